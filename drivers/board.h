@@ -1,0 +1,126 @@
+/*
+ * Boards and what a board gives: one table a board, one file a device.
+ *
+ * board_init() runs once on the boot core and fills `board` and the operation
+ * tables below; after that they are read-only (tests may swap core_ops while
+ * no core operation is under way).
+ */
+#ifndef DRIVERS_BOARD_H
+#define DRIVERS_BOARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/arch/arch.h"
+#include "kernel/lib/cpumask.h"
+#include "kernel/lib/fdt.h"
+
+/* Interrupts one core sends to another. */
+enum ipi {
+	IPI_KICK,	/* ends a WFI, nothing more */
+	IPI_RESCHEDULE, /* look at need_resched on the way out */
+	IPI_CALL,	/* run the queued functions (kernel/cpu/smp.c) */
+	IPI_STOP,	/* panic elsewhere: stay put */
+	IPI_NMI,	/* FIQ where the controller has one: print a backtrace */
+	NR_IPIS
+};
+
+typedef void (*irq_handler)(unsigned int irq, void *arg);
+
+struct irqchip_ops {
+	const char *name;
+	bool has_nmi; /* IPI_NMI arrives even with IRQs masked */
+	/* Per-core set-up, on that core, each time it comes up. */
+	void (*init_core)(unsigned int cpu);
+	/* Dispatch all pending interrupts. IRQs off, irq_enter() done. */
+	void (*handle)(struct regs *regs);
+	/* From the FIQ vector: acknowledge; true if it was IPI_NMI. */
+	bool (*fiq)(void);
+	void (*enable)(unsigned int irq, unsigned int cpu);
+	void (*disable)(unsigned int irq);
+	/* Send a shared interrupt to that core from now on. */
+	void (*route)(unsigned int irq, unsigned int cpu);
+	void (*send_ipi)(struct cpumask to, enum ipi ipi);
+	/* Take back an IPI_KICK pending on this core, IRQs masked. */
+	void (*clear_kick)(void);
+};
+
+/* How cores come and go (design, decision 9). */
+struct core_ops {
+	const char *name;
+	/* Start core cpu at secondary_entry_pa(); 0 or a negative errno. */
+	int (*on)(unsigned int cpu);
+	/* On the leaving core, IRQs off, as its last act. Does not return. */
+	void (*die)(unsigned int cpu);
+	/* Has the platform confirmed that cpu is off? */
+	bool (*is_off)(unsigned int cpu);
+	/* May this core leave? 0 or a negative errno. */
+	int (*may_go)(unsigned int cpu);
+};
+
+struct uart_ops {
+	const char *name;
+	void (*putc)(char c); /* polled, any context */
+	int (*getc)(void);    /* -1 when nothing is there */
+	unsigned int irq;     /* receive interrupt */
+	/* Acknowledge and mask/unmask the receive interrupt. */
+	void (*rx_enable)(void);
+	void (*rx_ack)(void);
+};
+
+struct board {
+	const char *name;
+	uint64_t ram_base, ram_size;
+	unsigned int nr_cores;		  /* logical map below, boot core is 0 */
+	uint32_t mpidr[NR_CPUS];
+	const char *bootargs;		  /* copied, never NULL */
+	const char *fdt_trouble;	  /* NULL, or why no device tree is used */
+	struct { uint32_t base, size; } reserved[8];
+	unsigned int nr_reserved;
+};
+
+extern struct board board;
+extern const struct irqchip_ops *irqchip;
+extern const struct core_ops *core_ops;
+extern const struct uart_ops *uart;
+
+/*
+ * Find the board: from the device tree at boot_info.r2 where there is a sound
+ * one, else from the load address. Maps its devices, sets the tables above and
+ * brings up the console. Any problem is one clear line on the console.
+ */
+void board_init(void);
+
+/* Logical number of the calling core from its MPIDR; boot path only. */
+unsigned int board_this_core(void);
+
+/* Register a handler for a device interrupt (not for IPIs). */
+void irq_register(unsigned int irq, irq_handler fn, void *arg);
+/* Called by the irqchip driver: irq is a device or timer interrupt number. */
+void irq_dispatch(unsigned int irq);
+/* Enabled shared interrupts routed to cpu; move them to `to`. Returns count. */
+unsigned int irq_migrate(unsigned int cpu, unsigned int to);
+/* How many shared interrupts are routed to cpu now. */
+unsigned int irq_count(unsigned int cpu);
+
+/* Called by the irqchip driver for each IPI (kernel/cpu/smp.c). */
+void ipi_dispatch(enum ipi ipi);
+
+/* Generic timer, drivers/timer.c: the virtual counter and its comparator. */
+extern uint32_t timer_hz;
+uint64_t timer_now(void);	      /* counter ticks; monotonic on all cores */
+uint64_t timer_now_ns(void);
+uint64_t timer_ticks(uint64_t ns);    /* ns to ticks, rounded up */
+uint64_t timer_ns(uint64_t ticks);
+void timer_init_core(void);	      /* each core, each time it comes up */
+void timer_set(uint64_t deadline);    /* this core, absolute ticks */
+void timer_stop(void);		      /* this core */
+/* The timer interrupt of this core; kernel/sched/timer.c. IRQs off. */
+void timer_interrupt(void);
+
+/* End of the machine: semihosting exit with that status, else PSCI off. */
+noreturn void machine_exit(int status);
+noreturn void machine_halt(void); /* this core stays in WFI for ever */
+bool semihosting_present(void);
+
+#endif

@@ -1,0 +1,332 @@
+/*
+ * cpu_up() and cpu_down(): cores come and go, and everybody is told.
+ *
+ * cpu_add_remove_lock serialises the two and guards the notifier chain. Inside
+ * it _cpu_up() and _cpu_down() hold the hotplug lock as writer, through all the
+ * notifiers but CPU_POST_DEAD. Every event a callback sees, where, and what a
+ * refusal does:
+ *
+ *   CPU_UP_PREPARE    here, core still off      refusal: CPU_UP_CANCELED to
+ *                                               those told before
+ *   CPU_STARTING      on the new core, IRQs off cannot refuse
+ *   CPU_ONLINE        here                      cannot refuse
+ *   CPU_DOWN_PREPARE  here                      refusal: CPU_DOWN_FAILED to
+ *                                               those told before
+ *   CPU_DYING         on the leaving core, all  cannot refuse
+ *                     cores stopped
+ *   CPU_DEAD          here, core really off     cannot refuse
+ *   CPU_POST_DEAD     here, hotplug lock free   cannot refuse
+ *
+ * Context: thread, may sleep. Source: kernel/cpu.c of Linux at 075663d19885.
+ */
+#include "kernel/cpu/cpu.h"
+
+#include "boot/boot.h"
+#include "drivers/board.h"
+#include "kernel/cpu/internal.h"
+#include "kernel/cpu/stop_machine.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/printf.h"
+#include "kernel/sched/timer.h"
+#include "kernel/sched/wait.h"
+
+/* How long a core may take to start or to stop, in guest time. */
+#define CORE_START_NS 1000000000ull
+#define CORE_STOP_NS  1000000000ull
+#define CORE_POLL_NS  20000ull /* between two looks: PSCI calls cost others */
+
+DEFINE_MUTEX(cpu_add_remove_lock);
+static struct raw_notifier_head cpu_chain;
+
+unsigned int cpu_offs, cpu_ons; /* cpu_add_remove_lock */
+
+/*
+ * Who has the say about a core that was told to start: the starter, until the
+ * core has come (ALIVE) or the starter has given up (GIVEN_UP); each by one
+ * compare-and-swap, so a core that comes too late knows it and leaves.
+ */
+enum { BOOT_NONE, BOOT_WANTED, BOOT_ALIVE, BOOT_GIVEN_UP };
+static uint32_t boot_word[NR_CPUS];
+static struct completion cpu_running =
+	COMPLETION_INIT(cpu_running, "cpu_running");
+
+const char *cpu_event_name(unsigned long event)
+{
+	static const char *const names[] = {
+		[CPU_ONLINE] = "CPU_ONLINE",
+		[CPU_UP_PREPARE] = "CPU_UP_PREPARE",
+		[CPU_UP_CANCELED] = "CPU_UP_CANCELED",
+		[CPU_DOWN_PREPARE] = "CPU_DOWN_PREPARE",
+		[CPU_DOWN_FAILED] = "CPU_DOWN_FAILED",
+		[CPU_DEAD] = "CPU_DEAD",
+		[CPU_DYING] = "CPU_DYING",
+		[CPU_POST_DEAD] = "CPU_POST_DEAD",
+		[CPU_STARTING] = "CPU_STARTING",
+	};
+
+	return event < ARRAY_SIZE(names) && names[event] ? names[event] : "?";
+}
+
+int register_cpu_notifier(struct notifier_block *nb)
+{
+	int err;
+
+	mutex_lock(&cpu_add_remove_lock);
+	err = raw_notifier_chain_register(&cpu_chain, nb);
+	mutex_unlock(&cpu_add_remove_lock);
+	return err;
+}
+
+void unregister_cpu_notifier(struct notifier_block *nb)
+{
+	mutex_lock(&cpu_add_remove_lock);
+	raw_notifier_chain_unregister(&cpu_chain, nb);
+	mutex_unlock(&cpu_add_remove_lock);
+}
+
+unsigned int cpu_notifier_count(void)
+{
+	unsigned int n = 0;
+
+	for (const struct notifier_block *nb = cpu_chain.head; nb;
+	     nb = nb->next)
+		n++;
+	return n;
+}
+
+/* 0, or the errno of the callback that refused; *told: callbacks called. */
+static story int __cpu_notify(unsigned long event, unsigned int cpu,
+			      int nr_to_call, int *told)
+{
+	int ret = __raw_notifier_call_chain(&cpu_chain, event,
+					    (void *)(uintptr_t)cpu, nr_to_call,
+					    told);
+
+	if (ret == NOTIFY_BAD)
+		return -EBUSY;
+	return notifier_to_errno(ret);
+}
+
+static void cpu_notify_nofail(unsigned long event, unsigned int cpu)
+{
+	WARN_ON(__cpu_notify(event, cpu, -1, NULL) != 0);
+}
+
+/* ---- down ---------------------------------------------------------------- */
+
+/* On the leaving core, IRQs off, every other core stopped. */
+static int take_cpu_down(void *arg)
+{
+	unsigned int cpu = (unsigned int)(uintptr_t)arg;
+	unsigned int heir;
+
+	cpumask_clear_atomic(&cpu_online_mask, cpu);
+	heir = cpumask_first(cpu_online());
+	irq_migrate(cpu, heir);
+	smp_flush_calls();
+	cpu_notify_nofail(CPU_DYING, cpu);
+	sched_migrate_dying(cpu);
+	return 0;
+}
+
+/* The idle loop's last visit, on the leaving core: the end. IRQs off. */
+static void cpu_play_dead(unsigned int cpu)
+{
+	timer_stop();
+	if (sched_hooks.idle_enter)
+		sched_hooks.idle_enter(cpu);
+	core_ops->die(cpu);
+	panic("core %u runs after its end", cpu);
+}
+
+/* Wait until the platform says that the core is off. */
+static int __cpu_die(unsigned int cpu)
+{
+	uint64_t end = timer_now() + timer_ticks(CORE_STOP_NS);
+
+	while (!core_ops->is_off(cpu)) {
+		if (timer_now() >= end) {
+			kprintf("cpu %u: does not stop (%s)\n", cpu,
+				core_ops->name);
+			return -EIO;
+		}
+		sleep_ns(CORE_POLL_NS);
+	}
+	cpu_offs++;
+	trace_did(TR_CORE_OFF, &cpu_hotplug, cpu, CALLER);
+	return 0;
+}
+
+static story int _cpu_down(unsigned int cpu)
+{
+	int err, told = 0;
+	struct thread *me = current;
+	struct cpumask allowed = me->affinity;
+
+	if (!cpu_is_online(cpu))
+		return -EINVAL;
+	if (cpumask_weight(cpu_online()) == 1)
+		return -EBUSY;
+	err = core_ops->may_go(cpu);
+	if (err)
+		return err;
+
+	cpu_hotplug_begin();
+	err = __cpu_notify(CPU_DOWN_PREPARE, cpu, -1, &told);
+	if (err) {
+		/* The refuser itself has nothing to undo. */
+		__cpu_notify(CPU_DOWN_FAILED, cpu, told - 1, NULL);
+		goto out;
+	}
+	/* The caller must not sit on the core it takes away. */
+	if (!me->pinned && cpumask_test(allowed, cpu) &&
+	    !cpumask_empty(cpumask_andnot(allowed, cpumask_of(cpu))))
+		thread_set_affinity(me, cpumask_andnot(allowed,
+						       cpumask_of(cpu)));
+	err = stop_machine(take_cpu_down, (void *)(uintptr_t)cpu, cpu);
+	thread_set_affinity(me, allowed);
+	if (err) {
+		__cpu_notify(CPU_DOWN_FAILED, cpu, -1, NULL);
+		goto out;
+	}
+	err = __cpu_die(cpu);
+	timers_migrate(cpu);
+	cpu_notify_nofail(CPU_DEAD, cpu);
+	cpu_hotplug_done();
+	cpu_notify_nofail(CPU_POST_DEAD, cpu);
+	return err;
+out:
+	cpu_hotplug_done();
+	return err;
+}
+
+story int cpu_down(unsigned int cpu)
+{
+	int err;
+
+	if (!cpumask_test(cpu_possible_mask, cpu))
+		return -EINVAL;
+	mutex_lock(&cpu_add_remove_lock);
+	err = _cpu_down(cpu);
+	mutex_unlock(&cpu_add_remove_lock);
+	return err;
+}
+
+/* ---- up ------------------------------------------------------------------ */
+
+static bool boot_word_move(unsigned int cpu, uint32_t from, uint32_t to)
+{
+	/* Acq_rel: the pair is the other side's compare-and-swap. */
+	return __atomic_compare_exchange_n(&boot_word[cpu], &from, to, false,
+					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+/* First C code of a starting core, on its idle thread's stack, IRQs off. */
+noreturn void secondary_start(unsigned int cpu)
+{
+	if (!boot_word_move(cpu, BOOT_WANTED, BOOT_ALIVE))
+		core_ops->die(cpu); /* too late: nobody waits any more */
+	vectors_init_core(cpu);
+	irqchip->init_core(cpu);
+	timer_init_core();
+	cpu_notify_nofail(CPU_STARTING, cpu);
+	cpumask_set_atomic(&cpu_online_mask, cpu);
+	complete(&cpu_running);
+	cpu_idle_loop();
+}
+
+/* Start the core and wait for it. */
+static int __cpu_up(unsigned int cpu)
+{
+	struct thread *idle = idle_thread_prepare(cpu);
+	int err;
+
+	if (!idle)
+		return -ENOMEM;
+	secondary_boot[cpu].stack_top = idle->stack_top;
+	secondary_boot[cpu].thread = (uint32_t)idle;
+	init_completion(&cpu_running, "cpu_running");
+	/* Release: pairs with the core's own compare-and-swap. */
+	smp_store_release(&boot_word[cpu], BOOT_WANTED);
+	err = core_ops->on(cpu);
+	if (err) {
+		WRITE_ONCE(boot_word[cpu], BOOT_NONE);
+		return err;
+	}
+	if (!wait_for_completion_timeout(&cpu_running, CORE_START_NS)) {
+		if (boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP)) {
+			kprintf("cpu %u: does not start (%s)\n", cpu,
+				core_ops->name);
+			return -EIO;
+		}
+		wait_for_completion(&cpu_running); /* it came just now */
+	}
+	cpu_ons++;
+	trace_did(TR_CORE_ON, &cpu_hotplug, cpu, CALLER);
+	return 0;
+}
+
+static story int _cpu_up(unsigned int cpu)
+{
+	int err, told = 0;
+
+	if (cpu_is_online(cpu))
+		return -EINVAL;
+
+	cpu_hotplug_begin();
+	err = exception_stacks_prepare(cpu);
+	if (!err)
+		err = stopper_prepare(cpu);
+	if (err)
+		goto out;
+	err = __cpu_notify(CPU_UP_PREPARE, cpu, -1, &told);
+	if (err) {
+		told--; /* the refuser itself has nothing to undo */
+		goto cancel;
+	}
+	err = __cpu_up(cpu);
+	if (err) {
+		told = -1;
+		goto cancel;
+	}
+	stopper_unpark(cpu);
+	cpu_notify_nofail(CPU_ONLINE, cpu);
+	goto out;
+cancel:
+	__cpu_notify(CPU_UP_CANCELED, cpu, told, NULL);
+out:
+	cpu_hotplug_done();
+	return err;
+}
+
+story int cpu_up(unsigned int cpu)
+{
+	int err;
+
+	if (!cpumask_test(cpu_possible_mask, cpu))
+		return -EINVAL;
+	mutex_lock(&cpu_add_remove_lock);
+	err = _cpu_up(cpu);
+	mutex_unlock(&cpu_add_remove_lock);
+	return err;
+}
+
+void smp_init(void)
+{
+	unsigned int cpu;
+
+	sched_hooks.play_dead = cpu_play_dead;
+	for_each_possible_cpu (cpu) {
+		int err;
+
+		if (cpu_is_online(cpu))
+			continue;
+		err = cpu_up(cpu);
+		if (err)
+			kprintf("cpu %u: not started (error %d), going on "
+				"without it\n",
+				cpu, -err);
+	}
+}

@@ -1,0 +1,147 @@
+/*
+ * The CPU hotplug lock of 2012: a counter, not a rw-semaphore.
+ *
+ * Readers (get_online_cpus) hold the mutex only while they count; the writer
+ * (cpu_hotplug_begin) waits for a count of exactly 0 and leaves with the mutex
+ * held, so that readers block on it until cpu_hotplug_done(). The writer itself
+ * may call get and put: they do nothing for it.
+ *
+ * Consequences: (a) a reader excludes the writer by the count, not by the
+ * mutex, and a validator that knows mutexes only cannot see that; (b) readers
+ * are preferred, a storm of them can starve the writer (Linux says so too);
+ * (c) a count that is wrong breaks the exclusion: put_online_cpus() warns and
+ * repairs (Linux 075663d19885).
+ *
+ * cpu_hotplug.lock guards refcount. active_writer is set by the writer before
+ * it holds anything; there is one writer at a time (cpu_add_remove_lock).
+ * Context: thread, may sleep.
+ * Source: kernel/cpu.c of Linux at commit 075663d19885.
+ */
+#include "kernel/cpu/cpu.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
+#include "kernel/lib/errno.h"
+#include "kernel/sched/sched.h"
+
+struct cpu_hotplug cpu_hotplug = {
+	.lock = MUTEX_INIT(cpu_hotplug.lock, "cpu_hotplug.lock"),
+};
+
+const struct hotplug_lock_ops *hotplug_ops = &hotplug_counter_ops;
+
+static bool i_am_writer(void)
+{
+	return READ_ONCE(cpu_hotplug.active_writer) == current;
+}
+
+static story void get_online_cpus__counter(void)
+{
+	if (i_am_writer())
+		return;
+	mutex_lock(&cpu_hotplug.lock);
+	cpu_hotplug_count(1, CALLER);
+	mutex_unlock(&cpu_hotplug.lock);
+}
+
+static story void put_online_cpus__counter(void)
+{
+	if (i_am_writer())
+		return;
+	mutex_lock(&cpu_hotplug.lock);
+	if (WARN_ON(cpu_hotplug.refcount == 0))
+		cpu_hotplug_count(1, CALLER); /* repaired: one too many */
+	if (cpu_hotplug_count(-1, CALLER) == 0)
+		cpu_hotplug_wake_writer(CALLER);
+	mutex_unlock(&cpu_hotplug.lock);
+}
+
+static story void cpu_hotplug_begin__counter(void)
+{
+	WRITE_ONCE(cpu_hotplug.active_writer, current);
+	for (;;) {
+		mutex_lock(&cpu_hotplug.lock);
+		if (likely(cpu_hotplug.refcount == 0))
+			break; /* with the lock held */
+		trace_did(TR_HP_WAIT, &cpu_hotplug,
+			  (uintptr_t)cpu_hotplug.refcount, CALLER);
+		wait_begin(TASK_UNINTERRUPTIBLE, WAIT_REFCOUNT, &cpu_hotplug,
+			   "cpu_hotplug.refcount", CALLER);
+		mutex_unlock(&cpu_hotplug.lock);
+		schedule();
+		wait_end();
+	}
+}
+
+static story void cpu_hotplug_done__counter(void)
+{
+	WRITE_ONCE(cpu_hotplug.active_writer, NULL);
+	mutex_unlock(&cpu_hotplug.lock);
+}
+
+static bool held__counter(void)
+{
+	return i_am_writer() || READ_ONCE(cpu_hotplug.refcount) > 0;
+}
+
+const struct hotplug_lock_ops hotplug_counter_ops = {
+	.name = "counter",
+	.get = get_online_cpus__counter,
+	.put = put_online_cpus__counter,
+	.begin = cpu_hotplug_begin__counter,
+	.done = cpu_hotplug_done__counter,
+	.held = held__counter,
+};
+
+void lockdep_assert_cpus_held(void)
+{
+	WARN_ON(!hotplug_ops->held());
+}
+
+/* ---- the steps that variants are built from ------------------------------ */
+
+int cpu_hotplug_count(int by, uintptr_t caller)
+{
+	int n = cpu_hotplug.refcount + by;
+
+	WRITE_ONCE(cpu_hotplug.refcount, n);
+	trace_did(by > 0 ? TR_GET_ONLINE : TR_PUT_ONLINE, &cpu_hotplug,
+		  (uintptr_t)n, caller);
+	return n;
+}
+
+void cpu_hotplug_wake_writer(uintptr_t caller)
+{
+	struct thread *writer = READ_ONCE(cpu_hotplug.active_writer);
+
+	if (unlikely(writer))
+		wake_up_thread(writer, caller);
+}
+
+/* ---- exchange and rescue -------------------------------------------------- */
+
+int hotplug_lock_install(const struct hotplug_lock_ops *ops)
+{
+	int err = -EBUSY;
+
+	/* No writer can come while we hold this; readers must be out too. */
+	mutex_lock(&cpu_add_remove_lock);
+	if (!mutex_is_locked(&cpu_hotplug.lock) &&
+	    READ_ONCE(cpu_hotplug.refcount) == 0) {
+		WRITE_ONCE(hotplug_ops, ops ? ops : &hotplug_counter_ops);
+		err = 0;
+	}
+	mutex_unlock(&cpu_add_remove_lock);
+	return err;
+}
+
+int cpu_hotplug_rescue(void)
+{
+	int found;
+
+	mutex_lock(&cpu_hotplug.lock);
+	found = cpu_hotplug.refcount;
+	WRITE_ONCE(cpu_hotplug.refcount, 0);
+	cpu_hotplug_wake_writer(CALLER);
+	mutex_unlock(&cpu_hotplug.lock);
+	return found;
+}

@@ -1,0 +1,202 @@
+/*
+ * Calling functions on other cores, and the sets of cores.
+ *
+ * Each core has a queue of calls, guarded by its lock (IRQs off). The sender
+ * keeps preemption disabled from looking at cpu_online_mask until its calls
+ * have run (or, without waiting, have been queued): stop_machine(), and with it
+ * the end of a core, cannot get in between. What is queued for a core without
+ * waiting is run by smp_flush_calls() before that core goes.
+ *
+ * Context: see smp.h. Handlers run with IRQs off.
+ */
+#include "kernel/cpu/smp.h"
+
+#include "drivers/board.h"
+#include "kernel/cpu/internal.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/list.h"
+#include "kernel/lock/spinlock.h"
+#include "kernel/sched/sched.h"
+
+struct cpumask cpu_possible_mask;
+struct cpumask cpu_online_mask;
+
+struct call {
+	struct list_head link;
+	void (*fn)(void *arg);
+	void *arg;
+	struct call_wait *wait; /* NULL: `pool` entry, nobody waits */
+	bool busy;		/* a pool entry in use, atomic */
+};
+
+struct call_wait {
+	unsigned int left; /* atomic: cores that have not run it yet */
+	unsigned int cpu;  /* who waits */
+};
+
+static struct call_queue {
+	struct spinlock lock;
+	struct list_head calls; /* guarded by lock */
+	bool ready;
+} cache_aligned queues[NR_CPUS];
+
+/* Calls that nobody waits for live here: one for each pair of cores. */
+static struct call pool[NR_CPUS];
+
+static struct call_queue *lock_queue(unsigned int cpu, uint32_t *flags)
+{
+	struct call_queue *q = &queues[cpu];
+
+	*flags = spin_lock_irqsave(&q->lock);
+	if (!q->ready) {
+		q->lock.name = "call_queue.lock";
+		list_init(&q->calls);
+		q->ready = true;
+	}
+	return q;
+}
+
+static void queue_call(unsigned int cpu, struct call *c)
+{
+	uint32_t flags;
+	struct call_queue *q = lock_queue(cpu, &flags);
+
+	list_add_tail(&c->link, &q->calls);
+	spin_unlock_irqrestore(&q->lock, flags);
+}
+
+/* Run what is queued for this core. IRQs off. */
+void smp_flush_calls(void)
+{
+	unsigned int cpu = smp_processor_id();
+
+	for (;;) {
+		uint32_t flags;
+		struct call_queue *q = lock_queue(cpu, &flags);
+		struct call *c = NULL;
+
+		if (!list_empty(&q->calls)) {
+			c = list_first(&q->calls, struct call, link);
+			list_del(&c->link);
+		}
+		spin_unlock_irqrestore(&q->lock, flags);
+		if (!c)
+			return;
+
+		struct call_wait *w = c->wait;
+		void (*fn)(void *) = c->fn;
+		void *arg = c->arg;
+
+		if (!w) {
+			/* Release: c may be filled anew; pairs with the
+			 * acquire in smp_call_function_single(). */
+			smp_store_release(&c->busy, false);
+			fn(arg);
+			continue;
+		}
+		fn(arg);
+		unsigned int waiter = w->cpu; /* w is gone once left is 0 */
+
+		/* Release: what fn did is seen by the waiter; pairs with the
+		 * acquire in all_ran(). */
+		if (__atomic_sub_fetch(&w->left, 1, __ATOMIC_ACQ_REL) == 0)
+			core_kick(waiter);
+	}
+}
+
+static bool all_ran(void *arg)
+{
+	struct call_wait *w = arg;
+
+	return smp_load_acquire(&w->left) == 0;
+}
+
+static bool pool_free(void *arg)
+{
+	return !smp_load_acquire((bool *)arg);
+}
+
+static void run_here(void (*fn)(void *), void *arg)
+{
+	uint32_t flags = local_irq_save();
+
+	fn(arg);
+	local_irq_restore(flags);
+}
+
+void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
+{
+	struct call calls[NR_CPUS];
+	struct call_wait w;
+	struct cpumask others;
+	unsigned int cpu, me;
+
+	preempt_disable();
+	me = smp_processor_id();
+	mask = cpumask_and(mask, cpu_online());
+	others = cpumask_andnot(mask, cpumask_of(me));
+	w.left = cpumask_weight(others);
+	w.cpu = me;
+	BUG_ON(w.left && irqs_disabled()); /* two such callers never end */
+	for_each_cpu (cpu, others) {
+		calls[cpu].fn = fn;
+		calls[cpu].arg = arg;
+		calls[cpu].wait = &w;
+		queue_call(cpu, &calls[cpu]);
+	}
+	if (!cpumask_empty(others))
+		irqchip->send_ipi(others, IPI_CALL);
+	if (cpumask_test(mask, me))
+		run_here(fn, arg);
+	if (!cpumask_empty(others))
+		core_wait(all_ran, &w);
+	preempt_enable();
+}
+
+void on_each_cpu(void (*fn)(void *), void *arg)
+{
+	on_each_cpu_mask(CPUMASK_ALL, fn, arg);
+}
+
+int smp_call_function_single(unsigned int cpu, void (*fn)(void *), void *arg,
+			     bool wait)
+{
+	struct call *c;
+
+	preempt_disable();
+	if (!cpu_is_online(cpu)) {
+		preempt_enable();
+		return -ENODEV;
+	}
+	if (wait || cpu == smp_processor_id()) {
+		on_each_cpu_mask(cpumask_of(cpu), fn, arg);
+		preempt_enable();
+		return 0;
+	}
+	c = &pool[cpu];
+	/* Acquire: pairs with the release in smp_flush_calls(). */
+	while (__atomic_exchange_n(&c->busy, true, __ATOMIC_ACQUIRE))
+		core_wait(pool_free, &c->busy);
+	c->fn = fn;
+	c->arg = arg;
+	c->wait = NULL;
+	queue_call(cpu, c);
+	irqchip->send_ipi(cpumask_of(cpu), IPI_CALL);
+	preempt_enable();
+	return 0;
+}
+
+void ipi_dispatch(enum ipi ipi)
+{
+	switch (ipi) {
+	case IPI_CALL:
+		smp_flush_calls();
+		break;
+	case IPI_STOP:
+		panic_stop_core();
+		break;
+	default: /* KICK and RESCHEDULE: having interrupted is all */
+		break;
+	}
+}

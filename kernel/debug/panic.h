@@ -1,0 +1,93 @@
+/*
+ * Failure reports: panic, BUG_ON, WARN_ON, exceptions, backtraces, symbols.
+ *
+ * Guarded by the report lock (kernel/debug/panic.c): one core reports at a time,
+ * a core that fails while it reports goes on without waiting for itself.
+ * Everything here may be called from any context, also from FIQ.
+ */
+#ifndef KERNEL_DEBUG_PANIC_H
+#define KERNEL_DEBUG_PANIC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/arch/arch.h"
+
+struct thread;
+
+noreturn void panic(const char *fmt, ...) printf_like(1, 2);
+
+/* IPI_STOP: another core panics; this one says where it is and stays put. */
+void panic_stop_core(void);
+
+/* Behind the macros; site is printed with the caller's symbol. */
+void bug_at(const char *cond, const char *file, int line);
+void warn_at(const char *cond, const char *file, int line);
+
+/*
+ * Always a panic, except in a thread that allows it (thread->bug_ends_me, set
+ * by experiments): there the report is printed and the thread ends.
+ */
+#define BUG_ON(c)                                                              \
+	do {                                                                   \
+		if (unlikely(c))                                               \
+			bug_at(#c, __FILE__, __LINE__);                        \
+	} while (0)
+#define BUG() bug_at("reached", __FILE__, __LINE__)
+
+/* Report and go on; evaluates to the condition. */
+#define WARN_ON(c)                                                             \
+	({                                                                     \
+		bool _warn = (c);                                              \
+		if (unlikely(_warn))                                           \
+			warn_at(#c, __FILE__, __LINE__);                       \
+		_warn;                                                         \
+	})
+
+/* Invariants that cost something: debug builds only. */
+#if GORDIAN_DEBUG
+#define ASSERT(c) BUG_ON(!(c))
+#else
+#define ASSERT(c)                                                              \
+	do {                                                                   \
+		(void)sizeof(!(c));                                            \
+	} while (0)
+#endif
+
+/* Number of WARN_ON reports since boot. */
+extern unsigned int warn_count;
+
+/*
+ * Symbols. kernel/debug/symbols.c; the table is made by the build.
+ * Returns the name and sets *off, or NULL if addr is not in the text.
+ */
+const char *symbol_lookup(uintptr_t addr, uint32_t *off);
+bool is_text(uintptr_t addr);
+
+/* Return addresses, innermost first; at most max. Returns how many. */
+unsigned int backtrace_here(uintptr_t *pc, unsigned int max);
+unsigned int backtrace_regs(const struct regs *regs, uintptr_t *pc,
+			    unsigned int max);
+/* Of a thread that is not running (it may start to run meanwhile: checked). */
+unsigned int backtrace_thread(const struct thread *t, uintptr_t *pc,
+			      unsigned int max);
+/* One "  symbol+0xoff" line each, indented by two columns. */
+void print_backtrace(const uintptr_t *pc, unsigned int n);
+void dump_stack(void);
+void dump_thread_stack(const struct thread *t);
+void print_regs(const struct regs *regs);
+
+/* From the vectors. kind: "data abort" and so on are decided inside. */
+enum exception { EXC_UNDEF, EXC_SVC, EXC_PREFETCH, EXC_DATA, EXC_HYP };
+void exception_entry(struct regs *regs, enum exception kind);
+/* FIQ: the pseudo-NMI. Prints where this core is. */
+void fiq_entry(struct regs *regs);
+
+/* Ask every other core (or one) for its backtrace, also with IRQs off. */
+void backtrace_all_cores(void);
+
+/* Report bracket: between these, this core alone writes; nests. */
+uint32_t report_begin(void);
+void report_end(uint32_t flags);
+
+#endif

@@ -1,0 +1,195 @@
+/*
+ * The stream of events: gate, ring, snapshot.
+ *
+ * One ring a core, written by that core alone with IRQs off; `head` counts the
+ * events ever written and is stored (release) after the event, so a reader that
+ * sees head sees the event. trace_start() and trace_stop() are called by one
+ * thread at a time (an experiment owns the stream while it runs).
+ */
+#include "kernel/debug/trace.h"
+
+#include "drivers/board.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/lib/list.h"
+#include "kernel/mm/page.h"
+#include "kernel/sched/sched.h"
+
+#define RING_ORDER 4 /* 64 KiB a core */
+#define RING_ENTRIES                                                           \
+	((unsigned int)((PAGE_SIZE << RING_ORDER) / sizeof(struct trace_event)))
+
+static struct ring {
+	struct trace_event *events; /* RING_ENTRIES, or NULL: no memory */
+	uint32_t head;		    /* events written since trace_start() */
+} cache_aligned rings[NR_CPUS];
+
+unsigned int trace_mode;
+trace_listener trace_listen;
+static uint32_t next_seq;
+
+#if GORDIAN_DEBUG
+trace_gate_fn trace_gate_hook;
+
+void trace_gate_slow(enum trace_op op, const void *obj, uintptr_t caller)
+{
+	trace_gate_fn fn = READ_ONCE(trace_gate_hook);
+
+	/* Not in an interrupt, under a spinlock or with IRQs off: there the
+	 * point is passed, a script must not count on it. */
+	if (fn && current->gated && may_sleep())
+		fn(op, obj, caller);
+}
+#endif
+
+/* Is the event about a marked thread, by it or done to it? */
+static bool concerns_marked(enum trace_op op, const void *obj, uintptr_t arg)
+{
+	if (current->traced)
+		return true;
+	if (op == TR_WAKE)
+		return ((const struct thread *)obj)->traced;
+	if (op == TR_HANDOVER)
+		return arg && ((const struct thread *)arg)->traced;
+	return false;
+}
+
+void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
+		 uintptr_t caller)
+{
+	uint32_t flags;
+	struct ring *r;
+	struct trace_event *e;
+
+	if (READ_ONCE(trace_mode) == TRACE_MARKED &&
+	    !concerns_marked(op, obj, arg))
+		return;
+	flags = local_irq_save();
+	r = &rings[smp_processor_id()];
+	if (r->events) {
+		e = &r->events[r->head % RING_ENTRIES];
+		e->time = timer_now();
+		e->obj = obj;
+		e->arg = arg;
+		e->caller = caller;
+		e->op = (uint16_t)op;
+		e->cpu = (uint16_t)smp_processor_id();
+		e->thread = current->id;
+		/* Seq_cst: one order over all cores, the printed one. */
+		e->seq = __atomic_fetch_add(&next_seq, 1, __ATOMIC_SEQ_CST);
+		/* Release: pairs with the acquire in trace_snapshot(). */
+		smp_store_release(&r->head, r->head + 1);
+		if (READ_ONCE(trace_listen))
+			trace_listen(e);
+	}
+	local_irq_restore(flags);
+}
+
+void trace_init(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu (cpu)
+		rings[cpu].events = pages_alloc(RING_ORDER);
+}
+
+void trace_start(unsigned int mode)
+{
+	unsigned int cpu;
+
+	WRITE_ONCE(trace_mode, 0);
+	for_each_possible_cpu (cpu)
+		WRITE_ONCE(rings[cpu].head, 0);
+	WRITE_ONCE(next_seq, 0);
+	WRITE_ONCE(trace_mode, mode);
+}
+
+void trace_stop(void)
+{
+	WRITE_ONCE(trace_mode, 0);
+}
+
+unsigned int trace_snapshot(struct trace_event *out, unsigned int max,
+			    unsigned int *lost)
+{
+	uint32_t head[NR_CPUS], pos[NR_CPUS];
+	unsigned int cpu, n = 0;
+
+	*lost = 0;
+	for_each_possible_cpu (cpu) {
+		/* Acquire: pairs with the release in trace_event(). */
+		head[cpu] = smp_load_acquire(&rings[cpu].head);
+		pos[cpu] = head[cpu] > RING_ENTRIES ? head[cpu] - RING_ENTRIES :
+						      0;
+		*lost += pos[cpu];
+	}
+	while (n < max) {
+		const struct trace_event *best = NULL;
+		unsigned int from = 0;
+
+		for_each_possible_cpu (cpu) {
+			const struct trace_event *e;
+
+			if (pos[cpu] == head[cpu])
+				continue;
+			e = &rings[cpu].events[pos[cpu] % RING_ENTRIES];
+			if (!best || e->seq < best->seq) {
+				best = e;
+				from = cpu;
+			}
+		}
+		if (!best)
+			break;
+		out[n++] = *best;
+		pos[from]++;
+	}
+	return n;
+}
+
+const char *trace_op_name(enum trace_op op)
+{
+	static const char *const names[NR_TRACE_OPS] = {
+		[TR_NONE] = "none",
+		[TR_LOCK] = "lock",
+		[TR_CONTEND] = "contend",
+		[TR_UNLOCK] = "unlock",
+		[TR_HANDOVER] = "handover",
+		[TR_READ_LOCK] = "read_lock",
+		[TR_READ_CONTEND] = "read_contend",
+		[TR_READ_UNLOCK] = "read_unlock",
+		[TR_WRITE_LOCK] = "write_lock",
+		[TR_WRITE_CONTEND] = "write_contend",
+		[TR_WRITE_UNLOCK] = "write_unlock",
+		[TR_BLOCK] = "block",
+		[TR_WAKE] = "wake",
+		[TR_SWITCH] = "switch",
+		[TR_THREAD_START] = "thread_start",
+		[TR_THREAD_END] = "thread_end",
+		[TR_GET_ONLINE] = "get_online",
+		[TR_PUT_ONLINE] = "put_online",
+		[TR_HP_BEGIN] = "hotplug_begin",
+		[TR_HP_WAIT] = "hotplug_wait",
+		[TR_HP_DONE] = "hotplug_done",
+		[TR_NOTIFY] = "notify",
+		[TR_NOTIFY_END] = "notify_end",
+		[TR_CORE_ON] = "core_on",
+		[TR_CORE_OFF] = "core_off",
+		[TR_GP_START] = "gp_start",
+		[TR_GP_END] = "gp_end",
+		[TR_GP_WAIT] = "gp_wait",
+		[TR_QS] = "quiescent",
+		[TR_CALL_RCU] = "call_rcu",
+		[TR_BARRIER] = "rcu_barrier",
+		[TR_BARRIER_END] = "rcu_barrier_end",
+		[TR_RCU_CB] = "rcu_callback",
+		[TR_CACHE_CREATE] = "cache_create",
+		[TR_CACHE_DESTROY] = "cache_destroy",
+		[TR_CACHE_UNLINK] = "cache_unlink",
+		[TR_CACHE_SHRINK] = "cache_shrink",
+		[TR_CACHE_FREE] = "cache_free",
+		[TR_CACHE_DESTROY_END] = "cache_destroy_end",
+		[TR_WAIT_FOR] = "wait_for",
+		[TR_COMPLETE] = "complete",
+	};
+
+	return op < NR_TRACE_OPS ? names[op] : "?";
+}

@@ -1,0 +1,29 @@
+/*
+ * The watchdog thread: finds threads that hang and says why, once for each
+ * wait. It never waits for a lock that a hung thread could hold.
+ */
+#ifndef KERNEL_DEBUG_WATCHDOG_H
+#define KERNEL_DEBUG_WATCHDOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct thread;
+
+void watchdog_init(void);
+
+/* A wait longer than this is reported (guest time, ns). A closed cycle is
+ * reported at the next look, WATCHDOG_LOOK_NS. */
+#define WATCHDOG_LOOK_NS 250000000ull
+extern uint64_t watchdog_hung_ns;
+
+/* Reports made since boot. */
+extern unsigned int watchdog_reports;
+
+/*
+ * Somebody else (an experiment) looks after hangs now and reports them itself;
+ * nests. The watchdog is silent meanwhile.
+ */
+void watchdog_mute(bool on);
+
+#endif

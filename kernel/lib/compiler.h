@@ -1,0 +1,56 @@
+/*
+ * Small language helpers. Owns nothing; any context.
+ */
+#ifndef KERNEL_LIB_COMPILER_H
+#define KERNEL_LIB_COMPILER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* A function of the story: it must have a frame of its own in a backtrace. */
+#if GORDIAN_DEBUG
+#define story __attribute__((__noinline__))
+#else
+#define story
+#endif
+
+#define noinline      __attribute__((__noinline__))
+#define always_inline inline __attribute__((__always_inline__))
+#define noreturn      __attribute__((__noreturn__))
+#define aligned(n)    __attribute__((__aligned__(n)))
+#define cache_aligned __attribute__((__aligned__(64)))
+#define printf_like(f, a) __attribute__((__format__(__printf__, f, a)))
+#define maybe_unused  __attribute__((__unused__))
+
+/* The address this function returns to: the caller that a report names. */
+#define CALLER ((uintptr_t)__builtin_return_address(0))
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+#define container_of(ptr, type, member)                                        \
+	((type *)((char *)(ptr)-offsetof(type, member)))
+
+/* Single, untorn accesses to shared data (design, decision 10). */
+#define READ_ONCE(x)	 __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
+
+#define smp_load_acquire(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define smp_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
+#define min(a, b)                                                              \
+	({                                                                     \
+		__typeof__(a) _a = (a);                                        \
+		__typeof__(b) _b = (b);                                        \
+		_a < _b ? _a : _b;                                             \
+	})
+#define max(a, b)                                                              \
+	({                                                                     \
+		__typeof__(a) _a = (a);                                        \
+		__typeof__(b) _b = (b);                                        \
+		_a > _b ? _a : _b;                                             \
+	})
+
+#endif

@@ -1,0 +1,88 @@
+/*
+ * A set of cores. One word holds all of them (NR_CPUS 32); the type stays a
+ * struct so that nobody mixes it up with a core number.
+ *
+ * Owns no data. Plain operations for masks the caller guards; the _atomic ones
+ * and READ through cpumask_load() for masks that cores share.
+ */
+#ifndef KERNEL_LIB_CPUMASK_H
+#define KERNEL_LIB_CPUMASK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/lib/compiler.h"
+
+#define NR_CPUS 32
+
+struct cpumask {
+	uint32_t bits;
+};
+
+#define CPUMASK_NONE ((struct cpumask){ 0 })
+#define CPUMASK_ALL  ((struct cpumask){ 0xffffffffu })
+
+static inline struct cpumask cpumask_of(unsigned int cpu)
+{
+	return (struct cpumask){ 1u << cpu };
+}
+
+static inline bool cpumask_test(struct cpumask m, unsigned int cpu)
+{
+	return cpu < NR_CPUS && ((m.bits >> cpu) & 1u);
+}
+
+static inline bool cpumask_empty(struct cpumask m)
+{
+	return m.bits == 0;
+}
+
+static inline unsigned int cpumask_weight(struct cpumask m)
+{
+	return (unsigned int)__builtin_popcount(m.bits);
+}
+
+/* The first core of the set, NR_CPUS if it is empty. */
+static inline unsigned int cpumask_first(struct cpumask m)
+{
+	return m.bits ? (unsigned int)__builtin_ctz(m.bits) : NR_CPUS;
+}
+
+static inline struct cpumask cpumask_and(struct cpumask a, struct cpumask b)
+{
+	return (struct cpumask){ a.bits & b.bits };
+}
+
+static inline struct cpumask cpumask_or(struct cpumask a, struct cpumask b)
+{
+	return (struct cpumask){ a.bits | b.bits };
+}
+
+static inline struct cpumask cpumask_andnot(struct cpumask a, struct cpumask b)
+{
+	return (struct cpumask){ a.bits & ~b.bits };
+}
+
+static inline struct cpumask cpumask_load(const struct cpumask *m)
+{
+	return (struct cpumask){ __atomic_load_n(&m->bits, __ATOMIC_RELAXED) };
+}
+
+/* Fully ordered: a core that sees the bit sees what was set up before it. */
+static inline void cpumask_set_atomic(struct cpumask *m, unsigned int cpu)
+{
+	__atomic_fetch_or(&m->bits, 1u << cpu, __ATOMIC_SEQ_CST);
+}
+
+static inline void cpumask_clear_atomic(struct cpumask *m, unsigned int cpu)
+{
+	__atomic_fetch_and(&m->bits, ~(1u << cpu), __ATOMIC_SEQ_CST);
+}
+
+/* Visit every core of a mask (evaluated once), lowest number first. */
+#define for_each_cpu(cpu, mask)                                                \
+	for (uint32_t _left = (mask).bits;                                     \
+	     _left && ((cpu) = (unsigned int)__builtin_ctz(_left), 1);         \
+	     _left &= _left - 1)
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * Flattened device tree reader: bounds-checked, read-only, allocates nothing.
+ *
+ * Owns no data. Portable (built and fuzzed on the host as well). Every access
+ * stays inside [blob, blob + totalsize), whatever the bytes say. Source:
+ * Devicetree Specification v0.3, chapter 5.
+ */
+#ifndef KERNEL_LIB_FDT_H
+#define KERNEL_LIB_FDT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct fdt {
+	const uint8_t *blob;
+	uint32_t size;	       /* totalsize, checked against the caller's bound */
+	uint32_t structs, structs_size; /* offset and length of each block */
+	uint32_t strings, strings_size;
+	uint32_t rsvmap;
+};
+
+/* A node is the offset of its FDT_BEGIN_NODE token; negative: none. */
+typedef int32_t fdt_node;
+
+/*
+ * Check the header and walk the whole tree once.
+ * blob: 4-byte aligned address; bound: bytes readable there.
+ * Returns 0, or -EINVAL with *why set to one clear reason.
+ */
+int fdt_open(struct fdt *f, const void *blob, size_t bound, const char **why);
+
+fdt_node fdt_root(const struct fdt *f);
+/* First child and next sibling; negative when there is none. */
+fdt_node fdt_child(const struct fdt *f, fdt_node n);
+fdt_node fdt_sibling(const struct fdt *f, fdt_node n);
+/* The name with its unit address. */
+const char *fdt_name(const struct fdt *f, fdt_node n);
+/* "/cpus/cpu@0"-style path; a component without '@' matches any unit. */
+fdt_node fdt_path(const struct fdt *f, const char *path);
+/* Next node after `from` (document order; root: pass -1) with that compatible */
+fdt_node fdt_compatible(const struct fdt *f, fdt_node from, const char *compat);
+bool fdt_is_compatible(const struct fdt *f, fdt_node n, const char *compat);
+/* Property bytes, NULL if absent; *len in bytes. */
+const void *fdt_prop(const struct fdt *f, fdt_node n, const char *name,
+		     uint32_t *len);
+/* Cell i of a property as a number; dflt if absent or too short. */
+uint32_t fdt_prop_u32(const struct fdt *f, fdt_node n, const char *name,
+		      uint32_t i, uint32_t dflt);
+/* NUL-terminated string property, NULL if absent or not terminated. */
+const char *fdt_prop_str(const struct fdt *f, fdt_node n, const char *name);
+/* Entry i of "reg" (uses the parent's #address-cells/#size-cells, max 2). */
+int fdt_reg(const struct fdt *f, fdt_node n, unsigned int i, uint64_t *addr,
+	    uint64_t *size);
+/* Entry i of the memory reservation block; false at its end. */
+bool fdt_reserved(const struct fdt *f, unsigned int i, uint64_t *addr,
+		  uint64_t *size);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * Mutexes: sleeping, first come first served, owner known.
+ *
+ * The owner word holds the thread and two flags. Without waiters lock and
+ * unlock are one compare-and-swap each. With waiters, unlock hands the mutex to
+ * the first in line before it wakes it: nobody overtakes, no wake-up is lost.
+ * Thread context only; may sleep; not with a spinlock held or IRQs off.
+ */
+#ifndef KERNEL_LOCK_MUTEX_H
+#define KERNEL_LOCK_MUTEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/lib/list.h"
+#include "kernel/lock/spinlock.h"
+
+struct thread;
+
+struct mutex {
+	uintptr_t owner; /* struct thread * | MUTEX_* flags, atomic */
+	const char *name;
+	uintptr_t site;	    /* where the owner took it; written by the owner */
+	/* wait_lock guards: */
+	struct spinlock wait_lock;
+	struct list_head waiters; /* struct mutex_waiter, oldest first */
+	struct thread *lender;	  /* set while lent, see mutex_lend() */
+};
+
+#define MUTEX_WAITERS 1u /* release must take the slow path */
+#define MUTEX_LENT    2u
+#define MUTEX_FLAGS   3u
+
+#define MUTEX_INIT(m, n)                                                       \
+	{                                                                      \
+		.name = (n), .wait_lock = SPINLOCK_INIT("mutex.wait_lock"),    \
+		.waiters = LIST_HEAD_INIT((m).waiters)                         \
+	}
+#define DEFINE_MUTEX(m) struct mutex m = MUTEX_INIT(m, #m)
+
+void mutex_init(struct mutex *m, const char *name);
+void mutex_lock(struct mutex *m);
+bool mutex_trylock(struct mutex *m);
+/* As mutex_lock(), but a Ctrl-C (thread_interrupt()) ends it: 0 or -EINTR. */
+int mutex_lock_interruptible(struct mutex *m);
+void mutex_unlock(struct mutex *m);
+
+static inline struct thread *mutex_owner(const struct mutex *m)
+{
+	return (struct thread *)(READ_ONCE(m->owner) & ~(uintptr_t)MUTEX_FLAGS);
+}
+
+static inline bool mutex_is_locked(const struct mutex *m)
+{
+	return mutex_owner(m) != NULL;
+}
+
+/*
+ * Cut a knot (design, decision 5): the owner, itself blocked, lends the mutex
+ * to the waiter until that one unlocks it, and then owns it again. Returns 0,
+ * or -EINVAL if `to` does not wait for it or it is lent already.
+ */
+int mutex_lend(struct mutex *m, struct thread *to);
+
+/* Release a mutex whose owner has died (its reaper calls this). */
+void mutex_release_dead(struct mutex *m, struct thread *dead);
+
+/* Copy up to max waiting threads, oldest first. Returns how many wait. */
+unsigned int mutex_waiters(struct mutex *m, struct thread **out,
+			   unsigned int max);
+
+#endif

@@ -1,0 +1,316 @@
+/*
+ * rw-semaphores.
+ *
+ * struct rw_semaphore: first come first served. A reader that finds anybody
+ * waiting queues behind (so a writer is not starved); a release hands over to
+ * the oldest waiter and, if that is a reader, to every reader directly behind
+ * it. Whoever is woken owns it already.
+ *
+ * struct percpu_rwsem: readers count themselves on their own core and look
+ * whether a writer blocks them; the writer raises the block, then adds up the
+ * counters. Why one of the two sees the other: P1 and P2 below.
+ *
+ * wait_lock of each object guards its list. Thread context, may sleep.
+ */
+#include "kernel/lock/rwsem.h"
+
+#include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
+#include "kernel/sched/sched.h"
+
+struct rwsem_waiter {
+	struct list_head link;
+	struct thread *thread;
+	bool write;
+	bool granted; /* set under wait_lock by whoever hands over */
+};
+
+static void wait_granted(struct rwsem_waiter *w, enum wait_kind kind,
+			 const void *sem, const char *name, uintptr_t site)
+{
+	wait_begin(TASK_UNINTERRUPTIBLE, kind, sem, name, site);
+	/* Acquire: pairs with the release in grant(). */
+	while (!smp_load_acquire(&w->granted)) {
+		schedule();
+		wait_begin(TASK_UNINTERRUPTIBLE, kind, sem, name, site);
+	}
+	wait_end();
+}
+
+static void grant(struct rwsem_waiter *w, uintptr_t caller)
+{
+	struct thread *t = w->thread;
+
+	list_del(&w->link);
+	/* Release: w is on t's stack and may be gone right after this. */
+	smp_store_release(&w->granted, true);
+	wake_up_thread(t, caller);
+}
+
+void init_rwsem(struct rw_semaphore *s, const char *name)
+{
+	*s = (struct rw_semaphore)RWSEM_INIT(*s, name);
+}
+
+/* wait_lock held: let in whoever may come in now, oldest first. */
+static void admit(struct rw_semaphore *s, uintptr_t caller)
+{
+	while (!list_empty(&s->waiters) && !s->writer) {
+		struct rwsem_waiter *w =
+			list_first(&s->waiters, struct rwsem_waiter, link);
+
+		if (w->write) {
+			if (s->readers == 0) {
+				s->writer = w->thread;
+				grant(w, caller);
+			}
+			return;
+		}
+		s->readers++;
+		grant(w, caller);
+	}
+}
+
+void down_read(struct rw_semaphore *s)
+{
+	uintptr_t site = CALLER;
+	struct rwsem_waiter w = { .thread = current };
+	uint32_t flags;
+
+	ASSERT(may_sleep());
+	trace_gate(TR_READ_LOCK, s, site);
+	flags = spin_lock_irqsave(&s->wait_lock);
+	if (!s->writer && list_empty(&s->waiters)) {
+		s->readers++;
+		spin_unlock_irqrestore(&s->wait_lock, flags);
+	} else {
+		list_add_tail(&w.link, &s->waiters);
+		trace_did(TR_READ_CONTEND, s, (uintptr_t)s->writer, site);
+		spin_unlock_irqrestore(&s->wait_lock, flags);
+		wait_granted(&w, WAIT_RWSEM_READ, s, s->name, site);
+	}
+	lock_acquired(s, WAIT_RWSEM_READ, site);
+	trace_did(TR_READ_LOCK, s, 0, site);
+}
+
+bool down_read_trylock(struct rw_semaphore *s)
+{
+	uint32_t flags = spin_lock_irqsave(&s->wait_lock);
+	bool ok = !s->writer && list_empty(&s->waiters);
+
+	if (ok)
+		s->readers++;
+	spin_unlock_irqrestore(&s->wait_lock, flags);
+	if (ok) {
+		lock_acquired(s, WAIT_RWSEM_READ, CALLER);
+		trace_did(TR_READ_LOCK, s, 0, CALLER);
+	}
+	return ok;
+}
+
+void up_read(struct rw_semaphore *s)
+{
+	uint32_t flags;
+
+	trace_gate(TR_READ_UNLOCK, s, CALLER);
+	lock_released(s, CALLER);
+	trace_did(TR_READ_UNLOCK, s, 0, CALLER);
+	flags = spin_lock_irqsave(&s->wait_lock);
+	BUG_ON(s->readers <= 0);
+	s->readers--;
+	admit(s, CALLER);
+	spin_unlock_irqrestore(&s->wait_lock, flags);
+}
+
+void down_write(struct rw_semaphore *s)
+{
+	uintptr_t site = CALLER;
+	struct rwsem_waiter w = { .thread = current, .write = true };
+	uint32_t flags;
+
+	ASSERT(may_sleep());
+	trace_gate(TR_WRITE_LOCK, s, site);
+	flags = spin_lock_irqsave(&s->wait_lock);
+	if (!s->writer && s->readers == 0 && list_empty(&s->waiters)) {
+		s->writer = current;
+		spin_unlock_irqrestore(&s->wait_lock, flags);
+	} else {
+		list_add_tail(&w.link, &s->waiters);
+		trace_did(TR_WRITE_CONTEND, s, (uintptr_t)s->writer, site);
+		spin_unlock_irqrestore(&s->wait_lock, flags);
+		wait_granted(&w, WAIT_RWSEM_WRITE, s, s->name, site);
+	}
+	lock_acquired(s, WAIT_RWSEM_WRITE, site);
+	trace_did(TR_WRITE_LOCK, s, 0, site);
+}
+
+void up_write(struct rw_semaphore *s)
+{
+	uint32_t flags;
+
+	trace_gate(TR_WRITE_UNLOCK, s, CALLER);
+	lock_released(s, CALLER);
+	trace_did(TR_WRITE_UNLOCK, s, 0, CALLER);
+	flags = spin_lock_irqsave(&s->wait_lock);
+	BUG_ON(s->writer != current);
+	s->writer = NULL;
+	admit(s, CALLER);
+	spin_unlock_irqrestore(&s->wait_lock, flags);
+}
+
+/* ------------------------------------------------------------------------- */
+
+void percpu_init_rwsem(struct percpu_rwsem *s, const char *name)
+{
+	unsigned int cpu;
+
+	s->name = name;
+	s->block = 0;
+	s->writer = NULL;
+	s->draining = NULL;
+	mutex_init(&s->writers, name);
+	spin_lock_init(&s->wait_lock, "percpu_rwsem.wait_lock");
+	list_init(&s->waiters);
+	for_each_cpu (cpu, CPUMASK_ALL)
+		s->count[cpu].n = 0;
+}
+
+static int32_t readers_inside(struct percpu_rwsem *s)
+{
+	unsigned int cpu;
+	int32_t sum = 0;
+
+	for_each_cpu (cpu, CPUMASK_ALL)
+		sum += READ_ONCE(s->count[cpu].n);
+	return sum;
+}
+
+static void count(struct percpu_rwsem *s, int32_t by)
+{
+	int32_t *n = &s->count[smp_processor_id()].n;
+
+	WRITE_ONCE(*n, *n + by);
+}
+
+/* A reader left, or came in vain: the writer may have waited for just this. */
+static noinline void tell_writer(struct percpu_rwsem *s, uintptr_t caller)
+{
+	uint32_t flags = spin_lock_irqsave(&s->wait_lock);
+
+	if (s->draining)
+		wake_up_thread(s->draining, caller);
+	spin_unlock_irqrestore(&s->wait_lock, flags);
+}
+
+static bool try_read(struct percpu_rwsem *s)
+{
+	bool blocked;
+
+	preempt_disable();
+	count(s, 1);
+	smp_mb(); /* P1: count before block; pairs with P2 */
+	blocked = READ_ONCE(s->block);
+	if (unlikely(blocked)) {
+		count(s, -1);
+		smp_mb(); /* count before tell_writer() looks for a writer */
+	}
+	preempt_enable();
+	return !blocked;
+}
+
+static noinline void down_read_slow(struct percpu_rwsem *s, uintptr_t site)
+{
+	struct rwsem_waiter w = { .thread = current };
+
+	do {
+		uint32_t flags;
+
+		tell_writer(s, site);
+		flags = spin_lock_irqsave(&s->wait_lock);
+		if (s->block) {
+			w.granted = false;
+			list_add_tail(&w.link, &s->waiters);
+			trace_did(TR_READ_CONTEND, s, (uintptr_t)s->writer,
+				  site);
+			spin_unlock_irqrestore(&s->wait_lock, flags);
+			wait_granted(&w, WAIT_PERCPU_READ, s, s->name, site);
+		} else {
+			spin_unlock_irqrestore(&s->wait_lock, flags);
+		}
+	} while (!try_read(s));
+}
+
+void percpu_down_read(struct percpu_rwsem *s)
+{
+	ASSERT(may_sleep());
+	trace_gate(TR_READ_LOCK, s, CALLER);
+	if (unlikely(!try_read(s)))
+		down_read_slow(s, CALLER);
+	lock_acquired(s, WAIT_PERCPU_READ, CALLER);
+	trace_did(TR_READ_LOCK, s, 0, CALLER);
+}
+
+void percpu_up_read(struct percpu_rwsem *s)
+{
+	trace_gate(TR_READ_UNLOCK, s, CALLER);
+	lock_released(s, CALLER);
+	trace_did(TR_READ_UNLOCK, s, 0, CALLER);
+	preempt_disable();
+	smp_mb(); /* the section before the count; pairs with P2 */
+	count(s, -1);
+	smp_mb(); /* count before block; pairs with P2 */
+	if (unlikely(READ_ONCE(s->block)))
+		tell_writer(s, CALLER);
+	preempt_enable();
+}
+
+void percpu_down_write(struct percpu_rwsem *s)
+{
+	uintptr_t site = CALLER;
+	uint32_t flags;
+
+	ASSERT(may_sleep());
+	trace_gate(TR_WRITE_LOCK, s, site);
+	mutex_lock(&s->writers);
+	flags = spin_lock_irqsave(&s->wait_lock);
+	s->writer = current;
+	s->draining = current;
+	WRITE_ONCE(s->block, 1);
+	spin_unlock_irqrestore(&s->wait_lock, flags);
+	smp_mb(); /* P2: block before the sum; pairs with P1 and up_read */
+
+	wait_begin(TASK_UNINTERRUPTIBLE, WAIT_PERCPU_WRITE, s, s->name, site);
+	while (readers_inside(s) != 0) {
+		trace_did(TR_WRITE_CONTEND, s, 0, site);
+		schedule();
+		wait_begin(TASK_UNINTERRUPTIBLE, WAIT_PERCPU_WRITE, s, s->name,
+			   site);
+	}
+	wait_end();
+	smp_mb(); /* the sum before the section; pairs with up_read's first */
+	flags = spin_lock_irqsave(&s->wait_lock);
+	s->draining = NULL;
+	spin_unlock_irqrestore(&s->wait_lock, flags);
+	lock_acquired(s, WAIT_PERCPU_WRITE, site);
+	trace_did(TR_WRITE_LOCK, s, 0, site);
+}
+
+void percpu_up_write(struct percpu_rwsem *s)
+{
+	uint32_t flags;
+
+	trace_gate(TR_WRITE_UNLOCK, s, CALLER);
+	lock_released(s, CALLER);
+	trace_did(TR_WRITE_UNLOCK, s, 0, CALLER);
+	flags = spin_lock_irqsave(&s->wait_lock);
+	BUG_ON(s->writer != current);
+	s->writer = NULL;
+	/* Release: pairs with the barrier P1: a reader that sees it down sees
+	 * what the writer did. */
+	smp_store_release(&s->block, 0);
+	while (!list_empty(&s->waiters))
+		grant(list_first(&s->waiters, struct rwsem_waiter, link),
+		      CALLER);
+	spin_unlock_irqrestore(&s->wait_lock, flags);
+	mutex_unlock(&s->writers);
+}

@@ -1,0 +1,63 @@
+/*
+ * rw-semaphores: struct rw_semaphore, one for all cores and first come first
+ * served; struct percpu_rwsem, whose readers touch only their own core's
+ * counter and whose writer is preferred over readers that come later.
+ *
+ * Thread context only; may sleep; not with a spinlock held or IRQs off.
+ */
+#ifndef KERNEL_LOCK_RWSEM_H
+#define KERNEL_LOCK_RWSEM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/lib/cpumask.h"
+#include "kernel/lib/list.h"
+#include "kernel/lock/mutex.h"
+#include "kernel/lock/spinlock.h"
+
+struct rw_semaphore {
+	const char *name;
+	/* wait_lock guards: */
+	struct spinlock wait_lock;
+	int readers; /* readers inside */
+	struct thread *writer;
+	struct list_head waiters; /* struct rwsem_waiter, oldest first */
+};
+
+#define RWSEM_INIT(s, n)                                                       \
+	{                                                                      \
+		.name = (n), .wait_lock = SPINLOCK_INIT("rwsem.wait_lock"),    \
+		.waiters = LIST_HEAD_INIT((s).waiters)                         \
+	}
+
+void init_rwsem(struct rw_semaphore *s, const char *name);
+void down_read(struct rw_semaphore *s);
+bool down_read_trylock(struct rw_semaphore *s);
+void up_read(struct rw_semaphore *s);
+void down_write(struct rw_semaphore *s);
+void up_write(struct rw_semaphore *s);
+
+struct percpu_rwsem {
+	const char *name;
+	uint32_t block; /* a writer is inside or waits; atomic */
+	/* Readers inside, by the core they came in on; a sum, so a reader may
+	 * leave on another core. Written by its own core, preemption off. */
+	struct {
+		int32_t n;
+	} cache_aligned count[NR_CPUS];
+	struct mutex writers; /* one writer at a time */
+	struct thread *writer;
+	/* wait_lock guards: */
+	struct spinlock wait_lock;
+	struct thread *draining;    /* the writer that waits for readers */
+	struct list_head waiters;   /* readers kept out by the writer */
+};
+
+void percpu_init_rwsem(struct percpu_rwsem *s, const char *name);
+void percpu_down_read(struct percpu_rwsem *s);
+void percpu_up_read(struct percpu_rwsem *s);
+void percpu_down_write(struct percpu_rwsem *s);
+void percpu_up_write(struct percpu_rwsem *s);
+
+#endif

@@ -1,0 +1,203 @@
+/*
+ * Fair spinlocks that park, and the one way a core waits for another.
+ *
+ * A lock is a ticket dispenser: `next` is drawn, `serving` says whose turn it
+ * is. A waiter spins SPIN_LIMIT times, then parks: it writes into its core's
+ * park slot which ticket of which lock it waits for and sleeps in WFI. The
+ * releaser looks for the core parked on the ticket it has just called and sends
+ * that one a kick. With more virtual cores than host cores this takes a
+ * hand-over from milliseconds (the host runs the spinners while the next in
+ * line waits for its turn on a host core) to microseconds.
+ *
+ * Why no kick is lost: the waiter stores its slot, then reads `serving`; the
+ * releaser stores `serving`, then reads the slots; full barriers stand between
+ * (W1 and R1). One of the two must see the other. From the moment it masks
+ * interrupts until it has slept, the waiter leaves a kick pending, and a pending
+ * kick ends WFI though masked.
+ *
+ * Locks: this is the lowest one. Context: any but FIQ. Built without sanitizers
+ * (design, decision 10).
+ */
+#include "kernel/lock/spinlock.h"
+
+#include "drivers/board.h"
+#include "kernel/sched/sched.h"
+
+#define SPIN_LIMIT 200
+
+/* Where a core says what it sleeps for; written by that core, IRQs masked. */
+static struct {
+	const struct spinlock *lock;
+	uint32_t ticket;
+} cache_aligned park[NR_CPUS];
+
+void spin_lock_init(struct spinlock *l, const char *name)
+{
+	*l = (struct spinlock)SPINLOCK_INIT(name);
+}
+
+/* Acquire: pairs with the release of `serving` in unlock(). */
+static bool my_turn(const struct spinlock *l, uint32_t ticket)
+{
+	return smp_load_acquire(&l->serving) == ticket;
+}
+
+static noinline void wait_turn(struct spinlock *l, uint32_t ticket)
+{
+	unsigned int cpu = smp_processor_id();
+
+	for (unsigned int i = 0; i < SPIN_LIMIT; i++) {
+		if (my_turn(l, ticket))
+			return;
+		cpu_relax();
+	}
+	while (!my_turn(l, ticket)) {
+		uint32_t flags;
+
+		cpu_relax();
+		if (!irqchip)
+			continue;
+		flags = local_irq_save();
+		irqchip->clear_kick();
+		park[cpu].ticket = ticket;
+		/* Release: a releaser that sees the lock sees the ticket. */
+		smp_store_release(&park[cpu].lock, l);
+		dsb(); /* W1: slot before `serving`; pairs with R1 in unlock */
+		if (!my_turn(l, ticket))
+			wfi();
+		WRITE_ONCE(park[cpu].lock, NULL);
+		local_irq_restore(flags);
+	}
+}
+
+static always_inline void lock(struct spinlock *l, uintptr_t site)
+{
+	/* Acquire: pairs with the release in unlock(). */
+	uint32_t v = __atomic_fetch_add(&l->tickets, 1u << 16, __ATOMIC_ACQUIRE);
+
+	if (unlikely((v >> 16) != (v & 0xffffu)))
+		wait_turn(l, v >> 16);
+	WRITE_ONCE(l->holder, current);
+	WRITE_ONCE(l->site, site);
+}
+
+static noinline void kick_next(const struct spinlock *l, uint32_t ticket)
+{
+	unsigned int cpu;
+
+	for_each_cpu (cpu, CPUMASK_ALL) {
+		/* Acquire: pairs with the release in wait_turn(). */
+		if (smp_load_acquire(&park[cpu].lock) == l &&
+		    READ_ONCE(park[cpu].ticket) == ticket) {
+			core_kick(cpu);
+			return;
+		}
+	}
+}
+
+static always_inline void unlock(struct spinlock *l)
+{
+	uint16_t turn = (uint16_t)(l->serving + 1);
+
+	WRITE_ONCE(l->holder, NULL);
+	/* Release: pairs with the acquire in lock() and my_turn(). */
+	smp_store_release(&l->serving, turn);
+	smp_mb(); /* R1: `serving` before the slots; pairs with W1 */
+	if (unlikely(READ_ONCE(l->next) != turn))
+		kick_next(l, turn);
+}
+
+void raw_spin_lock(struct spinlock *l)
+{
+	lock(l, CALLER);
+}
+
+void raw_spin_unlock(struct spinlock *l)
+{
+	unlock(l);
+}
+
+void spin_lock(struct spinlock *l)
+{
+	preempt_disable();
+	lock(l, CALLER);
+}
+
+void spin_unlock(struct spinlock *l)
+{
+	unlock(l);
+	preempt_enable();
+}
+
+bool spin_trylock(struct spinlock *l)
+{
+	uint32_t v;
+
+	preempt_disable();
+	v = READ_ONCE(l->tickets);
+	/* Acquire: pairs with the release in unlock(). */
+	if ((v >> 16) == (v & 0xffffu) &&
+	    __atomic_compare_exchange_n(&l->tickets, &v, v + (1u << 16), false,
+					__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+		WRITE_ONCE(l->holder, current);
+		WRITE_ONCE(l->site, CALLER);
+		return true;
+	}
+	preempt_enable();
+	return false;
+}
+
+uint32_t spin_lock_irqsave(struct spinlock *l)
+{
+	uint32_t flags = local_irq_save();
+
+	lock(l, CALLER);
+	return flags;
+}
+
+void spin_unlock_irqrestore(struct spinlock *l, uint32_t flags)
+{
+	unlock(l);
+	local_irq_restore(flags);
+}
+
+void core_wait(bool (*done)(void *arg), void *arg)
+{
+	preempt_disable();
+	for (unsigned int i = 0; i < SPIN_LIMIT; i++) {
+		if (done(arg))
+			goto out;
+		cpu_relax();
+	}
+	for (;;) {
+		uint32_t flags = local_irq_save();
+		bool ok;
+
+		irqchip->clear_kick();
+		dsb(); /* the old kick is gone before we look: pairs with the
+			* barrier in core_kick() between condition and kick */
+		ok = done(arg);
+		if (!ok)
+			wfi();
+		local_irq_restore(flags);
+		if (ok)
+			break;
+		cpu_relax();
+	}
+out:
+	preempt_enable();
+}
+
+void core_kick(unsigned int cpu)
+{
+	dsb(); /* condition before kick; pairs with core_wait(), wait_turn() */
+	irqchip->send_ipi(cpumask_of(cpu), IPI_KICK);
+}
+
+void core_kick_mask(struct cpumask cores)
+{
+	dsb(); /* as in core_kick() */
+	irqchip->send_ipi(cpumask_andnot(cores,
+					 cpumask_of(smp_processor_id())),
+			  IPI_KICK);
+}

@@ -1,0 +1,65 @@
+/*
+ * Spinlocks: fair (ticket), and quick also where virtual cores outnumber host
+ * cores: a waiter spins a little, then parks in WFI and the releaser kicks
+ * exactly the next in line (design, decision 8).
+ *
+ * Always knows owner, core and acquire site. spin_lock() disables preemption;
+ * spin_lock_irqsave() masks IRQs and leaves the preempt count alone: a
+ * reschedule wanted meanwhile becomes an IPI to oneself.
+ * Never sleep with a spinlock held.
+ */
+#ifndef KERNEL_LOCK_SPINLOCK_H
+#define KERNEL_LOCK_SPINLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/arch/arch.h"
+#include "kernel/lib/compiler.h"
+#include "kernel/lib/cpumask.h"
+
+struct spinlock {
+	union {
+		uint32_t tickets; /* both halves at once, atomic */
+		struct {
+			uint16_t serving; /* whose turn it is */
+			uint16_t next;	  /* the next ticket to draw */
+		};
+	};
+	struct thread *holder; /* written by the holder alone */
+	uintptr_t site;	       /* where it was taken */
+	const char *name;
+};
+
+#define SPINLOCK_INIT(n) { .name = (n) }
+#define DEFINE_SPINLOCK(l) struct spinlock l = SPINLOCK_INIT(#l)
+
+void spin_lock_init(struct spinlock *l, const char *name);
+void spin_lock(struct spinlock *l);
+void spin_unlock(struct spinlock *l);
+bool spin_trylock(struct spinlock *l);
+uint32_t spin_lock_irqsave(struct spinlock *l);
+void spin_unlock_irqrestore(struct spinlock *l, uint32_t flags);
+/* For the scheduler's hand-over across a switch: no preempt count, no flags. */
+void raw_spin_lock(struct spinlock *l);
+void raw_spin_unlock(struct spinlock *l);
+
+static inline bool spin_is_locked(const struct spinlock *l)
+{
+	uint32_t v = READ_ONCE(l->tickets);
+
+	return (v >> 16) != (v & 0xffffu);
+}
+
+/*
+ * Wait on this core until done(arg) is true: spin SPIN_LIMIT times with YIELD,
+ * then WFI until kicked. Whoever makes it true calls core_kick(cpu) or
+ * core_kick_mask() after it (the pair of barriers: kernel/lock/spinlock.c).
+ * Interrupts may be on or off; must not be called with a lock that the other
+ * side needs. Any context but FIQ.
+ */
+void core_wait(bool (*done)(void *arg), void *arg);
+void core_kick(unsigned int cpu);
+void core_kick_mask(struct cpumask cores); /* all of them but this one */
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * Read-copy-update, classic flavour: a reader is a region with preemption
+ * disabled; a grace period has ended when every core that was online at its
+ * start has passed through a quiescent state (context switch, idle, a tick that
+ * interrupted no reader) or has gone.
+ *
+ * Duties of the user: (1) readers do not sleep; (2) unlink before you wait;
+ * (3) a callback frees, it does not sleep. Consequences: (a) a reader that began
+ * before the grace period did has finished, all its effects visible, before it
+ * ends; (b) what an updater wrote before the grace period is seen by readers
+ * that start after it; (c) rcu_barrier() waits for callbacks, not for a grace
+ * period: it returns at once if there are none.
+ *
+ * RCU is an object (design, decision 2): struct rcu_state, the kernel's own
+ * instance is rcu_sched_state.
+ */
+#ifndef KERNEL_RCU_RCU_H
+#define KERNEL_RCU_RCU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/lib/compiler.h"
+#include "kernel/lib/cpumask.h"
+#include "kernel/lock/mutex.h"
+#include "kernel/sched/sched.h"
+
+struct rcu_head {
+	struct rcu_head *next;
+	void (*func)(struct rcu_head *head);
+};
+
+struct rcu_state;
+extern struct rcu_state rcu_sched_state;
+
+static inline void rcu_read_lock(void)
+{
+	preempt_disable();
+}
+static inline void rcu_read_unlock(void)
+{
+	preempt_enable();
+}
+
+/* A load that the dependent accesses follow (ARM keeps address dependencies;
+ * pairs with the release in rcu_assign_pointer). */
+#define rcu_dereference(p) READ_ONCE(p)
+/* Publish: everything written to *v before is visible to whoever sees v. */
+#define rcu_assign_pointer(p, v) smp_store_release(&(p), (v))
+
+/* Queue a callback for after a grace period. Any context but FIQ. */
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *));
+/* Wait for a grace period. May sleep. */
+void synchronize_rcu(void);
+/* The same, hurried by interrupting the cores that are owed. May sleep. */
+void synchronize_rcu_expedited(void);
+/* Wait until every callback queued before the call has run. May sleep. */
+void rcu_barrier(void);
+
+/* The same on any instance; _rcu_barrier is the body of the 2012 commit
+ * 1331e7a1bbe1. */
+void call_rcu_on(struct rcu_state *rsp, struct rcu_head *head,
+		 void (*func)(struct rcu_head *));
+void _rcu_barrier(struct rcu_state *rsp);
+
+/* Boot: registers scheduler hooks and the CPU notifier (before slab's). */
+void rcu_init(void);
+/* After the first threads can be made. */
+void rcu_spawn(void);
+
+/* Callbacks queued on that core, all segments (racy reading). */
+unsigned int rcu_nr_callbacks(unsigned int cpu);
+/* No grace period under way and no callback anywhere. */
+bool rcu_is_quiet(void);
+/* Cores still owed by the running grace period; empty if none runs. */
+struct cpumask rcu_owed(struct rcu_state *rsp);
+/* For the `rcu` command. */
+void rcu_print(void);
+
+#endif

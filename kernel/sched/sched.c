@@ -1,0 +1,608 @@
+/*
+ * The scheduler: one run queue a core, strict priorities, round robin.
+ *
+ * rq->lock (taken with IRQs off) guards the queue and the run state of every
+ * thread that belongs to it (thread->cpu). It is held across a context switch
+ * and released by the thread switched to: a thread that somebody else finds
+ * asleep under this lock has really left its stack.
+ *
+ * A thread preempted between setting its sleep state and schedule() stays
+ * runnable (design, decision 7): only schedule() itself takes a thread off the
+ * queue, a preemption never does.
+ *
+ * Every wait must tolerate a spurious wake-up: look at your condition again.
+ *
+ * Two run-queue locks are never held at once.
+ */
+#include "kernel/sched/sched.h"
+
+#include "drivers/board.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lock/spinlock.h"
+#include "kernel/mm/page.h"
+#include "kernel/sched/internal.h"
+#include "kernel/sched/timer.h"
+
+struct runqueue {
+	struct spinlock lock;
+	/* lock guards: */
+	struct list_head queue[NR_PRIOS]; /* runnable, not running */
+	uint32_t ready;			  /* bit p: queue[p] is not empty */
+	unsigned int nr;		  /* threads in the queues */
+	struct thread *curr;
+	struct thread *idle;
+	uint64_t next_tick; /* counter ticks; 0: no tick while idle */
+} cache_aligned;
+
+static struct runqueue runqueues[NR_CPUS];
+
+struct sched_hooks sched_hooks;
+
+/* ---- queue, lock held --------------------------------------------------- */
+
+static void enqueue(struct runqueue *rq, struct thread *t)
+{
+	list_add_tail(&t->rq_link, &rq->queue[t->prio]);
+	rq->ready |= 1u << t->prio;
+	rq->nr++;
+}
+
+static void dequeue(struct runqueue *rq, struct thread *t)
+{
+	list_del(&t->rq_link);
+	if (list_empty(&rq->queue[t->prio]))
+		rq->ready &= ~(1u << t->prio);
+	rq->nr--;
+}
+
+/* The core must look at its queue; rq's lock held, IRQs off. */
+static void resched(struct runqueue *rq, unsigned int cpu)
+{
+	if (READ_ONCE(rq->curr->need_resched))
+		return;
+	WRITE_ONCE(rq->curr->need_resched, 1);
+	/*
+	 * On this core an interrupt looks at it on its way out and
+	 * preempt_enable() when the count drops; with neither ahead of us
+	 * nothing would: IRQs are off and nobody looks when they come on.
+	 * So an interrupt to oneself (design, decision 8).
+	 */
+	if (cpu != smp_processor_id() ||
+	    (!current->irq_depth && !current->preempt_count &&
+	     !current->is_idle))
+		irqchip->send_ipi(cpumask_of(cpu), IPI_RESCHEDULE);
+}
+
+static void activate(struct runqueue *rq, unsigned int cpu, struct thread *t)
+{
+	t->state = TASK_RUNNING;
+	t->on_rq = true;
+	enqueue(rq, t);
+	if (t->prio < rq->curr->prio)
+		resched(rq, cpu);
+}
+
+/*
+ * Where should t run? IRQs off, so no core can go away meanwhile. Its last core
+ * if that idles or nothing better does; a thread whose cores have all gone may
+ * run anywhere.
+ */
+static unsigned int select_cpu(const struct thread *t)
+{
+	struct cpumask ok = cpumask_and(t->affinity, cpu_online());
+	unsigned int best = NR_CPUS, load = ~0u, cpu;
+
+	if (t->pinned)
+		return t->cpu;
+	if (cpumask_empty(ok))
+		ok = cpu_online();
+	if (cpumask_test(ok, t->cpu)) {
+		best = t->cpu;
+		load = sched_nr_running(best);
+		if (load == 0)
+			return best;
+	}
+	for_each_cpu (cpu, ok) {
+		unsigned int n = sched_nr_running(cpu);
+
+		if (n < load) {
+			best = cpu;
+			load = n;
+		}
+	}
+	return best;
+}
+
+/* t is on no queue, marked TASK_WAKING, off its stack: run it on select_cpu */
+static void place(struct thread *t)
+{
+	unsigned int cpu = select_cpu(t);
+	struct runqueue *rq = &runqueues[cpu];
+
+	raw_spin_lock(&rq->lock);
+	WRITE_ONCE(t->cpu, cpu);
+	activate(rq, cpu, t);
+	raw_spin_unlock(&rq->lock);
+}
+
+/* Lock the run queue that t belongs to. IRQs off. */
+static struct runqueue *lock_rq_of(struct thread *t)
+{
+	for (;;) {
+		unsigned int cpu = READ_ONCE(t->cpu);
+		struct runqueue *rq = &runqueues[cpu];
+
+		raw_spin_lock(&rq->lock);
+		if (likely(t->cpu == cpu))
+			return rq;
+		raw_spin_unlock(&rq->lock);
+	}
+}
+
+/* ---- switching ---------------------------------------------------------- */
+
+/* On the new thread's stack, IRQs off, the lock still held from before. */
+void finish_switch(struct thread *prev)
+{
+	struct runqueue *rq = &runqueues[smp_processor_id()];
+	/* Still wanted on a queue, whatever its state: it was preempted. */
+	enum thread_state state = prev->on_rq ? TASK_RUNNING : prev->state;
+
+	raw_spin_unlock(&rq->lock);
+	if (unlikely(state == TASK_WAKING))
+		place(prev);
+	else if (unlikely(state == TASK_DEAD))
+		thread_gone(prev);
+	else if (unlikely(state == TASK_PARKED))
+		thread_parked();
+}
+
+/* IRQs off. preempt: current is still wanted on the queue, whatever its state */
+static void reschedule(bool preempt)
+{
+	unsigned int cpu = smp_processor_id();
+	struct runqueue *rq = &runqueues[cpu];
+	struct thread *prev = current, *next;
+	uint64_t now;
+
+	if (sched_hooks.note_switch)
+		sched_hooks.note_switch(cpu);
+	raw_spin_lock(&rq->lock);
+	WRITE_ONCE(prev->need_resched, 0);
+	if (prev->is_idle) {
+		;
+	} else if (!preempt && prev->state != TASK_RUNNING) {
+		prev->on_rq = false;
+		trace_did(TR_BLOCK, prev->waiting.obj, prev->waiting.kind,
+			  prev->waiting.caller);
+	} else if (unlikely(!prev->pinned &&
+			    !cpumask_test(prev->affinity, cpu) &&
+			    !cpumask_empty(cpumask_and(prev->affinity,
+						       cpu_online())))) {
+		/*
+		 * It may no longer run here: placed once it is off its stack.
+		 * If it was about to sleep this wakes it; it looks again.
+		 */
+		prev->on_rq = false;
+		prev->state = TASK_WAKING;
+	} else {
+		enqueue(rq, prev);
+	}
+	next = rq->idle;
+	if (rq->ready) {
+		unsigned int p = (unsigned int)__builtin_ctz(rq->ready);
+
+		next = list_first(&rq->queue[p], struct thread, rq_link);
+		dequeue(rq, next);
+	}
+	if (next == prev) {
+		raw_spin_unlock(&rq->lock);
+		return;
+	}
+	rq->curr = next;
+	now = timer_now();
+	prev->runtime += now - prev->last_in;
+	next->last_in = now;
+	next->switches++;
+	if (prev->is_idle || next->is_idle) {
+		rq->next_tick = next->is_idle ? 0 : now + timer_ticks(TICK_NS);
+		timer_program();
+	}
+	trace_did(TR_SWITCH, next, next->id, 0);
+	finish_switch(arch_switch_to(prev, next));
+}
+
+void schedule(void)
+{
+	uint32_t flags;
+
+	ASSERT(current->preempt_count == 0 && current->irq_depth == 0);
+	flags = local_irq_save();
+	reschedule(false);
+	local_irq_restore(flags);
+}
+
+void preempt_schedule(void)
+{
+	struct thread *t = current;
+	uint32_t flags;
+
+	if (t->irq_depth || t->is_idle)
+		return; /* the interrupt's way out, or the idle loop, looks */
+	if (irqs_disabled()) {
+		irqchip->send_ipi(cpumask_of(smp_processor_id()),
+				  IPI_RESCHEDULE);
+		return;
+	}
+	flags = local_irq_save();
+	while (READ_ONCE(t->need_resched))
+		reschedule(true);
+	local_irq_restore(flags);
+}
+
+void yield(void)
+{
+	schedule();
+}
+
+/* ---- interrupts --------------------------------------------------------- */
+
+static struct regs *interrupted[NR_CPUS]; /* each core's own, IRQs off */
+
+struct regs *irq_regs(void)
+{
+	return interrupted[smp_processor_id()];
+}
+
+void irq_entry(struct regs *regs)
+{
+	struct thread *t = current;
+	unsigned int cpu = smp_processor_id();
+	struct regs *outer = interrupted[cpu];
+
+	interrupted[cpu] = regs;
+	t->irq_depth++;
+	irqchip->handle(regs);
+	t->irq_depth--;
+	interrupted[cpu] = outer;
+	if (t->irq_depth || t->preempt_count || t->is_idle)
+		return;
+	while (READ_ONCE(t->need_resched))
+		reschedule(true);
+}
+
+void sched_tick(void)
+{
+	unsigned int cpu = smp_processor_id();
+	struct runqueue *rq = &runqueues[cpu];
+	struct thread *t = current;
+
+	if (sched_hooks.tick)
+		sched_hooks.tick(cpu, t->preempt_count == 0);
+	raw_spin_lock(&rq->lock);
+	if (!list_empty(&rq->queue[t->prio]))
+		resched(rq, cpu); /* round robin: somebody equal waits */
+	raw_spin_unlock(&rq->lock);
+}
+
+/* The deadline of this core's tick, 0 if it has none. IRQs off. */
+uint64_t sched_next_tick(void)
+{
+	return runqueues[smp_processor_id()].next_tick;
+}
+
+/* From the timer interrupt. IRQs off. */
+void sched_tick_if_due(uint64_t now)
+{
+	struct runqueue *rq = &runqueues[smp_processor_id()];
+
+	if (!rq->next_tick || now < rq->next_tick)
+		return;
+	rq->next_tick = now + timer_ticks(TICK_NS);
+	sched_tick();
+}
+
+void resched_cpu(unsigned int cpu)
+{
+	struct runqueue *rq = &runqueues[cpu];
+	uint32_t flags = spin_lock_irqsave(&rq->lock);
+
+	if (cpu_is_online(cpu))
+		resched(rq, cpu);
+	spin_unlock_irqrestore(&rq->lock, flags);
+}
+
+/* ---- waiting and waking ------------------------------------------------- */
+
+void wait_begin(enum thread_state state, enum wait_kind kind, const void *obj,
+		const char *name, uintptr_t caller)
+{
+	struct thread *t = current;
+
+	if (t->waiting.kind != kind || t->waiting.obj != obj) {
+		t->waiting.obj = obj;
+		t->waiting.name = name;
+		t->waiting.caller = caller;
+		t->waiting.since = timer_now();
+		WRITE_ONCE(t->waiting.kind, kind);
+	}
+	WRITE_ONCE(t->state, state);
+	smp_mb(); /* state before condition; pairs with wake_up_thread() */
+}
+
+void wait_end(void)
+{
+	WRITE_ONCE(current->state, TASK_RUNNING);
+	WRITE_ONCE(current->waiting.kind, WAIT_NONE);
+}
+
+static bool wake_if(struct thread *t, bool (*sleeps)(enum thread_state),
+		    uintptr_t caller)
+{
+	uint32_t flags = local_irq_save();
+	struct runqueue *rq;
+	bool woken, move = false;
+
+	smp_mb(); /* condition before state; pairs with wait_begin() */
+	rq = lock_rq_of(t);
+	woken = sleeps(READ_ONCE(t->state));
+	if (woken) {
+		trace_did(TR_WAKE, t, t->id, caller);
+		if (t->on_rq) {
+			/* running, or preempted on its way to schedule() */
+			WRITE_ONCE(t->state, TASK_RUNNING);
+		} else if (select_cpu(t) == t->cpu) {
+			activate(rq, t->cpu, t);
+		} else {
+			t->state = TASK_WAKING;
+			move = true;
+		}
+	}
+	raw_spin_unlock(&rq->lock);
+	if (move)
+		place(t);
+	local_irq_restore(flags);
+	return woken;
+}
+
+static bool sleeps(enum thread_state s)
+{
+	return s == TASK_UNINTERRUPTIBLE || s == TASK_INTERRUPTIBLE;
+}
+
+static bool sleeps_interruptibly(enum thread_state s)
+{
+	return s == TASK_INTERRUPTIBLE;
+}
+
+static bool is_parked(enum thread_state s)
+{
+	return s == TASK_PARKED;
+}
+
+bool wake_up_thread(struct thread *t, uintptr_t caller)
+{
+	return wake_if(t, sleeps, caller);
+}
+
+void thread_interrupt(struct thread *t)
+{
+	WRITE_ONCE(t->interrupted, true);
+	wake_if(t, sleeps_interruptibly, CALLER);
+}
+
+bool thread_interrupted(void)
+{
+	/* Relaxed: a flag between two threads, nothing hangs on its order. */
+	return READ_ONCE(current->interrupted) &&
+	       __atomic_exchange_n(&current->interrupted, false,
+				   __ATOMIC_RELAXED);
+}
+
+void sched_unpark(struct thread *t)
+{
+	wake_if(t, is_parked, CALLER);
+}
+
+/* First run of a new thread. */
+void sched_start(struct thread *t)
+{
+	uint32_t flags = local_irq_save();
+
+	t->state = TASK_WAKING;
+	place(t);
+	local_irq_restore(flags);
+}
+
+/* Parked and off its stack? */
+bool sched_is_parked(struct thread *t)
+{
+	uint32_t flags = local_irq_save();
+	struct runqueue *rq = lock_rq_of(t);
+	bool parked = t->state == TASK_PARKED && !t->on_rq && rq->curr != t;
+
+	raw_spin_unlock(&rq->lock);
+	local_irq_restore(flags);
+	return parked;
+}
+
+static void timeout_fn(struct timer *timer)
+{
+	wake_up_thread(timer->arg, 0);
+}
+
+bool schedule_timeout(uint64_t ns)
+{
+	struct timer timer;
+
+	timer_setup(&timer, timeout_fn, current);
+	timer_arm(&timer, timer_now() + timer_ticks(ns));
+	schedule();
+	return timer_cancel_sync(&timer);
+}
+
+void sleep_ns(uint64_t ns)
+{
+	uint64_t end = timer_now() + timer_ticks(ns), now;
+
+	while ((now = timer_now()) < end) {
+		wait_begin(TASK_UNINTERRUPTIBLE, WAIT_SLEEP, NULL, "time",
+			   CALLER);
+		schedule_timeout(timer_ns(end - now));
+	}
+	wait_end();
+}
+
+int sleep_ns_interruptible(uint64_t ns)
+{
+	uint64_t end = timer_now() + timer_ticks(ns), now;
+	int err = 0;
+
+	while ((now = timer_now()) < end) {
+		wait_begin(TASK_INTERRUPTIBLE, WAIT_SLEEP, NULL, "time",
+			   CALLER);
+		if (thread_interrupted()) {
+			err = -EINTR;
+			break;
+		}
+		schedule_timeout(timer_ns(end - now));
+	}
+	wait_end();
+	return err;
+}
+
+int thread_set_affinity(struct thread *t, struct cpumask allowed)
+{
+	uint32_t flags = local_irq_save();
+	bool move = false, here = false;
+	struct runqueue *rq;
+
+	if (cpumask_empty(cpumask_and(allowed, cpu_online())) || t->pinned) {
+		local_irq_restore(flags);
+		return -EINVAL;
+	}
+	rq = lock_rq_of(t);
+	t->affinity = allowed;
+	if (!cpumask_test(allowed, t->cpu) && t->on_rq) {
+		if (rq->curr == t) {
+			resched(rq, t->cpu); /* moves when it is switched out */
+			here = t == current;
+		} else {
+			dequeue(rq, t);
+			t->on_rq = false;
+			t->state = TASK_WAKING;
+			move = true;
+		}
+	}
+	raw_spin_unlock(&rq->lock);
+	if (move)
+		place(t);
+	local_irq_restore(flags);
+	if (here && may_sleep())
+		schedule();
+	return 0;
+}
+
+/* ---- cores coming and going --------------------------------------------- */
+
+void sched_set_idle(unsigned int cpu, struct thread *idle)
+{
+	struct runqueue *rq = &runqueues[cpu];
+
+	if (!rq->idle)
+		for (int p = 0; p < NR_PRIOS; p++)
+			list_init(&rq->queue[p]);
+	if (!rq->lock.name)
+		spin_lock_init(&rq->lock, "runqueue.lock");
+	rq->idle = idle;
+	rq->next_tick = 0;
+	WRITE_ONCE(rq->curr, idle);
+}
+
+/* The boot thread becomes core 0's first current. */
+void sched_set_boot(struct thread *idle, struct thread *boot)
+{
+	sched_set_idle(0, idle);
+	runqueues[0].curr = boot;
+	boot->on_rq = true;
+}
+
+void sched_boot_tick(void)
+{
+	uint32_t flags = local_irq_save();
+
+	runqueues[smp_processor_id()].next_tick =
+		timer_now() + timer_ticks(TICK_NS);
+	timer_program();
+	local_irq_restore(flags);
+}
+
+void sched_migrate_dying(unsigned int cpu)
+{
+	struct runqueue *rq = &runqueues[cpu];
+
+	for (;;) {
+		struct thread *t = NULL;
+
+		raw_spin_lock(&rq->lock);
+		for (int p = 0; p < NR_PRIOS && !t; p++)
+			if (!list_empty(&rq->queue[p]))
+				t = list_first(&rq->queue[p], struct thread,
+					       rq_link);
+		if (t) {
+			BUG_ON(t->pinned);
+			dequeue(rq, t);
+			t->on_rq = false;
+		}
+		raw_spin_unlock(&rq->lock);
+		if (!t)
+			return;
+		t->state = TASK_WAKING; /* about to sleep: it looks again */
+		place(t);
+	}
+}
+
+noreturn void cpu_idle_loop(void)
+{
+	unsigned int cpu = smp_processor_id();
+	struct thread *t = current;
+
+	for (;;) {
+		local_irq_disable();
+		if (unlikely(!cpu_is_online(cpu)))
+			sched_hooks.play_dead(cpu);
+		if (!READ_ONCE(t->need_resched)) {
+			if (sched_hooks.idle_enter)
+				sched_hooks.idle_enter(cpu);
+			wfi(); /* a masked interrupt ends it all the same */
+			if (sched_hooks.idle_exit)
+				sched_hooks.idle_exit(cpu);
+		}
+		local_irq_enable();
+		isb(); /* what is pending is taken here */
+		local_irq_disable();
+		if (READ_ONCE(t->need_resched))
+			reschedule(false);
+	}
+}
+
+unsigned int sched_nr_running(unsigned int cpu)
+{
+	const struct runqueue *rq = &runqueues[cpu];
+	const struct thread *curr = READ_ONCE(rq->curr);
+
+	return READ_ONCE(rq->nr) + (curr && !curr->is_idle);
+}
+
+struct thread *sched_running(unsigned int cpu)
+{
+	return READ_ONCE(runqueues[cpu].curr);
+}
+
+struct thread *sched_idle_thread(unsigned int cpu)
+{
+	return runqueues[cpu].idle;
+}

@@ -1,0 +1,130 @@
+/*
+ * Wait queues and completions.
+ *
+ * The queue's lock (spinlock, IRQs off) guards its list, and a completion's
+ * count. A waiter joins the queue and sets its state before it looks at the
+ * condition; a waker changes the condition before it looks at the queue: one of
+ * the two sees the other (barriers: wait_begin() and wake_up_thread()).
+ */
+#include "kernel/sched/wait.h"
+
+#include "drivers/board.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
+
+void wait_queue_init(struct wait_queue *q, const char *name)
+{
+	spin_lock_init(&q->lock, "wait_queue.lock");
+	list_init(&q->waiters);
+	q->name = name;
+}
+
+void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
+		     enum thread_state state, enum wait_kind kind,
+		     uintptr_t caller)
+{
+	uint32_t flags = spin_lock_irqsave(&q->lock);
+
+	ASSERT(current->preempt_count == 0);
+	if (!e->thread) {
+		e->thread = current;
+		list_init(&e->link);
+	}
+	if (list_empty(&e->link))
+		list_add_tail(&e->link, &q->waiters);
+	wait_begin(state, kind, q, q->name, caller);
+	spin_unlock_irqrestore(&q->lock, flags);
+}
+
+void finish_wait(struct wait_queue *q, struct wait_entry *e)
+{
+	uint32_t flags = spin_lock_irqsave(&q->lock);
+
+	list_del(&e->link);
+	spin_unlock_irqrestore(&q->lock, flags);
+	wait_end();
+}
+
+/* Lock held: wake the oldest. It stays listed until it leaves by itself only
+ * if it was awake already; a woken one is unlinked so that the next wake_up()
+ * reaches the next. */
+static void wake_first(struct wait_queue *q, uintptr_t caller)
+{
+	struct wait_entry *e = list_first(&q->waiters, struct wait_entry, link);
+	struct thread *t = e->thread;
+
+	list_del(&e->link);
+	wake_up_thread(t, caller);
+}
+
+void wake_up(struct wait_queue *q)
+{
+	uint32_t flags = spin_lock_irqsave(&q->lock);
+
+	if (!list_empty(&q->waiters))
+		wake_first(q, CALLER);
+	spin_unlock_irqrestore(&q->lock, flags);
+}
+
+void wake_up_all(struct wait_queue *q)
+{
+	uint32_t flags = spin_lock_irqsave(&q->lock);
+
+	while (!list_empty(&q->waiters))
+		wake_first(q, CALLER);
+	spin_unlock_irqrestore(&q->lock, flags);
+}
+
+void init_completion(struct completion *c, const char *name)
+{
+	wait_queue_init(&c->wait, name);
+	c->done = 0;
+}
+
+static void complete_n(struct completion *c, bool all, uintptr_t caller)
+{
+	uint32_t flags = spin_lock_irqsave(&c->wait.lock);
+
+	c->done = all ? ~0u / 2 : c->done + 1;
+	trace_did(TR_COMPLETE, c, 0, caller);
+	while (!list_empty(&c->wait.waiters)) {
+		wake_first(&c->wait, caller);
+		if (!all)
+			break;
+	}
+	spin_unlock_irqrestore(&c->wait.lock, flags);
+}
+
+void complete(struct completion *c)
+{
+	complete_n(c, false, CALLER);
+}
+
+void complete_all(struct completion *c)
+{
+	complete_n(c, true, CALLER);
+}
+
+/* Take one unit; the lock also keeps c alive until complete() has let go. */
+static bool take_done(struct completion *c)
+{
+	uint32_t flags = spin_lock_irqsave(&c->wait.lock);
+	bool ok = c->done != 0;
+
+	if (ok)
+		c->done--;
+	spin_unlock_irqrestore(&c->wait.lock, flags);
+	return ok;
+}
+
+void wait_for_completion(struct completion *c)
+{
+	trace_gate(TR_WAIT_FOR, c, CALLER);
+	wait_event_kind(&c->wait, WAIT_COMPLETION, take_done(c));
+}
+
+bool wait_for_completion_timeout(struct completion *c, uint64_t ns)
+{
+	trace_gate(TR_WAIT_FOR, c, CALLER);
+	return wait_event_timeout(&c->wait, WAIT_COMPLETION, take_done(c), ns);
+}

@@ -1,0 +1,43 @@
+/*
+ * The shell: commands, line editing, batch runs.
+ *
+ * Commands are registered in a linker section; a higher floor (demos, tests)
+ * adds its own without the shell knowing it. A command runs in a thread of its
+ * own, so that Ctrl-C can give the prompt back while it waits.
+ */
+#ifndef KERNEL_SHELL_SHELL_H
+#define KERNEL_SHELL_SHELL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "kernel/lib/compiler.h"
+
+struct shell_command {
+	const char *name;
+	const char *usage; /* "cpu [up|down N]" */
+	const char *help;  /* one line */
+	/* argv[0] is the name. Returns the status, 0 for success. */
+	int (*fn)(int argc, char **argv);
+	/* Completion: the i-th possible word for argument arg (1..), or NULL. */
+	const char *(*complete)(int arg, unsigned int i);
+};
+
+#define SHELL_COMMAND(id, ...)                                                 \
+	static const struct shell_command shell_cmd_##id                       \
+		__attribute__((__used__, __section__(".shell_commands"),       \
+			       __aligned__(4))) = { \
+			__VA_ARGS__                                            \
+		}
+
+extern const struct shell_command shell_commands_start[], shell_commands_end[];
+
+/* Run "cmd; cmd"; the status of the first that failed, or 0. May sleep. */
+int shell_run_line(const char *line);
+/* The interactive loop, or the batch if the command line has run=. */
+noreturn void shell_main(void);
+
+/* Parse a whole decimal number; false if s is not one. */
+bool parse_uint(const char *s, unsigned int *out);
+
+#endif
