@@ -19,14 +19,18 @@
 #define LOWMEM_MAX 0x40000000
 #define KERNEL_VA  0xc0000000
 #define STACKS_VA  0xe0000000
-#define STACKS_MAX 0x00800000 /* 8 MiB: 512 slots of 16 KiB */
+#define STACKS_MAX 0x00800000 /* 8 MiB */
+#define EXC_STACKS_VA 0xe0700000 /* its last 1 MiB: exception stacks */
+#define EXC_STACK  8192 /* each: one guard page below */
+#define EARLY_VA   0xe8000000 /* window of map_early() */
 #define DEVICES_VA 0xf0000000
-#define DEVICES_MAX 0x00400000
+#define DEVICES_MAX 0x00800000
 
 #define STACK_SLOT  16384 /* one guard page, then STACK_SIZE of stack */
 #define STACK_SIZE  12288
 
 #ifndef __ASSEMBLER__
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "kernel/lib/compiler.h"
@@ -38,13 +42,15 @@ struct boot_info {
 	uint32_t entry_mpidr;
 	uint32_t image_pa;    /* where the image was loaded */
 	uint32_t ttbr0;	      /* value with walk attributes, for other cores */
+	uint32_t idmap;	      /* table for the moment the MMU comes on */
 };
 
 extern struct boot_info boot_info;
 
 /* Linker symbols, page aligned. */
 extern char image_start[], text_start[], text_end[], rodata_start[],
-	rodata_end[], data_start[], image_end[], bss_start[], bss_end[];
+	rodata_end[], data_start[], image_end[], bss_start[], bss_end[],
+	boot_stack_guard[], boot_stack[], boot_stack_top[];
 
 /* What a starting core finds: set before it is told to go. */
 struct secondary_boot {
@@ -57,6 +63,8 @@ extern struct secondary_boot secondary_boot[];
 
 /* Physical address of the entry for CPU_ON and for the pens; r0 = core. */
 uint32_t secondary_entry_pa(void);
+/* Is va in a guard page below the boot stack or an exception stack? */
+bool boot_is_guard(uint32_t va);
 
 /*
  * First C function on the boot core, at KERNEL_VA, MMU and caches on, IRQ and
@@ -82,8 +90,6 @@ uintptr_t map_device(uint32_t pa, uint32_t size);
  * 2 MiB); only until map_lowmem() has run.
  */
 const void *map_early(uint32_t pa, uint32_t size);
-/* Remove the identity mapping used at the switch; boot core, once. */
-void map_drop_identity(void);
 /* Stacks for the exception modes of core cpu, before it first starts: 0 or
  * -ENOMEM. The boot core has its own from the image. */
 int exception_stacks_prepare(unsigned int cpu);

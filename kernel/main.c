@@ -51,7 +51,6 @@ noreturn void start_kernel(void)
 		cpumask_set_atomic(&cpu_possible_mask, cpu);
 	cpumask_set_atomic(&cpu_online_mask, 0);
 	pages_init();
-	map_drop_identity();
 	sched_init();
 	irqchip->init_core(0);
 	timer_init_core();

@@ -114,6 +114,18 @@ static void cpu_notify_nofail(unsigned long event, unsigned int cpu)
 	WARN_ON(__cpu_notify(event, cpu, -1, NULL) != 0);
 }
 
+static always_inline void hotplug_enter(void)
+{
+	cpu_hotplug_begin();
+	trace_did(TR_HP_BEGIN, &cpu_hotplug, 0, CALLER);
+}
+
+static always_inline void hotplug_leave(void)
+{
+	trace_did(TR_HP_DONE, &cpu_hotplug, 0, CALLER);
+	cpu_hotplug_done();
+}
+
 /* ---- down ---------------------------------------------------------------- */
 
 /* On the leaving core, IRQs off, every other core stopped. */
@@ -173,7 +185,7 @@ static story int _cpu_down(unsigned int cpu)
 	if (err)
 		return err;
 
-	cpu_hotplug_begin();
+	hotplug_enter();
 	err = __cpu_notify(CPU_DOWN_PREPARE, cpu, -1, &told);
 	if (err) {
 		/* The refuser itself has nothing to undo. */
@@ -194,11 +206,11 @@ static story int _cpu_down(unsigned int cpu)
 	err = __cpu_die(cpu);
 	timers_migrate(cpu);
 	cpu_notify_nofail(CPU_DEAD, cpu);
-	cpu_hotplug_done();
+	hotplug_leave();
 	cpu_notify_nofail(CPU_POST_DEAD, cpu);
 	return err;
 out:
-	cpu_hotplug_done();
+	hotplug_leave();
 	return err;
 }
 
@@ -275,7 +287,7 @@ static story int _cpu_up(unsigned int cpu)
 	if (cpu_is_online(cpu))
 		return -EINVAL;
 
-	cpu_hotplug_begin();
+	hotplug_enter();
 	err = exception_stacks_prepare(cpu);
 	if (!err)
 		err = stopper_prepare(cpu);
@@ -297,7 +309,7 @@ static story int _cpu_up(unsigned int cpu)
 cancel:
 	__cpu_notify(CPU_UP_CANCELED, cpu, told, NULL);
 out:
-	cpu_hotplug_done();
+	hotplug_leave();
 	return err;
 }
 

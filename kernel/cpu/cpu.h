@@ -62,6 +62,13 @@ extern struct cpu_hotplug cpu_hotplug;
 extern struct mutex cpu_add_remove_lock;
 extern const struct hotplug_lock_ops hotplug_counter_ops;
 
+/* Its operations; other objects may share some of them. */
+void get_online_cpus__counter(void);
+void put_online_cpus__counter(void);
+void cpu_hotplug_begin__counter(void);
+void cpu_hotplug_done__counter(void);
+bool held__counter(void);
+
 /* The object in place; written by hotplug_lock_install() alone. */
 extern const struct hotplug_lock_ops *hotplug_ops;
 

@@ -34,7 +34,7 @@ static bool i_am_writer(void)
 	return READ_ONCE(cpu_hotplug.active_writer) == current;
 }
 
-static story void get_online_cpus__counter(void)
+story void get_online_cpus__counter(void)
 {
 	if (i_am_writer())
 		return;
@@ -43,7 +43,7 @@ static story void get_online_cpus__counter(void)
 	mutex_unlock(&cpu_hotplug.lock);
 }
 
-static story void put_online_cpus__counter(void)
+story void put_online_cpus__counter(void)
 {
 	if (i_am_writer())
 		return;
@@ -55,7 +55,7 @@ static story void put_online_cpus__counter(void)
 	mutex_unlock(&cpu_hotplug.lock);
 }
 
-static story void cpu_hotplug_begin__counter(void)
+story void cpu_hotplug_begin__counter(void)
 {
 	WRITE_ONCE(cpu_hotplug.active_writer, current);
 	for (;;) {
@@ -72,13 +72,13 @@ static story void cpu_hotplug_begin__counter(void)
 	}
 }
 
-static story void cpu_hotplug_done__counter(void)
+story void cpu_hotplug_done__counter(void)
 {
 	WRITE_ONCE(cpu_hotplug.active_writer, NULL);
 	mutex_unlock(&cpu_hotplug.lock);
 }
 
-static bool held__counter(void)
+bool held__counter(void)
 {
 	return i_am_writer() || READ_ONCE(cpu_hotplug.refcount) > 0;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "kernel/arch/arch.h"
+#include "kernel/debug/symbols.h"
 
 struct thread;
 
@@ -57,13 +58,6 @@ void warn_at(const char *cond, const char *file, int line);
 /* Number of WARN_ON reports since boot. */
 extern unsigned int warn_count;
 
-/*
- * Symbols. kernel/debug/symbols.c; the table is made by the build.
- * Returns the name and sets *off, or NULL if addr is not in the text.
- */
-const char *symbol_lookup(uintptr_t addr, uint32_t *off);
-bool is_text(uintptr_t addr);
-
 /* Return addresses, innermost first; at most max. Returns how many. */
 unsigned int backtrace_here(uintptr_t *pc, unsigned int max);
 unsigned int backtrace_regs(const struct regs *regs, uintptr_t *pc,
@@ -82,6 +76,7 @@ enum exception { EXC_UNDEF, EXC_SVC, EXC_PREFETCH, EXC_DATA, EXC_HYP };
 void exception_entry(struct regs *regs, enum exception kind);
 /* FIQ: the pseudo-NMI. Prints where this core is. */
 void fiq_entry(struct regs *regs);
+void fiq_report(struct regs *regs); /* acknowledged already */
 
 /* Ask every other core (or one) for its backtrace, also with IRQs off. */
 void backtrace_all_cores(void);

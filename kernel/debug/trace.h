@@ -45,7 +45,7 @@ enum trace_op {
 	/* hotplug: obj = the hotplug lock */
 	TR_GET_ONLINE,	/* did: refcount after in arg */
 	TR_PUT_ONLINE,	/* did: refcount after in arg */
-	TR_HP_BEGIN,	/* gate; did: the writer has it */
+	TR_HP_BEGIN,	/* did: the writer has it */
 	TR_HP_WAIT,	/* did: the writer sees refcount arg, waits */
 	TR_HP_DONE,	/* did */
 	TR_NOTIFY,	/* gate; did: about to call; obj = notifier_block's

@@ -17,7 +17,7 @@
 struct page {
 	struct list_head link; /* free list, or the owner's (slab: its lists) */
 	void *owner;	       /* the slab cache that uses it, or NULL */
-	uint8_t order;	       /* of the block that starts here */
+	uint8_t order;	       /* of the block this page is in */
 	uint8_t state;	       /* enum page_state */
 	uint16_t user;	       /* for the owner */
 };
@@ -28,6 +28,8 @@ enum page_state { PAGE_RESERVED, PAGE_FREE, PAGE_USED, PAGE_TAIL };
 void *pages_alloc(unsigned int order);
 void pages_free(void *va, unsigned int order);
 struct page *virt_to_page(const void *va); /* NULL outside the direct map */
+/* First page of the allocated block that va lies in; NULL if there is none. */
+struct page *page_head(const void *va);
 void *page_to_virt(const struct page *p);
 uint32_t virt_to_phys(const void *va);	   /* direct map and image */
 void *phys_to_virt(uint32_t pa);	   /* direct map */
@@ -48,8 +50,9 @@ unsigned int stacks_cached(void);
 bool stack_is_guard(uint32_t va);
 
 /*
- * Fault injection for tests: let the n-th page allocation from now fail (and
- * then `count` in a row); 0 turns it off.
+ * Fault injection for tests: let the n-th page allocation that the calling
+ * thread makes from now on fail, and the next ones, `count` in a row; n 0 turns
+ * it off.
  */
 void pages_fail_after(unsigned int n, unsigned int count);
 

@@ -45,9 +45,8 @@ void *kmalloc(size_t size);
 void *kzalloc(size_t size);
 void kfree(void *obj);
 /* Free after a grace period; head lies anywhere in a kmalloc()ed object. */
-#define kfree_rcu(ptr, member)                                                 \
-	__kfree_rcu(&(ptr)->member, offsetof(__typeof__(*(ptr)), member))
-void __kfree_rcu(struct rcu_head *head, size_t offset);
+#define kfree_rcu(ptr, member) __kfree_rcu(&(ptr)->member)
+void __kfree_rcu(struct rcu_head *head);
 
 /*
  * The steps kmem_cache_destroy() is made of; variants in demos/ are built from
@@ -57,6 +56,9 @@ void kmem_cache_unlink(struct kmem_cache *s);
 void kmem_cache_relink(struct kmem_cache *s);
 int __cache_shrink(struct kmem_cache *s); /* not 0: objects are still in use */
 bool kmem_cache_is_rcu(const struct kmem_cache *s);
+/* The two ends of a destroy in the event stream. */
+void cache_destroy_enter(struct kmem_cache *s, uintptr_t caller);
+void cache_destroy_leave(struct kmem_cache *s, uintptr_t caller);
 void slab_error(struct kmem_cache *s, const char *what);
 void __kmem_cache_destroy(struct kmem_cache *s); /* frees the cache itself */
 
@@ -65,7 +67,9 @@ void slab_init(void); /* after pages_init() and rcu_init() */
 void slab_print(void);
 struct slab_stats {
 	unsigned int caches;
-	unsigned long active, total, slabs;
+	unsigned int active; /* objects that callers have */
+	unsigned int total;  /* objects there is room for */
+	unsigned int slabs, pages;
 };
 void slab_stats(struct slab_stats *st);
 const char *kmem_cache_name(const struct kmem_cache *s);

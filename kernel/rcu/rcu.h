@@ -23,15 +23,50 @@
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/cpumask.h"
 #include "kernel/lock/mutex.h"
+#include "kernel/rcu/cblist.h"
 #include "kernel/sched/sched.h"
+#include "kernel/sched/wait.h"
 
-struct rcu_head {
-	struct rcu_head *next;
-	void (*func)(struct rcu_head *head);
+/* A core's part of an instance. */
+struct rcu_data {
+	struct cblist cbs;	/* that core's, IRQs off */
+	struct thread *thread;	/* invokes them: rcuc/N */
+	struct wait_queue wake; /* where it waits */
+	struct rcu_head barrier_head;
+	uint32_t idle_snap; /* the grace-period thread's */
+} cache_aligned;
+
+struct rcu_state {
+	const char *name;
+	/* What a grace period is: called by its thread, one at a time. */
+	void (*grace_period)(struct rcu_state *rsp);
+	struct spinlock lock;
+	/* lock guards (gp_seq, request and the masks are also read without): */
+	uint32_t gp_seq;	/* odd: one runs (kernel/rcu/cblist.h) */
+	uint32_t request;	/* run until gp_seq gets there */
+	struct cpumask online;	/* cores that a grace period awaits */
+	struct cpumask owed;	/* cores the running one still waits for */
+	struct cpumask exp_owed; /* the same, expedited */
+	/* */
+	uint64_t gp_start; /* counter ticks; the grace-period thread's */
+	struct thread *thread;
+	struct wait_queue gp_wake; /* the grace-period thread waits here */
+	struct wait_queue gp_end;  /* who waits for an end */
+	struct wait_queue exp_wake;
+	struct mutex exp_mutex; /* one expedited grace period at a time */
+	struct mutex barrier_mutex;
+	struct completion barrier_completion; /* barrier_mutex */
+	uint32_t barrier_count;		      /* atomic */
+	uint32_t n_barrier_done;	      /* barrier_mutex; odd inside */
+	struct rcu_state *next;
+	struct rcu_data data[NR_CPUS];
 };
 
-struct rcu_state;
 extern struct rcu_state rcu_sched_state;
+
+/* A grace period older than this is reported (guest time, ns). */
+extern uint64_t rcu_stall_ns;
+extern unsigned int rcu_stalls; /* reports since boot */
 
 static inline void rcu_read_lock(void)
 {

@@ -1,0 +1,220 @@
+/*
+ * From the first instruction to C, on every core.
+ *
+ * Owns the entry of the image (zImage header, Linux ARM boot protocol), the
+ * entry of every other core, and the pens. Runs with MMU and caches off: no
+ * exclusives, no absolute addresses, every loop that waits has a WFE. All is
+ * position independent until the jump to the linked address.
+ *
+ * Entered in HYP, non-secure SVC or secure SVC, by one core or by all.
+ */
+#include "boot/boot.h"
+
+	.arch	armv7-a
+	.arch_extension virt
+	.arch_extension sec
+
+#define MODE_SVC_MASKED 0x1d3
+#define SCTLR_OFF	0x00c50838	/* MMU, caches, high vectors: all off */
+#define SCTLR_ON	0x00c5183d	/* plus M, C, I, Z */
+#define TTBR_WALK	0x4a		/* walks: write-back, shareable */
+
+	.section .text.boot, "ax"
+	.arm
+	.global	_start
+_start:
+	.rept	8
+	nop
+	.endr
+	b	entry
+	.word	0x016f2818		/* zImage magic */
+	.word	0			/* load anywhere */
+	.word	load_end - _start	/* size of the image */
+	.word	0x04030201		/* little endian */
+
+entry:
+	mrs	r11, cpsr
+	mov	r8, r0
+	mov	r9, r1
+	mov	r10, r2
+	bl	core_setup
+	mrc	p15, 0, r5, c0, c0, 5	/* MPIDR */
+	ands	r0, r5, #0xff
+	bne	pen
+	adr	r4, _start		/* physical address of the image */
+
+	/* BSS may hold anything. */
+	ldr	r0, =bss_start - KERNEL_VA
+	ldr	r1, =bss_end - KERNEL_VA
+	add	r0, r0, r4
+	add	r1, r1, r4
+	mov	r2, #0
+1:	cmp	r0, r1
+	strlo	r2, [r0], #4
+	blo	1b
+
+	ldr	r6, =boot_info - KERNEL_VA
+	add	r6, r6, r4
+	stmia	r6, {r8, r9, r10, r11}	/* r0, r1, r2, entry_cpsr */
+	str	r5, [r6, #16]		/* entry_mpidr */
+	str	r4, [r6, #20]		/* image_pa */
+
+	ldr	sp, =boot_stack_top - KERNEL_VA
+	add	sp, sp, r4
+	mov	fp, #0
+	mov	r0, r4
+	bl	boot_map		/* fills the tables, returns idmap's */
+	ldr	lr, =1f
+	b	mmu_on
+1:	ldr	sp, =boot_stack_top
+	ldr	r0, =boot_info
+	ldr	r0, [r0, #24]		/* ttbr0 */
+	bl	set_ttbr
+	mov	fp, #0
+	ldr	lr, =0
+	ldr	pc, =start_kernel
+
+/*
+ * Another core, told to start by PSCI or let out of a pen. r0 = its logical
+ * number.
+ */
+	.global	secondary_entry
+secondary_entry:
+	mov	r8, r0
+	bl	core_setup
+	adr	r4, _start
+	ldr	r0, =boot_info - KERNEL_VA
+	add	r0, r0, r4
+	ldr	r0, [r0, #28]		/* idmap */
+	ldr	lr, =1f
+	b	mmu_on
+1:	ldr	r0, =boot_info
+	ldr	r0, [r0, #24]
+	bl	set_ttbr
+	ldr	r1, =secondary_boot
+	add	r1, r1, r8, lsl #3
+	ldr	sp, [r1]		/* stack_top */
+	ldr	r2, [r1, #4]		/* thread */
+	mcr	p15, 0, r2, c13, c0, 4	/* TPIDRPRW */
+	mov	r0, r8
+	mov	fp, #0
+	mov	lr, #0
+	ldr	pc, =secondary_start
+
+/*
+ * HYP to SVC, masks, and a known SCTLR. Returns to lr; clobbers r0, r1, r12.
+ */
+core_setup:
+	mrs	r0, cpsr
+	and	r1, r0, #0x1f
+	cmp	r1, #0x1a
+	bne	2f
+	mrc	p15, 4, r0, c14, c1, 0	/* CNTHCTL: timers for SVC */
+	orr	r0, r0, #3
+	mcr	p15, 4, r0, c14, c1, 0
+	mov	r0, #0
+	mcrr	p15, 4, r0, r0, c14	/* CNTVOFF */
+	mcr	p15, 4, r0, c1, c1, 0	/* HCR: trap nothing */
+	mcr	p15, 4, r0, c1, c1, 3	/* HSTR */
+	movw	r0, #0x33ff
+	mcr	p15, 4, r0, c1, c1, 2	/* HCPTR */
+	mrc	p15, 4, r0, c1, c1, 1	/* HDCR */
+	and	r0, r0, #0x1f
+	mcr	p15, 4, r0, c1, c1, 1
+	mrc	p15, 0, r0, c0, c0, 0
+	mcr	p15, 4, r0, c0, c0, 0	/* VPIDR */
+	mrc	p15, 0, r0, c0, c0, 5
+	mcr	p15, 4, r0, c0, c0, 5	/* VMPIDR */
+	mov	r12, lr
+	movw	r0, #MODE_SVC_MASKED
+	msr	spsr_cxsf, r0
+	adr	r0, 1f
+	msr	elr_hyp, r0
+	eret
+1:	mov	lr, r12
+	b	3f
+2:	movw	r0, #MODE_SVC_MASKED
+	msr	cpsr_cxsf, r0
+3:	ldr	r0, =SCTLR_OFF
+	mcr	p15, 0, r0, c1, c0, 0
+	isb
+	mov	r0, #0
+	mcr	p15, 0, r0, c14, c3, 1	/* CNTV_CTL: it may come in enabled */
+	mcr	p15, 0, r0, c14, c2, 1	/* CNTP_CTL */
+	bx	lr
+
+/*
+ * MMU, D- and I-cache on with the table at r0; goes on at lr, a linked address.
+ */
+mmu_on:
+	mrc	p15, 0, r1, c0, c0, 0	/* MIDR */
+	ubfx	r1, r1, #4, #12
+	movw	r2, #0xc07
+	cmp	r1, r2			/* Cortex-A7: take part in coherency */
+	bne	1f
+	mrc	p15, 0, r1, c1, c0, 1	/* ACTLR */
+	tst	r1, #(1 << 6)
+	orreq	r1, r1, #(1 << 6)
+	mcreq	p15, 0, r1, c1, c0, 1
+1:	mov	r1, #0
+	mcr	p15, 0, r1, c8, c7, 0	/* TLBIALL */
+	mcr	p15, 0, r1, c7, c5, 0	/* ICIALLU */
+	mcr	p15, 0, r1, c7, c5, 6	/* BPIALL */
+	dsb
+	isb
+	mcr	p15, 0, r1, c2, c0, 2	/* TTBCR: short descriptors, TTBR0 */
+	orr	r0, r0, #TTBR_WALK
+	mcr	p15, 0, r0, c2, c0, 0
+	mov	r1, #1
+	mcr	p15, 0, r1, c3, c0, 0	/* DACR: domain 0 client */
+	isb
+	ldr	r1, =SCTLR_ON
+	mcr	p15, 0, r1, c1, c0, 0
+	isb
+	bx	lr
+
+/* From the identity map to the kernel's own table (r0, with walk bits). */
+set_ttbr:
+	mcr	p15, 0, r0, c2, c0, 0
+	isb
+	mov	r0, #0
+	mcr	p15, 0, r0, c8, c7, 0	/* TLBIALL */
+	mcr	p15, 0, r0, c7, c5, 6	/* BPIALL */
+	dsb
+	isb
+	bx	lr
+
+/*
+ * A core that came in beside the first waits here on its own word until
+ * drivers/pen.c writes the logical number plus one. r0 = MPIDR & 0xff.
+ */
+pen:
+	adr	r1, pen_words
+	and	r0, r0, #31
+	add	r1, r1, r0, lsl #2
+1:	wfe
+	ldr	r2, [r1]
+	cmp	r2, #0
+	beq	1b
+	mov	r3, #0
+	str	r3, [r1]
+	dsb
+	sub	r0, r2, #1
+	b	secondary_entry
+	.ltorg
+/* In text, so that clearing BSS cannot touch it; written through an alias. */
+	.balign	64
+	.global	pen_words
+pen_words:
+	.space	32 * 4
+
+/* void secondary_again(unsigned int cpu, uint32_t stack_top): a parked core, MMU
+ * on, starts anew on its idle thread's stack. */
+	.text
+	.global	secondary_again
+secondary_again:
+	mov	sp, r1
+	mov	fp, #0
+	mov	lr, #0
+	ldr	pc, =secondary_start
+	.ltorg

@@ -1,0 +1,126 @@
+/*
+ * The usual actors: D destroys a cache, U takes a core up or down, B is a bare
+ * rcu_barrier(), L gives back a hotplug reference that it never took.
+ *
+ * Owns no data. Setup and teardown run in the runner's thread between rounds,
+ * the actors in their own.
+ */
+#include "demos/demo.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/errno.h"
+#include "kernel/rcu/rcu.h"
+
+void actor_D(struct stage *st)
+{
+	st->sc->destroy(st->cache);
+}
+
+void actor_U(struct stage *st)
+{
+	if (st->up)
+		WARN_ON(cpu_up(st->toggled) != 0);
+	else
+		WARN_ON(cpu_down(st->toggled) != 0);
+}
+
+void actor_B(struct stage *st)
+{
+	(void)st;
+	rcu_barrier();
+}
+
+/* The culprit's call site: what a report must name. */
+noinline void leak_a_reference(void)
+{
+	put_online_cpus();
+	__asm__ volatile(""); /* keep the frame: no tail call in release */
+}
+
+void actor_D_leaks(struct stage *st)
+{
+	if (st->leak_by_d)
+		leak_a_reference();
+	st->sc->destroy(st->cache);
+}
+
+/*
+ * An RCU cache that was used: its slabs are empty, so shrinking it hands their
+ * pages to call_rcu(), and these callbacks are what rcu_barrier() waits for.
+ * The core is brought to where the round needs it.
+ */
+int setup_victim(struct stage *st)
+{
+	void *obj[24];
+	int err = 0;
+
+	if (st->sc->toggles && st->up && cpu_is_online(st->toggled))
+		err = cpu_down(st->toggled);
+	if (st->sc->toggles && !st->up && !cpu_is_online(st->toggled))
+		err = cpu_up(st->toggled);
+	if (err)
+		return err;
+	st->cache = kmem_cache_create("victim", 96, 0, SLAB_TYPESAFE_BY_RCU,
+				      NULL);
+	if (!st->cache)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < ARRAY_SIZE(obj); i++)
+		obj[i] = kmem_cache_alloc(st->cache);
+	for (unsigned int i = 0; i < ARRAY_SIZE(obj); i++)
+		if (obj[i])
+			kmem_cache_free(st->cache, obj[i]);
+	return 0;
+}
+
+static int leaker(void *arg)
+{
+	(void)arg;
+	current->bug_ends_me = true;
+	leak_a_reference();
+	return 0;
+}
+
+int setup_leak(struct stage *st)
+{
+	int err = setup_victim(st);
+	struct thread *l;
+
+	if (err || st->leak_by_d)
+		return err;
+	l = thread_create("L", leaker, NULL, PRIO_NORMAL, CPUMASK_ALL);
+	if (!l)
+		return -ENOMEM;
+	thread_get(l); /* it may die of it, and then owns what it held */
+	thread_join(l);
+	if (l->bug)
+		st->l = l;
+	else
+		thread_put(l);
+	return 0;
+}
+
+/* The debt that L left is paid, so that the next round starts from 0. */
+void teardown_refs(struct stage *st)
+{
+	(void)st;
+	if (READ_ONCE(cpu_hotplug.refcount) != 0)
+		cpu_hotplug_rescue();
+}
+
+const void *the_slab_mutex(const struct stage *st)
+{
+	(void)st;
+	return &slab_mutex;
+}
+
+const void *the_hotplug_mutex(const struct stage *st)
+{
+	(void)st;
+	return &cpu_hotplug.lock;
+}
+
+const void *the_hotplug_lock(const struct stage *st)
+{
+	(void)st;
+	return &cpu_hotplug;
+}

@@ -1,0 +1,246 @@
+/*
+ * The `demo` and `cut` commands: list, run, table, verdicts.
+ *
+ * demo_mutex: one experiment at a time; it also guards the runner's stage.
+ */
+#include <string.h>
+
+#include "demos/demo.h"
+#include "drivers/board.h"
+#include "kernel/lib/printf.h"
+#include "kernel/shell/shell.h"
+
+static DEFINE_MUTEX(demo_mutex);
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool same_word(const char *a, const char *b)
+{
+	while (*a && lower(*a) == lower(*b)) {
+		a++;
+		b++;
+	}
+	return *a == *b;
+}
+
+static const struct demo *find_demo(const char *word)
+{
+	for (const struct demo *d = demos_start; d < demos_end; d++)
+		if (same_word(word, d->id) || same_word(word, d->slug))
+			return d;
+	return NULL;
+}
+
+static void list_demos(void)
+{
+	kprintf("%-5s %-12s %s\n", "id", "slug", "claim");
+	for (const struct demo *d = demos_start; d < demos_end; d++)
+		kprintf("%-5s %-12s %s\n", d->id, d->slug, d->claim);
+}
+
+/* The outcome that a set of expected ones is named by, all of them printed. */
+static void print_set(unsigned int set)
+{
+	const char *sep = "";
+
+	for (unsigned int o = 0; o <= OUT_CORRUPT; o++) {
+		if (!(set & OUT_BIT(o)))
+			continue;
+		kprintf("%s%s", sep, outcome_name((enum outcome)o));
+		sep = "|";
+	}
+}
+
+static void print_fields(const struct scenario *sc, const struct tally *t)
+{
+	if (!t->rounds)
+		return;
+	kprintf(" rounds=%u", t->rounds);
+	if (sc->toggles)
+		kprintf(" together=%u overlap=%u cycles=%u", t->together,
+			t->overlap, t->cycles);
+	if (t->stuck)
+		kprintf(" stuck=%u", t->stuck);
+}
+
+static bool run_demo(const struct demo *d, enum run_mode mode,
+		     unsigned int rounds, struct tally *result)
+{
+	bool ok = true;
+
+	result->rounds = 0;
+	result->outcome = OUT_COMPLETES;
+	if (board.nr_cores < d->cores) {
+		kprintf("%s: needs %u cores, this machine has %u\n", d->id,
+			d->cores, board.nr_cores);
+		return false;
+	}
+	kprintf("\n%s (%s): %s\n  %s\n  %s\n", d->id, d->slug, d->claim,
+		d->tried[0], d->tried[1]);
+	for (unsigned int i = 0; i < d->nr_scenarios; i++) {
+		const struct scenario *sc = &d->scenarios[i];
+		struct tally t;
+
+		if (sc->part)
+			kprintf("\n%s: %s\n", sc->part, sc->about);
+		t = scenario_run(d, sc, mode, rounds);
+		if (demo_held())
+			return true;
+		if (sc->part) {
+			kprintf("part: %s outcome=%s expected=", sc->part,
+				outcome_name(t.outcome));
+			print_set(sc->expect);
+			print_fields(sc, &t);
+			kprintf(" %s\n", t.ok ? "ok" : "FAIL");
+		}
+		ok &= t.ok;
+		if (i == 0 || !t.ok)
+			*result = t;
+	}
+	kprintf("\nverdict: %s outcome=%s expected=", d->id,
+		outcome_name(result->outcome));
+	print_set(d->scenarios[0].expect);
+	if (d->nr_scenarios == 1)
+		print_fields(&d->scenarios[0], result);
+	kprintf(" %s\n", ok ? "ok" : "FAIL");
+	result->ok = ok;
+	return ok;
+}
+
+static int run_all(enum run_mode mode, unsigned int rounds)
+{
+	static struct tally results[64]; /* demo_mutex */
+	unsigned int n = 0, bad = 0;
+
+	for (const struct demo *d = demos_start;
+	     d < demos_end && n < ARRAY_SIZE(results); d++, n++)
+		if (!d->for_reader && !run_demo(d, mode, rounds, &results[n]))
+			bad++;
+	kprintf("\n%-5s %-46s %-10s %8s\n", "id", "claim", "outcome",
+		"as said");
+	n = 0;
+	for (const struct demo *d = demos_start; d < demos_end; d++, n++)
+		if (!d->for_reader)
+			kprintf("%-5s %-46.46s %-10s %8s\n", d->id, d->claim,
+				outcome_name(results[n].outcome),
+				results[n].ok ? "ok" : "FAIL");
+	return bad ? 1 : 0;
+}
+
+struct wish {
+	const struct demo *demo; /* NULL: all */
+	bool all;
+	enum run_mode mode;
+	unsigned int rounds;
+};
+
+/* demo [ID|all] [forced|free|hold] [ROUNDS]; false: said what is wrong. */
+static bool parse(int argc, char **argv, struct wish *w)
+{
+	static const struct {
+		const char *word;
+		enum run_mode mode;
+	} modes[] = { { "forced", RUN_FORCED },
+		      { "free", RUN_FREE },
+		      { "hold", RUN_HOLD } };
+
+	w->mode = RUN_BOTH;
+	w->rounds = 0;
+	w->all = same_word(argv[1], "all");
+	w->demo = w->all ? NULL : find_demo(argv[1]);
+	if (!w->all && !w->demo) {
+		kprintf("demo: no experiment \"%s\" (demo alone lists them)\n",
+			argv[1]);
+		return false;
+	}
+	for (int i = 2; i < argc; i++) {
+		bool known = parse_uint(argv[i], &w->rounds) && w->rounds;
+
+		for (unsigned int m = 0; m < ARRAY_SIZE(modes); m++) {
+			if (same_word(argv[i], modes[m].word)) {
+				w->mode = modes[m].mode;
+				known = true;
+			}
+		}
+		if (!known) {
+			kprintf("demo: \"%s\" is neither forced, free, hold nor "
+				"a number of rounds\n",
+				argv[i]);
+			return false;
+		}
+	}
+	if (w->all && w->mode == RUN_HOLD) {
+		kprintf("demo: hold takes one experiment\n");
+		return false;
+	}
+	return true;
+}
+
+static int demo_cmd(int argc, char **argv)
+{
+	struct wish w;
+	struct tally t;
+	int status;
+
+	if (argc < 2) {
+		list_demos();
+		return 0;
+	}
+	if (same_word(argv[1], "cut")) {
+		if (demo_cut() == 0)
+			return 0;
+		kprintf("cut: no knot is held (demo e2 hold ties one)\n");
+		return 1;
+	}
+	if (!parse(argc, argv, &w))
+		return 1;
+	if (!GORDIAN_DEBUG && (w.mode == RUN_FORCED || w.mode == RUN_HOLD)) {
+		kprintf("demo: needs the debug profile\n");
+		return 1;
+	}
+	if (demo_held()) {
+		kprintf("demo: a knot is held: cut it first (cut)\n");
+		return 1;
+	}
+	if (!GORDIAN_DEBUG)
+		w.mode = RUN_FREE;
+	mutex_lock(&demo_mutex);
+	if (w.all)
+		status = run_all(w.mode, w.rounds);
+	else
+		status = run_demo(w.demo, w.mode, w.rounds, &t) ? 0 : 1;
+	mutex_unlock(&demo_mutex);
+	if (demo_held())
+		kprintf("\nthe knot is held: try ps, locks, waits; cut ends "
+			"it\n");
+	return status;
+}
+
+static const char *demo_complete(int arg, unsigned int i)
+{
+	static const char *const forms[] = { "forced", "free", "hold" };
+
+	if (arg == 1)
+		return demos_start + i < demos_end ? demos_start[i].slug : NULL;
+	return arg == 2 && i < ARRAY_SIZE(forms) ? forms[i] : NULL;
+}
+
+SHELL_COMMAND(demo, .name = "demo",
+	      .usage = "demo [ID|all|cut] [forced|free|hold] [ROUNDS]",
+	      .help = "run an experiment of the thread; alone: list them",
+	      .fn = demo_cmd, .complete = demo_complete);
+
+static int cut_cmd(int argc, char **argv)
+{
+	char *args[] = { argv[0], (char *)"cut" };
+
+	(void)argc;
+	return demo_cmd(2, args);
+}
+
+SHELL_COMMAND(cut, .name = "cut", .usage = "cut",
+	      .help = "cut the knot that `demo ID hold` left tied",
+	      .fn = cut_cmd);

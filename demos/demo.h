@@ -1,0 +1,188 @@
+/*
+ * Experiments: what one is made of, and how it is run.
+ *
+ * An experiment is a file in demos/ with one DEMO() and one or more scenarios.
+ * A scenario has actors (threads with a name and a core), a set-up before each
+ * round and what must come out. It runs in two ways:
+ *
+ *   forced  the actors are held at trace points so that the steps of a script
+ *           happen in its order; where the system refuses a step, the refusal
+ *           is shown. Debug profile only.
+ *   free    round after round with nothing but a random pause before each.
+ *
+ * One experiment runs at a time (demo_mutex, demos/command.c).
+ */
+#ifndef DEMOS_DEMO_H
+#define DEMOS_DEMO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/cpu/cpu.h"
+#include "kernel/debug/trace.h"
+#include "kernel/debug/waitfor.h"
+#include "kernel/mm/slab.h"
+#include "kernel/sched/thread.h"
+#include "kernel/sched/wait.h"
+
+enum outcome {
+	OUT_COMPLETES,
+	OUT_DEADLOCK, /* owner edges close a cycle */
+	OUT_STUCK,    /* nobody can move, no cycle */
+	OUT_BUG,
+	OUT_WARN,
+	OUT_CORRUPT,
+};
+#define OUT_BIT(o) (1u << (o))
+
+struct stage;
+
+#define MAX_ACTORS 4
+enum place { ON_D, ON_U, ON_B }; /* cores, chosen by what the machine has */
+
+struct actor {
+	const char *name;
+	enum place place;
+	void (*fn)(struct stage *st);
+};
+
+/*
+ * One step of a forced order: this actor does `op` on that object (TR_LOCK:
+ * gets it; TR_CONTEND: finds it taken; TR_HP_BEGIN ...). The actor is held at
+ * the gate before it (TR_CONTEND: before TR_LOCK) until all earlier steps have
+ * happened. The object is named by a function because some are per round.
+ */
+struct step {
+	int actor; /* -1 ends the script */
+	enum trace_op op;
+	const void *(*obj)(const struct stage *st);
+};
+
+struct scenario {
+	const char *part;  /* "E6/E1", or NULL if the experiment has only this */
+	const char *about; /* one line, what is about to be tried */
+	struct actor actors[MAX_ACTORS];
+	const struct step *script_up; /* also where no core is toggled */
+	const struct step *script_down;
+	unsigned int expect;	    /* OUT_BIT()s; the lowest is the name */
+	unsigned int expect_forced; /* 0: the same */
+	bool refused;		    /* the forced order must be refused */
+	bool no_forced;		    /* there is no order to force */
+	bool until_found;	    /* free: go on until a deadlock, or N */
+	bool toggles;		    /* a core goes off or on in each round */
+	const struct hotplug_lock_ops *ops; /* NULL: the kernel's own */
+	void (*destroy)(struct kmem_cache *s);
+	/* Before the actors of a round start, in the runner's thread. Returns
+	 * 0, or a negative errno that ends the experiment. */
+	int (*setup)(struct stage *st);
+	void (*teardown)(struct stage *st);
+};
+
+/* What a round has and shows. */
+struct stage {
+	const struct scenario *sc;
+	unsigned int nr_actors;
+	unsigned int toggled; /* the core that goes off or on */
+	bool up;	      /* U is cpu_up(); else cpu_down() */
+	bool forced;
+	bool leak_by_d; /* L is D itself, just before */
+	struct kmem_cache *cache;
+	struct mutex *m[2];
+	struct thread *l; /* the thread that leaked, if it died of it */
+
+	/* Readers of the stream (demos/observe.c), reset for each round: */
+	uint32_t d_inside, u_inside; /* atomic flags */
+	uint32_t together; /* U's operation and D's overlapped in time */
+	uint32_t waited;   /* one waited for the other */
+	struct {
+		bool happened;
+		int actor;
+		intptr_t value;	       /* the refcount it saw */
+		char holder[THREAD_NAME_LEN];
+	} refusal;
+	uint32_t script_pos; /* steps done */
+	bool script_open;    /* order given up: gates let everybody pass */
+	int refs[MAX_ACTORS]; /* hotplug references taken minus given back */
+
+	struct worker {
+		struct thread *thread;
+		uint32_t id;
+		unsigned int cpu;
+		struct stage *st;
+		const struct actor *actor;
+		struct completion go;
+		uint32_t pause_ns; /* before it starts, free rounds */
+		bool quit;
+		bool done; /* this round; atomic */
+	} worker[MAX_ACTORS];
+	struct completion finished; /* one unit for each worker that is done */
+};
+
+struct demo {
+	const char *id;	  /* "E2" */
+	const char *slug; /* "e2-kosina" */
+	const char *claim; /* one line for the list */
+	const char *tried[2]; /* two lines: what is about to be tried */
+	unsigned int cores;
+	const struct scenario *scenarios;
+	unsigned int nr_scenarios;
+	unsigned int free_rounds; /* unless told otherwise */
+	bool for_reader;	  /* not part of `demo all` */
+};
+
+#define DEMO(name, ...)                                                        \
+	static const struct demo demo_##name                                   \
+		__attribute__((__used__, __section__(".demos"),                \
+			       __aligned__(4))) = { __VA_ARGS__ }
+
+extern const struct demo demos_start[], demos_end[];
+
+/* demos/run.c */
+struct tally {
+	enum outcome outcome; /* the worst, or the one looked for */
+	unsigned int rounds, together, overlap, stuck;
+	unsigned int cycles; /* times a core went really off or on */
+	bool ok;
+};
+enum run_mode { RUN_BOTH, RUN_FORCED, RUN_FREE, RUN_HOLD };
+const char *outcome_name(enum outcome o);
+/* Run one scenario; prints as it goes. */
+struct tally scenario_run(const struct demo *d, const struct scenario *sc,
+			  enum run_mode mode, unsigned int rounds);
+/* End a knot left standing by RUN_HOLD: 0, or -ENOENT if none is held. */
+int demo_cut(void);
+bool demo_held(void);
+
+/* demos/observe.c: the gate and the listener for the stage that runs. */
+void observe_begin(struct stage *st);
+void observe_end(void);
+const struct step *stage_script(const struct stage *st);
+unsigned int script_length(const struct step *s);
+int stage_actor_of(const struct stage *st, uint32_t thread_id);
+
+/* demos/show.c */
+void show_schedule(const struct stage *st);
+void show_refusal(const struct stage *st);
+
+/* demos/actors.c: the usual actors and objects. */
+void actor_D(struct stage *st); /* sc->destroy(cache) */
+void actor_U(struct stage *st); /* cpu_up() or cpu_down() of st->toggled */
+void actor_B(struct stage *st); /* a bare rcu_barrier() */
+int setup_victim(struct stage *st); /* an RCU cache with callbacks to come */
+/* The same, after a put_online_cpus() too many (by a thread L, or by D). */
+int setup_leak(struct stage *st);
+void actor_D_leaks(struct stage *st); /* gives back one too many first */
+void teardown_refs(struct stage *st);
+void leak_a_reference(void);
+const void *the_slab_mutex(const struct stage *st);
+const void *the_hotplug_mutex(const struct stage *st);
+const void *the_hotplug_lock(const struct stage *st);
+
+/* demos/hotplug_3_6.c: the counter before the merged check. */
+extern const struct hotplug_lock_ops hotplug_3_6_ops;
+extern const struct hotplug_lock_ops hotplug_bhat_b_ops;
+/* demos/e1.c, demos/e2.c */
+void kmem_cache_destroy__3_6(struct kmem_cache *s);
+extern const struct step drawing_up[], drawing_down[];
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * E1, E1b: the code of the thread, references balanced.
+ *
+ * Kosina (2 October 2012) drew the deadlock in two columns. Bhat (3 October, the
+ * mail): it can never happen, because kmem_cache_destroy() wraps all it does in
+ * get_online_cpus(), and the writer waits for the reference count to be 0. Here
+ * the drawing is tried: the step of U that it needs is refused.
+ *
+ * Negative control: E2, the same without the reference.
+ */
+#include "demos/demo.h"
+#include "kernel/debug/panic.h"
+#include "kernel/sched/sched.h"
+
+/* Linux 3.6: slab_mutex is held across rcu_barrier(). */
+story void kmem_cache_destroy__3_6(struct kmem_cache *s)
+{
+	BUG_ON(!s || in_interrupt());
+	cache_destroy_enter(s, CALLER);
+
+	get_online_cpus();
+	mutex_lock(&slab_mutex);
+	kmem_cache_unlink(s);
+	if (__cache_shrink(s)) {
+		slab_error(s, "Can't free all objects");
+		kmem_cache_relink(s);
+		mutex_unlock(&slab_mutex);
+		put_online_cpus();
+		cache_destroy_leave(s, CALLER);
+		return;
+	}
+
+	if (unlikely(kmem_cache_is_rcu(s)))
+		rcu_barrier();
+
+	__kmem_cache_destroy(s);
+	mutex_unlock(&slab_mutex);
+	put_online_cpus();
+	cache_destroy_leave(s, CALLER);
+}
+
+/*
+ * Kosina's drawing, step by step: D holds slab_mutex; U holds the hotplug lock;
+ * D wants the hotplug lock; U wants slab_mutex. Going up U wants it in
+ * CPU_UP_PREPARE, the core still off; going down in CPU_DEAD, the core gone.
+ */
+const struct step drawing_up[] = {
+	{ 0, TR_LOCK, the_slab_mutex },
+	{ 1, TR_HP_BEGIN, the_hotplug_lock },
+	{ 0, TR_CONTEND, the_hotplug_mutex },
+	{ 1, TR_CONTEND, the_slab_mutex },
+	{ -1, TR_NONE, NULL },
+};
+
+const struct step drawing_down[] = {
+	{ 0, TR_LOCK, the_slab_mutex },
+	{ 1, TR_HP_BEGIN, the_hotplug_lock },
+	{ 0, TR_CONTEND, the_hotplug_mutex },
+	{ 1, TR_CORE_OFF, the_hotplug_lock },
+	{ 1, TR_CONTEND, the_slab_mutex },
+	{ -1, TR_NONE, NULL },
+};
+
+/* "One earlier B": a bare barrier has run before, as the unmount had. */
+static int setup_after_barrier(struct stage *st)
+{
+	rcu_barrier();
+	return setup_victim(st);
+}
+
+static const struct scenario e1[] = {
+	{
+		.about = "the drawing, with the reference that D holds",
+		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
+		.script_up = drawing_up,
+		.script_down = drawing_down,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.refused = true,
+		.toggles = true,
+		.destroy = kmem_cache_destroy__3_6,
+		.setup = setup_after_barrier,
+	},
+};
+
+DEMO(e1, .id = "E1", .slug = "e1-bhat",
+     .claim = "the reference count keeps U out: no deadlock",
+     .tried = { "D destroys an RCU cache as Linux 3.6 did, holding a hotplug",
+		"reference; U takes a core up or down. Can the drawing happen?" },
+     .cores = 2, .scenarios = e1, .nr_scenarios = 1, .free_rounds = 400);
+
+static const struct scenario e1b[] = {
+	{
+		.about = "the same, with a bare rcu_barrier() beside it",
+		.actors = { { "D", ON_D, actor_D },
+			    { "U", ON_U, actor_U },
+			    { "B", ON_B, actor_B } },
+		.script_up = drawing_up,
+		.script_down = drawing_down,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.refused = true,
+		.toggles = true,
+		.destroy = kmem_cache_destroy__3_6,
+		.setup = setup_victim,
+	},
+};
+
+DEMO(e1b, .id = "E1b", .slug = "e1b-three",
+     .claim = "a third thread in rcu_barrier() changes nothing",
+     .tried = { "E1 with a third thread: B calls rcu_barrier(), as the unmount",
+		"in the report did, at the same time as D and U." },
+     .cores = 2, .scenarios = e1b, .nr_scenarios = 1, .free_rounds = 400);

@@ -1,0 +1,107 @@
+/*
+ * E2, E2s: Kosina's drawing made real.
+ *
+ * E2 is E1 without the reference that kmem_cache_destroy() takes around itself:
+ * then nothing keeps U out, and the drawing happens. No release ever had this
+ * code (SLUB, which took no reference, dropped slab_mutex first): it is the
+ * drawing taken at its word.
+ *
+ * E2s, the control, is SLUB's order: no reference either, but slab_mutex is
+ * released before rcu_barrier(). No cycle.
+ */
+#include "demos/demo.h"
+#include "kernel/debug/panic.h"
+#include "kernel/sched/sched.h"
+
+static story void kmem_cache_destroy__noref(struct kmem_cache *s)
+{
+	BUG_ON(!s || in_interrupt());
+	cache_destroy_enter(s, CALLER);
+
+	mutex_lock(&slab_mutex);
+	kmem_cache_unlink(s);
+	if (__cache_shrink(s)) {
+		slab_error(s, "Can't free all objects");
+		kmem_cache_relink(s);
+		mutex_unlock(&slab_mutex);
+		cache_destroy_leave(s, CALLER);
+		return;
+	}
+
+	if (unlikely(kmem_cache_is_rcu(s)))
+		rcu_barrier();
+
+	__kmem_cache_destroy(s);
+	mutex_unlock(&slab_mutex);
+	cache_destroy_leave(s, CALLER);
+}
+
+static story void kmem_cache_destroy__slub(struct kmem_cache *s)
+{
+	BUG_ON(!s || in_interrupt());
+	cache_destroy_enter(s, CALLER);
+
+	mutex_lock(&slab_mutex);
+	kmem_cache_unlink(s);
+	if (__cache_shrink(s)) {
+		slab_error(s, "Can't free all objects");
+		kmem_cache_relink(s);
+		mutex_unlock(&slab_mutex);
+		cache_destroy_leave(s, CALLER);
+		return;
+	}
+	mutex_unlock(&slab_mutex);
+
+	if (unlikely(kmem_cache_is_rcu(s)))
+		rcu_barrier();
+
+	__kmem_cache_destroy(s);
+	cache_destroy_leave(s, CALLER);
+}
+
+static const struct scenario e2[] = {
+	{
+		.about = "the drawing, without the reference",
+		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
+		.script_up = drawing_up,
+		.script_down = drawing_down,
+		.expect = OUT_BIT(OUT_DEADLOCK),
+		.until_found = true,
+		.toggles = true,
+		.destroy = kmem_cache_destroy__noref,
+		.setup = setup_victim,
+	},
+};
+
+DEMO(e2, .id = "E2", .slug = "e2-kosina",
+     .claim = "without the reference the drawing deadlocks",
+     .tried = { "E1 without D's get_online_cpus(): Kosina's drawing taken at",
+		"its word (no release had this code). Nothing keeps U out now." },
+     .cores = 2, .scenarios = e2, .nr_scenarios = 1, .free_rounds = 20000);
+
+/* D is past slab_mutex when U comes: it waits for U, but U not for it. */
+static const struct step past_up[] = {
+	{ 0, TR_LOCK, the_slab_mutex },
+	{ 1, TR_HP_BEGIN, the_hotplug_lock },
+	{ 0, TR_CONTEND, the_hotplug_mutex },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct scenario e2s[] = {
+	{
+		.about = "slab_mutex is released before rcu_barrier()",
+		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
+		.script_up = past_up,
+		.script_down = past_up,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.toggles = true,
+		.destroy = kmem_cache_destroy__slub,
+		.setup = setup_victim,
+	},
+};
+
+DEMO(e2s, .id = "E2s", .slug = "e2s-slub",
+     .claim = "SLUB's order: no reference, no cycle either",
+     .tried = { "E2 with slab_mutex released before rcu_barrier(), as SLUB had",
+		"it: D waits for U, but U never waits for D." },
+     .cores = 2, .scenarios = e2s, .nr_scenarios = 1, .free_rounds = 400);

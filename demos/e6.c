@@ -1,0 +1,91 @@
+/*
+ * E6: the merged fix (v4, Linux 210ed9defffc), which is the kernel's own
+ * kmem_cache_destroy(): slab_mutex is released before rcu_barrier().
+ *
+ * With it E1 completes, and so does E2: there is no cycle left. E3 loses its
+ * deadlock too, but not its leak: with the count at -1 U may still wait for a
+ * 0 that never comes (E3u). Control: E1, E2 and E3 themselves.
+ */
+#include "demos/demo.h"
+#include "kernel/debug/panic.h"
+#include "kernel/sched/sched.h"
+
+/* E2 with the fix: no reference, and slab_mutex released early, as v4 does. */
+static story void kmem_cache_destroy__v4_noref(struct kmem_cache *s)
+{
+	BUG_ON(!s || in_interrupt());
+	cache_destroy_enter(s, CALLER);
+
+	mutex_lock(&slab_mutex);
+	kmem_cache_unlink(s);
+	if (__cache_shrink(s)) {
+		slab_error(s, "Can't free all objects");
+		kmem_cache_relink(s);
+		mutex_unlock(&slab_mutex);
+		cache_destroy_leave(s, CALLER);
+		return;
+	}
+	mutex_unlock(&slab_mutex);
+
+	if (unlikely(kmem_cache_is_rcu(s)))
+		rcu_barrier();
+
+	__kmem_cache_destroy(s);
+	cache_destroy_leave(s, CALLER);
+}
+
+/* The drawing as far as it goes: D has dropped slab_mutex, U gets it. */
+static const struct step fixed_noref[] = {
+	{ 0, TR_LOCK, the_slab_mutex },
+	{ 1, TR_HP_BEGIN, the_hotplug_lock },
+	{ 0, TR_CONTEND, the_hotplug_mutex },
+	{ 1, TR_LOCK, the_slab_mutex },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct scenario scenarios[] = {
+	{
+		.part = "E6/E1",
+		.about = "E1 with the kernel's own kmem_cache_destroy()",
+		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
+		.script_up = drawing_up,
+		.script_down = drawing_down,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.refused = true,
+		.toggles = true,
+		.destroy = kmem_cache_destroy,
+		.setup = setup_victim,
+	},
+	{
+		.part = "E6/E2",
+		.about = "E2 with slab_mutex released early",
+		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
+		.script_up = fixed_noref,
+		.script_down = fixed_noref,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.toggles = true,
+		.destroy = kmem_cache_destroy__v4_noref,
+		.setup = setup_victim,
+	},
+	{
+		.part = "E6/E3",
+		.about = "E3 with it: no cycle, yet U may wait for ever",
+		.actors = { { "D", ON_D, actor_D_leaks },
+			    { "U", ON_U, actor_U } },
+		.script_up = fixed_noref,
+		.script_down = fixed_noref,
+		.expect = OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_STUCK),
+		.toggles = true,
+		.ops = &hotplug_3_6_ops,
+		.destroy = kmem_cache_destroy,
+		.setup = setup_leak,
+		.teardown = teardown_refs,
+	},
+};
+
+DEMO(e6, .id = "E6", .slug = "e6-merged",
+     .claim = "the merged fix: E1 and E2 complete, E3 has no cycle",
+     .tried = { "The merged fix (v4): slab_mutex is released before the",
+		"barrier. E1, E2 and E3 again, with the kernel's own destroy." },
+     .cores = 2, .scenarios = scenarios, .nr_scenarios = 3,
+     .free_rounds = 400);

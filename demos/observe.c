@@ -1,0 +1,190 @@
+/*
+ * Readers of the event stream for the experiment that runs: the gate that holds
+ * actors for a forced order, and the listener that notes what happened.
+ *
+ * `running` is set while no actor runs. The listener is called wherever a trace
+ * point stands, perhaps under a spinlock: it only looks and counts. The gate is
+ * called where sleeping is allowed.
+ */
+#include <string.h>
+
+#include "demos/demo.h"
+
+#define GATE_POLL_NS 20000ull /* how often a held actor looks again */
+
+static struct stage *running;
+
+const struct step *stage_script(const struct stage *st)
+{
+	return st->sc->toggles && !st->up ? st->sc->script_down :
+					    st->sc->script_up;
+}
+
+unsigned int script_length(const struct step *s)
+{
+	unsigned int n = 0;
+
+	while (s && s[n].actor >= 0)
+		n++;
+	return n;
+}
+
+int stage_actor_of(const struct stage *st, uint32_t thread_id)
+{
+	for (unsigned int i = 0; i < st->nr_actors; i++)
+		if (st->worker[i].id == thread_id)
+			return (int)i;
+	return -1;
+}
+
+/* ---- the gate: forced order ---------------------------------------------- */
+
+#if GORDIAN_DEBUG
+static enum trace_op gate_before(enum trace_op op)
+{
+	return op == TR_CONTEND || op == TR_HP_BEGIN ? TR_LOCK : op;
+}
+
+static const void *gate_object(const struct step *s, const struct stage *st)
+{
+	return s->op == TR_HP_BEGIN ? the_hotplug_mutex(st) : s->obj(st);
+}
+
+/* The first step still to come that this actor has at this point, or -1. */
+static int step_at(const struct stage *st, int actor, enum trace_op op,
+		   const void *obj)
+{
+	const struct step *s = stage_script(st);
+	unsigned int n = script_length(s);
+
+	for (unsigned int i = READ_ONCE(st->script_pos); i < n; i++) {
+		if (s[i].actor != actor)
+			continue;
+		if (gate_before(s[i].op) == op && gate_object(&s[i], st) == obj)
+			return (int)i;
+		return -1; /* another point comes first for this actor */
+	}
+	return -1;
+}
+
+static void gate(enum trace_op op, const void *obj, uintptr_t caller)
+{
+	struct stage *st = READ_ONCE(running);
+	int actor, i;
+
+	if (!st)
+		return;
+	actor = stage_actor_of(st, current->id);
+	i = actor < 0 ? -1 : step_at(st, actor, op, obj);
+	if (i < 0)
+		return;
+	while ((int)READ_ONCE(st->script_pos) < i &&
+	       !READ_ONCE(st->script_open)) {
+		wait_begin(TASK_UNINTERRUPTIBLE, WAIT_GATE, obj, "the script",
+			   caller);
+		schedule_timeout(GATE_POLL_NS);
+	}
+	wait_end();
+}
+#endif
+
+/* ---- the listener --------------------------------------------------------- */
+
+/* One step of the script: has it just happened, or been refused? */
+static void follow_script(struct stage *st, int actor,
+			  const struct trace_event *e)
+{
+	const struct step *s = stage_script(st);
+	unsigned int pos = READ_ONCE(st->script_pos);
+
+	if (!st->forced || !s || pos >= script_length(s))
+		return;
+	s += pos;
+	if (s->actor != actor)
+		return;
+	if (s->op == e->op && s->obj(st) == e->obj) {
+		WRITE_ONCE(st->script_pos, pos + 1);
+		return;
+	}
+	if (s->op == TR_HP_BEGIN && e->op == TR_HP_WAIT &&
+	    !st->refusal.happened) {
+		st->refusal.actor = actor;
+		st->refusal.value = (intptr_t)e->arg;
+		for (unsigned int i = 0; i < st->nr_actors; i++)
+			if (st->refs[i] > 0)
+				memcpy(st->refusal.holder,
+				       st->sc->actors[i].name,
+				       strlen(st->sc->actors[i].name) + 1);
+		st->refusal.happened = true;
+		WRITE_ONCE(st->script_open, true);
+	}
+}
+
+static void set_inside(uint32_t *mine, const uint32_t *other, struct stage *st)
+{
+	/* Seq_cst, as the other side: one of the two sees the other inside. */
+	__atomic_store_n(mine, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(other, __ATOMIC_SEQ_CST))
+		WRITE_ONCE(st->together, 1);
+}
+
+static void listen(const struct trace_event *e)
+{
+	struct stage *st = READ_ONCE(running);
+	int actor = st ? stage_actor_of(st, e->thread) : -1;
+
+	if (actor < 0)
+		return;
+	follow_script(st, actor, e);
+	switch (e->op) {
+	case TR_CACHE_DESTROY:
+		set_inside(&st->d_inside, &st->u_inside, st);
+		break;
+	case TR_CACHE_DESTROY_END:
+		WRITE_ONCE(st->d_inside, 0);
+		break;
+	case TR_HP_BEGIN:
+		set_inside(&st->u_inside, &st->d_inside, st);
+		break;
+	case TR_HP_DONE:
+		WRITE_ONCE(st->u_inside, 0);
+		break;
+	case TR_HP_WAIT:
+		set_inside(&st->u_inside, &st->d_inside, st);
+		for (unsigned int i = 0; i < st->nr_actors; i++)
+			if ((int)i != actor && st->refs[i] > 0)
+				WRITE_ONCE(st->waited, 1);
+		break;
+	case TR_GET_ONLINE:
+		st->refs[actor]++;
+		break;
+	case TR_PUT_ONLINE:
+		st->refs[actor]--;
+		break;
+	case TR_CONTEND:
+		for (unsigned int i = 0; i < st->nr_actors; i++)
+			if ((uintptr_t)st->worker[i].thread == e->arg)
+				WRITE_ONCE(st->waited, 1);
+		break;
+	default:
+		break;
+	}
+}
+
+void observe_begin(struct stage *st)
+{
+	WRITE_ONCE(running, st);
+	WRITE_ONCE(trace_listen, listen);
+#if GORDIAN_DEBUG
+	WRITE_ONCE(trace_gate_hook, st->forced ? gate : NULL);
+#endif
+}
+
+void observe_end(void)
+{
+#if GORDIAN_DEBUG
+	WRITE_ONCE(trace_gate_hook, NULL);
+#endif
+	WRITE_ONCE(trace_listen, NULL);
+	WRITE_ONCE(running, NULL);
+}

@@ -1,0 +1,181 @@
+/*
+ * The schedule that ran, drawn from the event stream: one column a thread, as
+ * in the drawings of the thread of 2012, with the times of the events.
+ *
+ * Called by the runner while the actors stand still or have finished; the
+ * snapshot buffer is the runner's (demo_mutex).
+ */
+#include <string.h>
+
+#include "demos/demo.h"
+#include "drivers/board.h"
+#include "kernel/lib/printf.h"
+
+#define EVENTS_MAX 2000
+#define LINES_MAX  48
+#define WIDTH	   80
+#define TIME_WIDTH 10 /* "12345.6 us" and a blank */
+
+static struct trace_event events[EVENTS_MAX];
+
+static const char *mutex_name(const void *obj)
+{
+	const char *name = ((const struct mutex *)obj)->name;
+	const char *dot = strrchr(name, '.');
+
+	/* cpu_hotplug.lock keeps its name, rcu_sched_state.barrier_mutex is
+	 * barrier_mutex to everybody. */
+	return dot && strcmp(dot, ".barrier_mutex") == 0 ? dot + 1 : name;
+}
+
+/* A lock that belongs to the story; the machinery's own are left out. */
+static bool of_the_story(const struct stage *st, const void *obj)
+{
+	return obj == &slab_mutex || obj == &cpu_hotplug.lock ||
+	       obj == &rcu_sched_state.barrier_mutex || obj == st->m[0] ||
+	       obj == st->m[1];
+}
+
+static const char *owner_name(const struct stage *st, uintptr_t thread)
+{
+	for (unsigned int i = 0; i < st->nr_actors; i++)
+		if ((uintptr_t)st->worker[i].thread == thread)
+			return st->sc->actors[i].name;
+	return st->l && (uintptr_t)st->l == thread ? "L" : "?";
+}
+
+/* What the event says, in a column's width; false: not shown. */
+static bool describe(const struct stage *st, const struct trace_event *e,
+		     char *out, size_t size)
+{
+	switch (e->op) {
+	case TR_LOCK:
+	case TR_UNLOCK:
+		if (!of_the_story(st, e->obj))
+			return false;
+		ksnprintf(out, size, "%s %s",
+			  e->op == TR_LOCK ? "lock" : "unlock",
+			  mutex_name(e->obj));
+		return true;
+	case TR_CONTEND:
+		if (!of_the_story(st, e->obj))
+			return false;
+		ksnprintf(out, size, "waits: %s (%s)", mutex_name(e->obj),
+			  owner_name(st, e->arg));
+		return true;
+	case TR_GET_ONLINE:
+	case TR_PUT_ONLINE:
+		ksnprintf(out, size, "%s_online_cpus: %d",
+			  e->op == TR_GET_ONLINE ? "get" : "put", (int)e->arg);
+		return true;
+	case TR_HP_BEGIN:
+		ksnprintf(out, size, "cpu_hotplug_begin done");
+		return true;
+	case TR_HP_WAIT:
+		ksnprintf(out, size, "waits: refcount is %d", (int)e->arg);
+		return true;
+	case TR_HP_DONE:
+		ksnprintf(out, size, "cpu_hotplug_done");
+		return true;
+	case TR_NOTIFY:
+		if (e->arg == CPU_DYING || e->arg == CPU_STARTING)
+			return false;
+		ksnprintf(out, size, "%s", cpu_event_name(e->arg));
+		return true;
+	case TR_CORE_ON:
+	case TR_CORE_OFF:
+		ksnprintf(out, size, "core %u is %s", (unsigned int)e->arg,
+			  e->op == TR_CORE_ON ? "on" : "off");
+		return true;
+	case TR_BARRIER:
+		ksnprintf(out, size, "rcu_barrier()");
+		return true;
+	case TR_CACHE_DESTROY:
+		ksnprintf(out, size, "kmem_cache_destroy()");
+		return true;
+	case TR_CACHE_UNLINK:
+		ksnprintf(out, size, "unlink the cache");
+		return true;
+	case TR_CACHE_FREE:
+		ksnprintf(out, size, "free the cache");
+		return true;
+	case TR_CACHE_DESTROY_END:
+		ksnprintf(out, size, "kmem_cache_destroy returns");
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void print_line(const struct trace_event *e, uint64_t start,
+		       unsigned int column, unsigned int width,
+		       const char *text)
+{
+	unsigned int ns = (unsigned int)timer_ns(e->time - start);
+
+	kprintf("%6u.%u  %*s%.*s\n", ns / 1000, ns / 100 % 10,
+		(int)(column * width), "", (int)width, text);
+}
+
+static void print_head(const struct stage *st, unsigned int width)
+{
+	kprintf("%8s  ", "us");
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		char head[THREAD_NAME_LEN + 10];
+
+		ksnprintf(head, sizeof(head), "%s core %u",
+			  st->sc->actors[i].name, st->worker[i].cpu);
+		if (i + 1 < st->nr_actors)
+			kprintf("%-*s", (int)width, head);
+		else
+			kprintf("%s\n", head);
+	}
+}
+
+void show_schedule(const struct stage *st)
+{
+	unsigned int lost, shown = 0, hidden = 0;
+	unsigned int n = trace_snapshot(events, EVENTS_MAX, &lost);
+	unsigned int width = (WIDTH - TIME_WIDTH) / max(st->nr_actors, 1u);
+	const char *last = NULL;
+	uint64_t start = 0;
+
+	print_head(st, width);
+	for (unsigned int i = 0; i < n; i++) {
+		const struct trace_event *e = &events[i];
+		int actor = stage_actor_of(st, e->thread);
+		char text[64];
+
+		if (actor < 0 || !describe(st, e, text, sizeof(text)))
+			continue;
+		/* One line for an event of the chain, not one a callback. */
+		if (e->op == TR_NOTIFY) {
+			if (last == cpu_event_name(e->arg))
+				continue;
+			last = cpu_event_name(e->arg);
+		}
+		if (!start)
+			start = e->time;
+		if (shown == LINES_MAX) {
+			hidden++;
+			continue;
+		}
+		print_line(e, start, (unsigned int)actor, width, text);
+		shown++;
+	}
+	if (hidden || lost)
+		kprintf("          (%u more lines, %u events lost)\n", hidden,
+			lost);
+}
+
+void show_refusal(const struct stage *st)
+{
+	const struct step *s = &stage_script(st)[st->script_pos];
+
+	kprintf("refused: the next step of the drawing is that %s gets past "
+		"cpu_hotplug_begin()\n",
+		st->sc->actors[s->actor].name);
+	kprintf("  it waits for refcount 0; refcount is %d, held by %s\n",
+		(int)st->refusal.value,
+		st->refusal.holder[0] ? st->refusal.holder : "nobody");
+}

@@ -1,0 +1,84 @@
+/*
+ * state_summary(): see state.h. Owns no data; thread context.
+ */
+#include "demos/state.h"
+
+#include <string.h>
+
+#include "boot/boot.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/lib/printf.h"
+#include "kernel/mm/page.h"
+#include "kernel/mm/slab.h"
+#include "kernel/rcu/rcu.h"
+#include "kernel/sched/sched.h"
+
+#define SETTLE_LOOKS 200
+#define SETTLE_NS    5000000ull
+
+void state_take(struct state_summary *s)
+{
+	const struct mutex *locks[] = { &slab_mutex, &cpu_hotplug.lock,
+					&cpu_add_remove_lock,
+					&rcu_sched_state.barrier_mutex };
+	struct slab_stats slabs;
+	unsigned int cpu;
+
+	memset(s, 0, sizeof(*s));
+	slab_stats(&slabs);
+	s->caches = slabs.caches;
+	s->objects = slabs.active;
+	s->threads = threads_count();
+	s->online = cpu_online().bits;
+	s->notifiers = cpu_notifier_count();
+	s->refcount = READ_ONCE(cpu_hotplug.refcount);
+	for_each_possible_cpu (cpu)
+		s->callbacks += rcu_nr_callbacks(cpu);
+	for (unsigned int i = 0; i < ARRAY_SIZE(locks); i++)
+		s->held += mutex_is_locked(locks[i]);
+	s->pages = (unsigned int)(pages_total() - pages_free_count()) -
+		   slabs.pages -
+		   (threads_count() + stacks_cached()) *
+			   (STACK_SIZE / PAGE_SIZE);
+}
+
+bool state_settles(const struct state_summary *want, struct state_summary *now)
+{
+	for (unsigned int i = 0; i < SETTLE_LOOKS; i++) {
+		state_take(now);
+		if (memcmp(want, now, sizeof(*now)) == 0)
+			return true;
+		sleep_ns(SETTLE_NS);
+	}
+	return false;
+}
+
+void state_print_same(const struct state_summary *s)
+{
+	kprintf("state: as before (%u caches, %u objects, %u threads, "
+		"cores 0x%x, refcount %d)\n",
+		s->caches, s->objects, s->threads, s->online, s->refcount);
+}
+
+static void differs(const char *name, unsigned int a, unsigned int b)
+{
+	if (a != b)
+		kprintf("state: %s was %u, is %u\n", name, a, b);
+}
+
+void state_print_difference(const struct state_summary *a,
+			    const struct state_summary *b)
+{
+	differs("caches", a->caches, b->caches);
+	differs("objects", a->objects, b->objects);
+	differs("pages", a->pages, b->pages);
+	differs("threads", a->threads, b->threads);
+	differs("online mask", a->online, b->online);
+	differs("notifiers", a->notifiers, b->notifiers);
+	differs("callbacks", a->callbacks, b->callbacks);
+	differs("held locks", a->held, b->held);
+	if (a->refcount != b->refcount)
+		kprintf("state: refcount was %d, is %d\n", a->refcount,
+			b->refcount);
+}

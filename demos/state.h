@@ -1,0 +1,33 @@
+/*
+ * The state of the machine as a few logical numbers, no addresses: what must be
+ * the same before and after an experiment.
+ */
+#ifndef DEMOS_STATE_H
+#define DEMOS_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct state_summary {
+	unsigned int caches;	/* slab caches */
+	unsigned int objects;	/* slab objects in use */
+	unsigned int pages;	/* pages in use but for slabs and stacks */
+	unsigned int threads;
+	uint32_t online;	/* cores, as a mask */
+	unsigned int notifiers; /* CPU notifiers registered */
+	int refcount;		/* of the hotplug lock */
+	unsigned int callbacks; /* RCU callbacks queued, all cores */
+	unsigned int held;	/* of slab_mutex, hotplug, barrier, add_remove */
+};
+
+void state_take(struct state_summary *s);
+/*
+ * Wait until the state equals `want` (callbacks and dying threads need a
+ * moment); false if it has not when nothing moves any more. May sleep.
+ */
+bool state_settles(const struct state_summary *want, struct state_summary *now);
+void state_print_same(const struct state_summary *s);
+void state_print_difference(const struct state_summary *a,
+			    const struct state_summary *b);
+
+#endif

@@ -1,0 +1,155 @@
+/*
+ * GICv2, with one SGI as FIQ: the pseudo-NMI. Source: ARM IHI 0048B.
+ *
+ * Everything is group 1 (IRQ) but SGI IPI_NMI, which is group 0 and so FIQ. From
+ * non-secure state the groups cannot be set: then there is no NMI.
+ */
+#include "boot/boot.h"
+#include "drivers/devices.h"
+#include "kernel/debug/panic.h"
+
+#define GICD_CTLR	0x000
+#define GICD_TYPER	0x004
+#define GICD_IGROUPR	0x080
+#define GICD_ISENABLER	0x100
+#define GICD_ICENABLER	0x180
+#define GICD_IPRIORITYR 0x400
+#define GICD_ITARGETSR	0x800
+#define GICD_SGIR	0xf00
+#define GICD_CPENDSGIR	0xf10
+#define GICC_CTLR	0x00
+#define GICC_PMR	0x04
+#define GICC_IAR	0x0c
+#define GICC_EOIR	0x10
+
+#define NO_IRQ	     1020
+#define GROUP1	     (~(1u << IPI_NMI))
+#define PRIO_ALL     0xa0a0a0a0u
+#define PRIO_NMI_SGI 0xa0a0a000u /* byte IPI_NMI % 4 is the highest */
+
+static uintptr_t dist, cpuif;
+static uint8_t iface[NR_CPUS]; /* core number to CPU interface bit */
+
+static struct irqchip_ops gic2_ops;
+
+static void gic2_init_core(unsigned int cpu)
+{
+	mmio_write(cpuif + GICC_CTLR, 0);
+	iface[cpu] = (uint8_t)mmio_read(dist + GICD_ITARGETSR);
+	if (!iface[cpu])
+		iface[cpu] = 1; /* one core: the register reads as zero */
+	mmio_write(dist + GICD_IGROUPR, GROUP1);
+	if (cpu == 0)
+		gic2_ops.has_nmi = mmio_read(dist + GICD_IGROUPR) == GROUP1;
+	for (unsigned int i = 0; i < 32; i += 4)
+		mmio_write(dist + GICD_IPRIORITYR + i,
+			   i / 4 == IPI_NMI / 4 ? PRIO_NMI_SGI : PRIO_ALL);
+	/* What was sent to this core before it went off is stale. */
+	for (unsigned int i = 0; i < 16; i += 4)
+		mmio_write(dist + GICD_CPENDSGIR + i, ~0u);
+	mmio_write(cpuif + GICC_PMR, 0xff);
+	/* Group 0 and 1, AckCtl, FIQEn; without groups: enable alone. */
+	mmio_write(cpuif + GICC_CTLR, gic2_ops.has_nmi ? 0xf : 0x1);
+	/* Also wakes the delivery of what is still pending after CPU_ON. */
+	mmio_write(dist + GICD_CTLR, gic2_ops.has_nmi ? 3 : 1);
+	if (gic2_ops.has_nmi)
+		__asm__ volatile("cpsie f" ::: "memory");
+}
+
+static void gic2_handle(struct regs *regs)
+{
+	for (;;) {
+		uint32_t iar = mmio_read(cpuif + GICC_IAR);
+		uint32_t id = iar & 0x3ff;
+
+		if (id >= NO_IRQ)
+			return;
+		if (id == IPI_NMI) /* it came while IRQs were being taken */
+			fiq_report(regs);
+		else if (id < NR_IPIS)
+			ipi_dispatch((enum ipi)id);
+		else
+			irq_dispatch(id);
+		mmio_write(cpuif + GICC_EOIR, iar);
+	}
+}
+
+static bool gic2_fiq(void)
+{
+	uint32_t iar = mmio_read(cpuif + GICC_IAR);
+
+	if ((iar & 0x3ff) >= NO_IRQ)
+		return false;
+	mmio_write(cpuif + GICC_EOIR, iar);
+	return (iar & 0x3ff) == IPI_NMI;
+}
+
+static void gic2_enable(unsigned int irq, unsigned int cpu)
+{
+	(void)cpu;
+	mmio_write(dist + GICD_ISENABLER + irq / 32 * 4, 1u << (irq % 32));
+}
+
+static void gic2_disable(unsigned int irq)
+{
+	mmio_write(dist + GICD_ICENABLER + irq / 32 * 4, 1u << (irq % 32));
+}
+
+static void gic2_route(unsigned int irq, unsigned int cpu)
+{
+	uintptr_t a = dist + GICD_ITARGETSR + irq / 4 * 4;
+	unsigned int shift = irq % 4 * 8;
+
+	mmio_write(a, (mmio_read(a) & ~(0xffu << shift)) |
+			      ((uint32_t)iface[cpu] << shift));
+}
+
+static void gic2_send_ipi(struct cpumask to, enum ipi ipi)
+{
+	uint32_t targets = 0;
+	unsigned int cpu;
+
+	for_each_cpu (cpu, to)
+		targets |= iface[cpu];
+	dsb(); /* what the receiver is to see, before the interrupt */
+	/* Bit 15: send as group 1 (ignored without security extension). */
+	mmio_write(dist + GICD_SGIR,
+		   targets << 16 | (ipi == IPI_NMI ? 0 : 1u << 15) |
+			   (uint32_t)ipi);
+}
+
+static void gic2_clear_kick(void)
+{
+	mmio_write(dist + GICD_CPENDSGIR + IPI_KICK / 4 * 4,
+		   0xffu << (IPI_KICK % 4 * 8));
+}
+
+static struct irqchip_ops gic2_ops = {
+	.name = "GICv2",
+	.init_core = gic2_init_core,
+	.handle = gic2_handle,
+	.fiq = gic2_fiq,
+	.enable = gic2_enable,
+	.disable = gic2_disable,
+	.route = gic2_route,
+	.send_ipi = gic2_send_ipi,
+	.clear_kick = gic2_clear_kick,
+};
+
+void gic2_init(uint32_t dist_pa, uint32_t cpu_pa)
+{
+	unsigned int lines;
+
+	dist = map_device(dist_pa, 0x1000);
+	cpuif = map_device(cpu_pa, 0x2000);
+	mmio_write(dist + GICD_CTLR, 0);
+	lines = 32 * ((mmio_read(dist + GICD_TYPER) & 31) + 1);
+	for (unsigned int i = 32; i < lines; i += 4) {
+		mmio_write(dist + GICD_IPRIORITYR + i, PRIO_ALL);
+		if (i % 32)
+			continue;
+		mmio_write(dist + GICD_ICENABLER + i / 8, ~0u);
+		mmio_write(dist + GICD_IGROUPR + i / 8, ~0u);
+	}
+	irqchip = &gic2_ops;
+}

@@ -1,0 +1,176 @@
+/*
+ * GICv3 through the system registers, with one SGI as FIQ: the pseudo-NMI.
+ * Source: ARM IHI 0069.
+ */
+#include "boot/boot.h"
+#include "drivers/devices.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/printf.h"
+
+#define GICD_CTLR      0x0000
+#define GICD_TYPER     0x0004
+#define GICD_IGROUPR   0x0080
+#define GICD_ISENABLER 0x0100
+#define GICD_ICENABLER 0x0180
+#define GICD_IPRIORITYR 0x0400
+#define GICD_IROUTER   0x6000
+#define GICR_TYPER_HI  0x000c
+#define GICR_WAKER     0x0014
+#define GICR_SGI       0x10000 /* second frame */
+#define GICR_STRIDE    0x20000
+#define GICR_ICPENDR   0x0280
+
+#define NO_IRQ	     1020
+#define GROUP1	     (~(1u << IPI_NMI))
+#define PRIO_ALL     0xa0a0a0a0u
+#define PRIO_NMI_SGI 0xa0a0a000u
+
+#define ICC_WRITE(v, ...) __asm__ volatile("mcr p15, 0, %0, " __VA_ARGS__ ::"r"(v) : "memory")
+#define ICC_READ(v, ...) __asm__ volatile("mrc p15, 0, %0, " __VA_ARGS__ : "=r"(v)::"memory")
+
+static uintptr_t dist, redist[NR_CPUS];
+
+static struct irqchip_ops gic3_ops;
+
+static void gic3_init_core(unsigned int cpu)
+{
+	uintptr_t sgi = redist[cpu] + GICR_SGI;
+	uint32_t v;
+
+	v = mmio_read(redist[cpu] + GICR_WAKER);
+	mmio_write(redist[cpu] + GICR_WAKER, v & ~2u);
+	while (mmio_read(redist[cpu] + GICR_WAKER) & 4u)
+		cpu_relax();
+	mmio_write(sgi + GICD_IGROUPR, GROUP1);
+	if (cpu == 0)
+		gic3_ops.has_nmi = mmio_read(sgi + GICD_IGROUPR) == GROUP1;
+	for (unsigned int i = 0; i < 32; i += 4)
+		mmio_write(sgi + GICD_IPRIORITYR + i,
+			   i / 4 == IPI_NMI / 4 ? PRIO_NMI_SGI : PRIO_ALL);
+	mmio_write(sgi + GICR_ICPENDR, 0xffff);
+	mmio_write(sgi + GICD_ISENABLER, 0xffff);
+	ICC_WRITE(7, "c12, c12, 5"); /* SRE */
+	isb();
+	ICC_WRITE(0xff, "c4, c6, 0"); /* PMR */
+	ICC_WRITE(gic3_ops.has_nmi, "c12, c12, 6"); /* IGRPEN0 */
+	ICC_WRITE(1, "c12, c12, 7");		    /* IGRPEN1 */
+	mmio_write(dist + GICD_CTLR, gic3_ops.has_nmi ? 0x13 : 0x12);
+	isb();
+	if (gic3_ops.has_nmi)
+		__asm__ volatile("cpsie f" ::: "memory");
+}
+
+static void gic3_handle(struct regs *regs)
+{
+	(void)regs;
+	for (;;) {
+		uint32_t id;
+
+		ICC_READ(id, "c12, c12, 0"); /* IAR1 */
+		dsb();
+		id &= 0xffffff;
+		if (id >= NO_IRQ)
+			return;
+		if (id < NR_IPIS)
+			ipi_dispatch((enum ipi)id);
+		else
+			irq_dispatch(id);
+		ICC_WRITE(id, "c12, c12, 1"); /* EOIR1 */
+	}
+}
+
+static bool gic3_fiq(void)
+{
+	uint32_t id;
+
+	ICC_READ(id, "c12, c8, 0"); /* IAR0 */
+	id &= 0xffffff;
+	if (id >= NO_IRQ)
+		return false;
+	ICC_WRITE(id, "c12, c8, 1"); /* EOIR0 */
+	return id == IPI_NMI;
+}
+
+static void gic3_enable(unsigned int irq, unsigned int cpu)
+{
+	uintptr_t base = irq < 32 ? redist[cpu] + GICR_SGI : dist;
+
+	mmio_write(base + GICD_ISENABLER + irq / 32 * 4, 1u << (irq % 32));
+}
+
+static void gic3_disable(unsigned int irq)
+{
+	mmio_write(dist + GICD_ICENABLER + irq / 32 * 4, 1u << (irq % 32));
+}
+
+static void gic3_route(unsigned int irq, unsigned int cpu)
+{
+	mmio_write(dist + GICD_IROUTER + irq * 8, board.mpidr[cpu]);
+	mmio_write(dist + GICD_IROUTER + irq * 8 + 4, 0);
+}
+
+static void gic3_send_ipi(struct cpumask to, enum ipi ipi)
+{
+	unsigned int cpu;
+
+	dsb(); /* what the receiver is to see, before the interrupt */
+	for_each_cpu (cpu, to) {
+		uint32_t aff = board.mpidr[cpu];
+		uint32_t lo = (uint32_t)ipi << 24 | (aff >> 8 & 0xff) << 16 |
+			      1u << (aff & 15);
+		uint32_t hi = aff >> 16 & 0xff;
+
+		if (ipi == IPI_NMI)
+			__asm__ volatile("mcrr p15, 2, %0, %1, c12" ::"r"(lo),
+					 "r"(hi));
+		else
+			__asm__ volatile("mcrr p15, 0, %0, %1, c12" ::"r"(lo),
+					 "r"(hi));
+	}
+	isb();
+}
+
+static void gic3_clear_kick(void)
+{
+	uintptr_t sgi = redist[board_this_core()] + GICR_SGI;
+
+	mmio_write(sgi + GICR_ICPENDR, 1u << IPI_KICK);
+}
+
+static struct irqchip_ops gic3_ops = {
+	.name = "GICv3",
+	.init_core = gic3_init_core,
+	.handle = gic3_handle,
+	.fiq = gic3_fiq,
+	.enable = gic3_enable,
+	.disable = gic3_disable,
+	.route = gic3_route,
+	.send_ipi = gic3_send_ipi,
+	.clear_kick = gic3_clear_kick,
+};
+
+void gic3_init(uint32_t dist_pa, uint32_t redist_pa, uint32_t redist_size)
+{
+	uint32_t most = board.nr_cores * GICR_STRIDE;
+	uintptr_t r;
+
+	dist = map_device(dist_pa, 0x10000);
+	/* Redistributor frames stand in the order of the platform's cores. */
+	r = map_device(redist_pa, min(redist_size, most));
+	for (uint32_t off = 0; r && off < min(redist_size, most);
+	     off += GICR_STRIDE) {
+		uint32_t aff = mmio_read(r + off + GICR_TYPER_HI);
+
+		for (unsigned int cpu = 0; cpu < board.nr_cores; cpu++)
+			if (board.mpidr[cpu] == (aff & 0xffffff))
+				redist[cpu] = r + off;
+	}
+	mmio_write(dist + GICD_CTLR, 0x10); /* affinity routing */
+	for (unsigned int i = 32;
+	     i < 32 * ((mmio_read(dist + GICD_TYPER) & 31) + 1); i += 4) {
+		mmio_write(dist + GICD_IPRIORITYR + i, PRIO_ALL);
+		if (i % 32 == 0)
+			mmio_write(dist + GICD_IGROUPR + i / 8, ~0u);
+	}
+	irqchip = &gic3_ops;
+}

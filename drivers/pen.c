@@ -1,0 +1,84 @@
+/*
+ * Cores without PSCI: they wait in a pen and are parked in our own loop.
+ *
+ * A core that entered beside the first one waits, MMU off, on its word in the
+ * image (boot/start.S). A core that goes off later stays in park_loop(), mapped
+ * and coherent, in WFI: off for everybody but the power supply.
+ *
+ * `wanted` and `parked` are atomic; on() and is_off() are called with
+ * cpu_add_remove_lock held.
+ */
+#include "boot/boot.h"
+#include "drivers/devices.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lock/spinlock.h"
+
+static volatile uint32_t *pen_words_uncached;
+static bool started[NR_CPUS];
+static uint32_t parked[NR_CPUS], wanted[NR_CPUS];
+
+void secondary_again(unsigned int cpu, uint32_t stack_top);
+
+static int pen_on(unsigned int cpu)
+{
+	if (!started[cpu]) {
+		/* Read by the core with its caches off: written uncached. */
+		pen_words_uncached[board.mpidr[cpu] & 31] = cpu + 1;
+		started[cpu] = true;
+		dsb();
+		sev();
+		return 0;
+	}
+	/* Release: stack and thread are set; pairs with pen_die(). */
+	smp_store_release(&wanted[cpu], 1);
+	dsb();
+	irqchip->send_ipi(cpumask_of(cpu), IPI_KICK);
+	return 0;
+}
+
+/* Park here; come back to life as a core that has just started. */
+static void pen_die(unsigned int cpu)
+{
+	irqchip->clear_kick();
+	smp_store_release(&parked[cpu], 1); /* pairs with pen_is_off() */
+	/* Acquire: pairs with the release in pen_on(). */
+	while (!smp_load_acquire(&wanted[cpu])) {
+		wfi();
+		irqchip->clear_kick();
+		cpu_relax();
+	}
+	WRITE_ONCE(wanted[cpu], 0);
+	WRITE_ONCE(parked[cpu], 0);
+	set_current((struct thread *)secondary_boot[cpu].thread);
+	secondary_again(cpu, secondary_boot[cpu].stack_top);
+}
+
+static bool pen_is_off(unsigned int cpu)
+{
+	/* Acquire: pairs with the release in pen_die(). */
+	return !started[cpu] || smp_load_acquire(&parked[cpu]);
+}
+
+static int pen_may_go(unsigned int cpu)
+{
+	(void)cpu;
+	return 0;
+}
+
+static const struct core_ops pen_ops = {
+	.name = "pen",
+	.on = pen_on,
+	.die = pen_die,
+	.is_off = pen_is_off,
+	.may_go = pen_may_go,
+};
+
+void pen_init(void)
+{
+	extern uint32_t pen_words[];
+
+	pen_words_uncached = (volatile uint32_t *)map_device(
+		(uint32_t)pen_words - KERNEL_VA + boot_info.image_pa, 128);
+	started[0] = true;
+	core_ops = &pen_ops;
+}

@@ -1,0 +1,77 @@
+/*
+ * ARM PrimeCell UART (PL011). Source: ARM DDI 0183.
+ *
+ * Owns the registers. putc polls and may be called from any context; the
+ * receive side belongs to the interrupt handler of the shell.
+ */
+#include "boot/boot.h"
+#include "drivers/devices.h"
+
+#define DR   0x00
+#define FR   0x18
+#define LCRH 0x2c
+#define CR   0x30
+#define IMSC 0x38
+#define ICR  0x44
+
+#define FR_RXFE 0x10u
+#define FR_TXFF 0x20u
+#define INT_RX	0x10u
+#define INT_RT	0x40u
+
+#define TX_TRIES 100000u /* a dead UART must not hang the kernel */
+
+static volatile uint32_t *regs;
+
+static uint32_t rd(unsigned int off)
+{
+	return regs[off / 4];
+}
+
+static void wr(unsigned int off, uint32_t v)
+{
+	regs[off / 4] = v;
+}
+
+static void pl011_putc(char c)
+{
+	for (unsigned int i = 0; (rd(FR) & FR_TXFF) && i < TX_TRIES; i++)
+		cpu_relax();
+	wr(DR, (uint8_t)c);
+}
+
+static int pl011_getc(void)
+{
+	if (rd(FR) & FR_RXFE)
+		return -1;
+	return (int)(rd(DR) & 0xff);
+}
+
+static void pl011_rx_enable(void)
+{
+	wr(IMSC, INT_RX | INT_RT);
+}
+
+static void pl011_rx_ack(void)
+{
+	wr(ICR, INT_RX | INT_RT);
+}
+
+static struct uart_ops pl011_ops = {
+	.name = "PL011",
+	.putc = pl011_putc,
+	.getc = pl011_getc,
+	.rx_enable = pl011_rx_enable,
+	.rx_ack = pl011_rx_ack,
+};
+
+void pl011_init(uint32_t pa, unsigned int irq)
+{
+	regs = (volatile uint32_t *)map_device(pa, PAGE_SIZE);
+	wr(IMSC, 0);
+	/* 8 bits and FIFOs first, then enable: QEMU 10 loses input otherwise */
+	wr(LCRH, 0x70);
+	wr(CR, 0x301);
+	pl011_ops.irq = irq;
+	uart = &pl011_ops;
+}

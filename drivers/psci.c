@@ -1,0 +1,107 @@
+/*
+ * Cores by PSCI, and the machine's end. Source: ARM DEN 0022.
+ *
+ * Owns the conduit and the function numbers, fixed at boot. on() and is_off()
+ * are called with cpu_add_remove_lock held: one operation on a core at a time,
+ * which QEMU needs (it has no ON_PENDING: two CPU_ONs close together both
+ * succeed and one of them is lost).
+ */
+#include "boot/boot.h"
+#include "drivers/devices.h"
+#include "kernel/lib/errno.h"
+#include "kernel/sched/sched.h"
+
+#define PSCI_CPU_OFF	   0x84000002u
+#define PSCI_CPU_ON	   0x84000003u
+#define PSCI_AFFINITY_INFO 0x84000004u
+#define PSCI_SYSTEM_OFF	   0x84000008u
+
+#define PSCI_INVALID	-2
+#define PSCI_ALREADY_ON -4
+#define AFFINITY_OFF	1
+
+#define ON_TRIES   1000
+#define ON_POLL_NS 20000ull
+
+static bool present, use_smc;
+static uint32_t fn_on, fn_off;
+
+static int32_t psci_call(uint32_t fn, uint32_t a1, uint32_t a2, uint32_t a3)
+{
+	register uint32_t r0 __asm__("r0") = fn;
+	register uint32_t r1 __asm__("r1") = a1;
+	register uint32_t r2 __asm__("r2") = a2;
+	register uint32_t r3 __asm__("r3") = a3;
+
+	if (use_smc)
+		__asm__ volatile(".arch_extension sec\n\tsmc #0"
+				 : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)::"memory");
+	else
+		__asm__ volatile(".arch_extension virt\n\thvc #0"
+				 : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)::"memory");
+	return (int32_t)r0;
+}
+
+static bool psci_is_off(unsigned int cpu)
+{
+	return psci_call(PSCI_AFFINITY_INFO, board.mpidr[cpu], 0, 0) ==
+	       AFFINITY_OFF;
+}
+
+static int psci_on(unsigned int cpu)
+{
+	int32_t err = PSCI_ALREADY_ON;
+
+	/* A core on its way off is still "on" for a moment. */
+	for (int i = 0; i < ON_TRIES && err == PSCI_ALREADY_ON; i++) {
+		if (i)
+			sleep_ns(ON_POLL_NS);
+		err = psci_call(fn_on, board.mpidr[cpu], secondary_entry_pa(),
+				cpu);
+	}
+	switch (err) {
+	case 0:
+		return 0;
+	case PSCI_ALREADY_ON:
+		return -EBUSY;
+	case PSCI_INVALID:
+		return -ENODEV;
+	default:
+		return -EIO;
+	}
+}
+
+static void psci_die(unsigned int cpu)
+{
+	(void)cpu;
+	psci_call(fn_off, 0, 0, 0);
+}
+
+static int psci_may_go(unsigned int cpu)
+{
+	(void)cpu;
+	return 0;
+}
+
+static const struct core_ops psci_ops = {
+	.name = "PSCI",
+	.on = psci_on,
+	.die = psci_die,
+	.is_off = psci_is_off,
+	.may_go = psci_may_go,
+};
+
+void psci_init(bool smc, uint32_t cpu_on, uint32_t cpu_off)
+{
+	use_smc = smc;
+	fn_on = cpu_on ? cpu_on : PSCI_CPU_ON;
+	fn_off = cpu_off ? cpu_off : PSCI_CPU_OFF;
+	present = true;
+	core_ops = &psci_ops;
+}
+
+void psci_system_off(void)
+{
+	if (present)
+		psci_call(PSCI_SYSTEM_OFF, 0, 0, 0);
+}

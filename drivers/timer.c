@@ -1,0 +1,94 @@
+/*
+ * The generic timer: virtual counter and its comparator, one a core.
+ * Source: ARM DDI 0406C, B8.
+ *
+ * Owns the conversion factors, fixed at boot. Any context.
+ */
+#include "drivers/devices.h"
+#include "kernel/lib/printf.h"
+
+#define CTL_ENABLE 1u
+#define HZ_DEFAULT 62500000u
+#define SHIFT	   24 /* of the fixed-point factors */
+
+uint32_t timer_hz;
+static uint32_t timer_irq;
+static uint64_t ns_per_tick, ticks_per_ns; /* << SHIFT */
+
+uint64_t timer_now(void)
+{
+	uint32_t lo, hi;
+
+	isb(); /* not read ahead of what stands before */
+	__asm__ volatile("mrrc p15, 1, %0, %1, c14" : "=r"(lo), "=r"(hi)::"memory");
+	return (uint64_t)hi << 32 | lo;
+}
+
+/* v * factor >> SHIFT without losing the upper half of the product. */
+static uint64_t scale(uint64_t v, uint64_t factor)
+{
+	uint64_t lo = (v & 0xffffffffu) * factor;
+	uint64_t hi = (v >> 32) * factor;
+
+	return (hi << (32 - SHIFT)) + (lo >> SHIFT);
+}
+
+uint64_t timer_ns(uint64_t ticks)
+{
+	return scale(ticks, ns_per_tick);
+}
+
+uint64_t timer_ticks(uint64_t ns)
+{
+	return scale(ns, ticks_per_ns) + 1;
+}
+
+uint64_t timer_now_ns(void)
+{
+	return timer_ns(timer_now());
+}
+
+static void set_ctl(uint32_t v)
+{
+	__asm__ volatile("mcr p15, 0, %0, c14, c3, 1" ::"r"(v));
+	isb();
+}
+
+void timer_set(uint64_t deadline)
+{
+	__asm__ volatile("mcrr p15, 3, %0, %1, c14" ::"r"((uint32_t)deadline),
+			 "r"((uint32_t)(deadline >> 32)));
+	set_ctl(CTL_ENABLE);
+}
+
+void timer_stop(void)
+{
+	set_ctl(0);
+}
+
+static void timer_irq_handler(unsigned int irq, void *arg)
+{
+	(void)irq;
+	(void)arg;
+	timer_interrupt();
+}
+
+void timer_init_core(void)
+{
+	timer_stop();
+	irqchip->enable(timer_irq, board_this_core());
+}
+
+void timer_init(unsigned int irq)
+{
+	__asm__ volatile("mrc p15, 0, %0, c14, c0, 0" : "=r"(timer_hz));
+	if (timer_hz < 1000000u || timer_hz > 1000000000u) {
+		kprintf("timer: CNTFRQ says %u Hz, taking %u\n", timer_hz,
+			HZ_DEFAULT);
+		timer_hz = HZ_DEFAULT;
+	}
+	ns_per_tick = (1000000000ull << SHIFT) / timer_hz;
+	ticks_per_ns = ((uint64_t)timer_hz << SHIFT) / 1000000000u;
+	timer_irq = irq;
+	irq_register(irq, timer_irq_handler, NULL);
+}

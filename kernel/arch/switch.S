@@ -1,0 +1,23 @@
+/*
+ * Context switch. See kernel/arch/arch.h for the contracts.
+ */
+	.arch	armv7-a
+	.text
+	.arm
+
+/* struct thread *arch_switch_to(struct thread *prev, struct thread *next) */
+	.global	arch_switch_to
+arch_switch_to:
+	push	{r4-r11, lr}
+	str	sp, [r0]		/* thread->sp is the first member */
+	mcr	p15, 0, r1, c13, c0, 4	/* current = next */
+	clrex				/* prev's reservation is not next's */
+	ldr	sp, [r1]
+	pop	{r4-r11, pc}		/* r0 is prev, on next's stack */
+
+/* A new thread's first switch returns here, r0 = prev, IRQs off. */
+	.global	thread_trampoline
+thread_trampoline:
+	mov	fp, #0
+	mov	lr, #0
+	b	thread_start

@@ -1,0 +1,170 @@
+/*
+ * Backtraces. Debug builds follow frame pointers; release builds have none and
+ * scan the stack for words that a call could have left, marked with "?".
+ *
+ * Never faults: every word is checked to lie in a stack before it is read.
+ * Owns no data; any context.
+ */
+#include "boot/boot.h"
+#include "drivers/board.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/printf.h"
+#include "kernel/sched/sched.h"
+
+#define MAX_FRAMES 24
+
+/* The end of the stack that holds address a, 0 if none does. */
+static uint32_t stack_end(uint32_t a)
+{
+	uint32_t slot = (a - STACKS_VA) % STACK_SLOT;
+
+	if (a & 3)
+		return 0;
+	if (a >= (uint32_t)boot_stack && a < (uint32_t)boot_stack_top)
+		return (uint32_t)boot_stack_top;
+	if (a >= STACKS_VA && a < EXC_STACKS_VA && slot >= PAGE_SIZE)
+		return a - slot + STACK_SLOT;
+	slot = (a - EXC_STACKS_VA) % (PAGE_SIZE + EXC_STACK);
+	if (a >= EXC_STACKS_VA && a < STACKS_VA + STACKS_MAX &&
+	    slot >= PAGE_SIZE)
+		return a - slot + PAGE_SIZE + EXC_STACK;
+	return 0;
+}
+
+#if GORDIAN_DEBUG
+/*
+ * GCC's ARM frames: fp points at the saved lr, the saved fp lies below it. A
+ * leaf saves no lr: there fp points at the saved fp.
+ */
+static unsigned int follow(uint32_t fp, uint32_t lr, bool leaf_possible,
+			   uintptr_t *pc, unsigned int max)
+{
+	uint32_t end = stack_end(fp);
+	unsigned int n = 0;
+
+	while (n < max && end && fp >= 4 && stack_end(fp) == end) {
+		uint32_t word = *(const uint32_t *)fp, next;
+
+		if (is_text(word)) {
+			pc[n++] = word;
+			if (stack_end(fp - 4) != end)
+				break;
+			next = *(const uint32_t *)(fp - 4);
+		} else {
+			if (!leaf_possible || !is_text(lr))
+				break;
+			pc[n++] = lr;
+			next = word;
+		}
+		leaf_possible = false;
+		if (next <= fp) /* frames lie ever higher */
+			break;
+		fp = next;
+	}
+	return n;
+}
+
+unsigned int backtrace_here(uintptr_t *pc, unsigned int max)
+{
+	return follow((uint32_t)__builtin_frame_address(0), 0, false, pc, max);
+}
+#else
+/* Could the word be a return address: is there a call before it? */
+static bool after_call(uint32_t word)
+{
+	uint32_t insn;
+
+	if ((word & 3) || !is_text(word) || !is_text(word - 4))
+		return false;
+	insn = *(const uint32_t *)(word - 4);
+	return (insn & 0x0f000000u) == 0x0b000000u || /* bl */
+	       (insn & 0x0ffffff0u) == 0x012fff30u;   /* blx reg */
+}
+
+static unsigned int scan(uint32_t sp, uintptr_t *pc, unsigned int max)
+{
+	uint32_t end = stack_end(sp);
+	unsigned int n = 0;
+
+	for (; n < max && end && sp < end; sp += 4)
+		if (after_call(*(const uint32_t *)sp))
+			pc[n++] = *(const uint32_t *)sp;
+	return n;
+}
+
+unsigned int backtrace_here(uintptr_t *pc, unsigned int max)
+{
+	return scan((uint32_t)__builtin_frame_address(0), pc, max);
+}
+#endif
+
+unsigned int backtrace_regs(const struct regs *regs, uintptr_t *pc,
+			    unsigned int max)
+{
+	unsigned int n = 0;
+
+	if (is_text(regs->pc))
+		pc[n++] = regs->pc;
+	else if (is_text(regs->lr) && n < max) /* a call to nowhere */
+		pc[n++] = regs->lr;
+#if GORDIAN_DEBUG
+	return n + follow(regs->r[11], regs->lr, true, pc + n, max - n);
+#else
+	return n + scan(regs->sp, pc + n, max - n);
+#endif
+}
+
+unsigned int backtrace_thread(const struct thread *t, uintptr_t *pc,
+			      unsigned int max)
+{
+	uint32_t sp = READ_ONCE(t->sp);
+
+	/* What arch_switch_to() pushed: r4 to r11, lr. */
+	if (!stack_end(sp) || stack_end(sp + 32) != stack_end(sp))
+		return 0;
+#if GORDIAN_DEBUG
+	const uint32_t *saved = (const uint32_t *)sp;
+	unsigned int n = 0;
+
+	if (is_text(saved[8]) && max)
+		pc[n++] = saved[8];
+	return n + follow(saved[7], 0, false, pc + n, max - n);
+#else
+	return scan(sp + 32, pc, max);
+#endif
+}
+
+void print_backtrace(const uintptr_t *pc, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		kprintf("    %s%pS\n", GORDIAN_DEBUG ? "" : "? ",
+			(void *)pc[i]);
+}
+
+void dump_stack(void)
+{
+	uintptr_t pc[MAX_FRAMES];
+
+	print_backtrace(pc, backtrace_here(pc, MAX_FRAMES));
+}
+
+void dump_thread_stack(const struct thread *t)
+{
+	uintptr_t pc[MAX_FRAMES];
+
+	if (sched_running(t->cpu) == t)
+		kprintf("    (running on core %u)\n", t->cpu);
+	else
+		print_backtrace(pc, backtrace_thread(t, pc, MAX_FRAMES));
+}
+
+void print_regs(const struct regs *r)
+{
+	for (unsigned int i = 0; i < 12; i += 4)
+		kprintf("  r%-2u %08x  r%-2u %08x  r%-2u %08x  r%-2u %08x\n", i,
+			r->r[i], i + 1, r->r[i + 1], i + 2, r->r[i + 2], i + 3,
+			r->r[i + 3]);
+	kprintf("  r12 %08x  sp  %08x  lr  %08x  pc  %08x\n", r->r[12], r->sp,
+		r->lr, r->pc);
+	kprintf("  cpsr %08x\n", r->cpsr);
+}

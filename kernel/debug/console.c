@@ -1,0 +1,92 @@
+/*
+ * The console: whole messages, one core at a time, and never a hang.
+ *
+ * The lock is a word that holds the owning core plus one. A core that owns it
+ * already (a fault or a FIQ in the middle of a message) writes straight
+ * through. A core that waits does so for a bounded time and then writes anyway:
+ * the report about a hang must not hang on its own lock.
+ *
+ * Any context, also FIQ and before the interrupt controller is up.
+ */
+#include <string.h>
+
+#include "drivers/board.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/printf.h"
+#include "kernel/sched/sched.h"
+
+#define WAIT_LIMIT_NS 500000000ull
+
+static uint32_t owner; /* core + 1; 0: free; atomic */
+
+/* Returns whether this call took it and must give it back. */
+static bool console_lock(void)
+{
+	uint32_t me = smp_processor_id() + 1, free = 0;
+	uint64_t end = 0;
+
+	/* Acquire: pairs with the release in console_unlock(). */
+	while (!__atomic_compare_exchange_n(&owner, &free, me, false,
+					    __ATOMIC_ACQUIRE,
+					    __ATOMIC_RELAXED)) {
+		if (free == me)
+			return false;
+		if (!end)
+			end = timer_now() + timer_ticks(WAIT_LIMIT_NS);
+		else if (timer_now() > end)
+			return false;
+		free = 0;
+		cpu_relax();
+	}
+	return true;
+}
+
+static void console_unlock(void)
+{
+	smp_store_release(&owner, 0); /* pairs with console_lock() */
+}
+
+void console_write(const char *s, size_t len)
+{
+	uint32_t flags = local_irq_save();
+	bool taken = console_lock();
+
+	if (uart)
+		for (size_t i = 0; i < len; i++)
+			uart->putc(s[i]);
+	if (taken)
+		console_unlock();
+	local_irq_restore(flags);
+}
+
+/* A bracket in which this core alone writes; nests. */
+uint32_t report_begin(void)
+{
+	uint32_t flags = local_irq_save();
+
+	return console_lock() ? flags | 1u << 31 : flags;
+}
+
+void report_end(uint32_t flags)
+{
+	if (flags & 1u << 31)
+		console_unlock();
+	local_irq_restore(flags & ~(1u << 31));
+}
+
+void kvprintf(const char *fmt, va_list ap)
+{
+	char buf[512];
+	int n = kvsnprintf(buf, sizeof(buf), fmt, ap);
+
+	console_write(buf, min((size_t)n, sizeof(buf) - 1));
+}
+
+void kprintf(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	kvprintf(fmt, ap);
+	va_end(ap);
+}

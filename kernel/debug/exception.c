@@ -1,0 +1,103 @@
+/*
+ * Exceptions: what happened, where, and on whose behalf. Then the end.
+ *
+ * Runs on the core's own ABT or UND stack. Owns no data.
+ * Source: ARM DDI 0406C, B3.13 (fault status).
+ */
+#include "boot/boot.h"
+#include "drivers/board.h"
+#include "kernel/debug/internal.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/printf.h"
+#include "kernel/mm/page.h"
+#include "kernel/sched/sched.h"
+
+#define MAX_FRAMES 24
+#define DFSR_WRITE (1u << 11)
+
+static const char *fault_name(uint32_t fsr)
+{
+	switch ((fsr & 0xf) | (fsr >> 6 & 0x10)) {
+	case 0x01:
+		return "alignment";
+	case 0x05:
+	case 0x07:
+		return "nothing is mapped there";
+	case 0x0d:
+	case 0x0f:
+		return "not permitted there";
+	case 0x08:
+	case 0x16:
+		return "external abort";
+	default:
+		return "other fault";
+	}
+}
+
+static void describe_data(void)
+{
+	uint32_t fsr, far;
+
+	__asm__ volatile("mrc p15, 0, %0, c5, c0, 0" : "=r"(fsr));
+	__asm__ volatile("mrc p15, 0, %0, c6, c0, 0" : "=r"(far));
+	if (stack_is_guard(far) || boot_is_guard(far))
+		kprintf("\nexception: stack overflow at 0x%08x\n", far);
+	else
+		kprintf("\nexception: %s of 0x%08x: %s\n",
+			fsr & DFSR_WRITE ? "write" : "read", far,
+			fault_name(fsr));
+}
+
+static void describe_prefetch(const struct regs *regs)
+{
+	uint32_t fsr;
+
+	__asm__ volatile("mrc p15, 0, %0, c5, c0, 1" : "=r"(fsr));
+	if (regs->pc < PAGE_SIZE)
+		kprintf("\nexception: call of a null pointer (0x%08x)\n",
+			regs->pc);
+	else
+		kprintf("\nexception: execution at 0x%08x: %s\n", regs->pc,
+			fault_name(fsr));
+}
+
+static void describe(const struct regs *regs, enum exception kind)
+{
+	switch (kind) {
+	case EXC_DATA:
+		describe_data();
+		break;
+	case EXC_PREFETCH:
+		describe_prefetch(regs);
+		break;
+	case EXC_UNDEF:
+		kprintf("\nexception: undefined instruction\n");
+		break;
+	case EXC_SVC:
+		kprintf("\nexception: unexpected SVC\n");
+		break;
+	default:
+		kprintf("\nexception: unexpected vector\n");
+		break;
+	}
+}
+
+void exception_entry(struct regs *regs, enum exception kind)
+{
+	uintptr_t pc[MAX_FRAMES];
+	uint32_t flags;
+
+	if (panic_enter("exception")) {
+		flags = report_begin();
+		describe(regs, kind);
+		kprintf("  at %pS, called from %pS\n", (void *)regs->pc,
+			(void *)regs->lr);
+		kprintf("  on core %u, in thread %u (%s)\n", smp_processor_id(),
+			current->id, current->name);
+		print_held_locks(current);
+		print_regs(regs);
+		print_backtrace(pc, backtrace_regs(regs, pc, MAX_FRAMES));
+		report_end(flags);
+	}
+	panic_end();
+}

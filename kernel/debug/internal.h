@@ -1,0 +1,17 @@
+/*
+ * What the files of kernel/debug/ share among themselves.
+ */
+#ifndef KERNEL_DEBUG_INTERNAL_H
+#define KERNEL_DEBUG_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "kernel/lib/compiler.h"
+
+struct thread;
+
+bool panic_enter(const char *what);
+noreturn void panic_end(void);
+void print_held_locks(const struct thread *t);
+
+#endif

@@ -1,0 +1,224 @@
+/*
+ * Panic, BUG_ON, WARN_ON, and the pseudo-NMI's report.
+ *
+ * One core reports at a time (report_begin(), the console's lock). A second core
+ * that fails prints its own whole report after the first. A core that fails
+ * while it reports prints one more line, then stops: `depth` counts that.
+ * Any context, also FIQ.
+ */
+#include "kernel/debug/panic.h"
+
+#include "drivers/board.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/debug/internal.h"
+#include "kernel/lib/printf.h"
+#include "kernel/sched/sched.h"
+
+#define PANIC_STATUS 101 /* exit status of a machine that panicked */
+#define ANSWER_NS    200000000ull
+#define MAX_FRAMES   24
+
+unsigned int warn_count;
+static unsigned int depth[NR_CPUS]; /* each core's own */
+static uint32_t panicking;	    /* core + 1 that ends the machine; atomic */
+static uint32_t nmi_answers;	    /* bit per core; atomic */
+
+static void print_where(void)
+{
+	const struct thread *t = current;
+
+	kprintf("  on core %u, in thread %u (%s)%s\n", smp_processor_id(),
+		t->id, t->name, t->irq_depth ? ", in an interrupt" : "");
+}
+
+void print_held_locks(const struct thread *t)
+{
+#if GORDIAN_DEBUG
+	unsigned int n = min(t->nr_held, (unsigned int)MAX_HELD);
+
+	for (unsigned int i = 0; i < n; i++)
+		/* Every kind of lock begins with, or is found by, its site. */
+		kprintf("  holds a lock taken at %pS\n",
+			(void *)t->held[i].site);
+#else
+	(void)t;
+#endif
+}
+
+static void stop_others(void)
+{
+	struct cpumask others = cpumask_andnot(
+		cpu_online(), cpumask_of(smp_processor_id()));
+	uint64_t end = timer_now() + timer_ticks(ANSWER_NS);
+
+	if (!irqchip || cpumask_empty(others))
+		return;
+	__atomic_store_n(&nmi_answers, 0, __ATOMIC_SEQ_CST);
+	irqchip->send_ipi(others, irqchip->has_nmi ? IPI_NMI : IPI_STOP);
+	while ((__atomic_load_n(&nmi_answers, __ATOMIC_SEQ_CST) &
+		others.bits) != others.bits &&
+	       timer_now() < end)
+		cpu_relax();
+}
+
+/* The end of the machine after a report. Only one core gets there. */
+noreturn void panic_end(void)
+{
+	uint32_t none = 0;
+
+	/* Seq_cst: the one that wins has the say. */
+	if (!__atomic_compare_exchange_n(&panicking, &none,
+					 smp_processor_id() + 1, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		machine_halt();
+	stop_others();
+	kprintf("the machine stops here\n");
+	machine_exit(PANIC_STATUS);
+}
+
+/* Returns false on a failure inside a failure's report. */
+bool panic_enter(const char *what)
+{
+	unsigned int cpu = smp_processor_id();
+
+	local_irq_disable();
+	if (++depth[cpu] == 1)
+		return true;
+	if (depth[cpu] == 2)
+		kprintf("(core %u failed again while reporting: %s)\n", cpu,
+			what);
+	if (depth[cpu] > 2)
+		machine_halt();
+	return false;
+}
+
+noreturn void panic(const char *fmt, ...)
+{
+	uint32_t flags;
+
+	if (panic_enter("panic")) {
+		va_list ap;
+
+		flags = report_begin();
+		kprintf("\npanic: ");
+		va_start(ap, fmt);
+		kvprintf(fmt, ap);
+		va_end(ap);
+		kprintf("\n");
+		print_where();
+		print_held_locks(current);
+		dump_stack();
+		report_end(flags);
+	}
+	panic_end();
+}
+
+/* First text address outside the function that holds the BUG: its caller. */
+static uintptr_t caller_of_caller(uintptr_t site)
+{
+	uintptr_t pc[4];
+	unsigned int n = backtrace_here(pc, ARRAY_SIZE(pc));
+
+	for (unsigned int i = 0; i + 1 < n; i++)
+		if (pc[i] == site)
+			return pc[i + 1];
+	return 0;
+}
+
+void bug_at(const char *cond, const char *file, int line)
+{
+	struct thread *t = current;
+	uintptr_t site = CALLER, caller = caller_of_caller(site);
+	bool ends_thread = t->bug_ends_me && !t->irq_depth;
+	uint32_t flags;
+
+	if (!ends_thread && !panic_enter(cond))
+		panic_end();
+	flags = report_begin();
+	kprintf("\nBUG: %s at %s:%d\n", cond, file, line);
+	kprintf("  in %pS, called from %pS\n", (void *)site, (void *)caller);
+	print_where();
+	print_held_locks(t);
+	dump_stack();
+	report_end(flags);
+	if (!ends_thread)
+		panic_end();
+	t->bug_site = site;
+	t->bug_caller = caller;
+	WRITE_ONCE(t->bug, cond);
+	thread_bug_exit();
+}
+
+void warn_at(const char *cond, const char *file, int line)
+{
+	uint32_t flags = report_begin();
+
+	/* Relaxed: a count. */
+	__atomic_fetch_add(&warn_count, 1, __ATOMIC_RELAXED);
+	kprintf("\nWARNING: %s at %s:%d\n", cond, file, line);
+	kprintf("  in %pS\n", (void *)CALLER);
+	print_where();
+	dump_stack();
+	report_end(flags);
+}
+
+/* ---- other cores ----------------------------------------------------------------- */
+
+static void say_where(const struct regs *regs)
+{
+	uintptr_t pc[MAX_FRAMES];
+	uint32_t flags = report_begin();
+
+	kprintf("core %u: thread %u (%s)%s\n", smp_processor_id(), current->id,
+		current->name,
+		regs && (regs->cpsr & PSR_I) ? ", interrupts off" : "");
+	if (regs)
+		print_backtrace(pc, backtrace_regs(regs, pc, MAX_FRAMES));
+	report_end(flags);
+	/* Seq_cst: the asker polls it. */
+	__atomic_fetch_or(&nmi_answers, 1u << smp_processor_id(),
+			  __ATOMIC_SEQ_CST);
+}
+
+void panic_stop_core(void)
+{
+	say_where(irq_regs());
+	machine_halt();
+}
+
+void fiq_report(struct regs *regs)
+{
+	say_where(regs);
+	if (READ_ONCE(panicking))
+		machine_halt();
+}
+
+void fiq_entry(struct regs *regs)
+{
+	if (irqchip->fiq())
+		fiq_report(regs);
+}
+
+void backtrace_all_cores(void)
+{
+	struct cpumask others = cpumask_andnot(
+		cpu_online(), cpumask_of(smp_processor_id()));
+	uint64_t end = timer_now() + timer_ticks(ANSWER_NS);
+	unsigned int cpu;
+
+	if (!irqchip->has_nmi) {
+		kprintf("%s has no pseudo-NMI: a core with interrupts off "
+			"cannot answer\n",
+			irqchip->name);
+		return;
+	}
+	__atomic_store_n(&nmi_answers, 0, __ATOMIC_SEQ_CST);
+	irqchip->send_ipi(others, IPI_NMI);
+	while ((__atomic_load_n(&nmi_answers, __ATOMIC_SEQ_CST) &
+		others.bits) != others.bits &&
+	       timer_now() < end)
+		cpu_relax();
+	for_each_cpu (cpu, cpumask_andnot(others,
+					  (struct cpumask){ nmi_answers }))
+		kprintf("core %u: no answer\n", cpu);
+}

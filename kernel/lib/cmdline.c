@@ -1,0 +1,35 @@
+/*
+ * Words of the kernel command line. Portable; owns nothing; any context.
+ */
+#include "kernel/lib/cmdline.h"
+
+#include <string.h>
+
+bool cmdline_get(const char *cmdline, const char *key, char *out, size_t size)
+{
+	size_t klen = strlen(key);
+	const char *p = cmdline;
+
+	while (*p) {
+		const char *word = p;
+		bool quoted = false, match;
+		size_t n = 0;
+
+		while (*word == ' ')
+			word++;
+		match = !strncmp(word, key, klen) && word[klen] == '=';
+		p = match ? word + klen + 1 : word;
+		for (; *p && (quoted || *p != ' '); p++) {
+			if (*p == '"')
+				quoted = !quoted;
+			else if (match && n + 1 < size)
+				out[n++] = *p;
+		}
+		if (match) {
+			if (size)
+				out[n] = '\0';
+			return true;
+		}
+	}
+	return false;
+}

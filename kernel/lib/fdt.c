@@ -1,0 +1,374 @@
+/*
+ * Flattened device tree reader. Portable; owns nothing; any context.
+ *
+ * fdt_open() walks the whole structure block once, with the same next_token()
+ * that every later step uses, so a tree it accepts has balanced nodes,
+ * terminated names, and properties that lie inside their blocks. Later steps
+ * check again all the same: they cost little and trust nothing.
+ * Source: Devicetree Specification v0.3, chapter 5.
+ */
+#include "kernel/lib/fdt.h"
+
+#include <string.h>
+
+#include "kernel/lib/errno.h"
+
+#define MAGIC	   0xd00dfeedu
+#define HEADER	   40
+#define BEGIN_NODE 1u
+#define END_NODE   2u
+#define PROP	   3u
+#define NOP	   4u
+#define END	   9u
+#define MAX_DEPTH  16
+
+struct token {
+	uint32_t type;
+	const char *name; /* of a node or property */
+	const uint8_t *data;
+	uint32_t len;
+	uint32_t next; /* offset behind it, in the structure block */
+};
+
+static uint32_t be32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
+	       (uint32_t)p[2] << 8 | p[3];
+}
+
+static uint32_t align4(uint32_t v)
+{
+	return (v + 3) & ~3u;
+}
+
+/* Is there a NUL in [p, p + max)? */
+static bool terminated(const uint8_t *p, uint32_t max)
+{
+	return memchr(p, 0, max) != NULL;
+}
+
+/* Decode the token at off; false if anything leaves its block. */
+static bool next_token(const struct fdt *f, uint32_t off, struct token *t)
+{
+	const uint8_t *base = f->blob + f->structs;
+	uint32_t size = f->structs_size;
+
+	if (off > size || size - off < 4)
+		return false;
+	t->type = be32(base + off);
+	off += 4;
+	switch (t->type) {
+	case BEGIN_NODE:
+		if (!terminated(base + off, size - off))
+			return false;
+		t->name = (const char *)base + off;
+		t->next = off + align4((uint32_t)strlen(t->name) + 1);
+		return t->next <= size;
+	case PROP: {
+		uint32_t name;
+
+		if (size - off < 8)
+			return false;
+		t->len = be32(base + off);
+		name = be32(base + off + 4);
+		off += 8;
+		if (t->len > size - off || name >= f->strings_size ||
+		    !terminated(f->blob + f->strings + name,
+				f->strings_size - name))
+			return false;
+		t->name = (const char *)f->blob + f->strings + name;
+		t->data = base + off;
+		t->next = off + align4(t->len);
+		return t->next <= size;
+	}
+	case END_NODE:
+	case NOP:
+	case END:
+		t->next = off;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static const char *check_header(struct fdt *f, const uint8_t *b, size_t bound)
+{
+	if (bound < HEADER || be32(b) != MAGIC)
+		return "device tree: bad magic";
+	f->blob = b;
+	f->size = be32(b + 4);
+	f->structs = be32(b + 8);
+	f->strings = be32(b + 12);
+	f->rsvmap = be32(b + 16);
+	f->strings_size = be32(b + 32);
+	f->structs_size = be32(b + 36);
+	if (be32(b + 20) < 17 || be32(b + 24) > 17)
+		return "device tree: version not understood";
+	if (f->size < HEADER || f->size > bound)
+		return "device tree: size beyond what can be read";
+	if (f->structs > f->size || f->structs_size > f->size - f->structs ||
+	    (f->structs & 3))
+		return "device tree: structure block out of bounds";
+	if (f->strings > f->size || f->strings_size > f->size - f->strings)
+		return "device tree: strings block out of bounds";
+	if (f->rsvmap > f->size)
+		return "device tree: reservation block out of bounds";
+	return NULL;
+}
+
+static const char *check_structs(const struct fdt *f)
+{
+	uint32_t off = 0, nodes = 0;
+	int depth = 0;
+	struct token t;
+
+	for (;; off = t.next) {
+		if (!next_token(f, off, &t))
+			return "device tree: broken structure block";
+		if (t.type == BEGIN_NODE && (++depth > MAX_DEPTH ||
+					     (depth == 1 && nodes++)))
+			return "device tree: nodes nest wrongly";
+		if ((t.type == END_NODE && --depth < 0) ||
+		    (t.type == PROP && depth == 0))
+			return "device tree: nodes nest wrongly";
+		if (t.type == END)
+			return depth == 0 && nodes ?
+				       NULL :
+				       "device tree: nodes nest wrongly";
+	}
+}
+
+int fdt_open(struct fdt *f, const void *blob, size_t bound, const char **why)
+{
+	*why = check_header(f, blob, bound);
+	if (!*why)
+		*why = check_structs(f);
+	return *why ? -EINVAL : 0;
+}
+
+/* ---- nodes --------------------------------------------------------------------- */
+
+/*
+ * The next BEGIN_NODE from off on at relative depth `depth` (0: among siblings
+ * here); stops when the enclosing node ends.
+ */
+static fdt_node find_begin(const struct fdt *f, uint32_t off, int depth)
+{
+	struct token t;
+
+	for (; next_token(f, off, &t); off = t.next) {
+		if (t.type == BEGIN_NODE) {
+			if (depth == 0)
+				return (fdt_node)off;
+			depth++;
+		} else if (t.type == END_NODE) {
+			if (--depth < 0)
+				return -1;
+		} else if (t.type == END) {
+			return -1;
+		}
+	}
+	return -1;
+}
+
+fdt_node fdt_root(const struct fdt *f)
+{
+	return find_begin(f, 0, 0);
+}
+
+static bool begin(const struct fdt *f, fdt_node n, struct token *t)
+{
+	return n >= 0 && next_token(f, (uint32_t)n, t) && t->type == BEGIN_NODE;
+}
+
+fdt_node fdt_child(const struct fdt *f, fdt_node n)
+{
+	struct token t;
+
+	return begin(f, n, &t) ? find_begin(f, t.next, 0) : -1;
+}
+
+fdt_node fdt_sibling(const struct fdt *f, fdt_node n)
+{
+	struct token t;
+	int depth = 1;
+
+	if (!begin(f, n, &t))
+		return -1;
+	for (uint32_t off = t.next; next_token(f, off, &t); off = t.next) {
+		if (t.type == BEGIN_NODE)
+			depth++;
+		else if (t.type == END)
+			return -1;
+		else if (t.type == END_NODE && --depth == 0)
+			return find_begin(f, t.next, 0);
+	}
+	return -1;
+}
+
+const char *fdt_name(const struct fdt *f, fdt_node n)
+{
+	struct token t;
+
+	return begin(f, n, &t) ? t.name : "";
+}
+
+/* Does the name (perhaps with a unit address) match this path component? */
+static bool name_matches(const char *name, const char *want, size_t len)
+{
+	if (strncmp(name, want, len) != 0)
+		return false;
+	return name[len] == '\0' ||
+	       (name[len] == '@' && !memchr(want, '@', len));
+}
+
+fdt_node fdt_path(const struct fdt *f, const char *path)
+{
+	fdt_node n = fdt_root(f);
+
+	while (n >= 0 && *path) {
+		size_t len;
+
+		while (*path == '/')
+			path++;
+		len = strcspn(path, "/:");
+		if (!len)
+			break;
+		for (n = fdt_child(f, n); n >= 0; n = fdt_sibling(f, n))
+			if (name_matches(fdt_name(f, n), path, len))
+				break;
+		path += len;
+		if (*path == ':')
+			break;
+	}
+	return n;
+}
+
+/* ---- properties ---------------------------------------------------------------- */
+
+const void *fdt_prop(const struct fdt *f, fdt_node n, const char *name,
+		     uint32_t *len)
+{
+	struct token t;
+
+	if (!begin(f, n, &t))
+		return NULL;
+	for (uint32_t off = t.next; next_token(f, off, &t); off = t.next) {
+		if (t.type == NOP)
+			continue;
+		if (t.type != PROP)
+			return NULL; /* properties stand before children */
+		if (strcmp(t.name, name) == 0) {
+			*len = t.len;
+			return t.data;
+		}
+	}
+	return NULL;
+}
+
+uint32_t fdt_prop_u32(const struct fdt *f, fdt_node n, const char *name,
+		      uint32_t i, uint32_t dflt)
+{
+	uint32_t len;
+	const uint8_t *p = fdt_prop(f, n, name, &len);
+
+	return p && i < len / 4 ? be32(p + i * 4) : dflt;
+}
+
+const char *fdt_prop_str(const struct fdt *f, fdt_node n, const char *name)
+{
+	uint32_t len;
+	const char *p = fdt_prop(f, n, name, &len);
+
+	return p && len && terminated((const uint8_t *)p, len) ? p : NULL;
+}
+
+bool fdt_is_compatible(const struct fdt *f, fdt_node n, const char *compat)
+{
+	uint32_t len;
+	const char *p = fdt_prop(f, n, "compatible", &len);
+
+	if (!p || !len || p[len - 1])
+		return false;
+	for (const char *s = p; s < p + len; s += strlen(s) + 1)
+		if (strcmp(s, compat) == 0)
+			return true;
+	return false;
+}
+
+fdt_node fdt_compatible(const struct fdt *f, fdt_node from, const char *compat)
+{
+	uint32_t off = 0;
+	struct token t;
+
+	if (from >= 0) {
+		if (!begin(f, from, &t))
+			return -1;
+		off = t.next;
+	}
+	for (; next_token(f, off, &t) && t.type != END; off = t.next)
+		if (t.type == BEGIN_NODE &&
+		    fdt_is_compatible(f, (fdt_node)off, compat))
+			return (fdt_node)off;
+	return -1;
+}
+
+/* The node that holds n directly; the root for the root. */
+static fdt_node parent_of(const struct fdt *f, fdt_node n)
+{
+	fdt_node stack[MAX_DEPTH];
+	int depth = 0;
+	struct token t;
+
+	for (uint32_t off = 0; next_token(f, off, &t) && t.type != END;
+	     off = t.next) {
+		if (t.type == BEGIN_NODE) {
+			if ((fdt_node)off == n)
+				return depth ? stack[depth - 1] : n;
+			if (depth == MAX_DEPTH)
+				return -1;
+			stack[depth++] = (fdt_node)off;
+		} else if (t.type == END_NODE) {
+			depth--;
+		}
+	}
+	return -1;
+}
+
+static uint64_t cells(const uint8_t *p, uint32_t n)
+{
+	uint64_t v = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		v = v << 32 | be32(p + i * 4);
+	return v;
+}
+
+int fdt_reg(const struct fdt *f, fdt_node n, unsigned int i, uint64_t *addr,
+	    uint64_t *size)
+{
+	fdt_node up = parent_of(f, n);
+	uint32_t ac = fdt_prop_u32(f, up, "#address-cells", 0, 2);
+	uint32_t sc = fdt_prop_u32(f, up, "#size-cells", 0, 1);
+	uint32_t len, entry = (ac + sc) * 4;
+	const uint8_t *p = fdt_prop(f, n, "reg", &len);
+
+	if (!p || ac < 1 || ac > 2 || sc > 2 || i >= len / entry)
+		return -EINVAL;
+	*addr = cells(p + i * entry, ac);
+	*size = cells(p + i * entry + ac * 4, sc);
+	return 0;
+}
+
+bool fdt_reserved(const struct fdt *f, unsigned int i, uint64_t *addr,
+		  uint64_t *size)
+{
+	const uint8_t *p = f->blob + f->rsvmap;
+
+	if (i >= (f->size - f->rsvmap) / 16)
+		return false;
+	p += (size_t)i * 16;
+	*addr = cells(p, 2);
+	*size = cells(p + 8, 2);
+	return *addr || *size;
+}

@@ -1,0 +1,260 @@
+/*
+ * Page frames: a buddy allocator over the RAM that the direct map covers.
+ *
+ * A block of 2^order pages is aligned to its size. Freeing joins it with its
+ * buddy (the block whose address differs in that one bit) while that is free
+ * and of the same size. page_lock (spinlock, IRQs off) guards the free lists
+ * and every struct page. Any context but FIQ.
+ * Source: Knuth, The Art of Computer Programming, 2.5.
+ */
+#include "kernel/mm/page.h"
+
+#include <string.h>
+
+#include "drivers/board.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lock/spinlock.h"
+
+#define LOW_RESERVED 0x8000u /* physical: vectors and stubs of some boards */
+
+static DEFINE_SPINLOCK(page_lock);
+static struct list_head free_lists[MAX_ORDER + 1];
+static struct page *pages;
+static size_t nr_pages, nr_free, nr_managed;
+static uint32_t ram_base; /* physical address of pages[0] */
+
+/* Fault injection, page_lock: only the thread that asked for it meets it. */
+static struct thread *fail_thread;
+static unsigned int fail_after, fail_count;
+
+struct page *virt_to_page(const void *va)
+{
+	uintptr_t i = ((uintptr_t)va - LOWMEM_VA) >> PAGE_SHIFT;
+
+	return i < nr_pages ? &pages[i] : NULL; /* below LOWMEM_VA: huge */
+}
+
+struct page *page_head(const void *va)
+{
+	struct page *p = virt_to_page(va), *head;
+
+	if (!p)
+		return NULL;
+	head = &pages[(size_t)(p - pages) & ~(((size_t)1 << p->order) - 1)];
+	/* A page out of use may carry the order of its last use. */
+	return head->state == PAGE_USED && head->order == p->order ? head :
+								     NULL;
+}
+
+void *page_to_virt(const struct page *p)
+{
+	return (void *)(LOWMEM_VA + ((uintptr_t)(p - pages) << PAGE_SHIFT));
+}
+
+uint32_t virt_to_phys(const void *va)
+{
+	uintptr_t a = (uintptr_t)va;
+
+	if (a >= KERNEL_VA)
+		return (uint32_t)(a - KERNEL_VA) + boot_info.image_pa;
+	return (uint32_t)(a - LOWMEM_VA) + ram_base;
+}
+
+void *phys_to_virt(uint32_t pa)
+{
+	return (void *)((uintptr_t)(pa - ram_base) + LOWMEM_VA);
+}
+
+/* ---- the lists, page_lock held ------------------------------------------------ */
+
+static void mark_free(struct page *p, unsigned int order)
+{
+	p->state = PAGE_FREE;
+	p->order = (uint8_t)order;
+	p->owner = NULL;
+	list_add(&p->link, &free_lists[order]);
+	nr_free += 1u << order;
+}
+
+static void take_off(struct page *p)
+{
+	list_del(&p->link);
+	p->state = PAGE_TAIL;
+	nr_free -= 1u << p->order;
+}
+
+static void free_block(struct page *p, unsigned int order)
+{
+	while (order < MAX_ORDER) {
+		size_t i = (size_t)(p - pages), b = i ^ (1u << order);
+		struct page *buddy = &pages[b];
+
+		if (b >= nr_pages || buddy->state != PAGE_FREE ||
+		    buddy->order != order)
+			break;
+		take_off(buddy);
+		p->state = PAGE_TAIL;
+		p = b < i ? buddy : p;
+		order++;
+	}
+	mark_free(p, order);
+}
+
+static bool injected_failure(void)
+{
+	if (!fail_after || fail_thread != current || --fail_after)
+		return false;
+	if (--fail_count)
+		fail_after = 1;
+	return true;
+}
+
+void *pages_alloc(unsigned int order)
+{
+	uint32_t flags = spin_lock_irqsave(&page_lock);
+	unsigned int o = order;
+	struct page *p = NULL;
+
+	while (o <= MAX_ORDER && list_empty(&free_lists[o]))
+		o++;
+	if (o <= MAX_ORDER && !injected_failure()) {
+		p = list_first(&free_lists[o], struct page, link);
+		take_off(p);
+		while (o > order) { /* give back the upper halves */
+			o--;
+			mark_free(p + (1u << o), o);
+		}
+		p->state = PAGE_USED;
+		p->user = 0;
+		for (size_t i = 0; i < (size_t)1 << order; i++)
+			p[i].order = (uint8_t)order;
+	}
+	spin_unlock_irqrestore(&page_lock, flags);
+	return p ? page_to_virt(p) : NULL;
+}
+
+void pages_free(void *va, unsigned int order)
+{
+	struct page *p = virt_to_page(va);
+	uint32_t flags;
+
+	BUG_ON(!p || p->state != PAGE_USED || p->order != order);
+	flags = spin_lock_irqsave(&page_lock);
+	free_block(p, order);
+	spin_unlock_irqrestore(&page_lock, flags);
+}
+
+void pages_fail_after(unsigned int n, unsigned int count)
+{
+	uint32_t flags = spin_lock_irqsave(&page_lock);
+
+	fail_thread = current;
+	fail_after = n;
+	fail_count = count;
+	spin_unlock_irqrestore(&page_lock, flags);
+}
+
+size_t pages_total(void)
+{
+	return nr_managed;
+}
+
+size_t pages_free_count(void)
+{
+	return READ_ONCE(nr_free);
+}
+
+bool pages_check(void)
+{
+	uint32_t flags = spin_lock_irqsave(&page_lock);
+	size_t seen = 0;
+	bool ok = true;
+
+	for (unsigned int o = 0; o <= MAX_ORDER; o++) {
+		struct page *p;
+
+		list_for_each (p, &free_lists[o], link) {
+			size_t i = (size_t)(p - pages);
+
+			ok &= p->state == PAGE_FREE && p->order == o &&
+			      (i & ((1u << o) - 1)) == 0;
+			for (size_t k = 1; k < 1u << o; k++)
+				ok &= pages[i + k].state == PAGE_TAIL;
+			seen += 1u << o;
+		}
+	}
+	ok &= seen == nr_free;
+	spin_unlock_irqrestore(&page_lock, flags);
+	return ok;
+}
+
+/* ---- start ---------------------------------------------------------------------- */
+
+struct range {
+	uint32_t start, end; /* physical, page aligned */
+};
+
+static unsigned int taken_ranges(struct range *r)
+{
+	unsigned int n = 0;
+
+	r[n++] = (struct range){ 0, LOW_RESERVED };
+	r[n++] = (struct range){ boot_info.image_pa,
+				 virt_to_phys(image_end) };
+	for (unsigned int i = 0; i < board.nr_reserved; i++) {
+		uint32_t a = board.reserved[i].base;
+		uint32_t e = a + board.reserved[i].size;
+
+		r[n++] = (struct range){ a & ~(PAGE_SIZE - 1u),
+					 (e + PAGE_SIZE - 1) &
+						 ~(PAGE_SIZE - 1u) };
+	}
+	return n;
+}
+
+/* First address at or above a where size bytes are free of taken ranges. */
+static uint32_t find_room(uint32_t a, uint32_t size, const struct range *r,
+			  unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		if (a < r[i].end && r[i].start < a + size) {
+			a = r[i].end;
+			i = ~0u; /* look at all again */
+		}
+	}
+	return a;
+}
+
+void pages_init(void)
+{
+	struct range taken[ARRAY_SIZE(board.reserved) + 3];
+	uint32_t base = (uint32_t)board.ram_base, size, array, bytes;
+	unsigned int n = taken_ranges(taken);
+
+	size = board.ram_size > LOWMEM_MAX ? LOWMEM_MAX :
+					     (uint32_t)board.ram_size;
+	size &= ~(PAGE_SIZE - 1u);
+	ram_base = base;
+	map_lowmem(base, base, size);
+	nr_pages = size >> PAGE_SHIFT;
+	bytes = (nr_pages * sizeof(struct page) + PAGE_SIZE - 1) &
+		~(PAGE_SIZE - 1u);
+	array = find_room(base, bytes, taken, n);
+	if (array + bytes > base + size || array + bytes < array)
+		panic("no room for the page array in %u MiB", size >> 20);
+	pages = phys_to_virt(array);
+	memset(pages, 0, bytes);
+	taken[n++] = (struct range){ array, array + bytes };
+	for (unsigned int o = 0; o <= MAX_ORDER; o++)
+		list_init(&free_lists[o]);
+	for (uint32_t a = base; a < base + size; a += PAGE_SIZE) {
+		struct page *p = virt_to_page(phys_to_virt(a));
+
+		list_init(&p->link);
+		if (find_room(a, PAGE_SIZE, taken, n) != a)
+			continue; /* reserved */
+		p->state = PAGE_TAIL;
+		nr_managed++;
+		free_block(p, 0);
+	}
+}

@@ -1,0 +1,287 @@
+/*
+ * Callbacks: call_rcu(), the threads that invoke them, rcu_barrier(), and what
+ * becomes of them when a core goes.
+ *
+ * A core's list is that core's alone, with IRQs off; a dead core's list belongs
+ * to the core that runs CPU_DEAD. rcuc/N invokes core N's callbacks, oldest
+ * first, with preemption disabled: they must not sleep. It is parked before the
+ * core goes; what it leaves is adopted.
+ *
+ * rcu_barrier() is the form of commit 1331e7a1bbe1: it takes the hotplug lock,
+ * and a core cannot go while it counts. barrier_mutex: one at a time.
+ */
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/printf.h"
+#include "kernel/rcu/internal.h"
+
+#define BATCH 32 /* callbacks between two looks at the list */
+
+void call_rcu_on(struct rcu_state *rsp, struct rcu_head *head,
+		 void (*func)(struct rcu_head *))
+{
+	uint32_t flags = local_irq_save(), snap;
+	struct cblist *l = &rsp->data[smp_processor_id()].cbs;
+
+	head->func = func;
+	snap = rcu_snap(rsp);
+	cblist_advance(l, READ_ONCE(rsp->gp_seq));
+	cblist_enqueue(l, head, snap);
+	trace_did(TR_CALL_RCU, rsp, (uintptr_t)func, CALLER);
+	rcu_request(rsp, snap);
+	local_irq_restore(flags);
+}
+
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *))
+{
+	call_rcu_on(&rcu_sched_state, head, func);
+}
+
+/* ---- invoking ---------------------------------------------------------------------- */
+
+static bool ready(struct rcu_state *rsp, struct rcu_data *rdp)
+{
+	uint32_t flags = local_irq_save();
+	bool r;
+
+	cblist_advance(&rdp->cbs, READ_ONCE(rsp->gp_seq));
+	r = cblist_ready(&rdp->cbs);
+	local_irq_restore(flags);
+	return r;
+}
+
+static void invoke_batch(struct rcu_state *rsp, struct rcu_data *rdp)
+{
+	uint32_t flags = local_irq_save();
+	unsigned int n;
+	struct rcu_head *h = cblist_extract(&rdp->cbs, BATCH, &n);
+
+	local_irq_restore(flags);
+	smp_mb(); /* the end of the grace period before the callbacks: pairs
+		   * with the lock in gp_end() */
+	while (h) {
+		struct rcu_head *next = h->next;
+
+		trace_did(TR_RCU_CB, rsp, (uintptr_t)h->func, CALLER);
+		preempt_disable();
+		h->func(h);
+		preempt_enable();
+		h = next;
+	}
+	/* Only now: rcu_barrier() must not take them for done before. */
+	flags = local_irq_save();
+	WRITE_ONCE(rdp->cbs.len, rdp->cbs.len - n);
+	local_irq_restore(flags);
+}
+
+static int rcuc_thread(void *arg)
+{
+	struct rcu_data *rdp = arg;
+	struct rcu_state *rsp = &rcu_sched_state;
+
+	for (;;) {
+		wait_event_kind(&rdp->wake, WAIT_IDLE,
+				kthread_should_park() || ready(rsp, rdp));
+		if (kthread_should_park())
+			kthread_parkme();
+		else
+			invoke_batch(rsp, rdp);
+	}
+	return 0;
+}
+
+/* ---- rcu_barrier ------------------------------------------------------------------- */
+
+static void barrier_done(struct rcu_state *rsp)
+{
+	/* Acq_rel: the callbacks before each count are seen by the waiter. */
+	if (__atomic_sub_fetch(&rsp->barrier_count, 1, __ATOMIC_ACQ_REL) == 0)
+		complete(&rsp->barrier_completion);
+}
+
+static void rcu_barrier_callback(struct rcu_head *head)
+{
+	struct rcu_data *rdp =
+		container_of(head, struct rcu_data, barrier_head);
+
+	for (struct rcu_state *rsp = rcu_states; rsp; rsp = rsp->next)
+		if (rdp >= rsp->data && rdp < rsp->data + NR_CPUS)
+			barrier_done(rsp);
+}
+
+/* On each core that has callbacks, IRQs off: one more, behind all of them. */
+static void rcu_barrier_func(void *arg)
+{
+	struct rcu_state *rsp = arg;
+	struct rcu_data *rdp = &rsp->data[smp_processor_id()];
+
+	/* Relaxed: the initial count keeps it above 0 meanwhile. */
+	__atomic_fetch_add(&rsp->barrier_count, 1, __ATOMIC_RELAXED);
+	call_rcu_on(rsp, &rdp->barrier_head, rcu_barrier_callback);
+}
+
+story void _rcu_barrier(struct rcu_state *rsp)
+{
+	uint32_t snap = READ_ONCE(rsp->n_barrier_done);
+	unsigned int cpu;
+
+	trace_gate(TR_BARRIER, rsp, CALLER);
+	trace_did(TR_BARRIER, rsp, snap, CALLER);
+	mutex_lock(&rsp->barrier_mutex);
+	smp_mb(); /* snapshot before the look below: pairs with the increments */
+
+	/* Has a whole barrier begun and ended while we waited? */
+	if ((int32_t)(READ_ONCE(rsp->n_barrier_done) -
+		      (((snap + 1) & ~1u) + 2)) >= 0) {
+		mutex_unlock(&rsp->barrier_mutex);
+		trace_did(TR_BARRIER_END, rsp, 0, CALLER);
+		return;
+	}
+	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
+	smp_mb(); /* odd before we look at the callbacks; pairs with above */
+
+	init_completion(&rsp->barrier_completion, "rcu callbacks");
+	WRITE_ONCE(rsp->barrier_count, 1);
+	get_online_cpus();
+	for_each_online_cpu (cpu)
+		if (READ_ONCE(rsp->data[cpu].cbs.len))
+			smp_call_function_single(cpu, rcu_barrier_func, rsp,
+						 true);
+	put_online_cpus();
+	barrier_done(rsp);
+
+	smp_mb(); /* the counting before even; pairs with above */
+	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
+	wait_for_completion(&rsp->barrier_completion);
+	mutex_unlock(&rsp->barrier_mutex);
+	trace_did(TR_BARRIER_END, rsp, 0, CALLER);
+}
+
+story void rcu_barrier(void)
+{
+	_rcu_barrier(&rcu_sched_state);
+}
+
+/* ---- cores come and go --------------------------------------------------------------- */
+
+static int prepare_core(struct rcu_state *rsp, unsigned int cpu)
+{
+	struct rcu_data *rdp = &rsp->data[cpu];
+	char name[THREAD_NAME_LEN];
+
+	if (rdp->thread)
+		return 0;
+	ksnprintf(name, sizeof(name), "rcuc/%u", cpu);
+	rdp->thread = thread_create_on_cpu(name, rcuc_thread, rdp, PRIO_HIGH,
+					   cpu);
+	return rdp->thread ? 0 : -ENOMEM;
+}
+
+/* On the new core, IRQs off, before it can run a reader: awaited from now on */
+static void rcu_cpu_starting(struct rcu_state *rsp, unsigned int cpu)
+{
+	uint32_t flags = spin_lock_irqsave(&rsp->lock);
+
+	WRITE_ONCE(rsp->online.bits, rsp->online.bits | 1u << cpu);
+	spin_unlock_irqrestore(&rsp->lock, flags);
+}
+
+/* On a surviving core: the dead one's callbacks, and what it owed. */
+static void rcu_cleanup_dead_cpu(struct rcu_state *rsp, unsigned int cpu)
+{
+	uint32_t flags = spin_lock_irqsave(&rsp->lock), snap;
+	struct cblist *dead = &rsp->data[cpu].cbs, *mine;
+
+	WRITE_ONCE(rsp->online.bits, rsp->online.bits & ~(1u << cpu));
+	mine = &rsp->data[smp_processor_id()].cbs;
+	if (dead->len) {
+		snap = rcu_snap(rsp);
+		cblist_advance(mine, rsp->gp_seq);
+		cblist_adopt(mine, dead, snap);
+	} else {
+		snap = rsp->request;
+	}
+	spin_unlock_irqrestore(&rsp->lock, flags);
+	rcu_report_qs(rsp, cpu);
+	rcu_request(rsp, snap);
+	wake_up(&rsp->data[smp_processor_id()].wake);
+	WARN_ON(dead->len != 0 || dead->head != NULL);
+}
+
+static story int rcu_cpu_notify(struct notifier_block *nb, unsigned long action,
+				void *hcpu)
+{
+	unsigned int cpu = (unsigned int)(uintptr_t)hcpu;
+	int err = 0;
+
+	(void)nb;
+	if (action == CPU_STARTING)
+		rcu_idle_start(cpu);
+	for (struct rcu_state *rsp = rcu_states; rsp; rsp = rsp->next) {
+		switch (action) {
+		case CPU_UP_PREPARE:
+			err = prepare_core(rsp, cpu);
+			break;
+		case CPU_STARTING:
+			rcu_cpu_starting(rsp, cpu);
+			break;
+		case CPU_DEAD:
+		case CPU_UP_CANCELED:
+			rcu_cleanup_dead_cpu(rsp, cpu);
+			break;
+		default:
+			break;
+		}
+	}
+	return notifier_from_errno(err);
+}
+
+/* The callback threads park before the core goes. */
+static int rcuc_cpu_notify(struct notifier_block *nb, unsigned long action,
+			   void *hcpu)
+{
+	unsigned int cpu = (unsigned int)(uintptr_t)hcpu;
+
+	(void)nb;
+	for (struct rcu_state *rsp = rcu_states; rsp; rsp = rsp->next) {
+		struct thread *t = rsp->data[cpu].thread;
+
+		if (!t)
+			continue;
+		if (action == CPU_DOWN_PREPARE)
+			kthread_park(t);
+		else if (action == CPU_ONLINE || action == CPU_DOWN_FAILED)
+			kthread_unpark(t);
+	}
+	return NOTIFY_OK;
+}
+
+void rcu_register_notifiers(void)
+{
+	static struct notifier_block threads = {
+		.notifier_call = rcuc_cpu_notify,
+		.priority = CPU_PRI_SMPBOOT,
+		.name = "rcuc",
+	};
+	static struct notifier_block rcu = {
+		.notifier_call = rcu_cpu_notify,
+		.priority = CPU_PRI_DEFAULT,
+		.name = "rcu",
+	};
+
+	register_cpu_notifier(&threads);
+	register_cpu_notifier(&rcu);
+}
+
+void rcu_spawn(void)
+{
+	struct rcu_state *rsp = &rcu_sched_state;
+
+	rsp->thread = thread_create("rcu_gp", rcu_gp_thread, rsp, PRIO_HIGH,
+				    CPUMASK_ALL);
+	BUG_ON(!rsp->thread || prepare_core(rsp, smp_processor_id()));
+	kthread_unpark(rsp->data[smp_processor_id()].thread);
+}

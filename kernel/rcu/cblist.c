@@ -1,0 +1,104 @@
+/*
+ * Segmented callback lists. See cblist.h. Portable, tested on the host.
+ */
+#include "kernel/rcu/cblist.h"
+
+void cblist_init(struct cblist *l)
+{
+	l->head = NULL;
+	for (int i = 0; i < CB_SEGMENTS; i++) {
+		l->tail[i] = &l->head;
+		l->seq[i] = 0;
+	}
+	l->len = 0;
+}
+
+static bool empty_segment(const struct cblist *l, int i)
+{
+	return l->tail[i] == l->tail[i - 1];
+}
+
+void cblist_advance(struct cblist *l, uint32_t now)
+{
+	if (!empty_segment(l, CB_WAIT) && !rcu_seq_done(now, l->seq[CB_WAIT]))
+		return;
+	l->tail[CB_DONE] = l->tail[CB_WAIT];
+	if (empty_segment(l, CB_NEXT))
+		return;
+	if (rcu_seq_done(now, l->seq[CB_NEXT])) {
+		l->tail[CB_DONE] = l->tail[CB_WAIT] = l->tail[CB_NEXT];
+	} else {
+		l->tail[CB_WAIT] = l->tail[CB_NEXT];
+		l->seq[CB_WAIT] = l->seq[CB_NEXT];
+	}
+}
+
+void cblist_enqueue(struct cblist *l, struct rcu_head *h, uint32_t snap)
+{
+	int seg = CB_NEXT;
+
+	if (empty_segment(l, CB_NEXT) &&
+	    (empty_segment(l, CB_WAIT) || l->seq[CB_WAIT] == snap))
+		seg = CB_WAIT;
+	h->next = NULL;
+	*l->tail[CB_NEXT] = h;
+	for (int i = seg; i < CB_SEGMENTS; i++)
+		l->tail[i] = &h->next;
+	l->seq[seg] = snap;
+	l->len++;
+}
+
+struct rcu_head *cblist_extract(struct cblist *l, unsigned int max,
+				unsigned int *n)
+{
+	struct rcu_head *first = l->head, **end = &l->head;
+
+	*n = 0;
+	while (end != l->tail[CB_DONE] && *n < max) {
+		end = &(*end)->next;
+		(*n)++;
+	}
+	if (*n == 0)
+		return NULL;
+	l->head = *end;
+	*end = NULL;
+	for (int i = 0; i < CB_SEGMENTS && l->tail[i] == end; i++)
+		l->tail[i] = &l->head;
+	return first;
+}
+
+void cblist_adopt(struct cblist *to, struct cblist *from, uint32_t snap)
+{
+	struct rcu_head *done = from->head, *rest = *from->tail[CB_DONE];
+	unsigned int len = from->len;
+
+	if (cblist_ready(from)) {
+		struct rcu_head **end = from->tail[CB_DONE];
+
+		/* Behind the ready ones here, before those that wait. */
+		*end = *to->tail[CB_DONE];
+		*to->tail[CB_DONE] = done;
+		for (int i = CB_SEGMENTS - 1; i >= 0; i--)
+			if (to->tail[i] == to->tail[CB_DONE])
+				to->tail[i] = end;
+	}
+	len += to->len;
+	while (rest) {
+		struct rcu_head *next = rest->next;
+
+		cblist_enqueue(to, rest, snap);
+		rest = next;
+	}
+	to->len = len;
+	cblist_init(from);
+}
+
+unsigned int cblist_count(const struct cblist *l, unsigned int segment)
+{
+	struct rcu_head *const *at = segment ? l->tail[segment - 1] : &l->head;
+	unsigned int n = 0;
+
+	for (; at != l->tail[segment]; at = &(*at)->next)
+		n++;
+	return n;
+}

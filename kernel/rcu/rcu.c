@@ -1,0 +1,327 @@
+/*
+ * Grace periods: when every core has passed through a quiescent state.
+ *
+ * How it works: the grace-period thread takes the lock, makes gp_seq odd and
+ * writes down which cores are owed. A core in a quiescent state (a switch, a
+ * tick or an IPI that interrupted no reader) that finds its bit set clears it
+ * under the lock. Idle cores are never asked: each core counts its way in and
+ * out of idle, and the thread reads that. When no core is owed gp_seq becomes
+ * even, waiters and callback threads are woken.
+ *
+ * Why it is right:
+ *   (a) A reader that began before the grace period runs with preemption off on
+ *       a core that is owed (cores are added to `online` before they can run a
+ *       reader). That core clears its bit only after the reader has ended, in
+ *       program order before it takes the lock; whoever sees the grace period
+ *       end has taken the lock after it. For idle cores the fully ordered
+ *       idle count stands for the lock.
+ *   (b) An updater's writes come before its snapshot of gp_seq (full barrier in
+ *       rcu_request()); a grace period that starts later took the lock later;
+ *       a reader that starts after its core cleared its bit took it later still.
+ *   (c) A core looks at `owed` without the lock first. A stale "not owed" costs
+ *       time until its next quiescent state, never correctness; a stale "owed"
+ *       is looked at again under the lock.
+ *
+ * Locks: rsp->lock (spinlock, IRQs off), below it only wait queues and run
+ * queues. Callbacks, barrier, hotplug and reports: kernel/rcu/callback.c.
+ * Source: the requirements in Linux's Documentation/RCU; own design.
+ */
+#include "kernel/rcu/rcu.h"
+
+#include "drivers/board.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
+#include "kernel/lib/printf.h"
+#include "kernel/rcu/internal.h"
+
+#define FORCE_NS 1000000ull /* between two looks at those who owe */
+
+struct rcu_state rcu_sched_state = {
+	.name = "rcu_sched",
+	.barrier_mutex = MUTEX_INIT(rcu_sched_state.barrier_mutex,
+				    "rcu_sched_state.barrier_mutex"),
+};
+struct rcu_state *rcu_states;
+
+uint64_t rcu_stall_ns = 2000000000ull;
+unsigned int rcu_stalls;
+
+/* Odd: the core is busy; even: idle or off. Atomic, its own core writes. */
+static struct {
+	uint32_t count;
+} cache_aligned idle_count[NR_CPUS];
+
+/* ---- quiescent states ------------------------------------------------------------- */
+
+/* A core owes no longer. rsp->lock held. */
+static void clear_owed(struct rcu_state *rsp, unsigned int cpu)
+{
+	uint32_t bit = 1u << cpu;
+
+	if (rsp->owed.bits & bit) {
+		WRITE_ONCE(rsp->owed.bits, rsp->owed.bits & ~bit);
+		trace_did(TR_QS, rsp, cpu, CALLER);
+		if (!rsp->owed.bits)
+			wake_up(&rsp->gp_wake);
+	}
+	if (rsp->exp_owed.bits & bit) {
+		WRITE_ONCE(rsp->exp_owed.bits, rsp->exp_owed.bits & ~bit);
+		if (!rsp->exp_owed.bits)
+			wake_up(&rsp->exp_wake);
+	}
+}
+
+void rcu_report_qs(struct rcu_state *rsp, unsigned int cpu)
+{
+	uint32_t flags = spin_lock_irqsave(&rsp->lock);
+
+	clear_owed(rsp, cpu);
+	spin_unlock_irqrestore(&rsp->lock, flags);
+}
+
+/* This core is in a quiescent state. IRQs off. */
+static void note_qs(unsigned int cpu)
+{
+	for (struct rcu_state *rsp = rcu_states; rsp; rsp = rsp->next)
+		if (unlikely((READ_ONCE(rsp->owed.bits) |
+			      READ_ONCE(rsp->exp_owed.bits)) &
+			     1u << cpu))
+			rcu_report_qs(rsp, cpu);
+}
+
+static void rcu_tick(unsigned int cpu, bool quiescent)
+{
+	if (quiescent)
+		note_qs(cpu);
+}
+
+/* Seq_cst both: readers before idle have ended for whoever sees it idle, and
+ * whoever sees it busy is seen by readers after. Pairs with idle_seen(). */
+void rcu_idle_enter(unsigned int cpu)
+{
+	__atomic_fetch_add(&idle_count[cpu].count, 1, __ATOMIC_SEQ_CST);
+}
+
+void rcu_idle_exit(unsigned int cpu)
+{
+	__atomic_fetch_add(&idle_count[cpu].count, 1, __ATOMIC_SEQ_CST);
+}
+
+/* A core starts: busy from here on, whatever its count says. */
+void rcu_idle_start(unsigned int cpu)
+{
+	__atomic_fetch_or(&idle_count[cpu].count, 1, __ATOMIC_SEQ_CST);
+}
+
+static uint32_t idle_seen(unsigned int cpu)
+{
+	smp_mb(); /* the grace period's start before the look: pairs with the
+		   * idle exit's full ordering */
+	return __atomic_load_n(&idle_count[cpu].count, __ATOMIC_SEQ_CST);
+}
+
+/* ---- the grace period ------------------------------------------------------------- */
+
+static void gp_begin(struct rcu_state *rsp)
+{
+	uint32_t flags = spin_lock_irqsave(&rsp->lock);
+	unsigned int cpu;
+
+	WRITE_ONCE(rsp->gp_seq, rsp->gp_seq + 1);
+	WRITE_ONCE(rsp->owed.bits, rsp->online.bits);
+	spin_unlock_irqrestore(&rsp->lock, flags);
+	rsp->gp_start = timer_now();
+	trace_did(TR_GP_START, rsp, rsp->gp_seq, CALLER);
+
+	for_each_cpu (cpu, rsp->online) {
+		rsp->data[cpu].idle_snap = idle_seen(cpu);
+		if (!(rsp->data[cpu].idle_snap & 1))
+			rcu_report_qs(rsp, cpu);
+	}
+	/* This thread runs here, outside any reader: a quiescent state. */
+	preempt_disable();
+	rcu_report_qs(rsp, smp_processor_id());
+	preempt_enable();
+}
+
+/* Who still owes: has it been idle since, or must it be asked to switch? */
+static void gp_force(struct rcu_state *rsp)
+{
+	unsigned int cpu;
+
+	for_each_cpu (cpu, cpumask_load(&rsp->owed)) {
+		uint32_t now = idle_seen(cpu);
+
+		if (!(now & 1) || now != rsp->data[cpu].idle_snap)
+			rcu_report_qs(rsp, cpu);
+		else
+			resched_cpu(cpu);
+	}
+}
+
+static void gp_end(struct rcu_state *rsp)
+{
+	uint32_t flags = spin_lock_irqsave(&rsp->lock);
+	unsigned int cpu;
+
+	WRITE_ONCE(rsp->gp_seq, rsp->gp_seq + 1);
+	spin_unlock_irqrestore(&rsp->lock, flags);
+	trace_did(TR_GP_END, rsp, rsp->gp_seq, CALLER);
+	wake_up_all(&rsp->gp_end);
+	for_each_possible_cpu (cpu)
+		if (READ_ONCE(rsp->data[cpu].cbs.len))
+			wake_up(&rsp->data[cpu].wake);
+}
+
+/* The grace period as the kernel has it. */
+void rcu_grace_period(struct rcu_state *rsp)
+{
+	uint64_t stall = rcu_stall_ns;
+
+	gp_begin(rsp);
+	while (!wait_event_timeout(&rsp->gp_wake, WAIT_IDLE,
+				   !READ_ONCE(rsp->owed.bits), FORCE_NS)) {
+		gp_force(rsp);
+		if (timer_ns(timer_now() - rsp->gp_start) > stall) {
+			rcu_report_stall(rsp);
+			stall += 3 * rcu_stall_ns;
+		}
+	}
+	gp_end(rsp);
+}
+
+static bool gp_wanted(const struct rcu_state *rsp)
+{
+	return !rcu_seq_done(READ_ONCE(rsp->gp_seq), READ_ONCE(rsp->request));
+}
+
+int rcu_gp_thread(void *arg)
+{
+	struct rcu_state *rsp = arg;
+
+	for (;;) {
+		wait_event_kind(&rsp->gp_wake, WAIT_IDLE, gp_wanted(rsp));
+		rsp->grace_period(rsp);
+	}
+	return 0;
+}
+
+/* A snapshot of now: the gp_seq at which a full grace period has passed. */
+uint32_t rcu_snap(struct rcu_state *rsp)
+{
+	smp_mb(); /* the caller's writes before the look at gp_seq: pairs with
+		   * the lock in gp_begin() */
+	return rcu_seq_snap(READ_ONCE(rsp->gp_seq));
+}
+
+/* See to it that gp_seq gets to snap. */
+void rcu_request(struct rcu_state *rsp, uint32_t snap)
+{
+	uint32_t flags;
+
+	if (rcu_seq_done(READ_ONCE(rsp->request), snap))
+		return; /* asked for already */
+	flags = spin_lock_irqsave(&rsp->lock);
+	if (!rcu_seq_done(rsp->request, snap))
+		WRITE_ONCE(rsp->request, snap);
+	wake_up(&rsp->gp_wake);
+	spin_unlock_irqrestore(&rsp->lock, flags);
+}
+
+story void synchronize_rcu(void)
+{
+	struct rcu_state *rsp = &rcu_sched_state;
+	uint32_t snap;
+
+	ASSERT(may_sleep());
+	snap = rcu_snap(rsp);
+	trace_gate(TR_GP_WAIT, rsp, CALLER);
+	trace_did(TR_GP_WAIT, rsp, snap, CALLER);
+	rcu_request(rsp, snap);
+	wait_event_kind(&rsp->gp_end, WAIT_GP,
+			rcu_seq_done(READ_ONCE(rsp->gp_seq), snap));
+	smp_mb(); /* the end seen before what the caller does next: pairs with
+		   * the lock in gp_end() */
+}
+
+/* ---- expedited --------------------------------------------------------------------- */
+
+/* On a core that is owed: quiescent now, or as soon as it may switch. */
+static void exp_handler(void *arg)
+{
+	unsigned int cpu = smp_processor_id();
+
+	if (current->preempt_count == 0 && in_interrupt())
+		rcu_report_qs(arg, cpu);
+	else
+		resched_cpu(cpu);
+}
+
+story void synchronize_rcu_expedited(void)
+{
+	struct rcu_state *rsp = &rcu_sched_state;
+	struct cpumask ask;
+	uint32_t flags;
+	unsigned int cpu;
+
+	ASSERT(may_sleep());
+	mutex_lock(&rsp->exp_mutex);
+	smp_mb(); /* the caller's writes before the cores are asked */
+	flags = spin_lock_irqsave(&rsp->lock);
+	WRITE_ONCE(rsp->exp_owed.bits,
+		   rsp->online.bits & ~(1u << smp_processor_id()));
+	ask = rsp->exp_owed;
+	spin_unlock_irqrestore(&rsp->lock, flags);
+	/* This core: we are outside any reader, so it is quiescent. */
+	for_each_cpu (cpu, ask) {
+		if (!(idle_seen(cpu) & 1)) {
+			rcu_report_qs(rsp, cpu);
+			ask.bits &= ~(1u << cpu);
+		}
+	}
+	on_each_cpu_mask(ask, exp_handler, rsp);
+	while (!wait_event_timeout(&rsp->exp_wake, WAIT_GP,
+				   !READ_ONCE(rsp->exp_owed.bits), FORCE_NS))
+		for_each_cpu (cpu, cpumask_load(&rsp->exp_owed))
+			if (!(idle_seen(cpu) & 1))
+				rcu_report_qs(rsp, cpu);
+			else
+				resched_cpu(cpu);
+	smp_mb(); /* the end before what the caller does next */
+	mutex_unlock(&rsp->exp_mutex);
+}
+
+/* ---- start -------------------------------------------------------------------------- */
+
+void rcu_state_init(struct rcu_state *rsp)
+{
+	unsigned int cpu;
+
+	rsp->grace_period = rcu_grace_period;
+	spin_lock_init(&rsp->lock, "rcu_state.lock");
+	wait_queue_init(&rsp->gp_wake, "a grace period to run");
+	wait_queue_init(&rsp->gp_end, "a grace period");
+	wait_queue_init(&rsp->exp_wake, "an expedited grace period");
+	mutex_init(&rsp->exp_mutex, "rcu_state.exp_mutex");
+	if (!rsp->barrier_mutex.name)
+		mutex_init(&rsp->barrier_mutex, "rcu_state.barrier_mutex");
+	for_each_possible_cpu (cpu) {
+		cblist_init(&rsp->data[cpu].cbs);
+		wait_queue_init(&rsp->data[cpu].wake, "callbacks");
+	}
+	rsp->online = cpu_online();
+	rsp->next = rcu_states;
+	smp_store_release(&rcu_states, rsp); /* initialised before it is seen */
+}
+
+void rcu_init(void)
+{
+	rcu_idle_start(smp_processor_id());
+	rcu_state_init(&rcu_sched_state);
+	sched_hooks.note_switch = note_qs;
+	sched_hooks.tick = rcu_tick;
+	sched_hooks.idle_enter = rcu_idle_enter;
+	sched_hooks.idle_exit = rcu_idle_exit;
+	rcu_register_notifiers();
+}

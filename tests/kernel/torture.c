@@ -1,0 +1,70 @@
+/*
+ * The shell's `torture` command: runs the suites that TORTURE() registered.
+ *
+ * Owns nothing. Runs in the command's thread.
+ */
+#include "tests/kernel/torture.h"
+
+#include <string.h>
+
+#include "kernel/lib/printf.h"
+#include "kernel/shell/shell.h"
+
+#define SECONDS 10 /* unless told otherwise */
+
+static int run(const struct torture *t, unsigned int seconds, unsigned int seed)
+{
+	int status;
+
+	kprintf("torture %s: %u s, seed %u\n", t->name, seconds, seed);
+	status = t->fn(seconds, seed);
+	kprintf("torture: %s %s\n", t->name, status ? "FAIL" : "ok");
+	return status;
+}
+
+static int list(void)
+{
+	for (const struct torture *t = tortures_start; t < tortures_end; t++)
+		kprintf("%-8s %s\n", t->name, t->help);
+	return 0;
+}
+
+static int torture_command(int argc, char **argv)
+{
+	unsigned int seconds = SECONDS, seed = 1;
+	bool found = false, all;
+	int status = 0;
+
+	if (argc < 2)
+		return list();
+	if (argc > 4 || (argc > 2 && !parse_uint(argv[2], &seconds)) ||
+	    (argc > 3 && !parse_uint(argv[3], &seed))) {
+		kprintf("usage: torture [NAME|all] [SECONDS] [SEED]\n");
+		return 1;
+	}
+	all = strcmp(argv[1], "all") == 0;
+	for (const struct torture *t = tortures_start; t < tortures_end; t++) {
+		if (!all && strcmp(argv[1], t->name) != 0)
+			continue;
+		found = true;
+		if (run(t, seconds, seed ? seed : 1))
+			status = 1;
+	}
+	if (!found) {
+		kprintf("torture: no suite \"%s\"\n", argv[1]);
+		return 1;
+	}
+	return status;
+}
+
+static const char *complete(int arg, unsigned int i)
+{
+	if (arg != 1 || i >= (unsigned int)(tortures_end - tortures_start))
+		return NULL;
+	return tortures_start[i].name;
+}
+
+SHELL_COMMAND(torture, .name = "torture",
+	      .usage = "torture [NAME|all] [SECONDS] [SEED]",
+	      .help = "long random tests; without a name: what there is",
+	      .fn = torture_command, .complete = complete);
