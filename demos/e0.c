@@ -9,10 +9,22 @@
 static struct mutex lock_a = MUTEX_INIT(lock_a, "lock_a");
 static struct mutex lock_b = MUTEX_INIT(lock_b, "lock_b");
 
+static uint32_t table[2048]; /* what the two locks are taken for */
+
+static noinline void read_table(void)
+{
+	uint32_t sum = 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(table); i++)
+		sum += READ_ONCE(table[i]);
+	WRITE_ONCE(table[0], sum);
+}
+
 static void actor_AB(struct stage *st)
 {
 	(void)st;
 	mutex_lock(&lock_a);
+	read_table();
 	mutex_lock(&lock_b);
 	mutex_unlock(&lock_b);
 	mutex_unlock(&lock_a);
@@ -22,6 +34,7 @@ static void actor_BA(struct stage *st)
 {
 	(void)st;
 	mutex_lock(&lock_b);
+	read_table();
 	mutex_lock(&lock_a);
 	mutex_unlock(&lock_a);
 	mutex_unlock(&lock_b);

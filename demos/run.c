@@ -372,6 +372,8 @@ static void compare_state(void)
 {
 	struct state_summary now;
 
+	if (stage.sc->toggles && !cpu_is_online(stage.toggled))
+		cpu_up(stage.toggled);
 	if (state_settles(&state_before, &now))
 		state_print_same(&now);
 	else
@@ -499,11 +501,11 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	for_each_possible_cpu (cpu)
 		if (!cpu_is_online(cpu))
 			cpu_up(cpu);
-	state_take(&state_before);
 	watchdog_mute(true);
 	err = hotplug_lock_install(sc->ops);
 	if (!err)
 		err = start_workers(st, sc);
+	state_take(&state_before);
 	if (!err && mode != RUN_FREE && !sc->no_forced)
 		err = run_forced(st, mode == RUN_HOLD, &t);
 	if (held)

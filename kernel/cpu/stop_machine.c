@@ -125,11 +125,14 @@ int stop_machine(int (*fn)(void *), void *arg, unsigned int cpu)
 		return -ENODEV;
 	init_completion(&d.done, "stop_machine");
 	mutex_lock(&stop_mutex);
+	/* All or none: the stopper of this core would keep us from the rest. */
+	preempt_disable();
 	for_each_cpu (c, cores) {
 		/* Release: d is complete; pairs with the acquire above. */
 		smp_store_release(&stoppers[c].work, &d);
 		wake_up_process(stoppers[c].thread);
 	}
+	preempt_enable();
 	wait_for_completion(&d.done);
 	mutex_unlock(&stop_mutex);
 	return d.ret;
