@@ -3,6 +3,10 @@
  *
  * Everything is group 1 (IRQ) but SGI IPI_NMI, which is group 0 and so FIQ. From
  * non-secure state the groups cannot be set: then there is no NMI.
+ *
+ * IPI_KICK has a higher priority than all that is handled as an IRQ: a core that
+ * waits for a spinlock inside a handler has that handler's interrupt active, and
+ * the controller would not signal one of equal priority, so WFI would not end.
  */
 #include "boot/boot.h"
 #include "drivers/devices.h"
@@ -24,8 +28,9 @@
 
 #define NO_IRQ	     1020
 #define GROUP1	     (~(1u << IPI_NMI))
-#define PRIO_ALL     0xa0a0a0a0u
-#define PRIO_NMI_SGI 0xa0a0a000u /* byte IPI_NMI % 4 is the highest */
+#define PRIO_ALL     0xa0
+#define PRIO_KICK    0x80
+#define PRIO_NMI     0x00
 
 static uintptr_t dist, cpuif;
 static uint8_t iface[NR_CPUS]; /* core number to CPU interface bit */
@@ -41,9 +46,11 @@ static void gic2_init_core(unsigned int cpu)
 	mmio_write(dist + GICD_IGROUPR, GROUP1);
 	if (cpu == 0)
 		gic2_ops.has_nmi = mmio_read(dist + GICD_IGROUPR) == GROUP1;
-	for (unsigned int i = 0; i < 32; i += 4)
-		mmio_write(dist + GICD_IPRIORITYR + i,
-			   i / 4 == IPI_NMI / 4 ? PRIO_NMI_SGI : PRIO_ALL);
+	for (unsigned int i = 0; i < 32; i++)
+		*(volatile uint8_t *)(dist + GICD_IPRIORITYR + i) =
+			i == IPI_NMI  ? PRIO_NMI :
+			i == IPI_KICK ? PRIO_KICK :
+					PRIO_ALL;
 	/* What was sent to this core before it went off is stale. */
 	for (unsigned int i = 0; i < 16; i += 4)
 		mmio_write(dist + GICD_CPENDSGIR + i, ~0u);
@@ -145,7 +152,8 @@ void gic2_init(uint32_t dist_pa, uint32_t cpu_pa)
 	mmio_write(dist + GICD_CTLR, 0);
 	lines = 32 * ((mmio_read(dist + GICD_TYPER) & 31) + 1);
 	for (unsigned int i = 32; i < lines; i += 4) {
-		mmio_write(dist + GICD_IPRIORITYR + i, PRIO_ALL);
+		mmio_write(dist + GICD_IPRIORITYR + i,
+			   PRIO_ALL * 0x01010101u);
 		if (i % 32)
 			continue;
 		mmio_write(dist + GICD_ICENABLER + i / 8, ~0u);

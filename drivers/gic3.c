@@ -22,8 +22,9 @@
 
 #define NO_IRQ	     1020
 #define GROUP1	     (~(1u << IPI_NMI))
-#define PRIO_ALL     0xa0a0a0a0u
-#define PRIO_NMI_SGI 0xa0a0a000u
+#define PRIO_ALL     0xa0
+#define PRIO_KICK    0x80 /* why above the others: gic2.c */
+#define PRIO_NMI     0x00
 
 #define ICC_WRITE(v, ...) __asm__ volatile("mcr p15, 0, %0, " __VA_ARGS__ ::"r"(v) : "memory")
 #define ICC_READ(v, ...) __asm__ volatile("mrc p15, 0, %0, " __VA_ARGS__ : "=r"(v)::"memory")
@@ -44,9 +45,11 @@ static void gic3_init_core(unsigned int cpu)
 	mmio_write(sgi + GICD_IGROUPR, GROUP1);
 	if (cpu == 0)
 		gic3_ops.has_nmi = mmio_read(sgi + GICD_IGROUPR) == GROUP1;
-	for (unsigned int i = 0; i < 32; i += 4)
-		mmio_write(sgi + GICD_IPRIORITYR + i,
-			   i / 4 == IPI_NMI / 4 ? PRIO_NMI_SGI : PRIO_ALL);
+	for (unsigned int i = 0; i < 32; i++)
+		*(volatile uint8_t *)(sgi + GICD_IPRIORITYR + i) =
+			i == IPI_NMI  ? PRIO_NMI :
+			i == IPI_KICK ? PRIO_KICK :
+					PRIO_ALL;
 	mmio_write(sgi + GICR_ICPENDR, 0xffff);
 	mmio_write(sgi + GICD_ISENABLER, 0xffff);
 	ICC_WRITE(7, "c12, c12, 5"); /* SRE */
@@ -168,7 +171,8 @@ void gic3_init(uint32_t dist_pa, uint32_t redist_pa, uint32_t redist_size)
 	mmio_write(dist + GICD_CTLR, 0x10); /* affinity routing */
 	for (unsigned int i = 32;
 	     i < 32 * ((mmio_read(dist + GICD_TYPER) & 31) + 1); i += 4) {
-		mmio_write(dist + GICD_IPRIORITYR + i, PRIO_ALL);
+		mmio_write(dist + GICD_IPRIORITYR + i,
+			   PRIO_ALL * 0x01010101u);
 		if (i % 32 == 0)
 			mmio_write(dist + GICD_IGROUPR + i / 8, ~0u);
 	}
