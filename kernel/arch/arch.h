@@ -51,6 +51,12 @@ static inline void smp_wmb(void)
 	__asm__ volatile("dmb ishst" ::: "memory");
 }
 
+/* Loads before loads: ARMv7 has no weaker form than the full one. */
+static inline void smp_rmb(void)
+{
+	smp_mb();
+}
+
 /* Device and system forms: what a peripheral or another core's WFI sees. */
 static inline void dsb(void)
 {

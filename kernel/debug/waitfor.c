@@ -69,8 +69,14 @@ static void fill_link(struct thread *t, void *arg)
 	if (l->waiting.kind == WAIT_MUTEX) {
 		const struct mutex *m = l->waiting.obj;
 
-		l->owner = mutex_owner(m);
 		l->owner_site = READ_ONCE(m->site);
+		l->owner = mutex_owner(m);
+		smp_rmb(); /* owner before grant; pairs with mutex.c, grant() */
+		if (READ_ONCE(*l->waiting.granted)) {
+			/* Handed over, but not awake yet: it can run. */
+			l->waiting.kind = WAIT_NONE;
+			l->owner = NULL;
+		}
 	}
 }
 

@@ -18,11 +18,15 @@
 #include "kernel/lib/errno.h"
 #include "kernel/sched/sched.h"
 
+/* GRANTING stands before the owner word changes: a report that finds the waiter
+ * in the owner word finds it no longer waiting. */
+enum grant { WAITS, GRANTING, GRANTED };
+
 struct mutex_waiter {
 	struct list_head link;
 	struct thread *thread;
 	uintptr_t site;
-	bool granted; /* set under wait_lock by whoever hands over */
+	uint32_t granted; /* enum grant; under wait_lock, by whoever hands over */
 };
 
 void mutex_init(struct mutex *m, const char *name)
@@ -65,10 +69,11 @@ static void grant(struct mutex *m, struct mutex_waiter *w, uintptr_t flags,
 
 	list_del(&w->link);
 	WRITE_ONCE(m->site, w->site);
+	WRITE_ONCE(w->granted, GRANTING); /* before the release in give() */
 	give(m, t, flags);
 	trace_did(TR_HANDOVER, m, (uintptr_t)t, caller);
 	/* Release: w is on t's stack and may be gone right after this. */
-	smp_store_release(&w->granted, true);
+	smp_store_release(&w->granted, GRANTED);
 	wake_up_thread(t, caller);
 }
 
@@ -108,12 +113,13 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 	trace_did(TR_CONTEND, m, (uintptr_t)mutex_owner(m), site);
 	spin_unlock_irqrestore(&m->wait_lock, flags);
 
+	WRITE_ONCE(current->waiting.granted, &w.granted);
 	wait_begin(state, WAIT_MUTEX, m, m->name, site);
 	/* Acquire: pairs with the release in grant(). */
-	while (!smp_load_acquire(&w.granted)) {
+	while (smp_load_acquire(&w.granted) != GRANTED) {
 		if (state == TASK_INTERRUPTIBLE && thread_interrupted()) {
 			flags = spin_lock_irqsave(&m->wait_lock);
-			if (!w.granted) {
+			if (w.granted == WAITS) {
 				list_del(&w.link);
 				if (list_empty(&m->waiters))
 					/* Relaxed: a flag, under wait_lock. */
