@@ -59,6 +59,7 @@ void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 	uint32_t flags;
 	struct ring *r;
 	struct trace_event *e;
+	trace_listener listen;
 
 	if (READ_ONCE(trace_mode) == TRACE_MARKED &&
 	    !concerns_marked(op, obj, arg))
@@ -78,8 +79,9 @@ void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 		e->seq = __atomic_fetch_add(&next_seq, 1, __ATOMIC_SEQ_CST);
 		/* Release: pairs with the acquire in trace_snapshot(). */
 		smp_store_release(&r->head, r->head + 1);
-		if (READ_ONCE(trace_listen))
-			trace_listen(e);
+		listen = READ_ONCE(trace_listen); /* it may end meanwhile */
+		if (listen)
+			listen(e);
 	}
 	local_irq_restore(flags);
 }
