@@ -96,7 +96,7 @@ struct stage {
 	uint32_t waited;   /* one waited for the other */
 	struct {
 		bool happened;
-		int actor;
+		int actor;	       /* whose step */
 		intptr_t value;	       /* the refcount it saw */
 		char holder[THREAD_NAME_LEN];
 	} refusal;
@@ -115,7 +115,7 @@ struct stage {
 		bool quit;
 		bool done; /* this round; atomic */
 	} worker[MAX_ACTORS];
-	struct completion finished; /* one unit for each worker that is done */
+	struct wait_queue finished; /* the runner waits here for `done` */
 };
 
 struct demo {
@@ -130,9 +130,10 @@ struct demo {
 	bool for_reader;	  /* not part of `demo all` */
 };
 
-#define DEMO(name, ...)                                                        \
+/* order: where it stands in the list, two digits and perhaps a letter. */
+#define DEMO(order, name, ...)                                                 \
 	static const struct demo demo_##name                                   \
-		__attribute__((__used__, __section__(".demos"),                \
+		__attribute__((__used__, __section__(".demos." #order),        \
 			       __aligned__(4))) = { __VA_ARGS__ }
 
 extern const struct demo demos_start[], demos_end[];

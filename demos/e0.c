@@ -94,7 +94,7 @@ static const struct scenario scenarios[] = {
 	},
 };
 
-DEMO(e0, .id = "E0", .slug = "e0-alphabet",
+DEMO(00, e0, .id = "E0", .slug = "e0-alphabet",
      .claim = "two mutexes in opposite orders deadlock",
      .tried = { "Two threads take two mutexes, in opposite orders.",
 		"Control: the same with one order everywhere." },

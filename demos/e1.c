@@ -82,7 +82,7 @@ static const struct scenario e1[] = {
 	},
 };
 
-DEMO(e1, .id = "E1", .slug = "e1-bhat",
+DEMO(01, e1, .id = "E1", .slug = "e1-bhat",
      .claim = "the reference count keeps U out: no deadlock",
      .tried = { "D destroys an RCU cache as Linux 3.6 did, holding a hotplug",
 		"reference; U takes a core up or down. Can the drawing happen?" },
@@ -104,7 +104,7 @@ static const struct scenario e1b[] = {
 	},
 };
 
-DEMO(e1b, .id = "E1b", .slug = "e1b-three",
+DEMO(01b, e1b, .id = "E1b", .slug = "e1b-three",
      .claim = "a third thread in rcu_barrier() changes nothing",
      .tried = { "E1 with a third thread: B calls rcu_barrier(), as the unmount",
 		"in the report did, at the same time as D and U." },

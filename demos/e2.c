@@ -73,7 +73,7 @@ static const struct scenario e2[] = {
 	},
 };
 
-DEMO(e2, .id = "E2", .slug = "e2-kosina",
+DEMO(02, e2, .id = "E2", .slug = "e2-kosina",
      .claim = "without the reference the drawing deadlocks",
      .tried = { "E1 without D's get_online_cpus(): Kosina's drawing taken at",
 		"its word (no release had this code). Nothing keeps U out now." },
@@ -100,7 +100,7 @@ static const struct scenario e2s[] = {
 	},
 };
 
-DEMO(e2s, .id = "E2s", .slug = "e2s-slub",
+DEMO(02s, e2s, .id = "E2s", .slug = "e2s-slub",
      .claim = "SLUB's order: no reference, no cycle either",
      .tried = { "E2 with slab_mutex released before rcu_barrier(), as SLUB had",
 		"it: D waits for U, but U never waits for D." },

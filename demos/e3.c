@@ -34,7 +34,7 @@ static const struct scenario e3[] = {
 	},
 };
 
-DEMO(e3, .id = "E3", .slug = "e3-leak",
+DEMO(03, e3, .id = "E3", .slug = "e3-leak",
      .claim = "one put_online_cpus() too many lets U in",
      .tried = { "L gives back a hotplug reference that it never took; then E1,",
 		"with put_online_cpus() as of Linux 3.6, which does not notice." },
@@ -54,7 +54,7 @@ static const struct scenario e3b[] = {
 	},
 };
 
-DEMO(e3b, .id = "E3b", .slug = "e3b-patch",
+DEMO(03b, e3b, .id = "E3b", .slug = "e3b-patch",
      .claim = "the mail's debug patch catches the culprit, L",
      .tried = { "E3 with the debug patch of the mail in put_online_cpus():",
 		"the BUG must name L and the place that leaked." },

@@ -83,7 +83,7 @@ static const struct scenario scenarios[] = {
 	},
 };
 
-DEMO(e6, .id = "E6", .slug = "e6-merged",
+DEMO(06, e6, .id = "E6", .slug = "e6-merged",
      .claim = "the merged fix: E1 and E2 complete, E3 has no cycle",
      .tried = { "The merged fix (v4): slab_mutex is released before the",
 		"barrier. E1, E2 and E3 again, with the kernel's own destroy." },

@@ -66,9 +66,9 @@ static int worker_thread(void *arg)
 		current->gated = w->st->forced;
 		w->actor->fn(w->st);
 		current->gated = false;
-		/* Release: pairs with the acquire in all_done(). */
+		/* Release: pairs with the acquire in worker_ended(). */
 		smp_store_release(&w->done, true);
-		complete(&w->st->finished);
+		wake_up(&w->st->finished);
 	}
 }
 
@@ -107,7 +107,7 @@ static int start_workers(struct stage *st, const struct scenario *sc)
 	memset(st, 0, sizeof(*st));
 	st->sc = sc;
 	st->toggled = board.nr_cores - 1;
-	init_completion(&st->finished, "the end of the round");
+	wait_queue_init(&st->finished, "the end of the round");
 	while (st->nr_actors < MAX_ACTORS && sc->actors[st->nr_actors].name) {
 		int err = start_worker(st, st->nr_actors);
 
@@ -204,8 +204,8 @@ static enum outcome watch_round(struct stage *st, struct waitfor *cycle,
 	unsigned int quiet = 0;
 
 	for (;;) {
-		wait_for_completion_timeout(&st->finished, LOOK_NS);
-		if (all_done(st))
+		if (wait_event_timeout(&st->finished, WAIT_QUEUE, all_done(st),
+				       LOOK_NS))
 			break;
 		if (find_cycle(st, cycle))
 			return OUT_DEADLOCK;
@@ -303,7 +303,6 @@ static void reset_round(struct stage *st)
 	memset(st->refs, 0, sizeof(st->refs));
 	st->script_pos = 0;
 	st->script_open = false;
-	init_completion(&st->finished, "the end of the round");
 }
 
 /* Let the actors go; returns how it ended, the knot still tied. */

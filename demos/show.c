@@ -170,11 +170,9 @@ void show_schedule(const struct stage *st)
 
 void show_refusal(const struct stage *st)
 {
-	const struct step *s = &stage_script(st)[st->script_pos];
-
 	kprintf("refused: the next step of the drawing is that %s gets past "
 		"cpu_hotplug_begin()\n",
-		st->sc->actors[s->actor].name);
+		st->sc->actors[st->refusal.actor].name);
 	kprintf("  it waits for refcount 0; refcount is %d, held by %s\n",
 		(int)st->refusal.value,
 		st->refusal.holder[0] ? st->refusal.holder : "nobody");

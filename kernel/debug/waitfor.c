@@ -39,7 +39,7 @@ bool waits_for_event(const struct thread *t)
 
 	return READ_ONCE(t->state) == TASK_UNINTERRUPTIBLE &&
 	       kind != WAIT_NONE && kind != WAIT_SLEEP && kind != WAIT_IDLE &&
-	       kind != WAIT_GATE;
+	       kind != WAIT_GATE && !READ_ONCE(t->waiting.timed);
 }
 
 struct walk {

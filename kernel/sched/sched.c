@@ -438,9 +438,11 @@ bool schedule_timeout(uint64_t ns)
 {
 	struct timer timer;
 
+	WRITE_ONCE(current->waiting.timed, true);
 	timer_setup(&timer, timeout_fn, current);
 	timer_arm(&timer, timer_now() + timer_ticks(ns));
 	schedule();
+	WRITE_ONCE(current->waiting.timed, false);
 	return timer_cancel_sync(&timer);
 }
 

@@ -50,6 +50,7 @@ struct waiting {
 	const char *name; /* of the object, for people */
 	uintptr_t caller;
 	uint64_t since; /* counter ticks */
+	bool timed;	/* a timer ends it too: no event can be missed */
 	/* WAIT_MUTEX: not 0 from just before it is handed over to us: then we
 	 * have only to wake up. On our own stack, which stays memory for ever. */
 	const uint32_t *granted;
