@@ -14,6 +14,7 @@
 void actor_D(struct stage *st)
 {
 	st->sc->destroy(st->cache);
+	st->cache = NULL;
 }
 
 void actor_U(struct stage *st)
@@ -41,7 +42,26 @@ void actor_D_leaks(struct stage *st)
 {
 	if (st->leak_by_d)
 		leak_a_reference();
-	st->sc->destroy(st->cache);
+	actor_D(st);
+}
+
+/*
+ * Objects come and go on D's core, so that they rest in its array and no other:
+ * a destroy that holds no hotplug reference (E2, E2s) cannot ask a core that is
+ * just going for the objects in its array, and would find the cache in use.
+ */
+static void use_cache(struct stage *st)
+{
+	struct cpumask allowed = current->affinity;
+	void *obj[24];
+
+	thread_set_affinity(current, cpumask_of(st->worker[0].cpu));
+	for (unsigned int i = 0; i < ARRAY_SIZE(obj); i++)
+		obj[i] = kmem_cache_alloc(st->cache);
+	for (unsigned int i = 0; i < ARRAY_SIZE(obj); i++)
+		if (obj[i])
+			kmem_cache_free(st->cache, obj[i]);
+	thread_set_affinity(current, allowed);
 }
 
 /*
@@ -51,7 +71,6 @@ void actor_D_leaks(struct stage *st)
  */
 int setup_victim(struct stage *st)
 {
-	void *obj[24];
 	int err = 0;
 
 	if (st->sc->toggles && st->up && cpu_is_online(st->toggled))
@@ -64,11 +83,7 @@ int setup_victim(struct stage *st)
 				      NULL);
 	if (!st->cache)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < ARRAY_SIZE(obj); i++)
-		obj[i] = kmem_cache_alloc(st->cache);
-	for (unsigned int i = 0; i < ARRAY_SIZE(obj); i++)
-		if (obj[i])
-			kmem_cache_free(st->cache, obj[i]);
+	use_cache(st);
 	return 0;
 }
 
@@ -99,12 +114,17 @@ int setup_leak(struct stage *st)
 	return 0;
 }
 
-/* The debt that L left is paid, so that the next round starts from 0. */
+/*
+ * The debt that L left is paid, so that the next round starts from 0; and the
+ * cache that a D who died left behind is destroyed.
+ */
 void teardown_refs(struct stage *st)
 {
-	(void)st;
 	if (READ_ONCE(cpu_hotplug.refcount) != 0)
 		cpu_hotplug_rescue();
+	if (st->cache)
+		kmem_cache_destroy(st->cache);
+	st->cache = NULL;
 }
 
 const void *the_slab_mutex(const struct stage *st)

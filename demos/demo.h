@@ -38,6 +38,7 @@ enum outcome {
 struct stage;
 
 #define MAX_ACTORS 4
+#define U_ACTOR	   1 /* its place in every scenario that toggles a core */
 enum place { ON_D, ON_U, ON_B }; /* cores, chosen by what the machine has */
 
 struct actor {
@@ -70,6 +71,7 @@ struct scenario {
 	bool no_forced;		    /* there is no order to force */
 	bool until_found;	    /* free: go on until a deadlock, or N */
 	bool toggles;		    /* a core goes off or on in each round */
+	const char *culprit;	    /* the function that a BUG must name */
 	const struct hotplug_lock_ops *ops; /* NULL: the kernel's own */
 	void (*destroy)(struct kmem_cache *s);
 	/* Before the actors of a round start, in the runner's thread. Returns
@@ -79,6 +81,18 @@ struct scenario {
 };
 
 /* What a round has and shows. */
+struct worker {
+	struct thread *thread;
+	uint32_t id;
+	unsigned int cpu;
+	struct stage *st;
+	const struct actor *actor;
+	struct completion go;
+	uint32_t pause_ns; /* before it starts, free rounds */
+	bool quit;
+	bool done; /* this round; atomic */
+};
+
 struct stage {
 	const struct scenario *sc;
 	unsigned int nr_actors;
@@ -93,7 +107,7 @@ struct stage {
 	/* Readers of the stream (demos/observe.c), reset for each round: */
 	uint32_t d_inside, u_inside; /* atomic flags */
 	uint32_t together; /* U's operation and D's overlapped in time */
-	uint32_t waited;   /* one waited for the other */
+	uint32_t waited;   /* U waited for another actor, or one for U */
 	struct {
 		bool happened;
 		int actor;	       /* whose step */
@@ -104,17 +118,7 @@ struct stage {
 	bool script_open;    /* order given up: gates let everybody pass */
 	int refs[MAX_ACTORS]; /* hotplug references taken minus given back */
 
-	struct worker {
-		struct thread *thread;
-		uint32_t id;
-		unsigned int cpu;
-		struct stage *st;
-		const struct actor *actor;
-		struct completion go;
-		uint32_t pause_ns; /* before it starts, free rounds */
-		bool quit;
-		bool done; /* this round; atomic */
-	} worker[MAX_ACTORS];
+	struct worker worker[MAX_ACTORS];
 	struct wait_queue finished; /* the runner waits here for `done` */
 };
 
@@ -153,6 +157,16 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 /* End a knot left standing by RUN_HOLD: 0, or -ENOENT if none is held. */
 int demo_cut(void);
 bool demo_held(void);
+
+/* What the runner and demos/cut.c share. */
+bool worker_ended(const struct worker *w);
+bool all_done(const struct stage *st);
+enum outcome watch_round(struct stage *st, struct waitfor *cycle,
+			 unsigned int warns);
+/* End whatever keeps the round from finishing, and let it finish. Returns
+ * whether all actors had given back their locks. */
+bool cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
+		    bool quietly);
 
 /* demos/observe.c: the gate and the listener for the stage that runs. */
 void observe_begin(struct stage *st);

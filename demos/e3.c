@@ -5,7 +5,7 @@
  * somewhere", one too many, "perhaps the task that was about to invoke
  * kmem_cache_destroy()". With the count at -1 D's own reference makes it 0, and
  * the writer, who waits for exactly 0, walks in. L is another thread in the
- * form that takes a core down, and D itself in the form that brings one up.
+ * form that brings a core up, and D itself in the form that takes one down.
  *
  * E3b is the same with the debug patch of the mail: BUG_ON(refcount == 0) in
  * put_online_cpus(), "at the right moment": it names L. But L dies holding the
@@ -46,6 +46,7 @@ static const struct scenario e3b[] = {
 		.actors = { { "D", ON_D, actor_D_leaks },
 			    { "U", ON_U, actor_U } },
 		.expect = OUT_BIT(OUT_BUG),
+		.culprit = "leak_a_reference",
 		.toggles = true,
 		.ops = &hotplug_bhat_b_ops,
 		.destroy = kmem_cache_destroy__3_6,
@@ -58,4 +59,4 @@ DEMO(03b, e3b, .id = "E3b", .slug = "e3b-patch",
      .claim = "the mail's debug patch catches the culprit, L",
      .tried = { "E3 with the debug patch of the mail in put_online_cpus():",
 		"the BUG must name L and the place that leaked." },
-     .cores = 2, .scenarios = e3b, .nr_scenarios = 1, .free_rounds = 20);
+     .cores = 2, .scenarios = e3b, .nr_scenarios = 1, .free_rounds = 4);

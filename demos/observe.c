@@ -163,7 +163,8 @@ static void listen(const struct trace_event *e)
 		break;
 	case TR_CONTEND:
 		for (unsigned int i = 0; i < st->nr_actors; i++)
-			if ((uintptr_t)st->worker[i].thread == e->arg)
+			if ((uintptr_t)st->worker[i].thread == e->arg &&
+			    (i == U_ACTOR || actor == U_ACTOR))
 				WRITE_ONCE(st->waited, 1);
 		break;
 	default:

@@ -2,14 +2,15 @@
  * Running a scenario: workers, rounds, the end of a round, the cut.
  *
  * One stage at a time, `stage` below, guarded by demo_mutex (demos/command.c);
- * the workers touch it only between their `go` and their `finished`.
+ * the workers touch it only between their `go` and their `done`.
  *
  * How a round ends is never decided by a clock. It is over when
  *   (a) every worker has finished;                        completes, warn, bug
  *   (b) a walk along mutex owners closes a cycle;         deadlock
- *   (c) all workers that are not done wait for an event, none of them has been
- *       switched in since the last look, no callback or grace period is under
- *       way, and no core has anything to run;             stuck
+ *   (c) all workers that are not done wait for an event and not for time, no
+ *       callback or grace period is under way, no core has anything to run; every
+ *       core has taken an interrupt since and ended it, and it is still so with
+ *       no worker switched in between;                    stuck
  */
 #include <string.h>
 
@@ -133,13 +134,13 @@ static void stop_workers(struct stage *st)
 
 /* ---- the end of a round ---------------------------------------------------- */
 
-static bool worker_ended(const struct worker *w)
+bool worker_ended(const struct worker *w)
 {
 	/* Acquire: pairs with the release in worker_thread(). */
 	return smp_load_acquire(&w->done) || READ_ONCE(w->thread->bug);
 }
 
-static bool all_done(const struct stage *st)
+bool all_done(const struct stage *st)
 {
 	for (unsigned int i = 0; i < st->nr_actors; i++)
 		if (!worker_ended(&st->worker[i]))
@@ -197,8 +198,21 @@ static bool somebody_gated(const struct stage *st)
 	return false;
 }
 
-static enum outcome watch_round(struct stage *st, struct waitfor *cycle,
-				unsigned int warns)
+static bool somebody_died(const struct stage *st)
+{
+	for (unsigned int i = 0; i < st->nr_actors; i++)
+		if (READ_ONCE(st->worker[i].thread->bug))
+			return true;
+	return st->l != NULL;
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+enum outcome watch_round(struct stage *st, struct waitfor *cycle,
+			 unsigned int warns)
 {
 	uint64_t switches[MAX_ACTORS] = { 0 };
 	unsigned int quiet = 0;
@@ -210,88 +224,19 @@ static enum outcome watch_round(struct stage *st, struct waitfor *cycle,
 		if (find_cycle(st, cycle))
 			return OUT_DEADLOCK;
 		quiet = nobody_moves(st, switches) ? quiet + 1 : 0;
+		if (quiet)
+			on_each_cpu(nothing, NULL); /* handlers have ended */
 		if (quiet < 3)
 			continue;
 		if (!somebody_gated(st))
-			return st->l ? OUT_BUG : OUT_STUCK;
+			return somebody_died(st) ? OUT_BUG : OUT_STUCK;
 		/* The script waits for what cannot come: let them all go. */
 		WRITE_ONCE(st->script_open, true);
 		quiet = 0;
 	}
-	for (unsigned int i = 0; i < st->nr_actors; i++)
-		if (st->worker[i].thread->bug)
-			return OUT_BUG;
-	if (st->l)
+	if (somebody_died(st))
 		return OUT_BUG;
 	return warn_count != warns ? OUT_WARN : OUT_COMPLETES;
-}
-
-/* ---- cutting the knot ------------------------------------------------------ */
-
-/* Locks that a thread can have died with: its reaper releases them. */
-static unsigned int release_for_dead(struct thread *dead)
-{
-	struct mutex *const locks[] = { &cpu_hotplug.lock, &slab_mutex,
-					&cpu_add_remove_lock };
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(locks); i++) {
-		if (mutex_owner(locks[i]) != dead)
-			continue;
-		kprintf("cut: %s is released for %s, who died with it\n",
-			locks[i]->name, dead->name);
-		mutex_release_dead(locks[i], dead);
-		n++;
-	}
-	return n;
-}
-
-/* Lend the lock that the cycle's last thread waits for. */
-static void lend(const struct waitfor *w, bool quietly)
-{
-	const struct waitfor_link *l = &w->link[w->n - 1];
-	struct mutex *m = (struct mutex *)l->waiting.obj;
-	int err = mutex_lend(m, l->thread);
-
-	BUG_ON(err); /* the cycle was checked: they stand still */
-	if (!quietly)
-		kprintf("cut: %s lends %s to %s until its release\n",
-			l->owner_name, m->name, l->name);
-}
-
-static void cut_refcount(bool quietly)
-{
-	int found = cpu_hotplug_rescue();
-
-	if (!quietly)
-		kprintf("cut: refcount was %d, set to 0; the writer passes\n",
-			found);
-}
-
-/* End whatever keeps the round from finishing, and let it finish. */
-static void cut_and_finish(struct stage *st, enum outcome out,
-			   struct waitfor *w, bool quietly)
-{
-	WRITE_ONCE(st->script_open, true);
-	while (!all_done(st)) {
-		if (st->l && release_for_dead(st->l))
-			out = OUT_BUG;
-		for (unsigned int i = 0; i < st->nr_actors; i++)
-			if (st->worker[i].thread->bug)
-				release_for_dead(st->worker[i].thread);
-		if (out == OUT_DEADLOCK)
-			lend(w, quietly);
-		else if (out == OUT_STUCK)
-			cut_refcount(quietly);
-		if (all_done(st))
-			break;
-		out = watch_round(st, w, warn_count);
-	}
-	if (st->l) {
-		release_for_dead(st->l);
-		thread_put(st->l);
-		st->l = NULL;
-	}
 }
 
 /* ---- rounds ---------------------------------------------------------------- */
@@ -331,14 +276,17 @@ static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 	return 0;
 }
 
-static void end_round(struct stage *st, enum outcome out, struct waitfor *w,
+/* false: an actor ended with a lock held. */
+static bool end_round(struct stage *st, enum outcome out, struct waitfor *w,
 		      bool quietly)
 {
-	cut_and_finish(st, out, w, quietly);
+	bool clean = cut_and_finish(st, out, w, quietly);
+
 	observe_end();
 	trace_stop();
 	if (st->sc->teardown)
 		st->sc->teardown(st);
+	return clean;
 }
 
 static void replace_dead_workers(struct stage *st)
@@ -367,23 +315,52 @@ static void report_knot(struct stage *st, enum outcome out, struct waitfor *w)
 	}
 }
 
-static void compare_state(void)
+static bool compare_state(void)
 {
 	struct state_summary now;
 
 	if (stage.sc->toggles && !cpu_is_online(stage.toggled))
 		cpu_up(stage.toggled);
-	if (state_settles(&state_before, &now))
-		state_print_same(&now);
-	else
+	if (!state_settles(&state_before, &now)) {
 		state_print_difference(&state_before, &now);
+		return false;
+	}
+	state_print_same(&now);
+	return true;
 }
 
 /* ---- the two forms --------------------------------------------------------- */
 
-static bool expected(unsigned int set, enum outcome out)
+/* Did the BUG name the thread and the place that did it? */
+static bool names_culprit(const struct stage *st)
 {
+	const struct thread *dead = st->l;
+	const char *place;
+	uint32_t off;
+
+	for (unsigned int i = 0; !dead && i < st->nr_actors; i++)
+		if (st->worker[i].thread->bug)
+			dead = st->worker[i].thread;
+	place = dead ? symbol_lookup(dead->bug_caller, &off) : NULL;
+	return place && strcmp(place, st->sc->culprit) == 0;
+}
+
+static bool expected(const struct stage *st, unsigned int set, enum outcome out)
+{
+	if (out == OUT_BUG && st->sc->culprit && !names_culprit(st))
+		return false;
 	return (set & OUT_BIT(out)) != 0;
+}
+
+/* The evidence of a round that has ended, its knot still tied. */
+static void tell(struct stage *st, enum outcome out, struct waitfor *w)
+{
+	trace_stop();
+	show_schedule(st);
+	if (st->refusal.happened)
+		show_refusal(st);
+	if (out == OUT_DEADLOCK || out == OUT_STUCK)
+		report_knot(st, out, w);
 }
 
 static int forced_once(struct stage *st, bool hold, struct tally *t)
@@ -400,22 +377,17 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 	err = play(st, &seed, &w, &out);
 	if (err)
 		return err;
-	trace_stop();
-	show_schedule(st);
-	if (st->refusal.happened)
-		show_refusal(st);
+	tell(st, out, &w);
 	t->outcome = out;
-	if (!expected(expect, out) || sc->refused != st->refusal.happened)
+	if (!expected(st, expect, out) || sc->refused != st->refusal.happened)
 		t->ok = false;
-	if (out == OUT_DEADLOCK || out == OUT_STUCK)
-		report_knot(st, out, &w);
 	if (hold && (out == OUT_DEADLOCK || out == OUT_STUCK)) {
 		held = true;
 		return 0;
 	}
-	end_round(st, out, &w, false);
+	t->ok &= end_round(st, out, &w, false);
 	replace_dead_workers(st);
-	compare_state();
+	t->ok &= compare_state();
 	return 0;
 }
 
@@ -441,51 +413,71 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 	return 0;
 }
 
+/* Is that what ends the search of this scenario? */
+static bool search_ends(const struct scenario *sc, enum outcome out, bool ok)
+{
+	if (sc->until_found)
+		return out == OUT_DEADLOCK || (!ok && out != OUT_COMPLETES);
+	return !ok;
+}
+
 static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 {
 	static struct waitfor w;
 	const struct scenario *sc = st->sc;
 	unsigned int offs = cpu_offs, ons = cpu_ons;
 	uint32_t seed = 2012;
-	enum outcome worst = OUT_COMPLETES;
+	bool over = false, clean = true;
 	int err = 0;
 
 	st->forced = false;
-	while (t->rounds < rounds && !current->interrupted) {
+	t->outcome = OUT_COMPLETES;
+	while (t->rounds < rounds && !over && clean) {
 		enum outcome out;
 
 		st->up = !cpu_is_online(st->toggled);
 		st->leak_by_d = t->rounds & 1;
-		err = play(st, &seed, &w, &out);
+		err = thread_interrupted() ? -EINTR : play(st, &seed, &w, &out);
 		if (err)
 			break;
 		t->rounds++;
 		t->together += st->together;
 		t->overlap += st->waited;
 		t->stuck += out == OUT_STUCK;
-		if (out == OUT_DEADLOCK || (worst == OUT_COMPLETES &&
-					    out != OUT_COMPLETES))
-			worst = out;
-		if (out == OUT_DEADLOCK) {
-			trace_stop();
+		if (out == OUT_DEADLOCK || t->outcome == OUT_COMPLETES)
+			t->outcome = out;
+		over = search_ends(sc, out, expected(st, sc->expect, out));
+		if (over) {
 			kprintf("\nfree, round %u:\n", t->rounds);
-			show_schedule(st);
-			report_knot(st, out, &w);
+			tell(st, out, &w);
 		}
-		end_round(st, out, &w, out != OUT_DEADLOCK);
+		clean = end_round(st, out, &w, !over);
 		replace_dead_workers(st);
-		if (out == OUT_DEADLOCK) {
-			compare_state();
-			break;
-		}
-		if (!expected(sc->expect, out) && !sc->until_found)
-			break;
 	}
+	t->ok &= (sc->expect & OUT_BIT(t->outcome)) && clean;
+	/* A search that went on to its last round must not have left a trace. */
+	if (!err)
+		t->ok &= compare_state();
 	t->cycles = (cpu_offs - offs + cpu_ons - ons) / 2;
-	t->outcome = worst;
-	if (err || !expected(sc->expect, worst))
-		t->ok = false;
 	return err;
+}
+
+static void pack_up(struct stage *st)
+{
+	stop_workers(st);
+	hotplug_lock_install(NULL);
+	if (st->sc->toggles && !cpu_is_online(st->toggled))
+		cpu_up(st->toggled);
+	watchdog_mute(false);
+}
+
+static void all_cores_on(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu (cpu)
+		if (!cpu_is_online(cpu))
+			cpu_up(cpu);
 }
 
 struct tally scenario_run(const struct demo *d, const struct scenario *sc,
@@ -493,13 +485,9 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 {
 	struct stage *st = &stage;
 	struct tally t = { .ok = true, .outcome = OUT_COMPLETES };
-	unsigned int cpu;
-	int err = 0;
+	int err;
 
-	/* Same start for all: every core is on. */
-	for_each_possible_cpu (cpu)
-		if (!cpu_is_online(cpu))
-			cpu_up(cpu);
+	all_cores_on(); /* the same start for all */
 	watchdog_mute(true);
 	err = hotplug_lock_install(sc->ops);
 	if (!err)
@@ -511,15 +499,12 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 		return t;
 	if (!err && (mode == RUN_FREE || mode == RUN_BOTH))
 		err = run_free(st, rounds ? rounds : d->free_rounds, &t);
-	if (err) {
+	if (err == -EINTR)
+		kprintf("%s: interrupted\n", d->id);
+	else if (err)
 		kprintf("%s: cannot go on, error %d\n", d->id, -err);
-		t.ok = false;
-	}
-	stop_workers(st);
-	hotplug_lock_install(NULL);
-	if (sc->toggles && !cpu_is_online(st->toggled))
-		cpu_up(st->toggled);
-	watchdog_mute(false);
+	t.ok &= !err;
+	pack_up(st);
 	return t;
 }
 
@@ -538,11 +523,7 @@ int demo_cut(void)
 	held = false;
 	end_round(st, watch_round(st, &w, warn_count), &w, false);
 	replace_dead_workers(st);
-	stop_workers(st);
-	hotplug_lock_install(NULL);
-	if (!cpu_is_online(st->toggled))
-		cpu_up(st->toggled);
 	compare_state();
-	watchdog_mute(false);
+	pack_up(st);
 	return 0;
 }

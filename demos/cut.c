@@ -1,0 +1,106 @@
+/*
+ * Cutting the knot, so that every function runs to its end and the next round
+ * starts from the same state (design, decision 5).
+ *
+ *   deadlock  the owner that is blocked itself lends its lock to the waiter
+ *   stuck     the writer is let past a reference count that will not be 0
+ *   bug       the locks of a thread that died are released by us, its reaper;
+ *             so are those of an actor that ended with a lock held, which is a
+ *             failure of the experiment
+ *
+ * Owns no data. In the runner's thread, while the actors stand still.
+ */
+#include "demos/demo.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/printf.h"
+#include "kernel/rcu/rcu.h"
+
+/* Release what t still holds of the locks of the story. Returns how many. */
+static unsigned int release_for(struct thread *t)
+{
+	struct mutex *const locks[] = { &slab_mutex, &cpu_hotplug.lock,
+					&cpu_add_remove_lock,
+					&rcu_sched_state.barrier_mutex };
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(locks); i++) {
+		if (mutex_owner(locks[i]) != t)
+			continue;
+		kprintf("cut: %s is released for %s, who %s with it\n",
+			locks[i]->name, t->name, t->bug ? "died" : "ended");
+		mutex_release_dead(locks[i], t);
+		n++;
+	}
+	return n;
+}
+
+/* The same for every actor that has ended; *clean: none but the dead had any. */
+static unsigned int release_ended(struct stage *st, bool *clean)
+{
+	unsigned int n = st->l ? release_for(st->l) : 0;
+
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		struct thread *t = st->worker[i].thread;
+		unsigned int k = worker_ended(&st->worker[i]) ? release_for(t) :
+								0;
+
+		if (k && !t->bug)
+			*clean = false;
+		n += k;
+	}
+	return n;
+}
+
+/* Lend the lock that the cycle's last thread waits for. */
+static void lend(const struct waitfor *w, bool quietly)
+{
+	const struct waitfor_link *l = &w->link[w->n - 1];
+	struct mutex *m = (struct mutex *)l->waiting.obj;
+	int err = mutex_lend(m, l->thread);
+
+	BUG_ON(err); /* the cycle was checked: they stand still */
+	if (!quietly)
+		kprintf("cut: %s lends %s to %s until its release\n",
+			l->owner_name, m->name, l->name);
+}
+
+/* Let the writer pass if it is the count that somebody waits for. */
+static bool pass_refcount(const struct stage *st, bool quietly)
+{
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		const struct worker *w = &st->worker[i];
+		int found;
+
+		if (worker_ended(w) ||
+		    READ_ONCE(w->thread->waiting.kind) != WAIT_REFCOUNT)
+			continue;
+		found = cpu_hotplug_rescue();
+		if (!quietly)
+			kprintf("cut: refcount was %d, set to 0; %s passes\n",
+				found, w->actor->name);
+		return true;
+	}
+	return false;
+}
+
+bool cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
+		    bool quietly)
+{
+	bool clean = true;
+
+	WRITE_ONCE(st->script_open, true);
+	while (!all_done(st)) {
+		if (out == OUT_DEADLOCK)
+			lend(w, quietly);
+		else if (!release_ended(st, &clean) &&
+			 !pass_refcount(st, quietly))
+			panic("this knot cannot be cut: restart the machine");
+		out = watch_round(st, w, warn_count);
+	}
+	release_ended(st, &clean);
+	if (st->l) {
+		thread_put(st->l);
+		st->l = NULL;
+	}
+	return clean;
+}
