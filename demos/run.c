@@ -15,10 +15,10 @@
 #include <string.h>
 
 #include "demos/demo.h"
-#include "demos/state.h"
 #include "drivers/board.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
+#include "kernel/debug/state.h"
 #include "kernel/debug/watchdog.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"

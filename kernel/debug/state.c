@@ -1,7 +1,7 @@
 /*
  * state_summary(): see state.h. Owns no data; thread context.
  */
-#include "demos/state.h"
+#include "kernel/debug/state.h"
 
 #include <string.h>
 

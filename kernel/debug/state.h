@@ -2,8 +2,8 @@
  * The state of the machine as a few logical numbers, no addresses: what must be
  * the same before and after an experiment.
  */
-#ifndef DEMOS_STATE_H
-#define DEMOS_STATE_H
+#ifndef KERNEL_DEBUG_STATE_H
+#define KERNEL_DEBUG_STATE_H
 
 #include <stdbool.h>
 #include <stdint.h>
