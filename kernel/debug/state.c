@@ -38,9 +38,7 @@ void state_take(struct state_summary *s)
 	for (unsigned int i = 0; i < ARRAY_SIZE(locks); i++)
 		s->held += mutex_is_locked(locks[i]);
 	s->pages = (unsigned int)(pages_total() - pages_free_count()) -
-		   slabs.pages -
-		   (threads_count() + stacks_cached()) *
-			   (STACK_SIZE / PAGE_SIZE);
+		   slabs.pages - stacks_made() * (STACK_SIZE / PAGE_SIZE);
 }
 
 bool state_settles(const struct state_summary *want, struct state_summary *now)

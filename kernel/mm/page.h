@@ -45,6 +45,7 @@ bool pages_check(void);
  * stacks stay cached for the next thread. 0 when memory is out. */
 uint32_t stack_alloc(void);  /* lowest usable address; size STACK_SIZE */
 void stack_free(uint32_t stack);
+unsigned int stacks_made(void); /* in use and cached */
 unsigned int stacks_cached(void);
 /* Is va in a guard page of that window? */
 bool stack_is_guard(uint32_t va);

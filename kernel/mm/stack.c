@@ -65,6 +65,11 @@ void stack_free(uint32_t stack)
 	spin_unlock_irqrestore(&stack_lock, flags);
 }
 
+unsigned int stacks_made(void)
+{
+	return (READ_ONCE(next_slot) - STACKS_VA) / STACK_SLOT;
+}
+
 unsigned int stacks_cached(void)
 {
 	return READ_ONCE(nr_cached);

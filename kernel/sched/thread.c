@@ -304,7 +304,7 @@ unsigned int threads_count(void)
 	unsigned int n = 0;
 
 	list_for_each (t, &all_threads, all_link)
-		n++;
+		n += !t->exited;
 	spin_unlock_irqrestore(&threads_lock, flags);
 	return n;
 }

@@ -155,7 +155,7 @@ bool thread_interrupted(void);
 void threads_for_each(void (*fn)(struct thread *t, void *arg), void *arg);
 /* A handle on the thread with that id, or NULL. */
 struct thread *thread_find(uint32_t id);
-unsigned int threads_count(void);
+unsigned int threads_count(void); /* that have not ended */
 
 /* Per-core service threads: park before the core goes, unpark after. */
 void kthread_park(struct thread *t);   /* may sleep: waits until parked */
