@@ -22,10 +22,13 @@ SRCS += $(wildcard demos/*.c)
 endif
 OBJS := $(addprefix $(OUT)/,$(addsuffix .o,$(SRCS)))
 
+# Debug is ARM code with frame pointers, release is Thumb-2. The assembly files
+# say .arm themselves.
+STATE := $(if $(filter debug,$(PROFILE)),-marm,-mthumb)
 # uint32_t is unsigned int here, as everywhere else: formats stay plain.
 TYPES := -U__UINT32_TYPE__ "-D__UINT32_TYPE__=unsigned int" \
 	 -U__INT32_TYPE__ -D__INT32_TYPE__=int
-ARCH  := -mcpu=cortex-a7 -marm -mgeneral-regs-only -mfloat-abi=soft
+ARCH  := -mcpu=cortex-a7 $(STATE) -mgeneral-regs-only -mfloat-abi=soft
 WARN  := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wundef
 BASE  := -std=gnu11 $(ARCH) $(TYPES) $(WARN) -I. -ffunction-sections \
 	 -fdata-sections -fno-common -fno-delete-null-pointer-checks -MMD -MP
