@@ -119,14 +119,14 @@ def test_cpumask(host, flags):
 def test_device_tree(host, tree):
     run = host("fdt", ["kernel/lib/fdt.c"])
     for seed in SEEDS:
-        run(seed, 30000, tree)
+        run(seed, 8000, tree)
 
 
 @pytest.mark.parametrize("debug", [1, 0], ids=["debug", "release"])
 def test_slab(host, debug):
     run = host("slab", SLAB, [*MEMORY, *LOW, "-Wl,--wrap=pages_free"], debug)
     for seed in SEEDS:
-        run(seed, 400000)
+        run(seed, 200000)
 
 
 @pytest.mark.parametrize("debug", [1, 0], ids=["debug", "release"])
