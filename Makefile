@@ -2,6 +2,9 @@
 #
 # PROFILE=debug (default) or release; WITH_TESTS=0 and WITH_DEMOS=0 leave the
 # suites and the experiments out; O=dir puts the output elsewhere.
+#
+# What a target does beyond building stands in tools/, one script each. Lines
+# that begin with "#:" are the help.
 
 PROFILE    ?= debug
 WITH_TESTS ?= 1
@@ -12,6 +15,7 @@ OUT        := $(O)/$(VARIANT)
 CROSS      ?= arm-none-eabi-
 CC         := $(CROSS)gcc
 PYTHON     ?= /usr/bin/python3
+JOBS       ?= $(shell nproc 2>/dev/null || echo 2)
 
 SRCS := $(wildcard boot/*.c boot/*.S kernel/*.c kernel/*/*.c kernel/*/*.S drivers/*.c)
 ifneq ($(WITH_TESTS),0)
@@ -22,10 +26,13 @@ SRCS += $(wildcard demos/*.c)
 endif
 OBJS := $(addprefix $(OUT)/,$(addsuffix .o,$(SRCS)))
 
+# Debug is ARM code with frame pointers, release is Thumb-2. The assembly files
+# say .arm themselves.
+STATE := $(if $(filter debug,$(PROFILE)),-marm,-mthumb)
 # uint32_t is unsigned int here, as everywhere else: formats stay plain.
 TYPES := -U__UINT32_TYPE__ "-D__UINT32_TYPE__=unsigned int" \
 	 -U__INT32_TYPE__ -D__INT32_TYPE__=int
-ARCH  := -mcpu=cortex-a7 -marm -mgeneral-regs-only -mfloat-abi=soft
+ARCH  := -mcpu=cortex-a7 $(STATE) -mgeneral-regs-only -mfloat-abi=soft
 WARN  := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wundef
 BASE  := -std=gnu11 $(ARCH) $(TYPES) $(WARN) -I. -ffunction-sections \
 	 -fdata-sections -fno-common -fno-delete-null-pointer-checks -MMD -MP
@@ -49,22 +56,126 @@ LIBS  := -lc -lgcc
 
 .DEFAULT_GOAL := all
 
-.PHONY: all
+#: make                        build the debug image, print this
+.PHONY: all image where
 all: $(OUT)/gordian.img
 	@echo "built $(OUT)/gordian.img"
 	@sed -n 's/^#: //p' Makefile
 
-$(OUT)/%.c.o: %.c Makefile
+image: $(OUT)/gordian.img
+where:
+	@echo $(OUT)
+
+# ---- what it is for -------------------------------------------------------------
+
+SMP     ?= 4
+MACHINE ?= virt
+RUNNER  := SMP='$(SMP)' MACHINE='$(MACHINE)' PROFILE='$(PROFILE)' \
+	   IMAGE='$(OUT)/gordian.img' tools/run
+READY    = tools/need demo && $(MAKE) --no-print-directory -j$(JOBS) image
+
+#: make demo [ID=e2]           tie the knots and cut them, on 4 cores
+.PHONY: demo
+demo:
+	@$(READY)
+	@RUN='demo $(or $(ID),all)' $(RUNNER)
+	@sed -n 's/^#> //p' Makefile
+#> Try next:
+#>   make demo ID=e2                    one experiment: the drawing of the thread
+#>   make run RUN='demo e2 hold; waits' leave the knot tied, look at who waits
+#>   make run                           the shell: help, ps, cpu down 2, demo
+
+#: make run [SMP=n] [RUN='cmd; cmd'] [MACHINE=virt]    the shell, or commands
+.PHONY: run
+run:
+	@$(READY)
+	@RUN="$$RUN" $(RUNNER)
+export RUN
+
+#: make try [PATCH=file]       your own demos/yours.c, or a patch, on trial
+.PHONY: try
+try:
+	@$(READY)
+	@tools/try $(PATCH)
+
+#: make debug [SMP=n] [RUN=]   QEMU stopped at the start, gdb attached
+.PHONY: debug
+debug:
+	@tools/need demo debug
+	@$(MAKE) --no-print-directory -j$(JOBS) image
+	@SMP='$(SMP)' tools/debug $(OUT)
+
+# ---- is it right ----------------------------------------------------------------
+
+#: make test [T='-k boot']     everything that must hold, under 15 minutes
+.PHONY: test
+test:
+	@tools/need demo test
+	@$(MAKE) --no-print-directory -j$(JOBS) image
+	@$(PYTHON) -m pytest -q -p no:cacheprovider tests $(T)
+
+#: make lint                   formatter, static checkers, rules of the image
+.PHONY: lint
+lint:
+	@tools/need demo lint
+	@$(MAKE) --no-print-directory -j$(JOBS) image
+	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=release image
+	@CFLAGS='$(BASE)' tools/lint $(O) $(SRCS)
+
+#: make size                   bytes and lines against their budgets
+.PHONY: size
+size:
+	@tools/need demo size
+	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=debug image
+	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=release WITH_TESTS=0 \
+		WITH_DEMOS=0 image
+	@$(PYTHON) tools/size $(O)
+
+#: make boots [N=25]           N boots on each of 1, 2, 4 and 8 cores
+.PHONY: boots
+boots:
+	@tools/need demo test
+	@$(PYTHON) tools/boots $(or $(N),25)
+
+#: make mutants                broken kernels that the tests must catch
+.PHONY: mutants
+mutants:
+	@tools/need demo test
+	@tools/mutants
+
+#: make soak                   the long proofs, one line each; hours
+.PHONY: soak
+soak:
+	@tools/need demo test
+	@$(PYTHON) tools/soak
+
+#: make clean                  remove the output
+.PHONY: clean
+clean:
+	rm -rf $(O)
+
+# ---- the image ------------------------------------------------------------------
+
+# Changes when the compiler's line, a rule or the list of files does.
+SETTINGS := $(CC) $(BASE) | $(CHECK) | $(LDFLAGS) | $(SRCS)
+$(OUT)/settings: Makefile FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(SETTINGS)' > $@.new
+	@cmp -s $@.new $@ && [ $@ -nt Makefile ] && rm $@.new || mv $@.new $@
+.PHONY: FORCE
+FORCE:
+
+$(OUT)/%.c.o: %.c $(OUT)/settings
 	@mkdir -p $(@D)
 	@$(CC) $(BASE) $(if $(filter $(PLAIN),$<),,$(CHECK)) -c $< -o $@
 
-$(OUT)/%.S.o: %.S Makefile
+$(OUT)/%.S.o: %.S $(OUT)/settings
 	@mkdir -p $(@D)
 	@$(CC) $(ARCH) -I. -g -MMD -MP -c $< -o $@
 
 # Two links: the second has the symbol table, at the end of rodata, so that no
 # text moves; the rule checks that none did.
-$(OUT)/gordian.elf: $(OBJS) linker.ld tools/mksyms
+$(OUT)/gordian.elf: $(OBJS) linker.ld tools/mksyms $(OUT)/settings
 	@: | sh tools/mksyms > $(OUT)/ksyms0.S
 	@$(CC) $(ARCH) -c $(OUT)/ksyms0.S -o $(OUT)/ksyms0.o
 	@$(CC) $(LDFLAGS) $(OBJS) $(OUT)/ksyms0.o $(LIBS) -o $(OUT)/stage1.elf
@@ -77,9 +188,5 @@ $(OUT)/gordian.elf: $(OBJS) linker.ld tools/mksyms
 
 $(OUT)/gordian.img: $(OUT)/gordian.elf
 	@$(CROSS)objcopy -O binary $< $@
-
-.PHONY: clean
-clean:
-	rm -rf $(O)
 
 -include $(OBJS:.o=.d)

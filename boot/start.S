@@ -22,6 +22,7 @@
 	.section .text.boot, "ax"
 	.arm
 	.global	_start
+	.type	_start, %function
 _start:
 	.rept	8
 	nop
@@ -79,6 +80,7 @@ entry:
  * number.
  */
 	.global	secondary_entry
+	.type	secondary_entry, %function
 secondary_entry:
 	mov	r8, r0
 	bl	core_setup
@@ -212,6 +214,7 @@ pen_words:
  * on, starts anew on its idle thread's stack. */
 	.text
 	.global	secondary_again
+	.type	secondary_again, %function
 secondary_again:
 	mov	sp, r1
 	mov	fp, #0

@@ -12,6 +12,7 @@
 #define MODE_SVC 0x13
 #define MODE_ABT 0x17
 #define MODE_UND 0x1b
+#define PSR_T	 0x20
 
 #define REGS_SP	 52		/* offsets in struct regs */
 #define REGS_LR	 56
@@ -87,7 +88,12 @@ vec_irq:
 	.endm
 
 vec_undef:
-	sub	lr, lr, #4
+	push	{r0}
+	mrs	r0, spsr
+	tst	r0, #PSR_T
+	pop	{r0}
+	subeq	lr, lr, #4
+	subne	lr, lr, #2
 	own_stack MODE_UND, EXC_UNDEF
 vec_prefetch:
 	sub	lr, lr, #4
@@ -142,6 +148,7 @@ vec_fiq:
 
 /* void set_mode_stack(uint32_t mode, uint32_t sp) */
 	.global	set_mode_stack
+	.type	set_mode_stack, %function
 set_mode_stack:
 	mrs	r2, cpsr
 	bic	r3, r2, #0x1f

@@ -7,6 +7,7 @@
 
 /* struct thread *arch_switch_to(struct thread *prev, struct thread *next) */
 	.global	arch_switch_to
+	.type	arch_switch_to, %function
 arch_switch_to:
 	push	{r4-r11, lr}
 	str	sp, [r0]		/* thread->sp is the first member */
@@ -17,7 +18,9 @@ arch_switch_to:
 
 /* A new thread's first switch returns here, r0 = prev, IRQs off. */
 	.global	thread_trampoline
+	.type	thread_trampoline, %function
 thread_trampoline:
 	mov	fp, #0
 	mov	lr, #0
-	b	thread_start
+	ldr	pc, =thread_start
+	.ltorg

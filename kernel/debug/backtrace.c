@@ -74,7 +74,16 @@ static bool after_call(uint32_t word)
 {
 	uint32_t insn;
 
-	if ((word & 3) || !is_text(word) || !is_text(word - 4))
+	if (!is_text(word) || !is_text(word - 5))
+		return false;
+	if (word & 1) { /* Thumb */
+		const uint16_t *h = (const uint16_t *)(word - 1);
+
+		return (h[-2] & 0xf800u) == 0xf000u ? /* bl, blx label */
+			       (h[-1] & 0xc000u) == 0xc000u :
+			       (h[-1] & 0xff87u) == 0x4780u; /* blx reg */
+	}
+	if (word & 3)
 		return false;
 	insn = *(const uint32_t *)(word - 4);
 	return (insn & 0x0f000000u) == 0x0b000000u || /* bl */

@@ -1,0 +1,32 @@
+"""Options and fixtures of the test suite."""
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import gordian  # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption("--soak", action="store_true",
+                     help="also what takes many minutes (marker soak)")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "soak: takes many minutes; --soak")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--soak"):
+        return
+    skip = pytest.mark.skip(reason="needs --soak")
+    for item in items:
+        if "soak" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def build():
+    """build(profile, *make settings): the directory of a fresh image."""
+    return gordian.build

@@ -1,0 +1,192 @@
+"""Boot an image in QEMU and read what it says.
+
+Used by the tests and by tools/boots and tools/soak. Nothing here waits for a
+certain time: a run ends when the kernel ends it. The timeout is a net against
+hangs, far above what any run takes.
+"""
+import functools
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+QEMU = os.environ.get("QEMU", "qemu-system-arm")
+PROMPT = "gordian> "
+TIMEOUT = 300
+
+
+@functools.lru_cache(maxsize=None)
+def build(profile="debug", *settings, root=ROOT):
+    """Make the image, return the directory with gordian.img and gordian.elf."""
+    goal = ["make", "-s", "-C", str(root), f"-j{os.cpu_count()}",
+            f"PROFILE={profile}", *settings]
+    subprocess.run([*goal, "image"], check=True, stdin=subprocess.DEVNULL)
+    out = subprocess.run([*goal, "where"], check=True, text=True,
+                         stdout=subprocess.PIPE).stdout.strip()
+    return Path(root) / out
+
+
+def qemu_line(cmds=None, smp=4, profile="debug", extra=(), image=None,
+              machine="", cpu="cortex-a7", mem=128, append=None):
+    """The command line. cmds: what the kernel runs, then it ends; None: the
+    prompt. machine: more of -M, starting with a comma."""
+    if image is None:
+        image = build(profile) / "gordian.img"
+    if append is None:
+        append = f'run="{cmds}"' if cmds else ""
+    line = [QEMU, "-M", f"virt,dtb-randomness=off{machine}", "-cpu", cpu,
+            "-m", str(mem), "-smp", str(smp), "-nodefaults", "-nic", "none",
+            "-display", "none", "-serial", "stdio", "-semihosting",
+            "-no-reboot"]
+    if image:
+        line += ["-kernel", str(image), "-append", append]
+    return line + list(extra)
+
+
+class Hang(AssertionError):
+    """The machine neither ended nor went on."""
+
+
+class Run:
+    """What one boot did: status, text, lines, and how to do it again."""
+
+    def __init__(self, line, status, text):
+        self.line, self.status, self.text = line, status, text
+        self.lines = text.split("\n")
+        self.again = shlex.join(line)
+
+    def __repr__(self):
+        return f"<run: status {self.status}, again with: {self.again}>"
+
+
+def boot(cmds, timeout=TIMEOUT, **kw):
+    """Run the commands (or append=...) to the machine's end."""
+    line = qemu_line(cmds, **kw)
+    print("run:", shlex.join(line))
+    p = subprocess.Popen(line, stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        out, _ = p.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        p.kill()
+        out, _ = p.communicate()
+        print(out.decode(errors="replace")[-4000:])
+        raise Hang(f"no end after {timeout} s; again with: "
+                   f"{shlex.join(line)}") from None
+    except BaseException:
+        p.kill()
+        p.wait()
+        raise
+    text = out.decode(errors="replace")
+    print(text[-4000:])
+    return Run(line, p.returncode, text)
+
+
+class Console:
+    """A machine at its prompt, driven by hand. Use as a context manager."""
+
+    def __init__(self, timeout=TIMEOUT, **kw):
+        import pexpect
+        self.line = qemu_line(None, **kw)
+        print("run:", shlex.join(self.line))
+        self.p = pexpect.spawn(self.line[0], self.line[1:], timeout=timeout,
+                               encoding="utf-8", codec_errors="replace",
+                               echo=False)
+        self.timeout_type = pexpect.TIMEOUT
+        self.end = pexpect.EOF
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.p.isalive():
+            self.p.kill(9)
+        self.p.close()
+
+    def expect(self, what):
+        """Wait for this text, return what came before it."""
+        try:
+            self.p.expect_exact(what)
+        except (self.timeout_type, self.end):
+            print((self.p.before or "")[-4000:])
+            raise Hang(f"{what!r} did not come; again with: "
+                       f"{shlex.join(self.line)}") from None
+        print(self.p.before, end="")
+        return self.p.before.replace("\r\n", "\n")
+
+    def prompt(self):
+        return self.expect(PROMPT)
+
+    def cmd(self, line):
+        """One command at the prompt; what it printed."""
+        self.p.send(line + "\r")
+        return self.prompt()
+
+    def quit(self, status=0):
+        self.p.send(f"quit {status}\r")
+        self.p.expect(self.end)
+        self.p.close()
+        return self.p.exitstatus
+
+
+class Verdict(dict):
+    """A `verdict:` or `part:` line: kind, id, ok, and its key=value fields."""
+
+    def __init__(self, line):
+        kind, ident, *fields, last = line.split()
+        super().__init__(f.split("=", 1) for f in fields)
+        assert last in ("ok", "FAIL"), f"last token of: {line}"
+        self.kind, self.id, self.ok = kind[:-1], ident, last == "ok"
+        self.text = line
+
+    def num(self, key):
+        return int(self[key])
+
+
+def verdicts(text, kind="verdict"):
+    """All verdict (or part) lines, in order."""
+    return [Verdict(x) for x in text.split("\n") if x.startswith(kind + ": ")]
+
+
+KTAP_LINE = re.compile(r"^(\s*)(ok|not ok) (\d+)(?: -)? ?([^#]*?)"
+                       r"(?:\s*# (SKIP|TODO)\b ?(.*))?$")
+KTAP_PLAN = re.compile(r"^(\s*)1\.\.(\d+)\s*(?:#.*)?$")
+
+
+class Case:
+    def __init__(self, depth, ok, number, name, skip):
+        self.depth, self.ok, self.number = depth, ok, number
+        self.name, self.skip = name, skip
+
+
+def ktap(text):
+    """The results of a KTAP report, innermost cases and suites alike.
+
+    Checks the report itself: numbers run from 1, and every plan is kept.
+    """
+    cases, plan, count = [], {}, {}
+    for line in text.split("\n"):
+        m = KTAP_PLAN.match(line)
+        if m:
+            depth = len(m[1])
+            assert depth not in plan, f"two plans, or one not kept: {line}"
+            plan[depth], count[depth] = int(m[2]), 0
+            continue
+        m = KTAP_LINE.match(line)
+        if not m:
+            continue
+        depth = len(m[1])
+        for inner in [d for d in plan if d > depth]:
+            assert count[inner] == plan[inner], \
+                f"plan of {plan[inner]}, {count[inner]} results, at: {line}"
+            del plan[inner], count[inner]
+        count[depth] = count.get(depth, 0) + 1
+        assert int(m[3]) == count[depth], f"out of order: {line}"
+        cases.append(Case(depth, m[2] == "ok", int(m[3]), m[4].strip(),
+                          m[5] == "SKIP" and (m[6] or "skipped")))
+    for depth, n in plan.items():
+        assert count[depth] == n, f"plan of {n}, {count[depth]} results"
+    assert cases, "no KTAP results"
+    return cases

@@ -1,0 +1,165 @@
+/*
+ * kernel/lib/fdt.c: argv[3] is a good device tree; it is read as it is, and then
+ * cut short, mutated and shifted at random. Every blob lies in a buffer of
+ * exactly its size, so that a read beyond it is the address sanitizer's to find.
+ * What must hold: no crash, every walk ends, and the good tree says what it says.
+ */
+#include "kernel/lib/fdt.h"
+
+#include <string.h>
+
+#include "tests/host/host.h"
+
+static void put32(uint8_t *p, uint32_t v)
+{
+	for (int i = 0; i < 4; i++)
+		p[i] = (uint8_t)(v >> (24 - 8 * i));
+}
+
+static uint32_t get32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
+	       (uint32_t)p[2] << 8 | p[3];
+}
+
+static unsigned long steps; /* in one blob: a walk that does not end is found */
+static unsigned long limit;
+
+static void step(void)
+{
+	CHECK(++steps < limit);
+}
+
+/* Everything the reader can be asked for, of a node and all below it. */
+static void visit(const struct fdt *f, fdt_node n, int depth)
+{
+	static const char *const props[] = { "reg", "compatible", "interrupts",
+					     "device_type", "" };
+	uint64_t addr, size;
+	uint32_t len;
+
+	step();
+	CHECK(depth < 64);
+	(void)strlen(fdt_name(f, n));
+	for (unsigned int i = 0; i < sizeof(props) / sizeof(props[0]); i++) {
+		const uint8_t *p = fdt_prop(f, n, props[i], &len);
+		const char *s = fdt_prop_str(f, n, props[i]);
+		unsigned int sum = 0;
+
+		for (uint32_t k = 0; p && k < len; k++)
+			sum += p[k];
+		(void)sum;
+		if (s)
+			(void)strlen(s);
+		fdt_prop_u32(f, n, props[i], below(4), 0);
+	}
+	for (unsigned int i = 0; i < 3; i++)
+		fdt_reg(f, n, i, &addr, &size);
+	fdt_is_compatible(f, n, "arm,pl011");
+	for (n = fdt_child(f, n); n >= 0; n = fdt_sibling(f, n))
+		visit(f, n, depth + 1);
+}
+
+static bool exercise(const uint8_t *blob, size_t bound)
+{
+	static const char *const paths[] = { "/", "/cpus", "/cpus/cpu@0",
+					     "/chosen", "/pl011@9000000:115200",
+					     "//cpus//", "cpus", "/nothing" };
+	const char *why = NULL;
+	uint64_t addr, size;
+	struct fdt f;
+
+	steps = 0;
+	limit = 1000 + bound; /* a node takes at least 8 bytes */
+	if (fdt_open(&f, blob, bound, &why)) {
+		CHECK(why && *why);
+		return false;
+	}
+	if (fdt_root(&f) >= 0)
+		visit(&f, fdt_root(&f), 0);
+	for (unsigned int i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		fdt_path(&f, paths[i]);
+	for (fdt_node n = -1;
+	     (n = fdt_compatible(&f, n, "virtio,mmio")) >= 0;)
+		step();
+	for (unsigned int i = 0; fdt_reserved(&f, i, &addr, &size); i++)
+		step();
+	return true;
+}
+
+static void read_good(const uint8_t *blob, size_t bound)
+{
+	const char *why;
+	struct fdt f;
+	fdt_node n;
+	uint64_t addr, size;
+	unsigned int cpus = 0;
+
+	CHECK(fdt_open(&f, blob, bound, &why) == 0);
+	n = fdt_path(&f, "/memory");
+	CHECK(n >= 0 && strcmp(fdt_name(&f, n), "memory@40000000") == 0);
+	CHECK(fdt_reg(&f, n, 0, &addr, &size) == 0);
+	CHECK(addr == 0x40000000 && size == 128 << 20);
+	CHECK(fdt_reg(&f, n, 1, &addr, &size) != 0);
+	CHECK(!strcmp(fdt_prop_str(&f, fdt_path(&f, "/psci"), "method"), "hvc"));
+	n = fdt_path(&f, "/cpus");
+	for (n = fdt_child(&f, n); n >= 0; n = fdt_sibling(&f, n))
+		if (fdt_prop_str(&f, n, "device_type"))
+			CHECK(fdt_prop_u32(&f, n, "reg", 0, 99) == cpus++);
+	CHECK(cpus == 4);
+	n = fdt_compatible(&f, -1, "arm,pl011");
+	CHECK(n >= 0 && fdt_reg(&f, n, 0, &addr, &size) == 0);
+	CHECK(addr == 0x09000000 && size == 0x1000);
+	CHECK(fdt_path(&f, "/no/such") < 0);
+	CHECK(!fdt_reserved(&f, 0, &addr, &size));
+}
+
+/* A few words or bytes changed; words mostly to what means something. */
+static void mutate(uint8_t *blob, size_t size)
+{
+	static const uint32_t words[] = { 0, 1, 2, 3, 4, 9, 0x7fffffff,
+					  0xffffffff, 0xfffffffc };
+
+	for (unsigned int n = 1 + below(4); n; n--) {
+		/* Half of them in the header or the first nodes. */
+		size_t range = below(2) ? 256 : size;
+		size_t at = below((uint32_t)(range < size ? range : size));
+
+		if (below(2)) {
+			blob[at] = (uint8_t)below(256);
+		} else if ((at &= ~(size_t)3) + 4 <= size) {
+			uint32_t v = words[below(9)];
+
+			if (below(4) == 0)
+				v = get32(blob + at) + below(9) - 4;
+			put32(blob + at, v);
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long rounds = host_args(argc, argv), accepted = 0;
+	static uint8_t good[1 << 20];
+	size_t size;
+	FILE *in;
+
+	CHECK(argc > 3 && (in = fopen(argv[3], "rb")));
+	size = fread(good, 1, sizeof(good), in);
+	fclose(in);
+	read_good(good, size);
+	CHECK(exercise(good, size));
+	for (unsigned long i = 0; i < rounds; i++) {
+		size_t bound = below(3) ? size : below((uint32_t)size + 1);
+		uint8_t *blob = malloc(bound + !bound);
+
+		memcpy(blob, good, bound);
+		if (bound && below(8))
+			mutate(blob, bound);
+		accepted += exercise(blob, bound);
+		free(blob);
+	}
+	printf("%lu of %lu accepted\n", accepted, rounds);
+	CHECK(rounds < 1000 || (accepted > rounds / 20 && accepted < rounds));
+	return 0;
+}

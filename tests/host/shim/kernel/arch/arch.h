@@ -1,0 +1,36 @@
+/*
+ * Stands in for kernel/arch/arch.h in host builds: the same names for what the
+ * slab allocator uses. Interrupts do not exist here: what the kernel runs from
+ * one runs between two operations of a core (tests/host/shim.c).
+ */
+#ifndef TESTS_HOST_SHIM_ARCH_H
+#define TESTS_HOST_SHIM_ARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel/lib/compiler.h"
+
+struct thread;
+struct regs;
+
+extern __thread struct thread *host_current;
+#define current host_current
+
+static inline uint32_t local_irq_save(void)
+{
+	return 0;
+}
+
+static inline void local_irq_restore(uint32_t flags)
+{
+	(void)flags;
+}
+
+static inline bool irqs_disabled(void)
+{
+	return false;
+}
+
+#endif

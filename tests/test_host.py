@@ -1,0 +1,134 @@
+"""The portable parts of the kernel, built for this host with sanitizers."""
+import os
+import struct
+import subprocess
+
+import pytest
+
+import gordian
+
+HOST = gordian.ROOT / "tests/host"
+WARN = ["-Wall", "-Wextra", "-Werror", "-std=gnu11", "-g", "-O1"]
+MEMORY = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+RACES = ["-fsanitize=thread"]
+SLAB = ["kernel/mm/slab.c", "kernel/mm/slab_common.c",
+        "kernel/mm/slab_debug.c", "kernel/mm/kmalloc.c", "kernel/mm/page.c",
+        "kernel/lib/printf.c", "tests/host/shim.c"]
+# The slab allocator keeps addresses in 32 bits: everything must lie low.
+LOW = ["-Itests/host/shim", "-include", "tests/host/shim.h", "-no-pie",
+       "-fno-pie", "-ffunction-sections", "-Wl,--gc-sections",
+       "-Wl,--defsym,image_end=0xc0010000"]
+SEEDS = (1, 2, 3)
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory):
+    """host(name, sources, flags): builds tests/host/NAME_test.c, returns a
+    function that runs it with its arguments."""
+    place = tmp_path_factory.mktemp("host")
+
+    def make(name, sources=(), flags=MEMORY, debug=1):
+        exe = place / f"{name}-{debug}-{len(os.listdir(place))}"
+        line = ["gcc", *WARN, *flags, f"-DGORDIAN_DEBUG={debug}", "-I.",
+                "-pthread", f"tests/host/{name}_test.c", *sources, "-o",
+                str(exe)]
+        subprocess.run(line, cwd=gordian.ROOT, check=True)
+
+        def run(*args):
+            cmd = [str(exe), *map(str, args)]
+            if flags_have(flags, "thread") and can_fix_addresses():
+                cmd = ["setarch", "-R", *cmd]
+            print("run:", *cmd)
+            p = subprocess.run(cmd, timeout=gordian.TIMEOUT, text=True,
+                               stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT,
+                               env={**os.environ, "ASAN_OPTIONS":
+                                    "detect_leaks=0", "TSAN_OPTIONS":
+                                    "halt_on_error=1"})
+            print(p.stdout[-4000:])
+            assert p.returncode == 0
+            return p.stdout
+
+        return run
+
+    return make
+
+
+def flags_have(flags, sanitizer):
+    return any(sanitizer in f for f in flags)
+
+
+def can_fix_addresses():
+    """The thread sanitizer wants its own address layout on some kernels."""
+    try:
+        return subprocess.run(["setarch", "-R", "true"],
+                              stderr=subprocess.DEVNULL).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory):
+    """QEMU's own device tree, without the padding behind it."""
+    out = tmp_path_factory.mktemp("fdt") / "virt.dtb"
+    subprocess.run([gordian.QEMU, "-M",
+                    f"virt,dtb-randomness=off,dumpdtb={out}", "-cpu",
+                    "cortex-a7", "-smp", "4", "-m", "128", "-nodefaults",
+                    "-nic", "none", "-display", "none"], check=True,
+                   stdin=subprocess.DEVNULL)
+    out.write_bytes(pack(out.read_bytes()))
+    return out
+
+
+def pack(blob):
+    """Cut a device tree to what it uses and say so in its header."""
+    head = struct.unpack(">10I", blob[:40])
+    end = max(head[2] + head[9], head[3] + head[8])
+    return blob[:4] + struct.pack(">I", end) + blob[8:end]
+
+
+def test_list(host):
+    run = host("list")
+    for seed in SEEDS:
+        run(seed, 200000)
+
+
+def test_callback_lists(host):
+    run = host("cblist", ["kernel/rcu/cblist.c"])
+    for seed in SEEDS:
+        run(seed, 200000)
+
+
+def test_cmdline(host):
+    run = host("cmdline", ["kernel/lib/cmdline.c"])
+    for seed in SEEDS:
+        run(seed, 100000)
+
+
+def test_printf(host):
+    run = host("printf", ["kernel/lib/printf.c"])
+    for seed in SEEDS:
+        run(seed, 100000)
+
+
+@pytest.mark.parametrize("flags", [MEMORY, RACES], ids=["memory", "races"])
+def test_cpumask(host, flags):
+    host("cpumask", flags=flags)(1, 100000)
+
+
+def test_device_tree(host, tree):
+    run = host("fdt", ["kernel/lib/fdt.c"])
+    for seed in SEEDS:
+        run(seed, 8000, tree)
+
+
+@pytest.mark.parametrize("debug", [1, 0], ids=["debug", "release"])
+def test_slab(host, debug):
+    run = host("slab", SLAB, [*MEMORY, *LOW, "-Wl,--wrap=pages_free"], debug)
+    for seed in SEEDS:
+        run(seed, 200000)
+
+
+@pytest.mark.parametrize("debug", [1, 0], ids=["debug", "release"])
+def test_slab_threads(host, debug):
+    host("slab_threads", SLAB, [*RACES, *LOW], debug)(1, 200)
