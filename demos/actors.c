@@ -64,6 +64,13 @@ static void use_cache(struct stage *st)
 	thread_set_affinity(current, allowed);
 }
 
+struct kmem_cache *victim(struct stage *st)
+{
+	st->cache = kmem_cache_create("victim", 96, 0, SLAB_TYPESAFE_BY_RCU,
+				      NULL);
+	return st->cache;
+}
+
 /*
  * An RCU cache that was used: its slabs are empty, so shrinking it hands their
  * pages to call_rcu(), and these callbacks are what rcu_barrier() waits for.
@@ -79,9 +86,7 @@ int setup_victim(struct stage *st)
 		err = cpu_up(st->toggled);
 	if (err)
 		return err;
-	st->cache = kmem_cache_create("victim", 96, 0, SLAB_TYPESAFE_BY_RCU,
-				      NULL);
-	if (!st->cache)
+	if (!victim(st))
 		return -ENOMEM;
 	use_cache(st);
 	return 0;

@@ -68,6 +68,7 @@ struct scenario {
 	unsigned int expect;	    /* OUT_BIT()s; the lowest is the name */
 	unsigned int expect_forced; /* 0: the same */
 	bool refused;		    /* the forced order must be refused */
+	unsigned int rounds;	    /* free ones; 0: as many as the demo says */
 	bool no_forced;		    /* there is no order to force */
 	bool until_found;	    /* free: go on until a deadlock, or N */
 	bool toggles;		    /* a core goes off or on in each round */
@@ -77,7 +78,10 @@ struct scenario {
 	/* Before the actors of a round start, in the runner's thread. Returns
 	 * 0, or a negative errno that ends the experiment. */
 	int (*setup)(struct stage *st);
+	/* After a round in which all ended: false means OUT_CORRUPT. */
+	bool (*check)(struct stage *st);
 	void (*teardown)(struct stage *st);
+	const char *objection; /* what the thread says to a failure */
 };
 
 /* What a round has and shows. */
@@ -101,6 +105,8 @@ struct stage {
 	bool forced;
 	bool leak_by_d; /* L is D itself, just before */
 	struct kmem_cache *cache;
+	void *object; /* of the cache, in use */
+	unsigned int errors; /* slab_errors before the round */
 	struct mutex *m[2];
 	struct thread *l; /* the thread that leaked, if it died of it */
 
@@ -180,6 +186,7 @@ void show_schedule(const struct stage *st);
 void show_refusal(const struct stage *st);
 
 /* demos/actors.c: the usual actors and objects. */
+struct kmem_cache *victim(struct stage *st); /* NULL when memory is out */
 void actor_D(struct stage *st); /* sc->destroy(cache) */
 void actor_U(struct stage *st); /* cpu_up() or cpu_down() of st->toggled */
 void actor_B(struct stage *st); /* a bare rcu_barrier() */
@@ -196,7 +203,9 @@ const void *the_hotplug_lock(const struct stage *st);
 /* demos/hotplug_3_6.c: the counter before the merged check. */
 extern const struct hotplug_lock_ops hotplug_3_6_ops;
 extern const struct hotplug_lock_ops hotplug_bhat_b_ops;
-/* demos/e1.c, demos/e2.c */
+/* demos/yours.c */
+void kmem_cache_destroy__yours(struct kmem_cache *s);
+/* demos/e1.c */
 void kmem_cache_destroy__3_6(struct kmem_cache *s);
 extern const struct step drawing_up[], drawing_down[];
 

@@ -273,6 +273,8 @@ static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 		complete(&wk->go);
 	}
 	*out = watch_round(st, w, warns);
+	if (*out == OUT_COMPLETES && st->sc->check && !st->sc->check(st))
+		*out = OUT_CORRUPT;
 	return 0;
 }
 
@@ -498,7 +500,11 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	if (held)
 		return t;
 	if (!err && (mode == RUN_FREE || mode == RUN_BOTH))
-		err = run_free(st, rounds ? rounds : d->free_rounds, &t);
+		err = run_free(st,
+			       sc->rounds ? sc->rounds :
+			       rounds	  ? rounds :
+					    d->free_rounds,
+			       &t);
 	if (err == -EINTR)
 		kprintf("%s: interrupted\n", d->id);
 	else if (err)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernel/debug/panic.h"
 #include "kernel/lib/list.h"
 #include "kernel/lock/spinlock.h"
 
@@ -54,6 +55,13 @@ static inline bool mutex_is_locked(const struct mutex *m)
 {
 	return mutex_owner(m) != NULL;
 }
+
+/* The caller must hold m: warns if not. Debug profile. */
+#if GORDIAN_DEBUG
+#define lockdep_assert_held(m) ((void)WARN_ON(mutex_owner(m) != current))
+#else
+#define lockdep_assert_held(m) ((void)(m))
+#endif
 
 /*
  * Cut a knot (design, decision 5): the owner, itself blocked, lends the mutex

@@ -333,6 +333,7 @@ story int __cache_shrink(struct kmem_cache *s)
 	uint32_t flags;
 	int in_use;
 
+	lockdep_assert_held(&slab_mutex);
 	trace_gate(TR_CACHE_SHRINK, s, CALLER);
 	trace_did(TR_CACHE_SHRINK, s, 0, CALLER);
 	on_each_cpu(do_drain, s);

@@ -121,9 +121,18 @@ void slab_stats(struct slab_stats *st)
 	}
 }
 
-const char *kmem_cache_name(const struct kmem_cache *s)
+bool kmem_cache_is_linked(const struct kmem_cache *s)
 {
-	return s->name;
+	const struct list_head *l;
+	bool found = false;
+
+	lockdep_assert_held(&slab_mutex);
+	for (l = slab_caches.next; l != &slab_caches; l = l->next) {
+		if (l->next->prev != l)
+			return false;
+		found |= l == &s->list;
+	}
+	return found;
 }
 
 void slab_error(struct kmem_cache *s, const char *what)
@@ -256,12 +265,14 @@ bool kmem_cache_is_rcu(const struct kmem_cache *s)
 void kmem_cache_unlink(struct kmem_cache *s)
 {
 	trace_gate(TR_CACHE_UNLINK, s, CALLER);
+	lockdep_assert_held(&slab_mutex);
 	list_del(&s->list);
 	trace_did(TR_CACHE_UNLINK, s, 0, CALLER);
 }
 
 void kmem_cache_relink(struct kmem_cache *s)
 {
+	lockdep_assert_held(&slab_mutex);
 	list_add(&s->list, &slab_caches);
 }
 
