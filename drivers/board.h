@@ -52,7 +52,7 @@ struct core_ops {
 	int (*on)(unsigned int cpu);
 	/* On the leaving core, IRQs off, as its last act. Does not return. */
 	void (*die)(unsigned int cpu);
-	/* Has the platform confirmed that cpu is off? */
+	/* Does the platform say that cpu is off? Reports ask too. */
 	bool (*is_off)(unsigned int cpu);
 	/* May this core leave? 0 or a negative errno. */
 	int (*may_go)(unsigned int cpu);
@@ -63,10 +63,17 @@ struct uart_ops {
 	void (*putc)(char c); /* polled, any context */
 	int (*getc)(void);    /* -1 when nothing is there */
 	unsigned int irq;     /* receive interrupt */
-	/* Acknowledge and mask/unmask the receive interrupt. */
-	void (*rx_enable)(void);
+	void (*rx_enable)(void); /* the receive interrupt */
 	void (*rx_ack)(void);
 };
+
+/*
+ * Receive by interrupt, drivers/uart.c. arrived() sees each byte as it comes, in
+ * the interrupt; if it returns true the byte is its own, else uart_read() gives
+ * it out, in order. uart_read(): false if nothing is there; any context but FIQ.
+ */
+void uart_listen(bool (*arrived)(char c));
+bool uart_read(char *c);
 
 struct board {
 	const char *name;

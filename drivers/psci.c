@@ -1,10 +1,10 @@
 /*
  * Cores by PSCI, and the machine's end. Source: ARM DEN 0022.
  *
- * Owns the conduit and the function numbers, fixed at boot. on() and is_off()
- * are called with cpu_add_remove_lock held: one operation on a core at a time,
- * which QEMU needs (it has no ON_PENDING: two CPU_ONs close together both
- * succeed and one of them is lost).
+ * Owns the conduit and the function numbers, fixed at boot. on() is
+ * called with cpu_add_remove_lock held: one operation on a core at a time, which
+ * QEMU needs (it has no ON_PENDING: two CPU_ONs close together both succeed and
+ * one of them is lost).
  */
 #include "boot/boot.h"
 #include "drivers/devices.h"

@@ -282,19 +282,29 @@ void threads_for_each(void (*fn)(struct thread *t, void *arg), void *arg)
 	spin_unlock_irqrestore(&threads_lock, flags);
 }
 
-struct thread *thread_find(uint32_t id)
+struct thread *thread_after(uint32_t id)
 {
 	uint32_t flags = spin_lock_irqsave(&threads_lock);
 	struct thread *t, *found = NULL;
 
-	list_for_each (t, &all_threads, all_link)
-		if (t->id == id) {
+	list_for_each (t, &all_threads, all_link) /* in the order of ids */
+		if (t->id > id) {
 			found = t;
 			t->refs++;
 			break;
 		}
 	spin_unlock_irqrestore(&threads_lock, flags);
 	return found;
+}
+
+struct thread *thread_find(uint32_t id)
+{
+	struct thread *t = thread_after(id - 1);
+
+	if (!t || t->id == id)
+		return t;
+	thread_put(t);
+	return NULL;
 }
 
 unsigned int threads_count(void)

@@ -155,6 +155,8 @@ bool thread_interrupted(void);
 void threads_for_each(void (*fn)(struct thread *t, void *arg), void *arg);
 /* A handle on the thread with that id, or NULL. */
 struct thread *thread_find(uint32_t id);
+/* A handle on the thread with the next id after that one, or NULL. */
+struct thread *thread_after(uint32_t id);
 unsigned int threads_count(void); /* that have not ended */
 
 /* Per-core service threads: park before the core goes, unpark after. */

@@ -1,75 +1,170 @@
 /*
  * Commands: find one, run it, run a line of them, run the batch.
+ *
+ * A command runs in a thread of its own with a job; jobs[] belongs to the
+ * shell's thread, `done` is the command's last word. On Ctrl-C the command is
+ * interrupted; if it still does not end it stays in the background, and its job
+ * and the handle on its thread are given up when it has ended.
  */
-#include "kernel/shell/shell.h"
-
 #include <string.h>
 
 #include "drivers/board.h"
 #include "kernel/lib/cmdline.h"
 #include "kernel/lib/printf.h"
-#include "kernel/sched/sched.h"
+#include "kernel/shell/internal.h"
+
+#define MAX_WORDS   16
+#define CTRL_C_NS   300000000ull /* a command's time to end after Ctrl-C */
+#define INTERRUPTED 130		 /* status, as on Unix */
+
+static struct job {
+	struct thread *thread; /* NULL: free */
+	bool done;
+	char command[LINE_SIZE];
+} jobs[8];
+int shell_status;
 
 bool parse_uint(const char *s, unsigned int *out)
 {
-	unsigned int v = 0;
+	unsigned int n, v = 0;
 
-	if (!*s)
-		return false;
-	for (; *s; s++) {
-		if (*s < '0' || *s > '9' || v > 100000000u)
-			return false;
-		v = v * 10 + (unsigned int)(*s - '0');
-	}
+	for (n = 0; n < 9 && s[n] >= '0' && s[n] <= '9'; n++)
+		v = v * 10 + (unsigned int)(s[n] - '0');
 	*out = v;
-	return true;
+	return n && !s[n];
 }
 
-static int run_words(int argc, char **argv)
+const char *shell_name(int arg, unsigned int i)
+{
+	const struct shell_command *c = shell_commands_start + i;
+
+	return arg <= 1 && c < shell_commands_end ? c->name : NULL;
+}
+
+const struct shell_command *shell_find(const char *name)
 {
 	for (const struct shell_command *c = shell_commands_start;
 	     c < shell_commands_end; c++)
-		if (strcmp(c->name, argv[0]) == 0)
-			return c->fn(argc, argv);
-	kprintf("unknown command \"%s\"\n", argv[0]);
-	return 1;
+		if (strcmp(c->name, name) == 0)
+			return c;
+	return NULL;
 }
 
-int shell_run_line(const char *line)
+/* Cut one command, which does not begin with a blank, into words; run it. */
+static int run_command(char *p)
 {
-	char buf[512], *p = buf, *argv[16];
-	int status = 0;
+	const struct shell_command *c;
+	char *argv[MAX_WORDS];
+	int argc = 0, status;
 
-	ksnprintf(buf, sizeof(buf), "%s", line);
 	while (*p) {
-		int argc = 0, r;
-		char *end = p + strcspn(p, ";");
-		char *next = *end ? end + 1 : end;
-
-		*end = 0;
-		while (argc < 16) {
-			while (*p == ' ')
-				*p++ = 0;
-			if (!*p)
-				break;
-			argv[argc++] = p;
-			p += strcspn(p, " ");
+		if (argc == MAX_WORDS) {
+			kprintf("%s: more than %u words\n", argv[0], MAX_WORDS);
+			return 1;
 		}
-		if (argc) {
-			r = run_words(argc, argv);
-			if (!status)
-				status = r;
-		}
-		p = next;
+		argv[argc++] = p;
+		p += strcspn(p, " ");
+		while (*p == ' ')
+			*p++ = 0;
 	}
+	c = shell_find(argv[0]);
+	if (!c) {
+		kprintf("unknown command \"%s\": help lists them\n", argv[0]);
+		return 1;
+	}
+	status = c->fn(argc, argv);
+	return status >= 0 && status <= 255 ? status : 1;
+}
+
+static int job_main(void *arg)
+{
+	struct job *job = arg;
+	int status = run_command(job->command);
+
+	WRITE_ONCE(job->done, true);
+	wake_up_all(&console_wait);
 	return status;
+}
+
+static int job_end(struct job *job)
+{
+	int status = thread_join(job->thread);
+
+	job->thread = NULL;
+	return status;
+}
+
+static int run_as_job(const char *command)
+{
+	static struct waitfor w; /* large, and only the shell comes here */
+	struct job *job = jobs;
+	char why[128];
+
+	while (job < jobs + ARRAY_SIZE(jobs) && job->thread)
+		job++;
+	if (job < jobs + ARRAY_SIZE(jobs)) {
+		strcpy(job->command, command);
+		job->done = false;
+		WRITE_ONCE(command_runs, true);
+		job->thread = thread_create(command, job_main, job, PRIO_NORMAL,
+					    CPUMASK_ALL);
+	}
+	if (job == jobs + ARRAY_SIZE(jobs) || !job->thread) {
+		kprintf("%s: no room for one more command\n", command);
+		return 1;
+	}
+	wait_event_kind(&console_wait, WAIT_IDLE,
+			READ_ONCE(job->done) || READ_ONCE(ctrl_c));
+	if (!READ_ONCE(job->done)) {
+		kprintf("^C\n");
+		thread_interrupt(job->thread);
+		wait_event_timeout(&console_wait, WAIT_IDLE, READ_ONCE(job->done),
+				   CTRL_C_NS);
+	}
+	WRITE_ONCE(command_runs, false);
+	if (READ_ONCE(job->done))
+		return job_end(job);
+	describe_wait(job->thread, &w, why, sizeof(why));
+	kprintf("%s: still %s; left in the background\n", command, why);
+	return INTERRUPTED;
+}
+
+/* Run "cmd; cmd"; the status of the first that failed, or 0. Cuts the line up. */
+static int run_line(char *line)
+{
+	char *command;
+
+	shell_status = 0;
+	WRITE_ONCE(ctrl_c, false);
+	while (!READ_ONCE(ctrl_c) && (command = strsep(&line, ";"))) {
+		int status = 0;
+
+		command += strspn(command, " ");
+		if (*command)
+			status = run_as_job(command);
+		if (!shell_status)
+			shell_status = status;
+	}
+	return shell_status;
 }
 
 noreturn void shell_main(void)
 {
-	char run[400];
+	char run[LINE_SIZE];
 
 	if (cmdline_get(board.bootargs, "run", run, sizeof(run)))
-		machine_exit(shell_run_line(run));
-	machine_exit(0);
+		machine_exit(run_line(run));
+	uart_listen(line_byte_arrived);
+	for (;;) {
+		int status = run_line(line_read());
+
+		if (status)
+			kprintf("(status %d)\n", status);
+		for (struct job *job = jobs; job < jobs + ARRAY_SIZE(jobs);
+		     job++)
+			if (job->thread && READ_ONCE(job->done))
+				kprintf("%s: ended in the background (status "
+					"%d)\n",
+					job->command, job_end(job));
+	}
 }

@@ -9,7 +9,6 @@
 #define KERNEL_SHELL_SHELL_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "kernel/lib/compiler.h"
 
@@ -17,7 +16,7 @@ struct shell_command {
 	const char *name;
 	const char *usage; /* "cpu [up|down N]" */
 	const char *help;  /* one line */
-	/* argv[0] is the name. Returns the status, 0 for success. */
+	/* argv[0] is the name. Returns the status, 0 to 255, 0 for success. */
 	int (*fn)(int argc, char **argv);
 	/* Completion: the i-th possible word for argument arg (1..), or NULL. */
 	const char *(*complete)(int arg, unsigned int i);
@@ -32,12 +31,11 @@ struct shell_command {
 
 extern const struct shell_command shell_commands_start[], shell_commands_end[];
 
-/* Run "cmd; cmd"; the status of the first that failed, or 0. May sleep. */
-int shell_run_line(const char *line);
-/* The interactive loop, or the batch if the command line has run=. */
+/* The interactive loop; or what run= on the kernel command line says, and then
+ * the end of the machine with the status of the first that failed, or 0. */
 noreturn void shell_main(void);
 
-/* Parse a whole decimal number; false if s is not one. */
+/* Parse a whole decimal number of up to 9 digits; false if s is not one. */
 bool parse_uint(const char *s, unsigned int *out);
 
 #endif

@@ -1,0 +1,239 @@
+/*
+ * The kernel's own commands; demos/ and tests/ register theirs.
+ *
+ * Own nothing. Those that only look must work while a knot is tied, so they take
+ * no sleeping lock; what they print of a moving system is a racy reading. A
+ * thread may be read without a handle: its memory is type-stable.
+ */
+#include <string.h>
+
+#include "drivers/board.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/printf.h"
+#include "kernel/mm/page.h"
+#include "kernel/mm/slab.h"
+#include "kernel/shell/internal.h"
+
+/* A command without arguments that prints, by id##_print(). */
+#define REPORT_COMMAND(id, help)                                               \
+	static int id##_command(int argc, char **argv)                         \
+	{                                                                      \
+		(void)argc;                                                    \
+		(void)argv;                                                    \
+		id##_print();                                                  \
+		return 0;                                                      \
+	}                                                                      \
+	SHELL_COMMAND(id, #id, #id, help, id##_command, NULL)
+
+static int help_command(int argc, char **argv)
+{
+	const struct shell_command *c = argc > 1 ? shell_find(argv[1]) : NULL;
+
+	if (c)
+		kprintf("usage: %s\n%s\n", c->usage, c->help);
+	else if (argc > 1)
+		kprintf("help: no command \"%s\"\n", argv[1]);
+	else
+		for (c = shell_commands_start; c < shell_commands_end; c++)
+			kprintf("%-9s %s\n", c->name, c->help);
+	return !c;
+}
+SHELL_COMMAND(help, "help", "help [COMMAND]",
+	      "what there is and how it is used", help_command, shell_name);
+
+static int quit_command(int argc, char **argv)
+{
+	unsigned int status = (unsigned int)shell_status;
+
+	if (argc == 1 ||
+	    (argc == 2 && parse_uint(argv[1], &status) && status <= 255))
+		machine_exit((int)status);
+	kprintf("usage: quit [STATUS], a number from 0 to 255\n");
+	return 1;
+}
+SHELL_COMMAND(quit, "quit", "quit [STATUS]",
+	      "end the machine, with that status", quit_command, NULL);
+
+/* ---- cores -------------------------------------------------------------- */
+
+static void cpu_table(void)
+{
+	unsigned int cpu;
+
+	kprintf("core  state   by %-5s  runnable  irqs  runs\n",
+		core_ops->name);
+	for_each_possible_cpu (cpu) {
+		bool on = cpu_is_online(cpu);
+
+		kprintf("%4u  %-6s  %-8s  %8u  %4u  %s\n", cpu,
+			on ? "online" : "off",
+			core_ops->is_off(cpu) ? "off" : "on",
+			on ? sched_nr_running(cpu) : 0, irq_count(cpu),
+			on ? sched_running(cpu)->name : "-");
+	}
+}
+
+static const char *cpu_trouble(int err, bool up)
+{
+	if (err == -EINVAL)
+		return up ? "it is online already; cpu down N takes one off" :
+			    "it is off already; cpu up N brings one back";
+	if (err == -EBUSY && !up && cpumask_weight(cpu_online()) == 1)
+		return "it is the last one online, and one must stay";
+	return err == -EBUSY  ? "refused: it is needed as it is" :
+	       err == -EIO    ? "it does not answer; going on without it" :
+	       err == -ENOMEM ? "no memory for it" :
+				"the platform cannot do that";
+}
+
+static int cpu_command(int argc, char **argv)
+{
+	bool up = argc == 3 && strcmp(argv[1], "up") == 0, off;
+	unsigned int cpu;
+	int err;
+
+	if (argc == 1) {
+		cpu_table();
+		return 0;
+	}
+	if (!up && (argc != 3 || strcmp(argv[1], "down") != 0)) {
+		kprintf("usage: cpu [up|down N]\n");
+		return 1;
+	}
+	if (!parse_uint(argv[2], &cpu) || cpu >= board.nr_cores) {
+		kprintf("cpu %s %s: no such core, there are 0 to %u\n", argv[1],
+			argv[2], board.nr_cores - 1);
+		return 1;
+	}
+	err = up ? cpu_up(cpu) : cpu_down(cpu);
+	if (err) {
+		kprintf("cpu %s %u: %s\n", argv[1], cpu, cpu_trouble(err, up));
+		return 1;
+	}
+	off = core_ops->is_off(cpu);
+	kprintf("core %u is %s (%s)\n", cpu, off ? "off" : "on",
+		core_ops->name);
+	return off == up;
+}
+
+static const char *cpu_complete(int arg, unsigned int i)
+{
+	return arg == 1 && i < 2 ? i ? "down" : "up" : NULL;
+}
+SHELL_COMMAND(cpu, "cpu", "cpu [up|down N]",
+	      "the cores; turn one on or off", cpu_command, cpu_complete);
+
+/* ---- threads, locks, memory --------------------------------------------- */
+
+static unsigned int waited_ms(const struct waiting *w)
+{
+	if (w->kind == WAIT_NONE)
+		return 0;
+	return (unsigned int)(timer_ns(timer_now() - w->since) / 1000000);
+}
+
+void describe_wait(struct thread *t, struct waitfor *w, char *buf, size_t size)
+{
+	struct waiting now = t->waiting;
+	char more[64] = "";
+
+	if (waitfor_walk(t, w) || w->n > 1)
+		ksnprintf(more, sizeof(more), ", held by %s (thread %u)",
+			  w->link[0].owner_name, w->link[0].owner_id);
+	else if (now.kind == WAIT_REFCOUNT)
+		ksnprintf(more, sizeof(more), ", which is %d",
+			  READ_ONCE(cpu_hotplug.refcount));
+	ksnprintf(buf, size, now.kind == WAIT_NONE ? "runs" :
+						     "waits for %s (%s)%s",
+		  now.name, wait_kind_name(now.kind), more);
+}
+
+static void ps_print(void)
+{
+	static const char *const prios[] = { "stop", "high", "norm", "idle" };
+	static const char *const states[] = { "ready", "wait", "sleep",
+					      "park",  "wake", "dead" };
+	struct thread *t;
+
+	kprintf("%4s %-15s core prio state switches preempt waits for, ms\n",
+		"id", "name");
+	for (uint32_t id = 0; (t = thread_after(id)); thread_put(t)) {
+		struct waiting w = t->waiting;
+
+		id = t->id;
+		kprintf("%4u %-15s %4u %s %-5s %8llu %7d %s %u\n", id, t->name,
+			t->cpu, prios[t->prio],
+			sched_running(t->cpu) == t ? "run" : states[t->state],
+			t->switches, t->preempt_count,
+			w.kind == WAIT_NONE ? "-" : w.name, waited_ms(&w));
+	}
+}
+REPORT_COMMAND(ps, "the threads");
+
+static void waits_print(void)
+{
+	struct thread *t;
+	struct waitfor w;
+
+	for (uint32_t id = 0; (t = thread_after(id)); thread_put(t)) {
+		struct waiting now = t->waiting;
+		char what[128];
+		bool leads;
+
+		id = t->id;
+		if (!waits_for_event(t))
+			continue;
+		describe_wait(t, &w, what, sizeof(what));
+		kprintf("%s (thread %u) %s, for %u ms\n", t->name, id, what,
+			waited_ms(&now));
+		/* Each cycle once, with the lowest id in it. */
+		leads = w.cycle && w.first == 0;
+		for (unsigned int i = 1; i < w.n; i++)
+			leads &= w.link[i].id > id;
+		if (leads)
+			waitfor_print_cycle(&w);
+	}
+}
+REPORT_COMMAND(waits, "who waits for whom, and each closed cycle");
+
+static void print_mutex(struct mutex *m)
+{
+	struct thread *owner = mutex_owner(m), *who[8];
+	unsigned int n = mutex_waiters(m, who, ARRAY_SIZE(who));
+
+	if (owner)
+		kprintf("%s: held by %s (thread %u), taken at %pS, %u wait\n",
+			m->name, owner->name, owner->id,
+			(void *)READ_ONCE(m->site), n);
+	else
+		kprintf("%s: free\n", m->name);
+	for (unsigned int i = 0; i < min(n, ARRAY_SIZE(who)); i++)
+		kprintf("  %s (thread %u) waits, for %u ms\n", who[i]->name,
+			who[i]->id, waited_ms(&who[i]->waiting));
+}
+
+static void locks_print(void)
+{
+	const struct thread *writer = READ_ONCE(cpu_hotplug.active_writer);
+
+	print_mutex(&slab_mutex);
+	print_mutex(&cpu_add_remove_lock);
+	print_mutex(&cpu_hotplug.lock);
+	kprintf("cpu_hotplug (%s): refcount %d, active_writer %s\n",
+		READ_ONCE(hotplug_ops)->name, READ_ONCE(cpu_hotplug.refcount),
+		writer ? writer->name : "none");
+	print_mutex(&rcu_sched_state.barrier_mutex);
+}
+REPORT_COMMAND(locks, "slab_mutex and the others: who holds, who waits");
+
+static void slabinfo_print(void)
+{
+	slab_print();
+	kprintf("pages: %u of %u free\n", (unsigned int)pages_free_count(),
+		(unsigned int)pages_total());
+}
+REPORT_COMMAND(slabinfo, "the slab caches and the free pages");
+
+REPORT_COMMAND(rcu, "grace periods and callbacks");

@@ -1,0 +1,195 @@
+/*
+ * The line editor: arrows, history, completion.
+ *
+ * Belongs to the shell's thread; line_byte_arrived() alone runs in the receive
+ * interrupt. An escape sequence is read as the control character that does the
+ * same. A line wider than the screen is shown in part, around the cursor.
+ */
+#include <string.h>
+
+#include "drivers/board.h"
+#include "kernel/lib/printf.h"
+#include "kernel/shell/internal.h"
+
+#define PROMPT	"gordian> "
+#define WIDTH	70 /* columns of the line that are shown */
+#define HISTORY 17 /* the line being typed and those before it */
+#define CTRL(c) ((c) & 0x1f)
+
+struct wait_queue console_wait = WAIT_QUEUE_INIT(console_wait, "console");
+bool command_runs, ctrl_c;
+
+static char line[LINE_SIZE], history[HISTORY][LINE_SIZE];
+static unsigned int len, pos; /* line[len] is 0 */
+/* Characters refused; lines entered ever; how many ago is the one shown. */
+static unsigned int over, entered, back;
+
+bool line_byte_arrived(char c)
+{
+	bool interrupt = c == CTRL('C') && READ_ONCE(command_runs);
+
+	if (interrupt)
+		WRITE_ONCE(ctrl_c, true);
+	wake_up_all(&console_wait);
+	return interrupt;
+}
+
+static char next_byte(void)
+{
+	char c;
+
+	wait_event_kind(&console_wait, WAIT_IDLE, uart_read(&c));
+	return c;
+}
+
+static void redraw(void)
+{
+	unsigned int first = pos < WIDTH ? 0 : pos - WIDTH + 1;
+
+	kprintf("\r" PROMPT "%.*s\033[K\r\033[%uC", WIDTH, line + first,
+		sizeof(PROMPT) - 1 + pos - first);
+}
+
+static void insert(char c)
+{
+	if (len == LINE_SIZE - 1) {
+		over++;
+		kprintf("\a");
+		return;
+	}
+	memmove(line + pos + 1, line + pos, ++len - pos);
+	line[pos++] = c;
+	if (pos == len && len < WIDTH)
+		console_write(&c, 1);
+	else
+		redraw();
+}
+
+/* Ctrl-A, E, B, F move the cursor; Ctrl-U, K, H, D, W delete up to there. */
+static void move_or_delete(char c)
+{
+	static const char keys[] = "AUEKBHFD.W";
+	const char *key = strchr(keys, c + '@');
+	unsigned int word = pos, to = pos, high;
+
+	while (word && (word == pos || line[word - 1] != ' '))
+		word--;
+	if (key)
+		to = (unsigned int[]){ 0, len, pos ? pos - 1 : 0,
+				       min(pos + 1, len),
+				       word }[(key - keys) / 2];
+	if (key && (key - keys) % 2) {
+		high = max(pos, to);
+		to = min(pos, to);
+		memmove(line + to, line + high, len + 1 - high);
+		len -= high - to;
+	}
+	pos = to;
+	over = 0; /* who edits has seen where the line ends */
+	redraw();
+}
+
+/* Show the line n ago. */
+static void recall(unsigned int n)
+{
+	if (n > entered || n >= HISTORY)
+		return;
+	strcpy(history[(entered - back) % HISTORY], line);
+	strcpy(line, history[(entered - n) % HISTORY]);
+	back = n;
+	len = pos = strlen(line);
+	redraw();
+}
+
+static void complete_word(void)
+{
+	const struct shell_command *c = NULL;
+	const char *(*word)(int arg, unsigned int i) = shell_name;
+	const char *w, *first = NULL;
+	char before[LINE_SIZE], *p, *blank;
+	unsigned int n, common = 0, found = 0, i;
+	int arg = 0;
+
+	/* The words of this command before the cursor; p: the last one. */
+	ksnprintf(before, pos + 1, "%s", line);
+	p = strrchr(before, ';') ? strrchr(before, ';') + 1 : before;
+	for (; (blank = strchr(p, ' ')); p = blank + 1) {
+		*blank = 0;
+		if (*p && !arg++)
+			c = shell_find(p);
+	}
+	if (arg)
+		word = c ? c->complete : NULL;
+	n = strlen(p);
+	for (i = 0; word && (w = word(arg, i)); i++) {
+		if (strncmp(w, p, n) != 0)
+			continue;
+		if (!found++) {
+			first = w;
+			common = strlen(w);
+		}
+		while (strncmp(w, first, common) != 0)
+			common--;
+	}
+	while (n < common)
+		insert(first[n++]);
+	if (found == 1)
+		insert(' ');
+	for (i = 0; found > 1 && (w = word(arg, i)); i++)
+		if (strncmp(w, first, common) == 0)
+			kprintf("%s%s", i ? "  " : "\n", w);
+	if (found > 1)
+		kprintf("\n");
+	redraw();
+}
+
+/* The rest of an escape sequence; 0: none that we know. */
+static char escape(void)
+{
+	/* its letter, or its number before '~'; the control character */
+	static const char keys[] = "APBNCFDBHAFE1A7A4E8E3D";
+	char c = next_byte(), number = 0;
+
+	if (c != '[' && c != 'O')
+		return c;
+	while ((c = next_byte()) == ';' || (c >= '0' && c <= '9'))
+		number = c;
+	for (unsigned int i = 0; keys[i]; i += 2)
+		if (keys[i] == (c == '~' ? number : c))
+			return CTRL(keys[i + 1]);
+	return 0;
+}
+
+char *line_read(void)
+{
+	char c;
+
+	kprintf(PROMPT);
+	len = pos = over = back = line[0] = 0;
+	for (;;) {
+		c = next_byte();
+		if (c == '\033')
+			c = escape();
+		if (c == 0x7f)
+			c = CTRL('H');
+		if (c == '\r' || c == '\n' || c == CTRL('C'))
+			break;
+		if (c == '\t')
+			complete_word();
+		else if (c == CTRL('P') || c == CTRL('N'))
+			recall(c == CTRL('P') ? back + 1 : back - 1);
+		else if (c >= ' ' && c < 0x7f)
+			insert(c);
+		else
+			move_or_delete(c);
+	}
+	kprintf(c == CTRL('C') ? "^C\n" : "\n");
+	if (c != CTRL('C') && over)
+		kprintf("line too long: %u characters, at most %u\n",
+			len + over, LINE_SIZE - 1);
+	if (c == CTRL('C') || over)
+		line[0] = 0;
+	if (line[0])
+		strcpy(history[entered++ % HISTORY], line);
+	return line;
+}
