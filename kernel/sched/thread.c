@@ -231,7 +231,7 @@ static bool ended_or_queue(struct thread *t, struct wait_entry *w)
 int thread_join_timeout(struct thread *t, uint64_t ns, int *status)
 {
 	struct wait_entry w = { .thread = current };
-	uint64_t end = ns == ~0ull ? ~0ull : timer_now() + timer_ticks(ns);
+	uint64_t end = ns == ~0ull ? ~0ull : timer_now() + timer_ticks(ns), now;
 	uintptr_t caller = CALLER;
 	uint32_t flags;
 	bool ended;
@@ -242,12 +242,13 @@ int thread_join_timeout(struct thread *t, uint64_t ns, int *status)
 		flags = spin_lock_irqsave(&threads_lock);
 		ended = ended_or_queue(t, &w);
 		spin_unlock_irqrestore(&threads_lock, flags);
-		if (ended || timer_now() >= end)
+		now = timer_now(); /* once: it must not pass end */
+		if (ended || now >= end)
 			break;
 		if (ns == ~0ull)
 			schedule();
 		else
-			schedule_timeout(timer_ns(end - timer_now()));
+			schedule_timeout(timer_ns(end - now));
 	}
 	wait_end();
 	flags = spin_lock_irqsave(&threads_lock);

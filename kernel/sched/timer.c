@@ -79,14 +79,18 @@ void timer_arm(struct timer *t, uint64_t deadline)
 {
 	uint32_t outer = local_irq_save(), flags;
 	unsigned int cpu = smp_processor_id();
-	struct timer_base *b = lock_timer(t, &flags);
+	struct timer_base *b;
 
-	if (t->armed)
-		remove_timer(b, t);
-	WRITE_ONCE(t->cpu, cpu);
-	spin_unlock_irqrestore(&b->lock, flags);
-
-	b = lock_base(cpu, &flags);
+	/* Until the base it belongs to is ours: others may arm it meanwhile. */
+	for (;;) {
+		b = lock_timer(t, &flags);
+		if (t->armed)
+			remove_timer(b, t);
+		if (t->cpu == cpu)
+			break;
+		WRITE_ONCE(t->cpu, cpu);
+		spin_unlock_irqrestore(&b->lock, flags);
+	}
 	t->expires = deadline;
 	insert(b, t);
 	spin_unlock_irqrestore(&b->lock, flags);

@@ -76,15 +76,16 @@ void wake_up_all(struct wait_queue *q);
 #define wait_event_timeout(q, kind, cond, ns)                                  \
 	({                                                                     \
 		struct wait_entry _e = { .thread = NULL };                     \
-		uint64_t _end = timer_now() + timer_ticks(ns);                 \
+		uint64_t _end = timer_now() + timer_ticks(ns), _now;           \
 		bool _ok;                                                      \
 		for (;;) {                                                     \
 			prepare_to_wait((q), &_e, TASK_UNINTERRUPTIBLE,        \
 					(kind), CALLER);                       \
 			_ok = (cond);                                          \
-			if (_ok || timer_now() >= _end)                        \
+			_now = timer_now(); /* once: it must not pass _end */  \
+			if (_ok || _now >= _end)                               \
 				break;                                         \
-			schedule_timeout(timer_ns(_end - timer_now()));        \
+			schedule_timeout(timer_ns(_end - _now));               \
 		}                                                              \
 		finish_wait((q), &_e);                                         \
 		_ok;                                                           \

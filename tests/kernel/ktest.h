@@ -9,7 +9,16 @@
  *
  * `test` runs every suite, `test SUITE` one, `test SUITE.CASE` one case. Each
  * case runs in the shell command's thread (may sleep). A failed EXPECT prints
- * `# file:line: what` and marks the case `not ok`; the case goes on.
+ * `# file:line: what` and marks the case `not ok`; the case goes on. EXPECT may
+ * stand in any thread or interrupt of the case.
+ *
+ * Duties of a case: (1) it finds all cores on (a manual one: the
+ * machine as it is) and leaves them so; (2) it joins
+ * its threads and gives back what it took: the runner compares state_summary()
+ * before and after, and the affinity, preempt count and held locks of its
+ * thread; (3) a report it provokes on purpose is announced, see ktest_reports();
+ * (4) it measures nothing in seconds: it fails on a wrong result, or when what
+ * must happen has not happened after KTEST_PATIENCE_NS.
  */
 #ifndef TESTS_KERNEL_KTEST_H
 #define TESTS_KERNEL_KTEST_H
@@ -17,7 +26,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "drivers/board.h"
+#include "kernel/cpu/smp.h"
 #include "kernel/lib/compiler.h"
+#include "kernel/sched/sched.h"
 
 struct ktest {
 	const char *suite;
@@ -26,10 +38,13 @@ struct ktest {
 	bool manual; /* only when named: it ends the machine or takes long */
 };
 
+extern const struct ktest ktests_start[], ktests_end[];
+
 #define KTEST_(s, n, m)                                                        \
 	static void ktest_##s##_##n(void);                                     \
 	static const struct ktest ktest_entry_##s##_##n                        \
-		__attribute__((__used__, __section__(".ktests"), __aligned__(4))) = {      \
+		__attribute__((__used__, __section__(".ktests"), __aligned__(4),        \
+			       __no_reorder__)) = {                                    \
 			#s, #n, ktest_##s##_##n, m                             \
 		};                                                             \
 	static void ktest_##s##_##n(void)
@@ -40,6 +55,9 @@ void ktest_fail(const char *file, int line, const char *what, long long got,
 		long long want, bool values);
 /* Mark the running case as skipped, with the reason. */
 void ktest_skip(const char *why);
+/* The running case provokes so many reports of each kind. */
+void ktest_reports(unsigned int warns, unsigned int slab_errors,
+		   unsigned int rcu_stalls);
 
 #define EXPECT(c)                                                              \
 	do {                                                                   \
@@ -53,6 +71,42 @@ void ktest_skip(const char *why);
 			ktest_fail(__FILE__, __LINE__, #got " == " #want, _g,  \
 				   _w, true);                                  \
 	} while (0)
+
+/* Guest time after which something is taken as never going to happen. */
+#define KTEST_PATIENCE_NS 20000000000ull
+#define KTEST_LOOK_NS	  50000ull
+
+/* Look again and again, sleeping between, until c holds. */
+#define EVENTUALLY(c)                                                          \
+	({                                                                     \
+		uint64_t _end = timer_now() + timer_ticks(KTEST_PATIENCE_NS);  \
+		bool _yes;                                                     \
+		while (!(_yes = (c)) && timer_now() < _end)                    \
+			sleep_ns(KTEST_LOOK_NS);                               \
+		_yes;                                                          \
+	})
+
+/* Leave the case, skipped, if fewer cores are online. */
+#define NEED_CORES(n)                                                          \
+	do {                                                                   \
+		if (ktest_cores() < (n)) {                                     \
+			ktest_skip("needs " #n " cores");                      \
+			return;                                                \
+		}                                                              \
+	} while (0)
+
+static inline unsigned int ktest_cores(void)
+{
+	return cpumask_weight(cpu_online());
+}
+
+/* A thread of the case, of normal priority; a failure to make it fails it. */
+struct thread *ktest_thread(const char *name, int (*fn)(void *), void *arg,
+			    struct cpumask where);
+/* Put the case's own thread on that core alone; undone after the case. */
+void ktest_run_on(unsigned int cpu);
+/* Does t sleep, off its core? (Where it waits is for the case to know.) */
+bool ktest_sleeps(const struct thread *t);
 
 /* A small seeded generator (xorshift32) for torture suites. */
 static inline uint32_t ktest_random(uint32_t *state)

@@ -1,0 +1,317 @@
+/*
+ * The shell's `test` command: runs the suites that KTEST() registered and
+ * reports as KTAP, version 1: a suite is a subtest, a case a line of it.
+ *
+ * `now` is the running case. It belongs to the command's thread; failures are
+ * counted atomically, since any thread of a case may fail. One `test` at a time.
+ */
+#include "tests/kernel/ktest.h"
+
+#include <string.h>
+
+#include "kernel/cpu/cpu.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/state.h"
+#include "kernel/lib/printf.h"
+#include "kernel/mm/slab.h"
+#include "kernel/rcu/rcu.h"
+#include "kernel/shell/shell.h"
+
+#define MAX_FAILURES 8 /* printed for each case */
+#define IN	     "    "
+
+struct reports {
+	unsigned int warns, slab_errors, stalls;
+};
+
+static struct {
+	unsigned int failures;	 /* atomic */
+	const char *skipped;	 /* why, or NULL */
+	struct reports expected; /* on top of those before the case */
+} now;
+
+static struct {
+	unsigned int passed, failed, skipped;
+} total;
+
+/* ---- what cases call ------------------------------------------------------- */
+
+void ktest_fail(const char *file, int line, const char *what, long long got,
+		long long want, bool values)
+{
+	/* Relaxed: a count; the case's threads are joined before it is read. */
+	unsigned int n =
+		__atomic_fetch_add(&now.failures, 1, __ATOMIC_RELAXED);
+
+	if (n == MAX_FAILURES)
+		kprintf(IN "# and more failures\n");
+	if (n >= MAX_FAILURES)
+		return;
+	if (values)
+		kprintf(IN "# %s:%d: %s: is %lld, should be %lld\n", file, line,
+			what, got, want);
+	else
+		kprintf(IN "# %s:%d: %s\n", file, line, what);
+}
+
+void ktest_skip(const char *why)
+{
+	now.skipped = why;
+}
+
+void ktest_reports(unsigned int warns, unsigned int slabs, unsigned int stalls)
+{
+	now.expected.warns += warns;
+	now.expected.slab_errors += slabs;
+	now.expected.stalls += stalls;
+}
+
+struct thread *ktest_thread(const char *name, int (*fn)(void *), void *arg,
+			    struct cpumask where)
+{
+	struct thread *t = thread_create(name, fn, arg, PRIO_NORMAL, where);
+
+	EXPECT(t != NULL);
+	return t;
+}
+
+void ktest_run_on(unsigned int cpu)
+{
+	EXPECT_EQ(thread_set_affinity(current, cpumask_of(cpu)), 0);
+	EXPECT_EQ(smp_processor_id(), cpu);
+}
+
+bool ktest_sleeps(const struct thread *t)
+{
+	enum thread_state s = READ_ONCE(t->state);
+
+	return (s == TASK_UNINTERRUPTIBLE || s == TASK_INTERRUPTIBLE) &&
+	       !READ_ONCE(t->on_rq);
+}
+
+/* ---- before and after a case ------------------------------------------------ */
+
+static void reports_take(struct reports *r)
+{
+	r->warns = READ_ONCE(warn_count);
+	r->slab_errors = READ_ONCE(slab_errors);
+	r->stalls = READ_ONCE(rcu_stalls);
+}
+
+static void all_cores_on(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu (cpu)
+		if (!cpu_is_online(cpu))
+			EXPECT_EQ(cpu_up(cpu), 0);
+}
+
+/* Until nothing is on its way any more: callbacks, threads at their end. */
+static void come_to_rest(struct state_summary *s)
+{
+	struct state_summary next;
+
+	rcu_barrier();
+	state_take(s);
+	for (int i = 0; i < 100; i++) {
+		sleep_ns(KTEST_LOOK_NS);
+		state_take(&next);
+		if (rcu_is_quiet() && memcmp(s, &next, sizeof(next)) == 0)
+			return;
+		*s = next;
+	}
+}
+
+static void check_reports(const struct reports *before)
+{
+	struct reports after;
+
+	reports_take(&after);
+	EXPECT_EQ(after.warns - before->warns, now.expected.warns);
+	EXPECT_EQ(after.slab_errors - before->slab_errors,
+		  now.expected.slab_errors);
+	EXPECT_EQ(after.stalls - before->stalls, now.expected.stalls);
+}
+
+static void check_thread(struct cpumask affinity)
+{
+	struct thread *t = current;
+
+	EXPECT_EQ(t->preempt_count, 0);
+	EXPECT_EQ(t->irq_depth, 0);
+	EXPECT(!irqs_disabled());
+	EXPECT_EQ(t->state, TASK_RUNNING);
+#if GORDIAN_DEBUG
+	EXPECT_EQ(t->nr_held, 0);
+#endif
+	t->preempt_count = 0;
+	local_irq_enable();
+	if (t->affinity.bits != affinity.bits)
+		thread_set_affinity(t, affinity);
+}
+
+static void check_state(const struct state_summary *before)
+{
+	struct state_summary after;
+
+	if (state_settles(before, &after))
+		return;
+	EXPECT(!"the state is as before");
+	state_print_difference(before, &after);
+}
+
+/* ---- running ------------------------------------------------------------------ */
+
+static void run_case(const struct ktest *t, unsigned int number)
+{
+	struct cpumask affinity = current->affinity;
+	struct state_summary before;
+	struct reports reports;
+
+	memset(&now, 0, sizeof(now));
+	if (!t->manual)
+		all_cores_on();
+	come_to_rest(&before);
+	reports_take(&reports);
+	t->fn();
+	check_thread(affinity);
+	check_reports(&reports);
+	check_state(&before);
+	if (now.failures) {
+		total.failed++;
+		kprintf(IN "not ok %u %s\n", number, t->name);
+	} else if (now.skipped) {
+		total.skipped++;
+		kprintf(IN "ok %u %s # SKIP %s\n", number, t->name,
+			now.skipped);
+	} else {
+		total.passed++;
+		kprintf(IN "ok %u %s\n", number, t->name);
+	}
+}
+
+/* name: NULL for all cases that are not manual, else that one. */
+static bool wanted(const struct ktest *t, const char *suite, const char *name)
+{
+	if (suite && strcmp(t->suite, suite) != 0)
+		return false;
+	return name ? strcmp(t->name, name) == 0 : !t->manual;
+}
+
+static unsigned int count_wanted(const char *suite, const char *name)
+{
+	unsigned int n = 0;
+
+	for (const struct ktest *t = ktests_start; t < ktests_end; t++)
+		n += wanted(t, suite, name);
+	return n;
+}
+
+/* A suite's cases stand together: they come from one file. */
+static bool begins_suite(const struct ktest *t)
+{
+	return t == ktests_start || strcmp(t[-1].suite, t->suite) != 0;
+}
+
+static void run_suite(const char *suite, const char *name, unsigned int number)
+{
+	unsigned int failed = total.failed, n = 0;
+
+	kprintf(IN "KTAP version 1\n" IN "# Subtest: %s\n" IN "1..%u\n", suite,
+		count_wanted(suite, name));
+	for (const struct ktest *t = ktests_start; t < ktests_end; t++)
+		if (wanted(t, suite, name))
+			run_case(t, ++n);
+	kprintf("%sok %u %s\n", total.failed == failed ? "" : "not ", number,
+		suite);
+}
+
+static void run(const char *suite, const char *name)
+{
+	unsigned int suites = 0, n = 0;
+
+	for (int pass = 0; pass < 2; pass++) {
+		if (pass)
+			kprintf("KTAP version 1\n1..%u\n", suites);
+		for (const struct ktest *t = ktests_start; t < ktests_end; t++) {
+			if (!begins_suite(t) ||
+			    (suite && strcmp(t->suite, suite) != 0) ||
+			    !count_wanted(t->suite, name))
+				continue;
+			if (pass)
+				run_suite(t->suite, name, ++n);
+			else
+				suites++;
+		}
+	}
+}
+
+static int list(void)
+{
+	for (const struct ktest *t = ktests_start; t < ktests_end; t++)
+		kprintf("%s.%s%s\n", t->suite, t->name,
+			t->manual ? " (only when named)" : "");
+	return 0;
+}
+
+/* ---- the command ----------------------------------------------------------------- */
+
+static bool is_suite(const char *suite)
+{
+	for (const struct ktest *t = ktests_start; t < ktests_end; t++)
+		if (strcmp(t->suite, suite) == 0)
+			return true;
+	return false;
+}
+
+static int test_command(int argc, char **argv)
+{
+	char word[48], *name = NULL, *suite = NULL;
+
+	if (argc > 2) {
+		kprintf("usage: test [list|SUITE|SUITE.CASE]\n");
+		return 1;
+	}
+	if (argc == 2) {
+		if (strcmp(argv[1], "list") == 0)
+			return list();
+		ksnprintf(word, sizeof(word), "%s", argv[1]);
+		suite = word;
+		name = strchr(word, '.');
+		if (name)
+			*name++ = '\0';
+		if (!is_suite(suite) || (name && !count_wanted(suite, name))) {
+			kprintf("test: no %s \"%s\", see `test list`\n",
+				is_suite(suite) ? "case" : "suite", argv[1]);
+			return 1;
+		}
+		if (!count_wanted(suite, name)) {
+			kprintf("test: the cases of %s run only when named, "
+				"see `test list`\n",
+				suite);
+			return 1;
+		}
+	}
+	memset(&total, 0, sizeof(total));
+	run(suite, name);
+	kprintf("test: %u passed, %u failed, %u skipped\n", total.passed,
+		total.failed, total.skipped);
+	return total.failed || !total.passed;
+}
+
+static const char *complete_suite(int arg, unsigned int i)
+{
+	if (arg != 1)
+		return NULL;
+	if (i-- == 0)
+		return "list";
+	for (const struct ktest *t = ktests_start; t < ktests_end; t++)
+		if (begins_suite(t) && i-- == 0)
+			return t->suite;
+	return NULL;
+}
+
+SHELL_COMMAND(test, .name = "test", .usage = "test [list|SUITE|SUITE.CASE]",
+	      .help = "the suites inside the kernel; without a name: all",
+	      .fn = test_command, .complete = complete_suite);
