@@ -1,0 +1,126 @@
+"""make try: the reader's kmem_cache_destroy(), and patches, on trial.
+
+Each wrong form of the function is one that the thread discussed; the trial must
+fail it in the right place and name the objection.
+"""
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from gordian import ROOT, boot, build, verdicts
+
+UNLOCK = "\tmutex_unlock(&slab_mutex);\n\n\tif (unlikely"
+EARLY = "\tif (unlikely"
+FREE = "\t__kmem_cache_destroy(s);\n"
+GET = "\tget_online_cpus();\n"
+PUT = "\tput_online_cpus();\n\tcache_destroy_leave"
+
+
+def linux_3_6(s):
+    """slab_mutex is held across rcu_barrier()."""
+    s = s.replace(UNLOCK, "\n" + EARLY)
+    return s.replace(FREE, FREE + "\tmutex_unlock(&slab_mutex);\n")
+
+
+def no_reference(s):
+    """Kosina's drawing: 3.6 without its get_online_cpus()."""
+    s = linux_3_6(s).replace(GET, "")
+    return re.sub(r"\t+put_online_cpus\(\);\n", "", s)
+
+
+def v3(s):
+    """Kosina's v3: dropped right after unlinking."""
+    s = s.replace("\tkmem_cache_unlink(s);\n",
+                  "\tkmem_cache_unlink(s);\n\tmutex_unlock(&slab_mutex);\n")
+    s = s.replace("\t\tmutex_unlock(&slab_mutex);\n\t\tput", "\t\tput")
+    return s.replace(UNLOCK, "\n" + EARLY)
+
+
+def no_barrier(s):
+    return s.replace("\t\trcu_barrier();\n", "\t\tsmp_mb();\n")
+
+
+def forgotten_put(s):
+    return s.replace(PUT + "(s, CALLER);\n}",
+                     "\tcache_destroy_leave(s, CALLER);\n}")
+
+
+def forgotten_unlock(s):
+    return s.replace(UNLOCK, "\n" + EARLY)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A copy of the tree with what is built already."""
+    build()
+    to = tmp_path / "tree"
+    shutil.copytree(ROOT, to, ignore=shutil.ignore_patterns(
+        ".git", "__pycache__", "try", "mutants", "release*"))
+    return to
+
+
+def trial(tree, change):
+    yours = tree / "demos/yours.c"
+    before = yours.read_text()
+    after = change(before)
+    assert after != before, "the change no longer fits demos/yours.c"
+    yours.write_text(after)
+    r = boot("demo yours", image=build(root=tree) / "gordian.img")
+    failed = {v.id for v in verdicts(r.text, "part") if not v.ok}
+    return r, failed
+
+
+def test_the_merged_fix_passes():
+    r = boot("demo yours")
+    assert r.status == 0
+    assert all(v.ok for v in verdicts(r.text, "part"))
+    assert [v.ok for v in verdicts(r.text)] == [True]
+
+
+@pytest.mark.parametrize("change, part, outcome, objection", [
+    (linux_3_6, "yours/E3", "deadlock", "Bhat, 3 October 2012"),
+    (no_reference, "yours/E1", "deadlock", "Kosina, 2 October 2012"),
+    (v3, "yours/E7", "warn", "Bhat on v3"),
+    (no_barrier, "yours/E17", "corrupt", "Why rcu_barrier() is there"),
+    (forgotten_put, "yours/E1", "stuck", None),
+    (forgotten_unlock, "yours/E1", None, None),
+], ids=lambda x: getattr(x, "__name__", None))
+def test_wrong_forms(tree, change, part, outcome, objection):
+    r, failed = trial(tree, change)
+    assert r.status == 1
+    assert part in failed
+    found = {v.id: v for v in verdicts(r.text, "part")}
+    if outcome:
+        assert found[part]["outcome"] == outcome
+    else:
+        assert "slab_mutex is released for D, who ended with it" in r.text
+    if objection:
+        assert f"objection: {objection}" in r.text
+    if change is linux_3_6:  # its one fault is the leak that it cannot bear
+        assert failed == {"yours/E3"}
+
+
+def test_the_mails_patch():
+    build()
+    r = subprocess.run(["tools/try", "PATCH=demos/patches/bhat-debug-b.patch"],
+                       cwd=ROOT, text=True, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    print(r.stdout)
+    assert r.returncode == 0
+    row = {x.split()[0]: x.split() for x in r.stdout.split("\n")
+           if x.endswith(("changed", " ok")) or x.rstrip().endswith("ok")}
+    assert row["E3"][1:] == ["deadlock", "ok", "bug", "FAIL", "changed"]
+    assert "changed" not in row["E1"] and "changed" not in row["E2"]
+
+
+def test_a_patch_that_does_not_fit(tmp_path):
+    bad = tmp_path / "bad.patch"
+    bad.write_text("--- a/demos/yours.c\n+++ b/demos/yours.c\n"
+                   "@@ -1,1 +1,1 @@\n-not there\n+neither\n")
+    r = subprocess.run(["tools/try", f"PATCH={bad}"], cwd=ROOT, text=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT)
+    assert r.returncode == 2
+    assert r.stdout.startswith("try: the patch does not apply")
