@@ -116,18 +116,6 @@ static unsigned int select_cpu(const struct thread *t)
 	return best;
 }
 
-/* t is on no queue, marked TASK_WAKING, off its stack: run it on select_cpu */
-static void place(struct thread *t)
-{
-	unsigned int cpu = select_cpu(t);
-	struct runqueue *rq = &runqueues[cpu];
-
-	raw_spin_lock(&rq->lock);
-	WRITE_ONCE(t->cpu, cpu);
-	activate(rq, cpu, t);
-	raw_spin_unlock(&rq->lock);
-}
-
 /* Lock the run queue that t belongs to. IRQs off. */
 static struct runqueue *lock_rq_of(struct thread *t)
 {
@@ -139,6 +127,28 @@ static struct runqueue *lock_rq_of(struct thread *t)
 		if (likely(t->cpu == cpu))
 			return rq;
 		raw_spin_unlock(&rq->lock);
+	}
+}
+
+/*
+ * t is on no queue, marked TASK_WAKING, off its stack: run it on select_cpu().
+ * It changes cores under the lock of the old one, and is looked at again under
+ * that of the new one: its affinity may have changed between.
+ */
+static void place(struct thread *t)
+{
+	for (;;) {
+		struct runqueue *rq = lock_rq_of(t);
+		unsigned int cpu = select_cpu(t);
+		bool here = cpu == t->cpu;
+
+		if (here)
+			activate(rq, cpu, t);
+		else
+			WRITE_ONCE(t->cpu, cpu);
+		raw_spin_unlock(&rq->lock);
+		if (here)
+			return;
 	}
 }
 

@@ -18,7 +18,7 @@
  * before and after, and the affinity, preempt count and held locks of its
  * thread; (3) a report it provokes on purpose is announced, see ktest_reports();
  * (4) it measures nothing in seconds: it fails on a wrong result, or when what
- * must happen has not happened after KTEST_PATIENCE_NS.
+ * must happen has not happened when patience ends (EVENTUALLY).
  */
 #ifndef TESTS_KERNEL_KTEST_H
 #define TESTS_KERNEL_KTEST_H
@@ -72,16 +72,22 @@ void ktest_reports(unsigned int warns, unsigned int slab_errors,
 				   _w, true);                                  \
 	} while (0)
 
-/* Guest time after which something is taken as never going to happen. */
+/*
+ * When something is taken as never going to happen: so much guest time AND so
+ * many looks, since with -icount shift=10 an instruction takes a microsecond.
+ */
 #define KTEST_PATIENCE_NS 20000000000ull
+#define KTEST_LOOKS	  100000
 #define KTEST_LOOK_NS	  50000ull
 
 /* Look again and again, sleeping between, until c holds. */
 #define EVENTUALLY(c)                                                          \
 	({                                                                     \
 		uint64_t _end = timer_now() + timer_ticks(KTEST_PATIENCE_NS);  \
+		unsigned int _looks = 0;                                       \
 		bool _yes;                                                     \
-		while (!(_yes = (c)) && timer_now() < _end)                    \
+		while (!(_yes = (c)) &&                                        \
+		       (_looks++ < KTEST_LOOKS || timer_now() < _end))         \
 			sleep_ns(KTEST_LOOK_NS);                               \
 		_yes;                                                          \
 	})
@@ -98,6 +104,17 @@ void ktest_reports(unsigned int warns, unsigned int slab_errors,
 static inline unsigned int ktest_cores(void)
 {
 	return cpumask_weight(cpu_online());
+}
+
+/*
+ * A moment of work in a loop that waits for another core or for the tick: under
+ * -icount a YIELD costs the host as much as thousands of instructions.
+ */
+static inline void ktest_busy(void)
+{
+	for (unsigned int i = 0; i < 300; i++)
+		__asm__ volatile("");
+	cpu_relax();
 }
 
 /* A thread of the case, of normal priority; a failure to make it fails it. */
