@@ -71,9 +71,10 @@ static void invoke_batch(struct rcu_state *rsp, struct rcu_data *rdp)
 		preempt_enable();
 		h = next;
 	}
-	/* Only now: rcu_barrier() must not take them for done before. */
+	/* Only now: rcu_barrier() must not take them for done before. Release:
+	 * what they did is seen by whoever sees none left. */
 	flags = local_irq_save();
-	WRITE_ONCE(rdp->cbs.len, rdp->cbs.len - n);
+	smp_store_release(&rdp->cbs.len, rdp->cbs.len - n);
 	local_irq_restore(flags);
 }
 
@@ -125,9 +126,13 @@ static void rcu_barrier_func(void *arg)
 
 story void _rcu_barrier(struct rcu_state *rsp)
 {
-	uint32_t snap = READ_ONCE(rsp->n_barrier_done);
+	uint32_t snap;
 	unsigned int cpu;
 
+	smp_mb(); /* the caller's callbacks are queued before the snapshot: if a
+		   * barrier makes the count odd after it, that one sees them;
+		   * pairs with the barrier below the first increment */
+	snap = READ_ONCE(rsp->n_barrier_done);
 	trace_gate(TR_BARRIER, rsp, CALLER);
 	trace_did(TR_BARRIER, rsp, snap, CALLER);
 	mutex_lock(&rsp->barrier_mutex);
@@ -141,7 +146,8 @@ story void _rcu_barrier(struct rcu_state *rsp)
 		return;
 	}
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
-	smp_mb(); /* odd before we look at the callbacks; pairs with above */
+	smp_mb(); /* odd before we look at the callbacks; pairs with the one
+		   * before the snapshot */
 
 	init_completion(&rsp->barrier_completion, "rcu callbacks");
 	WRITE_ONCE(rsp->barrier_count, 1);
@@ -153,7 +159,9 @@ story void _rcu_barrier(struct rcu_state *rsp)
 	put_online_cpus();
 	barrier_done(rsp);
 
-	smp_mb(); /* the counting before even; pairs with above */
+	smp_mb(); /* the counting before even, pairs with above; and what has
+		   * run where none was left before the caller goes on, pairs
+		   * with the release in invoke_batch() */
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
 	wait_for_completion(&rsp->barrier_completion);
 	mutex_unlock(&rsp->barrier_mutex);
