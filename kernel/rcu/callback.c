@@ -81,7 +81,7 @@ static void invoke_batch(struct rcu_state *rsp, struct rcu_data *rdp)
 static int rcuc_thread(void *arg)
 {
 	struct rcu_data *rdp = arg;
-	struct rcu_state *rsp = &rcu_sched_state;
+	struct rcu_state *rsp = rdp->rsp;
 
 	for (;;) {
 		wait_event_kind(&rdp->wake, WAIT_IDLE,
@@ -105,12 +105,7 @@ static void barrier_done(struct rcu_state *rsp)
 
 static void rcu_barrier_callback(struct rcu_head *head)
 {
-	struct rcu_data *rdp =
-		container_of(head, struct rcu_data, barrier_head);
-
-	for (struct rcu_state *rsp = rcu_states; rsp; rsp = rsp->next)
-		if (rdp >= rsp->data && rdp < rsp->data + NR_CPUS)
-			barrier_done(rsp);
+	barrier_done(container_of(head, struct rcu_data, barrier_head)->rsp);
 }
 
 /* On each core that has callbacks, IRQs off: one more, behind all of them. */
@@ -200,23 +195,22 @@ static void rcu_cpu_starting(struct rcu_state *rsp, unsigned int cpu)
 /* On a surviving core: the dead one's callbacks, and what it owed. */
 static void rcu_cleanup_dead_cpu(struct rcu_state *rsp, unsigned int cpu)
 {
-	uint32_t flags = spin_lock_irqsave(&rsp->lock), snap;
-	struct cblist *dead = &rsp->data[cpu].cbs, *mine;
+	uint32_t flags = spin_lock_irqsave(&rsp->lock), snap = rcu_snap(rsp);
+	struct cblist *dead = &rsp->data[cpu].cbs;
+	struct rcu_data *mine = &rsp->data[smp_processor_id()];
+	bool any = dead->len != 0;
 
 	WRITE_ONCE(rsp->online.bits, rsp->online.bits & ~(1u << cpu));
-	mine = &rsp->data[smp_processor_id()].cbs;
-	if (dead->len) {
-		snap = rcu_snap(rsp);
-		cblist_advance(mine, rsp->gp_seq);
-		cblist_adopt(mine, dead, snap);
-	} else {
-		snap = rsp->request;
+	if (any) {
+		cblist_advance(&mine->cbs, rsp->gp_seq);
+		cblist_adopt(&mine->cbs, dead, snap);
 	}
 	spin_unlock_irqrestore(&rsp->lock, flags);
 	rcu_report_qs(rsp, cpu);
-	rcu_request(rsp, snap);
-	wake_up(&rsp->data[smp_processor_id()].wake);
-	WARN_ON(dead->len != 0 || dead->head != NULL);
+	if (any) {
+		rcu_request(rsp, snap);
+		wake_up(&mine->wake); /* some may be ready already */
+	}
 }
 
 static story int rcu_cpu_notify(struct notifier_block *nb, unsigned long action,

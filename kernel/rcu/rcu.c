@@ -318,6 +318,7 @@ void rcu_state_init(struct rcu_state *rsp)
 	if (!rsp->barrier_mutex.name)
 		mutex_init(&rsp->barrier_mutex, "rcu_state.barrier_mutex");
 	for_each_possible_cpu (cpu) {
+		rsp->data[cpu].rsp = rsp;
 		cblist_init(&rsp->data[cpu].cbs);
 		wait_queue_init(&rsp->data[cpu].wake, "callbacks");
 	}
