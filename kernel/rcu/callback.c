@@ -71,16 +71,17 @@ static void invoke_batch(struct rcu_state *rsp, struct rcu_data *rdp)
 		preempt_enable();
 		h = next;
 	}
-	/* Only now: rcu_barrier() must not take them for done before. */
+	/* Only now: rcu_barrier() must not take them for done before. Release:
+	 * what they did is seen by whoever sees none left. */
 	flags = local_irq_save();
-	WRITE_ONCE(rdp->cbs.len, rdp->cbs.len - n);
+	smp_store_release(&rdp->cbs.len, rdp->cbs.len - n);
 	local_irq_restore(flags);
 }
 
 static int rcuc_thread(void *arg)
 {
 	struct rcu_data *rdp = arg;
-	struct rcu_state *rsp = &rcu_sched_state;
+	struct rcu_state *rsp = rdp->rsp;
 
 	for (;;) {
 		wait_event_kind(&rdp->wake, WAIT_IDLE,
@@ -104,12 +105,7 @@ static void barrier_done(struct rcu_state *rsp)
 
 static void rcu_barrier_callback(struct rcu_head *head)
 {
-	struct rcu_data *rdp =
-		container_of(head, struct rcu_data, barrier_head);
-
-	for (struct rcu_state *rsp = rcu_states; rsp; rsp = rsp->next)
-		if (rdp >= rsp->data && rdp < rsp->data + NR_CPUS)
-			barrier_done(rsp);
+	barrier_done(container_of(head, struct rcu_data, barrier_head)->rsp);
 }
 
 /* On each core that has callbacks, IRQs off: one more, behind all of them. */
@@ -125,9 +121,13 @@ static void rcu_barrier_func(void *arg)
 
 story void _rcu_barrier(struct rcu_state *rsp)
 {
-	uint32_t snap = READ_ONCE(rsp->n_barrier_done);
+	uint32_t snap;
 	unsigned int cpu;
 
+	smp_mb(); /* the caller's callbacks are queued before the snapshot: if a
+		   * barrier makes the count odd after it, that one sees them;
+		   * pairs with the barrier below the first increment */
+	snap = READ_ONCE(rsp->n_barrier_done);
 	trace_gate(TR_BARRIER, rsp, CALLER);
 	trace_did(TR_BARRIER, rsp, snap, CALLER);
 	mutex_lock(&rsp->barrier_mutex);
@@ -141,7 +141,8 @@ story void _rcu_barrier(struct rcu_state *rsp)
 		return;
 	}
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
-	smp_mb(); /* odd before we look at the callbacks; pairs with above */
+	smp_mb(); /* odd before we look at the callbacks; pairs with the one
+		   * before the snapshot */
 
 	init_completion(&rsp->barrier_completion, "rcu callbacks");
 	WRITE_ONCE(rsp->barrier_count, 1);
@@ -153,7 +154,9 @@ story void _rcu_barrier(struct rcu_state *rsp)
 	put_online_cpus();
 	barrier_done(rsp);
 
-	smp_mb(); /* the counting before even; pairs with above */
+	smp_mb(); /* the counting before even, pairs with above; and what has
+		   * run where none was left before the caller goes on, pairs
+		   * with the release in invoke_batch() */
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
 	wait_for_completion(&rsp->barrier_completion);
 	mutex_unlock(&rsp->barrier_mutex);
@@ -192,23 +195,22 @@ static void rcu_cpu_starting(struct rcu_state *rsp, unsigned int cpu)
 /* On a surviving core: the dead one's callbacks, and what it owed. */
 static void rcu_cleanup_dead_cpu(struct rcu_state *rsp, unsigned int cpu)
 {
-	uint32_t flags = spin_lock_irqsave(&rsp->lock), snap;
-	struct cblist *dead = &rsp->data[cpu].cbs, *mine;
+	uint32_t flags = spin_lock_irqsave(&rsp->lock), snap = rcu_snap(rsp);
+	struct cblist *dead = &rsp->data[cpu].cbs;
+	struct rcu_data *mine = &rsp->data[smp_processor_id()];
+	bool any = dead->len != 0;
 
 	WRITE_ONCE(rsp->online.bits, rsp->online.bits & ~(1u << cpu));
-	mine = &rsp->data[smp_processor_id()].cbs;
-	if (dead->len) {
-		snap = rcu_snap(rsp);
-		cblist_advance(mine, rsp->gp_seq);
-		cblist_adopt(mine, dead, snap);
-	} else {
-		snap = rsp->request;
+	if (any) {
+		cblist_advance(&mine->cbs, rsp->gp_seq);
+		cblist_adopt(&mine->cbs, dead, snap);
 	}
 	spin_unlock_irqrestore(&rsp->lock, flags);
 	rcu_report_qs(rsp, cpu);
-	rcu_request(rsp, snap);
-	wake_up(&rsp->data[smp_processor_id()].wake);
-	WARN_ON(dead->len != 0 || dead->head != NULL);
+	if (any) {
+		rcu_request(rsp, snap);
+		wake_up(&mine->wake); /* some may be ready already */
+	}
 }
 
 static story int rcu_cpu_notify(struct notifier_block *nb, unsigned long action,

@@ -3,6 +3,8 @@
  */
 #include "kernel/rcu/cblist.h"
 
+#include "kernel/lib/compiler.h"
+
 void cblist_init(struct cblist *l)
 {
 	l->head = NULL;
@@ -45,7 +47,7 @@ void cblist_enqueue(struct cblist *l, struct rcu_head *h, uint32_t snap)
 	for (int i = seg; i < CB_SEGMENTS; i++)
 		l->tail[i] = &h->next;
 	l->seq[seg] = snap;
-	l->len++;
+	WRITE_ONCE(l->len, l->len + 1); /* rcu_barrier() looks from outside */
 }
 
 struct rcu_head *cblist_extract(struct cblist *l, unsigned int max,
@@ -89,7 +91,7 @@ void cblist_adopt(struct cblist *to, struct cblist *from, uint32_t snap)
 		cblist_enqueue(to, rest, snap);
 		rest = next;
 	}
-	to->len = len;
+	WRITE_ONCE(to->len, len);
 	cblist_init(from);
 }
 

@@ -54,29 +54,39 @@ static struct {
 
 /* ---- quiescent states ------------------------------------------------------------- */
 
-/* A core owes no longer. rsp->lock held. */
-static void clear_owed(struct rcu_state *rsp, unsigned int cpu)
+/* A core owes no longer in that mask. rsp->lock held. */
+static void clear_owed(struct rcu_state *rsp, struct cpumask *owed,
+		       struct wait_queue *wake, unsigned int cpu)
 {
-	uint32_t bit = 1u << cpu;
-
-	if (rsp->owed.bits & bit) {
-		WRITE_ONCE(rsp->owed.bits, rsp->owed.bits & ~bit);
-		trace_did(TR_QS, rsp, cpu, CALLER);
-		if (!rsp->owed.bits)
-			wake_up(&rsp->gp_wake);
-	}
-	if (rsp->exp_owed.bits & bit) {
-		WRITE_ONCE(rsp->exp_owed.bits, rsp->exp_owed.bits & ~bit);
-		if (!rsp->exp_owed.bits)
-			wake_up(&rsp->exp_wake);
-	}
+	if (!cpumask_test(*owed, cpu))
+		return;
+	WRITE_ONCE(owed->bits, owed->bits & ~(1u << cpu));
+	trace_did(TR_QS, rsp, cpu, CALLER);
+	if (!owed->bits)
+		wake_up(wake);
 }
 
+/* The core is in a quiescent state now: good for both sorts. */
 void rcu_report_qs(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&rsp->lock);
 
-	clear_owed(rsp, cpu);
+	clear_owed(rsp, &rsp->owed, &rsp->gp_wake, cpu);
+	clear_owed(rsp, &rsp->exp_owed, &rsp->exp_wake, cpu);
+	spin_unlock_irqrestore(&rsp->lock, flags);
+}
+
+/*
+ * The core was idle at some time since the grace period of that mask began. By
+ * now it may read again, and one of the other sort may have begun meanwhile: so
+ * this is no news for the other mask.
+ */
+static void report_was_idle(struct rcu_state *rsp, struct cpumask *owed,
+			    struct wait_queue *wake, unsigned int cpu)
+{
+	uint32_t flags = spin_lock_irqsave(&rsp->lock);
+
+	clear_owed(rsp, owed, wake, cpu);
 	spin_unlock_irqrestore(&rsp->lock, flags);
 }
 
@@ -126,18 +136,19 @@ static uint32_t idle_seen(unsigned int cpu)
 static void gp_begin(struct rcu_state *rsp)
 {
 	uint32_t flags = spin_lock_irqsave(&rsp->lock);
+	struct cpumask awaited = rsp->online;
 	unsigned int cpu;
 
 	WRITE_ONCE(rsp->gp_seq, rsp->gp_seq + 1);
-	WRITE_ONCE(rsp->owed.bits, rsp->online.bits);
+	WRITE_ONCE(rsp->owed.bits, awaited.bits);
 	spin_unlock_irqrestore(&rsp->lock, flags);
 	rsp->gp_start = timer_now();
 	trace_did(TR_GP_START, rsp, rsp->gp_seq, CALLER);
 
-	for_each_cpu (cpu, rsp->online) {
+	for_each_cpu (cpu, awaited) {
 		rsp->data[cpu].idle_snap = idle_seen(cpu);
 		if (!(rsp->data[cpu].idle_snap & 1))
-			rcu_report_qs(rsp, cpu);
+			report_was_idle(rsp, &rsp->owed, &rsp->gp_wake, cpu);
 	}
 	/* This thread runs here, outside any reader: a quiescent state. */
 	preempt_disable();
@@ -154,7 +165,7 @@ static void gp_force(struct rcu_state *rsp)
 		uint32_t now = idle_seen(cpu);
 
 		if (!(now & 1) || now != rsp->data[cpu].idle_snap)
-			rcu_report_qs(rsp, cpu);
+			report_was_idle(rsp, &rsp->owed, &rsp->gp_wake, cpu);
 		else
 			resched_cpu(cpu);
 	}
@@ -276,7 +287,7 @@ story void synchronize_rcu_expedited(void)
 	/* This core: we are outside any reader, so it is quiescent. */
 	for_each_cpu (cpu, ask) {
 		if (!(idle_seen(cpu) & 1)) {
-			rcu_report_qs(rsp, cpu);
+			report_was_idle(rsp, &rsp->exp_owed, &rsp->exp_wake, cpu);
 			ask.bits &= ~(1u << cpu);
 		}
 	}
@@ -285,7 +296,7 @@ story void synchronize_rcu_expedited(void)
 				   !READ_ONCE(rsp->exp_owed.bits), FORCE_NS))
 		for_each_cpu (cpu, cpumask_load(&rsp->exp_owed))
 			if (!(idle_seen(cpu) & 1))
-				rcu_report_qs(rsp, cpu);
+				report_was_idle(rsp, &rsp->exp_owed, &rsp->exp_wake, cpu);
 			else
 				resched_cpu(cpu);
 	smp_mb(); /* the end before what the caller does next */
@@ -307,6 +318,7 @@ void rcu_state_init(struct rcu_state *rsp)
 	if (!rsp->barrier_mutex.name)
 		mutex_init(&rsp->barrier_mutex, "rcu_state.barrier_mutex");
 	for_each_possible_cpu (cpu) {
+		rsp->data[cpu].rsp = rsp;
 		cblist_init(&rsp->data[cpu].cbs);
 		wait_queue_init(&rsp->data[cpu].wake, "callbacks");
 	}

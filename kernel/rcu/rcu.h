@@ -29,6 +29,7 @@
 
 /* A core's part of an instance. */
 struct rcu_data {
+	struct rcu_state *rsp;
 	struct cblist cbs;	/* that core's, IRQs off */
 	struct thread *thread;	/* invokes them: rcuc/N */
 	struct wait_queue wake; /* where it waits */
