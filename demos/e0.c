@@ -98,5 +98,5 @@ DEMO(00, e0, .id = "E0", .slug = "e0-alphabet",
      .claim = "two mutexes in opposite orders deadlock",
      .tried = { "Two threads take two mutexes, in opposite orders.",
 		"Control: the same with one order everywhere." },
-     .cores = 1, .scenarios = scenarios, .nr_scenarios = 2,
+     .cores = 2, .scenarios = scenarios, .nr_scenarios = 2,
      .free_rounds = 20000);

@@ -73,10 +73,11 @@ static int worker_thread(void *arg)
 	}
 }
 
-static unsigned int place_core(enum place place, unsigned int toggled)
+static unsigned int place_core(const struct stage *st, enum place place)
 {
-	struct cpumask ok =
-		cpumask_andnot(cpu_online(), cpumask_of(toggled));
+	struct cpumask goes = st->sc->toggles ? cpumask_of(st->toggled) :
+						CPUMASK_NONE;
+	struct cpumask ok = cpumask_andnot(cpu_online(), goes);
 	unsigned int want[] = { [ON_D] = 1, [ON_U] = 2, [ON_B] = 0 };
 	unsigned int n = cpumask_weight(ok), skip = want[place] % n, cpu;
 
@@ -92,7 +93,7 @@ static int start_worker(struct stage *st, unsigned int i)
 
 	w->st = st;
 	w->actor = &st->sc->actors[i];
-	w->cpu = place_core(w->actor->place, st->toggled);
+	w->cpu = place_core(st, w->actor->place);
 	init_completion(&w->go, "its next round");
 	w->thread = thread_create(w->actor->name, worker_thread, w, PRIO_NORMAL,
 				  cpumask_of(w->cpu));

@@ -79,7 +79,7 @@ def test_elf_start():
 @pytest.mark.parametrize("shift", [0, 3, 7])
 def test_icount_repeats(shift):
     """With a counted clock two runs are the same to the last byte."""
-    runs = [boot("test boot; demo e0; demo e2 free 300",
+    runs = [boot("test boot; demo e2 forced; demo e1 free 20; cpu",
                  extra=["-icount", f"shift={shift},sleep=off"])
             for _ in range(2)]
     assert runs[0].status == 0
