@@ -20,7 +20,7 @@
 #define KERNEL_VA  0xc0000000
 #define STACKS_VA  0xe0000000
 #define STACKS_MAX 0x00800000 /* 8 MiB */
-#define EXC_STACKS_VA 0xe0700000 /* its last 1 MiB: exception stacks */
+#define EXC_STACKS_VA 0xe0600000 /* its last 2 MiB: exception stacks */
 #define EXC_STACK  8192 /* each: one guard page below */
 #define EARLY_VA   0xe8000000 /* window of map_early() */
 #define DEVICES_VA 0xf0000000

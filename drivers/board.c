@@ -230,6 +230,7 @@ void board_init(void)
 {
 	board.name = "QEMU virt";
 	board.bootargs = bootargs;
+	semihosting_present(); /* found out now, on a sound stack */
 	if (open_fdt()) {
 		find_uart();
 		find_memory();

@@ -25,6 +25,7 @@
 #define GICC_PMR	0x04
 #define GICC_IAR	0x0c
 #define GICC_EOIR	0x10
+#define GICC_HPPIR	0x18
 
 #define NO_IRQ	     1020
 #define GROUP1	     (~(1u << IPI_NMI))
@@ -83,12 +84,11 @@ static void gic2_handle(struct regs *regs)
 
 static bool gic2_fiq(void)
 {
-	uint32_t iar = mmio_read(cpuif + GICC_IAR);
-
-	if ((iar & 0x3ff) >= NO_IRQ)
+	/* Taken as an IRQ meanwhile? With AckCtl IAR would give any other. */
+	if ((mmio_read(cpuif + GICC_HPPIR) & 0x3ff) != IPI_NMI)
 		return false;
-	mmio_write(cpuif + GICC_EOIR, iar);
-	return (iar & 0x3ff) == IPI_NMI;
+	mmio_write(cpuif + GICC_EOIR, mmio_read(cpuif + GICC_IAR));
+	return true;
 }
 
 static void gic2_enable(unsigned int irq, unsigned int cpu)

@@ -51,6 +51,7 @@ static void gic3_init_core(unsigned int cpu)
 			i == IPI_KICK ? PRIO_KICK :
 					PRIO_ALL;
 	mmio_write(sgi + GICR_ICPENDR, 0xffff);
+	mmio_write(sgi + GICD_ICENABLER, 0xffff0000);
 	mmio_write(sgi + GICD_ISENABLER, 0xffff);
 	ICC_WRITE(7, "c12, c12, 5"); /* SRE */
 	isb();

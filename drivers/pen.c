@@ -40,11 +40,13 @@ static int pen_on(unsigned int cpu)
 static void pen_die(unsigned int cpu)
 {
 	irqchip->clear_kick();
+	dsb(); /* the old kick is gone before we look */
 	smp_store_release(&parked[cpu], 1); /* pairs with pen_is_off() */
 	/* Acquire: pairs with the release in pen_on(). */
 	while (!smp_load_acquire(&wanted[cpu])) {
 		wfi();
 		irqchip->clear_kick();
+		dsb();
 		cpu_relax();
 	}
 	WRITE_ONCE(wanted[cpu], 0);

@@ -56,6 +56,7 @@ static int psci_on(unsigned int cpu)
 	for (int i = 0; i < ON_TRIES && err == PSCI_ALREADY_ON; i++) {
 		if (i)
 			sleep_ns(ON_POLL_NS);
+		dsb(); /* what the core will read is in memory */
 		err = psci_call(fn_on, board.mpidr[cpu], secondary_entry_pa(),
 				cpu);
 	}

@@ -179,7 +179,7 @@ static story int _cpu_down(unsigned int cpu)
 
 	if (!cpu_is_online(cpu))
 		return -EINVAL;
-	if (cpumask_weight(cpu_online()) == 1)
+	if (cpumask_weight(cpu_online()) == 1 || (me->pinned && me->cpu == cpu))
 		return -EBUSY;
 	err = core_ops->may_go(cpu);
 	if (err)
@@ -238,8 +238,10 @@ static bool boot_word_move(unsigned int cpu, uint32_t from, uint32_t to)
 /* First C code of a starting core, on its idle thread's stack, IRQs off. */
 noreturn void secondary_start(unsigned int cpu)
 {
-	if (!boot_word_move(cpu, BOOT_WANTED, BOOT_ALIVE))
+	if (!boot_word_move(cpu, BOOT_WANTED, BOOT_ALIVE)) {
 		core_ops->die(cpu); /* too late: nobody waits any more */
+		machine_halt();
+	}
 	vectors_init_core(cpu);
 	irqchip->init_core(cpu);
 	timer_init_core();
@@ -263,10 +265,9 @@ static int __cpu_up(unsigned int cpu)
 	/* Release: pairs with the core's own compare-and-swap. */
 	smp_store_release(&boot_word[cpu], BOOT_WANTED);
 	err = core_ops->on(cpu);
-	if (err) {
-		WRITE_ONCE(boot_word[cpu], BOOT_NONE);
+	/* Refused, yet it may have come: it was told to before, and was late. */
+	if (err && boot_word_move(cpu, BOOT_WANTED, BOOT_NONE))
 		return err;
-	}
 	if (!wait_for_completion_timeout(&cpu_running, CORE_START_NS)) {
 		if (boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP)) {
 			kprintf("cpu %u: does not start (%s)\n", cpu,

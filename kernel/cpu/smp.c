@@ -41,7 +41,7 @@ static struct call_queue {
 	bool ready;
 } cache_aligned queues[NR_CPUS];
 
-/* Calls that nobody waits for live here: one for each pair of cores. */
+/* Calls that nobody waits for live here: one for each core called. */
 static struct call pool[NR_CPUS];
 
 static struct call_queue *lock_queue(unsigned int cpu, uint32_t *flags)
@@ -92,6 +92,7 @@ void smp_flush_calls(void)
 			/* Release: c may be filled anew; pairs with the
 			 * acquire in smp_call_function_single(). */
 			smp_store_release(&c->busy, false);
+			core_kick_mask(cpu_online()); /* who waits for it */
 			fn(arg);
 			continue;
 		}

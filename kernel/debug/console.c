@@ -62,7 +62,7 @@ void console_write(const char *s, size_t len)
 /* A bracket in which this core alone writes; nests. */
 uint32_t report_begin(void)
 {
-	uint32_t flags = local_irq_save();
+	uint32_t flags = local_irq_save() & 0xff; /* without N, Z, C, V */
 
 	return console_lock() ? flags | 1u << 31 : flags;
 }

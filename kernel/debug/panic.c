@@ -16,12 +16,14 @@
 
 #define PANIC_STATUS 101 /* exit status of a machine that panicked */
 #define ANSWER_NS    200000000ull
+#define REPORTS_NS   2000000000ull /* for the reports of other cores */
 #define MAX_FRAMES   24
 
 unsigned int warn_count;
 static unsigned int depth[NR_CPUS]; /* each core's own */
 static uint32_t panicking;	    /* core + 1 that ends the machine; atomic */
 static uint32_t nmi_answers;	    /* bit per core; atomic */
+static uint32_t reporting;	    /* cores with a report to finish; atomic */
 
 static void print_where(void)
 {
@@ -61,16 +63,25 @@ static void stop_others(void)
 		cpu_relax();
 }
 
-/* The end of the machine after a report. Only one core gets there. */
+/* The end of the machine after a report. Only one core gets there, and lets
+ * the others finish theirs first. */
 noreturn void panic_end(void)
 {
-	uint32_t none = 0;
+	uint32_t me = smp_processor_id() + 1, winner = 0;
+	uint64_t end = timer_now() + timer_ticks(REPORTS_NS);
 
 	/* Seq_cst: the one that wins has the say. */
-	if (!__atomic_compare_exchange_n(&panicking, &none,
-					 smp_processor_id() + 1, false,
-					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	if (!__atomic_compare_exchange_n(&panicking, &winner, me, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+		if (winner == me) /* it failed again on its way out */
+			machine_exit(PANIC_STATUS);
+		__atomic_fetch_sub(&reporting, 1, __ATOMIC_SEQ_CST);
 		machine_halt();
+	}
+	__atomic_fetch_sub(&reporting, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&reporting, __ATOMIC_SEQ_CST) &&
+	       timer_now() < end)
+		cpu_relax();
 	stop_others();
 	kprintf("the machine stops here\n");
 	machine_exit(PANIC_STATUS);
@@ -82,8 +93,10 @@ bool panic_enter(const char *what)
 	unsigned int cpu = smp_processor_id();
 
 	local_irq_disable();
-	if (++depth[cpu] == 1)
+	if (++depth[cpu] == 1) {
+		__atomic_fetch_add(&reporting, 1, __ATOMIC_SEQ_CST);
 		return true;
+	}
 	if (depth[cpu] == 2)
 		kprintf("(core %u failed again while reporting: %s)\n", cpu,
 			what);
@@ -164,6 +177,13 @@ void warn_at(const char *cond, const char *file, int line)
 
 /* ---- other cores ----------------------------------------------------------------- */
 
+static void answered(void)
+{
+	/* Seq_cst: the asker polls it. */
+	__atomic_fetch_or(&nmi_answers, 1u << smp_processor_id(),
+			  __ATOMIC_SEQ_CST);
+}
+
 static void say_where(const struct regs *regs)
 {
 	uintptr_t pc[MAX_FRAMES];
@@ -175,9 +195,7 @@ static void say_where(const struct regs *regs)
 	if (regs)
 		print_backtrace(pc, backtrace_regs(regs, pc, MAX_FRAMES));
 	report_end(flags);
-	/* Seq_cst: the asker polls it. */
-	__atomic_fetch_or(&nmi_answers, 1u << smp_processor_id(),
-			  __ATOMIC_SEQ_CST);
+	answered();
 }
 
 void panic_stop_core(void)
@@ -188,6 +206,10 @@ void panic_stop_core(void)
 
 void fiq_report(struct regs *regs)
 {
+	if (depth[smp_processor_id()]) { /* it has its own report to finish */
+		answered();
+		return;
+	}
 	say_where(regs);
 	if (READ_ONCE(panicking))
 		machine_halt();

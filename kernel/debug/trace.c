@@ -59,6 +59,7 @@ void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 	uint32_t flags;
 	struct ring *r;
 	struct trace_event *e;
+	uint32_t head;
 	trace_listener listen;
 
 	if (READ_ONCE(trace_mode) == TRACE_MARKED &&
@@ -67,7 +68,8 @@ void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 	flags = local_irq_save();
 	r = &rings[smp_processor_id()];
 	if (r->events) {
-		e = &r->events[r->head % RING_ENTRIES];
+		head = READ_ONCE(r->head);
+		e = &r->events[head % RING_ENTRIES];
 		e->time = timer_now();
 		e->obj = obj;
 		e->arg = arg;
@@ -77,8 +79,12 @@ void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 		e->thread = current->id;
 		/* Seq_cst: one order over all cores, the printed one. */
 		e->seq = __atomic_fetch_add(&next_seq, 1, __ATOMIC_SEQ_CST);
-		/* Release: pairs with the acquire in trace_snapshot(). */
-		smp_store_release(&r->head, r->head + 1);
+		/*
+		 * Release: pairs with the acquire in trace_snapshot(). It fails
+		 * if trace_start() has emptied the ring meanwhile.
+		 */
+		__atomic_compare_exchange_n(&r->head, &head, head + 1, false,
+					    __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 		listen = READ_ONCE(trace_listen); /* it may end meanwhile */
 		if (listen)
 			listen(e);

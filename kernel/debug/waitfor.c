@@ -53,19 +53,28 @@ static void fill_link(struct thread *t, void *arg)
 {
 	struct walk *walk = arg;
 	struct waitfor_link *l = walk->out;
+	enum wait_kind kind;
 
 	if (t != walk->want)
 		return;
 	walk->found = true;
+	/* Acquire: pairs with the release in wait_begin(). */
+	kind = smp_load_acquire(&t->waiting.kind);
 	l->thread = t;
 	l->id = t->id;
 	memcpy(l->name, t->name, sizeof(l->name));
 	l->cpu = t->cpu;
 	l->waiting = t->waiting;
 	l->switches = t->switches;
+	l->bug = READ_ONCE(t->bug);
 	l->owner = NULL;
-	if (!waits_for_event(t))
-		l->waiting.kind = WAIT_NONE;
+	smp_rmb(); /* the copy before the second look */
+	if (!waits_for_event(t) || t->waiting.kind != kind ||
+	    l->waiting.kind != kind || t->waiting.obj != l->waiting.obj ||
+	    t->waiting.since != l->waiting.since)
+		l->waiting.kind = WAIT_NONE; /* it moves */
+	if (l->waiting.kind == WAIT_JOIN)
+		l->owner = (struct thread *)l->waiting.obj;
 	if (l->waiting.kind == WAIT_MUTEX) {
 		const struct mutex *m = l->waiting.obj;
 
@@ -154,15 +163,17 @@ static void print_link(const struct waitfor_link *l)
 	uint64_t us = timer_ns(timer_now() - l->waiting.since) / 1000;
 
 	kprintf("  %s (thread %u, core %u)\n", l->name, l->id, l->cpu);
-	if (l->waiting.kind == WAIT_NONE) {
+	if (l->bug)
+		kprintf("    has ended: BUG: %s\n", l->bug);
+	else if (l->waiting.kind == WAIT_NONE)
 		kprintf("    does not wait: it runs or can run\n");
+	if (l->bug || l->waiting.kind == WAIT_NONE)
 		return;
-	}
 	kprintf("    waits for %s (%s) since %u.%06u s\n", l->waiting.name,
 		wait_kind_name(l->waiting.kind), (unsigned int)(us / 1000000),
 		(unsigned int)(us % 1000000));
 	kprintf("    asked for at %pS\n", (void *)l->waiting.caller);
-	if (l->owner)
+	if (l->owner && l->waiting.kind == WAIT_MUTEX)
 		kprintf("    held by %s (thread %u), taken at %pS\n",
 			l->owner_name, l->owner_id, (void *)l->owner_site);
 	if (l->waiting.kind == WAIT_REFCOUNT)

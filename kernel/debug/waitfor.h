@@ -2,7 +2,8 @@
  * Who waits for whom: the wait-for graph, walked on demand.
  *
  * An edge is drawn only where the owner is known for certain: from a thread
- * that waits for a mutex to the thread in the mutex's owner word. A walk that
+ * that waits for a mutex to the thread in the mutex's owner word, and from one
+ * that joins to the thread that has to end. A walk that
  * comes back to a thread it has seen has closed a cycle: nobody in it can move.
  * Other waits (reference counts, completions, time) end the walk and are named.
  *
@@ -30,6 +31,7 @@ struct waitfor_link {
 	char owner_name[THREAD_NAME_LEN];
 	uintptr_t owner_site;	 /* where the owner took it */
 	uint64_t switches;
+	const char *bug; /* the condition of the BUG that ended it */
 };
 
 struct waitfor {

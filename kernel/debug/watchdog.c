@@ -68,6 +68,14 @@ static void collect(struct thread *t, void *arg)
 	look->n++;
 }
 
+/* Does the last of the chain wait as well? Else it runs, and will end it. */
+static bool ends_waiting(const struct waitfor *w)
+{
+	const struct waitfor_link *l = w->n ? &w->link[w->n - 1] : NULL;
+
+	return l && (l->waiting.kind != WAIT_NONE || l->bug);
+}
+
 static void look_around(void)
 {
 	/* Static: large, and only this thread comes here. */
@@ -80,7 +88,8 @@ static void look_around(void)
 
 		if (!t)
 			continue;
-		if (waitfor_walk(t, &w) || look.waited[i] > watchdog_hung_ns) {
+		if (waitfor_walk(t, &w) ||
+		    (look.waited[i] > watchdog_hung_ns && ends_waiting(&w))) {
 			if (w.n && !told(w.link[0].id,
 					 w.link[0].waiting.since)) {
 				kprintf("watchdog: %s hangs\n", w.link[0].name);

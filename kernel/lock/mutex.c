@@ -83,19 +83,22 @@ static void grant(struct mutex *m, struct mutex_waiter *w, uintptr_t flags,
  */
 static bool enqueue(struct mutex *m, struct mutex_waiter *w)
 {
-	uintptr_t o = READ_ONCE(m->owner);
+	for (;;) {
+		uintptr_t o = READ_ONCE(m->owner);
 
-	do {
 		if (o == 0) {
+			/* The flag without an owner would lock it for ever. */
 			if (take_free(m))
 				return false;
-			o = READ_ONCE(m->owner);
 			continue;
 		}
 		/* Relaxed: only raises a flag, the mutex is not ours. */
-	} while (!__atomic_compare_exchange_n(&m->owner, &o, o | MUTEX_WAITERS,
-					      false, __ATOMIC_RELAXED,
-					      __ATOMIC_RELAXED));
+		if (__atomic_compare_exchange_n(&m->owner, &o,
+						o | MUTEX_WAITERS, false,
+						__ATOMIC_RELAXED,
+						__ATOMIC_RELAXED))
+			break;
+	}
 	list_add_tail(&w->link, &m->waiters);
 	return true;
 }
@@ -132,6 +135,7 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 				return -EINTR;
 			}
 			spin_unlock_irqrestore(&m->wait_lock, flags);
+			thread_interrupt(current); /* for the next wait */
 			break;
 		}
 		schedule();

@@ -209,7 +209,8 @@ static bool try_read(struct percpu_rwsem *s)
 	preempt_disable();
 	count(s, 1);
 	smp_mb(); /* P1: count before block; pairs with P2 */
-	blocked = READ_ONCE(s->block);
+	/* Acquire: pairs with the release in percpu_up_write(). */
+	blocked = smp_load_acquire(&s->block);
 	if (unlikely(blocked)) {
 		count(s, -1);
 		smp_mb(); /* count before tell_writer() looks for a writer */

@@ -241,19 +241,21 @@ static story int rcu_cpu_notify(struct notifier_block *nb, unsigned long action,
 	return notifier_from_errno(err);
 }
 
-/* The callback threads park before the core goes. */
+/*
+ * The callback threads run from CPU_ONLINE on and park before the core goes, the
+ * last of all: a CPU_DOWN_PREPARE callback may call rcu_barrier().
+ */
 static int rcuc_cpu_notify(struct notifier_block *nb, unsigned long action,
 			   void *hcpu)
 {
 	unsigned int cpu = (unsigned int)(uintptr_t)hcpu;
 
-	(void)nb;
 	for (struct rcu_state *rsp = rcu_states; rsp; rsp = rsp->next) {
 		struct thread *t = rsp->data[cpu].thread;
 
 		if (!t)
 			continue;
-		if (action == CPU_DOWN_PREPARE)
+		if (action == CPU_DOWN_PREPARE && nb->priority == CPU_PRI_PARK)
 			kthread_park(t);
 		else if (action == CPU_ONLINE || action == CPU_DOWN_FAILED)
 			kthread_unpark(t);
@@ -268,6 +270,11 @@ void rcu_register_notifiers(void)
 		.priority = CPU_PRI_SMPBOOT,
 		.name = "rcuc",
 	};
+	static struct notifier_block park = {
+		.notifier_call = rcuc_cpu_notify,
+		.priority = CPU_PRI_PARK,
+		.name = "rcuc-park",
+	};
 	static struct notifier_block rcu = {
 		.notifier_call = rcu_cpu_notify,
 		.priority = CPU_PRI_DEFAULT,
@@ -276,6 +283,7 @@ void rcu_register_notifiers(void)
 
 	register_cpu_notifier(&threads);
 	register_cpu_notifier(&rcu);
+	register_cpu_notifier(&park);
 }
 
 void rcu_spawn(void)

@@ -337,7 +337,8 @@ void wait_begin(enum thread_state state, enum wait_kind kind, const void *obj,
 		t->waiting.name = name;
 		t->waiting.caller = caller;
 		t->waiting.since = timer_now();
-		WRITE_ONCE(t->waiting.kind, kind);
+		/* Release: pairs with the acquire of whoever reports it. */
+		smp_store_release(&t->waiting.kind, kind);
 	}
 	WRITE_ONCE(t->state, state);
 	smp_mb(); /* state before condition; pairs with wake_up_thread() */
@@ -568,11 +569,11 @@ void sched_migrate_dying(unsigned int cpu)
 			BUG_ON(t->pinned);
 			dequeue(rq, t);
 			t->on_rq = false;
+			t->state = TASK_WAKING; /* to sleep? it looks again */
 		}
 		raw_spin_unlock(&rq->lock);
 		if (!t)
 			return;
-		t->state = TASK_WAKING; /* about to sleep: it looks again */
 		place(t);
 	}
 }

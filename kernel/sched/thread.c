@@ -206,6 +206,8 @@ noreturn void thread_exit(int status)
 		wake_up_process(w->thread);
 	}
 	spin_unlock_irqrestore(&threads_lock, flags);
+	/* Preempted while dead it would be queued, and moved back to life. */
+	local_irq_disable();
 	WRITE_ONCE(t->state, TASK_DEAD);
 	schedule();
 	panic("thread %u runs after its end", t->id);

@@ -69,6 +69,8 @@ void wake_up_all(struct wait_queue *q);
 			schedule();                                            \
 		}                                                              \
 		finish_wait((q), &_e);                                         \
+		if (_r && (cond))                                              \
+			_r = 0; /* a wake-up that came to us is not lost */    \
 		_r;                                                            \
 	})
 
@@ -88,7 +90,7 @@ void wake_up_all(struct wait_queue *q);
 			schedule_timeout(timer_ns(_end - _now));               \
 		}                                                              \
 		finish_wait((q), &_e);                                         \
-		_ok;                                                           \
+		_ok || (cond); /* a wake-up that came to us is not lost */     \
 	})
 
 struct completion {
