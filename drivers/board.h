@@ -69,8 +69,8 @@ struct uart_ops {
 
 /*
  * Receive by interrupt, drivers/uart.c. arrived() sees each byte as it comes, in
- * the interrupt; if it returns true the byte is its own, else uart_read() gives
- * it out, in order. uart_read(): false if nothing is there; any context but FIQ.
+ * the interrupt; if it returns true this one and all that wait are dropped, else
+ * uart_read() gives it out, in order, or returns false. Any context but FIQ.
  */
 void uart_listen(bool (*arrived)(char c));
 bool uart_read(char *c);

@@ -16,6 +16,8 @@
 
 #define FR_RXFE 0x10u
 #define FR_TXFF 0x20u
+#define LCRH_FIFO 0x10u
+#define LCRH_8BIT 0x60u
 #define INT_RX	0x10u
 #define INT_RT	0x40u
 
@@ -69,8 +71,12 @@ void pl011_init(uint32_t pa, unsigned int irq)
 {
 	regs = (volatile uint32_t *)map_device(pa, PAGE_SIZE);
 	wr(IMSC, 0);
-	/* 8 bits and FIFOs first, then enable: QEMU 10 loses input otherwise */
-	wr(LCRH, 0x70);
+	/* 8 bits and FIFOs first, then enable: QEMU 10 loses input otherwise.
+	 * To turn the FIFO on drops what has come: then it stays as it is. */
+	if (rd(FR) & FR_RXFE)
+		wr(LCRH, LCRH_8BIT | LCRH_FIFO);
+	else
+		wr(LCRH, LCRH_8BIT | (rd(LCRH) & LCRH_FIFO));
 	wr(CR, 0x301);
 	pl011_ops.irq = irq;
 	uart = &pl011_ops;

@@ -23,7 +23,9 @@ static void fetch(void)
 	int c;
 
 	while (ring_in - ring_out < RING_SIZE && (c = uart->getc()) >= 0)
-		if (!arrived((char)c))
+		if (arrived((char)c))
+			ring_out = ring_in;
+		else
 			ring[ring_in++ % RING_SIZE] = (char)c;
 }
 
@@ -43,6 +45,7 @@ void uart_listen(bool (*fn)(char c))
 	arrived = fn;
 	irq_register(uart->irq, rx_interrupt, NULL);
 	uart->rx_enable();
+	rx_interrupt(uart->irq, NULL); /* what has come before */
 }
 
 bool uart_read(char *c)

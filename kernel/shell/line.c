@@ -17,7 +17,7 @@
 #define CTRL(c) ((c) & 0x1f)
 
 struct wait_queue console_wait = WAIT_QUEUE_INIT(console_wait, "console");
-bool command_runs, ctrl_c;
+bool ctrl_c;
 
 static char line[LINE_SIZE], history[HISTORY][LINE_SIZE];
 static unsigned int len, pos; /* line[len] is 0 */
@@ -26,19 +26,18 @@ static unsigned int over, entered, back;
 
 bool line_byte_arrived(char c)
 {
-	bool interrupt = c == CTRL('C') && READ_ONCE(command_runs);
-
-	if (interrupt)
+	if (c == CTRL('C'))
 		WRITE_ONCE(ctrl_c, true);
 	wake_up_all(&console_wait);
-	return interrupt;
+	return c == CTRL('C');
 }
 
 static char next_byte(void)
 {
-	char c;
+	char c = CTRL('C');
 
-	wait_event_kind(&console_wait, WAIT_IDLE, uart_read(&c));
+	wait_event_kind(&console_wait, WAIT_IDLE,
+			READ_ONCE(ctrl_c) || uart_read(&c));
 	return c;
 }
 
@@ -164,6 +163,7 @@ char *line_read(void)
 {
 	char c;
 
+	WRITE_ONCE(ctrl_c, false);
 	kprintf(PROMPT);
 	len = pos = over = back = line[0] = 0;
 	for (;;) {

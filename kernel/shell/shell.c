@@ -105,7 +105,6 @@ static int run_as_job(const char *command)
 	if (job < jobs + ARRAY_SIZE(jobs)) {
 		strcpy(job->command, command);
 		job->done = false;
-		WRITE_ONCE(command_runs, true);
 		job->thread = thread_create(command, job_main, job, PRIO_NORMAL,
 					    CPUMASK_ALL);
 	}
@@ -121,7 +120,6 @@ static int run_as_job(const char *command)
 		wait_event_timeout(&console_wait, WAIT_IDLE, READ_ONCE(job->done),
 				   CTRL_C_NS);
 	}
-	WRITE_ONCE(command_runs, false);
 	if (READ_ONCE(job->done))
 		return job_end(job);
 	describe_wait(job->thread, &w, why, sizeof(why));
@@ -135,7 +133,6 @@ static int run_line(char *line)
 	char *command;
 
 	shell_status = 0;
-	WRITE_ONCE(ctrl_c, false);
 	while (!READ_ONCE(ctrl_c) && (command = strsep(&line, ";"))) {
 		int status = 0;
 
@@ -162,9 +159,10 @@ noreturn void shell_main(void)
 			kprintf("(status %d)\n", status);
 		for (struct job *job = jobs; job < jobs + ARRAY_SIZE(jobs);
 		     job++)
-			if (job->thread && READ_ONCE(job->done))
-				kprintf("%s: ended in the background (status "
-					"%d)\n",
-					job->command, job_end(job));
+			if (job->thread && READ_ONCE(job->done)) {
+				kprintf("%s: ended in the background ",
+					job->thread->name);
+				kprintf("(status %d)\n", job_end(job));
+			}
 	}
 }
