@@ -325,7 +325,7 @@ story int cpu_up(unsigned int cpu)
 	return err;
 }
 
-void smp_init(void)
+void smp_init(unsigned int max)
 {
 	unsigned int cpu;
 
@@ -333,7 +333,7 @@ void smp_init(void)
 	for_each_possible_cpu (cpu) {
 		int err;
 
-		if (cpu_is_online(cpu))
+		if (cpu_is_online(cpu) || cpumask_weight(cpu_online()) >= max)
 			continue;
 		err = cpu_up(cpu);
 		if (err)
