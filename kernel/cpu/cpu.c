@@ -47,7 +47,7 @@ unsigned int cpu_offs, cpu_ons; /* cpu_add_remove_lock */
  * core has come (ALIVE) or the starter has given up (GIVEN_UP); each by one
  * compare-and-swap, so a core that comes too late knows it and leaves.
  */
-enum { BOOT_NONE, BOOT_WANTED, BOOT_ALIVE, BOOT_GIVEN_UP };
+enum { BOOT_NEVER, BOOT_WANTED, BOOT_ALIVE, BOOT_GIVEN_UP };
 static uint32_t boot_word[NR_CPUS];
 static struct completion cpu_running =
 	COMPLETION_INIT(cpu_running, "cpu_running");
@@ -263,10 +263,9 @@ static int __cpu_up(unsigned int cpu)
 	/* Release: pairs with the core's own compare-and-swap. */
 	smp_store_release(&boot_word[cpu], BOOT_WANTED);
 	err = core_ops->on(cpu);
-	if (err) {
-		WRITE_ONCE(boot_word[cpu], BOOT_NONE);
+	/* Told to start earlier and late, it may have come all the same. */
+	if (err && boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP))
 		return err;
-	}
 	if (!wait_for_completion_timeout(&cpu_running, CORE_START_NS)) {
 		if (boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP)) {
 			kprintf("cpu %u: does not start (%s)\n", cpu,
