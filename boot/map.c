@@ -213,7 +213,7 @@ const void *map_early(uint32_t pa, uint32_t size)
 
 /* The boot core's exception stacks; the others get pages. */
 static char boot_exc[EXC_MODES][EXC_STACK] aligned(PAGE_SIZE);
-static bool exc_ready[NR_CPUS];
+static uint8_t exc_ready[NR_CPUS]; /* how many of a core's are mapped */
 
 void set_mode_stack(uint32_t mode, uint32_t sp); /* vectors.S */
 
@@ -225,17 +225,15 @@ static uint32_t exc_stack(unsigned int cpu, unsigned int i)
 
 int exception_stacks_prepare(unsigned int cpu)
 {
-	if (exc_ready[cpu])
-		return 0;
-	for (unsigned int i = 0; i < EXC_MODES; i++) {
+	for (unsigned int i = exc_ready[cpu]; i < EXC_MODES; i++) {
 		void *pages = pages_alloc(1);
 
 		if (!pages)
 			return -ENOMEM; /* what is mapped stays for the retry */
 		map_pages(exc_stack(cpu, i), virt_to_phys(pages), EXC_STACK,
 			  MAP_RW);
+		exc_ready[cpu]++;
 	}
-	exc_ready[cpu] = true;
 	return 0;
 }
 
@@ -259,7 +257,7 @@ void vectors_init_core(unsigned int cpu)
 		for (unsigned int i = 0; i < EXC_MODES; i++)
 			map_pages(exc_stack(cpu, i), image_phys(boot_exc[i]),
 				  EXC_STACK, MAP_RW);
-		exc_ready[cpu] = true;
+		exc_ready[cpu] = EXC_MODES;
 	}
 	for (unsigned int i = 0; i < EXC_MODES; i++)
 		set_mode_stack(modes[i], exc_stack(cpu, i) + EXC_STACK);

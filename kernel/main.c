@@ -9,6 +9,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 #include "kernel/debug/watchdog.h"
+#include "kernel/lib/cmdline.h"
 #include "kernel/lib/printf.h"
 #include "kernel/mm/page.h"
 #include "kernel/mm/slab.h"
@@ -40,6 +41,18 @@ static void banner(void)
 		irqchip->has_nmi ? " with pseudo-NMI" : "");
 }
 
+/* maxcpus=N on the command line: the others stay as they were, never started */
+static unsigned int max_cpus(void)
+{
+	char value[12];
+	unsigned int n;
+
+	if (cmdline_get(board.bootargs, "maxcpus", value, sizeof(value)) &&
+	    parse_uint(value, &n))
+		return n;
+	return NR_CPUS;
+}
+
 noreturn void start_kernel(void)
 {
 	unsigned int cpu;
@@ -61,7 +74,7 @@ noreturn void start_kernel(void)
 	slab_init();
 	stop_machine_init();
 	rcu_spawn();
-	smp_init();
+	smp_init(max_cpus());
 	watchdog_init();
 	banner();
 	shell_main();

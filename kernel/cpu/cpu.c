@@ -47,7 +47,7 @@ unsigned int cpu_offs, cpu_ons; /* cpu_add_remove_lock */
  * core has come (ALIVE) or the starter has given up (GIVEN_UP); each by one
  * compare-and-swap, so a core that comes too late knows it and leaves.
  */
-enum { BOOT_NONE, BOOT_WANTED, BOOT_ALIVE, BOOT_GIVEN_UP };
+enum { BOOT_NEVER, BOOT_WANTED, BOOT_ALIVE, BOOT_GIVEN_UP };
 static uint32_t boot_word[NR_CPUS];
 static struct completion cpu_running =
 	COMPLETION_INIT(cpu_running, "cpu_running");
@@ -265,8 +265,8 @@ static int __cpu_up(unsigned int cpu)
 	/* Release: pairs with the core's own compare-and-swap. */
 	smp_store_release(&boot_word[cpu], BOOT_WANTED);
 	err = core_ops->on(cpu);
-	/* Refused, yet it may have come: it was told to before, and was late. */
-	if (err && boot_word_move(cpu, BOOT_WANTED, BOOT_NONE))
+	/* Told to start earlier and late, it may have come all the same. */
+	if (err && boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP))
 		return err;
 	if (!wait_for_completion_timeout(&cpu_running, CORE_START_NS)) {
 		if (boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP)) {
@@ -326,7 +326,7 @@ story int cpu_up(unsigned int cpu)
 	return err;
 }
 
-void smp_init(void)
+void smp_init(unsigned int max)
 {
 	unsigned int cpu;
 
@@ -334,7 +334,7 @@ void smp_init(void)
 	for_each_possible_cpu (cpu) {
 		int err;
 
-		if (cpu_is_online(cpu))
+		if (cpu_is_online(cpu) || cpumask_weight(cpu_online()) >= max)
 			continue;
 		err = cpu_up(cpu);
 		if (err)

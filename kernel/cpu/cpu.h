@@ -121,7 +121,7 @@ int cpu_down(unsigned int cpu);
 /* Counts since boot, for experiments: real offs and ons per platform. */
 extern unsigned int cpu_offs, cpu_ons;
 
-/* Bring up all other cores at boot (Linux: smp_init). */
-void smp_init(void);
+/* Bring up other cores at boot until max are online (Linux: smp_init). */
+void smp_init(unsigned int max);
 
 #endif
