@@ -42,9 +42,10 @@
 #define NR_OBJECTS  512
 #define NR_SLOTS    2  /* of the pool's objects */
 #define NR_KSLOTS   1  /* of kmalloc()ed ones, behind the others */
+#define NR_TESTERS  3  /* of rcu_barrier(); they are the first workers */
 #define NR_PINGS    64 /* callbacks of one barrier test */
 #define MAX_READERS 10
-#define MAX_WORKERS (MAX_READERS + 8)
+#define MAX_WORKERS (MAX_READERS + NR_TESTERS + 8)
 #define LATE_NS	    4000000000ull /* no wait may be longer */
 #define US	    1000ull
 
@@ -54,9 +55,12 @@
 
 enum how { BY_SYNC, BY_EXPEDITED, BY_CALL, BY_KFREE };
 
-static const char *const how_names[] = { "synchronize_rcu",
-					 "synchronize_rcu_expedited",
-					 "call_rcu", "kfree_rcu" };
+static const char *const how_names[] = {
+	"synchronize_rcu",
+	"synchronize_rcu_expedited",
+	"call_rcu",
+	"kfree_rcu",
+};
 
 struct object {
 	uint32_t stamp; /* LIVE, RETIRED, RECLAIMED; atomic */
@@ -193,7 +197,6 @@ static struct object *replace(uint32_t *rnd, enum how how)
 	WRITE_ONCE(o->how, how);
 	WRITE_ONCE(o->core, smp_processor_id());
 	WRITE_ONCE(o->ms, now_ms());
-	smp_mb(); /* unlinked before the snapshot; as in rcu_snap() */
 	WRITE_ONCE(o->snap,
 		   rcu_seq_snap(READ_ONCE(rcu_sched_state.gp_seq)));
 	/* Release: whoever sees RETIRED sees the words above. */
@@ -212,7 +215,7 @@ static void reclaim(struct object *o)
 		object_put(o);
 	else
 		EVIDENCE(n.doubled, "object %u, retired by %s on core %u\n",
-			 o->id, how_names[o->how & 3], o->core);
+			 o->id, how_names[o->how], o->core);
 }
 
 static void reclaim_callback(struct rcu_head *head)
@@ -262,12 +265,13 @@ static void read_section(uint32_t *rnd, uint64_t ns, const char *kind)
 	count(&n.seen[a]);
 	if (a >= 2)
 		EVIDENCE(n.reclaimed,
-			 "a %s reader on core %u, %u us after its begin: "
-			 "object %u,\n  retired by %s on core %u %u ms ago, "
-			 "is %s\n",
+			 "a %s reader on core %u, %u us after its begin:\n  "
+			 "object %u, retired by %s, is %s\n",
 			 kind, smp_processor_id(),
 			 (unsigned int)(timer_ns(timer_now() - start) / US), id,
-			 how_names[o->how & 3], o->core, now_ms() - o->ms,
+			 o < objects || o >= objects + NR_OBJECTS ?
+				 "kfree_rcu" :
+				 how_names[o->how],
 			 a == 2 ? "reclaimed" : "reused");
 }
 
@@ -325,7 +329,7 @@ static void read_in_timer(struct timer *t)
 	read_section(&rnd, min(section_ns(&rnd), 1000 * US), "timer");
 	rcu_read_unlock();
 	count(&n.irq_reads);
-	if (random_below(&rnd, 8) == 0)
+	if (READ_ONCE(pace) < QUIET && random_below(&rnd, 8) == 0)
 		replace_and_call(&rnd);
 	if (!READ_ONCE(stop) && random_below(&rnd, 16))
 		timer_arm(t, timer_now() +
@@ -388,7 +392,7 @@ static int reader(struct worker *w)
 		}
 		read_in_thread(&w->rnd);
 		if (p == THIN || (p == MIXED && random_below(&w->rnd, 8) == 0))
-			pause_randomly(w, 2000);
+			pause_randomly(w, p == THIN ? 8000 : 1000);
 	}
 	while (!smp_load_acquire(&w->timer_rests))
 		sleep_ns(1000 * US);
@@ -458,20 +462,20 @@ static int call_writer(struct worker *w)
 static struct ping_test {
 	struct ping {
 		struct rcu_head head;
-		struct ping_test *test;
-		uint32_t queued, ran; /* in this round; ran is atomic */
+		uint32_t ran; /* in this round; atomic */
 		uint32_t core;
+		bool slow;
 	} pings[NR_PINGS];
 	uint32_t used;
 	uint32_t rnd;
-} ping_tests[2];
+} ping_tests[NR_TESTERS];
 
 static void ping_callback(struct rcu_head *head)
 {
 	struct ping *p = container_of(head, struct ping, head);
 
-	if (p->core % 4 == 3 && p->queued % 8 == 0)
-		spin_ns(100 * US); /* some of them make a core late */
+	if (p->slow) /* some of them make a core late */
+		spin_ns(300 * US);
 	if (__atomic_add_fetch(&p->ran, 1, __ATOMIC_RELEASE) != 1)
 		EVIDENCE(n.doubled, "a barrier test's callback of core %u\n",
 			 p->core);
@@ -487,10 +491,10 @@ static void ping_here(void *arg)
 
 		if (t->used == NR_PINGS)
 			return;
-		p->test = t;
-		p->queued = ++t->used;
+		t->used++;
 		p->ran = 0;
 		p->core = smp_processor_id();
+		p->slow = random_below(&t->rnd, 4) == 0;
 		call_rcu(&p->head, ping_callback);
 		count(&n.pings);
 	}
@@ -513,12 +517,11 @@ static unsigned int pings_out(const struct ping_test *t, unsigned int *core)
 
 static int barrier_tester(struct worker *w)
 {
-	struct ping_test *t = w - workers == 0 ? &ping_tests[0] :
-						 &ping_tests[1];
+	struct ping_test *t = &ping_tests[w - workers];
 	unsigned int cpu, out, core = 0;
 
 	t->rnd = w->rnd;
-	while (go_on(w, QUIET)) {
+	while (go_on(w, SILENT)) {
 		unsigned int share = random_below(&w->rnd, 4);
 
 		t->used = 0;
@@ -528,7 +531,7 @@ static int barrier_tester(struct worker *w)
 				smp_call_function_single(cpu, ping_here, t,
 							 true);
 		if (random_below(&w->rnd, 4) == 0)
-			pause_randomly(w, 2000);
+			pause_randomly(w, share & 1 ? 1000 : 8000);
 		WAITING_IN(w, "rcu_barrier", rcu_barrier());
 		count(&n.barriers);
 		out = pings_out(t, &core);
@@ -672,14 +675,15 @@ static void look_at_worker(const struct worker *w)
 	/* Acquire: pairs with the release in WAITING_IN(). */
 	const char *doing = smp_load_acquire(&w->doing);
 	uint32_t since = READ_ONCE(w->since);
-	bool quiet;
+	unsigned int cpu, queued = 0;
 
 	if (!doing || !late(since) || READ_ONCE(w->doing) != doing ||
 	    READ_ONCE(w->since) != since)
 		return;
-	/* A barrier that waits for nothing has lost its own callback. */
-	quiet = gp_ended(READ_ONCE(rcu_sched_state.request));
-	if (quiet && strcmp(doing, "rcu_barrier") == 0)
+	for_each_possible_cpu (cpu)
+		queued += rcu_nr_callbacks(cpu);
+	/* A barrier, and no callback anywhere: its own is lost. */
+	if (!queued && strcmp(doing, "rcu_barrier") == 0)
 		EVIDENCE(n.lost, "%s waits in %s for %u ms\n", w->name, doing,
 			 now_ms() - since);
 	else
@@ -706,7 +710,8 @@ static bool all_rest(void)
 		const struct worker *w = &workers[i];
 
 		if (READ_ONCE(pace) == QUIET &&
-		    (w->fn == sync_writer || w->fn == toggler))
+		    w->fn != reader && w->fn != expedited_writer &&
+		    w->fn != call_writer)
 			continue;
 		/* Acquire: pairs with the release in go_on(). */
 		if (!smp_load_acquire(&w->resting))
@@ -715,13 +720,27 @@ static bool all_rest(void)
 	return true;
 }
 
-/* Nobody queues but timers and cores: what is queued must run dry. */
+static bool all_have_run(void)
+{
+	uint32_t ran = READ_ONCE(n.ran);
+
+	return READ_ONCE(n.queued) == ran;
+}
+
+/*
+ * QUIET: the waiters and the barriers are alone with readers in interrupts of
+ * idle cores, and cores come and go. SILENT: nobody asks for a grace period any
+ * more: what has been asked for must end and what is queued must run.
+ */
 static void quiet_phase(uint32_t *rnd, unsigned int stalls)
 {
-	WRITE_ONCE(pace, random_below(rnd, 2) ? QUIET : SILENT);
+	WRITE_ONCE(pace, random_below(rnd, 3) ? SILENT : QUIET);
 	while (!all_rest() && watch(stalls))
-		sleep_ns(5000 * US);
-	sleep_ns(random_below(rnd, 50000) * US);
+		sleep_ns(2000 * US);
+	while (READ_ONCE(pace) == SILENT && !all_have_run() && watch(stalls))
+		sleep_ns(2000 * US);
+	sleep_ns(random_below(rnd, READ_ONCE(pace) == QUIET ? 100000 : 10000) *
+		 US);
 	watch(stalls);
 	count(&n.quiets);
 }
@@ -732,7 +751,7 @@ static void direct(uint64_t end_ns, uint32_t rnd)
 
 	while (timer_now_ns() < end_ns && !READ_ONCE(stop)) {
 		uint64_t phase = timer_now_ns() +
-				 (100 + random_below(&rnd, 500)) * 1000 * US;
+				 (50 + random_below(&rnd, 300)) * 1000 * US;
 
 		WRITE_ONCE(pace, DENSE + random_below(&rnd, 3));
 		while (timer_now_ns() < min(phase, end_ns) && watch(stalls))
@@ -847,9 +866,10 @@ static int rcu_torture(unsigned int seconds, unsigned int seed)
 	WRITE_ONCE(pace, DENSE);
 	WRITE_ONCE(stop, false);
 	register_cpu_notifier(&notifier);
-	start_worker("barrier/0", barrier_tester, &rnd);
-	start_worker("barrier/1", barrier_tester, &rnd);
-	start_worker("sync", sync_writer, &rnd);
+	for (unsigned int i = 0; i < NR_TESTERS; i++)
+		start_worker("barrier", barrier_tester, &rnd);
+	for (unsigned int i = 0; i < 3; i++)
+		start_worker("sync", sync_writer, &rnd);
 	start_worker("expedited", expedited_writer, &rnd);
 	start_worker("call/0", call_writer, &rnd);
 	start_worker("call/1", call_writer, &rnd);
