@@ -87,10 +87,11 @@ def boot(cmds, timeout=TIMEOUT, **kw):
 class Console:
     """A machine at its prompt, driven by hand. Use as a context manager."""
 
-    def __init__(self, timeout=TIMEOUT, **kw):
+    def __init__(self, timeout=TIMEOUT, quiet=False, **kw):
         import pexpect
         self.line = qemu_line(None, **kw)
-        print("run:", shlex.join(self.line))
+        self.say = (lambda *a, **k: None) if quiet else print
+        self.say("run:", shlex.join(self.line))
         self.p = pexpect.spawn(self.line[0], self.line[1:], timeout=timeout,
                                encoding="utf-8", codec_errors="replace",
                                echo=False)
@@ -113,7 +114,7 @@ class Console:
             print((self.p.before or "")[-4000:])
             raise Hang(f"{what!r} did not come; again with: "
                        f"{shlex.join(self.line)}") from None
-        print(self.p.before, end="")
+        self.say(self.p.before, end="")
         return self.p.before.replace("\r\n", "\n")
 
     def prompt(self):
