@@ -17,7 +17,7 @@
 #define PSCI_SYSTEM_OFF	   0x84000008u
 
 #define PSCI_INVALID	-2
-#define PSCI_ALREADY_ON -4
+#define PSCI_ALREADY_ON (-4)
 #define AFFINITY_OFF	1
 
 #define ON_TRIES   1000

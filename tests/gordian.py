@@ -61,10 +61,11 @@ class Run:
         return f"<run: status {self.status}, again with: {self.again}>"
 
 
-def boot(cmds, timeout=TIMEOUT, **kw):
+def boot(cmds, timeout=TIMEOUT, quiet=False, **kw):
     """Run the commands (or append=...) to the machine's end."""
     line = qemu_line(cmds, **kw)
-    print("run:", shlex.join(line))
+    say = (lambda *a, **k: None) if quiet else print
+    say("run:", shlex.join(line))
     p = subprocess.Popen(line, stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
@@ -72,7 +73,7 @@ def boot(cmds, timeout=TIMEOUT, **kw):
     except subprocess.TimeoutExpired:
         p.kill()
         out, _ = p.communicate()
-        print(out.decode(errors="replace")[-4000:])
+        say(out.decode(errors="replace")[-4000:])
         raise Hang(f"no end after {timeout} s; again with: "
                    f"{shlex.join(line)}") from None
     except BaseException:
@@ -80,17 +81,18 @@ def boot(cmds, timeout=TIMEOUT, **kw):
         p.wait()
         raise
     text = out.decode(errors="replace")
-    print(text[-4000:])
+    say(text[-4000:])
     return Run(line, p.returncode, text)
 
 
 class Console:
     """A machine at its prompt, driven by hand. Use as a context manager."""
 
-    def __init__(self, timeout=TIMEOUT, **kw):
+    def __init__(self, timeout=TIMEOUT, quiet=False, **kw):
         import pexpect
         self.line = qemu_line(None, **kw)
-        print("run:", shlex.join(self.line))
+        self.say = (lambda *a, **k: None) if quiet else print
+        self.say("run:", shlex.join(self.line))
         self.p = pexpect.spawn(self.line[0], self.line[1:], timeout=timeout,
                                encoding="utf-8", codec_errors="replace",
                                echo=False)
@@ -113,7 +115,7 @@ class Console:
             print((self.p.before or "")[-4000:])
             raise Hang(f"{what!r} did not come; again with: "
                        f"{shlex.join(self.line)}") from None
-        print(self.p.before, end="")
+        self.say(self.p.before, end="")
         return self.p.before.replace("\r\n", "\n")
 
     def prompt(self):

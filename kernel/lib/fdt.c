@@ -328,7 +328,7 @@ static fdt_node parent_of(const struct fdt *f, fdt_node n)
 			if (depth == MAX_DEPTH)
 				return -1;
 			stack[depth++] = (fdt_node)off;
-		} else if (t.type == END_NODE) {
+		} else if (t.type == END_NODE && depth) {
 			depth--;
 		}
 	}

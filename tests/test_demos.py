@@ -1,0 +1,135 @@
+"""The experiments, on every kind of machine: each verdict as it must be."""
+import pytest
+
+import gordian
+from gordian import boot, verdicts
+
+# What experiments.md says of each.
+EXPECTED = {
+    "E0": {"deadlock"},
+    "E1": {"completes"},
+    "E1b": {"completes"},
+    "E2": {"deadlock"},
+    "E2s": {"completes"},
+    "E3": {"deadlock", "stuck"},
+    "E3b": {"bug"},
+    "E6": {"completes"},
+}
+PARTS = {"E0/AB-BA", "E0/one-order", "E6/E1", "E6/E2", "E6/E3"}
+SINGLE = ["-accel", "tcg,thread=single"]
+FREE = 60       # rounds; tools/soak runs many more
+
+
+def check(run, ids=EXPECTED):
+    got = {v.id: v for v in verdicts(run.text)}
+    assert set(got) == set(ids)
+    for v in list(got.values()) + verdicts(run.text, "part"):
+        assert v.ok, v.text
+        assert v["outcome"] in v["expected"].split("|"), v.text
+    for ident, v in got.items():
+        assert v["outcome"] in EXPECTED[ident], v.text
+    assert run.status == 0
+    assert "state: threads was" not in run.text
+    return got
+
+
+def narrow(run):
+    """80 columns but for what machines read; LF alone."""
+    assert "\r" not in run.text
+    assert not [x for x in run.lines if len(x) > 80 and
+                not x.startswith(("verdict: ", "part: "))]
+
+
+@pytest.mark.parametrize("smp", [2, 3, 4, 8])
+def test_all(smp):
+    run = boot("demo all forced", smp=smp)
+    check(run)
+    narrow(run)
+
+
+def test_all_and_free():
+    """What `make demo` runs, whole."""
+    run = boot("demo all", smp=4)
+    check(run)
+    narrow(run)
+    assert {p.id for p in verdicts(run.text, "part")} == PARTS
+    assert all(p.ok for p in verdicts(run.text, "part"))
+
+
+@pytest.mark.parametrize("smp, extra", [(2, []), (8, []), (4, SINGLE)],
+                         ids=["2", "8", "single"])
+def test_free_on_other_machines(smp, extra):
+    ids = ["E1", "E1b", "E2s", "E6", "E3", "E2"]
+    cmds = [f"demo {i} free {FREE}" for i in ids[:4]]
+    cmds += [f"demo {i} free" for i in ids[4:]]  # until it is found
+    got = check(boot("; ".join(cmds), smp=smp, extra=extra), ids)
+    for i in ids[:3]:
+        assert got[i].num("rounds") == FREE
+        assert got[i].num("cycles") == FREE // 2
+
+
+@pytest.mark.parametrize("smp", [2, 4])
+def test_one_host_thread(smp):
+    """Cores that take turns: the forced orders are the same."""
+    check(boot("demo all forced", smp=smp, extra=SINGLE))
+
+
+@pytest.mark.parametrize("shift", [0, 5])
+def test_counted_clock(shift):
+    check(boot("demo all forced", smp=4,
+               extra=["-icount", f"shift={shift},sleep=off"]))
+
+
+def test_release():
+    """Free only; what needs the gate says so."""
+    got = check(boot("demo all free", smp=4, profile="release"))
+    for ident in ("E1", "E1b", "E2s"):
+        assert got[ident].num("rounds") == 400
+    run = boot("demo e2 forced", profile="release")
+    assert run.status == 1 and "needs the debug profile" in run.text
+
+
+def test_one_core():
+    run = boot("demo all", smp=1)
+    assert run.status == 1
+    assert not verdicts(run.text)
+    for ident in EXPECTED:
+        said = [x for x in run.lines if x.startswith(f"{ident}: ")]
+        assert said == [f"{ident}: needs 2 cores, this machine has 1"]
+
+
+@pytest.mark.parametrize("ident", EXPECTED)
+def test_by_itself(ident):
+    """Each one alone, by its number, in small letters."""
+    run = boot(f"demo {ident.lower()} forced")
+    check(run, [ident])
+
+
+def test_two_in_one_boot():
+    """After a knot is cut the next one is tied in the same boot."""
+    run = boot("demo e2 forced; demo e2-kosina forced; demo e0 forced; cpu")
+    assert run.status == 0
+    assert [v.id for v in verdicts(run.text)] == ["E2", "E2", "E0"]
+    # Five knots: E2 in both forms, twice; E0's first part. Six rounds.
+    cuts = [x for x in run.lines if x.startswith("cut: ")]
+    state = [x for x in run.lines if x.startswith("state: ")]
+    assert len(cuts) >= 5 and len(state) == 6
+    assert all(x.startswith("state: as before") for x in state)
+
+
+def test_schedule_shows_both():
+    """The two columns, the report and the cycle, in that order."""
+    run = boot("demo e2 forced")
+    at = [run.text.index(x) for x in
+          ("D core 1                           U core 2", "lock slab_mutex",
+           "waits: slab_mutex (D)", "cycle: ",
+           "cut: D lends slab_mutex to U", "state: as before",
+           "verdict: E2")]
+    assert at == sorted(at)
+
+
+@pytest.mark.soak
+def test_e2_in_every_boot():
+    for _ in range(20):
+        v = verdicts(boot("demo e2 free").text)[0]
+        assert v.ok and v["outcome"] == "deadlock"
