@@ -9,6 +9,7 @@
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/printf.h"
 #include "kernel/rcu/rcu.h"
 
 void actor_D(struct stage *st)
@@ -116,6 +117,9 @@ int setup_leak(struct stage *st)
 		st->l = l;
 	else
 		thread_put(l);
+	if (st->forced)
+		kprintf("L gave back one reference too many: refcount is %d\n",
+			READ_ONCE(cpu_hotplug.refcount));
 	return 0;
 }
 
@@ -127,6 +131,11 @@ void teardown_refs(struct stage *st)
 {
 	if (READ_ONCE(cpu_hotplug.refcount) != 0)
 		cpu_hotplug_rescue();
+	teardown_victim(st);
+}
+
+void teardown_victim(struct stage *st)
+{
 	if (st->cache)
 		kmem_cache_destroy(st->cache);
 	st->cache = NULL;

@@ -7,6 +7,7 @@
 
 #include "demos/demo.h"
 #include "drivers/board.h"
+#include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
 #include "kernel/shell/shell.h"
 
@@ -60,8 +61,7 @@ static void print_fields(const struct scenario *sc, const struct tally *t)
 		return;
 	kprintf(" rounds=%u", t->rounds);
 	if (sc->toggles)
-		kprintf(" together=%u overlap=%u cycles=%u", t->together,
-			t->overlap, t->cycles);
+		kprintf(" overlap=%u cycles=%u", t->overlap, t->cycles);
 	if (t->stuck)
 		kprintf(" stuck=%u", t->stuck);
 }
@@ -71,8 +71,7 @@ static bool run_demo(const struct demo *d, enum run_mode mode,
 {
 	bool ok = true;
 
-	result->rounds = 0;
-	result->outcome = OUT_COMPLETES;
+	*result = (struct tally){ .ran = false };
 	if (board.nr_cores < d->cores) {
 		kprintf("%s: needs %u cores, this machine has %u\n", d->id,
 			d->cores, board.nr_cores);
@@ -127,7 +126,9 @@ static int run_all(enum run_mode mode, unsigned int rounds)
 	for (const struct demo *d = demos_start; d < demos_end; d++, n++)
 		if (!d->for_reader)
 			kprintf("%-5s %-46.46s %-10s %8s\n", d->id, d->claim,
-				outcome_name(results[n].outcome),
+				results[n].ran ?
+					outcome_name(results[n].outcome) :
+					"not run",
 				results[n].ok ? "ok" : "FAIL");
 	return bad ? 1 : 0;
 }
@@ -192,10 +193,11 @@ static int demo_cmd(int argc, char **argv)
 		return 0;
 	}
 	if (same_word(argv[1], "cut")) {
-		if (demo_cut() == 0)
-			return 0;
-		kprintf("cut: no knot is held (demo e2 hold ties one)\n");
-		return 1;
+		status = demo_cut();
+		if (status == -ENOENT)
+			kprintf("cut: no knot is held (demo e2 hold ties "
+				"one)\n");
+		return status ? 1 : 0;
 	}
 	if (!parse(argc, argv, &w))
 		return 1;

@@ -38,7 +38,8 @@ enum outcome {
 struct stage;
 
 #define MAX_ACTORS 4
-#define U_ACTOR	   1 /* its place in every scenario that toggles a core */
+#define D_ACTOR	   0 /* their places in every scenario that toggles a core */
+#define U_ACTOR	   1
 enum place { ON_D, ON_U, ON_B }; /* cores, chosen by what the machine has */
 
 struct actor {
@@ -72,6 +73,8 @@ struct scenario {
 	bool no_forced;		    /* there is no order to force */
 	bool until_found;	    /* free: go on until a deadlock, or N */
 	bool toggles;		    /* a core goes off or on in each round */
+	bool leaks;		    /* a reference is given back too often */
+	unsigned int slab_reports;  /* that the slab's checks must make a round */
 	const char *culprit;	    /* the function that a BUG must name */
 	const struct hotplug_lock_ops *ops; /* NULL: the kernel's own */
 	void (*destroy)(struct kmem_cache *s);
@@ -113,12 +116,12 @@ struct stage {
 	/* Readers of the stream (demos/observe.c), reset for each round: */
 	uint32_t d_inside, u_inside; /* atomic flags */
 	uint32_t together; /* U's operation and D's overlapped in time */
-	uint32_t waited;   /* U waited for another actor, or one for U */
+	uint32_t waited;   /* D waited for U, or U for D */
 	struct {
 		bool happened;
 		int actor;	       /* whose step */
 		intptr_t value;	       /* the refcount it saw */
-		char holder[THREAD_NAME_LEN];
+		uint32_t holders;      /* actors with references, a bit each */
 	} refusal;
 	uint32_t script_pos; /* steps done */
 	bool script_open;    /* order given up: gates let everybody pass */
@@ -151,7 +154,8 @@ extern const struct demo demos_start[], demos_end[];
 /* demos/run.c */
 struct tally {
 	enum outcome outcome; /* the worst, or the one looked for */
-	unsigned int rounds, together, overlap, stuck;
+	unsigned int rounds, overlap, stuck;
+	bool ran;
 	unsigned int cycles; /* times a core went really off or on */
 	bool ok;
 };
@@ -160,7 +164,8 @@ const char *outcome_name(enum outcome o);
 /* Run one scenario; prints as it goes. */
 struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 			  enum run_mode mode, unsigned int rounds);
-/* End a knot left standing by RUN_HOLD: 0, or -ENOENT if none is held. */
+/* End a knot left standing by RUN_HOLD: 0, -ENOENT if none is held, -EIO if the
+ * state afterwards is not the one before. */
 int demo_cut(void);
 bool demo_held(void);
 
@@ -194,6 +199,7 @@ int setup_victim(struct stage *st); /* an RCU cache with callbacks to come */
 /* The same, after a put_online_cpus() too many (by a thread L, or by D). */
 int setup_leak(struct stage *st);
 void actor_D_leaks(struct stage *st); /* gives back one too many first */
+void teardown_victim(struct stage *st); /* what D did not destroy */
 void teardown_refs(struct stage *st);
 void leak_a_reference(void);
 const void *the_slab_mutex(const struct stage *st);
@@ -205,7 +211,8 @@ extern const struct hotplug_lock_ops hotplug_3_6_ops;
 extern const struct hotplug_lock_ops hotplug_bhat_b_ops;
 /* demos/yours.c */
 void kmem_cache_destroy__yours(struct kmem_cache *s);
-/* demos/e1.c */
+/* demos/e1.c, demos/e2.c */
+void kmem_cache_destroy__slub(struct kmem_cache *s);
 void kmem_cache_destroy__3_6(struct kmem_cache *s);
 extern const struct step drawing_up[], drawing_down[];
 

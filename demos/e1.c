@@ -105,7 +105,7 @@ static const struct scenario e1b[] = {
 };
 
 DEMO(01b, e1b, .id = "E1b", .slug = "e1b-three",
-     .claim = "a third thread in rcu_barrier() changes nothing",
+     .claim = "a third one in rcu_barrier() changes nothing",
      .tried = { "E1 with a third thread: B calls rcu_barrier(), as the unmount",
 		"in the report did, at the same time as D and U." },
      .cores = 2, .scenarios = e1b, .nr_scenarios = 1, .free_rounds = 400);

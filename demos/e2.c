@@ -36,7 +36,7 @@ static story void kmem_cache_destroy__noref(struct kmem_cache *s)
 	cache_destroy_leave(s, CALLER);
 }
 
-static story void kmem_cache_destroy__slub(struct kmem_cache *s)
+story void kmem_cache_destroy__slub(struct kmem_cache *s)
 {
 	BUG_ON(!s || in_interrupt());
 	cache_destroy_enter(s, CALLER);
@@ -79,11 +79,12 @@ DEMO(02, e2, .id = "E2", .slug = "e2-kosina",
 		"its word (no release had this code). Nothing keeps U out now." },
      .cores = 2, .scenarios = e2, .nr_scenarios = 1, .free_rounds = 20000);
 
-/* D is past slab_mutex when U comes: it waits for U, but U not for it. */
+/* D has dropped slab_mutex when it waits for U, so U gets it. */
 static const struct step past_up[] = {
 	{ 0, TR_LOCK, the_slab_mutex },
 	{ 1, TR_HP_BEGIN, the_hotplug_lock },
 	{ 0, TR_CONTEND, the_hotplug_mutex },
+	{ 1, TR_LOCK, the_slab_mutex },
 	{ -1, TR_NONE, NULL },
 };
 

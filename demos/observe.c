@@ -97,7 +97,8 @@ static void follow_script(struct stage *st, int actor,
 	const struct step *s = stage_script(st);
 	unsigned int pos = READ_ONCE(st->script_pos);
 
-	if (!st->forced || !s || pos >= script_length(s))
+	if (!st->forced || !s || pos >= script_length(s) ||
+	    READ_ONCE(st->script_open))
 		return;
 	s += pos;
 	if (s->actor != actor)
@@ -112,9 +113,7 @@ static void follow_script(struct stage *st, int actor,
 		st->refusal.value = (intptr_t)e->arg;
 		for (unsigned int i = 0; i < st->nr_actors; i++)
 			if (st->refs[i] > 0)
-				memcpy(st->refusal.holder,
-				       st->sc->actors[i].name,
-				       strlen(st->sc->actors[i].name) + 1);
+				st->refusal.holders |= 1u << i;
 		st->refusal.happened = true;
 		WRITE_ONCE(st->script_open, true);
 	}
@@ -126,6 +125,11 @@ static void set_inside(uint32_t *mine, const uint32_t *other, struct stage *st)
 	__atomic_store_n(mine, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(other, __ATOMIC_SEQ_CST))
 		WRITE_ONCE(st->together, 1);
+}
+
+static bool is_actor(const struct stage *st, unsigned int i, uintptr_t thread)
+{
+	return i < st->nr_actors && (uintptr_t)st->worker[i].thread == thread;
 }
 
 static void listen(const struct trace_event *e)
@@ -151,9 +155,8 @@ static void listen(const struct trace_event *e)
 		break;
 	case TR_HP_WAIT:
 		set_inside(&st->u_inside, &st->d_inside, st);
-		for (unsigned int i = 0; i < st->nr_actors; i++)
-			if ((int)i != actor && st->refs[i] > 0)
-				WRITE_ONCE(st->waited, 1);
+		if (st->refs[D_ACTOR] > 0)
+			WRITE_ONCE(st->waited, 1);
 		break;
 	case TR_GET_ONLINE:
 		st->refs[actor]++;
@@ -162,10 +165,9 @@ static void listen(const struct trace_event *e)
 		st->refs[actor]--;
 		break;
 	case TR_CONTEND:
-		for (unsigned int i = 0; i < st->nr_actors; i++)
-			if ((uintptr_t)st->worker[i].thread == e->arg &&
-			    (i == U_ACTOR || actor == U_ACTOR))
-				WRITE_ONCE(st->waited, 1);
+		if ((actor == D_ACTOR && is_actor(st, U_ACTOR, e->arg)) ||
+		    (actor == U_ACTOR && is_actor(st, D_ACTOR, e->arg)))
+			WRITE_ONCE(st->waited, 1);
 		break;
 	default:
 		break;

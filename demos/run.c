@@ -163,7 +163,7 @@ static bool cores_idle(void)
 {
 	unsigned int cpu, busy = 0;
 
-	for_each_online_cpu (cpu)
+	for_each_possible_cpu (cpu) /* also one on its way out */
 		busy += sched_nr_running(cpu);
 	return busy <= 1; /* the runner itself */
 }
@@ -255,7 +255,7 @@ static void reset_round(struct stage *st)
 static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 		enum outcome *out)
 {
-	unsigned int warns;
+	unsigned int warns, errors;
 	int err;
 
 	reset_round(st);
@@ -265,6 +265,7 @@ static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 	trace_start(TRACE_MARKED);
 	observe_begin(st);
 	warns = warn_count;
+	errors = slab_errors;
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		struct worker *wk = &st->worker[i];
 
@@ -276,10 +277,12 @@ static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 	*out = watch_round(st, w, warns);
 	if (*out == OUT_COMPLETES && st->sc->check && !st->sc->check(st))
 		*out = OUT_CORRUPT;
+	if (slab_errors != errors + st->sc->slab_reports)
+		*out = OUT_CORRUPT;
 	return 0;
 }
 
-/* false: an actor ended with a lock held. */
+/* false: an actor ended with a lock or a reference held. */
 static bool end_round(struct stage *st, enum outcome out, struct waitfor *w,
 		      bool quietly)
 {
@@ -287,6 +290,11 @@ static bool end_round(struct stage *st, enum outcome out, struct waitfor *w,
 
 	observe_end();
 	trace_stop();
+	if (!st->sc->leaks && READ_ONCE(cpu_hotplug.refcount) != 0) {
+		kprintf("cut: an actor left refcount %d, set to 0\n",
+			cpu_hotplug_rescue());
+		clean = false;
+	}
 	if (st->sc->teardown)
 		st->sc->teardown(st);
 	return clean;
@@ -362,8 +370,24 @@ static void tell(struct stage *st, enum outcome out, struct waitfor *w)
 	show_schedule(st);
 	if (st->refusal.happened)
 		show_refusal(st);
-	if (out == OUT_DEADLOCK || out == OUT_STUCK)
+	if (!all_done(st))
 		report_knot(st, out, w);
+}
+
+/* Did the forced order happen, as far as it can? Says so if not. */
+static bool order_kept(const struct stage *st)
+{
+	const struct scenario *sc = st->sc;
+	unsigned int steps = script_length(stage_script(st));
+
+	if (sc->refused && !st->refusal.happened)
+		kprintf("not as said: the step was not refused\n");
+	else if (!sc->refused && st->script_pos < steps)
+		kprintf("not as said: step %u of %u did not come\n",
+			st->script_pos + 1, steps);
+	else
+		return sc->refused == st->refusal.happened;
+	return false;
 }
 
 static int forced_once(struct stage *st, bool hold, struct tally *t)
@@ -382,12 +406,18 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 		return err;
 	tell(st, out, &w);
 	t->outcome = out;
-	if (!expected(st, expect, out) || sc->refused != st->refusal.happened)
+	if (!expected(st, expect, out)) {
+		kprintf("not as said: the forced round's outcome is %s\n",
+			outcome_name(out));
 		t->ok = false;
+	}
+	t->ok &= order_kept(st);
 	if (hold && (out == OUT_DEADLOCK || out == OUT_STUCK)) {
 		held = true;
 		return 0;
 	}
+	if (out == OUT_CORRUPT)
+		kprintf("corrupt: a check of the slab or of the round\n");
 	t->ok &= end_round(st, out, &w, false);
 	replace_dead_workers(st);
 	t->ok &= compare_state();
@@ -437,6 +467,7 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 	t->outcome = OUT_COMPLETES;
 	while (t->rounds < rounds && !over && clean) {
 		enum outcome out;
+		bool fine;
 
 		st->up = !cpu_is_online(st->toggled);
 		st->leak_by_d = t->rounds & 1;
@@ -444,12 +475,14 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 		if (err)
 			break;
 		t->rounds++;
-		t->together += st->together;
-		t->overlap += st->waited;
+		t->overlap += st->waited && st->together;
 		t->stuck += out == OUT_STUCK;
-		if (out == OUT_DEADLOCK || t->outcome == OUT_COMPLETES)
+		fine = expected(st, sc->expect, out);
+		/* The first unexpected outcome stays; else the one looked for. */
+		if (!fine || out == OUT_DEADLOCK || t->outcome == OUT_COMPLETES)
 			t->outcome = out;
-		over = search_ends(sc, out, expected(st, sc->expect, out));
+		over = search_ends(sc, out, fine);
+		t->ok &= fine || (sc->until_found && !over);
 		if (over) {
 			kprintf("\nfree, round %u:\n", t->rounds);
 			tell(st, out, &w);
@@ -457,7 +490,9 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 		clean = end_round(st, out, &w, !over);
 		replace_dead_workers(st);
 	}
-	t->ok &= (sc->expect & OUT_BIT(t->outcome)) && clean;
+	if (!err && sc->until_found && t->outcome != OUT_DEADLOCK)
+		t->ok = false; /* looked for, and not found */
+	t->ok &= clean;
 	/* A search that went on to its last round must not have left a trace. */
 	if (!err)
 		t->ok &= compare_state();
@@ -487,7 +522,7 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 			  enum run_mode mode, unsigned int rounds)
 {
 	struct stage *st = &stage;
-	struct tally t = { .ok = true, .outcome = OUT_COMPLETES };
+	struct tally t = { .ok = true, .ran = true, .outcome = OUT_COMPLETES };
 	int err;
 
 	all_cores_on(); /* the same start for all */
@@ -502,8 +537,8 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 		return t;
 	if (!err && (mode == RUN_FREE || mode == RUN_BOTH))
 		err = run_free(st,
-			       sc->rounds ? sc->rounds :
 			       rounds	  ? rounds :
+			       sc->rounds ? sc->rounds :
 					    d->free_rounds,
 			       &t);
 	if (err == -EINTR)
@@ -524,13 +559,14 @@ int demo_cut(void)
 {
 	static struct waitfor w;
 	struct stage *st = &stage;
+	bool clean;
 
 	if (!held)
 		return -ENOENT;
 	held = false;
-	end_round(st, watch_round(st, &w, warn_count), &w, false);
+	clean = end_round(st, watch_round(st, &w, warn_count), &w, false);
 	replace_dead_workers(st);
-	compare_state();
+	clean &= compare_state();
 	pack_up(st);
-	return 0;
+	return clean ? 0 : -EIO;
 }

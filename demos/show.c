@@ -48,6 +48,8 @@ static const char *owner_name(const struct stage *st, uintptr_t thread)
 static bool describe(const struct stage *st, const struct trace_event *e,
 		     char *out, size_t size)
 {
+	bool narrow = st->nr_actors > 2;
+
 	switch (e->op) {
 	case TR_LOCK:
 	case TR_UNLOCK:
@@ -60,8 +62,8 @@ static bool describe(const struct stage *st, const struct trace_event *e,
 	case TR_CONTEND:
 		if (!of_the_story(st, e->obj))
 			return false;
-		ksnprintf(out, size, "waits: %s (%s)", mutex_name(e->obj),
-			  owner_name(st, e->arg));
+		ksnprintf(out, size, narrow ? "wait %s %s" : "waits: %s (%s)",
+			  mutex_name(e->obj), owner_name(st, e->arg));
 		return true;
 	case TR_GET_ONLINE:
 	case TR_PUT_ONLINE:
@@ -100,7 +102,8 @@ static bool describe(const struct stage *st, const struct trace_event *e,
 		ksnprintf(out, size, "free the cache");
 		return true;
 	case TR_CACHE_DESTROY_END:
-		ksnprintf(out, size, "kmem_cache_destroy returns");
+		ksnprintf(out, size, "%s returns",
+			  narrow ? "destroy" : "kmem_cache_destroy");
 		return true;
 	default:
 		return false;
@@ -173,7 +176,10 @@ void show_refusal(const struct stage *st)
 	kprintf("refused: the next step of the drawing is that %s gets past "
 		"cpu_hotplug_begin()\n",
 		st->sc->actors[st->refusal.actor].name);
-	kprintf("  it waits for refcount 0; refcount is %d, held by %s\n",
-		(int)st->refusal.value,
-		st->refusal.holder[0] ? st->refusal.holder : "nobody");
+	kprintf("  it waits for refcount 0; refcount is %d, held by",
+		(int)st->refusal.value);
+	for (unsigned int i = 0; i < st->nr_actors; i++)
+		if (st->refusal.holders & 1u << i)
+			kprintf(" %s", st->sc->actors[i].name);
+	kprintf("\n");
 }

@@ -63,7 +63,7 @@ static const struct scenario scenarios[] = {
 		.toggles = true,
 		.destroy = kmem_cache_destroy__yours,
 		.setup = setup_victim,
-		.teardown = teardown_refs,
+		.teardown = teardown_victim,
 		.objection =
 			"Kosina, 2 October 2012: D holds slab_mutex and wants\n"
 			"  cpu_hotplug.lock, U holds that one and wants slab_mutex",
@@ -79,7 +79,7 @@ static const struct scenario scenarios[] = {
 		.toggles = true,
 		.destroy = kmem_cache_destroy__yours,
 		.setup = setup_victim,
-		.teardown = teardown_refs,
+		.teardown = teardown_victim,
 		.objection = "Kosina, 2 October 2012: the unmount of the report "
 			     "holds barrier_mutex\n"
 			     "  and wants cpu_hotplug.lock",
@@ -94,6 +94,7 @@ static const struct scenario scenarios[] = {
 		.toggles = true,
 		.ops = &hotplug_3_6_ops,
 		.destroy = kmem_cache_destroy__yours,
+		.leaks = true,
 		.setup = setup_leak,
 		.teardown = teardown_refs,
 		.objection =
@@ -109,6 +110,7 @@ static const struct scenario scenarios[] = {
 		.no_forced = true,
 		.rounds = 2,
 		.destroy = kmem_cache_destroy__yours,
+		.slab_reports = 1, /* "Can't free all objects" */
 		.setup = setup_in_use,
 		.check = still_a_cache,
 		.teardown = teardown_in_use,
@@ -126,7 +128,7 @@ static const struct scenario scenarios[] = {
 		.destroy = kmem_cache_destroy__yours,
 		.setup = setup_callbacks,
 		.check = callbacks_were_waited_for,
-		.teardown = teardown_refs,
+		.teardown = teardown_victim,
 		.objection = "Why rcu_barrier() is there at all: the callbacks "
 			     "that free the\n  slabs still read the cache",
 	},
