@@ -42,7 +42,8 @@ story void kmem_cache_destroy__3_6(struct kmem_cache *s)
 /*
  * Kosina's drawing, step by step: D holds slab_mutex; U holds the hotplug lock;
  * D wants the hotplug lock; U wants slab_mutex. Going up U wants it in
- * CPU_UP_PREPARE, the core still off; going down in CPU_DEAD, the core gone.
+ * CPU_UP_PREPARE, the core still off; going down in CPU_DEAD, the core gone (no
+ * gate stands before that, so D is held until it has happened).
  */
 const struct step drawing_up[] = {
 	{ 0, TR_LOCK, the_slab_mutex },
@@ -55,8 +56,8 @@ const struct step drawing_up[] = {
 const struct step drawing_down[] = {
 	{ 0, TR_LOCK, the_slab_mutex },
 	{ 1, TR_HP_BEGIN, the_hotplug_lock },
-	{ 0, TR_CONTEND, the_hotplug_mutex },
 	{ 1, TR_CORE_OFF, the_hotplug_lock },
+	{ 0, TR_CONTEND, the_hotplug_mutex },
 	{ 1, TR_CONTEND, the_slab_mutex },
 	{ -1, TR_NONE, NULL },
 };
