@@ -103,7 +103,12 @@ static unsigned int scan(uint32_t sp, uintptr_t *pc, unsigned int max)
 
 unsigned int backtrace_here(uintptr_t *pc, unsigned int max)
 {
-	return scan((uint32_t)__builtin_frame_address(0), pc, max);
+	uint32_t sp = (uint32_t)__builtin_frame_address(0);
+	uint32_t end = (uint32_t)(pc + max);
+
+	/* From behind the result, if it lies in this stack: else it would be
+	 * found again. */
+	return scan(stack_end(sp) == stack_end(end - 4) ? end : sp, pc, max);
 }
 #endif
 

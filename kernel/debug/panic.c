@@ -129,7 +129,7 @@ noreturn void panic(const char *fmt, ...)
 /* First text address outside the function that holds the BUG: its caller. */
 static uintptr_t caller_of_caller(uintptr_t site)
 {
-	uintptr_t pc[4];
+	uintptr_t pc[8]; /* a release build finds other words as well */
 	unsigned int n = backtrace_here(pc, ARRAY_SIZE(pc));
 
 	for (unsigned int i = 0; i + 1 < n; i++)
