@@ -225,8 +225,10 @@ def test_completion(shell, keys, line):
 
 def test_completion_lists(shell):
     shell.p.send('cpu \t')
-    shell.p.expect_exact('up  down')
+    shell.p.expect_exact('\nup  down')
     shell.p.expect_exact(PROMPT + 'cpu ')
+    shell.p.send('\x15;c\t')
+    shell.p.expect_exact('\ncpu  cut')
     shell.p.send('\x15q\t')
     shell.p.expect_exact('quit ')
     assert shell.end('7') == 7
@@ -237,6 +239,15 @@ def test_ctrl_c_drops_the_line(shell):
     shell.p.expect_exact('^C\r\n')
     assert 'unknown' not in shell.prompt()
     assert shell.typed('abc') == 'abc'
+
+
+def test_help_is_sorted_and_complete(shell):
+    names = [row.split()[0] for row in shell.run('help')]
+    assert names == sorted(names)
+    assert {'cpu', 'cut', 'demo', 'help', 'locks', 'ps', 'quit', 'rcu',
+            'slabinfo', 'torture', 'waits'} <= set(names)
+    for name in names:
+        assert shell.run('help ' + name)[0].startswith('usage: ' + name)
 
 
 # ---- what is wrong is said in one line ------------------------------------------
@@ -255,7 +266,7 @@ def test_ctrl_c_drops_the_line(shell):
     ('cpu up x', 'cpu up x: no such core, there are 0 to 3'),
     ('cpu up 2',
      'cpu up 2: it is online already; cpu down N takes one off'),
-    ('x' * 600, 'line too long: 600 characters, at most 511'),
+    ('x' * 600, 'line too long by 89 characters'),
 ])
 def test_errors(shell, line, answer):
     printed = shell.run(line)
