@@ -84,7 +84,7 @@ def cores(lines):
     """The `cpu` table: core -> (state, what the platform says, interrupts)."""
     rows = [line.split() for line in lines]
     return {int(r[0]): (r[1], r[2], int(r[4]))
-            for r in rows if len(r) == 6 and r[0].isdigit()}
+            for r in rows if len(r) >= 6 and r[0].isdigit()}
 
 
 # ---- start and end ---------------------------------------------------------
