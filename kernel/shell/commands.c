@@ -18,10 +18,9 @@
 
 /* A command without arguments that prints, by id##_print(). */
 #define REPORT_COMMAND(id, help)                                               \
-	static int id##_command(int argc, char **argv)                         \
+	static int id##_command(int argc maybe_unused,                         \
+				char **argv maybe_unused)                      \
 	{                                                                      \
-		(void)argc;                                                    \
-		(void)argv;                                                    \
 		id##_print();                                                  \
 		return 0;                                                      \
 	}                                                                      \
@@ -58,64 +57,59 @@ SHELL_COMMAND(quit, "quit", "quit [STATUS]",
 
 /* ---- cores -------------------------------------------------------------- */
 
-static void cpu_table(void)
+static int cpu_table(void)
 {
 	unsigned int cpu;
 
-	kprintf("core  state   by %-5s  runnable  irqs  runs\n",
-		core_ops->name);
+	kprintf("core  state   by %-5s  ready  irqs  runs\n", core_ops->name);
 	for_each_possible_cpu (cpu) {
 		bool on = cpu_is_online(cpu);
 
-		kprintf("%4u  %-6s  %-8s  %8u  %4u  %s\n", cpu,
+		kprintf("%4u  %-6s  %-8s  %5u  %4u  %s\n", cpu,
 			on ? "online" : "off",
 			core_ops->is_off(cpu) ? "off" : "on",
 			on ? sched_nr_running(cpu) : 0, irq_count(cpu),
 			on ? sched_running(cpu)->name : "-");
 	}
+	return 0;
 }
 
 static const char *cpu_trouble(int err, bool up)
 {
+	if (err == -EINVAL && up)
+		return "it is online already; cpu down N takes one off";
 	if (err == -EINVAL)
-		return up ? "it is online already; cpu down N takes one off" :
-			    "it is off already; cpu up N brings one back";
+		return "it is off already; cpu up N brings one back";
 	if (err == -EBUSY && !up && cpumask_weight(cpu_online()) == 1)
 		return "it is the last one online, and one must stay";
-	return err == -EBUSY  ? "refused: it is needed as it is" :
-	       err == -EIO    ? "it does not answer; going on without it" :
-	       err == -ENOMEM ? "no memory for it" :
-				"the platform cannot do that";
+	return err == -EBUSY ? "refused: it is needed as it is" :
+	       err == -EIO   ? "it does not answer; going on without it" :
+			       "no memory, or the platform cannot do that";
 }
 
 static int cpu_command(int argc, char **argv)
 {
-	bool up = argc == 3 && strcmp(argv[1], "up") == 0, off;
+	bool up = argc == 3 && strcmp(argv[1], "up") == 0;
 	unsigned int cpu;
 	int err;
 
-	if (argc == 1) {
-		cpu_table();
-		return 0;
-	}
-	if (!up && (argc != 3 || strcmp(argv[1], "down") != 0)) {
+	if (argc == 1)
+		return cpu_table();
+	if (!up && (argc != 3 || strcmp(argv[1], "down") != 0))
 		kprintf("usage: cpu [up|down N]\n");
-		return 1;
-	}
-	if (!parse_uint(argv[2], &cpu) || cpu >= board.nr_cores) {
+	else if (!parse_uint(argv[2], &cpu) || cpu >= board.nr_cores)
 		kprintf("cpu %s %s: no such core, there are 0 to %u\n", argv[1],
 			argv[2], board.nr_cores - 1);
-		return 1;
-	}
-	err = up ? cpu_up(cpu) : cpu_down(cpu);
-	if (err) {
+	else if ((err = up ? cpu_up(cpu) : cpu_down(cpu)))
 		kprintf("cpu %s %u: %s\n", argv[1], cpu, cpu_trouble(err, up));
-		return 1;
+	else {
+		bool off = core_ops->is_off(cpu);
+
+		kprintf("core %u is %s (%s)\n", cpu, off ? "off" : "on",
+			core_ops->name);
+		return off == up;
 	}
-	off = core_ops->is_off(cpu);
-	kprintf("core %u is %s (%s)\n", cpu, off ? "off" : "on",
-		core_ops->name);
-	return off == up;
+	return 1;
 }
 
 static const char *cpu_complete(int arg, unsigned int i)

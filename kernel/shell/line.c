@@ -64,20 +64,20 @@ static void insert(char c)
 		redraw();
 }
 
-/* Ctrl-A, E, B, F move the cursor; Ctrl-U, K, H, D, W delete up to there. */
+/*
+ * Ctrl-A, E, B, F move the cursor; Ctrl-U, K, H, D and W delete from it to where
+ * the key before theirs in this string goes. Other keys do nothing.
+ */
 static void move_or_delete(char c)
 {
-	static const char keys[] = "AUEKBHFD.W";
-	const char *key = strchr(keys, c + '@');
-	unsigned int word = pos, to = pos, high;
+	unsigned int key = strcspn("AUEKBHFD.W", (char[]){ c + '@', 0 });
+	unsigned int to, high, word = pos;
 
 	while (word && (word == pos || line[word - 1] != ' '))
 		word--;
-	if (key)
-		to = (unsigned int[]){ 0, len, pos ? pos - 1 : 0,
-				       min(pos + 1, len),
-				       word }[(key - keys) / 2];
-	if (key && (key - keys) % 2) {
+	to = (unsigned int[]){ 0, len, pos - (pos > 0), pos + (pos < len), word,
+			       pos }[key / 2];
+	if (key % 2) {
 		high = max(pos, to);
 		to = min(pos, to);
 		memmove(line + to, line + high, len + 1 - high);
@@ -102,7 +102,6 @@ static void recall(unsigned int n)
 
 static void complete_word(void)
 {
-	const struct shell_command *c = NULL;
 	const char *(*word)(int arg, unsigned int i) = shell_name;
 	const char *w, *first = NULL;
 	char before[LINE_SIZE], *p, *blank;
@@ -115,18 +114,14 @@ static void complete_word(void)
 	for (; (blank = strchr(p, ' ')); p = blank + 1) {
 		*blank = 0;
 		if (*p && !arg++)
-			c = shell_find(p);
+			word = shell_find(p) ? shell_find(p)->complete : NULL;
 	}
-	if (arg)
-		word = c ? c->complete : NULL;
 	n = strlen(p);
 	for (i = 0; word && (w = word(arg, i)); i++) {
 		if (strncmp(w, p, n) != 0)
 			continue;
-		if (!found++) {
-			first = w;
-			common = strlen(w);
-		}
+		if (!found++)
+			common = strlen(first = w);
 		while (strncmp(w, first, common) != 0)
 			common--;
 	}
@@ -136,7 +131,7 @@ static void complete_word(void)
 		insert(' ');
 	for (i = 0; found > 1 && (w = word(arg, i)); i++)
 		if (strncmp(w, first, common) == 0)
-			kprintf("%s%s", i ? "  " : "\n", w);
+			kprintf("%s%s", w == first ? "\n" : "  ", w);
 	if (found > 1)
 		kprintf("\n");
 	redraw();
@@ -184,11 +179,11 @@ char *line_read(void)
 			move_or_delete(c);
 	}
 	kprintf(c == CTRL('C') ? "^C\n" : "\n");
-	if (c != CTRL('C') && over)
-		kprintf("line too long: %u characters, at most %u\n",
-			len + over, LINE_SIZE - 1);
-	if (c == CTRL('C') || over)
-		line[0] = 0;
+	if (c == CTRL('C'))
+		len = over = 0;
+	if (over)
+		kprintf("line too long by %u characters\n", over);
+	line[over ? 0 : len] = 0;
 	if (line[0])
 		strcpy(history[entered++ % HISTORY], line);
 	return line;

@@ -1,9 +1,10 @@
 /*
  * The shell: commands, line editing, batch runs.
  *
- * Commands are registered in a linker section; a higher floor (demos, tests)
- * adds its own without the shell knowing it. A command runs in a thread of its
- * own, so that Ctrl-C can give the prompt back while it waits.
+ * Commands are registered in linker sections, which are sorted by name; a
+ * higher floor (demos, tests) adds its own without the shell knowing it. A
+ * command runs in a thread of its own, so that Ctrl-C can give the prompt back
+ * while it waits.
  */
 #ifndef KERNEL_SHELL_SHELL_H
 #define KERNEL_SHELL_SHELL_H
@@ -24,8 +25,8 @@ struct shell_command {
 
 #define SHELL_COMMAND(id, ...)                                                 \
 	static const struct shell_command shell_cmd_##id                       \
-		__attribute__((__used__, __section__(".shell_commands"),       \
-			       __aligned__(4))) = { \
+		__attribute__((__used__, __section__(".shell_commands." #id),  \
+			       __aligned__(4))) = {                            \
 			__VA_ARGS__                                            \
 		}
 
