@@ -103,7 +103,8 @@ static unsigned int scan(uint32_t sp, uintptr_t *pc, unsigned int max)
 
 unsigned int backtrace_here(uintptr_t *pc, unsigned int max)
 {
-	return scan((uint32_t)__builtin_frame_address(0), pc, max);
+	/* From above pc, which lies on this stack: it must not find itself. */
+	return scan((uint32_t)(pc + max), pc, max);
 }
 #endif
 
