@@ -125,6 +125,14 @@ void ktest_run_on(unsigned int cpu);
 /* Does t sleep, off its core? (Where it waits is for the case to know.) */
 bool ktest_sleeps(const struct thread *t);
 
+/* Every cache gives its unused pages back: the next allocations need new ones. */
+void ktest_shrink_all(void);
+/* The stacks kept for the next threads, all of them, in a chain; and back. */
+uint32_t ktest_take_stacks(void);
+void ktest_give_stacks(uint32_t chain);
+/* The case leaves the machine in another state, which is as it should be. */
+void ktest_changes_state(void);
+
 /* A small seeded generator (xorshift32) for torture suites. */
 static inline uint32_t ktest_random(uint32_t *state)
 {

@@ -134,33 +134,9 @@ KTEST_MANUAL(sched, no_more_room)
 	EXPECT_EQ(n[0], n[1]);
 }
 
-/* Stacks that are kept for the next thread, all of them, in a chain. */
-static uint32_t take_cached_stacks(void)
-{
-	uint32_t chain = 0;
-
-	while (stacks_cached()) {
-		uint32_t stack = stack_alloc();
-
-		*(uint32_t *)stack = chain;
-		chain = stack;
-	}
-	return chain;
-}
-
-static void give_stacks(uint32_t chain)
-{
-	while (chain) {
-		uint32_t next = *(uint32_t *)chain;
-
-		stack_free(chain);
-		chain = next;
-	}
-}
-
 KTEST(sched, no_memory)
 {
-	uint32_t stacks = take_cached_stacks();
+	uint32_t stacks = ktest_take_stacks();
 	size_t pages = pages_free_count();
 
 	for (unsigned int n = 1; n <= STACK_SIZE / PAGE_SIZE; n++) {
@@ -170,7 +146,7 @@ KTEST(sched, no_memory)
 		pages_fail_after(0, 0);
 		EXPECT_EQ(pages_free_count(), pages);
 	}
-	give_stacks(stacks);
+	ktest_give_stacks(stacks);
 }
 
 KTEST(sched, stack_reuse)
