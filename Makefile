@@ -120,7 +120,7 @@ lint:
 	@tools/need demo lint
 	@$(MAKE) --no-print-directory -j$(JOBS) image
 	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=release image
-	@CFLAGS='$(BASE)' tools/lint $(O) $(SRCS)
+	@tools/lint $(O)
 
 #: make size                   bytes and lines against their budgets
 .PHONY: size

@@ -16,7 +16,7 @@
 #define PSCI_AFFINITY_INFO 0x84000004u
 #define PSCI_SYSTEM_OFF	   0x84000008u
 
-#define PSCI_INVALID	-2
+#define PSCI_INVALID	(-2)
 #define PSCI_ALREADY_ON (-4)
 #define AFFINITY_OFF	1
 
