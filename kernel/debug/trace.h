@@ -146,6 +146,5 @@ void trace_stop(void);
  */
 unsigned int trace_snapshot(struct trace_event *out, unsigned int max,
 			    unsigned int *lost);
-const char *trace_op_name(enum trace_op op);
 
 #endif
