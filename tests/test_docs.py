@@ -1,0 +1,53 @@
+"""What the documents say exists: targets, files, experiments, a path to read."""
+import re
+
+import pytest
+
+from gordian import ROOT, boot
+
+DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PATH_LIMIT = 1500  # lines, for a path that tells the whole story
+
+
+@pytest.mark.parametrize("doc", DOCS, ids=lambda p: p.name)
+def test_targets_and_files_exist(doc):
+    text = doc.read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"\bmake ([a-z]\w*)", text)):
+        assert re.search(rf"^{target}:", makefile, re.M), f"make {target}"
+    for name in set(re.findall(r"`((?:kernel|demos|docs|tools|tests)/[^`*]*)`",
+                               text)):
+        assert (ROOT / name).exists(), name
+
+
+def test_commands_exist():
+    """What is said to be typed at the prompt is known there."""
+    known = boot("help").text
+    for doc in DOCS:
+        for line in re.findall(r"`((?:demo|torture|cpu|cut|ps|locks|waits)\b"
+                               r"[^`]*)`", doc.read_text()):
+            assert re.search(rf"^ *{line.split()[0]}\b", known, re.M), line
+
+
+def test_reading_path():
+    lines = 0
+    for row in (ROOT / "docs/reading.md").read_text().split("\n"):
+        m = re.match(r'\| `([^`]+)`(?:, from "(.+)" to "(.+)")? \|', row)
+        if not m:
+            continue
+        text = (ROOT / m[1]).read_text()
+        if m[2]:
+            start = text.index(f"---- {m[2]} ")
+            text = text[start:text.index(f"---- {m[3]} ", start)]
+        lines += text.count("\n")
+    assert 1000 < lines <= PATH_LIMIT
+
+
+def test_the_readmes_table_is_real():
+    """Every row of the table in the README is printed by the kernel."""
+    readme = (ROOT / "README.md").read_text()
+    rows = re.findall(r"^    (E\d\w* .*(?:ok|FAIL))$", readme, re.M)
+    assert len(rows) >= 8
+    printed = [" ".join(x.split()) for x in boot("demo all").lines]
+    for row in rows:
+        assert " ".join(row.split()) in printed
