@@ -148,11 +148,31 @@ unsigned int backtrace_thread(const struct thread *t, uintptr_t *pc,
 #endif
 }
 
+/*
+ * A return address is named by the call before it: if that call never returns
+ * the address may belong to the next function.
+ */
 void print_backtrace(const uintptr_t *pc, unsigned int n)
 {
-	for (unsigned int i = 0; i < n; i++)
-		kprintf("    %s%pS\n", GORDIAN_DEBUG ? "" : "? ",
-			(void *)pc[i]);
+	for (unsigned int i = 0; i < n; i++) {
+		uint32_t off = 0;
+		const char *name = symbol_lookup(pc[i] - 2, &off);
+
+		kprintf("    %s%s+0x%x\n", GORDIAN_DEBUG ? "" : "? ",
+			name ? name : "?", off + 2);
+	}
+}
+
+void print_backtrace_regs(const struct regs *regs)
+{
+	uintptr_t pc[MAX_FRAMES];
+	unsigned int n = backtrace_regs(regs, pc, MAX_FRAMES), first = 0;
+
+	if (n && pc[0] == regs->pc) { /* not a return address */
+		kprintf("    %pS\n", (void *)pc[0]);
+		first = 1;
+	}
+	print_backtrace(pc + first, n - first);
 }
 
 void dump_stack(void)

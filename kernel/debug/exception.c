@@ -12,7 +12,6 @@
 #include "kernel/mm/page.h"
 #include "kernel/sched/sched.h"
 
-#define MAX_FRAMES 24
 #define DFSR_WRITE (1u << 11)
 
 static const char *fault_name(uint32_t fsr)
@@ -84,7 +83,6 @@ static void describe(const struct regs *regs, enum exception kind)
 
 void exception_entry(struct regs *regs, enum exception kind)
 {
-	uintptr_t pc[MAX_FRAMES];
 	uint32_t flags;
 
 	if (panic_enter("exception")) {
@@ -96,7 +94,7 @@ void exception_entry(struct regs *regs, enum exception kind)
 			current->id, current->name);
 		print_held_locks(current);
 		print_regs(regs);
-		print_backtrace(pc, backtrace_regs(regs, pc, MAX_FRAMES));
+		print_backtrace_regs(regs);
 		report_end(flags);
 	}
 	panic_end();

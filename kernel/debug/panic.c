@@ -17,7 +17,6 @@
 #define PANIC_STATUS 101 /* exit status of a machine that panicked */
 #define ANSWER_NS    200000000ull
 #define REPORTS_NS   2000000000ull /* for the reports of other cores */
-#define MAX_FRAMES   24
 
 unsigned int warn_count;
 static unsigned int depth[NR_CPUS]; /* each core's own */
@@ -186,14 +185,13 @@ static void answered(void)
 
 static void say_where(const struct regs *regs)
 {
-	uintptr_t pc[MAX_FRAMES];
 	uint32_t flags = report_begin();
 
 	kprintf("core %u: thread %u (%s)%s\n", smp_processor_id(), current->id,
 		current->name,
 		regs && (regs->cpsr & PSR_I) ? ", interrupts off" : "");
 	if (regs)
-		print_backtrace(pc, backtrace_regs(regs, pc, MAX_FRAMES));
+		print_backtrace_regs(regs);
 	report_end(flags);
 	answered();
 }

@@ -65,8 +65,9 @@ unsigned int backtrace_regs(const struct regs *regs, uintptr_t *pc,
 /* Of a thread that is not running (it may start to run meanwhile: checked). */
 unsigned int backtrace_thread(const struct thread *t, uintptr_t *pc,
 			      unsigned int max);
-/* One "  symbol+0xoff" line each, indented by two columns. */
+/* One "    symbol+0xoff" line each: of return addresses, of a context. */
 void print_backtrace(const uintptr_t *pc, unsigned int n);
+void print_backtrace_regs(const struct regs *regs);
 void dump_stack(void);
 void dump_thread_stack(const struct thread *t);
 void print_regs(const struct regs *regs);
