@@ -5,6 +5,8 @@ same tests run with another profile or another way of running the cores.
 """
 import os
 import re
+import shutil
+import signal
 import subprocess
 import time
 
@@ -394,6 +396,19 @@ def test_run_refuses(setting, word):
     assert r.returncode == 2
     assert r.stdout == '' and len(r.stderr.splitlines()) == 1
     assert word in r.stderr
+
+
+@pytest.mark.parametrize('sig,status', [
+    (signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129),
+    pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.skipif(
+        not shutil.which('setpriv'), reason='needs setpriv'))])
+def test_run_takes_qemu_with_it(sig, status):
+    p = subprocess.Popen([RUN, 'RUN=torture slab 1000'], text=True,
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    assert any('torture' in line for line in p.stdout)
+    p.send_signal(sig)
+    p.communicate(timeout=NET)  # ends when QEMU has closed the pipe
+    assert p.returncode == status
 
 
 def test_run_says_what_it_does():
