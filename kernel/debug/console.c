@@ -2,27 +2,31 @@
  * The console: whole messages, one core at a time, and never a hang.
  *
  * The lock is a word that holds the owning core plus one. A core that owns it
- * already (a fault or a FIQ in the middle of a message) writes straight
- * through. A core that waits does so for a bounded time and then writes anyway:
- * the report about a hang must not hang on its own lock.
+ * already (a fault in the middle of a message) writes straight through; the
+ * pseudo-NMI waits for the end of the message (console_defers()). A core that
+ * waits does so while messages get out and a bounded time longer, and then
+ * writes anyway: the report about a hang must not hang on its own lock.
  *
  * Any context, also FIQ and before the interrupt controller is up.
  */
 #include <string.h>
 
 #include "drivers/board.h"
+#include "kernel/debug/internal.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
 #include "kernel/sched/sched.h"
 
 #define WAIT_LIMIT_NS 500000000ull
 
-static uint32_t owner; /* core + 1; 0: free; atomic */
+static uint32_t owner;	  /* core + 1; 0: free; atomic */
+static uint32_t messages; /* begun so far; the owner writes */
+static bool deferred[NR_CPUS]; /* each core's own */
 
 /* Returns whether this call took it and must give it back. */
 static bool console_lock(void)
 {
-	uint32_t me = smp_processor_id() + 1, free = 0;
+	uint32_t me = smp_processor_id() + 1, free = 0, seen = 0;
 	uint64_t end = 0;
 
 	/* Acquire: pairs with the release in console_unlock(). */
@@ -31,10 +35,12 @@ static bool console_lock(void)
 					    __ATOMIC_RELAXED)) {
 		if (free == me)
 			return false;
-		if (!end)
+		if (!end || READ_ONCE(messages) != seen) {
+			seen = READ_ONCE(messages);
 			end = timer_now() + timer_ticks(WAIT_LIMIT_NS);
-		else if (timer_now() > end)
+		} else if (timer_now() > end) {
 			return false;
+		}
 		free = 0;
 		cpu_relax();
 	}
@@ -43,7 +49,23 @@ static bool console_lock(void)
 
 static void console_unlock(void)
 {
+	bool *wanted = &deferred[smp_processor_id()];
+
 	smp_store_release(&owner, 0); /* pairs with console_lock() */
+	if (unlikely(READ_ONCE(*wanted))) {
+		WRITE_ONCE(*wanted, false);
+		fiq_report(NULL);
+	}
+}
+
+bool console_defers(void)
+{
+	unsigned int cpu = smp_processor_id();
+
+	if (READ_ONCE(owner) != cpu + 1)
+		return false;
+	WRITE_ONCE(deferred[cpu], true);
+	return true;
 }
 
 void console_write(const char *s, size_t len)
@@ -51,6 +73,7 @@ void console_write(const char *s, size_t len)
 	uint32_t flags = local_irq_save();
 	bool taken = console_lock();
 
+	WRITE_ONCE(messages, messages + 1);
 	if (uart)
 		for (size_t i = 0; i < len; i++)
 			uart->putc(s[i]);

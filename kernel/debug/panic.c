@@ -192,6 +192,8 @@ static void say_where(const struct regs *regs)
 		regs && (regs->cpsr & PSR_I) ? ", interrupts off" : "");
 	if (regs)
 		print_backtrace_regs(regs);
+	else
+		dump_stack();
 	report_end(flags);
 	answered();
 }
@@ -208,6 +210,8 @@ void fiq_report(struct regs *regs)
 		answered();
 		return;
 	}
+	if (console_defers())
+		return;
 	say_where(regs);
 	if (READ_ONCE(panicking))
 		machine_halt();

@@ -196,6 +196,8 @@ static noinline void fault_on_the_other(void)
 
 static int fault_together(void *arg)
 {
+	/* Not to be stopped by the other's end before its own fault. */
+	__asm__ volatile("cpsid f" ::: "memory");
 	meet(2);
 	if (arg)
 		fault_on_one_core();
@@ -215,6 +217,31 @@ KTEST_MANUAL(fault, two_cores)
 				    (void *)i, cpumask_of(i));
 	thread_join(t[0]);
 	thread_join(t[1]);
+}
+
+static int talk(void *arg)
+{
+	(void)arg;
+	for (unsigned int i = 0;; i++) {
+		kprintf("talk: the quick brown fox jumps over the lazy dog\n");
+		__atomic_fetch_add(&ready, 1, __ATOMIC_SEQ_CST);
+	}
+	return 0;
+}
+
+/* Stopped in the middle of a message a core ends it first. */
+KTEST_MANUAL(fault, panic_amid_talk)
+{
+	unsigned int cpu;
+
+	NEED_CORES(2);
+	ready = 0;
+	ktest_run_on(cpumask_first(cpu_online()));
+	for_each_cpu (cpu, cpumask_andnot(cpu_online(),
+					  cpumask_of(smp_processor_id())))
+		ktest_thread("talker", talk, NULL, cpumask_of(cpu));
+	EXPECT(EVENTUALLY(READ_ONCE(ready) > 30));
+	give_up();
 }
 
 static uint32_t stuck_stop;
