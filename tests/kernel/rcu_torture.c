@@ -82,6 +82,8 @@ static struct object *slots[NR_SLOTS + NR_KSLOTS];
 static enum pace { DENSE, MIXED, THIN, QUIET, SILENT } pace;
 static bool stop;
 static unsigned int victim; /* the core that goes off or on next */
+static bool leaving;	    /* a core is about to speak its last words */
+static uint32_t witnesses;  /* readers that began meanwhile; atomic */
 static uint64_t begin_ns;
 static bool spoiled; /* workers of an earlier run are still there */
 
@@ -103,7 +105,7 @@ static struct {
 	uint32_t updates[4], queued, ran;
 	uint32_t barriers, pings, offs, ons, refused;
 	uint32_t last_words, first_words; /* by cores going and coming */
-	uint32_t quiets;
+	uint32_t silences;
 	uint32_t reclaimed, lost, doubled, stalled;
 } n;
 
@@ -284,9 +286,9 @@ static uint64_t section_ns(uint32_t *rnd)
 		return random_below(rnd, 5 * US);
 	if (r < 32)
 		return random_below(rnd, 100 * US);
-	if (r < 56)
+	if (r < 54)
 		return random_below(rnd, 1000 * US);
-	return random_below(rnd, 4000 * US);
+	return random_below(rnd, 5000 * US);
 }
 
 static void read_in_thread(uint32_t *rnd)
@@ -294,6 +296,12 @@ static void read_in_thread(uint32_t *rnd)
 	uint64_t ns = section_ns(rnd);
 	uint32_t flags;
 
+	if (READ_ONCE(leaving)) {
+		rcu_read_lock();
+		count(&witnesses);
+		read_section(rnd, 6000 * US, "witnessing");
+		rcu_read_unlock();
+	}
 	switch (random_below(rnd, 4)) {
 	case 0: /* nested, the inner one ends first */
 		rcu_read_lock();
@@ -419,7 +427,7 @@ static void replace_and_wait(struct worker *w, enum how how)
 			   synchronize_rcu_expedited());
 	while (nr)
 		reclaim(old[--nr]);
-	if (READ_ONCE(pace) != DENSE)
+	if (READ_ONCE(pace) != DENSE && random_below(&w->rnd, 2))
 		pause_randomly(w, 2000);
 }
 
@@ -555,14 +563,22 @@ static int barrier_tester(struct worker *w)
 static void last_words(struct timer *t)
 {
 	uint32_t rnd = (uint32_t)timer_now() | 1;
+	uint64_t end;
 
 	(void)t;
-	if (cpu_is_online(smp_processor_id()))
+	if (cpu_is_online(smp_processor_id())) {
+		WRITE_ONCE(leaving, false);
 		return; /* it was too late and has moved here */
+	}
 	ktest_random(&rnd);
-	/* Let the others begin to read. */
-	spin_ns(random_below(&rnd, 200 * US));
-	replace_and_call(&rnd);
+	/* Let another one begin to read. */
+	end = timer_now() + timer_ticks(2000 * US);
+	while (!READ_ONCE(witnesses) && timer_now() < end)
+		cpu_relax();
+	spin_ns(random_below(&rnd, 50 * US));
+	WRITE_ONCE(leaving, false);
+	for (unsigned int i = 0; i < 2 * NR_SLOTS; i++)
+		replace_and_call(&rnd);
 	count(&n.last_words);
 }
 
@@ -577,6 +593,8 @@ static int cpu_notify(struct notifier_block *nb, unsigned long action,
 	ktest_random(&rnd);
 	if (action == CPU_DYING) {
 		replace_and_call(&rnd);
+		WRITE_ONCE(witnesses, 0);
+		WRITE_ONCE(leaving, true);
 		timer_setup(&timer[cpu], last_words, NULL);
 		timer_arm(&timer[cpu], timer_now());
 	} else if (action == CPU_STARTING) {
@@ -729,20 +747,22 @@ static bool all_have_run(void)
 
 /*
  * QUIET: the waiters and the barriers are alone with readers in interrupts of
- * idle cores, and cores come and go. SILENT: nobody asks for a grace period any
- * more: what has been asked for must end and what is queued must run.
+ * idle cores, and cores come and go. SILENT, mostly: nobody asks for a grace
+ * period any more: what has been asked for must end, what is queued must run.
  */
 static void quiet_phase(uint32_t *rnd, unsigned int stalls)
 {
-	WRITE_ONCE(pace, random_below(rnd, 3) ? SILENT : QUIET);
+	WRITE_ONCE(pace, QUIET);
 	while (!all_rest() && watch(stalls))
 		sleep_ns(2000 * US);
-	while (READ_ONCE(pace) == SILENT && !all_have_run() && watch(stalls))
-		sleep_ns(2000 * US);
-	sleep_ns(random_below(rnd, READ_ONCE(pace) == QUIET ? 100000 : 10000) *
-		 US);
+	sleep_ns(random_below(rnd, 80000) * US);
+	if (random_below(rnd, 4)) {
+		WRITE_ONCE(pace, SILENT);
+		while ((!all_rest() || !all_have_run()) && watch(stalls))
+			sleep_ns(2000 * US);
+		count(&n.silences);
+	}
 	watch(stalls);
-	count(&n.quiets);
 }
 
 static void direct(uint64_t end_ns, uint32_t rnd)
@@ -829,7 +849,7 @@ static bool starved(unsigned int seconds, uint32_t gps)
 	return gps < 10 * seconds || n.reads < 100 * seconds ||
 	       n.irq_reads < 10 * seconds || n.ran < 50 * seconds ||
 	       n.updates[BY_EXPEDITED] < seconds || n.barriers < seconds ||
-	       n.quiets == 0 || (cores && (n.offs < seconds || !n.ons)) ||
+	       n.silences == 0 || (cores && (n.offs < seconds || !n.ons)) ||
 	       (cores && n.seen[1] < seconds);
 }
 
@@ -840,8 +860,8 @@ static void print_counts(uint32_t gps)
 	kprintf("rcu torture: sync=%u expedited=%u call=%u kfree=%u gps=%u\n",
 		n.updates[BY_SYNC], n.updates[BY_EXPEDITED], n.updates[BY_CALL],
 		n.updates[BY_KFREE], gps);
-	kprintf("rcu torture: callbacks=%u/%u barriers=%u pings=%u quiet=%u\n",
-		n.ran, n.queued, n.barriers, n.pings, n.quiets);
+	kprintf("rcu torture: callbacks=%u/%u barriers=%u pings=%u silent=%u\n",
+		n.ran, n.queued, n.barriers, n.pings, n.silences);
 	kprintf("rcu torture: offs=%u ons=%u last_words=%u first_words=%u\n",
 		n.offs, n.ons, n.last_words, n.first_words);
 }
@@ -863,6 +883,7 @@ static int rcu_torture(unsigned int seconds, unsigned int seed)
 		return 1;
 	}
 	begin_ns = timer_now_ns();
+	WRITE_ONCE(leaving, false);
 	WRITE_ONCE(pace, DENSE);
 	WRITE_ONCE(stop, false);
 	register_cpu_notifier(&notifier);
