@@ -137,11 +137,11 @@ boots:
 	@tools/need demo test
 	@$(PYTHON) tools/boots $(or $(N),25)
 
-#: make mutants                broken kernels that the tests must catch
+#: make mutants [RUNS=10] [SECONDS=60]    broken kernels that torture must catch
 .PHONY: mutants
 mutants:
 	@tools/need demo test
-	@tools/mutants
+	@tools/mutants $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 #: make soak                   the long proofs, one line each; hours
 .PHONY: soak

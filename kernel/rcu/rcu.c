@@ -287,7 +287,8 @@ story void synchronize_rcu_expedited(void)
 	/* This core: we are outside any reader, so it is quiescent. */
 	for_each_cpu (cpu, ask) {
 		if (!(idle_seen(cpu) & 1)) {
-			report_was_idle(rsp, &rsp->exp_owed, &rsp->exp_wake, cpu);
+			report_was_idle(rsp, &rsp->exp_owed, &rsp->exp_wake,
+					cpu);
 			ask.bits &= ~(1u << cpu);
 		}
 	}
@@ -296,7 +297,8 @@ story void synchronize_rcu_expedited(void)
 				   !READ_ONCE(rsp->exp_owed.bits), FORCE_NS))
 		for_each_cpu (cpu, cpumask_load(&rsp->exp_owed))
 			if (!(idle_seen(cpu) & 1))
-				report_was_idle(rsp, &rsp->exp_owed, &rsp->exp_wake, cpu);
+				report_was_idle(rsp, &rsp->exp_owed,
+						&rsp->exp_wake, cpu);
 			else
 				resched_cpu(cpu);
 	smp_mb(); /* the end before what the caller does next */

@@ -1,0 +1,155 @@
+/*
+ * RCU torture: readers of every kind on all cores, writers that replace what
+ * they read, callbacks and barriers, while cores go off and on and everything
+ * falls silent from time to time.
+ *
+ * The life of an object: LIVE, in a slot where readers find it; RETIRED, out of
+ * the slot and waiting for a grace period; RECLAIMED, back in the pool, where
+ * it rests until all others have been used; then LIVE again under another id.
+ * A reader that finds a RECLAIMED one, or another id than it began with, is
+ * certain evidence that a grace period ended too early: no timing is involved.
+ *
+ * What is looked for:
+ *   reclaimed  a reader saw reclaimed data (a kfree_rcu()ed object counts too)
+ *   lost       a callback that never runs though its grace period has ended, or
+ *              that had not run when rcu_barrier() came back
+ *   doubled    a callback that ran twice
+ *   stalled    a grace period that does not end, a wait for one that does not
+ *              return
+ *   starved    the run saw too little of any of these to prove anything
+ *
+ * The command's thread directs: a busy phase of one of three paces, then a
+ * quiet one, in which every callback must have run; it watches the workers all
+ * along. Everything it waits for is bounded by LATE_NS of guest time, so a
+ * broken RCU is reported, not waited for; workers that hang are left behind.
+ *
+ * rcu_readers.c: objects and who reads them. rcu_writers.c: who retires them,
+ * barriers, cores. rcu_torture.c: the director. What is shared (rt) is atomic;
+ * counts are relaxed.
+ */
+#ifndef TESTS_KERNEL_RCU_TORTURE_H
+#define TESTS_KERNEL_RCU_TORTURE_H
+
+#include "drivers/board.h"
+#include "kernel/lib/printf.h"
+#include "kernel/rcu/rcu.h"
+#include "kernel/sched/timer.h"
+#include "tests/kernel/ktest.h"
+
+#define NR_OBJECTS  512
+#define NR_TESTERS  3 /* of rcu_barrier(); they are the first workers */
+#define MAX_READERS 10u
+#define MAX_WORKERS (MAX_READERS + NR_TESTERS + 8)
+#define LATE_NS	    4000000000ull /* no wait may be longer */
+#define US	    1000ull
+
+#define LIVE	  0x11fe11feu
+#define RETIRED	  0x0e710e71u
+#define RECLAIMED 0xdeaddeadu
+
+enum how { BY_SYNC, BY_EXPEDITED, BY_CALL, BY_KFREE };
+
+struct object {
+	uint32_t stamp; /* LIVE, RETIRED, RECLAIMED; atomic */
+	uint32_t id;	/* another in each life */
+	/* Written before the stamp becomes RETIRED: */
+	uint32_t how;
+	uint32_t core, ms; /* where and when */
+	uint32_t snap;	   /* the gp_seq that ends its wait */
+	struct rcu_head head;
+	struct list_head link; /* pool_lock */
+};
+
+struct worker {
+	struct thread *thread;
+	const char *name;
+	int (*fn)(struct worker *w);
+	uint32_t rnd;
+	bool resting;	    /* has seen that it is to rest */
+	const char *doing;  /* the call that it waits in, or NULL */
+	uint32_t since;	    /* ms */
+	struct timer timer; /* a reader's: reads in the interrupt */
+	bool timer_rests;   /* the reader may arm it; else it arms itself */
+};
+
+enum pace { DENSE, MIXED, THIN, QUIET, SILENT };
+
+extern struct rcu_torture {
+	enum pace pace; /* what the workers should do */
+	bool stop;
+	unsigned int victim; /* the core that goes off or on next */
+	bool leaving;	     /* a core is about to speak its last words */
+	uint32_t witnesses;  /* readers that began meanwhile */
+	uint32_t begin_ms;
+	struct worker workers[MAX_WORKERS];
+	struct {
+		uint32_t reads, irq_reads, seen[4]; /* ages: live to reused */
+		uint32_t updates[4], queued, ran;
+		uint32_t barriers, pings, offs, ons, refused;
+		uint32_t last_words, first_words; /* by cores going, coming */
+		uint32_t silences;
+		uint32_t reclaimed, lost, doubled, stalled;
+	} n;
+} rt;
+
+static inline void count(uint32_t *c)
+{
+	__atomic_fetch_add(c, 1, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t now_ms(void)
+{
+	return (uint32_t)(timer_now_ns() / 1000000);
+}
+
+/* Something is wrong: the first two of a kind are told, the run ends. */
+#define EVIDENCE(kind, ...)                                                    \
+	do {                                                                   \
+		if (__atomic_fetch_add(&rt.n.kind, 1, __ATOMIC_RELAXED) < 2) { \
+			uint32_t _ms = now_ms() - rt.begin_ms;                 \
+			kprintf("rcu torture: %u.%03u s: " #kind "\n  ",       \
+				_ms / 1000, _ms % 1000);                       \
+			kprintf(__VA_ARGS__);                                  \
+		}                                                              \
+		WRITE_ONCE(rt.stop, true);                                     \
+	} while (0)
+
+/* By multiplication: a division is a call here. */
+static inline uint32_t random_below(uint32_t *rnd, uint32_t limit)
+{
+	return (uint32_t)((uint64_t)ktest_random(rnd) * limit >> 32);
+}
+
+/* Where no worker's generator is at hand, as in an interrupt. */
+static inline uint32_t random_seed(void)
+{
+	uint32_t rnd = (uint32_t)timer_now() | 1;
+
+	ktest_random(&rnd);
+	return rnd;
+}
+
+/* rcu_readers.c */
+extern struct object torture_objects[NR_OBJECTS];
+bool objects_prepare(void);
+void objects_end(void);
+struct object *replace(uint32_t *rnd, enum how how);
+void reclaim(struct object *o);
+void replace_and_call(uint32_t *rnd);
+void replace_all_and_call(uint32_t *rnd);
+void read_section(uint32_t *rnd, uint64_t ns, const char *kind);
+int reader(struct worker *w);
+
+/* rcu_writers.c */
+bool go_on(struct worker *w, enum pace rest_from);
+void pause_randomly(struct worker *w, uint32_t us);
+void roam(struct worker *w);
+int sync_writer(struct worker *w);
+int expedited_writer(struct worker *w);
+int call_writer(struct worker *w);
+int barrier_tester(struct worker *w);
+int toggler(struct worker *w);
+int finisher(struct worker *w);
+extern struct notifier_block torture_notifier;
+
+#endif

@@ -1,0 +1,45 @@
+"""RCU torture, and the broken kernels that it must find; short runs.
+
+The first seven by default, the others with --soak. The long form, ten runs of a
+minute for each, is `make mutants`.
+"""
+import subprocess
+
+import pytest
+
+import gordian
+
+MUTANTS = sorted(p.stem for p in gordian.ROOT.glob("tests/mutants/*.patch"))
+CASES = MUTANTS[:7] + [pytest.param(m, marks=pytest.mark.soak)
+                       for m in MUTANTS[7:]]
+
+
+def judge(name, seconds):
+    p = subprocess.run([gordian.ROOT / "tools/mutants", "--runs", "1",
+                        "--seconds", str(seconds), "--no-suites", name],
+                       timeout=900)
+    assert p.returncode == 0, f"again with: tools/mutants --runs 1 {name}"
+
+
+def test_the_kernel_as_it_is():
+    judge("clean", 15)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_mutant_is_found(name):
+    judge(name, 60)
+
+
+@pytest.mark.parametrize("smp, extra", [
+    (1, ()), (2, ()), (8, ()), (4, ("-accel", "tcg,thread=single"))])
+def test_torture(smp, extra):
+    r = gordian.boot("torture rcu 5", smp=smp, extra=extra)
+    assert r.status == 0, r
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2, 3])
+def test_torture_repeatable(shift):
+    """A fixed interleaving: what fails here fails again in the same way."""
+    r = gordian.boot("torture rcu 1", extra=("-icount",
+                                             f"shift={shift},sleep=off"))
+    assert r.status == 0, r
