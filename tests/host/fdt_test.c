@@ -114,21 +114,46 @@ static void read_good(const uint8_t *blob, size_t bound)
 	CHECK(!fdt_reserved(&f, 0, &addr, &size));
 }
 
+/* The length or name of the next property behind at: a word that means much. */
+static size_t in_property(const uint8_t *blob, size_t size, size_t at)
+{
+	for (; at + 12 <= size; at += 4)
+		if (get32(blob + at) == 3)
+			return at + 4 + 4 * below(2);
+	return 0;
+}
+
+/* The structure block ends in the middle of a name, if it comes last. */
+static void cut_name(uint8_t *blob, size_t size)
+{
+	if (size < 8)
+		return;
+	put32(blob + size - 8, 1);
+	memset(blob + size - 4, 'n', 4);
+}
+
 /* A few words or bytes changed; words mostly to what means something. */
 static void mutate(uint8_t *blob, size_t size)
 {
 	static const uint32_t words[] = { 0, 1, 2, 3, 4, 9, 0x7fffffff,
-					  0xffffffff, 0xfffffffc };
+					  0xffffffff, 0xfffffffc, 0xfffffff4 };
 
+	if (below(50) == 0)
+		cut_name(blob, size);
 	for (unsigned int n = 1 + below(4); n; n--) {
 		/* Half of them in the header or the first nodes. */
 		size_t range = below(2) ? 256 : size;
 		size_t at = below((uint32_t)(range < size ? range : size));
 
-		if (below(2)) {
+		if (below(3) == 0) {
 			blob[at] = (uint8_t)below(256);
-		} else if ((at &= ~(size_t)3) + 4 <= size) {
-			uint32_t v = words[below(9)];
+			continue;
+		}
+		at &= ~(size_t)3;
+		if (below(2))
+			at = in_property(blob, size, at);
+		if (at + 4 <= size) {
+			uint32_t v = words[below(10)];
 
 			if (below(4) == 0)
 				v = get32(blob + at) + below(9) - 4;
@@ -137,16 +162,28 @@ static void mutate(uint8_t *blob, size_t size)
 	}
 }
 
-int main(int argc, char **argv)
+/* The same tree with its structure block last, so that its end is the blob's. */
+static size_t structs_last(const uint8_t *from, uint8_t *to)
 {
-	unsigned long rounds = host_args(argc, argv), accepted = 0;
-	static uint8_t good[1 << 20];
-	size_t size;
-	FILE *in;
+	uint32_t structs = get32(from + 8), strings = get32(from + 12);
+	uint32_t strings_size = get32(from + 32), size = get32(from + 36);
+	uint32_t at = 56 + ((strings_size + 3) & ~3u);
 
-	CHECK(argc > 3 && (in = fopen(argv[3], "rb")));
-	size = fread(good, 1, sizeof(good), in);
-	fclose(in);
+	memset(to, 0, at);
+	memcpy(to, from, 40);
+	put32(to + 4, at + size);
+	put32(to + 8, at);
+	put32(to + 12, 56);
+	put32(to + 16, 40);
+	memcpy(to + 56, from + strings, strings_size);
+	memcpy(to + at, from + structs, size);
+	return at + size;
+}
+
+static void torment(const uint8_t *good, size_t size, unsigned long rounds)
+{
+	unsigned long accepted = 0;
+
 	read_good(good, size);
 	CHECK(exercise(good, size));
 	for (unsigned long i = 0; i < rounds; i++) {
@@ -161,5 +198,19 @@ int main(int argc, char **argv)
 	}
 	printf("%lu of %lu accepted\n", accepted, rounds);
 	CHECK(rounds < 1000 || (accepted > rounds / 20 && accepted < rounds));
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long rounds = host_args(argc, argv);
+	static uint8_t good[1 << 20], turned[1 << 20];
+	size_t size;
+	FILE *in;
+
+	CHECK(argc > 3 && (in = fopen(argv[3], "rb")));
+	size = fread(good, 1, sizeof(good), in);
+	fclose(in);
+	torment(good, size, rounds);
+	torment(turned, structs_last(good, turned), rounds);
 	return 0;
 }

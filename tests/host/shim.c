@@ -59,12 +59,22 @@ void spin_unlock_irqrestore(struct spinlock *l, uint32_t flags)
 
 void mutex_lock(struct mutex *m)
 {
-	while (__atomic_exchange_n(&m->owner, 1, __ATOMIC_ACQUIRE))
+	uintptr_t free = 0;
+
+	CHECK(mutex_owner(m) != host_current);
+	/* Acquire: pairs with the release below. */
+	while (!__atomic_compare_exchange_n(&m->owner, &free,
+					    (uintptr_t)host_current, false,
+					    __ATOMIC_ACQUIRE,
+					    __ATOMIC_RELAXED)) {
+		free = 0;
 		sched_yield();
+	}
 }
 
 void mutex_unlock(struct mutex *m)
 {
+	CHECK(mutex_owner(m) == host_current);
 	__atomic_store_n(&m->owner, 0, __ATOMIC_RELEASE);
 }
 

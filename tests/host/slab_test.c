@@ -166,6 +166,17 @@ static void destroy(int i)
 	destroys++;
 }
 
+/* All caches have an array for that core, or none has. */
+static bool all_arrays(unsigned int cpu, bool there)
+{
+	struct kmem_cache *s;
+
+	list_for_each (s, &slab_caches, list)
+		if ((s->array[cpu] != NULL) != there)
+			return false;
+	return true;
+}
+
 static void toggle_core(void)
 {
 	unsigned int cpu = below(HOST_CORES);
@@ -180,6 +191,7 @@ static void toggle_core(void)
 	} else {
 		out_of_memory++;
 	}
+	CHECK(all_arrays(cpu, cpu_is_online(cpu)));
 }
 
 static void some_operation(void)
