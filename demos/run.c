@@ -18,7 +18,7 @@
 #include "drivers/board.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
-#include "kernel/debug/state.h"
+#include "kernel/explore/state.h"
 #include "kernel/debug/watchdog.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
@@ -530,7 +530,7 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	err = hotplug_lock_install(sc->ops);
 	if (!err)
 		err = start_workers(st, sc);
-	state_take(&state_before);
+	state_take_settled(&state_before);
 	if (!err && mode != RUN_FREE && !sc->no_forced)
 		err = run_forced(st, mode == RUN_HOLD, &t);
 	if (held)

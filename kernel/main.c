@@ -17,18 +17,6 @@
 #include "kernel/sched/internal.h"
 #include "kernel/shell/shell.h"
 
-static const char *mode_name(uint32_t cpsr)
-{
-	switch (cpsr & PSR_MODE_MASK) {
-	case PSR_MODE_HYP:
-		return "HYP";
-	case PSR_MODE_SVC:
-		return "SVC";
-	default:
-		return "?";
-	}
-}
-
 static void banner(void)
 {
 	kprintf("Gordian, %s profile: %s, %u of %u cores, %u MiB\n",
@@ -36,7 +24,9 @@ static void banner(void)
 		cpumask_weight(cpu_online()), board.nr_cores,
 		(unsigned int)(board.ram_size >> 20));
 	kprintf("entered in %s at 0x%x, cores by %s, interrupts by %s%s\n",
-		mode_name(boot_info.entry_cpsr), boot_info.image_pa,
+		(boot_info.entry_cpsr & PSR_MODE_MASK) == PSR_MODE_HYP ? "HYP" :
+									 "SVC",
+		boot_info.image_pa,
 		core_ops->name, irqchip->name,
 		irqchip->has_nmi ? " with pseudo-NMI" : "");
 }

@@ -350,8 +350,9 @@ void wait_end(void)
 	WRITE_ONCE(current->waiting.kind, WAIT_NONE);
 }
 
-static bool wake_if(struct thread *t, bool (*sleeps)(enum thread_state),
-		    uintptr_t caller)
+/* Wake t if its state is one of a set, a bit each. */
+#define IN(state) (1u << (state))
+static bool wake_if(struct thread *t, unsigned int states, uintptr_t caller)
 {
 	uint32_t flags = local_irq_save();
 	struct runqueue *rq;
@@ -359,7 +360,7 @@ static bool wake_if(struct thread *t, bool (*sleeps)(enum thread_state),
 
 	smp_mb(); /* condition before state; pairs with wait_begin() */
 	rq = lock_rq_of(t);
-	woken = sleeps(READ_ONCE(t->state));
+	woken = (states & IN(READ_ONCE(t->state))) != 0;
 	if (woken) {
 		trace_did(TR_WAKE, t, t->id, caller);
 		if (t->on_rq) {
@@ -379,30 +380,16 @@ static bool wake_if(struct thread *t, bool (*sleeps)(enum thread_state),
 	return woken;
 }
 
-static bool sleeps(enum thread_state s)
-{
-	return s == TASK_UNINTERRUPTIBLE || s == TASK_INTERRUPTIBLE;
-}
-
-static bool sleeps_interruptibly(enum thread_state s)
-{
-	return s == TASK_INTERRUPTIBLE;
-}
-
-static bool is_parked(enum thread_state s)
-{
-	return s == TASK_PARKED;
-}
-
 bool wake_up_thread(struct thread *t, uintptr_t caller)
 {
-	return wake_if(t, sleeps, caller);
+	return wake_if(t, IN(TASK_UNINTERRUPTIBLE) | IN(TASK_INTERRUPTIBLE),
+		       caller);
 }
 
 void thread_interrupt(struct thread *t)
 {
 	WRITE_ONCE(t->interrupted, true);
-	wake_if(t, sleeps_interruptibly, CALLER);
+	wake_if(t, IN(TASK_INTERRUPTIBLE), CALLER);
 }
 
 bool thread_interrupted(void)
@@ -415,7 +402,7 @@ bool thread_interrupted(void)
 
 void sched_unpark(struct thread *t)
 {
-	wake_if(t, is_parked, CALLER);
+	wake_if(t, IN(TASK_PARKED), CALLER);
 }
 
 /* First run of a new thread. */
@@ -457,34 +444,30 @@ bool schedule_timeout(uint64_t ns)
 	return timer_cancel_sync(&timer);
 }
 
-void sleep_ns(uint64_t ns)
-{
-	uint64_t end = timer_now() + timer_ticks(ns), now;
-
-	while ((now = timer_now()) < end) {
-		wait_begin(TASK_UNINTERRUPTIBLE, WAIT_SLEEP, NULL, "time",
-			   CALLER);
-		schedule_timeout(timer_ns(end - now));
-	}
-	wait_end();
-}
-
-int sleep_ns_interruptible(uint64_t ns)
+static int sleep_in(enum thread_state state, uint64_t ns, uintptr_t caller)
 {
 	uint64_t end = timer_now() + timer_ticks(ns), now;
 	int err = 0;
 
-	while ((now = timer_now()) < end) {
-		wait_begin(TASK_INTERRUPTIBLE, WAIT_SLEEP, NULL, "time",
-			   CALLER);
-		if (thread_interrupted()) {
+	while (!err && (now = timer_now()) < end) {
+		wait_begin(state, WAIT_SLEEP, NULL, "time", caller);
+		if (state == TASK_INTERRUPTIBLE && thread_interrupted())
 			err = -EINTR;
-			break;
-		}
-		schedule_timeout(timer_ns(end - now));
+		else
+			schedule_timeout(timer_ns(end - now));
 	}
 	wait_end();
 	return err;
+}
+
+void sleep_ns(uint64_t ns)
+{
+	sleep_in(TASK_UNINTERRUPTIBLE, ns, CALLER);
+}
+
+int sleep_ns_interruptible(uint64_t ns)
+{
+	return sleep_in(TASK_INTERRUPTIBLE, ns, CALLER);
 }
 
 int thread_set_affinity(struct thread *t, struct cpumask allowed)

@@ -11,7 +11,7 @@
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/debug/panic.h"
-#include "kernel/debug/state.h"
+#include "kernel/explore/state.h"
 #include "kernel/lib/printf.h"
 #include "kernel/mm/internal.h"
 #include "kernel/mm/page.h"

@@ -1,7 +1,7 @@
 /*
  * state_summary(): see state.h. Owns no data; thread context.
  */
-#include "kernel/debug/state.h"
+#include "kernel/explore/state.h"
 
 #include <string.h>
 
@@ -13,6 +13,7 @@
 #include "kernel/mm/slab.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/sched.h"
+#include "kernel/sched/timer.h"
 
 #define SETTLE_LOOKS 200
 #define SETTLE_NS    5000000ull
@@ -33,8 +34,10 @@ void state_take(struct state_summary *s)
 	s->online = cpu_online().bits;
 	s->notifiers = cpu_notifier_count();
 	s->refcount = READ_ONCE(cpu_hotplug.refcount);
-	for_each_possible_cpu (cpu)
+	for_each_possible_cpu (cpu) {
 		s->callbacks += rcu_nr_callbacks(cpu);
+		s->timers += timers_armed(cpu);
+	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(locks); i++)
 		s->held += mutex_is_locked(locks[i]);
 	s->pages = (unsigned int)(pages_total() - pages_free_count()) -
@@ -50,6 +53,19 @@ bool state_settles(const struct state_summary *want, struct state_summary *now)
 		sleep_ns(SETTLE_NS);
 	}
 	return false;
+}
+
+void state_take_settled(struct state_summary *s)
+{
+	struct state_summary again;
+
+	for (unsigned int i = 0; i < SETTLE_LOOKS; i++) {
+		state_take(s);
+		sleep_ns(SETTLE_NS);
+		state_take(&again);
+		if (!s->callbacks && memcmp(s, &again, sizeof(again)) == 0)
+			return;
+	}
 }
 
 void state_print_same(const struct state_summary *s)
@@ -75,6 +91,7 @@ void state_print_difference(const struct state_summary *a,
 	differs("online mask", a->online, b->online);
 	differs("notifiers", a->notifiers, b->notifiers);
 	differs("callbacks", a->callbacks, b->callbacks);
+	differs("armed timers", a->timers, b->timers);
 	differs("held locks", a->held, b->held);
 	if (a->refcount != b->refcount)
 		kprintf("state: refcount was %d, is %d\n", a->refcount,

@@ -2,8 +2,8 @@
  * The state of the machine as a few logical numbers, no addresses: what must be
  * the same before and after an experiment.
  */
-#ifndef KERNEL_DEBUG_STATE_H
-#define KERNEL_DEBUG_STATE_H
+#ifndef KERNEL_EXPLORE_STATE_H
+#define KERNEL_EXPLORE_STATE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,10 +17,13 @@ struct state_summary {
 	unsigned int notifiers; /* CPU notifiers registered */
 	int refcount;		/* of the hotplug lock */
 	unsigned int callbacks; /* RCU callbacks queued, all cores */
+	unsigned int timers;	/* armed, all cores */
 	unsigned int held;	/* of slab_mutex, hotplug, barrier, add_remove */
 };
 
 void state_take(struct state_summary *s);
+/* The state at rest: no callback, and the same at two looks. May sleep. */
+void state_take_settled(struct state_summary *s);
 /*
  * Wait until the state equals `want` (callbacks and dying threads need a
  * moment); false if it has not when nothing moves any more. May sleep.
