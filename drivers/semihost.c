@@ -36,8 +36,10 @@ bool semihosting_present(void)
 noreturn void machine_halt(void)
 {
 	local_irq_disable();
-	for (;;)
+	for (;;) {
 		wfi();
+		cpu_relax(); /* with a masked FIQ pending WFI does not wait */
+	}
 }
 
 noreturn void machine_exit(int status)

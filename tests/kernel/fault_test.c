@@ -159,6 +159,7 @@ static void fault_in_an_interrupt(struct timer *t)
 {
 	(void)t;
 	read_through_null();
+	sink++;
 }
 
 KTEST_MANUAL(fault, interrupt)

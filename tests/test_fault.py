@@ -1,0 +1,194 @@
+"""What a failure of the kernel says, and that it ends the machine with 101."""
+import re
+
+import pytest
+
+import gordian
+
+PANICKED = 101
+REGISTERS = (r"  r0 +[0-9a-f]{8}  r1 .*\n  r4 .*\n  r8 .*\n"
+             r"  r12 [0-9a-f]{8}  sp  [0-9a-f]{8}  lr  [0-9a-f]{8}  "
+             r"pc  [0-9a-f]{8}\n  cpsr [0-9a-f]{8}\n")
+# Every line that a failure may print, whole.
+LINES = re.compile(r"""
+      Gordian,.*|entered\ in.*|(\ \ \ \ )?(KTAP.*|1\.\.1|\#\ .*)
+    | (exception|panic|BUG|WARNING):\ .*
+    | \ \ at\ \S+,\ called\ from\ \S+
+    | \ \ in\ \S+(,\ called\ from\ \S+)?
+    | \ \ on\ core\ \d+,\ in\ thread\ \d+\ \([^()]*\)(,\ in\ an\ interrupt)?
+    | \ \ holds\ a\ lock\ taken\ at\ \S+
+    | \ \ (r\d+\ +[0-9a-f]{8}\ *){4}
+    | \ \ r12\ .*|\ \ cpsr\ [0-9a-f]{8}
+    | \ \ \ \ (\?\ )?\w+\+0x[0-9a-f]+|\ \ \ \ 0x[0-9a-f]{8}
+    | core\ \d+:\ thread\ \d+\ \([^()]*\)(,\ interrupts\ off)?
+    | the\ machine\ stops\ here|
+    """, re.X)
+
+
+def fault(case, **kw):
+    run = gordian.boot("test fault." + case, **kw)
+    odd = [x for x in run.lines if not LINES.fullmatch(x)]
+    assert not odd, f"broken lines: {odd}, again with: {run.again}"
+    assert run.status == PANICKED
+    assert run.lines.count("the machine stops here") == 1
+    return run
+
+
+def report(text, start):
+    """The text from the line that starts so to the next part."""
+    assert len(re.findall(f"^{start}", text, re.M)) == 1, start
+    text = text[re.search(f"^{start}", text, re.M).start():]
+    return re.split(r"\n(?=core \d|\n|the machine)", text)[0] + "\n"
+
+
+# Case, first line, second line, and who stands in the backtrace.
+EXCEPTIONS = [
+    ("stack_overflow", r"exception: stack overflow at 0xe00[0-9a-f]{5}",
+     r"  at overflow_the_stack\+\S+, called from overflow_the_stack\+\S+",
+     ["overflow_the_stack"]),
+    ("null_call", r"exception: call of a null pointer \(0x00000000\)",
+     r"  at 0x00000000, called from call_a_null_pointer\+\S+",
+     ["call_a_null_pointer", "ktest_fault_null_call"]),
+    ("null_read", r"exception: read of 0x00000008: nothing is mapped there",
+     r"  at read_through_null\+\S+, called from \S+",
+     ["read_through_null", "ktest_fault_null_read"]),
+    ("text_write", r"exception: write of 0xc0\w{6}: not permitted there",
+     r"  at write_to_text\+\S+, called from \S+",
+     ["write_to_text", "ktest_fault_text_write"]),
+    ("rodata_write", r"exception: write of 0xc0\w{6}: not permitted there",
+     r"  at write_to_rodata\+\S+, called from \S+",
+     ["write_to_rodata", "ktest_fault_rodata_write"]),
+    ("data_execute", r"exception: execution at 0xc0\w{6}: not permitted there",
+     r"  at 0xc0\w{6}, called from execute_data\+\S+",
+     ["execute_data", "ktest_fault_data_execute"]),
+    ("undefined", r"exception: undefined instruction",
+     r"  at run_an_undefined_instruction\+\S+, called from \S+",
+     ["run_an_undefined_instruction", "ktest_fault_undefined"]),
+    ("interrupt", r"exception: read of 0x00000008: nothing is mapped there",
+     r"  at read_through_null\+\S+, called from fault_in_an_interrupt\+\S+",
+     ["read_through_null", "fault_in_an_interrupt", "timer_interrupt",
+      "timer_irq_handler", "irq_dispatch", "gic2_handle", "irq_entry",
+      "vec_irq"]),
+]
+
+
+@pytest.mark.parametrize("profile", ["debug", "release"])
+@pytest.mark.parametrize("case, first, second, stack", EXCEPTIONS,
+                         ids=[e[0] for e in EXCEPTIONS])
+def test_exception(case, first, second, stack, profile):
+    run = fault(case, smp=2, profile=profile)
+    text = report(run.text, "exception: ")
+    assert re.match(f"{first}\n{second}\n  on core [01], in thread", text)
+    assert re.search(REGISTERS, text)
+    frames = re.findall(r"^    (?:\? )?(\w+)\+0x", text, re.M)
+    if profile == "debug":  # the frames one after the other, none missing
+        assert frames[:len(stack)] == stack
+    else:  # no frame pointers: what the stack holds
+        assert stack[0] in frames
+    # The other core says where it is.
+    assert len(re.findall(r"^core [01]: thread", run.text, re.M)) == 1
+
+
+CALLS = [
+    ("bug_on", "BUG: nowhere == 0 at tests/kernel/fault_test.c:",
+     ["find_a_bug", "ktest_fault_bug_on"]),
+    ("panic", "panic: nothing goes any more, 42\n",
+     ["panic", "give_up", "ktest_fault_panic"]),
+    ("stack_smash", "panic: stack canary overwritten\n",
+     ["__stack_chk_fail", "smash_the_stack", "ktest_fault_stack_smash"]),
+    ("undefined_behaviour",
+     "panic: undefined behaviour: signed addition overflows at "
+     "tests/kernel/fault_test.c:",
+     ["overflow_an_int", "ktest_fault_undefined_behaviour"]),
+]
+
+
+@pytest.mark.parametrize("case, first, stack", CALLS, ids=[c[0] for c in CALLS])
+def test_panic(case, first, stack):
+    run = fault(case, smp=2)
+    text = report(run.text, "(BUG|panic): ")
+    assert text.startswith(first)
+    frames = re.findall(r"^    (\w+)\+0x", text, re.M)
+    at = frames.index(stack[0])
+    assert frames[at:at + len(stack)] == stack
+    if case == "panic":
+        assert "  holds a lock taken at ktest_fault_panic+0x" in text
+    if case == "bug_on":
+        assert re.search(r"^  in find_a_bug\+\S+, called from "
+                         r"ktest_fault_bug_on\+", text, re.M)
+
+
+@pytest.mark.parametrize("machine", [
+    dict(smp=2), dict(smp=4), dict(smp=8),
+    dict(smp=4, extra=("-accel", "tcg,thread=single")),
+    dict(smp=4, extra=("-icount", "shift=3,sleep=off"))], ids=str)
+def test_two_cores_at_once(machine):
+    """Both reports, each whole, one after the other."""
+    run = fault("two_cores", **machine)
+    for address, function, core in (("11", "fault_on_one_core", 1),
+                                    ("22", "fault_on_the_other", 0)):
+        text = report(run.text, f"exception: read of 0x000000{address}")
+        assert re.search(rf"^  at {function}\+", text, re.M)
+        assert re.search(rf"^  on core {core}, in thread", text, re.M)
+        assert re.search(REGISTERS, text)
+        assert re.search(rf"^    {function}\+.*\n    fault_together\+",
+                         text, re.M)
+
+
+def test_panic_while_others_talk():
+    """Nobody breaks anybody's line, also when stopped in the middle of one."""
+    for _ in range(5):
+        run = gordian.boot("test fault.panic_amid_talk", smp=4)
+        line = "talk: the quick brown fox jumps over the lazy dog"
+        odd = [x for x in run.lines
+               if x != line and not LINES.fullmatch(x)]
+        assert not odd, run.again
+        assert run.lines.count(line) > 30
+        assert run.status == PANICKED
+
+
+@pytest.mark.parametrize("gic", ["", ",gic-version=3"])
+def test_stuck_core(gic):
+    """Interrupts are off there: the pseudo-NMI brings its backtrace."""
+    run = gordian.boot("test fault.stuck_core", smp=4, machine=gic)
+    assert run.status == 0
+    core = re.search(r"# core (\d) is stuck", run.text)[1]
+    assert re.search(rf"^core {core}: thread \d+ \(stuck\), interrupts off\n"
+                     r"    spin_with_interrupts_off\+.*\n    get_stuck\+.*\n",
+                     run.text, re.M)
+    assert "no answer" not in run.text
+
+
+def test_warning_goes_on():
+    run = gordian.boot("test fault.warn_on")
+    assert run.status == 0
+    text = report(run.text, "WARNING: ")
+    assert text.startswith("WARNING: nowhere == 0 at tests/kernel/fault_test.c")
+    assert re.search(r"^  in be_surprised\+", text, re.M)
+    assert re.search(r"^    be_surprised\+.*\n    ktest_fault_warn_on\+", text,
+                     re.M)
+
+
+def test_hang():
+    """Two threads, two mutexes, the wrong order: told in full, and survived."""
+    run = gordian.boot("test hang; test lib; cpu")
+    assert run.status == 0
+    text = run.text[run.text.index("watchdog: "):]
+    first, second = re.search(r"watchdog: (anna|bert) hangs\n"
+                              r"  \1 .*(?s:.*)\n  (anna|bert) \(thread",
+                              text).groups()
+    assert {first, second} == {"anna", "bert"}
+    waits = {"anna": ("right", "bert"), "bert": ("left", "anna")}
+    takes = {"anna": "take_left_then_right", "bert": "take_right_then_left"}
+    for who, (mutex, owner) in waits.items():
+        assert re.search(
+            rf"^  {who} \(thread \d+, core \d\)\n"
+            rf"    waits for {mutex}_mutex \(mutex\) since [\d.]+ s\n"
+            rf"    asked for at {takes[who]}\+0x\w+\n"
+            rf"    held by {owner} \(thread \d+\), taken at "
+            rf"{takes[owner]}\+0x\w+\n(    .*\n)*    lock_slow\+.*\n"
+            rf"    mutex_lock\+.*\n    {takes[who]}\+.*\n    hang\+", text,
+            re.M), who
+    assert re.search(rf"^cycle: {first} -> {waits[first][0]}_mutex \({second}\)"
+                     rf" -> {waits[second][0]}_mutex \({first}\)$", text, re.M)
+    assert text.count("watchdog: ") == 1

@@ -1,0 +1,139 @@
+"""The suites inside the kernel, on every kind of machine."""
+import re
+
+import pytest
+
+import gordian
+
+SHIFTS = (0, 1, 3, 5, 7, 10)
+MACHINES = (
+    [(f"{n}-cores", dict(smp=n)) for n in (1, 2, 4, 8)] +
+    [("4-cores-one-thread",
+      dict(smp=4, extra=("-accel", "tcg,thread=single")))] +
+    [(f"4-cores-icount-{n}",
+      dict(smp=4, extra=("-icount", f"shift={n},sleep=off")))
+     for n in SHIFTS] +
+    [(f"{n}-cores-release", dict(smp=n, profile="release")) for n in (1, 4)])
+SUITES = "boot cpu hang lib lock mm rcu sched slabdbg".split()
+
+
+def failures(text):
+    """Each failed case with the lines that say why."""
+    found, why = [], []
+    for line in text.split("\n"):
+        case = re.match(r"    (ok|not ok) \d+ (\S+)", line)
+        if case:
+            if case[1] == "not ok":
+                found.append("\n".join([case[2], *why]))
+            why = []
+        elif line.startswith("    # ") or not line.startswith(" "):
+            why.append(line)
+    return found
+
+
+def check(run):
+    """Every case went well, and the closing line says the same."""
+    bad = failures(run.text)
+    assert not bad, "\n".join(["failed:", *bad, "again with:", run.again])
+    cases = [c for c in gordian.ktap(run.text) if c.depth]
+    assert all(c.ok for c in cases), run.again
+    skipped = sum(bool(c.skip) for c in cases)
+    assert (f"test: {len(cases) - skipped} passed, 0 failed, "
+            f"{skipped} skipped") in run.lines, run.again
+    assert run.status == 0, run.again
+    return cases
+
+
+@pytest.mark.parametrize("machine", [m for _, m in MACHINES],
+                         ids=[name for name, _ in MACHINES])
+def test_suites(machine):
+    run = gordian.boot("test", **machine)
+    cases = check(run)
+    suites = [c.name for c in gordian.ktap(run.text) if not c.depth]
+    assert set(SUITES) <= set(suites)
+    # With cores and checks enough nothing is left out.
+    if machine["smp"] >= 4 and "profile" not in machine:
+        assert not [c.name for c in cases if c.skip]
+
+
+def test_again_in_one_boot():
+    """In another order, twice, on what the first round has left."""
+    order = "; ".join("test " + s for s in reversed(SUITES))
+    run = gordian.boot(f"{order}; test")
+    closing = [x for x in run.lines if x.startswith("test: ")]
+    assert len(closing) == len(SUITES) + 1
+    assert all(re.fullmatch(r"test: \d+ passed, 0 failed, 0 skipped", x)
+               for x in closing), "\n".join(failures(run.text))
+    assert run.status == 0
+
+
+def test_same_again():
+    """A run under -icount repeats to the last character."""
+    machine = dict(smp=4, extra=("-icount", "shift=5,sleep=off"))
+    runs = [gordian.boot("test sched; test lock", **machine).text
+            for _ in range(2)]
+    assert runs[0] == runs[1]
+
+
+def test_first_way_up_without_memory():
+    """A core that never ran before needs more: each page of it refused."""
+    run = gordian.boot(None, smp=3,
+                       append='maxcpus=1 run="cpu; test cpu.no_memory_first"')
+    assert re.search(r"^ +1 +off +off\b", run.text, re.M)
+    assert not [c for c in check(run) if c.skip]
+
+
+def test_no_more_room_for_threads():
+    run = gordian.boot("test sched.no_more_room; test sched")
+    assert run.status == 0, "\n".join(failures(run.text))
+
+
+def test_stall_names_the_core():
+    run = gordian.boot("test rcu.stall")
+    check(run)
+    core = re.search(r"# a stall of core (\d+) is", run.text)[1]
+    assert re.search(rf"^rcu: stall: .*\n  core {core} owes a quiescent "
+                     r"state: runs thread \d+ \(reader\),$", run.text, re.M)
+    assert run.text.count("rcu: stall:") == 1
+    report = run.text[run.text.index("rcu: stall:"):]
+    assert re.search(rf"^core {core}: .*\(reader\)\n    read_long\+0x",
+                     report, re.M)
+
+
+def test_slab_torture():
+    run = gordian.boot("torture slab 20 7")
+    last = run.lines[-2] if run.lines[-1] == "" else run.lines[-1]
+    assert last == "torture: slab ok"
+    assert "lost=0 doubled=0 corrupted=0 errors=0 refused=0 ok" in run.text
+    counts = dict(re.findall(r"(\w+)=(\d+)", run.text))
+    for name in ("allocs", "passed", "looks", "caches", "shrinks", "offs",
+                 "ons"):
+        assert int(counts[name]) > 0, name
+    assert run.status == 0
+
+
+@pytest.mark.parametrize("words, line", [
+    ("nope", 'test: no suite "nope", see `test list`'),
+    ("lib.nope", 'test: no case "lib.nope", see `test list`'),
+    ("fault", "test: the cases of fault run only when named, see `test list`"),
+    ("a b", "usage: test [list|SUITE|SUITE.CASE]"),
+])
+def test_bad_names(words, line):
+    run = gordian.boot("test " + words, smp=1)
+    assert line in run.lines
+    assert "KTAP" not in run.text
+    assert run.status == 1
+
+
+def test_list_and_one_case():
+    run = gordian.boot("test list; test lib.list", smp=1)
+    assert "lib.list" in run.lines
+    assert "fault.panic (only when named)" in run.lines
+    assert "test: 1 passed, 0 failed, 0 skipped" in run.lines
+    assert run.status == 0
+
+
+def test_nothing_ran_is_no_success():
+    run = gordian.boot("test sched.timer_migrate", smp=1)
+    assert "test: 0 passed, 0 failed, 1 skipped" in run.lines
+    assert run.status == 1
