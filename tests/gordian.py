@@ -86,33 +86,32 @@ def boot(cmds, timeout=TIMEOUT, quiet=False, **kw):
 
 
 class Console:
-    """A machine at its prompt, driven by hand. Use as a context manager."""
+    """A machine at its prompt, driven by hand, through pipes (a fresh chroot
+    may have no terminals). Use as a context manager."""
 
     def __init__(self, timeout=TIMEOUT, quiet=False, **kw):
-        import pexpect
+        from pexpect import EOF, TIMEOUT as LATE
+        from pexpect.popen_spawn import PopenSpawn
         self.line = qemu_line(None, **kw)
         self.say = (lambda *a, **k: None) if quiet else print
         self.say("run:", shlex.join(self.line))
-        self.p = pexpect.spawn(self.line[0], self.line[1:], timeout=timeout,
-                               encoding="utf-8", codec_errors="replace",
-                               echo=False)
-        self.timeout_type = pexpect.TIMEOUT
-        self.end = pexpect.EOF
+        self.p = PopenSpawn(self.line, timeout=timeout, encoding="utf-8",
+                            codec_errors="replace")
+        self.late, self.end = LATE, EOF
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exc):
-        if self.p.isalive():
-            self.p.kill(9)
-        self.p.close()
+        self.p.proc.kill()
+        self.p.proc.wait()
 
     def expect(self, what):
         """Wait for this text, return what came before it."""
         try:
             self.p.expect_exact(what)
-        except (self.timeout_type, self.end):
-            print((self.p.before or "")[-4000:])
+        except (self.late, self.end):
+            self.say((self.p.before or "")[-4000:])
             raise Hang(f"{what!r} did not come; again with: "
                        f"{shlex.join(self.line)}") from None
         self.say(self.p.before, end="")
@@ -129,8 +128,7 @@ class Console:
     def quit(self, status=0):
         self.p.send(f"quit {status}\r")
         self.p.expect(self.end)
-        self.p.close()
-        return self.p.exitstatus
+        return self.p.proc.wait()
 
 
 class Verdict(dict):

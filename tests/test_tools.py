@@ -1,0 +1,135 @@
+"""The scripts behind the make targets."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+import gordian
+from gordian import ROOT
+
+
+def run(*line, env=None, text_in=""):
+    p = subprocess.run([str(x) for x in line], cwd=ROOT, input=text_in,
+                       text=True, stdout=subprocess.PIPE, env=env,
+                       stderr=subprocess.STDOUT, timeout=gordian.TIMEOUT)
+    print(p.stdout[-4000:])
+    return p
+
+
+# ---- tools/need --------------------------------------------------------------
+
+@pytest.fixture
+def bare(tmp_path):
+    """A PATH with next to nothing on it, and an apt-get that only talks."""
+    for tool in ("sh", "id", "ls", "make"):
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+    apt = tmp_path / "apt-get"
+    apt.write_text('#!/bin/sh\necho "apt-get got: $*"\n')
+    apt.chmod(0o755)
+    (tmp_path / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
+    (tmp_path / "sudo").chmod(0o755)
+    return {"PATH": str(tmp_path)}
+
+
+@pytest.mark.skipif(not os.path.exists("/etc/debian_version"),
+                    reason="not Debian")
+def test_need_installs(bare):
+    """The demo needs compiler and QEMU, nothing more; the line is exact."""
+    p = run("tools/need", "demo", env=bare)
+    line = ("install -y --no-install-recommends gcc-arm-none-eabi "
+            "libnewlib-arm-none-eabi qemu-system-arm")
+    assert p.returncode == 0
+    assert f"apt-get {line}\n" in p.stdout
+    assert f"apt-get got: {line}\n" in p.stdout
+
+
+def test_need_elsewhere(bare, tmp_path):
+    (tmp_path / "apt-get").unlink()
+    p = run("tools/need", "demo", env=bare)
+    assert p.returncode == 1
+    assert "gcc-arm-none-eabi" in p.stdout and "qemu" in p.stdout
+
+
+def test_need_satisfied():
+    p = run("tools/need", "demo", "test")
+    assert p.returncode == 0 and p.stdout == ""
+
+
+# ---- the others --------------------------------------------------------------
+
+def test_debug():
+    """gdb is attached before the first instruction, with symbols."""
+    gordian.build()
+    p = run("tools/debug", "build/debug", env={**os.environ, "RUN": "cpu"},
+            text_in="hbreak start_kernel\ncontinue\nbacktrace\nquit\n")
+    assert p.returncode == 0
+    assert "#0  start_kernel () at kernel/main.c:" in p.stdout
+
+
+def test_size_is_in_budget():
+    p = run("make", "size")
+    assert p.returncode == 0 and "EXCEEDED" not in p.stdout
+    names = [x.split()[0] for x in p.stdout.split("\n") if x]
+    for name in ("release.text", "release.text+rodata", "debug.text",
+                 "lines.boot+drivers", "lines.kernel"):
+        assert name in names
+
+
+def test_size_says_too_much(tmp_path):
+    """A budget that is exceeded is named, and the status says it."""
+    script = (ROOT / "tools/size").read_text()
+    small = tmp_path / "size"
+    small.write_text(script.replace("65536", "1000"))
+    gordian.build("release", "WITH_TESTS=0", "WITH_DEMOS=0")
+    gordian.build()
+    p = run("/usr/bin/python3", small, "build")
+    assert p.returncode == 1 and "of 1000 EXCEEDED" in p.stdout
+
+
+def test_boots():
+    p = run("tools/boots", "1")
+    assert p.returncode == 0
+    assert [x for x in p.stdout.split("\n") if x] == \
+        [f"boots: cores={n} 1 of 1" for n in (1, 2, 4, 8)]
+
+
+def test_bare_make_names_the_targets():
+    p = run("make")
+    assert p.returncode == 0
+    for target in ("demo", "test", "run", "try", "debug", "lint", "size",
+                   "boots"):
+        assert f"\nmake {target} " in p.stdout
+
+
+def test_objects_follow_the_flags(tmp_path):
+    """Another flag, a new file, a file that goes: built anew, and only then."""
+    tree = tmp_path / "tree"
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(
+        ".git", "build", "__pycache__"))
+
+    def make(*args):
+        line = ["make", "-s", "-C", tree, f"-j{os.cpu_count()}",
+                "PROFILE=release", "WITH_DEMOS=0", "WITH_TESTS=0", *args]
+        assert run(*line).returncode == 0
+        return {p: p.stat().st_mtime_ns for p in
+                (tree / "build").rglob("*.[oi][!.]*") if p.suffix == ".img"
+                } | {p: p.stat().st_mtime_ns for p in
+                     (tree / "build").rglob("*.c.o")}
+
+    first = make("image")
+    assert make("image") == first
+    extra = tree / "kernel/lib/extra.c"
+    extra.write_text("extern int extra;\nint extra;\n")
+    second = make("image")
+    image = [p for p in second if p.suffix == ".img"]
+    assert image and all(second[p] > first[p] for p in image)
+    extra.unlink()
+    assert make("image") != second
+    third = make("image")
+    fourth = make("image", "TYPES=-DX -U__UINT32_TYPE__ "
+                  "'-D__UINT32_TYPE__=unsigned int' "
+                  "-U__INT32_TYPE__ -D__INT32_TYPE__=int")
+    objects = [p for p in third if p.suffix == ".o" and p in fourth
+               and p.name != "extra.c.o"]
+    assert objects and all(fourth[p] > third[p] for p in objects)
