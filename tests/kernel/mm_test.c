@@ -128,7 +128,7 @@ static int pages_wildly(void *arg)
 	uint32_t rnd = (uint32_t)(uintptr_t)arg;
 	uint32_t *p[16] = { NULL };
 
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 600; i++) {
 		unsigned int k = ktest_random(&rnd) % 16, o = k % 4;
 
 		if (p[k]) {
