@@ -15,19 +15,19 @@
 #define PAGE_SHIFT 12
 #define PAGE_SIZE  4096
 
-#define LOWMEM_VA  0x80000000
-#define LOWMEM_MAX 0x40000000
-#define KERNEL_VA  0xc0000000
-#define STACKS_VA  0xe0000000
-#define STACKS_MAX 0x00800000 /* 8 MiB */
+#define LOWMEM_VA     0x80000000
+#define LOWMEM_MAX    0x40000000
+#define KERNEL_VA     0xc0000000
+#define STACKS_VA     0xe0000000
+#define STACKS_MAX    0x00800000 /* 8 MiB */
 #define EXC_STACKS_VA 0xe0600000 /* its last 2 MiB: exception stacks */
-#define EXC_STACK  8192 /* each: one guard page below */
-#define EARLY_VA   0xe8000000 /* window of map_early() */
-#define DEVICES_VA 0xf0000000
-#define DEVICES_MAX 0x00800000
+#define EXC_STACK     8192	 /* each: one guard page below */
+#define EARLY_VA      0xe8000000 /* window of map_early() */
+#define DEVICES_VA    0xf0000000
+#define DEVICES_MAX   0x00800000
 
-#define STACK_SLOT  16384 /* one guard page, then STACK_SIZE of stack */
-#define STACK_SIZE  12288
+#define STACK_SLOT 16384 /* one guard page, then STACK_SIZE of stack */
+#define STACK_SIZE 12288
 
 #ifndef __ASSEMBLER__
 #include <stdbool.h>
@@ -37,12 +37,12 @@
 
 /* Filled by boot/start.S and boot/map.c before C runs at KERNEL_VA. */
 struct boot_info {
-	uint32_t r0, r1, r2;  /* as the firmware set them */
-	uint32_t entry_cpsr;  /* mode and masks at the very first instruction */
+	uint32_t r0, r1, r2; /* as the firmware set them */
+	uint32_t entry_cpsr; /* mode and masks at the very first instruction */
 	uint32_t entry_mpidr;
-	uint32_t image_pa;    /* where the image was loaded */
-	uint32_t ttbr0;	      /* value with walk attributes, for other cores */
-	uint32_t idmap;	      /* table for the moment the MMU comes on */
+	uint32_t image_pa; /* where the image was loaded */
+	uint32_t ttbr0;	   /* value with walk attributes, for other cores */
+	uint32_t idmap;	   /* table for the moment the MMU comes on */
 };
 
 extern struct boot_info boot_info;

@@ -166,7 +166,8 @@ void map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size)
 		uint32_t mib = pa & ~(MIB - 1);
 		bool whole = !((pa | va) & (MIB - 1)) && end - pa >= MIB;
 
-		if (whole && (image >= mib + MIB || image + image_size <= mib)) {
+		if (whole &&
+		    (image >= mib + MIB || image + image_size <= mib)) {
 			l1[va >> 20] = pa | SECTION_NORMAL | SECTION_XN |
 				       L1_SECTION;
 			flush_tlb(va);

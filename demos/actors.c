@@ -67,8 +67,8 @@ static void use_cache(struct stage *st)
 
 struct kmem_cache *victim(struct stage *st)
 {
-	st->cache = kmem_cache_create("victim", 96, 0, SLAB_TYPESAFE_BY_RCU,
-				      NULL);
+	st->cache =
+		kmem_cache_create("victim", 96, 0, SLAB_TYPESAFE_BY_RCU, NULL);
 	return st->cache;
 }
 

@@ -61,7 +61,7 @@ struct step {
 };
 
 struct scenario {
-	const char *part;  /* "E6/E1", or NULL if the experiment has only this */
+	const char *part; /* "E6/E1", or NULL if the experiment has only this */
 	const char *about; /* one line, what is about to be tried */
 	struct actor actors[MAX_ACTORS];
 	const struct step *script_up; /* also where no core is toggled */
@@ -74,8 +74,8 @@ struct scenario {
 	bool until_found;	    /* free: go on until a deadlock, or N */
 	bool toggles;		    /* a core goes off or on in each round */
 	bool leaks;		    /* a reference is given back too often */
-	unsigned int slab_reports;  /* that the slab's checks must make a round */
-	const char *culprit;	    /* the function that a BUG must name */
+	unsigned int slab_reports; /* that the slab's checks must make a round */
+	const char *culprit;	   /* the function that a BUG must name */
 	const struct hotplug_lock_ops *ops; /* NULL: the kernel's own */
 	void (*destroy)(struct kmem_cache *s);
 	/* Before the actors of a round start, in the runner's thread. Returns
@@ -108,7 +108,7 @@ struct stage {
 	bool forced;
 	bool leak_by_d; /* L is D itself, just before */
 	struct kmem_cache *cache;
-	void *object; /* of the cache, in use */
+	void *object;	     /* of the cache, in use */
 	unsigned int errors; /* slab_errors before the round */
 	struct mutex *m[2];
 	struct thread *l; /* the thread that leaked, if it died of it */
@@ -119,12 +119,12 @@ struct stage {
 	uint32_t waited;   /* D waited for U, or U for D */
 	struct {
 		bool happened;
-		int actor;	       /* whose step */
-		intptr_t value;	       /* the refcount it saw */
-		uint32_t holders;      /* actors with references, a bit each */
+		int actor;	  /* whose step */
+		intptr_t value;	  /* the refcount it saw */
+		uint32_t holders; /* actors with references, a bit each */
 	} refusal;
-	uint32_t script_pos; /* steps done */
-	bool script_open;    /* order given up: gates let everybody pass */
+	uint32_t script_pos;  /* steps done */
+	bool script_open;     /* order given up: gates let everybody pass */
 	int refs[MAX_ACTORS]; /* hotplug references taken minus given back */
 
 	struct worker worker[MAX_ACTORS];
@@ -132,9 +132,9 @@ struct stage {
 };
 
 struct demo {
-	const char *id;	  /* "E2" */
-	const char *slug; /* "e2-kosina" */
-	const char *claim; /* one line for the list */
+	const char *id;	      /* "E2" */
+	const char *slug;     /* "e2-kosina" */
+	const char *claim;    /* one line for the list */
 	const char *tried[2]; /* two lines: what is about to be tried */
 	unsigned int cores;
 	const struct scenario *scenarios;
@@ -192,13 +192,13 @@ void show_refusal(const struct stage *st);
 
 /* demos/actors.c: the usual actors and objects. */
 struct kmem_cache *victim(struct stage *st); /* NULL when memory is out */
-void actor_D(struct stage *st); /* sc->destroy(cache) */
-void actor_U(struct stage *st); /* cpu_up() or cpu_down() of st->toggled */
-void actor_B(struct stage *st); /* a bare rcu_barrier() */
+void actor_D(struct stage *st);		     /* sc->destroy(cache) */
+void actor_U(struct stage *st);	    /* cpu_up() or cpu_down() of st->toggled */
+void actor_B(struct stage *st);	    /* a bare rcu_barrier() */
 int setup_victim(struct stage *st); /* an RCU cache with callbacks to come */
 /* The same, after a put_online_cpus() too many (by a thread L, or by D). */
 int setup_leak(struct stage *st);
-void actor_D_leaks(struct stage *st); /* gives back one too many first */
+void actor_D_leaks(struct stage *st);	/* gives back one too many first */
 void teardown_victim(struct stage *st); /* what D did not destroy */
 void teardown_refs(struct stage *st);
 void leak_a_reference(void);

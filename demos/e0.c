@@ -60,10 +60,8 @@ static const void *object_b(const struct stage *st)
 }
 
 static const struct step crossed[] = {
-	{ 0, TR_LOCK, object_a },
-	{ 1, TR_LOCK, object_b },
-	{ 0, TR_CONTEND, object_b },
-	{ 1, TR_CONTEND, object_a },
+	{ 0, TR_LOCK, object_a },    { 1, TR_LOCK, object_b },
+	{ 0, TR_CONTEND, object_b }, { 1, TR_CONTEND, object_a },
 	{ -1, TR_NONE, NULL },
 };
 

@@ -80,9 +80,10 @@ static const struct scenario scenarios[] = {
 		.destroy = kmem_cache_destroy__yours,
 		.setup = setup_victim,
 		.teardown = teardown_victim,
-		.objection = "Kosina, 2 October 2012: the unmount of the report "
-			     "holds barrier_mutex\n"
-			     "  and wants cpu_hotplug.lock",
+		.objection =
+			"Kosina, 2 October 2012: the unmount of the report "
+			"holds barrier_mutex\n"
+			"  and wants cpu_hotplug.lock",
 	},
 	{
 		.part = "yours/E3",
@@ -120,7 +121,8 @@ static const struct scenario scenarios[] = {
 	},
 	{
 		.part = "yours/E17",
-		.about = "the cache must outlive the callbacks that free its pages",
+		.about =
+			"the cache must outlive the callbacks that free its pages",
 		.actors = { { "D", ON_D, actor_D } },
 		.expect = OUT_BIT(OUT_COMPLETES),
 		.no_forced = true,
@@ -138,6 +140,5 @@ DEMO(99, yours, .id = "yours", .slug = "yours",
      .claim = "your own kmem_cache_destroy() (demos/yours.c)",
      .tried = { "kmem_cache_destroy__yours() in the experiments of the thread:",
 		"it must complete wherever the merged fix does." },
-     .cores = 2, .scenarios = scenarios,
-     .nr_scenarios = ARRAY_SIZE(scenarios), .free_rounds = 400,
-     .for_reader = true);
+     .cores = 2, .scenarios = scenarios, .nr_scenarios = ARRAY_SIZE(scenarios),
+     .free_rounds = 400, .for_reader = true);

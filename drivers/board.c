@@ -17,15 +17,15 @@ const struct irqchip_ops *irqchip;
 const struct core_ops *core_ops;
 const struct uart_ops *uart;
 
-#define VIRT_RAM  0x40000000u
-#define VIRT_UART 0x09000000u
-#define VIRT_GICD 0x08000000u
-#define VIRT_GICC 0x08010000u
+#define VIRT_RAM       0x40000000u
+#define VIRT_UART      0x09000000u
+#define VIRT_GICD      0x08000000u
+#define VIRT_GICC      0x08010000u
 #define VIRT_UART_IRQ  33
 #define VIRT_TIMER_IRQ 27
-#define SAFE_RAM  (64u << 20) /* what every virt machine has */
-#define FDT_BOUND (1u << 20)  /* largest tree we look at */
-#define FDT_MAGIC_BE 0xedfe0dd0u
+#define SAFE_RAM       (64u << 20) /* what every virt machine has */
+#define FDT_BOUND      (1u << 20)  /* largest tree we look at */
+#define FDT_MAGIC_BE   0xedfe0dd0u
 
 static char bootargs[512];
 static struct fdt fdt;

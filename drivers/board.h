@@ -21,7 +21,7 @@ enum ipi {
 	IPI_RESCHEDULE, /* look at need_resched on the way out */
 	IPI_CALL,	/* run the queued functions (kernel/cpu/smp.c) */
 	IPI_STOP,	/* panic elsewhere: stay put */
-	IPI_NMI,	/* FIQ where the controller has one: print a backtrace */
+	IPI_NMI, /* FIQ where the controller has one: print a backtrace */
 	NR_IPIS
 };
 
@@ -60,9 +60,9 @@ struct core_ops {
 
 struct uart_ops {
 	const char *name;
-	void (*putc)(char c); /* polled, any context */
-	int (*getc)(void);    /* -1 when nothing is there */
-	unsigned int irq;     /* receive interrupt */
+	void (*putc)(char c);	 /* polled, any context */
+	int (*getc)(void);	 /* -1 when nothing is there */
+	unsigned int irq;	 /* receive interrupt */
 	void (*rx_enable)(void); /* the receive interrupt */
 	void (*rx_ack)(void);
 };
@@ -78,11 +78,13 @@ bool uart_read(char *c);
 struct board {
 	const char *name;
 	uint64_t ram_base, ram_size;
-	unsigned int nr_cores;		  /* logical map below, boot core is 0 */
+	unsigned int nr_cores; /* logical map below, boot core is 0 */
 	uint32_t mpidr[NR_CPUS];
-	const char *bootargs;		  /* copied, never NULL */
-	const char *fdt_trouble;	  /* NULL, or why no device tree is used */
-	struct { uint32_t base, size; } reserved[8];
+	const char *bootargs;	 /* copied, never NULL */
+	const char *fdt_trouble; /* NULL, or why no device tree is used */
+	struct {
+		uint32_t base, size;
+	} reserved[8];
 	unsigned int nr_reserved;
 };
 
@@ -115,13 +117,13 @@ void ipi_dispatch(enum ipi ipi);
 
 /* Generic timer, drivers/timer.c: the virtual counter and its comparator. */
 extern uint32_t timer_hz;
-uint64_t timer_now(void);	      /* counter ticks; monotonic on all cores */
+uint64_t timer_now(void); /* counter ticks; monotonic on all cores */
 uint64_t timer_now_ns(void);
-uint64_t timer_ticks(uint64_t ns);    /* ns to ticks, rounded up */
+uint64_t timer_ticks(uint64_t ns); /* ns to ticks, rounded up */
 uint64_t timer_ns(uint64_t ticks);
-void timer_init_core(void);	      /* each core, each time it comes up */
-void timer_set(uint64_t deadline);    /* this core, absolute ticks */
-void timer_stop(void);		      /* this core */
+void timer_init_core(void);	   /* each core, each time it comes up */
+void timer_set(uint64_t deadline); /* this core, absolute ticks */
+void timer_stop(void);		   /* this core */
 /* The timer interrupt of this core; kernel/sched/timer.c. IRQs off. */
 void timer_interrupt(void);
 

@@ -27,11 +27,11 @@
 #define GICC_EOIR	0x10
 #define GICC_HPPIR	0x18
 
-#define NO_IRQ	     1020
-#define GROUP1	     (~(1u << IPI_NMI))
-#define PRIO_ALL     0xa0
-#define PRIO_KICK    0x80
-#define PRIO_NMI     0x00
+#define NO_IRQ	  1020
+#define GROUP1	  (~(1u << IPI_NMI))
+#define PRIO_ALL  0xa0
+#define PRIO_KICK 0x80
+#define PRIO_NMI  0x00
 
 static uintptr_t dist, cpuif;
 static uint8_t iface[NR_CPUS]; /* core number to CPU interface bit */
@@ -120,9 +120,9 @@ static void gic2_send_ipi(struct cpumask to, enum ipi ipi)
 		targets |= iface[cpu];
 	dsb(); /* what the receiver is to see, before the interrupt */
 	/* Bit 15: send as group 1 (ignored without security extension). */
-	mmio_write(dist + GICD_SGIR,
-		   targets << 16 | (ipi == IPI_NMI ? 0 : 1u << 15) |
-			   (uint32_t)ipi);
+	mmio_write(dist + GICD_SGIR, targets << 16 |
+					     (ipi == IPI_NMI ? 0 : 1u << 15) |
+					     (uint32_t)ipi);
 }
 
 static void gic2_clear_kick(void)
@@ -152,8 +152,7 @@ void gic2_init(uint32_t dist_pa, uint32_t cpu_pa)
 	mmio_write(dist + GICD_CTLR, 0);
 	lines = 32 * ((mmio_read(dist + GICD_TYPER) & 31) + 1);
 	for (unsigned int i = 32; i < lines; i += 4) {
-		mmio_write(dist + GICD_IPRIORITYR + i,
-			   PRIO_ALL * 0x01010101u);
+		mmio_write(dist + GICD_IPRIORITYR + i, PRIO_ALL * 0x01010101u);
 		if (i % 32)
 			continue;
 		mmio_write(dist + GICD_ICENABLER + i / 8, ~0u);

@@ -7,27 +7,29 @@
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
 
-#define GICD_CTLR      0x0000
-#define GICD_TYPER     0x0004
-#define GICD_IGROUPR   0x0080
-#define GICD_ISENABLER 0x0100
-#define GICD_ICENABLER 0x0180
+#define GICD_CTLR	0x0000
+#define GICD_TYPER	0x0004
+#define GICD_IGROUPR	0x0080
+#define GICD_ISENABLER	0x0100
+#define GICD_ICENABLER	0x0180
 #define GICD_IPRIORITYR 0x0400
-#define GICD_IROUTER   0x6000
-#define GICR_TYPER_HI  0x000c
-#define GICR_WAKER     0x0014
-#define GICR_SGI       0x10000 /* second frame */
-#define GICR_STRIDE    0x20000
-#define GICR_ICPENDR   0x0280
+#define GICD_IROUTER	0x6000
+#define GICR_TYPER_HI	0x000c
+#define GICR_WAKER	0x0014
+#define GICR_SGI	0x10000 /* second frame */
+#define GICR_STRIDE	0x20000
+#define GICR_ICPENDR	0x0280
 
-#define NO_IRQ	     1020
-#define GROUP1	     (~(1u << IPI_NMI))
-#define PRIO_ALL     0xa0
-#define PRIO_KICK    0x80 /* why above the others: gic2.c */
-#define PRIO_NMI     0x00
+#define NO_IRQ	  1020
+#define GROUP1	  (~(1u << IPI_NMI))
+#define PRIO_ALL  0xa0
+#define PRIO_KICK 0x80 /* why above the others: gic2.c */
+#define PRIO_NMI  0x00
 
-#define ICC_WRITE(v, ...) __asm__ volatile("mcr p15, 0, %0, " __VA_ARGS__ ::"r"(v) : "memory")
-#define ICC_READ(v, ...) __asm__ volatile("mrc p15, 0, %0, " __VA_ARGS__ : "=r"(v)::"memory")
+#define ICC_WRITE(v, ...)                                                      \
+	__asm__ volatile("mcr p15, 0, %0, " __VA_ARGS__ ::"r"(v) : "memory")
+#define ICC_READ(v, ...)                                                       \
+	__asm__ volatile("mrc p15, 0, %0, " __VA_ARGS__ : "=r"(v)::"memory")
 
 static uintptr_t dist, redist[NR_CPUS];
 
@@ -55,7 +57,7 @@ static void gic3_init_core(unsigned int cpu)
 	mmio_write(sgi + GICD_ISENABLER, 0xffff);
 	ICC_WRITE(7, "c12, c12, 5"); /* SRE */
 	isb();
-	ICC_WRITE(0xff, "c4, c6, 0"); /* PMR */
+	ICC_WRITE(0xff, "c4, c6, 0");		    /* PMR */
 	ICC_WRITE(gic3_ops.has_nmi, "c12, c12, 6"); /* IGRPEN0 */
 	ICC_WRITE(1, "c12, c12, 7");		    /* IGRPEN1 */
 	mmio_write(dist + GICD_CTLR, gic3_ops.has_nmi ? 0x13 : 0x12);
@@ -172,8 +174,7 @@ void gic3_init(uint32_t dist_pa, uint32_t redist_pa, uint32_t redist_size)
 	mmio_write(dist + GICD_CTLR, 0x10); /* affinity routing */
 	for (unsigned int i = 32;
 	     i < 32 * ((mmio_read(dist + GICD_TYPER) & 31) + 1); i += 4) {
-		mmio_write(dist + GICD_IPRIORITYR + i,
-			   PRIO_ALL * 0x01010101u);
+		mmio_write(dist + GICD_IPRIORITYR + i, PRIO_ALL * 0x01010101u);
 		if (i % 32 == 0)
 			mmio_write(dist + GICD_IGROUPR + i / 8, ~0u);
 	}

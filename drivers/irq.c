@@ -8,8 +8,8 @@
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
 
-#define NR_IRQS	   288
-#define FIRST_SPI  32
+#define NR_IRQS	  288
+#define FIRST_SPI 32
 
 static struct {
 	irq_handler fn;

@@ -14,12 +14,12 @@
 #define IMSC 0x38
 #define ICR  0x44
 
-#define FR_RXFE 0x10u
-#define FR_TXFF 0x20u
+#define FR_RXFE	  0x10u
+#define FR_TXFF	  0x20u
 #define LCRH_FIFO 0x10u
 #define LCRH_8BIT 0x60u
-#define INT_RX	0x10u
-#define INT_RT	0x40u
+#define INT_RX	  0x10u
+#define INT_RT	  0x40u
 
 #define TX_TRIES 100000u /* a dead UART must not hang the kernel */
 

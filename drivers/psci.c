@@ -35,10 +35,12 @@ static int32_t psci_call(uint32_t fn, uint32_t a1, uint32_t a2, uint32_t a3)
 
 	if (use_smc)
 		__asm__ volatile(".arch_extension sec\n\tsmc #0"
-				 : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)::"memory");
+				 : "+r"(r0), "+r"(r1), "+r"(r2),
+				   "+r"(r3)::"memory");
 	else
 		__asm__ volatile(".arch_extension virt\n\thvc #0"
-				 : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)::"memory");
+				 : "+r"(r0), "+r"(r1), "+r"(r2),
+				   "+r"(r3)::"memory");
 	return (int32_t)r0;
 }
 

@@ -20,7 +20,8 @@ uint64_t timer_now(void)
 	uint32_t lo, hi;
 
 	isb(); /* not read ahead of what stands before */
-	__asm__ volatile("mrrc p15, 1, %0, %1, c14" : "=r"(lo), "=r"(hi)::"memory");
+	__asm__ volatile("mrrc p15, 1, %0, %1, c14"
+			 : "=r"(lo), "=r"(hi)::"memory");
 	return (uint64_t)hi << 32 | lo;
 }
 

@@ -26,8 +26,7 @@ static void banner(void)
 	kprintf("entered in %s at 0x%x, cores by %s, interrupts by %s%s\n",
 		(boot_info.entry_cpsr & PSR_MODE_MASK) == PSR_MODE_HYP ? "HYP" :
 									 "SVC",
-		boot_info.image_pa,
-		core_ops->name, irqchip->name,
+		boot_info.image_pa, core_ops->name, irqchip->name,
 		irqchip->has_nmi ? " with pseudo-NMI" : "");
 }
 

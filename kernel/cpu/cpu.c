@@ -100,9 +100,8 @@ unsigned int cpu_notifier_count(void)
 static story int __cpu_notify(unsigned long event, unsigned int cpu,
 			      int nr_to_call, int *told)
 {
-	int ret = __raw_notifier_call_chain(&cpu_chain, event,
-					    (void *)(uintptr_t)cpu, nr_to_call,
-					    told);
+	int ret = __raw_notifier_call_chain(
+		&cpu_chain, event, (void *)(uintptr_t)cpu, nr_to_call, told);
 
 	if (ret == NOTIFY_BAD)
 		return -EBUSY;
@@ -195,8 +194,8 @@ static story int _cpu_down(unsigned int cpu)
 	/* The caller must not sit on the core it takes away. */
 	if (!me->pinned && cpumask_test(allowed, cpu) &&
 	    !cpumask_empty(cpumask_andnot(allowed, cpumask_of(cpu))))
-		thread_set_affinity(me, cpumask_andnot(allowed,
-						       cpumask_of(cpu)));
+		thread_set_affinity(me,
+				    cpumask_andnot(allowed, cpumask_of(cpu)));
 	err = stop_machine(take_cpu_down, (void *)(uintptr_t)cpu, cpu);
 	thread_set_affinity(me, allowed);
 	if (err) {

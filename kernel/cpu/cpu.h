@@ -43,7 +43,7 @@ unsigned int cpu_notifier_count(void);
  */
 struct hotplug_lock_ops {
 	const char *name;
-	void (*get)(void);  /* get_online_cpus: may sleep */
+	void (*get)(void); /* get_online_cpus: may sleep */
 	void (*put)(void);
 	void (*begin)(void); /* cpu_hotplug_begin: the writer; may sleep */
 	void (*done)(void);

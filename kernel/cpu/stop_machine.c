@@ -26,11 +26,11 @@ struct stop_data {
 	int (*fn)(void *arg);
 	void *arg;
 	int ret;
-	unsigned int cpu; /* where fn runs */
-	unsigned int cores; /* how many take part */
+	unsigned int cpu;    /* where fn runs */
+	unsigned int cores;  /* how many take part */
 	struct cpumask mask; /* which; one of them may leave in RUN */
-	uint32_t state;	 /* enum stop_state, atomic */
-	uint32_t to_ack; /* atomic: cores that have not reached it yet */
+	uint32_t state;	     /* enum stop_state, atomic */
+	uint32_t to_ack;     /* atomic: cores that have not reached it yet */
 	struct completion done;
 };
 

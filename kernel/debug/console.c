@@ -19,8 +19,8 @@
 
 #define WAIT_LIMIT_NS 500000000ull
 
-static uint32_t owner;	  /* core + 1; 0: free; atomic */
-static uint32_t messages; /* begun so far; the owner writes */
+static uint32_t owner;	       /* core + 1; 0: free; atomic */
+static uint32_t messages;      /* begun so far; the owner writes */
 static bool deferred[NR_CPUS]; /* each core's own */
 
 /* Returns whether this call took it and must give it back. */
@@ -30,9 +30,8 @@ static bool console_lock(void)
 	uint64_t end = 0;
 
 	/* Acquire: pairs with the release in console_unlock(). */
-	while (!__atomic_compare_exchange_n(&owner, &free, me, false,
-					    __ATOMIC_ACQUIRE,
-					    __ATOMIC_RELAXED)) {
+	while (!__atomic_compare_exchange_n(
+		&owner, &free, me, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
 		if (free == me)
 			return false;
 		if (!end || READ_ONCE(messages) != seen) {

@@ -48,8 +48,8 @@ void print_held_locks(const struct thread *t)
 
 static void stop_others(void)
 {
-	struct cpumask others = cpumask_andnot(
-		cpu_online(), cpumask_of(smp_processor_id()));
+	struct cpumask others =
+		cpumask_andnot(cpu_online(), cpumask_of(smp_processor_id()));
 	uint64_t end = timer_now() + timer_ticks(ANSWER_NS);
 
 	if (!irqchip || cpumask_empty(others))
@@ -225,8 +225,8 @@ void fiq_entry(struct regs *regs)
 
 void backtrace_all_cores(void)
 {
-	struct cpumask others = cpumask_andnot(
-		cpu_online(), cpumask_of(smp_processor_id()));
+	struct cpumask others =
+		cpumask_andnot(cpu_online(), cpumask_of(smp_processor_id()));
 	uint64_t end = timer_now() + timer_ticks(ANSWER_NS);
 	unsigned int cpu;
 
@@ -242,7 +242,7 @@ void backtrace_all_cores(void)
 		others.bits) != others.bits &&
 	       timer_now() < end)
 		cpu_relax();
-	for_each_cpu (cpu, cpumask_andnot(others,
-					  (struct cpumask){ nmi_answers }))
+	for_each_cpu (cpu,
+		      cpumask_andnot(others, (struct cpumask){ nmi_answers }))
 		kprintf("core %u: no answer\n", cpu);
 }

@@ -25,7 +25,7 @@ const char *symbol_lookup(uintptr_t addr, uint32_t *off)
 	if (!is_text(addr))
 		return NULL;
 	addr &= ~(uintptr_t)1; /* Thumb's mark */
-	while (lo < hi) { /* first symbol above addr */
+	while (lo < hi) {      /* first symbol above addr */
 		uint32_t mid = lo + (hi - lo) / 2;
 
 		if (ksyms_addr[mid] <= addr)

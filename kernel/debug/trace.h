@@ -25,10 +25,10 @@ struct thread;
 enum trace_op {
 	TR_NONE,
 	/* mutexes: obj = the mutex */
-	TR_LOCK,	/* gate: about to lock; did: acquired */
-	TR_CONTEND,	/* did: it is held, going to wait; arg = owner thread */
-	TR_UNLOCK,	/* gate; did: released */
-	TR_HANDOVER,	/* did: given to a waiter; arg = the new owner */
+	TR_LOCK,     /* gate: about to lock; did: acquired */
+	TR_CONTEND,  /* did: it is held, going to wait; arg = owner thread */
+	TR_UNLOCK,   /* gate; did: released */
+	TR_HANDOVER, /* did: given to a waiter; arg = the new owner */
 	/* rw-semaphores, per-core too: obj = the semaphore */
 	TR_READ_LOCK,
 	TR_READ_CONTEND,
@@ -37,37 +37,37 @@ enum trace_op {
 	TR_WRITE_CONTEND,
 	TR_WRITE_UNLOCK,
 	/* scheduling: obj = the thread */
-	TR_BLOCK,	/* did: stops running, waits; arg = wait kind */
-	TR_WAKE,	/* did: made runnable; obj = who, by current */
-	TR_SWITCH,	/* did: obj = next thread */
+	TR_BLOCK,  /* did: stops running, waits; arg = wait kind */
+	TR_WAKE,   /* did: made runnable; obj = who, by current */
+	TR_SWITCH, /* did: obj = next thread */
 	TR_THREAD_START,
 	TR_THREAD_END,
 	/* hotplug: obj = the hotplug lock */
-	TR_GET_ONLINE,	/* did: refcount after in arg */
-	TR_PUT_ONLINE,	/* did: refcount after in arg */
-	TR_HP_BEGIN,	/* did: the writer has it */
-	TR_HP_WAIT,	/* did: the writer sees refcount arg, waits */
-	TR_HP_DONE,	/* did */
-	TR_NOTIFY,	/* gate; did: about to call; obj = notifier_block's
+	TR_GET_ONLINE, /* did: refcount after in arg */
+	TR_PUT_ONLINE, /* did: refcount after in arg */
+	TR_HP_BEGIN,   /* did: the writer has it */
+	TR_HP_WAIT,    /* did: the writer sees refcount arg, waits */
+	TR_HP_DONE,    /* did */
+	TR_NOTIFY,     /* gate; did: about to call; obj = notifier_block's
 			   function, arg = event */
-	TR_NOTIFY_END,	/* did: it returned; arg = event */
-	TR_CORE_ON,	/* did: arg = core */
-	TR_CORE_OFF,	/* did: the platform says off; arg = core */
+	TR_NOTIFY_END, /* did: it returned; arg = event */
+	TR_CORE_ON,    /* did: arg = core */
+	TR_CORE_OFF,   /* did: the platform says off; arg = core */
 	/* RCU: obj = the rcu_state */
-	TR_GP_START,	/* did: arg = grace-period number */
+	TR_GP_START, /* did: arg = grace-period number */
 	TR_GP_END,
-	TR_GP_WAIT,	/* did: a thread waits for a grace period */
-	TR_QS,		/* did: arg = core */
-	TR_CALL_RCU,	/* did: arg = the callback's function */
-	TR_BARRIER,	/* gate; did: entered rcu_barrier */
+	TR_GP_WAIT,  /* did: a thread waits for a grace period */
+	TR_QS,	     /* did: arg = core */
+	TR_CALL_RCU, /* did: arg = the callback's function */
+	TR_BARRIER,  /* gate; did: entered rcu_barrier */
 	TR_BARRIER_END,
-	TR_RCU_CB,	/* did: a callback is invoked; arg = its function */
+	TR_RCU_CB, /* did: a callback is invoked; arg = its function */
 	/* slab: obj = the cache */
 	TR_CACHE_CREATE,
 	TR_CACHE_DESTROY, /* gate; did: entered */
 	TR_CACHE_UNLINK,
 	TR_CACHE_SHRINK,
-	TR_CACHE_FREE,	  /* did: the cache itself is freed */
+	TR_CACHE_FREE, /* did: the cache itself is freed */
 	TR_CACHE_DESTROY_END,
 	/* completions and joins: obj = the object */
 	TR_WAIT_FOR,
@@ -76,14 +76,14 @@ enum trace_op {
 };
 
 struct trace_event {
-	uint64_t time;	       /* counter ticks */
+	uint64_t time; /* counter ticks */
 	const void *obj;
-	uintptr_t caller;      /* text address, for %pS */
+	uintptr_t caller; /* text address, for %pS */
 	uintptr_t arg;
-	uint16_t op;	       /* enum trace_op */
+	uint16_t op; /* enum trace_op */
 	uint16_t cpu;
-	uint32_t thread;       /* thread id */
-	uint32_t seq;	       /* order of arrival, one counter for all cores */
+	uint32_t thread; /* thread id */
+	uint32_t seq;	 /* order of arrival, one counter for all cores */
 };
 
 /* Readers that want events; 0 = off. */
@@ -136,8 +136,8 @@ static inline void trace_gate(enum trace_op op, const void *obj,
 typedef void (*trace_listener)(const struct trace_event *e);
 extern trace_listener trace_listen;
 
-void trace_init(void);		       /* after the page allocator */
-void trace_start(unsigned int mode);   /* empties the rings */
+void trace_init(void);		     /* after the page allocator */
+void trace_start(unsigned int mode); /* empties the rings */
 void trace_stop(void);
 /*
  * Copy the events since trace_start(), in order of seq, into out. Returns the

@@ -29,8 +29,8 @@ static noinline noreturn void ub_report(const void *data, const char *what)
 }
 
 #define HANDLER(name, what, ...)                                               \
-	void __ubsan_handle_##name(void *data, ##__VA_ARGS__);  \
-	void __ubsan_handle_##name(void *data, ##__VA_ARGS__)   \
+	void __ubsan_handle_##name(void *data, ##__VA_ARGS__);                 \
+	void __ubsan_handle_##name(void *data, ##__VA_ARGS__)                  \
 	{                                                                      \
 		ub_report(data, what);                                         \
 	}

@@ -152,8 +152,7 @@ bool waitfor_walk(struct thread *t, struct waitfor *w)
 		const struct waitfor_link *first = &w->link[w->first];
 
 		last->owner_id = first->id;
-		memcpy(last->owner_name, first->name,
-		       sizeof(last->owner_name));
+		memcpy(last->owner_name, first->name, sizeof(last->owner_name));
 	}
 	return w->cycle;
 }

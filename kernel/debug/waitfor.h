@@ -25,11 +25,11 @@ struct waitfor_link {
 	uint32_t id;
 	char name[THREAD_NAME_LEN];
 	uint32_t cpu;
-	struct waiting waiting;	 /* what it waits for (kind may be NONE) */
-	struct thread *owner;	 /* who has that, or NULL if nobody is known */
+	struct waiting waiting; /* what it waits for (kind may be NONE) */
+	struct thread *owner;	/* who has that, or NULL if nobody is known */
 	uint32_t owner_id;
 	char owner_name[THREAD_NAME_LEN];
-	uintptr_t owner_site;	 /* where the owner took it */
+	uintptr_t owner_site; /* where the owner took it */
 	uint64_t switches;
 	const char *bug; /* the condition of the BUG that ended it */
 };

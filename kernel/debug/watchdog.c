@@ -90,8 +90,8 @@ static void look_around(void)
 			continue;
 		if (waitfor_walk(t, &w) ||
 		    (look.waited[i] > watchdog_hung_ns && ends_waiting(&w))) {
-			if (w.n && !told(w.link[0].id,
-					 w.link[0].waiting.since)) {
+			if (w.n &&
+			    !told(w.link[0].id, w.link[0].waiting.since)) {
 				kprintf("watchdog: %s hangs\n", w.link[0].name);
 				waitfor_report(&w);
 				remember(&w);

@@ -9,16 +9,16 @@
 #include <stdint.h>
 
 struct state_summary {
-	unsigned int caches;	/* slab caches */
-	unsigned int objects;	/* slab objects in use */
-	unsigned int pages;	/* pages in use but for slabs and stacks */
+	unsigned int caches;  /* slab caches */
+	unsigned int objects; /* slab objects in use */
+	unsigned int pages;   /* pages in use but for slabs and stacks */
 	unsigned int threads;
 	uint32_t online;	/* cores, as a mask */
 	unsigned int notifiers; /* CPU notifiers registered */
 	int refcount;		/* of the hotplug lock */
 	unsigned int callbacks; /* RCU callbacks queued, all cores */
 	unsigned int timers;	/* armed, all cores */
-	unsigned int held;	/* of slab_mutex, hotplug, barrier, add_remove */
+	unsigned int held; /* of slab_mutex, hotplug, barrier, add_remove */
 };
 
 void state_take(struct state_summary *s);

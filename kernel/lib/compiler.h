@@ -17,13 +17,13 @@
 #define story
 #endif
 
-#define noinline      __attribute__((__noinline__))
-#define always_inline inline __attribute__((__always_inline__))
-#define noreturn      __attribute__((__noreturn__))
-#define aligned(n)    __attribute__((__aligned__(n)))
-#define cache_aligned __attribute__((__aligned__(64)))
+#define noinline	  __attribute__((__noinline__))
+#define always_inline	  inline __attribute__((__always_inline__))
+#define noreturn	  __attribute__((__noreturn__))
+#define aligned(n)	  __attribute__((__aligned__(n)))
+#define cache_aligned	  __attribute__((__aligned__(64)))
 #define printf_like(f, a) __attribute__((__format__(__printf__, f, a)))
-#define maybe_unused  __attribute__((__unused__))
+#define maybe_unused	  __attribute__((__unused__))
 
 /* The address this function returns to: the caller that a report names. */
 #define CALLER ((uintptr_t)__builtin_return_address(0))

@@ -125,8 +125,8 @@ static const char *check_structs(const struct fdt *f)
 	for (;; off = t.next) {
 		if (!next_token(f, off, &t))
 			return "device tree: broken structure block";
-		if (t.type == BEGIN_NODE && (++depth > MAX_DEPTH ||
-					     (depth == 1 && nodes++)))
+		if (t.type == BEGIN_NODE &&
+		    (++depth > MAX_DEPTH || (depth == 1 && nodes++)))
 			return "device tree: nodes nest wrongly";
 		if ((t.type == END_NODE && --depth < 0) ||
 		    (t.type == PROP && depth == 0))

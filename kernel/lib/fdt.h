@@ -14,7 +14,7 @@
 
 struct fdt {
 	const uint8_t *blob;
-	uint32_t size;	       /* totalsize, checked against the caller's bound */
+	uint32_t size; /* totalsize, checked against the caller's bound */
 	uint32_t structs, structs_size; /* offset and length of each block */
 	uint32_t strings, strings_size;
 	uint32_t rsvmap;

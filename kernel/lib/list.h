@@ -14,8 +14,11 @@ struct list_head {
 	struct list_head *next, *prev;
 };
 
-#define LIST_HEAD_INIT(name) { &(name), &(name) }
-#define LIST_HEAD(name)	     struct list_head name = LIST_HEAD_INIT(name)
+#define LIST_HEAD_INIT(name)                                                   \
+	{                                                                      \
+		&(name), &(name)                                               \
+	}
+#define LIST_HEAD(name) struct list_head name = LIST_HEAD_INIT(name)
 
 static inline void list_init(struct list_head *l)
 {
@@ -63,7 +66,8 @@ static inline void list_move_tail(struct list_head *e, struct list_head *head)
 }
 
 /* Append all of from to the end of to; from is empty afterwards. */
-static inline void list_splice_tail(struct list_head *from, struct list_head *to)
+static inline void list_splice_tail(struct list_head *from,
+				    struct list_head *to)
 {
 	if (list_empty(from))
 		return;
@@ -74,7 +78,7 @@ static inline void list_splice_tail(struct list_head *from, struct list_head *to
 	list_init(from);
 }
 
-#define list_entry(ptr, type, member) container_of(ptr, type, member)
+#define list_entry(ptr, type, member)  container_of(ptr, type, member)
 #define list_first(head, type, member) list_entry((head)->next, type, member)
 #define list_last(head, type, member)  list_entry((head)->prev, type, member)
 
@@ -87,8 +91,7 @@ static inline void list_splice_tail(struct list_head *from, struct list_head *to
 #define list_for_each_safe(pos, tmp, head, member)                             \
 	for (pos = list_entry((head)->next, __typeof__(*pos), member),         \
 	    tmp = list_entry(pos->member.next, __typeof__(*pos), member);      \
-	     &pos->member != (head);                                           \
-	     pos = tmp,                                                        \
+	     &pos->member != (head); pos = tmp,                                \
 	    tmp = list_entry(tmp->member.next, __typeof__(*tmp), member))
 
 #endif

@@ -93,10 +93,9 @@ static bool enqueue(struct mutex *m, struct mutex_waiter *w)
 			continue;
 		}
 		/* Relaxed: only raises a flag, the mutex is not ours. */
-		if (__atomic_compare_exchange_n(&m->owner, &o,
-						o | MUTEX_WAITERS, false,
-						__ATOMIC_RELAXED,
-						__ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(
+			    &m->owner, &o, o | MUTEX_WAITERS, false,
+			    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 			break;
 	}
 	list_add_tail(&w->link, &m->waiters);

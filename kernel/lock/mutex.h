@@ -21,7 +21,7 @@ struct thread;
 struct mutex {
 	uintptr_t owner; /* struct thread * | MUTEX_* flags, atomic */
 	const char *name;
-	uintptr_t site;	    /* where the owner took it; written by the owner */
+	uintptr_t site; /* where the owner took it; written by the owner */
 	/* wait_lock guards: */
 	struct spinlock wait_lock;
 	struct list_head waiters; /* struct mutex_waiter, oldest first */

@@ -50,8 +50,8 @@ struct percpu_rwsem {
 	struct thread *writer;
 	/* wait_lock guards: */
 	struct spinlock wait_lock;
-	struct thread *draining;    /* the writer that waits for readers */
-	struct list_head waiters;   /* readers kept out by the writer */
+	struct thread *draining;  /* the writer that waits for readers */
+	struct list_head waiters; /* readers kept out by the writer */
 };
 
 void percpu_init_rwsem(struct percpu_rwsem *s, const char *name);

@@ -73,7 +73,8 @@ static noinline void wait_turn(struct spinlock *l, uint32_t ticket)
 static always_inline void lock(struct spinlock *l, uintptr_t site)
 {
 	/* Acquire: pairs with the release in unlock(). */
-	uint32_t v = __atomic_fetch_add(&l->tickets, 1u << 16, __ATOMIC_ACQUIRE);
+	uint32_t v =
+		__atomic_fetch_add(&l->tickets, 1u << 16, __ATOMIC_ACQUIRE);
 
 	if (unlikely((v >> 16) != (v & 0xffffu)))
 		wait_turn(l, v >> 16);
@@ -197,7 +198,6 @@ void core_kick(unsigned int cpu)
 void core_kick_mask(struct cpumask cores)
 {
 	dsb(); /* as in core_kick() */
-	irqchip->send_ipi(cpumask_andnot(cores,
-					 cpumask_of(smp_processor_id())),
+	irqchip->send_ipi(cpumask_andnot(cores, cpumask_of(smp_processor_id())),
 			  IPI_KICK);
 }

@@ -31,7 +31,10 @@ struct spinlock {
 	const char *name;
 };
 
-#define SPINLOCK_INIT(n) { .name = (n) }
+#define SPINLOCK_INIT(n)                                                       \
+	{                                                                      \
+		.name = (n)                                                    \
+	}
 #define DEFINE_SPINLOCK(l) struct spinlock l = SPINLOCK_INIT(#l)
 
 void spin_lock_init(struct spinlock *l, const char *name);

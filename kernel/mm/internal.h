@@ -53,7 +53,7 @@ struct kmem_cache {
 	unsigned int first;  /* offset of the first object without colour */
 	unsigned int colours, colour_unit;
 	unsigned int limit, batchcount; /* of its arrays */
-	unsigned int free_limit; /* free objects worth keeping */
+	unsigned int free_limit;	/* free objects worth keeping */
 	unsigned int flags;
 	void (*ctor)(void *obj);
 	uint32_t id; /* no two caches share one, also later in time */
@@ -137,15 +137,15 @@ bool slab_debug_cache_alive(const struct slab *slab);
 /* Print who allocated what is still in use. */
 void slab_debug_leaks(struct kmem_cache *s);
 #else
-#define slab_debug_before(flags)	      0u
-#define slab_debug_after(flags)		      0u
-#define slab_debug_new(s, obj)		      ((void)0)
-#define slab_debug_alloc(s, obj, caller)      ((void)(caller))
-#define slab_debug_free(s, obj, caller)	      ((void)(caller), true)
-#define slab_debug_kfree(head, obj, caller)   ((void)(caller), true)
-#define slab_debug_slab_end(s, slab)	      ((void)0)
-#define slab_debug_cache_alive(slab)	      true
-#define slab_debug_leaks(s)		      ((void)0)
+#define slab_debug_before(flags)	    0u
+#define slab_debug_after(flags)		    0u
+#define slab_debug_new(s, obj)		    ((void)0)
+#define slab_debug_alloc(s, obj, caller)    ((void)(caller))
+#define slab_debug_free(s, obj, caller)	    ((void)(caller), true)
+#define slab_debug_kfree(head, obj, caller) ((void)(caller), true)
+#define slab_debug_slab_end(s, slab)	    ((void)0)
+#define slab_debug_cache_alive(slab)	    true
+#define slab_debug_leaks(s)		    ((void)0)
 #endif
 
 /* The fast path. Any context but FIQ. */

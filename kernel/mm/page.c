@@ -199,8 +199,7 @@ static unsigned int taken_ranges(struct range *r)
 	unsigned int n = 0;
 
 	r[n++] = (struct range){ 0, LOW_RESERVED };
-	r[n++] = (struct range){ boot_info.image_pa,
-				 virt_to_phys(image_end) };
+	r[n++] = (struct range){ boot_info.image_pa, virt_to_phys(image_end) };
 	for (unsigned int i = 0; i < board.nr_reserved; i++) {
 		uint32_t a = board.reserved[i].base;
 		uint32_t e = a + board.reserved[i].size;

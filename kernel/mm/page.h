@@ -31,8 +31,8 @@ struct page *virt_to_page(const void *va); /* NULL outside the direct map */
 /* First page of the allocated block that va lies in; NULL if there is none. */
 struct page *page_head(const void *va);
 void *page_to_virt(const struct page *p);
-uint32_t virt_to_phys(const void *va);	   /* direct map and image */
-void *phys_to_virt(uint32_t pa);	   /* direct map */
+uint32_t virt_to_phys(const void *va); /* direct map and image */
+void *phys_to_virt(uint32_t pa);       /* direct map */
 
 /* Called once: maps RAM and hands the free parts to the buddy lists. */
 void pages_init(void);
@@ -43,7 +43,7 @@ bool pages_check(void);
 
 /* Thread stacks in the STACKS window: a guard page below each. Pages of freed
  * stacks stay cached for the next thread. 0 when memory is out. */
-uint32_t stack_alloc(void);  /* lowest usable address; size STACK_SIZE */
+uint32_t stack_alloc(void); /* lowest usable address; size STACK_SIZE */
 void stack_free(uint32_t stack);
 unsigned int stacks_made(void); /* in use and cached */
 unsigned int stacks_cached(void);

@@ -45,8 +45,8 @@ static unsigned int slabs_take(struct kmem_cache *s, void **out, unsigned int n)
 	unsigned int got = 0;
 
 	while (got < n) {
-		struct list_head *from =
-			list_empty(&s->partial) ? &s->free : &s->partial;
+		struct list_head *from = list_empty(&s->partial) ? &s->free :
+								   &s->partial;
 		struct slab *slab;
 
 		if (list_empty(from))
@@ -181,9 +181,9 @@ noinline void *cache_alloc_refill(struct kmem_cache *s, struct array_cache *ac)
 	if (!ac) {
 		slabs_take(s, &obj, 1);
 	} else {
-		unsigned int batch = ac->touched ?
-					     ac->batchcount :
-					     min(ac->batchcount, BATCH_COLD + 0u);
+		unsigned int batch =
+			ac->touched ? ac->batchcount :
+				      min(ac->batchcount, BATCH_COLD + 0u);
 		unsigned int n = slabs_take(s, ac->entry, batch);
 
 		if (n)
@@ -309,9 +309,9 @@ bool cache_layout(struct kmem_cache *s, unsigned int align)
 	if (GORDIAN_DEBUG) /* more traffic between arrays and lists */
 		s->limit = min(s->limit, 32u);
 	s->batchcount = (s->limit + 1) / 2;
-	s->free_limit = (1 + cpumask_weight(cpu_possible_mask)) *
-				s->batchcount +
-			s->num;
+	s->free_limit =
+		(1 + cpumask_weight(cpu_possible_mask)) * s->batchcount +
+		s->num;
 	return s->num != 0;
 }
 

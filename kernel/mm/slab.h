@@ -18,7 +18,7 @@
 
 #define SLAB_TYPESAFE_BY_RCU 0x01u /* only the pages wait for a grace period */
 #define SLAB_DESTROY_BY_RCU  SLAB_TYPESAFE_BY_RCU /* its name in 2012 */
-#define SLAB_NO_DEBUG	     0x02u /* no poison, no red zones */
+#define SLAB_NO_DEBUG	     0x02u		  /* no poison, no red zones */
 
 struct kmem_cache;
 

@@ -116,8 +116,8 @@ static const char *cpu_complete(int arg, unsigned int i)
 {
 	return arg == 1 && i < 2 ? i ? "down" : "up" : NULL;
 }
-SHELL_COMMAND(cpu, "cpu", "cpu [up|down N]",
-	      "the cores; turn one on or off", cpu_command, cpu_complete);
+SHELL_COMMAND(cpu, "cpu", "cpu [up|down N]", "the cores; turn one on or off",
+	      cpu_command, cpu_complete);
 
 /* ---- threads, locks, memory --------------------------------------------- */
 
@@ -139,8 +139,8 @@ void describe_wait(struct thread *t, struct waitfor *w, char *buf, size_t size)
 	else if (now.kind == WAIT_REFCOUNT)
 		ksnprintf(more, sizeof(more), ", which is %d",
 			  READ_ONCE(cpu_hotplug.refcount));
-	ksnprintf(buf, size, now.kind == WAIT_NONE ? "runs" :
-						     "waits for %s (%s)%s",
+	ksnprintf(buf, size,
+		  now.kind == WAIT_NONE ? "runs" : "waits for %s (%s)%s",
 		  now.name, wait_kind_name(now.kind), more);
 }
 

@@ -14,7 +14,7 @@
 #define PROMPT	"gordian> "
 #define WIDTH	70 /* columns of the line that are shown */
 #define HISTORY 17 /* the line being typed and those before it */
-#define CTRL(c) ((c) & 0x1f)
+#define CTRL(c) ((c)&0x1f)
 
 struct wait_queue console_wait = WAIT_QUEUE_INIT(console_wait, "console");
 bool ctrl_c;
@@ -75,8 +75,8 @@ static void move_or_delete(char c)
 
 	while (word && (word == pos || line[word - 1] != ' '))
 		word--;
-	to = (unsigned int[]){ 0, len, pos - (pos > 0), pos + (pos < len), word,
-			       pos }[key / 2];
+	to = (unsigned int[]){ 0,    len, pos - (pos > 0), pos + (pos < len),
+			       word, pos }[key / 2];
 	if (key % 2) {
 		high = max(pos, to);
 		to = min(pos, to);

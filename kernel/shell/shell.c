@@ -117,8 +117,8 @@ static int run_as_job(const char *command)
 	if (!READ_ONCE(job->done)) {
 		kprintf("^C\n");
 		thread_interrupt(job->thread);
-		wait_event_timeout(&console_wait, WAIT_IDLE, READ_ONCE(job->done),
-				   CTRL_C_NS);
+		wait_event_timeout(&console_wait, WAIT_IDLE,
+				   READ_ONCE(job->done), CTRL_C_NS);
 	}
 	if (READ_ONCE(job->done))
 		return job_end(job);

@@ -26,9 +26,7 @@ struct shell_command {
 #define SHELL_COMMAND(id, ...)                                                 \
 	static const struct shell_command shell_cmd_##id                       \
 		__attribute__((__used__, __section__(".shell_commands." #id),  \
-			       __aligned__(4))) = {                            \
-			__VA_ARGS__                                            \
-		}
+			       __aligned__(4))) = { __VA_ARGS__ }
 
 extern const struct shell_command shell_commands_start[], shell_commands_end[];
 
