@@ -5,8 +5,8 @@
  * image (boot/start.S). A core that goes off later stays in park_loop(), mapped
  * and coherent, in WFI: off for everybody but the power supply.
  *
- * `wanted` and `parked` are atomic; on() and is_off() are called with
- * cpu_add_remove_lock held.
+ * `wanted` and `parked` are atomic; on() is called with cpu_add_remove_lock held,
+ * is_off() by anybody.
  */
 #include "boot/boot.h"
 #include "drivers/devices.h"

@@ -339,7 +339,7 @@ def test_ctrl_c_leaves_a_command_in_the_background(shell):
     shell.p.send('torture slab 4; nonsense\r')
     shell.p.expect_exact('torture slab: 4 s')
     shell.p.send(CTRL_C)
-    shell.p.expect(r'\^C\r\ntorture slab 4: still .*; left in the background')
+    shell.p.expect(r'\^C\r\ntorture slab 4: still .*;\s+left in the background')
     assert shell.prompt().strip() == '(status 130)'  # and no nonsense
     assert any('torture slab 4' in row for row in shell.run('ps'))
     assert shell.background() == 'torture slab 4: ended in the background ' \
@@ -373,7 +373,7 @@ def test_ctrl_c_with_a_knot(shell):
     shell.p.expect_exact('cpu down 2\r\n')
     shell.p.send(CTRL_C)
     shell.p.expect(r'cpu down 2: still waits for cpu_add_remove_lock \(mutex\)'
-                   r', held by U \(thread \d+\); left in the background')
+                   r', held by U \(thread \d+\);\s+left in the background')
     shell.prompt()
     assert any(re.search(r'cpu down 2 .* cpu_add_remove_lock', row)
                for row in shell.run('ps'))

@@ -123,7 +123,7 @@ static int run_as_job(const char *command)
 	if (READ_ONCE(job->done))
 		return job_end(job);
 	describe_wait(job->thread, &w, why, sizeof(why));
-	kprintf("%s: still %s; left in the background\n", command, why);
+	kprintf("%s: still %s;\n  left in the background\n", command, why);
 	return INTERRUPTED;
 }
 
