@@ -118,7 +118,7 @@ int cpu_hotplug_rescue(void);
 int cpu_up(unsigned int cpu);
 int cpu_down(unsigned int cpu);
 
-/* Counts since boot, for experiments: real offs and ons per platform. */
+/* Counts since boot: how often the platform said off, and a core came on. */
 extern unsigned int cpu_offs, cpu_ons;
 
 /* Bring up other cores at boot until max are online (Linux: smp_init). */

@@ -27,7 +27,7 @@ void warn_at(const char *cond, const char *file, int line);
 
 /*
  * Always a panic, except in a thread that allows it (thread->bug_ends_me, set
- * by experiments): there the report is printed and the thread ends.
+ * by its creator): there the report is printed and the thread ends.
  */
 #define BUG_ON(c)                                                              \
 	do {                                                                   \

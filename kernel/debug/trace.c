@@ -4,7 +4,7 @@
  * One ring a core, written by that core alone with IRQs off; `head` counts the
  * events ever written and is stored (release) after the event, so a reader that
  * sees head sees the event. trace_start() and trace_stop() are called by one
- * thread at a time (an experiment owns the stream while it runs).
+ * thread at a time (whoever reads the stream owns it meanwhile).
  */
 #include "kernel/debug/trace.h"
 

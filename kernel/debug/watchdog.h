@@ -21,7 +21,7 @@ extern uint64_t watchdog_hung_ns;
 extern unsigned int watchdog_reports;
 
 /*
- * Somebody else (an experiment) looks after hangs now and reports them itself;
+ * Somebody else looks after hangs now and reports them itself;
  * nests. The watchdog is silent meanwhile.
  */
 void watchdog_mute(bool on);

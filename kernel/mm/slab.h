@@ -49,7 +49,7 @@ void kfree(void *obj);
 void __kfree_rcu(struct rcu_head *head);
 
 /*
- * The steps kmem_cache_destroy() is made of; variants in demos/ are built from
+ * The steps kmem_cache_destroy() is made of; other forms of it are built from
  * the same ones. slab_mutex must be held for unlink, relink and shrink.
  */
 void kmem_cache_unlink(struct kmem_cache *s);

@@ -1,5 +1,5 @@
 /*
- * The kernel's own commands; demos/ and tests/ register theirs.
+ * The kernel's own commands; higher floors register theirs.
  *
  * Own nothing. Those that only look must work while a knot is tied, so they take
  * no sleeping lock; what they print of a moving system is a racy reading. A

@@ -2,7 +2,7 @@
  * The shell: commands, line editing, batch runs.
  *
  * Commands are registered in linker sections, which are sorted by name; a
- * higher floor (demos, tests) adds its own without the shell knowing it. A
+ * higher floor adds its own without the shell knowing it. A
  * command runs in a thread of its own, so that Ctrl-C can give the prompt back
  * while it waits.
  */
