@@ -188,15 +188,17 @@ static void gp_end(struct rcu_state *rsp)
 /* The grace period as the kernel has it. */
 void rcu_grace_period(struct rcu_state *rsp)
 {
-	uint64_t stall = rcu_stall_ns;
+	unsigned int reports = 0;
 
 	gp_begin(rsp);
 	while (!wait_event_timeout(&rsp->gp_wake, WAIT_IDLE,
 				   !READ_ONCE(rsp->owed.bits), FORCE_NS)) {
 		gp_force(rsp);
-		if (timer_ns(timer_now() - rsp->gp_start) > stall) {
+		/* The first after rcu_stall_ns, the next after 3 more each. */
+		if (timer_ns(timer_now() - rsp->gp_start) >
+		    READ_ONCE(rcu_stall_ns) * (1 + 3 * reports)) {
 			rcu_report_stall(rsp);
-			stall += 3 * rcu_stall_ns;
+			reports++;
 		}
 	}
 	gp_end(rsp);
