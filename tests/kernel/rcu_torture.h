@@ -37,7 +37,7 @@
 #include "tests/kernel/ktest.h"
 
 #define NR_OBJECTS  512
-#define NR_TESTERS  3 /* of rcu_barrier(); they are the first workers */
+#define NR_TESTERS  4 /* of rcu_barrier(); they are the first workers */
 #define MAX_READERS 10u
 #define MAX_WORKERS (MAX_READERS + NR_TESTERS + 8)
 #define LATE_NS	    4000000000ull /* no wait may be longer */

@@ -173,6 +173,20 @@ static unsigned int pings_out(const struct ping_test *t, unsigned int *core)
 	return out;
 }
 
+/* One more while another rcu_barrier() counts, perhaps past this core. */
+static void ping_late(struct ping_test *t)
+{
+	uint64_t end = timer_now() + timer_ticks(1000 * US);
+	uint32_t flags;
+
+	while (!(READ_ONCE(rcu_sched_state.n_barrier_done) & 1) &&
+	       timer_now() < end)
+		cpu_relax();
+	flags = local_irq_save();
+	ping_here(t);
+	local_irq_restore(flags);
+}
+
 int barrier_tester(struct worker *w)
 {
 	struct ping_test *t = &ping_tests[w - rt.workers];
@@ -190,6 +204,8 @@ int barrier_tester(struct worker *w)
 							 true);
 		if (random_below(&w->rnd, 4) == 0)
 			pause_randomly(w, share & 1 ? 1000 : 8000);
+		if (random_below(&w->rnd, 2))
+			ping_late(t);
 		WAITING_IN(w, "rcu_barrier", rcu_barrier());
 		count(&rt.n.barriers);
 		out = pings_out(t, &core);
@@ -202,7 +218,7 @@ int barrier_tester(struct worker *w)
 			break; /* its callbacks are still in use */
 		}
 		if (random_below(&w->rnd, 2))
-			pause_randomly(w, 3000);
+			pause_randomly(w, 1000);
 	}
 	return 0;
 }
