@@ -27,18 +27,32 @@ static void no_order(void)
 	next_order = nr_order = 0;
 }
 
-/* Run fn((void *)i) in n threads, i from 0, on the online cores in turn. */
+static struct completion start;
+static int (*work)(void *);
+
+static int work_from_start(void *arg)
+{
+	wait_for_completion(&start);
+	return work(arg);
+}
+
+/* Run fn((void *)i) in n threads, i from 0, on the online cores in turn; they
+ * start when all are made, or the first ones would have done before the last. */
 static void in_threads(unsigned int n, int (*fn)(void *))
 {
 	struct thread *t[2 * NR_CPUS];
 	unsigned int cpu = NR_CPUS;
 
+	work = fn;
+	init_completion(&start, "start");
 	for (unsigned int i = 0; i < n; i++) {
 		do
 			cpu = (cpu + 1) % NR_CPUS;
 		while (!cpu_is_online(cpu));
-		t[i] = ktest_thread("worker", fn, (void *)i, cpumask_of(cpu));
+		t[i] = ktest_thread("worker", work_from_start, (void *)i,
+				    cpumask_of(cpu));
 	}
+	complete_all(&start);
 	for (unsigned int i = 0; i < n; i++)
 		thread_join(t[i]);
 }
@@ -48,6 +62,16 @@ static void in_threads(unsigned int n, int (*fn)(void *))
 static DEFINE_SPINLOCK(spin);
 static uint32_t plain; /* no atomic: what the lock is for */
 
+/* Adds one, with a window in it that only exclusion closes. */
+static void count_plainly(void)
+{
+	uint32_t seen = READ_ONCE(plain);
+
+	for (unsigned int i = 0; i < 30; i++)
+		__asm__ volatile("");
+	WRITE_ONCE(plain, seen + 1);
+}
+
 #define SPIN_ROUNDS 3000u
 
 static int spin_count(void *arg)
@@ -56,7 +80,7 @@ static int spin_count(void *arg)
 	for (unsigned int i = 0; i < SPIN_ROUNDS; i++) {
 		spin_lock(&spin);
 		EXPECT(spin.holder == current);
-		WRITE_ONCE(plain, READ_ONCE(plain) + 1);
+		count_plainly();
 		spin_unlock(&spin);
 	}
 	return 0;
@@ -79,7 +103,7 @@ static void timer_count(struct timer *t)
 {
 	uint32_t flags = spin_lock_irqsave(&spin);
 
-	WRITE_ONCE(plain, READ_ONCE(plain) + 1);
+	count_plainly();
 	from_timers++;
 	spin_unlock_irqrestore(&spin, flags);
 	if (!READ_ONCE(timers_stop))
@@ -97,7 +121,7 @@ static int irq_count_up(void *arg)
 		uint32_t flags = spin_lock_irqsave(&spin);
 
 		EXPECT(irqs_disabled());
-		WRITE_ONCE(plain, READ_ONCE(plain) + 1);
+		count_plainly();
 		spin_unlock_irqrestore(&spin, flags);
 	}
 	EXPECT(EVENTUALLY(READ_ONCE(from_timers) > 10));

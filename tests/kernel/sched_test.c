@@ -763,40 +763,49 @@ KTEST(sched, timer_migrate)
 }
 
 static struct {
-	uint32_t in, out;
+	uint32_t in, leave, out;
 } slow;
 
 static void ring_slowly(struct timer *t)
 {
-	uint64_t end = timer_now() + timer_ticks(2000000);
-
 	(void)t;
 	WRITE_ONCE(slow.in, 1);
-	while (timer_now() < end)
-		ktest_busy();
+	while (!READ_ONCE(slow.leave))
+		cpu_relax();
 	smp_store_release(&slow.out, 1); /* pairs with timer_cancel_sync() */
+}
+
+static void let_it_leave(struct timer *t)
+{
+	(void)t;
+	WRITE_ONCE(slow.leave, 1);
 }
 
 static int arm_slow(void *arg)
 {
-	timer_arm(arg, timer_now());
+	timer_arm(arg, timer_now() + timer_ticks(1000000));
 	return 0;
 }
 
+/* The function runs elsewhere, and ends only while we wait for it. */
 KTEST(sched, timer_cancel_sync)
 {
 	unsigned int here = cpumask_first(cpu_online());
 	struct cpumask there = cpumask_andnot(cpu_online(), cpumask_of(here));
-	struct timer t;
+	struct timer t, leave;
 
 	NEED_CORES(2);
 	ktest_run_on(here);
 	memset(&slow, 0, sizeof(slow));
 	timer_setup(&t, ring_slowly, NULL);
+	timer_setup(&leave, let_it_leave, NULL);
 	thread_join(ktest_thread("t", arm_slow, &t, there));
 	EXPECT(EVENTUALLY(READ_ONCE(slow.in)));
+	timer_arm(&leave, timer_now() + timer_ticks(2000000));
 	EXPECT(!timer_cancel_sync(&t));
 	EXPECT_EQ(READ_ONCE(slow.out), 1);
+	EXPECT(EVENTUALLY(READ_ONCE(slow.leave)));
+	timer_cancel_sync(&leave);
 }
 
 static void ring_nothing(struct timer *t)
