@@ -149,10 +149,7 @@ static void all_cores_on(void)
 			EXPECT_EQ(cpu_up(cpu), 0);
 }
 
-/*
- * Until nothing is on its way any more: callbacks, threads at their end. One
- * timer is always armed, the watchdog's, but for the moment of its look.
- */
+/* Until nothing is on its way any more: callbacks, threads at their end. */
 static void come_to_rest(struct state_summary *s)
 {
 	struct state_summary next;
@@ -162,8 +159,7 @@ static void come_to_rest(struct state_summary *s)
 	for (int i = 0; i < 100; i++) {
 		sleep_ns(KTEST_LOOK_NS);
 		state_take(&next);
-		if (rcu_is_quiet() && next.timers &&
-		    memcmp(s, &next, sizeof(next)) == 0)
+		if (rcu_is_quiet() && memcmp(s, &next, sizeof(next)) == 0)
 			return;
 		*s = next;
 	}
