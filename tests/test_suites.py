@@ -13,6 +13,7 @@ MACHINES = (
     [(f"4-cores-icount-{n}",
       dict(smp=4, extra=("-icount", f"shift={n},sleep=off")))
      for n in SHIFTS] +
+    [("4-cores-gicv3", dict(smp=4, machine=",gic-version=3"))] +
     [(f"{n}-cores-release", dict(smp=n, profile="release")) for n in (1, 4)])
 SUITES = "boot cpu hang lib lock mm rcu sched slabdbg".split()
 

@@ -48,9 +48,9 @@ static unsigned int first(void)
 static struct {
 	char text[96];
 	unsigned int len;
-	unsigned int cpu;    /* the only one the events may be about */
-	uint32_t wrong;	     /* events in the wrong place */
-	char refuser;	     /* who refuses refused_event, 0: nobody */
+	unsigned int cpu; /* the only one the events may be about */
+	uint32_t wrong;	  /* events in the wrong place */
+	char refuser;	  /* who refuses refused_event, 0: nobody */
 	unsigned long refused_event;
 	int refusal;
 	void (*also)(unsigned long event, unsigned int cpu); /* run by h */
@@ -190,8 +190,8 @@ static void up(unsigned int cpu)
 	EXPECT_EQ(cpu_up(cpu), 0);
 	EXPECT(cpu_is_online(cpu));
 	EXPECT(!core_ops->is_off(cpu));
-	EXPECT_EQ(thread_join(ktest_thread("where", where, NULL,
-					   cpumask_of(cpu))),
+	EXPECT_EQ(thread_join(
+			  ktest_thread("where", where, NULL, cpumask_of(cpu))),
 		  cpu);
 }
 
@@ -341,8 +341,8 @@ KTEST(cpu, down_refused)
 	       "hDmDhF");
 	refuse('l', CPU_DOWN_PREPARE, NOTIFY_BAD, -EBUSY, "hDmDlDhFmF");
 	/* The core's own threads are at work again. */
-	EXPECT_EQ(thread_join(ktest_thread("where", where, NULL,
-					   cpumask_of(cpu))),
+	EXPECT_EQ(thread_join(
+			  ktest_thread("where", where, NULL, cpumask_of(cpu))),
 		  cpu);
 	down(cpu);
 	log_is(DOWN);
@@ -592,7 +592,8 @@ KTEST_MANUAL(cpu, no_memory_first)
 	unsigned int failed = 0, cpu;
 	size_t used[2];
 
-	if (board.nr_cores < 3 || sched_idle_thread(1) || sched_idle_thread(2)) {
+	if (board.nr_cores < 3 || sched_idle_thread(1) ||
+	    sched_idle_thread(2)) {
 		ktest_skip("needs maxcpus=1 and three cores that never ran");
 		return;
 	}
@@ -743,8 +744,8 @@ KTEST(cpu, timers_migrate)
 	EXPECT(soon.fired == 1 && far.fired == 0);
 }
 
-#define SPARE_IRQ   100 /* no device of virt has it */
-#define VIRT_GICD   0x08000000u
+#define SPARE_IRQ    100 /* no device of virt has it */
+#define VIRT_GICD    0x08000000u
 #define GICD_ISPENDR 0x200
 
 static struct {
@@ -856,7 +857,8 @@ KTEST(cpu, hotplug_lock_excludes)
 	NEED_CORES(2);
 	get_online_cpus();
 	get_online_cpus();
-	t = ktest_thread("downer", down_it, (void *)(uintptr_t)cpu, CPUMASK_ALL);
+	t = ktest_thread("downer", down_it, (void *)(uintptr_t)cpu,
+			 CPUMASK_ALL);
 	EXPECT(EVENTUALLY(ktest_sleeps(t) && t->waiting.kind == WAIT_REFCOUNT));
 	put_online_cpus();
 	sleep_ns(KTEST_LOOK_NS);

@@ -132,7 +132,7 @@ KTEST_MANUAL(fault, panic)
 #if GORDIAN_DEBUG
 static noinline void smash_the_stack(void)
 {
-	char small[8];
+	char small[8] = { 0 };
 
 	memset((char *)((uintptr_t)small + nowhere), 0x41, 24 + nowhere);
 	sink = (uint32_t)small[0];

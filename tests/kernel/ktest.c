@@ -42,8 +42,7 @@ void ktest_fail(const char *file, int line, const char *what, long long got,
 		long long want, bool values)
 {
 	/* Relaxed: a count; the case's threads are joined before it is read. */
-	unsigned int n =
-		__atomic_fetch_add(&now.failures, 1, __ATOMIC_RELAXED);
+	unsigned int n = __atomic_fetch_add(&now.failures, 1, __ATOMIC_RELAXED);
 
 	if (n == MAX_FAILURES)
 		kprintf(IN "# and more failures\n");
@@ -276,7 +275,8 @@ static void run(const char *suite, const char *name)
 	for (int pass = 0; pass < 2; pass++) {
 		if (pass)
 			kprintf("KTAP version 1\n1..%u\n", suites);
-		for (const struct ktest *t = ktests_start; t < ktests_end; t++) {
+		for (const struct ktest *t = ktests_start; t < ktests_end;
+		     t++) {
 			if (!begins_suite(t) ||
 			    (suite && strcmp(t->suite, suite) != 0) ||
 			    !count_wanted(t->suite, name))

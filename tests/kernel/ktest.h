@@ -42,11 +42,9 @@ extern const struct ktest ktests_start[], ktests_end[];
 
 #define KTEST_(s, n, m)                                                        \
 	static void ktest_##s##_##n(void);                                     \
-	static const struct ktest ktest_entry_##s##_##n                        \
-		__attribute__((__used__, __section__(".ktests"), __aligned__(4),        \
-			       __no_reorder__)) = {                                    \
-			#s, #n, ktest_##s##_##n, m                             \
-		};                                                             \
+	static const struct ktest ktest_entry_##s##_##n __attribute__((        \
+		__used__, __section__(".ktests"), __aligned__(4),              \
+		__no_reorder__)) = { #s, #n, ktest_##s##_##n, m };             \
 	static void ktest_##s##_##n(void)
 #define KTEST(s, n)	   KTEST_(s, n, false)
 #define KTEST_MANUAL(s, n) KTEST_(s, n, true)

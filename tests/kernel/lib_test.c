@@ -154,8 +154,8 @@ KTEST(lib, printf)
 KTEST(lib, printf_odd)
 {
 	static const char *const odd[][2] = {
-		{ "%q", "%q" },	    { "a%", "a%" },	      { "%5k!", "%5k!" },
-		{ "%-", "%-" },	    { "[%-05d]", "[42   ]" },
+		{ "%q", "%q" }, { "a%", "a%" },		  { "%5k!", "%5k!" },
+		{ "%-", "%-" }, { "[%-05d]", "[42   ]" },
 	};
 	char b[16];
 
@@ -174,7 +174,8 @@ KTEST(lib, printf_odd)
 
 KTEST(lib, cmdline)
 {
-	const char *line = "  a=1 run=\"x y; z=3\" z=4 empty= q=un\"quo ted\" last";
+	const char *line =
+		"  a=1 run=\"x y; z=3\" z=4 empty= q=un\"quo ted\" last";
 	char v[16];
 
 	EXPECT(cmdline_get(line, "a", v, sizeof(v)) && !strcmp(v, "1"));
@@ -187,7 +188,8 @@ KTEST(lib, cmdline)
 	EXPECT(!cmdline_get(line, "last", v, sizeof(v)));
 	EXPECT(!cmdline_get("", "a", v, sizeof(v)));
 	EXPECT(!cmdline_get("   ", "a", v, sizeof(v)));
-	EXPECT(cmdline_get("a=\"open", "a", v, sizeof(v)) && !strcmp(v, "open"));
+	EXPECT(cmdline_get("a=\"open", "a", v, sizeof(v)) &&
+	       !strcmp(v, "open"));
 	memset(v, '#', sizeof(v));
 	EXPECT(cmdline_get("a=12345", "a", v, 4) && !memcmp(v, "123\0##", 6));
 }

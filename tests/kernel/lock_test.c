@@ -505,8 +505,8 @@ static int take_and_end(void *arg)
 
 KTEST(lock, mutex_release_dead)
 {
-	struct thread *dead = ktest_thread("dead", take_and_end, NULL,
-					   CPUMASK_ALL);
+	struct thread *dead =
+		ktest_thread("dead", take_and_end, NULL, CPUMASK_ALL);
 	struct thread *t;
 
 	no_order();

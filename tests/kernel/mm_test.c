@@ -454,8 +454,8 @@ KTEST(mm, typesafe_reuse)
 	unsigned int cpu;
 
 	memset(&show, 0, sizeof(show));
-	show.s = kmem_cache_create("reuse", 200, 0, SLAB_TYPESAFE_BY_RCU,
-				   build);
+	show.s =
+		kmem_cache_create("reuse", 200, 0, SLAB_TYPESAFE_BY_RCU, build);
 	for_each_online_cpu (cpu)
 		t[cpu] = ktest_thread("looker", look_at_shown, NULL,
 				      cpumask_of(cpu));
@@ -463,7 +463,10 @@ KTEST(mm, typesafe_reuse)
 		uint32_t *o = kmem_cache_alloc(show.s);
 		uint32_t *old = show.shown;
 
-		EXPECT(o && *o == 0xc0de);
+		EXPECT(o != NULL);
+		if (!o)
+			break;
+		EXPECT_EQ(*o, 0xc0de);
 		memset(o + 1, i, 200 - 4);
 		rcu_assign_pointer(show.shown, o);
 		if (old)

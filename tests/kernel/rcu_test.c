@@ -356,7 +356,10 @@ struct thing {
 
 KTEST(rcu, kfree_rcu)
 {
-	struct { char big[5000]; struct rcu_head rcu; } *big;
+	struct {
+		char big[5000];
+		struct rcu_head rcu;
+	} * big;
 	struct slab_stats before, after;
 	struct thing *things[20];
 

@@ -425,8 +425,9 @@ KTEST(sched, sleep_interrupted)
 
 KTEST(sched, times)
 {
-	static const uint64_t ns[] = { 0, 1, 15, 16, 17, 999, 1000000007ull,
-				       86400000000000ull };
+	static const uint64_t ns[] = {
+		0, 1, 15, 16, 17, 999, 1000000007ull, 86400000000000ull
+	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(ns); i++) {
 		uint64_t back = timer_ns(timer_ticks(ns[i]));
@@ -458,8 +459,8 @@ static int wait_in_vain(void *arg)
 KTEST(sched, short_timeouts)
 {
 	uint32_t rounds = 0;
-	struct thread *t = ktest_thread("t", wait_in_vain, &rounds,
-					CPUMASK_ALL);
+	struct thread *t =
+		ktest_thread("t", wait_in_vain, &rounds, CPUMASK_ALL);
 
 	EXPECT(EVENTUALLY(READ_ONCE(rounds) == 2000));
 	rescue(t);
@@ -633,8 +634,8 @@ static int wait_interruptibly(void *arg)
 KTEST(sched, wait_interrupted)
 {
 	uint32_t yes = 0;
-	struct thread *t = ktest_thread("t", wait_interruptibly, &yes,
-					CPUMASK_ALL);
+	struct thread *t =
+		ktest_thread("t", wait_interruptibly, &yes, CPUMASK_ALL);
 
 	EXPECT(EVENTUALLY(ktest_sleeps(t)));
 	thread_interrupt(t);

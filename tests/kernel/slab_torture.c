@@ -31,11 +31,11 @@
 #include "tests/kernel/ktest.h"
 #include "tests/kernel/torture.h"
 
-#define LIVE	   0x11fe0b1eu /* owner word, mixed with the address */
-#define DEAD	   0xdeadbeefu
-#define TYPE_MAGIC 0x7e571e57u
-#define NR_BOXES   64
-#define BURST	   48
+#define LIVE	    0x11fe0b1eu /* owner word, mixed with the address */
+#define DEAD	    0xdeadbeefu
+#define TYPE_MAGIC  0x7e571e57u
+#define NR_BOXES    64
+#define BURST	    48
 #define KMALLOC_MAX 9000
 #define MAX_WORKERS 12
 
@@ -54,7 +54,7 @@ struct kind {
 };
 
 struct object {
-	uint32_t type; /* TYPE_MAGIC for ever where there is a constructor */
+	uint32_t type;	/* TYPE_MAGIC for ever where there is a constructor */
 	uint32_t owner; /* LIVE ^ address while somebody has it; atomic */
 	struct gen *gen;
 	const struct kind *kind;
@@ -76,7 +76,9 @@ static struct kind kinds[] = {
 	{ .name = "t-odd", .size = 77 },
 	{ .name = "t-align", .size = 100, .align = 128 },
 	{ .name = "t-ctor", .size = 120, .ctor = construct },
-	{ .name = "t-rcu", .size = 96, .flags = SLAB_TYPESAFE_BY_RCU,
+	{ .name = "t-rcu",
+	  .size = 96,
+	  .flags = SLAB_TYPESAFE_BY_RCU,
 	  .ctor = construct },
 	{ .name = "t-big", .size = 1900 },
 	{ .name = "t-bare", .size = 48, .flags = SLAB_NO_DEBUG },
@@ -314,9 +316,8 @@ static int worker(void *arg)
 
 	while (!time_is_up()) {
 		/* Roam: -EINVAL where that core is off just now. */
-		thread_set_affinity(current,
-				    cpumask_of(ktest_random(&rnd) %
-					       board.nr_cores));
+		thread_set_affinity(current, cpumask_of(ktest_random(&rnd) %
+							board.nr_cores));
 		for (unsigned int i = 0; i < 8; i++)
 			burst(&rnd);
 	}
@@ -497,8 +498,8 @@ static int slab_torture(unsigned int seconds, unsigned int seed)
 		n.shrinks, n.offs, n.ons);
 	kprintf("slab torture: lost=%u doubled=%u corrupted=%u errors=%u "
 		"refused=%u %s\n",
-		n.lost, n.doubled, n.corrupted,
-		slab_errors - errors, n.refused, bad ? "FAIL" : "ok");
+		n.lost, n.doubled, n.corrupted, slab_errors - errors, n.refused,
+		bad ? "FAIL" : "ok");
 	return bad;
 }
 
