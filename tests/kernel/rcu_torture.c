@@ -120,8 +120,9 @@ static bool all_have_run(void)
 
 /*
  * QUIET: the waiters and the barriers are alone with readers in interrupts of
- * idle cores, and cores come and go. SILENT, mostly: nobody asks for a grace
- * period any more: what has been asked for must end, what is queued must run.
+ * idle cores, and cores come and go. LONELY: only the waiters ask for grace
+ * periods. SILENT: nobody does any more: what has been asked for must end, what
+ * is queued must run.
  */
 static void quiet_phase(uint32_t *rnd, unsigned int stalls)
 {
@@ -130,6 +131,8 @@ static void quiet_phase(uint32_t *rnd, unsigned int stalls)
 		sleep_ns(2000 * US);
 	sleep_ns(random_below(rnd, 80000) * US);
 	if (random_below(rnd, 4)) {
+		WRITE_ONCE(rt.pace, LONELY);
+		sleep_ns(random_below(rnd, 20000) * US);
 		WRITE_ONCE(rt.pace, SILENT);
 		while ((!all_rest() || !all_have_run()) && watch(stalls))
 			sleep_ns(2000 * US);

@@ -72,7 +72,7 @@ struct worker {
 	bool timer_rests;   /* the reader may arm it; else it arms itself */
 };
 
-enum pace { DENSE, MIXED, THIN, QUIET, SILENT };
+enum pace { DENSE, MIXED, THIN, QUIET, LONELY, SILENT };
 
 extern struct rcu_torture {
 	enum pace pace; /* what the workers should do */

@@ -193,7 +193,7 @@ int barrier_tester(struct worker *w)
 	unsigned int cpu, out, core = 0;
 
 	t->rnd = w->rnd;
-	while (go_on(w, SILENT)) {
+	while (go_on(w, LONELY)) {
 		unsigned int share = random_below(&w->rnd, 4);
 
 		t->used = 0;
