@@ -536,29 +536,58 @@ void sched_boot_tick(void)
 	local_irq_restore(flags);
 }
 
-void sched_migrate_dying(unsigned int cpu)
+/* Take a queued thread that may run on one of those cores off its queue, for
+ * place(); NULL if there is none. */
+static struct thread *take_queued(struct runqueue *rq, struct cpumask cores)
 {
-	struct runqueue *rq = &runqueues[cpu];
+	struct thread *t;
 
-	for (;;) {
-		struct thread *t = NULL;
-
-		raw_spin_lock(&rq->lock);
-		for (int p = 0; p < NR_PRIOS && !t; p++)
-			if (!list_empty(&rq->queue[p]))
-				t = list_first(&rq->queue[p], struct thread,
-					       rq_link);
-		if (t) {
-			BUG_ON(t->pinned);
+	raw_spin_lock(&rq->lock);
+	for (int p = 0; p < NR_PRIOS; p++) {
+		list_for_each (t, &rq->queue[p], rq_link) {
+			if (t->pinned ||
+			    cpumask_empty(cpumask_and(t->affinity, cores)))
+				continue;
 			dequeue(rq, t);
 			t->on_rq = false;
 			t->state = TASK_WAKING; /* to sleep? it looks again */
+			raw_spin_unlock(&rq->lock);
+			return t;
 		}
-		raw_spin_unlock(&rq->lock);
-		if (!t)
-			return;
-		place(t);
 	}
+	raw_spin_unlock(&rq->lock);
+	return NULL;
+}
+
+void sched_migrate_dying(unsigned int cpu)
+{
+	struct thread *t;
+
+	while ((t = take_queued(&runqueues[cpu], CPUMASK_ALL)))
+		place(t);
+	BUG_ON(runqueues[cpu].nr); /* pinned: it should have been parked */
+}
+
+/*
+ * Before this core idles: a thread that waits for another one comes here. It may
+ * wait behind a thread that cannot be preempted. IRQs off.
+ */
+static bool pull_queued(unsigned int me)
+{
+	unsigned int cpu;
+
+	for_each_online_cpu (cpu) {
+		struct thread *t = READ_ONCE(runqueues[cpu].nr) ?
+					   take_queued(&runqueues[cpu],
+						       cpumask_of(me)) :
+					   NULL;
+
+		if (t) {
+			place(t);
+			return true;
+		}
+	}
+	return false;
 }
 
 noreturn void cpu_idle_loop(void)
@@ -570,7 +599,7 @@ noreturn void cpu_idle_loop(void)
 		local_irq_disable();
 		if (unlikely(!cpu_is_online(cpu)))
 			sched_hooks.play_dead(cpu);
-		if (!READ_ONCE(t->need_resched)) {
+		if (!READ_ONCE(t->need_resched) && !pull_queued(cpu)) {
 			if (sched_hooks.idle_enter)
 				sched_hooks.idle_enter(cpu);
 			wfi(); /* a masked interrupt ends it all the same */
