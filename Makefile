@@ -96,7 +96,7 @@ export RUN
 .PHONY: try
 try:
 	@$(READY)
-	@tools/try $(if $(PATCH),PATCH=$(PATCH))
+	@tools/try $(if $(PATCH),'PATCH=$(PATCH)')
 
 #: make debug [SMP=n] [RUN=]   QEMU stopped at the start, gdb attached
 .PHONY: debug

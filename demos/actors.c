@@ -117,7 +117,7 @@ int setup_leak(struct stage *st)
 		st->l = l;
 	else
 		thread_put(l);
-	if (st->forced)
+	if (st->forced && !st->l)
 		kprintf("L gave back one reference too many: refcount is %d\n",
 			READ_ONCE(cpu_hotplug.refcount));
 	return 0;
@@ -145,6 +145,23 @@ const void *the_slab_mutex(const struct stage *st)
 {
 	(void)st;
 	return &slab_mutex;
+}
+
+const void *the_barrier_mutex(const struct stage *st)
+{
+	(void)st;
+	return &rcu_sched_state.barrier_mutex;
+}
+
+const void *the_rcu_state(const struct stage *st)
+{
+	(void)st;
+	return &rcu_sched_state;
+}
+
+const void *the_cache(const struct stage *st)
+{
+	return st->cache;
 }
 
 const void *the_hotplug_mutex(const struct stage *st)

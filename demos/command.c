@@ -193,7 +193,10 @@ static int demo_cmd(int argc, char **argv)
 		return 0;
 	}
 	if (same_word(argv[1], "cut")) {
+		if (mutex_lock_interruptible(&demo_mutex))
+			return 1;
 		status = demo_cut();
+		mutex_unlock(&demo_mutex);
 		if (status == -ENOENT)
 			kprintf("cut: no knot is held (demo e2 hold ties "
 				"one)\n");
@@ -205,21 +208,23 @@ static int demo_cmd(int argc, char **argv)
 		kprintf("demo: needs the debug profile\n");
 		return 1;
 	}
-	if (demo_held()) {
-		kprintf("demo: a knot is held: cut it first (cut)\n");
-		return 1;
-	}
 	if (!GORDIAN_DEBUG)
 		w.mode = RUN_FREE;
-	mutex_lock(&demo_mutex);
-	if (w.all)
+	if (mutex_lock_interruptible(&demo_mutex))
+		return 1;
+	if (demo_held()) {
+		kprintf("demo: a knot is held: cut it first (cut)\n");
+		status = 1;
+	} else if (w.all)
 		status = run_all(w.mode, w.rounds);
 	else
 		status = run_demo(w.demo, w.mode, w.rounds, &t) ? 0 : 1;
-	mutex_unlock(&demo_mutex);
-	if (demo_held())
+	if (demo_held() && !status)
 		kprintf("\nthe knot is held: try ps, locks, waits; cut ends "
 			"it\n");
+	else if (w.mode == RUN_HOLD && !status)
+		kprintf("hold: there was no knot to hold\n");
+	mutex_unlock(&demo_mutex);
 	return status;
 }
 

@@ -34,8 +34,8 @@ static unsigned int release_for(struct thread *t)
 	return n;
 }
 
-/* The same for every actor that has ended; *clean: none but the dead had any. */
-static unsigned int release_ended(struct stage *st, bool *clean)
+/* The same for every actor that has ended; only the dead are excused. */
+unsigned int release_ended(struct stage *st)
 {
 	unsigned int n = st->l ? release_for(st->l) : 0;
 
@@ -45,7 +45,7 @@ static unsigned int release_ended(struct stage *st, bool *clean)
 								0;
 
 		if (k && !t->bug)
-			*clean = false;
+			st->left_held = true;
 		n += k;
 	}
 	return n;
@@ -83,24 +83,20 @@ static bool pass_refcount(const struct stage *st, bool quietly)
 	return false;
 }
 
-bool cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
+void cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
 		    bool quietly)
 {
-	bool clean = true;
-
 	WRITE_ONCE(st->script_open, true);
 	while (!all_done(st)) {
 		if (out == OUT_DEADLOCK)
 			lend(w, quietly);
-		else if (!release_ended(st, &clean) &&
-			 !pass_refcount(st, quietly))
+		else if (!release_ended(st) && !pass_refcount(st, quietly))
 			panic("this knot cannot be cut: restart the machine");
 		out = watch_round(st, w, warn_count);
 	}
-	release_ended(st, &clean);
+	release_ended(st);
 	if (st->l) {
 		thread_put(st->l);
 		st->l = NULL;
 	}
-	return clean;
 }

@@ -125,6 +125,7 @@ struct stage {
 	} refusal;
 	uint32_t script_pos;  /* steps done */
 	bool script_open;     /* order given up: gates let everybody pass */
+	bool left_held;	      /* an actor ended with a lock held */
 	int refs[MAX_ACTORS]; /* hotplug references taken minus given back */
 
 	struct worker worker[MAX_ACTORS];
@@ -174,9 +175,11 @@ bool worker_ended(const struct worker *w);
 bool all_done(const struct stage *st);
 enum outcome watch_round(struct stage *st, struct waitfor *cycle,
 			 unsigned int warns);
-/* End whatever keeps the round from finishing, and let it finish. Returns
- * whether all actors had given back their locks. */
-bool cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
+/* Release what actors that have ended hold; st->left_held notes it. Returns how
+ * many locks that were. */
+unsigned int release_ended(struct stage *st);
+/* End whatever keeps the round from finishing, and let it finish. */
+void cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
 		    bool quietly);
 
 /* demos/observe.c: the gate and the listener for the stage that runs. */
@@ -205,6 +208,9 @@ void leak_a_reference(void);
 const void *the_slab_mutex(const struct stage *st);
 const void *the_hotplug_mutex(const struct stage *st);
 const void *the_hotplug_lock(const struct stage *st);
+const void *the_barrier_mutex(const struct stage *st);
+const void *the_rcu_state(const struct stage *st);
+const void *the_cache(const struct stage *st);
 
 /* demos/hotplug_3_6.c: the counter before the merged check. */
 extern const struct hotplug_lock_ops hotplug_3_6_ops;

@@ -89,14 +89,22 @@ DEMO(01, e1, .id = "E1", .slug = "e1-bhat",
 		"reference; U takes a core up or down. Can the drawing happen?" },
      .cores = 2, .scenarios = e1, .nr_scenarios = 1, .free_rounds = 400);
 
+/* All three at once: D holds slab_mutex and is about to enter the barrier, B is
+ * inside it when U comes; what follows is refused, as in E1. */
+static const struct step drawing_three[] = {
+	{ 0, TR_LOCK, the_slab_mutex },	      { 2, TR_LOCK, the_barrier_mutex },
+	{ 1, TR_HP_BEGIN, the_hotplug_lock }, { 2, TR_LOCK, the_hotplug_mutex },
+	{ 0, TR_BARRIER, the_rcu_state },     { -1, TR_NONE, NULL },
+};
+
 static const struct scenario e1b[] = {
 	{
 		.about = "the same, with a bare rcu_barrier() beside it",
 		.actors = { { "D", ON_D, actor_D },
 			    { "U", ON_U, actor_U },
 			    { "B", ON_B, actor_B } },
-		.script_up = drawing_up,
-		.script_down = drawing_down,
+		.script_up = drawing_three,
+		.script_down = drawing_three,
 		.expect = OUT_BIT(OUT_COMPLETES),
 		.refused = true,
 		.toggles = true,

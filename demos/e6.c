@@ -18,6 +18,15 @@ static const struct step fixed_noref[] = {
 	{ -1, TR_NONE, NULL },
 };
 
+/* E3u: U comes when D has given back its last reference: the count is -1 again,
+ * and nobody will make it 0. */
+static const struct step too_late[] = {
+	{ 0, TR_CACHE_FREE, the_cache },
+	{ 0, TR_PUT_ONLINE, the_hotplug_lock },
+	{ 1, TR_LOCK, the_hotplug_mutex },
+	{ -1, TR_NONE, NULL },
+};
+
 static const struct scenario scenarios[] = {
 	{
 		.part = "E6/E1",
@@ -47,9 +56,10 @@ static const struct scenario scenarios[] = {
 		.about = "E3 with it: no cycle, yet U may wait for ever",
 		.actors = { { "D", ON_D, actor_D_leaks },
 			    { "U", ON_U, actor_U } },
-		.script_up = fixed_noref,
-		.script_down = fixed_noref,
+		.script_up = too_late,
+		.script_down = too_late,
 		.expect = OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_STUCK),
+		.expect_forced = OUT_BIT(OUT_STUCK),
 		.toggles = true,
 		.ops = &hotplug_3_6_ops,
 		.destroy = kmem_cache_destroy,

@@ -249,6 +249,7 @@ static void reset_round(struct stage *st)
 	memset(st->refs, 0, sizeof(st->refs));
 	st->script_pos = 0;
 	st->script_open = false;
+	st->left_held = false;
 }
 
 /* Let the actors go; returns how it ended, the knot still tied. */
@@ -275,6 +276,8 @@ static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 		complete(&wk->go);
 	}
 	*out = watch_round(st, w, warns);
+	if (*out == OUT_COMPLETES)
+		release_ended(st); /* or the check would wait for it */
 	if (*out == OUT_COMPLETES && st->sc->check && !st->sc->check(st))
 		*out = OUT_CORRUPT;
 	if (slab_errors != errors + st->sc->slab_reports)
@@ -286,8 +289,10 @@ static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 static bool end_round(struct stage *st, enum outcome out, struct waitfor *w,
 		      bool quietly)
 {
-	bool clean = cut_and_finish(st, out, w, quietly);
+	bool clean;
 
+	cut_and_finish(st, out, w, quietly);
+	clean = !st->left_held;
 	observe_end();
 	trace_stop();
 	if (!st->sc->leaks && READ_ONCE(cpu_hotplug.refcount) != 0) {
@@ -464,6 +469,7 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 	int err = 0;
 
 	st->forced = false;
+	kprintf("\nfree, up to %u rounds:\n", rounds);
 	t->outcome = OUT_COMPLETES;
 	while (t->rounds < rounds && !over && clean) {
 		enum outcome out;
@@ -484,7 +490,7 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 		over = search_ends(sc, out, fine);
 		t->ok &= fine || (sc->until_found && !over);
 		if (over) {
-			kprintf("\nfree, round %u:\n", t->rounds);
+			kprintf("round %u:\n", t->rounds);
 			tell(st, out, &w);
 		}
 		clean = end_round(st, out, &w, !over);

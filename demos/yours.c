@@ -5,8 +5,9 @@
  * merged fix of 2012. `make try` runs it through the experiments of the thread
  * (demos/try.c) and says which it fails, and whose objection that was.
  *
- * To begin with: move the first mutex_unlock(&slab_mutex) behind rcu_barrier()
- * and it is Linux 3.6; then take the two get_online_cpus() lines out.
+ * To begin with: move the mutex_unlock() above the `if` that asks for an RCU cache
+ * to behind __kmem_cache_destroy(), and it is Linux 3.6; then take out
+ * get_online_cpus() and both put_online_cpus(), and it is the drawing.
  */
 #include "demos/demo.h"
 #include "kernel/debug/panic.h"

@@ -126,8 +126,8 @@ def test_schedule_shows_both():
     run = boot("demo e2 forced")
     at = [run.text.index(x) for x in
           ("D core 1                           U core 2", "lock slab_mutex",
-           "waits: slab_mutex (D)", "cycle: ",
-           "cut: D lends slab_mutex to U", "state: as before",
+           "waits: slab_mutex (D)", "cycle: ", "cut: ",
+           " until its release", "state: as before",
            "verdict: E2")]
     assert at == sorted(at)
 
@@ -162,6 +162,23 @@ def test_e6_is_mckenneys_listing():
         "lock cpu_hotplug.lock", "put_online_cpus: 0",
         "unlock cpu_hotplug.lock",
         "kmem_cache_destroy returns"]
+
+
+def test_what_the_fix_does_not_cure():
+    """E3u: with the count at -1 U waits for ever, and only the cut lets it go."""
+    text = boot("demo e6 forced").text
+    part = text[text.index("\nE6/E3: "):text.index("part: E6/E3")]
+    assert "L gave back one reference too many: refcount is -1" in part
+    assert "waits: refcount is -1" in part
+    assert "cut: refcount was -1, set to 0; U passes" in part
+
+
+def test_three_at_once():
+    """E1b: B holds barrier_mutex when U comes and is refused."""
+    lines = boot("demo e1b forced").lines
+    at = [next(i for i, x in enumerate(lines) if what in x) for what in
+          ("lock barrier_mutex", "waits: refcount is", "unlock barrier_mutex")]
+    assert at == sorted(at)
 
 
 @pytest.mark.soak

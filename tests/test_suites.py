@@ -57,6 +57,12 @@ def test_suites(machine):
         assert not [c.name for c in cases if c.skip]
 
 
+def test_without_the_demos():
+    """The kernel links and passes its suites with demos/ absent."""
+    image = gordian.build("debug", "WITH_DEMOS=0") / "gordian.img"
+    check(gordian.boot("test", smp=4, image=image))
+
+
 def test_again_in_one_boot():
     """In another order, twice, on what the first round has left."""
     order = "; ".join("test " + s for s in reversed(SUITES))

@@ -51,6 +51,10 @@ def forgotten_unlock(s):
     return s.replace(UNLOCK, "\n" + EARLY)
 
 
+def forgotten_unlock_on_failure(s):
+    return s.replace("\t\tmutex_unlock(&slab_mutex);\n\t\tput", "\t\tput")
+
+
 @pytest.fixture
 def tree(tmp_path):
     """A copy of the tree with what is built already."""
@@ -87,6 +91,7 @@ def test_the_merged_fix_passes():
     # How these end depends on who was first; what was left behind is said.
     (forgotten_put, "yours/E1", None, None),
     (forgotten_unlock, "yours/E1", None, None),
+    (forgotten_unlock_on_failure, "yours/E7", None, None),
 ], ids=lambda x: getattr(x, "__name__", None))
 def test_wrong_forms(tree, change, part, outcome, objection):
     r, failed = trial(tree, change)
@@ -95,7 +100,7 @@ def test_wrong_forms(tree, change, part, outcome, objection):
     found = {v.id: v for v in verdicts(r.text, "part")}
     if outcome:
         assert found[part]["outcome"] == outcome
-    elif change is forgotten_unlock:
+    elif change in (forgotten_unlock, forgotten_unlock_on_failure):
         assert "slab_mutex is released for D, who ended with it" in r.text
     else:
         assert re.search("an actor left refcount 1|refcount was 1, set to 0",

@@ -27,18 +27,13 @@ struct regs {
 };
 
 #define PSR_MODE_MASK 0x1fu
-#define PSR_MODE_USR  0x10u
 #define PSR_MODE_FIQ  0x11u
-#define PSR_MODE_IRQ  0x12u
 #define PSR_MODE_SVC  0x13u
 #define PSR_MODE_ABT  0x17u
 #define PSR_MODE_HYP  0x1au
 #define PSR_MODE_UND  0x1bu
-#define PSR_MODE_SYS  0x1fu
 #define PSR_T	      0x20u
-#define PSR_F	      0x40u
 #define PSR_I	      0x80u
-#define PSR_A	      0x100u
 
 /* Full barrier among the cores (inner shareable). */
 static inline void smp_mb(void)

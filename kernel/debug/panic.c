@@ -12,6 +12,7 @@
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/internal.h"
 #include "kernel/lib/printf.h"
+#include "kernel/lock/mutex.h"
 #include "kernel/sched/sched.h"
 
 #define PANIC_STATUS 101 /* exit status of a machine that panicked */
@@ -37,10 +38,15 @@ void print_held_locks(const struct thread *t)
 #if GORDIAN_DEBUG
 	unsigned int n = min(t->nr_held, (unsigned int)MAX_HELD);
 
-	for (unsigned int i = 0; i < n; i++)
-		/* Every kind of lock begins with, or is found by, its site. */
-		kprintf("  holds a lock taken at %pS\n",
-			(void *)t->held[i].site);
+	for (unsigned int i = 0; i < n; i++) {
+		const struct held_lock *h = &t->held[i];
+
+		kprintf("  holds %s, taken at %pS\n",
+			h->kind == WAIT_MUTEX ?
+				((const struct mutex *)h->lock)->name :
+				"a semaphore",
+			(void *)h->site);
+	}
 #else
 	(void)t;
 #endif

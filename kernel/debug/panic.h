@@ -34,7 +34,6 @@ void warn_at(const char *cond, const char *file, int line);
 		if (unlikely(c))                                               \
 			bug_at(#c, __FILE__, __LINE__);                        \
 	} while (0)
-#define BUG() bug_at("reached", __FILE__, __LINE__)
 
 /* Report and go on; evaluates to the condition. */
 #define WARN_ON(c)                                                             \

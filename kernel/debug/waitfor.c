@@ -168,7 +168,7 @@ static void print_link(const struct waitfor_link *l)
 		kprintf("    does not wait: it runs or can run\n");
 	if (l->bug || l->waiting.kind == WAIT_NONE)
 		return;
-	kprintf("    waits for %s (%s) since %u.%06u s\n", l->waiting.name,
+	kprintf("    waits for %s (%s) for %u.%06u s\n", l->waiting.name,
 		wait_kind_name(l->waiting.kind), (unsigned int)(us / 1000000),
 		(unsigned int)(us % 1000000));
 	kprintf("    asked for at %pS\n", (void *)l->waiting.caller);

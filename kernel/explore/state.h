@@ -1,6 +1,6 @@
 /*
  * The state of the machine as a few logical numbers, no addresses: what must be
- * the same before and after an experiment.
+ * the same before and after whatever claims to leave no trace.
  */
 #ifndef KERNEL_EXPLORE_STATE_H
 #define KERNEL_EXPLORE_STATE_H

@@ -15,7 +15,6 @@
 #define EEXIST	  17
 #define ENODEV	  19
 #define EINVAL	  22
-#define ENOSYS	  38
 #define ETIMEDOUT 110
 
 #endif
