@@ -38,7 +38,6 @@ void rcu_report_stall(struct rcu_state *rsp)
 	uint64_t ms = timer_ns(timer_now() - rsp->gp_start) / 1000000;
 	unsigned int cpu;
 
-	WRITE_ONCE(rcu_stalls, rcu_stalls + 1);
 	kprintf("rcu: stall: grace period %u of %s runs for %u ms\n",
 		rsp->gp_seq >> 1, rsp->name, (unsigned int)ms);
 	for_each_cpu (cpu, cpumask_load(&rsp->owed)) {
@@ -51,6 +50,7 @@ void rcu_report_stall(struct rcu_state *rsp)
 			READ_ONCE(t->preempt_count), rcu_nr_callbacks(cpu));
 	}
 	backtrace_all_cores();
+	WRITE_ONCE(rcu_stalls, rcu_stalls + 1); /* the report is out */
 }
 
 void rcu_print(void)
