@@ -18,11 +18,6 @@
 #define SETTLE_LOOKS 200
 #define SETTLE_NS    5000000ull
 
-static void count_timed(struct thread *t, void *n)
-{
-	*(int *)n += READ_ONCE(t->waiting.timed);
-}
-
 void state_take(struct state_summary *s)
 {
 	const struct mutex *locks[] = { &slab_mutex, &cpu_hotplug.lock,
@@ -30,7 +25,6 @@ void state_take(struct state_summary *s)
 					&rcu_sched_state.barrier_mutex };
 	struct slab_stats slabs;
 	unsigned int cpu;
-	int timed = 0;
 
 	memset(s, 0, sizeof(*s));
 	slab_stats(&slabs);
@@ -42,10 +36,8 @@ void state_take(struct state_summary *s)
 	s->refcount = READ_ONCE(cpu_hotplug.refcount);
 	for_each_possible_cpu (cpu) {
 		s->callbacks += rcu_nr_callbacks(cpu);
-		s->timers += (int)timers_armed(cpu);
+		s->timers += timers_armed(cpu);
 	}
-	threads_for_each(count_timed, &timed);
-	s->timers -= timed;
 	for (unsigned int i = 0; i < ARRAY_SIZE(locks); i++)
 		s->held += mutex_is_locked(locks[i]);
 	s->pages = (unsigned int)(pages_total() - pages_free_count()) -
@@ -99,8 +91,7 @@ void state_print_difference(const struct state_summary *a,
 	differs("online mask", a->online, b->online);
 	differs("notifiers", a->notifiers, b->notifiers);
 	differs("callbacks", a->callbacks, b->callbacks);
-	differs("armed timers", (unsigned int)a->timers,
-		(unsigned int)b->timers);
+	differs("armed timers", a->timers, b->timers);
 	differs("held locks", a->held, b->held);
 	if (a->refcount != b->refcount)
 		kprintf("state: refcount was %d, is %d\n", a->refcount,

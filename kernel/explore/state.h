@@ -17,7 +17,7 @@ struct state_summary {
 	unsigned int notifiers; /* CPU notifiers registered */
 	int refcount;		/* of the hotplug lock */
 	unsigned int callbacks; /* RCU callbacks queued, all cores */
-	int timers;		/* armed, but for those of sleeping threads */
+	unsigned int timers;	/* armed, but for those of sleeping threads */
 	unsigned int held; /* of slab_mutex, hotplug, barrier, add_remove */
 };
 

@@ -438,6 +438,7 @@ bool schedule_timeout(uint64_t ns)
 
 	WRITE_ONCE(current->waiting.timed, true);
 	timer_setup(&timer, timeout_fn, current);
+	timer.timeout = true;
 	timer_arm(&timer, timer_now() + timer_ticks(ns));
 	schedule();
 	WRITE_ONCE(current->waiting.timed, false);

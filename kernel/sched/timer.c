@@ -17,7 +17,7 @@ static struct timer_base {
 	/* lock guards: */
 	struct list_head timers; /* earliest first */
 	struct timer *running;	 /* its function is being called now */
-	unsigned int armed;
+	unsigned int armed;	 /* but for those of sleeping threads */
 	bool ready;
 } cache_aligned bases[NR_CPUS];
 
@@ -52,7 +52,7 @@ void timer_setup(struct timer *t, void (*fn)(struct timer *), void *arg)
 	list_init(&t->link);
 	t->fn = fn;
 	t->arg = arg;
-	t->armed = false;
+	t->armed = t->timeout = false;
 	t->cpu = 0;
 }
 
@@ -65,14 +65,14 @@ static void insert(struct timer_base *b, struct timer *t)
 			break;
 	list_add_tail(&t->link, &pos->link); /* before pos */
 	t->armed = true;
-	b->armed++;
+	b->armed += !t->timeout;
 }
 
 static void remove_timer(struct timer_base *b, struct timer *t)
 {
 	list_del(&t->link);
 	t->armed = false;
-	b->armed--;
+	b->armed -= !t->timeout;
 }
 
 void timer_arm(struct timer *t, uint64_t deadline)

@@ -16,8 +16,9 @@ struct timer {
 	uint64_t expires; /* counter ticks */
 	void (*fn)(struct timer *t);
 	void *arg;
-	uint32_t cpu;	  /* whose list it is on */
+	uint32_t cpu; /* whose list it is on */
 	bool armed;
+	bool timeout; /* of a sleeping thread */
 };
 
 void timer_setup(struct timer *t, void (*fn)(struct timer *), void *arg);
@@ -32,7 +33,7 @@ bool timer_cancel_sync(struct timer *t);
 void timer_program(void);
 /* A dead core's timers go to the calling core. Returns how many. */
 unsigned int timers_migrate(unsigned int dead);
-/* Armed timers on a core, for reports and state_summary(). */
+/* Armed timers on a core but for those of sleeping threads. */
 unsigned int timers_armed(unsigned int cpu);
 
 #endif
