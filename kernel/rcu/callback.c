@@ -178,8 +178,8 @@ static int prepare_core(struct rcu_state *rsp, unsigned int cpu)
 	if (rdp->thread)
 		return 0;
 	ksnprintf(name, sizeof(name), "rcuc/%u", cpu);
-	rdp->thread = thread_create_on_cpu(name, rcuc_thread, rdp, PRIO_HIGH,
-					   cpu);
+	rdp->thread =
+		thread_create_on_cpu(name, rcuc_thread, rdp, PRIO_HIGH, cpu);
 	return rdp->thread ? 0 : -ENOMEM;
 }
 

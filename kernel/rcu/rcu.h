@@ -43,10 +43,10 @@ struct rcu_state {
 	void (*grace_period)(struct rcu_state *rsp);
 	struct spinlock lock;
 	/* lock guards (gp_seq, request and the masks are also read without): */
-	uint32_t gp_seq;	/* odd: one runs (kernel/rcu/cblist.h) */
-	uint32_t request;	/* run until gp_seq gets there */
-	struct cpumask online;	/* cores that a grace period awaits */
-	struct cpumask owed;	/* cores the running one still waits for */
+	uint32_t gp_seq;	 /* odd: one runs (kernel/rcu/cblist.h) */
+	uint32_t request;	 /* run until gp_seq gets there */
+	struct cpumask online;	 /* cores that a grace period awaits */
+	struct cpumask owed;	 /* cores the running one still waits for */
 	struct cpumask exp_owed; /* the same, expedited */
 	/* */
 	uint64_t gp_start; /* counter ticks; the grace-period thread's */

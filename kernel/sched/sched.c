@@ -578,10 +578,10 @@ static bool pull_queued(unsigned int me)
 	unsigned int cpu;
 
 	for_each_online_cpu (cpu) {
-		struct thread *t = READ_ONCE(runqueues[cpu].nr) ?
-					   take_queued(&runqueues[cpu],
-						       cpumask_of(me)) :
-					   NULL;
+		struct thread *t =
+			READ_ONCE(runqueues[cpu].nr) ?
+				take_queued(&runqueues[cpu], cpumask_of(me)) :
+				NULL;
 
 		if (t) {
 			place(t);

@@ -100,9 +100,9 @@ void resched_cpu(unsigned int cpu);
  * before it takes an interrupt, so no interrupt handler ever runs "in idle".
  */
 struct sched_hooks {
-	void (*note_switch)(unsigned int cpu);	   /* in schedule(), IRQs off */
-	void (*idle_enter)(unsigned int cpu);	   /* IRQs off */
-	void (*idle_exit)(unsigned int cpu);	   /* IRQs off */
+	void (*note_switch)(unsigned int cpu); /* in schedule(), IRQs off */
+	void (*idle_enter)(unsigned int cpu);  /* IRQs off */
+	void (*idle_exit)(unsigned int cpu);   /* IRQs off */
 	/* IRQs off, from the tick; quiescent: it interrupted code with
 	 * preempt_count 0 (no reader). */
 	void (*tick)(unsigned int cpu, bool quiescent);

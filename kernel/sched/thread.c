@@ -365,8 +365,8 @@ void lock_acquired(const void *lock, enum wait_kind kind, uintptr_t site)
 	struct thread *t = current;
 
 	if (t->nr_held < MAX_HELD)
-		t->held[t->nr_held] = (struct held_lock){ lock, kind, site,
-							  timer_now() };
+		t->held[t->nr_held] =
+			(struct held_lock){ lock, kind, site, timer_now() };
 	t->nr_held++;
 }
 

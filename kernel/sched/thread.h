@@ -70,12 +70,12 @@ struct held_lock {
 };
 
 struct thread {
-	uint32_t sp;		 /* saved by arch_switch_to(); offset 0 */
-	uint32_t stack_guard;	 /* canary value at the stack's low end */
-	int preempt_count;	 /* written by the thread itself alone */
-	unsigned int irq_depth;	 /* > 0: in an interrupt on this thread */
-	uint32_t need_resched;	 /* set under the run-queue lock */
-	uint32_t cpu;		 /* run queue it belongs to; changes under it */
+	uint32_t sp;		/* saved by arch_switch_to(); offset 0 */
+	uint32_t stack_guard;	/* canary value at the stack's low end */
+	int preempt_count;	/* written by the thread itself alone */
+	unsigned int irq_depth; /* > 0: in an interrupt on this thread */
+	uint32_t need_resched;	/* set under the run-queue lock */
+	uint32_t cpu;		/* run queue it belongs to; changes under it */
 
 	/* The lock of the run queue of `cpu` guards: */
 	enum thread_state state;
@@ -84,19 +84,19 @@ struct thread {
 	struct cpumask affinity; /* cores it may run on */
 	bool pinned;		 /* affinity may not be broken by hotplug */
 	enum thread_prio prio;
-	uint64_t switches;	 /* times it was switched in */
-	uint64_t runtime;	 /* counter ticks */
+	uint64_t switches; /* times it was switched in */
+	uint64_t runtime;  /* counter ticks */
 	uint64_t last_in;
 
 	/* Written by the thread itself: */
 	struct waiting waiting;
-	bool interrupted;	 /* set by thread_interrupt(), atomic */
-	bool bug_ends_me;	 /* a BUG ends this thread, not the machine */
-	bool traced;		 /* marked: TRACE_MARKED records its events */
-	bool gated;		 /* trace gates may hold it */
+	bool interrupted; /* set by thread_interrupt(), atomic */
+	bool bug_ends_me; /* a BUG ends this thread, not the machine */
+	bool traced;	  /* marked: TRACE_MARKED records its events */
+	bool gated;	  /* trace gates may hold it */
 	bool is_idle;
-	bool should_park;	 /* set by kthread_park(), atomic */
-	const char *bug;	 /* condition of the BUG that ended it */
+	bool should_park; /* set by kthread_park(), atomic */
+	const char *bug;  /* condition of the BUG that ended it */
 	uintptr_t bug_site;
 	uintptr_t bug_caller;
 #if GORDIAN_DEBUG

@@ -35,7 +35,7 @@ void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
 		     enum thread_state state, enum wait_kind kind,
 		     uintptr_t caller);
 void finish_wait(struct wait_queue *q, struct wait_entry *e);
-void wake_up(struct wait_queue *q);	/* the first */
+void wake_up(struct wait_queue *q); /* the first */
 void wake_up_all(struct wait_queue *q);
 
 #define wait_event_kind(q, kind, cond)                                         \

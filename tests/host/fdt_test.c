@@ -62,9 +62,14 @@ static void visit(const struct fdt *f, fdt_node n, int depth)
 
 static bool exercise(const uint8_t *blob, size_t bound)
 {
-	static const char *const paths[] = { "/", "/cpus", "/cpus/cpu@0",
-					     "/chosen", "/pl011@9000000:115200",
-					     "//cpus//", "cpus", "/nothing" };
+	static const char *const paths[] = { "/",
+					     "/cpus",
+					     "/cpus/cpu@0",
+					     "/chosen",
+					     "/pl011@9000000:115200",
+					     "//cpus//",
+					     "cpus",
+					     "/nothing" };
 	const char *why = NULL;
 	uint64_t addr, size;
 	struct fdt f;
@@ -79,8 +84,7 @@ static bool exercise(const uint8_t *blob, size_t bound)
 		visit(&f, fdt_root(&f), 0);
 	for (unsigned int i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
 		fdt_path(&f, paths[i]);
-	for (fdt_node n = -1;
-	     (n = fdt_compatible(&f, n, "virtio,mmio")) >= 0;)
+	for (fdt_node n = -1; (n = fdt_compatible(&f, n, "virtio,mmio")) >= 0;)
 		step();
 	for (unsigned int i = 0; fdt_reserved(&f, i, &addr, &size); i++)
 		step();
@@ -101,7 +105,8 @@ static void read_good(const uint8_t *blob, size_t bound)
 	CHECK(fdt_reg(&f, n, 0, &addr, &size) == 0);
 	CHECK(addr == 0x40000000 && size == 128 << 20);
 	CHECK(fdt_reg(&f, n, 1, &addr, &size) != 0);
-	CHECK(!strcmp(fdt_prop_str(&f, fdt_path(&f, "/psci"), "method"), "hvc"));
+	CHECK(!strcmp(fdt_prop_str(&f, fdt_path(&f, "/psci"), "method"),
+		      "hvc"));
 	n = fdt_path(&f, "/cpus");
 	for (n = fdt_child(&f, n); n >= 0; n = fdt_sibling(&f, n))
 		if (fdt_prop_str(&f, n, "device_type"))
@@ -135,8 +140,9 @@ static void cut_name(uint8_t *blob, size_t size)
 /* A few words or bytes changed; words mostly to what means something. */
 static void mutate(uint8_t *blob, size_t size)
 {
-	static const uint32_t words[] = { 0, 1, 2, 3, 4, 9, 0x7fffffff,
-					  0xffffffff, 0xfffffffc, 0xfffffff4 };
+	static const uint32_t words[] = {
+		0, 1, 2, 3, 4, 9, 0x7fffffff, 0xffffffff, 0xfffffffc, 0xfffffff4
+	};
 
 	if (below(50) == 0)
 		cut_name(blob, size);

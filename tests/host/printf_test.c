@@ -41,8 +41,8 @@ static uint64_t number(void)
                                                                                \
 		if (a != b || (size && strcmp(ours, theirs)))                  \
 			fprintf(stderr, "[%s]: %d [%.*s], not %d [%.*s]\n",    \
-				fmt, a, size ? 99 : 0, ours, b,                \
-				size ? 99 : 0, theirs);                        \
+				fmt, a, size ? 99 : 0, ours, b, size ? 99 : 0, \
+				theirs);                                       \
 		CHECK(a == b && (!size || strcmp(ours, theirs) == 0));         \
 		free(ours);                                                    \
 		free(theirs);                                                  \

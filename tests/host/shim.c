@@ -63,10 +63,9 @@ void mutex_lock(struct mutex *m)
 
 	CHECK(mutex_owner(m) != host_current);
 	/* Acquire: pairs with the release below. */
-	while (!__atomic_compare_exchange_n(&m->owner, &free,
-					    (uintptr_t)host_current, false,
-					    __ATOMIC_ACQUIRE,
-					    __ATOMIC_RELAXED)) {
+	while (!__atomic_compare_exchange_n(
+		&m->owner, &free, (uintptr_t)host_current, false,
+		__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
 		free = 0;
 		sched_yield();
 	}

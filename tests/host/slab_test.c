@@ -84,8 +84,9 @@ static void random_core(void)
 
 static void create(int i)
 {
-	static const char *const names[CACHES] = { "a", "b", "c",
-						   "d", "e", "f" };
+	static const char *const names[CACHES] = {
+		"a", "b", "c", "d", "e", "f"
+	};
 	static const size_t aligns[] = { 0, 8, 16, 64, 256 };
 	unsigned int flags = below(2) ? SLAB_TYPESAFE_BY_RCU : 0;
 
@@ -125,8 +126,8 @@ static void alloc(void)
 	UNPOISON(o->p, o->size);
 	CHECK(((uintptr_t)o->p & 7) == 0);
 	if (o->cache >= 0) {
-		CHECK(((uintptr_t)o->p & (caches[i].align - !!caches[i].align)) ==
-		      0);
+		CHECK(((uintptr_t)o->p &
+		       (caches[i].align - !!caches[i].align)) == 0);
 		/* Constructed objects keep their state from free to alloc. */
 		if (caches[i].ctor)
 			CHECK(all(o->p, CTOR_BYTE, o->size));

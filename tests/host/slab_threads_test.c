@@ -173,8 +173,8 @@ int main(int argc, char **argv)
 	host_each_cpu = ask_all;
 	slab_stats(&before);
 	caches[0] = kmem_cache_create("small", 24, 0, 0, NULL);
-	caches[1] = kmem_cache_create("rcu", 200, 64, SLAB_TYPESAFE_BY_RCU,
-				      NULL);
+	caches[1] =
+		kmem_cache_create("rcu", 200, 64, SLAB_TYPESAFE_BY_RCU, NULL);
 	caches[2] = kmem_cache_create("large", 3000, 0, 0, NULL);
 	CHECK(caches[0] && caches[1] && caches[2]);
 	for (unsigned int cpu = 1; cpu < HOST_CORES; cpu++) {
