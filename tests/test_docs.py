@@ -43,6 +43,21 @@ def test_reading_path():
     assert 1000 < lines <= PATH_LIMIT
 
 
+def test_the_readmes_schedule_is_real():
+    """Its lines are those that the kernel prints, but for times and numbers."""
+    def plain(line):
+        return re.sub(r"[\d.]+|0x[0-9a-f]+", "#", " ".join(line.split()))
+
+    readme = (ROOT / "README.md").read_text()
+    start = readme.index("    E2 (e2-kosina)")
+    shown = readme[start:readme.index("And this is E1")].split("\n")
+    printed = {plain(x) for _ in range(3)
+               for x in boot("demo e2").lines}
+    for line in shown:
+        if line.strip() not in ("", "..."):
+            assert plain(line) in printed, line
+
+
 def test_the_readmes_table_is_real():
     """Every row of the table in the README is printed by the kernel."""
     readme = (ROOT / "README.md").read_text()
