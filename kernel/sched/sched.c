@@ -578,11 +578,11 @@ static bool pull_queued(unsigned int me)
 	unsigned int cpu;
 
 	for_each_online_cpu (cpu) {
-		struct thread *t =
-			READ_ONCE(runqueues[cpu].nr) ?
-				take_queued(&runqueues[cpu], cpumask_of(me)) :
-				NULL;
+		struct thread *t;
 
+		if (sched_nr_running(cpu) < 2)
+			continue; /* what is queued there runs next */
+		t = take_queued(&runqueues[cpu], cpumask_of(me));
 		if (t) {
 			place(t);
 			return true;

@@ -975,3 +975,43 @@ KTEST(sched, counts_balanced)
 		sleep_ns(KTEST_LOOK_NS);
 	}
 }
+
+/* ---- pulling -------------------------------------------------------------- */
+
+static bool behind_ran, may_end;
+
+static int not_preemptible(void *arg)
+{
+	(void)arg;
+	preempt_disable();
+	while (!READ_ONCE(may_end))
+		ktest_busy();
+	preempt_enable();
+	return 0;
+}
+
+static int behind(void *arg)
+{
+	(void)arg;
+	WRITE_ONCE(behind_ran, true);
+	return 0;
+}
+
+/* A thread queued behind one that cannot be preempted runs on an idle core. */
+KTEST(sched, pull)
+{
+	struct thread *front, *t;
+
+	NEED_CORES(2);
+	behind_ran = may_end = false;
+	front = ktest_thread("front", not_preemptible, NULL, cpumask_of(1));
+	EXPECT(EVENTUALLY(READ_ONCE(front->preempt_count) == 1));
+	t = ktest_thread("behind", behind, NULL, cpumask_of(1));
+	sleep_ns(KTEST_LOOK_NS);
+	EXPECT(!READ_ONCE(behind_ran)); /* its core is taken */
+	EXPECT_EQ(thread_set_affinity(t, CPUMASK_ALL), 0);
+	EXPECT(EVENTUALLY(READ_ONCE(behind_ran)));
+	WRITE_ONCE(may_end, true);
+	thread_join(front);
+	thread_join(t);
+}
