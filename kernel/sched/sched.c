@@ -571,18 +571,19 @@ void sched_migrate_dying(unsigned int cpu)
 
 /*
  * Before this core idles: a thread that waits for another one comes here. It may
- * wait behind a thread that cannot be preempted. IRQs off.
+ * wait behind a thread that cannot be preempted. Not from an idle core: that is
+ * about to run it, and place() would send it back, again and again. IRQs off.
  */
 static bool pull_queued(unsigned int me)
 {
 	unsigned int cpu;
 
 	for_each_online_cpu (cpu) {
-		struct thread *t =
-			READ_ONCE(runqueues[cpu].nr) ?
-				take_queued(&runqueues[cpu], cpumask_of(me)) :
-				NULL;
+		struct thread *t = NULL;
 
+		if (READ_ONCE(runqueues[cpu].nr) &&
+		    !sched_running(cpu)->is_idle)
+			t = take_queued(&runqueues[cpu], cpumask_of(me));
 		if (t) {
 			place(t);
 			return true;
