@@ -16,7 +16,7 @@ LINES = re.compile(r"""
     | \ \ at\ \S+,\ called\ from\ \S+
     | \ \ in\ \S+(,\ called\ from\ \S+)?
     | \ \ on\ core\ \d+,\ in\ thread\ \d+\ \([^()]*\)(,\ in\ an\ interrupt)?
-    | \ \ holds\ a\ lock\ taken\ at\ \S+
+    | \ \ holds\ [\w.\ ]+,\ taken\ at\ \S+
     | \ \ (r\d+\ +[0-9a-f]{8}\ *){4}
     | \ \ r12\ .*|\ \ cpsr\ [0-9a-f]{8}
     | \ \ \ \ (\?\ )?\w+\+0x[0-9a-f]+|\ \ \ \ 0x[0-9a-f]{8}
@@ -112,7 +112,7 @@ def test_panic(case, first, stack):
     at = frames.index(stack[0])
     assert frames[at:at + len(stack)] == stack
     if case == "panic":
-        assert ", taken at ktest_fault_panic+0x" in text
+        assert "  holds held, taken at ktest_fault_panic+0x" in text
     if case == "bug_on":
         assert re.search(r"^  in find_a_bug\+\S+, called from "
                          r"ktest_fault_bug_on\+", text, re.M)
