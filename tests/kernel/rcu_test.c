@@ -333,7 +333,7 @@ KTEST(rcu, stall)
 
 	NEED_CORES(2);
 	ktest_reports(0, 0, 1);
-	rcu_stall_ns = 20000000;
+	rcu_stall_ns = 300000000; /* longer than the report takes, shift=10 */
 	cpu = reader_start();
 	kprintf("    # a stall of core %u is to be reported\n", cpu);
 	t = ktest_thread("waiter", wait_for_readers,

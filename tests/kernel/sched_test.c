@@ -784,7 +784,7 @@ static void let_it_leave(struct timer *t)
 
 static int arm_slow(void *arg)
 {
-	timer_arm(arg, timer_now() + timer_ticks(1000000));
+	timer_arm(arg, timer_now());
 	return 0;
 }
 
@@ -793,6 +793,7 @@ KTEST(sched, timer_cancel_sync)
 {
 	unsigned int here = cpumask_first(cpu_online());
 	struct cpumask there = cpumask_andnot(cpu_online(), cpumask_of(here));
+	struct thread *armer;
 	struct timer t, leave;
 
 	NEED_CORES(2);
@@ -800,13 +801,14 @@ KTEST(sched, timer_cancel_sync)
 	memset(&slow, 0, sizeof(slow));
 	timer_setup(&t, ring_slowly, NULL);
 	timer_setup(&leave, let_it_leave, NULL);
-	thread_join(ktest_thread("t", arm_slow, &t, there));
+	armer = ktest_thread("t", arm_slow, &t, there);
 	EXPECT(EVENTUALLY(READ_ONCE(slow.in)));
 	timer_arm(&leave, timer_now() + timer_ticks(2000000));
 	EXPECT(!timer_cancel_sync(&t));
 	EXPECT_EQ(READ_ONCE(slow.out), 1);
 	EXPECT(EVENTUALLY(READ_ONCE(slow.leave)));
 	timer_cancel_sync(&leave);
+	thread_join(armer);
 }
 
 static void ring_nothing(struct timer *t)
