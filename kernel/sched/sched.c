@@ -93,7 +93,7 @@ static void activate(struct runqueue *rq, unsigned int cpu, struct thread *t)
 static unsigned int select_cpu(const struct thread *t)
 {
 	struct cpumask ok = cpumask_and(t->affinity, cpu_online());
-	unsigned int best = NR_CPUS, load = ~0u, cpu;
+	unsigned int best = t->cpu, load = ~0u, cpu;
 
 	if (t->pinned)
 		return t->cpu;
