@@ -28,8 +28,10 @@ void actor_U(struct stage *st)
 
 void actor_B(struct stage *st)
 {
-	(void)st;
-	rcu_barrier();
+	if (st->sc->barrier)
+		st->sc->barrier();
+	else
+		rcu_barrier();
 }
 
 /* The culprit's call site: what a report must name. */

@@ -42,21 +42,61 @@ static void list_demos(void)
 		kprintf("%-5s %-12s %s\n", d->id, d->slug, d->claim);
 }
 
-/* The outcome that a set of expected ones is named by, all of them printed. */
-static void print_set(unsigned int set)
+/* A set as words with a separator between; "" if it is empty. */
+static void list_set(char *out, size_t size, unsigned int set, unsigned int n,
+		     const char *sep, const char *(*name)(unsigned int))
 {
-	const char *sep = "";
+	size_t at = 0;
 
-	for (unsigned int o = 0; o <= OUT_CORRUPT; o++) {
-		if (!(set & OUT_BIT(o)))
-			continue;
-		kprintf("%s%s", sep, outcome_name((enum outcome)o));
-		sep = "|";
-	}
+	out[0] = 0;
+	for (unsigned int i = 0; i < n && at < size; i++)
+		if (set & 1u << i)
+			at += (size_t)ksnprintf(out + at, size - at, "%s%s",
+						at ? sep : "", name(i));
+}
+
+static const char *nth_outcome(unsigned int i)
+{
+	return outcome_name((enum outcome)i);
+}
+
+static const char *nth_kind(unsigned int i)
+{
+	return lockdep_kind_name((enum lockdep_kind)i);
+}
+
+static void list_outcomes(char *out, size_t size, unsigned int set)
+{
+	list_set(out, size, set, OUT_CORRUPT + 1, "|", nth_outcome);
+}
+
+/* circular,recursive; silent: nothing was found; off: there is no lockdep. */
+static void list_lockdep(char *out, size_t size, unsigned int found)
+{
+	if (GORDIAN_DEBUG && found)
+		list_set(out, size, found, NR_LOCKDEP_KINDS, ",", nth_kind);
+	else
+		ksnprintf(out, size, GORDIAN_DEBUG ? "silent" : "off");
+}
+
+/* "outcome=deadlock expected=deadlock lockdep=circular" */
+static void print_result(const struct tally *t, unsigned int expect)
+{
+	char lockdep[80], expected[40];
+
+	list_lockdep(lockdep, sizeof(lockdep), t->lockdep);
+	list_outcomes(expected, sizeof(expected), expect);
+	kprintf(" outcome=%s expected=%s lockdep=%s", outcome_name(t->outcome),
+		expected, lockdep);
 }
 
 static void print_fields(const struct scenario *sc, const struct tally *t)
 {
+	if (t->outcome == OUT_DEADLOCK || t->outcome == OUT_STUCK)
+		kprintf(" waitfor=%s",
+			t->outcome == OUT_DEADLOCK ? "cycle" : "no-end");
+	if (t->warnings)
+		kprintf(" warnings=%u", t->warnings);
 	if (!t->rounds)
 		return;
 	kprintf(" rounds=%u", t->rounds);
@@ -69,6 +109,7 @@ static void print_fields(const struct scenario *sc, const struct tally *t)
 static bool run_demo(const struct demo *d, enum run_mode mode,
 		     unsigned int rounds, struct tally *result)
 {
+	unsigned int lockdep = 0;
 	bool ok = true;
 
 	*result = (struct tally){ .ran = false };
@@ -89,26 +130,39 @@ static bool run_demo(const struct demo *d, enum run_mode mode,
 		if (demo_held())
 			return true;
 		if (sc->part) {
-			kprintf("part: %s outcome=%s expected=", sc->part,
-				outcome_name(t.outcome));
-			print_set(sc->expect);
+			kprintf("part: %s", sc->part);
+			print_result(&t, sc->expect);
 			print_fields(sc, &t);
 			kprintf(" %s\n", t.ok ? "ok" : "FAIL");
 		}
 		if (sc->objection && !(sc->expect & OUT_BIT(t.outcome)))
 			kprintf("objection: %s\n", sc->objection);
 		ok &= t.ok;
+		lockdep |= t.lockdep;
 		if (i == 0 || !t.ok)
 			*result = t;
 	}
-	kprintf("\nverdict: %s outcome=%s expected=", d->id,
-		outcome_name(result->outcome));
-	print_set(d->scenarios[0].expect);
+	result->lockdep = lockdep; /* of all parts */
+	kprintf("\nverdict: %s", d->id);
+	print_result(result, d->scenarios[0].expect);
 	if (d->nr_scenarios == 1)
 		print_fields(&d->scenarios[0], result);
 	kprintf(" %s\n", ok ? "ok" : "FAIL");
 	result->ok = ok;
 	return ok;
+}
+
+/* Two lines: what was claimed; lockdep's word, what ran, what was expected. */
+static void print_row(const struct demo *d, const struct tally *t)
+{
+	char lockdep[80], expected[40];
+
+	list_lockdep(lockdep, sizeof(lockdep), t->lockdep);
+	list_outcomes(expected, sizeof(expected), d->scenarios[0].expect);
+	kprintf("%-5s %s\n", d->id, d->claim);
+	kprintf("%-5s %-24s %-12s %-22s %s\n", "", lockdep,
+		t->ran ? outcome_name(t->outcome) : "not run", expected,
+		t->ok ? "ok" : "FAIL");
 }
 
 static int run_all(enum run_mode mode, unsigned int rounds)
@@ -120,16 +174,12 @@ static int run_all(enum run_mode mode, unsigned int rounds)
 	     d < demos_end && n < ARRAY_SIZE(results); d++, n++)
 		if (!d->for_reader && !run_demo(d, mode, rounds, &results[n]))
 			bad++;
-	kprintf("\n%-5s %-46s %-10s %8s\n", "id", "claim", "outcome",
-		"as said");
+	kprintf("\n%-5s %-24s %-12s %-22s %s\n", "id", "claim; lockdep",
+		"outcome", "expected", "as said");
 	n = 0;
 	for (const struct demo *d = demos_start; d < demos_end; d++, n++)
 		if (!d->for_reader)
-			kprintf("%-5s %-46.46s %-10s %8s\n", d->id, d->claim,
-				results[n].ran ?
-					outcome_name(results[n].outcome) :
-					"not run",
-				results[n].ok ? "ok" : "FAIL");
+			print_row(d, &results[n]);
 	return bad ? 1 : 0;
 }
 

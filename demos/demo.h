@@ -21,6 +21,7 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/debug/trace.h"
 #include "kernel/debug/waitfor.h"
+#include "kernel/lock/lockdep.h"
 #include "kernel/mm/slab.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
@@ -74,10 +75,19 @@ struct scenario {
 	bool until_found;	    /* free: go on until a deadlock, or N */
 	bool toggles;		    /* a core goes off or on in each round */
 	bool leaks;		    /* a reference is given back too often */
+	bool in_turn;	      /* the actors run one after another, as listed */
+	unsigned int lockdep; /* LOCKDEP_BIT()s that it must find */
+	unsigned int lockdep_may; /* and may find: it depends on the schedule */
+	unsigned int warnings;	  /* WARN_ON reports that belong to a round */
 	unsigned int slab_reports; /* that the slab's checks must make a round */
 	const char *culprit;	   /* the function that a BUG must name */
 	const struct hotplug_lock_ops *ops; /* NULL: the kernel's own */
 	void (*destroy)(struct kmem_cache *s);
+	void (*barrier)(void); /* actor_B's; NULL: the kernel's rcu_barrier() */
+	/* Once, around all rounds, in the runner's thread: notifiers, RCU's
+	 * parameters. begin returns 0 or a negative errno. */
+	int (*begin)(struct stage *st);
+	void (*end)(struct stage *st);
 	/* Before the actors of a round start, in the runner's thread. Returns
 	 * 0, or a negative errno that ends the experiment. */
 	int (*setup)(struct stage *st);
@@ -156,6 +166,8 @@ extern const struct demo demos_start[], demos_end[];
 struct tally {
 	enum outcome outcome; /* the worst, or the one looked for */
 	unsigned int rounds, overlap, stuck;
+	unsigned int lockdep;  /* LOCKDEP_BIT()s found */
+	unsigned int warnings; /* WARN_ON reports */
 	bool ran;
 	unsigned int cycles; /* times a core went really off or on */
 	bool ok;

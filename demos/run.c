@@ -237,7 +237,8 @@ enum outcome watch_round(struct stage *st, struct waitfor *cycle,
 	}
 	if (somebody_died(st))
 		return OUT_BUG;
-	return warn_count != warns ? OUT_WARN : OUT_COMPLETES;
+	return warn_count != warns + st->sc->warnings ? OUT_WARN :
+							OUT_COMPLETES;
 }
 
 /* ---- rounds ---------------------------------------------------------------- */
@@ -252,30 +253,48 @@ static void reset_round(struct stage *st)
 	st->left_held = false;
 }
 
+static void start_actors(struct stage *st, uint32_t *seed)
+{
+	for (unsigned int i = 0; i < st->nr_actors; i++)
+		WRITE_ONCE(st->worker[i].done, false);
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		struct worker *wk = &st->worker[i];
+
+		*seed = *seed * 1664525u + 1013904223u;
+		wk->pause_ns = st->forced ? 0 : (*seed >> 8) % PAUSE_MAX_NS;
+		complete(&wk->go);
+		if (st->sc->in_turn)
+			wait_event(&st->finished, worker_ended(wk));
+	}
+}
+
+/* What lockdep has found goes into the tally. */
+static void note_lockdep(struct tally *t)
+{
+	t->lockdep |= lockdep_seen();
+}
+
 /* Let the actors go; returns how it ended, the knot still tied. */
 static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
-		enum outcome *out)
+		enum outcome *out, struct tally *t)
 {
-	unsigned int warns, errors;
+	unsigned int warns = warn_count, errors;
 	int err;
 
 	reset_round(st);
 	err = st->sc->setup ? st->sc->setup(st) : 0;
 	if (err)
 		return err;
+	if (st->sc->in_turn) { /* what the actors do, and nothing before */
+		note_lockdep(t);
+		lockdep_reset();
+	}
 	trace_start(TRACE_MARKED);
 	observe_begin(st);
-	warns = warn_count;
 	errors = slab_errors;
-	for (unsigned int i = 0; i < st->nr_actors; i++) {
-		struct worker *wk = &st->worker[i];
-
-		WRITE_ONCE(wk->done, false);
-		*seed = *seed * 1664525u + 1013904223u;
-		wk->pause_ns = st->forced ? 0 : (*seed >> 8) % PAUSE_MAX_NS;
-		complete(&wk->go);
-	}
+	start_actors(st, seed);
 	*out = watch_round(st, w, warns);
+	t->warnings += warn_count - warns;
 	if (*out == OUT_COMPLETES)
 		release_ended(st); /* or the check would wait for it */
 	if (*out == OUT_COMPLETES && st->sc->check && !st->sc->check(st))
@@ -406,7 +425,7 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 	int err;
 
 	st->forced = true;
-	err = play(st, &seed, &w, &out);
+	err = play(st, &seed, &w, &out, t);
 	if (err)
 		return err;
 	tell(st, out, &w);
@@ -477,7 +496,8 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 
 		st->up = !cpu_is_online(st->toggled);
 		st->leak_by_d = t->rounds & 1;
-		err = thread_interrupted() ? -EINTR : play(st, &seed, &w, &out);
+		err = thread_interrupted() ? -EINTR :
+					     play(st, &seed, &w, &out, t);
 		if (err)
 			break;
 		t->rounds++;
@@ -508,11 +528,32 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 
 static void pack_up(struct stage *st)
 {
+	if (st->sc->end)
+		st->sc->end(st);
 	stop_workers(st);
 	hotplug_lock_install(NULL);
 	if (st->sc->toggles && !cpu_is_online(st->toggled))
 		cpu_up(st->toggled);
 	watchdog_mute(false);
+}
+
+/* Did lockdep find what it had to, and nothing else? Says so if not. */
+static bool lockdep_as_said(const struct scenario *sc, unsigned int found)
+{
+	bool ok = true;
+
+	for (unsigned int k = 0; GORDIAN_DEBUG && k < NR_LOCKDEP_KINDS; k++) {
+		bool is = found & LOCKDEP_BIT(k),
+		     must = sc->lockdep & LOCKDEP_BIT(k);
+
+		if (is == must || (is && sc->lockdep_may & LOCKDEP_BIT(k)))
+			continue;
+		kprintf("not as said: lockdep %s \"%s\"\n",
+			is ? "found" : "did not find",
+			lockdep_kind_name((enum lockdep_kind)k));
+		ok = false;
+	}
+	return ok;
 }
 
 static void all_cores_on(void)
@@ -533,15 +574,18 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 
 	all_cores_on(); /* the same start for all */
 	watchdog_mute(true);
+	lockdep_reset();
 	err = hotplug_lock_install(sc->ops);
 	if (!err)
 		err = start_workers(st, sc);
 	state_take_settled(&state_before);
+	if (!err && sc->begin)
+		err = sc->begin(st);
 	if (!err && mode != RUN_FREE && !sc->no_forced)
 		err = run_forced(st, mode == RUN_HOLD, &t);
 	if (held)
 		return t;
-	if (!err && (mode == RUN_FREE || mode == RUN_BOTH))
+	if (!err && !sc->in_turn && (mode == RUN_FREE || mode == RUN_BOTH))
 		err = run_free(st,
 			       rounds	  ? rounds :
 			       sc->rounds ? sc->rounds :
@@ -551,7 +595,8 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 		kprintf("%s: interrupted\n", d->id);
 	else if (err)
 		kprintf("%s: cannot go on, error %d\n", d->id, -err);
-	t.ok &= !err;
+	note_lockdep(&t);
+	t.ok &= !err && lockdep_as_said(sc, t.lockdep);
 	pack_up(st);
 	return t;
 }

@@ -92,11 +92,6 @@ const struct hotplug_lock_ops hotplug_counter_ops = {
 	.held = held__counter,
 };
 
-void lockdep_assert_cpus_held(void)
-{
-	WARN_ON(!hotplug_ops->held());
-}
-
 /* ---- the steps that variants are built from ------------------------------ */
 
 int cpu_hotplug_count(int by, uintptr_t caller)

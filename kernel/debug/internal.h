@@ -8,13 +8,10 @@
 
 #include "kernel/lib/compiler.h"
 
-struct thread;
-
 bool panic_enter(const char *what);
 noreturn void panic_end(void);
 /* From FIQ: is this core in the middle of a message? fiq_report(NULL) is called
  * again at its end. */
 bool console_defers(void);
-void print_held_locks(const struct thread *t);
 
 #endif

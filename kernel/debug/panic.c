@@ -12,7 +12,7 @@
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/internal.h"
 #include "kernel/lib/printf.h"
-#include "kernel/lock/mutex.h"
+#include "kernel/lock/lockdep.h"
 #include "kernel/sched/sched.h"
 
 #define PANIC_STATUS 101 /* exit status of a machine that panicked */
@@ -31,25 +31,6 @@ static void print_where(void)
 
 	kprintf("  on core %u, in thread %u (%s)%s\n", smp_processor_id(),
 		t->id, t->name, t->irq_depth ? ", in an interrupt" : "");
-}
-
-void print_held_locks(const struct thread *t)
-{
-#if GORDIAN_DEBUG
-	unsigned int n = min(t->nr_held, (unsigned int)MAX_HELD);
-
-	for (unsigned int i = 0; i < n; i++) {
-		const struct held_lock *h = &t->held[i];
-
-		kprintf("  holds %s, taken at %pS\n",
-			h->kind == WAIT_MUTEX ?
-				((const struct mutex *)h->lock)->name :
-				"a semaphore",
-			(void *)h->site);
-	}
-#else
-	(void)t;
-#endif
 }
 
 static void stop_others(void)

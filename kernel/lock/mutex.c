@@ -29,13 +29,18 @@ struct mutex_waiter {
 	uint32_t granted; /* enum grant; under wait_lock, by whoever hands over */
 };
 
-void mutex_init(struct mutex *m, const char *name)
+struct lock_class_key mutex_wait_key;
+
+void __mutex_init(struct mutex *m, const char *name,
+		  const void *key maybe_unused)
 {
+	debug_check_no_locks_freed(m, sizeof(*m));
 	m->owner = 0;
 	m->name = name;
 	m->site = 0;
 	m->lender = NULL;
-	spin_lock_init(&m->wait_lock, "mutex.wait_lock");
+	__spin_lock_init(&m->wait_lock, "mutex.wait_lock", &mutex_wait_key);
+	lockdep_set_class(m, key, name);
 	list_init(&m->waiters);
 }
 
@@ -113,6 +118,7 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 		return 0;
 	}
 	trace_did(TR_CONTEND, m, (uintptr_t)mutex_owner(m), site);
+	lock_contended(&m->dep_map);
 	spin_unlock_irqrestore(&m->wait_lock, flags);
 
 	WRITE_ONCE(current->waiting.granted, &w.granted);
@@ -144,44 +150,56 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 	return 0;
 }
 
-static always_inline void acquired(struct mutex *m, uintptr_t site)
+static always_inline int lock(struct mutex *m, enum thread_state state,
+			      unsigned int subclass maybe_unused,
+			      struct mutex *outer maybe_unused, uintptr_t site)
 {
+	might_sleep();
+	trace_gate(TR_LOCK, m, site);
+	lock_acquire(&m->dep_map, subclass, LOCK_WRITE,
+		     outer ? &outer->dep_map : NULL, site);
+	if (unlikely(!take_free(m))) {
+		if (lock_slow(m, state, site)) {
+			(void)lock_release(&m->dep_map, site);
+			return -EINTR;
+		}
+		lock_acquired(&m->dep_map);
+	}
 	WRITE_ONCE(m->site, site);
-	lock_acquired(m, WAIT_MUTEX, site);
 	trace_did(TR_LOCK, m, 0, site);
+	return 0;
 }
 
 story void mutex_lock(struct mutex *m)
 {
-	uintptr_t site = CALLER;
+	lock(m, TASK_UNINTERRUPTIBLE, 0, NULL, CALLER);
+}
 
-	ASSERT(may_sleep());
-	trace_gate(TR_LOCK, m, site);
-	if (unlikely(!take_free(m)))
-		lock_slow(m, TASK_UNINTERRUPTIBLE, site);
-	acquired(m, site);
+#if GORDIAN_DEBUG
+void mutex_lock_nested(struct mutex *m, unsigned int subclass)
+{
+	lock(m, TASK_UNINTERRUPTIBLE, subclass, NULL, CALLER);
+}
+
+void mutex_lock_nest_lock(struct mutex *m, struct mutex *outer)
+{
+	lock(m, TASK_UNINTERRUPTIBLE, 0, outer, CALLER);
+}
+#endif
+
+int mutex_lock_interruptible(struct mutex *m)
+{
+	return lock(m, TASK_INTERRUPTIBLE, 0, NULL, CALLER);
 }
 
 bool mutex_trylock(struct mutex *m)
 {
 	if (!take_free(m))
 		return false;
-	acquired(m, CALLER);
+	lock_acquire(&m->dep_map, 0, LOCK_TRY, NULL, CALLER);
+	WRITE_ONCE(m->site, CALLER);
+	trace_did(TR_LOCK, m, 0, CALLER);
 	return true;
-}
-
-int mutex_lock_interruptible(struct mutex *m)
-{
-	uintptr_t site = CALLER;
-	int err = 0;
-
-	ASSERT(may_sleep());
-	trace_gate(TR_LOCK, m, site);
-	if (unlikely(!take_free(m)))
-		err = lock_slow(m, TASK_INTERRUPTIBLE, site);
-	if (!err)
-		acquired(m, site);
-	return err;
 }
 
 /*
@@ -218,12 +236,11 @@ story void mutex_unlock(struct mutex *m)
 	uintptr_t o = me;
 
 	trace_gate(TR_UNLOCK, m, CALLER);
-	if (unlikely((READ_ONCE(m->owner) & ~(uintptr_t)MUTEX_FLAGS) != me &&
-		     READ_ONCE(m->lender) != current)) {
-		WARN_ON(true); /* not the owner: it stays as it is */
+	/* Not the owner: it stays as it is. */
+	if (!lock_release(&m->dep_map, CALLER) ||
+	    WARN_ON(mutex_owner(m) != current &&
+		    READ_ONCE(m->lender) != current))
 		return;
-	}
-	lock_released(m, CALLER);
 	trace_did(TR_UNLOCK, m, 0, CALLER);
 	/* Release: pairs with the acquire in take_free(). */
 	if (unlikely(!__atomic_compare_exchange_n(&m->owner, &o, 0, false,

@@ -26,21 +26,37 @@ struct mutex {
 	struct spinlock wait_lock;
 	struct list_head waiters; /* struct mutex_waiter, oldest first */
 	struct thread *lender;	  /* set while lent, see mutex_lend() */
+	DEP_MAP
 };
 
 #define MUTEX_WAITERS 1u /* release must take the slow path */
 #define MUTEX_LENT    2u
 #define MUTEX_FLAGS   3u
 
+extern struct lock_class_key mutex_wait_key; /* of all wait_locks */
+
 #define MUTEX_INIT(m, n)                                                       \
 	{                                                                      \
-		.name = (n), .wait_lock = SPINLOCK_INIT("mutex.wait_lock"),    \
+		DEP_MAP_INIT(n).name = (n),                                    \
+		.wait_lock =                                                   \
+			SPINLOCK_INIT_KEY("mutex.wait_lock", mutex_wait_key),  \
 		.waiters = LIST_HEAD_INIT((m).waiters)                         \
 	}
 #define DEFINE_MUTEX(m) struct mutex m = MUTEX_INIT(m, #m)
 
-void mutex_init(struct mutex *m, const char *name);
+/* Of one class with all that this line initialises. */
+#define mutex_init(m, n) __mutex_init((m), (n), LOCK_KEY())
+void __mutex_init(struct mutex *m, const char *name, const void *key);
 void mutex_lock(struct mutex *m);
+#if GORDIAN_DEBUG
+/* While another of its class is held: with a nesting level, 1 to 7; or with an
+ * outer mutex held that orders them. */
+void mutex_lock_nested(struct mutex *m, unsigned int subclass);
+void mutex_lock_nest_lock(struct mutex *m, struct mutex *outer);
+#else
+#define mutex_lock_nested(m, subclass) mutex_lock(m)
+#define mutex_lock_nest_lock(m, outer) mutex_lock(m)
+#endif
 bool mutex_trylock(struct mutex *m);
 /* As mutex_lock(), but a Ctrl-C (thread_interrupt()) ends it: 0 or -EINTR. */
 int mutex_lock_interruptible(struct mutex *m);
@@ -55,13 +71,6 @@ static inline bool mutex_is_locked(const struct mutex *m)
 {
 	return mutex_owner(m) != NULL;
 }
-
-/* The caller must hold m: warns if not. Debug profile. */
-#if GORDIAN_DEBUG
-#define lockdep_assert_held(m) ((void)WARN_ON(mutex_owner(m) != current))
-#else
-#define lockdep_assert_held(m) ((void)(m))
-#endif
 
 /*
  * Cut a knot (design, decision 5): the owner, itself blocked, lends the mutex

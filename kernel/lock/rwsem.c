@@ -47,9 +47,14 @@ static void grant(struct rwsem_waiter *w, uintptr_t caller)
 	wake_up_thread(t, caller);
 }
 
-void init_rwsem(struct rw_semaphore *s, const char *name)
+struct lock_class_key rwsem_wait_key;
+
+void __init_rwsem(struct rw_semaphore *s, const char *name,
+		  const void *key maybe_unused)
 {
+	debug_check_no_locks_freed(s, sizeof(*s));
 	*s = (struct rw_semaphore)RWSEM_INIT(*s, name);
+	lockdep_set_class(s, key, name);
 }
 
 /* wait_lock held: let in whoever may come in now, oldest first. */
@@ -71,14 +76,16 @@ static void admit(struct rw_semaphore *s, uintptr_t caller)
 	}
 }
 
-void down_read(struct rw_semaphore *s)
+static always_inline void read_lock(struct rw_semaphore *s,
+				    unsigned int subclass maybe_unused,
+				    uintptr_t site)
 {
-	uintptr_t site = CALLER;
 	struct rwsem_waiter w = { .thread = current };
 	uint32_t flags;
 
-	ASSERT(may_sleep());
+	might_sleep();
 	trace_gate(TR_READ_LOCK, s, site);
+	lock_acquire(&s->dep_map, subclass, LOCK_READ, NULL, site);
 	flags = spin_lock_irqsave(&s->wait_lock);
 	if (!s->writer && list_empty(&s->waiters)) {
 		s->readers++;
@@ -86,11 +93,17 @@ void down_read(struct rw_semaphore *s)
 	} else {
 		list_add_tail(&w.link, &s->waiters);
 		trace_did(TR_READ_CONTEND, s, (uintptr_t)s->writer, site);
+		lock_contended(&s->dep_map);
 		spin_unlock_irqrestore(&s->wait_lock, flags);
 		wait_granted(&w, WAIT_RWSEM_READ, s, s->name, site);
+		lock_acquired(&s->dep_map);
 	}
-	lock_acquired(s, WAIT_RWSEM_READ, site);
 	trace_did(TR_READ_LOCK, s, 0, site);
+}
+
+void down_read(struct rw_semaphore *s)
+{
+	read_lock(s, 0, CALLER);
 }
 
 bool down_read_trylock(struct rw_semaphore *s)
@@ -102,7 +115,8 @@ bool down_read_trylock(struct rw_semaphore *s)
 		s->readers++;
 	spin_unlock_irqrestore(&s->wait_lock, flags);
 	if (ok) {
-		lock_acquired(s, WAIT_RWSEM_READ, CALLER);
+		lock_acquire(&s->dep_map, 0, LOCK_READ | LOCK_TRY, NULL,
+			     CALLER);
 		trace_did(TR_READ_LOCK, s, 0, CALLER);
 	}
 	return ok;
@@ -113,7 +127,8 @@ void up_read(struct rw_semaphore *s)
 	uint32_t flags;
 
 	trace_gate(TR_READ_UNLOCK, s, CALLER);
-	lock_released(s, CALLER);
+	if (!lock_release(&s->dep_map, CALLER))
+		return;
 	trace_did(TR_READ_UNLOCK, s, 0, CALLER);
 	flags = spin_lock_irqsave(&s->wait_lock);
 	BUG_ON(s->readers <= 0);
@@ -122,14 +137,16 @@ void up_read(struct rw_semaphore *s)
 	spin_unlock_irqrestore(&s->wait_lock, flags);
 }
 
-void down_write(struct rw_semaphore *s)
+static always_inline void write_lock(struct rw_semaphore *s,
+				     unsigned int subclass maybe_unused,
+				     uintptr_t site)
 {
-	uintptr_t site = CALLER;
 	struct rwsem_waiter w = { .thread = current, .write = true };
 	uint32_t flags;
 
-	ASSERT(may_sleep());
+	might_sleep();
 	trace_gate(TR_WRITE_LOCK, s, site);
+	lock_acquire(&s->dep_map, subclass, LOCK_WRITE, NULL, site);
 	flags = spin_lock_irqsave(&s->wait_lock);
 	if (!s->writer && s->readers == 0 && list_empty(&s->waiters)) {
 		s->writer = current;
@@ -137,19 +154,38 @@ void down_write(struct rw_semaphore *s)
 	} else {
 		list_add_tail(&w.link, &s->waiters);
 		trace_did(TR_WRITE_CONTEND, s, (uintptr_t)s->writer, site);
+		lock_contended(&s->dep_map);
 		spin_unlock_irqrestore(&s->wait_lock, flags);
 		wait_granted(&w, WAIT_RWSEM_WRITE, s, s->name, site);
+		lock_acquired(&s->dep_map);
 	}
-	lock_acquired(s, WAIT_RWSEM_WRITE, site);
 	trace_did(TR_WRITE_LOCK, s, 0, site);
 }
+
+void down_write(struct rw_semaphore *s)
+{
+	write_lock(s, 0, CALLER);
+}
+
+#if GORDIAN_DEBUG
+void down_read_nested(struct rw_semaphore *s, unsigned int subclass)
+{
+	read_lock(s, subclass, CALLER);
+}
+
+void down_write_nested(struct rw_semaphore *s, unsigned int subclass)
+{
+	write_lock(s, subclass, CALLER);
+}
+#endif
 
 void up_write(struct rw_semaphore *s)
 {
 	uint32_t flags;
 
 	trace_gate(TR_WRITE_UNLOCK, s, CALLER);
-	lock_released(s, CALLER);
+	if (!lock_release(&s->dep_map, CALLER))
+		return;
 	trace_did(TR_WRITE_UNLOCK, s, 0, CALLER);
 	flags = spin_lock_irqsave(&s->wait_lock);
 	BUG_ON(s->writer != current);
@@ -160,16 +196,21 @@ void up_write(struct rw_semaphore *s)
 
 /* ------------------------------------------------------------------------- */
 
-void percpu_init_rwsem(struct percpu_rwsem *s, const char *name)
+void __percpu_init_rwsem(struct percpu_rwsem *s, const char *name,
+			 const void *key maybe_unused)
 {
 	unsigned int cpu;
 
+	debug_check_no_locks_freed(s, sizeof(*s));
+	lockdep_set_class(s, key, name);
 	s->name = name;
 	s->block = 0;
 	s->writer = NULL;
 	s->draining = NULL;
 	mutex_init(&s->writers, name);
-	spin_lock_init(&s->wait_lock, "percpu_rwsem.wait_lock");
+	lockdep_set_novalidate_class(&s->writers); /* we stand for it */
+	__spin_lock_init(&s->wait_lock, "percpu_rwsem.wait_lock",
+			 &rwsem_wait_key);
 	list_init(&s->waiters);
 	for_each_cpu (cpu, CPUMASK_ALL)
 		s->count[cpu].n = 0;
@@ -243,18 +284,22 @@ static noinline void down_read_slow(struct percpu_rwsem *s, uintptr_t site)
 
 void percpu_down_read(struct percpu_rwsem *s)
 {
-	ASSERT(may_sleep());
+	might_sleep();
 	trace_gate(TR_READ_LOCK, s, CALLER);
-	if (unlikely(!try_read(s)))
+	lock_acquire(&s->dep_map, 0, LOCK_READ, NULL, CALLER);
+	if (unlikely(!try_read(s))) {
+		lock_contended(&s->dep_map);
 		down_read_slow(s, CALLER);
-	lock_acquired(s, WAIT_PERCPU_READ, CALLER);
+		lock_acquired(&s->dep_map);
+	}
 	trace_did(TR_READ_LOCK, s, 0, CALLER);
 }
 
 void percpu_up_read(struct percpu_rwsem *s)
 {
 	trace_gate(TR_READ_UNLOCK, s, CALLER);
-	lock_released(s, CALLER);
+	if (!lock_release(&s->dep_map, CALLER))
+		return;
 	trace_did(TR_READ_UNLOCK, s, 0, CALLER);
 	preempt_disable();
 	smp_mb(); /* the section before the count; pairs with P2 */
@@ -270,8 +315,10 @@ void percpu_down_write(struct percpu_rwsem *s)
 	uintptr_t site = CALLER;
 	uint32_t flags;
 
-	ASSERT(may_sleep());
+	might_sleep();
 	trace_gate(TR_WRITE_LOCK, s, site);
+	lock_acquire(&s->dep_map, 0, LOCK_WRITE, NULL, site);
+	lock_contended(&s->dep_map);
 	mutex_lock(&s->writers);
 	flags = spin_lock_irqsave(&s->wait_lock);
 	s->writer = current;
@@ -292,7 +339,7 @@ void percpu_down_write(struct percpu_rwsem *s)
 	flags = spin_lock_irqsave(&s->wait_lock);
 	s->draining = NULL;
 	spin_unlock_irqrestore(&s->wait_lock, flags);
-	lock_acquired(s, WAIT_PERCPU_WRITE, site);
+	lock_acquired(&s->dep_map);
 	trace_did(TR_WRITE_LOCK, s, 0, site);
 }
 
@@ -301,7 +348,8 @@ void percpu_up_write(struct percpu_rwsem *s)
 	uint32_t flags;
 
 	trace_gate(TR_WRITE_UNLOCK, s, CALLER);
-	lock_released(s, CALLER);
+	if (!lock_release(&s->dep_map, CALLER))
+		return;
 	trace_did(TR_WRITE_UNLOCK, s, 0, CALLER);
 	flags = spin_lock_irqsave(&s->wait_lock);
 	BUG_ON(s->writer != current);

@@ -23,16 +23,30 @@ struct rw_semaphore {
 	int readers; /* readers inside */
 	struct thread *writer;
 	struct list_head waiters; /* struct rwsem_waiter, oldest first */
+	DEP_MAP
 };
+
+extern struct lock_class_key rwsem_wait_key; /* of all wait_locks */
 
 #define RWSEM_INIT(s, n)                                                       \
 	{                                                                      \
-		.name = (n), .wait_lock = SPINLOCK_INIT("rwsem.wait_lock"),    \
+		DEP_MAP_INIT(n).name = (n),                                    \
+		.wait_lock =                                                   \
+			SPINLOCK_INIT_KEY("rwsem.wait_lock", rwsem_wait_key),  \
 		.waiters = LIST_HEAD_INIT((s).waiters)                         \
 	}
 
-void init_rwsem(struct rw_semaphore *s, const char *name);
+#define init_rwsem(s, n) __init_rwsem((s), (n), LOCK_KEY())
+void __init_rwsem(struct rw_semaphore *s, const char *name, const void *key);
 void down_read(struct rw_semaphore *s);
+#if GORDIAN_DEBUG
+/* While another of its class is held: with a nesting level, 1 to 7. */
+void down_read_nested(struct rw_semaphore *s, unsigned int subclass);
+void down_write_nested(struct rw_semaphore *s, unsigned int subclass);
+#else
+#define down_read_nested(s, subclass)  down_read(s)
+#define down_write_nested(s, subclass) down_write(s)
+#endif
 bool down_read_trylock(struct rw_semaphore *s);
 void up_read(struct rw_semaphore *s);
 void down_write(struct rw_semaphore *s);
@@ -52,9 +66,12 @@ struct percpu_rwsem {
 	struct spinlock wait_lock;
 	struct thread *draining;  /* the writer that waits for readers */
 	struct list_head waiters; /* readers kept out by the writer */
+	DEP_MAP
 };
 
-void percpu_init_rwsem(struct percpu_rwsem *s, const char *name);
+#define percpu_init_rwsem(s, n) __percpu_init_rwsem((s), (n), LOCK_KEY())
+void __percpu_init_rwsem(struct percpu_rwsem *s, const char *name,
+			 const void *key);
 void percpu_down_read(struct percpu_rwsem *s);
 void percpu_up_read(struct percpu_rwsem *s);
 void percpu_down_write(struct percpu_rwsem *s);

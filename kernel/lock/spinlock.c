@@ -31,9 +31,12 @@ static struct {
 	uint32_t ticket;
 } cache_aligned park[NR_CPUS];
 
-void spin_lock_init(struct spinlock *l, const char *name)
+void __spin_lock_init(struct spinlock *l, const char *name,
+		      const void *key maybe_unused)
 {
+	debug_check_no_locks_freed(l, sizeof(*l));
 	*l = (struct spinlock)SPINLOCK_INIT(name);
+	lockdep_set_class(l, key, name);
 }
 
 /* Acquire: pairs with the release of `serving` in unlock(). */
@@ -108,24 +111,50 @@ static always_inline void unlock(struct spinlock *l)
 		kick_next(l, turn);
 }
 
-void raw_spin_lock(struct spinlock *l)
+void arch_spin_lock(struct spinlock *l)
 {
 	lock(l, CALLER);
 }
 
-void raw_spin_unlock(struct spinlock *l)
+void arch_spin_unlock(struct spinlock *l)
 {
 	unlock(l);
+}
+
+static always_inline void acquire(struct spinlock *l, unsigned int subclass,
+				  uintptr_t site)
+{
+	lock_acquire(&l->dep_map, subclass, LOCK_WRITE, NULL, site);
+	lock(l, site);
+}
+
+void raw_spin_lock(struct spinlock *l)
+{
+	acquire(l, 0, CALLER);
+}
+
+void raw_spin_unlock(struct spinlock *l)
+{
+	if (lock_release(&l->dep_map, CALLER))
+		unlock(l);
 }
 
 void spin_lock(struct spinlock *l)
 {
 	preempt_disable();
-	lock(l, CALLER);
+	acquire(l, 0, CALLER);
+}
+
+void spin_lock_nested(struct spinlock *l, unsigned int subclass maybe_unused)
+{
+	preempt_disable();
+	acquire(l, subclass, CALLER);
 }
 
 void spin_unlock(struct spinlock *l)
 {
+	if (!lock_release(&l->dep_map, CALLER))
+		return;
 	unlock(l);
 	preempt_enable();
 }
@@ -142,6 +171,7 @@ bool spin_trylock(struct spinlock *l)
 					__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
 		WRITE_ONCE(l->holder, current);
 		WRITE_ONCE(l->site, CALLER);
+		lock_acquire(&l->dep_map, 0, LOCK_TRY, NULL, CALLER);
 		return true;
 	}
 	preempt_enable();
@@ -152,13 +182,14 @@ uint32_t spin_lock_irqsave(struct spinlock *l)
 {
 	uint32_t flags = local_irq_save();
 
-	lock(l, CALLER);
+	acquire(l, 0, CALLER);
 	return flags;
 }
 
 void spin_unlock_irqrestore(struct spinlock *l, uint32_t flags)
 {
-	unlock(l);
+	if (lock_release(&l->dep_map, CALLER))
+		unlock(l);
 	local_irq_restore(flags);
 }
 

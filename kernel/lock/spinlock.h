@@ -17,6 +17,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/cpumask.h"
+#include "kernel/lock/lockdep.h"
 
 struct spinlock {
 	union {
@@ -29,16 +30,26 @@ struct spinlock {
 	struct thread *holder; /* written by the holder alone */
 	uintptr_t site;	       /* where it was taken */
 	const char *name;
+	DEP_MAP
 };
 
 #define SPINLOCK_INIT(n)                                                       \
 	{                                                                      \
-		.name = (n)                                                    \
+		DEP_MAP_INIT(n).name = (n)                                     \
+	}
+/* One that shares a class: k is a struct lock_class_key. */
+#define SPINLOCK_INIT_KEY(n, k)                                                \
+	{                                                                      \
+		DEP_MAP_KEY(n, &(k)).name = (n)                                \
 	}
 #define DEFINE_SPINLOCK(l) struct spinlock l = SPINLOCK_INIT(#l)
 
-void spin_lock_init(struct spinlock *l, const char *name);
+/* Of one class with all that this line initialises. */
+#define spin_lock_init(l, n) __spin_lock_init((l), (n), LOCK_KEY())
+void __spin_lock_init(struct spinlock *l, const char *name, const void *key);
 void spin_lock(struct spinlock *l);
+/* While another of its class is held: with a nesting level, 1 to 7. */
+void spin_lock_nested(struct spinlock *l, unsigned int subclass);
 void spin_unlock(struct spinlock *l);
 bool spin_trylock(struct spinlock *l);
 uint32_t spin_lock_irqsave(struct spinlock *l);
@@ -46,6 +57,9 @@ void spin_unlock_irqrestore(struct spinlock *l, uint32_t flags);
 /* For the scheduler's hand-over across a switch: no preempt count, no flags. */
 void raw_spin_lock(struct spinlock *l);
 void raw_spin_unlock(struct spinlock *l);
+/* Lockdep's own lock: it does not look at itself. IRQs off. */
+void arch_spin_lock(struct spinlock *l);
+void arch_spin_unlock(struct spinlock *l);
 
 static inline bool spin_is_locked(const struct spinlock *l)
 {

@@ -52,6 +52,26 @@ static struct {
 	uint32_t count;
 } cache_aligned idle_count[NR_CPUS];
 
+#if GORDIAN_DEBUG
+void rcu_read_lock(void)
+{
+	struct lockdep_thread *t = &current->lockdep;
+
+	preempt_disable();
+	if (!current->irq_depth && t->readers++ == 0) {
+		t->reader_site = CALLER;
+		t->reader_since = timer_now();
+	}
+}
+
+void rcu_read_unlock(void)
+{
+	if (!current->irq_depth)
+		current->lockdep.readers--;
+	preempt_enable();
+}
+#endif
+
 /* ---- quiescent states ------------------------------------------------------------- */
 
 /* A core owes no longer in that mask. rsp->lock held. */
@@ -247,7 +267,7 @@ story void synchronize_rcu(void)
 	struct rcu_state *rsp = &rcu_sched_state;
 	uint32_t snap;
 
-	ASSERT(may_sleep());
+	might_sleep();
 	snap = rcu_snap(rsp);
 	trace_gate(TR_GP_WAIT, rsp, CALLER);
 	trace_did(TR_GP_WAIT, rsp, snap, CALLER);
@@ -278,7 +298,7 @@ story void synchronize_rcu_expedited(void)
 	uint32_t flags;
 	unsigned int cpu;
 
-	ASSERT(may_sleep());
+	might_sleep();
 	mutex_lock(&rsp->exp_mutex);
 	smp_mb(); /* the caller's writes before the cores are asked */
 	flags = spin_lock_irqsave(&rsp->lock);

@@ -69,6 +69,21 @@ extern struct rcu_state rcu_sched_state;
 extern uint64_t rcu_stall_ns;
 extern unsigned int rcu_stalls; /* reports since boot */
 
+#if GORDIAN_DEBUG
+/* They are counted, so that reports can name them. */
+void rcu_read_lock(void);
+void rcu_read_unlock(void);
+/* Readers have preemption off: whoever has may dereference. */
+static inline bool rcu_read_lock_held(void)
+{
+	return current->preempt_count || current->irq_depth || irqs_disabled();
+}
+#define RCU_LOCKDEP_WARN(c, what)                                              \
+	do {                                                                   \
+		if (unlikely(c))                                               \
+			lockdep_complain(LOCKDEP_RCU, what, CALLER);           \
+	} while (0)
+#else
 static inline void rcu_read_lock(void)
 {
 	preempt_disable();
@@ -77,10 +92,22 @@ static inline void rcu_read_unlock(void)
 {
 	preempt_enable();
 }
+#define RCU_LOCKDEP_WARN(c, what) ((void)0)
+#endif
 
 /* A load that the dependent accesses follow (ARM keeps address dependencies;
- * pairs with the release in rcu_assign_pointer). */
-#define rcu_dereference(p) READ_ONCE(p)
+ * pairs with the release in rcu_assign_pointer). In a reader. */
+#define rcu_dereference(p)                                                     \
+	({                                                                     \
+		RCU_LOCKDEP_WARN(!rcu_read_lock_held(), #p);                   \
+		READ_ONCE(p);                                                  \
+	})
+/* The same for an updater: c says what keeps the pointer as it is. */
+#define rcu_dereference_protected(p, c)                                        \
+	({                                                                     \
+		RCU_LOCKDEP_WARN(!(c), #p);                                    \
+		READ_ONCE(p);                                                  \
+	})
 /* Publish: everything written to *v before is visible to whoever sees v. */
 #define rcu_assign_pointer(p, v) smp_store_release(&(p), (v))
 

@@ -161,6 +161,8 @@ void finish_switch(struct thread *prev)
 	/* Still wanted on a queue, whatever its state: it was preempted. */
 	enum thread_state state = prev->on_rq ? TASK_RUNNING : prev->state;
 
+	/* prev took it, this thread gives it back. */
+	lock_acquire(&rq->lock.dep_map, 0, LOCK_WRITE, NULL, CALLER);
 	raw_spin_unlock(&rq->lock);
 	if (unlikely(state == TASK_WAKING))
 		place(prev);
@@ -222,6 +224,7 @@ static void reschedule(bool preempt)
 		timer_program();
 	}
 	trace_did(TR_SWITCH, next, next->id, 0);
+	(void)lock_release(&rq->lock.dep_map, CALLER); /* see finish_switch() */
 	finish_switch(arch_switch_to(prev, next));
 }
 
@@ -598,6 +601,7 @@ noreturn void cpu_idle_loop(void)
 
 	for (;;) {
 		local_irq_disable();
+		lockdep_idle();
 		if (unlikely(!cpu_is_online(cpu)))
 			sched_hooks.play_dead(cpu);
 		if (!READ_ONCE(t->need_resched) && !pull_queued(cpu)) {

@@ -39,6 +39,16 @@ static inline bool may_sleep(void)
 	return current->preempt_count == 0 && current->irq_depth == 0 &&
 	       !irqs_disabled() && !current->is_idle;
 }
+/* First thing of whatever may sleep: a finding where that is not allowed. */
+#if GORDIAN_DEBUG
+#define might_sleep()                                                          \
+	do {                                                                   \
+		if (unlikely(!may_sleep()))                                    \
+			lockdep_complain(LOCKDEP_SLEEP, __func__, CALLER);     \
+	} while (0)
+#else
+#define might_sleep() ((void)0)
+#endif
 static inline bool in_interrupt(void)
 {
 	return current->irq_depth != 0;

@@ -198,6 +198,7 @@ noreturn void thread_exit(int status)
 	uint32_t flags;
 
 	trace_did(TR_THREAD_END, t, t->id, 0);
+	lockdep_thread_end();
 	flags = spin_lock_irqsave(&threads_lock);
 	t->exit_status = status;
 	t->exited = true;
@@ -215,6 +216,7 @@ noreturn void thread_exit(int status)
 
 noreturn void thread_bug_exit(void)
 {
+	lockdep_thread_died();
 	current->preempt_count = 0;
 	local_irq_enable();
 	thread_exit(-EIO);
@@ -356,34 +358,3 @@ void kthread_unpark(struct thread *t)
 	WRITE_ONCE(t->should_park, false);
 	sched_unpark(t);
 }
-
-/* ---- held locks --------------------------------------------------------- */
-
-#if GORDIAN_DEBUG
-void lock_acquired(const void *lock, enum wait_kind kind, uintptr_t site)
-{
-	struct thread *t = current;
-
-	if (t->nr_held < MAX_HELD)
-		t->held[t->nr_held] =
-			(struct held_lock){ lock, kind, site, timer_now() };
-	t->nr_held++;
-}
-
-void lock_released(const void *lock, uintptr_t site)
-{
-	struct thread *t = current;
-	unsigned int n = min(t->nr_held, (unsigned int)MAX_HELD);
-
-	(void)site;
-	for (unsigned int i = n; i-- > 0;) {
-		if (t->held[i].lock != lock)
-			continue;
-		memmove(&t->held[i], &t->held[i + 1],
-			(n - i - 1) * sizeof(t->held[0]));
-		break;
-	}
-	if (t->nr_held)
-		t->nr_held--;
-}
-#endif

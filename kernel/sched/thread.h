@@ -14,6 +14,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/lib/cpumask.h"
 #include "kernel/lib/list.h"
+#include "kernel/lock/lockdep.h"
 
 struct completion;
 
@@ -59,15 +60,6 @@ struct waiting {
 enum thread_prio { PRIO_STOP, PRIO_HIGH, PRIO_NORMAL, PRIO_IDLE, NR_PRIOS };
 
 #define THREAD_NAME_LEN 16
-#define MAX_HELD	16
-
-/* A lock that a thread holds (debug builds keep the list). */
-struct held_lock {
-	const void *lock;
-	enum wait_kind kind; /* WAIT_MUTEX, ..._READ, ..._WRITE */
-	uintptr_t site;
-	uint64_t since;
-};
 
 struct thread {
 	uint32_t sp;		/* saved by arch_switch_to(); offset 0 */
@@ -100,8 +92,7 @@ struct thread {
 	uintptr_t bug_site;
 	uintptr_t bug_caller;
 #if GORDIAN_DEBUG
-	unsigned int nr_held;
-	struct held_lock held[MAX_HELD];
+	struct lockdep_thread lockdep;
 #endif
 
 	/* Fixed at creation: */
@@ -164,24 +155,5 @@ void kthread_park(struct thread *t);   /* may sleep: waits until parked */
 void kthread_unpark(struct thread *t); /* binds it to its core again */
 bool kthread_should_park(void);
 void kthread_parkme(void);
-
-#if GORDIAN_DEBUG
-/* Held-lock bookkeeping: the hooks a validator will read as well. */
-void lock_acquired(const void *lock, enum wait_kind kind, uintptr_t site);
-void lock_released(const void *lock, uintptr_t site);
-#else
-static inline void lock_acquired(const void *lock, enum wait_kind kind,
-				 uintptr_t site)
-{
-	(void)lock;
-	(void)kind;
-	(void)site;
-}
-static inline void lock_released(const void *lock, uintptr_t site)
-{
-	(void)lock;
-	(void)site;
-}
-#endif
 
 #endif

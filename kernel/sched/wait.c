@@ -12,9 +12,11 @@
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 
+struct lock_class_key wait_queue_key;
+
 void wait_queue_init(struct wait_queue *q, const char *name)
 {
-	spin_lock_init(&q->lock, "wait_queue.lock");
+	__spin_lock_init(&q->lock, "wait_queue.lock", &wait_queue_key);
 	list_init(&q->waiters);
 	q->name = name;
 }

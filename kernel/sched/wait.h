@@ -18,9 +18,11 @@ struct wait_queue {
 	const char *name;
 };
 
+extern struct lock_class_key wait_queue_key; /* of all their locks */
+
 #define WAIT_QUEUE_INIT(q, n)                                                  \
 	{                                                                      \
-		.lock = SPINLOCK_INIT("wait_queue.lock"),                      \
+		.lock = SPINLOCK_INIT_KEY("wait_queue.lock", wait_queue_key),  \
 		.waiters = LIST_HEAD_INIT((q).waiters), .name = (n)            \
 	}
 

@@ -184,7 +184,7 @@ static void check_thread(struct cpumask affinity)
 	EXPECT(!irqs_disabled());
 	EXPECT_EQ(t->state, TASK_RUNNING);
 #if GORDIAN_DEBUG
-	EXPECT_EQ(t->nr_held, 0);
+	EXPECT_EQ(t->lockdep.depth, 0);
 #endif
 	t->preempt_count = 0;
 	local_irq_enable();
