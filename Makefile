@@ -50,6 +50,8 @@ endif
 # Built without checks that would put calls where the MMU is off or a lock is
 # being taken.
 PLAIN := boot/% kernel/lock/spinlock.c kernel/lock/lockdep%
+# Costs most of what the checks cost: the tests of everything else wait for it.
+QUICK := kernel/lock/lockdep% kernel/lock/spinlock.c
 LDFLAGS := $(ARCH) -nostartfiles -Wl,--gc-sections -Wl,--build-id=none \
 	   -Wl,--no-warn-rwx-segments -T linker.ld
 LIBS  := -lc -lgcc
@@ -167,7 +169,7 @@ FORCE:
 
 $(OUT)/%.c.o: %.c $(OUT)/settings
 	@mkdir -p $(@D)
-	@$(CC) $(BASE) $(if $(filter $(PLAIN),$<),,$(CHECK)) -c $< -o $@
+	@$(CC) $(BASE) $(if $(filter $(PLAIN),$<),,$(CHECK)) $(if $(filter $(QUICK),$<),-O2) -c $< -o $@
 
 $(OUT)/%.S.o: %.S $(OUT)/settings
 	@mkdir -p $(@D)
