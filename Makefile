@@ -50,7 +50,7 @@ endif
 # Built without checks that would put calls where the MMU is off or a lock is
 # being taken.
 PLAIN := boot/% kernel/lock/spinlock.c kernel/lock/lockdep%
-# Costs most of what the checks cost: the tests of everything else wait for it.
+# What most other code waits for, in debug above all.
 QUICK := kernel/lock/lockdep% kernel/lock/spinlock.c
 LDFLAGS := $(ARCH) -nostartfiles -Wl,--gc-sections -Wl,--build-id=none \
 	   -Wl,--no-warn-rwx-segments -T linker.ld
@@ -132,6 +132,14 @@ size:
 	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=release WITH_TESTS=0 \
 		WITH_DEMOS=0 image
 	@$(PYTHON) tools/size $(O)
+
+#: make bench                  instructions per operation, release and debug
+.PHONY: bench
+bench:
+	@tools/need demo size
+	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=debug image
+	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=release image
+	@$(PYTHON) tools/bench $(O)
 
 #: make boots [N=25]           N boots on each of 1, 2, 4 and 8 cores
 .PHONY: boots

@@ -128,6 +128,10 @@ struct lockdep_thread {
 		&_key;                                                         \
 	})
 
+/* A key for locks of several places, and to pass it on. */
+#define DEFINE_LOCK_KEY(k) struct lock_class_key k
+#define LOCK_KEY_OF(k)	   (&(k))
+
 /* The key of locks that lockdep must leave alone. */
 extern struct lock_class_key lockdep_no_validate;
 
@@ -196,6 +200,8 @@ void print_held_locks(const struct thread *t);
 #define DEP_MAP_INIT(n)
 #define DEP_MAP_KEY(n, k)
 #define LOCK_KEY()			   NULL
+#define DEFINE_LOCK_KEY(k)		   extern struct lock_class_key k
+#define LOCK_KEY_OF(k)			   NULL
 #define lockdep_set_class(lock, k, n)	   ((void)0)
 #define lockdep_set_novalidate_class(lock) ((void)0)
 #define lock_acquire(m, subclass, how, nest, site)                             \

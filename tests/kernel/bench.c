@@ -63,8 +63,7 @@ static const struct bench {
 	{ "percpu-read", "percpu_down_read, percpu_up_read", percpu_pair },
 	{ "rcu-read", "rcu_read_lock, rcu_read_unlock", rcu_pair },
 	{ "slab", "kmem_cache_alloc, kmem_cache_free", slab_pair },
-	{ "slab-nodebug", "the same, cache with SLAB_NO_DEBUG",
-	  plain_slab_pair },
+	{ "slab-plain", "the same, cache with SLAB_NO_DEBUG", plain_slab_pair },
 };
 
 static uint64_t shortest(void (*batch)(void))
