@@ -94,8 +94,8 @@ void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 		 uintptr_t caller);
 
 /* It happened. Any context. */
-static inline void trace_did(enum trace_op op, const void *obj, uintptr_t arg,
-			     uintptr_t caller)
+static always_inline void trace_did(enum trace_op op, const void *obj,
+				    uintptr_t arg, uintptr_t caller)
 {
 	if (unlikely(READ_ONCE(trace_mode)))
 		trace_event(op, obj, arg, caller);

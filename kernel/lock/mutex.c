@@ -29,7 +29,7 @@ struct mutex_waiter {
 	uint32_t granted; /* enum grant; under wait_lock, by whoever hands over */
 };
 
-struct lock_class_key mutex_wait_key;
+DEFINE_LOCK_KEY(mutex_wait_key);
 
 void __mutex_init(struct mutex *m, const char *name,
 		  const void *key maybe_unused)
@@ -39,7 +39,8 @@ void __mutex_init(struct mutex *m, const char *name,
 	m->name = name;
 	m->site = 0;
 	m->lender = NULL;
-	__spin_lock_init(&m->wait_lock, "mutex.wait_lock", &mutex_wait_key);
+	__spin_lock_init(&m->wait_lock, "mutex.wait_lock",
+			 LOCK_KEY_OF(mutex_wait_key));
 	lockdep_set_class(m, key, name);
 	list_init(&m->waiters);
 }

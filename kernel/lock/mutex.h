@@ -62,7 +62,7 @@ bool mutex_trylock(struct mutex *m);
 int mutex_lock_interruptible(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 
-static inline struct thread *mutex_owner(const struct mutex *m)
+static always_inline struct thread *mutex_owner(const struct mutex *m)
 {
 	return (struct thread *)(READ_ONCE(m->owner) & ~(uintptr_t)MUTEX_FLAGS);
 }

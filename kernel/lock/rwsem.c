@@ -47,7 +47,7 @@ static void grant(struct rwsem_waiter *w, uintptr_t caller)
 	wake_up_thread(t, caller);
 }
 
-struct lock_class_key rwsem_wait_key;
+DEFINE_LOCK_KEY(rwsem_wait_key);
 
 void __init_rwsem(struct rw_semaphore *s, const char *name,
 		  const void *key maybe_unused)
@@ -210,7 +210,7 @@ void __percpu_init_rwsem(struct percpu_rwsem *s, const char *name,
 	mutex_init(&s->writers, name);
 	lockdep_set_novalidate_class(&s->writers); /* we stand for it */
 	__spin_lock_init(&s->wait_lock, "percpu_rwsem.wait_lock",
-			 &rwsem_wait_key);
+			 LOCK_KEY_OF(rwsem_wait_key));
 	list_init(&s->waiters);
 	for_each_cpu (cpu, CPUMASK_ALL)
 		s->count[cpu].n = 0;

@@ -55,19 +55,21 @@ static struct {
 #if GORDIAN_DEBUG
 void rcu_read_lock(void)
 {
-	struct lockdep_thread *t = &current->lockdep;
+	struct thread *t = current;
 
 	preempt_disable();
-	if (!current->irq_depth && t->readers++ == 0) {
-		t->reader_site = CALLER;
-		t->reader_since = timer_now();
+	if (!t->irq_depth && t->lockdep.readers++ == 0) {
+		t->lockdep.reader_site = CALLER;
+		t->lockdep.reader_since = timer_about_now();
 	}
 }
 
 void rcu_read_unlock(void)
 {
-	if (!current->irq_depth)
-		current->lockdep.readers--;
+	struct thread *t = current;
+
+	if (!t->irq_depth)
+		t->lockdep.readers--;
 	preempt_enable();
 }
 #endif

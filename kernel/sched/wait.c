@@ -12,11 +12,12 @@
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 
-struct lock_class_key wait_queue_key;
+DEFINE_LOCK_KEY(wait_queue_key);
 
 void wait_queue_init(struct wait_queue *q, const char *name)
 {
-	__spin_lock_init(&q->lock, "wait_queue.lock", &wait_queue_key);
+	__spin_lock_init(&q->lock, "wait_queue.lock",
+			 LOCK_KEY_OF(wait_queue_key));
 	list_init(&q->waiters);
 	q->name = name;
 }
