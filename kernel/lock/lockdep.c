@@ -6,8 +6,8 @@
  * same). A chain is the sequence of held locks as a hash; one that is known needs
  * no look at the graph, so an acquisition usually costs a hash and a look-up.
  *
- * graph_lock (a spinlock that lockdep does not see, IRQs off) guards the classes,
- * the graph, the chains and the findings. Classes and edges are made once and stay
+ * lockdep_graph_lock (a spinlock that lockdep does not see, IRQs off) guards the
+ * classes, the graph, the chains and the findings. Classes and edges are made once and stay
  * as they are, so a report reads them without it. A chain is published by its
  * `hi`, which is written last.
  *
@@ -38,9 +38,10 @@ unsigned int lockdep_nr_chains, lockdep_chain_misses, lockdep_max_depth;
 unsigned int lockdep_nr_findings, lockdep_again;
 unsigned int lockdep_distinct[NR_LOCKDEP_KINDS];
 
-static DEFINE_SPINLOCK(graph_lock);
+DEFINE_SPINLOCK(lockdep_graph_lock);
 static uint16_t buckets[BUCKETS];
 static uint64_t prints[LOCKDEP_FINDINGS]; /* of the findings so far */
+static uint32_t resets;			  /* under lockdep_graph_lock */
 static struct {
 	uint32_t hi, lo; /* hi 0: free */
 } chains[LOCKDEP_CHAINS];
@@ -53,7 +54,7 @@ static uint64_t mix(uint64_t key, uint32_t value)
 
 /* ---- what has been found --------------------------------------------------------- */
 
-/* graph_lock held: the first of its sort? Counts it. */
+/* lockdep_graph_lock held: the first of its sort? Counts it. */
 static bool is_new(enum lockdep_kind kind, uint64_t print)
 {
 	print = mix(print, kind + 1u);
@@ -87,9 +88,15 @@ static void fill(struct finding *f, enum lockdep_kind kind, const void *frame)
 {
 	const struct thread *t = current;
 
+	memset(f, 0, sizeof(*f));
 	f->kind = kind;
 	f->thread = t->id;
+	f->core = smp_processor_id();
 	memcpy(f->comm, t->name, sizeof(f->comm));
+	f->preempt_count = t->preempt_count;
+	f->in_irq = t->irq_depth != 0;
+	f->is_idle = t->is_idle;
+	f->reader = t->lockdep.readers ? t->lockdep.reader_site : 0;
 	f->nr_held = min(t->lockdep.depth, (unsigned int)HELD_COPIES);
 	for (unsigned int i = 0; i < f->nr_held; i++)
 		f->held[i] = copy_held(&t->lockdep.held[i]);
@@ -103,7 +110,7 @@ static uint16_t *bucket_of(const void *key, unsigned int subclass)
 	return &buckets[mix((uintptr_t)key, subclass) % BUCKETS];
 }
 
-/* graph_lock held. */
+/* lockdep_graph_lock held. */
 static unsigned int find_class(const void *key, unsigned int subclass)
 {
 	unsigned int i = *bucket_of(key, subclass);
@@ -114,7 +121,7 @@ static unsigned int find_class(const void *key, unsigned int subclass)
 	return i;
 }
 
-/* graph_lock held, none of that key: make it. 0: the table is full. */
+/* lockdep_graph_lock held, none of that key: make it. 0: the table is full. */
 static unsigned int new_class(const void *key, const char *name,
 			      unsigned int subclass)
 {
@@ -128,9 +135,17 @@ static unsigned int new_class(const void *key, const char *name,
 	c->key = key;
 	c->name = name;
 	c->subclass = (uint8_t)subclass;
-	for (unsigned int i = 1; i < lockdep_nr_classes; i++)
-		c->same += !subclass && !lockdep_classes[i].subclass &&
-			   strcmp(lockdep_classes[i].name, name) == 0;
+	/* "lock#2" by its name, and so is each subclass of it. */
+	for (unsigned int i = 1; i < lockdep_nr_classes; i++) {
+		const struct lock_class *o = &lockdep_classes[i];
+
+		if (o->key == key) {
+			c->same = o->same;
+			break;
+		}
+		if (o->same >= c->same && strcmp(o->name, name) == 0)
+			c->same = o->same + 1u;
+	}
 	c->next = *bucket;
 	*bucket = (uint16_t)lockdep_nr_classes;
 	return lockdep_nr_classes++;
@@ -148,16 +163,21 @@ static noinline unsigned int class_of(struct lockdep_map *m,
 	const void *key = m->key ? m->key : m;
 	unsigned int class = 0;
 
+	if (unlikely(subclass >= LOCKDEP_SUBCLASSES)) {
+		lockdep_full("nesting levels", "LOCKDEP_SUBCLASSES",
+			     LOCKDEP_SUBCLASSES);
+		return 0;
+	}
 	if (!m->key && !is_static(m)) {
 		lockdep_full("a lock that is not static has no class", m->name,
 			     0);
 		return 0;
 	}
-	arch_spin_lock(&graph_lock);
+	arch_spin_lock(&lockdep_graph_lock);
 	class = find_class(key, subclass);
 	if (!class)
 		class = new_class(key, m->name ? m->name : "?", subclass);
-	arch_spin_unlock(&graph_lock);
+	arch_spin_unlock(&lockdep_graph_lock);
 	if (!class)
 		lockdep_full("lock classes", "DEP_NODES", DEP_NODES);
 	m->class[subclass] = (uint16_t) class;
@@ -190,14 +210,15 @@ static bool chain_known(uint64_t key)
 	return false;
 }
 
-static void chain_add(uint64_t key)
+/* epoch: `resets` before its checks; what they added may be gone again. */
+static void chain_add(uint64_t key, uint32_t epoch)
 {
 	uint32_t hi = (uint32_t)(key >> 32) | 1, lo = (uint32_t)key;
 	bool added = false;
 
-	arch_spin_lock(&graph_lock);
+	arch_spin_lock(&lockdep_graph_lock);
 	lockdep_chain_misses++;
-	added = chain_known(key);
+	added = chain_known(key) || resets != epoch;
 	for (unsigned int i = 0; i < PROBES && !added; i++) {
 		unsigned int at = (lo + i) % LOCKDEP_CHAINS;
 
@@ -209,7 +230,7 @@ static void chain_add(uint64_t key)
 		lockdep_nr_chains++;
 		added = true;
 	}
-	arch_spin_unlock(&graph_lock);
+	arch_spin_unlock(&lockdep_graph_lock);
 	if (!added)
 		lockdep_full("lock chains", "LOCKDEP_CHAINS", LOCKDEP_CHAINS);
 }
@@ -256,14 +277,16 @@ static unsigned int lowest_use(uint32_t usage)
 	return usage ? (unsigned int)__builtin_ctz(usage) : NR_USES;
 }
 
-/* graph_lock held: class has just been used so. Returns whether f says what is
+/* lockdep_graph_lock held: class has just been used so. Returns whether f says what is
  * wrong with that. */
-static bool check_use(struct finding *f, unsigned int class, unsigned int use)
+static bool check_use(struct finding *f, const struct held_lock *h,
+		      unsigned int use)
 {
+	unsigned int class = h->class, other;
 	struct lock_class *c = &lockdep_classes[class];
 	bool in = (USE_BIT(use) & USE_IN) != 0;
-	struct use_match m = { .mask = excluded[use], .not = class };
-	unsigned int other;
+	/* Two readers do wait for each other when others stand between. */
+	struct use_match m = { in ? USE_ON : USE_IN, class };
 
 	f->safe = f->unsafe = class;
 	f->safe_use = f->unsafe_use = use;
@@ -276,15 +299,14 @@ static bool check_use(struct finding *f, unsigned int class, unsigned int use)
 	}
 	/* Who comes after a safe one, or before an unsafe one? */
 	other = dep_search(&lockdep_graph, class,
-			   use == USED_IN_HARDIRQ_READ ||
-				   use == ENABLED_HARDIRQ_READ,
-			   !in, has_use, &m, &f->path);
+			   in ? recursive(h->how) : shared(h->how), !in,
+			   has_use, &m, &f->path);
 	if (!other)
 		return false;
 	f->kind = LOCKDEP_IRQ_INVERSION;
 	*(in ? &f->unsafe : &f->safe) = other;
 	*(in ? &f->unsafe_use : &f->safe_use) =
-		lowest_use(lockdep_classes[other].usage & excluded[use]);
+		lowest_use(lockdep_classes[other].usage & m.mask);
 	return is_new(f->kind, f->safe << 16 | f->unsafe);
 }
 
@@ -301,13 +323,13 @@ static noinline void mark_use(const struct held_lock *h, uint32_t uses,
 			continue;
 		fill(&f, LOCKDEP_INCONSISTENT, frame);
 		f.next = copy_held(h);
-		arch_spin_lock(&graph_lock);
+		arch_spin_lock(&lockdep_graph_lock);
 		if (!(c->usage & USE_BIT(use))) {
 			c->used[use] = f.trace;
 			WRITE_ONCE(c->usage, c->usage | USE_BIT(use));
-			wrong = check_use(&f, h->class, use);
+			wrong = check_use(&f, h, use);
 		}
-		arch_spin_unlock(&graph_lock);
+		arch_spin_unlock(&lockdep_graph_lock);
 		if (wrong)
 			lockdep_report(&f);
 	}
@@ -340,32 +362,25 @@ static void held_with_irqs_on(struct lockdep_thread *t, const void *frame)
 	}
 }
 
-/* graph_lock held: does prev -> next connect a lock used in interrupts to one
- * held with interrupts on? */
+/* lockdep_graph_lock held: does prev -> next connect a lock used in interrupts
+ * to one held with interrupts on? */
 static bool check_irq_order(struct finding *f, const struct held_lock *prev,
 			    const struct held_lock *next)
 {
-	for (unsigned int use = USED_IN_HARDIRQ; use <= USED_IN_HARDIRQ_READ;
-	     use++) {
-		struct use_match in = { .mask = USE_BIT(use) };
-		struct use_match on = { .mask = excluded[use] };
+	struct use_match in = { .mask = USE_IN }, on = { .mask = USE_ON };
 
-		f->safe = dep_search(&lockdep_graph, prev->class,
-				     shared(prev->how), true, has_use, &in,
-				     &f->path);
-		if (!f->safe)
-			continue;
-		f->unsafe = dep_search(&lockdep_graph, next->class,
-				       recursive(next->how), false, has_use,
-				       &on, &f->forward);
-		if (!f->unsafe)
-			continue;
-		f->safe_use = use;
-		f->unsafe_use = lowest_use(lockdep_classes[f->unsafe].usage &
-					   excluded[use]);
-		return is_new(LOCKDEP_IRQ_ORDER, f->safe << 16 | f->unsafe);
-	}
-	return false;
+	f->safe = dep_search(&lockdep_graph, prev->class, shared(prev->how),
+			     true, has_use, &in, &f->path);
+	if (!f->safe)
+		return false;
+	f->unsafe = dep_search(&lockdep_graph, next->class,
+			       recursive(next->how), false, has_use, &on,
+			       &f->forward);
+	if (!f->unsafe)
+		return false;
+	f->safe_use = lowest_use(lockdep_classes[f->safe].usage & USE_IN);
+	f->unsafe_use = lowest_use(lockdep_classes[f->unsafe].usage & USE_ON);
+	return true;
 }
 
 /* ---- order ---------------------------------------------------------------------------- */
@@ -393,62 +408,65 @@ static uint64_t print_of_cycle(unsigned int start, const struct dep_path *path)
 	return print;
 }
 
-static void add_edge(const struct held_lock *prev, const struct held_lock *next,
-		     const struct dep_trace *trace)
+/* Returns the edge, or one that nobody finds: the table is full. */
+static struct dep_edge *add_edge(const struct held_lock *prev,
+				 const struct held_lock *next, unsigned int dep,
+				 const struct dep_trace *trace)
 {
-	int i = dep_add(&lockdep_graph, prev->class, next->class,
-			dep_of(shared(prev->how), recursive(next->how)));
+	int i = dep_add(&lockdep_graph, prev->class, next->class, dep);
+	struct dep_edge *e = &lockdep_graph.edge[max(i, 0)];
 
-	if (i > 0) {
-		lockdep_graph.edge[i].held_as = prev->how;
-		lockdep_graph.edge[i].taken_as = next->how;
-		lockdep_graph.edge[i].trace = *trace;
-	}
+	e->held_as = prev->how;
+	e->taken_as = next->how;
+	e->trace = *trace;
+	return e;
 }
 
-static bool edge_known(const struct held_lock *prev,
-		       const struct held_lock *next)
-{
-	unsigned int e = dep_find(&lockdep_graph, prev->class, next->class);
-
-	return e && lockdep_graph.edge[e].dep &
-			    dep_of(shared(prev->how), recursive(next->how));
-}
-
-/* prev is held, next is being taken. */
-static void check_edge(const struct held_lock *prev,
+/* prev is held, next is being taken. Returns whether that is all right. */
+static bool check_edge(const struct held_lock *prev,
 		       const struct held_lock *next, const void *frame)
 {
+	unsigned int dep = dep_of(shared(prev->how), recursive(next->how)), i;
 	struct closing c = { prev->class, shared(prev->how) };
-	bool circular = false, irq = false, full;
+	bool bad, irq, is_first = false, full;
+	struct dep_edge *e;
 	struct finding f;
 
 	fill(&f, LOCKDEP_CIRCULAR, frame);
 	f.prev = copy_held(prev);
 	f.next = copy_held(next);
-	arch_spin_lock(&graph_lock);
-	if (edge_known(prev, next)) {
-		arch_spin_unlock(&graph_lock);
-		return;
+	arch_spin_lock(&lockdep_graph_lock);
+	i = dep_find(&lockdep_graph, prev->class, next->class, dep);
+	if (i) {
+		bad = lockdep_graph.edge[i].bad;
+		lockdep_again += bad;
+		arch_spin_unlock(&lockdep_graph_lock);
+		return !bad;
 	}
-	if (dep_search(&lockdep_graph, next->class, recursive(next->how), false,
-		       closes, &c, &f.path))
-		circular = is_new(LOCKDEP_CIRCULAR,
+	bad = dep_search(&lockdep_graph, next->class, recursive(next->how),
+			 false, closes, &c, &f.path);
+	if (bad)
+		is_first = is_new(LOCKDEP_CIRCULAR,
 				  print_of_cycle(next->class, &f.path));
 	full = lockdep_graph.edges == DEP_EDGES;
-	add_edge(prev, next, &f.trace);
-	arch_spin_unlock(&graph_lock);
+	/* Under the same lock: of two that close a cycle one sees the other. */
+	e = add_edge(prev, next, dep, &f.trace);
+	e->bad = bad;
+	arch_spin_unlock(&lockdep_graph_lock);
 	if (full)
 		lockdep_full("lock dependencies", "DEP_EDGES", DEP_EDGES);
-	if (circular)
+	if (is_first)
 		lockdep_report(&f);
 
-	arch_spin_lock(&graph_lock);
-	irq = check_irq_order(&f, prev, next);
-	arch_spin_unlock(&graph_lock);
 	f.kind = LOCKDEP_IRQ_ORDER;
-	if (irq)
+	arch_spin_lock(&lockdep_graph_lock);
+	irq = check_irq_order(&f, prev, next);
+	e->bad |= irq;
+	is_first = irq && is_new(f.kind, f.safe << 16 | f.unsafe);
+	arch_spin_unlock(&lockdep_graph_lock);
+	if (is_first)
 		lockdep_report(&f);
+	return !bad && !irq;
 }
 
 static const struct held_lock *held_entry(const struct lockdep_thread *t,
@@ -469,15 +487,15 @@ static void report_pair(enum lockdep_kind kind, const struct held_lock *prev,
 	fill(&f, kind, frame);
 	f.next = copy_held(next);
 	f.prev = copy_held(prev);
-	arch_spin_lock(&graph_lock);
+	arch_spin_lock(&lockdep_graph_lock);
 	first = is_new(kind, next->class);
-	arch_spin_unlock(&graph_lock);
+	arch_spin_unlock(&lockdep_graph_lock);
 	if (first)
 		lockdep_report(&f);
 }
 
-/* One of the same class is held: may that be? */
-static void check_recursion(const struct lockdep_thread *t,
+/* One of the same class is held: may that be? Returns false if it may not. */
+static bool check_recursion(const struct lockdep_thread *t,
 			    const struct held_lock *next,
 			    const struct lockdep_map *nest, const void *frame)
 {
@@ -487,24 +505,25 @@ static void check_recursion(const struct lockdep_thread *t,
 		if (prev->class != next->class ||
 		    (recursive(next->how) && shared(prev->how)))
 			continue;
-		if (!nest || !held_entry(t, nest))
-			report_pair(LOCKDEP_RECURSIVE, prev, next, frame);
-		return;
+		if (nest && held_entry(t, nest))
+			return true;
+		report_pair(LOCKDEP_RECURSIVE, prev, next, frame);
+		return false;
 	}
+	return true;
 }
 
-/* A sequence of held locks that was not seen before, with next on top. */
+/* A sequence of held locks that was not seen before, with next on top. One with
+ * a finding in it stays unknown, so that each time counts. */
 static noinline void new_chain(const struct lockdep_thread *t,
 			       const struct held_lock *next,
 			       const struct lockdep_map *nest, uint64_t chain,
 			       const void *frame)
 {
 	bool waits = !(next->how & LOCK_TRY); /* a trylock waits for nobody */
+	uint32_t epoch = READ_ONCE(resets);
+	bool ok = !waits || check_recursion(t, next, nest, frame);
 
-	if (nest && !held_entry(t, nest))
-		report_pair(LOCKDEP_NEST, next, next, frame);
-	if (waits)
-		check_recursion(t, next, nest, frame);
 	/*
 	 * From the nearest held ones: what is below the first that was waited
 	 * for comes before that one already. Locks of the interrupted thread
@@ -517,11 +536,12 @@ static noinline void new_chain(const struct lockdep_thread *t,
 			break;
 		if (prev->class == next->class)
 			continue;
-		check_edge(prev, next, frame);
+		ok &= check_edge(prev, next, frame);
 		if (!(prev->how & LOCK_TRY))
 			break;
 	}
-	chain_add(chain);
+	if (ok)
+		chain_add(chain, epoch);
 }
 
 /* ---- the hooks of the locks ------------------------------------------------------------- */
@@ -541,16 +561,28 @@ static uint64_t chain_below(const struct lockdep_thread *t, unsigned int i,
 	return in_irq; /* each context begins anew */
 }
 
+/* Is m held shared in this context? Then nothing keeps a recursive reader out,
+ * as little as a trylock. */
+static bool reads_already(const struct lockdep_thread *t,
+			  const struct lockdep_map *m)
+{
+	const struct held_lock *h = held_entry(t, m);
+
+	return h && shared(h->how) && h->in_irq == (current->irq_depth != 0);
+}
+
 static void acquire(struct lockdep_thread *t, struct lockdep_map *m,
 		    unsigned int subclass, unsigned int how,
 		    const struct lockdep_map *nest, uintptr_t site,
 		    bool irqs_off, const void *frame)
 {
-	unsigned int class = m->class[subclass], depth = t->depth;
+	unsigned int class = 0, depth = t->depth;
 	struct held_lock *h = &t->held[depth];
 	uint64_t chain;
 	uint32_t uses;
 
+	if (likely(subclass < LOCKDEP_SUBCLASSES))
+		class = m->class[subclass];
 	if (unlikely(!class))
 		class = class_of(m, subclass);
 	if (unlikely(depth == MAX_HELD))
@@ -559,6 +591,8 @@ static void acquire(struct lockdep_thread *t, struct lockdep_map *m,
 		t->lost++;
 		return;
 	}
+	if (recursive(how) && reads_already(t, m))
+		how |= LOCK_TRY;
 	h->map = m;
 	h->site = site;
 	h->since = timer_now();
@@ -575,6 +609,8 @@ static void acquire(struct lockdep_thread *t, struct lockdep_map *m,
 	uses = uses_of(h);
 	if (unlikely(uses & ~READ_ONCE(lockdep_classes[class].usage)))
 		mark_use(h, uses, frame);
+	if (unlikely(nest && !held_entry(t, nest)))
+		report_pair(LOCKDEP_NEST, h, h, frame);
 	chain = chain_with(chain_below(t, depth, h->in_irq), h);
 	if (unlikely(!chain_known(chain)))
 		new_chain(t, h, nest, chain, frame);
@@ -645,9 +681,9 @@ static noinline bool not_held(struct lockdep_thread *t, struct lockdep_map *m,
 	}
 	fill(&f, LOCKDEP_UNBALANCED, frame);
 	f.next = (struct held_copy){ m, site, (uint16_t) class, 0, false };
-	arch_spin_lock(&graph_lock);
+	arch_spin_lock(&lockdep_graph_lock);
 	first = is_new(f.kind, mix(class, (uint32_t)site));
-	arch_spin_unlock(&graph_lock);
+	arch_spin_unlock(&lockdep_graph_lock);
 	if (first)
 		lockdep_report(&f);
 	return false;
@@ -694,7 +730,8 @@ bool lock_is_held(const struct lockdep_map *m)
 {
 	const struct held_lock *h = held_entry(&current->lockdep, m);
 
-	return (h && !h->waits) || current->lockdep.lost;
+	return (h && !h->waits) || current->lockdep.lost ||
+	       m->key == &lockdep_no_validate;
 }
 
 const struct held_lock *lock_held_by(const struct thread *t,
@@ -720,14 +757,15 @@ static void complain(enum lockdep_kind kind, const char *what, uintptr_t site,
 		t->recursion = 1;
 		fill(&f, kind, frame);
 		f.what = what;
+		f.irqs_off = (flags & PSR_I) != 0;
 		f.site = site;
 		if (h) {
 			f.next = copy_held(h);
 			print = mix(h->class, (uint32_t)site);
 		}
-		arch_spin_lock(&graph_lock);
+		arch_spin_lock(&lockdep_graph_lock);
 		first = is_new(kind, print);
-		arch_spin_unlock(&graph_lock);
+		arch_spin_unlock(&lockdep_graph_lock);
 		if (first)
 			lockdep_report(&f);
 		t->recursion = 0;
@@ -782,8 +820,8 @@ void debug_check_no_locks_freed(const void *from, size_t len)
 void lockdep_thread_died(void)
 {
 	current->lockdep.recursion = 0;
-	if (graph_lock.holder == current)
-		arch_spin_unlock(&graph_lock);
+	if (lockdep_graph_lock.holder == current)
+		arch_spin_unlock(&lockdep_graph_lock);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
@@ -814,16 +852,17 @@ void lockdep_reset(void)
 	uint32_t flags = local_irq_save();
 
 	t->recursion = 1;
-	arch_spin_lock(&graph_lock);
+	arch_spin_lock(&lockdep_graph_lock);
 	for (unsigned int i = 0; i < LOCKDEP_CHAINS; i++)
 		WRITE_ONCE(chains[i].hi, 0);
 	for (unsigned int i = 1; i < lockdep_nr_classes; i++)
 		WRITE_ONCE(lockdep_classes[i].usage, 0);
 	dep_clear(&lockdep_graph);
+	WRITE_ONCE(resets, resets + 1);
 	memset(lockdep_distinct, 0, sizeof(lockdep_distinct));
 	lockdep_nr_findings = lockdep_again = 0;
 	lockdep_nr_chains = lockdep_chain_misses = lockdep_max_depth = 0;
-	arch_spin_unlock(&graph_lock);
+	arch_spin_unlock(&lockdep_graph_lock);
 	t->recursion = 0;
 	local_irq_restore(flags);
 }
