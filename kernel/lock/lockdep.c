@@ -8,9 +8,9 @@
  * chain that it makes; so one that was checked needs no look at anything else,
  * and an acquisition usually costs a hash and a look-up.
  *
- * graph_lock (a spinlock that lockdep does not see, IRQs off) guards the classes,
- * the graph, the chains and the findings. Classes and edges are made once and stay
- * as they are, so a report reads them without it. A chain is one word.
+ * lockdep_graph_lock (a spinlock that lockdep does not see, IRQs off) guards the
+ * classes, the graph, the chains and the findings. Classes and edges are made once
+ * and stay as they are, so a report reads them without it. A chain is one word.
  *
  * `recursion` of the thread is set inside: a lock that is taken here is not looked
  * at. Context: any but FIQ. Built without sanitizers.
@@ -39,9 +39,10 @@ unsigned int lockdep_nr_chains, lockdep_chain_misses, lockdep_max_depth;
 unsigned int lockdep_nr_findings, lockdep_again;
 unsigned int lockdep_distinct[NR_LOCKDEP_KINDS];
 
-static DEFINE_SPINLOCK(graph_lock);
+DEFINE_SPINLOCK(lockdep_graph_lock);
 static uint16_t buckets[BUCKETS];
 static uint64_t prints[LOCKDEP_FINDINGS]; /* of the findings so far */
+static uint32_t resets;			  /* under lockdep_graph_lock */
 static uint32_t chains[LOCKDEP_CHAINS];	  /* links; 0: free */
 
 static uint64_t mix(uint64_t key, uint32_t value)
@@ -52,7 +53,7 @@ static uint64_t mix(uint64_t key, uint32_t value)
 
 /* ---- what has been found --------------------------------------------------------- */
 
-/* graph_lock held: the first of its sort? Counts it. */
+/* lockdep_graph_lock held: the first of its sort? Counts it. */
 static bool is_new(enum lockdep_kind kind, uint64_t print)
 {
 	print = mix(print, kind + 1u);
@@ -86,9 +87,15 @@ static void fill(struct finding *f, enum lockdep_kind kind, const void *frame)
 {
 	const struct thread *t = current;
 
+	memset(f, 0, sizeof(*f));
 	f->kind = kind;
 	f->thread = t->id;
+	f->core = smp_processor_id();
 	memcpy(f->comm, t->name, sizeof(f->comm));
+	f->preempt_count = t->preempt_count;
+	f->in_irq = t->irq_depth != 0;
+	f->is_idle = t->is_idle;
+	f->reader = t->lockdep.readers ? t->lockdep.reader_site : 0;
 	f->nr_held = min(t->lockdep.depth, (unsigned int)HELD_COPIES);
 	for (unsigned int i = 0; i < f->nr_held; i++)
 		f->held[i] = copy_held(&t->lockdep.held[i]);
@@ -102,7 +109,7 @@ static uint16_t *bucket_of(const void *key, unsigned int subclass)
 	return &buckets[mix((uintptr_t)key, subclass) % BUCKETS];
 }
 
-/* graph_lock held. */
+/* lockdep_graph_lock held. */
 static unsigned int find_class(const void *key, unsigned int subclass)
 {
 	unsigned int i = *bucket_of(key, subclass);
@@ -113,7 +120,7 @@ static unsigned int find_class(const void *key, unsigned int subclass)
 	return i;
 }
 
-/* graph_lock held, none of that key: make it. 0: the table is full. */
+/* lockdep_graph_lock held, none of that key: make it. 0: the table is full. */
 static unsigned int new_class(const void *key, const char *name,
 			      unsigned int subclass)
 {
@@ -127,9 +134,17 @@ static unsigned int new_class(const void *key, const char *name,
 	c->key = key;
 	c->name = name;
 	c->subclass = (uint8_t)subclass;
-	for (unsigned int i = 1; i < lockdep_nr_classes; i++)
-		c->same += !subclass && !lockdep_classes[i].subclass &&
-			   strcmp(lockdep_classes[i].name, name) == 0;
+	/* "lock#2" by its name, and so is each subclass of it. */
+	for (unsigned int i = 1; i < lockdep_nr_classes; i++) {
+		const struct lock_class *o = &lockdep_classes[i];
+
+		if (o->key == key) {
+			c->same = o->same;
+			break;
+		}
+		if (o->same >= c->same && strcmp(o->name, name) == 0)
+			c->same = o->same + 1u;
+	}
 	c->next = *bucket;
 	*bucket = (uint16_t)lockdep_nr_classes;
 	return lockdep_nr_classes++;
@@ -147,16 +162,21 @@ static noinline unsigned int class_of(struct lockdep_map *m,
 	const void *key = m->key ? m->key : m;
 	unsigned int class = 0;
 
+	if (unlikely(subclass >= LOCKDEP_SUBCLASSES)) {
+		lockdep_full("nesting levels", "LOCKDEP_SUBCLASSES",
+			     LOCKDEP_SUBCLASSES);
+		return 0;
+	}
 	if (!m->key && !is_static(m)) {
 		lockdep_full("a lock that is not static has no class", m->name,
 			     0);
 		return 0;
 	}
-	arch_spin_lock(&graph_lock);
+	arch_spin_lock(&lockdep_graph_lock);
 	class = find_class(key, subclass);
 	if (!class)
 		class = new_class(key, m->name ? m->name : "?", subclass);
-	arch_spin_unlock(&graph_lock);
+	arch_spin_unlock(&lockdep_graph_lock);
 	if (!class)
 		lockdep_full("lock classes", "DEP_NODES", DEP_NODES);
 	m->class[subclass] = (uint16_t) class;
@@ -203,7 +223,7 @@ static always_inline unsigned int chain_name(unsigned int place)
 	return place + CHAIN_NAMES;
 }
 
-/* graph_lock held: its place, or a free one. */
+/* lockdep_graph_lock held: its place, or a free one. */
 static uint32_t *chain_find(uint32_t link)
 {
 	for (unsigned int i = 0; i < PROBES; i++) {
@@ -216,12 +236,13 @@ static uint32_t *chain_find(uint32_t link)
 }
 
 /* The name of the chain that is h on top of h->below. known: it was checked
- * before; and if not: was it now? */
-static unsigned int chain_with(const struct held_lock *h, bool now, bool *known)
+ * before. now: NULL, or `resets` from before it was checked just now. */
+static unsigned int chain_with(const struct held_lock *h, const uint32_t *now,
+			       bool *known)
 {
 	uint32_t *c = NULL;
 
-	arch_spin_lock(&graph_lock);
+	arch_spin_lock(&lockdep_graph_lock);
 	if (h->below != CHAIN_NO_ROOM)
 		c = chain_find(h->link);
 	*known = c && *c == h->link;
@@ -229,9 +250,9 @@ static unsigned int chain_with(const struct held_lock *h, bool now, bool *known)
 		lockdep_nr_chains++;
 		WRITE_ONCE(*c, unchecked(h->link));
 	}
-	if (c && now)
+	if (c && now && *now == resets)
 		WRITE_ONCE(*c, h->link);
-	arch_spin_unlock(&graph_lock);
+	arch_spin_unlock(&lockdep_graph_lock);
 	if (c)
 		return chain_name((unsigned int)(c - chains));
 	if (h->below != CHAIN_NO_ROOM)
@@ -261,7 +282,7 @@ static bool recursive(unsigned int how)
 
 struct use_match {
 	uint32_t mask;
-	unsigned int not ; /* a node that does not count */
+	unsigned int except; /* a node that does not count */
 };
 
 /* A node reached as a recursive reader alone does not wait for readers. */
@@ -273,7 +294,7 @@ static bool has_use(unsigned int node, bool weak, void *arg)
 	if (weak)
 		usage &= ~(USE_BIT(USED_IN_HARDIRQ_READ) |
 			   USE_BIT(ENABLED_HARDIRQ_READ));
-	return node != m->not &&(usage & m->mask);
+	return node != m->except && (usage & m->mask);
 }
 
 static unsigned int lowest_use(uint32_t usage)
@@ -281,14 +302,16 @@ static unsigned int lowest_use(uint32_t usage)
 	return usage ? (unsigned int)__builtin_ctz(usage) : NR_USES;
 }
 
-/* graph_lock held: class has just been used so. Returns whether f says what is
+/* lockdep_graph_lock held: class has just been used so. Returns whether f says what is
  * wrong with that. */
-static bool check_use(struct finding *f, unsigned int class, unsigned int use)
+static bool check_use(struct finding *f, const struct held_lock *h,
+		      unsigned int use)
 {
+	unsigned int class = h->class, other;
 	struct lock_class *c = &lockdep_classes[class];
 	bool in = (USE_BIT(use) & USE_IN) != 0;
-	struct use_match m = { .mask = excluded[use], .not = class };
-	unsigned int other;
+	/* Two readers do wait for each other when others stand between. */
+	struct use_match m = { in ? USE_ON : USE_IN, class };
 
 	f->safe = f->unsafe = class;
 	f->safe_use = f->unsafe_use = use;
@@ -301,15 +324,14 @@ static bool check_use(struct finding *f, unsigned int class, unsigned int use)
 	}
 	/* Who comes after a safe one, or before an unsafe one? */
 	other = dep_search(&lockdep_graph, class,
-			   use == USED_IN_HARDIRQ_READ ||
-				   use == ENABLED_HARDIRQ_READ,
-			   !in, has_use, &m, &f->path);
+			   in ? recursive(h->how) : shared(h->how), !in,
+			   has_use, &m, &f->path);
 	if (!other)
 		return false;
 	f->kind = LOCKDEP_IRQ_INVERSION;
 	*(in ? &f->unsafe : &f->safe) = other;
 	*(in ? &f->unsafe_use : &f->safe_use) =
-		lowest_use(lockdep_classes[other].usage & excluded[use]);
+		lowest_use(lockdep_classes[other].usage & m.mask);
 	return is_new(f->kind, f->safe << 16 | f->unsafe);
 }
 
@@ -326,13 +348,13 @@ static noinline void mark_use(const struct held_lock *h, uint32_t uses,
 			continue;
 		fill(&f, LOCKDEP_INCONSISTENT, frame);
 		f.next = copy_held(h);
-		arch_spin_lock(&graph_lock);
+		arch_spin_lock(&lockdep_graph_lock);
 		if (!(c->usage & USE_BIT(use))) {
 			c->used[use] = f.trace;
 			WRITE_ONCE(c->usage, c->usage | USE_BIT(use));
-			wrong = check_use(&f, h->class, use);
+			wrong = check_use(&f, h, use);
 		}
-		arch_spin_unlock(&graph_lock);
+		arch_spin_unlock(&lockdep_graph_lock);
 		if (wrong)
 			lockdep_report(&f);
 	}
@@ -365,32 +387,25 @@ static void held_with_irqs_on(struct lockdep_thread *t, const void *frame)
 	}
 }
 
-/* graph_lock held: does prev -> next connect a lock used in interrupts to one
- * held with interrupts on? */
+/* lockdep_graph_lock held: does prev -> next connect a lock used in interrupts
+ * to one held with interrupts on? */
 static bool check_irq_order(struct finding *f, const struct held_lock *prev,
 			    const struct held_lock *next)
 {
-	for (unsigned int use = USED_IN_HARDIRQ; use <= USED_IN_HARDIRQ_READ;
-	     use++) {
-		struct use_match in = { .mask = USE_BIT(use) };
-		struct use_match on = { .mask = excluded[use] };
+	struct use_match in = { .mask = USE_IN }, on = { .mask = USE_ON };
 
-		f->safe = dep_search(&lockdep_graph, prev->class,
-				     shared(prev->how), true, has_use, &in,
-				     &f->path);
-		if (!f->safe)
-			continue;
-		f->unsafe = dep_search(&lockdep_graph, next->class,
-				       recursive(next->how), false, has_use,
-				       &on, &f->forward);
-		if (!f->unsafe)
-			continue;
-		f->safe_use = use;
-		f->unsafe_use = lowest_use(lockdep_classes[f->unsafe].usage &
-					   excluded[use]);
-		return is_new(LOCKDEP_IRQ_ORDER, f->safe << 16 | f->unsafe);
-	}
-	return false;
+	f->safe = dep_search(&lockdep_graph, prev->class, shared(prev->how),
+			     true, has_use, &in, &f->path);
+	if (!f->safe)
+		return false;
+	f->unsafe = dep_search(&lockdep_graph, next->class,
+			       recursive(next->how), false, has_use, &on,
+			       &f->forward);
+	if (!f->unsafe)
+		return false;
+	f->safe_use = lowest_use(lockdep_classes[f->safe].usage & USE_IN);
+	f->unsafe_use = lowest_use(lockdep_classes[f->unsafe].usage & USE_ON);
+	return true;
 }
 
 /* ---- order ---------------------------------------------------------------------------- */
@@ -418,62 +433,65 @@ static uint64_t print_of_cycle(unsigned int start, const struct dep_path *path)
 	return print;
 }
 
-static void add_edge(const struct held_lock *prev, const struct held_lock *next,
-		     const struct dep_trace *trace)
+/* Returns the edge, or one that nobody finds: the table is full. */
+static struct dep_edge *add_edge(const struct held_lock *prev,
+				 const struct held_lock *next, unsigned int dep,
+				 const struct dep_trace *trace)
 {
-	int i = dep_add(&lockdep_graph, prev->class, next->class,
-			dep_of(shared(prev->how), recursive(next->how)));
+	int i = dep_add(&lockdep_graph, prev->class, next->class, dep);
+	struct dep_edge *e = &lockdep_graph.edge[max(i, 0)];
 
-	if (i > 0) {
-		lockdep_graph.edge[i].held_as = prev->how;
-		lockdep_graph.edge[i].taken_as = next->how;
-		lockdep_graph.edge[i].trace = *trace;
-	}
+	e->held_as = prev->how;
+	e->taken_as = next->how;
+	e->trace = *trace;
+	return e;
 }
 
-static bool edge_known(const struct held_lock *prev,
-		       const struct held_lock *next)
-{
-	unsigned int e = dep_find(&lockdep_graph, prev->class, next->class);
-
-	return e && lockdep_graph.edge[e].dep &
-			    dep_of(shared(prev->how), recursive(next->how));
-}
-
-/* prev is held, next is being taken. */
-static void check_edge(const struct held_lock *prev,
+/* prev is held, next is being taken. Returns whether that is all right. */
+static bool check_edge(const struct held_lock *prev,
 		       const struct held_lock *next, const void *frame)
 {
+	unsigned int dep = dep_of(shared(prev->how), recursive(next->how)), i;
 	struct closing c = { prev->class, shared(prev->how) };
-	bool circular = false, irq = false, full;
+	bool bad, irq, is_first = false, full;
+	struct dep_edge *e;
 	struct finding f;
 
 	fill(&f, LOCKDEP_CIRCULAR, frame);
 	f.prev = copy_held(prev);
 	f.next = copy_held(next);
-	arch_spin_lock(&graph_lock);
-	if (edge_known(prev, next)) {
-		arch_spin_unlock(&graph_lock);
-		return;
+	arch_spin_lock(&lockdep_graph_lock);
+	i = dep_find(&lockdep_graph, prev->class, next->class, dep);
+	if (i) {
+		bad = lockdep_graph.edge[i].bad;
+		lockdep_again += bad;
+		arch_spin_unlock(&lockdep_graph_lock);
+		return !bad;
 	}
-	if (dep_search(&lockdep_graph, next->class, recursive(next->how), false,
-		       closes, &c, &f.path))
-		circular = is_new(LOCKDEP_CIRCULAR,
+	bad = dep_search(&lockdep_graph, next->class, recursive(next->how),
+			 false, closes, &c, &f.path);
+	if (bad)
+		is_first = is_new(LOCKDEP_CIRCULAR,
 				  print_of_cycle(next->class, &f.path));
 	full = lockdep_graph.edges == DEP_EDGES;
-	add_edge(prev, next, &f.trace);
-	arch_spin_unlock(&graph_lock);
+	/* Under the same lock: of two that close a cycle one sees the other. */
+	e = add_edge(prev, next, dep, &f.trace);
+	e->bad = bad;
+	arch_spin_unlock(&lockdep_graph_lock);
 	if (full)
 		lockdep_full("lock dependencies", "DEP_EDGES", DEP_EDGES);
-	if (circular)
+	if (is_first)
 		lockdep_report(&f);
 
-	arch_spin_lock(&graph_lock);
-	irq = check_irq_order(&f, prev, next);
-	arch_spin_unlock(&graph_lock);
 	f.kind = LOCKDEP_IRQ_ORDER;
-	if (irq)
+	arch_spin_lock(&lockdep_graph_lock);
+	irq = check_irq_order(&f, prev, next);
+	e->bad |= irq;
+	is_first = irq && is_new(f.kind, f.safe << 16 | f.unsafe);
+	arch_spin_unlock(&lockdep_graph_lock);
+	if (is_first)
 		lockdep_report(&f);
+	return !bad && !irq;
 }
 
 static const struct held_lock *held_entry(const struct lockdep_thread *t,
@@ -494,15 +512,15 @@ static void report_pair(enum lockdep_kind kind, const struct held_lock *prev,
 	fill(&f, kind, frame);
 	f.next = copy_held(next);
 	f.prev = copy_held(prev);
-	arch_spin_lock(&graph_lock);
+	arch_spin_lock(&lockdep_graph_lock);
 	first = is_new(kind, next->class);
-	arch_spin_unlock(&graph_lock);
+	arch_spin_unlock(&lockdep_graph_lock);
 	if (first)
 		lockdep_report(&f);
 }
 
-/* One of the same class is held: may that be? */
-static void check_recursion(const struct lockdep_thread *t,
+/* One of the same class is held: may that be? Returns false if it may not. */
+static bool check_recursion(const struct lockdep_thread *t,
 			    const struct held_lock *next,
 			    const struct lockdep_map *nest, const void *frame)
 {
@@ -512,23 +530,23 @@ static void check_recursion(const struct lockdep_thread *t,
 		if (prev->class != next->class ||
 		    (recursive(next->how) && shared(prev->how)))
 			continue;
-		if (!nest || !held_entry(t, nest))
-			report_pair(LOCKDEP_RECURSIVE, prev, next, frame);
-		return;
+		if (nest && held_entry(t, nest))
+			return true;
+		report_pair(LOCKDEP_RECURSIVE, prev, next, frame);
+		return false;
 	}
+	return true;
 }
 
-/* A sequence of held locks that was not seen before, with next on top. */
-static void check_order(const struct lockdep_thread *t,
+/* A sequence of held locks that was not seen before, with next on top. Returns
+ * whether it is all right. */
+static bool check_order(const struct lockdep_thread *t,
 			const struct held_lock *next,
 			const struct lockdep_map *nest, const void *frame)
 {
 	bool waits = !(next->how & LOCK_TRY); /* a trylock waits for nobody */
+	bool ok = !waits || check_recursion(t, next, nest, frame);
 
-	if (nest && !held_entry(t, nest))
-		report_pair(LOCKDEP_NEST, next, next, frame);
-	if (waits)
-		check_recursion(t, next, nest, frame);
 	/*
 	 * From the nearest held ones: what is below the first that was waited
 	 * for comes before that one already. Locks of the interrupted thread
@@ -541,10 +559,11 @@ static void check_order(const struct lockdep_thread *t,
 			break;
 		if (prev->class == next->class)
 			continue;
-		check_edge(prev, next, frame);
+		ok &= check_edge(prev, next, frame);
 		if (!(prev->how & LOCK_TRY))
 			break;
 	}
+	return ok;
 }
 
 /* ---- the hooks of the locks ------------------------------------------------------------- */
@@ -562,12 +581,14 @@ static noinline unsigned int check_chain(struct lockdep_thread *t,
 					 const void *frame)
 {
 	struct held_lock *h = &t->held[t->depth];
+	uint32_t uses, epoch = READ_ONCE(resets);
 	unsigned int name;
-	uint32_t uses;
-	bool known;
+	bool known, ok;
 
 	t->recursion = 1;
-	name = chain_with(h, false, &known);
+	if (h->nested && !held_entry(t, nest))
+		report_pair(LOCKDEP_NEST, h, h, frame);
+	name = chain_with(h, NULL, &known);
 	if (!known) {
 		WRITE_ONCE(lockdep_chain_misses, lockdep_chain_misses + 1);
 		note_depth(t->depth + 1);
@@ -576,8 +597,10 @@ static noinline unsigned int check_chain(struct lockdep_thread *t,
 		uses = uses_of(h);
 		if (uses & ~READ_ONCE(lockdep_classes[h->class].usage))
 			mark_use(h, uses, frame);
-		check_order(t, h, nest, frame);
-		name = chain_with(h, true, &known);
+		/* One with a finding stays unchecked, so that each time counts;
+		 * and if the graph was reset meanwhile its edges are gone. */
+		ok = check_order(t, h, nest, frame);
+		name = chain_with(h, ok ? &epoch : NULL, &known);
 	}
 	t->recursion = 0;
 	return name;
@@ -595,9 +618,10 @@ static noinline unsigned int class_if_any(struct lockdep_thread *t,
 	t->recursion = 1;
 	if (t->depth == MAX_HELD)
 		lockdep_full("held locks of a thread", "MAX_HELD", MAX_HELD);
+	else if (subclass < LOCKDEP_SUBCLASSES && m->class[subclass])
+		class = m->class[subclass];
 	else
-		class = m->class[subclass] ? m->class[subclass] :
-					     class_of(m, subclass);
+		class = class_of(m, subclass);
 	if (!class)
 		t->lost++;
 	t->recursion = 0;
@@ -617,6 +641,16 @@ static noinline uint32_t in_an_interrupt(struct lockdep_thread *t)
 	return h->link;
 }
 
+/* Is m held shared in this context? Then nothing keeps a recursive reader out,
+ * as little as a trylock. */
+static bool reads_already(const struct lockdep_thread *t,
+			  const struct lockdep_map *m)
+{
+	const struct held_lock *h = held_entry(t, m);
+
+	return h && shared(h->how) && h->in_irq == (current->irq_depth != 0);
+}
+
 void lock_acquire(struct lockdep_map *m, unsigned int subclass,
 		  unsigned int how, const struct lockdep_map *nest,
 		  uintptr_t site)
@@ -624,15 +658,18 @@ void lock_acquire(struct lockdep_map *m, unsigned int subclass,
 	const struct thread *me = current;
 	struct lockdep_thread *t = &current->lockdep;
 	uint32_t flags = local_irq_save(), link;
-	unsigned int class = m->class[subclass], place;
+	unsigned int class = m->class[subclass % LOCKDEP_SUBCLASSES], place;
 	struct held_lock *h = &t->held[t->depth], e;
 
 	if (unlikely(!class) || unlikely(t->recursion) ||
-	    unlikely(t->depth == MAX_HELD)) {
+	    unlikely(t->depth == MAX_HELD) ||
+	    unlikely(subclass >= LOCKDEP_SUBCLASSES)) {
 		class = class_if_any(t, m, subclass);
 		if (!class)
 			goto out;
 	}
+	if (unlikely(recursive(how)) && reads_already(t, m))
+		how |= LOCK_TRY;
 	h->map = m;
 	h->site = site;
 	h->since = timer_about_now();
@@ -650,7 +687,7 @@ void lock_acquire(struct lockdep_map *m, unsigned int subclass,
 		link = in_an_interrupt(t);
 	place = place_of(link);
 	/* Relaxed: nothing is reached through a link. */
-	if (likely(READ_ONCE(chains[place]) == link))
+	if (likely(READ_ONCE(chains[place]) == link) && likely(!nest))
 		t->chain = chain_name(place);
 	else
 		t->chain = check_chain(t, nest, __builtin_frame_address(0));
@@ -690,7 +727,7 @@ static void remove_entry(struct lockdep_thread *t, unsigned int i)
 		*h = h[1];
 		if (!h->in_irq || (i && h[-1].in_irq))
 			h->below = t->chain;
-		t->chain = chain_with(h, false, &known);
+		t->chain = chain_with(h, NULL, &known);
 	}
 }
 
@@ -707,9 +744,9 @@ static noinline bool not_held(struct lockdep_thread *t, struct lockdep_map *m,
 	}
 	fill(&f, LOCKDEP_UNBALANCED, frame);
 	f.next = (struct held_copy){ m, site, (uint16_t) class, 0, false };
-	arch_spin_lock(&graph_lock);
+	arch_spin_lock(&lockdep_graph_lock);
 	first = is_new(f.kind, mix(class, (uint32_t)site));
-	arch_spin_unlock(&graph_lock);
+	arch_spin_unlock(&lockdep_graph_lock);
 	if (first)
 		lockdep_report(&f);
 	return false;
@@ -768,7 +805,8 @@ bool lock_is_held(const struct lockdep_map *m)
 {
 	const struct held_lock *h = held_entry(&current->lockdep, m);
 
-	return (h && !h->waits) || current->lockdep.lost;
+	return (h && !h->waits) || current->lockdep.lost ||
+	       m->key == &lockdep_no_validate;
 }
 
 const struct held_lock *lock_held_by(const struct thread *t,
@@ -794,14 +832,15 @@ static void complain(enum lockdep_kind kind, const char *what, uintptr_t site,
 		t->recursion = 1;
 		fill(&f, kind, frame);
 		f.what = what;
+		f.irqs_off = (flags & PSR_I) != 0;
 		f.site = site;
 		if (h) {
 			f.next = copy_held(h);
 			print = mix(h->class, (uint32_t)site);
 		}
-		arch_spin_lock(&graph_lock);
+		arch_spin_lock(&lockdep_graph_lock);
 		first = is_new(kind, print);
-		arch_spin_unlock(&graph_lock);
+		arch_spin_unlock(&lockdep_graph_lock);
 		if (first)
 			lockdep_report(&f);
 		t->recursion = 0;
@@ -856,8 +895,8 @@ void debug_check_no_locks_freed(const void *from, size_t len)
 void lockdep_thread_died(void)
 {
 	current->lockdep.recursion = 0;
-	if (graph_lock.holder == current)
-		arch_spin_unlock(&graph_lock);
+	if (lockdep_graph_lock.holder == current)
+		arch_spin_unlock(&lockdep_graph_lock);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
@@ -888,16 +927,17 @@ void lockdep_reset(void)
 	uint32_t flags = local_irq_save();
 
 	t->recursion = 1;
-	arch_spin_lock(&graph_lock);
+	arch_spin_lock(&lockdep_graph_lock);
 	for (unsigned int i = 0; i < LOCKDEP_CHAINS; i++)
 		WRITE_ONCE(chains[i], unchecked(chains[i]));
 	for (unsigned int i = 1; i < lockdep_nr_classes; i++)
 		WRITE_ONCE(lockdep_classes[i].usage, 0);
 	dep_clear(&lockdep_graph);
+	WRITE_ONCE(resets, resets + 1);
 	memset(lockdep_distinct, 0, sizeof(lockdep_distinct));
 	lockdep_nr_findings = lockdep_again = 0;
 	lockdep_chain_misses = lockdep_max_depth = 0;
-	arch_spin_unlock(&graph_lock);
+	arch_spin_unlock(&lockdep_graph_lock);
 	t->recursion = 0;
 	local_irq_restore(flags);
 }

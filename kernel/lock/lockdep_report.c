@@ -108,12 +108,12 @@ static void print_bar(char c)
 	kprintf("%s\n", bar);
 }
 
-static void print_title(const char *title)
+static void print_title(const struct finding *f, const char *title)
 {
 	kprintf("\n");
 	print_bar('=');
 	kprintf("WARNING: %s\nGordian, debug profile, core %u\n", title,
-		smp_processor_id());
+		f->core);
 	print_bar('-');
 }
 
@@ -243,7 +243,7 @@ static void print_witness(const struct finding *f)
 
 static void print_circular(const struct finding *f)
 {
-	print_title("possible circular locking dependency detected");
+	print_title(f, "possible circular locking dependency detected");
 	print_trying(f);
 	kprintf("\nwhich lock already depends on the new lock.\n\n");
 	kprintf("the existing dependency chain (in reverse order) is:\n");
@@ -273,7 +273,7 @@ static void print_recursive(const struct finding *f)
 {
 	char name[NAME_SIZE];
 
-	print_title("possible recursive locking detected");
+	print_title(f, "possible recursive locking detected");
 	print_trying(f);
 	kprintf("\nother info that might help us debug this:\n");
 	kprintf(" Possible unsafe locking scenario:\n\n");
@@ -329,7 +329,7 @@ static void print_irq_scenario(unsigned int safe, unsigned int unsafe,
 
 static void print_irq_order(const struct finding *f)
 {
-	print_title("HARDIRQ-safe -> HARDIRQ-unsafe lock order detected");
+	print_title(f, "HARDIRQ-safe -> HARDIRQ-unsafe lock order detected");
 	kprintf("%s/%u is trying to acquire:\n", f->comm, f->thread);
 	print_lock(&f->next);
 	kprintf("\nand this task is already holding:\n");
@@ -353,7 +353,7 @@ static void print_irq_order(const struct finding *f)
 
 static void print_irq_inversion(const struct finding *f)
 {
-	print_title("possible irq lock inversion dependency detected");
+	print_title(f, "possible irq lock inversion dependency detected");
 	kprintf("%s/%u just changed the state of lock:\n", f->comm, f->thread);
 	print_lock(&f->next);
 	kprintf("\nit is now HARDIRQ-%s, but it %s\n",
@@ -375,11 +375,11 @@ static void print_inconsistent(const struct finding *f)
 {
 	bool in = f->safe_use == USED_IN_HARDIRQ ||
 		  f->safe_use == USED_IN_HARDIRQ_READ;
-	uint32_t now = current->irq_depth ? f->safe_use : f->unsafe_use;
+	uint32_t now = f->in_irq ? f->safe_use : f->unsafe_use;
 	uint32_t was = now == f->safe_use ? f->unsafe_use : f->safe_use;
 	char name[NAME_SIZE];
 
-	print_title("inconsistent lock state");
+	print_title(f, "inconsistent lock state");
 	kprintf("inconsistent {%s} -> {%s} usage.\n", irq_name(was),
 		irq_name(now));
 	kprintf("%s/%u%s takes:\n", f->comm, f->thread,
@@ -403,13 +403,13 @@ static void print_unbalanced(const struct finding *f)
 {
 	char name[NAME_SIZE];
 
-	print_title("bad unlock balance detected!");
+	print_title(f, "bad unlock balance detected!");
 	kprintf("%s/%u is trying to release lock (%s) at:\n", f->comm,
 		f->thread, class_name(f->next.class, name));
 	print_trace(&f->trace);
 	if (f->prev.lock)
 		kprintf("but it was taken %s an interrupt\n",
-			current->irq_depth ? "outside of" : "in");
+			f->in_irq ? "outside of" : "in");
 	else
 		kprintf("but %s\n", f->nr_held ? "it does not hold it" :
 						 "there are no more locks to "
@@ -418,7 +418,7 @@ static void print_unbalanced(const struct finding *f)
 
 static void print_held_at_end(const struct finding *f)
 {
-	print_title("still has locks held!");
+	print_title(f, "still has locks held!");
 	kprintf("%s/%u: %s with this lock held:\n", f->comm, f->thread,
 		f->what);
 	print_lock(&f->next);
@@ -426,7 +426,7 @@ static void print_held_at_end(const struct finding *f)
 
 static void print_held_freed(const struct finding *f)
 {
-	print_title("held lock freed!");
+	print_title(f, "held lock freed!");
 	kprintf("%s/%u frees or initialises memory, with a lock held there:\n",
 		f->comm, f->thread);
 	print_lock(&f->next);
@@ -434,40 +434,44 @@ static void print_held_freed(const struct finding *f)
 
 static void print_sleep(const struct finding *f)
 {
-	const struct thread *t = current;
+	uint32_t off = 0;
+	const char *name = symbol_lookup(f->trace.pc[0], &off);
 
-	print_title("sleeping function called from invalid context");
-	kprintf("%s() called from %pS\n", f->what, (void *)f->site);
+	print_title(f, "sleeping function called from invalid context");
+	kprintf("%s() called from %pS\n", name ? name : f->what,
+		(void *)f->site);
 	kprintf("by %s/%u: preempt_count %d, interrupts %s%s%s\n", f->comm,
-		f->thread, t->preempt_count,
-		t->irq_depth ? "off" :
-			       "as they "
-			       "were",
-		t->irq_depth ? ", in an interrupt" : "",
-		t->is_idle ? ", in the idle thread" : "");
-	if (t->lockdep.readers)
+		f->thread, f->preempt_count, f->irqs_off ? "off" : "on",
+		f->in_irq ? ", in an interrupt" : "",
+		f->is_idle ? ", in the idle thread" : "");
+	if (f->reader)
 		kprintf("in an RCU reader that began at %pS\n",
-			(void *)t->lockdep.reader_site);
+			(void *)f->reader);
 }
 
 static void print_rcu(const struct finding *f)
 {
-	print_title("suspicious RCU usage");
-	kprintf("%pS: rcu_dereference(%s) outside of a reader,\n",
-		(void *)f->site, f->what);
-	kprintf("by %s/%u, which can be preempted here\n", f->comm, f->thread);
+	print_title(f, "suspicious RCU usage");
+	kprintf("%s,\nin %pS, called from %pS,\n", f->what,
+		(void *)f->trace.pc[0], (void *)f->site);
+	kprintf("by %s/%u, %s\n", f->comm, f->thread,
+		f->reader || f->preempt_count || f->in_irq || f->irqs_off ?
+			"in a reader" :
+			"in no reader: it can be preempted here");
 }
 
 static void print_not_held(const struct finding *f)
 {
-	print_title("lock not held where it is required");
-	kprintf("%pS needs (%s) to be held,\n", (void *)f->site, f->what);
-	kprintf("and %s/%u does not hold it\n", f->comm, f->thread);
+	print_title(f, "lock not held where it is required");
+	kprintf("%pS needs (%s) to be held,\n", (void *)f->trace.pc[0],
+		f->what);
+	kprintf("called from %pS, and %s/%u does not hold it\n",
+		(void *)f->site, f->comm, f->thread);
 }
 
 static void print_nest(const struct finding *f)
 {
-	print_title("Nested lock was not taken");
+	print_title(f, "Nested lock was not taken");
 	kprintf("%s/%u is trying to lock:\n", f->comm, f->thread);
 	print_lock(&f->next);
 	kprintf("\nbut does not hold the outer lock that orders these\n");

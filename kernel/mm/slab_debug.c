@@ -229,6 +229,7 @@ bool slab_debug_free(struct kmem_cache *s, void *obj, uintptr_t caller)
 		report(s->name, what, obj, caller, NULL);
 		return false;
 	}
+	debug_check_no_locks_freed(obj, s->size);
 	if (!checked(s))
 		return true;
 	dbg = debug_of(obj);

@@ -99,13 +99,15 @@ static inline void rcu_read_unlock(void)
  * pairs with the release in rcu_assign_pointer). In a reader. */
 #define rcu_dereference(p)                                                     \
 	({                                                                     \
-		RCU_LOCKDEP_WARN(!rcu_read_lock_held(), #p);                   \
+		RCU_LOCKDEP_WARN(!rcu_read_lock_held(),                        \
+				 "rcu_dereference(" #p ")");                   \
 		READ_ONCE(p);                                                  \
 	})
 /* The same for an updater: c says what keeps the pointer as it is. */
 #define rcu_dereference_protected(p, c)                                        \
 	({                                                                     \
-		RCU_LOCKDEP_WARN(!(c), #p);                                    \
+		RCU_LOCKDEP_WARN(!(c),                                         \
+				 "rcu_dereference_protected(" #p ", " #c ")"); \
 		READ_ONCE(p);                                                  \
 	})
 /* Publish: everything written to *v before is visible to whoever sees v. */
