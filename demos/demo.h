@@ -229,6 +229,8 @@ int setup_leak(struct stage *st);
 void actor_D_leaks(struct stage *st);	/* gives back one too many first */
 void teardown_victim(struct stage *st); /* what D did not destroy */
 void teardown_refs(struct stage *st);
+/* A line of the actor's own in the schedule. */
+void note(const char *text);
 void leak_a_reference(void);
 const void *the_slab_mutex(const struct stage *st);
 const void *the_hotplug_mutex(const struct stage *st);
