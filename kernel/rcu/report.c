@@ -44,8 +44,10 @@ bool rcu_waits_for(const void *obj, const struct thread *t)
 
 	if (!rsp)
 		return false;
+	/* A reader cannot be preempted; who begins the grace period is none. */
 	if (obj == rsp)
-		return cpumask_test(rcu_owed(rsp), t->cpu) &&
+		return t != rsp->thread && READ_ONCE(t->preempt_count) &&
+		       cpumask_test(rcu_owed(rsp), t->cpu) &&
 		       sched_running(t->cpu) == t;
 	rdp = &rsp->data[t->cpu];
 	if (t == rdp->thread)
