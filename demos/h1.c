@@ -31,6 +31,7 @@
 #define OBJECTS	  10
 #define CALLBACKS 3
 #define FAR_NS	  60000000000ull /* the timer's: it is not to fire */
+#define SPARE_IRQ 101		 /* of no device */
 
 /* What is on a core. */
 struct rests {
@@ -47,6 +48,7 @@ static struct {
 	struct completion wake; /* the sleeper's */
 	bool stop;		/* the runner's, atomic */
 	uint32_t turns;		/* the runner's: it runs, atomic */
+	uint32_t runs_on;	/* the core, once the other is gone */
 	uint32_t woken_on;	/* the sleeper's core, plus one, atomic */
 
 	struct timer timer;
@@ -166,9 +168,16 @@ static struct notifier_block last_words = {
 	.name = "h1",
 };
 
+static void irq_came(unsigned int irq, void *arg)
+{
+	(void)irq;
+	(void)arg;
+}
+
 static int begin_h1(struct stage *st)
 {
 	(void)st;
+	irq_register(SPARE_IRQ, irq_came, NULL);
 	return register_cpu_notifier(&last_words);
 }
 
@@ -181,6 +190,7 @@ static void end_h1(struct stage *st)
 static int setup_h1(struct stage *st)
 {
 	struct thread *t;
+	unsigned int cpu;
 
 	memset(&h1, 0, sizeof(h1));
 	h1.core = st->toggled;
@@ -202,7 +212,9 @@ static int setup_h1(struct stage *st)
 	while (!waits_for_event(h1.sleeper) || !READ_ONCE(h1.turns))
 		sleep_ns(100000);
 	h1.heir = cpumask_first(cpu_online());
-	irq_migrate(h1.heir, h1.core);
+	for_each_online_cpu (cpu)
+		if (cpu != h1.core)
+			irq_migrate(cpu, h1.core);
 	return 0;
 }
 
@@ -238,6 +250,16 @@ static void wake_sleeper(void)
 		sleep_ns(100000);
 }
 
+/* The runner goes on; returns where. */
+static unsigned int runner_goes_on(void)
+{
+	uint32_t turns = READ_ONCE(h1.turns);
+
+	while (READ_ONCE(h1.turns) == turns)
+		sleep_ns(100000);
+	return READ_ONCE(h1.runner->cpu);
+}
+
 static void actor_takes_down(struct stage *st)
 {
 	(void)st;
@@ -246,6 +268,7 @@ static void actor_takes_down(struct stage *st)
 	count_rests(&h1.before);
 	WARN_ON(cpu_down(h1.core) != 0);
 	h1.before.callbacks = h1.callbacks_at_death;
+	h1.runs_on = runner_goes_on();
 	wake_sleeper();
 	rcu_barrier();
 	count_rests(&h1.after);
@@ -254,25 +277,17 @@ static void actor_takes_down(struct stage *st)
 	WARN_ON(cpu_up(h1.core) != 0);
 }
 
-static bool runs_on(void)
-{
-	uint32_t turns = READ_ONCE(h1.turns);
-
-	while (READ_ONCE(h1.turns) == turns)
-		sleep_ns(100000);
-	return READ_ONCE(h1.runner->cpu) != h1.core;
-}
-
 static bool nothing_is_lost(struct stage *st)
 {
 	const struct rests *a = &h1.after;
 
 	(void)st;
-	return runs_on() && h1.woken_on && h1.woken_on != h1.core + 1 &&
-	       h1.ran == CALLBACKS && h1.timer.armed &&
-	       h1.timer.cpu != h1.core && a->threads == 0 && a->timers == 0 &&
-	       a->callbacks == 0 && a->objects == 0 && a->interrupts == 0 &&
-	       a->own == h1.before.own && h1.lists_after > h1.lists_before &&
+	return h1.runs_on != h1.core && h1.woken_on &&
+	       h1.woken_on != h1.core + 1 && h1.ran == CALLBACKS &&
+	       h1.timer.armed && h1.timer.cpu != h1.core && a->threads == 0 &&
+	       a->timers == 0 && a->callbacks == 0 && a->objects == 0 &&
+	       a->interrupts == 0 && a->own == h1.before.own &&
+	       h1.lists_after > h1.lists_before && h1.before.interrupts &&
 	       h1.heir_after == h1.heir_before + h1.before.interrupts;
 }
 
@@ -290,8 +305,8 @@ static void list_rests(struct stage *st)
 	kprintf("  %-26s %6s %6s  %s\n", "", "before", "after",
 		"where it went");
 	row("threads", b->threads, a->threads);
-	kprintf("runner: core %u; sleeper woke on %u\n",
-		READ_ONCE(h1.runner->cpu), h1.woken_on - 1);
+	kprintf("runner: core %u; sleeper woke on %u\n", h1.runs_on,
+		h1.woken_on - 1);
 	row("its own threads", b->own, a->own);
 	kprintf("parked until it comes back\n");
 	row("timers", b->timers, a->timers);

@@ -114,7 +114,7 @@ void rcu_report_stall(struct rcu_state *rsp)
 	uint64_t ms = timer_ns(timer_now() - rsp->gp_start) / 1000000;
 
 	kprintf("rcu: stall: grace period %u of %s runs for %u ms\n",
-		rsp->gp_seq >> 1, rsp->name, (unsigned int)ms);
+		(rsp->gp_seq + 1) >> 1, rsp->name, (unsigned int)ms);
 	rcu_print_awaited(rsp);
 	backtrace_all_cores();
 	WRITE_ONCE(rcu_stalls, rcu_stalls + 1); /* the report is out */
@@ -126,7 +126,7 @@ void rcu_print(void)
 	uint32_t seq = READ_ONCE(rsp->gp_seq);
 	unsigned int cpu;
 
-	kprintf("%s: grace period %u %s, %s\n", rsp->name, seq >> 1,
+	kprintf("%s: grace period %u %s, %s\n", rsp->name, (seq + 1) >> 1,
 		seq & 1 ? "runs" : "ended",
 		rcu_seq_done(seq, READ_ONCE(rsp->request)) ? "none wanted" :
 							     "more wanted");
@@ -140,4 +140,5 @@ void rcu_print(void)
 			cpumask_test(rsp->online, cpu) ? "yes" : "-",
 			cpumask_test(rsp->owed, cpu) ? "yes" : "-",
 			rcu_nr_callbacks(cpu));
+	rcu_print_awaited(rsp);
 }
