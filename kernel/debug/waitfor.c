@@ -273,6 +273,14 @@ static void find_one(struct thread *t, void *arg)
 		return;
 	f->any = true;
 	fill_link(f->found, t);
+#if GORDIAN_DEBUG
+	/* Whoever holds a spinlock, or has the core, runs: what it waits for as a
+	 * sleeper, or is about to, does not stop it; only what it spins for. */
+	if (f->from && READ_ONCE(t->busy.kind) == WAIT_NONE &&
+	    (f->from->waiting.kind == WAIT_SPIN ||
+	     f->from->waiting.kind == WAIT_CORE))
+		f->found->waiting.kind = WAIT_NONE;
+#endif
 }
 
 static bool among(uint32_t id, const uint32_t *ids, unsigned int n)
