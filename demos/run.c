@@ -405,7 +405,7 @@ static void tell(struct stage *st, enum outcome out, struct waitfor *w)
 	show_schedule(st);
 	if (st->refusal.happened)
 		show_refusal(st);
-	if (!all_done(st))
+	if (!all_done(st) || out == OUT_DEADLOCK)
 		report_knot(st, out, w);
 	if (st->sc->evidence)
 		st->sc->evidence(st);
