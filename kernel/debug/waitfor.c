@@ -327,7 +327,8 @@ static bool search(struct thread *t, struct waitfor *w, enum goal goal)
 		tried[w->n - 1] = to->id;
 		set_owner(l, to);
 		for (w->first = 0; w->first < w->n; w->first++)
-			if (w->link[w->first].thread == to->thread)
+			if (w->link[w->first].thread == to->thread &&
+			    to->waiting.kind != WAIT_NONE)
 				return w->cycle = true;
 		if (among(to->id, seen, nr_seen) || nr_seen == WAITFOR_SEEN)
 			continue;
