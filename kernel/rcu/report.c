@@ -47,8 +47,7 @@ bool rcu_waits_for(const void *obj, const struct thread *t)
 	/* A reader cannot be preempted; who begins the grace period is none. */
 	if (obj == rsp)
 		return t != rsp->thread && READ_ONCE(t->preempt_count) &&
-		       cpumask_test(rcu_owed(rsp), t->cpu) &&
-		       sched_running(t->cpu) == t;
+		       cpumask_test(rcu_owed(rsp), t->cpu);
 	rdp = &rsp->data[t->cpu];
 	if (t == rdp->thread)
 		return READ_ONCE(rdp->cbs.len) && cblist_ready(&rdp->cbs);
