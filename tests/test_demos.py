@@ -16,8 +16,22 @@ EXPECTED = {
     "E3": {"deadlock", "stuck"},
     "E3b": {"bug"},
     "E6": {"completes"},
+    "E15": {"completes"},
+    "R1": {"completes"},
+    "R2": {"corrupt"},
+    "H1": {"completes"},
 }
-PARTS = {"E0/AB-BA", "E0/one-order", "E6/E1", "E6/E2", "E6/E3"}
+PARTS = {"E0/AB-BA", "E0/A-A", "E0/irq", "E0/ABC", "E0/one-order",
+         "E1/B-U-D", "E1/B-D-U", "E1/U-D", "E1/drawing",
+         "E6/E1", "E6/E2", "E6/E3",
+         "R2/at-once", "R2/call_rcu", "R2/synchronize"}
+# Each named for what it is: the lockdep= of a part.
+LOCKDEP = {
+    "E0/AB-BA": "circular", "E0/A-A": "recursive", "E0/ABC": "circular",
+    "E0/irq": "recursive,inconsistent", "E0/one-order": "silent",
+    "E1/drawing": "circular",
+    "R2/at-once": "silent",
+}
 SINGLE = ["-accel", "tcg,thread=single"]
 FREE = 60       # rounds; tools/soak runs many more
 
@@ -54,8 +68,25 @@ def test_all_and_free():
     run = boot("demo all", smp=4)
     check(run)
     narrow(run)
-    assert {p.id for p in verdicts(run.text, "part")} == PARTS
-    assert all(p.ok for p in verdicts(run.text, "part"))
+    parts = {p.id: p for p in verdicts(run.text, "part")}
+    assert set(parts) == PARTS
+    assert all(p.ok for p in parts.values())
+    for ident, said in LOCKDEP.items():
+        assert parts[ident]["lockdep"] == said
+    table(run)
+
+
+def table(run):
+    """The table at the end: two lines a row, and no row named after it."""
+    head = next(i for i, x in enumerate(run.lines)
+                if x.startswith("id ") and x.endswith("as said"))
+    rows = run.lines[head + 2:head + 2 + 2 * len(EXPECTED)]
+    for ident, claim, facts in zip(EXPECTED, rows[::2], rows[1::2]):
+        assert claim.startswith(f"{ident} ") and claim.endswith(" ok"), claim
+        lockdep, *_, expected = facts.split()
+        assert expected.split("|")[0] in EXPECTED[ident]
+        assert lockdep != "-"
+    assert "not as said:" not in run.text and "not run:" not in run.text
 
 
 @pytest.mark.parametrize("smp, extra", [(2, []), (8, []), (4, SINGLE)],
@@ -94,7 +125,11 @@ def test_release():
 def test_one_core():
     run = boot("demo all", smp=1)
     assert run.status == 1
-    assert [(v.id, v.ok) for v in verdicts(run.text)] == [("E0", True)]
+    (v,) = verdicts(run.text)
+    assert (v.id, v.ok, v.num("skipped")) == ("E0", True, 1)
+    assert "not run: it needs 2 cores" in run.text
+    assert run.lines[-2] == "not run: " + ", ".join(
+        x for x in EXPECTED if x != "E0")
     for ident in EXPECTED:
         if ident == "E0":
             continue
@@ -107,6 +142,69 @@ def test_by_itself(ident):
     """Each one alone, by its number, in small letters."""
     run = boot(f"demo {ident.lower()} forced")
     check(run, [ident])
+
+
+def test_ten_times_in_one_boot():
+    """Any order, any number of times: no row leaves anything to the next."""
+    run = boot("; ".join(["demo all forced"] * 10), smp=4)
+    assert run.status == 0
+    got = verdicts(run.text)
+    assert [v.id for v in got] == list(EXPECTED) * 10
+    assert all(v.ok for v in got)
+    state = [x for x in run.lines if x.startswith("state: ")]
+    assert len(set(state)) <= 6 and len(state) >= 10 * len(EXPECTED), set(state)
+
+
+def test_a_knot_in_an_interrupt():
+    """E0/irq: the core spins in the interrupt for what its thread holds."""
+    text = boot("demo e0 forced").text
+    part = text[text.index("\nE0/irq: "):text.index("part: E0/irq")]
+    at = [part.index(x) for x in
+          ("WARNING: inconsistent lock state",
+           "inconsistent {HARDIRQ-ON-W} -> {IN-HARDIRQ-W} usage",
+           "WARNING: possible recursive locking detected",
+           "lock irq_lock", "waits: irq_lock (A)",
+           "waits for irq_lock (spinlock)", "cycle: A -> irq_lock (A)",
+           "cut: A keeps irq_lock, A is let in once", "state: as before")]
+    assert at == sorted(at)
+    ring = text[text.index("\nE0/ABC: "):]
+    assert "cycle: A -> lock_b (B) -> lock_c (C) -> lock_a (A)" in ring
+
+
+def test_rcu_names_the_reader():
+    """R1: while R reads, `rcu` says who is owed; the end comes after R's."""
+    text = boot("demo r1 forced").text
+    said = text[text.index("meanwhile, what the command `rcu` says:"):]
+    assert re.search(r"^  core 1 owes a quiescent state: runs thread \d+ "
+                     r"\(R\),\n    preempt_count 1, .*\n"
+                     r"    in a reader for 0\.\d+ s, entered at actor_R\+",
+                     said, re.M)
+    at = [said.index(x) for x in
+          ("rcu_read_lock()", "synchronize_rcu()", " runs", "  rcu\n",
+           "rcu_read_unlock()", " ends\n", "it returns")]
+    at[2:3] = [re.search(r"grace period \d+ runs\n", said[at[1]:]).start() +
+               at[1]]
+    assert at == sorted(at)
+
+
+def test_the_reader_meets_poison():
+    """R2: three readings; the first is the item in all parts."""
+    text = boot("demo r2 forced").text
+    got = re.findall(r"^R read (0x[0-9a-f]{8}) ", text, re.M)
+    assert got == ["0x20121003", "0x6b6b6b6b", "0x0badda7a",
+                   *["0x20121003"] * 6]
+
+
+def test_what_a_core_leaves():
+    """H1: each row had something on the core, and has it no more."""
+    text = boot("demo h1 forced").text
+    rows = re.findall(r"^  ([a-z][a-z, ]*[a-z]) +(\d+) +(\d+)  \S", text, re.M)
+    assert [x for x, _, _ in rows] == [
+        "threads", "its own threads", "timers", "callbacks, as it died",
+        "objects in its arrays", "interrupts sent to it"]
+    for what, before, after in rows:
+        assert int(before) > 0
+        assert int(after) == (int(before) if "own" in what else 0)
 
 
 def test_two_in_one_boot():
