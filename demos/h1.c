@@ -35,7 +35,8 @@
 
 /* What is on a core. */
 struct rests {
-	unsigned int threads, own; /* own: pinned to it */
+	unsigned int ready, asleep; /* threads; asleep: where they ran last */
+	unsigned int own;	    /* pinned to it */
 	unsigned int timers, callbacks, objects, interrupts;
 };
 
@@ -73,8 +74,10 @@ static void count_thread(struct thread *t, void *arg)
 		return;
 	if (t->pinned)
 		r->own++;
+	else if (READ_ONCE(t->on_rq))
+		r->ready++;
 	else
-		r->threads++;
+		r->asleep++;
 }
 
 static void count_rests(struct rests *r)
@@ -284,7 +287,7 @@ static bool nothing_is_lost(struct stage *st)
 	(void)st;
 	return h1.runs_on != h1.core && h1.woken_on &&
 	       h1.woken_on != h1.core + 1 && h1.ran == CALLBACKS &&
-	       h1.timer.armed && h1.timer.cpu != h1.core && a->threads == 0 &&
+	       h1.timer.armed && h1.timer.cpu != h1.core && a->ready == 0 &&
 	       a->timers == 0 && a->callbacks == 0 && a->objects == 0 &&
 	       a->interrupts == 0 && a->own == h1.before.own &&
 	       h1.lists_after > h1.lists_before && h1.before.interrupts &&
@@ -304,9 +307,10 @@ static void list_rests(struct stage *st)
 	kprintf("what was on core %u:\n", h1.core);
 	kprintf("  %-26s %6s %6s  %s\n", "", "before", "after",
 		"where it went");
-	row("threads", b->threads, a->threads);
-	kprintf("runner: core %u; sleeper woke on %u\n", h1.runs_on,
-		h1.woken_on - 1);
+	row("threads that run", b->ready, a->ready);
+	kprintf("runner: on core %u\n", h1.runs_on);
+	row("threads asleep", b->asleep, a->asleep);
+	kprintf("sleeper: woke on core %u\n", h1.woken_on - 1);
 	row("its own threads", b->own, a->own);
 	kprintf("parked until it comes back\n");
 	row("timers", b->timers, a->timers);
