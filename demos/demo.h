@@ -72,7 +72,7 @@ struct scenario {
 	bool refused;		    /* the forced order must be refused */
 	unsigned int rounds;	    /* free ones; 0: as many as the demo says */
 	bool no_forced;		    /* there is no order to force */
-	bool until_found;	    /* free: go on until a deadlock, or N */
+	bool until_found;	    /* free: until the lowest of expect, or N */
 	bool toggles;		    /* a core goes off or on in each round */
 	bool leaks;		    /* a reference is given back too often */
 	bool in_turn;	      /* the actors run one after another, as listed */
@@ -80,7 +80,8 @@ struct scenario {
 	unsigned int lockdep_may; /* and may find: it depends on the schedule */
 	unsigned int warnings;	  /* WARN_ON reports that belong to a round */
 	unsigned int slab_reports; /* that the slab's checks must make a round */
-	const char *culprit;	   /* the function that a BUG must name */
+	const char *culprit; /* the function that a BUG or WARN must name */
+	bool needs_lockdep;  /* not in a release image */
 	const struct hotplug_lock_ops *ops; /* NULL: the kernel's own */
 	void (*destroy)(struct kmem_cache *s);
 	void (*barrier)(void); /* actor_B's; NULL: the kernel's rcu_barrier() */
@@ -93,6 +94,10 @@ struct scenario {
 	int (*setup)(struct stage *st);
 	/* After a round in which all ended: false means OUT_CORRUPT. */
 	bool (*check)(struct stage *st);
+	/* Each event of an actor, wherever its trace point stands (perhaps
+	 * under a spinlock): look and count, nothing else. */
+	void (*listen)(struct stage *st, int actor,
+		       const struct trace_event *e);
 	void (*teardown)(struct stage *st);
 	const char *objection; /* what the thread says to a failure */
 };
@@ -210,7 +215,9 @@ struct kmem_cache *victim(struct stage *st); /* NULL when memory is out */
 void actor_D(struct stage *st);		     /* sc->destroy(cache) */
 void actor_U(struct stage *st);	    /* cpu_up() or cpu_down() of st->toggled */
 void actor_B(struct stage *st);	    /* a bare rcu_barrier() */
+int setup_core(struct stage *st);   /* the core is as U needs it */
 int setup_victim(struct stage *st); /* an RCU cache with callbacks to come */
+int run_leaker(struct stage *st);   /* L begins and ends, here and now */
 /* The same, after a put_online_cpus() too many (by a thread L, or by D). */
 int setup_leak(struct stage *st);
 void actor_D_leaks(struct stage *st);	/* gives back one too many first */
@@ -226,12 +233,14 @@ const void *the_cache(const struct stage *st);
 
 /* demos/hotplug_3_6.c: the counter before the merged check. */
 extern const struct hotplug_lock_ops hotplug_3_6_ops;
+extern const struct hotplug_lock_ops hotplug_bhat_a_ops;
 extern const struct hotplug_lock_ops hotplug_bhat_b_ops;
+extern const struct hotplug_lock_ops hotplug_morton_ops;
 /* demos/yours.c */
 void kmem_cache_destroy__yours(struct kmem_cache *s);
 /* demos/e1.c, demos/e2.c */
 void kmem_cache_destroy__slub(struct kmem_cache *s);
 void kmem_cache_destroy__3_6(struct kmem_cache *s);
-extern const struct step drawing_up[], drawing_down[];
+extern const struct step drawing_up[], drawing_down[], drawing_three[];
 
 #endif

@@ -274,6 +274,12 @@ static void note_lockdep(struct tally *t)
 	t->lockdep |= lockdep_seen();
 }
 
+/* Somebody waits for what will not come. */
+static bool is_knot(enum outcome out)
+{
+	return out == OUT_DEADLOCK || out == OUT_STUCK;
+}
+
 /* Let the actors go; returns how it ended, the knot still tied. */
 static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 		enum outcome *out, struct tally *t)
@@ -294,7 +300,13 @@ static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 	errors = slab_errors;
 	start_actors(st, seed);
 	*out = watch_round(st, w, warns);
-	t->warnings += warn_count - warns;
+	warns = warn_count - warns;
+	t->warnings += warns;
+	if (is_knot(*out) && warns != st->sc->warnings) {
+		kprintf("not as said: %u warnings before the knot, not %u\n",
+			warns, st->sc->warnings);
+		t->ok = false;
+	}
 	if (*out == OUT_COMPLETES)
 		release_ended(st); /* or the check would wait for it */
 	if (*out == OUT_COMPLETES && st->sc->check && !st->sc->check(st))
@@ -366,25 +378,40 @@ static bool compare_state(void)
 
 /* ---- the two forms --------------------------------------------------------- */
 
-/* Did the BUG name the thread and the place that did it? */
-static bool names_culprit(const struct stage *st)
+/* Did the BUG, or the warning, name the place that did it? */
+static bool names_culprit(const struct stage *st, enum outcome out)
 {
 	const struct thread *dead = st->l;
 	const char *place;
+	uintptr_t caller;
 	uint32_t off;
 
 	for (unsigned int i = 0; !dead && i < st->nr_actors; i++)
 		if (st->worker[i].thread->bug)
 			dead = st->worker[i].thread;
-	place = dead ? symbol_lookup(dead->bug_caller, &off) : NULL;
-	return place && strcmp(place, st->sc->culprit) == 0;
+	caller = out == OUT_BUG ? (dead ? dead->bug_caller : 0) : warn_caller;
+	place = symbol_lookup(caller, &off);
+	if (place && strcmp(place, st->sc->culprit) == 0)
+		return true;
+	kprintf("not as said: %s is blamed, not %s\n", place ? place : "nobody",
+		st->sc->culprit);
+	return false;
 }
 
 static bool expected(const struct stage *st, unsigned int set, enum outcome out)
 {
-	if (out == OUT_BUG && st->sc->culprit && !names_culprit(st))
+	bool blames = out == OUT_BUG || out == OUT_WARN ||
+		      (out == OUT_COMPLETES && st->sc->warnings);
+
+	if (st->sc->culprit && blames && !names_culprit(st, out))
 		return false;
 	return (set & OUT_BIT(out)) != 0;
+}
+
+/* What a search goes on until it has found. */
+static bool looked_for(const struct scenario *sc, enum outcome out)
+{
+	return (sc->expect & -sc->expect) == OUT_BIT(out);
 }
 
 /* The evidence of a round that has ended, its knot still tied. */
@@ -436,7 +463,7 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 		t->ok = false;
 	}
 	t->ok &= order_kept(st);
-	if (hold && (out == OUT_DEADLOCK || out == OUT_STUCK)) {
+	if (hold && is_knot(out)) {
 		held = true;
 		return 0;
 	}
@@ -474,7 +501,7 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 static bool search_ends(const struct scenario *sc, enum outcome out, bool ok)
 {
 	if (sc->until_found)
-		return out == OUT_DEADLOCK || (!ok && out != OUT_COMPLETES);
+		return looked_for(sc, out) || (!ok && out != OUT_COMPLETES);
 	return !ok;
 }
 
@@ -505,7 +532,7 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 		t->stuck += out == OUT_STUCK;
 		fine = expected(st, sc->expect, out);
 		/* The first unexpected outcome stays; else the one looked for. */
-		if (!fine || out == OUT_DEADLOCK || t->outcome == OUT_COMPLETES)
+		if (!fine || looked_for(sc, out) || t->outcome == OUT_COMPLETES)
 			t->outcome = out;
 		over = search_ends(sc, out, fine);
 		t->ok &= fine || (sc->until_found && !over);
@@ -516,7 +543,7 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 		clean = end_round(st, out, &w, !over);
 		replace_dead_workers(st);
 	}
-	if (!err && sc->until_found && t->outcome != OUT_DEADLOCK)
+	if (!err && sc->until_found && !looked_for(sc, t->outcome))
 		t->ok = false; /* looked for, and not found */
 	t->ok &= clean;
 	/* A search that went on to its last round must not have left a trace. */
