@@ -80,8 +80,9 @@ struct scenario {
 	unsigned int lockdep_may; /* and may find: it depends on the schedule */
 	unsigned int warnings;	  /* WARN_ON reports that belong to a round */
 	unsigned int slab_reports; /* that the slab's checks must make a round */
-	const char *culprit; /* the function that a BUG or WARN must name */
-	bool needs_lockdep;  /* not in a release image */
+	const char *culprit;	 /* the function that a BUG or WARN must name */
+	unsigned int free_cores; /* without so many there is no free form */
+	bool needs_lockdep;	 /* not in a release image */
 	const struct hotplug_lock_ops *ops; /* NULL: the kernel's own */
 	void (*destroy)(struct kmem_cache *s);
 	void (*barrier)(void); /* actor_B's; NULL: the kernel's rcu_barrier() */
@@ -138,9 +139,10 @@ struct stage {
 		intptr_t value;	  /* the refcount it saw */
 		uint32_t holders; /* actors with references, a bit each */
 	} refusal;
-	uint32_t script_pos;  /* steps done */
-	bool script_open;     /* order given up: gates let everybody pass */
-	bool left_held;	      /* an actor ended with a lock held */
+	uint32_t script_pos; /* steps done */
+	bool script_open;    /* order given up: gates let everybody pass */
+	bool left_held;	     /* an actor ended with a lock held */
+	bool missed; /* free: the round came out as another experiment's */
 	int refs[MAX_ACTORS]; /* hotplug references taken minus given back */
 
 	struct worker worker[MAX_ACTORS];

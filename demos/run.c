@@ -251,6 +251,7 @@ static void reset_round(struct stage *st)
 	st->script_pos = 0;
 	st->script_open = false;
 	st->left_held = false;
+	st->missed = false;
 }
 
 static void start_actors(struct stage *st, uint32_t *seed)
@@ -497,12 +498,14 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 	return 0;
 }
 
-/* Is that what ends the search of this scenario? */
-static bool search_ends(const struct scenario *sc, enum outcome out, bool ok)
+/* Does a round that was as said (fine), or what was looked for, end the rounds
+ * of this scenario? */
+static bool search_ends(const struct scenario *sc, enum outcome out, bool fine,
+			bool found)
 {
 	if (sc->until_found)
-		return looked_for(sc, out) || (!ok && out != OUT_COMPLETES);
-	return !ok;
+		return found || (!fine && out != OUT_COMPLETES);
+	return !fine;
 }
 
 static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
@@ -519,7 +522,7 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 	t->outcome = OUT_COMPLETES;
 	while (t->rounds < rounds && !over && clean) {
 		enum outcome out;
-		bool fine;
+		bool fine, found;
 
 		st->up = !cpu_is_online(st->toggled);
 		st->leak_by_d = t->rounds & 1;
@@ -530,11 +533,13 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 		t->rounds++;
 		t->overlap += st->waited && st->together;
 		t->stuck += out == OUT_STUCK;
-		fine = expected(st, sc->expect, out);
+		fine = st->missed || expected(st, sc->expect, out);
+		found = !st->missed && looked_for(sc, out);
 		/* The first unexpected outcome stays; else the one looked for. */
-		if (!fine || looked_for(sc, out) || t->outcome == OUT_COMPLETES)
+		if (!fine || found ||
+		    (t->outcome == OUT_COMPLETES && !st->missed))
 			t->outcome = out;
-		over = search_ends(sc, out, fine);
+		over = search_ends(sc, out, fine, found);
 		t->ok &= fine || (sc->until_found && !over);
 		if (over) {
 			kprintf("round %u:\n", t->rounds);
@@ -612,7 +617,11 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 		err = run_forced(st, mode == RUN_HOLD, &t);
 	if (held)
 		return t;
-	if (!err && !sc->in_turn && (mode == RUN_FREE || mode == RUN_BOTH))
+	if (board.nr_cores < sc->free_cores && mode != RUN_FORCED) {
+		kprintf("\nfree: needs %u cores, this machine has %u\n",
+			sc->free_cores, board.nr_cores);
+		t.ok &= mode != RUN_FREE;
+	} else if (!err && !sc->in_turn && mode != RUN_FORCED)
 		err = run_free(st,
 			       rounds	  ? rounds :
 			       sc->rounds ? sc->rounds :
