@@ -48,6 +48,7 @@ struct actor {
 	const char *name;
 	enum place place;
 	void (*fn)(struct stage *st);
+	bool urgent; /* more than RCU's callbacks */
 };
 
 /*

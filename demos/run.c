@@ -95,7 +95,8 @@ static int start_worker(struct stage *st, unsigned int i)
 	w->actor = &st->sc->actors[i];
 	w->cpu = place_core(st, w->actor->place);
 	init_completion(&w->go, "its next round");
-	w->thread = thread_create(w->actor->name, worker_thread, w, PRIO_NORMAL,
+	w->thread = thread_create(w->actor->name, worker_thread, w,
+				  w->actor->urgent ? PRIO_STOP : PRIO_NORMAL,
 				  cpumask_of(w->cpu));
 	if (!w->thread)
 		return -ENOMEM;
@@ -470,11 +471,16 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 	return 0;
 }
 
+static enum outcome looked_for(const struct scenario *sc)
+{
+	return (enum outcome)__builtin_ctz(sc->expect);
+}
+
 /* Is that what ends the search of this scenario? */
 static bool search_ends(const struct scenario *sc, enum outcome out, bool ok)
 {
 	if (sc->until_found)
-		return out == OUT_DEADLOCK || (!ok && out != OUT_COMPLETES);
+		return out == looked_for(sc) || (!ok && out != OUT_COMPLETES);
 	return !ok;
 }
 
@@ -516,7 +522,7 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 		clean = end_round(st, out, &w, !over);
 		replace_dead_workers(st);
 	}
-	if (!err && sc->until_found && t->outcome != OUT_DEADLOCK)
+	if (!err && sc->until_found && t->outcome != looked_for(sc))
 		t->ok = false; /* looked for, and not found */
 	t->ok &= clean;
 	/* A search that went on to its last round must not have left a trace. */

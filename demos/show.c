@@ -130,6 +130,15 @@ static bool describe(const struct stage *st, const struct trace_event *e,
 	case TR_CACHE_UNLINK:
 		ksnprintf(out, size, "unlink the cache");
 		return true;
+	case TR_CACHE_RELINK:
+		ksnprintf(out, size,
+			  e->obj == &slab_caches ?
+				  "list_add(): reads the head" :
+				  "link the cache again");
+		return true;
+	case TR_CACHE_CREATE:
+		ksnprintf(out, size, "link a new cache");
+		return true;
 	case TR_CACHE_FREE:
 		ksnprintf(out, size, "free the cache");
 		return true;
