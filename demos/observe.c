@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "demos/demo.h"
+#include "kernel/cpu/smp.h"
 
 #define GATE_POLL_NS 20000ull /* how often a held actor looks again */
 
@@ -197,8 +198,23 @@ static void listen(const struct trace_event *e)
 	}
 }
 
+/* RCU's own threads, for a scenario that shows what they do. */
+static void trace_rcu(const struct stage *st, bool on)
+{
+	unsigned int cpu;
+
+	if (!st->sc->shows_rcu)
+		return;
+	WRITE_ONCE(rcu_sched_state.thread->traced, on);
+	for_each_possible_cpu (cpu)
+		if (rcu_sched_state.data[cpu].thread)
+			WRITE_ONCE(rcu_sched_state.data[cpu].thread->traced,
+				   on);
+}
+
 void observe_begin(struct stage *st)
 {
+	trace_rcu(st, true);
 	WRITE_ONCE(running, st);
 	WRITE_ONCE(trace_listen, listen);
 #if GORDIAN_DEBUG
@@ -212,5 +228,7 @@ void observe_end(void)
 	WRITE_ONCE(trace_gate_hook, NULL);
 #endif
 	WRITE_ONCE(trace_listen, NULL);
+	if (running)
+		trace_rcu(running, false);
 	WRITE_ONCE(running, NULL);
 }

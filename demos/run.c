@@ -31,6 +31,7 @@
 static struct stage stage;
 static struct state_summary state_before;
 static bool held; /* the stage stands in its knot (RUN_HOLD) */
+static struct cpumask runner_cores; /* where it may run, outside of a round */
 
 const char *outcome_name(enum outcome o)
 {
@@ -119,6 +120,16 @@ static int start_workers(struct stage *st, const struct scenario *sc)
 		st->nr_actors++;
 	}
 	return 0;
+}
+
+/* The runner must not wait on a core that an actor has stuck. */
+static int keep_off(const struct stage *st)
+{
+	struct cpumask ok = runner_cores;
+
+	for (unsigned int i = 0; st->sc->spins && i < st->nr_actors; i++)
+		ok = cpumask_andnot(ok, cpumask_of(st->worker[i].cpu));
+	return thread_set_affinity(current, ok);
 }
 
 static void stop_workers(struct stage *st)
@@ -397,6 +408,11 @@ static void tell(struct stage *st, enum outcome out, struct waitfor *w)
 		show_refusal(st);
 	if (!all_done(st))
 		report_knot(st, out, w);
+	if (st->sc->evidence)
+		st->sc->evidence(st);
+	if (out == OUT_COMPLETES &&
+	    lockdep_seen() & LOCKDEP_BIT(LOCKDEP_CIRCULAR))
+		show_completed(st);
 }
 
 /* Did the forced order happen, as far as it can? Says so if not. */
@@ -429,6 +445,7 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 	err = play(st, &seed, &w, &out, t);
 	if (err)
 		return err;
+	t->forced++;
 	tell(st, out, &w);
 	t->outcome = out;
 	if (!expected(st, expect, out)) {
@@ -459,11 +476,11 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 
 		st->up = f == 0;
 		st->leak_by_d = f == 1;
+		kprintf("\n%s", st->sc->in_turn ? "in turn" : "forced");
 		if (st->sc->toggles)
-			kprintf("\nforced, U takes core %u %s:\n", st->toggled,
+			kprintf(", U takes core %u %s", st->toggled,
 				form[st->up]);
-		else
-			kprintf("\nforced:\n");
+		kprintf(":\n");
 		err = forced_once(st, hold, t);
 		if (err || held)
 			return err;
@@ -511,9 +528,9 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 		t->stuck += out == OUT_STUCK;
 		fine = expected(st, sc->expect, out);
 		/* The first unexpected outcome stays; else the one looked for. */
-		if (!fine || out == OUT_DEADLOCK || t->outcome == OUT_COMPLETES)
-			t->outcome = out;
 		over = search_ends(sc, out, fine);
+		if (over || out == OUT_DEADLOCK || t->outcome == OUT_COMPLETES)
+			t->outcome = out;
 		t->ok &= fine || (sc->until_found && !over);
 		if (over) {
 			kprintf("round %u:\n", t->rounds);
@@ -537,26 +554,27 @@ static void pack_up(struct stage *st)
 	if (st->sc->end)
 		st->sc->end(st);
 	stop_workers(st);
+	thread_set_affinity(current, runner_cores);
 	hotplug_lock_install(NULL);
 	if (st->sc->toggles && !cpu_is_online(st->toggled))
 		cpu_up(st->toggled);
 	watchdog_mute(false);
 }
 
-/* Did lockdep find what it had to, and nothing else? Says so if not. */
-static bool lockdep_as_said(const struct scenario *sc, unsigned int found)
+/* Was that all lockdep had to find, and nothing else? Says so if not. */
+static bool lockdep_as_said(unsigned int said, unsigned int may,
+			    unsigned int found, const char *when)
 {
 	bool ok = true;
 
 	for (unsigned int k = 0; GORDIAN_DEBUG && k < NR_LOCKDEP_KINDS; k++) {
-		bool is = found & LOCKDEP_BIT(k),
-		     must = sc->lockdep & LOCKDEP_BIT(k);
+		bool is = found & LOCKDEP_BIT(k), must = said & LOCKDEP_BIT(k);
 
-		if (is == must || (is && sc->lockdep_may & LOCKDEP_BIT(k)))
+		if (is == must || (is && may & LOCKDEP_BIT(k)))
 			continue;
-		kprintf("not as said: lockdep %s \"%s\"\n",
+		kprintf("not as said: lockdep %s \"%s\"%s\n",
 			is ? "found" : "did not find",
-			lockdep_kind_name((enum lockdep_kind)k));
+			lockdep_kind_name((enum lockdep_kind)k), when);
 		ok = false;
 	}
 	return ok;
@@ -579,15 +597,19 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	int err;
 
 	all_cores_on(); /* the same start for all */
+	t.ok = lockdep_as_said(0, 0, lockdep_seen(), " before this one began");
 	watchdog_mute(true);
 	lockdep_reset();
+	runner_cores = current->affinity;
 	err = hotplug_lock_install(sc->ops);
 	if (!err)
 		err = start_workers(st, sc);
+	if (!err)
+		err = keep_off(st);
 	state_take_settled(&state_before);
 	if (!err && sc->begin)
 		err = sc->begin(st);
-	if (!err && mode != RUN_FREE && !sc->no_forced)
+	if (!err && (sc->in_turn || (mode != RUN_FREE && !sc->no_forced)))
 		err = run_forced(st, mode == RUN_HOLD, &t);
 	if (held)
 		return t;
@@ -601,9 +623,11 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 		kprintf("%s: interrupted\n", d->id);
 	else if (err)
 		kprintf("%s: cannot go on, error %d\n", d->id, -err);
-	note_lockdep(&t);
-	t.ok &= !err && lockdep_as_said(sc, t.lockdep);
 	pack_up(st);
+	note_lockdep(&t);
+	t.ok &= !err &&
+		lockdep_as_said(sc->lockdep, sc->lockdep_may, t.lockdep, "");
+	lockdep_reset(); /* whatever comes now is no experiment's */
 	return t;
 }
 
@@ -625,5 +649,6 @@ int demo_cut(void)
 	replace_dead_workers(st);
 	clean &= compare_state();
 	pack_up(st);
+	lockdep_reset();
 	return clean ? 0 : -EIO;
 }
