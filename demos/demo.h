@@ -22,6 +22,7 @@
 #include "kernel/debug/trace.h"
 #include "kernel/debug/waitfor.h"
 #include "kernel/lock/lockdep.h"
+#include "kernel/lock/rwsem.h"
 #include "kernel/mm/slab.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
@@ -38,15 +39,17 @@ enum outcome {
 
 struct stage;
 
-#define MAX_ACTORS 4
-#define D_ACTOR	   0 /* their places in every scenario that toggles a core */
-#define U_ACTOR	   1
+#define MAX_ACTORS  4
+#define STORY_LOCKS 3 /* of an experiment's own, shown in its schedules */
+#define D_ACTOR	    0 /* their places in every scenario that toggles a core */
+#define U_ACTOR	    1
 enum place { ON_D, ON_U, ON_B }; /* cores, chosen by what the machine has */
 
 struct actor {
 	const char *name;
 	enum place place;
 	void (*fn)(struct stage *st);
+	bool urgent; /* more than RCU's callbacks */
 };
 
 /*
@@ -70,12 +73,15 @@ struct scenario {
 	unsigned int expect;	    /* OUT_BIT()s; the lowest is the name */
 	unsigned int expect_forced; /* 0: the same */
 	bool refused;		    /* the forced order must be refused */
+	unsigned int cores;	    /* it needs; 0: as many as the demo says */
 	unsigned int rounds;	    /* free ones; 0: as many as the demo says */
 	bool no_forced;		    /* there is no order to force */
-	bool until_found;	    /* free: until the lowest of expect, or N */
+	bool until_found;	    /* free: go on until `expect`, or N */
 	bool toggles;		    /* a core goes off or on in each round */
 	bool leaks;		    /* a reference is given back too often */
 	bool in_turn;	      /* the actors run one after another, as listed */
+	bool spins;	      /* the cores of its actors may get stuck */
+	bool shows_rcu;	      /* a column for grace periods and callbacks */
 	unsigned int lockdep; /* LOCKDEP_BIT()s that it must find */
 	unsigned int lockdep_may; /* and may find: it depends on the schedule */
 	unsigned int warnings;	  /* WARN_ON reports that belong to a round */
@@ -99,6 +105,8 @@ struct scenario {
 	 * under a spinlock): look and count, nothing else. */
 	void (*listen)(struct stage *st, int actor,
 		       const struct trace_event *e);
+	/* After the schedule of a round that is shown: what else it has to show. */
+	void (*evidence)(struct stage *st);
 	void (*teardown)(struct stage *st);
 	const char *objection; /* what the thread says to a failure */
 };
@@ -126,7 +134,9 @@ struct stage {
 	struct kmem_cache *cache;
 	void *object;	     /* of the cache, in use */
 	unsigned int errors; /* slab_errors before the round */
-	struct mutex *m[2];
+	/* its own locks */
+	const struct mutex *m[STORY_LOCKS];
+	const struct spinlock *spin;
 	struct thread *l; /* the thread that leaked, if it died of it */
 
 	/* Readers of the stream (demos/observe.c), reset for each round: */
@@ -173,10 +183,11 @@ extern const struct demo demos_start[], demos_end[];
 struct tally {
 	enum outcome outcome; /* the worst, or the one looked for */
 	unsigned int rounds, overlap, stuck;
+	unsigned int forced;   /* rounds forced or in turn */
 	unsigned int lockdep;  /* LOCKDEP_BIT()s found */
 	unsigned int warnings; /* WARN_ON reports */
-	bool ran;
-	unsigned int cycles; /* times a core went really off or on */
+	bool ran;	       /* false: this machine cannot */
+	unsigned int cycles;   /* times a core went really off or on */
 	bool ok;
 };
 enum run_mode { RUN_BOTH, RUN_FORCED, RUN_FREE, RUN_HOLD };
@@ -211,6 +222,10 @@ int stage_actor_of(const struct stage *st, uint32_t thread_id);
 /* demos/show.c */
 void show_schedule(const struct stage *st);
 void show_refusal(const struct stage *st);
+/* After a round in which lockdep spoke and every thread ran to its end. */
+void show_completed(const struct stage *st);
+/* "circular,recursive"; "silent": nothing found; "off": there is no lockdep. */
+void list_lockdep(char *out, size_t size, unsigned int found);
 
 /* demos/actors.c: the usual actors and objects. */
 struct kmem_cache *victim(struct stage *st); /* NULL when memory is out */
@@ -238,8 +253,20 @@ extern const struct hotplug_lock_ops hotplug_3_6_ops;
 extern const struct hotplug_lock_ops hotplug_bhat_a_ops;
 extern const struct hotplug_lock_ops hotplug_bhat_b_ops;
 extern const struct hotplug_lock_ops hotplug_morton_ops;
+/* demos/hotplug_rwsem.c: a rw-semaphore, as since 2017. */
+extern struct percpu_rwsem cpu_hotplug_lock;
+extern const struct hotplug_lock_ops hotplug_rwsem_ops;
+void cpus_read_lock(void);
+void cpus_read_unlock(void);
+void cpus_write_lock(void);
+void cpus_write_unlock(void);
+const void *the_cpus_lock(const struct stage *st);
 /* demos/yours.c */
 void kmem_cache_destroy__yours(struct kmem_cache *s);
+/* demos/e0.c: two mutexes in one order, and in the other. */
+void actor_AB(struct stage *st);
+void actor_BA(struct stage *st);
+int setup_locks(struct stage *st);
 /* demos/e1.c, demos/e2.c */
 void kmem_cache_destroy__slub(struct kmem_cache *s);
 void kmem_cache_destroy__3_6(struct kmem_cache *s);

@@ -31,6 +31,7 @@
 static struct stage stage;
 static struct state_summary state_before;
 static bool held; /* the stage stands in its knot (RUN_HOLD) */
+static struct cpumask runner_cores; /* where it may run, outside of a round */
 
 const char *outcome_name(enum outcome o)
 {
@@ -95,7 +96,8 @@ static int start_worker(struct stage *st, unsigned int i)
 	w->actor = &st->sc->actors[i];
 	w->cpu = place_core(st, w->actor->place);
 	init_completion(&w->go, "its next round");
-	w->thread = thread_create(w->actor->name, worker_thread, w, PRIO_NORMAL,
+	w->thread = thread_create(w->actor->name, worker_thread, w,
+				  w->actor->urgent ? PRIO_STOP : PRIO_NORMAL,
 				  cpumask_of(w->cpu));
 	if (!w->thread)
 		return -ENOMEM;
@@ -118,6 +120,16 @@ static int start_workers(struct stage *st, const struct scenario *sc)
 		st->nr_actors++;
 	}
 	return 0;
+}
+
+/* The runner must not wait on a core that an actor has stuck. */
+static int keep_off(const struct stage *st)
+{
+	struct cpumask ok = runner_cores;
+
+	for (unsigned int i = 0; st->sc->spins && i < st->nr_actors; i++)
+		ok = cpumask_andnot(ok, cpumask_of(st->worker[i].cpu));
+	return thread_set_affinity(current, ok);
 }
 
 static void stop_workers(struct stage *st)
@@ -409,12 +421,6 @@ static bool expected(const struct stage *st, unsigned int set, enum outcome out)
 	return (set & OUT_BIT(out)) != 0;
 }
 
-/* What a search goes on until it has found. */
-static bool looked_for(const struct scenario *sc, enum outcome out)
-{
-	return (sc->expect & -sc->expect) == OUT_BIT(out);
-}
-
 /* The evidence of a round that has ended, its knot still tied. */
 static void tell(struct stage *st, enum outcome out, struct waitfor *w)
 {
@@ -424,6 +430,11 @@ static void tell(struct stage *st, enum outcome out, struct waitfor *w)
 		show_refusal(st);
 	if (!all_done(st))
 		report_knot(st, out, w);
+	if (st->sc->evidence)
+		st->sc->evidence(st);
+	if (out == OUT_COMPLETES &&
+	    lockdep_seen() & LOCKDEP_BIT(LOCKDEP_CIRCULAR))
+		show_completed(st);
 }
 
 /* Did the forced order happen, as far as it can? Says so if not. */
@@ -456,6 +467,7 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 	err = play(st, &seed, &w, &out, t);
 	if (err)
 		return err;
+	t->forced++;
 	tell(st, out, &w);
 	t->outcome = out;
 	if (!expected(st, expect, out)) {
@@ -486,16 +498,22 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 
 		st->up = f == 0;
 		st->leak_by_d = f == 1;
+		kprintf("\n%s", st->sc->in_turn ? "in turn" : "forced");
 		if (st->sc->toggles)
-			kprintf("\nforced, U takes core %u %s:\n", st->toggled,
+			kprintf(", U takes core %u %s", st->toggled,
 				form[st->up]);
-		else
-			kprintf("\nforced:\n");
+		kprintf(":\n");
 		err = forced_once(st, hold, t);
 		if (err || held)
 			return err;
 	}
 	return 0;
+}
+
+/* What a search goes on until it has found. */
+static enum outcome looked_for(const struct scenario *sc)
+{
+	return (enum outcome)__builtin_ctz(sc->expect);
 }
 
 /* Does a round that was as said (fine), or what was looked for, end the rounds
@@ -534,7 +552,7 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 		t->overlap += st->waited && st->together;
 		t->stuck += out == OUT_STUCK;
 		fine = st->missed || expected(st, sc->expect, out);
-		found = !st->missed && looked_for(sc, out);
+		found = !st->missed && out == looked_for(sc);
 		/* The first unexpected outcome stays; else the one looked for. */
 		if (!fine || found ||
 		    (t->outcome == OUT_COMPLETES && !st->missed))
@@ -548,7 +566,7 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 		clean = end_round(st, out, &w, !over);
 		replace_dead_workers(st);
 	}
-	if (!err && sc->until_found && !looked_for(sc, t->outcome))
+	if (!err && sc->until_found && t->outcome != looked_for(sc))
 		t->ok = false; /* looked for, and not found */
 	t->ok &= clean;
 	/* A search that went on to its last round must not have left a trace. */
@@ -563,26 +581,27 @@ static void pack_up(struct stage *st)
 	if (st->sc->end)
 		st->sc->end(st);
 	stop_workers(st);
+	thread_set_affinity(current, runner_cores);
 	hotplug_lock_install(NULL);
 	if (st->sc->toggles && !cpu_is_online(st->toggled))
 		cpu_up(st->toggled);
 	watchdog_mute(false);
 }
 
-/* Did lockdep find what it had to, and nothing else? Says so if not. */
-static bool lockdep_as_said(const struct scenario *sc, unsigned int found)
+/* Was that all lockdep had to find, and nothing else? Says so if not. */
+static bool lockdep_as_said(unsigned int said, unsigned int may,
+			    unsigned int found, const char *when)
 {
 	bool ok = true;
 
 	for (unsigned int k = 0; GORDIAN_DEBUG && k < NR_LOCKDEP_KINDS; k++) {
-		bool is = found & LOCKDEP_BIT(k),
-		     must = sc->lockdep & LOCKDEP_BIT(k);
+		bool is = found & LOCKDEP_BIT(k), must = said & LOCKDEP_BIT(k);
 
-		if (is == must || (is && sc->lockdep_may & LOCKDEP_BIT(k)))
+		if (is == must || (is && may & LOCKDEP_BIT(k)))
 			continue;
-		kprintf("not as said: lockdep %s \"%s\"\n",
+		kprintf("not as said: lockdep %s \"%s\"%s\n",
 			is ? "found" : "did not find",
-			lockdep_kind_name((enum lockdep_kind)k));
+			lockdep_kind_name((enum lockdep_kind)k), when);
 		ok = false;
 	}
 	return ok;
@@ -605,15 +624,19 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	int err;
 
 	all_cores_on(); /* the same start for all */
+	t.ok = lockdep_as_said(0, 0, lockdep_seen(), " before this one began");
 	watchdog_mute(true);
 	lockdep_reset();
+	runner_cores = current->affinity;
 	err = hotplug_lock_install(sc->ops);
 	if (!err)
 		err = start_workers(st, sc);
+	if (!err)
+		err = keep_off(st);
 	state_take_settled(&state_before);
 	if (!err && sc->begin)
 		err = sc->begin(st);
-	if (!err && mode != RUN_FREE && !sc->no_forced)
+	if (!err && (sc->in_turn || (mode != RUN_FREE && !sc->no_forced)))
 		err = run_forced(st, mode == RUN_HOLD, &t);
 	if (held)
 		return t;
@@ -631,9 +654,11 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 		kprintf("%s: interrupted\n", d->id);
 	else if (err)
 		kprintf("%s: cannot go on, error %d\n", d->id, -err);
-	note_lockdep(&t);
-	t.ok &= !err && lockdep_as_said(sc, t.lockdep);
 	pack_up(st);
+	note_lockdep(&t);
+	t.ok &= !err &&
+		lockdep_as_said(sc->lockdep, sc->lockdep_may, t.lockdep, "");
+	lockdep_reset(); /* whatever comes now is no experiment's */
 	return t;
 }
 
@@ -655,5 +680,6 @@ int demo_cut(void)
 	replace_dead_workers(st);
 	clean &= compare_state();
 	pack_up(st);
+	lockdep_reset();
 	return clean ? 0 : -EIO;
 }
