@@ -224,3 +224,169 @@ DEMO(04, e4, .id = "E4", .slug = "e4-unseen",
      .tried = { "L gives back a reference that it never took while D holds one.",
 		"The check must be content; if U comes late, it must blame D." },
      .cores = 2, .scenarios = e4, .nr_scenarios = 4, .free_rounds = 20000);
+
+/* ---- E4x, E4g: counted per thread ---------------------------------------- */
+
+#if GORDIAN_DEBUG
+
+/*
+ * The counter with a lockdep map beside it: a reference is a recursive read lock
+ * in the hands of the thread that took it.
+ */
+static struct lockdep_map cpu_hotplug_map = LOCKDEP_MAP_INIT("cpu_hotplug");
+
+static story void get_online_cpus__counted(void)
+{
+	if (READ_ONCE(cpu_hotplug.active_writer) == current)
+		return;
+	lock_map_acquire_read(&cpu_hotplug_map);
+	mutex_lock(&cpu_hotplug.lock);
+	cpu_hotplug_count(1, CALLER);
+	mutex_unlock(&cpu_hotplug.lock);
+}
+
+static story void put_online_cpus__counted(void)
+{
+	if (READ_ONCE(cpu_hotplug.active_writer) == current)
+		return;
+	if (!lock_map_release(&cpu_hotplug_map))
+		return; /* not this thread's: said, and not counted */
+	mutex_lock(&cpu_hotplug.lock);
+	if (WARN_ON(cpu_hotplug.refcount == 0))
+		cpu_hotplug_count(1, CALLER);
+	if (cpu_hotplug_count(-1, CALLER) == 0)
+		cpu_hotplug_wake_writer(CALLER);
+	mutex_unlock(&cpu_hotplug.lock);
+}
+
+static story void cpu_hotplug_begin__counted(void)
+{
+	lock_map_acquire(&cpu_hotplug_map);
+	cpu_hotplug_begin__counter();
+}
+
+static story void cpu_hotplug_done__counted(void)
+{
+	cpu_hotplug_done__counter();
+	(void)lock_map_release(&cpu_hotplug_map);
+}
+
+static bool held__counted(void)
+{
+	return lock_is_held(&cpu_hotplug_map);
+}
+
+static const struct hotplug_lock_ops hotplug_counted_ops = {
+	.name = "counter, per thread",
+	.get = get_online_cpus__counted,
+	.put = put_online_cpus__counted,
+	.begin = cpu_hotplug_begin__counted,
+	.done = cpu_hotplug_done__counted,
+	.held = held__counted,
+};
+#define COUNTED_OPS (&hotplug_counted_ops)
+#else
+#define COUNTED_OPS NULL /* needs_lockdep */
+#endif
+
+/* L leaks whether it finds D with a reference or comes late: it has none. */
+static void actor_L_anyway(struct stage *st)
+{
+	wait_for_d(st);
+	leak_a_reference();
+}
+
+static const struct scenario e4x[] = {
+	{
+		.about = "E4 with the references counted per thread",
+		.actors = { { "D", ON_D, actor_D },
+			    { "U", ON_U, actor_U_soon },
+			    { "L", ON_B, actor_L_anyway } },
+		.script_up = drawing_up,
+		.script_down = drawing_down,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.refused = true,
+		.toggles = true,
+		.needs_lockdep = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_UNBALANCED) |
+			   LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.ops = COUNTED_OPS,
+		.destroy = kmem_cache_destroy__3_6,
+		.setup = setup_victim,
+		.teardown = teardown_victim,
+	},
+};
+
+DEMO(04x, e4x, .id = "E4x", .slug = "e4x-counted",
+     .claim = "counted per thread, the leak is found in L, at once",
+     .tried = { "E4 with a lockdep map beside the counter, as of 2014: what L",
+		"gives back is not L's. It must be named, and not be counted." },
+     .cores = 2, .scenarios = e4x, .nr_scenarios = 1, .free_rounds = 100);
+
+#define G_ACTOR 0
+
+/* The thread that ends; what it does stands in G's column. */
+static int taker(void *arg)
+{
+	struct stage *st = arg;
+
+	WRITE_ONCE(st->worker[G_ACTOR].id, current->id);
+	current->traced = true;
+	current->gated = st->forced;
+	get_online_cpus();
+	return 0;
+}
+
+static void actor_G(struct stage *st)
+{
+	struct thread *t = thread_create("G", taker, st, PRIO_NORMAL,
+					 cpumask_of(st->worker[G_ACTOR].cpu));
+
+	if (!WARN_ON(!t))
+		thread_join(t);
+}
+
+static const struct step after_the_get[] = {
+	{ G_ACTOR, TR_GET_ONLINE, the_hotplug_lock },
+	{ U_ACTOR, TR_LOCK, the_hotplug_mutex },
+	{ U_ACTOR, TR_HP_WAIT, the_hotplug_lock },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct scenario e4g[] = {
+	{
+		.part = "E4g/counter",
+		.about = "the counter does not know who took a reference",
+		.actors = { { "G", ON_D, actor_G }, { "U", ON_U, actor_U } },
+		.script_up = after_the_get,
+		.script_down = after_the_get,
+		.expect = OUT_BIT(OUT_STUCK),
+		.until_found = true, /* a U that comes first completes */
+		.toggles = true,
+		.leaks = true,
+		.setup = setup_core,
+		.teardown = teardown_refs,
+	},
+	{
+		.part = "E4g/counted",
+		.about = "counted per thread: held when the thread ends",
+		.actors = { { "G", ON_D, actor_G }, { "U", ON_U, actor_U } },
+		.script_up = after_the_get,
+		.script_down = after_the_get,
+		.expect = OUT_BIT(OUT_STUCK),
+		.until_found = true,
+		.toggles = true,
+		.needs_lockdep = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_HELD_AT_END),
+		.ops = COUNTED_OPS,
+		.leaks = true,
+		.setup = setup_core,
+		.teardown = teardown_refs,
+	},
+};
+
+DEMO(04g, e4g, .id = "E4g", .slug = "e4g-kept",
+     .claim = "a reference kept by a thread that ends stops U for ever",
+     .tried = { "G takes a hotplug reference and ends. If U begins after that",
+		"it waits for ever; only a count per thread can say for whom." },
+     .cores = 2, .scenarios = e4g, .nr_scenarios = 2, .free_rounds = 1000);
