@@ -225,6 +225,7 @@ struct kmem_cache *victim(struct stage *st); /* NULL when memory is out */
 void actor_D(struct stage *st);		     /* sc->destroy(cache) */
 void actor_U(struct stage *st);	    /* cpu_up() or cpu_down() of st->toggled */
 void actor_B(struct stage *st);	    /* a bare rcu_barrier() */
+int setup_core(struct stage *st);   /* the core is as U needs it */
 int setup_victim(struct stage *st); /* an RCU cache with callbacks to come */
 /* The same, after a put_online_cpus() too many (by a thread L, or by D). */
 int setup_leak(struct stage *st);
