@@ -177,19 +177,22 @@ static void listen(const struct trace_event *e)
 	case TR_PUT_ONLINE:
 		st->refs[actor]--;
 		break;
-	/* The hotplug lock as a rw-semaphore: */
+	/* The hotplug lock as a rw-semaphore: one waits for the other, so their
+	 * operations overlap. */
 	case TR_READ_LOCK:
 	case TR_READ_UNLOCK:
 		if (e->obj == &cpu_hotplug_lock)
 			st->refs[actor] += e->op == TR_READ_LOCK ? 1 : -1;
 		break;
+	case TR_READ_CONTEND:
 	case TR_WRITE_CONTEND:
-		if (e->obj == &cpu_hotplug_lock && st->refs[D_ACTOR] > 0) {
-			set_inside(&st->u_inside, &st->d_inside, st);
+		if (e->obj == &cpu_hotplug_lock &&
+		    (e->op == TR_WRITE_CONTEND ? st->refs[D_ACTOR] > 0 :
+						 actor == D_ACTOR)) {
+			WRITE_ONCE(st->together, 1);
 			WRITE_ONCE(st->waited, 1);
 		}
 		break;
-	case TR_READ_CONTEND:
 	case TR_CONTEND:
 		if ((actor == D_ACTOR && is_actor(st, U_ACTOR, e->arg)) ||
 		    (actor == U_ACTOR && is_actor(st, D_ACTOR, e->arg)))

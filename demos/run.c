@@ -633,9 +633,9 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 		err = start_workers(st, sc);
 	if (!err)
 		err = keep_off(st);
-	state_take_settled(&state_before);
 	if (!err && sc->begin)
 		err = sc->begin(st);
+	state_take_settled(&state_before);
 	if (!err && (sc->in_turn || (mode != RUN_FREE && !sc->no_forced)))
 		err = run_forced(st, mode == RUN_HOLD, &t);
 	if (held)

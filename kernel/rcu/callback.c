@@ -116,6 +116,7 @@ static void rcu_barrier_func(void *arg)
 
 	/* Relaxed: the initial count keeps it above 0 meanwhile. */
 	__atomic_fetch_add(&rsp->barrier_count, 1, __ATOMIC_RELAXED);
+	WRITE_ONCE(rsp->barrier_snap, rcu_snap(rsp));
 	call_rcu_on(rsp, &rdp->barrier_head, rcu_barrier_callback);
 }
 
