@@ -535,6 +535,12 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 	bool over = false, clean = true;
 	int err = 0;
 
+	if (board.nr_cores < sc->free_cores) {
+		kprintf("\nfree: needs %u cores, this machine has %u\n",
+			sc->free_cores, board.nr_cores);
+		t->ok &= t->forced != 0;
+		return 0;
+	}
 	st->forced = false;
 	kprintf("\nfree, up to %u rounds:\n", rounds);
 	t->outcome = OUT_COMPLETES;
@@ -616,6 +622,18 @@ static void all_cores_on(void)
 			cpu_up(cpu);
 }
 
+static bool has_forced(const struct scenario *sc, enum run_mode mode)
+{
+	return sc->in_turn || (mode != RUN_FREE && !sc->no_forced);
+}
+
+/* Where there is no order to force the free form is all there is. */
+static bool has_free(const struct scenario *sc, enum run_mode mode)
+{
+	return !sc->in_turn && mode != RUN_HOLD &&
+	       (mode != RUN_FORCED || sc->no_forced);
+}
+
 struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 			  enum run_mode mode, unsigned int rounds)
 {
@@ -636,15 +654,11 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	if (!err && sc->begin)
 		err = sc->begin(st);
 	state_take_settled(&state_before);
-	if (!err && (sc->in_turn || (mode != RUN_FREE && !sc->no_forced)))
+	if (!err && has_forced(sc, mode))
 		err = run_forced(st, mode == RUN_HOLD, &t);
 	if (held)
 		return t;
-	if (board.nr_cores < sc->free_cores && mode != RUN_FORCED) {
-		kprintf("\nfree: needs %u cores, this machine has %u\n",
-			sc->free_cores, board.nr_cores);
-		t.ok &= mode != RUN_FREE;
-	} else if (!err && !sc->in_turn && mode != RUN_FORCED)
+	if (!err && has_free(sc, mode))
 		err = run_free(st,
 			       rounds	  ? rounds :
 			       sc->rounds ? sc->rounds :
