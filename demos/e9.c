@@ -50,13 +50,15 @@ DEMO(09, e9, .id = "E9", .slug = "e9-rwsem",
 		"second time it queues behind U, who waits for the first." },
      .cores = 2, .scenarios = e9, .nr_scenarios = 1, .free_rounds = 20000);
 
+static bool in_actor; /* the core is U's, not of a set-up between rounds */
+
 /* Before the core comes, and before it goes. */
 static int barrier_callback(struct notifier_block *nb, unsigned long event,
 			    void *data)
 {
 	(void)nb;
 	(void)data;
-	if (event == CPU_UP_PREPARE || event == CPU_DOWN_PREPARE)
+	if (in_actor && (event == CPU_UP_PREPARE || event == CPU_DOWN_PREPARE))
 		rcu_barrier();
 	return NOTIFY_OK;
 }
@@ -66,6 +68,13 @@ static struct notifier_block barrier_notifier = {
 	.priority = CPU_PRI_DEFAULT,
 	.name = "barrier",
 };
+
+static void actor_U_notified(struct stage *st)
+{
+	in_actor = true;
+	actor_U(st);
+	in_actor = false;
+}
 
 static int begin_notifier(struct stage *st)
 {
@@ -89,7 +98,7 @@ static const struct step waits_for_itself[] = {
 static const struct scenario e9n[] = {
 	{
 		.about = "rcu_barrier() in a notifier, the writer inside",
-		.actors = { { "U", ON_U, actor_U } },
+		.actors = { { "U", ON_U, actor_U_notified } },
 		.script_up = waits_for_itself,
 		.script_down = waits_for_itself,
 		.expect = OUT_BIT(OUT_DEADLOCK),
@@ -100,6 +109,7 @@ static const struct scenario e9n[] = {
 		.ops = &hotplug_rwsem_ops,
 		.begin = begin_notifier,
 		.end = end_notifier,
+		.setup = setup_core,
 	},
 };
 
