@@ -20,6 +20,7 @@
 #define REPORTS_NS   2000000000ull /* for the reports of other cores */
 
 unsigned int warn_count;
+uintptr_t warn_caller;
 static unsigned int depth[NR_CPUS]; /* each core's own */
 static uint32_t panicking;	    /* core + 1 that ends the machine; atomic */
 static uint32_t nmi_answers;	    /* bit per core; atomic */
@@ -154,8 +155,10 @@ void warn_at(const char *cond, const char *file, int line)
 
 	/* Relaxed: a count. */
 	__atomic_fetch_add(&warn_count, 1, __ATOMIC_RELAXED);
+	warn_caller = caller_of_caller(CALLER);
 	kprintf("\nWARNING: %s at %s:%d\n", cond, file, line);
-	kprintf("  in %pS\n", (void *)CALLER);
+	kprintf("  in %pS, called from %pS\n", (void *)CALLER,
+		(void *)warn_caller);
 	print_where();
 	dump_stack();
 	report_end(flags);

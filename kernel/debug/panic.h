@@ -54,8 +54,9 @@ void warn_at(const char *cond, const char *file, int line);
 	} while (0)
 #endif
 
-/* Number of WARN_ON reports since boot. */
+/* Number of WARN_ON reports since boot; who called what warned last. */
 extern unsigned int warn_count;
+extern uintptr_t warn_caller;
 
 /* Return addresses, innermost first; at most max. Returns how many. */
 unsigned int backtrace_here(uintptr_t *pc, unsigned int max);

@@ -66,6 +66,7 @@ enum trace_op {
 	TR_CACHE_CREATE,
 	TR_CACHE_DESTROY, /* gate; did: entered */
 	TR_CACHE_UNLINK,
+	TR_CACHE_RELINK, /* gate; did: on slab_caches again */
 	TR_CACHE_SHRINK,
 	TR_CACHE_FREE, /* did: the cache itself is freed */
 	TR_CACHE_DESTROY_END,
