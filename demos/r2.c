@@ -34,6 +34,7 @@ static struct completion freed; /* by the callback */
 static struct {
 	bool found;	     /* R: holds the item, reads it */
 	bool gone;	     /* W: out of sight; freed, or queued, or waits */
+	bool read_gone;	     /* R */
 	bool read_again;     /* R */
 	bool reused;	     /* W: the memory has a new owner, if it was free */
 	uint32_t reading[3]; /* R: found, gone, reused */
@@ -74,6 +75,7 @@ static void others_allocate(void)
 {
 	uint32_t *other[NEW_OWNERS];
 
+	wait_until(&r2.read_gone);
 	for (unsigned int i = 0; i < NEW_OWNERS; i++) {
 		other[i] = kmalloc(sizeof(struct item));
 		if (other[i])
@@ -144,6 +146,7 @@ static void read_thrice(bool (*next)(void))
 	wait_until(&r2.gone);
 	r2.reading[1] = READ_ONCE(p->value);
 	note("reads it");
+	tell_all(&r2.read_gone);
 	while (!next())
 		cpu_relax();
 	r2.reading[2] = READ_ONCE(p->value);
