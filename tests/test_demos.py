@@ -16,8 +16,17 @@ EXPECTED = {
     "E3": {"deadlock", "stuck"},
     "E3b": {"bug"},
     "E6": {"completes"},
+    "E7": {"corrupt"},
+    "E9": {"deadlock"},
+    "E9n": {"deadlock"},
+    "E13": {"deadlock"},
+    "E14": {"completes"},
+    "E17": {"corrupt"},
+    "E17s": {"corrupt"},
 }
 PARTS = {"E0/AB-BA", "E0/one-order", "E6/E1", "E6/E2", "E6/E3"}
+PARTS |= {"E7/v3", "E7/v4", "E13/reversed", "E13/one-order", "E14/readers",
+          "E14/writer", "E17/left-out", "E17/barrier"}
 SINGLE = ["-accel", "tcg,thread=single"]
 FREE = 60       # rounds; tools/soak runs many more
 
