@@ -122,6 +122,28 @@ static void add_part(struct tally *row, const struct tally *part)
 	row->lockdep |= part->lockdep;
 }
 
+/* "needs 8 cores", or NULL: this machine and image can run it. */
+static const char *cannot_run(const struct scenario *sc)
+{
+	static char why[40]; /* demo_mutex */
+
+	if (sc->needs_lockdep && !GORDIAN_DEBUG)
+		return "needs the debug profile";
+	if (board.nr_cores >= sc->cores)
+		return NULL;
+	ksnprintf(why, sizeof(why), "needs %u cores", sc->cores);
+	return why;
+}
+
+/* Not one of its parts? */
+static bool cannot_run_any(const struct demo *d)
+{
+	for (unsigned int i = 0; i < d->nr_scenarios; i++)
+		if (!cannot_run(&d->scenarios[i]))
+			return false;
+	return true;
+}
+
 static bool run_demo(const struct demo *d, enum run_mode mode,
 		     unsigned int rounds, struct tally *result)
 {
@@ -135,16 +157,21 @@ static bool run_demo(const struct demo *d, enum run_mode mode,
 			d->cores, board.nr_cores);
 		return false;
 	}
+	if (cannot_run_any(d)) {
+		kprintf("%s: %s\n", d->id, cannot_run(&d->scenarios[0]));
+		return false;
+	}
 	kprintf("\n%s (%s): %s\n  %s\n  %s\n", d->id, d->slug, d->claim,
 		d->tried[0], d->tried[1]);
 	for (unsigned int i = 0; i < d->nr_scenarios; i++) {
 		const struct scenario *sc = &d->scenarios[i];
+		const char *why = cannot_run(sc);
 		struct tally t;
 
 		if (sc->part)
 			kprintf("\n%s: %s\n", sc->part, sc->about);
-		if (board.nr_cores < sc->cores) {
-			kprintf("not run: it needs %u cores\n", sc->cores);
+		if (why) {
+			kprintf("not run: it %s\n", why);
 			skipped++;
 			continue;
 		}
@@ -193,6 +220,13 @@ static void print_row(const struct demo *d, const struct tally *t)
 		expected);
 }
 
+/* Of `demo all`: not the reader's, nor what a release image cannot run. */
+static bool in_table(const struct demo *d)
+{
+	return !d->for_reader &&
+	       (GORDIAN_DEBUG || !d->scenarios[0].needs_lockdep);
+}
+
 /* "not as said: E7, E9", or nothing. */
 static void name_rows(const char *what, const struct tally *results, bool ran)
 {
@@ -201,7 +235,7 @@ static void name_rows(const char *what, const struct tally *results, bool ran)
 	for (const struct demo *d = demos_start; d < demos_end; d++) {
 		const struct tally *t = &results[d - demos_start];
 
-		if (!d->for_reader && !t->ok && t->ran == ran)
+		if (in_table(d) && !t->ok && t->ran == ran)
 			kprintf("%s%s", n++ ? ", " : what, d->id);
 	}
 	if (n)
@@ -215,13 +249,13 @@ static int run_all(enum run_mode mode, unsigned int rounds)
 
 	BUG_ON(demos_end - demos_start > (int)ARRAY_SIZE(results));
 	for (const struct demo *d = demos_start; d < demos_end; d++)
-		if (!d->for_reader &&
+		if (in_table(d) &&
 		    !run_demo(d, mode, rounds, &results[d - demos_start]))
 			bad++;
 	kprintf("\n%-5s %-66s %7s\n", "id", "claim", "as said");
 	kprintf("%-5s %-32s %-23s %s\n", "", "lockdep", "what ran", "expected");
 	for (const struct demo *d = demos_start; d < demos_end; d++)
-		if (!d->for_reader)
+		if (in_table(d))
 			print_row(d, &results[d - demos_start]);
 	kprintf("\n");
 	name_rows("not run: ", results, false);

@@ -86,7 +86,9 @@ struct scenario {
 	unsigned int lockdep_may; /* and may find: it depends on the schedule */
 	unsigned int warnings;	  /* WARN_ON reports that belong to a round */
 	unsigned int slab_reports; /* that the slab's checks must make a round */
-	const char *culprit;	   /* the function that a BUG must name */
+	const char *culprit;	 /* the function that a BUG or WARN must name */
+	unsigned int free_cores; /* without so many there is no free form */
+	bool needs_lockdep;	 /* not in a release image */
 	const struct hotplug_lock_ops *ops; /* NULL: the kernel's own */
 	void (*destroy)(struct kmem_cache *s);
 	void (*barrier)(void); /* actor_B's; NULL: the kernel's rcu_barrier() */
@@ -99,6 +101,10 @@ struct scenario {
 	int (*setup)(struct stage *st);
 	/* After a round in which all ended: false means OUT_CORRUPT. */
 	bool (*check)(struct stage *st);
+	/* Each event of an actor, wherever its trace point stands (perhaps
+	 * under a spinlock): look and count, nothing else. */
+	void (*listen)(struct stage *st, int actor,
+		       const struct trace_event *e);
 	/* After the schedule of a round that is shown: what else it has to show. */
 	void (*evidence)(struct stage *st);
 	void (*teardown)(struct stage *st);
@@ -143,9 +149,10 @@ struct stage {
 		intptr_t value;	  /* the refcount it saw */
 		uint32_t holders; /* actors with references, a bit each */
 	} refusal;
-	uint32_t script_pos;  /* steps done */
-	bool script_open;     /* order given up: gates let everybody pass */
-	bool left_held;	      /* an actor ended with a lock held */
+	uint32_t script_pos; /* steps done */
+	bool script_open;    /* order given up: gates let everybody pass */
+	bool left_held;	     /* an actor ended with a lock held */
+	bool missed; /* free: the round came out as another experiment's */
 	int refs[MAX_ACTORS]; /* hotplug references taken minus given back */
 
 	struct worker worker[MAX_ACTORS];
@@ -227,11 +234,14 @@ void actor_U(struct stage *st);	    /* cpu_up() or cpu_down() of st->toggled */
 void actor_B(struct stage *st);	    /* a bare rcu_barrier() */
 int setup_core(struct stage *st);   /* the core is as U needs it */
 int setup_victim(struct stage *st); /* an RCU cache with callbacks to come */
+int run_leaker(struct stage *st);   /* L begins and ends, here and now */
 /* The same, after a put_online_cpus() too many (by a thread L, or by D). */
 int setup_leak(struct stage *st);
 void actor_D_leaks(struct stage *st);	/* gives back one too many first */
 void teardown_victim(struct stage *st); /* what D did not destroy */
 void teardown_refs(struct stage *st);
+/* A line of the actor's own in the schedule. */
+void note(const char *text);
 void leak_a_reference(void);
 const void *the_slab_mutex(const struct stage *st);
 const void *the_hotplug_mutex(const struct stage *st);
@@ -242,7 +252,9 @@ const void *the_cache(const struct stage *st);
 
 /* demos/hotplug_3_6.c: the counter before the merged check. */
 extern const struct hotplug_lock_ops hotplug_3_6_ops;
+extern const struct hotplug_lock_ops hotplug_bhat_a_ops;
 extern const struct hotplug_lock_ops hotplug_bhat_b_ops;
+extern const struct hotplug_lock_ops hotplug_morton_ops;
 /* demos/hotplug_rwsem.c: a rw-semaphore, as since 2017. */
 extern struct percpu_rwsem cpu_hotplug_lock;
 extern const struct hotplug_lock_ops hotplug_rwsem_ops;
@@ -263,6 +275,6 @@ int setup_locks(struct stage *st);
 /* demos/e1.c, demos/e2.c */
 void kmem_cache_destroy__slub(struct kmem_cache *s);
 void kmem_cache_destroy__3_6(struct kmem_cache *s);
-extern const struct step drawing_up[], drawing_down[];
+extern const struct step drawing_up[], drawing_down[], drawing_three[];
 
 #endif

@@ -141,7 +141,7 @@ DEMO(01, e1, .id = "E1", .slug = "e1-bhat",
 
 /* All three at once: D holds slab_mutex and is about to enter the barrier, B is
  * inside it when U comes; what follows is refused, as in E1. */
-static const struct step drawing_three[] = {
+const struct step drawing_three[] = {
 	{ 0, TR_LOCK, the_slab_mutex },	      { 2, TR_LOCK, the_barrier_mutex },
 	{ 1, TR_HP_BEGIN, the_hotplug_lock }, { 2, TR_LOCK, the_hotplug_mutex },
 	{ 0, TR_BARRIER, the_rcu_state },     { -1, TR_NONE, NULL },

@@ -151,6 +151,8 @@ static void listen(const struct trace_event *e)
 	if (actor < 0)
 		return;
 	follow_script(st, actor, e);
+	if (st->sc->listen)
+		st->sc->listen(st, actor, e);
 	switch (e->op) {
 	case TR_CACHE_DESTROY:
 		set_inside(&st->d_inside, &st->u_inside, st);

@@ -177,6 +177,12 @@ static bool describe(const struct stage *st, const struct trace_event *e,
 		ksnprintf(out, size, "%s returns",
 			  narrow ? "destroy" : "kmem_cache_destroy");
 		return true;
+	case TR_NOTE:
+		ksnprintf(out, size, "%s", (const char *)e->obj);
+		return true;
+	case TR_THREAD_END:
+		ksnprintf(out, size, "ends");
+		return true;
 	default:
 		return st->sc->shows_rcu && describe_rcu(e, out, size);
 	}

@@ -73,6 +73,7 @@ enum trace_op {
 	/* completions and joins: obj = the object */
 	TR_WAIT_FOR,
 	TR_COMPLETE,
+	TR_NOTE, /* did: obj = a text, from whoever has no event of its own */
 	NR_TRACE_OPS
 };
 
