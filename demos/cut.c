@@ -5,7 +5,8 @@
  *   deadlock  the owner that is blocked itself lends its mutex to the waiter; a
  *             writer of the per-core rw-semaphore lets a reader past; a waiter
  *             is let in to a spinlock once
- *   stuck     the writer is let past a reference count that will not be 0
+ *   stuck     the writer is let past a reference count that will not be 0, or
+ *             a reader past the writer of the hotplug lock as a rw-semaphore
  *   bug       the locks of a thread that died are released by us, its reaper;
  *             so are those of an actor that ended with a lock held, which is a
  *             failure of the experiment
@@ -119,6 +120,25 @@ static bool pass_refcount(const struct stage *st, bool quietly)
 	return false;
 }
 
+/* Let a reader in who waits for a writer that waits for readers: a cycle that
+ * release does not see. */
+static bool pass_reader(const struct stage *st, bool quietly)
+{
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		const struct worker *w = &st->worker[i];
+
+		if (worker_ended(w) ||
+		    READ_ONCE(w->thread->waiting.kind) != WAIT_PERCPU_READ ||
+		    percpu_rwsem_let_pass(&cpu_hotplug_lock, w->thread))
+			continue;
+		if (!quietly)
+			kprintf("cut: the writer of %s lets %s pass\n",
+				cpu_hotplug_lock.name, w->actor->name);
+		return true;
+	}
+	return false;
+}
+
 void cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
 		    bool quietly)
 {
@@ -126,7 +146,8 @@ void cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
 	while (!all_done(st)) {
 		if (out == OUT_DEADLOCK)
 			cut_cycle(w, quietly);
-		else if (!release_ended(st) && !pass_refcount(st, quietly))
+		else if (!release_ended(st) && !pass_refcount(st, quietly) &&
+			 !pass_reader(st, quietly))
 			panic("this knot cannot be cut: restart the machine");
 		out = watch_round(st, w, warn_count);
 	}

@@ -263,6 +263,9 @@ void cpus_read_unlock(void);
 void cpus_write_lock(void);
 void cpus_write_unlock(void);
 const void *the_cpus_lock(const struct stage *st);
+/* What a knot is in which the writer waits for readers: release keeps no list
+ * of those, so there nobody can say that it closes. */
+#define OUT_READERS_KNOT OUT_BIT(GORDIAN_DEBUG ? OUT_DEADLOCK : OUT_STUCK)
 /* demos/yours.c */
 void kmem_cache_destroy__yours(struct kmem_cache *s);
 /* demos/e0.c: two mutexes in one order, and in the other. */

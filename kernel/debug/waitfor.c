@@ -86,7 +86,10 @@ struct waiting waits_for(struct thread *t)
 	if (w.kind >= WAIT_MUTEX && w.kind <= WAIT_PERCPU_READ &&
 	    READ_ONCE(*w.granted) != WAITS)
 		w.kind = WAIT_NONE;
-	rsp = w.kind == WAIT_NONE ? rcu_awaits_cores(t) : NULL;
+	/* Between two looks; while it runs it answers, as any other. */
+	rsp = w.kind == WAIT_NONE && !READ_ONCE(t->on_rq) ?
+		      rcu_awaits_cores(t) :
+		      NULL;
 	if (rsp)
 		w = (struct waiting){ WAIT_READERS, rsp, rsp->name,
 				      (uintptr_t)rsp->grace_period,
