@@ -49,7 +49,7 @@ $(error PROFILE=$(PROFILE): there are debug and release)
 endif
 # Built without checks that would put calls where the MMU is off or a lock is
 # being taken.
-PLAIN := boot/% kernel/lock/spinlock.c
+PLAIN := boot/% kernel/lock/spinlock.c kernel/lock/lockdep%
 LDFLAGS := $(ARCH) -nostartfiles -Wl,--gc-sections -Wl,--build-id=none \
 	   -Wl,--no-warn-rwx-segments -T linker.ld
 LIBS  := -lc -lgcc

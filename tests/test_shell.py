@@ -403,8 +403,12 @@ def test_run_refuses(setting, word):
     pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.skipif(
         not shutil.which('setpriv'), reason='needs setpriv'))])
 def test_run_takes_qemu_with_it(sig, status):
+    def ours():  # started in the background we ignore some, and a shell would
+        for s in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(s, signal.SIG_DFL)
     p = subprocess.Popen([RUN, 'RUN=torture slab 1000'], text=True,
-                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         preexec_fn=ours)
     assert any('torture' in line for line in p.stdout)
     p.send_signal(sig)
     p.communicate(timeout=NET)  # ends when QEMU has closed the pipe

@@ -35,11 +35,16 @@ struct call_wait {
 	unsigned int cpu;  /* who waits */
 };
 
+static struct lock_class_key queue_key maybe_unused;
+
 static struct call_queue {
 	struct spinlock lock;
 	struct list_head calls; /* guarded by lock */
 	bool ready;
-} cache_aligned queues[NR_CPUS];
+} cache_aligned queues[NR_CPUS] = {
+	[0 ... NR_CPUS -
+	 1] = { .lock = SPINLOCK_INIT_KEY("call_queue.lock", queue_key) },
+};
 
 /* Calls that nobody waits for live here: one for each core called. */
 static struct call pool[NR_CPUS];
@@ -50,7 +55,6 @@ static struct call_queue *lock_queue(unsigned int cpu, uint32_t *flags)
 
 	*flags = spin_lock_irqsave(&q->lock);
 	if (!q->ready) {
-		q->lock.name = "call_queue.lock";
 		list_init(&q->calls);
 		q->ready = true;
 	}

@@ -64,9 +64,14 @@ static unsigned int follow(uint32_t fp, uint32_t lr, bool leaf_possible,
 	return n;
 }
 
+unsigned int backtrace_frame(const void *frame, uintptr_t *pc, unsigned int max)
+{
+	return follow((uint32_t)frame, 0, false, pc, max);
+}
+
 unsigned int backtrace_here(uintptr_t *pc, unsigned int max)
 {
-	return follow((uint32_t)__builtin_frame_address(0), 0, false, pc, max);
+	return backtrace_frame(__builtin_frame_address(0), pc, max);
 }
 #else
 /* Could the word be a return address: is there a call before it? */

@@ -82,14 +82,16 @@ struct lockdep_map {
 
 #define MAX_HELD 24
 
-/* A lock that a thread holds or, until `since` is set, waits for. */
+/* A lock that a thread holds, or waits for. */
 struct held_lock {
 	const struct lockdep_map *map;
 	uintptr_t site; /* where it was taken */
-	uint64_t since; /* counter ticks; 0: not obtained yet */
+	uint64_t since; /* counter ticks: taken, or asked for */
 	uint64_t chain; /* the chain key before it */
 	uint16_t class;
 	uint8_t how;   /* LOCK_* */
+	bool nested;   /* ordered by an outer lock */
+	bool waits;    /* not obtained yet */
 	bool in_irq;   /* taken in an interrupt */
 	bool irqs_off; /* taken with interrupts off */
 };

@@ -12,6 +12,8 @@
 #include "kernel/lock/spinlock.h"
 #include "kernel/sched/internal.h"
 
+static struct lock_class_key base_key maybe_unused;
+
 static struct timer_base {
 	struct spinlock lock;
 	/* lock guards: */
@@ -19,7 +21,10 @@ static struct timer_base {
 	struct timer *running;	 /* its function is being called now */
 	unsigned int armed;	 /* but for those of sleeping threads */
 	bool ready;
-} cache_aligned bases[NR_CPUS];
+} cache_aligned bases[NR_CPUS] = {
+	[0 ... NR_CPUS -
+	 1] = { .lock = SPINLOCK_INIT_KEY("timer_base.lock", base_key) },
+};
 
 static struct timer_base *lock_base(unsigned int cpu, uint32_t *flags)
 {
@@ -28,7 +33,6 @@ static struct timer_base *lock_base(unsigned int cpu, uint32_t *flags)
 	*flags = spin_lock_irqsave(&b->lock);
 	if (!b->ready) {
 		list_init(&b->timers);
-		b->lock.name = "timer_base.lock";
 		b->ready = true;
 	}
 	return b;
@@ -187,13 +191,13 @@ unsigned int timers_migrate(unsigned int dead)
 			remove_timer(b, t);
 			/*
 			 * Both locks, dead's first: whoever looks for the
-			 * timer between finds it nowhere else. Nobody nests
-			 * them the other way round.
+			 * timer between finds it nowhere else. One core goes
+			 * at a time, so nobody nests them the other way round.
 			 */
-			raw_spin_lock(&bases[me].lock);
+			spin_lock_nested(&bases[me].lock, 1);
 			WRITE_ONCE(t->cpu, me);
 			insert(&bases[me], t);
-			raw_spin_unlock(&bases[me].lock);
+			spin_unlock(&bases[me].lock);
 			n++;
 		}
 		spin_unlock_irqrestore(&b->lock, flags);

@@ -123,7 +123,7 @@ static noinline void give_up(void)
 
 KTEST_MANUAL(fault, panic)
 {
-	DEFINE_MUTEX(held);
+	static DEFINE_MUTEX(held);
 
 	mutex_lock(&held);
 	give_up();
@@ -335,6 +335,7 @@ KTEST(hang, a_b_b_a)
 	unsigned int reports = READ_ONCE(watchdog_reports);
 	struct thread *a, *b;
 
+	ktest_lockdep(LOCKDEP_BIT(LOCKDEP_CIRCULAR));
 	mutex_init(&left, "left_mutex");
 	mutex_init(&right, "right_mutex");
 	init_completion(&left_held, "left held");

@@ -13,6 +13,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/explore/state.h"
 #include "kernel/lib/printf.h"
+#include "kernel/lock/lockdep.h"
 #include "kernel/mm/internal.h"
 #include "kernel/mm/page.h"
 #include "kernel/rcu/rcu.h"
@@ -29,11 +30,13 @@ static struct {
 	unsigned int failures;	 /* atomic */
 	const char *skipped;	 /* why, or NULL */
 	struct reports expected; /* on top of those before the case */
+	unsigned int lockdep;	 /* kinds that the case provokes */
 	bool changes_state;
 } now;
 
 static struct {
 	unsigned int passed, failed, skipped;
+	unsigned int findings, provoked; /* lockdep's: all, as announced */
 } total;
 
 /* ---- what cases call ------------------------------------------------------- */
@@ -65,6 +68,11 @@ void ktest_reports(unsigned int warns, unsigned int slabs, unsigned int stalls)
 	now.expected.warns += warns;
 	now.expected.slab_errors += slabs;
 	now.expected.stalls += stalls;
+}
+
+void ktest_lockdep(unsigned int kinds)
+{
+	now.lockdep |= kinds;
 }
 
 struct thread *ktest_thread(const char *name, int (*fn)(void *), void *arg,
@@ -175,6 +183,28 @@ static void check_reports(const struct reports *before)
 	EXPECT_EQ(after.stalls - before->stalls, now.expected.stalls);
 }
 
+/* Lockdep watches every case: exactly what was announced, else nothing. */
+static void check_lockdep(void)
+{
+	if (!GORDIAN_DEBUG)
+		return;
+	for (unsigned int k = 0; k < NR_LOCKDEP_KINDS; k++) {
+		bool found = lockdep_seen() & LOCKDEP_BIT(k);
+
+		if (found == !!(now.lockdep & LOCKDEP_BIT(k)))
+			continue;
+		kprintf(IN "# lockdep %s: %s\n",
+			found ? "found" : "did not find",
+			lockdep_kind_name((enum lockdep_kind)k));
+		EXPECT(!"lockdep has found what was announced");
+	}
+	total.findings += lockdep_total();
+	if (now.lockdep == lockdep_seen())
+		total.provoked += lockdep_total();
+	if (lockdep_total())
+		lockdep_reset();
+}
+
 static void check_thread(struct cpumask affinity)
 {
 	struct thread *t = current;
@@ -211,6 +241,7 @@ static void run_case(const struct ktest *t, unsigned int number)
 	struct reports reports;
 
 	memset(&now, 0, sizeof(now));
+	check_lockdep(); /* nothing between the cases */
 	if (!t->manual)
 		all_cores_on();
 	come_to_rest(&before);
@@ -218,6 +249,7 @@ static void run_case(const struct ktest *t, unsigned int number)
 	t->fn();
 	check_thread(affinity);
 	check_reports(&reports);
+	check_lockdep();
 	check_state(&before);
 	if (now.failures) {
 		total.failed++;
@@ -337,6 +369,9 @@ static int test_command(int argc, char **argv)
 	}
 	memset(&total, 0, sizeof(total));
 	run(suite, name);
+	if (GORDIAN_DEBUG)
+		kprintf("lockdep: %u findings, %u of them provoked\n",
+			total.findings, total.provoked);
 	kprintf("test: %u passed, %u failed, %u skipped\n", total.passed,
 		total.failed, total.skipped);
 	return total.failed || !total.passed;

@@ -70,6 +70,10 @@ void ktest_reports(unsigned int warns, unsigned int slab_errors,
 				   _w, true);                                  \
 	} while (0)
 
+/* The case provokes findings of these kinds, LOCKDEP_BIT()s; what lockdep has
+ * learnt is forgotten after it. Any other finding in any case fails it. */
+void ktest_lockdep(unsigned int kinds);
+
 /*
  * When something is taken as never going to happen: so much guest time AND so
  * many looks, since with -icount shift=10 an instruction takes a microsecond.

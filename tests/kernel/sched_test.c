@@ -312,7 +312,7 @@ static struct thread *high_here(uint32_t *ran)
 
 KTEST(sched, priority_preempts)
 {
-	DEFINE_SPINLOCK(lock);
+	static DEFINE_SPINLOCK(lock);
 	uint32_t ran, flags;
 	struct thread *t;
 

@@ -8,16 +8,22 @@
 #include <string.h>
 
 #include "kernel/lib/printf.h"
+#include "kernel/lock/lockdep.h"
 #include "kernel/shell/shell.h"
 
 #define SECONDS 10 /* unless told otherwise */
 
 static int run(const struct torture *t, unsigned int seconds, unsigned int seed)
 {
+	unsigned int findings = lockdep_total();
 	int status;
 
 	kprintf("torture %s: %u s, seed %u\n", t->name, seconds, seed);
 	status = t->fn(seconds, seed);
+	if (lockdep_total() != findings)
+		status = 1;
+	if (GORDIAN_DEBUG)
+		kprintf("lockdep: %u findings\n", lockdep_total() - findings);
 	kprintf("torture: %s %s\n", t->name, status ? "FAIL" : "ok");
 	return status;
 }

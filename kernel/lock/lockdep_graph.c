@@ -1,0 +1,121 @@
+/*
+ * The graph of lock orders. See lockdep_graph.h.
+ */
+#include "kernel/lock/lockdep_graph.h"
+
+#include <string.h>
+
+void dep_clear(struct dep_graph *g)
+{
+	memset(g->out, 0, sizeof(g->out));
+	memset(g->in, 0, sizeof(g->in));
+	g->edges = 1;
+}
+
+unsigned int dep_find(const struct dep_graph *g, unsigned int from,
+		      unsigned int to)
+{
+	unsigned int e = g->out[from];
+
+	while (e && g->edge[e].to != to)
+		e = g->edge[e].next_out;
+	return e;
+}
+
+int dep_add(struct dep_graph *g, unsigned int from, unsigned int to,
+	    unsigned int dep)
+{
+	unsigned int i = dep_find(g, from, to);
+	struct dep_edge *e;
+
+	if (i) {
+		g->edge[i].dep |= (uint8_t)dep;
+		return 0;
+	}
+	if (g->edges == DEP_EDGES)
+		return -1;
+	i = g->edges++;
+	e = &g->edge[i];
+	e->from = (uint16_t)from;
+	e->to = (uint16_t)to;
+	e->dep = (uint8_t)dep;
+	e->trace.n = 0;
+	e->next_out = g->out[from];
+	e->next_in = g->in[to];
+	g->out[from] = (uint16_t)i;
+	g->in[to] = (uint16_t)i;
+	return (int)i;
+}
+
+/* Was it visited so, or in the stronger way? Marks it. */
+static bool seen_before(struct dep_graph *g, unsigned int node, bool weak)
+{
+	uint32_t bit = 1u << node % 32;
+
+	if (g->seen[0][node / 32] & bit ||
+	    (weak && g->seen[1][node / 32] & bit))
+		return true;
+	g->seen[weak][node / 32] |= bit;
+	return false;
+}
+
+/* From queue entry i back to the start: its edges, first one first. */
+static void write_path(const struct dep_graph *g, unsigned int i,
+		       struct dep_path *path)
+{
+	unsigned int n = 0;
+
+	for (unsigned int k = i; k; k = g->queue[k].parent)
+		n++;
+	path->cut = n > DEP_PATH;
+	path->n = path->cut ? DEP_PATH : n;
+	for (; i; i = g->queue[i].parent)
+		if (--n < DEP_PATH)
+			path->edge[n] = g->queue[i].edge;
+}
+
+unsigned int dep_search(struct dep_graph *g, unsigned int start, bool weak,
+			bool backward,
+			bool (*match)(unsigned int node, bool weak, void *arg),
+			void *arg, struct dep_path *path)
+{
+	/* A weak node may only be left by these; an edge with none of those
+	 * leads to a weak one. */
+	unsigned int strong_on = backward ? DEP_EN | DEP_SN : DEP_EN | DEP_ER;
+	unsigned int strong_to = backward ? DEP_EN | DEP_ER : DEP_EN | DEP_SN;
+	unsigned int head = 0, tail = 0;
+
+	memset(g->seen, 0, sizeof(g->seen));
+	g->searches++;
+	g->queue[tail++] =
+		(struct dep_visit){ .node = (uint16_t)start, .weak = weak };
+	seen_before(g, start, weak);
+	for (; head < tail; head++) {
+		const struct dep_visit v = g->queue[head];
+		unsigned int e = backward ? g->in[v.node] : g->out[v.node];
+
+		g->visits++;
+		if (match(v.node, v.weak, arg)) {
+			write_path(g, head, path);
+			return v.node;
+		}
+		while (e) {
+			const struct dep_edge *x = &g->edge[e];
+			unsigned int dep = x->dep;
+			unsigned int to = backward ? x->from : x->to;
+
+			if (v.weak)
+				dep &= strong_on;
+			weak = !(dep & strong_to);
+			if (dep && !seen_before(g, to, weak))
+				g->queue[tail++] = (struct dep_visit){
+					.node = (uint16_t)to,
+					.weak = weak,
+					.parent = (uint16_t)head,
+					.edge = (uint16_t)e,
+				};
+			e = backward ? x->next_in : x->next_out;
+		}
+	}
+	return 0;
+}

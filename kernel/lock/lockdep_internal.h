@@ -1,0 +1,84 @@
+/*
+ * What the files of lockdep share among themselves.
+ */
+#ifndef KERNEL_LOCK_LOCKDEP_INTERNAL_H
+#define KERNEL_LOCK_LOCKDEP_INTERNAL_H
+
+#include "kernel/lock/lockdep_graph.h"
+#include "kernel/sched/sched.h"
+
+/* How a class has been used: in an interrupt, or with interrupts on. */
+enum {
+	USED_IN_HARDIRQ,
+	USED_IN_HARDIRQ_READ,
+	ENABLED_HARDIRQ,
+	ENABLED_HARDIRQ_READ,
+	NR_USES
+};
+#define USE_BIT(u) (1u << (u))
+#define USE_IN	   (USE_BIT(USED_IN_HARDIRQ) | USE_BIT(USED_IN_HARDIRQ_READ))
+#define USE_ON	   (USE_BIT(ENABLED_HARDIRQ) | USE_BIT(ENABLED_HARDIRQ_READ))
+
+struct lock_class {
+	const void *key;
+	const char *name;
+	uint16_t next; /* in its hash bucket */
+	uint8_t subclass;
+	uint8_t same;			/* others of that name before it */
+	uint32_t usage;			/* USE_BIT()s */
+	struct dep_trace used[NR_USES]; /* where first */
+};
+
+/* A held lock as a report keeps it. */
+struct held_copy {
+	const void *lock;
+	uintptr_t site;
+	uint16_t class;
+	uint8_t how;
+	bool waits;
+};
+#define HELD_COPIES 12
+
+/* What was found: all that a report needs, so that it can be printed again. */
+struct finding {
+	enum lockdep_kind kind;
+	uint32_t thread;
+	char comm[THREAD_NAME_LEN];
+	struct held_copy next;	 /* what is being taken, or is wrong */
+	struct held_copy prev;	 /* what is held, if that matters */
+	struct dep_path path;	 /* circular: next to prev; irq: prev to safe */
+	struct dep_path forward; /* irq: next to unsafe */
+	unsigned int safe,
+		unsafe; /* irq: the classes, and how they were used */
+	unsigned int safe_use, unsafe_use;
+	const char *what; /* complaints: a few words */
+	uintptr_t site;
+	unsigned int nr_held;
+	struct held_copy held[HELD_COPIES];
+	struct dep_trace trace; /* of the acquisition */
+};
+
+/* lockdep.c */
+extern struct dep_graph lockdep_graph;
+extern struct lock_class lockdep_classes[DEP_NODES];
+extern unsigned int lockdep_nr_classes; /* with the unused 0 */
+extern unsigned int lockdep_nr_chains, lockdep_chain_misses, lockdep_max_depth;
+extern unsigned int lockdep_nr_findings, lockdep_again;
+extern unsigned int lockdep_distinct[NR_LOCKDEP_KINDS];
+
+/* How large a table of chains: a power of two. */
+#define LOCKDEP_CHAINS	 8192
+#define LOCKDEP_FINDINGS 256
+
+/* lockdep_report.c. IRQs off, the graph lock not held. */
+void lockdep_report(const struct finding *f);
+/* One line, once for each table. */
+void lockdep_full(const char *table, const char *number, unsigned int is);
+
+/* For the shell. */
+void lockdep_print_stats(void);
+void lockdep_print_classes(void);
+void lockdep_print_graph(bool dot);
+bool lockdep_print_last(void); /* false: there is none */
+
+#endif

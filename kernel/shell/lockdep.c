@@ -1,0 +1,57 @@
+/*
+ * The `lockdep` command: what the validator knows. Owns nothing.
+ */
+#include <string.h>
+
+#include "kernel/lib/printf.h"
+#include "kernel/lock/lockdep.h"
+#include "kernel/shell/shell.h"
+
+#if GORDIAN_DEBUG
+#include "kernel/lock/lockdep_internal.h"
+
+static int lockdep_command(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+	bool dot = argc == 3 && strcmp(what, "graph") == 0 &&
+		   strcmp(argv[2], "dot") == 0;
+
+	if (argc == 1)
+		lockdep_print_stats();
+	else if (dot || (argc == 2 && strcmp(what, "graph") == 0))
+		lockdep_print_graph(dot);
+	else if (argc == 2 && strcmp(what, "classes") == 0)
+		lockdep_print_classes();
+	else if (argc == 2 && strcmp(what, "reset") == 0)
+		lockdep_reset();
+	else if (argc == 2 && strcmp(what, "last") == 0) {
+		if (!lockdep_print_last())
+			kprintf("lockdep: nothing found since the reset\n");
+	} else {
+		kprintf("usage: lockdep [classes|graph [dot]|last|reset]\n");
+		return 1;
+	}
+	return 0;
+}
+
+static const char *lockdep_complete(int arg, unsigned int i)
+{
+	static const char *const words[] = { "classes", "graph", "last",
+					     "reset" };
+
+	return arg == 1 && i < ARRAY_SIZE(words) ? words[i] : NULL;
+}
+
+SHELL_COMMAND(lockdep, "lockdep", "lockdep [classes|graph [dot]|last|reset]",
+	      "the lock validator: statistics, or what it knows",
+	      lockdep_command, lockdep_complete);
+#else
+static int lockdep_command(int argc maybe_unused, char **argv maybe_unused)
+{
+	kprintf("lockdep: needs the debug profile\n");
+	return 1;
+}
+
+SHELL_COMMAND(lockdep, "lockdep", "lockdep", "needs the debug profile",
+	      lockdep_command, NULL);
+#endif
