@@ -22,6 +22,7 @@
 #include "kernel/debug/trace.h"
 #include "kernel/debug/waitfor.h"
 #include "kernel/lock/lockdep.h"
+#include "kernel/lock/rwsem.h"
 #include "kernel/mm/slab.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
@@ -227,6 +228,14 @@ const void *the_cache(const struct stage *st);
 /* demos/hotplug_3_6.c: the counter before the merged check. */
 extern const struct hotplug_lock_ops hotplug_3_6_ops;
 extern const struct hotplug_lock_ops hotplug_bhat_b_ops;
+/* demos/hotplug_rwsem.c: a rw-semaphore, as since 2017. */
+extern struct percpu_rwsem cpu_hotplug_lock;
+extern const struct hotplug_lock_ops hotplug_rwsem_ops;
+void cpus_read_lock(void);
+void cpus_read_unlock(void);
+void cpus_write_lock(void);
+void cpus_write_unlock(void);
+const void *the_cpus_lock(const struct stage *st);
 /* demos/yours.c */
 void kmem_cache_destroy__yours(struct kmem_cache *s);
 /* demos/e1.c, demos/e2.c */

@@ -42,7 +42,17 @@ int stage_actor_of(const struct stage *st, uint32_t thread_id)
 #if GORDIAN_DEBUG
 static enum trace_op gate_before(enum trace_op op)
 {
-	return op == TR_CONTEND || op == TR_HP_BEGIN ? TR_LOCK : op;
+	switch (op) {
+	case TR_CONTEND:
+	case TR_HP_BEGIN:
+		return TR_LOCK;
+	case TR_READ_CONTEND:
+		return TR_READ_LOCK;
+	case TR_WRITE_CONTEND:
+		return TR_WRITE_LOCK;
+	default:
+		return op;
+	}
 }
 
 static const void *gate_object(const struct step *s, const struct stage *st)
@@ -164,6 +174,19 @@ static void listen(const struct trace_event *e)
 	case TR_PUT_ONLINE:
 		st->refs[actor]--;
 		break;
+	/* The hotplug lock as a rw-semaphore: */
+	case TR_READ_LOCK:
+	case TR_READ_UNLOCK:
+		if (e->obj == &cpu_hotplug_lock)
+			st->refs[actor] += e->op == TR_READ_LOCK ? 1 : -1;
+		break;
+	case TR_WRITE_CONTEND:
+		if (e->obj == &cpu_hotplug_lock && st->refs[D_ACTOR] > 0) {
+			set_inside(&st->u_inside, &st->d_inside, st);
+			WRITE_ONCE(st->waited, 1);
+		}
+		break;
+	case TR_READ_CONTEND:
 	case TR_CONTEND:
 		if ((actor == D_ACTOR && is_actor(st, U_ACTOR, e->arg)) ||
 		    (actor == U_ACTOR && is_actor(st, D_ACTOR, e->arg)))

@@ -44,6 +44,31 @@ static const char *owner_name(const struct stage *st, uintptr_t thread)
 	return st->l && (uintptr_t)st->l == thread ? "L" : "?";
 }
 
+/* The hotplug lock as a rw-semaphore, by the names of its functions. */
+static bool describe_rwsem(const struct stage *st, const struct trace_event *e,
+			   char *out, size_t size)
+{
+	static const char *const names[] = {
+		[TR_READ_LOCK] = "cpus_read_lock",
+		[TR_READ_UNLOCK] = "cpus_read_unlock",
+		[TR_WRITE_LOCK] = "cpus_write_lock",
+		[TR_WRITE_UNLOCK] = "cpus_write_unlock",
+	};
+	bool narrow = st->nr_actors > 2;
+
+	if (e->obj != &cpu_hotplug_lock)
+		return false;
+	if (e->op == TR_READ_CONTEND)
+		ksnprintf(out, size, narrow ? "wait %s %s" : "waits: %s (%s)",
+			  names[TR_READ_LOCK], owner_name(st, e->arg));
+	else if (e->op == TR_WRITE_CONTEND)
+		ksnprintf(out, size, narrow ? "wait %s" : "waits: %s (readers)",
+			  names[TR_WRITE_LOCK]);
+	else
+		ksnprintf(out, size, "%s", names[e->op]);
+	return true;
+}
+
 /* What the event says, in a column's width; false: not shown. */
 static bool describe(const struct stage *st, const struct trace_event *e,
 		     char *out, size_t size)
@@ -65,6 +90,13 @@ static bool describe(const struct stage *st, const struct trace_event *e,
 		ksnprintf(out, size, narrow ? "wait %s %s" : "waits: %s (%s)",
 			  mutex_name(e->obj), owner_name(st, e->arg));
 		return true;
+	case TR_READ_LOCK:
+	case TR_READ_CONTEND:
+	case TR_READ_UNLOCK:
+	case TR_WRITE_LOCK:
+	case TR_WRITE_CONTEND:
+	case TR_WRITE_UNLOCK:
+		return describe_rwsem(st, e, out, size);
 	case TR_GET_ONLINE:
 	case TR_PUT_ONLINE:
 		ksnprintf(out, size, "%s_online_cpus: %d",
