@@ -74,19 +74,24 @@ struct kmem_cache *victim(struct stage *st)
 	return st->cache;
 }
 
+/* The core is brought to where the round needs it. */
+int setup_core(struct stage *st)
+{
+	if (st->sc->toggles && st->up && cpu_is_online(st->toggled))
+		return cpu_down(st->toggled);
+	if (st->sc->toggles && !st->up && !cpu_is_online(st->toggled))
+		return cpu_up(st->toggled);
+	return 0;
+}
+
 /*
  * An RCU cache that was used: its slabs are empty, so shrinking it hands their
  * pages to call_rcu(), and these callbacks are what rcu_barrier() waits for.
- * The core is brought to where the round needs it.
  */
 int setup_victim(struct stage *st)
 {
-	int err = 0;
+	int err = setup_core(st);
 
-	if (st->sc->toggles && st->up && cpu_is_online(st->toggled))
-		err = cpu_down(st->toggled);
-	if (st->sc->toggles && !st->up && !cpu_is_online(st->toggled))
-		err = cpu_up(st->toggled);
 	if (err)
 		return err;
 	if (!victim(st))

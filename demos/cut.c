@@ -3,7 +3,8 @@
  * starts from the same state (design, decision 5).
  *
  *   deadlock  the owner that is blocked itself lends its lock to the waiter
- *   stuck     the writer is let past a reference count that will not be 0
+ *   stuck     the writer is let past a reference count that will not be 0; or
+ *             the scenario knows what ends the wait (its `rescue`)
  *   bug       the locks of a thread that died are released by us, its reaper;
  *             so are those of an actor that ended with a lock held, which is a
  *             failure of the experiment
@@ -51,13 +52,19 @@ unsigned int release_ended(struct stage *st)
 	return n;
 }
 
-/* Lend the lock that the cycle's last thread waits for. */
-static void lend(const struct waitfor *w, bool quietly)
+/* Lend the lock that the cycle's last thread waits for, or the scenario's. */
+static void lend(const struct stage *st, const struct waitfor *w, bool quietly)
 {
+	const void *wanted = st->sc->lend ? st->sc->lend(st) : NULL;
 	const struct waitfor_link *l = &w->link[w->n - 1];
-	struct mutex *m = (struct mutex *)l->waiting.obj;
-	int err = mutex_lend(m, l->thread);
+	struct mutex *m;
+	int err;
 
+	for (unsigned int i = w->first; i < w->n; i++)
+		if (w->link[i].waiting.obj == wanted)
+			l = &w->link[i];
+	m = (struct mutex *)l->waiting.obj;
+	err = mutex_lend(m, l->thread);
 	BUG_ON(err); /* the cycle was checked: they stand still */
 	if (!quietly)
 		kprintf("cut: %s lends %s to %s until its release\n",
@@ -89,8 +96,9 @@ void cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
 	WRITE_ONCE(st->script_open, true);
 	while (!all_done(st)) {
 		if (out == OUT_DEADLOCK)
-			lend(w, quietly);
-		else if (!release_ended(st) && !pass_refcount(st, quietly))
+			lend(st, w, quietly);
+		else if (!release_ended(st) && !pass_refcount(st, quietly) &&
+			 !(st->sc->rescue && st->sc->rescue(st, quietly)))
 			panic("this knot cannot be cut: restart the machine");
 		out = watch_round(st, w, warn_count);
 	}

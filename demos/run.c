@@ -396,6 +396,8 @@ static void tell(struct stage *st, enum outcome out, struct waitfor *w)
 		show_refusal(st);
 	if (!all_done(st))
 		report_knot(st, out, w);
+	if (st->sc->evidence)
+		st->sc->evidence(st);
 }
 
 /* Did the forced order happen, as far as it can? Says so if not. */
@@ -458,6 +460,8 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 
 		st->up = f == 0;
 		st->leak_by_d = f == 1;
+		if (st->up && st->sc->down_only)
+			continue;
 		if (st->sc->toggles)
 			kprintf("\nforced, U takes core %u %s:\n", st->toggled,
 				form[st->up]);
@@ -470,11 +474,16 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 	return 0;
 }
 
+static enum outcome looked_for(const struct scenario *sc)
+{
+	return (enum outcome)__builtin_ctz(sc->expect);
+}
+
 /* Is that what ends the search of this scenario? */
 static bool search_ends(const struct scenario *sc, enum outcome out, bool ok)
 {
 	if (sc->until_found)
-		return out == OUT_DEADLOCK || (!ok && out != OUT_COMPLETES);
+		return out == looked_for(sc) || (!ok && out != OUT_COMPLETES);
 	return !ok;
 }
 
@@ -494,7 +503,7 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 		enum outcome out;
 		bool fine;
 
-		st->up = !cpu_is_online(st->toggled);
+		st->up = !cpu_is_online(st->toggled) && !sc->down_only;
 		st->leak_by_d = t->rounds & 1;
 		err = thread_interrupted() ? -EINTR :
 					     play(st, &seed, &w, &out, t);
@@ -505,9 +514,9 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 		t->stuck += out == OUT_STUCK;
 		fine = expected(st, sc->expect, out);
 		/* The first unexpected outcome stays; else the one looked for. */
-		if (!fine || out == OUT_DEADLOCK || t->outcome == OUT_COMPLETES)
-			t->outcome = out;
 		over = search_ends(sc, out, fine);
+		if (over || out == OUT_DEADLOCK || t->outcome == OUT_COMPLETES)
+			t->outcome = out;
 		t->ok &= fine || (sc->until_found && !over);
 		if (over) {
 			kprintf("round %u:\n", t->rounds);
@@ -516,7 +525,7 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 		clean = end_round(st, out, &w, !over);
 		replace_dead_workers(st);
 	}
-	if (!err && sc->until_found && t->outcome != OUT_DEADLOCK)
+	if (!err && sc->until_found && t->outcome != looked_for(sc))
 		t->ok = false; /* looked for, and not found */
 	t->ok &= clean;
 	/* A search that went on to its last round must not have left a trace. */
@@ -578,9 +587,9 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	err = hotplug_lock_install(sc->ops);
 	if (!err)
 		err = start_workers(st, sc);
-	state_take_settled(&state_before);
 	if (!err && sc->begin)
 		err = sc->begin(st);
+	state_take_settled(&state_before);
 	if (!err && mode != RUN_FREE && !sc->no_forced)
 		err = run_forced(st, mode == RUN_HOLD, &t);
 	if (held)
