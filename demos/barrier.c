@@ -189,8 +189,8 @@ static struct {
 	uint64_t called, returned;
 	unsigned int left; /* callbacks on that core's list then */
 } words;
-static struct wait_queue words_ran =
-	WAIT_QUEUE_INIT(words_ran, "a callback to run");
+static struct wait_queue words_changed =
+	WAIT_QUEUE_INIT(words_changed, "a callback to be queued or run");
 
 static void words_callback(struct rcu_head *head)
 {
@@ -199,7 +199,7 @@ static void words_callback(struct rcu_head *head)
 	words.ran_on = smp_processor_id();
 	/* Release: pairs with the acquires of whoever looks. */
 	smp_store_release(&words.ran, true);
-	wake_up_all(&words_ran);
+	wake_up_all(&words_changed);
 }
 
 void last_words_queue(void)
@@ -211,7 +211,13 @@ void last_words_queue(void)
 	call_rcu(&words.head, words_callback);
 	/* Release: pairs with the acquire in rcu_barrier_watched(). */
 	smp_store_release(&words.queued, true);
+	wake_up_all(&words_changed);
 	local_irq_restore(flags);
+}
+
+void last_words_await(void)
+{
+	wait_event(&words_changed, smp_load_acquire(&words.queued));
 }
 
 void rcu_barrier_watched(void)
@@ -230,7 +236,7 @@ void rcu_barrier_watched(void)
 
 static void await_words(void)
 {
-	wait_event(&words_ran,
+	wait_event(&words_changed,
 		   !READ_ONCE(words.queued) || smp_load_acquire(&words.ran));
 }
 

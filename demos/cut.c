@@ -2,7 +2,9 @@
  * Cutting the knot, so that every function runs to its end and the next round
  * starts from the same state (design, decision 5).
  *
- *   deadlock  the owner that is blocked itself lends its lock to the waiter
+ *   deadlock  the owner that is blocked itself lends its mutex to the waiter; a
+ *             writer of the per-core rw-semaphore lets a reader past; a waiter
+ *             is let in to a spinlock once
  *   stuck     the writer is let past a reference count that will not be 0; or
  *             the scenario knows what ends the wait (its `rescue`)
  *   bug       the locks of a thread that died are released by us, its reaper;
@@ -14,6 +16,7 @@
 #include "demos/demo.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
+#include "kernel/lock/rwsem.h"
 #include "kernel/rcu/rcu.h"
 
 /* Release what t still holds of the locks of the story. Returns how many. */
@@ -52,23 +55,54 @@ unsigned int release_ended(struct stage *st)
 	return n;
 }
 
-/* Lend the lock that the cycle's last thread waits for, or the scenario's. */
-static void lend(const struct stage *st, const struct waitfor *w, bool quietly)
+/*
+ * Let the thread of that link have what it waits for, if that can be lent. The
+ * cycle was checked: they stand still.
+ */
+static bool lend(const struct waitfor_link *l, enum wait_kind kind)
 {
-	const void *wanted = st->sc->lend ? st->sc->lend(st) : NULL;
-	const struct waitfor_link *l = &w->link[w->n - 1];
-	struct mutex *m;
-	int err;
+	void *obj = (void *)l->waiting.obj;
 
-	for (unsigned int i = w->first; i < w->n; i++)
-		if (w->link[i].waiting.obj == wanted)
-			l = &w->link[i];
-	m = (struct mutex *)l->waiting.obj;
-	err = mutex_lend(m, l->thread);
-	BUG_ON(err); /* the cycle was checked: they stand still */
-	if (!quietly)
-		kprintf("cut: %s lends %s to %s until its release\n",
-			l->owner_name, m->name, l->name);
+	if (l->waiting.kind != kind)
+		return false;
+	if (kind == WAIT_MUTEX)
+		return mutex_lend(obj, l->thread) == 0;
+	if (kind == WAIT_PERCPU_READ)
+		return percpu_rwsem_let_pass(obj, l->thread) == 0;
+	spin_lock_rescue(obj);
+	return true;
+}
+
+/* A completion or a grace period cannot be lent: there is another link. Nor is
+ * every lock that can be: the scenario may name the one to lend. */
+static void cut_cycle(const struct stage *st, const struct waitfor *w,
+		      bool quietly)
+{
+	static const struct {
+		enum wait_kind kind;
+		const char *how;
+	} ways[] = {
+		{ WAIT_MUTEX, "cut: %s lends %s to %s until its release\n" },
+		{ WAIT_PERCPU_READ, "cut: %s, who wants %s, lets %s pass\n" },
+		{ WAIT_SPIN, "cut: %s keeps %s, %s is let in once\n" },
+	};
+
+	for (unsigned int k = 0; k < ARRAY_SIZE(ways); k++) {
+		for (unsigned int i = w->n; i-- > w->first;) {
+			const struct waitfor_link *l = &w->link[i];
+
+			if ((st->sc->lend &&
+			     l->waiting.obj != st->sc->lend(st)) ||
+			    !lend(l, ways[k].kind))
+				continue;
+			if (!quietly)
+				kprintf(ways[k].how, l->owner_name,
+					l->waiting.name, l->name);
+			return;
+		}
+	}
+	waitfor_report(w);
+	panic("this cycle cannot be cut: restart the machine");
 }
 
 /* Let the writer pass if it is the count that somebody waits for. */
@@ -96,7 +130,7 @@ void cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
 	WRITE_ONCE(st->script_open, true);
 	while (!all_done(st)) {
 		if (out == OUT_DEADLOCK)
-			lend(st, w, quietly);
+			cut_cycle(st, w, quietly);
 		else if (!release_ended(st) && !pass_refcount(st, quietly) &&
 			 !(st->sc->rescue && st->sc->rescue(st, quietly)))
 			panic("this knot cannot be cut: restart the machine");

@@ -52,7 +52,8 @@ static const struct rcu_parameters rcu_onoff = {
 };
 
 /* A subsystem that retires something for each core and waits for its readers,
- * as padata did; the core that goes leaves a callback, to be adopted. */
+ * as padata did; the core that goes leaves a callback, to be adopted. The runner,
+ * who brings the core where a round begins, must not fall into that. */
 static story int sync_notify(struct notifier_block *nb, unsigned long action,
 			     void *hcpu)
 {
@@ -60,7 +61,7 @@ static story int sync_notify(struct notifier_block *nb, unsigned long action,
 	(void)hcpu;
 	if (action == CPU_DYING)
 		last_words_queue();
-	if (action == CPU_UP_PREPARE || action == CPU_DEAD)
+	if (current->traced && (action == CPU_UP_PREPARE || action == CPU_DEAD))
 		synchronize_rcu();
 	return NOTIFY_OK;
 }

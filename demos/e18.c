@@ -58,9 +58,10 @@ static const void *the_notifier(const struct stage *st)
 	return (const void *)leaves_callback;
 }
 
-/* Free: one after the other for as long as U takes. */
+/* Once it knows of the callback; free: one after the other while U is at it. */
 static void actor_B_watches(struct stage *st)
 {
+	last_words_await();
 	do
 		rcu_barrier_watched();
 	while (!st->forced && !worker_ended(&st->worker[U_ACTOR]));

@@ -18,10 +18,6 @@
 #include "kernel/lib/errno.h"
 #include "kernel/sched/sched.h"
 
-/* GRANTING stands before the owner word changes: a report that finds the waiter
- * in the owner word finds it no longer waiting. */
-enum grant { WAITS, GRANTING, GRANTED };
-
 struct mutex_waiter {
 	struct list_head link;
 	struct thread *thread;

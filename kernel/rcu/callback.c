@@ -120,6 +120,7 @@ void rcu_barrier_queue(struct rcu_data *rdp, struct cblist *l)
 {
 	/* Relaxed: the initial count keeps it above 0 meanwhile. */
 	__atomic_fetch_add(&rdp->rsp->barrier_count, 1, __ATOMIC_RELAXED);
+	WRITE_ONCE(rdp->rsp->barrier_snap, rcu_snap(rdp->rsp));
 	enqueue(rdp->rsp, l, &rdp->barrier_head, rcu_barrier_callback);
 }
 

@@ -275,6 +275,7 @@ story void synchronize_rcu(void)
 	trace_gate(TR_GP_WAIT, rsp, CALLER);
 	trace_did(TR_GP_WAIT, rsp, snap, CALLER);
 	rcu_request(rsp, snap);
+	current->waiting.by = rsp->thread; /* it alone moves gp_seq */
 	wait_event_kind(&rsp->gp_end, WAIT_GP,
 			rcu_seq_done(READ_ONCE(rsp->gp_seq), snap));
 	smp_mb(); /* the end seen before what the caller does next: pairs with

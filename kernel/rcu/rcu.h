@@ -61,7 +61,8 @@ struct rcu_state {
 	struct mutex barrier_mutex;
 	struct completion barrier_completion; /* barrier_mutex */
 	uint32_t barrier_count;		      /* atomic */
-	uint32_t n_barrier_done;	      /* barrier_mutex; odd inside */
+	uint32_t barrier_snap;	 /* its callbacks wait for it; for reports */
+	uint32_t n_barrier_done; /* barrier_mutex; odd inside */
 	struct rcu_state *next;
 	struct rcu_data data[NR_CPUS];
 };
@@ -168,6 +169,13 @@ unsigned int rcu_nr_callbacks(unsigned int cpu);
 bool rcu_is_quiet(void);
 /* Cores still owed by the running grace period; empty if none runs. */
 struct cpumask rcu_owed(struct rcu_state *rsp);
+/* For the wait-for graph. Must t act before a wait for obj ends: a barrier's
+ * completion, or an instance that awaits its cores? Only where that is certain. */
+bool rcu_waits_for(const void *obj, const struct thread *t);
+/* The instance whose grace-period thread t is, if cores owe it something. */
+struct rcu_state *rcu_awaits_cores(const struct thread *t);
+/* Who reads there, which callbacks are left: lines of a report. */
+void rcu_print_awaited(const void *obj);
 /* For the `rcu` command. */
 void rcu_print(void);
 
