@@ -160,13 +160,20 @@ static bool will_answer(const struct thread *t)
 }
 #endif
 
+/* On its core, and not on its way out. */
+static bool runs(const struct thread *t)
+{
+	return sched_running(t->cpu) == t &&
+	       (READ_ONCE(t->on_rq) || t->is_idle);
+}
+
 /* Must t act before w can end? */
 static bool hangs_on(const struct waiting *w, const struct thread *t)
 {
 	const struct rw_semaphore *s = w->obj;
 	const struct thread *writer;
 
-	if (w->by)
+	if (w->kind != WAIT_NONE && w->by)
 		return t == w->by;
 	switch (w->kind) {
 	case WAIT_MUTEX:
@@ -191,10 +198,11 @@ static bool hangs_on(const struct waiting *w, const struct thread *t)
 		return t ==
 		       READ_ONCE(((const struct spinlock *)w->obj)->holder);
 	case WAIT_CORE:
-		return sched_running(t->cpu) == t && !will_answer(t) &&
+		return runs(t) && !will_answer(t) &&
 		       cpumask_test(cpumask_load(w->obj), t->cpu);
-	case WAIT_COMPLETION:
 	case WAIT_READERS:
+		return runs(t) && rcu_waits_for(w->obj, t);
+	case WAIT_COMPLETION:
 		return rcu_waits_for(w->obj, t);
 	default:
 		return false;

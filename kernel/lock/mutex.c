@@ -114,8 +114,8 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 		return 0;
 	}
 	trace_did(TR_CONTEND, m, (uintptr_t)mutex_owner(m), site);
-	lock_contended(&m->dep_map);
 	spin_unlock_irqrestore(&m->wait_lock, flags);
+	lock_contended(&m->dep_map); /* with wait_lock no longer on top */
 
 	WRITE_ONCE(current->waiting.granted, &w.granted);
 	wait_begin(state, WAIT_MUTEX, m, m->name, site);

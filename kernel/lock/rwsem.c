@@ -98,8 +98,8 @@ static always_inline void read_lock(struct rw_semaphore *s,
 	} else {
 		list_add_tail(&w.link, &s->waiters);
 		trace_did(TR_READ_CONTEND, s, (uintptr_t)s->writer, site);
-		lock_contended(&s->dep_map);
 		spin_unlock_irqrestore(&s->wait_lock, flags);
+		lock_contended(&s->dep_map);
 		wait_granted(&w, WAIT_RWSEM_READ, s, s->name, site);
 		lock_acquired(&s->dep_map);
 	}
@@ -159,8 +159,8 @@ static always_inline void write_lock(struct rw_semaphore *s,
 	} else {
 		list_add_tail(&w.link, &s->waiters);
 		trace_did(TR_WRITE_CONTEND, s, (uintptr_t)s->writer, site);
-		lock_contended(&s->dep_map);
 		spin_unlock_irqrestore(&s->wait_lock, flags);
+		lock_contended(&s->dep_map);
 		wait_granted(&w, WAIT_RWSEM_WRITE, s, s->name, site);
 		lock_acquired(&s->dep_map);
 	}

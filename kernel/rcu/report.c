@@ -45,8 +45,8 @@ bool rcu_waits_for(const void *obj, const struct thread *t)
 	if (!rsp)
 		return false;
 	if (obj == rsp)
-		return cpumask_test(rcu_owed(rsp), t->cpu) &&
-		       sched_running(t->cpu) == t;
+		return t != rsp->thread && /* no reader: it says so itself */
+		       cpumask_test(rcu_owed(rsp), t->cpu);
 	rdp = &rsp->data[t->cpu];
 	if (t == rdp->thread)
 		return READ_ONCE(rdp->cbs.len) && cblist_ready(&rdp->cbs);

@@ -187,7 +187,10 @@ static void reschedule(bool preempt)
 	if (prev->is_idle) {
 		;
 	} else if (!preempt && prev->state != TASK_RUNNING) {
-		prev->on_rq = false;
+		/* The next one gives the lock back, so it is nobody's now.
+		 * Release: who finds prev blocked does not find it here. */
+		WRITE_ONCE(rq->lock.holder, NULL);
+		smp_store_release(&prev->on_rq, false);
 		trace_did(TR_BLOCK, prev->waiting.obj, prev->waiting.kind,
 			  prev->waiting.caller);
 	} else if (unlikely(!prev->pinned &&
