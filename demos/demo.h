@@ -266,6 +266,8 @@ bool words_awaited(struct stage *st); /* a check: has no barrier missed it? */
 void words_evidence(struct stage *st);
 void teardown_words(struct stage *st);
 void actor_B_often(struct stage *st); /* B; in free rounds a few in a row */
+/* demos/e8.c: a notifier that calls rcu_barrier(), after RCU's own. */
+extern struct notifier_block barrier_after_rcu;
 /* demos/yours.c */
 void kmem_cache_destroy__yours(struct kmem_cache *s);
 /* demos/e1.c, demos/e2.c */

@@ -62,7 +62,7 @@ static story int barrier_notify(struct notifier_block *nb, unsigned long action,
 	return NOTIFY_OK;
 }
 
-static struct notifier_block after_rcu = {
+struct notifier_block barrier_after_rcu = {
 	.notifier_call = barrier_notify,
 	.priority = CPU_PRI_DEFAULT - 1,
 	.name = "barrier after rcu",
@@ -80,7 +80,7 @@ static const struct scenario e8[] = {
 		.actors = { { "U", ON_U, actor_U } },
 		.expect = OUT_BIT(OUT_COMPLETES),
 		.toggles = true,
-		.notifier = &after_rcu,
+		.notifier = &barrier_after_rcu,
 		.begin = begin_rcu,
 		.end = end_rcu,
 		.setup = setup_words,
@@ -119,10 +119,10 @@ static const struct step crossed_down[] = {
 	.actors = { { "B", ON_D, actor_B_often }, { "U", ON_U, actor_U } },    \
 	.script_up = crossed_up, .script_down = crossed_down,                  \
 	.expect = OUT_BIT(OUT_DEADLOCK), .until_found = true, .toggles = true, \
-	.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR), .notifier = &after_rcu,      \
-	.begin = begin_rcu, .end = end_rcu, .lend = the_hotplug_mutex,         \
-	.setup = setup_words, .check = words_awaited,                          \
-	.teardown = teardown_words
+	.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),                              \
+	.notifier = &barrier_after_rcu, .begin = begin_rcu, .end = end_rcu,    \
+	.lend = the_hotplug_mutex, .setup = setup_words,                       \
+	.check = words_awaited, .teardown = teardown_words
 
 static const struct scenario e8b[] = {
 	{
@@ -163,7 +163,7 @@ static const struct scenario e8c[] = {
 		.refused = true,
 		.toggles = true,
 		.rcu = &rcu_reffirst,
-		.notifier = &after_rcu,
+		.notifier = &barrier_after_rcu,
 		.begin = begin_rcu,
 		.end = end_rcu,
 		.setup = setup_words,
@@ -221,7 +221,7 @@ static const struct scenario e8d[] = {
 		.part = "E8d/after",
 		.about = "control: after RCU's own notifier",
 		.expect = OUT_BIT(OUT_COMPLETES),
-		.notifier = &after_rcu,
+		.notifier = &barrier_after_rcu,
 		GONE,
 	},
 };

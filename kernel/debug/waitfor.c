@@ -194,9 +194,10 @@ static bool hangs_on(const struct waiting *w, const struct thread *t)
 		return reads(t, w);
 	case WAIT_JOIN:
 		return t == w->obj;
-	case WAIT_SPIN:
-		return t ==
-		       READ_ONCE(((const struct spinlock *)w->obj)->holder);
+	case WAIT_SPIN: /* a run queue's lock changes hands in a switch */
+		return t == READ_ONCE(
+				    ((const struct spinlock *)w->obj)->holder) &&
+		       runs(t);
 	case WAIT_CORE:
 		return runs(t) && !will_answer(t) &&
 		       cpumask_test(cpumask_load(w->obj), t->cpu);
