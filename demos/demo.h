@@ -258,8 +258,9 @@ struct rcu_parameters { /* NULL: the kernel's own */
 int begin_rcu(struct stage *st);
 void end_rcu(struct stage *st);
 extern const struct rcu_parameters rcu_mckenney, rcu_3_6;
-void last_words_queue(void);	   /* on this core, IRQs off or on */
-void last_words_await(void);	   /* until they are queued */
+extern const struct rcu_parameters rcu_5_18; /* demos/e10.c */
+void last_words_queue(void);		     /* on this core, IRQs off or on */
+void last_words_await(void);		     /* until they are queued */
 void rcu_barrier_watched(void);	   /* rcu_barrier(): did it await that one? */
 int setup_words(struct stage *st); /* the core is as U needs it; no words yet */
 bool words_awaited(struct stage *st); /* a check: has no barrier missed it? */

@@ -13,7 +13,7 @@
  *   2024  kmem_cache_destroy() calls rcu_barrier() with no lock held (v6.12).
  *
  * E1, E1b and E8b with all three: lockdep has nothing to say, nobody waits for
- * anybody, and no callback is missed.
+ * somebody who waits for him, and no callback is missed.
  *
  * Controls: E1, E1b, E8b; E18, which leaves the lock out and does nothing
  * instead; E9 and E9n, the rw-semaphore with the functions of 2012.
@@ -94,7 +94,7 @@ static story void _rcu_barrier__5_18(struct rcu_state *rsp)
 	trace_did(TR_BARRIER_END, rsp, 0, CALLER);
 }
 
-static const struct rcu_parameters rcu_5_18 = {
+const struct rcu_parameters rcu_5_18 = {
 	.adopt = rcu_adopt__5_18,
 	.barrier = _rcu_barrier__5_18,
 };
@@ -132,9 +132,9 @@ static story void kmem_cache_destroy__6_12(struct kmem_cache *s)
 /* The drawing with nothing to it: D is inside rcu_barrier() while U has the
  * hotplug lock; U gets slab_mutex, D the barrier_mutex. */
 static const struct step nobody_waits[] = {
-	{ 0, TR_LOCK, the_slab_mutex },	      { 0, TR_BARRIER, the_rcu_state },
+	{ 0, TR_LOCK, the_slab_mutex },	     { 0, TR_BARRIER, the_rcu_state },
 	{ 1, TR_WRITE_LOCK, the_cpus_lock }, { 0, TR_LOCK, the_barrier_mutex },
-	{ 1, TR_LOCK, the_slab_mutex },	      { -1, TR_NONE, NULL },
+	{ 1, TR_LOCK, the_slab_mutex },	     { -1, TR_NONE, NULL },
 };
 
 static const struct step three_inside[] = {
@@ -202,7 +202,7 @@ static const struct scenario scenarios[] = {
 };
 
 DEMO(10, e10, .id = "E10", .slug = "e10-today",
-     .claim = "today's shape: nobody waits for anybody",
+     .claim = "today's shape leaves no cycle",
      .tried = { "E1, E1b and E8b with a rw-semaphore as hotplug lock, rcu_barrier()",
 		"without it, and a destroy that calls that with no lock held." },
      .cores = 2, .scenarios = scenarios, .nr_scenarios = 3, .free_rounds = 100);

@@ -8,8 +8,9 @@
  * the barrier comes back while a callback that was queued before it has not run:
  * whoever frees what that callback uses has E17. Lockdep has nothing to say.
  *
- * Control: the kernel's own rcu_barrier(), which waits for U. What can be done
- * without the lock is in E11 (before it) and E10 (since 2021).
+ * Controls: the kernel's own rcu_barrier(), which waits for U; and the two forms
+ * that need no lock because they look after dead cores, the one before (E11) and
+ * the one since 2021 (E10).
  */
 #include "demos/demo.h"
 #include "kernel/cpu/smp.h"
@@ -86,43 +87,55 @@ static const struct step kept_out[] = {
 	{ -1, TR_NONE, NULL },
 };
 
+/* B may be inside, but it does not come back before U has told RCU. */
+static const struct step looked_after[] = {
+	{ 1, TR_CORE_OFF, the_hotplug_lock },
+	{ 0, TR_LOCK, the_barrier_mutex },
+	{ 1, TR_NOTIFY, the_notifier },
+	{ 0, TR_BARRIER_END, the_rcu_state },
+	{ -1, TR_NONE, NULL },
+};
+
+#define RACE                                                                   \
+	.actors = { { "B", ON_D, actor_B_watches }, { "U", ON_U, actor_U } },  \
+	.toggles = true, .down_only = true, .notifier = &before_rcu,           \
+	.begin = begin_rcu, .end = end_rcu, .setup = setup_words,              \
+	.check = words_awaited, .evidence = words_evidence,                    \
+	.teardown = teardown_words
+
 static const struct scenario scenarios[] = {
 	{
 		.part = "E18/without",
 		.about = "neither the hotplug lock nor a look at dead cores",
-		.actors = { { "B", ON_D, actor_B_watches },
-			    { "U", ON_U, actor_U } },
 		.script_down = in_between,
 		.expect = OUT_BIT(OUT_CORRUPT),
 		.until_found = true,
 		.rounds = 2000,
-		.toggles = true,
-		.down_only = true,
 		.rcu = &rcu_nolock,
-		.notifier = &before_rcu,
-		.begin = begin_rcu,
-		.end = end_rcu,
-		.setup = setup_words,
-		.check = words_awaited,
-		.evidence = words_evidence,
-		.teardown = teardown_words,
+		RACE,
 	},
 	{
 		.part = "E18/kernel",
 		.about = "control: the kernel's own, which waits for U",
-		.actors = { { "B", ON_D, actor_B_watches },
-			    { "U", ON_U, actor_U } },
 		.script_down = kept_out,
 		.expect = OUT_BIT(OUT_COMPLETES),
-		.toggles = true,
-		.down_only = true,
-		.notifier = &before_rcu,
-		.begin = begin_rcu,
-		.end = end_rcu,
-		.setup = setup_words,
-		.check = words_awaited,
-		.evidence = words_evidence,
-		.teardown = teardown_words,
+		RACE,
+	},
+	{
+		.part = "E18/3.6",
+		.about = "control: no lock, and it adopts by itself",
+		.script_down = looked_after,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.rcu = &rcu_3_6,
+		RACE,
+	},
+	{
+		.part = "E18/5.18",
+		.about = "control: no lock, and who adopts looks after it",
+		.script_down = looked_after,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.rcu = &rcu_5_18,
+		RACE,
 	},
 };
 
@@ -130,4 +143,4 @@ DEMO(18, e18, .id = "E18", .slug = "e18-no-lock",
      .claim = "without the hotplug lock it returns too early",
      .tried = { "B calls rcu_barrier() without the hotplug lock; U takes a core",
 		"down that has just queued a callback. Does B wait for that?" },
-     .cores = 2, .scenarios = scenarios, .nr_scenarios = 2, .free_rounds = 40);
+     .cores = 2, .scenarios = scenarios, .nr_scenarios = 4, .free_rounds = 40);
