@@ -288,7 +288,7 @@ def test_grace_period_edge():
     """E12: the cycle that lockdep cannot see, with both stacks."""
     part = part_of(boot("demo e12 forced").text, "E12/3.6")
     in_order(part, "synchronize_rcu()\n", "waits for a grace period",
-             "up to rcu_gp", "sync_notify+", "_cpu_up+",
+             "sync_notify+", "up to rcu_gp", "_cpu_up+",
              "waits for cpu_hotplug.lock (mutex)", "held by U",
              "get_online_cpus__counter+", "rcu_grace_period__3_6+",
              "cycle: U -> a grace period (rcu_gp) -> cpu_hotplug.lock (U)",
@@ -301,7 +301,7 @@ def test_where_the_story_starts():
     text = boot("demo e11 forced").text
     assert part_of(text, "E11/E1").count("refcount is 1, held by D") == 2
     part = part_of(text, "E11/E2")
-    assert "refused" not in part
+    assert "refused: " not in part
     for form in part.split("\nforced, ")[1:]:
         in_order(form, "cpu_hotplug_begin done", "waits: slab_mutex (D)",
                  "unlock barrier_mutex", "kmem_cache_destroy returns",
