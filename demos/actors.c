@@ -34,6 +34,11 @@ void actor_B(struct stage *st)
 		rcu_barrier();
 }
 
+void note(const char *text)
+{
+	trace_did(TR_NOTE, text, 0, CALLER);
+}
+
 /* The culprit's call site: what a report must name. */
 noinline void leak_a_reference(void)
 {
@@ -108,13 +113,10 @@ static int leaker(void *arg)
 	return 0;
 }
 
-int setup_leak(struct stage *st)
+int run_leaker(struct stage *st)
 {
-	int err = setup_victim(st);
 	struct thread *l;
 
-	if (err || st->leak_by_d)
-		return err;
 	l = thread_create("L", leaker, NULL, PRIO_NORMAL, CPUMASK_ALL);
 	if (!l)
 		return -ENOMEM;
@@ -128,6 +130,13 @@ int setup_leak(struct stage *st)
 		kprintf("L gave back one reference too many: refcount is %d\n",
 			READ_ONCE(cpu_hotplug.refcount));
 	return 0;
+}
+
+int setup_leak(struct stage *st)
+{
+	int err = setup_victim(st);
+
+	return err || st->leak_by_d ? err : run_leaker(st);
 }
 
 /*

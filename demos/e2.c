@@ -67,6 +67,7 @@ static const struct scenario e2[] = {
 		.script_down = drawing_down,
 		.expect = OUT_BIT(OUT_DEADLOCK),
 		.until_found = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
 		.toggles = true,
 		.destroy = kmem_cache_destroy__noref,
 		.setup = setup_victim,

@@ -195,8 +195,8 @@ static bool adopt_by_hand(struct stage *st, bool quietly)
 
 #define GONE                                                                   \
 	.actors = { { "U", ON_U, actor_U } }, .toggles = true,                 \
-	.down_only = true, .begin = begin_rcu, .end = end_rcu,                 \
-	.setup = setup_words, .check = words_awaited,                          \
+	.down_only = true, .shows_rcu = true, .begin = begin_rcu,              \
+	.end = end_rcu, .setup = setup_words, .check = words_awaited,          \
 	.evidence = words_evidence, .teardown = teardown_words
 
 static const struct scenario e8d[] = {

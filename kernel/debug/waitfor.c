@@ -194,10 +194,10 @@ static bool hangs_on(const struct waiting *w, const struct thread *t)
 		return reads(t, w);
 	case WAIT_JOIN:
 		return t == w->obj;
-	case WAIT_SPIN: /* a run queue's lock changes hands in a switch */
+	case WAIT_SPIN: /* who goes to sleep still has the run queue's */
 		return t == READ_ONCE(
 				    ((const struct spinlock *)w->obj)->holder) &&
-		       runs(t);
+		       !waits_for_event(t);
 	case WAIT_CORE:
 		return runs(t) && !will_answer(t) &&
 		       cpumask_test(cpumask_load(w->obj), t->cpu);
@@ -282,6 +282,14 @@ static void find_one(struct thread *t, void *arg)
 		return;
 	f->any = true;
 	fill_link(f->found, t);
+#if GORDIAN_DEBUG
+	/* Whoever holds a spinlock, or has the core, runs: what it waits for as a
+	 * sleeper, or is about to, does not stop it; only what it spins for. */
+	if (f->from && READ_ONCE(t->busy.kind) == WAIT_NONE &&
+	    (f->from->waiting.kind == WAIT_SPIN ||
+	     f->from->waiting.kind == WAIT_CORE))
+		f->found->waiting.kind = WAIT_NONE;
+#endif
 }
 
 static bool among(uint32_t id, const uint32_t *ids, unsigned int n)
@@ -328,7 +336,8 @@ static bool search(struct thread *t, struct waitfor *w, enum goal goal)
 		tried[w->n - 1] = to->id;
 		set_owner(l, to);
 		for (w->first = 0; w->first < w->n; w->first++)
-			if (w->link[w->first].thread == to->thread)
+			if (w->link[w->first].thread == to->thread &&
+			    to->waiting.kind != WAIT_NONE)
 				return w->cycle = true;
 		if (among(to->id, seen, nr_seen) || nr_seen == WAITFOR_SEEN)
 			continue;

@@ -645,6 +645,7 @@ static noinline bool not_held(struct lockdep_thread *t, struct lockdep_map *m,
 	}
 	fill(&f, LOCKDEP_UNBALANCED, frame);
 	f.next = (struct held_copy){ m, site, (uint16_t) class, 0, false };
+	f.prev.lock = NULL; /* nowhere on the list */
 	arch_spin_lock(&graph_lock);
 	first = is_new(f.kind, mix(class, (uint32_t)site));
 	arch_spin_unlock(&graph_lock);
