@@ -54,7 +54,7 @@ void end_rcu(struct stage *st)
  * "Take the hotplug lock only when not called from a hotplug notifier." Whoever
  * calls from one is the active writer.
  */
-static story void _rcu_barrier__mckenney(struct rcu_state *rsp)
+static story void _rcu_barrier__mck(struct rcu_state *rsp)
 {
 	bool notifier = READ_ONCE(cpu_hotplug.active_writer) == current;
 	uint32_t snap = rcu_barrier_enter(rsp, CALLER);
@@ -76,7 +76,7 @@ static story void _rcu_barrier__mckenney(struct rcu_state *rsp)
 }
 
 const struct rcu_parameters rcu_mckenney = {
-	.barrier = _rcu_barrier__mckenney,
+	.barrier = _rcu_barrier__mck,
 };
 
 /* ---- before commit 1331e7a1bbe1: Linux 3.6 ---------------------------------- */
