@@ -261,6 +261,7 @@ static int __cpu_up(unsigned int cpu)
 	secondary_boot[cpu].stack_top = idle->stack_top;
 	secondary_boot[cpu].thread = (uint32_t)idle;
 	init_completion(&cpu_running, "cpu_running");
+	cpu_running.by = idle;
 	/* Release: pairs with the core's own compare-and-swap. */
 	smp_store_release(&boot_word[cpu], BOOT_WANTED);
 	err = core_ops->on(cpu);

@@ -12,6 +12,7 @@
 
 #include "kernel/cpu/notifier.h"
 #include "kernel/lock/mutex.h"
+#include "kernel/sched/thread.h"
 
 /* Events, with Linux's numbers. data of the callback is (void *)(long)cpu. */
 #define CPU_ONLINE	 0x0002
@@ -52,11 +53,19 @@ struct hotplug_lock_ops {
 };
 
 /* The lock of 2012: a counter, not a rw-semaphore. kernel/cpu/hotplug_lock.c */
+struct hotplug_change {
+	uintptr_t caller; /* 0: none yet */
+	uint32_t id;
+	char name[THREAD_NAME_LEN]; /* it may have ended since */
+};
+
 struct cpu_hotplug {
 	struct thread *active_writer;
 	struct mutex lock;
 	/* lock guards: */
 	int refcount;
+	/* For reports: the last get, and the put that took it below 0. */
+	struct hotplug_change last_get, below_0;
 };
 
 extern struct cpu_hotplug cpu_hotplug;

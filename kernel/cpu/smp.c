@@ -31,8 +31,8 @@ struct call {
 };
 
 struct call_wait {
-	unsigned int left; /* atomic: cores that have not run it yet */
-	unsigned int cpu;  /* who waits */
+	struct cpumask left; /* atomic: cores that have not run it yet */
+	unsigned int cpu;    /* who waits */
 };
 
 static struct lock_class_key queue_key maybe_unused;
@@ -105,7 +105,8 @@ void smp_flush_calls(void)
 
 		/* Release: what fn did is seen by the waiter; pairs with the
 		 * acquire in all_ran(). */
-		if (__atomic_sub_fetch(&w->left, 1, __ATOMIC_ACQ_REL) == 0)
+		if (!__atomic_and_fetch(&w->left.bits, ~(1u << cpu),
+					__ATOMIC_ACQ_REL))
 			core_kick(waiter);
 	}
 }
@@ -114,7 +115,7 @@ static bool all_ran(void *arg)
 {
 	struct call_wait *w = arg;
 
-	return smp_load_acquire(&w->left) == 0;
+	return smp_load_acquire(&w->left.bits) == 0;
 }
 
 static bool pool_free(void *arg)
@@ -141,9 +142,10 @@ void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 	me = smp_processor_id();
 	mask = cpumask_and(mask, cpu_online());
 	others = cpumask_andnot(mask, cpumask_of(me));
-	w.left = cpumask_weight(others);
+	w.left = others;
 	w.cpu = me;
-	BUG_ON(w.left && irqs_disabled()); /* two such callers never end */
+	/* Two such callers never end. */
+	BUG_ON(w.left.bits && irqs_disabled());
 	for_each_cpu (cpu, others) {
 		calls[cpu].fn = fn;
 		calls[cpu].arg = arg;
@@ -154,8 +156,17 @@ void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 		irqchip->send_ipi(others, IPI_CALL);
 	if (cpumask_test(mask, me))
 		run_here(fn, arg);
-	if (!cpumask_empty(others))
+	if (!cpumask_empty(others)) {
+#if GORDIAN_DEBUG
+		struct waiting outer =
+			busy_begin(WAIT_CORE, &w.left, "an answer", CALLER);
+
 		core_wait(all_ran, &w);
+		busy_end(&outer);
+#else
+		core_wait(all_ran, &w);
+#endif
+	}
 	preempt_enable();
 }
 

@@ -124,6 +124,7 @@ int stop_machine(int (*fn)(void *), void *arg, unsigned int cpu)
 	if (!cpumask_test(cores, cpu))
 		return -ENODEV;
 	init_completion(&d.done, "stop_machine");
+	d.done.by = stoppers[cpu].thread;
 	mutex_lock(&stop_mutex);
 	/* All or none: the stopper of this core would keep us from the rest. */
 	preempt_disable();

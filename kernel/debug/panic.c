@@ -20,6 +20,7 @@
 #define REPORTS_NS   2000000000ull /* for the reports of other cores */
 
 unsigned int warn_count;
+uintptr_t warn_caller;
 static unsigned int depth[NR_CPUS]; /* each core's own */
 static uint32_t panicking;	    /* core + 1 that ends the machine; atomic */
 static uint32_t nmi_answers;	    /* bit per core; atomic */
@@ -112,22 +113,10 @@ noreturn void panic(const char *fmt, ...)
 	panic_end();
 }
 
-/* First text address outside the function that holds the BUG: its caller. */
-static uintptr_t caller_of_caller(uintptr_t site)
-{
-	uintptr_t pc[8]; /* a release build finds other words as well */
-	unsigned int n = backtrace_here(pc, ARRAY_SIZE(pc));
-
-	for (unsigned int i = 0; i + 1 < n; i++)
-		if (pc[i] == site)
-			return pc[i + 1];
-	return 0;
-}
-
-void bug_at(const char *cond, const char *file, int line)
+void bug_at(const char *cond, const char *file, int line, uintptr_t caller)
 {
 	struct thread *t = current;
-	uintptr_t site = CALLER, caller = caller_of_caller(site);
+	uintptr_t site = CALLER;
 	bool ends_thread = t->bug_ends_me && !t->irq_depth;
 	uint32_t flags;
 
@@ -148,14 +137,15 @@ void bug_at(const char *cond, const char *file, int line)
 	thread_bug_exit();
 }
 
-void warn_at(const char *cond, const char *file, int line)
+void warn_at(const char *cond, const char *file, int line, uintptr_t caller)
 {
 	uint32_t flags = report_begin();
 
 	/* Relaxed: a count. */
 	__atomic_fetch_add(&warn_count, 1, __ATOMIC_RELAXED);
+	warn_caller = caller;
 	kprintf("\nWARNING: %s at %s:%d\n", cond, file, line);
-	kprintf("  in %pS\n", (void *)CALLER);
+	kprintf("  in %pS, called from %pS\n", (void *)CALLER, (void *)caller);
 	print_where();
 	dump_stack();
 	report_end(flags);

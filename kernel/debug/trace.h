@@ -66,12 +66,14 @@ enum trace_op {
 	TR_CACHE_CREATE,
 	TR_CACHE_DESTROY, /* gate; did: entered */
 	TR_CACHE_UNLINK,
+	TR_CACHE_RELINK, /* gate; did: on slab_caches again */
 	TR_CACHE_SHRINK,
 	TR_CACHE_FREE, /* did: the cache itself is freed */
 	TR_CACHE_DESTROY_END,
 	/* completions and joins: obj = the object */
 	TR_WAIT_FOR,
 	TR_COMPLETE,
+	TR_NOTE, /* did: obj = a text, from whoever has no event of its own */
 	NR_TRACE_OPS
 };
 

@@ -18,10 +18,6 @@
 #include "kernel/lib/errno.h"
 #include "kernel/sched/sched.h"
 
-/* GRANTING stands before the owner word changes: a report that finds the waiter
- * in the owner word finds it no longer waiting. */
-enum grant { WAITS, GRANTING, GRANTED };
-
 struct mutex_waiter {
 	struct list_head link;
 	struct thread *thread;
@@ -119,8 +115,8 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 		return 0;
 	}
 	trace_did(TR_CONTEND, m, (uintptr_t)mutex_owner(m), site);
-	lock_contended(&m->dep_map);
 	spin_unlock_irqrestore(&m->wait_lock, flags);
+	lock_contended(&m->dep_map); /* with wait_lock no longer on top */
 
 	WRITE_ONCE(current->waiting.granted, &w.granted);
 	wait_begin(state, WAIT_MUTEX, m, m->name, site);

@@ -29,6 +29,11 @@ struct mutex {
 	DEP_MAP
 };
 
+/* What a waiter of a mutex or rw-semaphore is told. GRANTING stands before the
+ * owner word changes: a report that finds the waiter in the owner word finds it
+ * no longer waiting. */
+enum grant { WAITS, GRANTING, GRANTED };
+
 #define MUTEX_WAITERS 1u /* release must take the slow path */
 #define MUTEX_LENT    2u
 #define MUTEX_FLAGS   3u

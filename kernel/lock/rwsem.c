@@ -16,21 +16,24 @@
 
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
+#include "kernel/lib/errno.h"
 #include "kernel/sched/sched.h"
 
 struct rwsem_waiter {
 	struct list_head link;
 	struct thread *thread;
 	bool write;
-	bool granted; /* set under wait_lock by whoever hands over */
+	bool counted;	  /* let past a writer: it is inside already */
+	uint32_t granted; /* enum grant; under wait_lock, by who hands over */
 };
 
 static void wait_granted(struct rwsem_waiter *w, enum wait_kind kind,
 			 const void *sem, const char *name, uintptr_t site)
 {
+	WRITE_ONCE(current->waiting.granted, &w->granted);
 	wait_begin(TASK_UNINTERRUPTIBLE, kind, sem, name, site);
 	/* Acquire: pairs with the release in grant(). */
-	while (!smp_load_acquire(&w->granted)) {
+	while (smp_load_acquire(&w->granted) != GRANTED) {
 		schedule();
 		wait_begin(TASK_UNINTERRUPTIBLE, kind, sem, name, site);
 	}
@@ -43,7 +46,7 @@ static void grant(struct rwsem_waiter *w, uintptr_t caller)
 
 	list_del(&w->link);
 	/* Release: w is on t's stack and may be gone right after this. */
-	smp_store_release(&w->granted, true);
+	smp_store_release(&w->granted, GRANTED);
 	wake_up_thread(t, caller);
 }
 
@@ -66,7 +69,9 @@ static void admit(struct rw_semaphore *s, uintptr_t caller)
 
 		if (w->write) {
 			if (s->readers == 0) {
-				s->writer = w->thread;
+				WRITE_ONCE(w->granted, GRANTING);
+				/* Release: GRANTING first, for reports. */
+				smp_store_release(&s->writer, w->thread);
 				grant(w, caller);
 			}
 			return;
@@ -93,8 +98,8 @@ static always_inline void read_lock(struct rw_semaphore *s,
 	} else {
 		list_add_tail(&w.link, &s->waiters);
 		trace_did(TR_READ_CONTEND, s, (uintptr_t)s->writer, site);
-		lock_contended(&s->dep_map);
 		spin_unlock_irqrestore(&s->wait_lock, flags);
+		lock_contended(&s->dep_map);
 		wait_granted(&w, WAIT_RWSEM_READ, s, s->name, site);
 		lock_acquired(&s->dep_map);
 	}
@@ -154,8 +159,8 @@ static always_inline void write_lock(struct rw_semaphore *s,
 	} else {
 		list_add_tail(&w.link, &s->waiters);
 		trace_did(TR_WRITE_CONTEND, s, (uintptr_t)s->writer, site);
-		lock_contended(&s->dep_map);
 		spin_unlock_irqrestore(&s->wait_lock, flags);
+		lock_contended(&s->dep_map);
 		wait_granted(&w, WAIT_RWSEM_WRITE, s, s->name, site);
 		lock_acquired(&s->dep_map);
 	}
@@ -270,7 +275,7 @@ static noinline void down_read_slow(struct percpu_rwsem *s, uintptr_t site)
 		tell_writer(s, site);
 		flags = spin_lock_irqsave(&s->wait_lock);
 		if (s->block) {
-			w.granted = false;
+			w.granted = WAITS;
 			list_add_tail(&w.link, &s->waiters);
 			trace_did(TR_READ_CONTEND, s, (uintptr_t)s->writer,
 				  site);
@@ -279,7 +284,7 @@ static noinline void down_read_slow(struct percpu_rwsem *s, uintptr_t site)
 		} else {
 			spin_unlock_irqrestore(&s->wait_lock, flags);
 		}
-	} while (!try_read(s));
+	} while (!w.counted && !try_read(s));
 }
 
 void percpu_down_read(struct percpu_rwsem *s)
@@ -362,4 +367,24 @@ void percpu_up_write(struct percpu_rwsem *s)
 		      CALLER);
 	spin_unlock_irqrestore(&s->wait_lock, flags);
 	mutex_unlock(&s->writers);
+}
+
+int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *reader)
+{
+	uint32_t flags = spin_lock_irqsave(&s->wait_lock);
+	struct rwsem_waiter *w;
+	int err = -EINVAL;
+
+	list_for_each (w, &s->waiters, link) {
+		if (w->thread != reader)
+			continue;
+		/* Before the wake: the writer must not find none inside. */
+		count(s, 1);
+		w->counted = true;
+		grant(w, CALLER);
+		err = 0;
+		break;
+	}
+	spin_unlock_irqrestore(&s->wait_lock, flags);
+	return err;
 }

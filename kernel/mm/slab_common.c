@@ -272,8 +272,10 @@ void kmem_cache_unlink(struct kmem_cache *s)
 
 void kmem_cache_relink(struct kmem_cache *s)
 {
+	trace_gate(TR_CACHE_RELINK, s, CALLER);
 	lockdep_assert_held(&slab_mutex);
 	list_add(&s->list, &slab_caches);
+	trace_did(TR_CACHE_RELINK, s, 0, CALLER);
 }
 
 void __kmem_cache_destroy(struct kmem_cache *s)

@@ -79,6 +79,14 @@ void wait_begin(enum thread_state state, enum wait_kind kind, const void *obj,
 		const char *name, uintptr_t caller);
 void wait_end(void);
 
+#if GORDIAN_DEBUG
+/* The same for a wait that keeps the core; nests, in interrupts. For reports.
+ * Returns the outer one, which busy_end() puts back. */
+struct waiting busy_begin(enum wait_kind kind, const void *obj,
+			  const char *name, uintptr_t caller);
+void busy_end(const struct waiting *outer);
+#endif
+
 /*
  * Make t runnable if it waits (either form). Any context.
  * Returns whether it did. caller goes to the event stream.
@@ -120,6 +128,8 @@ struct sched_hooks {
 	/* IRQs off, from the tick; quiescent: it interrupted code with
 	 * preempt_count 0 (no reader). */
 	void (*tick)(unsigned int cpu, bool quiescent);
+	/* current is about to block; debug builds. */
+	void (*blocks)(void);
 	/* The idle loop of a core that has left the online mask: its end. */
 	void (*play_dead)(unsigned int cpu);
 };

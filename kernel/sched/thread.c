@@ -350,6 +350,7 @@ void kthread_park(struct thread *t)
 {
 	WRITE_ONCE(t->should_park, true);
 	wake_up_process(t);
+	current->waiting.by = t;
 	wait_event(&park_wait, sched_is_parked(t));
 }
 

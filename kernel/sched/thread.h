@@ -43,6 +43,11 @@ enum wait_kind {
 	WAIT_SLEEP,	 /* time only */
 	WAIT_GATE,	 /* held by a script at a trace point */
 	WAIT_IDLE,	 /* nothing to do: a server waiting for work */
+	/* Busy, on its core: struct thread, `busy`. */
+	WAIT_SPIN, /* obj = struct spinlock */
+	WAIT_CORE, /* obj = struct cpumask, of the cores that must answer */
+	/* The grace-period thread's, as reports see it: obj = struct rcu_state */
+	WAIT_READERS,
 };
 
 struct waiting {
@@ -52,9 +57,11 @@ struct waiting {
 	uintptr_t caller;
 	uint64_t since; /* counter ticks */
 	bool timed;	/* a timer ends it too: no event can be missed */
-	/* WAIT_MUTEX: not 0 from just before it is handed over to us: then we
-	 * have only to wake up. On our own stack, which stays memory for ever. */
+	/* Mutexes, rw-semaphores: enum grant, WAITS until just before it is
+	 * handed over to us: then we have only to wake up. On our own stack,
+	 * which stays memory for ever. */
 	const uint32_t *granted;
+	struct thread *by; /* who must end it, where that is no lock's owner */
 };
 
 enum thread_prio { PRIO_STOP, PRIO_HIGH, PRIO_NORMAL, PRIO_IDLE, NR_PRIOS };
@@ -93,6 +100,7 @@ struct thread {
 	uintptr_t bug_caller;
 #if GORDIAN_DEBUG
 	struct lockdep_thread lockdep;
+	struct waiting busy; /* the innermost wait without sleeping */
 #endif
 
 	/* Fixed at creation: */

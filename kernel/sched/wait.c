@@ -82,6 +82,7 @@ void init_completion(struct completion *c, const char *name)
 {
 	wait_queue_init(&c->wait, name);
 	c->done = 0;
+	c->by = NULL;
 }
 
 static void complete_n(struct completion *c, bool all, uintptr_t caller)
@@ -123,6 +124,7 @@ static bool take_done(struct completion *c)
 void wait_for_completion(struct completion *c)
 {
 	trace_gate(TR_WAIT_FOR, c, CALLER);
+	current->waiting.by = c->by;
 	wait_event_kind(&c->wait, WAIT_COMPLETION, take_done(c));
 }
 

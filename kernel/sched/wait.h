@@ -98,6 +98,9 @@ void wake_up_all(struct wait_queue *q);
 struct completion {
 	struct wait_queue wait;
 	unsigned int done; /* wait.lock guards */
+	/* For reports: nobody else can complete it. The owner sets it after
+	 * init_completion(); NULL: not known. */
+	struct thread *by;
 };
 
 #define COMPLETION_INIT(c, n)                                                  \

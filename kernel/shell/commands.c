@@ -130,12 +130,14 @@ static unsigned int waited_ms(const struct waiting *w)
 
 void describe_wait(struct thread *t, struct waitfor *w, char *buf, size_t size)
 {
-	struct waiting now = t->waiting;
+	struct waiting now = waits_for(t);
 	char more[64] = "";
 
-	if (waitfor_walk(t, w) || w->n > 1)
-		ksnprintf(more, sizeof(more), ", held by %s (thread %u)",
-			  w->link[0].owner_name, w->link[0].owner_id);
+	waitfor_walk(t, w);
+	if (w->n && w->link[0].owner)
+		ksnprintf(more, sizeof(more), ", %s %s (thread %u)",
+			  waitfor_relation(w, 0), w->link[0].owner_name,
+			  w->link[0].owner_id);
 	else if (now.kind == WAIT_REFCOUNT)
 		ksnprintf(more, sizeof(more), ", which is %d",
 			  READ_ONCE(cpu_hotplug.refcount));
@@ -172,12 +174,12 @@ static void waits_print(void)
 	struct waitfor w;
 
 	for (uint32_t id = 0; (t = thread_after(id)); thread_put(t)) {
-		struct waiting now = t->waiting;
+		struct waiting now = waits_for(t);
 		char what[128];
 		bool leads;
 
 		id = t->id;
-		if (!waits_for_event(t))
+		if (now.kind == WAIT_NONE)
 			continue;
 		describe_wait(t, &w, what, sizeof(what));
 		kprintf("%s (thread %u) %s, for %u ms\n", t->name, id, what,
@@ -208,6 +210,42 @@ static void print_mutex(struct mutex *m)
 			who[i]->id, waited_ms(&who[i]->waiting));
 }
 
+#if GORDIAN_DEBUG
+static bool shown_above(const struct lockdep_map *m)
+{
+	return m == &slab_mutex.dep_map || m == &cpu_add_remove_lock.dep_map ||
+	       m == &cpu_hotplug.lock.dep_map ||
+	       m == &rcu_sched_state.barrier_mutex.dep_map;
+}
+
+/* From the threads' held stacks: all else that is held or waited for. */
+static void print_other_locks(void)
+{
+	struct thread *t;
+
+	for (uint32_t id = 0; (t = thread_after(id)); thread_put(t)) {
+		unsigned int n = min(READ_ONCE(t->lockdep.depth),
+				     (unsigned int)MAX_HELD);
+
+		id = t->id;
+		for (unsigned int i = 0; i < n; i++) {
+			struct held_lock h = t->lockdep.held[i];
+
+			if (!h.map || shown_above(h.map))
+				continue;
+			kprintf("%s: %s by %s (thread %u)%s, %s %pS\n",
+				h.map->name, h.waits ? "wanted" : "held",
+				t->name, id,
+				h.how & (LOCK_READ | LOCK_READ_RECURSIVE) ?
+					" to read" :
+					"",
+				h.waits ? "asked at" : "taken at",
+				(void *)h.site);
+		}
+	}
+}
+#endif
+
 static void locks_print(void)
 {
 	const struct thread *writer = READ_ONCE(cpu_hotplug.active_writer);
@@ -219,6 +257,9 @@ static void locks_print(void)
 		READ_ONCE(hotplug_ops)->name, READ_ONCE(cpu_hotplug.refcount),
 		writer ? writer->name : "none");
 	print_mutex(&rcu_sched_state.barrier_mutex);
+#if GORDIAN_DEBUG
+	print_other_locks();
+#endif
 }
 REPORT_COMMAND(locks, "slab_mutex and the others: who holds, who waits");
 

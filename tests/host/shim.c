@@ -212,15 +212,16 @@ noreturn void panic(const char *fmt, ...)
 	abort();
 }
 
-void bug_at(const char *cond, const char *file, int line)
+void bug_at(const char *cond, const char *file, int line, uintptr_t caller)
 {
+	(void)caller;
 	fprintf(stderr, "BUG: %s at %s:%d\n", cond, file, line);
 	abort();
 }
 
-void warn_at(const char *cond, const char *file, int line)
+void warn_at(const char *cond, const char *file, int line, uintptr_t caller)
 {
-	bug_at(cond, file, line);
+	bug_at(cond, file, line, caller);
 }
 
 uint32_t report_begin(void)
