@@ -20,10 +20,7 @@ struct thread;
 /* Registers of an interrupted context, as every vector saves them. */
 struct regs {
 	uint32_t r[13]; /* r0 to r12 */
-	uint32_t sp;
-	uint32_t lr;
-	uint32_t pc;
-	uint32_t cpsr;
+	uint32_t sp, lr, pc, cpsr;
 };
 
 #define PSR_MODE_MASK 0x1fu
