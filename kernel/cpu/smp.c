@@ -35,36 +35,26 @@ struct call_wait {
 	unsigned int cpu;  /* who waits */
 };
 
-static struct lock_class_key queue_key maybe_unused;
-
 static struct call_queue {
 	struct spinlock lock;
 	struct list_head calls; /* guarded by lock */
-	bool ready;
-} cache_aligned queues[NR_CPUS] = {
-	[0 ... NR_CPUS -
-	 1] = { .lock = SPINLOCK_INIT_KEY("call_queue.lock", queue_key) },
-};
+} cache_aligned queues[NR_CPUS];
 
 /* Calls that nobody waits for live here: one for each core called. */
 static struct call pool[NR_CPUS];
 
-static struct call_queue *lock_queue(unsigned int cpu, uint32_t *flags)
+void smp_calls_init(void)
 {
-	struct call_queue *q = &queues[cpu];
-
-	*flags = spin_lock_irqsave(&q->lock);
-	if (!q->ready) {
+	for (struct call_queue *q = queues; q < queues + NR_CPUS; q++) {
+		spin_lock_init(&q->lock, "call_queue.lock");
 		list_init(&q->calls);
-		q->ready = true;
 	}
-	return q;
 }
 
 static void queue_call(unsigned int cpu, struct call *c)
 {
-	uint32_t flags;
-	struct call_queue *q = lock_queue(cpu, &flags);
+	struct call_queue *q = &queues[cpu];
+	uint32_t flags = spin_lock_irqsave(&q->lock);
 
 	list_add_tail(&c->link, &q->calls);
 	spin_unlock_irqrestore(&q->lock, flags);
@@ -74,16 +64,15 @@ static void queue_call(unsigned int cpu, struct call *c)
 void smp_flush_calls(void)
 {
 	unsigned int cpu = smp_processor_id();
+	struct call_queue *q = &queues[cpu];
 
 	for (;;) {
-		uint32_t flags;
-		struct call_queue *q = lock_queue(cpu, &flags);
-		struct call *c = NULL;
+		uint32_t flags = spin_lock_irqsave(&q->lock);
+		struct call *c =
+			list_first_or_null(&q->calls, struct call, link);
 
-		if (!list_empty(&q->calls)) {
-			c = list_first(&q->calls, struct call, link);
+		if (c)
 			list_del(&c->link);
-		}
 		spin_unlock_irqrestore(&q->lock, flags);
 		if (!c)
 			return;
