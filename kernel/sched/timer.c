@@ -48,11 +48,7 @@ static struct timer_base *lock_timer(struct timer *t, uint32_t *flags)
 
 void timer_setup(struct timer *t, void (*fn)(struct timer *), void *arg)
 {
-	list_init(&t->link);
-	t->fn = fn;
-	t->arg = arg;
-	t->armed = t->timeout = false;
-	t->cpu = 0;
+	*t = (struct timer){ LIST_HEAD_INIT(t->link), .fn = fn, .arg = arg };
 }
 
 static void insert(struct timer_base *b, struct timer *t)
