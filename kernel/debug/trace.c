@@ -56,10 +56,8 @@ static bool concerns_marked(enum trace_op op, const void *obj, uintptr_t arg)
 void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 		 uintptr_t caller)
 {
-	uint32_t flags;
+	uint32_t flags, head;
 	struct ring *r;
-	struct trace_event *e;
-	uint32_t head;
 	trace_listener listen;
 
 	if (READ_ONCE(trace_mode) == TRACE_MARKED &&
@@ -69,7 +67,8 @@ void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 	r = &rings[smp_processor_id()];
 	if (r->events) {
 		head = READ_ONCE(r->head);
-		e = &r->events[head % RING_ENTRIES];
+		struct trace_event *e = &r->events[head % RING_ENTRIES];
+
 		e->time = timer_now();
 		e->obj = obj;
 		e->arg = arg;

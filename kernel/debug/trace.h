@@ -119,13 +119,7 @@ static inline void trace_gate(enum trace_op op, const void *obj,
 		trace_gate_slow(op, obj, caller);
 }
 #else
-static inline void trace_gate(enum trace_op op, const void *obj,
-			      uintptr_t caller)
-{
-	(void)op;
-	(void)obj;
-	(void)caller;
-}
+#define trace_gate(op, obj, caller) ((void)(obj), (void)(caller))
 #endif
 
 /*
