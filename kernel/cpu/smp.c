@@ -134,9 +134,7 @@ void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 	w.cpu = me;
 	BUG_ON(w.left && irqs_disabled()); /* two such callers never end */
 	for_each_cpu (cpu, others) {
-		calls[cpu].fn = fn;
-		calls[cpu].arg = arg;
-		calls[cpu].wait = &w;
+		calls[cpu] = (struct call){ .fn = fn, .arg = arg, .wait = &w };
 		queue_call(cpu, &calls[cpu]);
 	}
 	if (!cpumask_empty(others))
@@ -156,41 +154,34 @@ void on_each_cpu(void (*fn)(void *), void *arg)
 int smp_call_function_single(unsigned int cpu, void (*fn)(void *), void *arg,
 			     bool wait)
 {
-	struct call *c;
+	int err = 0;
 
 	preempt_disable();
 	if (!cpu_is_online(cpu)) {
-		preempt_enable();
-		return -ENODEV;
-	}
-	if (wait || cpu == smp_processor_id()) {
+		err = -ENODEV;
+	} else if (wait || cpu == smp_processor_id()) {
 		on_each_cpu_mask(cpumask_of(cpu), fn, arg);
-		preempt_enable();
-		return 0;
+	} else {
+		struct call *c = &pool[cpu];
+
+		/* Acquire: pairs with the release in smp_flush_calls(). */
+		while (__atomic_exchange_n(&c->busy, true, __ATOMIC_ACQUIRE))
+			core_wait(pool_free, &c->busy);
+		c->fn = fn;
+		c->arg = arg;
+		c->wait = NULL;
+		queue_call(cpu, c);
+		irqchip->send_ipi(cpumask_of(cpu), IPI_CALL);
 	}
-	c = &pool[cpu];
-	/* Acquire: pairs with the release in smp_flush_calls(). */
-	while (__atomic_exchange_n(&c->busy, true, __ATOMIC_ACQUIRE))
-		core_wait(pool_free, &c->busy);
-	c->fn = fn;
-	c->arg = arg;
-	c->wait = NULL;
-	queue_call(cpu, c);
-	irqchip->send_ipi(cpumask_of(cpu), IPI_CALL);
 	preempt_enable();
-	return 0;
+	return err;
 }
 
 void ipi_dispatch(enum ipi ipi)
 {
-	switch (ipi) {
-	case IPI_CALL:
+	/* KICK and RESCHEDULE: having interrupted is all. */
+	if (ipi == IPI_CALL)
 		smp_flush_calls();
-		break;
-	case IPI_STOP:
+	else if (ipi == IPI_STOP)
 		panic_stop_core();
-		break;
-	default: /* KICK and RESCHEDULE: having interrupted is all */
-		break;
-	}
 }
