@@ -83,21 +83,17 @@ static void grant(struct mutex *m, struct mutex_waiter *w, uintptr_t flags,
  */
 static bool enqueue(struct mutex *m, struct mutex_waiter *w)
 {
-	for (;;) {
-		uintptr_t o = READ_ONCE(m->owner);
+	uintptr_t o;
 
-		if (o == 0) {
-			/* The flag without an owner would lock it for ever. */
-			if (take_free(m))
-				return false;
-			continue;
-		}
+	do {
+		o = READ_ONCE(m->owner);
+		/* The flag without an owner would lock it for ever. */
+		if (o == 0 && take_free(m))
+			return false;
 		/* Relaxed: only raises a flag, the mutex is not ours. */
-		if (__atomic_compare_exchange_n(
-			    &m->owner, &o, o | MUTEX_WAITERS, false,
-			    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-			break;
-	}
+	} while (o == 0 || !__atomic_compare_exchange_n(
+				   &m->owner, &o, o | MUTEX_WAITERS, false,
+				   __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	list_add_tail(&w->link, &m->waiters);
 	return true;
 }
