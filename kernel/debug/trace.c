@@ -44,13 +44,11 @@ void trace_gate_slow(enum trace_op op, const void *obj, uintptr_t caller)
 /* Is the event about a marked thread, by it or done to it? */
 static bool concerns_marked(enum trace_op op, const void *obj, uintptr_t arg)
 {
-	if (current->traced)
-		return true;
-	if (op == TR_WAKE)
-		return ((const struct thread *)obj)->traced;
-	if (op == TR_HANDOVER)
-		return arg && ((const struct thread *)arg)->traced;
-	return false;
+	const struct thread *to = op == TR_WAKE	    ? obj :
+				  op == TR_HANDOVER ? (const void *)arg :
+						      NULL;
+
+	return current->traced || (to && to->traced);
 }
 
 void trace_event(enum trace_op op, const void *obj, uintptr_t arg,

@@ -72,7 +72,6 @@ enum trace_op {
 	/* completions and joins: obj = the object */
 	TR_WAIT_FOR,
 	TR_COMPLETE,
-	NR_TRACE_OPS
 };
 
 struct trace_event {
