@@ -231,16 +231,14 @@ const void *fdt_prop(const struct fdt *f, fdt_node n, const char *name,
 
 	if (!begin(f, n, &t))
 		return NULL;
-	for (uint32_t off = t.next; next_token(f, off, &t); off = t.next) {
-		if (t.type == NOP)
-			continue;
-		if (t.type != PROP)
-			return NULL; /* properties stand before children */
-		if (strcmp(t.name, name) == 0) {
+	/* Properties stand before children. */
+	for (uint32_t off = t.next;
+	     next_token(f, off, &t) && (t.type == PROP || t.type == NOP);
+	     off = t.next)
+		if (t.type == PROP && strcmp(t.name, name) == 0) {
 			*len = t.len;
 			return t.data;
 		}
-	}
 	return NULL;
 }
 

@@ -173,12 +173,10 @@ int kvsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 			put(&o, '%');
 			break;
 		default: /* unknown: as it stands */
-			while (start < f)
-				put(&o, *start++);
 			if (!*f)
 				f--;
-			else
-				put(&o, *f);
+			while (start <= f)
+				put(&o, *start++);
 			break;
 		}
 	}

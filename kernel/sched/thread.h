@@ -88,8 +88,7 @@ struct thread {
 	bool is_idle;
 	bool should_park; /* set by kthread_park(), atomic */
 	const char *bug;  /* condition of the BUG that ended it */
-	uintptr_t bug_site;
-	uintptr_t bug_caller;
+	uintptr_t bug_site, bug_caller;
 #if GORDIAN_DEBUG
 	struct lockdep_thread lockdep;
 #endif

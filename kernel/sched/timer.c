@@ -105,22 +105,21 @@ bool timer_cancel(struct timer *t)
 	return was;
 }
 
-static bool not_running(void *arg)
+static bool is_running(struct timer *t)
 {
-	struct timer *t = arg;
 	uint32_t flags;
 	struct timer_base *b = lock_timer(t, &flags);
-	bool ok = b->running != t;
+	bool running = b->running == t;
 
 	spin_unlock_irqrestore(&b->lock, flags);
-	return ok;
+	return running;
 }
 
 bool timer_cancel_sync(struct timer *t)
 {
 	bool was = timer_cancel(t);
 
-	while (!not_running(t))
+	while (is_running(t))
 		cpu_relax();
 	return was;
 }

@@ -109,8 +109,7 @@ static bool take_done(struct completion *c)
 	uint32_t flags = spin_lock_irqsave(&c->wait.lock);
 	bool ok = c->done != 0;
 
-	if (ok)
-		c->done--;
+	c->done -= ok;
 	spin_unlock_irqrestore(&c->wait.lock, flags);
 	return ok;
 }
