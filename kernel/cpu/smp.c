@@ -135,6 +135,7 @@ void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 {
 	struct call calls[NR_CPUS];
 	struct call_wait w;
+	struct waiting outer;
 	struct cpumask others;
 	unsigned int cpu, me;
 
@@ -157,15 +158,9 @@ void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 	if (cpumask_test(mask, me))
 		run_here(fn, arg);
 	if (!cpumask_empty(others)) {
-#if GORDIAN_DEBUG
-		struct waiting outer =
-			busy_begin(WAIT_CORE, &w.left, "an answer", CALLER);
-
+		outer = busy_begin(WAIT_CORE, &w.left, "an answer", CALLER);
 		core_wait(all_ran, &w);
-		busy_end(&outer);
-#else
-		core_wait(all_ran, &w);
-#endif
+		busy_set(outer);
 	}
 	preempt_enable();
 }
