@@ -87,10 +87,7 @@ struct waiting waits_for(struct thread *t)
 	if (w.kind >= WAIT_MUTEX && w.kind <= WAIT_PERCPU_READ &&
 	    READ_ONCE(*w.granted) != WAITS)
 		w.kind = WAIT_NONE;
-	/* Between two looks; while it runs it answers, as any other. */
-	rsp = w.kind == WAIT_NONE && !READ_ONCE(t->on_rq) ?
-		      rcu_awaits_cores(t) :
-		      NULL;
+	rsp = w.kind == WAIT_NONE ? rcu_awaits_cores(t) : NULL;
 	if (rsp)
 		w = (struct waiting){ WAIT_READERS, rsp, rsp->name,
 				      (uintptr_t)rsp->grace_period,
@@ -179,10 +176,9 @@ static bool hangs_on(const struct waiting *w, const struct thread *t)
 		return reads(t, w);
 	case WAIT_JOIN:
 		return t == w->obj;
-	case WAIT_SPIN: /* who goes to sleep still has the run queue's */
-		return t == READ_ONCE(
-				    ((const struct spinlock *)w->obj)->holder) &&
-		       !waits_for_event(t);
+	case WAIT_SPIN:
+		return t ==
+		       READ_ONCE(((const struct spinlock *)w->obj)->holder);
 	case WAIT_CORE:
 		return runs(t) && !will_answer(t) &&
 		       cpumask_test(cpumask_load(w->obj), t->cpu);
