@@ -515,11 +515,9 @@ void lockdep_report(const struct finding *f)
 	last = *f;
 	if (!READ_ONCE(quiet))
 		print_finding(f);
-	if (lockdep_nr_findings == LOCKDEP_FINDINGS)
-		kprintf("lockdep: table of findings full, raise "
-			"LOCKDEP_FINDINGS (%u)\n",
-			LOCKDEP_FINDINGS);
 	report_end(flags);
+	if (READ_ONCE(lockdep_nr_findings) == LOCKDEP_FINDINGS)
+		lockdep_full("findings", "LOCKDEP_FINDINGS", LOCKDEP_FINDINGS);
 }
 
 void lockdep_full(const char *table, const char *number, unsigned int is)
