@@ -643,6 +643,7 @@ static always_inline void push(struct lockdep_thread *t, struct lockdep_map *m,
 	h->site = site;
 	h->since = timer_about_now();
 	h->waits = false;
+	h->before = (uint16_t)t->chain;
 	e.link = 0;
 	e.below = t->chain;
 	e.class = class;
@@ -747,12 +748,13 @@ static void remove_entry(struct lockdep_thread *t, unsigned int i)
 {
 	bool known;
 
-	t->chain = t->held[i].below;
+	t->chain = t->held[i].before;
 	t->depth--;
 	for (; i < t->depth; i++) {
 		struct held_lock *h = &t->held[i];
 
 		*h = h[1];
+		h->before = (uint16_t)t->chain;
 		if (!h->in_irq || (i && h[-1].in_irq))
 			h->below = t->chain;
 		t->chain = chain_with(h, NULL, &known);
@@ -819,7 +821,7 @@ bool lock_release(struct lockdep_map *m, uintptr_t site)
 	if (likely(t->depth && h->map == m && !t->recursion &&
 		   h->in_irq == (me->irq_depth != 0) &&
 		   h->irqs_off <= irqs_off)) {
-		t->chain = h->below;
+		t->chain = h->before;
 		t->depth--;
 	} else {
 		ok = release_slow(t, m, site, irqs_off,

@@ -99,7 +99,9 @@ struct held_lock {
 		};
 		uint32_t link; /* all of these: the chain with it */
 	};
-	bool waits; /* not obtained yet */
+	uint16_t before; /* the thread's chain before it; not `below`, if this
+			  * is the first that an interrupt takes */
+	bool waits;	 /* not obtained yet */
 };
 
 /* A thread's part (struct thread, `lockdep`); its own, interrupts on it too. */
