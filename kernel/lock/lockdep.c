@@ -842,9 +842,14 @@ bool lock_is_held(const struct lockdep_map *m)
 const struct held_lock *lock_held_by(const struct thread *t,
 				     const struct lockdep_map *m)
 {
-	const struct held_lock *h = held_entry(&t->lockdep, m);
+	unsigned int n = min(READ_ONCE(t->lockdep.depth), MAX_HELD + 0u);
 
-	return h && !READ_ONCE(h->waits) ? h : NULL;
+	/* A reader that waits for it once more holds it all the same. */
+	while (n--)
+		if (t->lockdep.held[n].map == m &&
+		    !READ_ONCE(t->lockdep.held[n].waits))
+			return &t->lockdep.held[n];
+	return NULL;
 }
 
 /* ---- what is found elsewhere --------------------------------------------------------------- */

@@ -79,6 +79,18 @@ void wait_begin(enum thread_state state, enum wait_kind kind, const void *obj,
 		const char *name, uintptr_t caller);
 void wait_end(void);
 
+/* The same for a wait that keeps the core, for reports; nests, in interrupts.
+ * busy_set() puts back what busy_begin() returned. */
+#if GORDIAN_DEBUG
+struct waiting busy_set(struct waiting w);
+#define busy_begin(kind, obj, name, caller)                                    \
+	busy_set((struct waiting){ (kind), (obj), (name), (caller),            \
+				   .since = timer_now() })
+#else
+#define busy_begin(kind, obj, name, caller) ((struct waiting){ 0 })
+#define busy_set(outer)			    ((void)(outer))
+#endif
+
 /*
  * Make t runnable if it waits (either form). Any context.
  * Returns whether it did. caller goes to the event stream.
@@ -120,6 +132,8 @@ struct sched_hooks {
 	/* IRQs off, from the tick; quiescent: it interrupted code with
 	 * preempt_count 0 (no reader). */
 	void (*tick)(unsigned int cpu, bool quiescent);
+	/* current is about to block; debug builds. */
+	void (*blocks)(void);
 	/* The idle loop of a core that has left the online mask: its end. */
 	void (*play_dead)(unsigned int cpu);
 };
