@@ -623,7 +623,9 @@ ROWS(interrupts,
 	/* Interrupts go on while it is held: seen at the next step. */
 	{ INCONSISTENT, S|X, "{La Ua} x La o Ua" },
 	{ INCONSISTENT, S|X, "x La o Ua {La Ua}" },
-	{ INCONSISTENT|INVERSION, S|X, "{La Ua} x La Lb o Ub Ua" })
+	{ INCONSISTENT|INVERSION, S|X, "{La Ua} x La Lb o Ub Ua" },
+	/* After it the thread holds what it held. */
+	{ CIRCULAR, ALL, "{s u} Lb Ub La {s u} Lb Ub Ua  Lb La Ua Ub" })
 
 ROWS(readers_in_interrupts,
 	{ SILENT,       X, "{Ra Ua} Ra Ua" },
@@ -1049,6 +1051,23 @@ KTEST(lockdep, again)
 			run_part(p, p + strlen(p));
 		EXPECT_EQ(lockdep_again, 4);
 		check_found(p, row[i].kinds);
+	}
+	lockdep_quiet(false);
+}
+
+/* What was checked is to be checked again, with a lock held all the while. */
+KTEST(lockdep, reset_while_held)
+{
+	static const char held[] = "La Lb Ub", after[] = "Lb Ub Ua  Lb La Ua Ub";
+
+	lockdep_quiet(true);
+	for (type = 0; type < NR_TYPES; type++) {
+		init_lock(0, 0);
+		init_lock(1, 0);
+		run_part(held, held + strlen(held));
+		lockdep_reset();
+		run_part(after, after + strlen(after));
+		check_found(after, CIRCULAR);
 	}
 	lockdep_quiet(false);
 }
