@@ -99,7 +99,9 @@ struct held_lock {
 		};
 		uint32_t link; /* all of these: the chain with it */
 	};
-	bool waits; /* not obtained yet */
+	uint16_t before; /* the thread's chain before it; not `below`, if this
+			  * is the first that an interrupt takes */
+	bool waits;	 /* not obtained yet */
 };
 
 /* A thread's part (struct thread, `lockdep`); its own, interrupts on it too. */
@@ -110,8 +112,7 @@ struct lockdep_thread {
 	unsigned int readers;	/* rcu_read_lock() nesting */
 	uintptr_t reader_site;	/* of the outermost, and since when */
 	uint64_t reader_since;
-	unsigned int chain;	  /* of all entries of this context */
-	unsigned int interrupted; /* of what an interrupt has interrupted */
+	unsigned int chain; /* of all entries */
 	struct held_lock held[MAX_HELD];
 };
 

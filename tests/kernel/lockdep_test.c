@@ -623,7 +623,9 @@ ROWS(interrupts,
 	/* Interrupts go on while it is held: seen at the next step. */
 	{ INCONSISTENT, S|X, "{La Ua} x La o Ua" },
 	{ INCONSISTENT, S|X, "x La o Ua {La Ua}" },
-	{ INCONSISTENT|INVERSION, S|X, "{La Ua} x La Lb o Ub Ua" })
+	{ INCONSISTENT|INVERSION, S|X, "{La Ua} x La Lb o Ub Ua" },
+	/* After it the thread holds what it held. */
+	{ CIRCULAR, ALL, "{s u} Lb Ub La {s u} Lb Ub Ua  Lb La Ua Ub" })
 
 ROWS(readers_in_interrupts,
 	{ SILENT,       X, "{Ra Ua} Ra Ua" },
@@ -1053,38 +1055,21 @@ KTEST(lockdep, again)
 	lockdep_quiet(false);
 }
 
-/* An interrupt that takes locks leaves the sequence of its thread as it was. */
-static void lock_in_timer(struct timer *t)
+/* What was checked is to be checked again, with a lock held all the while. */
+KTEST(lockdep, reset_while_held)
 {
-	static DEFINE_SPINLOCK(first);
-	static DEFINE_SPINLOCK(second);
+	static const char held[] = "La Lb Ub", after[] = "Lb Ub Ua  Lb La Ua Ub";
 
-	spin_lock(&first);
-	spin_lock(&second);
-	spin_unlock(&first);
-	spin_unlock(&second);
-	WRITE_ONCE(*(bool *)t->arg, true);
-}
-
-KTEST(lockdep, interrupted)
-{
-	static DEFINE_MUTEX(outer);
-	unsigned int chain, locked;
-	bool fired = false;
-	struct timer timer;
-
-	ktest_run_on(cpumask_first(cpu_online()));
-	chain = current->lockdep.chain;
-	mutex_lock(&outer);
-	locked = current->lockdep.chain;
-	EXPECT(locked != chain);
-	timer_setup(&timer, lock_in_timer, &fired);
-	timer_arm(&timer, timer_now());
-	while (!READ_ONCE(fired))
-		ktest_busy();
-	EXPECT_EQ(current->lockdep.chain, locked);
-	mutex_unlock(&outer);
-	EXPECT_EQ(current->lockdep.chain, chain);
+	lockdep_quiet(true);
+	for (type = 0; type < NR_TYPES; type++) {
+		init_lock(0, 0);
+		init_lock(1, 0);
+		run_part(held, held + strlen(held));
+		lockdep_reset();
+		run_part(after, after + strlen(after));
+		check_found(after, CIRCULAR);
+	}
+	lockdep_quiet(false);
 }
 
 KTEST(lockdep, counted)
