@@ -136,6 +136,7 @@ static void adopt_and_follow(struct rcu_state *rsp, struct rcu_data *rd)
 		rcu_adopt_orphan_cbs(rsp, snap);
 	rcu_barrier_in_progress = NULL;
 	spin_unlock_irqrestore(&rsp->lock, flags);
+	rcu_request(rsp, snap);
 	rcu_barrier_queue(rd, &mine->cbs);
 	wake_up(&mine->wake);
 	local_irq_restore(irqs);

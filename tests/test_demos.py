@@ -573,8 +573,9 @@ def test_grace_period_edge():
     part = part_of(boot("demo e12 forced").text, "E12/3.6")
     in_order(part, "synchronize_rcu()\n", "waits for a grace period",
              "sync_notify+", "up to rcu_gp", "_cpu_up+",
-             "waits for cpu_hotplug.lock (mutex)", "held by U",
-             "get_online_cpus__counter+", "rcu_grace_period__3_6+",
+             "waits for cpu_hotplug.lock (mutex)",
+             "get_online_cpus__counter+", "held by U",
+             "rcu_grace_period__3_6+",
              "cycle: U -> a grace period (rcu_gp) -> cpu_hotplug.lock (U)",
              "cut: U lends cpu_hotplug.lock to rcu_gp")
 
@@ -588,8 +589,7 @@ def test_where_the_story_starts():
     assert "refused: " not in part
     for form in part.split("\nforced, ")[1:]:
         in_order(form, "cpu_hotplug_begin done", "waits: slab_mutex (D)",
-                 "unlock barrier_mutex", "kmem_cache_destroy returns",
-                 "cpu_hotplug_done")
+                 "unlock barrier_mutex", "free the cache", "cpu_hotplug_done")
 
 
 def test_as_it_was_afterwards():

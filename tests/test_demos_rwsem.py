@@ -161,7 +161,7 @@ def test_e7_an_entry_is_lost():
 def test_e7_the_boot_goes_on():
     """The list is mended: caches and cores come and go as before."""
     run = boot("demo e7; slabinfo; demo e7 free; demo e1 forced; "
-               "test slabdbg; test hotplug; slabinfo", smp=4)
+               "test slabdbg; test cpu; slabinfo", smp=4)
     assert run.status == 0
     assert "other" not in run.text[run.text.rindex("cache   "):]
 

@@ -9,6 +9,7 @@
  */
 #include "kernel/debug/waitfor.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "drivers/board.h"
@@ -86,10 +87,7 @@ struct waiting waits_for(struct thread *t)
 	if (w.kind >= WAIT_MUTEX && w.kind <= WAIT_PERCPU_READ &&
 	    READ_ONCE(*w.granted) != WAITS)
 		w.kind = WAIT_NONE;
-	/* Between two looks; while it runs it answers, as any other. */
-	rsp = w.kind == WAIT_NONE && !READ_ONCE(t->on_rq) ?
-		      rcu_awaits_cores(t) :
-		      NULL;
+	rsp = w.kind == WAIT_NONE ? rcu_awaits_cores(t) : NULL;
 	if (rsp)
 		w = (struct waiting){ WAIT_READERS, rsp, rsp->name,
 				      (uintptr_t)rsp->grace_period,
@@ -100,68 +98,49 @@ struct waiting waits_for(struct thread *t)
 /* ---- edges --------------------------------------------------------------- */
 
 #if GORDIAN_DEBUG
-static const struct lockdep_map *map_of(const struct waiting *w)
-{
-	switch (w->kind) {
-	case WAIT_MUTEX:
-		return &((const struct mutex *)w->obj)->dep_map;
-	case WAIT_RWSEM_READ:
-	case WAIT_RWSEM_WRITE:
-		return &((const struct rw_semaphore *)w->obj)->dep_map;
-	case WAIT_PERCPU_READ:
-	case WAIT_PERCPU_WRITE:
-		return &((const struct percpu_rwsem *)w->obj)->dep_map;
-	case WAIT_SPIN:
-		return &((const struct spinlock *)w->obj)->dep_map;
-	default:
-		return NULL;
-	}
-}
-
-/* Its entry for what w waits for, if it has it. */
+/* t's entry for what w waits for, if it has that. */
 static const struct held_lock *holds(const struct thread *t,
 				     const struct waiting *w)
 {
-	const struct lockdep_map *map = map_of(w);
-	unsigned int n =
-		min(READ_ONCE(t->lockdep.depth), (unsigned int)MAX_HELD);
+	static const uint16_t map[WAIT_READERS + 1] = {
+		[WAIT_MUTEX] = offsetof(struct mutex, dep_map),
+		[WAIT_RWSEM_READ] = offsetof(struct rw_semaphore, dep_map),
+		[WAIT_RWSEM_WRITE] = offsetof(struct rw_semaphore, dep_map),
+		[WAIT_PERCPU_READ] = offsetof(struct percpu_rwsem, dep_map),
+		[WAIT_PERCPU_WRITE] = offsetof(struct percpu_rwsem, dep_map),
+		[WAIT_SPIN] = offsetof(struct spinlock, dep_map),
+	};
 
-	for (unsigned int i = 0; map && i < n; i++)
-		if (t->lockdep.held[i].map == map && !t->lockdep.held[i].waits)
-			return &t->lockdep.held[i];
-	return NULL;
+	return map[w->kind] ? lock_held_by(t, (const void *)((uintptr_t)w->obj +
+							     map[w->kind])) :
+			      NULL;
 }
+#endif
 
-static bool reads(const struct thread *t, const struct waiting *w)
+static bool reads(const struct thread *t maybe_unused,
+		  const struct waiting *w maybe_unused)
 {
+#if GORDIAN_DEBUG
 	const struct held_lock *h = holds(t, w);
 
 	return h && h->how & (LOCK_READ | LOCK_READ_RECURSIVE);
+#else
+	return false;
+#endif
 }
 
 /* A core with interrupts on answers, whatever it spins for. */
-static bool will_answer(const struct thread *t)
+static bool will_answer(const struct thread *t maybe_unused)
 {
-	unsigned int n =
-		min(READ_ONCE(t->lockdep.depth), (unsigned int)MAX_HELD);
+#if GORDIAN_DEBUG
+	unsigned int n = READ_ONCE(t->lockdep.depth);
 
 	return READ_ONCE(t->busy.kind) != WAIT_NONE && !t->irq_depth &&
-	       (!n || !t->lockdep.held[n - 1].irqs_off);
-}
+	       !(n && n <= MAX_HELD && t->lockdep.held[n - 1].irqs_off);
 #else
-static bool reads(const struct thread *t, const struct waiting *w)
-{
-	(void)t;
-	(void)w;
 	return false;
-}
-
-static bool will_answer(const struct thread *t)
-{
-	(void)t;
-	return false;
-}
 #endif
+}
 
 /* On its core, and not on its way out. */
 static bool runs(const struct thread *t)
@@ -197,10 +176,9 @@ static bool hangs_on(const struct waiting *w, const struct thread *t)
 		return reads(t, w);
 	case WAIT_JOIN:
 		return t == w->obj;
-	case WAIT_SPIN: /* who goes to sleep still has the run queue's */
-		return t == READ_ONCE(
-				    ((const struct spinlock *)w->obj)->holder) &&
-		       !waits_for_event(t);
+	case WAIT_SPIN:
+		return t ==
+		       READ_ONCE(((const struct spinlock *)w->obj)->holder);
 	case WAIT_CORE:
 		return runs(t) && !will_answer(t) &&
 		       cpumask_test(cpumask_load(w->obj), t->cpu);

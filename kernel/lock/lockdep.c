@@ -606,28 +606,6 @@ static noinline unsigned int check_chain(struct lockdep_thread *t,
 	return name;
 }
 
-/* The class of a lock that is to be looked at, 0: it is not. */
-static noinline unsigned int class_if_any(struct lockdep_thread *t,
-					  struct lockdep_map *m,
-					  unsigned int subclass)
-{
-	unsigned int class = 0;
-
-	if (t->recursion || m->key == &lockdep_no_validate)
-		return 0;
-	t->recursion = 1;
-	if (t->depth == MAX_HELD)
-		lockdep_full("held locks of a thread", "MAX_HELD", MAX_HELD);
-	else if (subclass < LOCKDEP_SUBCLASSES && m->class[subclass])
-		class = m->class[subclass];
-	else
-		class = class_of(m, subclass);
-	if (!class)
-		t->lost++;
-	t->recursion = 0;
-	return class;
-}
-
 /* The next entry, in an interrupt: on top of what that holds, which is nothing
  * if the top is the interrupted thread's. Returns the link. */
 static noinline uint32_t in_an_interrupt(struct lockdep_thread *t)
@@ -651,25 +629,16 @@ static bool reads_already(const struct lockdep_thread *t,
 	return h && shared(h->how) && h->in_irq == (current->irq_depth != 0);
 }
 
-void lock_acquire(struct lockdep_map *m, unsigned int subclass,
-		  unsigned int how, const struct lockdep_map *nest,
-		  uintptr_t site)
+/* One more entry. */
+static always_inline void push(struct lockdep_thread *t, struct lockdep_map *m,
+			       unsigned int class, unsigned int how,
+			       const struct lockdep_map *nest, uintptr_t site,
+			       bool irqs_off, const void *frame)
 {
-	const struct thread *me = current;
-	struct lockdep_thread *t = &current->lockdep;
-	uint32_t flags = local_irq_save(), link;
-	unsigned int class = m->class[subclass % LOCKDEP_SUBCLASSES], place;
-	struct held_lock *h = &t->held[t->depth], e;
+	unsigned int depth = t->depth, place;
+	struct held_lock *h = &t->held[depth], e;
+	uint32_t link;
 
-	if (unlikely(!class) || unlikely(t->recursion) ||
-	    unlikely(t->depth == MAX_HELD) ||
-	    unlikely(subclass >= LOCKDEP_SUBCLASSES)) {
-		class = class_if_any(t, m, subclass);
-		if (!class)
-			goto out;
-	}
-	if (unlikely(recursive(how)) && reads_already(t, m))
-		how |= LOCK_TRY;
 	h->map = m;
 	h->site = site;
 	h->since = timer_about_now();
@@ -679,20 +648,79 @@ void lock_acquire(struct lockdep_map *m, unsigned int subclass,
 	e.class = class;
 	e.how = how;
 	e.nested = nest != NULL;
-	e.irqs_off = (flags & PSR_I) != 0;
+	e.irqs_off = irqs_off;
 	e.checked = 1;
 	link = e.link;
 	h->link = link;
-	if (unlikely(me->irq_depth))
+	if (unlikely(current->irq_depth))
 		link = in_an_interrupt(t);
 	place = place_of(link);
 	/* Relaxed: nothing is reached through a link. */
-	if (likely(READ_ONCE(chains[place]) == link) && likely(!nest))
+	if (likely(READ_ONCE(chains[place]) == link) && !nest)
 		t->chain = chain_name(place);
 	else
-		t->chain = check_chain(t, nest, __builtin_frame_address(0));
-	t->depth++;
-out:
+		t->chain = check_chain(t, nest, frame);
+	t->depth = depth + 1;
+}
+
+/* The class of a lock that is to be looked at, 0: it is not. */
+static noinline unsigned int class_if_any(struct lockdep_thread *t,
+					  struct lockdep_map *m,
+					  unsigned int subclass)
+{
+	unsigned int class = 0;
+
+	if (t->recursion || m->key == &lockdep_no_validate)
+		return 0;
+	t->recursion = 1;
+	if (t->depth == MAX_HELD)
+		lockdep_full("held locks of a thread", "MAX_HELD", MAX_HELD);
+	else if (subclass < LOCKDEP_SUBCLASSES && m->class[subclass])
+		class = m->class[subclass];
+	else
+		class = class_of(m, subclass);
+	if (!class)
+		t->lost++;
+	t->recursion = 0;
+	return class;
+}
+
+/* A lock that is not to be looked at, or one for which the quick way is not
+ * enough. */
+static noinline void acquire_slow(struct lockdep_thread *t,
+				  struct lockdep_map *m, unsigned int subclass,
+				  unsigned int how,
+				  const struct lockdep_map *nest,
+				  uintptr_t site, bool irqs_off,
+				  const void *frame)
+{
+	unsigned int class = class_if_any(t, m, subclass);
+
+	if (!class)
+		return;
+	if (recursive(how) && reads_already(t, m))
+		how |= LOCK_TRY;
+	push(t, m, class, how, nest, site, irqs_off, frame);
+}
+
+void lock_acquire(struct lockdep_map *m, unsigned int subclass,
+		  unsigned int how, const struct lockdep_map *nest,
+		  uintptr_t site)
+{
+	struct lockdep_thread *t = &current->lockdep;
+	uint32_t flags = local_irq_save();
+	bool irqs_off = (flags & PSR_I) != 0;
+	unsigned int class = m->class[subclass % LOCKDEP_SUBCLASSES];
+	uintptr_t rare = t->recursion | (how & LOCK_READ_RECURSIVE) |
+			 subclass / LOCKDEP_SUBCLASSES | (uintptr_t)nest;
+
+	if (unlikely(rare) || unlikely(!class) ||
+	    unlikely(t->depth == MAX_HELD))
+		acquire_slow(t, m, subclass, how, nest, site, irqs_off,
+			     __builtin_frame_address(0));
+	else
+		push(t, m, class, how, NULL, site, irqs_off,
+		     __builtin_frame_address(0));
 	local_irq_restore(flags);
 }
 
@@ -812,9 +840,14 @@ bool lock_is_held(const struct lockdep_map *m)
 const struct held_lock *lock_held_by(const struct thread *t,
 				     const struct lockdep_map *m)
 {
-	const struct held_lock *h = held_entry(&t->lockdep, m);
+	unsigned int n = min(READ_ONCE(t->lockdep.depth), MAX_HELD + 0u);
 
-	return h && !READ_ONCE(h->waits) ? h : NULL;
+	/* A reader that waits for it once more holds it all the same. */
+	while (n--)
+		if (t->lockdep.held[n].map == m &&
+		    !READ_ONCE(t->lockdep.held[n].waits))
+			return &t->lockdep.held[n];
+	return NULL;
 }
 
 /* ---- what is found elsewhere --------------------------------------------------------------- */

@@ -89,13 +89,13 @@ struct held_lock {
 	uint64_t since; /* counter ticks: taken, or asked for */
 	union {
 		struct {
-			uint32_t below : 14; /* the chain before it */
-			uint32_t class : 11;
+			uint32_t below : 14;   /* the chain before it */
 			uint32_t how : 3;      /* LOCK_* */
 			uint32_t nested : 1;   /* ordered by an outer lock */
 			uint32_t in_irq : 1;   /* taken in an interrupt */
 			uint32_t irqs_off : 1; /* taken with interrupts off */
 			uint32_t checked : 1;  /* 1; see link (lockdep.c) */
+			uint32_t class : 11;   /* last: is put there quickest */
 		};
 		uint32_t link; /* all of these: the chain with it */
 	};

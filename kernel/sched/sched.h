@@ -79,12 +79,16 @@ void wait_begin(enum thread_state state, enum wait_kind kind, const void *obj,
 		const char *name, uintptr_t caller);
 void wait_end(void);
 
+/* The same for a wait that keeps the core, for reports; nests, in interrupts.
+ * busy_set() puts back what busy_begin() returned. */
 #if GORDIAN_DEBUG
-/* The same for a wait that keeps the core; nests, in interrupts. For reports.
- * Returns the outer one, which busy_end() puts back. */
-struct waiting busy_begin(enum wait_kind kind, const void *obj,
-			  const char *name, uintptr_t caller);
-void busy_end(const struct waiting *outer);
+struct waiting busy_set(struct waiting w);
+#define busy_begin(kind, obj, name, caller)                                    \
+	busy_set((struct waiting){ (kind), (obj), (name), (caller),            \
+				   .since = timer_now() })
+#else
+#define busy_begin(kind, obj, name, caller) ((struct waiting){ 0 })
+#define busy_set(outer)			    ((void)(outer))
 #endif
 
 /*
