@@ -613,8 +613,10 @@ static noinline uint32_t in_an_interrupt(struct lockdep_thread *t)
 	struct held_lock *h = &t->held[t->depth];
 
 	h->in_irq = 1;
-	if (!t->depth || !h[-1].in_irq)
+	if (!t->depth || !h[-1].in_irq) {
+		t->outer = h->below;
 		h->below = CHAIN_EMPTY_IRQ;
+	}
 	note_depth(t->depth + 1);
 	return h->link;
 }
@@ -742,6 +744,13 @@ void lock_acquired(struct lockdep_map *m)
 	}
 }
 
+/* What is left below an entry that is gone. */
+static always_inline unsigned int back_to(const struct lockdep_thread *t,
+					  unsigned int below)
+{
+	return unlikely(below == CHAIN_EMPTY_IRQ) ? t->outer : below;
+}
+
 /* Take entry i out; what stands above it moves down, on another chain. */
 static void remove_entry(struct lockdep_thread *t, unsigned int i)
 {
@@ -753,10 +762,14 @@ static void remove_entry(struct lockdep_thread *t, unsigned int i)
 		struct held_lock *h = &t->held[i];
 
 		*h = h[1];
-		if (!h->in_irq || (i && h[-1].in_irq))
-			h->below = t->chain;
+		if (h->in_irq && (!i || !h[-1].in_irq)) {
+			t->outer = back_to(t, t->chain);
+			t->chain = CHAIN_EMPTY_IRQ;
+		}
+		h->below = t->chain;
 		t->chain = chain_with(h, NULL, &known);
 	}
+	t->chain = back_to(t, t->chain);
 }
 
 static noinline bool not_held(struct lockdep_thread *t, struct lockdep_map *m,
@@ -819,7 +832,7 @@ bool lock_release(struct lockdep_map *m, uintptr_t site)
 	if (likely(t->depth && h->map == m && !t->recursion &&
 		   h->in_irq == (me->irq_depth != 0) &&
 		   h->irqs_off <= irqs_off)) {
-		t->chain = h->below;
+		t->chain = back_to(t, h->below);
 		t->depth--;
 	} else {
 		ok = release_slow(t, m, site, irqs_off,

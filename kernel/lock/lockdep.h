@@ -111,6 +111,7 @@ struct lockdep_thread {
 	uintptr_t reader_site;	/* of the outermost, and since when */
 	uint64_t reader_since;
 	unsigned int chain; /* of all entries */
+	unsigned int outer; /* in an interrupt: of those that it found */
 	struct held_lock held[MAX_HELD];
 };
 
