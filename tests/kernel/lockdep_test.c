@@ -615,6 +615,11 @@ ROWS(interrupts,
 	/* Held by the interrupted thread: no order, whatever else is wrong. */
 	{ IRQ_ORDER,    S|X, "La {Lb Ub} Ua x Lb La Ua Ub o" },
 	{ SILENT,       S|X, "La {Lb Ub} Ua x La Lb Ub Ua o" },
+	/* After it what the thread holds counts again, as if it had not come. */
+	{ CIRCULAR,     ALL, "Lc {s u} Lb Ub Uc  La {s u} Lb Ub Ua  Lb La Ua Ub" },
+	{ CIRCULAR,     S|X, "Lc {Ld Ud} Lb Ub Uc  La {Ld Ud} Lb Ub Ua  "
+			     "Lb La Ua Ub" },
+	{ SILENT,       ALL, "Lc {s u} Lb Ub Uc  La {s u} Lb Ub Ua  La Lb Ub Ua" },
 	/* A trylock in an interrupt does not wait; one with them on is held. */
 	{ SILENT,       M|S|X, "La Ua {Ta Ua}" },
 	{ SILENT,       M|S|X, "La {Tb Ub} Ua" },
