@@ -22,16 +22,25 @@ EXPECTED = {
     "E4": {"deadlock"},
     "E4g": {"stuck"},
     "E4x": {"completes"},
+    "E5": {"completes"},
     "E6": {"completes"},
     "E7": {"corrupt"},
+    "E8": {"completes"},
+    "E8b": {"deadlock"},
+    "E8c": {"completes"},
+    "E8d": {"corrupt"},
     "E9": {"deadlock", "stuck"},    # stuck in release, which knows no readers
     "E9n": {"deadlock"},
+    "E10": {"completes"},
+    "E11": {"completes"},
+    "E12": {"deadlock"},
     "E13": {"deadlock"},
     "E14": {"completes"},
     "E15": {"completes"},
     "E16": {"completes"},
     "E17": {"corrupt"},
     "E17s": {"corrupt"},
+    "E18": {"corrupt"},
     "R1": {"completes"},
     "R2": {"corrupt"},
     "H1": {"completes"},
@@ -48,13 +57,21 @@ PARTS = {
     "E4/patch-b": "circular", "E4/final": "circular", "E4/late-b": "circular",
     "E4/late-final": "circular",
     "E4g/counter": "silent", "E4g/counted": "held-at-end",
+    "E5/E1": "circular", "E5/E2": "circular",
     "E6/E1": "silent", "E6/E1b": "silent", "E6/E2": "silent",
     "E6/E3": "silent",
     "E7/v3": "not-held", "E7/v4": "silent",
+    "E8b/kernel": "circular", "E8b/mckenney": "circular",
+    "E8d/kernel": "silent", "E8d/3.6": "silent", "E8d/after": "silent",
+    "E10/E1": "silent", "E10/E1b": "silent", "E10/E8b": "silent",
+    "E11/E1": "silent", "E11/E2": "silent",
+    "E12/3.6": "silent", "E12/onoff": "silent",
     "E13/reversed": "circular", "E13/one-order": "silent",
     "E14/readers": "circular", "E14/writer": "circular",
     "E17/left-out": "silent", "E17/barrier": "silent",
     "E16/counter": "silent", "E16/rwsem": "silent",
+    "E18/without": "silent", "E18/kernel": "silent", "E18/3.6": "silent",
+    "E18/5.18": "silent",
     "R2/at-once": "silent", "R2/call_rcu": "silent",
     "R2/synchronize": "silent",
 }
@@ -466,3 +483,120 @@ def test_e2_in_every_boot():
     for _ in range(20):
         v = verdicts(boot("demo e2 free").text)[0]
         assert v.ok and v["outcome"] == "deadlock"
+
+
+# What lockdep has to say, and what each part comes to (experiments.md).
+BARRIER = {
+    "E5/E1": ("completes", "circular"), "E5/E2": ("deadlock", "circular"),
+    "E8": ("completes", "silent"), "E8c": ("completes", "silent"),
+    "E8b/kernel": ("deadlock", "circular"),
+    "E8b/mckenney": ("deadlock", "circular"),
+    "E8d/kernel": ("corrupt", "silent"), "E8d/3.6": ("stuck", "silent"),
+    "E8d/after": ("completes", "silent"),
+    "E10/E1": ("completes", "silent"), "E10/E1b": ("completes", "silent"),
+    "E10/E8b": ("completes", "silent"),
+    "E11/E1": ("completes", "silent"), "E11/E2": ("completes", "silent"),
+    "E12/3.6": ("deadlock", "silent"), "E12/onoff": ("completes", "silent"),
+    "E18/without": ("corrupt", "silent"), "E18/kernel": ("completes", "silent"),
+    "E18/3.6": ("completes", "silent"), "E18/5.18": ("completes", "silent"),
+}
+BARRIER_ROWS = sorted({name.split("/")[0] for name in BARRIER})
+
+
+@pytest.mark.parametrize("row", BARRIER_ROWS)
+def test_barrier_parts(row):
+    """Forced and free: the outcome and lockdep's word, part by part."""
+    run = boot(f"demo {row}")
+    check(run, [row])
+    narrow(run)
+    lines = verdicts(run.text, "part") or verdicts(run.text)
+    assert {v.id: (v["outcome"], v["lockdep"]) for v in lines} == \
+        {k: v for k, v in BARRIER.items() if k.split("/")[0] == row}
+
+
+def part_of(text, name):
+    """What was printed about a part."""
+    return text[text.index(f"\n{name}: "):text.index(f"\npart: {name} ")]
+
+
+def in_order(text, *words):
+    at = [text.index(x) for x in words]
+    assert at == sorted(at), list(zip(words, at))
+
+
+def test_returns_too_early():
+    """E8d and E18: queued, called, returned, run, in that order, by the clock;
+    the controls have no such callback."""
+    for row, bad, good in (
+            ("e8d", "E8d/kernel", ["E8d/3.6", "E8d/after"]),
+            ("e18", "E18/without", ["E18/kernel", "E18/3.6", "E18/5.18"])):
+        text = boot(f"demo {row} forced").text
+        part = part_of(text, bad)
+        part = part[part.index("should have awaited"):]
+        said = re.findall(r"^ *(\d+\.\d)  (core 3 queues it|rcu_barrier\(\) is "
+                          r"called|rcu_barrier\(\) returns: it has not run "
+                          r"\(queued on core 3: 1\)|it runs, on core \d)$",
+                          part, re.M)
+        assert [x.split(" ")[0] for _, x in said] == [
+            "core", "rcu_barrier()", "rcu_barrier()", "it"]
+        times = [float(t) for t, _ in said]
+        assert times == sorted(times) and times[0] == 0
+        for name in good:
+            assert "should have awaited" not in part_of(text, name)
+
+
+def test_polls_for_ever():
+    """E8d before 1331e7a1bbe1: nobody will adopt while U waits for it."""
+    part = part_of(boot("demo e8d forced").text, "E8d/3.6")
+    in_order(part, "CPU_DEAD", "lock barrier_mutex",
+             "waits for a dead core's callbacks to be moved",
+             "_rcu_barrier__3_6+", "barrier_notify+", "_cpu_down+",
+             "no cycle: U waits for an event",
+             "cut: what core 3 left (callbacks: 1) is adopted now",
+             "state: as before")
+
+
+def test_notifier_against_bare_barrier():
+    """E8b: B holds the mutex and wants the lock, U the other way round."""
+    text = boot("demo e8b forced").text
+    for name in ("E8b/kernel", "E8b/mckenney"):
+        in_order(part_of(text, name), "lock barrier_mutex",
+                 "cpu_hotplug_begin done", "waits: cpu_hotplug.lock (U)",
+                 "cycle: B -> cpu_hotplug.lock (U) -> "
+                 "rcu_sched_state.barrier_mutex (B)")
+    # with the reference first U is refused, as in E1
+    assert boot("demo e8c forced").text.count("refcount is 1, held by B") == 2
+
+
+def test_grace_period_edge():
+    """E12: the cycle that lockdep cannot see, with both stacks."""
+    part = part_of(boot("demo e12 forced").text, "E12/3.6")
+    in_order(part, "synchronize_rcu()\n", "waits for a grace period",
+             "sync_notify+", "up to rcu_gp", "_cpu_up+",
+             "waits for cpu_hotplug.lock (mutex)",
+             "get_online_cpus__counter+", "held by U",
+             "rcu_grace_period__3_6+",
+             "cycle: U -> a grace period (rcu_gp) -> cpu_hotplug.lock (U)",
+             "cut: U lends cpu_hotplug.lock to rcu_gp")
+
+
+def test_where_the_story_starts():
+    """E11: with the reference the drawing is refused; without it U comes in and
+    waits, and D's barrier goes on all the same."""
+    text = boot("demo e11 forced").text
+    assert part_of(text, "E11/E1").count("refcount is 1, held by D") == 2
+    part = part_of(text, "E11/E2")
+    assert "refused: " not in part
+    for form in part.split("\nforced, ")[1:]:
+        in_order(form, "cpu_hotplug_begin done", "waits: slab_mutex (D)",
+                 "unlock barrier_mutex", "free the cache", "cpu_hotplug_done")
+
+
+def test_as_it_was_afterwards():
+    """The exchanged parameters and notifiers do not outlive their experiment."""
+    rows = ["E18", "E12", "E11", "E10", "E8d", "E5"]
+    cmds = [f"demo {x.lower()} forced" for x in rows]
+    run = boot("; ".join(cmds + ["demo e1 forced", "demo e8d forced", "test rcu",
+                                 "torture rcu 2"]))
+    assert run.status == 0
+    assert [v.ok for v in verdicts(run.text)] == [True] * (len(rows) + 2)

@@ -20,7 +20,7 @@ bool rcu_is_quiet(void)
 	const struct rcu_state *rsp = &rcu_sched_state;
 	unsigned int cpu;
 
-	for_each_possible_cpu (cpu)
+	for_each_online_cpu (cpu)
 		if (rcu_nr_callbacks(cpu))
 			return false;
 	return rcu_seq_done(READ_ONCE(rsp->gp_seq), READ_ONCE(rsp->request)) &&

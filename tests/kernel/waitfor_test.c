@@ -645,14 +645,14 @@ KTEST(waitfor, answer_of_a_core)
 
 /* ---- and where there is none ------------------------------------------------------------ */
 
-static uint32_t over; /* atomic */
+#define LOOKS 100
 
 /* All kinds, nested in one order, so there can be no cycle. */
 static int in_order(void *arg)
 {
 	uint32_t seed = 77 + (uint32_t)arg;
 
-	for (unsigned int i = 0; i < 60; i++) {
+	while (!READ_ONCE(let_go)) {
 		uint32_t r = ktest_random(&seed);
 
 		if (r & 1)
@@ -683,27 +683,27 @@ static int in_order(void *arg)
 			up_read(&rwsem);
 		if (r & 1)
 			mutex_unlock(&m[0]);
+		step();
 	}
-	__atomic_fetch_add(&over, 1, __ATOMIC_SEQ_CST);
 	return 0;
 }
 
 KTEST(waitfor, no_false_cycle)
 {
-	unsigned int looks = 0;
-
 	begin();
-	over = 0;
 	for (unsigned int i = 0; i < 4; i++)
 		t[i] = ktest_thread("in order", in_order, (void *)i,
 				    CPUMASK_ALL);
-	for (; READ_ONCE(over) < 4; looks++)
-		for (unsigned int i = 0; i < 4; i++)
+	for (unsigned int looks = 0; looks < LOOKS || READ_ONCE(steps) < LOOKS;
+	     looks++)
+		for (unsigned int i = 0; i < 4; i++) {
 			if (waitfor_walk(t[i], &w)) {
 				EXPECT(!"a cycle");
 				waitfor_report(&w);
 			}
-	EXPECT(looks > 10);
+			ktest_busy();
+		}
+	WRITE_ONCE(let_go, 1);
 	end(4);
 }
 #endif
