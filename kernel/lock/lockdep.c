@@ -606,6 +606,17 @@ static noinline unsigned int check_chain(struct lockdep_thread *t,
 	return name;
 }
 
+/* Entry i, taken in an interrupt: is it the first one there? Then it stands on
+ * nothing, and the chain of what was interrupted is put aside. */
+static bool begin_irq_chain(struct lockdep_thread *t, unsigned int i)
+{
+	if (i && t->held[i - 1].in_irq)
+		return false;
+	t->interrupted = t->chain;
+	t->held[i].below = CHAIN_EMPTY_IRQ;
+	return true;
+}
+
 /* The next entry, in an interrupt: on top of what that holds, which is nothing
  * if the top is the interrupted thread's. Returns the link. */
 static noinline uint32_t in_an_interrupt(struct lockdep_thread *t)
@@ -613,8 +624,7 @@ static noinline uint32_t in_an_interrupt(struct lockdep_thread *t)
 	struct held_lock *h = &t->held[t->depth];
 
 	h->in_irq = 1;
-	if (!t->depth || !h[-1].in_irq)
-		h->below = CHAIN_EMPTY_IRQ;
+	begin_irq_chain(t, t->depth);
 	note_depth(t->depth + 1);
 	return h->link;
 }
@@ -745,15 +755,16 @@ void lock_acquired(struct lockdep_map *m)
 /* Take entry i out; what stands above it moves down, on another chain. */
 static void remove_entry(struct lockdep_thread *t, unsigned int i)
 {
+	unsigned int below = t->held[i].below;
 	bool known;
 
-	t->chain = t->held[i].below;
+	t->chain = below == CHAIN_EMPTY_IRQ ? t->interrupted : below;
 	t->depth--;
 	for (; i < t->depth; i++) {
 		struct held_lock *h = &t->held[i];
 
 		*h = h[1];
-		if (!h->in_irq || (i && h[-1].in_irq))
+		if (!h->in_irq || !begin_irq_chain(t, i))
 			h->below = t->chain;
 		t->chain = chain_with(h, NULL, &known);
 	}
@@ -816,9 +827,8 @@ bool lock_release(struct lockdep_map *m, uintptr_t site)
 	bool irqs_off = (flags & PSR_I) != 0, ok = true;
 	struct held_lock *h = &t->held[t->depth - 1];
 
-	if (likely(t->depth && h->map == m && !t->recursion &&
-		   h->in_irq == (me->irq_depth != 0) &&
-		   h->irqs_off <= irqs_off)) {
+	if (likely(t->depth && h->map == m && !t->recursion && !h->in_irq &&
+		   !me->irq_depth && h->irqs_off <= irqs_off)) {
 		t->chain = h->below;
 		t->depth--;
 	} else {

@@ -110,7 +110,8 @@ struct lockdep_thread {
 	unsigned int readers;	/* rcu_read_lock() nesting */
 	uintptr_t reader_site;	/* of the outermost, and since when */
 	uint64_t reader_since;
-	unsigned int chain; /* of all entries */
+	unsigned int chain;	  /* of all entries of this context */
+	unsigned int interrupted; /* of what an interrupt has interrupted */
 	struct held_lock held[MAX_HELD];
 };
 

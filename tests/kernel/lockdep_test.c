@@ -1053,6 +1053,40 @@ KTEST(lockdep, again)
 	lockdep_quiet(false);
 }
 
+/* An interrupt that takes locks leaves the sequence of its thread as it was. */
+static void lock_in_timer(struct timer *t)
+{
+	static DEFINE_SPINLOCK(first);
+	static DEFINE_SPINLOCK(second);
+
+	spin_lock(&first);
+	spin_lock(&second);
+	spin_unlock(&first);
+	spin_unlock(&second);
+	WRITE_ONCE(*(bool *)t->arg, true);
+}
+
+KTEST(lockdep, interrupted)
+{
+	static DEFINE_MUTEX(outer);
+	unsigned int chain, locked;
+	bool fired = false;
+	struct timer timer;
+
+	ktest_run_on(cpumask_first(cpu_online()));
+	chain = current->lockdep.chain;
+	mutex_lock(&outer);
+	locked = current->lockdep.chain;
+	EXPECT(locked != chain);
+	timer_setup(&timer, lock_in_timer, &fired);
+	timer_arm(&timer, timer_now());
+	while (!READ_ONCE(fired))
+		ktest_busy();
+	EXPECT_EQ(current->lockdep.chain, locked);
+	mutex_unlock(&outer);
+	EXPECT_EQ(current->lockdep.chain, chain);
+}
+
 KTEST(lockdep, counted)
 {
 	if (complain + silent < 100) {
