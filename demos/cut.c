@@ -2,8 +2,12 @@
  * Cutting the knot, so that every function runs to its end and the next round
  * starts from the same state (design, decision 5).
  *
- *   deadlock  the owner that is blocked itself lends its lock to the waiter
- *   stuck     the writer is let past a reference count that will not be 0
+ *   deadlock  the owner that is blocked itself lends its mutex to the waiter; a
+ *             writer of the per-core rw-semaphore lets a reader past; a waiter
+ *             is let in to a spinlock once
+ *   stuck     the writer is let past a reference count that will not be 0, or
+ *             a reader past the writer of the hotplug lock as a rw-semaphore;
+ *             or the scenario knows what ends the wait (its `rescue`)
  *   bug       the locks of a thread that died are released by us, its reaper;
  *             so are those of an actor that ended with a lock held, which is a
  *             failure of the experiment
@@ -13,6 +17,7 @@
 #include "demos/demo.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
+#include "kernel/lock/rwsem.h"
 #include "kernel/rcu/rcu.h"
 
 /* Release what t still holds of the locks of the story. Returns how many. */
@@ -51,17 +56,54 @@ unsigned int release_ended(struct stage *st)
 	return n;
 }
 
-/* Lend the lock that the cycle's last thread waits for. */
-static void lend(const struct waitfor *w, bool quietly)
+/*
+ * Let the thread of that link have what it waits for, if that can be lent. The
+ * cycle was checked: they stand still.
+ */
+static bool lend(const struct waitfor_link *l, enum wait_kind kind)
 {
-	const struct waitfor_link *l = &w->link[w->n - 1];
-	struct mutex *m = (struct mutex *)l->waiting.obj;
-	int err = mutex_lend(m, l->thread);
+	void *obj = (void *)l->waiting.obj;
 
-	BUG_ON(err); /* the cycle was checked: they stand still */
-	if (!quietly)
-		kprintf("cut: %s lends %s to %s until its release\n",
-			l->owner_name, m->name, l->name);
+	if (l->waiting.kind != kind)
+		return false;
+	if (kind == WAIT_MUTEX)
+		return mutex_lend(obj, l->thread) == 0;
+	if (kind == WAIT_PERCPU_READ)
+		return percpu_rwsem_let_pass(obj, l->thread) == 0;
+	spin_lock_rescue(obj);
+	return true;
+}
+
+/* A completion or a grace period cannot be lent: there is another link. Nor is
+ * every lock that can be: the scenario may name the one to lend. */
+static void cut_cycle(const struct stage *st, const struct waitfor *w,
+		      bool quietly)
+{
+	static const struct {
+		enum wait_kind kind;
+		const char *how;
+	} ways[] = {
+		{ WAIT_MUTEX, "cut: %s lends %s to %s until its release\n" },
+		{ WAIT_PERCPU_READ, "cut: %s, who wants %s, lets %s pass\n" },
+		{ WAIT_SPIN, "cut: %s keeps %s, %s is let in once\n" },
+	};
+
+	for (unsigned int k = 0; k < ARRAY_SIZE(ways); k++) {
+		for (unsigned int i = w->n; i-- > w->first;) {
+			const struct waitfor_link *l = &w->link[i];
+
+			if ((st->sc->lend &&
+			     l->waiting.obj != st->sc->lend(st)) ||
+			    !lend(l, ways[k].kind))
+				continue;
+			if (!quietly)
+				kprintf(ways[k].how, l->owner_name,
+					l->waiting.name, l->name);
+			return;
+		}
+	}
+	waitfor_report(w);
+	panic("this cycle cannot be cut: restart the machine");
 }
 
 /* Let the writer pass if it is the count that somebody waits for. */
@@ -83,14 +125,35 @@ static bool pass_refcount(const struct stage *st, bool quietly)
 	return false;
 }
 
+/* Let a reader in who waits for a writer that waits for readers: a cycle that
+ * release does not see. */
+static bool pass_reader(const struct stage *st, bool quietly)
+{
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		const struct worker *w = &st->worker[i];
+
+		if (worker_ended(w) ||
+		    READ_ONCE(w->thread->waiting.kind) != WAIT_PERCPU_READ ||
+		    percpu_rwsem_let_pass(&cpu_hotplug_lock, w->thread))
+			continue;
+		if (!quietly)
+			kprintf("cut: the writer of %s lets %s pass\n",
+				cpu_hotplug_lock.name, w->actor->name);
+		return true;
+	}
+	return false;
+}
+
 void cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
 		    bool quietly)
 {
 	WRITE_ONCE(st->script_open, true);
 	while (!all_done(st)) {
 		if (out == OUT_DEADLOCK)
-			lend(w, quietly);
-		else if (!release_ended(st) && !pass_refcount(st, quietly))
+			cut_cycle(st, w, quietly);
+		else if (!release_ended(st) && !pass_refcount(st, quietly) &&
+			 !pass_reader(st, quietly) &&
+			 !(st->sc->rescue && st->sc->rescue(st, quietly)))
 			panic("this knot cannot be cut: restart the machine");
 		out = watch_round(st, w, warn_count);
 	}

@@ -12,6 +12,7 @@
 
 #include "kernel/cpu/notifier.h"
 #include "kernel/lock/mutex.h"
+#include "kernel/sched/thread.h"
 
 /* Events, with Linux's numbers. data of the callback is (void *)(long)cpu. */
 #define CPU_ONLINE	 0x0002
@@ -25,10 +26,9 @@
 #define CPU_STARTING	 0x000a /* on the new core, IRQs off */
 
 /* Priorities of the kernel's own notifiers (higher first). */
-#define CPU_PRI_SCHED_ACTIVE 20
-#define CPU_PRI_SMPBOOT	     10 /* per-core threads */
-#define CPU_PRI_DEFAULT	     0
-#define CPU_PRI_PARK	     -20 /* per-core threads stop after all else */
+#define CPU_PRI_SMPBOOT 10 /* per-core threads */
+#define CPU_PRI_DEFAULT 0
+#define CPU_PRI_PARK	-20 /* per-core threads stop after all else */
 
 int register_cpu_notifier(struct notifier_block *nb);
 void unregister_cpu_notifier(struct notifier_block *nb);
@@ -52,11 +52,19 @@ struct hotplug_lock_ops {
 };
 
 /* The lock of 2012: a counter, not a rw-semaphore. kernel/cpu/hotplug_lock.c */
+struct hotplug_change {
+	uintptr_t caller; /* 0: none yet */
+	uint32_t id;
+	char name[THREAD_NAME_LEN]; /* it may have ended since */
+};
+
 struct cpu_hotplug {
 	struct thread *active_writer;
 	struct mutex lock;
 	/* lock guards: */
 	int refcount;
+	/* For reports: the last get, and the put that took it below 0. */
+	struct hotplug_change last_get, below_0;
 };
 
 extern struct cpu_hotplug cpu_hotplug;

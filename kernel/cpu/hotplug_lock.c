@@ -18,6 +18,9 @@
  * Source: kernel/cpu.c of Linux at commit 075663d19885.
  */
 #include "kernel/cpu/cpu.h"
+
+#include <string.h>
+
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 #include "kernel/lib/errno.h"
@@ -94,9 +97,21 @@ const struct hotplug_lock_ops hotplug_counter_ops = {
 
 /* ---- the steps that variants are built from ------------------------------ */
 
+static void note_change(struct hotplug_change *c, uintptr_t caller)
+{
+	c->id = current->id;
+	memcpy(c->name, current->name, sizeof(c->name));
+	WRITE_ONCE(c->caller, caller);
+}
+
 int cpu_hotplug_count(int by, uintptr_t caller)
 {
 	int n = cpu_hotplug.refcount + by;
+
+	if (by > 0)
+		note_change(&cpu_hotplug.last_get, caller);
+	else if (n < 0 && !cpu_hotplug.below_0.caller)
+		note_change(&cpu_hotplug.below_0, caller);
 
 	WRITE_ONCE(cpu_hotplug.refcount, n);
 	trace_did(by > 0 ? TR_GET_ONLINE : TR_PUT_ONLINE, &cpu_hotplug,
@@ -136,6 +151,7 @@ int cpu_hotplug_rescue(void)
 	mutex_lock(&cpu_hotplug.lock);
 	found = cpu_hotplug.refcount;
 	WRITE_ONCE(cpu_hotplug.refcount, 0);
+	WRITE_ONCE(cpu_hotplug.below_0.caller, 0); /* mended */
 	cpu_hotplug_wake_writer(CALLER);
 	mutex_unlock(&cpu_hotplug.lock);
 	return found;

@@ -1,13 +1,27 @@
 /*
- * Who waits for whom: the wait-for graph, walked on demand.
+ * Who waits for whom: the wait-for graph, searched on demand.
  *
- * An edge is drawn only where the owner is known for certain: from a thread
- * that waits for a mutex to the thread in the mutex's owner word, and from one
- * that joins to the thread that has to end. A walk that
- * comes back to a thread it has seen has closed a cycle: nobody in it can move.
- * Other waits (reference counts, completions, time) end the walk and are named.
+ * Its nodes are threads. An edge goes to every thread without which a wait
+ * cannot end, and only where that is certain:
  *
- * Guarded by threads_lock during the walk. Any context but FIQ; takes no lock
+ *   mutex, spinlock      its owner
+ *   rw_semaphore         reader: the writer inside, else a writer that queued
+ *                        before it; writer: the writer or each reader inside
+ *   percpu_rwsem         reader: the writer, inside or not yet; writer: each
+ *                        reader inside (the mutex among writers is a mutex)
+ *   completion, parking  the thread that has to do it, if the waiter said so
+ *   grace period         its thread; from there, unless that is blocked itself,
+ *                        whoever runs on the cores still owed
+ *   rcu_barrier()        the grace-period thread or rcuc/N, whichever is next
+ *   end of a thread      that thread
+ *   answers of cores     whoever runs there
+ *
+ * A thread waits for all its edges (AND), so a cycle through any of them is a
+ * deadlock. A count, time and an unknown completer are no thread: such a wait
+ * is the end of a chain, an event that is missing. Readers inside are known in
+ * debug builds alone, from lockdep's held stacks; spinning likewise.
+ *
+ * Guarded by threads_lock during each step. Any context but FIQ; takes no lock
  * that the threads it looks at could hold.
  */
 #ifndef KERNEL_DEBUG_WAITFOR_H
@@ -18,7 +32,8 @@
 
 #include "kernel/sched/thread.h"
 
-#define WAITFOR_MAX 16
+#define WAITFOR_MAX  16 /* threads in a chain */
+#define WAITFOR_SEEN 64 /* threads in a search */
 
 struct waitfor_link {
 	struct thread *thread; /* its handle is not held: see waitfor_walk() */
@@ -26,10 +41,12 @@ struct waitfor_link {
 	char name[THREAD_NAME_LEN];
 	uint32_t cpu;
 	struct waiting waiting; /* what it waits for (kind may be NONE) */
-	struct thread *owner;	/* who has that, or NULL if nobody is known */
+	struct thread *owner;	/* whom that hangs on, or NULL: nobody known */
 	uint32_t owner_id;
 	char owner_name[THREAD_NAME_LEN];
-	uintptr_t owner_site; /* where the owner took it */
+	uintptr_t owner_site; /* where the owner took it, 0: not known */
+	uint64_t owner_since; /* and since when, counter ticks */
+	unsigned int owners;  /* how many threads it hangs on */
 	uint64_t switches;
 	const char *bug; /* the condition of the BUG that ended it */
 };
@@ -42,15 +59,16 @@ struct waitfor {
 };
 
 /*
- * Follow owners from t. The result is a snapshot: for a cycle it is taken twice
- * and must agree (same threads, same objects, none switched in meanwhile), so a
- * cycle reported is one that stands. Returns w->cycle.
+ * Search from t, depth first, for a cycle. The result is a snapshot taken twice
+ * that must agree (same threads and objects, none switched in meanwhile), so a
+ * cycle reported is one that stands; returns w->cycle. Without one w is a chain,
+ * if possible one that ends in a wait for an event.
  */
 bool waitfor_walk(struct thread *t, struct waitfor *w);
 
 /*
  * The hang report: for each thread of the walk who it is, for what it waits,
- * since when, who owns that and where it was taken, and the stacks; then the
+ * since when, who holds that, where and since when, and the stacks; then the
  * closed cycle, or what event is missing.
  */
 void waitfor_report(const struct waitfor *w);
@@ -59,8 +77,16 @@ void waitfor_report(const struct waitfor *w);
 void waitfor_print_cycle(const struct waitfor *w);
 
 const char *wait_kind_name(enum wait_kind kind);
+/* What the owner of a link is to it: "held by". */
+const char *waitfor_relation(const struct waitfor *w, unsigned int link);
 
+/* What t waits for, asleep or busy; kind is WAIT_NONE if t runs, can run, or
+ * waits for time or work. */
+struct waiting waits_for(struct thread *t);
 /* Is t blocked in a wait that only an event can end (not time, not idling)? */
 bool waits_for_event(const struct thread *t);
+/* t blocks: could that have closed a cycle? A few loads; may say yes too often,
+ * never no when it is the last edge (but of those that are busy). */
+bool waitfor_suspicious(const struct thread *t);
 
 #endif

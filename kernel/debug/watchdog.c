@@ -10,9 +10,10 @@
 #include "kernel/debug/panic.h"
 #include "kernel/debug/waitfor.h"
 #include "kernel/lib/printf.h"
-#include "kernel/sched/sched.h"
+#include "kernel/sched/wait.h"
 
 #define REPORTED_MAX 16
+#define SETTLE_NS    1000000ull
 
 uint64_t watchdog_hung_ns = 2000000000ull;
 unsigned int watchdog_reports;
@@ -23,6 +24,10 @@ static struct {
 	uint64_t since;
 } reported[REPORTED_MAX];
 static unsigned int reported_next;
+
+/* A thread that may have closed a cycle just now, 0: none. Atomic. */
+static uint32_t suspect;
+static struct wait_queue wake = WAIT_QUEUE_INIT(wake, "a suspicion");
 
 static bool told(uint32_t id, uint64_t since)
 {
@@ -45,73 +50,85 @@ static void remember(const struct waitfor *w)
 	}
 }
 
-struct look {
-	uint32_t ids[8]; /* threads that have waited for a while */
-	uint64_t waited[8];
-	unsigned int n;
-	uint64_t now;
-};
-
-static void collect(struct thread *t, void *arg)
-{
-	struct look *look = arg;
-	uint64_t since = t->waiting.since;
-
-	if (look->n == ARRAY_SIZE(look->ids) || !waits_for_event(t))
-		return;
-	if (look->now < since || told(t->id, since))
-		return;
-	if (timer_ns(look->now - since) < WATCHDOG_LOOK_NS)
-		return;
-	look->ids[look->n] = t->id;
-	look->waited[look->n] = timer_ns(look->now - since);
-	look->n++;
-}
-
-/* Does the last of the chain wait as well? Else it runs, and will end it. */
+/* Does the chain end in a wait as long, or with the dead? Else that one runs, and
+ * will end it; but a reader that keeps a grace period waiting so long is told. */
 static bool ends_waiting(const struct waitfor *w)
 {
-	const struct waitfor_link *l = w->n ? &w->link[w->n - 1] : NULL;
+	const struct waitfor_link *l = &w->link[w->n - 1];
 
-	return l && (l->waiting.kind != WAIT_NONE || l->bug);
+	if (w->n > 1 && l[-1].waiting.kind == WAIT_READERS)
+		l--;
+	return l->bug ||
+	       (l->waiting.kind != WAIT_NONE &&
+		timer_ns(timer_now() - l->waiting.since) > watchdog_hung_ns);
 }
 
-static void look_around(void)
+static void look_at(struct thread *t, uint64_t least_ns)
 {
 	/* Static: large, and only this thread comes here. */
 	static struct waitfor w;
-	struct look look = { .now = timer_now() };
+	struct waiting now = waits_for(t);
+	uint64_t ns = timer_ns(timer_now() - now.since);
 
-	threads_for_each(collect, &look);
-	for (unsigned int i = 0; i < look.n; i++) {
-		struct thread *t = thread_find(look.ids[i]);
+	if (now.kind == WAIT_NONE || now.kind == WAIT_READERS ||
+	    ns < least_ns || told(t->id, now.since))
+		return;
+	if (!waitfor_walk(t, &w) &&
+	    (!w.n || ns <= watchdog_hung_ns || !ends_waiting(&w)))
+		return;
+	kprintf("watchdog: %s hangs\n", w.link[0].name);
+	waitfor_report(&w);
+	remember(&w);
+	watchdog_reports++;
+}
 
-		if (!t)
-			continue;
-		if (waitfor_walk(t, &w) ||
-		    (look.waited[i] > watchdog_hung_ns && ends_waiting(&w))) {
-			if (w.n &&
-			    !told(w.link[0].id, w.link[0].waiting.since)) {
-				kprintf("watchdog: %s hangs\n", w.link[0].name);
-				waitfor_report(&w);
-				remember(&w);
-				watchdog_reports++;
-			}
-		}
-		thread_put(t);
+/* All threads, or one that may have closed a cycle. */
+static void look_around(uint32_t only)
+{
+	struct thread *t;
+
+	for (uint32_t id = only ? only - 1 : 0;
+	     !READ_ONCE(muted) && (t = thread_after(id)); thread_put(t)) {
+		id = t->id;
+		look_at(t, only ? 0 : WATCHDOG_LOOK_NS);
+		if (only)
+			id = ~0u; /* nobody comes after that */
 	}
 }
 
 static int watchdog_thread(void *arg)
 {
+	uint64_t next = 0, now;
+
 	(void)arg;
 	for (;;) {
-		sleep_ns(WATCHDOG_LOOK_NS);
-		if (!READ_ONCE(muted))
-			look_around();
+		now = timer_now();
+		if (now >= next) {
+			look_around(0);
+			next = now + timer_ticks(WATCHDOG_LOOK_NS);
+		} else if (wait_event_timeout(&wake, WAIT_IDLE,
+					      READ_ONCE(suspect),
+					      timer_ns(next - now))) {
+			sleep_ns(SETTLE_NS); /* until it is off its stack */
+			look_around(READ_ONCE(suspect));
+			WRITE_ONCE(suspect, 0);
+		}
 	}
 	return 0;
 }
+
+#if GORDIAN_DEBUG
+/* current blocks: has it closed a cycle? One suspect at a time; who is lost that
+ * way is found at the next regular look. */
+static void watchdog_suspect(void)
+{
+	if (READ_ONCE(muted) || READ_ONCE(suspect) ||
+	    !waitfor_suspicious(current))
+		return;
+	WRITE_ONCE(suspect, current->id);
+	wake_up(&wake);
+}
+#endif
 
 void watchdog_mute(bool on)
 {
@@ -126,4 +143,7 @@ void watchdog_init(void)
 
 	BUG_ON(!t);
 	thread_put(t);
+#if GORDIAN_DEBUG
+	sched_hooks.blocks = watchdog_suspect;
+#endif
 }

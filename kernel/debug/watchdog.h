@@ -12,8 +12,11 @@ struct thread;
 
 void watchdog_init(void);
 
-/* A wait longer than this is reported (guest time, ns). A closed cycle is
- * reported at the next look, WATCHDOG_LOOK_NS. */
+/*
+ * A wait longer than this that nobody can end is reported (guest time, ns). A
+ * cycle is reported at once: debug builds look at whoever blocks on somebody
+ * blocked; the others, and cycles of spinlocks, at the next look.
+ */
 #define WATCHDOG_LOOK_NS 250000000ull
 extern uint64_t watchdog_hung_ns;
 

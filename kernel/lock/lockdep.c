@@ -3,13 +3,14 @@
  * lockdep.h for what it is, lockdep_graph.h for the graph.
  *
  * A thread's list of held locks is its own, IRQs off (interrupts on it use the
- * same). A chain is the sequence of held locks as a hash; one that is known needs
- * no look at the graph, so an acquisition usually costs a hash and a look-up.
+ * same). A chain is a sequence of held locks: how each was taken, and with or
+ * without interrupts. What lockdep has to say to an acquisition depends on the
+ * chain that it makes; so one that was checked needs no look at anything else,
+ * and an acquisition usually costs a hash and a look-up.
  *
  * lockdep_graph_lock (a spinlock that lockdep does not see, IRQs off) guards the
- * classes, the graph, the chains and the findings. Classes and edges are made once and stay
- * as they are, so a report reads them without it. A chain is published by its
- * `hi`, which is written last.
+ * classes, the graph, the chains and the findings. Classes and edges are made once
+ * and stay as they are, so a report reads them without it. A chain is one word.
  *
  * `recursion` of the thread is set inside: a lock that is taken here is not looked
  * at. Context: any but FIQ. Built without sanitizers.
@@ -42,9 +43,7 @@ DEFINE_SPINLOCK(lockdep_graph_lock);
 static uint16_t buckets[BUCKETS];
 static uint64_t prints[LOCKDEP_FINDINGS]; /* of the findings so far */
 static uint32_t resets;			  /* under lockdep_graph_lock */
-static struct {
-	uint32_t hi, lo; /* hi 0: free */
-} chains[LOCKDEP_CHAINS];
+static uint32_t chains[LOCKDEP_CHAINS];	  /* links; 0: free */
 
 static uint64_t mix(uint64_t key, uint32_t value)
 {
@@ -193,46 +192,72 @@ void lockdep_init_map(struct lockdep_map *m, const char *name, const void *key)
 
 /* ---- chains ----------------------------------------------------------------------- */
 
-static bool chain_known(uint64_t key)
+/*
+ * A tree, in a hash table: a chain is a link, the lock on top with all that
+ * matters of it, to the chain below. It is called by its place in the table, or
+ * by one of these; so other chains have other names, and nothing is taken for
+ * checked that was not. A reset takes the `checked` away, the names stay: locks
+ * may be held.
+ */
+enum { CHAIN_EMPTY, CHAIN_EMPTY_IRQ, CHAIN_NO_ROOM, CHAIN_NAMES };
+_Static_assert(LOCKDEP_CHAINS + CHAIN_NAMES <= 1u << 14,
+	       "`below` is too small");
+_Static_assert(DEP_NODES <= 1u << 11, "`class` is too small");
+
+static uint32_t unchecked(uint32_t link)
 {
-	uint32_t hi = (uint32_t)(key >> 32) | 1, lo = (uint32_t)key, seen;
+	struct held_lock h = { .link = link };
 
-	for (unsigned int i = 0; i < PROBES; i++) {
-		unsigned int at = (lo + i) % LOCKDEP_CHAINS;
-
-		/* Acquire: pairs with the release in chain_add(). */
-		seen = smp_load_acquire(&chains[at].hi);
-		if (seen == hi && READ_ONCE(chains[at].lo) == lo)
-			return true;
-		if (!seen)
-			return false;
-	}
-	return false;
+	h.checked = 0;
+	return h.link;
 }
 
-/* epoch: `resets` before its checks; what they added may be gone again. */
-static void chain_add(uint64_t key, uint32_t epoch)
+/* Where it most often is. */
+static always_inline unsigned int place_of(uint32_t link)
 {
-	uint32_t hi = (uint32_t)(key >> 32) | 1, lo = (uint32_t)key;
-	bool added = false;
+	return link * 0x9e3779b1u >> (32 - LOCKDEP_CHAIN_BITS);
+}
+
+static always_inline unsigned int chain_name(unsigned int place)
+{
+	return place + CHAIN_NAMES;
+}
+
+/* lockdep_graph_lock held: its place, or a free one. */
+static uint32_t *chain_find(uint32_t link)
+{
+	for (unsigned int i = 0; i < PROBES; i++) {
+		uint32_t *c = &chains[(place_of(link) + i) % LOCKDEP_CHAINS];
+
+		if (!*c || unchecked(*c) == unchecked(link))
+			return c;
+	}
+	return NULL;
+}
+
+/* The name of the chain that is h on top of h->below. known: it was checked
+ * before. now: NULL, or `resets` from before it was checked just now. */
+static unsigned int chain_with(const struct held_lock *h, const uint32_t *now,
+			       bool *known)
+{
+	uint32_t *c = NULL;
 
 	arch_spin_lock(&lockdep_graph_lock);
-	lockdep_chain_misses++;
-	added = chain_known(key) || resets != epoch;
-	for (unsigned int i = 0; i < PROBES && !added; i++) {
-		unsigned int at = (lo + i) % LOCKDEP_CHAINS;
-
-		if (chains[at].hi)
-			continue;
-		WRITE_ONCE(chains[at].lo, lo);
-		/* Release: pairs with the acquire in chain_known(). */
-		smp_store_release(&chains[at].hi, hi);
+	if (h->below != CHAIN_NO_ROOM)
+		c = chain_find(h->link);
+	*known = c && *c == h->link;
+	if (c && !*c) {
 		lockdep_nr_chains++;
-		added = true;
+		WRITE_ONCE(*c, unchecked(h->link));
 	}
+	if (c && now && *now == resets)
+		WRITE_ONCE(*c, h->link);
 	arch_spin_unlock(&lockdep_graph_lock);
-	if (!added)
+	if (c)
+		return chain_name((unsigned int)(c - chains));
+	if (h->below != CHAIN_NO_ROOM)
 		lockdep_full("lock chains", "LOCKDEP_CHAINS", LOCKDEP_CHAINS);
+	return CHAIN_NO_ROOM;
 }
 
 /* ---- interrupts and locks ------------------------------------------------------------ */
@@ -257,7 +282,7 @@ static bool recursive(unsigned int how)
 
 struct use_match {
 	uint32_t mask;
-	unsigned int not ; /* a node that does not count */
+	unsigned int except; /* a node that does not count */
 };
 
 /* A node reached as a recursive reader alone does not wait for readers. */
@@ -269,7 +294,7 @@ static bool has_use(unsigned int node, bool weak, void *arg)
 	if (weak)
 		usage &= ~(USE_BIT(USED_IN_HARDIRQ_READ) |
 			   USE_BIT(ENABLED_HARDIRQ_READ));
-	return node != m->not &&(usage & m->mask);
+	return node != m->except && (usage & m->mask);
 }
 
 static unsigned int lowest_use(uint32_t usage)
@@ -513,15 +538,13 @@ static bool check_recursion(const struct lockdep_thread *t,
 	return true;
 }
 
-/* A sequence of held locks that was not seen before, with next on top. One with
- * a finding in it stays unknown, so that each time counts. */
-static noinline void new_chain(const struct lockdep_thread *t,
-			       const struct held_lock *next,
-			       const struct lockdep_map *nest, uint64_t chain,
-			       const void *frame)
+/* A sequence of held locks that was not seen before, with next on top. Returns
+ * whether it is all right. */
+static bool check_order(const struct lockdep_thread *t,
+			const struct held_lock *next,
+			const struct lockdep_map *nest, const void *frame)
 {
 	bool waits = !(next->how & LOCK_TRY); /* a trylock waits for nobody */
-	uint32_t epoch = READ_ONCE(resets);
 	bool ok = !waits || check_recursion(t, next, nest, frame);
 
 	/*
@@ -540,25 +563,60 @@ static noinline void new_chain(const struct lockdep_thread *t,
 		if (!(prev->how & LOCK_TRY))
 			break;
 	}
-	if (ok)
-		chain_add(chain, epoch);
+	return ok;
 }
 
 /* ---- the hooks of the locks ------------------------------------------------------------- */
 
-static uint64_t chain_with(uint64_t below, const struct held_lock *h)
+static void note_depth(unsigned int depth)
 {
-	return mix(below, h->class | (uint32_t)h->how << 16 |
-				  (uint32_t)h->nested << 20);
+	if (depth > READ_ONCE(lockdep_max_depth))
+		WRITE_ONCE(lockdep_max_depth, depth);
 }
 
-/* The chain that an entry at place i stands on. */
-static uint64_t chain_below(const struct lockdep_thread *t, unsigned int i,
-			    bool in_irq)
+/* The next entry makes a chain that is not where it would be if it had been
+ * checked. Returns its name. */
+static noinline unsigned int check_chain(struct lockdep_thread *t,
+					 const struct lockdep_map *nest,
+					 const void *frame)
 {
-	if (i && t->held[i - 1].in_irq == in_irq)
-		return t->chain;
-	return in_irq; /* each context begins anew */
+	struct held_lock *h = &t->held[t->depth];
+	uint32_t uses, epoch = READ_ONCE(resets);
+	unsigned int name;
+	bool known, ok;
+
+	t->recursion = 1;
+	if (h->nested && !held_entry(t, nest))
+		report_pair(LOCKDEP_NEST, h, h, frame);
+	name = chain_with(h, NULL, &known);
+	if (!known) {
+		WRITE_ONCE(lockdep_chain_misses, lockdep_chain_misses + 1);
+		note_depth(t->depth + 1);
+		if (!h->irqs_off)
+			held_with_irqs_on(t, frame);
+		uses = uses_of(h);
+		if (uses & ~READ_ONCE(lockdep_classes[h->class].usage))
+			mark_use(h, uses, frame);
+		/* One with a finding stays unchecked, so that each time counts;
+		 * and if the graph was reset meanwhile its edges are gone. */
+		ok = check_order(t, h, nest, frame);
+		name = chain_with(h, ok ? &epoch : NULL, &known);
+	}
+	t->recursion = 0;
+	return name;
+}
+
+/* The next entry, in an interrupt: on top of what that holds, which is nothing
+ * if the top is the interrupted thread's. Returns the link. */
+static noinline uint32_t in_an_interrupt(struct lockdep_thread *t)
+{
+	struct held_lock *h = &t->held[t->depth];
+
+	h->in_irq = 1;
+	if (!t->depth || !h[-1].in_irq)
+		h->below = CHAIN_EMPTY_IRQ;
+	note_depth(t->depth + 1);
+	return h->link;
 }
 
 /* Is m held shared in this context? Then nothing keeps a recursive reader out,
@@ -571,53 +629,78 @@ static bool reads_already(const struct lockdep_thread *t,
 	return h && shared(h->how) && h->in_irq == (current->irq_depth != 0);
 }
 
-static void acquire(struct lockdep_thread *t, struct lockdep_map *m,
-		    unsigned int subclass, unsigned int how,
-		    const struct lockdep_map *nest, uintptr_t site,
-		    bool irqs_off, const void *frame)
+/* One more entry. */
+static always_inline void push(struct lockdep_thread *t, struct lockdep_map *m,
+			       unsigned int class, unsigned int how,
+			       const struct lockdep_map *nest, uintptr_t site,
+			       bool irqs_off, const void *frame)
 {
-	unsigned int class = 0, depth = t->depth;
-	struct held_lock *h = &t->held[depth];
-	uint64_t chain;
-	uint32_t uses;
+	unsigned int depth = t->depth, place;
+	struct held_lock *h = &t->held[depth], e;
+	uint32_t link;
 
-	if (likely(subclass < LOCKDEP_SUBCLASSES))
-		class = m->class[subclass];
-	if (unlikely(!class))
-		class = class_of(m, subclass);
-	if (unlikely(depth == MAX_HELD))
-		lockdep_full("held locks of a thread", "MAX_HELD", MAX_HELD);
-	if (unlikely(!class || depth == MAX_HELD)) {
-		t->lost++;
-		return;
-	}
-	if (recursive(how) && reads_already(t, m))
-		how |= LOCK_TRY;
 	h->map = m;
 	h->site = site;
-	h->since = timer_now();
-	h->chain = t->chain;
-	h->class = (uint16_t) class;
-	h->how = (uint8_t)how;
-	h->nested = nest != NULL;
+	h->since = timer_about_now();
 	h->waits = false;
-	h->in_irq = current->irq_depth != 0;
-	h->irqs_off = irqs_off;
-
-	if (depth && !irqs_off)
-		held_with_irqs_on(t, frame);
-	uses = uses_of(h);
-	if (unlikely(uses & ~READ_ONCE(lockdep_classes[class].usage)))
-		mark_use(h, uses, frame);
-	if (unlikely(nest && !held_entry(t, nest)))
-		report_pair(LOCKDEP_NEST, h, h, frame);
-	chain = chain_with(chain_below(t, depth, h->in_irq), h);
-	if (unlikely(!chain_known(chain)))
-		new_chain(t, h, nest, chain, frame);
-	t->chain = chain;
+	e.link = 0;
+	e.below = t->chain;
+	e.class = class;
+	e.how = how;
+	e.nested = nest != NULL;
+	e.irqs_off = irqs_off;
+	e.checked = 1;
+	link = e.link;
+	h->link = link;
+	if (unlikely(current->irq_depth))
+		link = in_an_interrupt(t);
+	place = place_of(link);
+	/* Relaxed: nothing is reached through a link. */
+	if (likely(READ_ONCE(chains[place]) == link) && !nest)
+		t->chain = chain_name(place);
+	else
+		t->chain = check_chain(t, nest, frame);
 	t->depth = depth + 1;
-	if (unlikely(t->depth > READ_ONCE(lockdep_max_depth)))
-		WRITE_ONCE(lockdep_max_depth, t->depth);
+}
+
+/* The class of a lock that is to be looked at, 0: it is not. */
+static noinline unsigned int class_if_any(struct lockdep_thread *t,
+					  struct lockdep_map *m,
+					  unsigned int subclass)
+{
+	unsigned int class = 0;
+
+	if (t->recursion || m->key == &lockdep_no_validate)
+		return 0;
+	t->recursion = 1;
+	if (t->depth == MAX_HELD)
+		lockdep_full("held locks of a thread", "MAX_HELD", MAX_HELD);
+	else if (subclass < LOCKDEP_SUBCLASSES && m->class[subclass])
+		class = m->class[subclass];
+	else
+		class = class_of(m, subclass);
+	if (!class)
+		t->lost++;
+	t->recursion = 0;
+	return class;
+}
+
+/* A lock that is not to be looked at, or one for which the quick way is not
+ * enough. */
+static noinline void acquire_slow(struct lockdep_thread *t,
+				  struct lockdep_map *m, unsigned int subclass,
+				  unsigned int how,
+				  const struct lockdep_map *nest,
+				  uintptr_t site, bool irqs_off,
+				  const void *frame)
+{
+	unsigned int class = class_if_any(t, m, subclass);
+
+	if (!class)
+		return;
+	if (recursive(how) && reads_already(t, m))
+		how |= LOCK_TRY;
+	push(t, m, class, how, nest, site, irqs_off, frame);
 }
 
 void lock_acquire(struct lockdep_map *m, unsigned int subclass,
@@ -625,15 +708,19 @@ void lock_acquire(struct lockdep_map *m, unsigned int subclass,
 		  uintptr_t site)
 {
 	struct lockdep_thread *t = &current->lockdep;
-	uint32_t flags;
+	uint32_t flags = local_irq_save();
+	bool irqs_off = (flags & PSR_I) != 0;
+	unsigned int class = m->class[subclass % LOCKDEP_SUBCLASSES];
+	uintptr_t rare = t->recursion | (how & LOCK_READ_RECURSIVE) |
+			 subclass / LOCKDEP_SUBCLASSES | (uintptr_t)nest;
 
-	if (unlikely(t->recursion || m->key == &lockdep_no_validate))
-		return;
-	flags = local_irq_save();
-	t->recursion = 1;
-	acquire(t, m, subclass, how, nest, site, (flags & PSR_I) != 0,
-		__builtin_frame_address(0));
-	t->recursion = 0;
+	if (unlikely(rare) || unlikely(!class) ||
+	    unlikely(t->depth == MAX_HELD))
+		acquire_slow(t, m, subclass, how, nest, site, irqs_off,
+			     __builtin_frame_address(0));
+	else
+		push(t, m, class, how, NULL, site, irqs_off,
+		     __builtin_frame_address(0));
 	local_irq_restore(flags);
 }
 
@@ -651,20 +738,24 @@ void lock_acquired(struct lockdep_map *m)
 
 	if (t->depth && t->held[t->depth - 1].map == m) {
 		t->held[t->depth - 1].waits = false;
-		t->held[t->depth - 1].since = timer_now();
+		t->held[t->depth - 1].since = timer_about_now();
 	}
 }
 
-/* Take entry i out; what stands above it moves down and gets a new chain. */
+/* Take entry i out; what stands above it moves down, on another chain. */
 static void remove_entry(struct lockdep_thread *t, unsigned int i)
 {
-	t->chain = t->held[i].chain;
+	bool known;
+
+	t->chain = t->held[i].below;
 	t->depth--;
 	for (; i < t->depth; i++) {
-		t->held[i] = t->held[i + 1];
-		t->held[i].chain = t->chain;
-		t->chain = chain_with(chain_below(t, i, t->held[i].in_irq),
-				      &t->held[i]);
+		struct held_lock *h = &t->held[i];
+
+		*h = h[1];
+		if (!h->in_irq || (i && h[-1].in_irq))
+			h->below = t->chain;
+		t->chain = chain_with(h, NULL, &known);
 	}
 }
 
@@ -689,39 +780,51 @@ static noinline bool not_held(struct lockdep_thread *t, struct lockdep_map *m,
 	return false;
 }
 
-static bool release(struct lockdep_thread *t, struct lockdep_map *m,
-		    uintptr_t site, bool irqs_off, const void *frame)
+/* It is not the one taken last, or there is something to say. */
+static noinline bool release_slow(struct lockdep_thread *t,
+				  struct lockdep_map *m, uintptr_t site,
+				  bool irqs_off, const void *frame)
 {
+	bool in_irq = current->irq_depth != 0, ok = true;
 	unsigned int i = t->depth;
-	bool in_irq = current->irq_depth != 0;
 	struct held_lock *h;
 
-	do
-		if (unlikely(i == 0))
-			return not_held(t, m, site, frame);
-	while (t->held[--i].map != m);
-	h = &t->held[i];
-	if (unlikely(h->in_irq != in_irq)) /* released out of its context */
-		report_pair(LOCKDEP_UNBALANCED, h, h, frame);
-	if (unlikely(h->irqs_off && !irqs_off))
-		held_with_irqs_on(t, frame);
-	remove_entry(t, i);
-	return true;
+	if (t->recursion || m->key == &lockdep_no_validate)
+		return true;
+	t->recursion = 1;
+	while (i > 0 && t->held[i - 1].map != m)
+		i--;
+	if (i == 0) {
+		ok = not_held(t, m, site, frame);
+	} else {
+		h = &t->held[i - 1];
+		if (h->in_irq != in_irq) /* released out of its context */
+			report_pair(LOCKDEP_UNBALANCED, h, h, frame);
+		if (h->irqs_off && !irqs_off)
+			held_with_irqs_on(t, frame);
+		remove_entry(t, i - 1);
+	}
+	t->recursion = 0;
+	return ok;
 }
 
 bool lock_release(struct lockdep_map *m, uintptr_t site)
 {
+	const struct thread *me = current;
 	struct lockdep_thread *t = &current->lockdep;
-	uint32_t flags;
-	bool ok;
+	uint32_t flags = local_irq_save();
+	bool irqs_off = (flags & PSR_I) != 0, ok = true;
+	struct held_lock *h = &t->held[t->depth - 1];
 
-	if (unlikely(t->recursion || m->key == &lockdep_no_validate))
-		return true;
-	flags = local_irq_save();
-	t->recursion = 1;
-	ok = release(t, m, site, (flags & PSR_I) != 0,
-		     __builtin_frame_address(0));
-	t->recursion = 0;
+	if (likely(t->depth && h->map == m && !t->recursion &&
+		   h->in_irq == (me->irq_depth != 0) &&
+		   h->irqs_off <= irqs_off)) {
+		t->chain = h->below;
+		t->depth--;
+	} else {
+		ok = release_slow(t, m, site, irqs_off,
+				  __builtin_frame_address(0));
+	}
 	local_irq_restore(flags);
 	return ok;
 }
@@ -737,9 +840,14 @@ bool lock_is_held(const struct lockdep_map *m)
 const struct held_lock *lock_held_by(const struct thread *t,
 				     const struct lockdep_map *m)
 {
-	const struct held_lock *h = held_entry(&t->lockdep, m);
+	unsigned int n = min(READ_ONCE(t->lockdep.depth), MAX_HELD + 0u);
 
-	return h && !READ_ONCE(h->waits) ? h : NULL;
+	/* A reader that waits for it once more holds it all the same. */
+	while (n--)
+		if (t->lockdep.held[n].map == m &&
+		    !READ_ONCE(t->lockdep.held[n].waits))
+			return &t->lockdep.held[n];
+	return NULL;
 }
 
 /* ---- what is found elsewhere --------------------------------------------------------------- */
@@ -854,14 +962,14 @@ void lockdep_reset(void)
 	t->recursion = 1;
 	arch_spin_lock(&lockdep_graph_lock);
 	for (unsigned int i = 0; i < LOCKDEP_CHAINS; i++)
-		WRITE_ONCE(chains[i].hi, 0);
+		WRITE_ONCE(chains[i], unchecked(chains[i]));
 	for (unsigned int i = 1; i < lockdep_nr_classes; i++)
 		WRITE_ONCE(lockdep_classes[i].usage, 0);
 	dep_clear(&lockdep_graph);
 	WRITE_ONCE(resets, resets + 1);
 	memset(lockdep_distinct, 0, sizeof(lockdep_distinct));
 	lockdep_nr_findings = lockdep_again = 0;
-	lockdep_nr_chains = lockdep_chain_misses = lockdep_max_depth = 0;
+	lockdep_chain_misses = lockdep_max_depth = 0;
 	arch_spin_unlock(&lockdep_graph_lock);
 	t->recursion = 0;
 	local_irq_restore(flags);

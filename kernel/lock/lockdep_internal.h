@@ -72,8 +72,9 @@ extern unsigned int lockdep_nr_findings, lockdep_again;
 extern unsigned int lockdep_distinct[NR_LOCKDEP_KINDS];
 
 /* How large a table of chains: a power of two. */
-#define LOCKDEP_CHAINS	 8192
-#define LOCKDEP_FINDINGS 256
+#define LOCKDEP_CHAIN_BITS 13
+#define LOCKDEP_CHAINS	   (1u << LOCKDEP_CHAIN_BITS)
+#define LOCKDEP_FINDINGS   256
 
 /* lockdep_report.c. IRQs off, the graph lock not held. */
 void lockdep_report(const struct finding *f);

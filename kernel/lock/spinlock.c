@@ -45,16 +45,30 @@ static bool my_turn(const struct spinlock *l, uint32_t ticket)
 	return smp_load_acquire(&l->serving) == ticket;
 }
 
-static noinline void wait_turn(struct spinlock *l, uint32_t ticket)
+static const struct spinlock *rescued; /* atomic: see spin_lock_rescue() */
+
+/* Is this the waiter that is let in before its turn? Once, then. */
+static bool rescue_is_mine(const struct spinlock *l, uint32_t ticket)
+{
+	/* Relaxed: nothing is handed over, the holder is still inside. */
+	return unlikely(READ_ONCE(rescued) == l) &&
+	       (uint16_t)(READ_ONCE(l->serving) + 1) == ticket &&
+	       __atomic_exchange_n(&rescued, NULL, __ATOMIC_RELAXED);
+}
+
+static noinline void wait_turn(struct spinlock *l, uint32_t ticket,
+			       uintptr_t site maybe_unused)
 {
 	unsigned int cpu = smp_processor_id();
+	struct waiting outer;
 
 	for (unsigned int i = 0; i < SPIN_LIMIT; i++) {
 		if (my_turn(l, ticket))
 			return;
 		cpu_relax();
 	}
-	while (!my_turn(l, ticket)) {
+	outer = busy_begin(WAIT_SPIN, l, l->name, site);
+	while (!my_turn(l, ticket) && !rescue_is_mine(l, ticket)) {
 		uint32_t flags;
 
 		cpu_relax();
@@ -66,11 +80,12 @@ static noinline void wait_turn(struct spinlock *l, uint32_t ticket)
 		/* Release: a releaser that sees the lock sees the ticket. */
 		smp_store_release(&park[cpu].lock, l);
 		dsb(); /* W1: slot before `serving`; pairs with R1 in unlock */
-		if (!my_turn(l, ticket))
+		if (!my_turn(l, ticket) && READ_ONCE(rescued) != l)
 			wfi();
 		WRITE_ONCE(park[cpu].lock, NULL);
 		local_irq_restore(flags);
 	}
+	busy_set(outer);
 }
 
 static always_inline void lock(struct spinlock *l, uintptr_t site)
@@ -81,7 +96,7 @@ static always_inline void lock(struct spinlock *l, uintptr_t site)
 
 	if (unlikely((v >> 16) != (v & 0xffffu))) {
 		lock_contended(&l->dep_map);
-		wait_turn(l, v >> 16);
+		wait_turn(l, v >> 16, site);
 		lock_acquired(&l->dep_map);
 	}
 	WRITE_ONCE(l->holder, current);
@@ -112,6 +127,13 @@ static always_inline void unlock(struct spinlock *l)
 	smp_mb(); /* R1: `serving` before the slots; pairs with W1 */
 	if (unlikely(READ_ONCE(l->next) != turn))
 		kick_next(l, turn);
+}
+
+void spin_lock_rescue(struct spinlock *l)
+{
+	WRITE_ONCE(rescued, l);
+	smp_mb(); /* the word before the slots; pairs with W1 */
+	kick_next(l, (uint16_t)(READ_ONCE(l->serving) + 1));
 }
 
 void arch_spin_lock(struct spinlock *l)

@@ -61,6 +61,13 @@ void raw_spin_unlock(struct spinlock *l);
 void arch_spin_lock(struct spinlock *l);
 void arch_spin_unlock(struct spinlock *l);
 
+/*
+ * Cut a knot (design, decision 5): the next in line is let in although the lock
+ * is held, by a thread that it has itself interrupted or that waits for it. The
+ * tickets come out even: each of the two unlocks calls one. One at a time.
+ */
+void spin_lock_rescue(struct spinlock *l);
+
 static inline bool spin_is_locked(const struct spinlock *l)
 {
 	uint32_t v = READ_ONCE(l->tickets);

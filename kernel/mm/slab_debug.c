@@ -85,8 +85,7 @@ static void track_set(struct track *t, uintptr_t caller)
 
 	while (i < n && pc[i] != caller)
 		i++; /* our own frames */
-	memset(t, 0, sizeof(*t));
-	t->pc[0] = caller;
+	*t = (struct track){ .pc = { caller } };
 	for (unsigned int k = 1; k < TRACK_DEPTH && i + k < n; k++)
 		t->pc[k] = pc[i + k];
 }

@@ -41,6 +41,9 @@ struct rcu_state {
 	const char *name;
 	/* What a grace period is: called by its thread, one at a time. */
 	void (*grace_period)(struct rcu_state *rsp);
+	/* What becomes of a dead core's callbacks: at CPU_DEAD, if it has any. */
+	void (*adopt)(struct rcu_state *rsp, unsigned int dead);
+	void (*barrier)(struct rcu_state *rsp); /* what rcu_barrier() is */
 	struct spinlock lock;
 	/* lock guards (gp_seq, request and the masks are also read without): */
 	uint32_t gp_seq;	 /* odd: one runs (kernel/rcu/cblist.h) */
@@ -58,7 +61,8 @@ struct rcu_state {
 	struct mutex barrier_mutex;
 	struct completion barrier_completion; /* barrier_mutex */
 	uint32_t barrier_count;		      /* atomic */
-	uint32_t n_barrier_done;	      /* barrier_mutex; odd inside */
+	uint32_t barrier_snap;	 /* its callbacks wait for it; for reports */
+	uint32_t n_barrier_done; /* barrier_mutex; odd inside */
 	struct rcu_state *next;
 	struct rcu_data data[NR_CPUS];
 };
@@ -122,11 +126,38 @@ void synchronize_rcu_expedited(void);
 /* Wait until every callback queued before the call has run. May sleep. */
 void rcu_barrier(void);
 
-/* The same on any instance; _rcu_barrier is the body of the 2012 commit
- * 1331e7a1bbe1. */
+/* The same on any instance. */
 void call_rcu_on(struct rcu_state *rsp, struct rcu_head *head,
 		 void (*func)(struct rcu_head *));
+
+/* An instance's parameters as the kernel has them; _rcu_barrier is the body of
+ * the 2012 commit 1331e7a1bbe1. */
+void rcu_grace_period(struct rcu_state *rsp);
+void rcu_adopt(struct rcu_state *rsp, unsigned int dead);
 void _rcu_barrier(struct rcu_state *rsp);
+
+/*
+ * Their steps. A grace period: begin (who is owed?), await them, end.
+ *
+ * A barrier: enter (callbacks queued so far are its business), with
+ * barrier_mutex held see whether a whole one has gone by since, else begin,
+ * entrain a callback of its own behind those of each online core, wait for these.
+ * queue is what entrain does on that core, IRQs off: rdp's barrier_head, counted,
+ * goes behind all of l.
+ */
+void rcu_gp_begin(struct rcu_state *rsp);
+void rcu_gp_await(struct rcu_state *rsp);
+void rcu_gp_end(struct rcu_state *rsp);
+uint32_t rcu_barrier_enter(struct rcu_state *rsp, uintptr_t caller);
+bool rcu_barrier_gone_by(struct rcu_state *rsp, uint32_t snap);
+void rcu_barrier_begin(struct rcu_state *rsp);
+void rcu_barrier_entrain(struct rcu_state *rsp, unsigned int cpu);
+void rcu_barrier_queue(struct rcu_data *rdp, struct cblist *l);
+void rcu_barrier_wait(struct rcu_state *rsp);
+/* A snapshot of now: the gp_seq at which a full grace period has passed; see to
+ * it that gp_seq gets there. Any context but FIQ. */
+uint32_t rcu_snap(struct rcu_state *rsp);
+void rcu_request(struct rcu_state *rsp, uint32_t snap);
 
 /* Boot: registers scheduler hooks and the CPU notifier (before slab's). */
 void rcu_init(void);
@@ -135,10 +166,18 @@ void rcu_spawn(void);
 
 /* Callbacks queued on that core, all segments (racy reading). */
 unsigned int rcu_nr_callbacks(unsigned int cpu);
-/* No grace period under way and no callback anywhere. */
+/* No grace period under way and no callback that could be invoked: those of a
+ * dead core wait for their adoption. */
 bool rcu_is_quiet(void);
 /* Cores still owed by the running grace period; empty if none runs. */
 struct cpumask rcu_owed(struct rcu_state *rsp);
+/* For the wait-for graph. Must t act before a wait for obj ends: a barrier's
+ * completion, or an instance that awaits its cores? Only where that is certain. */
+bool rcu_waits_for(const void *obj, const struct thread *t);
+/* The instance whose grace-period thread t is, if cores owe it something. */
+struct rcu_state *rcu_awaits_cores(const struct thread *t);
+/* Who reads there, which callbacks are left: lines of a report. */
+void rcu_print_awaited(const void *obj);
 /* For the `rcu` command. */
 void rcu_print(void);
 

@@ -20,11 +20,48 @@ bool rcu_is_quiet(void)
 	const struct rcu_state *rsp = &rcu_sched_state;
 	unsigned int cpu;
 
-	for_each_possible_cpu (cpu)
+	for_each_online_cpu (cpu)
 		if (rcu_nr_callbacks(cpu))
 			return false;
 	return rcu_seq_done(READ_ONCE(rsp->gp_seq), READ_ONCE(rsp->request)) &&
 	       !(READ_ONCE(rsp->gp_seq) & 1);
+}
+
+/* The instance that waits for its cores, or for its barrier's callbacks. */
+static struct rcu_state *rcu_of(const void *obj)
+{
+	struct rcu_state *rsp = rcu_states;
+
+	while (rsp && obj != rsp && obj != &rsp->barrier_completion)
+		rsp = rsp->next;
+	return rsp;
+}
+
+bool rcu_waits_for(const void *obj, const struct thread *t)
+{
+	struct rcu_state *rsp = rcu_of(obj);
+	struct rcu_data *rdp;
+
+	if (!rsp)
+		return false;
+	/* A reader cannot be preempted; who begins the grace period is none. */
+	if (obj == rsp)
+		return t != rsp->thread && READ_ONCE(t->preempt_count) &&
+		       cpumask_test(rcu_owed(rsp), t->cpu);
+	rdp = &rsp->data[t->cpu];
+	if (t == rdp->thread)
+		return READ_ONCE(rdp->cbs.len) && cblist_ready(&rdp->cbs);
+	return t == rsp->thread && !rcu_seq_done(READ_ONCE(rsp->gp_seq),
+						 READ_ONCE(rsp->barrier_snap));
+}
+
+struct rcu_state *rcu_awaits_cores(const struct thread *t)
+{
+	struct rcu_state *rsp = rcu_states;
+
+	while (rsp && (rsp->thread != t || cpumask_empty(rcu_owed(rsp))))
+		rsp = rsp->next;
+	return rsp;
 }
 
 struct cpumask rcu_owed(struct rcu_state *rsp)
@@ -32,23 +69,52 @@ struct cpumask rcu_owed(struct rcu_state *rsp)
 	return cpumask_load(&rsp->owed);
 }
 
-/* From the grace-period thread: so that thread ran, the readers did not end. */
-void rcu_report_stall(struct rcu_state *rsp)
+static void print_reader(const struct thread *t maybe_unused)
 {
-	uint64_t ms = timer_ns(timer_now() - rsp->gp_start) / 1000000;
+#if GORDIAN_DEBUG
+	const struct lockdep_thread *l = &t->lockdep;
+	uint64_t us = timer_ns(timer_now() - l->reader_since) / 1000;
+
+	if (READ_ONCE(l->readers))
+		kprintf("    in a reader for %u.%06u s, entered at %pS\n",
+			(unsigned int)(us / 1000000),
+			(unsigned int)(us % 1000000), (void *)l->reader_site);
+#endif
+}
+
+void rcu_print_awaited(const void *obj)
+{
+	struct rcu_state *rsp = rcu_of(obj);
 	unsigned int cpu;
 
-	kprintf("rcu: stall: grace period %u of %s runs for %u ms\n",
-		rsp->gp_seq >> 1, rsp->name, (unsigned int)ms);
-	for_each_cpu (cpu, cpumask_load(&rsp->owed)) {
+	if (!rsp)
+		return;
+	for_each_possible_cpu (cpu) {
 		const struct thread *t = sched_running(cpu);
+		unsigned int left = READ_ONCE(rsp->data[cpu].cbs.len);
 
+		if (obj != rsp && left)
+			kprintf("    core %u%s: %u callbacks queued\n", cpu,
+				cpu_is_online(cpu) ? "" : " (off)", left);
+		if (obj != rsp || !cpumask_test(rcu_owed(rsp), cpu))
+			continue;
 		kprintf("  core %u owes a quiescent state: runs thread %u "
 			"(%s),\n",
 			cpu, t->id, t->name);
 		kprintf("    preempt_count %d, %u callbacks queued\n",
-			READ_ONCE(t->preempt_count), rcu_nr_callbacks(cpu));
+			READ_ONCE(t->preempt_count), left);
+		print_reader(t);
 	}
+}
+
+/* From the grace-period thread: so that thread ran, the readers did not end. */
+void rcu_report_stall(struct rcu_state *rsp)
+{
+	uint64_t ms = timer_ns(timer_now() - rsp->gp_start) / 1000000;
+
+	kprintf("rcu: stall: grace period %u of %s runs for %u ms\n",
+		(rsp->gp_seq + 1) >> 1, rsp->name, (unsigned int)ms);
+	rcu_print_awaited(rsp);
 	backtrace_all_cores();
 	WRITE_ONCE(rcu_stalls, rcu_stalls + 1); /* the report is out */
 }
@@ -59,7 +125,7 @@ void rcu_print(void)
 	uint32_t seq = READ_ONCE(rsp->gp_seq);
 	unsigned int cpu;
 
-	kprintf("%s: grace period %u %s, %s\n", rsp->name, seq >> 1,
+	kprintf("%s: grace period %u %s, %s\n", rsp->name, (seq + 1) >> 1,
 		seq & 1 ? "runs" : "ended",
 		rcu_seq_done(seq, READ_ONCE(rsp->request)) ? "none wanted" :
 							     "more wanted");
@@ -73,4 +139,5 @@ void rcu_print(void)
 			cpumask_test(rsp->online, cpu) ? "yes" : "-",
 			cpumask_test(rsp->owed, cpu) ? "yes" : "-",
 			rcu_nr_callbacks(cpu));
+	rcu_print_awaited(rsp);
 }

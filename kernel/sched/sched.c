@@ -187,7 +187,10 @@ static void reschedule(bool preempt)
 	if (prev->is_idle) {
 		;
 	} else if (!preempt && prev->state != TASK_RUNNING) {
-		prev->on_rq = false;
+		/* The next one gives the lock back, so it is nobody's now.
+		 * Release: who finds prev blocked does not find it here. */
+		WRITE_ONCE(rq->lock.holder, NULL);
+		smp_store_release(&prev->on_rq, false);
 		trace_did(TR_BLOCK, prev->waiting.obj, prev->waiting.kind,
 			  prev->waiting.caller);
 	} else if (unlikely(!prev->pinned &&
@@ -233,6 +236,10 @@ void schedule(void)
 	uint32_t flags;
 
 	ASSERT(current->preempt_count == 0 && current->irq_depth == 0);
+#if GORDIAN_DEBUG
+	if (sched_hooks.blocks && current->state == TASK_UNINTERRUPTIBLE)
+		sched_hooks.blocks();
+#endif
 	flags = local_irq_save();
 	reschedule(false);
 	local_irq_restore(flags);
@@ -351,7 +358,23 @@ void wait_end(void)
 {
 	WRITE_ONCE(current->state, TASK_RUNNING);
 	WRITE_ONCE(current->waiting.kind, WAIT_NONE);
+	current->waiting.by = NULL;
 }
+
+#if GORDIAN_DEBUG
+struct waiting busy_set(struct waiting w)
+{
+	struct waiting outer = current->busy;
+	enum wait_kind kind = w.kind;
+
+	WRITE_ONCE(current->busy.kind, WAIT_NONE);
+	w.kind = WAIT_NONE;
+	current->busy = w;
+	/* Release: pairs with the acquire of whoever reports it. */
+	smp_store_release(&current->busy.kind, kind);
+	return outer;
+}
+#endif
 
 /* Wake t if its state is one of a set, a bit each. */
 #define IN(state) (1u << (state))

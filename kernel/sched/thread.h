@@ -43,6 +43,11 @@ enum wait_kind {
 	WAIT_SLEEP,	 /* time only */
 	WAIT_GATE,	 /* held by a script at a trace point */
 	WAIT_IDLE,	 /* nothing to do: a server waiting for work */
+	/* Busy, on its core: struct thread, `busy`. */
+	WAIT_SPIN, /* obj = struct spinlock */
+	WAIT_CORE, /* obj = struct cpumask, of the cores that must answer */
+	/* The grace-period thread's, as reports see it: obj = struct rcu_state */
+	WAIT_READERS,
 };
 
 struct waiting {
@@ -52,9 +57,11 @@ struct waiting {
 	uintptr_t caller;
 	uint64_t since; /* counter ticks */
 	bool timed;	/* a timer ends it too: no event can be missed */
-	/* WAIT_MUTEX: not 0 from just before it is handed over to us: then we
-	 * have only to wake up. On our own stack, which stays memory for ever. */
+	/* Mutexes, rw-semaphores: enum grant, WAITS until just before it is
+	 * handed over to us: then we have only to wake up. On our own stack,
+	 * which stays memory for ever. */
 	const uint32_t *granted;
+	struct thread *by; /* who must end it, where that is no lock's owner */
 };
 
 enum thread_prio { PRIO_STOP, PRIO_HIGH, PRIO_NORMAL, PRIO_IDLE, NR_PRIOS };
@@ -63,7 +70,6 @@ enum thread_prio { PRIO_STOP, PRIO_HIGH, PRIO_NORMAL, PRIO_IDLE, NR_PRIOS };
 
 struct thread {
 	uint32_t sp;		/* saved by arch_switch_to(); offset 0 */
-	uint32_t stack_guard;	/* canary value at the stack's low end */
 	int preempt_count;	/* written by the thread itself alone */
 	unsigned int irq_depth; /* > 0: in an interrupt on this thread */
 	uint32_t need_resched;	/* set under the run-queue lock */
@@ -89,10 +95,10 @@ struct thread {
 	bool is_idle;
 	bool should_park; /* set by kthread_park(), atomic */
 	const char *bug;  /* condition of the BUG that ended it */
-	uintptr_t bug_site;
-	uintptr_t bug_caller;
+	uintptr_t bug_site, bug_caller;
 #if GORDIAN_DEBUG
 	struct lockdep_thread lockdep;
+	struct waiting busy; /* the innermost wait without sleeping */
 #endif
 
 	/* Fixed at creation: */

@@ -130,14 +130,16 @@ static unsigned int waited_ms(const struct waiting *w)
 
 void describe_wait(struct thread *t, struct waitfor *w, char *buf, size_t size)
 {
-	struct waiting now = t->waiting;
+	struct waiting now = waits_for(t);
 	char more[64] = "";
 
-	if (waitfor_walk(t, w) || w->n > 1)
-		ksnprintf(more, sizeof(more), ", held by %s (thread %u)",
-			  w->link[0].owner_name, w->link[0].owner_id);
+	waitfor_walk(t, w);
+	if (w->n && w->link[0].owner)
+		ksnprintf(more, sizeof(more), ",\n  %s %s (thread %u)",
+			  waitfor_relation(w, 0), w->link[0].owner_name,
+			  w->link[0].owner_id);
 	else if (now.kind == WAIT_REFCOUNT)
-		ksnprintf(more, sizeof(more), ", which is %d",
+		ksnprintf(more, sizeof(more), ",\n  which is %d",
 			  READ_ONCE(cpu_hotplug.refcount));
 	ksnprintf(buf, size,
 		  now.kind == WAIT_NONE ? "runs" : "waits for %s (%s)%s",
@@ -172,12 +174,12 @@ static void waits_print(void)
 	struct waitfor w;
 
 	for (uint32_t id = 0; (t = thread_after(id)); thread_put(t)) {
-		struct waiting now = t->waiting;
+		struct waiting now = waits_for(t);
 		char what[128];
 		bool leads;
 
 		id = t->id;
-		if (!waits_for_event(t))
+		if (now.kind == WAIT_NONE)
 			continue;
 		describe_wait(t, &w, what, sizeof(what));
 		kprintf("%s (thread %u) %s, for %u ms\n", t->name, id, what,
@@ -198,9 +200,9 @@ static void print_mutex(struct mutex *m)
 	unsigned int n = mutex_waiters(m, who, ARRAY_SIZE(who));
 
 	if (owner)
-		kprintf("%s: held by %s (thread %u), taken at %pS, %u wait\n",
-			m->name, owner->name, owner->id,
-			(void *)READ_ONCE(m->site), n);
+		kprintf("%s: held by %s (thread %u), %u wait\n  taken at %pS\n",
+			m->name, owner->name, owner->id, n,
+			(void *)READ_ONCE(m->site));
 	else
 		kprintf("%s: free\n", m->name);
 	for (unsigned int i = 0; i < min(n, ARRAY_SIZE(who)); i++)
@@ -219,6 +221,16 @@ static void locks_print(void)
 		READ_ONCE(hotplug_ops)->name, READ_ONCE(cpu_hotplug.refcount),
 		writer ? writer->name : "none");
 	print_mutex(&rcu_sched_state.barrier_mutex);
+#if GORDIAN_DEBUG
+	struct thread *t;
+
+	for (uint32_t id = 0; (t = thread_after(id)); thread_put(t)) {
+		id = t->id;
+		if (READ_ONCE(t->lockdep.depth))
+			kprintf("%s (thread %u)\n", t->name, id);
+		print_held_locks(t);
+	}
+#endif
 }
 REPORT_COMMAND(locks, "slab_mutex and the others: who holds, who waits");
 
