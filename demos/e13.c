@@ -2,10 +2,10 @@
  * E13: the order reversed, as it nearly came back in 2026.
  *
  * Everybody takes the hotplug lock first and slab_mutex inside it: create,
- * shrink and destroy as readers, a core that comes or goes as the writer. Linux
- * 67ea9d353d0b (May 2026) keeps cpus_read_lock() out of a region that holds
- * slab_mutex, because that order "would form an AB-BA deadlock". Here F shrinks a
- * cache in that order: no counter excuses it, one nesting is enough.
+ * shrink and destroy as readers, a core that comes or goes as the writer.
+ * Linux 67ea9d353d0b (May 2026) keeps cpus_read_lock() out of a region that
+ * holds slab_mutex, because that order "would form an AB-BA deadlock". Here F
+ * shrinks a cache in that order: no counter excuses it, one nesting is enough.
  *
  * Control: the other order, the kernel's own kmem_cache_shrink().
  */
@@ -104,6 +104,6 @@ static const struct scenario scenarios[] = {
 
 DEMO(13, e13, .id = "E13", .slug = "e13-reversed",
      .claim = "slab_mutex outside cpus_read_lock() deadlocks",
-     .tried = { "F takes slab_mutex, then the hotplug lock; U, the writer, takes",
-		"slab_mutex inside it. Control: one order everywhere." },
+     .tried = { "F takes slab_mutex, then the hotplug lock; U, the writer,",
+		"takes slab_mutex inside it. Control: one order everywhere." },
      .cores = 2, .scenarios = scenarios, .nr_scenarios = 2, .free_rounds = 100);

@@ -1,15 +1,16 @@
 /*
  * E14: two readers in opposite orders, harmless until a writer comes.
  *
- * Linux 0495e337b703 (Waiman Long, 2022): lockdep had the hotplug lock, slab_mutex
- * and kn->active in a circle. The end of a cache holds the hotplug lock as a
- * reader and waits for its file in sysfs to be left (kn->active); whoever writes
- * to that file holds kn->active and takes the hotplug lock as a reader. Two
- * readers do not exclude each other, so these two alone always complete; a
- * writer that waits turns the second reader away, and all three stand still.
+ * Linux 0495e337b703 (Waiman Long, 2022): lockdep had the hotplug lock,
+ * slab_mutex and kn->active in a circle. The end of a cache holds the hotplug
+ * lock as a reader and waits for its file in sysfs to be left (kn->active);
+ * whoever writes to that file holds kn->active and takes the hotplug lock as a
+ * reader. Two readers do not exclude each other, so these two alone always
+ * complete; a writer that waits turns the second reader away, and all three
+ * stand still.
  *
- * kn_active, a mutex, stands for kn->active here. R1 is the end of the cache, R2
- * the write to its file, U a core that comes or goes.
+ * kn_active, a mutex, stands for kn->active here. R1 is the end of the cache,
+ * R2 the write to its file, U a core that comes or goes.
  *
  * Control: the first part is the second one's, two readers without a writer.
  */

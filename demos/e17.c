@@ -3,14 +3,15 @@
  *
  * The slabs of a SLAB_DESTROY_BY_RCU cache go back by call_rcu(), and those
  * callbacks read the cache. The thread moves the rcu_barrier() of
- * kmem_cache_destroy() about; nobody proposes to leave it out. E17 does:
- * the cache is freed, its callbacks run later and find it gone.
+ * kmem_cache_destroy() about; nobody proposes to leave it out. E17 does: the
+ * cache is freed, its callbacks run later and find it gone.
  *
  * E17s has synchronize_rcu() in its place, the commonest wrong fix. A grace
- * period has passed then, so the callbacks may run; that they have run is another
- * thing: a thread invokes them, core by core, when it comes to it. W stands for
- * what keeps it from that: on its core W frees its objects of the cache, tells D
- * that it needs it no more, and goes on to compute, more urgent than callbacks.
+ * period has passed then, so the callbacks may run; that they have run is
+ * another thing: a thread invokes them, core by core, when it comes to it. W
+ * stands for what keeps it from that: on its core W frees its objects of the
+ * cache, tells D that it needs it no more, and goes on to compute, more urgent
+ * than callbacks.
  *
  * The slab's checks report the use after free (debug profile). Control: the
  * kernel's own kmem_cache_destroy(), which waits until W's core comes to it.
@@ -85,7 +86,7 @@ static story void kmem_cache_destroy__sync(struct kmem_cache *s)
 	cache_destroy_leave(s, CALLER);
 }
 
-/* ---- the actors ------------------------------------------------------------ */
+/* ---- the actors ---------------------------------------------------------- */
 
 /* Do pages that were its slabs still say so? Their callbacks are to come. */
 static bool owns_pages(const struct kmem_cache *s)
@@ -154,7 +155,7 @@ static bool check_callbacks(struct stage *st)
 	return GORDIAN_DEBUG || !callbacks_left;
 }
 
-/* ---- the orders ------------------------------------------------------------- */
+/* ---- the orders ---------------------------------------------------------- */
 
 static const struct step freed[] = {
 	{ 1, TR_CALL_RCU, the_rcu_state },

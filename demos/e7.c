@@ -1,10 +1,11 @@
 /*
  * E7: version 3 of the patch, which was wrong.
  *
- * Kosina's third version (October 2012) released slab_mutex as soon as the cache
- * was off the list. Bhat found two things: the shrink expects slab_mutex, and a
- * destroy that fails, because objects are still in use, puts the cache back on
- * the list, now without the lock. Version 4, which was merged, mends both.
+ * Kosina's third version (October 2012) released slab_mutex as soon as the
+ * cache was off the list. Bhat found two things: the shrink expects
+ * slab_mutex, and a destroy that fails, because objects are still in use, puts
+ * the cache back on the list, now without the lock. Version 4, which was
+ * merged, mends both.
  *
  * Here a cache with an object in use is destroyed (D) while another is created
  * (C): two list_add() at a time, one of them without the lock, and an entry is
@@ -72,7 +73,7 @@ static story void kmem_cache_destroy__v3(struct kmem_cache *s)
 	cache_destroy_leave(s, CALLER);
 }
 
-/* ---- the actors ------------------------------------------------------------ */
+/* ---- the actors ---------------------------------------------------------- */
 
 /* It fails, and the cache stays. */
 static void actor_D_fails(struct stage *st)
@@ -151,10 +152,10 @@ static bool is_ours(const struct stage *st, const struct list_head *l)
 }
 
 /*
- * Make the list whole again. Each list_add() wrote the links of the head, of the
- * cache it added and, backwards, of the one that was first: so from the first
- * cache that is none of ours on all are chained forwards as they were. That one
- * becomes the first again, and ours are added anew.
+ * Make the list whole again. Each list_add() wrote the links of the head, of
+ * the cache it added and, backwards, of the one that was first: so from the
+ * first cache that is none of ours on all are chained forwards as they were.
+ * That one becomes the first again, and ours are added anew.
  */
 static void repair_list(struct stage *st)
 {
@@ -181,7 +182,7 @@ static void teardown_list(struct stage *st)
 		kmem_cache_destroy(made[--nr_made]);
 }
 
-/* ---- the orders ------------------------------------------------------------- */
+/* ---- the orders ---------------------------------------------------------- */
 
 static const void *the_list(const struct stage *st)
 {
@@ -243,6 +244,6 @@ static const struct scenario scenarios[] = {
 
 DEMO(07, e7, .id = "E7", .slug = "e7-v3",
      .claim = "version 3 links a cache without the lock",
-     .tried = { "D destroys a cache in use by version 3 of the patch, C creates",
+     .tried = { "D destroys a cache in use by version 3 of the patch, C makes",
 		"one. (In free rounds D sleeps between the halves of list_add().)" },
      .cores = 2, .scenarios = scenarios, .nr_scenarios = 2, .free_rounds = 50);

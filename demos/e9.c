@@ -1,17 +1,18 @@
 /*
  * E9, E9n: the false positive comes true.
  *
- * E1 as it was, with nothing exchanged but the hotplug lock: a writer-preferring
- * rw-semaphore, as in Linux since 2017 (fc8dffd379ca, "no more (known) nested
- * calls"). D holds it as a reader through kmem_cache_destroy() and takes it once
- * more in rcu_barrier(). With the counter the second get only counts (Bhat: "the
- * refcount is 1, so the writer waits"); with the rw-semaphore it queues behind
- * a writer who waits for the first. Bhat's argument needs the counter.
+ * E1 as it was, with nothing exchanged but the hotplug lock: a rw-semaphore
+ * that prefers writers, as in Linux since 2017 (fc8dffd379ca, "no more (known)
+ * nested calls"). D holds it as a reader through kmem_cache_destroy() and takes
+ * it once more in rcu_barrier(). With the counter the second get only counts;
+ * with the rw-semaphore it queues behind a writer who waits for the first.
+ * Bhat's argument holds for the counter alone.
  *
- * E9n is E8 with it: a notifier calls rcu_barrier(), which McKenney's remark of
- * October 2012 allows, because get_online_cpus() does nothing for the writer.
- * The rw-semaphore knows no such exception: the writer waits for itself. That is
- * why rcu_barrier() had to change; in 2021 it stopped taking the lock at all.
+ * E9n is E8 with it: a notifier calls rcu_barrier(), which McKenney's remark
+ * of October 2012 allows, because get_online_cpus() does nothing for the
+ * writer. The rw-semaphore knows no such exception: the writer waits for
+ * itself. That is why rcu_barrier() had to change; in 2021 it stopped taking
+ * the lock at all.
  *
  * Control: E1 and E8, the same with the counter.
  */

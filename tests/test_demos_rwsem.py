@@ -1,5 +1,5 @@
-"""The experiments with the hotplug lock as a rw-semaphore, and those of the slab:
-not only how they end, but that it is for the reason given."""
+"""The experiments with the hotplug lock as a rw-semaphore, and those of the
+slab: not only how they end, but that it is for the reason given."""
 import re
 
 import pytest

@@ -110,7 +110,7 @@ static struct lockdep_map *map_of(struct any_lock *l)
 
 static void set_class(struct any_lock *l, const struct lock_class_key *key)
 {
-	lockdep_init_map(map_of(l), "other", key);
+	lockdep_init_map(map_of(l), map_of(l)->name, key);
 }
 
 static noinline void assert_held(struct any_lock *l)
@@ -549,6 +549,7 @@ ROWS(nesting,
 	{ SILENT,    M|S|W|X, "Na Lb Ub Ua  Lb La Ua Ub" },
 	{ SILENT,    M|X,     "Lb Oa OA UA Ua Ub  Lb OA Oa Ua UA Ub" },
 	{ NEST|RECURSIVE, M|X, "Lb Oa Ub OA UA Ua" },
+	{ RECURSIVE, M|X,     "Lb Oa OA UA Ua Ub  Lb La LA UA Ua Ub" },
 	{ NEST,      M|X,     "Oa Ua" },
 	{ NEST,      M|X,     "Lb Oa Ua Ub  Oa Ua" },
 	/* The same classes, but not that outer lock. */
