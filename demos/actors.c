@@ -34,6 +34,11 @@ void actor_B(struct stage *st)
 		rcu_barrier();
 }
 
+void note(const char *text)
+{
+	trace_did(TR_NOTE, text, 0, CALLER);
+}
+
 /* The culprit's call site: what a report must name. */
 noinline void leak_a_reference(void)
 {
@@ -74,19 +79,24 @@ struct kmem_cache *victim(struct stage *st)
 	return st->cache;
 }
 
+/* The core is brought to where the round needs it. */
+int setup_core(struct stage *st)
+{
+	if (st->sc->toggles && st->up && cpu_is_online(st->toggled))
+		return cpu_down(st->toggled);
+	if (st->sc->toggles && !st->up && !cpu_is_online(st->toggled))
+		return cpu_up(st->toggled);
+	return 0;
+}
+
 /*
  * An RCU cache that was used: its slabs are empty, so shrinking it hands their
  * pages to call_rcu(), and these callbacks are what rcu_barrier() waits for.
- * The core is brought to where the round needs it.
  */
 int setup_victim(struct stage *st)
 {
-	int err = 0;
+	int err = setup_core(st);
 
-	if (st->sc->toggles && st->up && cpu_is_online(st->toggled))
-		err = cpu_down(st->toggled);
-	if (st->sc->toggles && !st->up && !cpu_is_online(st->toggled))
-		err = cpu_up(st->toggled);
 	if (err)
 		return err;
 	if (!victim(st))
@@ -103,13 +113,10 @@ static int leaker(void *arg)
 	return 0;
 }
 
-int setup_leak(struct stage *st)
+int run_leaker(struct stage *st)
 {
-	int err = setup_victim(st);
 	struct thread *l;
 
-	if (err || st->leak_by_d)
-		return err;
 	l = thread_create("L", leaker, NULL, PRIO_NORMAL, CPUMASK_ALL);
 	if (!l)
 		return -ENOMEM;
@@ -123,6 +130,13 @@ int setup_leak(struct stage *st)
 		kprintf("L gave back one reference too many: refcount is %d\n",
 			READ_ONCE(cpu_hotplug.refcount));
 	return 0;
+}
+
+int setup_leak(struct stage *st)
+{
+	int err = setup_victim(st);
+
+	return err || st->leak_by_d ? err : run_leaker(st);
 }
 
 /*

@@ -70,8 +70,7 @@ static void list_outcomes(char *out, size_t size, unsigned int set)
 	list_set(out, size, set, OUT_CORRUPT + 1, "|", nth_outcome);
 }
 
-/* circular,recursive; silent: nothing was found; off: there is no lockdep. */
-static void list_lockdep(char *out, size_t size, unsigned int found)
+void list_lockdep(char *out, size_t size, unsigned int found)
 {
 	if (GORDIAN_DEBUG && found)
 		list_set(out, size, found, NR_LOCKDEP_KINDS, ",", nth_kind);
@@ -90,7 +89,7 @@ static void print_result(const struct tally *t, unsigned int expect)
 		expected, lockdep);
 }
 
-static void print_fields(const struct scenario *sc, const struct tally *t)
+static void print_fields(const struct tally *t, bool toggles)
 {
 	if (t->outcome == OUT_DEADLOCK || t->outcome == OUT_STUCK)
 		kprintf(" waitfor=%s",
@@ -100,17 +99,57 @@ static void print_fields(const struct scenario *sc, const struct tally *t)
 	if (!t->rounds)
 		return;
 	kprintf(" rounds=%u", t->rounds);
-	if (sc->toggles)
+	if (toggles)
 		kprintf(" overlap=%u cycles=%u", t->overlap, t->cycles);
 	if (t->stuck)
 		kprintf(" stuck=%u", t->stuck);
 }
 
+/* The row's result: the outcome of its first part, or of the one that is not as
+ * said; what was counted is added up. */
+static void add_part(struct tally *row, const struct tally *part)
+{
+	if (!row->ran || (row->ok && !part->ok))
+		row->outcome = part->outcome;
+	row->ok = part->ok && (row->ok || !row->ran);
+	row->ran = true;
+	row->rounds += part->rounds;
+	row->forced += part->forced;
+	row->overlap += part->overlap;
+	row->cycles += part->cycles;
+	row->stuck += part->stuck;
+	row->warnings += part->warnings;
+	row->lockdep |= part->lockdep;
+}
+
+/* "needs 8 cores", or NULL: this machine and image can run it. */
+static const char *cannot_run(const struct scenario *sc)
+{
+	static char why[40]; /* demo_mutex */
+
+	if (sc->needs_lockdep && !GORDIAN_DEBUG)
+		return "needs the debug profile";
+	if (board.nr_cores >= sc->cores)
+		return NULL;
+	ksnprintf(why, sizeof(why), "needs %u cores", sc->cores);
+	return why;
+}
+
+/* Not one of its parts? */
+static bool cannot_run_any(const struct demo *d)
+{
+	for (unsigned int i = 0; i < d->nr_scenarios; i++)
+		if (!cannot_run(&d->scenarios[i]))
+			return false;
+	return true;
+}
+
 static bool run_demo(const struct demo *d, enum run_mode mode,
 		     unsigned int rounds, struct tally *result)
 {
-	unsigned int lockdep = 0;
-	bool ok = true;
+	const struct scenario *first = NULL;
+	unsigned int skipped = 0;
+	bool toggles = false;
 
 	*result = (struct tally){ .ran = false };
 	if (board.nr_cores < d->cores) {
@@ -118,68 +157,109 @@ static bool run_demo(const struct demo *d, enum run_mode mode,
 			d->cores, board.nr_cores);
 		return false;
 	}
+	if (cannot_run_any(d)) {
+		kprintf("%s: %s\n", d->id, cannot_run(&d->scenarios[0]));
+		return false;
+	}
 	kprintf("\n%s (%s): %s\n  %s\n  %s\n", d->id, d->slug, d->claim,
 		d->tried[0], d->tried[1]);
 	for (unsigned int i = 0; i < d->nr_scenarios; i++) {
 		const struct scenario *sc = &d->scenarios[i];
+		const char *why = cannot_run(sc);
 		struct tally t;
 
 		if (sc->part)
 			kprintf("\n%s: %s\n", sc->part, sc->about);
+		if (why) {
+			kprintf("not run: it %s\n", why);
+			skipped++;
+			continue;
+		}
 		t = scenario_run(d, sc, mode, rounds);
 		if (demo_held())
 			return true;
 		if (sc->part) {
 			kprintf("part: %s", sc->part);
 			print_result(&t, sc->expect);
-			print_fields(sc, &t);
+			print_fields(&t, sc->toggles);
 			kprintf(" %s\n", t.ok ? "ok" : "FAIL");
 		}
 		if (sc->objection && !(sc->expect & OUT_BIT(t.outcome)))
 			kprintf("objection: %s\n", sc->objection);
-		ok &= t.ok;
-		lockdep |= t.lockdep;
-		if (i == 0 || !t.ok)
-			*result = t;
+		first = first ? first : sc;
+		toggles |= sc->toggles;
+		add_part(result, &t);
 	}
-	result->lockdep = lockdep; /* of all parts */
 	kprintf("\nverdict: %s", d->id);
-	print_result(result, d->scenarios[0].expect);
-	if (d->nr_scenarios == 1)
-		print_fields(&d->scenarios[0], result);
-	kprintf(" %s\n", ok ? "ok" : "FAIL");
-	result->ok = ok;
-	return ok;
+	print_result(result, first->expect);
+	print_fields(result, toggles);
+	if (skipped)
+		kprintf(" skipped=%u", skipped);
+	kprintf(" %s\n", result->ok ? "ok" : "FAIL");
+	return result->ok;
 }
 
-/* Two lines: what was claimed; lockdep's word, what ran, what was expected. */
+/*
+ * Two lines: what was claimed, and whether all was as said; what lockdep said,
+ * what ran (outcome, rounds of all kinds) and what was expected.
+ */
 static void print_row(const struct demo *d, const struct tally *t)
 {
-	char lockdep[80], expected[40];
+	char lockdep[80], expected[40], ran[40];
 
 	list_lockdep(lockdep, sizeof(lockdep), t->lockdep);
 	list_outcomes(expected, sizeof(expected), d->scenarios[0].expect);
-	kprintf("%-5s %s\n", d->id, d->claim);
-	kprintf("%-5s %-24s %-12s %-22s %s\n", "", lockdep,
-		t->ran ? outcome_name(t->outcome) : "not run", expected,
-		t->ok ? "ok" : "FAIL");
+	if (t->ran)
+		ksnprintf(ran, sizeof(ran), "%s, %u round%s",
+			  outcome_name(t->outcome), t->forced + t->rounds,
+			  t->forced + t->rounds == 1 ? "" : "s");
+	else
+		ksnprintf(ran, sizeof(ran), "not run");
+	kprintf("%-5s %-66s %7s\n", d->id, d->claim, t->ok ? "ok" : "FAIL");
+	kprintf("%-5s %-32s %-23s %s\n", "", t->ran ? lockdep : "-", ran,
+		expected);
+}
+
+/* Of `demo all`: not the reader's, nor what a release image cannot run. */
+static bool in_table(const struct demo *d)
+{
+	return !d->for_reader &&
+	       (GORDIAN_DEBUG || !d->scenarios[0].needs_lockdep);
+}
+
+/* "not as said: E7, E9", or nothing. */
+static void name_rows(const char *what, const struct tally *results, bool ran)
+{
+	unsigned int n = 0;
+
+	for (const struct demo *d = demos_start; d < demos_end; d++) {
+		const struct tally *t = &results[d - demos_start];
+
+		if (in_table(d) && !t->ok && t->ran == ran)
+			kprintf("%s%s", n++ ? ", " : what, d->id);
+	}
+	if (n)
+		kprintf("\n");
 }
 
 static int run_all(enum run_mode mode, unsigned int rounds)
 {
-	static struct tally results[64]; /* demo_mutex */
-	unsigned int n = 0, bad = 0;
+	static struct tally results[96]; /* demo_mutex; a row each */
+	unsigned int bad = 0;
 
-	for (const struct demo *d = demos_start;
-	     d < demos_end && n < ARRAY_SIZE(results); d++, n++)
-		if (!d->for_reader && !run_demo(d, mode, rounds, &results[n]))
+	BUG_ON(demos_end - demos_start > (int)ARRAY_SIZE(results));
+	for (const struct demo *d = demos_start; d < demos_end; d++)
+		if (in_table(d) &&
+		    !run_demo(d, mode, rounds, &results[d - demos_start]))
 			bad++;
-	kprintf("\n%-5s %-24s %-12s %-22s %s\n", "id", "claim; lockdep",
-		"outcome", "expected", "as said");
-	n = 0;
-	for (const struct demo *d = demos_start; d < demos_end; d++, n++)
-		if (!d->for_reader)
-			print_row(d, &results[n]);
+	kprintf("\n%-5s %-66s %7s\n", "id", "claim", "as said");
+	kprintf("%-5s %-32s %-23s %s\n", "", "lockdep", "what ran", "expected");
+	for (const struct demo *d = demos_start; d < demos_end; d++)
+		if (in_table(d))
+			print_row(d, &results[d - demos_start]);
+	kprintf("\n");
+	name_rows("not run: ", results, false);
+	name_rows("not as said: ", results, true);
 	return bad ? 1 : 0;
 }
 

@@ -22,7 +22,9 @@
 #include "kernel/debug/trace.h"
 #include "kernel/debug/waitfor.h"
 #include "kernel/lock/lockdep.h"
+#include "kernel/lock/rwsem.h"
 #include "kernel/mm/slab.h"
+#include "kernel/rcu/rcu.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
 
@@ -38,15 +40,17 @@ enum outcome {
 
 struct stage;
 
-#define MAX_ACTORS 4
-#define D_ACTOR	   0 /* their places in every scenario that toggles a core */
-#define U_ACTOR	   1
+#define MAX_ACTORS  4
+#define STORY_LOCKS 3 /* of an experiment's own, shown in its schedules */
+#define D_ACTOR	    0 /* their places in every scenario that toggles a core */
+#define U_ACTOR	    1
 enum place { ON_D, ON_U, ON_B }; /* cores, chosen by what the machine has */
 
 struct actor {
 	const char *name;
 	enum place place;
 	void (*fn)(struct stage *st);
+	bool urgent; /* more than RCU's callbacks */
 };
 
 /*
@@ -70,20 +74,29 @@ struct scenario {
 	unsigned int expect;	    /* OUT_BIT()s; the lowest is the name */
 	unsigned int expect_forced; /* 0: the same */
 	bool refused;		    /* the forced order must be refused */
+	unsigned int cores;	    /* it needs; 0: as many as the demo says */
 	unsigned int rounds;	    /* free ones; 0: as many as the demo says */
 	bool no_forced;		    /* there is no order to force */
-	bool until_found;	    /* free: go on until a deadlock, or N */
+	bool until_found;	    /* free: go on until `expect`, or N */
 	bool toggles;		    /* a core goes off or on in each round */
+	bool down_only;		    /* it goes off, in every round */
 	bool leaks;		    /* a reference is given back too often */
 	bool in_turn;	      /* the actors run one after another, as listed */
+	bool spins;	      /* the cores of its actors may get stuck */
+	bool shows_rcu;	      /* a column for grace periods and callbacks */
 	unsigned int lockdep; /* LOCKDEP_BIT()s that it must find */
 	unsigned int lockdep_may; /* and may find: it depends on the schedule */
 	unsigned int warnings;	  /* WARN_ON reports that belong to a round */
 	unsigned int slab_reports; /* that the slab's checks must make a round */
-	const char *culprit;	   /* the function that a BUG must name */
+	const char *culprit;	 /* the function that a BUG or WARN must name */
+	unsigned int free_cores; /* without so many there is no free form */
+	bool needs_lockdep;	 /* not in a release image */
 	const struct hotplug_lock_ops *ops; /* NULL: the kernel's own */
 	void (*destroy)(struct kmem_cache *s);
 	void (*barrier)(void); /* actor_B's; NULL: the kernel's rcu_barrier() */
+	/* For begin_rcu() and end_rcu(), demos/barrier.c: */
+	const struct rcu_parameters *rcu; /* NULL: the kernel's own */
+	struct notifier_block *notifier;  /* registered meanwhile */
 	/* Once, around all rounds, in the runner's thread: notifiers, RCU's
 	 * parameters. begin returns 0 or a negative errno. */
 	int (*begin)(struct stage *st);
@@ -93,7 +106,17 @@ struct scenario {
 	int (*setup)(struct stage *st);
 	/* After a round in which all ended: false means OUT_CORRUPT. */
 	bool (*check)(struct stage *st);
+	/* Each event of an actor, wherever its trace point stands (perhaps
+	 * under a spinlock): look and count, nothing else. */
+	void (*listen)(struct stage *st, int actor,
+		       const struct trace_event *e);
+	/* After the schedule of a round that is shown: what else it has to show. */
+	void (*evidence)(struct stage *st);
 	void (*teardown)(struct stage *st);
+	/* To end a knot: the mutex that can be lent (NULL: the last one of the
+	 * cycle); what else ends a wait, false if nobody waits for that. */
+	const void *(*lend)(const struct stage *st);
+	bool (*rescue)(struct stage *st, bool quietly);
 	const char *objection; /* what the thread says to a failure */
 };
 
@@ -120,7 +143,9 @@ struct stage {
 	struct kmem_cache *cache;
 	void *object;	     /* of the cache, in use */
 	unsigned int errors; /* slab_errors before the round */
-	struct mutex *m[2];
+	/* its own locks */
+	const struct mutex *m[STORY_LOCKS];
+	const struct spinlock *spin;
 	struct thread *l; /* the thread that leaked, if it died of it */
 
 	/* Readers of the stream (demos/observe.c), reset for each round: */
@@ -133,9 +158,10 @@ struct stage {
 		intptr_t value;	  /* the refcount it saw */
 		uint32_t holders; /* actors with references, a bit each */
 	} refusal;
-	uint32_t script_pos;  /* steps done */
-	bool script_open;     /* order given up: gates let everybody pass */
-	bool left_held;	      /* an actor ended with a lock held */
+	uint32_t script_pos; /* steps done */
+	bool script_open;    /* order given up: gates let everybody pass */
+	bool left_held;	     /* an actor ended with a lock held */
+	bool missed; /* free: the round came out as another experiment's */
 	int refs[MAX_ACTORS]; /* hotplug references taken minus given back */
 
 	struct worker worker[MAX_ACTORS];
@@ -166,10 +192,11 @@ extern const struct demo demos_start[], demos_end[];
 struct tally {
 	enum outcome outcome; /* the worst, or the one looked for */
 	unsigned int rounds, overlap, stuck;
+	unsigned int forced;   /* rounds forced or in turn */
 	unsigned int lockdep;  /* LOCKDEP_BIT()s found */
 	unsigned int warnings; /* WARN_ON reports */
-	bool ran;
-	unsigned int cycles; /* times a core went really off or on */
+	bool ran;	       /* false: this machine cannot */
+	unsigned int cycles;   /* times a core went really off or on */
 	bool ok;
 };
 enum run_mode { RUN_BOTH, RUN_FORCED, RUN_FREE, RUN_HOLD };
@@ -204,18 +231,26 @@ int stage_actor_of(const struct stage *st, uint32_t thread_id);
 /* demos/show.c */
 void show_schedule(const struct stage *st);
 void show_refusal(const struct stage *st);
+/* After a round in which lockdep spoke and every thread ran to its end. */
+void show_completed(const struct stage *st);
+/* "circular,recursive"; "silent": nothing found; "off": there is no lockdep. */
+void list_lockdep(char *out, size_t size, unsigned int found);
 
 /* demos/actors.c: the usual actors and objects. */
 struct kmem_cache *victim(struct stage *st); /* NULL when memory is out */
 void actor_D(struct stage *st);		     /* sc->destroy(cache) */
 void actor_U(struct stage *st);	    /* cpu_up() or cpu_down() of st->toggled */
 void actor_B(struct stage *st);	    /* a bare rcu_barrier() */
+int setup_core(struct stage *st);   /* the core is as U needs it */
 int setup_victim(struct stage *st); /* an RCU cache with callbacks to come */
+int run_leaker(struct stage *st);   /* L begins and ends, here and now */
 /* The same, after a put_online_cpus() too many (by a thread L, or by D). */
 int setup_leak(struct stage *st);
 void actor_D_leaks(struct stage *st);	/* gives back one too many first */
 void teardown_victim(struct stage *st); /* what D did not destroy */
 void teardown_refs(struct stage *st);
+/* A line of the actor's own in the schedule. */
+void note(const char *text);
 void leak_a_reference(void);
 const void *the_slab_mutex(const struct stage *st);
 const void *the_hotplug_mutex(const struct stage *st);
@@ -226,12 +261,51 @@ const void *the_cache(const struct stage *st);
 
 /* demos/hotplug_3_6.c: the counter before the merged check. */
 extern const struct hotplug_lock_ops hotplug_3_6_ops;
+extern const struct hotplug_lock_ops hotplug_bhat_a_ops;
 extern const struct hotplug_lock_ops hotplug_bhat_b_ops;
+extern const struct hotplug_lock_ops hotplug_morton_ops;
+/* demos/hotplug_rwsem.c: a rw-semaphore, as since 2017. */
+extern struct percpu_rwsem cpu_hotplug_lock;
+extern const struct hotplug_lock_ops hotplug_rwsem_ops;
+void cpus_read_lock(void);
+void cpus_read_unlock(void);
+void cpus_write_lock(void);
+void cpus_write_unlock(void);
+const void *the_cpus_lock(const struct stage *st);
+/* What a knot is in which the writer waits for readers: release keeps no list
+ * of those, so there nobody can say that it closes. */
+#define OUT_READERS_KNOT OUT_BIT(GORDIAN_DEBUG ? OUT_DEADLOCK : OUT_STUCK)
+/* demos/barrier.c: RCU's parameters exchanged, and a callback that the core
+ * that goes queues as its last act. */
+struct rcu_parameters { /* NULL: the kernel's own */
+	void (*grace_period)(struct rcu_state *rsp);
+	void (*adopt)(struct rcu_state *rsp, unsigned int dead);
+	void (*barrier)(struct rcu_state *rsp);
+};
+int begin_rcu(struct stage *st);
+void end_rcu(struct stage *st);
+extern const struct rcu_parameters rcu_mckenney, rcu_3_6;
+extern const struct rcu_parameters rcu_5_18; /* demos/e10.c */
+void last_words_queue(void);		     /* on this core, IRQs off or on */
+void last_words_await(void);		     /* until they are queued */
+void rcu_barrier_watched(void);	   /* rcu_barrier(): did it await that one? */
+int setup_words(struct stage *st); /* the core is as U needs it; no words yet */
+bool words_awaited(struct stage *st); /* a check: has no barrier missed it? */
+void words_evidence(struct stage *st);
+void teardown_words(struct stage *st);
+void actor_B_often(struct stage *st); /* B; in free rounds a few in a row */
+/* demos/e8.c: a notifier that calls rcu_barrier(), after RCU's own. */
+extern struct notifier_block barrier_after_rcu;
 /* demos/yours.c */
 void kmem_cache_destroy__yours(struct kmem_cache *s);
+/* demos/e0.c: two mutexes in one order, and in the other. */
+void actor_AB(struct stage *st);
+void actor_BA(struct stage *st);
+int setup_locks(struct stage *st);
 /* demos/e1.c, demos/e2.c */
 void kmem_cache_destroy__slub(struct kmem_cache *s);
 void kmem_cache_destroy__3_6(struct kmem_cache *s);
-extern const struct step drawing_up[], drawing_down[];
+void kmem_cache_destroy__noref(struct kmem_cache *s);
+extern const struct step drawing_up[], drawing_down[], drawing_three[];
 
 #endif

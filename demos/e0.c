@@ -1,15 +1,30 @@
 /*
- * E0: the alphabet. Two mutexes, two threads, opposite orders.
+ * E0: the alphabet. What a deadlock looks like when there is nothing else.
  *
- * Nobody in the thread doubted this one: it is what a deadlock looks like when
- * there is nothing else. The control takes the two in one order everywhere.
+ *   AB-BA  two mutexes, two threads, opposite orders
+ *   A-A    one thread takes a mutex that it holds
+ *   irq    a spinlock taken with interrupts on, and in an interrupt: the
+ *          interrupt waits on the core of the thread that it has interrupted
+ *   ABC    three mutexes in a ring, three threads, each with two of them
+ *
+ * Nobody in the thread doubted these. Lockdep has a name for each, and finds it
+ * by the order alone: it need not happen. Here it does. Control: the same two
+ * mutexes in one order everywhere.
  */
 #include "demos/demo.h"
+#include "drivers/board.h"
+#include "kernel/lock/spinlock.h"
+#include "kernel/sched/sched.h"
+#include "kernel/sched/timer.h"
 
 static struct mutex lock_a = MUTEX_INIT(lock_a, "lock_a");
 static struct mutex lock_b = MUTEX_INIT(lock_b, "lock_b");
+static struct mutex lock_c = MUTEX_INIT(lock_c, "lock_c");
+static DEFINE_SPINLOCK(irq_lock);
 
-static uint32_t table[2048]; /* what the two locks are taken for */
+static uint32_t table[2048]; /* what the locks are taken for */
+/* Three have to meet: on one core each must be preempted while it holds one. */
+#define RING_READS 50
 
 static noinline void read_table(void)
 {
@@ -20,48 +35,151 @@ static noinline void read_table(void)
 	WRITE_ONCE(table[0], sum);
 }
 
-static void actor_AB(struct stage *st)
+static void take_both(struct mutex *first, struct mutex *second,
+		      unsigned int reads)
 {
-	(void)st;
-	mutex_lock(&lock_a);
-	read_table();
-	mutex_lock(&lock_b);
-	mutex_unlock(&lock_b);
-	mutex_unlock(&lock_a);
+	mutex_lock(first);
+	while (reads--)
+		read_table();
+	mutex_lock(second);
+	mutex_unlock(second);
+	mutex_unlock(first);
 }
 
-static void actor_BA(struct stage *st)
+void actor_AB(struct stage *st)
 {
 	(void)st;
-	mutex_lock(&lock_b);
-	read_table();
-	mutex_lock(&lock_a);
-	mutex_unlock(&lock_a);
-	mutex_unlock(&lock_b);
+	take_both(&lock_a, &lock_b, 1);
 }
 
-static int setup_locks(struct stage *st)
+void actor_BA(struct stage *st)
+{
+	(void)st;
+	take_both(&lock_b, &lock_a, 1);
+}
+
+static void actor_AB_long(struct stage *st)
+{
+	(void)st;
+	take_both(&lock_a, &lock_b, RING_READS);
+}
+
+static void actor_BC(struct stage *st)
+{
+	(void)st;
+	take_both(&lock_b, &lock_c, RING_READS);
+}
+
+static void actor_CA(struct stage *st)
+{
+	(void)st;
+	take_both(&lock_c, &lock_a, RING_READS);
+}
+
+static void actor_AA(struct stage *st)
+{
+	(void)st;
+	take_both(&lock_a, &lock_a, 1);
+}
+
+int setup_locks(struct stage *st)
 {
 	st->m[0] = &lock_a;
 	st->m[1] = &lock_b;
+	st->m[2] = &lock_c;
+	st->spin = &irq_lock;
 	return 0;
 }
 
+/* ---- in an interrupt ----------------------------------------------------------- */
+
+/* Spinlocks make no events of their own: these two are in the story. */
+static void spin_lock_told(struct spinlock *l)
+{
+	if (spin_is_locked(l))
+		trace_did(TR_CONTEND, l, (uintptr_t)READ_ONCE(l->holder),
+			  CALLER);
+	spin_lock(l);
+	trace_did(TR_LOCK, l, 0, CALLER);
+}
+
+static void spin_unlock_told(struct spinlock *l)
+{
+	trace_did(TR_UNLOCK, l, 0, CALLER);
+	spin_unlock(l);
+}
+
+/* The timer interrupt on A's core: it wants what A may hold. */
+static noinline void irq_wants_lock(struct timer *t)
+{
+	spin_lock_told(&irq_lock);
+	spin_unlock_told(&irq_lock);
+	/* Release: pairs with the acquire in actor_irq(). */
+	smp_store_release((bool *)t->arg, true);
+}
+
+/* spin_lock() where spin_lock_irqsave() belongs. */
+static void actor_irq(struct stage *st)
+{
+	bool came = false;
+	struct timer t;
+
+	(void)st;
+	timer_setup(&t, irq_wants_lock, &came);
+	spin_lock_told(&irq_lock);
+	timer_arm(&t, timer_now());
+	read_table(); /* and here the interrupt comes */
+	spin_unlock_told(&irq_lock);
+	/* Acquire: pairs with the release in irq_wants_lock(). */
+	while (!smp_load_acquire(&came))
+		cpu_relax();
+	timer_cancel_sync(&t);
+}
+
+/* ---- scripts --------------------------------------------------------------------- */
+
 static const void *object_a(const struct stage *st)
 {
-	(void)st;
-	return &lock_a;
+	return st->m[0];
 }
 
 static const void *object_b(const struct stage *st)
 {
-	(void)st;
-	return &lock_b;
+	return st->m[1];
+}
+
+static const void *object_c(const struct stage *st)
+{
+	return st->m[2];
+}
+
+static const void *object_spin(const struct stage *st)
+{
+	return st->spin;
 }
 
 static const struct step crossed[] = {
 	{ 0, TR_LOCK, object_a },    { 1, TR_LOCK, object_b },
 	{ 0, TR_CONTEND, object_b }, { 1, TR_CONTEND, object_a },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct step twice[] = {
+	{ 0, TR_LOCK, object_a },
+	{ 0, TR_CONTEND, object_a },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct step interrupted[] = {
+	{ 0, TR_LOCK, object_spin },
+	{ 0, TR_CONTEND, object_spin },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct step ring[] = {
+	{ 0, TR_LOCK, object_a },    { 1, TR_LOCK, object_b },
+	{ 2, TR_LOCK, object_c },    { 0, TR_CONTEND, object_b },
+	{ 1, TR_CONTEND, object_c }, { 2, TR_CONTEND, object_a },
 	{ -1, TR_NONE, NULL },
 };
 
@@ -80,6 +198,47 @@ static const struct scenario scenarios[] = {
 		.script_up = crossed,
 		.expect = OUT_BIT(OUT_DEADLOCK),
 		.until_found = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.setup = setup_locks,
+	},
+	{
+		.part = "E0/A-A",
+		.about = "A takes lock_a, and lock_a again",
+		.actors = { { "A", ON_D, actor_AA } },
+		.script_up = twice,
+		.expect = OUT_BIT(OUT_DEADLOCK),
+		.until_found = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_RECURSIVE),
+		.setup = setup_locks,
+	},
+	{
+		.part = "E0/irq",
+		.about =
+			"A holds a spinlock, interrupts on; an interrupt wants "
+			"it",
+		.actors = { { "A", ON_D, actor_irq } },
+		.script_up = interrupted,
+		.expect = OUT_BIT(OUT_DEADLOCK),
+		.until_found = true,
+		.spins = true,
+		.needs_lockdep = true, /* who spins for what: debug builds */
+		.cores = 2, /* A's cannot go on: the runner needs another */
+		/* The order alone is inconsistent; and when it happens, one
+		 * thread has the lock twice. */
+		.lockdep = LOCKDEP_BIT(LOCKDEP_INCONSISTENT) |
+			   LOCKDEP_BIT(LOCKDEP_RECURSIVE),
+		.setup = setup_locks,
+	},
+	{
+		.part = "E0/ABC",
+		.about = "three locks in a ring: a, b; b, c; c, a",
+		.actors = { { "A", ON_D, actor_AB_long },
+			    { "B", ON_U, actor_BC },
+			    { "C", ON_B, actor_CA } },
+		.script_up = ring,
+		.expect = OUT_BIT(OUT_DEADLOCK),
+		.until_found = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
 		.setup = setup_locks,
 	},
 	{
@@ -87,15 +246,15 @@ static const struct scenario scenarios[] = {
 		.about = "control: both take lock_a, then lock_b",
 		.actors = { { "A", ON_D, actor_AB }, { "B", ON_U, actor_AB } },
 		.script_up = one_after_the_other,
-		.rounds = 2000,
+		.rounds = 400,
 		.expect = OUT_BIT(OUT_COMPLETES),
 		.setup = setup_locks,
 	},
 };
 
 DEMO(00, e0, .id = "E0", .slug = "e0-alphabet",
-     .claim = "two mutexes in opposite orders deadlock",
-     .tried = { "Two threads take two mutexes, in opposite orders.",
-		"Control: the same with one order everywhere." },
-     .cores = 1, .scenarios = scenarios, .nr_scenarios = 2,
+     .claim = "opposite orders, twice, in an interrupt, in a ring: deadlocks",
+     .tried = { "Locks taken in opposite orders, twice, in an interrupt, in a",
+		"ring of three. Control: one order everywhere." },
+     .cores = 1, .scenarios = scenarios, .nr_scenarios = ARRAY_SIZE(scenarios),
      .free_rounds = 20000);

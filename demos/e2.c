@@ -13,7 +13,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/sched/sched.h"
 
-static story void kmem_cache_destroy__noref(struct kmem_cache *s)
+story void kmem_cache_destroy__noref(struct kmem_cache *s)
 {
 	BUG_ON(!s || in_interrupt());
 	cache_destroy_enter(s, CALLER);
@@ -67,6 +67,7 @@ static const struct scenario e2[] = {
 		.script_down = drawing_down,
 		.expect = OUT_BIT(OUT_DEADLOCK),
 		.until_found = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
 		.toggles = true,
 		.destroy = kmem_cache_destroy__noref,
 		.setup = setup_victim,

@@ -1,5 +1,5 @@
 /*
- * E3, E3b: a leaked reference.
+ * E3 and what belongs to it: a leaked reference, and who notices.
  *
  * Bhat (3 October 2012, the mail): the drawing needs "a put_online_cpus() leak
  * somewhere", one too many, "perhaps the task that was about to invoke
@@ -7,12 +7,22 @@
  * the writer, who waits for exactly 0, walks in. L is another thread in the
  * form that brings a core up, and D itself in the form that takes one down.
  *
- * E3b is the same with the debug patch of the mail: BUG_ON(refcount == 0) in
- * put_online_cpus(), "at the right moment": it names L. But L dies holding the
- * hotplug lock (Morton's objection: a BUG is harsh).
+ *   E3   put_online_cpus() of Linux 3.6, which does not notice.
+ *   E3u  the same, and U alone: the count never is 0 again. No lock is held by
+ *        anybody, so there is no cycle, and nothing for lockdep to see. The
+ *        thread did not mention it.
+ *   E3a  Bhat's first debug patch (the mail quotes the message that brought it),
+ *        BUG_ON(refcount < 0) in get_online_cpus(): it catches D, the victim,
+ *        who dies with the lock in hand.
+ *   E3b  his second, the mail's own, BUG_ON(refcount == 0) in put_online_cpus(),
+ *        "at the right moment": it catches L, the culprit, who dies with the
+ *        lock in hand too. Morton: a BUG is harsh here; warn and repair.
+ *   E3c  Morton's sketch of that looks for -1 after `if (!--refcount)`, where
+ *        the count is 0: it can never say a word.
+ *   E3d  the form that was merged (Bhat, 075663d19885): if the count is 0 on
+ *        entry, warn and add one first. It is the kernel's own.
  *
- * Controls: E1 (nobody leaks), and the kernel's own put_online_cpus(), which
- * warns and repairs.
+ * Controls: E1 for E3 (nobody leaks), E3d for the others.
  */
 #include "demos/demo.h"
 
@@ -27,6 +37,7 @@ static const struct scenario e3[] = {
 		.expect_forced = OUT_BIT(OUT_DEADLOCK),
 		.until_found = true,
 		.toggles = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
 		.ops = &hotplug_3_6_ops,
 		.destroy = kmem_cache_destroy__3_6,
 		.leaks = true,
@@ -41,6 +52,85 @@ DEMO(03, e3, .id = "E3", .slug = "e3-leak",
 		"with put_online_cpus() as of Linux 3.6, which does not notice." },
      .cores = 2, .scenarios = e3, .nr_scenarios = 1, .free_rounds = 20000);
 
+/* ---- E3u ------------------------------------------------------------------ */
+
+static int setup_leak_alone(struct stage *st)
+{
+	int err = setup_core(st);
+
+	return err ? err : run_leaker(st);
+}
+
+static const struct step u_looks[] = {
+	{ 0, TR_HP_WAIT, the_hotplug_lock },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct scenario e3u[] = {
+	{
+		.about =
+			"refcount is -1 when U starts, and nobody else is there",
+		.actors = { { "U", ON_U, actor_U } },
+		.script_up = u_looks,
+		.script_down = u_looks,
+		.expect = OUT_BIT(OUT_STUCK),
+		.toggles = true,
+		.ops = &hotplug_3_6_ops,
+		.leaks = true,
+		.setup = setup_leak_alone,
+		.teardown = teardown_refs,
+	},
+};
+
+DEMO(03u, e3u, .id = "E3u", .slug = "e3u-alone",
+     .claim = "after the leak U waits for ever, with no cycle",
+     .tried = { "L gives back a hotplug reference that it never took; then U,",
+		"alone: the count is -1, and U waits until it is 0." },
+     .cores = 2, .scenarios = e3u, .nr_scenarios = 1, .free_rounds = 4);
+
+/* ---- E3a ------------------------------------------------------------------ */
+
+/* D dies in its get_online_cpus(), and U comes for what the dead one holds. */
+static const struct step after_the_victim_up[] = {
+	{ 0, TR_LOCK, the_hotplug_mutex },
+	{ 1, TR_CONTEND, the_hotplug_mutex },
+	{ -1, TR_NONE, NULL },
+};
+
+/* The same, when D takes the lock once before, to leak. */
+static const struct step after_the_victim_down[] = {
+	{ 0, TR_PUT_ONLINE, the_hotplug_lock },
+	{ 0, TR_LOCK, the_hotplug_mutex },
+	{ 1, TR_CONTEND, the_hotplug_mutex },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct scenario e3a[] = {
+	{
+		.about = "debug patch A: BUG_ON(refcount < 0) in the get",
+		.actors = { { "D", ON_D, actor_D_leaks },
+			    { "U", ON_U, actor_U } },
+		.script_up = after_the_victim_up,
+		.script_down = after_the_victim_down,
+		.expect = OUT_BIT(OUT_BUG),
+		.culprit = "kmem_cache_destroy__3_6", /* the victim */
+		.toggles = true,
+		.ops = &hotplug_bhat_a_ops,
+		.destroy = kmem_cache_destroy__3_6,
+		.leaks = true,
+		.setup = setup_leak,
+		.teardown = teardown_refs,
+	},
+};
+
+DEMO(03a, e3a, .id = "E3a", .slug = "e3a-victim",
+     .claim = "the first debug patch catches the victim, D",
+     .tried = { "E3 with the first debug patch, in get_online_cpus(): the BUG hits",
+		"D, after the leak, and whoever comes next waits for the dead." },
+     .cores = 2, .scenarios = e3a, .nr_scenarios = 1, .free_rounds = 4);
+
+/* ---- E3b ------------------------------------------------------------------ */
+
 static const struct scenario e3b[] = {
 	{
 		.about = "the mail's patch: BUG_ON(refcount == 0) in the put",
@@ -49,6 +139,8 @@ static const struct scenario e3b[] = {
 		.expect = OUT_BIT(OUT_BUG),
 		.culprit = "leak_a_reference",
 		.toggles = true,
+		/* Where L is another thread D and U go on once it is buried. */
+		.lockdep_may = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
 		.ops = &hotplug_bhat_b_ops,
 		.destroy = kmem_cache_destroy__3_6,
 		.leaks = true,
@@ -62,3 +154,59 @@ DEMO(03b, e3b, .id = "E3b", .slug = "e3b-patch",
      .tried = { "E3 with the debug patch of the mail in put_online_cpus():",
 		"the BUG must name L and the place that leaked." },
      .cores = 2, .scenarios = e3b, .nr_scenarios = 1, .free_rounds = 4);
+
+/* ---- E3c ------------------------------------------------------------------ */
+
+static const struct scenario e3c[] = {
+	{
+		.about =
+			"Morton's sketch: WARN_ON(refcount == -1) where it is 0",
+		.actors = { { "D", ON_D, actor_D_leaks },
+			    { "U", ON_U, actor_U } },
+		.script_up = drawing_up,
+		.script_down = drawing_down,
+		.expect = OUT_BIT(OUT_DEADLOCK) | OUT_BIT(OUT_STUCK),
+		.expect_forced = OUT_BIT(OUT_DEADLOCK),
+		.until_found = true,
+		.toggles = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.ops = &hotplug_morton_ops,
+		.destroy = kmem_cache_destroy__3_6,
+		.leaks = true,
+		.setup = setup_leak,
+		.teardown = teardown_refs,
+	},
+};
+
+DEMO(03c, e3c, .id = "E3c", .slug = "e3c-sketch",
+     .claim = "a check for -1 behind `if (!--refcount)` is mute",
+     .tried = { "E3 with Morton's sketch of a check in put_online_cpus(). The",
+		"leak must pass without a word: not one warning." },
+     .cores = 2, .scenarios = e3c, .nr_scenarios = 1, .free_rounds = 20000);
+
+/* ---- E3d ------------------------------------------------------------------ */
+
+static const struct scenario e3d[] = {
+	{
+		.about = "the merged check: warn, add one, then take one off",
+		.actors = { { "D", ON_D, actor_D_leaks },
+			    { "U", ON_U, actor_U } },
+		.script_up = drawing_up,
+		.script_down = drawing_down,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.refused = true,
+		.toggles = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.warnings = 1,
+		.culprit = "leak_a_reference",
+		.destroy = kmem_cache_destroy__3_6,
+		.setup = setup_leak,
+		.teardown = teardown_victim,
+	},
+};
+
+DEMO(03d, e3d, .id = "E3d", .slug = "e3d-merged",
+     .claim = "the merged check warns, repairs, and U stays out",
+     .tried = { "E3 with the kernel's own put_online_cpus(): it must warn once,",
+		"name the place that leaked, and put the count right again." },
+     .cores = 2, .scenarios = e3d, .nr_scenarios = 1, .free_rounds = 8);

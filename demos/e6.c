@@ -2,10 +2,15 @@
  * E6: the merged fix (v4, Linux 210ed9defffc), which is the kernel's own
  * kmem_cache_destroy(): slab_mutex is released before rcu_barrier().
  *
- * With it E1 completes, and so does E2 (the same order without the reference is
- * SLUB's, kmem_cache_destroy__slub): there is no cycle left. E3 loses its
- * deadlock too, but not its leak: with the count at -1 U may still wait for a
- * 0 that never comes (E3u). Control: E1, E2 and E3 themselves.
+ * Kosina's patch v1 released it just there; v4 is what was merged. The order is
+ * the one McKenney lists in the mail ("Why can't kmem_cache_destroy drop
+ * slab_mutex early?").
+ *
+ * With it E1 and E1b complete, and so does E2 (the same order without the
+ * reference is SLUB's, kmem_cache_destroy__slub): there is no cycle left, and
+ * lockdep has nothing to say. E3 loses its deadlock too, but not its leak: with
+ * the count at -1 U may still wait for a 0 that never comes (E3u). Control: E1,
+ * E1b, E2 and E3 themselves.
  */
 #include "demos/demo.h"
 
@@ -34,6 +39,20 @@ static const struct scenario scenarios[] = {
 		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
 		.script_up = drawing_up,
 		.script_down = drawing_down,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.refused = true,
+		.toggles = true,
+		.destroy = kmem_cache_destroy,
+		.setup = setup_victim,
+	},
+	{
+		.part = "E6/E1b",
+		.about = "E1b with it: a bare rcu_barrier() beside them",
+		.actors = { { "D", ON_D, actor_D },
+			    { "U", ON_U, actor_U },
+			    { "B", ON_B, actor_B } },
+		.script_up = drawing_three,
+		.script_down = drawing_three,
 		.expect = OUT_BIT(OUT_COMPLETES),
 		.refused = true,
 		.toggles = true,
@@ -72,5 +91,5 @@ static const struct scenario scenarios[] = {
 DEMO(06, e6, .id = "E6", .slug = "e6-merged",
      .claim = "the merged fix leaves no cycle",
      .tried = { "The merged fix (v4): slab_mutex is released before the",
-		"barrier. E1 and E3 with the kernel's own destroy; E2 less its get." },
-     .cores = 2, .scenarios = scenarios, .nr_scenarios = 3, .free_rounds = 400);
+		"barrier. E1, E1b and E3 with the kernel's destroy; E2 less its get." },
+     .cores = 2, .scenarios = scenarios, .nr_scenarios = 4, .free_rounds = 400);

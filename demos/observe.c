@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "demos/demo.h"
+#include "kernel/cpu/smp.h"
 
 #define GATE_POLL_NS 20000ull /* how often a held actor looks again */
 
@@ -42,7 +43,17 @@ int stage_actor_of(const struct stage *st, uint32_t thread_id)
 #if GORDIAN_DEBUG
 static enum trace_op gate_before(enum trace_op op)
 {
-	return op == TR_CONTEND || op == TR_HP_BEGIN ? TR_LOCK : op;
+	switch (op) {
+	case TR_CONTEND:
+	case TR_HP_BEGIN:
+		return TR_LOCK;
+	case TR_READ_CONTEND:
+		return TR_READ_LOCK;
+	case TR_WRITE_CONTEND:
+		return TR_WRITE_LOCK;
+	default:
+		return op;
+	}
 }
 
 static const void *gate_object(const struct step *s, const struct stage *st)
@@ -140,12 +151,23 @@ static void listen(const struct trace_event *e)
 	if (actor < 0)
 		return;
 	follow_script(st, actor, e);
+	if (st->sc->listen)
+		st->sc->listen(st, actor, e);
 	switch (e->op) {
 	case TR_CACHE_DESTROY:
 		set_inside(&st->d_inside, &st->u_inside, st);
 		break;
 	case TR_CACHE_DESTROY_END:
 		WRITE_ONCE(st->d_inside, 0);
+		break;
+	/* Who destroys nothing is inside while in a bare barrier. */
+	case TR_BARRIER:
+		if (!st->sc->destroy && actor == D_ACTOR)
+			set_inside(&st->d_inside, &st->u_inside, st);
+		break;
+	case TR_BARRIER_END:
+		if (!st->sc->destroy && actor == D_ACTOR)
+			WRITE_ONCE(st->d_inside, 0);
 		break;
 	case TR_HP_BEGIN:
 		set_inside(&st->u_inside, &st->d_inside, st);
@@ -164,6 +186,22 @@ static void listen(const struct trace_event *e)
 	case TR_PUT_ONLINE:
 		st->refs[actor]--;
 		break;
+	/* The hotplug lock as a rw-semaphore: one waits for the other, so their
+	 * operations overlap. */
+	case TR_READ_LOCK:
+	case TR_READ_UNLOCK:
+		if (e->obj == &cpu_hotplug_lock)
+			st->refs[actor] += e->op == TR_READ_LOCK ? 1 : -1;
+		break;
+	case TR_READ_CONTEND:
+	case TR_WRITE_CONTEND:
+		if (e->obj == &cpu_hotplug_lock &&
+		    (e->op == TR_WRITE_CONTEND ? st->refs[D_ACTOR] > 0 :
+						 actor == D_ACTOR)) {
+			WRITE_ONCE(st->together, 1);
+			WRITE_ONCE(st->waited, 1);
+		}
+		break;
 	case TR_CONTEND:
 		if ((actor == D_ACTOR && is_actor(st, U_ACTOR, e->arg)) ||
 		    (actor == U_ACTOR && is_actor(st, D_ACTOR, e->arg)))
@@ -174,8 +212,23 @@ static void listen(const struct trace_event *e)
 	}
 }
 
+/* RCU's own threads, for a scenario that shows what they do. */
+static void trace_rcu(const struct stage *st, bool on)
+{
+	unsigned int cpu;
+
+	if (!st->sc->shows_rcu)
+		return;
+	WRITE_ONCE(rcu_sched_state.thread->traced, on);
+	for_each_possible_cpu (cpu)
+		if (rcu_sched_state.data[cpu].thread)
+			WRITE_ONCE(rcu_sched_state.data[cpu].thread->traced,
+				   on);
+}
+
 void observe_begin(struct stage *st)
 {
+	trace_rcu(st, true);
 	WRITE_ONCE(running, st);
 	WRITE_ONCE(trace_listen, listen);
 #if GORDIAN_DEBUG
@@ -189,5 +242,7 @@ void observe_end(void)
 	WRITE_ONCE(trace_gate_hook, NULL);
 #endif
 	WRITE_ONCE(trace_listen, NULL);
+	if (running)
+		trace_rcu(running, false);
 	WRITE_ONCE(running, NULL);
 }

@@ -31,6 +31,7 @@
 static struct stage stage;
 static struct state_summary state_before;
 static bool held; /* the stage stands in its knot (RUN_HOLD) */
+static struct cpumask runner_cores; /* where it may run, outside of a round */
 
 const char *outcome_name(enum outcome o)
 {
@@ -95,7 +96,8 @@ static int start_worker(struct stage *st, unsigned int i)
 	w->actor = &st->sc->actors[i];
 	w->cpu = place_core(st, w->actor->place);
 	init_completion(&w->go, "its next round");
-	w->thread = thread_create(w->actor->name, worker_thread, w, PRIO_NORMAL,
+	w->thread = thread_create(w->actor->name, worker_thread, w,
+				  w->actor->urgent ? PRIO_STOP : PRIO_NORMAL,
 				  cpumask_of(w->cpu));
 	if (!w->thread)
 		return -ENOMEM;
@@ -118,6 +120,16 @@ static int start_workers(struct stage *st, const struct scenario *sc)
 		st->nr_actors++;
 	}
 	return 0;
+}
+
+/* The runner must not wait on a core that an actor has stuck. */
+static int keep_off(const struct stage *st)
+{
+	struct cpumask ok = runner_cores;
+
+	for (unsigned int i = 0; st->sc->spins && i < st->nr_actors; i++)
+		ok = cpumask_andnot(ok, cpumask_of(st->worker[i].cpu));
+	return thread_set_affinity(current, ok);
 }
 
 static void stop_workers(struct stage *st)
@@ -251,6 +263,7 @@ static void reset_round(struct stage *st)
 	st->script_pos = 0;
 	st->script_open = false;
 	st->left_held = false;
+	st->missed = false;
 }
 
 static void start_actors(struct stage *st, uint32_t *seed)
@@ -274,6 +287,12 @@ static void note_lockdep(struct tally *t)
 	t->lockdep |= lockdep_seen();
 }
 
+/* Somebody waits for what will not come. */
+static bool is_knot(enum outcome out)
+{
+	return out == OUT_DEADLOCK || out == OUT_STUCK;
+}
+
 /* Let the actors go; returns how it ended, the knot still tied. */
 static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 		enum outcome *out, struct tally *t)
@@ -294,7 +313,13 @@ static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 	errors = slab_errors;
 	start_actors(st, seed);
 	*out = watch_round(st, w, warns);
-	t->warnings += warn_count - warns;
+	warns = warn_count - warns;
+	t->warnings += warns;
+	if (is_knot(*out) && warns != st->sc->warnings) {
+		kprintf("not as said: %u warnings before the knot, not %u\n",
+			warns, st->sc->warnings);
+		t->ok = false;
+	}
 	if (*out == OUT_COMPLETES)
 		release_ended(st); /* or the check would wait for it */
 	if (*out == OUT_COMPLETES && st->sc->check && !st->sc->check(st))
@@ -366,23 +391,32 @@ static bool compare_state(void)
 
 /* ---- the two forms --------------------------------------------------------- */
 
-/* Did the BUG name the thread and the place that did it? */
-static bool names_culprit(const struct stage *st)
+/* Did the BUG, or the warning, name the place that did it? */
+static bool names_culprit(const struct stage *st, enum outcome out)
 {
 	const struct thread *dead = st->l;
 	const char *place;
+	uintptr_t caller;
 	uint32_t off;
 
 	for (unsigned int i = 0; !dead && i < st->nr_actors; i++)
 		if (st->worker[i].thread->bug)
 			dead = st->worker[i].thread;
-	place = dead ? symbol_lookup(dead->bug_caller, &off) : NULL;
-	return place && strcmp(place, st->sc->culprit) == 0;
+	caller = out == OUT_BUG ? (dead ? dead->bug_caller : 0) : warn_caller;
+	place = symbol_lookup(caller, &off);
+	if (place && strcmp(place, st->sc->culprit) == 0)
+		return true;
+	kprintf("not as said: %s is blamed, not %s\n", place ? place : "nobody",
+		st->sc->culprit);
+	return false;
 }
 
 static bool expected(const struct stage *st, unsigned int set, enum outcome out)
 {
-	if (out == OUT_BUG && st->sc->culprit && !names_culprit(st))
+	bool blames = out == OUT_BUG || out == OUT_WARN ||
+		      (out == OUT_COMPLETES && st->sc->warnings);
+
+	if (st->sc->culprit && blames && !names_culprit(st, out))
 		return false;
 	return (set & OUT_BIT(out)) != 0;
 }
@@ -394,8 +428,13 @@ static void tell(struct stage *st, enum outcome out, struct waitfor *w)
 	show_schedule(st);
 	if (st->refusal.happened)
 		show_refusal(st);
-	if (!all_done(st))
+	if (!all_done(st) || out == OUT_DEADLOCK)
 		report_knot(st, out, w);
+	if (st->sc->evidence)
+		st->sc->evidence(st);
+	if (out == OUT_COMPLETES &&
+	    lockdep_seen() & LOCKDEP_BIT(LOCKDEP_CIRCULAR))
+		show_completed(st);
 }
 
 /* Did the forced order happen, as far as it can? Says so if not. */
@@ -428,6 +467,7 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 	err = play(st, &seed, &w, &out, t);
 	if (err)
 		return err;
+	t->forced++;
 	tell(st, out, &w);
 	t->outcome = out;
 	if (!expected(st, expect, out)) {
@@ -436,7 +476,7 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 		t->ok = false;
 	}
 	t->ok &= order_kept(st);
-	if (hold && (out == OUT_DEADLOCK || out == OUT_STUCK)) {
+	if (hold && is_knot(out)) {
 		held = true;
 		return 0;
 	}
@@ -458,11 +498,13 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 
 		st->up = f == 0;
 		st->leak_by_d = f == 1;
+		if (st->up && st->sc->down_only)
+			continue;
+		kprintf("\n%s", st->sc->in_turn ? "in turn" : "forced");
 		if (st->sc->toggles)
-			kprintf("\nforced, U takes core %u %s:\n", st->toggled,
+			kprintf(", U takes core %u %s", st->toggled,
 				form[st->up]);
-		else
-			kprintf("\nforced:\n");
+		kprintf(":\n");
 		err = forced_once(st, hold, t);
 		if (err || held)
 			return err;
@@ -470,12 +512,20 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 	return 0;
 }
 
-/* Is that what ends the search of this scenario? */
-static bool search_ends(const struct scenario *sc, enum outcome out, bool ok)
+/* What a search goes on until it has found. */
+static enum outcome looked_for(const struct scenario *sc)
+{
+	return (enum outcome)__builtin_ctz(sc->expect);
+}
+
+/* Does a round that was as said (fine), or what was looked for, end the rounds
+ * of this scenario? */
+static bool search_ends(const struct scenario *sc, enum outcome out, bool fine,
+			bool found)
 {
 	if (sc->until_found)
-		return out == OUT_DEADLOCK || (!ok && out != OUT_COMPLETES);
-	return !ok;
+		return found || (!fine && out != OUT_COMPLETES);
+	return !fine;
 }
 
 static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
@@ -487,14 +537,20 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 	bool over = false, clean = true;
 	int err = 0;
 
+	if (board.nr_cores < sc->free_cores) {
+		kprintf("\nfree: needs %u cores, this machine has %u\n",
+			sc->free_cores, board.nr_cores);
+		t->ok &= t->forced != 0;
+		return 0;
+	}
 	st->forced = false;
 	kprintf("\nfree, up to %u rounds:\n", rounds);
 	t->outcome = OUT_COMPLETES;
 	while (t->rounds < rounds && !over && clean) {
 		enum outcome out;
-		bool fine;
+		bool fine, found;
 
-		st->up = !cpu_is_online(st->toggled);
+		st->up = !cpu_is_online(st->toggled) && !sc->down_only;
 		st->leak_by_d = t->rounds & 1;
 		err = thread_interrupted() ? -EINTR :
 					     play(st, &seed, &w, &out, t);
@@ -503,11 +559,13 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 		t->rounds++;
 		t->overlap += st->waited && st->together;
 		t->stuck += out == OUT_STUCK;
-		fine = expected(st, sc->expect, out);
+		fine = st->missed || expected(st, sc->expect, out);
+		found = !st->missed && out == looked_for(sc);
 		/* The first unexpected outcome stays; else the one looked for. */
-		if (!fine || out == OUT_DEADLOCK || t->outcome == OUT_COMPLETES)
+		if (!fine || found ||
+		    (t->outcome == OUT_COMPLETES && !st->missed))
 			t->outcome = out;
-		over = search_ends(sc, out, fine);
+		over = search_ends(sc, out, fine, found);
 		t->ok &= fine || (sc->until_found && !over);
 		if (over) {
 			kprintf("round %u:\n", t->rounds);
@@ -516,7 +574,7 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 		clean = end_round(st, out, &w, !over);
 		replace_dead_workers(st);
 	}
-	if (!err && sc->until_found && t->outcome != OUT_DEADLOCK)
+	if (!err && sc->until_found && t->outcome != looked_for(sc))
 		t->ok = false; /* looked for, and not found */
 	t->ok &= clean;
 	/* A search that went on to its last round must not have left a trace. */
@@ -531,26 +589,27 @@ static void pack_up(struct stage *st)
 	if (st->sc->end)
 		st->sc->end(st);
 	stop_workers(st);
+	thread_set_affinity(current, runner_cores);
 	hotplug_lock_install(NULL);
 	if (st->sc->toggles && !cpu_is_online(st->toggled))
 		cpu_up(st->toggled);
 	watchdog_mute(false);
 }
 
-/* Did lockdep find what it had to, and nothing else? Says so if not. */
-static bool lockdep_as_said(const struct scenario *sc, unsigned int found)
+/* Was that all lockdep had to find, and nothing else? Says so if not. */
+static bool lockdep_as_said(unsigned int said, unsigned int may,
+			    unsigned int found, const char *when)
 {
 	bool ok = true;
 
 	for (unsigned int k = 0; GORDIAN_DEBUG && k < NR_LOCKDEP_KINDS; k++) {
-		bool is = found & LOCKDEP_BIT(k),
-		     must = sc->lockdep & LOCKDEP_BIT(k);
+		bool is = found & LOCKDEP_BIT(k), must = said & LOCKDEP_BIT(k);
 
-		if (is == must || (is && sc->lockdep_may & LOCKDEP_BIT(k)))
+		if (is == must || (is && may & LOCKDEP_BIT(k)))
 			continue;
-		kprintf("not as said: lockdep %s \"%s\"\n",
+		kprintf("not as said: lockdep %s \"%s\"%s\n",
 			is ? "found" : "did not find",
-			lockdep_kind_name((enum lockdep_kind)k));
+			lockdep_kind_name((enum lockdep_kind)k), when);
 		ok = false;
 	}
 	return ok;
@@ -565,6 +624,18 @@ static void all_cores_on(void)
 			cpu_up(cpu);
 }
 
+static bool has_forced(const struct scenario *sc, enum run_mode mode)
+{
+	return sc->in_turn || (mode != RUN_FREE && !sc->no_forced);
+}
+
+/* Where there is no order to force the free form is all there is. */
+static bool has_free(const struct scenario *sc, enum run_mode mode)
+{
+	return !sc->in_turn && mode != RUN_HOLD &&
+	       (mode != RUN_FORCED || sc->no_forced);
+}
+
 struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 			  enum run_mode mode, unsigned int rounds)
 {
@@ -573,19 +644,23 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	int err;
 
 	all_cores_on(); /* the same start for all */
+	t.ok = lockdep_as_said(0, 0, lockdep_seen(), " before this one began");
 	watchdog_mute(true);
 	lockdep_reset();
+	runner_cores = current->affinity;
 	err = hotplug_lock_install(sc->ops);
 	if (!err)
 		err = start_workers(st, sc);
-	state_take_settled(&state_before);
+	if (!err)
+		err = keep_off(st);
 	if (!err && sc->begin)
 		err = sc->begin(st);
-	if (!err && mode != RUN_FREE && !sc->no_forced)
+	state_take_settled(&state_before);
+	if (!err && has_forced(sc, mode))
 		err = run_forced(st, mode == RUN_HOLD, &t);
 	if (held)
 		return t;
-	if (!err && !sc->in_turn && (mode == RUN_FREE || mode == RUN_BOTH))
+	if (!err && has_free(sc, mode))
 		err = run_free(st,
 			       rounds	  ? rounds :
 			       sc->rounds ? sc->rounds :
@@ -595,9 +670,11 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 		kprintf("%s: interrupted\n", d->id);
 	else if (err)
 		kprintf("%s: cannot go on, error %d\n", d->id, -err);
-	note_lockdep(&t);
-	t.ok &= !err && lockdep_as_said(sc, t.lockdep);
 	pack_up(st);
+	note_lockdep(&t);
+	t.ok &= !err &&
+		lockdep_as_said(sc->lockdep, sc->lockdep_may, t.lockdep, "");
+	lockdep_reset(); /* whatever comes now is no experiment's */
 	return t;
 }
 
@@ -619,5 +696,6 @@ int demo_cut(void)
 	replace_dead_workers(st);
 	clean &= compare_state();
 	pack_up(st);
+	lockdep_reset();
 	return clean ? 0 : -EIO;
 }

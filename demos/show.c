@@ -15,12 +15,14 @@
 #define LINES_MAX  48
 #define WIDTH	   80
 #define TIME_WIDTH 10 /* "12345.6 us" and a blank */
+#define LAST_WIDTH 24 /* what the last column needs */
 
 static struct trace_event events[EVENTS_MAX];
 
-static const char *mutex_name(const void *obj)
+static const char *lock_name(const struct stage *st, const void *obj)
 {
-	const char *name = ((const struct mutex *)obj)->name;
+	const char *name = obj == st->spin ? st->spin->name :
+					     ((const struct mutex *)obj)->name;
 	const char *dot = strrchr(name, '.');
 
 	/* cpu_hotplug.lock keeps its name, rcu_sched_state.barrier_mutex is
@@ -31,9 +33,11 @@ static const char *mutex_name(const void *obj)
 /* A lock that belongs to the story; the machinery's own are left out. */
 static bool of_the_story(const struct stage *st, const void *obj)
 {
+	for (unsigned int i = 0; i < STORY_LOCKS; i++)
+		if (obj == st->m[i])
+			return true;
 	return obj == &slab_mutex || obj == &cpu_hotplug.lock ||
-	       obj == &rcu_sched_state.barrier_mutex || obj == st->m[0] ||
-	       obj == st->m[1];
+	       obj == &rcu_sched_state.barrier_mutex || obj == st->spin;
 }
 
 static const char *owner_name(const struct stage *st, uintptr_t thread)
@@ -44,11 +48,63 @@ static const char *owner_name(const struct stage *st, uintptr_t thread)
 	return st->l && (uintptr_t)st->l == thread ? "L" : "?";
 }
 
-/* What the event says, in a column's width; false: not shown. */
+/* The hotplug lock as a rw-semaphore, by the names of its functions. */
+static bool describe_rwsem(const struct stage *st, const struct trace_event *e,
+			   char *out, size_t size)
+{
+	static const char *const names[] = {
+		[TR_READ_LOCK] = "cpus_read_lock",
+		[TR_READ_UNLOCK] = "cpus_read_unlock",
+		[TR_WRITE_LOCK] = "cpus_write_lock",
+		[TR_WRITE_UNLOCK] = "cpus_write_unlock",
+	};
+	bool narrow = st->nr_actors + st->sc->shows_rcu > 2;
+
+	if (e->obj != &cpu_hotplug_lock)
+		return false;
+	if (e->op == TR_READ_CONTEND)
+		ksnprintf(out, size, narrow ? "wait %s %s" : "waits: %s (%s)",
+			  names[TR_READ_LOCK], owner_name(st, e->arg));
+	else if (e->op == TR_WRITE_CONTEND)
+		ksnprintf(out, size, narrow ? "wait %s" : "waits: %s (readers)",
+			  names[TR_WRITE_LOCK]);
+	else
+		ksnprintf(out, size, "%s", names[e->op]);
+	return true;
+}
+
+/* Grace periods and callbacks, for whom they are the story. */
+static bool describe_rcu(const struct trace_event *e, char *out, size_t size)
+{
+	unsigned int nr = (unsigned int)(e->arg + 1) >> 1;
+
+	if (e->obj != &rcu_sched_state)
+		return false;
+	switch (e->op) {
+	case TR_GP_WAIT:
+		ksnprintf(out, size, "synchronize_rcu()");
+		return true;
+	case TR_GP_START:
+	case TR_GP_END:
+		ksnprintf(out, size, "grace period %u %s", nr,
+			  e->op == TR_GP_START ? "runs" : "ends");
+		return true;
+	case TR_CALL_RCU:
+		ksnprintf(out, size, "call_rcu()");
+		return true;
+	case TR_RCU_CB:
+		ksnprintf(out, size, "callback, core %u", e->cpu);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What the event says; false: not shown. */
 static bool describe(const struct stage *st, const struct trace_event *e,
 		     char *out, size_t size)
 {
-	bool narrow = st->nr_actors > 2;
+	bool narrow = st->nr_actors + st->sc->shows_rcu > 2;
 
 	switch (e->op) {
 	case TR_LOCK:
@@ -57,14 +113,21 @@ static bool describe(const struct stage *st, const struct trace_event *e,
 			return false;
 		ksnprintf(out, size, "%s %s",
 			  e->op == TR_LOCK ? "lock" : "unlock",
-			  mutex_name(e->obj));
+			  lock_name(st, e->obj));
 		return true;
 	case TR_CONTEND:
 		if (!of_the_story(st, e->obj))
 			return false;
 		ksnprintf(out, size, narrow ? "wait %s %s" : "waits: %s (%s)",
-			  mutex_name(e->obj), owner_name(st, e->arg));
+			  lock_name(st, e->obj), owner_name(st, e->arg));
 		return true;
+	case TR_READ_LOCK:
+	case TR_READ_CONTEND:
+	case TR_READ_UNLOCK:
+	case TR_WRITE_LOCK:
+	case TR_WRITE_CONTEND:
+	case TR_WRITE_UNLOCK:
+		return describe_rwsem(st, e, out, size);
 	case TR_GET_ONLINE:
 	case TR_PUT_ONLINE:
 		ksnprintf(out, size, "%s_online_cpus: %d",
@@ -92,11 +155,25 @@ static bool describe(const struct stage *st, const struct trace_event *e,
 	case TR_BARRIER:
 		ksnprintf(out, size, "rcu_barrier()");
 		return true;
+	case TR_BARRIER_END:
+		if (st->sc->destroy) /* its next step shows it */
+			return false;
+		ksnprintf(out, size, "rcu_barrier() returns");
+		return true;
 	case TR_CACHE_DESTROY:
 		ksnprintf(out, size, "kmem_cache_destroy()");
 		return true;
 	case TR_CACHE_UNLINK:
 		ksnprintf(out, size, "unlink the cache");
+		return true;
+	case TR_CACHE_RELINK:
+		ksnprintf(out, size,
+			  e->obj == &slab_caches ?
+				  "list_add(): reads the head" :
+				  "link the cache again");
+		return true;
+	case TR_CACHE_CREATE:
+		ksnprintf(out, size, "link a new cache");
 		return true;
 	case TR_CACHE_FREE:
 		ksnprintf(out, size, "free the cache");
@@ -105,9 +182,26 @@ static bool describe(const struct stage *st, const struct trace_event *e,
 		ksnprintf(out, size, "%s returns",
 			  narrow ? "destroy" : "kmem_cache_destroy");
 		return true;
+	case TR_NOTE:
+		ksnprintf(out, size, "%s", (const char *)e->obj);
+		return true;
+	case TR_THREAD_END:
+		ksnprintf(out, size, "ends");
+		return true;
 	default:
-		return false;
+		return st->sc->shows_rcu && describe_rcu(e, out, size);
 	}
+}
+
+/* Whose column: an actor's, or the one of RCU's threads; -1: nobody's. */
+static int column_of(const struct stage *st, const struct trace_event *e)
+{
+	int actor = stage_actor_of(st, e->thread);
+	bool rcu = e->op == TR_GP_START || e->op == TR_GP_END ||
+		   e->op == TR_RCU_CB;
+
+	return actor < 0 && rcu && st->sc->shows_rcu ? (int)st->nr_actors :
+						       actor;
 }
 
 static void print_line(const struct trace_event *e, uint64_t start,
@@ -117,7 +211,8 @@ static void print_line(const struct trace_event *e, uint64_t start,
 	unsigned int ns = (unsigned int)timer_ns(e->time - start);
 
 	kprintf("%6u.%u  %*s%.*s\n", ns / 1000, ns / 100 % 10,
-		(int)(column * width), "", (int)width, text);
+		(int)(column * width), "",
+		WIDTH - TIME_WIDTH - (int)(column * width), text);
 }
 
 static void print_head(const struct stage *st, unsigned int width)
@@ -128,28 +223,32 @@ static void print_head(const struct stage *st, unsigned int width)
 
 		ksnprintf(head, sizeof(head), "%s core %u",
 			  st->sc->actors[i].name, st->worker[i].cpu);
-		if (i + 1 < st->nr_actors)
+		if (i + 1 < st->nr_actors || st->sc->shows_rcu)
 			kprintf("%-*s", (int)width, head);
 		else
-			kprintf("%s\n", head);
+			kprintf("%s", head);
 	}
+	kprintf("%s\n", st->sc->shows_rcu ? "RCU" : "");
 }
 
 void show_schedule(const struct stage *st)
 {
 	unsigned int lost, shown = 0, hidden = 0;
 	unsigned int n = trace_snapshot(events, EVENTS_MAX, &lost);
-	unsigned int width = (WIDTH - TIME_WIDTH) / max(st->nr_actors, 1u);
+	unsigned int columns = st->nr_actors + st->sc->shows_rcu;
+	unsigned int width =
+		columns < 3 ? (WIDTH - TIME_WIDTH) / 2 :
+			      (WIDTH - TIME_WIDTH - LAST_WIDTH) / (columns - 1);
 	const char *last = NULL;
 	uint64_t start = 0;
 
 	print_head(st, width);
 	for (unsigned int i = 0; i < n; i++) {
 		const struct trace_event *e = &events[i];
-		int actor = stage_actor_of(st, e->thread);
+		int column = column_of(st, e);
 		char text[64];
 
-		if (actor < 0 || !describe(st, e, text, sizeof(text)))
+		if (column < 0 || !describe(st, e, text, sizeof(text)))
 			continue;
 		/* One line for an event of the chain, not one a callback. */
 		if (e->op == TR_NOTIFY) {
@@ -163,7 +262,7 @@ void show_schedule(const struct stage *st)
 			hidden++;
 			continue;
 		}
-		print_line(e, start, (unsigned int)actor, width, text);
+		print_line(e, start, (unsigned int)column, width, text);
 		shown++;
 	}
 	if (hidden || lost)
@@ -182,4 +281,20 @@ void show_refusal(const struct stage *st)
 		if (st->refusal.holders & 1u << i)
 			kprintf(" %s", st->sc->actors[i].name);
 	kprintf("\n");
+}
+
+void show_completed(const struct stage *st)
+{
+	char said[80];
+
+	list_lockdep(said, sizeof(said), lockdep_seen());
+	kprintf("lockdep said %s; all the same", said);
+	for (unsigned int i = 0; i < st->nr_actors; i++)
+		kprintf("%s %s",
+			i == 0		      ? "" :
+			i + 1 < st->nr_actors ? "," :
+						" and",
+			st->sc->actors[i].name);
+	kprintf(st->nr_actors > 1 ? " ran to their ends.\n" :
+				    " ran to its end.\n");
 }

@@ -20,12 +20,13 @@
 #define REPORTS_NS   2000000000ull /* for the reports of other cores */
 
 unsigned int warn_count;
+uintptr_t warn_caller;
 static unsigned int depth[NR_CPUS]; /* each core's own */
 static uint32_t panicking;	    /* core + 1 that ends the machine; atomic */
 static uint32_t nmi_answers;	    /* bit per core; atomic */
 static uint32_t reporting;	    /* cores with a report to finish; atomic */
 
-static void print_where(void)
+void print_where(void)
 {
 	const struct thread *t = current;
 
@@ -33,20 +34,22 @@ static void print_where(void)
 		t->id, t->name, t->irq_depth ? ", in an interrupt" : "");
 }
 
-static void stop_others(void)
+/* Ask all other cores where they are. Returns those that did not answer. */
+static struct cpumask ask_others(enum ipi ipi)
 {
-	struct cpumask others =
+	struct cpumask left =
 		cpumask_andnot(cpu_online(), cpumask_of(smp_processor_id()));
 	uint64_t end = timer_now() + timer_ticks(ANSWER_NS);
 
-	if (!irqchip || cpumask_empty(others))
-		return;
+	if (cpumask_empty(left))
+		return left;
 	__atomic_store_n(&nmi_answers, 0, __ATOMIC_SEQ_CST);
-	irqchip->send_ipi(others, irqchip->has_nmi ? IPI_NMI : IPI_STOP);
-	while ((__atomic_load_n(&nmi_answers, __ATOMIC_SEQ_CST) &
-		others.bits) != others.bits &&
-	       timer_now() < end)
+	irqchip->send_ipi(left, ipi);
+	do {
 		cpu_relax();
+		left.bits &= ~__atomic_load_n(&nmi_answers, __ATOMIC_SEQ_CST);
+	} while (!cpumask_empty(left) && timer_now() < end);
+	return left;
 }
 
 /* The end of the machine after a report. Only one core gets there, and lets
@@ -68,7 +71,8 @@ noreturn void panic_end(void)
 	while (__atomic_load_n(&reporting, __ATOMIC_SEQ_CST) &&
 	       timer_now() < end)
 		cpu_relax();
-	stop_others();
+	if (irqchip)
+		ask_others(irqchip->has_nmi ? IPI_NMI : IPI_STOP);
 	kprintf("the machine stops here\n");
 	machine_exit(PANIC_STATUS);
 }
@@ -93,12 +97,10 @@ bool panic_enter(const char *what)
 
 noreturn void panic(const char *fmt, ...)
 {
-	uint32_t flags;
-
 	if (panic_enter("panic")) {
+		uint32_t flags = report_begin();
 		va_list ap;
 
-		flags = report_begin();
 		kprintf("\npanic: ");
 		va_start(ap, fmt);
 		kvprintf(fmt, ap);
@@ -112,22 +114,10 @@ noreturn void panic(const char *fmt, ...)
 	panic_end();
 }
 
-/* First text address outside the function that holds the BUG: its caller. */
-static uintptr_t caller_of_caller(uintptr_t site)
-{
-	uintptr_t pc[8]; /* a release build finds other words as well */
-	unsigned int n = backtrace_here(pc, ARRAY_SIZE(pc));
-
-	for (unsigned int i = 0; i + 1 < n; i++)
-		if (pc[i] == site)
-			return pc[i + 1];
-	return 0;
-}
-
-void bug_at(const char *cond, const char *file, int line)
+void bug_at(const char *cond, const char *file, int line, uintptr_t caller)
 {
 	struct thread *t = current;
-	uintptr_t site = CALLER, caller = caller_of_caller(site);
+	uintptr_t site = CALLER;
 	bool ends_thread = t->bug_ends_me && !t->irq_depth;
 	uint32_t flags;
 
@@ -148,14 +138,15 @@ void bug_at(const char *cond, const char *file, int line)
 	thread_bug_exit();
 }
 
-void warn_at(const char *cond, const char *file, int line)
+void warn_at(const char *cond, const char *file, int line, uintptr_t caller)
 {
 	uint32_t flags = report_begin();
 
 	/* Relaxed: a count. */
 	__atomic_fetch_add(&warn_count, 1, __ATOMIC_RELAXED);
+	warn_caller = caller;
 	kprintf("\nWARNING: %s at %s:%d\n", cond, file, line);
-	kprintf("  in %pS\n", (void *)CALLER);
+	kprintf("  in %pS, called from %pS\n", (void *)CALLER, (void *)caller);
 	print_where();
 	dump_stack();
 	report_end(flags);
@@ -212,9 +203,6 @@ void fiq_entry(struct regs *regs)
 
 void backtrace_all_cores(void)
 {
-	struct cpumask others =
-		cpumask_andnot(cpu_online(), cpumask_of(smp_processor_id()));
-	uint64_t end = timer_now() + timer_ticks(ANSWER_NS);
 	unsigned int cpu;
 
 	if (!irqchip->has_nmi) {
@@ -223,13 +211,6 @@ void backtrace_all_cores(void)
 			irqchip->name);
 		return;
 	}
-	__atomic_store_n(&nmi_answers, 0, __ATOMIC_SEQ_CST);
-	irqchip->send_ipi(others, IPI_NMI);
-	while ((__atomic_load_n(&nmi_answers, __ATOMIC_SEQ_CST) &
-		others.bits) != others.bits &&
-	       timer_now() < end)
-		cpu_relax();
-	for_each_cpu (cpu,
-		      cpumask_andnot(others, (struct cpumask){ nmi_answers }))
+	for_each_cpu (cpu, ask_others(IPI_NMI))
 		kprintf("core %u: no answer\n", cpu);
 }

@@ -21,9 +21,9 @@ noreturn void panic(const char *fmt, ...) printf_like(1, 2);
 /* IPI_STOP: another core panics; this one says where it is and stays put. */
 void panic_stop_core(void);
 
-/* Behind the macros; site is printed with the caller's symbol. */
-void bug_at(const char *cond, const char *file, int line);
-void warn_at(const char *cond, const char *file, int line);
+/* Behind the macros; caller: of the function that holds the macro. */
+void bug_at(const char *cond, const char *file, int line, uintptr_t caller);
+void warn_at(const char *cond, const char *file, int line, uintptr_t caller);
 
 /*
  * Always a panic, except in a thread that allows it (thread->bug_ends_me, set
@@ -32,7 +32,7 @@ void warn_at(const char *cond, const char *file, int line);
 #define BUG_ON(c)                                                              \
 	do {                                                                   \
 		if (unlikely(c))                                               \
-			bug_at(#c, __FILE__, __LINE__);                        \
+			bug_at(#c, __FILE__, __LINE__, CALLER);                \
 	} while (0)
 
 /* Report and go on; evaluates to the condition. */
@@ -40,7 +40,7 @@ void warn_at(const char *cond, const char *file, int line);
 	({                                                                     \
 		bool _warn = (c);                                              \
 		if (unlikely(_warn))                                           \
-			warn_at(#c, __FILE__, __LINE__);                       \
+			warn_at(#c, __FILE__, __LINE__, CALLER);               \
 		_warn;                                                         \
 	})
 
@@ -54,16 +54,16 @@ void warn_at(const char *cond, const char *file, int line);
 	} while (0)
 #endif
 
-/* Number of WARN_ON reports since boot. */
+/* Number of WARN_ON reports since boot; who called what warned last. */
 extern unsigned int warn_count;
+extern uintptr_t warn_caller;
 
 /* Return addresses, innermost first; at most max. Returns how many. */
 unsigned int backtrace_here(uintptr_t *pc, unsigned int max);
-#if GORDIAN_DEBUG
-/* The same from the caller of a function on, of which this is the frame. */
+/* The same from the caller of a function on, of which this is the frame; debug
+ * builds have frames. */
 unsigned int backtrace_frame(const void *frame, uintptr_t *pc,
 			     unsigned int max);
-#endif
 unsigned int backtrace_regs(const struct regs *regs, uintptr_t *pc,
 			    unsigned int max);
 /* Of a thread that is not running (it may start to run meanwhile: checked). */

@@ -263,6 +263,14 @@ static void find_one(struct thread *t, void *arg)
 		return;
 	f->any = true;
 	fill_link(f->found, t);
+#if GORDIAN_DEBUG
+	/* Whoever holds a spinlock, or has the core, runs: what it waits for as a
+	 * sleeper, or is about to, does not stop it; only what it spins for. */
+	if (f->from && READ_ONCE(t->busy.kind) == WAIT_NONE &&
+	    (f->from->waiting.kind == WAIT_SPIN ||
+	     f->from->waiting.kind == WAIT_CORE))
+		f->found->waiting.kind = WAIT_NONE;
+#endif
 }
 
 static bool among(uint32_t id, const uint32_t *ids, unsigned int n)
@@ -309,7 +317,8 @@ static bool search(struct thread *t, struct waitfor *w, enum goal goal)
 		tried[w->n - 1] = to->id;
 		set_owner(l, to);
 		for (w->first = 0; w->first < w->n; w->first++)
-			if (w->link[w->first].thread == to->thread)
+			if (w->link[w->first].thread == to->thread &&
+			    to->waiting.kind != WAIT_NONE)
 				return w->cycle = true;
 		if (among(to->id, seen, nr_seen) || nr_seen == WAITFOR_SEEN)
 			continue;

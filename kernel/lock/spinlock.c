@@ -94,8 +94,11 @@ static always_inline void lock(struct spinlock *l, uintptr_t site)
 	uint32_t v =
 		__atomic_fetch_add(&l->tickets, 1u << 16, __ATOMIC_ACQUIRE);
 
-	if (unlikely((v >> 16) != (v & 0xffffu)))
+	if (unlikely((v >> 16) != (v & 0xffffu))) {
+		lock_contended(&l->dep_map);
 		wait_turn(l, v >> 16, site);
+		lock_acquired(&l->dep_map);
+	}
 	WRITE_ONCE(l->holder, current);
 	WRITE_ONCE(l->site, site);
 }

@@ -10,20 +10,22 @@
 /* Tick while something runs, in nanoseconds. Idle cores have none. */
 #define TICK_NS 10000000ull
 
-static inline unsigned int smp_processor_id(void)
+static always_inline unsigned int smp_processor_id(void)
 {
 	return READ_ONCE(current->cpu);
 }
 
-static inline void preempt_disable(void)
+static always_inline void preempt_disable(void)
 {
-	WRITE_ONCE(current->preempt_count, current->preempt_count + 1);
+	struct thread *t = current;
+
+	WRITE_ONCE(t->preempt_count, t->preempt_count + 1);
 	__asm__ volatile("" ::: "memory");
 }
 
 void preempt_schedule(void);
 
-static inline void preempt_enable(void)
+static always_inline void preempt_enable(void)
 {
 	struct thread *t = current;
 
@@ -36,8 +38,10 @@ static inline void preempt_enable(void)
 /* Thread context with preemption possible: where sleeping is allowed. */
 static inline bool may_sleep(void)
 {
-	return current->preempt_count == 0 && current->irq_depth == 0 &&
-	       !irqs_disabled() && !current->is_idle;
+	const struct thread *t = current;
+
+	return !t->preempt_count && !t->irq_depth && !t->is_idle &&
+	       !irqs_disabled();
 }
 /* First thing of whatever may sleep: a finding where that is not allowed. */
 #if GORDIAN_DEBUG

@@ -1,0 +1,109 @@
+/*
+ * E13: the order reversed, as it nearly came back in 2026.
+ *
+ * Everybody takes the hotplug lock first and slab_mutex inside it: create,
+ * shrink and destroy as readers, a core that comes or goes as the writer.
+ * Linux 67ea9d353d0b (May 2026) keeps cpus_read_lock() out of a region that
+ * holds slab_mutex, because that order "would form an AB-BA deadlock". Here F
+ * shrinks a cache in that order: no counter excuses it, one nesting is enough.
+ *
+ * Control: the other order, the kernel's own kmem_cache_shrink().
+ */
+#include "demos/demo.h"
+#include "kernel/lib/errno.h"
+
+/* slab_mutex first; get_online_cpus() is cpus_read_lock() here. */
+static story int kmem_cache_shrink__reversed(struct kmem_cache *s)
+{
+	int in_use;
+
+	mutex_lock(&slab_mutex);
+	get_online_cpus();
+	in_use = __cache_shrink(s);
+	put_online_cpus();
+	mutex_unlock(&slab_mutex);
+	return in_use;
+}
+
+static void actor_F_reversed(struct stage *st)
+{
+	kmem_cache_shrink__reversed(st->cache);
+}
+
+static void actor_F(struct stage *st)
+{
+	kmem_cache_shrink(st->cache);
+}
+
+/* No RCU cache: its end would have a barrier in it, which is E9's. */
+static int setup_cache(struct stage *st)
+{
+	int err = setup_core(st);
+
+	if (err)
+		return err;
+	st->cache = kmem_cache_create("flushed", 96, 0, 0, NULL);
+	return st->cache ? 0 : -ENOMEM;
+}
+
+static const struct step crossed_up[] = {
+	{ 0, TR_LOCK, the_slab_mutex },
+	{ 1, TR_WRITE_LOCK, the_cpus_lock },
+	{ 0, TR_READ_CONTEND, the_cpus_lock },
+	{ 1, TR_CONTEND, the_slab_mutex },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct step crossed_down[] = {
+	{ 0, TR_LOCK, the_slab_mutex },
+	{ 1, TR_WRITE_LOCK, the_cpus_lock },
+	{ 1, TR_CORE_OFF, the_hotplug_lock },
+	{ 0, TR_READ_CONTEND, the_cpus_lock },
+	{ 1, TR_CONTEND, the_slab_mutex },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct step one_order[] = {
+	{ 0, TR_READ_LOCK, the_cpus_lock },
+	{ 1, TR_WRITE_CONTEND, the_cpus_lock },
+	{ 0, TR_LOCK, the_slab_mutex },
+	{ 1, TR_LOCK, the_slab_mutex },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct scenario scenarios[] = {
+	{
+		.part = "E13/reversed",
+		.about = "F takes slab_mutex, then the hotplug lock",
+		.actors = { { "F", ON_D, actor_F_reversed },
+			    { "U", ON_U, actor_U } },
+		.script_up = crossed_up,
+		.script_down = crossed_down,
+		.rounds = 20000,
+		.expect = OUT_BIT(OUT_DEADLOCK),
+		.until_found = true,
+		.toggles = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.ops = &hotplug_rwsem_ops,
+		.setup = setup_cache,
+		.teardown = teardown_victim,
+	},
+	{
+		.part = "E13/one-order",
+		.about = "control: the hotplug lock first, as everybody does",
+		.actors = { { "F", ON_D, actor_F }, { "U", ON_U, actor_U } },
+		.script_up = one_order,
+		.script_down = one_order,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.toggles = true,
+		.ops = &hotplug_rwsem_ops,
+		.setup = setup_cache,
+		.teardown = teardown_victim,
+	},
+};
+
+DEMO(13, e13, .id = "E13", .slug = "e13-reversed",
+     .claim = "slab_mutex outside cpus_read_lock() deadlocks",
+     .tried = { "F takes slab_mutex, then the hotplug lock; U, the writer,",
+		"takes slab_mutex inside it. Control: one order everywhere." },
+     .cores = 2, .scenarios = scenarios, .nr_scenarios = 2, .free_rounds = 100);

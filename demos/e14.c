@@ -1,0 +1,117 @@
+/*
+ * E14: two readers in opposite orders, harmless until a writer comes.
+ *
+ * Linux 0495e337b703 (Waiman Long, 2022): lockdep had the hotplug lock,
+ * slab_mutex and kn->active in a circle. The end of a cache holds the hotplug
+ * lock as a reader and waits for its file in sysfs to be left (kn->active);
+ * whoever writes to that file holds kn->active and takes the hotplug lock as a
+ * reader. Two readers do not exclude each other, so these two alone always
+ * complete; a writer that waits turns the second reader away, and all three
+ * stand still.
+ *
+ * kn_active, a mutex, stands for kn->active here. R1 is the end of the cache,
+ * R2 the write to its file, U a core that comes or goes.
+ *
+ * Control: the first part is the second one's, two readers without a writer.
+ */
+#include "demos/demo.h"
+#include "drivers/board.h"
+
+#define WORK_NS 60000u /* between the two locks: both have something to do */
+
+static DEFINE_MUTEX(kn_active);
+
+static void work(void)
+{
+	uint64_t end = timer_now() + timer_ticks(WORK_NS);
+
+	while (timer_now() < end)
+		cpu_relax();
+}
+
+static void actor_R1(struct stage *st)
+{
+	(void)st;
+	cpus_read_lock();
+	work();
+	mutex_lock(&kn_active);
+	mutex_unlock(&kn_active);
+	cpus_read_unlock();
+}
+
+static void actor_R2(struct stage *st)
+{
+	(void)st;
+	mutex_lock(&kn_active);
+	work();
+	cpus_read_lock();
+	cpus_read_unlock();
+	mutex_unlock(&kn_active);
+}
+
+static int setup_readers(struct stage *st)
+{
+	st->m[0] = &kn_active;
+	return st->sc->toggles ? setup_core(st) : 0;
+}
+
+static const void *the_file(const struct stage *st)
+{
+	(void)st;
+	return &kn_active;
+}
+
+/* R2 is actor 1 without a writer, actor 2 with one. */
+static const struct step two_readers[] = {
+	{ 0, TR_READ_LOCK, the_cpus_lock },
+	{ 1, TR_LOCK, the_file },
+	{ 0, TR_CONTEND, the_file },
+	{ 1, TR_READ_LOCK, the_cpus_lock },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct step writer_between[] = {
+	{ 0, TR_READ_LOCK, the_cpus_lock },
+	{ 2, TR_LOCK, the_file },
+	{ 1, TR_WRITE_CONTEND, the_cpus_lock },
+	{ 2, TR_READ_CONTEND, the_cpus_lock },
+	{ 0, TR_CONTEND, the_file },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct scenario scenarios[] = {
+	{
+		.part = "E14/readers",
+		.about = "R1: hotplug lock, kn_active; R2: the other order",
+		.actors = { { "R1", ON_D, actor_R1 },
+			    { "R2", ON_B, actor_R2 } },
+		.script_up = two_readers,
+		.rounds = 400,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.ops = &hotplug_rwsem_ops,
+		.setup = setup_readers,
+	},
+	{
+		.part = "E14/writer",
+		.about = "the same, and a writer comes between",
+		.actors = { { "R1", ON_D, actor_R1 },
+			    { "U", ON_U, actor_U },
+			    { "R2", ON_B, actor_R2 } },
+		.script_up = writer_between,
+		.script_down = writer_between,
+		.expect = OUT_READERS_KNOT,
+		.until_found = true,
+		.toggles = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.ops = &hotplug_rwsem_ops,
+		.setup = setup_readers,
+	},
+};
+
+DEMO(14, e14, .id = "E14", .slug = "e14-readers",
+     .claim = "two readers complete, until a writer waits",
+     .tried = { "Two readers of the hotplug lock take another one, in opposite",
+		"orders; then the same while U waits to write." },
+     .cores = 2, .scenarios = scenarios, .nr_scenarios = 2,
+     .free_rounds = 20000);

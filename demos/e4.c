@@ -1,0 +1,392 @@
+/*
+ * E4, E4x, E4g: what the merged check does not see.
+ *
+ * Bhat's debug patch and the form that was merged (075663d19885) look whether
+ * the count is 0 when a reference is given back. If L gives one back that it
+ * never took while D holds its own, the count goes from 1 to 0: the check is
+ * content, and U walks in on D. That is E3's deadlock, without a word. If U
+ * comes late, the check speaks at last, when D gives back what is its own: it
+ * blames the innocent. Nobody said so in the thread; it follows from the code.
+ *
+ * E4x counts references per thread, by a lockdep map beside the counter (what
+ * Linux did in 2014, a19423b98704, to have lockdep see the lock at all). Then
+ * the put that has no get is found in L, at once, and does not count.
+ *
+ * E4g is the opposite leak: G takes a reference and ends. The counter does not
+ * know who took it; counted per thread, G's end is where it is found.
+ *
+ * Controls: E1 (nobody leaks), E3d (L leaks while nobody holds a reference, and
+ * the check names it), and E4x for E4.
+ */
+#include "demos/demo.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/printf.h"
+#include "kernel/sched/sched.h"
+
+#define L_ACTOR 2
+
+static bool d_has_ended(const struct stage *st)
+{
+	return worker_ended(&st->worker[D_ACTOR]);
+}
+
+/* Until D holds its reference; or false, if D is done already. */
+static bool wait_for_d(const struct stage *st)
+{
+	while (READ_ONCE(st->refs[D_ACTOR]) <= 0) {
+		if (d_has_ended(st))
+			return false;
+		yield();
+	}
+	return true;
+}
+
+/* At the wrong moment: while D holds a reference. */
+static void actor_L(struct stage *st)
+{
+	if (wait_for_d(st))
+		leak_a_reference();
+	else
+		WRITE_ONCE(st->missed, true);
+}
+
+/*
+ * L looks, and then it leaks: it may be late, and then this is E3, and the check
+ * right to blame it. With cpu_hotplug.lock in L's hand the count does not move.
+ */
+static void listen_for_l(struct stage *st, int actor,
+			 const struct trace_event *e)
+{
+	if (actor == L_ACTOR && e->op == TR_LOCK &&
+	    e->obj == &cpu_hotplug.lock && st->refs[D_ACTOR] <= 0)
+		WRITE_ONCE(st->missed, true);
+}
+
+/* U at that moment too. It waits for the reference, until L takes that off. */
+static void actor_U_soon(struct stage *st)
+{
+	wait_for_d(st);
+	actor_U(st);
+}
+
+/* U when D has given back everything, or died of it. */
+static void actor_U_late(struct stage *st)
+{
+	while (!d_has_ended(st))
+		sleep_ns(100000);
+	actor_U(st);
+}
+
+/* A D that died of its last put had freed the cache before. */
+static void teardown_e4(struct stage *st)
+{
+	if (st->worker[D_ACTOR].thread->bug)
+		st->cache = NULL;
+	teardown_refs(st);
+}
+
+/* D has its reference; L gives it back; the rest is Kosina's drawing. */
+#define D_THEN_L                                                               \
+	{ D_ACTOR, TR_LOCK, the_slab_mutex },                                  \
+		{ L_ACTOR, TR_LOCK, the_hotplug_mutex },                       \
+	{                                                                      \
+		L_ACTOR, TR_PUT_ONLINE, the_hotplug_lock                       \
+	}
+
+static const struct step drawing_with_l_up[] = {
+	D_THEN_L,
+	{ U_ACTOR, TR_HP_BEGIN, the_hotplug_lock },
+	{ D_ACTOR, TR_CONTEND, the_hotplug_mutex },
+	{ U_ACTOR, TR_CONTEND, the_slab_mutex },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct step drawing_with_l_down[] = {
+	D_THEN_L,
+	{ U_ACTOR, TR_HP_BEGIN, the_hotplug_lock },
+	{ U_ACTOR, TR_CORE_OFF, the_hotplug_lock },
+	{ D_ACTOR, TR_CONTEND, the_hotplug_mutex },
+	{ U_ACTOR, TR_CONTEND, the_slab_mutex },
+	{ -1, TR_NONE, NULL },
+};
+
+/* D is at its last put when U comes. */
+static const struct step late_after_bug[] = {
+	D_THEN_L,
+	{ D_ACTOR, TR_LOCK, the_barrier_mutex },
+	{ D_ACTOR, TR_CACHE_FREE, the_cache },
+	{ D_ACTOR, TR_LOCK, the_hotplug_mutex },
+	{ U_ACTOR, TR_CONTEND, the_hotplug_mutex },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct step late_after_warning[] = {
+	D_THEN_L,
+	{ D_ACTOR, TR_LOCK, the_barrier_mutex },
+	{ D_ACTOR, TR_CACHE_FREE, the_cache },
+	{ D_ACTOR, TR_LOCK, the_hotplug_mutex },
+	{ U_ACTOR, TR_HP_BEGIN, the_hotplug_lock },
+	{ -1, TR_NONE, NULL },
+};
+
+#define D_U_L(u)                                                               \
+	{                                                                      \
+		{ "D", ON_D, actor_D }, { "U", ON_U, (u) },                    \
+		{                                                              \
+			"L", ON_B, actor_L                                     \
+		}                                                              \
+	}
+
+static const struct scenario e4[] = {
+	{
+		.part = "E4/patch-b",
+		.about = "the mail's patch; U comes between L and D's barrier",
+		.actors = D_U_L(actor_U_soon),
+		.script_up = drawing_with_l_up,
+		.script_down = drawing_with_l_down,
+		/* A U that comes late is the other part's business. */
+		.expect = OUT_BIT(OUT_DEADLOCK) | OUT_BIT(OUT_BUG),
+		.expect_forced = OUT_BIT(OUT_DEADLOCK),
+		.until_found = true,
+		/* On one core nobody gets between D's get and its barrier. */
+		.free_cores = 3,
+		.toggles = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.culprit = "kmem_cache_destroy__3_6",
+		.ops = &hotplug_bhat_b_ops,
+		.destroy = kmem_cache_destroy__3_6,
+		.leaks = true,
+		.setup = setup_victim,
+		.listen = listen_for_l,
+		.teardown = teardown_e4,
+	},
+	{
+		.part = "E4/final",
+		.about = "the merged check; U comes between L and D's barrier",
+		.actors = D_U_L(actor_U_soon),
+		.script_up = drawing_with_l_up,
+		.script_down = drawing_with_l_down,
+		.expect = OUT_BIT(OUT_DEADLOCK) | OUT_BIT(OUT_WARN),
+		.expect_forced = OUT_BIT(OUT_DEADLOCK),
+		.until_found = true,
+		/* On one core nobody gets between D's get and its barrier. */
+		.free_cores = 3,
+		.toggles = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.culprit = "kmem_cache_destroy__3_6",
+		.destroy = kmem_cache_destroy__3_6,
+		.leaks = true,
+		.setup = setup_victim,
+		.listen = listen_for_l,
+		.teardown = teardown_e4,
+	},
+	{
+		.part = "E4/late-b",
+		.about = "the mail's patch; U comes late: the BUG is D's",
+		.actors = D_U_L(actor_U_late),
+		.script_up = late_after_bug,
+		.script_down = late_after_bug,
+		.expect = OUT_BIT(OUT_BUG),
+		.until_found = true,
+		.rounds = 1000,
+		.toggles = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.culprit = "kmem_cache_destroy__3_6", /* the innocent */
+		.ops = &hotplug_bhat_b_ops,
+		.destroy = kmem_cache_destroy__3_6,
+		.leaks = true,
+		.setup = setup_victim,
+		.listen = listen_for_l,
+		.teardown = teardown_e4,
+	},
+	{
+		.part = "E4/late-final",
+		.about = "the merged check; U comes late: the warning is D's",
+		.actors = D_U_L(actor_U_late),
+		.script_up = late_after_warning,
+		.script_down = late_after_warning,
+		.expect = OUT_BIT(OUT_WARN),
+		.until_found = true,
+		.rounds = 1000,
+		.toggles = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.culprit = "kmem_cache_destroy__3_6",
+		.destroy = kmem_cache_destroy__3_6,
+		.setup = setup_victim,
+		.listen = listen_for_l,
+		.teardown = teardown_e4,
+	},
+};
+
+DEMO(04, e4, .id = "E4", .slug = "e4-unseen",
+     .claim = "the merged check misses a leak from 1 to 0",
+     .tried = { "L gives back a reference that it never took while D holds one.",
+		"The check must be content; if U comes late, it must blame D." },
+     .cores = 2, .scenarios = e4, .nr_scenarios = 4, .free_rounds = 20000);
+
+/* ---- E4x, E4g: counted per thread ---------------------------------------- */
+
+#if GORDIAN_DEBUG
+
+/*
+ * The counter with a lockdep map beside it: a reference is a recursive read lock
+ * in the hands of the thread that took it.
+ */
+static struct lockdep_map cpu_hotplug_map = LOCKDEP_MAP_INIT("cpu_hotplug");
+
+static story void get_online_cpus__counted(void)
+{
+	if (READ_ONCE(cpu_hotplug.active_writer) == current)
+		return;
+	lock_map_acquire_read(&cpu_hotplug_map);
+	mutex_lock(&cpu_hotplug.lock);
+	cpu_hotplug_count(1, CALLER);
+	mutex_unlock(&cpu_hotplug.lock);
+}
+
+static story void put_online_cpus__counted(void)
+{
+	if (READ_ONCE(cpu_hotplug.active_writer) == current)
+		return;
+	if (!lock_map_release(&cpu_hotplug_map))
+		return; /* not this thread's: said, and not counted */
+	mutex_lock(&cpu_hotplug.lock);
+	if (WARN_ON(cpu_hotplug.refcount == 0))
+		cpu_hotplug_count(1, CALLER);
+	if (cpu_hotplug_count(-1, CALLER) == 0)
+		cpu_hotplug_wake_writer(CALLER);
+	mutex_unlock(&cpu_hotplug.lock);
+}
+
+static story void cpu_hotplug_begin__counted(void)
+{
+	lock_map_acquire(&cpu_hotplug_map);
+	cpu_hotplug_begin__counter();
+}
+
+static story void cpu_hotplug_done__counted(void)
+{
+	cpu_hotplug_done__counter();
+	(void)lock_map_release(&cpu_hotplug_map);
+}
+
+static bool held__counted(void)
+{
+	return lock_is_held(&cpu_hotplug_map);
+}
+
+static const struct hotplug_lock_ops hotplug_counted_ops = {
+	.name = "counter, per thread",
+	.get = get_online_cpus__counted,
+	.put = put_online_cpus__counted,
+	.begin = cpu_hotplug_begin__counted,
+	.done = cpu_hotplug_done__counted,
+	.held = held__counted,
+};
+#define COUNTED_OPS (&hotplug_counted_ops)
+#else
+#define COUNTED_OPS NULL /* needs_lockdep */
+#endif
+
+/* L leaks whether it finds D with a reference or comes late: it has none. */
+static void actor_L_anyway(struct stage *st)
+{
+	wait_for_d(st);
+	leak_a_reference();
+}
+
+static const struct scenario e4x[] = {
+	{
+		.about = "E4 with the references counted per thread",
+		.actors = { { "D", ON_D, actor_D },
+			    { "U", ON_U, actor_U_soon },
+			    { "L", ON_B, actor_L_anyway } },
+		.script_up = drawing_up,
+		.script_down = drawing_down,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.refused = true,
+		.toggles = true,
+		.needs_lockdep = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_UNBALANCED) |
+			   LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.ops = COUNTED_OPS,
+		.destroy = kmem_cache_destroy__3_6,
+		.setup = setup_victim,
+		.teardown = teardown_victim,
+	},
+};
+
+DEMO(04x, e4x, .id = "E4x", .slug = "e4x-counted",
+     .claim = "counted per thread, the leak is found in L, at once",
+     .tried = { "E4 with a lockdep map beside the counter, as of 2014: what L",
+		"gives back is not L's. It must be named, and not be counted." },
+     .cores = 2, .scenarios = e4x, .nr_scenarios = 1, .free_rounds = 100);
+
+#define G_ACTOR 0
+
+/* The thread that ends; what it does stands in G's column. */
+static int taker(void *arg)
+{
+	struct stage *st = arg;
+
+	WRITE_ONCE(st->worker[G_ACTOR].id, current->id);
+	current->traced = true;
+	current->gated = st->forced;
+	get_online_cpus();
+	return 0;
+}
+
+static void actor_G(struct stage *st)
+{
+	struct thread *t = thread_create("G", taker, st, PRIO_NORMAL,
+					 cpumask_of(st->worker[G_ACTOR].cpu));
+
+	if (!WARN_ON(!t))
+		thread_join(t);
+}
+
+static const struct step after_the_get[] = {
+	{ G_ACTOR, TR_GET_ONLINE, the_hotplug_lock },
+	{ U_ACTOR, TR_LOCK, the_hotplug_mutex },
+	{ U_ACTOR, TR_HP_WAIT, the_hotplug_lock },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct scenario e4g[] = {
+	{
+		.part = "E4g/counter",
+		.about = "the counter does not know who took a reference",
+		.actors = { { "G", ON_D, actor_G }, { "U", ON_U, actor_U } },
+		.script_up = after_the_get,
+		.script_down = after_the_get,
+		.expect = OUT_BIT(OUT_STUCK),
+		.until_found = true, /* a U that comes first completes */
+		.toggles = true,
+		.leaks = true,
+		.setup = setup_core,
+		.teardown = teardown_refs,
+	},
+	{
+		.part = "E4g/counted",
+		.about = "counted per thread: held when the thread ends",
+		.actors = { { "G", ON_D, actor_G }, { "U", ON_U, actor_U } },
+		.script_up = after_the_get,
+		.script_down = after_the_get,
+		.expect = OUT_BIT(OUT_STUCK),
+		.until_found = true,
+		.toggles = true,
+		.needs_lockdep = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_HELD_AT_END),
+		.ops = COUNTED_OPS,
+		.leaks = true,
+		.setup = setup_core,
+		.teardown = teardown_refs,
+	},
+};
+
+DEMO(04g, e4g, .id = "E4g", .slug = "e4g-kept",
+     .claim = "a reference kept by a thread that ends stops U for ever",
+     .tried = { "G takes a hotplug reference and ends. If U begins after that",
+		"it waits for ever; only a count per thread can say for whom." },
+     .cores = 2, .scenarios = e4g, .nr_scenarios = 2, .free_rounds = 1000);

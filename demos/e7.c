@@ -1,0 +1,249 @@
+/*
+ * E7: version 3 of the patch, which was wrong.
+ *
+ * Kosina's third version (October 2012) released slab_mutex as soon as the
+ * cache was off the list. Bhat found two things: the shrink expects
+ * slab_mutex, and a destroy that fails, because objects are still in use, puts
+ * the cache back on the list, now without the lock. Version 4, which was
+ * merged, mends both.
+ *
+ * Here a cache with an object in use is destroyed (D) while another is created
+ * (C): two list_add() at a time, one of them without the lock, and an entry is
+ * lost. lockdep_assert_held() says so before anything has happened.
+ *
+ * In the free rounds D sleeps between the two halves of its list_add(), as a
+ * preempted thread would: the window is a few instructions otherwise.
+ *
+ * Control: version 4, the kernel's own kmem_cache_destroy().
+ */
+#include "demos/demo.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/printf.h"
+#include "kernel/mm/internal.h" /* the link of a cache: v3 writes it itself */
+#include "kernel/sched/sched.h"
+
+#define MADE_MAX  100	     /* caches that C makes at most */
+#define EACH_NS	  4000000ull /* between two of them, free rounds */
+#define WINDOW_NS 8000000ull
+
+/* Of the round that runs: */
+static struct kmem_cache *made[MADE_MAX]; /* C's */
+static unsigned int nr_made;
+static uint64_t window_ns;
+
+/* list_add(&s->list, &slab_caches), its two halves apart. */
+static story void kmem_cache_relink__v3(struct kmem_cache *s)
+{
+	struct list_head *next;
+
+	lockdep_assert_held(&slab_mutex);
+	next = READ_ONCE(slab_caches.next);
+	trace_did(TR_CACHE_RELINK, &slab_caches, 0, CALLER);
+	if (window_ns)
+		sleep_ns(window_ns);
+	trace_gate(TR_CACHE_RELINK, s, CALLER);
+	list_add_between(&s->list, &slab_caches, next);
+	trace_did(TR_CACHE_RELINK, s, 0, CALLER);
+}
+
+static story void kmem_cache_destroy__v3(struct kmem_cache *s)
+{
+	BUG_ON(!s || in_interrupt());
+
+	cache_destroy_enter(s, CALLER);
+	get_online_cpus();
+	mutex_lock(&slab_mutex);
+	/* The list is never empty: the cache of caches is never destroyed. */
+	kmem_cache_unlink(s);
+	mutex_unlock(&slab_mutex);
+	if (__cache_shrink(s)) {
+		slab_error(s, "Can't free all objects");
+		kmem_cache_relink__v3(s);
+		put_online_cpus();
+		cache_destroy_leave(s, CALLER);
+		return;
+	}
+
+	if (unlikely(kmem_cache_is_rcu(s)))
+		rcu_barrier();
+
+	__kmem_cache_destroy(s);
+	put_online_cpus();
+	cache_destroy_leave(s, CALLER);
+}
+
+/* ---- the actors ---------------------------------------------------------- */
+
+/* It fails, and the cache stays. */
+static void actor_D_fails(struct stage *st)
+{
+	window_ns = st->forced ? 0 : WINDOW_NS;
+	st->sc->destroy(st->cache);
+}
+
+/* Creates a cache; in the free rounds one after the other until D has ended. */
+static void actor_C(struct stage *st)
+{
+	do {
+		struct kmem_cache *s =
+			kmem_cache_create("other", 64, 0, 0, NULL);
+
+		if (!s)
+			return;
+		made[nr_made++] = s;
+		if (st->forced)
+			return;
+		sleep_ns(EACH_NS);
+	} while (nr_made < MADE_MAX && !worker_ended(&st->worker[D_ACTOR]));
+}
+
+static int setup_in_use(struct stage *st)
+{
+	nr_made = 0;
+	if (!victim(st))
+		return -ENOMEM;
+	st->object = kmem_cache_alloc(st->cache);
+	return st->object ? 0 : -ENOMEM;
+}
+
+static bool all_linked(struct stage *st)
+{
+	bool ok;
+
+	mutex_lock(&slab_mutex);
+	ok = kmem_cache_is_linked(st->cache);
+	for (unsigned int i = 0; i < nr_made; i++)
+		ok &= kmem_cache_is_linked(made[i]);
+	mutex_unlock(&slab_mutex);
+	return ok;
+}
+
+/* Whether one meets it from the head on, forwards. */
+static bool met(const struct list_head *e)
+{
+	const struct list_head *l = slab_caches.next;
+
+	while (l != e && l != &slab_caches)
+		l = l->next;
+	return l == e;
+}
+
+static void show_list(struct stage *st)
+{
+	unsigned int lost = 0;
+
+	mutex_lock(&slab_mutex);
+	for (unsigned int i = 0; i < nr_made; i++)
+		lost += !met(&made[i]->list);
+	kprintf("slab_caches: D's cache is %s; of C's %u caches %u on it\n",
+		met(&st->cache->list) ? "on it" : "lost", nr_made,
+		nr_made - lost);
+	mutex_unlock(&slab_mutex);
+}
+
+static bool is_ours(const struct stage *st, const struct list_head *l)
+{
+	bool ours = l == &st->cache->list;
+
+	for (unsigned int i = 0; i < nr_made; i++)
+		ours |= l == &made[i]->list;
+	return ours;
+}
+
+/*
+ * Make the list whole again. Each list_add() wrote the links of the head, of
+ * the cache it added and, backwards, of the one that was first: so from the
+ * first cache that is none of ours on all are chained forwards as they were.
+ * That one becomes the first again, and ours are added anew.
+ */
+static void repair_list(struct stage *st)
+{
+	struct list_head *first = slab_caches.next;
+
+	mutex_lock(&slab_mutex);
+	while (is_ours(st, first))
+		first = first->next;
+	slab_caches.next = first;
+	first->prev = &slab_caches;
+	list_add(&st->cache->list, &slab_caches);
+	for (unsigned int i = 0; i < nr_made; i++)
+		list_add(&made[i]->list, &slab_caches);
+	mutex_unlock(&slab_mutex);
+}
+
+static void teardown_list(struct stage *st)
+{
+	if (!all_linked(st))
+		repair_list(st);
+	kmem_cache_free(st->cache, st->object);
+	teardown_victim(st);
+	while (nr_made)
+		kmem_cache_destroy(made[--nr_made]);
+}
+
+/* ---- the orders ---------------------------------------------------------- */
+
+static const void *the_list(const struct stage *st)
+{
+	(void)st;
+	return &slab_caches;
+}
+
+/* D has looked where to link its cache; C links another there; D goes on. */
+static const struct step two_at_a_time[] = {
+	{ 0, TR_CACHE_RELINK, the_list },
+	{ 1, TR_LOCK, the_slab_mutex },
+	{ 1, TR_UNLOCK, the_slab_mutex },
+	{ 0, TR_CACHE_RELINK, the_cache },
+	{ -1, TR_NONE, NULL },
+};
+
+/* The same with the lock: C has to wait until D has linked its cache. */
+static const struct step one_at_a_time[] = {
+	{ 0, TR_LOCK, the_slab_mutex },
+	{ 1, TR_CONTEND, the_slab_mutex },
+	{ 0, TR_CACHE_RELINK, the_cache },
+	{ 1, TR_UNLOCK, the_slab_mutex },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct scenario scenarios[] = {
+	{
+		.part = "E7/v3",
+		.about = "slab_mutex is released right after the unlinking",
+		.actors = { { "D", ON_D, actor_D_fails },
+			    { "C", ON_U, actor_C } },
+		.script_up = two_at_a_time,
+		.expect = OUT_BIT(OUT_CORRUPT),
+		.until_found = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_NOT_HELD),
+		.slab_reports = 1, /* "Can't free all objects" */
+		.destroy = kmem_cache_destroy__v3,
+		.setup = setup_in_use,
+		.check = all_linked,
+		.evidence = show_list,
+		.teardown = teardown_list,
+	},
+	{
+		.part = "E7/v4",
+		.about = "control: the merged form, the kernel's own",
+		.actors = { { "D", ON_D, actor_D_fails },
+			    { "C", ON_U, actor_C } },
+		.script_up = one_at_a_time,
+		.rounds = 2,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.slab_reports = 1,
+		.destroy = kmem_cache_destroy,
+		.setup = setup_in_use,
+		.check = all_linked,
+		.evidence = show_list,
+		.teardown = teardown_list,
+	},
+};
+
+DEMO(07, e7, .id = "E7", .slug = "e7-v3",
+     .claim = "version 3 links a cache without the lock",
+     .tried = { "D destroys a cache in use by version 3 of the patch, C makes",
+		"one. (In free rounds D sleeps between the halves of list_add().)" },
+     .cores = 2, .scenarios = scenarios, .nr_scenarios = 2, .free_rounds = 50);

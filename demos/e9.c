@@ -1,0 +1,121 @@
+/*
+ * E9, E9n: the false positive comes true.
+ *
+ * E1 as it was, with nothing exchanged but the hotplug lock: a rw-semaphore
+ * that prefers writers, as in Linux since 2017 (fc8dffd379ca, "no more (known)
+ * nested calls"). D holds it as a reader through kmem_cache_destroy() and takes
+ * it once more in rcu_barrier(). With the counter the second get only counts;
+ * with the rw-semaphore it queues behind a writer who waits for the first.
+ * Bhat's argument holds for the counter alone.
+ *
+ * E9n is E8 with it: a notifier calls rcu_barrier(), which McKenney's remark
+ * of October 2012 allows, because get_online_cpus() does nothing for the
+ * writer. The rw-semaphore knows no such exception: the writer waits for
+ * itself. That is why rcu_barrier() had to change; in 2021 it stopped taking
+ * the lock at all.
+ *
+ * Control: E1 and E8, the same with the counter.
+ */
+#include "demos/demo.h"
+#include "kernel/rcu/rcu.h"
+
+static const struct step second_read[] = {
+	{ 0, TR_READ_LOCK, the_cpus_lock },
+	{ 0, TR_LOCK, the_slab_mutex },
+	{ 1, TR_WRITE_CONTEND, the_cpus_lock },
+	{ 0, TR_LOCK, the_barrier_mutex },
+	{ 0, TR_READ_CONTEND, the_cpus_lock },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct scenario e9[] = {
+	{
+		.about = "E1 with the hotplug lock as a rw-semaphore",
+		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
+		.script_up = second_read,
+		.script_down = second_read,
+		.expect = OUT_READERS_KNOT,
+		.until_found = true,
+		.toggles = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_RECURSIVE) |
+			   LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.ops = &hotplug_rwsem_ops,
+		.destroy = kmem_cache_destroy__3_6,
+		.setup = setup_victim,
+	},
+};
+
+DEMO(09, e9, .id = "E9", .slug = "e9-rwsem",
+     .claim = "with a rw-semaphore the false positive comes true",
+     .tried = { "E1 with the hotplug lock of 2017: D reads it twice, and the",
+		"second time it queues behind U, who waits for the first." },
+     .cores = 2, .scenarios = e9, .nr_scenarios = 1, .free_rounds = 20000);
+
+static bool in_actor; /* the core is U's, not of a set-up between rounds */
+
+/* Before the core comes, and before it goes. */
+static int barrier_callback(struct notifier_block *nb, unsigned long event,
+			    void *data)
+{
+	(void)nb;
+	(void)data;
+	if (in_actor && (event == CPU_UP_PREPARE || event == CPU_DOWN_PREPARE))
+		rcu_barrier();
+	return NOTIFY_OK;
+}
+
+static struct notifier_block barrier_notifier = {
+	.notifier_call = barrier_callback,
+	.priority = CPU_PRI_DEFAULT,
+	.name = "barrier",
+};
+
+static void actor_U_notified(struct stage *st)
+{
+	in_actor = true;
+	actor_U(st);
+	in_actor = false;
+}
+
+static int begin_notifier(struct stage *st)
+{
+	(void)st;
+	return register_cpu_notifier(&barrier_notifier);
+}
+
+static void end_notifier(struct stage *st)
+{
+	(void)st;
+	unregister_cpu_notifier(&barrier_notifier);
+}
+
+static const struct step waits_for_itself[] = {
+	{ 0, TR_WRITE_LOCK, the_cpus_lock },
+	{ 0, TR_LOCK, the_barrier_mutex },
+	{ 0, TR_READ_CONTEND, the_cpus_lock },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct scenario e9n[] = {
+	{
+		.about = "rcu_barrier() in a notifier, the writer inside",
+		.actors = { { "U", ON_U, actor_U_notified } },
+		.script_up = waits_for_itself,
+		.script_down = waits_for_itself,
+		.expect = OUT_BIT(OUT_DEADLOCK),
+		.until_found = true,
+		.toggles = true,
+		.lockdep = LOCKDEP_BIT(LOCKDEP_RECURSIVE) |
+			   LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.ops = &hotplug_rwsem_ops,
+		.begin = begin_notifier,
+		.end = end_notifier,
+		.setup = setup_core,
+	},
+};
+
+DEMO(09n, e9n, .id = "E9n", .slug = "e9n-notifier",
+     .claim = "the writer in rcu_barrier() waits for itself",
+     .tried = { "E8 with the hotplug lock of 2017: a notifier calls",
+		"rcu_barrier(), which reads the lock that its thread writes." },
+     .cores = 2, .scenarios = e9n, .nr_scenarios = 1, .free_rounds = 4);
