@@ -50,6 +50,8 @@ endif
 # Built without checks that would put calls where the MMU is off or a lock is
 # being taken.
 PLAIN := boot/% kernel/lock/spinlock.c kernel/lock/lockdep%
+# What most other code waits for, in debug above all.
+QUICK := kernel/lock/lockdep% kernel/lock/spinlock.c
 LDFLAGS := $(ARCH) -nostartfiles -Wl,--gc-sections -Wl,--build-id=none \
 	   -Wl,--no-warn-rwx-segments -T linker.ld
 LIBS  := -lc -lgcc
@@ -131,6 +133,14 @@ size:
 		WITH_DEMOS=0 image
 	@$(PYTHON) tools/size $(O)
 
+#: make bench                  instructions per operation, release and debug
+.PHONY: bench
+bench:
+	@tools/need demo size
+	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=debug image
+	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=release image
+	@$(PYTHON) tools/bench $(O)
+
 #: make boots [N=25]           N boots on each of 1, 2, 4 and 8 cores
 .PHONY: boots
 boots:
@@ -167,7 +177,7 @@ FORCE:
 
 $(OUT)/%.c.o: %.c $(OUT)/settings
 	@mkdir -p $(@D)
-	@$(CC) $(BASE) $(if $(filter $(PLAIN),$<),,$(CHECK)) -c $< -o $@
+	@$(CC) $(BASE) $(if $(filter $(PLAIN),$<),,$(CHECK)) $(if $(filter $(QUICK),$<),-O2) -c $< -o $@
 
 $(OUT)/%.S.o: %.S $(OUT)/settings
 	@mkdir -p $(@D)

@@ -5,7 +5,9 @@
  *   deadlock  the owner that is blocked itself lends its mutex to the waiter; a
  *             writer of the per-core rw-semaphore lets a reader past; a waiter
  *             is let in to a spinlock once
- *   stuck     the writer is let past a reference count that will not be 0
+ *   stuck     the writer is let past a reference count that will not be 0, or
+ *             a reader past the writer of the hotplug lock as a rw-semaphore;
+ *             or the scenario knows what ends the wait (its `rescue`)
  *   bug       the locks of a thread that died are released by us, its reaper;
  *             so are those of an actor that ended with a lock held, which is a
  *             failure of the experiment
@@ -72,8 +74,10 @@ static bool lend(const struct waitfor_link *l, enum wait_kind kind)
 	return true;
 }
 
-/* A completion or a grace period cannot be lent: there is another link. */
-static void cut_cycle(const struct waitfor *w, bool quietly)
+/* A completion or a grace period cannot be lent: there is another link. Nor is
+ * every lock that can be: the scenario may name the one to lend. */
+static void cut_cycle(const struct stage *st, const struct waitfor *w,
+		      bool quietly)
 {
 	static const struct {
 		enum wait_kind kind;
@@ -88,7 +92,9 @@ static void cut_cycle(const struct waitfor *w, bool quietly)
 		for (unsigned int i = w->n; i-- > w->first;) {
 			const struct waitfor_link *l = &w->link[i];
 
-			if (!lend(l, ways[k].kind))
+			if ((st->sc->lend &&
+			     l->waiting.obj != st->sc->lend(st)) ||
+			    !lend(l, ways[k].kind))
 				continue;
 			if (!quietly)
 				kprintf(ways[k].how, l->owner_name,
@@ -119,14 +125,35 @@ static bool pass_refcount(const struct stage *st, bool quietly)
 	return false;
 }
 
+/* Let a reader in who waits for a writer that waits for readers: a cycle that
+ * release does not see. */
+static bool pass_reader(const struct stage *st, bool quietly)
+{
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		const struct worker *w = &st->worker[i];
+
+		if (worker_ended(w) ||
+		    READ_ONCE(w->thread->waiting.kind) != WAIT_PERCPU_READ ||
+		    percpu_rwsem_let_pass(&cpu_hotplug_lock, w->thread))
+			continue;
+		if (!quietly)
+			kprintf("cut: the writer of %s lets %s pass\n",
+				cpu_hotplug_lock.name, w->actor->name);
+		return true;
+	}
+	return false;
+}
+
 void cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
 		    bool quietly)
 {
 	WRITE_ONCE(st->script_open, true);
 	while (!all_done(st)) {
 		if (out == OUT_DEADLOCK)
-			cut_cycle(w, quietly);
-		else if (!release_ended(st) && !pass_refcount(st, quietly))
+			cut_cycle(st, w, quietly);
+		else if (!release_ended(st) && !pass_refcount(st, quietly) &&
+			 !pass_reader(st, quietly) &&
+			 !(st->sc->rescue && st->sc->rescue(st, quietly)))
 			panic("this knot cannot be cut: restart the machine");
 		out = watch_round(st, w, warn_count);
 	}

@@ -24,6 +24,7 @@
 #include "kernel/lock/lockdep.h"
 #include "kernel/lock/rwsem.h"
 #include "kernel/mm/slab.h"
+#include "kernel/rcu/rcu.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
 
@@ -78,6 +79,7 @@ struct scenario {
 	bool no_forced;		    /* there is no order to force */
 	bool until_found;	    /* free: go on until `expect`, or N */
 	bool toggles;		    /* a core goes off or on in each round */
+	bool down_only;		    /* it goes off, in every round */
 	bool leaks;		    /* a reference is given back too often */
 	bool in_turn;	      /* the actors run one after another, as listed */
 	bool spins;	      /* the cores of its actors may get stuck */
@@ -92,6 +94,9 @@ struct scenario {
 	const struct hotplug_lock_ops *ops; /* NULL: the kernel's own */
 	void (*destroy)(struct kmem_cache *s);
 	void (*barrier)(void); /* actor_B's; NULL: the kernel's rcu_barrier() */
+	/* For begin_rcu() and end_rcu(), demos/barrier.c: */
+	const struct rcu_parameters *rcu; /* NULL: the kernel's own */
+	struct notifier_block *notifier;  /* registered meanwhile */
 	/* Once, around all rounds, in the runner's thread: notifiers, RCU's
 	 * parameters. begin returns 0 or a negative errno. */
 	int (*begin)(struct stage *st);
@@ -108,6 +113,10 @@ struct scenario {
 	/* After the schedule of a round that is shown: what else it has to show. */
 	void (*evidence)(struct stage *st);
 	void (*teardown)(struct stage *st);
+	/* To end a knot: the mutex that can be lent (NULL: the last one of the
+	 * cycle); what else ends a wait, false if nobody waits for that. */
+	const void *(*lend)(const struct stage *st);
+	bool (*rescue)(struct stage *st, bool quietly);
 	const char *objection; /* what the thread says to a failure */
 };
 
@@ -240,6 +249,8 @@ int setup_leak(struct stage *st);
 void actor_D_leaks(struct stage *st);	/* gives back one too many first */
 void teardown_victim(struct stage *st); /* what D did not destroy */
 void teardown_refs(struct stage *st);
+/* A line of the actor's own in the schedule. */
+void note(const char *text);
 void leak_a_reference(void);
 const void *the_slab_mutex(const struct stage *st);
 const void *the_hotplug_mutex(const struct stage *st);
@@ -261,6 +272,30 @@ void cpus_read_unlock(void);
 void cpus_write_lock(void);
 void cpus_write_unlock(void);
 const void *the_cpus_lock(const struct stage *st);
+/* What a knot is in which the writer waits for readers: release keeps no list
+ * of those, so there nobody can say that it closes. */
+#define OUT_READERS_KNOT OUT_BIT(GORDIAN_DEBUG ? OUT_DEADLOCK : OUT_STUCK)
+/* demos/barrier.c: RCU's parameters exchanged, and a callback that the core
+ * that goes queues as its last act. */
+struct rcu_parameters { /* NULL: the kernel's own */
+	void (*grace_period)(struct rcu_state *rsp);
+	void (*adopt)(struct rcu_state *rsp, unsigned int dead);
+	void (*barrier)(struct rcu_state *rsp);
+};
+int begin_rcu(struct stage *st);
+void end_rcu(struct stage *st);
+extern const struct rcu_parameters rcu_mckenney, rcu_3_6;
+extern const struct rcu_parameters rcu_5_18; /* demos/e10.c */
+void last_words_queue(void);		     /* on this core, IRQs off or on */
+void last_words_await(void);		     /* until they are queued */
+void rcu_barrier_watched(void);	   /* rcu_barrier(): did it await that one? */
+int setup_words(struct stage *st); /* the core is as U needs it; no words yet */
+bool words_awaited(struct stage *st); /* a check: has no barrier missed it? */
+void words_evidence(struct stage *st);
+void teardown_words(struct stage *st);
+void actor_B_often(struct stage *st); /* B; in free rounds a few in a row */
+/* demos/e8.c: a notifier that calls rcu_barrier(), after RCU's own. */
+extern struct notifier_block barrier_after_rcu;
 /* demos/yours.c */
 void kmem_cache_destroy__yours(struct kmem_cache *s);
 /* demos/e0.c: two mutexes in one order, and in the other. */
@@ -270,6 +305,7 @@ int setup_locks(struct stage *st);
 /* demos/e1.c, demos/e2.c */
 void kmem_cache_destroy__slub(struct kmem_cache *s);
 void kmem_cache_destroy__3_6(struct kmem_cache *s);
+void kmem_cache_destroy__noref(struct kmem_cache *s);
 extern const struct step drawing_up[], drawing_down[], drawing_three[];
 
 #endif

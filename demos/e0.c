@@ -23,6 +23,8 @@ static struct mutex lock_c = MUTEX_INIT(lock_c, "lock_c");
 static DEFINE_SPINLOCK(irq_lock);
 
 static uint32_t table[2048]; /* what the locks are taken for */
+/* Three have to meet: on one core each must be preempted while it holds one. */
+#define RING_READS 50
 
 static noinline void read_table(void)
 {
@@ -33,10 +35,12 @@ static noinline void read_table(void)
 	WRITE_ONCE(table[0], sum);
 }
 
-static void take_both(struct mutex *first, struct mutex *second)
+static void take_both(struct mutex *first, struct mutex *second,
+		      unsigned int reads)
 {
 	mutex_lock(first);
-	read_table();
+	while (reads--)
+		read_table();
 	mutex_lock(second);
 	mutex_unlock(second);
 	mutex_unlock(first);
@@ -45,31 +49,37 @@ static void take_both(struct mutex *first, struct mutex *second)
 void actor_AB(struct stage *st)
 {
 	(void)st;
-	take_both(&lock_a, &lock_b);
+	take_both(&lock_a, &lock_b, 1);
 }
 
 void actor_BA(struct stage *st)
 {
 	(void)st;
-	take_both(&lock_b, &lock_a);
+	take_both(&lock_b, &lock_a, 1);
+}
+
+static void actor_AB_long(struct stage *st)
+{
+	(void)st;
+	take_both(&lock_a, &lock_b, RING_READS);
 }
 
 static void actor_BC(struct stage *st)
 {
 	(void)st;
-	take_both(&lock_b, &lock_c);
+	take_both(&lock_b, &lock_c, RING_READS);
 }
 
 static void actor_CA(struct stage *st)
 {
 	(void)st;
-	take_both(&lock_c, &lock_a);
+	take_both(&lock_c, &lock_a, RING_READS);
 }
 
 static void actor_AA(struct stage *st)
 {
 	(void)st;
-	take_both(&lock_a, &lock_a);
+	take_both(&lock_a, &lock_a, 1);
 }
 
 int setup_locks(struct stage *st)
@@ -211,14 +221,18 @@ static const struct scenario scenarios[] = {
 		.expect = OUT_BIT(OUT_DEADLOCK),
 		.until_found = true,
 		.spins = true,
+		.needs_lockdep = true, /* who spins for what: debug builds */
 		.cores = 2, /* A's cannot go on: the runner needs another */
-		.lockdep = LOCKDEP_BIT(LOCKDEP_INCONSISTENT),
+		/* The order alone is inconsistent; and when it happens, one
+		 * thread has the lock twice. */
+		.lockdep = LOCKDEP_BIT(LOCKDEP_INCONSISTENT) |
+			   LOCKDEP_BIT(LOCKDEP_RECURSIVE),
 		.setup = setup_locks,
 	},
 	{
 		.part = "E0/ABC",
 		.about = "three locks in a ring: a, b; b, c; c, a",
-		.actors = { { "A", ON_D, actor_AB },
+		.actors = { { "A", ON_D, actor_AB_long },
 			    { "B", ON_U, actor_BC },
 			    { "C", ON_B, actor_CA } },
 		.script_up = ring,

@@ -99,7 +99,7 @@ static const struct scenario scenarios[] = {
 			    { "R2", ON_B, actor_R2 } },
 		.script_up = writer_between,
 		.script_down = writer_between,
-		.expect = OUT_BIT(OUT_DEADLOCK),
+		.expect = OUT_READERS_KNOT,
 		.until_found = true,
 		.toggles = true,
 		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),

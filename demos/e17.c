@@ -216,7 +216,7 @@ static const struct scenario e17[] = {
 DEMO(17, e17, .id = "E17", .slug = "e17-no-barrier",
      .claim = "without rcu_barrier() callbacks touch a freed cache",
      .tried = { "D destroys an RCU cache by the merged fix without its",
-		"rcu_barrier(). W's core still has callbacks to invoke." },
+		"rcu_barrier(). W, more urgent than callbacks, keeps its core." },
      .cores = 2, .scenarios = e17, .nr_scenarios = 2, .free_rounds = 20);
 
 static const struct scenario e17s[] = {
@@ -236,5 +236,5 @@ static const struct scenario e17s[] = {
 DEMO(17s, e17s, .id = "E17s", .slug = "e17s-sync",
      .claim = "synchronize_rcu() is no rcu_barrier()",
      .tried = { "E17 with synchronize_rcu() in place of rcu_barrier(): a grace",
-		"period has passed, the callbacks of W's core have not run." },
+		"period has passed, but W keeps its core from its callbacks." },
      .cores = 2, .scenarios = e17s, .nr_scenarios = 1, .free_rounds = 20);

@@ -13,7 +13,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/sched/sched.h"
 
-static story void kmem_cache_destroy__noref(struct kmem_cache *s)
+story void kmem_cache_destroy__noref(struct kmem_cache *s)
 {
 	BUG_ON(!s || in_interrupt());
 	cache_destroy_enter(s, CALLER);

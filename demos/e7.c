@@ -243,6 +243,6 @@ static const struct scenario scenarios[] = {
 
 DEMO(07, e7, .id = "E7", .slug = "e7-v3",
      .claim = "version 3 links a cache without the lock",
-     .tried = { "D destroys a cache with an object in use, by version 3 of the",
-		"patch, while C creates one: two list_add(), one without lock." },
+     .tried = { "D destroys a cache in use by version 3 of the patch, C creates",
+		"one. (In free rounds D sleeps between the halves of list_add().)" },
      .cores = 2, .scenarios = scenarios, .nr_scenarios = 2, .free_rounds = 50);

@@ -160,6 +160,15 @@ static void listen(const struct trace_event *e)
 	case TR_CACHE_DESTROY_END:
 		WRITE_ONCE(st->d_inside, 0);
 		break;
+	/* Who destroys nothing is inside while in a bare barrier. */
+	case TR_BARRIER:
+		if (!st->sc->destroy && actor == D_ACTOR)
+			set_inside(&st->d_inside, &st->u_inside, st);
+		break;
+	case TR_BARRIER_END:
+		if (!st->sc->destroy && actor == D_ACTOR)
+			WRITE_ONCE(st->d_inside, 0);
+		break;
 	case TR_HP_BEGIN:
 		set_inside(&st->u_inside, &st->d_inside, st);
 		break;

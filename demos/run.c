@@ -428,7 +428,7 @@ static void tell(struct stage *st, enum outcome out, struct waitfor *w)
 	show_schedule(st);
 	if (st->refusal.happened)
 		show_refusal(st);
-	if (!all_done(st))
+	if (!all_done(st) || out == OUT_DEADLOCK)
 		report_knot(st, out, w);
 	if (st->sc->evidence)
 		st->sc->evidence(st);
@@ -498,6 +498,8 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 
 		st->up = f == 0;
 		st->leak_by_d = f == 1;
+		if (st->up && st->sc->down_only)
+			continue;
 		kprintf("\n%s", st->sc->in_turn ? "in turn" : "forced");
 		if (st->sc->toggles)
 			kprintf(", U takes core %u %s", st->toggled,
@@ -548,7 +550,7 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 		enum outcome out;
 		bool fine, found;
 
-		st->up = !cpu_is_online(st->toggled);
+		st->up = !cpu_is_online(st->toggled) && !sc->down_only;
 		st->leak_by_d = t->rounds & 1;
 		err = thread_interrupted() ? -EINTR :
 					     play(st, &seed, &w, &out, t);

@@ -155,6 +155,11 @@ static bool describe(const struct stage *st, const struct trace_event *e,
 	case TR_BARRIER:
 		ksnprintf(out, size, "rcu_barrier()");
 		return true;
+	case TR_BARRIER_END:
+		if (st->sc->destroy) /* its next step shows it */
+			return false;
+		ksnprintf(out, size, "rcu_barrier() returns");
+		return true;
 	case TR_CACHE_DESTROY:
 		ksnprintf(out, size, "kmem_cache_destroy()");
 		return true;
@@ -176,6 +181,9 @@ static bool describe(const struct stage *st, const struct trace_event *e,
 	case TR_CACHE_DESTROY_END:
 		ksnprintf(out, size, "%s returns",
 			  narrow ? "destroy" : "kmem_cache_destroy");
+		return true;
+	case TR_NOTE:
+		ksnprintf(out, size, "%s", (const char *)e->obj);
 		return true;
 	case TR_THREAD_END:
 		ksnprintf(out, size, "ends");

@@ -118,6 +118,15 @@ void ipi_dispatch(enum ipi ipi);
 /* Generic timer, drivers/timer.c: the virtual counter and its comparator. */
 extern uint32_t timer_hz;
 uint64_t timer_now(void); /* counter ticks; monotonic on all cores */
+/* The same, perhaps read before what stands before it has been done. */
+static inline uint64_t timer_about_now(void)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("mrrc p15, 1, %0, %1, c14"
+			 : "=r"(lo), "=r"(hi)::"memory");
+	return (uint64_t)hi << 32 | lo;
+}
 uint64_t timer_now_ns(void);
 uint64_t timer_ticks(uint64_t ns); /* ns to ticks, rounded up */
 uint64_t timer_ns(uint64_t ticks);

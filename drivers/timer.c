@@ -17,12 +17,8 @@ static uint64_t ns_per_tick, ticks_per_ns; /* << SHIFT */
 
 uint64_t timer_now(void)
 {
-	uint32_t lo, hi;
-
 	isb(); /* not read ahead of what stands before */
-	__asm__ volatile("mrrc p15, 1, %0, %1, c14"
-			 : "=r"(lo), "=r"(hi)::"memory");
-	return (uint64_t)hi << 32 | lo;
+	return timer_about_now();
 }
 
 /* v * factor >> SHIFT without losing the upper half of the product. */

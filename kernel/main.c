@@ -15,6 +15,7 @@
 #include "kernel/mm/slab.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/internal.h"
+#include "kernel/sched/timer.h"
 #include "kernel/shell/shell.h"
 
 static void banner(void)
@@ -47,6 +48,8 @@ noreturn void start_kernel(void)
 	unsigned int cpu;
 
 	sched_init_early();
+	timers_init();
+	smp_calls_init();
 	vectors_init_core(0);
 	board_init();
 	for (cpu = 0; cpu < board.nr_cores; cpu++)

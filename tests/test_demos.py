@@ -22,12 +22,59 @@ EXPECTED = {
     "E4": {"deadlock"},
     "E4g": {"stuck"},
     "E4x": {"completes"},
+    "E5": {"completes"},
     "E6": {"completes"},
+    "E7": {"corrupt"},
+    "E8": {"completes"},
+    "E8b": {"deadlock"},
+    "E8c": {"completes"},
+    "E8d": {"corrupt"},
+    "E9": {"deadlock", "stuck"},    # stuck in release, which knows no readers
+    "E9n": {"deadlock"},
+    "E10": {"completes"},
+    "E11": {"completes"},
+    "E12": {"deadlock"},
+    "E13": {"deadlock"},
+    "E14": {"completes"},
+    "E15": {"completes"},
     "E16": {"completes"},
+    "E17": {"corrupt"},
+    "E17s": {"corrupt"},
+    "E18": {"corrupt"},
+    "R1": {"completes"},
+    "R2": {"corrupt"},
+    "H1": {"completes"},
 }
-PARTS = {"E0/AB-BA", "E0/one-order", "E6/E1", "E6/E1b", "E6/E2", "E6/E3",
-         "E4/patch-b", "E4/final", "E4/late-b", "E4/late-final",
-         "E4g/counter", "E4g/counted", "E16/counter", "E16/rwsem"}
+# The lockdep= of each part.
+PARTS = {
+    # each named for what it is
+    "E0/AB-BA": "circular", "E0/A-A": "recursive",
+    "E0/irq": "recursive,inconsistent", "E0/ABC": "circular",
+    "E0/one-order": "silent",
+    # the three orders of the report, and the drawing
+    "E1/B-U-D": "circular", "E1/B-D-U": "circular", "E1/U-D": "circular",
+    "E1/drawing": "circular",
+    "E4/patch-b": "circular", "E4/final": "circular", "E4/late-b": "circular",
+    "E4/late-final": "circular",
+    "E4g/counter": "silent", "E4g/counted": "held-at-end",
+    "E5/E1": "circular", "E5/E2": "circular",
+    "E6/E1": "silent", "E6/E1b": "silent", "E6/E2": "silent",
+    "E6/E3": "silent",
+    "E7/v3": "not-held", "E7/v4": "silent",
+    "E8b/kernel": "circular", "E8b/mckenney": "circular",
+    "E8d/kernel": "silent", "E8d/3.6": "silent", "E8d/after": "silent",
+    "E10/E1": "silent", "E10/E1b": "silent", "E10/E8b": "silent",
+    "E11/E1": "silent", "E11/E2": "silent",
+    "E12/3.6": "silent", "E12/onoff": "silent",
+    "E13/reversed": "circular", "E13/one-order": "silent",
+    "E14/readers": "circular", "E14/writer": "circular",
+    "E17/left-out": "silent", "E17/barrier": "silent",
+    "E16/counter": "silent", "E16/rwsem": "silent",
+    "E18/without": "silent", "E18/kernel": "silent", "E18/3.6": "silent",
+    "E18/5.18": "silent",
+    "R2/at-once": "silent", "R2/call_rcu": "silent",
+    "R2/synchronize": "silent",
+}
 DEBUG_ONLY = {"E4x"}    # nothing to see without lockdep
 SINGLE = ["-accel", "tcg,thread=single"]
 FREE = 60       # rounds; tools/soak runs many more
@@ -65,8 +112,25 @@ def test_all_and_free():
     run = boot("demo all", smp=4)
     check(run)
     narrow(run)
-    assert {p.id for p in verdicts(run.text, "part")} == PARTS
-    assert all(p.ok for p in verdicts(run.text, "part"))
+    parts = {p.id: p for p in verdicts(run.text, "part")}
+    assert set(parts) == set(PARTS)
+    for ident, p in parts.items():
+        assert p.ok and p["lockdep"] == PARTS[ident], p.text
+    table(run)
+
+
+def table(run):
+    """The table at the end: two lines a row, and no row named after it."""
+    head = next(i for i, x in enumerate(run.lines)
+                if x.startswith("id ") and x.endswith("as said"))
+    ids = [v.id for v in verdicts(run.text)]
+    rows = run.lines[head + 2:head + 2 + 2 * len(ids)]
+    for ident, claim, facts in zip(ids, rows[::2], rows[1::2], strict=True):
+        assert claim.startswith(f"{ident} ") and claim.endswith(" ok"), claim
+        lockdep, *_, expected = facts.split()
+        assert expected.split("|")[0] in EXPECTED[ident]
+        assert lockdep != "-"
+    assert "not as said:" not in run.text and "not run:" not in run.text
 
 
 @pytest.mark.parametrize("smp, extra", [(2, []), (8, []), (4, SINGLE)],
@@ -107,7 +171,11 @@ def test_release():
 def test_one_core():
     run = boot("demo all", smp=1)
     assert run.status == 1
-    assert [(v.id, v.ok) for v in verdicts(run.text)] == [("E0", True)]
+    (v,) = verdicts(run.text)
+    assert (v.id, v.ok, v.num("skipped")) == ("E0", True, 1)
+    assert "not run: it needs 2 cores" in run.text
+    assert run.lines[-2] == "not run: " + ", ".join(
+        x for x in EXPECTED if x != "E0")
     for ident in EXPECTED:
         if ident == "E0":
             continue
@@ -122,15 +190,82 @@ def test_by_itself(ident):
     check(run, [ident])
 
 
+def test_ten_times_in_one_boot():
+    """Any order, any number of times: no row leaves anything to the next."""
+    run = boot("; ".join(["demo all forced"] * 10), smp=4)
+    got = verdicts(run.text)
+    n = len(EXPECTED)
+    assert [v.id for v in got] == [v.id for v in got[:n]] * 10
+    assert all(v.ok for v in got), [v.text for v in got if not v.ok]
+    assert run.status == 0
+    state = [x for x in run.lines if x.startswith("state: ")]
+    assert all(x.startswith("state: as before (13 caches, ") for x in state)
+
+
+def test_a_knot_in_an_interrupt():
+    """E0/irq: the core spins in the interrupt for what its thread holds."""
+    text = boot("demo e0 forced").text
+    part = text[text.index("\nE0/irq: "):text.index("part: E0/irq")]
+    at = [part.index(x) for x in
+          ("WARNING: inconsistent lock state",
+           "inconsistent {HARDIRQ-ON-W} -> {IN-HARDIRQ-W} usage",
+           "WARNING: possible recursive locking detected",
+           "lock irq_lock", "waits: irq_lock (A)",
+           "waits for irq_lock (spinlock)", "cycle: A -> irq_lock (A)",
+           "cut: A keeps irq_lock, A is let in once", "state: as before")]
+    assert at == sorted(at)
+    ring = text[text.index("\nE0/ABC: "):]
+    assert "cycle: A -> lock_b (B) -> lock_c (C) -> lock_a (A)" in ring
+
+
+def test_rcu_names_the_reader():
+    """R1: while R reads, `rcu` says who is owed; the end comes after R's."""
+    text = boot("demo r1 forced").text
+    said = text[text.index("meanwhile, what the command `rcu` says:"):]
+    assert re.search(r"^  core 1 owes a quiescent state: runs thread \d+ "
+                     r"\(R\),\n    preempt_count 1, .*\n"
+                     r"    in a reader for 0\.\d+ s, entered at actor_R\+",
+                     said, re.M)
+    at = [said.index(x) for x in
+          ("rcu_read_lock()", "synchronize_rcu()", " runs", "  rcu\n",
+           "rcu_read_unlock()", " ends\n", "it returns")]
+    at[2:3] = [re.search(r"grace period \d+ runs\n", said[at[1]:]).start() +
+               at[1]]
+    assert at == sorted(at)
+
+
+def test_the_reader_meets_poison():
+    """R2: three readings; the first is the item in all parts."""
+    text = boot("demo r2 forced").text
+    got = re.findall(r"^R read (0x[0-9a-f]{8}) ", text, re.M)
+    assert got == ["0x20121003", "0x6b6b6b6b", "0x0badda7a",
+                   *["0x20121003"] * 6]
+
+
+def test_what_a_core_leaves():
+    """H1: each row had something on the core, and has it no more."""
+    text = boot("demo h1 forced").text
+    rows = re.findall(r"^  ([a-z][a-z, ]*[a-z]) +(\d+) +(\d+)  \S", text, re.M)
+    assert [x for x, _, _ in rows] == [
+        "threads that run", "threads asleep", "its own threads", "timers", "callbacks, as it died",
+        "objects in its arrays", "interrupts sent to it"]
+    for what, before, after in rows:
+        assert int(before) > 0
+        if "own" in what:  # parked
+            assert after == before
+        elif "asleep" not in what:  # others sleep on, and wake elsewhere
+            assert int(after) == 0
+
+
 def test_two_in_one_boot():
     """After a knot is cut the next one is tied in the same boot."""
     run = boot("demo e2 forced; demo e2-kosina forced; demo e0 forced; cpu")
     assert run.status == 0
     assert [v.id for v in verdicts(run.text)] == ["E2", "E2", "E0"]
-    # Five knots: E2 in both forms, twice; E0's first part. Six rounds.
+    # Eight knots: E2 in both forms, twice; E0's four, and its control.
     cuts = [x for x in run.lines if x.startswith("cut: ")]
     state = [x for x in run.lines if x.startswith("state: ")]
-    assert len(cuts) >= 5 and len(state) == 6
+    assert len(cuts) == 8 and len(state) == 9
     assert all(x.startswith("state: as before") for x in state)
 
 
@@ -348,3 +483,120 @@ def test_e2_in_every_boot():
     for _ in range(20):
         v = verdicts(boot("demo e2 free").text)[0]
         assert v.ok and v["outcome"] == "deadlock"
+
+
+# What lockdep has to say, and what each part comes to (experiments.md).
+BARRIER = {
+    "E5/E1": ("completes", "circular"), "E5/E2": ("deadlock", "circular"),
+    "E8": ("completes", "silent"), "E8c": ("completes", "silent"),
+    "E8b/kernel": ("deadlock", "circular"),
+    "E8b/mckenney": ("deadlock", "circular"),
+    "E8d/kernel": ("corrupt", "silent"), "E8d/3.6": ("stuck", "silent"),
+    "E8d/after": ("completes", "silent"),
+    "E10/E1": ("completes", "silent"), "E10/E1b": ("completes", "silent"),
+    "E10/E8b": ("completes", "silent"),
+    "E11/E1": ("completes", "silent"), "E11/E2": ("completes", "silent"),
+    "E12/3.6": ("deadlock", "silent"), "E12/onoff": ("completes", "silent"),
+    "E18/without": ("corrupt", "silent"), "E18/kernel": ("completes", "silent"),
+    "E18/3.6": ("completes", "silent"), "E18/5.18": ("completes", "silent"),
+}
+BARRIER_ROWS = sorted({name.split("/")[0] for name in BARRIER})
+
+
+@pytest.mark.parametrize("row", BARRIER_ROWS)
+def test_barrier_parts(row):
+    """Forced and free: the outcome and lockdep's word, part by part."""
+    run = boot(f"demo {row}")
+    check(run, [row])
+    narrow(run)
+    lines = verdicts(run.text, "part") or verdicts(run.text)
+    assert {v.id: (v["outcome"], v["lockdep"]) for v in lines} == \
+        {k: v for k, v in BARRIER.items() if k.split("/")[0] == row}
+
+
+def part_of(text, name):
+    """What was printed about a part."""
+    return text[text.index(f"\n{name}: "):text.index(f"\npart: {name} ")]
+
+
+def in_order(text, *words):
+    at = [text.index(x) for x in words]
+    assert at == sorted(at), list(zip(words, at))
+
+
+def test_returns_too_early():
+    """E8d and E18: queued, called, returned, run, in that order, by the clock;
+    the controls have no such callback."""
+    for row, bad, good in (
+            ("e8d", "E8d/kernel", ["E8d/3.6", "E8d/after"]),
+            ("e18", "E18/without", ["E18/kernel", "E18/3.6", "E18/5.18"])):
+        text = boot(f"demo {row} forced").text
+        part = part_of(text, bad)
+        part = part[part.index("should have awaited"):]
+        said = re.findall(r"^ *(\d+\.\d)  (core 3 queues it|rcu_barrier\(\) is "
+                          r"called|rcu_barrier\(\) returns: it has not run "
+                          r"\(queued on core 3: 1\)|it runs, on core \d)$",
+                          part, re.M)
+        assert [x.split(" ")[0] for _, x in said] == [
+            "core", "rcu_barrier()", "rcu_barrier()", "it"]
+        times = [float(t) for t, _ in said]
+        assert times == sorted(times) and times[0] == 0
+        for name in good:
+            assert "should have awaited" not in part_of(text, name)
+
+
+def test_polls_for_ever():
+    """E8d before 1331e7a1bbe1: nobody will adopt while U waits for it."""
+    part = part_of(boot("demo e8d forced").text, "E8d/3.6")
+    in_order(part, "CPU_DEAD", "lock barrier_mutex",
+             "waits for a dead core's callbacks to be moved",
+             "_rcu_barrier__3_6+", "barrier_notify+", "_cpu_down+",
+             "no cycle: U waits for an event",
+             "cut: what core 3 left (callbacks: 1) is adopted now",
+             "state: as before")
+
+
+def test_notifier_against_bare_barrier():
+    """E8b: B holds the mutex and wants the lock, U the other way round."""
+    text = boot("demo e8b forced").text
+    for name in ("E8b/kernel", "E8b/mckenney"):
+        in_order(part_of(text, name), "lock barrier_mutex",
+                 "cpu_hotplug_begin done", "waits: cpu_hotplug.lock (U)",
+                 "cycle: B -> cpu_hotplug.lock (U) -> "
+                 "rcu_sched_state.barrier_mutex (B)")
+    # with the reference first U is refused, as in E1
+    assert boot("demo e8c forced").text.count("refcount is 1, held by B") == 2
+
+
+def test_grace_period_edge():
+    """E12: the cycle that lockdep cannot see, with both stacks."""
+    part = part_of(boot("demo e12 forced").text, "E12/3.6")
+    in_order(part, "synchronize_rcu()\n", "waits for a grace period",
+             "sync_notify+", "up to rcu_gp", "_cpu_up+",
+             "waits for cpu_hotplug.lock (mutex)",
+             "get_online_cpus__counter+", "held by U",
+             "rcu_grace_period__3_6+",
+             "cycle: U -> a grace period (rcu_gp) -> cpu_hotplug.lock (U)",
+             "cut: U lends cpu_hotplug.lock to rcu_gp")
+
+
+def test_where_the_story_starts():
+    """E11: with the reference the drawing is refused; without it U comes in and
+    waits, and D's barrier goes on all the same."""
+    text = boot("demo e11 forced").text
+    assert part_of(text, "E11/E1").count("refcount is 1, held by D") == 2
+    part = part_of(text, "E11/E2")
+    assert "refused: " not in part
+    for form in part.split("\nforced, ")[1:]:
+        in_order(form, "cpu_hotplug_begin done", "waits: slab_mutex (D)",
+                 "unlock barrier_mutex", "free the cache", "cpu_hotplug_done")
+
+
+def test_as_it_was_afterwards():
+    """The exchanged parameters and notifiers do not outlive their experiment."""
+    rows = ["E18", "E12", "E11", "E10", "E8d", "E5"]
+    cmds = [f"demo {x.lower()} forced" for x in rows]
+    run = boot("; ".join(cmds + ["demo e1 forced", "demo e8d forced", "test rcu",
+                                 "torture rcu 2"]))
+    assert run.status == 0
+    assert [v.ok for v in verdicts(run.text)] == [True] * (len(rows) + 2)

@@ -171,7 +171,9 @@ def test_warning_goes_on():
 
 def test_hang():
     """Two threads, two mutexes, the wrong order: told in full, and survived."""
-    run = gordian.boot("test hang; test lib; cpu")
+    # Guest time is a count of instructions: it says what "at once" is.
+    run = gordian.boot("test hang; test lib; cpu",
+                       extra=("-icount", "shift=3,sleep=off"))
     assert run.status == 0
     text = run.text[run.text.index("watchdog: "):]
     first, second = re.search(r"watchdog: (anna|bert) hangs\n"
@@ -181,14 +183,74 @@ def test_hang():
     waits = {"anna": ("right", "bert"), "bert": ("left", "anna")}
     takes = {"anna": "take_left_then_right", "bert": "take_right_then_left"}
     for who, (mutex, owner) in waits.items():
-        assert re.search(
+        found = re.search(
             rf"^  {who} \(thread \d+, core \d\)\n"
-            rf"    waits for {mutex}_mutex \(mutex\) for [\d.]+ s\n"
+            rf"    waits for {mutex}_mutex \(mutex\) for ([\d.]+) s\n"
             rf"    asked for at {takes[who]}\+0x\w+\n"
-            rf"    held by {owner} \(thread \d+\), taken at "
-            rf"{takes[owner]}\+0x\w+\n(    .*\n)*    lock_slow\+.*\n"
+            rf"    held by {owner} \(thread \d+\) for ([\d.]+) s\n"
+            rf"    taken at {takes[owner]}\+0x\w+\n"
+            rf"(    .*\n)*    lock_slow\+.*\n"
             rf"    mutex_lock\+.*\n    {takes[who]}\+.*\n    hang\+", text,
-            re.M), who
+            re.M)
+        assert found, who
+        assert float(found[1]) < float(found[2])
+        if who == first:    # whose edge closed it: within a tick
+            assert float(found[1]) < 0.01
     assert re.search(rf"^cycle: {first} -> {waits[first][0]}_mutex \({second}\)"
                      rf" -> {waits[second][0]}_mutex \({first}\)$", text, re.M)
     assert text.count("watchdog: ") == 1
+
+
+# What the report of a knot must say, case by case.
+FRAMES = r"(?:    \w+\+0x\w+\n)+"
+REPORTS = {
+    "grace_period_thread":
+        r"  holder \(thread (\d+), core \d\)\n"
+        r"    waits for a grace period \(grace period\) for [\d.]+ s\n"
+        r"    asked for at gp_in_first\+\w+\n    up to rcu_gp \(thread \d+\)\n"
+        rf"{FRAMES}"
+        r"  rcu_gp \(thread \d+, core \d\)\n"
+        r"    waits for first_mutex \(mutex\) for [\d.]+ s\n"
+        r"    asked for at gp_with_first\+\w+\n"
+        r"    held by holder \(thread \1\) for [\d.]+ s\n"
+        r"    taken at gp_in_first\+\w+\n"
+        rf"{FRAMES}"
+        r"cycle: holder -> a grace period \(rcu_gp\) -> "
+        r"first_mutex \(holder\)\n",
+    "rcu_barrier":
+        r"    waits for rcu callbacks \(completion\) for [\d.]+ s\n"
+        r"    asked for at _rcu_barrier\+\w+\n"
+        r"    up to rcu_gp \(thread \d+\)\n"
+        r"(?:    core \d: \d+ callbacks queued\n)+",
+    "grace_period_behind_a_reader":
+        r"  rcu_gp \(thread \d+, core \d\)\n"
+        r"    waits for rcu_sched \(readers\) for [\d.]+ s\n"
+        r"    asked for at rcu_grace_period\+0x0\n"
+        r"    where runs reader \(thread (\d+)\)\n"
+        r"  core 3 owes a quiescent state: runs thread \1 \(reader\),\n"
+        r"    preempt_count 1, \d+ callbacks queued\n"
+        r"    in a reader for [\d.]+ s, entered at read_long\+\w+\n"
+        r"(?s:.*)  reader \(thread \1, core 3\)\n"
+        r"    does not wait: it runs or can run\n",
+    "reference_of_the_dead":
+        r"    waits for cpu_hotplug.refcount \(refcount\) for [\d.]+ s\n"
+        r"    asked for at _cpu_down\+\w+\n"
+        r"    refcount is 1 and must become 0\n"
+        r"    last taken in get_online_cpus\(\) called from get_and_end\+\w+\n"
+        r"    by forgetful \(thread \d+\), which has ended\n"
+        rf"{FRAMES}no cycle: writer waits for an event "
+        r"\(cpu_hotplug.refcount, refcount\)\n",
+    "count_below_0":
+        r"    refcount is -1 and must become 0\n"
+        r"    it went below 0 in put_online_cpus\(\) called from "
+        r"thread_start\+\w+\n"
+        r"    by leaker \(thread \d+\), which has ended\n",
+}
+
+
+@pytest.mark.parametrize("case", REPORTS)
+def test_report_of_a_knot(case):
+    run = gordian.boot(f"test waitfor.{case}", smp=4)
+    assert run.status == 0
+    assert re.search(REPORTS[case], run.text, re.M), run.text
+    assert not [x for x in run.lines if len(x) > 80]

@@ -99,6 +99,12 @@ def test_callback_lists(host):
         run(seed, 200000)
 
 
+def test_lockdep_graph(host):
+    run = host("lockdep_graph", ["kernel/lock/lockdep_graph.c"])
+    for seed in SEEDS:
+        run(seed, 20000)
+
+
 def test_cmdline(host):
     run = host("cmdline", ["kernel/lib/cmdline.c"])
     for seed in SEEDS:

@@ -351,20 +351,26 @@ def test_ctrl_c_with_a_knot(shell):
     assert 'the knot is held' in ' '.join(shell.run('demo e2 hold'))
 
     locks = '\n'.join(shell.run('locks'))
-    assert re.search(r'slab_mutex: held by D \(thread \d+\), taken at '
-                     r'kmem_cache_destroy.*, 1 wait\n  U \(thread', locks)
-    assert re.search(r'cpu_hotplug.lock: held by U \(thread \d+\), .*, 1 wait\n'
+    assert re.search(r'slab_mutex: held by D \(thread \d+\), 1 wait\n'
+                     r'  taken at kmem_cache_destroy.*\n  U \(thread', locks)
+    assert re.search(r'cpu_hotplug.lock: held by U \(thread \d+\), 1 wait\n'
+                     r'  taken at cpu_hotplug_begin__counter.*\n'
                      r'  D \(thread', locks)
     assert 'cpu_add_remove_lock: held by U' in locks
     assert 'refcount 0, active_writer U' in locks
     assert 'rcu_sched_state.barrier_mutex: held by D' in locks
+    # And by thread: what each holds and wants.
+    assert re.search(r'^D \(thread \d+\)\n  holds slab_mutex, taken at kmem.*\n'
+                     r'  holds rcu_sched_state.barrier_mutex, taken at .*\n'
+                     r'  wants cpu_hotplug.lock, asked for at get_online_cpus',
+                     locks, re.M)
 
-    waits = shell.run('waits')
-    assert any(re.match(r'D \(thread \d+\) waits for cpu_hotplug.lock '
-                        r'\(mutex\), held by U', row) for row in waits)
-    assert any(re.match(r'U \(thread \d+\) waits for slab_mutex '
-                        r'\(mutex\), held by D', row) for row in waits)
-    assert sum(row.startswith('cycle: ') for row in waits) == 1
+    waits = '\n'.join(shell.run('waits'))
+    assert re.search(r'^D \(thread \d+\) waits for cpu_hotplug.lock \(mutex\),'
+                     r'\n  held by U \(thread \d+\), for \d+ ms$', waits, re.M)
+    assert re.search(r'^U \(thread \d+\) waits for slab_mutex \(mutex\),'
+                     r'\n  held by D \(thread \d+\), for \d+ ms$', waits, re.M)
+    assert len(re.findall(r'^cycle: ', waits, re.M)) == 1
     assert any('slab_mutex' in row for row in shell.run('ps'))
     assert any(row.startswith('kmem_cache') for row in shell.run('slabinfo'))
     assert any('one under way' in row for row in shell.run('rcu'))
@@ -373,12 +379,12 @@ def test_ctrl_c_with_a_knot(shell):
     shell.p.expect_exact('cpu down 2\r\n')
     shell.p.send(CTRL_C)
     shell.p.expect(r'cpu down 2: still waits for cpu_add_remove_lock \(mutex\)'
-                   r', held by U \(thread \d+\);\s+left in the background')
+                   r',\s+held by U \(thread \d+\);\s+left in the background')
     shell.prompt()
     assert any(re.search(r'cpu down 2 .* cpu_add_remove_lock', row)
                for row in shell.run('ps'))
-    assert any('cpu_add_remove_lock (mutex), held by U' in row
-               for row in shell.run('waits'))
+    assert 'cpu_add_remove_lock (mutex),\n  held by U' in \
+        '\n'.join(shell.run('waits'))
     assert shell.background('cut') == 'cpu down 2: ended in the background ' \
                                  '(status 0)'
 

@@ -15,7 +15,7 @@ MACHINES = (
      for n in SHIFTS] +
     [("4-cores-gicv3", dict(smp=4, machine=",gic-version=3"))] +
     [(f"{n}-cores-release", dict(smp=n, profile="release")) for n in (1, 4)])
-SUITES = "boot cpu hang lib lock mm rcu sched slabdbg".split()
+SUITES = "boot cpu hang lib lock lockdep mm rcu sched slabdbg waitfor".split()
 
 
 def failures(text):

@@ -98,7 +98,7 @@ def test_bare_make_names_the_targets():
     p = run("make")
     assert p.returncode == 0
     for target in ("demo", "test", "run", "try", "debug", "lint", "size",
-                   "boots"):
+                   "bench", "boots"):
         assert f"\nmake {target} " in p.stdout
 
 

@@ -20,74 +20,44 @@ struct thread;
 /* Registers of an interrupted context, as every vector saves them. */
 struct regs {
 	uint32_t r[13]; /* r0 to r12 */
-	uint32_t sp;
-	uint32_t lr;
-	uint32_t pc;
-	uint32_t cpsr;
+	uint32_t sp, lr, pc, cpsr;
 };
 
 #define PSR_MODE_MASK 0x1fu
 #define PSR_MODE_FIQ  0x11u
-#define PSR_MODE_SVC  0x13u
 #define PSR_MODE_ABT  0x17u
 #define PSR_MODE_HYP  0x1au
 #define PSR_MODE_UND  0x1bu
-#define PSR_T	      0x20u
 #define PSR_I	      0x80u
 
-/* Full barrier among the cores (inner shareable). */
-static inline void smp_mb(void)
-{
-	__asm__ volatile("dmb ish" ::: "memory");
-}
+/* One instruction each; the compiler keeps its own order there as well. */
+#define ARM(instruction) __asm__ volatile(instruction ::: "memory")
 
-static inline void smp_wmb(void)
-{
-	__asm__ volatile("dmb ishst" ::: "memory");
-}
-
-/* Loads before loads: ARMv7 has no weaker form than the full one. */
-static inline void smp_rmb(void)
-{
-	smp_mb();
-}
+/* Barriers among the cores (inner shareable): full, stores before stores, loads
+ * before loads (ARMv7 has no weaker form than the full one). */
+#define smp_mb()  ARM("dmb ish")
+#define smp_wmb() ARM("dmb ishst")
+#define smp_rmb() smp_mb()
 
 /* Device and system forms: what a peripheral or another core's WFI sees. */
-static inline void dsb(void)
-{
-	__asm__ volatile("dsb sy" ::: "memory");
-}
-
-static inline void isb(void)
-{
-	__asm__ volatile("isb sy" ::: "memory");
-}
+#define dsb() ARM("dsb sy")
+#define isb() ARM("isb sy")
 
 /*
  * A hint for every loop that waits for another core: QEMU with one thread (and
  * under -icount) gives the machine to the next core here; with several threads
  * it is a nop.
  */
-static inline void cpu_relax(void)
-{
-	__asm__ volatile("yield" ::: "memory");
-}
+#define cpu_relax() ARM("yield")
 
 /* Sleep until an interrupt is pending, masked or not. */
-static inline void wfi(void)
-{
-	__asm__ volatile("dsb sy\n\twfi" ::: "memory");
-}
+#define wfi() ARM("dsb sy\n\twfi")
+/* Wake the cores that sleep in WFE. */
+#define sev() ARM("dsb sy\n\tsev")
 
-static inline void sev(void)
-{
-	__asm__ volatile("dsb sy\n\tsev" ::: "memory");
-}
-
-static inline void wfe(void)
-{
-	__asm__ volatile("wfe" ::: "memory");
-}
+/* IRQs only, never FIQs: they are the pseudo-NMI. */
+#define local_irq_disable() ARM("cpsid i")
+#define local_irq_enable()  ARM("cpsie i")
 
 static inline uint32_t arch_cpsr(void)
 {
@@ -97,7 +67,7 @@ static inline uint32_t arch_cpsr(void)
 	return v;
 }
 
-/* Mask IRQs (never FIQs: they are the pseudo-NMI); returns the old CPSR. */
+/* Mask IRQs; returns the old CPSR. */
 static inline uint32_t local_irq_save(void)
 {
 	uint32_t v;
@@ -109,16 +79,6 @@ static inline uint32_t local_irq_save(void)
 static inline void local_irq_restore(uint32_t flags)
 {
 	__asm__ volatile("msr cpsr_c, %0" ::"r"(flags) : "memory");
-}
-
-static inline void local_irq_disable(void)
-{
-	__asm__ volatile("cpsid i" ::: "memory");
-}
-
-static inline void local_irq_enable(void)
-{
-	__asm__ volatile("cpsie i" ::: "memory");
 }
 
 static inline bool irqs_disabled(void)
@@ -149,20 +109,6 @@ static inline uint32_t read_mpidr(void)
 
 	__asm__ volatile("mrc p15, 0, %0, c0, c0, 5" : "=r"(v));
 	return v & 0xffffffu;
-}
-
-static inline uint32_t read_midr(void)
-{
-	uint32_t v;
-
-	__asm__ volatile("mrc p15, 0, %0, c0, c0, 0" : "=r"(v));
-	return v;
-}
-
-/* Forget an exclusive reservation: after every switch and exception. */
-static inline void clrex(void)
-{
-	__asm__ volatile("clrex" ::: "memory");
 }
 
 /*

@@ -175,6 +175,7 @@ static story int _cpu_down(unsigned int cpu)
 	int err, told = 0;
 	struct thread *me = current;
 	struct cpumask allowed = me->affinity;
+	struct cpumask rest = cpumask_andnot(allowed, cpumask_of(cpu));
 
 	if (!cpu_is_online(cpu))
 		return -EINVAL;
@@ -192,10 +193,8 @@ static story int _cpu_down(unsigned int cpu)
 		goto out;
 	}
 	/* The caller must not sit on the core it takes away. */
-	if (!me->pinned && cpumask_test(allowed, cpu) &&
-	    !cpumask_empty(cpumask_andnot(allowed, cpumask_of(cpu))))
-		thread_set_affinity(me,
-				    cpumask_andnot(allowed, cpumask_of(cpu)));
+	if (!me->pinned && cpumask_test(allowed, cpu) && !cpumask_empty(rest))
+		thread_set_affinity(me, rest);
 	err = stop_machine(take_cpu_down, (void *)(uintptr_t)cpu, cpu);
 	thread_set_affinity(me, allowed);
 	if (err) {

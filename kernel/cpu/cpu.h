@@ -26,10 +26,9 @@
 #define CPU_STARTING	 0x000a /* on the new core, IRQs off */
 
 /* Priorities of the kernel's own notifiers (higher first). */
-#define CPU_PRI_SCHED_ACTIVE 20
-#define CPU_PRI_SMPBOOT	     10 /* per-core threads */
-#define CPU_PRI_DEFAULT	     0
-#define CPU_PRI_PARK	     -20 /* per-core threads stop after all else */
+#define CPU_PRI_SMPBOOT 10 /* per-core threads */
+#define CPU_PRI_DEFAULT 0
+#define CPU_PRI_PARK	-20 /* per-core threads stop after all else */
 
 int register_cpu_notifier(struct notifier_block *nb);
 void unregister_cpu_notifier(struct notifier_block *nb);

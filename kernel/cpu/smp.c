@@ -35,36 +35,26 @@ struct call_wait {
 	unsigned int cpu;    /* who waits */
 };
 
-static struct lock_class_key queue_key maybe_unused;
-
 static struct call_queue {
 	struct spinlock lock;
 	struct list_head calls; /* guarded by lock */
-	bool ready;
-} cache_aligned queues[NR_CPUS] = {
-	[0 ... NR_CPUS -
-	 1] = { .lock = SPINLOCK_INIT_KEY("call_queue.lock", queue_key) },
-};
+} cache_aligned queues[NR_CPUS];
 
 /* Calls that nobody waits for live here: one for each core called. */
 static struct call pool[NR_CPUS];
 
-static struct call_queue *lock_queue(unsigned int cpu, uint32_t *flags)
+void smp_calls_init(void)
 {
-	struct call_queue *q = &queues[cpu];
-
-	*flags = spin_lock_irqsave(&q->lock);
-	if (!q->ready) {
+	for (struct call_queue *q = queues; q < queues + NR_CPUS; q++) {
+		spin_lock_init(&q->lock, "call_queue.lock");
 		list_init(&q->calls);
-		q->ready = true;
 	}
-	return q;
 }
 
 static void queue_call(unsigned int cpu, struct call *c)
 {
-	uint32_t flags;
-	struct call_queue *q = lock_queue(cpu, &flags);
+	struct call_queue *q = &queues[cpu];
+	uint32_t flags = spin_lock_irqsave(&q->lock);
 
 	list_add_tail(&c->link, &q->calls);
 	spin_unlock_irqrestore(&q->lock, flags);
@@ -74,16 +64,15 @@ static void queue_call(unsigned int cpu, struct call *c)
 void smp_flush_calls(void)
 {
 	unsigned int cpu = smp_processor_id();
+	struct call_queue *q = &queues[cpu];
 
 	for (;;) {
-		uint32_t flags;
-		struct call_queue *q = lock_queue(cpu, &flags);
-		struct call *c = NULL;
+		uint32_t flags = spin_lock_irqsave(&q->lock);
+		struct call *c =
+			list_first_or_null(&q->calls, struct call, link);
 
-		if (!list_empty(&q->calls)) {
-			c = list_first(&q->calls, struct call, link);
+		if (c)
 			list_del(&c->link);
-		}
 		spin_unlock_irqrestore(&q->lock, flags);
 		if (!c)
 			return;
@@ -135,6 +124,7 @@ void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 {
 	struct call calls[NR_CPUS];
 	struct call_wait w;
+	struct waiting outer;
 	struct cpumask others;
 	unsigned int cpu, me;
 
@@ -147,9 +137,7 @@ void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 	/* Two such callers never end. */
 	BUG_ON(w.left.bits && irqs_disabled());
 	for_each_cpu (cpu, others) {
-		calls[cpu].fn = fn;
-		calls[cpu].arg = arg;
-		calls[cpu].wait = &w;
+		calls[cpu] = (struct call){ .fn = fn, .arg = arg, .wait = &w };
 		queue_call(cpu, &calls[cpu]);
 	}
 	if (!cpumask_empty(others))
@@ -157,15 +145,9 @@ void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 	if (cpumask_test(mask, me))
 		run_here(fn, arg);
 	if (!cpumask_empty(others)) {
-#if GORDIAN_DEBUG
-		struct waiting outer =
-			busy_begin(WAIT_CORE, &w.left, "an answer", CALLER);
-
+		outer = busy_begin(WAIT_CORE, &w.left, "an answer", CALLER);
 		core_wait(all_ran, &w);
-		busy_end(&outer);
-#else
-		core_wait(all_ran, &w);
-#endif
+		busy_set(outer);
 	}
 	preempt_enable();
 }
@@ -178,41 +160,34 @@ void on_each_cpu(void (*fn)(void *), void *arg)
 int smp_call_function_single(unsigned int cpu, void (*fn)(void *), void *arg,
 			     bool wait)
 {
-	struct call *c;
+	int err = 0;
 
 	preempt_disable();
 	if (!cpu_is_online(cpu)) {
-		preempt_enable();
-		return -ENODEV;
-	}
-	if (wait || cpu == smp_processor_id()) {
+		err = -ENODEV;
+	} else if (wait || cpu == smp_processor_id()) {
 		on_each_cpu_mask(cpumask_of(cpu), fn, arg);
-		preempt_enable();
-		return 0;
+	} else {
+		struct call *c = &pool[cpu];
+
+		/* Acquire: pairs with the release in smp_flush_calls(). */
+		while (__atomic_exchange_n(&c->busy, true, __ATOMIC_ACQUIRE))
+			core_wait(pool_free, &c->busy);
+		c->fn = fn;
+		c->arg = arg;
+		c->wait = NULL;
+		queue_call(cpu, c);
+		irqchip->send_ipi(cpumask_of(cpu), IPI_CALL);
 	}
-	c = &pool[cpu];
-	/* Acquire: pairs with the release in smp_flush_calls(). */
-	while (__atomic_exchange_n(&c->busy, true, __ATOMIC_ACQUIRE))
-		core_wait(pool_free, &c->busy);
-	c->fn = fn;
-	c->arg = arg;
-	c->wait = NULL;
-	queue_call(cpu, c);
-	irqchip->send_ipi(cpumask_of(cpu), IPI_CALL);
 	preempt_enable();
-	return 0;
+	return err;
 }
 
 void ipi_dispatch(enum ipi ipi)
 {
-	switch (ipi) {
-	case IPI_CALL:
+	/* KICK and RESCHEDULE: having interrupted is all. */
+	if (ipi == IPI_CALL)
 		smp_flush_calls();
-		break;
-	case IPI_STOP:
+	else if (ipi == IPI_STOP)
 		panic_stop_core();
-		break;
-	default: /* KICK and RESCHEDULE: having interrupted is all */
-		break;
-	}
 }

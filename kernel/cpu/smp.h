@@ -27,6 +27,7 @@ static inline bool cpu_is_online(unsigned int cpu)
 #define for_each_online_cpu(cpu)   for_each_cpu (cpu, cpu_online())
 #define for_each_possible_cpu(cpu) for_each_cpu (cpu, cpu_possible_mask)
 
+void smp_calls_init(void); /* before interrupts are on */
 /*
  * Run fn(arg) on that core, in its interrupt context (directly, IRQs off, if it
  * is this one). wait: return after it has run. 0, or -ENODEV if it is offline.

@@ -27,7 +27,6 @@ struct stop_data {
 	void *arg;
 	int ret;
 	unsigned int cpu;    /* where fn runs */
-	unsigned int cores;  /* how many take part */
 	struct cpumask mask; /* which; one of them may leave in RUN */
 	uint32_t state;	     /* enum stop_state, atomic */
 	uint32_t to_ack;     /* atomic: cores that have not reached it yet */
@@ -62,7 +61,7 @@ static void ack(struct stop_data *d)
 	/* Acq_rel: what each core did before is seen by all in the next. */
 	if (__atomic_sub_fetch(&d->to_ack, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
-	WRITE_ONCE(d->to_ack, d->cores);
+	WRITE_ONCE(d->to_ack, cpumask_weight(d->mask));
 	smp_store_release(&d->state, state + 1);
 	core_kick_mask(d->mask);
 }
@@ -115,7 +114,6 @@ int stop_machine(int (*fn)(void *), void *arg, unsigned int cpu)
 		.fn = fn,
 		.arg = arg,
 		.cpu = cpu,
-		.cores = cpumask_weight(cores),
 		.mask = cores,
 		.to_ack = cpumask_weight(cores),
 	};

@@ -122,7 +122,7 @@ unsigned int backtrace_regs(const struct regs *regs, uintptr_t *pc,
 {
 	unsigned int n = 0;
 
-	if (is_text(regs->pc))
+	if (is_text(regs->pc) && max)
 		pc[n++] = regs->pc;
 	else if (is_text(regs->lr) && n < max) /* a call to nowhere */
 		pc[n++] = regs->lr;
@@ -137,20 +137,15 @@ unsigned int backtrace_thread(const struct thread *t, uintptr_t *pc,
 			      unsigned int max)
 {
 	uint32_t sp = READ_ONCE(t->sp);
+	const uint32_t *saved = (const uint32_t *)sp;
+	struct regs regs;
 
 	/* What arch_switch_to() pushed: r4 to r11, lr. */
 	if (!stack_end(sp) || stack_end(sp + 32) != stack_end(sp))
 		return 0;
-#if GORDIAN_DEBUG
-	const uint32_t *saved = (const uint32_t *)sp;
-	unsigned int n = 0;
-
-	if (is_text(saved[8]) && max)
-		pc[n++] = saved[8];
-	return n + follow(saved[7], 0, false, pc + n, max - n);
-#else
-	return scan(sp + 32, pc, max);
-#endif
+	regs = (struct regs){ .sp = sp + 36, .pc = saved[8] };
+	regs.r[11] = saved[7];
+	return backtrace_regs(&regs, pc, max);
 }
 
 /*

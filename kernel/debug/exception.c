@@ -16,21 +16,18 @@
 
 static const char *fault_name(uint32_t fsr)
 {
-	switch ((fsr & 0xf) | (fsr >> 6 & 0x10)) {
-	case 0x01:
-		return "alignment";
-	case 0x05:
-	case 0x07:
-		return "nothing is mapped there";
-	case 0x0d:
-	case 0x0f:
-		return "not permitted there";
-	case 0x08:
-	case 0x16:
-		return "external abort";
-	default:
-		return "other fault";
-	}
+	static const char *const names[32] = {
+		[0x01] = "alignment",
+		[0x05] = "nothing is mapped there",
+		[0x07] = "nothing is mapped there",
+		[0x08] = "external abort",
+		[0x0d] = "not permitted there",
+		[0x0f] = "not permitted there",
+		[0x16] = "external abort",
+	};
+	const char *name = names[(fsr & 0xf) | (fsr >> 6 & 0x10)];
+
+	return name ? name : "other fault";
 }
 
 static void describe_data(void)
@@ -62,36 +59,26 @@ static void describe_prefetch(const struct regs *regs)
 
 static void describe(const struct regs *regs, enum exception kind)
 {
-	switch (kind) {
-	case EXC_DATA:
+	if (kind == EXC_DATA)
 		describe_data();
-		break;
-	case EXC_PREFETCH:
+	else if (kind == EXC_PREFETCH)
 		describe_prefetch(regs);
-		break;
-	case EXC_UNDEF:
-		kprintf("\nexception: undefined instruction\n");
-		break;
-	case EXC_SVC:
-		kprintf("\nexception: unexpected SVC\n");
-		break;
-	default:
-		kprintf("\nexception: unexpected vector\n");
-		break;
-	}
+	else
+		kprintf("\nexception: %s\n",
+			kind == EXC_UNDEF ? "undefined instruction" :
+			kind == EXC_SVC	  ? "unexpected SVC" :
+					    "unexpected vector");
 }
 
 void exception_entry(struct regs *regs, enum exception kind)
 {
-	uint32_t flags;
-
 	if (panic_enter("exception")) {
-		flags = report_begin();
+		uint32_t flags = report_begin();
+
 		describe(regs, kind);
 		kprintf("  at %pS, called from %pS\n", (void *)regs->pc,
 			(void *)regs->lr);
-		kprintf("  on core %u, in thread %u (%s)\n", smp_processor_id(),
-			current->id, current->name);
+		print_where();
 		print_held_locks(current);
 		print_regs(regs);
 		print_backtrace_regs(regs);

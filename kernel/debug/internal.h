@@ -10,6 +10,7 @@
 
 bool panic_enter(const char *what);
 noreturn void panic_end(void);
+void print_where(void); /* core, thread, interrupt */
 /* From FIQ: is this core in the middle of a message? fiq_report(NULL) is called
  * again at its end. */
 bool console_defers(void);

@@ -26,7 +26,7 @@ static uint32_t panicking;	    /* core + 1 that ends the machine; atomic */
 static uint32_t nmi_answers;	    /* bit per core; atomic */
 static uint32_t reporting;	    /* cores with a report to finish; atomic */
 
-static void print_where(void)
+void print_where(void)
 {
 	const struct thread *t = current;
 
@@ -34,20 +34,22 @@ static void print_where(void)
 		t->id, t->name, t->irq_depth ? ", in an interrupt" : "");
 }
 
-static void stop_others(void)
+/* Ask all other cores where they are. Returns those that did not answer. */
+static struct cpumask ask_others(enum ipi ipi)
 {
-	struct cpumask others =
+	struct cpumask left =
 		cpumask_andnot(cpu_online(), cpumask_of(smp_processor_id()));
 	uint64_t end = timer_now() + timer_ticks(ANSWER_NS);
 
-	if (!irqchip || cpumask_empty(others))
-		return;
+	if (cpumask_empty(left))
+		return left;
 	__atomic_store_n(&nmi_answers, 0, __ATOMIC_SEQ_CST);
-	irqchip->send_ipi(others, irqchip->has_nmi ? IPI_NMI : IPI_STOP);
-	while ((__atomic_load_n(&nmi_answers, __ATOMIC_SEQ_CST) &
-		others.bits) != others.bits &&
-	       timer_now() < end)
+	irqchip->send_ipi(left, ipi);
+	do {
 		cpu_relax();
+		left.bits &= ~__atomic_load_n(&nmi_answers, __ATOMIC_SEQ_CST);
+	} while (!cpumask_empty(left) && timer_now() < end);
+	return left;
 }
 
 /* The end of the machine after a report. Only one core gets there, and lets
@@ -69,7 +71,8 @@ noreturn void panic_end(void)
 	while (__atomic_load_n(&reporting, __ATOMIC_SEQ_CST) &&
 	       timer_now() < end)
 		cpu_relax();
-	stop_others();
+	if (irqchip)
+		ask_others(irqchip->has_nmi ? IPI_NMI : IPI_STOP);
 	kprintf("the machine stops here\n");
 	machine_exit(PANIC_STATUS);
 }
@@ -94,12 +97,10 @@ bool panic_enter(const char *what)
 
 noreturn void panic(const char *fmt, ...)
 {
-	uint32_t flags;
-
 	if (panic_enter("panic")) {
+		uint32_t flags = report_begin();
 		va_list ap;
 
-		flags = report_begin();
 		kprintf("\npanic: ");
 		va_start(ap, fmt);
 		kvprintf(fmt, ap);
@@ -202,9 +203,6 @@ void fiq_entry(struct regs *regs)
 
 void backtrace_all_cores(void)
 {
-	struct cpumask others =
-		cpumask_andnot(cpu_online(), cpumask_of(smp_processor_id()));
-	uint64_t end = timer_now() + timer_ticks(ANSWER_NS);
 	unsigned int cpu;
 
 	if (!irqchip->has_nmi) {
@@ -213,13 +211,6 @@ void backtrace_all_cores(void)
 			irqchip->name);
 		return;
 	}
-	__atomic_store_n(&nmi_answers, 0, __ATOMIC_SEQ_CST);
-	irqchip->send_ipi(others, IPI_NMI);
-	while ((__atomic_load_n(&nmi_answers, __ATOMIC_SEQ_CST) &
-		others.bits) != others.bits &&
-	       timer_now() < end)
-		cpu_relax();
-	for_each_cpu (cpu,
-		      cpumask_andnot(others, (struct cpumask){ nmi_answers }))
+	for_each_cpu (cpu, ask_others(IPI_NMI))
 		kprintf("core %u: no answer\n", cpu);
 }

@@ -60,11 +60,10 @@ extern uintptr_t warn_caller;
 
 /* Return addresses, innermost first; at most max. Returns how many. */
 unsigned int backtrace_here(uintptr_t *pc, unsigned int max);
-#if GORDIAN_DEBUG
-/* The same from the caller of a function on, of which this is the frame. */
+/* The same from the caller of a function on, of which this is the frame; debug
+ * builds have frames. */
 unsigned int backtrace_frame(const void *frame, uintptr_t *pc,
 			     unsigned int max);
-#endif
 unsigned int backtrace_regs(const struct regs *regs, uintptr_t *pc,
 			    unsigned int max);
 /* Of a thread that is not running (it may start to run meanwhile: checked). */

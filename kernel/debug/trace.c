@@ -44,22 +44,18 @@ void trace_gate_slow(enum trace_op op, const void *obj, uintptr_t caller)
 /* Is the event about a marked thread, by it or done to it? */
 static bool concerns_marked(enum trace_op op, const void *obj, uintptr_t arg)
 {
-	if (current->traced)
-		return true;
-	if (op == TR_WAKE)
-		return ((const struct thread *)obj)->traced;
-	if (op == TR_HANDOVER)
-		return arg && ((const struct thread *)arg)->traced;
-	return false;
+	const struct thread *to = op == TR_WAKE	    ? obj :
+				  op == TR_HANDOVER ? (const void *)arg :
+						      NULL;
+
+	return current->traced || (to && to->traced);
 }
 
 void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 		 uintptr_t caller)
 {
-	uint32_t flags;
+	uint32_t flags, head;
 	struct ring *r;
-	struct trace_event *e;
-	uint32_t head;
 	trace_listener listen;
 
 	if (READ_ONCE(trace_mode) == TRACE_MARKED &&
@@ -69,7 +65,8 @@ void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 	r = &rings[smp_processor_id()];
 	if (r->events) {
 		head = READ_ONCE(r->head);
-		e = &r->events[head % RING_ENTRIES];
+		struct trace_event *e = &r->events[head % RING_ENTRIES];
+
 		e->time = timer_now();
 		e->obj = obj;
 		e->arg = arg;

@@ -73,7 +73,7 @@ enum trace_op {
 	/* completions and joins: obj = the object */
 	TR_WAIT_FOR,
 	TR_COMPLETE,
-	NR_TRACE_OPS
+	TR_NOTE, /* did: obj = a text, from whoever has no event of its own */
 };
 
 struct trace_event {
@@ -95,8 +95,8 @@ void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 		 uintptr_t caller);
 
 /* It happened. Any context. */
-static inline void trace_did(enum trace_op op, const void *obj, uintptr_t arg,
-			     uintptr_t caller)
+static always_inline void trace_did(enum trace_op op, const void *obj,
+				    uintptr_t arg, uintptr_t caller)
 {
 	if (unlikely(READ_ONCE(trace_mode)))
 		trace_event(op, obj, arg, caller);
@@ -120,13 +120,7 @@ static inline void trace_gate(enum trace_op op, const void *obj,
 		trace_gate_slow(op, obj, caller);
 }
 #else
-static inline void trace_gate(enum trace_op op, const void *obj,
-			      uintptr_t caller)
-{
-	(void)op;
-	(void)obj;
-	(void)caller;
-}
+#define trace_gate(op, obj, caller) ((void)(obj), (void)(caller))
 #endif
 
 /*

@@ -9,6 +9,7 @@
  */
 #include "kernel/debug/waitfor.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "drivers/board.h"
@@ -97,68 +98,49 @@ struct waiting waits_for(struct thread *t)
 /* ---- edges --------------------------------------------------------------- */
 
 #if GORDIAN_DEBUG
-static const struct lockdep_map *map_of(const struct waiting *w)
-{
-	switch (w->kind) {
-	case WAIT_MUTEX:
-		return &((const struct mutex *)w->obj)->dep_map;
-	case WAIT_RWSEM_READ:
-	case WAIT_RWSEM_WRITE:
-		return &((const struct rw_semaphore *)w->obj)->dep_map;
-	case WAIT_PERCPU_READ:
-	case WAIT_PERCPU_WRITE:
-		return &((const struct percpu_rwsem *)w->obj)->dep_map;
-	case WAIT_SPIN:
-		return &((const struct spinlock *)w->obj)->dep_map;
-	default:
-		return NULL;
-	}
-}
-
-/* Its entry for what w waits for, if it has it. */
+/* t's entry for what w waits for, if it has that. */
 static const struct held_lock *holds(const struct thread *t,
 				     const struct waiting *w)
 {
-	const struct lockdep_map *map = map_of(w);
-	unsigned int n =
-		min(READ_ONCE(t->lockdep.depth), (unsigned int)MAX_HELD);
+	static const uint16_t map[WAIT_READERS + 1] = {
+		[WAIT_MUTEX] = offsetof(struct mutex, dep_map),
+		[WAIT_RWSEM_READ] = offsetof(struct rw_semaphore, dep_map),
+		[WAIT_RWSEM_WRITE] = offsetof(struct rw_semaphore, dep_map),
+		[WAIT_PERCPU_READ] = offsetof(struct percpu_rwsem, dep_map),
+		[WAIT_PERCPU_WRITE] = offsetof(struct percpu_rwsem, dep_map),
+		[WAIT_SPIN] = offsetof(struct spinlock, dep_map),
+	};
 
-	for (unsigned int i = 0; map && i < n; i++)
-		if (t->lockdep.held[i].map == map && !t->lockdep.held[i].waits)
-			return &t->lockdep.held[i];
-	return NULL;
+	return map[w->kind] ? lock_held_by(t, (const void *)((uintptr_t)w->obj +
+							     map[w->kind])) :
+			      NULL;
 }
+#endif
 
-static bool reads(const struct thread *t, const struct waiting *w)
+static bool reads(const struct thread *t maybe_unused,
+		  const struct waiting *w maybe_unused)
 {
+#if GORDIAN_DEBUG
 	const struct held_lock *h = holds(t, w);
 
 	return h && h->how & (LOCK_READ | LOCK_READ_RECURSIVE);
+#else
+	return false;
+#endif
 }
 
 /* A core with interrupts on answers, whatever it spins for. */
-static bool will_answer(const struct thread *t)
+static bool will_answer(const struct thread *t maybe_unused)
 {
-	unsigned int n =
-		min(READ_ONCE(t->lockdep.depth), (unsigned int)MAX_HELD);
+#if GORDIAN_DEBUG
+	unsigned int n = READ_ONCE(t->lockdep.depth);
 
 	return READ_ONCE(t->busy.kind) != WAIT_NONE && !t->irq_depth &&
-	       (!n || !t->lockdep.held[n - 1].irqs_off);
-}
+	       !(n && n <= MAX_HELD && t->lockdep.held[n - 1].irqs_off);
 #else
-static bool reads(const struct thread *t, const struct waiting *w)
-{
-	(void)t;
-	(void)w;
 	return false;
-}
-
-static bool will_answer(const struct thread *t)
-{
-	(void)t;
-	return false;
-}
 #endif
+}
 
 /* On its core, and not on its way out. */
 static bool runs(const struct thread *t)
@@ -194,10 +176,9 @@ static bool hangs_on(const struct waiting *w, const struct thread *t)
 		return reads(t, w);
 	case WAIT_JOIN:
 		return t == w->obj;
-	case WAIT_SPIN: /* who goes to sleep still has the run queue's */
-		return t == READ_ONCE(
-				    ((const struct spinlock *)w->obj)->holder) &&
-		       !waits_for_event(t);
+	case WAIT_SPIN:
+		return t ==
+		       READ_ONCE(((const struct spinlock *)w->obj)->holder);
 	case WAIT_CORE:
 		return runs(t) && !will_answer(t) &&
 		       cpumask_test(cpumask_load(w->obj), t->cpu);
@@ -282,6 +263,14 @@ static void find_one(struct thread *t, void *arg)
 		return;
 	f->any = true;
 	fill_link(f->found, t);
+#if GORDIAN_DEBUG
+	/* Whoever holds a spinlock, or has the core, runs: what it waits for as a
+	 * sleeper, or is about to, does not stop it; only what it spins for. */
+	if (f->from && READ_ONCE(t->busy.kind) == WAIT_NONE &&
+	    (f->from->waiting.kind == WAIT_SPIN ||
+	     f->from->waiting.kind == WAIT_CORE))
+		f->found->waiting.kind = WAIT_NONE;
+#endif
 }
 
 static bool among(uint32_t id, const uint32_t *ids, unsigned int n)
@@ -328,7 +317,8 @@ static bool search(struct thread *t, struct waitfor *w, enum goal goal)
 		tried[w->n - 1] = to->id;
 		set_owner(l, to);
 		for (w->first = 0; w->first < w->n; w->first++)
-			if (w->link[w->first].thread == to->thread)
+			if (w->link[w->first].thread == to->thread &&
+			    to->waiting.kind != WAIT_NONE)
 				return w->cycle = true;
 		if (among(to->id, seen, nr_seen) || nr_seen == WAITFOR_SEEN)
 			continue;

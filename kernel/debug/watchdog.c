@@ -50,14 +50,17 @@ static void remember(const struct waitfor *w)
 	}
 }
 
-/* Does the last of the chain wait as well? Else it runs, and will end it; but a
- * reader that keeps a grace period waiting so long is told. */
+/* Does the chain end in a wait as long, or with the dead? Else that one runs, and
+ * will end it; but a reader that keeps a grace period waiting so long is told. */
 static bool ends_waiting(const struct waitfor *w)
 {
-	const struct waitfor_link *l = w->n ? &w->link[w->n - 1] : NULL;
+	const struct waitfor_link *l = &w->link[w->n - 1];
 
-	return l && (l->waiting.kind != WAIT_NONE || l->bug ||
-		     (w->n > 1 && l[-1].waiting.kind == WAIT_READERS));
+	if (w->n > 1 && l[-1].waiting.kind == WAIT_READERS)
+		l--;
+	return l->bug ||
+	       (l->waiting.kind != WAIT_NONE &&
+		timer_ns(timer_now() - l->waiting.since) > watchdog_hung_ns);
 }
 
 static void look_at(struct thread *t, uint64_t least_ns)
@@ -68,10 +71,10 @@ static void look_at(struct thread *t, uint64_t least_ns)
 	uint64_t ns = timer_ns(timer_now() - now.since);
 
 	if (now.kind == WAIT_NONE || now.kind == WAIT_READERS ||
-	    ns < least_ns || told(t->id, now.since) ||
-	    (!waitfor_walk(t, &w) &&
-	     (ns <= watchdog_hung_ns || !ends_waiting(&w))) ||
-	    told(w.link[0].id, w.link[0].waiting.since))
+	    ns < least_ns || told(t->id, now.since))
+		return;
+	if (!waitfor_walk(t, &w) &&
+	    (!w.n || ns <= watchdog_hung_ns || !ends_waiting(&w)))
 		return;
 	kprintf("watchdog: %s hangs\n", w.link[0].name);
 	waitfor_report(&w);

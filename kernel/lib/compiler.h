@@ -40,17 +40,17 @@
 #define smp_load_acquire(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define smp_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
-#define min(a, b)                                                              \
+/* The one of the two that stands in that relation to the other. */
+#define THE_ONE(a, relation, b)                                                \
 	({                                                                     \
 		__typeof__(a) _a = (a);                                        \
 		__typeof__(b) _b = (b);                                        \
-		_a < _b ? _a : _b;                                             \
+		_a relation _b ? _a : _b;                                      \
 	})
-#define max(a, b)                                                              \
-	({                                                                     \
-		__typeof__(a) _a = (a);                                        \
-		__typeof__(b) _b = (b);                                        \
-		_a > _b ? _a : _b;                                             \
-	})
+#define min(a, b) THE_ONE(a, <, b)
+#define max(a, b) THE_ONE(a, >, b)
+
+/* Up to the next multiple of a, a power of two. */
+#define ALIGN_UP(x, a) (((x) + (a)-1) & ~((a)-1))
 
 #endif

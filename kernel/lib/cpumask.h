@@ -53,11 +53,6 @@ static inline struct cpumask cpumask_and(struct cpumask a, struct cpumask b)
 	return (struct cpumask){ a.bits & b.bits };
 }
 
-static inline struct cpumask cpumask_or(struct cpumask a, struct cpumask b)
-{
-	return (struct cpumask){ a.bits | b.bits };
-}
-
 static inline struct cpumask cpumask_andnot(struct cpumask a, struct cpumask b)
 {
 	return (struct cpumask){ a.bits & ~b.bits };

@@ -5,11 +5,9 @@
 #ifndef KERNEL_LIB_ERRNO_H
 #define KERNEL_LIB_ERRNO_H
 
-#define EPERM	  1
 #define ENOENT	  2
 #define EINTR	  4
 #define EIO	  5
-#define EAGAIN	  11
 #define ENOMEM	  12
 #define EBUSY	  16
 #define EEXIST	  17

@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "kernel/lib/compiler.h"
 #include "kernel/lib/errno.h"
 
 #define MAGIC	   0xd00dfeedu
@@ -36,11 +37,6 @@ static uint32_t be32(const uint8_t *p)
 	       (uint32_t)p[2] << 8 | p[3];
 }
 
-static uint32_t align4(uint32_t v)
-{
-	return (v + 3) & ~3u;
-}
-
 /* Is there a NUL in [p, p + max)? */
 static bool terminated(const uint8_t *p, uint32_t max)
 {
@@ -62,7 +58,7 @@ static bool next_token(const struct fdt *f, uint32_t off, struct token *t)
 		if (!terminated(base + off, size - off))
 			return false;
 		t->name = (const char *)base + off;
-		t->next = off + align4((uint32_t)strlen(t->name) + 1);
+		t->next = off + ALIGN_UP((uint32_t)strlen(t->name) + 1, 4u);
 		return t->next <= size;
 	case PROP: {
 		uint32_t name;
@@ -78,7 +74,7 @@ static bool next_token(const struct fdt *f, uint32_t off, struct token *t)
 			return false;
 		t->name = (const char *)f->blob + f->strings + name;
 		t->data = base + off;
-		t->next = off + align4(t->len);
+		t->next = off + ALIGN_UP(t->len, 4u);
 		return t->next <= size;
 	}
 	case END_NODE:
@@ -118,24 +114,23 @@ static const char *check_header(struct fdt *f, const uint8_t *b, size_t bound)
 
 static const char *check_structs(const struct fdt *f)
 {
-	uint32_t off = 0, nodes = 0;
+	uint32_t off = 0, roots = 0;
 	int depth = 0;
-	struct token t;
+	bool ok = true;
+	struct token t = { .type = NOP };
 
-	for (;; off = t.next) {
+	for (; ok && t.type != END; off = t.next) {
 		if (!next_token(f, off, &t))
 			return "device tree: broken structure block";
-		if (t.type == BEGIN_NODE &&
-		    (++depth > MAX_DEPTH || (depth == 1 && nodes++)))
-			return "device tree: nodes nest wrongly";
-		if ((t.type == END_NODE && --depth < 0) ||
-		    (t.type == PROP && depth == 0))
-			return "device tree: nodes nest wrongly";
-		if (t.type == END)
-			return depth == 0 && nodes ?
-				       NULL :
-				       "device tree: nodes nest wrongly";
+		if (t.type == BEGIN_NODE)
+			ok = ++depth <= MAX_DEPTH && (depth > 1 || !roots++);
+		else if (t.type == END_NODE)
+			ok = --depth >= 0;
+		else if (t.type == PROP)
+			ok = depth > 0;
 	}
+	return ok && depth == 0 && roots ? NULL :
+					   "device tree: nodes nest wrongly";
 }
 
 int fdt_open(struct fdt *f, const void *blob, size_t bound, const char **why)
@@ -149,24 +144,18 @@ int fdt_open(struct fdt *f, const void *blob, size_t bound, const char **why)
 /* ---- nodes --------------------------------------------------------------------- */
 
 /*
- * The next BEGIN_NODE from off on at relative depth `depth` (0: among siblings
- * here); stops when the enclosing node ends.
+ * The next BEGIN_NODE from off on, `depth` levels further out (0: among the
+ * siblings here); -1 when the node around those ends.
  */
 static fdt_node find_begin(const struct fdt *f, uint32_t off, int depth)
 {
 	struct token t;
 
-	for (; next_token(f, off, &t); off = t.next) {
-		if (t.type == BEGIN_NODE) {
-			if (depth == 0)
-				return (fdt_node)off;
-			depth++;
-		} else if (t.type == END_NODE) {
-			if (--depth < 0)
-				return -1;
-		} else if (t.type == END) {
-			return -1;
-		}
+	for (; next_token(f, off, &t) && t.type != END; off = t.next) {
+		if (t.type == BEGIN_NODE && depth++ == 0)
+			return (fdt_node)off;
+		if (t.type == END_NODE && --depth < 0)
+			break;
 	}
 	return -1;
 }
@@ -191,19 +180,8 @@ fdt_node fdt_child(const struct fdt *f, fdt_node n)
 fdt_node fdt_sibling(const struct fdt *f, fdt_node n)
 {
 	struct token t;
-	int depth = 1;
 
-	if (!begin(f, n, &t))
-		return -1;
-	for (uint32_t off = t.next; next_token(f, off, &t); off = t.next) {
-		if (t.type == BEGIN_NODE)
-			depth++;
-		else if (t.type == END)
-			return -1;
-		else if (t.type == END_NODE && --depth == 0)
-			return find_begin(f, t.next, 0);
-	}
-	return -1;
+	return begin(f, n, &t) ? find_begin(f, t.next, 1) : -1;
 }
 
 const char *fdt_name(const struct fdt *f, fdt_node n)
@@ -253,16 +231,14 @@ const void *fdt_prop(const struct fdt *f, fdt_node n, const char *name,
 
 	if (!begin(f, n, &t))
 		return NULL;
-	for (uint32_t off = t.next; next_token(f, off, &t); off = t.next) {
-		if (t.type == NOP)
-			continue;
-		if (t.type != PROP)
-			return NULL; /* properties stand before children */
-		if (strcmp(t.name, name) == 0) {
+	/* Properties stand before children. */
+	for (uint32_t off = t.next;
+	     next_token(f, off, &t) && (t.type == PROP || t.type == NOP);
+	     off = t.next)
+		if (t.type == PROP && strcmp(t.name, name) == 0) {
 			*len = t.len;
 			return t.data;
 		}
-	}
 	return NULL;
 }
 
@@ -316,23 +292,17 @@ fdt_node fdt_compatible(const struct fdt *f, fdt_node from, const char *compat)
 /* The node that holds n directly; the root for the root. */
 static fdt_node parent_of(const struct fdt *f, fdt_node n)
 {
-	fdt_node stack[MAX_DEPTH];
-	int depth = 0;
-	struct token t;
+	fdt_node up = fdt_root(f), at = up, next;
 
-	for (uint32_t off = 0; next_token(f, off, &t) && t.type != END;
-	     off = t.next) {
-		if (t.type == BEGIN_NODE) {
-			if ((fdt_node)off == n)
-				return depth ? stack[depth - 1] : n;
-			if (depth == MAX_DEPTH)
-				return -1;
-			stack[depth++] = (fdt_node)off;
-		} else if (t.type == END_NODE && depth) {
-			depth--;
+	while (at >= 0 && at < n) {
+		next = fdt_sibling(f, at);
+		if (next < 0 || next > n) { /* n lies in this one */
+			up = at;
+			next = fdt_child(f, at);
 		}
+		at = next;
 	}
-	return -1;
+	return at == n ? up : -1;
 }
 
 static uint64_t cells(const uint8_t *p, uint32_t n)

@@ -65,22 +65,10 @@ static inline void list_move_tail(struct list_head *e, struct list_head *head)
 	list_add_tail(e, head);
 }
 
-/* Append all of from to the end of to; from is empty afterwards. */
-static inline void list_splice_tail(struct list_head *from,
-				    struct list_head *to)
-{
-	if (list_empty(from))
-		return;
-	from->next->prev = to->prev;
-	to->prev->next = from->next;
-	from->prev->next = to;
-	to->prev = from->prev;
-	list_init(from);
-}
-
 #define list_entry(ptr, type, member)  container_of(ptr, type, member)
 #define list_first(head, type, member) list_entry((head)->next, type, member)
-#define list_last(head, type, member)  list_entry((head)->prev, type, member)
+#define list_first_or_null(head, type, member)                                 \
+	(list_empty(head) ? NULL : list_first(head, type, member))
 
 #define list_for_each(pos, head, member)                                       \
 	for (pos = list_entry((head)->next, __typeof__(*pos), member);         \

@@ -32,21 +32,18 @@ struct spec {
 static void put_padded(struct out *o, const struct spec *s, const char *body,
 		       int len, int sign_len)
 {
-	int pad = s->width - len;
+	int pad = s->width - len, i = 0;
 
-	if (!s->left && !s->zero)
-		while (pad-- > 0)
-			put(o, ' ');
-	for (int i = 0; i < sign_len; i++)
-		put(o, body[i]);
-	if (!s->left && s->zero)
-		while (pad-- > 0)
-			put(o, '0');
-	for (int i = sign_len; i < len; i++)
-		put(o, body[i]);
-	if (s->left)
-		while (pad-- > 0)
-			put(o, ' ');
+	for (; !s->left && !s->zero && pad > 0; pad--)
+		put(o, ' ');
+	while (i < sign_len)
+		put(o, body[i++]);
+	for (; s->zero && pad > 0; pad--)
+		put(o, '0');
+	while (i < len)
+		put(o, body[i++]);
+	for (; pad > 0; pad--)
+		put(o, ' ');
 }
 
 static void put_number(struct out *o, const struct spec *s, uint64_t v,
@@ -67,63 +64,51 @@ static void put_number(struct out *o, const struct spec *s, uint64_t v,
 
 static void put_string(struct out *o, struct spec *s, const char *str)
 {
-	size_t len = 0;
-
 	if (!str)
 		str = "(null)";
-	while ((s->precision < 0 || len < (size_t)s->precision) && str[len])
-		len++;
 	s->zero = false;
-	put_padded(o, s, str, (int)len, 0);
+	/* No precision, -1, is one that no string reaches. */
+	put_padded(o, s, str, (int)strnlen(str, (size_t)s->precision), 0);
 }
 
-static void put_symbol(struct out *o, struct spec *s, uintptr_t addr)
+static void put_pointer(struct out *o, struct spec *s, uintptr_t addr,
+			bool symbolic)
 {
 	char text[80];
 	uint32_t off;
-	const char *name = symbol_lookup(addr, &off);
+	const char *name = symbolic ? symbol_lookup(addr, &off) : NULL;
 
 	if (name)
 		ksnprintf(text, sizeof(text), "%s+0x%x", name,
 			  (unsigned int)off);
 	else
-		ksnprintf(text, sizeof(text), "0x%08x", (unsigned int)addr);
+		ksnprintf(text, sizeof(text), "0x%08lx", (unsigned long)addr);
 	put_string(o, s, text);
+}
+
+/* Digits, none of them for 0, or a star for the next argument. */
+static const char *parse_int(const char *f, int *n, va_list *ap)
+{
+	if (*f == '*') {
+		*n = va_arg(*ap, int);
+		return f + 1;
+	}
+	for (*n = 0; *f >= '0' && *f <= '9'; f++)
+		*n = *n * 10 + (*f - '0');
+	return f;
 }
 
 static const char *parse_flags(const char *f, struct spec *s, va_list *ap)
 {
 	*s = (struct spec){ .precision = -1 };
-	for (; *f == '-' || *f == '0'; f++) {
-		if (*f == '-')
-			s->left = true;
-		else
-			s->zero = true;
-	}
-	if (*f == '*') {
-		s->width = va_arg(*ap, int);
-		if (s->width < 0) {
-			s->left = true;
-			s->width = -s->width;
-		}
-		f++;
-	} else {
-		while (*f >= '0' && *f <= '9')
-			s->width = s->width * 10 + (*f++ - '0');
-	}
-	if (*f == '.') {
-		s->precision = 0;
-		f++;
-		if (*f == '*') {
-			s->precision = va_arg(*ap, int);
-			f++;
-		} else {
-			while (*f >= '0' && *f <= '9')
-				s->precision = s->precision * 10 + (*f++ - '0');
-		}
-	}
-	if (s->left)
-		s->zero = false;
+	for (; *f == '-' || *f == '0'; f++)
+		*(*f == '-' ? &s->left : &s->zero) = true;
+	f = parse_int(f, &s->width, ap);
+	if (*f == '.')
+		f = parse_int(f + 1, &s->precision, ap);
+	s->left |= s->width < 0;
+	s->width = s->width < 0 ? -s->width : s->width;
+	s->zero &= !s->left;
 	return f;
 }
 
@@ -180,29 +165,18 @@ int kvsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 			put_string(&o, &s, va_arg(ap, const char *));
 			break;
 		case 'p':
-			if (f[1] == 'S') {
-				put_symbol(&o, &s,
-					   (uintptr_t)va_arg(ap, void *));
-				f++;
-			} else {
-				uintptr_t v = (uintptr_t)va_arg(ap, void *);
-
-				put(&o, '0');
-				put(&o, 'x');
-				s = (struct spec){ .zero = true, .width = 8 };
-				put_number(&o, &s, v, false, 16, false);
-			}
+			put_pointer(&o, &s, (uintptr_t)va_arg(ap, void *),
+				    f[1] == 'S');
+			f += f[1] == 'S';
 			break;
 		case '%':
 			put(&o, '%');
 			break;
 		default: /* unknown: as it stands */
-			while (start < f)
-				put(&o, *start++);
 			if (!*f)
 				f--;
-			else
-				put(&o, *f);
+			while (start <= f)
+				put(&o, *start++);
 			break;
 		}
 	}

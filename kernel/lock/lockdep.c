@@ -3,13 +3,14 @@
  * lockdep.h for what it is, lockdep_graph.h for the graph.
  *
  * A thread's list of held locks is its own, IRQs off (interrupts on it use the
- * same). A chain is the sequence of held locks as a hash; one that is known needs
- * no look at the graph, so an acquisition usually costs a hash and a look-up.
+ * same). A chain is a sequence of held locks: how each was taken, and with or
+ * without interrupts. What lockdep has to say to an acquisition depends on the
+ * chain that it makes; so one that was checked needs no look at anything else,
+ * and an acquisition usually costs a hash and a look-up.
  *
- * graph_lock (a spinlock that lockdep does not see, IRQs off) guards the classes,
- * the graph, the chains and the findings. Classes and edges are made once and stay
- * as they are, so a report reads them without it. A chain is published by its
- * `hi`, which is written last.
+ * lockdep_graph_lock (a spinlock that lockdep does not see, IRQs off) guards the
+ * classes, the graph, the chains and the findings. Classes and edges are made once
+ * and stay as they are, so a report reads them without it. A chain is one word.
  *
  * `recursion` of the thread is set inside: a lock that is taken here is not looked
  * at. Context: any but FIQ. Built without sanitizers.
@@ -38,12 +39,11 @@ unsigned int lockdep_nr_chains, lockdep_chain_misses, lockdep_max_depth;
 unsigned int lockdep_nr_findings, lockdep_again;
 unsigned int lockdep_distinct[NR_LOCKDEP_KINDS];
 
-static DEFINE_SPINLOCK(graph_lock);
+DEFINE_SPINLOCK(lockdep_graph_lock);
 static uint16_t buckets[BUCKETS];
 static uint64_t prints[LOCKDEP_FINDINGS]; /* of the findings so far */
-static struct {
-	uint32_t hi, lo; /* hi 0: free */
-} chains[LOCKDEP_CHAINS];
+static uint32_t resets;			  /* under lockdep_graph_lock */
+static uint32_t chains[LOCKDEP_CHAINS];	  /* links; 0: free */
 
 static uint64_t mix(uint64_t key, uint32_t value)
 {
@@ -53,7 +53,7 @@ static uint64_t mix(uint64_t key, uint32_t value)
 
 /* ---- what has been found --------------------------------------------------------- */
 
-/* graph_lock held: the first of its sort? Counts it. */
+/* lockdep_graph_lock held: the first of its sort? Counts it. */
 static bool is_new(enum lockdep_kind kind, uint64_t print)
 {
 	print = mix(print, kind + 1u);
@@ -87,9 +87,15 @@ static void fill(struct finding *f, enum lockdep_kind kind, const void *frame)
 {
 	const struct thread *t = current;
 
+	memset(f, 0, sizeof(*f));
 	f->kind = kind;
 	f->thread = t->id;
+	f->core = smp_processor_id();
 	memcpy(f->comm, t->name, sizeof(f->comm));
+	f->preempt_count = t->preempt_count;
+	f->in_irq = t->irq_depth != 0;
+	f->is_idle = t->is_idle;
+	f->reader = t->lockdep.readers ? t->lockdep.reader_site : 0;
 	f->nr_held = min(t->lockdep.depth, (unsigned int)HELD_COPIES);
 	for (unsigned int i = 0; i < f->nr_held; i++)
 		f->held[i] = copy_held(&t->lockdep.held[i]);
@@ -103,7 +109,7 @@ static uint16_t *bucket_of(const void *key, unsigned int subclass)
 	return &buckets[mix((uintptr_t)key, subclass) % BUCKETS];
 }
 
-/* graph_lock held. */
+/* lockdep_graph_lock held. */
 static unsigned int find_class(const void *key, unsigned int subclass)
 {
 	unsigned int i = *bucket_of(key, subclass);
@@ -114,7 +120,7 @@ static unsigned int find_class(const void *key, unsigned int subclass)
 	return i;
 }
 
-/* graph_lock held, none of that key: make it. 0: the table is full. */
+/* lockdep_graph_lock held, none of that key: make it. 0: the table is full. */
 static unsigned int new_class(const void *key, const char *name,
 			      unsigned int subclass)
 {
@@ -128,9 +134,17 @@ static unsigned int new_class(const void *key, const char *name,
 	c->key = key;
 	c->name = name;
 	c->subclass = (uint8_t)subclass;
-	for (unsigned int i = 1; i < lockdep_nr_classes; i++)
-		c->same += !subclass && !lockdep_classes[i].subclass &&
-			   strcmp(lockdep_classes[i].name, name) == 0;
+	/* "lock#2" by its name, and so is each subclass of it. */
+	for (unsigned int i = 1; i < lockdep_nr_classes; i++) {
+		const struct lock_class *o = &lockdep_classes[i];
+
+		if (o->key == key) {
+			c->same = o->same;
+			break;
+		}
+		if (o->same >= c->same && strcmp(o->name, name) == 0)
+			c->same = o->same + 1u;
+	}
 	c->next = *bucket;
 	*bucket = (uint16_t)lockdep_nr_classes;
 	return lockdep_nr_classes++;
@@ -148,16 +162,21 @@ static noinline unsigned int class_of(struct lockdep_map *m,
 	const void *key = m->key ? m->key : m;
 	unsigned int class = 0;
 
+	if (unlikely(subclass >= LOCKDEP_SUBCLASSES)) {
+		lockdep_full("nesting levels", "LOCKDEP_SUBCLASSES",
+			     LOCKDEP_SUBCLASSES);
+		return 0;
+	}
 	if (!m->key && !is_static(m)) {
 		lockdep_full("a lock that is not static has no class", m->name,
 			     0);
 		return 0;
 	}
-	arch_spin_lock(&graph_lock);
+	arch_spin_lock(&lockdep_graph_lock);
 	class = find_class(key, subclass);
 	if (!class)
 		class = new_class(key, m->name ? m->name : "?", subclass);
-	arch_spin_unlock(&graph_lock);
+	arch_spin_unlock(&lockdep_graph_lock);
 	if (!class)
 		lockdep_full("lock classes", "DEP_NODES", DEP_NODES);
 	m->class[subclass] = (uint16_t) class;
@@ -173,45 +192,72 @@ void lockdep_init_map(struct lockdep_map *m, const char *name, const void *key)
 
 /* ---- chains ----------------------------------------------------------------------- */
 
-static bool chain_known(uint64_t key)
+/*
+ * A tree, in a hash table: a chain is a link, the lock on top with all that
+ * matters of it, to the chain below. It is called by its place in the table, or
+ * by one of these; so other chains have other names, and nothing is taken for
+ * checked that was not. A reset takes the `checked` away, the names stay: locks
+ * may be held.
+ */
+enum { CHAIN_EMPTY, CHAIN_EMPTY_IRQ, CHAIN_NO_ROOM, CHAIN_NAMES };
+_Static_assert(LOCKDEP_CHAINS + CHAIN_NAMES <= 1u << 14,
+	       "`below` is too small");
+_Static_assert(DEP_NODES <= 1u << 11, "`class` is too small");
+
+static uint32_t unchecked(uint32_t link)
 {
-	uint32_t hi = (uint32_t)(key >> 32) | 1, lo = (uint32_t)key, seen;
+	struct held_lock h = { .link = link };
 
-	for (unsigned int i = 0; i < PROBES; i++) {
-		unsigned int at = (lo + i) % LOCKDEP_CHAINS;
-
-		/* Acquire: pairs with the release in chain_add(). */
-		seen = smp_load_acquire(&chains[at].hi);
-		if (seen == hi && READ_ONCE(chains[at].lo) == lo)
-			return true;
-		if (!seen)
-			return false;
-	}
-	return false;
+	h.checked = 0;
+	return h.link;
 }
 
-static void chain_add(uint64_t key)
+/* Where it most often is. */
+static always_inline unsigned int place_of(uint32_t link)
 {
-	uint32_t hi = (uint32_t)(key >> 32) | 1, lo = (uint32_t)key;
-	bool added = false;
+	return link * 0x9e3779b1u >> (32 - LOCKDEP_CHAIN_BITS);
+}
 
-	arch_spin_lock(&graph_lock);
-	lockdep_chain_misses++;
-	added = chain_known(key);
-	for (unsigned int i = 0; i < PROBES && !added; i++) {
-		unsigned int at = (lo + i) % LOCKDEP_CHAINS;
+static always_inline unsigned int chain_name(unsigned int place)
+{
+	return place + CHAIN_NAMES;
+}
 
-		if (chains[at].hi)
-			continue;
-		WRITE_ONCE(chains[at].lo, lo);
-		/* Release: pairs with the acquire in chain_known(). */
-		smp_store_release(&chains[at].hi, hi);
-		lockdep_nr_chains++;
-		added = true;
+/* lockdep_graph_lock held: its place, or a free one. */
+static uint32_t *chain_find(uint32_t link)
+{
+	for (unsigned int i = 0; i < PROBES; i++) {
+		uint32_t *c = &chains[(place_of(link) + i) % LOCKDEP_CHAINS];
+
+		if (!*c || unchecked(*c) == unchecked(link))
+			return c;
 	}
-	arch_spin_unlock(&graph_lock);
-	if (!added)
+	return NULL;
+}
+
+/* The name of the chain that is h on top of h->below. known: it was checked
+ * before. now: NULL, or `resets` from before it was checked just now. */
+static unsigned int chain_with(const struct held_lock *h, const uint32_t *now,
+			       bool *known)
+{
+	uint32_t *c = NULL;
+
+	arch_spin_lock(&lockdep_graph_lock);
+	if (h->below != CHAIN_NO_ROOM)
+		c = chain_find(h->link);
+	*known = c && *c == h->link;
+	if (c && !*c) {
+		lockdep_nr_chains++;
+		WRITE_ONCE(*c, unchecked(h->link));
+	}
+	if (c && now && *now == resets)
+		WRITE_ONCE(*c, h->link);
+	arch_spin_unlock(&lockdep_graph_lock);
+	if (c)
+		return chain_name((unsigned int)(c - chains));
+	if (h->below != CHAIN_NO_ROOM)
 		lockdep_full("lock chains", "LOCKDEP_CHAINS", LOCKDEP_CHAINS);
+	return CHAIN_NO_ROOM;
 }
 
 /* ---- interrupts and locks ------------------------------------------------------------ */
@@ -236,7 +282,7 @@ static bool recursive(unsigned int how)
 
 struct use_match {
 	uint32_t mask;
-	unsigned int not ; /* a node that does not count */
+	unsigned int except; /* a node that does not count */
 };
 
 /* A node reached as a recursive reader alone does not wait for readers. */
@@ -248,7 +294,7 @@ static bool has_use(unsigned int node, bool weak, void *arg)
 	if (weak)
 		usage &= ~(USE_BIT(USED_IN_HARDIRQ_READ) |
 			   USE_BIT(ENABLED_HARDIRQ_READ));
-	return node != m->not &&(usage & m->mask);
+	return node != m->except && (usage & m->mask);
 }
 
 static unsigned int lowest_use(uint32_t usage)
@@ -256,14 +302,16 @@ static unsigned int lowest_use(uint32_t usage)
 	return usage ? (unsigned int)__builtin_ctz(usage) : NR_USES;
 }
 
-/* graph_lock held: class has just been used so. Returns whether f says what is
+/* lockdep_graph_lock held: class has just been used so. Returns whether f says what is
  * wrong with that. */
-static bool check_use(struct finding *f, unsigned int class, unsigned int use)
+static bool check_use(struct finding *f, const struct held_lock *h,
+		      unsigned int use)
 {
+	unsigned int class = h->class, other;
 	struct lock_class *c = &lockdep_classes[class];
 	bool in = (USE_BIT(use) & USE_IN) != 0;
-	struct use_match m = { .mask = excluded[use], .not = class };
-	unsigned int other;
+	/* Two readers do wait for each other when others stand between. */
+	struct use_match m = { in ? USE_ON : USE_IN, class };
 
 	f->safe = f->unsafe = class;
 	f->safe_use = f->unsafe_use = use;
@@ -276,15 +324,14 @@ static bool check_use(struct finding *f, unsigned int class, unsigned int use)
 	}
 	/* Who comes after a safe one, or before an unsafe one? */
 	other = dep_search(&lockdep_graph, class,
-			   use == USED_IN_HARDIRQ_READ ||
-				   use == ENABLED_HARDIRQ_READ,
-			   !in, has_use, &m, &f->path);
+			   in ? recursive(h->how) : shared(h->how), !in,
+			   has_use, &m, &f->path);
 	if (!other)
 		return false;
 	f->kind = LOCKDEP_IRQ_INVERSION;
 	*(in ? &f->unsafe : &f->safe) = other;
 	*(in ? &f->unsafe_use : &f->safe_use) =
-		lowest_use(lockdep_classes[other].usage & excluded[use]);
+		lowest_use(lockdep_classes[other].usage & m.mask);
 	return is_new(f->kind, f->safe << 16 | f->unsafe);
 }
 
@@ -301,13 +348,13 @@ static noinline void mark_use(const struct held_lock *h, uint32_t uses,
 			continue;
 		fill(&f, LOCKDEP_INCONSISTENT, frame);
 		f.next = copy_held(h);
-		arch_spin_lock(&graph_lock);
+		arch_spin_lock(&lockdep_graph_lock);
 		if (!(c->usage & USE_BIT(use))) {
 			c->used[use] = f.trace;
 			WRITE_ONCE(c->usage, c->usage | USE_BIT(use));
-			wrong = check_use(&f, h->class, use);
+			wrong = check_use(&f, h, use);
 		}
-		arch_spin_unlock(&graph_lock);
+		arch_spin_unlock(&lockdep_graph_lock);
 		if (wrong)
 			lockdep_report(&f);
 	}
@@ -340,32 +387,25 @@ static void held_with_irqs_on(struct lockdep_thread *t, const void *frame)
 	}
 }
 
-/* graph_lock held: does prev -> next connect a lock used in interrupts to one
- * held with interrupts on? */
+/* lockdep_graph_lock held: does prev -> next connect a lock used in interrupts
+ * to one held with interrupts on? */
 static bool check_irq_order(struct finding *f, const struct held_lock *prev,
 			    const struct held_lock *next)
 {
-	for (unsigned int use = USED_IN_HARDIRQ; use <= USED_IN_HARDIRQ_READ;
-	     use++) {
-		struct use_match in = { .mask = USE_BIT(use) };
-		struct use_match on = { .mask = excluded[use] };
+	struct use_match in = { .mask = USE_IN }, on = { .mask = USE_ON };
 
-		f->safe = dep_search(&lockdep_graph, prev->class,
-				     shared(prev->how), true, has_use, &in,
-				     &f->path);
-		if (!f->safe)
-			continue;
-		f->unsafe = dep_search(&lockdep_graph, next->class,
-				       recursive(next->how), false, has_use,
-				       &on, &f->forward);
-		if (!f->unsafe)
-			continue;
-		f->safe_use = use;
-		f->unsafe_use = lowest_use(lockdep_classes[f->unsafe].usage &
-					   excluded[use]);
-		return is_new(LOCKDEP_IRQ_ORDER, f->safe << 16 | f->unsafe);
-	}
-	return false;
+	f->safe = dep_search(&lockdep_graph, prev->class, shared(prev->how),
+			     true, has_use, &in, &f->path);
+	if (!f->safe)
+		return false;
+	f->unsafe = dep_search(&lockdep_graph, next->class,
+			       recursive(next->how), false, has_use, &on,
+			       &f->forward);
+	if (!f->unsafe)
+		return false;
+	f->safe_use = lowest_use(lockdep_classes[f->safe].usage & USE_IN);
+	f->unsafe_use = lowest_use(lockdep_classes[f->unsafe].usage & USE_ON);
+	return true;
 }
 
 /* ---- order ---------------------------------------------------------------------------- */
@@ -393,62 +433,65 @@ static uint64_t print_of_cycle(unsigned int start, const struct dep_path *path)
 	return print;
 }
 
-static void add_edge(const struct held_lock *prev, const struct held_lock *next,
-		     const struct dep_trace *trace)
+/* Returns the edge, or one that nobody finds: the table is full. */
+static struct dep_edge *add_edge(const struct held_lock *prev,
+				 const struct held_lock *next, unsigned int dep,
+				 const struct dep_trace *trace)
 {
-	int i = dep_add(&lockdep_graph, prev->class, next->class,
-			dep_of(shared(prev->how), recursive(next->how)));
+	int i = dep_add(&lockdep_graph, prev->class, next->class, dep);
+	struct dep_edge *e = &lockdep_graph.edge[max(i, 0)];
 
-	if (i > 0) {
-		lockdep_graph.edge[i].held_as = prev->how;
-		lockdep_graph.edge[i].taken_as = next->how;
-		lockdep_graph.edge[i].trace = *trace;
-	}
+	e->held_as = prev->how;
+	e->taken_as = next->how;
+	e->trace = *trace;
+	return e;
 }
 
-static bool edge_known(const struct held_lock *prev,
-		       const struct held_lock *next)
-{
-	unsigned int e = dep_find(&lockdep_graph, prev->class, next->class);
-
-	return e && lockdep_graph.edge[e].dep &
-			    dep_of(shared(prev->how), recursive(next->how));
-}
-
-/* prev is held, next is being taken. */
-static void check_edge(const struct held_lock *prev,
+/* prev is held, next is being taken. Returns whether that is all right. */
+static bool check_edge(const struct held_lock *prev,
 		       const struct held_lock *next, const void *frame)
 {
+	unsigned int dep = dep_of(shared(prev->how), recursive(next->how)), i;
 	struct closing c = { prev->class, shared(prev->how) };
-	bool circular = false, irq = false, full;
+	bool bad, irq, is_first = false, full;
+	struct dep_edge *e;
 	struct finding f;
 
 	fill(&f, LOCKDEP_CIRCULAR, frame);
 	f.prev = copy_held(prev);
 	f.next = copy_held(next);
-	arch_spin_lock(&graph_lock);
-	if (edge_known(prev, next)) {
-		arch_spin_unlock(&graph_lock);
-		return;
+	arch_spin_lock(&lockdep_graph_lock);
+	i = dep_find(&lockdep_graph, prev->class, next->class, dep);
+	if (i) {
+		bad = lockdep_graph.edge[i].bad;
+		lockdep_again += bad;
+		arch_spin_unlock(&lockdep_graph_lock);
+		return !bad;
 	}
-	if (dep_search(&lockdep_graph, next->class, recursive(next->how), false,
-		       closes, &c, &f.path))
-		circular = is_new(LOCKDEP_CIRCULAR,
+	bad = dep_search(&lockdep_graph, next->class, recursive(next->how),
+			 false, closes, &c, &f.path);
+	if (bad)
+		is_first = is_new(LOCKDEP_CIRCULAR,
 				  print_of_cycle(next->class, &f.path));
 	full = lockdep_graph.edges == DEP_EDGES;
-	add_edge(prev, next, &f.trace);
-	arch_spin_unlock(&graph_lock);
+	/* Under the same lock: of two that close a cycle one sees the other. */
+	e = add_edge(prev, next, dep, &f.trace);
+	e->bad = bad;
+	arch_spin_unlock(&lockdep_graph_lock);
 	if (full)
 		lockdep_full("lock dependencies", "DEP_EDGES", DEP_EDGES);
-	if (circular)
+	if (is_first)
 		lockdep_report(&f);
 
-	arch_spin_lock(&graph_lock);
-	irq = check_irq_order(&f, prev, next);
-	arch_spin_unlock(&graph_lock);
 	f.kind = LOCKDEP_IRQ_ORDER;
-	if (irq)
+	arch_spin_lock(&lockdep_graph_lock);
+	irq = check_irq_order(&f, prev, next);
+	e->bad |= irq;
+	is_first = irq && is_new(f.kind, f.safe << 16 | f.unsafe);
+	arch_spin_unlock(&lockdep_graph_lock);
+	if (is_first)
 		lockdep_report(&f);
+	return !bad && !irq;
 }
 
 static const struct held_lock *held_entry(const struct lockdep_thread *t,
@@ -469,15 +512,15 @@ static void report_pair(enum lockdep_kind kind, const struct held_lock *prev,
 	fill(&f, kind, frame);
 	f.next = copy_held(next);
 	f.prev = copy_held(prev);
-	arch_spin_lock(&graph_lock);
+	arch_spin_lock(&lockdep_graph_lock);
 	first = is_new(kind, next->class);
-	arch_spin_unlock(&graph_lock);
+	arch_spin_unlock(&lockdep_graph_lock);
 	if (first)
 		lockdep_report(&f);
 }
 
-/* One of the same class is held: may that be? */
-static void check_recursion(const struct lockdep_thread *t,
+/* One of the same class is held: may that be? Returns false if it may not. */
+static bool check_recursion(const struct lockdep_thread *t,
 			    const struct held_lock *next,
 			    const struct lockdep_map *nest, const void *frame)
 {
@@ -487,24 +530,23 @@ static void check_recursion(const struct lockdep_thread *t,
 		if (prev->class != next->class ||
 		    (recursive(next->how) && shared(prev->how)))
 			continue;
-		if (!nest || !held_entry(t, nest))
-			report_pair(LOCKDEP_RECURSIVE, prev, next, frame);
-		return;
+		if (nest && held_entry(t, nest))
+			return true;
+		report_pair(LOCKDEP_RECURSIVE, prev, next, frame);
+		return false;
 	}
+	return true;
 }
 
-/* A sequence of held locks that was not seen before, with next on top. */
-static noinline void new_chain(const struct lockdep_thread *t,
-			       const struct held_lock *next,
-			       const struct lockdep_map *nest, uint64_t chain,
-			       const void *frame)
+/* A sequence of held locks that was not seen before, with next on top. Returns
+ * whether it is all right. */
+static bool check_order(const struct lockdep_thread *t,
+			const struct held_lock *next,
+			const struct lockdep_map *nest, const void *frame)
 {
 	bool waits = !(next->how & LOCK_TRY); /* a trylock waits for nobody */
+	bool ok = !waits || check_recursion(t, next, nest, frame);
 
-	if (nest && !held_entry(t, nest))
-		report_pair(LOCKDEP_NEST, next, next, frame);
-	if (waits)
-		check_recursion(t, next, nest, frame);
 	/*
 	 * From the nearest held ones: what is below the first that was waited
 	 * for comes before that one already. Locks of the interrupted thread
@@ -517,71 +559,158 @@ static noinline void new_chain(const struct lockdep_thread *t,
 			break;
 		if (prev->class == next->class)
 			continue;
-		check_edge(prev, next, frame);
+		ok &= check_edge(prev, next, frame);
 		if (!(prev->how & LOCK_TRY))
 			break;
 	}
-	chain_add(chain);
+	return ok;
 }
 
 /* ---- the hooks of the locks ------------------------------------------------------------- */
 
-static uint64_t chain_with(uint64_t below, const struct held_lock *h)
+static void note_depth(unsigned int depth)
 {
-	return mix(below, h->class | (uint32_t)h->how << 16 |
-				  (uint32_t)h->nested << 20);
+	if (depth > READ_ONCE(lockdep_max_depth))
+		WRITE_ONCE(lockdep_max_depth, depth);
 }
 
-/* The chain that an entry at place i stands on. */
-static uint64_t chain_below(const struct lockdep_thread *t, unsigned int i,
-			    bool in_irq)
+/* The next entry makes a chain that is not where it would be if it had been
+ * checked. Returns its name. */
+static noinline unsigned int check_chain(struct lockdep_thread *t,
+					 const struct lockdep_map *nest,
+					 const void *frame)
 {
-	if (i && t->held[i - 1].in_irq == in_irq)
-		return t->chain;
-	return in_irq; /* each context begins anew */
-}
+	struct held_lock *h = &t->held[t->depth];
+	uint32_t uses, epoch = READ_ONCE(resets);
+	unsigned int name;
+	bool known, ok;
 
-static void acquire(struct lockdep_thread *t, struct lockdep_map *m,
-		    unsigned int subclass, unsigned int how,
-		    const struct lockdep_map *nest, uintptr_t site,
-		    bool irqs_off, const void *frame)
-{
-	unsigned int class = m->class[subclass], depth = t->depth;
-	struct held_lock *h = &t->held[depth];
-	uint64_t chain;
-	uint32_t uses;
-
-	if (unlikely(!class))
-		class = class_of(m, subclass);
-	if (unlikely(depth == MAX_HELD))
-		lockdep_full("held locks of a thread", "MAX_HELD", MAX_HELD);
-	if (unlikely(!class || depth == MAX_HELD)) {
-		t->lost++;
-		return;
+	t->recursion = 1;
+	if (h->nested && !held_entry(t, nest))
+		report_pair(LOCKDEP_NEST, h, h, frame);
+	name = chain_with(h, NULL, &known);
+	if (!known) {
+		WRITE_ONCE(lockdep_chain_misses, lockdep_chain_misses + 1);
+		note_depth(t->depth + 1);
+		if (!h->irqs_off)
+			held_with_irqs_on(t, frame);
+		uses = uses_of(h);
+		if (uses & ~READ_ONCE(lockdep_classes[h->class].usage))
+			mark_use(h, uses, frame);
+		/* One with a finding stays unchecked, so that each time counts;
+		 * and if the graph was reset meanwhile its edges are gone. */
+		ok = check_order(t, h, nest, frame);
+		name = chain_with(h, ok ? &epoch : NULL, &known);
 	}
+	t->recursion = 0;
+	return name;
+}
+
+/* Entry i, taken in an interrupt: is it the first one there? Then it stands on
+ * nothing, and the chain of what was interrupted is put aside. */
+static bool begin_irq_chain(struct lockdep_thread *t, unsigned int i)
+{
+	if (i && t->held[i - 1].in_irq)
+		return false;
+	t->interrupted = t->chain;
+	t->held[i].below = CHAIN_EMPTY_IRQ;
+	return true;
+}
+
+/* The next entry, in an interrupt: on top of what that holds, which is nothing
+ * if the top is the interrupted thread's. Returns the link. */
+static noinline uint32_t in_an_interrupt(struct lockdep_thread *t)
+{
+	struct held_lock *h = &t->held[t->depth];
+
+	h->in_irq = 1;
+	begin_irq_chain(t, t->depth);
+	note_depth(t->depth + 1);
+	return h->link;
+}
+
+/* Is m held shared in this context? Then nothing keeps a recursive reader out,
+ * as little as a trylock. */
+static bool reads_already(const struct lockdep_thread *t,
+			  const struct lockdep_map *m)
+{
+	const struct held_lock *h = held_entry(t, m);
+
+	return h && shared(h->how) && h->in_irq == (current->irq_depth != 0);
+}
+
+/* One more entry. */
+static always_inline void push(struct lockdep_thread *t, struct lockdep_map *m,
+			       unsigned int class, unsigned int how,
+			       const struct lockdep_map *nest, uintptr_t site,
+			       bool irqs_off, const void *frame)
+{
+	unsigned int depth = t->depth, place;
+	struct held_lock *h = &t->held[depth], e;
+	uint32_t link;
+
 	h->map = m;
 	h->site = site;
-	h->since = timer_now();
-	h->chain = t->chain;
-	h->class = (uint16_t) class;
-	h->how = (uint8_t)how;
-	h->nested = nest != NULL;
+	h->since = timer_about_now();
 	h->waits = false;
-	h->in_irq = current->irq_depth != 0;
-	h->irqs_off = irqs_off;
-
-	if (depth && !irqs_off)
-		held_with_irqs_on(t, frame);
-	uses = uses_of(h);
-	if (unlikely(uses & ~READ_ONCE(lockdep_classes[class].usage)))
-		mark_use(h, uses, frame);
-	chain = chain_with(chain_below(t, depth, h->in_irq), h);
-	if (unlikely(!chain_known(chain)))
-		new_chain(t, h, nest, chain, frame);
-	t->chain = chain;
+	e.link = 0;
+	e.below = t->chain;
+	e.class = class;
+	e.how = how;
+	e.nested = nest != NULL;
+	e.irqs_off = irqs_off;
+	e.checked = 1;
+	link = e.link;
+	h->link = link;
+	if (unlikely(current->irq_depth))
+		link = in_an_interrupt(t);
+	place = place_of(link);
+	/* Relaxed: nothing is reached through a link. */
+	if (likely(READ_ONCE(chains[place]) == link) && !nest)
+		t->chain = chain_name(place);
+	else
+		t->chain = check_chain(t, nest, frame);
 	t->depth = depth + 1;
-	if (unlikely(t->depth > READ_ONCE(lockdep_max_depth)))
-		WRITE_ONCE(lockdep_max_depth, t->depth);
+}
+
+/* The class of a lock that is to be looked at, 0: it is not. */
+static noinline unsigned int class_if_any(struct lockdep_thread *t,
+					  struct lockdep_map *m,
+					  unsigned int subclass)
+{
+	unsigned int class = 0;
+
+	if (t->recursion || m->key == &lockdep_no_validate)
+		return 0;
+	t->recursion = 1;
+	if (t->depth == MAX_HELD)
+		lockdep_full("held locks of a thread", "MAX_HELD", MAX_HELD);
+	else if (subclass < LOCKDEP_SUBCLASSES && m->class[subclass])
+		class = m->class[subclass];
+	else
+		class = class_of(m, subclass);
+	if (!class)
+		t->lost++;
+	t->recursion = 0;
+	return class;
+}
+
+/* A lock that is not to be looked at, or one for which the quick way is not
+ * enough. */
+static noinline void acquire_slow(struct lockdep_thread *t,
+				  struct lockdep_map *m, unsigned int subclass,
+				  unsigned int how,
+				  const struct lockdep_map *nest,
+				  uintptr_t site, bool irqs_off,
+				  const void *frame)
+{
+	unsigned int class = class_if_any(t, m, subclass);
+
+	if (!class)
+		return;
+	if (recursive(how) && reads_already(t, m))
+		how |= LOCK_TRY;
+	push(t, m, class, how, nest, site, irqs_off, frame);
 }
 
 void lock_acquire(struct lockdep_map *m, unsigned int subclass,
@@ -589,15 +718,19 @@ void lock_acquire(struct lockdep_map *m, unsigned int subclass,
 		  uintptr_t site)
 {
 	struct lockdep_thread *t = &current->lockdep;
-	uint32_t flags;
+	uint32_t flags = local_irq_save();
+	bool irqs_off = (flags & PSR_I) != 0;
+	unsigned int class = m->class[subclass % LOCKDEP_SUBCLASSES];
+	uintptr_t rare = t->recursion | (how & LOCK_READ_RECURSIVE) |
+			 subclass / LOCKDEP_SUBCLASSES | (uintptr_t)nest;
 
-	if (unlikely(t->recursion || m->key == &lockdep_no_validate))
-		return;
-	flags = local_irq_save();
-	t->recursion = 1;
-	acquire(t, m, subclass, how, nest, site, (flags & PSR_I) != 0,
-		__builtin_frame_address(0));
-	t->recursion = 0;
+	if (unlikely(rare) || unlikely(!class) ||
+	    unlikely(t->depth == MAX_HELD))
+		acquire_slow(t, m, subclass, how, nest, site, irqs_off,
+			     __builtin_frame_address(0));
+	else
+		push(t, m, class, how, NULL, site, irqs_off,
+		     __builtin_frame_address(0));
 	local_irq_restore(flags);
 }
 
@@ -615,20 +748,25 @@ void lock_acquired(struct lockdep_map *m)
 
 	if (t->depth && t->held[t->depth - 1].map == m) {
 		t->held[t->depth - 1].waits = false;
-		t->held[t->depth - 1].since = timer_now();
+		t->held[t->depth - 1].since = timer_about_now();
 	}
 }
 
-/* Take entry i out; what stands above it moves down and gets a new chain. */
+/* Take entry i out; what stands above it moves down, on another chain. */
 static void remove_entry(struct lockdep_thread *t, unsigned int i)
 {
-	t->chain = t->held[i].chain;
+	unsigned int below = t->held[i].below;
+	bool known;
+
+	t->chain = below == CHAIN_EMPTY_IRQ ? t->interrupted : below;
 	t->depth--;
 	for (; i < t->depth; i++) {
-		t->held[i] = t->held[i + 1];
-		t->held[i].chain = t->chain;
-		t->chain = chain_with(chain_below(t, i, t->held[i].in_irq),
-				      &t->held[i]);
+		struct held_lock *h = &t->held[i];
+
+		*h = h[1];
+		if (!h->in_irq || !begin_irq_chain(t, i))
+			h->below = t->chain;
+		t->chain = chain_with(h, NULL, &known);
 	}
 }
 
@@ -645,48 +783,58 @@ static noinline bool not_held(struct lockdep_thread *t, struct lockdep_map *m,
 	}
 	fill(&f, LOCKDEP_UNBALANCED, frame);
 	f.next = (struct held_copy){ m, site, (uint16_t) class, 0, false };
-	f.prev.lock = NULL; /* nowhere on the list */
-	arch_spin_lock(&graph_lock);
+	arch_spin_lock(&lockdep_graph_lock);
 	first = is_new(f.kind, mix(class, (uint32_t)site));
-	arch_spin_unlock(&graph_lock);
+	arch_spin_unlock(&lockdep_graph_lock);
 	if (first)
 		lockdep_report(&f);
 	return false;
 }
 
-static bool release(struct lockdep_thread *t, struct lockdep_map *m,
-		    uintptr_t site, bool irqs_off, const void *frame)
+/* It is not the one taken last, or there is something to say. */
+static noinline bool release_slow(struct lockdep_thread *t,
+				  struct lockdep_map *m, uintptr_t site,
+				  bool irqs_off, const void *frame)
 {
+	bool in_irq = current->irq_depth != 0, ok = true;
 	unsigned int i = t->depth;
-	bool in_irq = current->irq_depth != 0;
 	struct held_lock *h;
 
-	do
-		if (unlikely(i == 0))
-			return not_held(t, m, site, frame);
-	while (t->held[--i].map != m);
-	h = &t->held[i];
-	if (unlikely(h->in_irq != in_irq)) /* released out of its context */
-		report_pair(LOCKDEP_UNBALANCED, h, h, frame);
-	if (unlikely(h->irqs_off && !irqs_off))
-		held_with_irqs_on(t, frame);
-	remove_entry(t, i);
-	return true;
+	if (t->recursion || m->key == &lockdep_no_validate)
+		return true;
+	t->recursion = 1;
+	while (i > 0 && t->held[i - 1].map != m)
+		i--;
+	if (i == 0) {
+		ok = not_held(t, m, site, frame);
+	} else {
+		h = &t->held[i - 1];
+		if (h->in_irq != in_irq) /* released out of its context */
+			report_pair(LOCKDEP_UNBALANCED, h, h, frame);
+		if (h->irqs_off && !irqs_off)
+			held_with_irqs_on(t, frame);
+		remove_entry(t, i - 1);
+	}
+	t->recursion = 0;
+	return ok;
 }
 
 bool lock_release(struct lockdep_map *m, uintptr_t site)
 {
+	const struct thread *me = current;
 	struct lockdep_thread *t = &current->lockdep;
-	uint32_t flags;
-	bool ok;
+	uint32_t flags = local_irq_save();
+	bool irqs_off = (flags & PSR_I) != 0, ok = true;
+	struct held_lock *h = &t->held[t->depth - 1];
 
-	if (unlikely(t->recursion || m->key == &lockdep_no_validate))
-		return true;
-	flags = local_irq_save();
-	t->recursion = 1;
-	ok = release(t, m, site, (flags & PSR_I) != 0,
-		     __builtin_frame_address(0));
-	t->recursion = 0;
+	if (likely(t->depth && h->map == m && !t->recursion && !h->in_irq &&
+		   !me->irq_depth && h->irqs_off <= irqs_off)) {
+		t->chain = h->below;
+		t->depth--;
+	} else {
+		ok = release_slow(t, m, site, irqs_off,
+				  __builtin_frame_address(0));
+	}
 	local_irq_restore(flags);
 	return ok;
 }
@@ -695,15 +843,21 @@ bool lock_is_held(const struct lockdep_map *m)
 {
 	const struct held_lock *h = held_entry(&current->lockdep, m);
 
-	return (h && !h->waits) || current->lockdep.lost;
+	return (h && !h->waits) || current->lockdep.lost ||
+	       m->key == &lockdep_no_validate;
 }
 
 const struct held_lock *lock_held_by(const struct thread *t,
 				     const struct lockdep_map *m)
 {
-	const struct held_lock *h = held_entry(&t->lockdep, m);
+	unsigned int n = min(READ_ONCE(t->lockdep.depth), MAX_HELD + 0u);
 
-	return h && !READ_ONCE(h->waits) ? h : NULL;
+	/* A reader that waits for it once more holds it all the same. */
+	while (n--)
+		if (t->lockdep.held[n].map == m &&
+		    !READ_ONCE(t->lockdep.held[n].waits))
+			return &t->lockdep.held[n];
+	return NULL;
 }
 
 /* ---- what is found elsewhere --------------------------------------------------------------- */
@@ -721,14 +875,15 @@ static void complain(enum lockdep_kind kind, const char *what, uintptr_t site,
 		t->recursion = 1;
 		fill(&f, kind, frame);
 		f.what = what;
+		f.irqs_off = (flags & PSR_I) != 0;
 		f.site = site;
 		if (h) {
 			f.next = copy_held(h);
 			print = mix(h->class, (uint32_t)site);
 		}
-		arch_spin_lock(&graph_lock);
+		arch_spin_lock(&lockdep_graph_lock);
 		first = is_new(kind, print);
-		arch_spin_unlock(&graph_lock);
+		arch_spin_unlock(&lockdep_graph_lock);
 		if (first)
 			lockdep_report(&f);
 		t->recursion = 0;
@@ -783,8 +938,8 @@ void debug_check_no_locks_freed(const void *from, size_t len)
 void lockdep_thread_died(void)
 {
 	current->lockdep.recursion = 0;
-	if (graph_lock.holder == current)
-		arch_spin_unlock(&graph_lock);
+	if (lockdep_graph_lock.holder == current)
+		arch_spin_unlock(&lockdep_graph_lock);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
@@ -815,16 +970,17 @@ void lockdep_reset(void)
 	uint32_t flags = local_irq_save();
 
 	t->recursion = 1;
-	arch_spin_lock(&graph_lock);
+	arch_spin_lock(&lockdep_graph_lock);
 	for (unsigned int i = 0; i < LOCKDEP_CHAINS; i++)
-		WRITE_ONCE(chains[i].hi, 0);
+		WRITE_ONCE(chains[i], unchecked(chains[i]));
 	for (unsigned int i = 1; i < lockdep_nr_classes; i++)
 		WRITE_ONCE(lockdep_classes[i].usage, 0);
 	dep_clear(&lockdep_graph);
+	WRITE_ONCE(resets, resets + 1);
 	memset(lockdep_distinct, 0, sizeof(lockdep_distinct));
 	lockdep_nr_findings = lockdep_again = 0;
-	lockdep_nr_chains = lockdep_chain_misses = lockdep_max_depth = 0;
-	arch_spin_unlock(&graph_lock);
+	lockdep_chain_misses = lockdep_max_depth = 0;
+	arch_spin_unlock(&lockdep_graph_lock);
 	t->recursion = 0;
 	local_irq_restore(flags);
 }

@@ -87,13 +87,19 @@ struct held_lock {
 	const struct lockdep_map *map;
 	uintptr_t site; /* where it was taken */
 	uint64_t since; /* counter ticks: taken, or asked for */
-	uint64_t chain; /* the chain key before it */
-	uint16_t class;
-	uint8_t how;   /* LOCK_* */
-	bool nested;   /* ordered by an outer lock */
-	bool waits;    /* not obtained yet */
-	bool in_irq;   /* taken in an interrupt */
-	bool irqs_off; /* taken with interrupts off */
+	union {
+		struct {
+			uint32_t below : 14;   /* the chain before it */
+			uint32_t how : 3;      /* LOCK_* */
+			uint32_t nested : 1;   /* ordered by an outer lock */
+			uint32_t in_irq : 1;   /* taken in an interrupt */
+			uint32_t irqs_off : 1; /* taken with interrupts off */
+			uint32_t checked : 1;  /* 1; see link (lockdep.c) */
+			uint32_t class : 11;   /* last: is put there quickest */
+		};
+		uint32_t link; /* all of these: the chain with it */
+	};
+	bool waits; /* not obtained yet */
 };
 
 /* A thread's part (struct thread, `lockdep`); its own, interrupts on it too. */
@@ -104,7 +110,8 @@ struct lockdep_thread {
 	unsigned int readers;	/* rcu_read_lock() nesting */
 	uintptr_t reader_site;	/* of the outermost, and since when */
 	uint64_t reader_since;
-	uint64_t chain; /* of all entries */
+	unsigned int chain;	  /* of all entries of this context */
+	unsigned int interrupted; /* of what an interrupt has interrupted */
 	struct held_lock held[MAX_HELD];
 };
 
@@ -121,6 +128,10 @@ struct lockdep_thread {
 		static struct lock_class_key _key;                             \
 		&_key;                                                         \
 	})
+
+/* A key for locks of several places, and to pass it on. */
+#define DEFINE_LOCK_KEY(k) struct lock_class_key k
+#define LOCK_KEY_OF(k)	   (&(k))
 
 /* The key of locks that lockdep must leave alone. */
 extern struct lock_class_key lockdep_no_validate;
@@ -176,7 +187,7 @@ void lockdep_thread_died(void);
 unsigned int lockdep_count(enum lockdep_kind kind);
 unsigned int lockdep_total(void);
 unsigned int lockdep_seen(void);
-/* Forget the edges, chains, uses and findings; the classes stay. */
+/* Forget the edges, uses and findings; classes and chains stay, unchecked. */
 void lockdep_reset(void);
 /* Count findings, but do not print them (suites). Nests. */
 void lockdep_quiet(bool on);
@@ -190,6 +201,8 @@ void print_held_locks(const struct thread *t);
 #define DEP_MAP_INIT(n)
 #define DEP_MAP_KEY(n, k)
 #define LOCK_KEY()			   NULL
+#define DEFINE_LOCK_KEY(k)		   extern struct lock_class_key k
+#define LOCK_KEY_OF(k)			   NULL
 #define lockdep_set_class(lock, k, n)	   ((void)0)
 #define lockdep_set_novalidate_class(lock) ((void)0)
 #define lock_acquire(m, subclass, how, nest, site)                             \

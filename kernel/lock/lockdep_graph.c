@@ -13,11 +13,18 @@ void dep_clear(struct dep_graph *g)
 }
 
 unsigned int dep_find(const struct dep_graph *g, unsigned int from,
-		      unsigned int to)
+		      unsigned int to, unsigned int dep)
 {
+	static const uint8_t covered_by[] = {
+		[DEP_EN] = DEP_EN,
+		[DEP_SN] = DEP_EN | DEP_SN,
+		[DEP_ER] = DEP_EN | DEP_ER,
+		[DEP_SR] = DEP_EN | DEP_SN | DEP_ER | DEP_SR,
+	};
 	unsigned int e = g->out[from];
 
-	while (e && g->edge[e].to != to)
+	while (e &&
+	       (g->edge[e].to != to || !(g->edge[e].dep & covered_by[dep])))
 		e = g->edge[e].next_out;
 	return e;
 }
@@ -25,13 +32,11 @@ unsigned int dep_find(const struct dep_graph *g, unsigned int from,
 int dep_add(struct dep_graph *g, unsigned int from, unsigned int to,
 	    unsigned int dep)
 {
-	unsigned int i = dep_find(g, from, to);
+	unsigned int i = dep_find(g, from, to, dep);
 	struct dep_edge *e;
 
-	if (i) {
-		g->edge[i].dep |= (uint8_t)dep;
+	if (i)
 		return 0;
-	}
 	if (g->edges == DEP_EDGES)
 		return -1;
 	i = g->edges++;
@@ -39,6 +44,7 @@ int dep_add(struct dep_graph *g, unsigned int from, unsigned int to,
 	e->from = (uint16_t)from;
 	e->to = (uint16_t)to;
 	e->dep = (uint8_t)dep;
+	e->bad = false;
 	e->trace.n = 0;
 	e->next_out = g->out[from];
 	e->next_in = g->in[to];
@@ -79,7 +85,7 @@ unsigned int dep_search(struct dep_graph *g, unsigned int start, bool weak,
 			bool (*match)(unsigned int node, bool weak, void *arg),
 			void *arg, struct dep_path *path)
 {
-	/* A weak node may only be left by these; an edge with none of those
+	/* A weak node may only be left by these; an edge that is none of those
 	 * leads to a weak one. */
 	unsigned int strong_on = backward ? DEP_EN | DEP_SN : DEP_EN | DEP_ER;
 	unsigned int strong_to = backward ? DEP_EN | DEP_ER : DEP_EN | DEP_SN;
@@ -101,13 +107,11 @@ unsigned int dep_search(struct dep_graph *g, unsigned int start, bool weak,
 		}
 		while (e) {
 			const struct dep_edge *x = &g->edge[e];
-			unsigned int dep = x->dep;
 			unsigned int to = backward ? x->from : x->to;
 
-			if (v.weak)
-				dep &= strong_on;
-			weak = !(dep & strong_to);
-			if (dep && !seen_before(g, to, weak))
+			weak = !(x->dep & strong_to);
+			if ((!v.weak || x->dep & strong_on) &&
+			    !seen_before(g, to, weak))
 				g->queue[tail++] = (struct dep_visit){
 					.node = (uint16_t)to,
 					.weak = weak,

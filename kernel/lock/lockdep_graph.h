@@ -2,7 +2,7 @@
  * The graph of lock orders: classes as nodes, "while holding A it took B" as
  * edges A -> B, and the search for strong paths. Portable, tested on the host.
  *
- * What an edge is made of (its `dep`, a set of these):
+ * What an edge is made of (its `dep`, one of these):
  *
  *     A held       B asked for
  *     exclusively  not as a recursive reader   DEP_EN
@@ -10,9 +10,13 @@
  *     exclusively  as a recursive reader       DEP_ER
  *     shared       as a recursive reader       DEP_SR
  *
+ * Each sort between the same two classes is an edge of its own, with the stack
+ * that made it, unless a stronger one is there already: EN stands for all four,
+ * SN and ER for SR too.
+ *
  * A path is strong, that is, its threads can all wait for each other, unless it
  * has ..R followed by S..: a recursive reader does not wait for a reader. A node
- * reached by ..R edges alone may therefore only be left by E.. edges; the search
+ * reached by an ..R edge may therefore only be left by E.. edges; the search
  * keeps the two ways to reach a node apart and visits each once, so it finds the
  * shortest strong path. (Linux keeps one mark a class.)
  *
@@ -44,13 +48,14 @@ struct dep_edge {
 	uint16_t from, to;
 	uint16_t next_out, next_in; /* lists, 0 ends them */
 	uint8_t dep;
-	/* Of a new one, for the caller to fill in: how the two were taken, and
-	 * the stack. */
+	/* Of a new one, for the caller to fill in: was it a finding, how were
+	 * the two taken, and the stack. */
+	bool bad;
 	uint8_t held_as, taken_as;
 	struct dep_trace trace;
 };
 
-/* A node reached in one of two ways: by ..R edges alone, or not. */
+/* A node reached in one of two ways: by an ..R edge, or not. */
 struct dep_visit {
 	uint16_t node;
 	bool weak;
@@ -82,11 +87,11 @@ static inline unsigned int dep_of(bool from_shared, bool to_recursive)
 	return (from_shared ? DEP_SN : DEP_EN) << (to_recursive ? 2 : 0);
 }
 
-/* The edge from -> to, 0 if there is none. */
+/* An edge from -> to that is of that sort or a stronger one, 0: there is none. */
 unsigned int dep_find(const struct dep_graph *g, unsigned int from,
-		      unsigned int to);
-/* Add it, or a sort of it. Returns the edge if it is new, 0 if it was there, -1
- * if the table is full. The trace of a new one is for the caller to fill in. */
+		      unsigned int to, unsigned int dep);
+/* Add it. Returns the edge if it is new, 0 if one such is there, -1 if the table
+ * is full. The rest of a new one is for the caller to fill in. */
 int dep_add(struct dep_graph *g, unsigned int from, unsigned int to,
 	    unsigned int dep);
 

@@ -24,7 +24,7 @@ struct lock_class {
 	const char *name;
 	uint16_t next; /* in its hash bucket */
 	uint8_t subclass;
-	uint8_t same;			/* others of that name before it */
+	uint16_t same;			/* others of that name before it */
 	uint32_t usage;			/* USE_BIT()s */
 	struct dep_trace used[NR_USES]; /* where first */
 };
@@ -42,8 +42,12 @@ struct held_copy {
 /* What was found: all that a report needs, so that it can be printed again. */
 struct finding {
 	enum lockdep_kind kind;
-	uint32_t thread;
+	/* Where and as what it was found: */
+	uint32_t thread, core;
 	char comm[THREAD_NAME_LEN];
+	int preempt_count;
+	bool in_irq, is_idle, irqs_off;
+	uintptr_t reader; /* RCU: where the outermost began, 0: no reader */
 	struct held_copy next;	 /* what is being taken, or is wrong */
 	struct held_copy prev;	 /* what is held, if that matters */
 	struct dep_path path;	 /* circular: next to prev; irq: prev to safe */
@@ -59,6 +63,7 @@ struct finding {
 };
 
 /* lockdep.c */
+extern struct spinlock lockdep_graph_lock;
 extern struct dep_graph lockdep_graph;
 extern struct lock_class lockdep_classes[DEP_NODES];
 extern unsigned int lockdep_nr_classes; /* with the unused 0 */
@@ -67,8 +72,9 @@ extern unsigned int lockdep_nr_findings, lockdep_again;
 extern unsigned int lockdep_distinct[NR_LOCKDEP_KINDS];
 
 /* How large a table of chains: a power of two. */
-#define LOCKDEP_CHAINS	 8192
-#define LOCKDEP_FINDINGS 256
+#define LOCKDEP_CHAIN_BITS 13
+#define LOCKDEP_CHAINS	   (1u << LOCKDEP_CHAIN_BITS)
+#define LOCKDEP_FINDINGS   256
 
 /* lockdep_report.c. IRQs off, the graph lock not held. */
 void lockdep_report(const struct finding *f);

@@ -87,11 +87,21 @@ static void print_class(unsigned int class)
 		use_char(usage, USED_IN_HARDIRQ_READ, ENABLED_HARDIRQ_READ));
 }
 
-static void print_lock(const struct held_copy *h)
+/* On two lines if it is long. indent: columns that are taken already. */
+static void print_lock(const struct held_copy *h, unsigned int indent)
 {
+	char name[NAME_SIZE], at[COLUMNS];
+	int n = ksnprintf(at, sizeof(at), "at: %pS%s", (void *)h->site,
+			  h->waits ? ", waits" : "");
+
+	class_name(h->class, name);
 	kprintf("%08x ", (unsigned int)(uintptr_t)h->lock);
 	print_class(h->class);
-	kprintf(", at: %pS%s\n", (void *)h->site, h->waits ? ", waits" : "");
+	/* "01234567 (name){..}, " */
+	kprintf(indent + 17 + strlen(name) + (unsigned int)n > COLUMNS ?
+			",\n    %s\n" :
+			", %s\n",
+		at);
 }
 
 static void print_trace(const struct dep_trace *t)
@@ -108,12 +118,12 @@ static void print_bar(char c)
 	kprintf("%s\n", bar);
 }
 
-static void print_title(const char *title)
+static void print_title(const struct finding *f, const char *title)
 {
 	kprintf("\n");
 	print_bar('=');
 	kprintf("WARNING: %s\nGordian, debug profile, core %u\n", title,
-		smp_processor_id());
+		f->core);
 	print_bar('-');
 }
 
@@ -123,7 +133,7 @@ static void print_tail(const struct finding *f)
 		f->nr_held == 1 ? "" : "s", f->comm, f->thread);
 	for (unsigned int i = 0; i < f->nr_held; i++) {
 		kprintf(" #%u: ", i);
-		print_lock(&f->held[i]);
+		print_lock(&f->held[i], 5);
 	}
 	kprintf("\nstack backtrace:\n");
 	print_trace(&f->trace);
@@ -133,9 +143,9 @@ static void print_tail(const struct finding *f)
 static void print_trying(const struct finding *f)
 {
 	kprintf("%s/%u is trying to acquire lock:\n", f->comm, f->thread);
-	print_lock(&f->next);
+	print_lock(&f->next, 0);
 	kprintf("\nbut task is already holding lock:\n");
-	print_lock(&f->prev);
+	print_lock(&f->prev, 0);
 }
 
 static const char *verb(unsigned int how)
@@ -243,7 +253,7 @@ static void print_witness(const struct finding *f)
 
 static void print_circular(const struct finding *f)
 {
-	print_title("possible circular locking dependency detected");
+	print_title(f, "possible circular locking dependency detected");
 	print_trying(f);
 	kprintf("\nwhich lock already depends on the new lock.\n\n");
 	kprintf("the existing dependency chain (in reverse order) is:\n");
@@ -273,7 +283,7 @@ static void print_recursive(const struct finding *f)
 {
 	char name[NAME_SIZE];
 
-	print_title("possible recursive locking detected");
+	print_title(f, "possible recursive locking detected");
 	print_trying(f);
 	kprintf("\nother info that might help us debug this:\n");
 	kprintf(" Possible unsafe locking scenario:\n\n");
@@ -329,11 +339,11 @@ static void print_irq_scenario(unsigned int safe, unsigned int unsafe,
 
 static void print_irq_order(const struct finding *f)
 {
-	print_title("HARDIRQ-safe -> HARDIRQ-unsafe lock order detected");
+	print_title(f, "HARDIRQ-safe -> HARDIRQ-unsafe lock order detected");
 	kprintf("%s/%u is trying to acquire:\n", f->comm, f->thread);
-	print_lock(&f->next);
+	print_lock(&f->next, 0);
 	kprintf("\nand this task is already holding:\n");
-	print_lock(&f->prev);
+	print_lock(&f->prev, 0);
 	kprintf("which would create a new lock dependency:\n ");
 	print_class(f->prev.class);
 	kprintf(" -> ");
@@ -353,9 +363,9 @@ static void print_irq_order(const struct finding *f)
 
 static void print_irq_inversion(const struct finding *f)
 {
-	print_title("possible irq lock inversion dependency detected");
+	print_title(f, "possible irq lock inversion dependency detected");
 	kprintf("%s/%u just changed the state of lock:\n", f->comm, f->thread);
-	print_lock(&f->next);
+	print_lock(&f->next, 0);
 	kprintf("\nit is now HARDIRQ-%s, but it %s\n",
 		f->next.class == f->safe ? "safe" : "unsafe",
 		f->next.class == f->safe ?
@@ -375,16 +385,16 @@ static void print_inconsistent(const struct finding *f)
 {
 	bool in = f->safe_use == USED_IN_HARDIRQ ||
 		  f->safe_use == USED_IN_HARDIRQ_READ;
-	uint32_t now = current->irq_depth ? f->safe_use : f->unsafe_use;
+	uint32_t now = f->in_irq ? f->safe_use : f->unsafe_use;
 	uint32_t was = now == f->safe_use ? f->unsafe_use : f->safe_use;
 	char name[NAME_SIZE];
 
-	print_title("inconsistent lock state");
+	print_title(f, "inconsistent lock state");
 	kprintf("inconsistent {%s} -> {%s} usage.\n", irq_name(was),
 		irq_name(now));
 	kprintf("%s/%u%s takes:\n", f->comm, f->thread,
 		now == f->safe_use && in ? ", in an interrupt," : "");
-	print_lock(&f->next);
+	print_lock(&f->next, 0);
 	kprintf("\n{%s} state was registered at:\n", irq_name(was));
 	if (was < NR_USES)
 		print_trace(&lockdep_classes[f->safe].used[was]);
@@ -403,13 +413,13 @@ static void print_unbalanced(const struct finding *f)
 {
 	char name[NAME_SIZE];
 
-	print_title("bad unlock balance detected!");
+	print_title(f, "bad unlock balance detected!");
 	kprintf("%s/%u is trying to release lock (%s) at:\n", f->comm,
 		f->thread, class_name(f->next.class, name));
 	print_trace(&f->trace);
 	if (f->prev.lock)
 		kprintf("but it was taken %s an interrupt\n",
-			current->irq_depth ? "outside of" : "in");
+			f->in_irq ? "outside of" : "in");
 	else
 		kprintf("but %s\n", f->nr_held ? "it does not hold it" :
 						 "there are no more locks to "
@@ -418,58 +428,62 @@ static void print_unbalanced(const struct finding *f)
 
 static void print_held_at_end(const struct finding *f)
 {
-	print_title("still has locks held!");
+	print_title(f, "still has locks held!");
 	kprintf("%s/%u: %s with this lock held:\n", f->comm, f->thread,
 		f->what);
-	print_lock(&f->next);
+	print_lock(&f->next, 0);
 }
 
 static void print_held_freed(const struct finding *f)
 {
-	print_title("held lock freed!");
+	print_title(f, "held lock freed!");
 	kprintf("%s/%u frees or initialises memory, with a lock held there:\n",
 		f->comm, f->thread);
-	print_lock(&f->next);
+	print_lock(&f->next, 0);
 }
 
 static void print_sleep(const struct finding *f)
 {
-	const struct thread *t = current;
+	uint32_t off = 0;
+	const char *name = symbol_lookup(f->trace.pc[0], &off);
 
-	print_title("sleeping function called from invalid context");
-	kprintf("%s() called from %pS\n", f->what, (void *)f->site);
+	print_title(f, "sleeping function called from invalid context");
+	kprintf("%s() called from %pS\n", name ? name : f->what,
+		(void *)f->site);
 	kprintf("by %s/%u: preempt_count %d, interrupts %s%s%s\n", f->comm,
-		f->thread, t->preempt_count,
-		t->irq_depth ? "off" :
-			       "as they "
-			       "were",
-		t->irq_depth ? ", in an interrupt" : "",
-		t->is_idle ? ", in the idle thread" : "");
-	if (t->lockdep.readers)
+		f->thread, f->preempt_count, f->irqs_off ? "off" : "on",
+		f->in_irq ? ", in an interrupt" : "",
+		f->is_idle ? ", in the idle thread" : "");
+	if (f->reader)
 		kprintf("in an RCU reader that began at %pS\n",
-			(void *)t->lockdep.reader_site);
+			(void *)f->reader);
 }
 
 static void print_rcu(const struct finding *f)
 {
-	print_title("suspicious RCU usage");
-	kprintf("%pS: rcu_dereference(%s) outside of a reader,\n",
-		(void *)f->site, f->what);
-	kprintf("by %s/%u, which can be preempted here\n", f->comm, f->thread);
+	print_title(f, "suspicious RCU usage");
+	kprintf("%s,\nin %pS,\ncalled from %pS,\n", f->what,
+		(void *)f->trace.pc[0], (void *)f->site);
+	kprintf("by %s/%u, %s\n", f->comm, f->thread,
+		f->reader || f->preempt_count || f->in_irq || f->irqs_off ?
+			"in a reader" :
+			"in no reader: it can be preempted here");
 }
 
 static void print_not_held(const struct finding *f)
 {
-	print_title("lock not held where it is required");
-	kprintf("%pS needs (%s) to be held,\n", (void *)f->site, f->what);
-	kprintf("and %s/%u does not hold it\n", f->comm, f->thread);
+	print_title(f, "lock not held where it is required");
+	kprintf("%pS needs (%s) to be held,\n", (void *)f->trace.pc[0],
+		f->what);
+	kprintf("called from %pS,\nand %s/%u does not hold it\n",
+		(void *)f->site, f->comm, f->thread);
 }
 
 static void print_nest(const struct finding *f)
 {
-	print_title("Nested lock was not taken");
+	print_title(f, "Nested lock was not taken");
 	kprintf("%s/%u is trying to lock:\n", f->comm, f->thread);
-	print_lock(&f->next);
+	print_lock(&f->next, 0);
 	kprintf("\nbut does not hold the outer lock that orders these\n");
 }
 
@@ -501,11 +515,9 @@ void lockdep_report(const struct finding *f)
 	last = *f;
 	if (!READ_ONCE(quiet))
 		print_finding(f);
-	if (lockdep_nr_findings == LOCKDEP_FINDINGS)
-		kprintf("lockdep: table of findings full, raise "
-			"LOCKDEP_FINDINGS (%u)\n",
-			LOCKDEP_FINDINGS);
 	report_end(flags);
+	if (READ_ONCE(lockdep_nr_findings) == LOCKDEP_FINDINGS)
+		lockdep_full("findings", "LOCKDEP_FINDINGS", LOCKDEP_FINDINGS);
 }
 
 void lockdep_full(const char *table, const char *number, unsigned int is)
@@ -598,14 +610,19 @@ void lockdep_print_graph(bool dot)
 		kprintf("digraph lockdep {\n");
 	for (unsigned int i = 1; i < lockdep_graph.edges; i++) {
 		const struct dep_edge *e = &lockdep_graph.edge[i];
+		/* How held, how asked for: plain locks say nothing. */
+		const char *sort = e->dep == DEP_EN ? "" :
+				   e->dep == DEP_SN ? ", SN" :
+				   e->dep == DEP_ER ? ", ER" :
+						      ", SR";
 		uint32_t off = 0;
 		const char *where = symbol_lookup(
 			e->trace.n > 1 ? e->trace.pc[1] : 0, &off);
 
-		kprintf(dot ? "  \"%s\" -> \"%s\" [label=\"%s\"];\n" :
-			      "%s -> %s (%s)\n",
+		kprintf(dot ? "  \"%s\" -> \"%s\" [label=\"%s%s\"];\n" :
+			      "%s -> %s (%s%s)\n",
 			class_name(e->from, a), class_name(e->to, b),
-			where ? where : "?");
+			where ? where : "?", sort);
 	}
 	if (dot)
 		kprintf("}\n");

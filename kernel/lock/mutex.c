@@ -25,19 +25,14 @@ struct mutex_waiter {
 	uint32_t granted; /* enum grant; under wait_lock, by whoever hands over */
 };
 
-struct lock_class_key mutex_wait_key;
+DEFINE_LOCK_KEY(mutex_wait_key);
 
 void __mutex_init(struct mutex *m, const char *name,
 		  const void *key maybe_unused)
 {
 	debug_check_no_locks_freed(m, sizeof(*m));
-	m->owner = 0;
-	m->name = name;
-	m->site = 0;
-	m->lender = NULL;
-	__spin_lock_init(&m->wait_lock, "mutex.wait_lock", &mutex_wait_key);
+	*m = (struct mutex)MUTEX_INIT(*m, name);
 	lockdep_set_class(m, key, name);
-	list_init(&m->waiters);
 }
 
 static always_inline bool take_free(struct mutex *m)
@@ -84,23 +79,38 @@ static void grant(struct mutex *m, struct mutex_waiter *w, uintptr_t flags,
  */
 static bool enqueue(struct mutex *m, struct mutex_waiter *w)
 {
-	for (;;) {
-		uintptr_t o = READ_ONCE(m->owner);
+	uintptr_t o;
 
-		if (o == 0) {
-			/* The flag without an owner would lock it for ever. */
-			if (take_free(m))
-				return false;
-			continue;
-		}
+	do {
+		o = READ_ONCE(m->owner);
+		/* The flag without an owner would lock it for ever. */
+		if (o == 0 && take_free(m))
+			return false;
 		/* Relaxed: only raises a flag, the mutex is not ours. */
-		if (__atomic_compare_exchange_n(
-			    &m->owner, &o, o | MUTEX_WAITERS, false,
-			    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-			break;
-	}
+	} while (o == 0 || !__atomic_compare_exchange_n(
+				   &m->owner, &o, o | MUTEX_WAITERS, false,
+				   __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	list_add_tail(&w->link, &m->waiters);
 	return true;
+}
+
+/* Interrupted: leave the queue, unless it is ours already. */
+static int dequeue(struct mutex *m, struct mutex_waiter *w)
+{
+	uint32_t flags = spin_lock_irqsave(&m->wait_lock);
+	bool in_vain = w->granted == WAITS;
+
+	if (in_vain) {
+		list_del(&w->link);
+		if (list_empty(&m->waiters))
+			/* Relaxed: a flag, under wait_lock. */
+			__atomic_fetch_and(&m->owner, ~(uintptr_t)MUTEX_WAITERS,
+					   __ATOMIC_RELAXED);
+	} else {
+		thread_interrupt(current); /* for the next wait */
+	}
+	spin_unlock_irqrestore(&m->wait_lock, flags);
+	return in_vain ? -EINTR : 0;
 }
 
 static noinline int lock_slow(struct mutex *m, enum thread_state state,
@@ -108,6 +118,7 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 {
 	struct mutex_waiter w = { .thread = current, .site = site };
 	uint32_t flags = spin_lock_irqsave(&m->wait_lock);
+	int err = 0;
 
 	if (!enqueue(m, &w)) {
 		spin_unlock_irqrestore(&m->wait_lock, flags);
@@ -122,28 +133,14 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 	/* Acquire: pairs with the release in grant(). */
 	while (smp_load_acquire(&w.granted) != GRANTED) {
 		if (state == TASK_INTERRUPTIBLE && thread_interrupted()) {
-			flags = spin_lock_irqsave(&m->wait_lock);
-			if (w.granted == WAITS) {
-				list_del(&w.link);
-				if (list_empty(&m->waiters))
-					/* Relaxed: a flag, under wait_lock. */
-					__atomic_fetch_and(
-						&m->owner,
-						~(uintptr_t)MUTEX_WAITERS,
-						__ATOMIC_RELAXED);
-				spin_unlock_irqrestore(&m->wait_lock, flags);
-				wait_end();
-				return -EINTR;
-			}
-			spin_unlock_irqrestore(&m->wait_lock, flags);
-			thread_interrupt(current); /* for the next wait */
+			err = dequeue(m, &w);
 			break;
 		}
 		schedule();
 		wait_begin(state, WAIT_MUTEX, m, m->name, site);
 	}
 	wait_end();
-	return 0;
+	return err;
 }
 
 static always_inline int lock(struct mutex *m, enum thread_state state,
@@ -171,17 +168,11 @@ story void mutex_lock(struct mutex *m)
 	lock(m, TASK_UNINTERRUPTIBLE, 0, NULL, CALLER);
 }
 
-#if GORDIAN_DEBUG
-void mutex_lock_nested(struct mutex *m, unsigned int subclass)
+void __mutex_lock_nested(struct mutex *m, unsigned int subclass,
+			 struct mutex *outer)
 {
-	lock(m, TASK_UNINTERRUPTIBLE, subclass, NULL, CALLER);
+	lock(m, TASK_UNINTERRUPTIBLE, subclass, outer, CALLER);
 }
-
-void mutex_lock_nest_lock(struct mutex *m, struct mutex *outer)
-{
-	lock(m, TASK_UNINTERRUPTIBLE, 0, outer, CALLER);
-}
-#endif
 
 int mutex_lock_interruptible(struct mutex *m)
 {

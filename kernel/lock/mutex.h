@@ -53,21 +53,19 @@ extern struct lock_class_key mutex_wait_key; /* of all wait_locks */
 #define mutex_init(m, n) __mutex_init((m), (n), LOCK_KEY())
 void __mutex_init(struct mutex *m, const char *name, const void *key);
 void mutex_lock(struct mutex *m);
-#if GORDIAN_DEBUG
 /* While another of its class is held: with a nesting level, 1 to 7; or with an
  * outer mutex held that orders them. */
-void mutex_lock_nested(struct mutex *m, unsigned int subclass);
-void mutex_lock_nest_lock(struct mutex *m, struct mutex *outer);
-#else
-#define mutex_lock_nested(m, subclass) mutex_lock(m)
-#define mutex_lock_nest_lock(m, outer) mutex_lock(m)
-#endif
+#define mutex_lock_nested(m, subclass)                                         \
+	__mutex_lock_nested((m), (subclass), NULL)
+#define mutex_lock_nest_lock(m, outer) __mutex_lock_nested((m), 0, (outer))
+void __mutex_lock_nested(struct mutex *m, unsigned int subclass,
+			 struct mutex *outer);
 bool mutex_trylock(struct mutex *m);
 /* As mutex_lock(), but a Ctrl-C (thread_interrupt()) ends it: 0 or -EINTR. */
 int mutex_lock_interruptible(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 
-static inline struct thread *mutex_owner(const struct mutex *m)
+static always_inline struct thread *mutex_owner(const struct mutex *m)
 {
 	return (struct thread *)(READ_ONCE(m->owner) & ~(uintptr_t)MUTEX_FLAGS);
 }

@@ -50,7 +50,7 @@ static void grant(struct rwsem_waiter *w, uintptr_t caller)
 	wake_up_thread(t, caller);
 }
 
-struct lock_class_key rwsem_wait_key;
+DEFINE_LOCK_KEY(rwsem_wait_key);
 
 void __init_rwsem(struct rw_semaphore *s, const char *name,
 		  const void *key maybe_unused)
@@ -60,64 +60,101 @@ void __init_rwsem(struct rw_semaphore *s, const char *name,
 	lockdep_set_class(s, key, name);
 }
 
-/* wait_lock held: let in whoever may come in now, oldest first. */
+/* wait_lock held, from here on. Do those inside let one more come in? */
+static bool has_room(const struct rw_semaphore *s, bool write)
+{
+	return !s->writer && !(write && s->readers);
+}
+
+static void enter(struct rw_semaphore *s, struct thread *t, bool write)
+{
+	if (write)
+		/* Release: after GRANTING, for whoever looks at both. */
+		smp_store_release(&s->writer, t);
+	else
+		s->readers++;
+}
+
+/* Let in whoever may come in now, oldest first. */
 static void admit(struct rw_semaphore *s, uintptr_t caller)
 {
-	while (!list_empty(&s->waiters) && !s->writer) {
-		struct rwsem_waiter *w =
-			list_first(&s->waiters, struct rwsem_waiter, link);
+	struct rwsem_waiter *w, *next;
 
-		if (w->write) {
-			if (s->readers == 0) {
-				WRITE_ONCE(w->granted, GRANTING);
-				/* Release: GRANTING first, for reports. */
-				smp_store_release(&s->writer, w->thread);
-				grant(w, caller);
-			}
-			return;
-		}
-		s->readers++;
+	list_for_each_safe (w, next, &s->waiters, link) {
+		if (!has_room(s, w->write))
+			break;
+		WRITE_ONCE(w->granted, GRANTING); /* before enter(): reports */
+		enter(s, w->thread, w->write);
 		grant(w, caller);
 	}
 }
 
-static always_inline void read_lock(struct rw_semaphore *s,
-				    unsigned int subclass maybe_unused,
-				    uintptr_t site)
+static always_inline void lock(struct rw_semaphore *s, bool write,
+			       unsigned int subclass maybe_unused,
+			       uintptr_t site)
 {
-	struct rwsem_waiter w = { .thread = current };
+	struct rwsem_waiter w = { .thread = current, .write = write };
 	uint32_t flags;
 
 	might_sleep();
-	trace_gate(TR_READ_LOCK, s, site);
-	lock_acquire(&s->dep_map, subclass, LOCK_READ, NULL, site);
+	trace_gate(write ? TR_WRITE_LOCK : TR_READ_LOCK, s, site);
+	lock_acquire(&s->dep_map, subclass, write ? LOCK_WRITE : LOCK_READ,
+		     NULL, site);
 	flags = spin_lock_irqsave(&s->wait_lock);
-	if (!s->writer && list_empty(&s->waiters)) {
-		s->readers++;
+	if (list_empty(&s->waiters) && has_room(s, write)) {
+		enter(s, current, write);
 		spin_unlock_irqrestore(&s->wait_lock, flags);
 	} else {
 		list_add_tail(&w.link, &s->waiters);
-		trace_did(TR_READ_CONTEND, s, (uintptr_t)s->writer, site);
+		trace_did(write ? TR_WRITE_CONTEND : TR_READ_CONTEND, s,
+			  (uintptr_t)s->writer, site);
 		spin_unlock_irqrestore(&s->wait_lock, flags);
 		lock_contended(&s->dep_map);
-		wait_granted(&w, WAIT_RWSEM_READ, s, s->name, site);
+		wait_granted(&w, write ? WAIT_RWSEM_WRITE : WAIT_RWSEM_READ, s,
+			     s->name, site);
 		lock_acquired(&s->dep_map);
 	}
-	trace_did(TR_READ_LOCK, s, 0, site);
+	trace_did(write ? TR_WRITE_LOCK : TR_READ_LOCK, s, 0, site);
+}
+
+static always_inline void unlock(struct rw_semaphore *s, bool write,
+				 uintptr_t caller)
+{
+	uint32_t flags;
+
+	trace_gate(write ? TR_WRITE_UNLOCK : TR_READ_UNLOCK, s, caller);
+	if (!lock_release(&s->dep_map, caller))
+		return;
+	trace_did(write ? TR_WRITE_UNLOCK : TR_READ_UNLOCK, s, 0, caller);
+	flags = spin_lock_irqsave(&s->wait_lock);
+	if (write) {
+		BUG_ON(s->writer != current);
+		s->writer = NULL;
+	} else {
+		BUG_ON(s->readers <= 0);
+		s->readers--;
+	}
+	admit(s, caller);
+	spin_unlock_irqrestore(&s->wait_lock, flags);
 }
 
 void down_read(struct rw_semaphore *s)
 {
-	read_lock(s, 0, CALLER);
+	lock(s, false, 0, CALLER);
+}
+
+void down_read_nested(struct rw_semaphore *s, unsigned int subclass)
+{
+	lock(s, false, subclass, CALLER);
 }
 
 bool down_read_trylock(struct rw_semaphore *s)
 {
 	uint32_t flags = spin_lock_irqsave(&s->wait_lock);
-	bool ok = !s->writer && list_empty(&s->waiters);
+	bool ok = list_empty(&s->waiters) && has_room(s, false);
 
 	if (ok)
-		s->readers++;
+		enter(s, current, false);
 	spin_unlock_irqrestore(&s->wait_lock, flags);
 	if (ok) {
 		lock_acquire(&s->dep_map, 0, LOCK_READ | LOCK_TRY, NULL,
@@ -129,74 +166,22 @@ bool down_read_trylock(struct rw_semaphore *s)
 
 void up_read(struct rw_semaphore *s)
 {
-	uint32_t flags;
-
-	trace_gate(TR_READ_UNLOCK, s, CALLER);
-	if (!lock_release(&s->dep_map, CALLER))
-		return;
-	trace_did(TR_READ_UNLOCK, s, 0, CALLER);
-	flags = spin_lock_irqsave(&s->wait_lock);
-	BUG_ON(s->readers <= 0);
-	s->readers--;
-	admit(s, CALLER);
-	spin_unlock_irqrestore(&s->wait_lock, flags);
-}
-
-static always_inline void write_lock(struct rw_semaphore *s,
-				     unsigned int subclass maybe_unused,
-				     uintptr_t site)
-{
-	struct rwsem_waiter w = { .thread = current, .write = true };
-	uint32_t flags;
-
-	might_sleep();
-	trace_gate(TR_WRITE_LOCK, s, site);
-	lock_acquire(&s->dep_map, subclass, LOCK_WRITE, NULL, site);
-	flags = spin_lock_irqsave(&s->wait_lock);
-	if (!s->writer && s->readers == 0 && list_empty(&s->waiters)) {
-		s->writer = current;
-		spin_unlock_irqrestore(&s->wait_lock, flags);
-	} else {
-		list_add_tail(&w.link, &s->waiters);
-		trace_did(TR_WRITE_CONTEND, s, (uintptr_t)s->writer, site);
-		spin_unlock_irqrestore(&s->wait_lock, flags);
-		lock_contended(&s->dep_map);
-		wait_granted(&w, WAIT_RWSEM_WRITE, s, s->name, site);
-		lock_acquired(&s->dep_map);
-	}
-	trace_did(TR_WRITE_LOCK, s, 0, site);
+	unlock(s, false, CALLER);
 }
 
 void down_write(struct rw_semaphore *s)
 {
-	write_lock(s, 0, CALLER);
-}
-
-#if GORDIAN_DEBUG
-void down_read_nested(struct rw_semaphore *s, unsigned int subclass)
-{
-	read_lock(s, subclass, CALLER);
+	lock(s, true, 0, CALLER);
 }
 
 void down_write_nested(struct rw_semaphore *s, unsigned int subclass)
 {
-	write_lock(s, subclass, CALLER);
+	lock(s, true, subclass, CALLER);
 }
-#endif
 
 void up_write(struct rw_semaphore *s)
 {
-	uint32_t flags;
-
-	trace_gate(TR_WRITE_UNLOCK, s, CALLER);
-	if (!lock_release(&s->dep_map, CALLER))
-		return;
-	trace_did(TR_WRITE_UNLOCK, s, 0, CALLER);
-	flags = spin_lock_irqsave(&s->wait_lock);
-	BUG_ON(s->writer != current);
-	s->writer = NULL;
-	admit(s, CALLER);
-	spin_unlock_irqrestore(&s->wait_lock, flags);
+	unlock(s, true, CALLER);
 }
 
 /* ------------------------------------------------------------------------- */
@@ -215,7 +200,7 @@ void __percpu_init_rwsem(struct percpu_rwsem *s, const char *name,
 	mutex_init(&s->writers, name);
 	lockdep_set_novalidate_class(&s->writers); /* we stand for it */
 	__spin_lock_init(&s->wait_lock, "percpu_rwsem.wait_lock",
-			 &rwsem_wait_key);
+			 LOCK_KEY_OF(rwsem_wait_key));
 	list_init(&s->waiters);
 	for_each_cpu (cpu, CPUMASK_ALL)
 		s->count[cpu].n = 0;

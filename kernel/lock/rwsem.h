@@ -39,14 +39,9 @@ extern struct lock_class_key rwsem_wait_key; /* of all wait_locks */
 #define init_rwsem(s, n) __init_rwsem((s), (n), LOCK_KEY())
 void __init_rwsem(struct rw_semaphore *s, const char *name, const void *key);
 void down_read(struct rw_semaphore *s);
-#if GORDIAN_DEBUG
 /* While another of its class is held: with a nesting level, 1 to 7. */
 void down_read_nested(struct rw_semaphore *s, unsigned int subclass);
 void down_write_nested(struct rw_semaphore *s, unsigned int subclass);
-#else
-#define down_read_nested(s, subclass)  down_read(s)
-#define down_write_nested(s, subclass) down_write(s)
-#endif
 bool down_read_trylock(struct rw_semaphore *s);
 void up_read(struct rw_semaphore *s);
 void down_write(struct rw_semaphore *s);

@@ -60,15 +60,14 @@ static noinline void wait_turn(struct spinlock *l, uint32_t ticket,
 			       uintptr_t site maybe_unused)
 {
 	unsigned int cpu = smp_processor_id();
+	struct waiting outer;
 
 	for (unsigned int i = 0; i < SPIN_LIMIT; i++) {
 		if (my_turn(l, ticket))
 			return;
 		cpu_relax();
 	}
-#if GORDIAN_DEBUG
-	struct waiting outer = busy_begin(WAIT_SPIN, l, l->name, site);
-#endif
+	outer = busy_begin(WAIT_SPIN, l, l->name, site);
 	while (!my_turn(l, ticket) && !rescue_is_mine(l, ticket)) {
 		uint32_t flags;
 
@@ -86,9 +85,7 @@ static noinline void wait_turn(struct spinlock *l, uint32_t ticket,
 		WRITE_ONCE(park[cpu].lock, NULL);
 		local_irq_restore(flags);
 	}
-#if GORDIAN_DEBUG
-	busy_end(&outer);
-#endif
+	busy_set(outer);
 }
 
 static always_inline void lock(struct spinlock *l, uintptr_t site)
@@ -97,8 +94,11 @@ static always_inline void lock(struct spinlock *l, uintptr_t site)
 	uint32_t v =
 		__atomic_fetch_add(&l->tickets, 1u << 16, __ATOMIC_ACQUIRE);
 
-	if (unlikely((v >> 16) != (v & 0xffffu)))
+	if (unlikely((v >> 16) != (v & 0xffffu))) {
+		lock_contended(&l->dep_map);
 		wait_turn(l, v >> 16, site);
+		lock_acquired(&l->dep_map);
+	}
 	WRITE_ONCE(l->holder, current);
 	WRITE_ONCE(l->site, site);
 }

@@ -25,8 +25,6 @@
 
 #define SLAB_MAX_ORDER 3 /* 32 KiB */
 
-#define ALIGN_UP(x, a) (((x) + (a)-1) & ~((a)-1))
-
 /* Free objects of one core, last in first out. With IRQs off that core uses it
  * without a lock; others read `avail` only, under the cache's list_lock. */
 struct array_cache {

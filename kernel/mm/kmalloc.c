@@ -14,12 +14,12 @@ static const struct {
 	unsigned int size;
 	const char *name;
 } sizes[] = {
-	{ 8, "kmalloc-8" },	  { 16, "kmalloc-16" },
-	{ 32, "kmalloc-32" },	  { 64, "kmalloc-64" },
-	{ 96, "kmalloc-96" },	  { 128, "kmalloc-128" },
-	{ 192, "kmalloc-192" },	  { 256, "kmalloc-256" },
-	{ 512, "kmalloc-512" },	  { 1024, "kmalloc-1024" },
-	{ 2048, "kmalloc-2048" }, { 4096, "kmalloc-4096" },
+#define SIZE(n)                                                                \
+	{                                                                      \
+		n, "kmalloc-" #n                                               \
+	}
+	SIZE(8),   SIZE(16),  SIZE(32),	 SIZE(64),   SIZE(96),	 SIZE(128),
+	SIZE(192), SIZE(256), SIZE(512), SIZE(1024), SIZE(2048), SIZE(4096),
 };
 
 static struct kmem_cache *caches[ARRAY_SIZE(sizes)];

@@ -139,6 +139,7 @@ void pages_free(void *va, unsigned int order)
 	uint32_t flags;
 
 	BUG_ON(!p || p->state != PAGE_USED || p->order != order);
+	debug_check_no_locks_freed(va, PAGE_SIZE << order);
 	flags = spin_lock_irqsave(&page_lock);
 	free_block(p, order);
 	spin_unlock_irqrestore(&page_lock, flags);
@@ -205,8 +206,7 @@ static unsigned int taken_ranges(struct range *r)
 		uint32_t e = a + board.reserved[i].size;
 
 		r[n++] = (struct range){ a & ~(PAGE_SIZE - 1u),
-					 (e + PAGE_SIZE - 1) &
-						 ~(PAGE_SIZE - 1u) };
+					 ALIGN_UP(e, PAGE_SIZE + 0u) };
 	}
 	return n;
 }
@@ -230,14 +230,11 @@ void pages_init(void)
 	uint32_t base = (uint32_t)board.ram_base, size, array, bytes;
 	unsigned int n = taken_ranges(taken);
 
-	size = board.ram_size > LOWMEM_MAX ? LOWMEM_MAX :
-					     (uint32_t)board.ram_size;
-	size &= ~(PAGE_SIZE - 1u);
+	size = min(board.ram_size, LOWMEM_MAX + 0ull) & ~(PAGE_SIZE - 1u);
 	ram_base = base;
 	map_lowmem(base, base, size);
 	nr_pages = size >> PAGE_SHIFT;
-	bytes = (nr_pages * sizeof(struct page) + PAGE_SIZE - 1) &
-		~(PAGE_SIZE - 1u);
+	bytes = ALIGN_UP(nr_pages * sizeof(struct page), PAGE_SIZE + 0u);
 	array = find_room(base, bytes, taken, n);
 	if (array + bytes > base + size || array + bytes < array)
 		panic("no room for the page array in %u MiB", size >> 20);

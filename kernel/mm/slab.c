@@ -47,11 +47,10 @@ static unsigned int slabs_take(struct kmem_cache *s, void **out, unsigned int n)
 	while (got < n) {
 		struct list_head *from = list_empty(&s->partial) ? &s->free :
 								   &s->partial;
-		struct slab *slab;
+		struct slab *slab = list_first_or_null(from, struct slab, list);
 
-		if (list_empty(from))
+		if (!slab)
 			break;
-		slab = list_first(from, struct slab, list);
 		while (got < n && slab->inuse < s->num) {
 			out[got++] = slab_object(s, slab, slab->free);
 			slab->free = slab->next[slab->free];
@@ -65,10 +64,11 @@ static unsigned int slabs_take(struct kmem_cache *s, void **out, unsigned int n)
 	return got;
 }
 
-/* Take an unused slab off its list and out of the counts. */
-static void slab_leaves(struct kmem_cache *s, struct slab *slab)
+/* An unused slab goes to `dead`, and out of the counts. */
+static void slab_leaves(struct kmem_cache *s, struct slab *slab,
+			struct list_head *dead)
 {
-	list_del(&slab->list);
+	list_move_tail(&slab->list, dead);
 	s->free_objects -= s->num;
 	s->nr_slabs--;
 }
@@ -88,10 +88,8 @@ static void slabs_give(struct kmem_cache *s, void *const *objs, unsigned int n,
 		slab->inuse--;
 		list_move_tail(&slab->list,
 			       slab->inuse ? &s->partial : &s->free);
-		if (!slab->inuse && dead && s->free_objects > s->free_limit) {
-			slab_leaves(s, slab);
-			list_add_tail(&slab->list, dead);
-		}
+		if (!slab->inuse && dead && s->free_objects > s->free_limit)
+			slab_leaves(s, slab, dead);
 	}
 }
 
@@ -135,10 +133,9 @@ static void kmem_rcu_free(struct rcu_head *head)
 {
 	struct slab *slab = container_of(head, struct slab, rcu);
 
-	if (slab_debug_cache_alive(slab))
-		pages_free(slab, slab->cache->order);
-	else
-		pages_free(slab, virt_to_page(slab)->order);
+	pages_free(slab, slab_debug_cache_alive(slab) ?
+				 slab->cache->order :
+				 virt_to_page(slab)->order);
 }
 
 static void slabs_free(struct kmem_cache *s, struct list_head *dead)
@@ -158,14 +155,11 @@ static void slabs_free(struct kmem_cache *s, struct list_head *dead)
 void drain_freelist(struct kmem_cache *s)
 {
 	struct list_head dead = LIST_HEAD_INIT(dead);
+	struct slab *slab, *next;
 	uint32_t flags = spin_lock_irqsave(&s->list_lock);
 
-	while (!list_empty(&s->free)) {
-		struct slab *slab = list_first(&s->free, struct slab, list);
-
-		slab_leaves(s, slab);
-		list_add_tail(&slab->list, &dead);
-	}
+	list_for_each_safe (slab, next, &s->free, list)
+		slab_leaves(s, slab, &dead);
 	spin_unlock_irqrestore(&s->list_lock, flags);
 	slabs_free(s, &dead);
 }
@@ -238,12 +232,9 @@ struct array_cache *alloc_arraycache(const struct kmem_cache *s)
 	struct array_cache *ac =
 		kmalloc(sizeof(*ac) + s->limit * sizeof(void *));
 
-	if (ac) {
-		ac->avail = 0;
-		ac->limit = s->limit;
-		ac->batchcount = s->batchcount;
-		ac->touched = false;
-	}
+	if (ac)
+		*ac = (struct array_cache){ .limit = s->limit,
+					    .batchcount = s->batchcount };
 	return ac;
 }
 
@@ -295,9 +286,8 @@ bool cache_layout(struct kmem_cache *s, unsigned int align)
 
 	for (s->order = 0;; s->order++) {
 		s->num = estimate(s, s->order, align, &left);
-		if (s->num && left * 8 <= (PAGE_SIZE + 0u) << s->order)
-			break;
-		if (s->order == SLAB_MAX_ORDER)
+		if ((s->num && left * 8 <= (PAGE_SIZE + 0u) << s->order) ||
+		    s->order == SLAB_MAX_ORDER)
 			break;
 	}
 	s->colour_unit = max(align, CACHE_LINE + 0u);

@@ -38,19 +38,15 @@ unsigned int slab_errors;
 
 /* ---- reports: no sleeping lock --------------------------------------------------- */
 
-static void slab_report_add(struct kmem_cache *s)
+/* Known to the reports from now on, or no longer. */
+static void set_reported(struct kmem_cache *s, bool on)
 {
 	uint32_t flags = spin_lock_irqsave(&report_lock);
 
-	list_add_tail(&s->report, &reported);
-	spin_unlock_irqrestore(&report_lock, flags);
-}
-
-static void slab_report_del(struct kmem_cache *s)
-{
-	uint32_t flags = spin_lock_irqsave(&report_lock);
-
-	list_del(&s->report);
+	if (on)
+		list_add_tail(&s->report, &reported);
+	else
+		list_del(&s->report);
 	spin_unlock_irqrestore(&report_lock, flags);
 }
 
@@ -223,7 +219,7 @@ story struct kmem_cache *kmem_cache_create(const char *name, size_t size,
 	if (s) {
 		trace_gate(TR_CACHE_CREATE, s, CALLER);
 		list_add(&s->list, &slab_caches);
-		slab_report_add(s);
+		set_reported(s, true);
 		trace_did(TR_CACHE_CREATE, s, 0, CALLER);
 	}
 	mutex_unlock(&slab_mutex);
@@ -280,7 +276,7 @@ void kmem_cache_relink(struct kmem_cache *s)
 
 void __kmem_cache_destroy(struct kmem_cache *s)
 {
-	slab_report_del(s);
+	set_reported(s, false);
 	free_arrays(s);
 	trace_did(TR_CACHE_FREE, s, 0, CALLER);
 	s->id = 0; /* what still points here is out of date */
@@ -388,7 +384,7 @@ static void cache_boot(struct kmem_cache *s, const char *name, size_t size)
 
 	BUG_ON(!ok);
 	list_add_tail(&s->list, &slab_caches);
-	slab_report_add(s);
+	set_reported(s, true);
 }
 
 struct kmem_cache *kmem_cache_boot(const char *name, size_t size)

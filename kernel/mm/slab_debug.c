@@ -85,8 +85,7 @@ static void track_set(struct track *t, uintptr_t caller)
 
 	while (i < n && pc[i] != caller)
 		i++; /* our own frames */
-	memset(t, 0, sizeof(*t));
-	t->pc[0] = caller;
+	*t = (struct track){ .pc = { caller } };
 	for (unsigned int k = 1; k < TRACK_DEPTH && i + k < n; k++)
 		t->pc[k] = pc[i + k];
 }
@@ -229,6 +228,7 @@ bool slab_debug_free(struct kmem_cache *s, void *obj, uintptr_t caller)
 		report(s->name, what, obj, caller, NULL);
 		return false;
 	}
+	debug_check_no_locks_freed(obj, s->size);
 	if (!checked(s))
 		return true;
 	dbg = debug_of(obj);

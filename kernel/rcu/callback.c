@@ -20,18 +20,26 @@
 
 #define BATCH 32 /* callbacks between two looks at the list */
 
-void call_rcu_on(struct rcu_state *rsp, struct rcu_head *head,
-		 void (*func)(struct rcu_head *))
+/* Behind all of that list. IRQs off, on its core or after its end. */
+static always_inline void enqueue(struct rcu_state *rsp, struct cblist *l,
+				  struct rcu_head *head,
+				  void (*func)(struct rcu_head *))
 {
-	uint32_t flags = local_irq_save(), snap;
-	struct cblist *l = &rsp->data[smp_processor_id()].cbs;
+	uint32_t snap = rcu_snap(rsp);
 
 	head->func = func;
-	snap = rcu_snap(rsp);
 	cblist_advance(l, READ_ONCE(rsp->gp_seq));
 	cblist_enqueue(l, head, snap);
 	trace_did(TR_CALL_RCU, rsp, (uintptr_t)func, CALLER);
 	rcu_request(rsp, snap);
+}
+
+void call_rcu_on(struct rcu_state *rsp, struct rcu_head *head,
+		 void (*func)(struct rcu_head *))
+{
+	uint32_t flags = local_irq_save();
+
+	enqueue(rsp, &rsp->data[smp_processor_id()].cbs, head, func);
 	local_irq_restore(flags);
 }
 
@@ -61,7 +69,7 @@ static void invoke_batch(struct rcu_state *rsp, struct rcu_data *rdp)
 
 	local_irq_restore(flags);
 	smp_mb(); /* the end of the grace period before the callbacks: pairs
-		   * with the lock in gp_end() */
+		   * with the lock in rcu_gp_end() */
 	while (h) {
 		struct rcu_head *next = h->next;
 
@@ -108,65 +116,89 @@ static void rcu_barrier_callback(struct rcu_head *head)
 	barrier_done(container_of(head, struct rcu_data, barrier_head)->rsp);
 }
 
+void rcu_barrier_queue(struct rcu_data *rdp, struct cblist *l)
+{
+	/* Relaxed: the initial count keeps it above 0 meanwhile. */
+	__atomic_fetch_add(&rdp->rsp->barrier_count, 1, __ATOMIC_RELAXED);
+	WRITE_ONCE(rdp->rsp->barrier_snap, rcu_snap(rdp->rsp));
+	enqueue(rdp->rsp, l, &rdp->barrier_head, rcu_barrier_callback);
+}
+
 /* On each core that has callbacks, IRQs off: one more, behind all of them. */
 static void rcu_barrier_func(void *arg)
 {
 	struct rcu_state *rsp = arg;
 	struct rcu_data *rdp = &rsp->data[smp_processor_id()];
 
-	/* Relaxed: the initial count keeps it above 0 meanwhile. */
-	__atomic_fetch_add(&rsp->barrier_count, 1, __ATOMIC_RELAXED);
-	WRITE_ONCE(rsp->barrier_snap, rcu_snap(rsp));
-	call_rcu_on(rsp, &rdp->barrier_head, rcu_barrier_callback);
+	rcu_barrier_queue(rdp, &rdp->cbs);
 }
 
-story void _rcu_barrier(struct rcu_state *rsp)
+uint32_t rcu_barrier_enter(struct rcu_state *rsp, uintptr_t caller)
 {
 	uint32_t snap;
-	unsigned int cpu;
 
 	smp_mb(); /* the caller's callbacks are queued before the snapshot: if a
 		   * barrier makes the count odd after it, that one sees them;
 		   * pairs with the barrier below the first increment */
 	snap = READ_ONCE(rsp->n_barrier_done);
-	trace_gate(TR_BARRIER, rsp, CALLER);
-	trace_did(TR_BARRIER, rsp, snap, CALLER);
-	mutex_lock(&rsp->barrier_mutex);
-	smp_mb(); /* snapshot before the look below: pairs with the increments */
+	trace_gate(TR_BARRIER, rsp, caller);
+	trace_did(TR_BARRIER, rsp, snap, caller);
+	return snap;
+}
 
-	/* Has a whole barrier begun and ended while we waited? */
-	if ((int32_t)(READ_ONCE(rsp->n_barrier_done) -
-		      (((snap + 1) & ~1u) + 2)) >= 0) {
-		mutex_unlock(&rsp->barrier_mutex);
-		trace_did(TR_BARRIER_END, rsp, 0, CALLER);
-		return;
-	}
+bool rcu_barrier_gone_by(struct rcu_state *rsp, uint32_t snap)
+{
+	smp_mb(); /* snapshot before the look: pairs with the increments */
+	return (int32_t)(READ_ONCE(rsp->n_barrier_done) -
+			 (((snap + 1) & ~1u) + 2)) >= 0;
+}
+
+void rcu_barrier_begin(struct rcu_state *rsp)
+{
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
 	smp_mb(); /* odd before we look at the callbacks; pairs with the one
 		   * before the snapshot */
-
 	init_completion(&rsp->barrier_completion, "rcu callbacks");
 	WRITE_ONCE(rsp->barrier_count, 1);
-	get_online_cpus();
-	for_each_online_cpu (cpu)
-		if (READ_ONCE(rsp->data[cpu].cbs.len))
-			smp_call_function_single(cpu, rcu_barrier_func, rsp,
-						 true);
-	put_online_cpus();
-	barrier_done(rsp);
+}
 
+void rcu_barrier_entrain(struct rcu_state *rsp, unsigned int cpu)
+{
+	if (READ_ONCE(rsp->data[cpu].cbs.len))
+		smp_call_function_single(cpu, rcu_barrier_func, rsp, true);
+}
+
+void rcu_barrier_wait(struct rcu_state *rsp)
+{
+	barrier_done(rsp);
 	smp_mb(); /* the counting before even, pairs with above; and what has
 		   * run where none was left before the caller goes on, pairs
 		   * with the release in invoke_batch() */
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
 	wait_for_completion(&rsp->barrier_completion);
+}
+
+story void _rcu_barrier(struct rcu_state *rsp)
+{
+	uint32_t snap = rcu_barrier_enter(rsp, CALLER);
+	unsigned int cpu;
+
+	mutex_lock(&rsp->barrier_mutex);
+	if (!rcu_barrier_gone_by(rsp, snap)) {
+		rcu_barrier_begin(rsp);
+		get_online_cpus();
+		for_each_online_cpu (cpu)
+			rcu_barrier_entrain(rsp, cpu);
+		put_online_cpus();
+		rcu_barrier_wait(rsp);
+	}
 	mutex_unlock(&rsp->barrier_mutex);
 	trace_did(TR_BARRIER_END, rsp, 0, CALLER);
 }
 
 story void rcu_barrier(void)
 {
-	_rcu_barrier(&rcu_sched_state);
+	rcu_sched_state.barrier(&rcu_sched_state);
 }
 
 /* ---- cores come and go --------------------------------------------------------------- */
@@ -193,25 +225,28 @@ static void rcu_cpu_starting(struct rcu_state *rsp, unsigned int cpu)
 	spin_unlock_irqrestore(&rsp->lock, flags);
 }
 
-/* On a surviving core: the dead one's callbacks, and what it owed. */
-static void rcu_cleanup_dead_cpu(struct rcu_state *rsp, unsigned int cpu)
+void rcu_adopt(struct rcu_state *rsp, unsigned int dead)
 {
 	uint32_t flags = spin_lock_irqsave(&rsp->lock), snap = rcu_snap(rsp);
-	struct cblist *dead = &rsp->data[cpu].cbs;
 	struct rcu_data *mine = &rsp->data[smp_processor_id()];
-	bool any = dead->len != 0;
+
+	cblist_advance(&mine->cbs, rsp->gp_seq);
+	cblist_adopt(&mine->cbs, &rsp->data[dead].cbs, snap);
+	spin_unlock_irqrestore(&rsp->lock, flags);
+	rcu_request(rsp, snap);
+	wake_up(&mine->wake); /* some may be ready already */
+}
+
+/* On a surviving core: what the dead one owed, and its callbacks. */
+static void rcu_cleanup_dead_cpu(struct rcu_state *rsp, unsigned int cpu)
+{
+	uint32_t flags = spin_lock_irqsave(&rsp->lock);
 
 	WRITE_ONCE(rsp->online.bits, rsp->online.bits & ~(1u << cpu));
-	if (any) {
-		cblist_advance(&mine->cbs, rsp->gp_seq);
-		cblist_adopt(&mine->cbs, dead, snap);
-	}
 	spin_unlock_irqrestore(&rsp->lock, flags);
 	rcu_report_qs(rsp, cpu);
-	if (any) {
-		rcu_request(rsp, snap);
-		wake_up(&mine->wake); /* some may be ready already */
-	}
+	if (rsp->data[cpu].cbs.len)
+		rsp->adopt(rsp, cpu);
 }
 
 static story int rcu_cpu_notify(struct notifier_block *nb, unsigned long action,

@@ -10,10 +10,7 @@ extern struct rcu_state *rcu_states;
 
 /* rcu.c */
 void rcu_state_init(struct rcu_state *rsp);
-void rcu_grace_period(struct rcu_state *rsp);
 int rcu_gp_thread(void *arg);
-uint32_t rcu_snap(struct rcu_state *rsp);
-void rcu_request(struct rcu_state *rsp, uint32_t snap);
 void rcu_report_qs(struct rcu_state *rsp, unsigned int cpu);
 void rcu_idle_enter(unsigned int cpu);
 void rcu_idle_exit(unsigned int cpu);

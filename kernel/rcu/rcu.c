@@ -55,19 +55,21 @@ static struct {
 #if GORDIAN_DEBUG
 void rcu_read_lock(void)
 {
-	struct lockdep_thread *t = &current->lockdep;
+	struct thread *t = current;
 
 	preempt_disable();
-	if (!current->irq_depth && t->readers++ == 0) {
-		t->reader_site = CALLER;
-		t->reader_since = timer_now();
+	if (!t->irq_depth && t->lockdep.readers++ == 0) {
+		t->lockdep.reader_site = CALLER;
+		t->lockdep.reader_since = timer_about_now();
 	}
 }
 
 void rcu_read_unlock(void)
 {
-	if (!current->irq_depth)
-		current->lockdep.readers--;
+	struct thread *t = current;
+
+	if (!t->irq_depth)
+		t->lockdep.readers--;
 	preempt_enable();
 }
 #endif
@@ -153,7 +155,7 @@ static uint32_t idle_seen(unsigned int cpu)
 
 /* ---- the grace period ------------------------------------------------------------- */
 
-static void gp_begin(struct rcu_state *rsp)
+void rcu_gp_begin(struct rcu_state *rsp)
 {
 	uint32_t flags = spin_lock_irqsave(&rsp->lock);
 	struct cpumask awaited = rsp->online;
@@ -191,7 +193,23 @@ static void gp_force(struct rcu_state *rsp)
 	}
 }
 
-static void gp_end(struct rcu_state *rsp)
+void rcu_gp_await(struct rcu_state *rsp)
+{
+	unsigned int reports = 0;
+
+	while (!wait_event_timeout(&rsp->gp_wake, WAIT_IDLE,
+				   !READ_ONCE(rsp->owed.bits), FORCE_NS)) {
+		gp_force(rsp);
+		/* The first after rcu_stall_ns, the next after 3 more each. */
+		if (timer_ns(timer_now() - rsp->gp_start) >
+		    READ_ONCE(rcu_stall_ns) * (1 + 3 * reports)) {
+			rcu_report_stall(rsp);
+			reports++;
+		}
+	}
+}
+
+void rcu_gp_end(struct rcu_state *rsp)
 {
 	uint32_t flags = spin_lock_irqsave(&rsp->lock);
 	unsigned int cpu;
@@ -208,20 +226,9 @@ static void gp_end(struct rcu_state *rsp)
 /* The grace period as the kernel has it. */
 void rcu_grace_period(struct rcu_state *rsp)
 {
-	unsigned int reports = 0;
-
-	gp_begin(rsp);
-	while (!wait_event_timeout(&rsp->gp_wake, WAIT_IDLE,
-				   !READ_ONCE(rsp->owed.bits), FORCE_NS)) {
-		gp_force(rsp);
-		/* The first after rcu_stall_ns, the next after 3 more each. */
-		if (timer_ns(timer_now() - rsp->gp_start) >
-		    READ_ONCE(rcu_stall_ns) * (1 + 3 * reports)) {
-			rcu_report_stall(rsp);
-			reports++;
-		}
-	}
-	gp_end(rsp);
+	rcu_gp_begin(rsp);
+	rcu_gp_await(rsp);
+	rcu_gp_end(rsp);
 }
 
 static bool gp_wanted(const struct rcu_state *rsp)
@@ -240,15 +247,13 @@ int rcu_gp_thread(void *arg)
 	return 0;
 }
 
-/* A snapshot of now: the gp_seq at which a full grace period has passed. */
 uint32_t rcu_snap(struct rcu_state *rsp)
 {
 	smp_mb(); /* the caller's writes before the look at gp_seq: pairs with
-		   * the lock in gp_begin() */
+		   * the lock in rcu_gp_begin() */
 	return rcu_seq_snap(READ_ONCE(rsp->gp_seq));
 }
 
-/* See to it that gp_seq gets to snap. */
 void rcu_request(struct rcu_state *rsp, uint32_t snap)
 {
 	uint32_t flags;
@@ -276,7 +281,7 @@ story void synchronize_rcu(void)
 	wait_event_kind(&rsp->gp_end, WAIT_GP,
 			rcu_seq_done(READ_ONCE(rsp->gp_seq), snap));
 	smp_mb(); /* the end seen before what the caller does next: pairs with
-		   * the lock in gp_end() */
+		   * the lock in rcu_gp_end() */
 }
 
 /* ---- expedited --------------------------------------------------------------------- */
@@ -335,6 +340,8 @@ void rcu_state_init(struct rcu_state *rsp)
 	unsigned int cpu;
 
 	rsp->grace_period = rcu_grace_period;
+	rsp->adopt = rcu_adopt;
+	rsp->barrier = _rcu_barrier;
 	spin_lock_init(&rsp->lock, "rcu_state.lock");
 	wait_queue_init(&rsp->gp_wake, "a grace period to run");
 	wait_queue_init(&rsp->gp_end, "a grace period");

@@ -41,6 +41,9 @@ struct rcu_state {
 	const char *name;
 	/* What a grace period is: called by its thread, one at a time. */
 	void (*grace_period)(struct rcu_state *rsp);
+	/* What becomes of a dead core's callbacks: at CPU_DEAD, if it has any. */
+	void (*adopt)(struct rcu_state *rsp, unsigned int dead);
+	void (*barrier)(struct rcu_state *rsp); /* what rcu_barrier() is */
 	struct spinlock lock;
 	/* lock guards (gp_seq, request and the masks are also read without): */
 	uint32_t gp_seq;	 /* odd: one runs (kernel/rcu/cblist.h) */
@@ -100,13 +103,15 @@ static inline void rcu_read_unlock(void)
  * pairs with the release in rcu_assign_pointer). In a reader. */
 #define rcu_dereference(p)                                                     \
 	({                                                                     \
-		RCU_LOCKDEP_WARN(!rcu_read_lock_held(), #p);                   \
+		RCU_LOCKDEP_WARN(!rcu_read_lock_held(),                        \
+				 "rcu_dereference(" #p ")");                   \
 		READ_ONCE(p);                                                  \
 	})
 /* The same for an updater: c says what keeps the pointer as it is. */
 #define rcu_dereference_protected(p, c)                                        \
 	({                                                                     \
-		RCU_LOCKDEP_WARN(!(c), #p);                                    \
+		RCU_LOCKDEP_WARN(!(c),                                         \
+				 "rcu_dereference_protected(" #p ", " #c ")"); \
 		READ_ONCE(p);                                                  \
 	})
 /* Publish: everything written to *v before is visible to whoever sees v. */
@@ -121,11 +126,38 @@ void synchronize_rcu_expedited(void);
 /* Wait until every callback queued before the call has run. May sleep. */
 void rcu_barrier(void);
 
-/* The same on any instance; _rcu_barrier is the body of the 2012 commit
- * 1331e7a1bbe1. */
+/* The same on any instance. */
 void call_rcu_on(struct rcu_state *rsp, struct rcu_head *head,
 		 void (*func)(struct rcu_head *));
+
+/* An instance's parameters as the kernel has them; _rcu_barrier is the body of
+ * the 2012 commit 1331e7a1bbe1. */
+void rcu_grace_period(struct rcu_state *rsp);
+void rcu_adopt(struct rcu_state *rsp, unsigned int dead);
 void _rcu_barrier(struct rcu_state *rsp);
+
+/*
+ * Their steps. A grace period: begin (who is owed?), await them, end.
+ *
+ * A barrier: enter (callbacks queued so far are its business), with
+ * barrier_mutex held see whether a whole one has gone by since, else begin,
+ * entrain a callback of its own behind those of each online core, wait for these.
+ * queue is what entrain does on that core, IRQs off: rdp's barrier_head, counted,
+ * goes behind all of l.
+ */
+void rcu_gp_begin(struct rcu_state *rsp);
+void rcu_gp_await(struct rcu_state *rsp);
+void rcu_gp_end(struct rcu_state *rsp);
+uint32_t rcu_barrier_enter(struct rcu_state *rsp, uintptr_t caller);
+bool rcu_barrier_gone_by(struct rcu_state *rsp, uint32_t snap);
+void rcu_barrier_begin(struct rcu_state *rsp);
+void rcu_barrier_entrain(struct rcu_state *rsp, unsigned int cpu);
+void rcu_barrier_queue(struct rcu_data *rdp, struct cblist *l);
+void rcu_barrier_wait(struct rcu_state *rsp);
+/* A snapshot of now: the gp_seq at which a full grace period has passed; see to
+ * it that gp_seq gets there. Any context but FIQ. */
+uint32_t rcu_snap(struct rcu_state *rsp);
+void rcu_request(struct rcu_state *rsp, uint32_t snap);
 
 /* Boot: registers scheduler hooks and the CPU notifier (before slab's). */
 void rcu_init(void);
@@ -134,7 +166,8 @@ void rcu_spawn(void);
 
 /* Callbacks queued on that core, all segments (racy reading). */
 unsigned int rcu_nr_callbacks(unsigned int cpu);
-/* No grace period under way and no callback anywhere. */
+/* No grace period under way and no callback that could be invoked: those of a
+ * dead core wait for their adoption. */
 bool rcu_is_quiet(void);
 /* Cores still owed by the running grace period; empty if none runs. */
 struct cpumask rcu_owed(struct rcu_state *rsp);

@@ -20,7 +20,7 @@ bool rcu_is_quiet(void)
 	const struct rcu_state *rsp = &rcu_sched_state;
 	unsigned int cpu;
 
-	for_each_possible_cpu (cpu)
+	for_each_online_cpu (cpu)
 		if (rcu_nr_callbacks(cpu))
 			return false;
 	return rcu_seq_done(READ_ONCE(rsp->gp_seq), READ_ONCE(rsp->request)) &&
@@ -44,8 +44,9 @@ bool rcu_waits_for(const void *obj, const struct thread *t)
 
 	if (!rsp)
 		return false;
+	/* A reader cannot be preempted; who begins the grace period is none. */
 	if (obj == rsp)
-		return t != rsp->thread && /* no reader: it says so itself */
+		return t != rsp->thread && READ_ONCE(t->preempt_count) &&
 		       cpumask_test(rcu_owed(rsp), t->cpu);
 	rdp = &rsp->data[t->cpu];
 	if (t == rdp->thread)
@@ -112,7 +113,7 @@ void rcu_report_stall(struct rcu_state *rsp)
 	uint64_t ms = timer_ns(timer_now() - rsp->gp_start) / 1000000;
 
 	kprintf("rcu: stall: grace period %u of %s runs for %u ms\n",
-		rsp->gp_seq >> 1, rsp->name, (unsigned int)ms);
+		(rsp->gp_seq + 1) >> 1, rsp->name, (unsigned int)ms);
 	rcu_print_awaited(rsp);
 	backtrace_all_cores();
 	WRITE_ONCE(rcu_stalls, rcu_stalls + 1); /* the report is out */
@@ -124,7 +125,7 @@ void rcu_print(void)
 	uint32_t seq = READ_ONCE(rsp->gp_seq);
 	unsigned int cpu;
 
-	kprintf("%s: grace period %u %s, %s\n", rsp->name, seq >> 1,
+	kprintf("%s: grace period %u %s, %s\n", rsp->name, (seq + 1) >> 1,
 		seq & 1 ? "runs" : "ended",
 		rcu_seq_done(seq, READ_ONCE(rsp->request)) ? "none wanted" :
 							     "more wanted");
@@ -138,4 +139,5 @@ void rcu_print(void)
 			cpumask_test(rsp->online, cpu) ? "yes" : "-",
 			cpumask_test(rsp->owed, cpu) ? "yes" : "-",
 			rcu_nr_callbacks(cpu));
+	rcu_print_awaited(rsp);
 }

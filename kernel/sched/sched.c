@@ -362,34 +362,17 @@ void wait_end(void)
 }
 
 #if GORDIAN_DEBUG
-/* Never half of one and half of another. */
-static void set_busy(const struct waiting *w)
-{
-	struct waiting *busy = &current->busy;
-
-	WRITE_ONCE(busy->kind, WAIT_NONE);
-	smp_wmb(); /* pairs with the acquire in kernel/debug/waitfor.c */
-	busy->obj = w->obj;
-	busy->name = w->name;
-	busy->caller = w->caller;
-	busy->since = w->since;
-	/* Release: pairs with the acquire of whoever reports it. */
-	smp_store_release(&busy->kind, w->kind);
-}
-
-struct waiting busy_begin(enum wait_kind kind, const void *obj,
-			  const char *name, uintptr_t caller)
+struct waiting busy_set(struct waiting w)
 {
 	struct waiting outer = current->busy;
-	struct waiting w = { kind, obj, name, caller, .since = timer_now() };
+	enum wait_kind kind = w.kind;
 
-	set_busy(&w);
+	WRITE_ONCE(current->busy.kind, WAIT_NONE);
+	w.kind = WAIT_NONE;
+	current->busy = w;
+	/* Release: pairs with the acquire of whoever reports it. */
+	smp_store_release(&current->busy.kind, kind);
 	return outer;
-}
-
-void busy_end(const struct waiting *outer)
-{
-	set_busy(outer);
 }
 #endif
 

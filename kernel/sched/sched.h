@@ -10,20 +10,22 @@
 /* Tick while something runs, in nanoseconds. Idle cores have none. */
 #define TICK_NS 10000000ull
 
-static inline unsigned int smp_processor_id(void)
+static always_inline unsigned int smp_processor_id(void)
 {
 	return READ_ONCE(current->cpu);
 }
 
-static inline void preempt_disable(void)
+static always_inline void preempt_disable(void)
 {
-	WRITE_ONCE(current->preempt_count, current->preempt_count + 1);
+	struct thread *t = current;
+
+	WRITE_ONCE(t->preempt_count, t->preempt_count + 1);
 	__asm__ volatile("" ::: "memory");
 }
 
 void preempt_schedule(void);
 
-static inline void preempt_enable(void)
+static always_inline void preempt_enable(void)
 {
 	struct thread *t = current;
 
@@ -36,8 +38,10 @@ static inline void preempt_enable(void)
 /* Thread context with preemption possible: where sleeping is allowed. */
 static inline bool may_sleep(void)
 {
-	return current->preempt_count == 0 && current->irq_depth == 0 &&
-	       !irqs_disabled() && !current->is_idle;
+	const struct thread *t = current;
+
+	return !t->preempt_count && !t->irq_depth && !t->is_idle &&
+	       !irqs_disabled();
 }
 /* First thing of whatever may sleep: a finding where that is not allowed. */
 #if GORDIAN_DEBUG
@@ -75,12 +79,16 @@ void wait_begin(enum thread_state state, enum wait_kind kind, const void *obj,
 		const char *name, uintptr_t caller);
 void wait_end(void);
 
+/* The same for a wait that keeps the core, for reports; nests, in interrupts.
+ * busy_set() puts back what busy_begin() returned. */
 #if GORDIAN_DEBUG
-/* The same for a wait that keeps the core; nests, in interrupts. For reports.
- * Returns the outer one, which busy_end() puts back. */
-struct waiting busy_begin(enum wait_kind kind, const void *obj,
-			  const char *name, uintptr_t caller);
-void busy_end(const struct waiting *outer);
+struct waiting busy_set(struct waiting w);
+#define busy_begin(kind, obj, name, caller)                                    \
+	busy_set((struct waiting){ (kind), (obj), (name), (caller),            \
+				   .since = timer_now() })
+#else
+#define busy_begin(kind, obj, name, caller) ((struct waiting){ 0 })
+#define busy_set(outer)			    ((void)(outer))
 #endif
 
 /*

@@ -117,14 +117,10 @@ struct thread *idle_thread_prepare(unsigned int cpu)
 		char name[THREAD_NAME_LEN];
 
 		ksnprintf(name, sizeof(name), "idle/%u", cpu);
-		t = thread_alloc(name, NULL, NULL, PRIO_IDLE);
+		t = thread_create_on_cpu(name, NULL, NULL, PRIO_IDLE, cpu);
 		if (!t)
 			return NULL;
 		t->is_idle = true;
-		t->pinned = true;
-		t->affinity = cpumask_of(cpu);
-		t->cpu = cpu;
-		thread_register(t);
 	}
 	t->preempt_count = 0;
 	t->irq_depth = 0;
@@ -161,7 +157,7 @@ void sched_init(void)
 
 /* ---- the end ------------------------------------------------------------ */
 
-static void handle_drop(struct thread *t)
+void thread_put(struct thread *t)
 {
 	uint32_t flags = spin_lock_irqsave(&threads_lock);
 	bool last = --t->refs == 0;
@@ -181,14 +177,9 @@ void thread_get(struct thread *t)
 	spin_unlock_irqrestore(&threads_lock, flags);
 }
 
-void thread_put(struct thread *t)
-{
-	handle_drop(t);
-}
-
 void thread_gone(struct thread *t)
 {
-	handle_drop(t);
+	thread_put(t);
 }
 
 noreturn void thread_exit(int status)
@@ -222,16 +213,6 @@ noreturn void thread_bug_exit(void)
 	thread_exit(-EIO);
 }
 
-/* threads_lock held: has t ended? If not, queue up for it. */
-static bool ended_or_queue(struct thread *t, struct wait_entry *w)
-{
-	if (t->exited)
-		return true;
-	if (list_empty(&w->link))
-		list_add_tail(&w->link, &t->joiners);
-	return false;
-}
-
 int thread_join_timeout(struct thread *t, uint64_t ns, int *status)
 {
 	struct wait_entry w = { .thread = current };
@@ -244,7 +225,9 @@ int thread_join_timeout(struct thread *t, uint64_t ns, int *status)
 	for (;;) {
 		wait_begin(TASK_UNINTERRUPTIBLE, WAIT_JOIN, t, t->name, caller);
 		flags = spin_lock_irqsave(&threads_lock);
-		ended = ended_or_queue(t, &w);
+		ended = t->exited;
+		if (!ended && list_empty(&w.link))
+			list_add_tail(&w.link, &t->joiners);
 		spin_unlock_irqrestore(&threads_lock, flags);
 		now = timer_now(); /* once: it must not pass end */
 		if (ended || now >= end)
@@ -263,7 +246,7 @@ int thread_join_timeout(struct thread *t, uint64_t ns, int *status)
 	spin_unlock_irqrestore(&threads_lock, flags);
 	if (!ended)
 		return -ETIMEDOUT;
-	handle_drop(t);
+	thread_put(t);
 	return 0;
 }
 

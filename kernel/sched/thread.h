@@ -70,7 +70,6 @@ enum thread_prio { PRIO_STOP, PRIO_HIGH, PRIO_NORMAL, PRIO_IDLE, NR_PRIOS };
 
 struct thread {
 	uint32_t sp;		/* saved by arch_switch_to(); offset 0 */
-	uint32_t stack_guard;	/* canary value at the stack's low end */
 	int preempt_count;	/* written by the thread itself alone */
 	unsigned int irq_depth; /* > 0: in an interrupt on this thread */
 	uint32_t need_resched;	/* set under the run-queue lock */
@@ -96,8 +95,7 @@ struct thread {
 	bool is_idle;
 	bool should_park; /* set by kthread_park(), atomic */
 	const char *bug;  /* condition of the BUG that ended it */
-	uintptr_t bug_site;
-	uintptr_t bug_caller;
+	uintptr_t bug_site, bug_caller;
 #if GORDIAN_DEBUG
 	struct lockdep_thread lockdep;
 	struct waiting busy; /* the innermost wait without sleeping */

@@ -12,40 +12,35 @@
 #include "kernel/lock/spinlock.h"
 #include "kernel/sched/internal.h"
 
-static struct lock_class_key base_key maybe_unused;
-
 static struct timer_base {
 	struct spinlock lock;
 	/* lock guards: */
 	struct list_head timers; /* earliest first */
 	struct timer *running;	 /* its function is being called now */
 	unsigned int armed;	 /* but for those of sleeping threads */
-	bool ready;
-} cache_aligned bases[NR_CPUS] = {
-	[0 ... NR_CPUS -
-	 1] = { .lock = SPINLOCK_INIT_KEY("timer_base.lock", base_key) },
-};
+} cache_aligned bases[NR_CPUS];
 
-static struct timer_base *lock_base(unsigned int cpu, uint32_t *flags)
+void timers_init(void)
 {
-	struct timer_base *b = &bases[cpu];
-
-	*flags = spin_lock_irqsave(&b->lock);
-	if (!b->ready) {
+	for (struct timer_base *b = bases; b < bases + NR_CPUS; b++) {
+		spin_lock_init(&b->lock, "timer_base.lock");
 		list_init(&b->timers);
-		b->ready = true;
 	}
-	return b;
+}
+
+static struct timer *first_timer(struct timer_base *b)
+{
+	return list_first_or_null(&b->timers, struct timer, link);
 }
 
 /* Lock the base t is on; its core may change while we wait for the lock. */
 static struct timer_base *lock_timer(struct timer *t, uint32_t *flags)
 {
 	for (;;) {
-		unsigned int cpu = READ_ONCE(t->cpu);
-		struct timer_base *b = lock_base(cpu, flags);
+		struct timer_base *b = &bases[READ_ONCE(t->cpu)];
 
-		if (likely(t->cpu == cpu))
+		*flags = spin_lock_irqsave(&b->lock);
+		if (likely(b == &bases[t->cpu]))
 			return b;
 		spin_unlock_irqrestore(&b->lock, *flags);
 	}
@@ -53,11 +48,7 @@ static struct timer_base *lock_timer(struct timer *t, uint32_t *flags)
 
 void timer_setup(struct timer *t, void (*fn)(struct timer *), void *arg)
 {
-	list_init(&t->link);
-	t->fn = fn;
-	t->arg = arg;
-	t->armed = t->timeout = false;
-	t->cpu = 0;
+	*t = (struct timer){ LIST_HEAD_INIT(t->link), .fn = fn, .arg = arg };
 }
 
 static void insert(struct timer_base *b, struct timer *t)
@@ -114,39 +105,34 @@ bool timer_cancel(struct timer *t)
 	return was;
 }
 
-static bool not_running(void *arg)
+static bool is_running(struct timer *t)
 {
-	struct timer *t = arg;
 	uint32_t flags;
 	struct timer_base *b = lock_timer(t, &flags);
-	bool ok = b->running != t;
+	bool running = b->running == t;
 
 	spin_unlock_irqrestore(&b->lock, flags);
-	return ok;
+	return running;
 }
 
 bool timer_cancel_sync(struct timer *t)
 {
 	bool was = timer_cancel(t);
 
-	while (!not_running(t))
+	while (is_running(t))
 		cpu_relax();
 	return was;
 }
 
 void timer_program(void)
 {
-	uint32_t flags;
-	struct timer_base *b = lock_base(smp_processor_id(), &flags);
+	struct timer_base *b = &bases[smp_processor_id()];
+	uint32_t flags = spin_lock_irqsave(&b->lock);
+	struct timer *first = first_timer(b);
 	uint64_t next = sched_next_tick();
 
-	if (!list_empty(&b->timers)) {
-		uint64_t first =
-			list_first(&b->timers, struct timer, link)->expires;
-
-		if (!next || first < next)
-			next = first;
-	}
+	if (first && (!next || first->expires < next))
+		next = first->expires;
 	if (next)
 		timer_set(next);
 	else
@@ -156,20 +142,17 @@ void timer_program(void)
 
 void timer_interrupt(void)
 {
-	uint32_t flags;
-	struct timer_base *b = lock_base(smp_processor_id(), &flags);
+	struct timer_base *b = &bases[smp_processor_id()];
+	uint32_t flags = spin_lock_irqsave(&b->lock);
 	uint64_t now = timer_now();
+	struct timer *t;
 
-	while (!list_empty(&b->timers)) {
-		struct timer *t = list_first(&b->timers, struct timer, link);
-
-		if (t->expires > now)
-			break;
+	while ((t = first_timer(b)) && t->expires <= now) {
 		remove_timer(b, t);
 		b->running = t;
 		spin_unlock_irqrestore(&b->lock, flags);
 		t->fn(t);
-		b = lock_base(smp_processor_id(), &flags);
+		flags = spin_lock_irqsave(&b->lock);
 		b->running = NULL;
 	}
 	spin_unlock_irqrestore(&b->lock, flags);
@@ -177,17 +160,17 @@ void timer_interrupt(void)
 	timer_program();
 }
 
-unsigned int timers_migrate(unsigned int dead)
+void timers_migrate(unsigned int dead)
 {
 	uint32_t outer = local_irq_save(), flags;
-	unsigned int me = smp_processor_id(), n = 0;
+	unsigned int me = smp_processor_id();
+	struct timer_base *b = &bases[dead];
+	struct timer *t;
 
-	for (;;) {
-		struct timer_base *b = lock_base(dead, &flags);
-		struct timer *t = NULL;
-
-		if (!list_empty(&b->timers)) {
-			t = list_first(&b->timers, struct timer, link);
+	do {
+		flags = spin_lock_irqsave(&b->lock);
+		t = first_timer(b);
+		if (t) {
 			remove_timer(b, t);
 			/*
 			 * Both locks, dead's first: whoever looks for the
@@ -198,21 +181,17 @@ unsigned int timers_migrate(unsigned int dead)
 			WRITE_ONCE(t->cpu, me);
 			insert(&bases[me], t);
 			spin_unlock(&bases[me].lock);
-			n++;
 		}
 		spin_unlock_irqrestore(&b->lock, flags);
-		if (!t)
-			break;
-	}
+	} while (t);
 	timer_program();
 	local_irq_restore(outer);
-	return n;
 }
 
 unsigned int timers_armed(unsigned int cpu)
 {
-	uint32_t flags;
-	struct timer_base *b = lock_base(cpu, &flags);
+	struct timer_base *b = &bases[cpu];
+	uint32_t flags = spin_lock_irqsave(&b->lock);
 	unsigned int n = b->armed;
 
 	spin_unlock_irqrestore(&b->lock, flags);

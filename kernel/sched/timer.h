@@ -21,6 +21,7 @@ struct timer {
 	bool timeout; /* of a sleeping thread */
 };
 
+void timers_init(void);
 void timer_setup(struct timer *t, void (*fn)(struct timer *), void *arg);
 /* (Re)arm on this core; deadline in counter ticks, absolute. Any context. */
 void timer_arm(struct timer *t, uint64_t deadline);
@@ -31,8 +32,8 @@ bool timer_cancel_sync(struct timer *t);
 
 /* Program the comparator for the next event of this core. IRQs off. */
 void timer_program(void);
-/* A dead core's timers go to the calling core. Returns how many. */
-unsigned int timers_migrate(unsigned int dead);
+/* A dead core's timers go to the calling core. */
+void timers_migrate(unsigned int dead);
 /* Armed timers on a core but for those of sleeping threads. */
 unsigned int timers_armed(unsigned int cpu);
 

@@ -12,11 +12,12 @@
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 
-struct lock_class_key wait_queue_key;
+DEFINE_LOCK_KEY(wait_queue_key);
 
 void wait_queue_init(struct wait_queue *q, const char *name)
 {
-	__spin_lock_init(&q->lock, "wait_queue.lock", &wait_queue_key);
+	__spin_lock_init(&q->lock, "wait_queue.lock",
+			 LOCK_KEY_OF(wait_queue_key));
 	list_init(&q->waiters);
 	q->name = name;
 }
@@ -47,24 +48,25 @@ void finish_wait(struct wait_queue *q, struct wait_entry *e)
 	wait_end();
 }
 
-/* Lock held: wake the oldest. It stays listed until it leaves by itself only
- * if it was awake already; a woken one is unlinked so that the next wake_up()
- * reaches the next. */
-static void wake_first(struct wait_queue *q, uintptr_t caller)
+/* Lock held: wake the oldest, or all. A woken one is unlinked, so that the next
+ * wake_up() reaches the next. */
+static void wake(struct wait_queue *q, bool all, uintptr_t caller)
 {
-	struct wait_entry *e = list_first(&q->waiters, struct wait_entry, link);
-	struct thread *t = e->thread;
+	struct wait_entry *e, *next;
 
-	list_del(&e->link);
-	wake_up_thread(t, caller);
+	list_for_each_safe (e, next, &q->waiters, link) {
+		list_del(&e->link);
+		wake_up_thread(e->thread, caller);
+		if (!all)
+			break;
+	}
 }
 
 void wake_up(struct wait_queue *q)
 {
 	uint32_t flags = spin_lock_irqsave(&q->lock);
 
-	if (!list_empty(&q->waiters))
-		wake_first(q, CALLER);
+	wake(q, false, CALLER);
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
@@ -72,8 +74,7 @@ void wake_up_all(struct wait_queue *q)
 {
 	uint32_t flags = spin_lock_irqsave(&q->lock);
 
-	while (!list_empty(&q->waiters))
-		wake_first(q, CALLER);
+	wake(q, true, CALLER);
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
@@ -90,11 +91,7 @@ static void complete_n(struct completion *c, bool all, uintptr_t caller)
 
 	c->done = all ? ~0u / 2 : c->done + 1;
 	trace_did(TR_COMPLETE, c, 0, caller);
-	while (!list_empty(&c->wait.waiters)) {
-		wake_first(&c->wait, caller);
-		if (!all)
-			break;
-	}
+	wake(&c->wait, all, caller);
 	spin_unlock_irqrestore(&c->wait.lock, flags);
 }
 
@@ -114,8 +111,7 @@ static bool take_done(struct completion *c)
 	uint32_t flags = spin_lock_irqsave(&c->wait.lock);
 	bool ok = c->done != 0;
 
-	if (ok)
-		c->done--;
+	c->done -= ok;
 	spin_unlock_irqrestore(&c->wait.lock, flags);
 	return ok;
 }

@@ -40,59 +40,44 @@ void finish_wait(struct wait_queue *q, struct wait_entry *e);
 void wake_up(struct wait_queue *q); /* the first */
 void wake_up_all(struct wait_queue *q);
 
-#define wait_event_kind(q, kind, cond)                                         \
+/* The shape of all of them: sleep until done, which is looked at before. */
+#define __wait_event(q, state, kind, done, sleep)                              \
 	do {                                                                   \
 		struct wait_entry _e = { .thread = NULL };                     \
 		for (;;) {                                                     \
-			prepare_to_wait((q), &_e, TASK_UNINTERRUPTIBLE,        \
-					(kind), CALLER);                       \
-			if (cond)                                              \
+			prepare_to_wait((q), &_e, (state), (kind), CALLER);    \
+			if (done)                                              \
 				break;                                         \
-			schedule();                                            \
+			sleep;                                                 \
 		}                                                              \
 		finish_wait((q), &_e);                                         \
 	} while (0)
+
+#define wait_event_kind(q, kind, cond)                                         \
+	__wait_event(q, TASK_UNINTERRUPTIBLE, kind, cond, schedule())
 #define wait_event(q, cond) wait_event_kind(q, WAIT_QUEUE, cond)
 
 /* 0, or -EINTR after thread_interrupt(). */
 #define wait_event_interruptible(q, cond)                                      \
 	({                                                                     \
-		struct wait_entry _e = { .thread = NULL };                     \
-		int _r = 0;                                                    \
-		for (;;) {                                                     \
-			prepare_to_wait((q), &_e, TASK_INTERRUPTIBLE,          \
-					WAIT_QUEUE, CALLER);                   \
-			if (cond)                                              \
-				break;                                         \
-			if (thread_interrupted()) {                            \
-				_r = -EINTR;                                   \
-				break;                                         \
-			}                                                      \
-			schedule();                                            \
-		}                                                              \
-		finish_wait((q), &_e);                                         \
-		if (_r && (cond))                                              \
-			_r = 0; /* a wake-up that came to us is not lost */    \
-		_r;                                                            \
+		bool _intr = false;                                            \
+		__wait_event(q, TASK_INTERRUPTIBLE, WAIT_QUEUE,                \
+			     (cond) || (_intr = thread_interrupted()),         \
+			     schedule());                                      \
+		/* A wake-up that came to us is not lost. */                   \
+		_intr && !(cond) ? -EINTR : 0;                                 \
 	})
 
 /* true if cond became true within ns nanoseconds of guest time. */
 #define wait_event_timeout(q, kind, cond, ns)                                  \
 	({                                                                     \
-		struct wait_entry _e = { .thread = NULL };                     \
-		uint64_t _end = timer_now() + timer_ticks(ns), _now;           \
-		bool _ok;                                                      \
-		for (;;) {                                                     \
-			prepare_to_wait((q), &_e, TASK_UNINTERRUPTIBLE,        \
-					(kind), CALLER);                       \
-			_ok = (cond);                                          \
-			_now = timer_now(); /* once: it must not pass _end */  \
-			if (_ok || _now >= _end)                               \
-				break;                                         \
-			schedule_timeout(timer_ns(_end - _now));               \
-		}                                                              \
-		finish_wait((q), &_e);                                         \
-		_ok || (cond); /* a wake-up that came to us is not lost */     \
+		uint64_t _end = timer_now() + timer_ticks(ns), _now = 0;       \
+		/* One reading of the time: it must not pass _end between. */  \
+		__wait_event(q, TASK_UNINTERRUPTIBLE, kind,                    \
+			     (cond) || (_now = timer_now()) >= _end,           \
+			     schedule_timeout(timer_ns(_end - _now)));         \
+		/* A wake-up that came to us is not lost. */                   \
+		_now < _end || (cond);                                         \
 	})
 
 struct completion {

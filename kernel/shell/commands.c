@@ -135,11 +135,11 @@ void describe_wait(struct thread *t, struct waitfor *w, char *buf, size_t size)
 
 	waitfor_walk(t, w);
 	if (w->n && w->link[0].owner)
-		ksnprintf(more, sizeof(more), ", %s %s (thread %u)",
+		ksnprintf(more, sizeof(more), ",\n  %s %s (thread %u)",
 			  waitfor_relation(w, 0), w->link[0].owner_name,
 			  w->link[0].owner_id);
 	else if (now.kind == WAIT_REFCOUNT)
-		ksnprintf(more, sizeof(more), ", which is %d",
+		ksnprintf(more, sizeof(more), ",\n  which is %d",
 			  READ_ONCE(cpu_hotplug.refcount));
 	ksnprintf(buf, size,
 		  now.kind == WAIT_NONE ? "runs" : "waits for %s (%s)%s",
@@ -200,51 +200,15 @@ static void print_mutex(struct mutex *m)
 	unsigned int n = mutex_waiters(m, who, ARRAY_SIZE(who));
 
 	if (owner)
-		kprintf("%s: held by %s (thread %u), taken at %pS, %u wait\n",
-			m->name, owner->name, owner->id,
-			(void *)READ_ONCE(m->site), n);
+		kprintf("%s: held by %s (thread %u), %u wait\n  taken at %pS\n",
+			m->name, owner->name, owner->id, n,
+			(void *)READ_ONCE(m->site));
 	else
 		kprintf("%s: free\n", m->name);
 	for (unsigned int i = 0; i < min(n, ARRAY_SIZE(who)); i++)
 		kprintf("  %s (thread %u) waits, for %u ms\n", who[i]->name,
 			who[i]->id, waited_ms(&who[i]->waiting));
 }
-
-#if GORDIAN_DEBUG
-static bool shown_above(const struct lockdep_map *m)
-{
-	return m == &slab_mutex.dep_map || m == &cpu_add_remove_lock.dep_map ||
-	       m == &cpu_hotplug.lock.dep_map ||
-	       m == &rcu_sched_state.barrier_mutex.dep_map;
-}
-
-/* From the threads' held stacks: all else that is held or waited for. */
-static void print_other_locks(void)
-{
-	struct thread *t;
-
-	for (uint32_t id = 0; (t = thread_after(id)); thread_put(t)) {
-		unsigned int n = min(READ_ONCE(t->lockdep.depth),
-				     (unsigned int)MAX_HELD);
-
-		id = t->id;
-		for (unsigned int i = 0; i < n; i++) {
-			struct held_lock h = t->lockdep.held[i];
-
-			if (!h.map || shown_above(h.map))
-				continue;
-			kprintf("%s: %s by %s (thread %u)%s, %s %pS\n",
-				h.map->name, h.waits ? "wanted" : "held",
-				t->name, id,
-				h.how & (LOCK_READ | LOCK_READ_RECURSIVE) ?
-					" to read" :
-					"",
-				h.waits ? "asked at" : "taken at",
-				(void *)h.site);
-		}
-	}
-}
-#endif
 
 static void locks_print(void)
 {
@@ -258,7 +222,14 @@ static void locks_print(void)
 		writer ? writer->name : "none");
 	print_mutex(&rcu_sched_state.barrier_mutex);
 #if GORDIAN_DEBUG
-	print_other_locks();
+	struct thread *t;
+
+	for (uint32_t id = 0; (t = thread_after(id)); thread_put(t)) {
+		id = t->id;
+		if (READ_ONCE(t->lockdep.depth))
+			kprintf("%s (thread %u)\n", t->name, id);
+		print_held_locks(t);
+	}
 #endif
 }
 REPORT_COMMAND(locks, "slab_mutex and the others: who holds, who waits");

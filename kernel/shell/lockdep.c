@@ -46,12 +46,12 @@ SHELL_COMMAND(lockdep, "lockdep", "lockdep [classes|graph [dot]|last|reset]",
 	      "the lock validator: statistics, or what it knows",
 	      lockdep_command, lockdep_complete);
 #else
-static int lockdep_command(int argc maybe_unused, char **argv maybe_unused)
+static int needs_debug(int argc maybe_unused, char **argv maybe_unused)
 {
 	kprintf("lockdep: needs the debug profile\n");
 	return 1;
 }
 
-SHELL_COMMAND(lockdep, "lockdep", "lockdep", "needs the debug profile",
-	      lockdep_command, NULL);
+SHELL_COMMAND(locking, "lockdep", "lockdep", "needs the debug profile",
+	      needs_debug, NULL);
 #endif

@@ -323,7 +323,7 @@ KTEST(cpu, up_refused)
 	log_is(DOWN);
 	refuse('h', CPU_UP_PREPARE, NOTIFY_BAD, -EBUSY, "hP");
 	refuse('m', CPU_UP_PREPARE, NOTIFY_BAD, -EBUSY, "hPmPhC");
-	refuse('l', CPU_UP_PREPARE, notifier_from_errno(-EAGAIN), -EAGAIN,
+	refuse('l', CPU_UP_PREPARE, notifier_from_errno(-EINTR), -EINTR,
 	       "hPmPlPhCmC");
 	up(cpu);
 	log_is(UP);
@@ -337,7 +337,7 @@ KTEST(cpu, down_refused)
 	NEED_CORES(2);
 	log_start(cpu);
 	refuse('h', CPU_DOWN_PREPARE, NOTIFY_BAD, -EBUSY, "hD");
-	refuse('m', CPU_DOWN_PREPARE, notifier_from_errno(-EAGAIN), -EAGAIN,
+	refuse('m', CPU_DOWN_PREPARE, notifier_from_errno(-EINTR), -EINTR,
 	       "hDmDhF");
 	refuse('l', CPU_DOWN_PREPARE, NOTIFY_BAD, -EBUSY, "hDmDlDhFmF");
 	/* The core's own threads are at work again. */
@@ -507,7 +507,7 @@ static bool never_off(unsigned int cpu)
 static int may_not_go(unsigned int cpu)
 {
 	(void)cpu;
-	return -EPERM;
+	return -ENOENT;
 }
 
 KTEST(cpu, stop_fails)
@@ -518,7 +518,7 @@ KTEST(cpu, stop_fails)
 	log_start(cpu);
 	fake_start();
 	fake_ops.may_go = may_not_go;
-	EXPECT_EQ(cpu_down(cpu), -EPERM);
+	EXPECT_EQ(cpu_down(cpu), -ENOENT);
 	EXPECT(cpu_is_online(cpu));
 	log_is("");
 	fake_ops.may_go = real_ops->may_go;

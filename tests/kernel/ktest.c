@@ -70,10 +70,12 @@ void ktest_reports(unsigned int warns, unsigned int slabs, unsigned int stalls)
 	now.expected.stalls += stalls;
 }
 
+#if GORDIAN_DEBUG
 void ktest_lockdep(unsigned int kinds)
 {
 	now.lockdep |= kinds;
 }
+#endif
 
 struct thread *ktest_thread(const char *name, int (*fn)(void *), void *arg,
 			    struct cpumask where)

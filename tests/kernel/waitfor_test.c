@@ -18,8 +18,6 @@
 static struct mutex m[3];
 static struct rw_semaphore rwsem;
 static struct percpu_rwsem percpu;
-static DEFINE_SPINLOCK(spin_a);
-static DEFINE_SPINLOCK(spin_b);
 static struct completion done, never;
 static uint32_t steps; /* atomic: threads that have what they take first */
 static uint32_t let_go;
@@ -464,6 +462,7 @@ KTEST(waitfor, grace_period_behind_a_reader)
 	EXPECT_EQ(w.link[1].waiting.kind, WAIT_READERS);
 	EXPECT_EQ(w.link[2].waiting.kind, WAIT_NONE);
 	EXPECT(t[0]->lockdep.readers == 1 && t[0]->lockdep.reader_site);
+	waitfor_report(&w);
 	WRITE_ONCE(let_go, 1);
 	end(2);
 }
@@ -505,6 +504,7 @@ static void tie_gp(bool barrier, enum wait_kind kind)
 	t[0] = ktest_thread("holder", gp_in_first, (void *)barrier,
 			    CPUMASK_ALL);
 	EXPECT(cycle_is(0, 2, KINDS(kind, WAIT_MUTEX), WHO(t[0], gp)));
+	waitfor_report(&w);
 	/* A grace period that began before the exchange may end first. */
 	WRITE_ONCE(rcu_sched_state.grace_period, rcu_grace_period);
 	EXPECT_EQ(mutex_lend(&m[0], gp), 0);
@@ -522,6 +522,9 @@ KTEST(waitfor, rcu_barrier)
 }
 
 /* ---- spinning ------------------------------------------------------------------------ */
+
+static DEFINE_SPINLOCK(spin_a);
+static DEFINE_SPINLOCK(spin_b);
 
 static void spin_in_irq(struct timer *timer)
 {
@@ -642,14 +645,14 @@ KTEST(waitfor, answer_of_a_core)
 
 /* ---- and where there is none ------------------------------------------------------------ */
 
-static uint32_t over; /* atomic */
+#define LOOKS 100
 
 /* All kinds, nested in one order, so there can be no cycle. */
 static int in_order(void *arg)
 {
 	uint32_t seed = 77 + (uint32_t)arg;
 
-	for (unsigned int i = 0; i < 60; i++) {
+	while (!READ_ONCE(let_go)) {
 		uint32_t r = ktest_random(&seed);
 
 		if (r & 1)
@@ -680,27 +683,27 @@ static int in_order(void *arg)
 			up_read(&rwsem);
 		if (r & 1)
 			mutex_unlock(&m[0]);
+		step();
 	}
-	__atomic_fetch_add(&over, 1, __ATOMIC_SEQ_CST);
 	return 0;
 }
 
 KTEST(waitfor, no_false_cycle)
 {
-	unsigned int looks = 0;
-
 	begin();
-	over = 0;
 	for (unsigned int i = 0; i < 4; i++)
 		t[i] = ktest_thread("in order", in_order, (void *)i,
 				    CPUMASK_ALL);
-	for (; READ_ONCE(over) < 4; looks++)
-		for (unsigned int i = 0; i < 4; i++)
+	for (unsigned int looks = 0; looks < LOOKS || READ_ONCE(steps) < LOOKS;
+	     looks++)
+		for (unsigned int i = 0; i < 4; i++) {
 			if (waitfor_walk(t[i], &w)) {
 				EXPECT(!"a cycle");
 				waitfor_report(&w);
 			}
-	EXPECT(looks > 10);
+			ktest_busy();
+		}
+	WRITE_ONCE(let_go, 1);
 	end(4);
 }
 #endif

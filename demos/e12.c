@@ -1,0 +1,129 @@
+/*
+ * E12: the real deadlock of that month.
+ *
+ * While the thread argued about a false positive, RCU's grace-period thread took
+ * the hotplug lock to write down whom it awaits, and a machine hung at poweroff:
+ * a CPU notifier waited in synchronize_rcu(), with the hotplug lock held, for a
+ * grace period that waited for the hotplug lock. Lockdep was silent: one of the
+ * two edges is a wait for a grace period, which is no lock. The wait-for graph
+ * knows which thread a grace period hangs on.
+ *
+ * Control: the fix (a4fbe35a1245), a lock of RCU's own that only RCU's notifier
+ * takes, dropped before anything is waited for.
+ */
+#include "demos/demo.h"
+
+/* Before the fix: no core comes or goes while it is written down who owes. */
+static story void rcu_grace_period__3_6(struct rcu_state *rsp)
+{
+	get_online_cpus();
+	rcu_gp_begin(rsp);
+	put_online_cpus();
+	rcu_gp_await(rsp);
+	rcu_gp_end(rsp);
+}
+
+/* The fix. */
+static DEFINE_MUTEX(onoff_mutex);
+
+static story void rcu_grace_period__onoff(struct rcu_state *rsp)
+{
+	mutex_lock(&onoff_mutex);
+	rcu_gp_begin(rsp);
+	mutex_unlock(&onoff_mutex);
+	rcu_gp_await(rsp);
+	rcu_gp_end(rsp);
+}
+
+static story void rcu_adopt__onoff(struct rcu_state *rsp, unsigned int dead)
+{
+	mutex_lock(&onoff_mutex);
+	rcu_adopt(rsp, dead);
+	mutex_unlock(&onoff_mutex);
+}
+
+static const struct rcu_parameters rcu_hotplug = {
+	.grace_period = rcu_grace_period__3_6,
+};
+
+static const struct rcu_parameters rcu_onoff = {
+	.grace_period = rcu_grace_period__onoff,
+	.adopt = rcu_adopt__onoff,
+};
+
+/* A subsystem that retires something for each core and waits for its readers,
+ * as padata did; the core that goes leaves a callback, to be adopted. The runner,
+ * who brings the core where a round begins, must not fall into that. */
+static story int sync_notify(struct notifier_block *nb, unsigned long action,
+			     void *hcpu)
+{
+	(void)nb;
+	(void)hcpu;
+	if (action == CPU_DYING)
+		last_words_queue();
+	if (current->traced && (action == CPU_UP_PREPARE || action == CPU_DEAD))
+		synchronize_rcu();
+	return NOTIFY_OK;
+}
+
+static struct notifier_block after_rcu = {
+	.notifier_call = sync_notify,
+	.priority = CPU_PRI_DEFAULT - 1,
+	.name = "synchronize_rcu",
+};
+
+/* RCU rests when U begins, if nobody else asks for a grace period. */
+static int setup_rest(struct stage *st)
+{
+	int err = setup_words(st);
+
+	synchronize_rcu();
+	return err;
+}
+
+static const struct step waits_inside[] = {
+	{ 0, TR_GP_WAIT, the_rcu_state },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct scenario scenarios[] = {
+	{
+		.part = "E12/3.6",
+		.about = "the grace-period thread takes the hotplug lock",
+		.actors = { { "U", ON_U, actor_U } },
+		.script_up = waits_inside,
+		.script_down = waits_inside,
+		.expect = OUT_BIT(OUT_DEADLOCK),
+		.rounds = 10,
+		.toggles = true,
+		.shows_rcu = true,
+		.rcu = &rcu_hotplug,
+		.notifier = &after_rcu,
+		.begin = begin_rcu,
+		.end = end_rcu,
+		.setup = setup_rest,
+		.teardown = teardown_words,
+	},
+	{
+		.part = "E12/onoff",
+		.about = "control: a lock of RCU's own, dropped before waiting",
+		.actors = { { "U", ON_U, actor_U } },
+		.script_up = waits_inside,
+		.script_down = waits_inside,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.toggles = true,
+		.shows_rcu = true,
+		.rcu = &rcu_onoff,
+		.notifier = &after_rcu,
+		.begin = begin_rcu,
+		.end = end_rcu,
+		.setup = setup_rest,
+		.teardown = teardown_words,
+	},
+};
+
+DEMO(12, e12, .id = "E12", .slug = "e12-poweroff",
+     .claim = "a grace period that waits for the hotplug lock",
+     .tried = { "RCU's grace-period thread takes the hotplug lock, and U's",
+		"notifier, which holds it, calls synchronize_rcu()." },
+     .cores = 2, .scenarios = scenarios, .nr_scenarios = 2, .free_rounds = 40);

@@ -1,0 +1,146 @@
+/*
+ * E18: what the hotplug lock in rcu_barrier() was for.
+ *
+ * Leave out get_online_cpus() and the cycle is gone; nothing else of the thread
+ * would have been needed. But while a core is off and its callbacks are not yet
+ * adopted, no online core has them, and right after the adoption they stand
+ * behind the callback that this barrier may have queued there already. Either way
+ * the barrier comes back while a callback that was queued before it has not run:
+ * whoever frees what that callback uses has E17. Lockdep has nothing to say.
+ *
+ * Controls: the kernel's own rcu_barrier(), which waits for U; and the two forms
+ * that need no lock because they look after dead cores, the one before (E11) and
+ * the one since 2021 (E10).
+ */
+#include "demos/demo.h"
+#include "kernel/cpu/smp.h"
+
+static story void _rcu_barrier__nolock(struct rcu_state *rsp)
+{
+	uint32_t snap = rcu_barrier_enter(rsp, CALLER);
+	unsigned int cpu;
+
+	mutex_lock(&rsp->barrier_mutex);
+	if (!rcu_barrier_gone_by(rsp, snap)) {
+		rcu_barrier_begin(rsp);
+		for_each_online_cpu (cpu)
+			rcu_barrier_entrain(rsp, cpu);
+		rcu_barrier_wait(rsp);
+	}
+	mutex_unlock(&rsp->barrier_mutex);
+	trace_did(TR_BARRIER_END, rsp, 0, CALLER);
+}
+
+static const struct rcu_parameters rcu_nolock = {
+	.barrier = _rcu_barrier__nolock,
+};
+
+/* The core that goes queues its last callback. Called before RCU's own, so that
+ * a script can hold U there. */
+static story int leaves_callback(struct notifier_block *nb,
+				 unsigned long action, void *hcpu)
+{
+	(void)nb;
+	(void)hcpu;
+	if (action == CPU_DYING)
+		last_words_queue();
+	return NOTIFY_OK;
+}
+
+static struct notifier_block before_rcu = {
+	.notifier_call = leaves_callback,
+	.priority = CPU_PRI_DEFAULT + 1,
+	.name = "leaves a callback",
+};
+
+static const void *the_notifier(const struct stage *st)
+{
+	(void)st;
+	return (const void *)leaves_callback;
+}
+
+/* Once it knows of the callback; free: one after the other while U is at it. */
+static void actor_B_watches(struct stage *st)
+{
+	last_words_await();
+	do
+		rcu_barrier_watched();
+	while (!st->forced && !worker_ended(&st->worker[U_ACTOR]));
+}
+
+/* U has taken the core off and is about to tell the notifiers; B's whole barrier
+ * comes in between. */
+static const struct step in_between[] = {
+	{ 1, TR_CORE_OFF, the_hotplug_lock },
+	{ 0, TR_BARRIER, the_rcu_state },
+	{ 0, TR_BARRIER_END, the_rcu_state },
+	{ 1, TR_NOTIFY, the_notifier },
+	{ -1, TR_NONE, NULL },
+};
+
+/* The same, and B has to wait. */
+static const struct step kept_out[] = {
+	{ 1, TR_CORE_OFF, the_hotplug_lock },
+	{ 0, TR_BARRIER, the_rcu_state },
+	{ 0, TR_CONTEND, the_hotplug_mutex },
+	{ 1, TR_NOTIFY, the_notifier },
+	{ -1, TR_NONE, NULL },
+};
+
+/* B may be inside, but it does not come back before U has told RCU. */
+static const struct step looked_after[] = {
+	{ 1, TR_CORE_OFF, the_hotplug_lock },
+	{ 0, TR_LOCK, the_barrier_mutex },
+	{ 1, TR_NOTIFY, the_notifier },
+	{ 0, TR_BARRIER_END, the_rcu_state },
+	{ -1, TR_NONE, NULL },
+};
+
+#define RACE                                                                   \
+	.actors = { { "B", ON_D, actor_B_watches }, { "U", ON_U, actor_U } },  \
+	.toggles = true, .down_only = true, .notifier = &before_rcu,           \
+	.begin = begin_rcu, .end = end_rcu, .setup = setup_words,              \
+	.check = words_awaited, .evidence = words_evidence,                    \
+	.teardown = teardown_words
+
+static const struct scenario scenarios[] = {
+	{
+		.part = "E18/without",
+		.about = "neither the hotplug lock nor a look at dead cores",
+		.script_down = in_between,
+		.expect = OUT_BIT(OUT_CORRUPT),
+		.until_found = true,
+		.rounds = 2000,
+		.rcu = &rcu_nolock,
+		RACE,
+	},
+	{
+		.part = "E18/kernel",
+		.about = "control: the kernel's own, which waits for U",
+		.script_down = kept_out,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		RACE,
+	},
+	{
+		.part = "E18/3.6",
+		.about = "control: no lock, and it adopts by itself",
+		.script_down = looked_after,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.rcu = &rcu_3_6,
+		RACE,
+	},
+	{
+		.part = "E18/5.18",
+		.about = "control: no lock, and who adopts looks after it",
+		.script_down = looked_after,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.rcu = &rcu_5_18,
+		RACE,
+	},
+};
+
+DEMO(18, e18, .id = "E18", .slug = "e18-no-lock",
+     .claim = "without the hotplug lock it returns too early",
+     .tried = { "B calls rcu_barrier() without the hotplug lock; U takes a core",
+		"down that has just queued a callback. Does B wait for that?" },
+     .cores = 2, .scenarios = scenarios, .nr_scenarios = 4, .free_rounds = 40);

@@ -1,0 +1,233 @@
+/*
+ * E8, E8b, E8c, E8d: rcu_barrier() inside a hotplug notifier.
+ *
+ * McKenney's first remark (2 October 2012): what if a notifier calls
+ * rcu_barrier()? The writer would wait for itself. It does not: get_online_cpus()
+ * lets active_writer pass (E8). But rcu_barrier() holds barrier_mutex when it
+ * wants the hotplug lock, and the notifier holds the hotplug lock when it wants
+ * barrier_mutex: a bare barrier beside it is enough (E8b), and McKenney's
+ * proposal does not help, for that barrier is not called from a notifier. The
+ * cure is the other order: the hotplug reference first (E8c).
+ *
+ * McKenney also held that either way the core cannot go away under the barrier.
+ * Gone it is already where the notifier runs at CPU_DEAD, and if it runs before
+ * RCU's own, the dead core's callbacks are nobody's yet (E8d): today's form
+ * (1331e7a1bbe1) looks at online cores only and returns too early, the form
+ * before waits for an adoption that comes after it, for ever.
+ *
+ * Controls: E8 for E8b (no B), E8c; for E8d the same notifier after RCU's.
+ */
+#include "demos/demo.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/lib/printf.h"
+
+/* The hotplug reference before barrier_mutex, and after it on the way out:
+ * put_online_cpus() takes cpu_hotplug.lock too. */
+static story void _rcu_barrier__reffirst(struct rcu_state *rsp)
+{
+	uint32_t snap = rcu_barrier_enter(rsp, CALLER);
+	unsigned int cpu;
+
+	get_online_cpus();
+	mutex_lock(&rsp->barrier_mutex);
+	if (!rcu_barrier_gone_by(rsp, snap)) {
+		rcu_barrier_begin(rsp);
+		for_each_online_cpu (cpu)
+			rcu_barrier_entrain(rsp, cpu);
+		rcu_barrier_wait(rsp);
+	}
+	mutex_unlock(&rsp->barrier_mutex);
+	put_online_cpus();
+	trace_did(TR_BARRIER_END, rsp, 0, CALLER);
+}
+
+static const struct rcu_parameters rcu_reffirst = {
+	.barrier = _rcu_barrier__reffirst,
+};
+
+/*
+ * A subsystem that frees by call_rcu() and wants that done before it goes on: for
+ * a core that comes, and for one that has gone, whose last callback it queued
+ * when all cores stood still.
+ */
+static story int barrier_notify(struct notifier_block *nb, unsigned long action,
+				void *hcpu)
+{
+	(void)nb;
+	(void)hcpu;
+	if (action == CPU_UP_PREPARE || action == CPU_DYING)
+		last_words_queue();
+	if (action == CPU_UP_PREPARE || action == CPU_DEAD)
+		rcu_barrier_watched();
+	return NOTIFY_OK;
+}
+
+struct notifier_block barrier_after_rcu = {
+	.notifier_call = barrier_notify,
+	.priority = CPU_PRI_DEFAULT - 1,
+	.name = "barrier after rcu",
+};
+
+static struct notifier_block before_rcu = {
+	.notifier_call = barrier_notify,
+	.priority = CPU_PRI_DEFAULT + 1,
+	.name = "barrier before rcu",
+};
+
+static const struct scenario e8[] = {
+	{
+		.about = "rcu_barrier() inside a notifier, alone",
+		.actors = { { "U", ON_U, actor_U } },
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.toggles = true,
+		.notifier = &barrier_after_rcu,
+		.begin = begin_rcu,
+		.end = end_rcu,
+		.setup = setup_words,
+		.check = words_awaited,
+		.teardown = teardown_words,
+	},
+};
+
+DEMO(08, e8, .id = "E8", .slug = "e8-notifier",
+     .claim = "rcu_barrier() in a notifier does not wait for itself",
+     .tried = { "U takes a core up or down, and a notifier calls rcu_barrier() at",
+		"CPU_UP_PREPARE and CPU_DEAD. The writer wants its own lock." },
+     .cores = 2, .scenarios = e8, .nr_scenarios = 1, .free_rounds = 40);
+
+/* B holds barrier_mutex, U the hotplug lock; each wants the other's. */
+static const struct step crossed_up[] = {
+	{ 0, TR_LOCK, the_barrier_mutex },
+	{ 1, TR_HP_BEGIN, the_hotplug_lock },
+	{ 0, TR_CONTEND, the_hotplug_mutex },
+	{ 1, TR_CONTEND, the_barrier_mutex },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct step crossed_down[] = {
+	{ 0, TR_LOCK, the_barrier_mutex },
+	{ 1, TR_HP_BEGIN, the_hotplug_lock },
+	{ 1, TR_CORE_OFF, the_hotplug_lock },
+	{ 0, TR_CONTEND, the_hotplug_mutex },
+	{ 1, TR_CONTEND, the_barrier_mutex },
+	{ -1, TR_NONE, NULL },
+};
+
+/* The knot is cut at the hotplug lock: a barrier that was lent barrier_mutex
+ * would begin inside another one. */
+#define CROSSED                                                                \
+	.actors = { { "B", ON_D, actor_B_often }, { "U", ON_U, actor_U } },    \
+	.script_up = crossed_up, .script_down = crossed_down,                  \
+	.expect = OUT_BIT(OUT_DEADLOCK), .until_found = true, .toggles = true, \
+	.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),                              \
+	.notifier = &barrier_after_rcu, .begin = begin_rcu, .end = end_rcu,    \
+	.lend = the_hotplug_mutex, .setup = setup_words,                       \
+	.check = words_awaited, .teardown = teardown_words
+
+static const struct scenario e8b[] = {
+	{
+		.part = "E8b/kernel",
+		.about = "rcu_barrier() as it is, and a bare one beside it",
+		CROSSED,
+	},
+	{
+		.part = "E8b/mckenney",
+		.about = "no hotplug lock from a notifier: B is none",
+		.rcu = &rcu_mckenney,
+		CROSSED,
+	},
+};
+
+DEMO(08b, e8b, .id = "E8b", .slug = "e8b-bare",
+     .claim = "a bare rcu_barrier() beside it deadlocks",
+     .tried = { "E8 with B, a bare rcu_barrier(): it holds barrier_mutex and wants",
+		"the hotplug lock; U's notifier holds that and wants the mutex." },
+     .cores = 2, .scenarios = e8b, .nr_scenarios = 2, .free_rounds = 20000);
+
+/* B is past get_online_cpus() and holds barrier_mutex: U has to wait. */
+static const struct step reference_first[] = {
+	{ 0, TR_LOCK, the_barrier_mutex },
+	{ 1, TR_HP_BEGIN, the_hotplug_lock },
+	{ 0, TR_UNLOCK, the_barrier_mutex },
+	{ -1, TR_NONE, NULL },
+};
+
+static const struct scenario e8c[] = {
+	{
+		.about = "the hotplug reference is taken before barrier_mutex",
+		.actors = { { "B", ON_D, actor_B_often },
+			    { "U", ON_U, actor_U } },
+		.script_up = reference_first,
+		.script_down = reference_first,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.refused = true,
+		.toggles = true,
+		.rcu = &rcu_reffirst,
+		.notifier = &barrier_after_rcu,
+		.begin = begin_rcu,
+		.end = end_rcu,
+		.setup = setup_words,
+		.check = words_awaited,
+		.teardown = teardown_words,
+	},
+};
+
+DEMO(08c, e8c, .id = "E8c", .slug = "e8c-reference",
+     .claim = "the hotplug reference before barrier_mutex cures it",
+     .tried = { "E8b with get_online_cpus() before barrier_mutex in",
+		"rcu_barrier(): one order everywhere." },
+     .cores = 2, .scenarios = e8c, .nr_scenarios = 1, .free_rounds = 100);
+
+/* What RCU's notifier would have done next, had it been called. */
+static bool adopt_by_hand(struct stage *st, bool quietly)
+{
+	struct rcu_state *rsp = &rcu_sched_state;
+	unsigned int n = rcu_nr_callbacks(st->toggled);
+
+	if (!n)
+		return false;
+	rsp->adopt(rsp, st->toggled);
+	if (!quietly)
+		kprintf("cut: what core %u left (callbacks: %u) is adopted now\n",
+			st->toggled, n);
+	return true;
+}
+
+#define GONE                                                                   \
+	.actors = { { "U", ON_U, actor_U } }, .toggles = true,                 \
+	.down_only = true, .shows_rcu = true, .begin = begin_rcu,              \
+	.end = end_rcu, .setup = setup_words, .check = words_awaited,          \
+	.evidence = words_evidence, .teardown = teardown_words
+
+static const struct scenario e8d[] = {
+	{
+		.part = "E8d/kernel",
+		.about = "before RCU's own notifier, at CPU_DEAD",
+		.expect = OUT_BIT(OUT_CORRUPT),
+		.notifier = &before_rcu,
+		GONE,
+	},
+	{
+		.part = "E8d/3.6",
+		.about = "the same with rcu_barrier() before 1331e7a1bbe1",
+		.expect = OUT_BIT(OUT_STUCK),
+		.rounds = 10,
+		.rcu = &rcu_3_6,
+		.notifier = &before_rcu,
+		.rescue = adopt_by_hand,
+		GONE,
+	},
+	{
+		.part = "E8d/after",
+		.about = "control: after RCU's own notifier",
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.notifier = &barrier_after_rcu,
+		GONE,
+	},
+};
+
+DEMO(08d, e8d, .id = "E8d", .slug = "e8d-too-soon",
+     .claim = "before RCU's notifier, rcu_barrier() misses callbacks",
+     .tried = { "A core goes and leaves a callback. At CPU_DEAD a notifier calls",
+		"rcu_barrier(), before RCU's own has adopted that callback." },
+     .cores = 2, .scenarios = e8d, .nr_scenarios = 3, .free_rounds = 40);

@@ -1,0 +1,347 @@
+/*
+ * H1: what a core leaves when it goes.
+ *
+ * Everything that can rest on a core is put on one that is then taken down: a
+ * thread that runs there, a thread that sleeps there, an armed timer, free
+ * objects in the array of a cache, the shared interrupts; and, in the last moment
+ * (CPU_DYING, on the core itself), RCU callbacks. It is listed before and after,
+ * with where each went: to whom it belongs now is the work of stop_machine (run
+ * queue, interrupts), of CPU_DEAD in the timers, in RCU (adopted callbacks) and
+ * in the slab (its arrays). Its own threads park and wait for it.
+ *
+ * Control: what is lost would be missed. The thread must run on, the sleeper
+ * wake, the callbacks run, the timer be armed, the objects be on the lists, and
+ * the state at the end be that of the start.
+ *
+ * h1 is the runner's and U's; what others write in it is atomic.
+ */
+#include <string.h>
+
+#include "demos/demo.h"
+#include "drivers/board.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/printf.h"
+#include "kernel/mm/internal.h"
+#include "kernel/rcu/rcu.h"
+#include "kernel/sched/sched.h"
+#include "kernel/sched/timer.h"
+
+#define OBJECTS	  10
+#define CALLBACKS 3
+#define FAR_NS	  60000000000ull /* the timer's: it is not to fire */
+#define SPARE_IRQ 101		 /* of no device */
+
+/* What is on a core. */
+struct rests {
+	unsigned int ready, asleep; /* threads; asleep: where they ran last */
+	unsigned int own;	    /* pinned to it */
+	unsigned int timers, callbacks, objects, interrupts;
+};
+
+static struct {
+	unsigned int core;
+	struct rests before, after;
+	unsigned int callbacks_at_death; /* U's core waits meanwhile */
+
+	struct thread *runner, *sleeper;
+	struct completion wake; /* the sleeper's */
+	bool stop;		/* the runner's, atomic */
+	uint32_t turns;		/* the runner's: it runs, atomic */
+	uint32_t runs_on;	/* the core, once the other is gone */
+	uint32_t woken_on;	/* the sleeper's core, plus one, atomic */
+
+	struct timer timer;
+	struct rcu_head cb[CALLBACKS];
+	uint32_t ran;	 /* callbacks, atomic */
+	uint32_t ran_on; /* cores, a bit each, atomic */
+
+	struct kmem_cache *cache;
+	void *kept; /* one object in use: its slab stays */
+	unsigned int lists_before, lists_after; /* free objects on them */
+	unsigned int heir;			/* of the interrupts */
+	unsigned int heir_before, heir_after;
+} h1;
+
+/* ---- what rests on a core ------------------------------------------------------ */
+
+static void count_thread(struct thread *t, void *arg)
+{
+	struct rests *r = arg;
+
+	if (READ_ONCE(t->cpu) != h1.core || t->is_idle)
+		return;
+	if (t->pinned)
+		r->own++;
+	else if (READ_ONCE(t->on_rq))
+		r->ready++;
+	else
+		r->asleep++;
+}
+
+static void count_rests(struct rests *r)
+{
+	struct kmem_cache *s;
+
+	*r = (struct rests){ .timers = timers_armed(h1.core),
+			     .callbacks = rcu_nr_callbacks(h1.core),
+			     .interrupts = irq_count(h1.core) };
+	threads_for_each(count_thread, r);
+	mutex_lock(&slab_mutex);
+	list_for_each (s, &slab_caches, list)
+		if (s->array[h1.core])
+			r->objects += READ_ONCE(s->array[h1.core]->avail);
+	mutex_unlock(&slab_mutex);
+}
+
+/* ---- what is put there ----------------------------------------------------------- */
+
+static void timer_fires(struct timer *t)
+{
+	(void)t;
+}
+
+static int runs_there(void *arg)
+{
+	(void)arg;
+	/* Acquire: pairs with the release in teardown_h1(). */
+	while (!smp_load_acquire(&h1.stop)) {
+		/* Relaxed: a sign of life. */
+		__atomic_fetch_add(&h1.turns, 1, __ATOMIC_RELAXED);
+		cpu_relax();
+	}
+	return 0;
+}
+
+static int sleeps_there(void *arg)
+{
+	(void)arg;
+	wait_for_completion(&h1.wake);
+	/* Release: pairs with the acquire in wake_sleeper(). */
+	smp_store_release(&h1.woken_on, smp_processor_id() + 1);
+	return 0;
+}
+
+/* In a thread of its own on that core: a timer, and free objects in its array. */
+static int furnishes(void *arg)
+{
+	void *obj[OBJECTS];
+
+	(void)arg;
+	timer_arm(&h1.timer, timer_now() + timer_ticks(FAR_NS));
+	for (unsigned int i = 0; i < OBJECTS; i++)
+		obj[i] = kmem_cache_alloc(h1.cache);
+	for (unsigned int i = 0; i < OBJECTS; i++)
+		if (obj[i])
+			kmem_cache_free(h1.cache, obj[i]);
+	return 0;
+}
+
+static struct thread *on_core(const char *name, int (*fn)(void *))
+{
+	return thread_create(name, fn, NULL, PRIO_NORMAL, cpumask_of(h1.core));
+}
+
+static void callback_ran(struct rcu_head *head)
+{
+	(void)head;
+	/* Relaxed: looked at after rcu_barrier(). */
+	__atomic_fetch_or(&h1.ran_on, 1u << smp_processor_id(),
+			  __ATOMIC_RELAXED);
+	__atomic_fetch_add(&h1.ran, 1, __ATOMIC_RELAXED);
+}
+
+/* The last words of the core: callbacks that it will not run itself. */
+static int at_death(struct notifier_block *nb, unsigned long event, void *hcpu)
+{
+	(void)nb;
+	(void)hcpu;
+	if (event != CPU_DYING)
+		return NOTIFY_DONE;
+	for (unsigned int i = 0; i < CALLBACKS; i++)
+		call_rcu(&h1.cb[i], callback_ran);
+	h1.callbacks_at_death = rcu_nr_callbacks(h1.core);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block last_words = {
+	.notifier_call = at_death,
+	.priority = CPU_PRI_DEFAULT,
+	.name = "h1",
+};
+
+static void irq_came(unsigned int irq, void *arg)
+{
+	(void)irq;
+	(void)arg;
+}
+
+static int begin_h1(struct stage *st)
+{
+	(void)st;
+	irq_register(SPARE_IRQ, irq_came, NULL);
+	return register_cpu_notifier(&last_words);
+}
+
+static void end_h1(struct stage *st)
+{
+	(void)st;
+	unregister_cpu_notifier(&last_words);
+}
+
+static int setup_h1(struct stage *st)
+{
+	struct thread *t;
+	unsigned int cpu;
+
+	memset(&h1, 0, sizeof(h1));
+	h1.core = st->toggled;
+	init_completion(&h1.wake, "the core to be gone");
+	timer_setup(&h1.timer, timer_fires, NULL);
+	h1.cache = kmem_cache_create("h1", 64, 0, 0, NULL);
+	if (!h1.cache)
+		return -ENOMEM;
+	t = on_core("furnishes", furnishes);
+	if (!t)
+		return -ENOMEM;
+	thread_join(t);
+	h1.kept = kmem_cache_alloc(h1.cache);
+	h1.sleeper = on_core("sleeper", sleeps_there);
+	h1.runner = on_core("runner", runs_there);
+	if (!h1.sleeper || !h1.runner || !h1.kept)
+		return -ENOMEM;
+	/* Asleep before it counts, and the runner really there. */
+	while (!waits_for_event(h1.sleeper) || !READ_ONCE(h1.turns))
+		sleep_ns(100000);
+	h1.heir = cpumask_first(cpu_online());
+	for_each_online_cpu (cpu)
+		if (cpu != h1.core)
+			irq_migrate(cpu, h1.core);
+	return 0;
+}
+
+static void teardown_h1(struct stage *st)
+{
+	(void)st;
+	/* Release: pairs with the acquire in runs_there(). */
+	smp_store_release(&h1.stop, true);
+	thread_join(h1.runner);
+	complete(&h1.wake); /* again, if it has had one */
+	thread_join(h1.sleeper);
+	timer_cancel_sync(&h1.timer);
+	kmem_cache_free(h1.cache, h1.kept);
+	kmem_cache_destroy(h1.cache);
+}
+
+/* ---- the round -------------------------------------------------------------------- */
+
+static unsigned int on_lists(void)
+{
+	uint32_t flags = spin_lock_irqsave(&h1.cache->list_lock);
+	unsigned int n = h1.cache->free_objects;
+
+	spin_unlock_irqrestore(&h1.cache->list_lock, flags);
+	return n;
+}
+
+static void wake_sleeper(void)
+{
+	complete(&h1.wake);
+	/* Acquire: pairs with the release in sleeps_there(). */
+	while (!smp_load_acquire(&h1.woken_on))
+		sleep_ns(100000);
+}
+
+/* The runner goes on; returns where. */
+static unsigned int runner_goes_on(void)
+{
+	uint32_t turns = READ_ONCE(h1.turns);
+
+	while (READ_ONCE(h1.turns) == turns)
+		sleep_ns(100000);
+	return READ_ONCE(h1.runner->cpu);
+}
+
+static void actor_takes_down(struct stage *st)
+{
+	(void)st;
+	h1.lists_before = on_lists();
+	h1.heir_before = irq_count(h1.heir);
+	count_rests(&h1.before);
+	WARN_ON(cpu_down(h1.core) != 0);
+	h1.before.callbacks = h1.callbacks_at_death;
+	h1.runs_on = runner_goes_on();
+	wake_sleeper();
+	rcu_barrier();
+	count_rests(&h1.after);
+	h1.lists_after = on_lists();
+	h1.heir_after = irq_count(h1.heir);
+	WARN_ON(cpu_up(h1.core) != 0);
+}
+
+static bool nothing_is_lost(struct stage *st)
+{
+	const struct rests *a = &h1.after;
+
+	(void)st;
+	return h1.runs_on != h1.core && h1.woken_on &&
+	       h1.woken_on != h1.core + 1 && h1.ran == CALLBACKS &&
+	       h1.timer.armed && h1.timer.cpu != h1.core && a->ready == 0 &&
+	       a->timers == 0 && a->callbacks == 0 && a->objects == 0 &&
+	       a->interrupts == 0 && a->own == h1.before.own &&
+	       h1.lists_after > h1.lists_before && h1.before.interrupts &&
+	       h1.heir_after == h1.heir_before + h1.before.interrupts;
+}
+
+static void row(const char *what, unsigned int before, unsigned int after)
+{
+	kprintf("  %-26s %6u %6u  ", what, before, after);
+}
+
+static void list_rests(struct stage *st)
+{
+	const struct rests *b = &h1.before, *a = &h1.after;
+
+	(void)st;
+	kprintf("what was on core %u:\n", h1.core);
+	kprintf("  %-26s %6s %6s  %s\n", "", "before", "after",
+		"where it went");
+	row("threads that run", b->ready, a->ready);
+	kprintf("runner: on core %u\n", h1.runs_on);
+	row("threads asleep", b->asleep, a->asleep);
+	kprintf("sleeper: woke on core %u\n", h1.woken_on - 1);
+	row("its own threads", b->own, a->own);
+	kprintf("parked until it comes back\n");
+	row("timers", b->timers, a->timers);
+	kprintf("armed on core %u\n", h1.timer.cpu);
+	row("callbacks, as it died", b->callbacks, a->callbacks);
+	kprintf("%u ran, on the cores 0x%x\n", h1.ran, h1.ran_on);
+	row("objects in its arrays", b->objects, a->objects);
+	kprintf("to the lists (h1's: %u, now %u)\n", h1.lists_before,
+		h1.lists_after);
+	row("interrupts sent to it", b->interrupts, a->interrupts);
+	kprintf("core %u (had %u, has %u)\n", h1.heir, h1.heir_before,
+		h1.heir_after);
+}
+
+static const struct scenario h1_down[] = {
+	{
+		.about =
+			"everything that can rest on a core, and the core goes",
+		.actors = { { "U", ON_B, actor_takes_down } },
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.begin = begin_h1,
+		.end = end_h1,
+		.setup = setup_h1,
+		.check = nothing_is_lost,
+		.evidence = list_rests,
+		.teardown = teardown_h1,
+	},
+};
+
+DEMO(22h1, h1, .id = "H1", .slug = "h1-leaves",
+     .claim = "what a core leaves goes to others, and nothing is lost",
+     .tried = { "Threads, a timer, callbacks, free objects and interrupts rest",
+		"on a core that goes down: where is each of them afterwards?" },
+     .cores = 2, .scenarios = h1_down, .nr_scenarios = 1, .free_rounds = 10);

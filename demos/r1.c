@@ -1,0 +1,125 @@
+/*
+ * R1: a reader delays a grace period.
+ *
+ * The piece of the story that all others stand on, by itself: W waits in
+ * synchronize_rcu(), R reads. A grace period ends when every core has passed
+ * through a quiescent state, and R's core has none while R reads: `rcu` names
+ * the core that is owed and the reader on it. R ends, and then so does the wait.
+ *
+ * What is checked, forced or free: a reader that began before W called has ended
+ * when W returns. Control: R2, which does not wait.
+ *
+ * r1: each flag and time has one writer, named beside it.
+ */
+#include "demos/demo.h"
+#include "drivers/board.h"
+#include "kernel/lib/printf.h"
+#include "kernel/rcu/rcu.h"
+#include "kernel/sched/sched.h"
+
+#define READ_NS 500000ull /* R's reading, free rounds */
+#define LOOK_NS 100000ull
+
+static struct {
+	bool inside;	       /* R */
+	bool called;	       /* W */
+	bool let_go;	       /* S */
+	uint64_t began, ended; /* R */
+	uint64_t call, back;   /* W */
+} r1;
+
+static int setup_r1(struct stage *st)
+{
+	(void)st;
+	r1 = (typeof(r1)){ .inside = false };
+	return 0;
+}
+
+static bool reads_on(const struct stage *st)
+{
+	/* Acquire: pairs with the release in actor_S(). */
+	return st->forced ? !smp_load_acquire(&r1.let_go) :
+			    timer_ns(timer_now() - r1.began) < READ_NS;
+}
+
+static void actor_R(struct stage *st)
+{
+	rcu_read_lock();
+	r1.began = timer_now();
+	note("rcu_read_lock()");
+	/* Release: pairs with the acquire in actor_W(). */
+	smp_store_release(&r1.inside, true);
+	while (reads_on(st))
+		cpu_relax();
+	note("rcu_read_unlock()");
+	r1.ended = timer_now();
+	rcu_read_unlock();
+}
+
+static void actor_W(struct stage *st)
+{
+	/* Acquire: pairs with the release in actor_R(). */
+	while (st->forced && !smp_load_acquire(&r1.inside))
+		sleep_ns(LOOK_NS);
+	r1.call = timer_now();
+	/* Release: pairs with the acquire in actor_S(). */
+	smp_store_release(&r1.called, true);
+	synchronize_rcu();
+	r1.back = timer_now();
+	note("it returns");
+}
+
+/* Somebody at the shell, while the grace period waits for R and no other. */
+static void actor_S(struct stage *st)
+{
+	struct cpumask reader = cpumask_of(st->worker[0].cpu);
+
+	if (!st->forced)
+		return;
+	/* Acquire: pairs with the release in actor_W(). */
+	while (!smp_load_acquire(&r1.called) ||
+	       rcu_owed(&rcu_sched_state).bits != reader.bits)
+		sleep_ns(LOOK_NS);
+	note("rcu");
+	kprintf("meanwhile, what the command `rcu` says:\n");
+	rcu_print();
+	kprintf("\n");
+	/* Release: pairs with the acquire in reads_on(). */
+	smp_store_release(&r1.let_go, true);
+}
+
+/* Who began before the call has ended before the return. */
+static bool reader_was_waited_for(struct stage *st)
+{
+	(void)st;
+	return (int64_t)(r1.call - r1.began) <= 0 ||
+	       (int64_t)(r1.back - r1.ended) >= 0;
+}
+
+static void show_r1(struct stage *st)
+{
+	(void)st;
+	kprintf("W waited %u us; the reader ended %u us before W returned\n",
+		(unsigned int)timer_ns(r1.back - r1.call) / 1000,
+		(unsigned int)timer_ns(r1.back - r1.ended) / 1000);
+}
+
+static const struct scenario r1_reader[] = {
+	{
+		.about = "R reads until somebody has looked",
+		.actors = { { "R", ON_D, actor_R },
+			    { "W", ON_U, actor_W },
+			    { "S", ON_B, actor_S } },
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.shows_rcu = true,
+		.setup = setup_r1,
+		.check = reader_was_waited_for,
+		.evidence = show_r1,
+	},
+};
+
+DEMO(20r1, r1, .id = "R1", .slug = "r1-reader",
+     .claim = "a reader delays a grace period",
+     .tried = { "R reads, W waits in synchronize_rcu(), S looks with `rcu`:",
+		"it must name R and its core; when R ends, so does the wait." },
+     .cores = 2, .scenarios = r1_reader, .nr_scenarios = 1, .free_rounds = 50);

@@ -1,0 +1,113 @@
+"""What operations cost, and that release pays for no check."""
+import re
+import subprocess
+
+import pytest
+
+import gordian
+from gordian import ROOT, boot
+
+COUNTED = ("-icount", "shift=0,sleep=off")
+TOLERANCE = 0.1  # of the figures in the docs: another compiler, a line changed
+LOCKDEP = re.compile(r"lockdep|lock_acquire|lock_release|held_lock|lock_class|"
+                     r"dep_|(wait|queue|base)_key")
+
+
+def run_bench(**env):
+    p = subprocess.run(["make", "-s", "bench"], cwd=ROOT, text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       env={**gordian.os.environ, **env},
+                       timeout=gordian.TIMEOUT)
+    print(p.stdout)
+    return p
+
+
+def figures(text):
+    return {name: (int(release), int(debug), float(ratio))
+            for name, release, debug, ratio in re.findall(
+                r"^(\S+) +(\d+) +(\d+) +([\d.]+)  ", text, re.M)}
+
+
+@pytest.fixture(scope="module")
+def printed():
+    p = run_bench()
+    assert p.returncode == 0
+    assert all(len(x) < 80 for x in p.stdout.split("\n"))
+    return figures(p.stdout)
+
+
+def test_figures(printed):
+    assert {"spin", "irqsave", "mutex", "slab"} <= printed.keys()
+    for name, (release, debug, ratio) in printed.items():
+        assert 0 < release <= debug, name
+        assert abs(ratio - debug / release) < 0.06, name
+
+
+def test_the_docs_figures(printed):
+    text = (ROOT / "docs/cost.md").read_text()
+    stated = {name: (int(release), int(debug), float(ratio))
+              for name, release, debug, ratio in re.findall(
+                  r"^\| `(\S+)` \|.*\| (\d+) \| (\d+) \| ([\d.]+) \|$", text,
+                  re.M)}
+    assert stated.keys() == printed.keys()
+    for name in stated:
+        for said, is_now in zip(stated[name], printed[name]):
+            assert abs(said - is_now) <= TOLERANCE * is_now, name
+
+
+def test_same_again(printed):
+    assert figures(run_bench().stdout) == printed
+
+
+def test_says_when_it_is_not_counted():
+    """The clock of the host, and one that goes eight times as fast."""
+    for extra in ((), ("-icount", "shift=3,sleep=off")):
+        run = boot("bench", smp=1, extra=extra)
+        assert "bench: ns per operation; not counted, see -icount" in run.lines
+        assert run.status == 0
+    run = boot("bench", smp=1, extra=COUNTED)
+    assert "bench: instructions per operation" in run.lines
+
+
+def test_refuses_what_is_not_counted(tmp_path):
+    """make bench, with a QEMU that leaves -icount out."""
+    qemu = tmp_path / "qemu"
+    qemu.write_text('#!/bin/sh\nn=$#\nwhile [ $n -gt 0 ]; do\n'
+                    'if [ "$1" = -icount ]; then shift 2; n=$((n - 2))\n'
+                    'else set -- "$@" "$1"; shift; n=$((n - 1)); fi\ndone\n'
+                    'exec qemu-system-arm "$@"\n')
+    qemu.chmod(0o755)
+    p = run_bench(QEMU=str(qemu))
+    assert p.returncode != 0 and "bench: not counted" in p.stdout
+
+
+# ---- release -----------------------------------------------------------------
+
+IMAGES = [(), ("WITH_TESTS=0", "WITH_DEMOS=0")]
+
+
+def symbols(elf):
+    return subprocess.run(["arm-none-eabi-nm", elf], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout.split("\n")
+
+
+@pytest.mark.parametrize("settings", IMAGES, ids=["full", "bare"])
+def test_no_lockdep_in_release(settings):
+    elf = gordian.build("release", *settings) / "gordian.elf"
+    assert not [x for x in symbols(elf) if LOCKDEP.search(x)]
+    debug = symbols(gordian.build("debug") / "gordian.elf")
+    assert len([x for x in debug if LOCKDEP.search(x)]) > 30
+
+
+def test_locks_in_release_are_small():
+    """No map of lockdep's in them."""
+    def ask(profile, what):
+        elf = gordian.build(profile) / "gordian.elf"
+        return subprocess.run(["gdb-multiarch", "-batch", "-ex", what, elf],
+                              check=True, text=True, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE).stdout
+
+    for lock, size in (("spinlock", 16), ("mutex", 40), ("rw_semaphore", 36)):
+        assert f"= {size}\n" in ask("release", f"print sizeof(struct {lock})")
+        assert "dep_map" not in ask("release", f"ptype struct {lock}")
+        assert "dep_map" in ask("debug", f"ptype struct {lock}")

@@ -1,0 +1,481 @@
+"""The lock validator: its cases, what its reports look like, its command, and
+that it finds what is planted and nothing else."""
+import re
+import subprocess
+
+import pytest
+
+import gordian
+
+COLUMNS = 80
+BAR = "=" * 54
+LINE = "-" * 54
+FRAME = re.compile(r"    \w+\+0x[0-9a-f]+")
+LOCK = (r"[0-9a-f]{8} \((?P<%s>\S+)\)\{[-+?.]{2}\},"
+        r" at: (?P<%s_at>\w+)\+0x[0-9a-f]+")
+
+
+def tidy(text):
+    """No line too long for a lecture, none with blanks at its end."""
+    for line in text.split("\n"):
+        assert len(line) <= COLUMNS, line
+        assert line == line.rstrip(), f"{line!r}"
+
+
+def show(name):
+    """The report of a case, which the case has printed twice, the second time
+    from what lockdep keeps of it: to the letter the same."""
+    run = gordian.boot(f"test lockdep.show_{name}")
+    assert run.status == 0, run.again
+    assert "lockdep: 1 findings, 1 of them provoked" in run.lines
+    start = run.text.index(f"\n{BAR}\n")
+    first, again = run.text[start:].split("the same again:\n")
+    again = again[:again.index("    ok 1 ")]
+    assert first == again
+    tidy(first)
+    return first
+
+
+def body(text, title):
+    """What stands between the title and the trailer."""
+    head = re.match(rf"\n{BAR}\nWARNING: {re.escape(title)}\n"
+                    rf"Gordian, debug profile, core \d+\n{LINE}\n", text)
+    assert head, text
+    tail = re.search(r"\n(\d+) locks? held by [^\n]+/\d+:\n(( #\d+: .*\n)*)\n"
+                     r"stack backtrace:\n((    .*\n)+)\n$", text)
+    assert tail, text
+    assert int(tail[1]) == tail[2].count("\n")
+    frames = tail[4].split("\n")[:-1]
+    assert all(FRAME.fullmatch(x) for x in frames), frames
+    return text[head.end():tail.start()].rstrip("\n") + "\n", names(tail[4])
+
+
+def names(frames):
+    """The functions of a backtrace, innermost first."""
+    return re.findall(r"^    (\w+)\+0x[0-9a-f]+$", frames, re.M)
+
+
+def lock_line(text, before):
+    """(name, where taken) of the lock line that follows these words."""
+    m = re.search(re.escape(before) + LOCK.replace("%s", "n"), text)
+    assert m, f"no lock after {before!r}"
+    return m["n"], m["n_at"]
+
+
+def links(text):
+    """The chain in reverse order: [(number, lock, functions)]."""
+    part = text[text.index("(in reverse order) is:\n"):
+                text.index("\nother info that")]
+    found = re.findall(r"\n-> #(\d+) \((\S+)\)\{[-+?.]{2}\}:\n((?:    .*\n)+)",
+                       part)
+    return [(int(n), lock, names(frames)) for n, lock, frames in found]
+
+
+def scenario(text):
+    """The table as {column: its statements}, columns by their CPUn headers."""
+    rows = text[text.index("scenario:\n\n"):text.index("\n *** DEADLOCK")]
+    rows = rows.split("\n")[2:]
+    heads = [m.start() for m in re.finditer("CPU", rows[0])]
+    assert rows[1] == re.sub(r"CPU\d", "----", rows[0])
+    table = [[] for _ in heads]
+    for row in rows[2:]:
+        if row.strip():
+            at = len(row) - len(row.lstrip())
+            # A statement begins left of its head, right of the one before.
+            column = max([i for i, h in enumerate(heads) if h - 5 <= at],
+                         default=0)
+            table[column].append(row.strip())
+    return table
+
+
+# ---- the cases -------------------------------------------------------------------
+
+@pytest.mark.parametrize("smp, extra", [
+    (1, ()), (4, ()), (4, ("-icount", "shift=5,sleep=off"))])
+def test_cases(smp, extra):
+    run = gordian.boot("test lockdep", smp=smp, extra=extra)
+    assert run.status == 0, run.again
+    line = re.search(r"^lockdep cases: (\d+) complain, (\d+) silent$",
+                     run.text, re.M)
+    assert int(line[1]) >= 40 and int(line[2]) >= 20
+    assert "WARNING" not in run.text  # they are counted, not printed
+
+
+# ---- what the reports say ------------------------------------------------------------
+
+CIRCULAR = "possible circular locking dependency detected"
+
+
+def test_circular():
+    text, trace = body(show("circular"), CIRCULAR)
+    assert lock_line(text, "is trying to acquire lock:\n") == \
+        ("lock_a", "b_then_a")
+    assert lock_line(text, "but task is already holding lock:\n") == \
+        ("lock_b", "b_then_a")
+    chain = links(text)
+    assert [(n, lock) for n, lock, _ in chain] == [(1, "lock_b"),
+                                                   (0, "lock_a")]
+    assert chain[0][2][:2] == ["mutex_lock", "a_then_b"]
+    assert chain[1][2][:2] == ["mutex_lock", "b_then_a"]
+    assert "Chain exists of" not in text
+    assert scenario(text) == [["lock(lock_b);", "lock(lock_a);"],
+                              ["lock(lock_a);", "lock(lock_b);"]]
+    assert trace[:3] == ["mutex_lock", "b_then_a",
+                         "ktest_lockdep_show_circular"]
+
+
+def test_ring_of_four():
+    """n locks: n columns, each holds one and wants the next."""
+    text, _ = body(show("ring"), CIRCULAR)
+    chain = links(text)
+    assert [(n, lock, f[1]) for n, lock, f in chain] == [
+        (3, "lock_d", "c_then_d"), (2, "lock_c", "b_then_c"),
+        (1, "lock_b", "a_then_b"), (0, "lock_a", "d_then_a")]
+    assert ("Chain exists of:\n  lock_a --> lock_b --> lock_c --> lock_d\n"
+            in text)
+    assert scenario(text) == [["lock(lock_d);", "lock(lock_a);"],
+                              ["lock(lock_a);", "lock(lock_b);"],
+                              ["lock(lock_b);", "lock(lock_c);"],
+                              ["lock(lock_c);", "lock(lock_d);"]]
+
+
+def test_a_stronger_edge_has_its_own_stack():
+    text, _ = body(show("readers"), CIRCULAR)
+    assert [(n, lock, f[1]) for n, lock, f in links(text)] == [
+        (1, "lock_a", "take_a"), (0, "a_map", "ktest_lockdep_show_readers")]
+    assert links(text)[0][2][2] == "write_map_then_a"
+    assert scenario(text) == [["lock(lock_a);", "rlock(a_map);"],
+                              ["lock(a_map);", "lock(lock_a);"]]
+
+
+def test_recursive():
+    text, _ = body(show("recursive"), "possible recursive locking detected")
+    assert lock_line(text, "is trying to acquire lock:\n") == \
+        ("twin", "take_twins")
+    assert lock_line(text, "but task is already holding lock:\n") == \
+        ("twin", "take_twins")
+    assert scenario(text) == [["lock(twin);", "lock(twin);"]]
+    assert text.endswith(" May be due to missing lock nesting notation\n")
+
+
+IRQ_SCENARIO = [
+    ["lock(plain_lock);", "<Interrupt>", "lock(irq_lock);"],
+    ["local_irq_disable();", "lock(irq_lock);", "lock(plain_lock);"]]
+
+
+def use(text, lock, how):
+    """The functions of the stack that first used the lock so."""
+    m = re.search(rf"\({lock}\)\{{[-+?.]{{2}}\}}, {how} since:\n"
+                  r"((?:    .*\n)+)", text)
+    assert m, f"no use {how} of {lock}"
+    return names(m[1])
+
+
+def test_irq_order():
+    text, trace = body(show("irq_order"),
+                       "HARDIRQ-safe -> HARDIRQ-unsafe lock order detected")
+    assert lock_line(text, "is trying to acquire:\n") == \
+        ("plain_lock", "irq_lock_then_plain")
+    assert lock_line(text, "and this task is already holding:\n") == \
+        ("irq_lock", "irq_lock_then_plain")
+    assert "\n (irq_lock){-.} -> (plain_lock){+.}\n" in text
+    assert "take_in_timer" in use(text, "irq_lock", "IN-HARDIRQ-W")
+    assert "use_with_irqs_on" in use(text, "plain_lock", "HARDIRQ-ON-W")
+    assert scenario(text) == IRQ_SCENARIO
+    assert "irq_lock_then_plain" in trace
+
+
+@pytest.mark.parametrize("name, lock, now, other, how, by", [
+    ("irq_inversion", "irq_lock", "safe", "plain_lock", "HARDIRQ-ON-W",
+     "use_with_irqs_on"),
+    ("irq_inversion_on", "plain_lock", "unsafe", "irq_lock", "IN-HARDIRQ-W",
+     "take_in_timer")])
+def test_irq_inversion(name, lock, now, other, how, by):
+    text, _ = body(show(name),
+                   "possible irq lock inversion dependency detected")
+    assert lock_line(text, "just changed the state of lock:\n")[0] == lock
+    assert f"\nit is now HARDIRQ-{now}, but it " in text
+    assert by in use(text, other, how)
+    edge = re.search(r"\(irq_lock\)\{..\} --> \(plain_lock\)\{..\}:\n"
+                     r"((?:    .*\n)+)", text)
+    assert "irq_lock_then_plain" in names(edge[1])
+    assert scenario(text) == IRQ_SCENARIO
+
+
+@pytest.mark.parametrize("name, was, now, who, by", [
+    ("inconsistent", "HARDIRQ-ON-W", "IN-HARDIRQ-W", ", in an interrupt,",
+     "use_with_irqs_on"),
+    ("inconsistent_on", "IN-HARDIRQ-W", "HARDIRQ-ON-W", "", "take_in_timer")])
+def test_inconsistent(name, was, now, who, by):
+    text, _ = body(show(name), "inconsistent lock state")
+    assert text.startswith(f"inconsistent {{{was}}} -> {{{now}}} usage.\n")
+    assert lock_line(text, f"{who} takes:\n")[0] == "irq_lock"
+    first = re.search(rf"\n\{{{was}\}} state was registered at:\n"
+                      r"((?:    .*\n)+)", text)
+    assert by in names(first[1])
+    assert scenario(text) == [["lock(irq_lock);", "<Interrupt>",
+                               "lock(irq_lock);"]]
+
+
+@pytest.mark.parametrize("name, lock, why, at", [
+    ("unbalanced", "lock_a", "there are no more locks to release!",
+     "release_what_is_free"),
+    ("unbalanced_other", "lock_a", "it does not hold it",
+     "release_what_is_free"),
+    ("out_of_context", "a_map", "it was taken outside of an interrupt",
+     "release_in_timer")])
+def test_unbalanced(name, lock, why, at):
+    text, trace = body(show(name), "bad unlock balance detected!")
+    assert f" is trying to release lock ({lock}) at:\n" in text
+    assert text.endswith(f"but {why}\n")
+    assert at in trace[:2]
+
+
+def test_held_at_end():
+    text, trace = body(show("held_at_end"), "still has locks held!")
+    assert text.startswith("keeper/")
+    assert lock_line(text, "the thread ends with this lock held:\n") == \
+        ("lock_a", "end_with_lock")
+    assert trace[0] == "thread_exit"
+
+
+def test_held_freed():
+    text, trace = body(show("held_freed"), "held lock freed!")
+    assert lock_line(text, "with a lock held there:\n") == \
+        ("freed", "free_a_held_lock")
+    assert trace[1:3] == ["kfree", "free_a_held_lock"]
+
+
+def test_sleep():
+    text, trace = body(show("sleep"),
+                       "sleeping function called from invalid context")
+    assert re.fullmatch(
+        r"mutex_lock\(\) called from sleep_in_a_reader\+0x\w+\n"
+        r"by .*/\d+: preempt_count 1, interrupts on\n"
+        r"in an RCU reader that began at sleep_in_a_reader\+0x\w+\n", text)
+    assert trace[:2] == ["mutex_lock", "sleep_in_a_reader"]
+
+
+def test_sleep_in_an_interrupt():
+    text, _ = body(show("sleep_in_interrupt"),
+                   "sleeping function called from invalid context")
+    assert re.fullmatch(
+        r"sleep_perhaps\(\) called from sleep_in_timer\+0x\w+\nby .*/\d+: "
+        r"preempt_count 1, interrupts off, in an interrupt\n", text)
+
+
+@pytest.mark.parametrize("name, what, where", [
+    ("rcu", "rcu_dereference(shared_pointer)", "dereference"),
+    ("rcu_protected", "rcu_dereference_protected(shared_pointer, "
+     "lock_is_held(&lock_a.dep_map))", "dereference_under_a")])
+def test_rcu(name, what, where):
+    text, trace = body(show(name), "suspicious RCU usage")
+    assert text.startswith(f"{what},\nin {where}+0x")
+    assert "in no reader: it can be preempted here\n" in text
+    assert trace[0] == where
+
+
+@pytest.mark.parametrize("name, what, where", [
+    ("not_held", "lock_a", "needs_a"),
+    ("cpus_not_held", "the hotplug lock", "assert_cpus_held")])
+def test_not_held(name, what, where):
+    text, trace = body(show(name), "lock not held where it is required")
+    assert re.fullmatch(rf"{where}\+0x\w+ needs \({what}\) to be held,\n"
+                        rf"called from ktest_lockdep_show_{name}\+0x\w+,\n"
+                        r"and .*/\d+ does not hold it\n", text)
+    assert trace[0] == where
+
+
+def test_nest():
+    text, _ = body(show("nest"), "Nested lock was not taken")
+    assert lock_line(text, "is trying to lock:\n") == \
+        ("lock_b", "take_without_the_outer")
+    assert "but does not hold the outer lock that orders these\n" in text
+
+
+def test_each_kind_is_shown():
+    """No kind of finding without a case that shows it."""
+    header = (gordian.ROOT / "kernel/lock/lockdep.h").read_text()
+    kinds = set(re.findall(r"^\t(LOCKDEP_\w+),", header, re.M))
+    cases = (gordian.ROOT / "tests/kernel/lockdep_test.c").read_text()
+    short = dict(re.findall(r"^#define (\w+)\s+LOCKDEP_BIT\((\w+)\)", cases,
+                            re.M))
+    assert {short[x] for x in re.findall(r"^SHOW\(\w+, (\w+)\)", cases,
+                                         re.M)} == kinds
+
+
+# ---- the command -----------------------------------------------------------------------
+
+def lockdep(words, status=0):
+    run = gordian.boot(f"lockdep {words}")
+    assert run.status == status, run.again
+    text = "\n".join(run.lines[2:])
+    tidy(text)
+    return text
+
+
+def test_statistics():
+    text = lockdep("")
+    for name in ("lock classes", "dependencies", "chains", "most locks held",
+                 "findings"):
+        assert re.search(rf"^{name}: +\d+ of \d+$", text, re.M), name
+    for name in ("chain misses", "searches", "classes visited",
+                 "found again"):
+        assert re.search(rf"^{name}: +\d+$", text, re.M), name
+    assert re.search(r"^findings: +0 of", text, re.M)
+
+
+def test_classes():
+    rows = lockdep("classes").rstrip().split("\n")
+    assert rows[0].split() == ["class", "irqs", "out", "in"]
+    rows = [r.split() for r in rows[1:]]
+    assert all(len(r) == 4 and re.fullmatch("[-+?.]{2}", r[1]) for r in rows)
+    found = [r[0] for r in rows]
+    assert {"runqueue.lock", "slab_mutex", "cpu_hotplug.lock"} <= set(found)
+    assert len(found) == len(set(found)), "two classes of one name"
+    # The scheduler's locks are taken in interrupts, and never with them on.
+    assert dict((r[0], r[1]) for r in rows)["runqueue.lock"] == "-."
+
+
+def edges(text):
+    found = re.findall(r"^(\S+) -> (\S+) \((\w+|\?)(?:, [SE][NR])?\)$", text,
+                       re.M)
+    assert len(found) == len(text.strip().split("\n"))
+    return found
+
+
+def test_graph():
+    found = {(a, b): by for a, b, by in edges(lockdep("graph"))}
+    assert found["cpu_hotplug.lock", "slab_mutex"] == "cpuup_callback"
+    assert found["wait_queue.lock", "runqueue.lock"] == "lock_rq_of"
+    assert ("slab_mutex", "cpu_hotplug.lock") not in found
+
+
+def test_graph_for_graphviz(tmp_path):
+    run = gordian.boot("lockdep graph; lockdep graph dot")
+    text, dot = "\n".join(run.lines[2:]).split("digraph lockdep {\n")
+    rows = re.findall(r'^  "(\S+)" -> "(\S+)" \[label="[\w?]+(?:, ..)?"\];$',
+                      dot, re.M)
+    assert dot.rstrip().endswith("\n}")
+    assert len(rows) == len(dot.rstrip().split("\n")) - 1
+    assert {(a, b) for a, b, _ in edges(text)} <= set(rows)
+    svg = subprocess.run(["dot", "-Tsvg"], input="digraph lockdep {\n" + dot,
+                         text=True, check=True,
+                         stdout=subprocess.PIPE).stdout
+    nodes = {n for row in rows for n in row}
+    assert svg.count('class="node"') == len(nodes)
+    assert svg.count('class="edge"') == len(set(rows)) == len(rows)
+
+
+def test_last_and_reset():
+    run = gordian.boot("lockdep last; lockdep reset; lockdep; lockdep last")
+    assert run.lines.count("lockdep: nothing found since the reset") == 2
+    assert re.search(r"^chains: +[0-9] of", run.text, re.M)
+    assert run.status == 0
+
+
+@pytest.mark.parametrize("words", ["nope", "graph x", "graph dot x", "dot",
+                                   "last x", "reset x", "classes x"])
+def test_wrong_words(words):
+    assert lockdep(words, status=1).rstrip() == \
+        "usage: lockdep [classes|graph [dot]|last|reset]"
+
+
+def test_release_has_none():
+    run = gordian.boot("lockdep", profile="release")
+    assert "lockdep: needs the debug profile" in run.lines
+    assert run.status == 1
+
+
+# ---- full tables, failures inside ---------------------------------------------------------
+
+FULL = {
+    "held": "table of held locks of a thread full, raise MAX_HELD (24)",
+    "chains": "table of lock chains full, raise LOCKDEP_CHAINS (8192)",
+    "edges": "table of lock dependencies full, raise DEP_EDGES (2048)",
+    "findings": "table of findings full, raise LOCKDEP_FINDINGS (256)",
+    "levels": "table of nesting levels full, raise LOCKDEP_SUBCLASSES (8)",
+    "classes": "table of lock classes full, raise DEP_NODES (512)",
+}
+
+
+def said(run):
+    return [x for x in run.lines if x.startswith("lockdep: ")
+            and "findings," not in x]
+
+
+@pytest.mark.parametrize("table", FULL)
+def test_full_table(table):
+    """One clear line, and on it goes: also twice, and with other suites."""
+    case = f"test lockdep.full_{table}"
+    run = gordian.boot(f"{case}; {case}; test sched; test rcu")
+    assert said(run) == ["lockdep: " + FULL[table]]
+    assert "WARNING" not in run.text
+    assert run.status == 0, run.again
+
+
+def test_no_class():
+    run = gordian.boot("test lockdep.no_class; test lockdep.no_class")
+    assert said(run) == [
+        "lockdep: a lock that is not static has no class: on_the_stack"]
+    assert run.status == 0
+
+
+def test_bug_inside():
+    """A thread that dies with lockdep's lock leaves it to the others."""
+    run = gordian.boot("test lockdep.bug_inside; test lockdep")
+    assert run.status == 0, run.again
+
+
+@pytest.mark.parametrize("case", ["oops_in_report", "oops_in_lockdep"])
+def test_oops_inside(case):
+    run = gordian.boot("test lockdep." + case, timeout=60)
+    assert run.text.count("\nexception: read of 0x00000008: ") == 1
+    assert f"    ktest_lockdep_{case}+0x" in run.text
+    assert run.text.rstrip().endswith("the machine stops here")
+    assert run.status == 101
+
+
+# ---- the kernel itself ---------------------------------------------------------------------
+
+def findings(text):
+    """Of each `test` and torture: findings that nobody had announced."""
+    rows = re.findall(r"^lockdep: (\d+) findings(?:, (\d+) of them provoked)?$",
+                      text, re.M)
+    return [int(n) - int(provoked or 0) for n, provoked in rows]
+
+
+WORK = ("torture rcu 3", "torture slab 3", "test")
+
+
+@pytest.mark.parametrize("work", WORK)
+def test_no_false_alarm(work):
+    run = gordian.boot(work)
+    assert findings(run.text) == [0]
+    assert run.status == 0, run.again
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    tree = tmp_path_factory.mktemp("planted") / "tree"
+    return gordian.patched(gordian.ROOT / "tests/planted/inversion.patch",
+                           tree)
+
+
+@pytest.mark.parametrize("work", WORK)
+def test_planted_inversion(planted, work):
+    """An order the wrong way round in the kernel: exactly one finding, said
+    once, and the run has failed."""
+    run = gordian.boot(work, image=planted)
+    assert findings(run.text) == [1]
+    assert run.status == 1
+    # The suites provoke others on purpose, with locks of their own.
+    reports = [x for x in run.text.split("\nWARNING: ")[1:]
+               if x.startswith(CIRCULAR) and "(timer_base.lock)" in x]
+    assert len(reports) == 1
+    report = reports[0]
+    assert lock_line(report, "is trying to acquire lock:\n")[0] == \
+        "runqueue.lock"
+    assert lock_line(report, "but task is already holding lock:\n")[0] == \
+        "timer_base.lock"
+    assert "resched_cpu" in links(report)[-1][2]
