@@ -147,7 +147,7 @@ static bool cannot_run_any(const struct demo *d)
 static bool run_demo(const struct demo *d, enum run_mode mode,
 		     unsigned int rounds, struct tally *result)
 {
-	const struct scenario *first = NULL;
+	const struct scenario *first = d->scenarios;
 	unsigned int skipped = 0;
 	bool toggles = false;
 
@@ -161,6 +161,8 @@ static bool run_demo(const struct demo *d, enum run_mode mode,
 		kprintf("%s: %s\n", d->id, cannot_run(&d->scenarios[0]));
 		return false;
 	}
+	while (cannot_run(first))
+		first++;
 	kprintf("\n%s (%s): %s\n  %s\n  %s\n", d->id, d->slug, d->claim,
 		d->tried[0], d->tried[1]);
 	for (unsigned int i = 0; i < d->nr_scenarios; i++) {
@@ -186,7 +188,6 @@ static bool run_demo(const struct demo *d, enum run_mode mode,
 		}
 		if (sc->objection && !(sc->expect & OUT_BIT(t.outcome)))
 			kprintf("objection: %s\n", sc->objection);
-		first = first ? first : sc;
 		toggles |= sc->toggles;
 		add_part(result, &t);
 	}

@@ -182,7 +182,7 @@ DEMO(03c, e3c, .id = "E3c", .slug = "e3c-sketch",
      .claim = "a check for -1 behind `if (!--refcount)` is mute",
      .tried = { "E3 with Morton's sketch of a check in put_online_cpus(). The",
 		"leak must pass without a word: not one warning." },
-     .cores = 2, .scenarios = e3c, .nr_scenarios = 1, .free_rounds = 20000);
+     .cores = 2, .scenarios = e3c, .nr_scenarios = 1, .free_rounds = 1000);
 
 /* ---- E3d ------------------------------------------------------------------ */
 

@@ -70,10 +70,11 @@ static void actor_U_soon(struct stage *st)
 	actor_U(st);
 }
 
-/* U when D has given back everything, or died of it. */
+/* U when D has given back everything, or died of it; forced, the script says
+ * when. */
 static void actor_U_late(struct stage *st)
 {
-	while (!d_has_ended(st))
+	while (!st->forced && !d_has_ended(st))
 		sleep_ns(100000);
 	actor_U(st);
 }

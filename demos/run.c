@@ -165,7 +165,7 @@ static bool find_cycle(struct stage *st, struct waitfor *w)
 {
 	for (unsigned int i = 0; i < st->nr_actors; i++)
 		if (!worker_ended(&st->worker[i]) &&
-		    waitfor_walk(st->worker[i].thread, w))
+		    waitfor_cycle(st->worker[i].thread, w))
 			return true;
 	return false;
 }

@@ -348,15 +348,18 @@ static bool same(const struct waitfor *a, const struct waitfor *b)
 	return true;
 }
 
-bool waitfor_walk(struct thread *t, struct waitfor *w)
+bool waitfor_cycle(struct thread *t, struct waitfor *w)
 {
 	struct waitfor again;
 
-	if (search(t, w, A_CYCLE)) {
-		search(t, &again, A_CYCLE);
-		if (same(w, &again))
-			return true;
-	}
+	return search(t, w, A_CYCLE) && search(t, &again, A_CYCLE) &&
+	       same(w, &again);
+}
+
+bool waitfor_walk(struct thread *t, struct waitfor *w)
+{
+	if (waitfor_cycle(t, w))
+		return true;
 	if (!search(t, w, AN_EVENT))
 		search(t, w, AN_END);
 	return w->cycle = false;

@@ -36,7 +36,7 @@
 #define WAITFOR_SEEN 64 /* threads in a search */
 
 struct waitfor_link {
-	struct thread *thread; /* its handle is not held: see waitfor_walk() */
+	struct thread *thread; /* its handle is not held: see waitfor_cycle() */
 	uint32_t id;
 	char name[THREAD_NAME_LEN];
 	uint32_t cpu;
@@ -61,9 +61,11 @@ struct waitfor {
 /*
  * Search from t, depth first, for a cycle. The result is a snapshot taken twice
  * that must agree (same threads and objects, none switched in meanwhile), so a
- * cycle reported is one that stands; returns w->cycle. Without one w is a chain,
- * if possible one that ends in a wait for an event.
+ * cycle reported is one that stands. false: there is none, w is of no use.
  */
+bool waitfor_cycle(struct thread *t, struct waitfor *w);
+/* The same, but without a cycle w is a chain from t (w->cycle is false), if
+ * possible one that ends in a wait for an event. */
 bool waitfor_walk(struct thread *t, struct waitfor *w);
 
 /*

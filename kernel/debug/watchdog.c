@@ -73,9 +73,13 @@ static void look_at(struct thread *t, uint64_t least_ns)
 	if (now.kind == WAIT_NONE || now.kind == WAIT_READERS ||
 	    ns < least_ns || told(t->id, now.since))
 		return;
-	if (!waitfor_walk(t, &w) &&
-	    (!w.n || ns <= watchdog_hung_ns || !ends_waiting(&w)))
-		return;
+	if (!waitfor_cycle(t, &w)) {
+		if (ns <= watchdog_hung_ns)
+			return;
+		waitfor_walk(t, &w);
+		if (!w.n || !ends_waiting(&w))
+			return;
+	}
 	kprintf("watchdog: %s hangs\n", w.link[0].name);
 	waitfor_report(&w);
 	remember(&w);
@@ -105,7 +109,7 @@ static int watchdog_thread(void *arg)
 		now = timer_now();
 		if (now >= next) {
 			look_around(0);
-			next = now + timer_ticks(WATCHDOG_LOOK_NS);
+			next = timer_now() + timer_ticks(WATCHDOG_LOOK_NS);
 		} else if (wait_event_timeout(&wake, WAIT_IDLE,
 					      READ_ONCE(suspect),
 					      timer_ns(next - now))) {

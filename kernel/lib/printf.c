@@ -155,10 +155,10 @@ int kvsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 			break;
 		}
 		case 'c': {
-			char c = (char)va_arg(ap, int);
+			char c[1] = { (char)va_arg(ap, int) };
 
 			s.zero = false;
-			put_padded(&o, &s, &c, 1, 0);
+			put_padded(&o, &s, c, 1, 0);
 			break;
 		}
 		case 's':

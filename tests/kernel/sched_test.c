@@ -383,11 +383,12 @@ KTEST(sched, round_robin)
 
 		least = min(least, n);
 		most = max(most, n);
-		EXPECT(advances(&s[i], 1));
 	}
 	EXPECT(most - least <= 2);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
+		EXPECT(advances(&s[i], 1));
 		spinner_stop(&s[i]);
+	}
 }
 
 /* ---- sleeping and waking -------------------------------------------------------- */
