@@ -603,6 +603,7 @@ ROWS(interrupts,
 	{ SILENT,       S|X, "{La Lb Ub Ua} x La Lb Ub Ua o" },
 	{ CIRCULAR,     S|X, "{La Lb Ub Ua} x Lb La Ua Ub o" },
 	{ INCONSISTENT, S|X, "{La Ua} La Ua" },
+	{ INCONSISTENT, S|X, "{La Ua} x La Ua o La Ua" },
 	{ INCONSISTENT, S|X, "La Ua {La Ua}" },
 	{ INCONSISTENT|RECURSIVE, S|X, "La {LA UA} Ua" },
 	{ IRQ_ORDER,    S|X, "{La Ua} Lb Ub x La Lb Ub Ua o" },
@@ -664,7 +665,12 @@ ROWS(balance,
 	{ UNBALANCED, S|X, "La {Ua}" },
 	{ UNBALANCED, S|X, "{La} Ua" },
 	{ SILENT,     ALL, "La Lb Lc Ub Ua Uc" },
-	{ SILENT,     X,   "Ra Ra Ua Ua" })
+	{ SILENT,     X,   "Ra Ra Ua Ua" },
+	/* Of two of a class the right one goes. */
+	{ SILENT,     X,   "Ra RA Ua hA UA" },
+	{ SILENT,     M|X, "Lb Oa OA Ua hA UA Ub" },
+	/* What stays stands on another chain than before. */
+	{ RECURSIVE,  M|S|X, "La Tb Ua LA UA Ub  La Tb LA UA Ub Ua" })
 
 ROWS(memory,
 	{ FREED,  M|S|W|P, "La ia Da" },
