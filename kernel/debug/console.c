@@ -67,6 +67,12 @@ bool console_defers(void)
 	return true;
 }
 
+void console_thread_died(void)
+{
+	if (READ_ONCE(owner) == smp_processor_id() + 1)
+		console_unlock();
+}
+
 void console_write(const char *s, size_t len)
 {
 	uint32_t flags = local_irq_save();

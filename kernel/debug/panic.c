@@ -135,6 +135,8 @@ void bug_at(const char *cond, const char *file, int line, uintptr_t caller)
 	t->bug_site = site;
 	t->bug_caller = caller;
 	WRITE_ONCE(t->bug, cond);
+	local_irq_disable();
+	console_thread_died();
 	thread_bug_exit();
 }
 

@@ -560,7 +560,9 @@ static bool check_order(const struct lockdep_thread *t,
 		if (prev->class == next->class)
 			continue;
 		ok &= check_edge(prev, next, frame);
-		if (!(prev->how & LOCK_TRY))
+		/* What a recursive reader comes after need not come before
+		 * what it is held around: no strong path goes through it. */
+		if (!(prev->how & (LOCK_TRY | LOCK_READ_RECURSIVE)))
 			break;
 	}
 	return ok;
@@ -755,8 +757,8 @@ static void remove_entry(struct lockdep_thread *t, unsigned int i)
 
 		*h = h[1];
 		h->before = (uint16_t)t->chain;
-		if (!h->in_irq || (i && h[-1].in_irq))
-			h->below = t->chain;
+		h->below = h->in_irq && !(i && h[-1].in_irq) ? CHAIN_EMPTY_IRQ :
+							       t->chain;
 		t->chain = chain_with(h, NULL, &known);
 	}
 }
@@ -972,6 +974,7 @@ void lockdep_reset(void)
 	memset(lockdep_distinct, 0, sizeof(lockdep_distinct));
 	lockdep_nr_findings = lockdep_again = 0;
 	lockdep_chain_misses = lockdep_max_depth = 0;
+	lockdep_full_reset();
 	arch_spin_unlock(&lockdep_graph_lock);
 	t->recursion = 0;
 	local_irq_restore(flags);

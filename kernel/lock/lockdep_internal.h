@@ -80,6 +80,7 @@ extern unsigned int lockdep_distinct[NR_LOCKDEP_KINDS];
 void lockdep_report(const struct finding *f);
 /* One line, once for each table. */
 void lockdep_full(const char *table, const char *number, unsigned int is);
+void lockdep_full_reset(void); /* and once more after this */
 
 /* For the shell. */
 void lockdep_print_stats(void);

@@ -520,15 +520,26 @@ void lockdep_report(const struct finding *f)
 		lockdep_full("findings", "LOCKDEP_FINDINGS", LOCKDEP_FINDINGS);
 }
 
+/* What was said, once each: the tables, and locks that have no class. Console
+ * lock, but for the reset. */
+static const char *full[8], *classless[16];
+
+void lockdep_full_reset(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(full); i++)
+		WRITE_ONCE(full[i], NULL);
+}
+
 void lockdep_full(const char *table, const char *number, unsigned int is)
 {
-	static const char *said[8]; /* console lock */
+	const char **said = is ? full : classless;
+	unsigned int n = is ? ARRAY_SIZE(full) : ARRAY_SIZE(classless), i = 0;
 	uint32_t flags = report_begin();
-	unsigned int i = 0;
 
-	while (i < ARRAY_SIZE(said) && said[i] && said[i] != number)
+	number = number ? number : "?";
+	while (i < n && said[i] && said[i] != number)
 		i++;
-	if (i < ARRAY_SIZE(said) && !said[i]) {
+	if (i < n && !said[i]) {
 		said[i] = number;
 		if (is)
 			kprintf("lockdep: table of %s full, raise %s (%u)\n",

@@ -26,9 +26,10 @@ void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
 		     enum thread_state state, enum wait_kind kind,
 		     uintptr_t caller)
 {
-	uint32_t flags = spin_lock_irqsave(&q->lock);
+	uint32_t flags;
 
-	ASSERT(current->preempt_count == 0);
+	might_sleep();
+	flags = spin_lock_irqsave(&q->lock);
 	if (!e->thread) {
 		e->thread = current;
 		list_init(&e->link);

@@ -101,24 +101,6 @@ void mutex_unlock(struct mutex *m)
 	__atomic_store_n(&m->owner, 0, __ATOMIC_RELEASE);
 }
 
-#if GORDIAN_DEBUG
-struct lock_class_key mutex_wait_key;
-
-/* Asked of mutexes alone. */
-bool lock_is_held(const struct lockdep_map *m)
-{
-	return mutex_owner(container_of(m, struct mutex, dep_map)) ==
-	       host_current;
-}
-
-void lockdep_complain(enum lockdep_kind kind, const char *what, uintptr_t site)
-{
-	fprintf(stderr, "lockdep: %d: %s at %#lx\n", kind, what,
-		(unsigned long)site);
-	abort();
-}
-#endif
-
 static void nothing(void)
 {
 }

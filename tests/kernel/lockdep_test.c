@@ -569,6 +569,8 @@ ROWS(trylock,
 
 /* rw_semaphores and percpu_rwsems have no recursive readers. */
 ROWS(readers,
+	/* The recursive reader between does not carry a's order to c. */
+	{ CIRCULAR,     X, "La Rb Lc Uc Ub Ua  Lc La Ua Uc" },
 	{ CIRCULAR, W|P|X, "Qa Qb Ub Ua  Qb Qa Ua Ub" },
 	{ CIRCULAR, W|P|X, "Qa Lb Ub Ua  Lb Qa Ua Ub" },
 	{ CIRCULAR, W|P|X, "La Qb Ub Ua  Qb La Ua Ub" },
@@ -625,6 +627,9 @@ ROWS(interrupts,
 	/* What an interrupt takes and gives back leaves the chain as it was. */
 	{ CIRCULAR,     S|X, "La {Lc Uc} Lb Ub Ua  Ld {Lc Uc} Lb Ub Ud  "
 			     "Lb Ld Ud Ub" },
+	/* What moves down when the first is released first is another chain. */
+	{ CIRCULAR,     S|X, "{La Tb Ua Lc Uc Ub} {La Tb Lc Uc Ub Ua}  "
+			     "x Lc La Ua Uc o" },
 	/* A trylock in an interrupt does not wait; one with them on is held. */
 	{ SILENT,       M|S|X, "La Ua {Ta Ua}" },
 	{ SILENT,       M|S|X, "La {Tb Ub} Ua" },
