@@ -1115,10 +1115,10 @@ static DEFINE_MUTEX(lock_d);
 #define ORDER(name, first, second)                                             \
 	static noinline void name(void)                                        \
 	{                                                                      \
-		mutex_lock(&(first));                                            \
-		mutex_lock(&(second));                                           \
-		mutex_unlock(&(second));                                         \
-		mutex_unlock(&(first));                                          \
+		mutex_lock(&(first));                                          \
+		mutex_lock(&(second));                                         \
+		mutex_unlock(&(second));                                       \
+		mutex_unlock(&(first));                                        \
 	}
 ORDER(a_then_b, lock_a, lock_b)
 ORDER(b_then_a, lock_b, lock_a)
