@@ -96,6 +96,7 @@ struct thread {
 	bool should_park; /* set by kthread_park(), atomic */
 	const char *bug;  /* condition of the BUG that ended it */
 	uintptr_t bug_site, bug_caller;
+	uint64_t told; /* the watchdog's: waiting.since of what it reported */
 #if GORDIAN_DEBUG
 	struct lockdep_thread lockdep;
 	struct waiting busy; /* the innermost wait without sleeping */

@@ -130,20 +130,21 @@ static unsigned int waited_ms(const struct waiting *w)
 
 void describe_wait(struct thread *t, struct waitfor *w, char *buf, size_t size)
 {
-	struct waiting now = waits_for(t);
+	const struct waiting *now = &w->link[0].waiting;
+	const struct waitfor_link *to;
 	char more[64] = "";
 
 	waitfor_walk(t, w);
-	if (w->n && w->link[0].owner)
+	to = waitfor_owner(w, 0);
+	if (to)
 		ksnprintf(more, sizeof(more), ",\n  %s %s (thread %u)",
-			  waitfor_relation(w, 0), w->link[0].owner_name,
-			  w->link[0].owner_id);
-	else if (now.kind == WAIT_REFCOUNT)
+			  waitfor_relation(w, 0), to->name, to->id);
+	else if (now->kind == WAIT_REFCOUNT)
 		ksnprintf(more, sizeof(more), ",\n  which is %d",
 			  READ_ONCE(cpu_hotplug.refcount));
 	ksnprintf(buf, size,
-		  now.kind == WAIT_NONE ? "runs" : "waits for %s (%s)%s",
-		  now.name, wait_kind_name(now.kind), more);
+		  now->kind == WAIT_NONE ? "runs" : "waits for %s (%s)%s",
+		  now->name, wait_kind_name(now->kind), more);
 }
 
 static void ps_print(void)
