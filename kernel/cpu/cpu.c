@@ -146,8 +146,7 @@ static int take_cpu_down(void *arg)
 static void cpu_play_dead(unsigned int cpu)
 {
 	timer_stop();
-	if (sched_hooks.idle_enter)
-		sched_hooks.idle_enter(cpu);
+	sched_call(idle_enter, cpu);
 	core_ops->die(cpu);
 	panic("core %u runs after its end", cpu);
 }

@@ -122,20 +122,9 @@ static void note_qs(unsigned int cpu)
 			rcu_report_qs(rsp, cpu);
 }
 
-static void rcu_tick(unsigned int cpu, bool quiescent)
-{
-	if (quiescent)
-		note_qs(cpu);
-}
-
-/* Seq_cst both: readers before idle have ended for whoever sees it idle, and
+/* In and out, seq_cst both: readers before idle have ended for whoever sees it idle, and
  * whoever sees it busy is seen by readers after. Pairs with idle_seen(). */
-void rcu_idle_enter(unsigned int cpu)
-{
-	__atomic_fetch_add(&idle_count[cpu].count, 1, __ATOMIC_SEQ_CST);
-}
-
-void rcu_idle_exit(unsigned int cpu)
+static void count_idle(unsigned int cpu)
 {
 	__atomic_fetch_add(&idle_count[cpu].count, 1, __ATOMIC_SEQ_CST);
 }
@@ -363,9 +352,7 @@ void rcu_init(void)
 {
 	rcu_idle_start(smp_processor_id());
 	rcu_state_init(&rcu_sched_state);
-	sched_hooks.note_switch = note_qs;
-	sched_hooks.tick = rcu_tick;
-	sched_hooks.idle_enter = rcu_idle_enter;
-	sched_hooks.idle_exit = rcu_idle_exit;
+	sched_hooks.quiescent = note_qs;
+	sched_hooks.idle_enter = sched_hooks.idle_exit = count_idle;
 	rcu_register_notifiers();
 }

@@ -83,8 +83,6 @@ struct thread {
 	bool pinned;		 /* affinity may not be broken by hotplug */
 	enum thread_prio prio;
 	uint64_t switches; /* times it was switched in */
-	uint64_t runtime;  /* counter ticks */
-	uint64_t last_in;
 
 	/* Written by the thread itself: */
 	struct waiting waiting;
