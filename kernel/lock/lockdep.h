@@ -170,12 +170,14 @@ const struct held_lock *lock_held_by(const struct thread *t,
 /* Reports of what is found elsewhere. what: a few words for the first line. */
 void lockdep_complain(enum lockdep_kind kind, const char *what, uintptr_t site);
 
-#define lockdep_assert_held(lock)                                              \
+#define lockdep_check(ok, kind, what)                                          \
 	do {                                                                   \
-		if (unlikely(!lock_is_held(&(lock)->dep_map)))                 \
-			lockdep_complain(LOCKDEP_NOT_HELD,                     \
-					 (lock)->dep_map.name, CALLER);        \
+		if (unlikely(!(ok)))                                           \
+			lockdep_complain((kind), (what), CALLER);              \
 	} while (0)
+#define lockdep_assert_held(lock)                                              \
+	lockdep_check(lock_is_held(&(lock)->dep_map), LOCKDEP_NOT_HELD,        \
+		      (lock)->dep_map.name)
 
 /* The thread is about to end; the idle thread is about to idle. */
 void lockdep_thread_end(void);
@@ -214,6 +216,7 @@ void print_held_locks(const struct thread *t);
 #define lock_contended(m)		      ((void)0)
 #define lock_acquired(m)		      ((void)0)
 #define lock_release(m, site)		      ((void)(site), true)
+#define lockdep_check(ok, kind, what)	      ((void)0)
 #define lockdep_assert_held(lock)	      ((void)(lock))
 #define lock_held_by(t, m)		      ((void)(t), (const struct held_lock *)NULL)
 #define lockdep_thread_end()		      ((void)0)

@@ -44,15 +44,8 @@ static inline bool may_sleep(void)
 	       !irqs_disabled();
 }
 /* First thing of whatever may sleep: a finding where that is not allowed. */
-#if GORDIAN_DEBUG
-#define might_sleep()                                                          \
-	do {                                                                   \
-		if (unlikely(!may_sleep()))                                    \
-			lockdep_complain(LOCKDEP_SLEEP, __func__, CALLER);     \
-	} while (0)
-#else
-#define might_sleep() ((void)0)
-#endif
+#define might_sleep() lockdep_check(may_sleep(), LOCKDEP_SLEEP, __func__)
+
 static inline bool in_interrupt(void)
 {
 	return current->irq_depth != 0;
