@@ -68,11 +68,8 @@ static int watchdog_thread(void *arg maybe_unused)
 	for (;;) {
 		now = timer_now();
 		if (now >= next) {
-			for (uint32_t id = 0; (t = thread_after(id));
-			     thread_put(t)) {
-				id = t->id;
+			for_each_thread (t)
 				look_at(t, WATCHDOG_LOOK_NS);
-			}
 			next = timer_now() + timer_ticks(WATCHDOG_LOOK_NS);
 		} else if (wait_event_timeout(&wake, WAIT_IDLE,
 					      READ_ONCE(suspect),

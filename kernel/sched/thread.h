@@ -153,6 +153,10 @@ void threads_for_each(void (*fn)(struct thread *t, void *arg), void *arg);
 struct thread *thread_find(uint32_t id);
 /* A handle on the thread with the next id after that one, or NULL. */
 struct thread *thread_after(uint32_t id);
+/* Each thread, with a handle on it in the body; not to be left by break. */
+#define for_each_thread(t)                                                     \
+	for (uint32_t _id = 0; ((t) = thread_after(_id)) && (_id = (t)->id);   \
+	     thread_put(t))
 unsigned int threads_count(void); /* that have not ended */
 
 /* Per-core service threads: park before the core goes, unpark after. */
