@@ -24,8 +24,8 @@ def test_commands_exist():
     """What is said to be typed at the prompt is known there."""
     known = boot("help").text
     for doc in DOCS:
-        for line in re.findall(r"`((?:demo|torture|cpu|cut|ps|locks|waits)\b"
-                               r"[^`]*)`", doc.read_text()):
+        for line in re.findall(r"`((?:demo|torture|cpu|cut|ps|locks|waits|"
+                               r"lockdep|bench)\b[^`]*)`", doc.read_text()):
             assert re.search(rf"^ *{line.split()[0]}\b", known, re.M), line
 
 

@@ -219,7 +219,7 @@ REPORTS = {
         r"first_mutex \(holder\)\n",
     "rcu_barrier":
         r"    waits for rcu callbacks \(completion\) for [\d.]+ s\n"
-        r"    asked for at _rcu_barrier\+\w+\n"
+        r"    asked for at rcu_barrier_wait\+\w+\n"
         r"    up to rcu_gp \(thread \d+\)\n"
         r"(?:    core \d: \d+ callbacks queued\n)+",
     "grace_period_behind_a_reader":

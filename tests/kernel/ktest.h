@@ -40,12 +40,14 @@ struct ktest {
 
 extern const struct ktest ktests_start[], ktests_end[];
 
-#define KTEST_(s, n, m)                                                        \
-	static void ktest_##s##_##n(void);                                     \
-	static const struct ktest ktest_entry_##s##_##n __attribute__((        \
-		__used__, __section__(".ktests"), __aligned__(4),              \
-		__no_reorder__)) = { #s, #n, ktest_##s##_##n, m };             \
-	static void ktest_##s##_##n(void)
+#define KTEST_AS(id, s, n, m)                                                  \
+	static void ktest_##id(void);                                          \
+	static const struct ktest ktest_entry_##id                             \
+		__attribute__((__used__, __section__(".ktests"),               \
+			       __aligned__(4),                                 \
+			       __no_reorder__)) = { s, n, ktest_##id, m };     \
+	static void ktest_##id(void)
+#define KTEST_(s, n, m)	   KTEST_AS(s##_##n, #s, #n, m)
 #define KTEST(s, n)	   KTEST_(s, n, false)
 #define KTEST_MANUAL(s, n) KTEST_(s, n, true)
 

@@ -645,7 +645,7 @@ KTEST(waitfor, answer_of_a_core)
 
 /* ---- and where there is none ------------------------------------------------------------ */
 
-#define LOOKS 100
+#define LOOKS 600
 
 /* All kinds, nested in one order, so there can be no cycle. */
 static int in_order(void *arg)
