@@ -97,7 +97,7 @@ static void cut_cycle(const struct stage *st, const struct waitfor *w,
 			    !lend(l, ways[k].kind))
 				continue;
 			if (!quietly)
-				kprintf(ways[k].how, l->owner_name,
+				kprintf(ways[k].how, waitfor_owner(w, i)->name,
 					l->waiting.name, l->name);
 			return;
 		}

@@ -146,8 +146,7 @@ static int take_cpu_down(void *arg)
 static void cpu_play_dead(unsigned int cpu)
 {
 	timer_stop();
-	if (sched_hooks.idle_enter)
-		sched_hooks.idle_enter(cpu);
+	sched_call(idle_enter, cpu);
 	core_ops->die(cpu);
 	panic("core %u runs after its end", cpu);
 }
@@ -188,18 +187,20 @@ static story int _cpu_down(unsigned int cpu)
 	hotplug_enter();
 	err = __cpu_notify(CPU_DOWN_PREPARE, cpu, -1, &told);
 	if (err) {
-		/* The refuser itself has nothing to undo. */
-		__cpu_notify(CPU_DOWN_FAILED, cpu, told - 1, NULL);
-		goto out;
+		told--; /* the refuser itself has nothing to undo */
+	} else {
+		told = -1;
+		/* The caller must not sit on the core it takes away. */
+		if (!me->pinned && cpumask_test(allowed, cpu) &&
+		    !cpumask_empty(rest))
+			thread_set_affinity(me, rest);
+		err = stop_machine(take_cpu_down, (void *)(uintptr_t)cpu, cpu);
+		thread_set_affinity(me, allowed);
 	}
-	/* The caller must not sit on the core it takes away. */
-	if (!me->pinned && cpumask_test(allowed, cpu) && !cpumask_empty(rest))
-		thread_set_affinity(me, rest);
-	err = stop_machine(take_cpu_down, (void *)(uintptr_t)cpu, cpu);
-	thread_set_affinity(me, allowed);
 	if (err) {
-		__cpu_notify(CPU_DOWN_FAILED, cpu, -1, NULL);
-		goto out;
+		__cpu_notify(CPU_DOWN_FAILED, cpu, told, NULL);
+		hotplug_leave();
+		return err;
 	}
 	err = __cpu_die(cpu);
 	timers_migrate(cpu);
@@ -207,21 +208,25 @@ static story int _cpu_down(unsigned int cpu)
 	hotplug_leave();
 	cpu_notify_nofail(CPU_POST_DEAD, cpu);
 	return err;
-out:
-	hotplug_leave();
-	return err;
 }
 
-story int cpu_down(unsigned int cpu)
+/* One change at a time. */
+static always_inline int serialised(int (*change)(unsigned int cpu),
+				    unsigned int cpu)
 {
 	int err;
 
 	if (!cpumask_test(cpu_possible_mask, cpu))
 		return -EINVAL;
 	mutex_lock(&cpu_add_remove_lock);
-	err = _cpu_down(cpu);
+	err = change(cpu);
 	mutex_unlock(&cpu_add_remove_lock);
 	return err;
+}
+
+story int cpu_down(unsigned int cpu)
+{
+	return serialised(_cpu_down, cpu);
 }
 
 /* ---- up ------------------------------------------------------------------ */
@@ -288,26 +293,22 @@ static story int _cpu_up(unsigned int cpu)
 		return -EINVAL;
 
 	hotplug_enter();
-	err = exception_stacks_prepare(cpu);
-	if (!err)
-		err = stopper_prepare(cpu);
+	err = exception_stacks_prepare(cpu) ?: stopper_prepare(cpu);
 	if (err)
 		goto out;
 	err = __cpu_notify(CPU_UP_PREPARE, cpu, -1, &told);
 	if (err) {
 		told--; /* the refuser itself has nothing to undo */
-		goto cancel;
-	}
-	err = __cpu_up(cpu);
-	if (err) {
+	} else {
 		told = -1;
-		goto cancel;
+		err = __cpu_up(cpu);
 	}
-	stopper_unpark(cpu);
-	cpu_notify_nofail(CPU_ONLINE, cpu);
-	goto out;
-cancel:
-	__cpu_notify(CPU_UP_CANCELED, cpu, told, NULL);
+	if (err) {
+		__cpu_notify(CPU_UP_CANCELED, cpu, told, NULL);
+	} else {
+		stopper_unpark(cpu);
+		cpu_notify_nofail(CPU_ONLINE, cpu);
+	}
 out:
 	hotplug_leave();
 	return err;
@@ -315,14 +316,7 @@ out:
 
 story int cpu_up(unsigned int cpu)
 {
-	int err;
-
-	if (!cpumask_test(cpu_possible_mask, cpu))
-		return -EINVAL;
-	mutex_lock(&cpu_add_remove_lock);
-	err = _cpu_up(cpu);
-	mutex_unlock(&cpu_add_remove_lock);
-	return err;
+	return serialised(_cpu_up, cpu);
 }
 
 void smp_init(unsigned int max)

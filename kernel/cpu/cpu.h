@@ -102,16 +102,9 @@ static always_inline void cpu_hotplug_done(void)
 {
 	READ_ONCE(hotplug_ops)->done();
 }
-#if GORDIAN_DEBUG
 #define lockdep_assert_cpus_held()                                             \
-	do {                                                                   \
-		if (unlikely(!READ_ONCE(hotplug_ops)->held()))                 \
-			lockdep_complain(LOCKDEP_NOT_HELD, "the hotplug lock", \
-					 CALLER);                              \
-	} while (0)
-#else
-#define lockdep_assert_cpus_held() ((void)0)
-#endif
+	lockdep_check(READ_ONCE(hotplug_ops)->held(), LOCKDEP_NOT_HELD,        \
+		      "the hotplug lock")
 
 /* The steps that variants of get/put/begin are built from: count under
  * cpu_hotplug.lock, returning the new value; wake the waiting writer. */

@@ -112,14 +112,6 @@ static bool pool_free(void *arg)
 	return !smp_load_acquire((bool *)arg);
 }
 
-static void run_here(void (*fn)(void *), void *arg)
-{
-	uint32_t flags = local_irq_save();
-
-	fn(arg);
-	local_irq_restore(flags);
-}
-
 void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 {
 	struct call calls[NR_CPUS];
@@ -142,8 +134,12 @@ void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 	}
 	if (!cpumask_empty(others))
 		irqchip->send_ipi(others, IPI_CALL);
-	if (cpumask_test(mask, me))
-		run_here(fn, arg);
+	if (cpumask_test(mask, me)) {
+		uint32_t flags = local_irq_save();
+
+		fn(arg);
+		local_irq_restore(flags);
+	}
 	if (!cpumask_empty(others)) {
 		outer = busy_begin(WAIT_CORE, &w.left, "an answer", CALLER);
 		core_wait(all_ran, &w);

@@ -19,29 +19,37 @@
 #include "kernel/lock/rwsem.h"
 #include "kernel/rcu/rcu.h"
 
+/* A wait, what it hangs on whom as (NULL: on who holds a lock), and its map. */
+static const struct {
+	const char *name, *relation;
+	size_t map;
+} kinds[] = {
+	[WAIT_NONE] = { "-", NULL, 0 },
+	[WAIT_MUTEX] = { "mutex", NULL, DEP_MAP_AT(struct mutex) },
+	[WAIT_RWSEM_READ] = { "rwsem (read)", NULL,
+			      DEP_MAP_AT(struct rw_semaphore) },
+	[WAIT_RWSEM_WRITE] = { "rwsem (write)", NULL,
+			       DEP_MAP_AT(struct rw_semaphore) },
+	[WAIT_PERCPU_READ] = { "percpu rwsem (read)", NULL,
+			       DEP_MAP_AT(struct percpu_rwsem) },
+	[WAIT_PERCPU_WRITE] = { "percpu rwsem (write)", NULL,
+				DEP_MAP_AT(struct percpu_rwsem) },
+	[WAIT_COMPLETION] = { "completion", "up to", 0 },
+	[WAIT_REFCOUNT] = { "refcount", NULL, 0 },
+	[WAIT_GP] = { "grace period", "up to", 0 },
+	[WAIT_JOIN] = { "end of thread", "up to", 0 },
+	[WAIT_QUEUE] = { "wait queue", "up to", 0 },
+	[WAIT_SLEEP] = { "time", NULL, 0 },
+	[WAIT_GATE] = { "trace gate", NULL, 0 },
+	[WAIT_IDLE] = { "work", NULL, 0 },
+	[WAIT_SPIN] = { "spinlock", NULL, DEP_MAP_AT(struct spinlock) },
+	[WAIT_CORE] = { "other cores", "where runs", 0 },
+	[WAIT_READERS] = { "readers", "where runs", 0 },
+};
+
 const char *wait_kind_name(enum wait_kind kind)
 {
-	static const char *const names[] = {
-		[WAIT_NONE] = "-",
-		[WAIT_MUTEX] = "mutex",
-		[WAIT_RWSEM_READ] = "rwsem (read)",
-		[WAIT_RWSEM_WRITE] = "rwsem (write)",
-		[WAIT_PERCPU_READ] = "percpu rwsem (read)",
-		[WAIT_PERCPU_WRITE] = "percpu rwsem (write)",
-		[WAIT_COMPLETION] = "completion",
-		[WAIT_REFCOUNT] = "refcount",
-		[WAIT_GP] = "grace period",
-		[WAIT_JOIN] = "end of thread",
-		[WAIT_QUEUE] = "wait queue",
-		[WAIT_SLEEP] = "time",
-		[WAIT_GATE] = "trace gate",
-		[WAIT_IDLE] = "work",
-		[WAIT_SPIN] = "spinlock",
-		[WAIT_CORE] = "other cores",
-		[WAIT_READERS] = "readers",
-	};
-
-	return kind < ARRAY_SIZE(names) ? names[kind] : "?";
+	return kind < ARRAY_SIZE(kinds) ? kinds[kind].name : "?";
 }
 
 /* ---- one thread ---------------------------------------------------------- */
@@ -97,36 +105,21 @@ struct waiting waits_for(struct thread *t)
 
 /* ---- edges --------------------------------------------------------------- */
 
-#if GORDIAN_DEBUG
-/* t's entry for what w waits for, if it has that. */
+/* t's entry for what w waits for, if it has that; debug builds know. */
 static const struct held_lock *holds(const struct thread *t,
 				     const struct waiting *w)
 {
-	static const uint16_t map[WAIT_READERS + 1] = {
-		[WAIT_MUTEX] = offsetof(struct mutex, dep_map),
-		[WAIT_RWSEM_READ] = offsetof(struct rw_semaphore, dep_map),
-		[WAIT_RWSEM_WRITE] = offsetof(struct rw_semaphore, dep_map),
-		[WAIT_PERCPU_READ] = offsetof(struct percpu_rwsem, dep_map),
-		[WAIT_PERCPU_WRITE] = offsetof(struct percpu_rwsem, dep_map),
-		[WAIT_SPIN] = offsetof(struct spinlock, dep_map),
-	};
+	size_t map = kinds[w->kind].map;
 
-	return map[w->kind] ? lock_held_by(t, (const void *)((uintptr_t)w->obj +
-							     map[w->kind])) :
-			      NULL;
+	return map ? lock_held_by(t, (const void *)((uintptr_t)w->obj + map)) :
+		     NULL;
 }
-#endif
 
-static bool reads(const struct thread *t maybe_unused,
-		  const struct waiting *w maybe_unused)
+static bool reads(const struct thread *t, const struct waiting *w)
 {
-#if GORDIAN_DEBUG
 	const struct held_lock *h = holds(t, w);
 
 	return h && h->how & (LOCK_READ | LOCK_READ_RECURSIVE);
-#else
-	return false;
-#endif
 }
 
 /* A core with interrupts on answers, whatever it spins for. */
@@ -149,36 +142,46 @@ static bool runs(const struct thread *t)
 	       (READ_ONCE(t->on_rq) || t->is_idle);
 }
 
+/* The one thread that w hangs on, if it is one. */
+static const struct thread *the_one(const struct waiting *w)
+{
+	const struct rw_semaphore *rwsem = w->obj;
+	const struct percpu_rwsem *percpu = w->obj;
+	const struct spinlock *spin = w->obj;
+
+	if (w->kind != WAIT_NONE && w->by)
+		return w->by;
+	switch (w->kind) {
+	case WAIT_MUTEX:
+		return mutex_owner(w->obj);
+	case WAIT_RWSEM_READ:
+	case WAIT_RWSEM_WRITE:
+		return READ_ONCE(rwsem->writer);
+	case WAIT_PERCPU_READ:
+		return READ_ONCE(percpu->writer);
+	case WAIT_JOIN:
+		return w->obj;
+	case WAIT_SPIN:
+		return READ_ONCE(spin->holder);
+	default:
+		return NULL;
+	}
+}
+
 /* Must t act before w can end? */
 static bool hangs_on(const struct waiting *w, const struct thread *t)
 {
-	const struct rw_semaphore *s = w->obj;
-	const struct thread *writer;
+	const struct thread *on = the_one(w);
 
-	if (w->kind != WAIT_NONE && w->by)
-		return t == w->by;
+	if (on)
+		return t == on;
 	switch (w->kind) {
-	case WAIT_MUTEX:
-		return t == mutex_owner(w->obj);
 	case WAIT_RWSEM_READ:
-	case WAIT_RWSEM_WRITE:
-		writer = READ_ONCE(s->writer);
-		if (writer)
-			return t == writer;
-		if (w->kind == WAIT_RWSEM_WRITE)
-			return reads(t, w);
 		return READ_ONCE(t->waiting.kind) == WAIT_RWSEM_WRITE &&
-		       t->waiting.obj == s && t->waiting.since < w->since;
-	case WAIT_PERCPU_READ:
-		return t ==
-		       READ_ONCE(((const struct percpu_rwsem *)w->obj)->writer);
+		       t->waiting.obj == w->obj && t->waiting.since < w->since;
+	case WAIT_RWSEM_WRITE:
 	case WAIT_PERCPU_WRITE:
 		return reads(t, w);
-	case WAIT_JOIN:
-		return t == w->obj;
-	case WAIT_SPIN:
-		return t ==
-		       READ_ONCE(((const struct spinlock *)w->obj)->holder);
 	case WAIT_CORE:
 		return runs(t) && !will_answer(t) &&
 		       cpumask_test(cpumask_load(w->obj), t->cpu);
@@ -194,19 +197,15 @@ static bool hangs_on(const struct waiting *w, const struct thread *t)
 bool waitfor_suspicious(const struct thread *t)
 {
 	const struct waiting *w = &t->waiting;
-	const struct thread *on = w->by;
+	const struct thread *on;
 
 	if (!waits_for_event(t))
 		return false;
-	if (w->kind == WAIT_MUTEX)
-		on = mutex_owner(w->obj);
-	else if (w->kind == WAIT_JOIN)
-		on = w->obj;
-	else if (w->kind == WAIT_COMPLETION && !on)
+	on = the_one(w);
+	if (!on && w->kind == WAIT_COMPLETION)
 		on = rcu_sched_state.thread; /* it may be a barrier's */
-	else if (w->kind != WAIT_QUEUE && w->kind != WAIT_REFCOUNT && !on)
-		return true;
-	return on && waits_for_event(on);
+	return on ? waits_for_event(on) :
+		    w->kind != WAIT_QUEUE && w->kind != WAIT_REFCOUNT;
 }
 
 /* ---- the search ---------------------------------------------------------- */
@@ -223,109 +222,94 @@ static void fill_link(struct waitfor_link *l, struct thread *t)
 	l->waiting = waits_for(t);
 }
 
-/* `to` is whom l hangs on. */
-static void set_owner(struct waitfor_link *l, const struct waitfor_link *to)
+/* What l waits for, as whoever it hangs on has it. */
+static void note_owner(struct waitfor_link *l, const struct thread *owner)
 {
-	l->owner = to->thread;
-	l->owner_id = to->id;
-	memcpy(l->owner_name, to->name, sizeof(l->owner_name));
-	l->owner_site = 0;
-	if (l->waiting.kind == WAIT_MUTEX)
-		l->owner_site =
-			READ_ONCE(((const struct mutex *)l->waiting.obj)->site);
-#if GORDIAN_DEBUG
-	const struct held_lock *h = holds(to->thread, &l->waiting);
+	const struct held_lock *h = holds(owner, &l->waiting);
+	const struct mutex *m = l->waiting.obj;
 
 	l->owner_since = h ? h->since : 0;
-	if (h)
-		l->owner_site = h->site;
-#endif
+	l->owner_site = h			      ? h->site :
+			l->waiting.kind == WAIT_MUTEX ? READ_ONCE(m->site) :
+							0;
 }
 
-struct find {
-	struct waitfor_link *from; /* whom it hangs on; NULL: `want` itself */
-	const struct thread *want;
-	uint32_t after; /* the first with a larger id */
-	struct waitfor_link *found;
-	bool any;
+/* How a chain ends: STUCK in a wait for nobody known, or with the dead. */
+enum end { RUNS, STUCK, CYCLE };
+
+struct search {
+	struct waitfor *w; /* the chain; behind it, the next link if `found` */
+	bool found;
+	unsigned int nr_seen;
+	uint32_t seen[WAITFOR_SEEN]; /* ids that are or were in the chain */
 };
 
-/* Under threads_lock, in the order of ids: a pointer that comes here lives. */
-static void find_one(struct thread *t, void *arg)
+static bool was_seen(const struct search *s, uint32_t id)
 {
-	struct find *f = arg;
+	for (unsigned int i = 0; i < s->nr_seen; i++)
+		if (s->seen[i] == id)
+			return true;
+	return s->nr_seen == WAITFOR_SEEN;
+}
 
-	if (f->from ? !hangs_on(&f->from->waiting, t) : t != f->want)
+/* Is t the next link, the first not seen yet or the one that closes a cycle?
+ * Under threads_lock, in the order of ids: a pointer that comes here lives. */
+static void look_at(struct thread *t, void *arg)
+{
+	struct search *s = arg;
+	struct waitfor *w = s->w;
+	struct waitfor_link *l = &w->link[w->n - 1], *to = l + 1;
+
+	if (!hangs_on(&l->waiting, t))
 		return;
-	if (f->from)
-		f->from->owners++;
-	if (f->any || t->id <= f->after)
+	l->owners++;
+	if (s->found)
 		return;
-	f->any = true;
-	fill_link(f->found, t);
+	fill_link(to, t);
 #if GORDIAN_DEBUG
 	/* Whoever holds a spinlock, or has the core, runs: what it waits for as a
 	 * sleeper, or is about to, does not stop it; only what it spins for. */
-	if (f->from && READ_ONCE(t->busy.kind) == WAIT_NONE &&
-	    (f->from->waiting.kind == WAIT_SPIN ||
-	     f->from->waiting.kind == WAIT_CORE))
-		f->found->waiting.kind = WAIT_NONE;
+	if (READ_ONCE(t->busy.kind) == WAIT_NONE &&
+	    (l->waiting.kind == WAIT_SPIN || l->waiting.kind == WAIT_CORE))
+		to->waiting.kind = WAIT_NONE;
 #endif
+	w->first = 0;
+	while (w->first < w->n && w->link[w->first].thread != t)
+		w->first++;
+	w->cycle = w->first < w->n && to->waiting.kind != WAIT_NONE;
+	s->found = w->cycle || !was_seen(s, t->id);
+	if (s->found)
+		note_owner(l, t);
 }
 
-static bool among(uint32_t id, const uint32_t *ids, unsigned int n)
+/* Depth first, until a chain ends like that or worse. */
+static bool search(struct thread *t, struct waitfor *w, enum end least)
 {
-	while (n && ids[n - 1] != id)
-		n--;
-	return n;
-}
+	struct search s = { .w = w };
 
-enum goal {
-	A_CYCLE,  /* nothing less */
-	AN_EVENT, /* or a chain that ends in a wait */
-	AN_END,	  /* or any chain */
-};
+	fill_link(&w->link[0], t);
+	w->n = 1;
+	while (w->n < WAITFOR_MAX) {
+		struct waitfor_link *l = &w->link[w->n - 1];
+		bool stuck = l->bug || l->waiting.kind != WAIT_NONE;
 
-static bool search(struct thread *t, struct waitfor *w, enum goal goal)
-{
-	uint32_t seen[WAITFOR_SEEN], tried[WAITFOR_MAX] = { 0 };
-	struct find f = { .want = t, .found = &w->link[0] };
-	unsigned int nr_seen = 0;
-
-	w->n = w->first = 0;
-	w->cycle = false;
-	threads_for_each(find_one, &f);
-	if (f.any)
-		seen[nr_seen++] = w->link[w->n++].id;
-	while (w->n && w->n < WAITFOR_MAX) {
-		struct waitfor_link *l = &w->link[w->n - 1], *to = l + 1;
-
-		f = (struct find){ l, NULL, tried[w->n - 1], to, false };
+		if (!was_seen(&s, l->id))
+			s.seen[s.nr_seen++] = l->id;
+		s.found = w->cycle = false;
 		l->owners = 0;
-		threads_for_each(find_one, &f);
-		if (!f.any) {
-			if (!tried[w->n - 1] &&
-			    (goal == AN_END ||
-			     (goal == AN_EVENT &&
-			      (l->bug || l->waiting.kind != WAIT_NONE))))
-				return true;
-			if (w->n == 1)
-				return false;
+		threads_for_each(look_at, &s);
+		if (w->cycle)
+			return true;
+		if (s.found)
+			w->n++;
+		else if (!l->owners && least <= (stuck ? STUCK : RUNS))
+			return true;
+		else if (w->n > 1)
 			w->n--;
-			continue;
-		}
-		tried[w->n - 1] = to->id;
-		set_owner(l, to);
-		for (w->first = 0; w->first < w->n; w->first++)
-			if (w->link[w->first].thread == to->thread &&
-			    to->waiting.kind != WAIT_NONE)
-				return w->cycle = true;
-		if (among(to->id, seen, nr_seen) || nr_seen == WAITFOR_SEEN)
-			continue;
-		seen[nr_seen++] = to->id;
-		tried[w->n++] = 0;
+		else
+			return false;
 	}
-	return w->n && goal != A_CYCLE;
+	return least < CYCLE;
 }
 
 static bool same(const struct waitfor *a, const struct waitfor *b)
@@ -335,7 +319,7 @@ static bool same(const struct waitfor *a, const struct waitfor *b)
 	for (unsigned int i = 0; i < a->n; i++) {
 		const struct waitfor_link *x = &a->link[i], *y = &b->link[i];
 
-		if (x->thread != y->thread || x->owner != y->owner ||
+		if (x->thread != y->thread ||
 		    x->waiting.obj != y->waiting.obj ||
 		    x->waiting.kind != y->waiting.kind ||
 		    x->waiting.since != y->waiting.since)
@@ -352,7 +336,7 @@ bool waitfor_cycle(struct thread *t, struct waitfor *w)
 {
 	struct waitfor again;
 
-	return search(t, w, A_CYCLE) && search(t, &again, A_CYCLE) &&
+	return search(t, w, CYCLE) && search(t, &again, CYCLE) &&
 	       same(w, &again);
 }
 
@@ -360,8 +344,8 @@ bool waitfor_walk(struct thread *t, struct waitfor *w)
 {
 	if (waitfor_cycle(t, w))
 		return true;
-	if (!search(t, w, AN_EVENT))
-		search(t, w, AN_END);
+	if (!search(t, w, STUCK))
+		search(t, w, RUNS);
 	return w->cycle = false;
 }
 
@@ -378,30 +362,24 @@ static void print_time(const char *before, uint64_t since, const char *after)
 const char *waitfor_relation(const struct waitfor *w, unsigned int link)
 {
 	const struct waitfor_link *l = &w->link[link];
-	const struct waitfor_link *to = link + 1 < w->n ? l + 1 :
-							  &w->link[w->first];
+	const struct waitfor_link *to = waitfor_owner(w, link);
 
-	switch (l->waiting.kind) {
-	case WAIT_CORE:
-	case WAIT_READERS:
-		return "where runs";
-	case WAIT_JOIN:
-	case WAIT_COMPLETION:
-	case WAIT_QUEUE:
-	case WAIT_GP:
-		return "up to";
-	default: /* a lock; the owner may wait for the same, in front */
-		return to != l && to->waiting.obj == l->waiting.obj ? "behind" :
-								      "held by";
-	}
+	if (kinds[l->waiting.kind].relation)
+		return kinds[l->waiting.kind].relation;
+	/* A lock; the owner may wait for the same, in front. */
+	return to != l && to->waiting.obj == l->waiting.obj ? "behind" :
+							      "held by";
 }
 
 static void print_owner(const struct waitfor *w, unsigned int link)
 {
 	const struct waitfor_link *l = &w->link[link];
+	const struct waitfor_link *to = waitfor_owner(w, link);
 
-	kprintf("    %s %s (thread %u)", waitfor_relation(w, link),
-		l->owner_name, l->owner_id);
+	if (!to)
+		return;
+	kprintf("    %s %s (thread %u)", waitfor_relation(w, link), to->name,
+		to->id);
 	if (l->owner_since)
 		print_time(" for", l->owner_since, "");
 	if (l->owners > 1)
@@ -442,18 +420,16 @@ static void print_link(const struct waitfor *w, unsigned int link)
 	const struct waitfor_link *l = &w->link[link];
 
 	kprintf("  %s (thread %u, core %u)\n", l->name, l->id, l->cpu);
-	if (l->bug)
-		kprintf("    has ended: BUG: %s\n", l->bug);
-	else if (l->waiting.kind == WAIT_NONE)
-		kprintf("    does not wait: it runs or can run\n");
-	if (l->bug || l->waiting.kind == WAIT_NONE)
+	if (l->bug || l->waiting.kind == WAIT_NONE) {
+		kprintf("    %s%s\n", l->bug ? "has ended: BUG: " : "",
+			l->bug ?: "does not wait: it runs or can run");
 		return;
+	}
 	kprintf("    waits for %s (%s)", l->waiting.name,
 		wait_kind_name(l->waiting.kind));
 	print_time(" for", l->waiting.since, "\n");
 	kprintf("    asked for at %pS\n", (void *)l->waiting.caller);
-	if (l->owner)
-		print_owner(w, link);
+	print_owner(w, link);
 	if (l->waiting.kind == WAIT_REFCOUNT)
 		print_refcount();
 	rcu_print_awaited(l->waiting.obj);
@@ -465,7 +441,7 @@ void waitfor_print_cycle(const struct waitfor *w)
 	kprintf("cycle: %s", w->link[w->first].name);
 	for (unsigned int i = w->first; i < w->n; i++)
 		kprintf(" -> %s (%s)", w->link[i].waiting.name,
-			w->link[i].owner_name);
+			waitfor_owner(w, i)->name);
 	kprintf("\n");
 }
 
@@ -478,7 +454,7 @@ void waitfor_report(const struct waitfor *w)
 		print_link(w, i);
 	if (w->cycle)
 		waitfor_print_cycle(w);
-	else if (w->n && last->waiting.kind != WAIT_NONE)
+	else if (last->waiting.kind != WAIT_NONE)
 		kprintf("no cycle: %s waits for an event (%s, %s)\n",
 			last->name, last->waiting.name,
 			wait_kind_name(last->waiting.kind));

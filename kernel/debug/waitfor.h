@@ -28,6 +28,7 @@
 #define KERNEL_DEBUG_WAITFOR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "kernel/sched/thread.h"
@@ -41,19 +42,16 @@ struct waitfor_link {
 	char name[THREAD_NAME_LEN];
 	uint32_t cpu;
 	struct waiting waiting; /* what it waits for (kind may be NONE) */
-	struct thread *owner;	/* whom that hangs on, or NULL: nobody known */
-	uint32_t owner_id;
-	char owner_name[THREAD_NAME_LEN];
-	uintptr_t owner_site; /* where the owner took it, 0: not known */
-	uint64_t owner_since; /* and since when, counter ticks */
-	unsigned int owners;  /* how many threads it hangs on */
+	uintptr_t owner_site;	/* where the owner took it, 0: not known */
+	uint64_t owner_since;	/* and since when, counter ticks */
+	unsigned int owners; /* how many threads it hangs on; 0: nobody known */
 	uint64_t switches;
 	const char *bug; /* the condition of the BUG that ended it */
 };
 
 struct waitfor {
 	unsigned int n;	    /* links */
-	bool cycle;	    /* the last link's owner is link[first] */
+	bool cycle;	    /* the last link hangs on link[first] */
 	unsigned int first; /* where the cycle begins */
 	struct waitfor_link link[WAITFOR_MAX];
 };
@@ -79,7 +77,14 @@ void waitfor_report(const struct waitfor *w);
 void waitfor_print_cycle(const struct waitfor *w);
 
 const char *wait_kind_name(enum wait_kind kind);
-/* What the owner of a link is to it: "held by". */
+/* Whom a link hangs on, NULL: nobody known; and as what: "held by". */
+static inline const struct waitfor_link *waitfor_owner(const struct waitfor *w,
+						       unsigned int link)
+{
+	return link + 1 < w->n ? &w->link[link + 1] :
+	       w->cycle	       ? &w->link[w->first] :
+				 NULL;
+}
 const char *waitfor_relation(const struct waitfor *w, unsigned int link);
 
 /* What t waits for, asleep or busy; kind is WAIT_NONE if t runs, can run, or

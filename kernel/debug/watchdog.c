@@ -1,8 +1,8 @@
 /*
  * The watchdog thread. See watchdog.h.
  *
- * `reported` remembers the waits already told (thread and since when), so each
- * is told once. Written by the watchdog thread alone; muted is atomic.
+ * A thread remembers which of its waits was told (`told`), so each is told once.
+ * Written by the watchdog thread alone; muted is atomic.
  */
 #include "kernel/debug/watchdog.h"
 
@@ -12,43 +12,15 @@
 #include "kernel/lib/printf.h"
 #include "kernel/sched/wait.h"
 
-#define REPORTED_MAX 16
-#define SETTLE_NS    1000000ull
+#define SETTLE_NS 1000000ull
 
 uint64_t watchdog_hung_ns = 2000000000ull;
 unsigned int watchdog_reports;
 static unsigned int muted;
 
-static struct {
-	uint32_t id;
-	uint64_t since;
-} reported[REPORTED_MAX];
-static unsigned int reported_next;
-
 /* A thread that may have closed a cycle just now, 0: none. Atomic. */
 static uint32_t suspect;
 static struct wait_queue wake = WAIT_QUEUE_INIT(wake, "a suspicion");
-
-static bool told(uint32_t id, uint64_t since)
-{
-	for (unsigned int i = 0; i < REPORTED_MAX; i++)
-		if (reported[i].id == id && reported[i].since == since)
-			return true;
-	return false;
-}
-
-static void remember(const struct waitfor *w)
-{
-	for (unsigned int i = 0; i < w->n; i++) {
-		const struct waitfor_link *l = &w->link[i];
-
-		if (told(l->id, l->waiting.since))
-			continue;
-		reported[reported_next].id = l->id;
-		reported[reported_next].since = l->waiting.since;
-		reported_next = (reported_next + 1) % REPORTED_MAX;
-	}
-}
 
 /* Does the chain end in a wait as long, or with the dead? Else that one runs, and
  * will end it; but a reader that keeps a grace period waiting so long is told. */
@@ -70,51 +42,44 @@ static void look_at(struct thread *t, uint64_t least_ns)
 	struct waiting now = waits_for(t);
 	uint64_t ns = timer_ns(timer_now() - now.since);
 
-	if (now.kind == WAIT_NONE || now.kind == WAIT_READERS ||
-	    ns < least_ns || told(t->id, now.since))
+	if (READ_ONCE(muted) || now.kind == WAIT_NONE ||
+	    now.kind == WAIT_READERS || ns < least_ns || t->told == now.since)
 		return;
 	if (!waitfor_cycle(t, &w)) {
 		if (ns <= watchdog_hung_ns)
 			return;
 		waitfor_walk(t, &w);
-		if (!w.n || !ends_waiting(&w))
+		if (!ends_waiting(&w))
 			return;
 	}
 	kprintf("watchdog: %s hangs\n", w.link[0].name);
 	waitfor_report(&w);
-	remember(&w);
+	/* One that has gone meanwhile: then this is another's, and no harm. */
+	for (unsigned int i = 0; i < w.n; i++)
+		w.link[i].thread->told = w.link[i].waiting.since;
 	watchdog_reports++;
 }
 
-/* All threads, or one that may have closed a cycle. */
-static void look_around(uint32_t only)
-{
-	struct thread *t;
-
-	for (uint32_t id = only ? only - 1 : 0;
-	     !READ_ONCE(muted) && (t = thread_after(id)); thread_put(t)) {
-		id = t->id;
-		look_at(t, only ? 0 : WATCHDOG_LOOK_NS);
-		if (only)
-			id = ~0u; /* nobody comes after that */
-	}
-}
-
-static int watchdog_thread(void *arg)
+static int watchdog_thread(void *arg maybe_unused)
 {
 	uint64_t next = 0, now;
+	struct thread *t;
 
-	(void)arg;
 	for (;;) {
 		now = timer_now();
 		if (now >= next) {
-			look_around(0);
+			for_each_thread (t)
+				look_at(t, WATCHDOG_LOOK_NS);
 			next = timer_now() + timer_ticks(WATCHDOG_LOOK_NS);
 		} else if (wait_event_timeout(&wake, WAIT_IDLE,
 					      READ_ONCE(suspect),
 					      timer_ns(next - now))) {
 			sleep_ns(SETTLE_NS); /* until it is off its stack */
-			look_around(READ_ONCE(suspect));
+			t = thread_find(READ_ONCE(suspect));
+			if (t) {
+				look_at(t, 0);
+				thread_put(t);
+			}
 			WRITE_ONCE(suspect, 0);
 		}
 	}

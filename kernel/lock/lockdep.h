@@ -64,23 +64,7 @@ struct lock_class_key {
 };
 
 struct thread;
-
-/* One word, as in verdict lines: "circular". */
-const char *lockdep_kind_name(enum lockdep_kind kind);
-
-#if GORDIAN_DEBUG
-
-#define LOCKDEP_SUBCLASSES 8
-
-/* A lock as lockdep sees it; also by itself, for what is no lock. */
-struct lockdep_map {
-	const void *key; /* NULL: this map's own address (static locks) */
-	const char *name;
-	/* The class of each subclass, 0: not looked up yet. */
-	uint16_t class[LOCKDEP_SUBCLASSES];
-};
-
-#define MAX_HELD 24
+struct lockdep_map;
 
 /* A lock that a thread holds, or waits for. */
 struct held_lock {
@@ -104,6 +88,23 @@ struct held_lock {
 	bool waits;	 /* not obtained yet */
 };
 
+/* One word, as in verdict lines: "circular". */
+const char *lockdep_kind_name(enum lockdep_kind kind);
+
+#if GORDIAN_DEBUG
+
+#define LOCKDEP_SUBCLASSES 8
+
+/* A lock as lockdep sees it; also by itself, for what is no lock. */
+struct lockdep_map {
+	const void *key; /* NULL: this map's own address (static locks) */
+	const char *name;
+	/* The class of each subclass, 0: not looked up yet. */
+	uint16_t class[LOCKDEP_SUBCLASSES];
+};
+
+#define MAX_HELD 24
+
 /* A thread's part (struct thread, `lockdep`); its own, interrupts on it too. */
 struct lockdep_thread {
 	unsigned int depth;	/* entries of held[] */
@@ -117,6 +118,7 @@ struct lockdep_thread {
 };
 
 #define DEP_MAP		  struct lockdep_map dep_map;
+#define DEP_MAP_AT(type)  offsetof(type, dep_map) /* 0: has none */
 #define DEP_MAP_INIT(n)	  .dep_map = { .name = (n) },
 #define DEP_MAP_KEY(n, k) .dep_map = { .name = (n), .key = (k) },
 #define LOCKDEP_MAP_INIT(n)                                                    \
@@ -168,12 +170,14 @@ const struct held_lock *lock_held_by(const struct thread *t,
 /* Reports of what is found elsewhere. what: a few words for the first line. */
 void lockdep_complain(enum lockdep_kind kind, const char *what, uintptr_t site);
 
-#define lockdep_assert_held(lock)                                              \
+#define lockdep_check(ok, kind, what)                                          \
 	do {                                                                   \
-		if (unlikely(!lock_is_held(&(lock)->dep_map)))                 \
-			lockdep_complain(LOCKDEP_NOT_HELD,                     \
-					 (lock)->dep_map.name, CALLER);        \
+		if (unlikely(!(ok)))                                           \
+			lockdep_complain((kind), (what), CALLER);              \
 	} while (0)
+#define lockdep_assert_held(lock)                                              \
+	lockdep_check(lock_is_held(&(lock)->dep_map), LOCKDEP_NOT_HELD,        \
+		      (lock)->dep_map.name)
 
 /* The thread is about to end; the idle thread is about to idle. */
 void lockdep_thread_end(void);
@@ -199,6 +203,7 @@ void print_held_locks(const struct thread *t);
 #else /* release: nothing is left */
 
 #define DEP_MAP
+#define DEP_MAP_AT(type) 0
 #define DEP_MAP_INIT(n)
 #define DEP_MAP_KEY(n, k)
 #define LOCK_KEY()			   NULL
@@ -211,7 +216,9 @@ void print_held_locks(const struct thread *t);
 #define lock_contended(m)		      ((void)0)
 #define lock_acquired(m)		      ((void)0)
 #define lock_release(m, site)		      ((void)(site), true)
+#define lockdep_check(ok, kind, what)	      ((void)0)
 #define lockdep_assert_held(lock)	      ((void)(lock))
+#define lock_held_by(t, m)		      ((void)(t), (const struct held_lock *)NULL)
 #define lockdep_thread_end()		      ((void)0)
 #define lockdep_idle()			      ((void)0)
 #define debug_check_no_locks_freed(from, len) ((void)0)

@@ -259,19 +259,3 @@ void mutex_release_dead(struct mutex *m, struct thread *dead)
 	if (mutex_owner(m) == dead || READ_ONCE(m->lender) == dead)
 		release_slow(m, dead, CALLER);
 }
-
-unsigned int mutex_waiters(struct mutex *m, struct thread **out,
-			   unsigned int max)
-{
-	uint32_t flags = spin_lock_irqsave(&m->wait_lock);
-	struct mutex_waiter *w;
-	unsigned int n = 0;
-
-	list_for_each (w, &m->waiters, link) {
-		if (n < max)
-			out[n] = w->thread;
-		n++;
-	}
-	spin_unlock_irqrestore(&m->wait_lock, flags);
-	return n;
-}

@@ -85,8 +85,4 @@ int mutex_lend(struct mutex *m, struct thread *to);
 /* Release a mutex whose owner has died (its reaper calls this). */
 void mutex_release_dead(struct mutex *m, struct thread *dead);
 
-/* Copy up to max waiting threads, oldest first. Returns how many wait. */
-unsigned int mutex_waiters(struct mutex *m, struct thread **out,
-			   unsigned int max);
-
 #endif

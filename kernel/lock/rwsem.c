@@ -143,11 +143,6 @@ void down_read(struct rw_semaphore *s)
 	lock(s, false, 0, CALLER);
 }
 
-void down_read_nested(struct rw_semaphore *s, unsigned int subclass)
-{
-	lock(s, false, subclass, CALLER);
-}
-
 bool down_read_trylock(struct rw_semaphore *s)
 {
 	uint32_t flags = spin_lock_irqsave(&s->wait_lock);
@@ -189,21 +184,14 @@ void up_write(struct rw_semaphore *s)
 void __percpu_init_rwsem(struct percpu_rwsem *s, const char *name,
 			 const void *key maybe_unused)
 {
-	unsigned int cpu;
-
 	debug_check_no_locks_freed(s, sizeof(*s));
+	*s = (struct percpu_rwsem){ .name = name };
 	lockdep_set_class(s, key, name);
-	s->name = name;
-	s->block = 0;
-	s->writer = NULL;
-	s->draining = NULL;
 	mutex_init(&s->writers, name);
 	lockdep_set_novalidate_class(&s->writers); /* we stand for it */
 	__spin_lock_init(&s->wait_lock, "percpu_rwsem.wait_lock",
 			 LOCK_KEY_OF(rwsem_wait_key));
 	list_init(&s->waiters);
-	for_each_cpu (cpu, CPUMASK_ALL)
-		s->count[cpu].n = 0;
 }
 
 static int32_t readers_inside(struct percpu_rwsem *s)

@@ -40,7 +40,6 @@ extern struct lock_class_key rwsem_wait_key; /* of all wait_locks */
 void __init_rwsem(struct rw_semaphore *s, const char *name, const void *key);
 void down_read(struct rw_semaphore *s);
 /* While another of its class is held: with a nesting level, 1 to 7. */
-void down_read_nested(struct rw_semaphore *s, unsigned int subclass);
 void down_write_nested(struct rw_semaphore *s, unsigned int subclass);
 bool down_read_trylock(struct rw_semaphore *s);
 void up_read(struct rw_semaphore *s);

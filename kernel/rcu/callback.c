@@ -301,25 +301,14 @@ static int rcuc_cpu_notify(struct notifier_block *nb, unsigned long action,
 
 void rcu_register_notifiers(void)
 {
-	static struct notifier_block threads = {
-		.notifier_call = rcuc_cpu_notify,
-		.priority = CPU_PRI_SMPBOOT,
-		.name = "rcuc",
-	};
-	static struct notifier_block park = {
-		.notifier_call = rcuc_cpu_notify,
-		.priority = CPU_PRI_PARK,
-		.name = "rcuc-park",
-	};
-	static struct notifier_block rcu = {
-		.notifier_call = rcu_cpu_notify,
-		.priority = CPU_PRI_DEFAULT,
-		.name = "rcu",
+	static struct notifier_block nb[] = {
+		{ rcuc_cpu_notify, NULL, CPU_PRI_SMPBOOT, "rcuc" },
+		{ rcu_cpu_notify, NULL, CPU_PRI_DEFAULT, "rcu" },
+		{ rcuc_cpu_notify, NULL, CPU_PRI_PARK, "rcuc-park" },
 	};
 
-	register_cpu_notifier(&threads);
-	register_cpu_notifier(&rcu);
-	register_cpu_notifier(&park);
+	for (unsigned int i = 0; i < ARRAY_SIZE(nb); i++)
+		register_cpu_notifier(&nb[i]);
 }
 
 void rcu_spawn(void)

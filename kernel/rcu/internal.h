@@ -12,8 +12,6 @@ extern struct rcu_state *rcu_states;
 void rcu_state_init(struct rcu_state *rsp);
 int rcu_gp_thread(void *arg);
 void rcu_report_qs(struct rcu_state *rsp, unsigned int cpu);
-void rcu_idle_enter(unsigned int cpu);
-void rcu_idle_exit(unsigned int cpu);
 void rcu_idle_start(unsigned int cpu);
 
 /* callback.c */

@@ -76,16 +76,16 @@ void rcu_read_unlock(void)
 
 /* ---- quiescent states ------------------------------------------------------------- */
 
-/* A core owes no longer in that mask. rsp->lock held. */
-static void clear_owed(struct rcu_state *rsp, struct cpumask *owed,
-		       struct wait_queue *wake, unsigned int cpu)
+/* A core owes no longer. rsp->lock held. */
+static void clear_owed(struct rcu_state *rsp, struct rcu_debt *d,
+		       unsigned int cpu)
 {
-	if (!cpumask_test(*owed, cpu))
+	if (!cpumask_test(d->owed, cpu))
 		return;
-	WRITE_ONCE(owed->bits, owed->bits & ~(1u << cpu));
+	WRITE_ONCE(d->owed.bits, d->owed.bits & ~(1u << cpu));
 	trace_did(TR_QS, rsp, cpu, CALLER);
-	if (!owed->bits)
-		wake_up(wake);
+	if (!d->owed.bits)
+		wake_up(&d->wake);
 }
 
 /* The core is in a quiescent state now: good for both sorts. */
@@ -93,22 +93,8 @@ void rcu_report_qs(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&rsp->lock);
 
-	clear_owed(rsp, &rsp->owed, &rsp->gp_wake, cpu);
-	clear_owed(rsp, &rsp->exp_owed, &rsp->exp_wake, cpu);
-	spin_unlock_irqrestore(&rsp->lock, flags);
-}
-
-/*
- * The core was idle at some time since the grace period of that mask began. By
- * now it may read again, and one of the other sort may have begun meanwhile: so
- * this is no news for the other mask.
- */
-static void report_was_idle(struct rcu_state *rsp, struct cpumask *owed,
-			    struct wait_queue *wake, unsigned int cpu)
-{
-	uint32_t flags = spin_lock_irqsave(&rsp->lock);
-
-	clear_owed(rsp, owed, wake, cpu);
+	clear_owed(rsp, &rsp->gp, cpu);
+	clear_owed(rsp, &rsp->exp, cpu);
 	spin_unlock_irqrestore(&rsp->lock, flags);
 }
 
@@ -116,26 +102,15 @@ static void report_was_idle(struct rcu_state *rsp, struct cpumask *owed,
 static void note_qs(unsigned int cpu)
 {
 	for (struct rcu_state *rsp = rcu_states; rsp; rsp = rsp->next)
-		if (unlikely((READ_ONCE(rsp->owed.bits) |
-			      READ_ONCE(rsp->exp_owed.bits)) &
+		if (unlikely((READ_ONCE(rsp->gp.owed.bits) |
+			      READ_ONCE(rsp->exp.owed.bits)) &
 			     1u << cpu))
 			rcu_report_qs(rsp, cpu);
 }
 
-static void rcu_tick(unsigned int cpu, bool quiescent)
-{
-	if (quiescent)
-		note_qs(cpu);
-}
-
-/* Seq_cst both: readers before idle have ended for whoever sees it idle, and
+/* In and out, seq_cst both: readers before idle have ended for whoever sees it idle, and
  * whoever sees it busy is seen by readers after. Pairs with idle_seen(). */
-void rcu_idle_enter(unsigned int cpu)
-{
-	__atomic_fetch_add(&idle_count[cpu].count, 1, __ATOMIC_SEQ_CST);
-}
-
-void rcu_idle_exit(unsigned int cpu)
+static void count_idle(unsigned int cpu)
 {
 	__atomic_fetch_add(&idle_count[cpu].count, 1, __ATOMIC_SEQ_CST);
 }
@@ -153,53 +128,55 @@ static uint32_t idle_seen(unsigned int cpu)
 	return __atomic_load_n(&idle_count[cpu].count, __ATOMIC_SEQ_CST);
 }
 
+/*
+ * Look at those who owe. A core that is idle, or was since the first look, owes
+ * no longer; but by now it may read again, and one of the other sort may have
+ * begun meanwhile: this is no news for that. Others are asked to switch.
+ */
+static void look_at_cores(struct rcu_state *rsp, struct rcu_debt *d, bool first)
+{
+	unsigned int cpu;
+
+	for_each_cpu (cpu, cpumask_load(&d->owed)) {
+		uint32_t now = idle_seen(cpu), flags;
+
+		if (first)
+			d->idle_snap[cpu] = now;
+		if (!(now & 1) || now != d->idle_snap[cpu]) {
+			flags = spin_lock_irqsave(&rsp->lock);
+			clear_owed(rsp, d, cpu);
+			spin_unlock_irqrestore(&rsp->lock, flags);
+		} else if (!first) {
+			resched_cpu(cpu);
+		}
+	}
+}
+
 /* ---- the grace period ------------------------------------------------------------- */
 
 void rcu_gp_begin(struct rcu_state *rsp)
 {
 	uint32_t flags = spin_lock_irqsave(&rsp->lock);
-	struct cpumask awaited = rsp->online;
-	unsigned int cpu;
 
 	WRITE_ONCE(rsp->gp_seq, rsp->gp_seq + 1);
-	WRITE_ONCE(rsp->owed.bits, awaited.bits);
+	WRITE_ONCE(rsp->gp.owed.bits, rsp->online.bits);
 	spin_unlock_irqrestore(&rsp->lock, flags);
 	rsp->gp_start = timer_now();
 	trace_did(TR_GP_START, rsp, rsp->gp_seq, CALLER);
-
-	for_each_cpu (cpu, awaited) {
-		rsp->data[cpu].idle_snap = idle_seen(cpu);
-		if (!(rsp->data[cpu].idle_snap & 1))
-			report_was_idle(rsp, &rsp->owed, &rsp->gp_wake, cpu);
-	}
+	look_at_cores(rsp, &rsp->gp, true);
 	/* This thread runs here, outside any reader: a quiescent state. */
 	preempt_disable();
 	rcu_report_qs(rsp, smp_processor_id());
 	preempt_enable();
 }
 
-/* Who still owes: has it been idle since, or must it be asked to switch? */
-static void gp_force(struct rcu_state *rsp)
-{
-	unsigned int cpu;
-
-	for_each_cpu (cpu, cpumask_load(&rsp->owed)) {
-		uint32_t now = idle_seen(cpu);
-
-		if (!(now & 1) || now != rsp->data[cpu].idle_snap)
-			report_was_idle(rsp, &rsp->owed, &rsp->gp_wake, cpu);
-		else
-			resched_cpu(cpu);
-	}
-}
-
 void rcu_gp_await(struct rcu_state *rsp)
 {
 	unsigned int reports = 0;
 
-	while (!wait_event_timeout(&rsp->gp_wake, WAIT_IDLE,
-				   !READ_ONCE(rsp->owed.bits), FORCE_NS)) {
-		gp_force(rsp);
+	while (!wait_event_timeout(&rsp->gp.wake, WAIT_IDLE,
+				   !READ_ONCE(rsp->gp.owed.bits), FORCE_NS)) {
+		look_at_cores(rsp, &rsp->gp, false);
 		/* The first after rcu_stall_ns, the next after 3 more each. */
 		if (timer_ns(timer_now() - rsp->gp_start) >
 		    READ_ONCE(rcu_stall_ns) * (1 + 3 * reports)) {
@@ -241,7 +218,7 @@ int rcu_gp_thread(void *arg)
 	struct rcu_state *rsp = arg;
 
 	for (;;) {
-		wait_event_kind(&rsp->gp_wake, WAIT_IDLE, gp_wanted(rsp));
+		wait_event_kind(&rsp->gp.wake, WAIT_IDLE, gp_wanted(rsp));
 		rsp->grace_period(rsp);
 	}
 	return 0;
@@ -263,7 +240,7 @@ void rcu_request(struct rcu_state *rsp, uint32_t snap)
 	flags = spin_lock_irqsave(&rsp->lock);
 	if (!rcu_seq_done(rsp->request, snap))
 		WRITE_ONCE(rsp->request, snap);
-	wake_up(&rsp->gp_wake);
+	wake_up(&rsp->gp.wake);
 	spin_unlock_irqrestore(&rsp->lock, flags);
 }
 
@@ -300,35 +277,21 @@ static void exp_handler(void *arg)
 story void synchronize_rcu_expedited(void)
 {
 	struct rcu_state *rsp = &rcu_sched_state;
-	struct cpumask ask;
 	uint32_t flags;
-	unsigned int cpu;
 
 	might_sleep();
 	mutex_lock(&rsp->exp_mutex);
 	smp_mb(); /* the caller's writes before the cores are asked */
 	flags = spin_lock_irqsave(&rsp->lock);
-	WRITE_ONCE(rsp->exp_owed.bits,
-		   rsp->online.bits & ~(1u << smp_processor_id()));
-	ask = rsp->exp_owed;
-	spin_unlock_irqrestore(&rsp->lock, flags);
 	/* This core: we are outside any reader, so it is quiescent. */
-	for_each_cpu (cpu, ask) {
-		if (!(idle_seen(cpu) & 1)) {
-			report_was_idle(rsp, &rsp->exp_owed, &rsp->exp_wake,
-					cpu);
-			ask.bits &= ~(1u << cpu);
-		}
-	}
-	on_each_cpu_mask(ask, exp_handler, rsp);
-	while (!wait_event_timeout(&rsp->exp_wake, WAIT_GP,
-				   !READ_ONCE(rsp->exp_owed.bits), FORCE_NS))
-		for_each_cpu (cpu, cpumask_load(&rsp->exp_owed))
-			if (!(idle_seen(cpu) & 1))
-				report_was_idle(rsp, &rsp->exp_owed,
-						&rsp->exp_wake, cpu);
-			else
-				resched_cpu(cpu);
+	WRITE_ONCE(rsp->exp.owed.bits,
+		   rsp->online.bits & ~(1u << smp_processor_id()));
+	spin_unlock_irqrestore(&rsp->lock, flags);
+	look_at_cores(rsp, &rsp->exp, true);
+	on_each_cpu_mask(cpumask_load(&rsp->exp.owed), exp_handler, rsp);
+	while (!wait_event_timeout(&rsp->exp.wake, WAIT_GP,
+				   !READ_ONCE(rsp->exp.owed.bits), FORCE_NS))
+		look_at_cores(rsp, &rsp->exp, false);
 	smp_mb(); /* the end before what the caller does next */
 	mutex_unlock(&rsp->exp_mutex);
 }
@@ -343,9 +306,9 @@ void rcu_state_init(struct rcu_state *rsp)
 	rsp->adopt = rcu_adopt;
 	rsp->barrier = _rcu_barrier;
 	spin_lock_init(&rsp->lock, "rcu_state.lock");
-	wait_queue_init(&rsp->gp_wake, "a grace period to run");
+	wait_queue_init(&rsp->gp.wake, "a grace period to run");
 	wait_queue_init(&rsp->gp_end, "a grace period");
-	wait_queue_init(&rsp->exp_wake, "an expedited grace period");
+	wait_queue_init(&rsp->exp.wake, "an expedited grace period");
 	mutex_init(&rsp->exp_mutex, "rcu_state.exp_mutex");
 	if (!rsp->barrier_mutex.name)
 		mutex_init(&rsp->barrier_mutex, "rcu_state.barrier_mutex");
@@ -363,9 +326,7 @@ void rcu_init(void)
 {
 	rcu_idle_start(smp_processor_id());
 	rcu_state_init(&rcu_sched_state);
-	sched_hooks.note_switch = note_qs;
-	sched_hooks.tick = rcu_tick;
-	sched_hooks.idle_enter = rcu_idle_enter;
-	sched_hooks.idle_exit = rcu_idle_exit;
+	sched_hooks.quiescent = note_qs;
+	sched_hooks.idle_enter = sched_hooks.idle_exit = count_idle;
 	rcu_register_notifiers();
 }

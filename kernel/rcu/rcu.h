@@ -34,8 +34,14 @@ struct rcu_data {
 	struct thread *thread;	/* invokes them: rcuc/N */
 	struct wait_queue wake; /* where it waits */
 	struct rcu_head barrier_head;
-	uint32_t idle_snap; /* the grace-period thread's */
 } cache_aligned;
+
+/* Which cores a grace period still waits for. */
+struct rcu_debt {
+	struct cpumask owed;	     /* by these; rsp->lock */
+	struct wait_queue wake;	     /* whoever waits for it waits here, and */
+	uint32_t idle_snap[NR_CPUS]; /* saw these idle counts at its begin */
+};
 
 struct rcu_state {
 	const char *name;
@@ -46,18 +52,16 @@ struct rcu_state {
 	void (*barrier)(struct rcu_state *rsp); /* what rcu_barrier() is */
 	struct spinlock lock;
 	/* lock guards (gp_seq, request and the masks are also read without): */
-	uint32_t gp_seq;	 /* odd: one runs (kernel/rcu/cblist.h) */
-	uint32_t request;	 /* run until gp_seq gets there */
-	struct cpumask online;	 /* cores that a grace period awaits */
-	struct cpumask owed;	 /* cores the running one still waits for */
-	struct cpumask exp_owed; /* the same, expedited */
+	uint32_t gp_seq;       /* odd: one runs (kernel/rcu/cblist.h) */
+	uint32_t request;      /* run until gp_seq gets there */
+	struct cpumask online; /* cores that a grace period awaits */
+	struct rcu_debt gp;    /* the grace-period thread's */
+	struct rcu_debt exp;   /* an expedited one's */
 	/* */
 	uint64_t gp_start; /* counter ticks; the grace-period thread's */
 	struct thread *thread;
-	struct wait_queue gp_wake; /* the grace-period thread waits here */
-	struct wait_queue gp_end;  /* who waits for an end */
-	struct wait_queue exp_wake;
-	struct mutex exp_mutex; /* one expedited grace period at a time */
+	struct wait_queue gp_end; /* who waits for an end */
+	struct mutex exp_mutex;	  /* one expedited grace period at a time */
 	struct mutex barrier_mutex;
 	struct completion barrier_completion; /* barrier_mutex */
 	uint32_t barrier_count;		      /* atomic */
@@ -77,41 +81,29 @@ extern unsigned int rcu_stalls; /* reports since boot */
 /* They are counted, so that reports can name them. */
 void rcu_read_lock(void);
 void rcu_read_unlock(void);
+#else
+#define rcu_read_lock()	  preempt_disable()
+#define rcu_read_unlock() preempt_enable()
+#endif
 /* Readers have preemption off: whoever has may dereference. */
 static inline bool rcu_read_lock_held(void)
 {
 	return current->preempt_count || current->irq_depth || irqs_disabled();
 }
-#define RCU_LOCKDEP_WARN(c, what)                                              \
-	do {                                                                   \
-		if (unlikely(c))                                               \
-			lockdep_complain(LOCKDEP_RCU, what, CALLER);           \
-	} while (0)
-#else
-static inline void rcu_read_lock(void)
-{
-	preempt_disable();
-}
-static inline void rcu_read_unlock(void)
-{
-	preempt_enable();
-}
-#define RCU_LOCKDEP_WARN(c, what) ((void)0)
-#endif
 
 /* A load that the dependent accesses follow (ARM keeps address dependencies;
  * pairs with the release in rcu_assign_pointer). In a reader. */
 #define rcu_dereference(p)                                                     \
 	({                                                                     \
-		RCU_LOCKDEP_WARN(!rcu_read_lock_held(),                        \
-				 "rcu_dereference(" #p ")");                   \
+		lockdep_check(rcu_read_lock_held(), LOCKDEP_RCU,               \
+			      "rcu_dereference(" #p ")");                      \
 		READ_ONCE(p);                                                  \
 	})
 /* The same for an updater: c says what keeps the pointer as it is. */
 #define rcu_dereference_protected(p, c)                                        \
 	({                                                                     \
-		RCU_LOCKDEP_WARN(!(c),                                         \
-				 "rcu_dereference_protected(" #p ", " #c ")"); \
+		lockdep_check(c, LOCKDEP_RCU,                                  \
+			      "rcu_dereference_protected(" #p ", " #c ")");    \
 		READ_ONCE(p);                                                  \
 	})
 /* Publish: everything written to *v before is visible to whoever sees v. */

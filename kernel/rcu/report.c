@@ -66,7 +66,7 @@ struct rcu_state *rcu_awaits_cores(const struct thread *t)
 
 struct cpumask rcu_owed(struct rcu_state *rsp)
 {
-	return cpumask_load(&rsp->owed);
+	return cpumask_load(&rsp->gp.owed);
 }
 
 static void print_reader(const struct thread *t maybe_unused)
@@ -137,7 +137,7 @@ void rcu_print(void)
 	for_each_possible_cpu (cpu)
 		kprintf("%4u  %-7s %-5s %9u\n", cpu,
 			cpumask_test(rsp->online, cpu) ? "yes" : "-",
-			cpumask_test(rsp->owed, cpu) ? "yes" : "-",
+			cpumask_test(rsp->gp.owed, cpu) ? "yes" : "-",
 			rcu_nr_callbacks(cpu));
 	rcu_print_awaited(rsp);
 }

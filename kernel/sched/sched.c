@@ -178,10 +178,8 @@ static void reschedule(bool preempt)
 	unsigned int cpu = smp_processor_id();
 	struct runqueue *rq = &runqueues[cpu];
 	struct thread *prev = current, *next;
-	uint64_t now;
 
-	if (sched_hooks.note_switch)
-		sched_hooks.note_switch(cpu);
+	sched_call(quiescent, cpu);
 	raw_spin_lock(&rq->lock);
 	WRITE_ONCE(prev->need_resched, 0);
 	if (prev->is_idle) {
@@ -218,12 +216,10 @@ static void reschedule(bool preempt)
 		return;
 	}
 	rq->curr = next;
-	now = timer_now();
-	prev->runtime += now - prev->last_in;
-	next->last_in = now;
 	next->switches++;
 	if (prev->is_idle || next->is_idle) {
-		rq->next_tick = next->is_idle ? 0 : now + timer_ticks(TICK_NS);
+		rq->next_tick =
+			next->is_idle ? 0 : timer_now() + timer_ticks(TICK_NS);
 		timer_program();
 	}
 	trace_did(TR_SWITCH, next, next->id, 0);
@@ -263,11 +259,6 @@ void preempt_schedule(void)
 	local_irq_restore(flags);
 }
 
-void yield(void)
-{
-	schedule();
-}
-
 /* ---- interrupts --------------------------------------------------------- */
 
 static struct regs *interrupted[NR_CPUS]; /* each core's own, IRQs off */
@@ -294,20 +285,6 @@ void irq_entry(struct regs *regs)
 		reschedule(true);
 }
 
-void sched_tick(void)
-{
-	unsigned int cpu = smp_processor_id();
-	struct runqueue *rq = &runqueues[cpu];
-	struct thread *t = current;
-
-	if (sched_hooks.tick)
-		sched_hooks.tick(cpu, t->preempt_count == 0);
-	raw_spin_lock(&rq->lock);
-	if (!list_empty(&rq->queue[t->prio]))
-		resched(rq, cpu); /* round robin: somebody equal waits */
-	raw_spin_unlock(&rq->lock);
-}
-
 /* The deadline of this core's tick, 0 if it has none. IRQs off. */
 uint64_t sched_next_tick(void)
 {
@@ -317,12 +294,19 @@ uint64_t sched_next_tick(void)
 /* From the timer interrupt. IRQs off. */
 void sched_tick_if_due(uint64_t now)
 {
-	struct runqueue *rq = &runqueues[smp_processor_id()];
+	unsigned int cpu = smp_processor_id();
+	struct runqueue *rq = &runqueues[cpu];
+	struct thread *t = current;
 
 	if (!rq->next_tick || now < rq->next_tick)
 		return;
 	rq->next_tick = now + timer_ticks(TICK_NS);
-	sched_tick();
+	if (t->preempt_count == 0) /* it interrupted no reader */
+		sched_call(quiescent, cpu);
+	raw_spin_lock(&rq->lock);
+	if (!list_empty(&rq->queue[t->prio]))
+		resched(rq, cpu); /* round robin: somebody equal waits */
+	raw_spin_unlock(&rq->lock);
 }
 
 void resched_cpu(unsigned int cpu)
@@ -535,11 +519,11 @@ void sched_set_idle(unsigned int cpu, struct thread *idle)
 {
 	struct runqueue *rq = &runqueues[cpu];
 
-	if (!rq->idle)
+	if (!rq->idle) {
+		spin_lock_init(&rq->lock, "runqueue.lock");
 		for (int p = 0; p < NR_PRIOS; p++)
 			list_init(&rq->queue[p]);
-	if (!rq->lock.name)
-		spin_lock_init(&rq->lock, "runqueue.lock");
+	}
 	rq->idle = idle;
 	rq->next_tick = 0;
 	WRITE_ONCE(rq->curr, idle);
@@ -628,11 +612,9 @@ noreturn void cpu_idle_loop(void)
 		if (unlikely(!cpu_is_online(cpu)))
 			sched_hooks.play_dead(cpu);
 		if (!READ_ONCE(t->need_resched) && !pull_queued(cpu)) {
-			if (sched_hooks.idle_enter)
-				sched_hooks.idle_enter(cpu);
+			sched_call(idle_enter, cpu);
 			wfi(); /* a masked interrupt ends it all the same */
-			if (sched_hooks.idle_exit)
-				sched_hooks.idle_exit(cpu);
+			sched_call(idle_exit, cpu);
 		}
 		local_irq_enable();
 		isb(); /* what is pending is taken here */

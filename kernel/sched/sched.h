@@ -44,15 +44,8 @@ static inline bool may_sleep(void)
 	       !irqs_disabled();
 }
 /* First thing of whatever may sleep: a finding where that is not allowed. */
-#if GORDIAN_DEBUG
-#define might_sleep()                                                          \
-	do {                                                                   \
-		if (unlikely(!may_sleep()))                                    \
-			lockdep_complain(LOCKDEP_SLEEP, __func__, CALLER);     \
-	} while (0)
-#else
-#define might_sleep() ((void)0)
-#endif
+#define might_sleep() lockdep_check(may_sleep(), LOCKDEP_SLEEP, __func__)
+
 static inline bool in_interrupt(void)
 {
 	return current->irq_depth != 0;
@@ -65,7 +58,7 @@ static inline bool in_interrupt(void)
 void schedule(void);
 /* As schedule(), at most until `ns` from now; false if the time ran out. */
 bool schedule_timeout(uint64_t ns);
-void yield(void);
+#define yield() schedule()
 void sleep_ns(uint64_t ns);
 /* As sleep_ns(), ended by thread_interrupt(): 0 or -EINTR. */
 int sleep_ns_interruptible(uint64_t ns);
@@ -114,9 +107,6 @@ void irq_entry(struct regs *regs);
 /* Registers of the interrupt being handled on this core, or NULL. */
 struct regs *irq_regs(void);
 
-/* The tick on this core: round robin, RCU, watchdog. IRQs off. */
-void sched_tick(void);
-
 /* Ask core cpu to look at its run queue. Any context. */
 void resched_cpu(unsigned int cpu);
 
@@ -126,18 +116,22 @@ void resched_cpu(unsigned int cpu);
  * before it takes an interrupt, so no interrupt handler ever runs "in idle".
  */
 struct sched_hooks {
-	void (*note_switch)(unsigned int cpu); /* in schedule(), IRQs off */
-	void (*idle_enter)(unsigned int cpu);  /* IRQs off */
-	void (*idle_exit)(unsigned int cpu);   /* IRQs off */
-	/* IRQs off, from the tick; quiescent: it interrupted code with
-	 * preempt_count 0 (no reader). */
-	void (*tick)(unsigned int cpu, bool quiescent);
+	/* All with IRQs off. No reader on this core: a switch, or a tick that
+	 * interrupted code with preempt_count 0. */
+	void (*quiescent)(unsigned int cpu);
+	void (*idle_enter)(unsigned int cpu);
+	void (*idle_exit)(unsigned int cpu);
 	/* current is about to block; debug builds. */
 	void (*blocks)(void);
 	/* The idle loop of a core that has left the online mask: its end. */
 	void (*play_dead)(unsigned int cpu);
 };
 extern struct sched_hooks sched_hooks;
+#define sched_call(hook, cpu)                                                  \
+	do {                                                                   \
+		if (likely(sched_hooks.hook))                                  \
+			sched_hooks.hook(cpu);                                 \
+	} while (0)
 
 /* Runnable threads on cpu besides idle (a racy reading for reports). */
 unsigned int sched_nr_running(unsigned int cpu);

@@ -83,8 +83,6 @@ struct thread {
 	bool pinned;		 /* affinity may not be broken by hotplug */
 	enum thread_prio prio;
 	uint64_t switches; /* times it was switched in */
-	uint64_t runtime;  /* counter ticks */
-	uint64_t last_in;
 
 	/* Written by the thread itself: */
 	struct waiting waiting;
@@ -96,6 +94,7 @@ struct thread {
 	bool should_park; /* set by kthread_park(), atomic */
 	const char *bug;  /* condition of the BUG that ended it */
 	uintptr_t bug_site, bug_caller;
+	uint64_t told; /* the watchdog's: waiting.since of what it reported */
 #if GORDIAN_DEBUG
 	struct lockdep_thread lockdep;
 	struct waiting busy; /* the innermost wait without sleeping */
@@ -154,6 +153,10 @@ void threads_for_each(void (*fn)(struct thread *t, void *arg), void *arg);
 struct thread *thread_find(uint32_t id);
 /* A handle on the thread with the next id after that one, or NULL. */
 struct thread *thread_after(uint32_t id);
+/* Each thread, with a handle on it in the body; not to be left by break. */
+#define for_each_thread(t)                                                     \
+	for (uint32_t _id = 0; ((t) = thread_after(_id)) && (_id = (t)->id);   \
+	     thread_put(t))
 unsigned int threads_count(void); /* that have not ended */
 
 /* Per-core service threads: park before the core goes, unpark after. */

@@ -130,20 +130,21 @@ static unsigned int waited_ms(const struct waiting *w)
 
 void describe_wait(struct thread *t, struct waitfor *w, char *buf, size_t size)
 {
-	struct waiting now = waits_for(t);
+	const struct waiting *now = &w->link[0].waiting;
+	const struct waitfor_link *to;
 	char more[64] = "";
 
 	waitfor_walk(t, w);
-	if (w->n && w->link[0].owner)
+	to = waitfor_owner(w, 0);
+	if (to)
 		ksnprintf(more, sizeof(more), ",\n  %s %s (thread %u)",
-			  waitfor_relation(w, 0), w->link[0].owner_name,
-			  w->link[0].owner_id);
-	else if (now.kind == WAIT_REFCOUNT)
+			  waitfor_relation(w, 0), to->name, to->id);
+	else if (now->kind == WAIT_REFCOUNT)
 		ksnprintf(more, sizeof(more), ",\n  which is %d",
 			  READ_ONCE(cpu_hotplug.refcount));
 	ksnprintf(buf, size,
-		  now.kind == WAIT_NONE ? "runs" : "waits for %s (%s)%s",
-		  now.name, wait_kind_name(now.kind), more);
+		  now->kind == WAIT_NONE ? "runs" : "waits for %s (%s)%s",
+		  now->name, wait_kind_name(now->kind), more);
 }
 
 static void ps_print(void)
@@ -155,12 +156,11 @@ static void ps_print(void)
 
 	kprintf("%4s %-15s core prio state switches preempt waits for, ms\n",
 		"id", "name");
-	for (uint32_t id = 0; (t = thread_after(id)); thread_put(t)) {
+	for_each_thread (t) {
 		struct waiting w = t->waiting;
 
-		id = t->id;
-		kprintf("%4u %-15s %4u %s %-5s %8llu %7d %s %u\n", id, t->name,
-			t->cpu, prios[t->prio],
+		kprintf("%4u %-15s %4u %s %-5s %8llu %7d %s %u\n", t->id,
+			t->name, t->cpu, prios[t->prio],
 			sched_running(t->cpu) == t ? "run" : states[t->state],
 			t->switches, t->preempt_count,
 			w.kind == WAIT_NONE ? "-" : w.name, waited_ms(&w));
@@ -173,41 +173,48 @@ static void waits_print(void)
 	struct thread *t;
 	struct waitfor w;
 
-	for (uint32_t id = 0; (t = thread_after(id)); thread_put(t)) {
+	for_each_thread (t) {
 		struct waiting now = waits_for(t);
 		char what[128];
 		bool leads;
 
-		id = t->id;
 		if (now.kind == WAIT_NONE)
 			continue;
 		describe_wait(t, &w, what, sizeof(what));
-		kprintf("%s (thread %u) %s, for %u ms\n", t->name, id, what,
+		kprintf("%s (thread %u) %s, for %u ms\n", t->name, t->id, what,
 			waited_ms(&now));
 		/* Each cycle once, with the lowest id in it. */
 		leads = w.cycle && w.first == 0;
 		for (unsigned int i = 1; i < w.n; i++)
-			leads &= w.link[i].id > id;
+			leads &= w.link[i].id > t->id;
 		if (leads)
 			waitfor_print_cycle(&w);
 	}
 }
 REPORT_COMMAND(waits, "who waits for whom, and each closed cycle");
 
-static void print_mutex(struct mutex *m)
+static bool waits_at(const struct thread *t, const struct mutex *m)
 {
-	struct thread *owner = mutex_owner(m), *who[8];
-	unsigned int n = mutex_waiters(m, who, ARRAY_SIZE(who));
+	return t->waiting.kind == WAIT_MUTEX && t->waiting.obj == m;
+}
 
+static void print_mutex(const struct mutex *m)
+{
+	struct thread *owner = mutex_owner(m), *t;
+	unsigned int n = 0;
+
+	for_each_thread (t)
+		n += waits_at(t, m);
 	if (owner)
 		kprintf("%s: held by %s (thread %u), %u wait\n  taken at %pS\n",
 			m->name, owner->name, owner->id, n,
 			(void *)READ_ONCE(m->site));
 	else
 		kprintf("%s: free\n", m->name);
-	for (unsigned int i = 0; i < min(n, ARRAY_SIZE(who)); i++)
-		kprintf("  %s (thread %u) waits, for %u ms\n", who[i]->name,
-			who[i]->id, waited_ms(&who[i]->waiting));
+	for_each_thread (t)
+		if (waits_at(t, m))
+			kprintf("  %s (thread %u) waits, for %u ms\n", t->name,
+				t->id, waited_ms(&t->waiting));
 }
 
 static void locks_print(void)
@@ -224,10 +231,9 @@ static void locks_print(void)
 #if GORDIAN_DEBUG
 	struct thread *t;
 
-	for (uint32_t id = 0; (t = thread_after(id)); thread_put(t)) {
-		id = t->id;
+	for_each_thread (t) {
 		if (READ_ONCE(t->lockdep.depth))
-			kprintf("%s (thread %u)\n", t->name, id);
+			kprintf("%s (thread %u)\n", t->name, t->id);
 		print_held_locks(t);
 	}
 #endif

@@ -66,7 +66,7 @@ static bool cycle_is(unsigned int from, unsigned int n,
 	for (unsigned int i = 0; ok && i < n; i++)
 		ok = w.link[w.first + i].waiting.kind == kinds[i] &&
 		     w.link[w.first + i].thread == who[i] &&
-		     w.link[w.first + i].owner == who[(i + 1) % n];
+		     waitfor_owner(&w, w.first + i)->thread == who[(i + 1) % n];
 	if (!ok)
 		waitfor_report(&w);
 	return ok;
@@ -155,7 +155,7 @@ KTEST(waitfor, chain_to_an_event)
 	EXPECT(waits(t[0], WAIT_COMPLETION) && waits(t[1], WAIT_MUTEX));
 	EXPECT(!waitfor_walk(t[1], &w));
 	EXPECT_EQ(w.n, 2);
-	EXPECT(w.link[1].thread == t[0] && !w.link[1].owner);
+	EXPECT(w.link[1].thread == t[0] && !waitfor_owner(&w, 1));
 	EXPECT_EQ(w.link[1].waiting.kind, WAIT_COMPLETION);
 	complete(&never);
 	end(2);
