@@ -57,8 +57,10 @@ const char *wait_kind_name(enum wait_kind kind)
 bool waits_for_event(const struct thread *t)
 {
 	enum wait_kind kind = READ_ONCE(t->waiting.kind);
+	enum thread_state state = READ_ONCE(t->state);
 
-	return READ_ONCE(t->state) == TASK_UNINTERRUPTIBLE &&
+	return (state == TASK_UNINTERRUPTIBLE ||
+		(state == TASK_INTERRUPTIBLE && kind == WAIT_MUTEX)) &&
 	       kind != WAIT_NONE && kind != WAIT_SLEEP && kind != WAIT_IDLE &&
 	       kind != WAIT_GATE && !READ_ONCE(t->waiting.timed);
 }
@@ -289,7 +291,8 @@ static bool search(struct thread *t, struct waitfor *w, enum end least)
 
 	fill_link(&w->link[0], t);
 	w->n = 1;
-	while (w->n < WAITFOR_MAX) {
+	w->cut = false;
+	for (;;) {
 		struct waitfor_link *l = &w->link[w->n - 1];
 		bool stuck = l->bug || l->waiting.kind != WAIT_NONE;
 
@@ -298,9 +301,11 @@ static bool search(struct thread *t, struct waitfor *w, enum end least)
 		s.found = w->cycle = false;
 		l->owners = 0;
 		threads_for_each(look_at, &s);
+		w->cut |= s.nr_seen == WAITFOR_SEEN ||
+			  (s.found && w->n == WAITFOR_MAX);
 		if (w->cycle)
 			return true;
-		if (s.found)
+		if (s.found && w->n < WAITFOR_MAX)
 			w->n++;
 		else if (!l->owners && least <= (stuck ? STUCK : RUNS))
 			return true;
@@ -309,7 +314,6 @@ static bool search(struct thread *t, struct waitfor *w, enum end least)
 		else
 			return false;
 	}
-	return least < CYCLE;
 }
 
 static bool same(const struct waitfor *a, const struct waitfor *b)
@@ -454,6 +458,10 @@ void waitfor_report(const struct waitfor *w)
 		print_link(w, i);
 	if (w->cycle)
 		waitfor_print_cycle(w);
+	else if (w->cut)
+		kprintf("more than %u threads in a chain, or %u in all: "
+			"there may be a cycle\n",
+			WAITFOR_MAX, WAITFOR_SEEN);
 	else if (last->waiting.kind != WAIT_NONE)
 		kprintf("no cycle: %s waits for an event (%s, %s)\n",
 			last->name, last->waiting.name,

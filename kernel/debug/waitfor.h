@@ -53,7 +53,8 @@ struct waitfor {
 	unsigned int n;	    /* links */
 	bool cycle;	    /* the last link hangs on link[first] */
 	unsigned int first; /* where the cycle begins */
-	struct waitfor_link link[WAITFOR_MAX];
+	bool cut; /* a chain went on behind WAITFOR_MAX: there may be more */
+	struct waitfor_link link[WAITFOR_MAX + 1]; /* one is the search's */
 };
 
 /*

@@ -18,8 +18,8 @@ uint64_t watchdog_hung_ns = 2000000000ull;
 unsigned int watchdog_reports;
 static unsigned int muted;
 
-/* A thread that may have closed a cycle just now, 0: none. Atomic. */
-static uint32_t suspect;
+/* Threads that may have closed a cycle just now, 0: none. Atomic. */
+static uint32_t suspects[8];
 static struct wait_queue wake = WAIT_QUEUE_INIT(wake, "a suspicion");
 
 /* Does the chain end in a wait as long, or with the dead? Else that one runs, and
@@ -60,6 +60,29 @@ static void look_at(struct thread *t, uint64_t least_ns)
 	watchdog_reports++;
 }
 
+static bool any_suspect(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(suspects); i++)
+		if (READ_ONCE(suspects[i]))
+			return true;
+	return false;
+}
+
+static void look_at_suspects(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(suspects); i++) {
+		/* Relaxed: given up before the look, so it may come again. */
+		uint32_t id =
+			__atomic_exchange_n(&suspects[i], 0, __ATOMIC_RELAXED);
+		struct thread *t = id ? thread_find(id) : NULL;
+
+		if (!t)
+			continue;
+		look_at(t, 0);
+		thread_put(t);
+	}
+}
+
 static int watchdog_thread(void *arg maybe_unused)
 {
 	uint64_t next = 0, now;
@@ -71,31 +94,33 @@ static int watchdog_thread(void *arg maybe_unused)
 			for_each_thread (t)
 				look_at(t, WATCHDOG_LOOK_NS);
 			next = timer_now() + timer_ticks(WATCHDOG_LOOK_NS);
-		} else if (wait_event_timeout(&wake, WAIT_IDLE,
-					      READ_ONCE(suspect),
+		} else if (wait_event_timeout(&wake, WAIT_IDLE, any_suspect(),
 					      timer_ns(next - now))) {
 			sleep_ns(SETTLE_NS); /* until it is off its stack */
-			t = thread_find(READ_ONCE(suspect));
-			if (t) {
-				look_at(t, 0);
-				thread_put(t);
-			}
-			WRITE_ONCE(suspect, 0);
+			look_at_suspects();
 		}
 	}
 	return 0;
 }
 
 #if GORDIAN_DEBUG
-/* current blocks: has it closed a cycle? One suspect at a time; who is lost that
- * way is found at the next regular look. */
+/* current blocks: has it closed a cycle? Whoever finds no room is found at the
+ * next regular look. */
 static void watchdog_suspect(void)
 {
-	if (READ_ONCE(muted) || READ_ONCE(suspect) ||
-	    !waitfor_suspicious(current))
+	if (READ_ONCE(muted) || !waitfor_suspicious(current))
 		return;
-	WRITE_ONCE(suspect, current->id);
-	wake_up(&wake);
+	for (unsigned int i = 0; i < ARRAY_SIZE(suspects); i++) {
+		uint32_t none = 0;
+
+		/* Relaxed: the wake-up orders it. */
+		if (__atomic_compare_exchange_n(
+			    &suspects[i], &none, current->id, false,
+			    __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+			wake_up(&wake);
+			return;
+		}
+	}
 }
 #endif
 

@@ -27,11 +27,21 @@ struct rwsem_waiter {
 	uint32_t granted; /* enum grant; under wait_lock, by who hands over */
 };
 
+/* wait_lock held: queue up. Announced here, so that reports know who came first
+ * by `since`. */
+static void queue_up(struct rwsem_waiter *w, struct list_head *waiters,
+		     enum wait_kind kind, const void *sem, const char *name,
+		     uintptr_t site)
+{
+	w->granted = WAITS;
+	list_add_tail(&w->link, waiters);
+	WRITE_ONCE(current->waiting.granted, &w->granted);
+	wait_begin(TASK_UNINTERRUPTIBLE, kind, sem, name, site);
+}
+
 static void wait_granted(struct rwsem_waiter *w, enum wait_kind kind,
 			 const void *sem, const char *name, uintptr_t site)
 {
-	WRITE_ONCE(current->waiting.granted, &w->granted);
-	wait_begin(TASK_UNINTERRUPTIBLE, kind, sem, name, site);
 	/* Acquire: pairs with the release in grant(). */
 	while (smp_load_acquire(&w->granted) != GRANTED) {
 		schedule();
@@ -105,7 +115,9 @@ static always_inline void lock(struct rw_semaphore *s, bool write,
 		enter(s, current, write);
 		spin_unlock_irqrestore(&s->wait_lock, flags);
 	} else {
-		list_add_tail(&w.link, &s->waiters);
+		queue_up(&w, &s->waiters,
+			 write ? WAIT_RWSEM_WRITE : WAIT_RWSEM_READ, s, s->name,
+			 site);
 		trace_did(write ? TR_WRITE_CONTEND : TR_READ_CONTEND, s,
 			  (uintptr_t)s->writer, site);
 		spin_unlock_irqrestore(&s->wait_lock, flags);
@@ -248,8 +260,8 @@ static noinline void down_read_slow(struct percpu_rwsem *s, uintptr_t site)
 		tell_writer(s, site);
 		flags = spin_lock_irqsave(&s->wait_lock);
 		if (s->block) {
-			w.granted = WAITS;
-			list_add_tail(&w.link, &s->waiters);
+			queue_up(&w, &s->waiters, WAIT_PERCPU_READ, s, s->name,
+				 site);
 			trace_did(TR_READ_CONTEND, s, (uintptr_t)s->writer,
 				  site);
 			spin_unlock_irqrestore(&s->wait_lock, flags);

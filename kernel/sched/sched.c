@@ -233,7 +233,7 @@ void schedule(void)
 
 	ASSERT(current->preempt_count == 0 && current->irq_depth == 0);
 #if GORDIAN_DEBUG
-	if (sched_hooks.blocks && current->state == TASK_UNINTERRUPTIBLE)
+	if (sched_hooks.blocks && current->state != TASK_RUNNING)
 		sched_hooks.blocks();
 #endif
 	flags = local_irq_save();
@@ -327,6 +327,8 @@ void wait_begin(enum thread_state state, enum wait_kind kind, const void *obj,
 	struct thread *t = current;
 
 	if (t->waiting.kind != kind || t->waiting.obj != obj) {
+		WRITE_ONCE(t->waiting.kind, WAIT_NONE);
+		smp_wmb(); /* before the fields: pairs with copy_waiting() */
 		t->waiting.obj = obj;
 		t->waiting.name = name;
 		t->waiting.caller = caller;
@@ -352,6 +354,7 @@ struct waiting busy_set(struct waiting w)
 	enum wait_kind kind = w.kind;
 
 	WRITE_ONCE(current->busy.kind, WAIT_NONE);
+	smp_wmb(); /* before the fields: pairs with copy_waiting() */
 	w.kind = WAIT_NONE;
 	current->busy = w;
 	/* Release: pairs with the acquire of whoever reports it. */
@@ -460,6 +463,7 @@ static int sleep_in(enum thread_state state, uint64_t ns, uintptr_t caller)
 	uint64_t end = timer_now() + timer_ticks(ns), now;
 	int err = 0;
 
+	might_sleep();
 	while (!err && (now = timer_now()) < end) {
 		wait_begin(state, WAIT_SLEEP, NULL, "time", caller);
 		if (state == TASK_INTERRUPTIBLE && thread_interrupted())

@@ -221,6 +221,7 @@ int thread_join_timeout(struct thread *t, uint64_t ns, int *status)
 	uint32_t flags;
 	bool ended;
 
+	might_sleep();
 	list_init(&w.link);
 	for (;;) {
 		wait_begin(TASK_UNINTERRUPTIBLE, WAIT_JOIN, t, t->name, caller);

@@ -222,11 +222,13 @@ static DEFINE_MUTEX(mutex);
 
 static unsigned int waiting(void)
 {
-	struct thread *t;
+	uint32_t flags = spin_lock_irqsave(&mutex.wait_lock);
+	const struct list_head *l;
 	unsigned int n = 0;
 
-	for_each_thread (t)
-		n += t->waiting.kind == WAIT_MUTEX && t->waiting.obj == &mutex;
+	for (l = mutex.waiters.next; l != &mutex.waiters; l = l->next)
+		n++;
+	spin_unlock_irqrestore(&mutex.wait_lock, flags);
 	return n;
 }
 
