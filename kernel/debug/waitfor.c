@@ -301,10 +301,10 @@ static bool search(struct thread *t, struct waitfor *w, enum end least)
 		s.found = w->cycle = false;
 		l->owners = 0;
 		threads_for_each(look_at, &s);
-		w->cut |= s.nr_seen == WAITFOR_SEEN ||
-			  (s.found && w->n == WAITFOR_MAX);
 		if (w->cycle)
 			return true;
+		w->cut |= s.nr_seen == WAITFOR_SEEN ||
+			  (s.found && w->n == WAITFOR_MAX);
 		if (s.found && w->n < WAITFOR_MAX)
 			w->n++;
 		else if (!l->owners && least <= (stuck ? STUCK : RUNS))

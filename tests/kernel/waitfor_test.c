@@ -106,6 +106,52 @@ KTEST(waitfor, mutex_ring)
 	end(3);
 }
 
+/* Rings as long as a chain may be, and by one longer; every second wait is one
+ * that Ctrl-C would end. */
+static struct mutex ring_lock[WAITFOR_MAX + 1];
+static unsigned int ring_size;
+
+static int long_ring(void *arg)
+{
+	unsigned int i = (unsigned int)arg;
+	struct mutex *next = &ring_lock[(i + 1) % ring_size];
+
+	mutex_lock(&ring_lock[i]);
+	meet(ring_size);
+	if (i & 1)
+		EXPECT_EQ(mutex_lock_interruptible(next), 0);
+	else
+		mutex_lock(next);
+	mutex_unlock(next);
+	mutex_unlock(&ring_lock[i]);
+	return 0;
+}
+
+KTEST(waitfor, longest_ring)
+{
+	ktest_lockdep(LOCKDEP_BIT(LOCKDEP_RECURSIVE));
+	for (unsigned int n = WAITFOR_MAX; n <= WAITFOR_MAX + 1; n++) {
+		struct thread *who[WAITFOR_MAX + 1];
+
+		begin();
+		ring_size = n;
+		for (unsigned int i = 0; i < n; i++)
+			mutex_init(&ring_lock[i], "ring_lock");
+		for (unsigned int i = 0; i < n; i++)
+			who[i] = ktest_thread("ring", long_ring, (void *)i,
+					      CPUMASK_ALL);
+		for (unsigned int i = 0; i < n; i++)
+			EXPECT(waits(who[i], WAIT_MUTEX));
+		EXPECT_EQ(EVENTUALLY(waitfor_walk(who[0], &w) || w.cut), true);
+		EXPECT_EQ(w.cycle, n == WAITFOR_MAX);
+		EXPECT_EQ(w.cut, n > WAITFOR_MAX);
+		EXPECT_EQ(mutex_lend(&ring_lock[0], who[n - 1]), 0);
+		for (unsigned int i = 0; i < n; i++)
+			thread_join(who[i]);
+		watchdog_mute(false);
+	}
+}
+
 static int twice(void *arg)
 {
 	(void)arg;
