@@ -192,11 +192,13 @@ extern const struct demo demos_start[], demos_end[];
 struct tally {
 	enum outcome outcome; /* the worst, or the one looked for */
 	unsigned int rounds, overlap, stuck;
-	unsigned int forced;   /* rounds forced or in turn */
-	unsigned int lockdep;  /* LOCKDEP_BIT()s found */
-	unsigned int warnings; /* WARN_ON reports */
-	bool ran;	       /* false: this machine cannot */
-	unsigned int cycles;   /* times a core went really off or on */
+	unsigned int forced;	   /* rounds forced or in turn */
+	unsigned int lockdep;	   /* LOCKDEP_BIT()s found */
+	unsigned int warnings;	   /* WARN_ON reports */
+	bool ran;		   /* at least one round */
+	bool skipped;		   /* this machine cannot, and that was said */
+	const struct scenario *of; /* whose outcome it is */
+	unsigned int cycles;	   /* times a core went really off or on */
 	bool ok;
 };
 enum run_mode { RUN_BOTH, RUN_FORCED, RUN_FREE, RUN_HOLD };

@@ -538,9 +538,10 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 	int err = 0;
 
 	if (board.nr_cores < sc->free_cores) {
-		kprintf("\nfree: needs %u cores, this machine has %u\n",
+		kprintf("\nnot run: the free form needs %u cores, this machine "
+			"has %u\n",
 			sc->free_cores, board.nr_cores);
-		t->ok &= t->forced != 0;
+		t->skipped = t->forced == 0;
 		return 0;
 	}
 	st->forced = false;
@@ -636,11 +637,21 @@ static bool has_free(const struct scenario *sc, enum run_mode mode)
 	       (mode != RUN_FORCED || sc->no_forced);
 }
 
+/* The knot stands: is what led to it as said, as far as it went? */
+static struct tally held_so_far(struct tally t)
+{
+	note_lockdep(&t);
+	t.ran = true;
+	t.ok &= lockdep_as_said(t.of->lockdep, t.of->lockdep_may, t.lockdep,
+				"");
+	return t;
+}
+
 struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 			  enum run_mode mode, unsigned int rounds)
 {
 	struct stage *st = &stage;
-	struct tally t = { .ok = true, .ran = true, .outcome = OUT_COMPLETES };
+	struct tally t = { .of = sc, .outcome = OUT_COMPLETES };
 	int err;
 
 	all_cores_on(); /* the same start for all */
@@ -659,7 +670,7 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	if (!err && has_forced(sc, mode))
 		err = run_forced(st, mode == RUN_HOLD, &t);
 	if (held)
-		return t;
+		return held_so_far(t);
 	if (!err && has_free(sc, mode))
 		err = run_free(st,
 			       rounds	  ? rounds :
@@ -672,8 +683,13 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 		kprintf("%s: cannot go on, error %d\n", d->id, -err);
 	pack_up(st);
 	note_lockdep(&t);
-	t.ok &= !err &&
-		lockdep_as_said(sc->lockdep, sc->lockdep_may, t.lockdep, "");
+	t.ran = t.forced + t.rounds != 0;
+	if (t.ran)
+		t.ok &= lockdep_as_said(sc->lockdep, sc->lockdep_may, t.lockdep,
+					"");
+	else if (!err && !t.skipped)
+		kprintf("not run: no order is forced here, nothing to hold\n");
+	t.ok &= !err && (t.ran || t.skipped);
 	lockdep_reset(); /* whatever comes now is no experiment's */
 	return t;
 }
