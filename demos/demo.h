@@ -161,6 +161,7 @@ struct stage {
 	uint32_t script_pos; /* steps done */
 	bool script_open;    /* order given up: gates let everybody pass */
 	bool left_held;	     /* an actor ended with a lock held */
+	bool hushed;	     /* lockdep's reports are not printed */
 	bool missed; /* free: the round came out as another experiment's */
 	int refs[MAX_ACTORS]; /* hotplug references taken minus given back */
 

@@ -184,6 +184,28 @@ def test_one_core():
         assert said == [f"{ident}: needs 2 cores, this machine has 1"]
 
 
+def test_lockdep_sees_the_actors_alone():
+    """Nothing that the runner does before a round is in a report's orders: each
+    chain of calls comes from a thread of the round."""
+    text = boot("demo e2; demo e3; demo e1; demo e12; demo e9 forced").text
+    reports = re.findall(r"\nWARNING: possible (?:.*\n)+?stack backtrace:\n",
+                         text)
+    assert len(reports) >= 8
+    for report in reports:
+        assert not re.search(r"setup_|compare_state|scenario_run|demo_cmd",
+                             report), report
+
+
+def test_findings_stay():
+    """After an experiment `lockdep` still shows what it found; and only what is
+    found after it counts against the next one."""
+    run = boot("demo e1 forced; lockdep last; lockdep graph; demo e2s forced")
+    assert run.status == 0
+    last = run.text[run.text.index("verdict: E1"):]
+    assert "WARNING: possible circular locking dependency detected" in last
+    assert re.search(r"^cpu_hotplug\.lock -> slab_mutex \(", last, re.M)
+
+
 @pytest.mark.parametrize("ident", ["e16", "yours"])
 def test_nothing_ran(ident):
     """Where no order is forced there is no knot to hold, and no result."""
