@@ -79,12 +79,16 @@ void list_lockdep(char *out, size_t size, unsigned int found)
 }
 
 /* "outcome=deadlock expected=deadlock lockdep=circular" */
-static void print_result(const struct tally *t, unsigned int expect)
+static void print_result(const struct tally *t)
 {
 	char lockdep[80], expected[40];
 
 	list_lockdep(lockdep, sizeof(lockdep), t->lockdep);
-	list_outcomes(expected, sizeof(expected), expect);
+	list_outcomes(expected, sizeof(expected), t->of->expect);
+	if (!t->ran) {
+		kprintf(" expected=%s ran=0", expected);
+		return;
+	}
 	kprintf(" outcome=%s expected=%s lockdep=%s", outcome_name(t->outcome),
 		expected, lockdep);
 }
@@ -109,10 +113,12 @@ static void print_fields(const struct tally *t, bool toggles)
  * said; what was counted is added up. */
 static void add_part(struct tally *row, const struct tally *part)
 {
-	if (!row->ran || (row->ok && !part->ok))
+	if (!row->of || (part->ran && (!row->ran || (row->ok && !part->ok)))) {
 		row->outcome = part->outcome;
-	row->ok = part->ok && (row->ok || !row->ran);
-	row->ran = true;
+		row->of = part->of;
+	}
+	row->ok &= part->ok;
+	row->ran |= part->ran;
 	row->rounds += part->rounds;
 	row->forced += part->forced;
 	row->overlap += part->overlap;
@@ -147,7 +153,6 @@ static bool cannot_run_any(const struct demo *d)
 static bool run_demo(const struct demo *d, enum run_mode mode,
 		     unsigned int rounds, struct tally *result)
 {
-	const struct scenario *first = d->scenarios;
 	unsigned int skipped = 0;
 	bool toggles = false;
 
@@ -161,8 +166,7 @@ static bool run_demo(const struct demo *d, enum run_mode mode,
 		kprintf("%s: %s\n", d->id, cannot_run(&d->scenarios[0]));
 		return false;
 	}
-	while (cannot_run(first))
-		first++;
+	result->ok = true;
 	kprintf("\n%s (%s): %s\n  %s\n  %s\n", d->id, d->slug, d->claim,
 		d->tried[0], d->tried[1]);
 	for (unsigned int i = 0; i < d->nr_scenarios; i++) {
@@ -179,20 +183,22 @@ static bool run_demo(const struct demo *d, enum run_mode mode,
 		}
 		t = scenario_run(d, sc, mode, rounds);
 		if (demo_held())
-			return true;
-		if (sc->part) {
+			return t.ok;
+		skipped += t.skipped;
+		if (sc->part && !t.skipped) {
 			kprintf("part: %s", sc->part);
-			print_result(&t, sc->expect);
+			print_result(&t);
 			print_fields(&t, sc->toggles);
 			kprintf(" %s\n", t.ok ? "ok" : "FAIL");
 		}
-		if (sc->objection && !(sc->expect & OUT_BIT(t.outcome)))
+		if (sc->objection && t.ran &&
+		    !(sc->expect & OUT_BIT(t.outcome)))
 			kprintf("objection: %s\n", sc->objection);
 		toggles |= sc->toggles;
 		add_part(result, &t);
 	}
 	kprintf("\nverdict: %s", d->id);
-	print_result(result, first->expect);
+	print_result(result);
 	print_fields(result, toggles);
 	if (skipped)
 		kprintf(" skipped=%u", skipped);
@@ -209,14 +215,16 @@ static void print_row(const struct demo *d, const struct tally *t)
 	char lockdep[80], expected[40], ran[40];
 
 	list_lockdep(lockdep, sizeof(lockdep), t->lockdep);
-	list_outcomes(expected, sizeof(expected), d->scenarios[0].expect);
+	list_outcomes(expected, sizeof(expected),
+		      t->of ? t->of->expect : d->scenarios[0].expect);
 	if (t->ran)
 		ksnprintf(ran, sizeof(ran), "%s, %u round%s",
 			  outcome_name(t->outcome), t->forced + t->rounds,
 			  t->forced + t->rounds == 1 ? "" : "s");
 	else
 		ksnprintf(ran, sizeof(ran), "not run");
-	kprintf("%-5s %-66s %7s\n", d->id, d->claim, t->ok ? "ok" : "FAIL");
+	kprintf("%-5s %-66s %7s\n", d->id, d->claim,
+		t->ok ? t->ran ? "ok" : "-" : "FAIL");
 	kprintf("%-5s %-32s %-23s %s\n", "", t->ran ? lockdep : "-", ran,
 		expected);
 }
@@ -236,7 +244,7 @@ static void name_rows(const char *what, const struct tally *results, bool ran)
 	for (const struct demo *d = demos_start; d < demos_end; d++) {
 		const struct tally *t = &results[d - demos_start];
 
-		if (in_table(d) && !t->ok && t->ran == ran)
+		if (in_table(d) && t->ran == ran && !(t->ran && t->ok))
 			kprintf("%s%s", n++ ? ", " : what, d->id);
 	}
 	if (n)
@@ -317,6 +325,7 @@ static int demo_cmd(int argc, char **argv)
 {
 	struct wish w;
 	struct tally t;
+	bool ties;
 	int status;
 
 	if (argc < 2) {
@@ -343,14 +352,15 @@ static int demo_cmd(int argc, char **argv)
 		w.mode = RUN_FREE;
 	if (mutex_lock_interruptible(&demo_mutex))
 		return 1;
-	if (demo_held()) {
+	ties = !demo_held();
+	if (!ties) {
 		kprintf("demo: a knot is held: cut it first (cut)\n");
 		status = 1;
 	} else if (w.all)
 		status = run_all(w.mode, w.rounds);
 	else
 		status = run_demo(w.demo, w.mode, w.rounds, &t) ? 0 : 1;
-	if (demo_held() && !status)
+	if (demo_held() && ties)
 		kprintf("\nthe knot is held: try ps, locks, waits; cut ends "
 			"it\n");
 	else if (w.mode == RUN_HOLD && !status)

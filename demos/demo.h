@@ -161,6 +161,7 @@ struct stage {
 	uint32_t script_pos; /* steps done */
 	bool script_open;    /* order given up: gates let everybody pass */
 	bool left_held;	     /* an actor ended with a lock held */
+	bool hushed;	     /* lockdep's reports are not printed */
 	bool missed; /* free: the round came out as another experiment's */
 	int refs[MAX_ACTORS]; /* hotplug references taken minus given back */
 
@@ -192,11 +193,13 @@ extern const struct demo demos_start[], demos_end[];
 struct tally {
 	enum outcome outcome; /* the worst, or the one looked for */
 	unsigned int rounds, overlap, stuck;
-	unsigned int forced;   /* rounds forced or in turn */
-	unsigned int lockdep;  /* LOCKDEP_BIT()s found */
-	unsigned int warnings; /* WARN_ON reports */
-	bool ran;	       /* false: this machine cannot */
-	unsigned int cycles;   /* times a core went really off or on */
+	unsigned int forced;	   /* rounds forced or in turn */
+	unsigned int lockdep;	   /* LOCKDEP_BIT()s found */
+	unsigned int warnings;	   /* WARN_ON reports */
+	bool ran;		   /* at least one round */
+	bool skipped;		   /* this machine cannot, and that was said */
+	const struct scenario *of; /* whose outcome it is */
+	unsigned int cycles;	   /* times a core went really off or on */
 	bool ok;
 };
 enum run_mode { RUN_BOTH, RUN_FORCED, RUN_FREE, RUN_HOLD };

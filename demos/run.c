@@ -281,10 +281,38 @@ static void start_actors(struct stage *st, uint32_t *seed)
 	}
 }
 
-/* What lockdep has found goes into the tally. */
-static void note_lockdep(struct tally *t)
+/* Lockdep counts on, but prints no report. */
+static void hush(struct stage *st, bool on)
 {
-	t->lockdep |= lockdep_seen();
+	if (st->hushed != on)
+		lockdep_quiet(on);
+	st->hushed = on;
+}
+
+/* What lockdep has found goes into the tally; a kind that was not seen before is
+ * shown, whatever else was not. */
+static void note_lockdep(struct stage *st, struct tally *t)
+{
+	unsigned int more = lockdep_seen() & ~t->lockdep;
+
+	if (more && st->hushed)
+		lockdep_print_last();
+	t->lockdep |= more;
+}
+
+/*
+ * From here on lockdep looks at what the actors do, and at nothing before: each
+ * round finds all there is to find by itself. So that a row does not print the
+ * same report in each round, it is quiet when all that was to be found has been;
+ * but not where the actors run one after another: there it is what is shown.
+ */
+static void restart_lockdep(struct stage *st, struct tally *t)
+{
+	const struct scenario *sc = st->sc;
+
+	note_lockdep(st, t);
+	lockdep_reset();
+	hush(st, !sc->in_turn && t->lockdep && !(sc->lockdep & ~t->lockdep));
 }
 
 /* Somebody waits for what will not come. */
@@ -301,13 +329,12 @@ static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 	int err;
 
 	reset_round(st);
+	note_lockdep(st, t);
+	lockdep_reset(); /* or the set-up would close the last round's cycle */
 	err = st->sc->setup ? st->sc->setup(st) : 0;
 	if (err)
 		return err;
-	if (st->sc->in_turn) { /* what the actors do, and nothing before */
-		note_lockdep(t);
-		lockdep_reset();
-	}
+	restart_lockdep(st, t);
 	trace_start(TRACE_MARKED);
 	observe_begin(st);
 	errors = slab_errors;
@@ -538,9 +565,10 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 	int err = 0;
 
 	if (board.nr_cores < sc->free_cores) {
-		kprintf("\nfree: needs %u cores, this machine has %u\n",
+		kprintf("\nnot run: the free form needs %u cores, this machine "
+			"has %u\n",
 			sc->free_cores, board.nr_cores);
-		t->ok &= t->forced != 0;
+		t->skipped = t->forced == 0;
 		return 0;
 	}
 	st->forced = false;
@@ -615,6 +643,34 @@ static bool lockdep_as_said(unsigned int said, unsigned int may,
 	return ok;
 }
 
+/*
+ * What an experiment has found is left for the command `lockdep`. findings_left
+ * tells it from what is found afterwards, which is no experiment's.
+ */
+static unsigned int findings_left[NR_LOCKDEP_KINDS];
+
+static void leave_findings(void)
+{
+	for (unsigned int k = 0; k < NR_LOCKDEP_KINDS; k++)
+		findings_left[k] = lockdep_count((enum lockdep_kind)k);
+}
+
+/* LOCKDEP_BIT()s of what came since. */
+static unsigned int found_since(void)
+{
+	unsigned int more = 0;
+	bool reset = false; /* by somebody else: all that there is came since */
+
+	for (unsigned int k = 0; k < NR_LOCKDEP_KINDS; k++) {
+		unsigned int n = lockdep_count((enum lockdep_kind)k);
+
+		reset |= n < findings_left[k];
+		if (n > findings_left[k])
+			more |= LOCKDEP_BIT(k);
+	}
+	return reset ? lockdep_seen() : more;
+}
+
 static void all_cores_on(void)
 {
 	unsigned int cpu;
@@ -636,15 +692,26 @@ static bool has_free(const struct scenario *sc, enum run_mode mode)
 	       (mode != RUN_FORCED || sc->no_forced);
 }
 
+/* The knot stands: is what led to it as said, as far as it went? */
+static struct tally held_so_far(struct tally t)
+{
+	note_lockdep(&stage, &t);
+	hush(&stage, false);
+	t.ran = true;
+	t.ok &= lockdep_as_said(t.of->lockdep, t.of->lockdep_may, t.lockdep,
+				"");
+	return t;
+}
+
 struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 			  enum run_mode mode, unsigned int rounds)
 {
 	struct stage *st = &stage;
-	struct tally t = { .ok = true, .ran = true, .outcome = OUT_COMPLETES };
+	struct tally t = { .of = sc, .outcome = OUT_COMPLETES };
 	int err;
 
 	all_cores_on(); /* the same start for all */
-	t.ok = lockdep_as_said(0, 0, lockdep_seen(), " before this one began");
+	t.ok = lockdep_as_said(0, 0, found_since(), " before this one began");
 	watchdog_mute(true);
 	lockdep_reset();
 	runner_cores = current->affinity;
@@ -659,7 +726,7 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	if (!err && has_forced(sc, mode))
 		err = run_forced(st, mode == RUN_HOLD, &t);
 	if (held)
-		return t;
+		return held_so_far(t);
 	if (!err && has_free(sc, mode))
 		err = run_free(st,
 			       rounds	  ? rounds :
@@ -671,10 +738,16 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	else if (err)
 		kprintf("%s: cannot go on, error %d\n", d->id, -err);
 	pack_up(st);
-	note_lockdep(&t);
-	t.ok &= !err &&
-		lockdep_as_said(sc->lockdep, sc->lockdep_may, t.lockdep, "");
-	lockdep_reset(); /* whatever comes now is no experiment's */
+	note_lockdep(st, &t);
+	hush(st, false);
+	t.ran = t.forced + t.rounds != 0;
+	if (t.ran)
+		t.ok &= lockdep_as_said(sc->lockdep, sc->lockdep_may, t.lockdep,
+					"");
+	else if (!err && !t.skipped)
+		kprintf("not run: no order is forced here, nothing to hold\n");
+	t.ok &= !err && (t.ran || t.skipped);
+	leave_findings();
 	return t;
 }
 
@@ -696,6 +769,6 @@ int demo_cut(void)
 	replace_dead_workers(st);
 	clean &= compare_state();
 	pack_up(st);
-	lockdep_reset();
+	leave_findings();
 	return clean ? 0 : -EIO;
 }

@@ -1,4 +1,5 @@
 """The experiments, on every kind of machine: each verdict as it must be."""
+import difflib
 import re
 
 import pytest
@@ -181,6 +182,67 @@ def test_one_core():
             continue
         said = [x for x in run.lines if x.startswith(f"{ident}: ")]
         assert said == [f"{ident}: needs 2 cores, this machine has 1"]
+
+
+def test_lockdep_sees_the_actors_alone():
+    """Nothing that the runner does before a round is in a report's orders: each
+    chain of calls comes from a thread of the round."""
+    text = boot("demo e2; demo e3; demo e1; demo e12; demo e9 forced").text
+    reports = re.findall(r"\nWARNING: possible (?:.*\n)+?stack backtrace:\n",
+                         text)
+    assert len(reports) >= 8
+    for report in reports:
+        assert not re.search(r"setup_|compare_state|scenario_run|demo_cmd",
+                             report), report
+
+
+def test_findings_stay():
+    """After an experiment `lockdep` still shows what it found; and only what is
+    found after it counts against the next one."""
+    run = boot("demo e1 forced; lockdep last; lockdep graph; demo e2s forced")
+    assert run.status == 0
+    last = run.text[run.text.index("verdict: E1"):]
+    assert "WARNING: possible circular locking dependency detected" in last
+    assert re.search(r"^cpu_hotplug\.lock -> slab_mutex \(", last, re.M)
+
+
+@pytest.mark.parametrize("ident", ["e16", "yours"])
+def test_nothing_ran(ident):
+    """Where no order is forced there is no knot to hold, and no result."""
+    run = boot(f"demo {ident} hold")
+    assert run.status == 1
+    (v,) = verdicts(run.text)
+    for x in [v, *verdicts(run.text, "part")]:
+        assert not x.ok and x["ran"] == "0" and "outcome" not in x, x.text
+    assert run.text.count("\nnot run: ") == len(verdicts(run.text, "part"))
+
+
+@pytest.mark.parametrize("profile, cmd", [("debug", "demo e4 free"),
+                                          ("release", "demo all")])
+def test_parts_this_machine_cannot_run(profile, cmd):
+    """On two cores nobody gets between D's get and its barrier: E4's first two
+    parts are left out, and are no result."""
+    run = boot(cmd, smp=2, profile=profile)
+    assert run.status == 0
+    v = {v.id: v for v in verdicts(run.text)}["E4"]
+    assert v.ok and v.num("skipped") == 2 and v["expected"] == v["outcome"]
+    assert [p.id for p in verdicts(run.text, "part") if p.id[:3] == "E4/"] == [
+        "E4/late-b", "E4/late-final"]
+
+
+def test_held_but_not_as_said(tmp_path):
+    """A knot that stands, and something is wrong with how it came about."""
+    old = (gordian.ROOT / "demos/e2.c").read_text()
+    new = old.replace("LOCKDEP_BIT(LOCKDEP_CIRCULAR)", "0")
+    assert new != old
+    patch = tmp_path / "patch"
+    patch.write_text("".join(difflib.unified_diff(
+        old.splitlines(True), new.splitlines(True), "a/demos/e2.c",
+        "b/demos/e2.c")))
+    run = boot("demo e2 hold", image=gordian.patched(patch, tmp_path / "tree"))
+    assert run.status == 1
+    assert 'not as said: lockdep found "circular"' in run.text
+    assert "the knot is held" in run.text
 
 
 @pytest.mark.parametrize("ident", EXPECTED)

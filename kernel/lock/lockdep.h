@@ -196,6 +196,8 @@ unsigned int lockdep_seen(void);
 void lockdep_reset(void);
 /* Count findings, but do not print them (suites). Nests. */
 void lockdep_quiet(bool on);
+/* The last report, printed or not; false: there is none. */
+bool lockdep_print_last(void);
 
 /* The locks that a thread holds, one line each. Racy for other threads. */
 void print_held_locks(const struct thread *t);
@@ -229,6 +231,7 @@ void print_held_locks(const struct thread *t);
 #define lockdep_seen()			      0u
 #define lockdep_reset()			      ((void)0)
 #define lockdep_quiet(on)		      ((void)(on))
+#define lockdep_print_last()		      ((void)0)
 
 #endif
 

@@ -86,6 +86,5 @@ void lockdep_full_reset(void); /* and once more after this */
 void lockdep_print_stats(void);
 void lockdep_print_classes(void);
 void lockdep_print_graph(bool dot);
-bool lockdep_print_last(void); /* false: there is none */
 
 #endif
