@@ -16,6 +16,7 @@
 /* Before the fix: no core comes or goes while it is written down who owes. */
 static story void rcu_grace_period__3_6(struct rcu_state *rsp)
 {
+	saw(__func__);
 	get_online_cpus();
 	rcu_gp_begin(rsp);
 	put_online_cpus();
@@ -29,6 +30,8 @@ static DEFINE_MUTEX(onoff_mutex);
 static story void rcu_grace_period__onoff(struct rcu_state *rsp)
 {
 	mutex_lock(&onoff_mutex);
+	if (READ_ONCE(cpu_hotplug.active_writer))
+		saw(__func__);
 	rcu_gp_begin(rsp);
 	mutex_unlock(&onoff_mutex);
 	rcu_gp_await(rsp);
@@ -78,6 +81,8 @@ static int setup_rest(struct stage *st)
 	int err = setup_words(st);
 
 	synchronize_rcu();
+	st->m[0] = &onoff_mutex;
+	seen_begin(st->sc); /* what ran until here does not count */
 	return err;
 }
 
@@ -98,6 +103,7 @@ static const struct scenario scenarios[] = {
 		.toggles = true,
 		.shows_rcu = true,
 		.rcu = &rcu_hotplug,
+		.must_see = { "rcu_grace_period__3_6" },
 		.notifier = &after_rcu,
 		.begin = begin_rcu,
 		.end = end_rcu,
@@ -114,6 +120,7 @@ static const struct scenario scenarios[] = {
 		.toggles = true,
 		.shows_rcu = true,
 		.rcu = &rcu_onoff,
+		.must_see = { "rcu_grace_period__onoff" },
 		.notifier = &after_rcu,
 		.begin = begin_rcu,
 		.end = end_rcu,

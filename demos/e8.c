@@ -28,6 +28,7 @@ static story void _rcu_barrier__reffirst(struct rcu_state *rsp)
 	uint32_t snap = rcu_barrier_enter(rsp, CALLER);
 	unsigned int cpu;
 
+	saw(__func__);
 	get_online_cpus();
 	mutex_lock(&rsp->barrier_mutex);
 	if (!rcu_barrier_gone_by(rsp, snap)) {
@@ -84,7 +85,8 @@ static const struct scenario e8[] = {
 		.begin = begin_rcu,
 		.end = end_rcu,
 		.setup = setup_words,
-		.check = words_awaited,
+		.check = words_watched,
+		.must_see = { BARRIER_FOR_WORDS },
 		.teardown = teardown_words,
 	},
 };
@@ -134,6 +136,7 @@ static const struct scenario e8b[] = {
 		.part = "E8b/mckenney",
 		.about = "no hotplug lock from a notifier: B is none",
 		.rcu = &rcu_mckenney,
+		.must_see = { "_rcu_barrier__mck" },
 		CROSSED,
 	},
 };
@@ -163,11 +166,12 @@ static const struct scenario e8c[] = {
 		.refused = true,
 		.toggles = true,
 		.rcu = &rcu_reffirst,
+		.must_see = { "_rcu_barrier__reffirst", BARRIER_FOR_WORDS },
 		.notifier = &barrier_after_rcu,
 		.begin = begin_rcu,
 		.end = end_rcu,
 		.setup = setup_words,
-		.check = words_awaited,
+		.check = words_watched,
 		.teardown = teardown_words,
 	},
 };
@@ -196,14 +200,16 @@ static bool adopt_by_hand(struct stage *st, bool quietly)
 #define GONE                                                                   \
 	.actors = { { "U", ON_U, actor_U } }, .toggles = true,                 \
 	.down_only = true, .shows_rcu = true, .begin = begin_rcu,              \
-	.end = end_rcu, .setup = setup_words, .check = words_awaited,          \
-	.evidence = words_evidence, .teardown = teardown_words
+	.end = end_rcu, .setup = setup_words, .evidence = words_evidence,      \
+	.teardown = teardown_words
 
 static const struct scenario e8d[] = {
 	{
 		.part = "E8d/kernel",
 		.about = "before RCU's own notifier, at CPU_DEAD",
 		.expect = OUT_BIT(OUT_CORRUPT),
+		.must_see = { BARRIER_FOR_WORDS },
+		.check = words_awaited,
 		.notifier = &before_rcu,
 		GONE,
 	},
@@ -214,6 +220,8 @@ static const struct scenario e8d[] = {
 		.rounds = 10,
 		.rcu = &rcu_3_6,
 		.notifier = &before_rcu,
+		.must_see = { "_rcu_barrier__3_6", BARRIER_FOR_WORDS },
+		.check = words_awaited,
 		.rescue = adopt_by_hand,
 		GONE,
 	},
@@ -221,6 +229,8 @@ static const struct scenario e8d[] = {
 		.part = "E8d/after",
 		.about = "control: after RCU's own notifier",
 		.expect = OUT_BIT(OUT_COMPLETES),
+		.must_see = { BARRIER_FOR_WORDS },
+		.check = words_watched,
 		.notifier = &barrier_after_rcu,
 		GONE,
 	},

@@ -301,6 +301,7 @@ static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 	int err;
 
 	reset_round(st);
+	seen_begin(st->sc);
 	err = st->sc->setup ? st->sc->setup(st) : 0;
 	if (err)
 		return err;
@@ -476,6 +477,7 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 		t->ok = false;
 	}
 	t->ok &= order_kept(st);
+	t->ok &= seen_all();
 	if (hold && is_knot(out)) {
 		held = true;
 		return 0;
