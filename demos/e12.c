@@ -1,10 +1,11 @@
 /*
  * E12: the real deadlock of that month.
  *
- * While the thread argued about a false positive, RCU's grace-period thread took
- * the hotplug lock to write down whom it awaits, and a machine hung at poweroff:
- * a CPU notifier waited in synchronize_rcu(), with the hotplug lock held, for a
- * grace period that waited for the hotplug lock. Lockdep was silent: one of the
+ * Nobody claimed it in the thread; it is the story of Linux a4fbe35a1245, of the
+ * same month. RCU's grace-period thread took the hotplug lock to write down whom
+ * it awaits, and a machine hung at poweroff: a CPU notifier (padata's) waited in
+ * synchronize_rcu(), with the hotplug lock held, for a grace period that waited
+ * for the hotplug lock. Lockdep was silent: one of the
  * two edges is a wait for a grace period, which is no lock. The wait-for graph
  * knows which thread a grace period hangs on.
  *
@@ -55,8 +56,9 @@ static const struct rcu_parameters rcu_onoff = {
 };
 
 /* A subsystem that retires something for each core and waits for its readers,
- * as padata did; the core that goes leaves a callback, to be adopted. The runner,
- * who brings the core where a round begins, must not fall into that. */
+ * like padata's, at other events; the core that goes leaves a callback, to be
+ * adopted. The runner, who brings the core where a round begins, must not fall
+ * into that. */
 static story int sync_notify(struct notifier_block *nb, unsigned long action,
 			     void *hcpu)
 {

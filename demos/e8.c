@@ -1,16 +1,22 @@
 /*
  * E8, E8b, E8c, E8d: rcu_barrier() inside a hotplug notifier.
  *
- * McKenney's first remark (2 October 2012): what if a notifier calls
- * rcu_barrier()? The writer would wait for itself. It does not: get_online_cpus()
- * lets active_writer pass (E8). But rcu_barrier() holds barrier_mutex when it
- * wants the hotplug lock, and the notifier holds the hotplug lock when it wants
- * barrier_mutex: a bare barrier beside it is enough (E8b), and McKenney's
- * proposal does not help, for that barrier is not called from a notifier. The
- * cure is the other order: the hotplug reference first (E8c).
+ * McKenney (2 October 2012, quoted in the mail of the 3rd) first took the report
+ * for this: "Slab seems to be doing an rcu_barrier() in a CPU hotplug notifier".
+ * It does not sit well with a barrier that excludes hotplug, and "doesn't help
+ * CPU hotplug latency", he says; but rcu_barrier() works if it excludes hotplug
+ * or is called from a notifier: "either way, the CPU cannot go away while
+ * rcu_barrier() is executing".
  *
- * McKenney also held that either way the core cannot go away under the barrier.
- * Gone it is already where the notifier runs at CPU_DEAD, and if it runs before
+ * What follows is ours. Alone it works indeed (E8): the writer might wait for
+ * its own lock, but get_online_cpus() lets active_writer pass; without that it
+ * does wait (E9n). But rcu_barrier() holds barrier_mutex when it wants the
+ * hotplug lock, and the notifier holds the hotplug lock when it wants
+ * barrier_mutex: a bare barrier beside it is enough (E8b), and to take the lock
+ * only outside of notifiers does not help, for that barrier is outside. The cure
+ * is the other order: the hotplug reference first (E8c).
+ *
+ * Gone the core is already where the notifier runs at CPU_DEAD; if it runs before
  * RCU's own, the dead core's callbacks are nobody's yet (E8d): today's form
  * (1331e7a1bbe1) looks at online cores only and returns too early, the form
  * before waits for an adoption that comes after it, for ever.
