@@ -60,6 +60,7 @@ static story void _rcu_barrier__mck(struct rcu_state *rsp)
 	uint32_t snap = rcu_barrier_enter(rsp, CALLER);
 	unsigned int cpu;
 
+	saw(__func__);
 	mutex_lock(&rsp->barrier_mutex);
 	if (!rcu_barrier_gone_by(rsp, snap)) {
 		rcu_barrier_begin(rsp);
@@ -148,6 +149,7 @@ static story void _rcu_barrier__3_6(struct rcu_state *rsp)
 	struct rcu_data rd = { .rsp = rsp }; /* for its barrier_head */
 	unsigned int cpu;
 
+	saw(__func__);
 	mutex_lock(&rsp->barrier_mutex);
 	if (!rcu_barrier_gone_by(rsp, snap)) {
 		rcu_barrier_begin(rsp);
@@ -183,6 +185,7 @@ const struct rcu_parameters rcu_3_6 = {
 static struct {
 	struct rcu_head head;
 	bool queued, ran; /* release after what belongs to it */
+	bool watched;	  /* a watched barrier began after `queued` */
 	unsigned int cpu, ran_on;
 	uint64_t queued_at, ran_at;
 	/* The first barrier that began after `queued` and ended before `ran`: */
@@ -226,7 +229,11 @@ void rcu_barrier_watched(void)
 	bool before = smp_load_acquire(&words.queued);
 	uint64_t called = timer_now();
 
+	if (before)
+		saw(BARRIER_FOR_WORDS);
 	rcu_barrier();
+	if (before) /* Release: pairs with the acquire in words_watched(). */
+		smp_store_release(&words.watched, true);
 	if (!before || smp_load_acquire(&words.ran) || words.missed)
 		return;
 	words.returned = timer_now();
@@ -246,7 +253,7 @@ int setup_words(struct stage *st)
 	int err = setup_core(st);
 
 	await_words(); /* of the way here */
-	words.queued = words.ran = words.missed = false;
+	words.queued = words.ran = words.missed = words.watched = false;
 	return err;
 }
 
@@ -264,6 +271,13 @@ bool words_awaited(struct stage *st)
 	(void)st;
 	await_words();
 	return !words.missed;
+}
+
+bool words_watched(struct stage *st)
+{
+	bool awaited = words_awaited(st);
+
+	return awaited && smp_load_acquire(&words.watched);
 }
 
 void words_evidence(struct stage *st)

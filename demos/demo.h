@@ -41,6 +41,7 @@ enum outcome {
 struct stage;
 
 #define MAX_ACTORS  4
+#define MUST_SEE    2
 #define STORY_LOCKS 3 /* of an experiment's own, shown in its schedules */
 #define D_ACTOR	    0 /* their places in every scenario that toggles a core */
 #define U_ACTOR	    1
@@ -88,7 +89,10 @@ struct scenario {
 	unsigned int lockdep_may; /* and may find: it depends on the schedule */
 	unsigned int warnings;	  /* WARN_ON reports that belong to a round */
 	unsigned int slab_reports; /* that the slab's checks must make a round */
-	const char *culprit;	 /* the function that a BUG or WARN must name */
+	const char *culprit; /* the function that a BUG or WARN must name */
+	/* What each forced round must have seen (demos/seen.c): a form that
+	 * must have run, by its name, or something else. */
+	const char *must_see[MUST_SEE];
 	unsigned int free_cores; /* without so many there is no free form */
 	bool needs_lockdep;	 /* not in a release image */
 	const struct hotplug_lock_ops *ops; /* NULL: the kernel's own */
@@ -231,6 +235,11 @@ const struct step *stage_script(const struct stage *st);
 unsigned int script_length(const struct step *s);
 int stage_actor_of(const struct stage *st, uint32_t thread_id);
 
+/* demos/seen.c */
+void seen_begin(const struct scenario *sc); /* before the set-up of a round */
+void saw(const char *what);		    /* any context */
+bool seen_all(void); /* the round stands still; says what was not */
+
 /* demos/show.c */
 void show_schedule(const struct stage *st);
 void show_refusal(const struct stage *st);
@@ -294,6 +303,10 @@ void last_words_await(void);		     /* until they are queued */
 void rcu_barrier_watched(void);	   /* rcu_barrier(): did it await that one? */
 int setup_words(struct stage *st); /* the core is as U needs it; no words yet */
 bool words_awaited(struct stage *st); /* a check: has no barrier missed it? */
+/* And a watched one must have begun after they were queued. */
+bool words_watched(struct stage *st);
+/* must_see: such a barrier. */
+#define BARRIER_FOR_WORDS "rcu_barrier() after the callback was queued"
 void words_evidence(struct stage *st);
 void teardown_words(struct stage *st);
 void actor_B_often(struct stage *st); /* B; in free rounds a few in a row */

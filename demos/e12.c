@@ -1,10 +1,11 @@
 /*
  * E12: the real deadlock of that month.
  *
- * While the thread argued about a false positive, RCU's grace-period thread took
- * the hotplug lock to write down whom it awaits, and a machine hung at poweroff:
- * a CPU notifier waited in synchronize_rcu(), with the hotplug lock held, for a
- * grace period that waited for the hotplug lock. Lockdep was silent: one of the
+ * Nobody claimed it in the thread; it is the story of Linux a4fbe35a1245, of the
+ * same month. RCU's grace-period thread took the hotplug lock to write down whom
+ * it awaits, and a machine hung at poweroff: a CPU notifier (padata's) waited in
+ * synchronize_rcu(), with the hotplug lock held, for a grace period that waited
+ * for the hotplug lock. Lockdep was silent: one of the
  * two edges is a wait for a grace period, which is no lock. The wait-for graph
  * knows which thread a grace period hangs on.
  *
@@ -16,6 +17,7 @@
 /* Before the fix: no core comes or goes while it is written down who owes. */
 static story void rcu_grace_period__3_6(struct rcu_state *rsp)
 {
+	saw(__func__);
 	get_online_cpus();
 	rcu_gp_begin(rsp);
 	put_online_cpus();
@@ -29,6 +31,8 @@ static DEFINE_MUTEX(onoff_mutex);
 static story void rcu_grace_period__onoff(struct rcu_state *rsp)
 {
 	mutex_lock(&onoff_mutex);
+	if (READ_ONCE(cpu_hotplug.active_writer))
+		saw(__func__);
 	rcu_gp_begin(rsp);
 	mutex_unlock(&onoff_mutex);
 	rcu_gp_await(rsp);
@@ -52,8 +56,9 @@ static const struct rcu_parameters rcu_onoff = {
 };
 
 /* A subsystem that retires something for each core and waits for its readers,
- * as padata did; the core that goes leaves a callback, to be adopted. The runner,
- * who brings the core where a round begins, must not fall into that. */
+ * like padata's, at other events; the core that goes leaves a callback, to be
+ * adopted. The runner, who brings the core where a round begins, must not fall
+ * into that. */
 static story int sync_notify(struct notifier_block *nb, unsigned long action,
 			     void *hcpu)
 {
@@ -78,6 +83,8 @@ static int setup_rest(struct stage *st)
 	int err = setup_words(st);
 
 	synchronize_rcu();
+	st->m[0] = &onoff_mutex;
+	seen_begin(st->sc); /* what ran until here does not count */
 	return err;
 }
 
@@ -98,6 +105,7 @@ static const struct scenario scenarios[] = {
 		.toggles = true,
 		.shows_rcu = true,
 		.rcu = &rcu_hotplug,
+		.must_see = { "rcu_grace_period__3_6" },
 		.notifier = &after_rcu,
 		.begin = begin_rcu,
 		.end = end_rcu,
@@ -114,6 +122,7 @@ static const struct scenario scenarios[] = {
 		.toggles = true,
 		.shows_rcu = true,
 		.rcu = &rcu_onoff,
+		.must_see = { "rcu_grace_period__onoff" },
 		.notifier = &after_rcu,
 		.begin = begin_rcu,
 		.end = end_rcu,

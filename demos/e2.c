@@ -1,6 +1,10 @@
 /*
  * E2, E2s: Kosina's drawing made real.
  *
+ * Kosina (3 October 2012, 01:48, and in the changelog of his patch v1; both are
+ * quoted in the mail) draws D in kmem_cache_destroy() with slab_mutex held, U in
+ * _cpu_up() with cpu_hotplug.lock held, and each wanting the other's.
+ *
  * E2 is E1 without the reference that kmem_cache_destroy() takes around itself:
  * then nothing keeps U out, and the drawing happens. No release ever had this
  * code (SLUB, which took no reference, dropped slab_mutex first): it is the

@@ -115,6 +115,7 @@ static const struct scenario e3a[] = {
 		.expect = OUT_BIT(OUT_BUG),
 		.culprit = "kmem_cache_destroy__3_6", /* the victim */
 		.toggles = true,
+		.must_see = { "get_online_cpus__bhat_a" },
 		.ops = &hotplug_bhat_a_ops,
 		.destroy = kmem_cache_destroy__3_6,
 		.leaks = true,
@@ -131,16 +132,39 @@ DEMO(03a, e3a, .id = "E3a", .slug = "e3a-victim",
 
 /* ---- E3b ------------------------------------------------------------------ */
 
+#define FOR_THE_DEAD "U that waits for cpu_hotplug.lock of a dead owner"
+
+/* L, or D who is L, has died; nobody moves. */
+static void see_who_waits(struct stage *st)
+{
+	const struct thread *u = st->worker[U_ACTOR].thread;
+	const struct thread *owner = mutex_owner(&cpu_hotplug.lock);
+
+	if (READ_ONCE(u->waiting.kind) == WAIT_MUTEX &&
+	    u->waiting.obj == &cpu_hotplug.lock && owner && owner->bug)
+		saw(FOR_THE_DEAD);
+}
+
+/* Where D is L it must have died before U comes. */
+static const struct step after_the_culprit[] = {
+	{ 0, TR_LOCK, the_hotplug_mutex },
+	{ 1, TR_CONTEND, the_hotplug_mutex },
+	{ -1, TR_NONE, NULL },
+};
+
 static const struct scenario e3b[] = {
 	{
 		.about = "the mail's patch: BUG_ON(refcount == 0) in the put",
 		.actors = { { "D", ON_D, actor_D_leaks },
 			    { "U", ON_U, actor_U } },
+		.script_down = after_the_culprit,
 		.expect = OUT_BIT(OUT_BUG),
 		.culprit = "leak_a_reference",
 		.toggles = true,
+		.evidence = see_who_waits,
 		/* Where L is another thread D and U go on once it is buried. */
 		.lockdep_may = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.must_see = { "put_online_cpus__bhat_b", FOR_THE_DEAD },
 		.ops = &hotplug_bhat_b_ops,
 		.destroy = kmem_cache_destroy__3_6,
 		.leaks = true,
@@ -170,6 +194,7 @@ static const struct scenario e3c[] = {
 		.until_found = true,
 		.toggles = true,
 		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.must_see = { "put_online_cpus__morton" },
 		.ops = &hotplug_morton_ops,
 		.destroy = kmem_cache_destroy__3_6,
 		.leaks = true,

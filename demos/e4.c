@@ -327,30 +327,61 @@ DEMO(04x, e4x, .id = "E4x", .slug = "e4x-counted",
 #define G_ACTOR 0
 
 /* The thread that ends; what it does stands in G's column. */
-static int taker(void *arg)
+static void take_as_g(struct stage *st)
 {
-	struct stage *st = arg;
-
 	WRITE_ONCE(st->worker[G_ACTOR].id, current->id);
 	current->traced = true;
 	current->gated = st->forced;
 	get_online_cpus();
+}
+
+static int taker(void *arg)
+{
+	take_as_g(arg);
 	return 0;
 }
 
-static void actor_G(struct stage *st)
+static int taker_gives_back(void *arg)
 {
-	struct thread *t = thread_create("G", taker, st, PRIO_NORMAL,
+	take_as_g(arg);
+	put_online_cpus();
+	return 0;
+}
+
+static void run_as_g(struct stage *st, int (*fn)(void *))
+{
+	struct thread *t = thread_create("G", fn, st, PRIO_NORMAL,
 					 cpumask_of(st->worker[G_ACTOR].cpu));
 
 	if (!WARN_ON(!t))
 		thread_join(t);
 }
 
+static void actor_G(struct stage *st)
+{
+	run_as_g(st, taker);
+}
+
+static void actor_G_gives_back(struct stage *st)
+{
+	run_as_g(st, taker_gives_back);
+}
+
 static const struct step after_the_get[] = {
 	{ G_ACTOR, TR_GET_ONLINE, the_hotplug_lock },
 	{ U_ACTOR, TR_LOCK, the_hotplug_mutex },
 	{ U_ACTOR, TR_HP_WAIT, the_hotplug_lock },
+	{ -1, TR_NONE, NULL },
+};
+
+/* U waits for that reference, and goes on when it has been given back. */
+static const struct step until_the_put[] = {
+	{ G_ACTOR, TR_GET_ONLINE, the_hotplug_lock },
+	{ U_ACTOR, TR_LOCK, the_hotplug_mutex },
+	{ U_ACTOR, TR_HP_WAIT, the_hotplug_lock },
+	{ G_ACTOR, TR_LOCK, the_hotplug_mutex },
+	{ G_ACTOR, TR_PUT_ONLINE, the_hotplug_lock },
+	{ U_ACTOR, TR_HP_BEGIN, the_hotplug_lock },
 	{ -1, TR_NONE, NULL },
 };
 
@@ -384,10 +415,24 @@ static const struct scenario e4g[] = {
 		.setup = setup_core,
 		.teardown = teardown_refs,
 	},
+	{
+		.part = "E4g/given-back",
+		.about = "control: G gives it back before it ends",
+		.actors = { { "G", ON_D, actor_G_gives_back },
+			    { "U", ON_U, actor_U } },
+		.script_up = until_the_put,
+		.script_down = until_the_put,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.rounds = 40,
+		.toggles = true,
+		.setup = setup_core,
+		.teardown = teardown_refs,
+	},
 };
 
 DEMO(04g, e4g, .id = "E4g", .slug = "e4g-kept",
      .claim = "a reference kept by a thread that ends stops U for ever",
      .tried = { "G takes a hotplug reference and ends. If U begins after that",
 		"it waits for ever; only a count per thread can say for whom." },
-     .cores = 2, .scenarios = e4g, .nr_scenarios = 2, .free_rounds = 1000);
+     .cores = 2, .scenarios = e4g, .nr_scenarios = ARRAY_SIZE(e4g),
+     .free_rounds = 1000);

@@ -2,9 +2,10 @@
  * E6: the merged fix (v4, Linux 210ed9defffc), which is the kernel's own
  * kmem_cache_destroy(): slab_mutex is released before rcu_barrier().
  *
- * Kosina's patch v1 released it just there; v4 is what was merged. The order is
- * the one McKenney lists in the mail ("Why can't kmem_cache_destroy drop
- * slab_mutex early?").
+ * McKenney (2 October 2012, quoted in the mail) asks "Why can't
+ * kmem_cache_destroy drop slab_mutex early?" and lists it, lock for lock. Kosina
+ * made that his patch v1 (in the mail too): it "obviously removes the deadlock (I
+ * tested it)". v4 is what was merged.
  *
  * With it E1 and E1b complete, and so does E2 (the same order without the
  * reference is SLUB's, kmem_cache_destroy__slub): there is no cycle left, and

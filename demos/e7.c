@@ -1,9 +1,9 @@
 /*
  * E7: version 3 of the patch, which was wrong.
  *
- * Kosina's third version (October 2012) released slab_mutex as soon as the
- * cache was off the list. Bhat found two things: the shrink expects
- * slab_mutex, and a destroy that fails, because objects are still in use, puts
+ * The third version of the patch (October 2012, after the mail, which does not
+ * have it) released slab_mutex as soon as the cache was off the list. Bhat found
+ * two things: the shrink expects slab_mutex, and a destroy that fails, because objects are still in use, puts
  * the cache back on the list, now without the lock. Version 4, which was
  * merged, mends both.
  *

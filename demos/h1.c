@@ -46,11 +46,13 @@ static struct {
 	unsigned int callbacks_at_death; /* U's core waits meanwhile */
 
 	struct thread *runner, *sleeper;
-	struct completion wake; /* the sleeper's */
-	bool stop;		/* the runner's, atomic */
-	uint32_t turns;		/* the runner's: it runs, atomic */
-	uint32_t runs_on;	/* the core, once the other is gone */
-	uint32_t woken_on;	/* the sleeper's core, plus one, atomic */
+	struct completion wake;	   /* the sleeper's */
+	struct completion woken;   /* U's: by the sleeper */
+	struct completion goes_on; /* U's: by the runner */
+	bool stop;		   /* the runner's, atomic */
+	uint32_t turns;		   /* the runner's: it runs, atomic */
+	uint32_t runs_on;	   /* its core, once the other is gone */
+	uint32_t woken_on;	   /* the sleeper's core, plus one */
 
 	struct timer timer;
 	struct rcu_head cb[CALLBACKS];
@@ -102,15 +104,19 @@ static void timer_fires(struct timer *t)
 	(void)t;
 }
 
+/* It ends when it has gone on elsewhere: or no core would rest, and the runner
+ * of the experiment could not see that nobody moves. */
 static int runs_there(void *arg)
 {
 	(void)arg;
 	/* Acquire: pairs with the release in teardown_h1(). */
-	while (!smp_load_acquire(&h1.stop)) {
+	while (cpu_is_online(h1.core) && !smp_load_acquire(&h1.stop)) {
 		/* Relaxed: a sign of life. */
 		__atomic_fetch_add(&h1.turns, 1, __ATOMIC_RELAXED);
 		cpu_relax();
 	}
+	h1.runs_on = smp_processor_id();
+	complete(&h1.goes_on);
 	return 0;
 }
 
@@ -118,8 +124,8 @@ static int sleeps_there(void *arg)
 {
 	(void)arg;
 	wait_for_completion(&h1.wake);
-	/* Release: pairs with the acquire in wake_sleeper(). */
-	smp_store_release(&h1.woken_on, smp_processor_id() + 1);
+	h1.woken_on = smp_processor_id() + 1;
+	complete(&h1.woken);
 	return 0;
 }
 
@@ -196,8 +202,10 @@ static int setup_h1(struct stage *st)
 	unsigned int cpu;
 
 	memset(&h1, 0, sizeof(h1));
-	h1.core = st->toggled;
+	h1.core = h1.runs_on = st->toggled;
 	init_completion(&h1.wake, "the core to be gone");
+	init_completion(&h1.woken, "the sleeper to wake");
+	init_completion(&h1.goes_on, "the runner to go on");
 	timer_setup(&h1.timer, timer_fires, NULL);
 	h1.cache = kmem_cache_create("h1", 64, 0, 0, NULL);
 	if (!h1.cache)
@@ -248,19 +256,26 @@ static unsigned int on_lists(void)
 static void wake_sleeper(void)
 {
 	complete(&h1.wake);
-	/* Acquire: pairs with the release in sleeps_there(). */
-	while (!smp_load_acquire(&h1.woken_on))
-		sleep_ns(100000);
+	wait_for_completion(&h1.woken);
 }
 
-/* The runner goes on; returns where. */
-static unsigned int runner_goes_on(void)
+/* One that was left on the queue of the dead core will not: the check tells. */
+static void await_runner(void)
 {
-	uint32_t turns = READ_ONCE(h1.turns);
+	if (READ_ONCE(h1.runner->cpu) != h1.core)
+		wait_for_completion(&h1.goes_on);
+}
 
-	while (READ_ONCE(h1.turns) == turns)
-		sleep_ns(100000);
-	return READ_ONCE(h1.runner->cpu);
+/* What ends U's wait for a thread that is not heard of. */
+static bool wake_by_hand(struct stage *st, bool quietly)
+{
+	(void)st;
+	if (!quietly)
+		kprintf("cut: U waits no longer, and the sleeper is woken\n");
+	complete(&h1.goes_on);
+	complete(&h1.woken);
+	complete(&h1.wake);
+	return true;
 }
 
 static void actor_takes_down(struct stage *st)
@@ -271,7 +286,7 @@ static void actor_takes_down(struct stage *st)
 	count_rests(&h1.before);
 	WARN_ON(cpu_down(h1.core) != 0);
 	h1.before.callbacks = h1.callbacks_at_death;
-	h1.runs_on = runner_goes_on();
+	await_runner();
 	wake_sleeper();
 	rcu_barrier();
 	count_rests(&h1.after);
@@ -310,7 +325,10 @@ static void list_rests(struct stage *st)
 	row("threads that run", b->ready, a->ready);
 	kprintf("runner: on core %u\n", h1.runs_on);
 	row("threads asleep", b->asleep, a->asleep);
-	kprintf("sleeper: woke on core %u\n", h1.woken_on - 1);
+	if (h1.woken_on)
+		kprintf("sleeper: woke on core %u\n", h1.woken_on - 1);
+	else
+		kprintf("sleeper: not heard of\n");
 	row("its own threads", b->own, a->own);
 	kprintf("parked until it comes back\n");
 	row("timers", b->timers, a->timers);
@@ -336,6 +354,7 @@ static const struct scenario h1_down[] = {
 		.setup = setup_h1,
 		.check = nothing_is_lost,
 		.evidence = list_rests,
+		.rescue = wake_by_hand,
 		.teardown = teardown_h1,
 	},
 };

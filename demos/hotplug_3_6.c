@@ -13,6 +13,7 @@
 
 static story void put_online_cpus__3_6(void)
 {
+	saw(__func__);
 	if (READ_ONCE(cpu_hotplug.active_writer) == current)
 		return;
 	mutex_lock(&cpu_hotplug.lock);
@@ -25,6 +26,7 @@ static story void put_online_cpus__3_6(void)
  * It speaks to whoever comes next. */
 static story void get_online_cpus__bhat_a(void)
 {
+	saw(__func__);
 	if (READ_ONCE(cpu_hotplug.active_writer) == current)
 		return;
 	mutex_lock(&cpu_hotplug.lock);
@@ -37,6 +39,7 @@ static story void get_online_cpus__bhat_a(void)
  * right moment". */
 static story void put_online_cpus__bhat_b(void)
 {
+	saw(__func__);
 	if (READ_ONCE(cpu_hotplug.active_writer) == current)
 		return;
 	mutex_lock(&cpu_hotplug.lock);
@@ -49,6 +52,7 @@ static story void put_online_cpus__bhat_b(void)
 /* Morton's sketch, to warn and repair: where it looks the count is 0. */
 static story void put_online_cpus__morton(void)
 {
+	saw(__func__);
 	if (READ_ONCE(cpu_hotplug.active_writer) == current)
 		return;
 	mutex_lock(&cpu_hotplug.lock);

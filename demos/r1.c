@@ -19,11 +19,13 @@
 
 #define READ_NS 500000ull /* R's reading, free rounds */
 #define LOOK_NS 100000ull
+#define W_ACTOR 1
 
 static struct {
 	bool inside;	       /* R */
 	bool called;	       /* W */
 	bool let_go;	       /* S */
+	bool looked;	       /* S: the grace period waited for R alone */
 	uint64_t began, ended; /* R */
 	uint64_t call, back;   /* W */
 } r1;
@@ -69,21 +71,32 @@ static void actor_W(struct stage *st)
 	note("it returns");
 }
 
-/* Somebody at the shell, while the grace period waits for R and no other. */
-static void actor_S(struct stage *st)
+static bool waits_for_r_alone(const struct stage *st)
 {
 	struct cpumask reader = cpumask_of(st->worker[0].cpu);
 
+	/* Acquire: pairs with the release in actor_W(). */
+	return smp_load_acquire(&r1.called) &&
+	       rcu_owed(&rcu_sched_state).bits == reader.bits;
+}
+
+/* Somebody at the shell, while the grace period waits for R and no other. A W
+ * that has returned waits for nobody: R is let go, and the check tells. */
+static void actor_S(struct stage *st)
+{
 	if (!st->forced)
 		return;
-	/* Acquire: pairs with the release in actor_W(). */
-	while (!smp_load_acquire(&r1.called) ||
-	       rcu_owed(&rcu_sched_state).bits != reader.bits)
-		sleep_ns(LOOK_NS);
-	note("rcu");
-	kprintf("meanwhile, what the command `rcu` says:\n");
-	rcu_print();
-	kprintf("\n");
+	while (!r1.looked && !worker_ended(&st->worker[W_ACTOR])) {
+		r1.looked = waits_for_r_alone(st);
+		if (!r1.looked)
+			sleep_ns(LOOK_NS);
+	}
+	if (r1.looked) {
+		note("rcu");
+		kprintf("meanwhile, what the command `rcu` says:\n");
+		rcu_print();
+		kprintf("\n");
+	}
 	/* Release: pairs with the acquire in reads_on(). */
 	smp_store_release(&r1.let_go, true);
 }
@@ -91,17 +104,22 @@ static void actor_S(struct stage *st)
 /* Who began before the call has ended before the return. */
 static bool reader_was_waited_for(struct stage *st)
 {
-	(void)st;
+	if (st->forced && !r1.looked)
+		return false;
 	return (int64_t)(r1.call - r1.began) <= 0 ||
 	       (int64_t)(r1.back - r1.ended) >= 0;
 }
 
 static void show_r1(struct stage *st)
 {
+	bool after = (int64_t)(r1.back - r1.ended) < 0;
+	uint64_t apart = after ? r1.ended - r1.back : r1.back - r1.ended;
+
 	(void)st;
-	kprintf("W waited %u us; the reader ended %u us before W returned\n",
+	kprintf("W waited %u us; the reader ended %u us %s W returned\n",
 		(unsigned int)timer_ns(r1.back - r1.call) / 1000,
-		(unsigned int)timer_ns(r1.back - r1.ended) / 1000);
+		(unsigned int)timer_ns(apart) / 1000,
+		after ? "after" : "before");
 }
 
 static const struct scenario r1_reader[] = {

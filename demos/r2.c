@@ -22,6 +22,7 @@
 #define NEW_DATA   0x0badda7au /* of whoever gets the memory next */
 #define POISON	   0x6b6b6b6bu
 #define NEW_OWNERS 4
+#define W_ACTOR	   1
 
 struct item {
 	uint32_t value;
@@ -133,8 +134,9 @@ static void actor_W_synchronize(struct stage *st)
 	note("kfree()");
 }
 
-/* Read the item three times: found, out of sight, and its memory wanted. */
-static void read_thrice(bool (*next)(void))
+/* Read the item three times: found, out of sight, and its memory wanted; or W
+ * has returned, whether it should have or not. */
+static void read_thrice(struct stage *st, bool (*next)(void))
 {
 	struct item *p;
 
@@ -147,7 +149,7 @@ static void read_thrice(bool (*next)(void))
 	r2.reading[1] = READ_ONCE(p->value);
 	note("reads it");
 	tell_all(&r2.read_gone);
-	while (!next())
+	while (!next() && !worker_ended(&st->worker[W_ACTOR]))
 		cpu_relax();
 	r2.reading[2] = READ_ONCE(p->value);
 	note("reads it, ends");
@@ -168,14 +170,12 @@ static bool waited_for(void)
 
 static void actor_R_meets_others(struct stage *st)
 {
-	(void)st;
-	read_thrice(others_have_memory);
+	read_thrice(st, others_have_memory);
 }
 
 static void actor_R_waited_for(struct stage *st)
 {
-	(void)st;
-	read_thrice(waited_for);
+	read_thrice(st, waited_for);
 }
 
 static bool read_the_same(struct stage *st)
@@ -183,6 +183,16 @@ static bool read_the_same(struct stage *st)
 	(void)st;
 	return r2.reading[0] == VALUE && r2.reading[1] == VALUE &&
 	       r2.reading[2] == VALUE;
+}
+
+/* What ends W's wait for a callback that nobody queued. */
+static bool free_by_hand(struct stage *st, bool quietly)
+{
+	(void)st;
+	if (!quietly)
+		kprintf("cut: W waits no longer for the callback\n");
+	complete(&freed);
+	return true;
 }
 
 static const char *what_is(uint32_t reading)
@@ -226,6 +236,7 @@ static const struct scenario r2_parts[] = {
 		.shows_rcu = true,
 		.setup = setup_r2,
 		.check = read_the_same,
+		.rescue = free_by_hand,
 		.evidence = show_readings,
 	},
 	{

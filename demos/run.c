@@ -331,6 +331,7 @@ static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 	reset_round(st);
 	note_lockdep(st, t);
 	lockdep_reset(); /* or the set-up would close the last round's cycle */
+	seen_begin(st->sc);
 	err = st->sc->setup ? st->sc->setup(st) : 0;
 	if (err)
 		return err;
@@ -503,6 +504,7 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 		t->ok = false;
 	}
 	t->ok &= order_kept(st);
+	t->ok &= seen_all();
 	if (hold && is_knot(out)) {
 		held = true;
 		return 0;

@@ -193,12 +193,14 @@ static bool describe(const struct stage *st, const struct trace_event *e,
 	}
 }
 
-/* Whose column: an actor's, or the one of RCU's threads; -1: nobody's. */
+/* Whose column: an actor's, or the one of RCU's threads; -1: nobody's. Of the
+ * grace-period thread its locks are shown too: it may wait for the story's. */
 static int column_of(const struct stage *st, const struct trace_event *e)
 {
 	int actor = stage_actor_of(st, e->thread);
 	bool rcu = e->op == TR_GP_START || e->op == TR_GP_END ||
-		   e->op == TR_RCU_CB;
+		   e->op == TR_RCU_CB ||
+		   e->thread == rcu_sched_state.thread->id;
 
 	return actor < 0 && rcu && st->sc->shows_rcu ? (int)st->nr_actors :
 						       actor;

@@ -58,6 +58,7 @@ PARTS = {
     "E4/patch-b": "circular", "E4/final": "circular", "E4/late-b": "circular",
     "E4/late-final": "circular",
     "E4g/counter": "silent", "E4g/counted": "held-at-end",
+    "E4g/given-back": "silent",
     "E5/E1": "circular", "E5/E2": "circular",
     "E6/E1": "silent", "E6/E1b": "silent", "E6/E2": "silent",
     "E6/E3": "silent",
@@ -75,6 +76,14 @@ PARTS = {
     "E18/5.18": "silent",
     "R2/at-once": "silent", "R2/call_rcu": "silent",
     "R2/synchronize": "silent",
+}
+# The lockdep= of the rows that have no parts, and what may be there besides.
+ROWS = {
+    "E1b": "circular", "E2": "circular", "E2s": "silent", "E3": "circular",
+    "E3a": "silent", "E3c": "circular", "E3d": "circular", "E3u": "silent",
+    "E4x": "circular,unbalanced", "E8": "silent", "E8c": "silent",
+    "E9": "circular,recursive", "E9n": "circular,recursive",
+    "R1": "silent", "H1": "silent",
 }
 DEBUG_ONLY = {"E4x"}    # nothing to see without lockdep
 SINGLE = ["-accel", "tcg,thread=single"]
@@ -117,6 +126,9 @@ def test_all_and_free():
     assert set(parts) == set(PARTS)
     for ident, p in parts.items():
         assert p.ok and p["lockdep"] == PARTS[ident], p.text
+    rows = {v.id: v for v in verdicts(run.text)}
+    for ident, said in ROWS.items():
+        assert rows[ident]["lockdep"] == said, rows[ident].text
     table(run)
 
 
@@ -485,13 +497,17 @@ def test_reference_kept_for_ever():
     """E4g: the counter knows a number only, the count per thread the thread."""
     text = boot("demo e4g").text
     plain, counted = part_of(text, "E4g/counter"), part_of(text, "E4g/counted")
+    back = part_of(text, "E4g/given-back")
+    assert back.count("waits: refcount is 1") == 2
+    assert back.count("put_online_cpus: 0") == 2
+    assert back.count("cpu_hotplug_done") == 2 and "cut: " not in back
     for part in (plain, counted):
         assert part.count("refcount is 1 and must become 0") >= 3
         assert re.search(r"get_online_cpus: 1\n(.*\n){1,3}.* ends\n", part)
     assert "locks held!" not in plain
     held = counted[counted.index("still has locks held!"):]
     assert re.search(r"\nG/\d+: the thread ends with this lock held:\n"
-                     r"\w+ \(cpu_hotplug\)\S*, at: taker\+", held)
+                     r"\w+ \(cpu_hotplug\)\S*, at: take_as_g\+", held)
 
 
 @pytest.mark.parametrize("smp", [2, 4])
@@ -576,11 +592,6 @@ def test_barrier_parts(row):
         {k: v for k, v in BARRIER.items() if k.split("/")[0] == row}
 
 
-def part_of(text, name):
-    """What was printed about a part."""
-    return text[text.index(f"\n{name}: "):text.index(f"\npart: {name} ")]
-
-
 def in_order(text, *words):
     at = [text.index(x) for x in words]
     assert at == sorted(at), list(zip(words, at))
@@ -597,12 +608,14 @@ def test_returns_too_early():
         part = part[part.index("should have awaited"):]
         said = re.findall(r"^ *(\d+\.\d)  (core 3 queues it|rcu_barrier\(\) is "
                           r"called|rcu_barrier\(\) returns: it has not run "
-                          r"\(queued on core 3: 1\)|it runs, on core \d)$",
+                          r"\(queued on core 3: [01]\)|it runs, on core \d)$",
                           part, re.M)
         assert [x.split(" ")[0] for _, x in said] == [
             "core", "rcu_barrier()", "rcu_barrier()", "it"]
         times = [float(t) for t, _ in said]
         assert times == sorted(times) and times[0] == 0
+        # E18's U goes on meanwhile, and may have adopted it by then.
+        assert row == "e18" or "queued on core 3: 1" in said[2][1]
         for name in good:
             assert "should have awaited" not in part_of(text, name)
 
@@ -640,6 +653,22 @@ def test_grace_period_edge():
              "rcu_grace_period__3_6+",
              "cycle: U -> a grace period (rcu_gp) -> cpu_hotplug.lock (U)",
              "cut: U lends cpu_hotplug.lock to rcu_gp")
+    # In the drawing too, in RCU's column; going down it may come before U's wait.
+    for form in part.split("\nforced, ")[1:]:
+        column = form.index("RCU") - form.index("\n      us") - 1
+        waits = [x for x in form.split("\n")
+                 if x[column:] == "waits: cpu_hotplug.lock (U)"]
+        assert len(waits) == 1, form
+
+
+def test_grace_period_fixed():
+    """E12's control: a lock of RCU's own, taken while U is inside, and free
+    again before anything is waited for."""
+    part = part_of(boot("demo e12 forced").text, "E12/onoff")
+    for form in part.split("\nforced, ")[1:]:
+        in_order(form[form.index("cpu_hotplug_begin done"):],
+                 "lock onoff_mutex", "unlock onoff_mutex", " ends\n",
+                 "cpu_hotplug_done")
 
 
 def test_where_the_story_starts():
