@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernel/debug/panic.h"
+#include "kernel/debug/waitfor.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lock/mutex.h"
 #include "kernel/lock/rwsem.h"
@@ -225,8 +226,11 @@ static unsigned int waiting(void)
 	struct thread *t;
 	unsigned int n = 0;
 
-	for_each_thread (t)
-		n += t->waiting.kind == WAIT_MUTEX && t->waiting.obj == &mutex;
+	for_each_thread (t) {
+		struct waiting now = waits_for(t);
+
+		n += now.kind == WAIT_MUTEX && now.obj == &mutex;
+	}
 	return n;
 }
 
