@@ -106,6 +106,19 @@ static void cut_cycle(const struct stage *st, const struct waitfor *w,
 	panic("this cycle cannot be cut: restart the machine");
 }
 
+int cpu_hotplug_rescue(void)
+{
+	int found;
+
+	mutex_lock(&cpu_hotplug.lock);
+	found = cpu_hotplug.refcount;
+	WRITE_ONCE(cpu_hotplug.refcount, 0);
+	WRITE_ONCE(cpu_hotplug.below_0.caller, 0); /* mended */
+	cpu_hotplug_wake_writer(CALLER);
+	mutex_unlock(&cpu_hotplug.lock);
+	return found;
+}
+
 /* Let the writer pass if it is the count that somebody waits for. */
 static bool pass_refcount(const struct stage *st, bool quietly)
 {

@@ -224,6 +224,8 @@ enum outcome watch_round(struct stage *st, struct waitfor *cycle,
 /* Release what actors that have ended hold; st->left_held notes it. Returns how
  * many locks that were. */
 unsigned int release_ended(struct stage *st);
+/* Let the waiting writer pass and repair the count; returns what it was. */
+int cpu_hotplug_rescue(void);
 /* End whatever keeps the round from finishing, and let it finish. */
 void cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
 		    bool quietly);

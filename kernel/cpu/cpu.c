@@ -38,7 +38,7 @@
 #define CORE_POLL_NS  20000ull /* between two looks: PSCI calls cost others */
 
 DEFINE_MUTEX(cpu_add_remove_lock);
-static struct raw_notifier_head cpu_chain;
+struct raw_notifier_head cpu_chain;
 
 unsigned int cpu_offs, cpu_ons; /* cpu_add_remove_lock */
 
@@ -86,16 +86,6 @@ void unregister_cpu_notifier(struct notifier_block *nb)
 	mutex_unlock(&cpu_add_remove_lock);
 }
 
-unsigned int cpu_notifier_count(void)
-{
-	unsigned int n = 0;
-
-	for (const struct notifier_block *nb = cpu_chain.head; nb;
-	     nb = nb->next)
-		n++;
-	return n;
-}
-
 /* 0, or the errno of the callback that refused; *told: callbacks called. */
 static story int __cpu_notify(unsigned long event, unsigned int cpu,
 			      int nr_to_call, int *told)
@@ -113,16 +103,16 @@ static void cpu_notify_nofail(unsigned long event, unsigned int cpu)
 	WARN_ON(__cpu_notify(event, cpu, -1, NULL) != 0);
 }
 
-static always_inline void hotplug_enter(void)
+static always_inline void cpu_hotplug_begin(void)
 {
-	cpu_hotplug_begin();
+	READ_ONCE(hotplug_ops)->begin();
 	trace_did(TR_HP_BEGIN, &cpu_hotplug, 0, CALLER);
 }
 
-static always_inline void hotplug_leave(void)
+static always_inline void cpu_hotplug_done(void)
 {
 	trace_did(TR_HP_DONE, &cpu_hotplug, 0, CALLER);
-	cpu_hotplug_done();
+	READ_ONCE(hotplug_ops)->done();
 }
 
 /* ---- down ---------------------------------------------------------------- */
@@ -146,7 +136,7 @@ static int take_cpu_down(void *arg)
 static void cpu_play_dead(unsigned int cpu)
 {
 	timer_stop();
-	sched_call(idle_enter, cpu);
+	sched_hooks.idle_enter(cpu);
 	core_ops->die(cpu);
 	panic("core %u runs after its end", cpu);
 }
@@ -184,7 +174,7 @@ static story int _cpu_down(unsigned int cpu)
 	if (err)
 		return err;
 
-	hotplug_enter();
+	cpu_hotplug_begin();
 	err = __cpu_notify(CPU_DOWN_PREPARE, cpu, -1, &told);
 	if (err) {
 		told--; /* the refuser itself has nothing to undo */
@@ -199,13 +189,13 @@ static story int _cpu_down(unsigned int cpu)
 	}
 	if (err) {
 		__cpu_notify(CPU_DOWN_FAILED, cpu, told, NULL);
-		hotplug_leave();
+		cpu_hotplug_done();
 		return err;
 	}
 	err = __cpu_die(cpu);
 	timers_migrate(cpu);
 	cpu_notify_nofail(CPU_DEAD, cpu);
-	hotplug_leave();
+	cpu_hotplug_done();
 	cpu_notify_nofail(CPU_POST_DEAD, cpu);
 	return err;
 }
@@ -292,7 +282,7 @@ static story int _cpu_up(unsigned int cpu)
 	if (cpu_is_online(cpu))
 		return -EINVAL;
 
-	hotplug_enter();
+	cpu_hotplug_begin();
 	err = exception_stacks_prepare(cpu) ?: stopper_prepare(cpu);
 	if (err)
 		goto out;
@@ -310,7 +300,7 @@ static story int _cpu_up(unsigned int cpu)
 		cpu_notify_nofail(CPU_ONLINE, cpu);
 	}
 out:
-	hotplug_leave();
+	cpu_hotplug_done();
 	return err;
 }
 

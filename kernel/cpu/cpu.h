@@ -33,9 +33,8 @@
 int register_cpu_notifier(struct notifier_block *nb);
 void unregister_cpu_notifier(struct notifier_block *nb);
 const char *cpu_event_name(unsigned long event);
-/* The registered notifiers, for reports; caller holds cpu_add_remove_lock or
- * only counts. */
-unsigned int cpu_notifier_count(void);
+/* The registered notifiers; cpu_add_remove_lock, or only to count them. */
+extern struct raw_notifier_head cpu_chain;
 
 /*
  * The hotplug lock: an object behind a table of operations, so that another
@@ -94,14 +93,6 @@ static always_inline void put_online_cpus(void)
 {
 	READ_ONCE(hotplug_ops)->put();
 }
-static always_inline void cpu_hotplug_begin(void)
-{
-	READ_ONCE(hotplug_ops)->begin();
-}
-static always_inline void cpu_hotplug_done(void)
-{
-	READ_ONCE(hotplug_ops)->done();
-}
 #define lockdep_assert_cpus_held()                                             \
 	lockdep_check(READ_ONCE(hotplug_ops)->held(), LOCKDEP_NOT_HELD,        \
 		      "the hotplug lock")
@@ -114,12 +105,6 @@ void cpu_hotplug_wake_writer(uintptr_t caller);
 /* Exchange the object; -EBUSY while anybody holds or waits for the present one.
  * NULL: back to hotplug_counter_ops. May sleep. */
 int hotplug_lock_install(const struct hotplug_lock_ops *ops);
-
-/*
- * Let the waiting writer pass and repair the count (cutting a knot, design,
- * decision 5). Returns the count it found, which was not 0.
- */
-int cpu_hotplug_rescue(void);
 
 /*
  * 0 or: -EINVAL no such core or wrong state, -EBUSY the last one or refused by

@@ -127,7 +127,7 @@ void cpu_hotplug_wake_writer(uintptr_t caller)
 		wake_up_thread(writer, caller);
 }
 
-/* ---- exchange and rescue -------------------------------------------------- */
+/* ---- exchange ------------------------------------------------------------ */
 
 int hotplug_lock_install(const struct hotplug_lock_ops *ops)
 {
@@ -142,17 +142,4 @@ int hotplug_lock_install(const struct hotplug_lock_ops *ops)
 	}
 	mutex_unlock(&cpu_add_remove_lock);
 	return err;
-}
-
-int cpu_hotplug_rescue(void)
-{
-	int found;
-
-	mutex_lock(&cpu_hotplug.lock);
-	found = cpu_hotplug.refcount;
-	WRITE_ONCE(cpu_hotplug.refcount, 0);
-	WRITE_ONCE(cpu_hotplug.below_0.caller, 0); /* mended */
-	cpu_hotplug_wake_writer(CALLER);
-	mutex_unlock(&cpu_hotplug.lock);
-	return found;
 }

@@ -139,14 +139,12 @@ int stop_machine(int (*fn)(void *), void *arg, unsigned int cpu)
 
 int stopper_prepare(unsigned int cpu)
 {
-	char name[THREAD_NAME_LEN];
+	struct stopper *s = &stoppers[cpu];
 
-	if (stoppers[cpu].thread)
-		return 0;
-	ksnprintf(name, sizeof(name), "stopper/%u", cpu);
-	stoppers[cpu].thread = thread_create_on_cpu(
-		name, stopper_thread, &stoppers[cpu], PRIO_STOP, cpu);
-	return stoppers[cpu].thread ? 0 : -ENOMEM;
+	if (!s->thread)
+		s->thread = thread_create_on_cpu("stopper/%u", stopper_thread,
+						 s, PRIO_STOP, cpu);
+	return s->thread ? 0 : -ENOMEM;
 }
 
 void stopper_unpark(unsigned int cpu)

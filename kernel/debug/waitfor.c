@@ -355,12 +355,12 @@ bool waitfor_walk(struct thread *t, struct waitfor *w)
 
 /* ---- reports ------------------------------------------------------------- */
 
-static void print_time(const char *before, uint64_t since, const char *after)
+static void print_for(uint64_t since)
 {
 	uint64_t us = timer_ns(timer_now() - since) / 1000;
 
-	kprintf("%s %u.%06u s%s", before, (unsigned int)(us / 1000000),
-		(unsigned int)(us % 1000000), after);
+	kprintf(" for %u.%06u s", (unsigned int)(us / 1000000),
+		(unsigned int)(us % 1000000));
 }
 
 const char *waitfor_relation(const struct waitfor *w, unsigned int link)
@@ -385,7 +385,7 @@ static void print_owner(const struct waitfor *w, unsigned int link)
 	kprintf("    %s %s (thread %u)", waitfor_relation(w, link), to->name,
 		to->id);
 	if (l->owner_since)
-		print_time(" for", l->owner_since, "");
+		print_for(l->owner_since);
 	if (l->owners > 1)
 		kprintf(", one of %u", l->owners);
 	if (l->owner_site)
@@ -393,30 +393,23 @@ static void print_owner(const struct waitfor *w, unsigned int link)
 	kprintf("\n");
 }
 
-static void print_change(const char *what, const struct hotplug_change *c)
-{
-	struct thread *t = thread_find(c->id);
-
-	if (!READ_ONCE(c->caller))
-		return;
-	kprintf("    %s called from %pS\n    by %s (thread %u)%s\n", what,
-		(void *)c->caller, c->name, c->id,
-		t && !t->exited ? "" : ", which has ended");
-	if (t)
-		thread_put(t);
-}
-
+/* The count, and who is the last known to have made it so. */
 static void print_refcount(void)
 {
 	int n = READ_ONCE(cpu_hotplug.refcount);
+	const struct hotplug_change *c = n > 0 ? &cpu_hotplug.last_get :
+						 &cpu_hotplug.below_0;
+	struct thread *t = thread_find(c->id);
 
 	kprintf("    refcount is %d and must become 0\n", n);
-	if (n > 0)
-		print_change("last taken in get_online_cpus()",
-			     &cpu_hotplug.last_get);
-	if (n < 0)
-		print_change("it went below 0 in put_online_cpus()",
-			     &cpu_hotplug.below_0);
+	if (n && READ_ONCE(c->caller))
+		kprintf("    %s called from %pS\n    by %s (thread %u)%s\n",
+			n > 0 ? "last taken in get_online_cpus()" :
+				"it went below 0 in put_online_cpus()",
+			(void *)c->caller, c->name, c->id,
+			t && !t->exited ? "" : ", which has ended");
+	if (t)
+		thread_put(t);
 }
 
 static void print_link(const struct waitfor *w, unsigned int link)
@@ -431,8 +424,8 @@ static void print_link(const struct waitfor *w, unsigned int link)
 	}
 	kprintf("    waits for %s (%s)", l->waiting.name,
 		wait_kind_name(l->waiting.kind));
-	print_time(" for", l->waiting.since, "\n");
-	kprintf("    asked for at %pS\n", (void *)l->waiting.caller);
+	print_for(l->waiting.since);
+	kprintf("\n    asked for at %pS\n", (void *)l->waiting.caller);
 	print_owner(w, link);
 	if (l->waiting.kind == WAIT_REFCOUNT)
 		print_refcount();

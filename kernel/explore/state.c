@@ -23,6 +23,7 @@ void state_take(struct state_summary *s)
 	const struct mutex *locks[] = { &slab_mutex, &cpu_hotplug.lock,
 					&cpu_add_remove_lock,
 					&rcu_sched_state.barrier_mutex };
+	const struct notifier_block *nb;
 	struct slab_stats slabs;
 	unsigned int cpu;
 
@@ -32,7 +33,8 @@ void state_take(struct state_summary *s)
 	s->objects = slabs.active;
 	s->threads = threads_count();
 	s->online = cpu_online().bits;
-	s->notifiers = cpu_notifier_count();
+	for (nb = cpu_chain.head; nb; nb = nb->next)
+		s->notifiers++;
 	s->refcount = READ_ONCE(cpu_hotplug.refcount);
 	for_each_possible_cpu (cpu) {
 		s->callbacks += rcu_nr_callbacks(cpu);

@@ -221,27 +221,20 @@ void spin_unlock_irqrestore(struct spinlock *l, uint32_t flags)
 void core_wait(bool (*done)(void *arg), void *arg)
 {
 	preempt_disable();
-	for (unsigned int i = 0; i < SPIN_LIMIT; i++) {
-		if (done(arg))
-			goto out;
-		cpu_relax();
-	}
-	for (;;) {
-		uint32_t flags = local_irq_save();
-		bool ok;
+	for (unsigned int i = 0; !done(arg); i++) {
+		uint32_t flags;
 
+		cpu_relax();
+		if (i < SPIN_LIMIT)
+			continue;
+		flags = local_irq_save();
 		irqchip->clear_kick();
 		dsb(); /* the old kick is gone before we look: pairs with the
 			* barrier in core_kick() between condition and kick */
-		ok = done(arg);
-		if (!ok)
+		if (!done(arg))
 			wfi();
 		local_irq_restore(flags);
-		if (ok)
-			break;
-		cpu_relax();
 	}
-out:
 	preempt_enable();
 }
 

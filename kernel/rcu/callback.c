@@ -206,13 +206,10 @@ story void rcu_barrier(void)
 static int prepare_core(struct rcu_state *rsp, unsigned int cpu)
 {
 	struct rcu_data *rdp = &rsp->data[cpu];
-	char name[THREAD_NAME_LEN];
 
-	if (rdp->thread)
-		return 0;
-	ksnprintf(name, sizeof(name), "rcuc/%u", cpu);
-	rdp->thread =
-		thread_create_on_cpu(name, rcuc_thread, rdp, PRIO_HIGH, cpu);
+	if (!rdp->thread)
+		rdp->thread = thread_create_on_cpu("rcuc/%u", rcuc_thread, rdp,
+						   PRIO_HIGH, cpu);
 	return rdp->thread ? 0 : -ENOMEM;
 }
 

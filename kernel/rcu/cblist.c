@@ -94,13 +94,3 @@ void cblist_adopt(struct cblist *to, struct cblist *from, uint32_t snap)
 	WRITE_ONCE(to->len, len);
 	cblist_init(from);
 }
-
-unsigned int cblist_count(const struct cblist *l, unsigned int segment)
-{
-	struct rcu_head *const *at = segment ? l->tail[segment - 1] : &l->head;
-	unsigned int n = 0;
-
-	for (; at != l->tail[segment]; at = &(*at)->next)
-		n++;
-	return n;
-}

@@ -66,6 +66,5 @@ static inline bool cblist_ready(const struct cblist *l)
 {
 	return l->tail[CB_DONE] != &l->head;
 }
-unsigned int cblist_count(const struct cblist *l, unsigned int segment);
 
 #endif

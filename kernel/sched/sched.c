@@ -39,7 +39,11 @@ struct runqueue {
 
 static struct runqueue runqueues[NR_CPUS];
 
-struct sched_hooks sched_hooks;
+static void nothing(unsigned int cpu maybe_unused)
+{
+}
+
+struct sched_hooks sched_hooks = { nothing, nothing, nothing, NULL, NULL };
 
 /* ---- queue, lock held --------------------------------------------------- */
 
@@ -102,8 +106,6 @@ static unsigned int select_cpu(const struct thread *t)
 	if (cpumask_test(ok, t->cpu)) {
 		best = t->cpu;
 		load = sched_nr_running(best);
-		if (load == 0)
-			return best;
 	}
 	for_each_cpu (cpu, ok) {
 		unsigned int n = sched_nr_running(cpu);
@@ -179,7 +181,7 @@ static void reschedule(bool preempt)
 	struct runqueue *rq = &runqueues[cpu];
 	struct thread *prev = current, *next;
 
-	sched_call(quiescent, cpu);
+	sched_hooks.quiescent(cpu);
 	raw_spin_lock(&rq->lock);
 	WRITE_ONCE(prev->need_resched, 0);
 	if (prev->is_idle) {
@@ -302,7 +304,7 @@ void sched_tick_if_due(uint64_t now)
 		return;
 	rq->next_tick = now + timer_ticks(TICK_NS);
 	if (t->preempt_count == 0) /* it interrupted no reader */
-		sched_call(quiescent, cpu);
+		sched_hooks.quiescent(cpu);
 	raw_spin_lock(&rq->lock);
 	if (!list_empty(&rq->queue[t->prio]))
 		resched(rq, cpu); /* round robin: somebody equal waits */
@@ -616,9 +618,9 @@ noreturn void cpu_idle_loop(void)
 		if (unlikely(!cpu_is_online(cpu)))
 			sched_hooks.play_dead(cpu);
 		if (!READ_ONCE(t->need_resched) && !pull_queued(cpu)) {
-			sched_call(idle_enter, cpu);
+			sched_hooks.idle_enter(cpu);
 			wfi(); /* a masked interrupt ends it all the same */
-			sched_call(idle_exit, cpu);
+			sched_hooks.idle_exit(cpu);
 		}
 		local_irq_enable();
 		isb(); /* what is pending is taken here */

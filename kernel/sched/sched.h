@@ -127,11 +127,6 @@ struct sched_hooks {
 	void (*play_dead)(unsigned int cpu);
 };
 extern struct sched_hooks sched_hooks;
-#define sched_call(hook, cpu)                                                  \
-	do {                                                                   \
-		if (likely(sched_hooks.hook))                                  \
-			sched_hooks.hook(cpu);                                 \
-	} while (0)
 
 /* Runnable threads on cpu besides idle (a racy reading for reports). */
 unsigned int sched_nr_running(unsigned int cpu);

@@ -91,6 +91,7 @@ struct thread *thread_create_on_cpu(const char *name, int (*fn)(void *),
 
 	if (!t)
 		return NULL;
+	ksnprintf(t->name, sizeof(t->name), name, cpu);
 	t->pinned = true;
 	t->affinity = cpumask_of(cpu);
 	t->cpu = cpu;
@@ -114,10 +115,7 @@ struct thread *idle_thread_prepare(unsigned int cpu)
 	struct thread *t = sched_idle_thread(cpu);
 
 	if (!t) {
-		char name[THREAD_NAME_LEN];
-
-		ksnprintf(name, sizeof(name), "idle/%u", cpu);
-		t = thread_create_on_cpu(name, NULL, NULL, PRIO_IDLE, cpu);
+		t = thread_create_on_cpu("idle/%u", NULL, NULL, PRIO_IDLE, cpu);
 		if (!t)
 			return NULL;
 		t->is_idle = true;

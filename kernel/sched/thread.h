@@ -126,7 +126,8 @@ struct thread *thread_create(const char *name, int (*fn)(void *), void *arg,
 			     enum thread_prio prio, struct cpumask allowed);
 /*
  * A core's own service thread: pinned to `cpu`, which may be offline; it stays
- * parked until kthread_unpark(). Otherwise as thread_create().
+ * parked until kthread_unpark(). A %u in the name is the core. Otherwise as
+ * thread_create().
  */
 struct thread *thread_create_on_cpu(const char *name, int (*fn)(void *),
 				    void *arg, enum thread_prio prio,

@@ -193,9 +193,11 @@ static void waits_print(void)
 }
 REPORT_COMMAND(waits, "who waits for whom, and each closed cycle");
 
-static bool waits_at(const struct thread *t, const struct mutex *m)
+static bool waits_at(struct thread *t, const struct mutex *m)
 {
-	return t->waiting.kind == WAIT_MUTEX && t->waiting.obj == m;
+	struct waiting now = waits_for(t);
+
+	return now.kind == WAIT_MUTEX && now.obj == m;
 }
 
 static void print_mutex(const struct mutex *m)

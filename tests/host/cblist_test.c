@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "tests/cblist_count.h"
 #include "tests/host/host.h"
 
 #define CALLBACKS 64

@@ -12,7 +12,7 @@
 #include "kernel/lib/errno.h"
 #include "kernel/lib/list.h"
 #include "kernel/lib/printf.h"
-#include "kernel/rcu/cblist.h"
+#include "tests/cblist_count.h"
 #include "tests/kernel/ktest.h"
 
 /* ---- lists ------------------------------------------------------------------- */

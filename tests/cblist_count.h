@@ -1,0 +1,19 @@
+/*
+ * How many callbacks a segment has: for the tests on the host and in the kernel.
+ */
+#ifndef TESTS_CBLIST_COUNT_H
+#define TESTS_CBLIST_COUNT_H
+
+#include "kernel/rcu/cblist.h"
+
+static unsigned int cblist_count(const struct cblist *l, unsigned int segment)
+{
+	struct rcu_head *const *at = segment ? l->tail[segment - 1] : &l->head;
+	unsigned int n = 0;
+
+	for (; at != l->tail[segment]; at = &(*at)->next)
+		n++;
+	return n;
+}
+
+#endif
