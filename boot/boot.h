@@ -9,8 +9,7 @@
  *   0xe0000000 STACKS    thread and exception stacks, a guard page below each
  *   0xf0000000 DEVICES   device registers, XN
  */
-#ifndef BOOT_BOOT_H
-#define BOOT_BOOT_H
+#pragma once
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE  4096
@@ -95,5 +94,4 @@ const void *map_early(uint32_t pa, uint32_t size);
 int exception_stacks_prepare(unsigned int cpu);
 /* Set up VBAR and the exception mode stacks of the calling core. */
 void vectors_init_core(unsigned int cpu);
-#endif
 #endif

@@ -12,8 +12,7 @@
  *
  * One experiment runs at a time (demo_mutex, demos/command.c).
  */
-#ifndef DEMOS_DEMO_H
-#define DEMOS_DEMO_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -325,5 +324,3 @@ void kmem_cache_destroy__slub(struct kmem_cache *s);
 void kmem_cache_destroy__3_6(struct kmem_cache *s);
 void kmem_cache_destroy__noref(struct kmem_cache *s);
 extern const struct step drawing_up[], drawing_down[], drawing_three[];
-
-#endif

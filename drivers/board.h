@@ -5,8 +5,7 @@
  * tables below; after that they are read-only (tests may swap core_ops while
  * no core operation is under way).
  */
-#ifndef DRIVERS_BOARD_H
-#define DRIVERS_BOARD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -140,5 +139,3 @@ void timer_interrupt(void);
 noreturn void machine_exit(int status);
 noreturn void machine_halt(void); /* this core stays in WFI for ever */
 bool semihosting_present(void);
-
-#endif

@@ -1,8 +1,7 @@
 /*
  * What board.c calls in the device files; nobody else includes this.
  */
-#ifndef DRIVERS_DEVICES_H
-#define DRIVERS_DEVICES_H
+#pragma once
 
 #include "drivers/board.h"
 
@@ -23,5 +22,3 @@ static inline void mmio_write(uintptr_t a, uint32_t v)
 {
 	*(volatile uint32_t *)a = v;
 }
-
-#endif

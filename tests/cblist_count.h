@@ -1,8 +1,7 @@
 /*
  * How many callbacks a segment has: for the tests on the host and in the kernel.
  */
-#ifndef TESTS_CBLIST_COUNT_H
-#define TESTS_CBLIST_COUNT_H
+#pragma once
 
 #include "kernel/rcu/cblist.h"
 
@@ -15,5 +14,3 @@ static unsigned int cblist_count(const struct cblist *l, unsigned int segment)
 		n++;
 	return n;
 }
-
-#endif

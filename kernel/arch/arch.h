@@ -6,8 +6,7 @@
  * Source: ARM Architecture Reference Manual ARMv7-A/R (DDI 0406C), A3.8 for
  * the barriers, B1.3 for the CPSR, B3.18 for the CP15 registers.
  */
-#ifndef KERNEL_ARCH_ARCH_H
-#define KERNEL_ARCH_ARCH_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -123,5 +122,3 @@ struct thread *arch_switch_to(struct thread *prev, struct thread *next);
  * lands in thread_start(). Returns the initial stack pointer.
  */
 uint32_t arch_thread_stack_init(uint32_t stack_top);
-
-#endif

@@ -5,8 +5,7 @@
  * Lock order: cpu_add_remove_lock, then the hotplug lock, then whatever the
  * notifiers take (slab_mutex above all).
  */
-#ifndef KERNEL_CPU_CPU_H
-#define KERNEL_CPU_CPU_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -118,5 +117,3 @@ extern unsigned int cpu_offs, cpu_ons;
 
 /* Bring up other cores at boot until max are online (Linux: smp_init). */
 void smp_init(unsigned int max);
-
-#endif

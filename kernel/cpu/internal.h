@@ -1,8 +1,7 @@
 /*
  * What the files of kernel/cpu/ share among themselves.
  */
-#ifndef KERNEL_CPU_INTERNAL_H
-#define KERNEL_CPU_INTERNAL_H
+#pragma once
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
@@ -11,5 +10,3 @@ void smp_flush_calls(void);
 /* Stopper threads: one a core, made before the core first comes up. */
 int stopper_prepare(unsigned int cpu);
 void stopper_unpark(unsigned int cpu);
-
-#endif

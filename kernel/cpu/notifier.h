@@ -5,8 +5,7 @@
  * cpu_add_remove_lock. Higher priority runs first; equals in the order of
  * registration.
  */
-#ifndef KERNEL_CPU_NOTIFIER_H
-#define KERNEL_CPU_NOTIFIER_H
+#pragma once
 
 struct notifier_block {
 	int (*notifier_call)(struct notifier_block *nb, unsigned long event,
@@ -46,5 +45,3 @@ int raw_notifier_chain_unregister(struct raw_notifier_head *nh,
  */
 int __raw_notifier_call_chain(struct raw_notifier_head *nh, unsigned long event,
 			      void *data, int nr_to_call, int *nr_calls);
-
-#endif

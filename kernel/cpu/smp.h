@@ -5,8 +5,7 @@
  * or the core itself unable to run anything else: with preemption disabled a
  * core seen online stays online.
  */
-#ifndef KERNEL_CPU_SMP_H
-#define KERNEL_CPU_SMP_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -39,5 +38,3 @@ int smp_call_function_single(unsigned int cpu, void (*fn)(void *), void *arg,
 void on_each_cpu(void (*fn)(void *), void *arg);
 /* On those of the mask that are online. */
 void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg);
-
-#endif

@@ -2,8 +2,7 @@
  * stop_machine(): run a function on one core while all other online cores stand
  * still with IRQs off. One stopper thread a core, highest priority.
  */
-#ifndef KERNEL_CPU_STOP_MACHINE_H
-#define KERNEL_CPU_STOP_MACHINE_H
+#pragma once
 
 /*
  * fn runs on core cpu with IRQs off everywhere. Returns fn's value. The caller
@@ -11,5 +10,3 @@
  */
 int stop_machine(int (*fn)(void *), void *arg, unsigned int cpu);
 void stop_machine_init(void);
-
-#endif

@@ -1,8 +1,7 @@
 /*
  * What the files of kernel/debug/ share among themselves.
  */
-#ifndef KERNEL_DEBUG_INTERNAL_H
-#define KERNEL_DEBUG_INTERNAL_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -16,5 +15,3 @@ void print_where(void); /* core, thread, interrupt */
 bool console_defers(void);
 /* A BUG ends this thread inside a bracket: let the others speak. IRQs off. */
 void console_thread_died(void);
-
-#endif

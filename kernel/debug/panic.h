@@ -5,8 +5,7 @@
  * a core that fails while it reports goes on without waiting for itself.
  * Everything here may be called from any context, also from FIQ.
  */
-#ifndef KERNEL_DEBUG_PANIC_H
-#define KERNEL_DEBUG_PANIC_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -89,5 +88,3 @@ void backtrace_all_cores(void);
 /* Report bracket: between these, this core alone writes; nests. */
 uint32_t report_begin(void);
 void report_end(uint32_t flags);
-
-#endif

@@ -1,8 +1,7 @@
 /*
  * Names of text addresses, from the table that the build puts in the image.
  */
-#ifndef KERNEL_DEBUG_SYMBOLS_H
-#define KERNEL_DEBUG_SYMBOLS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,5 +12,3 @@
  */
 const char *symbol_lookup(uintptr_t addr, uint32_t *off);
 bool is_text(uintptr_t addr);
-
-#endif

@@ -12,8 +12,7 @@
  * The ring: one buffer a core, written by that core alone with interrupts off,
  * read by trace_snapshot() after the threads of interest have come to rest.
  */
-#ifndef KERNEL_DEBUG_TRACE_H
-#define KERNEL_DEBUG_TRACE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -141,5 +140,3 @@ void trace_stop(void);
  */
 unsigned int trace_snapshot(struct trace_event *out, unsigned int max,
 			    unsigned int *lost);
-
-#endif

@@ -24,8 +24,7 @@
  * Guarded by threads_lock during each step. Any context but FIQ; takes no lock
  * that the threads it looks at could hold.
  */
-#ifndef KERNEL_DEBUG_WAITFOR_H
-#define KERNEL_DEBUG_WAITFOR_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -96,5 +95,3 @@ bool waits_for_event(const struct thread *t);
 /* t blocks: could that have closed a cycle? A few loads; may say yes too often,
  * never no when it is the last edge (but of those that are busy). */
 bool waitfor_suspicious(const struct thread *t);
-
-#endif

@@ -2,8 +2,7 @@
  * The watchdog thread: finds threads that hang and says why, once for each
  * wait. It never waits for a lock that a hung thread could hold.
  */
-#ifndef KERNEL_DEBUG_WATCHDOG_H
-#define KERNEL_DEBUG_WATCHDOG_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,5 +27,3 @@ extern unsigned int watchdog_reports;
  * nests. The watchdog is silent meanwhile.
  */
 void watchdog_mute(bool on);
-
-#endif

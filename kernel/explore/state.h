@@ -2,8 +2,7 @@
  * The state of the machine as a few logical numbers, no addresses: what must be
  * the same before and after whatever claims to leave no trace.
  */
-#ifndef KERNEL_EXPLORE_STATE_H
-#define KERNEL_EXPLORE_STATE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,5 +31,3 @@ bool state_settles(const struct state_summary *want, struct state_summary *now);
 void state_print_same(const struct state_summary *s);
 void state_print_difference(const struct state_summary *a,
 			    const struct state_summary *b);
-
-#endif

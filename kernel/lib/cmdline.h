@@ -2,13 +2,10 @@
  * The kernel command line: key=value words, values may stand in double quotes.
  * Owns nothing; any context.
  */
-#ifndef KERNEL_LIB_CMDLINE_H
-#define KERNEL_LIB_CMDLINE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
 /* Copy the value of key into out (cut to size). false if it is not there. */
 bool cmdline_get(const char *cmdline, const char *key, char *out, size_t size);
-
-#endif

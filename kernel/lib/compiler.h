@@ -1,8 +1,7 @@
 /*
  * Small language helpers. Owns nothing; any context.
  */
-#ifndef KERNEL_LIB_COMPILER_H
-#define KERNEL_LIB_COMPILER_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -52,5 +51,3 @@
 
 /* Up to the next multiple of a, a power of two. */
 #define ALIGN_UP(x, a) (((x) + (a)-1) & ~((a)-1))
-
-#endif

@@ -5,8 +5,7 @@
  * Owns no data. Plain operations for masks the caller guards; the _atomic ones
  * and READ through cpumask_load() for masks that cores share.
  */
-#ifndef KERNEL_LIB_CPUMASK_H
-#define KERNEL_LIB_CPUMASK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -79,5 +78,3 @@ static inline void cpumask_clear_atomic(struct cpumask *m, unsigned int cpu)
 	for (uint32_t _left = (mask).bits;                                     \
 	     _left && ((cpu) = (unsigned int)__builtin_ctz(_left), 1);         \
 	     _left &= _left - 1)
-
-#endif

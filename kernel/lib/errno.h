@@ -2,8 +2,7 @@
  * Error numbers, negative in every return value. The numbers are Linux's.
  * (newlib's errno.h is not used: its errno is one global for all cores.)
  */
-#ifndef KERNEL_LIB_ERRNO_H
-#define KERNEL_LIB_ERRNO_H
+#pragma once
 
 #define ENOENT	  2
 #define EINTR	  4
@@ -14,5 +13,3 @@
 #define ENODEV	  19
 #define EINVAL	  22
 #define ETIMEDOUT 110
-
-#endif

@@ -5,8 +5,7 @@
  * stays inside [blob, blob + totalsize), whatever the bytes say. Source:
  * Devicetree Specification v0.3, chapter 5.
  */
-#ifndef KERNEL_LIB_FDT_H
-#define KERNEL_LIB_FDT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,5 +54,3 @@ int fdt_reg(const struct fdt *f, fdt_node n, unsigned int i, uint64_t *addr,
 /* Entry i of the memory reservation block; false at its end. */
 bool fdt_reserved(const struct fdt *f, unsigned int i, uint64_t *addr,
 		  uint64_t *size);
-
-#endif

@@ -3,8 +3,7 @@
  *
  * Owns no data: whoever owns the list guards it. Any context.
  */
-#ifndef KERNEL_LIB_LIST_H
-#define KERNEL_LIB_LIST_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -81,5 +80,3 @@ static inline void list_move_tail(struct list_head *e, struct list_head *head)
 	    tmp = list_entry(pos->member.next, __typeof__(*pos), member);      \
 	     &pos->member != (head); pos = tmp,                                \
 	    tmp = list_entry(tmp->member.next, __typeof__(*tmp), member))
-
-#endif

@@ -9,8 +9,7 @@
  * precision for %s, and length l, ll, z; %pS prints symbol+0xoffset of a text
  * address. Unknown conversions are printed as they stand.
  */
-#ifndef KERNEL_LIB_PRINTF_H
-#define KERNEL_LIB_PRINTF_H
+#pragma once
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,5 +26,3 @@ void kvprintf(const char *fmt, va_list ap);
 
 /* Raw bytes to the console, whole, under its lock. Any context. */
 void console_write(const char *s, size_t len);
-
-#endif

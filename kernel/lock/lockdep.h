@@ -26,8 +26,7 @@
  * when they give it back. Any context but FIQ. Debug profile; nothing of it is left in release.
  * Source: Linux, kernel/locking/lockdep.c, 6.1, for what is to be found.
  */
-#ifndef KERNEL_LOCK_LOCKDEP_H
-#define KERNEL_LOCK_LOCKDEP_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -241,6 +240,4 @@ void print_held_locks(const struct thread *t);
 #define lock_map_acquire_read(m)                                               \
 	lock_acquire(m, 0, LOCK_READ_RECURSIVE, NULL, CALLER)
 #define lock_map_release(m) lock_release(m, CALLER)
-#endif
-
 #endif

@@ -23,8 +23,7 @@
  * Owns nothing: the graph belongs to its caller, who guards it. Edges and their
  * traces never change once made, until dep_clear().
  */
-#ifndef KERNEL_LOCK_LOCKDEP_GRAPH_H
-#define KERNEL_LOCK_LOCKDEP_GRAPH_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -105,5 +104,3 @@ unsigned int dep_search(struct dep_graph *g, unsigned int start, bool weak,
 			bool backward,
 			bool (*match)(unsigned int node, bool weak, void *arg),
 			void *arg, struct dep_path *path);
-
-#endif

@@ -1,8 +1,7 @@
 /*
  * What the files of lockdep share among themselves.
  */
-#ifndef KERNEL_LOCK_LOCKDEP_INTERNAL_H
-#define KERNEL_LOCK_LOCKDEP_INTERNAL_H
+#pragma once
 
 #include "kernel/lock/lockdep_graph.h"
 #include "kernel/sched/sched.h"
@@ -86,5 +85,3 @@ void lockdep_full_reset(void); /* and once more after this */
 void lockdep_print_stats(void);
 void lockdep_print_classes(void);
 void lockdep_print_graph(bool dot);
-
-#endif

@@ -6,8 +6,7 @@
  * the first in line before it wakes it: nobody overtakes, no wake-up is lost.
  * Thread context only; may sleep; not with a spinlock held or IRQs off.
  */
-#ifndef KERNEL_LOCK_MUTEX_H
-#define KERNEL_LOCK_MUTEX_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -84,5 +83,3 @@ int mutex_lend(struct mutex *m, struct thread *to);
 
 /* Release a mutex whose owner has died (its reaper calls this). */
 void mutex_release_dead(struct mutex *m, struct thread *dead);
-
-#endif

@@ -5,8 +5,7 @@
  *
  * Thread context only; may sleep; not with a spinlock held or IRQs off.
  */
-#ifndef KERNEL_LOCK_RWSEM_H
-#define KERNEL_LOCK_RWSEM_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -76,5 +75,3 @@ void percpu_up_write(struct percpu_rwsem *s);
  * writer waits or is inside, itself blocked. 0, or -EINVAL: it does not wait.
  */
 int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *reader);
-
-#endif

@@ -8,8 +8,7 @@
  * reschedule wanted meanwhile becomes an IPI to oneself.
  * Never sleep with a spinlock held.
  */
-#ifndef KERNEL_LOCK_SPINLOCK_H
-#define KERNEL_LOCK_SPINLOCK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -85,5 +84,3 @@ static inline bool spin_is_locked(const struct spinlock *l)
 void core_wait(bool (*done)(void *arg), void *arg);
 void core_kick(unsigned int cpu);
 void core_kick_mask(struct cpumask cores); /* all of them but this one */
-
-#endif

@@ -13,8 +13,7 @@
  *
  * Pointers to objects are pointers to the payload everywhere.
  */
-#ifndef KERNEL_MM_INTERNAL_H
-#define KERNEL_MM_INTERNAL_H
+#pragma once
 
 #include "kernel/arch/arch.h"
 #include "kernel/lib/cpumask.h"
@@ -190,5 +189,3 @@ static always_inline void cache_free(struct kmem_cache *s, void *obj,
 	}
 	local_irq_restore(flags);
 }
-
-#endif

@@ -2,8 +2,7 @@
  * Page frames: a buddy allocator over RAM, guarded by its own spinlock (IRQs
  * off). Any context but FIQ; never sleeps; NULL when memory is out.
  */
-#ifndef KERNEL_MM_PAGE_H
-#define KERNEL_MM_PAGE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,5 +55,3 @@ bool stack_is_guard(uint32_t va);
  * it off.
  */
 void pages_fail_after(unsigned int n, unsigned int count);
-
-#endif

@@ -5,8 +5,7 @@
  * per-core arrays; a cache's list_lock (spinlock, IRQs off) its slab lists; a
  * core's array belongs to that core with IRQs off.
  */
-#ifndef KERNEL_MM_SLAB_H
-#define KERNEL_MM_SLAB_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -76,5 +75,3 @@ void slab_stats(struct slab_stats *st);
 bool kmem_cache_is_linked(const struct kmem_cache *s);
 /* Number of debug reports (poison, red zone, double free ...) since boot. */
 extern unsigned int slab_errors;
-
-#endif

@@ -10,8 +10,7 @@
  *
  * Owns nothing: the list belongs to its core, IRQs off.
  */
-#ifndef KERNEL_RCU_CBLIST_H
-#define KERNEL_RCU_CBLIST_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,5 +65,3 @@ static inline bool cblist_ready(const struct cblist *l)
 {
 	return l->tail[CB_DONE] != &l->head;
 }
-
-#endif

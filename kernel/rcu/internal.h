@@ -1,8 +1,7 @@
 /*
  * What the files of kernel/rcu/ share among themselves.
  */
-#ifndef KERNEL_RCU_INTERNAL_H
-#define KERNEL_RCU_INTERNAL_H
+#pragma once
 
 #include "kernel/rcu/rcu.h"
 
@@ -19,5 +18,3 @@ void rcu_register_notifiers(void);
 
 /* report.c */
 void rcu_report_stall(struct rcu_state *rsp);
-
-#endif

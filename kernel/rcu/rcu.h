@@ -14,8 +14,7 @@
  * RCU is an object (design, decision 2): struct rcu_state, the kernel's own
  * instance is rcu_sched_state.
  */
-#ifndef KERNEL_RCU_RCU_H
-#define KERNEL_RCU_RCU_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -172,5 +171,3 @@ struct rcu_state *rcu_awaits_cores(const struct thread *t);
 void rcu_print_awaited(const void *obj);
 /* For the `rcu` command. */
 void rcu_print(void);
-
-#endif

@@ -1,8 +1,7 @@
 /*
  * What the files of kernel/sched/ share among themselves.
  */
-#ifndef KERNEL_SCHED_INTERNAL_H
-#define KERNEL_SCHED_INTERNAL_H
+#pragma once
 
 #include "kernel/sched/sched.h"
 
@@ -22,5 +21,3 @@ void thread_gone(struct thread *t);
 void thread_parked(void);
 /* kernel/arch/switch.S: where a new thread begins, on its own stack. */
 noreturn void thread_start(struct thread *prev);
-
-#endif

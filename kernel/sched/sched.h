@@ -2,8 +2,7 @@
  * The scheduler: strict priorities, round robin among equals, one run queue a
  * core, each with its own lock.
  */
-#ifndef KERNEL_SCHED_SCHED_H
-#define KERNEL_SCHED_SCHED_H
+#pragma once
 
 #include "kernel/sched/thread.h"
 
@@ -132,5 +131,3 @@ extern struct sched_hooks sched_hooks;
 unsigned int sched_nr_running(unsigned int cpu);
 struct thread *sched_running(unsigned int cpu);
 struct thread *sched_idle_thread(unsigned int cpu);
-
-#endif

@@ -5,8 +5,7 @@
  * state belongs to the run queue of its core (kernel/sched/sched.c); the list
  * of all threads to threads_lock.
  */
-#ifndef KERNEL_SCHED_THREAD_H
-#define KERNEL_SCHED_THREAD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -165,5 +164,3 @@ void kthread_park(struct thread *t);   /* may sleep: waits until parked */
 void kthread_unpark(struct thread *t); /* binds it to its core again */
 bool kthread_should_park(void);
 void kthread_parkme(void);
-
-#endif

@@ -3,8 +3,7 @@
  * core's timer lock (taken with IRQs off). The function runs in the timer
  * interrupt. When a core goes down its timers move to a surviving core.
  */
-#ifndef KERNEL_SCHED_TIMER_H
-#define KERNEL_SCHED_TIMER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,5 +35,3 @@ void timer_program(void);
 void timers_migrate(unsigned int dead);
 /* Armed timers on a core but for those of sleeping threads. */
 unsigned int timers_armed(unsigned int cpu);
-
-#endif

@@ -5,8 +5,7 @@
  * before wake_up(). Waiting: thread context, may_sleep(). Waking: any context
  * but FIQ.
  */
-#ifndef KERNEL_SCHED_WAIT_H
-#define KERNEL_SCHED_WAIT_H
+#pragma once
 
 #include "kernel/lib/list.h"
 #include "kernel/lock/spinlock.h"
@@ -99,5 +98,3 @@ void complete_all(struct completion *c);
 void wait_for_completion(struct completion *c);
 /* true if completed within ns nanoseconds. */
 bool wait_for_completion_timeout(struct completion *c, uint64_t ns);
-
-#endif

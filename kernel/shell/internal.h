@@ -1,8 +1,7 @@
 /*
  * What the files of kernel/shell/ share among themselves.
  */
-#ifndef KERNEL_SHELL_INTERNAL_H
-#define KERNEL_SHELL_INTERNAL_H
+#pragma once
 
 #include "kernel/debug/waitfor.h"
 #include "kernel/sched/wait.h"
@@ -25,5 +24,3 @@ extern int shell_status;
 
 /* commands.c: "waits for X (mutex), held by U (thread 17)"; fills w too. */
 void describe_wait(struct thread *t, struct waitfor *w, char *buf, size_t size);
-
-#endif

@@ -6,8 +6,7 @@
  * command runs in a thread of its own, so that Ctrl-C can give the prompt back
  * while it waits.
  */
-#ifndef KERNEL_SHELL_SHELL_H
-#define KERNEL_SHELL_SHELL_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -36,5 +35,3 @@ noreturn void shell_main(void);
 
 /* Parse a whole decimal number of up to 9 digits; false if s is not one. */
 bool parse_uint(const char *s, unsigned int *out);
-
-#endif

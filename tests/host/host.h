@@ -3,8 +3,7 @@
  * program: tests/test_host.py builds it with sanitizers and runs it. argv[1] is
  * the seed, argv[2] the number of rounds.
  */
-#ifndef TESTS_HOST_HOST_H
-#define TESTS_HOST_HOST_H
+#pragma once
 
 #include <stdint.h>
 #include <stdio.h>
@@ -40,5 +39,3 @@ static inline unsigned long host_args(int argc, char **argv)
 		random_state = 1;
 	return argc > 2 ? strtoul(argv[2], NULL, 10) : 100000;
 }
-
-#endif

@@ -6,8 +6,7 @@
  * A core is a number. In sequential tests host_core(n) says which one the next
  * operation runs on; in threaded tests each thread is one core for good.
  */
-#ifndef TESTS_HOST_SHIM_H
-#define TESTS_HOST_SHIM_H
+#pragma once
 
 #include "boot/boot.h"
 
@@ -28,5 +27,3 @@ int host_core_up(unsigned int cpu);
 void host_core_down(unsigned int cpu);
 /* Run what call_rcu() has queued. */
 void host_run_callbacks(void);
-
-#endif

@@ -20,8 +20,7 @@
  * (4) it measures nothing in seconds: it fails on a wrong result, or when what
  * must happen has not happened when patience ends (EVENTUALLY).
  */
-#ifndef TESTS_KERNEL_KTEST_H
-#define TESTS_KERNEL_KTEST_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -151,5 +150,3 @@ static inline uint32_t ktest_random(uint32_t *state)
 	x ^= x << 5;
 	return *state = x;
 }
-
-#endif

@@ -27,8 +27,7 @@
  * barriers, cores. rcu_torture.c: the director. What is shared (rt) is atomic;
  * counts are relaxed.
  */
-#ifndef TESTS_KERNEL_RCU_TORTURE_H
-#define TESTS_KERNEL_RCU_TORTURE_H
+#pragma once
 
 #include "drivers/board.h"
 #include "kernel/lib/printf.h"
@@ -151,5 +150,3 @@ int barrier_tester(struct worker *w);
 int toggler(struct worker *w);
 int finisher(struct worker *w);
 extern struct notifier_block torture_notifier;
-
-#endif

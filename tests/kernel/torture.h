@@ -7,8 +7,7 @@
  * fn runs in the command's thread, may sleep, takes about `seconds` of guest
  * time, prints its counts and returns 0, or not 0 if anything was wrong.
  */
-#ifndef TESTS_KERNEL_TORTURE_H
-#define TESTS_KERNEL_TORTURE_H
+#pragma once
 
 struct torture {
 	const char *name;
@@ -22,5 +21,3 @@ struct torture {
 			       __aligned__(4))) = { #id, (h), (f) }
 
 extern const struct torture tortures_start[], tortures_end[];
-
-#endif

@@ -3,8 +3,7 @@
  * slab allocator uses. Interrupts do not exist here: what the kernel runs from
  * one runs between two operations of a core (tests/host/shim.c).
  */
-#ifndef TESTS_HOST_SHIM_ARCH_H
-#define TESTS_HOST_SHIM_ARCH_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,5 +31,3 @@ static inline bool irqs_disabled(void)
 {
 	return false;
 }
-
-#endif
