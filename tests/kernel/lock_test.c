@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "kernel/debug/panic.h"
-#include "kernel/debug/waitfor.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lock/mutex.h"
 #include "kernel/lock/rwsem.h"
@@ -227,9 +226,10 @@ static unsigned int waiting(void)
 	unsigned int n = 0;
 
 	for_each_thread (t) {
-		struct waiting now = waits_for(t);
+		const struct waiting *w = &t->waiting;
 
-		n += now.kind == WAIT_MUTEX && now.obj == &mutex;
+		n += smp_load_acquire(&w->kind) == WAIT_MUTEX &&
+		     w->obj == &mutex && READ_ONCE(*w->granted) == WAITS;
 	}
 	return n;
 }
