@@ -19,6 +19,23 @@
 
 static struct trace_event events[EVENTS_MAX];
 
+static const char *cpu_event_name(unsigned long event)
+{
+	static const char *const names[] = {
+		[CPU_ONLINE] = "CPU_ONLINE",
+		[CPU_UP_PREPARE] = "CPU_UP_PREPARE",
+		[CPU_UP_CANCELED] = "CPU_UP_CANCELED",
+		[CPU_DOWN_PREPARE] = "CPU_DOWN_PREPARE",
+		[CPU_DOWN_FAILED] = "CPU_DOWN_FAILED",
+		[CPU_DEAD] = "CPU_DEAD",
+		[CPU_DYING] = "CPU_DYING",
+		[CPU_POST_DEAD] = "CPU_POST_DEAD",
+		[CPU_STARTING] = "CPU_STARTING",
+	};
+
+	return event < ARRAY_SIZE(names) && names[event] ? names[event] : "?";
+}
+
 static const char *lock_name(const struct stage *st, const void *obj)
 {
 	const char *name = obj == st->spin ? st->spin->name :

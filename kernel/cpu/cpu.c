@@ -52,23 +52,6 @@ static uint32_t boot_word[NR_CPUS];
 static struct completion cpu_running =
 	COMPLETION_INIT(cpu_running, "cpu_running");
 
-const char *cpu_event_name(unsigned long event)
-{
-	static const char *const names[] = {
-		[CPU_ONLINE] = "CPU_ONLINE",
-		[CPU_UP_PREPARE] = "CPU_UP_PREPARE",
-		[CPU_UP_CANCELED] = "CPU_UP_CANCELED",
-		[CPU_DOWN_PREPARE] = "CPU_DOWN_PREPARE",
-		[CPU_DOWN_FAILED] = "CPU_DOWN_FAILED",
-		[CPU_DEAD] = "CPU_DEAD",
-		[CPU_DYING] = "CPU_DYING",
-		[CPU_POST_DEAD] = "CPU_POST_DEAD",
-		[CPU_STARTING] = "CPU_STARTING",
-	};
-
-	return event < ARRAY_SIZE(names) && names[event] ? names[event] : "?";
-}
-
 int register_cpu_notifier(struct notifier_block *nb)
 {
 	int err;

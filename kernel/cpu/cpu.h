@@ -31,7 +31,6 @@
 
 int register_cpu_notifier(struct notifier_block *nb);
 void unregister_cpu_notifier(struct notifier_block *nb);
-const char *cpu_event_name(unsigned long event);
 /* The registered notifiers; cpu_add_remove_lock, or only to count them. */
 extern struct raw_notifier_head cpu_chain;
 

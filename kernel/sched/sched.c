@@ -460,31 +460,17 @@ bool schedule_timeout(uint64_t ns)
 	return timer_cancel_sync(&timer);
 }
 
-static int sleep_in(enum thread_state state, uint64_t ns, uintptr_t caller)
-{
-	uint64_t end = timer_now() + timer_ticks(ns), now;
-	int err = 0;
-
-	might_sleep();
-	while (!err && (now = timer_now()) < end) {
-		wait_begin(state, WAIT_SLEEP, NULL, "time", caller);
-		if (state == TASK_INTERRUPTIBLE && thread_interrupted())
-			err = -EINTR;
-		else
-			schedule_timeout(timer_ns(end - now));
-	}
-	wait_end();
-	return err;
-}
-
 void sleep_ns(uint64_t ns)
 {
-	sleep_in(TASK_UNINTERRUPTIBLE, ns, CALLER);
-}
+	uint64_t end = timer_now() + timer_ticks(ns), now;
 
-int sleep_ns_interruptible(uint64_t ns)
-{
-	return sleep_in(TASK_INTERRUPTIBLE, ns, CALLER);
+	might_sleep();
+	while ((now = timer_now()) < end) {
+		wait_begin(TASK_UNINTERRUPTIBLE, WAIT_SLEEP, NULL, "time",
+			   CALLER);
+		schedule_timeout(timer_ns(end - now));
+	}
+	wait_end();
 }
 
 int thread_set_affinity(struct thread *t, struct cpumask allowed)

@@ -59,8 +59,6 @@ void schedule(void);
 bool schedule_timeout(uint64_t ns);
 #define yield() schedule()
 void sleep_ns(uint64_t ns);
-/* As sleep_ns(), ended by thread_interrupt(): 0 or -EINTR. */
-int sleep_ns_interruptible(uint64_t ns);
 
 /*
  * Announce a wait. The sequence is: wait_begin(state, ...), look at the

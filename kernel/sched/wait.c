@@ -23,8 +23,7 @@ void wait_queue_init(struct wait_queue *q, const char *name)
 }
 
 void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
-		     enum thread_state state, enum wait_kind kind,
-		     uintptr_t caller)
+		     enum wait_kind kind, uintptr_t caller)
 {
 	uint32_t flags;
 
@@ -36,7 +35,7 @@ void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
 	}
 	if (list_empty(&e->link))
 		list_add_tail(&e->link, &q->waiters);
-	wait_begin(state, kind, q, q->name, caller);
+	wait_begin(TASK_UNINTERRUPTIBLE, kind, q, q->name, caller);
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 

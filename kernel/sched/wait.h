@@ -33,18 +33,17 @@ struct wait_entry {
 void wait_queue_init(struct wait_queue *q, const char *name);
 /* Join the queue and set the state; repeat before each look. */
 void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
-		     enum thread_state state, enum wait_kind kind,
-		     uintptr_t caller);
+		     enum wait_kind kind, uintptr_t caller);
 void finish_wait(struct wait_queue *q, struct wait_entry *e);
 void wake_up(struct wait_queue *q); /* the first */
 void wake_up_all(struct wait_queue *q);
 
 /* The shape of all of them: sleep until done, which is looked at before. */
-#define __wait_event(q, state, kind, done, sleep)                              \
+#define __wait_event(q, kind, done, sleep)                                     \
 	do {                                                                   \
 		struct wait_entry _e = { .thread = NULL };                     \
 		for (;;) {                                                     \
-			prepare_to_wait((q), &_e, (state), (kind), CALLER);    \
+			prepare_to_wait((q), &_e, (kind), CALLER);             \
 			if (done)                                              \
 				break;                                         \
 			sleep;                                                 \
@@ -52,28 +51,15 @@ void wake_up_all(struct wait_queue *q);
 		finish_wait((q), &_e);                                         \
 	} while (0)
 
-#define wait_event_kind(q, kind, cond)                                         \
-	__wait_event(q, TASK_UNINTERRUPTIBLE, kind, cond, schedule())
-#define wait_event(q, cond) wait_event_kind(q, WAIT_QUEUE, cond)
-
-/* 0, or -EINTR after thread_interrupt(). */
-#define wait_event_interruptible(q, cond)                                      \
-	({                                                                     \
-		bool _intr = false;                                            \
-		__wait_event(q, TASK_INTERRUPTIBLE, WAIT_QUEUE,                \
-			     (cond) || (_intr = thread_interrupted()),         \
-			     schedule());                                      \
-		/* A wake-up that came to us is not lost. */                   \
-		_intr && !(cond) ? -EINTR : 0;                                 \
-	})
+#define wait_event_kind(q, kind, cond) __wait_event(q, kind, cond, schedule())
+#define wait_event(q, cond)	       wait_event_kind(q, WAIT_QUEUE, cond)
 
 /* true if cond became true within ns nanoseconds of guest time. */
 #define wait_event_timeout(q, kind, cond, ns)                                  \
 	({                                                                     \
 		uint64_t _end = timer_now() + timer_ticks(ns), _now = 0;       \
 		/* One reading of the time: it must not pass _end between. */  \
-		__wait_event(q, TASK_UNINTERRUPTIBLE, kind,                    \
-			     (cond) || (_now = timer_now()) >= _end,           \
+		__wait_event(q, kind, (cond) || (_now = timer_now()) >= _end,  \
 			     schedule_timeout(timer_ns(_end - _now)));         \
 		/* A wake-up that came to us is not lost. */                   \
 		_now < _end || (cond);                                         \

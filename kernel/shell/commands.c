@@ -193,11 +193,13 @@ static void waits_print(void)
 }
 REPORT_COMMAND(waits, "who waits for whom, and each closed cycle");
 
-static bool waits_at(struct thread *t, const struct mutex *m)
+static bool waits_at(const struct thread *t, const struct mutex *m)
 {
-	struct waiting now = waits_for(t);
+	const struct waiting *w = &t->waiting;
 
-	return now.kind == WAIT_MUTEX && now.obj == m;
+	/* Acquire: pairs with the release in wait_begin(). */
+	return smp_load_acquire(&w->kind) == WAIT_MUTEX && w->obj == m &&
+	       READ_ONCE(*w->granted) == WAITS;
 }
 
 static void print_mutex(const struct mutex *m)

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "kernel/debug/panic.h"
-#include "kernel/debug/waitfor.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lock/mutex.h"
 #include "kernel/lock/rwsem.h"

@@ -403,25 +403,6 @@ KTEST(sched, sleep)
 		sleep_ns(ns[i]);
 		EXPECT(timer_ns(timer_now() - start) >= ns[i]);
 	}
-	EXPECT_EQ(sleep_ns_interruptible(1000), 0);
-	thread_interrupt(current);
-	EXPECT_EQ(sleep_ns_interruptible(FAR_NS), -EINTR);
-	EXPECT_EQ(sleep_ns_interruptible(1000), 0); /* it is told once */
-}
-
-static int sleep_far(void *arg)
-{
-	(void)arg;
-	return sleep_ns_interruptible(FAR_NS);
-}
-
-KTEST(sched, sleep_interrupted)
-{
-	struct thread *t = ktest_thread("t", sleep_far, NULL, CPUMASK_ALL);
-
-	EXPECT(EVENTUALLY(ktest_sleeps(t)));
-	thread_interrupt(t);
-	EXPECT_EQ(thread_join(t), -EINTR);
 }
 
 KTEST(sched, times)
@@ -552,7 +533,7 @@ static int wait_once(void *arg)
 	struct wait_entry e = { .thread = NULL };
 	bool queued;
 
-	prepare_to_wait(&queue, &e, TASK_UNINTERRUPTIBLE, WAIT_QUEUE, CALLER);
+	prepare_to_wait(&queue, &e, WAIT_QUEUE, CALLER);
 	do {
 		uint32_t flags;
 
@@ -625,28 +606,6 @@ KTEST(sched, completion)
 		thread_join(t[i]);
 	EXPECT_EQ(passed, 3);
 	wait_for_completion(&gate); /* stays open */
-}
-
-static int wait_interruptibly(void *arg)
-{
-	return wait_event_interruptible(&queue, READ_ONCE(*(uint32_t *)arg));
-}
-
-KTEST(sched, wait_interrupted)
-{
-	uint32_t yes = 0;
-	struct thread *t =
-		ktest_thread("t", wait_interruptibly, &yes, CPUMASK_ALL);
-
-	EXPECT(EVENTUALLY(ktest_sleeps(t)));
-	thread_interrupt(t);
-	EXPECT_EQ(thread_join(t), -EINTR);
-	EXPECT_EQ(waiters(&queue), 0);
-	t = ktest_thread("t", wait_interruptibly, &yes, CPUMASK_ALL);
-	EXPECT(EVENTUALLY(ktest_sleeps(t)));
-	WRITE_ONCE(yes, 1);
-	wake_up(&queue);
-	EXPECT_EQ(thread_join(t), 0);
 }
 
 /* ---- timers --------------------------------------------------------------------------- */
