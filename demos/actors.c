@@ -10,7 +10,22 @@
 #include "kernel/debug/panic.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
+#include "kernel/mm/internal.h"
 #include "kernel/rcu/rcu.h"
+
+bool cache_is_linked(const struct kmem_cache *s)
+{
+	const struct list_head *l;
+	bool found = false;
+
+	lockdep_assert_held(&slab_mutex);
+	for (l = slab_caches.next; l != &slab_caches; l = l->next) {
+		if (l->next->prev != l)
+			return false;
+		found |= l == &s->list;
+	}
+	return found;
+}
 
 void actor_D(struct stage *st)
 {

@@ -251,7 +251,9 @@ void list_lockdep(char *out, size_t size, unsigned int found);
 
 /* demos/actors.c: the usual actors and objects. */
 struct kmem_cache *victim(struct stage *st); /* NULL when memory is out */
-void actor_D(struct stage *st);		     /* sc->destroy(cache) */
+/* Is s on slab_caches, and its links sound? slab_mutex held. */
+bool cache_is_linked(const struct kmem_cache *s);
+void actor_D(struct stage *st);	    /* sc->destroy(cache) */
 void actor_U(struct stage *st);	    /* cpu_up() or cpu_down() of st->toggled */
 void actor_B(struct stage *st);	    /* a bare rcu_barrier() */
 int setup_core(struct stage *st);   /* the core is as U needs it */

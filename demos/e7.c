@@ -112,9 +112,9 @@ static bool all_linked(struct stage *st)
 	bool ok;
 
 	mutex_lock(&slab_mutex);
-	ok = kmem_cache_is_linked(st->cache);
+	ok = cache_is_linked(st->cache);
 	for (unsigned int i = 0; i < nr_made; i++)
-		ok &= kmem_cache_is_linked(made[i]);
+		ok &= cache_is_linked(made[i]);
 	mutex_unlock(&slab_mutex);
 	return ok;
 }

@@ -27,7 +27,7 @@ static bool still_a_cache(struct stage *st)
 	bool linked;
 
 	mutex_lock(&slab_mutex);
-	linked = kmem_cache_is_linked(st->cache);
+	linked = cache_is_linked(st->cache);
 	mutex_unlock(&slab_mutex);
 	return linked;
 }

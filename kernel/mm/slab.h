@@ -71,7 +71,5 @@ struct slab_stats {
 	unsigned int slabs, pages;
 };
 void slab_stats(struct slab_stats *st);
-/* Is s on slab_caches, and its links sound? slab_mutex held. */
-bool kmem_cache_is_linked(const struct kmem_cache *s);
 /* Number of debug reports (poison, red zone, double free ...) since boot. */
 extern unsigned int slab_errors;

@@ -117,20 +117,6 @@ void slab_stats(struct slab_stats *st)
 	}
 }
 
-bool kmem_cache_is_linked(const struct kmem_cache *s)
-{
-	const struct list_head *l;
-	bool found = false;
-
-	lockdep_assert_held(&slab_mutex);
-	for (l = slab_caches.next; l != &slab_caches; l = l->next) {
-		if (l->next->prev != l)
-			return false;
-		found |= l == &s->list;
-	}
-	return found;
-}
-
 void slab_error(struct kmem_cache *s, const char *what)
 {
 	uint32_t flags = report_begin();
