@@ -78,6 +78,7 @@ static story void _rcu_barrier__5_18(struct rcu_state *rsp)
 	uint32_t snap = rcu_barrier_enter(rsp, CALLER), flags;
 	unsigned int cpu;
 
+	saw(__func__);
 	mutex_lock(&rsp->barrier_mutex);
 	if (!rcu_barrier_gone_by(rsp, snap)) {
 		flags = spin_lock_irqsave(&barrier_lock);
@@ -159,8 +160,8 @@ static const struct step uncrossed[] = {
 
 #define TODAY                                                                  \
 	.expect = OUT_BIT(OUT_COMPLETES), .toggles = true,                     \
-	.ops = &hotplug_rwsem_ops, .rcu = &rcu_5_18, .begin = begin_rcu,       \
-	.end = end_rcu
+	.must_see = { "_rcu_barrier__5_18" }, .ops = &hotplug_rwsem_ops,       \
+	.rcu = &rcu_5_18, .begin = begin_rcu, .end = end_rcu
 
 static const struct scenario scenarios[] = {
 	{

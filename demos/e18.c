@@ -20,6 +20,7 @@ static story void _rcu_barrier__nolock(struct rcu_state *rsp)
 	uint32_t snap = rcu_barrier_enter(rsp, CALLER);
 	unsigned int cpu;
 
+	saw(__func__);
 	mutex_lock(&rsp->barrier_mutex);
 	if (!rcu_barrier_gone_by(rsp, snap)) {
 		rcu_barrier_begin(rsp);
@@ -112,6 +113,7 @@ static const struct scenario scenarios[] = {
 		.until_found = true,
 		.rounds = 2000,
 		.rcu = &rcu_nolock,
+		.must_see = { "_rcu_barrier__nolock", BARRIER_FOR_WORDS },
 		RACE,
 	},
 	{
@@ -127,6 +129,7 @@ static const struct scenario scenarios[] = {
 		.script_down = looked_after,
 		.expect = OUT_BIT(OUT_COMPLETES),
 		.rcu = &rcu_3_6,
+		.must_see = { "_rcu_barrier__3_6", BARRIER_FOR_WORDS },
 		RACE,
 	},
 	{
@@ -135,6 +138,7 @@ static const struct scenario scenarios[] = {
 		.script_down = looked_after,
 		.expect = OUT_BIT(OUT_COMPLETES),
 		.rcu = &rcu_5_18,
+		.must_see = { "_rcu_barrier__5_18", BARRIER_FOR_WORDS },
 		RACE,
 	},
 };

@@ -81,6 +81,7 @@ static const struct scenario scenarios[] = {
 		.expect = OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_STUCK),
 		.expect_forced = OUT_BIT(OUT_STUCK),
 		.toggles = true,
+		.must_see = { "put_online_cpus__3_6" },
 		.ops = &hotplug_3_6_ops,
 		.destroy = kmem_cache_destroy,
 		.leaks = true,
