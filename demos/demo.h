@@ -87,7 +87,10 @@ struct scenario {
 	bool shows_rcu;	      /* a column for grace periods and callbacks */
 	unsigned int lockdep; /* LOCKDEP_BIT()s that it must find */
 	unsigned int lockdep_may; /* and may find: it depends on the schedule */
-	unsigned int warnings;	  /* WARN_ON reports that belong to a round */
+	/* The circular finding's, if it must be this one: classes. */
+	const char *wants, *holds;
+	bool shows_report;	   /* lockdep's, in `demo all` too */
+	unsigned int warnings;	   /* WARN_ON reports that belong to a round */
 	unsigned int slab_reports; /* that the slab's checks must make a round */
 	const char *culprit;	 /* the function that a BUG or WARN must name */
 	unsigned int free_cores; /* without so many there is no free form */

@@ -501,6 +501,22 @@ static bool order_kept(const struct stage *st)
 	return false;
 }
 
+/* Was it this lock that was wanted, and that one held? Says so if not. */
+static bool pair_as_said(const struct scenario *sc)
+{
+	const char *wanted = "nothing", *held = "nothing";
+
+	if (!GORDIAN_DEBUG || !sc->wants)
+		return true;
+	if (lockdep_last_pair(&wanted, &held) &&
+	    strcmp(wanted, sc->wants) == 0 && strcmp(held, sc->holds) == 0)
+		return true;
+	kprintf("not as said: lockdep found that %s was wanted, %s held,\n"
+		"  not %s and %s\n",
+		wanted, held, sc->wants, sc->holds);
+	return false;
+}
+
 static int forced_once(struct stage *st, bool hold, struct tally *t)
 {
 	static struct waitfor w; /* guarded by demo_mutex, like the stage */
@@ -524,6 +540,7 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 		t->ok = false;
 	}
 	t->ok &= order_kept(st);
+	t->ok &= pair_as_said(sc);
 	if (hold && is_knot(out)) {
 		held = true;
 		return 0;
@@ -643,7 +660,7 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 	}
 	if (!err && sc->until_found && t->outcome != looked_for(sc))
 		t->ok = false; /* looked for, and not found */
-	if (!err && own && meets(sc) && !t->overlap) {
+	if (!err && own && t->ok && meets(sc) && !t->overlap) {
 		kprintf("not as said: no round in which D and U overlapped\n");
 		t->ok = false;
 	}

@@ -250,6 +250,20 @@ def test_held_but_not_as_said(tmp_path):
     assert "the knot is held" in run.text
 
 
+def test_another_report_of_e1(tmp_path):
+    """Each order of E1 has one edge that closes the ring: another is wrong."""
+    run = boot("demo e1 forced")
+    assert run.status == 0
+    run = boot("demo e1 forced", image=changed(
+        tmp_path, "demos/e1.c", '.holds = "cpu_hotplug.lock"',
+        '.holds = "cpu_add_remove_lock"'))
+    parts = {p.id: p.ok for p in verdicts(run.text, "part")}
+    assert parts == {"E1/B-U-D": True, "E1/B-D-U": False, "E1/U-D": True,
+                     "E1/drawing": True}
+    assert run.text.count("not as said: lockdep found that slab_mutex was "
+                          "wanted, cpu_hotplug.lock held") == 2
+
+
 def test_must_overlap(tmp_path):
     """Rounds in which D and U never met show nothing; E8 is U alone, so there no
     overlap is asked for, nor printed."""
