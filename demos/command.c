@@ -93,18 +93,31 @@ static void print_result(const struct tally *t)
 		expected, lockdep);
 }
 
-static void print_fields(const struct tally *t, bool toggles)
+/* A wait's kind as one word: "rwsem (read)" is rwsem-read. */
+static void print_word(const char *name)
 {
-	if (t->outcome == OUT_DEADLOCK || t->outcome == OUT_STUCK)
-		kprintf(" waitfor=%s",
-			t->outcome == OUT_DEADLOCK ? "cycle" : "no-end");
+	for (; *name; name++)
+		if (*name == ' ')
+			kprintf("-");
+		else if (*name != '(' && *name != ')')
+			kprintf("%c", *name);
+}
+
+static void print_fields(const struct tally *t, bool toggles, bool met)
+{
+	if (t->waitfor) {
+		kprintf(" waitfor=");
+		print_word(t->waitfor);
+	}
 	if (t->warnings)
 		kprintf(" warnings=%u", t->warnings);
 	if (!t->rounds)
 		return;
 	kprintf(" rounds=%u", t->rounds);
+	if (met)
+		kprintf(" overlap=%u", t->overlap);
 	if (toggles)
-		kprintf(" overlap=%u cycles=%u", t->overlap, t->cycles);
+		kprintf(" cycles=%u", t->cycles);
 	if (t->stuck)
 		kprintf(" stuck=%u", t->stuck);
 }
@@ -117,6 +130,8 @@ static void add_part(struct tally *row, const struct tally *part)
 		row->outcome = part->outcome;
 		row->of = part->of;
 	}
+	if (!row->waitfor)
+		row->waitfor = part->waitfor;
 	row->ok &= part->ok;
 	row->ran |= part->ran;
 	row->rounds += part->rounds;
@@ -154,7 +169,7 @@ static bool run_demo(const struct demo *d, enum run_mode mode,
 		     unsigned int rounds, struct tally *result)
 {
 	unsigned int skipped = 0;
-	bool toggles = false;
+	bool toggles = false, met = false;
 
 	*result = (struct tally){ .ran = false };
 	if (board.nr_cores < d->cores) {
@@ -184,22 +199,26 @@ static bool run_demo(const struct demo *d, enum run_mode mode,
 		t = scenario_run(d, sc, mode, rounds);
 		if (demo_held())
 			return t.ok;
+		result->interrupted = t.interrupted;
+		if (t.interrupted)
+			return false;
 		skipped += t.skipped;
 		if (sc->part && !t.skipped) {
 			kprintf("part: %s", sc->part);
 			print_result(&t);
-			print_fields(&t, sc->toggles);
+			print_fields(&t, sc->toggles, meets(sc));
 			kprintf(" %s\n", t.ok ? "ok" : "FAIL");
 		}
 		if (sc->objection && t.ran &&
 		    !(sc->expect & OUT_BIT(t.outcome)))
 			kprintf("objection: %s\n", sc->objection);
 		toggles |= sc->toggles;
+		met |= meets(sc);
 		add_part(result, &t);
 	}
 	kprintf("\nverdict: %s", d->id);
 	print_result(result);
-	print_fields(result, toggles);
+	print_fields(result, toggles, met);
 	if (skipped)
 		kprintf(" skipped=%u", skipped);
 	kprintf(" %s\n", result->ok ? "ok" : "FAIL");
@@ -251,6 +270,13 @@ static void name_rows(const char *what, const struct tally *results, bool ran)
 		kprintf("\n");
 }
 
+/* By Ctrl-C: the status, as the shell has it. */
+static int interrupted(void)
+{
+	kprintf("interrupted\n");
+	return 130;
+}
+
 static int run_all(enum run_mode mode, unsigned int rounds)
 {
 	static struct tally results[96]; /* demo_mutex; a row each */
@@ -258,9 +284,13 @@ static int run_all(enum run_mode mode, unsigned int rounds)
 
 	BUG_ON(demos_end - demos_start > (int)ARRAY_SIZE(results));
 	for (const struct demo *d = demos_start; d < demos_end; d++)
-		if (in_table(d) &&
-		    !run_demo(d, mode, rounds, &results[d - demos_start]))
-			bad++;
+		if (in_table(d)) {
+			struct tally *t = &results[d - demos_start];
+
+			bad += !run_demo(d, mode, rounds, t);
+			if (t->interrupted)
+				return interrupted();
+		}
 	kprintf("\n%-5s %-66s %7s\n", "id", "claim", "as said");
 	kprintf("%-5s %-32s %-23s %s\n", "", "lockdep", "what ran", "expected");
 	for (const struct demo *d = demos_start; d < demos_end; d++)
@@ -358,8 +388,10 @@ static int demo_cmd(int argc, char **argv)
 		status = 1;
 	} else if (w.all)
 		status = run_all(w.mode, w.rounds);
+	else if (run_demo(w.demo, w.mode, w.rounds, &t))
+		status = 0;
 	else
-		status = run_demo(w.demo, w.mode, w.rounds, &t) ? 0 : 1;
+		status = !demo_held() && t.interrupted ? interrupted() : 1;
 	if (demo_held() && ties)
 		kprintf("\nthe knot is held: try ps, locks, waits; cut ends "
 			"it\n");

@@ -77,6 +77,7 @@ struct scenario {
 	unsigned int cores;	    /* it needs; 0: as many as the demo says */
 	unsigned int rounds;	    /* free ones; 0: as many as the demo says */
 	bool no_forced;		    /* there is no order to force */
+	bool apart;		    /* D and U need not overlap, or cannot */
 	bool until_found;	    /* free: go on until `expect`, or N */
 	bool toggles;		    /* a core goes off or on in each round */
 	bool down_only;		    /* it goes off, in every round */
@@ -86,7 +87,10 @@ struct scenario {
 	bool shows_rcu;	      /* a column for grace periods and callbacks */
 	unsigned int lockdep; /* LOCKDEP_BIT()s that it must find */
 	unsigned int lockdep_may; /* and may find: it depends on the schedule */
-	unsigned int warnings;	  /* WARN_ON reports that belong to a round */
+	/* The circular finding's, if it must be this one: classes. */
+	const char *wants, *holds;
+	bool shows_report;	   /* lockdep's, in `demo all` too */
+	unsigned int warnings;	   /* WARN_ON reports that belong to a round */
 	unsigned int slab_reports; /* that the slab's checks must make a round */
 	const char *culprit; /* the function that a BUG or WARN must name */
 	/* What each forced round must have seen (demos/seen.c): a form that
@@ -199,6 +203,8 @@ struct tally {
 	unsigned int forced;	   /* rounds forced or in turn */
 	unsigned int lockdep;	   /* LOCKDEP_BIT()s found */
 	unsigned int warnings;	   /* WARN_ON reports */
+	const char *waitfor;	   /* "cycle", or the event that is missing */
+	bool interrupted;	   /* by Ctrl-C */
 	bool ran;		   /* at least one round */
 	bool skipped;		   /* this machine cannot, and that was said */
 	const struct scenario *of; /* whose outcome it is */
@@ -207,6 +213,7 @@ struct tally {
 };
 enum run_mode { RUN_BOTH, RUN_FORCED, RUN_FREE, RUN_HOLD };
 const char *outcome_name(enum outcome o);
+bool meets(const struct scenario *sc);
 /* Run one scenario; prints as it goes. */
 struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 			  enum run_mode mode, unsigned int rounds);

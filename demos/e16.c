@@ -187,6 +187,7 @@ static const struct scenario scenarios[] = {
 		.expect = OUT_BIT(OUT_COMPLETES),
 		.no_forced = true,
 		.toggles = true,
+		.apart = true,
 		.setup = setup_relay,
 		.listen = listen_to_u,
 		.check = is_starved,

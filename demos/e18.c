@@ -107,6 +107,7 @@ static const struct step looked_after[] = {
 static const struct scenario scenarios[] = {
 	{
 		.part = "E18/without",
+		.apart = true,
 		.about = "neither the hotplug lock nor a look at dead cores",
 		.script_down = in_between,
 		.expect = OUT_BIT(OUT_CORRUPT),
@@ -125,6 +126,7 @@ static const struct scenario scenarios[] = {
 	},
 	{
 		.part = "E18/3.6",
+		.apart = true,
 		.about = "control: no lock, and it adopts by itself",
 		.script_down = looked_after,
 		.expect = OUT_BIT(OUT_COMPLETES),
@@ -134,6 +136,7 @@ static const struct scenario scenarios[] = {
 	},
 	{
 		.part = "E18/5.18",
+		.apart = true,
 		.about = "control: no lock, and who adopts looks after it",
 		.script_down = looked_after,
 		.expect = OUT_BIT(OUT_COMPLETES),

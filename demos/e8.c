@@ -87,6 +87,7 @@ static const struct scenario e8[] = {
 		.actors = { { "U", ON_U, actor_U } },
 		.expect = OUT_BIT(OUT_COMPLETES),
 		.toggles = true,
+		.apart = true,
 		.notifier = &barrier_after_rcu,
 		.begin = begin_rcu,
 		.end = end_rcu,
@@ -204,7 +205,7 @@ static bool adopt_by_hand(struct stage *st, bool quietly)
 }
 
 #define GONE                                                                   \
-	.actors = { { "U", ON_U, actor_U } }, .toggles = true,                 \
+	.actors = { { "U", ON_U, actor_U } }, .toggles = true, .apart = true,  \
 	.down_only = true, .shows_rcu = true, .begin = begin_rcu,              \
 	.end = end_rcu, .setup = setup_words, .evidence = words_evidence,      \
 	.teardown = teardown_words

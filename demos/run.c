@@ -321,6 +321,25 @@ static bool is_knot(enum outcome out)
 	return out == OUT_DEADLOCK || out == OUT_STUCK;
 }
 
+/* What the walk along the waits came to: a cycle, or the kind of event that is
+ * missing at its end. w: the round's walk, of use if that ended in a cycle. */
+static const char *walk_result(struct stage *st, enum outcome out,
+			       struct waitfor *w)
+{
+	const char *end = NULL;
+
+	if (out == OUT_DEADLOCK)
+		return w->cycle ? "cycle" : NULL;
+	for (unsigned int i = 0; i < st->nr_actors && !end; i++) {
+		if (worker_ended(&st->worker[i]))
+			continue;
+		end = waitfor_walk(st->worker[i].thread, w) ?
+			      "cycle" :
+			      wait_kind_name(w->link[w->n - 1].waiting.kind);
+	}
+	return end;
+}
+
 /* Let the actors go; returns how it ended, the knot still tied. */
 static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 		enum outcome *out, struct tally *t)
@@ -341,6 +360,8 @@ static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 	errors = slab_errors;
 	start_actors(st, seed);
 	*out = watch_round(st, w, warns);
+	if (is_knot(*out) && (!t->waitfor || *out == OUT_DEADLOCK))
+		t->waitfor = walk_result(st, *out, w);
 	warns = warn_count - warns;
 	t->warnings += warns;
 	if (is_knot(*out) && warns != st->sc->warnings) {
@@ -481,6 +502,22 @@ static bool order_kept(const struct stage *st)
 	return false;
 }
 
+/* Was it this lock that was wanted, and that one held? Says so if not. */
+static bool pair_as_said(const struct scenario *sc)
+{
+	const char *wanted = "nothing", *held = "nothing";
+
+	if (!GORDIAN_DEBUG || !sc->wants)
+		return true;
+	if (lockdep_last_pair(&wanted, &held) &&
+	    strcmp(wanted, sc->wants) == 0 && strcmp(held, sc->holds) == 0)
+		return true;
+	kprintf("not as said: lockdep found that %s was wanted, %s held,\n"
+		"  not %s and %s\n",
+		wanted, held, sc->wants, sc->holds);
+	return false;
+}
+
 static int forced_once(struct stage *st, bool hold, struct tally *t)
 {
 	static struct waitfor w; /* guarded by demo_mutex, like the stage */
@@ -505,6 +542,7 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 	}
 	t->ok &= order_kept(st);
 	t->ok &= seen_all();
+	t->ok &= pair_as_said(sc);
 	if (hold && is_knot(out)) {
 		held = true;
 		return 0;
@@ -529,6 +567,8 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 		st->leak_by_d = f == 1;
 		if (st->up && st->sc->down_only)
 			continue;
+		if (thread_interrupted())
+			return -EINTR;
 		kprintf("\n%s", st->sc->in_turn ? "in turn" : "forced");
 		if (st->sc->toggles)
 			kprintf(", U takes core %u %s", st->toggled,
@@ -539,6 +579,12 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 			return err;
 	}
 	return 0;
+}
+
+/* Is it no test of anything if D and U are never at it at once? */
+bool meets(const struct scenario *sc)
+{
+	return sc->toggles && !sc->apart && !sc->in_turn;
 }
 
 /* What a search goes on until it has found. */
@@ -557,7 +603,16 @@ static bool search_ends(const struct scenario *sc, enum outcome out, bool fine,
 	return !fine;
 }
 
-static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
+/* Who counts the rounds has to take what comes; else they go on, within reason,
+ * until D and U have met once. */
+static unsigned int enough_rounds(const struct scenario *sc, bool own,
+				  unsigned int rounds, const struct tally *t)
+{
+	return own && meets(sc) && !t->overlap ? 5 * rounds : rounds;
+}
+
+static int run_free(struct stage *st, bool own, unsigned int rounds,
+		    struct tally *t)
 {
 	static struct waitfor w;
 	const struct scenario *sc = st->sc;
@@ -576,7 +631,8 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 	st->forced = false;
 	kprintf("\nfree, up to %u rounds:\n", rounds);
 	t->outcome = OUT_COMPLETES;
-	while (t->rounds < rounds && !over && clean) {
+	while (t->rounds < enough_rounds(sc, own, rounds, t) && !over &&
+	       clean) {
 		enum outcome out;
 		bool fine, found;
 
@@ -606,6 +662,10 @@ static int run_free(struct stage *st, unsigned int rounds, struct tally *t)
 	}
 	if (!err && sc->until_found && t->outcome != looked_for(sc))
 		t->ok = false; /* looked for, and not found */
+	if (!err && own && t->ok && meets(sc) && !t->overlap) {
+		kprintf("not as said: no round in which D and U overlapped\n");
+		t->ok = false;
+	}
 	t->ok &= clean;
 	/* A search that went on to its last round must not have left a trace. */
 	if (!err)
@@ -730,20 +790,19 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	if (held)
 		return held_so_far(t);
 	if (!err && has_free(sc, mode))
-		err = run_free(st,
+		err = run_free(st, !rounds,
 			       rounds	  ? rounds :
 			       sc->rounds ? sc->rounds :
 					    d->free_rounds,
 			       &t);
-	if (err == -EINTR)
-		kprintf("%s: interrupted\n", d->id);
-	else if (err)
+	t.interrupted = err == -EINTR;
+	if (err && !t.interrupted)
 		kprintf("%s: cannot go on, error %d\n", d->id, -err);
 	pack_up(st);
 	note_lockdep(st, &t);
 	hush(st, false);
 	t.ran = t.forced + t.rounds != 0;
-	if (t.ran)
+	if (t.ran && !t.interrupted)
 		t.ok &= lockdep_as_said(sc->lockdep, sc->lockdep_may, t.lockdep,
 					"");
 	else if (!err && !t.skipped)

@@ -242,19 +242,84 @@ def test_parts_this_machine_cannot_run(profile, cmd):
         "E4/late-b", "E4/late-final"]
 
 
-def test_held_but_not_as_said(tmp_path):
-    """A knot that stands, and something is wrong with how it came about."""
-    old = (gordian.ROOT / "demos/e2.c").read_text()
-    new = old.replace("LOCKDEP_BIT(LOCKDEP_CIRCULAR)", "0")
-    assert new != old
+def changed(tmp_path, path, old, new):
+    """An image of sources with that text exchanged."""
+    was = (gordian.ROOT / path).read_text()
+    assert old in was
     patch = tmp_path / "patch"
     patch.write_text("".join(difflib.unified_diff(
-        old.splitlines(True), new.splitlines(True), "a/demos/e2.c",
-        "b/demos/e2.c")))
-    run = boot("demo e2 hold", image=gordian.patched(patch, tmp_path / "tree"))
+        was.splitlines(True), was.replace(old, new).splitlines(True),
+        f"a/{path}", f"b/{path}")))
+    return gordian.patched(patch, tmp_path / "tree")
+
+
+def test_held_but_not_as_said(tmp_path):
+    """A knot that stands, and something is wrong with how it came about."""
+    run = boot("demo e2 hold", image=changed(
+        tmp_path, "demos/e2.c", "LOCKDEP_BIT(LOCKDEP_CIRCULAR)", "0"))
     assert run.status == 1
     assert 'not as said: lockdep found "circular"' in run.text
     assert "the knot is held" in run.text
+
+
+def test_another_report_of_e1(tmp_path):
+    """Each order of E1 has one edge that closes the ring: another is wrong."""
+    run = boot("demo e1 forced")
+    assert run.status == 0
+    run = boot("demo e1 forced", image=changed(
+        tmp_path, "demos/e1.c", '.holds = "cpu_hotplug.lock"',
+        '.holds = "cpu_add_remove_lock"'))
+    parts = {p.id: p.ok for p in verdicts(run.text, "part")}
+    assert parts == {"E1/B-U-D": True, "E1/B-D-U": False, "E1/U-D": True,
+                     "E1/drawing": True}
+    assert run.text.count("not as said: lockdep found that slab_mutex was "
+                          "wanted, cpu_hotplug.lock held") == 2
+
+
+def test_must_overlap(tmp_path):
+    """Rounds in which D and U never met show nothing; E8 is U alone, so there no
+    overlap is asked for, nor printed."""
+    run = boot("demo e8")
+    assert run.status == 0 and "overlap" not in verdicts(run.text)[0]
+    run = boot("demo e8; demo e1 free", image=changed(
+        tmp_path, "demos/e8.c", ".apart = true", ".apart = false"))
+    e8, e1 = verdicts(run.text)
+    assert not e8.ok and e8["overlap"] == "0"
+    assert run.text.count("not as said: no round in which D and U "
+                          "overlapped") == 1
+    assert e1.ok and e1.num("overlap") > 0
+
+
+@pytest.mark.parametrize("ident, part, end", [
+    ("e2", None, "cycle"), ("e9", None, "cycle"), ("e12", "E12/3.6", "cycle"),
+    ("e14", "E14/writer", "cycle"), ("e5", "E5/E2", "cycle"),
+    ("e3u", None, "refcount"), ("e4g", "E4g/counter", "refcount"),
+    ("e8d", "E8d/3.6", "wait-queue")])
+def test_what_the_walk_came_to(ident, part, end):
+    """A cycle, or which event is missing; also where the row's outcome is
+    another part's."""
+    text = boot(f"demo {ident} forced").text
+    assert verdicts(text)[0]["waitfor"] == end
+    if part:
+        (p,) = [p for p in verdicts(text, "part") if p.id == part]
+        assert p["waitfor"] == end
+    assert end == "cycle" or "\ncycle: " not in text
+
+
+def test_interrupted():
+    """Ctrl-C ends `demo all` at the next round: no row is wrong for it, and the
+    next experiment finds all as it was."""
+    with gordian.Console() as c:
+        c.prompt()
+        for stop in ("verdict: E0 ", "free, up to 400"):
+            c.p.send("demo all\r")
+            c.expect(stop)
+            c.p.send("\x03")
+            text = c.prompt()
+            assert "\ninterrupted\n" in text and "(status 130)" in text
+            assert "FAIL" not in text and "not as said" not in text
+            assert len(verdicts(text)) <= 1
+        assert verdicts(c.cmd("demo e2 forced"))[0].ok
 
 
 @pytest.mark.parametrize("ident", EXPECTED)
@@ -405,7 +470,7 @@ def test_leak_and_nobody_else():
     and who made it so."""
     run = boot("demo e3u forced")
     v = verdicts(run.text)[0]
-    assert (v["lockdep"], v["waitfor"]) == ("silent", "no-end")
+    assert (v["lockdep"], v["waitfor"]) == ("silent", "refcount")
     assert run.lines.count("    refcount is -1 and must become 0") == 2
     assert run.text.count("it went below 0 in put_online_cpus() called from "
                           "leak_a_reference") == 2

@@ -197,6 +197,10 @@ void lockdep_reset(void);
 void lockdep_quiet(bool on);
 /* The last report, printed or not; false: there is none. */
 bool lockdep_print_last(void);
+/* The same in a line: "circular: D wants slab_mutex, holds ...". */
+void lockdep_print_line(void);
+/* The classes of its new edge; false: it is not about two locks. */
+bool lockdep_last_pair(const char **wanted, const char **held);
 
 /* The locks that a thread holds, one line each. Racy for other threads. */
 void print_held_locks(const struct thread *t);
@@ -231,6 +235,8 @@ void print_held_locks(const struct thread *t);
 #define lockdep_reset()			      ((void)0)
 #define lockdep_quiet(on)		      ((void)(on))
 #define lockdep_print_last()		      ((void)0)
+#define lockdep_print_line()		      ((void)0)
+#define lockdep_last_pair(wanted, held)	      ((void)(wanted), (void)(held), false)
 
 #endif
 

@@ -650,4 +650,29 @@ bool lockdep_print_last(void)
 	return any;
 }
 
+bool lockdep_last_pair(const char **wanted, const char **held)
+{
+	uint32_t flags = report_begin();
+	bool is = lockdep_nr_findings != 0 && (last.kind == LOCKDEP_CIRCULAR ||
+					       last.kind == LOCKDEP_RECURSIVE);
+
+	if (is) {
+		*wanted = lockdep_classes[last.next.class].name;
+		*held = lockdep_classes[last.prev.class].name;
+	}
+	report_end(flags);
+	return is;
+}
+
+void lockdep_print_line(void)
+{
+	uint32_t flags = report_begin();
+	const char *wanted, *held;
+
+	kprintf("%s: %s", lockdep_kind_name(last.kind), last.comm);
+	if (lockdep_last_pair(&wanted, &held))
+		kprintf(" wants %s, holds %s", wanted, held);
+	report_end(flags);
+}
+
 #endif
