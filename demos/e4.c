@@ -431,6 +431,7 @@ static const struct scenario e4g[] = {
 		.expect = OUT_BIT(OUT_COMPLETES),
 		.rounds = 40,
 		.toggles = true,
+		.apart = true,
 		.setup = setup_core,
 		.teardown = teardown_refs,
 	},
