@@ -13,6 +13,13 @@
 
 static DEFINE_MUTEX(demo_mutex);
 
+struct wish {
+	const struct demo *demo; /* NULL: all */
+	bool all, verbose;
+	enum run_mode mode;
+	unsigned int rounds;
+};
+
 static char lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
@@ -165,8 +172,9 @@ static bool cannot_run_any(const struct demo *d)
 	return true;
 }
 
-static bool run_demo(const struct demo *d, enum run_mode mode,
-		     unsigned int rounds, struct tally *result)
+/* parts: NULL, or where the result of each goes. */
+static bool run_demo(const struct demo *d, const struct wish *w,
+		     struct tally *result, struct tally *parts)
 {
 	unsigned int skipped = 0;
 	bool toggles = false, met = false;
@@ -196,7 +204,10 @@ static bool run_demo(const struct demo *d, enum run_mode mode,
 			skipped++;
 			continue;
 		}
-		t = scenario_run(d, sc, mode, rounds);
+		t = scenario_run(d, sc, w->mode, w->rounds,
+				 w->all && !w->verbose);
+		if (parts)
+			parts[i] = t;
 		if (demo_held())
 			return t.ok;
 		result->interrupted = t.interrupted;
@@ -248,6 +259,29 @@ static void print_row(const struct demo *d, const struct tally *t)
 		expected);
 }
 
+/* A line under the row: "E14/writer  circular  deadlock, in free round 36  ok" */
+static void print_part(const struct scenario *sc, const struct tally *t)
+{
+	char lockdep[80], ran[40];
+	unsigned int n = t->forced + t->rounds;
+
+	list_lockdep(lockdep, sizeof(lockdep), t->lockdep);
+	if (!t->ran)
+		ksnprintf(ran, sizeof(ran), "not run");
+	else if (sc->until_found && t->rounds &&
+		 sc->expect & OUT_BIT(t->outcome))
+		ksnprintf(ran, sizeof(ran), "%s, in free round %u",
+			  outcome_name(t->outcome), t->rounds);
+	else
+		ksnprintf(ran, sizeof(ran), "%s, %u round%s",
+			  outcome_name(t->outcome), n, n == 1 ? "" : "s");
+	kprintf("%-5s %-14s %-22s %-28s %7s\n", "", sc->part,
+		t->ran ? lockdep : "-", ran,
+		!t->ran ? "-" :
+		t->ok	? "ok" :
+			  "FAIL");
+}
+
 /* Of `demo all`: not the reader's, nor what a release image cannot run. */
 static bool in_table(const struct demo *d)
 {
@@ -277,37 +311,41 @@ static int interrupted(void)
 	return 130;
 }
 
-static int run_all(enum run_mode mode, unsigned int rounds)
+static int run_all(const struct wish *w)
 {
-	static struct tally results[96]; /* demo_mutex; a row each */
+	static struct tally results[96], parts[256]; /* demo_mutex */
+	struct tally *part = parts;
 	unsigned int bad = 0;
 
 	BUG_ON(demos_end - demos_start > (int)ARRAY_SIZE(results));
+	memset(parts, 0, sizeof(parts));
 	for (const struct demo *d = demos_start; d < demos_end; d++)
 		if (in_table(d)) {
 			struct tally *t = &results[d - demos_start];
 
-			bad += !run_demo(d, mode, rounds, t);
+			BUG_ON(part + d->nr_scenarios >
+			       parts + ARRAY_SIZE(parts));
+			bad += !run_demo(d, w, t, part);
+			part += d->nr_scenarios;
 			if (t->interrupted)
 				return interrupted();
 		}
 	kprintf("\n%-5s %-66s %7s\n", "id", "claim", "as said");
 	kprintf("%-5s %-32s %-23s %s\n", "", "lockdep", "what ran", "expected");
-	for (const struct demo *d = demos_start; d < demos_end; d++)
-		if (in_table(d))
-			print_row(d, &results[d - demos_start]);
+	part = parts;
+	for (const struct demo *d = demos_start; d < demos_end; d++) {
+		if (!in_table(d))
+			continue;
+		print_row(d, &results[d - demos_start]);
+		for (unsigned int i = 0; i < d->nr_scenarios; i++, part++)
+			if (d->scenarios[i].part)
+				print_part(&d->scenarios[i], part);
+	}
 	kprintf("\n");
 	name_rows("not run: ", results, false);
 	name_rows("not as said: ", results, true);
 	return bad ? 1 : 0;
 }
-
-struct wish {
-	const struct demo *demo; /* NULL: all */
-	bool all;
-	enum run_mode mode;
-	unsigned int rounds;
-};
 
 /* demo [ID|all] [forced|free|hold] [ROUNDS]; false: said what is wrong. */
 static bool parse(int argc, char **argv, struct wish *w)
@@ -321,6 +359,7 @@ static bool parse(int argc, char **argv, struct wish *w)
 
 	w->mode = RUN_BOTH;
 	w->rounds = 0;
+	w->verbose = false;
 	w->all = same_word(argv[1], "all");
 	w->demo = w->all ? NULL : find_demo(argv[1]);
 	if (!w->all && !w->demo) {
@@ -330,6 +369,9 @@ static bool parse(int argc, char **argv, struct wish *w)
 	}
 	for (int i = 2; i < argc; i++) {
 		bool known = parse_uint(argv[i], &w->rounds) && w->rounds;
+
+		if (same_word(argv[i], "verbose"))
+			known = w->verbose = true;
 
 		for (unsigned int m = 0; m < ARRAY_SIZE(modes); m++) {
 			if (same_word(argv[i], modes[m].word)) {
@@ -387,8 +429,8 @@ static int demo_cmd(int argc, char **argv)
 		kprintf("demo: a knot is held: cut it first (cut)\n");
 		status = 1;
 	} else if (w.all)
-		status = run_all(w.mode, w.rounds);
-	else if (run_demo(w.demo, w.mode, w.rounds, &t))
+		status = run_all(&w);
+	else if (run_demo(w.demo, &w, &t, NULL))
 		status = 0;
 	else
 		status = !demo_held() && t.interrupted ? interrupted() : 1;
@@ -411,7 +453,7 @@ static const char *demo_complete(int arg, unsigned int i)
 }
 
 SHELL_COMMAND(demo, .name = "demo",
-	      .usage = "demo [ID|all|cut] [forced|free|hold] [ROUNDS]",
+	      .usage = "demo [ID|all|cut] [forced|free|hold] [ROUNDS] [verbose]",
 	      .help = "run an experiment of the thread; alone: list them",
 	      .fn = demo_cmd, .complete = demo_complete);
 

@@ -169,6 +169,8 @@ struct stage {
 	bool script_open;    /* order given up: gates let everybody pass */
 	bool left_held;	     /* an actor ended with a lock held */
 	bool hushed;	     /* lockdep's reports are not printed */
+	bool brief;	     /* nor in full, but for one row */
+	const struct demo *demo;
 	bool missed; /* free: the round came out as another experiment's */
 	int refs[MAX_ACTORS]; /* hotplug references taken minus given back */
 
@@ -200,7 +202,7 @@ extern const struct demo demos_start[], demos_end[];
 struct tally {
 	enum outcome outcome; /* the worst, or the one looked for */
 	unsigned int rounds, overlap, stuck;
-	unsigned int forced;	   /* rounds forced or in turn */
+	unsigned int forced;	   /* rounds before the free ones */
 	unsigned int lockdep;	   /* LOCKDEP_BIT()s found */
 	unsigned int warnings;	   /* WARN_ON reports */
 	const char *waitfor;	   /* "cycle", or the event that is missing */
@@ -216,7 +218,7 @@ const char *outcome_name(enum outcome o);
 bool meets(const struct scenario *sc);
 /* Run one scenario; prints as it goes. */
 struct tally scenario_run(const struct demo *d, const struct scenario *sc,
-			  enum run_mode mode, unsigned int rounds);
+			  enum run_mode mode, unsigned int rounds, bool brief);
 /* End a knot left standing by RUN_HOLD: 0, -ENOENT if none is held, -EIO if the
  * state afterwards is not the one before. */
 int demo_cut(void);

@@ -295,7 +295,9 @@ static void note_lockdep(struct stage *st, struct tally *t)
 {
 	unsigned int more = lockdep_seen() & ~t->lockdep;
 
-	if (more && st->hushed)
+	if (more && st->brief)
+		kprintf("  (demo %s shows the report)\n", st->demo->id);
+	else if (more && st->hushed)
 		lockdep_print_last();
 	t->lockdep |= more;
 }
@@ -360,6 +362,7 @@ static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 	errors = slab_errors;
 	start_actors(st, seed);
 	*out = watch_round(st, w, warns);
+	note_lockdep(st, t);
 	if (is_knot(*out) && (!t->waitfor || *out == OUT_DEADLOCK))
 		t->waitfor = walk_result(st, *out, w);
 	warns = warn_count - warns;
@@ -569,7 +572,9 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 			continue;
 		if (thread_interrupted())
 			return -EINTR;
-		kprintf("\n%s", st->sc->in_turn ? "in turn" : "forced");
+		kprintf("\n%s", st->sc->in_turn	 ? "in turn" :
+				stage_script(st) ? "forced" :
+						   "once");
 		if (st->sc->toggles)
 			kprintf(", U takes core %u %s", st->toggled,
 				form[st->up]);
@@ -766,7 +771,7 @@ static struct tally held_so_far(struct tally t)
 }
 
 struct tally scenario_run(const struct demo *d, const struct scenario *sc,
-			  enum run_mode mode, unsigned int rounds)
+			  enum run_mode mode, unsigned int rounds, bool brief)
 {
 	struct stage *st = &stage;
 	struct tally t = { .of = sc, .outcome = OUT_COMPLETES };
@@ -780,6 +785,9 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	err = hotplug_lock_install(sc->ops);
 	if (!err)
 		err = start_workers(st, sc);
+	st->demo = d;
+	st->brief = brief && !sc->shows_report;
+	lockdep_brief(st->brief);
 	if (!err)
 		err = keep_off(st);
 	if (!err && sc->begin)
@@ -801,6 +809,7 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	pack_up(st);
 	note_lockdep(st, &t);
 	hush(st, false);
+	lockdep_brief(false);
 	t.ran = t.forced + t.rounds != 0;
 	if (t.ran && !t.interrupted)
 		t.ok &= lockdep_as_said(sc->lockdep, sc->lockdep_may, t.lockdep,

@@ -130,14 +130,36 @@ def test_all_and_free():
     for ident, said in ROWS.items():
         assert rows[ident]["lockdep"] == said, rows[ident].text
     table(run)
+    # Lockdep's report in full once, E1's; else a line, of every finding.
+    titles = re.findall(r"^WARNING: possible .*", run.text, re.M)
+    assert len(titles) == 2     # up and down
+    lines = re.findall(r"^lockdep: ([a-z-]+): \w+.*\n(?:lockdep: .*\n)*"
+                       r"  \(demo \w+ shows the report\)$", run.text, re.M)
+    assert len(lines) >= 20
+    assert len(run.lines) < 7000
+
+
+def test_verbose():
+    text = boot("demo all forced verbose").text
+    assert "shows the report" not in text
+    assert text.count("\nWARNING: possible ") > 20
 
 
 def table(run):
-    """The table at the end: two lines a row, and no row named after it."""
+    """The table at the end: two lines a row and one a part, as the part said;
+    and no row named after it."""
     head = next(i for i, x in enumerate(run.lines)
                 if x.startswith("id ") and x.endswith("as said"))
     ids = [v.id for v in verdicts(run.text)]
-    rows = run.lines[head + 2:head + 2 + 2 * len(ids)]
+    said = {p.id: p for p in verdicts(run.text, "part")}
+    rows = run.lines[head + 2:head + 2 + 2 * len(ids) + len(said)]
+    under = [x.split() for x in rows if re.match(r"      [EHR]\w+/", x)]
+    assert [x[0] for x in under] == list(said)
+    for name, lockdep, outcome, *_, ok in under:
+        p = said[name]
+        assert (lockdep, outcome, ok) == (p["lockdep"], p["outcome"] + ",",
+                                          "ok")
+    rows = [x for x in rows if not re.match(r"      [EHR]\w+/", x)]
     for ident, claim, facts in zip(ids, rows[::2], rows[1::2], strict=True):
         assert claim.startswith(f"{ident} ") and claim.endswith(" ok"), claim
         lockdep, *_, expected = facts.split()

@@ -195,10 +195,10 @@ unsigned int lockdep_seen(void);
 void lockdep_reset(void);
 /* Count findings, but do not print them (suites). Nests. */
 void lockdep_quiet(bool on);
+/* A line for a report: "lockdep: circular: D wants slab_mutex, holds ...". */
+void lockdep_brief(bool on);
 /* The last report, printed or not; false: there is none. */
 bool lockdep_print_last(void);
-/* The same in a line: "circular: D wants slab_mutex, holds ...". */
-void lockdep_print_line(void);
 /* The classes of its new edge; false: it is not about two locks. */
 bool lockdep_last_pair(const char **wanted, const char **held);
 
@@ -235,7 +235,7 @@ void print_held_locks(const struct thread *t);
 #define lockdep_reset()			      ((void)0)
 #define lockdep_quiet(on)		      ((void)(on))
 #define lockdep_print_last()		      ((void)0)
-#define lockdep_print_line()		      ((void)0)
+#define lockdep_brief(on)		      ((void)(on))
 #define lockdep_last_pair(wanted, held)	      ((void)(wanted), (void)(held), false)
 
 #endif

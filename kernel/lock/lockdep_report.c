@@ -45,12 +45,18 @@ const char *lockdep_kind_name(enum lockdep_kind kind)
 #define MAX_COLUMN 23 /* width of a CPU's column at most */
 
 static unsigned int quiet; /* atomic; reports are only counted */
+static bool brief;	   /* a line each */
 static struct finding last;
 
 void lockdep_quiet(bool on)
 {
 	/* Relaxed: whoever is to be quiet is joined or started after it. */
 	__atomic_fetch_add(&quiet, on ? 1 : -1u, __ATOMIC_RELAXED);
+}
+
+void lockdep_brief(bool on)
+{
+	WRITE_ONCE(brief, on);
 }
 
 /* ---- pieces ------------------------------------------------------------------ */
@@ -508,12 +514,29 @@ static void print_finding(const struct finding *f)
 	print_tail(f);
 }
 
+static bool two_locks(const struct finding *f)
+{
+	return f->kind == LOCKDEP_CIRCULAR || f->kind == LOCKDEP_RECURSIVE;
+}
+
+static void print_line(const struct finding *f)
+{
+	kprintf("lockdep: %s: %s", lockdep_kind_name(f->kind), f->comm);
+	if (two_locks(f))
+		kprintf(" wants %s, holds %s",
+			lockdep_classes[f->next.class].name,
+			lockdep_classes[f->prev.class].name);
+	kprintf("\n");
+}
+
 void lockdep_report(const struct finding *f)
 {
 	uint32_t flags = report_begin();
 
 	last = *f;
-	if (!READ_ONCE(quiet))
+	if (!READ_ONCE(quiet) && READ_ONCE(brief))
+		print_line(f);
+	else if (!READ_ONCE(quiet))
 		print_finding(f);
 	report_end(flags);
 	if (READ_ONCE(lockdep_nr_findings) == LOCKDEP_FINDINGS)
@@ -662,17 +685,6 @@ bool lockdep_last_pair(const char **wanted, const char **held)
 	}
 	report_end(flags);
 	return is;
-}
-
-void lockdep_print_line(void)
-{
-	uint32_t flags = report_begin();
-	const char *wanted, *held;
-
-	kprintf("%s: %s", lockdep_kind_name(last.kind), last.comm);
-	if (lockdep_last_pair(&wanted, &held))
-		kprintf(" wants %s, holds %s", wanted, held);
-	report_end(flags);
 }
 
 #endif
