@@ -14,7 +14,8 @@
 static DEFINE_MUTEX(demo_mutex);
 
 struct wish {
-	const struct demo *demo; /* NULL: all */
+	const struct demo *demo;     /* NULL: all */
+	const struct scenario *part; /* of it, this one alone; NULL: all */
 	bool all, verbose;
 	enum run_mode mode;
 	unsigned int rounds;
@@ -42,11 +43,33 @@ static const struct demo *find_demo(const char *word)
 	return NULL;
 }
 
+/* The part of that name, "e0/irq", and its experiment. */
+static const struct scenario *find_part(const char *word,
+					const struct demo **of)
+{
+	for (const struct demo *d = demos_start; d < demos_end; d++) {
+		for (unsigned int i = 0; i < d->nr_scenarios; i++) {
+			const char *part = d->scenarios[i].part;
+
+			if (!part || !same_word(word, part))
+				continue;
+			*of = d;
+			return &d->scenarios[i];
+		}
+	}
+	return NULL;
+}
+
 static void list_demos(void)
 {
-	kprintf("%-5s %-12s %s\n", "id", "slug", "claim");
+	int width = (int)strlen("slug");
+
 	for (const struct demo *d = demos_start; d < demos_end; d++)
-		kprintf("%-5s %-12s %s\n", d->id, d->slug, d->claim);
+		if ((int)strlen(d->slug) > width)
+			width = (int)strlen(d->slug);
+	kprintf("%-5s %-*s %s\n", "id", width, "slug", "claim");
+	for (const struct demo *d = demos_start; d < demos_end; d++)
+		kprintf("%-5s %-*s %s\n", d->id, width, d->slug, d->claim);
 }
 
 /* A set as words with a separator between; "" if it is empty. */
@@ -197,6 +220,8 @@ static bool run_demo(const struct demo *d, const struct wish *w,
 		const char *why = cannot_run(sc);
 		struct tally t;
 
+		if (w->part && sc != w->part)
+			continue;
 		if (sc->part)
 			kprintf("\n%s: %s\n", sc->part, sc->about);
 		if (why) {
@@ -362,6 +387,7 @@ static bool parse(int argc, char **argv, struct wish *w)
 	w->verbose = false;
 	w->all = same_word(argv[1], "all");
 	w->demo = w->all ? NULL : find_demo(argv[1]);
+	w->part = w->all || w->demo ? NULL : find_part(argv[1], &w->demo);
 	if (!w->all && !w->demo) {
 		kprintf("demo: no experiment \"%s\" (demo alone lists them)\n",
 			argv[1]);
@@ -452,10 +478,12 @@ static const char *demo_complete(int arg, unsigned int i)
 	return arg == 2 && i < ARRAY_SIZE(forms) ? forms[i] : NULL;
 }
 
-SHELL_COMMAND(demo, .name = "demo",
-	      .usage = "demo [ID|all|cut] [forced|free|hold] [ROUNDS] [verbose]",
-	      .help = "run an experiment of the thread; alone: list them",
-	      .fn = demo_cmd, .complete = demo_complete);
+SHELL_COMMAND(
+	demo, .name = "demo",
+	.usage =
+		"demo [ID|ID/PART|all|cut] [forced|free|hold] [ROUNDS] [verbose]",
+	.help = "run an experiment of the thread; alone: list them",
+	.fn = demo_cmd, .complete = demo_complete);
 
 static int cut_cmd(int argc, char **argv)
 {

@@ -253,7 +253,7 @@ static const struct scenario scenarios[] = {
 };
 
 DEMO(00, e0, .id = "E0", .slug = "e0-alphabet",
-     .claim = "opposite orders, twice, in an interrupt, in a ring: deadlocks",
+     .claim = "opposite orders, twice, in an interrupt, a ring: deadlocks",
      .tried = { "Locks taken in opposite orders, twice, in an interrupt, in a",
 		"ring of three. Control: one order everywhere." },
      .cores = 1, .scenarios = scenarios, .nr_scenarios = ARRAY_SIZE(scenarios),

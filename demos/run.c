@@ -710,34 +710,6 @@ static bool lockdep_as_said(unsigned int said, unsigned int may,
 	return ok;
 }
 
-/*
- * What an experiment has found is left for the command `lockdep`. findings_left
- * tells it from what is found afterwards, which is no experiment's.
- */
-static unsigned int findings_left[NR_LOCKDEP_KINDS];
-
-static void leave_findings(void)
-{
-	for (unsigned int k = 0; k < NR_LOCKDEP_KINDS; k++)
-		findings_left[k] = lockdep_count((enum lockdep_kind)k);
-}
-
-/* LOCKDEP_BIT()s of what came since. */
-static unsigned int found_since(void)
-{
-	unsigned int more = 0;
-	bool reset = false; /* by somebody else: all that there is came since */
-
-	for (unsigned int k = 0; k < NR_LOCKDEP_KINDS; k++) {
-		unsigned int n = lockdep_count((enum lockdep_kind)k);
-
-		reset |= n < findings_left[k];
-		if (n > findings_left[k])
-			more |= LOCKDEP_BIT(k);
-	}
-	return reset ? lockdep_seen() : more;
-}
-
 static void all_cores_on(void)
 {
 	unsigned int cpu;
@@ -778,7 +750,8 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	int err;
 
 	all_cores_on(); /* the same start for all */
-	t.ok = lockdep_as_said(0, 0, found_since(), " before this one began");
+	t.ok = lockdep_as_said(0, 0, lockdep_since_mark(),
+			       " before this one began");
 	watchdog_mute(true);
 	lockdep_reset();
 	runner_cores = current->affinity;
@@ -817,7 +790,7 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	else if (!err && !t.skipped)
 		kprintf("not run: no order is forced here, nothing to hold\n");
 	t.ok &= !err && (t.ran || t.skipped);
-	leave_findings();
+	lockdep_mark(); /* left for the command `lockdep` */
 	return t;
 }
 
@@ -839,6 +812,6 @@ int demo_cut(void)
 	replace_dead_workers(st);
 	clean &= compare_state();
 	pack_up(st);
-	leave_findings();
+	lockdep_mark(); /* left for the command `lockdep` */
 	return clean ? 0 : -EIO;
 }

@@ -418,6 +418,32 @@ def test_what_a_core_leaves():
             assert int(after) == 0
 
 
+def test_list():
+    """One column each, however long the slugs are, and 80 columns."""
+    run = boot("demo")
+    narrow(run)
+    rows = run.lines[run.lines.index(next(
+        x for x in run.lines if x.startswith("id "))):]
+    at = rows[0].index("claim")
+    listed = [x for x in rows if x.startswith(tuple(f"{i} " for i in EXPECTED))]
+    assert len(listed) == len(EXPECTED)
+    assert all(x[at - 1] == " " and x[at] != " " for x in listed)
+
+
+def test_one_part():
+    """A part by its name, alone; its knot can be held."""
+    run = boot("demo e0/irq forced")
+    assert run.status == 0 and "\nforced:\n" in run.text
+    assert [p.id for p in verdicts(run.text, "part")] == ["E0/irq"]
+    assert verdicts(run.text)[0]["lockdep"] == "recursive,inconsistent"
+    run = boot("demo e14/writer hold; locks; cut")
+    assert run.status == 0 and "the knot is held" in run.text
+    assert "\nE14/readers: " not in run.text
+    run = boot("demo r2/at-once forced; demo e0/nothing")
+    assert run.status == 1 and verdicts(run.text)[0].ok
+    assert "\nonce:\n" in run.text and "\nforced" not in run.text
+
+
 def test_two_in_one_boot():
     """After a knot is cut the next one is tied in the same boot."""
     run = boot("demo e2 forced; demo e2-kosina forced; demo e0 forced; cpu")

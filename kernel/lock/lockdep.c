@@ -959,6 +959,24 @@ unsigned int lockdep_seen(void)
 	return seen;
 }
 
+static unsigned int marked[NR_LOCKDEP_KINDS]; /* by whoever runs experiments */
+
+void lockdep_mark(void)
+{
+	for (unsigned int k = 0; k < NR_LOCKDEP_KINDS; k++)
+		marked[k] = READ_ONCE(lockdep_distinct[k]);
+}
+
+unsigned int lockdep_since_mark(void)
+{
+	unsigned int since = 0;
+
+	for (unsigned int k = 0; k < NR_LOCKDEP_KINDS; k++)
+		if (READ_ONCE(lockdep_distinct[k]) > marked[k])
+			since |= LOCKDEP_BIT(k);
+	return since;
+}
+
 void lockdep_reset(void)
 {
 	struct lockdep_thread *t = &current->lockdep;
@@ -973,6 +991,7 @@ void lockdep_reset(void)
 	dep_clear(&lockdep_graph);
 	WRITE_ONCE(resets, resets + 1);
 	memset(lockdep_distinct, 0, sizeof(lockdep_distinct));
+	memset(marked, 0, sizeof(marked));
 	lockdep_nr_findings = lockdep_again = 0;
 	lockdep_chain_misses = lockdep_max_depth = 0;
 	lockdep_full_reset();

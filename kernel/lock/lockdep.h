@@ -191,6 +191,10 @@ void lockdep_thread_died(void);
 unsigned int lockdep_count(enum lockdep_kind kind);
 unsigned int lockdep_total(void);
 unsigned int lockdep_seen(void);
+/* What has been found so far is accounted for; the kinds found since then, as
+ * LOCKDEP_BIT()s. A reset forgets the mark. */
+void lockdep_mark(void);
+unsigned int lockdep_since_mark(void);
 /* Forget the edges, uses and findings; classes and chains stay, unchecked. */
 void lockdep_reset(void);
 /* Count findings, but do not print them (suites). Nests. */
@@ -233,6 +237,8 @@ void print_held_locks(const struct thread *t);
 #define lockdep_total()			      0u
 #define lockdep_seen()			      0u
 #define lockdep_reset()			      ((void)0)
+#define lockdep_mark()			      ((void)0)
+#define lockdep_since_mark()		      0u
 #define lockdep_quiet(on)		      ((void)(on))
 #define lockdep_print_last()		      ((void)0)
 #define lockdep_brief(on)		      ((void)(on))

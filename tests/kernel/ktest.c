@@ -306,6 +306,8 @@ static void run(const char *suite, const char *name)
 {
 	unsigned int suites = 0, n = 0;
 
+	if (!lockdep_since_mark())
+		lockdep_reset(); /* what an experiment has left */
 	for (int pass = 0; pass < 2; pass++) {
 		if (pass)
 			kprintf("KTAP version 1\n1..%u\n", suites);
