@@ -114,7 +114,7 @@ static void print_result(const struct tally *t)
 	char lockdep[80], expected[40];
 
 	list_lockdep(lockdep, sizeof(lockdep), t->lockdep);
-	list_outcomes(expected, sizeof(expected), t->of->expect);
+	list_outcomes(expected, sizeof(expected), t->of ? t->of->expect : 0);
 	if (!t->ran) {
 		kprintf(" expected=%s ran=0", expected);
 		return;
