@@ -7,6 +7,11 @@
 
 extern struct rcu_state *rcu_states;
 
+static inline bool rcu_gp_wanted(const struct rcu_state *rsp)
+{
+	return !rcu_seq_done(READ_ONCE(rsp->gp_seq), READ_ONCE(rsp->request));
+}
+
 /* rcu.c */
 void rcu_state_init(struct rcu_state *rsp);
 int rcu_gp_thread(void *arg);

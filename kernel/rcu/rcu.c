@@ -208,17 +208,12 @@ void rcu_grace_period(struct rcu_state *rsp)
 	rcu_gp_end(rsp);
 }
 
-static bool gp_wanted(const struct rcu_state *rsp)
-{
-	return !rcu_seq_done(READ_ONCE(rsp->gp_seq), READ_ONCE(rsp->request));
-}
-
 int rcu_gp_thread(void *arg)
 {
 	struct rcu_state *rsp = arg;
 
 	for (;;) {
-		wait_event_kind(&rsp->gp.wake, WAIT_IDLE, gp_wanted(rsp));
+		wait_event_kind(&rsp->gp.wake, WAIT_IDLE, rcu_gp_wanted(rsp));
 		rsp->grace_period(rsp);
 	}
 	return 0;

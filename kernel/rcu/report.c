@@ -23,8 +23,7 @@ bool rcu_is_quiet(void)
 	for_each_online_cpu (cpu)
 		if (rcu_nr_callbacks(cpu))
 			return false;
-	return rcu_seq_done(READ_ONCE(rsp->gp_seq), READ_ONCE(rsp->request)) &&
-	       !(READ_ONCE(rsp->gp_seq) & 1);
+	return !rcu_gp_wanted(rsp) && !(READ_ONCE(rsp->gp_seq) & 1);
 }
 
 /* The instance that waits for its cores, or for its barrier's callbacks. */
@@ -127,8 +126,7 @@ void rcu_print(void)
 
 	kprintf("%s: grace period %u %s, %s\n", rsp->name, (seq + 1) >> 1,
 		seq & 1 ? "runs" : "ended",
-		rcu_seq_done(seq, READ_ONCE(rsp->request)) ? "none wanted" :
-							     "more wanted");
+		rcu_gp_wanted(rsp) ? "more wanted" : "none wanted");
 	kprintf("barriers done: %u%s; stalls reported: %u\n",
 		READ_ONCE(rsp->n_barrier_done) / 2,
 		mutex_is_locked(&rsp->barrier_mutex) ? ", one under way" : "",
