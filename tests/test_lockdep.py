@@ -407,10 +407,12 @@ def said(run):
 
 @pytest.mark.parametrize("table", FULL)
 def test_full_table(table):
-    """One clear line, and on it goes: also twice, and with other suites."""
+    """One clear line, and on it goes: also twice, and with other suites. What a
+    reset empties may fill again, and is said again."""
     case = f"test lockdep.full_{table}"
     run = gordian.boot(f"{case}; {case}; test sched; test rcu")
-    assert said(run) == ["lockdep: " + FULL[table]]
+    times = 2 if table in ("edges", "findings") else 1
+    assert said(run) == ["lockdep: " + FULL[table]] * times
     assert "WARNING" not in run.text
     assert run.status == 0, run.again
 

@@ -79,7 +79,8 @@ extern unsigned int lockdep_distinct[NR_LOCKDEP_KINDS];
 void lockdep_report(const struct finding *f);
 /* One line, once for each table. */
 void lockdep_full(const char *table, const char *number, unsigned int is);
-void lockdep_full_reset(void); /* and once more after this */
+/* A reset empties the edges and the findings: these may fill once more. */
+void lockdep_full_reset(void);
 
 /* For the shell. */
 void lockdep_print_stats(void);

@@ -549,8 +549,14 @@ static const char *full[8], *classless[16];
 
 void lockdep_full_reset(void)
 {
+	unsigned int n = 0;
+
 	for (unsigned int i = 0; i < ARRAY_SIZE(full); i++)
-		WRITE_ONCE(full[i], NULL);
+		if (full[i] && strcmp(full[i], "DEP_EDGES") != 0 &&
+		    strcmp(full[i], "LOCKDEP_FINDINGS") != 0)
+			full[n++] = full[i];
+	while (n < ARRAY_SIZE(full))
+		full[n++] = NULL;
 }
 
 void lockdep_full(const char *table, const char *number, unsigned int is)
