@@ -959,7 +959,8 @@ unsigned int lockdep_seen(void)
 	return seen;
 }
 
-static unsigned int marked[NR_LOCKDEP_KINDS]; /* by whoever runs experiments */
+static unsigned int
+	marked[NR_LOCKDEP_KINDS]; /* accounted for, see lockdep_mark() */
 
 void lockdep_mark(void)
 {
