@@ -188,6 +188,7 @@ static const struct scenario scenarios[] = {
 	},
 	{
 		.part = "E10/E8b",
+		.free_cores = 3, /* on one core they hardly meet */
 		.about = "rcu_barrier() in a notifier, and a bare one",
 		.actors = { { "B", ON_D, actor_B_often },
 			    { "U", ON_U, actor_U } },

@@ -94,6 +94,7 @@ static const struct scenario scenarios[] = {
 	},
 	{
 		.part = "E14/writer",
+		.free_cores = 3, /* on one core they hardly meet */
 		.about = "the same, and a writer comes between",
 		.actors = { { "R1", ON_D, actor_R1 },
 			    { "U", ON_U, actor_U },

@@ -19,7 +19,7 @@ LINES = re.compile(r"""
     | \ \ holds\ [\w.\ ]+,\ taken\ at\ \S+
     | \ \ (r\d+\ +[0-9a-f]{8}\ *){4}
     | \ \ r12\ .*|\ \ cpsr\ [0-9a-f]{8}
-    | \ \ \ \ (\?\ )?\w+\+0x[0-9a-f]+|\ \ \ \ 0x[0-9a-f]{8}
+    | \ \ \ \ (\?\ )?[\w.]+\+0x[0-9a-f]+|\ \ \ \ 0x[0-9a-f]{8}
     | core\ \d+:\ thread\ \d+\ \([^()]*\)(,\ interrupts\ off)?
     | the\ machine\ stops\ here|
     """, re.X)
