@@ -407,6 +407,7 @@ static const struct scenario e4g[] = {
 	},
 	{
 		.part = "E4g/counted",
+		.free_cores = 3, /* on one core they hardly meet */
 		.about = "counted per thread: held when the thread ends",
 		.actors = { { "G", ON_D, actor_G }, { "U", ON_U, actor_U } },
 		.script_up = after_the_get,
