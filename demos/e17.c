@@ -32,6 +32,7 @@
 static void *object[OBJECTS];
 static struct completion not_needed; /* W will not touch the cache again */
 static bool callbacks_left;	     /* when D had freed the cache */
+static bool D_is_back;		     /* from its destroy */
 
 /* The merged form, without the barrier. */
 static story void kmem_cache_destroy__nobarrier(struct kmem_cache *s)
@@ -107,16 +108,25 @@ static void actor_D_after_W(struct stage *st)
 	wait_for_completion(&not_needed);
 	actor_D(st);
 	callbacks_left = owns_pages(gone);
+	WRITE_ONCE(D_is_back, true); /* a flag to stop at, no order with it */
 }
 
+static bool after_destroy(const struct stage *st)
+{
+	(void)st;
+	return READ_ONCE(D_is_back);
+}
+
+/* D waits for W's callbacks, so it will not come back before. */
 static bool order_done(const struct stage *st)
 {
 	return READ_ONCE(st->script_pos) >= script_length(stage_script(st));
 }
 
-/* More urgent than the callbacks' thread. Forced: until D is where the order
- * wants it. */
-static void actor_W(struct stage *st)
+/* More urgent than the callbacks' thread. Forced: until D is where it must be
+ * before they run. */
+static void compute(const struct stage *st,
+		    bool (*enough)(const struct stage *st))
 {
 	uint64_t end;
 
@@ -124,8 +134,18 @@ static void actor_W(struct stage *st)
 		kmem_cache_free(st->cache, object[i]);
 	complete(&not_needed);
 	end = timer_now() + timer_ticks(st->forced ? LIMIT_NS : BUSY_NS);
-	while (timer_now() < end && !(st->forced && order_done(st)))
+	while (timer_now() < end && !(st->forced && enough(st)))
 		cpu_relax();
+}
+
+static void actor_W(struct stage *st)
+{
+	compute(st, after_destroy);
+}
+
+static void actor_W_control(struct stage *st)
+{
+	compute(st, order_done);
 }
 
 /* Small objects without debug words: many in a slab, so few slabs, so few
@@ -133,7 +153,7 @@ static void actor_W(struct stage *st)
 static int setup_objects(struct stage *st)
 {
 	init_completion(&not_needed, "W to need the cache no more");
-	callbacks_left = false;
+	callbacks_left = D_is_back = false;
 	st->cache = kmem_cache_create(
 		"victim", 16, 0, SLAB_TYPESAFE_BY_RCU | SLAB_NO_DEBUG, NULL);
 	if (!st->cache)
@@ -179,11 +199,11 @@ static const struct step kept[] = {
 	{ -1, TR_NONE, NULL },
 };
 
-#define ACTORS                                                                 \
+#define ACTORS(w)                                                              \
 	{                                                                      \
 		{ "D", ON_D, actor_D_after_W },                                \
 		{                                                              \
-			"W", ON_U, actor_W, .urgent = true                     \
+			"W", ON_U, w, .urgent = true                           \
 		}                                                              \
 	}
 
@@ -191,7 +211,7 @@ static const struct scenario e17[] = {
 	{
 		.part = "E17/left-out",
 		.about = "the cache is freed with its callbacks to come",
-		.actors = ACTORS,
+		.actors = ACTORS(actor_W),
 		.shows_rcu = true,
 		.script_up = freed,
 		.expect = OUT_BIT(OUT_CORRUPT),
@@ -203,7 +223,7 @@ static const struct scenario e17[] = {
 	{
 		.part = "E17/barrier",
 		.about = "control: the kernel's own, with rcu_barrier()",
-		.actors = ACTORS,
+		.actors = ACTORS(actor_W_control),
 		.shows_rcu = true,
 		.script_up = kept,
 		.rounds = 20,
@@ -223,7 +243,7 @@ DEMO(17, e17, .id = "E17", .slug = "e17-no-barrier",
 static const struct scenario e17s[] = {
 	{
 		.about = "a grace period is waited for, not the callbacks",
-		.actors = ACTORS,
+		.actors = ACTORS(actor_W),
 		.shows_rcu = true,
 		.script_up = freed_after_a_grace_period,
 		.expect = OUT_BIT(OUT_CORRUPT),

@@ -245,9 +245,9 @@ story void synchronize_rcu(void)
 	uint32_t snap;
 
 	might_sleep();
-	snap = rcu_snap(rsp);
 	trace_gate(TR_GP_WAIT, rsp, CALLER);
-	trace_did(TR_GP_WAIT, rsp, snap, CALLER);
+	trace_did(TR_GP_WAIT, rsp, 0, CALLER);
+	snap = rcu_snap(rsp);
 	rcu_request(rsp, snap);
 	current->waiting.by = rsp->thread; /* it alone moves gp_seq */
 	wait_event_kind(&rsp->gp_end, WAIT_GP,

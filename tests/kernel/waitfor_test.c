@@ -508,6 +508,8 @@ KTEST(waitfor, grace_period_behind_a_reader)
 	EXPECT_EQ(w.link[1].waiting.kind, WAIT_READERS);
 	EXPECT_EQ(w.link[2].waiting.kind, WAIT_NONE);
 	EXPECT(t[0]->lockdep.readers == 1 && t[0]->lockdep.reader_site);
+	/* Idle cores too are owed until the thread looks again. */
+	EXPECT(EVENTUALLY(rcu_owed(&rcu_sched_state).bits == 1u << t[0]->cpu));
 	waitfor_report(&w);
 	WRITE_ONCE(let_go, 1);
 	end(2);
