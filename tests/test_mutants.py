@@ -14,6 +14,14 @@ CASES = MUTANTS[:7] + [pytest.param(m, marks=pytest.mark.soak)
                        for m in MUTANTS[7:]]
 
 
+@pytest.mark.parametrize("patch", [
+    p.relative_to(gordian.ROOT) for place in ("mutants", "planted")
+    for p in sorted(gordian.ROOT.glob(f"tests/{place}/*.patch"))], ids=str)
+def test_patch_applies(patch):
+    subprocess.run(["git", "apply", "--check", str(patch)], cwd=gordian.ROOT,
+                   check=True)
+
+
 def judge(name, seconds):
     p = subprocess.run([gordian.ROOT / "tools/mutants", "--runs", "1",
                         "--seconds", str(seconds), "--no-suites", name],

@@ -49,11 +49,9 @@ static story int notifier_call_chain(struct raw_notifier_head *nh,
 		struct notifier_block *next = nb->next;
 		const void *fn = (const void *)nb->notifier_call;
 
-		if (may_sleep()) /* not from CPU_STARTING and CPU_DYING */
-			trace_gate(TR_NOTIFY, fn, CALLER);
+		trace_gate(TR_NOTIFY, fn, CALLER);
 		trace_did(TR_NOTIFY, fn, event, CALLER);
 		ret = nb->notifier_call(nb, event, data);
-		trace_did(TR_NOTIFY_END, fn, event, CALLER);
 		if (nr_calls)
 			(*nr_calls)++;
 		if (ret & NOTIFY_STOP_MASK)

@@ -27,6 +27,7 @@ enum trace_op {
 	TR_LOCK,     /* gate: about to lock; did: acquired */
 	TR_CONTEND,  /* did: it is held, going to wait; arg = owner thread */
 	TR_UNLOCK,   /* gate; did: released */
+	TR_TRYLOCK,  /* gate: about to try */
 	TR_HANDOVER, /* did: given to a waiter; arg = the new owner */
 	/* rw-semaphores, per-core too: obj = the semaphore */
 	TR_READ_LOCK,
@@ -37,7 +38,7 @@ enum trace_op {
 	TR_WRITE_UNLOCK,
 	/* scheduling: obj = the thread */
 	TR_BLOCK,  /* did: stops running, waits; arg = wait kind */
-	TR_WAKE,   /* did: made runnable; obj = who, by current */
+	TR_WAKE,   /* gate: obj = wait queue; did: made runnable, by current */
 	TR_SWITCH, /* did: obj = next thread */
 	TR_THREAD_START,
 	TR_THREAD_END,
@@ -49,7 +50,6 @@ enum trace_op {
 	TR_HP_DONE,    /* did */
 	TR_NOTIFY,     /* gate; did: about to call; obj = notifier_block's
 			   function, arg = event */
-	TR_NOTIFY_END, /* did: it returned; arg = event */
 	TR_CORE_ON,    /* did: arg = core */
 	TR_CORE_OFF,   /* did: the platform says off; arg = core */
 	/* RCU: obj = the rcu_state */
@@ -58,9 +58,12 @@ enum trace_op {
 	TR_GP_WAIT,  /* did: a thread waits for a grace period */
 	TR_QS,	     /* did: arg = core */
 	TR_CALL_RCU, /* did: arg = the callback's function */
-	TR_BARRIER,  /* gate; did: entered rcu_barrier */
+	TR_ADOPT,    /* did: a dead core's callbacks change hands; arg = core */
+	TR_BARRIER,  /* gate; did: entered rcu_barrier, took its snapshot */
+	TR_BARRIER_COUNT, /* did: one begins, or has seen to all cores */
+	TR_BARRIER_LOOK,  /* did: at a core's callbacks; arg = core */
 	TR_BARRIER_END,
-	TR_RCU_CB, /* did: a callback is invoked; arg = its function */
+	TR_RCU_CB, /* gate; did: a callback is invoked; arg = its function */
 	/* slab: obj = the cache */
 	TR_CACHE_CREATE,
 	TR_CACHE_DESTROY, /* gate; did: entered */
@@ -69,9 +72,12 @@ enum trace_op {
 	TR_CACHE_SHRINK,
 	TR_CACHE_FREE, /* did: the cache itself is freed */
 	TR_CACHE_DESTROY_END,
-	/* completions and joins: obj = the object */
-	TR_WAIT_FOR,
+	/* wait queues and completions: obj = the object */
+	TR_WAIT_FOR, /* gate: about to queue up and look */
 	TR_COMPLETE,
+	/* obj = shared data, declared by shared_read(), shared_write() */
+	TR_SHARED_READ,
+	TR_SHARED_WRITE,
 	TR_NOTE, /* did: obj = a text, from whoever has no event of its own */
 };
 

@@ -18,6 +18,24 @@
 #define SETTLE_LOOKS 200
 #define SETTLE_NS    5000000ull
 
+bool rcu_gp_is_quiet(void)
+{
+	const struct rcu_state *rsp = &rcu_sched_state;
+
+	return rcu_seq_done(READ_ONCE(rsp->gp_seq), READ_ONCE(rsp->request)) &&
+	       !(READ_ONCE(rsp->gp_seq) & 1);
+}
+
+bool rcu_is_quiet(void)
+{
+	unsigned int cpu;
+
+	for_each_online_cpu (cpu)
+		if (rcu_nr_callbacks(cpu))
+			return false;
+	return rcu_gp_is_quiet();
+}
+
 void state_take(struct state_summary *s)
 {
 	const struct mutex *locks[] = { &slab_mutex, &cpu_hotplug.lock,

@@ -20,6 +20,12 @@ struct state_summary {
 	unsigned int held; /* of slab_mutex, hotplug, barrier, add_remove */
 };
 
+/* No grace period under way, and none asked for. */
+bool rcu_gp_is_quiet(void);
+/* Nor a callback that could be invoked: those of a dead core wait for their
+ * adoption. */
+bool rcu_is_quiet(void);
+
 void state_take(struct state_summary *s);
 /* The state at rest: no callback, and the same at two looks. May sleep. */
 void state_take_settled(struct state_summary *s);

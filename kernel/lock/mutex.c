@@ -181,6 +181,7 @@ int mutex_lock_interruptible(struct mutex *m)
 
 bool mutex_trylock(struct mutex *m)
 {
+	trace_gate(TR_TRYLOCK, m, CALLER);
 	if (!take_free(m))
 		return false;
 	lock_acquire(&m->dep_map, 0, LOCK_TRY, NULL, CALLER);

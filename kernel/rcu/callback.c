@@ -73,6 +73,7 @@ static void invoke_batch(struct rcu_state *rsp, struct rcu_data *rdp)
 	while (h) {
 		struct rcu_head *next = h->next;
 
+		trace_gate(TR_RCU_CB, rsp, CALLER);
 		trace_did(TR_RCU_CB, rsp, (uintptr_t)h->func, CALLER);
 		preempt_disable();
 		h->func(h);
@@ -137,11 +138,11 @@ uint32_t rcu_barrier_enter(struct rcu_state *rsp, uintptr_t caller)
 {
 	uint32_t snap;
 
+	trace_gate(TR_BARRIER, rsp, caller);
 	smp_mb(); /* the caller's callbacks are queued before the snapshot: if a
 		   * barrier makes the count odd after it, that one sees them;
 		   * pairs with the barrier below the first increment */
 	snap = READ_ONCE(rsp->n_barrier_done);
-	trace_gate(TR_BARRIER, rsp, caller);
 	trace_did(TR_BARRIER, rsp, snap, caller);
 	return snap;
 }
@@ -156,6 +157,7 @@ bool rcu_barrier_gone_by(struct rcu_state *rsp, uint32_t snap)
 void rcu_barrier_begin(struct rcu_state *rsp)
 {
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
+	trace_did(TR_BARRIER_COUNT, rsp, 0, CALLER);
 	smp_mb(); /* odd before we look at the callbacks; pairs with the one
 		   * before the snapshot */
 	init_completion(&rsp->barrier_completion, "rcu callbacks");
@@ -164,6 +166,7 @@ void rcu_barrier_begin(struct rcu_state *rsp)
 
 void rcu_barrier_entrain(struct rcu_state *rsp, unsigned int cpu)
 {
+	trace_did(TR_BARRIER_LOOK, rsp, cpu, CALLER);
 	if (READ_ONCE(rsp->data[cpu].cbs.len))
 		smp_call_function_single(cpu, rcu_barrier_func, rsp, true);
 }
@@ -175,6 +178,7 @@ void rcu_barrier_wait(struct rcu_state *rsp)
 		   * run where none was left before the caller goes on, pairs
 		   * with the release in invoke_batch() */
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
+	trace_did(TR_BARRIER_COUNT, rsp, 0, CALLER);
 	wait_for_completion(&rsp->barrier_completion);
 }
 
@@ -242,8 +246,10 @@ static void rcu_cleanup_dead_cpu(struct rcu_state *rsp, unsigned int cpu)
 	WRITE_ONCE(rsp->online.bits, rsp->online.bits & ~(1u << cpu));
 	spin_unlock_irqrestore(&rsp->lock, flags);
 	rcu_report_qs(rsp, cpu);
-	if (rsp->data[cpu].cbs.len)
+	if (rsp->data[cpu].cbs.len) {
+		trace_did(TR_ADOPT, rsp, cpu, CALLER);
 		rsp->adopt(rsp, cpu);
+	}
 }
 
 static story int rcu_cpu_notify(struct notifier_block *nb, unsigned long action,

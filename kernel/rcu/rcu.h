@@ -157,9 +157,6 @@ void rcu_spawn(void);
 
 /* Callbacks queued on that core, all segments (racy reading). */
 unsigned int rcu_nr_callbacks(unsigned int cpu);
-/* No grace period under way and no callback that could be invoked: those of a
- * dead core wait for their adoption. */
-bool rcu_is_quiet(void);
 /* Cores still owed by the running grace period; empty if none runs. */
 struct cpumask rcu_owed(struct rcu_state *rsp);
 /* For the wait-for graph. Must t act before a wait for obj ends: a barrier's

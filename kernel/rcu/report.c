@@ -15,17 +15,6 @@ unsigned int rcu_nr_callbacks(unsigned int cpu)
 	return READ_ONCE(rcu_sched_state.data[cpu].cbs.len);
 }
 
-bool rcu_is_quiet(void)
-{
-	const struct rcu_state *rsp = &rcu_sched_state;
-	unsigned int cpu;
-
-	for_each_online_cpu (cpu)
-		if (rcu_nr_callbacks(cpu))
-			return false;
-	return !rcu_gp_wanted(rsp) && !(READ_ONCE(rsp->gp_seq) & 1);
-}
-
 /* The instance that waits for its cores, or for its barrier's callbacks. */
 static struct rcu_state *rcu_of(const void *obj)
 {

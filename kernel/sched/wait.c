@@ -28,6 +28,7 @@ void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
 	uint32_t flags;
 
 	might_sleep();
+	trace_gate(TR_WAIT_FOR, q, caller);
 	flags = spin_lock_irqsave(&q->lock);
 	if (!e->thread) {
 		e->thread = current;
@@ -62,20 +63,24 @@ static void wake(struct wait_queue *q, bool all, uintptr_t caller)
 	}
 }
 
+static void wake_locked(struct wait_queue *q, bool all, uintptr_t caller)
+{
+	uint32_t flags;
+
+	trace_gate(TR_WAKE, q, caller);
+	flags = spin_lock_irqsave(&q->lock);
+	wake(q, all, caller);
+	spin_unlock_irqrestore(&q->lock, flags);
+}
+
 void wake_up(struct wait_queue *q)
 {
-	uint32_t flags = spin_lock_irqsave(&q->lock);
-
-	wake(q, false, CALLER);
-	spin_unlock_irqrestore(&q->lock, flags);
+	wake_locked(q, false, CALLER);
 }
 
 void wake_up_all(struct wait_queue *q)
 {
-	uint32_t flags = spin_lock_irqsave(&q->lock);
-
-	wake(q, true, CALLER);
-	spin_unlock_irqrestore(&q->lock, flags);
+	wake_locked(q, true, CALLER);
 }
 
 void init_completion(struct completion *c, const char *name)
@@ -118,13 +123,11 @@ static bool take_done(struct completion *c)
 
 void wait_for_completion(struct completion *c)
 {
-	trace_gate(TR_WAIT_FOR, c, CALLER);
 	current->waiting.by = c->by;
 	wait_event_kind(&c->wait, WAIT_COMPLETION, take_done(c));
 }
 
 bool wait_for_completion_timeout(struct completion *c, uint64_t ns)
 {
-	trace_gate(TR_WAIT_FOR, c, CALLER);
 	return wait_event_timeout(&c->wait, WAIT_COMPLETION, take_done(c), ns);
 }

@@ -7,6 +7,7 @@
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/debug/panic.h"
+#include "kernel/explore/state.h"
 #include "kernel/lib/printf.h"
 #include "kernel/mm/slab.h"
 #include "kernel/rcu/rcu.h"

@@ -1,0 +1,22 @@
+/*
+ * Shared data of an experiment, declared to the explorer: each access is a point
+ * at which another thread may come first. Thread context, nothing held that
+ * forbids sleeping. Without the explorer: READ_ONCE() and WRITE_ONCE().
+ */
+#pragma once
+
+#include "kernel/debug/trace.h"
+#include "kernel/lib/compiler.h"
+
+#define shared_read(x)                                                         \
+	({                                                                     \
+		trace_gate(TR_SHARED_READ, &(x), CALLER);                      \
+		trace_did(TR_SHARED_READ, &(x), 0, CALLER);                    \
+		READ_ONCE(x);                                                  \
+	})
+#define shared_write(x, value)                                                 \
+	do {                                                                   \
+		trace_gate(TR_SHARED_WRITE, &(x), CALLER);                     \
+		trace_did(TR_SHARED_WRITE, &(x), 0, CALLER);                   \
+		WRITE_ONCE(x, value);                                          \
+	} while (0)
