@@ -224,19 +224,9 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 int demo_cut(void);
 bool demo_held(void);
 
-/* What the runner and demos/cut.c share. */
-bool worker_ended(const struct worker *w);
-bool all_done(const struct stage *st);
-enum outcome watch_round(struct stage *st, struct waitfor *cycle,
-			 unsigned int warns);
-/* Release what actors that have ended hold; st->left_held notes it. Returns how
- * many locks that were. */
-unsigned int release_ended(struct stage *st);
 /* Let the waiting writer pass and repair the count; returns what it was. */
 int cpu_hotplug_rescue(void);
-/* End whatever keeps the round from finishing, and let it finish. */
-void cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
-		    bool quietly);
+bool worker_ended(const struct worker *w);
 
 /* demos/observe.c: the gate and the listener for the stage that runs. */
 void observe_begin(struct stage *st);
