@@ -310,11 +310,17 @@ static bool apart_from_us(void)
 	return READ_ONCE(rcu_sched_state.grace_period) == rcu_grace_period;
 }
 
+/* No grace period goes on: there is none, or its thread waits for one of us. */
+static bool grace_periods_rest(void)
+{
+	return rcu_gp_is_quiet() || waits_for_event(rcu_sched_state.thread);
+}
+
 /* Nobody moves, nothing is under way, and no thread was switched in since the
  * last look. */
 static bool nothing_moved(uint64_t *switches)
 {
-	bool still = cores_idle() && rcu_gp_is_quiet();
+	bool still = cores_idle() && grace_periods_rest();
 
 	for (unsigned int i = 0; i < ex.subject->nr; i++) {
 		const struct thread *t = READ_ONCE(ex.gate[i].thread);
