@@ -39,7 +39,7 @@ struct gate {
 	void *arg;
 	unsigned int passes; /* gates that need no grant */
 	uint64_t switches;   /* at the last grant of anybody */
-	bool granted;	     /* then */
+	bool blocked;	     /* then: neither at its gate nor at its end */
 };
 
 static struct {
@@ -148,7 +148,7 @@ void explore_footprint(struct footprint *f, unsigned int *woken)
 	memset(&ex.footprint, 0, sizeof(ex.footprint));
 	*woken = 0;
 	for (unsigned int i = 0; i < ex.subject->nr; i++)
-		if (!ex.gate[i].granted &&
+		if (ex.gate[i].blocked &&
 		    ex.gate[i].switches !=
 			    READ_ONCE(ex.gate[i].thread->switches))
 			*woken |= 1u << i;
@@ -409,7 +409,7 @@ void explore_grant_run(unsigned int i, unsigned int gates)
 
 	for (unsigned int k = 0; k < ex.subject->nr; k++) {
 		ex.gate[k].switches = READ_ONCE(ex.gate[k].thread->switches);
-		ex.gate[k].granted = k == i;
+		ex.gate[k].blocked = !at_rest(k);
 	}
 	if (g->op == TR_WAKE)
 		touch((uintptr_t)g->obj, true);
