@@ -194,15 +194,6 @@ static int choose(struct director *d, struct stage *st, unsigned int enabled,
 	(void)gates;
 	explore_standing(stands);
 	x->word = search_choose(x->search, enabled, stands);
-	if (x->word == SEARCH_DIVERGED) {
-		const struct node *n = &x->search->node[x->search->steps];
-		WRITE_ONCE(console_hushed, false);
-		kprintf("DBG step %u enabled %x was %x\n", x->search->steps, enabled, n->enabled);
-		for (unsigned int i = 0; i < st->nr_actors; i++)
-			kprintf("  %u: at %d/%d op %d/%d %x/%x kind %d\n", i, stands[i].at_point, n->stands[i].at_point, stands[i].op, n->stands[i].op, (unsigned)stands[i].thing, (unsigned)n->stands[i].thing, st->worker[i].thread->waiting.kind);
-		for (unsigned int i = 0; i < x->search->steps; i++) kprintf("%u:%u ", x->search->node[i].chosen, x->search->node[i].stands[x->search->node[i].chosen].op);
-		kprintf("\n");
-	}
 	return x->word;
 }
 
