@@ -9,10 +9,6 @@
  * Left out: refusals, a core that does not start or stop, CPU_POST_DEAD; events
  * for which nobody here has anything to do.
  */
-#define CPU_UP_PREPARE 1
-#define CPU_DYING      2
-#define CPU_DEAD       3
-
 #ifndef notify_before_rcu
 #define notify_before_rcu(event) skip
 #endif

@@ -6,7 +6,8 @@
  * Left out: what cpu.pml, gp.pml, hotplug.pml, rcu.pml and slab.pml say.
  *
  * row: E12/3.6   U=up,down rcu_grace_period=rcu_grace_period__3_6
- * row: E12/onoff U=up,down rcu_grace_period=rcu_grace_period__onoff rcu=rcu_onoff
+ * row: E12/onoff U=up,down rcu_grace_period=rcu_grace_period__onoff
+ *                rcu=rcu_onoff
  */
 #include "kernel.pml"
 

@@ -4,7 +4,8 @@
  *
  * Left out: nothing but what hotplug.pml and cpu.pml say.
  *
- * row: E13/reversed  U=up,down ops=hotplug_rwsem_ops shrink=kmem_cache_shrink__reversed
+ * row: E13/reversed  U=up,down ops=hotplug_rwsem_ops
+ *                    shrink=kmem_cache_shrink__reversed
  * row: E13/one-order U=up,down ops=hotplug_rwsem_ops shrink=kmem_cache_shrink
  */
 #include "kernel.pml"

@@ -5,7 +5,7 @@
  * Left out: nothing but what hotplug.pml and cpu.pml say.
  *
  * row: E14/readers ops=hotplug_rwsem_ops
- * row: E14/writer  U=up,down ops=hotplug_rwsem_ops writer=1
+ * row: E14/writer  U=up,down ops=hotplug_rwsem_ops
  */
 #include "kernel.pml"
 #include "cpu.pml"
@@ -33,7 +33,7 @@ init {
 		machine();
 		run R1();
 		run R2();
-#ifdef writer
+#if defined(U_up) || defined(U_down)
 		run U(ON_U)
 #endif
 	}

@@ -1,9 +1,10 @@
 /*
- * E17, E17s: W frees its objects on its core and tells D, who destroys the cache
- * without rcu_barrier(), or with synchronize_rcu() in its place. See demos/e17.c.
+ * E17, E17s: W frees its objects on its core and tells D, who destroys the
+ * cache without rcu_barrier(), or with synchronize_rcu() in its place. See
+ * demos/e17.c.
  *
- * W then computes, and its core comes late to its callbacks: here they may be as
- * late as they like.
+ * W then computes, and its core comes late to its callbacks: here they may be
+ * as late as they like.
  *
  * Left out: objects and arrays; and what gp.pml, hotplug.pml, rcu.pml and
  * slab.pml say.

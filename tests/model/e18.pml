@@ -1,7 +1,7 @@
 /*
- * E18: a core goes and leaves a callback; B, who knows of it, calls rcu_barrier()
- * in a form without the hotplug lock, or in one that can do without. See
- * demos/e18.c.
+ * E18: a core goes and leaves a callback; B, who knows of it, calls the
+ * kernel's rcu_barrier(), the same without the hotplug lock, or a form that
+ * needs none. See demos/e18.c.
  *
  * Left out: what cpu.pml, hotplug.pml, rcu.pml and slab.pml say.
  *

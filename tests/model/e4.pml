@@ -8,8 +8,8 @@
  *
  * row: E4/patch-b    U=up,down ops=hotplug_bhat_b_ops
  * row: E4/final      U=up,down
- * row: E4/late-b     U=up,down ops=hotplug_bhat_b_ops late=1
- * row: E4/late-final U=up,down late=1
+ * row: E4/late-b     U=up,down ops=hotplug_bhat_b_ops LATE
+ * row: E4/late-final U=up,down LATE
  * row: E4x           U=up,down ops=hotplug_counted_ops
  */
 #include "kernel.pml"
@@ -19,7 +19,7 @@ bool d_is_done;
 
 #define d_has_ended (d_is_done || died == d + 1)
 #define d_holds	    (refs[d] > 0)
-#ifdef late
+#ifdef LATE
 #define u_may_begin (d_has_ended)
 #else
 #define u_may_begin (d_holds || d_has_ended)

@@ -6,7 +6,7 @@
  *
  * row: E4g/counter    U=up,down
  * row: E4g/counted    U=up,down ops=hotplug_counted_ops
- * row: E4g/given-back U=up,down given_back=1
+ * row: E4g/given-back U=up,down GIVES_BACK
  */
 #include "kernel.pml"
 #include "cpu.pml"
@@ -14,7 +14,7 @@
 proctype G()
 {
 	get_online_cpus();
-#ifdef given_back
+#ifdef GIVES_BACK
 	put_online_cpus()
 #endif
 }

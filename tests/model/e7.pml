@@ -81,6 +81,7 @@ proctype C()
 	put_online_cpus()
 }
 
+bool list_is_whole;
 #define linked(a, b) (next[a] == b && prev[b] == a)
 
 init {
@@ -94,9 +95,11 @@ init {
 		run D();
 		run C()
 	};
-	_nr_pr == 1; /* both have ended: is the list whole? */
-	assert(linked(CACHE_CACHE, HEAD) && linked(HEAD, next[HEAD]) &&
-	       linked(next[HEAD], next[next[HEAD]]) &&
-	       linked(next[next[HEAD]], CACHE_CACHE) &&
-	       next[HEAD] + next[next[HEAD]] == VICTIM + OTHER)
+	_nr_pr == 1; /* both have ended */
+	list_is_whole = linked(HEAD, next[HEAD]) &&
+			linked(next[HEAD], next[next[HEAD]]) &&
+			linked(next[next[HEAD]], CACHE_CACHE) &&
+			linked(CACHE_CACHE, HEAD) &&
+			next[HEAD] + next[next[HEAD]] == VICTIM + OTHER;
+	assert(list_is_whole)
 }

@@ -1,7 +1,7 @@
 /*
- * Grace periods: who wants one asks for it, rcu_gp runs one after the other. See
- * kernel/rcu/rcu.c. rcu_gp is the experiment's own to define, around the grace
- * period that it uses.
+ * Grace periods: who wants one asks for it, rcu_gp runs one after the other.
+ * See kernel/rcu/rcu.c. rcu_gp is for the experiment to define, around the
+ * grace period that it uses.
  *
  * Left out: who owes a quiescent state; every core passes one in the end.
  */

@@ -99,7 +99,7 @@ inline cpu_hotplug_done__counter()
 	mutex_unlock(cpu_hotplug.lock)
 }
 
-/* ---- before the merged check, and the checks that were proposed ------------ */
+/* ---- before the merged check, and the checks that were proposed ---------- */
 
 inline put_online_cpus__3_6()
 {
@@ -166,7 +166,7 @@ inline put_online_cpus__morton()
 	fi
 }
 
-/* ---- counted per thread: what is not this thread's is not given back ------- */
+/* ---- counted per thread: what is not this thread's is not given back ----- */
 
 inline put_online_cpus__counted()
 {
@@ -176,7 +176,7 @@ inline put_online_cpus__counted()
 	fi
 }
 
-/* ---- the rw-semaphore -------------------------------------------------------- */
+/* ---- the rw-semaphore ---------------------------------------------------- */
 
 typedef percpu_rwsem {
 	byte writers; /* a mutex */
@@ -259,7 +259,7 @@ inline cpus_write_unlock()
 	mutex_unlock(cpu_hotplug_lock.writers)
 }
 
-/* ---- which one --------------------------------------------------------------- */
+/* ---- which one ----------------------------------------------------------- */
 
 #if ops == hotplug_rwsem_ops
 #define get_online_cpus	   cpus_read_lock

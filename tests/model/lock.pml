@@ -29,12 +29,12 @@ byte died; /* a thread, of a BUG */
 	fi
 
 /* A warning is a failure, unless it is expected, as .warnings of a scenario. */
-#ifndef warnings_expected
-#define warnings_expected 0
+#ifndef WARNINGS
+#define WARNINGS 0
 #endif
 byte warnings;
 
 inline warn()
 {
-	atomic { warnings++; assert(warnings <= warnings_expected) }
+	atomic { warnings++; assert(warnings <= WARNINGS) }
 }
