@@ -14,7 +14,7 @@
  *
  * Owns no data. In the runner's thread, while the actors stand still.
  */
-#include "demos/demo.h"
+#include "demos/stage.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
 #include "kernel/lock/rwsem.h"

@@ -125,6 +125,11 @@ struct scenario {
 	const void *(*lend)(const struct stage *st);
 	bool (*rescue)(struct stage *st, bool quietly);
 	const char *objection; /* what the thread says to a failure */
+	/* For the explorer: why it is no matter for a search; and where an actor
+	 * stands, if that is better known than by the steps it has made. */
+	const char *no_search;
+	unsigned int (*position)(unsigned int actor);
+	bool any_verdict; /* whatever comes out is right */
 };
 
 /* What a round has and shows. */
@@ -146,6 +151,7 @@ struct stage {
 	unsigned int toggled; /* the core that goes off or on */
 	bool up;	      /* U is cpu_up(); else cpu_down() */
 	bool forced;
+	bool explored; /* the explorer lets the actors go, one step at a time */
 	bool leak_by_d; /* L is D itself, just before */
 	struct kmem_cache *cache;
 	void *object;	     /* of the cache, in use */
@@ -224,19 +230,9 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 int demo_cut(void);
 bool demo_held(void);
 
-/* What the runner and demos/cut.c share. */
-bool worker_ended(const struct worker *w);
-bool all_done(const struct stage *st);
-enum outcome watch_round(struct stage *st, struct waitfor *cycle,
-			 unsigned int warns);
-/* Release what actors that have ended hold; st->left_held notes it. Returns how
- * many locks that were. */
-unsigned int release_ended(struct stage *st);
 /* Let the waiting writer pass and repair the count; returns what it was. */
 int cpu_hotplug_rescue(void);
-/* End whatever keeps the round from finishing, and let it finish. */
-void cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
-		    bool quietly);
+bool worker_ended(const struct worker *w);
 
 /* demos/observe.c: the gate and the listener for the stage that runs. */
 void observe_begin(struct stage *st);

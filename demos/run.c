@@ -1,287 +1,22 @@
 /*
- * Running a scenario: workers, rounds, the end of a round, the cut.
+ * Running a scenario in its two forms, and whether it was as said.
  *
- * One stage at a time, `stage` below, guarded by demo_mutex (demos/command.c);
- * the workers touch it only between their `go` and their `done`.
- *
- * How a round ends is never decided by a clock. It is over when
- *   (a) every worker has finished;                        completes, warn, bug
- *   (b) a walk along mutex owners closes a cycle;         deadlock
- *   (c) all workers that are not done wait for an event and not for time, no
- *       callback or grace period is under way, no core has anything to run; every
- *       core has taken an interrupt since and ended it, and it is still so with
- *       no worker switched in between;                    stuck
+ * On the_stage (demos/stage.c), guarded by demo_mutex (demos/command.c).
  */
+#include "demos/stage.h"
+
 #include <string.h>
 
-#include "demos/demo.h"
 #include "drivers/board.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
-#include "kernel/explore/state.h"
-#include "kernel/debug/watchdog.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/sched.h"
 
-#define LOOK_NS	     1000000ull /* between two looks at a round */
-#define PAUSE_MAX_NS 400000u	/* random pause before an actor starts */
-
-static struct stage stage;
-static struct state_summary state_before;
 static bool held; /* the stage stands in its knot (RUN_HOLD) */
-static struct cpumask runner_cores; /* where it may run, outside of a round */
 
-const char *outcome_name(enum outcome o)
-{
-	static const char *const names[] = {
-		[OUT_COMPLETES] = "completes", [OUT_DEADLOCK] = "deadlock",
-		[OUT_STUCK] = "stuck",	       [OUT_BUG] = "bug",
-		[OUT_WARN] = "warn",	       [OUT_CORRUPT] = "corrupt",
-	};
-
-	return names[o];
-}
-
-/* ---- workers -------------------------------------------------------------- */
-
-static void pause_ns(uint32_t ns)
-{
-	uint64_t end = timer_now() + timer_ticks(ns);
-
-	while (timer_now() < end)
-		cpu_relax();
-}
-
-static int worker_thread(void *arg)
-{
-	struct worker *w = arg;
-
-	current->bug_ends_me = true;
-	for (;;) {
-		wait_for_completion(&w->go);
-		if (w->quit)
-			return 0;
-		if (w->pause_ns)
-			pause_ns(w->pause_ns);
-		current->gated = w->st->forced;
-		w->actor->fn(w->st);
-		current->gated = false;
-		/* Release: pairs with the acquire in worker_ended(). */
-		smp_store_release(&w->done, true);
-		wake_up(&w->st->finished);
-	}
-}
-
-static unsigned int place_core(const struct stage *st, enum place place)
-{
-	struct cpumask goes = st->sc->toggles ? cpumask_of(st->toggled) :
-						CPUMASK_NONE;
-	struct cpumask ok = cpumask_andnot(cpu_online(), goes);
-	unsigned int want[] = { [ON_D] = 1, [ON_U] = 2, [ON_B] = 0 };
-	unsigned int n = cpumask_weight(ok), skip = want[place] % n, cpu;
-
-	for_each_cpu (cpu, ok)
-		if (skip-- == 0)
-			return cpu;
-	return cpumask_first(ok);
-}
-
-static int start_worker(struct stage *st, unsigned int i)
-{
-	struct worker *w = &st->worker[i];
-
-	w->st = st;
-	w->actor = &st->sc->actors[i];
-	w->cpu = place_core(st, w->actor->place);
-	init_completion(&w->go, "its next round");
-	w->thread = thread_create(w->actor->name, worker_thread, w,
-				  w->actor->urgent ? PRIO_STOP : PRIO_NORMAL,
-				  cpumask_of(w->cpu));
-	if (!w->thread)
-		return -ENOMEM;
-	w->id = w->thread->id;
-	w->thread->traced = true;
-	return 0;
-}
-
-static int start_workers(struct stage *st, const struct scenario *sc)
-{
-	memset(st, 0, sizeof(*st));
-	st->sc = sc;
-	st->toggled = board.nr_cores - 1;
-	wait_queue_init(&st->finished, "the end of the round");
-	while (st->nr_actors < MAX_ACTORS && sc->actors[st->nr_actors].name) {
-		int err = start_worker(st, st->nr_actors);
-
-		if (err)
-			return err;
-		st->nr_actors++;
-	}
-	return 0;
-}
-
-/* The runner must not wait on a core that an actor has stuck. */
-static int keep_off(const struct stage *st)
-{
-	struct cpumask ok = runner_cores;
-
-	for (unsigned int i = 0; st->sc->spins && i < st->nr_actors; i++)
-		ok = cpumask_andnot(ok, cpumask_of(st->worker[i].cpu));
-	return thread_set_affinity(current, ok);
-}
-
-static void stop_workers(struct stage *st)
-{
-	for (unsigned int i = 0; i < st->nr_actors; i++) {
-		struct worker *w = &st->worker[i];
-
-		w->quit = true;
-		complete(&w->go);
-		thread_join(w->thread);
-		w->thread = NULL;
-	}
-	st->nr_actors = 0;
-}
-
-/* ---- the end of a round ---------------------------------------------------- */
-
-bool worker_ended(const struct worker *w)
-{
-	/* Acquire: pairs with the release in worker_thread(). */
-	return smp_load_acquire(&w->done) || READ_ONCE(w->thread->bug);
-}
-
-bool all_done(const struct stage *st)
-{
-	for (unsigned int i = 0; i < st->nr_actors; i++)
-		if (!worker_ended(&st->worker[i]))
-			return false;
-	return true;
-}
-
-static bool find_cycle(struct stage *st, struct waitfor *w)
-{
-	for (unsigned int i = 0; i < st->nr_actors; i++)
-		if (!worker_ended(&st->worker[i]) &&
-		    waitfor_cycle(st->worker[i].thread, w))
-			return true;
-	return false;
-}
-
-/* Threads other than the runner that are on a core or queued for one. */
-static bool cores_idle(void)
-{
-	unsigned int cpu, busy = 0;
-
-	for_each_possible_cpu (cpu) /* also one on its way out */
-		busy += sched_nr_running(cpu);
-	return busy <= 1; /* the runner itself */
-}
-
-/*
- * Condition (c). switches: the workers' counts at the last look, updated here.
- * A worker held at a gate by the script counts as waiting too.
- */
-static bool nobody_moves(struct stage *st, uint64_t *switches)
-{
-	bool still = cores_idle() && rcu_is_quiet();
-
-	for (unsigned int i = 0; i < st->nr_actors; i++) {
-		const struct worker *w = &st->worker[i];
-		uint64_t n = w->thread->switches;
-
-		if (worker_ended(w))
-			continue;
-		if (READ_ONCE(w->thread->waiting.kind) == WAIT_GATE)
-			continue; /* it polls: its count moves */
-		if (!waits_for_event(w->thread) || switches[i] != n)
-			still = false;
-		switches[i] = n;
-	}
-	return still;
-}
-
-static bool somebody_gated(const struct stage *st)
-{
-	for (unsigned int i = 0; i < st->nr_actors; i++)
-		if (READ_ONCE(st->worker[i].thread->waiting.kind) == WAIT_GATE)
-			return true;
-	return false;
-}
-
-static bool somebody_died(const struct stage *st)
-{
-	for (unsigned int i = 0; i < st->nr_actors; i++)
-		if (READ_ONCE(st->worker[i].thread->bug))
-			return true;
-	return st->l != NULL;
-}
-
-static void nothing(void *arg)
-{
-	(void)arg;
-}
-
-enum outcome watch_round(struct stage *st, struct waitfor *cycle,
-			 unsigned int warns)
-{
-	uint64_t switches[MAX_ACTORS] = { 0 };
-	unsigned int quiet = 0;
-
-	for (;;) {
-		if (wait_event_timeout(&st->finished, WAIT_QUEUE, all_done(st),
-				       LOOK_NS))
-			break;
-		if (find_cycle(st, cycle))
-			return OUT_DEADLOCK;
-		quiet = nobody_moves(st, switches) ? quiet + 1 : 0;
-		if (quiet)
-			on_each_cpu(nothing, NULL); /* handlers have ended */
-		if (quiet < 3)
-			continue;
-		if (!somebody_gated(st))
-			return somebody_died(st) ? OUT_BUG : OUT_STUCK;
-		/* The script waits for what cannot come: let them all go. */
-		WRITE_ONCE(st->script_open, true);
-		quiet = 0;
-	}
-	if (somebody_died(st))
-		return OUT_BUG;
-	return warn_count != warns + st->sc->warnings ? OUT_WARN :
-							OUT_COMPLETES;
-}
-
-/* ---- rounds ---------------------------------------------------------------- */
-
-static void reset_round(struct stage *st)
-{
-	st->d_inside = st->u_inside = st->together = st->waited = 0;
-	memset(&st->refusal, 0, sizeof(st->refusal));
-	memset(st->refs, 0, sizeof(st->refs));
-	st->script_pos = 0;
-	st->script_open = false;
-	st->left_held = false;
-	st->missed = false;
-}
-
-static void start_actors(struct stage *st, uint32_t *seed)
-{
-	for (unsigned int i = 0; i < st->nr_actors; i++)
-		WRITE_ONCE(st->worker[i].done, false);
-	for (unsigned int i = 0; i < st->nr_actors; i++) {
-		struct worker *wk = &st->worker[i];
-
-		*seed = *seed * 1664525u + 1013904223u;
-		wk->pause_ns = st->forced ? 0 : (*seed >> 8) % PAUSE_MAX_NS;
-		complete(&wk->go);
-		if (st->sc->in_turn)
-			wait_event(&st->finished, worker_ended(wk));
-	}
-}
-
-/* Lockdep counts on, but prints no report. */
 static void hush(struct stage *st, bool on)
 {
 	if (st->hushed != on)
@@ -315,12 +50,6 @@ static void restart_lockdep(struct stage *st, struct tally *t)
 	note_lockdep(st, t);
 	lockdep_reset();
 	hush(st, !sc->in_turn && t->lockdep && !(sc->lockdep & ~t->lockdep));
-}
-
-/* Somebody waits for what will not come. */
-static bool is_knot(enum outcome out)
-{
-	return out == OUT_DEADLOCK || out == OUT_STUCK;
 }
 
 /* What the walk along the waits came to: a cycle, or the kind of event that is
@@ -382,37 +111,6 @@ static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 }
 
 /* false: an actor ended with a lock or a reference held. */
-static bool end_round(struct stage *st, enum outcome out, struct waitfor *w,
-		      bool quietly)
-{
-	bool clean;
-
-	cut_and_finish(st, out, w, quietly);
-	clean = !st->left_held;
-	observe_end();
-	trace_stop();
-	if (!st->sc->leaks && READ_ONCE(cpu_hotplug.refcount) != 0) {
-		kprintf("cut: an actor left refcount %d, set to 0\n",
-			cpu_hotplug_rescue());
-		clean = false;
-	}
-	if (st->sc->teardown)
-		st->sc->teardown(st);
-	return clean;
-}
-
-static void replace_dead_workers(struct stage *st)
-{
-	for (unsigned int i = 0; i < st->nr_actors; i++) {
-		struct worker *w = &st->worker[i];
-
-		if (!w->thread->bug)
-			continue;
-		thread_join(w->thread);
-		BUG_ON(start_worker(st, i) != 0);
-	}
-}
-
 static void report_knot(struct stage *st, enum outcome out, struct waitfor *w)
 {
 	if (out == OUT_DEADLOCK) {
@@ -427,33 +125,16 @@ static void report_knot(struct stage *st, enum outcome out, struct waitfor *w)
 	}
 }
 
-static bool compare_state(void)
-{
-	struct state_summary now;
-
-	if (stage.sc->toggles && !cpu_is_online(stage.toggled))
-		cpu_up(stage.toggled);
-	if (!state_settles(&state_before, &now)) {
-		state_print_difference(&state_before, &now);
-		return false;
-	}
-	state_print_same(&now);
-	return true;
-}
-
 /* ---- the two forms --------------------------------------------------------- */
 
 /* Did the BUG, or the warning, name the place that did it? */
-static bool names_culprit(const struct stage *st, enum outcome out)
+bool names_culprit(const struct stage *st, enum outcome out)
 {
-	const struct thread *dead = st->l;
+	const struct thread *dead = who_died(st);
 	const char *place;
 	uintptr_t caller;
 	uint32_t off;
 
-	for (unsigned int i = 0; !dead && i < st->nr_actors; i++)
-		if (st->worker[i].thread->bug)
-			dead = st->worker[i].thread;
 	caller = out == OUT_BUG ? (dead ? dead->bug_caller : 0) : warn_caller;
 	place = symbol_lookup(caller, &off);
 	if (place && strcmp(place, st->sc->culprit) == 0)
@@ -474,7 +155,7 @@ static bool expected(const struct stage *st, unsigned int set, enum outcome out)
 }
 
 /* The evidence of a round that has ended, its knot still tied. */
-static void tell(struct stage *st, enum outcome out, struct waitfor *w)
+void tell(struct stage *st, enum outcome out, struct waitfor *w)
 {
 	trace_stop();
 	show_schedule(st);
@@ -554,7 +235,7 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 		kprintf("corrupt: a check of the slab or of the round\n");
 	t->ok &= end_round(st, out, &w, false);
 	replace_dead_workers(st);
-	t->ok &= compare_state();
+	t->ok &= compare_state(false);
 	return 0;
 }
 
@@ -674,26 +355,13 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 	t->ok &= clean;
 	/* A search that went on to its last round must not have left a trace. */
 	if (!err)
-		t->ok &= compare_state();
+		t->ok &= compare_state(false);
 	t->cycles = (cpu_offs - offs + cpu_ons - ons) / 2;
 	return err;
 }
 
-static void pack_up(struct stage *st)
-{
-	if (st->sc->end)
-		st->sc->end(st);
-	stop_workers(st);
-	thread_set_affinity(current, runner_cores);
-	hotplug_lock_install(NULL);
-	if (st->sc->toggles && !cpu_is_online(st->toggled))
-		cpu_up(st->toggled);
-	watchdog_mute(false);
-}
-
-/* Was that all lockdep had to find, and nothing else? Says so if not. */
-static bool lockdep_as_said(unsigned int said, unsigned int may,
-			    unsigned int found, const char *when)
+bool lockdep_as_said(unsigned int said, unsigned int may, unsigned int found,
+		     const char *when)
 {
 	bool ok = true;
 
@@ -708,15 +376,6 @@ static bool lockdep_as_said(unsigned int said, unsigned int may,
 		ok = false;
 	}
 	return ok;
-}
-
-static void all_cores_on(void)
-{
-	unsigned int cpu;
-
-	for_each_possible_cpu (cpu)
-		if (!cpu_is_online(cpu))
-			cpu_up(cpu);
 }
 
 static bool has_forced(const struct scenario *sc, enum run_mode mode)
@@ -734,8 +393,8 @@ static bool has_free(const struct scenario *sc, enum run_mode mode)
 /* The knot stands: is what led to it as said, as far as it went? */
 static struct tally held_so_far(struct tally t)
 {
-	note_lockdep(&stage, &t);
-	hush(&stage, false);
+	note_lockdep(&the_stage, &t);
+	hush(&the_stage, false);
 	t.ran = true;
 	t.ok &= lockdep_as_said(t.of->lockdep, t.of->lockdep_may, t.lockdep,
 				"");
@@ -745,27 +404,15 @@ static struct tally held_so_far(struct tally t)
 struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 			  enum run_mode mode, unsigned int rounds, bool brief)
 {
-	struct stage *st = &stage;
+	struct stage *st = &the_stage;
 	struct tally t = { .of = sc, .outcome = OUT_COMPLETES };
 	int err;
 
-	all_cores_on(); /* the same start for all */
 	t.ok = lockdep_as_said(0, 0, lockdep_since_mark(),
 			       " before this one began");
-	watchdog_mute(true);
-	lockdep_reset();
-	runner_cores = current->affinity;
-	err = hotplug_lock_install(sc->ops);
-	if (!err)
-		err = start_workers(st, sc);
-	st->demo = d;
+	err = stage_open(d, sc);
 	st->brief = brief && !sc->shows_report;
 	lockdep_brief(st->brief);
-	if (!err)
-		err = keep_off(st);
-	if (!err && sc->begin)
-		err = sc->begin(st);
-	state_take_settled(&state_before);
 	if (!err && has_forced(sc, mode))
 		err = run_forced(st, mode == RUN_HOLD, &t);
 	if (held)
@@ -779,7 +426,7 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	t.interrupted = err == -EINTR;
 	if (err && !t.interrupted)
 		kprintf("%s: cannot go on, error %d\n", d->id, -err);
-	pack_up(st);
+	stage_close(st);
 	note_lockdep(st, &t);
 	hush(st, false);
 	lockdep_brief(false);
@@ -802,7 +449,7 @@ bool demo_held(void)
 int demo_cut(void)
 {
 	static struct waitfor w;
-	struct stage *st = &stage;
+	struct stage *st = &the_stage;
 	bool clean;
 
 	if (!held)
@@ -810,8 +457,8 @@ int demo_cut(void)
 	held = false;
 	clean = end_round(st, watch_round(st, &w, warn_count), &w, false);
 	replace_dead_workers(st);
-	clean &= compare_state();
-	pack_up(st);
+	clean &= compare_state(false);
+	stage_close(st);
 	lockdep_mark(); /* left for the command `lockdep` */
 	return clean ? 0 : -EIO;
 }
