@@ -117,7 +117,7 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	}
 	lockdep_reset(); /* it looks at the actors alone */
 	errors = slab_errors;
-	trace_start(show ? TRACE_MARKED : TRACE_ALL);
+	trace_start(TRACE_ALL);
 	explore_begin(&subject);
 	observe_begin(st);
 	start_actors(st, &seed);
@@ -288,10 +288,13 @@ static void note_schedule(struct exploration *x, const struct played *p)
 	note_witness(x, p->out);
 }
 
-/* All schedules of one form. 0 or a negative errno. */
+/* All schedules of one form. 0 or a negative errno; -EAGAIN: there are more
+ * points from now on, and what was counted does not count. */
 static int explore_form(struct stage *st, struct exploration *x,
 			enum search_mode mode, unsigned int bound)
 {
+	bool tries = explore_tries();
+
 	search_init(x->search, st->nr_actors, mode, bound);
 	while (search_next(x->search)) {
 		struct played p;
@@ -309,6 +312,9 @@ static int explore_form(struct stage *st, struct exploration *x,
 		err = play_directed(st, &x->director, x->form, false, &p);
 		if (err)
 			return err;
+		if (tries != explore_tries()) {
+			return -EAGAIN;
+		}
 		note_schedule(x, &p);
 		if (x->broken)
 			return 0;
@@ -449,28 +455,43 @@ static void sum_up(struct row *r, const struct exploration *x,
 		verdict(says(x->lockdep, outcomes_of(x)), r->failing, complete);
 }
 
+static int explore_forms(struct exploration *x, const struct explore_wish *w)
+{
+	struct stage *st = &the_stage;
+	struct form form[FORMS_MAX];
+	unsigned int forms = forms_of(st->sc, form);
+	int err = 0;
+
+	memset(x, 0, sizeof(*x));
+	x->director = (struct director){ choose, stepped, over, true };
+	x->max = w->max ? w->max : SCHEDULES_MAX;
+	x->search = search_memory;
+	x->room = room_memory;
+	for (unsigned int f = 0; !err && f < forms; f++) {
+		x->form = form[f];
+		err = explore_form(st, x, w->mode, w->bound);
+	}
+	return err;
+}
+
 static struct row explore_scenario(const struct demo *d,
 				   const struct scenario *sc,
 				   const struct explore_wish *w)
 {
 	static struct exploration x; /* demo_mutex */
 	struct row r = { .id = sc->part ? sc->part : d->id, .of = sc };
-	struct form form[FORMS_MAX];
 	int err;
 
 	r.why = no_search(sc);
 	r.ok = true;
 	if (r.why)
 		return r;
-	memset(&x, 0, sizeof(x));
-	x.director = (struct director){ choose, stepped, over, true };
-	x.max = w->max ? w->max : SCHEDULES_MAX;
-	x.search = search_memory;
-	x.room = room_memory;
 	err = stage_open(d, sc);
-	for (unsigned int f = 0; !err && f < forms_of(sc, form); f++) {
-		x.form = form[f];
-		err = explore_form(&the_stage, &x, w->mode, w->bound);
+	while (!err) {
+		err = explore_forms(&x, w);
+		if (err != -EAGAIN)
+			break;
+		err = 0;
 	}
 	sum_up(&r, &x, w->mode, w->bound);
 	if (err)
