@@ -29,6 +29,7 @@
 #define SCHEDULES_MAX	20000 /* unless told otherwise */
 #define ROOM_ORDER	7     /* pages for straightening a witness */
 #define NR_OUTCOMES	(OUT_CORRUPT + 1)
+#define AGAIN		1
 #define STATES_MAX	512
 #define ORDER_OF_SEARCH 8 /* pages for struct search */
 _Static_assert(sizeof(struct search) <= PAGE_SIZE << ORDER_OF_SEARCH,
@@ -288,7 +289,7 @@ static void note_schedule(struct exploration *x, const struct played *p)
 	note_witness(x, p->out);
 }
 
-/* All schedules of one form. 0 or a negative errno; -EAGAIN: there are more
+/* All schedules of one form. 0 or a negative errno; AGAIN: there are more
  * points from now on, and what was counted does not count. */
 static int explore_form(struct stage *st, struct exploration *x,
 			enum search_mode mode, unsigned int bound)
@@ -313,7 +314,7 @@ static int explore_form(struct stage *st, struct exploration *x,
 		if (err)
 			return err;
 		if (tries != explore_tries()) {
-			return -EAGAIN;
+			return AGAIN;
 		}
 		note_schedule(x, &p);
 		if (x->broken)
@@ -489,7 +490,7 @@ static struct row explore_scenario(const struct demo *d,
 	err = stage_open(d, sc);
 	while (!err) {
 		err = explore_forms(&x, w);
-		if (err != -EAGAIN)
+		if (err != AGAIN)
 			break;
 		err = 0;
 	}
