@@ -3,9 +3,10 @@
  *
  * demo_mutex: one experiment at a time; it also guards the runner's stage.
  */
+#include "demos/command.h"
+
 #include <string.h>
 
-#include "demos/demo.h"
 #include "drivers/board.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
@@ -26,7 +27,7 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-static bool same_word(const char *a, const char *b)
+bool same_word(const char *a, const char *b)
 {
 	while (*a && lower(*a) == lower(*b)) {
 		a++;
@@ -35,7 +36,7 @@ static bool same_word(const char *a, const char *b)
 	return *a == *b;
 }
 
-static const struct demo *find_demo(const char *word)
+const struct demo *find_demo(const char *word)
 {
 	for (const struct demo *d = demos_start; d < demos_end; d++)
 		if (same_word(word, d->id) || same_word(word, d->slug))
@@ -44,8 +45,7 @@ static const struct demo *find_demo(const char *word)
 }
 
 /* The part of that name, "e0/irq", and its experiment. */
-static const struct scenario *find_part(const char *word,
-					const struct demo **of)
+const struct scenario *find_part(const char *word, const struct demo **of)
 {
 	for (const struct demo *d = demos_start; d < demos_end; d++) {
 		for (unsigned int i = 0; i < d->nr_scenarios; i++) {
@@ -95,7 +95,7 @@ static const char *nth_kind(unsigned int i)
 	return lockdep_kind_name((enum lockdep_kind)i);
 }
 
-static void list_outcomes(char *out, size_t size, unsigned int set)
+void list_outcomes(char *out, size_t size, unsigned int set)
 {
 	list_set(out, size, set, OUT_CORRUPT + 1, "|", nth_outcome);
 }
@@ -308,7 +308,7 @@ static void print_part(const struct scenario *sc, const struct tally *t)
 }
 
 /* Of `demo all`: not the reader's, nor what a release image cannot run. */
-static bool in_table(const struct demo *d)
+bool in_table(const struct demo *d)
 {
 	return !d->for_reader &&
 	       (GORDIAN_DEBUG || !d->scenarios[0].needs_lockdep);
@@ -330,7 +330,7 @@ static void name_rows(const char *what, const struct tally *results, bool ran)
 }
 
 /* By Ctrl-C: the status, as the shell has it. */
-static int interrupted(void)
+int interrupted(void)
 {
 	kprintf("interrupted\n");
 	return 130;
@@ -370,6 +370,22 @@ static int run_all(const struct wish *w)
 	name_rows("not run: ", results, false);
 	name_rows("not as said: ", results, true);
 	return bad ? 1 : 0;
+}
+
+bool stage_claim(const char *command)
+{
+	if (mutex_lock_interruptible(&demo_mutex))
+		return false;
+	if (!demo_held())
+		return true;
+	mutex_unlock(&demo_mutex);
+	kprintf("%s: a knot is held: cut it first (cut)\n", command);
+	return false;
+}
+
+void stage_yield(void)
+{
+	mutex_unlock(&demo_mutex);
 }
 
 /* demo [ID|all] [forced|free|hold] [ROUNDS]; false: said what is wrong. */
@@ -423,7 +439,6 @@ static int demo_cmd(int argc, char **argv)
 {
 	struct wish w;
 	struct tally t;
-	bool ties;
 	int status;
 
 	if (argc < 2) {
@@ -448,24 +463,20 @@ static int demo_cmd(int argc, char **argv)
 	}
 	if (!GORDIAN_DEBUG)
 		w.mode = RUN_FREE;
-	if (mutex_lock_interruptible(&demo_mutex))
+	if (!stage_claim("demo"))
 		return 1;
-	ties = !demo_held();
-	if (!ties) {
-		kprintf("demo: a knot is held: cut it first (cut)\n");
-		status = 1;
-	} else if (w.all)
+	if (w.all)
 		status = run_all(&w);
 	else if (run_demo(w.demo, &w, &t, NULL))
 		status = 0;
 	else
 		status = !demo_held() && t.interrupted ? interrupted() : 1;
-	if (demo_held() && ties)
+	if (demo_held())
 		kprintf("\nthe knot is held: try ps, locks, waits; cut ends "
 			"it\n");
 	else if (w.mode == RUN_HOLD && !status)
 		kprintf("hold: there was no knot to hold\n");
-	mutex_unlock(&demo_mutex);
+	stage_yield();
 	return status;
 }
 

@@ -126,6 +126,11 @@ struct scenario {
 	bool (*keeps)(const void *mutex); /* is it never lent? */
 	bool (*rescue)(struct stage *st, bool quietly);
 	const char *objection; /* what the thread says to a failure */
+	/* For the explorer: why it is no matter for a search; and where an actor
+	 * stands, if that is better known than by the steps it has made. */
+	const char *no_search;
+	unsigned int (*position)(unsigned int actor);
+	bool any_verdict; /* whatever comes out is right */
 };
 
 /* What a round has and shows. */
@@ -147,6 +152,7 @@ struct stage {
 	unsigned int toggled; /* the core that goes off or on */
 	bool up;	      /* U is cpu_up(); else cpu_down() */
 	bool forced;
+	bool explored; /* the explorer lets the actors go, one step at a time */
 	bool leak_by_d; /* L is D itself, just before */
 	struct kmem_cache *cache;
 	void *object;	     /* of the cache, in use */

@@ -10,6 +10,7 @@
 
 #include "demos/demo.h"
 #include "kernel/cpu/smp.h"
+#include "kernel/explore/explore.h"
 
 #define GATE_POLL_NS 20000ull /* how often a held actor looks again */
 
@@ -148,6 +149,8 @@ static void listen(const struct trace_event *e)
 	struct stage *st = READ_ONCE(running);
 	int actor = st ? stage_actor_of(st, e->thread) : -1;
 
+	if (st && st->explored)
+		explore_event(e);
 	if (actor < 0)
 		return;
 	follow_script(st, actor, e);
@@ -232,7 +235,9 @@ void observe_begin(struct stage *st)
 	WRITE_ONCE(running, st);
 	WRITE_ONCE(trace_listen, listen);
 #if GORDIAN_DEBUG
-	WRITE_ONCE(trace_gate_hook, st->forced ? gate : NULL);
+	WRITE_ONCE(trace_gate_hook, st->explored ? explore_gate :
+				    st->forced	 ? gate :
+						   NULL);
 #endif
 }
 

@@ -21,6 +21,7 @@
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/watchdog.h"
+#include "kernel/explore/explore.h"
 #include "kernel/explore/state.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
@@ -67,6 +68,8 @@ static int worker_thread(void *arg)
 		if (w->pause_ns)
 			pause_ns(w->pause_ns);
 		current->gated = w->st->forced;
+		if (w->st->explored)
+			explore_start();
 		w->actor->fn(w->st);
 		current->gated = false;
 		/* Release: pairs with the acquire in worker_ended(). */
@@ -169,16 +172,6 @@ static bool find_cycle(struct stage *st, struct waitfor *w)
 		    waitfor_cycle(st->worker[i].thread, w))
 			return true;
 	return false;
-}
-
-/* Threads other than the runner that are on a core or queued for one. */
-bool cores_idle(void)
-{
-	unsigned int cpu, busy = 0;
-
-	for_each_possible_cpu (cpu) /* also one on its way out */
-		busy += sched_nr_running(cpu);
-	return busy <= 1; /* the runner itself */
 }
 
 /*

@@ -29,8 +29,6 @@ void replace_dead_workers(struct stage *st);
 bool compare_state(bool quietly);
 
 bool all_done(const struct stage *st);
-/* Threads other than the caller that are on a core or queued for one? */
-bool cores_idle(void);
 /* Somebody waits for what will not come. */
 bool is_knot(enum outcome out);
 /* The thread that a BUG ended, or NULL. */

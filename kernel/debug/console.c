@@ -19,6 +19,7 @@
 
 #define WAIT_LIMIT_NS 500000000ull
 
+bool console_hushed;	       /* nothing gets out */
 static uint32_t owner;	       /* core + 1; 0: free; atomic */
 static uint32_t messages;      /* begun so far; the owner writes */
 static bool deferred[NR_CPUS]; /* each core's own */
@@ -79,7 +80,7 @@ void console_write(const char *s, size_t len)
 	bool taken = console_lock();
 
 	WRITE_ONCE(messages, messages + 1);
-	if (uart)
+	if (uart && !READ_ONCE(console_hushed))
 		for (size_t i = 0; i < len; i++)
 			uart->putc(s[i]);
 	if (taken)

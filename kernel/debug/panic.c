@@ -83,6 +83,7 @@ bool panic_enter(const char *what)
 	unsigned int cpu = smp_processor_id();
 
 	local_irq_disable();
+	WRITE_ONCE(console_hushed, false);
 	if (++depth[cpu] == 1) {
 		__atomic_fetch_add(&reporting, 1, __ATOMIC_SEQ_CST);
 		return true;

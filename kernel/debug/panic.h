@@ -87,4 +87,6 @@ void backtrace_all_cores(void);
 
 /* Report bracket: between these, this core alone writes; nests. */
 uint32_t report_begin(void);
+/* Drop what is printed, for who runs something many times; a panic ends it. */
+extern bool console_hushed;
 void report_end(uint32_t flags);

@@ -40,7 +40,6 @@ enum trace_op {
 	TR_BLOCK,  /* did: stops running, waits; arg = wait kind */
 	TR_WAKE,   /* gate: obj = wait queue; did: made runnable, by current */
 	TR_SWITCH, /* did: obj = next thread */
-	TR_THREAD_START,
 	TR_THREAD_END,
 	/* hotplug: obj = the hotplug lock */
 	TR_GET_ONLINE, /* did: refcount after in arg */

@@ -18,6 +18,15 @@
 #define SETTLE_LOOKS 200
 #define SETTLE_NS    5000000ull
 
+bool cores_idle(void)
+{
+	unsigned int cpu, busy = 0;
+
+	for_each_possible_cpu (cpu) /* also one on its way out */
+		busy += sched_nr_running(cpu);
+	return busy <= 1; /* the caller itself */
+}
+
 bool rcu_gp_is_quiet(void)
 {
 	const struct rcu_state *rsp = &rcu_sched_state;

@@ -20,6 +20,8 @@ struct state_summary {
 	unsigned int held; /* of slab_mutex, hotplug, barrier, add_remove */
 };
 
+/* No thread but the caller is on a core or queued for one. */
+bool cores_idle(void);
 /* No grace period under way, and none asked for. */
 bool rcu_gp_is_quiet(void);
 /* Nor a callback that could be invoked: those of a dead core wait for their

@@ -106,7 +106,6 @@ noreturn void thread_start(struct thread *prev)
 {
 	finish_switch(prev);
 	local_irq_enable();
-	trace_did(TR_THREAD_START, current, current->id, 0);
 	thread_exit(current->fn(current->arg));
 }
 

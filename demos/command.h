@@ -1,0 +1,23 @@
+/*
+ * What the commands of demos/ share: how experiments are named, and who has the
+ * stage. See demos/command.c.
+ */
+#pragma once
+
+#include "demos/demo.h"
+
+bool same_word(const char *a, const char *b); /* in any case */
+/* By id or slug; by the name of a part, "e0/irq". NULL: there is none. */
+const struct demo *find_demo(const char *word);
+const struct scenario *find_part(const char *word, const struct demo **of);
+/* "deadlock|stuck" */
+void list_outcomes(char *out, size_t size, unsigned int set);
+/* Not the reader's, nor what this image cannot run. */
+bool in_table(const struct demo *d);
+
+/* The stage for this command: demo_mutex. false: said why not (a knot is held);
+ * or interrupted. */
+bool stage_claim(const char *command);
+void stage_yield(void);
+/* By Ctrl-C: says so; the status, as the shell has it. */
+int interrupted(void);

@@ -1,0 +1,712 @@
+/*
+ * `explore`: all schedules of an experiment's threads, and the verdict.
+ *
+ *   REAL            lockdep (or a BUG or WARN) speaks, and a schedule fails
+ *   FALSE-POSITIVE  it speaks; the search was complete, and none fails
+ *   MISSED          it is silent, yet a schedule fails
+ *   CLEAN           it is silent; the search was complete, and none fails
+ *   NOT-FOUND       none fails within the bounds
+ *
+ * A schedule fails if its outcome is anything but `completes`. Each one runs on
+ * the real cores with the real locks, is cut, and must leave the state as it was.
+ * How: kernel/explore/. Owns the search's memory, guarded by demo_mutex.
+ */
+#include "demos/explore.h"
+
+#include <string.h>
+
+#include "demos/command.h"
+#include "drivers/board.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/printf.h"
+#include "kernel/mm/page.h"
+#include "kernel/sched/thread.h"
+#include "kernel/shell/shell.h"
+
+#if GORDIAN_DEBUG
+
+#define SCHEDULES_MAX	20000 /* unless told otherwise */
+#define ROOM_ORDER	7     /* pages for straightening a witness */
+#define NR_OUTCOMES	(OUT_CORRUPT + 1)
+#define STATES_MAX	512
+#define ORDER_OF_SEARCH 8 /* pages for struct search */
+_Static_assert(sizeof(struct search) <= PAGE_SIZE << ORDER_OF_SEARCH,
+	       "no room for the search");
+
+static struct search *search_memory;
+static uint8_t *room_memory;
+
+struct explore_wish {
+	const struct demo *demo;     /* NULL: all */
+	const struct scenario *part; /* of it, this one alone; NULL: all */
+	bool all;
+	enum search_mode mode;
+	unsigned int bound, max; /* preemptions; schedules, 0: the usual */
+};
+
+/* ---- one schedule ------------------------------------------------------------ */
+
+static bool actor_ended(void *arg, unsigned int i)
+{
+	const struct stage *st = arg;
+
+	return worker_ended(&st->worker[i]);
+}
+
+static void hush(bool on)
+{
+	WRITE_ONCE(console_hushed, on);
+}
+
+static void direct(struct stage *st, struct director *d)
+{
+	unsigned int left, enabled, gates;
+
+	for (;;) {
+		int who;
+
+		enabled = explore_settle(&left);
+		if (!enabled)
+			break;
+		gates = 1;
+		who = d->choose(d, st, enabled, &gates);
+		if (who < 0)
+			break;
+		explore_grant_run((unsigned int)who, gates);
+		if (d->stepped) {
+			(void)explore_settle(&left);
+			d->stepped(d, st);
+		}
+	}
+	if (d->over)
+		d->over(d, st, left);
+}
+
+int play_directed(struct stage *st, struct director *d, struct form form,
+		  bool show, struct played *p)
+{
+	static struct waitfor w; /* demo_mutex */
+	const struct scenario *sc = st->sc;
+	struct explored subject = {
+		.nr = st->nr_actors,
+		.ended = actor_ended,
+		.arg = st,
+		.toggled = sc->toggles ? st->toggled : NR_CPUS,
+	};
+	unsigned int warns = warn_count, errors;
+	uint32_t seed = 1;
+	int err;
+
+	for (unsigned int i = 0; i < st->nr_actors; i++)
+		subject.thread[i] = st->worker[i].thread;
+	st->up = form.up;
+	st->leak_by_d = !form.up;
+	st->forced = st->explored = true;
+	reset_round(st);
+	st->script_open = true;
+	hush(d->quiet);
+	lockdep_quiet(d->quiet);
+	lockdep_reset();
+	seen_begin(sc);
+	err = sc->setup ? sc->setup(st) : 0;
+	if (err) {
+		hush(false);
+		lockdep_quiet(!d->quiet);
+		return err;
+	}
+	lockdep_reset(); /* it looks at the actors alone */
+	errors = slab_errors;
+	trace_start(show ? TRACE_MARKED : TRACE_ALL);
+	explore_begin(&subject);
+	observe_begin(st);
+	start_actors(st, &seed);
+	direct(st, d);
+	explore_let_go();
+	p->out = watch_round(st, &w, warns);
+	p->lockdep = lockdep_seen();
+	if (p->out == OUT_COMPLETES) {
+		release_ended(st); /* or the check would wait for it */
+		if ((sc->check && !sc->check(st)) ||
+		    slab_errors != errors + sc->slab_reports)
+			p->out = OUT_CORRUPT;
+	}
+	if (show)
+		tell(st, p->out, &w);
+	p->clean = end_round(st, p->out, &w, d->quiet);
+	explore_end();
+	replace_dead_workers(st);
+	hush(false);
+	p->clean &= compare_state(d->quiet);
+	st->explored = st->forced = false;
+	return 0;
+}
+
+unsigned int forms_of(const struct scenario *sc, struct form *out)
+{
+	unsigned int n = 0;
+
+	if (!sc->toggles) {
+		out[0] = (struct form){ "", false };
+		return 1;
+	}
+	if (!sc->down_only)
+		out[n++] = (struct form){ "up", true };
+	out[n++] = (struct form){ "down", false };
+	return n;
+}
+
+const char *no_search(const struct scenario *sc)
+{
+	if (sc->in_turn)
+		return "its actors run in turn: one schedule";
+	return sc->no_search;
+}
+
+/* ---- the search ---------------------------------------------------------------- */
+
+struct exploration {
+	struct director director;
+	struct search *search;
+	uint8_t *room;
+	struct form form;
+	/* Of all forms: */
+	unsigned int schedules, redundant, max;
+	unsigned int count[NR_OUTCOMES];
+	unsigned int lockdep;
+	struct witness best[NR_OUTCOMES];
+	/* Distinct states in which nobody can move on. */
+	uint32_t state[STATES_MAX];
+	unsigned int states;
+	bool cut_short, stopped, broken, interrupted;
+	/* Of the schedule that runs: */
+	int word;      /* of search_choose(), if negative */
+	uint32_t knot; /* the state in which it ended */
+};
+
+static int choose(struct director *d, struct stage *st, unsigned int enabled,
+		  unsigned int *gates)
+{
+	struct exploration *x = container_of(d, struct exploration, director);
+	struct standing stands[SEARCH_THREADS];
+
+	(void)st;
+	(void)gates;
+	explore_standing(stands);
+	x->word = search_choose(x->search, enabled, stands);
+	return x->word;
+}
+
+static void stepped(struct director *d, struct stage *st)
+{
+	struct exploration *x = container_of(d, struct exploration, director);
+	struct footprint f;
+	unsigned int woken;
+
+	(void)st;
+	explore_footprint(&f, &woken);
+	search_step(x->search, &f, woken);
+}
+
+static void over(struct director *d, struct stage *st, unsigned int left)
+{
+	struct exploration *x = container_of(d, struct exploration, director);
+	struct standing stands[SEARCH_THREADS];
+
+	explore_standing(stands);
+	search_end(x->search, stands);
+	x->knot = 0;
+	for (unsigned int i = 0; left && i < st->nr_actors; i++)
+		x->knot = x->knot * 1009 + 1 +
+			  (st->sc->position ?
+				   st->sc->position(i) :
+				   x->search->clock[i][i] * 8u + stands[i].op);
+}
+
+static void note_state(struct exploration *x)
+{
+	for (unsigned int i = 0; i < x->states; i++)
+		if (x->state[i] == x->knot)
+			return;
+	if (x->states < STATES_MAX)
+		x->state[x->states++] = x->knot;
+}
+
+/* Keep the failing schedule if it is simpler than the one that is kept. */
+static void note_witness(struct exploration *x, enum outcome out)
+{
+	static uint8_t order[SEARCH_STEPS]; /* demo_mutex */
+	const struct search *s = x->search;
+	struct witness *best = &x->best[out], w = { .form = x->form };
+
+	w.steps = s->steps;
+	w.switches =
+		search_straighten(s, order, x->room, PAGE_SIZE << ROOM_ORDER);
+	if (best->nr &&
+	    (w.switches > best->switches ||
+	     (w.switches == best->switches && w.steps >= best->steps)))
+		return;
+	for (unsigned int i = 0; i < s->steps; i++) {
+		if (!w.nr || w.leg[w.nr - 1].actor != order[i]) {
+			if (w.nr == LEGS)
+				return; /* nobody would read that */
+			w.leg[w.nr++].actor = order[i];
+		}
+		w.leg[w.nr - 1].steps++;
+	}
+	*best = w;
+}
+
+static void note_schedule(struct exploration *x, const struct played *p)
+{
+	x->lockdep |= p->lockdep;
+	if (!p->clean) {
+		kprintf("explore: this schedule left a trace:");
+		note_witness(x, p->out);
+		print_witness(the_stage.sc, &x->best[p->out]);
+		kprintf("\n");
+		x->broken = true;
+	}
+	if (x->word == SEARCH_REDUNDANT) {
+		x->redundant++;
+		return;
+	}
+	if (x->word < 0) {
+		kprintf("explore: %s\n",
+			x->word == SEARCH_DIVERGED ?
+				"a replayed schedule went another way" :
+				"more steps than there is room for");
+		x->broken = true;
+		return;
+	}
+	x->schedules++;
+	x->count[p->out]++;
+	if (p->out == OUT_COMPLETES)
+		return;
+	if (is_knot(p->out))
+		note_state(x);
+	note_witness(x, p->out);
+}
+
+/* All schedules of one form. 0 or a negative errno. */
+static int explore_form(struct stage *st, struct exploration *x,
+			enum search_mode mode, unsigned int bound)
+{
+	search_init(x->search, st->nr_actors, mode, bound);
+	while (search_next(x->search)) {
+		struct played p;
+		int err;
+
+		if (thread_interrupted()) {
+			x->interrupted = true;
+			return 0;
+		}
+		if (x->schedules + x->redundant == x->max) {
+			x->stopped = true;
+			return 0;
+		}
+		x->word = 0;
+		err = play_directed(st, &x->director, x->form, false, &p);
+		if (err)
+			return err;
+		note_schedule(x, &p);
+		if (x->broken)
+			return 0;
+	}
+	x->cut_short |= x->search->cut_short;
+	return 0;
+}
+
+/* ---- the verdict ------------------------------------------------------------------ */
+
+static unsigned int failing(const struct exploration *x)
+{
+	return x->schedules - x->count[OUT_COMPLETES];
+}
+
+static const char *verdict(bool speaks, bool fails, bool complete)
+{
+	if (fails)
+		return speaks ? "REAL" : "MISSED";
+	if (!complete)
+		return "NOT-FOUND";
+	return speaks ? "FALSE-POSITIVE" : "CLEAN";
+}
+
+/* A BUG or a WARN is a word of its own. */
+static bool says(unsigned int lockdep, unsigned int outcomes)
+{
+	return lockdep || outcomes & (OUT_BIT(OUT_BUG) | OUT_BIT(OUT_WARN));
+}
+
+static unsigned int outcomes_of(const struct exploration *x)
+{
+	unsigned int set = 0;
+
+	for (unsigned int o = 0; o < NR_OUTCOMES; o++)
+		if (x->count[o])
+			set |= OUT_BIT(o);
+	return set;
+}
+
+static enum outcome worst(unsigned int set)
+{
+	unsigned int failed = set & ~OUT_BIT(OUT_COMPLETES);
+
+	return failed ? (enum outcome)__builtin_ctz(failed) : OUT_COMPLETES;
+}
+
+/* What it must come to, from what the scenario expects of its rounds. */
+static const char *expected_verdict(const struct scenario *sc)
+{
+	unsigned int fails = sc->expect & ~OUT_BIT(OUT_COMPLETES);
+
+	return verdict(says(sc->lockdep, fails), fails, true);
+}
+
+/* Every failing outcome that was expected, no other, and the verdict. */
+static bool search_as_said(const struct scenario *sc,
+			   const struct exploration *x, const char *word)
+{
+	unsigned int found = outcomes_of(x) & ~OUT_BIT(OUT_COMPLETES);
+	unsigned int said = sc->expect & ~OUT_BIT(OUT_COMPLETES);
+	bool ok = strcmp(word, expected_verdict(sc)) == 0;
+
+	if (!ok)
+		kprintf("not as said: the verdict is %s, not %s\n", word,
+			expected_verdict(sc));
+	for (unsigned int o = 0; o < NR_OUTCOMES; o++) {
+		if (!((found ^ said) & OUT_BIT(o)))
+			continue;
+		kprintf("not as said: %s schedule ends as %s\n",
+			found & OUT_BIT(o) ? "a" : "no",
+			outcome_name((enum outcome)o));
+		ok = false;
+	}
+	return ok &
+	       lockdep_as_said(sc->lockdep, sc->lockdep_may, x->lockdep, "");
+}
+
+/* The result of one part, or of a row. */
+struct row {
+	const char *id;
+	const struct scenario *of; /* whose result it is */
+	const char *why;	   /* not searched: why */
+	unsigned int lockdep, schedules, redundant, failing, states;
+	enum outcome outcome;
+	char search[32];
+	const char *verdict;
+	bool interrupted, ok;
+};
+
+/* Run each kept schedule once more: it must end as it did. */
+static bool confirm(struct stage *st, struct exploration *x, const char *id,
+		    bool show)
+{
+	bool ok = true;
+
+	for (unsigned int o = 0; o < NR_OUTCOMES; o++) {
+		struct witness *w = &x->best[o];
+		struct played p;
+
+		if (!w->nr)
+			continue;
+		kprintf("witness: %s %s, %u switch%s: replay %s", id,
+			outcome_name((enum outcome)o), w->switches,
+			w->switches == 1 ? "" : "es", id);
+		print_witness(st->sc, w);
+		kprintf("\n");
+		if (replay_witness(st, w, false, show, &p) == 0 &&
+		    p.out == (enum outcome)o)
+			continue;
+		kprintf("not as said: replayed it does not end as %s\n",
+			outcome_name((enum outcome)o));
+		ok = false;
+	}
+	return ok;
+}
+
+static void sum_up(struct row *r, const struct exploration *x,
+		   enum search_mode mode, unsigned int bound)
+{
+	bool complete = !x->stopped && !x->broken &&
+			!(mode == SEARCH_BOUNDED && x->cut_short);
+
+	r->lockdep = x->lockdep;
+	r->schedules = x->schedules;
+	r->redundant = x->redundant;
+	r->failing = failing(x);
+	r->states = x->states;
+	r->outcome = worst(outcomes_of(x));
+	if (x->stopped)
+		ksnprintf(r->search, sizeof(r->search), "stopped:%u", x->max);
+	else if (!complete && !x->broken)
+		ksnprintf(r->search, sizeof(r->search), "bounded:%u", bound);
+	else
+		ksnprintf(r->search, sizeof(r->search), "%s",
+			  complete ? "complete" : "broken");
+	r->verdict =
+		verdict(says(x->lockdep, outcomes_of(x)), r->failing, complete);
+}
+
+static struct row explore_scenario(const struct demo *d,
+				   const struct scenario *sc,
+				   const struct explore_wish *w)
+{
+	static struct exploration x; /* demo_mutex */
+	struct row r = { .id = sc->part ? sc->part : d->id, .of = sc };
+	struct form form[FORMS_MAX];
+	int err;
+
+	r.why = no_search(sc);
+	r.ok = true;
+	if (r.why)
+		return r;
+	memset(&x, 0, sizeof(x));
+	x.director = (struct director){ choose, stepped, over, true };
+	x.max = w->max ? w->max : SCHEDULES_MAX;
+	x.search = search_memory;
+	x.room = room_memory;
+	err = stage_open(d, sc);
+	for (unsigned int f = 0; !err && f < forms_of(sc, form); f++) {
+		x.form = form[f];
+		err = explore_form(&the_stage, &x, w->mode, w->bound);
+	}
+	sum_up(&r, &x, w->mode, w->bound);
+	if (err)
+		kprintf("%s: cannot go on, error %d\n", r.id, -err);
+	r.interrupted = x.interrupted;
+	r.ok = !err && !x.broken && !x.interrupted &&
+	       confirm(&the_stage, &x, r.id, !w->all) &&
+	       (sc->any_verdict || search_as_said(sc, &x, r.verdict));
+	stage_close(&the_stage);
+	lockdep_mark(); /* what it found is in the verdict */
+	return r;
+}
+
+/* The row stands for its first part; what was counted is added up. */
+static void add_part(struct row *row, const struct row *part)
+{
+	row->interrupted |= part->interrupted;
+	row->ok &= part->ok;
+	if (part->why)
+		return;
+	if (!row->verdict) {
+		const char *id = row->id;
+		bool ok = row->ok;
+
+		*row = *part;
+		row->id = id;
+		row->ok = ok;
+		return;
+	}
+	row->lockdep |= part->lockdep;
+	row->schedules += part->schedules;
+	row->redundant += part->redundant;
+	row->failing += part->failing;
+	row->states += part->states;
+}
+
+static void print_result(const char *what, const struct row *r)
+{
+	char lockdep[80], expected[40];
+
+	kprintf("%s: %s", what, r->id);
+	if (!r->verdict) {
+		kprintf(" search=none %s\n", r->ok ? "ok" : "FAIL");
+		return;
+	}
+	list_lockdep(lockdep, sizeof(lockdep), r->lockdep);
+	list_outcomes(expected, sizeof(expected), r->of->expect);
+	kprintf(" outcome=%s expected=%s lockdep=%s schedules=%u failing=%u "
+		"states=%u redundant=%u search=%s memory=sc verdict=%s %s\n",
+		outcome_name(r->outcome), expected, lockdep, r->schedules,
+		r->failing, r->states, r->redundant, r->search, r->verdict,
+		r->ok ? "ok" : "FAIL");
+}
+
+static struct row explore_demo(const struct demo *d,
+			       const struct explore_wish *w, struct row *parts)
+{
+	struct row all = { .id = d->id, .ok = true };
+
+	kprintf("\n%s (%s): %s\n", d->id, d->slug, d->claim);
+	for (unsigned int i = 0; i < d->nr_scenarios && !all.interrupted; i++) {
+		const struct scenario *sc = &d->scenarios[i];
+		struct row r = { .id = sc->part };
+
+		if (w->part && sc != w->part)
+			continue;
+		r = explore_scenario(d, sc, w);
+		if (parts)
+			parts[i] = r;
+		if (r.why)
+			kprintf("%s: no search: %s\n", r.id, r.why);
+		else if (sc->part && !r.interrupted)
+			print_result("part", &r);
+		all.why = all.why ? all.why : r.why;
+		add_part(&all, &r);
+	}
+	if (!all.interrupted)
+		print_result("verdict", &all);
+	return all;
+}
+
+/* ---- the table ------------------------------------------------------------------- */
+
+static void print_row(const struct row *r, bool part)
+{
+	char lockdep[80];
+
+	if (!r->verdict) {
+		kprintf("%-5s %-14s %s\n", part ? "" : r->id, part ? r->id : "",
+			r->why ? r->why : "");
+		return;
+	}
+	list_lockdep(lockdep, sizeof(lockdep), r->lockdep);
+	kprintf("%-5s %-14s %-22s %5u %5u  %-8s  %-14s %4s\n",
+		part ? "" : r->id, part ? r->id : "", lockdep, r->schedules,
+		r->failing, r->search, r->verdict, r->ok ? "ok" : "FAIL");
+}
+
+static int explore_all(const struct explore_wish *w)
+{
+	static struct row rows[96], parts[256]; /* demo_mutex */
+	uint64_t begun = timer_now(), ms;
+	unsigned int schedules = 0;
+	struct row *part = parts;
+	bool ok = true;
+
+	memset(parts, 0, sizeof(parts));
+	for (const struct demo *d = demos_start; d < demos_end; d++) {
+		struct row *r = &rows[d - demos_start];
+
+		if (d->for_reader)
+			continue;
+		*r = explore_demo(d, w, part);
+		part += d->nr_scenarios;
+		ok &= r->ok;
+		schedules += r->schedules + r->redundant;
+		if (r->interrupted)
+			return -EINTR;
+	}
+	ms = timer_ns(timer_now() - begun) / 1000000;
+	kprintf("\n%-5s %-14s %-22s %5s %5s  %-8s  %s\n", "id", "part",
+		"lockdep", "sched", "fail", "search", "verdict");
+	part = parts;
+	for (const struct demo *d = demos_start; d < demos_end; d++) {
+		if (d->for_reader)
+			continue;
+		print_row(&rows[d - demos_start], false);
+		for (unsigned int i = 0; i < d->nr_scenarios; i++, part++)
+			if (d->scenarios[i].part && part->verdict)
+				print_row(part, true);
+	}
+	kprintf("\n%u schedules in %u.%u s, %u per second\n", schedules,
+		(unsigned int)(ms / 1000), (unsigned int)(ms / 100 % 10),
+		(unsigned int)(schedules * 1000ull / (ms ? ms : 1)));
+	return ok ? 0 : 1;
+}
+
+/* ---- the command ----------------------------------------------------------------- */
+
+/* explore ID|all [full] [bound N] [max N]; false: said what is wrong. */
+static bool parse(int argc, char **argv, struct explore_wish *w)
+{
+	*w = (struct explore_wish){ .mode = SEARCH_REDUCED };
+	w->all = argc > 1 && same_word(argv[1], "all");
+	w->demo = argc < 2 || w->all ? NULL : find_demo(argv[1]);
+	if (argc > 1 && !w->all && !w->demo)
+		w->part = find_part(argv[1], &w->demo);
+	if (!w->all && !w->demo) {
+		if (argc < 2)
+			kprintf("explore: which experiment? (demo lists them; "
+				"or all)\n");
+		else
+			kprintf("explore: no experiment \"%s\" (demo alone "
+				"lists them)\n",
+				argv[1]);
+		return false;
+	}
+	for (int i = 2; i < argc; i++) {
+		bool more = i + 1 < argc;
+
+		if (same_word(argv[i], "full")) {
+			w->mode = SEARCH_FULL;
+		} else if (same_word(argv[i], "bound") && more &&
+			   parse_uint(argv[i + 1], &w->bound)) {
+			w->mode = SEARCH_BOUNDED;
+			i++;
+		} else if (same_word(argv[i], "max") && more &&
+			   parse_uint(argv[i + 1], &w->max) && w->max) {
+			i++;
+		} else {
+			kprintf("explore: \"%s\" is neither full, bound N nor "
+				"max N\n",
+				argv[i]);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Once, for good: a megabyte that a boot without a search does not take. */
+static bool have_memory(void)
+{
+	if (!search_memory)
+		search_memory = pages_alloc(ORDER_OF_SEARCH);
+	if (!room_memory)
+		room_memory = pages_alloc(ROOM_ORDER);
+	if (search_memory && room_memory)
+		return true;
+	kprintf("explore: out of memory\n");
+	return false;
+}
+
+static int run_wish(const struct explore_wish *w)
+{
+	struct row r;
+
+	if (w->all)
+		return explore_all(w);
+	r = explore_demo(w->demo, w, NULL);
+	return r.interrupted ? -EINTR : r.ok ? 0 : 1;
+}
+
+static int explore_cmd(int argc, char **argv)
+{
+	struct explore_wish w;
+	int status = 1;
+
+	if (!parse(argc, argv, &w))
+		return 1;
+	if (!stage_claim("explore"))
+		return 1;
+	if (have_memory())
+		status = run_wish(&w);
+	stage_yield();
+	return status == -EINTR ? interrupted() : status;
+}
+#else
+static int explore_cmd(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	kprintf("explore: needs the debug profile\n");
+	return 1;
+}
+#endif
+
+static const char *explore_complete(int arg, unsigned int i)
+{
+	static const char *const how[] = { "full", "bound", "max" };
+
+	if (arg == 1)
+		return demos_start + i < demos_end ? demos_start[i].slug : NULL;
+	return i < ARRAY_SIZE(how) ? how[i] : NULL;
+}
+
+SHELL_COMMAND(explore, .name = "explore",
+	      .usage = "explore ID|ID/PART|all [full] [bound N] [max N]",
+	      .help = "run all schedules of an experiment: is it real?",
+	      .fn = explore_cmd, .complete = explore_complete);

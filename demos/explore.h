@@ -1,0 +1,63 @@
+/*
+ * The explorer on the stage: what demos/explore.c (search, verdict), replay.c and
+ * step.c share. Debug profile; demo_mutex held.
+ */
+#pragma once
+
+#include "demos/stage.h"
+#include "kernel/explore/explore.h"
+
+/* "up", "down", or "" where no core is toggled. */
+struct form {
+	const char *name;
+	bool up;
+};
+
+#define FORMS_MAX 2
+/* The forms of U in which this scenario is explored. */
+unsigned int forms_of(const struct scenario *sc, struct form *out);
+
+/* Why a search has nothing to say about it; NULL: it is explored. */
+const char *no_search(const struct scenario *sc);
+
+/* A schedule in short: runs of steps by one thread after another. */
+#define LEGS 64
+struct witness {
+	unsigned int nr; /* legs; 0: none */
+	struct {
+		uint8_t actor;
+		uint16_t steps;
+	} leg[LEGS];
+	unsigned int steps, switches;
+	struct form form;
+};
+
+/* Who decides, at each point, who goes on. */
+struct director {
+	/* An actor, or a negative number: let them all go. */
+	int (*choose)(struct director *d, struct stage *st,
+		      unsigned int enabled, unsigned int *gates);
+	/* The step is over. NULL: it does not matter. */
+	void (*stepped)(struct director *d, struct stage *st);
+	/* No step is left, or choose() said so: before they are let go. NULL: as
+	 * above. */
+	void (*over)(struct director *d, struct stage *st, unsigned int left);
+	bool quiet; /* nothing is printed meanwhile */
+};
+
+struct played {
+	enum outcome out;
+	unsigned int lockdep; /* LOCKDEP_BIT()s */
+	bool clean;	      /* the state afterwards is the one before */
+};
+
+/* One schedule, from set-up to the cut. show: the schedule, and what a hang
+ * waits for. 0, or a negative errno. */
+int play_directed(struct stage *st, struct director *d, struct form form,
+		  bool show, struct played *p);
+
+/* "up D:31 U:40" */
+void print_witness(const struct scenario *sc, const struct witness *w);
+/* Replay it: 0, a negative errno, or 1: it could not be followed (said). */
+int replay_witness(struct stage *st, const struct witness *w, bool freely,
+		   bool show, struct played *p);

@@ -1,0 +1,452 @@
+/*
+ * The engine. See explore.h.
+ *
+ * `ex` belongs to whoever explores, between explore_begin() and explore_end(). A
+ * thread at a gate writes its own slot and then at_gate (release); the explorer
+ * reads that (acquire) and writes `go` (release). The footprint has a lock of its
+ * own: events come from every core, wherever a trace point stands.
+ */
+#include "kernel/explore/explore.h"
+
+#include <string.h>
+
+#include "drivers/board.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/waitfor.h"
+#include "kernel/explore/state.h"
+#include "kernel/lock/mutex.h"
+#include "kernel/rcu/rcu.h"
+#include "kernel/sched/wait.h"
+
+#define LOOK_NS 60000ull /* between two looks, while somebody is blocked */
+#define LOOKS	3u	 /* so often nothing may have moved */
+
+/* Things that have no address of their own. */
+#define THE_CORES     ((uintptr_t)1)	     /* which of them are online */
+#define THE_CACHES    ((uintptr_t)2)	     /* the list of all caches */
+#define COUNT_OF(rsp) ((uintptr_t)(rsp) | 1) /* of barriers begun and ended */
+
+struct gate {
+	struct thread *thread; /* who stops here */
+	bool at_gate, go;
+	struct wait_queue wake;
+	enum trace_op op;
+	const void *obj;
+	uintptr_t caller;
+	bool (*holds)(void *arg);
+	void *arg;
+	unsigned int passes; /* gates that need no grant */
+	uint64_t switches;   /* at the last grant of anybody */
+	bool granted;	     /* then */
+};
+
+static struct {
+	const struct explored *subject;
+	bool open; /* all pass */
+	struct wait_queue changed;
+	struct gate gate[SEARCH_THREADS];
+	struct gate callbacks[NR_CPUS]; /* each core's rcuc */
+	struct footprint footprint;
+	bool busy; /* the footprint's lock */
+} ex;
+
+/* ---- what is touched ------------------------------------------------------- */
+
+/* false: nothing that anybody else could care about. */
+static bool thing_of(enum trace_op op, const void *obj, uintptr_t *thing,
+		     bool *write)
+{
+	*thing = (uintptr_t)obj;
+	*write = true;
+	switch (op) {
+	case TR_LOCK:
+	case TR_TRYLOCK:
+	case TR_CONTEND:
+	case TR_UNLOCK:
+	case TR_HANDOVER:
+	case TR_WRITE_LOCK:
+	case TR_WRITE_CONTEND:
+	case TR_WRITE_UNLOCK:
+	case TR_GET_ONLINE:
+	case TR_PUT_ONLINE:
+	case TR_ADOPT:
+	case TR_RCU_CB:
+	case TR_BARRIER_LOOK:
+	case TR_WAIT_FOR:
+	case TR_COMPLETE:
+	case TR_SHARED_WRITE:
+		return true;
+	case TR_READ_LOCK:
+	case TR_READ_CONTEND:
+	case TR_READ_UNLOCK:
+	case TR_HP_WAIT:
+	case TR_SHARED_READ:
+	case TR_CALL_RCU: /* two of them may come in either order */
+		*write = false;
+		return true;
+	case TR_BARRIER:
+	case TR_BARRIER_COUNT:
+		*thing = COUNT_OF(obj);
+		*write = op == TR_BARRIER_COUNT;
+		return true;
+	case TR_CACHE_CREATE:
+	case TR_CACHE_UNLINK:
+	case TR_CACHE_RELINK:
+		*thing = THE_CACHES;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Done by one of the threads, or by another for it: a core that comes or goes
+ * has its own part in it. */
+static bool counts(const struct trace_event *e)
+{
+	if (e->op == TR_NOTIFY || e->op == TR_CALL_RCU || e->op == TR_RCU_CB)
+		return true;
+	for (unsigned int i = 0; i < ex.subject->nr; i++)
+		if (READ_ONCE(ex.gate[i].thread)->id == e->thread)
+			return true;
+	return false;
+}
+
+static void touch(uintptr_t thing, bool write)
+{
+	uint32_t flags = local_irq_save();
+
+	/* Acquire and release: the footprint between them. Not a spinlock: this
+	 * is called under those, and must not be seen by lockdep. */
+	while (__atomic_test_and_set(&ex.busy, __ATOMIC_ACQUIRE))
+		cpu_relax();
+	footprint_add(&ex.footprint, thing, write);
+	__atomic_clear(&ex.busy, __ATOMIC_RELEASE);
+	local_irq_restore(flags);
+}
+
+void explore_event(const struct trace_event *e)
+{
+	uintptr_t thing;
+	bool write;
+
+	if (!ex.subject || READ_ONCE(ex.open) || !counts(e))
+		return;
+	if (e->op == TR_NOTIFY &&
+	    (e->arg == CPU_DYING || e->arg == CPU_STARTING))
+		touch(THE_CORES, true);
+	if (e->op == TR_BARRIER_LOOK)
+		touch(THE_CORES, false);
+	if (e->op != TR_WAKE && thing_of(e->op, e->obj, &thing, &write))
+		touch(thing, write);
+}
+
+void explore_footprint(struct footprint *f, unsigned int *woken)
+{
+	*f = ex.footprint;
+	memset(&ex.footprint, 0, sizeof(ex.footprint));
+	*woken = 0;
+	for (unsigned int i = 0; i < ex.subject->nr; i++)
+		if (!ex.gate[i].granted &&
+		    ex.gate[i].switches !=
+			    READ_ONCE(ex.gate[i].thread->switches))
+			*woken |= 1u << i;
+}
+
+/* ---- at the gate ----------------------------------------------------------- */
+
+static void stop(struct gate *g, enum trace_op op, const void *obj,
+		 uintptr_t caller)
+{
+	struct waiting meant = current->waiting; /* `by` may be set already */
+
+	g->op = op;
+	g->obj = obj;
+	g->caller = caller;
+	WRITE_ONCE(g->go, false);
+	current->gated = false; /* what follows has gates too */
+	/* Release: pairs with the acquire of who looks at the slot. */
+	smp_store_release(&g->at_gate, true);
+	wake_up(&ex.changed);
+	wait_event_kind(&g->wake, WAIT_GATE,
+			smp_load_acquire(&g->go) || READ_ONCE(ex.open));
+	g->holds = NULL;
+	current->gated = true;
+	current->waiting = meant;
+}
+
+static struct gate *gate_of(const struct thread *t)
+{
+	for (unsigned int i = 0; i < ex.subject->nr; i++)
+		if (READ_ONCE(ex.gate[i].thread) == t)
+			return &ex.gate[i];
+	return NULL;
+}
+
+static struct gate *callbacks_gate(const struct thread *t)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu (cpu)
+		if (ex.callbacks[cpu].thread == t)
+			return &ex.callbacks[cpu];
+	return NULL;
+}
+
+void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
+{
+	struct gate *g = gate_of(current);
+
+	if (!g && op == TR_RCU_CB)
+		g = callbacks_gate(current);
+	/* Not between prepare_to_wait() and the sleep. */
+	if (!g || READ_ONCE(ex.open) ||
+	    READ_ONCE(current->state) != TASK_RUNNING)
+		return;
+	if (g->passes) {
+		g->passes--;
+		return;
+	}
+	stop(g, op, obj, caller);
+}
+
+void explore_start(void)
+{
+	if (current->gated && READ_ONCE(ex.subject))
+		explore_gate(TR_NONE, NULL, CALLER);
+}
+
+bool explore_await(bool (*holds)(void *arg), void *arg, const void *what)
+{
+	struct gate *g;
+
+	if (!current->gated || !READ_ONCE(ex.subject) || READ_ONCE(ex.open))
+		return false;
+	g = gate_of(current);
+	g->holds = holds;
+	g->arg = arg;
+	stop(g, TR_SHARED_READ, what, CALLER);
+	return !READ_ONCE(ex.open) || holds(arg);
+}
+
+void explore_become(unsigned int i)
+{
+	WRITE_ONCE(ex.gate[i].thread, current);
+}
+
+/* ---- the explorer's side ----------------------------------------------------- */
+
+static void let(struct gate *g)
+{
+	WRITE_ONCE(g->at_gate, false);
+	smp_store_release(&g->go, true); /* pairs with stop() */
+	wake_up(&g->wake);
+}
+
+static void gate_init(struct gate *g, struct thread *t)
+{
+	memset(g, 0, sizeof(*g));
+	g->thread = t;
+	wait_queue_init(&g->wake, "the explorer");
+}
+
+void explore_begin(const struct explored *subject)
+{
+	unsigned int cpu;
+
+	wait_queue_init(&ex.changed, "a thread at a gate");
+	for (unsigned int i = 0; i < subject->nr; i++)
+		gate_init(&ex.gate[i], subject->thread[i]);
+	for_each_possible_cpu (cpu) {
+		struct thread *t = rcu_sched_state.data[cpu].thread;
+
+		gate_init(&ex.callbacks[cpu], t);
+		if (t && cpu != subject->toggled)
+			WRITE_ONCE(t->gated, true);
+	}
+	memset(&ex.footprint, 0, sizeof(ex.footprint));
+	WRITE_ONCE(ex.open, false);
+	/* Release: what stands above, before anybody looks at it. */
+	smp_store_release(&ex.subject, subject);
+}
+
+void explore_let_go(void)
+{
+	unsigned int cpu;
+
+	WRITE_ONCE(ex.open, true); /* before the wake-ups, as in every wait */
+	for (unsigned int i = 0; i < ex.subject->nr; i++)
+		let(&ex.gate[i]);
+	for_each_possible_cpu (cpu)
+		if (ex.callbacks[cpu].thread) {
+			WRITE_ONCE(ex.callbacks[cpu].thread->gated, false);
+			let(&ex.callbacks[cpu]);
+		}
+}
+
+void explore_end(void)
+{
+	WRITE_ONCE(ex.subject, NULL);
+}
+
+static bool at_rest(unsigned int i)
+{
+	return smp_load_acquire(&ex.gate[i].at_gate) ||
+	       ex.subject->ended(ex.subject->arg, i);
+}
+
+static bool all_at_rest(void)
+{
+	for (unsigned int i = 0; i < ex.subject->nr; i++)
+		if (!at_rest(i))
+			return false;
+	return true;
+}
+
+/* Does the environment touch nothing that the threads look at? */
+static bool apart_from_us(void)
+{
+	return READ_ONCE(rcu_sched_state.grace_period) == rcu_grace_period;
+}
+
+/* Nobody moves, nothing is under way, and no thread was switched in since the
+ * last look. */
+static bool nothing_moved(uint64_t *switches)
+{
+	bool still = cores_idle() && rcu_gp_is_quiet();
+
+	for (unsigned int i = 0; i < ex.subject->nr; i++) {
+		const struct thread *t = READ_ONCE(ex.gate[i].thread);
+		uint64_t n;
+
+		if (at_rest(i))
+			continue;
+		n = t->switches;
+		if (!waits_for_event(t) || switches[i] != n)
+			still = false;
+		switches[i] = n;
+	}
+	return still;
+}
+
+/* Would a callback help anybody? Then one is invoked, the first there is. */
+static bool run_a_callback(void)
+{
+	bool wanted = false;
+	unsigned int cpu;
+
+	for (unsigned int i = 0; i < ex.subject->nr; i++) {
+		enum wait_kind k = READ_ONCE(ex.gate[i].thread->waiting.kind);
+
+		wanted |= !at_rest(i) && (k == WAIT_COMPLETION ||
+					  k == WAIT_QUEUE || k == WAIT_JOIN);
+	}
+	for_each_possible_cpu (cpu) {
+		struct gate *g = &ex.callbacks[cpu];
+
+		if (!wanted || !smp_load_acquire(&g->at_gate))
+			continue;
+		let(g);
+		return true;
+	}
+	return false;
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static bool enabled(const struct gate *g)
+{
+	if (!g->at_gate)
+		return false;
+	if (g->holds)
+		return g->holds(g->arg);
+	return g->op != TR_LOCK || !mutex_is_locked(g->obj);
+}
+
+unsigned int explore_settle(unsigned int *left)
+{
+	uint64_t switches[SEARCH_THREADS] = { 0 };
+	unsigned int quiet = 0, able = 0;
+
+	while (!(all_at_rest() && apart_from_us())) {
+		quiet = nothing_moved(switches) ? quiet + 1 : 0;
+		if (quiet)
+			on_each_cpu(nothing, NULL); /* handlers have ended */
+		if (quiet == LOOKS) {
+			if (!run_a_callback())
+				break;
+			quiet = 0;
+		}
+		(void)wait_event_timeout(&ex.changed, WAIT_GATE, all_at_rest(),
+					 LOOK_NS);
+	}
+	*left = 0;
+	for (unsigned int i = 0; i < ex.subject->nr; i++) {
+		if (ex.subject->ended(ex.subject->arg, i))
+			continue;
+		*left |= 1u << i;
+		if (enabled(&ex.gate[i]))
+			able |= 1u << i;
+	}
+	return able;
+}
+
+void explore_grant_run(unsigned int i, unsigned int gates)
+{
+	struct gate *g = &ex.gate[i];
+	uintptr_t thing;
+	bool write;
+
+	for (unsigned int k = 0; k < ex.subject->nr; k++) {
+		ex.gate[k].switches = READ_ONCE(ex.gate[k].thread->switches);
+		ex.gate[k].granted = k == i;
+	}
+	if (g->op == TR_WAKE)
+		touch((uintptr_t)g->obj, true);
+	else if (thing_of(g->op, g->obj, &thing, &write))
+		touch(thing, write);
+	g->passes = gates - 1;
+	let(g);
+}
+
+void explore_grant(unsigned int i)
+{
+	explore_grant_run(i, 1);
+}
+
+void explore_standing(struct standing *out)
+{
+	for (unsigned int i = 0; i < ex.subject->nr; i++) {
+		const struct gate *g = &ex.gate[i];
+		struct standing *s = &out[i];
+
+		memset(s, 0, sizeof(*s));
+		s->at_point = g->at_gate;
+		if (!s->at_point)
+			continue;
+		s->op = (uint16_t)g->op;
+		if (g->op == TR_WAKE) {
+			s->thing = (uintptr_t)g->obj;
+			s->write = true;
+		} else if (!thing_of(g->op, g->obj, &s->thing, &s->write)) {
+			s->thing = 0;
+		}
+	}
+}
+
+bool explore_pending(unsigned int i, enum trace_op *op, const void **obj,
+		     uintptr_t *caller)
+{
+	const struct gate *g = &ex.gate[i];
+
+	if (!smp_load_acquire(&g->at_gate))
+		return false;
+	*op = g->op;
+	*obj = g->obj;
+	*caller = g->caller;
+	return true;
+}

@@ -1,0 +1,72 @@
+/*
+ * The explorer's engine: a few threads, moved one step at a time.
+ *
+ * Each of the threads stops at every gate (kernel/debug/trace.h). One is let go
+ * at a time; the step is over when each of them stands at a gate, has ended, or
+ * waits for something that only another one can bring. Debug profile only.
+ *
+ * Enabled is who stands at a gate, but
+ *   - before mutex_lock(): only while that mutex is free. Who waits at the gate
+ *     has not come to the lock yet: as late as one likes is an order like others.
+ *   - before explore_await(): only while the condition holds.
+ * All else is really done, and may really block: a rw-semaphore, the reference
+ * count, a completion, a wait queue. Between its prepare_to_wait() and its sleep a
+ * thread passes gates without stopping.
+ *
+ * Environment, waited for and not permuted: the grace-period thread, timers, the
+ * stopper threads, interrupts. RCU callbacks run late and in order: one at a
+ * time, and only while a thread waits for an event; never those of the core that
+ * comes and goes.
+ */
+#pragma once
+
+#include "kernel/debug/trace.h"
+#include "kernel/explore/search.h"
+
+struct thread;
+
+/* The subject: threads that are about to run, gated, from a first gate on. */
+struct explored {
+	unsigned int nr;
+	struct thread *thread[SEARCH_THREADS];
+	/* Has it come to its end? Any context. */
+	bool (*ended)(void *arg, unsigned int i);
+	void *arg;
+	unsigned int toggled; /* the core that comes and goes; NR_CPUS: none */
+};
+
+/* One at a time, between begin and end; thread context, may sleep. */
+void explore_begin(const struct explored *subject);
+/* The threads run on their own from here on, callbacks too. */
+void explore_let_go(void);
+void explore_end(void);
+
+/* After the threads were started, or a step: wait until it is over. Returns the
+ * enabled threads, a bit each; *left: those that have not ended. */
+unsigned int explore_settle(unsigned int *left);
+/* Let that one go on: it has to be enabled. */
+void explore_grant(unsigned int i);
+/* Let that one go through `gates` gates without stopping, as fast as it can. */
+void explore_grant_run(unsigned int i, unsigned int gates);
+void explore_standing(struct standing *out);
+/* What the threads did since the last call; *woken: those that went on though
+ * they had not been let go. */
+void explore_footprint(struct footprint *f, unsigned int *woken);
+/* What thread i would do next, for people: its gate; false if it is at none. */
+bool explore_pending(unsigned int i, enum trace_op *op, const void **obj,
+		     uintptr_t *caller);
+
+/* For trace_gate_hook and trace_listen. */
+void explore_gate(enum trace_op op, const void *obj, uintptr_t caller);
+void explore_event(const struct trace_event *e);
+
+/*
+ * In an explored thread: go on when the condition holds, and no sooner. what: the
+ * data it looks at. Elsewhere the caller has to wait in its own way: returns
+ * false.
+ */
+bool explore_await(bool (*holds)(void *arg), void *arg, const void *what);
+/* The calling thread takes the place of thread i; both are good until the end. */
+void explore_become(unsigned int i);
+/* The first gate of every explored thread; elsewhere nothing. */
+void explore_start(void);

@@ -1,0 +1,404 @@
+/*
+ * The search. See search.h. Owns no data but what the caller gives it.
+ */
+#include "kernel/explore/search.h"
+
+#include <string.h>
+
+#include "kernel/lib/compiler.h"
+
+/* ---- footprints ------------------------------------------------------------ */
+
+static uint32_t hash_bit(uintptr_t thing)
+{
+	return 1u << ((uint32_t)thing * 2654435761u >> 27);
+}
+
+void footprint_add(struct footprint *f, uintptr_t thing, bool write)
+{
+	unsigned int i = 0;
+
+	*(write ? &f->writes : &f->reads) |= hash_bit(thing);
+	while (i < f->n && f->touch[i].thing != thing)
+		i++;
+	if (i == FOOTPRINT_THINGS) {
+		f->all = true;
+		return;
+	}
+	f->touch[i].thing = thing;
+	f->touch[i].write = write || (i < f->n && f->touch[i].write);
+	f->n = (uint16_t)(i < f->n ? f->n : i + 1);
+}
+
+bool dependent(const struct footprint *a, const struct footprint *b)
+{
+	if (a->all || b->all)
+		return true;
+	if (!(a->writes & (b->reads | b->writes)) && !(a->reads & b->writes))
+		return false;
+	for (unsigned int i = 0; i < a->n; i++)
+		for (unsigned int k = 0; k < b->n; k++)
+			if (a->touch[i].thing == b->touch[k].thing &&
+			    (a->touch[i].write || b->touch[k].write))
+				return true;
+	return false;
+}
+
+/* ---- schedules ------------------------------------------------------------- */
+
+void search_init(struct search *s, unsigned int threads, enum search_mode mode,
+		 unsigned int bound)
+{
+	memset(s, 0, offsetof(struct search, node));
+	s->threads = threads;
+	s->mode = mode;
+	s->bound = bound;
+}
+
+/* Those worth a run from here that have had none. */
+static unsigned int open_choices(const struct node *n)
+{
+	return n->todo & ~n->done & ~n->asleep;
+}
+
+bool search_next(struct search *s)
+{
+	unsigned int k = s->steps;
+
+	memset(s->clock, 0, sizeof(s->clock));
+	if (!s->begun) {
+		s->begun = true;
+		return true;
+	}
+	while (k > 0) {
+		struct node *n = &s->node[k - 1];
+		unsigned int open = open_choices(n);
+
+		n->first[n->chosen] = n->step;
+		if (open) {
+			n->chosen = (uint8_t)__builtin_ctz(open);
+			n->done |= (uint8_t)(1u << n->chosen);
+			s->prefix = k;
+			s->steps = 0;
+			return true;
+		}
+		k--;
+	}
+	return false;
+}
+
+static bool same_standing(const struct search *s, const struct node *n,
+			  unsigned int enabled, const struct standing *stands)
+{
+	if (n->enabled != enabled)
+		return false;
+	for (unsigned int t = 0; t < s->threads; t++)
+		if (n->stands[t].at_point != stands[t].at_point ||
+		    (stands[t].at_point && n->stands[t].op != stands[t].op))
+			return false;
+	return true;
+}
+
+/* Who needs no run from this node: each has had it from an earlier one, and
+ * nothing has happened since that it depends on. */
+static void fall_asleep(struct search *s, struct node *n)
+{
+	const struct node *before = n - 1;
+	unsigned int may;
+
+	n->asleep = 0;
+	if (s->mode != SEARCH_REDUCED || s->steps == 0)
+		return;
+	may = (before->asleep | before->done) & ~(1u << before->chosen);
+	for (unsigned int t = 0; t < s->threads; t++) {
+		if (!(may & 1u << t) ||
+		    dependent(&before->first[t], &before->step))
+			continue;
+		n->asleep |= (uint8_t)(1u << t);
+		n->first[t] = before->first[t];
+	}
+}
+
+/* Does thread t, taken at place k, leave one behind that could go on? */
+static unsigned int preempts(const struct search *s, unsigned int k,
+			     unsigned int t)
+{
+	unsigned int last = k ? s->node[k - 1].chosen : t;
+
+	return t != last && s->node[k].enabled & 1u << last;
+}
+
+static int new_choice(struct search *s, struct node *n)
+{
+	unsigned int k = s->steps, last = k ? (n - 1)->chosen : 0;
+	unsigned int able = n->enabled;
+
+	n->preemptions = 0;
+	if (k)
+		n->preemptions = (uint16_t)((n - 1)->preemptions +
+					    preempts(s, k - 1, last));
+	fall_asleep(s, n);
+	able &= ~n->asleep;
+	if (!able)
+		return SEARCH_REDUNDANT;
+	n->chosen = (uint8_t)(able & 1u << last ?
+				      last :
+				      (unsigned int)__builtin_ctz(able));
+	n->done = n->todo = (uint8_t)(1u << n->chosen);
+	if (s->mode == SEARCH_REDUCED)
+		return n->chosen;
+	for (unsigned int t = 0; t < s->threads; t++) {
+		if (!(able & 1u << t))
+			continue;
+		if (s->mode == SEARCH_BOUNDED &&
+		    n->preemptions + preempts(s, k, t) > s->bound)
+			s->cut_short = true;
+		else
+			n->todo |= (uint8_t)(1u << t);
+	}
+	return n->chosen;
+}
+
+int search_choose(struct search *s, unsigned int enabled,
+		  const struct standing *stands)
+{
+	struct node *n = &s->node[s->steps];
+
+	if (s->steps == SEARCH_STEPS)
+		return SEARCH_TOO_LONG;
+	if (s->steps < s->prefix)
+		return same_standing(s, n, enabled, stands) ? n->chosen :
+							      SEARCH_DIVERGED;
+	n->enabled = (uint8_t)enabled;
+	memcpy(n->stands, stands, s->threads * sizeof(*stands));
+	return new_choice(s, n);
+}
+
+/* ---- races ----------------------------------------------------------------- */
+
+static bool before(const struct search *s, unsigned int i,
+		   const uint16_t *clock)
+{
+	return clock[s->node[i].chosen] > i;
+}
+
+/*
+ * Step i and one of thread t, which comes as step k, race: they could also come
+ * the other way round. Then from node i something must be run that leads there:
+ * the first step of any thread, among those between that do not need step i and
+ * the racing one, that needs none of these. clock: of the racing step.
+ */
+static void add_choice(struct search *s, unsigned int i, unsigned int k,
+		       unsigned int t, const uint16_t *clock)
+{
+	struct node *n = &s->node[i];
+	unsigned int seen = 0, first = 0, able;
+
+	for (unsigned int j = i + 1; j <= k; j++) {
+		const uint16_t *c = j < k ? s->node[j].clock : clock;
+		unsigned int who = j < k ? s->node[j].chosen : t;
+		bool needs = false;
+
+		if (j < k && before(s, i, c))
+			continue;
+		if (seen & 1u << who)
+			continue;
+		seen |= 1u << who;
+		for (unsigned int m = i + 1; m < j && !needs; m++)
+			needs = !before(s, i, s->node[m].clock) &&
+				before(s, m, c);
+		if (!needs)
+			first |= 1u << who;
+	}
+	if ((n->todo | n->asleep) & first)
+		return;
+	able = first & n->enabled;
+	if (able)
+		n->todo |= (uint8_t)(able & 1u << t ? 1u << t : able & -able);
+	else if (first != 1u << t || !n->stands[t].at_point)
+		n->todo |= n->enabled; /* all, to be sure */
+	/* Else t stood there already and had to wait: no race at this place. */
+}
+
+/* The step of thread t, at place k or (pending) not taken: who does it race
+ * with? Its clock afterwards goes to after[]. */
+static void find_races(struct search *s, unsigned int t, unsigned int k,
+		       const struct footprint *step, uint16_t *after)
+{
+	const uint16_t *prior = s->clock[t];
+
+	memcpy(after, prior, sizeof(s->clock[t]));
+	for (unsigned int i = 0; i < k; i++) {
+		const struct node *n = &s->node[i];
+
+		if (n->chosen == t || !dependent(&n->step, step))
+			continue;
+		for (unsigned int q = 0; q < s->threads; q++)
+			after[q] = max(after[q], n->clock[q]);
+	}
+	/* The given steps but the last have been looked at in an earlier run. */
+	if (s->mode != SEARCH_REDUCED || k + 1 < s->prefix)
+		return;
+	for (unsigned int i = 0; i < k; i++) {
+		const struct node *n = &s->node[i];
+
+		if (n->chosen != t && !before(s, i, prior) &&
+		    dependent(&n->step, step))
+			add_choice(s, i, k, t, after);
+	}
+}
+
+void search_step(struct search *s, const struct footprint *step,
+		 unsigned int woken)
+{
+	unsigned int k = s->steps;
+	struct node *n = &s->node[k];
+	unsigned int t = n->chosen;
+
+	n->step = *step;
+	find_races(s, t, k, step, n->clock);
+	n->clock[t] = (uint16_t)(k + 1);
+	memcpy(s->clock[t], n->clock, sizeof(n->clock));
+	/* Who was woken went on after this step, and because of it. */
+	for (unsigned int q = 0; q < s->threads; q++)
+		for (unsigned int i = 0; woken & 1u << q && i < s->threads; i++)
+			s->clock[q][i] = max(s->clock[q][i], n->clock[i]);
+	s->steps++;
+}
+
+/* A step that was never taken may race too: what a thread is blocked at. */
+void search_end(struct search *s, const struct standing *stands)
+{
+	uint16_t after[SEARCH_THREADS];
+
+	for (unsigned int t = 0; t < s->threads; t++) {
+		struct footprint f = { .n = 0 };
+
+		if (!stands[t].at_point || !stands[t].thing)
+			continue;
+		footprint_add(&f, stands[t].thing, stands[t].write);
+		find_races(s, t, s->steps, &f, after);
+	}
+}
+
+/* ---- few switches ---------------------------------------------------------- */
+
+/*
+ * Dynamic programming over how far each thread has come (mixed radix), and who
+ * went last: room holds the fewest switches to get there, and who went before.
+ */
+struct lattice {
+	const struct search *s;
+	unsigned int count[SEARCH_THREADS], stride[SEARCH_THREADS], size;
+	/* The place in the schedule of each thread's n-th step. */
+	uint16_t place[SEARCH_THREADS][SEARCH_STEPS];
+};
+
+#define FAR 255
+
+static unsigned int how_far(const struct lattice *l, unsigned int at,
+			    unsigned int t)
+{
+	return at / l->stride[t] % (l->count[t] + 1);
+}
+
+/* Have all steps that happen before thread t's next one been taken at `at`? */
+static bool may_step(const struct lattice *l, unsigned int at, unsigned int t)
+{
+	unsigned int n = how_far(l, at, t), i;
+
+	if (n == l->count[t])
+		return false;
+	i = l->place[t][n];
+	for (unsigned int q = 0; q < l->s->threads; q++) {
+		unsigned int done = how_far(l, at, q);
+		/* q's next one: is it needed before? */
+		if (q != t && done < l->count[q] &&
+		    l->s->node[i].clock[q] > l->place[q][done])
+			return false;
+	}
+	return true;
+}
+
+static bool lattice_init(struct lattice *l, const struct search *s,
+			 size_t room_size)
+{
+	memset(l->count, 0, sizeof(l->count));
+	l->s = s;
+	for (unsigned int i = 0; i < s->steps; i++) {
+		unsigned int t = s->node[i].chosen;
+
+		l->place[t][l->count[t]++] = (uint16_t)i;
+	}
+	l->size = 1;
+	for (unsigned int t = 0; t < s->threads; t++) {
+		l->stride[t] = l->size;
+		l->size *= l->count[t] + 1;
+		if (l->size > room_size / 2 / SEARCH_THREADS)
+			return false;
+	}
+	return true;
+}
+
+static unsigned int switches_in(const uint8_t *order, unsigned int n)
+{
+	unsigned int switches = 0;
+
+	for (unsigned int i = 1; i < n; i++)
+		switches += order[i] != order[i - 1];
+	return switches;
+}
+
+static void relax(const struct lattice *l, unsigned int at, uint8_t *cost,
+		  uint8_t *from)
+{
+	for (unsigned int last = 0; last < l->s->threads; last++) {
+		unsigned int c = cost[at * SEARCH_THREADS + last];
+
+		for (unsigned int t = 0; c < FAR && t < l->s->threads; t++) {
+			unsigned int then =
+				(at + l->stride[t]) * SEARCH_THREADS + t;
+			unsigned int with = c + (t != last && at != 0);
+
+			if (with >= FAR || !may_step(l, at, t) ||
+			    with >= cost[then])
+				continue;
+			cost[then] = (uint8_t)with;
+			from[then] = (uint8_t)last;
+		}
+	}
+}
+
+unsigned int search_straighten(const struct search *s, uint8_t *order,
+			       uint8_t *room, size_t room_size)
+{
+	static struct lattice l; /* the caller's lock */
+	unsigned int best = 0, at, n = s->steps;
+	uint8_t *cost = room, *from;
+
+	for (unsigned int i = 0; i < n; i++)
+		order[i] = s->node[i].chosen;
+	if (!n || !lattice_init(&l, s, room_size))
+		return switches_in(order, n);
+	from = room + l.size * SEARCH_THREADS;
+	memset(cost, FAR, l.size * SEARCH_THREADS);
+	cost[0] = 0; /* nobody has gone: that thread 0 was last means nothing */
+	for (at = 0; at < l.size; at++)
+		relax(&l, at, cost, from);
+	at = l.size - 1;
+	for (unsigned int t = 1; t < s->threads; t++)
+		/* Of two as good the one in which the first thread goes first. */
+		if (cost[at * SEARCH_THREADS + t] <=
+		    cost[at * SEARCH_THREADS + best])
+			best = t;
+	if (cost[at * SEARCH_THREADS + best] == FAR)
+		return switches_in(order, n);
+	for (unsigned int t = best; n > 0;) {
+		unsigned int prev = from[at * SEARCH_THREADS + t];
+
+		order[--n] = (uint8_t)t;
+		at -= l.stride[t];
+		t = prev;
+	}
+	return switches_in(order, s->steps);
+}
