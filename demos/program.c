@@ -297,9 +297,8 @@ static bool may_take(const struct verb *v)
 		if (rd.held[i] && verbs[i].ring != ON_NONE)
 			rd.then[verbs[i].ring] |= 1u << v->ring;
 	if (closes_a_ring())
-		return wrong(v->word,
-			     "might close a ring of r w, pw and h alone, "
-			     "which nobody unties");
+		return wrong(v->word, "a knot of r w, pw and h alone, "
+				      "which nobody unties");
 	if (v == &verbs[CORES])
 		rd.outer_refs = rd.held[REFERENCE];
 	return true;
@@ -498,6 +497,8 @@ static struct scenario scenario = {
 	.lockdep_may = LOCKDEP_BIT(LOCKDEP_CIRCULAR) |
 		       LOCKDEP_BIT(LOCKDEP_RECURSIVE),
 	.setup = setup_program,
+	.position = program_pc,
+	.any_verdict = true,
 	.keeps = keeps,
 	.rescue = rescue_program,
 };

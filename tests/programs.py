@@ -520,8 +520,12 @@ class Gated(Result):
         """most: give up, with schedules None, at more states than this."""
         super().__init__()
         threads = parse(text)
-        code, self.pcs = zip(*(assemble(x, lock_if_free) for x in threads))
-        self.code, self.n = code, len(threads)
+        code, pcs = zip(*(assemble(x, lock_if_free) for x in threads))
+        # The explorer lets each thread begin: one more gate.
+        self.code = [[(nothing, 0, True)] + [self.behind(i) for i in c]
+                     for c in code]
+        self.pcs = [[0] + p for p in pcs]
+        self.n = len(threads)
         self.most, self.known = most, {}
         start = Machine(self.n)
         self.settle(start)
@@ -530,6 +534,14 @@ class Gated(Result):
         except OverflowError:
             self.schedules = None
         self.seen = len(self.known)
+
+    @staticmethod
+    def behind(instruction):
+        """The same, one place later: some name another place."""
+        fn, arg, gate = instruction
+        if fn in (writer_looks, sleep_then, completion_look, flag_look):
+            arg += 1
+        return fn, arg, gate
 
     def settle(self, m):
         """Everybody goes on to a gate, a wait or the end."""
