@@ -147,6 +147,13 @@ boots:
 	@tools/need demo test
 	@$(PYTHON) tools/boots $(or $(N),25)
 
+#: make model                  the experiments by spin, against the explorer
+.PHONY: model
+model:
+	@tools/need demo model
+	@$(MAKE) --no-print-directory -j$(JOBS) image
+	@$(PYTHON) tools/model
+
 #: make mutants [RUNS=10] [SECONDS=60]    broken kernels that torture must catch
 .PHONY: mutants
 mutants:

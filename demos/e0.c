@@ -221,6 +221,7 @@ static const struct scenario scenarios[] = {
 		.expect = OUT_BIT(OUT_DEADLOCK),
 		.until_found = true,
 		.spins = true,
+		.no_search = "an interrupt is no point of choice",
 		.needs_lockdep = true, /* who spins for what: debug builds */
 		.cores = 2, /* A's cannot go on: the runner needs another */
 		/* The order alone is inconsistent; and when it happens, one

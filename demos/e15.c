@@ -42,6 +42,7 @@ static const struct scenario e15[] = {
 			    { "AB", ON_D, actor_AB },
 			    { "BA", ON_U, actor_BA } },
 		.in_turn = true,
+		.no_search = "it is about lockdep's second word",
 		.expect = OUT_BIT(OUT_COMPLETES),
 		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
 		.toggles = true,

@@ -180,6 +180,7 @@ static bool is_served(struct stage *st)
 static const struct scenario scenarios[] = {
 	{
 		.part = "E16/counter",
+		.no_search = "starvation: no schedule of it ends",
 		.about = "the counter: nobody makes it 0",
 		.actors = { { "R1", ON_D, actor_R1 },
 			    { "U", ON_U, actor_U_among_readers },
@@ -194,6 +195,7 @@ static const struct scenario scenarios[] = {
 	},
 	{
 		.part = "E16/rwsem",
+		.no_search = "starvation: no schedule of it ends",
 		.about = "the rw-semaphore: who comes after U waits for U",
 		.actors = { { "R1", ON_D, actor_R1 },
 			    { "U", ON_U, actor_U_among_readers },

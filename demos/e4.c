@@ -20,6 +20,7 @@
  */
 #include "demos/demo.h"
 #include "kernel/debug/panic.h"
+#include "kernel/explore/explore.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
 #include "kernel/sched/sched.h"
@@ -31,15 +32,28 @@ static bool d_has_ended(const struct stage *st)
 	return worker_ended(&st->worker[D_ACTOR]);
 }
 
-/* Until D holds its reference; or false, if D is done already. */
-static bool wait_for_d(const struct stage *st)
+static bool d_holds_one(const struct stage *st)
 {
-	while (READ_ONCE(st->refs[D_ACTOR]) <= 0) {
-		if (d_has_ended(st))
-			return false;
-		yield();
-	}
-	return true;
+	return READ_ONCE(st->refs[D_ACTOR]) > 0;
+}
+
+static bool d_is_there_or_gone(void *arg)
+{
+	return d_holds_one(arg) || d_has_ended(arg);
+}
+
+static bool d_is_gone(void *arg)
+{
+	return d_has_ended(arg);
+}
+
+/* Until D holds its reference; or false, if D is done already. */
+static bool wait_for_d(struct stage *st)
+{
+	if (!explore_await(d_is_there_or_gone, st, &cpu_hotplug))
+		while (!d_is_there_or_gone(st))
+			yield();
+	return d_holds_one(st);
 }
 
 /* At the wrong moment: while D holds a reference. */
@@ -74,8 +88,9 @@ static void actor_U_soon(struct stage *st)
  * when. */
 static void actor_U_late(struct stage *st)
 {
-	while (!st->forced && !d_has_ended(st))
-		sleep_ns(100000);
+	if (!explore_await(d_is_gone, st, &cpu_hotplug))
+		while (!st->forced && !d_has_ended(st))
+			sleep_ns(100000);
 	actor_U(st);
 }
 
@@ -336,6 +351,8 @@ static void take_as_g(struct stage *st)
 	WRITE_ONCE(st->worker[G_ACTOR].id, current->id);
 	current->traced = true;
 	current->gated = st->forced;
+	if (st->explored)
+		explore_become(G_ACTOR);
 	get_online_cpus();
 }
 
@@ -357,8 +374,13 @@ static void run_as_g(struct stage *st, int (*fn)(void *))
 	struct thread *t = thread_create("G", fn, st, PRIO_NORMAL,
 					 cpumask_of(st->worker[G_ACTOR].cpu));
 
-	if (!WARN_ON(!t))
-		thread_join(t);
+	if (WARN_ON(!t))
+		return;
+	thread_get(t); /* the explorer still looks at it */
+	thread_join(t);
+	if (st->explored)
+		explore_become(G_ACTOR);
+	thread_put(t);
 }
 
 static void actor_G(struct stage *st)

@@ -158,7 +158,7 @@ unsigned int forms_of(const struct scenario *sc, struct form *out)
 
 const char *no_search(const struct scenario *sc)
 {
-	if (sc->in_turn)
+	if (sc->in_turn && !sc->no_search)
 		return "its actors run in turn: one schedule";
 	return sc->no_search;
 }

@@ -345,6 +345,7 @@ static void list_rests(struct stage *st)
 
 static const struct scenario h1_down[] = {
 	{
+		.no_search = "one actor: nobody else to choose",
 		.about =
 			"everything that can rest on a core, and the core goes",
 		.actors = { { "U", ON_B, actor_takes_down } },

@@ -124,6 +124,7 @@ static void show_r1(struct stage *st)
 
 static const struct scenario r1_reader[] = {
 	{
+		.no_search = "it shows how long, nobody chooses",
 		.about = "R reads until somebody has looked",
 		.actors = { { "R", ON_D, actor_R },
 			    { "W", ON_U, actor_W },

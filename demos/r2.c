@@ -218,6 +218,7 @@ static void show_readings(struct stage *st)
 static const struct scenario r2_parts[] = {
 	{
 		.part = "R2/at-once",
+		.no_search = "its reader lasts for a time, not for steps",
 		.about = "W unlinks the item and frees it",
 		.actors = { { "R", ON_D, actor_R_meets_others },
 			    { "W", ON_U, actor_W_now } },
@@ -229,6 +230,7 @@ static const struct scenario r2_parts[] = {
 	},
 	{
 		.part = "R2/call_rcu",
+		.no_search = "its reader lasts for a time, not for steps",
 		.about = "control: W unlinks it and hands it to call_rcu()",
 		.actors = { { "R", ON_D, actor_R_meets_others },
 			    { "W", ON_U, actor_W_call_rcu } },
@@ -241,6 +243,7 @@ static const struct scenario r2_parts[] = {
 	},
 	{
 		.part = "R2/synchronize",
+		.no_search = "its reader lasts for a time, not for steps",
 		.about = "control: W unlinks it, waits, and frees it",
 		.actors = { { "R", ON_D, actor_R_waited_for },
 			    { "W", ON_U, actor_W_synchronize } },

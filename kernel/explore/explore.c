@@ -30,6 +30,7 @@
 
 struct gate {
 	struct thread *thread; /* who stops here */
+	uint32_t id;	       /* its own: good after its end */
 	bool at_gate, go;
 	struct wait_queue wake;
 	enum trace_op op;
@@ -39,12 +40,12 @@ struct gate {
 	void *arg;
 	unsigned int passes; /* gates that need no grant */
 	uint64_t switches;   /* at the last grant of anybody */
-	bool granted;	     /* then */
+	bool blocked;	     /* then: neither at its gate nor at its end */
 };
 
 static struct {
-	const struct explored *subject;
-	bool open; /* all pass */
+	struct explored subject; /* stays readable after the end: late events */
+	bool on, open;		 /* somebody explores; all gates are open */
 	struct wait_queue changed;
 	struct gate gate[SEARCH_THREADS];
 	struct gate callbacks[NR_CPUS]; /* each core's rcuc */
@@ -107,8 +108,8 @@ static bool counts(const struct trace_event *e)
 {
 	if (e->op == TR_NOTIFY || e->op == TR_CALL_RCU || e->op == TR_RCU_CB)
 		return true;
-	for (unsigned int i = 0; i < ex.subject->nr; i++)
-		if (READ_ONCE(ex.gate[i].thread)->id == e->thread)
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		if (READ_ONCE(ex.gate[i].id) == e->thread)
 			return true;
 	return false;
 }
@@ -131,7 +132,7 @@ void explore_event(const struct trace_event *e)
 	uintptr_t thing;
 	bool write;
 
-	if (!ex.subject || READ_ONCE(ex.open) || !counts(e))
+	if (!READ_ONCE(ex.on) || READ_ONCE(ex.open) || !counts(e))
 		return;
 	if (e->op == TR_NOTIFY &&
 	    (e->arg == CPU_DYING || e->arg == CPU_STARTING))
@@ -147,8 +148,8 @@ void explore_footprint(struct footprint *f, unsigned int *woken)
 	*f = ex.footprint;
 	memset(&ex.footprint, 0, sizeof(ex.footprint));
 	*woken = 0;
-	for (unsigned int i = 0; i < ex.subject->nr; i++)
-		if (!ex.gate[i].granted &&
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		if (ex.gate[i].blocked &&
 		    ex.gate[i].switches !=
 			    READ_ONCE(ex.gate[i].thread->switches))
 			*woken |= 1u << i;
@@ -178,7 +179,7 @@ static void stop(struct gate *g, enum trace_op op, const void *obj,
 
 static struct gate *gate_of(const struct thread *t)
 {
-	for (unsigned int i = 0; i < ex.subject->nr; i++)
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
 		if (READ_ONCE(ex.gate[i].thread) == t)
 			return &ex.gate[i];
 	return NULL;
@@ -213,7 +214,7 @@ void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 
 void explore_start(void)
 {
-	if (current->gated && READ_ONCE(ex.subject))
+	if (current->gated && READ_ONCE(ex.on))
 		explore_gate(TR_NONE, NULL, CALLER);
 }
 
@@ -221,7 +222,7 @@ bool explore_await(bool (*holds)(void *arg), void *arg, const void *what)
 {
 	struct gate *g;
 
-	if (!current->gated || !READ_ONCE(ex.subject) || READ_ONCE(ex.open))
+	if (!current->gated || !READ_ONCE(ex.on) || READ_ONCE(ex.open))
 		return false;
 	g = gate_of(current);
 	g->holds = holds;
@@ -232,6 +233,7 @@ bool explore_await(bool (*holds)(void *arg), void *arg, const void *what)
 
 void explore_become(unsigned int i)
 {
+	WRITE_ONCE(ex.gate[i].id, current->id);
 	WRITE_ONCE(ex.gate[i].thread, current);
 }
 
@@ -248,6 +250,7 @@ static void gate_init(struct gate *g, struct thread *t)
 {
 	memset(g, 0, sizeof(*g));
 	g->thread = t;
+	g->id = t ? t->id : 0;
 	wait_queue_init(&g->wake, "the explorer");
 }
 
@@ -255,6 +258,7 @@ void explore_begin(const struct explored *subject)
 {
 	unsigned int cpu;
 
+	ex.subject = *subject;
 	wait_queue_init(&ex.changed, "a thread at a gate");
 	for (unsigned int i = 0; i < subject->nr; i++)
 		gate_init(&ex.gate[i], subject->thread[i]);
@@ -268,7 +272,7 @@ void explore_begin(const struct explored *subject)
 	memset(&ex.footprint, 0, sizeof(ex.footprint));
 	WRITE_ONCE(ex.open, false);
 	/* Release: what stands above, before anybody looks at it. */
-	smp_store_release(&ex.subject, subject);
+	smp_store_release(&ex.on, true);
 }
 
 void explore_let_go(void)
@@ -276,7 +280,7 @@ void explore_let_go(void)
 	unsigned int cpu;
 
 	WRITE_ONCE(ex.open, true); /* before the wake-ups, as in every wait */
-	for (unsigned int i = 0; i < ex.subject->nr; i++)
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
 		let(&ex.gate[i]);
 	for_each_possible_cpu (cpu)
 		if (ex.callbacks[cpu].thread) {
@@ -287,18 +291,18 @@ void explore_let_go(void)
 
 void explore_end(void)
 {
-	WRITE_ONCE(ex.subject, NULL);
+	WRITE_ONCE(ex.on, false);
 }
 
 static bool at_rest(unsigned int i)
 {
 	return smp_load_acquire(&ex.gate[i].at_gate) ||
-	       ex.subject->ended(ex.subject->arg, i);
+	       ex.subject.ended(ex.subject.arg, i);
 }
 
 static bool all_at_rest(void)
 {
-	for (unsigned int i = 0; i < ex.subject->nr; i++)
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
 		if (!at_rest(i))
 			return false;
 	return true;
@@ -310,13 +314,19 @@ static bool apart_from_us(void)
 	return READ_ONCE(rcu_sched_state.grace_period) == rcu_grace_period;
 }
 
+/* No grace period goes on: there is none, or its thread waits for one of us. */
+static bool grace_periods_rest(void)
+{
+	return rcu_gp_is_quiet() || waits_for_event(rcu_sched_state.thread);
+}
+
 /* Nobody moves, nothing is under way, and no thread was switched in since the
  * last look. */
 static bool nothing_moved(uint64_t *switches)
 {
-	bool still = cores_idle() && rcu_gp_is_quiet();
+	bool still = cores_idle() && grace_periods_rest();
 
-	for (unsigned int i = 0; i < ex.subject->nr; i++) {
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
 		const struct thread *t = READ_ONCE(ex.gate[i].thread);
 		uint64_t n;
 
@@ -336,7 +346,7 @@ static bool run_a_callback(void)
 	bool wanted = false;
 	unsigned int cpu;
 
-	for (unsigned int i = 0; i < ex.subject->nr; i++) {
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
 		enum wait_kind k = READ_ONCE(ex.gate[i].thread->waiting.kind);
 
 		wanted |= !at_rest(i) && (k == WAIT_COMPLETION ||
@@ -385,8 +395,8 @@ unsigned int explore_settle(unsigned int *left)
 					 LOOK_NS);
 	}
 	*left = 0;
-	for (unsigned int i = 0; i < ex.subject->nr; i++) {
-		if (ex.subject->ended(ex.subject->arg, i))
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
+		if (ex.subject.ended(ex.subject.arg, i))
 			continue;
 		*left |= 1u << i;
 		if (enabled(&ex.gate[i]))
@@ -401,9 +411,9 @@ void explore_grant_run(unsigned int i, unsigned int gates)
 	uintptr_t thing;
 	bool write;
 
-	for (unsigned int k = 0; k < ex.subject->nr; k++) {
+	for (unsigned int k = 0; k < ex.subject.nr; k++) {
 		ex.gate[k].switches = READ_ONCE(ex.gate[k].thread->switches);
-		ex.gate[k].granted = k == i;
+		ex.gate[k].blocked = !at_rest(k);
 	}
 	if (g->op == TR_WAKE)
 		touch((uintptr_t)g->obj, true);
@@ -420,7 +430,7 @@ void explore_grant(unsigned int i)
 
 void explore_standing(struct standing *out)
 {
-	for (unsigned int i = 0; i < ex.subject->nr; i++) {
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
 		const struct gate *g = &ex.gate[i];
 		struct standing *s = &out[i];
 

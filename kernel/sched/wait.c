@@ -28,7 +28,8 @@ void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
 	uint32_t flags;
 
 	might_sleep();
-	trace_gate(TR_WAIT_FOR, q, caller);
+	if (!e->thread)
+		trace_gate(TR_WAIT_FOR, q, caller);
 	flags = spin_lock_irqsave(&q->lock);
 	if (!e->thread) {
 		e->thread = current;

@@ -1,0 +1,49 @@
+/*
+ * E17, E17s: W frees its objects on its core and tells D, who destroys the
+ * cache without rcu_barrier(), or with synchronize_rcu() in its place. See
+ * demos/e17.c.
+ *
+ * W then computes, and its core comes late to its callbacks: here they may be
+ * as late as they like.
+ *
+ * Left out: objects and arrays; and what gp.pml, hotplug.pml, rcu.pml and
+ * slab.pml say.
+ *
+ * row: E17/left-out destroy=kmem_cache_destroy__nobarrier
+ * row: E17/barrier  destroy=kmem_cache_destroy
+ * row: E17s         destroy=kmem_cache_destroy__sync
+ */
+#include "kernel.pml"
+#include "gp.pml"
+#include "cpu.pml"
+
+proctype rcu_gp()
+{
+end:
+	do
+	:: gp_seq < request -> gp_seq++; gp_seq++
+	od
+}
+
+bool not_needed; /* a completion: W will not touch the cache again */
+
+proctype W(byte cpu)
+{
+	call_rcu(cpu, VICTIM);
+	not_needed = true
+}
+
+proctype D(byte cpu)
+{
+	not_needed;
+	destroy()
+}
+
+init {
+	atomic {
+		machine();
+		run rcu_gp();
+		run D(ON_D);
+		run W(ON_U)
+	}
+}

@@ -1,0 +1,39 @@
+/*
+ * E18: a core goes and leaves a callback; B, who knows of it, calls the
+ * kernel's rcu_barrier(), the same without the hotplug lock, or a form that
+ * needs none. See demos/e18.c.
+ *
+ * Left out: what cpu.pml, hotplug.pml, rcu.pml and slab.pml say.
+ *
+ * row: E18/without U=down rcu=rcu_nolock
+ * row: E18/kernel  U=down
+ * row: E18/3.6     U=down rcu=rcu_3_6
+ * row: E18/5.18    U=down rcu=rcu_5_18
+ */
+#include "kernel.pml"
+
+/* Before RCU's own notifier. */
+inline leaves_callback(event)
+{
+	if
+	:: event == CPU_DYING -> last_words_queue(TOGGLED)
+	:: else
+	fi
+}
+
+#define notify_before_rcu(event) leaves_callback(event)
+#include "cpu.pml"
+
+proctype B(byte cpu)
+{
+	words_queued;
+	rcu_barrier_watched()
+}
+
+init {
+	atomic {
+		machine();
+		run B(ON_D);
+		run U(ON_U)
+	}
+}

@@ -1,0 +1,205 @@
+"""The second opinion: the experiments as Promela models, searched by spin."""
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import gordian
+from gordian import ROOT
+
+MODELS = ROOT / "tests" / "model"
+CYCLE = "invalid end state"  # a deadlock, or somebody who waits for ever
+
+# Row -> what it fails by; nothing: it holds. The issue's table.
+EXPECTED = {
+    "E0/AB-BA": CYCLE, "E0/A-A": CYCLE, "E0/ABC": CYCLE, "E0/one-order": "",
+    "E1/drawing": "", "E1b": "", "E2": CYCLE, "E2s": "",
+    "E3": CYCLE, "E3u": CYCLE, "E3a": "refcount<0", "E3b": "refcount==0",
+    "E3c": CYCLE, "E3d": "",
+    "E4/patch-b": CYCLE, "E4/final": CYCLE, "E4/late-b": "refcount==0",
+    "E4/late-final": "warnings", "E4x": "",
+    "E4g/counter": CYCLE, "E4g/counted": CYCLE, "E4g/given-back": "",
+    "E5/E1": "", "E5/E2": CYCLE,
+    "E6/E1": "", "E6/E1b": "", "E6/E2": "", "E6/E3": CYCLE,
+    "E7/v3": "list_is_whole", "E7/v4": "",
+    "E8": "", "E8b/kernel": CYCLE, "E8b/mckenney": CYCLE, "E8c": "",
+    "E8d/kernel": "words_missed", "E8d/3.6": CYCLE, "E8d/after": "",
+    "E9": CYCLE, "E9n": CYCLE, "E10/E1": "", "E10/E1b": "", "E10/E8b": "",
+    "E11/E1": "", "E11/E2": "", "E12/3.6": CYCLE, "E12/onoff": "",
+    "E13/reversed": CYCLE, "E13/one-order": "",
+    "E14/readers": "", "E14/writer": CYCLE,
+    "E17/left-out": "cache_freed", "E17/barrier": "", "E17s": "cache_freed",
+    "E18/without": "words_missed", "E18/kernel": "", "E18/3.6": "",
+    "E18/5.18": "",
+}
+
+
+def model(*args):
+    p = subprocess.run([ROOT / "tools/model", *map(str, args)], text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       timeout=gordian.TIMEOUT * 2)
+    print(p.stdout)
+    return p
+
+
+def results(text):
+    """Row -> (states, result), the lines of a long result joined."""
+    text = re.sub(r"\n +", " ", text)
+    found = re.findall(r"^(E\S+) +[\w,\- ]+? +(\d+)  (holds|fails.*)$", text,
+                       re.M)
+    return {name: (int(states), what) for name, states, what in found}
+
+
+@pytest.fixture(scope="module")
+def all_rows():
+    p = model("--models-only")
+    assert p.returncode == 0
+    assert all(len(x) <= 80 for x in p.stdout.split("\n"))
+    return results(p.stdout)
+
+
+def test_every_row(all_rows):
+    assert all_rows.keys() == EXPECTED.keys()
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_row(all_rows, name):
+    states, what = all_rows[name]
+    assert states < 1000000
+    if EXPECTED[name]:
+        assert what.startswith("fails: ") and EXPECTED[name] in what
+    else:
+        assert what == "holds"
+
+
+# ---- every row that holds fails once something is broken ----------------------
+
+def swapped(first, second, between="\t"):
+    return f"{first}{between}{second}", f"{second}{between}{first}"
+
+
+BARRIER_LAST = ("rcu_barrier();\n\t__kmem_cache_destroy()",
+                "__kmem_cache_destroy();\n\trcu_barrier()")
+WRITER_WALKS_IN = ("cpu_hotplug.refcount == 0 -> break",
+                   "cpu_hotplug.refcount >= 0 -> break")
+NOBODY_WAKES = ("\tcpu_hotplug.writer_sleeps = false", "\tskip")
+NO_REFERENCE = ("\t\tget_online_cpus();\n\t\tfor_each_online_cpu_entrain();\n"
+                "\t\tput_online_cpus();", "\t\tfor_each_online_cpu_entrain();")
+# name -> file, the inline it is in (None: anywhere), what is exchanged
+BROKEN = {
+    "E0/one-order": ("e0.pml", None, ("run AB();\n\t\trun AB()",
+                                      "run AB();\n\t\trun BA()")),
+    "E1/drawing": ("hotplug.pml", None, WRITER_WALKS_IN),
+    "E1b": ("hotplug.pml", None, WRITER_WALKS_IN),
+    "E2s": ("slab.pml", "kmem_cache_destroy__slub",
+            swapped("mutex_unlock(slab_mutex);\n", "rcu_barrier();\n")),
+    "E3d": ("hotplug.pml", None,
+            ("cpu_hotplug_count(1) /* repaired: one too many */", "skip")),
+    "E4x": ("hotplug.pml", None, (" || refs[_pid] <= 0", "")),
+    "E4g/given-back": ("hotplug.pml", None, NOBODY_WAKES),
+    "E5/E1": ("hotplug.pml", None, WRITER_WALKS_IN),
+    "E6/E1": ("slab.pml", "kmem_cache_destroy", BARRIER_LAST),
+    "E6/E1b": ("hotplug.pml", None, NOBODY_WAKES),
+    "E6/E2": ("slab.pml", "kmem_cache_destroy__slub", BARRIER_LAST),
+    "E7/v4": ("e7.pml", "kmem_cache_destroy",
+              swapped("list_add(VICTIM);\n", "mutex_unlock(slab_mutex);\n")),
+    "E8": ("hotplug.pml", None, ("(cpu_hotplug.active_writer == me)",
+                                 "false")),
+    "E8c": ("rcu.pml", "_rcu_barrier__reffirst",
+            swapped("get_online_cpus();\n", "mutex_lock(barrier_mutex);\n")),
+    "E8d/after": ("cpu.pml", None, ("\trcu_cleanup_dead_cpu(TOGGLED);\n", "")),
+    "E10/E1": ("slab.pml", "kmem_cache_destroy__6_12", BARRIER_LAST),
+    "E10/E1b": ("rcu.pml", None, ("((snap + 1) / 2)", "(snap / 2)")),
+    "E10/E8b": ("rcu.pml", "_rcu_barrier__5_18", ("\t\tsee_to(ON_U);\n", "")),
+    "E11/E1": ("slab.pml", "kmem_cache_destroy__3_6", BARRIER_LAST),
+    "E11/E2": ("slab.pml", "kmem_cache_destroy__noref", BARRIER_LAST),
+    "E12/onoff": ("e12.pml", "rcu_adopt__onoff",
+                  ("rcu_request(rcu_snap)", "synchronize_rcu()")),
+    "E13/one-order": ("e13.pml", "kmem_cache_shrink",
+                      swapped("get_online_cpus();\n",
+                              "mutex_lock(slab_mutex);\n")),
+    "E14/readers": ("e14.pml", None,
+                    ("cpus_read_lock();\n\tcpus_read_unlock()",
+                     "cpus_write_lock();\n\tcpus_write_unlock()")),
+    "E17/barrier": ("slab.pml", "kmem_cache_destroy", BARRIER_LAST),
+    "E18/kernel": ("rcu.pml", None, NO_REFERENCE),
+    "E18/3.6": ("rcu.pml", "entrain_or_wait",
+                (":: !online[on] && cbs_len[on] == 0", ":: !online[on]")),
+    "E18/5.18": ("rcu.pml", "rcu_adopt__5_18",
+                 ("\t\trcu_barrier_entrain__5_18(dead);\n", "")),
+}
+
+
+def test_all_that_hold_are_broken():
+    assert BROKEN.keys() == {n for n, what in EXPECTED.items() if not what}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_fails(name, tmp_path):
+    file, inline, (old, new) = BROKEN[name]
+    shutil.copytree(MODELS, tmp_path / "model")
+    path = tmp_path / "model" / file
+    head, text = "", path.read_text()
+    if inline:
+        head, start, text = text.partition(f"inline {inline}(")
+        assert start
+        head += start
+    before, found, after = text.partition(old)
+    assert found and not (inline and "\ninline " in before)
+    path.write_text(head + before + new + after)
+    p = model("--models-only", "--models", tmp_path / "model", name)
+    assert p.returncode == 0
+    assert results(p.stdout)[name][1].startswith("fails")
+
+
+# ---- the tool ------------------------------------------------------------------
+
+def test_cut_search_is_an_error():
+    p = model("--models-only", "--depth", 20, "E1b")
+    assert p.returncode == 2
+    assert "E1b: the search is not complete" in p.stdout
+
+
+EXPLORED = """\
+part: E0/AB-BA outcome=deadlock expected=deadlock lockdep=circular \
+schedules=3 failing=1 search=complete verdict=REAL ok
+part: E0/irq outcome=deadlock expected=deadlock lockdep=recursive search=none ok
+verdict: E0 outcome=deadlock expected=deadlock lockdep=circular schedules=3 \
+failing=1 search=complete verdict=REAL ok
+verdict: E3u outcome=stuck expected=stuck lockdep=silent schedules=1 \
+failing=1 search=complete verdict=MISSED ok
+verdict: E4x outcome=completes expected=completes lockdep=unbalanced \
+schedules=9 failing=0 search=complete verdict=FALSE-POSITIVE ok
+verdict: E15 outcome=completes expected=completes lockdep=circular \
+search=none ok
+"""
+ROWS = ("E0/AB-BA", "E3u", "E4x")
+
+
+def compared(tmp_path, text, *rows):
+    (tmp_path / "log").write_text(text)
+    return model("--explorer", tmp_path / "log", *rows)
+
+
+def test_agree(tmp_path):
+    p = compared(tmp_path, EXPLORED, *ROWS)
+    assert p.returncode == 0
+    assert "3 rows, 0 not as the explorer has them" in p.stdout
+
+
+@pytest.mark.parametrize("old,new,said", [
+    ("failing=0", "failing=2",
+     "disagree: E4x: the model holds, but 2 of 9 schedules fail"),
+    ("schedules=1 failing=1", "schedules=1 failing=0",
+     "disagree: E3u: the model fails, but 0 of 1 schedules fail"),
+    ("verdict: E4x", "verdict: E4y",
+     "disagree: E4x: the explorer has no such row"),
+    ("schedules=9 failing=0 search=complete verdict=FALSE-POSITIVE",
+     "search=none", "disagree: E4x: the explorer has no such row"),
+])
+def test_disagree(tmp_path, old, new, said):
+    assert old in EXPLORED
+    p = compared(tmp_path, EXPLORED.replace(old, new), *ROWS)
+    assert p.returncode == 1
+    assert said in p.stdout.split("\n")
