@@ -443,7 +443,8 @@ def assemble(ops, take=lock):
             inside = True
             new = [(take, "ADD", True), (become_writer, 0, False),
                    (take, "H", True), (writer_looks, at + 6, False),
-                   (writer_unlocks, "H", True), (sleep_then, at + 2, False)]
+                   # No gate: it has its sleep state already.
+                   (writer_unlocks, "H", False), (sleep_then, at + 2, False)]
         elif op == "-h":
             inside = False
             new = [(writer_ends, 0, False), (unlock, "H", True),
@@ -595,7 +596,8 @@ def random_thread(rng, locks, most):
     return " ".join(ops)
 
 
-def random_text(rng, n):
+def random_text(rng, n, most):
+    """n threads, each with two to `most` acquisitions."""
     mutexes = list(MUTEXES[:rng.randint(2, 4)])
     more, writer = [], None
     if rng.random() < 0.5:
@@ -608,24 +610,27 @@ def random_text(rng, n):
         locks = mutexes + more
         if t == writer:
             locks = ["h" if x == "g" else x for x in locks]
-        threads.append(random_thread(rng, locks, 4 if n == 2 else 3))
+        threads.append(random_thread(rng, locks, most))
     return " | ".join(threads)
 
 
-def random_program(seed, schedules=2000):
-    """A text for that seed. Without reduction it has at most so many schedules
-    and at least ten; two in three can deadlock, which few would by chance."""
+def random_program(seed, most=None):
+    """A text for that seed; two in three can deadlock, which few would by
+    chance. most: it has at most so many schedules, and at least ten."""
     rng = random.Random(seed)
     n = rng.choice((2, 3))
     knots = rng.random() < 0.7
     while True:
-        text = random_text(rng, n)
+        text = random_text(rng, n, 3 if most and n == 3 else 4)
         try:
-            g = Gated(text, most=5 * schedules)
+            parse(text)
         except ValueError:
             continue                # the kernel would refuse it
-        if g.schedules and 10 <= g.schedules <= schedules and \
-                bool(g.states) == knots:
+        if most:
+            g = Gated(text, most=10 * most)
+            if not g.schedules or not 10 <= g.schedules <= most:
+                continue
+        if bool(deadlocks(text).states) == knots:
             return text
 
 
