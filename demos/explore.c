@@ -632,10 +632,25 @@ static int explore_all(const struct explore_wish *w)
 
 /* ---- the command ----------------------------------------------------------------- */
 
+/* explore program [full] TEXT, or TEXT alone in quotes. */
+static bool parse_program(int argc, char **argv, struct explore_wish *w)
+{
+	int i = *argv[1] == '"' ? 1 : 2;
+
+	if (i < argc && same_word(argv[i], "full")) {
+		w->mode = SEARCH_FULL;
+		i++;
+	}
+	w->demo = program_demo();
+	return program_parse((unsigned int)(argc - i), argv + i);
+}
+
 /* explore ID|all [full] [bound N] [max N]; false: said what is wrong. */
 static bool parse(int argc, char **argv, struct explore_wish *w)
 {
 	*w = (struct explore_wish){ .mode = SEARCH_REDUCED };
+	if (argc > 1 && (same_word(argv[1], "program") || *argv[1] == '"'))
+		return parse_program(argc, argv, w);
 	w->all = argc > 1 && same_word(argv[1], "all");
 	w->demo = argc < 2 || w->all ? NULL : find_demo(argv[1]);
 	if (argc > 1 && !w->all && !w->demo)
@@ -700,11 +715,9 @@ static int explore_cmd(int argc, char **argv)
 	struct explore_wish w;
 	int status = 1;
 
-	if (!parse(argc, argv, &w))
-		return 1;
 	if (!stage_claim("explore"))
 		return 1;
-	if (have_memory())
+	if (parse(argc, argv, &w) && have_memory())
 		status = run_wish(&w);
 	stage_yield();
 	return status == -EINTR ? interrupted() : status;
@@ -728,7 +741,8 @@ static const char *explore_complete(int arg, unsigned int i)
 	return i < ARRAY_SIZE(how) ? how[i] : NULL;
 }
 
-SHELL_COMMAND(explore, .name = "explore",
-	      .usage = "explore ID|ID/PART|all [full] [bound N] [max N]",
-	      .help = "run all schedules of an experiment: is it real?",
-	      .fn = explore_cmd, .complete = explore_complete);
+SHELL_COMMAND(
+	explore, .name = "explore",
+	.usage = "explore ID|ID/PART|all|program TEXT [full] [bound N] [max N]",
+	.help = "run all schedules of an experiment: is it real?",
+	.fn = explore_cmd, .complete = explore_complete);
