@@ -214,6 +214,7 @@ struct tally {
 	unsigned int lockdep;	   /* LOCKDEP_BIT()s found */
 	unsigned int warnings;	   /* WARN_ON reports */
 	const char *waitfor;	   /* "cycle", or the event that is missing */
+	const char *verdict;	   /* the explorer's, if it was asked */
 	bool interrupted;	   /* by Ctrl-C */
 	bool ran;		   /* at least one round */
 	bool skipped;		   /* this machine cannot, and that was said */

@@ -42,6 +42,7 @@ struct explore_wish {
 	const struct demo *demo;     /* NULL: all */
 	const struct scenario *part; /* of it, this one alone; NULL: all */
 	bool all;
+	bool brief; /* no line of its own, unless something is wrong */
 	enum search_mode mode;
 	unsigned int bound, max; /* preemptions; schedules, 0: the usual */
 };
@@ -60,26 +61,36 @@ static void hush(bool on)
 	WRITE_ONCE(console_hushed, on);
 }
 
+static void tell_stray(const struct thread *t)
+{
+	hush(false);
+	kprintf("%s neither sleeps nor comes to a point of choice: it spins, or "
+		"polls?\n  (explore_await() waits in a way that can be "
+		"explored)\n",
+		t ? t->name : "somebody");
+}
+
 static void direct(struct stage *st, struct director *d)
 {
-	unsigned int left, enabled, gates;
+	unsigned int left = 0, enabled = 0, gates;
 
 	for (;;) {
 		int who;
 
 		enabled = explore_settle(&left);
-		if (!enabled)
+		if (!enabled || enabled == EXPLORE_STRAY)
 			break;
 		gates = 1;
 		who = d->choose(d, st, enabled, &gates);
 		if (who < 0)
 			break;
 		explore_grant_run((unsigned int)who, gates);
-		if (d->stepped) {
-			(void)explore_settle(&left);
+		if (d->stepped && explore_settle(&left) != EXPLORE_STRAY)
 			d->stepped(d, st);
-		}
 	}
+	d->strayed = enabled == EXPLORE_STRAY;
+	if (d->strayed)
+		tell_stray(explore_stray());
 	if (d->over)
 		d->over(d, st, left);
 }
@@ -276,7 +287,8 @@ static void note_schedule(struct exploration *x, const struct played *p)
 		kprintf("explore: %s\n",
 			x->word == SEARCH_DIVERGED ?
 				"a replayed schedule went another way" :
-				"more steps than there is room for");
+				"more steps in a schedule than there is room for "
+				"(does it ever end?)");
 		x->broken = true;
 		return;
 	}
@@ -313,6 +325,10 @@ static int explore_form(struct stage *st, struct exploration *x,
 		err = play_directed(st, &x->director, x->form, false, &p);
 		if (err)
 			return err;
+		if (x->director.strayed) {
+			x->broken = true;
+			return 0;
+		}
 		if (tries != explore_tries()) {
 			return AGAIN;
 		}
@@ -408,7 +424,7 @@ struct row {
 
 /* Run each kept schedule once more: it must end as it did. */
 static bool confirm(struct stage *st, struct exploration *x, const char *id,
-		    bool show)
+		    const struct explore_wish *wish)
 {
 	bool ok = true;
 
@@ -418,12 +434,14 @@ static bool confirm(struct stage *st, struct exploration *x, const char *id,
 
 		if (!w->nr)
 			continue;
-		kprintf("witness: %s %s, %u switch%s: replay %s", id,
-			outcome_name((enum outcome)o), w->switches,
-			w->switches == 1 ? "" : "es", id);
-		print_witness(st->sc, w);
-		kprintf("\n");
-		if (replay_witness(st, w, false, show, &p) == 0 &&
+		if (!wish->brief) {
+			kprintf("witness: %s %s, %u switch%s: replay %s", id,
+				outcome_name((enum outcome)o), w->switches,
+				w->switches == 1 ? "" : "es", id);
+			print_witness(st->sc, w);
+			kprintf("\n");
+		}
+		if (replay_witness(st, w, false, !wish->all, &p) == 0 &&
 		    p.out == (enum outcome)o)
 			continue;
 		kprintf("not as said: replayed it does not end as %s\n",
@@ -464,7 +482,10 @@ static int explore_forms(struct exploration *x, const struct explore_wish *w)
 	int err = 0;
 
 	memset(x, 0, sizeof(*x));
-	x->director = (struct director){ choose, stepped, over, true };
+	x->director = (struct director){ .choose = choose,
+					 .stepped = stepped,
+					 .over = over,
+					 .quiet = true };
 	x->max = w->max ? w->max : SCHEDULES_MAX;
 	x->search = search_memory;
 	x->room = room_memory;
@@ -499,7 +520,7 @@ static struct row explore_scenario(const struct demo *d,
 		kprintf("%s: cannot go on, error %d\n", r.id, -err);
 	r.interrupted = x.interrupted;
 	r.ok = !err && !x.broken && !x.interrupted &&
-	       confirm(&the_stage, &x, r.id, !w->all) &&
+	       confirm(&the_stage, &x, r.id, w) &&
 	       (sc->any_verdict || search_as_said(sc, &x, r.verdict));
 	stage_close(&the_stage);
 	lockdep_mark(); /* what it found is in the verdict */
@@ -552,7 +573,8 @@ static struct row explore_demo(const struct demo *d,
 {
 	struct row all = { .id = d->id, .ok = true };
 
-	kprintf("\n%s (%s): %s\n", d->id, d->slug, d->claim);
+	if (!w->brief)
+		kprintf("\n%s (%s): %s\n", d->id, d->slug, d->claim);
 	for (unsigned int i = 0; i < d->nr_scenarios && !all.interrupted; i++) {
 		const struct scenario *sc = &d->scenarios[i];
 		struct row r = { .id = sc->part };
@@ -562,16 +584,31 @@ static struct row explore_demo(const struct demo *d,
 		r = explore_scenario(d, sc, w);
 		if (parts)
 			parts[i] = r;
-		if (r.why)
+		if (w->brief)
+			; /* the caller has a line for the row */
+		else if (r.why)
 			kprintf("%s: no search: %s\n", r.id, r.why);
 		else if (sc->part && !r.interrupted)
 			print_result("part", &r);
 		all.why = all.why ? all.why : r.why;
 		add_part(&all, &r);
 	}
-	if (!all.interrupted)
+	if (!all.interrupted && !w->brief)
 		print_result("verdict", &all);
 	return all;
+}
+
+/* What every verdict rests on. */
+static void print_bounds(void)
+{
+	kprintf("\npermuted: sleeping locks, the hotplug lock, waits and wakes, "
+		"notifiers,\n"
+		"  cores on and off, barriers, declared shared reads and "
+		"writes\n"
+		"not permuted: spinlock sections and releases (atomic), "
+		"interrupts, grace\n"
+		"  periods, timers; callbacks run late, in order; memory is "
+		"sequential\n");
 }
 
 /* ---- the table ------------------------------------------------------------------- */
@@ -624,10 +661,43 @@ static int explore_all(const struct explore_wish *w)
 			if (d->scenarios[i].part && part->verdict)
 				print_row(part, true);
 	}
+	print_bounds();
 	kprintf("\n%u schedules in %u.%u s, %u per second\n", schedules,
 		(unsigned int)(ms / 1000), (unsigned int)(ms / 100 % 10),
 		(unsigned int)(schedules * 1000ull / (ms ? ms : 1)));
 	return ok ? 0 : 1;
+}
+
+/* Once, for good: a megabyte that a boot without a search does not take. */
+static bool have_memory(void)
+{
+	if (!search_memory)
+		search_memory = pages_alloc(ORDER_OF_SEARCH);
+	if (!room_memory)
+		room_memory = pages_alloc(ROOM_ORDER);
+	if (search_memory && room_memory)
+		return true;
+	kprintf("explore: out of memory\n");
+	return false;
+}
+
+bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
+{
+	static const struct explore_wish w = { .all = true, .brief = true };
+	struct row r = { .ok = have_memory() };
+
+	*verdict = "-";
+	if (r.ok)
+		r = explore_demo(d, &w, NULL);
+	*interrupted = r.interrupted;
+	if (!r.verdict || r.interrupted)
+		return r.ok;
+	*verdict = r.verdict;
+	kprintf("explored: %s schedules=%u failing=%u search=%s verdict=%s "
+		"%s\n",
+		d->id, r.schedules, r.failing, r.search, r.verdict,
+		r.ok ? "ok" : "FAIL");
+	return r.ok;
 }
 
 /* ---- the command ----------------------------------------------------------------- */
@@ -687,19 +757,6 @@ static bool parse(int argc, char **argv, struct explore_wish *w)
 	return true;
 }
 
-/* Once, for good: a megabyte that a boot without a search does not take. */
-static bool have_memory(void)
-{
-	if (!search_memory)
-		search_memory = pages_alloc(ORDER_OF_SEARCH);
-	if (!room_memory)
-		room_memory = pages_alloc(ROOM_ORDER);
-	if (search_memory && room_memory)
-		return true;
-	kprintf("explore: out of memory\n");
-	return false;
-}
-
 static int run_wish(const struct explore_wish *w)
 {
 	struct row r;
@@ -707,6 +764,7 @@ static int run_wish(const struct explore_wish *w)
 	if (w->all)
 		return explore_all(w);
 	r = explore_demo(w->demo, w, NULL);
+	print_bounds();
 	return r.interrupted ? -EINTR : r.ok ? 0 : 1;
 }
 
@@ -723,6 +781,14 @@ static int explore_cmd(int argc, char **argv)
 	return status == -EINTR ? interrupted() : status;
 }
 #else
+bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
+{
+	(void)d;
+	*verdict = "-";
+	*interrupted = false;
+	return true;
+}
+
 static int explore_cmd(int argc, char **argv)
 {
 	(void)argc;
