@@ -559,13 +559,12 @@ static void print_row(const struct row *r, bool part)
 	char lockdep[80];
 
 	if (!r->verdict) {
-		kprintf("%-5s %-14s %s\n", part ? "" : r->id, part ? r->id : "",
-			r->why ? r->why : "");
+		kprintf("%-16s %s\n", r->id, r->why ? r->why : "");
 		return;
 	}
 	list_lockdep(lockdep, sizeof(lockdep), r->lockdep);
-	kprintf("%-5s %-14s %-22s %5u %5u  %-8s  %-14s %4s\n",
-		part ? "" : r->id, part ? r->id : "", lockdep, r->schedules,
+	kprintf(part ? "  %-14s" : "%-16s", r->id);
+	kprintf(" %-19s %5u %5u  %-9s %-14s %4s\n", lockdep, r->schedules,
 		r->failing, r->search, r->verdict, r->ok ? "ok" : "FAIL");
 }
 
@@ -591,8 +590,8 @@ static int explore_all(const struct explore_wish *w)
 			return -EINTR;
 	}
 	ms = timer_ns(timer_now() - begun) / 1000000;
-	kprintf("\n%-5s %-14s %-22s %5s %5s  %-8s  %s\n", "id", "part",
-		"lockdep", "sched", "fail", "search", "verdict");
+	kprintf("\n%-16s %-19s %5s %5s  %-9s %s\n", "id", "lockdep", "sched",
+		"fail", "search", "verdict");
 	part = parts;
 	for (const struct demo *d = demos_start; d < demos_end; d++) {
 		if (d->for_reader)
