@@ -18,9 +18,11 @@
 #include "demos/command.h"
 #include "drivers/board.h"
 #include "kernel/debug/panic.h"
+#include "kernel/explore/state.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
 #include "kernel/mm/page.h"
+#include "kernel/sched/sched.h"
 #include "kernel/sched/thread.h"
 #include "kernel/shell/shell.h"
 
@@ -30,7 +32,8 @@
 #define ROOM_ORDER	7     /* pages for straightening a witness */
 #define NR_OUTCOMES	(OUT_CORRUPT + 1)
 #define STATES_MAX	512
-#define ORDER_OF_SEARCH 8 /* pages for struct search */
+#define CALLBACKS_NS	200000ull /* between two looks */
+#define ORDER_OF_SEARCH 8	  /* pages for struct search */
 _Static_assert(sizeof(struct search) <= PAGE_SIZE << ORDER_OF_SEARCH,
 	       "no room for the search");
 
@@ -83,6 +86,14 @@ static void direct(struct stage *st, struct director *d)
 		d->over(d, st, left);
 }
 
+/* What the actors left to callbacks belongs to the schedule: a late one may find
+ * something gone. */
+static void await_callbacks(void)
+{
+	while (!rcu_is_quiet())
+		sleep_ns(CALLBACKS_NS);
+}
+
 int play_directed(struct stage *st, struct director *d, struct form form,
 		  bool show, struct played *p)
 {
@@ -127,6 +138,7 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	p->lockdep = lockdep_seen();
 	if (p->out == OUT_COMPLETES) {
 		release_ended(st); /* or the check would wait for it */
+		await_callbacks();
 		if ((sc->check && !sc->check(st)) ||
 		    slab_errors != errors + sc->slab_reports)
 			p->out = OUT_CORRUPT;

@@ -289,7 +289,7 @@ def test_replay_fifty_times(table):
 EXCHANGED = {
     "e0-one-order": {"E0/AB-BA": "CLEAN", "E0/ABC": "CLEAN"},
     "e1-mutex-first": {"E1/drawing": "REAL"},
-    "e2-barrier-first": {"E2": "CLEAN"},
+    "e2-barrier-first": {"E2": "MISSED"},
     "e8c-mutex-first": {"E8c": "REAL"},
     "e10-mutex-first": {"E10/E1": "REAL"},
     "e13-lock-first": {"E13/reversed": "CLEAN"},
@@ -317,7 +317,11 @@ def test_exchanged(exchanged, name):
                                     else "verdict") if v.id == ident]
         assert v["verdict"] == verdict != was
         assert not v.ok and v["search"] == "complete"
-        assert (v.num("failing") > 0) == (verdict == "REAL")
+        assert (v.num("failing") > 0) == (verdict in ("REAL", "MISSED"))
+        # Too early a barrier: the callbacks of every schedule come too late.
+        if name == "e2-barrier-first":
+            assert v["outcome"] == "corrupt"
+            assert v["failing"] == v["schedules"]
     said = re.findall(r"^not as said: the verdict is (\S+), not (\S+)$",
                       run.text, re.M)
     assert said == [(w, {**ROWS, **PARTS}[i]) for i, w in turned.items()]
