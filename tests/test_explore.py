@@ -259,7 +259,7 @@ def replay_all(lines, times):
     """Each line so often, step by step and freely, at one prompt of another
     boot: [(line, what it came to)] of those that ended otherwise."""
     wrong = []
-    with gordian.Console(smp=4) as c:
+    with gordian.Console(smp=4, quiet=True) as c:
         c.prompt()
         for ident, outcome, _, line in lines:
             for form in ("", " free"):

@@ -225,6 +225,10 @@ bool explore_await(bool (*holds)(void *arg), void *arg, const void *what)
 	if (!current->gated || !READ_ONCE(ex.on) || READ_ONCE(ex.open))
 		return false;
 	g = gate_of(current);
+	if (g->passes && holds(arg)) {
+		g->passes--;
+		return true;
+	}
 	g->holds = holds;
 	g->arg = arg;
 	stop(g, TR_SHARED_READ, what, CALLER);
@@ -426,6 +430,11 @@ void explore_grant_run(unsigned int i, unsigned int gates)
 void explore_grant(unsigned int i)
 {
 	explore_grant_run(i, 1);
+}
+
+unsigned int explore_run_left(unsigned int i)
+{
+	return READ_ONCE(ex.gate[i].passes);
 }
 
 void explore_standing(struct standing *out)

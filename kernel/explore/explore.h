@@ -48,6 +48,8 @@ unsigned int explore_settle(unsigned int *left);
 void explore_grant(unsigned int i);
 /* Let that one go through `gates` gates without stopping, as fast as it can. */
 void explore_grant_run(unsigned int i, unsigned int gates);
+/* How many of these it has not come to: it waits or has ended before. */
+unsigned int explore_run_left(unsigned int i);
 void explore_standing(struct standing *out);
 /* What the threads did since the last call; *woken: those that went on though
  * they had not been let go. */
