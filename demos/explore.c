@@ -18,9 +18,11 @@
 #include "demos/command.h"
 #include "drivers/board.h"
 #include "kernel/debug/panic.h"
+#include "kernel/explore/state.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
 #include "kernel/mm/page.h"
+#include "kernel/sched/sched.h"
 #include "kernel/sched/thread.h"
 #include "kernel/shell/shell.h"
 
@@ -31,7 +33,8 @@
 #define NR_OUTCOMES	(OUT_CORRUPT + 1)
 #define AGAIN		1
 #define STATES_MAX	512
-#define ORDER_OF_SEARCH 8 /* pages for struct search */
+#define CALLBACKS_NS	200000ull /* between two looks */
+#define ORDER_OF_SEARCH 8	  /* pages for struct search */
 _Static_assert(sizeof(struct search) <= PAGE_SIZE << ORDER_OF_SEARCH,
 	       "no room for the search");
 
@@ -95,6 +98,14 @@ static void direct(struct stage *st, struct director *d)
 		d->over(d, st, left);
 }
 
+/* What the actors left to callbacks belongs to the schedule: a late one may find
+ * something gone. */
+static void await_callbacks(void)
+{
+	while (!rcu_is_quiet())
+		sleep_ns(CALLBACKS_NS);
+}
+
 int play_directed(struct stage *st, struct director *d, struct form form,
 		  bool show, struct played *p)
 {
@@ -139,6 +150,7 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	p->lockdep = lockdep_seen();
 	if (p->out == OUT_COMPLETES) {
 		release_ended(st); /* or the check would wait for it */
+		await_callbacks();
 		if ((sc->check && !sc->check(st)) ||
 		    slab_errors != errors + sc->slab_reports)
 			p->out = OUT_CORRUPT;
@@ -618,13 +630,12 @@ static void print_row(const struct row *r, bool part)
 	char lockdep[80];
 
 	if (!r->verdict) {
-		kprintf("%-5s %-14s %s\n", part ? "" : r->id, part ? r->id : "",
-			r->why ? r->why : "");
+		kprintf("%-16s %s\n", r->id, r->why ? r->why : "");
 		return;
 	}
 	list_lockdep(lockdep, sizeof(lockdep), r->lockdep);
-	kprintf("%-5s %-14s %-22s %5u %5u  %-8s  %-14s %4s\n",
-		part ? "" : r->id, part ? r->id : "", lockdep, r->schedules,
+	kprintf(part ? "  %-14s" : "%-16s", r->id);
+	kprintf(" %-19s %5u %5u  %-9s %-14s %4s\n", lockdep, r->schedules,
 		r->failing, r->search, r->verdict, r->ok ? "ok" : "FAIL");
 }
 
@@ -650,8 +661,8 @@ static int explore_all(const struct explore_wish *w)
 			return -EINTR;
 	}
 	ms = timer_ns(timer_now() - begun) / 1000000;
-	kprintf("\n%-5s %-14s %-22s %5s %5s  %-8s  %s\n", "id", "part",
-		"lockdep", "sched", "fail", "search", "verdict");
+	kprintf("\n%-16s %-19s %5s %5s  %-9s %s\n", "id", "lockdep", "sched",
+		"fail", "search", "verdict");
 	part = parts;
 	for (const struct demo *d = demos_start; d < demos_end; d++) {
 		if (d->for_reader)

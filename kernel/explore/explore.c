@@ -277,6 +277,12 @@ bool explore_await(bool (*holds)(void *arg), void *arg, const void *what)
 	if (!current->gated || !READ_ONCE(ex.on) || READ_ONCE(ex.open))
 		return false;
 	g = gate_of(current);
+	if (g->passes && holds(arg)) {
+		g->passes--;
+		g->touched = false;
+		touch_next(g, TR_SHARED_READ, what);
+		return true;
+	}
 	g->holds = holds;
 	g->arg = arg;
 	stop(g, TR_SHARED_READ, what, CALLER);
@@ -488,6 +494,11 @@ void explore_grant_run(unsigned int i, unsigned int gates)
 	touch_next(g, g->op, g->obj);
 	g->passes = gates - 1;
 	let(g);
+}
+
+unsigned int explore_run_left(unsigned int i)
+{
+	return READ_ONCE(ex.gate[i].passes);
 }
 
 void explore_standing(struct standing *out)

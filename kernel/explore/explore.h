@@ -49,6 +49,8 @@ unsigned int explore_settle(unsigned int *left);
 const struct thread *explore_stray(void);
 /* Let that one, which has to be enabled, go through `gates` gates without stopping, as fast as it can. */
 void explore_grant_run(unsigned int i, unsigned int gates);
+/* How many of these it has not come to: it waits or has ended before. */
+unsigned int explore_run_left(unsigned int i);
 void explore_standing(struct standing *out);
 /* Has any thread tried for a lock? From then on releases end a step too. */
 bool explore_tries(void);
