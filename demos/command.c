@@ -101,6 +101,11 @@ void list_outcomes(char *out, size_t size, unsigned int set)
 	list_set(out, size, set, OUT_CORRUPT + 1, "|", nth_outcome);
 }
 
+bool objected_to(const struct scenario *sc, unsigned int failed)
+{
+	return sc->objection && failed & sc->objects_to;
+}
+
 void list_lockdep(char *out, size_t size, unsigned int found)
 {
 	if (GORDIAN_DEBUG && found)
@@ -246,8 +251,7 @@ static bool run_demo(const struct demo *d, const struct wish *w,
 			print_fields(&t, sc->toggles, meets(sc));
 			kprintf(" %s\n", t.ok ? "ok" : "FAIL");
 		}
-		if (sc->objection && t.ran &&
-		    !(sc->expect & OUT_BIT(t.outcome)))
+		if (t.ran && objected_to(sc, OUT_BIT(t.outcome) & ~sc->expect))
 			kprintf("objection: %s\n", sc->objection);
 		toggles |= sc->toggles;
 		met |= meets(sc);

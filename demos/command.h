@@ -12,6 +12,8 @@ const struct demo *find_demo(const char *word);
 const struct scenario *find_part(const char *word, const struct demo **of);
 /* "deadlock|stuck" */
 void list_outcomes(char *out, size_t size, unsigned int set);
+/* Does the thread object to one of these failures (OUT_BIT()s)? */
+bool objected_to(const struct scenario *sc, unsigned int failed);
 /* Not the reader's, nor what this image cannot run. */
 bool in_table(const struct demo *d);
 
