@@ -278,6 +278,8 @@ bool explore_await(bool (*holds)(void *arg), void *arg, const void *what)
 	g = gate_of(current);
 	if (g->passes && holds(arg)) {
 		g->passes--;
+		g->touched = false;
+		touch_next(g, TR_SHARED_READ, what);
 		return true;
 	}
 	g->holds = holds;
