@@ -367,7 +367,7 @@ def test_nothing_found_within_bounds():
 
 def test_interrupted():
     """Ctrl-C during `explore all`: the prompt, and the machine as it was."""
-    with gordian.Console(smp=4) as c:
+    with gordian.Console(smp=4, timeout=60) as c:
         c.prompt()
         for stop in ("verdict: E0 ", "\nE4 (e4"):
             c.p.send("explore all\r")
