@@ -256,6 +256,15 @@ static void stepped(struct director *d, struct stage *st)
 	search_step(x->search, &f, woken);
 }
 
+static unsigned int steps_of(const struct search *s, unsigned int thread)
+{
+	unsigned int n = 0;
+
+	for (unsigned int k = 0; k < s->steps; k++)
+		n += s->node[k].chosen == thread;
+	return n;
+}
+
 static void over(struct director *d, struct stage *st, unsigned int left)
 {
 	struct exploration *x = container_of(d, struct exploration, director);
@@ -263,12 +272,12 @@ static void over(struct director *d, struct stage *st, unsigned int left)
 
 	explore_standing(stands);
 	search_end(x->search, stands);
-	x->knot = 0;
+	x->knot = x->form.up;
 	for (unsigned int i = 0; left && i < st->nr_actors; i++)
 		x->knot = x->knot * 1009 + 1 +
 			  (st->sc->position ?
 				   st->sc->position(i) :
-				   x->search->clock[i][i] * 8u + stands[i].op);
+				   steps_of(x->search, i) * 64u + stands[i].op);
 }
 
 static void note_state(struct exploration *x)

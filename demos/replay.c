@@ -168,7 +168,8 @@ static bool parse_line(const struct scenario *sc, int argc, char **argv,
 	return false;
 }
 
-/* The experiment's own part, if it has but one that is searched. */
+/* The experiment's own part, if it has but one that is searched; if it has none,
+ * any will do to say so. */
 static const struct scenario *only_part(const struct demo *d)
 {
 	const struct scenario *sc = NULL;
@@ -180,7 +181,7 @@ static const struct scenario *only_part(const struct demo *d)
 			return NULL;
 		sc = &d->scenarios[i];
 	}
-	return sc;
+	return sc || !d ? sc : d->scenarios;
 }
 
 static int replay(const struct demo *d, const struct scenario *sc,
