@@ -16,6 +16,8 @@ POLLING = "while (!shared_read(full)) sleep_ns(1000);"
 def plain(line):
     """Without what differs from run to run: times, and how long it looked."""
     line = re.sub(r"^ *\d+\.\d  ", "us ", line.rstrip())
+    if line.startswith("part: M1/lost ") and " rounds=" in line:
+        return "part: M1/lost, free"  # on a busy host it may be found
     return re.sub(r"\brounds=\d+", "rounds=#", line)
 
 
