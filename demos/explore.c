@@ -514,7 +514,7 @@ static void sum_up(struct row *r, const struct exploration *x,
 	r->failing = failing(x);
 	r->states = x->states;
 	r->outcomes = outcomes_of(x);
-	unsaid = r->outcomes & ~r->of->expect;
+	unsaid = r->outcomes & ~(r->of->expect | OUT_BIT(OUT_COMPLETES));
 	r->outcome = worst(unsaid ? unsaid : r->outcomes);
 	if (x->stopped)
 		ksnprintf(r->search, sizeof(r->search), "stopped:%u", x->max);
