@@ -131,7 +131,7 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 		    slab_errors != errors + sc->slab_reports)
 			p->out = OUT_CORRUPT;
 	}
-	if (show)
+	if (show && !d->untold)
 		tell(st, p->out, &w);
 	p->clean = end_round(st, p->out, &w, d->quiet);
 	explore_end();
@@ -463,7 +463,10 @@ static struct row explore_scenario(const struct demo *d,
 	if (r.why)
 		return r;
 	memset(&x, 0, sizeof(x));
-	x.director = (struct director){ choose, stepped, over, true };
+	x.director = (struct director){ .choose = choose,
+					.stepped = stepped,
+					.over = over,
+					.quiet = true };
 	x.max = w->max ? w->max : SCHEDULES_MAX;
 	x.search = search_memory;
 	x.room = room_memory;
