@@ -94,6 +94,7 @@ static void cut_cycle(const struct stage *st, const struct waitfor *w,
 
 			if ((st->sc->lend &&
 			     l->waiting.obj != st->sc->lend(st)) ||
+			    (st->sc->keeps && st->sc->keeps(l->waiting.obj)) ||
 			    !lend(l, ways[k].kind))
 				continue;
 			if (!quietly)
@@ -120,7 +121,7 @@ int cpu_hotplug_rescue(void)
 }
 
 /* Let the writer pass if it is the count that somebody waits for. */
-static bool pass_refcount(const struct stage *st, bool quietly)
+static bool pass_refcount(struct stage *st, bool quietly)
 {
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		const struct worker *w = &st->worker[i];
@@ -129,6 +130,7 @@ static bool pass_refcount(const struct stage *st, bool quietly)
 		if (worker_ended(w) ||
 		    READ_ONCE(w->thread->waiting.kind) != WAIT_REFCOUNT)
 			continue;
+		st->passed = READ_ONCE(cpu_hotplug.refcount);
 		found = cpu_hotplug_rescue();
 		if (!quietly)
 			kprintf("cut: refcount was %d, set to 0; %s passes\n",

@@ -39,7 +39,7 @@ enum outcome {
 
 struct stage;
 
-#define MAX_ACTORS  4
+#define MAX_ACTORS  5
 #define MUST_SEE    2
 #define STORY_LOCKS 3 /* of an experiment's own, shown in its schedules */
 #define D_ACTOR	    0 /* their places in every scenario that toggles a core */
@@ -123,6 +123,7 @@ struct scenario {
 	/* To end a knot: the mutex that can be lent (NULL: the last one of the
 	 * cycle); what else ends a wait, false if nobody waits for that. */
 	const void *(*lend)(const struct stage *st);
+	bool (*keeps)(const void *mutex); /* is it never lent? */
 	bool (*rescue)(struct stage *st, bool quietly);
 	const char *objection; /* what the thread says to a failure */
 	/* For the explorer: why it is no matter for a search; and where an actor
@@ -160,6 +161,7 @@ struct stage {
 	const struct mutex *m[STORY_LOCKS];
 	const struct spinlock *spin;
 	struct thread *l; /* the thread that leaked, if it died of it */
+	int passed; /* the refcount that the cut let a writer past; or 0 */
 
 	/* Readers of the stream (demos/observe.c), reset for each round: */
 	uint32_t d_inside, u_inside; /* atomic flags */
@@ -321,6 +323,12 @@ bool words_watched(struct stage *st);
 void words_evidence(struct stage *st);
 void teardown_words(struct stage *st);
 void actor_B_often(struct stage *st); /* B; in free rounds a few in a row */
+/* demos/program.c: threads given as text, "a b | b a". Many words are one text;
+ * false: what is wrong with it was said. The experiment it makes, and how many
+ * operations of its text a thread has behind it. demo_mutex. */
+bool program_parse(unsigned int nr_words, char *const *words);
+const struct demo *program_demo(void);
+unsigned int program_pc(unsigned int thread);
 /* demos/e8.c: a notifier that calls rcu_barrier(), after RCU's own. */
 extern struct notifier_block barrier_after_rcu;
 /* demos/yours.c */

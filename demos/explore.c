@@ -29,6 +29,7 @@
 #define SCHEDULES_MAX	20000 /* unless told otherwise */
 #define ROOM_ORDER	7     /* pages for straightening a witness */
 #define NR_OUTCOMES	(OUT_CORRUPT + 1)
+#define AGAIN		1
 #define STATES_MAX	512
 #define ORDER_OF_SEARCH 8 /* pages for struct search */
 _Static_assert(sizeof(struct search) <= PAGE_SIZE << ORDER_OF_SEARCH,
@@ -117,7 +118,7 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	}
 	lockdep_reset(); /* it looks at the actors alone */
 	errors = slab_errors;
-	trace_start(show ? TRACE_MARKED : TRACE_ALL);
+	trace_start(TRACE_ALL);
 	explore_begin(&subject);
 	observe_begin(st);
 	start_actors(st, &seed);
@@ -288,10 +289,13 @@ static void note_schedule(struct exploration *x, const struct played *p)
 	note_witness(x, p->out);
 }
 
-/* All schedules of one form. 0 or a negative errno. */
+/* All schedules of one form. 0 or a negative errno; AGAIN: there are more
+ * points from now on, and what was counted does not count. */
 static int explore_form(struct stage *st, struct exploration *x,
 			enum search_mode mode, unsigned int bound)
 {
+	bool tries = explore_tries();
+
 	search_init(x->search, st->nr_actors, mode, bound);
 	while (search_next(x->search)) {
 		struct played p;
@@ -309,6 +313,9 @@ static int explore_form(struct stage *st, struct exploration *x,
 		err = play_directed(st, &x->director, x->form, false, &p);
 		if (err)
 			return err;
+		if (tries != explore_tries()) {
+			return AGAIN;
+		}
 		note_schedule(x, &p);
 		if (x->broken)
 			return 0;
@@ -449,31 +456,46 @@ static void sum_up(struct row *r, const struct exploration *x,
 		verdict(says(x->lockdep, outcomes_of(x)), r->failing, complete);
 }
 
+static int explore_forms(struct exploration *x, const struct explore_wish *w)
+{
+	struct stage *st = &the_stage;
+	struct form form[FORMS_MAX];
+	unsigned int forms = forms_of(st->sc, form);
+	int err = 0;
+
+	memset(x, 0, sizeof(*x));
+	x->director = (struct director){ .choose = choose,
+					 .stepped = stepped,
+					 .over = over,
+					 .quiet = true };
+	x->max = w->max ? w->max : SCHEDULES_MAX;
+	x->search = search_memory;
+	x->room = room_memory;
+	for (unsigned int f = 0; !err && f < forms; f++) {
+		x->form = form[f];
+		err = explore_form(st, x, w->mode, w->bound);
+	}
+	return err;
+}
+
 static struct row explore_scenario(const struct demo *d,
 				   const struct scenario *sc,
 				   const struct explore_wish *w)
 {
 	static struct exploration x; /* demo_mutex */
 	struct row r = { .id = sc->part ? sc->part : d->id, .of = sc };
-	struct form form[FORMS_MAX];
 	int err;
 
 	r.why = no_search(sc);
 	r.ok = true;
 	if (r.why)
 		return r;
-	memset(&x, 0, sizeof(x));
-	x.director = (struct director){ .choose = choose,
-					.stepped = stepped,
-					.over = over,
-					.quiet = true };
-	x.max = w->max ? w->max : SCHEDULES_MAX;
-	x.search = search_memory;
-	x.room = room_memory;
 	err = stage_open(d, sc);
-	for (unsigned int f = 0; !err && f < forms_of(sc, form); f++) {
-		x.form = form[f];
-		err = explore_form(&the_stage, &x, w->mode, w->bound);
+	while (!err) {
+		err = explore_forms(&x, w);
+		if (err != AGAIN)
+			break;
+		err = 0;
 	}
 	sum_up(&r, &x, w->mode, w->bound);
 	if (err)
@@ -613,10 +635,25 @@ static int explore_all(const struct explore_wish *w)
 
 /* ---- the command ----------------------------------------------------------------- */
 
+/* explore program [full] TEXT, or TEXT alone in quotes. */
+static bool parse_program(int argc, char **argv, struct explore_wish *w)
+{
+	int i = *argv[1] == '"' ? 1 : 2;
+
+	if (i < argc && same_word(argv[i], "full")) {
+		w->mode = SEARCH_FULL;
+		i++;
+	}
+	w->demo = program_demo();
+	return program_parse((unsigned int)(argc - i), argv + i);
+}
+
 /* explore ID|all [full] [bound N] [max N]; false: said what is wrong. */
 static bool parse(int argc, char **argv, struct explore_wish *w)
 {
 	*w = (struct explore_wish){ .mode = SEARCH_REDUCED };
+	if (argc > 1 && (same_word(argv[1], "program") || *argv[1] == '"'))
+		return parse_program(argc, argv, w);
 	w->all = argc > 1 && same_word(argv[1], "all");
 	w->demo = argc < 2 || w->all ? NULL : find_demo(argv[1]);
 	if (argc > 1 && !w->all && !w->demo)
@@ -681,11 +718,9 @@ static int explore_cmd(int argc, char **argv)
 	struct explore_wish w;
 	int status = 1;
 
-	if (!parse(argc, argv, &w))
-		return 1;
 	if (!stage_claim("explore"))
 		return 1;
-	if (have_memory())
+	if (parse(argc, argv, &w) && have_memory())
 		status = run_wish(&w);
 	stage_yield();
 	return status == -EINTR ? interrupted() : status;
@@ -709,7 +744,8 @@ static const char *explore_complete(int arg, unsigned int i)
 	return i < ARRAY_SIZE(how) ? how[i] : NULL;
 }
 
-SHELL_COMMAND(explore, .name = "explore",
-	      .usage = "explore ID|ID/PART|all [full] [bound N] [max N]",
-	      .help = "run all schedules of an experiment: is it real?",
-	      .fn = explore_cmd, .complete = explore_complete);
+SHELL_COMMAND(
+	explore, .name = "explore",
+	.usage = "explore ID|ID/PART|all|program TEXT [full] [bound N] [max N]",
+	.help = "run all schedules of an experiment: is it real?",
+	.fn = explore_cmd, .complete = explore_complete);

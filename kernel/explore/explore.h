@@ -49,7 +49,9 @@ void explore_grant(unsigned int i);
 /* Let that one go through `gates` gates without stopping, as fast as it can. */
 void explore_grant_run(unsigned int i, unsigned int gates);
 void explore_standing(struct standing *out);
-/* What the threads did since the last call; *woken: those that went on though
+/* Has any thread tried for a lock? From then on releases end a step too. */
+bool explore_tries(void);
+/* What the threads did since the last grant; *woken: those that went on though
  * they had not been let go. */
 void explore_footprint(struct footprint *f, unsigned int *woken);
 /* What thread i would do next, for people: its gate; false if it is at none. */

@@ -203,8 +203,9 @@ static void release_slow(struct mutex *m, struct thread *who, uintptr_t caller)
 	struct thread *lender = m->lender;
 
 	if (lender && mutex_owner(m) == who) {
-		m->lender = NULL;
 		give(m, lender, 0);
+		/* Release: pairs with the acquire in mutex_unlock(). */
+		smp_store_release(&m->lender, NULL);
 		trace_did(TR_HANDOVER, m, (uintptr_t)lender, caller);
 	} else if (lender == who) {
 		m->lender = NULL;
@@ -220,14 +221,14 @@ static void release_slow(struct mutex *m, struct thread *who, uintptr_t caller)
 
 story void mutex_unlock(struct mutex *m)
 {
-	uintptr_t me = (uintptr_t)current;
-	uintptr_t o = me;
+	uintptr_t o = (uintptr_t)current;
 
 	trace_gate(TR_UNLOCK, m, CALLER);
-	/* Not the owner: it stays as it is. */
+	/* Not the owner: it stays as it is. Acquire: pairs with the release in
+	 * release_slow(); who no longer lends it sees that it is the owner. */
 	if (!lock_release(&m->dep_map, CALLER) ||
-	    WARN_ON(mutex_owner(m) != current &&
-		    READ_ONCE(m->lender) != current))
+	    WARN_ON(smp_load_acquire(&m->lender) != current &&
+		    mutex_owner(m) != current))
 		return;
 	trace_did(TR_UNLOCK, m, 0, CALLER);
 	/* Release: pairs with the acquire in take_free(). */
