@@ -631,15 +631,17 @@ static bool obey(struct stepper *s, const struct stage *st, char *line,
 			word[0], word[1]);
 		return complain(s, from_words);
 	} else if (same_word(word[0], "auto")) {
-		if (!enabled)
-			kprintf("step: nobody can go on: back, or quit\n");
 		s->to_end = enabled;
-		return enabled;
+		if (enabled)
+			return true;
+		kprintf("step: nobody can go on: back, or quit\n");
+		return complain(s, from_words);
 	} else if (same_word(word[0], "back")) {
-		if (!s->n)
-			kprintf("step: this is the beginning\n");
 		s->again = s->n;
-		return s->again;
+		if (s->again)
+			return true;
+		kprintf("step: this is the beginning\n");
+		return complain(s, from_words);
 	} else if (same_word(word[0], "line")) {
 		print_replay_line(s);
 	} else if (same_word(word[0], "quit")) {
@@ -757,8 +759,11 @@ static int choose(struct director *d, struct stage *st, unsigned int enabled,
 		return -1;
 	}
 	if (s->more && !(enabled & 1u << s->actor)) {
-		kprintf("%s cannot go on: %u steps less than asked for\n",
-			st->sc->actors[s->actor].name, s->more);
+		kprintf("%s %s: %u steps less than asked for\n",
+			st->sc->actors[s->actor].name,
+			worker_ended(&st->worker[s->actor]) ? "has ended" :
+							      "cannot go on",
+			s->more);
 		s->more = 0;
 	}
 	if (!s->more && !s->to_end) {
