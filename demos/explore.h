@@ -47,8 +47,9 @@ struct director {
 	/* No step is left, or choose() said so: before they are let go. NULL: as
 	 * above. */
 	void (*over)(struct director *d, struct stage *st, unsigned int left);
-	bool quiet;  /* nothing is printed meanwhile */
-	bool untold; /* over() may say so: this is no round to tell of */
+	bool quiet;   /* nothing is printed meanwhile */
+	bool strayed; /* out: a thread did not come to rest (said) */
+	bool untold;  /* over() may say so: this is no round to tell of */
 };
 
 struct played {

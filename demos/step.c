@@ -511,7 +511,7 @@ static char *next_line(struct stepper *s)
 		return line;
 	}
 	line = shell_ask(PROMPT, first_word);
-	s->interrupted |= !line && shell_listens;
+	s->interrupted |= !line && !READ_ONCE(console_taken);
 	return line;
 }
 
@@ -804,8 +804,10 @@ static void at_the_end(struct stepper *s, const struct stage *st,
 static void over(struct director *d, struct stage *st, unsigned int left)
 {
 	struct stepper *s = stepper_of(d);
-	bool in_the_middle = s->leaves;
+	bool in_the_middle;
 
+	s->leaves |= d->strayed;
+	in_the_middle = s->leaves;
 	if (!s->leaves && !s->again)
 		at_the_end(s, st, left);
 	d->untold = in_the_middle || s->again;
@@ -899,7 +901,7 @@ static int step_cmd(int argc, char **argv)
 	if (parse_form(s, &argc, &argv)) {
 		s->word = argv;
 		s->words = argc;
-		if (s->words || shell_listens)
+		if (s->words || !READ_ONCE(console_taken))
 			status = play(s);
 		else
 			kprintf("step: needs a person at the console, or steps "

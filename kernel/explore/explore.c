@@ -21,6 +21,7 @@
 #include "kernel/sched/wait.h"
 
 #define LOOK_NS 60000ull /* between two looks, while somebody is blocked */
+#define STEP_NS 10000000000ull /* what lasts longer will not end by itself */
 
 /* Things that have no address of their own. */
 #define THE_CORES     ((uintptr_t)1)	     /* which of them are online */
@@ -276,6 +277,12 @@ bool explore_await(bool (*holds)(void *arg), void *arg, const void *what)
 	if (!current->gated || !READ_ONCE(ex.on) || READ_ONCE(ex.open))
 		return false;
 	g = gate_of(current);
+	if (g->passes && holds(arg)) {
+		g->passes--;
+		g->touched = false;
+		touch_next(g, TR_SHARED_READ, what);
+		return true;
+	}
 	g->holds = holds;
 	g->arg = arg;
 	stop(g, TR_SHARED_READ, what, CALLER);
@@ -428,9 +435,18 @@ static bool enabled(const struct gate *g)
 	return g->op != TR_LOCK || !mutex_is_locked(g->obj);
 }
 
+const struct thread *explore_stray(void)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		if (!at_rest(i) && !waits_for_event(ex.gate[i].thread))
+			return ex.gate[i].thread;
+	return NULL;
+}
+
 unsigned int explore_settle(unsigned int *left)
 {
 	uint64_t switches[SEARCH_THREADS] = { 0 };
+	uint64_t begun = timer_now();
 	unsigned int able = 0;
 	bool quiet = false;
 
@@ -448,6 +464,8 @@ unsigned int explore_settle(unsigned int *left)
 				break;
 			quiet = false;
 		}
+		if (timer_ns(timer_now() - begun) > STEP_NS)
+			return EXPLORE_STRAY;
 		(void)wait_event_timeout(&ex.changed, WAIT_GATE, all_at_rest(),
 					 LOOK_NS);
 	}
@@ -478,9 +496,9 @@ void explore_grant_run(unsigned int i, unsigned int gates)
 	let(g);
 }
 
-void explore_grant(unsigned int i)
+unsigned int explore_run_left(unsigned int i)
 {
-	explore_grant_run(i, 1);
+	return READ_ONCE(ex.gate[i].passes);
 }
 
 void explore_standing(struct standing *out)

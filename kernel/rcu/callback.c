@@ -252,13 +252,12 @@ static void rcu_cleanup_dead_cpu(struct rcu_state *rsp, unsigned int cpu)
 	}
 }
 
-static story int rcu_cpu_notify(struct notifier_block *nb, unsigned long action,
-				void *hcpu)
+static story int rcu_cpu_notify(struct notifier_block *nb maybe_unused,
+				unsigned long action, void *hcpu)
 {
 	unsigned int cpu = (unsigned int)(uintptr_t)hcpu;
 	int err = 0;
 
-	(void)nb;
 	if (action == CPU_STARTING)
 		rcu_idle_start(cpu);
 	for (struct rcu_state *rsp = rcu_states; rsp; rsp = rsp->next) {

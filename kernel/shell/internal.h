@@ -11,7 +11,7 @@
 
 /* line.c: the shell's thread waits here for input, Ctrl-C, a command's end. */
 extern struct wait_queue console_wait;
-extern bool ctrl_c;		/* it came since the last prompt; atomic */
+extern bool ctrl_c;		/* it came and nobody has seen it; atomic */
 bool line_byte_arrived(char c); /* for uart_listen() */
 /* Prompt and edit; the line is good until the next call. words: of the first
  * one. NULL: Ctrl-C. May sleep. */

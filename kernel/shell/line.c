@@ -170,11 +170,7 @@ char *line_read(const char *with, const char *(*words)(int, unsigned int))
 			c = escape();
 		if (c == 0x7f)
 			c = CTRL('H');
-		if (c == CTRL('C')) {
-			kprintf("^C\n");
-			return NULL;
-		}
-		if (c == '\r' || c == '\n')
+		if (c == '\r' || c == '\n' || c == CTRL('C'))
 			break;
 		if (c == '\t')
 			complete_word();
@@ -185,7 +181,11 @@ char *line_read(const char *with, const char *(*words)(int, unsigned int))
 		else
 			move_or_delete(c);
 	}
-	kprintf("\n");
+	kprintf(c == CTRL('C') ? "^C\n" : "\n");
+	if (c == CTRL('C')) {
+		WRITE_ONCE(ctrl_c, false); /* seen */
+		return NULL;
+	}
 	if (over)
 		kprintf("line too long by %u characters\n", over);
 	line[over ? 0 : len] = 0;

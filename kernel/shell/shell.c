@@ -24,8 +24,7 @@ static struct job {
 	char command[LINE_SIZE];
 } jobs[8];
 int shell_status;
-bool shell_listens;
-static bool asking; /* the console is the command's; atomic */
+bool console_taken = true; /* atomic */
 
 bool parse_uint(const char *s, unsigned int *out)
 {
@@ -94,14 +93,12 @@ char *shell_ask(const char *prompt, const char *(*words)(int, unsigned int))
 	char *answer;
 
 	/* Interrupted, it may be in the background. */
-	if (!shell_listens || thread_interrupted())
+	if (READ_ONCE(console_taken) || thread_interrupted())
 		return NULL;
-	WRITE_ONCE(asking, true);
+	WRITE_ONCE(console_taken, true);
 	answer = line_read(prompt, words);
-	if (!answer)
-		WRITE_ONCE(ctrl_c, false);
-	/* Release: pairs with the acquire in run_as_job(). */
-	smp_store_release(&asking, false);
+	/* Release: with ctrl_c as it is now; pairs with run_as_job(). */
+	smp_store_release(&console_taken, false);
 	return answer;
 }
 
@@ -132,8 +129,9 @@ static int run_as_job(const char *command)
 		return 1;
 	}
 	wait_event_kind(&console_wait, WAIT_IDLE,
-			READ_ONCE(job->done) || (!smp_load_acquire(&asking) &&
-						 READ_ONCE(ctrl_c)));
+			READ_ONCE(job->done) ||
+				(!smp_load_acquire(&console_taken) &&
+				 READ_ONCE(ctrl_c)));
 	if (!READ_ONCE(job->done)) {
 		kprintf("^C\n");
 		thread_interrupt(job->thread);
@@ -161,6 +159,7 @@ static int run_line(char *line)
 		if (!shell_status)
 			shell_status = status;
 	}
+	WRITE_ONCE(ctrl_c, false);
 	return shell_status;
 }
 
@@ -170,13 +169,11 @@ noreturn void shell_main(void)
 
 	if (cmdline_get(board.bootargs, "run", run, sizeof(run)))
 		machine_exit(run_line(run));
-	shell_listens = true;
+	WRITE_ONCE(console_taken, false);
 	uart_listen(line_byte_arrived);
 	for (;;) {
-		int status;
+		int status = run_line(line_read("gordian> ", shell_name));
 
-		WRITE_ONCE(ctrl_c, false);
-		status = run_line(line_read("gordian> ", shell_name));
 		if (status)
 			kprintf("(status %d)\n", status);
 		for (struct job *job = jobs; job < jobs + ARRAY_SIZE(jobs);

@@ -37,7 +37,7 @@ noreturn void shell_main(void);
  * with. NULL: by Ctrl-C, after which the command is to end, or nobody is there.
  * Good until the next call; in the command's own thread. */
 char *shell_ask(const char *prompt, const char *(*words)(int, unsigned int));
-extern bool shell_listens; /* somebody is there: not in a batch */
+extern bool console_taken; /* in a batch, or while a command asks */
 
 /* Parse a whole decimal number of up to 9 digits; false if s is not one. */
 bool parse_uint(const char *s, unsigned int *out);
