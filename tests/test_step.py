@@ -136,7 +136,7 @@ def test_many_steps_and_the_rest_let_go():
         assert re.search(r"^step: E2 down D:4 U:\d+ let go outcome=deadlock "
                          r"ok$", out, re.M)
         p = Player(c, "step e2")
-        p.type("D")
+        p.type("D 200")
         assert " let go outcome=completes ok\n" in p.leave()
         assert c.quit() == 0
 

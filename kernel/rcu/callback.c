@@ -34,18 +34,13 @@ static always_inline void enqueue(struct rcu_state *rsp, struct cblist *l,
 	rcu_request(rsp, snap);
 }
 
-void call_rcu_on(struct rcu_state *rsp, struct rcu_head *head,
-		 void (*func)(struct rcu_head *))
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *))
 {
+	struct rcu_state *rsp = &rcu_sched_state;
 	uint32_t flags = local_irq_save();
 
 	enqueue(rsp, &rsp->data[smp_processor_id()].cbs, head, func);
 	local_irq_restore(flags);
-}
-
-void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *))
-{
-	call_rcu_on(&rcu_sched_state, head, func);
 }
 
 /* ---- invoking ---------------------------------------------------------------------- */
