@@ -177,7 +177,7 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 		    slab_errors != errors + sc->slab_reports)
 			p->out = OUT_CORRUPT;
 	}
-	if (show)
+	if (show && !d->untold)
 		tell(st, p->out, &w);
 	gave_back = end_round(st, p->out, &w, d->quiet);
 	if (wrongly_completes(sc, p, gave_back))
