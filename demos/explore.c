@@ -542,7 +542,7 @@ static int explore_forms(struct exploration *x, const struct explore_wish *w)
 	x->max = w->max ? w->max : SCHEDULES_MAX;
 	x->search = search_memory;
 	x->room = room_memory;
-	for (unsigned int f = 0; !err && f < forms; f++) {
+	for (unsigned int f = 0; !err && f < forms && !x->interrupted; f++) {
 		x->form = form[f];
 		err = explore_form(st, x, w->mode, w->bound);
 	}
