@@ -55,7 +55,6 @@ enum trace_op {
 	TR_GP_START, /* did: arg = grace-period number */
 	TR_GP_END,
 	TR_GP_WAIT,  /* did: a thread waits for a grace period */
-	TR_QS,	     /* did: arg = core */
 	TR_CALL_RCU, /* did: arg = the callback's function */
 	TR_ADOPT,    /* did: a dead core's callbacks change hands; arg = core */
 	TR_BARRIER,  /* gate; did: entered rcu_barrier, took its snapshot */

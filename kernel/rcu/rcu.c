@@ -77,13 +77,11 @@ void rcu_read_unlock(void)
 /* ---- quiescent states ------------------------------------------------------------- */
 
 /* A core owes no longer. rsp->lock held. */
-static void clear_owed(struct rcu_state *rsp, struct rcu_debt *d,
-		       unsigned int cpu)
+static void clear_owed(struct rcu_debt *d, unsigned int cpu)
 {
 	if (!cpumask_test(d->owed, cpu))
 		return;
 	WRITE_ONCE(d->owed.bits, d->owed.bits & ~(1u << cpu));
-	trace_did(TR_QS, rsp, cpu, CALLER);
 	if (!d->owed.bits)
 		wake_up(&d->wake);
 }
@@ -93,8 +91,8 @@ void rcu_report_qs(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&rsp->lock);
 
-	clear_owed(rsp, &rsp->gp, cpu);
-	clear_owed(rsp, &rsp->exp, cpu);
+	clear_owed(&rsp->gp, cpu);
+	clear_owed(&rsp->exp, cpu);
 	spin_unlock_irqrestore(&rsp->lock, flags);
 }
 
@@ -144,7 +142,7 @@ static void look_at_cores(struct rcu_state *rsp, struct rcu_debt *d, bool first)
 			d->idle_snap[cpu] = now;
 		if (!(now & 1) || now != d->idle_snap[cpu]) {
 			flags = spin_lock_irqsave(&rsp->lock);
-			clear_owed(rsp, d, cpu);
+			clear_owed(d, cpu);
 			spin_unlock_irqrestore(&rsp->lock, flags);
 		} else if (!first) {
 			resched_cpu(cpu);

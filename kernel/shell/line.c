@@ -21,9 +21,8 @@ bool ctrl_c;
 
 static char line[LINE_SIZE], history[HISTORY][LINE_SIZE];
 static unsigned int len, pos; /* line[len] is 0 */
-static const char *prompt;
-/* What its first word can be, as shell_command's complete(). */
-static const char *(*first_words)(int arg, unsigned int i);
+/* And what its first word can be, as shell_command's complete(). */
+static const char *prompt, *(*first_words)(int arg, unsigned int i);
 /* Characters refused; lines entered ever; how many ago is the one shown. */
 static unsigned int over, entered, back;
 

@@ -90,13 +90,11 @@ static int job_main(void *arg)
 
 char *shell_ask(const char *prompt, const char *(*words)(int, unsigned int))
 {
-	char *answer;
-
 	/* Interrupted, it may be in the background. */
 	if (READ_ONCE(console_taken) || thread_interrupted())
 		return NULL;
 	WRITE_ONCE(console_taken, true);
-	answer = line_read(prompt, words);
+	char *answer = line_read(prompt, words);
 	/* Release: with ctrl_c as it is now; pairs with run_as_job(). */
 	smp_store_release(&console_taken, false);
 	return answer;
