@@ -577,12 +577,12 @@ class Gated(Result):
 
 # ---- random programs -------------------------------------------------------------
 
-def random_thread(rng, locks, most):
+def random_thread(rng, locks):
     """Takes 2 to `most` times one of the locks; gives back the latest first, or
     hand over hand."""
     ops, held = [], []
     latest = rng.random() < 0.7
-    left = rng.randint(2, most)
+    left = rng.randint(2, 4)
     while left or held:
         free = [x for x in locks if x not in held and
                 not (x in ("r", "w") and {"r", "w"} & set(held)) and
@@ -596,8 +596,7 @@ def random_thread(rng, locks, most):
     return " ".join(ops)
 
 
-def random_text(rng, n, most):
-    """n threads, each with two to `most` acquisitions."""
+def random_text(rng, n):
     mutexes = list(MUTEXES[:rng.randint(2, 4)])
     more, writer = [], None
     if rng.random() < 0.5:
@@ -610,18 +609,19 @@ def random_text(rng, n, most):
         locks = mutexes + more
         if t == writer:
             locks = ["h" if x == "g" else x for x in locks]
-        threads.append(random_thread(rng, locks, most))
+        threads.append(random_thread(rng, locks))
     return " | ".join(threads)
 
 
 def random_program(seed, most=None):
     """A text for that seed; two in three can deadlock, which few would by
-    chance. most: it has at most so many schedules, and at least ten."""
+    chance. most: it has two threads, ten schedules and at most so many (three
+    threads would have too many)."""
     rng = random.Random(seed)
-    n = rng.choice((2, 3))
+    n = 2 if most else rng.choice((2, 3))
     knots = rng.random() < 0.7
     while True:
-        text = random_text(rng, n, 3 if most and n == 3 else 4)
+        text = random_text(rng, n)
         try:
             parse(text)
         except ValueError:
