@@ -18,6 +18,7 @@ struct wish {
 	const struct demo *demo;     /* NULL: all */
 	const struct scenario *part; /* of it, this one alone; NULL: all */
 	bool all, verbose;
+	bool search; /* all: with the explorer's verdict on each row */
 	enum run_mode mode;
 	unsigned int rounds;
 };
@@ -98,6 +99,11 @@ static const char *nth_kind(unsigned int i)
 void list_outcomes(char *out, size_t size, unsigned int set)
 {
 	list_set(out, size, set, OUT_CORRUPT + 1, "|", nth_outcome);
+}
+
+bool objected_to(const struct scenario *sc, unsigned int failed)
+{
+	return sc->objection && failed & sc->objects_to;
 }
 
 void list_lockdep(char *out, size_t size, unsigned int found)
@@ -245,8 +251,7 @@ static bool run_demo(const struct demo *d, const struct wish *w,
 			print_fields(&t, sc->toggles, meets(sc));
 			kprintf(" %s\n", t.ok ? "ok" : "FAIL");
 		}
-		if (sc->objection && t.ran &&
-		    !(sc->expect & OUT_BIT(t.outcome)))
+		if (t.ran && objected_to(sc, OUT_BIT(t.outcome) & ~sc->expect))
 			kprintf("objection: %s\n", sc->objection);
 		toggles |= sc->toggles;
 		met |= meets(sc);
@@ -263,7 +268,8 @@ static bool run_demo(const struct demo *d, const struct wish *w,
 
 /*
  * Two lines: what was claimed, and whether all was as said; what lockdep said,
- * what ran (outcome, rounds of all kinds) and what was expected.
+ * what ran (outcome, rounds of all kinds), and what was expected or, if it was
+ * asked, the explorer's verdict.
  */
 static void print_row(const struct demo *d, const struct tally *t)
 {
@@ -281,7 +287,7 @@ static void print_row(const struct demo *d, const struct tally *t)
 	kprintf("%-5s %-66s %7s\n", d->id, d->claim,
 		t->ok ? t->ran ? "ok" : "-" : "FAIL");
 	kprintf("%-5s %-32s %-23s %s\n", "", t->ran ? lockdep : "-", ran,
-		expected);
+		t->verdict ? t->verdict : expected);
 }
 
 /* A line under the row: "E14/writer  circular  deadlock, in free round 36  ok" */
@@ -351,12 +357,16 @@ static int run_all(const struct wish *w)
 			BUG_ON(part + d->nr_scenarios >
 			       parts + ARRAY_SIZE(parts));
 			bad += !run_demo(d, w, t, part);
+			if (w->search && !t->interrupted)
+				bad += !explore_row(d, &t->verdict,
+						    &t->interrupted);
 			part += d->nr_scenarios;
 			if (t->interrupted)
 				return interrupted();
 		}
 	kprintf("\n%-5s %-66s %7s\n", "id", "claim", "as said");
-	kprintf("%-5s %-32s %-23s %s\n", "", "lockdep", "what ran", "expected");
+	kprintf("%-5s %-32s %-23s %s\n", "", "lockdep", "what ran",
+		w->search ? "all schedules" : "expected");
 	part = parts;
 	for (const struct demo *d = demos_start; d < demos_end; d++) {
 		if (!in_table(d))
@@ -400,7 +410,7 @@ static bool parse(int argc, char **argv, struct wish *w)
 
 	w->mode = RUN_BOTH;
 	w->rounds = 0;
-	w->verbose = false;
+	w->verbose = w->search = false;
 	w->all = same_word(argv[1], "all");
 	w->demo = w->all ? NULL : find_demo(argv[1]);
 	w->part = w->all || w->demo ? NULL : find_part(argv[1], &w->demo);
@@ -414,6 +424,8 @@ static bool parse(int argc, char **argv, struct wish *w)
 
 		if (same_word(argv[i], "verbose"))
 			known = w->verbose = true;
+		if (same_word(argv[i], "search"))
+			known = w->search = true;
 
 		for (unsigned int m = 0; m < ARRAY_SIZE(modes); m++) {
 			if (same_word(argv[i], modes[m].word)) {
@@ -427,6 +439,11 @@ static bool parse(int argc, char **argv, struct wish *w)
 				argv[i]);
 			return false;
 		}
+	}
+	if (w->search && !(w->all && GORDIAN_DEBUG)) {
+		kprintf("demo: search goes with all, in the debug profile (else: "
+			"explore)\n");
+		return false;
 	}
 	if (w->all && w->mode == RUN_HOLD) {
 		kprintf("demo: hold takes one experiment\n");
@@ -492,7 +509,7 @@ static const char *demo_complete(int arg, unsigned int i)
 SHELL_COMMAND(
 	demo, .name = "demo",
 	.usage =
-		"demo [ID|ID/PART|all|cut] [forced|free|hold] [ROUNDS] [verbose]",
+		"demo [ID|ID/PART|all|cut] [forced|free|hold] [ROUNDS] [verbose|search]",
 	.help = "run an experiment of the thread; alone: list them",
 	.fn = demo_cmd, .complete = demo_complete);
 

@@ -125,7 +125,8 @@ struct scenario {
 	const void *(*lend)(const struct stage *st);
 	bool (*keeps)(const void *mutex); /* is it never lent? */
 	bool (*rescue)(struct stage *st, bool quietly);
-	const char *objection; /* what the thread says to a failure */
+	const char *objection;	 /* what the thread says to a failure */
+	unsigned int objects_to; /* OUT_BIT()s: which failures */
 	/* For the explorer: why it is no matter for a search; and where an actor
 	 * stands, if that is better known than by the steps it has made. */
 	const char *no_search;
@@ -214,6 +215,7 @@ struct tally {
 	unsigned int lockdep;	   /* LOCKDEP_BIT()s found */
 	unsigned int warnings;	   /* WARN_ON reports */
 	const char *waitfor;	   /* "cycle", or the event that is missing */
+	const char *verdict;	   /* the explorer's, if it was asked */
 	bool interrupted;	   /* by Ctrl-C */
 	bool ran;		   /* at least one round */
 	bool skipped;		   /* this machine cannot, and that was said */
@@ -328,6 +330,19 @@ const struct demo *program_demo(void);
 unsigned int program_pc(unsigned int thread);
 /* demos/e8.c: a notifier that calls rcu_barrier(), after RCU's own. */
 extern struct notifier_block barrier_after_rcu;
+/* demos/e7.c: D destroys a cache in use, in vain; C makes another. */
+void actor_D_fails(struct stage *st);
+void actor_C(struct stage *st);
+int setup_in_use(struct stage *st);
+bool all_linked(struct stage *st); /* a check: both are on slab_caches */
+void show_list(struct stage *st);
+void teardown_list(struct stage *st);
+void kmem_cache_relink__halves(struct kmem_cache *s);
+/* demos/e17.c: W frees what D destroys, and keeps its core from callbacks. */
+void actor_D_after_W(struct stage *st);
+void actor_W_frees(struct stage *st);
+int setup_objects(struct stage *st);
+bool check_callbacks(struct stage *st);
 /* demos/yours.c */
 void kmem_cache_destroy__yours(struct kmem_cache *s);
 /* demos/e0.c: two mutexes in one order, and in the other. */

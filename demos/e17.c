@@ -101,7 +101,7 @@ static bool owns_pages(const struct kmem_cache *s)
 	return false;
 }
 
-static void actor_D_after_W(struct stage *st)
+void actor_D_after_W(struct stage *st)
 {
 	const struct kmem_cache *gone = st->cache; /* a name, from here on */
 
@@ -140,7 +140,7 @@ static void compute(const struct stage *st,
 		cpu_relax();
 }
 
-static void actor_W(struct stage *st)
+void actor_W_frees(struct stage *st)
 {
 	compute(st, after_destroy);
 }
@@ -152,7 +152,7 @@ static void actor_W_control(struct stage *st)
 
 /* Small objects without debug words: many in a slab, so few slabs, so few
  * reports. */
-static int setup_objects(struct stage *st)
+int setup_objects(struct stage *st)
 {
 	init_completion(&not_needed, "W to need the cache no more");
 	callbacks_left = D_is_back = false;
@@ -170,7 +170,7 @@ static int setup_objects(struct stage *st)
 
 /* Let the callbacks run. The slab's checks see what they touch; release has
  * none, there D's look must do. */
-static bool check_callbacks(struct stage *st)
+bool check_callbacks(struct stage *st)
 {
 	(void)st;
 	rcu_barrier();
@@ -213,7 +213,7 @@ static const struct scenario e17[] = {
 	{
 		.part = "E17/left-out",
 		.about = "the cache is freed with its callbacks to come",
-		.actors = ACTORS(actor_W),
+		.actors = ACTORS(actor_W_frees),
 		.shows_rcu = true,
 		.script_up = freed,
 		.expect = OUT_BIT(OUT_CORRUPT),
@@ -245,7 +245,7 @@ DEMO(17, e17, .id = "E17", .slug = "e17-no-barrier",
 static const struct scenario e17s[] = {
 	{
 		.about = "a grace period is waited for, not the callbacks",
-		.actors = ACTORS(actor_W),
+		.actors = ACTORS(actor_W_frees),
 		.shows_rcu = true,
 		.script_up = freed_after_a_grace_period,
 		.expect = OUT_BIT(OUT_CORRUPT),

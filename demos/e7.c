@@ -32,8 +32,9 @@ static struct kmem_cache *made[MADE_MAX]; /* C's */
 static unsigned int nr_made;
 static uint64_t window_ns;
 
-/* list_add(&s->list, &slab_caches), its two halves apart. */
-static story void kmem_cache_relink__v3(struct kmem_cache *s)
+/* The kernel's own, list_add(&s->list, &slab_caches), its two halves apart: what
+ * comes between them is for the script, or the search, to choose. */
+story void kmem_cache_relink__halves(struct kmem_cache *s)
 {
 	struct list_head *next;
 
@@ -59,7 +60,7 @@ static story void kmem_cache_destroy__v3(struct kmem_cache *s)
 	mutex_unlock(&slab_mutex);
 	if (__cache_shrink(s)) {
 		slab_error(s, "Can't free all objects");
-		kmem_cache_relink__v3(s);
+		kmem_cache_relink__halves(s);
 		put_online_cpus();
 		cache_destroy_leave(s, CALLER);
 		return;
@@ -76,14 +77,14 @@ static story void kmem_cache_destroy__v3(struct kmem_cache *s)
 /* ---- the actors ---------------------------------------------------------- */
 
 /* It fails, and the cache stays. */
-static void actor_D_fails(struct stage *st)
+void actor_D_fails(struct stage *st)
 {
 	window_ns = st->forced ? 0 : WINDOW_NS;
 	st->sc->destroy(st->cache);
 }
 
 /* Creates a cache; in the free rounds one after the other until D has ended. */
-static void actor_C(struct stage *st)
+void actor_C(struct stage *st)
 {
 	do {
 		struct kmem_cache *s =
@@ -98,7 +99,7 @@ static void actor_C(struct stage *st)
 	} while (nr_made < MADE_MAX && !worker_ended(&st->worker[D_ACTOR]));
 }
 
-static int setup_in_use(struct stage *st)
+int setup_in_use(struct stage *st)
 {
 	nr_made = 0;
 	if (!victim(st))
@@ -107,7 +108,7 @@ static int setup_in_use(struct stage *st)
 	return st->object ? 0 : -ENOMEM;
 }
 
-static bool all_linked(struct stage *st)
+bool all_linked(struct stage *st)
 {
 	bool ok;
 
@@ -129,17 +130,16 @@ static bool met(const struct list_head *e)
 	return l == e;
 }
 
-static void show_list(struct stage *st)
+/* Without the lock: nobody moves, and an actor may have kept it. */
+void show_list(struct stage *st)
 {
 	unsigned int lost = 0;
 
-	mutex_lock(&slab_mutex);
 	for (unsigned int i = 0; i < nr_made; i++)
 		lost += !met(&made[i]->list);
 	kprintf("slab_caches: D's cache is %s; of C's %u caches %u on it\n",
 		met(&st->cache->list) ? "on it" : "lost", nr_made,
 		nr_made - lost);
-	mutex_unlock(&slab_mutex);
 }
 
 static bool is_ours(const struct stage *st, const struct list_head *l)
@@ -172,7 +172,7 @@ static void repair_list(struct stage *st)
 	mutex_unlock(&slab_mutex);
 }
 
-static void teardown_list(struct stage *st)
+void teardown_list(struct stage *st)
 {
 	if (!all_linked(st))
 		repair_list(st);

@@ -18,9 +18,11 @@
 #include "demos/command.h"
 #include "drivers/board.h"
 #include "kernel/debug/panic.h"
+#include "kernel/explore/state.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
 #include "kernel/mm/page.h"
+#include "kernel/sched/sched.h"
 #include "kernel/sched/thread.h"
 #include "kernel/shell/shell.h"
 
@@ -29,8 +31,10 @@
 #define SCHEDULES_MAX	20000 /* unless told otherwise */
 #define ROOM_ORDER	7     /* pages for straightening a witness */
 #define NR_OUTCOMES	(OUT_CORRUPT + 1)
+#define AGAIN		1
 #define STATES_MAX	512
-#define ORDER_OF_SEARCH 8 /* pages for struct search */
+#define CALLBACKS_NS	200000ull /* between two looks */
+#define ORDER_OF_SEARCH 8	  /* pages for struct search */
 _Static_assert(sizeof(struct search) <= PAGE_SIZE << ORDER_OF_SEARCH,
 	       "no room for the search");
 
@@ -41,6 +45,7 @@ struct explore_wish {
 	const struct demo *demo;     /* NULL: all */
 	const struct scenario *part; /* of it, this one alone; NULL: all */
 	bool all;
+	bool brief; /* no line of its own, unless something is wrong */
 	enum search_mode mode;
 	unsigned int bound, max; /* preemptions; schedules, 0: the usual */
 };
@@ -54,33 +59,73 @@ static bool actor_ended(void *arg, unsigned int i)
 	return worker_ended(&st->worker[i]);
 }
 
+/* Nothing is printed, and lockdep writes no report that nobody would see. */
 static void hush(bool on)
 {
+	if (READ_ONCE(console_hushed) == on)
+		return;
 	WRITE_ONCE(console_hushed, on);
+	lockdep_quiet(on); /* it counts */
+}
+
+static void tell_stray(const struct thread *t)
+{
+	hush(false);
+	kprintf("%s neither sleeps nor comes to a point of choice: it spins, or "
+		"polls?\n  (explore_await() waits in a way that can be "
+		"explored)\n",
+		t ? t->name : "somebody");
 }
 
 static void direct(struct stage *st, struct director *d)
 {
-	unsigned int left, enabled, gates;
+	unsigned int left = 0, enabled = 0, gates;
 
 	for (;;) {
 		int who;
 
 		enabled = explore_settle(&left);
-		if (!enabled)
+		if (!enabled || enabled == EXPLORE_STRAY)
 			break;
 		gates = 1;
 		who = d->choose(d, st, enabled, &gates);
 		if (who < 0)
 			break;
 		explore_grant_run((unsigned int)who, gates);
-		if (d->stepped) {
-			(void)explore_settle(&left);
+		if (d->stepped && explore_settle(&left) != EXPLORE_STRAY)
 			d->stepped(d, st);
-		}
 	}
+	d->strayed = enabled == EXPLORE_STRAY;
+	if (d->strayed)
+		tell_stray(explore_stray());
 	if (d->over)
 		d->over(d, st, left);
+}
+
+/* What the actors left to callbacks belongs to the schedule: a late one may find
+ * something gone. */
+static void await_callbacks(void)
+{
+	while (!rcu_is_quiet())
+		sleep_ns(CALLBACKS_NS);
+}
+
+/* Findings that are no prediction: a rule was broken here and now. */
+#define RULES_BROKEN                                                           \
+	(LOCKDEP_BIT(LOCKDEP_UNBALANCED) | LOCKDEP_BIT(LOCKDEP_HELD_AT_END) |  \
+	 LOCKDEP_BIT(LOCKDEP_HELD_FREED) | LOCKDEP_BIT(LOCKDEP_SLEEP) |        \
+	 LOCKDEP_BIT(LOCKDEP_RCU) | LOCKDEP_BIT(LOCKDEP_NOT_HELD) |            \
+	 LOCKDEP_BIT(LOCKDEP_NEST))
+
+/* Threads that got to their end, but not as they should: a rule broken that the
+ * scenario says nothing of, or a lock or a reference that an actor kept. */
+static bool wrongly_completes(const struct scenario *sc, const struct played *p,
+			      bool gave_back)
+{
+	unsigned int broken = p->lockdep & RULES_BROKEN;
+
+	return p->out == OUT_COMPLETES &&
+	       (!gave_back || broken & ~(sc->lockdep | sc->lockdep_may));
 }
 
 int play_directed(struct stage *st, struct director *d, struct form form,
@@ -96,6 +141,7 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	};
 	unsigned int warns = warn_count, errors;
 	uint32_t seed = 1;
+	bool gave_back;
 	int err;
 
 	for (unsigned int i = 0; i < st->nr_actors; i++)
@@ -106,18 +152,17 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	reset_round(st);
 	st->script_open = true;
 	hush(d->quiet);
-	lockdep_quiet(d->quiet);
 	lockdep_reset();
 	seen_begin(sc);
 	err = sc->setup ? sc->setup(st) : 0;
 	if (err) {
 		hush(false);
-		lockdep_quiet(!d->quiet);
+		st->explored = st->forced = false;
 		return err;
 	}
 	lockdep_reset(); /* it looks at the actors alone */
 	errors = slab_errors;
-	trace_start(show ? TRACE_MARKED : TRACE_ALL);
+	trace_start(TRACE_ALL);
 	explore_begin(&subject);
 	observe_begin(st);
 	start_actors(st, &seed);
@@ -127,17 +172,20 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	p->lockdep = lockdep_seen();
 	if (p->out == OUT_COMPLETES) {
 		release_ended(st); /* or the check would wait for it */
+		await_callbacks();
 		if ((sc->check && !sc->check(st)) ||
 		    slab_errors != errors + sc->slab_reports)
 			p->out = OUT_CORRUPT;
 	}
 	if (show)
 		tell(st, p->out, &w);
-	p->clean = end_round(st, p->out, &w, d->quiet);
+	gave_back = end_round(st, p->out, &w, d->quiet);
+	if (wrongly_completes(sc, p, gave_back))
+		p->out = OUT_WARN;
 	explore_end();
 	replace_dead_workers(st);
 	hush(false);
-	p->clean &= compare_state(d->quiet);
+	p->clean = compare_state(d->quiet);
 	st->explored = st->forced = false;
 	return 0;
 }
@@ -275,7 +323,8 @@ static void note_schedule(struct exploration *x, const struct played *p)
 		kprintf("explore: %s\n",
 			x->word == SEARCH_DIVERGED ?
 				"a replayed schedule went another way" :
-				"more steps than there is room for");
+				"more steps in a schedule than there is room for "
+				"(does it ever end?)");
 		x->broken = true;
 		return;
 	}
@@ -288,10 +337,13 @@ static void note_schedule(struct exploration *x, const struct played *p)
 	note_witness(x, p->out);
 }
 
-/* All schedules of one form. 0 or a negative errno. */
+/* All schedules of one form. 0 or a negative errno; AGAIN: there are more
+ * points from now on, and what was counted does not count. */
 static int explore_form(struct stage *st, struct exploration *x,
 			enum search_mode mode, unsigned int bound)
 {
+	bool tries = explore_tries();
+
 	search_init(x->search, st->nr_actors, mode, bound);
 	while (search_next(x->search)) {
 		struct played p;
@@ -309,6 +361,13 @@ static int explore_form(struct stage *st, struct exploration *x,
 		err = play_directed(st, &x->director, x->form, false, &p);
 		if (err)
 			return err;
+		if (x->director.strayed) {
+			x->broken = true;
+			return 0;
+		}
+		if (tries != explore_tries()) {
+			return AGAIN;
+		}
 		note_schedule(x, &p);
 		if (x->broken)
 			return 0;
@@ -356,12 +415,15 @@ static enum outcome worst(unsigned int set)
 	return failed ? (enum outcome)__builtin_ctz(failed) : OUT_COMPLETES;
 }
 
-/* What it must come to, from what the scenario expects of its rounds. */
-static const char *expected_verdict(const struct scenario *sc)
+/* What it must come to, from what the scenario expects of its rounds, and what
+ * lockdep found of that which it may find or not. */
+static const char *expected_verdict(const struct scenario *sc,
+				    unsigned int lockdep)
 {
 	unsigned int fails = sc->expect & ~OUT_BIT(OUT_COMPLETES);
 
-	return verdict(says(sc->lockdep, fails), fails, true);
+	return verdict(says(sc->lockdep | (sc->lockdep_may & lockdep), fails),
+		       fails, true);
 }
 
 /* Every failing outcome that was expected, no other, and the verdict. */
@@ -370,11 +432,12 @@ static bool search_as_said(const struct scenario *sc,
 {
 	unsigned int found = outcomes_of(x) & ~OUT_BIT(OUT_COMPLETES);
 	unsigned int said = sc->expect & ~OUT_BIT(OUT_COMPLETES);
-	bool ok = strcmp(word, expected_verdict(sc)) == 0;
+	const char *expected = expected_verdict(sc, x->lockdep);
+	bool ok = strcmp(word, expected) == 0;
 
 	if (!ok)
 		kprintf("not as said: the verdict is %s, not %s\n", word,
-			expected_verdict(sc));
+			expected);
 	for (unsigned int o = 0; o < NR_OUTCOMES; o++) {
 		if (!((found ^ said) & OUT_BIT(o)))
 			continue;
@@ -393,6 +456,7 @@ struct row {
 	const struct scenario *of; /* whose result it is */
 	const char *why;	   /* not searched: why */
 	unsigned int lockdep, schedules, redundant, failing, states;
+	unsigned int outcomes; /* OUT_BIT()s */
 	enum outcome outcome;
 	char search[32];
 	const char *verdict;
@@ -401,7 +465,7 @@ struct row {
 
 /* Run each kept schedule once more: it must end as it did. */
 static bool confirm(struct stage *st, struct exploration *x, const char *id,
-		    bool show)
+		    const struct explore_wish *wish)
 {
 	bool ok = true;
 
@@ -411,12 +475,14 @@ static bool confirm(struct stage *st, struct exploration *x, const char *id,
 
 		if (!w->nr)
 			continue;
-		kprintf("witness: %s %s, %u switch%s: replay %s", id,
-			outcome_name((enum outcome)o), w->switches,
-			w->switches == 1 ? "" : "es", id);
-		print_witness(st->sc, w);
-		kprintf("\n");
-		if (replay_witness(st, w, false, show, &p) == 0 &&
+		if (!wish->brief) {
+			kprintf("witness: %s %s, %u switch%s: replay %s", id,
+				outcome_name((enum outcome)o), w->switches,
+				w->switches == 1 ? "" : "es", id);
+			print_witness(st->sc, w);
+			kprintf("\n");
+		}
+		if (replay_witness(st, w, false, !wish->all, &p) == 0 &&
 		    p.out == (enum outcome)o)
 			continue;
 		kprintf("not as said: replayed it does not end as %s\n",
@@ -431,13 +497,16 @@ static void sum_up(struct row *r, const struct exploration *x,
 {
 	bool complete = !x->stopped && !x->broken &&
 			!(mode == SEARCH_BOUNDED && x->cut_short);
+	unsigned int unsaid;
 
 	r->lockdep = x->lockdep;
 	r->schedules = x->schedules;
 	r->redundant = x->redundant;
 	r->failing = failing(x);
 	r->states = x->states;
-	r->outcome = worst(outcomes_of(x));
+	r->outcomes = outcomes_of(x);
+	unsaid = r->outcomes & ~r->of->expect;
+	r->outcome = worst(unsaid ? unsaid : r->outcomes);
 	if (x->stopped)
 		ksnprintf(r->search, sizeof(r->search), "stopped:%u", x->max);
 	else if (!complete && !x->broken)
@@ -449,44 +518,65 @@ static void sum_up(struct row *r, const struct exploration *x,
 		verdict(says(x->lockdep, outcomes_of(x)), r->failing, complete);
 }
 
+static int explore_forms(struct exploration *x, const struct explore_wish *w)
+{
+	struct stage *st = &the_stage;
+	struct form form[FORMS_MAX];
+	unsigned int forms = forms_of(st->sc, form);
+	int err = 0;
+
+	memset(x, 0, sizeof(*x));
+	x->director = (struct director){ .choose = choose,
+					 .stepped = stepped,
+					 .over = over,
+					 .quiet = true };
+	x->max = w->max ? w->max : SCHEDULES_MAX;
+	x->search = search_memory;
+	x->room = room_memory;
+	for (unsigned int f = 0; !err && f < forms; f++) {
+		x->form = form[f];
+		err = explore_form(st, x, w->mode, w->bound);
+	}
+	return err;
+}
+
 static struct row explore_scenario(const struct demo *d,
 				   const struct scenario *sc,
 				   const struct explore_wish *w)
 {
 	static struct exploration x; /* demo_mutex */
 	struct row r = { .id = sc->part ? sc->part : d->id, .of = sc };
-	struct form form[FORMS_MAX];
 	int err;
 
 	r.why = no_search(sc);
 	r.ok = true;
 	if (r.why)
 		return r;
-	memset(&x, 0, sizeof(x));
-	x.director = (struct director){ choose, stepped, over, true };
-	x.max = w->max ? w->max : SCHEDULES_MAX;
-	x.search = search_memory;
-	x.room = room_memory;
 	err = stage_open(d, sc);
-	for (unsigned int f = 0; !err && f < forms_of(sc, form); f++) {
-		x.form = form[f];
-		err = explore_form(&the_stage, &x, w->mode, w->bound);
+	while (!err) {
+		err = explore_forms(&x, w);
+		if (err != AGAIN)
+			break;
+		err = 0;
 	}
 	sum_up(&r, &x, w->mode, w->bound);
 	if (err)
 		kprintf("%s: cannot go on, error %d\n", r.id, -err);
 	r.interrupted = x.interrupted;
 	r.ok = !err && !x.broken && !x.interrupted &&
-	       confirm(&the_stage, &x, r.id, !w->all) &&
+	       confirm(&the_stage, &x, r.id, w) &&
 	       (sc->any_verdict || search_as_said(sc, &x, r.verdict));
 	stage_close(&the_stage);
 	lockdep_mark(); /* what it found is in the verdict */
 	return r;
 }
 
-/* The row stands for its first part; what was counted is added up. */
+/* The row stands for its first part, or for the first that is not as said; what
+ * was counted is added up. */
 static void add_part(struct row *row, const struct row *part)
 {
+	bool first_wrong = row->ok && !part->ok;
+
 	row->interrupted |= part->interrupted;
 	row->ok &= part->ok;
 	if (part->why)
@@ -499,6 +589,11 @@ static void add_part(struct row *row, const struct row *part)
 		row->id = id;
 		row->ok = ok;
 		return;
+	}
+	if (first_wrong) {
+		row->of = part->of;
+		row->outcome = part->outcome;
+		row->verdict = part->verdict;
 	}
 	row->lockdep |= part->lockdep;
 	row->schedules += part->schedules;
@@ -530,26 +625,46 @@ static struct row explore_demo(const struct demo *d,
 {
 	struct row all = { .id = d->id, .ok = true };
 
-	kprintf("\n%s (%s): %s\n", d->id, d->slug, d->claim);
+	if (!w->brief)
+		kprintf("\n%s (%s): %s\n", d->id, d->slug, d->claim);
 	for (unsigned int i = 0; i < d->nr_scenarios && !all.interrupted; i++) {
 		const struct scenario *sc = &d->scenarios[i];
 		struct row r = { .id = sc->part };
 
 		if (w->part && sc != w->part)
 			continue;
+		if (sc->part && !w->all)
+			kprintf("\n%s: %s\n", sc->part, sc->about);
 		r = explore_scenario(d, sc, w);
 		if (parts)
 			parts[i] = r;
-		if (r.why)
+		if (w->brief)
+			; /* the caller has a line for the row */
+		else if (r.why)
 			kprintf("%s: no search: %s\n", r.id, r.why);
 		else if (sc->part && !r.interrupted)
 			print_result("part", &r);
+		if (objected_to(sc, r.outcomes & ~sc->expect))
+			kprintf("objection: %s\n", sc->objection);
 		all.why = all.why ? all.why : r.why;
 		add_part(&all, &r);
 	}
-	if (!all.interrupted)
+	if (!all.interrupted && !w->brief)
 		print_result("verdict", &all);
 	return all;
+}
+
+/* What every verdict rests on. */
+static void print_bounds(void)
+{
+	kprintf("\npermuted: sleeping locks, the hotplug lock, waits and wakes, "
+		"notifiers,\n"
+		"  cores on and off, barriers, declared shared reads and "
+		"writes\n"
+		"not permuted: spinlock sections and releases (atomic), "
+		"interrupts, grace\n"
+		"  periods, timers; callbacks run late, in order; memory is "
+		"sequential\n");
 }
 
 /* ---- the table ------------------------------------------------------------------- */
@@ -559,13 +674,12 @@ static void print_row(const struct row *r, bool part)
 	char lockdep[80];
 
 	if (!r->verdict) {
-		kprintf("%-5s %-14s %s\n", part ? "" : r->id, part ? r->id : "",
-			r->why ? r->why : "");
+		kprintf("%-16s %s\n", r->id, r->why ? r->why : "");
 		return;
 	}
 	list_lockdep(lockdep, sizeof(lockdep), r->lockdep);
-	kprintf("%-5s %-14s %-22s %5u %5u  %-8s  %-14s %4s\n",
-		part ? "" : r->id, part ? r->id : "", lockdep, r->schedules,
+	kprintf(part ? "  %-14s" : "%-16s", r->id);
+	kprintf(" %-19s %5u %5u  %-9s %-14s %4s\n", lockdep, r->schedules,
 		r->failing, r->search, r->verdict, r->ok ? "ok" : "FAIL");
 }
 
@@ -591,8 +705,8 @@ static int explore_all(const struct explore_wish *w)
 			return -EINTR;
 	}
 	ms = timer_ns(timer_now() - begun) / 1000000;
-	kprintf("\n%-5s %-14s %-22s %5s %5s  %-8s  %s\n", "id", "part",
-		"lockdep", "sched", "fail", "search", "verdict");
+	kprintf("\n%-16s %-19s %5s %5s  %-9s %s\n", "id", "lockdep", "sched",
+		"fail", "search", "verdict");
 	part = parts;
 	for (const struct demo *d = demos_start; d < demos_end; d++) {
 		if (d->for_reader)
@@ -602,10 +716,43 @@ static int explore_all(const struct explore_wish *w)
 			if (d->scenarios[i].part && part->verdict)
 				print_row(part, true);
 	}
+	print_bounds();
 	kprintf("\n%u schedules in %u.%u s, %u per second\n", schedules,
 		(unsigned int)(ms / 1000), (unsigned int)(ms / 100 % 10),
 		(unsigned int)(schedules * 1000ull / (ms ? ms : 1)));
 	return ok ? 0 : 1;
+}
+
+/* Once, for good: a megabyte that a boot without a search does not take. */
+static bool have_memory(void)
+{
+	if (!search_memory)
+		search_memory = pages_alloc(ORDER_OF_SEARCH);
+	if (!room_memory)
+		room_memory = pages_alloc(ROOM_ORDER);
+	if (search_memory && room_memory)
+		return true;
+	kprintf("explore: out of memory\n");
+	return false;
+}
+
+bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
+{
+	static const struct explore_wish w = { .all = true, .brief = true };
+	struct row r = { .ok = have_memory() };
+
+	*verdict = "-";
+	if (r.ok)
+		r = explore_demo(d, &w, NULL);
+	*interrupted = r.interrupted;
+	if (!r.verdict || r.interrupted)
+		return r.ok;
+	*verdict = r.verdict;
+	kprintf("explored: %s schedules=%u failing=%u search=%s verdict=%s "
+		"%s\n",
+		d->id, r.schedules, r.failing, r.search, r.verdict,
+		r.ok ? "ok" : "FAIL");
+	return r.ok;
 }
 
 /* ---- the command ----------------------------------------------------------------- */
@@ -665,19 +812,6 @@ static bool parse(int argc, char **argv, struct explore_wish *w)
 	return true;
 }
 
-/* Once, for good: a megabyte that a boot without a search does not take. */
-static bool have_memory(void)
-{
-	if (!search_memory)
-		search_memory = pages_alloc(ORDER_OF_SEARCH);
-	if (!room_memory)
-		room_memory = pages_alloc(ROOM_ORDER);
-	if (search_memory && room_memory)
-		return true;
-	kprintf("explore: out of memory\n");
-	return false;
-}
-
 static int run_wish(const struct explore_wish *w)
 {
 	struct row r;
@@ -685,6 +819,7 @@ static int run_wish(const struct explore_wish *w)
 	if (w->all)
 		return explore_all(w);
 	r = explore_demo(w->demo, w, NULL);
+	print_bounds();
 	return r.interrupted ? -EINTR : r.ok ? 0 : 1;
 }
 
@@ -701,6 +836,14 @@ static int explore_cmd(int argc, char **argv)
 	return status == -EINTR ? interrupted() : status;
 }
 #else
+bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
+{
+	(void)d;
+	*verdict = "-";
+	*interrupted = false;
+	return true;
+}
+
 static int explore_cmd(int argc, char **argv)
 {
 	(void)argc;

@@ -42,7 +42,8 @@ struct director {
 	/* No step is left, or choose() said so: before they are let go. NULL: as
 	 * above. */
 	void (*over)(struct director *d, struct stage *st, unsigned int left);
-	bool quiet; /* nothing is printed meanwhile */
+	bool quiet;   /* nothing is printed meanwhile */
+	bool strayed; /* out: a thread did not come to rest (said) */
 };
 
 struct played {

@@ -35,6 +35,31 @@ struct replay {
 	bool lost;		/* the line cannot be followed here */
 };
 
+/* A free leg that ended before its last step: the line cannot be followed. */
+static bool cut_off(struct replay *r)
+{
+	unsigned int left;
+
+	if (!r->leg || r->step)
+		return false;
+	left = explore_run_left(r->w->leg[r->leg - 1].actor);
+	if (!left)
+		return false;
+	r->leg--;
+	r->step = r->w->leg[r->leg].steps - left;
+	return r->lost = true;
+}
+
+static void last_leg(struct director *d, struct stage *st, unsigned int left)
+{
+	struct replay *r = container_of(d, struct replay, director);
+
+	(void)st;
+	(void)left;
+	if (!r->lost)
+		cut_off(r);
+}
+
 static int follow(struct director *d, struct stage *st, unsigned int enabled,
 		  unsigned int *gates)
 {
@@ -42,7 +67,7 @@ static int follow(struct director *d, struct stage *st, unsigned int enabled,
 	unsigned int actor;
 
 	(void)st;
-	if (r->leg == r->w->nr)
+	if (cut_off(r) || r->leg == r->w->nr)
 		return -1;
 	actor = r->w->leg[r->leg].actor;
 	if (!(enabled & 1u << actor)) {
@@ -62,7 +87,9 @@ int replay_witness(struct stage *st, const struct witness *w, bool freely,
 		   bool show, struct played *p)
 {
 	struct replay r = {
-		.director = { .choose = follow, .quiet = !show },
+		.director = { .choose = follow,
+			      .over = last_leg,
+			      .quiet = !show },
 		.w = w,
 		.freely = freely,
 	};

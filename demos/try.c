@@ -2,55 +2,21 @@
  * The experiments that demos/yours.c must pass, and what the thread says to a
  * kmem_cache_destroy() that does not.
  *
- * Owns no data. `make try` runs `demo yours`; not part of `demo all`.
+ * Owns no data. `make try` runs `demo yours` and `explore yours`; neither is part
+ * of the table.
  */
 #include "demos/demo.h"
-#include "kernel/lib/errno.h"
 #include "kernel/rcu/rcu.h"
 
-/* A cache with an object in use: destroying it has to fail, and cleanly. */
-static int setup_in_use(struct stage *st)
+/* Let the last callbacks run: what they meet, the slab's checks say. */
+static bool callbacks_ran(struct stage *st)
 {
-	if (!victim(st))
-		return -ENOMEM;
-	st->object = kmem_cache_alloc(st->cache);
-	return st->object ? 0 : -ENOMEM;
-}
-
-static void actor_D_in_vain(struct stage *st)
-{
-	st->sc->destroy(st->cache);
-}
-
-static bool still_a_cache(struct stage *st)
-{
-	bool linked;
-
-	mutex_lock(&slab_mutex);
-	linked = cache_is_linked(st->cache);
-	mutex_unlock(&slab_mutex);
-	return linked;
-}
-
-static void teardown_in_use(struct stage *st)
-{
-	kmem_cache_free(st->cache, st->object);
-	kmem_cache_destroy(st->cache);
-	st->cache = NULL;
-}
-
-static int setup_callbacks(struct stage *st)
-{
-	st->errors = slab_errors;
-	return setup_victim(st);
-}
-
-/* Let the last callback run: it must not have met a cache that was freed. */
-static bool callbacks_were_waited_for(struct stage *st)
-{
+	(void)st;
 	rcu_barrier();
-	return slab_errors == st->errors;
+	return true;
 }
+
+#define KNOT (OUT_BIT(OUT_DEADLOCK) | OUT_BIT(OUT_STUCK))
 
 static const struct scenario scenarios[] = {
 	{
@@ -65,7 +31,9 @@ static const struct scenario scenarios[] = {
 		.toggles = true,
 		.destroy = kmem_cache_destroy__yours,
 		.setup = setup_victim,
+		.check = callbacks_ran,
 		.teardown = teardown_victim,
+		.objects_to = KNOT,
 		.objection =
 			"Kosina, 2 October 2012: D holds slab_mutex and wants\n"
 			"  cpu_hotplug.lock, U holds that one and wants slab_mutex",
@@ -83,7 +51,9 @@ static const struct scenario scenarios[] = {
 		.toggles = true,
 		.destroy = kmem_cache_destroy__yours,
 		.setup = setup_victim,
+		.check = callbacks_ran,
 		.teardown = teardown_victim,
+		.objects_to = KNOT,
 		.objection =
 			"Kosina, 2 October 2012: the unmount of the report "
 			"holds barrier_mutex\n"
@@ -103,7 +73,9 @@ static const struct scenario scenarios[] = {
 		.destroy = kmem_cache_destroy__yours,
 		.leaks = true,
 		.setup = setup_leak,
+		.check = callbacks_ran,
 		.teardown = teardown_refs,
+		.objects_to = KNOT,
 		.objection =
 			"Bhat, 3 October 2012: with one put_online_cpus() too\n"
 			"  many the reference is useless; only dropping slab_mutex "
@@ -111,16 +83,20 @@ static const struct scenario scenarios[] = {
 	},
 	{
 		.part = "yours/E7",
-		.about = "destroy of a cache that still has an object in use",
-		.actors = { { "D", ON_D, actor_D_in_vain } },
+		.about = "destroy of a cache that still has an object in use, "
+			 "C makes one",
+		.actors = { { "D", ON_D, actor_D_fails },
+			    { "C", ON_U, actor_C } },
 		.expect = OUT_BIT(OUT_COMPLETES),
 		.no_forced = true,
-		.rounds = 2,
+		.rounds = 4,
 		.destroy = kmem_cache_destroy__yours,
 		.slab_reports = 1, /* "Can't free all objects" */
 		.setup = setup_in_use,
-		.check = still_a_cache,
-		.teardown = teardown_in_use,
+		.check = all_linked,
+		.evidence = show_list,
+		.teardown = teardown_list,
+		.objects_to = OUT_BIT(OUT_WARN) | OUT_BIT(OUT_CORRUPT) | KNOT,
 		.objection = "Bhat on v3: the shrink wants slab_mutex, and a "
 			     "destroy that fails\n"
 			     "  must put the cache back under it",
@@ -134,11 +110,30 @@ static const struct scenario scenarios[] = {
 		.no_forced = true,
 		.rounds = 20,
 		.destroy = kmem_cache_destroy__yours,
-		.setup = setup_callbacks,
-		.check = callbacks_were_waited_for,
+		.setup = setup_victim,
+		.check = callbacks_ran,
 		.teardown = teardown_victim,
+		.objects_to = OUT_BIT(OUT_CORRUPT),
 		.objection = "Why rcu_barrier() is there at all: the callbacks "
 			     "that free the\n  slabs still read the cache",
+	},
+	{
+		.part = "yours/E17s",
+		.about = "the same, with callbacks of another core that come "
+			 "late",
+		.actors = { { "D", ON_D, actor_D_after_W },
+			    { "W", ON_U, actor_W_frees, .urgent = true } },
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.no_forced = true,
+		.rounds = 4,
+		.shows_rcu = true,
+		.destroy = kmem_cache_destroy__yours,
+		.setup = setup_objects,
+		.check = check_callbacks,
+		.objects_to = OUT_BIT(OUT_CORRUPT),
+		.objection = "A grace period says that callbacks may run, not "
+			     "that they have:\n  synchronize_rcu() is no "
+			     "rcu_barrier()",
 	},
 };
 

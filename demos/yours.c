@@ -2,8 +2,10 @@
  * Yours: change this function and run `make try`.
  *
  * It starts as a copy of the kernel's own kmem_cache_destroy(), which is the
- * merged fix of 2012. `make try` runs it through the experiments of the thread
- * (demos/try.c) and says which it fails, and whose objection that was.
+ * merged fix of 2012; only that relinking (demos/e7.c) lets others come between
+ * its two halves. `make try` runs it through the experiments of the thread
+ * (demos/try.c), then through all their schedules, and says which it fails, and
+ * whose objection that was.
  *
  * To begin with: move the mutex_unlock() above the `if` that asks for an RCU cache
  * to behind __kmem_cache_destroy(), and it is Linux 3.6; then take out
@@ -25,7 +27,7 @@ story void kmem_cache_destroy__yours(struct kmem_cache *s)
 	kmem_cache_unlink(s);
 	if (__cache_shrink(s)) {
 		slab_error(s, "Can't free all objects");
-		kmem_cache_relink(s);
+		kmem_cache_relink__halves(s);
 		mutex_unlock(&slab_mutex);
 		put_online_cpus();
 		cache_destroy_leave(s, CALLER);

@@ -29,9 +29,9 @@ def build(profile="debug", *settings, root=ROOT):
     return Path(root) / out
 
 
-def patched(patch, tree, profile="debug"):
-    """The image of a copy of the sources with that patch applied. The objects
-    are copied with their times: make builds little."""
+def patched(patches, tree, profile="debug"):
+    """The image of a copy of the sources with that patch, or those, applied. The
+    objects are copied with their times: make builds little."""
     def ignore(place, names):
         if Path(place) == ROOT / "build":
             return [n for n in names if n != profile]
@@ -42,8 +42,10 @@ def patched(patch, tree, profile="debug"):
     shutil.copytree(ROOT, tree, symlinks=True, ignore=ignore)
     # Keep git from looking for a repository above: the paths are this tree's.
     env = dict(os.environ, GIT_CEILING_DIRECTORIES=str(Path(tree).parent))
-    subprocess.run(["git", "apply", "-p1", str(patch)], cwd=tree, env=env,
-                   check=True)
+    if isinstance(patches, (str, Path)):
+        patches = [patches]
+    subprocess.run(["git", "apply", "-p1", *map(str, patches)], cwd=tree,
+                   env=env, check=True)
     return build(profile, root=tree) / "gordian.img"
 
 

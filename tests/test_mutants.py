@@ -15,7 +15,8 @@ CASES = MUTANTS[:7] + [pytest.param(m, marks=pytest.mark.soak)
 
 
 @pytest.mark.parametrize("patch", [
-    p.relative_to(gordian.ROOT) for place in ("mutants", "planted")
+    p.relative_to(gordian.ROOT) for place in ("mutants", "planted",
+                                                   "planted/exchanged")
     for p in sorted(gordian.ROOT.glob(f"tests/{place}/*.patch"))], ids=str)
 def test_patch_applies(patch):
     subprocess.run(["git", "apply", "--check", str(patch)], cwd=gordian.ROOT,

@@ -86,7 +86,7 @@ def test_the_merged_fix_passes():
 @pytest.mark.parametrize("change, part, outcome, objection", [
     (linux_3_6, "yours/E3", "deadlock", "Bhat, 3 October 2012"),
     (no_reference, "yours/E1", "deadlock", "Kosina, 2 October 2012"),
-    (v3, "yours/E7", "completes", None),  # but for lockdep
+    (v3, "yours/E7", "corrupt", "Bhat on v3"),
     (no_barrier, "yours/E17", "corrupt", "Why rcu_barrier() is there"),
     # How these end depends on who was first; what was left behind is said.
     (forgotten_put, "yours/E1", None, None),
@@ -107,7 +107,7 @@ def test_wrong_forms(tree, change, part, outcome, objection):
                          r.text)
     if objection:
         assert f"objection: {objection}" in r.text
-    if change is v3:  # no two list_adds met, but the lock is missing
+    if change is v3:  # and not only where two list_adds meet
         assert found[part]["lockdep"] == "not-held"
     if change is linux_3_6:  # its one fault is the leak that it cannot bear
         assert failed == {"yours/E3"}

@@ -21,7 +21,7 @@
 #include "kernel/sched/wait.h"
 
 #define LOOK_NS 60000ull /* between two looks, while somebody is blocked */
-#define LOOKS	3u	 /* so often nothing may have moved */
+#define STEP_NS 10000000000ull /* what lasts longer will not end by itself */
 
 /* Things that have no address of their own. */
 #define THE_CORES     ((uintptr_t)1)	     /* which of them are online */
@@ -40,11 +40,14 @@ struct gate {
 	void *arg;
 	unsigned int passes; /* gates that need no grant */
 	uint64_t switches;   /* at the last grant of anybody */
+	bool granted;	     /* it was this one */
+	bool touched;	     /* it has touched something since, itself */
 	bool blocked;	     /* then: neither at its gate nor at its end */
 };
 
 static struct {
 	struct explored subject; /* stays readable after the end: late events */
+	bool tries;		 /* a trylock has been seen, ever */
 	bool on, open;		 /* somebody explores; all gates are open */
 	struct wait_queue changed;
 	struct gate gate[SEARCH_THREADS];
@@ -104,17 +107,17 @@ static bool thing_of(enum trace_op op, const void *obj, uintptr_t *thing,
 
 /* Done by one of the threads, or by another for it: a core that comes or goes
  * has its own part in it. */
-static bool counts(const struct trace_event *e)
+static bool counts(const struct trace_event *e, struct gate **by)
 {
-	if (e->op == TR_NOTIFY || e->op == TR_CALL_RCU || e->op == TR_RCU_CB)
-		return true;
+	*by = NULL;
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
 		if (READ_ONCE(ex.gate[i].id) == e->thread)
-			return true;
-	return false;
+			*by = &ex.gate[i];
+	return *by || e->op == TR_NOTIFY || e->op == TR_CALL_RCU ||
+	       e->op == TR_RCU_CB;
 }
 
-static void touch(uintptr_t thing, bool write)
+static void touch(struct gate *by, uintptr_t thing, bool write)
 {
 	uint32_t flags = local_irq_save();
 
@@ -125,22 +128,25 @@ static void touch(uintptr_t thing, bool write)
 	footprint_add(&ex.footprint, thing, write);
 	__atomic_clear(&ex.busy, __ATOMIC_RELEASE);
 	local_irq_restore(flags);
+	if (by)
+		WRITE_ONCE(by->touched, true);
 }
 
 void explore_event(const struct trace_event *e)
 {
+	struct gate *by;
 	uintptr_t thing;
 	bool write;
 
-	if (!READ_ONCE(ex.on) || READ_ONCE(ex.open) || !counts(e))
+	if (!READ_ONCE(ex.on) || READ_ONCE(ex.open) || !counts(e, &by))
 		return;
 	if (e->op == TR_NOTIFY &&
 	    (e->arg == CPU_DYING || e->arg == CPU_STARTING))
-		touch(THE_CORES, true);
+		touch(by, THE_CORES, true);
 	if (e->op == TR_BARRIER_LOOK)
-		touch(THE_CORES, false);
+		touch(by, THE_CORES, false);
 	if (e->op != TR_WAKE && thing_of(e->op, e->obj, &thing, &write))
-		touch(thing, write);
+		touch(by, thing, write);
 }
 
 void explore_footprint(struct footprint *f, unsigned int *woken)
@@ -195,6 +201,41 @@ static struct gate *callbacks_gate(const struct thread *t)
 	return NULL;
 }
 
+/* About to do that: it belongs to the step. */
+static void touch_next(struct gate *g, enum trace_op op, const void *obj)
+{
+	uintptr_t thing;
+	bool write;
+
+	if (op == TR_WAKE)
+		touch(g, (uintptr_t)obj, true);
+	else if (thing_of(op, obj, &thing, &write))
+		touch(g, thing, write);
+}
+
+/*
+ * Is this the end of the step? Not if the step has touched nothing yet: nobody
+ * could tell its place; but who may have to wait stops. Nor before a release:
+ * whatever another thread does just before it could as well come just after, as
+ * nobody else can have what is held; unless somebody only tries (Lipton, CACM
+ * 1975: releases move to the left). It must not depend on what others do.
+ */
+static bool ends_step(const struct gate *g, enum trace_op op)
+{
+	switch (op) {
+	case TR_UNLOCK:
+	case TR_READ_UNLOCK:
+	case TR_WRITE_UNLOCK:
+		return READ_ONCE(ex.tries);
+	case TR_TRYLOCK:
+		WRITE_ONCE(ex.tries, true);
+		return true;
+	default:
+		return !g->granted || g->touched || op == TR_NONE ||
+		       op == TR_LOCK;
+	}
+}
+
 void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 {
 	struct gate *g = gate_of(current);
@@ -205,11 +246,22 @@ void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 	if (!g || READ_ONCE(ex.open) ||
 	    READ_ONCE(current->state) != TASK_RUNNING)
 		return;
+	if (op != TR_RCU_CB && !ends_step(g, op)) {
+		touch_next(g, op, obj);
+		return;
+	}
 	if (g->passes) {
 		g->passes--;
+		g->touched = false;
+		touch_next(g, op, obj);
 		return;
 	}
 	stop(g, op, obj, caller);
+}
+
+bool explore_tries(void)
+{
+	return READ_ONCE(ex.tries);
 }
 
 void explore_start(void)
@@ -225,6 +277,12 @@ bool explore_await(bool (*holds)(void *arg), void *arg, const void *what)
 	if (!current->gated || !READ_ONCE(ex.on) || READ_ONCE(ex.open))
 		return false;
 	g = gate_of(current);
+	if (g->passes && holds(arg)) {
+		g->passes--;
+		g->touched = false;
+		touch_next(g, TR_SHARED_READ, what);
+		return true;
+	}
 	g->holds = holds;
 	g->arg = arg;
 	stop(g, TR_SHARED_READ, what, CALLER);
@@ -377,20 +435,37 @@ static bool enabled(const struct gate *g)
 	return g->op != TR_LOCK || !mutex_is_locked(g->obj);
 }
 
+const struct thread *explore_stray(void)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		if (!at_rest(i) && !waits_for_event(ex.gate[i].thread))
+			return ex.gate[i].thread;
+	return NULL;
+}
+
 unsigned int explore_settle(unsigned int *left)
 {
 	uint64_t switches[SEARCH_THREADS] = { 0 };
-	unsigned int quiet = 0, able = 0;
+	uint64_t begun = timer_now();
+	unsigned int able = 0;
+	bool quiet = false;
 
 	while (!(all_at_rest() && apart_from_us())) {
-		quiet = nothing_moved(switches) ? quiet + 1 : 0;
-		if (quiet)
-			on_each_cpu(nothing, NULL); /* handlers have ended */
-		if (quiet == LOOKS) {
+		/* Twice, and between the two every core has taken an interrupt
+		 * and ended it: no handler is about to wake anybody. */
+		if (!nothing_moved(switches)) {
+			quiet = false;
+		} else if (!quiet) {
+			quiet = true;
+			on_each_cpu(nothing, NULL);
+			continue;
+		} else {
 			if (!run_a_callback())
 				break;
-			quiet = 0;
+			quiet = false;
 		}
+		if (timer_ns(timer_now() - begun) > STEP_NS)
+			return EXPLORE_STRAY;
 		(void)wait_event_timeout(&ex.changed, WAIT_GATE, all_at_rest(),
 					 LOOK_NS);
 	}
@@ -408,24 +483,22 @@ unsigned int explore_settle(unsigned int *left)
 void explore_grant_run(unsigned int i, unsigned int gates)
 {
 	struct gate *g = &ex.gate[i];
-	uintptr_t thing;
-	bool write;
 
+	memset(&ex.footprint, 0, sizeof(ex.footprint));
 	for (unsigned int k = 0; k < ex.subject.nr; k++) {
 		ex.gate[k].switches = READ_ONCE(ex.gate[k].thread->switches);
 		ex.gate[k].blocked = !at_rest(k);
+		ex.gate[k].granted = k == i;
 	}
-	if (g->op == TR_WAKE)
-		touch((uintptr_t)g->obj, true);
-	else if (thing_of(g->op, g->obj, &thing, &write))
-		touch(thing, write);
+	g->touched = false;
+	touch_next(g, g->op, g->obj);
 	g->passes = gates - 1;
 	let(g);
 }
 
-void explore_grant(unsigned int i)
+unsigned int explore_run_left(unsigned int i)
 {
-	explore_grant_run(i, 1);
+	return READ_ONCE(ex.gate[i].passes);
 }
 
 void explore_standing(struct standing *out)

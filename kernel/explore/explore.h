@@ -41,15 +41,20 @@ void explore_begin(const struct explored *subject);
 void explore_let_go(void);
 void explore_end(void);
 
+#define EXPLORE_STRAY (1u << 31)
 /* After the threads were started, or a step: wait until it is over. Returns the
- * enabled threads, a bit each; *left: those that have not ended. */
+ * enabled threads, a bit each; *left: those that have not ended. EXPLORE_STRAY: one
+ * neither comes to a gate nor sleeps; explore_stray() says who. */
 unsigned int explore_settle(unsigned int *left);
-/* Let that one go on: it has to be enabled. */
-void explore_grant(unsigned int i);
-/* Let that one go through `gates` gates without stopping, as fast as it can. */
+const struct thread *explore_stray(void);
+/* Let that one, which has to be enabled, go through `gates` gates without stopping, as fast as it can. */
 void explore_grant_run(unsigned int i, unsigned int gates);
+/* How many of these it has not come to: it waits or has ended before. */
+unsigned int explore_run_left(unsigned int i);
 void explore_standing(struct standing *out);
-/* What the threads did since the last call; *woken: those that went on though
+/* Has any thread tried for a lock? From then on releases end a step too. */
+bool explore_tries(void);
+/* What the threads did since the last grant; *woken: those that went on though
  * they had not been let go. */
 void explore_footprint(struct footprint *f, unsigned int *woken);
 /* What thread i would do next, for people: its gate; false if it is at none. */

@@ -221,8 +221,7 @@ static void release_slow(struct mutex *m, struct thread *who, uintptr_t caller)
 
 story void mutex_unlock(struct mutex *m)
 {
-	uintptr_t me = (uintptr_t)current;
-	uintptr_t o = me;
+	uintptr_t o = (uintptr_t)current;
 
 	trace_gate(TR_UNLOCK, m, CALLER);
 	/* Not the owner: it stays as it is. Acquire: pairs with the release in

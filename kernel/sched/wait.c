@@ -28,13 +28,12 @@ void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
 	uint32_t flags;
 
 	might_sleep();
-	if (!e->thread)
-		trace_gate(TR_WAIT_FOR, q, caller);
-	flags = spin_lock_irqsave(&q->lock);
 	if (!e->thread) {
+		trace_gate(TR_WAIT_FOR, q, caller);
 		e->thread = current;
 		list_init(&e->link);
 	}
+	flags = spin_lock_irqsave(&q->lock);
 	if (list_empty(&e->link))
 		list_add_tail(&e->link, &q->waiters);
 	wait_begin(TASK_UNINTERRUPTIBLE, kind, q, q->name, caller);

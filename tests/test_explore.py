@@ -1,0 +1,327 @@
+"""The explorer: every experiment's verdict, counts that reproduce, witnesses
+that can be played again. What must come out is written down here by hand, from
+the issue and the list of experiments, not taken from the kernel's own table."""
+import re
+
+import pytest
+
+import gordian
+from gordian import ROOT, boot, patched, verdicts
+from test_demos_rwsem import columns, in_order
+
+# The table: what the search makes of each row ...
+ROWS = {
+    **dict.fromkeys(("E0", "E2", "E3", "E3a", "E3b", "E3c", "E4", "E7", "E8b",
+                     "E9", "E9n", "E13"), "REAL"),
+    **dict.fromkeys(("E3u", "E4g", "E8d", "E12", "E17", "E17s", "E18"),
+                    "MISSED"),
+    **dict.fromkeys(("E1", "E1b", "E3d", "E4x"), "FALSE-POSITIVE"),
+    **dict.fromkeys(("E2s", "E8", "E8c", "E10", "E11"), "CLEAN"),
+    # One verdict for all parts would say nothing: the first part's.
+    "E5": "FALSE-POSITIVE", "E6": "CLEAN", "E14": "FALSE-POSITIVE",
+}
+# ... and of each part: those that the table names, then controls.
+PARTS = {
+    "E5/E1": "FALSE-POSITIVE", "E5/E2": "REAL",
+    "E6/E1": "CLEAN", "E6/E1b": "CLEAN", "E6/E2": "CLEAN", "E6/E3": "MISSED",
+    "E14/readers": "FALSE-POSITIVE", "E14/writer": "REAL",
+    "E0/AB-BA": "REAL", "E0/A-A": "REAL", "E0/ABC": "REAL",
+    "E0/one-order": "CLEAN",
+    "E1/drawing": "FALSE-POSITIVE",
+    "E4/patch-b": "REAL", "E4/final": "REAL", "E4/late-b": "REAL",
+    "E4/late-final": "REAL",
+    # Counted per thread the leak is found, at the thread's end.
+    "E4g/counter": "MISSED", "E4g/counted": "REAL", "E4g/given-back": "CLEAN",
+    "E7/v3": "REAL", "E7/v4": "CLEAN",
+    "E8b/kernel": "REAL", "E8b/mckenney": "REAL",
+    "E8d/kernel": "MISSED", "E8d/3.6": "MISSED", "E8d/after": "CLEAN",
+    "E10/E1": "CLEAN", "E10/E1b": "CLEAN", "E10/E8b": "CLEAN",
+    "E11/E1": "CLEAN", "E11/E2": "CLEAN",
+    "E12/3.6": "MISSED", "E12/onoff": "CLEAN",
+    "E13/reversed": "REAL", "E13/one-order": "CLEAN",
+    "E17/left-out": "MISSED", "E17/barrier": "CLEAN",
+    "E18/without": "MISSED", "E18/kernel": "CLEAN", "E18/3.6": "CLEAN",
+    "E18/5.18": "CLEAN",
+}
+# What a search has nothing to say about, and a word of the reason.
+NO_SEARCH = {
+    "E0/irq": "interrupt", "E1/B-U-D": "in turn", "E1/B-D-U": "in turn",
+    "E1/U-D": "in turn", "E15": "second word", "E16/counter": "starvation",
+    "E16/rwsem": "starvation", "R1": "nobody chooses",
+    "R2/at-once": "a time, not for steps", "R2/call_rcu": "a time, not for",
+    "R2/synchronize": "a time, not for steps", "H1": "one actor",
+}
+NOT_SEARCHED = ("E15", "E16", "R1", "R2", "H1")
+# What each failing row's witnesses end as.
+ENDS = {
+    **dict.fromkeys(("E0/AB-BA", "E0/A-A", "E0/ABC", "E2", "E5/E2",
+                     "E8b/kernel", "E8b/mckenney", "E9", "E9n", "E12/3.6",
+                     "E13/reversed", "E14/writer"), {"deadlock"}),
+    **dict.fromkeys(("E3u", "E4g/counter", "E4g/counted", "E6/E3", "E8d/3.6"),
+                    {"stuck"}),
+    **dict.fromkeys(("E3", "E3c"), {"deadlock", "stuck"}),
+    **dict.fromkeys(("E3a", "E3b", "E4/late-b"), {"bug"}),
+    "E4/patch-b": {"deadlock", "bug"}, "E4/final": {"deadlock", "warn"},
+    "E4/late-final": {"warn"},
+    **dict.fromkeys(("E7/v3", "E8d/kernel", "E17/left-out", "E17s",
+                     "E18/without"), {"corrupt"}),
+}
+
+COUNTS = ("schedules", "failing", "states", "redundant")
+# Every mechanism once: mutexes, the counter up and down, a leak, a thread's
+# end, a notifier's barrier, the rw-semaphore, a grace period, three actors,
+# callbacks, the dead core's.
+SOME = ("e0", "e1", "e2", "e3", "e4g", "e8b", "e9", "e12", "e14", "e17", "e18")
+SINGLE = ("-accel", "tcg,thread=single")
+COUNTED = ("-icount", "shift=0,sleep=off")
+SOAK_MACHINES = [dict(smp=n) for n in (2, 3, 4, 8)] + [
+    dict(smp=4, extra=SINGLE), dict(smp=2, extra=SINGLE),
+    dict(smp=4, extra=COUNTED)]
+
+
+def results(text):
+    """All lines with a verdict, by id."""
+    all_of_them = verdicts(text) + verdicts(text, "part")
+    found = {v.id: v for v in all_of_them}
+    assert len(found) == len(all_of_them)
+    return found
+
+
+def counts(text):
+    return {i: tuple(v.num(c) for c in COUNTS)
+            for i, v in results(text).items() if v["search"] != "none"}
+
+
+def witnesses(text):
+    """(id, outcome, switches, "replay ..."), in order."""
+    found = re.findall(r"^witness: (\S+) (\S+), (\d+) switch(?:es)?: "
+                       r"(replay .*)$", text, re.M)
+    assert len(found) == text.count("\nwitness: ")
+    return [(i, out, int(n), line.strip()) for i, out, n, line in found]
+
+
+@pytest.fixture(scope="module")
+def table():
+    """`explore all` on 4 cores, once: it takes a minute."""
+    return boot("explore all", smp=4)
+
+
+# ---- the table ---------------------------------------------------------------
+
+
+def test_every_verdict(table):
+    assert table.status == 0
+    assert "not as said" not in table.text and "FAIL" not in table.text
+    rows = {v.id: v for v in verdicts(table.text)}
+    parts = {v.id: v for v in verdicts(table.text, "part")}
+    assert {i: v["verdict"] for i, v in rows.items()
+            if i not in NOT_SEARCHED} == ROWS
+    assert {i: v["verdict"] for i, v in parts.items()} == PARTS
+    assert set(rows) == set(ROWS) | set(NOT_SEARCHED)
+    for v in list(rows.values()) + list(parts.values()):
+        assert v.ok, v.text
+        if v.id in NOT_SEARCHED:
+            assert v["search"] == "none" and "verdict" not in v
+            continue
+        assert v["search"] == "complete" and v["memory"] == "sc", v.text
+        assert v.num("schedules") > 0
+        # A verdict is what lockdep said and whether any schedule fails.
+        fails = v.num("failing") > 0
+        if v.id not in ("E5", "E6", "E14"):  # they stand for the first part
+            assert fails == (v["verdict"] in ("REAL", "MISSED")), v.text
+
+
+def test_why_there_is_no_search(table):
+    said = dict(re.findall(r"^(\S+): no search: (.+)$", table.text, re.M))
+    assert set(said) == set(NO_SEARCH)
+    for ident, why in NO_SEARCH.items():
+        assert why in said[ident], ident
+
+
+def test_the_printed_table(table):
+    """The same once more as a table: each row and each searched part, in the
+    order of the list, or why there is nothing to search."""
+    lines = table.text[table.text.index("\nid  "):].split("\n")
+    assert all(len(x) <= 80 for x in lines)
+    searched = re.compile(r"(?:  )?(\S+) +(\S+) +(\d+) +(\d+)  (\S+) +(\S+) +"
+                          r"(ok|FAIL)")
+    rows, found = results(table.text), {}
+    for line in lines[2:]:
+        if not line:
+            break
+        m = searched.fullmatch(line)
+        if not m:  # a row without a search
+            ident, why = line.split(None, 1)
+            assert ident in NOT_SEARCHED and why
+            found[ident] = None
+            continue
+        v = rows[m[1]]
+        found[v.id] = v["verdict"]
+        assert line.startswith("  ") == (v.kind == "part")
+        assert m.groups() == (
+            v.id, v["lockdep"], v["schedules"], v["failing"], v["search"],
+            v["verdict"], "ok"), line
+    assert found == {**ROWS, **PARTS, **dict.fromkeys(NOT_SEARCHED)}
+    last = [x for x in table.lines if x][-1]
+    total, _, rate = re.fullmatch(
+        r"(\d+) schedules in (\d+\.\d) s, (\d+) per second", last).groups()
+    assert int(rate) > 0
+    assert int(total) == sum(v.num("schedules") + v.num("redundant")
+                             for v in verdicts(table.text)
+                             if v["search"] != "none")
+
+
+def test_each_end_has_its_witness(table):
+    """E3's both ends among them."""
+    found = {}
+    for ident, outcome, _, line in witnesses(table.text):
+        assert line.split()[1] == ident
+        assert outcome not in found.setdefault(ident, set())
+        found[ident].add(outcome)
+    assert found == ENDS
+
+
+# ---- the same again ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("machine", [
+    dict(smp=2), dict(smp=4), dict(smp=8), dict(smp=4, extra=SINGLE)],
+    ids=["2", "4-again", "8", "4-in-turn"])
+def test_counts_reproduce(table, machine):
+    run = boot("; ".join(f"explore {i}" for i in SOME), **machine)
+    assert run.status == 0
+    got, all_of_them = counts(run.text), counts(table.text)
+    wanted = {i: n for i, n in all_of_them.items()
+              if i.split("/")[0].lower() in SOME}
+    assert got == wanted
+    # Not only the counts: the same schedules are the witnesses.
+    assert witnesses(run.text) == [w for w in witnesses(table.text)
+                                   if w[0].split("/")[0].lower() in SOME]
+
+
+def explored(text):
+    """From the first experiment on: how QEMU was started stands before."""
+    return text[text.index("\nE2 (e2"):]
+
+
+def test_repeats_to_the_instruction():
+    """With a counted clock even the times are the same."""
+    runs = [boot("explore e2; explore e3", extra=COUNTED) for _ in range(2)]
+    assert all(r.status == 0 for r in runs)
+    assert re.search(r"^ +\d+\.\d  ", runs[0].text, re.M)
+    assert runs[0].text == runs[1].text
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("machine", SOAK_MACHINES, ids=str)
+def test_counts_of_the_whole_table(table, machine):
+    run = boot("explore all", timeout=3000, **machine)
+    assert run.status == 0
+    assert counts(run.text) == counts(table.text)
+    assert witnesses(run.text) == witnesses(table.text)
+
+
+# ---- witnesses ---------------------------------------------------------------
+
+
+def test_e2_is_the_drawing():
+    """Kosina's: slab_mutex by D, the hotplug lock by U, then both block."""
+    text = boot("explore e2").text
+    ((_, outcome, switches, _),) = witnesses(text)
+    assert outcome == "deadlock" and switches <= 2
+    events = columns(text, "\nwitness: E2 ")
+    in_order(events,
+             (0, "kmem_cache_destroy()"), (0, "lock slab_mutex"),
+             (0, "rcu_barrier()"), (0, "lock barrier_mutex"),
+             (1, "lock cpu_hotplug.lock"), (1, "cpu_hotplug_begin done"),
+             (1, "CPU_UP_PREPARE"))
+    begun = events.index((1, "cpu_hotplug_begin done"))
+    both = {(0, "waits: cpu_hotplug.lock (U)"), (1, "waits: slab_mutex (D)")}
+    assert set(events[-2:]) == both
+    # D does nothing more than wait once U has the lock.
+    assert [what for who, what in events[begun:] if who == 0] == \
+        ["waits: cpu_hotplug.lock (U)"]
+    assert re.search(r"^cycle: D -> cpu_hotplug\.lock \(U\) -> slab_mutex "
+                     r"\(D\)$", text, re.M)
+
+
+def test_switches_are_few(table):
+    """None needs more than three; two actors and one lock each way: one."""
+    found = {(i, out): n for i, out, n, _ in witnesses(table.text)}
+    assert max(found.values()) <= 3
+    for ident in ("E0/AB-BA", "E2", "E3", "E5/E2", "E8b/kernel", "E13/reversed"):
+        assert found[ident, "deadlock"] == 1
+    for ident in ("E0/A-A", "E9n"):
+        assert found[ident, "deadlock"] == 0
+
+
+def replay_all(lines, times):
+    """Each line so often, step by step and freely, at one prompt of another
+    boot: [(line, what it came to)] of those that ended otherwise."""
+    wrong = []
+    with gordian.Console(smp=4, quiet=True) as c:
+        c.prompt()
+        for ident, outcome, _, line in lines:
+            for form in ("", " free"):
+                end = f"\n{line}{form} outcome={outcome} ok\n".replace(
+                    "\nreplay ", "\nreplay: ")
+                for _ in range(times):
+                    text = c.cmd(line + form)
+                    if end not in text or "(status" in text:
+                        wrong.append((line + form, text[-300:]))
+        assert c.quit() == 0
+    return wrong
+
+
+def test_replay(table):
+    lines = witnesses(table.text)
+    assert lines and replay_all(lines, 3) == []
+
+
+@pytest.mark.soak
+def test_replay_fifty_times(table):
+    assert replay_all(witnesses(table.text), 50) == []
+
+
+# ---- exchanged ---------------------------------------------------------------
+
+# Two acquisitions change places: patch -> row or part -> the other verdict.
+EXCHANGED = {
+    "e0-one-order": {"E0/AB-BA": "CLEAN", "E0/ABC": "CLEAN"},
+    "e1-mutex-first": {"E1/drawing": "REAL"},
+    "e2-barrier-first": {"E2": "MISSED"},
+    "e8c-mutex-first": {"E8c": "REAL"},
+    "e10-mutex-first": {"E10/E1": "REAL"},
+    "e13-lock-first": {"E13/reversed": "CLEAN"},
+    "e14-lock-first": {"E14/readers": "CLEAN", "E14/writer": "CLEAN"},
+}
+
+
+@pytest.fixture(scope="module")
+def exchanged(tmp_path_factory):
+    """One tree for all: each patch changes another experiment's file."""
+    there = sorted((ROOT / "tests/planted/exchanged").glob("*.patch"))
+    assert [p.stem for p in there] == sorted(EXCHANGED)
+    return patched(there, tmp_path_factory.mktemp("exchanged") / "tree")
+
+
+@pytest.mark.parametrize("name", EXCHANGED)
+def test_exchanged(exchanged, name):
+    """The explorer sees the exchange, and the experiment is not as said."""
+    turned = EXCHANGED[name]
+    run = boot("; ".join(f"explore {i}" for i in turned), image=exchanged)
+    assert run.status == 1
+    for ident, verdict in turned.items():
+        was = {**ROWS, **PARTS}[ident]
+        (v,) = [v for v in verdicts(run.text, "part" if "/" in ident
+                                    else "verdict") if v.id == ident]
+        assert v["verdict"] == verdict != was
+        assert not v.ok and v["search"] == "complete"
+        assert (v.num("failing") > 0) == (verdict in ("REAL", "MISSED"))
+        # Too early a barrier: the callbacks of every schedule come too late.
+        if name == "e2-barrier-first":
+            assert v["outcome"] == "corrupt"
+            assert v["failing"] == v["schedules"]
+    said = re.findall(r"^not as said: the verdict is (\S+), not (\S+)$",
+                      run.text, re.M)
+    assert said == [(w, {**ROWS, **PARTS}[i]) for i, w in turned.items()]
