@@ -13,10 +13,10 @@ Two graphs of the same program:
 
   deadlocks()  steps as small as the machine has them: a thread queues up for a
                mutex, is handed it, goes on; a flag is set, then a queue woken.
-  Gated        steps as the explorer makes them: from one gate to the next, a
-               mutex taken only while it is free. Counts whole schedules.
+  Gated        steps as the explorer makes them: from one point of choice to the
+               next, a mutex taken only while it is free. Counts schedules.
 
-That both have the same deadlock states says that the gates lose none.
+That both have the same deadlock states says that the points lose none.
 
 From the shell: programs.py 'a b | b a', or programs.py SEED.
 """
@@ -450,8 +450,12 @@ def assemble(ops, take=lock):
             new = [(writer_ends, 0, False), (unlock, "H", True),
                    (unlock, "ADD", True)]
         elif op == "P":
+            # Woken it queues up again, which has no gate.
             new = [(completion_queue, 0, True),
-                   (completion_look, at + 3, False), (sleep_then, at, False)]
+                   (completion_look, at + 6, False),
+                   (sleep_then, at + 3, False), (completion_queue, 0, False),
+                   (completion_look, at + 6, False),
+                   (sleep_then, at + 3, False)]
         elif op == "V":
             new = [(completion_done, 0, False)]
         elif op == "?":
@@ -464,6 +468,9 @@ def assemble(ops, take=lock):
         code += new
         pcs += [pc] * len(new)
     return code, pcs + [len(ops)]
+
+
+RELEASES = {unlock, rw_up, percpu_leave, percpu_open}
 
 
 def step(m, code, t):
@@ -514,24 +521,25 @@ def deadlocks(text):
 
 
 class Gated(Result):
-    """The program as a scheduler at the gates plays it; schedules: how many
-    different ones there are, from the start to an end."""
+    """The program as the explorer's scheduler plays it; schedules: how many
+    different ones there are, from the start to an end.
+
+    The points are those of kernel/explore/explore.c, ends_step(): the start of
+    a thread and what has a gate here, but not a release, nor what comes first
+    after the start and cannot have to wait for a mutex."""
 
     def __init__(self, text, most=None):
         """most: give up, with schedules None, at more states than this."""
         super().__init__()
         threads = parse(text)
         code, pcs = zip(*(assemble(x, lock_if_free) for x in threads))
-        # The explorer lets each thread begin: one more gate.
         self.code = [[(nothing, 0, True)] + [self.behind(i) for i in c]
                      for c in code]
         self.pcs = [[0] + p for p in pcs]
         self.n = len(threads)
         self.most, self.known = most, {}
-        start = Machine(self.n)
-        self.settle(start)
         try:
-            self.schedules = self.walk(start)
+            self.schedules = self.walk(Machine(self.n))
         except OverflowError:
             self.schedules = None
         self.seen = len(self.known)
@@ -544,16 +552,34 @@ class Gated(Result):
             arg += 1
         return fn, arg, gate
 
-    def settle(self, m):
-        """Everybody goes on to a gate, a wait or the end."""
+    def next(self, m, t):
+        """Thread t's next instruction: function, whether it is at a point."""
+        if m.ip[t] == len(self.code[t]):
+            return None, False
+        fn, _, gate = self.code[t][m.ip[t]]
+        return fn, gate and fn not in RELEASES
+
+    def step(self, m, t):
+        """From this point to t's next, and whoever is let go on by that to his.
+        False: t cannot."""
+        first = m.ip[t] == 0
+        if not self.next(m, t)[1] or not step(m, self.code, t):
+            return False
+        while first:                    # nothing touched yet
+            fn, point = self.next(m, t)
+            first = fn in (nothing, become_writer)
+            if fn is None or fn is lock_if_free and point or \
+                    not step(m, self.code, t):
+                break
         moved = True
         while moved:
             moved = False
-            for t in range(self.n):
-                while (m.ip[t] < len(self.code[t]) and
-                       (not self.code[t][m.ip[t]][2] or m.how[t] == WOKEN)
-                       and step(m, self.code, t)):
+            for q in range(self.n):
+                while m.how[q] == WOKEN or not self.next(m, q)[1]:
+                    if not step(m, self.code, q):
+                        break
                     moved = True
+        return True
 
     def walk(self, m):
         k = m.key()
@@ -564,9 +590,7 @@ class Gated(Result):
         total = 0
         for t in range(self.n):
             n = m.copy()
-            if n.ip[t] < len(self.code[t]) and self.code[t][n.ip[t]][2] and \
-                    step(n, self.code, t):
-                self.settle(n)
+            if self.step(n, t):
                 total += self.walk(n)
         if not total:
             self.end(m, self.pcs)
