@@ -1,13 +1,12 @@
 """Small programs whose deadlock states are counted here, by brute force.
 
-A program is the text that the command `explore program` takes (demos/program.c).
-This file knows the kernel's locks from their description alone and shares no
+A program is the text that `explore program` takes (demos/program.c). This file knows the kernel's locks from their description alone and shares no
 code with the explorer: it builds every state that the threads can reach, one
 small step of one thread at a time, without any reduction. What the explorer
 finds must be the same set.
 
 A state in which nobody can move and somebody has not ended is a deadlock state.
-It is told by its pcs: how many operations of its text each thread has behind it.
+It is told by its pcs: how many operations of its text a thread has behind it.
 
 Two graphs of the same program:
 
@@ -156,7 +155,7 @@ def parse(text):
     return threads
 
 
-# ---- the machine ---------------------------------------------------------------
+# ---- the machine ------------------------------------------------------------
 
 # What a thread is doing besides being at its step.
 GOES, QUEUED, WOKEN, ASLEEP = range(4)
@@ -599,7 +598,7 @@ class Gated(Result):
         return total
 
 
-# ---- random programs -------------------------------------------------------------
+# ---- random programs --------------------------------------------------------
 
 def random_thread(rng, locks):
     """Takes 2 to `most` times one of the locks; gives back the latest first, or

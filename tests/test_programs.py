@@ -1,7 +1,7 @@
 """Soundness of the explorer: small programs whose deadlock states are known.
 
-tests/programs.py counts them on this host by brute force, with no code in common
-with the kernel's search; for the named programs there is also the number that
+tests/programs.py counts them on this host by brute force, without any code of
+the kernel's search; for the named programs there is also the number that
 was derived by hand. New random programs come with each run; GORDIAN_SEED=n (as
 printed) makes them again.
 """
@@ -102,7 +102,7 @@ def compare_in_full(texts):
     return few
 
 
-# ---- the brute force ------------------------------------------------------------
+# ---- the brute force --------------------------------------------------------
 
 def test_there_are_enough():
     assert len(NAMED) + RANDOM >= 25
@@ -126,7 +126,7 @@ def test_a_seed_is_a_program():
     assert programs.random_program(2012) == programs.random_program(2012)
 
 
-# ---- the kernel ------------------------------------------------------------------
+# ---- the kernel -------------------------------------------------------------
 
 def test_named():
     compare(NAMED)
