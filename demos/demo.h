@@ -252,6 +252,9 @@ bool seen_all(void); /* the round stands still; says what was not */
 
 /* demos/show.c */
 void show_schedule(const struct stage *st);
+/* The words it uses: a mutex, or the spinlock of the story; CPU_ONLINE. */
+const char *lock_name(const struct stage *st, const void *obj);
+const char *cpu_event_name(unsigned long event);
 void show_refusal(const struct stage *st);
 /* After a round in which lockdep spoke and every thread ran to its end. */
 void show_completed(const struct stage *st);

@@ -177,7 +177,7 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 		    slab_errors != errors + sc->slab_reports)
 			p->out = OUT_CORRUPT;
 	}
-	if (show)
+	if (show && !d->untold)
 		tell(st, p->out, &w);
 	gave_back = end_round(st, p->out, &w, d->quiet);
 	if (wrongly_completes(sc, p, gave_back))
@@ -256,6 +256,15 @@ static void stepped(struct director *d, struct stage *st)
 	search_step(x->search, &f, woken);
 }
 
+static unsigned int steps_of(const struct search *s, unsigned int thread)
+{
+	unsigned int n = 0;
+
+	for (unsigned int k = 0; k < s->steps; k++)
+		n += s->node[k].chosen == thread;
+	return n;
+}
+
 static void over(struct director *d, struct stage *st, unsigned int left)
 {
 	struct exploration *x = container_of(d, struct exploration, director);
@@ -263,12 +272,12 @@ static void over(struct director *d, struct stage *st, unsigned int left)
 
 	explore_standing(stands);
 	search_end(x->search, stands);
-	x->knot = 0;
+	x->knot = x->form.up;
 	for (unsigned int i = 0; left && i < st->nr_actors; i++)
 		x->knot = x->knot * 1009 + 1 +
 			  (st->sc->position ?
 				   st->sc->position(i) :
-				   x->search->clock[i][i] * 8u + stands[i].op);
+				   steps_of(x->search, i) * 64u + stands[i].op);
 }
 
 static void note_state(struct exploration *x)
@@ -505,7 +514,7 @@ static void sum_up(struct row *r, const struct exploration *x,
 	r->failing = failing(x);
 	r->states = x->states;
 	r->outcomes = outcomes_of(x);
-	unsaid = r->outcomes & ~r->of->expect;
+	unsaid = r->outcomes & ~(r->of->expect | OUT_BIT(OUT_COMPLETES));
 	r->outcome = worst(unsaid ? unsaid : r->outcomes);
 	if (x->stopped)
 		ksnprintf(r->search, sizeof(r->search), "stopped:%u", x->max);
@@ -533,7 +542,7 @@ static int explore_forms(struct exploration *x, const struct explore_wish *w)
 	x->max = w->max ? w->max : SCHEDULES_MAX;
 	x->search = search_memory;
 	x->room = room_memory;
-	for (unsigned int f = 0; !err && f < forms; f++) {
+	for (unsigned int f = 0; !err && f < forms && !x->interrupted; f++) {
 		x->form = form[f];
 		err = explore_form(st, x, w->mode, w->bound);
 	}

@@ -20,6 +20,11 @@ unsigned int forms_of(const struct scenario *sc, struct form *out);
 /* Why a search has nothing to say about it; NULL: it is explored. */
 const char *no_search(const struct scenario *sc);
 
+/* The one of that name, if it is searched; NULL: said what is wrong. An id alone
+ * will do where one part is searched. */
+const struct scenario *find_searched(const char *command, const char *word,
+				     const struct demo **of);
+
 /* A schedule in short: runs of steps by one thread after another. */
 #define LEGS 64
 struct witness {
@@ -44,6 +49,7 @@ struct director {
 	void (*over)(struct director *d, struct stage *st, unsigned int left);
 	bool quiet;   /* nothing is printed meanwhile */
 	bool strayed; /* out: a thread did not come to rest (said) */
+	bool untold;  /* over() may say so: this is no round to tell of */
 };
 
 struct played {

@@ -168,7 +168,8 @@ static bool parse_line(const struct scenario *sc, int argc, char **argv,
 	return false;
 }
 
-/* The experiment's own part, if it has but one that is searched. */
+/* The experiment's own part, if it has but one that is searched; if it has none,
+ * any will do to say so. */
 static const struct scenario *only_part(const struct demo *d)
 {
 	const struct scenario *sc = NULL;
@@ -179,6 +180,33 @@ static const struct scenario *only_part(const struct demo *d)
 		if (sc)
 			return NULL;
 		sc = &d->scenarios[i];
+	}
+	return sc || !d ? sc : d->scenarios;
+}
+
+const struct scenario *find_searched(const char *command, const char *word,
+				     const struct demo **of)
+{
+	const struct scenario *sc = NULL;
+
+	*of = word ? find_demo(word) : NULL;
+	if (*of)
+		sc = (*of)->nr_scenarios == 1 ? (*of)->scenarios :
+						only_part(*of);
+	else if (word)
+		sc = find_part(word, of);
+	if (!word)
+		kprintf("%s: which experiment? (demo lists them)\n", command);
+	else if (!*of)
+		kprintf("%s: no experiment \"%s\" (demo alone lists them)\n",
+			command, word);
+	else if (!sc)
+		kprintf("%s: %s has parts: name one (demo %s prints them)\n",
+			command, word, word);
+	else if (no_search(sc)) {
+		kprintf("%s: %s has no schedules to choose from: %s\n", command,
+			word, no_search(sc));
+		return NULL;
 	}
 	return sc;
 }
@@ -206,25 +234,15 @@ static int replay(const struct demo *d, const struct scenario *sc,
 
 static int replay_cmd(int argc, char **argv)
 {
-	const struct demo *d = argc > 1 ? find_demo(argv[1]) : NULL;
-	const struct scenario *sc = only_part(d);
+	const struct demo *d;
+	const struct scenario *sc =
+		find_searched("replay", argc > 1 ? argv[1] : NULL, &d);
 	struct witness w;
 	bool freely;
 	int status;
 
-	if (argc > 1 && !d)
-		sc = find_part(argv[1], &d);
-	if (!d) {
-		kprintf("replay: which experiment, and which steps? (explore "
-			"prints such lines)\n");
+	if (!sc)
 		return 1;
-	}
-	if (!sc || no_search(sc)) {
-		kprintf("replay: %s has %s\n", argv[1],
-			sc ? "no schedules to choose from" :
-			     "parts: name one (demo lists them)");
-		return 1;
-	}
 	if (!parse_line(sc, argc, argv, &w, &freely) || !stage_claim("replay"))
 		return 1;
 	status = replay(d, sc, &w, freely);

@@ -19,7 +19,7 @@
 
 static struct trace_event events[EVENTS_MAX];
 
-static const char *cpu_event_name(unsigned long event)
+const char *cpu_event_name(unsigned long event)
 {
 	static const char *const names[] = {
 		[CPU_ONLINE] = "CPU_ONLINE",
@@ -36,7 +36,7 @@ static const char *cpu_event_name(unsigned long event)
 	return event < ARRAY_SIZE(names) && names[event] ? names[event] : "?";
 }
 
-static const char *lock_name(const struct stage *st, const void *obj)
+const char *lock_name(const struct stage *st, const void *obj)
 {
 	const char *name = obj == st->spin ? st->spin->name :
 					     ((const struct mutex *)obj)->name;

@@ -91,3 +91,13 @@ def test_the_readmes_table_is_real():
     printed = [" ".join(x.split()) for x in boot("demo all").lines]
     for row in rows:
         assert " ".join(row.split()) in printed
+
+
+def test_the_readmes_verdicts_are_real():
+    """What the README quotes of two searches is printed by them, all of it."""
+    readme = (ROOT / "README.md").read_text()
+    quoted = re.findall(r"^    ((?:witness|verdict): .*(?:verdict|replay).*)$",
+                        readme, re.M)
+    assert len(quoted) == 3
+    printed = boot("explore e2; explore e1").lines
+    assert [x for x in quoted if x not in printed] == []

@@ -105,6 +105,12 @@ def test_lockdep_graph(host):
         run(seed, 20000)
 
 
+def test_search(host):
+    run = host("search", ["kernel/explore/search.c"])
+    for seed in SEEDS:
+        run(seed, 200)
+
+
 def test_cmdline(host):
     run = host("cmdline", ["kernel/lib/cmdline.c"])
     for seed in SEEDS:

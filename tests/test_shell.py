@@ -262,7 +262,7 @@ def test_help_is_sorted_and_complete(shell):
 @pytest.mark.parametrize('line,answer', [
     ('nonsense', 'unknown command "nonsense": help lists them'),
     ('help nonsense', 'help: no command "nonsense"'),
-    ('cpu ' * 17, 'cpu: more than 16 words'),
+    ('cpu ' * 65, 'cpu: more than 64 words'),
     ('cpu sideways', 'usage: cpu [up|down N]'),
     ('cpu up', 'usage: cpu [up|down N]'),
     ('cpu up 99', 'cpu up 99: no such core, there are 0 to 3'),

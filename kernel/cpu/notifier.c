@@ -49,7 +49,7 @@ static story int notifier_call_chain(struct raw_notifier_head *nh,
 		struct notifier_block *next = nb->next;
 		const void *fn = (const void *)nb->notifier_call;
 
-		trace_gate(TR_NOTIFY, fn, CALLER);
+		trace_gate(TR_NOTIFY, fn, event);
 		trace_did(TR_NOTIFY, fn, event, CALLER);
 		ret = nb->notifier_call(nb, event, data);
 		if (nr_calls)

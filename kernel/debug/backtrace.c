@@ -117,8 +117,8 @@ unsigned int backtrace_here(uintptr_t *pc, unsigned int max)
 }
 #endif
 
-unsigned int backtrace_regs(const struct regs *regs, uintptr_t *pc,
-			    unsigned int max)
+static unsigned int backtrace_regs(const struct regs *regs, uintptr_t *pc,
+				   unsigned int max)
 {
 	unsigned int n = 0;
 
@@ -133,8 +133,9 @@ unsigned int backtrace_regs(const struct regs *regs, uintptr_t *pc,
 #endif
 }
 
-unsigned int backtrace_thread(const struct thread *t, uintptr_t *pc,
-			      unsigned int max)
+/* Of a thread that is not running (it may start to run meanwhile: checked). */
+static unsigned int backtrace_thread(const struct thread *t, uintptr_t *pc,
+				     unsigned int max)
 {
 	uint32_t sp = READ_ONCE(t->sp);
 	const uint32_t *saved = (const uint32_t *)sp;

@@ -63,11 +63,6 @@ unsigned int backtrace_here(uintptr_t *pc, unsigned int max);
  * builds have frames. */
 unsigned int backtrace_frame(const void *frame, uintptr_t *pc,
 			     unsigned int max);
-unsigned int backtrace_regs(const struct regs *regs, uintptr_t *pc,
-			    unsigned int max);
-/* Of a thread that is not running (it may start to run meanwhile: checked). */
-unsigned int backtrace_thread(const struct thread *t, uintptr_t *pc,
-			      unsigned int max);
 /* One "    symbol+0xoff" line each: of return addresses, of a context. */
 void print_backtrace(const uintptr_t *pc, unsigned int n);
 void print_backtrace_regs(const struct regs *regs);

@@ -47,8 +47,8 @@ enum trace_op {
 	TR_HP_BEGIN,   /* did: the writer has it */
 	TR_HP_WAIT,    /* did: the writer sees refcount arg, waits */
 	TR_HP_DONE,    /* did */
-	TR_NOTIFY,     /* gate; did: about to call; obj = notifier_block's
-			   function, arg = event */
+	TR_NOTIFY,     /* gate (event for its caller); did: about to call;
+			  obj = notifier_block's function, arg = event */
 	TR_CORE_ON,    /* did: arg = core */
 	TR_CORE_OFF,   /* did: the platform says off; arg = core */
 	/* RCU: obj = the rcu_state */

@@ -60,7 +60,7 @@ uint32_t virt_to_phys(const void *va)
 	return (uint32_t)(a - LOWMEM_VA) + ram_base;
 }
 
-void *phys_to_virt(uint32_t pa)
+static void *phys_to_virt(uint32_t pa) /* direct map */
 {
 	return (void *)((uintptr_t)(pa - ram_base) + LOWMEM_VA);
 }

@@ -31,7 +31,6 @@ struct page *virt_to_page(const void *va); /* NULL outside the direct map */
 struct page *page_head(const void *va);
 void *page_to_virt(const struct page *p);
 uint32_t virt_to_phys(const void *va); /* direct map and image */
-void *phys_to_virt(uint32_t pa);       /* direct map */
 
 /* Called once: maps RAM and hands the free parts to the buddy lists. */
 void pages_init(void);

@@ -331,13 +331,12 @@ static int cpuup_prepare(unsigned int cpu)
 	return 0;
 }
 
-static story int cpuup_callback(struct notifier_block *nb, unsigned long event,
-				void *data)
+static story int cpuup_callback(struct notifier_block *nb maybe_unused,
+				unsigned long event, void *data)
 {
 	unsigned int cpu = (unsigned int)(uintptr_t)data;
 	int err = 0;
 
-	(void)nb;
 	switch (event) {
 	case CPU_UP_PREPARE:
 		mutex_lock(&slab_mutex);

@@ -34,18 +34,13 @@ static always_inline void enqueue(struct rcu_state *rsp, struct cblist *l,
 	rcu_request(rsp, snap);
 }
 
-void call_rcu_on(struct rcu_state *rsp, struct rcu_head *head,
-		 void (*func)(struct rcu_head *))
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *))
 {
+	struct rcu_state *rsp = &rcu_sched_state;
 	uint32_t flags = local_irq_save();
 
 	enqueue(rsp, &rsp->data[smp_processor_id()].cbs, head, func);
 	local_irq_restore(flags);
-}
-
-void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *))
-{
-	call_rcu_on(&rcu_sched_state, head, func);
 }
 
 /* ---- invoking ---------------------------------------------------------------------- */
@@ -252,13 +247,12 @@ static void rcu_cleanup_dead_cpu(struct rcu_state *rsp, unsigned int cpu)
 	}
 }
 
-static story int rcu_cpu_notify(struct notifier_block *nb, unsigned long action,
-				void *hcpu)
+static story int rcu_cpu_notify(struct notifier_block *nb maybe_unused,
+				unsigned long action, void *hcpu)
 {
 	unsigned int cpu = (unsigned int)(uintptr_t)hcpu;
 	int err = 0;
 
-	(void)nb;
 	if (action == CPU_STARTING)
 		rcu_idle_start(cpu);
 	for (struct rcu_state *rsp = rcu_states; rsp; rsp = rsp->next) {

@@ -13,7 +13,6 @@ static inline bool rcu_gp_wanted(const struct rcu_state *rsp)
 }
 
 /* rcu.c */
-void rcu_state_init(struct rcu_state *rsp);
 int rcu_gp_thread(void *arg);
 void rcu_report_qs(struct rcu_state *rsp, unsigned int cpu);
 void rcu_idle_start(unsigned int cpu);

@@ -293,7 +293,7 @@ story void synchronize_rcu_expedited(void)
 
 /* ---- start -------------------------------------------------------------------------- */
 
-void rcu_state_init(struct rcu_state *rsp)
+static void rcu_state_init(struct rcu_state *rsp)
 {
 	unsigned int cpu;
 

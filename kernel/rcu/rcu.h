@@ -117,10 +117,6 @@ void synchronize_rcu_expedited(void);
 /* Wait until every callback queued before the call has run. May sleep. */
 void rcu_barrier(void);
 
-/* The same on any instance. */
-void call_rcu_on(struct rcu_state *rsp, struct rcu_head *head,
-		 void (*func)(struct rcu_head *));
-
 /* An instance's parameters as the kernel has them; _rcu_barrier is the body of
  * the 2012 commit 1331e7a1bbe1. */
 void rcu_grace_period(struct rcu_state *rsp);

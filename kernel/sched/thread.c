@@ -136,9 +136,8 @@ void sched_init_early(void)
 	set_current(&boot_thread);
 }
 
-static int boot_idle(void *arg)
+static int boot_idle(void *arg maybe_unused)
 {
-	(void)arg;
 	cpu_idle_loop();
 }
 

@@ -11,10 +11,11 @@
 
 /* line.c: the shell's thread waits here for input, Ctrl-C, a command's end. */
 extern struct wait_queue console_wait;
-extern bool ctrl_c;		/* it came since the last prompt; atomic */
+extern bool ctrl_c;		/* it came and nobody has seen it; atomic */
 bool line_byte_arrived(char c); /* for uart_listen() */
-/* Prompt and edit; the line is good until the next call. May sleep. */
-char *line_read(void);
+/* Prompt and edit; the line is good until the next call. words: of the first
+ * one. NULL: Ctrl-C. May sleep. */
+char *line_read(const char *with, const char *(*words)(int, unsigned int));
 
 /* shell.c: the command of that name or NULL, the i-th name, and the status of
  * the line that runs, so far. */

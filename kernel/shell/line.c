@@ -1,9 +1,10 @@
 /*
  * The line editor: arrows, history, completion.
  *
- * Belongs to the shell's thread; line_byte_arrived() alone runs in the receive
- * interrupt. An escape sequence is read as the control character that does the
- * same. A line wider than the screen is shown in part, around the cursor.
+ * Belongs to the shell's thread, or to the command that asks; line_byte_arrived()
+ * alone runs in the receive interrupt. An escape sequence is read as the control
+ * character that does the same. A line wider than the screen is shown in part,
+ * around the cursor.
  */
 #include <string.h>
 
@@ -11,7 +12,6 @@
 #include "kernel/lib/printf.h"
 #include "kernel/shell/internal.h"
 
-#define PROMPT	"gordian> "
 #define WIDTH	70 /* columns of the line that are shown */
 #define HISTORY 17 /* the line being typed and those before it */
 #define CTRL(c) ((c)&0x1f)
@@ -21,6 +21,9 @@ bool ctrl_c;
 
 static char line[LINE_SIZE], history[HISTORY][LINE_SIZE];
 static unsigned int len, pos; /* line[len] is 0 */
+static const char *prompt;
+/* What its first word can be, as shell_command's complete(). */
+static const char *(*first_words)(int arg, unsigned int i);
 /* Characters refused; lines entered ever; how many ago is the one shown. */
 static unsigned int over, entered, back;
 
@@ -45,8 +48,8 @@ static void redraw(void)
 {
 	unsigned int first = pos < WIDTH ? 0 : pos - WIDTH + 1;
 
-	kprintf("\r" PROMPT "%.*s\033[K\r\033[%uC", WIDTH, line + first,
-		sizeof(PROMPT) - 1 + pos - first);
+	kprintf("\r%s%.*s\033[K\r\033[%uC", prompt, WIDTH, line + first,
+		strlen(prompt) + pos - first);
 }
 
 static void insert(char c)
@@ -102,7 +105,7 @@ static void recall(unsigned int n)
 
 static void complete_word(void)
 {
-	const char *(*word)(int arg, unsigned int i) = shell_name;
+	const char *(*word)(int arg, unsigned int i) = first_words;
 	const char *w, *first = NULL;
 	char before[LINE_SIZE], *p, *blank;
 	unsigned int n, common = 0, found = 0, i;
@@ -154,12 +157,12 @@ static char escape(void)
 	return 0;
 }
 
-char *line_read(void)
+char *line_read(const char *with, const char *(*words)(int, unsigned int))
 {
 	char c;
 
-	WRITE_ONCE(ctrl_c, false);
-	kprintf(PROMPT);
+	first_words = words;
+	kprintf("%s", prompt = with);
 	len = pos = over = back = line[0] = 0;
 	for (;;) {
 		c = next_byte();
@@ -179,8 +182,10 @@ char *line_read(void)
 			move_or_delete(c);
 	}
 	kprintf(c == CTRL('C') ? "^C\n" : "\n");
-	if (c == CTRL('C'))
-		len = over = 0;
+	if (c == CTRL('C')) {
+		WRITE_ONCE(ctrl_c, false); /* seen */
+		return NULL;
+	}
 	if (over)
 		kprintf("line too long by %u characters\n", over);
 	line[over ? 0 : len] = 0;

@@ -4,7 +4,8 @@
  * A command runs in a thread of its own with a job; jobs[] belongs to the
  * shell's thread, `done` is the command's last word. On Ctrl-C the command is
  * interrupted; if it still does not end it stays in the background, and its job
- * and the handle on its thread are given up when it has ended.
+ * and the handle on its thread are given up when it has ended. While it asks,
+ * Ctrl-C is an answer.
  */
 #include <string.h>
 
@@ -13,7 +14,7 @@
 #include "kernel/lib/printf.h"
 #include "kernel/shell/internal.h"
 
-#define MAX_WORDS   16
+#define MAX_WORDS   64
 #define CTRL_C_NS   300000000ull /* a command's time to end after Ctrl-C */
 #define INTERRUPTED 130		 /* status, as on Unix */
 
@@ -23,6 +24,7 @@ static struct job {
 	char command[LINE_SIZE];
 } jobs[8];
 int shell_status;
+bool console_taken = true; /* atomic */
 
 bool parse_uint(const char *s, unsigned int *out)
 {
@@ -86,6 +88,20 @@ static int job_main(void *arg)
 	return status;
 }
 
+char *shell_ask(const char *prompt, const char *(*words)(int, unsigned int))
+{
+	char *answer;
+
+	/* Interrupted, it may be in the background. */
+	if (READ_ONCE(console_taken) || thread_interrupted())
+		return NULL;
+	WRITE_ONCE(console_taken, true);
+	answer = line_read(prompt, words);
+	/* Release: with ctrl_c as it is now; pairs with run_as_job(). */
+	smp_store_release(&console_taken, false);
+	return answer;
+}
+
 static int job_end(struct job *job)
 {
 	int status = thread_join(job->thread);
@@ -113,7 +129,9 @@ static int run_as_job(const char *command)
 		return 1;
 	}
 	wait_event_kind(&console_wait, WAIT_IDLE,
-			READ_ONCE(job->done) || READ_ONCE(ctrl_c));
+			READ_ONCE(job->done) ||
+				(!smp_load_acquire(&console_taken) &&
+				 READ_ONCE(ctrl_c)));
 	if (!READ_ONCE(job->done)) {
 		kprintf("^C\n");
 		thread_interrupt(job->thread);
@@ -130,18 +148,18 @@ static int run_as_job(const char *command)
 /* Run "cmd; cmd"; the status of the first that failed, or 0. Cuts the line up. */
 static int run_line(char *line)
 {
+	int status = 0;
 	char *command;
 
 	shell_status = 0;
-	while (!READ_ONCE(ctrl_c) && (command = strsep(&line, ";"))) {
-		int status = 0;
-
+	while (!READ_ONCE(ctrl_c) && status != INTERRUPTED &&
+	       (command = strsep(&line, ";"))) {
 		command += strspn(command, " ");
-		if (*command)
-			status = run_as_job(command);
+		status = *command ? run_as_job(command) : 0;
 		if (!shell_status)
 			shell_status = status;
 	}
+	WRITE_ONCE(ctrl_c, false);
 	return shell_status;
 }
 
@@ -151,9 +169,10 @@ noreturn void shell_main(void)
 
 	if (cmdline_get(board.bootargs, "run", run, sizeof(run)))
 		machine_exit(run_line(run));
+	WRITE_ONCE(console_taken, false);
 	uart_listen(line_byte_arrived);
 	for (;;) {
-		int status = run_line(line_read());
+		int status = run_line(line_read("gordian> ", shell_name));
 
 		if (status)
 			kprintf("(status %d)\n", status);

@@ -33,5 +33,11 @@ extern const struct shell_command shell_commands_start[], shell_commands_end[];
  * the end of the machine with the status of the first that failed, or 0. */
 noreturn void shell_main(void);
 
+/* The next line for the command that runs: a prompt, the words that it can begin
+ * with. NULL: by Ctrl-C, after which the command is to end, or nobody is there.
+ * Good until the next call; in the command's own thread. */
+char *shell_ask(const char *prompt, const char *(*words)(int, unsigned int));
+extern bool console_taken; /* in a batch, or while a command asks */
+
 /* Parse a whole decimal number of up to 9 digits; false if s is not one. */
 bool parse_uint(const char *s, unsigned int *out);

@@ -1,0 +1,215 @@
+/*
+ * M1: the experiment of docs/your-own.md.
+ *
+ *   M1/crossed   A moves money from one account to the other, B back: each
+ *                holds the lock of one and wants the other's
+ *   M1/ordered   the cure: the lower address first
+ *   M1/lost      R looks into the letter box, finds it empty and goes to sleep;
+ *                W's letter, and the wake-up with it, may come in between
+ *   M1/queued    the cure: queue up first, then look
+ *
+ * Owns the accounts and the letter box, guarded by their locks.
+ */
+#include "demos/demo.h"
+#include "kernel/explore/shared.h"
+#include "kernel/lock/mutex.h"
+
+/* ---- two accounts ------------------------------------------------------------- */
+
+static struct account {
+	struct mutex lock;
+	int money;
+} savings = { .lock = MUTEX_INIT(savings.lock, "savings") },
+  purse = { .lock = MUTEX_INIT(purse.lock, "purse") };
+
+static noinline void move(struct account *from, struct account *to)
+{
+	mutex_lock(&from->lock);
+	mutex_lock(&to->lock);
+	from->money--;
+	to->money++;
+	mutex_unlock(&to->lock);
+	mutex_unlock(&from->lock);
+}
+
+static noinline void move__ordered(struct account *from, struct account *to)
+{
+	struct account *first = from < to ? from : to;
+	struct account *second = from < to ? to : from;
+
+	mutex_lock(&first->lock);
+	mutex_lock(&second->lock);
+	from->money--;
+	to->money++;
+	mutex_unlock(&second->lock);
+	mutex_unlock(&first->lock);
+}
+
+static void actor_A(struct stage *st)
+{
+	(void)st;
+	move(&savings, &purse);
+}
+
+static void actor_B_back(struct stage *st)
+{
+	(void)st;
+	move(&purse, &savings);
+}
+
+static void actor_A_ordered(struct stage *st)
+{
+	(void)st;
+	move__ordered(&savings, &purse);
+}
+
+static void actor_B_ordered(struct stage *st)
+{
+	(void)st;
+	move__ordered(&purse, &savings);
+}
+
+static int setup_accounts(struct stage *st)
+{
+	savings.money = purse.money = 100;
+	st->m[0] = &savings.lock; /* in the schedule */
+	st->m[1] = &purse.lock;
+	return 0;
+}
+
+/* One there, one back: nothing is lost. */
+static bool nothing_lost(struct stage *st)
+{
+	(void)st;
+	return savings.money == 100 && purse.money == 100;
+}
+
+static const void *the_savings(const struct stage *st)
+{
+	return st->m[0];
+}
+
+static const void *the_purse(const struct stage *st)
+{
+	return st->m[1];
+}
+
+static const struct step crossed[] = {
+	{ 0, TR_LOCK, the_savings },  { 1, TR_LOCK, the_purse },
+	{ 0, TR_CONTEND, the_purse }, { 1, TR_CONTEND, the_savings },
+	{ -1, TR_NONE, NULL },
+};
+
+/* ---- a letter box ------------------------------------------------------------- */
+
+static bool full;
+static struct wait_queue readers = WAIT_QUEUE_INIT(readers, "a letter");
+
+static void actor_W(struct stage *st)
+{
+	(void)st;
+	note("puts a letter in");
+	shared_write(full, true);
+	wake_up(&readers);
+}
+
+static noinline void letter_wait(void)
+{
+	struct wait_entry me = { .thread = NULL };
+
+	if (shared_read(full))
+		return;
+	note("the box is empty");
+	prepare_to_wait(&readers, &me, WAIT_QUEUE, CALLER);
+	schedule();
+	finish_wait(&readers, &me);
+}
+
+static noinline void letter_wait__queued(void)
+{
+	wait_event(&readers, shared_read(full));
+}
+
+static void actor_R(struct stage *st)
+{
+	(void)st;
+	letter_wait();
+	note("has the letter");
+}
+
+static void actor_R_queued(struct stage *st)
+{
+	(void)st;
+	letter_wait__queued();
+	note("has the letter");
+}
+
+static int setup_box(struct stage *st)
+{
+	(void)st;
+	full = false;
+	return 0;
+}
+
+/* What ends the wait: the explorer goes on with the next schedule. */
+static bool wake_the_reader(struct stage *st, bool quietly)
+{
+	(void)st;
+	(void)quietly;
+	wake_up_all(&readers);
+	return true;
+}
+
+static const struct scenario scenarios[] = {
+	{
+		.part = "M1/crossed",
+		.about = "A takes savings, purse; B takes purse, savings",
+		.actors = { { "A", ON_D, actor_A },
+			    { "B", ON_U, actor_B_back } },
+		.script_up = crossed,
+		.until_found = true,
+		.expect = OUT_BIT(OUT_DEADLOCK),
+		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.setup = setup_accounts,
+		.check = nothing_lost,
+	},
+	{
+		.part = "M1/ordered",
+		.about = "both take the lower address first",
+		.actors = { { "A", ON_D, actor_A_ordered },
+			    { "B", ON_U, actor_B_ordered } },
+		.no_forced = true,
+		.rounds = 100,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.setup = setup_accounts,
+		.check = nothing_lost,
+	},
+	{
+		.part = "M1/lost",
+		.about = "R looks, and goes to sleep if the box is empty",
+		.actors = { { "R", ON_D, actor_R }, { "W", ON_U, actor_W } },
+		.no_forced = true,
+		.rounds = 100,
+		.expect = OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_STUCK),
+		.setup = setup_box,
+		.rescue = wake_the_reader,
+	},
+	{
+		.part = "M1/queued",
+		.about = "R queues up, looks, and then goes to sleep",
+		.actors = { { "R", ON_D, actor_R_queued },
+			    { "W", ON_U, actor_W } },
+		.no_forced = true,
+		.rounds = 100,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.setup = setup_box,
+		.rescue = wake_the_reader,
+	},
+};
+
+DEMO(98, m1, .id = "M1", .slug = "m1-mine",
+     .claim = "two accounts and a letter box",
+     .tried = { "Two accounts with a lock each, and a letter box that a reader",
+		"waits at: each wrong, and right." },
+     .cores = 1, .scenarios = scenarios, .nr_scenarios = ARRAY_SIZE(scenarios),
+     .free_rounds = 20000, .for_reader = true);

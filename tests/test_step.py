@@ -1,0 +1,234 @@
+"""`step`: the scheduler played by hand, at the console and in a batch."""
+import re
+
+import pytest
+
+import gordian
+
+STEP = "step> "
+CTRL_C = "\x03"
+ROW = re.compile(r"^([* ]) (\d) (\S+) +core (\d+) +(.*)$", re.M)
+
+
+class Player:
+    """A person at the prompt of `step`."""
+
+    def __init__(self, console, command):
+        self.c = console
+        self.text = ""
+        self.type(command)
+
+    def type(self, line, until=STEP):
+        """Type it; what was printed up to the next prompt."""
+        self.c.p.send(line + "\r")
+        out = self.c.expect(until).split("\n", 1)[1]
+        self.text += out
+        return out
+
+    def rows(self, out):
+        """The threads as last shown: name -> (can go on, what it would do)."""
+        return {m[3]: (m[1] == "*", m[5]) for m in ROW.finditer(out)}
+
+    def move(self, who, until):
+        """Steps of this thread until its row, or its step, says so."""
+        for _ in range(200):
+            out = self.type(who)
+            if until(self.rows(out)[who], out):
+                return out
+        pytest.fail(f"{who} does not come there")
+
+    def leave(self, line="quit"):
+        out = self.type(line, until=gordian.PROMPT)
+        assert "state: as before" in out
+        return out
+
+
+def has_taken(lock):
+    return lambda row, out: re.search(rf"^ *\d+\. .*: lock {lock},", out, re.M)
+
+
+def cannot_go_on(row, out):
+    return not row[0]
+
+
+def tie(p):
+    """The deadlock of E2: D to slab_mutex, U to its end, D to its own."""
+    p.move("D", has_taken("slab_mutex"))
+    out = p.move("U", cannot_go_on)
+    assert p.rows(out)["U"] == (False, "waits for slab_mutex, held by D")
+    assert p.rows(out)["D"][0]
+    return p.move("D", cannot_go_on)
+
+
+def replayed(console, line):
+    return re.search(r"^replay: E2 .* outcome=(\w+) (\w+)$",
+                     console.cmd(line), re.M).groups()
+
+
+def schedule(out):
+    return re.search(r"^line: (replay E2 up .*)$", out, re.M)[1]
+
+
+def test_deadlock_by_hand_and_a_way_out():
+    with gordian.Console() as c:
+        c.prompt()
+        p = Player(c, "step e2 up")
+        assert p.rows(p.text) == {"D": (True, "begin"), "U": (True, "begin")}
+        out = tie(p)
+        cycle = "cycle: D -> cpu_hotplug.lock (U) -> slab_mutex (D)\n"
+        assert "nobody can move: a deadlock\n" + cycle in out
+        knot = schedule(out)
+        assert schedule(p.type("line")) == knot
+
+        by_u = r"  U waits for slab_mutex \(mutex\)\n" \
+               r"    asked for at cpuup_callback\+0x\w+\n" \
+               r"    held by D, taken at kmem_cache_destroy__noref\+0x\w+\n"
+        by_d = r"  D waits for cpu_hotplug.lock \(mutex\)\n" \
+               r"    asked for at get_online_cpus__counter\+0x\w+\n" \
+               r"    held by U, taken at cpu_hotplug_begin__counter\+0x\w+\n"
+        assert re.fullmatch(by_d + by_u + re.escape(cycle), p.type("why"))
+        assert re.fullmatch(by_u + by_d + r"cycle: U -> .*\n", p.type("why 2"))
+        assert p.type("D") == "step: D cannot go on: it waits for " \
+                              "cpu_hotplug.lock, held by U\n"
+
+        # Back, each time by one, to where U was not yet inside.
+        steps, out = sum(map(int, re.findall(r":(\d+)", knot))), p.type("back")
+        while not p.rows(out)["U"][1].startswith("lock cpu_hotplug.lock"):
+            steps -= 1
+            assert f"run again, {steps} steps\n" in out
+            out = p.type("")  # the same again
+        assert p.rows(out)["U"][0]
+        p.type("D")
+        out = p.type("auto")  # D to its end, then U
+        assert "all have ended\n" in out
+        assert set(p.rows(out).values()) == {(False, "ended")}
+        free = schedule(out)
+        out = p.leave()
+        assert f"{free[len('replay '):]} outcome=completes ok\n" in out
+
+        # Once more in this boot, to the same end; and both lines by replay.
+        p = Player(c, "step e2 up")
+        assert schedule(tie(p)) == knot
+        out = p.leave()
+        assert "cut: D lends slab_mutex to U until its release\n" in out
+        assert f"{knot[len('replay '):]} outcome=deadlock ok\n" in out
+        assert replayed(c, knot) == ("deadlock", "ok")
+        assert replayed(c, free) == ("completes", "ok")
+        assert max(len(x) for x in p.text.split("\n")
+                   if not x.startswith("line:")) <= 80
+        assert c.quit() == 0
+
+
+def test_many_steps_and_the_rest_let_go():
+    with gordian.Console() as c:
+        c.prompt()
+        p = Player(c, "step e2-kosina down")
+        out = p.type("d 2")
+        assert re.findall(r"^ +(\d)\. D: ", out, re.M) == ["1", "2"]
+        assert re.findall(r"^ +(\d)\. D: ", p.type(""), re.M) == \
+            ["3", "4"]
+        out = p.type("U 200")
+        assert re.search(r"^U cannot go on: \d+ steps less than asked for$",
+                         out, re.M)
+        assert p.rows(out)["D"][0]
+        out = p.leave()
+        assert "the threads are let go\n" in out
+        assert re.search(r"^step: E2 down D:4 U:\d+ let go outcome=deadlock "
+                         r"ok$", out, re.M)
+        p = Player(c, "step e2")
+        p.type("D 200")
+        assert " let go outcome=completes ok\n" in p.leave()
+        assert c.quit() == 0
+
+
+@pytest.mark.parametrize("between", [[], ["D 4", "U 3", "D"]])
+def test_ctrl_c(between):
+    """Ends it like quit, the rest of the line with it; all goes on after."""
+    with gordian.Console() as c:
+        c.prompt()
+        p = Player(c, "step e2 up; nonsense")
+        for line in between:
+            p.type(line)
+        c.p.send("D" + CTRL_C)
+        out = c.prompt()
+        assert "the threads are let go\n" in out
+        assert out.count("^C") == 1 and "background" not in out
+        assert "state: as before" in out
+        assert out.endswith("interrupted\n(status 130)\n")
+        p = Player(c, "step e2 up")
+        assert p.rows(p.type("D"))["D"][0]
+        p.leave()
+        assert c.quit() == 0
+
+
+def test_what_is_wrong_is_said_in_one_line():
+    with gordian.Console() as c:
+        c.prompt()
+        p = Player(c, "step e2 up")
+        for line, answer in [
+            ("", "a thread (D, U) or a command (help lists them)"),
+            ("X", '"X" is no thread (D, U) and no command (help lists them)'),
+            ("3", '"3" is no thread (D, U) and no command (help lists them)'),
+            ("0", '"0" is no thread (D, U) and no command (help lists them)'),
+            ("D x", '"x" is no number of steps, 1 to 480: D 5'),
+            ("D 0", '"0" is no number of steps, 1 to 480: D 5'),
+            ("D 999999999999", '"999999999999" is no number of steps, 1 to '
+                               '480: D 5'),
+            ("D 1 2", "one thing a line: D 5, or why D"),
+            ("why X", 'no thread "X": there are D, U'),
+            ("auto 5", '"auto 5": neither a thread and its steps nor why '
+                       'THREAD'),
+            ("back", "this is the beginning"),
+        ]:
+            assert p.type(line) == f"step: {answer}\n"
+        assert p.type("line") == "no step has been taken yet\n"
+        assert p.type("why") == "nobody is blocked\n"
+        assert p.type("why D") == "  D can go on: begin\n"
+        assert len(p.type("help").split("\n")) > 8
+        p.leave()
+
+        for line, answer in [
+            ("step", "which experiment? (demo lists them)"),
+            ("step e99", 'no experiment "e99" (demo alone lists them)'),
+            ("step e14", "e14 has parts: name one (demo e14 prints them)"),
+            ("step e0/ab-ba up", "no core is toggled here: neither up nor down"),
+        ]:
+            assert c.cmd(line).split("\n")[1:] == [f"step: {answer}",
+                                                   "(status 1)", ""]
+        assert "has no schedules to choose from: " in c.cmd("step e15")
+        assert c.quit() == 0
+
+
+def test_completion():
+    with gordian.Console() as c:
+        c.prompt()
+        c.p.send("step e2-k\tup\r")
+        c.expect("step e2-kosina \x1b[K")
+        p = Player.__new__(Player)
+        p.c, p.text = c, c.expect(STEP)
+        c.p.send("wh\tD\r")
+        c.expect("  D can go on: begin")
+        c.expect(STEP)
+        p.leave("qu\t")
+        assert c.quit() == 0
+
+
+def test_batch():
+    assert "needs a person at the console" in one("step e2 up", 1)
+    assert "needs a person at the console" in one("step e2", 1)
+    knot = "step e2 up D:4 U:100 D:100"
+    text = one(knot + " why:D line", 0)
+    assert re.search(r"^step: E2 up D:4 U:\d+ D:\d+ outcome=deadlock ok$",
+                     text, re.M)
+    assert "\n  D waits for cpu_hotplug.lock (mutex)\n" in text
+    assert "(mutex)\n" not in one(knot, 0).split("      us")[0]
+    text = one("step e2 U:100 D:100; step e2 down auto auto back", 1)
+    assert len(re.findall("outcome=completes ok", text)) == 2
+    assert "step: nobody can go on: back, or quit\n" in text
+
+
+def one(line, status):
+    run = gordian.boot(line)
+    assert run.status == status
+    assert gordian.PROMPT not in run.text
+    return run.text

@@ -1,0 +1,122 @@
+"""docs/your-own.md and docs/explorer.md: the file that the first walks through is
+built and run, and what the two quote is what comes out."""
+import re
+import shutil
+
+import pytest
+
+import gordian
+from gordian import ROOT, boot, verdicts
+
+DOC = (ROOT / "docs/your-own.md").read_text()
+EXAMPLE = ROOT / "docs/example/m1.c"
+POLLING = "while (!shared_read(full)) sleep_ns(1000);"
+
+
+def plain(line):
+    """Without what differs from run to run: times, and how long it looked."""
+    line = re.sub(r"^ *\d+\.\d  ", "us ", line.rstrip())
+    if line.startswith("part: M1/lost ") and " rounds=" in line:
+        return "part: M1/lost, free"  # on a busy host it may be found
+    return re.sub(r"\brounds=\d+", "rounds=#", line)
+
+
+def squeezed(code):
+    return " ".join(code.split())
+
+
+def quoted(text):
+    """The indented blocks, each a list of lines."""
+    found, block = [], []
+    for line in text.split("\n") + [""]:
+        if line.startswith("    ") or (block and not line):
+            block.append(line[4:])
+        elif block:
+            found.append([x for x in block if x])
+            block = []
+    return found + [block] * bool(block)
+
+
+def is_code(block):
+    return block[0].startswith(("static ", "{"))
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    gordian.build()
+    to = tmp_path_factory.mktemp("own") / "tree"
+    shutil.copytree(ROOT, to, ignore=shutil.ignore_patterns(
+        ".git", "__pycache__", "try", "mutants", "release*"))
+    return to
+
+
+def image_with(tree, source):
+    (tree / "demos/m1.c").write_text(source)
+    gordian.build.cache_clear()
+    return gordian.build(root=tree) / "gordian.img"
+
+
+def test_the_text_is_what_comes_out(tree):
+    blocks = quoted(DOC)
+    code = [b for b in blocks if is_code(b)]
+    assert len(code) == 4
+    for b in code:
+        assert squeezed(" ".join(b)) in squeezed(EXAMPLE.read_text())
+    r = boot("demo m1; explore m1; replay M1/lost R:1 W:2 R:1",
+             image=image_with(tree, EXAMPLE.read_text()))
+    assert r.status == 0
+    printed = {plain(x) for x in r.lines}
+    said = [x for b in blocks if not is_code(b) for x in b
+            if not x.startswith(("cp ", "make ", "  explore: "))]
+    assert len(said) > 15
+    assert [x for x in said if plain(x) not in printed] == []
+
+
+def test_what_an_experiment_must_not_do(tree):
+    good = EXAMPLE.read_text()
+    assert POLLING in DOC
+    bad = good.replace("wait_event(&readers, shared_read(full));", POLLING)
+    bad = bad.replace('#include "demos/demo.h"\n', '#include "demos/demo.h"\n'
+                      '#include "kernel/sched/sched.h"\n')
+    assert bad != good
+    r = boot("explore m1/queued", image=image_with(tree, bad))
+    assert r.status == 1
+    said = re.search(r"^ +(explore: more steps .*)$", DOC, re.M)[1]
+    assert said in r.lines
+    part, = verdicts(r.text, "part")
+    assert (part["search"], part["verdict"], part.ok) == (
+        "broken", "NOT-FOUND", False)
+
+
+@pytest.mark.parametrize("how, search", [("max 2", "stopped:2"),
+                                         ("bound 0", "bounded:0")])
+def test_bounds_are_told(tree, how, search):
+    r = boot(f"explore m1/queued {how}",
+             image=image_with(tree, EXAMPLE.read_text()))
+    part, = verdicts(r.text, "part")
+    assert (part["search"], part["verdict"]) == (search, "NOT-FOUND")
+
+
+def test_kept_lock_fails_the_schedule(tree):
+    """An actor that ends with a lock: its schedules are shown, as warn."""
+    wait = "wait_event(&readers, shared_read(full));"
+    bad = EXAMPLE.read_text().replace(wait, wait + "mutex_lock(&slab_mutex);")
+    r = boot("explore m1/queued", image=image_with(tree, bad))
+    assert r.status == 1
+    assert "slab_mutex is released for R, who ended with it" in r.text
+    part, = verdicts(r.text, "part")
+    assert (part.ok, part["search"], part["outcome"]) == (
+        False, "complete", "warn")
+    assert part["failing"] == part["schedules"] != "0"
+
+
+def test_the_explorers_page():
+    """One row for each word, and E2's witness."""
+    page = (ROOT / "docs/explorer.md").read_text()
+    rows = re.findall(r"^ +explore (e\d+) .* ([A-Z-]+)$", page, re.M)
+    assert len(rows) == 4
+    r = boot("; ".join(f"explore {i}" for i, _ in rows))
+    assert [(v.id.lower(), v["verdict"]) for v in verdicts(r.text)] == rows
+    witness = re.search(r"^ +(witness: E2 .*)$", page, re.M)[1]
+    assert witness in r.lines
+    assert f"`{witness.split(': ')[2]}`" in page
