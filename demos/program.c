@@ -4,8 +4,8 @@
  *	a b | b a		two threads, two mutexes, opposite orders
  *	a g -g -a | h a -a -h	a mutex and the hotplug lock of 2012
  *
- * Threads stand between bars, operations between blanks or commas. What is still
- * held at the end of a text is given back there, the latest first: these
+ * Threads stand between bars, operations between blanks or commas. What a text
+ * leaves held is given back at its end, the latest first: these
  * operations belong to the text as if written.
  *
  *	a to f	-a to -f	mutex_lock(), mutex_unlock()
