@@ -1,9 +1,9 @@
 """Small programs whose deadlock states are counted here, by brute force.
 
 A program is the text that `explore program` takes (demos/program.c). This file
-knows the kernel's locks from their description alone and shares no code with the
-explorer: it builds every state that the threads can reach, one small step of one
-thread at a time, without any reduction. What the explorer finds must be as many.
+knows the kernel's locks from their description alone, and no code of the
+explorer: it builds every state that the threads can reach, one small step of
+one thread at a time, without any reduction. The explorer must find as many.
 
 A state in which nobody can move and somebody has not ended is a deadlock state.
 It is told by its pcs: how many operations of its text a thread has behind it.
