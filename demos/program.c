@@ -4,9 +4,9 @@
  *	a b | b a		two threads, two mutexes, opposite orders
  *	a g -g -a | h a -a -h	a mutex and the hotplug lock of 2012
  *
- * Threads stand between bars, operations between blanks or commas. What a thread
- * still holds at the end of its text it gives back, the latest first: these
- * operations belong to its text as if written.
+ * Threads stand between bars, operations between blanks or commas. What a text
+ * leaves held is given back at its end, the latest first: these
+ * operations belong to the text as if written.
  *
  *	a to f	-a to -f	mutex_lock(), mutex_unlock()
  *	r w	-r -w		a rw_semaphore, first come first served
@@ -24,7 +24,7 @@
  * means has to agree with (tests/programs.py).
  *
  * Not every knot can be untied here (demos/cut.c): nobody lends a rw-semaphore,
- * a percpu_rwsem to its second writer, nor cpu_add_remove_lock. A text that could
+ * a percpu_rwsem to its second writer, nor cpu_add_remove_lock. A text that may
  * tie a knot of those alone is refused: see closes_a_ring().
  *
  * The text and its locks belong to demo_mutex (demos/command.c). Each pc is
@@ -53,7 +53,7 @@ static struct completion completion;
 static struct wait_queue queue; /* of those who found the flag down */
 static uint32_t flag, number;	/* atomic: declared shared */
 
-/* ---- the operations --------------------------------------------------------- */
+/* ---- the operations ---------------------------------------------------- */
 
 static void take_mutex(struct stage *st, unsigned int i)
 {
@@ -234,7 +234,7 @@ static const struct verb verbs[] = {
 };
 #define NR_VERBS ARRAY_SIZE(verbs)
 
-/* ---- the text ----------------------------------------------------------------- */
+/* ---- the text ---------------------------------------------------------- */
 
 struct op {
 	const struct verb *verb;
@@ -268,7 +268,7 @@ static bool wrong(const char *word, const char *why)
 	return false;
 }
 
-/* Could threads that hold, each, what cannot be lent wait for each other and for
+/* Could threads that each hold what cannot be lent wait for each other and for
  * nothing else? Then nothing would untie them. */
 static bool closes_a_ring(void)
 {
@@ -417,7 +417,7 @@ static bool read_word(const char *p)
 	return true;
 }
 
-/* ---- the experiment ------------------------------------------------------------ */
+/* ---- the experiment ---------------------------------------------------- */
 
 static void actor_text(struct stage *st)
 {

@@ -1,22 +1,21 @@
 """Small programs whose deadlock states are counted here, by brute force.
 
-A program is the text that the command `explore program` takes (demos/program.c).
-This file knows the kernel's locks from their description alone and shares no
-code with the explorer: it builds every state that the threads can reach, one
-small step of one thread at a time, without any reduction. What the explorer
-finds must be the same set.
+A program is the text that `explore program` takes (demos/program.c). This file
+knows the kernel's locks from their description alone, and no code of the
+explorer: it builds every state that the threads can reach, one small step of
+one thread at a time, without any reduction. The explorer must find as many.
 
 A state in which nobody can move and somebody has not ended is a deadlock state.
-It is told by its pcs: how many operations of its text each thread has behind it.
+It is told by its pcs: how many operations of its text a thread has behind it.
 
 Two graphs of the same program:
 
   deadlocks()  steps as small as the machine has them: a thread queues up for a
                mutex, is handed it, goes on; a flag is set, then a queue woken.
-  Gated        steps as the explorer makes them: from one gate to the next, a
-               mutex taken only while it is free. Counts whole schedules.
+  Gated        steps as the explorer makes them: from one point of choice to the
+               next, a mutex taken only while it is free. Counts schedules.
 
-That both have the same deadlock states says that the gates lose none.
+That both have the same deadlock states says that the points lose none.
 
 From the shell: programs.py 'a b | b a', or programs.py SEED.
 """
@@ -156,7 +155,7 @@ def parse(text):
     return threads
 
 
-# ---- the machine ---------------------------------------------------------------
+# ---- the machine ------------------------------------------------------------
 
 # What a thread is doing besides being at its step.
 GOES, QUEUED, WOKEN, ASLEEP = range(4)
@@ -450,8 +449,12 @@ def assemble(ops, take=lock):
             new = [(writer_ends, 0, False), (unlock, "H", True),
                    (unlock, "ADD", True)]
         elif op == "P":
+            # Woken it queues up again, which has no gate.
             new = [(completion_queue, 0, True),
-                   (completion_look, at + 3, False), (sleep_then, at, False)]
+                   (completion_look, at + 6, False),
+                   (sleep_then, at + 3, False), (completion_queue, 0, False),
+                   (completion_look, at + 6, False),
+                   (sleep_then, at + 3, False)]
         elif op == "V":
             new = [(completion_done, 0, False)]
         elif op == "?":
@@ -464,6 +467,9 @@ def assemble(ops, take=lock):
         code += new
         pcs += [pc] * len(new)
     return code, pcs + [len(ops)]
+
+
+RELEASES = {unlock, rw_up, percpu_leave, percpu_open}
 
 
 def step(m, code, t):
@@ -514,24 +520,25 @@ def deadlocks(text):
 
 
 class Gated(Result):
-    """The program as a scheduler at the gates plays it; schedules: how many
-    different ones there are, from the start to an end."""
+    """The program as the explorer's scheduler plays it; schedules: how many
+    different ones there are, from the start to an end.
+
+    The points are those of kernel/explore/explore.c, ends_step(): the start of
+    a thread and what has a gate here, but not a release, nor what comes first
+    after the start and cannot have to wait for a mutex."""
 
     def __init__(self, text, most=None):
         """most: give up, with schedules None, at more states than this."""
         super().__init__()
         threads = parse(text)
         code, pcs = zip(*(assemble(x, lock_if_free) for x in threads))
-        # The explorer lets each thread begin: one more gate.
         self.code = [[(nothing, 0, True)] + [self.behind(i) for i in c]
                      for c in code]
         self.pcs = [[0] + p for p in pcs]
         self.n = len(threads)
         self.most, self.known = most, {}
-        start = Machine(self.n)
-        self.settle(start)
         try:
-            self.schedules = self.walk(start)
+            self.schedules = self.walk(Machine(self.n))
         except OverflowError:
             self.schedules = None
         self.seen = len(self.known)
@@ -544,16 +551,34 @@ class Gated(Result):
             arg += 1
         return fn, arg, gate
 
-    def settle(self, m):
-        """Everybody goes on to a gate, a wait or the end."""
+    def next(self, m, t):
+        """Thread t's next instruction: function, whether it is at a point."""
+        if m.ip[t] == len(self.code[t]):
+            return None, False
+        fn, _, gate = self.code[t][m.ip[t]]
+        return fn, gate and fn not in RELEASES
+
+    def step(self, m, t):
+        """From this point to t's next, and whoever is let go on by that to his.
+        False: t cannot."""
+        first = m.ip[t] == 0
+        if not self.next(m, t)[1] or not step(m, self.code, t):
+            return False
+        while first:                    # nothing touched yet
+            fn, point = self.next(m, t)
+            first = fn in (nothing, become_writer)
+            if fn is None or fn is lock_if_free and point or \
+                    not step(m, self.code, t):
+                break
         moved = True
         while moved:
             moved = False
-            for t in range(self.n):
-                while (m.ip[t] < len(self.code[t]) and
-                       (not self.code[t][m.ip[t]][2] or m.how[t] == WOKEN)
-                       and step(m, self.code, t)):
+            for q in range(self.n):
+                while m.how[q] == WOKEN or not self.next(m, q)[1]:
+                    if not step(m, self.code, q):
+                        break
                     moved = True
+        return True
 
     def walk(self, m):
         k = m.key()
@@ -564,9 +589,7 @@ class Gated(Result):
         total = 0
         for t in range(self.n):
             n = m.copy()
-            if n.ip[t] < len(self.code[t]) and self.code[t][n.ip[t]][2] and \
-                    step(n, self.code, t):
-                self.settle(n)
+            if self.step(n, t):
                 total += self.walk(n)
         if not total:
             self.end(m, self.pcs)
@@ -575,14 +598,14 @@ class Gated(Result):
         return total
 
 
-# ---- random programs -------------------------------------------------------------
+# ---- random programs --------------------------------------------------------
 
-def random_thread(rng, locks, most):
+def random_thread(rng, locks):
     """Takes 2 to `most` times one of the locks; gives back the latest first, or
     hand over hand."""
     ops, held = [], []
     latest = rng.random() < 0.7
-    left = rng.randint(2, most)
+    left = rng.randint(2, 4)
     while left or held:
         free = [x for x in locks if x not in held and
                 not (x in ("r", "w") and {"r", "w"} & set(held)) and
@@ -596,8 +619,7 @@ def random_thread(rng, locks, most):
     return " ".join(ops)
 
 
-def random_text(rng, n, most):
-    """n threads, each with two to `most` acquisitions."""
+def random_text(rng, n):
     mutexes = list(MUTEXES[:rng.randint(2, 4)])
     more, writer = [], None
     if rng.random() < 0.5:
@@ -610,18 +632,19 @@ def random_text(rng, n, most):
         locks = mutexes + more
         if t == writer:
             locks = ["h" if x == "g" else x for x in locks]
-        threads.append(random_thread(rng, locks, most))
+        threads.append(random_thread(rng, locks))
     return " | ".join(threads)
 
 
 def random_program(seed, most=None):
     """A text for that seed; two in three can deadlock, which few would by
-    chance. most: it has at most so many schedules, and at least ten."""
+    chance. most: it has two threads, ten schedules and at most so many (three
+    threads would have too many)."""
     rng = random.Random(seed)
-    n = rng.choice((2, 3))
+    n = 2 if most else rng.choice((2, 3))
     knots = rng.random() < 0.7
     while True:
-        text = random_text(rng, n, 3 if most and n == 3 else 4)
+        text = random_text(rng, n)
         try:
             parse(text)
         except ValueError:
