@@ -290,7 +290,7 @@ def test_replay_fifty_times(table):
     ("explore e2 max 0", r'explore: "max" is neither'),
     ("explore e2 quickly", r'explore: "quickly" is neither'),
     ("replay", r"replay: which experiment"),
-    ("replay nope A:1", r"replay: which experiment"),
+    ("replay nope A:1", r'replay: no experiment "nope"'),
     ("replay e0 A:1", r"replay: e0 has parts"),
     ("replay e15 D:1", r"replay: e15 has no schedules"),
     ("replay e2", r"replay: first the form of U"),
