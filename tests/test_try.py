@@ -113,6 +113,7 @@ def test_wrong_forms(tree, change, part, outcome, objection):
         assert failed == {"yours/E3"}
 
 
+@pytest.mark.soak  # two trees, each with both tables
 def test_the_mails_patch():
     build()
     r = subprocess.run(["tools/try", "PATCH=demos/patches/bhat-debug-b.patch"],
