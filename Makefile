@@ -80,7 +80,7 @@ READY    = tools/need demo && $(MAKE) --no-print-directory -j$(JOBS) image
 .PHONY: demo
 demo:
 	@$(READY)
-	@RUN='demo $(or $(ID),all search)' $(RUNNER)
+	@RUN='demo $(or $(ID),all)' $(RUNNER)
 	@sed -n 's/^#> //p' Makefile
 #> Try next:
 #>   make demo ID=e2                    one experiment: the drawing of the thread
