@@ -332,8 +332,7 @@ static void note_schedule(struct exploration *x, const struct played *p)
 		kprintf("explore: %s\n",
 			x->word == SEARCH_DIVERGED ?
 				"a replayed schedule went another way" :
-				"more steps in a schedule than there is room for "
-				"(does it ever end?)");
+				"more steps than there is room for");
 		x->broken = true;
 		return;
 	}
