@@ -669,10 +669,11 @@ static void print_bounds(void)
 		"notifiers,\n"
 		"  cores on and off, barriers, declared shared reads and "
 		"writes\n"
-		"not permuted: spinlock sections and releases (atomic), "
-		"interrupts, grace\n"
-		"  periods, timers; callbacks run late, in order; memory is "
-		"sequential\n");
+		"not permuted: spinlock sections (and wake-ups in them), "
+		"releases,\n"
+		"  slab objects, interrupts, grace periods, timers; "
+		"callbacks run\n"
+		"  late, in order; memory is sequential\n");
 }
 
 /* ---- the table ------------------------------------------------------------------- */

@@ -63,7 +63,7 @@ struct played {
 int play_directed(struct stage *st, struct director *d, struct form form,
 		  bool show, struct played *p);
 
-/* "up D:31 U:40" */
+/* "up D:6 U:4" */
 void print_witness(const struct scenario *sc, const struct witness *w);
 /* Replay it: 0, a negative errno, or 1: it could not be followed (said). */
 int replay_witness(struct stage *st, const struct witness *w, bool freely,

@@ -1,8 +1,8 @@
 /*
  * `replay`: a schedule in one line, run again.
  *
- *   replay e2 up D:31 U:40        step by step, each one over before the next
- *   replay e2 up D:31 U:40 free   each run of steps at its natural speed
+ *   replay e2 up D:6 U:4          step by step, each one over before the next
+ *   replay e2 up D:6 U:4 free     each run of steps at its natural speed
  *
  * "up" or "down" is U's form, where a core is toggled. What follows the last step
  * is left to the threads: in a schedule that fails nobody can go on there.

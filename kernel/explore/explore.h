@@ -47,7 +47,8 @@ void explore_end(void);
  * neither comes to a gate nor sleeps; explore_stray() says who. */
 unsigned int explore_settle(unsigned int *left);
 const struct thread *explore_stray(void);
-/* Let that one, which has to be enabled, go through `gates` gates without stopping, as fast as it can. */
+/* Let that one, which has to be enabled, go through `gates` gates without
+ * stopping, as fast as it can. */
 void explore_grant_run(unsigned int i, unsigned int gates);
 /* How many of these it has not come to: it waits or has ended before. */
 unsigned int explore_run_left(unsigned int i);
