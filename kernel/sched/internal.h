@@ -17,7 +17,6 @@ uint64_t sched_next_tick(void);
 void sched_tick_if_due(uint64_t now);
 
 /* thread.c; called from finish_switch(), IRQs off, no lock held */
-void thread_gone(struct thread *t);
 void thread_parked(void);
 /* kernel/arch/switch.S: where a new thread begins, on its own stack. */
 noreturn void thread_start(struct thread *prev);

@@ -35,6 +35,7 @@ struct runqueue {
 	struct thread *curr;
 	struct thread *idle;
 	uint64_t next_tick; /* counter ticks; 0: no tick while idle */
+	bool stuck; /* see sched_tick_if_due(); its own core writes, IRQs off */
 } cache_aligned;
 
 static struct runqueue runqueues[NR_CPUS];
@@ -89,10 +90,17 @@ static void activate(struct runqueue *rq, unsigned int cpu, struct thread *t)
 		resched(rq, cpu);
 }
 
+/* Threads that would share the core with one more; a guess, no lock is held. */
+static unsigned int load_of(unsigned int cpu)
+{
+	return sched_nr_running(cpu) + READ_ONCE(runqueues[cpu].stuck) * 1000;
+}
+
 /*
  * Where should t run? IRQs off, so no core can go away meanwhile. Its last core
- * if that idles or nothing better does; a thread whose cores have all gone may
- * run anywhere.
+ * if that idles or nothing better does; a core that is stuck behind a reader
+ * only if there is no other; a thread whose cores have all gone may run
+ * anywhere.
  */
 static unsigned int select_cpu(const struct thread *t)
 {
@@ -105,10 +113,10 @@ static unsigned int select_cpu(const struct thread *t)
 		ok = cpu_online();
 	if (cpumask_test(ok, t->cpu)) {
 		best = t->cpu;
-		load = sched_nr_running(best);
+		load = load_of(best);
 	}
 	for_each_cpu (cpu, ok) {
-		unsigned int n = sched_nr_running(cpu);
+		unsigned int n = load_of(cpu);
 
 		if (n < load) {
 			best = cpu;
@@ -139,19 +147,43 @@ static struct runqueue *lock_rq_of(struct thread *t)
  */
 static void place(struct thread *t)
 {
-	for (;;) {
+	bool here;
+
+	do {
 		struct runqueue *rq = lock_rq_of(t);
 		unsigned int cpu = select_cpu(t);
-		bool here = cpu == t->cpu;
 
+		here = cpu == t->cpu;
 		if (here)
 			activate(rq, cpu, t);
 		else
 			WRITE_ONCE(t->cpu, cpu);
 		raw_spin_unlock(&rq->lock);
-		if (here)
-			return;
+	} while (!here);
+}
+
+/* Take a queued thread that may run on one of those cores off its queue and
+ * place it anew; false if there is none. IRQs off. */
+static bool move_queued(struct runqueue *rq, struct cpumask cores)
+{
+	struct thread *t;
+
+	raw_spin_lock(&rq->lock);
+	for (int p = 0; p < NR_PRIOS; p++) {
+		list_for_each (t, &rq->queue[p], rq_link) {
+			if (t->pinned ||
+			    cpumask_empty(cpumask_and(t->affinity, cores)))
+				continue;
+			dequeue(rq, t);
+			t->on_rq = false;
+			t->state = TASK_WAKING; /* to sleep? it looks again */
+			raw_spin_unlock(&rq->lock);
+			place(t);
+			return true;
+		}
 	}
+	raw_spin_unlock(&rq->lock);
+	return false;
 }
 
 /* ---- switching ---------------------------------------------------------- */
@@ -169,7 +201,7 @@ void finish_switch(struct thread *prev)
 	if (unlikely(state == TASK_WAKING))
 		place(prev);
 	else if (unlikely(state == TASK_DEAD))
-		thread_gone(prev);
+		thread_put(prev); /* its own handle */
 	else if (unlikely(state == TASK_PARKED))
 		thread_parked();
 }
@@ -184,6 +216,7 @@ static void reschedule(bool preempt)
 	sched_hooks.quiescent(cpu);
 	raw_spin_lock(&rq->lock);
 	WRITE_ONCE(prev->need_resched, 0);
+	WRITE_ONCE(rq->stuck, false);
 	if (prev->is_idle) {
 		;
 	} else if (!preempt && prev->state != TASK_RUNNING) {
@@ -299,6 +332,7 @@ void sched_tick_if_due(uint64_t now)
 	unsigned int cpu = smp_processor_id();
 	struct runqueue *rq = &runqueues[cpu];
 	struct thread *t = current;
+	bool asked = READ_ONCE(t->need_resched); /* before this tick */
 
 	if (!rq->next_tick || now < rq->next_tick)
 		return;
@@ -309,6 +343,15 @@ void sched_tick_if_due(uint64_t now)
 	if (!list_empty(&rq->queue[t->prio]))
 		resched(rq, cpu); /* round robin: somebody equal waits */
 	raw_spin_unlock(&rq->lock);
+	/*
+	 * It cannot, and not for a moment: a reader. Who waits here may wait for
+	 * its end, whatever the priority. Idle cores pull, but there may be
+	 * none, or one that looked just before. So we push, one a tick.
+	 */
+	if (unlikely(asked && t->preempt_count)) {
+		WRITE_ONCE(rq->stuck, true);
+		move_queued(rq, cpumask_andnot(cpu_online(), cpumask_of(cpu)));
+	}
 }
 
 void resched_cpu(unsigned int cpu)
@@ -539,35 +582,10 @@ void sched_boot_tick(void)
 	local_irq_restore(flags);
 }
 
-/* Take a queued thread that may run on one of those cores off its queue, for
- * place(); NULL if there is none. */
-static struct thread *take_queued(struct runqueue *rq, struct cpumask cores)
-{
-	struct thread *t;
-
-	raw_spin_lock(&rq->lock);
-	for (int p = 0; p < NR_PRIOS; p++) {
-		list_for_each (t, &rq->queue[p], rq_link) {
-			if (t->pinned ||
-			    cpumask_empty(cpumask_and(t->affinity, cores)))
-				continue;
-			dequeue(rq, t);
-			t->on_rq = false;
-			t->state = TASK_WAKING; /* to sleep? it looks again */
-			raw_spin_unlock(&rq->lock);
-			return t;
-		}
-	}
-	raw_spin_unlock(&rq->lock);
-	return NULL;
-}
-
 void sched_migrate_dying(unsigned int cpu)
 {
-	struct thread *t;
-
-	while ((t = take_queued(&runqueues[cpu], CPUMASK_ALL)))
-		place(t);
+	while (move_queued(&runqueues[cpu], CPUMASK_ALL))
+		;
 	BUG_ON(runqueues[cpu].nr); /* pinned: it should have been parked */
 }
 
@@ -579,17 +597,11 @@ static bool pull_queued(unsigned int me)
 {
 	unsigned int cpu;
 
-	for_each_online_cpu (cpu) {
-		struct thread *t;
-
-		if (sched_nr_running(cpu) < 2)
-			continue; /* what is queued there runs next */
-		t = take_queued(&runqueues[cpu], cpumask_of(me));
-		if (t) {
-			place(t);
+	/* One alone in the queue of an idle core runs there next. */
+	for_each_online_cpu (cpu)
+		if (sched_nr_running(cpu) > 1 &&
+		    move_queued(&runqueues[cpu], cpumask_of(me)))
 			return true;
-		}
-	}
 	return false;
 }
 

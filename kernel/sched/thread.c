@@ -61,7 +61,6 @@ static struct thread *thread_alloc(const char *name, int (*fn)(void *),
 	t->prio = prio;
 	t->stack = stack;
 	t->stack_top = (uint32_t)t;
-	t->affinity = CPUMASK_ALL;
 	t->refs = 2; /* the creator's handle and the running thread itself */
 	list_init(&t->rq_link);
 	list_init(&t->joiners);
@@ -171,11 +170,6 @@ void thread_get(struct thread *t)
 
 	t->refs++;
 	spin_unlock_irqrestore(&threads_lock, flags);
-}
-
-void thread_gone(struct thread *t)
-{
-	thread_put(t);
 }
 
 noreturn void thread_exit(int status)

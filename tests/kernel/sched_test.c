@@ -985,3 +985,61 @@ KTEST(sched, pull)
 	thread_join(front);
 	thread_join(t);
 }
+
+/* EVENTUALLY() that never sleeps: shared with a spinner each look would take a
+ * tick, and alone on its core the caller would let that idle. */
+static bool ran_meanwhile(const uint32_t *ran)
+{
+	uint64_t end = timer_now() + timer_ticks(KTEST_PATIENCE_NS);
+
+	for (unsigned int n = 0; n < KTEST_LOOKS || timer_now() < end; n++) {
+		if (READ_ONCE(*ran))
+			return true;
+		ktest_busy();
+	}
+	return false;
+}
+
+/*
+ * The same, but no core idles, so none pulls: the tick pushes. And while the
+ * core is taken nobody is placed there, though no other has less to do.
+ */
+KTEST(sched, push)
+{
+	static struct spinner busy[NR_CPUS];
+	unsigned int cpu, boot = cpumask_first(cpu_online());
+	uint32_t high_ran = 0, normal_ran = 0, late_ran = 0;
+	struct thread *front, *high, *normal, *late;
+
+	NEED_CORES(2);
+	ktest_run_on(
+		cpumask_first(cpumask_andnot(cpu_online(), cpumask_of(boot))));
+	may_end = false;
+	front = ktest_thread("front", not_preemptible, NULL, cpumask_of(boot));
+	EXPECT(EVENTUALLY(READ_ONCE(front->preempt_count) == 1));
+	for_each_online_cpu (cpu)
+		if (cpu != boot) {
+			spinner_start(&busy[cpu], cpumask_of(cpu), false);
+			EXPECT(advances(&busy[cpu], 1));
+		}
+	high = thread_create("high", say_ran, &high_ran, PRIO_HIGH,
+			     cpumask_of(boot));
+	normal = ktest_thread("normal", say_ran, &normal_ran, cpumask_of(boot));
+	sleep_ns(3 * TICK_NS);
+	EXPECT(!READ_ONCE(high_ran) && !READ_ONCE(normal_ran)); /* no choice */
+	EXPECT_EQ(thread_set_affinity(high, CPUMASK_ALL), 0);
+	EXPECT_EQ(thread_set_affinity(normal, CPUMASK_ALL), 0);
+	EXPECT(ran_meanwhile(&high_ran));
+	EXPECT(ran_meanwhile(&normal_ran));
+	late = ktest_thread("late", say_ran, &late_ran, CPUMASK_ALL);
+	EXPECT(late->cpu != boot);
+	EXPECT(ran_meanwhile(&late_ran));
+	WRITE_ONCE(may_end, true);
+	thread_join(front);
+	thread_join(high);
+	thread_join(normal);
+	thread_join(late);
+	for_each_online_cpu (cpu)
+		if (cpu != boot)
+			spinner_stop(&busy[cpu]);
+}

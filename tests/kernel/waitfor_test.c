@@ -493,12 +493,12 @@ static int await_gp(void *arg)
 /* The last of the chain is the reader. */
 KTEST(waitfor, grace_period_behind_a_reader)
 {
+	struct cpumask boot_core = cpumask_of(cpumask_first(cpu_online()));
+
 	NEED_CORES(2);
 	begin();
-	ktest_run_on(cpumask_first(cpu_online()));
-	t[0] = ktest_thread("reader", read_long, NULL,
-			    cpumask_of(31 - (unsigned int)__builtin_clz(
-						    cpu_online().bits)));
+	ktest_run_on(cpumask_first(cpumask_andnot(cpu_online(), boot_core)));
+	t[0] = ktest_thread("reader", read_long, NULL, boot_core);
 	EXPECT(EVENTUALLY(READ_ONCE(steps) == 1));
 	t[1] = ktest_thread("updater", await_gp, NULL, CPUMASK_ALL);
 	EXPECT(EVENTUALLY(!waitfor_walk(t[1], &w) && w.n == 3 &&
