@@ -80,6 +80,7 @@ struct scenario {
 	bool apart;		    /* D and U need not overlap, or cannot */
 	bool until_found;	    /* free: go on until `expect`, or N */
 	bool toggles;		    /* a core goes off or on in each round */
+	bool tries;		    /* an actor only tries for a lock */
 	bool down_only;		    /* it goes off, in every round */
 	bool leaks;		    /* a reference is given back too often */
 	bool in_turn;	      /* the actors run one after another, as listed */

@@ -31,7 +31,6 @@
 #define SCHEDULES_MAX	20000 /* unless told otherwise */
 #define ROOM_ORDER	7     /* pages for straightening a witness */
 #define NR_OUTCOMES	(OUT_CORRUPT + 1)
-#define AGAIN		1
 #define STATES_MAX	512
 #define CALLBACKS_NS	200000ull /* between two looks */
 #define ORDER_OF_SEARCH 8	  /* pages for struct search */
@@ -77,22 +76,28 @@ static void tell_stray(const struct thread *t)
 		t ? t->name : "somebody");
 }
 
+/* Of use only if the threads do end, left to themselves. */
+static void tell_on_their_own(void)
+{
+	kprintf("waiting for the threads to end on their own (Ctrl-C: no "
+		"longer)\n");
+}
+
 static void direct(struct stage *st, struct director *d)
 {
-	unsigned int left = 0, enabled = 0, gates;
+	unsigned int left = 0, enabled, gates;
 
-	for (;;) {
+	enabled = explore_settle(&left);
+	while (enabled && enabled != EXPLORE_STRAY) {
 		int who;
 
-		enabled = explore_settle(&left);
-		if (!enabled || enabled == EXPLORE_STRAY)
-			break;
 		gates = 1;
 		who = d->choose(d, st, enabled, &gates);
 		if (who < 0)
 			break;
 		explore_grant_run((unsigned int)who, gates);
-		if (d->stepped && explore_settle(&left) != EXPLORE_STRAY)
+		enabled = explore_settle(&left);
+		if (d->stepped && enabled != EXPLORE_STRAY)
 			d->stepped(d, st);
 	}
 	d->strayed = enabled == EXPLORE_STRAY;
@@ -100,6 +105,17 @@ static void direct(struct stage *st, struct director *d)
 		tell_stray(explore_stray());
 	if (d->over)
 		d->over(d, st, left);
+	if (explore_moved_at_rest()) {
+		hush(false);
+		kprintf("explore: something moved between two steps\n");
+		d->strayed = true;
+	}
+	if (explore_untold_try()) {
+		hush(false);
+		kprintf("an actor tries for a lock: its scenario has to say "
+			".tries = true\n");
+		d->strayed = true;
+	}
 }
 
 /* What the actors left to callbacks belongs to the schedule: a late one may find
@@ -138,6 +154,7 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 		.ended = actor_ended,
 		.arg = st,
 		.toggled = sc->toggles ? st->toggled : NR_CPUS,
+		.tries = sc->tries,
 	};
 	unsigned int warns = warn_count, errors;
 	uint32_t seed = 1;
@@ -168,6 +185,8 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	start_actors(st, &seed);
 	direct(st, d);
 	explore_let_go();
+	if (d->strayed || d->endless)
+		tell_on_their_own();
 	p->out = watch_round(st, &w, warns);
 	p->lockdep = lockdep_seen();
 	if (p->out == OUT_COMPLETES) {
@@ -223,13 +242,13 @@ struct exploration {
 	unsigned int count[NR_OUTCOMES];
 	unsigned int lockdep;
 	struct witness best[NR_OUTCOMES];
-	/* Distinct states in which nobody can move on. */
-	uint32_t state[STATES_MAX];
+	/* Distinct states in which nobody can move on, by hash. */
+	uint64_t state[STATES_MAX];
 	unsigned int states;
 	bool cut_short, stopped, broken, interrupted;
 	/* Of the schedule that runs: */
 	int word;      /* of search_choose(), if negative */
-	uint32_t knot; /* the state in which it ended */
+	uint64_t knot; /* the state in which it ended */
 };
 
 static int choose(struct director *d, struct stage *st, unsigned int enabled,
@@ -242,6 +261,15 @@ static int choose(struct director *d, struct stage *st, unsigned int enabled,
 	(void)gates;
 	explore_standing(stands);
 	x->word = search_choose(x->search, enabled, stands);
+	if (x->word == SEARCH_TOO_LONG || x->word == SEARCH_DIVERGED) {
+		hush(false);
+		kprintf("explore: %s\n",
+			x->word == SEARCH_DIVERGED ?
+				"a replayed schedule went another way" :
+				"more steps than there is room for");
+		x->broken = true;
+		d->endless = x->word == SEARCH_TOO_LONG;
+	}
 	return x->word;
 }
 
@@ -272,12 +300,16 @@ static void over(struct director *d, struct stage *st, unsigned int left)
 
 	explore_standing(stands);
 	search_end(x->search, stands);
-	x->knot = x->form.up;
-	for (unsigned int i = 0; left && i < st->nr_actors; i++)
-		x->knot = x->knot * 1009 + 1 +
-			  (st->sc->position ?
-				   st->sc->position(i) :
-				   steps_of(x->search, i) * 64u + stands[i].op);
+	x->knot = 14695981039346656037ull ^ x->form.up;
+	for (unsigned int i = 0; left && i < st->nr_actors; i++) {
+		unsigned int place =
+			st->sc->position ?
+				st->sc->position(i) :
+				steps_of(x->search, i) * 64u + stands[i].op;
+
+		/* FNV-1a, a word at a time */
+		x->knot = (x->knot ^ place) * 1099511628211ull;
+	}
 }
 
 static void note_state(struct exploration *x)
@@ -289,54 +321,51 @@ static void note_state(struct exploration *x)
 		x->state[x->states++] = x->knot;
 }
 
-/* Keep the failing schedule if it is simpler than the one that is kept. */
-static void note_witness(struct exploration *x, enum outcome out)
+/* The schedule that has just run, straightened; no legs: too many of them. */
+static struct witness this_schedule(struct exploration *x)
 {
 	static uint8_t order[SEARCH_STEPS]; /* demo_mutex */
 	const struct search *s = x->search;
-	struct witness *best = &x->best[out], w = { .form = x->form };
+	struct witness w = { .form = x->form, .steps = s->steps };
 
-	w.steps = s->steps;
 	w.switches =
 		search_straighten(s, order, x->room, PAGE_SIZE << ROOM_ORDER);
-	if (best->nr &&
-	    (w.switches > best->switches ||
-	     (w.switches == best->switches && w.steps >= best->steps)))
-		return;
-	for (unsigned int i = 0; i < s->steps; i++) {
-		if (!w.nr || w.leg[w.nr - 1].actor != order[i]) {
-			if (w.nr == LEGS)
-				return; /* nobody would read that */
+	for (unsigned int i = 0; i < s->steps && w.switches < LEGS; i++) {
+		if (!w.nr || w.leg[w.nr - 1].actor != order[i])
 			w.leg[w.nr++].actor = order[i];
-		}
 		w.leg[w.nr - 1].steps++;
 	}
-	*best = w;
+	return w;
+}
+
+/* Keep the failing schedule if it is simpler than the one that is kept. */
+static void note_witness(struct exploration *x, enum outcome out)
+{
+	struct witness *best = &x->best[out], w = this_schedule(x);
+
+	if (!best->nr || w.switches < best->switches ||
+	    (w.switches == best->switches && w.steps < best->steps))
+		*best = w;
 }
 
 static void note_schedule(struct exploration *x, const struct played *p)
 {
-	x->lockdep |= p->lockdep;
 	if (!p->clean) {
+		struct witness w = this_schedule(x);
+
 		kprintf("explore: this schedule left a trace:");
-		note_witness(x, p->out);
-		print_witness(the_stage.sc, &x->best[p->out]);
+		print_witness(the_stage.sc, &w);
 		kprintf("\n");
 		x->broken = true;
 	}
 	if (x->word == SEARCH_REDUNDANT) {
-		x->redundant++;
+		x->redundant++; /* left to itself: what it met is no schedule */
 		return;
 	}
-	if (x->word < 0) {
-		kprintf("explore: %s\n",
-			x->word == SEARCH_DIVERGED ?
-				"a replayed schedule went another way" :
-				"more steps than there is room for");
-		x->broken = true;
+	if (x->word < 0)
 		return;
-	}
 	x->schedules++;
+	x->lockdep |= p->lockdep;
 	x->count[p->out]++;
 	if (p->out == OUT_COMPLETES)
 		return;
@@ -345,13 +374,10 @@ static void note_schedule(struct exploration *x, const struct played *p)
 	note_witness(x, p->out);
 }
 
-/* All schedules of one form. 0 or a negative errno; AGAIN: there are more
- * points from now on, and what was counted does not count. */
+/* All schedules of one form. 0 or a negative errno. */
 static int explore_form(struct stage *st, struct exploration *x,
 			enum search_mode mode, unsigned int bound)
 {
-	bool tries = explore_tries();
-
 	search_init(x->search, st->nr_actors, mode, bound);
 	while (search_next(x->search)) {
 		struct played p;
@@ -372,9 +398,6 @@ static int explore_form(struct stage *st, struct exploration *x,
 		if (x->director.strayed) {
 			x->broken = true;
 			return 0;
-		}
-		if (tries != explore_tries()) {
-			return AGAIN;
 		}
 		note_schedule(x, &p);
 		if (x->broken)
@@ -481,6 +504,10 @@ static bool confirm(struct stage *st, struct exploration *x, const char *id,
 		struct witness *w = &x->best[o];
 		struct played p;
 
+		if (x->count[o] && o != OUT_COMPLETES && !w->nr)
+			kprintf("witness: %s %s, %u switches: too many for a "
+				"line\n",
+				id, outcome_name((enum outcome)o), w->switches);
 		if (!w->nr)
 			continue;
 		if (!wish->brief) {
@@ -561,12 +588,8 @@ static struct row explore_scenario(const struct demo *d,
 	if (r.why)
 		return r;
 	err = stage_open(d, sc);
-	while (!err) {
+	if (!err)
 		err = explore_forms(&x, w);
-		if (err != AGAIN)
-			break;
-		err = 0;
-	}
 	sum_up(&r, &x, w->mode, w->bound);
 	if (err)
 		kprintf("%s: cannot go on, error %d\n", r.id, -err);

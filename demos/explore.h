@@ -49,6 +49,7 @@ struct director {
 	void (*over)(struct director *d, struct stage *st, unsigned int left);
 	bool quiet;   /* nothing is printed meanwhile */
 	bool strayed; /* out: a thread did not come to rest (said) */
+	bool endless; /* out: nor may they, left to themselves */
 	bool untold;  /* over() may say so: this is no round to tell of */
 };
 

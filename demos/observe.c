@@ -84,7 +84,7 @@ static void gate(enum trace_op op, const void *obj, uintptr_t caller)
 	struct stage *st = READ_ONCE(running);
 	int actor, i;
 
-	if (!st)
+	if (!st || !may_sleep())
 		return;
 	actor = stage_actor_of(st, current->id);
 	i = actor < 0 ? -1 : step_at(st, actor, op, obj);

@@ -132,6 +132,9 @@ static void describe_gate(const struct stage *st, enum trace_op op,
 	case TR_CACHE_SHRINK:
 		what = "shrink the cache";
 		break;
+	case TR_CACHE_OBJECT:
+		what = "take or give back an object";
+		break;
 	default:
 		what = "go on";
 	}

@@ -34,9 +34,8 @@ void trace_gate_slow(enum trace_op op, const void *obj, uintptr_t caller)
 {
 	trace_gate_fn fn = READ_ONCE(trace_gate_hook);
 
-	/* Not in an interrupt, under a spinlock or with IRQs off: there the
-	 * point is passed, a script must not count on it. */
-	if (fn && current->gated && may_sleep())
+	/* What an interrupt does is not the thread's. */
+	if (fn && current->gated && !in_interrupt())
 		fn(op, obj, caller);
 }
 #endif
@@ -44,11 +43,10 @@ void trace_gate_slow(enum trace_op op, const void *obj, uintptr_t caller)
 /* Is the event about a marked thread, by it or done to it? */
 static bool concerns_marked(enum trace_op op, const void *obj, uintptr_t arg)
 {
-	const struct thread *to = op == TR_WAKE	    ? obj :
-				  op == TR_HANDOVER ? (const void *)arg :
-						      NULL;
+	const struct thread *to = op == TR_HANDOVER ? (const void *)arg : obj;
 
-	return current->traced || (to && to->traced);
+	return current->traced ||
+	       ((op == TR_WAKE || op == TR_HANDOVER) && to->traced);
 }
 
 void trace_event(enum trace_op op, const void *obj, uintptr_t arg,

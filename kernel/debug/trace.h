@@ -1,9 +1,9 @@
 /*
  * The one stream of events (design, point 5 and decision 4).
  *
- * Every trace point stands in two places: trace_gate(), about to do it, called
- * with no internal spinlock held and interrupts on, where a script may block
- * the thread; and trace_did(), it happened, callable anywhere. The ring, the
+ * Every trace point stands in two places: trace_gate(), about to do it, where a
+ * script may block the thread unless an internal spinlock is held or interrupts
+ * are off; and trace_did(), it happened, callable anywhere. The ring, the
  * printed schedules and the scripts are readers of this stream.
  *
  * Free when off: one load and one branch for trace_did(), in debug builds one
@@ -27,7 +27,7 @@ enum trace_op {
 	TR_LOCK,     /* gate: about to lock; did: acquired */
 	TR_CONTEND,  /* did: it is held, going to wait; arg = owner thread */
 	TR_UNLOCK,   /* gate; did: released */
-	TR_TRYLOCK,  /* gate: about to try */
+	TR_TRYLOCK,  /* gate: about to try; rw-semaphores too */
 	TR_HANDOVER, /* did: given to a waiter; arg = the new owner */
 	/* rw-semaphores, per-core too: obj = the semaphore */
 	TR_READ_LOCK,
@@ -70,6 +70,7 @@ enum trace_op {
 	TR_CACHE_SHRINK,
 	TR_CACHE_FREE, /* did: the cache itself is freed */
 	TR_CACHE_DESTROY_END,
+	TR_CACHE_OBJECT, /* gate: about to take or give back an object of it */
 	/* wait queues and completions: obj = the object */
 	TR_WAIT_FOR, /* gate: about to queue up and look */
 	TR_COMPLETE,
@@ -107,15 +108,16 @@ static always_inline void trace_did(enum trace_op op, const void *obj,
 
 #if GORDIAN_DEBUG
 /*
- * Where a script may hold the calling thread. Installed and removed only while
- * no thread with `gated` set runs.
+ * Where a script may hold the calling thread, if may_sleep(): under a spinlock or
+ * with IRQs off the point is passed, and must not be counted on. Installed and
+ * removed only while no thread with `gated` set runs.
  */
 typedef void (*trace_gate_fn)(enum trace_op op, const void *obj,
 			      uintptr_t caller);
 extern trace_gate_fn trace_gate_hook;
 void trace_gate_slow(enum trace_op op, const void *obj, uintptr_t caller);
 
-/* About to do it. May sleep, so: no spinlock held, interrupts on. */
+/* About to do it. May sleep where may_sleep() says so. Any context. */
 static inline void trace_gate(enum trace_op op, const void *obj,
 			      uintptr_t caller)
 {
@@ -125,6 +127,10 @@ static inline void trace_gate(enum trace_op op, const void *obj,
 #else
 #define trace_gate(op, obj, caller) ((void)(obj), (void)(caller))
 #endif
+
+/* Both, where nothing lies between them. */
+#define trace_point(op, obj, arg, caller)                                      \
+	(trace_gate(op, obj, caller), trace_did(op, obj, arg, caller))
 
 /*
  * A second reader of the stream beside the ring: called for each event a

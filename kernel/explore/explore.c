@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "boot/boot.h"
 #include "drivers/board.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
@@ -20,12 +21,14 @@
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/wait.h"
 
-#define LOOK_NS 60000ull /* between two looks, while somebody is blocked */
-#define STEP_NS 10000000000ull /* what lasts longer will not end by itself */
+#define LOOK_NS	    60000ull /* between two looks, while somebody is blocked */
+#define AWAKE_LOOKS 64
+#define STEP_NS	    10000000000ull /* what lasts longer will not end by itself */
 
 /* Things that have no address of their own. */
 #define THE_CORES     ((uintptr_t)1)	     /* which of them are online */
 #define THE_CACHES    ((uintptr_t)2)	     /* the list of all caches */
+#define THE_ENDS      ((uintptr_t)3)	     /* which threads have ended */
 #define COUNT_OF(rsp) ((uintptr_t)(rsp) | 1) /* of barriers begun and ended */
 
 struct gate {
@@ -36,6 +39,7 @@ struct gate {
 	enum trace_op op;
 	const void *obj;
 	uintptr_t caller;
+	const void *objects; /* the cache, if its last gate was about these */
 	bool (*holds)(void *arg);
 	void *arg;
 	unsigned int passes; /* gates that need no grant */
@@ -43,12 +47,15 @@ struct gate {
 	bool granted;	     /* it was this one */
 	bool touched;	     /* it has touched something since, itself */
 	bool blocked;	     /* then: neither at its gate nor at its end */
+	bool ended;	     /* and that is in a footprint */
 };
 
 static struct {
 	struct explored subject; /* stays readable after the end: late events */
-	bool tries;		 /* a trylock has been seen, ever */
-	bool on, open;		 /* somebody explores; all gates are open */
+	bool untold_try; /* a trylock that the subject says nothing of */
+	bool on, open;	 /* somebody explores; all gates are open */
+	bool still;	 /* no step is under way */
+	bool moved;	 /* yet something was touched */
 	struct wait_queue changed;
 	struct gate gate[SEARCH_THREADS];
 	struct gate callbacks[NR_CPUS]; /* each core's rcuc */
@@ -87,8 +94,13 @@ static bool thing_of(enum trace_op op, const void *obj, uintptr_t *thing,
 	case TR_READ_UNLOCK:
 	case TR_HP_WAIT:
 	case TR_SHARED_READ:
-	case TR_CALL_RCU: /* two of them may come in either order */
+	case TR_CALL_RCU:     /* two of them may come in either order */
+	case TR_CACHE_OBJECT: /* objects too */
 		*write = false;
+		return true;
+	case TR_CACHE_DESTROY: /* are there objects left? */
+	case TR_CACHE_SHRINK:
+	case TR_CACHE_FREE:
 		return true;
 	case TR_BARRIER:
 	case TR_BARRIER_COUNT:
@@ -105,29 +117,72 @@ static bool thing_of(enum trace_op op, const void *obj, uintptr_t *thing,
 	}
 }
 
-/* Done by one of the threads, or by another for it: a core that comes or goes
- * has its own part in it. */
+/* In an RCU thread: those run with preemption off, its own affairs do not. */
+static bool in_callback(void)
+{
+	return current->preempt_count != 0;
+}
+
+/* Done by one of the threads, or by another for it: a callback, or a core that
+ * comes or goes and has its own part in it. */
 static bool counts(const struct trace_event *e, struct gate **by)
 {
+	bool callback = e->op == TR_RCU_CB;
+	unsigned int cpu;
+
 	*by = NULL;
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
 		if (READ_ONCE(ex.gate[i].id) == e->thread)
 			*by = &ex.gate[i];
-	return *by || e->op == TR_NOTIFY || e->op == TR_CALL_RCU ||
-	       e->op == TR_RCU_CB;
+	for_each_possible_cpu (cpu)
+		callback |= in_callback() && ex.callbacks[cpu].id == e->thread;
+	return *by || callback || e->op == TR_NOTIFY || e->op == TR_CALL_RCU;
+}
+
+/* Not a spinlock: events come from under those, and lockdep must not see it.
+ * Acquire and release: the footprint between them. */
+static uint32_t footprint_lock(void)
+{
+	uint32_t flags = local_irq_save();
+
+	while (__atomic_test_and_set(&ex.busy, __ATOMIC_ACQUIRE))
+		cpu_relax();
+	return flags;
+}
+
+static void footprint_unlock(uint32_t flags)
+{
+	__atomic_clear(&ex.busy, __ATOMIC_RELEASE);
+	local_irq_restore(flags);
+}
+
+/* What lies on the stack of one of the threads goes by its place there: the same
+ * in each run. */
+static uintptr_t name_of(uintptr_t thing)
+{
+	for (uintptr_t i = 0; thing >= STACKS_VA && i < ex.subject.nr; i++) {
+		uint32_t stack = READ_ONCE(ex.gate[i].thread)->stack;
+
+		if (thing >= stack && thing < stack + STACK_SIZE)
+			return (i + 1) * STACK_SLOT + thing - stack;
+	}
+	return thing;
+}
+
+/* Neither in the image nor named otherwise: it was allocated. */
+static bool moves(uintptr_t thing)
+{
+	return thing >= LOWMEM_VA && (thing < KERNEL_VA || thing >= STACKS_VA);
 }
 
 static void touch(struct gate *by, uintptr_t thing, bool write)
 {
-	uint32_t flags = local_irq_save();
+	uint32_t flags = footprint_lock();
 
-	/* Acquire and release: the footprint between them. Not a spinlock: this
-	 * is called under those, and must not be seen by lockdep. */
-	while (__atomic_test_and_set(&ex.busy, __ATOMIC_ACQUIRE))
-		cpu_relax();
-	footprint_add(&ex.footprint, thing, write);
-	__atomic_clear(&ex.busy, __ATOMIC_RELEASE);
-	local_irq_restore(flags);
+	thing = name_of(thing);
+	footprint_add(&ex.footprint, thing, write, moves(thing));
+	ex.moved |= ex.still;
+	footprint_unlock(flags);
 	if (by)
 		WRITE_ONCE(by->touched, true);
 }
@@ -143,7 +198,7 @@ void explore_event(const struct trace_event *e)
 	if (e->op == TR_NOTIFY &&
 	    (e->arg == CPU_DYING || e->arg == CPU_STARTING))
 		touch(by, THE_CORES, true);
-	if (e->op == TR_BARRIER_LOOK)
+	if (e->op == TR_BARRIER_LOOK || e->op == TR_CACHE_SHRINK)
 		touch(by, THE_CORES, false);
 	if (e->op != TR_WAKE && thing_of(e->op, e->obj, &thing, &write))
 		touch(by, thing, write);
@@ -151,8 +206,18 @@ void explore_event(const struct trace_event *e)
 
 void explore_footprint(struct footprint *f, unsigned int *woken)
 {
+	uint32_t flags;
+
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		if (!ex.gate[i].ended && ex.subject.ended(ex.subject.arg, i)) {
+			ex.gate[i].ended = true;
+			touch(NULL, THE_ENDS, false); /* two of them commute */
+		}
+	flags = footprint_lock();
 	*f = ex.footprint;
 	memset(&ex.footprint, 0, sizeof(ex.footprint));
+	ex.still = true;
+	footprint_unlock(flags);
 	*woken = 0;
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
 		if (ex.gate[i].blocked &&
@@ -168,6 +233,7 @@ static void stop(struct gate *g, enum trace_op op, const void *obj,
 {
 	struct waiting meant = current->waiting; /* `by` may be set already */
 
+	BUG_ON(!may_sleep()); /* so no choice is made under a spinlock */
 	g->op = op;
 	g->obj = obj;
 	g->caller = caller;
@@ -201,6 +267,14 @@ static struct gate *callbacks_gate(const struct thread *t)
 	return NULL;
 }
 
+/* Its threads are environment: whether one has to be woken depends on time. */
+static bool of_rcu(const void *queue)
+{
+	uintptr_t rsp = (uintptr_t)&rcu_sched_state;
+
+	return (uintptr_t)queue - rsp < sizeof(rcu_sched_state);
+}
+
 /* About to do that: it belongs to the step. */
 static void touch_next(struct gate *g, enum trace_op op, const void *obj)
 {
@@ -220,33 +294,43 @@ static void touch_next(struct gate *g, enum trace_op op, const void *obj)
  * nobody else can have what is held; unless somebody only tries (Lipton, CACM
  * 1975: releases move to the left). It must not depend on what others do.
  */
-static bool ends_step(const struct gate *g, enum trace_op op)
+static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 {
+	const void *before = g->objects;
+
+	g->objects = op == TR_CACHE_OBJECT ? obj : NULL;
 	switch (op) {
+	case TR_CACHE_OBJECT: /* many in a row are one */
+		if (obj == before)
+			return false;
+		break;
 	case TR_UNLOCK:
 	case TR_READ_UNLOCK:
 	case TR_WRITE_UNLOCK:
-		return READ_ONCE(ex.tries);
+		return ex.subject.tries;
 	case TR_TRYLOCK:
-		WRITE_ONCE(ex.tries, true);
+		if (!ex.subject.tries)
+			WRITE_ONCE(ex.untold_try, true);
 		return true;
 	default:
-		return !g->granted || g->touched || op == TR_NONE ||
-		       op == TR_LOCK;
+		break;
 	}
+	return !g->granted || g->touched || op == TR_NONE || op == TR_LOCK;
 }
 
 void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 {
 	struct gate *g = gate_of(current);
 
-	if (!g && op == TR_RCU_CB)
+	bool callback = !g;
+
+	if (callback && (op == TR_RCU_CB || in_callback()))
 		g = callbacks_gate(current);
-	/* Not between prepare_to_wait() and the sleep. */
-	if (!g || READ_ONCE(ex.open) ||
-	    READ_ONCE(current->state) != TASK_RUNNING)
+	if (!g || READ_ONCE(ex.open) || (op == TR_WAKE && of_rcu(obj)))
 		return;
-	if (op != TR_RCU_CB && !ends_step(g, op)) {
+	/* Not between prepare_to_wait() and the sleep, nor under a spinlock. */
+	if (!may_sleep() || READ_ONCE(current->state) != TASK_RUNNING ||
+	    (callback ? op != TR_RCU_CB : !ends_step(g, op, obj))) {
 		touch_next(g, op, obj);
 		return;
 	}
@@ -259,9 +343,14 @@ void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 	stop(g, op, obj, caller);
 }
 
-bool explore_tries(void)
+bool explore_moved_at_rest(void)
 {
-	return READ_ONCE(ex.tries);
+	return READ_ONCE(ex.moved);
+}
+
+bool explore_untold_try(void)
+{
+	return READ_ONCE(ex.untold_try);
 }
 
 void explore_start(void)
@@ -281,12 +370,15 @@ bool explore_await(bool (*holds)(void *arg), void *arg, const void *what)
 		g->passes--;
 		g->touched = false;
 		touch_next(g, TR_SHARED_READ, what);
-		return true;
+	} else {
+		g->holds = holds;
+		g->arg = arg;
+		stop(g, TR_SHARED_READ, what, CALLER);
+		if (READ_ONCE(ex.open))
+			return holds(arg);
 	}
-	g->holds = holds;
-	g->arg = arg;
-	stop(g, TR_SHARED_READ, what, CALLER);
-	return !READ_ONCE(ex.open) || holds(arg);
+	touch(g, THE_ENDS, true); /* the condition may look at them */
+	return true;
 }
 
 void explore_become(unsigned int i)
@@ -324,10 +416,11 @@ void explore_begin(const struct explored *subject)
 		struct thread *t = rcu_sched_state.data[cpu].thread;
 
 		gate_init(&ex.callbacks[cpu], t);
-		if (t && cpu != subject->toggled)
-			WRITE_ONCE(t->gated, true);
+		if (t) /* one that was let go may have set it again */
+			WRITE_ONCE(t->gated, cpu != subject->toggled);
 	}
 	memset(&ex.footprint, 0, sizeof(ex.footprint));
+	ex.untold_try = ex.still = ex.moved = false;
 	WRITE_ONCE(ex.open, false);
 	/* Release: what stands above, before anybody looks at it. */
 	smp_store_release(&ex.on, true);
@@ -337,6 +430,7 @@ void explore_let_go(void)
 {
 	unsigned int cpu;
 
+	WRITE_ONCE(ex.still, false);
 	WRITE_ONCE(ex.open, true); /* before the wake-ups, as in every wait */
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
 		let(&ex.gate[i]);
@@ -447,7 +541,7 @@ unsigned int explore_settle(unsigned int *left)
 {
 	uint64_t switches[SEARCH_THREADS] = { 0 };
 	uint64_t begun = timer_now();
-	unsigned int able = 0;
+	unsigned int able = 0, looks = 0;
 	bool quiet = false;
 
 	while (!(all_at_rest() && apart_from_us())) {
@@ -466,8 +560,13 @@ unsigned int explore_settle(unsigned int *left)
 		}
 		if (timer_ns(timer_now() - begun) > STEP_NS)
 			return EXPLORE_STRAY;
-		(void)wait_event_timeout(&ex.changed, WAIT_GATE, all_at_rest(),
-					 LOOK_NS);
+		/* Most steps are over sooner than this core could fall asleep
+		 * and be woken. yield(): the step may need it. */
+		if (looks++ < AWAKE_LOOKS)
+			yield();
+		else
+			(void)wait_event_timeout(&ex.changed, WAIT_GATE,
+						 all_at_rest(), LOOK_NS);
 	}
 	*left = 0;
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
@@ -484,7 +583,7 @@ void explore_grant_run(unsigned int i, unsigned int gates)
 {
 	struct gate *g = &ex.gate[i];
 
-	memset(&ex.footprint, 0, sizeof(ex.footprint));
+	WRITE_ONCE(ex.still, false);
 	for (unsigned int k = 0; k < ex.subject.nr; k++) {
 		ex.gate[k].switches = READ_ONCE(ex.gate[k].thread->switches);
 		ex.gate[k].blocked = !at_rest(k);
@@ -518,6 +617,8 @@ void explore_standing(struct standing *out)
 		} else if (!thing_of(g->op, g->obj, &s->thing, &s->write)) {
 			s->thing = 0;
 		}
+		s->thing = name_of(s->thing);
+		s->moves = moves(s->thing);
 	}
 }
 

@@ -33,6 +33,7 @@ struct explored {
 	bool (*ended)(void *arg, unsigned int i);
 	void *arg;
 	unsigned int toggled; /* the core that comes and goes; NR_CPUS: none */
+	bool tries; /* somebody tries for a lock: releases are points */
 };
 
 /* One at a time, between begin and end; thread context, may sleep. */
@@ -53,8 +54,10 @@ void explore_grant_run(unsigned int i, unsigned int gates);
 /* How many of these it has not come to: it waits or has ended before. */
 unsigned int explore_run_left(unsigned int i);
 void explore_standing(struct standing *out);
-/* Has any thread tried for a lock? From then on releases end a step too. */
-bool explore_tries(void);
+/* Has anything been touched while no step was under way? It must not. */
+bool explore_moved_at_rest(void);
+/* Has a thread tried for a lock though the subject does not say so? */
+bool explore_untold_try(void);
 /* What the threads did since the last grant; *woken: those that went on though
  * they had not been let go. */
 void explore_footprint(struct footprint *f, unsigned int *woken);

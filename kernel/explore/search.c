@@ -14,10 +14,12 @@ static uint32_t hash_bit(uintptr_t thing)
 	return 1u << ((uint32_t)thing * 2654435761u >> 27);
 }
 
-void footprint_add(struct footprint *f, uintptr_t thing, bool write)
+void footprint_add(struct footprint *f, uintptr_t thing, bool write, bool moves)
 {
 	unsigned int i = 0;
 
+	f->moving_read |= moves;
+	f->moving_write |= moves && write;
 	*(write ? &f->writes : &f->reads) |= hash_bit(thing);
 	while (i < f->n && f->touch[i].thing != thing)
 		i++;
@@ -42,6 +44,14 @@ bool dependent(const struct footprint *a, const struct footprint *b)
 			    (a->touch[i].write || b->touch[k].write))
 				return true;
 	return false;
+}
+
+/* One of them is from an earlier run: things that move may be the same. */
+static bool dependent_across(const struct footprint *a,
+			     const struct footprint *b)
+{
+	return (a->moving_write && b->moving_read) ||
+	       (a->moving_read && b->moving_write) || dependent(a, b);
 }
 
 /* ---- schedules ------------------------------------------------------------- */
@@ -87,14 +97,21 @@ bool search_next(struct search *s)
 	return false;
 }
 
+static bool same_point(const struct standing *a, const struct standing *b)
+{
+	return a->at_point == b->at_point &&
+	       (!a->at_point ||
+		(a->op == b->op && a->write == b->write &&
+		 (a->moves || b->moves || a->thing == b->thing)));
+}
+
 static bool same_standing(const struct search *s, const struct node *n,
 			  unsigned int enabled, const struct standing *stands)
 {
 	if (n->enabled != enabled)
 		return false;
 	for (unsigned int t = 0; t < s->threads; t++)
-		if (n->stands[t].at_point != stands[t].at_point ||
-		    (stands[t].at_point && n->stands[t].op != stands[t].op))
+		if (!same_point(&n->stands[t], &stands[t]))
 			return false;
 	return true;
 }
@@ -112,7 +129,7 @@ static void fall_asleep(struct search *s, struct node *n)
 	may = (before->asleep | before->done) & ~(1u << before->chosen);
 	for (unsigned int t = 0; t < s->threads; t++) {
 		if (!(may & 1u << t) ||
-		    dependent(&before->first[t], &before->step))
+		    dependent_across(&before->first[t], &before->step))
 			continue;
 		n->asleep |= (uint8_t)(1u << t);
 		n->first[t] = before->first[t];
@@ -276,7 +293,7 @@ void search_end(struct search *s, const struct standing *stands)
 
 		if (!stands[t].at_point || !stands[t].thing)
 			continue;
-		footprint_add(&f, stands[t].thing, stands[t].write);
+		footprint_add(&f, stands[t].thing, stands[t].write, false);
 		find_races(s, t, s->steps, &f, after);
 	}
 }

@@ -34,13 +34,16 @@ struct footprint {
 	uint32_t reads, writes; /* a bit each, by hash: a quick no */
 	uint16_t n;
 	bool all; /* more than there is room for: dependent on every other */
+	bool moving_read, moving_write; /* a thing that may move, see below */
 	struct {
 		uintptr_t thing;
 		bool write;
 	} touch[FOOTPRINT_THINGS];
 };
 
-void footprint_add(struct footprint *f, uintptr_t thing, bool write);
+/* moves: in another run the same thing may be elsewhere, and another one here. */
+void footprint_add(struct footprint *f, uintptr_t thing, bool write,
+		   bool moves);
 bool dependent(const struct footprint *a, const struct footprint *b);
 
 /* Where a thread stands, for the comparison with an earlier run. */
@@ -48,7 +51,7 @@ struct standing {
 	bool at_point;	 /* else blocked, or at its end */
 	uint16_t op;	 /* what it is about to do */
 	uintptr_t thing; /* to what; 0: not known */
-	bool write;
+	bool write, moves; /* as in footprint_add() */
 };
 
 /* One point of choice, and the step taken there. */

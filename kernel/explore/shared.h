@@ -10,13 +10,11 @@
 
 #define shared_read(x)                                                         \
 	({                                                                     \
-		trace_gate(TR_SHARED_READ, &(x), CALLER);                      \
-		trace_did(TR_SHARED_READ, &(x), 0, CALLER);                    \
+		trace_point(TR_SHARED_READ, &(x), 0, CALLER);                  \
 		READ_ONCE(x);                                                  \
 	})
 #define shared_write(x, value)                                                 \
 	do {                                                                   \
-		trace_gate(TR_SHARED_WRITE, &(x), CALLER);                     \
-		trace_did(TR_SHARED_WRITE, &(x), 0, CALLER);                   \
+		trace_point(TR_SHARED_WRITE, &(x), 0, CALLER);                 \
 		WRITE_ONCE(x, value);                                          \
 	} while (0)

@@ -157,9 +157,12 @@ void down_read(struct rw_semaphore *s)
 
 bool down_read_trylock(struct rw_semaphore *s)
 {
-	uint32_t flags = spin_lock_irqsave(&s->wait_lock);
-	bool ok = list_empty(&s->waiters) && has_room(s, false);
+	uint32_t flags;
+	bool ok;
 
+	trace_gate(TR_TRYLOCK, s, CALLER);
+	flags = spin_lock_irqsave(&s->wait_lock);
+	ok = list_empty(&s->waiters) && has_room(s, false);
 	if (ok)
 		enter(s, current, false);
 	spin_unlock_irqrestore(&s->wait_lock, flags);

@@ -309,11 +309,13 @@ bool cache_layout(struct kmem_cache *s, unsigned int align)
 
 void *kmem_cache_alloc(struct kmem_cache *s)
 {
+	trace_gate(TR_CACHE_OBJECT, s, CALLER);
 	return cache_alloc(s, CALLER);
 }
 
 void kmem_cache_free(struct kmem_cache *s, void *obj)
 {
+	trace_gate(TR_CACHE_OBJECT, s, CALLER);
 	cache_free(s, obj, CALLER);
 }
 
@@ -324,8 +326,7 @@ story int __cache_shrink(struct kmem_cache *s)
 	int in_use;
 
 	lockdep_assert_held(&slab_mutex);
-	trace_gate(TR_CACHE_SHRINK, s, CALLER);
-	trace_did(TR_CACHE_SHRINK, s, 0, CALLER);
+	trace_point(TR_CACHE_SHRINK, s, 0, CALLER);
 	on_each_cpu(do_drain, s);
 	drain_freelist(s);
 	flags = spin_lock_irqsave(&s->list_lock);

@@ -229,8 +229,7 @@ int kmem_cache_shrink(struct kmem_cache *s)
 
 void cache_destroy_enter(struct kmem_cache *s, uintptr_t caller)
 {
-	trace_gate(TR_CACHE_DESTROY, s, caller);
-	trace_did(TR_CACHE_DESTROY, s, 0, caller);
+	trace_point(TR_CACHE_DESTROY, s, 0, caller);
 }
 
 /* The cache may be gone: s is only its name in the event stream. */
@@ -365,9 +364,7 @@ static struct notifier_block slab_notifier = {
 
 static void cache_boot(struct kmem_cache *s, const char *name, size_t size)
 {
-	bool ok = cache_setup(s, name, size, 0, 0, NULL);
-
-	BUG_ON(!ok);
+	BUG_ON(!cache_setup(s, name, size, 0, 0, NULL));
 	list_add_tail(&s->list, &slab_caches);
 	set_reported(s, true);
 }
@@ -384,13 +381,10 @@ struct kmem_cache *kmem_cache_boot(const char *name, size_t size)
 /* Without arrays first, from the lists alone; then the boot core gets its own. */
 void slab_init(void)
 {
-	int err;
-
 	cache_boot(&cache_cache, "kmem_cache", sizeof(struct kmem_cache));
 	kmalloc_init();
 	mutex_lock(&slab_mutex);
-	err = cpuup_prepare(smp_processor_id());
+	BUG_ON(cpuup_prepare(smp_processor_id()) != 0);
 	mutex_unlock(&slab_mutex);
-	BUG_ON(err);
 	register_cpu_notifier(&slab_notifier);
 }

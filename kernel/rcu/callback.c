@@ -68,8 +68,7 @@ static void invoke_batch(struct rcu_state *rsp, struct rcu_data *rdp)
 	while (h) {
 		struct rcu_head *next = h->next;
 
-		trace_gate(TR_RCU_CB, rsp, CALLER);
-		trace_did(TR_RCU_CB, rsp, (uintptr_t)h->func, CALLER);
+		trace_point(TR_RCU_CB, rsp, (uintptr_t)h->func, CALLER);
 		preempt_disable();
 		h->func(h);
 		preempt_enable();

@@ -247,8 +247,7 @@ story void synchronize_rcu(void)
 	uint32_t snap;
 
 	might_sleep();
-	trace_gate(TR_GP_WAIT, rsp, CALLER);
-	trace_did(TR_GP_WAIT, rsp, 0, CALLER);
+	trace_point(TR_GP_WAIT, rsp, 0, CALLER);
 	snap = rcu_snap(rsp);
 	rcu_request(rsp, snap);
 	current->waiting.by = rsp->thread; /* it alone moves gp_seq */

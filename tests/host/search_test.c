@@ -272,7 +272,7 @@ static bool run_once(struct state *s)
 			break;
 		CHECK(able & 1u << who);
 		thing = thing_of((unsigned int)who, s->pc[who], &write);
-		footprint_add(&f, thing, write);
+		footprint_add(&f, thing, write, false);
 		search_step(&search, &f, take_step(s, (unsigned int)who));
 	}
 	search_end(&search, stands);
@@ -466,7 +466,7 @@ static void footprints(void)
 			unsigned int x = below(64);
 			bool write = below(4) == 0;
 
-			footprint_add(&f[k], x * 64, write);
+			footprint_add(&f[k], x * 64, write, false);
 			things += !bits[k][x];
 			bits[k][x] |= write ? 2 : 1;
 		}
@@ -484,13 +484,13 @@ static void footprints(void)
 static void diverges(void)
 {
 	struct standing stands[SEARCH_THREADS] = {
-		{ true, LOCK, 1, true },
-		{ true, LOCK, 1, true },
+		{ true, LOCK, 1, true, false },
+		{ true, LOCK, 1, true, false },
 	};
 	struct footprint f = { .n = 0 };
 	unsigned int enabled = 3;
 
-	footprint_add(&f, 1, true);
+	footprint_add(&f, 1, true, false);
 	search_init(&search, 2, SEARCH_FULL, 0);
 	CHECK(search_next(&search));
 	for (unsigned int i = 0; i < 3; i++) {
