@@ -45,6 +45,9 @@ struct explore_wish {
 	const struct scenario *part; /* of it, this one alone; NULL: all */
 	bool all;
 	bool brief; /* no line of its own, unless something is wrong */
+	/* Where schedules are said to fail: until all that is said of them has
+	 * been seen. Where none may fail: all, as ever. */
+	bool until_found;
 	enum search_mode mode;
 	unsigned int bound, max; /* preemptions; schedules, 0: the usual */
 };
@@ -245,7 +248,7 @@ struct exploration {
 	/* Distinct states in which nobody can move on, by hash. */
 	uint64_t state[STATES_MAX];
 	unsigned int states;
-	bool cut_short, stopped, broken, interrupted;
+	bool cut_short, stopped, found, broken, interrupted;
 	/* Of the schedule that runs: */
 	int word;      /* of search_choose(), if negative */
 	uint64_t knot; /* the state in which it ended */
@@ -374,11 +377,30 @@ static void note_schedule(struct exploration *x, const struct played *p)
 	note_witness(x, p->out);
 }
 
+static unsigned int outcomes_of(const struct exploration *x)
+{
+	unsigned int set = 0;
+
+	for (unsigned int o = 0; o < NR_OUTCOMES; o++)
+		if (x->count[o])
+			set |= OUT_BIT(o);
+	return set;
+}
+
+/* Each failing outcome that the scenario names, and what lockdep must say. */
+static bool all_seen(const struct scenario *sc, const struct exploration *x)
+{
+	unsigned int fails = sc->expect & ~OUT_BIT(OUT_COMPLETES);
+
+	return fails && !(fails & ~outcomes_of(x)) &&
+	       !(sc->lockdep & ~x->lockdep);
+}
+
 /* All schedules of one form. 0 or a negative errno. */
 static int explore_form(struct stage *st, struct exploration *x,
-			enum search_mode mode, unsigned int bound)
+			const struct explore_wish *w)
 {
-	search_init(x->search, st->nr_actors, mode, bound);
+	search_init(x->search, st->nr_actors, w->mode, w->bound);
 	while (search_next(x->search)) {
 		struct played p;
 		int err;
@@ -402,6 +424,10 @@ static int explore_form(struct stage *st, struct exploration *x,
 		note_schedule(x, &p);
 		if (x->broken)
 			return 0;
+		if (w->until_found && all_seen(st->sc, x)) {
+			x->found = true;
+			return 0;
+		}
 	}
 	x->cut_short |= x->search->cut_short;
 	return 0;
@@ -427,16 +453,6 @@ static const char *verdict(bool speaks, bool fails, bool complete)
 static bool says(unsigned int lockdep, unsigned int outcomes)
 {
 	return lockdep || outcomes & (OUT_BIT(OUT_BUG) | OUT_BIT(OUT_WARN));
-}
-
-static unsigned int outcomes_of(const struct exploration *x)
-{
-	unsigned int set = 0;
-
-	for (unsigned int o = 0; o < NR_OUTCOMES; o++)
-		if (x->count[o])
-			set |= OUT_BIT(o);
-	return set;
 }
 
 static enum outcome worst(unsigned int set)
@@ -530,7 +546,7 @@ static bool confirm(struct stage *st, struct exploration *x, const char *id,
 static void sum_up(struct row *r, const struct exploration *x,
 		   enum search_mode mode, unsigned int bound)
 {
-	bool complete = !x->stopped && !x->broken &&
+	bool complete = !x->stopped && !x->found && !x->broken &&
 			!(mode == SEARCH_BOUNDED && x->cut_short);
 	unsigned int unsaid;
 
@@ -544,6 +560,8 @@ static void sum_up(struct row *r, const struct exploration *x,
 	r->outcome = worst(unsaid ? unsaid : r->outcomes);
 	if (x->stopped)
 		ksnprintf(r->search, sizeof(r->search), "stopped:%u", x->max);
+	else if (x->found)
+		ksnprintf(r->search, sizeof(r->search), "until-found");
 	else if (!complete && !x->broken)
 		ksnprintf(r->search, sizeof(r->search), "bounded:%u", bound);
 	else
@@ -568,9 +586,10 @@ static int explore_forms(struct exploration *x, const struct explore_wish *w)
 	x->max = w->max ? w->max : SCHEDULES_MAX;
 	x->search = search_memory;
 	x->room = room_memory;
-	for (unsigned int f = 0; !err && f < forms && !x->interrupted; f++) {
+	for (unsigned int f = 0;
+	     !err && f < forms && !x->interrupted && !x->found; f++) {
 		x->form = form[f];
-		err = explore_form(st, x, w->mode, w->bound);
+		err = explore_form(st, x, w);
 	}
 	return err;
 }
@@ -770,7 +789,9 @@ static bool have_memory(void)
 
 bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
 {
-	static const struct explore_wish w = { .all = true, .brief = true };
+	static const struct explore_wish w = { .all = true,
+					       .brief = true,
+					       .until_found = true };
 	struct row r = { .ok = have_memory() };
 
 	*verdict = "-";

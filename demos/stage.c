@@ -9,9 +9,9 @@
  *   (a) every worker has finished;                        completes, warn, bug
  *   (b) a walk along mutex owners closes a cycle;         deadlock
  *   (c) all workers that are not done wait for an event and not for time, no
- *       callback or grace period is under way, no core has anything to run; every
- *       core has taken an interrupt since and ended it, and it is still so with
- *       no worker switched in between;                    stuck
+ *       callback or grace period is under way, no core has anything to run, all
+ *       sleep in their idle loops; and at a second look it is still so, with no
+ *       worker switched in and no core awake between;     stuck
  */
 #include "demos/stage.h"
 
@@ -218,16 +218,11 @@ bool is_knot(enum outcome out)
 	return out == OUT_DEADLOCK || out == OUT_STUCK;
 }
 
-static void nothing(void *arg)
-{
-	(void)arg;
-}
-
 enum outcome watch_round(struct stage *st, struct waitfor *cycle,
 			 unsigned int warns)
 {
 	uint64_t switches[MAX_ACTORS] = { 0 };
-	unsigned int quiet = 0;
+	uint32_t sum, again;
 
 	for (;;) {
 		if (wait_event_timeout(&st->finished, WAIT_QUEUE, all_done(st),
@@ -235,16 +230,15 @@ enum outcome watch_round(struct stage *st, struct waitfor *cycle,
 			break;
 		if (find_cycle(st, cycle))
 			return OUT_DEADLOCK;
-		quiet = nobody_moves(st, switches) ? quiet + 1 : 0;
-		if (quiet)
-			on_each_cpu(nothing, NULL); /* handlers have ended */
-		if (quiet < 3)
+		/* Two looks at once, and no core woke between the two. */
+		if (!nobody_moves(st, switches) || !cores_sleep(&sum) ||
+		    !nobody_moves(st, switches) || !cores_sleep(&again) ||
+		    sum != again)
 			continue;
 		if (!somebody_gated(st))
 			return who_died(st) ? OUT_BUG : OUT_STUCK;
 		/* The script waits for what cannot come: let them all go. */
 		WRITE_ONCE(st->script_open, true);
-		quiet = 0;
 	}
 	if (who_died(st))
 		return OUT_BUG;

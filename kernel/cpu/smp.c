@@ -124,8 +124,7 @@ void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 	me = smp_processor_id();
 	mask = cpumask_and(mask, cpu_online());
 	others = cpumask_andnot(mask, cpumask_of(me));
-	w.left = others;
-	w.cpu = me;
+	w = (struct call_wait){ .left = others, .cpu = me };
 	/* Two such callers never end. */
 	BUG_ON(w.left.bits && irqs_disabled());
 	for_each_cpu (cpu, others) {

@@ -515,11 +515,6 @@ static bool run_a_callback(void)
 	return false;
 }
 
-static void nothing(void *arg)
-{
-	(void)arg;
-}
-
 static bool enabled(const struct gate *g)
 {
 	if (!g->at_gate)
@@ -542,21 +537,20 @@ unsigned int explore_settle(unsigned int *left)
 	uint64_t switches[SEARCH_THREADS] = { 0 };
 	uint64_t begun = timer_now();
 	unsigned int able = 0, looks = 0;
-	bool quiet = false;
+	uint32_t sum, last = 0;
+	bool slept = false; /* all other cores did, at the last look */
 
 	while (!(all_at_rest() && apart_from_us())) {
-		/* Twice, and between the two every core has taken an interrupt
-		 * and ended it: no handler is about to wake anybody. */
-		if (!nothing_moved(switches)) {
-			quiet = false;
-		} else if (!quiet) {
-			quiet = true;
-			on_each_cpu(nothing, NULL);
+		if (!nothing_moved(switches) || !cores_sleep(&sum)) {
+			slept = false;
+		} else if (!slept || sum != last) {
+			slept = true;
+			last = sum;
 			continue;
+		} else if (run_a_callback()) {
+			slept = false;
 		} else {
-			if (!run_a_callback())
-				break;
-			quiet = false;
+			break;
 		}
 		if (timer_ns(timer_now() - begun) > STEP_NS)
 			return EXPLORE_STRAY;

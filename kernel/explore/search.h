@@ -48,9 +48,9 @@ bool dependent(const struct footprint *a, const struct footprint *b);
 
 /* Where a thread stands, for the comparison with an earlier run. */
 struct standing {
-	bool at_point;	 /* else blocked, or at its end */
-	uint16_t op;	 /* what it is about to do */
-	uintptr_t thing; /* to what; 0: not known */
+	bool at_point;	   /* else blocked, or at its end */
+	uint16_t op;	   /* what it is about to do */
+	uintptr_t thing;   /* to what; 0: not known */
 	bool write, moves; /* as in footprint_add() */
 };
 

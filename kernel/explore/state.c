@@ -27,6 +27,21 @@ bool cores_idle(void)
 	return busy <= 1; /* the caller itself */
 }
 
+bool cores_sleep(uint32_t *sum)
+{
+	unsigned int cpu, awake = 0;
+	uint32_t seen;
+
+	*sum = 0;
+	for_each_possible_cpu (cpu) {
+		seen = rcu_idle_seen(cpu);
+		awake += seen & 1;
+		/* Not the caller's own, who may have slept between. */
+		*sum += seen & 1 ? 0 : seen;
+	}
+	return awake <= 1;
+}
+
 bool rcu_gp_is_quiet(void)
 {
 	const struct rcu_state *rsp = &rcu_sched_state;

@@ -22,6 +22,12 @@ struct state_summary {
 
 /* No thread but the caller is on a core or queued for one. */
 bool cores_idle(void);
+/*
+ * Does every core but the caller's sleep in its idle loop? A core with nothing
+ * to run may still be about to wake somebody. *sum: if it is the same at a
+ * second look, and the caller has not slept between, none of them woke.
+ */
+bool cores_sleep(uint32_t *sum);
 /* No grace period under way, and none asked for. */
 bool rcu_gp_is_quiet(void);
 /* Nor a callback that could be invoked: those of a dead core wait for their

@@ -107,7 +107,7 @@ static void note_qs(unsigned int cpu)
 }
 
 /* In and out, seq_cst both: readers before idle have ended for whoever sees it idle, and
- * whoever sees it busy is seen by readers after. Pairs with idle_seen(). */
+ * whoever sees it busy is seen by readers after. Pairs with rcu_idle_seen(). */
 static void count_idle(unsigned int cpu)
 {
 	__atomic_fetch_add(&idle_count[cpu].count, 1, __ATOMIC_SEQ_CST);
@@ -119,7 +119,7 @@ void rcu_idle_start(unsigned int cpu)
 	__atomic_fetch_or(&idle_count[cpu].count, 1, __ATOMIC_SEQ_CST);
 }
 
-static uint32_t idle_seen(unsigned int cpu)
+uint32_t rcu_idle_seen(unsigned int cpu)
 {
 	smp_mb(); /* the grace period's start before the look: pairs with the
 		   * idle exit's full ordering */
@@ -136,7 +136,7 @@ static void look_at_cores(struct rcu_state *rsp, struct rcu_debt *d, bool first)
 	unsigned int cpu;
 
 	for_each_cpu (cpu, cpumask_load(&d->owed)) {
-		uint32_t now = idle_seen(cpu), flags;
+		uint32_t now = rcu_idle_seen(cpu), flags;
 
 		if (first)
 			d->idle_snap[cpu] = now;

@@ -153,6 +153,8 @@ void rcu_spawn(void);
 
 /* Callbacks queued on that core, all segments (racy reading). */
 unsigned int rcu_nr_callbacks(unsigned int cpu);
+/* Even: the core idles, or is off; another number: it did something between. */
+uint32_t rcu_idle_seen(unsigned int cpu);
 /* Cores still owed by the running grace period; empty if none runs. */
 struct cpumask rcu_owed(struct rcu_state *rsp);
 /* For the wait-for graph. Must t act before a wait for obj ends: a barrier's
