@@ -13,6 +13,7 @@ FOUND = {  # part: how the failing schedules end
     "X1/mutex": "corrupt", "X1/reader": "corrupt",
 }
 UNTOLD = ("X1/mutex-untold", "X1/reader-untold")
+NOT_TOLD = "an actor tries for a lock: its scenario has to say .tries = true"
 ON_THEIR_OWN = ("waiting for the threads to end on their own "
                 "(Ctrl-C: no longer)")
 
@@ -47,8 +48,8 @@ def test_both_ends_are_found(searched, part):
 def test_a_try_has_to_be_told(image, part):
     r = boot(f"explore {part}", image=image)
     assert r.status == 1
-    assert ("an actor tries for a lock: its scenario has to say .tries = true"
-            in r.lines)
+    assert NOT_TOLD in r.lines
+    assert f"`{NOT_TOLD}`" in (ROOT / "docs/your-own.md").read_text()
     assert ON_THEIR_OWN in r.lines
     (v,) = verdicts(r.text, "part")
     assert (v["search"], v["verdict"], v.ok) == ("broken", "NOT-FOUND", False)
