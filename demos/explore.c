@@ -709,13 +709,13 @@ static void print_bounds(void)
 {
 	kprintf("\npermuted: sleeping locks, the hotplug lock, waits and wakes, "
 		"notifiers,\n"
-		"  cores on and off, barriers, declared shared reads and "
-		"writes\n"
-		"not permuted: spinlock sections (and wake-ups in them), "
-		"releases,\n"
-		"  slab objects, interrupts, grace periods, timers; "
-		"callbacks run\n"
-		"  late, in order; memory is sequential\n");
+		"  cores on and off, barriers, slab objects (many in a row are "
+		"one step),\n"
+		"  declared shared reads and writes; releases with .tries\n"
+		"not permuted: what lies in one spinlock section, other "
+		"releases, interrupts,\n"
+		"  grace periods, timers; callbacks run late, in order; memory "
+		"is sequential\n");
 }
 
 /* ---- the table ------------------------------------------------------------------- */

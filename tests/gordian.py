@@ -29,9 +29,9 @@ def build(profile="debug", *settings, root=ROOT):
     return Path(root) / out
 
 
-def patched(patches, tree, profile="debug"):
-    """The image of a copy of the sources with that patch, or those, applied. The
-    objects are copied with their times: make builds little."""
+def copied(tree, profile="debug"):
+    """A copy of the sources. The objects are copied with their times: make
+    builds little."""
     def ignore(place, names):
         if Path(place) == ROOT / "build":
             return [n for n in names if n != profile]
@@ -40,6 +40,12 @@ def patched(patches, tree, profile="debug"):
     build(profile)
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(ROOT, tree, symlinks=True, ignore=ignore)
+    return Path(tree)
+
+
+def patched(patches, tree, profile="debug"):
+    """The image of a copy of the sources with that patch, or those, applied."""
+    copied(tree, profile)
     # Keep git from looking for a repository above: the paths are this tree's.
     env = dict(os.environ, GIT_CEILING_DIRECTORIES=str(Path(tree).parent))
     if isinstance(patches, (str, Path)):

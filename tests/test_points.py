@@ -1,0 +1,75 @@
+"""What the explorer has to see, and what it has to complain of, by an experiment
+that is there for nothing else: tests/own/points.c, built with the others."""
+import shutil
+
+import pytest
+
+import gordian
+from gordian import ROOT, boot, verdicts
+from test_explore import witnesses
+
+FOUND = {  # part: how the failing schedules end
+    "X1/waker": "stuck", "X1/destroy": "corrupt", "X1/shrink": "corrupt",
+    "X1/mutex": "corrupt", "X1/reader": "corrupt",
+}
+UNTOLD = ("X1/mutex-untold", "X1/reader-untold")
+NOT_TOLD = "an actor tries for a lock: its scenario has to say .tries = true"
+ON_THEIR_OWN = ("waiting for the threads to end on their own "
+                "(Ctrl-C: no longer)")
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    tree = gordian.copied(tmp_path_factory.mktemp("points") / "tree")
+    shutil.copy(ROOT / "tests/own/points.c", tree / "demos/x1.c")
+    return gordian.build(root=tree) / "gordian.img"
+
+
+@pytest.fixture(scope="module")
+def searched(image):
+    return boot("; ".join(f"explore {p}" for p in FOUND), image=image)
+
+
+@pytest.mark.parametrize("part", FOUND)
+def test_both_ends_are_found(searched, part):
+    """A wake-up under a spinlock, an object, a try: whose turn it is matters,
+    and lockdep has nothing to say."""
+    assert searched.status == 0
+    (v,) = [v for v in verdicts(searched.text, "part") if v.id == part]
+    assert v.ok and (v["search"], v["verdict"], v["lockdep"]) == (
+        "complete", "MISSED", "silent")
+    assert v["outcome"] == FOUND[part]
+    assert 0 < v.num("failing") < v.num("schedules")
+    (end,) = [out for i, out, _, _ in witnesses(searched.text) if i == part]
+    assert end == FOUND[part]
+
+
+@pytest.mark.parametrize("part", UNTOLD)
+def test_a_try_has_to_be_told(image, part):
+    r = boot(f"explore {part}", image=image)
+    assert r.status == 1
+    assert NOT_TOLD in r.lines
+    assert f"`{NOT_TOLD}`" in (ROOT / "docs/your-own.md").read_text()
+    assert ON_THEIR_OWN in r.lines
+    (v,) = verdicts(r.text, "part")
+    assert (v["search"], v["verdict"], v.ok) == ("broken", "NOT-FOUND", False)
+
+
+@pytest.mark.parametrize("part, said", [
+    ("X1/gates", "\nexplore: more steps than there is room for\n"),
+    ("X1/polls", "\nexplore: more steps than there is room for\n"),
+    ("X1/blind", "\nA neither sleeps nor comes to a point of choice: it spins, "
+     "or polls?\n  (explore_await() waits in a way that can be explored)\n"),
+], ids=["gates", "polls", "blind"])
+def test_who_has_no_end(image, part, said):
+    """It is said, and Ctrl-C is the way out, to a prompt that works."""
+    with gordian.Console(image=image, timeout=120) as c:
+        c.prompt()
+        c.p.send(f"explore {part}\r")
+        assert c.expect(ON_THEIR_OWN).endswith(said)
+        c.p.send("\x03")
+        text = c.prompt()
+        assert f"explore {part}: still " in text
+        assert "left in the background\n(status 130)" in text
+        assert "verdict:" not in text
+        assert "kmem_cache" in c.cmd("slabinfo")
