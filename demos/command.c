@@ -366,7 +366,7 @@ static int run_all(const struct wish *w)
 		}
 	kprintf("\n%-5s %-66s %7s\n", "id", "claim", "as said");
 	kprintf("%-5s %-32s %-23s %s\n", "", "lockdep", "what ran",
-		w->search ? "all schedules" : "expected");
+		w->search ? "explored" : "expected");
 	part = parts;
 	for (const struct demo *d = demos_start; d < demos_end; d++) {
 		if (!in_table(d))
@@ -376,6 +376,11 @@ static int run_all(const struct wish *w)
 			if (d->scenarios[i].part)
 				print_part(&d->scenarios[i], part);
 	}
+	if (w->search)
+		kprintf("\nexplored: where schedules fail, until all that the "
+			"row says had been seen;\n"
+			"  else all of them (explore ID, explore all: all of "
+			"them, always)\n");
 	kprintf("\n");
 	name_rows("not run: ", results, false);
 	name_rows("not as said: ", results, true);

@@ -143,7 +143,8 @@ struct worker {
 	struct stage *st;
 	const struct actor *actor;
 	struct completion go;
-	uint32_t pause_ns; /* before it starts, free rounds */
+	uint32_t pause_ns;   /* before it starts, free rounds */
+	unsigned int awaits; /* the step of the script it is held for */
 	bool quit;
 	bool done; /* this round; atomic */
 };

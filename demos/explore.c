@@ -48,6 +48,7 @@ struct explore_wish {
 	/* Where schedules are said to fail: until all that is said of them has
 	 * been seen. Where none may fail: all, as ever. */
 	bool until_found;
+	bool iterate; /* bound: 0, 1, 2 ... until_found, or nothing is cut */
 	enum search_mode mode;
 	unsigned int bound, max; /* preemptions; schedules, 0: the usual */
 };
@@ -560,7 +561,7 @@ static void sum_up(struct row *r, const struct exploration *x,
 	r->outcome = worst(unsaid ? unsaid : r->outcomes);
 	if (x->stopped)
 		ksnprintf(r->search, sizeof(r->search), "stopped:%u", x->max);
-	else if (x->found)
+	else if (x->found && mode != SEARCH_BOUNDED)
 		ksnprintf(r->search, sizeof(r->search), "until-found");
 	else if (!complete && !x->broken)
 		ksnprintf(r->search, sizeof(r->search), "bounded:%u", bound);
@@ -594,11 +595,29 @@ static int explore_forms(struct exploration *x, const struct explore_wish *w)
 	return err;
 }
 
+/* The fewest preemptions first (Musuvathi and Qadeer, PLDI 2007). */
+static int explore_iterated(struct exploration *x, struct explore_wish *w)
+{
+	for (;; w->bound++) {
+		int err = explore_forms(x, w);
+
+		if (err)
+			return err;
+		if (!w->brief)
+			kprintf("preemptions <= %u: schedules=%u failing=%u\n",
+				w->bound, x->schedules, failing(x));
+		if (!x->cut_short || x->found || x->stopped || x->broken ||
+		    x->interrupted)
+			return 0;
+	}
+}
+
 static struct row explore_scenario(const struct demo *d,
 				   const struct scenario *sc,
-				   const struct explore_wish *w)
+				   const struct explore_wish *wish)
 {
 	static struct exploration x; /* demo_mutex */
+	struct explore_wish w = *wish;
 	struct row r = { .id = sc->part ? sc->part : d->id, .of = sc };
 	int err;
 
@@ -608,13 +627,14 @@ static struct row explore_scenario(const struct demo *d,
 		return r;
 	err = stage_open(d, sc);
 	if (!err)
-		err = explore_forms(&x, w);
-	sum_up(&r, &x, w->mode, w->bound);
+		err = w.iterate ? explore_iterated(&x, &w) :
+				  explore_forms(&x, &w);
+	sum_up(&r, &x, w.mode, w.bound);
 	if (err)
 		kprintf("%s: cannot go on, error %d\n", r.id, -err);
 	r.interrupted = x.interrupted;
 	r.ok = !err && !x.broken && !x.interrupted &&
-	       confirm(&the_stage, &x, r.id, w) &&
+	       confirm(&the_stage, &x, r.id, &w) &&
 	       (sc->any_verdict || search_as_said(sc, &x, r.verdict));
 	stage_close(&the_stage);
 	lockdep_mark(); /* what it found is in the verdict */
@@ -742,12 +762,14 @@ static int explore_all(const struct explore_wish *w)
 	struct row *part = parts;
 	bool ok = true;
 
+	BUG_ON(demos_end - demos_start > (int)ARRAY_SIZE(rows));
 	memset(parts, 0, sizeof(parts));
 	for (const struct demo *d = demos_start; d < demos_end; d++) {
 		struct row *r = &rows[d - demos_start];
 
 		if (d->for_reader)
 			continue;
+		BUG_ON(part + d->nr_scenarios > parts + ARRAY_SIZE(parts));
 		*r = explore_demo(d, w, part);
 		part += d->nr_scenarios;
 		ok &= r->ok;
@@ -823,7 +845,7 @@ static bool parse_program(int argc, char **argv, struct explore_wish *w)
 	return program_parse((unsigned int)(argc - i), argv + i);
 }
 
-/* explore ID|all [full] [bound N] [max N]; false: said what is wrong. */
+/* explore ID|all [full] [bound [N]] [max N]; false: said what is wrong. */
 static bool parse(int argc, char **argv, struct explore_wish *w)
 {
 	*w = (struct explore_wish){ .mode = SEARCH_REDUCED };
@@ -848,15 +870,17 @@ static bool parse(int argc, char **argv, struct explore_wish *w)
 
 		if (same_word(argv[i], "full")) {
 			w->mode = SEARCH_FULL;
-		} else if (same_word(argv[i], "bound") && more &&
-			   parse_uint(argv[i + 1], &w->bound)) {
+		} else if (same_word(argv[i], "bound")) {
 			w->mode = SEARCH_BOUNDED;
-			i++;
+			w->iterate = !more ||
+				     !parse_uint(argv[i + 1], &w->bound);
+			w->until_found = w->iterate;
+			i += !w->iterate;
 		} else if (same_word(argv[i], "max") && more &&
 			   parse_uint(argv[i + 1], &w->max) && w->max) {
 			i++;
 		} else {
-			kprintf("explore: \"%s\" is neither full, bound N nor "
+			kprintf("explore: \"%s\" is neither full, bound [N] nor "
 				"max N\n",
 				argv[i]);
 			return false;
@@ -917,6 +941,7 @@ static const char *explore_complete(int arg, unsigned int i)
 
 SHELL_COMMAND(
 	explore, .name = "explore",
-	.usage = "explore ID|ID/PART|all|program TEXT [full] [bound N] [max N]",
+	.usage =
+		"explore ID|ID/PART|all|program TEXT [full] [bound [N]] [max N]",
 	.help = "run all schedules of an experiment: is it real?",
 	.fn = explore_cmd, .complete = explore_complete);

@@ -90,6 +90,7 @@ static void gate(enum trace_op op, const void *obj, uintptr_t caller)
 	i = actor < 0 ? -1 : step_at(st, actor, op, obj);
 	if (i < 0)
 		return;
+	WRITE_ONCE(st->worker[actor].awaits, (unsigned int)i);
 	while ((int)READ_ONCE(st->script_pos) < i &&
 	       !READ_ONCE(st->script_open)) {
 		wait_begin(TASK_UNINTERRUPTIBLE, WAIT_GATE, obj, "the script",

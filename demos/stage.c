@@ -188,8 +188,13 @@ static bool nobody_moves(struct stage *st, uint64_t *switches)
 
 		if (worker_ended(w))
 			continue;
-		if (READ_ONCE(w->thread->waiting.kind) == WAIT_GATE)
-			continue; /* it polls: its count moves */
+		if (READ_ONCE(w->thread->waiting.kind) == WAIT_GATE) {
+			/* It polls: its count moves. Is it about to go? */
+			if (READ_ONCE(st->script_open) ||
+			    READ_ONCE(st->script_pos) >= READ_ONCE(w->awaits))
+				still = false;
+			continue;
+		}
 		if (!waits_for_event(w->thread) || switches[i] != n)
 			still = false;
 		switches[i] = n;
@@ -235,6 +240,10 @@ enum outcome watch_round(struct stage *st, struct waitfor *cycle,
 		    !nobody_moves(st, switches) || !cores_sleep(&again) ||
 		    sum != again)
 			continue;
+		if (all_done(st)) /* this and the next: meanwhile */
+			break;
+		if (find_cycle(st, cycle))
+			return OUT_DEADLOCK;
 		if (!somebody_gated(st))
 			return who_died(st) ? OUT_BUG : OUT_STUCK;
 		/* The script waits for what cannot come: let them all go. */

@@ -285,8 +285,7 @@ def test_replay_fifty_times(table):
     ("explore", r"explore: which experiment\?"),
     ("explore nope", r'explore: no experiment "nope"'),
     ("explore e6/e9", r'explore: no experiment "e6/e9"'),
-    ("explore e2 bound", r'explore: "bound" is neither'),
-    ("explore e2 bound x", r'explore: "bound" is neither'),
+    ("explore e2 bound x", r'explore: "x" is neither'),
     ("explore e2 max 0", r'explore: "max" is neither'),
     ("explore e2 quickly", r'explore: "quickly" is neither'),
     ("replay", r"replay: which experiment"),
@@ -354,6 +353,46 @@ def test_bounds(table, what, search, verdict, ok):
         reduced = results(table.text)["E0/AB-BA"]
         assert v.num("schedules") > reduced.num("schedules")
         assert v["states"] == reduced["states"] == "1"
+
+
+def test_fewest_preemptions_first(table):
+    """bound alone: 0, 1, 2 ... until it fails, or nothing is cut off."""
+    run = boot("explore e2 bound; explore e14/readers bound", smp=4)
+    assert run.status == 0
+    lines = [[int(n) for n in m] for m in re.findall(
+        r"^preemptions <= (\d+): schedules=(\d+) failing=(\d+)$", run.text,
+        re.M)]
+    e2, readers = [v for v in verdicts(run.text) if v.kind == "verdict"]
+    assert (e2["verdict"], e2["search"]) == ("REAL", "bounded:1")
+    assert (readers["verdict"], readers["search"]) == (
+        "FALSE-POSITIVE", "complete")
+    assert [x[0] for x in lines] == [0, 1, *range(len(lines) - 2)]
+    assert [bool(x[2]) for x in lines] == [False, True] + [False] * (
+        len(lines) - 2)
+    assert lines[1][1:] == [e2.num("schedules"), e2.num("failing")]
+    more = [x[1] for x in lines[2:]]
+    assert more == sorted(more) and more[-1] == readers.num("schedules")
+    # It is the witness of the whole search.
+    assert witnesses(run.text) == [w for w in witnesses(table.text)
+                                   if w[0] == "E2"]
+
+
+def test_demo_all_has_the_column():
+    """The table ends with the verdicts, from schedules that it runs."""
+    run = boot("demo all search", smp=4, timeout=600)
+    assert run.status == 0
+    said = {m[0]: m[1:] for m in re.findall(
+        r"^explored: (\S+) schedules=(\d+) failing=(\d+) search=(\S+) "
+        r"verdict=(\S+) ok$", run.text, re.M)}
+    assert {i: x[3] for i, x in said.items()} == ROWS
+    for ident, (schedules, failing, search, verdict) in said.items():
+        fails = verdict in ("REAL", "MISSED")
+        assert search == ("until-found" if fails else "complete"), ident
+        assert int(schedules) >= int(failing) >= fails
+    rows = run.text.split(" explored\n", 1)[1].split("\nexplored:")[0]
+    column = dict(re.findall(r"^(\S+) .* ok\n {6}.* (\S+)$", rows, re.M))
+    for ident, verdict in ROWS.items():
+        assert column[ident] == verdict, ident
 
 
 def test_nothing_found_within_bounds():
