@@ -227,10 +227,10 @@ REPORTS = {
         r"    waits for rcu_sched \(readers\) for [\d.]+ s\n"
         r"    asked for at rcu_grace_period\+0x0\n"
         r"    where runs reader \(thread (\d+)\)\n"
-        r"  core 3 owes a quiescent state: runs thread \1 \(reader\),\n"
+        r"  core 0 owes a quiescent state: runs thread \1 \(reader\),\n"
         r"    preempt_count 1, \d+ callbacks queued\n"
         r"    in a reader for [\d.]+ s, entered at read_long\+\w+\n"
-        r"(?s:.*)  reader \(thread \1, core 3\)\n"
+        r"(?s:.*)  reader \(thread \1, core 0\)\n"
         r"    does not wait: it runs or can run\n",
     "reference_of_the_dead":
         r"    waits for cpu_hotplug.refcount \(refcount\) for [\d.]+ s\n"
