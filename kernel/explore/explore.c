@@ -22,7 +22,7 @@
 #include "kernel/sched/wait.h"
 
 #define LOOK_NS	    60000ull /* between two looks, while somebody is blocked */
-#define AWAKE_LOOKS 64
+#define AWAKE_LOOKS 64	     /* before the first LOOK_NS */
 #define STEP_NS	    10000000000ull /* what lasts longer will not end by itself */
 
 /* Things that have no address of their own. */

@@ -27,6 +27,9 @@ bool cores_idle(void)
 	return busy <= 1; /* the caller itself */
 }
 
+/* Orders itself by rcu_idle_seen(): pairs with the idle loop's way in and out. A
+ * core counts from CPU_STARTING on, and until it is off: whoever waits for either
+ * waits for a time too, and is not taken for blocked. */
 bool cores_sleep(uint32_t *sum)
 {
 	unsigned int cpu, awake = 0;
