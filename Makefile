@@ -78,9 +78,10 @@ READY    = tools/need demo && $(MAKE) --no-print-directory -j$(JOBS) image
 
 #: make demo [ID=e2]           tie the knots and cut them, on 4 cores
 .PHONY: demo
+demo: TABLE = all$(if $(filter debug,$(PROFILE)), search)
 demo:
 	@$(READY)
-	@RUN='demo $(or $(ID),all)' $(RUNNER)
+	@RUN='demo $(or $(ID),$(TABLE))' $(RUNNER)
 	@sed -n 's/^#> //p' Makefile
 #> Try next:
 #>   make demo ID=e2                    one experiment: the drawing of the thread

@@ -379,8 +379,8 @@ static int run_all(const struct wish *w)
 	if (w->search)
 		kprintf("\nexplored: where schedules fail, until all that the "
 			"row says had been seen;\n"
-			"  else all of them (explore ID, explore all: all of "
-			"them, always)\n");
+			"  else all of them, with U in its first form (explore "
+			"all: all, both forms)\n");
 	kprintf("\n");
 	name_rows("not run: ", results, false);
 	name_rows("not as said: ", results, true);

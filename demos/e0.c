@@ -248,7 +248,7 @@ static const struct scenario scenarios[] = {
 		.about = "control: both take lock_a, then lock_b",
 		.actors = { { "A", ON_D, actor_AB }, { "B", ON_U, actor_AB } },
 		.script_up = one_after_the_other,
-		.rounds = 400,
+		.rounds = 100,
 		.expect = OUT_BIT(OUT_COMPLETES),
 		.setup = setup_locks,
 	},

@@ -144,7 +144,7 @@ DEMO(01, e1, .id = "E1", .slug = "e1-bhat",
      .tried = { "D destroys an RCU cache as Linux 3.6 did, holding a hotplug",
 		"reference; U takes a core up or down. Can the drawing happen?" },
      .cores = 2, .scenarios = e1, .nr_scenarios = ARRAY_SIZE(e1),
-     .free_rounds = 400);
+     .free_rounds = 100);
 
 /* All three at once: D holds slab_mutex and is about to enter the barrier, B is
  * inside it when U comes; what follows is refused, as in E1. */
@@ -175,4 +175,4 @@ DEMO(01b, e1b, .id = "E1b", .slug = "e1b-three",
      .claim = "a third one in rcu_barrier() changes nothing",
      .tried = { "E1 with a third thread: B calls rcu_barrier(), as the unmount",
 		"in the report did, at the same time as D and U." },
-     .cores = 2, .scenarios = e1b, .nr_scenarios = 1, .free_rounds = 400);
+     .cores = 2, .scenarios = e1b, .nr_scenarios = 1, .free_rounds = 100);

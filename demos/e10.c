@@ -207,4 +207,4 @@ DEMO(10, e10, .id = "E10", .slug = "e10-today",
      .claim = "today's shape leaves no cycle",
      .tried = { "E1, E1b and E8b with a rw-semaphore as hotplug lock, rcu_barrier()",
 		"without it, and a destroy that calls that with no lock held." },
-     .cores = 2, .scenarios = scenarios, .nr_scenarios = 3, .free_rounds = 100);
+     .cores = 2, .scenarios = scenarios, .nr_scenarios = 3, .free_rounds = 40);

@@ -70,4 +70,4 @@ DEMO(11, e11, .id = "E11", .slug = "e11-before",
      .claim = "before 1331e7a1bbe1 there was no cycle to see",
      .tried = { "E1 and E2 with the rcu_barrier() of Linux 3.6, which takes no",
 		"hotplug lock and adopts a dead core's callbacks itself." },
-     .cores = 2, .scenarios = scenarios, .nr_scenarios = 2, .free_rounds = 100);
+     .cores = 2, .scenarios = scenarios, .nr_scenarios = 2, .free_rounds = 40);

@@ -108,4 +108,4 @@ DEMO(13, e13, .id = "E13", .slug = "e13-reversed",
      .claim = "slab_mutex outside cpus_read_lock() deadlocks",
      .tried = { "F takes slab_mutex, then the hotplug lock; U, the writer,",
 		"takes slab_mutex inside it. Control: one order everywhere." },
-     .cores = 2, .scenarios = scenarios, .nr_scenarios = 2, .free_rounds = 100);
+     .cores = 2, .scenarios = scenarios, .nr_scenarios = 2, .free_rounds = 40);

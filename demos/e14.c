@@ -86,7 +86,7 @@ static const struct scenario scenarios[] = {
 		.actors = { { "R1", ON_D, actor_R1 },
 			    { "R2", ON_B, actor_R2 } },
 		.script_up = two_readers,
-		.rounds = 400,
+		.rounds = 100,
 		.expect = OUT_BIT(OUT_COMPLETES),
 		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
 		.ops = &hotplug_rwsem_ops,

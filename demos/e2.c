@@ -110,4 +110,4 @@ DEMO(02s, e2s, .id = "E2s", .slug = "e2s-slub",
      .claim = "SLUB's order: no reference, no cycle either",
      .tried = { "E2 with slab_mutex released before rcu_barrier(), as SLUB had",
 		"it: D waits for U, but U never waits for D." },
-     .cores = 2, .scenarios = e2s, .nr_scenarios = 1, .free_rounds = 400);
+     .cores = 2, .scenarios = e2s, .nr_scenarios = 1, .free_rounds = 100);

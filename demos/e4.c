@@ -341,7 +341,7 @@ DEMO(04x, e4x, .id = "E4x", .slug = "e4x-counted",
      .claim = "counted per thread, the leak is found in L, at once",
      .tried = { "E4 with a lockdep map beside the counter, as of 2014: what L",
 		"gives back is not L's. It must be named, and not be counted." },
-     .cores = 2, .scenarios = e4x, .nr_scenarios = 1, .free_rounds = 100);
+     .cores = 2, .scenarios = e4x, .nr_scenarios = 1, .free_rounds = 40);
 
 #define G_ACTOR 0
 

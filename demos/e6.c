@@ -94,4 +94,4 @@ DEMO(06, e6, .id = "E6", .slug = "e6-merged",
      .claim = "the merged fix leaves no cycle",
      .tried = { "The merged fix (v4): slab_mutex is released before the",
 		"barrier. E1, E1b and E3 with the kernel's destroy; E2 less its get." },
-     .cores = 2, .scenarios = scenarios, .nr_scenarios = 4, .free_rounds = 400);
+     .cores = 2, .scenarios = scenarios, .nr_scenarios = 4, .free_rounds = 100);

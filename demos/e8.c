@@ -188,7 +188,7 @@ DEMO(08c, e8c, .id = "E8c", .slug = "e8c-reference",
      .claim = "the hotplug reference before barrier_mutex cures it",
      .tried = { "E8b with get_online_cpus() before barrier_mutex in",
 		"rcu_barrier(): one order everywhere." },
-     .cores = 2, .scenarios = e8c, .nr_scenarios = 1, .free_rounds = 100);
+     .cores = 2, .scenarios = e8c, .nr_scenarios = 1, .free_rounds = 40);
 
 /* What RCU's notifier would have done next, had it been called. */
 static bool adopt_by_hand(struct stage *st, bool quietly)

@@ -46,9 +46,10 @@ struct explore_wish {
 	bool all;
 	bool brief; /* no line of its own, unless something is wrong */
 	/* Where schedules are said to fail: until all that is said of them has
-	 * been seen. Where none may fail: all, as ever. */
+	 * been seen. Where none may fail: all. */
 	bool until_found;
-	bool iterate; /* bound: 0, 1, 2 ... until_found, or nothing is cut */
+	bool one_form; /* of U, where none may fail */
+	bool iterate;  /* bound: 0, 1, 2 ... until_found, or nothing is cut */
 	enum search_mode mode;
 	unsigned int bound, max; /* preemptions; schedules, 0: the usual */
 };
@@ -250,6 +251,7 @@ struct exploration {
 	uint64_t state[STATES_MAX];
 	unsigned int states;
 	bool cut_short, stopped, found, broken, interrupted;
+	bool one_form;
 	/* Of the schedule that runs: */
 	int word;      /* of search_choose(), if negative */
 	uint64_t knot; /* the state in which it ended */
@@ -388,10 +390,16 @@ static unsigned int outcomes_of(const struct exploration *x)
 	return set;
 }
 
-/* Each failing outcome that the scenario names, and what lockdep must say. */
+/* The failing outcomes that the scenario names. */
+static unsigned int said_to_fail(const struct scenario *sc)
+{
+	return sc->expect & ~OUT_BIT(OUT_COMPLETES);
+}
+
+/* Each of them, and what lockdep must say. */
 static bool all_seen(const struct scenario *sc, const struct exploration *x)
 {
-	unsigned int fails = sc->expect & ~OUT_BIT(OUT_COMPLETES);
+	unsigned int fails = said_to_fail(sc);
 
 	return fails && !(fails & ~outcomes_of(x)) &&
 	       !(sc->lockdep & ~x->lockdep);
@@ -468,7 +476,7 @@ static enum outcome worst(unsigned int set)
 static const char *expected_verdict(const struct scenario *sc,
 				    unsigned int lockdep)
 {
-	unsigned int fails = sc->expect & ~OUT_BIT(OUT_COMPLETES);
+	unsigned int fails = said_to_fail(sc);
 
 	return verdict(says(sc->lockdep | (sc->lockdep_may & lockdep), fails),
 		       fails, true);
@@ -479,7 +487,7 @@ static bool search_as_said(const struct scenario *sc,
 			   const struct exploration *x, const char *word)
 {
 	unsigned int found = outcomes_of(x) & ~OUT_BIT(OUT_COMPLETES);
-	unsigned int said = sc->expect & ~OUT_BIT(OUT_COMPLETES);
+	unsigned int said = said_to_fail(sc);
 	const char *expected = expected_verdict(sc, x->lockdep);
 	bool ok = strcmp(word, expected) == 0;
 
@@ -566,8 +574,10 @@ static void sum_up(struct row *r, const struct exploration *x,
 	else if (!complete && !x->broken)
 		ksnprintf(r->search, sizeof(r->search), "bounded:%u", bound);
 	else
-		ksnprintf(r->search, sizeof(r->search), "%s",
-			  complete ? "complete" : "broken");
+		ksnprintf(r->search, sizeof(r->search), "%s%s%s",
+			  complete ? "complete" : "broken",
+			  x->one_form ? ":" : "",
+			  x->one_form ? x->form.name : "");
 	r->verdict =
 		verdict(says(x->lockdep, outcomes_of(x)), r->failing, complete);
 }
@@ -587,6 +597,10 @@ static int explore_forms(struct exploration *x, const struct explore_wish *w)
 	x->max = w->max ? w->max : SCHEDULES_MAX;
 	x->search = search_memory;
 	x->room = room_memory;
+	if (w->one_form && forms > 1 && !said_to_fail(st->sc)) {
+		x->one_form = true;
+		forms = 1;
+	}
 	for (unsigned int f = 0;
 	     !err && f < forms && !x->interrupted && !x->found; f++) {
 		x->form = form[f];
@@ -813,7 +827,8 @@ bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
 {
 	static const struct explore_wish w = { .all = true,
 					       .brief = true,
-					       .until_found = true };
+					       .until_found = true,
+					       .one_form = true };
 	struct row r = { .ok = have_memory() };
 
 	*verdict = "-";

@@ -66,7 +66,7 @@ static void describe_gate(const struct stage *st, enum trace_op op,
 {
 	const char *rwsem = obj ? ((const struct rw_semaphore *)obj)->name : "";
 	bool cpus = obj == &cpu_hotplug_lock;
-	const struct wait_queue *q = obj;
+	const char *queue = obj ? ((const struct wait_queue *)obj)->name : "";
 	const char *what = NULL;
 	char fn[SYMBOL];
 	int n = 0;
@@ -96,7 +96,7 @@ static void describe_gate(const struct stage *st, enum trace_op op,
 	case TR_WAKE:
 		n = ksnprintf(out, TEXT, "%s %s",
 			      op == TR_WAKE ? "wake who waits for" : "wait for",
-			      q->name);
+			      queue);
 		break;
 	case TR_SHARED_READ:
 	case TR_SHARED_WRITE:

@@ -47,3 +47,9 @@ def pytest_collection_modifyitems(config, items):
 def build():
     """build(profile, *make settings): the directory of a fresh image."""
     return gordian.build
+
+
+@pytest.fixture(scope="session")
+def demo_run():
+    """What `make demo` runs, whole; read by several tests."""
+    return gordian.boot("demo all search", timeout=600)

@@ -83,12 +83,12 @@ def test_the_readmes_schedule_is_real():
     raise AssertionError(failed)
 
 
-def test_the_readmes_table_is_real():
+def test_the_readmes_table_is_real(demo_run):
     """Every row of the table in the README is printed by the kernel."""
     readme = (ROOT / "README.md").read_text()
     rows = re.findall(r"^    (E\d\w* .*(?:ok|FAIL))$", readme, re.M)
     assert len(rows) >= 8
-    printed = [" ".join(x.split()) for x in boot("demo all").lines]
+    printed = [" ".join(x.split()) for x in demo_run.lines]
     for row in rows:
         assert " ".join(row.split()) in printed
 

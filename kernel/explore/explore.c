@@ -541,17 +541,16 @@ unsigned int explore_settle(unsigned int *left)
 	bool slept = false; /* all other cores did, at the last look */
 
 	while (!(all_at_rest() && apart_from_us())) {
-		if (!nothing_moved(switches) || !cores_sleep(&sum)) {
-			slept = false;
-		} else if (!slept || sum != last) {
+		bool still = nothing_moved(switches) && cores_sleep(&sum);
+
+		if (still && (!slept || sum != last)) {
 			slept = true;
 			last = sum;
 			continue;
-		} else if (run_a_callback()) {
-			slept = false;
-		} else {
-			break;
 		}
+		if (still && !run_a_callback())
+			break;
+		slept = false;
 		if (timer_ns(timer_now() - begun) > STEP_NS)
 			return EXPLORE_STRAY;
 		/* Most steps are over sooner than this core could fall asleep
