@@ -108,6 +108,13 @@ debug:
 	@$(MAKE) --no-print-directory -j$(JOBS) image
 	@SMP='$(SMP)' tools/debug $(OUT)
 
+#: make card [FIRMWARE=DIR] [RUN=]    an SD card for a Raspberry Pi, as an image
+.PHONY: card
+card:
+	@tools/need card
+	@$(MAKE) --no-print-directory -j$(JOBS) image
+	@FIRMWARE='$(FIRMWARE)' tools/card $(OUT)/gordian.img $(O)/gordian-card.img
+
 # ---- is it right ----------------------------------------------------------------
 
 #: make test [T='-k boot']     everything that must hold, under 15 minutes
