@@ -5,6 +5,7 @@ given to it. What the documents say of the card is checked here too."""
 import hashlib
 import os
 import re
+import shlex
 import subprocess
 
 import pytest
@@ -215,17 +216,18 @@ def pi2(card, tmp_path):
     """QEMU's Pi 2 with the kernel and the command line that are on the card."""
     kernel = tmp_path / "kernel7.img"
     kernel.write_bytes(read(card, "kernel7.img"))
-    return [gordian.QEMU, "-M", "raspi2b", "-kernel", kernel, "-append",
+    line = [gordian.QEMU, "-M", "raspi2b", "-kernel", str(kernel), "-append",
             read(card, "cmdline.txt").decode().strip(), "-drive",
             f"if=sd,format=raw,snapshot=on,file={card}", "-serial", "stdio",
             "-display", "none", "-semihosting", "-no-reboot"]
+    print("run:", shlex.join(line))
+    return line
 
 
 def test_it_boots_to_the_shell(card, tmp_path):
     from pexpect import EOF
     from pexpect.popen_spawn import PopenSpawn
-    line = [str(x) for x in pi2(card, tmp_path)]
-    p = PopenSpawn(line, timeout=gordian.TIMEOUT, encoding="utf-8")
+    p = PopenSpawn(pi2(card, tmp_path), timeout=gordian.TIMEOUT, encoding="utf-8")
     try:
         p.expect_exact(gordian.PROMPT)
         assert "4 of 4 cores" in p.before
