@@ -142,7 +142,7 @@ def test_run_goes_on_it(tmp_path):
 @pytest.mark.parametrize("run, why", [
     ('ps "x"', "a double quote"),
     ("ps\nps", "a line's end"),
-    ("x" * 201, "201 characters, at most 200")])
+    ("x" * 201, "201 characters, at most 200")], ids=["quote", "end", "long"])
 def test_run_that_cannot_be_passed(tmp_path, run, why):
     p = write(tmp_path / "card.img", RUN=run)
     assert p.returncode == 1 and why in p.stdout
