@@ -1,11 +1,13 @@
 /*
- * The end of the machine: by semihosting with a status, else PSCI, else WFI.
+ * The end of the machine: by semihosting with a status, else the board's way,
+ * PSCI or the Raspberry Pi's power manager, else WFI.
  *
  * Whether a debugger listens is found out once, at boot, without harm: the call
  * traps to our own vector if nobody does, and that answers with a marker.
  */
 #include "drivers/devices.h"
 #include "kernel/debug/panic.h"
+#include "kernel/lib/printf.h"
 
 #define SYS_ERRNO	  0x13u
 #define SYS_EXIT_EXTENDED 0x20u
@@ -48,6 +50,8 @@ noreturn void machine_exit(int status)
 
 	if (semihosting_present())
 		semihost_call(SYS_EXIT_EXTENDED, block);
+	kprintf("the end, status %d\n", status);
 	psci_system_off();
+	pi_power(true);
 	machine_halt();
 }
