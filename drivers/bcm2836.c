@@ -187,3 +187,8 @@ void bcm2836_release(unsigned int cpu)
 	mmio_write(local + MBOX_SET(hw(cpu), 3), boot_info.image_pa);
 	sev(); /* the loop sleeps in WFE */
 }
+
+uint32_t bcm2836_unread(unsigned int cpu)
+{
+	return mmio_read(local + MBOX_CLEAR(hw(cpu), 3));
+}

@@ -233,19 +233,19 @@ static void virt_default(void)
 
 void board_init(void)
 {
-	bool tree, is_pi;
+	bool tree;
 
 	board.name = "QEMU virt";
 	board.bootargs = bootargs;
 	board.mpidr[0] = boot_info.entry_mpidr & 0xffffffu;
 	semihosting_present(); /* found out now, on a sound stack */
 	tree = open_fdt();
-	is_pi = pi_init(tree ? &fdt : NULL);
-	if (tree && !is_pi)
+	board.is_pi = pi_init(tree ? &fdt : NULL);
+	if (tree && !board.is_pi)
 		find_uart();
 	if (tree)
 		find_memory();
-	if (is_pi && board.fdt_trouble)
+	if (board.is_pi && board.fdt_trouble)
 		pi_without_tree();
 	else if (board.fdt_trouble)
 		virt_default();
@@ -254,7 +254,7 @@ void board_init(void)
 	find_reserved();
 	find_cores();
 	find_bootargs();
-	if (is_pi)
+	if (board.is_pi)
 		return;
 	find_core_ops();
 	find_irqchip();

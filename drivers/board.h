@@ -81,6 +81,7 @@ struct board {
 	uint32_t mpidr[NR_CPUS];
 	const char *bootargs;	 /* copied, never NULL */
 	const char *fdt_trouble; /* NULL, or why no device tree is used */
+	bool is_pi, tags;	 /* tags: the old kind, ATAGs, was there */
 	struct {
 		uint32_t base, size;
 	} reserved[8];
@@ -140,8 +141,17 @@ void timer_stop(void);		   /* this core */
 /* The timer interrupt of this core; kernel/sched/timer.c. IRQs off. */
 void timer_interrupt(void);
 
+/* What was found at the start and checked for real hardware: drivers/report.c.
+ * board_greet(): the same on a board whose log somebody may send us. */
+void board_print(void);
+void board_greet(void);
+void board_note_core(unsigned int cpu); /* each core, each time it comes up */
+/* Called some times a second by a thread that lives: the activity LED. */
+void board_heartbeat(void);
+
 /* End of the machine: semihosting exit with that status, else off by PSCI or by
  * the board, with the status printed. */
 noreturn void machine_exit(int status);
+noreturn void machine_reboot(void);
 noreturn void machine_halt(void); /* this core stays in WFI for ever */
 bool semihosting_present(void);

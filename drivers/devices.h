@@ -30,19 +30,26 @@ bool pi_init(const struct fdt *fdt);
 void pi_without_tree(void);
 /* The activity LED; any context. */
 void pi_led(bool on);
+/* The counter by the 1 MHz system timer, in Hz; 0: that stands still. Takes 2 ms. */
+uint32_t pi_measure(void);
 /* Power off or reset, as far as the board can; returns if it is no Pi. */
 void pi_power(bool off);
 void bcm2836_local(uint32_t local_pa);
 void bcm2836_init(uintptr_t peripherals);
 /* Let core cpu out of the firmware's loop: mailbox 3. */
 void bcm2836_release(unsigned int cpu);
+/* What is in that mailbox now: 0 once the core has seen it. */
+uint32_t bcm2836_unread(unsigned int cpu);
 #define TIMER_IRQ_VIRTUAL  27
 #define TIMER_IRQ_PHYSICAL 30
-/* hz: what the counter is meant to run at; 0: what CNTFRQ says. */
+uint32_t timer_cntfrq(void);
+/* hz: what the counter is known to run at; 0: what CNTFRQ says. */
 void timer_init(unsigned int irq, uint32_t hz);
 extern unsigned int timer_irq;
 /* PSCI's SYSTEM_OFF if there is a PSCI; returns otherwise. */
 void psci_system_off(void);
+/* The same for SYSTEM_RESET. */
+void psci_system_reset(void);
 
 static inline uint32_t mmio_read(uintptr_t a)
 {

@@ -23,24 +23,26 @@ static const struct pi {
 	uint32_t peripherals, local;
 	uint32_t uart_irq;
 	uint32_t gicd, gicc; /* 0: the local controller */
-	uint32_t hz;	     /* of the timer */
 	int led;	     /* pin; -1: the firmware's */
 } pis[] = {
 	{ "brcm,bcm2836", "Raspberry Pi 2", PART_A7, 0x3f000000, 0x40000000,
-	  32 + 57, 0, 0, 19200000, 47 },
+	  32 + 57, 0, 0, 47 },
 	{ "brcm,bcm2837", "Raspberry Pi 3", PART_A53, 0x3f000000, 0x40000000,
-	  32 + 57, 0, 0, 19200000, -1 },
+	  32 + 57, 0, 0, -1 },
 	{ "brcm,bcm2711", "Raspberry Pi 4", PART_A72, 0xfe000000, 0xff800000,
-	  153, 0xff841000, 0xff842000, 54000000, 42 },
+	  153, 0xff841000, 0xff842000, 42 },
 };
 
 #define PERIPHERALS_SIZE 0x216000u
+#define PI4_HZ		 54000000u
 #define UART_HZ		 48000000u /* unless the firmware says otherwise */
 #define LOW_MEMORY	 0x8000u   /* the firmware's: its loops, tags, tree */
 #define NR_PI_CORES	 4
 
 static const struct pi *pi;
 static uintptr_t regs; /* of the peripherals */
+static int led;	       /* pin of the activity LED; -1: the firmware's */
+static bool led_low;   /* it is on when the pin is low */
 
 /* ---- property mailbox ----------------------------------------------------------- */
 
@@ -54,12 +56,12 @@ static uintptr_t regs; /* of the peripherals */
 #define VC_DONE	  0x80000000u
 #define VC_TRIES  1000000u
 
-#define TAG_CLOCK     0x00030002u /* of clock id, in Hz */
-#define TAG_SET_CLOCK 0x00038002u
-#define TAG_SET_PIN   0x00038041u
-#define TAG_MEMORY    0x00010005u /* the ARM's: base, size */
-#define CLOCK_UART    2u
-#define PIN_LED	      130u
+#define TAG_CLOCK    0x00030002u /* of clock id, in Hz */
+#define TAG_SET_PIN  0x00038041u
+#define TAG_MEMORY   0x00010005u /* the ARM's: base, size */
+#define TAG_REVISION 0x00010002u
+#define CLOCK_UART   2u
+#define PIN_LED	     130u
 
 static uint32_t vc[16] aligned(64);
 
@@ -138,11 +140,34 @@ static void no_pull(uint32_t pins)
 	mmio_write(regs + GPPUDCLK0, 0);
 }
 
+/* Boards of one chip differ: type is from the board's revision, 0 if unknown. */
+static void led_init(void)
+{
+	uint32_t revision[2] = { 0, 0 };
+	uint32_t type =
+		property(TAG_REVISION, revision) ? revision[0] >> 4 & 0xff : 0;
+
+	led = pi->led;
+	if (type == TYPE_3B_PLUS || type == TYPE_3A_PLUS || type == TYPE_ZERO_2)
+		led = 29;
+	led_low = type == TYPE_ZERO_2;
+	if (type == TYPE_ZERO_2)
+		board.name = "Raspberry Pi Zero 2 W";
+	if (led >= 0)
+		pin_function((unsigned int)led, PIN_OUTPUT);
+}
+
 void pi_led(bool on)
 {
-	if (pi && pi->led >= 0)
-		mmio_write(regs + (on ? GPSET(pi->led) : GPCLR(pi->led)),
-			   1u << pi->led % 32);
+	uint32_t pin[2] = { PIN_LED, on };
+
+	if (!pi)
+		return;
+	if (led < 0)
+		property(TAG_SET_PIN, pin);
+	else
+		mmio_write(regs + (on != led_low ? GPSET(led) : GPCLR(led)),
+			   1u << led % 32);
 }
 
 /* The firmware may have given the PL011 to Bluetooth, pins 32 and 33. */
@@ -185,6 +210,57 @@ void pi_power(bool off)
 			   RSTC_ALL);
 }
 
+/* ---- the counter against the other clock ------------------------------------------ */
+
+#define SYSTEM_TIMER 0x3004 /* low word, at 1 MHz */
+#define MEASURE_US   2000u
+#define SYSTEM_TRIES 10000000u /* it may stand still */
+#define OFF_BY	     50u       /* a 50th is too much */
+
+uint32_t pi_measure(void)
+{
+	uint32_t start = mmio_read(regs + SYSTEM_TIMER), us = 0;
+	uint64_t from = timer_now(), to = from;
+
+	for (unsigned int i = 0; i < SYSTEM_TRIES && us < MEASURE_US; i++) {
+		us = mmio_read(regs + SYSTEM_TIMER) - start;
+		to = timer_now();
+	}
+	return us < MEASURE_US ? 0 : (uint32_t)((to - from) * 1000000ull / us);
+}
+
+static void clock_init(void)
+{
+	uint32_t said = timer_cntfrq(), hz;
+
+	/* From SVC the offset of the virtual counter cannot be cleared. */
+	timer_physical = (boot_info.entry_cpsr & PSR_MODE_MASK) != PSR_MODE_HYP;
+	hz = pi_measure();
+	if (hz && (hz > said ? hz - said : said - hz) > hz / OFF_BY)
+		kprintf("timer: CNTFRQ says %u Hz, the system timer %u: taking "
+			"that\n",
+			said, hz);
+	else
+		hz = 0;
+	timer_init(timer_physical ? TIMER_IRQ_PHYSICAL : TIMER_IRQ_VIRTUAL, hz);
+}
+
+/*
+ * The firmware has two ways to start a Pi 4 in 32 bits. In one of them the
+ * interrupts are all secure, and nobody can help it from here.
+ */
+static void check_stub(void)
+{
+	if (!pi->gicd || timer_cntfrq() == PI4_HZ)
+		return;
+	kprintf("board: CNTFRQ is %u, not %u: started without the interrupt "
+		"controller.\n"
+		"  On the card: enable_gic=1 in config.txt, and the board's "
+		"bcm2711-*.dtb\n",
+		timer_cntfrq(), PI4_HZ);
+	machine_exit(1);
+}
+
 /* ---- what the firmware says without a tree ------------------------------------- */
 
 #define ATAG_CORE    0x54410001u
@@ -204,6 +280,7 @@ static void read_tags(void)
 	end = tag + TAGS_BOUND / 4;
 	if (tag[1] != ATAG_CORE)
 		return;
+	board.tags = true;
 	/* Each begins with its length in words, then what it is. */
 	for (; tag + 4 <= end && tag[0] >= 2 && tag[0] <= (size_t)(end - tag);
 	     tag += tag[0]) {
@@ -255,16 +332,14 @@ bool pi_init(const struct fdt *fdt)
 	board.name = pi->name;
 	board_reserve(0, LOW_MEMORY);
 	console_init();
-	if (pi->led >= 0)
-		pin_function((unsigned int)pi->led, PIN_OUTPUT);
+	led_init();
+	check_stub();
 	bcm2836_local(pi->local);
 	if (pi->gicd)
 		gic2_init(pi->gicd, pi->gicc);
 	else
 		bcm2836_init(regs);
-	/* From SVC the offset of the virtual counter cannot be cleared. */
-	timer_physical = (boot_info.entry_cpsr & PSR_MODE_MASK) != PSR_MODE_HYP;
-	timer_init(timer_physical ? TIMER_IRQ_PHYSICAL : TIMER_IRQ_VIRTUAL, 0);
+	clock_init();
 	pen_init(bcm2836_release);
 	return true;
 }

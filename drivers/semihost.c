@@ -55,3 +55,10 @@ noreturn void machine_exit(int status)
 	pi_power(true);
 	machine_halt();
 }
+
+noreturn void machine_reboot(void)
+{
+	psci_system_reset();
+	pi_power(false);
+	machine_halt();
+}

@@ -81,15 +81,25 @@ static void timer_irq_handler(unsigned int irq, void *arg)
 
 void timer_init_core(void)
 {
+	unsigned int cpu = board_this_core();
+
 	timer_stop();
-	irqchip->enable(timer_irq, board_this_core());
+	irqchip->enable(timer_irq, cpu);
+	board_note_core(cpu);
+}
+
+uint32_t timer_cntfrq(void)
+{
+	uint32_t hz;
+
+	__asm__ volatile("mrc p15, 0, %0, c14, c0, 0" : "=r"(hz));
+	return hz;
 }
 
 void timer_init(unsigned int irq, uint32_t hz)
 {
-	uint32_t said;
+	uint32_t said = timer_cntfrq();
 
-	__asm__ volatile("mrc p15, 0, %0, c14, c0, 0" : "=r"(said));
 	timer_hz = hz ? hz : said;
 	if (timer_hz < 1000000u || timer_hz > 1000000000u) {
 		kprintf("timer: CNTFRQ says %u Hz, taking %u\n", said,
