@@ -30,7 +30,8 @@ bool pi_init(const struct fdt *fdt);
 void pi_without_tree(void);
 /* The activity LED; any context. */
 void pi_led(bool on);
-/* The counter by the 1 MHz system timer, in Hz; 0: that stands still. Takes 2 ms. */
+/* The counter by the 1 MHz system timer, in Hz; 0: that stands still. Takes
+ * 5 ms. */
 uint32_t pi_measure(void);
 /* Power off or reset, as far as the board can; returns if it is no Pi. */
 void pi_power(bool off);
