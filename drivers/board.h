@@ -152,6 +152,8 @@ void board_heartbeat(void);
 /* End of the machine: semihosting exit with that status, else off by PSCI or by
  * the board, with the status printed. */
 noreturn void machine_exit(int status);
+/* The same after a panic; where the machine stays, its LED blinks fast. */
+noreturn void machine_give_up(int status);
 noreturn void machine_reboot(void);
 noreturn void machine_halt(void); /* this core stays in WFI for ever */
 bool semihosting_present(void);

@@ -12,6 +12,7 @@
 #define SYS_ERRNO	  0x13u
 #define SYS_EXIT_EXTENDED 0x20u
 #define STOPPED_EXIT	  0x20026u
+#define BLINKS		  16u	  /* on and off again, a second */
 #define NOBODY		  0x5e41u /* boot/vectors.S, vec_svc */
 
 /* In ARM state, also in a Thumb image: the vector knows the call by its number. */
@@ -44,16 +45,31 @@ noreturn void machine_halt(void)
 	}
 }
 
-noreturn void machine_exit(int status)
+/* Ways that do not depend on the board; returns if there is none. */
+static void leave(int status)
 {
 	uint32_t block[2] = { STOPPED_EXIT, (uint32_t)status };
 
 	if (semihosting_present())
 		semihost_call(SYS_EXIT_EXTENDED, block);
-	kprintf("the end, status %d\n", status);
 	psci_system_off();
+}
+
+noreturn void machine_exit(int status)
+{
+	leave(status);
+	kprintf("the end, status %d\n", status);
 	pi_power(true);
 	machine_halt();
+}
+
+noreturn void machine_give_up(int status)
+{
+	leave(status);
+	for (;;) {
+		pi_led(timer_now() * BLINKS / timer_hz & 1);
+		cpu_relax();
+	}
 }
 
 noreturn void machine_reboot(void)
