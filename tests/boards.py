@@ -27,6 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "tests/boards"
 KEPT = ROOT / "build/boards"
+CROSS = os.environ.get("CROSS") or "arm-none-eabi-"
 
 RAW_AT = 0x10000        # where QEMU puts a raw image on these machines
 STUB_IMAGE_AT = 0x8000  # where the firmware does
@@ -80,10 +81,11 @@ TREES = ("atags", "low", "high")
 # ---- QEMU --------------------------------------------------------------------
 
 def program(name):
-    """That QEMU: QEMU= of the environment, or what stands beside it."""
+    """QEMU= of the environment, or the one of that name beside it."""
     arm = os.environ.get("QEMU") or "qemu-system-arm"
-    return arm if name == "qemu-system-arm" else str(Path(arm).parent / name) \
-        if "/" in arm else name
+    if name == "qemu-system-arm":
+        return arm
+    return str(Path(arm).parent / name) if "/" in arm else name
 
 
 @functools.lru_cache(maxsize=None)
@@ -136,7 +138,7 @@ def tool(*line):
 
 
 @functools.lru_cache(maxsize=None)
-def assembled(name, cross="arm-none-eabi-", **symbols):
+def assembled(name, cross=CROSS, **symbols):
     """The bytes of tests/boards/NAME.S; no relocations, it runs anywhere."""
     with tempfile.TemporaryDirectory() as d:
         tool(f"{cross}as", SOURCES / f"{name}.S", "-o", f"{d}/o",
@@ -173,10 +175,10 @@ def atags(bootargs):
 def elf(image):
     """An ELF file around the raw image, for a loader that wants one."""
     with tempfile.TemporaryDirectory() as d:
-        tool("arm-none-eabi-objcopy", "-I", "binary", "-O",
+        tool(f"{CROSS}objcopy", "-I", "binary", "-O",
              "elf32-littlearm", "-B", "arm", "--rename-section",
              ".data=.text,alloc,load,code,contents", image, f"{d}/o")
-        tool("arm-none-eabi-ld", "-n", "--no-warn-rwx-segments", "-Ttext",
+        tool(f"{CROSS}ld", "-n", "--no-warn-rwx-segments", "-Ttext",
              hex(ELF_AT), "-e", hex(ELF_AT), f"{d}/o", "-o", f"{d}/elf")
         return kept(Path(f"{d}/elf").read_bytes(), ".elf")
 

@@ -5,7 +5,7 @@
  *
  * Core 0 lets the others in through mailbox 3 (those that came by themselves do
  * not look there). A line a core: name=value, hexadecimal; the registers of HYP
- * only from there.
+ * only from there, those of the GIC where there is one.
  */
 	.arch	armv7-a
 	.arch_extension virt
@@ -70,6 +70,14 @@ _start:
 	.endr
 	adrl	r5, _start
 	show	at
+	adrl	r5, end
+	ldr	r5, [r5]
+	show	behind
+	adrl	r4, saved
+	add	r4, r4, r9, lsl #6
+	ldr	r4, [r4, #8]
+	ldr	r5, [r4]
+	show	tree			/* the word at r2 */
 	mrc	p15, 0, r5, c14, c0, 0
 	show	cntfrq
 	mrc	p15, 0, r5, c14, c3, 1
@@ -95,6 +103,20 @@ _start:
 	show	hcr
 	mrc	p15, 4, r5, c0, c0, 5
 	show	vmpidr
+3:	cmp	r7, #0x40000000
+	beq	3f
+	add	r4, r7, #0x41000	/* the GIC */
+	ldr	r5, [r4]
+	show	gicd_ctlr
+	ldr	r5, [r4, #0x80]
+	show	gicd_igroupr0
+	ldr	r5, [r4, #0x84]
+	show	gicd_igroupr1
+	add	r4, r4, #0x1000
+	ldr	r5, [r4]
+	show	gicc_ctlr
+	ldr	r5, [r4, #4]
+	show	gicc_pmr
 3:	mov	r0, #10
 	str	r0, [r10]
 
@@ -141,3 +163,5 @@ hex:	mov	r3, #8
 	.balign	4
 turn:	.word	0
 saved:	.space	4 * 64
+	.balign	16
+end:				/* not ours: what lies behind the image */
