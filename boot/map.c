@@ -39,8 +39,12 @@
 
 #define PAGETABLE __attribute__((__section__(".pagetables")))
 
-static uint32_t l1[4096] PAGETABLE aligned(16384);
-static uint32_t idmap[4096] PAGETABLE aligned(16384);
+/* Both first-level tables want 16 KiB alignment, and the image may lie at any
+ * page: there is room to move them. */
+#define L1_SIZE	 16384u
+#define L1_SLACK (L1_SIZE - PAGE_SIZE)
+
+static uint32_t l1_room[(2 * L1_SIZE + L1_SLACK) / 4] PAGETABLE aligned(16384);
 static uint32_t l2_kernel[KERNEL_L2][256] PAGETABLE aligned(1024);
 static uint32_t l2_stacks[STACKS_L2][256] PAGETABLE aligned(1024);
 static uint32_t l2_devices[DEVICES_L2][256] PAGETABLE aligned(1024);
@@ -58,6 +62,12 @@ uint32_t boot_map(uint32_t image_pa);
 /* Image memory at its physical address. */
 #define PHYS(sym) ((uint32_t)(sym)-KERNEL_VA + image_pa)
 
+/* Where the first-level table is in its room. */
+static always_inline uint32_t l1_offset(uint32_t image_pa)
+{
+	return -PHYS(l1_room) & (L1_SIZE - 1);
+}
+
 static always_inline void point_to_l2(uint32_t *table, uint32_t va,
 				      uint32_t l2_pa, unsigned int n)
 {
@@ -68,7 +78,8 @@ static always_inline void point_to_l2(uint32_t *table, uint32_t va,
 /* Returns the table to turn the MMU on with. */
 uint32_t boot_map(uint32_t image_pa)
 {
-	uint32_t *top = (uint32_t *)PHYS(l1), *id = (uint32_t *)PHYS(idmap);
+	uint32_t *top = (uint32_t *)(PHYS(l1_room) + l1_offset(image_pa));
+	uint32_t *id = top + L1_SIZE / 4;
 	uint32_t *l2 = (uint32_t *)PHYS(l2_kernel);
 	struct boot_info *bi = (struct boot_info *)PHYS(&boot_info);
 	uint32_t text = (uint32_t)text_end, ro = (uint32_t)rodata_end;
@@ -93,13 +104,19 @@ uint32_t boot_map(uint32_t image_pa)
 	point_to_l2(id, KERNEL_VA, PHYS(l2_kernel), KERNEL_L2);
 	id[image_pa >> 20] = (image_pa & ~(MIB - 1)) | SECTION_NORMAL |
 			     SECTION_RO | L1_SECTION;
-	bi->ttbr0 = PHYS(l1) | 0x4a; /* walks: write-back, shareable */
-	bi->idmap = PHYS(idmap);
+	bi->ttbr0 = (uint32_t)top | 0x4a; /* walks: write-back, shareable */
+	bi->idmap = (uint32_t)id;
 	dsb(); /* the tables are in memory before a walk looks */
 	return bi->idmap;
 }
 
 /* ---- MMU on ------------------------------------------------------------------ */
+
+/* The kernel's first-level table. */
+static uint32_t *l1_table(void)
+{
+	return l1_room + l1_offset(boot_info.image_pa) / 4;
+}
 
 static uint32_t image_phys(const void *va)
 {
@@ -125,7 +142,7 @@ static void flush_tlb(uint32_t va)
 /* The page table for va, made if a spare one is left; NULL otherwise. */
 static uint32_t *l2_of(uint32_t va)
 {
-	uint32_t *e = &l1[va >> 20];
+	uint32_t *e = &l1_table()[va >> 20];
 
 	if ((*e & 3) == L1_COARSE)
 		return (uint32_t *)((*e & ~1023u) - boot_info.image_pa +
@@ -168,8 +185,8 @@ void map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size)
 
 		if (whole &&
 		    (image >= mib + MIB || image + image_size <= mib)) {
-			l1[va >> 20] = pa | SECTION_NORMAL | SECTION_XN |
-				       L1_SECTION;
+			l1_table()[va >> 20] = pa | SECTION_NORMAL |
+					       SECTION_XN | L1_SECTION;
 			flush_tlb(va);
 			pa += MIB;
 			continue;
@@ -201,8 +218,8 @@ const void *map_early(uint32_t pa, uint32_t size)
 	for (uint32_t off = 0; off < pa - base + size; off += MIB) {
 		uint32_t va = EARLY_VA + off;
 
-		l1[va >> 20] = (base + off) | SECTION_NORMAL | SECTION_RO |
-			       SECTION_XN | L1_SECTION;
+		l1_table()[va >> 20] = (base + off) | SECTION_NORMAL |
+				       SECTION_RO | SECTION_XN | L1_SECTION;
 		flush_tlb(va);
 	}
 	return (const void *)(EARLY_VA + pa - base);

@@ -18,6 +18,7 @@
 #define SCTLR_OFF	0x00c50838	/* MMU, caches, high vectors: all off */
 #define SCTLR_ON	0x00c5183d	/* plus M, C, I, Z */
 #define TTBR_WALK	0x4a		/* walks: write-back, shareable */
+#define NR_PENS		32
 
 	.section .text.boot, "ax"
 	.arm
@@ -187,28 +188,33 @@ set_ttbr:
 	bx	lr
 
 /*
- * A core that came in beside the first waits here on its own word until
- * drivers/pen.c writes the logical number plus one. r0 = MPIDR & 0xff.
+ * A core that came in beside the first, or that the firmware's loop let go, waits
+ * here on its own word until drivers/pen.c writes the logical number plus one.
+ * The word is only read here: it is in a line of its own, cleaned by who wrote.
+ * r0 = MPIDR & 0xff.
  */
 pen:
-	adr	r1, pen_words
-	and	r0, r0, #31
+	adr	r1, _start
+	ldr	r2, =pen_words - KERNEL_VA
+	add	r1, r1, r2
+	and	r0, r0, #(NR_PENS - 1)
 	add	r1, r1, r0, lsl #2
+	b	2f
 1:	wfe
-	ldr	r2, [r1]
+2:	ldr	r2, [r1]
 	cmp	r2, #0
 	beq	1b
-	mov	r3, #0
-	str	r3, [r1]
-	dsb
 	sub	r0, r2, #1
 	b	secondary_entry
 	.ltorg
-/* In text, so that clearing BSS cannot touch it; written through an alias. */
+
+	/* In .data: the clearing of BSS must not touch it. */
+	.section .data.pen, "aw"
 	.balign	64
 	.global	pen_words
 pen_words:
-	.space	32 * 4
+	.space	NR_PENS * 4
+	.balign	64
 
 /* void secondary_again(unsigned int cpu, uint32_t stack_top): a parked core, MMU
  * on, starts anew on its idle thread's stack. */

@@ -17,15 +17,13 @@ const struct irqchip_ops *irqchip;
 const struct core_ops *core_ops;
 const struct uart_ops *uart;
 
-#define VIRT_RAM       0x40000000u
-#define VIRT_UART      0x09000000u
-#define VIRT_GICD      0x08000000u
-#define VIRT_GICC      0x08010000u
-#define VIRT_UART_IRQ  33
-#define VIRT_TIMER_IRQ 27
-#define SAFE_RAM       (64u << 20) /* what every virt machine has */
-#define FDT_BOUND      (1u << 20)  /* largest tree we look at */
-#define FDT_MAGIC_BE   0xedfe0dd0u
+#define VIRT_RAM      0x40000000u
+#define VIRT_UART     0x09000000u
+#define VIRT_GICD     0x08000000u
+#define VIRT_GICC     0x08010000u
+#define VIRT_UART_IRQ 33
+#define FDT_BOUND     (1u << 20) /* largest tree we look at */
+#define FDT_MAGIC_BE  0xedfe0dd0u
 
 static char bootargs[512];
 static struct fdt fdt;
@@ -75,7 +73,7 @@ static void find_memory(void)
 	board.fdt_trouble = "no memory node covers the kernel";
 }
 
-static void reserve(uint64_t base, uint64_t size)
+void board_reserve(uint64_t base, uint64_t size)
 {
 	if (board.nr_reserved == ARRAY_SIZE(board.reserved) || base >> 32)
 		return;
@@ -90,23 +88,22 @@ static void find_reserved(void)
 	fdt_node n = fdt_path(&fdt, "/reserved-memory");
 
 	for (unsigned int i = 0; fdt_reserved(&fdt, i, &base, &size); i++)
-		reserve(base, size);
+		board_reserve(base, size);
 	for (n = n < 0 ? n : fdt_child(&fdt, n); n >= 0;
 	     n = fdt_sibling(&fdt, n))
 		for (unsigned int i = 0; !fdt_reg(&fdt, n, i, &base, &size);
 		     i++)
-			reserve(base, size);
+			board_reserve(base, size);
 }
 
 /* The boot core is number 0 wherever it stands in the tree. */
 static void find_cores(void)
 {
 	fdt_node n = fdt_path(&fdt, "/cpus");
-	uint32_t boot = boot_info.entry_mpidr & 0xffffffu;
+	uint32_t boot = board.mpidr[0];
 	unsigned int over = 0;
 
 	board.nr_cores = 1;
-	board.mpidr[0] = boot;
 	for (n = n < 0 ? n : fdt_child(&fdt, n); n >= 0;
 	     n = fdt_sibling(&fdt, n)) {
 		const char *type = fdt_prop_str(&fdt, n, "device_type");
@@ -138,7 +135,7 @@ static void find_core_ops(void)
 			  fdt_prop_u32(&fdt, n, "cpu_on", 0, 0),
 			  fdt_prop_u32(&fdt, n, "cpu_off", 0, 0));
 	else
-		pen_init();
+		pen_init(NULL);
 }
 
 static void find_irqchip(void)
@@ -161,7 +158,19 @@ static void find_timer(void)
 	/* Order: secure, non-secure, virtual, hypervisor. */
 	unsigned int irq = n < 0 ? 0 : fdt_irq(n, 2);
 
-	timer_init(irq ? irq : VIRT_TIMER_IRQ);
+	timer_init(irq ? irq : TIMER_IRQ_VIRTUAL, 0);
+}
+
+void board_args(const char *args, size_t size)
+{
+	size = strnlen(args, size);
+	if (size >= sizeof(bootargs)) {
+		size = sizeof(bootargs) - 1;
+		kprintf("board: the command line is longer than %u bytes, cut\n",
+			(unsigned int)size);
+	}
+	memcpy(bootargs, args, size);
+	bootargs[size] = 0;
 }
 
 static void find_bootargs(void)
@@ -169,10 +178,8 @@ static void find_bootargs(void)
 	fdt_node n = fdt_path(&fdt, "/chosen");
 	const char *args = n < 0 ? NULL : fdt_prop_str(&fdt, n, "bootargs");
 
-	if (args && strlen(args) >= sizeof(bootargs))
-		kprintf("board: bootargs longer than %u bytes, cut\n",
-			(unsigned int)sizeof(bootargs) - 1);
-	ksnprintf(bootargs, sizeof(bootargs), "%s", args ? args : "");
+	if (args)
+		board_args(args, strlen(args));
 }
 
 /* The UART that /chosen names, or the first PL011. */
@@ -190,17 +197,17 @@ static void find_uart(void)
 
 /* ---- the board ---------------------------------------------------------------- */
 
-/* Where a tree may be: what the firmware says, else QEMU's place for it. */
+/* Where a tree may be: what the firmware says, else QEMU's place for it, the
+ * start of memory. */
 static bool open_fdt(void)
 {
+	uint32_t ram = boot_info.image_pa < VIRT_RAM ? 0 : VIRT_RAM;
 	uint32_t pa = boot_info.r2;
 	const uint32_t *blob;
 
 	board.fdt_trouble = "no device tree";
-	if (boot_info.image_pa < VIRT_RAM)
-		return false;
-	if (pa < VIRT_RAM || (pa & 3))
-		pa = VIRT_RAM;
+	if (pa < ram || (pa & 3) || pa - ram >= RAM_MAX)
+		pa = ram;
 	blob = map_early(pa, FDT_BOUND);
 	if (*blob != FDT_MAGIC_BE)
 		return false;
@@ -210,41 +217,48 @@ static bool open_fdt(void)
 	return true;
 }
 
-static void board_default(void)
+static void virt_default(void)
 {
 	board.ram_base = VIRT_RAM;
 	board.ram_size = SAFE_RAM;
 	board.nr_cores = 1;
-	board.mpidr[0] = boot_info.entry_mpidr & 0xffffffu;
-	board.bootargs = "";
 	if (!uart)
 		pl011_init(VIRT_UART, VIRT_UART_IRQ);
 	kprintf("board: %s; taking QEMU virt with 1 core and %u MiB\n",
 		board.fdt_trouble, SAFE_RAM >> 20);
 	gic2_init(VIRT_GICD, VIRT_GICC);
-	timer_init(VIRT_TIMER_IRQ);
+	timer_init(TIMER_IRQ_VIRTUAL, 0);
 	psci_init(false, 0, 0);
 }
 
 void board_init(void)
 {
+	bool tree;
+
 	board.name = "QEMU virt";
 	board.bootargs = bootargs;
+	board.mpidr[0] = boot_info.entry_mpidr & 0xffffffu;
 	semihosting_present(); /* found out now, on a sound stack */
-	if (open_fdt()) {
+	tree = open_fdt();
+	board.is_pi = pi_init(tree ? &fdt : NULL);
+	if (tree && !board.is_pi)
 		find_uart();
+	if (tree)
 		find_memory();
-	}
-	if (board.fdt_trouble) {
-		board_default();
+	if (board.is_pi && board.fdt_trouble)
+		pi_without_tree();
+	else if (board.fdt_trouble)
+		virt_default();
+	if (board.fdt_trouble)
 		return;
-	}
 	find_reserved();
 	find_cores();
+	find_bootargs();
+	if (board.is_pi)
+		return;
 	find_core_ops();
 	find_irqchip();
 	find_timer();
-	find_bootargs();
 }
 
 unsigned int board_this_core(void)

@@ -81,6 +81,7 @@ struct board {
 	uint32_t mpidr[NR_CPUS];
 	const char *bootargs;	 /* copied, never NULL */
 	const char *fdt_trouble; /* NULL, or why no device tree is used */
+	bool is_pi, tags;	 /* tags: the old kind, ATAGs, was there */
 	struct {
 		uint32_t base, size;
 	} reserved[8];
@@ -114,16 +115,21 @@ unsigned int irq_count(unsigned int cpu);
 /* Called by the irqchip driver for each IPI (kernel/cpu/smp.c). */
 void ipi_dispatch(enum ipi ipi);
 
-/* Generic timer, drivers/timer.c: the virtual counter and its comparator. */
+/* Generic timer, drivers/timer.c: counter and comparator. */
 extern uint32_t timer_hz;
-uint64_t timer_now(void); /* counter ticks; monotonic on all cores */
+extern bool timer_physical; /* not the virtual ones; fixed at boot */
+uint64_t timer_now(void);   /* counter ticks; monotonic on all cores */
 /* The same, perhaps read before what stands before it has been done. */
 static inline uint64_t timer_about_now(void)
 {
 	uint32_t lo, hi;
 
-	__asm__ volatile("mrrc p15, 1, %0, %1, c14"
-			 : "=r"(lo), "=r"(hi)::"memory");
+	if (timer_physical)
+		__asm__ volatile("mrrc p15, 0, %0, %1, c14"
+				 : "=r"(lo), "=r"(hi)::"memory");
+	else
+		__asm__ volatile("mrrc p15, 1, %0, %1, c14"
+				 : "=r"(lo), "=r"(hi)::"memory");
 	return (uint64_t)hi << 32 | lo;
 }
 uint64_t timer_now_ns(void);
@@ -135,7 +141,19 @@ void timer_stop(void);		   /* this core */
 /* The timer interrupt of this core; kernel/sched/timer.c. IRQs off. */
 void timer_interrupt(void);
 
-/* End of the machine: semihosting exit with that status, else PSCI off. */
+/* What was found at the start and checked for real hardware: drivers/report.c.
+ * board_greet(): the same on a board whose log somebody may send us. */
+void board_print(void);
+void board_greet(void);
+void board_note_core(unsigned int cpu); /* each core, each time it comes up */
+/* Called some times a second by a thread that lives: the activity LED. */
+void board_heartbeat(void);
+
+/* End of the machine: semihosting exit with that status, else off by PSCI or by
+ * the board, with the status printed. */
 noreturn void machine_exit(int status);
+/* The same after a panic; where the machine stays, its LED blinks fast. */
+noreturn void machine_give_up(int status);
+noreturn void machine_reboot(void);
 noreturn void machine_halt(void); /* this core stays in WFI for ever */
 bool semihosting_present(void);

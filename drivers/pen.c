@@ -2,8 +2,10 @@
  * Cores without PSCI: they wait in a pen and are parked in our own loop.
  *
  * A core that entered beside the first one waits, MMU off, on its word in the
- * image (boot/start.S). A core that goes off later stays in park_loop(), mapped
- * and coherent, in WFI: off for everybody but the power supply.
+ * image (boot/start.S). One that the firmware holds in a loop of its own is let
+ * out by the board's release() and comes to the pen too. A core that goes off
+ * later stays in pen_die(), mapped and coherent, in WFI: off for everybody but
+ * the power supply.
  *
  * `wanted` and `parked` are atomic; on() is called with cpu_add_remove_lock held,
  * is_off() by anybody.
@@ -13,7 +15,9 @@
 #include "kernel/lib/errno.h"
 #include "kernel/lock/spinlock.h"
 
-static volatile uint32_t *pen_words_uncached;
+extern uint32_t pen_words[];
+
+static void (*release)(unsigned int cpu);
 static bool started[NR_CPUS];
 static uint32_t parked[NR_CPUS], wanted[NR_CPUS];
 
@@ -22,11 +26,15 @@ void secondary_again(unsigned int cpu, uint32_t stack_top);
 static int pen_on(unsigned int cpu)
 {
 	if (!started[cpu]) {
-		/* Read by the core with its caches off: written uncached. */
-		pen_words_uncached[board.mpidr[cpu] & 31] = cpu + 1;
+		uint32_t *word = &pen_words[board.mpidr[cpu] & 31];
+
+		/* It is read with the caches off. */
+		WRITE_ONCE(*word, cpu + 1);
+		clean_to_memory(word);
 		started[cpu] = true;
-		dsb();
 		sev();
+		if (release)
+			release(cpu);
 		return 0;
 	}
 	/* Release: stack and thread are set; pairs with pen_die(). */
@@ -75,12 +83,9 @@ static const struct core_ops pen_ops = {
 	.may_go = pen_may_go,
 };
 
-void pen_init(void)
+void pen_init(void (*let_out)(unsigned int cpu))
 {
-	extern uint32_t pen_words[];
-
-	pen_words_uncached = (volatile uint32_t *)map_device(
-		(uint32_t)pen_words - KERNEL_VA + boot_info.image_pa, 128);
+	release = let_out;
 	started[0] = true;
 	core_ops = &pen_ops;
 }

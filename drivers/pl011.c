@@ -9,6 +9,8 @@
 
 #define DR   0x00
 #define FR   0x18
+#define IBRD 0x24
+#define FBRD 0x28
 #define LCRH 0x2c
 #define CR   0x30
 #define IMSC 0x38
@@ -16,6 +18,7 @@
 
 #define FR_RXFE	  0x10u
 #define FR_TXFF	  0x20u
+#define CR_ON	  0x301u /* both directions */
 #define LCRH_FIFO 0x10u
 #define LCRH_8BIT 0x60u
 #define INT_RX	  0x10u
@@ -77,7 +80,18 @@ void pl011_init(uint32_t pa, unsigned int irq)
 		wr(LCRH, LCRH_8BIT | LCRH_FIFO);
 	else
 		wr(LCRH, LCRH_8BIT | (rd(LCRH) & LCRH_FIFO));
-	wr(CR, 0x301);
+	wr(CR, CR_ON);
 	pl011_ops.irq = irq;
 	uart = &pl011_ops;
+}
+
+void pl011_rate(uint32_t clock, uint32_t baud)
+{
+	uint32_t lcrh = rd(LCRH), divisor = clock * 4 / baud; /* 1/64ths */
+
+	wr(CR, 0);
+	wr(IBRD, divisor >> 6);
+	wr(FBRD, divisor & 63);
+	wr(LCRH, lcrh); /* takes the two over */
+	wr(CR, CR_ON);
 }

@@ -15,6 +15,7 @@
 #define PSCI_CPU_ON	   0x84000003u
 #define PSCI_AFFINITY_INFO 0x84000004u
 #define PSCI_SYSTEM_OFF	   0x84000008u
+#define PSCI_SYSTEM_RESET  0x84000009u
 
 #define PSCI_INVALID	(-2)
 #define PSCI_ALREADY_ON (-4)
@@ -107,4 +108,10 @@ void psci_system_off(void)
 {
 	if (present)
 		psci_call(PSCI_SYSTEM_OFF, 0, 0, 0);
+}
+
+void psci_system_reset(void)
+{
+	if (present)
+		psci_call(PSCI_SYSTEM_RESET, 0, 0, 0);
 }

@@ -1,15 +1,18 @@
 /*
- * The end of the machine: by semihosting with a status, else PSCI, else WFI.
+ * The end of the machine: by semihosting with a status, else the board's way,
+ * PSCI or the Raspberry Pi's power manager, else WFI.
  *
  * Whether a debugger listens is found out once, at boot, without harm: the call
  * traps to our own vector if nobody does, and that answers with a marker.
  */
 #include "drivers/devices.h"
 #include "kernel/debug/panic.h"
+#include "kernel/lib/printf.h"
 
 #define SYS_ERRNO	  0x13u
 #define SYS_EXIT_EXTENDED 0x20u
 #define STOPPED_EXIT	  0x20026u
+#define BLINKS		  16u	  /* on and off again, a second */
 #define NOBODY		  0x5e41u /* boot/vectors.S, vec_svc */
 
 /* In ARM state, also in a Thumb image: the vector knows the call by its number. */
@@ -42,12 +45,36 @@ noreturn void machine_halt(void)
 	}
 }
 
-noreturn void machine_exit(int status)
+/* Ways that do not depend on the board; returns if there is none. */
+static void leave(int status)
 {
 	uint32_t block[2] = { STOPPED_EXIT, (uint32_t)status };
 
 	if (semihosting_present())
 		semihost_call(SYS_EXIT_EXTENDED, block);
 	psci_system_off();
+}
+
+noreturn void machine_exit(int status)
+{
+	leave(status);
+	kprintf("the end, status %d\n", status);
+	pi_power(true);
+	machine_halt();
+}
+
+noreturn void machine_give_up(int status)
+{
+	leave(status);
+	for (;;) {
+		pi_led(timer_now() * BLINKS / timer_hz & 1);
+		cpu_relax();
+	}
+}
+
+noreturn void machine_reboot(void)
+{
+	psci_system_reset();
+	pi_power(false);
 	machine_halt();
 }

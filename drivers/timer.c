@@ -1,6 +1,7 @@
 /*
- * The generic timer: virtual counter and its comparator, one a core.
- * Source: ARM DDI 0406C, B8.
+ * The generic timer: a counter for all and a comparator a core, the virtual ones
+ * or, where the offset of the virtual counter could not be cleared at the entry,
+ * the physical ones. Source: ARM DDI 0406C, B8.
  *
  * Owns the conversion factors, fixed at boot. Any context.
  */
@@ -12,7 +13,8 @@
 #define SHIFT	   24 /* of the fixed-point factors */
 
 uint32_t timer_hz;
-static uint32_t timer_irq;
+bool timer_physical;
+unsigned int timer_irq;
 static uint64_t ns_per_tick, ticks_per_ns; /* << SHIFT */
 
 uint64_t timer_now(void)
@@ -47,14 +49,21 @@ uint64_t timer_now_ns(void)
 
 static void set_ctl(uint32_t v)
 {
-	__asm__ volatile("mcr p15, 0, %0, c14, c3, 1" ::"r"(v));
+	if (timer_physical)
+		__asm__ volatile("mcr p15, 0, %0, c14, c2, 1" ::"r"(v));
+	else
+		__asm__ volatile("mcr p15, 0, %0, c14, c3, 1" ::"r"(v));
 	isb();
 }
 
 void timer_set(uint64_t deadline)
 {
-	__asm__ volatile("mcrr p15, 3, %0, %1, c14" ::"r"((uint32_t)deadline),
-			 "r"((uint32_t)(deadline >> 32)));
+	uint32_t lo = (uint32_t)deadline, hi = (uint32_t)(deadline >> 32);
+
+	if (timer_physical)
+		__asm__ volatile("mcrr p15, 2, %0, %1, c14" ::"r"(lo), "r"(hi));
+	else
+		__asm__ volatile("mcrr p15, 3, %0, %1, c14" ::"r"(lo), "r"(hi));
 	set_ctl(CTL_ENABLE);
 }
 
@@ -72,15 +81,28 @@ static void timer_irq_handler(unsigned int irq, void *arg)
 
 void timer_init_core(void)
 {
+	unsigned int cpu = board_this_core();
+
 	timer_stop();
-	irqchip->enable(timer_irq, board_this_core());
+	irqchip->enable(timer_irq, cpu);
+	board_note_core(cpu);
 }
 
-void timer_init(unsigned int irq)
+uint32_t timer_cntfrq(void)
 {
-	__asm__ volatile("mrc p15, 0, %0, c14, c0, 0" : "=r"(timer_hz));
+	uint32_t hz;
+
+	__asm__ volatile("mrc p15, 0, %0, c14, c0, 0" : "=r"(hz));
+	return hz;
+}
+
+void timer_init(unsigned int irq, uint32_t hz)
+{
+	uint32_t said = timer_cntfrq();
+
+	timer_hz = hz ? hz : said;
 	if (timer_hz < 1000000u || timer_hz > 1000000000u) {
-		kprintf("timer: CNTFRQ says %u Hz, taking %u\n", timer_hz,
+		kprintf("timer: CNTFRQ says %u Hz, taking %u\n", said,
 			HZ_DEFAULT);
 		timer_hz = HZ_DEFAULT;
 	}

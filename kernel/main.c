@@ -29,6 +29,7 @@ static void banner(void)
 									 "SVC",
 		boot_info.image_pa, core_ops->name, irqchip->name,
 		irqchip->has_nmi ? " with pseudo-NMI" : "");
+	board_greet();
 }
 
 /* maxcpus=N on the command line: the others stay as they were, never started */

@@ -74,7 +74,7 @@ noreturn void panic_end(void)
 	if (irqchip)
 		ask_others(irqchip->has_nmi ? IPI_NMI : IPI_STOP);
 	kprintf("the machine stops here\n");
-	machine_exit(PANIC_STATUS);
+	machine_give_up(PANIC_STATUS);
 }
 
 /* Returns false on a failure inside a failure's report. */

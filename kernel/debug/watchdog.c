@@ -94,6 +94,7 @@ static int watchdog_thread(void *arg maybe_unused)
 			for_each_thread (t)
 				look_at(t, WATCHDOG_LOOK_NS);
 			next = timer_now() + timer_ticks(WATCHDOG_LOOK_NS);
+			board_heartbeat();
 		} else if (wait_event_timeout(&wake, WAIT_IDLE, any_suspect(),
 					      timer_ns(next - now))) {
 			sleep_ns(SETTLE_NS); /* until it is off its stack */

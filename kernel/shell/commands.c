@@ -16,12 +16,12 @@
 #include "kernel/mm/slab.h"
 #include "kernel/shell/internal.h"
 
-/* A command without arguments that prints, by id##_print(). */
-#define REPORT_COMMAND(id, help)                                               \
+/* A command without arguments. */
+#define PLAIN_COMMAND(id, help, call)                                          \
 	static int id##_command(int argc maybe_unused,                         \
 				char **argv maybe_unused)                      \
 	{                                                                      \
-		id##_print();                                                  \
+		call;                                                          \
 		return 0;                                                      \
 	}                                                                      \
 	SHELL_COMMAND(id, #id, #id, help, id##_command, NULL)
@@ -54,6 +54,10 @@ static int quit_command(int argc, char **argv)
 }
 SHELL_COMMAND(quit, "quit", "quit [STATUS]",
 	      "end the machine, with that status", quit_command, NULL);
+
+PLAIN_COMMAND(poweroff, "end the machine", machine_exit(0));
+PLAIN_COMMAND(reboot, "start the machine anew", machine_reboot());
+PLAIN_COMMAND(board, "what was found and checked at the start", board_print());
 
 /* ---- cores -------------------------------------------------------------- */
 
@@ -166,7 +170,7 @@ static void ps_print(void)
 			w.kind == WAIT_NONE ? "-" : w.name, waited_ms(&w));
 	}
 }
-REPORT_COMMAND(ps, "the threads");
+PLAIN_COMMAND(ps, "the threads", ps_print());
 
 static void waits_print(void)
 {
@@ -191,7 +195,8 @@ static void waits_print(void)
 			waitfor_print_cycle(&w);
 	}
 }
-REPORT_COMMAND(waits, "who waits for whom, and each closed cycle");
+PLAIN_COMMAND(waits, "who waits for whom, and each closed cycle",
+	      waits_print());
 
 static bool waits_at(const struct thread *t, const struct mutex *m)
 {
@@ -242,7 +247,8 @@ static void locks_print(void)
 	}
 #endif
 }
-REPORT_COMMAND(locks, "slab_mutex and the others: who holds, who waits");
+PLAIN_COMMAND(locks, "slab_mutex and the others: who holds, who waits",
+	      locks_print());
 
 static void slabinfo_print(void)
 {
@@ -250,6 +256,6 @@ static void slabinfo_print(void)
 	kprintf("pages: %u of %u free\n", (unsigned int)pages_free_count(),
 		(unsigned int)pages_total());
 }
-REPORT_COMMAND(slabinfo, "the slab caches and the free pages");
+PLAIN_COMMAND(slabinfo, "the slab caches and the free pages", slabinfo_print());
 
-REPORT_COMMAND(rcu, "grace periods and callbacks");
+PLAIN_COMMAND(rcu, "grace periods and callbacks", rcu_print());

@@ -1,0 +1,194 @@
+/*
+ * The interrupt controllers of BCM2836 and BCM2837: the cores' local one, which
+ * also has the mailboxes that wake a core and carry IPIs, and behind it the one
+ * of the peripherals, for shared interrupts. Source: Broadcom QA7 rev 3.4;
+ * BCM2835 ARM Peripherals, chapter 7.
+ *
+ * Numbers are those of a GIC: 27, 29 and 30 are the timer's, 32 and up the
+ * peripherals' 0 to 63. IPIs are bits of mailbox 0; IPI_NMI is mailbox 1, which
+ * comes as FIQ. A mailbox bit stays until it is cleared: no IPI is lost.
+ *
+ * Owns the registers; fixed at boot. Contexts: as board.h says of irqchip_ops.
+ * Of the local block, bcm2836_release() is used on BCM2711 too.
+ */
+#include "boot/boot.h"
+#include "drivers/devices.h"
+
+/* From the local base; n is the core's number in the hardware. */
+#define CONTROL		 0x00
+#define PRESCALER	 0x08
+#define GPU_ROUTE	 0x0c
+#define TIMER_ENABLE(n)	 (0x40 + 4 * (n))
+#define MBOX_ENABLE(n)	 (0x50 + 4 * (n))
+#define IRQ_SOURCE(n)	 (0x60 + 4 * (n))
+#define FIQ_SOURCE(n)	 (0x70 + 4 * (n))
+#define MBOX_SET(n, m)	 (0x80 + 0x10 * (n) + 4 * (m))
+#define MBOX_CLEAR(n, m) (0xc0 + 0x10 * (n) + 4 * (m))
+
+#define SOURCE_TIMERS 0xfu
+#define SOURCE_MBOX0  0x10u
+#define SOURCE_MBOX1  0x20u
+#define SOURCE_GPU    0x100u
+#define MBOX0_IRQ     0x01u
+#define MBOX1_FIQ     0x20u
+#define RATE_OF_CLOCK 0x80000000u /* the timer counts the crystal itself */
+
+/* From the peripherals' base: two words of 32 interrupts each. */
+#define GPU	       0xb200
+#define GPU_PENDING(i) (GPU + 0x04 + 4 * (i))
+#define GPU_ENABLE(i)  (GPU + 0x10 + 4 * (i))
+#define GPU_DISABLE(i) (GPU + 0x1c + 4 * (i))
+
+static uintptr_t local, gpu;
+
+static unsigned int hw(unsigned int cpu)
+{
+	return board.mpidr[cpu] & 3;
+}
+
+static unsigned int my_hw(void)
+{
+	return read_mpidr() & 3;
+}
+
+static void bcm_init_core(unsigned int cpu)
+{
+	unsigned int me = hw(cpu);
+
+	/* What was sent to this core before, also to wake it, is stale. */
+	for (unsigned int m = 0; m < 4; m++)
+		mmio_write(local + MBOX_CLEAR(me, m), ~0u);
+	mmio_write(local + TIMER_ENABLE(me), 0);
+	mmio_write(local + MBOX_ENABLE(me), MBOX0_IRQ | MBOX1_FIQ);
+	__asm__ volatile("cpsie f" ::: "memory");
+}
+
+/* Bits of the timer's interrupts; bit 0 and 1 are the physical timer's, which of
+ * them depends on whether we are secure. */
+static uint32_t timer_bits(unsigned int irq)
+{
+	return irq == TIMER_IRQ_VIRTUAL ? 8 : 3;
+}
+
+static void gpu_dispatch(void)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		uint32_t pending = mmio_read(gpu + GPU_PENDING(i));
+
+		for (; pending; pending &= pending - 1)
+			irq_dispatch(32 + i * 32 +
+				     (unsigned int)__builtin_ctz(pending));
+	}
+}
+
+static void bcm_handle(struct regs *regs)
+{
+	unsigned int me = my_hw();
+	uint32_t source, ipis;
+
+	(void)regs;
+	while ((source = mmio_read(local + IRQ_SOURCE(me)) &
+			 (SOURCE_TIMERS | SOURCE_MBOX0 | SOURCE_GPU))) {
+		if (source & SOURCE_MBOX0) {
+			ipis = mmio_read(local + MBOX_CLEAR(me, 0));
+			mmio_write(local + MBOX_CLEAR(me, 0), ipis);
+			dsb(); /* cleared before we look at what it is about */
+			for (; ipis; ipis &= ipis - 1)
+				ipi_dispatch((enum ipi)__builtin_ctz(ipis));
+		}
+		if (source & SOURCE_TIMERS)
+			irq_dispatch(timer_irq);
+		if (source & SOURCE_GPU)
+			gpu_dispatch();
+	}
+}
+
+static bool bcm_fiq(void)
+{
+	unsigned int me = my_hw();
+
+	if (!(mmio_read(local + FIQ_SOURCE(me)) & SOURCE_MBOX1))
+		return false;
+	mmio_write(local + MBOX_CLEAR(me, 1), ~0u);
+	dsb();
+	return true;
+}
+
+static void bcm_enable(unsigned int irq, unsigned int cpu)
+{
+	if (irq < 32)
+		mmio_write(local + TIMER_ENABLE(hw(cpu)), timer_bits(irq));
+	else
+		mmio_write(gpu + GPU_ENABLE(irq / 32 - 1), 1u << irq % 32);
+}
+
+static void bcm_disable(unsigned int irq)
+{
+	if (irq < 32)
+		mmio_write(local + TIMER_ENABLE(my_hw()), 0);
+	else
+		mmio_write(gpu + GPU_DISABLE(irq / 32 - 1), 1u << irq % 32);
+}
+
+/* One core gets all that the peripherals have. */
+static void bcm_route(unsigned int irq, unsigned int cpu)
+{
+	(void)irq;
+	mmio_write(local + GPU_ROUTE, hw(cpu));
+}
+
+static void bcm_send_ipi(struct cpumask to, enum ipi ipi)
+{
+	unsigned int cpu;
+
+	dsb(); /* what the receiver is to see, before the interrupt */
+	for_each_cpu (cpu, to)
+		mmio_write(local + MBOX_SET(hw(cpu), ipi == IPI_NMI),
+			   1u << ipi);
+}
+
+static void bcm_clear_kick(void)
+{
+	mmio_write(local + MBOX_CLEAR(my_hw(), 0), 1u << IPI_KICK);
+}
+
+static const struct irqchip_ops bcm2836_ops = {
+	.name = "BCM2836",
+	.has_nmi = true,
+	.init_core = bcm_init_core,
+	.handle = bcm_handle,
+	.fiq = bcm_fiq,
+	.enable = bcm_enable,
+	.disable = bcm_disable,
+	.route = bcm_route,
+	.send_ipi = bcm_send_ipi,
+	.clear_kick = bcm_clear_kick,
+};
+
+void bcm2836_local(uint32_t local_pa)
+{
+	local = map_device(local_pa, PAGE_SIZE);
+}
+
+void bcm2836_init(uintptr_t peripherals)
+{
+	gpu = peripherals;
+	/* The firmware does not set them on every board. */
+	mmio_write(local + CONTROL, 0);
+	mmio_write(local + PRESCALER, RATE_OF_CLOCK);
+	for (unsigned int i = 0; i < 2; i++)
+		mmio_write(gpu + GPU_DISABLE(i), ~0u);
+	irqchip = &bcm2836_ops;
+}
+
+void bcm2836_release(unsigned int cpu)
+{
+	dsb(); /* its pen's word is in memory */
+	mmio_write(local + MBOX_SET(hw(cpu), 3), boot_info.image_pa);
+	sev(); /* the loop sleeps in WFE */
+}
+
+uint32_t bcm2836_unread(unsigned int cpu)
+{
+	return mmio_read(local + MBOX_CLEAR(hw(cpu), 3));
+}

@@ -1,0 +1,371 @@
+/*
+ * The Raspberry Pi's boards: one table, and what is set up alike on all of them.
+ *
+ * The board is known by its device tree, or, as there may be none, by the core
+ * and by where the image lies. Addresses are the table's: those in the trees are
+ * the bus's. Owns the pins, the property mailbox and the power manager; boot
+ * core, during start. pi_led() and pi_power(): any context.
+ * Source: BCM2835 ARM Peripherals, BCM2711 ARM Peripherals; Linux bcm2835_wdt.
+ */
+#include <string.h>
+
+#include "boot/boot.h"
+#include "drivers/devices.h"
+#include "kernel/lib/printf.h"
+
+#define PART_A7	 0xc07
+#define PART_A53 0xd03
+#define PART_A72 0xd08
+
+static const struct pi {
+	const char *compatible, *name;
+	uint32_t part; /* of MIDR */
+	uint32_t peripherals, local;
+	uint32_t uart_irq;
+	uint32_t gicd, gicc; /* 0: the local controller */
+	int led;	     /* pin; -1: the firmware's */
+} pis[] = {
+	{ "brcm,bcm2836", "Raspberry Pi 2", PART_A7, 0x3f000000, 0x40000000,
+	  32 + 57, 0, 0, 47 },
+	{ "brcm,bcm2837", "Raspberry Pi 3", PART_A53, 0x3f000000, 0x40000000,
+	  32 + 57, 0, 0, -1 },
+	{ "brcm,bcm2711", "Raspberry Pi 4", PART_A72, 0xfe000000, 0xff800000,
+	  153, 0xff841000, 0xff842000, 42 },
+};
+
+#define PERIPHERALS_SIZE 0x216000u
+#define PI4_HZ		 54000000u
+#define UART_HZ		 48000000u /* unless the firmware says otherwise */
+#define TYPE_3B_PLUS	 0x0du	   /* of the revision */
+#define TYPE_3A_PLUS	 0x0eu
+#define TYPE_ZERO_2	 0x12u
+#define LOW_MEMORY	 0x8000u /* the firmware's: its loops, tags, tree */
+#define NR_PI_CORES	 4
+
+static const struct pi *pi;
+static uintptr_t regs; /* of the peripherals */
+static int led;	       /* pin of the activity LED; -1: the firmware's */
+static bool led_low;   /* it is on when the pin is low */
+
+/* ---- property mailbox ----------------------------------------------------------- */
+
+#define VC_READ	  0xb880
+#define VC_STATUS 0xb898
+#define VC_WRITE  0xb8a0
+#define VC_FULL	  0x80000000u
+#define VC_EMPTY  0x40000000u
+#define VC_TAGS	  8u /* channel */
+#define VC_BUS	  0xc0000000u
+#define VC_DONE	  0x80000000u
+#define VC_TRIES  1000000u
+
+#define TAG_CLOCK    0x00030002u /* of clock id, in Hz */
+#define TAG_SET_PIN  0x00038041u
+#define TAG_MEMORY   0x00010005u /* the ARM's: base, size */
+#define TAG_REVISION 0x00010002u
+#define CLOCK_UART   2u
+#define PIN_LED	     130u
+
+static uint32_t vc[16] aligned(64);
+
+static void vc_flush(void)
+{
+	dsb();
+	/* To memory and out of the caches: the firmware writes behind them. */
+	__asm__ volatile("mcr p15, 0, %0, c7, c14, 1" ::"r"(vc) : "memory");
+	dsb();
+}
+
+/* One tag with two words, answered in place. False: no answer. */
+static bool property(uint32_t tag, uint32_t *value)
+{
+	uint32_t to = ((uint32_t)vc - KERNEL_VA + boot_info.image_pa) | VC_BUS;
+	const uint32_t message[8] = { sizeof(message), 0,	 tag, 8, 0,
+				      value[0],	       value[1], 0 };
+	unsigned int i;
+
+	memcpy(vc, message, sizeof(message));
+	vc_flush();
+	for (i = 0; i < VC_TRIES && mmio_read(regs + VC_STATUS) & VC_FULL; i++)
+		cpu_relax();
+	mmio_write(regs + VC_WRITE, to | VC_TAGS);
+	for (i = 0; i < VC_TRIES; i++)
+		if (!(mmio_read(regs + VC_STATUS) & VC_EMPTY) &&
+		    mmio_read(regs + VC_READ) == (to | VC_TAGS))
+			break;
+	vc_flush();
+	value[0] = vc[5];
+	value[1] = vc[6];
+	return i < VC_TRIES && vc[1] == VC_DONE && vc[4] & VC_DONE;
+}
+
+/* ---- pins ------------------------------------------------------------------------ */
+
+#define GPIO	      0x200000
+#define GPFSEL(pin)   (GPIO + (pin) / 10 * 4)
+#define GPSET(pin)    (GPIO + 0x1c + (pin) / 32 * 4)
+#define GPCLR(pin)    (GPIO + 0x28 + (pin) / 32 * 4)
+#define GPPUD	      (GPIO + 0x94) /* BCM2836, BCM2837: two steps */
+#define GPPUDCLK0     (GPIO + 0x98)
+#define GPPUPPDN(pin) (GPIO + 0xe4 + (pin) / 16 * 4) /* BCM2711 */
+#define PIN_INPUT     0u
+#define PIN_OUTPUT    1u
+#define PIN_ALT0      4u
+#define PULL_CYCLES   300 /* the manual asks for 150 */
+#define PIN_TX	      14u
+#define PIN_RX	      15u
+
+static void pin_function(unsigned int pin, uint32_t fn)
+{
+	uint32_t shift = pin % 10 * 3, a = mmio_read(regs + GPFSEL(pin));
+
+	mmio_write(regs + GPFSEL(pin), (a & ~(7u << shift)) | fn << shift);
+}
+
+/* Neither up nor down, pins 0 to 15. */
+static void no_pull(uint32_t pins)
+{
+	if (pi->gicd) {
+		uint32_t a = mmio_read(regs + GPPUPPDN(0));
+
+		for (unsigned int pin = 0; pin < 16; pin++)
+			if (pins & 1u << pin)
+				a &= ~(3u << pin * 2);
+		mmio_write(regs + GPPUPPDN(0), a);
+		return;
+	}
+	mmio_write(regs + GPPUD, 0);
+	for (unsigned int i = 0; i < PULL_CYCLES; i++)
+		cpu_relax();
+	mmio_write(regs + GPPUDCLK0, pins);
+	for (unsigned int i = 0; i < PULL_CYCLES; i++)
+		cpu_relax();
+	mmio_write(regs + GPPUDCLK0, 0);
+}
+
+/* Boards of one chip differ: type is from the board's revision, 0 if unknown. */
+static void led_init(void)
+{
+	uint32_t revision[2] = { 0, 0 };
+	uint32_t type =
+		property(TAG_REVISION, revision) ? revision[0] >> 4 & 0xff : 0;
+
+	led = pi->led;
+	if (type == TYPE_3B_PLUS || type == TYPE_3A_PLUS || type == TYPE_ZERO_2)
+		led = 29;
+	led_low = type == TYPE_ZERO_2;
+	if (type == TYPE_ZERO_2)
+		board.name = "Raspberry Pi Zero 2 W";
+	if (led >= 0)
+		pin_function((unsigned int)led, PIN_OUTPUT);
+}
+
+void pi_led(bool on)
+{
+	uint32_t pin[2] = { PIN_LED, on };
+
+	if (!pi)
+		return;
+	if (led < 0)
+		property(TAG_SET_PIN, pin);
+	else
+		mmio_write(regs + (on != led_low ? GPSET(led) : GPCLR(led)),
+			   1u << led % 32);
+}
+
+/* The firmware may have given the PL011 to Bluetooth, pins 32 and 33. */
+static void console_init(void)
+{
+	uint32_t clock[2] = { CLOCK_UART, UART_HZ };
+
+	pin_function(32, PIN_INPUT);
+	pin_function(33, PIN_INPUT);
+	pin_function(PIN_TX, PIN_ALT0);
+	pin_function(PIN_RX, PIN_ALT0);
+	no_pull(1u << PIN_TX | 1u << PIN_RX);
+	if (!property(TAG_CLOCK, clock) || !clock[1])
+		clock[1] = UART_HZ;
+	pl011_init(pi->peripherals + 0x201000, pi->uart_irq);
+	pl011_rate(clock[1], 115200);
+}
+
+/* ---- power ------------------------------------------------------------------------ */
+
+#define PM_RSTC	 0x10001c
+#define PM_RSTS	 0x100020
+#define PM_WDOG	 0x100024
+#define PASSWORD 0x5a000000u
+#define RSTC_CFG 0x30u
+#define RSTC_ALL 0x20u
+#define HALTED	 0x555u /* partition 63: the firmware stays put */
+#define TICKS	 10u	/* of about 15 us */
+
+void pi_power(bool off)
+{
+	if (!pi)
+		return;
+	if (off)
+		mmio_write(regs + PM_RSTS,
+			   PASSWORD | mmio_read(regs + PM_RSTS) | HALTED);
+	mmio_write(regs + PM_WDOG, PASSWORD | TICKS);
+	mmio_write(regs + PM_RSTC,
+		   PASSWORD | (mmio_read(regs + PM_RSTC) & ~RSTC_CFG) |
+			   RSTC_ALL);
+}
+
+/* ---- the counter against the other clock ------------------------------------------ */
+
+#define SYSTEM_TIMER 0x3004 /* low word, at 1 MHz */
+#define MEASURE_US   5000u
+#define SYSTEM_TRIES 10000000u /* it may stand still */
+#define LOOKS	     16u
+#define OFF_BY	     50u /* a 50th is too much */
+
+/* Both clocks at one moment: of some looks the one with the least in between, as
+ * an emulator stops for a while now and then. */
+static uint32_t look(uint64_t *counter)
+{
+	uint64_t least = ~0ull;
+	uint32_t best = 0;
+
+	for (unsigned int i = 0; i < LOOKS; i++) {
+		uint64_t before = timer_now();
+		uint32_t us = mmio_read(regs + SYSTEM_TIMER);
+		uint64_t after = timer_now();
+
+		if (after - before >= least)
+			continue;
+		least = after - before;
+		best = us;
+		*counter = before + least / 2;
+	}
+	return best;
+}
+
+uint32_t pi_measure(void)
+{
+	uint64_t from, to;
+	uint32_t start = look(&from), us = 0;
+
+	for (unsigned int i = 0; i < SYSTEM_TRIES && us < MEASURE_US; i++)
+		us = mmio_read(regs + SYSTEM_TIMER) - start;
+	if (us < MEASURE_US)
+		return 0;
+	us = look(&to) - start;
+	return (uint32_t)((to - from) * 1000000ull / us);
+}
+
+static void clock_init(void)
+{
+	uint32_t said = timer_cntfrq(), hz;
+
+	/* From SVC the offset of the virtual counter cannot be cleared. */
+	timer_physical = (boot_info.entry_cpsr & PSR_MODE_MASK) != PSR_MODE_HYP;
+	hz = pi_measure();
+	if (hz && (hz > said ? hz - said : said - hz) > hz / OFF_BY)
+		kprintf("timer: CNTFRQ says %u Hz, the system timer %u: taking "
+			"that\n",
+			said, hz);
+	else
+		hz = 0;
+	timer_init(timer_physical ? TIMER_IRQ_PHYSICAL : TIMER_IRQ_VIRTUAL, hz);
+}
+
+/*
+ * The firmware has two ways to start a Pi 4 in 32 bits. In one of them the
+ * interrupts are all secure, and nobody can help it from here.
+ */
+static void check_stub(void)
+{
+	if (!pi->gicd || timer_cntfrq() == PI4_HZ)
+		return;
+	kprintf("board: CNTFRQ is %u, not %u: started without the interrupt "
+		"controller.\n"
+		"  On the card: enable_gic=1 in config.txt, and the board's "
+		"bcm2711-*.dtb\n",
+		timer_cntfrq(), PI4_HZ);
+	machine_exit(1);
+}
+
+/* ---- what the firmware says without a tree ------------------------------------- */
+
+#define ATAG_CORE    0x54410001u
+#define ATAG_MEM     0x54410002u
+#define ATAG_CMDLINE 0x54410009u
+#define TAGS_BOUND   0x4000u
+
+/* The list of tags at r2, if there is one: memory, command line. */
+static void read_tags(void)
+{
+	uint32_t pa = boot_info.r2;
+	const uint32_t *tag, *end;
+
+	if (pa & 3 || pa < 0x100 || pa >= SAFE_RAM)
+		return;
+	tag = map_early(pa, TAGS_BOUND);
+	end = tag + TAGS_BOUND / 4;
+	if (tag[1] != ATAG_CORE)
+		return;
+	board.tags = true;
+	/* Each begins with its length in words, then what it is. */
+	for (; tag + 4 <= end && tag[0] >= 2 && tag[0] <= (size_t)(end - tag);
+	     tag += tag[0]) {
+		if (tag[1] == ATAG_MEM && tag[0] >= 4 && tag[3] == 0)
+			board.ram_size = tag[2];
+		if (tag[1] == ATAG_CMDLINE)
+			board_args((const char *)&tag[2], (tag[0] - 2) * 4u);
+	}
+}
+
+void pi_without_tree(void)
+{
+	uint32_t memory[2] = { 0, 0 };
+
+	read_tags();
+	if (!board.ram_size && property(TAG_MEMORY, memory) && !memory[0])
+		board.ram_size = memory[1];
+	if (!board.ram_size)
+		board.ram_size = SAFE_RAM;
+	board.nr_cores = NR_PI_CORES;
+	for (unsigned int i = 0; i < NR_PI_CORES; i++)
+		board.mpidr[i] = (board.mpidr[0] & ~3u) | i;
+}
+
+/* ---- the board --------------------------------------------------------------------- */
+
+static uint32_t midr_part(void)
+{
+	uint32_t midr;
+
+	__asm__ volatile("mrc p15, 0, %0, c0, c0, 0" : "=r"(midr));
+	return midr >> 4 & 0xfff;
+}
+
+bool pi_init(const struct fdt *fdt)
+{
+	uint32_t part = midr_part();
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(pis); i++) {
+		const struct pi *p = &pis[i];
+
+		if (fdt ? fdt_is_compatible(fdt, fdt_root(fdt), p->compatible) :
+			  boot_info.image_pa < RAM_MAX && p->part == part)
+			pi = p;
+	}
+	if (!pi)
+		return false;
+	regs = map_device(pi->peripherals, PERIPHERALS_SIZE);
+	board.name = pi->name;
+	board_reserve(0, LOW_MEMORY);
+	console_init();
+	led_init();
+	check_stub();
+	bcm2836_local(pi->local);
+	if (pi->gicd)
+		gic2_init(pi->gicd, pi->gicc);
+	else
+		bcm2836_init(regs);
+	clock_init();
+	pen_init(bcm2836_release);
+	return true;
+}
