@@ -22,6 +22,7 @@
 #define EXC_STACKS_VA 0xe0600000 /* its last 2 MiB: exception stacks */
 #define EXC_STACK     8192	 /* each: one guard page below */
 #define EARLY_VA      0xe8000000 /* window of map_early() */
+#define EARLY_MAX     0x00200000 /* 2 MiB */
 #define DEVICES_VA    0xf0000000
 #define DEVICES_MAX   0x00800000
 
@@ -89,6 +90,9 @@ uintptr_t map_device(uint32_t pa, uint32_t size);
  * 2 MiB); only until map_lowmem() has run.
  */
 const void *map_early(uint32_t pa, uint32_t size);
+/* Do all tables keep the rules of boot/audit.c? One line for each that does not;
+ * returns how many. Thread context, when the maps are final. */
+unsigned int map_audit(void);
 /* Stacks for the exception modes of core cpu, before it first starts: 0 or
  * -ENOMEM. The boot core has its own from the image. */
 int exception_stacks_prepare(unsigned int cpu);

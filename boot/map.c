@@ -178,6 +178,10 @@ void map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size)
 	uint32_t image_size = (uint32_t)image_end - KERNEL_VA;
 	uint32_t end = pa + size;
 
+	for (uint32_t va = EARLY_VA; va < EARLY_VA + EARLY_MAX; va += MIB) {
+		l1_table()[va >> 20] = 0;
+		flush_tlb(va);
+	}
 	while (pa < end) {
 		uint32_t va = pa - ram_base + LOWMEM_VA;
 		uint32_t mib = pa & ~(MIB - 1);

@@ -46,14 +46,12 @@ static unsigned int max_cpus(void)
 
 noreturn void start_kernel(void)
 {
-	unsigned int cpu;
-
 	sched_init_early();
 	timers_init();
 	smp_calls_init();
 	vectors_init_core(0);
 	board_init();
-	for (cpu = 0; cpu < board.nr_cores; cpu++)
+	for (unsigned int cpu = 0; cpu < board.nr_cores; cpu++)
 		cpumask_set_atomic(&cpu_possible_mask, cpu);
 	cpumask_set_atomic(&cpu_online_mask, 0);
 	pages_init();
@@ -70,5 +68,6 @@ noreturn void start_kernel(void)
 	smp_init(max_cpus());
 	watchdog_init();
 	banner();
+	WARN_ON(GORDIAN_DEBUG && map_audit());
 	shell_main();
 }

@@ -1,9 +1,12 @@
 /*
  * What must be true at the prompt of every boot: all cores of the board are on,
- * and each runs a thread that is bound to it.
+ * each runs a thread that is bound to it, and the page tables keep their rules
+ * (boot/audit.c; each rule is seen to be broken as well).
  */
+#include "boot/boot.h"
 #include "drivers/board.h"
 #include "kernel/cpu/smp.h"
+#include "kernel/mm/page.h"
 #include "kernel/sched/sched.h"
 #include "tests/kernel/ktest.h"
 
@@ -39,4 +42,88 @@ KTEST(boot, each_core_runs_its_thread)
 		EXPECT_EQ(thread_join(t), cpu);
 		EXPECT(at_home);
 	}
+}
+
+KTEST(boot, page_tables)
+{
+	EXPECT_EQ(map_audit(), 0);
+}
+
+/* The entry for va in the tables that the MMU uses; the first-level one where
+ * there is no table below it. */
+static uint32_t *table_entry(uint32_t va)
+{
+	uint32_t offset = KERNEL_VA - boot_info.image_pa;
+	uint32_t *l1 = (uint32_t *)((boot_info.ttbr0 & ~0x3fffu) + offset);
+	uint32_t *e = &l1[va >> 20];
+
+	if ((*e & 3) != 1)
+		return e;
+	return (uint32_t *)((*e & ~0x3ffu) + offset) + (va >> 12 & 0xff);
+}
+
+/* Findings with that entry for va, where nothing is; nobody uses it. */
+static unsigned int audit_with(uint32_t va, uint32_t entry)
+{
+	uint32_t *e = table_entry(va), was = *e;
+	unsigned int findings;
+
+	EXPECT_EQ(was, 0);
+	WRITE_ONCE(*e, entry);
+	findings = map_audit();
+	WRITE_ONCE(*e, was);
+	/* No core believes it any longer: TLBIALLIS. */
+	dsb();
+	__asm__ volatile("mcr p15, 0, %0, c8, c3, 0" ::"r"(0));
+	dsb();
+	isb();
+	return findings;
+}
+
+KTEST(boot, page_tables_broken)
+{
+	/* One per rule; a small page's bits, the low ones of its entry. */
+	enum { RW = 0x45f, RO = 0x65f, DEVICE = 0x417, X = 1, SHARED = 0x400 };
+	uint32_t va =
+		STACKS_VA + STACKS_MAX - PAGE_SIZE; /* free, and no guard */
+	uint32_t io = (uint32_t)(board.ram_base + board.ram_size);
+	uint32_t text = boot_info.image_pa;
+	uint32_t constants = (uint32_t)(rodata_start - image_start) + text;
+	void *page = pages_alloc(0);
+	uint32_t ram = virt_to_phys(page);
+
+	EXPECT(page != NULL);
+	if (!page)
+		return;
+	EXPECT_EQ(audit_with(va, ram | RW), 0);
+	EXPECT_EQ(audit_with(va, ram | RO), 0);
+	EXPECT_EQ(audit_with(va, io | DEVICE), 0);
+	/* (1) An alias of RAM as Device, not shareable, not cached. */
+	map_pages(va, ram, PAGE_SIZE, MAP_DEVICE);
+	EXPECT_EQ(map_audit(), 1);
+	map_pages(va, 0, PAGE_SIZE, MAP_NONE);
+	EXPECT_EQ(audit_with(va, ram | (RW & ~SHARED)), 1);
+	EXPECT_EQ(audit_with(va, ram | (RW & ~0xcu)), 1);
+	EXPECT_EQ(audit_with(va, io | RW), 1);
+	EXPECT_EQ(audit_with(va, io | (DEVICE & ~SHARED)), 1);
+	/* (2) */
+	EXPECT_EQ(audit_with(va, ram | (RW & ~X)), 1);
+	EXPECT_EQ(audit_with(va, ram | (RO & ~X)), 1);
+	EXPECT_EQ(audit_with(va, io | (DEVICE & ~X)), 1);
+	/* (3) */
+	EXPECT_EQ(audit_with(va, text | RW), 1);
+	EXPECT_EQ(audit_with(va, text | (RW & ~X)), 1);
+	EXPECT_EQ(audit_with(va, constants | RW), 1);
+	/* (4) A section: RAM, read-only, XN. */
+	EXPECT_EQ(audit_with(0, (ram & ~0xfffffu) | 0x1941e), 1);
+	/* (5) */
+	EXPECT_EQ(audit_with((uint32_t)boot_stack_guard, ram | RW), 1);
+	EXPECT_EQ(audit_with(STACKS_VA, ram | RW), 1);
+	EXPECT_EQ(audit_with(EXC_STACKS_VA, ram | RW), 1);
+	/* (6) Readable by user mode; a large page; a supersection. */
+	EXPECT_EQ(audit_with(va, ram | (RW & ~0x10u) | 0x20), 1);
+	EXPECT_EQ(audit_with(va, ram | (RO & ~2u)), 1);
+	EXPECT_EQ(audit_with(EARLY_VA, (ram & ~0xfffffu) | 0x5941e), 1);
+	EXPECT_EQ(map_audit(), 0);
+	pages_free(page, 0);
 }

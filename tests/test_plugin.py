@@ -1,0 +1,111 @@
+"""No core makes an exclusive access before its MMU is on: QEMU does not mind,
+boards do. tests/plugin/exclusives.c watches; here it is seen to pass the real
+image, and to find what is planted."""
+import re
+import subprocess
+
+import pytest
+
+import gordian
+
+HERE = gordian.ROOT / "tests/plugin"
+FAILED = 70     # STATUS in exclusives.c
+EACH_CORE = "cpu down 2; cpu up 2; cpu down 3; cpu up 3; test boot"
+
+
+def plugin_api():
+    """Which plugin interface this QEMU has; skips where it has none."""
+    say = lambda *a: subprocess.run([gordian.QEMU, *a], text=True, check=True,
+                                    stdout=subprocess.PIPE).stdout
+    if not re.search(r"^-plugin\b", say("-help"), re.M):
+        pytest.skip(f"{gordian.QEMU} was built without plugins")
+    version = re.search(r"version (\d+)\.(\d+)", say("--version"))
+    version = tuple(map(int, version.groups()))
+    return 3 if version >= (9, 1) else 2 if version >= (9, 0) else 1
+
+
+@pytest.fixture(scope="session")
+def exclusives(tmp_path_factory):
+    """exclusives(cores): the options that load the plugin."""
+    out = tmp_path_factory.mktemp("plugin") / "exclusives.so"
+    subprocess.run(["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror",
+                    "-fPIC", "-shared", "-fvisibility=hidden",
+                    f"-DPLUGIN_API={plugin_api()}", "-o", out,
+                    HERE / "exclusives.c"], check=True)
+    return lambda cores: ["-plugin", f"{out},cores={cores}"]
+
+
+def counted(run):
+    """{core: (before its MMU was on, after)}"""
+    found = re.findall(r"^exclusives: core (\d+): (\d+) before its MMU was on,"
+                       r" (\d+) after", run.text, re.M)
+    return {int(core): (int(a), int(b)) for core, a, b in found}
+
+
+def findings(run):
+    return re.findall(r"^exclusives: core (\d+): .* at 0x([0-9a-f]{8})$",
+                      run.text, re.M)
+
+
+@pytest.mark.parametrize("profile", ["debug", "release"])
+@pytest.mark.parametrize("smp", [1, 4])
+def test_none_early(exclusives, smp, profile):
+    """ARM code and Thumb code; cores start a second time, too."""
+    run = gordian.boot(EACH_CORE if smp == 4 else "test boot", smp=smp,
+                       profile=profile, extra=exclusives(smp))
+    assert run.status == 0 and "\nexclusives: ok\n" in run.text
+    assert not findings(run)
+    count = counted(run)
+    assert sorted(count) == list(range(smp))
+    assert all(early == 0 and late > 0 for early, late in count.values())
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory):
+    return gordian.patched(gordian.ROOT / "tests/planted/early-lock.patch",
+                           tmp_path_factory.mktemp("early-lock") / "tree")
+
+
+@pytest.mark.parametrize("smp", [1, 4])
+def test_planted_early_lock(exclusives, planted, smp):
+    """One LDREX and two STREX of each core, one of these without a
+    reservation, at each of its starts."""
+    run = gordian.boot(EACH_CORE if smp == 4 else "test boot", smp=smp,
+                       image=planted, extra=exclusives(smp))
+    assert run.status == FAILED and "\nexclusives: FAIL\n" in run.text
+    count = counted(run)
+    starts = {core: 2 if core > 1 else 1 for core in range(smp)}
+    assert {c: early for c, (early, _) in count.items()} == \
+        {core: 3 * n for core, n in starts.items()}
+    assert all(late > 0 for _, late in count.values())
+    # The plugin is what fails it: by itself the machine ends well.
+    assert gordian.boot("cpu", smp=smp, image=planted).status == 0
+
+
+def test_all_forms(exclusives, tmp_path):
+    """Every form of the instructions is known, in ARM and Thumb, no other is
+    taken for one; and to see none after the MMU came on is a failure."""
+    obj, image = tmp_path / "forms.o", tmp_path / "forms.img"
+    subprocess.run(["arm-none-eabi-gcc", "-c", "-o", obj, HERE / "forms.S"],
+                   check=True)
+    subprocess.run(["arm-none-eabi-objcopy", "-O", "binary", obj, image],
+                   check=True)
+    listing = subprocess.run(["arm-none-eabi-objdump", "-d", obj], text=True,
+                             check=True, stdout=subprocess.PIPE).stdout
+    there = re.findall(r"^\s*([0-9a-f]+):\t.*\t(?:ld|st)rex", listing, re.M)
+    assert len(there) == 22
+    run = gordian.boot(None, append="", smp=1, image=image,
+                       extra=exclusives(1))
+    at = [int(address, 16) for _, address in findings(run)]
+    assert [a - min(at) for a in at] == \
+        [int(a, 16) - int(there[0], 16) for a in there]
+    assert run.status == FAILED and counted(run) == {0: (22, 0)}
+    assert "0 after: broken, none seen" in run.text
+
+
+def test_none_seen_on_a_core(exclusives):
+    """A core that does not start proves nothing, and is not passed."""
+    run = gordian.boot(None, append='maxcpus=1 run="cpu"', smp=2,
+                       extra=exclusives(2))
+    assert run.status == FAILED
+    assert "core 1: 0 before its MMU was on, 0 after: broken" in run.text
