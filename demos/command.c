@@ -457,6 +457,19 @@ static bool parse(int argc, char **argv, struct wish *w)
 	return true;
 }
 
+int cut_the_knot(void)
+{
+	int status;
+
+	if (mutex_lock_interruptible(&demo_mutex))
+		return 1;
+	status = demo_cut();
+	mutex_unlock(&demo_mutex);
+	if (status == -ENOENT)
+		kprintf("cut: no knot is held (demo e2 hold ties one)\n");
+	return status ? 1 : 0;
+}
+
 static int demo_cmd(int argc, char **argv)
 {
 	struct wish w;
@@ -467,16 +480,8 @@ static int demo_cmd(int argc, char **argv)
 		list_demos();
 		return 0;
 	}
-	if (same_word(argv[1], "cut")) {
-		if (mutex_lock_interruptible(&demo_mutex))
-			return 1;
-		status = demo_cut();
-		mutex_unlock(&demo_mutex);
-		if (status == -ENOENT)
-			kprintf("cut: no knot is held (demo e2 hold ties "
-				"one)\n");
-		return status ? 1 : 0;
-	}
+	if (same_word(argv[1], "cut"))
+		return cut_the_knot();
 	if (!parse(argc, argv, &w))
 		return 1;
 	if (!GORDIAN_DEBUG && (w.mode == RUN_FORCED || w.mode == RUN_HOLD)) {
@@ -520,10 +525,9 @@ SHELL_COMMAND(
 
 static int cut_cmd(int argc, char **argv)
 {
-	char *args[] = { argv[0], (char *)"cut" };
-
 	(void)argc;
-	return demo_cmd(2, args);
+	(void)argv;
+	return cut_the_knot();
 }
 
 SHELL_COMMAND(cut, .name = "cut", .usage = "cut",

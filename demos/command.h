@@ -24,5 +24,7 @@ bool explore_row(const struct demo *d, const char **verdict, bool *interrupted);
  * or interrupted. */
 bool stage_claim(const char *command);
 void stage_yield(void);
+/* Cut the knot that is held, or say that there is none: the status. Sleeps. */
+int cut_the_knot(void);
 /* By Ctrl-C: says so; the status, as the shell has it. */
 int interrupted(void);

@@ -152,6 +152,14 @@ void board_note_core(unsigned int cpu); /* each core, each time it comes up */
 /* Called some times a second by a thread that lives: the activity LED. */
 void board_heartbeat(void);
 
+/* Pins for lamps and buttons, by the chip's numbers; only where there are any.
+ * An input is pulled up. Set-up: one thread at a time; the rest: any context. */
+bool pins_present(void);
+void pin_output(unsigned int pin);
+void pin_input(unsigned int pin);
+void pin_set(unsigned int pin, bool high);
+bool pin_is_high(unsigned int pin);
+
 /* End of the machine: semihosting exit with that status, else off by PSCI or by
  * the board, with the status printed. */
 noreturn void machine_exit(int status);

@@ -105,8 +105,9 @@ static bool property(uint32_t tag, uint32_t *value)
 #define GPFSEL(pin)   (GPIO + (pin) / 10 * 4)
 #define GPSET(pin)    (GPIO + 0x1c + (pin) / 32 * 4)
 #define GPCLR(pin)    (GPIO + 0x28 + (pin) / 32 * 4)
+#define GPLEV(pin)    (GPIO + 0x34 + (pin) / 32 * 4)
 #define GPPUD	      (GPIO + 0x94) /* BCM2836, BCM2837: two steps */
-#define GPPUDCLK0     (GPIO + 0x98)
+#define GPPUDCLK(pin) (GPIO + 0x98 + (pin) / 32 * 4)
 #define GPPUPPDN(pin) (GPIO + 0xe4 + (pin) / 16 * 4) /* BCM2711 */
 #define PIN_INPUT     0u
 #define PIN_OUTPUT    1u
@@ -122,25 +123,50 @@ static void pin_function(unsigned int pin, uint32_t fn)
 	mmio_write(regs + GPFSEL(pin), (a & ~(7u << shift)) | fn << shift);
 }
 
-/* Neither up nor down, pins 0 to 15. */
-static void no_pull(uint32_t pins)
+/* Up, or neither up nor down. */
+static void pin_pull(unsigned int pin, bool up)
 {
-	if (pi->gicd) {
-		uint32_t a = mmio_read(regs + GPPUPPDN(0));
+	unsigned int shift = pin % 16 * 2;
 
-		for (unsigned int pin = 0; pin < 16; pin++)
-			if (pins & 1u << pin)
-				a &= ~(3u << pin * 2);
-		mmio_write(regs + GPPUPPDN(0), a);
+	if (pi->gicd) { /* BCM2711 has it simple */
+		uint32_t a = mmio_read(regs + GPPUPPDN(pin)) & ~(3u << shift);
+
+		mmio_write(regs + GPPUPPDN(pin), a | (uint32_t)up << shift);
 		return;
 	}
-	mmio_write(regs + GPPUD, 0);
+	mmio_write(regs + GPPUD, up ? 2 : 0);
 	for (unsigned int i = 0; i < PULL_CYCLES; i++)
 		cpu_relax();
-	mmio_write(regs + GPPUDCLK0, pins);
+	mmio_write(regs + GPPUDCLK(pin), 1u << pin % 32);
 	for (unsigned int i = 0; i < PULL_CYCLES; i++)
 		cpu_relax();
-	mmio_write(regs + GPPUDCLK0, 0);
+	mmio_write(regs + GPPUDCLK(pin), 0);
+}
+
+bool pins_present(void)
+{
+	return pi;
+}
+
+void pin_output(unsigned int pin)
+{
+	pin_function(pin, PIN_OUTPUT);
+}
+
+void pin_input(unsigned int pin)
+{
+	pin_function(pin, PIN_INPUT);
+	pin_pull(pin, true);
+}
+
+void pin_set(unsigned int pin, bool high)
+{
+	mmio_write(regs + (high ? GPSET(pin) : GPCLR(pin)), 1u << pin % 32);
+}
+
+bool pin_is_high(unsigned int pin)
+{
+	return mmio_read(regs + GPLEV(pin)) >> pin % 32 & 1;
 }
 
 /* Boards of one chip differ: type is from the board's revision, 0 if unknown. */
@@ -169,8 +195,7 @@ void pi_led(bool on)
 	if (led < 0)
 		property(TAG_SET_PIN, pin);
 	else
-		mmio_write(regs + (on != led_low ? GPSET(led) : GPCLR(led)),
-			   1u << led % 32);
+		pin_set((unsigned int)led, on != led_low);
 }
 
 /* The firmware may have given the PL011 to Bluetooth, pins 32 and 33. */
@@ -182,7 +207,8 @@ static void console_init(void)
 	pin_function(33, PIN_INPUT);
 	pin_function(PIN_TX, PIN_ALT0);
 	pin_function(PIN_RX, PIN_ALT0);
-	no_pull(1u << PIN_TX | 1u << PIN_RX);
+	pin_pull(PIN_TX, false);
+	pin_pull(PIN_RX, false);
 	if (!property(TAG_CLOCK, clock) || !clock[1])
 		clock[1] = UART_HZ;
 	pl011_init(pi->peripherals + 0x201000, pi->uart_irq);
