@@ -4,9 +4,11 @@ that boards.py knows; first, that the starts are what they are said to be.
 A machine that cannot be had here is skipped with the reason: it is not shown.
 """
 import hashlib
+import os
 import random
 import re
 import shlex
+import shutil
 import struct
 import subprocess
 
@@ -335,3 +337,44 @@ def test_run_refuses(settings, word):
                        capture_output=True, stdin=subprocess.DEVNULL)
     assert p.returncode == 2 and p.stdout == ""
     assert word in p.stderr and len(p.stderr.splitlines()) == 1
+
+
+def on_bookworm():
+    try:
+        return "VERSION_CODENAME=bookworm" in open("/etc/os-release").read()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not on_bookworm(), reason="not Debian 12")
+@pytest.mark.parametrize("apt,said", [
+    ("exit 0", "apt knows no mirror of bookworm main"),
+    ('[ "$1" = indextargets ] && echo "bookworm main file:/nowhere" && exit\n'
+     'exec REAL "$@"', "no bookworm-backports at file:/nowhere"),
+    ('case "$*" in *indextargets*) echo "bookworm main file:/nowhere" ;;\n'
+     '*download*) echo "E: no such package"; exit 100 ;; esac',
+     "qemu-system-arm: not there (E: no such package)")],
+    ids=["no mirror", "no backports", "no package"])
+def test_qemu10_says_what_is_missing(apt, said, tmp_path):
+    """One line, and nothing that looks like a QEMU is left behind."""
+    file = tmp_path / "apt-get"
+    file.write_text("#!/bin/sh\n" + apt.replace("REAL", shutil.which("apt-get")))
+    file.chmod(0o755)
+    p = subprocess.run(
+        [ROOT / "tools/qemu10", tmp_path / "q"], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert p.returncode == 1 and len(p.stdout.splitlines()) == 1
+    assert p.stdout.startswith(f"tools/qemu10: {said}")
+    assert "QEMU=" in p.stdout
+    assert not (tmp_path / "q/qemu-system-arm").exists()
+
+
+def test_qemu10_takes_what_is_there(tmp_path):
+    """Unpacked once; the second time it only says how to use it."""
+    (tmp_path / "qemu-system-arm").write_text("#!/bin/sh\necho QEMU 10\n")
+    (tmp_path / "qemu-system-arm").chmod(0o755)
+    p = subprocess.run([ROOT / "tools/qemu10", tmp_path], text=True,
+                       check=True, stdout=subprocess.PIPE)
+    assert p.stdout == ("QEMU 10\nuse it: make test "
+                        f"QEMU={tmp_path}/qemu-system-arm\n")
