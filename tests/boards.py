@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 """The Raspberry Pi models of QEMU, each with a way to start the one raw image.
 
-As a program: boards.py MACHINE IMAGE [COMMANDS] prints the QEMU line, quoted for
-the shell, all but the serial port and -display; tools/run uses it. Status 2 and
-one line if the machine cannot be had.
+As a program: boards.py MACHINE IMAGE [COMMANDS] prints the QEMU line, quoted
+for the shell, all but the serial port and -display; tools/run uses it. Status 2
+and one line if the machine cannot be had.
 
-What the image itself is, is never changed: an ELF file is wrapped around it, a
-stub of ours (tests/boards/) stands in for the firmware. Files that QEMU is to load
-are kept in build/boards under names made from their contents, so none is ever
-stale or half written.
+The image is never changed: an ELF file is wrapped around it, a stub of ours
+(tests/boards/) stands in for the firmware. Files that QEMU is to load are kept
+in build/boards under names made from their contents, so none is ever stale or
+half written.
 """
 import functools
 import hashlib
