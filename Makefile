@@ -74,7 +74,7 @@ SMP     ?= 4
 MACHINE ?= virt
 RUNNER  := SMP='$(SMP)' MACHINE='$(MACHINE)' PROFILE='$(PROFILE)' \
 	   IMAGE='$(OUT)/gordian.img' tools/run
-READY    = tools/need demo && $(MAKE) --no-print-directory -j$(JOBS) image
+READY    = tools/need demo $(if $(filter raspi%,$(MACHINE)),boards) && $(MAKE) --no-print-directory -j$(JOBS) image
 
 #: make demo [ID=e2]           tie the knots and cut them, on 4 cores
 .PHONY: demo
@@ -88,7 +88,8 @@ demo:
 #>   make run RUN='demo e2 hold; waits' leave the knot tied, look at who waits
 #>   make run                           the shell: help, ps, cpu down 2, demo
 
-#: make run [SMP=n] [RUN='cmd; cmd'] [MACHINE=virt]    the shell, or commands
+#: make run [SMP=n] [RUN='cmd; cmd']   the shell, or commands; on QEMU's virt
+#:          [MACHINE=raspi2b|raspi3b|raspi4b]    or a Raspberry Pi
 .PHONY: run
 run:
 	@$(READY)
@@ -108,6 +109,13 @@ debug:
 	@$(MAKE) --no-print-directory -j$(JOBS) image
 	@SMP='$(SMP)' tools/debug $(OUT)
 
+#: make card [FIRMWARE=DIR] [RUN=]    an SD card for a Raspberry Pi, as an image
+.PHONY: card
+card:
+	@tools/need card
+	@$(MAKE) --no-print-directory -j$(JOBS) image
+	@FIRMWARE='$(FIRMWARE)' tools/card $(OUT)/gordian.img $(O)/gordian-card.img
+
 # ---- is it right ----------------------------------------------------------------
 
 #: make test [T='-k boot']     everything that must hold, under 15 minutes
@@ -116,6 +124,15 @@ test:
 	@tools/need demo test
 	@$(MAKE) --no-print-directory -j$(JOBS) image
 	@$(PYTHON) -m pytest -q -p no:cacheprovider tests $(T)
+
+#: make qemu10 [T='-k boot']   QEMU 10 into build/, and the same tests with it
+.PHONY: qemu10
+qemu10:
+	@tools/need demo test
+	@$(MAKE) --no-print-directory -j$(JOBS) image
+	@tools/qemu10 $(O)/qemu10
+	@QEMU='$(abspath $(O))/qemu10/qemu-system-arm' \
+		$(PYTHON) -m pytest -q -p no:cacheprovider tests $(T)
 
 #: make lint                   formatter, static checkers, rules of the image
 .PHONY: lint

@@ -10,6 +10,7 @@
 
 #include "boot/boot.h"
 #include "drivers/devices.h"
+#include "kernel/lib/cmdline.h"
 #include "kernel/lib/printf.h"
 
 struct board board;
@@ -259,6 +260,17 @@ void board_init(void)
 	find_core_ops();
 	find_irqchip();
 	find_timer();
+}
+
+unsigned int board_max_cores(void)
+{
+	char value[12];
+	unsigned int n;
+
+	if (cmdline_get(board.bootargs, "maxcpus", value, sizeof(value)) &&
+	    parse_uint(value, &n))
+		return n;
+	return NR_CPUS;
 }
 
 unsigned int board_this_core(void)

@@ -100,6 +100,9 @@ extern const struct uart_ops *uart;
  */
 void board_init(void);
 
+/* maxcpus=N on the command line: the others stay as they were, never started. */
+unsigned int board_max_cores(void);
+
 /* Logical number of the calling core from its MPIDR; boot path only. */
 unsigned int board_this_core(void);
 

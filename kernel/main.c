@@ -9,7 +9,6 @@
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 #include "kernel/debug/watchdog.h"
-#include "kernel/lib/cmdline.h"
 #include "kernel/lib/printf.h"
 #include "kernel/mm/page.h"
 #include "kernel/mm/slab.h"
@@ -30,18 +29,6 @@ static void banner(void)
 		boot_info.image_pa, core_ops->name, irqchip->name,
 		irqchip->has_nmi ? " with pseudo-NMI" : "");
 	board_greet();
-}
-
-/* maxcpus=N on the command line: the others stay as they were, never started */
-static unsigned int max_cpus(void)
-{
-	char value[12];
-	unsigned int n;
-
-	if (cmdline_get(board.bootargs, "maxcpus", value, sizeof(value)) &&
-	    parse_uint(value, &n))
-		return n;
-	return NR_CPUS;
 }
 
 noreturn void start_kernel(void)
@@ -65,7 +52,7 @@ noreturn void start_kernel(void)
 	slab_init();
 	stop_machine_init();
 	rcu_spawn();
-	smp_init(max_cpus());
+	smp_init(board_max_cores());
 	watchdog_init();
 	banner();
 	WARN_ON(GORDIAN_DEBUG && map_audit());

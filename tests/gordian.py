@@ -12,6 +12,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import boards
+
 ROOT = Path(__file__).resolve().parent.parent
 QEMU = os.environ.get("QEMU", "qemu-system-arm")
 PROMPT = "gordian> "
@@ -56,11 +58,19 @@ def patched(patches, tree, profile="debug"):
 
 
 def qemu_line(cmds=None, smp=4, profile="debug", extra=(), image=None,
-              machine="", cpu="cortex-a7", mem=128, append=None):
+              machine="", cpu="cortex-a7", mem=128, append=None, board=None,
+              **start):
     """The command line. cmds: what the kernel runs, then it ends; None: the
-    prompt. machine: more of -M, starting with a comma."""
+    prompt. machine: more of -M, starting with a comma. board: a machine of
+    boards.py, with 4 cores; start: how it starts, see boards.line()."""
     if image is None:
         image = build(profile) / "gordian.img"
+    if board:
+        return boards.line(board, cmds, image=image, append=append,
+                           extra=extra, **start) + \
+            ["-display", "none", "-serial", "stdio"]
+    if start:
+        raise TypeError(f"{', '.join(start)}: only with board=")
     if append is None:
         append = f'run="{cmds}"' if cmds else ""
     line = [QEMU, "-M", f"virt,dtb-randomness=off{machine}", "-cpu", cpu,

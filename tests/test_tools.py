@@ -44,6 +44,17 @@ def test_need_installs(bare):
     assert f"apt-get got: {line}\n" in p.stdout
 
 
+@pytest.mark.skipif(not os.path.exists("/etc/debian_version"),
+                    reason="not Debian")
+def test_need_for_a_card(bare):
+    """No QEMU; what may be on this machine where only root looks is not asked."""
+    p = run("tools/need", "card", env=bare)
+    assert p.returncode == 0
+    got = p.stdout.split("apt-get got: ")[1]
+    assert "gcc-arm-none-eabi" in got and "mtools" in got
+    assert "qemu" not in got
+
+
 def test_need_elsewhere(bare, tmp_path):
     (tmp_path / "apt-get").unlink()
     p = run("tools/need", "demo", env=bare)

@@ -33,3 +33,13 @@ bool cmdline_get(const char *cmdline, const char *key, char *out, size_t size)
 	}
 	return false;
 }
+
+bool parse_uint(const char *s, unsigned int *out)
+{
+	unsigned int n, v = 0;
+
+	for (n = 0; n < 9 && s[n] >= '0' && s[n] <= '9'; n++)
+		v = v * 10 + (unsigned int)(s[n] - '0');
+	*out = v;
+	return n && !s[n];
+}

@@ -26,16 +26,6 @@ static struct job {
 int shell_status;
 bool console_taken = true; /* atomic */
 
-bool parse_uint(const char *s, unsigned int *out)
-{
-	unsigned int n, v = 0;
-
-	for (n = 0; n < 9 && s[n] >= '0' && s[n] <= '9'; n++)
-		v = v * 10 + (unsigned int)(s[n] - '0');
-	*out = v;
-	return n && !s[n];
-}
-
 const char *shell_name(int arg, unsigned int i)
 {
 	const struct shell_command *c = shell_commands_start + i;

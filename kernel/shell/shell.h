@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
+#include "kernel/lib/cmdline.h" /* parse_uint() */
 #include "kernel/lib/compiler.h"
 
 struct shell_command {
@@ -38,6 +39,3 @@ noreturn void shell_main(void);
  * Good until the next call; in the command's own thread. */
 char *shell_ask(const char *prompt, const char *(*words)(int, unsigned int));
 extern bool console_taken; /* in a batch, or while a command asks */
-
-/* Parse a whole decimal number of up to 9 digits; false if s is not one. */
-bool parse_uint(const char *s, unsigned int *out);

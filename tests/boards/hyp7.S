@@ -1,0 +1,81 @@
+/*
+ * A start stub for Cortex-A7 (Pi 2) that leaves what a board may leave.
+ *
+ * Runs at 0x7000 on every core, secure SVC, MMU off; goes to handover.S at 0x20
+ * in HYP (--defsym mode=0x1a) or non-secure SVC (mode=0x13). What the firmware's
+ * stub sets is set as there: counter frequency, non-secure access, coherency, no
+ * SMC. What it leaves alone, or sets and forgets, is left as badly as can be. For
+ * SVC the registers of HYP are sound, since nobody could mend them later.
+ */
+	.arch	armv7-a
+	.arch_extension virt
+	.arch_extension sec
+	.arm
+	.text
+setup:
+	ldr	r0, =19200000
+	mcr	p15, 0, r0, c14, c0, 0	/* CNTFRQ: written in secure state only */
+	mrc	p15, 0, r0, c1, c0, 1	/* ACTLR: take part in coherency */
+	orr	r0, r0, #(1 << 6)
+	mcr	p15, 0, r0, c1, c0, 1
+	ldr	r0, =0x00060c00
+	mcr	p15, 0, r0, c1, c1, 2	/* NSACR: CP10, CP11, NS_SMP */
+
+	/* Monitor mode with NS set: what is banked is the non-secure one. */
+	cps	#0x16
+	movw	r0, #0x1b1		/* SCR: NS, HCE, SCD: no SMC from now on */
+	mcr	p15, 0, r0, c1, c1, 0
+	isb
+	mrc	p15, 0, r4, c0, c0, 5
+	and	r4, r4, #3
+	ldr	r5, =junk
+	eor	r5, r5, r4, lsl #28
+
+	ldr	r0, =0x72dd383a		/* TE TRE AFE EE WXN UWXN V I Z A; no M, C */
+	mcr	p15, 0, r0, c1, c0, 0	/* SCTLR */
+	bic	r0, r5, #0x1f
+	mcr	p15, 0, r0, c12, c0, 0	/* VBAR: anywhere */
+	mcr	p15, 0, r5, c2, c0, 0	/* TTBR0 */
+	mvn	r0, r5
+	mcr	p15, 0, r0, c2, c0, 1	/* TTBR1 */
+	ldr	r0, =0x80870087
+	mcr	p15, 0, r0, c2, c0, 2	/* TTBCR: long descriptors, no walks */
+	mcr	p15, 0, r5, c13, c0, 1	/* CONTEXTIDR */
+	mcr	p15, 0, r5, c13, c0, 4	/* TPIDRPRW */
+	mov	r0, #0
+	mcr	p15, 0, r0, c3, c0, 0	/* DACR: no access anywhere */
+	mcr	p15, 0, r0, c1, c0, 2	/* CPACR: no VFP */
+
+	mov	r1, #0
+	mov	r0, #1
+	mcrr	p15, 3, r1, r1, c14	/* CNTV_CVAL: long ago */
+	mcr	p15, 0, r0, c14, c3, 1	/* CNTV_CTL: enabled, not masked */
+	mcrr	p15, 2, r1, r1, c14	/* CNTP_CVAL */
+	mcr	p15, 0, r0, c14, c2, 1	/* CNTP_CTL */
+
+	.if	mode == 0x1a
+	mcrr	p15, 4, r5, r4, c14	/* CNTVOFF: each core its own */
+	mov	r0, #0
+	mcr	p15, 4, r0, c14, c1, 0	/* CNTHCTL: CNTP is HYP's alone */
+	ldr	r0, =0x00f80038		/* HCR: traps, interrupts to HYP */
+	mcr	p15, 4, r0, c1, c1, 0
+	ldr	r0, =0x0000bfff		/* HCPTR */
+	mcr	p15, 4, r0, c1, c1, 2
+	ldr	r0, =0x0000bfef		/* HSTR: CP15 trapped */
+	mcr	p15, 4, r0, c1, c1, 3
+	mcr	p15, 4, r5, c0, c0, 0	/* VPIDR */
+	mcr	p15, 4, r5, c0, c0, 5	/* VMPIDR */
+	bic	r0, r5, #0x1f
+	mcr	p15, 4, r0, c12, c0, 0	/* HVBAR */
+	.else
+	mcrr	p15, 4, r1, r1, c14
+	mov	r0, #3
+	mcr	p15, 4, r0, c14, c1, 0
+	.endif
+
+	movw	r0, #(0x1c0 | mode)	/* A, I, F masked */
+	movt	r0, #0xf800		/* N Z C V Q */
+	msr	spsr_cxsf, r0
+	mov	lr, #0x20
+	movs	pc, lr
+	.ltorg

@@ -1,0 +1,332 @@
+"""The one raw image on the Raspberry Pi models of QEMU, in every way to start it
+that boards.py knows; first, that the starts are what they are said to be.
+
+A machine that cannot be had here is skipped with the reason: it is not shown.
+"""
+import hashlib
+import random
+import re
+import shlex
+import struct
+import subprocess
+
+import pytest
+
+import boards
+import gordian
+from gordian import ROOT, boot
+from test_demos import check as check_demos
+from test_suites import check as check_suites
+
+STUBS = [n for n, m in boards.MACHINES.items() if m.start == "stub"]
+WAYS = [(n, mode) for n in STUBS for mode in boards.MODES]
+SAYS = {"raspi2b-raw": ("SVC", boards.RAW_AT),
+        "raspi2b-elf": ("SVC", boards.ELF_AT)}  # else: HYP, where the stub says
+PART = {"bcm2836": 0xc07, "bcm2837": 0xd03, "bcm2711": 0xd08}
+FDT, ATAG_CORE_SIZE = 0xedfe0dd0, 5
+
+
+@pytest.fixture(autouse=True)
+def there(request):
+    """Skips what needs a machine that is not there."""
+    callspec = getattr(request.node, "callspec", None)
+    name = callspec and callspec.params.get("board")
+    if name in boards.MACHINES and "talker" not in request.fixturenames:
+        try:
+            boards.check(name)
+        except boards.Missing as e:
+            pytest.skip(str(e))
+
+
+every_board = pytest.mark.parametrize("board", boards.MACHINES)
+
+
+# ---- the starts themselves ---------------------------------------------------
+
+def probe(board, **start):
+    """What each core finds: tests/boards/probe.S instead of the kernel."""
+    image = boards.kept(boards.assembled("probe"), ".img")
+    run = boot(None, board=board, image=image, timeout=30, **start)
+    assert run.status == 0
+    cores = [{k: int(v, 16) for k, v in re.findall(r"(\w+)=(\w+)", x)}
+             for x in run.lines if " core=" in x]
+    assert [c["core"] for c in cores] == [0, 1, 2, 3]
+    m = boards.MACHINES[board]
+    assert all(c["part"] == PART[m.soc] for c in cores)
+    return cores
+
+
+@pytest.mark.parametrize("board", SAYS)
+def test_qemus_own_starts(board):
+    """What the sheet of facts says of them holds for this QEMU."""
+    cores = probe(board)
+    mode, at = SAYS[board]
+    for c in cores:
+        assert c["cpsr"] & 0x1ff == 0x1c0 | boards.MODES[mode]
+        assert c["at"] == at
+    if board == "raspi2b-raw":
+        assert cores[0]["r0"] == 0 and cores[0]["r1"] == 0xc42
+        assert (cores[0]["r2"], cores[0]["tree"]) == (0x100, ATAG_CORE_SIZE)
+    else:   # all by themselves, the tree at 0
+        for c in cores:
+            assert (c["r0"], c["r1"], c["r2"], c["tree"]) == (0, 0, 0, FDT)
+
+
+@pytest.mark.parametrize("where", boards.TREES)
+@pytest.mark.parametrize("board,mode", WAYS)
+def test_stub_leaves_the_worst(board, mode, where):
+    m = boards.MACHINES[board]
+    cores = probe(board, mode=mode, where=where)
+    for c in cores:
+        assert c["cpsr"] & 0x3ff == 0x1c0 | boards.MODES[mode]
+        assert c["at"] == boards.STUB_IMAGE_AT
+        assert (c["r0"], c["r1"]) == (0, 0xc42)
+        assert c["r2"] == (boards.HIGH_TREE_AT if where == "high"
+                           else boards.ATAGS_AT)
+        assert c["tree"] == (ATAG_CORE_SIZE if where == "atags" else FDT)
+        idle = [c[f"r{i}"] for i in range(3, 12)] + [c["sp"], c["lr"]]
+        assert len(set(idle)) == len(idle) and 0 not in idle
+        assert c["cntfrq"] == m.hz
+        for timer in ("cntv_ctl", "cntp_ctl"):  # enabled, unmasked, fires
+            assert c[timer] == 5
+        assert c["vbar"] not in (0, c["at"])
+        sctlr = c["sctlr"]
+        assert not sctlr & 5            # MMU and D-cache off
+        for bit in (1, 12, 13, 19, 20, 25, 28, 29, 30):
+            assert sctlr >> bit & 1     # A I V WXN UWXN EE TRE AFE TE
+        assert c["ttbcr"] >> 31         # long descriptors
+        if mode == "HYP":
+            assert c["cnthctl"] & 3 == 0
+            assert c["hcr"] & 0x38 and c["vmpidr"] != c["core"]
+        if m.gic:
+            assert c["gicd_ctlr"] == 3 and c["gicd_igroupr0"] == 0xffffffff
+            assert c["gicd_igroupr1"] == 0xffffffff
+            assert c["gicc_ctlr"] & 3 == 3 and c["gicc_pmr"] == 0xff
+    each_its_own = ["r3", "sp", "vbar"] + ["cntvoff"] * (mode == "HYP")
+    for name in each_its_own:
+        assert len({c[name] for c in cores}) == 4, name
+    others = probe(board, mode=mode, where=where, seed=7)
+    assert others[0]["r3"] != cores[0]["r3"]
+
+
+@every_board
+def test_junk_lies_behind(board):
+    first = random.Random(5).randbytes(4)
+    for c in probe(board, junk=True):
+        assert c["behind"] == struct.unpack("<I", first)[0]
+    assert all(c["behind"] == 0 for c in probe(board))
+
+
+def test_atags():
+    """A list that ends, of whole words, the line in it."""
+    for text in ("", "a", "abc", "abcd", 'run="cpu; ps"'):
+        data, found, at = boards.atags(text), {}, 0
+        assert len(data) % 4 == 0
+        while True:
+            size, tag = struct.unpack_from("<II", data, at)
+            if not tag:
+                break
+            found[tag] = data[at + 8:at + 4 * size]
+            at += 4 * size
+        assert at + 8 == len(data) and list(found)[0] == 0x54410001
+        assert struct.unpack("<II", found[0x54410002]) == (boards.MEMORY, 0)
+        assert found[0x54410009].rstrip(b"\0").decode() == text
+
+
+def test_arguments_reach_the_tree(tmp_path):
+    for soc in PART:
+        file = tmp_path / "tree"
+        file.write_bytes(boards.tree(soc, 'run="cpu; ps"'))
+        out = subprocess.run(["fdtget", file, "/chosen", "bootargs"],
+                             check=True, text=True, stdout=subprocess.PIPE)
+        assert out.stdout == 'run="cpu; ps"\n'
+        out = subprocess.run(["fdtget", file, "/", "compatible"], check=True,
+                             text=True, stdout=subprocess.PIPE)
+        assert out.stdout.split()[1] == f"brcm,{soc}"
+
+
+def test_what_is_not_there_is_said(monkeypatch, tmp_path):
+    """An older QEMU, or none: a reason, not a machine."""
+    old = tmp_path / "qemu-system-aarch64"
+    old.write_text("#!/bin/sh\n"
+                   '[ "$1" = -M ] && echo "raspi3b  a board" && exit\n'
+                   'echo "QEMU emulator version 7.2.22"\n')
+    old.chmod(0o755)
+    monkeypatch.setenv("QEMU", str(tmp_path / "qemu-system-arm"))
+    boards.check("raspi3b")
+    with pytest.raises(boards.Missing, match="raspi4b: needs QEMU 9 .* 7.2.22"):
+        boards.line("raspi4b")
+    with pytest.raises(boards.Missing, match="not found or does not start"):
+        boards.line("raspi2b-raw")
+
+
+# ---- the image ---------------------------------------------------------------
+
+def raw_bytes(board, tmp_path):
+    """The image as that machine gets it, byte for byte."""
+    line = boards.line(board, "cpu")
+    if "-kernel" not in line:
+        at = f"addr={boards.STUB_IMAGE_AT:#x},"
+        option, = [x for x in line if x.startswith("loader,") and at in x]
+        return open(re.search("file=([^,]*)", option)[1], "rb").read()
+    file = line[line.index("-kernel") + 1]
+    if boards.MACHINES[board].start == "elf":
+        assert open(file, "rb").read(4) == b"\x7fELF"
+        subprocess.run(["arm-none-eabi-objcopy", "-O", "binary", file,
+                        tmp_path / "raw"], check=True)
+        file = tmp_path / "raw"
+    return open(file, "rb").read()
+
+
+@every_board
+def test_one_image(board, tmp_path):
+    """The very file that virt gets."""
+    line = gordian.qemu_line("cpu")
+    image = open(line[line.index("-kernel") + 1], "rb").read()
+    want = hashlib.sha256(image).hexdigest()
+    print("sha256:", want)
+    assert hashlib.sha256(raw_bytes(board, tmp_path)).hexdigest() == want
+
+
+# ---- the kernel on them ------------------------------------------------------
+
+def booted(run, board, mode="HYP", cores=4):
+    """It came up there, as it was started, with all cores that there are."""
+    says, at = SAYS.get(board, (mode, boards.STUB_IMAGE_AT))
+    head = re.search(r"^Gordian, debug profile: (.*), (\d) of 4 cores, "
+                     r"\d+ MiB$", run.text, re.M)
+    assert head, run.again
+    assert int(head[2]) == cores and "virt" not in head[1], run.again
+    assert f"entered in {says} at {at:#x}," in run.text, run.again
+
+
+@every_board
+def test_boot(board):
+    """And the status of the commands arrives outside."""
+    run = boot("test boot; quit 7", board=board)
+    booted(run, board)
+    assert run.status == 7 and "test: 2 passed, 0 failed, 0 skipped" in run.lines
+
+
+@every_board
+def test_prompt(board):
+    with gordian.Console(board=board) as c:
+        c.prompt()
+        assert "3  online" in c.cmd("cpu")
+        assert c.quit(3) == 3
+
+
+@pytest.mark.parametrize("where", boards.TREES)
+@pytest.mark.parametrize("board,mode", WAYS)
+def test_every_way_in(board, mode, where):
+    run = boot("test boot", board=board, mode=mode, where=where)
+    booted(run, board, mode)
+    assert run.status == 0
+
+
+@every_board
+def test_a_core_that_does_not_come(board):
+    """Held in reset: a smaller machine, not a hang."""
+    run = boot("cpu", board=board, cores=3)
+    booted(run, board, cores=3)
+    assert re.search(r"^ +3 +off\b", run.text, re.M)
+    assert run.status == 0
+
+
+@pytest.mark.parametrize("times", [
+    2, pytest.param(20, marks=pytest.mark.soak)])
+@every_board
+def test_boots_on_junk(board, times):
+    """Random bytes over BSS, stacks and tables, other junk in registers and low
+    memory each time."""
+    for seed in range(times):
+        run = boot("test boot", board=board, junk=True, seed=seed)
+        booted(run, board)
+        assert run.status == 0
+
+
+@pytest.mark.parametrize("what", [
+    "all forced", pytest.param("all", marks=pytest.mark.soak)])
+@every_board
+def test_demos(board, what):
+    run = boot(f"demo {what}", board=board, timeout=1200)
+    booted(run, board)
+    check_demos(run)
+
+
+@every_board
+def test_suites(board):
+    run = boot("test", board=board)
+    booted(run, board)
+    assert not [c.name for c in check_suites(run) if c.skip]
+
+
+@pytest.mark.parametrize("seconds", [
+    2, pytest.param(60, marks=pytest.mark.soak)])
+@every_board
+def test_torture(board, seconds):
+    run = boot(f"torture rcu {seconds} 7; torture slab {seconds} 7",
+               board=board, timeout=1200)
+    booted(run, board)
+    assert run.status == 0
+    for suite in ("rcu", "slab"):
+        assert f"torture: {suite} ok" in run.lines
+
+
+BATCH = 5       # rounds in one line of commands
+
+
+@pytest.mark.parametrize("rounds", [
+    5, pytest.param(200, marks=pytest.mark.soak)])
+@every_board
+def test_cores_off_and_on(board, rounds):
+    """Each of the others, any number of times."""
+    with gordian.Console(board=board) as c:
+        c.prompt()
+        for cpu in (1, 2, 3):
+            for _ in range(rounds // BATCH):
+                said = c.cmd("; ".join([f"cpu down {cpu}; cpu up {cpu}"] *
+                                       BATCH))
+                assert re.findall(rf"^core {cpu} is (off|on)\b", said,
+                                  re.M) == ["off", "on"] * BATCH, said
+        assert c.cmd("cpu").count("online") == 4
+        assert c.quit() == 0
+
+
+# ---- tools/run, tools/qemu10 -------------------------------------------------
+
+@pytest.fixture
+def talker(tmp_path, monkeypatch):
+    """QEMU is one that has three machines and says what it was told."""
+    for name in ("qemu-system-arm", "qemu-system-aarch64"):
+        file = tmp_path / name
+        file.write_text('#!/bin/sh\n[ "$2" = help ] && { echo "raspi2b B"; '
+                        'echo "raspi3b B"; exit; }\n'
+                        'printf "%s\\n" "$0" "$@"\n')
+        file.chmod(0o755)
+    monkeypatch.setenv("QEMU", str(tmp_path / "qemu-system-arm"))
+
+
+@pytest.mark.parametrize("board", ["raspi2b", "raspi2b-elf", "raspi2b-hyp",
+                                   "raspi3b"])
+def test_run_uses_the_same_line(talker, board):
+    p = subprocess.run(
+        [ROOT / "tools/run", f"MACHINE={board}", "RUN=cpu; ps",
+         "EXTRA=-d unimp"], text=True, capture_output=True,
+        stdin=subprocess.DEVNULL, timeout=gordian.TIMEOUT)
+    name = "raspi2b-raw" if board == "raspi2b" else board
+    want = boards.line(name, "cpu; ps") + \
+        ["-display", "none", "-d", "unimp", "-serial", "stdio"]
+    assert p.returncode == 0 and p.stdout.split("\n")[:-1] == want
+    assert shlex.split(p.stderr) == want    # what it says it does
+
+
+@pytest.mark.parametrize("settings,word", [
+    (["MACHINE=raspi3b", "SMP=2"], "has 4 cores"),
+    (["MACHINE=raspi2b-toaster"], "there are virt, raspi2b"),
+    (["MACHINE=raspi3b", "RUN=" + "x" * 500], "characters of arguments")])
+def test_run_refuses(settings, word):
+    p = subprocess.run([ROOT / "tools/run", *settings], text=True,
+                       capture_output=True, stdin=subprocess.DEVNULL)
+    assert p.returncode == 2 and p.stdout == ""
+    assert word in p.stderr and len(p.stderr.splitlines()) == 1
