@@ -200,7 +200,8 @@ pen:
 	and	r0, r0, #(NR_PENS - 1)
 	add	r1, r1, r0, lsl #2
 	b	2f
-1:	wfe
+1:	dsb
+	wfe
 2:	ldr	r2, [r1]
 	cmp	r2, #0
 	beq	1b
