@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+import boards
 import gordian
 
 HERE = gordian.ROOT / "tests/plugin"
@@ -80,6 +81,22 @@ def test_planted_early_lock(exclusives, planted, smp):
     assert all(late > 0 for _, late in count.values())
     # The plugin is what fails it: by itself the machine ends well.
     assert gordian.boot("cpu", smp=smp, image=planted).status == 0
+
+
+@pytest.mark.parametrize("board", boards.MACHINES)
+def test_boards(exclusives, planted, board):
+    """The same image, and the planted one, however a board's model starts; a
+    core that comes through the pen is set up twice."""
+    try:
+        run = gordian.boot(EACH_CORE, board=board, extra=exclusives(4))
+    except boards.Missing as e:
+        pytest.skip(str(e))
+    assert run.status == 0 and "\nexclusives: ok\n" in run.text
+    assert all(early == 0 and late > 0 for early, late in counted(run).values())
+    run = gordian.boot(EACH_CORE, board=board, image=planted,
+                       extra=exclusives(4))
+    assert run.status == FAILED
+    assert [early for early, _ in counted(run).values()] == [3, 6, 6, 6]
 
 
 def test_all_forms(exclusives, tmp_path):
