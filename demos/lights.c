@@ -81,6 +81,22 @@ static bool pressed(unsigned int *was)
 	return down;
 }
 
+static int cut(void *arg maybe_unused)
+{
+	return cut_the_knot();
+}
+
+/* In a thread of its own, as the command `cut` has one: the state is compared
+ * with the start's, threads too. The lamps wait for it. */
+static void press(void)
+{
+	struct thread *t =
+		thread_create("button", cut, NULL, PRIO_NORMAL, CPUMASK_ALL);
+
+	if (t)
+		thread_join(t);
+}
+
 static int watch(void *arg maybe_unused)
 {
 	unsigned int was = NOT_LOOKED;
@@ -92,7 +108,7 @@ static int watch(void *arg maybe_unused)
 			if (i < board.nr_cores)
 				show(i, stuck);
 		if (pressed(&was))
-			cut_the_knot();
+			press();
 		sleep_ns(LOOK_NS);
 	}
 	for (unsigned int i = 0; i < NR_LAMPS; i++)
