@@ -274,6 +274,19 @@ def test_each_line_of_config_says_why():
             assert CONFIG.match(line) and above.startswith("# "), line
 
 
+def test_pins_are_the_kernels():
+    """And each on its place of the header."""
+    places = {5: 29, 6: 31, 13: 33, 19: 35, 26: 37}
+    told = re.findall(r"^\| (?:LED of core (\d)|button) \| (\d+) \| (\d+) \|$",
+                      DOC.read_text(), re.M)
+    source = (ROOT / "demos/lights.c").read_text()
+    lamps = re.search(r"lamp\[.*\] = { (.*?) }", source)[1].split(", ")
+    button = re.search(r"#define BUTTON\s+(\d+)", source)[1]
+    assert [(core, gpio) for core, gpio, _ in told] == \
+        [(str(i), gpio) for i, gpio in enumerate(lamps)] + [("", button)]
+    assert all(places[int(gpio)] == int(pin) for _, gpio, pin in told)
+
+
 def test_not_yet_run_on_a_board():
     """Until a board's log is there this is said, and no longer."""
     logs = list((ROOT / "docs/boards").glob("*.log"))
