@@ -21,7 +21,9 @@ OTHERS = ["bcm2709-rpi-2-b.dtb", "bcm2710-rpi-zero-2-w.dtb",
           "LICENCE.broadcom"]
 NO_FIRMWARE = ("copy onto it bootcode.bin start*.elf fixup*.dat *.dtb of a "
                "Raspberry Pi OS card\n")
-OCTOBER_3 = (2012 - 1980) << 9 | 10 << 5 | 3    # as FAT writes a date
+# Dates as FAT writes them: of the files, and mkfs.vfat's own for the label.
+OCTOBER_3 = (2012 - 1980) << 9 | 10 << 5 | 3
+INVARIANT = (2015 - 1980) << 9 | 3 << 5 | 14
 
 
 def tool(*line, **kw):
@@ -122,11 +124,12 @@ def test_same_input_same_bytes(card, tmp_path):
     fat = int.from_bytes(boot[36:40], "little")
     root = boot[(reserved + fats * fat) * 512:][:512]
     entries = [root[i:i + 32] for i in range(0, 512, 32)]
-    files = [e for e in entries if e[0] and not e[11] & 8]
-    assert len(files) == len(OURS)
-    for e in files:
+    used = [e for e in entries if e[0] and e[11] != 15]  # 15: a long name
+    assert len(used) == 1 + len(OURS)
+    for e in used:
+        want = INVARIANT if e[11] & 8 else OCTOBER_3
         for at in (16, 18, 24):     # created, read, written
-            assert int.from_bytes(e[at:at + 2], "little") == OCTOBER_3, e
+            assert int.from_bytes(e[at:at + 2], "little") == want, e
 
 
 # ---- what it is made from ----------------------------------------------------
@@ -272,6 +275,19 @@ def test_each_line_of_config_says_why():
         assert len(line) <= 80
         if "=" in line and not line.startswith("#"):
             assert CONFIG.match(line) and above.startswith("# "), line
+
+
+def test_pins_are_the_kernels():
+    """And each on its place of the header."""
+    places = {5: 29, 6: 31, 13: 33, 19: 35, 26: 37}
+    told = re.findall(r"^\| (?:LED of core (\d)|button) \| (\d+) \| (\d+) \|$",
+                      DOC.read_text(), re.M)
+    source = (ROOT / "demos/lights.c").read_text()
+    lamps = re.search(r"lamp\[.*\] = { (.*?) }", source)[1].split(", ")
+    button = re.search(r"#define BUTTON\s+(\d+)", source)[1]
+    assert [(core, gpio) for core, gpio, _ in told] == \
+        [(str(i), gpio) for i, gpio in enumerate(lamps)] + [("", button)]
+    assert all(places[int(gpio)] == int(pin) for _, gpio, pin in told)
 
 
 def test_not_yet_run_on_a_board():
