@@ -266,7 +266,8 @@ def test_demos(board, what):
 def test_suites(board, suite):
     run = boot(f"test {suite}", board=board)
     booted(run, board)
-    assert not [c.name for c in check_suites(run) if c.skip]
+    skipped = {c.name for c in check_suites(run) if c.skip}
+    assert skipped <= {"interrupts_migrate"}    # no interrupt is free here
 
 
 @pytest.mark.parametrize("seconds", [
