@@ -210,7 +210,8 @@ def test_boot(board):
     """And the status of the commands arrives outside."""
     run = boot("test boot; quit 7", board=board)
     booted(run, board)
-    assert run.status == 7 and "test: 2 passed, 0 failed, 0 skipped" in run.lines
+    assert run.status == 7
+    assert re.search(r"^test: \d+ passed, 0 failed, 0 skipped$", run.text, re.M)
 
 
 @every_board
@@ -260,12 +261,14 @@ def test_demos(board, what):
 
 
 @pytest.mark.parametrize("suite", [
-    "cpu", "mm", "rcu", pytest.param("", marks=pytest.mark.soak, id="all")])
+    "cpu", "mm", "rcu", "sched.times",   # each board has its own clock
+    pytest.param("", marks=pytest.mark.soak, id="all")])
 @every_board
 def test_suites(board, suite):
     run = boot(f"test {suite}", board=board)
     booted(run, board)
-    assert not [c.name for c in check_suites(run) if c.skip]
+    skipped = {c.name for c in check_suites(run) if c.skip}
+    assert skipped <= {"interrupts_migrate"}    # no interrupt is free here
 
 
 @pytest.mark.parametrize("seconds", [
