@@ -14,6 +14,9 @@
  *   X1/dying, X1/dying-completes, X1/dying-wakes    a notifier of CPU_DYING writes
  *               what A reads; completes what A looks at; wakes A, who does not
  *               look before it queues up
+ *   X1/places   A looks ten times, queues up, and is not woken: stuck after each of
+ *               them
+ *   X1/long     four actors, each with steps of its own: the check says no
  *   X1/mutex, X1/reader    A tries for a lock that B takes and gives back; the
  *               same with -untold does not say .tries
  *   X1/gates, X1/polls, X1/blind    A has no end: from lock to lock; by looking
@@ -35,16 +38,20 @@ static DEFINE_SPINLOCK(box);
 static bool full;
 static struct wait_queue readers = WAIT_QUEUE_INIT(readers, "a letter");
 
-static void actor_R(struct stage *st)
+static void actor_queues_up(struct stage *st)
 {
 	struct wait_entry me = { .thread = NULL };
 
 	(void)st;
-	if (shared_read(full))
-		return;
 	prepare_to_wait(&readers, &me, WAIT_QUEUE, CALLER);
 	schedule();
 	finish_wait(&readers, &me);
+}
+
+static void actor_R(struct stage *st)
+{
+	if (!shared_read(full))
+		actor_queues_up(st);
 }
 
 static void actor_W(struct stage *st)
@@ -71,6 +78,46 @@ static bool wake_the_reader(struct stage *st, bool quietly)
 	(void)quietly;
 	wake_up_all(&readers);
 	return true;
+}
+
+static void actor_looks_often(struct stage *st)
+{
+	for (unsigned int i = 0; i < 10 && !shared_read(full); i++)
+		;
+	actor_queues_up(st);
+}
+
+static void actor_says_full(struct stage *st)
+{
+	(void)st;
+	shared_write(full, true);
+}
+
+/* ---- long, and nobody in anybody's way ------------------------------------------- */
+
+static int own_steps[4];
+
+static void take_steps(int *mine)
+{
+	for (int i = 0; i < 14; i++)
+		shared_write(*mine, i);
+}
+
+#define LONG_ACTOR(n)                                                          \
+	static void actor_long_##n(struct stage *st)                           \
+	{                                                                      \
+		(void)st;                                                      \
+		take_steps(&own_steps[n]);                                     \
+	}
+LONG_ACTOR(0)
+LONG_ACTOR(1)
+LONG_ACTOR(2)
+LONG_ACTOR(3)
+
+static bool no(struct stage *st)
+{
+	(void)st;
+	return false;
 }
 
 /* ---- objects ------------------------------------------------------------------- */
@@ -308,16 +355,6 @@ static bool not_seen(struct stage *st)
 	return !seen_gone;
 }
 
-static void actor_queues_up(struct stage *st)
-{
-	struct wait_entry me = { .thread = NULL };
-
-	(void)st;
-	prepare_to_wait(&readers, &me, WAIT_QUEUE, CALLER);
-	schedule();
-	finish_wait(&readers, &me);
-}
-
 /* ---- who only tries ------------------------------------------------------------ */
 
 static DEFINE_MUTEX(door);
@@ -497,6 +534,27 @@ static const struct scenario scenarios[] = {
 		.expect = OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_STUCK),
 		.setup = setup_core,
 		.rescue = wake_the_reader,
+	},
+	{
+		.part = "X1/places",
+		.about = "A looks ten times and is not woken",
+		.actors = { { "A", ON_D, actor_looks_often },
+			    { "W", ON_U, actor_says_full } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_STUCK),
+		.setup = setup_box,
+		.rescue = wake_the_reader,
+	},
+	{
+		.part = "X1/long",
+		.about = "four actors with steps of their own",
+		.actors = { { "A", ON_D, actor_long_0 },
+			    { "B", ON_U, actor_long_1 },
+			    { "C", ON_D, actor_long_2 },
+			    { "E", ON_U, actor_long_3 } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_CORRUPT),
+		.check = no,
 	},
 	TRIES("X1/mutex", "A tries for the mutex", actor_tries, actor_locks,
 	      true),
