@@ -250,6 +250,7 @@ struct exploration {
 	/* Distinct states in which nobody can move on, by hash. */
 	uint64_t state[STATES_MAX];
 	unsigned int states;
+	bool more_states; /* than there is room for */
 	bool cut_short, stopped, found, broken, interrupted;
 	bool one_form;
 	/* Of the schedule that runs: */
@@ -323,6 +324,7 @@ static void note_state(struct exploration *x)
 	for (unsigned int i = 0; i < x->states; i++)
 		if (x->state[i] == x->knot)
 			return;
+	x->more_states |= x->states == STATES_MAX;
 	if (x->states < STATES_MAX)
 		x->state[x->states++] = x->knot;
 }
@@ -334,8 +336,8 @@ static struct witness this_schedule(struct exploration *x)
 	const struct search *s = x->search;
 	struct witness w = { .form = x->form, .steps = s->steps };
 
-	w.switches =
-		search_straighten(s, order, x->room, PAGE_SIZE << ROOM_ORDER);
+	w.switches = search_straighten(s, order, x->room,
+				       PAGE_SIZE << ROOM_ORDER, &w.as_ran);
 	for (unsigned int i = 0; i < s->steps && w.switches < LEGS; i++) {
 		if (!w.nr || w.leg[w.nr - 1].actor != order[i])
 			w.leg[w.nr++].actor = order[i];
@@ -516,7 +518,7 @@ struct row {
 	enum outcome outcome;
 	char search[32];
 	const char *verdict;
-	bool interrupted, ok;
+	bool more_states, interrupted, ok;
 };
 
 /* Run each kept schedule once more: it must end as it did. */
@@ -536,9 +538,10 @@ static bool confirm(struct stage *st, struct exploration *x, const char *id,
 		if (!w->nr)
 			continue;
 		if (!wish->brief) {
-			kprintf("witness: %s %s, %u switch%s: replay %s", id,
+			kprintf("witness: %s %s, %u switch%s%s: replay %s", id,
 				outcome_name((enum outcome)o), w->switches,
-				w->switches == 1 ? "" : "es", id);
+				w->switches == 1 ? "" : "es",
+				w->as_ran ? " (not minimised)" : "", id);
 			print_witness(st->sc, w);
 			kprintf("\n");
 		}
@@ -564,6 +567,7 @@ static void sum_up(struct row *r, const struct exploration *x,
 	r->redundant = x->redundant;
 	r->failing = failing(x);
 	r->states = x->states;
+	r->more_states = x->more_states;
 	r->outcomes = outcomes_of(x);
 	unsaid = r->outcomes & ~(r->of->expect | OUT_BIT(OUT_COMPLETES));
 	r->outcome = worst(unsaid ? unsaid : r->outcomes);
@@ -684,6 +688,7 @@ static void add_part(struct row *row, const struct row *part)
 	row->redundant += part->redundant;
 	row->failing += part->failing;
 	row->states += part->states;
+	row->more_states |= part->more_states;
 }
 
 static void print_result(const char *what, const struct row *r)
@@ -698,10 +703,10 @@ static void print_result(const char *what, const struct row *r)
 	list_lockdep(lockdep, sizeof(lockdep), r->lockdep);
 	list_outcomes(expected, sizeof(expected), r->of->expect);
 	kprintf(" outcome=%s expected=%s lockdep=%s schedules=%u failing=%u "
-		"states=%u redundant=%u search=%s memory=sc verdict=%s %s\n",
+		"states=%u%s redundant=%u search=%s memory=sc verdict=%s %s\n",
 		outcome_name(r->outcome), expected, lockdep, r->schedules,
-		r->failing, r->states, r->redundant, r->search, r->verdict,
-		r->ok ? "ok" : "FAIL");
+		r->failing, r->states, r->more_states ? "+" : "", r->redundant,
+		r->search, r->verdict, r->ok ? "ok" : "FAIL");
 }
 
 static struct row explore_demo(const struct demo *d,
@@ -750,6 +755,8 @@ static void print_bounds(void)
 		"releases, interrupts,\n"
 		"  grace periods, timers; callbacks run late, in order; memory "
 		"is sequential\n");
+	kprintf("not seen: data that is not declared, unless a mutex or a "
+		"semaphore guards it\n");
 }
 
 /* ---- the table ------------------------------------------------------------------- */

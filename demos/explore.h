@@ -34,6 +34,7 @@ struct witness {
 		uint16_t steps;
 	} leg[LEGS];
 	unsigned int steps, switches;
+	bool as_ran; /* too many steps to look for fewer switches */
 	struct form form;
 };
 

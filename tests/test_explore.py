@@ -94,8 +94,8 @@ def counts(text):
 
 def witnesses(text):
     """(id, outcome, switches, "replay ..."), in order."""
-    found = re.findall(r"^witness: (\S+) (\S+), (\d+) switch(?:es)?: "
-                       r"(replay .*)$", text, re.M)
+    found = re.findall(r"^witness: (\S+) (\S+), (\d+) switch(?:es)?"
+                       r"(?: \(not minimised\))?: (replay .*)$", text, re.M)
     assert len(found) == text.count("\nwitness: ")
     return [(i, out, int(n), line.strip()) for i, out, n, line in found]
 

@@ -10,8 +10,12 @@ from test_explore import witnesses
 
 FOUND = {  # part: how the failing schedules end
     "X1/waker": "stuck", "X1/destroy": "corrupt", "X1/shrink": "corrupt",
+    "X1/between": "corrupt", "X1/under": "corrupt", "X1/freed": "corrupt",
+    "X1/spinlock": "corrupt", "X1/dying": "corrupt",
+    "X1/dying-completes": "corrupt", "X1/dying-wakes": "stuck",
     "X1/mutex": "corrupt", "X1/reader": "corrupt",
 }
+PLACES = "#define STATES_MAX\t512\n"  # in the image of these tests: eight
 UNTOLD = ("X1/mutex-untold", "X1/reader-untold")
 NOT_TOLD = "an actor tries for a lock: its scenario has to say .tries = true"
 ON_THEIR_OWN = ("waiting for the threads to end on their own "
@@ -22,6 +26,10 @@ ON_THEIR_OWN = ("waiting for the threads to end on their own "
 def image(tmp_path_factory):
     tree = gordian.copied(tmp_path_factory.mktemp("points") / "tree")
     shutil.copy(ROOT / "tests/own/points.c", tree / "demos/x1.c")
+    explore = tree / "demos/explore.c"
+    text = explore.read_text()
+    assert PLACES in text
+    explore.write_text(text.replace(PLACES, "#define STATES_MAX 8\n"))
     return gordian.build(root=tree) / "gordian.img"
 
 
@@ -32,8 +40,9 @@ def searched(image):
 
 @pytest.mark.parametrize("part", FOUND)
 def test_both_ends_are_found(searched, part):
-    """A wake-up under a spinlock, an object, a try: whose turn it is matters,
-    and lockdep has nothing to say."""
+    """A wake-up or data under a spinlock, an object, a callback, a notifier on the
+    core that goes, a try: whose turn it is matters, and lockdep has nothing to
+    say."""
     assert searched.status == 0
     (v,) = [v for v in verdicts(searched.text, "part") if v.id == part]
     assert v.ok and (v["search"], v["verdict"], v["lockdep"]) == (
@@ -42,6 +51,18 @@ def test_both_ends_are_found(searched, part):
     assert 0 < v.num("failing") < v.num("schedules")
     (end,) = [out for i, out, _, _ in witnesses(searched.text) if i == part]
     assert end == FOUND[part]
+
+
+def test_more_than_there_is_room_for(image):
+    """Places in which nobody can go on; steps of a witness, which then is the
+    schedule that ran."""
+    r = boot("explore X1/places; explore X1/long", image=image)
+    places, long = verdicts(r.text, "part")
+    assert (places["states"], places["schedules"], places.ok) == (
+        "8+", "11", True)
+    assert ("\nwitness: X1/long corrupt, 3 switches (not minimised): "
+            "replay X1/long A:14 B:14 C:14 E:14\n") in r.text
+    assert long.ok and r.text.count("not minimised") == 1
 
 
 @pytest.mark.parametrize("part", UNTOLD)

@@ -123,6 +123,24 @@ static bool in_callback(void)
 	return current->preempt_count != 0;
 }
 
+/* On the core that comes or goes, while it is neither on nor off: only its stopper
+ * or its idle thread runs there, and what either does is CPU_DYING and
+ * CPU_STARTING, in the step of who takes the core off or on. */
+static bool in_between(void)
+{
+	unsigned int cpu = smp_processor_id();
+
+	return cpu == ex.subject.toggled && !cpu_is_online(cpu) &&
+	       !in_interrupt();
+}
+
+/* The end of stop_machine(): which of the stoppers tells is chance. */
+static bool of_stop_machine(const struct trace_event *e)
+{
+	return e->op == TR_COMPLETE &&
+	       ((const struct completion *)e->obj)->by == current;
+}
+
 /* Done by one of the threads, or by another for it: a callback, or a core that
  * comes or goes and has its own part in it. */
 static bool counts(const struct trace_event *e, struct gate **by)
@@ -136,7 +154,8 @@ static bool counts(const struct trace_event *e, struct gate **by)
 			*by = &ex.gate[i];
 	for_each_possible_cpu (cpu)
 		callback |= in_callback() && ex.callbacks[cpu].id == e->thread;
-	return *by || callback || e->op == TR_NOTIFY || e->op == TR_CALL_RCU;
+	return *by || callback || e->op == TR_NOTIFY || e->op == TR_CALL_RCU ||
+	       (in_between() && !of_stop_machine(e));
 }
 
 /* Not a spinlock: events come from under those, and lockdep must not see it.
@@ -193,8 +212,19 @@ void explore_event(const struct trace_event *e)
 	uintptr_t thing;
 	bool write;
 
-	if (!READ_ONCE(ex.on) || READ_ONCE(ex.open) || !counts(e, &by))
+	if (!READ_ONCE(ex.on) || READ_ONCE(ex.open))
 		return;
+	if (e->cpu == ex.subject.toggled &&
+	    (current->is_idle || current->pinned))
+		/* A wake-up that finds nobody is a gate, and no event. */
+		current->gated = in_between();
+	if (!counts(e, &by))
+		return;
+	if (by && e->op == TR_COMPLETE)
+		by->objects = NULL; /* who was woken may come in between */
+	if (e->op == TR_CACHE_FREE)
+		/* The callbacks of its slabs look at the cache. */
+		touch(by, (uintptr_t)&rcu_sched_state, false);
 	if (e->op == TR_NOTIFY &&
 	    (e->arg == CPU_DYING || e->arg == CPU_STARTING))
 		touch(by, THE_CORES, true);
@@ -326,11 +356,18 @@ void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 
 	if (callback && (op == TR_RCU_CB || in_callback()))
 		g = callbacks_gate(current);
-	if (!g || READ_ONCE(ex.open) || (op == TR_WAKE && of_rcu(obj)))
+	if (READ_ONCE(ex.open) || (op == TR_WAKE && of_rcu(obj)))
 		return;
+	if (!g) {
+		if (in_between())
+			touch_next(NULL, op, obj);
+		return;
+	}
 	/* Not between prepare_to_wait() and the sleep, nor under a spinlock. */
 	if (!may_sleep() || READ_ONCE(current->state) != TASK_RUNNING ||
 	    (callback ? op != TR_RCU_CB : !ends_step(g, op, obj))) {
+		if (op != TR_CACHE_OBJECT)
+			g->objects = NULL;
 		touch_next(g, op, obj);
 		return;
 	}

@@ -387,7 +387,7 @@ static void relax(const struct lattice *l, unsigned int at, uint8_t *cost,
 }
 
 unsigned int search_straighten(const struct search *s, uint8_t *order,
-			       uint8_t *room, size_t room_size)
+			       uint8_t *room, size_t room_size, bool *as_ran)
 {
 	static struct lattice l; /* the caller's lock */
 	unsigned int best = 0, at, n = s->steps;
@@ -395,6 +395,7 @@ unsigned int search_straighten(const struct search *s, uint8_t *order,
 
 	for (unsigned int i = 0; i < n; i++)
 		order[i] = s->node[i].chosen;
+	*as_ran = n != 0;
 	if (!n || !lattice_init(&l, s, room_size))
 		return switches_in(order, n);
 	from = room + l.size * SEARCH_THREADS;
@@ -410,6 +411,7 @@ unsigned int search_straighten(const struct search *s, uint8_t *order,
 			best = t;
 	if (cost[at * SEARCH_THREADS + best] == FAR)
 		return switches_in(order, n);
+	*as_ran = false;
 	for (unsigned int t = best; n > 0;) {
 		unsigned int prev = from[at * SEARCH_THREADS + t];
 

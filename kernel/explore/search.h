@@ -104,7 +104,7 @@ void search_end(struct search *s, const struct standing *stands);
  * The same schedule with as few switches between threads as its class has: which
  * thread takes each step, into order[], s->steps of them. Returns the number of
  * switches. room: for room_size bytes of intermediate results; if that is not
- * enough the order is the one that ran.
+ * enough the order is the one that ran, and *as_ran says so.
  */
 unsigned int search_straighten(const struct search *s, uint8_t *order,
-			       uint8_t *room, size_t room_size);
+			       uint8_t *room, size_t room_size, bool *as_ran);

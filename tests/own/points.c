@@ -7,6 +7,16 @@
  *               if it comes first
  *   X1/shrink   A takes an object and gives it back, B shrinks, and is told
  *               whether there is one
+ *   X1/between, X1/under    A gives two objects back and completes in between, the
+ *               second time under a spinlock; B waits for that and destroys
+ *   X1/freed    A frees an RCU cache and waits for no callback; B may have waited
+ *   X1/spinlock A and B look and write under a spinlock: who comes first
+ *   X1/dying, X1/dying-completes, X1/dying-wakes    a notifier of CPU_DYING writes
+ *               what A reads; completes what A looks at; wakes A, who does not
+ *               look before it queues up
+ *   X1/places   A looks ten times, queues up, and is not woken: stuck after each of
+ *               them
+ *   X1/long     four actors, each with steps of its own: the check says no
  *   X1/mutex, X1/reader    A tries for a lock that B takes and gives back; the
  *               same with -untold does not say .tries
  *   X1/gates, X1/polls, X1/blind    A has no end: from lock to lock; by looking
@@ -28,16 +38,20 @@ static DEFINE_SPINLOCK(box);
 static bool full;
 static struct wait_queue readers = WAIT_QUEUE_INIT(readers, "a letter");
 
-static void actor_R(struct stage *st)
+static void actor_queues_up(struct stage *st)
 {
 	struct wait_entry me = { .thread = NULL };
 
 	(void)st;
-	if (shared_read(full))
-		return;
 	prepare_to_wait(&readers, &me, WAIT_QUEUE, CALLER);
 	schedule();
 	finish_wait(&readers, &me);
+}
+
+static void actor_R(struct stage *st)
+{
+	if (!shared_read(full))
+		actor_queues_up(st);
 }
 
 static void actor_W(struct stage *st)
@@ -66,10 +80,50 @@ static bool wake_the_reader(struct stage *st, bool quietly)
 	return true;
 }
 
+static void actor_looks_often(struct stage *st)
+{
+	for (unsigned int i = 0; i < 10 && !shared_read(full); i++)
+		;
+	actor_queues_up(st);
+}
+
+static void actor_says_full(struct stage *st)
+{
+	(void)st;
+	shared_write(full, true);
+}
+
+/* ---- long, and nobody in anybody's way ------------------------------------------- */
+
+static int own_steps[4];
+
+static void take_steps(int *mine)
+{
+	for (int i = 0; i < 14; i++)
+		shared_write(*mine, i);
+}
+
+#define LONG_ACTOR(n)                                                          \
+	static void actor_long_##n(struct stage *st)                           \
+	{                                                                      \
+		(void)st;                                                      \
+		take_steps(&own_steps[n]);                                     \
+	}
+LONG_ACTOR(0)
+LONG_ACTOR(1)
+LONG_ACTOR(2)
+LONG_ACTOR(3)
+
+static bool no(struct stage *st)
+{
+	(void)st;
+	return false;
+}
+
 /* ---- objects ------------------------------------------------------------------- */
 
 static int in_use; /* what the shrink says; of the round */
-static bool taken; /* for a point between taking and giving back */
+static bool taken; /* written for the sake of the point */
 
 /* One object is out. */
 static int setup_one_out(struct stage *st)
@@ -126,6 +180,179 @@ static void teardown_cache(struct stage *st)
 	if (st->cache)
 		kmem_cache_destroy(st->cache);
 	st->cache = NULL;
+}
+
+/* Two objects are out. */
+static void *second;
+static struct completion one_back;
+
+static int setup_two_out(struct stage *st)
+{
+	int err = setup_one_out(st);
+
+	init_completion(&one_back, "an object");
+	second = err ? NULL : kmem_cache_alloc(st->cache);
+	return second ? 0 : -ENOMEM;
+}
+
+static void actor_completes_between(struct stage *st)
+{
+	kmem_cache_free(st->cache, st->object);
+	complete(&one_back);
+	kmem_cache_free(st->cache, second);
+}
+
+static void actor_wakes_under_lock(struct stage *st)
+{
+	uint32_t flags;
+
+	kmem_cache_free(st->cache, st->object);
+	flags = spin_lock_irqsave(&box);
+	one_back.done = 1;
+	wake_up(&one_back.wait);
+	spin_unlock_irqrestore(&box, flags);
+	kmem_cache_free(st->cache, second);
+}
+
+static void actor_destroys_after(struct stage *st)
+{
+	wait_for_completion(&one_back);
+	actor_destroys(st);
+}
+
+/* An RCU cache with an empty slab. */
+static int setup_rcu_cache(struct stage *st)
+{
+	st->cache = kmem_cache_create("x1", 64, 0, SLAB_TYPESAFE_BY_RCU, NULL);
+	st->object = st->cache ? kmem_cache_alloc(st->cache) : NULL;
+	if (!st->object)
+		return -ENOMEM;
+	kmem_cache_free(st->cache, st->object);
+	return 0;
+}
+
+static void actor_frees_early(struct stage *st)
+{
+	struct kmem_cache *s = st->cache;
+
+	st->cache = NULL;
+	get_online_cpus();
+	mutex_lock(&slab_mutex);
+	kmem_cache_unlink(s);
+	__cache_shrink(s);
+	mutex_unlock(&slab_mutex);
+	shared_write(taken, true);
+	__kmem_cache_destroy(s);
+	put_online_cpus();
+}
+
+static void actor_awaits_callbacks(struct stage *st)
+{
+	(void)st;
+	rcu_barrier();
+}
+
+/* ---- under a spinlock ------------------------------------------------------------ */
+
+static int owner;
+
+static void own(int who)
+{
+	uint32_t flags = spin_lock_irqsave(&box);
+
+	if (!shared_read(owner))
+		shared_write(owner, who);
+	spin_unlock_irqrestore(&box, flags);
+}
+
+static void actor_owns_1(struct stage *st)
+{
+	(void)st;
+	own(1);
+}
+
+static void actor_owns_2(struct stage *st)
+{
+	(void)st;
+	own(2);
+}
+
+static int setup_no_owner(struct stage *st)
+{
+	(void)st;
+	owner = 0;
+	return 0;
+}
+
+static bool owned_by_1(struct stage *st)
+{
+	(void)st;
+	return owner == 1;
+}
+
+/* ---- on a core that goes --------------------------------------------------------- */
+
+static bool gone, seen_gone;
+
+static int tell_dying(struct notifier_block *nb, unsigned long action,
+		      void *hcpu)
+{
+	(void)nb;
+	(void)hcpu;
+	if (action == CPU_DYING)
+		shared_write(gone, true);
+	return NOTIFY_OK;
+}
+
+static int complete_dying(struct notifier_block *nb, unsigned long action,
+			  void *hcpu)
+{
+	(void)nb;
+	(void)hcpu;
+	if (action == CPU_DYING)
+		complete(&one_back);
+	return NOTIFY_OK;
+}
+
+static int wake_dying(struct notifier_block *nb, unsigned long action,
+		      void *hcpu)
+{
+	(void)nb;
+	(void)hcpu;
+	if (action == CPU_DYING)
+		wake_up(&readers);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block tells = { .notifier_call = tell_dying };
+static struct notifier_block completes = { .notifier_call = complete_dying };
+static struct notifier_block wakes = { .notifier_call = wake_dying };
+
+static int setup_not_gone(struct stage *st)
+{
+	gone = false;
+	init_completion(&one_back, "the core");
+	return setup_core(st);
+}
+
+static void actor_sees(struct stage *st)
+{
+	(void)st;
+	seen_gone = shared_read(gone);
+}
+
+/* The look and the queueing up are one step. */
+static void actor_awaits_it(struct stage *st)
+{
+	(void)st;
+	seen_gone = READ_ONCE(one_back.done);
+	wait_for_completion(&one_back);
+}
+
+static bool not_seen(struct stage *st)
+{
+	(void)st;
+	return !seen_gone;
 }
 
 /* ---- who only tries ------------------------------------------------------------ */
@@ -197,6 +424,11 @@ static void actor_polls_blindly(struct stage *st)
 		sleep_ns(POLL_NS);
 }
 
+#define DYING(name, about_it, fn, nb)                                          \
+	.part = (name), .about = (about_it),                                   \
+	.actors = { { "A", ON_D, fn }, { "U", ON_U, actor_U } },               \
+	.no_forced = true, .toggles = true, .down_only = true,                 \
+	.notifier = (nb), .begin = begin_rcu, .end = end_rcu
 #define EITHER (OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_CORRUPT))
 #define TRIES(name, about_it, try_it, take_it, says)                           \
 	{                                                                      \
@@ -242,6 +474,87 @@ static const struct scenario scenarios[] = {
 		.setup = setup_none_out,
 		.check = none_in_use,
 		.teardown = teardown_cache,
+	},
+	{
+		.part = "X1/between",
+		.about = "A completes between two objects",
+		.actors = { { "A", ON_D, actor_completes_between },
+			    { "B", ON_U, actor_destroys_after } },
+		.no_forced = true,
+		.expect = EITHER,
+		.setup = setup_two_out,
+		.teardown = teardown_cache,
+	},
+	{
+		.part = "X1/under",
+		.about = "the same, by a wake-up under a spinlock",
+		.actors = { { "A", ON_D, actor_wakes_under_lock },
+			    { "B", ON_U, actor_destroys_after } },
+		.no_forced = true,
+		.expect = EITHER,
+		.setup = setup_two_out,
+		.teardown = teardown_cache,
+	},
+	{
+		.part = "X1/freed",
+		.about = "A frees an RCU cache, B waits for callbacks",
+		.actors = { { "A", ON_D, actor_frees_early },
+			    { "B", ON_U, actor_awaits_callbacks } },
+		.no_forced = true,
+		.expect = EITHER,
+		.setup = setup_rcu_cache,
+		.teardown = teardown_cache,
+	},
+	{
+		.part = "X1/spinlock",
+		.about = "A and B want the same under a spinlock",
+		.actors = { { "A", ON_D, actor_owns_1 },
+			    { "B", ON_U, actor_owns_2 } },
+		.no_forced = true,
+		.expect = EITHER,
+		.setup = setup_no_owner,
+		.check = owned_by_1,
+	},
+	{
+		DYING("X1/dying", "a notifier writes", actor_sees, &tells),
+		.expect = EITHER,
+		.setup = setup_not_gone,
+		.check = not_seen,
+	},
+	{
+		DYING("X1/dying-completes", "a notifier completes",
+		      actor_awaits_it, &completes),
+		.expect = EITHER,
+		.setup = setup_not_gone,
+		.check = not_seen,
+	},
+	{
+		DYING("X1/dying-wakes", "a notifier wakes", actor_queues_up,
+		      &wakes),
+		.expect = OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_STUCK),
+		.setup = setup_core,
+		.rescue = wake_the_reader,
+	},
+	{
+		.part = "X1/places",
+		.about = "A looks ten times and is not woken",
+		.actors = { { "A", ON_D, actor_looks_often },
+			    { "W", ON_U, actor_says_full } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_STUCK),
+		.setup = setup_box,
+		.rescue = wake_the_reader,
+	},
+	{
+		.part = "X1/long",
+		.about = "four actors with steps of their own",
+		.actors = { { "A", ON_D, actor_long_0 },
+			    { "B", ON_U, actor_long_1 },
+			    { "C", ON_D, actor_long_2 },
+			    { "E", ON_U, actor_long_3 } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_CORRUPT),
+		.check = no,
 	},
 	TRIES("X1/mutex", "A tries for the mutex", actor_tries, actor_locks,
 	      true),
