@@ -531,9 +531,10 @@ static bool confirm(struct stage *st, struct exploration *x, const char *id,
 			kprintf("\n");
 		}
 		if (replay_witness(st, w, false, !wish->all, &p) == 0 &&
-		    p.out == (enum outcome)o)
+		    p.out == (enum outcome)o && p.clean)
 			continue;
-		kprintf("not as said: replayed it does not end as %s\n",
+		kprintf("not as said: replayed it does not end as %s, the "
+			"state as before\n",
 			outcome_name((enum outcome)o));
 		ok = false;
 	}
@@ -590,7 +591,8 @@ static int explore_forms(struct exploration *x, const struct explore_wish *w)
 		forms = 1;
 	}
 	for (unsigned int f = 0;
-	     !err && f < forms && !x->interrupted && !x->found; f++) {
+	     !err && f < forms && !x->interrupted && !x->found && !x->broken;
+	     f++) {
 		x->form = form[f];
 		err = explore_form(st, x, w);
 	}
@@ -627,10 +629,12 @@ static struct row explore_scenario(const struct demo *d,
 	r.ok = true;
 	if (r.why)
 		return r;
+	memset(&x, 0, sizeof(x));
 	err = stage_open(d, sc);
 	if (!err)
 		err = w.iterate ? explore_iterated(&x, &w) :
 				  explore_forms(&x, &w);
+	x.broken |= err != 0;
 	sum_up(&r, &x, w.mode, w.bound);
 	if (err)
 		kprintf("%s: cannot go on, error %d\n", r.id, -err);
