@@ -7,7 +7,9 @@
  *             is let in to a spinlock once
  *   stuck     the writer is let past a reference count that will not be 0, or
  *             a reader past the writer of the hotplug lock as a rw-semaphore;
- *             or the scenario knows what ends the wait (its `rescue`)
+ *             a mutex is released that an actor has kept; or the scenario knows
+ *             what ends the wait (its `rescue`); or whoever explore_await()
+ *             keeps waiting is let past. If nothing helps, that is said.
  *   bug       the locks of a thread that died are released by us, its reaper;
  *             so are those of an actor that ended with a lock held, which is a
  *             failure of the experiment
@@ -16,39 +18,58 @@
  */
 #include "demos/stage.h"
 #include "kernel/debug/panic.h"
+#include "kernel/explore/explore.h"
 #include "kernel/lib/printf.h"
 #include "kernel/lock/rwsem.h"
 #include "kernel/rcu/rcu.h"
 
-/* Release what t still holds of the locks of the story. Returns how many. */
-static unsigned int release_for(struct thread *t)
+/* Release that mutex if t has it. Returns whether it had. */
+static bool release_for(struct mutex *m, struct thread *t)
+{
+	if (mutex_owner(m) != t)
+		return false;
+	kprintf("cut: %s is released for %s, who %s with it\n", m->name,
+		t->name, t->bug ? "died" : "ended");
+	mutex_release_dead(m, t);
+	return true;
+}
+
+/* Those of the story. Returns how many. */
+static unsigned int release_known(struct thread *t)
 {
 	struct mutex *const locks[] = { &slab_mutex, &cpu_hotplug.lock,
 					&cpu_add_remove_lock,
 					&rcu_sched_state.barrier_mutex };
 	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(locks); i++) {
-		if (mutex_owner(locks[i]) != t)
-			continue;
-		kprintf("cut: %s is released for %s, who %s with it\n",
-			locks[i]->name, t->name, t->bug ? "died" : "ended");
-		mutex_release_dead(locks[i], t);
-		n++;
-	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(locks); i++)
+		n += release_for(locks[i], t);
+	return n;
+}
+
+/* Those an actor of this round was seen to take: one that was given on by the
+ * cut is in the list of who had it first. */
+static unsigned int release_seen(const struct stage *st, struct thread *t)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < st->nr_actors; i++)
+		for (unsigned int k = 0; k < st->worker[i].nr_held; k++)
+			n += release_for(st->worker[i].held[k], t);
 	return n;
 }
 
 /* The same for every actor that has ended; only the dead are excused. */
 unsigned int release_ended(struct stage *st)
 {
-	unsigned int n = st->l ? release_for(st->l) : 0;
+	unsigned int n = st->l ? release_known(st->l) : 0;
 
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		struct thread *t = st->worker[i].thread;
-		unsigned int k = worker_ended(&st->worker[i]) ? release_for(t) :
-								0;
+		unsigned int k = 0;
 
+		if (worker_ended(&st->worker[i]))
+			k = release_known(t) + release_seen(st, t);
 		if (k && !t->bug)
 			st->left_held = true;
 		n += k;
@@ -159,6 +180,25 @@ static bool pass_reader(const struct stage *st, bool quietly)
 	return false;
 }
 
+/* Whom explore_await() keeps waiting goes on, though it does not hold. */
+static bool pass_condition(bool quietly)
+{
+	if (!explore_stir(true))
+		return false;
+	if (!quietly)
+		kprintf("cut: who waits for a condition (explore_await()) "
+			"passes\n");
+	return true;
+}
+
+static void wait_for_the_end(struct stage *st)
+{
+	hush(false);
+	kprintf("this knot cannot be cut: the scenario needs a .rescue\n");
+	tell_on_their_own();
+	wait_event(&st->finished, all_done(st));
+}
+
 void cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
 		    bool quietly)
 {
@@ -168,8 +208,9 @@ void cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
 			cut_cycle(st, w, quietly);
 		else if (!release_ended(st) && !pass_refcount(st, quietly) &&
 			 !pass_reader(st, quietly) &&
-			 !(st->sc->rescue && st->sc->rescue(st, quietly)))
-			panic("this knot cannot be cut: restart the machine");
+			 !(st->sc->rescue && st->sc->rescue(st, quietly)) &&
+			 !pass_condition(quietly))
+			wait_for_the_end(st);
 		out = watch_round(st, w, warn_count);
 	}
 	release_ended(st);

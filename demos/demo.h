@@ -42,6 +42,7 @@ struct stage;
 #define MAX_ACTORS  5
 #define MUST_SEE    2
 #define STORY_LOCKS 3 /* of an experiment's own, shown in its schedules */
+#define HELD_MAX    8 /* of an actor at once: more is not known of */
 #define D_ACTOR	    0 /* their places in every scenario that toggles a core */
 #define U_ACTOR	    1
 enum place { ON_D, ON_U, ON_B }; /* cores, chosen by what the machine has */
@@ -145,6 +146,9 @@ struct worker {
 	struct completion go;
 	uint32_t pause_ns;   /* before it starts, free rounds */
 	unsigned int awaits; /* the step of the script it is held for */
+	/* Mutexes it has, its own to write while it runs. */
+	struct mutex *held[HELD_MAX];
+	unsigned int nr_held;
 	bool quit;
 	bool done; /* this round; atomic */
 };
@@ -179,6 +183,7 @@ struct stage {
 	uint32_t script_pos; /* steps done */
 	bool script_open;    /* order given up: gates let everybody pass */
 	bool left_held;	     /* an actor ended with a lock held */
+	unsigned int timers; /* armed before the actors started */
 	bool hushed;	     /* lockdep's reports are not printed */
 	bool brief;	     /* nor in full, but for one row */
 	const struct demo *demo;

@@ -63,15 +63,6 @@ static bool actor_ended(void *arg, unsigned int i)
 	return worker_ended(&st->worker[i]);
 }
 
-/* Nothing is printed, and lockdep writes no report that nobody would see. */
-static void hush(bool on)
-{
-	if (READ_ONCE(console_hushed) == on)
-		return;
-	WRITE_ONCE(console_hushed, on);
-	lockdep_quiet(on); /* it counts */
-}
-
 static void tell_stray(const struct thread *t)
 {
 	hush(false);
@@ -79,13 +70,6 @@ static void tell_stray(const struct thread *t)
 		"polls?\n  (explore_await() waits in a way that can be "
 		"explored)\n",
 		t ? t->name : "somebody");
-}
-
-/* Of use only if the threads do end, left to themselves. */
-static void tell_on_their_own(void)
-{
-	kprintf("waiting for the threads to end on their own (Ctrl-C: no "
-		"longer)\n");
 }
 
 static void direct(struct stage *st, struct director *d)
@@ -140,13 +124,10 @@ static void await_callbacks(void)
 
 /* Threads that got to their end, but not as they should: a rule broken that the
  * scenario says nothing of, or a lock or a reference that an actor kept. */
-static bool wrongly_completes(const struct scenario *sc, const struct played *p,
+static bool wrongly_completes(const struct played *p, unsigned int broken,
 			      bool gave_back)
 {
-	unsigned int broken = p->lockdep & RULES_BROKEN;
-
-	return p->out == OUT_COMPLETES &&
-	       (!gave_back || broken & ~(sc->lockdep | sc->lockdep_may));
+	return p->out == OUT_COMPLETES && (!gave_back || broken);
 }
 
 int play_directed(struct stage *st, struct director *d, struct form form,
@@ -161,9 +142,9 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 		.toggled = sc->toggles ? st->toggled : NR_CPUS,
 		.tries = sc->tries,
 	};
-	unsigned int warns = warn_count, errors;
+	unsigned int warns = warn_count, errors, broken;
 	uint32_t seed = 1;
-	bool gave_back;
+	bool gave_back, kept;
 	int err;
 
 	for (unsigned int i = 0; i < st->nr_actors; i++)
@@ -204,12 +185,19 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	if (show && !d->untold)
 		tell(st, p->out, &w);
 	gave_back = end_round(st, p->out, &w, d->quiet);
-	if (wrongly_completes(sc, p, gave_back))
+	broken = p->lockdep & RULES_BROKEN & ~(sc->lockdep | sc->lockdep_may);
+	kept = gave_back && broken & LOCKDEP_BIT(LOCKDEP_HELD_AT_END);
+	if (wrongly_completes(p, broken, gave_back))
 		p->out = OUT_WARN;
 	explore_end();
 	replace_dead_workers(st);
 	hush(false);
-	p->clean = compare_state(d->quiet);
+	if (kept && d->quiet)
+		lockdep_print_last();
+	if (kept)
+		kprintf("an actor keeps a lock that nobody can give back for "
+			"it\n");
+	p->clean = compare_state(d->quiet) && !kept;
 	st->explored = st->forced = false;
 	return 0;
 }
@@ -546,9 +534,10 @@ static bool confirm(struct stage *st, struct exploration *x, const char *id,
 			kprintf("\n");
 		}
 		if (replay_witness(st, w, false, !wish->all, &p) == 0 &&
-		    p.out == (enum outcome)o)
+		    p.out == (enum outcome)o && p.clean)
 			continue;
-		kprintf("not as said: replayed it does not end as %s\n",
+		kprintf("not as said: replayed it does not end as %s, the "
+			"state as before\n",
 			outcome_name((enum outcome)o));
 		ok = false;
 	}
@@ -606,7 +595,8 @@ static int explore_forms(struct exploration *x, const struct explore_wish *w)
 		forms = 1;
 	}
 	for (unsigned int f = 0;
-	     !err && f < forms && !x->interrupted && !x->found; f++) {
+	     !err && f < forms && !x->interrupted && !x->found && !x->broken;
+	     f++) {
 		x->form = form[f];
 		err = explore_form(st, x, w);
 	}
@@ -643,10 +633,12 @@ static struct row explore_scenario(const struct demo *d,
 	r.ok = true;
 	if (r.why)
 		return r;
+	memset(&x, 0, sizeof(x));
 	err = stage_open(d, sc);
 	if (!err)
 		err = w.iterate ? explore_iterated(&x, &w) :
 				  explore_forms(&x, &w);
+	x.broken |= err != 0;
 	sum_up(&r, &x, w.mode, w.bound);
 	if (err)
 		kprintf("%s: cannot go on, error %d\n", r.id, -err);

@@ -145,6 +145,22 @@ static bool is_actor(const struct stage *st, unsigned int i, uintptr_t thread)
 	return i < st->nr_actors && (uintptr_t)st->worker[i].thread == thread;
 }
 
+/* For the cut: what an actor may have left locked at its end. */
+static void note_held(struct worker *w, const struct trace_event *e)
+{
+	unsigned int i = 0;
+
+	if (e->op == TR_LOCK) {
+		if (w->nr_held < HELD_MAX)
+			w->held[w->nr_held++] = (struct mutex *)e->obj;
+		return;
+	}
+	while (i < w->nr_held && w->held[i] != e->obj)
+		i++;
+	if (i < w->nr_held)
+		w->held[i] = w->held[--w->nr_held];
+}
+
 static void listen(const struct trace_event *e)
 {
 	struct stage *st = READ_ONCE(running);
@@ -155,6 +171,8 @@ static void listen(const struct trace_event *e)
 	if (actor < 0)
 		return;
 	follow_script(st, actor, e);
+	if (e->op == TR_LOCK || e->op == TR_UNLOCK)
+		note_held(&st->worker[actor], e);
 	if (st->sc->listen)
 		st->sc->listen(st, actor, e);
 	switch (e->op) {

@@ -83,11 +83,23 @@ static int follow(struct director *d, struct stage *st, unsigned int enabled,
 	return (int)actor;
 }
 
+/* It is not looked at; but from here to the next step nothing must move. */
+static void forget_footprint(struct director *d, struct stage *st)
+{
+	struct footprint f;
+	unsigned int woken;
+
+	(void)d;
+	(void)st;
+	explore_footprint(&f, &woken);
+}
+
 int replay_witness(struct stage *st, const struct witness *w, bool freely,
 		   bool show, struct played *p)
 {
 	struct replay r = {
 		.director = { .choose = follow,
+			      .stepped = forget_footprint,
 			      .over = last_leg,
 			      .quiet = !show },
 		.w = w,
@@ -95,8 +107,12 @@ int replay_witness(struct stage *st, const struct witness *w, bool freely,
 	};
 	int err = play_directed(st, &r.director, w->form, show, p);
 
-	if (err || (!r.lost && r.leg == w->nr))
+	if (err)
 		return err;
+	if (r.director.strayed)
+		return 1;
+	if (!r.lost && r.leg == w->nr)
+		return 0;
 	kprintf("replay: it does not go that way: %s cannot take step %u of "
 		"its %u\n",
 		st->sc->actors[w->leg[r.leg].actor].name, r.step + 1,

@@ -17,7 +17,7 @@
 
 static bool held; /* the stage stands in its knot (RUN_HOLD) */
 
-static void hush(struct stage *st, bool on)
+static void hush_lockdep(struct stage *st, bool on)
 {
 	if (st->hushed != on)
 		lockdep_quiet(on);
@@ -49,7 +49,8 @@ static void restart_lockdep(struct stage *st, struct tally *t)
 
 	note_lockdep(st, t);
 	lockdep_reset();
-	hush(st, !sc->in_turn && t->lockdep && !(sc->lockdep & ~t->lockdep));
+	hush_lockdep(st, !sc->in_turn && t->lockdep &&
+				 !(sc->lockdep & ~t->lockdep));
 }
 
 /* What the walk along the waits came to: a cycle, or the kind of event that is
@@ -394,7 +395,7 @@ static bool has_free(const struct scenario *sc, enum run_mode mode)
 static struct tally held_so_far(struct tally t)
 {
 	note_lockdep(&the_stage, &t);
-	hush(&the_stage, false);
+	hush_lockdep(&the_stage, false);
 	t.ran = true;
 	t.ok &= lockdep_as_said(t.of->lockdep, t.of->lockdep_may, t.lockdep,
 				"");
@@ -428,7 +429,7 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 		kprintf("%s: cannot go on, error %d\n", d->id, -err);
 	stage_close(st);
 	note_lockdep(st, &t);
-	hush(st, false);
+	hush_lockdep(st, false);
 	lockdep_brief(false);
 	t.ran = t.forced + t.rounds != 0;
 	if (t.ran && !t.interrupted)

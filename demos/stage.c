@@ -9,8 +9,9 @@
  *   (a) every worker has finished;                        completes, warn, bug
  *   (b) a walk along mutex owners closes a cycle;         deadlock
  *   (c) all workers that are not done wait for an event and not for time, no
- *       callback or grace period is under way, no core has anything to run, all
- *       sleep in their idle loops; and at a second look it is still so, with no
+ *       callback or grace period is under way, no timer is armed that was not
+ *       when they started, no core has anything to run, all sleep in their idle
+ *       loops; and at a second look it is still so, with no
  *       worker switched in and no core awake between;     stuck
  */
 #include "demos/stage.h"
@@ -46,6 +47,20 @@ const char *outcome_name(enum outcome o)
 	return names[o];
 }
 
+void hush(bool on)
+{
+	if (READ_ONCE(console_hushed) == on)
+		return;
+	WRITE_ONCE(console_hushed, on);
+	lockdep_quiet(on); /* it counts */
+}
+
+void tell_on_their_own(void)
+{
+	kprintf("waiting for the threads to end on their own (Ctrl-C: no "
+		"longer)\n");
+}
+
 /* ---- workers -------------------------------------------------------------- */
 
 static void pause_ns(uint32_t ns)
@@ -65,6 +80,9 @@ static int worker_thread(void *arg)
 		wait_for_completion(&w->go);
 		if (w->quit)
 			return 0;
+#if GORDIAN_DEBUG
+		current->lockdep.lost = 0; /* kept, and given back by the cut */
+#endif
 		if (w->pause_ns)
 			pause_ns(w->pause_ns);
 		current->gated = w->st->forced;
@@ -72,6 +90,8 @@ static int worker_thread(void *arg)
 			explore_start();
 		w->actor->fn(w->st);
 		current->gated = false;
+		/* What it keeps is a finding of this round, not of the next. */
+		lockdep_thread_end();
 		/* Release: pairs with the acquire in worker_ended(). */
 		smp_store_release(&w->done, true);
 		wake_up(&w->st->finished);
@@ -112,10 +132,6 @@ static int start_worker(struct stage *st, unsigned int i)
 
 static int start_workers(struct stage *st, const struct scenario *sc)
 {
-	memset(st, 0, sizeof(*st));
-	st->sc = sc;
-	st->toggled = board.nr_cores - 1;
-	wait_queue_init(&st->finished, "the end of the round");
 	while (st->nr_actors < MAX_ACTORS && sc->actors[st->nr_actors].name) {
 		int err = start_worker(st, st->nr_actors);
 
@@ -180,7 +196,8 @@ static bool find_cycle(struct stage *st, struct waitfor *w)
  */
 static bool nobody_moves(struct stage *st, uint64_t *switches)
 {
-	bool still = cores_idle() && rcu_is_quiet();
+	bool still = cores_idle() && rcu_is_quiet() &&
+		     timers_armed_all() <= st->timers;
 
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		const struct worker *w = &st->worker[i];
@@ -244,6 +261,8 @@ enum outcome watch_round(struct stage *st, struct waitfor *cycle,
 			break;
 		if (find_cycle(st, cycle))
 			return OUT_DEADLOCK;
+		if (explore_stir(false))
+			continue;
 		if (!somebody_gated(st))
 			return who_died(st) ? OUT_BUG : OUT_STUCK;
 		/* The script waits for what cannot come: let them all go. */
@@ -270,8 +289,11 @@ void reset_round(struct stage *st)
 
 void start_actors(struct stage *st, uint32_t *seed)
 {
-	for (unsigned int i = 0; i < st->nr_actors; i++)
+	st->timers = timers_armed_all();
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		WRITE_ONCE(st->worker[i].done, false);
+		st->worker[i].nr_held = 0;
+	}
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		struct worker *wk = &st->worker[i];
 
@@ -345,6 +367,11 @@ int stage_open(const struct demo *d, const struct scenario *sc)
 	struct stage *st = &the_stage;
 	int err;
 
+	memset(st, 0, sizeof(*st));
+	st->sc = sc;
+	st->demo = d;
+	st->toggled = board.nr_cores - 1;
+	wait_queue_init(&st->finished, "the end of the round");
 	all_cores_on();
 	watchdog_mute(true);
 	lockdep_reset();
@@ -352,7 +379,6 @@ int stage_open(const struct demo *d, const struct scenario *sc)
 	err = hotplug_lock_install(sc->ops);
 	if (!err)
 		err = start_workers(st, sc);
-	st->demo = d;
 	if (!err)
 		err = keep_off(st);
 	if (!err && sc->begin)

@@ -28,6 +28,11 @@ void replace_dead_workers(struct stage *st);
  * differs; quietly: only the latter. */
 bool compare_state(bool quietly);
 
+/* Nothing is printed, and lockdep writes no report that nobody would see. */
+void hush(bool on);
+/* Of use only if the threads do end, left to themselves. */
+void tell_on_their_own(void);
+
 bool all_done(const struct stage *st);
 /* Somebody waits for what will not come. */
 bool is_knot(enum outcome out);

@@ -131,7 +131,7 @@ def test_cpumask(host, flags):
 def test_device_tree(host, tree):
     run = host("fdt", ["kernel/lib/fdt.c"])
     for seed in SEEDS:
-        run(seed, 1500, tree)
+        run(seed, 4000, tree)
 
 
 @pytest.mark.parametrize("debug", [1, 0], ids=["debug", "release"])

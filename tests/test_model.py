@@ -164,11 +164,13 @@ def test_cut_search_is_an_error():
 
 
 EXPLORED = """\
+witness: E0/AB-BA deadlock, 1 switch: replay E0/AB-BA A:2 B:2
 part: E0/AB-BA outcome=deadlock expected=deadlock lockdep=circular \
 schedules=3 failing=1 search=complete verdict=REAL ok
 part: E0/irq outcome=deadlock expected=deadlock lockdep=recursive search=none ok
 verdict: E0 outcome=deadlock expected=deadlock lockdep=circular schedules=3 \
 failing=1 search=complete verdict=REAL ok
+witness: E3u stuck, 1 switch: replay E3u up D:1 U:1
 verdict: E3u outcome=stuck expected=stuck lockdep=silent schedules=1 \
 failing=1 search=complete verdict=MISSED ok
 verdict: E4x outcome=completes expected=completes lockdep=unbalanced \
@@ -195,6 +197,8 @@ def test_agree(tmp_path):
      "disagree: E4x: the model holds, but 2 of 9 schedules fail"),
     ("schedules=1 failing=1", "schedules=1 failing=0",
      "disagree: E3u: the model fails, but 0 of 1 schedules fail"),
+    ("witness: E3u stuck", "witness: E3u corrupt",
+     "disagree: E3u: the model fails by: knot; the schedules by: rule"),
     ("verdict: E4x", "verdict: E4y",
      "disagree: E4x: the explorer has no such row"),
     ("schedules=9 failing=0 search=complete verdict=FALSE-POSITIVE",

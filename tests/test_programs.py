@@ -140,8 +140,7 @@ def test_random():
     print(f"again with GORDIAN_SEED={SEEDS[0]}")
     texts = [programs.random_program(s) for s in SEEDS]
     print(*texts, sep="\n")
-    compare(texts)
-    compare_in_full(texts)
+    compare(texts)  # in full they may be too many: the next one
 
 
 def test_random_in_full():

@@ -42,6 +42,8 @@ struct gate {
 	const void *objects; /* the cache, if its last gate was about these */
 	bool (*holds)(void *arg);
 	void *arg;
+	bool alone; /* let go, it waits for that */
+	struct wait_queue condition;
 	unsigned int passes; /* gates that need no grant */
 	uint64_t switches;   /* at the last grant of anybody */
 	bool granted;	     /* it was this one */
@@ -59,6 +61,7 @@ static struct {
 	struct wait_queue changed;
 	struct gate gate[SEARCH_THREADS];
 	struct gate callbacks[NR_CPUS]; /* each core's rcuc */
+	unsigned int timers; /* armed at the begin: these may be far */
 	struct footprint footprint;
 	bool busy; /* the footprint's lock */
 } ex;
@@ -396,25 +399,57 @@ void explore_start(void)
 		explore_gate(TR_NONE, NULL, CALLER);
 }
 
+/* Let go: it still goes on no sooner than that, and waits for it as for any
+ * event, so that a round in which it cannot come is seen to be stuck. */
+static void await_alone(struct gate *g, bool (*holds)(void *arg), void *arg)
+{
+	if (holds(arg))
+		return;
+	g->holds = holds;
+	g->arg = arg;
+	/* Release: pairs with the acquire in explore_stir(). */
+	smp_store_release(&g->alone, true);
+	wait_event(&g->condition, !READ_ONCE(g->alone));
+	g->holds = NULL;
+}
+
+bool explore_stir(bool anyway)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
+		struct gate *g = &ex.gate[i];
+
+		if (!smp_load_acquire(&g->alone) ||
+		    !(anyway || g->holds(g->arg)))
+			continue;
+		WRITE_ONCE(g->alone, false);
+		wake_up(&g->condition);
+		any = true;
+	}
+	return any;
+}
+
 bool explore_await(bool (*holds)(void *arg), void *arg, const void *what)
 {
 	struct gate *g;
 
-	if (!current->gated || !READ_ONCE(ex.on) || READ_ONCE(ex.open))
+	if (!current->gated || !READ_ONCE(ex.on))
 		return false;
 	g = gate_of(current);
-	if (g->passes && holds(arg)) {
+	if (!READ_ONCE(ex.open) && g->passes && holds(arg)) {
 		g->passes--;
 		g->touched = false;
 		touch_next(g, TR_SHARED_READ, what);
-	} else {
+	} else if (!READ_ONCE(ex.open)) {
 		g->holds = holds;
 		g->arg = arg;
 		stop(g, TR_SHARED_READ, what, CALLER);
-		if (READ_ONCE(ex.open))
-			return holds(arg);
 	}
-	touch(g, THE_ENDS, true); /* the condition may look at them */
+	if (READ_ONCE(ex.open))
+		await_alone(g, holds, arg);
+	else
+		touch(g, THE_ENDS, true); /* the condition may look at them */
 	return true;
 }
 
@@ -439,6 +474,7 @@ static void gate_init(struct gate *g, struct thread *t)
 	g->thread = t;
 	g->id = t ? t->id : 0;
 	wait_queue_init(&g->wake, "the explorer");
+	wait_queue_init(&g->condition, "a condition, explore_await()");
 }
 
 void explore_begin(const struct explored *subject)
@@ -457,6 +493,7 @@ void explore_begin(const struct explored *subject)
 			WRITE_ONCE(t->gated, cpu != subject->toggled);
 	}
 	memset(&ex.footprint, 0, sizeof(ex.footprint));
+	ex.timers = timers_armed_all();
 	ex.untold_try = ex.still = ex.moved = false;
 	WRITE_ONCE(ex.open, false);
 	/* Release: what stands above, before anybody looks at it. */
@@ -513,7 +550,8 @@ static bool grace_periods_rest(void)
  * last look. */
 static bool nothing_moved(uint64_t *switches)
 {
-	bool still = cores_idle() && grace_periods_rest();
+	bool still = cores_idle() && grace_periods_rest() &&
+		     timers_armed_all() <= ex.timers;
 
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
 		const struct thread *t = READ_ONCE(ex.gate[i].thread);

@@ -75,6 +75,9 @@ void explore_event(const struct trace_event *e);
  * false.
  */
 bool explore_await(bool (*holds)(void *arg), void *arg, const void *what);
+/* After explore_let_go(), while nobody moves: let those go on that wait there, if
+ * it holds by now; or anyway. Was there one? */
+bool explore_stir(bool anyway);
 /* The calling thread takes the place of thread i; both are good until the end. */
 void explore_become(unsigned int i);
 /* The first gate of every explored thread; elsewhere nothing. */

@@ -63,6 +63,15 @@ bool rcu_is_quiet(void)
 	return rcu_gp_is_quiet();
 }
 
+unsigned int timers_armed_all(void)
+{
+	unsigned int cpu, n = 0;
+
+	for_each_possible_cpu (cpu)
+		n += timers_armed(cpu);
+	return n;
+}
+
 void state_take(struct state_summary *s)
 {
 	const struct mutex *locks[] = { &slab_mutex, &cpu_hotplug.lock,
@@ -81,10 +90,9 @@ void state_take(struct state_summary *s)
 	for (nb = cpu_chain.head; nb; nb = nb->next)
 		s->notifiers++;
 	s->refcount = READ_ONCE(cpu_hotplug.refcount);
-	for_each_possible_cpu (cpu) {
+	for_each_possible_cpu (cpu)
 		s->callbacks += rcu_nr_callbacks(cpu);
-		s->timers += timers_armed(cpu);
-	}
+	s->timers = timers_armed_all();
 	for (unsigned int i = 0; i < ARRAY_SIZE(locks); i++)
 		s->held += mutex_is_locked(locks[i]);
 	s->pages = (unsigned int)(pages_total() - pages_free_count()) -

@@ -34,6 +34,9 @@ bool rcu_gp_is_quiet(void);
  * adoption. */
 bool rcu_is_quiet(void);
 
+/* Timers on all cores but for those of sleeping threads. */
+unsigned int timers_armed_all(void);
+
 void state_take(struct state_summary *s);
 /* The state at rest: no callback, and the same at two looks. May sleep. */
 void state_take_settled(struct state_summary *s);

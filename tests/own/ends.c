@@ -1,0 +1,339 @@
+/*
+ * X2: an experiment for tests/test_ends.py, which copies it to demos/.
+ *
+ *   X2/keeps, X2/keeps-two    A ends with a mutex of its own; one schedule, and
+ *               more than one
+ *   X2/errs     if B was first, it also releases one that it has not
+ *   X2/wanted   B wants it
+ *   X2/slab     the same with slab_mutex, and more than one schedule
+ *   X2/rwsem    A ends with a rw-semaphore; X2/rwsem-wanted: B wants it
+ *   X2/timer    A waits for what a timer does, and then writes, as B does
+ *   X2/await    A waits in explore_await() for what does not come if B has looked
+ *               late
+ *   X2/setup, X2/begin    cannot be searched, says an error
+ *   X2/forms    breaks the search off in the first of two forms
+ *   X2/trace, X2/try    the second run, the replay, is not as the first
+ *
+ * Owns what its actors share, guarded as each of them says.
+ */
+#include "demos/demo.h"
+#include "drivers/board.h"
+#include "kernel/explore/explore.h"
+#include "kernel/explore/shared.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lock/mutex.h"
+#include "kernel/sched/sched.h"
+#include "kernel/sched/timer.h"
+
+#define SOON_NS 20000000u
+#define POLL_NS 1000000u
+
+static DEFINE_MUTEX(own);
+static DEFINE_MUTEX(door);
+static struct rw_semaphore sem = RWSEM_INIT(sem, "own semaphore");
+static unsigned int word;
+
+/* ---- what is kept --------------------------------------------------------------- */
+
+static void actor_keeps(struct stage *st)
+{
+	(void)st;
+	shared_write(word, 1);
+	mutex_lock(&own);
+}
+
+static void actor_keeps_slab(struct stage *st)
+{
+	(void)st;
+	shared_write(word, 1);
+	mutex_lock(&slab_mutex);
+}
+
+/* In the second schedule it gives back, too, what it has not. */
+static void actor_keeps_and_errs(struct stage *st)
+{
+	(void)st;
+	if (shared_read(word) == 2)
+		mutex_unlock(&door);
+	mutex_lock(&own);
+}
+
+static int setup_word(struct stage *st)
+{
+	(void)st;
+	word = 0;
+	return 0;
+}
+
+static void actor_keeps_sem(struct stage *st)
+{
+	(void)st;
+	down_write(&sem);
+}
+
+static void actor_writes(struct stage *st)
+{
+	(void)st;
+	shared_write(word, 2);
+}
+
+static void actor_wants(struct stage *st)
+{
+	(void)st;
+	mutex_lock(&own);
+	mutex_unlock(&own);
+}
+
+static void actor_reads_sem(struct stage *st)
+{
+	(void)st;
+	down_read(&sem);
+	up_read(&sem);
+}
+
+/* ---- a timer -------------------------------------------------------------------- */
+
+static struct timer timer;
+static struct completion fired;
+
+static void timer_fires(struct timer *t)
+{
+	(void)t;
+	complete(&fired);
+}
+
+static int setup_timer(struct stage *st)
+{
+	(void)st;
+	init_completion(&fired, "the timer");
+	timer_setup(&timer, timer_fires, NULL);
+	return 0;
+}
+
+static void actor_arms(struct stage *st)
+{
+	(void)st;
+	timer_arm(&timer, timer_now() + timer_ticks(SOON_NS));
+	wait_for_completion(&fired);
+	shared_write(word, 1);
+}
+
+/* ---- explore_await() ------------------------------------------------------------ */
+
+static bool looked, flag;
+
+static bool flag_is_up(void *arg)
+{
+	(void)arg;
+	return READ_ONCE(flag);
+}
+
+static int setup_flag(struct stage *st)
+{
+	(void)st;
+	looked = flag = false;
+	return 0;
+}
+
+static void actor_awaits(struct stage *st)
+{
+	(void)st;
+	shared_write(looked, true);
+	if (!explore_await(flag_is_up, NULL, &flag))
+		while (!flag_is_up(NULL))
+			sleep_ns(POLL_NS);
+}
+
+static void actor_raises(struct stage *st)
+{
+	(void)st;
+	if (!shared_read(looked))
+		shared_write(flag, true);
+}
+
+/* ---- what breaks off ------------------------------------------------------------ */
+
+static int cannot(struct stage *st)
+{
+	(void)st;
+	return -EIO;
+}
+
+static void actor_tries(struct stage *st)
+{
+	(void)st;
+	if (mutex_trylock(&own))
+		mutex_unlock(&own);
+}
+
+/* ---- the second run ------------------------------------------------------------- */
+
+static unsigned int runs;
+
+static int begin_runs(struct stage *st)
+{
+	(void)st;
+	runs = 0;
+	return 0;
+}
+
+static int setup_runs(struct stage *st)
+{
+	(void)st;
+	runs++;
+	return 0;
+}
+
+static void actor_once(struct stage *st)
+{
+	if (runs == 2)
+		st->cache = kmem_cache_create("x2", 64, 0, 0, NULL);
+}
+
+static void actor_tries_later(struct stage *st)
+{
+	if (runs == 2)
+		actor_tries(st);
+}
+
+static bool never_right(struct stage *st)
+{
+	(void)st;
+	return false;
+}
+
+static void end_runs(struct stage *st)
+{
+	if (st->cache)
+		kmem_cache_destroy(st->cache);
+	st->cache = NULL;
+}
+
+#define ABOUT "see the head of tests/own/ends.c"
+
+static const struct scenario scenarios[] = {
+	{
+		.part = "X2/keeps",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_keeps } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_COMPLETES),
+	},
+	{
+		.part = "X2/keeps-two",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_keeps },
+			    { "B", ON_U, actor_writes } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_COMPLETES),
+	},
+	{
+		.part = "X2/errs",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_keeps_and_errs },
+			    { "B", ON_U, actor_writes } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.setup = setup_word,
+	},
+	{
+		.part = "X2/wanted",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_keeps },
+			    { "B", ON_U, actor_wants } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_COMPLETES),
+	},
+	{
+		.part = "X2/slab",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_keeps_slab },
+			    { "B", ON_U, actor_writes } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_COMPLETES),
+	},
+	{
+		.part = "X2/rwsem",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_keeps_sem } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_COMPLETES),
+	},
+	{
+		.part = "X2/rwsem-wanted",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_keeps_sem },
+			    { "B", ON_U, actor_reads_sem } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_COMPLETES),
+	},
+	{
+		.part = "X2/timer",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_arms },
+			    { "B", ON_U, actor_writes } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.setup = setup_timer,
+	},
+	{
+		.part = "X2/await",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_awaits },
+			    { "B", ON_U, actor_raises } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_STUCK),
+		.setup = setup_flag,
+	},
+	{
+		.part = "X2/setup",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_writes } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.setup = cannot,
+	},
+	{
+		.part = "X2/begin",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_writes } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.begin = cannot,
+	},
+	{
+		.part = "X2/forms",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_tries } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_COMPLETES),
+		.toggles = true,
+	},
+	{
+		.part = "X2/trace",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_once } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_CORRUPT),
+		.begin = begin_runs,
+		.setup = setup_runs,
+		.check = never_right,
+		.end = end_runs,
+	},
+	{
+		.part = "X2/try",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_tries_later } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_CORRUPT),
+		.begin = begin_runs,
+		.setup = setup_runs,
+		.check = never_right,
+	},
+};
+
+DEMO(99, x2, .id = "X2", .slug = "x2-ends",
+     .claim = "how a schedule, and a search, may end",
+     .tried = { "For the explorer alone.", "See tests/own/ends.c." },
+     .cores = 1, .scenarios = scenarios, .nr_scenarios = ARRAY_SIZE(scenarios),
+     .free_rounds = 1, .for_reader = true);

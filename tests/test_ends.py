@@ -1,0 +1,120 @@
+"""How a schedule ends, and how a search: by an experiment that is there for
+nothing else, tests/own/ends.c, built with the others."""
+import shutil
+
+import pytest
+
+import gordian
+from gordian import ROOT, boot, verdicts
+from test_explore import witnesses
+from test_points import NOT_TOLD, ON_THEIR_OWN
+
+HELD = "own is released for A, who ended with it"
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    tree = gordian.copied(tmp_path_factory.mktemp("ends") / "tree")
+    shutil.copy(ROOT / "tests/own/ends.c", tree / "demos/x2.c")
+    return gordian.build(root=tree) / "gordian.img"
+
+
+def part(text):
+    (v,) = verdicts(text, "part")
+    return v
+
+
+@pytest.mark.parametrize("name, schedules", [("keeps", 1), ("keeps-two", 2),
+                                             ("slab", 2)])
+def test_a_kept_mutex_is_a_warning(image, name, schedules):
+    """Whose ever it is; and the next schedule finds it as the first did."""
+    r = boot(f"explore x2/{name}", image=image)
+    v = part(r.text)
+    assert (v["search"], v["outcome"], v["lockdep"]) == (
+        "complete", "warn", "held-at-end")
+    assert v.num("schedules") == v.num("failing") == schedules
+    mutex = "slab_mutex" if name == "slab" else "own"
+    assert f"cut: {mutex} is released for A, who ended with it" in r.lines
+
+
+def test_a_kept_mutex_excuses_nothing_later(image):
+    """Lockdep takes it that it may be given back by its owner yet, once."""
+    v = part(boot("explore x2/errs", image=image).text)
+    assert set(v["lockdep"].split(",")) == {"held-at-end", "unbalanced"}
+
+
+def test_who_wants_a_kept_mutex_is_stuck(image):
+    r = boot("explore x2/wanted", image=image)
+    v = part(r.text)
+    assert (v["search"], v["failing"], v["schedules"], v["states"]) == (
+        "complete", "2", "2", "1")
+    assert {out for _, out, _, _ in witnesses(r.text)} == {"stuck", "warn"}
+    assert r.text.count(HELD) == 2
+
+
+def test_a_kept_semaphore_ends_the_search(image):
+    """Nobody but its owner can give it back."""
+    r = boot("explore x2/rwsem", image=image)
+    v = part(r.text)
+    assert (v["search"], v["outcome"], v.ok) == ("broken", "warn", False)
+    assert "an actor keeps a lock that nobody can give back for it" in r.lines
+    assert "(own semaphore)" in r.text
+
+
+def test_a_knot_that_cannot_be_cut(image):
+    """It is said, and Ctrl-C is the way out, to a prompt that works."""
+    with gordian.Console(image=image, timeout=120) as c:
+        c.prompt()
+        c.p.send("explore x2/rwsem-wanted\r")
+        said = c.expect(ON_THEIR_OWN)
+        assert "this knot cannot be cut: the scenario needs a .rescue" in said
+        c.p.send("\x03")
+        assert "left in the background\n(status 130)" in c.prompt()
+        assert "kmem_cache" in c.cmd("slabinfo")
+
+
+def test_a_timer_is_waited_for(image):
+    """By a search, or what comes after would be no step; and by a round."""
+    r = boot("explore x2/timer; demo x2/timer", image=image)
+    searched, free = verdicts(r.text, "part")
+    assert r.status == 0
+    assert (searched["search"], searched["verdict"],
+            searched["schedules"]) == ("complete", "CLEAN", "2")
+    assert free["outcome"] == "completes"
+
+
+def test_who_awaits_may_be_stuck(image):
+    r = boot("explore x2/await", image=image)
+    v = part(r.text)
+    assert r.status == 0 and v.ok
+    assert (v["search"], v["verdict"], v["failing"], v["states"]) == (
+        "complete", "MISSED", "1", "1")
+    assert ("no cycle: A waits for an event (a condition, explore_await(), "
+            "wait queue)") in r.lines
+
+
+@pytest.mark.parametrize("name", ["setup", "begin"])
+def test_an_error_is_no_complete_search(image, name):
+    """Nor are the last experiment's counts its own."""
+    r = boot(f"explore x2/await; explore x2/{name}", image=image)
+    v = verdicts(r.text, "part")[1]
+    assert f"X2/{name}: cannot go on, error 5" in r.lines
+    assert (v["search"], v["verdict"], v["schedules"], v.ok) == (
+        "broken", "NOT-FOUND", "0", False)
+
+
+def test_a_broken_search_does_not_go_on(image):
+    r = boot("explore x2/forms", image=image)
+    assert part(r.text)["search"] == "broken"
+    assert r.lines.count(NOT_TOLD) == 1
+
+
+@pytest.mark.parametrize("name, said", [
+    ("trace", "state: caches was "), ("try", NOT_TOLD)])
+def test_a_witness_is_confirmed_in_all(image, name, said):
+    """It must end as it did, and leave no trace, and keep the rules."""
+    r = boot(f"explore x2/{name}", image=image)
+    assert r.status == 1 and said in r.text
+    assert ("not as said: replayed it does not end as corrupt, the state as "
+            "before") in r.lines
+    assert not part(r.text).ok
