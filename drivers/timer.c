@@ -10,12 +10,15 @@
 
 #define CTL_ENABLE 1u
 #define HZ_DEFAULT 62500000u
-#define SHIFT	   24 /* of the fixed-point factors */
+#define HZ_MIN	   4000000u
+/* Of the fixed-point factors, which are at most 2^32 from 4 MHz to 1 GHz. */
+#define NS_SHIFT    24
+#define TICKS_SHIFT 32
 
 uint32_t timer_hz;
 bool timer_physical;
 unsigned int timer_irq;
-static uint64_t ns_per_tick, ticks_per_ns; /* << SHIFT */
+static uint64_t ns_per_tick, ticks_per_ns;
 
 uint64_t timer_now(void)
 {
@@ -23,23 +26,29 @@ uint64_t timer_now(void)
 	return timer_about_now();
 }
 
-/* v * factor >> SHIFT without losing the upper half of the product. */
-static uint64_t scale(uint64_t v, uint64_t factor)
+/* v * factor >> shift without losing the upper half of the product. */
+static uint64_t scale(uint64_t v, uint64_t factor, unsigned int shift)
 {
 	uint64_t lo = (v & 0xffffffffu) * factor;
 	uint64_t hi = (v >> 32) * factor;
 
-	return (hi << (32 - SHIFT)) + (lo >> SHIFT);
+	return (hi << (32 - shift)) + (lo >> shift);
+}
+
+/* The least factor for a / b: a wait is never too short for it. */
+static uint64_t factor(uint64_t a, uint32_t b, unsigned int shift)
+{
+	return ((a << shift) + b - 1) / b;
 }
 
 uint64_t timer_ns(uint64_t ticks)
 {
-	return scale(ticks, ns_per_tick);
+	return scale(ticks, ns_per_tick, NS_SHIFT);
 }
 
 uint64_t timer_ticks(uint64_t ns)
 {
-	return scale(ns, ticks_per_ns) + 1;
+	return scale(ns, ticks_per_ns, TICKS_SHIFT) + 1;
 }
 
 uint64_t timer_now_ns(void)
@@ -101,13 +110,13 @@ void timer_init(unsigned int irq, uint32_t hz)
 	uint32_t said = timer_cntfrq();
 
 	timer_hz = hz ? hz : said;
-	if (timer_hz < 1000000u || timer_hz > 1000000000u) {
+	if (timer_hz < HZ_MIN || timer_hz > 1000000000u) {
 		kprintf("timer: CNTFRQ says %u Hz, taking %u\n", said,
 			HZ_DEFAULT);
 		timer_hz = HZ_DEFAULT;
 	}
-	ns_per_tick = (1000000000ull << SHIFT) / timer_hz;
-	ticks_per_ns = ((uint64_t)timer_hz << SHIFT) / 1000000000u;
+	ns_per_tick = factor(1000000000u, timer_hz, NS_SHIFT);
+	ticks_per_ns = factor(timer_hz, 1000000000u, TICKS_SHIFT);
 	timer_irq = irq;
 	irq_register(irq, timer_irq_handler, NULL);
 }
