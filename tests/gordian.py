@@ -23,7 +23,8 @@ TIMEOUT = 300
 @functools.lru_cache(maxsize=None)
 def build(profile="debug", *settings, root=ROOT):
     """Make the image, return the directory with gordian.img and gordian.elf."""
-    goal = ["make", "-s", "-C", str(root), f"-j{os.cpu_count()}",
+    goal = ["make", "-s", "--no-print-directory", "-C", str(root),
+            f"-j{os.cpu_count()}",
             f"PROFILE={profile}", *settings]
     subprocess.run([*goal, "image"], check=True, stdin=subprocess.DEVNULL)
     out = subprocess.run([*goal, "where"], check=True, text=True,
