@@ -8,6 +8,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import gordian  # noqa: E402
 
+# `make -C ... test` would have its makes print directories into what is read.
+for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
+    os.environ.pop(name, None)
+
 
 def pytest_addoption(parser):
     parser.addoption("--soak", action="store_true",

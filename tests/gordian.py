@@ -24,8 +24,7 @@ TIMEOUT = 300
 def build(profile="debug", *settings, root=ROOT):
     """Make the image, return the directory with gordian.img and gordian.elf."""
     goal = ["make", "-s", "--no-print-directory", "-C", str(root),
-            f"-j{os.cpu_count()}",
-            f"PROFILE={profile}", *settings]
+            f"-j{os.cpu_count()}", f"PROFILE={profile}", *settings]
     subprocess.run([*goal, "image"], check=True, stdin=subprocess.DEVNULL)
     out = subprocess.run([*goal, "where"], check=True, text=True,
                          stdout=subprocess.PIPE).stdout.strip()
