@@ -181,13 +181,24 @@ bool all_done(const struct stage *st)
 	return true;
 }
 
-static bool find_cycle(struct stage *st, struct waitfor *w)
+static bool find_cycle_once(struct stage *st, struct waitfor *w,
+			    unsigned int *from)
 {
-	for (unsigned int i = 0; i < st->nr_actors; i++)
-		if (!worker_ended(&st->worker[i]) &&
-		    waitfor_cycle(st->worker[i].thread, w))
+	for (*from = 0; *from < st->nr_actors; ++*from)
+		if (!worker_ended(&st->worker[*from]) &&
+		    waitfor_cycle(st->worker[*from].thread, w))
 			return true;
 	return false;
+}
+
+/* From the first actor in it. One that closes between two looks is found from a
+ * later actor: then once more. */
+static bool find_cycle(struct stage *st, struct waitfor *w)
+{
+	unsigned int from;
+
+	return find_cycle_once(st, w, &from) &&
+	       (!from || find_cycle_once(st, w, &from));
 }
 
 /*

@@ -41,6 +41,11 @@ def there(request):
 
 
 every_board = pytest.mark.parametrize("board", boards.MACHINES)
+# By the time they run for long, the ways to start a Pi 2 make no difference.
+each_chip = pytest.mark.parametrize("board", [
+    pytest.param(n, marks=pytest.mark.soak if n in ("raspi2b-elf",
+                                                    "raspi2b-raw") else ())
+    for n in boards.MACHINES])
 
 
 # ---- the starts themselves ---------------------------------------------------
@@ -263,7 +268,7 @@ def test_demos(board, what):
 @pytest.mark.parametrize("suite", [
     "cpu", "mm", "rcu", "sched.times",   # each board has its own clock
     pytest.param("", marks=pytest.mark.soak, id="all")])
-@every_board
+@each_chip
 def test_suites(board, suite):
     run = boot(f"test {suite}", board=board)
     booted(run, board)
@@ -273,7 +278,7 @@ def test_suites(board, suite):
 
 @pytest.mark.parametrize("seconds", [
     2, pytest.param(60, marks=pytest.mark.soak)])
-@every_board
+@each_chip
 def test_torture(board, seconds):
     run = boot(f"torture rcu {seconds} 7; torture slab {seconds} 7",
                board=board, timeout=1200)

@@ -59,10 +59,12 @@ def all_rows():
     return results(p.stdout)
 
 
+@pytest.mark.soak  # and in `make model`
 def test_every_row(all_rows):
     assert all_rows.keys() == EXPECTED.keys()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", EXPECTED)
 def test_row(all_rows, name):
     states, what = all_rows[name]
