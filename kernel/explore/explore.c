@@ -420,6 +420,7 @@ bool explore_stir(bool anyway)
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
 		struct gate *g = &ex.gate[i];
 
+		/* Acquire: pairs with the release in await_alone(). */
 		if (!smp_load_acquire(&g->alone) ||
 		    !(anyway || g->holds(g->arg)))
 			continue;
