@@ -17,18 +17,21 @@
 #define PART_A53 0xd03
 #define PART_A72 0xd08
 
+#define FIRMWARES (-1) /* a pin that only the firmware reaches */
+#define NO_LED	  (-2)
+
 static const struct pi {
 	const char *compatible, *name;
 	uint32_t part; /* of MIDR */
 	uint32_t peripherals, local;
 	uint32_t uart_irq;
 	uint32_t gicd, gicc; /* 0: the local controller */
-	int led;	     /* pin; -1: the firmware's */
+	int led;	     /* pin, or FIRMWARES */
 } pis[] = {
 	{ "brcm,bcm2836", "Raspberry Pi 2", PART_A7, 0x3f000000, 0x40000000,
 	  32 + 57, 0, 0, 47 },
 	{ "brcm,bcm2837", "Raspberry Pi 3", PART_A53, 0x3f000000, 0x40000000,
-	  32 + 57, 0, 0, -1 },
+	  32 + 57, 0, 0, FIRMWARES },
 	{ "brcm,bcm2711", "Raspberry Pi 4", PART_A72, 0xfe000000, 0xff800000,
 	  153, 0xff841000, 0xff842000, 42 },
 };
@@ -44,7 +47,7 @@ static const struct pi {
 
 static const struct pi *pi;
 static uintptr_t regs; /* of the peripherals */
-static int led;	       /* pin of the activity LED; -1: the firmware's */
+static int led;	       /* pin of the activity LED, FIRMWARES or NO_LED */
 static bool led_low;   /* it is on when the pin is low */
 
 /* ---- property mailbox ----------------------------------------------------------- */
@@ -190,12 +193,15 @@ void pi_led(bool on)
 {
 	uint32_t pin[2] = { PIN_LED, on };
 
-	if (!pi)
+	if (!pi || led == NO_LED)
 		return;
-	if (led < 0)
-		property(TAG_SET_PIN, pin);
-	else
+	if (led != FIRMWARES) {
 		pin_set((unsigned int)led, on != led_low);
+		return;
+	}
+	/* A firmware that does not answer is not waited for again. */
+	if (!property(TAG_SET_PIN, pin))
+		led = NO_LED;
 }
 
 /* The firmware may have given the PL011 to Bluetooth, pins 32 and 33. */
