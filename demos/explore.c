@@ -246,6 +246,17 @@ struct exploration {
 	uint64_t knot; /* the state in which it ended */
 };
 
+static void tell_broken(struct exploration *x, struct director *d)
+{
+	hush(false);
+	kprintf("explore: %s\n",
+		x->word == SEARCH_DIVERGED ?
+			"a replayed schedule went another way" :
+			"more steps than there is room for");
+	x->broken = true;
+	d->endless = x->word == SEARCH_TOO_LONG;
+}
+
 static int choose(struct director *d, struct stage *st, unsigned int enabled,
 		  unsigned int *gates)
 {
@@ -256,15 +267,8 @@ static int choose(struct director *d, struct stage *st, unsigned int enabled,
 	(void)gates;
 	explore_standing(stands);
 	x->word = search_choose(x->search, enabled, stands);
-	if (x->word == SEARCH_TOO_LONG || x->word == SEARCH_DIVERGED) {
-		hush(false);
-		kprintf("explore: %s\n",
-			x->word == SEARCH_DIVERGED ?
-				"a replayed schedule went another way" :
-				"more steps than there is room for");
-		x->broken = true;
-		d->endless = x->word == SEARCH_TOO_LONG;
-	}
+	if (x->word == SEARCH_TOO_LONG || x->word == SEARCH_DIVERGED)
+		tell_broken(x, d);
 	return x->word;
 }
 
@@ -294,13 +298,18 @@ static void over(struct director *d, struct stage *st, unsigned int left)
 	struct standing stands[SEARCH_THREADS];
 
 	explore_standing(stands);
-	search_end(x->search, stands);
+	if (search_end(x->search, stands) == SEARCH_DIVERGED && x->word >= 0 &&
+	    !d->strayed) {
+		x->word = SEARCH_DIVERGED;
+		tell_broken(x, d);
+	}
 	x->knot = 14695981039346656037ull ^ x->form.up;
 	for (unsigned int i = 0; left && i < st->nr_actors; i++) {
-		unsigned int place =
-			st->sc->position ?
-				st->sc->position(i) :
-				steps_of(x->search, i) * 64u + stands[i].op;
+		unsigned int place = st->sc->position ?
+					     st->sc->position(i) :
+					     (steps_of(x->search, i) * 256u +
+					      stands[i].op) * 4u +
+						     stands[i].where;
 
 		/* FNV-1a, a word at a time */
 		x->knot = (x->knot ^ place) * 1099511628211ull;
@@ -745,8 +754,9 @@ static void print_bounds(void)
 		"  declared shared reads and writes; releases with .tries\n"
 		"not permuted: what lies in one spinlock section, other "
 		"releases, interrupts,\n"
-		"  grace periods, timers; callbacks run late, in order; memory "
-		"is sequential\n");
+		"  grace periods, timers, how threads woken in one step go on "
+		"side by side;\n"
+		"  callbacks run late, in order; memory is sequential\n");
 	kprintf("not seen: data that is not declared, unless a mutex or a "
 		"semaphore guards it\n");
 }

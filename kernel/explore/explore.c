@@ -145,7 +145,8 @@ static bool of_stop_machine(const struct trace_event *e)
 }
 
 /* Done by one of the threads, or by another for it: a callback, or a core that
- * comes or goes and has its own part in it. */
+ * comes or goes and has its own part in it. An interrupt is none of theirs, on
+ * top of whom it comes is chance; but the callbacks it queues are. */
 static bool counts(const struct trace_event *e, struct gate **by)
 {
 	bool callback = e->op == TR_RCU_CB;
@@ -153,7 +154,7 @@ static bool counts(const struct trace_event *e, struct gate **by)
 
 	*by = NULL;
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
-		if (READ_ONCE(ex.gate[i].id) == e->thread)
+		if (READ_ONCE(ex.gate[i].id) == e->thread && !in_interrupt())
 			*by = &ex.gate[i];
 	for_each_possible_cpu (cpu)
 		callback |= in_callback() && ex.callbacks[cpu].id == e->thread;
@@ -676,9 +677,12 @@ void explore_standing(struct standing *out)
 		struct standing *s = &out[i];
 
 		memset(s, 0, sizeof(*s));
-		s->at_point = g->at_gate;
-		if (!s->at_point)
+		if (!g->at_gate) {
+			if (ex.subject.ended(ex.subject.arg, i))
+				s->where = STAND_ENDED;
 			continue;
+		}
+		s->where = STAND_AT_POINT;
 		s->op = (uint16_t)g->op;
 		if (g->op == TR_WAKE) {
 			s->thing = (uintptr_t)g->obj;

@@ -29,6 +29,7 @@ void footprint_add(struct footprint *f, uintptr_t thing, bool write, bool moves)
 	}
 	f->touch[i].thing = thing;
 	f->touch[i].write = write || (i < f->n && f->touch[i].write);
+	f->touch[i].moves = moves;
 	f->n = (uint16_t)(i < f->n ? f->n : i + 1);
 }
 
@@ -52,6 +53,30 @@ static bool dependent_across(const struct footprint *a,
 {
 	return (a->moving_write && b->moving_read) ||
 	       (a->moving_read && b->moving_write) || dependent(a, b);
+}
+
+/* Are all things that stay where they are in b too, touched as in a? */
+static bool within(const struct footprint *a, const struct footprint *b)
+{
+	for (unsigned int i = 0; i < a->n; i++) {
+		unsigned int k = 0;
+
+		while (k < b->n && a->touch[i].thing != b->touch[k].thing)
+			k++;
+		if (!a->touch[i].moves &&
+		    (k == b->n || a->touch[i].write != b->touch[k].write))
+			return false;
+	}
+	return true;
+}
+
+/* Of one step in two runs. In what order it touched things may differ: some of
+ * it is done on other cores at the same time. */
+static bool same_footprint(const struct footprint *a, const struct footprint *b)
+{
+	return a->all == b->all && a->moving_read == b->moving_read &&
+	       a->moving_write == b->moving_write &&
+	       (a->all || (within(a, b) && within(b, a)));
 }
 
 /* ---- schedules ------------------------------------------------------------- */
@@ -99,8 +124,8 @@ bool search_next(struct search *s)
 
 static bool same_point(const struct standing *a, const struct standing *b)
 {
-	return a->at_point == b->at_point &&
-	       (!a->at_point ||
+	return a->where == b->where &&
+	       (a->where != STAND_AT_POINT ||
 		(a->op == b->op && a->write == b->write &&
 		 (a->moves || b->moves || a->thing == b->thing)));
 }
@@ -181,6 +206,8 @@ int search_choose(struct search *s, unsigned int enabled,
 {
 	struct node *n = &s->node[s->steps];
 
+	if (s->diverged)
+		return SEARCH_DIVERGED;
 	if (s->steps == SEARCH_STEPS)
 		return SEARCH_TOO_LONG;
 	if (s->steps < s->prefix)
@@ -232,7 +259,7 @@ static void add_choice(struct search *s, unsigned int i, unsigned int k,
 	able = first & n->enabled;
 	if (able)
 		n->todo |= (uint8_t)(able & 1u << t ? 1u << t : able & -able);
-	else if (first != 1u << t || !n->stands[t].at_point)
+	else if (first != 1u << t || n->stands[t].where != STAND_AT_POINT)
 		n->todo |= n->enabled; /* all, to be sure */
 	/* Else t stood there already and had to wait: no race at this place. */
 }
@@ -272,6 +299,8 @@ void search_step(struct search *s, const struct footprint *step,
 	struct node *n = &s->node[k];
 	unsigned int t = n->chosen;
 
+	/* The last of those given is another choice: its first time. */
+	s->diverged |= k + 1 < s->prefix && !same_footprint(&n->step, step);
 	n->step = *step;
 	find_races(s, t, k, step, n->clock);
 	n->clock[t] = (uint16_t)(k + 1);
@@ -284,18 +313,21 @@ void search_step(struct search *s, const struct footprint *step,
 }
 
 /* A step that was never taken may race too: what a thread is blocked at. */
-void search_end(struct search *s, const struct standing *stands)
+int search_end(struct search *s, const struct standing *stands)
 {
 	uint16_t after[SEARCH_THREADS];
 
+	if (s->diverged || s->steps < s->prefix)
+		return SEARCH_DIVERGED;
 	for (unsigned int t = 0; t < s->threads; t++) {
 		struct footprint f = { .n = 0 };
 
-		if (!stands[t].at_point || !stands[t].thing)
+		if (stands[t].where != STAND_AT_POINT || !stands[t].thing)
 			continue;
 		footprint_add(&f, stands[t].thing, stands[t].write, false);
 		find_races(s, t, s->steps, &f, after);
 	}
+	return 0;
 }
 
 /* ---- few switches ---------------------------------------------------------- */

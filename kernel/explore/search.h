@@ -37,7 +37,7 @@ struct footprint {
 	bool moving_read, moving_write; /* a thing that may move, see below */
 	struct {
 		uintptr_t thing;
-		bool write;
+		bool write, moves;
 	} touch[FOOTPRINT_THINGS];
 };
 
@@ -47,8 +47,10 @@ void footprint_add(struct footprint *f, uintptr_t thing, bool write,
 bool dependent(const struct footprint *a, const struct footprint *b);
 
 /* Where a thread stands, for the comparison with an earlier run. */
+enum stand { STAND_BLOCKED, STAND_AT_POINT, STAND_ENDED };
+
 struct standing {
-	bool at_point;	   /* else blocked, or at its end */
+	enum stand where;  /* the rest: at a point only */
 	uint16_t op;	   /* what it is about to do */
 	uintptr_t thing;   /* to what; 0: not known */
 	bool write, moves; /* as in footprint_add() */
@@ -77,6 +79,7 @@ struct search {
 	unsigned int steps;    /* taken in this run */
 	unsigned int prefix;   /* of which so many are given */
 	bool begun, cut_short; /* some choice was beyond the bound */
+	bool diverged;	       /* a given step touched other things */
 	uint16_t clock[SEARCH_THREADS][SEARCH_THREADS]; /* each thread's now */
 	struct node node[SEARCH_STEPS];
 };
@@ -94,11 +97,18 @@ bool search_next(struct search *s);
  */
 int search_choose(struct search *s, unsigned int enabled,
 		  const struct standing *stands);
-/* The step that was chosen is over. woken: the threads it let go on, a bit each. */
+/*
+ * The step that was chosen is over. woken: the threads it let go on, a bit each.
+ * A given step must touch what it did in the run it was taken from; if not, the
+ * next word is SEARCH_DIVERGED.
+ */
 void search_step(struct search *s, const struct footprint *step,
 		 unsigned int woken);
-/* The run is over; where each thread stands then. */
-void search_end(struct search *s, const struct standing *stands);
+/*
+ * The run is over; where each thread stands then. Returns 0, or SEARCH_DIVERGED:
+ * it is none that was asked for, and came to its end before or by another way.
+ */
+int search_end(struct search *s, const struct standing *stands);
 
 /*
  * The same schedule with as few switches between threads as its class has: which

@@ -270,9 +270,12 @@ static void standing_of(const struct state *s, struct standing *out)
 {
 	memset(out, 0, SEARCH_THREADS * sizeof(*out));
 	for (unsigned int t = 0; t < program.threads; t++) {
-		if (!at_point(s, t))
+		if (!at_point(s, t)) {
+			if (s->pc[t] == program.nr[t])
+				out[t].where = STAND_ENDED;
 			continue;
-		out[t].at_point = true;
+		}
+		out[t].where = STAND_AT_POINT;
 		out[t].op = (uint16_t)program.ops[t][s->pc[t]].op;
 		out[t].thing =
 			thing_of(t, s->pc[t], &out[t].write, &out[t].moves);
@@ -311,7 +314,7 @@ static bool run_once(struct state *s)
 		}
 		search_step(&search, &f, woken);
 	}
-	search_end(&search, stands);
+	CHECK(search_end(&search, stands) == 0);
 	CHECK(who >= 0 || who == SEARCH_REDUNDANT);
 	return who >= 0;
 }
@@ -522,45 +525,99 @@ static void footprints(void)
 	CHECK(dependent(&f[1], &f[0]) == (full || expected));
 }
 
-/* A prefix that goes another way is told, whatever differs. */
-static void diverges(void)
+/* What a step touched, told in any order; the last thing moves. */
+static struct footprint three_things(unsigned int first, bool write_first,
+				     unsigned int moving, bool write_moving)
 {
-	struct standing stands[SEARCH_THREADS] = {
-		{ true, LOCK, 1, true, false },
-		{ true, LOCK, 1, true, false },
-	};
 	struct footprint f = { .n = 0 };
-	unsigned int enabled = 3;
 
-	footprint_add(&f, 1, true, false);
+	for (unsigned int i = 0; i < 2; i++) {
+		unsigned int thing = (first + i) % 2;
+
+		footprint_add(&f, thing + 1, thing == 0 && write_first, false);
+	}
+	footprint_add(&f, moving, write_moving, true);
+	return f;
+}
+
+/* A given step is taken; does the search see that it is another one? */
+static bool seen_as_other(const struct footprint *f,
+			  const struct standing *stands)
+{
+	bool other;
+
+	CHECK(search_choose(&search, 3, stands) >= 0);
+	search_step(&search, f, 0);
+	other = search_choose(&search, 3, stands) == SEARCH_DIVERGED;
+	return other;
+}
+
+/* Three steps of two threads, and the next run: its first two steps are given. */
+static void begin_replay(const struct footprint *f,
+			 const struct standing *stands)
+{
 	search_init(&search, 2, SEARCH_FULL, 0);
 	CHECK(search_next(&search));
 	for (unsigned int i = 0; i < 3; i++) {
 		CHECK(search_choose(&search, 3, stands) >= 0);
+		search_step(&search, f, 0);
+	}
+	CHECK(search_end(&search, stands) == 0);
+	CHECK(search_next(&search) && search.prefix == 3);
+}
+
+/* A prefix that goes another way is told, whatever differs. */
+static void diverges(void)
+{
+	static const struct standing same[SEARCH_THREADS] = {
+		{ STAND_AT_POINT, LOCK, 1, true, false },
+		{ STAND_AT_POINT, LOCK, 1, true, false },
+	};
+	struct standing stands[SEARCH_THREADS];
+	const struct footprint f = three_things(0, true, 100, false);
+	struct footprint other = f;
+
+	memcpy(stands, same, sizeof(stands));
+	begin_replay(&f, stands);
+	CHECK(search_choose(&search, 1u << below(2), stands) ==
+	      SEARCH_DIVERGED);
+	stands[below(2)].op = WRITE;
+	CHECK(search_choose(&search, 3, stands) == SEARCH_DIVERGED);
+	memcpy(stands, same, sizeof(stands));
+	stands[below(2)].where = below(2) ? STAND_BLOCKED : STAND_ENDED;
+	CHECK(search_choose(&search, 3, stands) == SEARCH_DIVERGED);
+	memcpy(stands, same, sizeof(stands));
+	CHECK(search_end(&search, stands) == SEARCH_DIVERGED); /* too early */
+
+	other = three_things(1, true, 200, false); /* the same, and elsewhere */
+	CHECK(!seen_as_other(&other, stands));
+	begin_replay(&f, stands);
+	other = f;
+	footprint_add(&other, 3, false, false);
+	CHECK(seen_as_other(&other, stands));
+	begin_replay(&other, stands);
+	CHECK(seen_as_other(&f, stands)); /* one less */
+	begin_replay(&f, stands);
+	other = three_things(0, false, 100, false);
+	CHECK(seen_as_other(&other, stands));
+	begin_replay(&f, stands);
+	other = three_things(0, true, 100, true);
+	CHECK(seen_as_other(&other, stands));
+	begin_replay(&f, stands);
+	for (unsigned int i = 0; i < 2; i++) {
+		CHECK(search_choose(&search, 3, stands) >= 0);
 		search_step(&search, &f, 0);
 	}
-	search_end(&search, stands);
-	CHECK(search_next(&search) && search.prefix == 3);
-	switch (below(4)) {
-	case 0:
-		enabled = 1u << below(2);
-		break;
-	case 1:
-		stands[below(2)].op = WRITE;
-		break;
-	case 2:
-		stands[below(2)].at_point = false;
-		break;
-	default:
-		CHECK(search_choose(&search, enabled, stands) >= 0);
-		return;
-	}
-	CHECK(search_choose(&search, enabled, stands) == SEARCH_DIVERGED);
+	/* The last that is given is another choice, and touches other things. */
+	CHECK(search_choose(&search, 3, stands) >= 0);
+	search_step(&search, &other, 0);
+	CHECK(search_end(&search, stands) == 0);
 }
 
 static void too_long(void)
 {
-	struct standing stands[SEARCH_THREADS] = { { .at_point = true } };
+	struct standing stands[SEARCH_THREADS] = { { .where =
+							     STAND_AT_POINT } };
 	struct footprint f = { .n = 0 };
 
 	search_init(&search, 1, SEARCH_REDUCED, 0);
