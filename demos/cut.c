@@ -22,6 +22,7 @@
 #include "kernel/lib/printf.h"
 #include "kernel/lock/rwsem.h"
 #include "kernel/rcu/rcu.h"
+#include "kernel/shell/shell.h"
 
 /* Release that mutex if t has it. Returns whether it had. */
 static bool release_for(struct mutex *m, struct thread *t)
@@ -95,9 +96,10 @@ static bool lend(const struct waitfor_link *l, enum wait_kind kind)
 	return true;
 }
 
-/* A completion or a grace period cannot be lent: there is another link. Nor is
- * every lock that can be: the scenario may name the one to lend. */
-static void cut_cycle(const struct stage *st, const struct waitfor *w,
+/* A completion or a grace period cannot be lent, nor can a rw-semaphore: there may
+ * be another link. Nor is every lock that can be: the scenario may name the one to
+ * lend. Returns whether one was. */
+static bool cut_cycle(const struct stage *st, const struct waitfor *w,
 		      bool quietly)
 {
 	static const struct {
@@ -121,11 +123,10 @@ static void cut_cycle(const struct stage *st, const struct waitfor *w,
 			if (!quietly)
 				kprintf(ways[k].how, waitfor_owner(w, i)->name,
 					l->waiting.name, l->name);
-			return;
+			return true;
 		}
 	}
-	waitfor_report(w);
-	panic("this cycle cannot be cut: restart the machine");
+	return false;
 }
 
 int cpu_hotplug_rescue(void)
@@ -191,10 +192,20 @@ static bool pass_condition(bool quietly)
 	return true;
 }
 
-static void wait_for_the_end(struct stage *st)
+static bool rescue(struct stage *st, bool quietly)
+{
+	return st->sc->rescue && st->sc->rescue(st, quietly);
+}
+
+/* w: the cycle, or NULL. In a batch nobody could press Ctrl-C. */
+static void wait_for_the_end(struct stage *st, const struct waitfor *w)
 {
 	hush(false);
+	if (w)
+		waitfor_report(w);
 	kprintf("this knot cannot be cut: the scenario needs a .rescue\n");
+	if (console_taken)
+		panic("this knot cannot be cut");
 	tell_on_their_own();
 	wait_event(&st->finished, all_done(st));
 }
@@ -204,13 +215,14 @@ void cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
 {
 	WRITE_ONCE(st->script_open, true);
 	while (!all_done(st)) {
-		if (out == OUT_DEADLOCK)
-			cut_cycle(st, w, quietly);
-		else if (!release_ended(st) && !pass_refcount(st, quietly) &&
-			 !pass_reader(st, quietly) &&
-			 !(st->sc->rescue && st->sc->rescue(st, quietly)) &&
-			 !pass_condition(quietly))
-			wait_for_the_end(st);
+		if (out == OUT_DEADLOCK) {
+			if (!cut_cycle(st, w, quietly) && !rescue(st, quietly))
+				wait_for_the_end(st, w);
+		} else if (!release_ended(st) && !pass_refcount(st, quietly) &&
+			   !pass_reader(st, quietly) && !rescue(st, quietly) &&
+			   !pass_condition(quietly)) {
+			wait_for_the_end(st, NULL);
+		}
 		out = watch_round(st, w, warn_count);
 	}
 	release_ended(st);

@@ -1,5 +1,6 @@
 """How a schedule ends, and how a search: by an experiment that is there for
 nothing else, tests/own/ends.c, built with the others."""
+import re
 import shutil
 
 import pytest
@@ -9,6 +10,7 @@ from gordian import ROOT, boot, verdicts
 from test_explore import witnesses
 from test_points import NOT_TOLD, ON_THEIR_OWN
 
+NOT_CUT = "this knot cannot be cut: the scenario needs a .rescue"
 HELD = "own is released for A, who ended with it"
 
 
@@ -67,10 +69,36 @@ def test_a_knot_that_cannot_be_cut(image):
         c.prompt()
         c.p.send("explore x2/rwsem-wanted\r")
         said = c.expect(ON_THEIR_OWN)
-        assert "this knot cannot be cut: the scenario needs a .rescue" in said
+        assert NOT_CUT in said
         c.p.send("\x03")
         assert "left in the background\n(status 130)" in c.prompt()
         assert "kmem_cache" in c.cmd("slabinfo")
+
+
+def test_a_cycle_that_cannot_be_cut(image):
+    """The report says which it is; in a batch, where nobody can press Ctrl-C,
+    the machine ends."""
+    with gordian.Console(image=image, timeout=120) as c:
+        c.prompt()
+        c.p.send("explore x2/knot\r")
+        said = c.expect(ON_THEIR_OWN)
+        assert re.search(r"^cycle: .*\(.\) -> .* semaphore \(.\)$", said, re.M)
+        assert NOT_CUT in said
+        c.p.send("\x03")
+        assert "left in the background\n(status 130)" in c.prompt()
+        assert "kmem_cache" in c.cmd("slabinfo")
+    r = boot("explore x2/knot", image=image)
+    assert r.status not in (0, None)
+    assert r.text.index(NOT_CUT) < r.text.index("panic: this knot cannot be")
+
+
+def test_a_scenario_rescues(image):
+    """Also from a cycle; and the search goes on."""
+    r = boot("explore x2/rescued", image=image)
+    v = part(r.text)
+    assert r.status == 0 and v.ok
+    assert (v["search"], v["outcome"], v["failing"], v["states"]) == (
+        "complete", "deadlock", "1", "1")
 
 
 def test_a_timer_is_waited_for(image):

@@ -7,6 +7,7 @@
  *   X2/wanted   B wants it
  *   X2/slab     the same with slab_mutex, and more than one schedule
  *   X2/rwsem    A ends with a rw-semaphore; X2/rwsem-wanted: B wants it
+ *   X2/knot     two rw-semaphores, A-B and B-A; X2/rescued: one, and a completion
  *   X2/timer    A waits for what a timer does, and then writes, as B does
  *   X2/await    A waits in explore_await() for what does not come if B has looked
  *               late
@@ -22,6 +23,7 @@
 #include "kernel/explore/shared.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lock/mutex.h"
+#include "kernel/lock/rwsem.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/timer.h"
 
@@ -89,6 +91,61 @@ static void actor_reads_sem(struct stage *st)
 	(void)st;
 	down_read(&sem);
 	up_read(&sem);
+}
+
+/* ---- a cycle without a mutex ---------------------------------------------------- */
+
+static struct rw_semaphore other = RWSEM_INIT(other, "other semaphore");
+static struct completion done;
+
+static void actor_sem_other(struct stage *st)
+{
+	(void)st;
+	down_write(&sem);
+	down_write(&other);
+	up_write(&other);
+	up_write(&sem);
+}
+
+static void actor_other_sem(struct stage *st)
+{
+	(void)st;
+	down_write(&other);
+	down_write(&sem);
+	up_write(&sem);
+	up_write(&other);
+}
+
+static int setup_done(struct stage *st)
+{
+	init_completion(&done, "B");
+	done.by = st->worker[1].thread;
+	return 0;
+}
+
+static void actor_waits_inside(struct stage *st)
+{
+	(void)st;
+	down_write(&sem);
+	wait_for_completion(&done);
+	up_write(&sem);
+}
+
+static void actor_completes_inside(struct stage *st)
+{
+	(void)st;
+	down_write(&sem);
+	complete(&done);
+	up_write(&sem);
+}
+
+/* Then B's own complete() is one too many, and means nothing. */
+static bool complete_for_b(struct stage *st, bool quietly)
+{
+	(void)st;
+	(void)quietly;
+	complete(&done);
+	return true;
 }
 
 /* ---- a timer -------------------------------------------------------------------- */
@@ -266,6 +323,25 @@ static const struct scenario scenarios[] = {
 			    { "B", ON_U, actor_reads_sem } },
 		.no_forced = true,
 		.expect = OUT_BIT(OUT_COMPLETES),
+	},
+	{
+		.part = "X2/knot",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_sem_other },
+			    { "B", ON_U, actor_other_sem } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_DEADLOCK),
+		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+	},
+	{
+		.part = "X2/rescued",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_waits_inside },
+			    { "B", ON_U, actor_completes_inside } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_DEADLOCK) | OUT_BIT(OUT_COMPLETES),
+		.setup = setup_done,
+		.rescue = complete_for_b,
 	},
 	{
 		.part = "X2/timer",
