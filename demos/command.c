@@ -350,6 +350,11 @@ static int run_all(const struct wish *w)
 
 	BUG_ON(demos_end - demos_start > (int)ARRAY_SIZE(results));
 	memset(parts, 0, sizeof(parts));
+	if (!w->verbose)
+		kprintf("In short: stacks, lockdep's reports and the free "
+			"rounds' schedules are left out\n"
+			"  but for a few; `demo ID` shows a row's, `demo all "
+			"verbose` all.\n");
 	for (const struct demo *d = demos_start; d < demos_end; d++)
 		if (in_table(d)) {
 			struct tally *t = &results[d - demos_start];

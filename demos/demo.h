@@ -92,6 +92,7 @@ struct scenario {
 	/* The circular finding's, if it must be this one: classes. */
 	const char *wants, *holds;
 	bool shows_report;	   /* lockdep's, in `demo all` too */
+	bool shows_waits;	   /* the stacks of who waits, there too */
 	unsigned int warnings;	   /* WARN_ON reports that belong to a round */
 	unsigned int slab_reports; /* that the slab's checks must make a round */
 	const char *culprit; /* the function that a BUG or WARN must name */
@@ -185,7 +186,7 @@ struct stage {
 	bool left_held;	     /* an actor ended with a lock held */
 	unsigned int timers; /* armed before the actors started */
 	bool hushed;	     /* lockdep's reports are not printed */
-	bool brief;	     /* nor in full, but for one row */
+	bool brief;	     /* nor in full, nor stacks, but for a few rows */
 	const struct demo *demo;
 	bool missed; /* free: the round came out as another experiment's */
 	int refs[MAX_ACTORS]; /* hotplug references taken minus given back */

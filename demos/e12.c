@@ -101,6 +101,7 @@ static const struct scenario scenarios[] = {
 		.script_up = waits_inside,
 		.script_down = waits_inside,
 		.expect = OUT_BIT(OUT_DEADLOCK),
+		.shows_waits = true,
 		.rounds = 10,
 		.toggles = true,
 		.apart = true,

@@ -72,6 +72,7 @@ static const struct scenario e2[] = {
 		.expect = OUT_BIT(OUT_DEADLOCK),
 		.until_found = true,
 		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.shows_waits = true,
 		.toggles = true,
 		.destroy = kmem_cache_destroy__noref,
 		.setup = setup_victim,

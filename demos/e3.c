@@ -74,6 +74,7 @@ static const struct scenario e3u[] = {
 		.actors = { { "U", ON_U, actor_U } },
 		.script_up = u_looks,
 		.script_down = u_looks,
+		.shows_waits = true,
 		.expect = OUT_BIT(OUT_STUCK),
 		.toggles = true,
 		.must_see = { "put_online_cpus__3_6" },

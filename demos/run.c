@@ -111,18 +111,34 @@ static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 	return 0;
 }
 
-/* false: an actor ended with a lock or a reference held. */
+/* Of a chain of waits, without the stacks: the cycle, or its first link. */
+static void report_briefly(const struct waitfor *w)
+{
+	const struct waitfor_link *first = &w->link[0];
+
+	if (w->cycle)
+		waitfor_print_cycle(w);
+	else if (first->waiting.kind != WAIT_NONE)
+		kprintf("%s waits for %s (%s)\n", first->name,
+			first->waiting.name,
+			wait_kind_name(first->waiting.kind));
+}
+
 static void report_knot(struct stage *st, enum outcome out, struct waitfor *w)
 {
+	void (*report)(const struct waitfor *w) =
+		st->brief && !st->sc->shows_waits ? report_briefly :
+						    waitfor_report;
+
 	if (out == OUT_DEADLOCK) {
-		waitfor_report(w);
+		report(w);
 		return;
 	}
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		if (worker_ended(&st->worker[i]))
 			continue;
 		waitfor_walk(st->worker[i].thread, w);
-		waitfor_report(w);
+		report(w);
 	}
 }
 
@@ -159,7 +175,8 @@ static bool expected(const struct stage *st, unsigned int set, enum outcome out)
 void tell(struct stage *st, enum outcome out, struct waitfor *w)
 {
 	trace_stop();
-	show_schedule(st);
+	if (st->forced || !st->brief)
+		show_schedule(st);
 	if (st->refusal.happened)
 		show_refusal(st);
 	if (!all_done(st) || out == OUT_DEADLOCK)
@@ -341,7 +358,7 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		over = search_ends(sc, out, fine, found);
 		t->ok &= fine || (sc->until_found && !over);
 		if (over) {
-			kprintf("round %u:\n", t->rounds);
+			kprintf("round %u: %s\n", t->rounds, outcome_name(out));
 			tell(st, out, &w);
 		}
 		clean = end_round(st, out, &w, !over);

@@ -14,6 +14,7 @@
  *   X1/dying, X1/dying-completes, X1/dying-wakes    a notifier of CPU_DYING writes
  *               what A reads; completes what A looks at; wakes A, who does not
  *               look before it queues up
+ *   X1/starting a notifier of CPU_STARTING writes what A reads
  *   X1/places   A looks ten times, queues up, and is not woken: stuck after each of
  *               them
  *   X1/long     four actors, each with steps of its own: the check says no
@@ -304,6 +305,16 @@ static int tell_dying(struct notifier_block *nb, unsigned long action,
 	return NOTIFY_OK;
 }
 
+static int tell_starting(struct notifier_block *nb, unsigned long action,
+			 void *hcpu)
+{
+	(void)nb;
+	(void)hcpu;
+	if (action == CPU_STARTING)
+		shared_write(gone, true);
+	return NOTIFY_OK;
+}
+
 static int complete_dying(struct notifier_block *nb, unsigned long action,
 			  void *hcpu)
 {
@@ -325,14 +336,17 @@ static int wake_dying(struct notifier_block *nb, unsigned long action,
 }
 
 static struct notifier_block tells = { .notifier_call = tell_dying };
+static struct notifier_block greets = { .notifier_call = tell_starting };
 static struct notifier_block completes = { .notifier_call = complete_dying };
 static struct notifier_block wakes = { .notifier_call = wake_dying };
 
 static int setup_not_gone(struct stage *st)
 {
+	int err = setup_core(st); /* which may be a start, too */
+
 	gone = false;
 	init_completion(&one_back, "the core");
-	return setup_core(st);
+	return err;
 }
 
 static void actor_sees(struct stage *st)
@@ -517,6 +531,19 @@ static const struct scenario scenarios[] = {
 	},
 	{
 		DYING("X1/dying", "a notifier writes", actor_sees, &tells),
+		.expect = EITHER,
+		.setup = setup_not_gone,
+		.check = not_seen,
+	},
+	{
+		.part = "X1/starting",
+		.about = "a notifier writes",
+		.actors = { { "A", ON_D, actor_sees }, { "U", ON_U, actor_U } },
+		.no_forced = true,
+		.toggles = true,
+		.notifier = &greets,
+		.begin = begin_rcu,
+		.end = end_rcu,
 		.expect = EITHER,
 		.setup = setup_not_gone,
 		.check = not_seen,
