@@ -1,5 +1,5 @@
 /*
- * `explore`: all schedules of an experiment's threads, and the verdict.
+ * The search: all schedules of an experiment's threads, and the verdict.
  *
  *   REAL            lockdep (or a BUG or WARN) speaks, and a schedule fails
  *   FALSE-POSITIVE  it speaks; the search was complete, and none fails
@@ -7,24 +7,17 @@
  *   CLEAN           it is silent; the search was complete, and none fails
  *   NOT-FOUND       none fails within the bounds
  *
- * A schedule fails if its outcome is anything but `completes`. Each one runs on
- * the real cores with the real locks, is cut, and must leave the state as it was.
- * How: kernel/explore/. Owns the search's memory, guarded by demo_mutex.
+ * A schedule fails if its outcome is anything but `completes`. Owns the search's
+ * memory, guarded by demo_mutex; in the runner's thread.
  */
 #include "demos/explore.h"
 
 #include <string.h>
 
 #include "demos/command.h"
-#include "drivers/board.h"
-#include "kernel/debug/panic.h"
-#include "kernel/explore/state.h"
-#include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
 #include "kernel/mm/page.h"
 #include "kernel/sched/sched.h"
-#include "kernel/sched/thread.h"
-#include "kernel/shell/shell.h"
 
 #if GORDIAN_DEBUG
 
@@ -32,196 +25,12 @@
 #define ROOM_ORDER	7     /* pages for straightening a witness */
 #define NR_OUTCOMES	(OUT_CORRUPT + 1)
 #define STATES_MAX	512
-#define CALLBACKS_NS	200000ull /* between two looks */
-#define ORDER_OF_SEARCH 8	  /* pages for struct search */
+#define ORDER_OF_SEARCH 8 /* pages for struct search */
 _Static_assert(sizeof(struct search) <= PAGE_SIZE << ORDER_OF_SEARCH,
 	       "no room for the search");
 
 static struct search *search_memory;
 static uint8_t *room_memory;
-
-struct explore_wish {
-	const struct demo *demo;     /* NULL: all */
-	const struct scenario *part; /* of it, this one alone; NULL: all */
-	bool all;
-	bool brief; /* no line of its own, unless something is wrong */
-	/* Where schedules are said to fail: until all that is said of them has
-	 * been seen. Where none may fail: all. */
-	bool until_found;
-	bool one_form; /* of U, where none may fail */
-	bool iterate;  /* bound: 0, 1, 2 ... until_found, or nothing is cut */
-	enum search_mode mode;
-	unsigned int bound, max; /* preemptions; schedules, 0: the usual */
-};
-
-/* ---- one schedule ------------------------------------------------------------ */
-
-static bool actor_ended(void *arg, unsigned int i)
-{
-	const struct stage *st = arg;
-
-	return worker_ended(&st->worker[i]);
-}
-
-static void tell_stray(const struct thread *t)
-{
-	hush(false);
-	kprintf("%s neither sleeps nor comes to a point of choice: it spins, or "
-		"polls?\n  (explore_await() waits in a way that can be "
-		"explored)\n",
-		t ? t->name : "somebody");
-}
-
-static void direct(struct stage *st, struct director *d)
-{
-	unsigned int left = 0, enabled, gates;
-
-	enabled = explore_settle(&left);
-	while (enabled && enabled != EXPLORE_STRAY) {
-		int who;
-
-		gates = 1;
-		who = d->choose(d, st, enabled, &gates);
-		if (who < 0)
-			break;
-		explore_grant_run((unsigned int)who, gates);
-		enabled = explore_settle(&left);
-		if (d->stepped && enabled != EXPLORE_STRAY)
-			d->stepped(d, st);
-	}
-	d->strayed = enabled == EXPLORE_STRAY;
-	if (d->strayed)
-		tell_stray(explore_stray());
-	if (d->over)
-		d->over(d, st, left);
-	if (explore_moved_at_rest()) {
-		hush(false);
-		kprintf("explore: something moved between two steps\n");
-		d->strayed = true;
-	}
-	if (explore_untold_try()) {
-		hush(false);
-		kprintf("an actor tries for a lock: its scenario has to say "
-			".tries = true\n");
-		d->strayed = true;
-	}
-}
-
-/* What the actors left to callbacks belongs to the schedule: a late one may find
- * something gone. */
-static void await_callbacks(void)
-{
-	while (!rcu_is_quiet())
-		sleep_ns(CALLBACKS_NS);
-}
-
-/* Findings that are no prediction: a rule was broken here and now. */
-#define RULES_BROKEN                                                           \
-	(LOCKDEP_BIT(LOCKDEP_UNBALANCED) | LOCKDEP_BIT(LOCKDEP_HELD_AT_END) |  \
-	 LOCKDEP_BIT(LOCKDEP_HELD_FREED) | LOCKDEP_BIT(LOCKDEP_SLEEP) |        \
-	 LOCKDEP_BIT(LOCKDEP_RCU) | LOCKDEP_BIT(LOCKDEP_NOT_HELD) |            \
-	 LOCKDEP_BIT(LOCKDEP_NEST))
-
-/* Threads that got to their end, but not as they should: a rule broken that the
- * scenario says nothing of, or a lock or a reference that an actor kept. */
-static bool wrongly_completes(const struct played *p, unsigned int broken,
-			      bool gave_back)
-{
-	return p->out == OUT_COMPLETES && (!gave_back || broken);
-}
-
-int play_directed(struct stage *st, struct director *d, struct form form,
-		  bool show, struct played *p)
-{
-	static struct waitfor w; /* demo_mutex */
-	const struct scenario *sc = st->sc;
-	struct explored subject = {
-		.nr = st->nr_actors,
-		.ended = actor_ended,
-		.arg = st,
-		.toggled = sc->toggles ? st->toggled : NR_CPUS,
-		.tries = sc->tries,
-	};
-	unsigned int warns = warn_count, errors, broken;
-	uint32_t seed = 1;
-	bool gave_back, kept;
-	int err;
-
-	for (unsigned int i = 0; i < st->nr_actors; i++)
-		subject.thread[i] = st->worker[i].thread;
-	st->up = form.up;
-	st->leak_by_d = !form.up;
-	st->forced = st->explored = true;
-	reset_round(st);
-	st->script_open = true;
-	hush(d->quiet);
-	lockdep_reset();
-	seen_begin(sc);
-	err = sc->setup ? sc->setup(st) : 0;
-	if (err) {
-		hush(false);
-		st->explored = st->forced = false;
-		return err;
-	}
-	lockdep_reset(); /* it looks at the actors alone */
-	errors = slab_errors;
-	trace_start(TRACE_ALL);
-	explore_begin(&subject);
-	observe_begin(st);
-	start_actors(st, &seed);
-	direct(st, d);
-	explore_let_go();
-	if (d->strayed || d->endless)
-		tell_on_their_own();
-	p->out = watch_round(st, &w, warns);
-	p->lockdep = lockdep_seen();
-	if (p->out == OUT_COMPLETES) {
-		release_ended(st); /* or the check would wait for it */
-		await_callbacks();
-		if ((sc->check && !sc->check(st)) ||
-		    slab_errors != errors + sc->slab_reports)
-			p->out = OUT_CORRUPT;
-	}
-	if (show && !d->untold)
-		tell(st, p->out, &w);
-	gave_back = end_round(st, p->out, &w, d->quiet);
-	broken = p->lockdep & RULES_BROKEN & ~(sc->lockdep | sc->lockdep_may);
-	kept = gave_back && broken & LOCKDEP_BIT(LOCKDEP_HELD_AT_END);
-	if (wrongly_completes(p, broken, gave_back))
-		p->out = OUT_WARN;
-	explore_end();
-	replace_dead_workers(st);
-	hush(false);
-	if (kept && d->quiet)
-		lockdep_print_last();
-	if (kept)
-		kprintf("an actor keeps a lock that nobody can give back for "
-			"it\n");
-	p->clean = compare_state(d->quiet) && !kept;
-	st->explored = st->forced = false;
-	return 0;
-}
-
-unsigned int forms_of(const struct scenario *sc, struct form *out)
-{
-	unsigned int n = 0;
-
-	if (!sc->toggles) {
-		out[0] = (struct form){ "", false };
-		return 1;
-	}
-	if (!sc->down_only)
-		out[n++] = (struct form){ "up", true };
-	out[n++] = (struct form){ "down", false };
-	return n;
-}
-
-const char *no_search(const struct scenario *sc)
-{
-	if (sc->in_turn && !sc->no_search)
-		return "its actors run in turn: one schedule";
-	return sc->no_search;
-}
 
 /* ---- the search ---------------------------------------------------------------- */
 
@@ -505,19 +314,6 @@ static bool search_as_said(const struct scenario *sc,
 	       lockdep_as_said(sc->lockdep, sc->lockdep_may, x->lockdep, "");
 }
 
-/* The result of one part, or of a row. */
-struct row {
-	const char *id;
-	const struct scenario *of; /* whose result it is */
-	const char *why;	   /* not searched: why */
-	unsigned int lockdep, schedules, redundant, failing, states;
-	unsigned int outcomes; /* OUT_BIT()s */
-	enum outcome outcome;
-	char search[32];
-	const char *verdict;
-	bool more_states, interrupted, ok;
-};
-
 /* Run each kept schedule once more: it must end as it did. */
 static bool confirm(struct stage *st, struct exploration *x, const char *id,
 		    const struct explore_wish *wish)
@@ -553,7 +349,7 @@ static bool confirm(struct stage *st, struct exploration *x, const char *id,
 	return ok;
 }
 
-static void sum_up(struct row *r, const struct exploration *x,
+static void sum_up(struct explored_row *r, const struct exploration *x,
 		   enum search_mode mode, unsigned int bound)
 {
 	bool complete = !x->stopped && !x->found && !x->broken &&
@@ -629,13 +425,13 @@ static int explore_iterated(struct exploration *x, struct explore_wish *w)
 	}
 }
 
-static struct row explore_scenario(const struct demo *d,
-				   const struct scenario *sc,
-				   const struct explore_wish *wish)
+static struct explored_row explore_scenario(const struct demo *d,
+					    const struct scenario *sc,
+					    const struct explore_wish *wish)
 {
 	static struct exploration x; /* demo_mutex */
 	struct explore_wish w = *wish;
-	struct row r = { .id = sc->part ? sc->part : d->id, .of = sc };
+	struct explored_row r = { .id = sc->part ? sc->part : d->id, .of = sc };
 	int err;
 
 	r.why = no_search(sc);
@@ -662,7 +458,7 @@ static struct row explore_scenario(const struct demo *d,
 
 /* The row stands for its first part, or for the first that is not as said; what
  * was counted is added up. */
-static void add_part(struct row *row, const struct row *part)
+static void add_part(struct explored_row *row, const struct explored_row *part)
 {
 	bool first_wrong = row->ok && !part->ok;
 
@@ -692,7 +488,7 @@ static void add_part(struct row *row, const struct row *part)
 	row->more_states |= part->more_states;
 }
 
-static void print_result(const char *what, const struct row *r)
+static void print_result(const char *what, const struct explored_row *r)
 {
 	char lockdep[80], expected[40];
 
@@ -710,16 +506,17 @@ static void print_result(const char *what, const struct row *r)
 		r->search, r->verdict, r->ok ? "ok" : "FAIL");
 }
 
-static struct row explore_demo(const struct demo *d,
-			       const struct explore_wish *w, struct row *parts)
+struct explored_row explore_demo(const struct demo *d,
+				 const struct explore_wish *w,
+				 struct explored_row *parts)
 {
-	struct row all = { .id = d->id, .ok = true };
+	struct explored_row all = { .id = d->id, .ok = true };
 
 	if (!w->brief)
 		kprintf("\n%s (%s): %s\n", d->id, d->slug, d->claim);
 	for (unsigned int i = 0; i < d->nr_scenarios && !all.interrupted; i++) {
 		const struct scenario *sc = &d->scenarios[i];
-		struct row r = { .id = sc->part };
+		struct explored_row r = { .id = sc->part };
 
 		if (w->part && sc != w->part)
 			continue;
@@ -744,83 +541,8 @@ static struct row explore_demo(const struct demo *d,
 	return all;
 }
 
-/* What every verdict rests on. */
-static void print_bounds(void)
-{
-	kprintf("\npermuted: sleeping locks, the hotplug lock, waits and wakes, "
-		"notifiers,\n"
-		"  cores on and off, barriers, slab objects (many in a row are "
-		"one step),\n"
-		"  declared shared reads and writes; releases with .tries\n"
-		"not permuted: what lies in one spinlock section, other "
-		"releases, interrupts,\n"
-		"  grace periods, timers, how threads woken in one step go on "
-		"side by side;\n"
-		"  callbacks run late, in order; memory is sequential\n");
-	kprintf("not seen: data that is not declared, unless a mutex or a "
-		"semaphore guards it\n");
-}
-
-/* ---- the table ------------------------------------------------------------------- */
-
-static void print_row(const struct row *r, bool part)
-{
-	char lockdep[80];
-
-	if (!r->verdict) {
-		kprintf("%-16s %s\n", r->id, r->why ? r->why : "");
-		return;
-	}
-	list_lockdep(lockdep, sizeof(lockdep), r->lockdep);
-	kprintf(part ? "  %-14s" : "%-16s", r->id);
-	kprintf(" %-19s %5u %5u  %-9s %-14s %4s\n", lockdep, r->schedules,
-		r->failing, r->search, r->verdict, r->ok ? "ok" : "FAIL");
-}
-
-static int explore_all(const struct explore_wish *w)
-{
-	static struct row rows[96], parts[256]; /* demo_mutex */
-	uint64_t begun = timer_now(), ms;
-	unsigned int schedules = 0;
-	struct row *part = parts;
-	bool ok = true;
-
-	BUG_ON(demos_end - demos_start > (int)ARRAY_SIZE(rows));
-	memset(parts, 0, sizeof(parts));
-	for (const struct demo *d = demos_start; d < demos_end; d++) {
-		struct row *r = &rows[d - demos_start];
-
-		if (d->for_reader)
-			continue;
-		BUG_ON(part + d->nr_scenarios > parts + ARRAY_SIZE(parts));
-		*r = explore_demo(d, w, part);
-		part += d->nr_scenarios;
-		ok &= r->ok;
-		schedules += r->schedules + r->redundant;
-		if (r->interrupted)
-			return -EINTR;
-	}
-	ms = timer_ns(timer_now() - begun) / 1000000;
-	kprintf("\n%-16s %-19s %5s %5s  %-9s %s\n", "id", "lockdep", "sched",
-		"fail", "search", "verdict");
-	part = parts;
-	for (const struct demo *d = demos_start; d < demos_end; d++) {
-		if (d->for_reader)
-			continue;
-		print_row(&rows[d - demos_start], false);
-		for (unsigned int i = 0; i < d->nr_scenarios; i++, part++)
-			if (d->scenarios[i].part && part->verdict)
-				print_row(part, true);
-	}
-	print_bounds();
-	kprintf("\n%u schedules in %u.%u s, %u per second\n", schedules,
-		(unsigned int)(ms / 1000), (unsigned int)(ms / 100 % 10),
-		(unsigned int)(schedules * 1000ull / (ms ? ms : 1)));
-	return ok ? 0 : 1;
-}
-
 /* Once, for good: a megabyte that a boot without a search does not take. */
-static bool have_memory(void)
+bool explore_memory(void)
 {
 	if (!search_memory)
 		search_memory = pages_alloc(ORDER_OF_SEARCH);
@@ -831,141 +553,4 @@ static bool have_memory(void)
 	kprintf("explore: out of memory\n");
 	return false;
 }
-
-bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
-{
-	static const struct explore_wish w = { .all = true,
-					       .brief = true,
-					       .until_found = true,
-					       .one_form = true };
-	struct row r = { .ok = have_memory() };
-
-	*verdict = "-";
-	if (r.ok)
-		r = explore_demo(d, &w, NULL);
-	*interrupted = r.interrupted;
-	if (!r.verdict || r.interrupted)
-		return r.ok;
-	*verdict = r.verdict;
-	kprintf("explored: %s schedules=%u failing=%u search=%s verdict=%s "
-		"%s\n",
-		d->id, r.schedules, r.failing, r.search, r.verdict,
-		r.ok ? "ok" : "FAIL");
-	return r.ok;
-}
-
-/* ---- the command ----------------------------------------------------------------- */
-
-/* explore program [full] TEXT, or TEXT alone in quotes. */
-static bool parse_program(int argc, char **argv, struct explore_wish *w)
-{
-	int i = *argv[1] == '"' ? 1 : 2;
-
-	if (i < argc && same_word(argv[i], "full")) {
-		w->mode = SEARCH_FULL;
-		i++;
-	}
-	w->demo = program_demo();
-	return program_parse((unsigned int)(argc - i), argv + i);
-}
-
-/* explore ID|all [full] [bound [N]] [max N]; false: said what is wrong. */
-static bool parse(int argc, char **argv, struct explore_wish *w)
-{
-	*w = (struct explore_wish){ .mode = SEARCH_REDUCED };
-	if (argc > 1 && (same_word(argv[1], "program") || *argv[1] == '"'))
-		return parse_program(argc, argv, w);
-	w->all = argc > 1 && same_word(argv[1], "all");
-	w->demo = argc < 2 || w->all ? NULL : find_demo(argv[1]);
-	if (argc > 1 && !w->all && !w->demo)
-		w->part = find_part(argv[1], &w->demo);
-	if (!w->all && !w->demo) {
-		if (argc < 2)
-			kprintf("explore: which experiment? (demo lists them; "
-				"or all)\n");
-		else
-			kprintf("explore: no experiment \"%s\" (demo alone "
-				"lists them)\n",
-				argv[1]);
-		return false;
-	}
-	for (int i = 2; i < argc; i++) {
-		bool more = i + 1 < argc;
-
-		if (same_word(argv[i], "full")) {
-			w->mode = SEARCH_FULL;
-		} else if (same_word(argv[i], "bound")) {
-			w->mode = SEARCH_BOUNDED;
-			w->iterate = !more ||
-				     !parse_uint(argv[i + 1], &w->bound);
-			w->until_found = w->iterate;
-			i += !w->iterate;
-		} else if (same_word(argv[i], "max") && more &&
-			   parse_uint(argv[i + 1], &w->max) && w->max) {
-			i++;
-		} else {
-			kprintf("explore: \"%s\" is neither full, bound [N] nor "
-				"max N\n",
-				argv[i]);
-			return false;
-		}
-	}
-	return true;
-}
-
-static int run_wish(const struct explore_wish *w)
-{
-	struct row r;
-
-	if (w->all)
-		return explore_all(w);
-	r = explore_demo(w->demo, w, NULL);
-	print_bounds();
-	return r.interrupted ? -EINTR : r.ok ? 0 : 1;
-}
-
-static int explore_cmd(int argc, char **argv)
-{
-	struct explore_wish w;
-	int status = 1;
-
-	if (!stage_claim("explore"))
-		return 1;
-	if (parse(argc, argv, &w) && have_memory())
-		status = run_wish(&w);
-	stage_yield();
-	return status == -EINTR ? interrupted() : status;
-}
-#else
-bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
-{
-	(void)d;
-	*verdict = "-";
-	*interrupted = false;
-	return true;
-}
-
-static int explore_cmd(int argc, char **argv)
-{
-	(void)argc;
-	(void)argv;
-	kprintf("explore: needs the debug profile\n");
-	return 1;
-}
 #endif
-
-static const char *explore_complete(int arg, unsigned int i)
-{
-	static const char *const how[] = { "full", "bound", "max" };
-
-	if (arg == 1)
-		return demos_start + i < demos_end ? demos_start[i].slug : NULL;
-	return i < ARRAY_SIZE(how) ? how[i] : NULL;
-}
-
-SHELL_COMMAND(
-	explore, .name = "explore",
-	.usage =
-		"explore ID|ID/PART|all|program TEXT [full] [bound [N]] [max N]",
-	.help = "run all schedules of an experiment: is it real?",
-	.fn = explore_cmd, .complete = explore_complete);

@@ -1,6 +1,6 @@
 /*
- * The explorer on the stage: what demos/explore.c (search, verdict), replay.c and
- * step.c share. Debug profile; demo_mutex held.
+ * The explorer on the stage: what directed.c (one schedule), explore.c
+ * (search, verdict), explore_cmd.c, replay.c and step.c share. Debug profile; demo_mutex held.
  */
 #pragma once
 
@@ -70,3 +70,39 @@ void print_witness(const struct scenario *sc, const struct witness *w);
 /* Replay it: 0, a negative errno, or 1: it could not be followed (said). */
 int replay_witness(struct stage *st, const struct witness *w, bool freely,
 		   bool show, struct played *p);
+
+/* What is to be searched, and how. */
+struct explore_wish {
+	const struct demo *demo;     /* NULL: all */
+	const struct scenario *part; /* of it, this one alone; NULL: all */
+	bool all;
+	bool brief; /* no line of its own, unless something is wrong */
+	/* Where schedules are said to fail: until all that is said of them has
+	 * been seen. Where none may fail: all. */
+	bool until_found;
+	bool one_form; /* of U, where none may fail */
+	bool iterate;  /* bound: 0, 1, 2 ... until_found, or nothing is cut */
+	enum search_mode mode;
+	unsigned int bound, max; /* preemptions; schedules, 0: the usual */
+};
+
+/* The result of one part, or of a row. */
+struct explored_row {
+	const char *id;
+	const struct scenario *of; /* whose result it is */
+	const char *why;	   /* not searched: why */
+	unsigned int lockdep, schedules, redundant, failing, states;
+	unsigned int outcomes; /* OUT_BIT()s */
+	enum outcome outcome;
+	char search[32];
+	const char *verdict;
+	bool more_states, interrupted, ok;
+};
+
+/* The search's memory; false: there is none (said). */
+bool explore_memory(void);
+/* All parts of a row, or the one that was wished for. parts: if not NULL, the
+ * result of each, as many as it has scenarios. Prints as it goes. */
+struct explored_row explore_demo(const struct demo *d,
+				 const struct explore_wish *w,
+				 struct explored_row *parts);
