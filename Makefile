@@ -123,7 +123,7 @@ card:
 test:
 	@tools/need demo test
 	@$(MAKE) --no-print-directory -j$(JOBS) image
-	@$(PYTHON) -m pytest -q -p no:cacheprovider tests $(T)
+	@$(PYTHON) -m pytest -q -p no:cacheprovider -n 2 --dist loadfile tests $(T)
 
 #: make qemu10 [T='-k boot']   QEMU 10 into build/, and the same tests with it
 .PHONY: qemu10
@@ -132,7 +132,7 @@ qemu10:
 	@$(MAKE) --no-print-directory -j$(JOBS) image
 	@tools/qemu10 $(O)/qemu10
 	@QEMU='$(abspath $(O))/qemu10/qemu-system-arm' \
-		$(PYTHON) -m pytest -q -p no:cacheprovider tests $(T)
+		$(PYTHON) -m pytest -q -p no:cacheprovider -n 2 --dist loadfile tests $(T)
 
 #: make lint                   formatter, static checkers, rules of the image
 .PHONY: lint

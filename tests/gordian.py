@@ -4,6 +4,8 @@ Used by the tests and by tools/boots and tools/soak. Nothing here waits for a
 certain time: a run ends when the kernel ends it. The timeout is a net against
 hangs, far above what any run takes.
 """
+import contextlib
+import fcntl
 import functools
 import os
 import re
@@ -20,9 +22,23 @@ PROMPT = "gordian> "
 TIMEOUT = 300
 
 
+@contextlib.contextmanager
+def alone():
+    """One at a time, of the processes that share the tests."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    with open(ROOT / "build/.lock", "w") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        yield
+
+
 @functools.lru_cache(maxsize=None)
 def build(profile="debug", *settings, root=ROOT):
     """Make the image, return the directory with gordian.img and gordian.elf."""
+    with alone():
+        return make(profile, *settings, root=root)
+
+
+def make(profile, *settings, root):
     goal = ["make", "-s", "--no-print-directory", "-C", str(root),
             f"-j{os.cpu_count()}", f"PROFILE={profile}", *settings]
     subprocess.run([*goal, "image"], check=True, stdin=subprocess.DEVNULL)
@@ -39,9 +55,10 @@ def copied(tree, profile="debug"):
             return [n for n in names if n != profile]
         return [n for n in names if n in (".git", "__pycache__")]
 
-    build(profile)
     shutil.rmtree(tree, ignore_errors=True)
-    shutil.copytree(ROOT, tree, symlinks=True, ignore=ignore)
+    with alone():
+        make(profile, root=ROOT)
+        shutil.copytree(ROOT, tree, symlinks=True, ignore=ignore)
     return Path(tree)
 
 
