@@ -127,7 +127,8 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 		st->explored = st->forced = false;
 		return err;
 	}
-	lockdep_reset(); /* it looks at the actors alone */
+	await_callbacks(); /* those of the set-up are no part of the schedule */
+	lockdep_reset();   /* it looks at the actors alone */
 	errors = slab_errors;
 	trace_start(TRACE_ALL);
 	explore_begin(&subject);

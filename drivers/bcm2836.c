@@ -33,8 +33,10 @@
 #define MBOX1_FIQ     0x20u
 #define RATE_OF_CLOCK 0x80000000u /* the timer counts the crystal itself */
 
-/* From the peripherals' base: two words of 32 interrupts each. */
+/* From the peripherals' base: two words of 32 interrupts each; in a third those
+ * of the processor beside us. */
 #define GPU	       0xb200
+#define GPU_FIQ	       (GPU + 0x0c)
 #define GPU_PENDING(i) (GPU + 0x04 + 4 * (i))
 #define GPU_ENABLE(i)  (GPU + 0x10 + 4 * (i))
 #define GPU_DISABLE(i) (GPU + 0x1c + 4 * (i))
@@ -152,6 +154,15 @@ static void bcm_clear_kick(void)
 	mmio_write(local + MBOX_CLEAR(my_hw(), 0), 1u << IPI_KICK);
 }
 
+static void bcm_quiesce(void)
+{
+	unsigned int me = my_hw();
+
+	mmio_write(local + TIMER_ENABLE(me), 0);
+	for (unsigned int m = 0; m < 2; m++)
+		mmio_write(local + MBOX_CLEAR(me, m), ~0u);
+}
+
 static const struct irqchip_ops bcm2836_ops = {
 	.name = "BCM2836",
 	.has_nmi = true,
@@ -163,6 +174,7 @@ static const struct irqchip_ops bcm2836_ops = {
 	.route = bcm_route,
 	.send_ipi = bcm_send_ipi,
 	.clear_kick = bcm_clear_kick,
+	.quiesce = bcm_quiesce,
 };
 
 void bcm2836_local(uint32_t local_pa)
@@ -176,7 +188,8 @@ void bcm2836_init(uintptr_t peripherals)
 	/* The firmware does not set them on every board. */
 	mmio_write(local + CONTROL, 0);
 	mmio_write(local + PRESCALER, RATE_OF_CLOCK);
-	for (unsigned int i = 0; i < 2; i++)
+	mmio_write(gpu + GPU_FIQ, 0);
+	for (unsigned int i = 0; i < 3; i++)
 		mmio_write(gpu + GPU_DISABLE(i), ~0u);
 	irqchip = &bcm2836_ops;
 }

@@ -193,7 +193,7 @@ static void find_uart(void)
 	if (n < 0 || !fdt_is_compatible(&fdt, n, "arm,pl011"))
 		n = fdt_compatible(&fdt, -1, "arm,pl011");
 	pl011_init(reg_base(n, 0, VIRT_UART),
-		   n >= 0 && fdt_irq(n, 0) ? fdt_irq(n, 0) : VIRT_UART_IRQ);
+		   n >= 0 && fdt_irq(n, 0) ? fdt_irq(n, 0) : VIRT_UART_IRQ, 0);
 }
 
 /* ---- the board ---------------------------------------------------------------- */
@@ -224,7 +224,7 @@ static void virt_default(void)
 	board.ram_size = SAFE_RAM;
 	board.nr_cores = 1;
 	if (!uart)
-		pl011_init(VIRT_UART, VIRT_UART_IRQ);
+		pl011_init(VIRT_UART, VIRT_UART_IRQ, 0);
 	kprintf("board: %s; taking QEMU virt with 1 core and %u MiB\n",
 		board.fdt_trouble, SAFE_RAM >> 20);
 	gic2_init(VIRT_GICD, VIRT_GICC);
@@ -232,7 +232,7 @@ static void virt_default(void)
 	psci_init(false, 0, 0);
 }
 
-void board_init(void)
+static void find_board(void)
 {
 	bool tree;
 
@@ -260,6 +260,12 @@ void board_init(void)
 	find_core_ops();
 	find_irqchip();
 	find_timer();
+}
+
+void board_init(void)
+{
+	find_board();
+	board_greet_early();
 }
 
 unsigned int board_max_cores(void)

@@ -42,6 +42,9 @@ struct irqchip_ops {
 	void (*send_ipi)(struct cpumask to, enum ipi ipi);
 	/* Take back an IPI_KICK pending on this core, IRQs masked. */
 	void (*clear_kick)(void);
+	/* This core parks, IRQs masked: from now on nothing but IPI_KICK ends
+	 * its WFI, until init_core(). */
+	void (*quiesce)(void);
 };
 
 /* How cores come and go (design, decision 9). */
@@ -145,8 +148,11 @@ void timer_stop(void);		   /* this core */
 void timer_interrupt(void);
 
 /* What was found at the start and checked for real hardware: drivers/report.c.
- * board_greet(): the same on a board whose log somebody may send us. */
+ * On a board whose log somebody may send us it is printed by itself:
+ * board_greet_early() as much as is known before anything can go wrong,
+ * board_greet() the rest, when all cores are up. */
 void board_print(void);
+void board_greet_early(void);
 void board_greet(void);
 void board_note_core(unsigned int cpu); /* each core, each time it comes up */
 /* Called some times a second by a thread that lives: the activity LED. */

@@ -13,9 +13,10 @@ void board_args(const char *args, size_t size);
 /* Memory that is not to be allocated. */
 void board_reserve(uint64_t base, uint64_t size);
 
-void pl011_init(uint32_t pa, unsigned int irq);
-/* clock and baud in Hz. */
-void pl011_rate(uint32_t clock, uint32_t baud);
+/* clock: what it runs at, in Hz; 0: its rate is left as it is. */
+void pl011_init(uint32_t pa, unsigned int irq, uint32_t clock);
+/* Until all has been sent, or for some ms. */
+void pl011_drain(void);
 void gic2_init(uint32_t dist_pa, uint32_t cpu_pa);
 void gic3_init(uint32_t dist_pa, uint32_t redist_pa, uint32_t redist_size);
 void psci_init(bool smc, uint32_t cpu_on, uint32_t cpu_off);
@@ -61,10 +62,11 @@ static inline void mmio_write(uintptr_t a, uint32_t v)
 	*(volatile uint32_t *)a = v;
 }
 
-/* The line that p is in, from the caches to memory. */
+/* The line that p is in, from the caches to memory; and out of them: a clean alone
+ * may be overtaken on a Cortex-A53 (erratum 855873). */
 static inline void clean_to_memory(const volatile void *p)
 {
 	dsb();
-	__asm__ volatile("mcr p15, 0, %0, c7, c10, 1" ::"r"(p) : "memory");
+	__asm__ volatile("mcr p15, 0, %0, c7, c14, 1" ::"r"(p) : "memory");
 	dsb();
 }

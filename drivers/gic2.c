@@ -72,6 +72,7 @@ static void gic2_handle(struct regs *regs)
 
 		if (id >= NO_IRQ)
 			return;
+		dsb(); /* acknowledged before we look at what it is about */
 		if (id == IPI_NMI) /* it came while IRQs were being taken */
 			fiq_report(regs);
 		else if (id < NR_IPIS)
@@ -131,6 +132,13 @@ static void gic2_clear_kick(void)
 		   0xffu << (IPI_KICK % 4 * 8));
 }
 
+static void gic2_quiesce(void)
+{
+	mmio_write(dist + GICD_ICENABLER, ~0u << 16);
+	for (unsigned int i = 0; i < 16; i += 4)
+		mmio_write(dist + GICD_CPENDSGIR + i, ~0u);
+}
+
 static struct irqchip_ops gic2_ops = {
 	.name = "GICv2",
 	.init_core = gic2_init_core,
@@ -141,6 +149,7 @@ static struct irqchip_ops gic2_ops = {
 	.route = gic2_route,
 	.send_ipi = gic2_send_ipi,
 	.clear_kick = gic2_clear_kick,
+	.quiesce = gic2_quiesce,
 };
 
 void gic2_init(uint32_t dist_pa, uint32_t cpu_pa)

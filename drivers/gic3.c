@@ -143,6 +143,14 @@ static void gic3_clear_kick(void)
 	mmio_write(sgi + GICR_ICPENDR, 1u << IPI_KICK);
 }
 
+static void gic3_quiesce(void)
+{
+	uintptr_t sgi = redist[board_this_core()] + GICR_SGI;
+
+	mmio_write(sgi + GICD_ICENABLER, ~0u << 16);
+	mmio_write(sgi + GICR_ICPENDR, 0xffffu);
+}
+
 static struct irqchip_ops gic3_ops = {
 	.name = "GICv3",
 	.init_core = gic3_init_core,
@@ -153,6 +161,7 @@ static struct irqchip_ops gic3_ops = {
 	.route = gic3_route,
 	.send_ipi = gic3_send_ipi,
 	.clear_kick = gic3_clear_kick,
+	.quiesce = gic3_quiesce,
 };
 
 void gic3_init(uint32_t dist_pa, uint32_t redist_pa, uint32_t redist_size)

@@ -47,7 +47,7 @@ static int pen_on(unsigned int cpu)
 /* Park here; come back to life as a core that has just started. */
 static void pen_die(unsigned int cpu)
 {
-	irqchip->clear_kick();
+	irqchip->quiesce();
 	dsb(); /* the old kick is gone before we look */
 	smp_store_release(&parked[cpu], 1); /* pairs with pen_is_off() */
 	/* Acquire: pairs with the release in pen_on(). */

@@ -39,7 +39,8 @@ static const struct pi {
 #define PERIPHERALS_SIZE 0x216000u
 #define PI4_HZ		 54000000u
 #define UART_HZ		 48000000u /* unless the firmware says otherwise */
-#define TYPE_3B_PLUS	 0x0du	   /* of the revision */
+#define TYPE_2B		 0x04u	   /* of the revision */
+#define TYPE_3B_PLUS	 0x0du
 #define TYPE_3A_PLUS	 0x0eu
 #define TYPE_ZERO_2	 0x12u
 #define LOW_MEMORY	 0x8000u /* the firmware's: its loops, tags, tree */
@@ -49,6 +50,22 @@ static const struct pi *pi;
 static uintptr_t regs; /* of the peripherals */
 static int led;	       /* pin of the activity LED, FIRMWARES or NO_LED */
 static bool led_low;   /* it is on when the pin is low */
+static bool led_is_on;
+
+/* ---- the system timer, at 1 MHz --------------------------------------------------- */
+
+#define SYSTEM_TIMER 0x3004    /* its low word */
+#define SYSTEM_TRIES 10000000u /* it may stand still */
+
+/* At least that many microseconds, if it runs; the time that it took. */
+static uint32_t pause(uint32_t us)
+{
+	uint32_t start = mmio_read(regs + SYSTEM_TIMER), took = 0;
+
+	for (unsigned int i = 0; i < SYSTEM_TRIES && took <= us; i++)
+		took = mmio_read(regs + SYSTEM_TIMER) - start;
+	return took;
+}
 
 /* ---- property mailbox ----------------------------------------------------------- */
 
@@ -62,12 +79,14 @@ static bool led_low;   /* it is on when the pin is low */
 #define VC_DONE	  0x80000000u
 #define VC_TRIES  1000000u
 
-#define TAG_CLOCK    0x00030002u /* of clock id, in Hz */
-#define TAG_SET_PIN  0x00038041u
-#define TAG_MEMORY   0x00010005u /* the ARM's: base, size */
-#define TAG_REVISION 0x00010002u
-#define CLOCK_UART   2u
-#define PIN_LED	     130u
+#define TAG_CLOCK     0x00030002u /* of clock id, in Hz */
+#define TAG_SET_CLOCK 0x00038002u /* the same, and: leave the others alone */
+#define TAG_SET_PIN   0x00038041u
+#define TAG_MEMORY    0x00010005u /* the ARM's: base, size */
+#define TAG_REVISION  0x00010002u
+#define CLOCK_UART    2u
+#define PIN_LED	      130u
+#define WORDS	      3u /* of a tag, at most */
 
 static uint32_t vc[16] aligned(64);
 
@@ -79,16 +98,21 @@ static void vc_flush(void)
 	dsb();
 }
 
-/* One tag with two words, answered in place. False: no answer. */
+/* One tag with WORDS words, answered in place. False: no answer. */
 static bool property(uint32_t tag, uint32_t *value)
 {
 	uint32_t to = ((uint32_t)vc - KERNEL_VA + boot_info.image_pa) | VC_BUS;
-	const uint32_t message[8] = { sizeof(message), 0,	 tag, 8, 0,
-				      value[0],	       value[1], 0 };
+	const uint32_t head[] = { (6 + WORDS) * 4, 0, tag, WORDS * 4, 0 };
 	unsigned int i;
 
-	memcpy(vc, message, sizeof(message));
+	memcpy(vc, head, sizeof(head));
+	memcpy(vc + 5, value, WORDS * 4);
+	vc[5 + WORDS] = 0; /* no more tags */
 	vc_flush();
+	/* An answer that a panic broke off is not this one's. */
+	for (i = 0; i < VC_TRIES && !(mmio_read(regs + VC_STATUS) & VC_EMPTY);
+	     i++)
+		(void)mmio_read(regs + VC_READ);
 	for (i = 0; i < VC_TRIES && mmio_read(regs + VC_STATUS) & VC_FULL; i++)
 		cpu_relax();
 	mmio_write(regs + VC_WRITE, to | VC_TAGS);
@@ -97,8 +121,7 @@ static bool property(uint32_t tag, uint32_t *value)
 		    mmio_read(regs + VC_READ) == (to | VC_TAGS))
 			break;
 	vc_flush();
-	value[0] = vc[5];
-	value[1] = vc[6];
+	memcpy(value, vc + 5, WORDS * 4);
 	return i < VC_TRIES && vc[1] == VC_DONE && vc[4] & VC_DONE;
 }
 
@@ -115,7 +138,7 @@ static bool property(uint32_t tag, uint32_t *value)
 #define PIN_INPUT     0u
 #define PIN_OUTPUT    1u
 #define PIN_ALT0      4u
-#define PULL_CYCLES   300 /* the manual asks for 150 */
+#define PULL_US	      2u /* the manual asks for 150 cycles */
 #define PIN_TX	      14u
 #define PIN_RX	      15u
 
@@ -138,11 +161,9 @@ static void pin_pull(unsigned int pin, bool up)
 		return;
 	}
 	mmio_write(regs + GPPUD, up ? 2 : 0);
-	for (unsigned int i = 0; i < PULL_CYCLES; i++)
-		cpu_relax();
+	pause(PULL_US);
 	mmio_write(regs + GPPUDCLK(pin), 1u << pin % 32);
-	for (unsigned int i = 0; i < PULL_CYCLES; i++)
-		cpu_relax();
+	pause(PULL_US);
 	mmio_write(regs + GPPUDCLK(pin), 0);
 }
 
@@ -175,11 +196,15 @@ bool pin_is_high(unsigned int pin)
 /* Boards of one chip differ: type is from the board's revision, 0 if unknown. */
 static void led_init(void)
 {
-	uint32_t revision[2] = { 0, 0 };
+	uint32_t revision[WORDS] = { 0 };
 	uint32_t type =
 		property(TAG_REVISION, revision) ? revision[0] >> 4 & 0xff : 0;
 
 	led = pi->led;
+	if (type == TYPE_2B) { /* also the later ones, with a BCM2837 */
+		board.name = pis[0].name;
+		led = pis[0].led;
+	}
 	if (type == TYPE_3B_PLUS || type == TYPE_3A_PLUS || type == TYPE_ZERO_2)
 		led = 29;
 	led_low = type == TYPE_ZERO_2;
@@ -191,10 +216,11 @@ static void led_init(void)
 
 void pi_led(bool on)
 {
-	uint32_t pin[2] = { PIN_LED, on };
+	uint32_t pin[WORDS] = { PIN_LED, on };
 
-	if (!pi || led == NO_LED)
+	if (!pi || led == NO_LED || on == led_is_on)
 		return;
+	led_is_on = on;
 	if (led != FIRMWARES) {
 		pin_set((unsigned int)led, on != led_low);
 		return;
@@ -207,18 +233,19 @@ void pi_led(bool on)
 /* The firmware may have given the PL011 to Bluetooth, pins 32 and 33. */
 static void console_init(void)
 {
-	uint32_t clock[2] = { CLOCK_UART, UART_HZ };
+	uint32_t clock[WORDS] = { CLOCK_UART, UART_HZ, 1 };
 
 	pin_function(32, PIN_INPUT);
 	pin_function(33, PIN_INPUT);
 	pin_function(PIN_TX, PIN_ALT0);
 	pin_function(PIN_RX, PIN_ALT0);
 	pin_pull(PIN_TX, false);
-	pin_pull(PIN_RX, false);
+	pin_pull(PIN_RX, true); /* with no cable on it there is nothing typed */
+	property(TAG_SET_CLOCK, clock);
+	clock[0] = CLOCK_UART;
 	if (!property(TAG_CLOCK, clock) || !clock[1])
 		clock[1] = UART_HZ;
-	pl011_init(pi->peripherals + 0x201000, pi->uart_irq);
-	pl011_rate(clock[1], 115200);
+	pl011_init(pi->peripherals + 0x201000, pi->uart_irq, clock[1]);
 }
 
 /* ---- power ------------------------------------------------------------------------ */
@@ -236,6 +263,7 @@ void pi_power(bool off)
 {
 	if (!pi)
 		return;
+	pl011_drain(); /* the last line goes out */
 	if (off)
 		mmio_write(regs + PM_RSTS,
 			   PASSWORD | mmio_read(regs + PM_RSTS) | HALTED);
@@ -247,11 +275,9 @@ void pi_power(bool off)
 
 /* ---- the counter against the other clock ------------------------------------------ */
 
-#define SYSTEM_TIMER 0x3004 /* low word, at 1 MHz */
-#define MEASURE_US   5000u
-#define SYSTEM_TRIES 10000000u /* it may stand still */
-#define LOOKS	     16u
-#define OFF_BY	     50u /* a 50th is too much */
+#define MEASURE_US 5000u
+#define LOOKS	   16u
+#define OFF_BY	   50u /* a 50th is too much */
 
 /* Both clocks at one moment: of some looks the one with the least in between, as
  * an emulator stops for a while now and then. */
@@ -277,11 +303,9 @@ static uint32_t look(uint64_t *counter)
 uint32_t pi_measure(void)
 {
 	uint64_t from, to;
-	uint32_t start = look(&from), us = 0;
+	uint32_t start = look(&from), us;
 
-	for (unsigned int i = 0; i < SYSTEM_TRIES && us < MEASURE_US; i++)
-		us = mmio_read(regs + SYSTEM_TIMER) - start;
-	if (us < MEASURE_US)
+	if (pause(MEASURE_US) < MEASURE_US)
 		return 0;
 	us = look(&to) - start;
 	return (uint32_t)((to - from) * 1000000ull / us);
@@ -311,11 +335,9 @@ static void check_stub(void)
 {
 	if (!pi->gicd || timer_cntfrq() == PI4_HZ)
 		return;
-	kprintf("board: CNTFRQ is %u, not %u: started without the interrupt "
-		"controller.\n"
-		"  On the card: enable_gic=1 in config.txt, and the board's "
+	kprintf("board: CNTFRQ %u, no GIC: the card needs enable_gic=1, "
 		"bcm2711-*.dtb\n",
-		timer_cntfrq(), PI4_HZ);
+		timer_cntfrq());
 	machine_exit(1);
 }
 
@@ -351,7 +373,7 @@ static void read_tags(void)
 
 void pi_without_tree(void)
 {
-	uint32_t memory[2] = { 0, 0 };
+	uint32_t memory[WORDS] = { 0 };
 
 	read_tags();
 	if (!board.ram_size && property(TAG_MEMORY, memory) && !memory[0])
@@ -373,17 +395,25 @@ static uint32_t midr_part(void)
 	return midr >> 4 & 0xfff;
 }
 
+/* By its tree; or, where that has names that we do not know, or there is none, by
+ * the core and by where the image lies: low, as on no other machine. */
+static const struct pi *find_pi(const struct fdt *fdt)
+{
+	unsigned int n = ARRAY_SIZE(pis), i = 0;
+
+	while (fdt && i < n &&
+	       !fdt_is_compatible(fdt, fdt_root(fdt), pis[i].compatible))
+		i++;
+	if (fdt && i < n)
+		return &pis[i];
+	for (i = 0; i < n && pis[i].part != midr_part(); i++)
+		;
+	return i < n && boot_info.image_pa < RAM_MAX ? &pis[i] : NULL;
+}
+
 bool pi_init(const struct fdt *fdt)
 {
-	uint32_t part = midr_part();
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(pis); i++) {
-		const struct pi *p = &pis[i];
-
-		if (fdt ? fdt_is_compatible(fdt, fdt_root(fdt), p->compatible) :
-			  boot_info.image_pa < RAM_MAX && p->part == part)
-			pi = p;
-	}
+	pi = find_pi(fdt);
 	if (!pi)
 		return false;
 	regs = map_device(pi->peripherals, PERIPHERALS_SIZE);

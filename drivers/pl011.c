@@ -16,6 +16,8 @@
 #define IMSC 0x38
 #define ICR  0x44
 
+#define BAUD	  115200u
+#define FR_BUSY	  0x08u /* also while there is something in the FIFO */
 #define FR_RXFE	  0x10u
 #define FR_TXFF	  0x20u
 #define CR_ON	  0x301u /* both directions */
@@ -70,28 +72,38 @@ static struct uart_ops pl011_ops = {
 	.rx_ack = pl011_rx_ack,
 };
 
-void pl011_init(uint32_t pa, unsigned int irq)
+void pl011_drain(void)
+{
+	for (unsigned int i = 0; (rd(FR) & FR_BUSY) && i < TX_TRIES; i++)
+		cpu_relax();
+}
+
+/* The manual's order: all sent, off, FIFOs emptied, rate and form, on. */
+static void program(uint32_t clock)
+{
+	uint32_t divisor = clock * 4 / BAUD; /* 1/64ths */
+
+	pl011_drain();
+	wr(CR, 0);
+	wr(LCRH, 0);
+	wr(IBRD, divisor >> 6);
+	wr(FBRD, divisor & 63);
+	wr(LCRH, LCRH_8BIT | LCRH_FIFO); /* takes the two over */
+}
+
+void pl011_init(uint32_t pa, unsigned int irq, uint32_t clock)
 {
 	regs = (volatile uint32_t *)map_device(pa, PAGE_SIZE);
 	wr(IMSC, 0);
 	/* 8 bits and FIFOs first, then enable: QEMU 10 loses input otherwise.
 	 * To turn the FIFO on drops what has come: then it stays as it is. */
-	if (rd(FR) & FR_RXFE)
+	if (clock)
+		program(clock);
+	else if (rd(FR) & FR_RXFE)
 		wr(LCRH, LCRH_8BIT | LCRH_FIFO);
 	else
 		wr(LCRH, LCRH_8BIT | (rd(LCRH) & LCRH_FIFO));
 	wr(CR, CR_ON);
 	pl011_ops.irq = irq;
 	uart = &pl011_ops;
-}
-
-void pl011_rate(uint32_t clock, uint32_t baud)
-{
-	uint32_t lcrh = rd(LCRH), divisor = clock * 4 / baud; /* 1/64ths */
-
-	wr(CR, 0);
-	wr(IBRD, divisor >> 6);
-	wr(FBRD, divisor & 63);
-	wr(LCRH, lcrh); /* takes the two over */
-	wr(CR, CR_ON);
 }

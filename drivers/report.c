@@ -16,8 +16,13 @@
 #define PART_A53  0xd030u
 #define PART_A72  0xd080u
 
+/* Of the PAR: shareable, inner and outer write-back and write-allocate. */
+#define PAR_FAULT  0x01u
+#define PAR_MEMORY 0xfcu
+#define PAR_NORMAL 0xd4u
+
 static struct {
-	uint32_t midr, sctlr;
+	uint32_t midr, mpidr, sctlr;
 	uint32_t smp; /* the register that has the SMP bit */
 } core[NR_CPUS];
 
@@ -34,35 +39,61 @@ void board_note_core(unsigned int cpu)
 		__asm__ volatile("mrrc p15, 1, %0, %1, c15" /* CPUECTLR */
 				 : "=r"(smp), "=r"(high));
 	core[cpu].midr = midr;
+	core[cpu].mpidr = read_mpidr();
 	core[cpu].sctlr = sctlr;
 	core[cpu].smp = smp;
+}
+
+/* One that was let out of the firmware's loop reads its mailbox there. */
+static void print_lost(unsigned int cpu)
+{
+	uint32_t unread = board.is_pi ? bcm2836_unread(cpu) : 0;
+
+	kprintf("core %u   0x%06x  not started%s\n", cpu, board.mpidr[cpu],
+		unread ? ", mailbox 3 not read" : "");
 }
 
 static void print_core(unsigned int cpu)
 {
 	uint32_t on = SCTLR_M | SCTLR_C | SCTLR_I;
 
-	if (!core[cpu].midr) {
-		kprintf("core %u   0x%06x  not started\n", cpu,
-			board.mpidr[cpu]);
-		return;
-	}
-	kprintf("core %u   0x%06x  %s, %s%s\n", cpu, board.mpidr[cpu],
+	kprintf("core %u   0x%06x  %s, %s\n", cpu, core[cpu].mpidr,
 		(core[cpu].sctlr & on) == on ? "MMU and caches on" :
 					       "MMU OR CACHES OFF",
 		core[cpu].smp & SMP_BIT ?
 			"SMP bit set" :
-			"SMP bit clear: an emulator, or not coherent",
-		board.is_pi && cpu && bcm2836_unread(cpu) ?
-			", MAILBOX 3 NOT READ" :
-			"");
+			"SMP bit clear: an emulator, or not coherent");
 }
 
-void board_print(void)
+/* What the MMU makes of the place of a lock: exclusives work in no other memory.
+ * Source: ARM DDI 0406C, B4.1.112, the Physical Address Register. */
+static void print_lock_memory(void)
 {
-	uint32_t hz = board.is_pi ? pi_measure() : 0;
+	static uint32_t lock;
+	uint32_t flags = local_irq_save(), par;
 
-	kprintf("board    %s, MIDR 0x%08x\n", board.name, core[0].midr);
+	__asm__ volatile("mcr p15, 0, %1, c7, c8, 0\n" /* ATS1CPR */
+			 "isb\n"
+			 "mrc p15, 0, %0, c7, c4, 0"
+			 : "=r"(par)
+			 : "r"(&lock)
+			 : "memory");
+	local_irq_restore(flags);
+	kprintf("locks    %s (PAR 0x%08x)\n",
+		par & PAR_FAULT	    ? "NOT MAPPED" :
+		!(par & PAR_MEMORY) ? "an emulator: told nothing" :
+		(par & PAR_MEMORY) == PAR_NORMAL ?
+				      "in Normal shareable memory" :
+				      "IN MEMORY OF ANOTHER KIND",
+		par);
+}
+
+static void print_start(void)
+{
+	uint32_t hz = board.is_pi ? pi_measure() : 0, midr;
+
+	__asm__ volatile("mrc p15, 0, %0, c0, c0, 0" : "=r"(midr));
+	kprintf("board    %s, MIDR 0x%08x\n", board.name, midr);
 	kprintf("start    CPSR 0x%03x, image at 0x%x, r0 0x%x, r1 0x%x, "
 		"r2 0x%x\n",
 		boot_info.entry_cpsr & 0x3ffu, boot_info.image_pa, boot_info.r0,
@@ -78,14 +109,37 @@ void board_print(void)
 	if (hz)
 		kprintf("\n         %u kHz by the system timer", hz / 1000);
 	kprintf("\n");
+}
+
+static void print_rest(void)
+{
 	for (unsigned int cpu = 0; cpu < board.nr_cores; cpu++)
-		print_core(cpu);
+		if (core[cpu].midr)
+			print_core(cpu);
+		else
+			print_lost(cpu);
+	print_lock_memory();
+#if GORDIAN_DEBUG
+	kprintf("tables   %u findings of the auditor\n", map_audit());
+#endif
+}
+
+void board_print(void)
+{
+	print_start();
+	print_rest();
+}
+
+void board_greet_early(void)
+{
+	if (board.is_pi)
+		print_start();
 }
 
 void board_greet(void)
 {
 	if (board.is_pi)
-		board_print();
+		print_rest();
 }
 
 void board_heartbeat(void)

@@ -36,6 +36,7 @@ ATAGS_AT = 0x100
 SETUP_AT = 0x7000
 HIGH_TREE_AT = 0x2eff2600   # no page boundary, like the firmware's
 MEMORY = 0x3b400000     # what the firmware leaves of 1 GiB
+JUNK_SEED = 5
 JUNK_SIZE = 16 << 20    # behind the image: BSS, stacks, tables, first pages
 MODES = {"HYP": 0x1a, "SVC": 0x13}
 # The firmware has words of its own before those of cmdline.txt.
@@ -215,11 +216,56 @@ def loader(file, at):
     return ["-device", f"loader,file={file},addr={at:#x},force-raw=on"]
 
 
-def junk_behind(image, at):
+def junk_behind(image, at, seed):
     """Random bytes from the image's end: nothing may rely on zeros there."""
     end = at + Path(image).stat().st_size
-    return loader(kept(random.Random(5).randbytes(JUNK_SIZE), ".junk"),
-                  (end + 15) & ~15)
+    data = random.Random(seed + JUNK_SEED).randbytes(JUNK_SIZE)
+    return loader(kept(data, ".junk"), (end + 15) & ~15)
+
+
+def forget_junk():
+    """They are large."""
+    for file in KEPT.glob("*.junk"):
+        file.unlink()
+
+
+# ---- what the bus has ----------------------------------------------------------
+
+INPUT, OUTPUT, ALT0 = 0, 1, 4   # of a pin, in GPFSEL
+
+
+class Bus:
+    """A machine's memory as the bus has it: by GDB, through QEMU's stub. Give
+    `extra` to the machine."""
+
+    def __init__(self, socket):
+        self.socket = socket
+        self.extra = ["-chardev", f"socket,path={socket},server=on,wait=off,"
+                      "id=gdb0", "-gdb", "chardev:gdb0"]
+
+    def gdb(self, *commands):
+        line = ["gdb-multiarch", "-nx", "-batch", "-ex",
+                "set architecture arm", "-ex", f"target remote {self.socket}",
+                "-ex", "maintenance packet Qqemu.PhyMemMode:1"]
+        for c in (*commands, "detach"):
+            line += ["-ex", c]
+        return subprocess.run(line, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=600).stdout
+
+    def read(self, *addresses):
+        out = self.gdb(*(f"printf \"is %x\\n\", *(unsigned *){a:#x}"
+                         for a in addresses))
+        values = [int(x, 16) for x in re.findall(r"^is (\w+)$", out, re.M)]
+        assert len(values) == len(addresses), out
+        return values if len(values) > 1 else values[0]
+
+    def functions(self, gpio, pins):
+        """What each pin does: INPUT, OUTPUT, ALT0."""
+        return [self.read(gpio + pin // 10 * 4) >> pin % 10 * 3 & 7
+                for pin in pins]
+
+    def write(self, address, value):
+        self.gdb(f"set *(unsigned *){address:#x} = {value:#x}")
 
 
 # ---- the line ----------------------------------------------------------------
@@ -229,8 +275,8 @@ def line(name, cmds=None, image=None, append=None, junk=False, seed=0,
     """QEMU's command line for that machine, but for serial port and display.
 
     append: the whole kernel command line, instead of commands. junk: random
-    bytes behind the image. The rest is for the starts with a stub: seed of what
-    it leaves in registers and low memory, mode at the kernel's entry, tree at
+    bytes behind the image, of that seed. The rest is for the starts with a stub,
+    which leaves others of that seed in registers and low memory: mode at the kernel's entry, tree at
     `where` (TREES). cores: so many answer; the others are held in reset.
     """
     check(name)
@@ -260,7 +306,7 @@ def line(name, cmds=None, image=None, append=None, junk=False, seed=0,
         out += low_memory(m, mode, where or m.tree, append, seed)
         out += loader(image, at)
     if junk:
-        out += junk_behind(image, at)
+        out += junk_behind(image, at, seed)
     return out + list(extra)
 
 

@@ -141,12 +141,13 @@ def boot(cmds, timeout=TIMEOUT, quiet=False, **kw):
 
 class Console:
     """A machine at its prompt, driven by hand, through pipes (a fresh chroot
-    may have no terminals). Use as a context manager."""
+    may have no terminals). Use as a context manager. line: QEMU's, if it is not
+    qemu_line()'s."""
 
-    def __init__(self, timeout=TIMEOUT, quiet=False, **kw):
+    def __init__(self, timeout=TIMEOUT, quiet=False, line=None, **kw):
         from pexpect import EOF, TIMEOUT as LATE
         from pexpect.popen_spawn import PopenSpawn
-        self.line = qemu_line(None, **kw)
+        self.line = line or qemu_line(None, **kw)
         self.say = (lambda *a, **k: None) if quiet else print
         self.say("run:", shlex.join(self.line))
         self.p = PopenSpawn(self.line, timeout=timeout, encoding="utf-8",

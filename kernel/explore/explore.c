@@ -536,6 +536,22 @@ static bool all_at_rest(void)
 	return true;
 }
 
+/* No callback thread is under way: one that has run a callback takes it off its
+ * list only afterwards, and rcu_barrier() looks at that. */
+static bool callbacks_rest(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu (cpu) {
+		const struct thread *t = ex.callbacks[cpu].thread;
+
+		if (t && t->gated && READ_ONCE(t->state) == TASK_RUNNING)
+			return false;
+	}
+	smp_mb(); /* its list after its state; pairs with wait_begin() */
+	return true;
+}
+
 /* Does the environment touch nothing that the threads look at? */
 static bool apart_from_us(void)
 {
@@ -617,7 +633,7 @@ unsigned int explore_settle(unsigned int *left)
 	uint32_t sum, last = 0;
 	bool slept = false; /* all other cores did, at the last look */
 
-	while (!(all_at_rest() && apart_from_us())) {
+	while (!(all_at_rest() && callbacks_rest() && apart_from_us())) {
 		bool still = nothing_moved(switches) && cores_sleep(&sum);
 
 		if (still && (!slept || sum != last)) {

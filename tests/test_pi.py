@@ -1,0 +1,165 @@
+"""What the kernel does to a Raspberry Pi beside running on it: pins, console, LED,
+power, and what it says of what it found. By the registers, where QEMU has them.
+"""
+import re
+import subprocess
+
+import pytest
+
+import boards
+import gordian
+
+BOARD = "raspi2b-raw"
+PERIPHERALS = 0x3f000000
+GPIO = PERIPHERALS + 0x200000
+GPLEV1 = GPIO + 0x38
+UART = PERIPHERALS + 0x201000
+IBRD, FBRD, LCRH, CR = UART + 0x24, UART + 0x28, UART + 0x2c, UART + 0x30
+LED = 47
+LOOKS = 200
+CORE = (r"core {0} +0x000f0{0}  MMU and caches on, SMP bit clear: an emulator, "
+        r"or not coherent")
+
+
+@pytest.fixture(autouse=True)
+def there():
+    boards.check(BOARD)
+
+
+def without_semihosting(cmds=None, board=BOARD, extra=(), **start):
+    """The line, so that the board's own ways are all there are."""
+    line = gordian.qemu_line(cmds, board=board, extra=extra, **start)
+    assert line.count("-semihosting") == 1
+    return [x for x in line if x != "-semihosting"]
+
+
+def run(line):
+    """Status and text."""
+    p = subprocess.run(line, stdin=subprocess.DEVNULL, text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       timeout=gordian.TIMEOUT)
+    print(p.stdout[-4000:])
+    return p.returncode, p.stdout
+
+
+# ---- pins, console, LED ------------------------------------------------------
+
+def test_pins_and_console(tmp_path):
+    """The header's pins have the PL011, Bluetooth's have not; its rate is 115200
+    by the clock that QEMU's firmware tells."""
+    bus = boards.Bus(tmp_path / "gdb")
+    with gordian.Console(board=BOARD, extra=bus.extra) as c:
+        c.prompt()
+        assert bus.functions(GPIO, [14, 15, 32, 33, LED]) == [
+            boards.ALT0, boards.ALT0, boards.INPUT, boards.INPUT,
+            boards.OUTPUT]
+        ibrd, fbrd, lcrh, cr = bus.read(IBRD, FBRD, LCRH, CR)
+        assert (lcrh, cr) == (0x70, 0x301)
+        clock = 3000000     # QEMU's
+        assert abs(clock / (16 * (ibrd + fbrd / 64)) / 115200 - 1) < 0.005
+
+
+def blinks(bus):
+    seen = set()
+    for _ in range(LOOKS):
+        seen.add(bus.read(GPLEV1) >> LED - 32 & 1)
+        if len(seen) == 2:
+            return True
+    return False
+
+
+def test_heartbeat(tmp_path):
+    bus = boards.Bus(tmp_path / "gdb")
+    with gordian.Console(board=BOARD, extra=bus.extra) as c:
+        c.prompt()
+        assert blinks(bus)
+
+
+def test_led_after_a_panic(tmp_path):
+    """The machine stands still, and says so to who has no cable."""
+    bus = boards.Bus(tmp_path / "gdb")
+    line = without_semihosting("test fault.null_call", extra=bus.extra)
+    with gordian.Console(line=line, timeout=60) as c:
+        c.expect("the machine stops here")
+        assert blinks(bus)
+
+
+# ---- power -------------------------------------------------------------------
+
+@pytest.mark.parametrize("command, last", [
+    ("quit 7", "the end, status 7"), ("poweroff", "the end, status 0")])
+def test_off(command, last):
+    """QEMU ends when the power manager turns it off: what the status was, only
+    the console says."""
+    status, text = run(without_semihosting(command))
+    assert status == 0
+    assert text.rstrip("\n").split("\n")[-1] == last
+
+
+def test_reboot():
+    """It starts again."""
+    line = without_semihosting(None)
+    line.remove("-no-reboot")
+    with gordian.Console(line=line, timeout=60) as c:
+        c.prompt()
+        assert "Gordian, debug profile: Raspberry Pi 2" in c.cmd("reboot")
+        assert "3  online" in c.cmd("cpu")
+
+
+# ---- what it says ------------------------------------------------------------
+
+def test_boot_report():
+    """Printed by itself: what is known before anything can go wrong, then the
+    rest; and again by `board`."""
+    r = gordian.boot("board", board=BOARD)
+    assert r.status == 0
+    first = [r"board    Raspberry Pi 2, MIDR 0x410fc07\d",
+             r"start    CPSR 0x1d3, image at 0x10000, r0 0x0, r1 0xc42, "
+             r"r2 0x100",
+             r"memory   960 MiB from 0x0; by tags",
+             r"timer    62500000 Hz \(CNTFRQ 62500000\), physical counter",
+             r" +62\d\d\d kHz by the system timer"]
+    rest = [*(CORE.format(n) for n in range(4)),
+            r"locks    an emulator: told nothing \(PAR 0x[0-9a-f]{8}\)",
+            r"tables   0 findings of the auditor"]
+    want = [*first, r"Gordian, .*", r"entered in SVC .*", *rest, *first, *rest]
+    assert len(r.lines) >= len(want)
+    for x, y in zip(r.lines, want):
+        assert re.fullmatch(y, x), (x, y)
+
+
+def test_a_core_that_does_not_come():
+    """The firmware's loop has not read its mailbox: said, with its number."""
+    r = gordian.boot("board", board="raspi2b-hyp", cores=3)
+    assert "core 3   0x000f03  not started, mailbox 3 not read" in r.lines
+
+
+@pytest.mark.parametrize("board", ["raspi2b-hyp", "raspi3b"])
+def test_a_tree_of_another_name(board, monkeypatch):
+    """Then the core says which board it is; nothing is silent."""
+    boards.check(board)
+    sound = boards.tree
+
+    def renamed(soc, bootargs=None):
+        tree = sound(soc, bootargs)
+        name = f"brcm,{soc}\0".encode()
+        assert tree.count(name) >= 1
+        return tree.replace(name, b"brcm,bcm2799\0")
+
+    monkeypatch.setattr(boards, "tree", renamed)
+    r = gordian.boot("quit 3", board=board, where="low")
+    assert r.status == 3
+    assert re.search(r"^Gordian, .*: Raspberry Pi \d, 4 of 4 cores", r.text, re.M)
+
+
+def test_the_trap_of_the_pi_4():
+    """Started by the stub that is not for it: one line, and the end."""
+    try:
+        boards.check("raspi4b")
+    except boards.Missing as e:
+        pytest.skip(str(e))
+    r = gordian.boot("quit 3", board="raspi4b",
+                     extra=["-global", "cortex-a72-arm-cpu.cntfrq=19200000"])
+    assert r.status == 1
+    assert r.lines[-2:] == ["board: CNTFRQ 19200000, no GIC: the card needs "
+                            "enable_gic=1, bcm2711-*.dtb", ""]
