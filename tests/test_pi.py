@@ -4,6 +4,7 @@ power, and what it says of what it found. By the registers, where QEMU has them.
 import dataclasses
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -13,7 +14,7 @@ import gordian
 BOARD = "raspi2b-raw"
 PERIPHERALS = 0x3f000000
 GPIO = PERIPHERALS + 0x200000
-GPLEV1 = GPIO + 0x38
+GPFSEL3, GPLEV1 = GPIO + 0x0c, GPIO + 0x38
 UART = PERIPHERALS + 0x201000
 IBRD, FBRD, LCRH, CR = UART + 0x24, UART + 0x28, UART + 0x2c, UART + 0x30
 LED = 47
@@ -49,7 +50,10 @@ def test_pins_and_console(tmp_path):
     """The header's pins have the PL011, Bluetooth's have not; its rate is 115200
     by the clock that QEMU's firmware tells."""
     bus = boards.Bus(tmp_path / "gdb")
-    with gordian.Console(board=BOARD, extra=bus.extra) as c:
+    with gordian.Console(board=BOARD, extra=[*bus.extra, "-S"]) as c:
+        while not (tmp_path / "gdb").exists():
+            time.sleep(0.1)
+        bus.write(GPFSEL3, 7 << 6 | 7 << 9)     # as for Bluetooth; and it starts
         c.prompt()
         assert bus.functions(GPIO, [14, 15, 32, 33, LED]) == [
             boards.ALT0, boards.ALT0, boards.INPUT, boards.INPUT,
