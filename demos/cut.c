@@ -24,6 +24,8 @@
 #include "kernel/rcu/rcu.h"
 #include "kernel/shell/shell.h"
 
+#define RESCUES 8 /* a round */
+
 /* Release that mutex if t has it. Returns whether it had. */
 static bool release_for(struct mutex *m, struct thread *t)
 {
@@ -192,9 +194,12 @@ static bool pass_condition(bool quietly)
 	return true;
 }
 
-static bool rescue(struct stage *st, bool quietly)
+/* The scenario's own way; not again and again if it says that it helps and it does
+ * not. */
+static bool rescue(struct stage *st, bool quietly, unsigned int *times)
 {
-	return st->sc->rescue && st->sc->rescue(st, quietly);
+	return st->sc->rescue && (*times)++ < RESCUES &&
+	       st->sc->rescue(st, quietly);
 }
 
 /* w: the cycle, or NULL. In a batch nobody could press Ctrl-C. */
@@ -213,13 +218,17 @@ static void wait_for_the_end(struct stage *st, const struct waitfor *w)
 void cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
 		    bool quietly)
 {
+	unsigned int rescues = 0;
+
 	WRITE_ONCE(st->script_open, true);
 	while (!all_done(st)) {
 		if (out == OUT_DEADLOCK) {
-			if (!cut_cycle(st, w, quietly) && !rescue(st, quietly))
+			if (!cut_cycle(st, w, quietly) &&
+			    !rescue(st, quietly, &rescues))
 				wait_for_the_end(st, w);
 		} else if (!release_ended(st) && !pass_refcount(st, quietly) &&
-			   !pass_reader(st, quietly) && !rescue(st, quietly) &&
+			   !pass_reader(st, quietly) &&
+			   !rescue(st, quietly, &rescues) &&
 			   !pass_condition(quietly)) {
 			wait_for_the_end(st, NULL);
 		}

@@ -10,15 +10,18 @@
 #include "demos/explore.h"
 
 #include "demos/command.h"
+#include "drivers/board.h"
 #include "kernel/debug/panic.h"
 #include "kernel/explore/state.h"
+#include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/thread.h"
 
 #if GORDIAN_DEBUG
 
-#define CALLBACKS_NS 200000ull /* between two looks */
+#define CALLBACKS_NS 200000ull	    /* between two looks */
+#define NO_END_NS    30000000000ull /* what lasts longer will not end by itself */
 
 static bool actor_ended(void *arg, unsigned int i)
 {
@@ -73,10 +76,20 @@ static void direct(struct stage *st, struct director *d)
 
 /* What the actors left to callbacks belongs to the schedule: a late one may find
  * something gone. */
-static void await_callbacks(void)
+static bool await_callbacks(void)
 {
-	while (!rcu_is_quiet())
+	uint64_t begun = timer_now();
+
+	while (!rcu_is_quiet()) {
+		if (timer_ns(timer_now() - begun) > NO_END_NS) {
+			hush(false);
+			kprintf("callbacks do not end: somebody holds a grace "
+				"period open?\n");
+			return false;
+		}
 		sleep_ns(CALLBACKS_NS);
+	}
+	return true;
 }
 
 /* Findings that are no prediction: a rule was broken here and now. */
@@ -127,8 +140,13 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 		st->explored = st->forced = false;
 		return err;
 	}
-	await_callbacks(); /* those of the set-up are no part of the schedule */
-	lockdep_reset();   /* it looks at the actors alone */
+	/* Callbacks of the set-up are no part of the schedule. */
+	if (!await_callbacks()) {
+		hush(false);
+		st->explored = st->forced = false;
+		return -ETIMEDOUT;
+	}
+	lockdep_reset(); /* it looks at the actors alone */
 	errors = slab_errors;
 	trace_start(TRACE_ALL);
 	explore_begin(&subject);
@@ -142,7 +160,7 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	p->lockdep = lockdep_seen();
 	if (p->out == OUT_COMPLETES) {
 		release_ended(st); /* or the check would wait for it */
-		await_callbacks();
+		d->strayed |= !await_callbacks();
 		if ((sc->check && !sc->check(st)) ||
 		    slab_errors != errors + sc->slab_reports)
 			p->out = OUT_CORRUPT;

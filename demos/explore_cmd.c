@@ -25,10 +25,12 @@ static void print_bounds(void)
 		"one step),\n"
 		"  declared shared reads and writes; releases with .tries\n"
 		"not permuted: what lies in one spinlock section, other "
-		"releases, interrupts,\n"
-		"  grace periods, timers, how threads woken in one step go on "
-		"side by side;\n"
-		"  callbacks run late, in order; memory is sequential\n");
+		"releases, interrupts\n"
+		"  (what one completes or wakes is in no step), grace periods, "
+		"timers, how\n"
+		"  threads woken in one step go on side by side; callbacks run "
+		"late, in order,\n"
+		"  those of the set-up before; memory is sequential\n");
 	kprintf("not seen: data that is not declared, unless a mutex or a "
 		"semaphore guards it\n");
 }

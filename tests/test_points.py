@@ -12,7 +12,7 @@ FOUND = {  # part: how the failing schedules end
     "X1/waker": "stuck", "X1/destroy": "corrupt", "X1/shrink": "corrupt",
     "X1/between": "corrupt", "X1/under": "corrupt", "X1/freed": "corrupt",
     "X1/spinlock": "corrupt", "X1/dying": "corrupt",
-    "X1/starting": "corrupt",
+    "X1/starting": "corrupt", "X1/ipi": "corrupt",
     "X1/dying-completes": "corrupt", "X1/dying-wakes": "stuck",
     "X1/mutex": "corrupt", "X1/reader": "corrupt",
 }
@@ -42,7 +42,7 @@ def searched(image):
 @pytest.mark.parametrize("part", FOUND)
 def test_both_ends_are_found(searched, part):
     """A wake-up or data under a spinlock, an object, a callback, a notifier on the
-    core that goes or comes, a try: whose turn it is matters, and lockdep has nothing to
+    core that goes or comes, an interrupt, a try: whose turn it is matters, and lockdep has nothing to
     say."""
     assert searched.status == 0
     (v,) = [v for v in verdicts(searched.text, "part") if v.id == part]

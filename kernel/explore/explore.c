@@ -146,15 +146,19 @@ static bool of_stop_machine(const struct trace_event *e)
 
 /* Done by one of the threads, or by another for it: a callback, or a core that
  * comes or goes and has its own part in it. An interrupt is none of theirs, on
- * top of whom it comes is chance; but the callbacks it queues are. */
+ * top of whom it comes is chance; but the callbacks it queues and the declared data
+ * that it touches belong to the step: that may have sent it, and waits for it. */
 static bool counts(const struct trace_event *e, struct gate **by)
 {
 	bool callback = e->op == TR_RCU_CB;
 	unsigned int cpu;
 
 	*by = NULL;
+	if (in_interrupt())
+		return e->op == TR_CALL_RCU || e->op == TR_SHARED_READ ||
+		       e->op == TR_SHARED_WRITE;
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
-		if (READ_ONCE(ex.gate[i].id) == e->thread && !in_interrupt())
+		if (READ_ONCE(ex.gate[i].id) == e->thread)
 			*by = &ex.gate[i];
 	for_each_possible_cpu (cpu)
 		callback |= in_callback() && ex.callbacks[cpu].id == e->thread;
@@ -537,7 +541,8 @@ static bool all_at_rest(void)
 }
 
 /* No callback thread is under way: one that has run a callback takes it off its
- * list only afterwards, and rcu_barrier() looks at that. */
+ * list only afterwards, and rcu_barrier() looks at that. (While its core is off it
+ * is parked, or has never run.) */
 static bool callbacks_rest(void)
 {
 	unsigned int cpu;
@@ -545,10 +550,12 @@ static bool callbacks_rest(void)
 	for_each_possible_cpu (cpu) {
 		const struct thread *t = ex.callbacks[cpu].thread;
 
-		if (t && t->gated && READ_ONCE(t->state) == TASK_RUNNING)
+		if (t && cpu_is_online(cpu) &&
+		    READ_ONCE(t->state) == TASK_RUNNING)
 			return false;
 	}
-	smp_mb(); /* its list after its state; pairs with wait_begin() */
+	smp_mb(); /* its list after its state; pairs with the lock of its wait
+		   * queue, which it takes between the two */
 	return true;
 }
 
@@ -651,8 +658,9 @@ unsigned int explore_settle(unsigned int *left)
 		if (looks++ < AWAKE_LOOKS)
 			yield();
 		else
-			(void)wait_event_timeout(&ex.changed, WAIT_GATE,
-						 all_at_rest(), LOOK_NS);
+			(void)wait_event_timeout(
+				&ex.changed, WAIT_GATE,
+				all_at_rest() && callbacks_rest(), LOOK_NS);
 	}
 	*left = 0;
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {

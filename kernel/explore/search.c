@@ -74,9 +74,13 @@ static bool within(const struct footprint *a, const struct footprint *b)
  * it is done on other cores at the same time. */
 static bool same_footprint(const struct footprint *a, const struct footprint *b)
 {
-	return a->all == b->all && a->moving_read == b->moving_read &&
-	       a->moving_write == b->moving_write &&
-	       (a->all || (within(a, b) && within(b, a)));
+	if (a->moving_read != b->moving_read ||
+	    a->moving_write != b->moving_write)
+		return false;
+	/* What moves may be one thing here and two there: too many, or not. */
+	if (a->all || b->all)
+		return a->all == b->all || a->moving_read;
+	return within(a, b) && within(b, a);
 }
 
 /* ---- schedules ------------------------------------------------------------- */
@@ -300,8 +304,10 @@ void search_step(struct search *s, const struct footprint *step,
 	unsigned int t = n->chosen;
 
 	/* The last of those given is another choice: its first time. */
-	s->diverged |= k + 1 < s->prefix && !same_footprint(&n->step, step);
+	s->diverged |= k + 1 < s->prefix &&
+		       (n->woken != woken || !same_footprint(&n->step, step));
 	n->step = *step;
+	n->woken = (uint8_t)woken;
 	find_races(s, t, k, step, n->clock);
 	n->clock[t] = (uint16_t)(k + 1);
 	memcpy(s->clock[t], n->clock, sizeof(n->clock));

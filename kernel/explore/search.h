@@ -59,7 +59,7 @@ struct standing {
 /* One point of choice, and the step taken there. */
 struct node {
 	uint8_t enabled, todo, done, asleep; /* threads, a bit each */
-	uint8_t chosen;
+	uint8_t chosen, woken;
 	uint16_t preemptions; /* before this step */
 	struct standing stands[SEARCH_THREADS];
 	struct footprint step;
@@ -99,8 +99,8 @@ int search_choose(struct search *s, unsigned int enabled,
 		  const struct standing *stands);
 /*
  * The step that was chosen is over. woken: the threads it let go on, a bit each.
- * A given step must touch what it did in the run it was taken from; if not, the
- * next word is SEARCH_DIVERGED.
+ * A given step must touch what it did in the run it was taken from, and wake whom it
+ * woke; if not, the next word is SEARCH_DIVERGED.
  */
 void search_step(struct search *s, const struct footprint *step,
 		 unsigned int woken);

@@ -604,6 +604,10 @@ static void diverges(void)
 	other = three_things(0, true, 100, true);
 	CHECK(seen_as_other(&other, stands));
 	begin_replay(&f, stands);
+	CHECK(search_choose(&search, 3, stands) >= 0);
+	search_step(&search, &f, 1); /* wakes one whom it did not wake */
+	CHECK(search_choose(&search, 3, stands) == SEARCH_DIVERGED);
+	begin_replay(&f, stands);
 	for (unsigned int i = 0; i < 2; i++) {
 		CHECK(search_choose(&search, 3, stands) >= 0);
 		search_step(&search, &f, 0);

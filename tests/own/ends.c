@@ -7,7 +7,8 @@
  *   X2/wanted   B wants it
  *   X2/slab     the same with slab_mutex, and more than one schedule
  *   X2/rwsem    A ends with a rw-semaphore; X2/rwsem-wanted: B wants it
- *   X2/knot     two rw-semaphores, A-B and B-A; X2/rescued: one, and a completion
+ *   X2/knot     two rw-semaphores, A-B and B-A; X2/rescued: one, and a completion;
+ *               X2/in-vain: a .rescue that does not help
  *   X2/timer    A waits for what a timer does, and then writes, as B does
  *   X2/await    A waits in explore_await() for what does not come if B has looked
  *               late
@@ -332,6 +333,17 @@ static const struct scenario scenarios[] = {
 		.no_forced = true,
 		.expect = OUT_BIT(OUT_DEADLOCK),
 		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+	},
+	{
+		.part = "X2/in-vain",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_sem_other },
+			    { "B", ON_U, actor_other_sem } },
+		.no_forced = true,
+		.expect = OUT_BIT(OUT_DEADLOCK),
+		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.setup = setup_done,
+		.rescue = complete_for_b,
 	},
 	{
 		.part = "X2/rescued",

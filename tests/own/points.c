@@ -15,6 +15,7 @@
  *               what A reads; completes what A looks at; wakes A, who does not
  *               look before it queues up
  *   X1/starting a notifier of CPU_STARTING writes what A reads
+ *   X1/ipi      B has another core write what A reads, and waits for that
  *   X1/places   A looks ten times, queues up, and is not woken: stuck after each of
  *               them
  *   X1/long     four actors, each with steps of its own: the check says no
@@ -26,6 +27,8 @@
  * Owns what its actors share, guarded as each of them says.
  */
 #include "demos/demo.h"
+#include "drivers/board.h"
+#include "kernel/cpu/smp.h"
 #include "kernel/explore/shared.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lock/mutex.h"
@@ -335,6 +338,18 @@ static int wake_dying(struct notifier_block *nb, unsigned long action,
 	return NOTIFY_OK;
 }
 
+static void write_gone(void *arg)
+{
+	(void)arg;
+	shared_write(gone, true);
+}
+
+static void actor_sends(struct stage *st)
+{
+	(void)st;
+	smp_call_function_single(board.nr_cores - 1, write_gone, NULL, true);
+}
+
 static struct notifier_block tells = { .notifier_call = tell_dying };
 static struct notifier_block greets = { .notifier_call = tell_starting };
 static struct notifier_block completes = { .notifier_call = complete_dying };
@@ -531,6 +546,16 @@ static const struct scenario scenarios[] = {
 	},
 	{
 		DYING("X1/dying", "a notifier writes", actor_sees, &tells),
+		.expect = EITHER,
+		.setup = setup_not_gone,
+		.check = not_seen,
+	},
+	{
+		.part = "X1/ipi",
+		.about = "an interrupt writes",
+		.actors = { { "A", ON_D, actor_sees },
+			    { "B", ON_U, actor_sends } },
+		.no_forced = true,
 		.expect = EITHER,
 		.setup = setup_not_gone,
 		.check = not_seen,
