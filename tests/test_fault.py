@@ -123,8 +123,14 @@ def test_panic(case, first, stack):
     dict(smp=4, extra=("-accel", "tcg,thread=single")),
     dict(smp=4, extra=("-icount", "shift=3,sleep=off"))], ids=str)
 def test_two_cores_at_once(machine):
-    """Both reports, each whole, one after the other."""
-    run = fault("two_cores", **machine)
+    """Both reports, each whole, one after the other. A core that the host did not
+    let run may be stopped before it faults: then that is what is said of it."""
+    for _ in range(10):
+        run = fault("two_cores", **machine)
+        if not re.search(r"^core \d: thread \d+ \((one|other)\)$", run.text,
+                         re.M):
+            break
+        assert run.text.count("exception: read of") == 1
     for address, function, core in (("11", "fault_on_one_core", 1),
                                     ("22", "fault_on_the_other", 0)):
         text = report(run.text, f"exception: read of 0x000000{address}")
