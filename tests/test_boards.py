@@ -236,6 +236,15 @@ def test_every_way_in(board, mode, where):
     assert run.status == 0
 
 
+@pytest.mark.parametrize("board", STUBS)
+def test_one_time_for_all_cores(board):
+    """Each core's virtual counter has its own offset, and from SVC nobody can
+    clear that: threads that go from core to core see time go on all the same."""
+    run = boot("board; test sched.times; test cpu", board=board, mode="SVC")
+    booted(run, board, "SVC")
+    assert run.status == 0 and ", physical counter" in run.text
+
+
 @every_board
 def test_a_core_that_does_not_come(board):
     """Held in reset: a smaller machine, not a hang."""

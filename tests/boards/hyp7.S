@@ -5,7 +5,8 @@
  * in HYP (--defsym mode=0x1a) or non-secure SVC (mode=0x13). What the firmware's
  * stub sets is set as there: counter frequency, non-secure access, coherency, no
  * SMC. What it leaves alone, or sets and forgets, is left as badly as can be. For
- * SVC the registers of HYP are sound, since nobody could mend them later.
+ * SVC the registers of HYP are sound, since nobody could mend them later; but for
+ * CNTVOFF, which a firmware may well forget: there is the physical counter.
  */
 	.arch	armv7-a
 	.arch_extension virt
@@ -53,8 +54,8 @@ setup:
 	mcrr	p15, 2, r1, r1, c14	/* CNTP_CVAL */
 	mcr	p15, 0, r0, c14, c2, 1	/* CNTP_CTL */
 
-	.if	mode == 0x1a
 	mcrr	p15, 4, r5, r4, c14	/* CNTVOFF: each core its own */
+	.if	mode == 0x1a
 	mov	r0, #0
 	mcr	p15, 4, r0, c14, c1, 0	/* CNTHCTL: CNTP is HYP's alone */
 	ldr	r0, =0x00f80038		/* HCR: traps, interrupts to HYP */
@@ -68,7 +69,6 @@ setup:
 	bic	r0, r5, #0x1f
 	mcr	p15, 4, r0, c12, c0, 0	/* HVBAR */
 	.else
-	mcrr	p15, 4, r1, r1, c14
 	mov	r0, #3
 	mcr	p15, 4, r0, c14, c1, 0
 	.endif

@@ -68,9 +68,9 @@ setup:
 	msr	cntp_cval_el0, xzr
 	msr	cntp_ctl_el0, x0
 
-	.if	mode == 0x1a
 	orr	x0, x5, x4, lsl #32
 	msr	cntvoff_el2, x0		/* CNTVOFF: each core its own */
+	.if	mode == 0x1a
 	msr	cnthctl_el2, xzr	/* CNTHCTL: CNTP is HYP's alone */
 	ldr	x0, =0x00f80038		/* HCR: traps, interrupts to HYP */
 	msr	hcr_el2, x0
@@ -84,7 +84,6 @@ setup:
 	bic	w0, w5, #0x1f
 	msr	vbar_el2, x0		/* HVBAR */
 	.else
-	msr	cntvoff_el2, xzr
 	mov	x0, #3
 	msr	cnthctl_el2, x0
 	msr	hcr_el2, xzr
