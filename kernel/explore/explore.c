@@ -23,7 +23,10 @@
 
 #define LOOK_NS	    60000ull /* between two looks, while somebody is blocked */
 #define AWAKE_LOOKS 64	     /* before the first LOOK_NS */
-#define STEP_NS	    10000000000ull /* what lasts longer will not end by itself */
+/* What lasts longer will not end by itself; looks, too, as a host may stand still
+ * and the clock go on. */
+#define STEP_NS	   10000000000ull
+#define STEP_LOOKS 20000
 
 /* Things that have no address of their own. */
 #define THE_CORES     ((uintptr_t)1)	     /* which of them are online */
@@ -651,7 +654,8 @@ unsigned int explore_settle(unsigned int *left)
 		if (still && !run_a_callback())
 			break;
 		slept = false;
-		if (timer_ns(timer_now() - begun) > STEP_NS)
+		if (looks > STEP_LOOKS &&
+		    timer_ns(timer_now() - begun) > STEP_NS)
 			return EXPLORE_STRAY;
 		/* Most steps are over sooner than this core could fall asleep
 		 * and be woken. yield(): the step may need it. */
