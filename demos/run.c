@@ -357,9 +357,9 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 			t->outcome = out;
 		over = search_ends(sc, out, fine, found);
 		t->ok &= fine || (sc->until_found && !over);
-		/* One that is not as said was chance: nobody will see it again. */
-		st->brief &= fine;
 		if (over) {
+			/* What is not as said was chance: nobody sees it again. */
+			st->brief &= fine;
 			kprintf("round %u: %s\n", t->rounds, outcome_name(out));
 			tell(st, out, &w);
 		}
