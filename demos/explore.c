@@ -42,6 +42,7 @@ struct exploration {
 	/* Of all forms: */
 	unsigned int schedules, redundant, max;
 	unsigned int count[NR_OUTCOMES];
+	unsigned int ends_again; /* how redundant ones end, as bits */
 	unsigned int lockdep;
 	struct witness best[NR_OUTCOMES];
 	/* Distinct states in which nobody can move on, by hash. */
@@ -51,8 +52,9 @@ struct exploration {
 	bool cut_short, stopped, found, broken, interrupted;
 	bool one_form;
 	/* Of the schedule that runs: */
-	int word;      /* of search_choose(), if negative */
-	uint64_t knot; /* the state in which it ended */
+	int word;	     /* of search_choose(), if negative */
+	unsigned int beyond; /* steps that a redundant one took to its end */
+	uint64_t knot;	     /* the state in which it ended */
 };
 
 static void tell_broken(struct exploration *x, struct director *d)
@@ -66,6 +68,22 @@ static void tell_broken(struct exploration *x, struct director *d)
 	d->endless = x->word == SEARCH_TOO_LONG;
 }
 
+/* What follows is no schedule of its own, but goes step by step too: left to
+ * itself it could come, once in many runs, to where nothing else ever came. */
+static int to_the_end(struct exploration *x, unsigned int enabled)
+{
+	return x->beyond++ < SEARCH_STEPS ? __builtin_ctz(enabled) : -1;
+}
+
+static void end_search(struct exploration *x, struct director *d,
+		       const struct standing *stands)
+{
+	if (search_end(x->search, stands) != SEARCH_DIVERGED)
+		return;
+	x->word = SEARCH_DIVERGED;
+	tell_broken(x, d);
+}
+
 static int choose(struct director *d, struct stage *st, unsigned int enabled,
 		  unsigned int *gates)
 {
@@ -74,11 +92,16 @@ static int choose(struct director *d, struct stage *st, unsigned int enabled,
 
 	(void)st;
 	(void)gates;
+	if (x->word == SEARCH_REDUNDANT)
+		return to_the_end(x, enabled);
 	explore_standing(stands);
 	x->word = search_choose(x->search, enabled, stands);
 	if (x->word == SEARCH_TOO_LONG || x->word == SEARCH_DIVERGED)
 		tell_broken(x, d);
-	return x->word;
+	if (x->word != SEARCH_REDUNDANT)
+		return x->word;
+	end_search(x, d, stands);
+	return to_the_end(x, enabled);
 }
 
 static void stepped(struct director *d, struct stage *st)
@@ -89,7 +112,8 @@ static void stepped(struct director *d, struct stage *st)
 
 	(void)st;
 	explore_footprint(&f, &woken);
-	search_step(x->search, &f, woken);
+	if (x->word != SEARCH_REDUNDANT)
+		search_step(x->search, &f, woken);
 }
 
 static unsigned int steps_of(const struct search *s, unsigned int thread)
@@ -107,11 +131,8 @@ static void over(struct director *d, struct stage *st, unsigned int left)
 	struct standing stands[SEARCH_THREADS];
 
 	explore_standing(stands);
-	if (search_end(x->search, stands) == SEARCH_DIVERGED && x->word >= 0 &&
-	    !d->strayed) {
-		x->word = SEARCH_DIVERGED;
-		tell_broken(x, d);
-	}
+	if (x->word >= 0 && !d->strayed)
+		end_search(x, d, stands);
 	x->knot = 14695981039346656037ull ^ x->form.up;
 	for (unsigned int i = 0; left && i < st->nr_actors; i++) {
 		unsigned int place = st->sc->position ?
@@ -173,7 +194,9 @@ static void note_schedule(struct exploration *x, const struct played *p)
 		x->broken = true;
 	}
 	if (x->word == SEARCH_REDUNDANT) {
-		x->redundant++; /* left to itself: what it met is no schedule */
+		/* It, or one like it, is among the others. */
+		x->redundant++;
+		x->ends_again |= OUT_BIT(p->out);
 		return;
 	}
 	if (x->word < 0)
@@ -231,6 +254,7 @@ static int explore_form(struct stage *st, struct exploration *x,
 			return 0;
 		}
 		x->word = 0;
+		x->beyond = 0;
 		err = play_directed(st, &x->director, x->form, false, &p);
 		if (err)
 			return err;
@@ -288,6 +312,18 @@ static const char *expected_verdict(const struct scenario *sc,
 
 	return verdict(says(sc->lockdep | (sc->lockdep_may & lockdep), fails),
 		       fails, true);
+}
+
+/* A redundant schedule ends as one of the others does, or these are not all. */
+static bool none_is_lost(const struct exploration *x)
+{
+	unsigned int lost = x->ends_again & ~outcomes_of(x);
+
+	if (x->stopped || x->found || !lost)
+		return true;
+	kprintf("explore: a redundant schedule ends as %s, and no other does\n",
+		outcome_name((enum outcome)__builtin_ctz(lost)));
+	return false;
 }
 
 /* Every failing outcome that was expected, no other, and the verdict. */
@@ -448,7 +484,7 @@ static struct explored_row explore_scenario(const struct demo *d,
 	if (err)
 		kprintf("%s: cannot go on, error %d\n", r.id, -err);
 	r.interrupted = x.interrupted;
-	r.ok = !err && !x.broken && !x.interrupted &&
+	r.ok = !err && !x.broken && !x.interrupted && none_is_lost(&x) &&
 	       confirm(&the_stage, &x, r.id, &w) &&
 	       (sc->any_verdict || search_as_said(sc, &x, r.verdict));
 	stage_close(&the_stage);

@@ -420,6 +420,17 @@ def test_interrupted():
         assert v.ok and v["search"] == "complete"
 
 
+def test_reduction_checks_itself(tmp_path):
+    """A sleep set that nobody leaves loses schedules. The redundant ones are
+    run to their end all the same, and say so."""
+    image = patched(ROOT / "tests/planted/sleeps-on.patch", tmp_path / "tree")
+    for ident, end in (("e9", "deadlock"), ("e18", "corrupt")):
+        run = boot(f"explore {ident}", image=image)
+        assert run.status == 1
+        assert ("explore: a redundant schedule ends as "
+                f"{end}, and no other does\n") in run.text
+
+
 # ---- exchanged ---------------------------------------------------------------
 
 # Two acquisitions change places (or one and a release, where there is but one):
