@@ -32,10 +32,11 @@
 #include "kernel/sched/timer.h"
 #include "kernel/sched/wait.h"
 
-/* How long a core may take to start or to stop, in guest time. */
-#define CORE_START_NS 1000000000ull
-#define CORE_STOP_NS  1000000000ull
-#define CORE_POLL_NS  20000ull /* between two looks: PSCI calls cost others */
+/* A core may take so long to start, twice, or looks to stop: a host may stand still
+ * while the clock goes on, and then the core was never given that time. */
+#define CORE_START_NS 500000000ull
+#define CORE_STOP_NS  20000ull /* between two looks: PSCI calls cost others */
+#define CORE_STOPS    50000
 
 DEFINE_MUTEX(cpu_add_remove_lock);
 struct raw_notifier_head cpu_chain;
@@ -127,15 +128,13 @@ static void cpu_play_dead(unsigned int cpu)
 /* Wait until the platform says that the core is off. */
 static int __cpu_die(unsigned int cpu)
 {
-	uint64_t end = timer_now() + timer_ticks(CORE_STOP_NS);
-
-	while (!core_ops->is_off(cpu)) {
-		if (timer_now() >= end) {
+	for (unsigned int looks = 0; !core_ops->is_off(cpu); looks++) {
+		if (looks == CORE_STOPS) {
 			kprintf("cpu %u: does not stop (%s)\n", cpu,
 				core_ops->name);
 			return -EIO;
 		}
-		sleep_ns(CORE_POLL_NS);
+		sleep_ns(CORE_STOP_NS);
 	}
 	cpu_offs++;
 	trace_did(TR_CORE_OFF, &cpu_hotplug, cpu, CALLER);
@@ -246,6 +245,7 @@ static int __cpu_up(unsigned int cpu)
 	if (err && boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP))
 		return err;
 	if (!wait_for_completion_timeout(&cpu_running, CORE_START_NS)) {
+		sleep_ns(CORE_START_NS);
 		if (boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP)) {
 			kprintf("cpu %u: does not start (%s)\n", cpu,
 				core_ops->name);
