@@ -17,7 +17,7 @@ bool objected_to(const struct scenario *sc, unsigned int failed);
 /* Not the reader's, nor what this image cannot run. */
 bool in_table(const struct demo *d);
 
-/* demos/explore.c: search that row, say so in a line; *verdict: its word, "-" if
+/* demos/explore_cmd.c: search that row, say so in a line; *verdict: its word, "-" if
  * it is no matter for a search. false: not as said. demo_mutex held. */
 bool explore_row(const struct demo *d, const char **verdict, bool *interrupted);
 /* The stage for this command: demo_mutex. false: said why not (a knot is held);

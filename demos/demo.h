@@ -1,7 +1,7 @@
 /*
  * Experiments: what one is made of, and how it is run.
  *
- * An experiment is a file in demos/ with one DEMO() and one or more scenarios.
+ * An experiment is a DEMO() in a file in demos/, with one or more scenarios.
  * A scenario has actors (threads with a name and a core), a set-up before each
  * round and what must come out. It runs in two ways:
  *
@@ -43,7 +43,7 @@ struct stage;
 #define MUST_SEE    2
 #define STORY_LOCKS 3 /* of an experiment's own, shown in its schedules */
 #define HELD_MAX    8 /* of an actor at once: more is not known of */
-#define D_ACTOR	    0 /* their places in every scenario that toggles a core */
+#define D_ACTOR	    0 /* their places where D and U meet: */
 #define U_ACTOR	    1
 enum place { ON_D, ON_U, ON_B }; /* cores, chosen by what the machine has */
 

@@ -27,6 +27,7 @@
 #define OBJECTS	 1000
 #define BUSY_NS	 20000000ull   /* that W computes, free rounds */
 #define LIMIT_NS 1000000000ull /* the same, forced, if D never gets there */
+#define LOOKS	 10000	       /* and at least */
 
 /* Of the round that runs: */
 static void *object[OBJECTS];
@@ -128,6 +129,7 @@ static bool order_done(const struct stage *st)
 static void compute(const struct stage *st,
 		    bool (*enough)(const struct stage *st))
 {
+	unsigned int looks = 0;
 	uint64_t end;
 
 	for (unsigned int i = 0; i < OBJECTS; i++)
@@ -136,8 +138,12 @@ static void compute(const struct stage *st,
 	if (st->explored)
 		return; /* callbacks are late there anyway */
 	end = timer_now() + timer_ticks(st->forced ? LIMIT_NS : BUSY_NS);
-	while (timer_now() < end && !(st->forced && enough(st)))
+	/* Looks: a host may stand still and the clock go on. */
+	while ((timer_now() < end || looks < LOOKS) &&
+	       !(st->forced && enough(st))) {
 		cpu_relax();
+		looks++;
+	}
 }
 
 void actor_W_frees(struct stage *st)

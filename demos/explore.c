@@ -42,7 +42,7 @@ struct exploration {
 	/* Of all forms: */
 	unsigned int schedules, redundant, max;
 	unsigned int count[NR_OUTCOMES];
-	unsigned int ends_again; /* how redundant ones end, as bits */
+	unsigned int ends; /* of this form, as bits */
 	unsigned int lockdep;
 	struct witness best[NR_OUTCOMES];
 	/* Distinct states in which nobody can move on, by hash. */
@@ -70,18 +70,14 @@ static void tell_broken(struct exploration *x, struct director *d)
 
 /* What follows is no schedule of its own, but goes step by step too: left to
  * itself it could come, once in many runs, to where nothing else ever came. */
-static int to_the_end(struct exploration *x, unsigned int enabled)
+static int to_the_end(struct exploration *x, struct director *d,
+		      unsigned int enabled)
 {
-	return x->beyond++ < SEARCH_STEPS ? __builtin_ctz(enabled) : -1;
-}
-
-static void end_search(struct exploration *x, struct director *d,
-		       const struct standing *stands)
-{
-	if (search_end(x->search, stands) != SEARCH_DIVERGED)
-		return;
-	x->word = SEARCH_DIVERGED;
+	if (x->beyond++ < SEARCH_STEPS)
+		return __builtin_ctz(enabled);
+	x->word = SEARCH_TOO_LONG;
 	tell_broken(x, d);
+	return -1;
 }
 
 static int choose(struct director *d, struct stage *st, unsigned int enabled,
@@ -93,15 +89,15 @@ static int choose(struct director *d, struct stage *st, unsigned int enabled,
 	(void)st;
 	(void)gates;
 	if (x->word == SEARCH_REDUNDANT)
-		return to_the_end(x, enabled);
+		return to_the_end(x, d, enabled);
 	explore_standing(stands);
 	x->word = search_choose(x->search, enabled, stands);
 	if (x->word == SEARCH_TOO_LONG || x->word == SEARCH_DIVERGED)
 		tell_broken(x, d);
 	if (x->word != SEARCH_REDUNDANT)
 		return x->word;
-	end_search(x, d, stands);
-	return to_the_end(x, enabled);
+	(void)search_end(x->search, stands); /* its prefix was as asked for */
+	return to_the_end(x, d, enabled);
 }
 
 static void stepped(struct director *d, struct stage *st)
@@ -131,8 +127,11 @@ static void over(struct director *d, struct stage *st, unsigned int left)
 	struct standing stands[SEARCH_THREADS];
 
 	explore_standing(stands);
-	if (x->word >= 0 && !d->strayed)
-		end_search(x, d, stands);
+	if (x->word >= 0 && !d->strayed &&
+	    search_end(x->search, stands) == SEARCH_DIVERGED) {
+		x->word = SEARCH_DIVERGED;
+		tell_broken(x, d);
+	}
 	x->knot = 14695981039346656037ull ^ x->form.up;
 	for (unsigned int i = 0; left && i < st->nr_actors; i++) {
 		unsigned int place = st->sc->position ?
@@ -183,25 +182,37 @@ static void note_witness(struct exploration *x, enum outcome out)
 		*best = w;
 }
 
+/* Behind what is wrong with it. */
+static void tell_schedule(struct exploration *x)
+{
+	struct witness w = this_schedule(x);
+
+	print_witness(the_stage.sc, &w);
+	kprintf("%s\n", x->word == SEARCH_REDUNDANT ? " ..." : "");
+	x->broken = true;
+}
+
 static void note_schedule(struct exploration *x, const struct played *p)
 {
 	if (!p->clean) {
-		struct witness w = this_schedule(x);
-
 		kprintf("explore: this schedule left a trace:");
-		print_witness(the_stage.sc, &w);
-		kprintf("\n");
-		x->broken = true;
+		tell_schedule(x);
 	}
 	if (x->word == SEARCH_REDUNDANT) {
-		/* It, or one like it, is among the others. */
+		/* One of its class has been run, or a schedule is lost. */
 		x->redundant++;
-		x->ends_again |= OUT_BIT(p->out);
+		if (!(x->ends & OUT_BIT(p->out))) {
+			kprintf("explore: a redundant schedule ends as %s, and "
+				"no other does:",
+				outcome_name(p->out));
+			tell_schedule(x);
+		}
 		return;
 	}
 	if (x->word < 0)
 		return;
 	x->schedules++;
+	x->ends |= OUT_BIT(p->out);
 	x->lockdep |= p->lockdep;
 	x->count[p->out]++;
 	if (p->out == OUT_COMPLETES)
@@ -241,6 +252,7 @@ static int explore_form(struct stage *st, struct exploration *x,
 			const struct explore_wish *w)
 {
 	search_init(x->search, st->nr_actors, w->mode, w->bound);
+	x->ends = 0;
 	while (search_next(x->search)) {
 		struct played p;
 		int err;
@@ -312,18 +324,6 @@ static const char *expected_verdict(const struct scenario *sc,
 
 	return verdict(says(sc->lockdep | (sc->lockdep_may & lockdep), fails),
 		       fails, true);
-}
-
-/* A redundant schedule ends as one of the others does, or these are not all. */
-static bool none_is_lost(const struct exploration *x)
-{
-	unsigned int lost = x->ends_again & ~outcomes_of(x);
-
-	if (x->stopped || x->found || !lost)
-		return true;
-	kprintf("explore: a redundant schedule ends as %s, and no other does\n",
-		outcome_name((enum outcome)__builtin_ctz(lost)));
-	return false;
 }
 
 /* Every failing outcome that was expected, no other, and the verdict. */
@@ -484,7 +484,7 @@ static struct explored_row explore_scenario(const struct demo *d,
 	if (err)
 		kprintf("%s: cannot go on, error %d\n", r.id, -err);
 	r.interrupted = x.interrupted;
-	r.ok = !err && !x.broken && !x.interrupted && none_is_lost(&x) &&
+	r.ok = !err && !x.broken && !x.interrupted &&
 	       confirm(&the_stage, &x, r.id, &w) &&
 	       (sc->any_verdict || search_as_said(sc, &x, r.verdict));
 	stage_close(&the_stage);

@@ -149,7 +149,7 @@ void timer_interrupt(void);
 
 /* What was found at the start and checked for real hardware: drivers/report.c.
  * On a board whose log somebody may send us it is printed by itself:
- * board_greet_early() as much as is known before anything can go wrong,
+ * board_greet_early() as much as is known before the cores are started,
  * board_greet() the rest, when all cores are up. */
 void board_print(void);
 void board_greet_early(void);

@@ -2,9 +2,10 @@
  * The receive side of the console UART: a ring between interrupt and reader.
  *
  * rx_lock (spinlock, IRQs off) guards the ring and the UART's receive side.
- * While the ring is full the rest stays in the UART, which then holds back the
- * sender: nothing is lost. Whoever takes a byte fetches on, because the UART
- * interrupts for new bytes only.
+ * While the ring is full the rest stays in the UART. QEMU's then holds back the
+ * sender: nothing is lost. On a board, without flow control, what comes after these
+ * 1 024 bytes is. Whoever takes a byte fetches on, because the UART interrupts for
+ * new bytes only.
  */
 #include "drivers/board.h"
 #include "kernel/lock/spinlock.h"

@@ -32,11 +32,9 @@
 #include "kernel/sched/timer.h"
 #include "kernel/sched/wait.h"
 
-/* A core may take so long to start, twice, or looks to stop: a host may stand still
- * while the clock goes on, and then the core was never given that time. */
-#define CORE_START_NS 500000000ull
-#define CORE_STOP_NS  20000ull /* between two looks: PSCI calls cost others */
-#define CORE_STOPS    50000
+/* How long a core may take to start or to stop. */
+#define CORE_NS	   50000ull /* between two looks: PSCI calls cost others */
+#define CORE_LOOKS 20000
 
 DEFINE_MUTEX(cpu_add_remove_lock);
 struct raw_notifier_head cpu_chain;
@@ -125,16 +123,19 @@ static void cpu_play_dead(unsigned int cpu)
 	panic("core %u runs after its end", cpu);
 }
 
+static int does_not(unsigned int cpu, const char *what)
+{
+	kprintf("cpu %u: does not %s (%s)\n", cpu, what, core_ops->name);
+	return -EIO;
+}
+
 /* Wait until the platform says that the core is off. */
 static int __cpu_die(unsigned int cpu)
 {
 	for (unsigned int looks = 0; !core_ops->is_off(cpu); looks++) {
-		if (looks == CORE_STOPS) {
-			kprintf("cpu %u: does not stop (%s)\n", cpu,
-				core_ops->name);
-			return -EIO;
-		}
-		sleep_ns(CORE_STOP_NS);
+		if (looks == CORE_LOOKS)
+			return does_not(cpu, "stop");
+		sleep_ns(CORE_NS);
 	}
 	cpu_offs++;
 	trace_did(TR_CORE_OFF, &cpu_hotplug, cpu, CALLER);
@@ -244,15 +245,10 @@ static int __cpu_up(unsigned int cpu)
 	/* Told to start earlier and late, it may have come all the same. */
 	if (err && boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP))
 		return err;
-	if (!wait_for_completion_timeout(&cpu_running, CORE_START_NS)) {
-		sleep_ns(CORE_START_NS);
-		if (boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP)) {
-			kprintf("cpu %u: does not start (%s)\n", cpu,
-				core_ops->name);
-			return -EIO;
-		}
-		wait_for_completion(&cpu_running); /* it came just now */
-	}
+	/* No longer, unless it came just now. */
+	while (!wait_for_completion_timeout(&cpu_running, CORE_NS, CORE_LOOKS))
+		if (boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP))
+			return does_not(cpu, "start");
 	cpu_ons++;
 	trace_did(TR_CORE_ON, &cpu_hotplug, cpu, CALLER);
 	return 0;

@@ -16,8 +16,8 @@
 #include "kernel/sched/sched.h"
 
 #define PANIC_STATUS 101 /* exit status of a machine that panicked */
-#define ANSWER_NS    200000000ull
-#define REPORTS_NS   2000000000ull /* for the reports of other cores */
+#define ANSWER_NS    1000000000ull
+#define REPORTS_NS   5000000000ull /* for the reports of other cores */
 
 unsigned int warn_count;
 uintptr_t warn_caller;

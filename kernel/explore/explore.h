@@ -1,9 +1,10 @@
 /*
  * The explorer's engine: a few threads, moved one step at a time.
  *
- * Each of the threads stops at every gate (kernel/debug/trace.h). One is let go
- * at a time; the step is over when each of them stands at a gate, has ended, or
- * waits for something that only another one can bring. Debug profile only.
+ * Each of the threads stops at gates (kernel/debug/trace.h): at those that end a
+ * step, see ends_step(). One is let go at a time; the step is over when each of
+ * them stands at a gate, has ended, or waits for something that only another one
+ * can bring. Debug profile only.
  *
  * Enabled is who stands at a gate, but
  *   - before mutex_lock(): only while that mutex is free. Who waits at the gate
@@ -15,8 +16,8 @@
  *
  * Environment, waited for and not permuted: the grace-period thread, timers, the
  * stopper threads, interrupts. RCU callbacks run late and in order: one at a
- * time, and only while a thread waits for an event; never those of the core that
- * comes and goes.
+ * time, and only while a thread waits for an event. Those of the core that comes
+ * and goes are not held back: they are environment.
  */
 #pragma once
 

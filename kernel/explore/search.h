@@ -92,8 +92,9 @@ void search_init(struct search *s, unsigned int threads, enum search_mode mode,
 bool search_next(struct search *s);
 /*
  * Who takes the next step. enabled: the threads that could, a bit each, not 0.
- * Returns the thread, or one of the negative words above: the run can be given
- * up; the given prefix went another way; it has too many steps.
+ * Returns the thread, or one of the negative words above: one of this run's class
+ * has been run, what follows is not for search_step(); the given prefix went
+ * another way; it has too many steps.
  */
 int search_choose(struct search *s, unsigned int enabled,
 		  const struct standing *stands);
@@ -105,7 +106,7 @@ int search_choose(struct search *s, unsigned int enabled,
 void search_step(struct search *s, const struct footprint *step,
 		 unsigned int woken);
 /*
- * The run is over; where each thread stands then. Returns 0, or SEARCH_DIVERGED:
+ * The run is over, or redundant from here on; where each thread stands. Returns 0, or SEARCH_DIVERGED:
  * it is none that was asked for, and came to its end before or by another way.
  */
 int search_end(struct search *s, const struct standing *stands);

@@ -1,8 +1,9 @@
 /*
  * Shared data of an experiment, declared to the explorer: each access is a point
  * at which another thread may come first. Where that is not possible, under a
- * spinlock, with interrupts off, in an RCU callback or a CPU notifier, it belongs
- * to the step: declare it there too, or who comes first there is not tried.
+ * spinlock, with interrupts off, in an RCU callback, in a notifier on the core that
+ * comes or goes, it belongs to the step: declare it there too, or who comes first
+ * there is not tried.
  * Thread context. Without the explorer: READ_ONCE() and WRITE_ONCE().
  */
 #pragma once

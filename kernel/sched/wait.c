@@ -127,7 +127,11 @@ void wait_for_completion(struct completion *c)
 	wait_event_kind(&c->wait, WAIT_COMPLETION, take_done(c));
 }
 
-bool wait_for_completion_timeout(struct completion *c, uint64_t ns)
+bool wait_for_completion_timeout(struct completion *c, uint64_t ns, int n)
 {
-	return wait_event_timeout(&c->wait, WAIT_COMPLETION, take_done(c), ns);
+	bool ok;
+
+	__wait_event(&c->wait, WAIT_COMPLETION, (ok = take_done(c)) || !n--,
+		     schedule_timeout(ns));
+	return ok;
 }

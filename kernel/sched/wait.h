@@ -82,5 +82,6 @@ void init_completion(struct completion *c, const char *name);
 void complete(struct completion *c);
 void complete_all(struct completion *c);
 void wait_for_completion(struct completion *c);
-/* true if completed within ns nanoseconds. */
-bool wait_for_completion_timeout(struct completion *c, uint64_t ns);
+/* true if completed within n times ns nanoseconds. Not all at once: a host may
+ * stand still while the clock goes on, and nobody was given that time. */
+bool wait_for_completion_timeout(struct completion *c, uint64_t ns, int n);

@@ -15,8 +15,8 @@
 #include "kernel/shell/internal.h"
 
 #define MAX_WORDS   64
-#define CTRL_C_NS   300000000ull /* a command's time to end after Ctrl-C */
-#define INTERRUPTED 130		 /* status, as on Unix */
+#define CTRL_C_NS   1000000000ull /* a command's time to end after Ctrl-C */
+#define INTERRUPTED 130		  /* status, as on Unix */
 
 static struct job {
 	struct thread *thread; /* NULL: free */

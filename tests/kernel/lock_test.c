@@ -138,11 +138,16 @@ static int irq_count_up(void *arg)
 KTEST(lock, spin_irqsave)
 {
 	unsigned int n = ktest_cores();
-	uint64_t start = timer_now();
 
-	for (int i = 0; i < 200; i++)
-		spin_unlock_irqrestore(&irq_spin, spin_lock_irqsave(&irq_spin));
-	period = timer_now() - start;
+	period = ~0ull;
+	for (int k = 0; k < 3; k++) { /* the host may stand still in one */
+		uint64_t start = timer_now();
+
+		for (int i = 0; i < 200; i++)
+			spin_unlock_irqrestore(&irq_spin,
+					       spin_lock_irqsave(&irq_spin));
+		period = min(period, timer_now() - start);
+	}
 	plain = from_timers = timers_stop = 0;
 	in_threads(n, irq_count_up);
 	EXPECT_EQ(plain, n * SPIN_ROUNDS + from_timers);

@@ -84,9 +84,21 @@ static void look_at_worker(const struct worker *w)
 	print_state();
 }
 
+/* The clock of the run: it goes no further between two looks than they are apart,
+ * so that it stands still while the host does. */
+static void tick(void)
+{
+	static uint64_t last;
+	uint64_t now = timer_now_ns(), passed = now - last;
+
+	last = now;
+	WRITE_ONCE(rt.ms, rt.ms + (uint32_t)min(passed / 1000000, 50ull));
+}
+
 /* One look at everything; false when the run must end. */
 static bool watch(unsigned int stalls)
 {
+	tick();
 	for (unsigned int i = 0; i < nr_workers; i++)
 		look_at_worker(&rt.workers[i]);
 	for (unsigned int i = 0; i < NR_OBJECTS; i++)
@@ -141,16 +153,15 @@ static void quiet_phase(uint32_t *rnd, unsigned int stalls)
 	watch(stalls);
 }
 
-static void direct(uint64_t end_ns, uint32_t rnd)
+static void direct(uint32_t end, uint32_t rnd)
 {
 	unsigned int stalls = rcu_stalls;
 
-	while (timer_now_ns() < end_ns && !READ_ONCE(rt.stop)) {
-		uint64_t phase = timer_now_ns() +
-				 (50 + random_below(&rnd, 300)) * 1000 * US;
+	while (now_ms() < end && !READ_ONCE(rt.stop)) {
+		uint32_t phase = now_ms() + 50 + random_below(&rnd, 300);
 
 		WRITE_ONCE(rt.pace, DENSE + random_below(&rnd, 3));
-		while (timer_now_ns() < min(phase, end_ns) && watch(stalls))
+		while (now_ms() < min(phase, end) && watch(stalls))
 			sleep_ns(10000 * US);
 		if (!READ_ONCE(rt.stop))
 			quiet_phase(&rnd, stalls);
@@ -241,7 +252,6 @@ static int rcu_torture(unsigned int seconds, unsigned int seed)
 		kprintf("rcu torture: out of memory at the start\n");
 		return 1;
 	}
-	rt.begin_ms = now_ms();
 	register_cpu_notifier(&torture_notifier);
 	for (unsigned int i = 0; i < NR_TESTERS; i++)
 		start_worker("barrier", barrier_tester, &rnd);
@@ -254,7 +264,7 @@ static int rcu_torture(unsigned int seconds, unsigned int seed)
 		start_worker("toggler", toggler, &rnd);
 	for (unsigned int i = 0; i < min(board.nr_cores + 1, MAX_READERS); i++)
 		start_worker("reader", reader, &rnd);
-	direct(timer_now_ns() + seconds * 1000000000ull, ktest_random(&rnd));
+	direct(seconds * 1000, ktest_random(&rnd));
 	join_workers();
 	gps = (READ_ONCE(rcu_sched_state.gp_seq) - seq) / 2;
 	little = starved(seconds, gps);

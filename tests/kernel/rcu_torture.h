@@ -79,7 +79,7 @@ extern struct rcu_torture {
 	unsigned int victim; /* the core that goes off or on next */
 	bool leaving;	     /* a core is about to speak its last words */
 	uint32_t witnesses;  /* readers that began meanwhile */
-	uint32_t begin_ms;
+	uint32_t ms;	     /* since the begin, see tick() */
 	struct worker workers[MAX_WORKERS];
 	struct {
 		uint32_t reads, irq_reads, seen[4]; /* ages: live to reused */
@@ -96,16 +96,17 @@ static inline void count(uint32_t *c)
 	__atomic_fetch_add(c, 1, __ATOMIC_RELAXED);
 }
 
+/* The director's clock, from the begin of the run. */
 static inline uint32_t now_ms(void)
 {
-	return (uint32_t)(timer_now_ns() / 1000000);
+	return READ_ONCE(rt.ms);
 }
 
 /* Something is wrong: the first two of a kind are told, the run ends. */
 #define EVIDENCE(kind, ...)                                                    \
 	do {                                                                   \
 		if (__atomic_fetch_add(&rt.n.kind, 1, __ATOMIC_RELAXED) < 2) { \
-			uint32_t _ms = now_ms() - rt.begin_ms;                 \
+			uint32_t _ms = now_ms();                               \
 			kprintf("rcu torture: %u.%03u s: " #kind "\n  ",       \
 				_ms / 1000, _ms % 1000);                       \
 			kprintf(__VA_ARGS__);                                  \

@@ -596,13 +596,13 @@ KTEST(sched, completion)
 	uint32_t passed = 0;
 
 	init_completion(&gate, "gate");
-	EXPECT(!wait_for_completion_timeout(&gate, 0));
-	EXPECT(!wait_for_completion_timeout(&gate, 100000));
+	EXPECT(!wait_for_completion_timeout(&gate, 0, 0));
+	EXPECT(!wait_for_completion_timeout(&gate, 50000, 2));
 	complete(&gate);
 	complete(&gate);
 	wait_for_completion(&gate); /* two were given: two may pass */
-	EXPECT(wait_for_completion_timeout(&gate, 0));
-	EXPECT(!wait_for_completion_timeout(&gate, 0));
+	EXPECT(wait_for_completion_timeout(&gate, 0, 0));
+	EXPECT(!wait_for_completion_timeout(&gate, 0, 0));
 	for (int i = 0; i < 3; i++)
 		t[i] = ktest_thread("t", pass_gate, &passed, CPUMASK_ALL);
 	EXPECT(EVENTUALLY(waiters(&gate.wait) == 3));
