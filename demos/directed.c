@@ -121,7 +121,7 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	};
 	unsigned int warns = warn_count, errors, broken;
 	uint32_t seed = 1;
-	bool gave_back, kept;
+	bool gave_back, kept, quiet;
 	int err;
 
 	for (unsigned int i = 0; i < st->nr_actors; i++)
@@ -159,10 +159,11 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	p->out = watch_round(st, &w, warns);
 	p->lockdep = lockdep_seen();
 	if (p->out == OUT_COMPLETES) {
-		release_ended(st); /* or the check would wait for it */
-		d->strayed |= !await_callbacks();
-		if (!d->strayed && ((sc->check && !sc->check(st)) ||
-				    slab_errors != errors + sc->slab_reports))
+		release_ended(st);	   /* or the check would wait for it */
+		quiet = await_callbacks(); /* or the check may wait for ever */
+		d->strayed |= !quiet;
+		if (quiet && ((sc->check && !sc->check(st)) ||
+			      slab_errors != errors + sc->slab_reports))
 			p->out = OUT_CORRUPT;
 	}
 	if (show && !d->untold)

@@ -24,10 +24,10 @@
 #include "kernel/sched/sched.h"
 
 /* Enough to fill more slabs than a cache keeps: some go when W frees. */
-#define OBJECTS	 1000
-#define BUSY_NS	 20000000ull   /* that W computes, free rounds */
-#define LIMIT_NS 1000000000ull /* the same, forced, if D never gets there */
-#define LOOKS	 10000	       /* and at least */
+#define OBJECTS	   1000
+#define BUSY_NS	   20000000ull	 /* that W computes, free rounds */
+#define LIMIT_NS   1000000000ull /* the same, forced, if D never gets there */
+#define AT_ONCE_NS 100000ull
 
 /* Of the round that runs: */
 static void *object[OBJECTS];
@@ -129,20 +129,21 @@ static bool order_done(const struct stage *st)
 static void compute(const struct stage *st,
 		    bool (*enough)(const struct stage *st))
 {
-	unsigned int looks = 0;
-	uint64_t end;
+	uint64_t last = timer_now(), passed = 0;
 
 	for (unsigned int i = 0; i < OBJECTS; i++)
 		kmem_cache_free(st->cache, object[i]);
 	complete(&not_needed);
 	if (st->explored)
 		return; /* callbacks are late there anyway */
-	end = timer_now() + timer_ticks(st->forced ? LIMIT_NS : BUSY_NS);
-	/* Looks: a host may stand still and the clock go on. */
-	while ((timer_now() < end || looks < LOOKS) &&
+	while (passed < timer_ticks(st->forced ? LIMIT_NS : BUSY_NS) &&
 	       !(st->forced && enough(st))) {
+		uint64_t now = timer_now();
+
+		/* No more at once: the host may stand still, the clock go on. */
+		passed += min(now - last, timer_ticks(AT_ONCE_NS));
+		last = now;
 		cpu_relax();
-		looks++;
 	}
 }
 

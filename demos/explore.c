@@ -203,7 +203,7 @@ static void note_schedule(struct exploration *x, const struct played *p)
 		x->redundant++;
 		if (!(x->ends & OUT_BIT(p->out))) {
 			kprintf("explore: a redundant schedule ends as %s, and "
-				"no other does:",
+				"none before it did:",
 				outcome_name(p->out));
 			tell_schedule(x);
 		}

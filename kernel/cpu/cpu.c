@@ -245,10 +245,11 @@ static int __cpu_up(unsigned int cpu)
 	/* Told to start earlier and late, it may have come all the same. */
 	if (err && boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP))
 		return err;
-	/* No longer, unless it came just now. */
-	while (!wait_for_completion_timeout(&cpu_running, CORE_NS, CORE_LOOKS))
+	if (!wait_for_completion_timeout(&cpu_running, CORE_NS, CORE_LOOKS)) {
 		if (boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP))
 			return does_not(cpu, "start");
+		wait_for_completion(&cpu_running); /* it came just now */
+	}
 	cpu_ons++;
 	trace_did(TR_CORE_ON, &cpu_hotplug, cpu, CALLER);
 	return 0;

@@ -174,14 +174,14 @@ void rcu_gp_await(struct rcu_state *rsp)
 
 	/* Ever rarer, up to 16 FORCE_NS: where an instruction takes 1 us a look
 	 * takes longer than FORCE_NS, and this thread would never sleep. A stall
-	 * is some looks too: a host may stand still and the clock go on. */
+	 * is some looks too: where the host stands still and the clock goes on
+	 * a young grace period is none. */
 	while (!wait_event_timeout(&rsp->gp.wake, WAIT_IDLE,
 				   !READ_ONCE(rsp->gp.owed.bits),
 				   FORCE_NS << min(looks, 4u))) {
-		looks++;
 		look_at_cores(rsp, &rsp->gp, false);
 		/* The first after rcu_stall_ns, the next after 3 more each. */
-		if (looks > 8 &&
+		if (looks++ > 8 &&
 		    timer_ns(timer_now() - rsp->gp_start) >
 			    READ_ONCE(rcu_stall_ns) * (1 + 3 * reports)) {
 			rcu_report_stall(rsp);

@@ -133,5 +133,5 @@ bool wait_for_completion_timeout(struct completion *c, uint64_t ns, int n)
 
 	__wait_event(&c->wait, WAIT_COMPLETION, (ok = take_done(c)) || !n--,
 		     schedule_timeout(ns));
-	return ok;
+	return ok || take_done(c); /* a wake-up that came to us is not lost */
 }

@@ -17,6 +17,9 @@ struct rcu_torture rt;
 static unsigned int nr_workers;
 static bool spoiled; /* workers of an earlier run are still there */
 
+#define AT_ONCE_MS 100ull
+#define JOINS	   40 /* looks at a thread that is to end */
+
 static bool late(uint32_t since_ms)
 {
 	return (int32_t)(now_ms() - since_ms) > (int32_t)(LATE_NS / 1000000);
@@ -84,15 +87,14 @@ static void look_at_worker(const struct worker *w)
 	print_state();
 }
 
-/* The clock of the run: it goes no further between two looks than they are apart,
- * so that it stands still while the host does. */
+/* The clock of the run goes so far at once and no further: it stands still while
+ * the host does. */
 static void tick(void)
 {
-	static uint64_t last;
-	uint64_t now = timer_now_ns(), passed = now - last;
+	uint64_t now = timer_now_ns(), passed = (now - rt.ticked) / 1000000;
 
-	last = now;
-	WRITE_ONCE(rt.ms, rt.ms + (uint32_t)min(passed / 1000000, 50ull));
+	rt.ticked = passed > AT_ONCE_MS ? now : rt.ticked + passed * 1000000;
+	WRITE_ONCE(rt.ms, rt.ms + (uint32_t)min(passed, AT_ONCE_MS));
 }
 
 /* One look at everything; false when the run must end. */
@@ -196,8 +198,12 @@ static void join_workers(void)
 {
 	for (unsigned int i = 0; i < nr_workers; i++) {
 		struct worker *w = &rt.workers[i];
+		bool ended = false;
 
-		if (!thread_join_timeout(w->thread, LATE_NS, NULL))
+		for (int k = 0; !ended && k < JOINS; k++)
+			ended = !thread_join_timeout(w->thread, LATE_NS / JOINS,
+						     NULL);
+		if (ended)
 			continue;
 		spoiled = true;
 		if (!rt.n.lost && !rt.n.stalled)
@@ -207,7 +213,7 @@ static void join_workers(void)
 	nr_workers = 0;
 }
 
-/* A run that saw too little has proved nothing. Per second of guest time. */
+/* A run that saw too little has proved nothing. Per second of its clock. */
 static bool starved(unsigned int seconds, uint32_t gps)
 {
 	bool cores = board.nr_cores > 1;
@@ -252,6 +258,7 @@ static int rcu_torture(unsigned int seconds, unsigned int seed)
 		kprintf("rcu torture: out of memory at the start\n");
 		return 1;
 	}
+	rt.ticked = timer_now_ns();
 	register_cpu_notifier(&torture_notifier);
 	for (unsigned int i = 0; i < NR_TESTERS; i++)
 		start_worker("barrier", barrier_tester, &rnd);

@@ -20,7 +20,7 @@
  *
  * The command's thread directs: a busy phase of one of three paces, then a
  * quiet one, in which every callback must have run; it watches the workers all
- * along. Everything it waits for is bounded by LATE_NS of guest time, so a
+ * along. Everything it waits for is bounded by LATE_NS of its clock, so a
  * broken RCU is reported, not waited for; workers that hang are left behind.
  *
  * rcu_readers.c: objects and who reads them. rcu_writers.c: who retires them,
@@ -79,7 +79,8 @@ extern struct rcu_torture {
 	unsigned int victim; /* the core that goes off or on next */
 	bool leaving;	     /* a core is about to speak its last words */
 	uint32_t witnesses;  /* readers that began meanwhile */
-	uint32_t ms;	     /* since the begin, see tick() */
+	uint32_t ms;	     /* since the begin, by the director's clock */
+	uint64_t ticked;     /* ns; the director's, see tick() */
 	struct worker workers[MAX_WORKERS];
 	struct {
 		uint32_t reads, irq_reads, seen[4]; /* ages: live to reused */
