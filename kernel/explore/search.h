@@ -106,8 +106,9 @@ int search_choose(struct search *s, unsigned int enabled,
 void search_step(struct search *s, const struct footprint *step,
 		 unsigned int woken);
 /*
- * The run is over, or redundant from here on; where each thread stands. Returns 0, or SEARCH_DIVERGED:
- * it is none that was asked for, and came to its end before or by another way.
+ * The run is over, or redundant from here on; where each thread stands. Returns 0,
+ * or SEARCH_DIVERGED: it is none that was asked for, and came to its end before or
+ * by another way.
  */
 int search_end(struct search *s, const struct standing *stands);
 
