@@ -22,7 +22,7 @@ ifneq ($(WITH_TESTS),0)
 SRCS += $(wildcard tests/kernel/*.c)
 endif
 ifneq ($(WITH_DEMOS),0)
-SRCS += $(wildcard demos/*.c)
+SRCS += $(wildcard lab/*.c lab/*/*.c demos/*.c demos/*/*.c)
 endif
 OBJS := $(addprefix $(OUT)/,$(addsuffix .o,$(SRCS)))
 

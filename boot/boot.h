@@ -90,7 +90,7 @@ uintptr_t map_device(uint32_t pa, uint32_t size);
  * 2 MiB); only until map_lowmem() has run.
  */
 const void *map_early(uint32_t pa, uint32_t size);
-/* Do all tables keep the rules of boot/audit.c? One line for each that does not;
+/* Do all tables keep the rules of kernel/mm/audit.c? One line for each that does not;
  * returns how many. Thread context, when the maps are final. */
 unsigned int map_audit(void);
 /* Stacks for the exception modes of core cpu, before it first starts: 0 or

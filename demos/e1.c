@@ -18,7 +18,7 @@
  *
  * Negative control: E2, the same without the reference.
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 #include "kernel/debug/panic.h"
 #include "kernel/sched/sched.h"
 

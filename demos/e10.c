@@ -5,7 +5,7 @@
  * of the story:
  *
  *   2017  the hotplug lock is a writer-preferring rw-semaphore, cpus_read_lock()
- *         (demos/hotplug_rwsem.c), which lockdep sees whole;
+ *         (demos/forms/hotplug_rwsem.c), which lockdep sees whole;
  *   2021  rcu_barrier() takes no hotplug lock (80b3fd474c91): whoever moves a dead
  *         core's callbacks entrains the barrier's own behind them, under
  *         barrier_lock, a spinlock, and a number says for which barrier a core
@@ -18,7 +18,7 @@
  * Controls: E1, E1b, E8b; E18, which leaves the lock out and does nothing
  * instead; E9 and E9n, the rw-semaphore with the functions of 2012.
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
 

@@ -2,7 +2,7 @@
  * E11: where the story starts.
  *
  * Until commit 1331e7a1bbe1 rcu_barrier() took no hotplug lock: it looked after
- * dead cores' callbacks itself (_rcu_barrier__3_6, demos/barrier.c). So there was
+ * dead cores' callbacks itself (_rcu_barrier__3_6, demos/forms/barrier.c). So there was
  * no edge from barrier_mutex to the hotplug lock, and slab_mutex held across the
  * barrier hurt nobody: E1 gives lockdep nothing to say. Even without the
  * reference that refuses U in E1 the drawing is harmless: U gets the hotplug lock
@@ -12,7 +12,7 @@
  *
  * Control: E1 and E2, the same with the barrier of 1331e7a1bbe1.
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 
 /* The drawing as far as it goes: D never wants the hotplug lock. D is held just
  * inside the barrier until U stands at slab_mutex. */

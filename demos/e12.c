@@ -12,7 +12,7 @@
  * Control: the fix (a4fbe35a1245), a lock of RCU's own that only RCU's notifier
  * takes, dropped before anything is waited for.
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 
 /* Before the fix: no core comes or goes while it is written down who owes. */
 static story void rcu_grace_period__3_6(struct rcu_state *rsp)

@@ -9,7 +9,7 @@
  *
  * Control: the other order, the kernel's own kmem_cache_shrink().
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 #include "kernel/lib/errno.h"
 
 /* slab_mutex first; get_online_cpus() is cpus_read_lock() here. */

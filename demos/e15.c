@@ -10,7 +10,7 @@
  *
  * Control: E1 has the first finding alone, E0 the second.
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 #include "kernel/lib/printf.h"
 
 static int setup_both(struct stage *st)

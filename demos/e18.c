@@ -12,7 +12,7 @@
  * that need no lock because they look after dead cores, the one before (E11) and
  * the one since 2021 (E10).
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 #include "kernel/cpu/smp.h"
 
 static story void _rcu_barrier__nolock(struct rcu_state *rsp)

@@ -13,7 +13,7 @@
  * E2s, the control, is SLUB's order: no reference either, but slab_mutex is
  * released before rcu_barrier(). No cycle.
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 #include "kernel/debug/panic.h"
 #include "kernel/sched/sched.h"
 

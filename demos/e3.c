@@ -24,7 +24,7 @@
  *
  * Controls: E1 for E3 (nobody leaks), E3d for the others.
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 
 static const struct scenario e3[] = {
 	{

@@ -18,9 +18,9 @@
  * Controls: E1 (nobody leaks), E3d (L leaks while nobody holds a reference, and
  * the check names it), and E4x for E4.
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 #include "kernel/debug/panic.h"
-#include "kernel/explore/explore.h"
+#include "kernel/explore/gates.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
 #include "kernel/sched/sched.h"

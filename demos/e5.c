@@ -10,7 +10,7 @@
  *
  * Controls: E1 and E2 themselves, and E6, which changes the other path.
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 
 static const struct scenario scenarios[] = {
 	{

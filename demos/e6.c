@@ -13,7 +13,7 @@
  * the count at -1 U may still wait for a 0 that never comes (E3u). Control: E1,
  * E1b, E2 and E3 themselves.
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 
 /* The drawing as far as it goes: D has dropped slab_mutex, U gets it. */
 static const struct step fixed_noref[] = {

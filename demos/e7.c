@@ -16,11 +16,11 @@
  *
  * Control: version 4, the kernel's own kmem_cache_destroy().
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
-#include "kernel/mm/internal.h" /* the link of a cache: v3 writes it itself */
+#include "kernel/slab/internal.h" /* the link of a cache: v3 writes it itself */
 #include "kernel/sched/sched.h"
 
 #define MADE_MAX  100	     /* caches that C makes at most */

@@ -23,7 +23,7 @@
  *
  * Controls: E8 for E8b (no B), E8c; for E8d the same notifier after RCU's.
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/lib/printf.h"
 

@@ -17,7 +17,7 @@
  *
  * Control: E1 and E8, the same with the counter.
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 #include "kernel/rcu/rcu.h"
 
 static const struct step second_read[] = {

@@ -17,13 +17,13 @@
  */
 #include <string.h>
 
-#include "demos/demo.h"
-#include "drivers/board.h"
+#include "lab/experiment.h"
+#include "kernel/arch/board.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
-#include "kernel/mm/internal.h"
+#include "kernel/slab/internal.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/timer.h"

@@ -11,7 +11,7 @@
  * In all three R reads again only after W has gone as far as it can while R
  * reads. `shared` is W's to change; in r2 each member has one writer.
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"

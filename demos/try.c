@@ -5,7 +5,7 @@
  * Owns no data. `make try` runs `demo yours` and `explore yours`; neither is part
  * of the table.
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 #include "kernel/rcu/rcu.h"
 
 /* Let the last callbacks run: what they meet, the slab's checks say. */

@@ -11,7 +11,7 @@
  * to behind __kmem_cache_destroy(), and it is Linux 3.6; then take out
  * get_online_cpus() and both put_online_cpus(), and it is the drawing.
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 #include "kernel/debug/panic.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/sched.h"

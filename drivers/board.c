@@ -4,7 +4,7 @@
  *
  * Owns `board` and the operation tables; written once on the boot core.
  */
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 
 #define SAFE_RAM (64u << 20) /* what every machine has */
 #define RAM_MAX	 0x40000000u

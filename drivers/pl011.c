@@ -2,7 +2,7 @@
  * ARM PrimeCell UART (PL011). Source: ARM DDI 0183.
  *
  * Owns the registers. putc polls and may be called from any context; the
- * receive side belongs to drivers/uart.c.
+ * receive side belongs to kernel/shell/input.c.
  */
 #include "boot/boot.h"
 #include "drivers/devices.h"

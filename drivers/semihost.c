@@ -13,7 +13,7 @@
 #define SYS_EXIT_EXTENDED 0x20u
 #define STOPPED_EXIT	  0x20026u
 #define BLINKS		  16u	  /* changes a second */
-#define NOBODY		  0x5e41u /* boot/vectors.S, vec_svc */
+#define NOBODY		  0x5e41u /* kernel/arch/vectors.S, vec_svc */
 
 /* In ARM state, also in a Thumb image: the vector knows the call by its number. */
 static noinline __attribute__((__target__("arm"))) uint32_t

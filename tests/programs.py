@@ -1,6 +1,6 @@
 """Small programs whose deadlock states are counted here, by brute force.
 
-A program is the text that `explore program` takes (demos/program.c). This file
+A program is the text that `explore program` takes (lab/program.c). This file
 knows the kernel's locks from their description alone, and no code of the
 explorer: it builds every state that the threads can reach, one small step of
 one thread at a time, without any reduction. The explorer must find as many.
@@ -26,7 +26,7 @@ MUTEXES = "abcdef"
 PAIRS = {*MUTEXES, "r", "w", "pr", "pw", "g", "h"}
 SINGLE = {"P", "V", "?", "!", "x"}
 MAX_THREADS, MAX_OPS = 5, 24
-# What the kernel's cut cannot lend (demos/program.c), and on what that is.
+# What the kernel's cut cannot lend (lab/program.c), and on what that is.
 RING = {"r": "rwsem", "w": "rwsem", "pr": "percpu", "pw": "percpu", "h": "add"}
 LENT = {"pr"}
 
@@ -523,7 +523,7 @@ class Gated(Result):
     """The program as the explorer's scheduler plays it; schedules: how many
     different ones there are, from the start to an end.
 
-    The points are those of kernel/explore/explore.c, ends_step(): the start of
+    The points are those of kernel/explore/gates.c, ends_step(): the start of
     a thread and what has a gate here, but not a release, nor what comes first
     after the start and cannot have to wait for a mutex."""
 

@@ -1,5 +1,5 @@
 """The one raw image on the Raspberry Pi models of QEMU, in every way to start
-it that boards.py knows; first, that the starts are what they are said to be.
+it that tools/boards.py knows; first, that the starts are what they are said to be.
 
 A machine that cannot be had here is skipped with the reason: it is not shown.
 """

@@ -282,7 +282,7 @@ def test_pins_are_the_kernels():
     places = {5: 29, 6: 31, 13: 33, 19: 35, 26: 37}
     told = re.findall(r"^\| (?:LED of core (\d)|button) \| (\d+) \| (\d+) \|$",
                       DOC.read_text(), re.M)
-    source = (ROOT / "demos/lights.c").read_text()
+    source = (ROOT / "lab/lights.c").read_text()
     lamps = re.search(r"lamp\[.*\] = { (.*?) }", source)[1].split(", ")
     button = re.search(r"#define BUTTON\s+(\d+)", source)[1]
     assert [(core, gpio) for core, gpio, _ in told] == \

@@ -11,8 +11,8 @@ HOST = gordian.ROOT / "tests/host"
 WARN = ["-Wall", "-Wextra", "-Werror", "-std=gnu11", "-g", "-O1"]
 MEMORY = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 RACES = ["-fsanitize=thread"]
-SLAB = ["kernel/mm/slab.c", "kernel/mm/slab_common.c",
-        "kernel/mm/slab_debug.c", "kernel/mm/kmalloc.c", "kernel/mm/page.c",
+SLAB = ["kernel/slab/slab.c", "kernel/slab/slab_common.c",
+        "kernel/slab/slab_debug.c", "kernel/slab/kmalloc.c", "kernel/mm/page.c",
         "kernel/lib/printf.c", "tests/host/shim.c"]
 # The slab allocator keeps addresses in 32 bits: everything must lie low.
 LOW = ["-Itests/host/shim", "-include", "tests/host/shim.h", "-no-pie",

@@ -27,7 +27,7 @@ ON_THEIR_OWN = ("waiting for the threads to end on their own "
 def image(tmp_path_factory):
     tree = gordian.copied(tmp_path_factory.mktemp("points") / "tree")
     shutil.copy(ROOT / "tests/own/points.c", tree / "demos/x1.c")
-    explore = tree / "demos/explore.c"
+    explore = tree / "lab/explore/explore.c"
     text = explore.read_text()
     assert PLACES in text
     explore.write_text(text.replace(PLACES, "#define STATES_MAX 8\n"))

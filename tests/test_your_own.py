@@ -76,7 +76,7 @@ def test_what_an_experiment_must_not_do(tree):
     good = EXAMPLE.read_text()
     assert POLLING in DOC
     bad = good.replace("wait_event(&readers, shared_read(full));", POLLING)
-    bad = bad.replace('#include "demos/demo.h"\n', '#include "demos/demo.h"\n'
+    bad = bad.replace('#include "lab/experiment.h"\n', '#include "lab/experiment.h"\n'
                       '#include "kernel/sched/sched.h"\n')
     assert bad != good
     r = boot("explore m1/queued", image=image_with(tree, bad))

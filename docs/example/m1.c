@@ -10,9 +10,9 @@
  *
  * Owns the accounts and the letter box, guarded by their locks.
  */
-#include "demos/demo.h"
+#include "lab/experiment.h"
 #include "kernel/explore/shared.h"
-#include "kernel/lock/mutex.h"
+#include "kernel/sync/mutex.h"
 
 /* ---- two accounts ------------------------------------------------------------- */
 

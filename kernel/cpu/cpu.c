@@ -22,7 +22,7 @@
 #include "kernel/cpu/cpu.h"
 
 #include "boot/boot.h"
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/cpu/internal.h"
 #include "kernel/cpu/stop_machine.h"
 #include "kernel/debug/panic.h"

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 #include "kernel/cpu/notifier.h"
-#include "kernel/lock/mutex.h"
+#include "kernel/sync/mutex.h"
 #include "kernel/sched/thread.h"
 
 /* Events, with Linux's numbers. data of the callback is (void *)(long)cpu. */

@@ -11,7 +11,7 @@
  */
 #include "kernel/cpu/smp.h"
 
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/cpu/internal.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/errno.h"

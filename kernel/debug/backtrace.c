@@ -6,7 +6,7 @@
  * Owns no data; any context.
  */
 #include "boot/boot.h"
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
 #include "kernel/sched/sched.h"

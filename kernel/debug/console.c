@@ -11,7 +11,7 @@
  */
 #include <string.h>
 
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/debug/internal.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"

@@ -5,7 +5,7 @@
  * Source: ARM DDI 0406C, B3.13 (fault status).
  */
 #include "boot/boot.h"
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/debug/internal.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"

@@ -8,7 +8,7 @@
  */
 #include "kernel/debug/panic.h"
 
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/internal.h"
 #include "kernel/lib/printf.h"

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "kernel/arch/arch.h"
-#include "kernel/debug/symbols.h"
+#include "kernel/lib/symbols.h"
 
 struct thread;
 

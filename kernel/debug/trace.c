@@ -8,7 +8,7 @@
  */
 #include "kernel/debug/trace.h"
 
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/lib/list.h"
 #include "kernel/mm/page.h"

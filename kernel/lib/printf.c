@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "kernel/debug/symbols.h"
+#include "kernel/lib/symbols.h"
 
 struct out {
 	char *buf;

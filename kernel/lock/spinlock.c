@@ -20,7 +20,7 @@
  */
 #include "kernel/lock/spinlock.h"
 
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/sched/sched.h"
 
 #define SPIN_LIMIT 200

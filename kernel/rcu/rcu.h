@@ -21,7 +21,7 @@
 
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/cpumask.h"
-#include "kernel/lock/mutex.h"
+#include "kernel/sync/mutex.h"
 #include "kernel/rcu/cblist.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/wait.h"

@@ -16,7 +16,7 @@
  */
 #include "kernel/sched/sched.h"
 
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"

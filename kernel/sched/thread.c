@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "boot/boot.h"
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"

@@ -7,7 +7,7 @@
  */
 #include "kernel/sched/timer.h"
 
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lock/spinlock.h"
 #include "kernel/sched/internal.h"

@@ -8,7 +8,7 @@
  */
 #include "kernel/sched/wait.h"
 
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 

@@ -7,13 +7,13 @@
  */
 #include <string.h>
 
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
 #include "kernel/mm/page.h"
-#include "kernel/mm/slab.h"
+#include "kernel/slab/slab.h"
 #include "kernel/shell/internal.h"
 
 /* A command without arguments. */

@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "kernel/debug/waitfor.h"
+#include "kernel/hang/waitfor.h"
 #include "kernel/sched/wait.h"
 #include "kernel/shell/shell.h"
 

@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/lib/printf.h"
 #include "kernel/shell/internal.h"
 

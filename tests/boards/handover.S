@@ -5,7 +5,7 @@
  * Owns 0 to 0xff. Every core comes in at 0 and goes to `setup`, at 0x7000 (hyp7.S
  * or stub64.S), which comes back to `handover` in AArch32, in the mode that the
  * kernel is to find. The words at 0xf8 and 0xfc are r2 and the kernel's address,
- * patched by tests/boards.py as the firmware patches its stub's.
+ * patched by tools/boards.py as the firmware patches its stub's.
  *
  * --defsym local: base of the ARM-local registers. junk: what the registers hold
  * that carry nothing.

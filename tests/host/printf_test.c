@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "kernel/debug/symbols.h"
+#include "kernel/lib/symbols.h"
 #include "tests/host/host.h"
 
 /* %pS: a table of one symbol. */

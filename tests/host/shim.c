@@ -9,14 +9,14 @@
 #include <stdarg.h>
 #include <sys/mman.h>
 
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 #include "kernel/lib/printf.h"
 #include "kernel/mm/page.h"
-#include "kernel/mm/slab.h"
+#include "kernel/slab/slab.h"
 #include "tests/host/host.h"
 
 #define RAM_BASE 0x40000000u

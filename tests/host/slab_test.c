@@ -7,11 +7,11 @@
  * a free object is poisoned for the address sanitizer: the allocator has no
  * business there. At the end every page is back.
  */
-#include "kernel/mm/internal.h"
+#include "kernel/slab/internal.h"
 
 #include <string.h>
 
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/cpu/smp.h"
 #include "tests/host/host.h"
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "kernel/cpu/smp.h"
-#include "kernel/mm/internal.h"
+#include "kernel/slab/internal.h"
 #include "tests/host/host.h"
 
 #define CACHES 3

@@ -13,11 +13,11 @@
  */
 #include <string.h>
 
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/lib/printf.h"
-#include "kernel/lock/mutex.h"
-#include "kernel/lock/rwsem.h"
-#include "kernel/mm/slab.h"
+#include "kernel/sync/mutex.h"
+#include "kernel/sync/rwsem.h"
+#include "kernel/slab/slab.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/sched.h"
 #include "kernel/shell/shell.h"

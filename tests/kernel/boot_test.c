@@ -1,10 +1,10 @@
 /*
  * What must be true at the prompt of every boot: all cores of the board are on,
  * each runs a thread that is bound to it, and the page tables keep their rules
- * (boot/audit.c; each rule is seen to be broken as well).
+ * (kernel/mm/audit.c; each rule is seen to be broken as well).
  */
 #include "boot/boot.h"
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/mm/page.h"
 #include "kernel/sched/sched.h"

@@ -9,9 +9,9 @@
 
 #include "boot/boot.h"
 #include "kernel/debug/panic.h"
-#include "kernel/debug/watchdog.h"
+#include "kernel/hang/watchdog.h"
 #include "kernel/lib/printf.h"
-#include "kernel/lock/mutex.h"
+#include "kernel/sync/mutex.h"
 #include "kernel/sched/timer.h"
 #include "kernel/sched/wait.h"
 #include "tests/kernel/ktest.h"

@@ -14,7 +14,7 @@
 #include "kernel/explore/state.h"
 #include "kernel/lib/printf.h"
 #include "kernel/lock/lockdep.h"
-#include "kernel/mm/internal.h"
+#include "kernel/slab/internal.h"
 #include "kernel/mm/page.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/shell/shell.h"

@@ -25,7 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/lib/compiler.h"
 #include "kernel/sched/sched.h"

@@ -7,7 +7,7 @@
 
 #include "boot/boot.h"
 #include "kernel/cpu/notifier.h"
-#include "kernel/debug/symbols.h"
+#include "kernel/lib/symbols.h"
 #include "kernel/lib/cmdline.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/list.h"

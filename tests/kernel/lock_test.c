@@ -6,8 +6,8 @@
 
 #include "kernel/debug/panic.h"
 #include "kernel/lib/errno.h"
-#include "kernel/lock/mutex.h"
-#include "kernel/lock/rwsem.h"
+#include "kernel/sync/mutex.h"
+#include "kernel/sync/rwsem.h"
 #include "kernel/lock/spinlock.h"
 #include "kernel/sched/timer.h"
 #include "kernel/sched/wait.h"

@@ -7,7 +7,7 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/debug/panic.h"
 #include "kernel/mm/page.h"
-#include "kernel/mm/slab.h"
+#include "kernel/slab/slab.h"
 #include "kernel/rcu/rcu.h"
 #include "tests/kernel/ktest.h"
 

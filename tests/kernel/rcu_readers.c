@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "kernel/mm/slab.h"
+#include "kernel/slab/slab.h"
 #include "tests/kernel/rcu_torture.h"
 
 #define NR_SLOTS  2 /* of the pool's objects */

@@ -9,7 +9,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/explore/state.h"
 #include "kernel/lib/printf.h"
-#include "kernel/mm/slab.h"
+#include "kernel/slab/slab.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/wait.h"
 #include "tests/kernel/ktest.h"

@@ -10,7 +10,7 @@
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
-#include "kernel/mm/slab.h"
+#include "kernel/slab/slab.h"
 #include "tests/kernel/torture.h"
 
 struct rcu_torture rt;

@@ -6,7 +6,7 @@
  */
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
-#include "kernel/mm/slab.h"
+#include "kernel/slab/slab.h"
 #include "tests/kernel/rcu_torture.h"
 
 #define NR_PINGS 64 /* callbacks of one barrier test */

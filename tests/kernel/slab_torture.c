@@ -19,13 +19,13 @@
  */
 #include <string.h>
 
-#include "drivers/board.h"
+#include "kernel/arch/board.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
 #include "kernel/mm/page.h"
-#include "kernel/mm/slab.h"
+#include "kernel/slab/slab.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/sched.h"
 #include "tests/kernel/ktest.h"

@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "kernel/cpu/cpu.h"
-#include "kernel/debug/waitfor.h"
-#include "kernel/debug/watchdog.h"
-#include "kernel/lock/rwsem.h"
+#include "kernel/hang/waitfor.h"
+#include "kernel/hang/watchdog.h"
+#include "kernel/sync/rwsem.h"
 #include "kernel/rcu/internal.h"
 #include "kernel/sched/timer.h"
 #include "kernel/sched/wait.h"

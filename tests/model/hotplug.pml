@@ -1,7 +1,7 @@
 /*
  * The hotplug lock: the counter of 2012 and its variants, and the rw-semaphore.
- * See kernel/cpu/hotplug_lock.c, demos/hotplug_3_6.c, demos/e4.c (counted),
- * demos/hotplug_rwsem.c, and percpu_rwsem in kernel/lock/rwsem.c.
+ * See kernel/cpu/hotplug_lock.c, demos/forms/hotplug_3_6.c, demos/e4.c (counted),
+ * demos/forms/hotplug_rwsem.c, and percpu_rwsem in kernel/sync/rwsem.c.
  *
  * An experiment chooses by `ops`, as its scenario does in C.
  *

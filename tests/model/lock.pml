@@ -1,5 +1,5 @@
 /*
- * Threads, sleeping mutexes, checks. See kernel/lock/mutex.c.
+ * Threads, sleeping mutexes, checks. See kernel/sync/mutex.c.
  *
  * A mutex is the id of its owner, or 0. Who finds it taken waits until it is
  * free; in which order the waiters are served makes no difference to what can

@@ -1,6 +1,6 @@
 /*
  * RCU: callbacks, who runs them, rcu_barrier(). See kernel/rcu/callback.c; the
- * variants: demos/barrier.c (mck, 3_6), demos/e8.c (reffirst), demos/e10.c
+ * variants: demos/forms/barrier.c (mck, 3_6), demos/e8.c (reffirst), demos/e10.c
  * (5_18), demos/e18.c (nolock). An experiment chooses by `rcu`.
  *
  * Each core has a list of callbacks, oldest first, and a count that falls only

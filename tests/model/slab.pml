@@ -1,6 +1,6 @@
 /*
  * kmem_cache_destroy() of an RCU cache, and slab's CPU notifier. See
- * kernel/mm/slab_common.c; the variants: demos/e1.c (3_6), demos/e2.c (noref,
+ * kernel/slab/slab_common.c; the variants: demos/e1.c (3_6), demos/e2.c (noref,
  * slub), demos/e10.c (6_12), demos/e17.c (nobarrier, sync). An experiment
  * chooses by `destroy`.
  *

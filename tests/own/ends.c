@@ -18,13 +18,13 @@
  *
  * Owns what its actors share, guarded as each of them says.
  */
-#include "demos/demo.h"
-#include "drivers/board.h"
-#include "kernel/explore/explore.h"
+#include "lab/experiment.h"
+#include "kernel/arch/board.h"
+#include "kernel/explore/gates.h"
 #include "kernel/explore/shared.h"
 #include "kernel/lib/errno.h"
-#include "kernel/lock/mutex.h"
-#include "kernel/lock/rwsem.h"
+#include "kernel/sync/mutex.h"
+#include "kernel/sync/rwsem.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/timer.h"
 

@@ -26,12 +26,12 @@
  *
  * Owns what its actors share, guarded as each of them says.
  */
-#include "demos/demo.h"
-#include "drivers/board.h"
+#include "lab/experiment.h"
+#include "kernel/arch/board.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/explore/shared.h"
 #include "kernel/lib/errno.h"
-#include "kernel/lock/mutex.h"
+#include "kernel/sync/mutex.h"
 #include "kernel/sched/sched.h"
 
 #define POLL_NS 1000000u

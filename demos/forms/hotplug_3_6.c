@@ -1,0 +1,83 @@
+/*
+ * The hotplug counter as it was in Linux 3.6, before the underflow check of
+ * 075663d19885, and the same with each check that the thread proposed.
+ *
+ * The functions operate on the kernel's own cpu_hotplug, by the kernel's own
+ * steps; each table differs from the kernel's in one of them. Read them beside
+ * kernel/cpu/hotplug_lock.c, whose put_online_cpus() is the form that was
+ * merged. They are installed by hotplug_lock_install() while nobody holds the
+ * lock. Context: thread, may sleep.
+ */
+#include "lab/experiment.h"
+#include "kernel/debug/panic.h"
+
+static story void put_online_cpus__3_6(void)
+{
+	saw(__func__);
+	if (READ_ONCE(cpu_hotplug.active_writer) == current)
+		return;
+	mutex_lock(&cpu_hotplug.lock);
+	if (cpu_hotplug_count(-1, CALLER) == 0)
+		cpu_hotplug_wake_writer(CALLER);
+	mutex_unlock(&cpu_hotplug.lock);
+}
+
+/* Bhat's first debug patch, 3 October 2012: has the count ever been negative?
+ * It speaks to whoever comes next. */
+static story void get_online_cpus__bhat_a(void)
+{
+	saw(__func__);
+	if (READ_ONCE(cpu_hotplug.active_writer) == current)
+		return;
+	mutex_lock(&cpu_hotplug.lock);
+	BUG_ON(cpu_hotplug.refcount < 0);
+	cpu_hotplug_count(1, CALLER);
+	mutex_unlock(&cpu_hotplug.lock);
+}
+
+/* His second, two hours later, the mail: "catch the bug even earlier, at the
+ * right moment". */
+static story void put_online_cpus__bhat_b(void)
+{
+	saw(__func__);
+	if (READ_ONCE(cpu_hotplug.active_writer) == current)
+		return;
+	mutex_lock(&cpu_hotplug.lock);
+	BUG_ON(cpu_hotplug.refcount == 0);
+	if (cpu_hotplug_count(-1, CALLER) == 0)
+		cpu_hotplug_wake_writer(CALLER);
+	mutex_unlock(&cpu_hotplug.lock);
+}
+
+/* Morton's sketch, to warn and repair: where it looks the count is 0. */
+static story void put_online_cpus__morton(void)
+{
+	saw(__func__);
+	if (READ_ONCE(cpu_hotplug.active_writer) == current)
+		return;
+	mutex_lock(&cpu_hotplug.lock);
+	if (cpu_hotplug_count(-1, CALLER) == 0) {
+		if (WARN_ON(cpu_hotplug.refcount == -1))
+			cpu_hotplug_count(1, CALLER);
+		cpu_hotplug_wake_writer(CALLER);
+	}
+	mutex_unlock(&cpu_hotplug.lock);
+}
+
+#define COUNTER_WITH(variant, get_fn, put_fn)                                  \
+	{                                                                      \
+		.name = #variant, .get = (get_fn), .put = (put_fn),            \
+		.begin = cpu_hotplug_begin__counter,                           \
+		.done = cpu_hotplug_done__counter, .held = held__counter,      \
+	}
+#define COUNTER_WITH_PUT(fn) COUNTER_WITH(fn, get_online_cpus__counter, fn)
+#define COUNTER_WITH_GET(fn) COUNTER_WITH(fn, fn, put_online_cpus__3_6)
+
+const struct hotplug_lock_ops hotplug_3_6_ops =
+	COUNTER_WITH_PUT(put_online_cpus__3_6);
+const struct hotplug_lock_ops hotplug_bhat_a_ops =
+	COUNTER_WITH_GET(get_online_cpus__bhat_a);
+const struct hotplug_lock_ops hotplug_bhat_b_ops =
+	COUNTER_WITH_PUT(put_online_cpus__bhat_b);
+const struct hotplug_lock_ops hotplug_morton_ops =
+	COUNTER_WITH_PUT(put_online_cpus__morton);

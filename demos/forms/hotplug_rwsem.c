@@ -1,0 +1,78 @@
+/*
+ * The hotplug lock as Linux has had it since 2017 (fc8dffd379ca, v4.13): a
+ * writer-preferring per-core rw-semaphore, with the names of that time.
+ *
+ * Read it beside kernel/cpu/hotplug_lock.c. What is different for callers: a
+ * reader that comes while a writer waits queues behind that writer, so a reader
+ * that takes it again may wait for a writer that waits for it; and the writer
+ * has no free pass of its own. In return lockdep sees it whole (the counter was
+ * a mutex held for an instant), and readers cannot starve the writer.
+ *
+ * Owns cpu_hotplug_lock, which guards the set of cores while hotplug_rwsem_ops
+ * is installed (hotplug_lock_install()). Context: thread, may sleep.
+ */
+#include "lab/experiment.h"
+
+struct percpu_rwsem cpu_hotplug_lock = {
+	DEP_MAP_INIT("cpu_hotplug_lock").name = "cpu_hotplug_lock",
+	/* lockdep leaves it alone: the semaphore stands for it. */
+	.writers = { DEP_MAP_KEY("cpu_hotplug_lock.writers",
+				 &lockdep_no_validate)
+			     .name = "cpu_hotplug_lock.writers",
+		     .wait_lock = SPINLOCK_INIT_KEY("mutex.wait_lock",
+						    mutex_wait_key),
+		     .waiters =
+			     LIST_HEAD_INIT(cpu_hotplug_lock.writers.waiters) },
+	.wait_lock =
+		SPINLOCK_INIT_KEY("percpu_rwsem.wait_lock", rwsem_wait_key),
+	.waiters = LIST_HEAD_INIT(cpu_hotplug_lock.waiters),
+};
+
+story void cpus_read_lock(void)
+{
+	percpu_down_read(&cpu_hotplug_lock);
+	__asm__ volatile(""); /* keep the frame: no tail call in release */
+}
+
+story void cpus_read_unlock(void)
+{
+	percpu_up_read(&cpu_hotplug_lock);
+	__asm__ volatile("");
+}
+
+story void cpus_write_lock(void)
+{
+	percpu_down_write(&cpu_hotplug_lock);
+	__asm__ volatile("");
+}
+
+story void cpus_write_unlock(void)
+{
+	percpu_up_write(&cpu_hotplug_lock);
+	__asm__ volatile("");
+}
+
+/* Asked for by lockdep_assert_cpus_held(), which is nothing in release. */
+static bool percpu_rwsem_is_held(void)
+{
+#if GORDIAN_DEBUG
+	return lock_is_held(&cpu_hotplug_lock.dep_map);
+#else
+	return true;
+#endif
+}
+
+const struct hotplug_lock_ops hotplug_rwsem_ops = {
+	.name = "rwsem",
+	.get = cpus_read_lock,
+	.put = cpus_read_unlock,
+	.begin = cpus_write_lock,
+	.done = cpus_write_unlock,
+	.held = percpu_rwsem_is_held,
+};
+
+const void *the_cpus_lock(const struct stage *st)
+{
+	(void)st;
+	return &cpu_hotplug_lock;
+}

@@ -1,0 +1,144 @@
+/*
+ * The watchdog thread. See watchdog.h.
+ *
+ * A thread remembers which of its waits was told (`told`), so each is told once.
+ * Written by the watchdog thread alone; muted is atomic.
+ */
+#include "kernel/hang/watchdog.h"
+
+#include "kernel/arch/board.h"
+#include "kernel/debug/panic.h"
+#include "kernel/hang/waitfor.h"
+#include "kernel/lib/printf.h"
+#include "kernel/sched/wait.h"
+
+#define SETTLE_NS 1000000ull
+
+uint64_t watchdog_hung_ns = 2000000000ull;
+unsigned int watchdog_reports;
+static unsigned int muted;
+
+/* Threads that may have closed a cycle just now, 0: none. Atomic. */
+static uint32_t suspects[8];
+static struct wait_queue wake = WAIT_QUEUE_INIT(wake, "a suspicion");
+
+/* Does the chain end in a wait as long, or with the dead? Else that one runs, and
+ * will end it; but a reader that keeps a grace period waiting so long is told. */
+static bool ends_waiting(const struct waitfor *w)
+{
+	const struct waitfor_link *l = &w->link[w->n - 1];
+
+	if (w->n > 1 && l[-1].waiting.kind == WAIT_READERS)
+		l--;
+	return l->bug ||
+	       (l->waiting.kind != WAIT_NONE &&
+		timer_ns(timer_now() - l->waiting.since) > watchdog_hung_ns);
+}
+
+static void look_at(struct thread *t, uint64_t least_ns)
+{
+	/* Static: large, and only this thread comes here. */
+	static struct waitfor w;
+	struct waiting now = waits_for(t);
+	uint64_t ns = timer_ns(timer_now() - now.since);
+
+	if (READ_ONCE(muted) || now.kind == WAIT_NONE ||
+	    now.kind == WAIT_READERS || ns < least_ns || t->told == now.since)
+		return;
+	if (!waitfor_cycle(t, &w)) {
+		if (ns <= watchdog_hung_ns)
+			return;
+		waitfor_walk(t, &w);
+		if (!ends_waiting(&w))
+			return;
+	}
+	kprintf("watchdog: %s hangs\n", w.link[0].name);
+	waitfor_report(&w);
+	/* One that has gone meanwhile: then this is another's, and no harm. */
+	for (unsigned int i = 0; i < w.n; i++)
+		w.link[i].thread->told = w.link[i].waiting.since;
+	watchdog_reports++;
+}
+
+static bool any_suspect(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(suspects); i++)
+		if (READ_ONCE(suspects[i]))
+			return true;
+	return false;
+}
+
+static void look_at_suspects(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(suspects); i++) {
+		/* Relaxed: given up before the look, so it may come again. */
+		uint32_t id =
+			__atomic_exchange_n(&suspects[i], 0, __ATOMIC_RELAXED);
+		struct thread *t = id ? thread_find(id) : NULL;
+
+		if (!t)
+			continue;
+		look_at(t, 0);
+		thread_put(t);
+	}
+}
+
+static int watchdog_thread(void *arg maybe_unused)
+{
+	uint64_t next = 0, now;
+	struct thread *t;
+
+	for (;;) {
+		now = timer_now();
+		if (now >= next) {
+			for_each_thread (t)
+				look_at(t, WATCHDOG_LOOK_NS);
+			next = timer_now() + timer_ticks(WATCHDOG_LOOK_NS);
+			board_heartbeat();
+		} else if (wait_event_timeout(&wake, WAIT_IDLE, any_suspect(),
+					      timer_ns(next - now))) {
+			sleep_ns(SETTLE_NS); /* until it is off its stack */
+			look_at_suspects();
+		}
+	}
+	return 0;
+}
+
+#if GORDIAN_DEBUG
+/* current blocks: has it closed a cycle? Whoever finds no room is found at the
+ * next regular look. */
+static void watchdog_suspect(void)
+{
+	if (READ_ONCE(muted) || !waitfor_suspicious(current))
+		return;
+	for (unsigned int i = 0; i < ARRAY_SIZE(suspects); i++) {
+		uint32_t none = 0;
+
+		/* Relaxed: the wake-up orders it. */
+		if (__atomic_compare_exchange_n(
+			    &suspects[i], &none, current->id, false,
+			    __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+			wake_up(&wake);
+			return;
+		}
+	}
+}
+#endif
+
+void watchdog_mute(bool on)
+{
+	/* Relaxed: the watchdog may look once more or less. */
+	__atomic_fetch_add(&muted, on ? 1 : -1u, __ATOMIC_RELAXED);
+}
+
+void watchdog_init(void)
+{
+	struct thread *t = thread_create("watchdog", watchdog_thread, NULL,
+					 PRIO_HIGH, CPUMASK_ALL);
+
+	BUG_ON(!t);
+	thread_put(t);
+#if GORDIAN_DEBUG
+	sched_hooks.blocks = watchdog_suspect;
+#endif
+}

@@ -1,0 +1,130 @@
+/*
+ * The page-table auditor: is what the MMU has been told as it must be?
+ *
+ * It reads the tables as the MMU does, from TTBR0 on, and by bits of its own:
+ * what is wrong in map.c, which writes them, is not wrong here too. The rules:
+ *
+ *	(1) RAM is Normal, write-back and write-allocate, shareable, and all else
+ *	    is Device, shareable: no page has two memory types, however often it
+ *	    is mapped
+ *	(2) nothing but the kernel's text is executable
+ *	(3) text and constants are read-only, by whatever address; with (2),
+ *	    nothing is executable that can be written
+ *	(4) nothing below the direct map is mapped, above all not page 0
+ *	(5) no guard page is mapped
+ *	(6) all is the kernel's alone, in sections and small pages
+ *
+ * Thread context, on any core; no lock: entries are whole words, and what other
+ * cores map meanwhile (stacks) keeps the rules. Source: ARM DDI 0406C, B3.5.
+ */
+#include "boot/boot.h"
+#include "kernel/arch/board.h"
+#include "kernel/lib/printf.h"
+#include "kernel/mm/page.h"
+
+#define SECTION 0x100000u
+#define ENTRIES 256 /* of a second-level table */
+#define LINES	16  /* so many findings are printed */
+
+/* A small page's descriptor; a section's is brought to the same form. */
+#define XN	  0x001u
+#define MEMORY	  0x5ccu /* S, TEX, C, B */
+#define NORMAL	  0x44cu
+#define DEVICE	  0x404u
+#define READ_ONLY 0x200u
+#define ACCESS	  0x030u
+#define KERNEL	  0x010u
+
+struct mapping {
+	uint32_t va, pa, size, bits;
+};
+
+static unsigned int findings;
+
+static void rule(bool kept, const struct mapping *m, const char *broken)
+{
+	if (kept)
+		return;
+	if (findings++ < LINES)
+		kprintf("map: 0x%08x to 0x%08x (0x%03x): %s\n", m->va, m->pa,
+			m->bits, broken);
+}
+
+/* Does [m->pa, m->pa + m->size) have a part in [base, base + size)? */
+static bool overlaps(const struct mapping *m, uint64_t base, uint64_t size)
+{
+	return m->pa < base + size && base < (uint64_t)m->pa + m->size;
+}
+
+static void audit(const struct mapping *m)
+{
+	uint32_t constants = (uint32_t)(rodata_end - image_start);
+	uint32_t text = (uint32_t)(text_end - image_start);
+	uint32_t memory = m->bits & MEMORY;
+	bool some_ram = overlaps(m, board.ram_base, board.ram_size);
+	bool only_ram = m->pa >= board.ram_base &&
+			(uint64_t)m->pa + m->size <=
+				board.ram_base + board.ram_size;
+
+	rule(!some_ram || memory == NORMAL, m,
+	     "RAM, not Normal write-back shareable");
+	rule(only_ram || memory == DEVICE, m, "not RAM, not shareable Device");
+	rule((m->bits & XN) || m->pa - boot_info.image_pa < text, m,
+	     "executable, not text");
+	rule((m->bits & READ_ONLY) ||
+		     !overlaps(m, boot_info.image_pa, constants),
+	     m, "text or constants, writable");
+	rule(m->va >= LOWMEM_VA, m, "mapped below the direct map");
+	rule(!boot_is_guard(m->va) && !stack_is_guard(m->va), m,
+	     "a guard page, mapped");
+	rule((m->bits & ACCESS) == KERNEL, m, "open to user mode");
+}
+
+static const uint32_t *table_at(uint32_t pa)
+{
+	return (const uint32_t *)(pa - boot_info.image_pa + KERNEL_VA);
+}
+
+static void audit_section(uint32_t va, uint32_t entry)
+{
+	struct mapping m = { va, entry & ~(SECTION - 1), SECTION,
+			     (entry >> 6 & 0x7f0) | (entry & 0xc) |
+				     (entry >> 4 & 1) };
+
+	rule((entry & 0x40003) == 2, &m, "neither section nor table");
+	audit(&m);
+}
+
+static void audit_table(uint32_t va, const uint32_t *l2)
+{
+	for (unsigned int i = 0; i < ENTRIES; i++, va += PAGE_SIZE) {
+		uint32_t entry = READ_ONCE(l2[i]);
+		struct mapping m = { va, entry & ~(PAGE_SIZE - 1u), PAGE_SIZE,
+				     entry & 0x7fd };
+
+		if (!(entry & 3))
+			continue;
+		rule(entry & 2, &m, "no small page");
+		audit(&m);
+	}
+}
+
+unsigned int map_audit(void)
+{
+	const uint32_t *l1;
+	uint32_t ttbr0, va = 0;
+
+	findings = 0;
+	__asm__ volatile("mrc p15, 0, %0, c2, c0, 0" : "=r"(ttbr0));
+	l1 = table_at(ttbr0 & ~0x3fffu);
+	do {
+		uint32_t entry = READ_ONCE(l1[va >> 20]);
+
+		if ((entry & 3) == 1)
+			audit_table(va, table_at(entry & ~0x3ffu));
+		else if (entry & 3)
+			audit_section(va, entry);
+		va += SECTION;
+	} while (va);
+	return findings;
+}

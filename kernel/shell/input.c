@@ -1,0 +1,63 @@
+/*
+ * The receive side of the console UART: a ring between interrupt and reader.
+ *
+ * rx_lock (spinlock, IRQs off) guards the ring and the UART's receive side.
+ * While the ring is full the rest stays in the UART. QEMU's then holds back the
+ * sender: nothing is lost. On a board, without flow control, what comes after these
+ * 1 024 bytes is. Whoever takes a byte fetches on, because the UART interrupts for
+ * new bytes only.
+ */
+#include "kernel/arch/board.h"
+#include "kernel/lock/spinlock.h"
+
+#define RING_SIZE 1024
+
+static DEFINE_SPINLOCK(rx_lock);
+/* rx_lock guards: */
+static char ring[RING_SIZE];
+static unsigned int ring_in, ring_out; /* bytes ever */
+static bool (*arrived)(char c);
+
+/* rx_lock held. */
+static void fetch(void)
+{
+	int c;
+
+	while (ring_in - ring_out < RING_SIZE && (c = uart->getc()) >= 0)
+		if (arrived((char)c))
+			ring_out = ring_in;
+		else
+			ring[ring_in++ % RING_SIZE] = (char)c;
+}
+
+static void rx_interrupt(unsigned int irq, void *arg)
+{
+	uint32_t flags = spin_lock_irqsave(&rx_lock);
+
+	(void)irq;
+	(void)arg;
+	uart->rx_ack(); /* first: a byte that comes from here on tells again */
+	fetch();
+	spin_unlock_irqrestore(&rx_lock, flags);
+}
+
+void uart_listen(bool (*fn)(char c))
+{
+	arrived = fn;
+	irq_register(uart->irq, rx_interrupt, NULL);
+	uart->rx_enable();
+	rx_interrupt(uart->irq, NULL); /* what has come before */
+}
+
+bool uart_read(char *c)
+{
+	uint32_t flags = spin_lock_irqsave(&rx_lock);
+	bool got = ring_in != ring_out;
+
+	if (got) {
+		*c = ring[ring_out++ % RING_SIZE];
+		fetch();
+	}
+	spin_unlock_irqrestore(&rx_lock, flags);
+	return got;
+}

@@ -1,0 +1,191 @@
+/*
+ * What the files of kernel/mm/ share among themselves: the shape of a cache, the
+ * fast path, and the hooks of the debug checks (kernel/slab/slab_debug.c), which
+ * leave no instruction in release.
+ *
+ * A slab is one block of pages, aligned to its size:
+ *
+ *   struct slab | next[num] | colour | object | object | ... | left over
+ *
+ * and an object, with the debug checks, in its stride:
+ *
+ *   pad | struct object_debug, ends in a red zone | payload | red zone
+ *
+ * Pointers to objects are pointers to the payload everywhere.
+ */
+#pragma once
+
+#include "kernel/arch/arch.h"
+#include "kernel/lib/cpumask.h"
+#include "kernel/lock/spinlock.h"
+#include "kernel/mm/page.h"
+#include "kernel/slab/slab.h"
+#include "kernel/sched/sched.h"
+
+#define SLAB_MAX_ORDER 3 /* 32 KiB */
+
+/* Free objects of one core, last in first out. With IRQs off that core uses it
+ * without a lock; others read `avail` only, under the cache's list_lock. */
+struct array_cache {
+	unsigned int avail;
+	unsigned int limit;	 /* entries it can hold */
+	unsigned int batchcount; /* how many come or go at once */
+	bool touched;		 /* allocated from since the last flush */
+	void *entry[];
+};
+
+struct kmem_cache {
+	/* array[cpu] is set and cleared under slab_mutex and list_lock, while
+	 * that core is off (at creation: while nobody knows the cache). NULL:
+	 * that core goes straight to the slab lists. */
+	struct array_cache *array[NR_CPUS];
+
+	/* Fixed at creation: */
+	const char *name;
+	unsigned int size;   /* of the payload, as asked for */
+	unsigned int stride; /* from object to object */
+	unsigned int before; /* from the start of the stride to the payload */
+	unsigned int num;    /* objects in a slab */
+	unsigned int order;  /* of a slab's pages */
+	unsigned int first;  /* offset of the first object without colour */
+	unsigned int colours, colour_unit;
+	unsigned int limit, batchcount; /* of its arrays */
+	unsigned int free_limit;	/* free objects worth keeping */
+	unsigned int flags;
+	void (*ctor)(void *obj);
+	uint32_t id; /* no two caches share one, also later in time */
+
+	struct list_head list;	 /* slab_mutex guards: slab_caches */
+	struct list_head report; /* report_lock guards: for slab_print() */
+
+	/* list_lock guards: */
+	struct spinlock list_lock;
+	struct list_head partial, full, free;
+	unsigned int free_objects; /* in partial and free */
+	unsigned int nr_slabs;	   /* on the three lists */
+	unsigned int colour_next;
+};
+
+struct slab {
+	struct list_head list;
+	struct rcu_head rcu; /* waits for a grace period before its pages go */
+	struct kmem_cache *cache;
+	uint32_t cache_id;
+	char *mem; /* the first stride */
+	/* The cache's list_lock guards: */
+	uint16_t inuse; /* objects not in `next`; arrays hold some of them */
+	uint16_t free;	/* first free object */
+	uint16_t next[];
+};
+
+static inline struct slab *slab_of(const struct kmem_cache *s, const void *obj)
+{
+	return (struct slab *)((uintptr_t)obj &
+			       ~(((uintptr_t)PAGE_SIZE << s->order) - 1));
+}
+
+static inline void *slab_object(const struct kmem_cache *s,
+				const struct slab *slab, unsigned int i)
+{
+	return slab->mem + i * s->stride + s->before;
+}
+
+/* Number of the object that addr lies in; num or more if in none. */
+static inline unsigned int slab_index(const struct kmem_cache *s,
+				      const struct slab *slab, const void *addr)
+{
+	return (unsigned int)((uintptr_t)addr - (uintptr_t)slab->mem) /
+	       s->stride;
+}
+
+/* kernel/slab/slab.c: the slow halves. IRQs off (grow: as the caller has them). */
+void *cache_alloc_refill(struct kmem_cache *s, struct array_cache *ac);
+void cache_flusharray(struct kmem_cache *s, struct array_cache *ac, void *obj);
+bool cache_grow(struct kmem_cache *s);
+/* slab_mutex held, or the cache is not known yet: */
+bool cache_layout(struct kmem_cache *s, unsigned int align);
+struct array_cache *alloc_arraycache(const struct kmem_cache *s);
+void array_attach(struct kmem_cache *s, unsigned int cpu,
+		  struct array_cache *ac);
+struct array_cache *array_detach(struct kmem_cache *s, unsigned int cpu);
+void drain_freelist(struct kmem_cache *s); /* any context but FIQ */
+
+/* kernel/slab/slab_common.c: during slab_init(), a cache without arrays. */
+struct kmem_cache *kmem_cache_boot(const char *name, size_t size);
+
+/* kernel/slab/kmalloc.c */
+void kmalloc_init(void);
+
+#if GORDIAN_DEBUG
+/* Bytes the checks need before and after each payload. */
+unsigned int slab_debug_before(unsigned int flags);
+unsigned int slab_debug_after(unsigned int flags);
+/* An object of a new slab, before its constructor. */
+void slab_debug_new(struct kmem_cache *s, void *obj);
+void slab_debug_alloc(struct kmem_cache *s, void *obj, uintptr_t caller);
+/* May obj be freed into s? If not it is reported, and to be left alone. */
+bool slab_debug_free(struct kmem_cache *s, void *obj, uintptr_t caller);
+/* The same for kfree(): head is of obj's block, NULL if in none. */
+bool slab_debug_kfree(struct page *head, void *obj, uintptr_t caller);
+/* A look at all objects of a slab whose pages are about to go. */
+void slab_debug_slab_end(struct kmem_cache *s, struct slab *slab);
+/* Is the cache of that slab still there? Reports it if not. */
+bool slab_debug_cache_alive(const struct slab *slab);
+/* Print who allocated what is still in use. */
+void slab_debug_leaks(struct kmem_cache *s);
+#else
+#define slab_debug_before(flags)	    0u
+#define slab_debug_after(flags)		    0u
+#define slab_debug_new(s, obj)		    ((void)0)
+#define slab_debug_alloc(s, obj, caller)    ((void)(caller))
+#define slab_debug_free(s, obj, caller)	    ((void)(caller), true)
+#define slab_debug_kfree(head, obj, caller) ((void)(caller), true)
+#define slab_debug_slab_end(s, slab)	    ((void)0)
+#define slab_debug_cache_alive(slab)	    true
+#define slab_debug_leaks(s)		    ((void)0)
+#endif
+
+/* The fast path. Any context but FIQ. */
+static always_inline void *cache_alloc(struct kmem_cache *s, uintptr_t caller)
+{
+	void *obj;
+
+	do {
+		uint32_t flags = local_irq_save();
+		struct array_cache *ac =
+			READ_ONCE(s->array[smp_processor_id()]);
+
+		if (likely(ac && ac->avail)) {
+			unsigned int top = ac->avail - 1;
+
+			WRITE_ONCE(ac->avail, top);
+			ac->touched = true;
+			obj = ac->entry[top];
+		} else {
+			obj = cache_alloc_refill(s, ac);
+		}
+		local_irq_restore(flags);
+	} while (unlikely(!obj) && cache_grow(s));
+	if (likely(obj))
+		slab_debug_alloc(s, obj, caller);
+	return obj;
+}
+
+static always_inline void cache_free(struct kmem_cache *s, void *obj,
+				     uintptr_t caller)
+{
+	struct array_cache *ac;
+	uint32_t flags;
+
+	if (!slab_debug_free(s, obj, caller))
+		return;
+	flags = local_irq_save();
+	ac = READ_ONCE(s->array[smp_processor_id()]);
+	if (likely(ac && ac->avail < ac->limit)) {
+		ac->entry[ac->avail] = obj;
+		WRITE_ONCE(ac->avail, ac->avail + 1);
+	} else {
+		cache_flusharray(s, ac, obj);
+	}
+	local_irq_restore(flags);
+}

@@ -1,0 +1,104 @@
+/*
+ * kmalloc(): memory by size. Small sizes come from caches, one for each of the
+ * sizes below; larger ones are blocks of pages.
+ *
+ * Owns the size caches, made once by kmalloc_init(). Any context but FIQ.
+ */
+#include <string.h>
+
+#include "kernel/slab/internal.h"
+
+#define LARGE 1 /* page->user: this block is kmalloc's */
+
+static const struct {
+	unsigned int size;
+	const char *name;
+} sizes[] = {
+#define SIZE(n)                                                                \
+	{                                                                      \
+		n, "kmalloc-" #n                                               \
+	}
+	SIZE(8),   SIZE(16),  SIZE(32),	 SIZE(64),   SIZE(96),	 SIZE(128),
+	SIZE(192), SIZE(256), SIZE(512), SIZE(1024), SIZE(2048), SIZE(4096),
+};
+
+static struct kmem_cache *caches[ARRAY_SIZE(sizes)];
+
+static void *alloc_pages(size_t size)
+{
+	unsigned int order = 0;
+	void *obj;
+
+	while (((size_t)PAGE_SIZE << order) < size)
+		if (++order > MAX_ORDER)
+			return NULL;
+	obj = pages_alloc(order);
+	if (obj)
+		virt_to_page(obj)->user = LARGE;
+	return obj;
+}
+
+static always_inline void *alloc(size_t size, uintptr_t caller)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++)
+		if (size <= sizes[i].size)
+			return cache_alloc(caches[i], caller);
+	return alloc_pages(size);
+}
+
+/* size in bytes, also 0; aligned to 8 bytes. */
+void *kmalloc(size_t size)
+{
+	return alloc(size, CALLER);
+}
+
+/* As kmalloc(), and every byte is 0. */
+void *kzalloc(size_t size)
+{
+	void *obj = alloc(size, CALLER);
+
+	if (obj)
+		memset(obj, 0, size);
+	return obj;
+}
+
+/* obj is from kmalloc(), kzalloc() or kmem_cache_alloc(), or NULL. */
+void kfree(void *obj)
+{
+	struct page *head = page_head(obj);
+
+	if (!obj)
+		return;
+	if (!slab_debug_kfree(head, obj, CALLER))
+		return;
+	if (head->owner)
+		cache_free(head->owner, obj, CALLER);
+	else
+		pages_free(obj, head->order);
+}
+
+/* The start of the kmalloc()ed object that addr lies in. */
+static void *object_start(void *addr)
+{
+	struct page *head = page_head(addr);
+	struct kmem_cache *s = head->owner;
+	struct slab *slab = page_to_virt(head);
+
+	return s ? slab_object(s, slab, slab_index(s, slab, addr)) : slab;
+}
+
+static void kfree_rcu_callback(struct rcu_head *head)
+{
+	kfree(object_start(head));
+}
+
+void __kfree_rcu(struct rcu_head *head)
+{
+	call_rcu(head, kfree_rcu_callback);
+}
+
+void kmalloc_init(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++)
+		caches[i] = kmem_cache_boot(sizes[i].name, sizes[i].size);
+}

@@ -1,0 +1,336 @@
+/*
+ * Slab caches in the shape of Bonwick's paper and Linux 3.6's mm/slab.c.
+ *
+ * A cache cuts blocks of pages (slabs) into objects of one size. Slabs stand on
+ * one of three lists: all objects in use, some, none. In front of the lists each
+ * core has an array of free objects, filled and emptied in batches, so that the
+ * usual allocation takes a pointer off an array and nothing else.
+ *
+ *   slab_mutex   slab_caches, and which core has an array (kmem_cache->array).
+ *                Taken by create, shrink, destroy, and by the CPU notifier below
+ *                for CPU_UP_PREPARE, CPU_UP_CANCELED and CPU_DEAD: inside the
+ *                hotplug lock. It may nest in the hotplug lock, and on_each_cpu()
+ *                in it; allocation takes neither.
+ *   list_lock    a cache's slab lists (spinlock, IRQs off); a leaf: pages and
+ *                call_rcu() come after it is released.
+ *   IRQs off     a core's own array.
+ *
+ * Consequences: (a) an object may rest in the array of any core, so a cache is
+ * known to be unused only after every core has been asked (do_drain); (b) the
+ * array of a core that goes down is emptied by whoever handles CPU_DEAD; (c) a
+ * core without an array (early boot; a cache made while the core was on its way)
+ * goes to the lists, slower, but right; (d) the slabs of a SLAB_TYPESAFE_BY_RCU
+ * cache go back after a grace period, by a callback that still reads the cache:
+ * that is why kmem_cache_destroy() has an rcu_barrier() in it.
+ *
+ * Sources: Bonwick, "The Slab Allocator" (USENIX 1994); the order of locks and
+ * steps is that of Linux's mm/slab.c and mm/slab_common.c at 210ed9defffc.
+ */
+#include "kernel/slab/slab.h"
+
+#include <string.h>
+
+#include "kernel/cpu/smp.h"
+#include "kernel/debug/trace.h"
+#include "kernel/slab/internal.h"
+
+#define CACHE_LINE 64 /* unit of colours */
+#define BATCH_COLD 16 /* refill of an array that is not in demand */
+
+/* ---- slab lists: list_lock held --------------------------------------------- */
+
+/* Take up to n objects, from slabs already in use first. Returns how many. */
+static unsigned int slabs_take(struct kmem_cache *s, void **out, unsigned int n)
+{
+	unsigned int got = 0;
+
+	while (got < n) {
+		struct list_head *from = list_empty(&s->partial) ? &s->free :
+								   &s->partial;
+		struct slab *slab = list_first_or_null(from, struct slab, list);
+
+		if (!slab)
+			break;
+		while (got < n && slab->inuse < s->num) {
+			out[got++] = slab_object(s, slab, slab->free);
+			slab->free = slab->next[slab->free];
+			slab->inuse++;
+		}
+		list_del(&slab->list);
+		list_add(&slab->list,
+			 slab->inuse == s->num ? &s->full : &s->partial);
+	}
+	s->free_objects -= got;
+	return got;
+}
+
+/* An unused slab goes to `dead`, and out of the counts. */
+static void slab_leaves(struct kmem_cache *s, struct slab *slab,
+			struct list_head *dead)
+{
+	list_move_tail(&slab->list, dead);
+	s->free_objects -= s->num;
+	s->nr_slabs--;
+}
+
+/* Give n objects back. Unused slabs beyond what is worth keeping go to `dead`
+ * (NULL: all are kept), for slabs_free() after the lock is released. */
+static void slabs_give(struct kmem_cache *s, void *const *objs, unsigned int n,
+		       struct list_head *dead)
+{
+	s->free_objects += n;
+	for (unsigned int i = 0; i < n; i++) {
+		struct slab *slab = slab_of(s, objs[i]);
+		unsigned int k = slab_index(s, slab, objs[i]);
+
+		slab->next[k] = slab->free;
+		slab->free = (uint16_t)k;
+		slab->inuse--;
+		list_move_tail(&slab->list,
+			       slab->inuse ? &s->partial : &s->free);
+		if (!slab->inuse && dead && s->free_objects > s->free_limit)
+			slab_leaves(s, slab, dead);
+	}
+}
+
+/* ---- slabs come and go ------------------------------------------------------- */
+
+bool cache_grow(struct kmem_cache *s)
+{
+	struct slab *slab = pages_alloc(s->order);
+	uint32_t flags;
+
+	if (!slab)
+		return false;
+	flags = spin_lock_irqsave(&s->list_lock);
+	slab->mem = (char *)slab + s->first + s->colour_next * s->colour_unit;
+	s->colour_next = (s->colour_next + 1) % s->colours;
+	spin_unlock_irqrestore(&s->list_lock, flags);
+
+	virt_to_page(slab)->owner = s;
+	slab->cache = s;
+	slab->cache_id = s->id;
+	slab->inuse = 0;
+	slab->free = 0;
+	for (unsigned int i = 0; i < s->num; i++) {
+		void *obj = slab_object(s, slab, i);
+
+		slab->next[i] = (uint16_t)(i + 1);
+		slab_debug_new(s, obj);
+		if (s->ctor)
+			s->ctor(obj);
+	}
+	flags = spin_lock_irqsave(&s->list_lock);
+	list_add_tail(&slab->list, &s->free);
+	s->free_objects += s->num;
+	s->nr_slabs++;
+	spin_unlock_irqrestore(&s->list_lock, flags);
+	return true;
+}
+
+/* After the grace period: as in 2012, the cache is still needed here. */
+static void kmem_rcu_free(struct rcu_head *head)
+{
+	struct slab *slab = container_of(head, struct slab, rcu);
+
+	pages_free(slab, slab_debug_cache_alive(slab) ?
+				 slab->cache->order :
+				 virt_to_page(slab)->order);
+}
+
+static void slabs_free(struct kmem_cache *s, struct list_head *dead)
+{
+	struct slab *slab, *tmp;
+
+	list_for_each_safe (slab, tmp, dead, list) {
+		slab_debug_slab_end(s, slab);
+		if (kmem_cache_is_rcu(s))
+			call_rcu(&slab->rcu, kmem_rcu_free);
+		else
+			pages_free(slab, s->order);
+	}
+}
+
+/* Let every unused slab go. */
+void drain_freelist(struct kmem_cache *s)
+{
+	struct list_head dead = LIST_HEAD_INIT(dead);
+	struct slab *slab, *next;
+	uint32_t flags = spin_lock_irqsave(&s->list_lock);
+
+	list_for_each_safe (slab, next, &s->free, list)
+		slab_leaves(s, slab, &dead);
+	spin_unlock_irqrestore(&s->list_lock, flags);
+	slabs_free(s, &dead);
+}
+
+/* ---- arrays: their core, IRQs off ---------------------------------------------- */
+
+/* An object from the lists, and a batch for the array (if there is one). */
+noinline void *cache_alloc_refill(struct kmem_cache *s, struct array_cache *ac)
+{
+	uint32_t flags = spin_lock_irqsave(&s->list_lock);
+	void *obj = NULL;
+
+	if (!ac) {
+		slabs_take(s, &obj, 1);
+	} else {
+		unsigned int batch =
+			ac->touched ? ac->batchcount :
+				      min(ac->batchcount, BATCH_COLD + 0u);
+		unsigned int n = slabs_take(s, ac->entry, batch);
+
+		if (n)
+			obj = ac->entry[--n];
+		WRITE_ONCE(ac->avail, n);
+		ac->touched = true;
+	}
+	spin_unlock_irqrestore(&s->list_lock, flags);
+	return obj;
+}
+
+/* obj finds the array full, or there is none: the oldest go to the lists. */
+noinline void cache_flusharray(struct kmem_cache *s, struct array_cache *ac,
+			       void *obj)
+{
+	struct list_head dead = LIST_HEAD_INIT(dead);
+	uint32_t flags = spin_lock_irqsave(&s->list_lock);
+
+	if (!ac) {
+		slabs_give(s, &obj, 1, &dead);
+	} else {
+		unsigned int left = ac->avail - ac->batchcount;
+
+		slabs_give(s, ac->entry, ac->batchcount, &dead);
+		memmove(ac->entry, &ac->entry[ac->batchcount],
+			left * sizeof(void *));
+		ac->entry[left] = obj;
+		WRITE_ONCE(ac->avail, left + 1);
+		ac->touched = false;
+	}
+	spin_unlock_irqrestore(&s->list_lock, flags);
+	slabs_free(s, &dead);
+}
+
+/* On each core, IRQs off: its objects go back to the lists. */
+static void do_drain(void *arg)
+{
+	struct kmem_cache *s = arg;
+	struct array_cache *ac = s->array[smp_processor_id()];
+	uint32_t flags;
+
+	if (!ac)
+		return;
+	flags = spin_lock_irqsave(&s->list_lock);
+	slabs_give(s, ac->entry, ac->avail, NULL);
+	WRITE_ONCE(ac->avail, 0);
+	spin_unlock_irqrestore(&s->list_lock, flags);
+}
+
+struct array_cache *alloc_arraycache(const struct kmem_cache *s)
+{
+	struct array_cache *ac =
+		kmalloc(sizeof(*ac) + s->limit * sizeof(void *));
+
+	if (ac)
+		*ac = (struct array_cache){ .limit = s->limit,
+					    .batchcount = s->batchcount };
+	return ac;
+}
+
+void array_attach(struct kmem_cache *s, unsigned int cpu,
+		  struct array_cache *ac)
+{
+	uint32_t flags = spin_lock_irqsave(&s->list_lock);
+
+	WRITE_ONCE(s->array[cpu], ac);
+	spin_unlock_irqrestore(&s->list_lock, flags);
+}
+
+/* The core is off; what its array holds goes back to the lists. */
+struct array_cache *array_detach(struct kmem_cache *s, unsigned int cpu)
+{
+	uint32_t flags = spin_lock_irqsave(&s->list_lock);
+	struct array_cache *ac = s->array[cpu];
+
+	WRITE_ONCE(s->array[cpu], NULL);
+	slabs_give(s, ac->entry, ac->avail, NULL);
+	spin_unlock_irqrestore(&s->list_lock, flags);
+	return ac;
+}
+
+/* ---- layout --------------------------------------------------------------------- */
+
+/* Objects in a slab of that order, and what is left over; sets s->first. */
+static unsigned int estimate(struct kmem_cache *s, unsigned int order,
+			     unsigned int align, unsigned int *left)
+{
+	unsigned int total = PAGE_SIZE << order, num, head;
+
+	num = (total - sizeof(struct slab)) / (s->stride + sizeof(uint16_t));
+	for (;; num--) {
+		head = sizeof(struct slab) + num * sizeof(uint16_t);
+		s->first = ALIGN_UP(head, align);
+		if (num == 0 || s->first + num * s->stride <= total)
+			break;
+	}
+	*left = num ? total - s->first - num * s->stride : total;
+	return num;
+}
+
+/* Choose the smallest order that wastes an eighth or less, or else the largest
+ * allowed; then everything that follows from it. */
+bool cache_layout(struct kmem_cache *s, unsigned int align)
+{
+	unsigned int left;
+
+	for (s->order = 0;; s->order++) {
+		s->num = estimate(s, s->order, align, &left);
+		if ((s->num && left * 8 <= (PAGE_SIZE + 0u) << s->order) ||
+		    s->order == SLAB_MAX_ORDER)
+			break;
+	}
+	s->colour_unit = max(align, CACHE_LINE + 0u);
+	s->colours = left / s->colour_unit + 1;
+	s->limit = s->stride > PAGE_SIZE ? 8 :
+		   s->stride > 1024	 ? 24 :
+		   s->stride > 256	 ? 54 :
+					   120;
+	if (GORDIAN_DEBUG) /* more traffic between arrays and lists */
+		s->limit = min(s->limit, 32u);
+	s->batchcount = (s->limit + 1) / 2;
+	s->free_limit =
+		(1 + cpumask_weight(cpu_possible_mask)) * s->batchcount +
+		s->num;
+	return s->num != 0;
+}
+
+/* ---- use ------------------------------------------------------------------------- */
+
+void *kmem_cache_alloc(struct kmem_cache *s)
+{
+	trace_gate(TR_CACHE_OBJECT, s, CALLER);
+	return cache_alloc(s, CALLER);
+}
+
+void kmem_cache_free(struct kmem_cache *s, void *obj)
+{
+	trace_gate(TR_CACHE_OBJECT, s, CALLER);
+	cache_free(s, obj, CALLER);
+}
+
+/* slab_mutex held. */
+story int __cache_shrink(struct kmem_cache *s)
+{
+	uint32_t flags;
+	int in_use;
+
+	lockdep_assert_held(&slab_mutex);
+	trace_point(TR_CACHE_SHRINK, s, 0, CALLER);
+	on_each_cpu(do_drain, s);
+	drain_freelist(s);
+	flags = spin_lock_irqsave(&s->list_lock);
+	in_use = !list_empty(&s->full) || !list_empty(&s->partial);
+	spin_unlock_irqrestore(&s->list_lock, flags);
+	return in_use;
+}

@@ -1,0 +1,390 @@
+/*
+ * Caches come and go, and cores: kmem_cache_create(), kmem_cache_destroy(), the
+ * CPU notifier, and what reports read.
+ *
+ * slab_mutex guards slab_caches and which core has an array in which cache. The
+ * functions of the thread take it inside the hotplug lock: create, shrink and
+ * destroy as readers of it (get_online_cpus), the notifier as its writer.
+ *
+ * Reports (slabinfo, the watchdog, state comparisons) must work while slab_mutex
+ * is stuck, so they read a second list, guarded by report_lock (spinlock, IRQs
+ * off; a cache's list_lock nests in it). A cache is on it from the end of create
+ * until just before its memory is freed.
+ *
+ * Context: thread, may sleep, where not said otherwise.
+ * Source: the order of locks and steps is that of Linux's mm/slab.c at
+ * 210ed9defffc, "release slab_mutex earlier in kmem_cache_destroy()".
+ */
+#include <string.h>
+
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/printf.h"
+#include "kernel/slab/internal.h"
+
+#define MIN_ALIGN  8u /* what a 64-bit member wants */
+#define SLAB_FLAGS (SLAB_TYPESAFE_BY_RCU | SLAB_NO_DEBUG)
+
+DEFINE_MUTEX(slab_mutex);
+struct list_head slab_caches = LIST_HEAD_INIT(slab_caches);
+static struct kmem_cache cache_cache; /* the cache of caches */
+
+static DEFINE_SPINLOCK(report_lock);
+static struct list_head reported = LIST_HEAD_INIT(reported);
+unsigned int slab_errors;
+
+/* ---- reports: no sleeping lock --------------------------------------------------- */
+
+/* Known to the reports from now on, or no longer. */
+static void set_reported(struct kmem_cache *s, bool on)
+{
+	uint32_t flags = spin_lock_irqsave(&report_lock);
+
+	if (on)
+		list_add_tail(&s->report, &reported);
+	else
+		list_del(&s->report);
+	spin_unlock_irqrestore(&report_lock, flags);
+}
+
+struct cache_reading {
+	char name[20];
+	unsigned int size, num, pages, active, total, slabs;
+};
+
+/* report_lock held. A reading while cores allocate is approximate. */
+static void cache_read(struct kmem_cache *s, struct cache_reading *r)
+{
+	uint32_t flags = spin_lock_irqsave(&s->list_lock);
+	unsigned int idle = s->free_objects;
+
+	ksnprintf(r->name, sizeof(r->name), "%s", s->name);
+	r->size = s->size;
+	r->num = s->num;
+	r->pages = s->nr_slabs << s->order;
+	r->slabs = s->nr_slabs;
+	r->total = s->nr_slabs * s->num;
+	for (unsigned int cpu = 0; cpu < NR_CPUS; cpu++)
+		if (s->array[cpu])
+			idle += READ_ONCE(s->array[cpu]->avail);
+	r->active = r->total > idle ? r->total - idle : 0;
+	spin_unlock_irqrestore(&s->list_lock, flags);
+}
+
+/* Read the i-th cache; false if there are fewer. */
+static bool cache_read_nth(unsigned int i, struct cache_reading *r)
+{
+	uint32_t flags = spin_lock_irqsave(&report_lock);
+	struct kmem_cache *s;
+	bool found = false;
+
+	list_for_each (s, &reported, report) {
+		if (i-- == 0) {
+			cache_read(s, r);
+			found = true;
+			break;
+		}
+	}
+	spin_unlock_irqrestore(&report_lock, flags);
+	return found;
+}
+
+void slab_print(void)
+{
+	struct cache_reading r;
+
+	kprintf("%-19s %7s %7s %6s %5s %5s %5s\n", "cache", "active", "total",
+		"size", "slabs", "objs", "pages");
+	for (unsigned int i = 0; cache_read_nth(i, &r); i++)
+		kprintf("%-19s %7u %7u %6u %5u %5u %5u\n", r.name, r.active,
+			r.total, r.size, r.slabs, r.num, r.pages);
+}
+
+void slab_stats(struct slab_stats *st)
+{
+	struct cache_reading r;
+
+	memset(st, 0, sizeof(*st));
+	while (cache_read_nth(st->caches, &r)) {
+		st->caches++;
+		st->active += r.active;
+		st->total += r.total;
+		st->slabs += r.slabs;
+		st->pages += r.pages;
+	}
+}
+
+void slab_error(struct kmem_cache *s, const char *what)
+{
+	uint32_t flags = report_begin();
+
+	/* Relaxed: a count. */
+	__atomic_fetch_add(&slab_errors, 1, __ATOMIC_RELAXED);
+	kprintf("slab error: cache %s: %s\n", s->name, what);
+	slab_debug_leaks(s);
+	dump_stack();
+	report_end(flags);
+}
+
+/* ---- create -------------------------------------------------------------------- */
+
+static bool fits(size_t size, size_t align, unsigned int flags)
+{
+	return size && size <= (PAGE_SIZE << SLAB_MAX_ORDER) - 512 &&
+	       align <= PAGE_SIZE && (align & (align - 1)) == 0 &&
+	       (flags & ~SLAB_FLAGS) == 0;
+}
+
+/* Fill in a cache without arrays and put it on the lists. slab_mutex held, or
+ * nobody else is there yet. */
+static bool cache_setup(struct kmem_cache *s, const char *name, size_t size,
+			size_t align, unsigned int flags, void (*ctor)(void *))
+{
+	static uint32_t next_id = 1; /* slab_mutex */
+
+	align = max(align, (size_t)MIN_ALIGN);
+	memset(s, 0, sizeof(*s));
+	s->name = name;
+	s->size = (unsigned int)size;
+	s->flags = flags;
+	s->ctor = ctor;
+	s->id = next_id++;
+	s->before = ALIGN_UP(slab_debug_before(flags), (unsigned int)align);
+	s->stride = ALIGN_UP(s->before + s->size + slab_debug_after(flags),
+			     (unsigned int)align);
+	spin_lock_init(&s->list_lock, "kmem_cache.list_lock");
+	list_init(&s->partial);
+	list_init(&s->full);
+	list_init(&s->free);
+	return cache_layout(s, (unsigned int)align);
+}
+
+static void free_arrays(struct kmem_cache *s)
+{
+	for (unsigned int cpu = 0; cpu < NR_CPUS; cpu++)
+		kfree(s->array[cpu]);
+}
+
+static struct kmem_cache *__kmem_cache_create(const char *name, size_t size,
+					      size_t align, unsigned int flags,
+					      void (*ctor)(void *))
+{
+	struct kmem_cache *s = kmem_cache_alloc(&cache_cache);
+	unsigned int cpu;
+
+	if (!s)
+		return NULL;
+	if (!cache_setup(s, name, size, align, flags, ctor))
+		goto fail;
+	for_each_online_cpu (cpu) {
+		s->array[cpu] = alloc_arraycache(s);
+		if (!s->array[cpu])
+			goto fail;
+	}
+	return s;
+fail:
+	free_arrays(s);
+	kmem_cache_free(&cache_cache, s);
+	return NULL;
+}
+
+story struct kmem_cache *kmem_cache_create(const char *name, size_t size,
+					   size_t align, unsigned int flags,
+					   void (*ctor)(void *obj))
+{
+	struct kmem_cache *s;
+
+	if (WARN_ON(!name || !fits(size, align, flags)))
+		return NULL;
+	get_online_cpus();
+	mutex_lock(&slab_mutex);
+	s = __kmem_cache_create(name, size, align, flags, ctor);
+	if (s) {
+		trace_gate(TR_CACHE_CREATE, s, CALLER);
+		list_add(&s->list, &slab_caches);
+		set_reported(s, true);
+		trace_did(TR_CACHE_CREATE, s, 0, CALLER);
+	}
+	mutex_unlock(&slab_mutex);
+	put_online_cpus();
+	return s;
+}
+
+/* ---- shrink and destroy -------------------------------------------------------------- */
+
+int kmem_cache_shrink(struct kmem_cache *s)
+{
+	int in_use;
+
+	get_online_cpus();
+	mutex_lock(&slab_mutex);
+	in_use = __cache_shrink(s);
+	mutex_unlock(&slab_mutex);
+	put_online_cpus();
+	return in_use;
+}
+
+void cache_destroy_enter(struct kmem_cache *s, uintptr_t caller)
+{
+	trace_point(TR_CACHE_DESTROY, s, 0, caller);
+}
+
+/* The cache may be gone: s is only its name in the event stream. */
+void cache_destroy_leave(struct kmem_cache *s, uintptr_t caller)
+{
+	trace_did(TR_CACHE_DESTROY_END, s, 0, caller);
+}
+
+bool kmem_cache_is_rcu(const struct kmem_cache *s)
+{
+	return (s->flags & SLAB_TYPESAFE_BY_RCU) != 0;
+}
+
+void kmem_cache_unlink(struct kmem_cache *s)
+{
+	trace_gate(TR_CACHE_UNLINK, s, CALLER);
+	lockdep_assert_held(&slab_mutex);
+	list_del(&s->list);
+	trace_did(TR_CACHE_UNLINK, s, 0, CALLER);
+}
+
+void kmem_cache_relink(struct kmem_cache *s)
+{
+	trace_gate(TR_CACHE_RELINK, s, CALLER);
+	lockdep_assert_held(&slab_mutex);
+	list_add(&s->list, &slab_caches);
+	trace_did(TR_CACHE_RELINK, s, 0, CALLER);
+}
+
+void __kmem_cache_destroy(struct kmem_cache *s)
+{
+	set_reported(s, false);
+	free_arrays(s);
+	trace_did(TR_CACHE_FREE, s, 0, CALLER);
+	s->id = 0; /* what still points here is out of date */
+	kmem_cache_free(&cache_cache, s);
+}
+
+story void kmem_cache_destroy(struct kmem_cache *s)
+{
+	BUG_ON(!s || in_interrupt());
+
+	cache_destroy_enter(s, CALLER);
+	get_online_cpus();
+	mutex_lock(&slab_mutex);
+	/* The list is never empty: the cache of caches is never destroyed. */
+	kmem_cache_unlink(s);
+	if (__cache_shrink(s)) {
+		slab_error(s, "Can't free all objects");
+		kmem_cache_relink(s);
+		mutex_unlock(&slab_mutex);
+		put_online_cpus();
+		cache_destroy_leave(s, CALLER);
+		return;
+	}
+	mutex_unlock(&slab_mutex);
+
+	if (unlikely(kmem_cache_is_rcu(s)))
+		rcu_barrier();
+
+	__kmem_cache_destroy(s);
+	put_online_cpus();
+	cache_destroy_leave(s, CALLER);
+}
+
+/* ---- cores come and go: slab_mutex held ------------------------------------------------ */
+
+/* The core is off: what its arrays hold goes back, and so do they. */
+static void cpuup_canceled(unsigned int cpu)
+{
+	struct kmem_cache *s;
+
+	list_for_each (s, &slab_caches, list) {
+		if (!s->array[cpu])
+			continue;
+		kfree(array_detach(s, cpu));
+		drain_freelist(s);
+	}
+}
+
+/* Arrays for a core about to start, in every cache: all or none. */
+static int cpuup_prepare(unsigned int cpu)
+{
+	struct kmem_cache *s;
+
+	list_for_each (s, &slab_caches, list) {
+		struct array_cache *ac;
+
+		if (s->array[cpu])
+			continue;
+		ac = alloc_arraycache(s);
+		if (!ac) {
+			cpuup_canceled(cpu);
+			return -ENOMEM;
+		}
+		array_attach(s, cpu, ac);
+	}
+	return 0;
+}
+
+static story int cpuup_callback(struct notifier_block *nb maybe_unused,
+				unsigned long event, void *data)
+{
+	unsigned int cpu = (unsigned int)(uintptr_t)data;
+	int err = 0;
+
+	switch (event) {
+	case CPU_UP_PREPARE:
+		mutex_lock(&slab_mutex);
+		err = cpuup_prepare(cpu);
+		mutex_unlock(&slab_mutex);
+		break;
+	case CPU_UP_CANCELED:
+	case CPU_DEAD:
+		mutex_lock(&slab_mutex);
+		cpuup_canceled(cpu);
+		mutex_unlock(&slab_mutex);
+		break;
+	default: /* nothing to do here */
+		break;
+	}
+	return notifier_from_errno(err);
+}
+
+static struct notifier_block slab_notifier = {
+	.notifier_call = cpuup_callback,
+	.priority = CPU_PRI_DEFAULT,
+	.name = "slab",
+};
+
+/* ---- boot ------------------------------------------------------------------------------ */
+
+static void cache_boot(struct kmem_cache *s, const char *name, size_t size)
+{
+	BUG_ON(!cache_setup(s, name, size, 0, 0, NULL));
+	list_add_tail(&s->list, &slab_caches);
+	set_reported(s, true);
+}
+
+struct kmem_cache *kmem_cache_boot(const char *name, size_t size)
+{
+	struct kmem_cache *s = kmem_cache_alloc(&cache_cache);
+
+	BUG_ON(!s);
+	cache_boot(s, name, size);
+	return s;
+}
+
+/* Without arrays first, from the lists alone; then the boot core gets its own. */
+void slab_init(void)
+{
+	cache_boot(&cache_cache, "kmem_cache", sizeof(struct kmem_cache));
+	kmalloc_init();
+	mutex_lock(&slab_mutex);
+	BUG_ON(cpuup_prepare(smp_processor_id()) != 0);
+	mutex_unlock(&slab_mutex);
+	register_cpu_notifier(&slab_notifier);
+}

@@ -1,0 +1,318 @@
+/*
+ * The debug checks of the slab allocator (debug profile; not for caches with
+ * SLAB_NO_DEBUG).
+ *
+ * Before each payload stands a struct object_debug: is the object allocated or
+ * free, who did that last, and a red zone; behind it another red zone. A free
+ * payload is filled with POISON_FREE, the last byte with POISON_END, and looked
+ * at when it is handed out and when its slab goes: a write after free shows.
+ * A fresh one is POISON_FRESH. Not for caches with a constructor (objects keep
+ * their state while free), nor for SLAB_TYPESAFE_BY_RCU (readers may look).
+ *
+ * What goes wrong is reported in one block, counted in slab_errors, and survived:
+ * a bad free does nothing, damage is repaired.
+ *
+ * Guarded by nothing: an object's debug words belong to whoever owns the object.
+ * `state` changes by an atomic exchange, so of two frees at a time one is told.
+ * Any context but FIQ.
+ */
+#include <string.h>
+
+#include "kernel/debug/panic.h"
+#include "kernel/lib/printf.h"
+#include "kernel/slab/internal.h"
+
+#if GORDIAN_DEBUG
+
+#define POISON_FREE  0x6b
+#define POISON_FRESH 0x5a
+#define POISON_END   0xa5
+#define RED_BYTE     0xbb
+#define RED_BYTES    8u
+
+#define STATE_ALLOCATED ((uintptr_t)0xa110ca7e)
+#define STATE_FREE	((uintptr_t)0x00f4eef4)
+
+#define TRACK_DEPTH 4 /* return addresses kept */
+#define MAX_LEAKS   4 /* objects named in a leak report */
+
+struct track {
+	uintptr_t pc[TRACK_DEPTH]; /* innermost first; 0 ends */
+};
+
+struct object_debug {
+	uintptr_t state;
+	struct track alloc, free;
+	uint8_t red[RED_BYTES] aligned(8);
+};
+
+static struct object_debug *debug_of(const void *obj)
+{
+	return (struct object_debug *)obj - 1;
+}
+
+static uint8_t *red_behind(const struct kmem_cache *s, void *obj)
+{
+	return (uint8_t *)obj + s->size;
+}
+
+static bool checked(const struct kmem_cache *s)
+{
+	return !(s->flags & SLAB_NO_DEBUG);
+}
+
+static bool poisoned(const struct kmem_cache *s)
+{
+	return !s->ctor && !(s->flags & (SLAB_TYPESAFE_BY_RCU | SLAB_NO_DEBUG));
+}
+
+unsigned int slab_debug_before(unsigned int flags)
+{
+	return flags & SLAB_NO_DEBUG ? 0 : sizeof(struct object_debug);
+}
+
+unsigned int slab_debug_after(unsigned int flags)
+{
+	return flags & SLAB_NO_DEBUG ? 0 : RED_BYTES;
+}
+
+/* ---- who ------------------------------------------------------------------------ */
+
+static void track_set(struct track *t, uintptr_t caller)
+{
+	uintptr_t pc[TRACK_DEPTH + 4];
+	unsigned int n = backtrace_here(pc, ARRAY_SIZE(pc)), i = 0;
+
+	while (i < n && pc[i] != caller)
+		i++; /* our own frames */
+	*t = (struct track){ .pc = { caller } };
+	for (unsigned int k = 1; k < TRACK_DEPTH && i + k < n; k++)
+		t->pc[k] = pc[i + k];
+}
+
+static void track_print(const char *what, const struct track *t)
+{
+	unsigned int n = 0;
+
+	while (n < TRACK_DEPTH && t->pc[n])
+		n++;
+	if (n) {
+		kprintf("  %s\n", what);
+		print_backtrace(t->pc, n);
+	}
+}
+
+/* ---- reports ---------------------------------------------------------------------- */
+
+/* cache: "" where none is known; dbg: NULL where there is nothing to trust. */
+static void report(const char *cache, const char *what, const void *obj,
+		   uintptr_t caller, const struct object_debug *dbg)
+{
+	uint32_t flags = report_begin();
+
+	/* Relaxed: a count. */
+	__atomic_fetch_add(&slab_errors, 1, __ATOMIC_RELAXED);
+	kprintf("slab error: %s: object %p%s%s\n", what, obj,
+		*cache ? " of cache " : "", cache);
+	if (caller)
+		kprintf("  found in a call from %pS\n", (void *)caller);
+	if (dbg) {
+		track_print("allocated at", &dbg->alloc);
+		track_print("freed at", &dbg->free);
+	}
+	report_end(flags);
+}
+
+/* ---- checks ------------------------------------------------------------------------ */
+
+static bool all_bytes(const uint8_t *p, uint8_t value, size_t n)
+{
+	/* Equal to itself shifted by one: all bytes are the first one. */
+	return n == 0 || (p[0] == value && memcmp(p, p + 1, n - 1) == 0);
+}
+
+static void check_red_zones(struct kmem_cache *s, void *obj, uintptr_t caller)
+{
+	struct object_debug *dbg = debug_of(obj);
+
+	if (!all_bytes(dbg->red, RED_BYTE, RED_BYTES)) {
+		report(s->name, "red zone before it overwritten", obj, caller,
+		       dbg);
+		memset(dbg->red, RED_BYTE, RED_BYTES);
+	}
+	if (!all_bytes(red_behind(s, obj), RED_BYTE, RED_BYTES)) {
+		report(s->name, "red zone behind it overwritten", obj, caller,
+		       dbg);
+		memset(red_behind(s, obj), RED_BYTE, RED_BYTES);
+	}
+}
+
+static void poison(struct kmem_cache *s, void *obj)
+{
+	if (poisoned(s)) {
+		memset(obj, POISON_FREE, s->size - 1);
+		((uint8_t *)obj)[s->size - 1] = POISON_END;
+	}
+}
+
+static void check_poison(struct kmem_cache *s, void *obj, uintptr_t caller)
+{
+	const uint8_t *p = obj;
+
+	if (!poisoned(s) || (all_bytes(p, POISON_FREE, s->size - 1) &&
+			     p[s->size - 1] == POISON_END))
+		return;
+	report(s->name, "written after it was freed", obj, caller,
+	       debug_of(obj));
+	poison(s, obj);
+}
+
+/* Is obj an object of s at all? What is wrong, or NULL. */
+static const char *misplaced(const struct kmem_cache *s, const void *obj)
+{
+	struct page *head = page_head(obj);
+	struct slab *slab;
+	unsigned int i;
+
+	if (!head || !head->owner)
+		return "free of a foreign pointer";
+	if (head->owner != s)
+		return "free into the wrong cache";
+	slab = page_to_virt(head);
+	i = slab_index(s, slab, obj);
+	if (i >= s->num || slab_object(s, slab, i) != obj)
+		return "free of a misaligned pointer";
+	return NULL;
+}
+
+/* ---- the hooks ------------------------------------------------------------------------ */
+
+void slab_debug_new(struct kmem_cache *s, void *obj)
+{
+	struct object_debug *dbg = debug_of(obj);
+
+	if (!checked(s))
+		return;
+	memset(dbg, 0, sizeof(*dbg));
+	dbg->state = STATE_FREE;
+	memset(dbg->red, RED_BYTE, RED_BYTES);
+	memset(red_behind(s, obj), RED_BYTE, RED_BYTES);
+	poison(s, obj);
+}
+
+void slab_debug_alloc(struct kmem_cache *s, void *obj, uintptr_t caller)
+{
+	struct object_debug *dbg = debug_of(obj);
+
+	if (!checked(s))
+		return;
+	check_red_zones(s, obj, caller);
+	check_poison(s, obj, caller);
+	/* Relaxed: the object has one owner; the atomic is for two frees. */
+	if (__atomic_exchange_n(&dbg->state, STATE_ALLOCATED,
+				__ATOMIC_RELAXED) != STATE_FREE)
+		report(s->name, "handed out, but was not free", obj, caller,
+		       dbg);
+	track_set(&dbg->alloc, caller);
+	if (poisoned(s))
+		memset(obj, POISON_FRESH, s->size);
+}
+
+bool slab_debug_free(struct kmem_cache *s, void *obj, uintptr_t caller)
+{
+	const char *what = misplaced(s, obj);
+	struct object_debug *dbg;
+	uintptr_t was;
+
+	if (what) {
+		report(s->name, what, obj, caller, NULL);
+		return false;
+	}
+	debug_check_no_locks_freed(obj, s->size);
+	if (!checked(s))
+		return true;
+	dbg = debug_of(obj);
+	/* Relaxed: of two frees at a time exactly one finds it allocated. */
+	was = __atomic_exchange_n(&dbg->state, STATE_FREE, __ATOMIC_RELAXED);
+	if (was != STATE_ALLOCATED) {
+		report(s->name,
+		       was == STATE_FREE ? "double free" :
+					   "debug words before it overwritten",
+		       obj, caller, dbg);
+		return false;
+	}
+	check_red_zones(s, obj, caller);
+	track_set(&dbg->free, caller);
+	poison(s, obj);
+	return true;
+}
+
+bool slab_debug_kfree(struct page *head, void *obj, uintptr_t caller)
+{
+	const char *what = NULL;
+
+	if (!head || (!head->owner && !head->user))
+		what = "free of a foreign pointer";
+	else if (!head->owner && page_to_virt(head) != obj)
+		what = "free of a misaligned pointer";
+	if (what)
+		report("", what, obj, caller, NULL);
+	return !what;
+}
+
+void slab_debug_slab_end(struct kmem_cache *s, struct slab *slab)
+{
+	for (unsigned int i = 0; checked(s) && i < s->num; i++) {
+		check_red_zones(s, slab_object(s, slab, i), 0);
+		check_poison(s, slab_object(s, slab, i), 0);
+	}
+}
+
+bool slab_debug_cache_alive(const struct slab *slab)
+{
+	bool alive = READ_ONCE(slab->cache->id) == slab->cache_id;
+
+	if (!alive)
+		report("", "RCU callback after the cache was destroyed", slab,
+		       0, NULL);
+	return alive;
+}
+
+/* Objects of one slab list that are allocated. list_lock held. */
+static unsigned int find_leaks(struct kmem_cache *s, struct list_head *list,
+			       void **obj, struct track *by, unsigned int n)
+{
+	struct slab *slab;
+
+	list_for_each (slab, list, list) {
+		for (unsigned int i = 0; i < s->num && n < MAX_LEAKS; i++) {
+			void *o = slab_object(s, slab, i);
+
+			if (READ_ONCE(debug_of(o)->state) != STATE_ALLOCATED)
+				continue;
+			by[n] = debug_of(o)->alloc;
+			obj[n++] = o;
+		}
+	}
+	return n;
+}
+
+void slab_debug_leaks(struct kmem_cache *s)
+{
+	void *obj[MAX_LEAKS];
+	struct track by[MAX_LEAKS];
+	unsigned int n;
+	uint32_t flags;
+
+	if (!checked(s))
+		return;
+	flags = spin_lock_irqsave(&s->list_lock);
+	n = find_leaks(s, &s->full, obj, by, 0);
+	n = find_leaks(s, &s->partial, obj, by, n);
+	spin_unlock_irqrestore(&s->list_lock, flags);
+	for (unsigned int i = 0; i < n; i++) {
+		kprintf("  object %p is still in use,", obj[i]);
+		track_print("allocated at", &by[i]);
+	}
+}
+#endif

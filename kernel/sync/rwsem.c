@@ -1,0 +1,378 @@
+/*
+ * rw-semaphores.
+ *
+ * struct rw_semaphore: first come first served. A reader that finds anybody
+ * waiting queues behind (so a writer is not starved); a release hands over to
+ * the oldest waiter and, if that is a reader, to every reader directly behind
+ * it. Whoever is woken owns it already.
+ *
+ * struct percpu_rwsem: readers count themselves on their own core and look
+ * whether a writer blocks them; the writer raises the block, then adds up the
+ * counters. Why one of the two sees the other: P1 and P2 below.
+ *
+ * wait_lock of each object guards its list. Thread context, may sleep.
+ */
+#include "kernel/sync/rwsem.h"
+
+#include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
+#include "kernel/lib/errno.h"
+#include "kernel/sched/sched.h"
+
+struct rwsem_waiter {
+	struct list_head link;
+	struct thread *thread;
+	bool write;
+	bool counted;	  /* let past a writer: it is inside already */
+	uint32_t granted; /* enum grant; under wait_lock, by who hands over */
+};
+
+/* wait_lock held: queue up. Announced here, so that reports know who came first
+ * by `since`. */
+static void queue_up(struct rwsem_waiter *w, struct list_head *waiters,
+		     enum wait_kind kind, const void *sem, const char *name,
+		     uintptr_t site)
+{
+	w->granted = WAITS;
+	list_add_tail(&w->link, waiters);
+	WRITE_ONCE(current->waiting.granted, &w->granted);
+	wait_begin(TASK_UNINTERRUPTIBLE, kind, sem, name, site);
+}
+
+static void wait_granted(struct rwsem_waiter *w, enum wait_kind kind,
+			 const void *sem, const char *name, uintptr_t site)
+{
+	/* Acquire: pairs with the release in grant(). */
+	while (smp_load_acquire(&w->granted) != GRANTED) {
+		schedule();
+		wait_begin(TASK_UNINTERRUPTIBLE, kind, sem, name, site);
+	}
+	wait_end();
+}
+
+static void grant(struct rwsem_waiter *w, uintptr_t caller)
+{
+	struct thread *t = w->thread;
+
+	list_del(&w->link);
+	/* Release: w is on t's stack and may be gone right after this. */
+	smp_store_release(&w->granted, GRANTED);
+	wake_up_thread(t, caller);
+}
+
+DEFINE_LOCK_KEY(rwsem_wait_key);
+
+void __init_rwsem(struct rw_semaphore *s, const char *name,
+		  const void *key maybe_unused)
+{
+	debug_check_no_locks_freed(s, sizeof(*s));
+	*s = (struct rw_semaphore)RWSEM_INIT(*s, name);
+	lockdep_set_class(s, key, name);
+}
+
+/* wait_lock held, from here on. Do those inside let one more come in? */
+static bool has_room(const struct rw_semaphore *s, bool write)
+{
+	return !s->writer && !(write && s->readers);
+}
+
+static void enter(struct rw_semaphore *s, struct thread *t, bool write)
+{
+	if (write)
+		/* Release: after GRANTING, for whoever looks at both. */
+		smp_store_release(&s->writer, t);
+	else
+		s->readers++;
+}
+
+/* Let in whoever may come in now, oldest first. */
+static void admit(struct rw_semaphore *s, uintptr_t caller)
+{
+	struct rwsem_waiter *w, *next;
+
+	list_for_each_safe (w, next, &s->waiters, link) {
+		if (!has_room(s, w->write))
+			break;
+		WRITE_ONCE(w->granted, GRANTING); /* before enter(): reports */
+		enter(s, w->thread, w->write);
+		grant(w, caller);
+	}
+}
+
+static always_inline void lock(struct rw_semaphore *s, bool write,
+			       unsigned int subclass maybe_unused,
+			       uintptr_t site)
+{
+	struct rwsem_waiter w = { .thread = current, .write = write };
+	uint32_t flags;
+
+	might_sleep();
+	trace_gate(write ? TR_WRITE_LOCK : TR_READ_LOCK, s, site);
+	lock_acquire(&s->dep_map, subclass, write ? LOCK_WRITE : LOCK_READ,
+		     NULL, site);
+	flags = spin_lock_irqsave(&s->wait_lock);
+	if (list_empty(&s->waiters) && has_room(s, write)) {
+		enter(s, current, write);
+		spin_unlock_irqrestore(&s->wait_lock, flags);
+	} else {
+		queue_up(&w, &s->waiters,
+			 write ? WAIT_RWSEM_WRITE : WAIT_RWSEM_READ, s, s->name,
+			 site);
+		trace_did(write ? TR_WRITE_CONTEND : TR_READ_CONTEND, s,
+			  (uintptr_t)s->writer, site);
+		spin_unlock_irqrestore(&s->wait_lock, flags);
+		lock_contended(&s->dep_map);
+		wait_granted(&w, write ? WAIT_RWSEM_WRITE : WAIT_RWSEM_READ, s,
+			     s->name, site);
+		lock_acquired(&s->dep_map);
+	}
+	trace_did(write ? TR_WRITE_LOCK : TR_READ_LOCK, s, 0, site);
+}
+
+static always_inline void unlock(struct rw_semaphore *s, bool write,
+				 uintptr_t caller)
+{
+	uint32_t flags;
+
+	trace_gate(write ? TR_WRITE_UNLOCK : TR_READ_UNLOCK, s, caller);
+	if (!lock_release(&s->dep_map, caller))
+		return;
+	trace_did(write ? TR_WRITE_UNLOCK : TR_READ_UNLOCK, s, 0, caller);
+	flags = spin_lock_irqsave(&s->wait_lock);
+	if (write) {
+		BUG_ON(s->writer != current);
+		s->writer = NULL;
+	} else {
+		BUG_ON(s->readers <= 0);
+		s->readers--;
+	}
+	admit(s, caller);
+	spin_unlock_irqrestore(&s->wait_lock, flags);
+}
+
+void down_read(struct rw_semaphore *s)
+{
+	lock(s, false, 0, CALLER);
+}
+
+bool down_read_trylock(struct rw_semaphore *s)
+{
+	uint32_t flags;
+	bool ok;
+
+	trace_gate(TR_TRYLOCK, s, CALLER);
+	flags = spin_lock_irqsave(&s->wait_lock);
+	ok = list_empty(&s->waiters) && has_room(s, false);
+	if (ok)
+		enter(s, current, false);
+	spin_unlock_irqrestore(&s->wait_lock, flags);
+	if (ok) {
+		lock_acquire(&s->dep_map, 0, LOCK_READ | LOCK_TRY, NULL,
+			     CALLER);
+		trace_did(TR_READ_LOCK, s, 0, CALLER);
+	}
+	return ok;
+}
+
+void up_read(struct rw_semaphore *s)
+{
+	unlock(s, false, CALLER);
+}
+
+void down_write(struct rw_semaphore *s)
+{
+	lock(s, true, 0, CALLER);
+}
+
+void down_write_nested(struct rw_semaphore *s, unsigned int subclass)
+{
+	lock(s, true, subclass, CALLER);
+}
+
+void up_write(struct rw_semaphore *s)
+{
+	unlock(s, true, CALLER);
+}
+
+/* ------------------------------------------------------------------------- */
+
+void __percpu_init_rwsem(struct percpu_rwsem *s, const char *name,
+			 const void *key maybe_unused)
+{
+	debug_check_no_locks_freed(s, sizeof(*s));
+	*s = (struct percpu_rwsem){ .name = name };
+	lockdep_set_class(s, key, name);
+	mutex_init(&s->writers, name);
+	lockdep_set_novalidate_class(&s->writers); /* we stand for it */
+	__spin_lock_init(&s->wait_lock, "percpu_rwsem.wait_lock",
+			 LOCK_KEY_OF(rwsem_wait_key));
+	list_init(&s->waiters);
+}
+
+static int32_t readers_inside(struct percpu_rwsem *s)
+{
+	unsigned int cpu;
+	int32_t sum = 0;
+
+	for_each_cpu (cpu, CPUMASK_ALL)
+		sum += READ_ONCE(s->count[cpu].n);
+	return sum;
+}
+
+static void count(struct percpu_rwsem *s, int32_t by)
+{
+	int32_t *n = &s->count[smp_processor_id()].n;
+
+	WRITE_ONCE(*n, *n + by);
+}
+
+/* A reader left, or came in vain: the writer may have waited for just this. */
+static noinline void tell_writer(struct percpu_rwsem *s, uintptr_t caller)
+{
+	uint32_t flags = spin_lock_irqsave(&s->wait_lock);
+
+	if (s->draining)
+		wake_up_thread(s->draining, caller);
+	spin_unlock_irqrestore(&s->wait_lock, flags);
+}
+
+static bool try_read(struct percpu_rwsem *s)
+{
+	bool blocked;
+
+	preempt_disable();
+	count(s, 1);
+	smp_mb(); /* P1: count before block; pairs with P2 */
+	/* Acquire: pairs with the release in percpu_up_write(). */
+	blocked = smp_load_acquire(&s->block);
+	if (unlikely(blocked)) {
+		count(s, -1);
+		smp_mb(); /* count before tell_writer() looks for a writer */
+	}
+	preempt_enable();
+	return !blocked;
+}
+
+static noinline void down_read_slow(struct percpu_rwsem *s, uintptr_t site)
+{
+	struct rwsem_waiter w = { .thread = current };
+
+	do {
+		uint32_t flags;
+
+		tell_writer(s, site);
+		flags = spin_lock_irqsave(&s->wait_lock);
+		if (s->block) {
+			queue_up(&w, &s->waiters, WAIT_PERCPU_READ, s, s->name,
+				 site);
+			trace_did(TR_READ_CONTEND, s, (uintptr_t)s->writer,
+				  site);
+			spin_unlock_irqrestore(&s->wait_lock, flags);
+			wait_granted(&w, WAIT_PERCPU_READ, s, s->name, site);
+		} else {
+			spin_unlock_irqrestore(&s->wait_lock, flags);
+		}
+	} while (!w.counted && !try_read(s));
+}
+
+void percpu_down_read(struct percpu_rwsem *s)
+{
+	might_sleep();
+	trace_gate(TR_READ_LOCK, s, CALLER);
+	lock_acquire(&s->dep_map, 0, LOCK_READ, NULL, CALLER);
+	if (unlikely(!try_read(s))) {
+		lock_contended(&s->dep_map);
+		down_read_slow(s, CALLER);
+		lock_acquired(&s->dep_map);
+	}
+	trace_did(TR_READ_LOCK, s, 0, CALLER);
+}
+
+void percpu_up_read(struct percpu_rwsem *s)
+{
+	trace_gate(TR_READ_UNLOCK, s, CALLER);
+	if (!lock_release(&s->dep_map, CALLER))
+		return;
+	trace_did(TR_READ_UNLOCK, s, 0, CALLER);
+	preempt_disable();
+	smp_mb(); /* the section before the count; pairs with P2 */
+	count(s, -1);
+	smp_mb(); /* count before block; pairs with P2 */
+	if (unlikely(READ_ONCE(s->block)))
+		tell_writer(s, CALLER);
+	preempt_enable();
+}
+
+void percpu_down_write(struct percpu_rwsem *s)
+{
+	uintptr_t site = CALLER;
+	uint32_t flags;
+
+	might_sleep();
+	trace_gate(TR_WRITE_LOCK, s, site);
+	lock_acquire(&s->dep_map, 0, LOCK_WRITE, NULL, site);
+	lock_contended(&s->dep_map);
+	mutex_lock(&s->writers);
+	flags = spin_lock_irqsave(&s->wait_lock);
+	s->writer = current;
+	s->draining = current;
+	WRITE_ONCE(s->block, 1);
+	spin_unlock_irqrestore(&s->wait_lock, flags);
+	smp_mb(); /* P2: block before the sum; pairs with P1 and up_read */
+
+	wait_begin(TASK_UNINTERRUPTIBLE, WAIT_PERCPU_WRITE, s, s->name, site);
+	while (readers_inside(s) != 0) {
+		trace_did(TR_WRITE_CONTEND, s, 0, site);
+		schedule();
+		wait_begin(TASK_UNINTERRUPTIBLE, WAIT_PERCPU_WRITE, s, s->name,
+			   site);
+	}
+	wait_end();
+	smp_mb(); /* the sum before the section; pairs with up_read's first */
+	flags = spin_lock_irqsave(&s->wait_lock);
+	s->draining = NULL;
+	spin_unlock_irqrestore(&s->wait_lock, flags);
+	lock_acquired(&s->dep_map);
+	trace_did(TR_WRITE_LOCK, s, 0, site);
+}
+
+void percpu_up_write(struct percpu_rwsem *s)
+{
+	uint32_t flags;
+
+	trace_gate(TR_WRITE_UNLOCK, s, CALLER);
+	if (!lock_release(&s->dep_map, CALLER))
+		return;
+	trace_did(TR_WRITE_UNLOCK, s, 0, CALLER);
+	flags = spin_lock_irqsave(&s->wait_lock);
+	BUG_ON(s->writer != current);
+	s->writer = NULL;
+	/* Release: pairs with the barrier P1: a reader that sees it down sees
+	 * what the writer did. */
+	smp_store_release(&s->block, 0);
+	while (!list_empty(&s->waiters))
+		grant(list_first(&s->waiters, struct rwsem_waiter, link),
+		      CALLER);
+	spin_unlock_irqrestore(&s->wait_lock, flags);
+	mutex_unlock(&s->writers);
+}
+
+int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *reader)
+{
+	uint32_t flags = spin_lock_irqsave(&s->wait_lock);
+	struct rwsem_waiter *w;
+	int err = -EINVAL;
+
+	list_for_each (w, &s->waiters, link) {
+		if (w->thread != reader)
+			continue;
+		/* Before the wake: the writer must not find none inside. */
+		count(s, 1);
+		w->counted = true;
+		grant(w, CALLER);
+		err = 0;
+		break;
+	}
+	spin_unlock_irqrestore(&s->wait_lock, flags);
+	return err;
+}

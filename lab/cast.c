@@ -1,0 +1,208 @@
+/*
+ * The usual actors: D destroys a cache, U takes a core up or down, B is a bare
+ * rcu_barrier(), L gives back a hotplug reference that it never took.
+ *
+ * Owns no data. Setup and teardown run in the runner's thread between rounds,
+ * the actors in their own.
+ */
+#include "lab/experiment.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/printf.h"
+#include "kernel/slab/internal.h"
+#include "kernel/rcu/rcu.h"
+
+bool cache_is_linked(const struct kmem_cache *s)
+{
+	const struct list_head *l;
+	bool found = false;
+
+	lockdep_assert_held(&slab_mutex);
+	for (l = slab_caches.next; l != &slab_caches; l = l->next) {
+		if (l->next->prev != l)
+			return false;
+		found |= l == &s->list;
+	}
+	return found;
+}
+
+void actor_D(struct stage *st)
+{
+	st->sc->destroy(st->cache);
+	st->cache = NULL;
+}
+
+void actor_U(struct stage *st)
+{
+	if (st->up)
+		WARN_ON(cpu_up(st->toggled) != 0);
+	else
+		WARN_ON(cpu_down(st->toggled) != 0);
+}
+
+void actor_B(struct stage *st)
+{
+	if (st->sc->barrier)
+		st->sc->barrier();
+	else
+		rcu_barrier();
+}
+
+void note(const char *text)
+{
+	trace_did(TR_NOTE, text, 0, CALLER);
+}
+
+/* The culprit's call site: what a report must name. */
+noinline void leak_a_reference(void)
+{
+	put_online_cpus();
+	__asm__ volatile(""); /* keep the frame: no tail call in release */
+}
+
+void actor_D_leaks(struct stage *st)
+{
+	if (st->leak_by_d)
+		leak_a_reference();
+	actor_D(st);
+}
+
+/*
+ * Objects come and go on D's core, so that they rest in its array and no other:
+ * a destroy that holds no hotplug reference (E2, E2s) cannot ask a core that is
+ * just going for the objects in its array, and would find the cache in use.
+ */
+static void use_cache(struct stage *st)
+{
+	struct cpumask allowed = current->affinity;
+	void *obj[24];
+
+	thread_set_affinity(current, cpumask_of(st->worker[0].cpu));
+	for (unsigned int i = 0; i < ARRAY_SIZE(obj); i++)
+		obj[i] = kmem_cache_alloc(st->cache);
+	for (unsigned int i = 0; i < ARRAY_SIZE(obj); i++)
+		if (obj[i])
+			kmem_cache_free(st->cache, obj[i]);
+	thread_set_affinity(current, allowed);
+}
+
+struct kmem_cache *victim(struct stage *st)
+{
+	st->cache =
+		kmem_cache_create("victim", 96, 0, SLAB_TYPESAFE_BY_RCU, NULL);
+	return st->cache;
+}
+
+/* The core is brought to where the round needs it. */
+int setup_core(struct stage *st)
+{
+	if (st->sc->toggles && st->up && cpu_is_online(st->toggled))
+		return cpu_down(st->toggled);
+	if (st->sc->toggles && !st->up && !cpu_is_online(st->toggled))
+		return cpu_up(st->toggled);
+	return 0;
+}
+
+/*
+ * An RCU cache that was used: its slabs are empty, so shrinking it hands their
+ * pages to call_rcu(), and these callbacks are what rcu_barrier() waits for.
+ */
+int setup_victim(struct stage *st)
+{
+	int err = setup_core(st);
+
+	if (err)
+		return err;
+	if (!victim(st))
+		return -ENOMEM;
+	use_cache(st);
+	return 0;
+}
+
+static int leaker(void *arg)
+{
+	(void)arg;
+	current->bug_ends_me = true;
+	leak_a_reference();
+	return 0;
+}
+
+int run_leaker(struct stage *st)
+{
+	struct thread *l;
+
+	l = thread_create("L", leaker, NULL, PRIO_NORMAL, CPUMASK_ALL);
+	if (!l)
+		return -ENOMEM;
+	thread_get(l); /* it may die of it, and then owns what it held */
+	thread_join(l);
+	if (l->bug)
+		st->l = l;
+	else
+		thread_put(l);
+	if (st->forced && !st->l)
+		kprintf("L gave back one reference too many: refcount is %d\n",
+			READ_ONCE(cpu_hotplug.refcount));
+	return 0;
+}
+
+int setup_leak(struct stage *st)
+{
+	int err = setup_victim(st);
+
+	return err || st->leak_by_d ? err : run_leaker(st);
+}
+
+/*
+ * The debt that L left is paid, so that the next round starts from 0; and the
+ * cache that a D who died left behind is destroyed.
+ */
+void teardown_refs(struct stage *st)
+{
+	if (READ_ONCE(cpu_hotplug.refcount) != 0)
+		cpu_hotplug_rescue();
+	teardown_victim(st);
+}
+
+void teardown_victim(struct stage *st)
+{
+	if (st->cache)
+		kmem_cache_destroy(st->cache);
+	st->cache = NULL;
+}
+
+const void *the_slab_mutex(const struct stage *st)
+{
+	(void)st;
+	return &slab_mutex;
+}
+
+const void *the_barrier_mutex(const struct stage *st)
+{
+	(void)st;
+	return &rcu_sched_state.barrier_mutex;
+}
+
+const void *the_rcu_state(const struct stage *st)
+{
+	(void)st;
+	return &rcu_sched_state;
+}
+
+const void *the_cache(const struct stage *st)
+{
+	return st->cache;
+}
+
+const void *the_hotplug_mutex(const struct stage *st)
+{
+	(void)st;
+	return &cpu_hotplug.lock;
+}
+
+const void *the_hotplug_lock(const struct stage *st)
+{
+	(void)st;
+	return &cpu_hotplug;
+}

@@ -1,0 +1,242 @@
+/*
+ * Cutting the knot, so that every function runs to its end and the next round
+ * starts from the same state (design, decision 5).
+ *
+ *   deadlock  the owner that is blocked itself lends its mutex to the waiter; a
+ *             writer of the per-core rw-semaphore lets a reader past; a waiter
+ *             is let in to a spinlock once
+ *   stuck     the writer is let past a reference count that will not be 0, or
+ *             a reader past the writer of the hotplug lock as a rw-semaphore;
+ *             a mutex is released that an actor has kept; or the scenario knows
+ *             what ends the wait (its `rescue`); or whoever explore_await()
+ *             keeps waiting is let past. If nothing helps, that is said.
+ *   bug       the locks of a thread that died are released by us, its reaper;
+ *             so are those of an actor that ended with a lock held, which is a
+ *             failure of the experiment
+ *
+ * Owns no data. In the runner's thread, while the actors stand still.
+ */
+#include "lab/stage.h"
+#include "kernel/debug/panic.h"
+#include "kernel/explore/gates.h"
+#include "kernel/lib/printf.h"
+#include "kernel/sync/rwsem.h"
+#include "kernel/rcu/rcu.h"
+#include "kernel/shell/shell.h"
+
+#define RESCUES 8 /* a round */
+
+/* Release that mutex if t has it. Returns whether it had. */
+static bool release_for(struct mutex *m, struct thread *t)
+{
+	if (mutex_owner(m) != t)
+		return false;
+	kprintf("cut: %s is released for %s, who %s with it\n", m->name,
+		t->name, t->bug ? "died" : "ended");
+	mutex_release_dead(m, t);
+	return true;
+}
+
+/* Those of the story. Returns how many. */
+static unsigned int release_known(struct thread *t)
+{
+	struct mutex *const locks[] = { &slab_mutex, &cpu_hotplug.lock,
+					&cpu_add_remove_lock,
+					&rcu_sched_state.barrier_mutex };
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(locks); i++)
+		n += release_for(locks[i], t);
+	return n;
+}
+
+/* Those an actor of this round was seen to take: one that was given on by the
+ * cut is in the list of who had it first. */
+static unsigned int release_seen(const struct stage *st, struct thread *t)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < st->nr_actors; i++)
+		for (unsigned int k = 0; k < st->worker[i].nr_held; k++)
+			n += release_for(st->worker[i].held[k], t);
+	return n;
+}
+
+/* The same for every actor that has ended; only the dead are excused. */
+unsigned int release_ended(struct stage *st)
+{
+	unsigned int n = st->l ? release_known(st->l) : 0;
+
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		struct thread *t = st->worker[i].thread;
+		unsigned int k = 0;
+
+		if (worker_ended(&st->worker[i]))
+			k = release_known(t) + release_seen(st, t);
+		if (k && !t->bug)
+			st->left_held = true;
+		n += k;
+	}
+	return n;
+}
+
+/*
+ * Let the thread of that link have what it waits for, if that can be lent. The
+ * cycle was checked: they stand still.
+ */
+static bool lend(const struct waitfor_link *l, enum wait_kind kind)
+{
+	void *obj = (void *)l->waiting.obj;
+
+	if (l->waiting.kind != kind)
+		return false;
+	if (kind == WAIT_MUTEX)
+		return mutex_lend(obj, l->thread) == 0;
+	if (kind == WAIT_PERCPU_READ)
+		return percpu_rwsem_let_pass(obj, l->thread) == 0;
+	spin_lock_rescue(obj);
+	return true;
+}
+
+/* A completion or a grace period cannot be lent, nor can a rw-semaphore: there may
+ * be another link. Nor is every lock that can be: the scenario may name the one to
+ * lend. Returns whether one was. */
+static bool cut_cycle(const struct stage *st, const struct waitfor *w,
+		      bool quietly)
+{
+	static const struct {
+		enum wait_kind kind;
+		const char *how;
+	} ways[] = {
+		{ WAIT_MUTEX, "cut: %s lends %s to %s until its release\n" },
+		{ WAIT_PERCPU_READ, "cut: %s, who wants %s, lets %s pass\n" },
+		{ WAIT_SPIN, "cut: %s keeps %s, %s is let in once\n" },
+	};
+
+	for (unsigned int k = 0; k < ARRAY_SIZE(ways); k++) {
+		for (unsigned int i = w->n; i-- > w->first;) {
+			const struct waitfor_link *l = &w->link[i];
+
+			if ((st->sc->lend &&
+			     l->waiting.obj != st->sc->lend(st)) ||
+			    (st->sc->keeps && st->sc->keeps(l->waiting.obj)) ||
+			    !lend(l, ways[k].kind))
+				continue;
+			if (!quietly)
+				kprintf(ways[k].how, waitfor_owner(w, i)->name,
+					l->waiting.name, l->name);
+			return true;
+		}
+	}
+	return false;
+}
+
+int cpu_hotplug_rescue(void)
+{
+	int found;
+
+	mutex_lock(&cpu_hotplug.lock);
+	found = cpu_hotplug.refcount;
+	WRITE_ONCE(cpu_hotplug.refcount, 0);
+	WRITE_ONCE(cpu_hotplug.below_0.caller, 0); /* mended */
+	cpu_hotplug_wake_writer(CALLER);
+	mutex_unlock(&cpu_hotplug.lock);
+	return found;
+}
+
+/* Let the writer pass if it is the count that somebody waits for. */
+static bool pass_refcount(struct stage *st, bool quietly)
+{
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		const struct worker *w = &st->worker[i];
+		int found;
+
+		if (worker_ended(w) ||
+		    READ_ONCE(w->thread->waiting.kind) != WAIT_REFCOUNT)
+			continue;
+		st->passed = READ_ONCE(cpu_hotplug.refcount);
+		found = cpu_hotplug_rescue();
+		if (!quietly)
+			kprintf("cut: refcount was %d, set to 0; %s passes\n",
+				found, w->actor->name);
+		return true;
+	}
+	return false;
+}
+
+/* Let a reader in who waits for a writer that waits for readers: a cycle that
+ * release does not see. */
+static bool pass_reader(const struct stage *st, bool quietly)
+{
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		const struct worker *w = &st->worker[i];
+
+		if (worker_ended(w) ||
+		    READ_ONCE(w->thread->waiting.kind) != WAIT_PERCPU_READ ||
+		    percpu_rwsem_let_pass(&cpu_hotplug_lock, w->thread))
+			continue;
+		if (!quietly)
+			kprintf("cut: the writer of %s lets %s pass\n",
+				cpu_hotplug_lock.name, w->actor->name);
+		return true;
+	}
+	return false;
+}
+
+/* Whom explore_await() keeps waiting goes on, though it does not hold. */
+static bool pass_condition(bool quietly)
+{
+	if (!explore_stir(true))
+		return false;
+	if (!quietly)
+		kprintf("cut: who waits for a condition (explore_await()) "
+			"passes\n");
+	return true;
+}
+
+/* The scenario's own way; not again and again if it says that it helps and it does
+ * not. */
+static bool rescue(struct stage *st, bool quietly, unsigned int *times)
+{
+	return st->sc->rescue && (*times)++ < RESCUES &&
+	       st->sc->rescue(st, quietly);
+}
+
+/* w: the cycle, or NULL. In a batch nobody could press Ctrl-C. */
+static void wait_for_the_end(struct stage *st, const struct waitfor *w)
+{
+	hush(false);
+	if (w)
+		waitfor_report(w);
+	kprintf("this knot cannot be cut: the scenario needs a .rescue\n");
+	if (console_taken)
+		panic("this knot cannot be cut");
+	tell_on_their_own();
+	wait_event(&st->finished, all_done(st));
+}
+
+void cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
+		    bool quietly)
+{
+	unsigned int rescues = 0;
+
+	WRITE_ONCE(st->script_open, true);
+	while (!all_done(st)) {
+		if (out == OUT_DEADLOCK) {
+			if (!cut_cycle(st, w, quietly) &&
+			    !rescue(st, quietly, &rescues))
+				wait_for_the_end(st, w);
+		} else if (!release_ended(st) && !pass_refcount(st, quietly) &&
+			   !pass_reader(st, quietly) &&
+			   !rescue(st, quietly, &rescues) &&
+			   !pass_condition(quietly)) {
+			wait_for_the_end(st, NULL);
+		}
+		out = watch_round(st, w, warn_count);
+	}
+	release_ended(st);
+	if (st->l) {
+		thread_put(st->l);
+		st->l = NULL;
+	}
+}

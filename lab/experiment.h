@@ -1,0 +1,367 @@
+/*
+ * Experiments: what one is made of, and how it is run.
+ *
+ * An experiment is a DEMO() in a file in demos/, with one or more scenarios.
+ * A scenario has actors (threads with a name and a core), a set-up before each
+ * round and what must come out. It runs in two ways:
+ *
+ *   forced  the actors are held at trace points so that the steps of a script
+ *           happen in its order; where the system refuses a step, the refusal
+ *           is shown. Debug profile only.
+ *   free    round after round with nothing but a random pause before each.
+ *
+ * One experiment runs at a time (demo_mutex, lab/command.c).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/cpu/cpu.h"
+#include "kernel/debug/trace.h"
+#include "kernel/hang/waitfor.h"
+#include "kernel/lock/lockdep.h"
+#include "kernel/sync/rwsem.h"
+#include "kernel/slab/slab.h"
+#include "kernel/rcu/rcu.h"
+#include "kernel/sched/thread.h"
+#include "kernel/sched/wait.h"
+
+enum outcome {
+	OUT_COMPLETES,
+	OUT_DEADLOCK, /* owner edges close a cycle */
+	OUT_STUCK,    /* nobody can move, no cycle */
+	OUT_BUG,
+	OUT_WARN,
+	OUT_CORRUPT,
+};
+#define OUT_BIT(o) (1u << (o))
+
+struct stage;
+
+#define MAX_ACTORS  5
+#define MUST_SEE    2
+#define STORY_LOCKS 3 /* of an experiment's own, shown in its schedules */
+#define HELD_MAX    8 /* of an actor at once: more is not known of */
+#define D_ACTOR	    0 /* their places where D and U meet: */
+#define U_ACTOR	    1
+enum place { ON_D, ON_U, ON_B }; /* cores, chosen by what the machine has */
+
+struct actor {
+	const char *name;
+	enum place place;
+	void (*fn)(struct stage *st);
+	bool urgent; /* more than RCU's callbacks */
+};
+
+/*
+ * One step of a forced order: this actor does `op` on that object (TR_LOCK:
+ * gets it; TR_CONTEND: finds it taken; TR_HP_BEGIN ...). The actor is held at
+ * the gate before it (TR_CONTEND: before TR_LOCK) until all earlier steps have
+ * happened. The object is named by a function because some are per round.
+ */
+struct step {
+	int actor; /* -1 ends the script */
+	enum trace_op op;
+	const void *(*obj)(const struct stage *st);
+};
+
+struct scenario {
+	const char *part; /* "E6/E1", or NULL if the experiment has only this */
+	const char *about; /* one line, what is about to be tried */
+	struct actor actors[MAX_ACTORS];
+	const struct step *script_up; /* also where no core is toggled */
+	const struct step *script_down;
+	unsigned int expect;	    /* OUT_BIT()s; the lowest is the name */
+	unsigned int expect_forced; /* 0: the same */
+	bool refused;		    /* the forced order must be refused */
+	unsigned int cores;	    /* it needs; 0: as many as the demo says */
+	unsigned int rounds;	    /* free ones; 0: as many as the demo says */
+	bool no_forced;		    /* there is no order to force */
+	bool apart;		    /* D and U need not overlap, or cannot */
+	bool until_found;	    /* free: go on until `expect`, or N */
+	bool toggles;		    /* a core goes off or on in each round */
+	bool tries;		    /* an actor only tries for a lock */
+	bool down_only;		    /* it goes off, in every round */
+	bool leaks;		    /* a reference is given back too often */
+	bool in_turn;	      /* the actors run one after another, as listed */
+	bool spins;	      /* the cores of its actors may get stuck */
+	bool shows_rcu;	      /* a column for grace periods and callbacks */
+	unsigned int lockdep; /* LOCKDEP_BIT()s that it must find */
+	unsigned int lockdep_may; /* and may find: it depends on the schedule */
+	/* The circular finding's, if it must be this one: classes. */
+	const char *wants, *holds;
+	bool shows_report;	   /* lockdep's, in `demo all` too */
+	bool shows_waits;	   /* the stacks of who waits, there too */
+	unsigned int warnings;	   /* WARN_ON reports that belong to a round */
+	unsigned int slab_reports; /* that the slab's checks must make a round */
+	const char *culprit; /* the function that a BUG or WARN must name */
+	/* What each forced round must have seen (lab/seen.c): a form that
+	 * must have run, by its name, or something else. */
+	const char *must_see[MUST_SEE];
+	unsigned int free_cores; /* without so many there is no free form */
+	bool needs_lockdep;	 /* not in a release image */
+	const struct hotplug_lock_ops *ops; /* NULL: the kernel's own */
+	void (*destroy)(struct kmem_cache *s);
+	void (*barrier)(void); /* actor_B's; NULL: the kernel's rcu_barrier() */
+	/* For begin_rcu() and end_rcu(), demos/forms/barrier.c: */
+	const struct rcu_parameters *rcu; /* NULL: the kernel's own */
+	struct notifier_block *notifier;  /* registered meanwhile */
+	/* Once, around all rounds, in the runner's thread: notifiers, RCU's
+	 * parameters. begin returns 0 or a negative errno. */
+	int (*begin)(struct stage *st);
+	void (*end)(struct stage *st);
+	/* Before the actors of a round start, in the runner's thread. Returns
+	 * 0, or a negative errno that ends the experiment. */
+	int (*setup)(struct stage *st);
+	/* After a round in which all ended: false means OUT_CORRUPT. */
+	bool (*check)(struct stage *st);
+	/* Each event of an actor, wherever its trace point stands (perhaps
+	 * under a spinlock): look and count, nothing else. */
+	void (*listen)(struct stage *st, int actor,
+		       const struct trace_event *e);
+	/* After the schedule of a round that is shown: what else it has to show. */
+	void (*evidence)(struct stage *st);
+	void (*teardown)(struct stage *st);
+	/* To end a knot: the mutex that can be lent (NULL: the last one of the
+	 * cycle); what else ends a wait, false if nobody waits for that. */
+	const void *(*lend)(const struct stage *st);
+	bool (*keeps)(const void *mutex); /* is it never lent? */
+	bool (*rescue)(struct stage *st, bool quietly);
+	const char *objection;	 /* what the thread says to a failure */
+	unsigned int objects_to; /* OUT_BIT()s: which failures */
+	/* For the explorer: why it is no matter for a search; and where an actor
+	 * stands, if that is better known than by the steps it has made. */
+	const char *no_search;
+	unsigned int (*position)(unsigned int actor);
+	bool any_verdict; /* whatever comes out is right */
+};
+
+/* What a round has and shows. */
+struct worker {
+	struct thread *thread;
+	uint32_t id;
+	unsigned int cpu;
+	struct stage *st;
+	const struct actor *actor;
+	struct completion go;
+	uint32_t pause_ns;   /* before it starts, free rounds */
+	unsigned int awaits; /* the step of the script it is held for */
+	/* Mutexes it has, its own to write while it runs. */
+	struct mutex *held[HELD_MAX];
+	unsigned int nr_held;
+	bool quit;
+	bool done; /* this round; atomic */
+};
+
+struct stage {
+	const struct scenario *sc;
+	unsigned int nr_actors;
+	unsigned int toggled; /* the core that goes off or on */
+	bool up;	      /* U is cpu_up(); else cpu_down() */
+	bool forced;
+	bool explored; /* the explorer lets the actors go, one step at a time */
+	bool leak_by_d; /* L is D itself, just before */
+	struct kmem_cache *cache;
+	void *object;	     /* of the cache, in use */
+	unsigned int errors; /* slab_errors before the round */
+	/* its own locks */
+	const struct mutex *m[STORY_LOCKS];
+	const struct spinlock *spin;
+	struct thread *l; /* the thread that leaked, if it died of it */
+	int passed; /* the refcount that the cut let a writer past; or 0 */
+
+	/* Readers of the stream (lab/observe.c), reset for each round: */
+	uint32_t d_inside, u_inside; /* atomic flags */
+	uint32_t together; /* U's operation and D's overlapped in time */
+	uint32_t waited;   /* D waited for U, or U for D */
+	struct {
+		bool happened;
+		int actor;	  /* whose step */
+		intptr_t value;	  /* the refcount it saw */
+		uint32_t holders; /* actors with references, a bit each */
+	} refusal;
+	uint32_t script_pos; /* steps done */
+	bool script_open;    /* order given up: gates let everybody pass */
+	bool left_held;	     /* an actor ended with a lock held */
+	unsigned int timers; /* armed before the actors started */
+	bool hushed;	     /* lockdep's reports are not printed */
+	bool brief;	     /* nor in full, nor stacks, but for a few rows */
+	const struct demo *demo;
+	bool missed; /* free: the round came out as another experiment's */
+	int refs[MAX_ACTORS]; /* hotplug references taken minus given back */
+
+	struct worker worker[MAX_ACTORS];
+	struct wait_queue finished; /* the runner waits here for `done` */
+};
+
+struct demo {
+	const char *id;	      /* "E2" */
+	const char *slug;     /* "e2-kosina" */
+	const char *claim;    /* one line for the list */
+	const char *tried[2]; /* two lines: what is about to be tried */
+	unsigned int cores;
+	const struct scenario *scenarios;
+	unsigned int nr_scenarios;
+	unsigned int free_rounds; /* unless told otherwise */
+	bool for_reader;	  /* not part of `demo all` */
+};
+
+/* order: where it stands in the list, two digits and perhaps a letter. */
+#define DEMO(order, name, ...)                                                 \
+	static const struct demo demo_##name                                   \
+		__attribute__((__used__, __section__(".demos." #order),        \
+			       __aligned__(4))) = { __VA_ARGS__ }
+
+extern const struct demo demos_start[], demos_end[];
+
+/* lab/run.c */
+struct tally {
+	enum outcome outcome; /* the worst, or the one looked for */
+	unsigned int rounds, overlap, stuck;
+	unsigned int forced;	   /* rounds before the free ones */
+	unsigned int lockdep;	   /* LOCKDEP_BIT()s found */
+	unsigned int warnings;	   /* WARN_ON reports */
+	const char *waitfor;	   /* "cycle", or the event that is missing */
+	const char *verdict;	   /* the explorer's, if it was asked */
+	bool interrupted;	   /* by Ctrl-C */
+	bool ran;		   /* at least one round */
+	bool skipped;		   /* this machine cannot, and that was said */
+	const struct scenario *of; /* whose outcome it is */
+	unsigned int cycles;	   /* times a core went really off or on */
+	bool ok;
+};
+enum run_mode { RUN_BOTH, RUN_FORCED, RUN_FREE, RUN_HOLD };
+const char *outcome_name(enum outcome o);
+bool meets(const struct scenario *sc);
+/* Run one scenario; prints as it goes. */
+struct tally scenario_run(const struct demo *d, const struct scenario *sc,
+			  enum run_mode mode, unsigned int rounds, bool brief);
+/* End a knot left standing by RUN_HOLD: 0, -ENOENT if none is held, -EIO if the
+ * state afterwards is not the one before. */
+int demo_cut(void);
+bool demo_held(void);
+
+/* Let the waiting writer pass and repair the count; returns what it was. */
+int cpu_hotplug_rescue(void);
+bool worker_ended(const struct worker *w);
+
+/* lab/observe.c: the gate and the listener for the stage that runs. */
+void observe_begin(struct stage *st);
+void observe_end(void);
+const struct step *stage_script(const struct stage *st);
+unsigned int script_length(const struct step *s);
+int stage_actor_of(const struct stage *st, uint32_t thread_id);
+
+/* lab/seen.c */
+void seen_begin(const struct scenario *sc); /* before the set-up of a round */
+void saw(const char *what);		    /* any context */
+bool seen_all(void); /* the round stands still; says what was not */
+
+/* lab/schedule.c */
+void show_schedule(const struct stage *st);
+/* The words it uses: a mutex, or the spinlock of the story; CPU_ONLINE. */
+const char *lock_name(const struct stage *st, const void *obj);
+const char *cpu_event_name(unsigned long event);
+void show_refusal(const struct stage *st);
+/* After a round in which lockdep spoke and every thread ran to its end. */
+void show_completed(const struct stage *st);
+/* "circular,recursive"; "silent": nothing found; "off": there is no lockdep. */
+void list_lockdep(char *out, size_t size, unsigned int found);
+
+/* lab/cast.c: the usual actors and objects. */
+struct kmem_cache *victim(struct stage *st); /* NULL when memory is out */
+/* Is s on slab_caches, and its links sound? slab_mutex held. */
+bool cache_is_linked(const struct kmem_cache *s);
+void actor_D(struct stage *st);	    /* sc->destroy(cache) */
+void actor_U(struct stage *st);	    /* cpu_up() or cpu_down() of st->toggled */
+void actor_B(struct stage *st);	    /* a bare rcu_barrier() */
+int setup_core(struct stage *st);   /* the core is as U needs it */
+int setup_victim(struct stage *st); /* an RCU cache with callbacks to come */
+int run_leaker(struct stage *st);   /* L begins and ends, here and now */
+/* The same, after a put_online_cpus() too many (by a thread L, or by D). */
+int setup_leak(struct stage *st);
+void actor_D_leaks(struct stage *st);	/* gives back one too many first */
+void teardown_victim(struct stage *st); /* what D did not destroy */
+void teardown_refs(struct stage *st);
+/* A line of the actor's own in the schedule. */
+void note(const char *text);
+void leak_a_reference(void);
+const void *the_slab_mutex(const struct stage *st);
+const void *the_hotplug_mutex(const struct stage *st);
+const void *the_hotplug_lock(const struct stage *st);
+const void *the_barrier_mutex(const struct stage *st);
+const void *the_rcu_state(const struct stage *st);
+const void *the_cache(const struct stage *st);
+
+/* demos/forms/hotplug_3_6.c: the counter before the merged check. */
+extern const struct hotplug_lock_ops hotplug_3_6_ops;
+extern const struct hotplug_lock_ops hotplug_bhat_a_ops;
+extern const struct hotplug_lock_ops hotplug_bhat_b_ops;
+extern const struct hotplug_lock_ops hotplug_morton_ops;
+/* demos/forms/hotplug_rwsem.c: a rw-semaphore, as since 2017. */
+extern struct percpu_rwsem cpu_hotplug_lock;
+extern const struct hotplug_lock_ops hotplug_rwsem_ops;
+void cpus_read_lock(void);
+void cpus_read_unlock(void);
+void cpus_write_lock(void);
+void cpus_write_unlock(void);
+const void *the_cpus_lock(const struct stage *st);
+/* What a knot is in which the writer waits for readers: release keeps no list
+ * of those, so there nobody can say that it closes. */
+#define OUT_READERS_KNOT OUT_BIT(GORDIAN_DEBUG ? OUT_DEADLOCK : OUT_STUCK)
+/* demos/forms/barrier.c: RCU's parameters exchanged, and a callback that the core
+ * that goes queues as its last act. */
+struct rcu_parameters { /* NULL: the kernel's own */
+	void (*grace_period)(struct rcu_state *rsp);
+	void (*adopt)(struct rcu_state *rsp, unsigned int dead);
+	void (*barrier)(struct rcu_state *rsp);
+};
+int begin_rcu(struct stage *st);
+void end_rcu(struct stage *st);
+extern const struct rcu_parameters rcu_mckenney, rcu_3_6;
+extern const struct rcu_parameters rcu_5_18; /* demos/e10.c */
+void last_words_queue(void);		     /* on this core, IRQs off or on */
+void last_words_await(void);		     /* until they are queued */
+void rcu_barrier_watched(void);	   /* rcu_barrier(): did it await that one? */
+int setup_words(struct stage *st); /* the core is as U needs it; no words yet */
+bool words_awaited(struct stage *st); /* a check: has no barrier missed it? */
+/* And a watched one must have begun after they were queued. */
+bool words_watched(struct stage *st);
+/* must_see: such a barrier. */
+#define BARRIER_FOR_WORDS "rcu_barrier() after the callback was queued"
+void words_evidence(struct stage *st);
+void teardown_words(struct stage *st);
+void actor_B_often(struct stage *st); /* B; in free rounds a few in a row */
+/* lab/program.c: threads given as text, "a b | b a". Many words are one text;
+ * false: what is wrong with it was said. The experiment it makes, and how many
+ * operations of its text a thread has behind it. demo_mutex. */
+bool program_parse(unsigned int nr_words, char *const *words);
+const struct demo *program_demo(void);
+unsigned int program_pc(unsigned int thread);
+/* demos/e8.c: a notifier that calls rcu_barrier(), after RCU's own. */
+extern struct notifier_block barrier_after_rcu;
+/* demos/e7.c: D destroys a cache in use, in vain; C makes another. */
+void actor_D_fails(struct stage *st);
+void actor_C(struct stage *st);
+int setup_in_use(struct stage *st);
+bool all_linked(struct stage *st); /* a check: both are on slab_caches */
+void show_list(struct stage *st);
+void teardown_list(struct stage *st);
+void kmem_cache_relink__halves(struct kmem_cache *s);
+/* demos/e17.c: W frees what D destroys, and keeps its core from callbacks. */
+void actor_D_after_W(struct stage *st);
+void actor_W_frees(struct stage *st);
+int setup_objects(struct stage *st);
+bool check_callbacks(struct stage *st);
+/* demos/yours.c */
+void kmem_cache_destroy__yours(struct kmem_cache *s);
+/* demos/e0.c: two mutexes in one order, and in the other. */
+void actor_AB(struct stage *st);
+void actor_BA(struct stage *st);
+int setup_locks(struct stage *st);
+/* demos/e1.c, demos/e2.c */
+void kmem_cache_destroy__slub(struct kmem_cache *s);
+void kmem_cache_destroy__3_6(struct kmem_cache *s);
+void kmem_cache_destroy__noref(struct kmem_cache *s);
+extern const struct step drawing_up[], drawing_down[], drawing_three[];

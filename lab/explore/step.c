@@ -1,0 +1,563 @@
+/*
+ * `step`: a person plays the scheduler.
+ *
+ *   step e2 up            asks at each point who goes on
+ *   step e2 up D:7 U:6    the first lines of input are given, a blank as ':'
+ *
+ * On top of play_directed(), with a director that asks (choose() below). A step
+ * cannot be undone: `back` ends the round, whose cut restores the state, and runs
+ * the schedule again up to one step before. What a thread waits for is read while
+ * all of them stand still. Owns `the_stepper`, guarded by demo_mutex.
+ */
+#include "lab/explore/explore.h"
+
+#include <string.h>
+
+#include "lab/command.h"
+#include "lab/explore/why.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/printf.h"
+#include "kernel/shell/shell.h"
+
+#if GORDIAN_DEBUG
+
+#define PROMPT "step> "
+#define LINE   512 /* of input */
+#define MANY   SEARCH_STEPS
+
+static struct stepper {
+	struct director director;
+	const struct demo *demo;
+	const struct scenario *sc;
+	struct form form;
+	char **word; /* lines still to come from the command line, and how many */
+	int words;
+	char last[LINE]; /* line that was understood */
+	/* The schedule: steps of this run; of which so many are given. */
+	unsigned int n, keep;
+	struct {
+		uint8_t actor;
+		uint16_t op; /* its gate: would it be another one, say so */
+	} taken[SEARCH_STEPS];
+	/* What was asked for: so many steps more of this actor; all to the end. */
+	unsigned int actor, more;
+	bool to_end;
+	bool leaves;	  /* quit: the rest is let go */
+	bool again;	  /* back: the round is run again */
+	bool interrupted; /* by Ctrl-C */
+	bool bad;	  /* a line from the command line was not understood */
+} the_stepper;
+
+/* ---- the schedule so far --------------------------------------------------------- */
+
+static const char *id_of(const struct stepper *s)
+{
+	return s->sc->part ? s->sc->part : s->demo->id;
+}
+
+/* Prints "E2 up D:7 U:6" and how it ends; not one that replay could not take. */
+static void print_schedule(const struct stepper *s)
+{
+	static struct witness w; /* demo_mutex */
+
+	memset(&w, 0, sizeof(w));
+	w.form = s->form;
+	for (unsigned int i = 0; i < s->n; i++) {
+		uint8_t actor = s->taken[i].actor;
+
+		if (!w.nr || w.leg[w.nr - 1].actor != actor) {
+			if (w.nr == LEGS)
+				break;
+			w.leg[w.nr++].actor = actor;
+		}
+		w.leg[w.nr - 1].steps++;
+		w.steps++;
+	}
+	kprintf("%s", id_of(s));
+	print_witness(s->sc, &w);
+	if (w.steps < s->n)
+		kprintf(" and %u steps more", s->n - w.steps);
+}
+
+static void print_replay_line(const struct stepper *s)
+{
+	if (!s->n) {
+		kprintf("no step has been taken yet\n");
+		return;
+	}
+	kprintf("line: replay ");
+	print_schedule(s);
+	kprintf("\n");
+}
+
+/* ---- input ----------------------------------------------------------------------- */
+
+static const char *const commands[] = { "why",	"back", "auto",
+					"line", "quit", "help" };
+
+/* For completion: the threads, then the commands. */
+static const char *first_word(int arg, unsigned int i)
+{
+	const struct stage *st = &the_stage;
+
+	if (arg)
+		return NULL;
+	if (i < st->nr_actors)
+		return st->sc->actors[i].name;
+	i -= st->nr_actors;
+	return i < ARRAY_SIZE(commands) ? commands[i] : NULL;
+}
+
+static void print_help(void)
+{
+	kprintf("D or 1      this thread takes a step, to its next point; "
+		"D 5: five\n"
+		"(Enter)     the same again\n"
+		"why [D]     what blocks it: who holds that, where it was "
+		"taken, the chain\n"
+		"back        one step back: the schedule is run again up to "
+		"there\n"
+		"auto        to the end: the same thread as long as it can, "
+		"then the first\n"
+		"line        the schedule so far, for replay\n"
+		"quit        let them all go, and leave\n"
+		"A star marks who can go on.\n");
+}
+
+/* The next line; NULL: nobody has one. */
+static char *next_line(struct stepper *s)
+{
+	char *line;
+
+	if (s->words) {
+		line = *s->word++;
+		s->words--;
+		for (char *p = line; *p; p++)
+			if (*p == ':')
+				*p = ' ';
+		kprintf(PROMPT "%s\n", line);
+		return line;
+	}
+	line = shell_ask(PROMPT, first_word);
+	s->interrupted |= !line && !READ_ONCE(console_taken);
+	return line;
+}
+
+static int find_actor(const struct stage *st, const char *word)
+{
+	unsigned int nr;
+
+	for (unsigned int i = 0; i < st->nr_actors; i++)
+		if (same_word(word, st->sc->actors[i].name))
+			return (int)i;
+	return parse_uint(word, &nr) && nr && nr <= st->nr_actors ?
+		       (int)nr - 1 :
+		       -1;
+}
+
+static void name_threads(const struct stage *st)
+{
+	for (unsigned int i = 0; i < st->nr_actors; i++)
+		kprintf("%s%s", i ? ", " : "", st->sc->actors[i].name);
+}
+
+static bool complain(struct stepper *s, bool from_words)
+{
+	s->bad |= from_words;
+	return false;
+}
+
+/* A thread and how often. false: said why it cannot be. */
+static bool ask_move(struct stepper *s, const struct stage *st, int actor,
+		     const char *count, unsigned int enabled)
+{
+	const char *name = st->sc->actors[actor].name;
+	char text[WHY_TEXT];
+	unsigned int n = 1;
+
+	if (count && (!parse_uint(count, &n) || !n || n > MANY)) {
+		kprintf("step: \"%s\" is no number of steps, 1 to %u: %s 5\n",
+			count, MANY, name);
+		return false;
+	}
+	if (!(enabled & 1u << actor)) {
+		describe_actor(st, (unsigned int)actor, false, text);
+		kprintf("step: %s cannot go on: %s%.*s\n", name,
+			worker_ended(&st->worker[actor]) ? "it has " : "it ",
+			WHY_WIDTH - 40, text);
+		return false;
+	}
+	s->actor = (unsigned int)actor;
+	s->more = n;
+	return true;
+}
+
+static void ask_why(const struct stage *st, int actor, unsigned int enabled)
+{
+	unsigned int n = 0;
+
+	if (actor >= 0) {
+		explain(st, (unsigned int)actor, enabled);
+		return;
+	}
+	/* Each that is blocked, until a chain has shown the cycle. */
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		if (worker_ended(&st->worker[i]) || enabled & 1u << i)
+			continue;
+		n++;
+		if (explain(st, i, enabled))
+			break;
+	}
+	if (!n)
+		kprintf("nobody is blocked\n");
+}
+
+/* One line. true: it is decided what comes next. */
+static bool obey(struct stepper *s, const struct stage *st, char *line,
+		 unsigned int enabled, bool from_words)
+{
+	char *word[3], *p = line;
+	unsigned int n = 0;
+	int actor, of = -1;
+
+	while (n < ARRAY_SIZE(word) && *(p += strspn(p, " "))) {
+		word[n++] = p;
+		p += strcspn(p, " ");
+		if (*p)
+			*p++ = 0;
+	}
+	if (!n) {
+		kprintf("step: a thread (");
+		name_threads(st);
+		kprintf(") or a command (help lists them)\n");
+		return complain(s, from_words);
+	}
+	if (n > 2) {
+		kprintf("step: one thing a line: %s 5, or why %s\n",
+			st->sc->actors[0].name, st->sc->actors[0].name);
+		return complain(s, from_words);
+	}
+	actor = find_actor(st, word[0]);
+	if (actor >= 0)
+		return ask_move(s, st, actor, n > 1 ? word[1] : NULL,
+				enabled) ||
+		       complain(s, from_words);
+	if (n > 1)
+		of = find_actor(st, word[1]);
+	if (n > 1 && same_word(word[0], "why") && of < 0) {
+		kprintf("step: no thread \"%s\": there are ", word[1]);
+		name_threads(st);
+		kprintf("\n");
+		return complain(s, from_words);
+	}
+	if (same_word(word[0], "why")) {
+		ask_why(st, of, enabled);
+	} else if (n > 1) {
+		kprintf("step: \"%s %s\": neither a thread and its steps nor "
+			"why THREAD\n",
+			word[0], word[1]);
+		return complain(s, from_words);
+	} else if (same_word(word[0], "auto")) {
+		s->to_end = enabled;
+		if (enabled)
+			return true;
+		kprintf("step: nobody can go on: back, or quit\n");
+		return complain(s, from_words);
+	} else if (same_word(word[0], "back")) {
+		s->again = s->n;
+		if (s->again)
+			return true;
+		kprintf("step: this is the beginning\n");
+		return complain(s, from_words);
+	} else if (same_word(word[0], "line")) {
+		print_replay_line(s);
+	} else if (same_word(word[0], "quit")) {
+		s->leaves = true;
+		return true;
+	} else if (same_word(word[0], "help")) {
+		print_help();
+	} else {
+		kprintf("step: \"%s\" is no thread (", word[0]);
+		name_threads(st);
+		kprintf(") and no command (help lists them)\n");
+		return complain(s, from_words);
+	}
+	return false;
+}
+
+/* Ask until it is decided what comes next. */
+static void ask(struct stepper *s, const struct stage *st, unsigned int enabled)
+{
+	static char copy[LINE]; /* demo_mutex */
+	bool decided = false;
+
+	while (!decided) {
+		bool from_words = s->words;
+		char *line = next_line(s);
+
+		if (!line) {
+			s->leaves = true;
+			return;
+		}
+		if (*line)
+			ksnprintf(s->last, sizeof(s->last), "%s", line);
+		strcpy(copy, s->last);
+		decided = obey(s, st, copy, enabled, from_words);
+	}
+}
+
+/* ---- the director -------------------------------------------------------------------- */
+
+static struct stepper *stepper_of(struct director *d)
+{
+	return container_of(d, struct stepper, director);
+}
+
+/* Mute: what has been seen already is run again, or is given up. */
+static void mute(struct stepper *s, bool on)
+{
+	s->director.quiet = on;
+	WRITE_ONCE(console_hushed, on);
+	lockdep_quiet(on);
+}
+
+static enum trace_op gate_of(unsigned int actor)
+{
+	enum trace_op op = TR_NONE;
+	const void *obj;
+	uintptr_t caller;
+
+	explore_pending(actor, &op, &obj, &caller);
+	return op;
+}
+
+/* The given prefix, as it went before: false if it cannot go like that. */
+static bool goes_as_before(const struct stepper *s, unsigned int enabled)
+{
+	unsigned int actor = s->taken[s->n].actor;
+
+	return enabled & 1u << actor && gate_of(actor) == s->taken[s->n].op;
+}
+
+static void say_lost(struct stepper *s, const struct stage *st)
+{
+	mute(s, false);
+	kprintf("back: it does not go that way again: step %u of %u, by %s, is "
+		"another\n",
+		s->n + 1, s->keep, st->sc->actors[s->taken[s->n].actor].name);
+	s->keep = s->n;
+}
+
+/* Note it and say it; the actor, for play_directed(). */
+static int take(struct stepper *s, const struct stage *st, unsigned int actor)
+{
+	char text[WHY_TEXT];
+
+	if (!s->to_end) {
+		describe_actor(st, actor, true, text);
+		kprintf("%4u. %s: %.*s\n", s->n + 1, st->sc->actors[actor].name,
+			WHY_WIDTH - 8 - actor_width(st), text);
+	}
+	s->taken[s->n].actor = (uint8_t)actor;
+	s->taken[s->n++].op = (uint16_t)gate_of(actor);
+	return (int)actor;
+}
+
+static int choose(struct director *d, struct stage *st, unsigned int enabled,
+		  unsigned int *gates)
+{
+	struct stepper *s = stepper_of(d);
+	unsigned int actor;
+
+	(void)gates;
+	if (s->n < s->keep) {
+		if (goes_as_before(s, enabled))
+			return s->taken[s->n++].actor;
+		say_lost(s, st);
+	}
+	if (d->quiet)
+		mute(s, false);
+	s->interrupted |= thread_interrupted();
+	if (s->n == SEARCH_STEPS)
+		kprintf("step: %u steps are as many as there is room for\n",
+			s->n);
+	if (s->interrupted || s->n == SEARCH_STEPS) {
+		s->leaves = true;
+		return -1;
+	}
+	if (s->more && !(enabled & 1u << s->actor)) {
+		kprintf("%s %s: %u steps less than asked for\n",
+			st->sc->actors[s->actor].name,
+			worker_ended(&st->worker[s->actor]) ? "has ended" :
+							      "cannot go on",
+			s->more);
+		s->more = 0;
+	}
+	if (!s->more && !s->to_end) {
+		show_threads(st, enabled);
+		ask(s, st, enabled);
+	}
+	if (s->leaves || s->again)
+		return -1;
+	if (s->more) {
+		s->more--;
+		return take(s, st, s->actor);
+	}
+	actor = s->n ? s->taken[s->n - 1].actor : 0;
+	if (!(enabled & 1u << actor))
+		actor = (unsigned int)__builtin_ctz(enabled);
+	return take(s, st, actor);
+}
+
+/* No step is left: what it came to; from here there is a way back. */
+static void at_the_end(struct stepper *s, const struct stage *st,
+		       unsigned int left)
+{
+	if (s->n < s->keep)
+		say_lost(s, st);
+	if (s->director.quiet)
+		mute(s, false);
+	s->to_end = false;
+	s->more = 0;
+	show_threads(st, 0);
+	if (left)
+		print_knot(st);
+	else
+		kprintf("all have ended\n");
+	print_replay_line(s);
+	ask(s, st, 0);
+}
+
+static void over(struct director *d, struct stage *st, unsigned int left)
+{
+	struct stepper *s = stepper_of(d);
+	bool in_the_middle;
+
+	s->leaves |= d->strayed;
+	in_the_middle = s->leaves;
+	if (!s->leaves && !s->again)
+		at_the_end(s, st, left);
+	d->untold = in_the_middle || s->again;
+	if (s->again) {
+		kprintf("back: the round is cut and run again, %u steps\n",
+			s->n - 1);
+		mute(s, true);
+	} else if (in_the_middle) {
+		kprintf("the threads are let go\n");
+	}
+	/* Asked for in the middle, it is not the schedule's own end. */
+	s->leaves = in_the_middle;
+}
+
+/* ---- the command ------------------------------------------------------------------------ */
+
+/* The rounds, until one is not asked for again. The status. */
+static int play(struct stepper *s)
+{
+	struct played p = { .out = OUT_COMPLETES };
+	int err = stage_open(s->demo, s->sc);
+
+	lockdep_brief(true);
+	do {
+		s->keep = s->again ? s->n - 1 : 0;
+		s->n = s->more = 0;
+		s->again = s->leaves = s->to_end = false;
+		s->director = (struct director){ .choose = choose,
+						 .over = over,
+						 .quiet = s->keep };
+		if (!err)
+			err = play_directed(&the_stage, &s->director, s->form,
+					    true, &p);
+	} while (!err && s->again && p.clean);
+	lockdep_quiet(false);
+	lockdep_brief(false);
+	stage_close(&the_stage);
+	lockdep_mark();
+	if (err) {
+		kprintf("step: cannot go on, error %d\n", -err);
+		return 1;
+	}
+	kprintf("step: ");
+	print_schedule(s);
+	kprintf("%s outcome=%s %s\n", s->leaves ? " let go" : "",
+		outcome_name(p.out), p.clean ? "ok" : "FAIL");
+	if (s->interrupted)
+		return interrupted();
+	return p.clean && !s->bad ? 0 : 1;
+}
+
+/* "up" or "down", if a core is toggled; else the first one. */
+static bool parse_form(struct stepper *s, int *argc, char ***argv)
+{
+	struct form form[FORMS_MAX];
+	unsigned int forms = forms_of(s->sc, form);
+	const char *word = *argc ? **argv : "";
+
+	s->form = form[0];
+	if (!same_word(word, "up") && !same_word(word, "down"))
+		return true;
+	for (unsigned int f = 0; f < forms; f++)
+		if (same_word(word, form[f].name)) {
+			s->form = form[f];
+			(*argv)++;
+			(*argc)--;
+			return true;
+		}
+	kprintf("step: %s\n", *form[0].name ?
+				      "here U only takes a core down" :
+				      "no core is toggled here: neither up nor "
+				      "down");
+	return false;
+}
+
+static int step_cmd(int argc, char **argv)
+{
+	struct stepper *s = &the_stepper;
+	const struct demo *d;
+	const struct scenario *sc;
+	int status = 1;
+
+	sc = find_searched("step", argc > 1 ? argv[1] : NULL, &d);
+	if (!sc || !stage_claim("step"))
+		return 1;
+	memset(s, 0, sizeof(*s));
+	s->demo = d;
+	s->sc = sc;
+	argc -= 2;
+	argv += 2;
+	if (parse_form(s, &argc, &argv)) {
+		s->word = argv;
+		s->words = argc;
+		if (s->words || !READ_ONCE(console_taken))
+			status = play(s);
+		else
+			kprintf("step: needs a person at the console, or steps "
+				"on the line (%s:5 why auto)\n",
+				sc->actors[0].name);
+	}
+	stage_yield();
+	return status;
+}
+#else
+static int step_cmd(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	kprintf("step: needs the debug profile\n");
+	return 1;
+}
+#endif
+
+static const char *step_complete(int arg, unsigned int i)
+{
+	static const char *const forms[] = { "up", "down" };
+
+	if (arg == 1)
+		return demos_start + i < demos_end ? demos_start[i].slug : NULL;
+	return arg == 2 && i < ARRAY_SIZE(forms) ? forms[i] : NULL;
+}
+
+SHELL_COMMAND(step, .name = "step",
+	      .usage = "step ID|ID/PART [up|down] [ACTOR:STEPS|COMMAND...]",
+	      .help = "play the scheduler: who goes on, and why not",
+	      .fn = step_cmd, .complete = step_complete);

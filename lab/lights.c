@@ -1,0 +1,170 @@
+/*
+ * A lamp a core and a button, for a lecture hall: `lights on`, on a board that
+ * has pins.
+ *
+ *   dark      the core is off
+ *   blinking  it answers
+ *   steady    it does not, or a thread that last ran there is part of a deadlock
+ *
+ * The button cuts the knot that `demo ID hold` left tied. A thread looks a few
+ * times a second, takes no lock that a knot could hold, and asks each core by an
+ * interrupt that flips the lamp: what blinks is alive.
+ *
+ * lights_mutex guards the thread; beat[] is written by its core, asked[] by the
+ * thread.
+ */
+#include <string.h>
+
+#include "lab/command.h"
+#include "kernel/arch/board.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/hang/waitfor.h"
+#include "kernel/lib/printf.h"
+#include "kernel/sched/sched.h"
+#include "kernel/shell/shell.h"
+
+#define LOOK_NS	   125000000ull
+#define BUTTON	   26 /* to ground; pulled up */
+#define NR_LAMPS   4
+#define NOT_LOOKED 2
+
+static const uint8_t lamp[NR_LAMPS] = { 5, 6, 13, 19 }; /* high: on */
+
+static DEFINE_MUTEX(lights_mutex);
+static struct thread *watcher;
+static bool stop;
+static unsigned int beat[NR_LAMPS], asked[NR_LAMPS];
+
+static void answer(void *arg)
+{
+	unsigned int *n = arg;
+
+	WRITE_ONCE(*n, *n + 1);
+}
+
+/* The cores on which threads of a closed cycle ran. */
+static uint32_t knotted(void)
+{
+	static struct waitfor w; /* large; the watcher's alone */
+	struct thread *t;
+	uint32_t cores = 0;
+
+	for_each_thread (t) {
+		if (waits_for(t).kind == WAIT_NONE || !waitfor_cycle(t, &w))
+			continue;
+		for (unsigned int i = w.first; i < w.n; i++)
+			cores |= 1u << w.link[i].cpu;
+	}
+	return cores;
+}
+
+static void show(unsigned int cpu, uint32_t stuck)
+{
+	if (!cpu_is_online(cpu)) {
+		pin_set(lamp[cpu], false);
+		asked[cpu] = READ_ONCE(beat[cpu]);
+	} else if (stuck & 1u << cpu || asked[cpu] != READ_ONCE(beat[cpu])) {
+		pin_set(lamp[cpu], true);
+	} else {
+		pin_set(lamp[cpu], asked[cpu] & 1);
+		if (!smp_call_function_single(cpu, answer, &beat[cpu], false))
+			asked[cpu]++;
+	}
+}
+
+/* Pressed: it was up at the last look, and is down. */
+static bool pressed(unsigned int *was)
+{
+	bool up = pin_is_high(BUTTON), down = !up && *was == true;
+
+	*was = up;
+	return down;
+}
+
+static int cut(void *arg maybe_unused)
+{
+	return cut_the_knot();
+}
+
+/* In a thread of its own, as the command `cut` has one: the state is compared
+ * with the start's, threads too. The lamps wait for it. */
+static void press(void)
+{
+	struct thread *t =
+		thread_create("button", cut, NULL, PRIO_NORMAL, CPUMASK_ALL);
+
+	if (t)
+		thread_join(t);
+}
+
+static int watch(void *arg maybe_unused)
+{
+	unsigned int was = NOT_LOOKED;
+
+	while (!READ_ONCE(stop)) {
+		uint32_t stuck = knotted();
+
+		for (unsigned int i = 0; i < NR_LAMPS; i++)
+			if (i < board.nr_cores)
+				show(i, stuck);
+		if (pressed(&was))
+			press();
+		sleep_ns(LOOK_NS);
+	}
+	for (unsigned int i = 0; i < NR_LAMPS; i++)
+		pin_set(lamp[i], false);
+	return 0;
+}
+
+static int turn(bool on)
+{
+	if (on == !!watcher)
+		return 0;
+	if (!on) {
+		WRITE_ONCE(stop, true);
+		thread_join(watcher);
+		watcher = NULL;
+		return 0;
+	}
+	for (unsigned int i = 0; i < NR_LAMPS; i++) {
+		pin_output(lamp[i]);
+		asked[i] = beat[i];
+	}
+	pin_input(BUTTON);
+	stop = false;
+	watcher = thread_create("lights", watch, NULL, PRIO_HIGH, CPUMASK_ALL);
+	if (watcher)
+		return 0;
+	kprintf("lights: no memory for their thread\n");
+	return 1;
+}
+
+static int lights_command(int argc, char **argv)
+{
+	bool on = argc == 2 && !strcmp(argv[1], "on");
+	int status;
+
+	if (!on && (argc != 2 || strcmp(argv[1], "off") != 0)) {
+		kprintf("usage: lights on|off\n");
+		return 1;
+	}
+	if (!pins_present()) {
+		kprintf("lights: %s has no pins; a Raspberry Pi has\n",
+			board.name);
+		return 1;
+	}
+	if (mutex_lock_interruptible(&lights_mutex))
+		return 1;
+	status = turn(on);
+	mutex_unlock(&lights_mutex);
+	return status;
+}
+
+static const char *lights_complete(int arg, unsigned int i)
+{
+	return arg == 1 && i < 2 ? i ? "off" : "on" : NULL;
+}
+
+SHELL_COMMAND(lights, .name = "lights", .usage = "lights on|off",
+	      .help = "a lamp a core, and a button that cuts the knot",
+	      .fn = lights_command, .complete = lights_complete);

@@ -1,0 +1,272 @@
+/*
+ * Readers of the event stream for the experiment that runs: the gate that holds
+ * actors for a forced order, and the listener that notes what happened.
+ *
+ * `running` is set while no actor runs. The listener is called wherever a trace
+ * point stands, perhaps under a spinlock: it only looks and counts. The gate is
+ * called where sleeping is allowed.
+ */
+#include <string.h>
+
+#include "lab/experiment.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/explore/gates.h"
+
+#define GATE_POLL_NS 20000ull /* how often a held actor looks again */
+
+static struct stage *running;
+
+const struct step *stage_script(const struct stage *st)
+{
+	return st->sc->toggles && !st->up ? st->sc->script_down :
+					    st->sc->script_up;
+}
+
+unsigned int script_length(const struct step *s)
+{
+	unsigned int n = 0;
+
+	while (s && s[n].actor >= 0)
+		n++;
+	return n;
+}
+
+int stage_actor_of(const struct stage *st, uint32_t thread_id)
+{
+	for (unsigned int i = 0; i < st->nr_actors; i++)
+		if (st->worker[i].id == thread_id)
+			return (int)i;
+	return -1;
+}
+
+/* ---- the gate: forced order ---------------------------------------------- */
+
+#if GORDIAN_DEBUG
+static enum trace_op gate_before(enum trace_op op)
+{
+	switch (op) {
+	case TR_CONTEND:
+	case TR_HP_BEGIN:
+		return TR_LOCK;
+	case TR_READ_CONTEND:
+		return TR_READ_LOCK;
+	case TR_WRITE_CONTEND:
+		return TR_WRITE_LOCK;
+	default:
+		return op;
+	}
+}
+
+static const void *gate_object(const struct step *s, const struct stage *st)
+{
+	return s->op == TR_HP_BEGIN ? the_hotplug_mutex(st) : s->obj(st);
+}
+
+/* The first step still to come that this actor has at this point, or -1. */
+static int step_at(const struct stage *st, int actor, enum trace_op op,
+		   const void *obj)
+{
+	const struct step *s = stage_script(st);
+	unsigned int n = script_length(s);
+
+	for (unsigned int i = READ_ONCE(st->script_pos); i < n; i++) {
+		if (s[i].actor != actor)
+			continue;
+		if (gate_before(s[i].op) == op && gate_object(&s[i], st) == obj)
+			return (int)i;
+		return -1; /* another point comes first for this actor */
+	}
+	return -1;
+}
+
+static void gate(enum trace_op op, const void *obj, uintptr_t caller)
+{
+	struct stage *st = READ_ONCE(running);
+	int actor, i;
+
+	if (!st || !may_sleep())
+		return;
+	actor = stage_actor_of(st, current->id);
+	i = actor < 0 ? -1 : step_at(st, actor, op, obj);
+	if (i < 0)
+		return;
+	WRITE_ONCE(st->worker[actor].awaits, (unsigned int)i);
+	while ((int)READ_ONCE(st->script_pos) < i &&
+	       !READ_ONCE(st->script_open)) {
+		wait_begin(TASK_UNINTERRUPTIBLE, WAIT_GATE, obj, "the script",
+			   caller);
+		schedule_timeout(GATE_POLL_NS);
+	}
+	wait_end();
+}
+#endif
+
+/* ---- the listener --------------------------------------------------------- */
+
+/* One step of the script: has it just happened, or been refused? */
+static void follow_script(struct stage *st, int actor,
+			  const struct trace_event *e)
+{
+	const struct step *s = stage_script(st);
+	unsigned int pos = READ_ONCE(st->script_pos);
+
+	if (!st->forced || !s || pos >= script_length(s) ||
+	    READ_ONCE(st->script_open))
+		return;
+	s += pos;
+	if (s->actor != actor)
+		return;
+	if (s->op == e->op && s->obj(st) == e->obj) {
+		WRITE_ONCE(st->script_pos, pos + 1);
+		return;
+	}
+	if (s->op == TR_HP_BEGIN && e->op == TR_HP_WAIT &&
+	    !st->refusal.happened) {
+		st->refusal.actor = actor;
+		st->refusal.value = (intptr_t)e->arg;
+		for (unsigned int i = 0; i < st->nr_actors; i++)
+			if (st->refs[i] > 0)
+				st->refusal.holders |= 1u << i;
+		st->refusal.happened = true;
+		WRITE_ONCE(st->script_open, true);
+	}
+}
+
+static void set_inside(uint32_t *mine, const uint32_t *other, struct stage *st)
+{
+	/* Seq_cst, as the other side: one of the two sees the other inside. */
+	__atomic_store_n(mine, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(other, __ATOMIC_SEQ_CST))
+		WRITE_ONCE(st->together, 1);
+}
+
+static bool is_actor(const struct stage *st, unsigned int i, uintptr_t thread)
+{
+	return i < st->nr_actors && (uintptr_t)st->worker[i].thread == thread;
+}
+
+/* For the cut: what an actor may have left locked at its end. */
+static void note_held(struct worker *w, const struct trace_event *e)
+{
+	unsigned int i = 0;
+
+	if (e->op == TR_LOCK) {
+		if (w->nr_held < HELD_MAX)
+			w->held[w->nr_held++] = (struct mutex *)e->obj;
+		return;
+	}
+	while (i < w->nr_held && w->held[i] != e->obj)
+		i++;
+	if (i < w->nr_held)
+		w->held[i] = w->held[--w->nr_held];
+}
+
+static void listen(const struct trace_event *e)
+{
+	struct stage *st = READ_ONCE(running);
+	int actor = st ? stage_actor_of(st, e->thread) : -1;
+
+	if (st && st->explored)
+		explore_event(e);
+	if (actor < 0)
+		return;
+	follow_script(st, actor, e);
+	if (e->op == TR_LOCK || e->op == TR_UNLOCK)
+		note_held(&st->worker[actor], e);
+	if (st->sc->listen)
+		st->sc->listen(st, actor, e);
+	switch (e->op) {
+	case TR_CACHE_DESTROY:
+		set_inside(&st->d_inside, &st->u_inside, st);
+		break;
+	case TR_CACHE_DESTROY_END:
+		WRITE_ONCE(st->d_inside, 0);
+		break;
+	/* Who destroys nothing is inside while in a bare barrier. */
+	case TR_BARRIER:
+		if (!st->sc->destroy && actor == D_ACTOR)
+			set_inside(&st->d_inside, &st->u_inside, st);
+		break;
+	case TR_BARRIER_END:
+		if (!st->sc->destroy && actor == D_ACTOR)
+			WRITE_ONCE(st->d_inside, 0);
+		break;
+	case TR_HP_BEGIN:
+		set_inside(&st->u_inside, &st->d_inside, st);
+		break;
+	case TR_HP_DONE:
+		WRITE_ONCE(st->u_inside, 0);
+		break;
+	case TR_HP_WAIT:
+		set_inside(&st->u_inside, &st->d_inside, st);
+		if (st->refs[D_ACTOR] > 0)
+			WRITE_ONCE(st->waited, 1);
+		break;
+	case TR_GET_ONLINE:
+		st->refs[actor]++;
+		break;
+	case TR_PUT_ONLINE:
+		st->refs[actor]--;
+		break;
+	/* The hotplug lock as a rw-semaphore: one waits for the other, so their
+	 * operations overlap. */
+	case TR_READ_LOCK:
+	case TR_READ_UNLOCK:
+		if (e->obj == &cpu_hotplug_lock)
+			st->refs[actor] += e->op == TR_READ_LOCK ? 1 : -1;
+		break;
+	case TR_READ_CONTEND:
+	case TR_WRITE_CONTEND:
+		if (e->obj == &cpu_hotplug_lock &&
+		    (e->op == TR_WRITE_CONTEND ? st->refs[D_ACTOR] > 0 :
+						 actor == D_ACTOR)) {
+			WRITE_ONCE(st->together, 1);
+			WRITE_ONCE(st->waited, 1);
+		}
+		break;
+	case TR_CONTEND:
+		if ((actor == D_ACTOR && is_actor(st, U_ACTOR, e->arg)) ||
+		    (actor == U_ACTOR && is_actor(st, D_ACTOR, e->arg)))
+			WRITE_ONCE(st->waited, 1);
+		break;
+	default:
+		break;
+	}
+}
+
+/* RCU's own threads, for a scenario that shows what they do. */
+static void trace_rcu(const struct stage *st, bool on)
+{
+	unsigned int cpu;
+
+	if (!st->sc->shows_rcu)
+		return;
+	WRITE_ONCE(rcu_sched_state.thread->traced, on);
+	for_each_possible_cpu (cpu)
+		if (rcu_sched_state.data[cpu].thread)
+			WRITE_ONCE(rcu_sched_state.data[cpu].thread->traced,
+				   on);
+}
+
+void observe_begin(struct stage *st)
+{
+	trace_rcu(st, true);
+	WRITE_ONCE(running, st);
+	WRITE_ONCE(trace_listen, listen);
+#if GORDIAN_DEBUG
+	WRITE_ONCE(trace_gate_hook, st->explored ? explore_gate :
+				    st->forced	 ? gate :
+						   NULL);
+#endif
+}
+
+void observe_end(void)
+{
+#if GORDIAN_DEBUG
+	WRITE_ONCE(trace_gate_hook, NULL);
+#endif
+	WRITE_ONCE(trace_listen, NULL);
+	if (running)
+		trace_rcu(running, false);
+	WRITE_ONCE(running, NULL);
+}

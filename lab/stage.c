@@ -1,0 +1,411 @@
+/*
+ * The stage an experiment is played on: its workers, a round from its start to
+ * its end, the cut, and the comparison with the state before.
+ *
+ * One stage at a time, the_stage, guarded by demo_mutex (lab/command.c); the
+ * workers touch it only between their `go` and their `done`.
+ *
+ * How a round ends is never decided by a clock. It is over when
+ *   (a) every worker has finished;                        completes, warn, bug
+ *   (b) a walk along mutex owners closes a cycle;         deadlock
+ *   (c) all workers that are not done wait for an event and not for time, no
+ *       callback or grace period is under way, no timer is armed that was not
+ *       when they started, no core has anything to run, all sleep in their idle
+ *       loops; and at a second look it is still so, with no
+ *       worker switched in and no core awake between;     stuck
+ */
+#include "lab/stage.h"
+
+#include <string.h>
+
+#include "kernel/arch/board.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/debug/panic.h"
+#include "kernel/hang/watchdog.h"
+#include "kernel/explore/gates.h"
+#include "kernel/explore/state.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/printf.h"
+#include "kernel/rcu/rcu.h"
+#include "kernel/sched/sched.h"
+
+#define LOOK_NS	     1000000ull /* between two looks at a round */
+#define PAUSE_MAX_NS 400000u	/* random pause before an actor starts */
+
+struct stage the_stage;
+static struct state_summary state_before;
+static struct cpumask runner_cores; /* where it may run, outside of a round */
+
+const char *outcome_name(enum outcome o)
+{
+	static const char *const names[] = {
+		[OUT_COMPLETES] = "completes", [OUT_DEADLOCK] = "deadlock",
+		[OUT_STUCK] = "stuck",	       [OUT_BUG] = "bug",
+		[OUT_WARN] = "warn",	       [OUT_CORRUPT] = "corrupt",
+	};
+
+	return names[o];
+}
+
+void hush(bool on)
+{
+	if (READ_ONCE(console_hushed) == on)
+		return;
+	WRITE_ONCE(console_hushed, on);
+	lockdep_quiet(on); /* it counts */
+}
+
+void tell_on_their_own(void)
+{
+	kprintf("waiting for the threads to end on their own (Ctrl-C: no "
+		"longer)\n");
+}
+
+/* ---- workers -------------------------------------------------------------- */
+
+static void pause_ns(uint32_t ns)
+{
+	uint64_t end = timer_now() + timer_ticks(ns);
+
+	while (timer_now() < end)
+		cpu_relax();
+}
+
+static int worker_thread(void *arg)
+{
+	struct worker *w = arg;
+
+	current->bug_ends_me = true;
+	for (;;) {
+		wait_for_completion(&w->go);
+		if (w->quit)
+			return 0;
+#if GORDIAN_DEBUG
+		current->lockdep.lost = 0; /* kept, and given back by the cut */
+#endif
+		if (w->pause_ns)
+			pause_ns(w->pause_ns);
+		current->gated = w->st->forced;
+		if (w->st->explored)
+			explore_start();
+		w->actor->fn(w->st);
+		current->gated = false;
+		/* What it keeps is a finding of this round, not of the next. */
+		lockdep_thread_end();
+		/* Release: pairs with the acquire in worker_ended(). */
+		smp_store_release(&w->done, true);
+		wake_up(&w->st->finished);
+	}
+}
+
+static unsigned int place_core(const struct stage *st, enum place place)
+{
+	struct cpumask goes = st->sc->toggles ? cpumask_of(st->toggled) :
+						CPUMASK_NONE;
+	struct cpumask ok = cpumask_andnot(cpu_online(), goes);
+	unsigned int want[] = { [ON_D] = 1, [ON_U] = 2, [ON_B] = 0 };
+	unsigned int n = cpumask_weight(ok), skip = want[place] % n, cpu;
+
+	for_each_cpu (cpu, ok)
+		if (skip-- == 0)
+			return cpu;
+	return cpumask_first(ok);
+}
+
+static int start_worker(struct stage *st, unsigned int i)
+{
+	struct worker *w = &st->worker[i];
+
+	w->st = st;
+	w->actor = &st->sc->actors[i];
+	w->cpu = place_core(st, w->actor->place);
+	init_completion(&w->go, "its next round");
+	w->thread = thread_create(w->actor->name, worker_thread, w,
+				  w->actor->urgent ? PRIO_STOP : PRIO_NORMAL,
+				  cpumask_of(w->cpu));
+	if (!w->thread)
+		return -ENOMEM;
+	w->id = w->thread->id;
+	w->thread->traced = true;
+	return 0;
+}
+
+static int start_workers(struct stage *st, const struct scenario *sc)
+{
+	while (st->nr_actors < MAX_ACTORS && sc->actors[st->nr_actors].name) {
+		int err = start_worker(st, st->nr_actors);
+
+		if (err)
+			return err;
+		st->nr_actors++;
+	}
+	return 0;
+}
+
+/* The runner must not wait on a core that an actor has stuck. */
+static int keep_off(const struct stage *st)
+{
+	struct cpumask ok = runner_cores;
+
+	for (unsigned int i = 0; st->sc->spins && i < st->nr_actors; i++)
+		ok = cpumask_andnot(ok, cpumask_of(st->worker[i].cpu));
+	return thread_set_affinity(current, ok);
+}
+
+static void stop_workers(struct stage *st)
+{
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		struct worker *w = &st->worker[i];
+
+		w->quit = true;
+		complete(&w->go);
+		thread_join(w->thread);
+		w->thread = NULL;
+	}
+	st->nr_actors = 0;
+}
+
+/* ---- the end of a round ---------------------------------------------------- */
+
+bool worker_ended(const struct worker *w)
+{
+	/* Acquire: pairs with the release in worker_thread(). */
+	return smp_load_acquire(&w->done) || READ_ONCE(w->thread->bug);
+}
+
+bool all_done(const struct stage *st)
+{
+	for (unsigned int i = 0; i < st->nr_actors; i++)
+		if (!worker_ended(&st->worker[i]))
+			return false;
+	return true;
+}
+
+static bool find_cycle_once(struct stage *st, struct waitfor *w,
+			    unsigned int *from)
+{
+	for (*from = 0; *from < st->nr_actors; ++*from)
+		if (!worker_ended(&st->worker[*from]) &&
+		    waitfor_cycle(st->worker[*from].thread, w))
+			return true;
+	return false;
+}
+
+/* From the first actor in it. One that closes between two looks is found from a
+ * later actor: then once more. */
+static bool find_cycle(struct stage *st, struct waitfor *w)
+{
+	unsigned int from;
+
+	return find_cycle_once(st, w, &from) &&
+	       (!from || find_cycle_once(st, w, &from));
+}
+
+/*
+ * Condition (c). switches: the workers' counts at the last look, updated here.
+ * A worker held at a gate by the script counts as waiting too.
+ */
+static bool nobody_moves(struct stage *st, uint64_t *switches)
+{
+	bool still = cores_idle() && rcu_is_quiet() &&
+		     timers_armed_all() <= st->timers;
+
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		const struct worker *w = &st->worker[i];
+		uint64_t n = w->thread->switches;
+
+		if (worker_ended(w))
+			continue;
+		if (READ_ONCE(w->thread->waiting.kind) == WAIT_GATE) {
+			/* It polls: its count moves. Is it about to go? */
+			if (READ_ONCE(st->script_open) ||
+			    READ_ONCE(st->script_pos) >= READ_ONCE(w->awaits))
+				still = false;
+			continue;
+		}
+		if (!waits_for_event(w->thread) || switches[i] != n)
+			still = false;
+		switches[i] = n;
+	}
+	return still;
+}
+
+static bool somebody_gated(const struct stage *st)
+{
+	for (unsigned int i = 0; i < st->nr_actors; i++)
+		if (READ_ONCE(st->worker[i].thread->waiting.kind) == WAIT_GATE)
+			return true;
+	return false;
+}
+
+const struct thread *who_died(const struct stage *st)
+{
+	for (unsigned int i = 0; !st->l && i < st->nr_actors; i++)
+		if (READ_ONCE(st->worker[i].thread->bug))
+			return st->worker[i].thread;
+	return st->l;
+}
+
+bool is_knot(enum outcome out)
+{
+	return out == OUT_DEADLOCK || out == OUT_STUCK;
+}
+
+enum outcome watch_round(struct stage *st, struct waitfor *cycle,
+			 unsigned int warns)
+{
+	uint64_t switches[MAX_ACTORS] = { 0 };
+	uint32_t sum, again;
+
+	for (;;) {
+		if (wait_event_timeout(&st->finished, WAIT_QUEUE, all_done(st),
+				       LOOK_NS))
+			break;
+		if (find_cycle(st, cycle))
+			return OUT_DEADLOCK;
+		/* Two looks at once, and no core woke between the two. */
+		if (!nobody_moves(st, switches) || !cores_sleep(&sum) ||
+		    !nobody_moves(st, switches) || !cores_sleep(&again) ||
+		    sum != again)
+			continue;
+		if (all_done(st)) /* this and the next: meanwhile */
+			break;
+		if (find_cycle(st, cycle))
+			return OUT_DEADLOCK;
+		if (explore_stir(false))
+			continue;
+		if (!somebody_gated(st))
+			return who_died(st) ? OUT_BUG : OUT_STUCK;
+		/* The script waits for what cannot come: let them all go. */
+		WRITE_ONCE(st->script_open, true);
+	}
+	if (who_died(st))
+		return OUT_BUG;
+	return warn_count != warns + st->sc->warnings ? OUT_WARN :
+							OUT_COMPLETES;
+}
+
+/* ---- rounds ---------------------------------------------------------------- */
+
+void reset_round(struct stage *st)
+{
+	st->d_inside = st->u_inside = st->together = st->waited = 0;
+	memset(&st->refusal, 0, sizeof(st->refusal));
+	memset(st->refs, 0, sizeof(st->refs));
+	st->script_pos = 0;
+	st->script_open = false;
+	st->left_held = false;
+	st->missed = false;
+}
+
+void start_actors(struct stage *st, uint32_t *seed)
+{
+	st->timers = timers_armed_all();
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		WRITE_ONCE(st->worker[i].done, false);
+		st->worker[i].nr_held = 0;
+	}
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		struct worker *wk = &st->worker[i];
+
+		*seed = *seed * 1664525u + 1013904223u;
+		wk->pause_ns = st->forced ? 0 : (*seed >> 8) % PAUSE_MAX_NS;
+		complete(&wk->go);
+		if (st->sc->in_turn)
+			wait_event(&st->finished, worker_ended(wk));
+	}
+}
+
+/* Lockdep counts on, but prints no report. */
+bool end_round(struct stage *st, enum outcome out, struct waitfor *w,
+	       bool quietly)
+{
+	bool clean;
+
+	cut_and_finish(st, out, w, quietly);
+	clean = !st->left_held;
+	observe_end();
+	trace_stop();
+	if (!st->sc->leaks && READ_ONCE(cpu_hotplug.refcount) != 0) {
+		kprintf("cut: an actor left refcount %d, set to 0\n",
+			cpu_hotplug_rescue());
+		clean = false;
+	}
+	if (st->sc->teardown)
+		st->sc->teardown(st);
+	return clean;
+}
+
+void replace_dead_workers(struct stage *st)
+{
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		struct worker *w = &st->worker[i];
+
+		if (!w->thread->bug)
+			continue;
+		thread_join(w->thread);
+		BUG_ON(start_worker(st, i) != 0);
+	}
+}
+
+bool compare_state(bool quietly)
+{
+	struct state_summary now;
+
+	if (the_stage.sc->toggles && !cpu_is_online(the_stage.toggled))
+		cpu_up(the_stage.toggled);
+	if (!state_settles(&state_before, &now)) {
+		state_print_difference(&state_before, &now);
+		return false;
+	}
+	if (!quietly)
+		state_print_same(&now);
+	return true;
+}
+
+/* The same start for all. */
+static void all_cores_on(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu (cpu)
+		if (!cpu_is_online(cpu))
+			cpu_up(cpu);
+}
+
+int stage_open(const struct demo *d, const struct scenario *sc)
+{
+	struct stage *st = &the_stage;
+	int err;
+
+	memset(st, 0, sizeof(*st));
+	st->sc = sc;
+	st->demo = d;
+	st->toggled = board.nr_cores - 1;
+	wait_queue_init(&st->finished, "the end of the round");
+	all_cores_on();
+	watchdog_mute(true);
+	lockdep_reset();
+	runner_cores = current->affinity;
+	err = hotplug_lock_install(sc->ops);
+	if (!err)
+		err = start_workers(st, sc);
+	if (!err)
+		err = keep_off(st);
+	if (!err && sc->begin)
+		err = sc->begin(st);
+	state_take_settled(&state_before);
+	return err;
+}
+
+void stage_close(struct stage *st)
+{
+	if (st->sc->end)
+		st->sc->end(st);
+	stop_workers(st);
+	thread_set_affinity(current, runner_cores);
+	hotplug_lock_install(NULL);
+	if (st->sc->toggles && !cpu_is_online(st->toggled))
+		cpu_up(st->toggled);
+	watchdog_mute(false);
+}
