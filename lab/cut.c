@@ -1,6 +1,6 @@
 /*
  * Cutting the knot, so that every function runs to its end and the next round
- * starts from the same state (design, decision 5).
+ * starts from the same state (docs/design.md, "lending").
  *
  *   deadlock  the owner that is blocked itself lends its mutex to the waiter; a
  *             writer of the per-core rw-semaphore lets a reader past; a waiter

@@ -7,7 +7,7 @@ import pytest
 import gordian
 from gordian import boot, verdicts
 
-# What experiments.md says of each.
+# What is expected of each; docs/thread.md names the mail that it tests.
 EXPECTED = {
     "E0": {"deadlock"},
     "E1": {"completes"},
@@ -686,7 +686,7 @@ def test_e2_in_every_boot():
         assert v.ok and v["outcome"] == "deadlock"
 
 
-# What lockdep has to say, and what each part comes to (experiments.md).
+# What lockdep has to say, and what each part comes to (docs/thread.md).
 BARRIER = {
     "E5/E1": ("completes", "circular"), "E5/E2": ("deadlock", "circular"),
     "E8": ("completes", "silent"), "E8c": ("completes", "silent"),

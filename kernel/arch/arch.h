@@ -85,7 +85,7 @@ static inline bool irqs_disabled(void)
 	return (arch_cpsr() & PSR_I) != 0;
 }
 
-/* TPIDRPRW holds the running thread (design, decision 1). */
+/* TPIDRPRW holds the running thread (docs/design.md, "current"). */
 static inline struct thread *get_current(void)
 {
 	struct thread *t;

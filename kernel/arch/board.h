@@ -47,7 +47,7 @@ struct irqchip_ops {
 	void (*quiesce)(void);
 };
 
-/* How cores come and go (design, decision 9). */
+/* How cores come and go (docs/design.md, "board tables"). */
 struct core_ops {
 	const char *name;
 	/* Start core cpu at secondary_entry_pa(); 0 or a negative errno. */

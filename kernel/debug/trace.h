@@ -1,5 +1,5 @@
 /*
- * The one stream of events (design, point 5 and decision 4).
+ * The one stream of events (docs/design.md, "one stream" and "gates").
  *
  * Every trace point stands in two places: trace_gate(), about to do it, where a
  * script may block the thread unless an internal spinlock is held or interrupts

@@ -32,7 +32,7 @@
 #define container_of(ptr, type, member)                                        \
 	((type *)((char *)(ptr)-offsetof(type, member)))
 
-/* Single, untorn accesses to shared data (design, decision 10). */
+/* Single, untorn accesses to shared data (docs/design.md, "shared data"). */
 #define READ_ONCE(x)	 __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
 

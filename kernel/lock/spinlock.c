@@ -16,7 +16,7 @@
  * kick ends WFI though masked.
  *
  * Locks: this is the lowest one. Context: any but FIQ. Built without sanitizers
- * (design, decision 10).
+ * (docs/design.md, "bare code").
  */
 #include "kernel/lock/spinlock.h"
 

@@ -1,7 +1,7 @@
 /*
  * Spinlocks: fair (ticket), and quick also where virtual cores outnumber host
  * cores: a waiter spins a little, then parks in WFI and the releaser kicks
- * exactly the next in line (design, decision 8).
+ * exactly the next in line (docs/design.md, "waiting").
  *
  * Always knows owner, core and acquire site. spin_lock() disables preemption;
  * spin_lock_irqsave() masks IRQs and leaves the preempt count alone: a
@@ -61,9 +61,10 @@ void arch_spin_lock(struct spinlock *l);
 void arch_spin_unlock(struct spinlock *l);
 
 /*
- * Cut a knot (design, decision 5): the next in line is let in although the lock
- * is held, by a thread that it has itself interrupted or that waits for it. The
- * tickets come out even: each of the two unlocks calls one. One at a time.
+ * Cut a knot (docs/design.md, "lending"): the next in line is let in although
+ * the lock is held, by a thread that it has itself interrupted or that waits for
+ * it. The tickets come out even: each of the two unlocks calls one. One at a
+ * time.
  */
 void spin_lock_rescue(struct spinlock *l);
 

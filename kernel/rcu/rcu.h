@@ -11,8 +11,8 @@
  * that start after it; (c) rcu_barrier() waits for callbacks, not for a grace
  * period: it returns at once if there are none.
  *
- * RCU is an object (design, decision 2): struct rcu_state, the kernel's own
- * instance is rcu_sched_state.
+ * RCU is an object (docs/design.md, "objects"): struct rcu_state. The kernel's
+ * own instance is rcu_sched_state.
  */
 #pragma once
 

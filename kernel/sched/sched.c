@@ -7,8 +7,8 @@
  * asleep under this lock has really left its stack.
  *
  * A thread preempted between setting its sleep state and schedule() stays
- * runnable (design, decision 7): only schedule() itself takes a thread off the
- * queue, a preemption never does.
+ * runnable (docs/design.md, "preempted sleeper"): only schedule() itself takes a
+ * thread off the queue, a preemption never does.
  *
  * Every wait must tolerate a spurious wake-up: look at your condition again.
  *
@@ -73,7 +73,7 @@ static void resched(struct runqueue *rq, unsigned int cpu)
 	 * On this core an interrupt looks at it on its way out and
 	 * preempt_enable() when the count drops; with neither ahead of us
 	 * nothing would: IRQs are off and nobody looks when they come on.
-	 * So an interrupt to oneself (design, decision 8).
+	 * So an interrupt to oneself (docs/design.md, "waiting").
 	 */
 	if (cpu != smp_processor_id() ||
 	    (!current->irq_depth && !current->preempt_count &&

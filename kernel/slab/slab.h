@@ -62,7 +62,7 @@ void slab_error(struct kmem_cache *s, const char *what);
 void __kmem_cache_destroy(struct kmem_cache *s); /* frees the cache itself */
 
 void slab_init(void); /* after pages_init() and rcu_init() */
-/* For `slabinfo` (takes no sleeping lock: see design, decision 2). */
+/* For `slabinfo` (docs/design.md, "reports take no sleeping lock"). */
 void slab_print(void);
 struct slab_stats {
 	unsigned int caches;

@@ -75,9 +75,9 @@ static inline bool mutex_is_locked(const struct mutex *m)
 }
 
 /*
- * Cut a knot (design, decision 5): the owner, itself blocked, lends the mutex
- * to the waiter until that one unlocks it, and then owns it again. Returns 0,
- * or -EINVAL if `to` does not wait for it or it is lent already.
+ * Cut a knot (docs/design.md, "lending"): the owner, itself blocked, lends the
+ * mutex to the waiter until that one unlocks it, and then owns it again. Returns
+ * 0, or -EINVAL if `to` does not wait for it or it is lent already.
  */
 int mutex_lend(struct mutex *m, struct thread *to);
 

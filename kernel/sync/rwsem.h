@@ -71,7 +71,7 @@ void percpu_down_write(struct percpu_rwsem *s);
 void percpu_up_write(struct percpu_rwsem *s);
 
 /*
- * Cut a knot (design, decision 5): a reader that waits is let in although a
- * writer waits or is inside, itself blocked. 0, or -EINVAL: it does not wait.
+ * Cut a knot (docs/design.md, "lending"): a reader that waits is let in although
+ * a writer waits or is inside, itself blocked. 0, or -EINVAL: it does not wait.
  */
 int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *reader);
