@@ -143,7 +143,7 @@ def test_run_goes_on_it(tmp_path):
 
 @pytest.mark.parametrize("run, why", [
     ('ps "x"', "a double quote"),
-    ("ps\nps", "a line's end"),
+    ("ps\nps", "a line break"),
     ("x" * 201, "201 characters, at most 200")], ids=["quote", "end", "long"])
 def test_run_that_cannot_be_passed(tmp_path, run, why):
     p = write(tmp_path / "card.img", RUN=run)
@@ -186,7 +186,7 @@ def test_firmware_that_does_not_fit(tmp_path):
         f.truncate(64 << 20)
     p = write(tmp_path / "card.img", FIRMWARE=str(firmware))
     assert p.returncode == 1
-    assert "card: the files do not go on the card\n" in p.stdout
+    assert "card: the files do not fit on the card\n" in p.stdout
     assert list(tmp_path.iterdir()) == [firmware]
 
 
