@@ -298,8 +298,9 @@ def test_each_kind_is_shown():
     """No kind of finding without a case that shows it."""
     header = (gordian.ROOT / "kernel/lock/lockdep.h").read_text()
     kinds = set(re.findall(r"^\t(LOCKDEP_\w+),", header, re.M))
-    cases = (gordian.ROOT / "tests/kernel/lockdep_test.c").read_text()
-    short = dict(re.findall(r"^#define (\w+)\s+LOCKDEP_BIT\((\w+)\)", cases,
+    rows = (gordian.ROOT / "tests/kernel/lockdep_rows.h").read_text()
+    cases = (gordian.ROOT / "tests/kernel/lockdep_report_test.c").read_text()
+    short = dict(re.findall(r"^#define (\w+)\s+LOCKDEP_BIT\((\w+)\)", rows,
                             re.M))
     assert {short[x] for x in re.findall(r"^SHOW\(\w+, (\w+)\)", cases,
                                          re.M)} == kinds

@@ -63,6 +63,8 @@ void ktest_reports(unsigned int warns, unsigned int slab_errors,
 		if (!(c))                                                      \
 			ktest_fail(__FILE__, __LINE__, #c, 0, 0, false);       \
 	} while (0)
+/* Fail the case; why: what is wrong, a sentence. */
+#define FAIL(why) ktest_fail(__FILE__, __LINE__, (why), 0, 0, false)
 #define EXPECT_EQ(got, want)                                                   \
 	do {                                                                   \
 		long long _g = (long long)(got), _w = (long long)(want);       \

@@ -1,0 +1,75 @@
+/*
+ * Suite lockdep: locks taken in interrupts and with interrupts on, by writers and
+ * by readers. The interrupts are real.
+ */
+#include "tests/kernel/lockdep_rows.h"
+
+#if GORDIAN_DEBUG
+/* clang-format off */
+ROWS(interrupts,
+	{ SILENT,       S|X, "x La Ua o {La Ua}" },
+	{ SILENT,       S|X, "La Ua {Lb Ub}" },
+	{ SILENT,       S|X, "{La Lb Ub Ua} x La Lb Ub Ua o" },
+	{ CIRCULAR,     S|X, "{La Lb Ub Ua} x Lb La Ua Ub o" },
+	{ INCONSISTENT, S|X, "{La Ua} La Ua" },
+	{ INCONSISTENT, S|X, "{La Ua} x La Ua o La Ua" },
+	{ INCONSISTENT, S|X, "La Ua {La Ua}" },
+	{ INCONSISTENT|RECURSIVE, S|X, "La {LA UA} Ua" },
+	{ IRQ_ORDER,    S|X, "{La Ua} Lb Ub x La Lb Ub Ua o" },
+	{ IRQ_ORDER,    S|X, "{La Ua} Lc Uc x La Lb Ub Ua Lb Lc Uc Ub o" },
+	{ IRQ_ORDER,    S|X, "{La Ua} Lc Uc x Lb Lc Uc Ub La Lb Ub Ua o" },
+	{ INVERSION,    S|X, "Lb Ub x La Lb Ub Ua o {La Ua}" },
+	{ INVERSION,    S|X, "{La Ua} x La Lb Ub Ua o Lb Ub" },
+	{ INVERSION,    S|X, "{La Ua} x La Lb Lc Uc Ub Ua o Lc Uc" },
+	{ SILENT,       S|X, "{La Ua} x Lb La Ua Ub o Lb Ub" },
+	{ SILENT,       S|X, "{La Ua} x La Lb Ub Ua o" },
+	/* The interrupted thread's locks make no order with the interrupt's. */
+	{ IRQ_ORDER,    S|X, "La {Lb Ub} Ua x Lb La Ua Ub o" },
+	{ SILENT,       S|X, "La {Lb Ub} Ua x La Lb Ub Ua o" },
+	/* After the interrupt the thread's locks count again, as before it. */
+	{ CIRCULAR,     ALL, "Lc {s u} Lb Ub Uc  La {s u} Lb Ub Ua  Lb La Ua Ub" },
+	{ CIRCULAR,     S|X, "Lc {Ld Ud} Lb Ub Uc  La {Ld Ud} Lb Ub Ua  "
+			     "Lb La Ua Ub" },
+	{ SILENT,       ALL, "Lc {s u} Lb Ub Uc  La {s u} Lb Ub Ua  La Lb Ub Ua" },
+	/* Locks that an interrupt takes and releases do not change the chain. */
+	{ CIRCULAR,     S|X, "La {Lc Uc} Lb Ub Ua  Ld {Lc Uc} Lb Ub Ud  "
+			     "Lb Ld Ud Ub" },
+	/* If the first lock is released first, the rest is another chain. */
+	{ CIRCULAR,     S|X, "{La Tb Ua Lc Uc Ub} {La Tb Lc Uc Ub Ua}  "
+			     "x Lc La Ua Uc o" },
+	/* A trylock in an interrupt never waits. But after a trylock the lock is
+	 * held, here with interrupts on. */
+	{ SILENT,       M|S|X, "La Ua {Ta Ua}" },
+	{ SILENT,       M|S|X, "La {Tb Ub} Ua" },
+	{ INCONSISTENT, S|X, "{La Ua} Ta Ua" },
+	{ SILENT,       S|X, "{La Ua} x Ta Ua o" },
+	/* Interrupts are enabled while the lock is held: lockdep notices this
+	 * at the next lock operation. */
+	{ INCONSISTENT, S|X, "{La Ua} x La o Ua" },
+	{ INCONSISTENT, S|X, "x La o Ua {La Ua}" },
+	{ INCONSISTENT|INVERSION, S|X, "{La Ua} x La Lb o Ub Ua" },
+	/* After the interrupt the thread holds what it held before. */
+	{ CIRCULAR, ALL, "{s u} Lb Ub La {s u} Lb Ub Ua  Lb La Ua Ub" })
+
+ROWS(readers_in_interrupts,
+	{ SILENT,       X, "{Ra Ua} Ra Ua" },
+	{ SILENT,       X, "Ra Ua {Ra Ua}" },
+	{ SILENT,       X, "Ra {Ra Ua} Ua" },
+	{ INCONSISTENT, X, "{Ra Ua} La Ua" },
+	{ INCONSISTENT, X, "{La Ua} Ra Ua" },
+	{ INCONSISTENT, X, "Ra Ua {La Ua}" },
+	{ INCONSISTENT, X, "La Ua {Ra Ua}" },
+	/* Two readers with other locks between them (Linux: exclusive_mask()). */
+	{ IRQ_ORDER,    X, "{Ra Ua} Rb Ub x La Lb Ub Ua o" },
+	{ SILENT,       X, "{Ra Ua} Rb Ub x Ra Lb Ub Ua o" },
+	{ SILENT,       X, "{Ra Ua} Rb Ub x La Rb Ub Ua o" },
+	{ SILENT,       X, "{Ra Ua} Lb Ub x Ra Lb Ub Ua o" },
+	{ IRQ_ORDER,    X, "{La Ua} Rb Ub x Ra Lb Ub Ua o" },
+	{ INVERSION,    X, "Rb Ub x La Lb Ub Ua o {Ra Ua}" },
+	{ SILENT,       X, "Rb Ub x Ra Lb Ub Ua o {Ra Ua}" },
+	{ SILENT,       X, "Rb Ub x La Rb Ub Ua o {Ra Ua}" },
+	{ INVERSION,    X, "{Ra Ua} x La Lb Ub Ua o Rb Ub" },
+	{ SILENT,       X, "{Ra Ua} x La Rb Ub Ua o Rb Ub" },
+	{ SILENT,       X, "{Ra Ua} x Ra Lb Ub Ua o Rb Ub" })
+/* clang-format on */
+#endif

@@ -1,0 +1,240 @@
+/*
+ * Suite lockdep: lockdep's own records. A finding is reported once and counted
+ * each time; a reset forgets it; full tables and failures inside lockdep do no
+ * harm.
+ *
+ * The cases that fill a table or end the machine run only when named.
+ */
+#include "tests/kernel/lockdep_rows.h"
+
+#if GORDIAN_DEBUG
+#include <string.h>
+
+#include "kernel/debug/panic.h"
+#include "kernel/lib/printf.h"
+#include "kernel/lock/lockdep_internal.h"
+
+/* The same finding again: not reported again, but counted. */
+KTEST(lockdep, again)
+{
+	static const struct {
+		enum lock_type type;
+		unsigned int kinds;
+		const char *program;
+	} row[] = {
+		{ MUTEX, CIRCULAR, "La Lb Ub Ua  Lb La Ua Ub" },
+		{ SPIN, IRQ_ORDER, "{La Ua} Lb Ub x La Lb Ub Ua o" },
+		{ MUTEX, RECURSIVE, "La LA UA Ua" },
+		{ MUTEX, NEST, "Oa Ua" },
+		{ MUTEX, UNBALANCED, "Ua" },
+		{ MAP, SLEEP, "[ z ]" },
+		{ MAP, RCU, "d" },
+		{ MAP, NOT_HELD, "ha" },
+	};
+
+	lockdep_quiet(true);
+	for (unsigned int i = 0; i < ARRAY_SIZE(row); i++) {
+		const char *p = row[i].program;
+
+		row_type = row[i].type;
+		for (unsigned int c = 0; c < 2; c++)
+			for (unsigned int k = 0; k < INSTANCES; k++)
+				row_lock_init(c, k);
+		for (unsigned int round = 0; round < 5; round++)
+			run_steps(p, p + strlen(p));
+		EXPECT_EQ(lockdep_again, 4);
+		row_check(p, row[i].kinds);
+	}
+	lockdep_quiet(false);
+}
+
+/* After a reset lockdep checks again what it had checked before. A lock is held
+ * during the reset. */
+KTEST(lockdep, reset_while_held)
+{
+	static const char held[] = "La Lb Ub",
+			  after[] = "Lb Ub Ua  Lb La Ua Ub";
+
+	lockdep_quiet(true);
+	for (row_type = 0; row_type < NR_TYPES; row_type++) {
+		row_lock_init(0, 0);
+		row_lock_init(1, 0);
+		run_steps(held, held + strlen(held));
+		lockdep_reset();
+		run_steps(after, after + strlen(after));
+		row_check(after, CIRCULAR);
+	}
+	lockdep_quiet(false);
+}
+
+KTEST(lockdep, counted)
+{
+	if (rows_complaining + rows_silent < 100) {
+		rows_complaining = rows_silent = 0;
+		ktest_skip("after the whole suite only");
+		return;
+	}
+	kprintf("lockdep cases: %u complain, %u silent\n", rows_complaining,
+		rows_silent);
+	EXPECT(rows_complaining >= 40 && rows_silent >= 20);
+	rows_complaining = rows_silent = 0;
+}
+/* ---- full tables --------------------------------------------------------------------------------- */
+
+/* Each map is a class of its own, because it is static and has no key. */
+static struct lockdep_map many[DEP_NODES + 50];
+
+static void name_many(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(many); i++)
+		many[i].name = "many";
+}
+
+/* Lockdep still works for classes that are known to it. */
+static void check_it_goes_on(void)
+{
+	lockdep_reset();
+	lockdep_quiet(true);
+	row_type = MUTEX;
+	run_row("La Lb Ub Ua  La Lb Ub Ua", SILENT);
+	run_row("La Lb Ub Ua  Lb La Ua Ub", CIRCULAR);
+	lockdep_quiet(false);
+}
+
+KTEST_MANUAL(lockdep, full_held)
+{
+	name_many();
+	for (unsigned int i = 0; i < MAX_HELD + 5; i++)
+		lock_map_acquire(&many[i]);
+	EXPECT_EQ(current->lockdep.depth, MAX_HELD);
+	EXPECT(lock_is_held(&many[0]));
+	EXPECT(lock_is_held(&many[MAX_HELD + 4])); /* unknown counts as held */
+	for (unsigned int i = MAX_HELD + 5; i-- > 0;)
+		lock_map_release(&many[i]);
+	EXPECT_EQ(current->lockdep.lost, 0);
+	EXPECT(!lock_is_held(&many[0]));
+	check_it_goes_on();
+}
+
+#define FILL 45 /* any three of them in a row: more than 8192 sequences */
+
+static void take_three(unsigned int i, unsigned int k, unsigned int l)
+{
+	lock_map_acquire(&many[i]);
+	lock_map_acquire(&many[k]);
+	lock_map_acquire(&many[l]);
+	lock_map_release(&many[l]);
+	lock_map_release(&many[k]);
+	lock_map_release(&many[i]);
+}
+
+KTEST_MANUAL(lockdep, full_chains)
+{
+	name_many();
+	for (unsigned int i = 0; i < FILL; i++)
+		for (unsigned int k = i + 1; k < FILL; k++)
+			for (unsigned int l = k + 1; l < FILL; l++)
+				take_three(i, k, l);
+	EXPECT(lockdep_nr_chains > LOCKDEP_CHAINS / 2);
+	check_it_goes_on();
+}
+
+KTEST_MANUAL(lockdep, full_edges)
+{
+	name_many();
+	for (unsigned int i = 0; i < 66; i++)
+		for (unsigned int k = i + 1; k < 66; k++) {
+			lock_map_acquire(&many[i]);
+			lock_map_acquire(&many[k]);
+			lock_map_release(&many[k]);
+			lock_map_release(&many[i]);
+		}
+	EXPECT_EQ(lockdep_graph.edges, DEP_EDGES);
+	check_it_goes_on();
+}
+
+KTEST_MANUAL(lockdep, full_findings)
+{
+	lockdep_quiet(true);
+	for (uintptr_t i = 0; i < LOCKDEP_FINDINGS + 44; i++)
+		lockdep_complain(LOCKDEP_RCU, "made up", i);
+	lockdep_quiet(false);
+	EXPECT_EQ(lockdep_total(), LOCKDEP_FINDINGS);
+	EXPECT_EQ(lockdep_again, 44);
+	check_it_goes_on();
+}
+
+KTEST_MANUAL(lockdep, full_levels)
+{
+	static struct lockdep_map m[2];
+
+	memset(m, 0, sizeof(m));
+	m[0].name = "deep";
+	lock_acquire(&m[0], LOCKDEP_SUBCLASSES, LOCK_WRITE, NULL, CALLER);
+	EXPECT_EQ(current->lockdep.lost, 1);
+	lock_map_release(&m[0]);
+	EXPECT_EQ(current->lockdep.lost, 0);
+	EXPECT(!m[1].key && !m[1].name);
+	check_it_goes_on();
+}
+
+/* A lock on the stack that was not initialised at run time has no class. */
+KTEST_MANUAL(lockdep, no_class)
+{
+	struct lockdep_map m = LOCKDEP_MAP_INIT("on_the_stack");
+
+	lock_map_acquire(&m);
+	lock_map_release(&m);
+	EXPECT_EQ(current->lockdep.lost, 0);
+	check_it_goes_on();
+}
+
+/* Classes are never given back: after this case new locks have no class. */
+KTEST_MANUAL(lockdep, full_classes)
+{
+	check_it_goes_on(); /* so the locks of the rows have their classes */
+	name_many();
+	for (unsigned int i = 0; i < ARRAY_SIZE(many); i++) {
+		lock_map_acquire(&many[i]);
+		lock_map_release(&many[i]);
+	}
+	EXPECT_EQ(lockdep_nr_classes, DEP_NODES);
+	EXPECT_EQ(current->lockdep.lost, 0);
+	check_it_goes_on();
+}
+
+/* ---- failures inside lockdep ------------------------------------------------------------------- */
+
+static int die_inside(void *arg)
+{
+	(void)arg;
+	current->bug_ends_me = true;
+	local_irq_disable();
+	current->lockdep.recursion = 1;
+	arch_spin_lock(&lockdep_graph_lock);
+	BUG_ON(current->bug_ends_me);
+	return 0;
+}
+
+KTEST_MANUAL(lockdep, bug_inside)
+{
+	in_thread(die_inside, NULL);
+	EXPECT(!spin_is_locked(&lockdep_graph_lock));
+	check_it_goes_on();
+}
+
+/* The report contains a name that cannot be read, so printing it faults. */
+KTEST_MANUAL(lockdep, oops_in_report)
+{
+	lockdep_complain(LOCKDEP_NOT_HELD, (const char *)8, CALLER);
+}
+
+/* A name that cannot be read again; this fault hits while lockdep's own lock is
+ * held. */
+KTEST_MANUAL(lockdep, oops_in_lockdep)
+{
+	static struct lockdep_map bad = LOCKDEP_MAP_INIT((const char *)8);
+
+	lock_map_acquire(&bad);
+}
+#endif
