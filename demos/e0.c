@@ -195,21 +195,21 @@ static const struct scenario scenarios[] = {
 		.part = "E0/AB-BA",
 		.about = "A takes lock_a, lock_b; B takes lock_b, lock_a",
 		.actors = { { "A", ON_D, actor_AB }, { "B", ON_U, actor_BA } },
-		.script_up = crossed,
-		.expect = OUT_BIT(OUT_DEADLOCK),
-		.until_found = true,
-		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
-		.setup = setup_locks,
+		.forced.up = crossed,
+		.said.outcome = OUT_BIT(OUT_DEADLOCK),
+		.free.until_found = true,
+		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.world.setup = setup_locks,
 	},
 	{
 		.part = "E0/A-A",
 		.about = "A takes lock_a, and lock_a again",
 		.actors = { { "A", ON_D, actor_AA } },
-		.script_up = twice,
-		.expect = OUT_BIT(OUT_DEADLOCK),
-		.until_found = true,
-		.lockdep = LOCKDEP_BIT(LOCKDEP_RECURSIVE),
-		.setup = setup_locks,
+		.forced.up = twice,
+		.said.outcome = OUT_BIT(OUT_DEADLOCK),
+		.free.until_found = true,
+		.said.lockdep = LOCKDEP_BIT(LOCKDEP_RECURSIVE),
+		.world.setup = setup_locks,
 	},
 	{
 		.part = "E0/irq",
@@ -217,18 +217,18 @@ static const struct scenario scenarios[] = {
 			"A holds a spinlock, interrupts on; an interrupt wants "
 			"it",
 		.actors = { { "A", ON_D, actor_irq } },
-		.script_up = interrupted,
-		.expect = OUT_BIT(OUT_DEADLOCK),
-		.until_found = true,
-		.spins = true,
-		.no_search = "an interrupt is no point of choice",
+		.forced.up = interrupted,
+		.said.outcome = OUT_BIT(OUT_DEADLOCK),
+		.free.until_found = true,
+		.world.spins = true,
+		.search.none = "an interrupt is no point of choice",
 		.needs_lockdep = true, /* who spins for what: debug builds */
 		.cores = 2, /* A's cannot go on: the runner needs another */
 		/* The order alone is inconsistent; and when it happens, one
 		 * thread has the lock twice. */
-		.lockdep = LOCKDEP_BIT(LOCKDEP_INCONSISTENT) |
-			   LOCKDEP_BIT(LOCKDEP_RECURSIVE),
-		.setup = setup_locks,
+		.said.lockdep = LOCKDEP_BIT(LOCKDEP_INCONSISTENT) |
+				LOCKDEP_BIT(LOCKDEP_RECURSIVE),
+		.world.setup = setup_locks,
 	},
 	{
 		.part = "E0/ABC",
@@ -236,21 +236,21 @@ static const struct scenario scenarios[] = {
 		.actors = { { "A", ON_D, actor_AB_long },
 			    { "B", ON_U, actor_BC },
 			    { "C", ON_B, actor_CA } },
-		.script_up = ring,
-		.free_cores = 3, /* on one core they hardly meet */
-		.expect = OUT_BIT(OUT_DEADLOCK),
-		.until_found = true,
-		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
-		.setup = setup_locks,
+		.forced.up = ring,
+		.free.cores = 3, /* on one core they hardly meet */
+		.said.outcome = OUT_BIT(OUT_DEADLOCK),
+		.free.until_found = true,
+		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.world.setup = setup_locks,
 	},
 	{
 		.part = "E0/one-order",
 		.about = "control: both take lock_a, then lock_b",
 		.actors = { { "A", ON_D, actor_AB }, { "B", ON_U, actor_AB } },
-		.script_up = one_after_the_other,
-		.rounds = 100,
-		.expect = OUT_BIT(OUT_COMPLETES),
-		.setup = setup_locks,
+		.forced.up = one_after_the_other,
+		.free.rounds = 100,
+		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.world.setup = setup_locks,
 	},
 };
 

@@ -159,19 +159,20 @@ static const struct step uncrossed[] = {
 };
 
 #define TODAY                                                                  \
-	.expect = OUT_BIT(OUT_COMPLETES), .toggles = true,                     \
-	.must_see = { "_rcu_barrier__5_18" }, .ops = &hotplug_rwsem_ops,       \
-	.rcu = &rcu_5_18, .begin = begin_rcu, .end = end_rcu
+	.said.outcome = OUT_BIT(OUT_COMPLETES), .world.toggles = true,         \
+	.said.must_see = { "_rcu_barrier__5_18" },                             \
+	.world.hotplug = &hotplug_rwsem_ops, .world.rcu = &rcu_5_18,           \
+	.world.begin = begin_rcu, .world.end = end_rcu
 
 static const struct scenario scenarios[] = {
 	{
 		.part = "E10/E1",
 		.about = "D and U in today's shape",
 		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
-		.script_up = nobody_waits,
-		.script_down = nobody_waits,
-		.destroy = kmem_cache_destroy__6_12,
-		.setup = setup_victim,
+		.forced.up = nobody_waits,
+		.forced.down = nobody_waits,
+		.world.destroy = kmem_cache_destroy__6_12,
+		.world.setup = setup_victim,
 		TODAY,
 	},
 	{
@@ -180,25 +181,25 @@ static const struct scenario scenarios[] = {
 		.actors = { { "D", ON_D, actor_D },
 			    { "U", ON_U, actor_U },
 			    { "B", ON_B, actor_B } },
-		.script_up = three_inside,
-		.script_down = three_inside,
-		.destroy = kmem_cache_destroy__6_12,
-		.setup = setup_victim,
+		.forced.up = three_inside,
+		.forced.down = three_inside,
+		.world.destroy = kmem_cache_destroy__6_12,
+		.world.setup = setup_victim,
 		TODAY,
 	},
 	{
 		.part = "E10/E8b",
-		.free_cores = 3, /* on one core they hardly meet */
+		.free.cores = 3, /* on one core they hardly meet */
 		.about = "rcu_barrier() in a notifier, and a bare one",
 		.actors = { { "B", ON_D, actor_B_often },
 			    { "U", ON_U, actor_U } },
-		.script_up = uncrossed,
-		.script_down = uncrossed,
-		.notifier = &barrier_after_rcu,
-		.setup = setup_words,
-		.check = words_awaited,
-		.evidence = words_evidence,
-		.teardown = teardown_words,
+		.forced.up = uncrossed,
+		.forced.down = uncrossed,
+		.world.notifier = &barrier_after_rcu,
+		.world.setup = setup_words,
+		.said.check = words_awaited,
+		.show.evidence = words_evidence,
+		.world.teardown = teardown_words,
 		TODAY,
 	},
 };

@@ -52,7 +52,7 @@ static void actor_R2(struct stage *st)
 static int setup_readers(struct stage *st)
 {
 	st->m[0] = &kn_active;
-	return st->sc->toggles ? setup_core(st) : 0;
+	return st->sc->world.toggles ? setup_core(st) : 0;
 }
 
 static const void *the_file(const struct stage *st)
@@ -85,28 +85,28 @@ static const struct scenario scenarios[] = {
 		.about = "R1: hotplug lock, kn_active; R2: the other order",
 		.actors = { { "R1", ON_D, actor_R1 },
 			    { "R2", ON_B, actor_R2 } },
-		.script_up = two_readers,
-		.rounds = 100,
-		.expect = OUT_BIT(OUT_COMPLETES),
-		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
-		.ops = &hotplug_rwsem_ops,
-		.setup = setup_readers,
+		.forced.up = two_readers,
+		.free.rounds = 100,
+		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.world.hotplug = &hotplug_rwsem_ops,
+		.world.setup = setup_readers,
 	},
 	{
 		.part = "E14/writer",
-		.free_cores = 3, /* on one core they hardly meet */
+		.free.cores = 3, /* on one core they hardly meet */
 		.about = "the same, and a writer comes between",
 		.actors = { { "R1", ON_D, actor_R1 },
 			    { "U", ON_U, actor_U },
 			    { "R2", ON_B, actor_R2 } },
-		.script_up = writer_between,
-		.script_down = writer_between,
-		.expect = OUT_READERS_KNOT,
-		.until_found = true,
-		.toggles = true,
-		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
-		.ops = &hotplug_rwsem_ops,
-		.setup = setup_readers,
+		.forced.up = writer_between,
+		.forced.down = writer_between,
+		.said.outcome = OUT_READERS_KNOT,
+		.free.until_found = true,
+		.world.toggles = true,
+		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.world.hotplug = &hotplug_rwsem_ops,
+		.world.setup = setup_readers,
 	},
 };
 

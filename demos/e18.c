@@ -99,49 +99,50 @@ static const struct step looked_after[] = {
 
 #define RACE                                                                   \
 	.actors = { { "B", ON_D, actor_B_watches }, { "U", ON_U, actor_U } },  \
-	.toggles = true, .down_only = true, .notifier = &before_rcu,           \
-	.begin = begin_rcu, .end = end_rcu, .setup = setup_words,              \
-	.check = words_awaited, .evidence = words_evidence,                    \
-	.teardown = teardown_words
+	.world.toggles = true, .world.down_only = true,                        \
+	.world.notifier = &before_rcu, .world.begin = begin_rcu,               \
+	.world.end = end_rcu, .world.setup = setup_words,                      \
+	.said.check = words_awaited, .show.evidence = words_evidence,          \
+	.world.teardown = teardown_words
 
 static const struct scenario scenarios[] = {
 	{
 		.part = "E18/without",
-		.apart = true,
+		.free.apart = true,
 		.about = "neither the hotplug lock nor a look at dead cores",
-		.script_down = in_between,
-		.expect = OUT_BIT(OUT_CORRUPT),
-		.until_found = true,
-		.rounds = 2000,
-		.rcu = &rcu_nolock,
-		.must_see = { "_rcu_barrier__nolock", BARRIER_FOR_WORDS },
+		.forced.down = in_between,
+		.said.outcome = OUT_BIT(OUT_CORRUPT),
+		.free.until_found = true,
+		.free.rounds = 2000,
+		.world.rcu = &rcu_nolock,
+		.said.must_see = { "_rcu_barrier__nolock", BARRIER_FOR_WORDS },
 		RACE,
 	},
 	{
 		.part = "E18/kernel",
 		.about = "control: the kernel's own, which waits for U",
-		.script_down = kept_out,
-		.expect = OUT_BIT(OUT_COMPLETES),
+		.forced.down = kept_out,
+		.said.outcome = OUT_BIT(OUT_COMPLETES),
 		RACE,
 	},
 	{
 		.part = "E18/3.6",
-		.apart = true,
+		.free.apart = true,
 		.about = "control: no lock, and it adopts by itself",
-		.script_down = looked_after,
-		.expect = OUT_BIT(OUT_COMPLETES),
-		.rcu = &rcu_3_6,
-		.must_see = { "_rcu_barrier__3_6", BARRIER_FOR_WORDS },
+		.forced.down = looked_after,
+		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.world.rcu = &rcu_3_6,
+		.said.must_see = { "_rcu_barrier__3_6", BARRIER_FOR_WORDS },
 		RACE,
 	},
 	{
 		.part = "E18/5.18",
-		.apart = true,
+		.free.apart = true,
 		.about = "control: no lock, and who adopts looks after it",
-		.script_down = looked_after,
-		.expect = OUT_BIT(OUT_COMPLETES),
-		.rcu = &rcu_5_18,
-		.must_see = { "_rcu_barrier__5_18", BARRIER_FOR_WORDS },
+		.forced.down = looked_after,
+		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.world.rcu = &rcu_5_18,
+		.said.must_see = { "_rcu_barrier__5_18", BARRIER_FOR_WORDS },
 		RACE,
 	},
 };

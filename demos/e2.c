@@ -67,15 +67,15 @@ static const struct scenario e2[] = {
 	{
 		.about = "the drawing, without the reference",
 		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
-		.script_up = drawing_up,
-		.script_down = drawing_down,
-		.expect = OUT_BIT(OUT_DEADLOCK),
-		.until_found = true,
-		.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
-		.shows_waits = true,
-		.toggles = true,
-		.destroy = kmem_cache_destroy__noref,
-		.setup = setup_victim,
+		.forced.up = drawing_up,
+		.forced.down = drawing_down,
+		.said.outcome = OUT_BIT(OUT_DEADLOCK),
+		.free.until_found = true,
+		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.show.waits = true,
+		.world.toggles = true,
+		.world.destroy = kmem_cache_destroy__noref,
+		.world.setup = setup_victim,
 	},
 };
 
@@ -98,12 +98,12 @@ static const struct scenario e2s[] = {
 	{
 		.about = "slab_mutex is released before rcu_barrier()",
 		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
-		.script_up = past_up,
-		.script_down = past_up,
-		.expect = OUT_BIT(OUT_COMPLETES),
-		.toggles = true,
-		.destroy = kmem_cache_destroy__slub,
-		.setup = setup_victim,
+		.forced.up = past_up,
+		.forced.down = past_up,
+		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.world.toggles = true,
+		.world.destroy = kmem_cache_destroy__slub,
+		.world.setup = setup_victim,
 	},
 };
 

@@ -80,7 +80,7 @@ static story void kmem_cache_destroy__v3(struct kmem_cache *s)
 void actor_D_fails(struct stage *st)
 {
 	window_ns = st->forced ? 0 : WINDOW_NS;
-	st->sc->destroy(st->cache);
+	st->sc->world.destroy(st->cache);
 }
 
 /* Creates a cache; in the free rounds one after the other until D has ended. */
@@ -214,31 +214,31 @@ static const struct scenario scenarios[] = {
 		.about = "slab_mutex is released right after the unlinking",
 		.actors = { { "D", ON_D, actor_D_fails },
 			    { "C", ON_U, actor_C } },
-		.script_up = two_at_a_time,
-		.expect = OUT_BIT(OUT_CORRUPT),
-		.until_found = true,
-		.lockdep = LOCKDEP_BIT(LOCKDEP_NOT_HELD),
-		.slab_reports = 1, /* "Can't free all objects" */
-		.destroy = kmem_cache_destroy__v3,
-		.setup = setup_in_use,
-		.check = all_linked,
-		.evidence = show_list,
-		.teardown = teardown_list,
+		.forced.up = two_at_a_time,
+		.said.outcome = OUT_BIT(OUT_CORRUPT),
+		.free.until_found = true,
+		.said.lockdep = LOCKDEP_BIT(LOCKDEP_NOT_HELD),
+		.said.slab_reports = 1, /* "Can't free all objects" */
+		.world.destroy = kmem_cache_destroy__v3,
+		.world.setup = setup_in_use,
+		.said.check = all_linked,
+		.show.evidence = show_list,
+		.world.teardown = teardown_list,
 	},
 	{
 		.part = "E7/v4",
 		.about = "control: the merged form, the kernel's own",
 		.actors = { { "D", ON_D, actor_D_fails },
 			    { "C", ON_U, actor_C } },
-		.script_up = one_at_a_time,
-		.rounds = 2,
-		.expect = OUT_BIT(OUT_COMPLETES),
-		.slab_reports = 1,
-		.destroy = kmem_cache_destroy,
-		.setup = setup_in_use,
-		.check = all_linked,
-		.evidence = show_list,
-		.teardown = teardown_list,
+		.forced.up = one_at_a_time,
+		.free.rounds = 2,
+		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.slab_reports = 1,
+		.world.destroy = kmem_cache_destroy,
+		.world.setup = setup_in_use,
+		.said.check = all_linked,
+		.show.evidence = show_list,
+		.world.teardown = teardown_list,
 	},
 };
 

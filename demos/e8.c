@@ -85,16 +85,16 @@ static const struct scenario e8[] = {
 	{
 		.about = "rcu_barrier() inside a notifier, alone",
 		.actors = { { "U", ON_U, actor_U } },
-		.expect = OUT_BIT(OUT_COMPLETES),
-		.toggles = true,
-		.apart = true,
-		.notifier = &barrier_after_rcu,
-		.begin = begin_rcu,
-		.end = end_rcu,
-		.setup = setup_words,
-		.check = words_watched,
-		.must_see = { BARRIER_FOR_WORDS },
-		.teardown = teardown_words,
+		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.world.toggles = true,
+		.free.apart = true,
+		.world.notifier = &barrier_after_rcu,
+		.world.begin = begin_rcu,
+		.world.end = end_rcu,
+		.world.setup = setup_words,
+		.said.check = words_watched,
+		.said.must_see = { BARRIER_FOR_WORDS },
+		.world.teardown = teardown_words,
 	},
 };
 
@@ -126,12 +126,13 @@ static const struct step crossed_down[] = {
  * would begin inside another one. */
 #define CROSSED                                                                \
 	.actors = { { "B", ON_D, actor_B_often }, { "U", ON_U, actor_U } },    \
-	.script_up = crossed_up, .script_down = crossed_down,                  \
-	.expect = OUT_BIT(OUT_DEADLOCK), .until_found = true, .toggles = true, \
-	.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),                              \
-	.notifier = &barrier_after_rcu, .begin = begin_rcu, .end = end_rcu,    \
-	.lend = the_hotplug_mutex, .setup = setup_words,                       \
-	.check = words_awaited, .teardown = teardown_words
+	.forced.up = crossed_up, .forced.down = crossed_down,                  \
+	.said.outcome = OUT_BIT(OUT_DEADLOCK), .free.until_found = true,       \
+	.world.toggles = true, .said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),  \
+	.world.notifier = &barrier_after_rcu, .world.begin = begin_rcu,        \
+	.world.end = end_rcu, .cut.lend = the_hotplug_mutex,                   \
+	.world.setup = setup_words, .said.check = words_awaited,               \
+	.world.teardown = teardown_words
 
 static const struct scenario e8b[] = {
 	{
@@ -142,8 +143,8 @@ static const struct scenario e8b[] = {
 	{
 		.part = "E8b/mckenney",
 		.about = "no hotplug lock from a notifier: B is none",
-		.rcu = &rcu_mckenney,
-		.must_see = { "_rcu_barrier__mck" },
+		.world.rcu = &rcu_mckenney,
+		.said.must_see = { "_rcu_barrier__mck" },
 		CROSSED,
 	},
 };
@@ -167,20 +168,21 @@ static const struct scenario e8c[] = {
 		.about = "the hotplug reference is taken before barrier_mutex",
 		.actors = { { "B", ON_D, actor_B_often },
 			    { "U", ON_U, actor_U } },
-		.script_up = reference_first,
-		.script_down = reference_first,
-		.free_cores = 3, /* on one core they hardly meet */
-		.expect = OUT_BIT(OUT_COMPLETES),
-		.refused = true,
-		.toggles = true,
-		.rcu = &rcu_reffirst,
-		.must_see = { "_rcu_barrier__reffirst", BARRIER_FOR_WORDS },
-		.notifier = &barrier_after_rcu,
-		.begin = begin_rcu,
-		.end = end_rcu,
-		.setup = setup_words,
-		.check = words_watched,
-		.teardown = teardown_words,
+		.forced.up = reference_first,
+		.forced.down = reference_first,
+		.free.cores = 3, /* on one core they hardly meet */
+		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.forced.refused = true,
+		.world.toggles = true,
+		.world.rcu = &rcu_reffirst,
+		.said.must_see = { "_rcu_barrier__reffirst",
+				   BARRIER_FOR_WORDS },
+		.world.notifier = &barrier_after_rcu,
+		.world.begin = begin_rcu,
+		.world.end = end_rcu,
+		.world.setup = setup_words,
+		.said.check = words_watched,
+		.world.teardown = teardown_words,
 	},
 };
 
@@ -206,40 +208,41 @@ static bool adopt_by_hand(struct stage *st, bool quietly)
 }
 
 #define GONE                                                                   \
-	.actors = { { "U", ON_U, actor_U } }, .toggles = true, .apart = true,  \
-	.down_only = true, .shows_rcu = true, .begin = begin_rcu,              \
-	.end = end_rcu, .setup = setup_words, .evidence = words_evidence,      \
-	.teardown = teardown_words
+	.actors = { { "U", ON_U, actor_U } }, .world.toggles = true,           \
+	.free.apart = true, .world.down_only = true, .show.rcu = true,         \
+	.world.begin = begin_rcu, .world.end = end_rcu,                        \
+	.world.setup = setup_words, .show.evidence = words_evidence,           \
+	.world.teardown = teardown_words
 
 static const struct scenario e8d[] = {
 	{
 		.part = "E8d/kernel",
 		.about = "before RCU's own notifier, at CPU_DEAD",
-		.expect = OUT_BIT(OUT_CORRUPT),
-		.must_see = { BARRIER_FOR_WORDS },
-		.check = words_awaited,
-		.notifier = &before_rcu,
+		.said.outcome = OUT_BIT(OUT_CORRUPT),
+		.said.must_see = { BARRIER_FOR_WORDS },
+		.said.check = words_awaited,
+		.world.notifier = &before_rcu,
 		GONE,
 	},
 	{
 		.part = "E8d/3.6",
 		.about = "the same with rcu_barrier() before 1331e7a1bbe1",
-		.expect = OUT_BIT(OUT_STUCK),
-		.rounds = 10,
-		.rcu = &rcu_3_6,
-		.notifier = &before_rcu,
-		.must_see = { "_rcu_barrier__3_6", BARRIER_FOR_WORDS },
-		.check = words_awaited,
-		.rescue = adopt_by_hand,
+		.said.outcome = OUT_BIT(OUT_STUCK),
+		.free.rounds = 10,
+		.world.rcu = &rcu_3_6,
+		.world.notifier = &before_rcu,
+		.said.must_see = { "_rcu_barrier__3_6", BARRIER_FOR_WORDS },
+		.said.check = words_awaited,
+		.cut.rescue = adopt_by_hand,
 		GONE,
 	},
 	{
 		.part = "E8d/after",
 		.about = "control: after RCU's own notifier",
-		.expect = OUT_BIT(OUT_COMPLETES),
-		.must_see = { BARRIER_FOR_WORDS },
-		.check = words_watched,
-		.notifier = &barrier_after_rcu,
+		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.must_see = { BARRIER_FOR_WORDS },
+		.said.check = words_watched,
+		.world.notifier = &barrier_after_rcu,
 		GONE,
 	},
 };

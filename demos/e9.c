@@ -33,16 +33,16 @@ static const struct scenario e9[] = {
 	{
 		.about = "E1 with the hotplug lock as a rw-semaphore",
 		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
-		.script_up = second_read,
-		.script_down = second_read,
-		.expect = OUT_READERS_KNOT,
-		.until_found = true,
-		.toggles = true,
-		.lockdep = LOCKDEP_BIT(LOCKDEP_RECURSIVE) |
-			   LOCKDEP_BIT(LOCKDEP_CIRCULAR),
-		.ops = &hotplug_rwsem_ops,
-		.destroy = kmem_cache_destroy__3_6,
-		.setup = setup_victim,
+		.forced.up = second_read,
+		.forced.down = second_read,
+		.said.outcome = OUT_READERS_KNOT,
+		.free.until_found = true,
+		.world.toggles = true,
+		.said.lockdep = LOCKDEP_BIT(LOCKDEP_RECURSIVE) |
+				LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.world.hotplug = &hotplug_rwsem_ops,
+		.world.destroy = kmem_cache_destroy__3_6,
+		.world.setup = setup_victim,
 	},
 };
 
@@ -93,17 +93,17 @@ static const struct scenario e9n[] = {
 	{
 		.about = "rcu_barrier() in a notifier, the writer inside",
 		.actors = { { "U", ON_U, actor_U } },
-		.script_up = waits_for_itself,
-		.script_down = waits_for_itself,
-		.expect = OUT_BIT(OUT_DEADLOCK),
-		.until_found = true,
-		.toggles = true,
-		.lockdep = LOCKDEP_BIT(LOCKDEP_RECURSIVE) |
-			   LOCKDEP_BIT(LOCKDEP_CIRCULAR),
-		.ops = &hotplug_rwsem_ops,
-		.begin = begin_notifier,
-		.end = end_notifier,
-		.setup = setup_core,
+		.forced.up = waits_for_itself,
+		.forced.down = waits_for_itself,
+		.said.outcome = OUT_BIT(OUT_DEADLOCK),
+		.free.until_found = true,
+		.world.toggles = true,
+		.said.lockdep = LOCKDEP_BIT(LOCKDEP_RECURSIVE) |
+				LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.world.hotplug = &hotplug_rwsem_ops,
+		.world.begin = begin_notifier,
+		.world.end = end_notifier,
+		.world.setup = setup_core,
 	},
 };
 

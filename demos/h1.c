@@ -345,18 +345,18 @@ static void list_rests(struct stage *st)
 
 static const struct scenario h1_down[] = {
 	{
-		.no_search = "one actor: nobody else to choose",
+		.search.none = "one actor: nobody else to choose",
 		.about =
 			"everything that can rest on a core, and the core goes",
 		.actors = { { "U", ON_B, actor_takes_down } },
-		.expect = OUT_BIT(OUT_COMPLETES),
-		.begin = begin_h1,
-		.end = end_h1,
-		.setup = setup_h1,
-		.check = nothing_is_lost,
-		.evidence = list_rests,
-		.rescue = wake_by_hand,
-		.teardown = teardown_h1,
+		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.world.begin = begin_h1,
+		.world.end = end_h1,
+		.world.setup = setup_h1,
+		.said.check = nothing_is_lost,
+		.show.evidence = list_rests,
+		.cut.rescue = wake_by_hand,
+		.world.teardown = teardown_h1,
 	},
 };
 

@@ -124,16 +124,16 @@ static void show_r1(struct stage *st)
 
 static const struct scenario r1_reader[] = {
 	{
-		.no_search = "it shows how long, nobody chooses",
+		.search.none = "it shows how long, nobody chooses",
 		.about = "R reads until somebody has looked",
 		.actors = { { "R", ON_D, actor_R },
 			    { "W", ON_U, actor_W },
 			    { "S", ON_B, actor_S } },
-		.expect = OUT_BIT(OUT_COMPLETES),
-		.shows_rcu = true,
-		.setup = setup_r1,
-		.check = reader_was_waited_for,
-		.evidence = show_r1,
+		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.show.rcu = true,
+		.world.setup = setup_r1,
+		.said.check = reader_was_waited_for,
+		.show.evidence = show_r1,
 	},
 };
 

@@ -24,17 +24,17 @@ static const struct scenario scenarios[] = {
 		.about = "D destroys with your function, U takes a core up or "
 			 "down",
 		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
-		.expect = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = OUT_BIT(OUT_COMPLETES),
 		/* It may be wrong: it was about E1 (Kosina, v2). */
-		.lockdep_may = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
-		.no_forced = true,
-		.toggles = true,
-		.destroy = kmem_cache_destroy__yours,
-		.setup = setup_victim,
-		.check = callbacks_ran,
-		.teardown = teardown_victim,
-		.objects_to = KNOT,
-		.objection =
+		.said.lockdep_may = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.forced.none = true,
+		.world.toggles = true,
+		.world.destroy = kmem_cache_destroy__yours,
+		.world.setup = setup_victim,
+		.said.check = callbacks_ran,
+		.world.teardown = teardown_victim,
+		.said.objects_to = KNOT,
+		.said.objection =
 			"Kosina, 2 October 2012: D holds slab_mutex and wants\n"
 			"  cpu_hotplug.lock, U holds that one and wants slab_mutex",
 	},
@@ -44,17 +44,17 @@ static const struct scenario scenarios[] = {
 		.actors = { { "D", ON_D, actor_D },
 			    { "U", ON_U, actor_U },
 			    { "B", ON_B, actor_B } },
-		.expect = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = OUT_BIT(OUT_COMPLETES),
 		/* It may be wrong: it was about E1 (Kosina, v2). */
-		.lockdep_may = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
-		.no_forced = true,
-		.toggles = true,
-		.destroy = kmem_cache_destroy__yours,
-		.setup = setup_victim,
-		.check = callbacks_ran,
-		.teardown = teardown_victim,
-		.objects_to = KNOT,
-		.objection =
+		.said.lockdep_may = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.forced.none = true,
+		.world.toggles = true,
+		.world.destroy = kmem_cache_destroy__yours,
+		.world.setup = setup_victim,
+		.said.check = callbacks_ran,
+		.world.teardown = teardown_victim,
+		.said.objects_to = KNOT,
+		.said.objection =
 			"Kosina, 2 October 2012: the unmount of the report "
 			"holds barrier_mutex\n"
 			"  and wants cpu_hotplug.lock",
@@ -64,19 +64,19 @@ static const struct scenario scenarios[] = {
 		.about = "a hotplug reference was given back that nobody took",
 		.actors = { { "D", ON_D, actor_D_leaks },
 			    { "U", ON_U, actor_U } },
-		.expect = OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_STUCK),
+		.said.outcome = OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_STUCK),
 		/* It may be wrong: it was about E1 (Kosina, v2). */
-		.lockdep_may = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
-		.no_forced = true,
-		.toggles = true,
-		.ops = &hotplug_3_6_ops,
-		.destroy = kmem_cache_destroy__yours,
-		.leaks = true,
-		.setup = setup_leak,
-		.check = callbacks_ran,
-		.teardown = teardown_refs,
-		.objects_to = KNOT,
-		.objection =
+		.said.lockdep_may = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.forced.none = true,
+		.world.toggles = true,
+		.world.hotplug = &hotplug_3_6_ops,
+		.world.destroy = kmem_cache_destroy__yours,
+		.world.leaks = true,
+		.world.setup = setup_leak,
+		.said.check = callbacks_ran,
+		.world.teardown = teardown_refs,
+		.said.objects_to = KNOT,
+		.said.objection =
 			"Bhat, 3 October 2012: with one put_online_cpus() too\n"
 			"  many the reference is useless; only dropping slab_mutex "
 			"before\n  rcu_barrier() leaves no cycle",
@@ -87,35 +87,38 @@ static const struct scenario scenarios[] = {
 			 "C makes one",
 		.actors = { { "D", ON_D, actor_D_fails },
 			    { "C", ON_U, actor_C } },
-		.expect = OUT_BIT(OUT_COMPLETES),
-		.no_forced = true,
-		.rounds = 4,
-		.destroy = kmem_cache_destroy__yours,
-		.slab_reports = 1, /* "Can't free all objects" */
-		.setup = setup_in_use,
-		.check = all_linked,
-		.evidence = show_list,
-		.teardown = teardown_list,
-		.objects_to = OUT_BIT(OUT_WARN) | OUT_BIT(OUT_CORRUPT) | KNOT,
-		.objection = "Bhat on v3: the shrink wants slab_mutex, and a "
-			     "destroy that fails\n"
-			     "  must put the cache back under it",
+		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.forced.none = true,
+		.free.rounds = 4,
+		.world.destroy = kmem_cache_destroy__yours,
+		.said.slab_reports = 1, /* "Can't free all objects" */
+		.world.setup = setup_in_use,
+		.said.check = all_linked,
+		.show.evidence = show_list,
+		.world.teardown = teardown_list,
+		.said.objects_to = OUT_BIT(OUT_WARN) | OUT_BIT(OUT_CORRUPT) |
+				   KNOT,
+		.said.objection =
+			"Bhat on v3: the shrink wants slab_mutex, and a "
+			"destroy that fails\n"
+			"  must put the cache back under it",
 	},
 	{
 		.part = "yours/E17",
 		.about =
 			"the cache must outlive the callbacks that free its pages",
 		.actors = { { "D", ON_D, actor_D } },
-		.expect = OUT_BIT(OUT_COMPLETES),
-		.no_forced = true,
-		.rounds = 20,
-		.destroy = kmem_cache_destroy__yours,
-		.setup = setup_victim,
-		.check = callbacks_ran,
-		.teardown = teardown_victim,
-		.objects_to = OUT_BIT(OUT_CORRUPT),
-		.objection = "Why rcu_barrier() is there at all: the callbacks "
-			     "that free the\n  slabs still read the cache",
+		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.forced.none = true,
+		.free.rounds = 20,
+		.world.destroy = kmem_cache_destroy__yours,
+		.world.setup = setup_victim,
+		.said.check = callbacks_ran,
+		.world.teardown = teardown_victim,
+		.said.objects_to = OUT_BIT(OUT_CORRUPT),
+		.said.objection =
+			"Why rcu_barrier() is there at all: the callbacks "
+			"that free the\n  slabs still read the cache",
 	},
 	{
 		.part = "yours/E17s",
@@ -123,17 +126,18 @@ static const struct scenario scenarios[] = {
 			 "late",
 		.actors = { { "D", ON_D, actor_D_after_W },
 			    { "W", ON_U, actor_W_frees, .urgent = true } },
-		.expect = OUT_BIT(OUT_COMPLETES),
-		.no_forced = true,
-		.rounds = 4,
-		.shows_rcu = true,
-		.destroy = kmem_cache_destroy__yours,
-		.setup = setup_objects,
-		.check = check_callbacks,
-		.objects_to = OUT_BIT(OUT_CORRUPT),
-		.objection = "A grace period says that callbacks may run, not "
-			     "that they have:\n  synchronize_rcu() is no "
-			     "rcu_barrier()",
+		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.forced.none = true,
+		.free.rounds = 4,
+		.show.rcu = true,
+		.world.destroy = kmem_cache_destroy__yours,
+		.world.setup = setup_objects,
+		.said.check = check_callbacks,
+		.said.objects_to = OUT_BIT(OUT_CORRUPT),
+		.said.objection =
+			"A grace period says that callbacks may run, not "
+			"that they have:\n  synchronize_rcu() is no "
+			"rcu_barrier()",
 	},
 };
 

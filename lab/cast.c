@@ -29,7 +29,7 @@ bool cache_is_linked(const struct kmem_cache *s)
 
 void actor_D(struct stage *st)
 {
-	st->sc->destroy(st->cache);
+	st->sc->world.destroy(st->cache);
 	st->cache = NULL;
 }
 
@@ -43,8 +43,8 @@ void actor_U(struct stage *st)
 
 void actor_B(struct stage *st)
 {
-	if (st->sc->barrier)
-		st->sc->barrier();
+	if (st->sc->world.barrier)
+		st->sc->world.barrier();
 	else
 		rcu_barrier();
 }
@@ -97,9 +97,9 @@ struct kmem_cache *victim(struct stage *st)
 /* The core is brought to where the round needs it. */
 int setup_core(struct stage *st)
 {
-	if (st->sc->toggles && st->up && cpu_is_online(st->toggled))
+	if (st->sc->world.toggles && st->up && cpu_is_online(st->toggled))
 		return cpu_down(st->toggled);
-	if (st->sc->toggles && !st->up && !cpu_is_online(st->toggled))
+	if (st->sc->world.toggles && !st->up && !cpu_is_online(st->toggled))
 		return cpu_up(st->toggled);
 	return 0;
 }

@@ -103,7 +103,7 @@ void list_outcomes(char *out, size_t size, unsigned int set)
 
 bool objected_to(const struct scenario *sc, unsigned int failed)
 {
-	return sc->objection && failed & sc->objects_to;
+	return sc->said.objection && failed & sc->said.objects_to;
 }
 
 void list_lockdep(char *out, size_t size, unsigned int found)
@@ -120,7 +120,8 @@ static void print_result(const struct tally *t)
 	char lockdep[80], expected[40];
 
 	list_lockdep(lockdep, sizeof(lockdep), t->lockdep);
-	list_outcomes(expected, sizeof(expected), t->of ? t->of->expect : 0);
+	list_outcomes(expected, sizeof(expected),
+		      t->of ? t->of->said.outcome : 0);
 	if (!t->ran) {
 		kprintf(" expected=%s ran=0", expected);
 		return;
@@ -248,12 +249,13 @@ static bool run_demo(const struct demo *d, const struct wish *w,
 		if (sc->part && !t.skipped) {
 			kprintf("part: %s", sc->part);
 			print_result(&t);
-			print_fields(&t, sc->toggles, meets(sc));
+			print_fields(&t, sc->world.toggles, meets(sc));
 			kprintf(" %s\n", t.ok ? "ok" : "FAIL");
 		}
-		if (t.ran && objected_to(sc, OUT_BIT(t.outcome) & ~sc->expect))
-			kprintf("objection: %s\n", sc->objection);
-		toggles |= sc->toggles;
+		if (t.ran &&
+		    objected_to(sc, OUT_BIT(t.outcome) & ~sc->said.outcome))
+			kprintf("objection: %s\n", sc->said.objection);
+		toggles |= sc->world.toggles;
 		met |= meets(sc);
 		add_part(result, &t);
 	}
@@ -277,7 +279,8 @@ static void print_row(const struct demo *d, const struct tally *t)
 
 	list_lockdep(lockdep, sizeof(lockdep), t->lockdep);
 	list_outcomes(expected, sizeof(expected),
-		      t->of ? t->of->expect : d->scenarios[0].expect);
+		      t->of ? t->of->said.outcome :
+			      d->scenarios[0].said.outcome);
 	if (t->ran)
 		ksnprintf(ran, sizeof(ran), "%s, %u round%s",
 			  outcome_name(t->outcome), t->forced + t->rounds,
@@ -299,8 +302,8 @@ static void print_part(const struct scenario *sc, const struct tally *t)
 	list_lockdep(lockdep, sizeof(lockdep), t->lockdep);
 	if (!t->ran)
 		ksnprintf(ran, sizeof(ran), "not run");
-	else if (sc->until_found && t->rounds &&
-		 sc->expect & OUT_BIT(t->outcome))
+	else if (sc->free.until_found && t->rounds &&
+		 sc->said.outcome & OUT_BIT(t->outcome))
 		ksnprintf(ran, sizeof(ran), "%s, in free round %u",
 			  outcome_name(t->outcome), t->rounds);
 	else

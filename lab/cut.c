@@ -117,9 +117,10 @@ static bool cut_cycle(const struct stage *st, const struct waitfor *w,
 		for (unsigned int i = w->n; i-- > w->first;) {
 			const struct waitfor_link *l = &w->link[i];
 
-			if ((st->sc->lend &&
-			     l->waiting.obj != st->sc->lend(st)) ||
-			    (st->sc->keeps && st->sc->keeps(l->waiting.obj)) ||
+			if ((st->sc->cut.lend &&
+			     l->waiting.obj != st->sc->cut.lend(st)) ||
+			    (st->sc->cut.keeps &&
+			     st->sc->cut.keeps(l->waiting.obj)) ||
 			    !lend(l, ways[k].kind))
 				continue;
 			if (!quietly)
@@ -198,8 +199,8 @@ static bool pass_condition(bool quietly)
  * not. */
 static bool rescue(struct stage *st, bool quietly, unsigned int *times)
 {
-	return st->sc->rescue && (*times)++ < RESCUES &&
-	       st->sc->rescue(st, quietly);
+	return st->sc->cut.rescue && (*times)++ < RESCUES &&
+	       st->sc->cut.rescue(st, quietly);
 }
 
 /* w: the cycle, or NULL. In a batch nobody could press Ctrl-C. */
@@ -208,7 +209,7 @@ static void wait_for_the_end(struct stage *st, const struct waitfor *w)
 	hush(false);
 	if (w)
 		waitfor_report(w);
-	kprintf("this knot cannot be cut: the scenario needs a .rescue\n");
+	kprintf("this knot cannot be cut: the scenario needs a .cut.rescue\n");
 	if (console_taken)
 		panic("this knot cannot be cut");
 	tell_on_their_own();

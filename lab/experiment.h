@@ -68,73 +68,98 @@ struct step {
 
 struct scenario {
 	const char *part; /* "E6/E1", or NULL if the experiment has only this */
-	const char *about; /* one line, what is about to be tried */
+	const char *about; /* one line: what is tried */
 	struct actor actors[MAX_ACTORS];
-	const struct step *script_up; /* also where no core is toggled */
-	const struct step *script_down;
-	unsigned int expect;	    /* OUT_BIT()s; the lowest is the name */
-	unsigned int expect_forced; /* 0: the same */
-	bool refused;		    /* the forced order must be refused */
-	unsigned int cores;	    /* it needs; 0: as many as the demo says */
-	unsigned int rounds;	    /* free ones; 0: as many as the demo says */
-	bool no_forced;		    /* there is no order to force */
-	bool apart;		    /* D and U need not overlap, or cannot */
-	bool until_found;	    /* free: go on until `expect`, or N */
-	bool toggles;		    /* a core goes off or on in each round */
-	bool tries;		    /* an actor only tries for a lock */
-	bool down_only;		    /* it goes off, in every round */
-	bool leaks;		    /* a reference is given back too often */
-	bool in_turn;	      /* the actors run one after another, as listed */
-	bool spins;	      /* the cores of its actors may get stuck */
-	bool shows_rcu;	      /* a column for grace periods and callbacks */
-	unsigned int lockdep; /* LOCKDEP_BIT()s that it must find */
-	unsigned int lockdep_may; /* and may find: it depends on the schedule */
-	/* The circular finding's, if it must be this one: classes. */
-	const char *wants, *holds;
-	bool shows_report;	   /* lockdep's, in `demo all` too */
-	bool shows_waits;	   /* the stacks of who waits, there too */
-	unsigned int warnings;	   /* WARN_ON reports that belong to a round */
-	unsigned int slab_reports; /* that the slab's checks must make a round */
-	const char *culprit; /* the function that a BUG or WARN must name */
-	/* What each forced round must have seen (lab/seen.c): a form that
-	 * must have run, by its name, or something else. */
-	const char *must_see[MUST_SEE];
-	unsigned int free_cores; /* without so many there is no free form */
-	bool needs_lockdep;	 /* not in a release image */
-	const struct hotplug_lock_ops *ops; /* NULL: the kernel's own */
-	void (*destroy)(struct kmem_cache *s);
-	void (*barrier)(void); /* actor_B's; NULL: the kernel's rcu_barrier() */
-	/* For begin_rcu() and end_rcu(), demos/forms/barrier.c: */
-	const struct rcu_parameters *rcu; /* NULL: the kernel's own */
-	struct notifier_block *notifier;  /* registered meanwhile */
-	/* Once, around all rounds, in the runner's thread: notifiers, RCU's
-	 * parameters. begin returns 0 or a negative errno. */
-	int (*begin)(struct stage *st);
-	void (*end)(struct stage *st);
-	/* Before the actors of a round start, in the runner's thread. Returns
-	 * 0, or a negative errno that ends the experiment. */
-	int (*setup)(struct stage *st);
-	/* After a round in which all ended: false means OUT_CORRUPT. */
-	bool (*check)(struct stage *st);
-	/* Each event of an actor, wherever its trace point stands (perhaps
-	 * under a spinlock): look and count, nothing else. */
-	void (*listen)(struct stage *st, int actor,
-		       const struct trace_event *e);
-	/* After the schedule of a round that is shown: what else it has to show. */
-	void (*evidence)(struct stage *st);
-	void (*teardown)(struct stage *st);
-	/* To end a knot: the mutex that can be lent (NULL: the last one of the
-	 * cycle); what else ends a wait, false if nobody waits for that. */
-	const void *(*lend)(const struct stage *st);
-	bool (*keeps)(const void *mutex); /* is it never lent? */
-	bool (*rescue)(struct stage *st, bool quietly);
-	const char *objection;	 /* what the thread says to a failure */
-	unsigned int objects_to; /* OUT_BIT()s: which failures */
-	/* For the explorer: why it is no matter for a search; and where an actor
-	 * stands, if that is better known than by the steps it has made. */
-	const char *no_search;
-	unsigned int (*position)(unsigned int actor);
-	bool any_verdict; /* whatever comes out is right */
+	unsigned int cores; /* that it needs; 0: as many as the demo says */
+	bool needs_lockdep; /* it does not run in a release image */
+
+	/* What is exchanged in the kernel while it runs, and what surrounds it. */
+	struct {
+		const struct hotplug_lock_ops *hotplug; /* NULL: the kernel's */
+		const struct rcu_parameters *rcu;	/* NULL: the kernel's */
+		struct notifier_block *notifier; /* registered meanwhile */
+		void (*destroy)(struct kmem_cache *s); /* actor_D's */
+		void (*barrier)(void); /* actor_B's; NULL: rcu_barrier() */
+		bool toggles;	       /* a core goes off or on in each round */
+		bool down_only;	       /* it goes off in every round */
+		bool leaks;	       /* a reference is given back too often */
+		bool spins; /* the cores of its actors may get stuck */
+		/* Once, around all rounds, in the runner's thread. begin
+		 * returns 0 or a negative errno. */
+		int (*begin)(struct stage *st);
+		void (*end)(struct stage *st);
+		/* Before and after each round, in the runner's thread. setup
+		 * returns 0, or a negative errno that ends the experiment. */
+		int (*setup)(struct stage *st);
+		void (*teardown)(struct stage *st);
+		/* Each event of an actor, perhaps under a spinlock: it looks
+		 * and counts, nothing else. */
+		void (*listen)(struct stage *st, int actor,
+			       const struct trace_event *e);
+	} world;
+
+	/* What must come out. */
+	struct {
+		unsigned int outcome; /* OUT_BIT()s; the lowest is the name */
+		unsigned int lockdep; /* LOCKDEP_BIT()s it must find */
+		unsigned int lockdep_may; /* and may find, by the schedule */
+		/* The classes of the circular finding, if they matter. */
+		const char *wants, *holds;
+		unsigned int warnings;	   /* WARN_ONs that belong to a round */
+		unsigned int slab_reports; /* of the slab's checks, a round */
+		const char *culprit; /* the function a BUG or WARN must name */
+		/* What each forced round must have seen (lab/seen.c). */
+		const char *must_see[MUST_SEE];
+		/* After a round that completed: false means OUT_CORRUPT. */
+		bool (*check)(struct stage *st);
+		bool any_verdict;	 /* whatever comes out is right */
+		const char *objection;	 /* what the thread says to a failure */
+		unsigned int objects_to; /* OUT_BIT()s: which failures */
+	} said;
+
+	/* The forced form: an order of steps. */
+	struct {
+		const struct step *up;	 /* also where no core is toggled */
+		const struct step *down; /* the same when the core goes off */
+		unsigned int outcome;	 /* OUT_BIT()s; 0: as said.outcome */
+		bool refused;		 /* the order must be refused */
+		bool none;		 /* there is no order to force */
+		bool in_turn; /* the actors run one after another, as listed */
+	} forced;
+
+	/* The free form: round after round, each actor at its own speed. */
+	struct {
+		unsigned int rounds; /* 0: as many as the demo says */
+		unsigned int cores;  /* with fewer there is no free form */
+		bool apart;	     /* D and U need not overlap, or cannot */
+		bool until_found;    /* until said.outcome, or `rounds` */
+	} free;
+
+	/* What is printed beside the schedule. */
+	struct {
+		bool rcu;    /* a column for grace periods and callbacks */
+		bool report; /* lockdep's report, in `demo all` too */
+		bool waits;  /* the stacks of the waiting threads, there too */
+		void (*evidence)(struct stage *st); /* what else it shows */
+	} show;
+
+	/* How a knot ends. */
+	struct {
+		/* The mutex that is lent; NULL: the last one of the cycle. */
+		const void *(*lend)(const struct stage *st);
+		bool (*keeps)(const void *mutex); /* is it never lent? */
+		/* Ends another wait; false if nobody waits for that. */
+		bool (*rescue)(struct stage *st, bool quietly);
+	} cut;
+
+	/* For the explorer. */
+	struct {
+		const char *none; /* why there is no search */
+		bool tries;	  /* an actor only tries for a lock */
+		/* Where an actor stands, if that is better known than by the
+		 * number of its steps. */
+		unsigned int (*position)(unsigned int actor);
+	} search;
 };
 
 /* What a round has and shows. */
@@ -273,7 +298,7 @@ void list_lockdep(char *out, size_t size, unsigned int found);
 struct kmem_cache *victim(struct stage *st); /* NULL when memory is out */
 /* Is s on slab_caches, and its links sound? slab_mutex held. */
 bool cache_is_linked(const struct kmem_cache *s);
-void actor_D(struct stage *st);	    /* sc->destroy(cache) */
+void actor_D(struct stage *st);	    /* sc->world.destroy(cache) */
 void actor_U(struct stage *st);	    /* cpu_up() or cpu_down() of st->toggled */
 void actor_B(struct stage *st);	    /* a bare rcu_barrier() */
 int setup_core(struct stage *st);   /* the core is as U needs it */

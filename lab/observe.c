@@ -18,8 +18,8 @@ static struct stage *running;
 
 const struct step *stage_script(const struct stage *st)
 {
-	return st->sc->toggles && !st->up ? st->sc->script_down :
-					    st->sc->script_up;
+	return st->sc->world.toggles && !st->up ? st->sc->forced.down :
+						  st->sc->forced.up;
 }
 
 unsigned int script_length(const struct step *s)
@@ -173,8 +173,8 @@ static void listen(const struct trace_event *e)
 	follow_script(st, actor, e);
 	if (e->op == TR_LOCK || e->op == TR_UNLOCK)
 		note_held(&st->worker[actor], e);
-	if (st->sc->listen)
-		st->sc->listen(st, actor, e);
+	if (st->sc->world.listen)
+		st->sc->world.listen(st, actor, e);
 	switch (e->op) {
 	case TR_CACHE_DESTROY:
 		set_inside(&st->d_inside, &st->u_inside, st);
@@ -184,11 +184,11 @@ static void listen(const struct trace_event *e)
 		break;
 	/* Who destroys nothing is inside while in a bare barrier. */
 	case TR_BARRIER:
-		if (!st->sc->destroy && actor == D_ACTOR)
+		if (!st->sc->world.destroy && actor == D_ACTOR)
 			set_inside(&st->d_inside, &st->u_inside, st);
 		break;
 	case TR_BARRIER_END:
-		if (!st->sc->destroy && actor == D_ACTOR)
+		if (!st->sc->world.destroy && actor == D_ACTOR)
 			WRITE_ONCE(st->d_inside, 0);
 		break;
 	case TR_HP_BEGIN:
@@ -239,7 +239,7 @@ static void trace_rcu(const struct stage *st, bool on)
 {
 	unsigned int cpu;
 
-	if (!st->sc->shows_rcu)
+	if (!st->sc->show.rcu)
 		return;
 	WRITE_ONCE(rcu_sched_state.thread->traced, on);
 	for_each_possible_cpu (cpu)

@@ -491,16 +491,16 @@ static bool rescue_program(struct stage *st, bool quietly)
 static struct scenario scenario = {
 	.about = "threads given as text",
 	/* Whatever comes is what is asked for. */
-	.expect = OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_DEADLOCK) |
-		  OUT_BIT(OUT_STUCK),
-	.no_forced = true,
-	.lockdep_may = LOCKDEP_BIT(LOCKDEP_CIRCULAR) |
-		       LOCKDEP_BIT(LOCKDEP_RECURSIVE),
-	.setup = setup_program,
-	.position = program_pc,
-	.any_verdict = true,
-	.keeps = keeps,
-	.rescue = rescue_program,
+	.said.outcome = OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_DEADLOCK) |
+			OUT_BIT(OUT_STUCK),
+	.forced.none = true,
+	.said.lockdep_may = LOCKDEP_BIT(LOCKDEP_CIRCULAR) |
+			    LOCKDEP_BIT(LOCKDEP_RECURSIVE),
+	.world.setup = setup_program,
+	.search.position = program_pc,
+	.said.any_verdict = true,
+	.cut.keeps = keeps,
+	.cut.rescue = rescue_program,
 };
 
 static const struct demo program = {

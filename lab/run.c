@@ -49,8 +49,8 @@ static void restart_lockdep(struct stage *st, struct tally *t)
 
 	note_lockdep(st, t);
 	lockdep_reset();
-	hush_lockdep(st, !sc->in_turn && t->lockdep &&
-				 !(sc->lockdep & ~t->lockdep));
+	hush_lockdep(st, !sc->forced.in_turn && t->lockdep &&
+				 !(sc->said.lockdep & ~t->lockdep));
 }
 
 /* What the walk along the waits came to: a cycle, or the kind of event that is
@@ -83,7 +83,7 @@ static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 	note_lockdep(st, t);
 	lockdep_reset(); /* or the set-up would close the last round's cycle */
 	seen_begin(st->sc);
-	err = st->sc->setup ? st->sc->setup(st) : 0;
+	err = st->sc->world.setup ? st->sc->world.setup(st) : 0;
 	if (err)
 		return err;
 	restart_lockdep(st, t);
@@ -97,16 +97,17 @@ static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 		t->waitfor = walk_result(st, *out, w);
 	warns = warn_count - warns;
 	t->warnings += warns;
-	if (is_knot(*out) && warns != st->sc->warnings) {
+	if (is_knot(*out) && warns != st->sc->said.warnings) {
 		kprintf("not as said: %u warnings before the knot, not %u\n",
-			warns, st->sc->warnings);
+			warns, st->sc->said.warnings);
 		t->ok = false;
 	}
 	if (*out == OUT_COMPLETES)
 		release_ended(st); /* or the check would wait for it */
-	if (*out == OUT_COMPLETES && st->sc->check && !st->sc->check(st))
+	if (*out == OUT_COMPLETES && st->sc->said.check &&
+	    !st->sc->said.check(st))
 		*out = OUT_CORRUPT;
-	if (slab_errors != errors + st->sc->slab_reports)
+	if (slab_errors != errors + st->sc->said.slab_reports)
 		*out = OUT_CORRUPT;
 	return 0;
 }
@@ -127,8 +128,8 @@ static void report_briefly(const struct waitfor *w)
 static void report_knot(struct stage *st, enum outcome out, struct waitfor *w)
 {
 	void (*report)(const struct waitfor *w) =
-		st->brief && !st->sc->shows_waits ? report_briefly :
-						    waitfor_report;
+		st->brief && !st->sc->show.waits ? report_briefly :
+						   waitfor_report;
 
 	if (out == OUT_DEADLOCK) {
 		report(w);
@@ -154,19 +155,19 @@ bool names_culprit(const struct stage *st, enum outcome out)
 
 	caller = out == OUT_BUG ? (dead ? dead->bug_caller : 0) : warn_caller;
 	place = symbol_lookup(caller, &off);
-	if (place && strcmp(place, st->sc->culprit) == 0)
+	if (place && strcmp(place, st->sc->said.culprit) == 0)
 		return true;
 	kprintf("not as said: %s is blamed, not %s\n", place ? place : "nobody",
-		st->sc->culprit);
+		st->sc->said.culprit);
 	return false;
 }
 
 static bool expected(const struct stage *st, unsigned int set, enum outcome out)
 {
 	bool blames = out == OUT_BUG || out == OUT_WARN ||
-		      (out == OUT_COMPLETES && st->sc->warnings);
+		      (out == OUT_COMPLETES && st->sc->said.warnings);
 
-	if (st->sc->culprit && blames && !names_culprit(st, out))
+	if (st->sc->said.culprit && blames && !names_culprit(st, out))
 		return false;
 	return (set & OUT_BIT(out)) != 0;
 }
@@ -181,8 +182,8 @@ void tell(struct stage *st, enum outcome out, struct waitfor *w)
 		show_refusal(st);
 	if (!all_done(st) || out == OUT_DEADLOCK)
 		report_knot(st, out, w);
-	if (st->sc->evidence)
-		st->sc->evidence(st);
+	if (st->sc->show.evidence)
+		st->sc->show.evidence(st);
 	if (out == OUT_COMPLETES &&
 	    lockdep_seen() & LOCKDEP_BIT(LOCKDEP_CIRCULAR))
 		show_completed(st);
@@ -194,13 +195,13 @@ static bool order_kept(const struct stage *st)
 	const struct scenario *sc = st->sc;
 	unsigned int steps = script_length(stage_script(st));
 
-	if (sc->refused && !st->refusal.happened)
+	if (sc->forced.refused && !st->refusal.happened)
 		kprintf("not as said: the step was not refused\n");
-	else if (!sc->refused && st->script_pos < steps)
+	else if (!sc->forced.refused && st->script_pos < steps)
 		kprintf("not as said: step %u of %u did not come\n",
 			st->script_pos + 1, steps);
 	else
-		return sc->refused == st->refusal.happened;
+		return sc->forced.refused == st->refusal.happened;
 	return false;
 }
 
@@ -209,14 +210,15 @@ static bool pair_as_said(const struct scenario *sc)
 {
 	const char *wanted = "nothing", *held = "nothing";
 
-	if (!GORDIAN_DEBUG || !sc->wants)
+	if (!GORDIAN_DEBUG || !sc->said.wants)
 		return true;
 	if (lockdep_last_pair(&wanted, &held) &&
-	    strcmp(wanted, sc->wants) == 0 && strcmp(held, sc->holds) == 0)
+	    strcmp(wanted, sc->said.wants) == 0 &&
+	    strcmp(held, sc->said.holds) == 0)
 		return true;
 	kprintf("not as said: lockdep found that %s was wanted, %s held,\n"
 		"  not %s and %s\n",
-		wanted, held, sc->wants, sc->holds);
+		wanted, held, sc->said.wants, sc->said.holds);
 	return false;
 }
 
@@ -224,8 +226,8 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 {
 	static struct waitfor w; /* guarded by demo_mutex, like the stage */
 	const struct scenario *sc = st->sc;
-	unsigned int expect = sc->expect_forced ? sc->expect_forced :
-						  sc->expect;
+	unsigned int expect = sc->forced.outcome ? sc->forced.outcome :
+						   sc->said.outcome;
 	uint32_t seed = 1;
 	enum outcome out;
 	int err;
@@ -260,21 +262,21 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 static int run_forced(struct stage *st, bool hold, struct tally *t)
 {
 	const char *form[] = { "down", "up" };
-	unsigned int forms = st->sc->toggles ? 2 : 1;
+	unsigned int forms = st->sc->world.toggles ? 2 : 1;
 
 	for (unsigned int f = 0; f < forms; f++) {
 		int err;
 
 		st->up = f == 0;
 		st->leak_by_d = f == 1;
-		if (st->up && st->sc->down_only)
+		if (st->up && st->sc->world.down_only)
 			continue;
 		if (thread_interrupted())
 			return -EINTR;
-		kprintf("\n%s", st->sc->in_turn	 ? "in turn" :
-				stage_script(st) ? "forced" :
-						   "once");
-		if (st->sc->toggles)
+		kprintf("\n%s", st->sc->forced.in_turn ? "in turn" :
+				stage_script(st)       ? "forced" :
+							 "once");
+		if (st->sc->world.toggles)
 			kprintf(", U takes core %u %s", st->toggled,
 				form[st->up]);
 		kprintf(":\n");
@@ -288,13 +290,13 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 /* Is it no test of anything if D and U are never at it at once? */
 bool meets(const struct scenario *sc)
 {
-	return sc->toggles && !sc->apart && !sc->in_turn;
+	return sc->world.toggles && !sc->free.apart && !sc->forced.in_turn;
 }
 
 /* What a search goes on until it has found. */
 static enum outcome looked_for(const struct scenario *sc)
 {
-	return (enum outcome)__builtin_ctz(sc->expect);
+	return (enum outcome)__builtin_ctz(sc->said.outcome);
 }
 
 /* Does a round that was as said (fine), or what was looked for, end the rounds
@@ -302,7 +304,7 @@ static enum outcome looked_for(const struct scenario *sc)
 static bool search_ends(const struct scenario *sc, enum outcome out, bool fine,
 			bool found)
 {
-	if (sc->until_found)
+	if (sc->free.until_found)
 		return found || (!fine && out != OUT_COMPLETES);
 	return !fine;
 }
@@ -325,10 +327,10 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 	bool over = false, clean = true;
 	int err = 0;
 
-	if (board.nr_cores < sc->free_cores) {
+	if (board.nr_cores < sc->free.cores) {
 		kprintf("\nnot run: the free form needs %u cores, this machine "
 			"has %u\n",
-			sc->free_cores, board.nr_cores);
+			sc->free.cores, board.nr_cores);
 		t->skipped = t->forced == 0;
 		return 0;
 	}
@@ -340,7 +342,7 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		enum outcome out;
 		bool fine, found;
 
-		st->up = !cpu_is_online(st->toggled) && !sc->down_only;
+		st->up = !cpu_is_online(st->toggled) && !sc->world.down_only;
 		st->leak_by_d = t->rounds & 1;
 		err = thread_interrupted() ? -EINTR :
 					     play(st, &seed, &w, &out, t);
@@ -349,14 +351,14 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		t->rounds++;
 		t->overlap += st->waited && st->together;
 		t->stuck += out == OUT_STUCK;
-		fine = st->missed || expected(st, sc->expect, out);
+		fine = st->missed || expected(st, sc->said.outcome, out);
 		found = !st->missed && out == looked_for(sc);
 		/* The first unexpected outcome stays; else the one looked for. */
 		if (!fine || found ||
 		    (t->outcome == OUT_COMPLETES && !st->missed))
 			t->outcome = out;
 		over = search_ends(sc, out, fine, found);
-		t->ok &= fine || (sc->until_found && !over);
+		t->ok &= fine || (sc->free.until_found && !over);
 		if (over) {
 			/* What is not as said was chance: nobody sees it again. */
 			st->brief &= fine;
@@ -366,7 +368,7 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		clean = end_round(st, out, &w, !over);
 		replace_dead_workers(st);
 	}
-	if (!err && sc->until_found && t->outcome != looked_for(sc))
+	if (!err && sc->free.until_found && t->outcome != looked_for(sc))
 		t->ok = false; /* looked for, and not found */
 	if (!err && own && t->ok && meets(sc) && !t->overlap) {
 		kprintf("not as said: no round in which D and U overlapped\n");
@@ -400,14 +402,14 @@ bool lockdep_as_said(unsigned int said, unsigned int may, unsigned int found,
 
 static bool has_forced(const struct scenario *sc, enum run_mode mode)
 {
-	return sc->in_turn || (mode != RUN_FREE && !sc->no_forced);
+	return sc->forced.in_turn || (mode != RUN_FREE && !sc->forced.none);
 }
 
 /* Where there is no order to force the free form is all there is. */
 static bool has_free(const struct scenario *sc, enum run_mode mode)
 {
-	return !sc->in_turn && mode != RUN_HOLD &&
-	       (mode != RUN_FORCED || sc->no_forced);
+	return !sc->forced.in_turn && mode != RUN_HOLD &&
+	       (mode != RUN_FORCED || sc->forced.none);
 }
 
 /* The knot stands: is what led to it as said, as far as it went? */
@@ -416,8 +418,8 @@ static struct tally held_so_far(struct tally t)
 	note_lockdep(&the_stage, &t);
 	hush_lockdep(&the_stage, false);
 	t.ran = true;
-	t.ok &= lockdep_as_said(t.of->lockdep, t.of->lockdep_may, t.lockdep,
-				"");
+	t.ok &= lockdep_as_said(t.of->said.lockdep, t.of->said.lockdep_may,
+				t.lockdep, "");
 	return t;
 }
 
@@ -431,7 +433,7 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	t.ok = lockdep_as_said(0, 0, lockdep_since_mark(),
 			       " before this one began");
 	err = stage_open(d, sc);
-	st->brief = brief && !sc->shows_report;
+	st->brief = brief && !sc->show.report;
 	lockdep_brief(st->brief);
 	if (!err && has_forced(sc, mode))
 		err = run_forced(st, mode == RUN_HOLD, &t);
@@ -439,9 +441,9 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 		return held_so_far(t);
 	if (!err && has_free(sc, mode))
 		err = run_free(st, !rounds,
-			       rounds	  ? rounds :
-			       sc->rounds ? sc->rounds :
-					    d->free_rounds,
+			       rounds	       ? rounds :
+			       sc->free.rounds ? sc->free.rounds :
+						 d->free_rounds,
 			       &t);
 	t.interrupted = err == -EINTR;
 	if (err && !t.interrupted)
@@ -452,8 +454,8 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	lockdep_brief(false);
 	t.ran = t.forced + t.rounds != 0;
 	if (t.ran && !t.interrupted)
-		t.ok &= lockdep_as_said(sc->lockdep, sc->lockdep_may, t.lockdep,
-					"");
+		t.ok &= lockdep_as_said(sc->said.lockdep, sc->said.lockdep_may,
+					t.lockdep, "");
 	else if (!err && !t.skipped)
 		kprintf("not run: no order is forced here, nothing to hold\n");
 	t.ok &= !err && (t.ran || t.skipped);

@@ -75,7 +75,7 @@ static bool describe_rwsem(const struct stage *st, const struct trace_event *e,
 		[TR_WRITE_LOCK] = "cpus_write_lock",
 		[TR_WRITE_UNLOCK] = "cpus_write_unlock",
 	};
-	bool narrow = st->nr_actors + st->sc->shows_rcu > 2;
+	bool narrow = st->nr_actors + st->sc->show.rcu > 2;
 
 	if (e->obj != &cpu_hotplug_lock)
 		return false;
@@ -121,7 +121,7 @@ static bool describe_rcu(const struct trace_event *e, char *out, size_t size)
 static bool describe(const struct stage *st, const struct trace_event *e,
 		     char *out, size_t size)
 {
-	bool narrow = st->nr_actors + st->sc->shows_rcu > 2;
+	bool narrow = st->nr_actors + st->sc->show.rcu > 2;
 
 	switch (e->op) {
 	case TR_LOCK:
@@ -173,7 +173,7 @@ static bool describe(const struct stage *st, const struct trace_event *e,
 		ksnprintf(out, size, "rcu_barrier()");
 		return true;
 	case TR_BARRIER_END:
-		if (st->sc->destroy) /* its next step shows it */
+		if (st->sc->world.destroy) /* its next step shows it */
 			return false;
 		ksnprintf(out, size, "rcu_barrier() returns");
 		return true;
@@ -206,7 +206,7 @@ static bool describe(const struct stage *st, const struct trace_event *e,
 		ksnprintf(out, size, "ends");
 		return true;
 	default:
-		return st->sc->shows_rcu && describe_rcu(e, out, size);
+		return st->sc->show.rcu && describe_rcu(e, out, size);
 	}
 }
 
@@ -219,8 +219,8 @@ static int column_of(const struct stage *st, const struct trace_event *e)
 		   e->op == TR_RCU_CB ||
 		   e->thread == rcu_sched_state.thread->id;
 
-	return actor < 0 && rcu && st->sc->shows_rcu ? (int)st->nr_actors :
-						       actor;
+	return actor < 0 && rcu && st->sc->show.rcu ? (int)st->nr_actors :
+						      actor;
 }
 
 static void print_line(const struct trace_event *e, uint64_t start,
@@ -242,19 +242,19 @@ static void print_head(const struct stage *st, unsigned int width)
 
 		ksnprintf(head, sizeof(head), "%s core %u",
 			  st->sc->actors[i].name, st->worker[i].cpu);
-		if (i + 1 < st->nr_actors || st->sc->shows_rcu)
+		if (i + 1 < st->nr_actors || st->sc->show.rcu)
 			kprintf("%-*s", (int)width, head);
 		else
 			kprintf("%s", head);
 	}
-	kprintf("%s\n", st->sc->shows_rcu ? "RCU" : "");
+	kprintf("%s\n", st->sc->show.rcu ? "RCU" : "");
 }
 
 void show_schedule(const struct stage *st)
 {
 	unsigned int lost, shown = 0, hidden = 0;
 	unsigned int n = trace_snapshot(events, EVENTS_MAX, &lost);
-	unsigned int columns = st->nr_actors + st->sc->shows_rcu;
+	unsigned int columns = st->nr_actors + st->sc->show.rcu;
 	unsigned int width =
 		columns < 3 ? (WIDTH - TIME_WIDTH) / 2 :
 			      (WIDTH - TIME_WIDTH - LAST_WIDTH) / (columns - 1);

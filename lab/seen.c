@@ -19,7 +19,7 @@ void seen_begin(const struct scenario *sc)
 {
 	for (unsigned int i = 0; i < MUST_SEE; i++) {
 		WRITE_ONCE(seen[i], false);
-		WRITE_ONCE(wanted[i], sc->must_see[i]);
+		WRITE_ONCE(wanted[i], sc->said.must_see[i]);
 	}
 }
 

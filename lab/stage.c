@@ -100,8 +100,8 @@ static int worker_thread(void *arg)
 
 static unsigned int place_core(const struct stage *st, enum place place)
 {
-	struct cpumask goes = st->sc->toggles ? cpumask_of(st->toggled) :
-						CPUMASK_NONE;
+	struct cpumask goes = st->sc->world.toggles ? cpumask_of(st->toggled) :
+						      CPUMASK_NONE;
 	struct cpumask ok = cpumask_andnot(cpu_online(), goes);
 	unsigned int want[] = { [ON_D] = 1, [ON_U] = 2, [ON_B] = 0 };
 	unsigned int n = cpumask_weight(ok), skip = want[place] % n, cpu;
@@ -147,7 +147,7 @@ static int keep_off(const struct stage *st)
 {
 	struct cpumask ok = runner_cores;
 
-	for (unsigned int i = 0; st->sc->spins && i < st->nr_actors; i++)
+	for (unsigned int i = 0; st->sc->world.spins && i < st->nr_actors; i++)
 		ok = cpumask_andnot(ok, cpumask_of(st->worker[i].cpu));
 	return thread_set_affinity(current, ok);
 }
@@ -281,8 +281,8 @@ enum outcome watch_round(struct stage *st, struct waitfor *cycle,
 	}
 	if (who_died(st))
 		return OUT_BUG;
-	return warn_count != warns + st->sc->warnings ? OUT_WARN :
-							OUT_COMPLETES;
+	return warn_count != warns + st->sc->said.warnings ? OUT_WARN :
+							     OUT_COMPLETES;
 }
 
 /* ---- rounds ---------------------------------------------------------------- */
@@ -311,7 +311,7 @@ void start_actors(struct stage *st, uint32_t *seed)
 		*seed = *seed * 1664525u + 1013904223u;
 		wk->pause_ns = st->forced ? 0 : (*seed >> 8) % PAUSE_MAX_NS;
 		complete(&wk->go);
-		if (st->sc->in_turn)
+		if (st->sc->forced.in_turn)
 			wait_event(&st->finished, worker_ended(wk));
 	}
 }
@@ -326,13 +326,13 @@ bool end_round(struct stage *st, enum outcome out, struct waitfor *w,
 	clean = !st->left_held;
 	observe_end();
 	trace_stop();
-	if (!st->sc->leaks && READ_ONCE(cpu_hotplug.refcount) != 0) {
+	if (!st->sc->world.leaks && READ_ONCE(cpu_hotplug.refcount) != 0) {
 		kprintf("cut: an actor left refcount %d, set to 0\n",
 			cpu_hotplug_rescue());
 		clean = false;
 	}
-	if (st->sc->teardown)
-		st->sc->teardown(st);
+	if (st->sc->world.teardown)
+		st->sc->world.teardown(st);
 	return clean;
 }
 
@@ -352,7 +352,7 @@ bool compare_state(bool quietly)
 {
 	struct state_summary now;
 
-	if (the_stage.sc->toggles && !cpu_is_online(the_stage.toggled))
+	if (the_stage.sc->world.toggles && !cpu_is_online(the_stage.toggled))
 		cpu_up(the_stage.toggled);
 	if (!state_settles(&state_before, &now)) {
 		state_print_difference(&state_before, &now);
@@ -387,25 +387,25 @@ int stage_open(const struct demo *d, const struct scenario *sc)
 	watchdog_mute(true);
 	lockdep_reset();
 	runner_cores = current->affinity;
-	err = hotplug_lock_install(sc->ops);
+	err = hotplug_lock_install(sc->world.hotplug);
 	if (!err)
 		err = start_workers(st, sc);
 	if (!err)
 		err = keep_off(st);
-	if (!err && sc->begin)
-		err = sc->begin(st);
+	if (!err && sc->world.begin)
+		err = sc->world.begin(st);
 	state_take_settled(&state_before);
 	return err;
 }
 
 void stage_close(struct stage *st)
 {
-	if (st->sc->end)
-		st->sc->end(st);
+	if (st->sc->world.end)
+		st->sc->world.end(st);
 	stop_workers(st);
 	thread_set_affinity(current, runner_cores);
 	hotplug_lock_install(NULL);
-	if (st->sc->toggles && !cpu_is_online(st->toggled))
+	if (st->sc->world.toggles && !cpu_is_online(st->toggled))
 		cpu_up(st->toggled);
 	watchdog_mute(false);
 }

@@ -297,8 +297,8 @@ def test_another_report_of_e1(tmp_path):
     run = boot("demo e1 forced")
     assert run.status == 0
     run = boot("demo e1 forced", image=changed(
-        tmp_path, "demos/e1.c", '.holds = "cpu_hotplug.lock"',
-        '.holds = "cpu_add_remove_lock"'))
+        tmp_path, "demos/e1.c", '.said.holds = "cpu_hotplug.lock"',
+        '.said.holds = "cpu_add_remove_lock"'))
     parts = {p.id: p.ok for p in verdicts(run.text, "part")}
     assert parts == {"E1/B-U-D": True, "E1/B-D-U": False, "E1/U-D": True,
                      "E1/drawing": True}
@@ -312,7 +312,7 @@ def test_must_overlap(tmp_path):
     run = boot("demo e8")
     assert run.status == 0 and "overlap" not in verdicts(run.text)[0]
     run = boot("demo e8; demo e1 free", image=changed(
-        tmp_path, "demos/e8.c", ".apart = true", ".apart = false"))
+        tmp_path, "demos/e8.c", ".free.apart = true", ".free.apart = false"))
     e8, e1 = verdicts(run.text)
     assert not e8.ok and e8["overlap"] == "0"
     assert run.text.count("not as said: no round in which D and U "

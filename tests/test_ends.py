@@ -10,7 +10,7 @@ from gordian import ROOT, boot, verdicts
 from test_explore import witnesses
 from test_points import NOT_TOLD, ON_THEIR_OWN
 
-NOT_CUT = "this knot cannot be cut: the scenario needs a .rescue"
+NOT_CUT = "this knot cannot be cut: the scenario needs a .cut.rescue"
 HELD = "own is released for A, who ended with it"
 
 

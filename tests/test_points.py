@@ -18,7 +18,7 @@ FOUND = {  # part: how the failing schedules end
 }
 PLACES = "#define STATES_MAX\t512\n"  # in the image of these tests: eight
 UNTOLD = ("X1/mutex-untold", "X1/reader-untold")
-NOT_TOLD = "an actor tries for a lock: its scenario has to say .tries = true"
+NOT_TOLD = "an actor tries for a lock: its scenario has to say .search.tries = true"
 ON_THEIR_OWN = ("waiting for the threads to end on their own "
                 "(Ctrl-C: no longer)")
 

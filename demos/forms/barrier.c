@@ -34,17 +34,19 @@ static void exchange(const struct rcu_parameters *p)
 
 int begin_rcu(struct stage *st)
 {
-	if (st->sc->rcu)
-		exchange(st->sc->rcu);
-	return st->sc->notifier ? register_cpu_notifier(st->sc->notifier) : 0;
+	if (st->sc->world.rcu)
+		exchange(st->sc->world.rcu);
+	return st->sc->world.notifier ?
+		       register_cpu_notifier(st->sc->world.notifier) :
+		       0;
 }
 
 void end_rcu(struct stage *st)
 {
 	static const struct rcu_parameters kernels_own;
 
-	if (st->sc->notifier)
-		unregister_cpu_notifier(st->sc->notifier);
+	if (st->sc->world.notifier)
+		unregister_cpu_notifier(st->sc->world.notifier);
 	exchange(&kernels_own);
 }
 

@@ -71,7 +71,7 @@ static void direct(struct stage *st, struct director *d)
 	if (explore_untold_try()) {
 		hush(false);
 		kprintf("an actor tries for a lock: its scenario has to say "
-			".tries = true\n");
+			".search.tries = true\n");
 		d->strayed = true;
 	}
 }
@@ -116,8 +116,8 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 		.nr = st->nr_actors,
 		.ended = actor_ended,
 		.arg = st,
-		.toggled = sc->toggles ? st->toggled : NR_CPUS,
-		.tries = sc->tries,
+		.toggled = sc->world.toggles ? st->toggled : NR_CPUS,
+		.tries = sc->search.tries,
 	};
 	unsigned int warns = warn_count, errors, broken;
 	uint32_t seed = 1;
@@ -134,7 +134,7 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	hush(d->quiet);
 	lockdep_reset();
 	seen_begin(sc);
-	err = sc->setup ? sc->setup(st) : 0;
+	err = sc->world.setup ? sc->world.setup(st) : 0;
 	if (err) {
 		hush(false);
 		st->explored = st->forced = false;
@@ -162,14 +162,15 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 		release_ended(st);	   /* or the check would wait for it */
 		quiet = await_callbacks(); /* or the check may wait for ever */
 		d->strayed |= !quiet;
-		if (quiet && ((sc->check && !sc->check(st)) ||
-			      slab_errors != errors + sc->slab_reports))
+		if (quiet && ((sc->said.check && !sc->said.check(st)) ||
+			      slab_errors != errors + sc->said.slab_reports))
 			p->out = OUT_CORRUPT;
 	}
 	if (show && !d->untold)
 		tell(st, p->out, &w);
 	gave_back = end_round(st, p->out, &w, d->quiet);
-	broken = p->lockdep & RULES_BROKEN & ~(sc->lockdep | sc->lockdep_may);
+	broken = p->lockdep & RULES_BROKEN &
+		 ~(sc->said.lockdep | sc->said.lockdep_may);
 	kept = gave_back && broken & LOCKDEP_BIT(LOCKDEP_HELD_AT_END);
 	if (wrongly_completes(p, broken, gave_back))
 		p->out = OUT_WARN;
@@ -190,11 +191,11 @@ unsigned int forms_of(const struct scenario *sc, struct form *out)
 {
 	unsigned int n = 0;
 
-	if (!sc->toggles) {
+	if (!sc->world.toggles) {
 		out[0] = (struct form){ "", false };
 		return 1;
 	}
-	if (!sc->down_only)
+	if (!sc->world.down_only)
 		out[n++] = (struct form){ "up", true };
 	out[n++] = (struct form){ "down", false };
 	return n;
@@ -202,8 +203,8 @@ unsigned int forms_of(const struct scenario *sc, struct form *out)
 
 const char *no_search(const struct scenario *sc)
 {
-	if (sc->in_turn && !sc->no_search)
+	if (sc->forced.in_turn && !sc->search.none)
 		return "its actors run in turn: one schedule";
-	return sc->no_search;
+	return sc->search.none;
 }
 #endif

@@ -134,8 +134,8 @@ static void over(struct director *d, struct stage *st, unsigned int left)
 	}
 	x->knot = 14695981039346656037ull ^ x->form.up;
 	for (unsigned int i = 0; left && i < st->nr_actors; i++) {
-		unsigned int place = st->sc->position ?
-					     st->sc->position(i) :
+		unsigned int place = st->sc->search.position ?
+					     st->sc->search.position(i) :
 					     (steps_of(x->search, i) * 256u +
 					      stands[i].op) * 4u +
 						     stands[i].where;
@@ -235,7 +235,7 @@ static unsigned int outcomes_of(const struct exploration *x)
 /* The failing outcomes that the scenario names. */
 static unsigned int said_to_fail(const struct scenario *sc)
 {
-	return sc->expect & ~OUT_BIT(OUT_COMPLETES);
+	return sc->said.outcome & ~OUT_BIT(OUT_COMPLETES);
 }
 
 /* Each of them, and what lockdep must say. */
@@ -244,7 +244,7 @@ static bool all_seen(const struct scenario *sc, const struct exploration *x)
 	unsigned int fails = said_to_fail(sc);
 
 	return fails && !(fails & ~outcomes_of(x)) &&
-	       !(sc->lockdep & ~x->lockdep);
+	       !(sc->said.lockdep & ~x->lockdep);
 }
 
 /* All schedules of one form. 0 or a negative errno. */
@@ -322,7 +322,8 @@ static const char *expected_verdict(const struct scenario *sc,
 {
 	unsigned int fails = said_to_fail(sc);
 
-	return verdict(says(sc->lockdep | (sc->lockdep_may & lockdep), fails),
+	return verdict(says(sc->said.lockdep | (sc->said.lockdep_may & lockdep),
+			    fails),
 		       fails, true);
 }
 
@@ -346,8 +347,8 @@ static bool search_as_said(const struct scenario *sc,
 			outcome_name((enum outcome)o));
 		ok = false;
 	}
-	return ok &
-	       lockdep_as_said(sc->lockdep, sc->lockdep_may, x->lockdep, "");
+	return ok & lockdep_as_said(sc->said.lockdep, sc->said.lockdep_may,
+				    x->lockdep, "");
 }
 
 /* Run each kept schedule once more: it must end as it did. */
@@ -399,7 +400,7 @@ static void sum_up(struct explored_row *r, const struct exploration *x,
 	r->states = x->states;
 	r->more_states = x->more_states;
 	r->outcomes = outcomes_of(x);
-	unsaid = r->outcomes & ~(r->of->expect | OUT_BIT(OUT_COMPLETES));
+	unsaid = r->outcomes & ~(r->of->said.outcome | OUT_BIT(OUT_COMPLETES));
 	r->outcome = worst(unsaid ? unsaid : r->outcomes);
 	if (x->stopped)
 		ksnprintf(r->search, sizeof(r->search), "stopped:%u", x->max);
@@ -486,7 +487,7 @@ static struct explored_row explore_scenario(const struct demo *d,
 	r.interrupted = x.interrupted;
 	r.ok = !err && !x.broken && !x.interrupted &&
 	       confirm(&the_stage, &x, r.id, &w) &&
-	       (sc->any_verdict || search_as_said(sc, &x, r.verdict));
+	       (sc->said.any_verdict || search_as_said(sc, &x, r.verdict));
 	stage_close(&the_stage);
 	lockdep_mark(); /* what it found is in the verdict */
 	return r;
@@ -534,7 +535,7 @@ static void print_result(const char *what, const struct explored_row *r)
 		return;
 	}
 	list_lockdep(lockdep, sizeof(lockdep), r->lockdep);
-	list_outcomes(expected, sizeof(expected), r->of->expect);
+	list_outcomes(expected, sizeof(expected), r->of->said.outcome);
 	kprintf(" outcome=%s expected=%s lockdep=%s schedules=%u failing=%u "
 		"states=%u%s redundant=%u search=%s memory=sc verdict=%s %s\n",
 		outcome_name(r->outcome), expected, lockdep, r->schedules,
@@ -567,8 +568,8 @@ struct explored_row explore_demo(const struct demo *d,
 			kprintf("%s: no search: %s\n", r.id, r.why);
 		else if (sc->part && !r.interrupted)
 			print_result("part", &r);
-		if (objected_to(sc, r.outcomes & ~sc->expect))
-			kprintf("objection: %s\n", sc->objection);
+		if (objected_to(sc, r.outcomes & ~sc->said.outcome))
+			kprintf("objection: %s\n", sc->said.objection);
 		all.why = all.why ? all.why : r.why;
 		add_part(&all, &r);
 	}
