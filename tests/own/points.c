@@ -456,21 +456,21 @@ static void actor_polls_blindly(struct stage *st)
 #define DYING(name, about_it, fn, nb)                                          \
 	.part = (name), .about = (about_it),                                   \
 	.actors = { { "A", ON_D, fn }, { "U", ON_U, actor_U } },               \
-	.no_forced = true, .toggles = true, .down_only = true,                 \
-	.notifier = (nb), .begin = begin_rcu, .end = end_rcu
+	.forced.none = true, .world.toggles = true, .world.down_only = true,   \
+	.world.notifier = (nb), .world.begin = begin_rcu, .world.end = end_rcu
 #define EITHER (OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_CORRUPT))
 #define TRIES(name, about_it, try_it, take_it, says)                           \
 	{                                                                      \
 		.part = (name), .about = (about_it),                           \
 		.actors = { { "A", ON_D, try_it }, { "B", ON_U, take_it } },   \
-		.no_forced = true, .expect = EITHER, .check = got_it,          \
-		.tries = (says)                                                \
+		.forced.none = true, .said.outcome = EITHER,                   \
+		.said.check = got_it, .search.tries = (says)                   \
 	}
 #define NO_END(name, about_it, fn)                                             \
 	{                                                                      \
 		.part = (name), .about = (about_it),                           \
 		.actors = { { "A", ON_D, fn }, { "B", ON_U, actor_locks } },   \
-		.no_forced = true, .expect = OUT_BIT(OUT_COMPLETES)            \
+		.forced.none = true, .said.outcome = OUT_BIT(OUT_COMPLETES)    \
 	}
 
 static const struct scenario scenarios[] = {
