@@ -1,10 +1,13 @@
 """What the documents say exists: targets, files, experiments, a path to read."""
 import re
+import shutil
 import textwrap
 
 import pytest
 
+import gordian
 from gordian import ROOT, boot
+from test_try import linux_3_6
 
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PATH_LIMIT = 1500  # lines, for a path that tells the whole story
@@ -102,3 +105,27 @@ def test_the_readmes_verdicts_are_real():
     assert len(quoted) == 3
     printed = boot("explore e2; explore e1").lines
     assert [x for x in quoted if x not in printed] == []
+
+
+def test_the_readmes_change_of_yours(tmp_path):
+    """The change that the README proposes is Linux 3.6, and what it quotes of the
+    result is printed."""
+    readme = (ROOT / "README.md").read_text()
+    start = readme.index("## Change the function yourself")
+    section = readme[start:readme.index("\n## ", start + 1)]
+    changed = linux_3_6((ROOT / "demos/yours.c").read_text())
+    end = textwrap.dedent(section[section.index("    \tif"):
+                                  section.index("    }\n") + 6])
+    assert changed.endswith(end)
+    tree = tmp_path / "tree"
+    gordian.build()
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(
+        ".git", "__pycache__", "try", "mutants", "release*"))
+    (tree / "demos/yours.c").write_text(changed)
+    gordian.build.cache_clear()
+    r = boot("explore yours/E3", image=gordian.build(root=tree) / "gordian.img")
+    assert r.status == 1
+    quoted = re.search(r"^    (part: .*\n    objection: .*\n(?:      .*\n)+)",
+                       section, re.M)[1]
+    for line in textwrap.dedent("    " + quoted).splitlines():
+        assert line in r.lines
