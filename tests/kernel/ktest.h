@@ -110,6 +110,24 @@ void ktest_lockdep(unsigned int kinds);
 		}                                                              \
 	} while (0)
 
+/* Add one to a count that several threads or interrupts add to. */
+static inline void ktest_count(uint32_t *n)
+{
+	/* Full order: a case reads what was done before the count. */
+	__atomic_fetch_add(n, 1, __ATOMIC_SEQ_CST);
+}
+
+static inline unsigned int ktest_first_core(void)
+{
+	return cpumask_first(cpu_online());
+}
+
+/* If only one core is online, this is the first one, too. */
+static inline unsigned int ktest_last_core(void)
+{
+	return 31 - (unsigned int)__builtin_clz(cpu_online().bits);
+}
+
 static inline unsigned int ktest_cores(void)
 {
 	return cpumask_weight(cpu_online());

@@ -1,0 +1,66 @@
+/*
+ * Threads that several suites use, see threads.h.
+ */
+#include "tests/kernel/threads.h"
+
+#include <string.h>
+
+static int spin(void *arg)
+{
+	struct spinner *s = arg;
+
+	while (!READ_ONCE(s->stop)) {
+		WRITE_ONCE(s->cpu, smp_processor_id());
+		WRITE_ONCE(s->loops, s->loops + 1);
+		if (READ_ONCE(s->sleep_ns))
+			sleep_ns(s->sleep_ns);
+		else
+			ktest_busy();
+	}
+	return 0;
+}
+
+void spinner_start(struct spinner *s, struct cpumask where, uint32_t sleep_ns)
+{
+	memset(s, 0, sizeof(*s));
+	s->sleep_ns = sleep_ns;
+	s->t = ktest_thread("spinner", spin, s, where);
+}
+
+void spinner_stop(struct spinner *s)
+{
+	WRITE_ONCE(s->stop, 1);
+	thread_join(s->t);
+}
+
+bool spinner_advances(struct spinner *s, uint32_t n)
+{
+	uint32_t start = READ_ONCE(s->loops);
+
+	return EVENTUALLY(READ_ONCE(s->loops) - start >= n);
+}
+
+struct completion gate;
+
+int pass_gate(void *arg)
+{
+	wait_for_completion(&gate);
+	ktest_count(arg);
+	return 0;
+}
+
+uint32_t order[ORDER_MAX], nr_order;
+static uint32_t next_order; /* entries that are taken, perhaps not filled yet */
+
+void order_clear(void)
+{
+	next_order = nr_order = 0;
+}
+
+void order_note(uint32_t number)
+{
+	uint32_t i = __atomic_fetch_add(&next_order, 1, __ATOMIC_SEQ_CST);
+
+	order[i % ORDER_MAX] = number;
+	ktest_count(&nr_order); /* only now may it be read */
+}
