@@ -162,7 +162,7 @@ static bool is_starved(struct stage *st)
 			"%d until the\n  readers stopped; then U got in.\n",
 			BOUND, (int)relay.low);
 	else
-		kprintf("  not as said: the bound is %u rounds, the least "
+		kprintf("  unexpected: the bound is %u rounds, the least "
 			"count was %d\n",
 			BOUND, (int)relay.low);
 	return starved;
@@ -173,7 +173,7 @@ static bool is_served(struct stage *st)
 	bool served = say_wait(st) <= FEW && relay.looks;
 
 	kprintf("  the bound is %u: %s\n", FEW,
-		served ? "served when those inside had left" : "not as said");
+		served ? "served when those inside had left" : "unexpected");
 	return served;
 }
 

@@ -159,8 +159,8 @@ static void print_fields(const struct tally *t, bool toggles, bool met)
 		kprintf(" stuck=%u", t->stuck);
 }
 
-/* The row's result: the outcome of its first part, or of the one that is not as
- * said; what was counted is added up. */
+/* The row's result: the outcome of its first part, or of the first part with an
+ * unexpected result. The counts of all parts are added up. */
 static void add_part(struct tally *row, const struct tally *part)
 {
 	if (!row->of || (part->ran && (!row->ran || (row->ok && !part->ok)))) {
@@ -269,9 +269,9 @@ static bool run_demo(const struct demo *d, const struct wish *w,
 }
 
 /*
- * Two lines: what was claimed, and whether all was as said; what lockdep said,
- * what ran (outcome, rounds of all kinds), and what was expected or, if it was
- * asked, the explorer's verdict.
+ * Two lines of the table. The first has the claim and the result. The second has
+ * lockdep's findings, the outcome with the number of rounds, and the expected
+ * outcome (with `search`: the explorer's verdict).
  */
 static void print_row(const struct demo *d, const struct tally *t)
 {
@@ -323,7 +323,7 @@ bool in_table(const struct demo *d)
 	       (GORDIAN_DEBUG || !d->scenarios[0].needs_lockdep);
 }
 
-/* "not as said: E7, E9", or nothing. */
+/* "unexpected: E7, E9", or nothing. */
 static void name_rows(const char *what, const struct tally *results, bool ran)
 {
 	unsigned int n = 0;
@@ -372,7 +372,7 @@ static int run_all(const struct wish *w)
 			if (t->interrupted)
 				return interrupted();
 		}
-	kprintf("\n%-5s %-66s %7s\n", "id", "claim", "as said");
+	kprintf("\n%-5s %-66s %7s\n", "id", "claim", "result");
 	kprintf("%-5s %-32s %-23s %s\n", "", "lockdep", "what ran",
 		w->search ? "explored" : "expected");
 	part = parts;
@@ -391,7 +391,7 @@ static int run_all(const struct wish *w)
 			"all: all, both forms)\n");
 	kprintf("\n");
 	name_rows("not run: ", results, false);
-	name_rows("not as said: ", results, true);
+	name_rows("unexpected: ", results, true);
 	return bad ? 1 : 0;
 }
 

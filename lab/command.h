@@ -17,8 +17,9 @@ bool objected_to(const struct scenario *sc, unsigned int failed);
 /* Not the reader's, nor what this image cannot run. */
 bool in_table(const struct demo *d);
 
-/* lab/explore/explore_cmd.c: search that row, say so in a line; *verdict: its word, "-" if
- * it is no matter for a search. false: not as said. demo_mutex held. */
+/* lab/explore/explore_cmd.c: search that row and print a line about it. *verdict: the
+ * verdict, or "-" if the row is not searched. false: the result is unexpected.
+ * demo_mutex held. */
 bool explore_row(const struct demo *d, const char **verdict, bool *interrupted);
 /* The stage for this command: demo_mutex. false: said why not (a knot is held);
  * or interrupted. */

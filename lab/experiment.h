@@ -121,7 +121,7 @@ struct scenario {
 	struct {
 		const struct step *up;	 /* also where no core is toggled */
 		const struct step *down; /* the same when the core goes off */
-		unsigned int outcome;	 /* OUT_BIT()s; 0: as said.outcome */
+		unsigned int outcome;	 /* OUT_BIT()s; 0: said.outcome */
 		bool refused;		 /* the order must be refused */
 		bool none;		 /* there is no order to force */
 		bool in_turn; /* the actors run one after another, as listed */

@@ -1,5 +1,5 @@
 /*
- * Running a scenario in its two forms, and whether it was as said.
+ * Runs a scenario in its two forms and judges the result.
  *
  * On the_stage (lab/stage.c), guarded by demo_mutex (lab/command.c).
  */
@@ -98,7 +98,7 @@ static int play(struct stage *st, uint32_t *seed, struct waitfor *w,
 	warns = warn_count - warns;
 	t->warnings += warns;
 	if (is_knot(*out) && warns != st->sc->said.warnings) {
-		kprintf("not as said: %u warnings before the knot, not %u\n",
+		kprintf("unexpected: %u warnings before the knot, not %u\n",
 			warns, st->sc->said.warnings);
 		t->ok = false;
 	}
@@ -157,7 +157,7 @@ bool names_culprit(const struct stage *st, enum outcome out)
 	place = symbol_lookup(caller, &off);
 	if (place && strcmp(place, st->sc->said.culprit) == 0)
 		return true;
-	kprintf("not as said: %s is blamed, not %s\n", place ? place : "nobody",
+	kprintf("unexpected: %s is blamed, not %s\n", place ? place : "nobody",
 		st->sc->said.culprit);
 	return false;
 }
@@ -196,9 +196,9 @@ static bool order_kept(const struct stage *st)
 	unsigned int steps = script_length(stage_script(st));
 
 	if (sc->forced.refused && !st->refusal.happened)
-		kprintf("not as said: the step was not refused\n");
+		kprintf("unexpected: the step was not refused\n");
 	else if (!sc->forced.refused && st->script_pos < steps)
-		kprintf("not as said: step %u of %u did not come\n",
+		kprintf("unexpected: step %u of %u did not come\n",
 			st->script_pos + 1, steps);
 	else
 		return sc->forced.refused == st->refusal.happened;
@@ -206,7 +206,7 @@ static bool order_kept(const struct stage *st)
 }
 
 /* Was it this lock that was wanted, and that one held? Says so if not. */
-static bool pair_as_said(const struct scenario *sc)
+static bool pair_as_expected(const struct scenario *sc)
 {
 	const char *wanted = "nothing", *held = "nothing";
 
@@ -216,7 +216,7 @@ static bool pair_as_said(const struct scenario *sc)
 	    strcmp(wanted, sc->said.wants) == 0 &&
 	    strcmp(held, sc->said.holds) == 0)
 		return true;
-	kprintf("not as said: lockdep found that %s was wanted, %s held,\n"
+	kprintf("unexpected: lockdep found that %s was wanted, %s held,\n"
 		"  not %s and %s\n",
 		wanted, held, sc->said.wants, sc->said.holds);
 	return false;
@@ -240,13 +240,13 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 	tell(st, out, &w);
 	t->outcome = out;
 	if (!expected(st, expect, out)) {
-		kprintf("not as said: the forced round's outcome is %s\n",
+		kprintf("unexpected: the forced round's outcome is %s\n",
 			outcome_name(out));
 		t->ok = false;
 	}
 	t->ok &= order_kept(st);
 	t->ok &= seen_all();
-	t->ok &= pair_as_said(sc);
+	t->ok &= pair_as_expected(sc);
 	if (hold && is_knot(out)) {
 		held = true;
 		return 0;
@@ -299,8 +299,8 @@ static enum outcome looked_for(const struct scenario *sc)
 	return (enum outcome)__builtin_ctz(sc->said.outcome);
 }
 
-/* Does a round that was as said (fine), or what was looked for, end the rounds
- * of this scenario? */
+/* Does a round with an expected result (fine), or the outcome looked for, end the
+ * rounds of this scenario? */
 static bool search_ends(const struct scenario *sc, enum outcome out, bool fine,
 			bool found)
 {
@@ -360,7 +360,7 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		over = search_ends(sc, out, fine, found);
 		t->ok &= fine || (sc->free.until_found && !over);
 		if (over) {
-			/* What is not as said was chance: nobody sees it again. */
+			/* An unexpected result may never come again: show it. */
 			st->brief &= fine;
 			kprintf("round %u: %s\n", t->rounds, outcome_name(out));
 			tell(st, out, &w);
@@ -371,7 +371,7 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 	if (!err && sc->free.until_found && t->outcome != looked_for(sc))
 		t->ok = false; /* looked for, and not found */
 	if (!err && own && t->ok && meets(sc) && !t->overlap) {
-		kprintf("not as said: no round in which D and U overlapped\n");
+		kprintf("unexpected: no round in which D and U overlapped\n");
 		t->ok = false;
 	}
 	t->ok &= clean;
@@ -382,8 +382,8 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 	return err;
 }
 
-bool lockdep_as_said(unsigned int said, unsigned int may, unsigned int found,
-		     const char *when)
+bool lockdep_as_expected(unsigned int said, unsigned int may,
+			 unsigned int found, const char *when)
 {
 	bool ok = true;
 
@@ -392,7 +392,7 @@ bool lockdep_as_said(unsigned int said, unsigned int may, unsigned int found,
 
 		if (is == must || (is && may & LOCKDEP_BIT(k)))
 			continue;
-		kprintf("not as said: lockdep %s \"%s\"%s\n",
+		kprintf("unexpected: lockdep %s \"%s\"%s\n",
 			is ? "found" : "did not find",
 			lockdep_kind_name((enum lockdep_kind)k), when);
 		ok = false;
@@ -412,14 +412,14 @@ static bool has_free(const struct scenario *sc, enum run_mode mode)
 	       (mode != RUN_FORCED || sc->forced.none);
 }
 
-/* The knot stands: is what led to it as said, as far as it went? */
+/* The knot stands: is what happened so far as expected? */
 static struct tally held_so_far(struct tally t)
 {
 	note_lockdep(&the_stage, &t);
 	hush_lockdep(&the_stage, false);
 	t.ran = true;
-	t.ok &= lockdep_as_said(t.of->said.lockdep, t.of->said.lockdep_may,
-				t.lockdep, "");
+	t.ok &= lockdep_as_expected(t.of->said.lockdep, t.of->said.lockdep_may,
+				    t.lockdep, "");
 	return t;
 }
 
@@ -430,8 +430,8 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	struct tally t = { .of = sc, .outcome = OUT_COMPLETES };
 	int err;
 
-	t.ok = lockdep_as_said(0, 0, lockdep_since_mark(),
-			       " before this one began");
+	t.ok = lockdep_as_expected(0, 0, lockdep_since_mark(),
+				   " before this one began");
 	err = stage_open(d, sc);
 	st->brief = brief && !sc->show.report;
 	lockdep_brief(st->brief);
@@ -454,8 +454,8 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	lockdep_brief(false);
 	t.ran = t.forced + t.rounds != 0;
 	if (t.ran && !t.interrupted)
-		t.ok &= lockdep_as_said(sc->said.lockdep, sc->said.lockdep_may,
-					t.lockdep, "");
+		t.ok &= lockdep_as_expected(
+			sc->said.lockdep, sc->said.lockdep_may, t.lockdep, "");
 	else if (!err && !t.skipped)
 		kprintf("not run: no order is forced here, nothing to hold\n");
 	t.ok &= !err && (t.ran || t.skipped);

@@ -1,8 +1,8 @@
 /*
  * What a forced round must have seen, besides its outcome: that the form which
  * it names was really the one that ran, or that somebody waited for the dead.
- * Without this a scenario that forgot to install its form would come out as
- * said, wherever the kernel's own form comes out the same.
+ * Without this a scenario that forgets to install its form would pass whenever
+ * the kernel's own form has the same outcome.
  *
  * `wanted` changes between rounds only (demo_mutex); `seen` is set by whoever
  * runs, in any context, and looked at when the round stands still.
@@ -40,7 +40,7 @@ bool seen_all(void)
 	for (unsigned int i = 0; i < MUST_SEE; i++) {
 		if (!wanted[i] || READ_ONCE(seen[i]))
 			continue;
-		kprintf("not as said: this round saw no %s\n", wanted[i]);
+		kprintf("unexpected: this round saw no %s\n", wanted[i]);
 		all = false;
 	}
 	return all;

@@ -43,8 +43,8 @@ const struct thread *who_died(const struct stage *st);
 /* Did the BUG, or the warning, name the place that did it? Says so if not. */
 bool names_culprit(const struct stage *st, enum outcome out);
 /* What lockdep found beside what the scenario says; says so if it differs. */
-bool lockdep_as_said(unsigned int said, unsigned int may, unsigned int found,
-		     const char *when);
+bool lockdep_as_expected(unsigned int said, unsigned int may,
+			 unsigned int found, const char *when);
 /* The evidence of a round that has ended, its knot still tied. */
 void tell(struct stage *st, enum outcome out, struct waitfor *w);
 

@@ -156,7 +156,7 @@ def table(run):
     """The table at the end: two lines a row and one a part, as the part said;
     and no row named after it. The last word of each row."""
     head = next(i for i, x in enumerate(run.lines)
-                if x.startswith("id ") and x.endswith("as said"))
+                if x.startswith("id ") and x.endswith("result"))
     ids = [v.id for v in verdicts(run.text)]
     said = {p.id: p for p in verdicts(run.text, "part")}
     rows = run.lines[head + 2:head + 2 + 2 * len(ids) + len(said)]
@@ -172,7 +172,7 @@ def table(run):
         assert claim.startswith(f"{ident} ") and claim.endswith(" ok"), claim
         lockdep, *_, last[ident] = facts.split()
         assert lockdep != "-"
-    assert "not as said:" not in run.text and "not run:" not in run.text
+    assert "unexpected:" not in run.text and "not run:" not in run.text
     return last
 
 
@@ -283,12 +283,12 @@ def changed(tmp_path, path, old, new):
     return gordian.patched(patch, tmp_path / "tree")
 
 
-def test_held_but_not_as_said(tmp_path):
+def test_held_with_an_unexpected_finding(tmp_path):
     """A knot that stands, and something is wrong with how it came about."""
     run = boot("demo e2 hold", image=changed(
         tmp_path, "demos/e2.c", "LOCKDEP_BIT(LOCKDEP_CIRCULAR)", "0"))
     assert run.status == 1
-    assert 'not as said: lockdep found "circular"' in run.text
+    assert 'unexpected: lockdep found "circular"' in run.text
     assert "the knot is held" in run.text
 
 
@@ -302,7 +302,7 @@ def test_another_report_of_e1(tmp_path):
     parts = {p.id: p.ok for p in verdicts(run.text, "part")}
     assert parts == {"E1/B-U-D": True, "E1/B-D-U": False, "E1/U-D": True,
                      "E1/drawing": True}
-    assert run.text.count("not as said: lockdep found that slab_mutex was "
+    assert run.text.count("unexpected: lockdep found that slab_mutex was "
                           "wanted, cpu_hotplug.lock held") == 2
 
 
@@ -315,7 +315,7 @@ def test_must_overlap(tmp_path):
         tmp_path, "demos/e8.c", ".free.apart = true", ".free.apart = false"))
     e8, e1 = verdicts(run.text)
     assert not e8.ok and e8["overlap"] == "0"
-    assert run.text.count("not as said: no round in which D and U "
+    assert run.text.count("unexpected: no round in which D and U "
                           "overlapped") == 1
     assert e1.ok and e1.num("overlap") > 0
 
@@ -347,7 +347,7 @@ def test_interrupted():
             c.p.send("\x03")
             text = c.prompt()
             assert "\ninterrupted\n" in text and "(status 130)" in text
-            assert "FAIL" not in text and "not as said" not in text
+            assert "FAIL" not in text and "unexpected:" not in text
             assert len(verdicts(text)) <= 1
         assert verdicts(c.cmd("demo e2 forced"))[0].ok
 

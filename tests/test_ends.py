@@ -144,6 +144,6 @@ def test_a_witness_is_confirmed_in_all(image, name, said):
     """It must end as it did, and leave no trace, and keep the rules."""
     r = boot(f"explore x2/{name}", image=image)
     assert r.status == 1 and said in r.text
-    assert ("not as said: replayed it does not end as corrupt, the state as "
+    assert ("unexpected: replayed it does not end as corrupt, the state as "
             "before") in r.lines
     assert not part(r.text).ok

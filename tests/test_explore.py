@@ -111,7 +111,7 @@ def table():
 
 def test_every_verdict(table):
     assert table.status == 0
-    assert "not as said" not in table.text and "FAIL" not in table.text
+    assert "unexpected:" not in table.text and "FAIL" not in table.text
     rows = {v.id: v for v in verdicts(table.text)}
     parts = {v.id: v for v in verdicts(table.text, "part")}
     assert {i: v["verdict"] for i, v in rows.items()
@@ -415,7 +415,7 @@ def test_interrupted():
             c.p.send("\x03")
             text = c.prompt()
             assert "\ninterrupted\n" in text and "(status 130)" in text
-            assert "FAIL" not in text and "not as said" not in text
+            assert "FAIL" not in text and "unexpected:" not in text
         (v,) = verdicts(c.cmd("explore e2"))
         assert v.ok and v["search"] == "complete"
 
@@ -480,7 +480,7 @@ def exchanged(tmp_path_factory):
 
 @pytest.mark.parametrize("name", EXCHANGED)
 def test_exchanged(exchanged, name):
-    """The explorer sees the exchange, and the experiment is not as said."""
+    """The explorer sees the exchange, and the experiment's result is unexpected."""
     turned = EXCHANGED[name]
     run = boot("; ".join(f"explore {i}" for i in turned), image=exchanged)
     assert run.status == 1
@@ -495,6 +495,6 @@ def test_exchanged(exchanged, name):
         if name == "e2-barrier-first":
             assert v["outcome"] == "corrupt"
             assert v["failing"] == v["schedules"]
-    said = re.findall(r"^not as said: the verdict is (\S+), not (\S+)$",
+    said = re.findall(r"^unexpected: the verdict is (\S+), not (\S+)$",
                       run.text, re.M)
     assert said == [(w, {**ROWS, **PARTS}[i]) for i, w in turned.items()]

@@ -178,7 +178,7 @@ def test_the_trap_of_the_pi_4(pi4, monkeypatch):
                        "enable_gic=1, bcm2711-*.dtb", ""]
 
 
-def test_a_clock_that_is_not_as_said(pi4):
+def test_a_clock_with_another_rate_than_it_states(pi4):
     """The other clock is taken, and that is said."""
     r = gordian.boot("board; test sched.times", board="raspi4b", extra=[
         "-global", "cortex-a72-arm-cpu.cntfrq=19200000"])

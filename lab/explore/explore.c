@@ -328,8 +328,8 @@ static const char *expected_verdict(const struct scenario *sc,
 }
 
 /* Every failing outcome that was expected, no other, and the verdict. */
-static bool search_as_said(const struct scenario *sc,
-			   const struct exploration *x, const char *word)
+static bool search_as_expected(const struct scenario *sc,
+			       const struct exploration *x, const char *word)
 {
 	unsigned int found = outcomes_of(x) & ~OUT_BIT(OUT_COMPLETES);
 	unsigned int said = said_to_fail(sc);
@@ -337,18 +337,18 @@ static bool search_as_said(const struct scenario *sc,
 	bool ok = strcmp(word, expected) == 0;
 
 	if (!ok)
-		kprintf("not as said: the verdict is %s, not %s\n", word,
+		kprintf("unexpected: the verdict is %s, not %s\n", word,
 			expected);
 	for (unsigned int o = 0; o < NR_OUTCOMES; o++) {
 		if (!((found ^ said) & OUT_BIT(o)))
 			continue;
-		kprintf("not as said: %s schedule ends as %s\n",
+		kprintf("unexpected: %s schedule ends as %s\n",
 			found & OUT_BIT(o) ? "a" : "no",
 			outcome_name((enum outcome)o));
 		ok = false;
 	}
-	return ok & lockdep_as_said(sc->said.lockdep, sc->said.lockdep_may,
-				    x->lockdep, "");
+	return ok & lockdep_as_expected(sc->said.lockdep, sc->said.lockdep_may,
+					x->lockdep, "");
 }
 
 /* Run each kept schedule once more: it must end as it did. */
@@ -378,7 +378,7 @@ static bool confirm(struct stage *st, struct exploration *x, const char *id,
 		if (replay_witness(st, w, false, !wish->all, &p) == 0 &&
 		    p.out == (enum outcome)o && p.clean)
 			continue;
-		kprintf("not as said: replayed it does not end as %s, the "
+		kprintf("unexpected: replayed it does not end as %s, the "
 			"state as before\n",
 			outcome_name((enum outcome)o));
 		ok = false;
@@ -487,13 +487,13 @@ static struct explored_row explore_scenario(const struct demo *d,
 	r.interrupted = x.interrupted;
 	r.ok = !err && !x.broken && !x.interrupted &&
 	       confirm(&the_stage, &x, r.id, &w) &&
-	       (sc->said.any_verdict || search_as_said(sc, &x, r.verdict));
+	       (sc->said.any_verdict || search_as_expected(sc, &x, r.verdict));
 	stage_close(&the_stage);
 	lockdep_mark(); /* what it found is in the verdict */
 	return r;
 }
 
-/* The row stands for its first part, or for the first that is not as said; what
+/* The row stands for its first part, or for the first unexpected one; what
  * was counted is added up. */
 static void add_part(struct explored_row *row, const struct explored_row *part)
 {
