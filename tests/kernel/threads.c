@@ -49,6 +49,23 @@ int pass_gate(void *arg)
 	return 0;
 }
 
+int set_ran(void *arg)
+{
+	WRITE_ONCE(*(uint32_t *)arg, 1);
+	return 0;
+}
+
+struct thread *start_high(uint32_t *ran)
+{
+	struct thread *t;
+
+	*ran = 0;
+	t = thread_create("high", set_ran, ran, PRIO_HIGH,
+			  cpumask_of(smp_processor_id()));
+	EXPECT(t != NULL);
+	return t;
+}
+
 uint32_t order[ORDER_MAX], nr_order;
 static uint32_t next_order; /* entries that are taken, perhaps not filled yet */
 

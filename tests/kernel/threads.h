@@ -28,6 +28,13 @@ extern struct completion gate; /* the case initialises it */
 /* A thread's function: waits at the gate, then counts *arg, a uint32_t. */
 int pass_gate(void *arg);
 
+/* ---- a thread of high priority --------------------------------------------- */
+
+/* A thread's function: sets *arg, a uint32_t, to 1. */
+int set_ran(void *arg);
+/* Clear *ran and start set_ran() with high priority on this core. */
+struct thread *start_high(uint32_t *ran);
+
 /* ---- the order in which things happen -------------------------------------- */
 
 #define ORDER_MAX NR_CPUS
