@@ -129,3 +129,19 @@ def test_the_readmes_change_of_yours(tmp_path):
                        section, re.M)[1]
     for line in textwrap.dedent("    " + quoted).splitlines():
         assert line in r.lines
+
+
+def test_cited_decisions_exist():
+    """What a comment cites from docs/design.md is a decision there."""
+    decisions = re.findall(r'^\*\*\d+\. "([^"]+)"\.\*\*',
+                           (ROOT / "docs/design.md").read_text(), re.M)
+    assert len(decisions) == len(set(decisions)) > 20
+    cited = set()
+    for folder in ("boot", "kernel", "drivers", "lab", "demos", "tests/kernel"):
+        for path in (ROOT / folder).rglob("*.[chS]"):
+            text = re.sub(r"\s*\n\s*\*?\s*", " ", path.read_text())
+            for names in re.findall(r'docs/design\.md, ((?:"[^"]+"(?: and )?)+)',
+                                    text):
+                cited |= set(re.findall(r'"([^"]+)"', names))
+    assert len(cited) > 8
+    assert cited <= set(decisions)
