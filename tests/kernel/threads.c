@@ -40,6 +40,34 @@ bool spinner_advances(struct spinner *s, uint32_t n)
 	return EVENTUALLY(READ_ONCE(s->loops) - start >= n);
 }
 
+static struct completion start;
+static int (*work)(void *);
+
+static int work_from_start(void *arg)
+{
+	wait_for_completion(&start);
+	return work(arg);
+}
+
+void run_in_threads(unsigned int n, int (*fn)(void *))
+{
+	struct thread *t[2 * NR_CPUS];
+	unsigned int cpu = NR_CPUS;
+
+	work = fn;
+	init_completion(&start, "start");
+	for (unsigned int i = 0; i < n; i++) {
+		do
+			cpu = (cpu + 1) % NR_CPUS;
+		while (!cpu_is_online(cpu));
+		t[i] = ktest_thread("worker", work_from_start, (void *)i,
+				    cpumask_of(cpu));
+	}
+	complete_all(&start);
+	for (unsigned int i = 0; i < n; i++)
+		thread_join(t[i]);
+}
+
 struct completion gate;
 
 int pass_gate(void *arg)

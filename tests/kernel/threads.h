@@ -22,6 +22,13 @@ void spinner_stop(struct spinner *s);
 /* Wait until it has gone round n more times; false: it has not. */
 bool spinner_advances(struct spinner *s, uint32_t n);
 
+/* ---- workers that start together ------------------------------------------- */
+
+/* Run fn((void *)i) in n threads, i from 0, on the online cores in turn, and wait
+ * for them. They start when all exist: otherwise the first ones would be done
+ * before the last one exists. */
+void run_in_threads(unsigned int n, int (*fn)(void *));
+
 /* ---- a gate: a completion that threads wait for ---------------------------- */
 
 extern struct completion gate; /* the case initialises it */
