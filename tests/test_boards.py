@@ -37,7 +37,7 @@ def there(request):
         try:
             boards.check(name)
         except boards.Missing as e:
-            pytest.skip(str(e))
+            pytest.skip(e.need)
 
 
 every_board = pytest.mark.parametrize("board", boards.MACHINES)
@@ -372,7 +372,7 @@ NOBODY = "http" + "://localhost:9/"     # no server there
 MIRROR = f'[ "$1" = indextargets ] && echo "bookworm main {NOBODY}" && exit\n'
 
 
-@pytest.mark.skipif(not on_bookworm(), reason="not Debian 12")
+@pytest.mark.skipif(not on_bookworm(), reason="need Debian 12: test there")
 @pytest.mark.parametrize("apt,said", [
     ("exit 0", "apt knows no mirror of bookworm main"),
     (MIRROR + f'exec {shutil.which("apt-get")} -o Acquire::Retries=0 "$@"',

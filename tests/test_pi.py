@@ -164,7 +164,7 @@ def pi4():
     try:
         boards.check("raspi4b")
     except boards.Missing as e:
-        pytest.skip(str(e))
+        pytest.skip(e.need)
     return boards.MACHINES["raspi4b"]
 
 

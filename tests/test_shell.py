@@ -19,7 +19,7 @@ PROMPT = 'gordian> '
 NET = 180  # seconds of the host: against hangs alone
 
 debug_only = pytest.mark.skipif(os.environ.get('PROFILE') == 'release',
-                                reason='needs the debug profile')
+                                reason='need the debug profile: unset PROFILE')
 
 UP, DOWN, RIGHT, LEFT = '\x1b[A', '\x1b[B', '\x1b[C', '\x1b[D'
 HOME, END, DELETE, BACKSPACE = '\x1b[H', '\x1b[F', '\x1b[3~', '\x7f'
@@ -407,7 +407,7 @@ def test_run_refuses(setting, word):
 @pytest.mark.parametrize('sig,status', [
     (signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129),
     pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.skipif(
-        not shutil.which('setpriv'), reason='needs setpriv'))])
+        not shutil.which('setpriv'), reason='need setpriv: install util-linux'))])
 def test_run_takes_qemu_with_it(sig, status):
     def ours():  # started in the background we ignore some, and a shell would
         for s in (signal.SIGINT, signal.SIGHUP):

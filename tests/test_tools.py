@@ -1,5 +1,6 @@
 """The scripts behind the make targets."""
 import os
+import re
 import shutil
 import subprocess
 
@@ -33,7 +34,7 @@ def bare(tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/etc/debian_version"),
-                    reason="not Debian")
+                    reason="need Debian: test there")
 def test_need_installs(bare):
     """The demo needs compiler and QEMU, nothing more; the line is exact."""
     p = run("tools/need", "demo", env=bare)
@@ -45,7 +46,7 @@ def test_need_installs(bare):
 
 
 @pytest.mark.skipif(not os.path.exists("/etc/debian_version"),
-                    reason="not Debian")
+                    reason="need Debian: test there")
 def test_need_for_a_card(bare):
     """No QEMU; what may be on this machine where only root looks is not asked."""
     p = run("tools/need", "card", env=bare)
@@ -144,3 +145,51 @@ def test_objects_follow_the_flags(tmp_path):
     objects = [p for p in third if p.suffix == ".o" and p in fourth
                and p.name != "extra.c.o"]
     assert objects and all(fourth[p] > third[p] for p in objects)
+
+
+# ---- what pytest prints at the end --------------------------------------------
+
+PLANTED = """
+import pytest
+
+@pytest.mark.soak
+@pytest.mark.parametrize("n", range(3))
+def test_long(n):
+    pass
+
+@pytest.mark.skipif(True, reason="need a toaster: plug one in")
+def test_other():
+    pass
+
+def test_board():
+    pytest.skip("need a toaster: plug one in")
+
+@pytest.mark.parametrize("n", ["a b"])
+def test_wrong(n):
+    print("run: qemu-system-arm -first")
+    print("run: qemu-system-arm -second")
+    assert False
+
+def test_good():
+    pass
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_end_of_a_test_run(tmp_path, workers):
+    """Skipped tests are counted by reason, failed ones can be repeated, and the
+    last line is pytest's."""
+    (tmp_path / "test_planted.py").write_text(PLANTED)
+    p = run("/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+            "-p", "conftest", "-n", workers, tmp_path,
+            env={**os.environ, "PYTHONPATH": ROOT / "tests"})
+    assert p.returncode == 1
+    lines = [" ".join(x.split()) for x in p.stdout.rstrip("\n").split("\n")]
+    at = next(i for i, x in enumerate(lines) if " skipped tests " in x)
+    assert lines[at + 1:at + 3] == ["3 need --soak: make test T=--soak",
+                                    "2 need a toaster: plug one in"]
+    again = next(x for x in lines if " -m pytest " in x)
+    assert again.endswith("test_planted.py::test_wrong[a b]'")
+    assert lines[lines.index(again) + 1] == \
+        "its machine: qemu-system-arm -second"
+    assert re.match(r"1 failed, 1 passed, 5 skipped.* in ", lines[-1])

@@ -1,14 +1,14 @@
 #!/usr/bin/python3
-"""The Raspberry Pi models of QEMU, each with a way to start the one raw image.
+"""The Raspberry Pi models of QEMU. Each has a way to start the raw image.
 
-As a program: boards.py MACHINE IMAGE [COMMANDS] prints the QEMU line, quoted
-for the shell, all but the serial port and -display; tools/run uses it. Status 2
-and one line if the machine cannot be had.
+As a program: boards.py MACHINE IMAGE [COMMANDS] prints the QEMU line, quoted for
+the shell, without the serial port and -display. tools/run uses it. If this QEMU
+lacks the machine, it prints one line and ends with status 2.
 
-The image is never changed: an ELF file is wrapped around it, a stub of ours
-(tests/boards/) stands in for the firmware. Files that QEMU is to load are kept
-in build/boards under names made from their contents, so none is ever stale or
-half written.
+The image itself never changes. An ELF file is wrapped around it, or a stub
+(tests/boards/) replaces the firmware. The files that QEMU loads are kept in
+build/boards. Their names are made from their contents, so no file is out of date
+or half written.
 """
 import functools
 import hashlib
@@ -37,21 +37,26 @@ SETUP_AT = 0x7000
 HIGH_TREE_AT = 0x2eff2600   # no page boundary, like the firmware's
 MEMORY = 0x3b400000     # what the firmware leaves of 1 GiB
 JUNK_SEED = 5
-JUNK_SIZE = 16 << 20    # behind the image: BSS, stacks, tables, first pages
+JUNK_SIZE = 16 << 20    # covers BSS, stacks, tables and the first free pages
 MODES = {"HYP": 0x1a, "SVC": 0x13}
-# The firmware has words of its own before those of cmdline.txt.
+# The firmware puts these words before those of cmdline.txt.
 FIRMWARE_WORDS = "coherent_pool=1M vc_mem.mem_size=0x40000000 "
-ARGS_MAX = 511          # what the kernel keeps
+ARGS_MAX = 511          # the kernel keeps so many
 
 
 class Missing(Exception):
-    """This machine cannot be had here; the text says why, and what helps."""
+    """This machine is not available here. The text says why and what helps; need
+    is the same as a reason to skip a test (see tests/conftest.py)."""
+
+    def __init__(self, text, need):
+        super().__init__(text)
+        self.need = f"need {need}"
 
 
 @dataclass(frozen=True)
 class Machine:
-    """start: raw, elf or stub. tree: where a stub start has its tree or ATAGs.
-    cpu, hz: the counter's rate; 0: as QEMU has it."""
+    """start: raw, elf or stub. tree: where a stub puts the tree or the ATAGs.
+    cpu, hz: sets the rate of that CPU's counter; 0 keeps QEMU's own."""
     qemu: str
     start: str
     soc: str
@@ -82,7 +87,7 @@ TREES = ("atags", "low", "high")
 # ---- QEMU --------------------------------------------------------------------
 
 def program(name):
-    """QEMU= of the environment, or the one of that name beside it."""
+    """QEMU= of the environment, or the program of that name beside it."""
     arm = os.environ.get("QEMU") or "qemu-system-arm"
     if name == "qemu-system-arm":
         return arm
@@ -91,13 +96,14 @@ def program(name):
 
 @functools.lru_cache(maxsize=None)
 def models(qemu):
-    """The machine models it has."""
+    """The machine models of this QEMU."""
     try:
         out = subprocess.run([qemu, "-M", "help"], text=True, check=True,
                              stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE).stdout
     except (OSError, subprocess.CalledProcessError) as e:
-        raise Missing(f"{qemu}: not found or does not start ({e})") from None
+        raise Missing(f"{qemu}: not found or does not start ({e})",
+                      f"{qemu}: tools/need test") from None
     return {x.split()[0] for x in out.split("\n") if x}
 
 
@@ -109,12 +115,13 @@ def version(qemu):
 
 
 def check(name):
-    """Raises Missing if that machine cannot be had here."""
+    """Raises Missing if that machine is not available here."""
     m = MACHINES[name]
     qemu = program(m.program)
     if m.qemu not in models(qemu):
         raise Missing(f"{name}: needs QEMU 9 or newer, {qemu} is "
-                      f"{version(qemu)}; make qemu10 gets one")
+                      f"{version(qemu)}; make qemu10 gets one",
+                      f"QEMU's {m.qemu} (QEMU 9 or newer): make qemu10")
 
 
 # ---- files that QEMU loads ---------------------------------------------------
@@ -131,16 +138,17 @@ def kept(data, ending):
 
 
 def tool(*line):
-    """One of the tools that tools/need boards sees to."""
+    """Runs one of the tools that tools/need boards installs."""
     if not shutil.which(line[0]):
-        raise Missing(f"{line[0]}: not found; tools/need boards installs it")
+        raise Missing(f"{line[0]}: not found; tools/need boards installs it",
+                      f"{line[0]}: tools/need boards")
     subprocess.run([str(x) for x in line], check=True,
                    stdin=subprocess.DEVNULL)
 
 
 @functools.lru_cache(maxsize=None)
 def assembled(name, cross=CROSS, **symbols):
-    """The bytes of tests/boards/NAME.S; no relocations, it runs anywhere."""
+    """The bytes of tests/boards/NAME.S. It has no relocations: it runs anywhere."""
     with tempfile.TemporaryDirectory() as d:
         tool(f"{cross}as", SOURCES / f"{name}.S", "-o", f"{d}/o",
              *[x for k, v in symbols.items()
@@ -185,8 +193,8 @@ def elf(image):
 
 
 def low_memory(m, mode, where, bootargs, seed):
-    """0 to 0x7fff as a firmware leaves it: the stub's loop in page 0, tree or
-    ATAGs, our set-up, and old bytes between them."""
+    """Memory from 0 to 0x7fff as a firmware leaves it: the stub's loop in page 0,
+    tree or ATAGs, our set-up, and old bytes between them."""
     low = bytearray(random.Random(seed).randbytes(STUB_IMAGE_AT))
     junk = random.Random(seed + 1).randrange(1, 1 << 32)
     page0 = bytearray(assembled("handover", local=m.local, junk=junk))
@@ -217,26 +225,26 @@ def loader(file, at):
 
 
 def junk_behind(image, at, seed):
-    """Random bytes from the image's end: nothing may rely on zeros there."""
+    """Random bytes behind the image: the kernel must not rely on zeros there."""
     end = at + Path(image).stat().st_size
     data = random.Random(seed + JUNK_SEED).randbytes(JUNK_SIZE)
     return loader(kept(data, ".junk"), (end + 15) & ~15)
 
 
 def forget_junk():
-    """They are large."""
+    """Removes the files of random bytes, which are large."""
     for file in KEPT.glob("*.junk"):
         file.unlink()
 
 
-# ---- what the bus has ----------------------------------------------------------
+# ---- the bus ---------------------------------------------------------------------
 
-INPUT, OUTPUT, ALT0 = 0, 1, 4   # of a pin, in GPFSEL
+INPUT, OUTPUT, ALT0 = 0, 1, 4   # a pin's functions, in GPFSEL
 
 
 class Bus:
-    """A machine's memory as the bus has it: by GDB, through QEMU's stub. Give
-    `extra` to the machine."""
+    """A machine's physical memory, read by GDB through QEMU's stub. Pass `extra`
+    to the machine."""
 
     def __init__(self, socket):
         self.socket = socket
@@ -260,7 +268,7 @@ class Bus:
         return values if len(values) > 1 else values[0]
 
     def functions(self, gpio, pins):
-        """What each pin does: INPUT, OUTPUT, ALT0."""
+        """The function of each pin: INPUT, OUTPUT or ALT0."""
         return [self.read(gpio + pin // 10 * 4) >> pin % 10 * 3 & 7
                 for pin in pins]
 
@@ -272,12 +280,13 @@ class Bus:
 
 def line(name, cmds=None, image=None, append=None, junk=False, seed=0,
          mode="HYP", where=None, cores=4, extra=()):
-    """QEMU's command line for that machine, but for serial port and display.
+    """QEMU's command line for that machine, without serial port and display.
 
-    append: the whole kernel command line, instead of commands. junk: random
-    bytes behind the image, of that seed. The rest is for the starts with a stub,
-    which leaves others of that seed in registers and low memory: mode at the kernel's entry, tree at
-    `where` (TREES). cores: so many answer; the others are held in reset.
+    append: the whole kernel command line, instead of commands. junk: puts random
+    bytes behind the image, made from seed. cores: so many answer; the others are
+    held in reset. The rest is for a start with a stub, which leaves random bytes,
+    made from the same seed, in registers and low memory. mode: the mode at the
+    kernel's entry. where: one of TREES, the place of the tree.
     """
     check(name)
     m = MACHINES[name]
