@@ -161,8 +161,7 @@ static const struct step uncrossed[] = {
 #define TODAY                                                                  \
 	.said.outcome = OUT_BIT(OUT_COMPLETES), .world.toggles = true,         \
 	.said.must_see = { "_rcu_barrier__5_18" },                             \
-	.world.hotplug = &hotplug_rwsem_ops, .world.rcu = &rcu_5_18,           \
-	.world.begin = begin_rcu, .world.end = end_rcu
+	.world.hotplug = &hotplug_rwsem_ops, .world.rcu = &rcu_5_18
 
 static const struct scenario scenarios[] = {
 	{

@@ -45,8 +45,6 @@ static const struct scenario scenarios[] = {
 		.world.destroy = kmem_cache_destroy__3_6,
 		.world.rcu = &rcu_3_6,
 		.said.must_see = { "_rcu_barrier__3_6" },
-		.world.begin = begin_rcu,
-		.world.end = end_rcu,
 		.world.setup = setup_victim,
 	},
 	{
@@ -60,8 +58,6 @@ static const struct scenario scenarios[] = {
 		.world.destroy = kmem_cache_destroy__noref,
 		.world.rcu = &rcu_3_6,
 		.said.must_see = { "_rcu_barrier__3_6" },
-		.world.begin = begin_rcu,
-		.world.end = end_rcu,
 		.world.setup = setup_victim,
 	},
 };

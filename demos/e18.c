@@ -100,8 +100,7 @@ static const struct step looked_after[] = {
 #define RACE                                                                   \
 	.actors = { { "B", ON_D, actor_B_watches }, { "U", ON_U, actor_U } },  \
 	.world.toggles = true, .world.down_only = true,                        \
-	.world.notifier = &before_rcu, .world.begin = begin_rcu,               \
-	.world.end = end_rcu, .world.setup = setup_words,                      \
+	.world.notifier = &before_rcu, .world.setup = setup_words,             \
 	.said.check = words_awaited, .show.evidence = words_evidence,          \
 	.world.teardown = teardown_words
 

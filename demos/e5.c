@@ -26,8 +26,6 @@ static const struct scenario scenarios[] = {
 		.world.destroy = kmem_cache_destroy__3_6,
 		.world.rcu = &rcu_mckenney,
 		.said.must_see = { "_rcu_barrier__mck" },
-		.world.begin = begin_rcu,
-		.world.end = end_rcu,
 		.world.setup = setup_victim,
 	},
 	{
@@ -44,8 +42,6 @@ static const struct scenario scenarios[] = {
 		.world.destroy = kmem_cache_destroy__noref,
 		.world.rcu = &rcu_mckenney,
 		.said.must_see = { "_rcu_barrier__mck" },
-		.world.begin = begin_rcu,
-		.world.end = end_rcu,
 		.world.setup = setup_victim,
 	},
 };

@@ -89,8 +89,6 @@ static const struct scenario e8[] = {
 		.world.toggles = true,
 		.free.apart = true,
 		.world.notifier = &barrier_after_rcu,
-		.world.begin = begin_rcu,
-		.world.end = end_rcu,
 		.world.setup = setup_words,
 		.said.check = words_watched,
 		.said.must_see = { BARRIER_FOR_WORDS },
@@ -129,8 +127,7 @@ static const struct step crossed_down[] = {
 	.forced.up = crossed_up, .forced.down = crossed_down,                  \
 	.said.outcome = OUT_BIT(OUT_DEADLOCK), .free.until_found = true,       \
 	.world.toggles = true, .said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),  \
-	.world.notifier = &barrier_after_rcu, .world.begin = begin_rcu,        \
-	.world.end = end_rcu, .cut.lend = the_hotplug_mutex,                   \
+	.world.notifier = &barrier_after_rcu, .cut.lend = the_hotplug_mutex,   \
 	.world.setup = setup_words, .said.check = words_awaited,               \
 	.world.teardown = teardown_words
 
@@ -178,8 +175,6 @@ static const struct scenario e8c[] = {
 		.said.must_see = { "_rcu_barrier__reffirst",
 				   BARRIER_FOR_WORDS },
 		.world.notifier = &barrier_after_rcu,
-		.world.begin = begin_rcu,
-		.world.end = end_rcu,
 		.world.setup = setup_words,
 		.said.check = words_watched,
 		.world.teardown = teardown_words,
@@ -210,7 +205,6 @@ static bool adopt_by_hand(struct stage *st, bool quietly)
 #define GONE                                                                   \
 	.actors = { { "U", ON_U, actor_U } }, .world.toggles = true,           \
 	.free.apart = true, .world.down_only = true, .show.rcu = true,         \
-	.world.begin = begin_rcu, .world.end = end_rcu,                        \
 	.world.setup = setup_words, .show.evidence = words_evidence,           \
 	.world.teardown = teardown_words
 

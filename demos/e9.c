@@ -70,18 +70,6 @@ static struct notifier_block barrier_notifier = {
 	.name = "barrier",
 };
 
-static int begin_notifier(struct stage *st)
-{
-	(void)st;
-	return register_cpu_notifier(&barrier_notifier);
-}
-
-static void end_notifier(struct stage *st)
-{
-	(void)st;
-	unregister_cpu_notifier(&barrier_notifier);
-}
-
 static const struct step waits_for_itself[] = {
 	{ 0, TR_WRITE_LOCK, the_cpus_lock },
 	{ 0, TR_LOCK, the_barrier_mutex },
@@ -101,8 +89,7 @@ static const struct scenario e9n[] = {
 		.said.lockdep = LOCKDEP_BIT(LOCKDEP_RECURSIVE) |
 				LOCKDEP_BIT(LOCKDEP_CIRCULAR),
 		.world.hotplug = &hotplug_rwsem_ops,
-		.world.begin = begin_notifier,
-		.world.end = end_notifier,
+		.world.notifier = &barrier_notifier,
 		.world.setup = setup_core,
 	},
 };

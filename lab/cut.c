@@ -132,19 +132,6 @@ static bool cut_cycle(const struct stage *st, const struct waitfor *w,
 	return false;
 }
 
-int cpu_hotplug_rescue(void)
-{
-	int found;
-
-	mutex_lock(&cpu_hotplug.lock);
-	found = cpu_hotplug.refcount;
-	WRITE_ONCE(cpu_hotplug.refcount, 0);
-	WRITE_ONCE(cpu_hotplug.below_0.caller, 0); /* mended */
-	cpu_hotplug_wake_writer(CALLER);
-	mutex_unlock(&cpu_hotplug.lock);
-	return found;
-}
-
 /* Let the writer pass if it is the count that somebody waits for. */
 static bool pass_refcount(struct stage *st, bool quietly)
 {
@@ -169,16 +156,18 @@ static bool pass_refcount(struct stage *st, bool quietly)
  * release does not see. */
 static bool pass_reader(const struct stage *st, bool quietly)
 {
-	for (unsigned int i = 0; i < st->nr_actors; i++) {
+	struct percpu_rwsem *rwsem = READ_ONCE(hotplug_ops)->rwsem;
+
+	for (unsigned int i = 0; rwsem && i < st->nr_actors; i++) {
 		const struct worker *w = &st->worker[i];
 
 		if (worker_ended(w) ||
 		    READ_ONCE(w->thread->waiting.kind) != WAIT_PERCPU_READ ||
-		    percpu_rwsem_let_pass(&cpu_hotplug_lock, w->thread))
+		    percpu_rwsem_let_pass(rwsem, w->thread))
 			continue;
 		if (!quietly)
 			kprintf("cut: the writer of %s lets %s pass\n",
-				cpu_hotplug_lock.name, w->actor->name);
+				rwsem->name, w->actor->name);
 		return true;
 	}
 	return false;

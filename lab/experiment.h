@@ -267,8 +267,6 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 int demo_cut(void);
 bool demo_held(void);
 
-/* Let the waiting writer pass and repair the count; returns what it was. */
-int cpu_hotplug_rescue(void);
 bool worker_ended(const struct worker *w);
 
 /* lab/observe.c: the gate and the listener for the stage that runs. */
@@ -335,15 +333,14 @@ const void *the_cpus_lock(const struct stage *st);
 /* What a knot is in which the writer waits for readers: release keeps no list
  * of those, so there nobody can say that it closes. */
 #define OUT_READERS_KNOT OUT_BIT(GORDIAN_DEBUG ? OUT_DEADLOCK : OUT_STUCK)
-/* demos/forms/barrier.c: RCU's parameters exchanged, and a callback that the core
- * that goes queues as its last act. */
+/* RCU's parameters that a scenario may exchange (lab/world.c). */
 struct rcu_parameters { /* NULL: the kernel's own */
 	void (*grace_period)(struct rcu_state *rsp);
 	void (*adopt)(struct rcu_state *rsp, unsigned int dead);
 	void (*barrier)(struct rcu_state *rsp);
 };
-int begin_rcu(struct stage *st);
-void end_rcu(struct stage *st);
+/* demos/forms/barrier.c: forms of the barrier, and a callback that a core queues
+ * as its last act before it goes. */
 extern const struct rcu_parameters rcu_mckenney, rcu_3_6;
 extern const struct rcu_parameters rcu_5_18; /* demos/e10.c */
 void last_words_queue(void);		     /* on this core, IRQs off or on */

@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "lab/experiment.h"
+#include "lab/stage.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/explore/gates.h"
 
@@ -212,12 +212,12 @@ static void listen(const struct trace_event *e)
 	 * operations overlap. */
 	case TR_READ_LOCK:
 	case TR_READ_UNLOCK:
-		if (e->obj == &cpu_hotplug_lock)
+		if (is_hotplug_rwsem(e->obj))
 			st->refs[actor] += e->op == TR_READ_LOCK ? 1 : -1;
 		break;
 	case TR_READ_CONTEND:
 	case TR_WRITE_CONTEND:
-		if (e->obj == &cpu_hotplug_lock &&
+		if (is_hotplug_rwsem(e->obj) &&
 		    (e->op == TR_WRITE_CONTEND ? st->refs[D_ACTOR] > 0 :
 						 actor == D_ACTOR)) {
 			WRITE_ONCE(st->together, 1);

@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "lab/experiment.h"
+#include "lab/stage.h"
 #include "kernel/arch/board.h"
 #include "kernel/lib/printf.h"
 
@@ -77,7 +77,7 @@ static bool describe_rwsem(const struct stage *st, const struct trace_event *e,
 	};
 	bool narrow = st->nr_actors + st->sc->show.rcu > 2;
 
-	if (e->obj != &cpu_hotplug_lock)
+	if (!is_hotplug_rwsem(e->obj))
 		return false;
 	if (e->op == TR_READ_CONTEND)
 		ksnprintf(out, size, narrow ? "wait %s %s" : "waits: %s (%s)",

@@ -392,6 +392,8 @@ int stage_open(const struct demo *d, const struct scenario *sc)
 		err = start_workers(st, sc);
 	if (!err)
 		err = keep_off(st);
+	if (!err)
+		err = world_exchange(sc);
 	if (!err && sc->world.begin)
 		err = sc->world.begin(st);
 	state_take_settled(&state_before);
@@ -402,6 +404,7 @@ void stage_close(struct stage *st)
 {
 	if (st->sc->world.end)
 		st->sc->world.end(st);
+	world_restore(st->sc);
 	stop_workers(st);
 	thread_set_affinity(current, runner_cores);
 	hotplug_lock_install(NULL);

@@ -48,6 +48,18 @@ bool lockdep_as_expected(unsigned int said, unsigned int may,
 /* The evidence of a round that has ended, its knot still tied. */
 void tell(struct stage *st, enum outcome out, struct waitfor *w);
 
+/* Is it the rw-semaphore that the installed hotplug lock is made of? */
+static inline bool is_hotplug_rwsem(const void *obj)
+{
+	return obj && obj == READ_ONCE(hotplug_ops)->rwsem;
+}
+
+/* lab/world.c: put in place what the scenario exchanges in the kernel, beside the
+ * hotplug lock: 0, or a negative errno of register_cpu_notifier(). Sleeps. */
+int world_exchange(const struct scenario *sc);
+/* And take it out again, whether or not that succeeded. Sleeps. */
+void world_restore(const struct scenario *sc);
+
 /* lab/cut.c */
 /* Release what actors that have ended hold; st->left_held notes it. Returns how
  * many locks that were. */

@@ -2,9 +2,8 @@
  * Forms of rcu_barrier() that several experiments use, what they need of RCU,
  * and a callback that shows whether a barrier has waited for it.
  *
- * Read the forms beside _rcu_barrier() in kernel/rcu/callback.c. begin_rcu() puts
- * them in place of the kernel's own, as parameters of rcu_sched_state, while no
- * barrier runs and no core comes or goes; end_rcu() puts these back.
+ * Read the forms beside _rcu_barrier() in kernel/rcu/callback.c. A scenario names
+ * the form it runs with (.world.rcu); lab/world.c exchanges it.
  *
  * `words` is written by the core that queues the callback, by the callback and by
  * one watched barrier, one after another; its flags say in which order.
@@ -14,41 +13,6 @@
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
-
-/* ---- parameters exchanged --------------------------------------------------- */
-
-/* At rest: no barrier runs, and no core comes or goes. */
-static void exchange(const struct rcu_parameters *p)
-{
-	struct rcu_state *rsp = &rcu_sched_state;
-
-	mutex_lock(&cpu_add_remove_lock);
-	mutex_lock(&rsp->barrier_mutex);
-	WRITE_ONCE(rsp->grace_period,
-		   p->grace_period ? p->grace_period : rcu_grace_period);
-	WRITE_ONCE(rsp->adopt, p->adopt ? p->adopt : rcu_adopt);
-	WRITE_ONCE(rsp->barrier, p->barrier ? p->barrier : _rcu_barrier);
-	mutex_unlock(&rsp->barrier_mutex);
-	mutex_unlock(&cpu_add_remove_lock);
-}
-
-int begin_rcu(struct stage *st)
-{
-	if (st->sc->world.rcu)
-		exchange(st->sc->world.rcu);
-	return st->sc->world.notifier ?
-		       register_cpu_notifier(st->sc->world.notifier) :
-		       0;
-}
-
-void end_rcu(struct stage *st)
-{
-	static const struct rcu_parameters kernels_own;
-
-	if (st->sc->world.notifier)
-		unregister_cpu_notifier(st->sc->world.notifier);
-	exchange(&kernels_own);
-}
 
 /* ---- McKenney's first proposal (2 October 2012) ----------------------------- */
 

@@ -69,6 +69,7 @@ const struct hotplug_lock_ops hotplug_rwsem_ops = {
 	.begin = cpus_write_lock,
 	.done = cpus_write_unlock,
 	.held = percpu_rwsem_is_held,
+	.rwsem = &cpu_hotplug_lock,
 };
 
 const void *the_cpus_lock(const struct stage *st)

@@ -46,6 +46,8 @@ struct hotplug_lock_ops {
 	void (*done)(void);
 	/* Is the set of cores kept stable by the caller? */
 	bool (*held)(void);
+	/* The rw-semaphore that the object is made of; NULL: of none. */
+	struct percpu_rwsem *rwsem;
 };
 
 /* The lock of 2012: a counter, not a rw-semaphore. kernel/cpu/hotplug_lock.c */
@@ -99,6 +101,11 @@ static always_inline void put_online_cpus(void)
  * cpu_hotplug.lock, returning the new value; wake the waiting writer. */
 int cpu_hotplug_count(int by, uintptr_t caller);
 void cpu_hotplug_wake_writer(uintptr_t caller);
+
+/* For the cut of a knot (docs/design.md, "lending"): set the count to 0 and wake
+ * the waiting writer. Returns the count before. Readers inside are no longer
+ * counted, so only a caller that knows them may use it. May sleep. */
+int cpu_hotplug_rescue(void);
 
 /* Exchange the object; -EBUSY while anybody holds or waits for the present one.
  * NULL: back to hotplug_counter_ops. May sleep. */

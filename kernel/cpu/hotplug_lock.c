@@ -127,6 +127,19 @@ void cpu_hotplug_wake_writer(uintptr_t caller)
 		wake_up_thread(writer, caller);
 }
 
+int cpu_hotplug_rescue(void)
+{
+	int found;
+
+	mutex_lock(&cpu_hotplug.lock);
+	found = cpu_hotplug.refcount;
+	WRITE_ONCE(cpu_hotplug.refcount, 0);
+	WRITE_ONCE(cpu_hotplug.below_0.caller, 0); /* repaired */
+	cpu_hotplug_wake_writer(CALLER);
+	mutex_unlock(&cpu_hotplug.lock);
+	return found;
+}
+
 /* ---- exchange ------------------------------------------------------------ */
 
 int hotplug_lock_install(const struct hotplug_lock_ops *ops)

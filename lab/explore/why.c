@@ -32,7 +32,7 @@ static void describe_gate(const struct stage *st, enum trace_op op,
 			  const void *obj, uintptr_t caller, char *out)
 {
 	const char *rwsem = obj ? ((const struct rw_semaphore *)obj)->name : "";
-	bool cpus = obj == &cpu_hotplug_lock;
+	bool cpus = is_hotplug_rwsem(obj);
 	const char *queue = obj ? ((const struct wait_queue *)obj)->name : "";
 	const char *what = NULL;
 	char fn[SYMBOL];

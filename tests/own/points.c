@@ -457,7 +457,7 @@ static void actor_polls_blindly(struct stage *st)
 	.part = (name), .about = (about_it),                                   \
 	.actors = { { "A", ON_D, fn }, { "U", ON_U, actor_U } },               \
 	.forced.none = true, .world.toggles = true, .world.down_only = true,   \
-	.world.notifier = (nb), .world.begin = begin_rcu, .world.end = end_rcu
+	.world.notifier = (nb)
 #define EITHER (OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_CORRUPT))
 #define TRIES(name, about_it, try_it, take_it, says)                           \
 	{                                                                      \
@@ -567,8 +567,6 @@ static const struct scenario scenarios[] = {
 		.forced.none = true,
 		.world.toggles = true,
 		.world.notifier = &greets,
-		.world.begin = begin_rcu,
-		.world.end = end_rcu,
 		.said.outcome = EITHER,
 		.world.setup = setup_not_gone,
 		.said.check = not_seen,
