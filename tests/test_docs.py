@@ -36,7 +36,9 @@ def test_commands_exist():
 
 def test_reading_path():
     lines = 0
-    for row in (ROOT / "docs/reading.md").read_text().split("\n"):
+    page = (ROOT / "docs/reading.md").read_text()
+    path = page[page.index("## The path"):page.index("## The floors")]
+    for row in path.split("\n"):
         m = re.match(r'\| `([^`]+)`(?:, from "(.+)" to "(.+)")? \|', row)
         if not m:
             continue
@@ -46,6 +48,23 @@ def test_reading_path():
             text = text[start:text.index(f"---- {m[3]} ", start)]
         lines += text.count("\n")
     assert 1000 < lines <= PATH_LIMIT
+
+
+def test_every_folder_is_listed_with_its_theory():
+    """docs/reading.md: one row for each folder of the kernel, and a file with a
+    comment of more than a line at its head for each."""
+    page = (ROOT / "docs/reading.md").read_text()
+    rows = re.findall(r"^\| (`[^|]*/`) \| [^|]+ \| ([^|]+) \|$",
+                      page[page.index("## The floors"):], re.M)
+    listed = set(re.findall(r"`([^`]+)/`", " ".join(r[0] for r in rows)))
+    here = {str(p.parent.relative_to(ROOT)) for folder in
+            ("boot", "drivers", "kernel", "lab", "demos")
+            for p in (ROOT / folder).glob("**/*.c")} - {"kernel"}
+    assert listed == here
+    for _, theory in rows:
+        for name in re.findall(r"`([^`]+)`", theory):
+            head = (ROOT / name).read_text().lstrip("/*\n ").split("*/")[0]
+            assert head.count("\n") > 1, name
 
 
 def test_the_readmes_schedule_is_real():
