@@ -46,39 +46,33 @@ static void take_both(struct mutex *first, struct mutex *second,
 	mutex_unlock(first);
 }
 
-void actor_AB(struct stage *st)
+void actor_AB(struct stage *st maybe_unused)
 {
-	(void)st;
 	take_both(&lock_a, &lock_b, 1);
 }
 
-void actor_BA(struct stage *st)
+void actor_BA(struct stage *st maybe_unused)
 {
-	(void)st;
 	take_both(&lock_b, &lock_a, 1);
 }
 
-static void actor_AB_long(struct stage *st)
+static void actor_AB_long(struct stage *st maybe_unused)
 {
-	(void)st;
 	take_both(&lock_a, &lock_b, RING_READS);
 }
 
-static void actor_BC(struct stage *st)
+static void actor_BC(struct stage *st maybe_unused)
 {
-	(void)st;
 	take_both(&lock_b, &lock_c, RING_READS);
 }
 
-static void actor_CA(struct stage *st)
+static void actor_CA(struct stage *st maybe_unused)
 {
-	(void)st;
 	take_both(&lock_c, &lock_a, RING_READS);
 }
 
-static void actor_AA(struct stage *st)
+static void actor_AA(struct stage *st maybe_unused)
 {
-	(void)st;
 	take_both(&lock_a, &lock_a, 1);
 }
 
@@ -119,12 +113,11 @@ static noinline void irq_wants_lock(struct timer *t)
 }
 
 /* spin_lock() where spin_lock_irqsave() belongs. */
-static void actor_irq(struct stage *st)
+static void actor_irq(struct stage *st maybe_unused)
 {
 	bool came = false;
 	struct timer t;
 
-	(void)st;
 	timer_setup(&t, irq_wants_lock, &came);
 	spin_lock_told(&irq_lock);
 	timer_arm(&t, timer_now());

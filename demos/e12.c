@@ -59,11 +59,9 @@ static const struct rcu_parameters rcu_onoff = {
  * like padata's, at other events; the core that goes leaves a callback, to be
  * adopted. The runner, who brings the core where a round begins, must not fall
  * into that. */
-static story int sync_notify(struct notifier_block *nb, unsigned long action,
-			     void *hcpu)
+static story int sync_notify(struct notifier_block *nb maybe_unused,
+			     unsigned long action, void *hcpu maybe_unused)
 {
-	(void)nb;
-	(void)hcpu;
 	if (action == CPU_DYING)
 		last_words_queue();
 	if (current->traced && (action == CPU_UP_PREPARE || action == CPU_DEAD))

@@ -29,9 +29,8 @@ static void work(void)
 		cpu_relax();
 }
 
-static void actor_R1(struct stage *st)
+static void actor_R1(struct stage *st maybe_unused)
 {
-	(void)st;
 	cpus_read_lock();
 	work();
 	mutex_lock(&kn_active);
@@ -39,9 +38,8 @@ static void actor_R1(struct stage *st)
 	cpus_read_unlock();
 }
 
-static void actor_R2(struct stage *st)
+static void actor_R2(struct stage *st maybe_unused)
 {
-	(void)st;
 	mutex_lock(&kn_active);
 	work();
 	cpus_read_lock();
@@ -55,9 +53,8 @@ static int setup_readers(struct stage *st)
 	return st->sc->world.toggles ? setup_core(st) : 0;
 }
 
-static const void *the_file(const struct stage *st)
+static const void *the_file(const struct stage *st maybe_unused)
 {
-	(void)st;
 	return &kn_active;
 }
 

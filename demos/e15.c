@@ -20,15 +20,13 @@ static int setup_both(struct stage *st)
 }
 
 /* Distinct cycles; without a lockdep there is nothing to check. */
-static bool both_found(struct stage *st)
+static bool both_found(struct stage *st maybe_unused)
 {
-	(void)st;
 	return !GORDIAN_DEBUG || lockdep_count(LOCKDEP_CIRCULAR) == 2;
 }
 
-static void show_count(struct stage *st)
+static void show_count(struct stage *st maybe_unused)
 {
-	(void)st;
 	if (GORDIAN_DEBUG)
 		kprintf("lockdep: %u circular findings since this round began\n",
 			lockdep_count(LOCKDEP_CIRCULAR));

@@ -111,12 +111,11 @@ static void u_is_served(const struct trace_event *e)
 	WRITE_ONCE(relay.over, true);
 }
 
-static void listen_to_u(struct stage *st, int actor,
+static void listen_to_u(struct stage *st maybe_unused, int actor,
 			const struct trace_event *e)
 {
 	bool rwsem = e->obj == &cpu_hotplug_lock;
 
-	(void)st;
 	if (e->op == TR_PUT_ONLINE && READ_ONCE(relay.look_round) &&
 	    !readers_stop() && (intptr_t)e->arg < relay.low)
 		relay.low = (intptr_t)e->arg;

@@ -112,9 +112,8 @@ void actor_D_after_W(struct stage *st)
 	WRITE_ONCE(D_is_back, true); /* a flag to stop at, no order with it */
 }
 
-static bool after_destroy(const struct stage *st)
+static bool after_destroy(const struct stage *st maybe_unused)
 {
-	(void)st;
 	return READ_ONCE(D_is_back);
 }
 
@@ -177,9 +176,8 @@ int setup_objects(struct stage *st)
 
 /* Let the callbacks run. The slab's checks see what they touch; release has
  * none, there D's look must do. */
-bool check_callbacks(struct stage *st)
+bool check_callbacks(struct stage *st maybe_unused)
 {
-	(void)st;
 	rcu_barrier();
 	return GORDIAN_DEBUG || !callbacks_left;
 }

@@ -38,11 +38,9 @@ static const struct rcu_parameters rcu_nolock = {
 
 /* The core that goes queues its last callback. Called before RCU's own, so that
  * a script can hold U there. */
-static story int leaves_callback(struct notifier_block *nb,
-				 unsigned long action, void *hcpu)
+static story int leaves_callback(struct notifier_block *nb maybe_unused,
+				 unsigned long action, void *hcpu maybe_unused)
 {
-	(void)nb;
-	(void)hcpu;
 	if (action == CPU_DYING)
 		last_words_queue();
 	return NOTIFY_OK;
@@ -54,9 +52,8 @@ static struct notifier_block before_rcu = {
 	.name = "leaves a callback",
 };
 
-static const void *the_notifier(const struct stage *st)
+static const void *the_notifier(const struct stage *st maybe_unused)
 {
-	(void)st;
 	return (const void *)leaves_callback;
 }
 

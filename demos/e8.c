@@ -57,11 +57,9 @@ static const struct rcu_parameters rcu_reffirst = {
  * a core that comes, and for one that has gone, whose last callback it queued
  * when all cores stood still.
  */
-static story int barrier_notify(struct notifier_block *nb, unsigned long action,
-				void *hcpu)
+static story int barrier_notify(struct notifier_block *nb maybe_unused,
+				unsigned long action, void *hcpu maybe_unused)
 {
-	(void)nb;
-	(void)hcpu;
 	if (action == CPU_UP_PREPARE || action == CPU_DYING)
 		last_words_queue();
 	if (action == CPU_UP_PREPARE || action == CPU_DEAD)

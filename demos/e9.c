@@ -54,11 +54,9 @@ DEMO(09, e9, .id = "E9", .slug = "e9-rwsem",
 
 /* As E8's, before the core comes and when it has gone; but only U's, or the
  * runner would wait for itself where it brings the core to its start. */
-static int barrier_callback(struct notifier_block *nb, unsigned long event,
-			    void *data)
+static int barrier_callback(struct notifier_block *nb maybe_unused,
+			    unsigned long event, void *data maybe_unused)
 {
-	(void)nb;
-	(void)data;
 	if (current->traced && (event == CPU_UP_PREPARE || event == CPU_DEAD))
 		rcu_barrier();
 	return NOTIFY_OK;

@@ -99,16 +99,14 @@ static void count_rests(struct rests *r)
 
 /* ---- what is put there ----------------------------------------------------------- */
 
-static void timer_fires(struct timer *t)
+static void timer_fires(struct timer *t maybe_unused)
 {
-	(void)t;
 }
 
 /* It ends when it has gone on elsewhere: or no core would rest, and the runner
  * of the experiment could not see that nobody moves. */
-static int runs_there(void *arg)
+static int runs_there(void *arg maybe_unused)
 {
-	(void)arg;
 	/* Acquire: pairs with the release in teardown_h1(). */
 	while (cpu_is_online(h1.core) && !smp_load_acquire(&h1.stop)) {
 		/* Relaxed: a sign of life. */
@@ -120,9 +118,8 @@ static int runs_there(void *arg)
 	return 0;
 }
 
-static int sleeps_there(void *arg)
+static int sleeps_there(void *arg maybe_unused)
 {
-	(void)arg;
 	wait_for_completion(&h1.wake);
 	h1.woken_on = smp_processor_id() + 1;
 	complete(&h1.woken);
@@ -130,11 +127,10 @@ static int sleeps_there(void *arg)
 }
 
 /* In a thread of its own on that core: a timer, and free objects in its array. */
-static int furnishes(void *arg)
+static int furnishes(void *arg maybe_unused)
 {
 	void *obj[OBJECTS];
 
-	(void)arg;
 	timer_arm(&h1.timer, timer_now() + timer_ticks(FAR_NS));
 	for (unsigned int i = 0; i < OBJECTS; i++)
 		obj[i] = kmem_cache_alloc(h1.cache);
@@ -149,9 +145,8 @@ static struct thread *on_core(const char *name, int (*fn)(void *))
 	return thread_create(name, fn, NULL, PRIO_NORMAL, cpumask_of(h1.core));
 }
 
-static void callback_ran(struct rcu_head *head)
+static void callback_ran(struct rcu_head *head maybe_unused)
 {
-	(void)head;
 	/* Relaxed: looked at after rcu_barrier(). */
 	__atomic_fetch_or(&h1.ran_on, 1u << smp_processor_id(),
 			  __ATOMIC_RELAXED);
@@ -159,10 +154,9 @@ static void callback_ran(struct rcu_head *head)
 }
 
 /* The last words of the core: callbacks that it will not run itself. */
-static int at_death(struct notifier_block *nb, unsigned long event, void *hcpu)
+static int at_death(struct notifier_block *nb maybe_unused, unsigned long event,
+		    void *hcpu maybe_unused)
 {
-	(void)nb;
-	(void)hcpu;
 	if (event != CPU_DYING)
 		return NOTIFY_DONE;
 	for (unsigned int i = 0; i < CALLBACKS; i++)
@@ -177,22 +171,18 @@ static struct notifier_block last_words = {
 	.name = "h1",
 };
 
-static void irq_came(unsigned int irq, void *arg)
+static void irq_came(unsigned int irq maybe_unused, void *arg maybe_unused)
 {
-	(void)irq;
-	(void)arg;
 }
 
-static int begin_h1(struct stage *st)
+static int begin_h1(struct stage *st maybe_unused)
 {
-	(void)st;
 	irq_register(SPARE_IRQ, irq_came, NULL);
 	return register_cpu_notifier(&last_words);
 }
 
-static void end_h1(struct stage *st)
+static void end_h1(struct stage *st maybe_unused)
 {
-	(void)st;
 	unregister_cpu_notifier(&last_words);
 }
 
@@ -229,9 +219,8 @@ static int setup_h1(struct stage *st)
 	return 0;
 }
 
-static void teardown_h1(struct stage *st)
+static void teardown_h1(struct stage *st maybe_unused)
 {
-	(void)st;
 	/* Release: pairs with the acquire in runs_there(). */
 	smp_store_release(&h1.stop, true);
 	thread_join(h1.runner);
@@ -267,9 +256,8 @@ static void await_runner(void)
 }
 
 /* What ends U's wait for a thread that is not heard of. */
-static bool wake_by_hand(struct stage *st, bool quietly)
+static bool wake_by_hand(struct stage *st maybe_unused, bool quietly)
 {
-	(void)st;
 	if (!quietly)
 		kprintf("cut: U waits no longer, and the sleeper is woken\n");
 	complete(&h1.goes_on);
@@ -278,9 +266,8 @@ static bool wake_by_hand(struct stage *st, bool quietly)
 	return true;
 }
 
-static void actor_takes_down(struct stage *st)
+static void actor_takes_down(struct stage *st maybe_unused)
 {
-	(void)st;
 	h1.lists_before = on_lists();
 	h1.heir_before = irq_count(h1.heir);
 	count_rests(&h1.before);
@@ -295,11 +282,10 @@ static void actor_takes_down(struct stage *st)
 	WARN_ON(cpu_up(h1.core) != 0);
 }
 
-static bool nothing_is_lost(struct stage *st)
+static bool nothing_is_lost(struct stage *st maybe_unused)
 {
 	const struct rests *a = &h1.after;
 
-	(void)st;
 	return h1.runs_on != h1.core && h1.woken_on &&
 	       h1.woken_on != h1.core + 1 && h1.ran == CALLBACKS &&
 	       h1.timer.armed && h1.timer.cpu != h1.core && a->ready == 0 &&
@@ -314,11 +300,10 @@ static void row(const char *what, unsigned int before, unsigned int after)
 	kprintf("  %-26s %6u %6u  ", what, before, after);
 }
 
-static void list_rests(struct stage *st)
+static void list_rests(struct stage *st maybe_unused)
 {
 	const struct rests *b = &h1.before, *a = &h1.after;
 
-	(void)st;
 	kprintf("what was on core %u:\n", h1.core);
 	kprintf("  %-26s %6s %6s  %s\n", "", "before", "after",
 		"where it went");

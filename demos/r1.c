@@ -30,9 +30,8 @@ static struct {
 	uint64_t call, back;   /* W */
 } r1;
 
-static int setup_r1(struct stage *st)
+static int setup_r1(struct stage *st maybe_unused)
 {
-	(void)st;
 	r1 = (typeof(r1)){ .inside = false };
 	return 0;
 }
@@ -110,12 +109,11 @@ static bool reader_was_waited_for(struct stage *st)
 	       (int64_t)(r1.back - r1.ended) >= 0;
 }
 
-static void show_r1(struct stage *st)
+static void show_r1(struct stage *st maybe_unused)
 {
 	bool after = (int64_t)(r1.back - r1.ended) < 0;
 	uint64_t apart = after ? r1.ended - r1.back : r1.back - r1.ended;
 
-	(void)st;
 	kprintf("W waited %u us; the reader ended %u us %s W returned\n",
 		(unsigned int)timer_ns(r1.back - r1.call) / 1000,
 		(unsigned int)timer_ns(apart) / 1000,

@@ -41,9 +41,8 @@ static struct {
 	uint32_t reading[3]; /* R: found, gone, reused */
 } r2;
 
-static int setup_r2(struct stage *st)
+static int setup_r2(struct stage *st maybe_unused)
 {
-	(void)st;
 	r2 = (typeof(r2)){ .found = false };
 	shared = kmalloc(sizeof(*shared));
 	if (!shared)
@@ -100,22 +99,20 @@ static struct item *unlink_item(void)
 	return old;
 }
 
-static void actor_W_now(struct stage *st)
+static void actor_W_now(struct stage *st maybe_unused)
 {
 	struct item *old = unlink_item();
 
-	(void)st;
 	kfree(old);
 	note("kfree(), at once");
 	tell_all(&r2.gone);
 	others_allocate();
 }
 
-static void actor_W_call_rcu(struct stage *st)
+static void actor_W_call_rcu(struct stage *st maybe_unused)
 {
 	struct item *old = unlink_item();
 
-	(void)st;
 	call_rcu(&old->rcu, free_item);
 	tell_all(&r2.gone);
 	others_allocate();
@@ -123,11 +120,10 @@ static void actor_W_call_rcu(struct stage *st)
 	note("it is freed");
 }
 
-static void actor_W_synchronize(struct stage *st)
+static void actor_W_synchronize(struct stage *st maybe_unused)
 {
 	struct item *old = unlink_item();
 
-	(void)st;
 	tell_all(&r2.gone);
 	synchronize_rcu();
 	kfree(old);
@@ -178,17 +174,15 @@ static void actor_R_waited_for(struct stage *st)
 	read_thrice(st, waited_for);
 }
 
-static bool read_the_same(struct stage *st)
+static bool read_the_same(struct stage *st maybe_unused)
 {
-	(void)st;
 	return r2.reading[0] == VALUE && r2.reading[1] == VALUE &&
 	       r2.reading[2] == VALUE;
 }
 
 /* What ends W's wait for a callback that nobody queued. */
-static bool free_by_hand(struct stage *st, bool quietly)
+static bool free_by_hand(struct stage *st maybe_unused, bool quietly)
 {
-	(void)st;
 	if (!quietly)
 		kprintf("cut: W waits no longer for the callback\n");
 	complete(&freed);
@@ -203,13 +197,12 @@ static const char *what_is(uint32_t reading)
 				     "what is left there";
 }
 
-static void show_readings(struct stage *st)
+static void show_readings(struct stage *st maybe_unused)
 {
 	static const char *const when[] = { "when it found the item",
 					    "when W had let it go",
 					    "at its end" };
 
-	(void)st;
 	for (unsigned int i = 0; i < ARRAY_SIZE(when); i++)
 		kprintf("R read 0x%08x %s (%s)\n", r2.reading[i], when[i],
 			what_is(r2.reading[i]));

@@ -162,9 +162,8 @@ static struct {
 static struct wait_queue words_changed =
 	WAIT_QUEUE_INIT(words_changed, "a callback to be queued or run");
 
-static void words_callback(struct rcu_head *head)
+static void words_callback(struct rcu_head *head maybe_unused)
 {
-	(void)head;
 	words.ran_at = timer_now();
 	words.ran_on = smp_processor_id();
 	/* Release: pairs with the acquires of whoever looks. */
@@ -232,9 +231,8 @@ static void print_moment(uint64_t at, const char *format, unsigned int a,
 	kprintf(format, a, b);
 }
 
-bool words_awaited(struct stage *st)
+bool words_awaited(struct stage *st maybe_unused)
 {
-	(void)st;
 	await_words();
 	return !words.missed;
 }
@@ -246,9 +244,8 @@ bool words_watched(struct stage *st)
 	return awaited && smp_load_acquire(&words.watched);
 }
 
-void words_evidence(struct stage *st)
+void words_evidence(struct stage *st maybe_unused)
 {
-	(void)st;
 	if (!words.missed)
 		return;
 	kprintf("the callback that this barrier should have awaited:\n%8s\n",
@@ -262,9 +259,8 @@ void words_evidence(struct stage *st)
 	print_moment(words.ran_at, "it runs, on core %u\n", words.ran_on, 0);
 }
 
-void teardown_words(struct stage *st)
+void teardown_words(struct stage *st maybe_unused)
 {
-	(void)st;
 	await_words();
 }
 

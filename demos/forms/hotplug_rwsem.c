@@ -72,8 +72,7 @@ const struct hotplug_lock_ops hotplug_rwsem_ops = {
 	.rwsem = &cpu_hotplug_lock,
 };
 
-const void *the_cpus_lock(const struct stage *st)
+const void *the_cpus_lock(const struct stage *st maybe_unused)
 {
-	(void)st;
 	return &cpu_hotplug_lock;
 }

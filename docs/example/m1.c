@@ -45,27 +45,23 @@ static noinline void move__ordered(struct account *from, struct account *to)
 	mutex_unlock(&first->lock);
 }
 
-static void actor_A(struct stage *st)
+static void actor_A(struct stage *st maybe_unused)
 {
-	(void)st;
 	move(&savings, &purse);
 }
 
-static void actor_B_back(struct stage *st)
+static void actor_B_back(struct stage *st maybe_unused)
 {
-	(void)st;
 	move(&purse, &savings);
 }
 
-static void actor_A_ordered(struct stage *st)
+static void actor_A_ordered(struct stage *st maybe_unused)
 {
-	(void)st;
 	move__ordered(&savings, &purse);
 }
 
-static void actor_B_ordered(struct stage *st)
+static void actor_B_ordered(struct stage *st maybe_unused)
 {
-	(void)st;
 	move__ordered(&purse, &savings);
 }
 
@@ -78,9 +74,8 @@ static int setup_accounts(struct stage *st)
 }
 
 /* One there, one back: nothing is lost. */
-static bool nothing_lost(struct stage *st)
+static bool nothing_lost(struct stage *st maybe_unused)
 {
-	(void)st;
 	return savings.money == 100 && purse.money == 100;
 }
 
@@ -105,9 +100,8 @@ static const struct step crossed[] = {
 static bool full;
 static struct wait_queue readers = WAIT_QUEUE_INIT(readers, "a letter");
 
-static void actor_W(struct stage *st)
+static void actor_W(struct stage *st maybe_unused)
 {
-	(void)st;
 	note("puts a letter in");
 	shared_write(full, true);
 	wake_up(&readers);
@@ -130,32 +124,28 @@ static noinline void letter_wait__queued(void)
 	wait_event(&readers, shared_read(full));
 }
 
-static void actor_R(struct stage *st)
+static void actor_R(struct stage *st maybe_unused)
 {
-	(void)st;
 	letter_wait();
 	note("has the letter");
 }
 
-static void actor_R_queued(struct stage *st)
+static void actor_R_queued(struct stage *st maybe_unused)
 {
-	(void)st;
 	letter_wait__queued();
 	note("has the letter");
 }
 
-static int setup_box(struct stage *st)
+static int setup_box(struct stage *st maybe_unused)
 {
-	(void)st;
 	full = false;
 	return 0;
 }
 
 /* What ends the wait: the explorer goes on with the next schedule. */
-static bool wake_the_reader(struct stage *st, bool quietly)
+static bool wake_the_reader(struct stage *st maybe_unused,
+			    bool quietly maybe_unused)
 {
-	(void)st;
-	(void)quietly;
 	wake_up_all(&readers);
 	return true;
 }

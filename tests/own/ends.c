@@ -38,58 +38,50 @@ static unsigned int word;
 
 /* ---- what is kept --------------------------------------------------------------- */
 
-static void actor_keeps(struct stage *st)
+static void actor_keeps(struct stage *st maybe_unused)
 {
-	(void)st;
 	shared_write(word, 1);
 	mutex_lock(&own);
 }
 
-static void actor_keeps_slab(struct stage *st)
+static void actor_keeps_slab(struct stage *st maybe_unused)
 {
-	(void)st;
 	shared_write(word, 1);
 	mutex_lock(&slab_mutex);
 }
 
 /* In the second schedule it gives back, too, what it has not. */
-static void actor_keeps_and_errs(struct stage *st)
+static void actor_keeps_and_errs(struct stage *st maybe_unused)
 {
-	(void)st;
 	if (shared_read(word) == 2)
 		mutex_unlock(&door);
 	mutex_lock(&own);
 }
 
-static int setup_word(struct stage *st)
+static int setup_word(struct stage *st maybe_unused)
 {
-	(void)st;
 	word = 0;
 	return 0;
 }
 
-static void actor_keeps_sem(struct stage *st)
+static void actor_keeps_sem(struct stage *st maybe_unused)
 {
-	(void)st;
 	down_write(&sem);
 }
 
-static void actor_writes(struct stage *st)
+static void actor_writes(struct stage *st maybe_unused)
 {
-	(void)st;
 	shared_write(word, 2);
 }
 
-static void actor_wants(struct stage *st)
+static void actor_wants(struct stage *st maybe_unused)
 {
-	(void)st;
 	mutex_lock(&own);
 	mutex_unlock(&own);
 }
 
-static void actor_reads_sem(struct stage *st)
+static void actor_reads_sem(struct stage *st maybe_unused)
 {
-	(void)st;
 	down_read(&sem);
 	up_read(&sem);
 }
@@ -99,18 +91,16 @@ static void actor_reads_sem(struct stage *st)
 static struct rw_semaphore other = RWSEM_INIT(other, "other semaphore");
 static struct completion done;
 
-static void actor_sem_other(struct stage *st)
+static void actor_sem_other(struct stage *st maybe_unused)
 {
-	(void)st;
 	down_write(&sem);
 	down_write(&other);
 	up_write(&other);
 	up_write(&sem);
 }
 
-static void actor_other_sem(struct stage *st)
+static void actor_other_sem(struct stage *st maybe_unused)
 {
-	(void)st;
 	down_write(&other);
 	down_write(&sem);
 	up_write(&sem);
@@ -124,27 +114,24 @@ static int setup_done(struct stage *st)
 	return 0;
 }
 
-static void actor_waits_inside(struct stage *st)
+static void actor_waits_inside(struct stage *st maybe_unused)
 {
-	(void)st;
 	down_write(&sem);
 	wait_for_completion(&done);
 	up_write(&sem);
 }
 
-static void actor_completes_inside(struct stage *st)
+static void actor_completes_inside(struct stage *st maybe_unused)
 {
-	(void)st;
 	down_write(&sem);
 	complete(&done);
 	up_write(&sem);
 }
 
 /* Then B's own complete() is one too many, and means nothing. */
-static bool complete_for_b(struct stage *st, bool quietly)
+static bool complete_for_b(struct stage *st maybe_unused,
+			   bool quietly maybe_unused)
 {
-	(void)st;
-	(void)quietly;
 	complete(&done);
 	return true;
 }
@@ -154,23 +141,20 @@ static bool complete_for_b(struct stage *st, bool quietly)
 static struct timer timer;
 static struct completion fired;
 
-static void timer_fires(struct timer *t)
+static void timer_fires(struct timer *t maybe_unused)
 {
-	(void)t;
 	complete(&fired);
 }
 
-static int setup_timer(struct stage *st)
+static int setup_timer(struct stage *st maybe_unused)
 {
-	(void)st;
 	init_completion(&fired, "the timer");
 	timer_setup(&timer, timer_fires, NULL);
 	return 0;
 }
 
-static void actor_arms(struct stage *st)
+static void actor_arms(struct stage *st maybe_unused)
 {
-	(void)st;
 	timer_arm(&timer, timer_now() + timer_ticks(SOON_NS));
 	wait_for_completion(&fired);
 	shared_write(word, 1);
@@ -180,46 +164,40 @@ static void actor_arms(struct stage *st)
 
 static bool looked, flag;
 
-static bool flag_is_up(void *arg)
+static bool flag_is_up(void *arg maybe_unused)
 {
-	(void)arg;
 	return READ_ONCE(flag);
 }
 
-static int setup_flag(struct stage *st)
+static int setup_flag(struct stage *st maybe_unused)
 {
-	(void)st;
 	looked = flag = false;
 	return 0;
 }
 
-static void actor_awaits(struct stage *st)
+static void actor_awaits(struct stage *st maybe_unused)
 {
-	(void)st;
 	shared_write(looked, true);
 	if (!explore_await(flag_is_up, NULL, &flag))
 		while (!flag_is_up(NULL))
 			sleep_ns(POLL_NS);
 }
 
-static void actor_raises(struct stage *st)
+static void actor_raises(struct stage *st maybe_unused)
 {
-	(void)st;
 	if (!shared_read(looked))
 		shared_write(flag, true);
 }
 
 /* ---- what breaks off ------------------------------------------------------------ */
 
-static int cannot(struct stage *st)
+static int cannot(struct stage *st maybe_unused)
 {
-	(void)st;
 	return -EIO;
 }
 
-static void actor_tries(struct stage *st)
+static void actor_tries(struct stage *st maybe_unused)
 {
-	(void)st;
 	if (mutex_trylock(&own))
 		mutex_unlock(&own);
 }
@@ -228,16 +206,14 @@ static void actor_tries(struct stage *st)
 
 static unsigned int runs;
 
-static int begin_runs(struct stage *st)
+static int begin_runs(struct stage *st maybe_unused)
 {
-	(void)st;
 	runs = 0;
 	return 0;
 }
 
-static int setup_runs(struct stage *st)
+static int setup_runs(struct stage *st maybe_unused)
 {
-	(void)st;
 	runs++;
 	return 0;
 }
@@ -254,9 +230,8 @@ static void actor_tries_later(struct stage *st)
 		actor_tries(st);
 }
 
-static bool never_right(struct stage *st)
+static bool never_right(struct stage *st maybe_unused)
 {
-	(void)st;
 	return false;
 }
 

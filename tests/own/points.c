@@ -42,11 +42,10 @@ static DEFINE_SPINLOCK(box);
 static bool full;
 static struct wait_queue readers = WAIT_QUEUE_INIT(readers, "a letter");
 
-static void actor_queues_up(struct stage *st)
+static void actor_queues_up(struct stage *st maybe_unused)
 {
 	struct wait_entry me = { .thread = NULL };
 
-	(void)st;
 	prepare_to_wait(&readers, &me, WAIT_QUEUE, CALLER);
 	schedule();
 	finish_wait(&readers, &me);
@@ -58,28 +57,25 @@ static void actor_R(struct stage *st)
 		actor_queues_up(st);
 }
 
-static void actor_W(struct stage *st)
+static void actor_W(struct stage *st maybe_unused)
 {
 	uint32_t flags;
 
-	(void)st;
 	shared_write(full, true);
 	flags = spin_lock_irqsave(&box);
 	wake_up(&readers);
 	spin_unlock_irqrestore(&box, flags);
 }
 
-static int setup_box(struct stage *st)
+static int setup_box(struct stage *st maybe_unused)
 {
-	(void)st;
 	full = false;
 	return 0;
 }
 
-static bool wake_the_reader(struct stage *st, bool quietly)
+static bool wake_the_reader(struct stage *st maybe_unused,
+			    bool quietly maybe_unused)
 {
-	(void)st;
-	(void)quietly;
 	wake_up_all(&readers);
 	return true;
 }
@@ -91,9 +87,8 @@ static void actor_looks_often(struct stage *st)
 	actor_queues_up(st);
 }
 
-static void actor_says_full(struct stage *st)
+static void actor_says_full(struct stage *st maybe_unused)
 {
-	(void)st;
 	shared_write(full, true);
 }
 
@@ -108,9 +103,8 @@ static void take_steps(int *mine)
 }
 
 #define LONG_ACTOR(n)                                                          \
-	static void actor_long_##n(struct stage *st)                           \
+	static void actor_long_##n(struct stage *st maybe_unused)              \
 	{                                                                      \
-		(void)st;                                                      \
 		take_steps(&own_steps[n]);                                     \
 	}
 LONG_ACTOR(0)
@@ -118,9 +112,8 @@ LONG_ACTOR(1)
 LONG_ACTOR(2)
 LONG_ACTOR(3)
 
-static bool no(struct stage *st)
+static bool no(struct stage *st maybe_unused)
 {
-	(void)st;
 	return false;
 }
 
@@ -173,9 +166,8 @@ static void actor_shrinks(struct stage *st)
 	in_use = kmem_cache_shrink(st->cache);
 }
 
-static bool none_in_use(struct stage *st)
+static bool none_in_use(struct stage *st maybe_unused)
 {
-	(void)st;
 	return !in_use;
 }
 
@@ -250,9 +242,8 @@ static void actor_frees_early(struct stage *st)
 	put_online_cpus();
 }
 
-static void actor_awaits_callbacks(struct stage *st)
+static void actor_awaits_callbacks(struct stage *st maybe_unused)
 {
-	(void)st;
 	rcu_barrier();
 }
 
@@ -269,28 +260,24 @@ static void own(int who)
 	spin_unlock_irqrestore(&box, flags);
 }
 
-static void actor_owns_1(struct stage *st)
+static void actor_owns_1(struct stage *st maybe_unused)
 {
-	(void)st;
 	own(1);
 }
 
-static void actor_owns_2(struct stage *st)
+static void actor_owns_2(struct stage *st maybe_unused)
 {
-	(void)st;
 	own(2);
 }
 
-static int setup_no_owner(struct stage *st)
+static int setup_no_owner(struct stage *st maybe_unused)
 {
-	(void)st;
 	owner = 0;
 	return 0;
 }
 
-static bool owned_by_1(struct stage *st)
+static bool owned_by_1(struct stage *st maybe_unused)
 {
-	(void)st;
 	return owner == 1;
 }
 
@@ -298,55 +285,45 @@ static bool owned_by_1(struct stage *st)
 
 static bool gone, seen_gone;
 
-static int tell_dying(struct notifier_block *nb, unsigned long action,
-		      void *hcpu)
+static int tell_dying(struct notifier_block *nb maybe_unused,
+		      unsigned long action, void *hcpu maybe_unused)
 {
-	(void)nb;
-	(void)hcpu;
 	if (action == CPU_DYING)
 		shared_write(gone, true);
 	return NOTIFY_OK;
 }
 
-static int tell_starting(struct notifier_block *nb, unsigned long action,
-			 void *hcpu)
+static int tell_starting(struct notifier_block *nb maybe_unused,
+			 unsigned long action, void *hcpu maybe_unused)
 {
-	(void)nb;
-	(void)hcpu;
 	if (action == CPU_STARTING)
 		shared_write(gone, true);
 	return NOTIFY_OK;
 }
 
-static int complete_dying(struct notifier_block *nb, unsigned long action,
-			  void *hcpu)
+static int complete_dying(struct notifier_block *nb maybe_unused,
+			  unsigned long action, void *hcpu maybe_unused)
 {
-	(void)nb;
-	(void)hcpu;
 	if (action == CPU_DYING)
 		complete(&one_back);
 	return NOTIFY_OK;
 }
 
-static int wake_dying(struct notifier_block *nb, unsigned long action,
-		      void *hcpu)
+static int wake_dying(struct notifier_block *nb maybe_unused,
+		      unsigned long action, void *hcpu maybe_unused)
 {
-	(void)nb;
-	(void)hcpu;
 	if (action == CPU_DYING)
 		wake_up(&readers);
 	return NOTIFY_OK;
 }
 
-static void write_gone(void *arg)
+static void write_gone(void *arg maybe_unused)
 {
-	(void)arg;
 	shared_write(gone, true);
 }
 
-static void actor_sends(struct stage *st)
+static void actor_sends(struct stage *st maybe_unused)
 {
-	(void)st;
 	smp_call_function_single(board.nr_cores - 1, write_gone, NULL, true);
 }
 
@@ -364,23 +341,20 @@ static int setup_not_gone(struct stage *st)
 	return err;
 }
 
-static void actor_sees(struct stage *st)
+static void actor_sees(struct stage *st maybe_unused)
 {
-	(void)st;
 	seen_gone = shared_read(gone);
 }
 
 /* The look and the queueing up are one step. */
-static void actor_awaits_it(struct stage *st)
+static void actor_awaits_it(struct stage *st maybe_unused)
 {
-	(void)st;
 	seen_gone = READ_ONCE(one_back.done);
 	wait_for_completion(&one_back);
 }
 
-static bool not_seen(struct stage *st)
+static bool not_seen(struct stage *st maybe_unused)
 {
-	(void)st;
 	return !seen_gone;
 }
 
@@ -390,39 +364,34 @@ static DEFINE_MUTEX(door);
 static struct rw_semaphore gate = RWSEM_INIT(gate, "gate");
 static bool got;
 
-static void actor_tries(struct stage *st)
+static void actor_tries(struct stage *st maybe_unused)
 {
-	(void)st;
 	got = mutex_trylock(&door);
 	if (got)
 		mutex_unlock(&door);
 }
 
-static void actor_locks(struct stage *st)
+static void actor_locks(struct stage *st maybe_unused)
 {
-	(void)st;
 	mutex_lock(&door);
 	mutex_unlock(&door);
 }
 
-static void actor_tries_to_read(struct stage *st)
+static void actor_tries_to_read(struct stage *st maybe_unused)
 {
-	(void)st;
 	got = down_read_trylock(&gate);
 	if (got)
 		up_read(&gate);
 }
 
-static void actor_writes(struct stage *st)
+static void actor_writes(struct stage *st maybe_unused)
 {
-	(void)st;
 	down_write(&gate);
 	up_write(&gate);
 }
 
-static bool got_it(struct stage *st)
+static bool got_it(struct stage *st maybe_unused)
 {
-	(void)st;
 	return got;
 }
 
@@ -430,25 +399,22 @@ static bool got_it(struct stage *st)
 
 static bool never;
 
-static void actor_locks_for_ever(struct stage *st)
+static void actor_locks_for_ever(struct stage *st maybe_unused)
 {
-	(void)st;
 	for (;;) {
 		mutex_lock(&door);
 		mutex_unlock(&door);
 	}
 }
 
-static void actor_polls(struct stage *st)
+static void actor_polls(struct stage *st maybe_unused)
 {
-	(void)st;
 	while (!shared_read(never))
 		sleep_ns(POLL_NS);
 }
 
-static void actor_polls_blindly(struct stage *st)
+static void actor_polls_blindly(struct stage *st maybe_unused)
 {
-	(void)st;
 	while (!READ_ONCE(never))
 		sleep_ns(POLL_NS);
 }
