@@ -1,10 +1,11 @@
-# Gordian: build it, run it, test it. Bare `make` builds and names the targets.
+# Gordian: build it, run it, test it. Bare `make` builds the debug image and lists
+# the targets.
 #
-# PROFILE=debug (default) or release; WITH_TESTS=0 and WITH_DEMOS=0 leave the
-# suites and the experiments out; O=dir puts the output elsewhere.
+# PROFILE is debug (the default) or release. WITH_TESTS=0 leaves the suites out,
+# WITH_DEMOS=0 the experiments. O=dir puts the output elsewhere.
 #
-# What a target does beyond building stands in tools/, one script each. Lines
-# that begin with "#:" are the help.
+# Each target that does more than build has a script in tools/. The lines that begin
+# with "#:" are the help; the lines that begin with "#>" follow a demo.
 
 PROFILE    ?= debug
 WITH_TESTS ?= 1
@@ -27,9 +28,10 @@ endif
 OBJS := $(addprefix $(OUT)/,$(addsuffix .o,$(SRCS)))
 
 # Debug is ARM code with frame pointers, release is Thumb-2. The assembly files
-# say .arm themselves.
+# select ARM code themselves.
 STATE := $(if $(filter debug,$(PROFILE)),-marm,-mthumb)
-# uint32_t is unsigned int here, as everywhere else: formats stay plain.
+# The compiler's uint32_t is unsigned long. With unsigned int, as on other machines,
+# printf formats need no casts.
 TYPES := -U__UINT32_TYPE__ "-D__UINT32_TYPE__=unsigned int" \
 	 -U__INT32_TYPE__ -D__INT32_TYPE__=int
 ARCH  := -mcpu=cortex-a7 $(STATE) -mgeneral-regs-only -mfloat-abi=soft
@@ -47,10 +49,10 @@ CHECK :=
 else
 $(error PROFILE=$(PROFILE): there are debug and release)
 endif
-# Built without checks that would put calls where the MMU is off or a lock is
-# being taken.
+# These are built without the checks: a check is a call, and these files run with
+# the MMU off or while a lock is taken.
 PLAIN := boot/% kernel/lock/spinlock.c kernel/lock/lockdep%
-# What most other code waits for, in debug above all.
+# These are optimized in debug too: most of the time is spent in them.
 QUICK := kernel/lock/lockdep% kernel/lock/spinlock.c
 LDFLAGS := $(ARCH) -nostartfiles -Wl,--gc-sections -Wl,--build-id=none \
 	   -Wl,--no-warn-rwx-segments -T linker.ld
@@ -58,17 +60,21 @@ LIBS  := -lc -lgcc
 
 .DEFAULT_GOAL := all
 
-#: make                        build the debug image, print this
-.PHONY: all image where
+#: make                        build the debug image, then print this list
+#: make help                   print this list
+.PHONY: all help image where
 all: $(OUT)/gordian.img
 	@echo "built $(OUT)/gordian.img"
+	@sed -n 's/^#: //p' Makefile
+
+help:
 	@sed -n 's/^#: //p' Makefile
 
 image: $(OUT)/gordian.img
 where:
 	@echo $(OUT)
 
-# ---- what it is for -------------------------------------------------------------
+# ---- run it ---------------------------------------------------------------------
 
 SMP     ?= 4
 MACHINE ?= virt
@@ -76,7 +82,8 @@ RUNNER  := SMP='$(SMP)' MACHINE='$(MACHINE)' PROFILE='$(PROFILE)' \
 	   IMAGE='$(OUT)/gordian.img' tools/run
 READY    = tools/need demo $(if $(filter raspi%,$(MACHINE)),boards) && $(MAKE) --no-print-directory -j$(JOBS) image
 
-#: make demo [ID=e2]           tie the knots and cut them, on 4 cores
+#: make demo [ID=e2]           run the experiments: make each deadlock happen and
+#:                             cut it, on 4 cores
 .PHONY: demo
 demo: TABLE = all$(if $(filter debug,$(PROFILE)), search)
 demo:
@@ -84,48 +91,66 @@ demo:
 	@RUN='demo $(or $(ID),$(TABLE))' $(RUNNER)
 	@sed -n 's/^#> //p' Makefile
 #> Try next:
-#>   make demo ID=e2                    one experiment: the drawing of the thread
-#>   make run RUN='demo e2 hold; waits' leave the knot tied, look at who waits
-#>   make run                           the shell: help, ps, cpu down 2, demo
+#>   make demo ID=e2                      one experiment: the 2012 deadlock
+#>   make run RUN='demo e2 hold; waits'   keep the deadlock, show the waiting threads
+#>   make diff ID=e2                      its code, compared with the kernel's own
+#>   make run                             the shell: help, ps, cpu down 2, demo
 
-#: make run [SMP=n] [RUN='cmd; cmd']   the shell, or commands; on QEMU's virt
-#:          [MACHINE=raspi2b|raspi3b|raspi4b]    or a Raspberry Pi
+#: make run [SMP=n] [RUN='cmd; cmd'] [MACHINE=raspi2b|raspi3b|raspi4b]
+#:                             start the shell or run commands, on QEMU's virt
+#:                             machine or on a model of a Raspberry Pi
 .PHONY: run
 run:
 	@$(READY)
 	@RUN="$$RUN" $(RUNNER)
 export RUN
 
-#: make try [PATCH=file]       your own demos/yours.c, or a patch, on trial
+#: make try [PATCH=file]       run the experiments with your own demos/yours.c, or
+#:                             with a patch
 .PHONY: try
 try:
-	@$(READY)
+	@tools/need demo try
+	@$(MAKE) --no-print-directory -j$(JOBS) image
 	@tools/try $(if $(PATCH),'PATCH=$(PATCH)')
 
-#: make debug [SMP=n] [RUN=]   QEMU stopped at the start, gdb attached
+#: make diff ID=e1             compare an experiment's functions with the kernel's
+.PHONY: diff
+diff:
+	@tools/need diff
+	@$(PYTHON) tools/diff '$(ID)'
+
+#: make debug [SMP=n] [RUN=]   start QEMU, stopped, with gdb attached
 .PHONY: debug
 debug:
 	@tools/need demo debug
 	@$(MAKE) --no-print-directory -j$(JOBS) image
 	@SMP='$(SMP)' tools/debug $(OUT)
 
-#: make card [FIRMWARE=DIR] [RUN=]    an SD card for a Raspberry Pi, as an image
+#: make card [FIRMWARE=DIR] [RUN=]    write the image of an SD card for a
+#:                             Raspberry Pi
 .PHONY: card
 card:
 	@tools/need card
 	@$(MAKE) --no-print-directory -j$(JOBS) image
 	@FIRMWARE='$(FIRMWARE)' tools/card $(OUT)/gordian.img $(O)/gordian-card.img
 
-# ---- is it right ----------------------------------------------------------------
+# ---- test it --------------------------------------------------------------------
 
-#: make test [T='-k boot']     everything that must hold, under 15 minutes
+#: make check                  run the main tests, in about a minute
+.PHONY: check
+check:
+	@tools/need demo test
+	@$(MAKE) --no-print-directory -j$(JOBS) image
+	@$(PYTHON) -m pytest -q -p no:cacheprovider -n 2 -m check --tb=short tests $(T)
+
+#: make test [T='-k boot']     run all tests, in less than 15 minutes
 .PHONY: test
 test:
 	@tools/need demo test
 	@$(MAKE) --no-print-directory -j$(JOBS) image
 	@$(PYTHON) -m pytest -q -p no:cacheprovider -n 2 --dist loadfile tests $(T)
 
-#: make qemu10 [T='-k boot']   QEMU 10 into build/, and the same tests with it
+#: make qemu10 [T='-k boot']   get QEMU 10 into build/ and run all tests with it
 .PHONY: qemu10
 qemu10:
 	@tools/need demo test
@@ -134,7 +159,7 @@ qemu10:
 	@QEMU='$(abspath $(O))/qemu10/qemu-system-arm' \
 		$(PYTHON) -m pytest -q -p no:cacheprovider -n 2 --dist loadfile tests $(T)
 
-#: make lint                   formatter, static checkers, rules of the image
+#: make lint                   check the format, the code and the machine code
 .PHONY: lint
 lint:
 	@tools/need demo lint
@@ -142,7 +167,7 @@ lint:
 	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=release image
 	@tools/lint $(O)
 
-#: make size                   bytes and lines against their budgets
+#: make size                   compare bytes and lines with their budgets
 .PHONY: size
 size:
 	@tools/need demo size
@@ -151,7 +176,8 @@ size:
 		WITH_DEMOS=0 image
 	@$(PYTHON) tools/size $(O)
 
-#: make bench                  instructions per operation, release and debug
+#: make bench                  count the instructions of each operation, in release
+#:                             and debug
 .PHONY: bench
 bench:
 	@tools/need demo size
@@ -159,26 +185,29 @@ bench:
 	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=release image
 	@$(PYTHON) tools/bench $(O)
 
-#: make boots [N=25]           N boots on each of 1, 2, 4 and 8 cores
+#: make boots [N=25]           boot N times on each of 1, 2, 4 and 8 cores
 .PHONY: boots
 boots:
 	@tools/need demo test
 	@$(PYTHON) tools/boots $(or $(N),25)
 
-#: make model                  the experiments by spin, against the explorer
+#: make model                  check models of the experiments with spin and compare
+#:                             its results with the explorer's
 .PHONY: model
 model:
 	@tools/need demo model
 	@$(MAKE) --no-print-directory -j$(JOBS) image
 	@$(PYTHON) tools/model
 
-#: make mutants [RUNS=10] [SECONDS=60]    broken kernels that torture must catch
+#: make mutants [RUNS=10] [SECONDS=60]
+#:                             run kernels with a broken RCU: its torture test must
+#:                             find every one
 .PHONY: mutants
 mutants:
 	@tools/need demo test
 	@tools/mutants $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS))
 
-#: make soak                   the long proofs, one line each; hours
+#: make soak                   run the long tests, for hours; one line each
 .PHONY: soak
 soak:
 	@tools/need demo test
@@ -191,7 +220,7 @@ clean:
 
 # ---- the image ------------------------------------------------------------------
 
-# Changes when the compiler's line, a rule or the list of files does.
+# This file changes when the compiler's options, a rule or the list of files changes.
 SETTINGS := $(CC) $(BASE) | $(CHECK) | $(LDFLAGS) | $(SRCS)
 $(OUT)/settings: Makefile FORCE
 	@mkdir -p $(@D)
@@ -208,8 +237,8 @@ $(OUT)/%.S.o: %.S $(OUT)/settings
 	@mkdir -p $(@D)
 	@$(CC) $(ARCH) -I. -g -MMD -MP -c $< -o $@
 
-# Two links: the second has the symbol table, at the end of rodata, so that no
-# text moves; the rule checks that none did.
+# There are two links. The second adds the symbol table at the end of rodata, so it
+# moves no text; the rule checks this.
 $(OUT)/gordian.elf: $(OBJS) linker.ld tools/mksyms $(OUT)/settings
 	@: | sh tools/mksyms > $(OUT)/ksyms0.S
 	@$(CC) $(ARCH) -c $(OUT)/ksyms0.S -o $(OUT)/ksyms0.o
@@ -219,7 +248,7 @@ $(OUT)/gordian.elf: $(OBJS) linker.ld tools/mksyms $(OUT)/settings
 	@$(CC) $(LDFLAGS) -Wl,-Map=$(OUT)/gordian.map $(OBJS) $(OUT)/ksyms.o $(LIBS) -o $@
 	@$(CROSS)nm -n $(OUT)/stage1.elf | grep -i ' t ' > $(OUT)/text1
 	@$(CROSS)nm -n $@ | grep -i ' t ' | cmp -s - $(OUT)/text1 || \
-		{ rm -f $@; echo "the symbol table has moved the text"; exit 1; }
+		{ rm -f $@; echo "error: the symbol table has moved the text"; exit 1; }
 
 $(OUT)/gordian.img: $(OUT)/gordian.elf
 	@$(CROSS)objcopy -O binary $< $@
