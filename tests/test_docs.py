@@ -9,7 +9,7 @@ import gordian
 from gordian import ROOT, boot
 from test_try import linux_3_6
 
-DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 PATH_LIMIT = 1500  # lines, for a path that tells the whole story
 
 
