@@ -1,5 +1,5 @@
 /*
- * Calling functions on other cores, and the sets of cores.
+ * Calling functions on other cores.
  *
  * Each core has a queue of calls, guarded by its lock (IRQs off). The sender
  * keeps preemption disabled from looking at cpu_online_mask until its calls
@@ -18,9 +18,6 @@
 #include "kernel/lib/list.h"
 #include "kernel/lock/spinlock.h"
 #include "kernel/sched/sched.h"
-
-struct cpumask cpu_possible_mask;
-struct cpumask cpu_online_mask;
 
 struct call {
 	struct list_head link;

@@ -1,9 +1,11 @@
 /*
- * A set of cores. One word holds all of them (NR_CPUS 32); the type stays a
- * struct so that nobody mixes it up with a core number.
+ * A set of cores, and the two sets that everybody asks for: the possible and the
+ * online cores.
  *
- * Owns no data. Plain operations for masks the caller guards; the _atomic ones
- * and READ through cpumask_load() for masks that cores share.
+ * One word holds a set (NR_CPUS is 32). The type is a struct, so that the
+ * compiler tells a set from a core number. Use the plain operations for a mask
+ * that the caller guards. Use cpumask_load() and the _atomic operations for a
+ * mask that cores share. Any context.
  */
 #pragma once
 
@@ -78,3 +80,25 @@ static inline void cpumask_clear_atomic(struct cpumask *m, unsigned int cpu)
 	for (uint32_t _left = (mask).bits;                                     \
 	     _left && ((cpu) = (unsigned int)__builtin_ctz(_left), 1);         \
 	     _left &= _left - 1)
+
+/* The cores that the board has; fixed once start_kernel() has filled it. */
+extern struct cpumask cpu_possible_mask;
+/*
+ * The cores that run; written with the _atomic operations. It changes only
+ * inside cpu_up() and cpu_down(), while all cores are stopped or while the core
+ * in question can run nothing else. So a core that is seen online stays online
+ * until the reader enables preemption.
+ */
+extern struct cpumask cpu_online_mask;
+
+static inline struct cpumask cpu_online(void)
+{
+	return cpumask_load(&cpu_online_mask);
+}
+static inline bool cpu_is_online(unsigned int cpu)
+{
+	return cpumask_test(cpu_online(), cpu);
+}
+
+#define for_each_online_cpu(cpu)   for_each_cpu (cpu, cpu_online())
+#define for_each_possible_cpu(cpu) for_each_cpu (cpu, cpu_possible_mask)
