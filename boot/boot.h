@@ -20,7 +20,8 @@
 #define STACKS_VA     0xe0000000
 #define STACKS_MAX    0x00800000 /* 8 MiB */
 #define EXC_STACKS_VA 0xe0600000 /* its last 2 MiB: exception stacks */
-#define EXC_STACK     8192	 /* each: one guard page below */
+#define EXC_STACK     8192	 /* each; a guard page below it */
+#define EXC_MODES     3		 /* stacks a core: abort, undefined, FIQ */
 #define EARLY_VA      0xe8000000 /* window of map_early() */
 #define EARLY_MAX     0x00200000 /* 2 MiB */
 #define DEVICES_VA    0xf0000000
@@ -52,19 +53,14 @@ extern char image_start[], text_start[], text_end[], rodata_start[],
 	rodata_end[], data_start[], image_end[], bss_start[], bss_end[],
 	boot_stack_guard[], boot_stack[], boot_stack_top[];
 
-/* What a starting core finds: set before it is told to go. */
+/* What a starting core loads: set before the core is told to start. */
 struct secondary_boot {
 	uint32_t stack_top; /* virtual, top of its idle thread's stack */
 	uint32_t thread;    /* struct thread *, its idle thread */
 };
 
-/* One slot a core, indexed by the logical core number passed as context. */
+/* Indexed by the logical number of the core. */
 extern struct secondary_boot secondary_boot[];
-
-/* Physical address of the entry for CPU_ON and for the pens; r0 = core. */
-uint32_t secondary_entry_pa(void);
-/* Is va in a guard page below the boot stack or an exception stack? */
-bool boot_is_guard(uint32_t va);
 
 /*
  * First C function on the boot core, at KERNEL_VA, MMU and caches on, IRQ and
@@ -74,28 +70,4 @@ noreturn void start_kernel(void);
 
 /* First C function of every other core, on its idle thread's stack. */
 noreturn void secondary_start(unsigned int cpu);
-
-/*
- * Page-table upkeep, boot/map.c. prot: MAP_*. va, pa and size page aligned.
- * Caller: boot core during start, or the stack allocator under its lock.
- */
-enum map_prot { MAP_RW, MAP_RO, MAP_RX, MAP_DEVICE, MAP_NONE };
-void map_pages(uint32_t va, uint32_t pa, uint32_t size, enum map_prot prot);
-/* Direct map of [pa, pa+size), page granular, skipping the image. */
-void map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size);
-/* Map device registers; returns their virtual address; 0 when space is out. */
-uintptr_t map_device(uint32_t pa, uint32_t size);
-/*
- * Map what is readable at pa for the device tree reader (read-only, up to
- * 2 MiB); only until map_lowmem() has run.
- */
-const void *map_early(uint32_t pa, uint32_t size);
-/* Do all tables keep the rules of kernel/mm/audit.c? One line for each that does not;
- * returns how many. Thread context, when the maps are final. */
-unsigned int map_audit(void);
-/* Stacks for the exception modes of core cpu, before it first starts: 0 or
- * -ENOMEM. The boot core has its own from the image. */
-int exception_stacks_prepare(unsigned int cpu);
-/* Set up VBAR and the exception mode stacks of the calling core. */
-void vectors_init_core(unsigned int cpu);
 #endif

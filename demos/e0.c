@@ -11,8 +11,8 @@
  * by the order alone: it need not happen. Here it does. Control: the same two
  * mutexes in one order everywhere.
  */
+#include "kernel/arch/clock.h"
 #include "lab/experiment.h"
-#include "kernel/arch/board.h"
 #include "kernel/lock/spinlock.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/timer.h"

@@ -14,8 +14,8 @@
  *
  * Control: the first part is the second one's, two readers without a writer.
  */
+#include "kernel/arch/clock.h"
 #include "lab/experiment.h"
-#include "kernel/arch/board.h"
 
 #define WORK_NS 60000u /* between the two locks: both have something to do */
 

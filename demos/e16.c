@@ -17,8 +17,8 @@
  * here depends on who gets how much time: a reader that is preempted stays
  * inside.
  */
+#include "kernel/arch/clock.h"
 #include "lab/experiment.h"
-#include "kernel/arch/board.h"
 #include "kernel/lib/printf.h"
 
 #define BOUND 10000u /* reader rounds: a writer not served by then is starved */

@@ -16,8 +16,8 @@
  * The slab's checks report the use after free (debug profile). Control: the
  * kernel's own kmem_cache_destroy(), which waits until W's core comes to it.
  */
+#include "kernel/arch/clock.h"
 #include "lab/experiment.h"
-#include "kernel/arch/board.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/errno.h"
 #include "kernel/mm/page.h"

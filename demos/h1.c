@@ -17,8 +17,9 @@
  */
 #include <string.h>
 
+#include "kernel/arch/clock.h"
+#include "kernel/irq/irq.h"
 #include "lab/experiment.h"
-#include "kernel/arch/board.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/errno.h"

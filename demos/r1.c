@@ -11,8 +11,8 @@
  *
  * r1: each flag and time has one writer, named beside it.
  */
+#include "kernel/arch/clock.h"
 #include "lab/experiment.h"
-#include "kernel/arch/board.h"
 #include "kernel/lib/printf.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/sched.h"

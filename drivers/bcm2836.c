@@ -13,6 +13,9 @@
  */
 #include "boot/boot.h"
 #include "drivers/devices.h"
+#include "kernel/arch/clock.h"
+#include "kernel/arch/mmu.h"
+#include "kernel/irq/irq.h"
 
 /* From the local base; n is the core's number in the hardware. */
 #define CONTROL		 0x00
@@ -96,7 +99,7 @@ static void bcm_handle(struct regs *regs)
 			mmio_write(local + MBOX_CLEAR(me, 0), ipis);
 			dsb(); /* cleared before we look at what it is about */
 			for (; ipis; ipis &= ipis - 1)
-				ipi_dispatch((enum ipi)__builtin_ctz(ipis));
+				ipi_arrived((enum ipi)__builtin_ctz(ipis));
 		}
 		if (source & SOURCE_TIMERS)
 			irq_dispatch(timer_irq);
@@ -201,7 +204,7 @@ void bcm2836_release(unsigned int cpu)
 	sev(); /* the loop sleeps in WFE */
 }
 
-uint32_t bcm2836_unread(unsigned int cpu)
+bool bcm2836_unread(unsigned int cpu)
 {
-	return mmio_read(local + MBOX_CLEAR(hw(cpu), 3));
+	return mmio_read(local + MBOX_CLEAR(hw(cpu), 3)) != 0;
 }

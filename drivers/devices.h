@@ -1,57 +1,82 @@
 /*
- * What board.c calls in the device files; nobody else includes this.
+ * What the files of drivers/ offer each other; nobody else includes this.
+ *
+ * drivers/ holds one file a board (virt.c, pi.c), one file a device, and three
+ * that all boards share: find_board.c asks each board whether it is the one,
+ * board_facts.c fills `board`, board_report.c prints it. A board's file sets the
+ * tables of kernel/arch/board.h and calls the init function of each device that
+ * it has; that function sets the device's own table.
+ *
+ * The init functions run once, on the boot core, with IRQs off.
  */
 #pragma once
 
 #include "kernel/arch/board.h"
+#include "kernel/lib/fdt.h"
 
-#define SAFE_RAM (64u << 20) /* what every machine has */
+#define SAFE_RAM (64u << 20) /* every machine has that much */
 #define RAM_MAX	 0x40000000u
 
-/* The command line, cut if it is too long; size: at most that many bytes. */
-void board_args(const char *args, size_t size);
-/* Memory that is not to be allocated. */
-void board_reserve(uint64_t base, uint64_t size);
+/* ---- boards ----------------------------------------------------------------- */
 
-/* clock: what it runs at, in Hz; 0: its rate is left as it is. */
+/* Is this a Raspberry Pi? Then set it up. tree: NULL if there is none. */
+bool pi_init(const struct fdt *tree);
+/* QEMU's virt, which is also what an unknown board is taken for. */
+void virt_init(const struct fdt *tree);
+
+/* ---- board_facts.c ---------------------------------------------------------- */
+
+/* Memory, reserved memory, cores and command line from the tree. False, and
+ * board.fdt_trouble says why, if it describes no memory that covers the kernel. */
+bool board_from_tree(const struct fdt *tree);
+/* The command line: at most size bytes of args; cut if it is too long. */
+void board_args(const char *args, size_t size);
+/* Memory that must not be allocated. */
+void board_reserve(uint64_t base, uint64_t size);
+/* The comparator's interrupt, and the counter's rate; hz 0: what CNTFRQ says. */
+void board_clock(unsigned int irq, uint32_t hz);
+
+/* ---- board_report.c --------------------------------------------------------- */
+
+/* The calling core's registers, for the report: a board_ops.core_up. */
+void report_core_up(unsigned int cpu);
+/* How the machine was entered and what was found. measured_hz: the counter's
+ * rate by another clock, 0 if there is none. */
+void report_start(uint32_t measured_hz);
+/* Each core, the locks' memory and the page tables. waits_in_firmware: has core
+ * cpu not yet left the firmware's loop? NULL if the board has no such loop. */
+void report_cores(bool (*waits_in_firmware)(unsigned int cpu),
+		  unsigned int map_findings);
+
+/* ---- devices ---------------------------------------------------------------- */
+
+/* clock: the UART's input clock in Hz; 0: the baud rate is left as it is. */
 void pl011_init(uint32_t pa, unsigned int irq, uint32_t clock);
-/* Until all has been sent, or for some ms. */
+/* Wait until all has been sent, for some milliseconds at most. */
 void pl011_drain(void);
 void gic2_init(uint32_t dist_pa, uint32_t cpu_pa);
 void gic3_init(uint32_t dist_pa, uint32_t redist_pa, uint32_t redist_size);
 void psci_init(bool smc, uint32_t cpu_on, uint32_t cpu_off);
-/* release: NULL, or lets core cpu out of the firmware's loop, to boot/start.S. */
+/* PSCI's SYSTEM_OFF or SYSTEM_RESET, if there is a PSCI; returns otherwise. */
+void psci_system_off(void);
+void psci_system_reset(void);
+/* release: lets core cpu out of the firmware's loop, into boot/start.S; NULL if
+ * the firmware holds no core. */
 void pen_init(void (*release)(unsigned int cpu));
-/*
- * Is this a Raspberry Pi? fdt: its tree, NULL if there is none. Then its name,
- * console, interrupts, timer and core operations are set, drivers/pi.c.
- */
-bool pi_init(const struct fdt *fdt);
-/* Memory, cores and command line where no tree tells. */
-void pi_without_tree(void);
-/* The activity LED; any context. */
-void pi_led(bool on);
-/* The counter by the 1 MHz system timer, in Hz; 0: that stands still. Takes
- * 5 ms. */
-uint32_t pi_measure(void);
-/* Power off or reset, as far as the board can; returns if it is no Pi. */
-void pi_power(bool off);
 void bcm2836_local(uint32_t local_pa);
 void bcm2836_init(uintptr_t peripherals);
-/* Let core cpu out of the firmware's loop: mailbox 3. */
+/* Let core cpu out of the firmware's loop: write its mailbox 3. */
 void bcm2836_release(unsigned int cpu);
-/* What is in that mailbox now: 0 once the core has seen it. */
-uint32_t bcm2836_unread(unsigned int cpu);
-#define TIMER_IRQ_VIRTUAL  27
-#define TIMER_IRQ_PHYSICAL 30
-uint32_t timer_cntfrq(void);
-/* hz: what the counter is known to run at; 0: what CNTFRQ says. */
-void timer_init(unsigned int irq, uint32_t hz);
-extern unsigned int timer_irq;
-/* PSCI's SYSTEM_OFF if there is a PSCI; returns otherwise. */
-void psci_system_off(void);
-/* The same for SYSTEM_RESET. */
-void psci_system_reset(void);
+/* Has core cpu not yet read that mailbox? */
+bool bcm2836_unread(unsigned int cpu);
+/* Does a debugger or an emulator answer semihosting calls? The first call, on
+ * the boot core, finds it out. */
+bool semihosting_present(void);
+/* End the machine with that status by semihosting, or without it by PSCI;
+ * returns if neither is there. */
+void leave_machine(int status);
+
+/* ---- registers -------------------------------------------------------------- */
 
 static inline uint32_t mmio_read(uintptr_t a)
 {
@@ -62,7 +87,7 @@ static inline void mmio_write(uintptr_t a, uint32_t v)
 	*(volatile uint32_t *)a = v;
 }
 
-/* The line that p is in, from the caches to memory; and out of them: a clean alone
+/* Write the cache line of p to memory and drop it from the caches. A clean alone
  * may be overtaken on a Cortex-A53 (erratum 855873). */
 static inline void clean_to_memory(const volatile void *p)
 {

@@ -8,9 +8,10 @@
  * waits for a spinlock inside a handler has that handler's interrupt active, and
  * the controller would not signal one of equal priority, so WFI would not end.
  */
-#include "boot/boot.h"
 #include "drivers/devices.h"
+#include "kernel/arch/mmu.h"
 #include "kernel/debug/panic.h"
+#include "kernel/irq/irq.h"
 
 #define GICD_CTLR	0x000
 #define GICD_TYPER	0x004
@@ -76,7 +77,7 @@ static void gic2_handle(struct regs *regs)
 		if (id == IPI_NMI) /* it came while IRQs were being taken */
 			fiq_report(regs);
 		else if (id < NR_IPIS)
-			ipi_dispatch((enum ipi)id);
+			ipi_arrived((enum ipi)id);
 		else
 			irq_dispatch(id);
 		mmio_write(cpuif + GICC_EOIR, iar);

@@ -2,10 +2,9 @@
  * GICv3 through the system registers, with one SGI as FIQ: the pseudo-NMI.
  * Source: ARM IHI 0069.
  */
-#include "boot/boot.h"
 #include "drivers/devices.h"
-#include "kernel/debug/panic.h"
-#include "kernel/lib/printf.h"
+#include "kernel/arch/mmu.h"
+#include "kernel/irq/irq.h"
 
 #define GICD_CTLR	0x0000
 #define GICD_TYPER	0x0004
@@ -78,7 +77,7 @@ static void gic3_handle(struct regs *regs)
 		if (id >= NO_IRQ)
 			return;
 		if (id < NR_IPIS)
-			ipi_dispatch((enum ipi)id);
+			ipi_arrived((enum ipi)id);
 		else
 			irq_dispatch(id);
 		ICC_WRITE(id, "c12, c12, 1"); /* EOIR1 */

@@ -1,16 +1,21 @@
 /*
- * The Raspberry Pi's boards: one table, and what is set up alike on all of them.
+ * The Raspberry Pi boards: a table of what differs, and the set-up that is the
+ * same on all of them.
  *
- * The board is known by its device tree, or, as there may be none, by the core
- * and by where the image lies. Addresses are the table's: those in the trees are
- * the bus's. Owns the pins, the property mailbox and the power manager; boot
- * core, during start. pi_led() and pi_power(): any context.
+ * A board is recognised by its device tree or, as there may be none, by its
+ * processor and by the load address. Device addresses come from the table here,
+ * because the trees give addresses as the bus sees them.
+ *
+ * Owns the pins, the property mailbox and the power manager. Boot core, during
+ * start; what board_ops calls: as board.h says.
  * Source: BCM2835 ARM Peripherals, BCM2711 ARM Peripherals; Linux bcm2835_wdt.
  */
 #include <string.h>
 
 #include "boot/boot.h"
 #include "drivers/devices.h"
+#include "kernel/arch/clock.h"
+#include "kernel/arch/mmu.h"
 #include "kernel/lib/printf.h"
 
 #define PART_A7	 0xc07
@@ -45,6 +50,7 @@ static const struct pi {
 #define TYPE_ZERO_2	 0x12u
 #define LOW_MEMORY	 0x8000u /* the firmware's: its loops, tags, tree */
 #define NR_PI_CORES	 4
+#define BLINKS		 16u /* changes of the LED in a second, after a panic */
 
 static const struct pi *pi;
 static uintptr_t regs; /* of the peripherals */
@@ -101,7 +107,7 @@ static void vc_flush(void)
 /* One tag with WORDS words, answered in place. False: no answer. */
 static bool property(uint32_t tag, uint32_t *value)
 {
-	uint32_t to = ((uint32_t)vc - KERNEL_VA + boot_info.image_pa) | VC_BUS;
+	uint32_t to = image_phys(vc) | VC_BUS;
 	const uint32_t head[] = { (6 + WORDS) * 4, 0, tag, WORDS * 4, 0 };
 	unsigned int i;
 
@@ -167,31 +173,33 @@ static void pin_pull(unsigned int pin, bool up)
 	mmio_write(regs + GPPUDCLK(pin), 0);
 }
 
-bool pins_present(void)
-{
-	return pi;
-}
-
-void pin_output(unsigned int pin)
+static void pin_output(unsigned int pin)
 {
 	pin_function(pin, PIN_OUTPUT);
 }
 
-void pin_input(unsigned int pin)
+static void pin_input(unsigned int pin)
 {
 	pin_function(pin, PIN_INPUT);
 	pin_pull(pin, true);
 }
 
-void pin_set(unsigned int pin, bool high)
+static void pin_set(unsigned int pin, bool high)
 {
 	mmio_write(regs + (high ? GPSET(pin) : GPCLR(pin)), 1u << pin % 32);
 }
 
-bool pin_is_high(unsigned int pin)
+static bool pin_is_high(unsigned int pin)
 {
 	return mmio_read(regs + GPLEV(pin)) >> pin % 32 & 1;
 }
+
+static const struct pin_ops pi_pins = {
+	.output = pin_output,
+	.input = pin_input,
+	.set = pin_set,
+	.is_high = pin_is_high,
+};
 
 /* Boards of one chip differ: type is from the board's revision, 0 if unknown. */
 static void led_init(void)
@@ -214,11 +222,12 @@ static void led_init(void)
 		pin_function((unsigned int)led, PIN_OUTPUT);
 }
 
-void pi_led(bool on)
+/* Any context. */
+static void set_led(bool on)
 {
 	uint32_t pin[WORDS] = { PIN_LED, on };
 
-	if (!pi || led == NO_LED || on == led_is_on)
+	if (led == NO_LED || on == led_is_on)
 		return;
 	led_is_on = on;
 	if (led != FIRMWARES) {
@@ -259,10 +268,9 @@ static void console_init(void)
 #define HALTED	 0x555u /* partition 63: the firmware stays put */
 #define TICKS	 10u	/* of about 15 us */
 
-void pi_power(bool off)
+/* Power off or reset; takes effect some microseconds later. Any context. */
+static void power(bool off)
 {
-	if (!pi)
-		return;
 	pl011_drain(); /* the last line goes out */
 	if (off)
 		mmio_write(regs + PM_RSTS,
@@ -300,7 +308,9 @@ static uint32_t look(uint64_t *counter)
 	return best;
 }
 
-uint32_t pi_measure(void)
+/* The counter's rate by the 1 MHz system timer, in Hz; 0 if that timer stands
+ * still. Takes 5 ms. */
+static uint32_t measure_counter(void)
 {
 	uint64_t from, to;
 	uint32_t start = look(&from), us;
@@ -317,14 +327,15 @@ static void clock_init(void)
 
 	/* From SVC the offset of the virtual counter cannot be cleared. */
 	timer_physical = (boot_info.entry_cpsr & PSR_MODE_MASK) != PSR_MODE_HYP;
-	hz = pi_measure();
+	hz = measure_counter();
 	if (hz && (hz > said ? hz - said : said - hz) > hz / OFF_BY)
 		kprintf("timer: CNTFRQ says %u Hz, the system timer %u: taking "
 			"that\n",
 			said, hz);
 	else
 		hz = 0;
-	timer_init(timer_physical ? TIMER_IRQ_PHYSICAL : TIMER_IRQ_VIRTUAL, hz);
+	board_clock(timer_physical ? TIMER_IRQ_PHYSICAL : TIMER_IRQ_VIRTUAL,
+		    hz);
 }
 
 /*
@@ -371,7 +382,7 @@ static void read_tags(void)
 	}
 }
 
-void pi_without_tree(void)
+static void without_tree(void)
 {
 	uint32_t memory[WORDS] = { 0 };
 
@@ -384,6 +395,59 @@ void pi_without_tree(void)
 	for (unsigned int i = 0; i < NR_PI_CORES; i++)
 		board.mpidr[i] = (board.mpidr[0] & ~3u) | i;
 }
+
+/* ---- its table ---------------------------------------------------------------------- */
+
+static void pi_print(unsigned int map_findings)
+{
+	report_start(measure_counter());
+	report_cores(bcm2836_unread, map_findings);
+}
+
+/* The first half was printed by pi_init(). */
+static void pi_greet(unsigned int map_findings)
+{
+	report_cores(bcm2836_unread, map_findings);
+}
+
+static void pi_heartbeat(void)
+{
+	static unsigned int beats; /* one thread calls this */
+
+	set_led(beats++ & 1);
+}
+
+static void pi_exit(int status)
+{
+	leave_machine(status);
+	kprintf("the end, status %d\n", status);
+	power(true);
+}
+
+/* The LED blinks fast for ever: the machine has not just gone off. */
+static void pi_give_up(int status)
+{
+	leave_machine(status);
+	for (;;) {
+		set_led(timer_now() * BLINKS / timer_hz & 1);
+		cpu_relax();
+	}
+}
+
+static void pi_reboot(void)
+{
+	power(false);
+}
+
+static const struct board_ops pi_ops = {
+	.print = pi_print,
+	.greet = pi_greet,
+	.core_up = report_core_up,
+	.heartbeat = pi_heartbeat,
+	.exit = pi_exit,
+	.give_up = pi_give_up,
+	.reboot = pi_reboot,
+};
 
 /* ---- the board --------------------------------------------------------------------- */
 
@@ -411,11 +475,13 @@ static const struct pi *find_pi(const struct fdt *fdt)
 	return i < n && boot_info.image_pa < RAM_MAX ? &pis[i] : NULL;
 }
 
-bool pi_init(const struct fdt *fdt)
+bool pi_init(const struct fdt *tree)
 {
-	pi = find_pi(fdt);
+	pi = find_pi(tree);
 	if (!pi)
 		return false;
+	board_ops = &pi_ops;
+	pins = &pi_pins;
 	regs = map_device(pi->peripherals, PERIPHERALS_SIZE);
 	board.name = pi->name;
 	board_reserve(0, LOW_MEMORY);
@@ -429,5 +495,9 @@ bool pi_init(const struct fdt *fdt)
 		bcm2836_init(regs);
 	clock_init();
 	pen_init(bcm2836_release);
+	if (!tree || !board_from_tree(tree))
+		without_tree();
+	/* Now, in case a core that is started hangs the machine. */
+	report_start(measure_counter());
 	return true;
 }

@@ -4,8 +4,8 @@
  * Owns the registers. putc polls and may be called from any context; the
  * receive side belongs to kernel/shell/input.c.
  */
-#include "boot/boot.h"
 #include "drivers/devices.h"
+#include "kernel/arch/mmu.h"
 
 #define DR   0x00
 #define FR   0x18

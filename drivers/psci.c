@@ -6,10 +6,9 @@
  * QEMU needs (it has no ON_PENDING: two CPU_ONs close together both succeed and
  * one of them is lost).
  */
-#include "boot/boot.h"
 #include "drivers/devices.h"
+#include "kernel/arch/mmu.h"
 #include "kernel/lib/errno.h"
-#include "kernel/sched/sched.h"
 
 #define PSCI_CPU_OFF	   0x84000002u
 #define PSCI_CPU_ON	   0x84000003u
@@ -20,9 +19,6 @@
 #define PSCI_INVALID	(-2)
 #define PSCI_ALREADY_ON (-4)
 #define AFFINITY_OFF	1
-
-#define ON_TRIES   1000
-#define ON_POLL_NS 20000ull
 
 static bool present, use_smc;
 static uint32_t fn_on, fn_off;
@@ -53,21 +49,12 @@ static bool psci_is_off(unsigned int cpu)
 
 static int psci_on(unsigned int cpu)
 {
-	int32_t err = PSCI_ALREADY_ON;
-
-	/* A core on its way off is still "on" for a moment. */
-	for (int i = 0; i < ON_TRIES && err == PSCI_ALREADY_ON; i++) {
-		if (i)
-			sleep_ns(ON_POLL_NS);
-		dsb(); /* what the core will read is in memory */
-		err = psci_call(fn_on, board.mpidr[cpu], secondary_entry_pa(),
-				cpu);
-	}
-	switch (err) {
+	dsb(); /* what the core will read is in memory */
+	switch (psci_call(fn_on, board.mpidr[cpu], secondary_entry_pa(), cpu)) {
 	case 0:
 		return 0;
-	case PSCI_ALREADY_ON:
-		return -EBUSY;
+	case PSCI_ALREADY_ON: /* also a core that is on its way off */
+		return -EAGAIN;
 	case PSCI_INVALID:
 		return -ENODEV;
 	default:

@@ -9,13 +9,21 @@
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 #include "kernel/hang/watchdog.h"
+#include "kernel/irq/irq.h"
 #include "kernel/lib/printf.h"
+#include "kernel/mm/audit.h"
 #include "kernel/mm/page.h"
+#include "kernel/mm/stack.h"
 #include "kernel/slab/slab.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/internal.h"
 #include "kernel/sched/timer.h"
 #include "kernel/shell/shell.h"
+
+/* Pages of a core's trace ring, as a power of two. */
+#define TRACE_RING_ORDER 4
+_Static_assert(PAGE_SIZE << TRACE_RING_ORDER == TRACE_RING_SIZE,
+	       "the ring has room for its events");
 
 static void banner(void)
 {
@@ -28,26 +36,40 @@ static void banner(void)
 									 "SVC",
 		boot_info.image_pa, core_ops->name, irqchip->name,
 		irqchip->has_nmi ? " with pseudo-NMI" : "");
-	board_greet();
+}
+
+/* The locks and threads that a report names. */
+static void set_panic_hooks(void)
+{
+#if GORDIAN_DEBUG
+	panic_hooks.print_locks = print_held_locks;
+#endif
+	panic_hooks.bug_exit = thread_bug_exit;
 }
 
 noreturn void start_kernel(void)
 {
+	unsigned int cpu, map_findings;
+
 	sched_init_early();
-	timers_init();
+	set_panic_hooks();
+	irq_init();
 	smp_calls_init();
 	vectors_init_core(0);
 	board_init();
-	for (unsigned int cpu = 0; cpu < board.nr_cores; cpu++)
+	timers_init();
+	for (cpu = 0; cpu < board.nr_cores; cpu++)
 		cpumask_set_atomic(&cpu_possible_mask, cpu);
 	cpumask_set_atomic(&cpu_online_mask, 0);
 	pages_init();
 	sched_init();
 	irqchip->init_core(0);
-	timer_init_core();
+	timers_start_core(0);
+	board_ops->core_up(0);
 	local_irq_enable();
 	sched_boot_tick();
-	trace_init();
+	for_each_possible_cpu (cpu)
+		trace_init(cpu, pages_alloc(TRACE_RING_ORDER));
 	rcu_init();
 	slab_init();
 	stop_machine_init();
@@ -55,6 +77,8 @@ noreturn void start_kernel(void)
 	smp_init(board_max_cores());
 	watchdog_init();
 	banner();
-	WARN_ON(GORDIAN_DEBUG && map_audit());
+	map_findings = GORDIAN_DEBUG ? map_audit() : 0;
+	board_ops->greet(map_findings);
+	WARN_ON(map_findings);
 	shell_main();
 }

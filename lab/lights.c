@@ -61,12 +61,12 @@ static uint32_t knotted(void)
 static void show(unsigned int cpu, uint32_t stuck)
 {
 	if (!cpu_is_online(cpu)) {
-		pin_set(lamp[cpu], false);
+		pins->set(lamp[cpu], false);
 		asked[cpu] = READ_ONCE(beat[cpu]);
 	} else if (stuck & 1u << cpu || asked[cpu] != READ_ONCE(beat[cpu])) {
-		pin_set(lamp[cpu], true);
+		pins->set(lamp[cpu], true);
 	} else {
-		pin_set(lamp[cpu], asked[cpu] & 1);
+		pins->set(lamp[cpu], asked[cpu] & 1);
 		if (!smp_call_function_single(cpu, answer, &beat[cpu], false))
 			asked[cpu]++;
 	}
@@ -75,7 +75,7 @@ static void show(unsigned int cpu, uint32_t stuck)
 /* Pressed: it was up at the last look, and is down. */
 static bool pressed(unsigned int *was)
 {
-	bool up = pin_is_high(BUTTON), down = !up && *was == true;
+	bool up = pins->is_high(BUTTON), down = !up && *was == true;
 
 	*was = up;
 	return down;
@@ -112,7 +112,7 @@ static int watch(void *arg maybe_unused)
 		sleep_ns(LOOK_NS);
 	}
 	for (unsigned int i = 0; i < NR_LAMPS; i++)
-		pin_set(lamp[i], false);
+		pins->set(lamp[i], false);
 	return 0;
 }
 
@@ -127,10 +127,10 @@ static int turn(bool on)
 		return 0;
 	}
 	for (unsigned int i = 0; i < NR_LAMPS; i++) {
-		pin_output(lamp[i]);
+		pins->output(lamp[i]);
 		asked[i] = beat[i];
 	}
-	pin_input(BUTTON);
+	pins->input(BUTTON);
 	stop = false;
 	watcher = thread_create("lights", watch, NULL, PRIO_HIGH, CPUMASK_ALL);
 	if (watcher)
@@ -148,7 +148,7 @@ static int lights_command(int argc, char **argv)
 		kprintf("usage: lights on|off\n");
 		return 1;
 	}
-	if (!pins_present()) {
+	if (!pins) {
 		kprintf("lights: %s has no pins; a Raspberry Pi has\n",
 			board.name);
 		return 1;

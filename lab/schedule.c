@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "lab/stage.h"
-#include "kernel/arch/board.h"
+#include "kernel/arch/clock.h"
 #include "kernel/lib/printf.h"
 
 #define EVENTS_MAX 2000

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "kernel/arch/board.h"
+#include "kernel/arch/clock.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
 #include "kernel/hang/watchdog.h"

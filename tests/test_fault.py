@@ -67,8 +67,7 @@ EXCEPTIONS = [
     ("interrupt", r"exception: read of 0x00000008: nothing is mapped there",
      r"  at read_through_null\+\S+, called from fault_in_an_interrupt\+\S+",
      ["read_through_null", "fault_in_an_interrupt", "timer_interrupt",
-      "timer_irq_handler", "irq_dispatch", "gic2_handle", "irq_entry",
-      "vec_irq"]),
+      "irq_dispatch", "gic2_handle", "irq_entry", "vec_irq"]),
 ]
 
 

@@ -8,8 +8,8 @@
  * `words` is written by the core that queues the callback, by the callback and by
  * one watched barrier, one after another; its flags say in which order.
  */
+#include "kernel/arch/clock.h"
 #include "lab/experiment.h"
-#include "kernel/arch/board.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"

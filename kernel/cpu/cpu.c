@@ -23,18 +23,25 @@
 
 #include "boot/boot.h"
 #include "kernel/arch/board.h"
+#include "kernel/arch/clock.h"
 #include "kernel/cpu/internal.h"
 #include "kernel/cpu/stop_machine.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
+#include "kernel/irq/irq.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
+#include "kernel/mm/stack.h"
 #include "kernel/sched/timer.h"
 #include "kernel/sched/wait.h"
 
 /* How long a core may take to start or to stop. */
 #define CORE_NS	   50000ull /* between two looks: PSCI calls cost others */
 #define CORE_LOOKS 20000
+/* How often, and how many nanoseconds apart, a core is told to start while the
+ * platform says -EAGAIN. */
+#define ON_TRIES   1000
+#define ON_POLL_NS 20000ull
 
 DEFINE_MUTEX(cpu_add_remove_lock);
 struct raw_notifier_head cpu_chain;
@@ -220,11 +227,24 @@ noreturn void secondary_start(unsigned int cpu)
 	}
 	vectors_init_core(cpu);
 	irqchip->init_core(cpu);
-	timer_init_core();
+	timers_start_core(cpu);
+	board_ops->core_up(cpu);
 	cpu_notify_nofail(CPU_STARTING, cpu);
 	cpumask_set_atomic(&cpu_online_mask, cpu);
 	complete(&cpu_running);
 	cpu_idle_loop();
+}
+
+/* A core that has just gone off may still be "on" for the platform. */
+static int tell_to_start(unsigned int cpu)
+{
+	int err = core_ops->on(cpu);
+
+	for (int i = 1; err == -EAGAIN && i < ON_TRIES; i++) {
+		sleep_ns(ON_POLL_NS);
+		err = core_ops->on(cpu);
+	}
+	return err == -EAGAIN ? -EBUSY : err;
 }
 
 /* Start the core and wait for it. */
@@ -241,7 +261,7 @@ static int __cpu_up(unsigned int cpu)
 	cpu_running.by = idle;
 	/* Release: pairs with the core's own compare-and-swap. */
 	smp_store_release(&boot_word[cpu], BOOT_WANTED);
-	err = core_ops->on(cpu);
+	err = tell_to_start(cpu);
 	/* Told to start earlier and late, it may have come all the same. */
 	if (err && boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP))
 		return err;

@@ -14,8 +14,10 @@
 #include "kernel/arch/board.h"
 #include "kernel/cpu/internal.h"
 #include "kernel/debug/panic.h"
+#include "kernel/irq/irq.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/list.h"
+#include "kernel/lock/busy.h"
 #include "kernel/lock/spinlock.h"
 #include "kernel/sched/sched.h"
 
@@ -46,6 +48,7 @@ void smp_calls_init(void)
 		spin_lock_init(&q->lock, "call_queue.lock");
 		list_init(&q->calls);
 	}
+	ipi_register(IPI_CALL, smp_flush_calls);
 }
 
 static void queue_call(unsigned int cpu, struct call *c)
@@ -173,13 +176,4 @@ int smp_call_function_single(unsigned int cpu, void (*fn)(void *), void *arg,
 	}
 	preempt_enable();
 	return err;
-}
-
-void ipi_dispatch(enum ipi ipi)
-{
-	/* KICK and RESCHEDULE: having interrupted is all. */
-	if (ipi == IPI_CALL)
-		smp_flush_calls();
-	else if (ipi == IPI_STOP)
-		panic_stop_core();
 }

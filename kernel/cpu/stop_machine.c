@@ -13,7 +13,6 @@
  */
 #include "kernel/cpu/stop_machine.h"
 
-#include "kernel/arch/board.h"
 #include "kernel/cpu/internal.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/errno.h"

@@ -6,7 +6,6 @@
  * Owns no data; any context.
  */
 #include "boot/boot.h"
-#include "kernel/arch/board.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
 #include "kernel/sched/sched.h"
@@ -183,11 +182,11 @@ void dump_stack(void)
 	print_backtrace(pc, backtrace_here(pc, MAX_FRAMES));
 }
 
-void dump_thread_stack(const struct thread *t)
+void dump_thread_stack(const struct thread *t, bool running)
 {
 	uintptr_t pc[MAX_FRAMES];
 
-	if (sched_running(t->cpu) == t)
+	if (running)
 		kprintf("    (running on core %u)\n", t->cpu);
 	else
 		print_backtrace(pc, backtrace_thread(t, pc, MAX_FRAMES));

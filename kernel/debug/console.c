@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "kernel/arch/board.h"
+#include "kernel/arch/clock.h"
 #include "kernel/debug/internal.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"

@@ -4,12 +4,10 @@
  * Runs on the core's own ABT or UND stack. Owns no data.
  * Source: ARM DDI 0406C, B3.13 (fault status).
  */
-#include "boot/boot.h"
-#include "kernel/arch/board.h"
+#include "kernel/arch/mmu.h"
 #include "kernel/debug/internal.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
-#include "kernel/mm/page.h"
 #include "kernel/sched/sched.h"
 
 #define DFSR_WRITE (1u << 11)
@@ -36,7 +34,7 @@ static void describe_data(void)
 
 	__asm__ volatile("mrc p15, 0, %0, c5, c0, 0" : "=r"(fsr));
 	__asm__ volatile("mrc p15, 0, %0, c6, c0, 0" : "=r"(far));
-	if (stack_is_guard(far) || boot_is_guard(far))
+	if (is_guard_page(far))
 		kprintf("\nexception: stack overflow at 0x%08x\n", far);
 	else
 		kprintf("\nexception: %s of 0x%08x: %s\n",
@@ -79,7 +77,7 @@ void exception_entry(struct regs *regs, enum exception kind)
 		kprintf("  at %pS, called from %pS\n", (void *)regs->pc,
 			(void *)regs->lr);
 		print_where();
-		print_held_locks(current);
+		panic_hooks.print_locks(current);
 		print_regs(regs);
 		print_backtrace_regs(regs);
 		report_end(flags);

@@ -9,10 +9,9 @@
 #include "kernel/debug/panic.h"
 
 #include "kernel/arch/board.h"
-#include "kernel/cpu/smp.h"
+#include "kernel/arch/clock.h"
 #include "kernel/debug/internal.h"
 #include "kernel/lib/printf.h"
-#include "kernel/lock/lockdep.h"
 #include "kernel/sched/sched.h"
 
 #define PANIC_STATUS 101 /* exit status of a machine that panicked */
@@ -25,6 +24,12 @@ static unsigned int depth[NR_CPUS]; /* each core's own */
 static uint32_t panicking;	    /* core + 1 that ends the machine; atomic */
 static uint32_t nmi_answers;	    /* bit per core; atomic */
 static uint32_t reporting;	    /* cores with a report to finish; atomic */
+
+static void print_no_locks(const struct thread *t maybe_unused)
+{
+}
+
+struct panic_hooks panic_hooks = { print_no_locks, panic_end };
 
 void print_where(void)
 {
@@ -108,7 +113,7 @@ noreturn void panic(const char *fmt, ...)
 		va_end(ap);
 		kprintf("\n");
 		print_where();
-		print_held_locks(current);
+		panic_hooks.print_locks(current);
 		dump_stack();
 		report_end(flags);
 	}
@@ -128,7 +133,7 @@ void bug_at(const char *cond, const char *file, int line, uintptr_t caller)
 	kprintf("\nBUG: %s at %s:%d\n", cond, file, line);
 	kprintf("  in %pS, called from %pS\n", (void *)site, (void *)caller);
 	print_where();
-	print_held_locks(t);
+	panic_hooks.print_locks(t);
 	dump_stack();
 	report_end(flags);
 	if (!ends_thread)
@@ -138,7 +143,7 @@ void bug_at(const char *cond, const char *file, int line, uintptr_t caller)
 	WRITE_ONCE(t->bug, cond);
 	local_irq_disable();
 	console_thread_died();
-	thread_bug_exit();
+	panic_hooks.bug_exit();
 }
 
 void warn_at(const char *cond, const char *file, int line, uintptr_t caller)
@@ -179,9 +184,9 @@ static void say_where(const struct regs *regs)
 	answered();
 }
 
-void panic_stop_core(void)
+noreturn void panic_stop_core(const struct regs *regs)
 {
-	say_where(irq_regs());
+	say_where(regs);
 	machine_halt();
 }
 

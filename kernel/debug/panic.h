@@ -17,8 +17,21 @@ struct thread;
 
 noreturn void panic(const char *fmt, ...) printf_like(1, 2);
 
-/* IPI_STOP: another core panics; this one says where it is and stays put. */
-void panic_stop_core(void);
+/* Another core panics: this one prints where it is and halts. regs: of the code
+ * that IPI_STOP has interrupted. */
+noreturn void panic_stop_core(const struct regs *regs);
+
+/*
+ * What higher floors add to a report. start_kernel() sets it before anything can
+ * fail; until then nothing is added.
+ */
+struct panic_hooks {
+	/* Print the locks that t holds, a line each. */
+	void (*print_locks)(const struct thread *t);
+	/* End the current thread, whose BUG ends it. Does not return. */
+	noreturn void (*bug_exit)(void);
+};
+extern struct panic_hooks panic_hooks;
 
 /* Behind the macros; caller: of the function that holds the macro. */
 void bug_at(const char *cond, const char *file, int line, uintptr_t caller);
@@ -67,7 +80,9 @@ unsigned int backtrace_frame(const void *frame, uintptr_t *pc,
 void print_backtrace(const uintptr_t *pc, unsigned int n);
 void print_backtrace_regs(const struct regs *regs);
 void dump_stack(void);
-void dump_thread_stack(const struct thread *t);
+/* Of a thread that has left its core, or only where it runs. running: it is the
+ * current thread of its core. */
+void dump_thread_stack(const struct thread *t, bool running);
 void print_regs(const struct regs *regs);
 
 /* From the vectors. kind: "data abort" and so on are decided inside. */

@@ -8,15 +8,12 @@
  */
 #include "kernel/debug/trace.h"
 
-#include "kernel/arch/board.h"
-#include "kernel/cpu/smp.h"
+#include "kernel/arch/clock.h"
 #include "kernel/lib/list.h"
-#include "kernel/mm/page.h"
 #include "kernel/sched/sched.h"
 
-#define RING_ORDER 4 /* 64 KiB a core */
 #define RING_ENTRIES                                                           \
-	((unsigned int)((PAGE_SIZE << RING_ORDER) / sizeof(struct trace_event)))
+	((unsigned int)(TRACE_RING_SIZE / sizeof(struct trace_event)))
 
 static struct ring {
 	struct trace_event *events; /* RING_ENTRIES, or NULL: no memory */
@@ -87,12 +84,9 @@ void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 	local_irq_restore(flags);
 }
 
-void trace_init(void)
+void trace_init(unsigned int cpu, void *memory)
 {
-	unsigned int cpu;
-
-	for_each_possible_cpu (cpu)
-		rings[cpu].events = pages_alloc(RING_ORDER);
+	rings[cpu].events = memory;
 }
 
 void trace_start(unsigned int mode)

@@ -140,7 +140,9 @@ static inline void trace_gate(enum trace_op op, const void *obj,
 typedef void (*trace_listener)(const struct trace_event *e);
 extern trace_listener trace_listen;
 
-void trace_init(void);		     /* after the page allocator */
+#define TRACE_RING_SIZE (64u << 10)
+/* The ring of core cpu: TRACE_RING_SIZE bytes, or NULL: it records nothing. */
+void trace_init(unsigned int cpu, void *memory);
 void trace_start(unsigned int mode); /* empties the rings */
 void trace_stop(void);
 /*

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "boot/boot.h"
-#include "kernel/arch/board.h"
+#include "kernel/arch/clock.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"

@@ -10,6 +10,7 @@
 #include "kernel/cpu/smp.h"
 #include "kernel/lib/printf.h"
 #include "kernel/mm/page.h"
+#include "kernel/mm/stack.h"
 #include "kernel/slab/slab.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/sched.h"

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "kernel/arch/board.h"
+#include "kernel/arch/clock.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
@@ -430,7 +430,8 @@ static void print_link(const struct waitfor *w, unsigned int link)
 	if (l->waiting.kind == WAIT_REFCOUNT)
 		print_refcount();
 	rcu_print_awaited(l->waiting.obj);
-	dump_thread_stack(l->thread);
+	dump_thread_stack(l->thread,
+			  sched_running(l->thread->cpu) == l->thread);
 }
 
 void waitfor_print_cycle(const struct waitfor *w)

@@ -7,6 +7,7 @@
 #include "kernel/hang/watchdog.h"
 
 #include "kernel/arch/board.h"
+#include "kernel/arch/clock.h"
 #include "kernel/debug/panic.h"
 #include "kernel/hang/waitfor.h"
 #include "kernel/lib/printf.h"
@@ -94,7 +95,7 @@ static int watchdog_thread(void *arg maybe_unused)
 			for_each_thread (t)
 				look_at(t, WATCHDOG_LOOK_NS);
 			next = timer_now() + timer_ticks(WATCHDOG_LOOK_NS);
-			board_heartbeat();
+			board_ops->heartbeat();
 		} else if (wait_event_timeout(&wake, WAIT_IDLE, any_suspect(),
 					      timer_ns(next - now))) {
 			sleep_ns(SETTLE_NS); /* until it is off its stack */

@@ -1,12 +1,16 @@
 /*
- * Device interrupts: who handles them, and which core they are sent to.
+ * Interrupt entry, device interrupts and IPIs. See irq.h.
  *
- * handlers is filled at boot; route belongs to whoever enables an interrupt
- * (boot) and to irq_migrate() (all cores stopped).
+ * Owns the handlers, which are registered at boot, and for each shared interrupt
+ * the core it goes to. That belongs to whoever enables the interrupt (boot) and
+ * to irq_migrate() (all cores stopped). interrupted[] is each core's own.
  */
-#include "drivers/devices.h"
+#include "kernel/irq/irq.h"
+
+#include "kernel/arch/board.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
+#include "kernel/sched/sched.h" /* struct thread; nothing is called */
 
 #define NR_IRQS	  288
 #define FIRST_SPI 32
@@ -16,6 +20,65 @@ static struct {
 	void *arg;
 	uint8_t cpu; /* shared interrupts: the core it goes to, plus one */
 } irqs[NR_IRQS];
+
+static void (*ipis[NR_IPIS])(void); /* NULL: to have interrupted is all */
+
+static struct regs *interrupted[NR_CPUS]; /* each core's own, IRQs off */
+
+static void nothing(void)
+{
+}
+
+void (*irq_preempt)(void) = nothing;
+
+/* ---- entry ------------------------------------------------------------------ */
+
+void irq_entry(struct regs *regs)
+{
+	struct thread *t = current;
+	unsigned int cpu = smp_processor_id();
+	struct regs *outer = interrupted[cpu];
+
+	interrupted[cpu] = regs;
+	t->irq_depth++;
+	irqchip->handle(regs);
+	t->irq_depth--;
+	interrupted[cpu] = outer;
+	if (t->irq_depth || t->preempt_count || t->is_idle)
+		return;
+	if (READ_ONCE(t->need_resched))
+		irq_preempt();
+}
+
+struct regs *irq_regs(void)
+{
+	return interrupted[smp_processor_id()];
+}
+
+/* ---- IPIs ------------------------------------------------------------------- */
+
+void ipi_register(enum ipi ipi, void (*fn)(void))
+{
+	ipis[ipi] = fn;
+}
+
+void ipi_arrived(enum ipi ipi)
+{
+	if (ipis[ipi])
+		ipis[ipi]();
+}
+
+static void stop(void)
+{
+	panic_stop_core(irq_regs());
+}
+
+void irq_init(void)
+{
+	ipi_register(IPI_STOP, stop);
+}
+
+/* ---- device interrupts ------------------------------------------------------ */
 
 void irq_register(unsigned int irq, irq_handler fn, void *arg)
 {

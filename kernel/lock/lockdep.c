@@ -20,7 +20,7 @@
 #include <string.h>
 
 #include "boot/boot.h"
-#include "kernel/arch/board.h"
+#include "kernel/arch/clock.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
 #include "kernel/lock/lockdep_internal.h"

@@ -21,6 +21,7 @@
 #include "kernel/lock/spinlock.h"
 
 #include "kernel/arch/board.h"
+#include "kernel/lock/busy.h"
 #include "kernel/sched/sched.h"
 
 #define SPIN_LIMIT 200

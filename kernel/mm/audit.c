@@ -17,10 +17,11 @@
  * Thread context, on any core; no lock: entries are whole words, and what other
  * cores map meanwhile (stacks) keeps the rules. Source: ARM DDI 0406C, B3.5.
  */
-#include "boot/boot.h"
+#include "kernel/mm/audit.h"
+
 #include "kernel/arch/board.h"
+#include "kernel/arch/mmu.h"
 #include "kernel/lib/printf.h"
-#include "kernel/mm/page.h"
 
 #define SECTION 0x100000u
 #define ENTRIES 256 /* of a second-level table */
@@ -75,8 +76,7 @@ static void audit(const struct mapping *m)
 		     !overlaps(m, boot_info.image_pa, constants),
 	     m, "text or constants, writable");
 	rule(m->va >= LOWMEM_VA, m, "mapped below the direct map");
-	rule(!boot_is_guard(m->va) && !stack_is_guard(m->va), m,
-	     "a guard page, mapped");
+	rule(!is_guard_page(m->va), m, "a guard page, mapped");
 	rule((m->bits & ACCESS) == KERNEL, m, "open to user mode");
 }
 

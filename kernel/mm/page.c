@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "kernel/arch/board.h"
+#include "kernel/arch/mmu.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lock/spinlock.h"
 

@@ -39,15 +39,6 @@ size_t pages_free_count(void);
 /* Check every list and mark; true if sound. Takes the lock. */
 bool pages_check(void);
 
-/* Thread stacks in the STACKS window: a guard page below each. Pages of freed
- * stacks stay cached for the next thread. 0 when memory is out. */
-uint32_t stack_alloc(void); /* lowest usable address; size STACK_SIZE */
-void stack_free(uint32_t stack);
-unsigned int stacks_made(void); /* in use and cached */
-unsigned int stacks_cached(void);
-/* Is va in a guard page of that window? */
-bool stack_is_guard(uint32_t va);
-
 /*
  * Fault injection for tests: let the n-th page allocation that the calling
  * thread makes from now on fail, and the next ones, `count` in a row; n 0 turns

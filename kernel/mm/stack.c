@@ -1,19 +1,27 @@
 /*
- * Thread stacks in the STACKS window.
+ * The stacks of threads and of exceptions, in the STACKS window.
  *
- * A slot is a guard page, never mapped, and STACK_SIZE of stack above it. A
- * freed stack keeps its pages and mapping for the next thread, so no TLB has to
- * be told and struct thread, which lives in it, is type-stable memory.
- * stack_lock (spinlock, IRQs off) guards the free list and the high mark; page
- * tables of new slots are written under it. Any context but FIQ.
+ * A thread's slot is a guard page, which is never mapped, and STACK_SIZE of stack
+ * above it. A freed stack keeps its pages and its mapping for the next thread.
+ * So no TLB has to be flushed, and struct thread, which lives in the stack, is
+ * type-stable memory. stack_lock (spinlock, IRQs off) guards the free list, the
+ * next slot, and the page tables of new slots.
+ *
+ * The exception modes of a core have stacks of their own, so that the overflow of
+ * a thread's stack can be reported. They are made before the core first starts
+ * and are never freed.
  */
-#include "boot/boot.h"
+#include "kernel/mm/stack.h"
+
+#include "kernel/arch/arch.h"
+#include "kernel/arch/mmu.h"
+#include "kernel/lib/errno.h"
 #include "kernel/lock/spinlock.h"
 #include "kernel/mm/page.h"
 
 static DEFINE_SPINLOCK(stack_lock);
-static uint32_t free_stacks; /* first free one; each holds the next in its
-				lowest word; 0 ends */
+static uint32_t free_stacks; /* the first; each holds the next one's address in
+				its lowest word; 0 ends the list */
 static unsigned int nr_cached;
 static uint32_t next_slot = STACKS_VA;
 
@@ -75,8 +83,48 @@ unsigned int stacks_cached(void)
 	return READ_ONCE(nr_cached);
 }
 
-bool stack_is_guard(uint32_t va)
+/* ---- exception stacks ------------------------------------------------------- */
+
+/* The boot core's come with the image; the others get pages. */
+static char boot_exc[EXC_MODES][EXC_STACK] aligned(PAGE_SIZE);
+static uint8_t exc_ready[NR_CPUS]; /* how many of a core's are mapped */
+
+void set_mode_stack(uint32_t mode, uint32_t sp); /* vectors.S */
+
+static uint32_t exc_stack(unsigned int cpu, unsigned int i)
 {
-	return va >= STACKS_VA && va < EXC_STACKS_VA &&
-	       (va - STACKS_VA) % STACK_SLOT < PAGE_SIZE;
+	return EXC_STACKS_VA + (cpu * EXC_MODES + i) * (PAGE_SIZE + EXC_STACK) +
+	       PAGE_SIZE;
+}
+
+int exception_stacks_prepare(unsigned int cpu)
+{
+	for (unsigned int i = exc_ready[cpu]; i < EXC_MODES; i++) {
+		void *pages = pages_alloc(1);
+
+		if (!pages)
+			return -ENOMEM; /* what is mapped stays for the retry */
+		map_pages(exc_stack(cpu, i), virt_to_phys(pages), EXC_STACK,
+			  MAP_RW);
+		exc_ready[cpu]++;
+	}
+	return 0;
+}
+
+void vectors_init_core(unsigned int cpu)
+{
+	static const uint32_t modes[EXC_MODES] = { PSR_MODE_ABT, PSR_MODE_UND,
+						   PSR_MODE_FIQ };
+	extern char vectors[];
+
+	if (!exc_ready[cpu]) { /* the boot core, once */
+		for (unsigned int i = 0; i < EXC_MODES; i++)
+			map_pages(exc_stack(cpu, i), image_phys(boot_exc[i]),
+				  EXC_STACK, MAP_RW);
+		exc_ready[cpu] = EXC_MODES;
+	}
+	for (unsigned int i = 0; i < EXC_MODES; i++)
+		set_mode_stack(modes[i], exc_stack(cpu, i) + EXC_STACK);
+	__asm__ volatile("mcr p15, 0, %0, c12, c0, 0" ::"r"(vectors));
+	isb();
 }

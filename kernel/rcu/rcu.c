@@ -28,7 +28,7 @@
  */
 #include "kernel/rcu/rcu.h"
 
-#include "kernel/arch/board.h"
+#include "kernel/arch/clock.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"

@@ -4,7 +4,7 @@
  * Readings are racy by nature and say so by being reports. Any context but FIQ
  * unless said otherwise.
  */
-#include "kernel/arch/board.h"
+#include "kernel/arch/clock.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"

@@ -17,9 +17,10 @@
 #include "kernel/sched/sched.h"
 
 #include "kernel/arch/board.h"
-#include "kernel/cpu/smp.h"
+#include "kernel/arch/clock.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
+#include "kernel/irq/irq.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lock/spinlock.h"
 #include "kernel/mm/page.h"
@@ -296,27 +297,10 @@ void preempt_schedule(void)
 
 /* ---- interrupts --------------------------------------------------------- */
 
-static struct regs *interrupted[NR_CPUS]; /* each core's own, IRQs off */
-
-struct regs *irq_regs(void)
+/* irq_preempt: the way out of the outermost interrupt. IRQs off. */
+static void preempt_from_irq(void)
 {
-	return interrupted[smp_processor_id()];
-}
-
-void irq_entry(struct regs *regs)
-{
-	struct thread *t = current;
-	unsigned int cpu = smp_processor_id();
-	struct regs *outer = interrupted[cpu];
-
-	interrupted[cpu] = regs;
-	t->irq_depth++;
-	irqchip->handle(regs);
-	t->irq_depth--;
-	interrupted[cpu] = outer;
-	if (t->irq_depth || t->preempt_count || t->is_idle)
-		return;
-	while (READ_ONCE(t->need_resched))
+	while (READ_ONCE(current->need_resched))
 		reschedule(true);
 }
 
@@ -391,22 +375,6 @@ void wait_end(void)
 	WRITE_ONCE(current->waiting.kind, WAIT_NONE);
 	current->waiting.by = NULL;
 }
-
-#if GORDIAN_DEBUG
-struct waiting busy_set(struct waiting w)
-{
-	struct waiting outer = current->busy;
-	enum wait_kind kind = w.kind;
-
-	WRITE_ONCE(current->busy.kind, WAIT_NONE);
-	smp_wmb(); /* before the fields: pairs with copy_waiting() */
-	w.kind = WAIT_NONE;
-	current->busy = w;
-	/* Release: pairs with the acquire of whoever reports it. */
-	smp_store_release(&current->busy.kind, kind);
-	return outer;
-}
-#endif
 
 /* Wake t if its state is one of a set, a bit each. */
 #define IN(state) (1u << (state))
@@ -567,6 +535,7 @@ void sched_set_idle(unsigned int cpu, struct thread *idle)
 /* The boot thread becomes core 0's first current. */
 void sched_set_boot(struct thread *idle, struct thread *boot)
 {
+	irq_preempt = preempt_from_irq;
 	sched_set_idle(0, idle);
 	runqueues[0].curr = boot;
 	boot->on_rq = true;

@@ -69,18 +69,6 @@ void wait_begin(enum thread_state state, enum wait_kind kind, const void *obj,
 		const char *name, uintptr_t caller);
 void wait_end(void);
 
-/* The same for a wait that keeps the core, for reports; nests, in interrupts.
- * busy_set() puts back what busy_begin() returned. */
-#if GORDIAN_DEBUG
-struct waiting busy_set(struct waiting w);
-#define busy_begin(kind, obj, name, caller)                                    \
-	busy_set((struct waiting){ (kind), (obj), (name), (caller),            \
-				   .since = timer_now() })
-#else
-#define busy_begin(kind, obj, name, caller) ((struct waiting){ 0 })
-#define busy_set(outer)			    ((void)(outer))
-#endif
-
 /*
  * Make t runnable if it waits (either form). Any context.
  * Returns whether it did. caller goes to the event stream.
@@ -98,11 +86,6 @@ struct thread *idle_thread_prepare(unsigned int cpu);
 noreturn void cpu_idle_loop(void);
 /* CPU_DYING on the leaving core: push all runnable threads elsewhere. */
 void sched_migrate_dying(unsigned int cpu);
-
-/* Interrupt bracket, called by the IRQ vector. */
-void irq_entry(struct regs *regs);
-/* Registers of the interrupt being handled on this core, or NULL. */
-struct regs *irq_regs(void);
 
 /* Ask core cpu to look at its run queue. Any context. */
 void resched_cpu(unsigned int cpu);

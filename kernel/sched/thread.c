@@ -15,14 +15,13 @@
 #include <string.h>
 
 #include "boot/boot.h"
-#include "kernel/arch/board.h"
-#include "kernel/cpu/smp.h"
+#include "kernel/arch/clock.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
 #include "kernel/lock/spinlock.h"
-#include "kernel/mm/page.h"
+#include "kernel/mm/stack.h"
 #include "kernel/sched/internal.h"
 #include "kernel/sched/wait.h"
 

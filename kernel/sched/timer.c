@@ -8,7 +8,8 @@
 #include "kernel/sched/timer.h"
 
 #include "kernel/arch/board.h"
-#include "kernel/debug/panic.h"
+#include "kernel/arch/clock.h"
+#include "kernel/irq/irq.h"
 #include "kernel/lock/spinlock.h"
 #include "kernel/sched/internal.h"
 
@@ -20,12 +21,21 @@ static struct timer_base {
 	unsigned int armed;	 /* but for those of sleeping threads */
 } cache_aligned bases[NR_CPUS];
 
+static void timer_interrupt(unsigned int irq, void *arg);
+
 void timers_init(void)
 {
 	for (struct timer_base *b = bases; b < bases + NR_CPUS; b++) {
 		spin_lock_init(&b->lock, "timer_base.lock");
 		list_init(&b->timers);
 	}
+	irq_register(timer_irq, timer_interrupt, NULL);
+}
+
+void timers_start_core(unsigned int cpu)
+{
+	timer_stop();
+	irqchip->enable(timer_irq, cpu);
 }
 
 static struct timer *first_timer(struct timer_base *b)
@@ -140,7 +150,8 @@ void timer_program(void)
 	spin_unlock_irqrestore(&b->lock, flags);
 }
 
-void timer_interrupt(void)
+static void timer_interrupt(unsigned int irq maybe_unused,
+			    void *arg maybe_unused)
 {
 	struct timer_base *b = &bases[smp_processor_id()];
 	uint32_t flags = spin_lock_irqsave(&b->lock);

@@ -20,7 +20,11 @@ struct timer {
 	bool timeout; /* of a sleeping thread */
 };
 
+/* At boot, after board_init(). */
 void timers_init(void);
+/* The calling core's comparator and its interrupt, each time the core comes up.
+ * IRQs off. */
+void timers_start_core(unsigned int cpu);
 void timer_setup(struct timer *t, void (*fn)(struct timer *), void *arg);
 /* (Re)arm on this core; deadline in counter ticks, absolute. Any context. */
 void timer_arm(struct timer *t, uint64_t deadline);

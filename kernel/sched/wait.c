@@ -8,7 +8,6 @@
  */
 #include "kernel/sched/wait.h"
 
-#include "kernel/arch/board.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "kernel/arch/clock.h"
 #include "kernel/lib/list.h"
 #include "kernel/lock/spinlock.h"
 #include "kernel/sched/sched.h"

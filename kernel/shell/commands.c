@@ -8,10 +8,13 @@
 #include <string.h>
 
 #include "kernel/arch/board.h"
+#include "kernel/arch/clock.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
+#include "kernel/irq/irq.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
+#include "kernel/mm/audit.h"
 #include "kernel/mm/page.h"
 #include "kernel/slab/slab.h"
 #include "kernel/shell/internal.h"
@@ -57,7 +60,8 @@ SHELL_COMMAND(quit, "quit", "quit [STATUS]",
 
 PLAIN_COMMAND(poweroff, "end the machine", machine_exit(0));
 PLAIN_COMMAND(reboot, "start the machine anew", machine_reboot());
-PLAIN_COMMAND(board, "what was found and checked at the start", board_print());
+PLAIN_COMMAND(board, "what was found and checked at the start",
+	      board_ops->print(GORDIAN_DEBUG ? map_audit() : 0));
 
 /* ---- cores -------------------------------------------------------------- */
 

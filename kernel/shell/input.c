@@ -7,7 +7,10 @@
  * 1 024 bytes is. Whoever takes a byte fetches on, because the UART interrupts for
  * new bytes only.
  */
+#include "kernel/shell/input.h"
+
 #include "kernel/arch/board.h"
+#include "kernel/irq/irq.h"
 #include "kernel/lock/spinlock.h"
 
 #define RING_SIZE 1024

@@ -8,8 +8,8 @@
  */
 #include <string.h>
 
-#include "kernel/arch/board.h"
 #include "kernel/lib/printf.h"
+#include "kernel/shell/input.h"
 #include "kernel/shell/internal.h"
 
 #define WIDTH	70 /* columns of the line that are shown */

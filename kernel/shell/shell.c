@@ -12,6 +12,7 @@
 #include "kernel/arch/board.h"
 #include "kernel/lib/cmdline.h"
 #include "kernel/lib/printf.h"
+#include "kernel/shell/input.h"
 #include "kernel/shell/internal.h"
 
 #define MAX_WORDS   64

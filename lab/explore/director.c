@@ -10,7 +10,6 @@
 #include "lab/explore/explore.h"
 
 #include "lab/command.h"
-#include "kernel/arch/board.h"
 #include "kernel/debug/panic.h"
 #include "kernel/explore/state.h"
 #include "kernel/lib/errno.h"

@@ -3,12 +3,12 @@
  * search`. What is said there comes from explore.c. demo_mutex held; in the
  * runner's thread.
  */
+#include "kernel/arch/clock.h"
 #include "lab/explore/explore.h"
 
 #include <string.h>
 
 #include "lab/command.h"
-#include "kernel/arch/board.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"

@@ -5,7 +5,9 @@
  */
 #include "boot/boot.h"
 #include "kernel/arch/board.h"
+#include "kernel/arch/mmu.h"
 #include "kernel/cpu/smp.h"
+#include "kernel/mm/audit.h"
 #include "kernel/mm/page.h"
 #include "kernel/sched/sched.h"
 #include "tests/kernel/ktest.h"

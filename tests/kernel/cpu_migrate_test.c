@@ -4,8 +4,9 @@
  */
 #include <string.h>
 
-#include "boot/boot.h"
+#include "kernel/arch/mmu.h"
 #include "kernel/cpu/cpu.h"
+#include "kernel/irq/irq.h"
 #include "kernel/sched/timer.h"
 #include "tests/kernel/cpu_log.h"
 #include "tests/kernel/threads.h"

@@ -16,6 +16,7 @@
 #include "kernel/lock/lockdep.h"
 #include "kernel/slab/internal.h"
 #include "kernel/mm/page.h"
+#include "kernel/mm/stack.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/shell/shell.h"
 

@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "kernel/arch/board.h"
+#include "kernel/arch/clock.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/lib/compiler.h"
 #include "kernel/sched/sched.h"

@@ -29,7 +29,7 @@
  */
 #pragma once
 
-#include "kernel/arch/board.h"
+#include "kernel/arch/clock.h"
 #include "kernel/lib/printf.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/timer.h"

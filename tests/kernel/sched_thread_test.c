@@ -6,6 +6,7 @@
 
 #include "kernel/lib/errno.h"
 #include "kernel/mm/page.h"
+#include "kernel/mm/stack.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/sched/wait.h"
 #include "tests/kernel/threads.h"

@@ -19,7 +19,7 @@
  * Owns what its actors share, guarded as each of them says.
  */
 #include "lab/experiment.h"
-#include "kernel/arch/board.h"
+#include "kernel/arch/clock.h"
 #include "kernel/explore/gates.h"
 #include "kernel/explore/shared.h"
 #include "kernel/lib/errno.h"

@@ -1,11 +1,14 @@
 /*
- * What a person with a board should send us: how the machine was entered, what
- * was found, and the checks that no emulator fails. `board` prints it again.
+ * The report that people with a board should send us: how the machine was
+ * entered, what was found, and the checks that no emulator fails. The command
+ * `board` prints it again.
  *
- * Owns the notes of each core, written by that core as it comes up. Any context.
+ * Owns some registers of each core; the core itself stores them as it comes up.
+ * Any context.
  */
 #include "boot/boot.h"
 #include "drivers/devices.h"
+#include "kernel/arch/clock.h"
 #include "kernel/lib/printf.h"
 
 #define SCTLR_M	  0x1u
@@ -26,9 +29,7 @@ static struct {
 	uint32_t smp; /* the register that has the SMP bit */
 } core[NR_CPUS];
 
-static unsigned int beats; /* of the heartbeat; one thread */
-
-void board_note_core(unsigned int cpu)
+void report_core_up(unsigned int cpu)
 {
 	uint32_t midr, sctlr, smp, high;
 
@@ -44,13 +45,14 @@ void board_note_core(unsigned int cpu)
 	core[cpu].smp = smp;
 }
 
-/* One that was let out of the firmware's loop reads its mailbox there. */
-static void print_lost(unsigned int cpu)
+/* A core that the firmware has let out of its loop has read its mailbox. */
+static void print_missing(unsigned int cpu,
+			  bool (*waits_in_firmware)(unsigned int cpu))
 {
-	uint32_t unread = board.is_pi ? bcm2836_unread(cpu) : 0;
-
 	kprintf("core %u   0x%06x  not started%s\n", cpu, board.mpidr[cpu],
-		unread ? ", mailbox 3 not read" : "");
+		waits_in_firmware && waits_in_firmware(cpu) ?
+			", mailbox 3 not read" :
+			"");
 }
 
 static void print_core(unsigned int cpu)
@@ -88,9 +90,9 @@ static void print_lock_memory(void)
 		par);
 }
 
-static void print_start(void)
+void report_start(uint32_t measured_hz)
 {
-	uint32_t hz = board.is_pi ? pi_measure() : 0, midr;
+	uint32_t midr;
 
 	__asm__ volatile("mrc p15, 0, %0, c0, c0, 0" : "=r"(midr));
 	kprintf("board    %s, MIDR 0x%08x\n", board.name, midr);
@@ -106,43 +108,22 @@ static void print_start(void)
 				     board.fdt_trouble);
 	kprintf("timer    %u Hz (CNTFRQ %u), %s counter", timer_hz,
 		timer_cntfrq(), timer_physical ? "physical" : "virtual");
-	if (hz)
-		kprintf("\n         %u kHz by the system timer", hz / 1000);
+	if (measured_hz)
+		kprintf("\n         %u kHz by the system timer",
+			measured_hz / 1000);
 	kprintf("\n");
 }
 
-static void print_rest(void)
+void report_cores(bool (*waits_in_firmware)(unsigned int cpu),
+		  unsigned int map_findings maybe_unused)
 {
 	for (unsigned int cpu = 0; cpu < board.nr_cores; cpu++)
 		if (core[cpu].midr)
 			print_core(cpu);
 		else
-			print_lost(cpu);
+			print_missing(cpu, waits_in_firmware);
 	print_lock_memory();
 #if GORDIAN_DEBUG
-	kprintf("tables   %u findings of the auditor\n", map_audit());
+	kprintf("tables   %u findings of the auditor\n", map_findings);
 #endif
-}
-
-void board_print(void)
-{
-	print_start();
-	print_rest();
-}
-
-void board_greet_early(void)
-{
-	if (board.is_pi)
-		print_start();
-}
-
-void board_greet(void)
-{
-	if (board.is_pi)
-		print_rest();
-}
-
-void board_heartbeat(void)
-{
-	pi_led(beats++ & 1);
 }

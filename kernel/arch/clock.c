@@ -1,17 +1,17 @@
 /*
- * The generic timer: a counter for all and a comparator a core, the virtual ones
- * or, where the offset of the virtual counter could not be cleared at the entry,
- * the physical ones. Source: ARM DDI 0406C, B8.
+ * The counter, the comparators, and the factors between ticks and nanoseconds.
  *
- * Owns the conversion factors, fixed at boot. Any context.
+ * Owns the rate and the factors; they are fixed at boot. See clock.h.
  */
-#include "drivers/devices.h"
-#include "kernel/lib/printf.h"
+#include "kernel/arch/clock.h"
+
+#include "kernel/arch/arch.h"
 
 #define CTL_ENABLE 1u
-#define HZ_DEFAULT 62500000u
 #define HZ_MIN	   4000000u
-/* Of the fixed-point factors, which are at most 2^32 from 4 MHz to 1 GHz. */
+#define HZ_MAX	   1000000000u
+#define NS_IN_S	   1000000000u
+/* Of the fixed-point factors. From HZ_MIN to HZ_MAX they are at most 2^32. */
 #define NS_SHIFT    24
 #define TICKS_SHIFT 32
 
@@ -22,7 +22,7 @@ static uint64_t ns_per_tick, ticks_per_ns;
 
 uint64_t timer_now(void)
 {
-	isb(); /* not read ahead of what stands before */
+	isb(); /* not read ahead of the instructions in front of it */
 	return timer_about_now();
 }
 
@@ -35,7 +35,7 @@ static uint64_t scale(uint64_t v, uint64_t factor, unsigned int shift)
 	return (hi << (32 - shift)) + (lo >> shift);
 }
 
-/* The least factor for a / b: a wait is never too short for it. */
+/* a / b as a factor, rounded up: a wait is never too short. */
 static uint64_t factor(uint64_t a, uint32_t b, unsigned int shift)
 {
 	return ((a << shift) + b - 1) / b;
@@ -81,22 +81,6 @@ void timer_stop(void)
 	set_ctl(0);
 }
 
-static void timer_irq_handler(unsigned int irq, void *arg)
-{
-	(void)irq;
-	(void)arg;
-	timer_interrupt();
-}
-
-void timer_init_core(void)
-{
-	unsigned int cpu = board_this_core();
-
-	timer_stop();
-	irqchip->enable(timer_irq, cpu);
-	board_note_core(cpu);
-}
-
 uint32_t timer_cntfrq(void)
 {
 	uint32_t hz;
@@ -105,18 +89,12 @@ uint32_t timer_cntfrq(void)
 	return hz;
 }
 
-void timer_init(unsigned int irq, uint32_t hz)
+bool clock_set_rate(uint32_t hz)
 {
-	uint32_t said = timer_cntfrq();
-
-	timer_hz = hz ? hz : said;
-	if (timer_hz < HZ_MIN || timer_hz > 1000000000u) {
-		kprintf("timer: CNTFRQ says %u Hz, taking %u\n", said,
-			HZ_DEFAULT);
-		timer_hz = HZ_DEFAULT;
-	}
-	ns_per_tick = factor(1000000000u, timer_hz, NS_SHIFT);
-	ticks_per_ns = factor(timer_hz, 1000000000u, TICKS_SHIFT);
-	timer_irq = irq;
-	irq_register(irq, timer_irq_handler, NULL);
+	if (hz < HZ_MIN || hz > HZ_MAX)
+		return false;
+	timer_hz = hz;
+	ns_per_tick = factor(NS_IN_S, hz, NS_SHIFT);
+	ticks_per_ns = factor(hz, NS_IN_S, TICKS_SHIFT);
+	return true;
 }

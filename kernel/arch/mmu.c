@@ -1,0 +1,131 @@
+/*
+ * Changes of the page tables at run time. See mmu.h for who may call it.
+ *
+ * Source: ARM DDI 0406C, B3.5 (descriptors), B3.10 (TLB maintenance).
+ */
+#include "kernel/arch/mmu.h"
+
+#include <stddef.h>
+
+#include "boot/map.h"
+#include "kernel/arch/arch.h"
+#include "kernel/lib/cpumask.h"
+
+static unsigned int spare_used; /* tables of l2_spare */
+
+/* The kernel's first-level table. */
+static uint32_t *l1_table(void)
+{
+	return l1_room + l1_offset(image_phys(l1_room)) / 4;
+}
+
+/* No core uses an old entry for va any longer. */
+static void flush_tlb(uint32_t va)
+{
+	dsb();
+	__asm__ volatile("mcr p15, 0, %0, c8, c3, 3" ::"r"(va)); /* MVAAIS */
+	dsb();
+	isb();
+}
+
+/* The second-level table for va, made if a spare one is left; NULL otherwise. */
+static uint32_t *l2_of(uint32_t va)
+{
+	uint32_t *e = &l1_table()[va >> 20];
+
+	if ((*e & 3) == L1_COARSE)
+		return (uint32_t *)((*e & ~1023u) - boot_info.image_pa +
+				    KERNEL_VA);
+	if (*e || spare_used == SPARE_L2)
+		return NULL;
+	*e = image_phys(l2_spare[spare_used]) | L1_COARSE;
+	return l2_spare[spare_used++];
+}
+
+void map_pages(uint32_t va, uint32_t pa, uint32_t size, enum map_prot prot)
+{
+	static const uint32_t bits[] = {
+		[MAP_RW] = PAGE_NORMAL | PAGE_XN,
+		[MAP_RO] = PAGE_NORMAL | PAGE_RO | PAGE_XN,
+		[MAP_RX] = PAGE_NORMAL | PAGE_RO,
+		[MAP_DEVICE] = PAGE_DEVICE,
+	};
+
+	for (; size; va += PAGE_SIZE, pa += PAGE_SIZE, size -= PAGE_SIZE) {
+		uint32_t *l2 = l2_of(va);
+
+		if (!l2)
+			return; /* an access faults, and is reported */
+		l2[(va >> 12) & 255] = prot == MAP_NONE ? 0 : pa | bits[prot];
+		flush_tlb(va);
+	}
+}
+
+void map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size)
+{
+	uint32_t image = boot_info.image_pa;
+	uint32_t image_size = (uint32_t)image_end - KERNEL_VA;
+	uint32_t end = pa + size;
+
+	for (uint32_t va = EARLY_VA; va < EARLY_VA + EARLY_MAX; va += MIB) {
+		l1_table()[va >> 20] = 0;
+		flush_tlb(va);
+	}
+	while (pa < end) {
+		uint32_t va = pa - ram_base + LOWMEM_VA;
+		uint32_t mib = pa & ~(MIB - 1);
+		bool whole = !((pa | va) & (MIB - 1)) && end - pa >= MIB;
+
+		if (whole &&
+		    (image >= mib + MIB || image + image_size <= mib)) {
+			l1_table()[va >> 20] = pa | SECTION_NORMAL |
+					       SECTION_XN | L1_SECTION;
+			flush_tlb(va);
+			pa += MIB;
+			continue;
+		}
+		/* The image has its own mapping and no other. */
+		if (pa < image || pa >= image + image_size)
+			map_pages(va, pa, PAGE_SIZE, MAP_RW);
+		pa += PAGE_SIZE;
+	}
+}
+
+uintptr_t map_device(uint32_t pa, uint32_t size)
+{
+	static uint32_t next = DEVICES_VA;
+	uint32_t offset = pa & (PAGE_SIZE - 1), va = next;
+
+	size = (size + offset + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1u);
+	if (size > DEVICES_VA + DEVICES_MAX - next)
+		return 0;
+	next += size;
+	map_pages(va, pa - offset, size, MAP_DEVICE);
+	return va + offset;
+}
+
+const void *map_early(uint32_t pa, uint32_t size)
+{
+	uint32_t base = pa & ~(MIB - 1);
+
+	for (uint32_t off = 0; off < pa - base + size; off += MIB) {
+		uint32_t va = EARLY_VA + off;
+
+		l1_table()[va >> 20] = (base + off) | SECTION_NORMAL |
+				       SECTION_RO | SECTION_XN | L1_SECTION;
+		flush_tlb(va);
+	}
+	return (const void *)(EARLY_VA + pa - base);
+}
+
+bool is_guard_page(uint32_t va)
+{
+	uint32_t exc_slot = PAGE_SIZE + EXC_STACK;
+
+	if (va - (uint32_t)boot_stack_guard < PAGE_SIZE)
+		return true;
+	if (va >= STACKS_VA && va < EXC_STACKS_VA)
+		return (va - STACKS_VA) % STACK_SLOT < PAGE_SIZE;
+	return va - EXC_STACKS_VA < NR_CPUS * EXC_MODES * exc_slot &&
+	       (va - EXC_STACKS_VA) % exc_slot < PAGE_SIZE;
+}

@@ -1,0 +1,23 @@
+/*
+ * What a core waits for while it keeps running: for reports (debug builds).
+ *
+ * A thread that sleeps notes what it waits for (wait_begin()). A thread that
+ * spins notes it here. The notes nest, also in interrupts: busy_begin() returns
+ * the outer one, and busy_set() puts that back. The thread itself writes; others
+ * read it as copy_waiting() in kernel/hang/waitfor.c does. Any context but FIQ.
+ */
+#pragma once
+
+#include "kernel/arch/clock.h"
+#include "kernel/sched/thread.h"
+
+#if GORDIAN_DEBUG
+/* Note w as the current thread's; returns the note before it. */
+struct waiting busy_set(struct waiting w);
+#define busy_begin(kind, obj, name, caller)                                    \
+	busy_set((struct waiting){ (kind), (obj), (name), (caller),            \
+				   .since = timer_now() })
+#else
+#define busy_begin(kind, obj, name, caller) ((struct waiting){ 0 })
+#define busy_set(outer)			    ((void)(outer))
+#endif
