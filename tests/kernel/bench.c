@@ -13,7 +13,7 @@
  */
 #include <string.h>
 
-#include "kernel/arch/board.h"
+#include "kernel/arch/clock.h"
 #include "kernel/lib/printf.h"
 #include "kernel/sync/mutex.h"
 #include "kernel/sync/rwsem.h"
