@@ -1,227 +1,13 @@
 /*
- * Suite mm: the buddy allocator, kmalloc, slab caches; and memory running out in
- * each of them.
+ * Suite mm: slab caches, also when memory runs out.
  */
 #include <string.h>
 
 #include "kernel/cpu/cpu.h"
-#include "kernel/debug/panic.h"
 #include "kernel/mm/page.h"
-#include "kernel/slab/slab.h"
 #include "kernel/rcu/rcu.h"
+#include "kernel/slab/slab.h"
 #include "tests/kernel/ktest.h"
-
-/* Allocated blocks in a chain through their first words. */
-struct block {
-	struct block *next;
-};
-
-static size_t take_all(struct block **chain, unsigned int order)
-{
-	struct block *b;
-	size_t n = 0;
-
-	while ((b = pages_alloc(order))) {
-		b->next = *chain;
-		*chain = b;
-		n++;
-	}
-	return n;
-}
-
-static void give_all(struct block **chain, unsigned int order)
-{
-	while (*chain) {
-		struct block *b = *chain;
-
-		*chain = b->next;
-		pages_free(b, order);
-	}
-}
-
-/* ---- pages ------------------------------------------------------------------------ */
-
-KTEST(mm, pages_align)
-{
-	size_t before = pages_free_count();
-	void *p[MAX_ORDER + 1];
-
-	for (unsigned int o = 0; o <= MAX_ORDER; o++) {
-		size_t left = pages_free_count();
-
-		p[o] = pages_alloc(o);
-		if (!p[o])
-			continue; /* a small machine has no 4 MiB left */
-		EXPECT_EQ(virt_to_phys(p[o]) & ((PAGE_SIZE << o) - 1),
-			  virt_to_phys((void *)LOWMEM_VA) &
-				  ((PAGE_SIZE << o) - 1));
-		EXPECT_EQ(left - pages_free_count(), 1u << o);
-		EXPECT(page_head((char *)p[o] + (PAGE_SIZE << o) - 1) ==
-		       virt_to_page(p[o]));
-		memset(p[o], 0xee, PAGE_SIZE << o);
-	}
-	EXPECT(pages_check());
-	for (unsigned int o = 0; o <= MAX_ORDER; o++)
-		if (p[o])
-			pages_free(p[o], o);
-	EXPECT_EQ(pages_free_count(), before);
-	EXPECT(pages_check());
-}
-
-/* A block falls into pieces and comes together again, in any order. */
-KTEST(mm, pages_merge)
-{
-	struct block *big = NULL, *small = NULL;
-	size_t before = pages_free_count(), blocks, n;
-	uint32_t rnd = 1;
-	void *p[64];
-
-	blocks = take_all(&big, MAX_ORDER);
-	give_all(&big, MAX_ORDER);
-	for (int round = 0; round < 20; round++) {
-		for (unsigned int i = 0; i < 64; i++)
-			p[i] = pages_alloc(i % 4);
-		for (unsigned int left = 64; left; left--) {
-			unsigned int i = ktest_random(&rnd) % 64;
-
-			while (!p[i])
-				i = (i + 1) % 64;
-			pages_free(p[i], i % 4);
-			p[i] = NULL;
-		}
-	}
-	EXPECT(pages_check());
-	EXPECT_EQ(pages_free_count(), before);
-	n = take_all(&small, 0);
-	EXPECT_EQ(n, before);
-	EXPECT_EQ(pages_free_count(), 0);
-	EXPECT(!pages_alloc(0) && !pages_alloc(MAX_ORDER));
-	EXPECT(pages_check());
-	give_all(&small, 0);
-	EXPECT_EQ(pages_free_count(), before);
-	EXPECT(pages_check());
-	EXPECT_EQ(take_all(&big, MAX_ORDER), blocks);
-	give_all(&big, MAX_ORDER);
-	EXPECT(pages_check());
-}
-
-KTEST(mm, pages_fail_after)
-{
-	void *p = NULL, *q;
-
-	pages_fail_after(3, 2);
-	for (int i = 1; i <= 6; i++) {
-		q = pages_alloc(0);
-		EXPECT_EQ(q == NULL, i == 3 || i == 4);
-		if (q)
-			pages_free(q, 0);
-	}
-	pages_fail_after(1, 1);
-	pages_fail_after(0, 0);
-	p = pages_alloc(0);
-	EXPECT(p != NULL);
-	pages_free(p, 0);
-}
-
-static int pages_wildly(void *arg)
-{
-	uint32_t rnd = (uint32_t)(uintptr_t)arg;
-	uint32_t *p[16] = { NULL };
-
-	for (int i = 0; i < 600; i++) {
-		unsigned int k = ktest_random(&rnd) % 16, o = k % 4;
-
-		if (p[k]) {
-			EXPECT(p[k][0] == (uintptr_t)p[k] &&
-			       p[k][(PAGE_SIZE << o) / 4 - 1] == k);
-			pages_free(p[k], o);
-			p[k] = NULL;
-		} else if ((p[k] = pages_alloc(o))) {
-			p[k][0] = (uintptr_t)p[k];
-			p[k][(PAGE_SIZE << o) / 4 - 1] = k;
-		}
-	}
-	for (unsigned int k = 0; k < 16; k++)
-		if (p[k])
-			pages_free(p[k], k % 4);
-	return 0;
-}
-
-KTEST(mm, pages_stress)
-{
-	size_t before = pages_free_count();
-	struct thread *t[NR_CPUS];
-	unsigned int cpu;
-
-	for_each_online_cpu (cpu)
-		t[cpu] = ktest_thread("pages", pages_wildly,
-				      (void *)(uintptr_t)(cpu + 1),
-				      cpumask_of(cpu));
-	for_each_online_cpu (cpu)
-		thread_join(t[cpu]);
-	EXPECT(EVENTUALLY(pages_free_count() + 64 > before));
-	EXPECT(pages_check());
-}
-
-/* ---- kmalloc ------------------------------------------------------------------------- */
-
-KTEST(mm, kmalloc)
-{
-	static const size_t sizes[] = { 0,    1,    7,	  8,	9,    31,
-					32,   96,   100,  192,	500,  1000,
-					2048, 4095, 4096, 4097, 9000, 100000 };
-	unsigned char *p[ARRAY_SIZE(sizes)], *z;
-
-	kfree(NULL);
-	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
-		p[i] = kmalloc(sizes[i]);
-		EXPECT(p[i] != NULL);
-		EXPECT_EQ((uintptr_t)p[i] % 8, 0);
-		memset(p[i], (int)i, sizes[i]);
-	}
-	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
-		for (size_t k = 0; k < sizes[i]; k++)
-			if (p[i][k] != i) {
-				EXPECT(!"each object keeps its bytes");
-				break;
-			}
-		kfree(p[i]);
-		z = kzalloc(sizes[i]); /* most likely the same one */
-		for (size_t k = 0; k < sizes[i]; k++)
-			if (z[k] != 0) {
-				EXPECT(!"kzalloc() gives zeros");
-				break;
-			}
-		kfree(z);
-	}
-	EXPECT(!kmalloc((size_t)(PAGE_SIZE + 0u) << (MAX_ORDER + 1)));
-	EXPECT(!kmalloc(~(size_t)0) && !kzalloc(~(size_t)0));
-}
-
-KTEST(mm, kmalloc_no_memory)
-{
-	struct block *all = NULL, *objects = NULL, *o;
-	unsigned int n = 0;
-
-	take_all(&all, 0);
-	while ((o = kmalloc(2000))) { /* what the cache still has */
-		o->next = objects;
-		objects = o;
-		n++;
-	}
-	EXPECT(n < 2000);
-	EXPECT(!kmalloc(5000) && !kzalloc(2000));
-	while (objects) {
-		o = objects;
-		objects = o->next;
-		kfree(o);
-	}
-	o = kmalloc(2000); /* one of those */
-	EXPECT(!n || o);
-	kfree(o);
-	give_all(&all, 0);
-	EXPECT(pages_check());
-}
 
 /* ---- caches --------------------------------------------------------------------------- */
 
@@ -239,7 +25,7 @@ static void fill(struct kmem_cache *s, unsigned int n)
 
 static void empty(struct kmem_cache *s, unsigned int n)
 {
-	/* Not in the order they came. */
+	/* Not in the order of allocation. */
 	for (unsigned int i = 0; i < n; i++)
 		kmem_cache_free(s, objects[(i * 7) % n]);
 }
@@ -279,7 +65,8 @@ static void build(void *obj)
 	*(uint32_t *)obj = 0xc0de;
 }
 
-/* The constructor has run once for each object, before its first use. */
+/* The constructor runs before an object's first use, and not again while the object
+ * stays in its slab. */
 KTEST(mm, cache_constructor)
 {
 	struct kmem_cache *s;
@@ -291,17 +78,20 @@ KTEST(mm, cache_constructor)
 	s = kmem_cache_create("ctor", 100, 0, 0, build);
 	EXPECT_EQ(built, 0);
 	fill(s, OBJECTS);
-	slab_stats(&after);
+	EXPECT(built >= OBJECTS);
 	first = built;
-	EXPECT(first >= OBJECTS);
+	ktest_run_on(smp_processor_id()); /* so its array is refilled no more */
+	for (int i = 0; i < 100; i++) {
+		kmem_cache_free(s, objects[0]);
+		objects[0] = kmem_cache_alloc(s);
+	}
+	EXPECT_EQ(built, first);
 	for (int round = 0; round < 3; round++) {
 		for (unsigned int i = 0; i < OBJECTS; i++)
 			EXPECT_EQ(*(uint32_t *)objects[i], 0xc0de);
 		empty(s, OBJECTS);
 		fill(s, OBJECTS);
 	}
-	/* Slabs beyond what is worth keeping went and came anew; no other
-	 * object was built a second time. */
 	empty(s, OBJECTS);
 	EXPECT_EQ(kmem_cache_shrink(s), 0);
 	kmem_cache_destroy(s);
@@ -309,7 +99,7 @@ KTEST(mm, cache_constructor)
 	EXPECT_EQ(after.caches, before.caches);
 }
 
-/* Slab after slab the objects begin elsewhere in the page. */
+/* From slab to slab the objects begin at another offset of the page. */
 KTEST(mm, cache_colours)
 {
 	static const unsigned int sizes[] = { 700, 600, 500, 450 };
@@ -365,7 +155,7 @@ KTEST(mm, cache_shrink)
 	kmem_cache_destroy(s);
 }
 
-/* What rests in a core's array goes back when the core goes. */
+/* The free objects in a core's array go back to their slabs when the core goes off. */
 KTEST(mm, cache_drained_at_death)
 {
 	unsigned int cpu;
@@ -389,10 +179,10 @@ KTEST(mm, cache_drained_at_death)
 
 /* ---- SLAB_TYPESAFE_BY_RCU ------------------------------------------------------------------ */
 
-/* Under a reader the memory of a freed object stays what it is. */
+/* While a reader runs, the memory of a freed object stays an object of its type. */
 KTEST(mm, typesafe)
 {
-	unsigned int here = cpumask_first(cpu_online());
+	unsigned int here = ktest_first_core();
 	struct kmem_cache *s;
 	size_t free_pages;
 	void *cache_page;
@@ -406,7 +196,7 @@ KTEST(mm, typesafe)
 	get_online_cpus();
 	mutex_lock(&slab_mutex);
 	rcu_read_lock();
-	__cache_shrink(s); /* all slabs are given up */
+	__cache_shrink(s); /* gives up all slabs */
 	EXPECT(pages_free_count() <= free_pages);
 	for (unsigned int i = 0; i < 50; i++) {
 		struct page *head = page_head(objects[i]);
@@ -418,7 +208,7 @@ KTEST(mm, typesafe)
 	mutex_unlock(&slab_mutex);
 	put_online_cpus();
 	rcu_barrier();
-	EXPECT(pages_free_count() > free_pages); /* now they have gone */
+	EXPECT(pages_free_count() > free_pages); /* now the pages are free */
 	kmem_cache_destroy(s);
 }
 
@@ -428,7 +218,7 @@ static struct {
 	uint32_t stop, looks, wrong;
 } show;
 
-static int look_at_shown(void *arg)
+static int read_shown(void *arg)
 {
 	(void)arg;
 	while (!READ_ONCE(show.stop)) {
@@ -447,7 +237,7 @@ static int look_at_shown(void *arg)
 	return 0;
 }
 
-/* Objects freed and reused while others look at them by an old pointer. */
+/* Objects are freed and reused while readers look at them through an old pointer. */
 KTEST(mm, typesafe_reuse)
 {
 	struct thread *t[NR_CPUS];
@@ -457,7 +247,7 @@ KTEST(mm, typesafe_reuse)
 	show.s =
 		kmem_cache_create("reuse", 200, 0, SLAB_TYPESAFE_BY_RCU, build);
 	for_each_online_cpu (cpu)
-		t[cpu] = ktest_thread("looker", look_at_shown, NULL,
+		t[cpu] = ktest_thread("reader", read_shown, NULL,
 				      cpumask_of(cpu));
 	for (int i = 0; i < 400; i++) {
 		uint32_t *o = kmem_cache_alloc(show.s);
@@ -487,7 +277,7 @@ KTEST(mm, typesafe_reuse)
 
 #define MANY 100
 
-/* At whatever it allocates: NULL, and nothing is left of the attempt. */
+/* Whichever allocation fails: the result is NULL, and nothing is left behind. */
 KTEST(mm, cache_create_no_memory)
 {
 	static struct kmem_cache *s[MANY];
@@ -497,7 +287,7 @@ KTEST(mm, cache_create_no_memory)
 	ktest_shrink_all();
 	for (unsigned int i = 0; i < 3 * MANY && made < MANY; i++) {
 		slab_stats(&before);
-		/* The next page is refused, or it and the ones after it. */
+		/* The next page is refused, or the one after it; perhaps also all later ones. */
 		pages_fail_after(1 + i % 2, i % 3 ? 1 : ~0u);
 		s[made] = kmem_cache_create("many", 64, 0, 0, NULL);
 		pages_fail_after(0, 0);
@@ -509,7 +299,7 @@ KTEST(mm, cache_create_no_memory)
 		}
 		failed++;
 		EXPECT_EQ(after.active, before.active);
-		/* Without failures it goes on behind that point. */
+		/* Without failures it succeeds. */
 		s[made] = kmem_cache_create("many", 64, 0, 0, NULL);
 		EXPECT(s[made] != NULL);
 		made += s[made] != NULL;
