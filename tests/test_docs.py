@@ -106,6 +106,21 @@ def test_the_readmes_schedule_is_real():
     raise AssertionError(failed)
 
 
+def test_the_readmes_report_and_refusal_are_real():
+    """What it quotes of E1, in that order; `...` stands for anything."""
+    readme = (ROOT / "README.md").read_text()
+    start = readme.index("And this is E1")
+    quoted = re.findall(r"^    (.+)$",
+                        readme[start:readme.index("One run of an")], re.M)
+    assert len(quoted) == 8
+    printed = iter(boot("demo e1").lines)
+    for line in quoted:
+        want = re.escape(re.sub(r"D/\d+", "D/#", line))
+        want = want.replace(r"\.\.\.", ".*")
+        assert any(re.fullmatch(want, re.sub(r"D/\d+", "D/#", x).rstrip())
+                   for x in printed), line
+
+
 def test_the_readmes_table_is_real(demo_run):
     """Every row of the table in the README is printed by the kernel."""
     readme = (ROOT / "README.md").read_text()
