@@ -5,7 +5,7 @@
  *                holds the lock of one and wants the other's
  *   M1/ordered   the cure: the lower address first
  *   M1/lost      R looks into the letter box, finds it empty and goes to sleep;
- *                W's letter, and the wake-up with it, may come in between
+ *                W's letter and its wake-up may come in between
  *   M1/queued    the cure: queue up first, then look
  *
  * Owns the accounts and the letter box, guarded by their locks.
@@ -73,7 +73,7 @@ static int setup_accounts(struct stage *st)
 	return 0;
 }
 
-/* One there, one back: nothing is lost. */
+/* A moved one unit there and B moved it back: no money is lost. */
 static bool nothing_lost(struct stage *st maybe_unused)
 {
 	return savings.money == 100 && purse.money == 100;
@@ -142,7 +142,7 @@ static int setup_box(struct stage *st maybe_unused)
 	return 0;
 }
 
-/* What ends the wait: the explorer goes on with the next schedule. */
+/* End the wait, so that the explorer can run the next schedule. */
 static bool wake_the_reader(struct stage *st maybe_unused,
 			    bool quietly maybe_unused)
 {
