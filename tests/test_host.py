@@ -106,9 +106,16 @@ def test_lockdep_graph(host):
 
 
 def test_search(host):
-    run = host("search", ["kernel/explore/search.c"])
+    run = host("search", ["kernel/explore/search.c",
+                          "tests/host/search_model.c"])
     for seed in SEEDS:
         run(seed, 200)
+
+
+def test_search_steps(host):
+    run = host("search_step", ["kernel/explore/search.c"])
+    for seed in SEEDS:
+        run(seed, 2000)
 
 
 def test_cmdline(host):
