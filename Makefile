@@ -176,8 +176,7 @@ size:
 		WITH_DEMOS=0 image
 	@$(PYTHON) tools/size $(O)
 
-#: make bench                  count the instructions of each operation, in release
-#:                             and debug
+#: make bench                  count instructions per operation, release and debug
 .PHONY: bench
 bench:
 	@tools/need demo size
@@ -191,8 +190,8 @@ boots:
 	@tools/need demo test
 	@$(PYTHON) tools/boots $(or $(N),25)
 
-#: make model                  check models of the experiments with spin and compare
-#:                             its results with the explorer's
+#: make model                  check models of the experiments with spin, compare
+#:                             the results with the explorer's
 .PHONY: model
 model:
 	@tools/need demo model

@@ -13,6 +13,7 @@ DOCS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 PATH_LIMIT = 1500  # lines, for a path that tells the whole story
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("doc", DOCS, ids=lambda p: p.name)
 def test_targets_and_files_exist(doc):
     text = doc.read_text()

@@ -1,4 +1,7 @@
-"""The portable parts of the kernel, built for this host with sanitizers."""
+"""The portable parts of the kernel, built for this host with sanitizers.
+
+Each runs with several random seeds, in `make check` with one.
+"""
 import os
 import struct
 import subprocess
@@ -18,7 +21,13 @@ SLAB = ["kernel/slab/slab.c", "kernel/slab/slab_common.c",
 LOW = ["-Itests/host/shim", "-include", "tests/host/shim.h", "-no-pie",
        "-fno-pie", "-ffunction-sections", "-Wl,--gc-sections",
        "-Wl,--defsym,image_end=0xc0010000"]
-SEEDS = (1, 2, 3)
+
+pytestmark = pytest.mark.check
+
+
+@pytest.fixture
+def seeds(request):
+    return (1,) if request.config.getoption("-m") == "check" else (1, 2, 3)
 
 
 @pytest.fixture(scope="session")
@@ -87,46 +96,46 @@ def pack(blob):
     return blob[:4] + struct.pack(">I", end) + blob[8:end]
 
 
-def test_list(host):
+def test_list(host, seeds):
     run = host("list")
-    for seed in SEEDS:
+    for seed in seeds:
         run(seed, 200000)
 
 
-def test_callback_lists(host):
+def test_callback_lists(host, seeds):
     run = host("cblist", ["kernel/rcu/cblist.c"])
-    for seed in SEEDS:
+    for seed in seeds:
         run(seed, 200000)
 
 
-def test_lockdep_graph(host):
+def test_lockdep_graph(host, seeds):
     run = host("lockdep_graph", ["kernel/lock/lockdep_graph.c"])
-    for seed in SEEDS:
+    for seed in seeds:
         run(seed, 20000)
 
 
-def test_search(host):
+def test_search(host, seeds):
     run = host("search", ["kernel/explore/search.c",
                           "tests/host/search_model.c"])
-    for seed in SEEDS:
+    for seed in seeds:
         run(seed, 200)
 
 
-def test_search_steps(host):
+def test_search_steps(host, seeds):
     run = host("search_step", ["kernel/explore/search.c"])
-    for seed in SEEDS:
+    for seed in seeds:
         run(seed, 2000)
 
 
-def test_cmdline(host):
+def test_cmdline(host, seeds):
     run = host("cmdline", ["kernel/lib/cmdline.c"])
-    for seed in SEEDS:
+    for seed in seeds:
         run(seed, 100000)
 
 
-def test_printf(host):
+def test_printf(host, seeds):
     run = host("printf", ["kernel/lib/printf.c"])
-    for seed in SEEDS:
+    for seed in seeds:
         run(seed, 100000)
 
 
@@ -135,16 +144,16 @@ def test_cpumask(host, flags):
     host("cpumask", flags=flags)(1, 100000)
 
 
-def test_device_tree(host, tree):
+def test_device_tree(host, tree, seeds):
     run = host("fdt", ["kernel/lib/fdt.c"])
-    for seed in SEEDS:
+    for seed in seeds:
         run(seed, 4000, tree)
 
 
 @pytest.mark.parametrize("debug", [1, 0], ids=["debug", "release"])
-def test_slab(host, debug):
+def test_slab(host, debug, seeds):
     run = host("slab", SLAB, [*MEMORY, *LOW, "-Wl,--wrap=pages_free"], debug)
-    for seed in SEEDS:
+    for seed in seeds:
         run(seed, 200000)
 
 

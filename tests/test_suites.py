@@ -15,7 +15,7 @@ MACHINES = (
      for n in SHIFTS] +
     [("4-cores-gicv3", dict(smp=4, machine=",gic-version=3"))] +
     [(f"{n}-cores-release", dict(smp=n, profile="release")) for n in (1, 4)])
-SLOW = ("4-cores-icount-0",)
+MARKS = {"4-cores": pytest.mark.check, "4-cores-icount-0": pytest.mark.soak}
 SUITES = "boot cpu hang lib lock lockdep mm rcu sched slabdbg waitfor".split()
 
 
@@ -47,8 +47,7 @@ def check(run):
 
 
 @pytest.mark.parametrize("machine", [
-    pytest.param(m, id=name, marks=pytest.mark.soak if name in SLOW else ())
-    for name, m in MACHINES])
+    pytest.param(m, id=name, marks=MARKS.get(name, ())) for name, m in MACHINES])
 def test_suites(machine):
     run = gordian.boot("test", **machine)
     cases = check(run)

@@ -56,6 +56,7 @@ def test_need_for_a_card(bare):
     assert "qemu" not in got
 
 
+@pytest.mark.check
 def test_need_elsewhere(bare, tmp_path):
     (tmp_path / "apt-get").unlink()
     p = run("tools/need", "demo", env=bare)
@@ -63,6 +64,7 @@ def test_need_elsewhere(bare, tmp_path):
     assert "gcc-arm-none-eabi" in p.stdout and "qemu" in p.stdout
 
 
+@pytest.mark.check
 def test_need_satisfied():
     p = run("tools/need", "demo", "test", "boards")
     assert p.returncode == 0 and p.stdout == ""
@@ -109,9 +111,23 @@ def test_boots():
 def test_bare_make_names_the_targets():
     p = run("make")
     assert p.returncode == 0
-    for target in ("demo", "test", "run", "try", "debug", "lint", "size",
-                   "bench", "boots", "qemu10"):
+    for target in ("help", "demo", "run", "try", "diff", "debug", "card",
+                   "check", "test", "qemu10", "lint", "size", "bench", "boots",
+                   "model", "mutants", "soak", "clean"):
         assert f"\nmake {target} " in p.stdout
+
+
+@pytest.mark.check
+def test_help_lists_all_targets():
+    """It builds nothing, and every target that stands alone has a line."""
+    p = run("make", "help")
+    assert p.returncode == 0 and p.stdout.startswith("make  ")
+    assert "built" not in p.stdout
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]\w*):", makefile, re.M))
+    told = set(re.findall(r"^make ([a-z]\w*)", p.stdout, re.M))
+    assert targets - told == {"all", "image", "where"} and not told - targets
+    assert max(map(len, p.stdout.split("\n"))) <= 80
 
 
 def test_objects_follow_the_flags(tmp_path):
