@@ -1,31 +1,54 @@
 /*
- * What the commands of demos/ share: how experiments are named, and who has the
- * stage. See lab/command.c.
+ * What the commands of lab/ share: how an experiment is found, who has the stage,
+ * rows and tables.
  */
 #pragma once
 
-#include "lab/experiment.h"
+#include "lab/run.h"
 
-bool same_word(const char *a, const char *b); /* in any case */
-/* By id or slug; by the name of a part, "e0/irq". NULL: there is none. */
+/* lab/find.c. By id or slug, or by the name of a part, "e0/irq", in upper or lower
+ * case. NULL: there is none. */
 const struct demo *find_demo(const char *word);
 const struct scenario *find_part(const char *word, const struct demo **of);
-/* "deadlock|stuck" */
-void list_outcomes(char *out, size_t size, unsigned int set);
-/* Does the thread object to one of these failures (OUT_BIT()s)? */
-bool objected_to(const struct scenario *sc, unsigned int failed);
-/* Not the reader's, nor what this image cannot run. */
+/* Is it in `demo all`? Not the reader's own, nor what this image cannot run. */
 bool in_table(const struct demo *d);
+/* For completion: the i-th slug, or NULL. */
+const char *complete_demo(unsigned int i);
+/* After Ctrl-C: prints that; the command's status. */
+int report_interrupt(void);
 
-/* lab/explore/explore_cmd.c: search that row and print a line about it. *verdict: the
- * verdict, or "-" if the row is not searched. false: the result is unexpected.
- * demo_mutex held. */
-bool explore_row(const struct demo *d, const char **verdict, bool *interrupted);
-/* The stage for this command: demo_mutex. false: said why not (a knot is held);
- * or interrupted. */
+/* lab/hold.c. Take demo_mutex for that command; false, with a line that says why
+ * not: a knot is held; or Ctrl-C came first. Sleeps. */
 bool stage_claim(const char *command);
-void stage_yield(void);
-/* Cut the knot that is held, or say that there is none: the status. Sleeps. */
-int cut_the_knot(void);
-/* By Ctrl-C: says so; the status, as the shell has it. */
-int interrupted(void);
+void stage_release(void);
+/* The round that ran last stands in its knot, until it is cut. demo_mutex held. */
+void hold_knot(void);
+bool knot_is_held(void);
+/* Cut the knot that is held, or say that there is none. The command's status: 0 if
+ * the state afterwards is the one before. Sleeps; without demo_mutex. */
+int cut_held_knot(void);
+
+/* What a command line of `demo` asks for. */
+struct demo_request {
+	const struct demo *demo;     /* NULL: all */
+	const struct scenario *part; /* of it, this one alone; NULL: all */
+	bool all, verbose;
+	bool search; /* all: with the explorer's verdict on each row */
+	enum run_mode mode;
+	unsigned int rounds; /* 0: as many as the experiment says */
+};
+
+/* lab/row.c. Run an experiment, or a part of it, and print its verdict. parts:
+ * NULL, or where the tally of each scenario goes. Returns whether all was as
+ * expected. demo_mutex held; sleeps. */
+bool experiment_run(const struct demo *d, const struct demo_request *rq,
+		    struct tally *result, struct tally *parts);
+
+/* lab/table.c. Run all, and print the table. The command's status. demo_mutex held;
+ * sleeps. */
+int experiment_run_all(const struct demo_request *rq);
+
+/* lab/explore/explore_cmd.c. Search that row and print a line about it. *verdict:
+ * the verdict, or "-" if the row is not searched. Returns whether the result is
+ * the expected one. demo_mutex held; sleeps. */
+bool explore_row(const struct demo *d, const char **verdict, bool *interrupted);

@@ -101,9 +101,9 @@ static bool lend(const struct waitfor_link *l, enum wait_kind kind)
 /* A completion or a grace period cannot be lent, nor can a rw-semaphore: there may
  * be another link. Nor is every lock that can be: the scenario may name the one to
  * lend. Returns whether one was. */
-static bool cut_cycle(const struct stage *st, const struct waitfor *w,
-		      bool quietly)
+static bool cut_cycle(const struct stage *st, bool quietly)
 {
+	const struct waitfor *w = &st->waits;
 	static const struct {
 		enum wait_kind kind;
 		const char *how;
@@ -192,12 +192,12 @@ static bool rescue(struct stage *st, bool quietly, unsigned int *times)
 	       st->sc->cut.rescue(st, quietly);
 }
 
-/* w: the cycle, or NULL. In a batch nobody could press Ctrl-C. */
-static void wait_for_the_end(struct stage *st, const struct waitfor *w)
+/* In a batch nobody could press Ctrl-C. */
+static void wait_for_the_end(struct stage *st, enum outcome out)
 {
 	hush(false);
-	if (w)
-		waitfor_report(w);
+	if (out == OUT_DEADLOCK)
+		waitfor_report(&st->waits);
 	kprintf("this knot cannot be cut: the scenario needs a .cut.rescue\n");
 	if (console_taken)
 		panic("this knot cannot be cut");
@@ -205,24 +205,23 @@ static void wait_for_the_end(struct stage *st, const struct waitfor *w)
 	wait_event(&st->finished, all_done(st));
 }
 
-void cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
-		    bool quietly)
+void cut_and_finish(struct stage *st, enum outcome out, bool quietly)
 {
 	unsigned int rescues = 0;
 
 	WRITE_ONCE(st->script_open, true);
 	while (!all_done(st)) {
 		if (out == OUT_DEADLOCK) {
-			if (!cut_cycle(st, w, quietly) &&
+			if (!cut_cycle(st, quietly) &&
 			    !rescue(st, quietly, &rescues))
-				wait_for_the_end(st, w);
+				wait_for_the_end(st, out);
 		} else if (!release_ended(st) && !pass_refcount(st, quietly) &&
 			   !pass_reader(st, quietly) &&
 			   !rescue(st, quietly, &rescues) &&
 			   !pass_condition(quietly)) {
-			wait_for_the_end(st, NULL);
+			wait_for_the_end(st, out);
 		}
-		out = watch_round(st, w, warn_count);
+		out = watch_round(st, warn_count);
 	}
 	release_ended(st);
 	if (st->l) {

@@ -216,6 +216,10 @@ struct stage {
 	bool missed; /* free: the round came out as another experiment's */
 	int refs[MAX_ACTORS]; /* hotplug references taken minus given back */
 
+	/* What the threads waited for when the round's end was decided; of use
+	 * after a deadlock. */
+	struct waitfor waits;
+
 	struct worker worker[MAX_ACTORS];
 	struct wait_queue finished; /* the runner waits here for `done` */
 };
@@ -240,38 +244,11 @@ struct demo {
 
 extern const struct demo demos_start[], demos_end[];
 
-/* lab/run.c */
-struct tally {
-	enum outcome outcome; /* the worst, or the one looked for */
-	unsigned int rounds, overlap, stuck;
-	unsigned int forced;	   /* rounds before the free ones */
-	unsigned int lockdep;	   /* LOCKDEP_BIT()s found */
-	unsigned int warnings;	   /* WARN_ON reports */
-	const char *waitfor;	   /* "cycle", or the event that is missing */
-	const char *verdict;	   /* the explorer's, if it was asked */
-	bool interrupted;	   /* by Ctrl-C */
-	bool ran;		   /* at least one round */
-	bool skipped;		   /* this machine cannot, and that was said */
-	const struct scenario *of; /* whose outcome it is */
-	unsigned int cycles;	   /* times a core went really off or on */
-	bool ok;
-};
-enum run_mode { RUN_BOTH, RUN_FORCED, RUN_FREE, RUN_HOLD };
-const char *outcome_name(enum outcome o);
-bool meets(const struct scenario *sc);
-/* Run one scenario; prints as it goes. */
-struct tally scenario_run(const struct demo *d, const struct scenario *sc,
-			  enum run_mode mode, unsigned int rounds, bool brief);
-/* End a knot left standing by RUN_HOLD: 0, -ENOENT if none is held, -EIO if the
- * state afterwards is not the one before. */
-int demo_cut(void);
-bool demo_held(void);
-
+/* lab/stage.c: it has come to its end, or a BUG has ended it. */
 bool worker_ended(const struct worker *w);
 
-/* lab/observe.c: the gate and the listener for the stage that runs. */
-void observe_begin(struct stage *st);
-void observe_end(void);
+/* lab/observe.c: the forced order of this round, NULL if there is none; its number
+ * of steps. */
 const struct step *stage_script(const struct stage *st);
 unsigned int script_length(const struct step *s);
 int stage_actor_of(const struct stage *st, uint32_t thread_id);
@@ -280,17 +257,6 @@ int stage_actor_of(const struct stage *st, uint32_t thread_id);
 void seen_begin(const struct scenario *sc); /* before the set-up of a round */
 void saw(const char *what);		    /* any context */
 bool seen_all(void); /* the round stands still; says what was not */
-
-/* lab/schedule.c */
-void show_schedule(const struct stage *st);
-/* The words it uses: a mutex, or the spinlock of the story; CPU_ONLINE. */
-const char *lock_name(const struct stage *st, const void *obj);
-const char *cpu_event_name(unsigned long event);
-void show_refusal(const struct stage *st);
-/* After a round in which lockdep spoke and every thread ran to its end. */
-void show_completed(const struct stage *st);
-/* "circular,recursive"; "silent": nothing found; "off": there is no lockdep. */
-void list_lockdep(char *out, size_t size, unsigned int found);
 
 /* lab/cast.c: the usual actors and objects. */
 struct kmem_cache *victim(struct stage *st); /* NULL when memory is out */

@@ -83,7 +83,7 @@ static bool pressed(unsigned int *was)
 
 static int cut(void *arg maybe_unused)
 {
-	return cut_the_knot();
+	return cut_held_knot();
 }
 
 /* In a thread of its own, as the command `cut` has one: the state is compared

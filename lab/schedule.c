@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lab/stage.h"
+#include "lab/words.h"
 #include "kernel/arch/clock.h"
 #include "kernel/lib/printf.h"
 
@@ -19,34 +20,6 @@
 
 static struct trace_event events[EVENTS_MAX];
 
-const char *cpu_event_name(unsigned long event)
-{
-	static const char *const names[] = {
-		[CPU_ONLINE] = "CPU_ONLINE",
-		[CPU_UP_PREPARE] = "CPU_UP_PREPARE",
-		[CPU_UP_CANCELED] = "CPU_UP_CANCELED",
-		[CPU_DOWN_PREPARE] = "CPU_DOWN_PREPARE",
-		[CPU_DOWN_FAILED] = "CPU_DOWN_FAILED",
-		[CPU_DEAD] = "CPU_DEAD",
-		[CPU_DYING] = "CPU_DYING",
-		[CPU_POST_DEAD] = "CPU_POST_DEAD",
-		[CPU_STARTING] = "CPU_STARTING",
-	};
-
-	return event < ARRAY_SIZE(names) && names[event] ? names[event] : "?";
-}
-
-const char *lock_name(const struct stage *st, const void *obj)
-{
-	const char *name = obj == st->spin ? st->spin->name :
-					     ((const struct mutex *)obj)->name;
-	const char *dot = strrchr(name, '.');
-
-	/* cpu_hotplug.lock keeps its name, rcu_sched_state.barrier_mutex is
-	 * barrier_mutex to everybody. */
-	return dot && strcmp(dot, ".barrier_mutex") == 0 ? dot + 1 : name;
-}
-
 /* A lock that belongs to the story; the machinery's own are left out. */
 static bool of_the_story(const struct stage *st, const void *obj)
 {
@@ -55,14 +28,6 @@ static bool of_the_story(const struct stage *st, const void *obj)
 			return true;
 	return obj == &slab_mutex || obj == &cpu_hotplug.lock ||
 	       obj == &rcu_sched_state.barrier_mutex || obj == st->spin;
-}
-
-static const char *owner_name(const struct stage *st, uintptr_t thread)
-{
-	for (unsigned int i = 0; i < st->nr_actors; i++)
-		if ((uintptr_t)st->worker[i].thread == thread)
-			return st->sc->actors[i].name;
-	return st->l && (uintptr_t)st->l == thread ? "L" : "?";
 }
 
 /* The hotplug lock as a rw-semaphore, by the names of its functions. */
@@ -81,7 +46,7 @@ static bool describe_rwsem(const struct stage *st, const struct trace_event *e,
 		return false;
 	if (e->op == TR_READ_CONTEND)
 		ksnprintf(out, size, narrow ? "wait %s %s" : "waits: %s (%s)",
-			  names[TR_READ_LOCK], owner_name(st, e->arg));
+			  names[TR_READ_LOCK], actor_name_of(st, e->arg));
 	else if (e->op == TR_WRITE_CONTEND)
 		ksnprintf(out, size, narrow ? "wait %s" : "waits: %s (readers)",
 			  names[TR_WRITE_LOCK]);
@@ -136,7 +101,7 @@ static bool describe(const struct stage *st, const struct trace_event *e,
 		if (!of_the_story(st, e->obj))
 			return false;
 		ksnprintf(out, size, narrow ? "wait %s %s" : "waits: %s (%s)",
-			  lock_name(st, e->obj), owner_name(st, e->arg));
+			  lock_name(st, e->obj), actor_name_of(st, e->arg));
 		return true;
 	case TR_READ_LOCK:
 	case TR_READ_CONTEND:
@@ -287,33 +252,4 @@ void show_schedule(const struct stage *st)
 	if (hidden || lost)
 		kprintf("          (%u more lines, %u events lost)\n", hidden,
 			lost);
-}
-
-void show_refusal(const struct stage *st)
-{
-	kprintf("refused: the next step of the drawing is that %s gets past "
-		"cpu_hotplug_begin()\n",
-		st->sc->actors[st->refusal.actor].name);
-	kprintf("  it waits for refcount 0; refcount is %d, held by",
-		(int)st->refusal.value);
-	for (unsigned int i = 0; i < st->nr_actors; i++)
-		if (st->refusal.holders & 1u << i)
-			kprintf(" %s", st->sc->actors[i].name);
-	kprintf("\n");
-}
-
-void show_completed(const struct stage *st)
-{
-	char said[80];
-
-	list_lockdep(said, sizeof(said), lockdep_seen());
-	kprintf("lockdep said %s; all the same", said);
-	for (unsigned int i = 0; i < st->nr_actors; i++)
-		kprintf("%s %s",
-			i == 0		      ? "" :
-			i + 1 < st->nr_actors ? "," :
-						" and",
-			st->sc->actors[i].name);
-	kprintf(st->nr_actors > 1 ? " ran to their ends.\n" :
-				    " ran to its end.\n");
 }

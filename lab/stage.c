@@ -2,7 +2,7 @@
  * The stage an experiment is played on: its workers, a round from its start to
  * its end, the cut, and the comparison with the state before.
  *
- * One stage at a time, the_stage, guarded by demo_mutex (lab/command.c); the
+ * One stage at a time, the_stage, guarded by demo_mutex (lab/hold.c); the
  * workers touch it only between their `go` and their `done`.
  *
  * How a round ends is never decided by a clock. It is over when
@@ -36,17 +36,6 @@
 struct stage the_stage;
 static struct state_summary state_before;
 static struct cpumask runner_cores; /* where it may run, outside of a round */
-
-const char *outcome_name(enum outcome o)
-{
-	static const char *const names[] = {
-		[OUT_COMPLETES] = "completes", [OUT_DEADLOCK] = "deadlock",
-		[OUT_STUCK] = "stuck",	       [OUT_BUG] = "bug",
-		[OUT_WARN] = "warn",	       [OUT_CORRUPT] = "corrupt",
-	};
-
-	return names[o];
-}
 
 void hush(bool on)
 {
@@ -182,24 +171,23 @@ bool all_done(const struct stage *st)
 	return true;
 }
 
-static bool find_cycle_once(struct stage *st, struct waitfor *w,
-			    unsigned int *from)
+static bool find_cycle_once(struct stage *st, unsigned int *from)
 {
 	for (*from = 0; *from < st->nr_actors; ++*from)
 		if (!worker_ended(&st->worker[*from]) &&
-		    waitfor_cycle(st->worker[*from].thread, w))
+		    waitfor_cycle(st->worker[*from].thread, &st->waits))
 			return true;
 	return false;
 }
 
 /* From the first actor in it. One that closes between two looks is found from a
  * later actor: then once more. */
-static bool find_cycle(struct stage *st, struct waitfor *w)
+static bool find_cycle(struct stage *st)
 {
 	unsigned int from;
 
-	return find_cycle_once(st, w, &from) &&
-	       (!from || find_cycle_once(st, w, &from));
+	return find_cycle_once(st, &from) &&
+	       (!from || find_cycle_once(st, &from));
 }
 
 /*
@@ -239,7 +227,7 @@ static bool somebody_gated(const struct stage *st)
 	return false;
 }
 
-const struct thread *who_died(const struct stage *st)
+const struct thread *thread_with_bug(const struct stage *st)
 {
 	for (unsigned int i = 0; !st->l && i < st->nr_actors; i++)
 		if (READ_ONCE(st->worker[i].thread->bug))
@@ -252,8 +240,7 @@ bool is_knot(enum outcome out)
 	return out == OUT_DEADLOCK || out == OUT_STUCK;
 }
 
-enum outcome watch_round(struct stage *st, struct waitfor *cycle,
-			 unsigned int warns)
+enum outcome watch_round(struct stage *st, unsigned int warns)
 {
 	uint64_t switches[MAX_ACTORS] = { 0 };
 	uint32_t sum, again;
@@ -262,7 +249,7 @@ enum outcome watch_round(struct stage *st, struct waitfor *cycle,
 		if (wait_event_timeout(&st->finished, WAIT_QUEUE, all_done(st),
 				       LOOK_NS))
 			break;
-		if (find_cycle(st, cycle))
+		if (find_cycle(st))
 			return OUT_DEADLOCK;
 		/* Two looks at once, and no core woke between the two. */
 		if (!nobody_moves(st, switches) || !cores_sleep(&sum) ||
@@ -271,16 +258,16 @@ enum outcome watch_round(struct stage *st, struct waitfor *cycle,
 			continue;
 		if (all_done(st)) /* this and the next: meanwhile */
 			break;
-		if (find_cycle(st, cycle))
+		if (find_cycle(st))
 			return OUT_DEADLOCK;
 		if (explore_stir(false))
 			continue;
 		if (!somebody_gated(st))
-			return who_died(st) ? OUT_BUG : OUT_STUCK;
+			return thread_with_bug(st) ? OUT_BUG : OUT_STUCK;
 		/* The script waits for what cannot come: let them all go. */
 		WRITE_ONCE(st->script_open, true);
 	}
-	if (who_died(st))
+	if (thread_with_bug(st))
 		return OUT_BUG;
 	return warn_count != warns + st->sc->said.warnings ? OUT_WARN :
 							     OUT_COMPLETES;
@@ -294,7 +281,7 @@ void reset_round(struct stage *st)
 	memset(&st->refusal, 0, sizeof(st->refusal));
 	memset(st->refs, 0, sizeof(st->refs));
 	st->script_pos = 0;
-	st->script_open = false;
+	st->script_open = st->explored; /* then there is no script */
 	st->left_held = false;
 	st->missed = false;
 }
@@ -318,12 +305,11 @@ void start_actors(struct stage *st, uint32_t *seed)
 }
 
 /* Lockdep counts on, but prints no report. */
-bool end_round(struct stage *st, enum outcome out, struct waitfor *w,
-	       bool quietly)
+bool end_round(struct stage *st, enum outcome out, bool quietly)
 {
 	bool clean;
 
-	cut_and_finish(st, out, w, quietly);
+	cut_and_finish(st, out, quietly);
 	clean = !st->left_held;
 	observe_end();
 	trace_stop();

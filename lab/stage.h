@@ -1,6 +1,6 @@
 /*
- * The stage, for who plays on it: the runner (lab/run.c), the explorer's
- * commands (lab/explore/explore.c), the cut (lab/cut.c). See lab/stage.c.
+ * The stage, for those who play rounds on it: the runner (lab/run.c) and the
+ * explorer (lab/explore/). See lab/stage.c.
  */
 #pragma once
 
@@ -17,12 +17,12 @@ void stage_close(struct stage *st);
 void reset_round(struct stage *st);
 /* Let the actors go; seed: of the pauses before them, in free rounds. */
 void start_actors(struct stage *st, uint32_t *seed);
-/* Wait until it is decided how it ends; the knot, if there is one, is tied. */
-enum outcome watch_round(struct stage *st, struct waitfor *cycle,
-			 unsigned int warns);
-/* false: an actor ended with a lock or a reference held. */
-bool end_round(struct stage *st, enum outcome out, struct waitfor *w,
-	       bool quietly);
+/* Wait until it is decided how it ends; a knot, if there is one, stays tied, and
+ * st->waits has its cycle. warns: warn_count when the round began. */
+enum outcome watch_round(struct stage *st, unsigned int warns);
+/* Cut the knot, if there is one, and tear down. quietly: print only what is wrong.
+ * false: an actor ended with a lock or a reference held. */
+bool end_round(struct stage *st, enum outcome out, bool quietly);
 void replace_dead_workers(struct stage *st);
 /* Is the state as it was when the stage was opened? Says how it is, or how it
  * differs; quietly: only the latter. */
@@ -37,16 +37,17 @@ bool all_done(const struct stage *st);
 /* Somebody waits for what will not come. */
 bool is_knot(enum outcome out);
 /* The thread that a BUG ended, or NULL. */
-const struct thread *who_died(const struct stage *st);
+const struct thread *thread_with_bug(const struct stage *st);
 
-/* lab/run.c, for the explorer too: */
-/* Did the BUG, or the warning, name the place that did it? Says so if not. */
-bool names_culprit(const struct stage *st, enum outcome out);
-/* What lockdep found beside what the scenario says; says so if it differs. */
-bool lockdep_as_expected(unsigned int said, unsigned int may,
-			 unsigned int found, const char *when);
-/* The evidence of a round that has ended, its knot still tied. */
-void tell(struct stage *st, enum outcome out, struct waitfor *w);
+/* lab/observe.c: from here to observe_end() the gate and the listener work for
+ * this stage. */
+void observe_begin(struct stage *st);
+void observe_end(void);
+
+/* lab/schedule.c: the columns of what the actors did. */
+void show_schedule(const struct stage *st);
+/* lab/evidence.c: all that is printed of a round; a knot still stands. */
+void show_round(struct stage *st, enum outcome out);
 
 /* Is it the rw-semaphore that the installed hotplug lock is made of? */
 static inline bool is_hotplug_rwsem(const void *obj)
@@ -65,5 +66,4 @@ void world_restore(const struct scenario *sc);
  * many locks that were. */
 unsigned int release_ended(struct stage *st);
 /* End whatever keeps the round from finishing, and let it finish. */
-void cut_and_finish(struct stage *st, enum outcome out, struct waitfor *w,
-		    bool quietly);
+void cut_and_finish(struct stage *st, enum outcome out, bool quietly);

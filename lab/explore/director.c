@@ -9,7 +9,7 @@
  */
 #include "lab/explore/explore.h"
 
-#include "lab/command.h"
+#include "lab/round.h"
 #include "kernel/debug/panic.h"
 #include "kernel/explore/state.h"
 #include "kernel/lib/errno.h"
@@ -106,68 +106,94 @@ static bool wrongly_completes(const struct played *p, unsigned int broken,
 	return p->out == OUT_COMPLETES && (!gave_back || broken);
 }
 
-int play_directed(struct stage *st, struct director *d, struct form form,
-		  bool show, struct played *p)
+/* A round with its director. */
+struct directed {
+	struct round round;
+	struct director *director;
+	unsigned int lockdep; /* LOCKDEP_BIT()s found when it was over */
+};
+
+static struct directed *directed_of(struct round *r)
 {
-	static struct waitfor w; /* demo_mutex */
-	const struct scenario *sc = st->sc;
+	return container_of(r, struct directed, round);
+}
+
+static int begin_steps(struct round *r, struct stage *st)
+{
 	struct explored subject = {
 		.nr = st->nr_actors,
 		.ended = actor_ended,
 		.arg = st,
-		.toggled = sc->world.toggles ? st->toggled : NR_CPUS,
-		.tries = sc->search.tries,
+		.toggled = st->sc->world.toggles ? st->toggled : NR_CPUS,
+		.tries = st->sc->search.tries,
 	};
-	unsigned int warns = warn_count, errors, broken;
-	uint32_t seed = 1;
-	bool gave_back, kept, quiet;
-	int err;
 
+	(void)r;
+	/* Callbacks of the set-up are no part of the schedule. */
+	if (!await_callbacks())
+		return -ETIMEDOUT;
 	for (unsigned int i = 0; i < st->nr_actors; i++)
 		subject.thread[i] = st->worker[i].thread;
+	explore_begin(&subject);
+	return 0;
+}
+
+static void direct_steps(struct round *r, struct stage *st)
+{
+	struct director *d = directed_of(r)->director;
+
+	direct(st, d);
+	explore_let_go();
+	if (d->strayed || d->endless)
+		tell_on_their_own();
+}
+
+static void note_findings(struct round *r, struct stage *st)
+{
+	(void)st;
+	directed_of(r)->lockdep = lockdep_seen();
+}
+
+/* While a callback is under way a check might wait for ever. */
+static bool callbacks_have_run(struct round *r, struct stage *st)
+{
+	bool quiet = await_callbacks();
+
+	(void)st;
+	directed_of(r)->director->strayed |= !quiet;
+	return quiet;
+}
+
+int play_directed(struct stage *st, struct director *d, struct form form,
+		  bool show, struct played *p)
+{
+	const struct scenario *sc = st->sc;
+	struct directed dr = { .round = { .seed = 1,
+					  .trace = TRACE_ALL,
+					  .is_set_up = begin_steps,
+					  .lead = direct_steps,
+					  .is_over = note_findings,
+					  .may_check = callbacks_have_run },
+			       .director = d };
+	unsigned int broken;
+	bool gave_back, kept;
+	int err;
+
 	st->up = form.up;
 	st->leak_by_d = !form.up;
 	st->forced = st->explored = true;
-	reset_round(st);
-	st->script_open = true;
 	hush(d->quiet);
-	lockdep_reset();
-	seen_begin(sc);
-	err = sc->world.setup ? sc->world.setup(st) : 0;
+	err = play_round(&dr.round, st);
 	if (err) {
 		hush(false);
 		st->explored = st->forced = false;
 		return err;
 	}
-	/* Callbacks of the set-up are no part of the schedule. */
-	if (!await_callbacks()) {
-		hush(false);
-		st->explored = st->forced = false;
-		return -ETIMEDOUT;
-	}
-	lockdep_reset(); /* it looks at the actors alone */
-	errors = slab_errors;
-	trace_start(TRACE_ALL);
-	explore_begin(&subject);
-	observe_begin(st);
-	start_actors(st, &seed);
-	direct(st, d);
-	explore_let_go();
-	if (d->strayed || d->endless)
-		tell_on_their_own();
-	p->out = watch_round(st, &w, warns);
-	p->lockdep = lockdep_seen();
-	if (p->out == OUT_COMPLETES) {
-		release_ended(st);	   /* or the check would wait for it */
-		quiet = await_callbacks(); /* or the check may wait for ever */
-		d->strayed |= !quiet;
-		if (quiet && ((sc->said.check && !sc->said.check(st)) ||
-			      slab_errors != errors + sc->said.slab_reports))
-			p->out = OUT_CORRUPT;
-	}
+	p->out = dr.round.outcome;
+	p->lockdep = dr.lockdep;
 	if (show && !d->untold)
-		tell(st, p->out, &w);
-	gave_back = end_round(st, p->out, &w, d->quiet);
+		show_round(st, p->out);
+	gave_back = end_round(st, p->out, d->quiet);
 	broken = p->lockdep & RULES_BROKEN &
 		 ~(sc->said.lockdep | sc->said.lockdep_may);
 	kept = gave_back && broken & LOCKDEP_BIT(LOCKDEP_HELD_AT_END);
@@ -184,26 +210,5 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	p->clean = compare_state(d->quiet) && !kept;
 	st->explored = st->forced = false;
 	return 0;
-}
-
-unsigned int forms_of(const struct scenario *sc, struct form *out)
-{
-	unsigned int n = 0;
-
-	if (!sc->world.toggles) {
-		out[0] = (struct form){ "", false };
-		return 1;
-	}
-	if (!sc->world.down_only)
-		out[n++] = (struct form){ "up", true };
-	out[n++] = (struct form){ "down", false };
-	return n;
-}
-
-const char *no_search(const struct scenario *sc)
-{
-	if (sc->forced.in_turn && !sc->search.none)
-		return "its actors run in turn: one schedule";
-	return sc->search.none;
 }
 #endif

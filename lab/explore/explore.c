@@ -14,7 +14,8 @@
 
 #include <string.h>
 
-#include "lab/command.h"
+#include "lab/judge.h"
+#include "lab/words.h"
 #include "kernel/lib/printf.h"
 #include "kernel/mm/page.h"
 #include "kernel/sched/sched.h"
@@ -347,7 +348,7 @@ static bool search_as_expected(const struct scenario *sc,
 			outcome_name((enum outcome)o));
 		ok = false;
 	}
-	return ok & lockdep_as_expected(sc->said.lockdep, sc->said.lockdep_may,
+	return ok & lockdep_is_expected(sc->said.lockdep, sc->said.lockdep_may,
 					x->lockdep, "");
 }
 
@@ -534,8 +535,8 @@ static void print_result(const char *what, const struct explored_row *r)
 		kprintf(" search=none %s\n", r->ok ? "ok" : "FAIL");
 		return;
 	}
-	list_lockdep(lockdep, sizeof(lockdep), r->lockdep);
-	list_outcomes(expected, sizeof(expected), r->of->said.outcome);
+	lockdep_words(lockdep, sizeof(lockdep), r->lockdep);
+	outcome_words(expected, sizeof(expected), r->of->said.outcome);
 	kprintf(" outcome=%s expected=%s lockdep=%s schedules=%u failing=%u "
 		"states=%u%s redundant=%u search=%s memory=sc verdict=%s %s\n",
 		outcome_name(r->outcome), expected, lockdep, r->schedules,
@@ -568,7 +569,7 @@ struct explored_row explore_demo(const struct demo *d,
 			kprintf("%s: no search: %s\n", r.id, r.why);
 		else if (sc->part && !r.interrupted)
 			print_result("part", &r);
-		if (objected_to(sc, r.outcomes & ~sc->said.outcome))
+		if (is_objected_to(sc, r.outcomes & ~sc->said.outcome))
 			kprintf("objection: %s\n", sc->said.objection);
 		all.why = all.why ? all.why : r.why;
 		add_part(&all, &r);

@@ -7,8 +7,10 @@
 #include "lab/explore/explore.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "lab/command.h"
+#include "lab/words.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
@@ -45,7 +47,7 @@ static void print_row(const struct explored_row *r, bool part)
 		kprintf("%-16s %s\n", r->id, r->why ? r->why : "");
 		return;
 	}
-	list_lockdep(lockdep, sizeof(lockdep), r->lockdep);
+	lockdep_words(lockdep, sizeof(lockdep), r->lockdep);
 	kprintf(part ? "  %-14s" : "%-16s", r->id);
 	kprintf(" %-19s %5u %5u  %-9s %-14s %4s\n", lockdep, r->schedules,
 		r->failing, r->search, r->verdict, r->ok ? "ok" : "FAIL");
@@ -122,7 +124,7 @@ static bool parse_program(int argc, char **argv, struct explore_wish *w)
 {
 	int i = *argv[1] == '"' ? 1 : 2;
 
-	if (i < argc && same_word(argv[i], "full")) {
+	if (i < argc && !strcasecmp(argv[i], "full")) {
 		w->mode = SEARCH_FULL;
 		i++;
 	}
@@ -134,9 +136,9 @@ static bool parse_program(int argc, char **argv, struct explore_wish *w)
 static bool parse(int argc, char **argv, struct explore_wish *w)
 {
 	*w = (struct explore_wish){ .mode = SEARCH_REDUCED };
-	if (argc > 1 && (same_word(argv[1], "program") || *argv[1] == '"'))
+	if (argc > 1 && (!strcasecmp(argv[1], "program") || *argv[1] == '"'))
 		return parse_program(argc, argv, w);
-	w->all = argc > 1 && same_word(argv[1], "all");
+	w->all = argc > 1 && !strcasecmp(argv[1], "all");
 	w->demo = argc < 2 || w->all ? NULL : find_demo(argv[1]);
 	if (argc > 1 && !w->all && !w->demo)
 		w->part = find_part(argv[1], &w->demo);
@@ -153,15 +155,15 @@ static bool parse(int argc, char **argv, struct explore_wish *w)
 	for (int i = 2; i < argc; i++) {
 		bool more = i + 1 < argc;
 
-		if (same_word(argv[i], "full")) {
+		if (!strcasecmp(argv[i], "full")) {
 			w->mode = SEARCH_FULL;
-		} else if (same_word(argv[i], "bound")) {
+		} else if (!strcasecmp(argv[i], "bound")) {
 			w->mode = SEARCH_BOUNDED;
 			w->iterate = !more ||
 				     !parse_uint(argv[i + 1], &w->bound);
 			w->until_found = w->iterate;
 			i += !w->iterate;
-		} else if (same_word(argv[i], "max") && more &&
+		} else if (!strcasecmp(argv[i], "max") && more &&
 			   parse_uint(argv[i + 1], &w->max) && w->max) {
 			i++;
 		} else {
@@ -194,8 +196,8 @@ static int explore_cmd(int argc, char **argv)
 		return 1;
 	if (parse(argc, argv, &w) && explore_memory())
 		status = run_wish(&w);
-	stage_yield();
-	return status == -EINTR ? interrupted() : status;
+	stage_release();
+	return status == -EINTR ? report_interrupt() : status;
 }
 #else
 bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
@@ -220,7 +222,7 @@ static const char *explore_complete(int arg, unsigned int i)
 	static const char *const how[] = { "full", "bound", "max" };
 
 	if (arg == 1)
-		return demos_start + i < demos_end ? demos_start[i].slug : NULL;
+		return complete_demo(i);
 	return i < ARRAY_SIZE(how) ? how[i] : NULL;
 }
 

@@ -12,9 +12,11 @@
 #include "lab/explore/explore.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "lab/command.h"
 #include "lab/explore/why.h"
+#include "lab/words.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
 #include "kernel/shell/shell.h"
@@ -148,7 +150,7 @@ static int find_actor(const struct stage *st, const char *word)
 	unsigned int nr;
 
 	for (unsigned int i = 0; i < st->nr_actors; i++)
-		if (same_word(word, st->sc->actors[i].name))
+		if (!strcasecmp(word, st->sc->actors[i].name))
 			return (int)i;
 	return parse_uint(word, &nr) && nr && nr <= st->nr_actors ?
 		       (int)nr - 1 :
@@ -244,37 +246,37 @@ static bool obey(struct stepper *s, const struct stage *st, char *line,
 		       complain(s, from_words);
 	if (n > 1)
 		of = find_actor(st, word[1]);
-	if (n > 1 && same_word(word[0], "why") && of < 0) {
+	if (n > 1 && !strcasecmp(word[0], "why") && of < 0) {
 		kprintf("step: no thread \"%s\": there are ", word[1]);
 		name_threads(st);
 		kprintf("\n");
 		return complain(s, from_words);
 	}
-	if (same_word(word[0], "why")) {
+	if (!strcasecmp(word[0], "why")) {
 		ask_why(st, of, enabled);
 	} else if (n > 1) {
 		kprintf("step: \"%s %s\": neither a thread and its steps nor "
 			"why THREAD\n",
 			word[0], word[1]);
 		return complain(s, from_words);
-	} else if (same_word(word[0], "auto")) {
+	} else if (!strcasecmp(word[0], "auto")) {
 		s->to_end = enabled;
 		if (enabled)
 			return true;
 		kprintf("step: nobody can go on: back, or quit\n");
 		return complain(s, from_words);
-	} else if (same_word(word[0], "back")) {
+	} else if (!strcasecmp(word[0], "back")) {
 		s->again = s->n;
 		if (s->again)
 			return true;
 		kprintf("step: this is the beginning\n");
 		return complain(s, from_words);
-	} else if (same_word(word[0], "line")) {
+	} else if (!strcasecmp(word[0], "line")) {
 		print_replay_line(s);
-	} else if (same_word(word[0], "quit")) {
+	} else if (!strcasecmp(word[0], "quit")) {
 		s->leaves = true;
 		return true;
-	} else if (same_word(word[0], "help")) {
+	} else if (!strcasecmp(word[0], "help")) {
 		print_help();
 	} else {
 		kprintf("step: \"%s\" is no thread (", word[0]);
@@ -482,7 +484,7 @@ static int play(struct stepper *s)
 	kprintf("%s outcome=%s %s\n", s->leaves ? " let go" : "",
 		outcome_name(p.out), p.clean ? "ok" : "FAIL");
 	if (s->interrupted)
-		return interrupted();
+		return report_interrupt();
 	return p.clean && !s->bad ? 0 : 1;
 }
 
@@ -494,10 +496,10 @@ static bool parse_form(struct stepper *s, int *argc, char ***argv)
 	const char *word = *argc ? **argv : "";
 
 	s->form = form[0];
-	if (!same_word(word, "up") && !same_word(word, "down"))
+	if (strcasecmp(word, "up") != 0 && strcasecmp(word, "down") != 0)
 		return true;
 	for (unsigned int f = 0; f < forms; f++)
-		if (same_word(word, form[f].name)) {
+		if (!strcasecmp(word, form[f].name)) {
 			s->form = form[f];
 			(*argv)++;
 			(*argc)--;
@@ -535,7 +537,7 @@ static int step_cmd(int argc, char **argv)
 				"on the line (%s:5 why auto)\n",
 				sc->actors[0].name);
 	}
-	stage_yield();
+	stage_release();
 	return status;
 }
 #else
@@ -553,7 +555,7 @@ static const char *step_complete(int arg, unsigned int i)
 	static const char *const forms[] = { "up", "down" };
 
 	if (arg == 1)
-		return demos_start + i < demos_end ? demos_start[i].slug : NULL;
+		return complete_demo(i);
 	return arg == 2 && i < ARRAY_SIZE(forms) ? forms[i] : NULL;
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lab/explore/explore.h"
+#include "lab/words.h"
 #include "kernel/lib/printf.h"
 
 #if GORDIAN_DEBUG

@@ -1,0 +1,88 @@
+/*
+ * What is printed of a round: the schedule, a refused step, what the threads wait
+ * for, the scenario's own evidence.
+ *
+ * Owns no data. In the runner's thread, while the actors stand still or have
+ * ended; demo_mutex held.
+ */
+#include "lab/stage.h"
+
+#include "lab/words.h"
+#include "kernel/lib/printf.h"
+
+static void show_refusal(const struct stage *st)
+{
+	kprintf("refused: the next step of the drawing is that %s gets past "
+		"cpu_hotplug_begin()\n",
+		st->sc->actors[st->refusal.actor].name);
+	kprintf("  it waits for refcount 0; refcount is %d, held by",
+		(int)st->refusal.value);
+	for (unsigned int i = 0; i < st->nr_actors; i++)
+		if (st->refusal.holders & 1u << i)
+			kprintf(" %s", st->sc->actors[i].name);
+	kprintf("\n");
+}
+
+/* After a round in which lockdep found something and every thread ended. */
+static void show_completed(const struct stage *st)
+{
+	char found[80];
+
+	lockdep_words(found, sizeof(found), lockdep_seen());
+	kprintf("lockdep said %s; all the same", found);
+	for (unsigned int i = 0; i < st->nr_actors; i++)
+		kprintf("%s %s",
+			i == 0		      ? "" :
+			i + 1 < st->nr_actors ? "," :
+						" and",
+			st->sc->actors[i].name);
+	kprintf(st->nr_actors > 1 ? " ran to their ends.\n" :
+				    " ran to its end.\n");
+}
+
+/* Of a chain of waits, without the stacks: the cycle, or its first link. */
+static void show_waits_briefly(const struct waitfor *w)
+{
+	const struct waitfor_link *first = &w->link[0];
+
+	if (w->cycle)
+		waitfor_print_cycle(w);
+	else if (first->waiting.kind != WAIT_NONE)
+		kprintf("%s waits for %s (%s)\n", first->name,
+			first->waiting.name,
+			wait_kind_name(first->waiting.kind));
+}
+
+static void show_waits(struct stage *st, enum outcome out)
+{
+	void (*show)(const struct waitfor *w) =
+		st->brief && !st->sc->show.waits ? show_waits_briefly :
+						   waitfor_report;
+
+	if (out == OUT_DEADLOCK) {
+		show(&st->waits);
+		return;
+	}
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		if (worker_ended(&st->worker[i]))
+			continue;
+		waitfor_walk(st->worker[i].thread, &st->waits);
+		show(&st->waits);
+	}
+}
+
+void show_round(struct stage *st, enum outcome out)
+{
+	trace_stop();
+	if (st->forced || !st->brief)
+		show_schedule(st);
+	if (st->refusal.happened)
+		show_refusal(st);
+	if (!all_done(st) || out == OUT_DEADLOCK)
+		show_waits(st, out);
+	if (st->sc->show.evidence)
+		st->sc->show.evidence(st);
+	if (out == OUT_COMPLETES &&
+	    lockdep_seen() & LOCKDEP_BIT(LOCKDEP_CIRCULAR))
+		show_completed(st);
+}

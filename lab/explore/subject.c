@@ -1,0 +1,76 @@
+/*
+ * Which scenarios can be explored, and in which forms.
+ *
+ * Owns no data.
+ */
+#include "lab/explore/explore.h"
+
+#include "lab/command.h"
+#include "kernel/lib/printf.h"
+
+#if GORDIAN_DEBUG
+
+unsigned int forms_of(const struct scenario *sc, struct form *out)
+{
+	unsigned int n = 0;
+
+	if (!sc->world.toggles) {
+		out[0] = (struct form){ "", false };
+		return 1;
+	}
+	if (!sc->world.down_only)
+		out[n++] = (struct form){ "up", true };
+	out[n++] = (struct form){ "down", false };
+	return n;
+}
+
+const char *no_search(const struct scenario *sc)
+{
+	if (sc->forced.in_turn && !sc->search.none)
+		return "its actors run in turn: one schedule";
+	return sc->search.none;
+}
+
+/* The experiment's own part, if it has but one that is searched; if it has none,
+ * any will do to say so. */
+static const struct scenario *only_part(const struct demo *d)
+{
+	const struct scenario *sc = NULL;
+
+	for (unsigned int i = 0; d && i < d->nr_scenarios; i++) {
+		if (no_search(&d->scenarios[i]))
+			continue;
+		if (sc)
+			return NULL;
+		sc = &d->scenarios[i];
+	}
+	return sc || !d ? sc : d->scenarios;
+}
+
+const struct scenario *find_searched(const char *command, const char *word,
+				     const struct demo **of)
+{
+	const struct scenario *sc = NULL;
+
+	*of = word ? find_demo(word) : NULL;
+	if (*of)
+		sc = (*of)->nr_scenarios == 1 ? (*of)->scenarios :
+						only_part(*of);
+	else if (word)
+		sc = find_part(word, of);
+	if (!word)
+		kprintf("%s: which experiment? (demo lists them)\n", command);
+	else if (!*of)
+		kprintf("%s: no experiment \"%s\" (demo alone lists them)\n",
+			command, word);
+	else if (!sc)
+		kprintf("%s: %s has parts: name one (demo %s prints them)\n",
+			command, word, word);
+	else if (no_search(sc)) {
+		kprintf("%s: %s has no schedules to choose from: %s\n", command,
+			word, no_search(sc));
+		return NULL;
+	}
+	return sc;
+}
+#endif

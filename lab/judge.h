@@ -1,0 +1,28 @@
+/*
+ * Was the result the expected one? Each function returns whether it was, and
+ * prints a line "unexpected: ..." if not. See judge.c.
+ */
+#pragma once
+
+#include "lab/experiment.h"
+
+/* The outcome of a round: one of the set (OUT_BIT()s), and a BUG or a warning
+ * names the function that the scenario says. */
+bool outcome_is_expected(const struct stage *st, unsigned int set,
+			 enum outcome out);
+/* What lockdep found: every kind in `must`, and no other except those in `may`
+ * (LOCKDEP_BIT()s). when: the end of the line, " before this one began". */
+bool lockdep_is_expected(unsigned int must, unsigned int may,
+			 unsigned int found, const char *when);
+/* The locks of the last circular finding. */
+bool lock_pair_is_expected(const struct scenario *sc);
+/* The warnings before a knot. */
+bool warnings_are_expected(const struct scenario *sc, unsigned int warnings);
+/* The forced order happened, or was refused where that is expected. */
+bool order_is_expected(const struct stage *st);
+
+/* Must D and U overlap in at least one free round, for the scenario to test
+ * anything? Prints nothing. */
+bool must_overlap(const struct scenario *sc);
+/* Does the 2012 thread object to one of these failures (OUT_BIT()s)? */
+bool is_objected_to(const struct scenario *sc, unsigned int failed);

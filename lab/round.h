@@ -1,0 +1,31 @@
+/*
+ * One round: from the set-up to its end, however the actors are led. See round.c.
+ */
+#pragma once
+
+#include "lab/stage.h"
+
+struct round {
+	/* How it is played. */
+	uint32_t seed;	    /* of the actors' pauses, in free rounds */
+	unsigned int trace; /* TRACE_MARKED or TRACE_ALL */
+	/* What differs between those who play rounds; each may be NULL. */
+	/* The set-up is done, no actor runs. 0, or a negative errno that ends
+	 * the round. */
+	int (*is_set_up)(struct round *r, struct stage *st);
+	/* The actors have started: lead them. */
+	void (*lead)(struct round *r, struct stage *st);
+	/* It is decided how the round ends, and nothing has been checked. */
+	void (*is_over)(struct round *r, struct stage *st);
+	/* All actors have ended: may the checks run? */
+	bool (*may_check)(struct round *r, struct stage *st);
+
+	/* What came of it. */
+	enum outcome outcome;
+	unsigned int warnings; /* WARN_ON reports */
+	bool slab_differs;     /* slab reports: more or fewer than expected */
+};
+
+/* Play it. A knot stands afterwards: end_round() cuts it. 0, or a negative errno:
+ * the set-up failed and no actor ran. Sleeps; demo_mutex held. */
+int play_round(struct round *r, struct stage *st);

@@ -1,0 +1,165 @@
+/*
+ * A row: one experiment with all its parts, and the lines "part:" and "verdict:".
+ *
+ * Owns no data. In the runner's thread; demo_mutex held.
+ */
+#include "lab/command.h"
+
+#include "lab/judge.h"
+#include "lab/words.h"
+#include "kernel/arch/board.h"
+#include "kernel/lib/printf.h"
+
+/* "outcome=deadlock expected=deadlock lockdep=circular" */
+static void print_outcome(const struct tally *t)
+{
+	char lockdep[80], expected[40];
+
+	lockdep_words(lockdep, sizeof(lockdep), t->lockdep);
+	outcome_words(expected, sizeof(expected),
+		      t->of ? t->of->said.outcome : 0);
+	if (!t->ran) {
+		kprintf(" expected=%s ran=0", expected);
+		return;
+	}
+	kprintf(" outcome=%s expected=%s lockdep=%s", outcome_name(t->outcome),
+		expected, lockdep);
+}
+
+/* A wait's kind as one word: "rwsem (read)" is rwsem-read. */
+static void print_as_word(const char *name)
+{
+	for (; *name; name++)
+		if (*name == ' ')
+			kprintf("-");
+		else if (*name != '(' && *name != ')')
+			kprintf("%c", *name);
+}
+
+static void print_counts(const struct tally *t, bool toggles, bool met)
+{
+	if (t->waitfor) {
+		kprintf(" waitfor=");
+		print_as_word(t->waitfor);
+	}
+	if (t->warnings)
+		kprintf(" warnings=%u", t->warnings);
+	if (!t->rounds)
+		return;
+	kprintf(" rounds=%u", t->rounds);
+	if (met)
+		kprintf(" overlap=%u", t->overlap);
+	if (toggles)
+		kprintf(" cycles=%u", t->cycles);
+	if (t->stuck)
+		kprintf(" stuck=%u", t->stuck);
+}
+
+/* The row's result: the outcome of its first part, or of the first part with an
+ * unexpected result. The counts of all parts are added up. */
+static void add_to_row(struct tally *row, const struct tally *part)
+{
+	if (!row->of || (part->ran && (!row->ran || (row->ok && !part->ok)))) {
+		row->outcome = part->outcome;
+		row->of = part->of;
+	}
+	if (!row->waitfor)
+		row->waitfor = part->waitfor;
+	row->ok &= part->ok;
+	row->ran |= part->ran;
+	row->rounds += part->rounds;
+	row->forced += part->forced;
+	row->overlap += part->overlap;
+	row->cycles += part->cycles;
+	row->stuck += part->stuck;
+	row->warnings += part->warnings;
+	row->lockdep |= part->lockdep;
+}
+
+/* "needs 8 cores", or NULL: this machine and image can run it. */
+static const char *cannot_run(const struct scenario *sc)
+{
+	static char why[40]; /* demo_mutex */
+
+	if (sc->needs_lockdep && !GORDIAN_DEBUG)
+		return "needs the debug profile";
+	if (board.nr_cores >= sc->cores)
+		return NULL;
+	ksnprintf(why, sizeof(why), "needs %u cores", sc->cores);
+	return why;
+}
+
+/* Not one of its parts? */
+static bool cannot_run_any(const struct demo *d)
+{
+	for (unsigned int i = 0; i < d->nr_scenarios; i++)
+		if (!cannot_run(&d->scenarios[i]))
+			return false;
+	return true;
+}
+
+/* parts: NULL, or where the result of each goes. */
+bool experiment_run(const struct demo *d, const struct demo_request *rq,
+		    struct tally *result, struct tally *parts)
+{
+	unsigned int skipped = 0;
+	bool toggles = false, met = false;
+
+	*result = (struct tally){ .ran = false };
+	if (board.nr_cores < d->cores) {
+		kprintf("%s: needs %u cores, this machine has %u\n", d->id,
+			d->cores, board.nr_cores);
+		return false;
+	}
+	if (cannot_run_any(d)) {
+		kprintf("%s: %s\n", d->id, cannot_run(&d->scenarios[0]));
+		return false;
+	}
+	result->ok = true;
+	kprintf("\n%s (%s): %s\n  %s\n  %s\n", d->id, d->slug, d->claim,
+		d->tried[0], d->tried[1]);
+	for (unsigned int i = 0; i < d->nr_scenarios; i++) {
+		const struct scenario *sc = &d->scenarios[i];
+		const char *why = cannot_run(sc);
+		struct tally t;
+
+		if (rq->part && sc != rq->part)
+			continue;
+		if (sc->part)
+			kprintf("\n%s: %s\n", sc->part, sc->about);
+		if (why) {
+			kprintf("not run: it %s\n", why);
+			skipped++;
+			continue;
+		}
+		t = scenario_run(d, sc, rq->mode, rq->rounds,
+				 rq->all && !rq->verbose);
+		if (parts)
+			parts[i] = t;
+		if (knot_is_held())
+			return t.ok;
+		result->interrupted = t.interrupted;
+		if (t.interrupted)
+			return false;
+		skipped += t.skipped;
+		if (sc->part && !t.skipped) {
+			kprintf("part: %s", sc->part);
+			print_outcome(&t);
+			print_counts(&t, sc->world.toggles, must_overlap(sc));
+			kprintf(" %s\n", t.ok ? "ok" : "FAIL");
+		}
+		if (t.ran &&
+		    is_objected_to(sc, OUT_BIT(t.outcome) & ~sc->said.outcome))
+			kprintf("objection: %s\n", sc->said.objection);
+		toggles |= sc->world.toggles;
+		met |= must_overlap(sc);
+		add_to_row(result, &t);
+	}
+	kprintf("\nverdict: %s", d->id);
+	print_outcome(result);
+	print_counts(result, toggles, met);
+	if (skipped)
+		kprintf(" skipped=%u", skipped);
+	kprintf(" %s\n", result->ok ? "ok" : "FAIL");
+	return result->ok;
+}

@@ -1,0 +1,31 @@
+/*
+ * Running an experiment's scenario: forced rounds, free rounds, and the tally of
+ * both. See run.c.
+ */
+#pragma once
+
+#include "lab/experiment.h"
+
+/* The result of a scenario, or of all of a row's. */
+struct tally {
+	enum outcome outcome; /* the worst, or the one looked for */
+	unsigned int rounds, overlap, stuck; /* free rounds; how many of them */
+	unsigned int forced;		     /* rounds before the free ones */
+	unsigned int lockdep;		     /* LOCKDEP_BIT()s found */
+	unsigned int warnings;		     /* WARN_ON reports */
+	const char *waitfor;	   /* "cycle", or the event that is missing */
+	const char *verdict;	   /* the explorer's; NULL: it did not run */
+	bool interrupted;	   /* by Ctrl-C */
+	bool ran;		   /* at least one round */
+	bool skipped;		   /* not on this machine; a line said so */
+	const struct scenario *of; /* whose outcome it is */
+	unsigned int cycles;	   /* times that a core really went off or on */
+	bool ok;
+};
+
+enum run_mode { RUN_BOTH, RUN_FORCED, RUN_FREE, RUN_HOLD };
+
+/* Run one scenario and print as it goes. rounds: of the free form; 0: as many as
+ * the scenario or d says. Sleeps; demo_mutex held. */
+struct tally scenario_run(const struct demo *d, const struct scenario *sc,
+			  enum run_mode mode, unsigned int rounds, bool brief);

@@ -1,0 +1,126 @@
+/*
+ * `demo all`: every row, then the table.
+ *
+ * Owns the tallies of all rows and parts, guarded by demo_mutex. In the runner's
+ * thread.
+ */
+#include "lab/command.h"
+
+#include <string.h>
+
+#include "lab/words.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/printf.h"
+
+/*
+ * Two lines of the table. The first has the claim and the result. The second has
+ * lockdep's findings, the outcome with the number of rounds, and the expected
+ * outcome (with `search`: the explorer's verdict).
+ */
+static void print_table_row(const struct demo *d, const struct tally *t)
+{
+	char lockdep[80], expected[40], ran[40];
+
+	lockdep_words(lockdep, sizeof(lockdep), t->lockdep);
+	outcome_words(expected, sizeof(expected),
+		      t->of ? t->of->said.outcome :
+			      d->scenarios[0].said.outcome);
+	if (t->ran)
+		ksnprintf(ran, sizeof(ran), "%s, %u round%s",
+			  outcome_name(t->outcome), t->forced + t->rounds,
+			  t->forced + t->rounds == 1 ? "" : "s");
+	else
+		ksnprintf(ran, sizeof(ran), "not run");
+	kprintf("%-5s %-66s %7s\n", d->id, d->claim,
+		t->ok ? t->ran ? "ok" : "-" : "FAIL");
+	kprintf("%-5s %-32s %-23s %s\n", "", t->ran ? lockdep : "-", ran,
+		t->verdict ? t->verdict : expected);
+}
+
+/* A line under the row: "E14/writer  circular  deadlock, in free round 36  ok" */
+static void print_table_part(const struct scenario *sc, const struct tally *t)
+{
+	char lockdep[80], ran[40];
+	unsigned int n = t->forced + t->rounds;
+
+	lockdep_words(lockdep, sizeof(lockdep), t->lockdep);
+	if (!t->ran)
+		ksnprintf(ran, sizeof(ran), "not run");
+	else if (sc->free.until_found && t->rounds &&
+		 sc->said.outcome & OUT_BIT(t->outcome))
+		ksnprintf(ran, sizeof(ran), "%s, in free round %u",
+			  outcome_name(t->outcome), t->rounds);
+	else
+		ksnprintf(ran, sizeof(ran), "%s, %u round%s",
+			  outcome_name(t->outcome), n, n == 1 ? "" : "s");
+	kprintf("%-5s %-14s %-22s %-28s %7s\n", "", sc->part,
+		t->ran ? lockdep : "-", ran,
+		!t->ran ? "-" :
+		t->ok	? "ok" :
+			  "FAIL");
+}
+
+/* "unexpected: E7, E9", or nothing. */
+static void name_rows(const char *what, const struct tally *results, bool ran)
+{
+	unsigned int n = 0;
+
+	for (const struct demo *d = demos_start; d < demos_end; d++) {
+		const struct tally *t = &results[d - demos_start];
+
+		if (in_table(d) && t->ran == ran && !(t->ran && t->ok))
+			kprintf("%s%s", n++ ? ", " : what, d->id);
+	}
+	if (n)
+		kprintf("\n");
+}
+
+int experiment_run_all(const struct demo_request *rq)
+{
+	static struct tally results[96], parts[256]; /* demo_mutex */
+	struct tally *part = parts;
+	unsigned int bad = 0;
+
+	BUG_ON(demos_end - demos_start > (int)ARRAY_SIZE(results));
+	memset(parts, 0, sizeof(parts));
+	if (!rq->verbose)
+		kprintf("In short: stacks, lockdep's reports and the free "
+			"rounds' schedules are left out\n"
+			"  but for a few; `demo ID` shows a row's, `demo all "
+			"verbose` all.\n");
+	for (const struct demo *d = demos_start; d < demos_end; d++)
+		if (in_table(d)) {
+			struct tally *t = &results[d - demos_start];
+
+			BUG_ON(part + d->nr_scenarios >
+			       parts + ARRAY_SIZE(parts));
+			bad += !experiment_run(d, rq, t, part);
+			if (rq->search && !t->interrupted)
+				bad += !explore_row(d, &t->verdict,
+						    &t->interrupted);
+			part += d->nr_scenarios;
+			if (t->interrupted)
+				return report_interrupt();
+		}
+	kprintf("\n%-5s %-66s %7s\n", "id", "claim", "result");
+	kprintf("%-5s %-32s %-23s %s\n", "", "lockdep", "what ran",
+		rq->search ? "explored" : "expected");
+	part = parts;
+	for (const struct demo *d = demos_start; d < demos_end; d++) {
+		if (!in_table(d))
+			continue;
+		print_table_row(d, &results[d - demos_start]);
+		for (unsigned int i = 0; i < d->nr_scenarios; i++, part++)
+			if (d->scenarios[i].part)
+				print_table_part(&d->scenarios[i], part);
+	}
+	if (rq->search)
+		kprintf("\nexplored: where schedules fail, until all that the "
+			"row says had been seen;\n"
+			"  else all of them, with U in its first form (explore "
+			"all: all, both forms)\n");
+	kprintf("\n");
+	name_rows("not run: ", results, false);
+	name_rows("unexpected: ", results, true);
+	return bad ? 1 : 0;
+}

@@ -1,0 +1,21 @@
+/*
+ * The words for outcomes, findings, locks and events in every line that lab/
+ * prints. Any context; sc, st and t are read only.
+ */
+#pragma once
+
+#include "lab/experiment.h"
+
+const char *outcome_name(enum outcome o);
+/* OUT_BIT()s: "deadlock|stuck". */
+void outcome_words(char *out, size_t size, unsigned int set);
+/* LOCKDEP_BIT()s: "circular,recursive"; "silent": none; "off": this image has no
+ * lockdep. */
+void lockdep_words(char *out, size_t size, unsigned int found);
+/* A mutex, or the spinlock of the experiment (st->spin), as the 2012 thread calls
+ * it. */
+const char *lock_name(const struct stage *st, const void *obj);
+/* "CPU_ONLINE"; "?": no event of that number. */
+const char *cpu_event_name(unsigned long event);
+/* The actor's name, "L" for the thread that leaked a reference, or "?". */
+const char *actor_name_of(const struct stage *st, uintptr_t thread);
