@@ -17,7 +17,7 @@ import pytest
 import boards
 import gordian
 from gordian import ROOT, boot
-from test_demos import check as check_demos
+from expected import check as check_demos
 from test_suites import check as check_suites
 
 STUBS = [n for n, m in boards.MACHINES.items() if m.start == "stub"]

@@ -5,28 +5,7 @@ import re
 import pytest
 
 from gordian import boot, verdicts
-
-
-def columns(text, heading):
-    """The first schedule after the heading: a list of (column, what)."""
-    lines = text[text.index(heading):].split("\n")
-    at = next(i for i, x in enumerate(lines) if re.match(r" +us  ", x))
-    starts = [m.start() for m in re.finditer(r"\S+ core \d+|RCU", lines[at])]
-    events = []
-    for x in lines[at + 1:]:
-        if not re.match(r" *\d+\.\d  ", x):
-            break
-        what = x[10:].lstrip()
-        start = len(x) - len(what)
-        events.append((starts.index(start), what))
-    return events
-
-
-def in_order(events, *wanted):
-    """Do these happen one after the other?"""
-    rest = iter(events)
-    missing = [w for w in wanted if w not in rest]
-    assert not missing, (missing, events)
+from output import columns, events_in_order
 
 
 def lockdep_of(text, ident):
@@ -48,7 +27,7 @@ def forms(text):
 def test_e9_second_read_waits_behind_the_writer():
     text = boot("demo e9 forced").text
     for form in forms(text):
-        in_order(columns(form, "core"),
+        events_in_order(columns(form, "core"),
                  (0, "cpus_read_lock"), (0, "lock slab_mutex"),
                  (1, "waits: cpus_write_lock (readers)"),
                  (0, "lock barrier_mutex"),
@@ -74,7 +53,7 @@ def test_e9n_waits_for_itself():
     text = boot("demo e9n forced").text
     for form, event in zip(forms(text), ("CPU_UP_PREPARE",
                                          "CPU_DOWN_PREPARE")):
-        in_order(columns(form, "core"),
+        events_in_order(columns(form, "core"),
                  (0, "cpus_write_lock"), (0, event), (0, "rcu_barrier()"),
                  (0, "lock barrier_mutex"), (0, "waits: cpus_read_lock (U)"))
         assert "cycle: U -> cpu_hotplug_lock (U)\n" in form
@@ -85,15 +64,15 @@ def test_e13_both_orders():
     text = boot("demo e13 forced").text
     bad, good = text.split("\nE13/one-order: ")
     for form in forms(bad):
-        in_order(columns(form, "core"),
+        events_in_order(columns(form, "core"),
                  (0, "lock slab_mutex"), (1, "cpus_write_lock"),
                  (0, "waits: cpus_read_lock (U)"))
-        in_order(columns(form, "core"),
+        events_in_order(columns(form, "core"),
                  (1, "cpus_write_lock"), (1, "waits: slab_mutex (F)"))
         assert "kmem_cache_shrink__reversed" in form
         assert "cycle: " in form
     for form in forms(good):
-        in_order(columns(form, "core"),
+        events_in_order(columns(form, "core"),
                  (0, "cpus_read_lock"),
                  (1, "waits: cpus_write_lock (readers)"),
                  (0, "lock slab_mutex"), (0, "cpus_read_unlock"),
@@ -106,13 +85,13 @@ def test_e13_both_orders():
 def test_e14_the_writer_makes_it():
     text = boot("demo e14 forced").text
     two, three = text.split("\nE14/writer: ")
-    in_order(columns(two, "\nforced:"),
+    events_in_order(columns(two, "\nforced:"),
              (0, "cpus_read_lock"), (1, "lock kn_active"),
              (0, "waits: kn_active (R2)"), (1, "cpus_read_lock"),
              (1, "unlock kn_active"), (0, "lock kn_active"))
     assert "cycle: " not in two
     for form in forms(three):
-        in_order(columns(form, "core"),
+        events_in_order(columns(form, "core"),
                  (0, "cpus_read_lock"), (2, "lock kn_active"),
                  (1, "wait cpus_write_lock"), (2, "wait cpus_read_lock U"),
                  (0, "wait kn_active R2"))
@@ -141,7 +120,7 @@ def test_found_by_itself(ident):
 def test_e7_an_entry_is_lost():
     text = boot("demo e7 forced; demo e7 forced").text
     v3, v4 = text.split("\nE7/v4: ")[:2]
-    in_order(columns(v3, "\nforced:"),
+    events_in_order(columns(v3, "\nforced:"),
              (0, "unlock slab_mutex"), (0, "list_add(): reads the head"),
              (1, "lock slab_mutex"), (1, "link a new cache"),
              (1, "unlock slab_mutex"), (0, "link the cache again"))
@@ -152,7 +131,7 @@ def test_e7_an_entry_is_lost():
     for where in ("__cache_shrink", "kmem_cache_relink__halves"):
         assert re.search(r"stack backtrace:\n +" + where, v3)
     assert "slab_caches: D's cache is on it; of C's 1 caches 1 on it" in v4
-    in_order(columns(v4, "\nforced:"),
+    events_in_order(columns(v4, "\nforced:"),
              (1, "waits: slab_mutex (D)"), (0, "link the cache again"),
              (0, "unlock slab_mutex"), (1, "link a new cache"))
     assert lockdep_of(text, "E7/v3") == {"not-held"}
@@ -174,14 +153,14 @@ def test_e17_callbacks_after_the_cache():
     gone = "slab error: RCU callback after the cache was destroyed"
     for part, there in ((out, True), (kept, False), (sync, True)):
         assert (gone in part) == there
-    in_order(columns(out, "\nforced:"),
+    events_in_order(columns(out, "\nforced:"),
              (1, "call_rcu()"), (0, "kmem_cache_destroy()"),
              (0, "free the cache"), (2, "callback, core 2"))
-    in_order(columns(kept, "\nforced:"),
+    events_in_order(columns(kept, "\nforced:"),
              (1, "call_rcu()"), (0, "rcu_barrier()"),
              (2, "callback, core 2"), (0, "free the cache"))
     events = columns(sync, "\nforced:")
-    in_order(events,
+    events_in_order(events,
              (1, "call_rcu()"), (0, "kmem_cache_destroy()"),
              (0, "synchronize_rcu()"), (0, "free the cache"),
              (2, "callback, core 2"))

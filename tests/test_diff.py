@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from gordian import ROOT
-from test_demos import EXPECTED
+from expected import OUTCOMES
 
 DESTROY = "kernel/slab/slab_common.c:kmem_cache_destroy"
 HOTPLUG = "kernel/cpu/hotplug_lock.c:"
@@ -51,7 +51,7 @@ def test_what_is_compared(ident, pair):
 
 
 def test_every_experiment_has_an_answer():
-    for ident in EXPECTED:
+    for ident in OUTCOMES:
         p = diff(ident)
         assert p.returncode == 0
         assert pairs(p.stdout) or p.stdout == \

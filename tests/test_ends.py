@@ -7,7 +7,7 @@ import pytest
 
 import gordian
 from gordian import ROOT, boot, verdicts
-from test_explore import witnesses
+from output import witnesses
 from test_points import NOT_TOLD, ON_THEIR_OWN
 
 NOT_CUT = "this knot cannot be cut: the scenario needs a .cut.rescue"

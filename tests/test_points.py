@@ -6,7 +6,7 @@ import pytest
 
 import gordian
 from gordian import ROOT, boot, verdicts
-from test_explore import witnesses
+from output import witnesses
 
 FOUND = {  # part: how the failing schedules end
     "X1/waker": "stuck", "X1/destroy": "corrupt", "X1/shrink": "corrupt",

@@ -1,0 +1,96 @@
+"""The commands `explore` and `replay`: what they refuse, where they stop."""
+import re
+
+import pytest
+
+import gordian
+from gordian import ROOT, boot, patched, verdicts
+
+
+@pytest.mark.parametrize("line, said", [
+    ("explore", r"explore: which experiment\?"),
+    ("explore nope", r'explore: no experiment "nope"'),
+    ("explore e6/e9", r'explore: no experiment "e6/e9"'),
+    ("explore e2 bound x", r'explore: "x" is neither'),
+    ("explore e2 max 0", r'explore: "max" is neither'),
+    ("explore e2 quickly", r'explore: "quickly" is neither'),
+    ("replay", r"replay: which experiment"),
+    ("replay nope A:1", r'replay: no experiment "nope"'),
+    ("replay e0 A:1", r"replay: e0 has parts"),
+    ("replay e15 D:1", r"replay: e15 has no schedules"),
+    ("replay e2", r"replay: first the form of U"),
+    ("replay e2 D:1", r"replay: first the form of U"),
+    ("replay e8d/kernel up U:1", r"replay: first the form .*\(here: down\)"),
+    ("replay e2 up", r"replay: who takes how many steps"),
+    ("replay e2 up free", r"replay: who takes how many steps"),
+    ("replay e2 up X:1", r'replay: "X:1" is not an actor'),
+    ("replay e2 up D:x", r'replay: "D:x" is not an actor'),
+    ("replay e2 up D:0", r'replay: "D:0" is not an actor'),
+    ("replay e2 up D", r'replay: "D" is not an actor'),
+    ("replay e2 up free D:1", r'replay: "free" is not an actor'),
+])
+def test_what_is_wrong(line, said):
+    """One clear line, and the status."""
+    run = boot(line, smp=2)
+    assert run.status == 1
+    out = [x for x in run.lines if x][2:]  # behind the two of every boot
+    assert len(out) == 1 and re.match(said, out[0]) and len(out[0]) <= 80, out
+
+
+@pytest.mark.parametrize("line, who", [
+    # B cannot have what A holds; A ends; a free leg is cut off by an end.
+    ("e0/ab-ba A:2 B:3", "B cannot take step 3 of its 3"),
+    ("e0/ab-ba A:99", r"A cannot take step \d+ of its 99"),
+    ("e0/ab-ba A:99 free", r"A cannot take step \d+ of its 99"),
+    ("e0/ab-ba A:99 B:1 free", r"A cannot take step \d+ of its 99"),
+])
+def test_cannot_be_followed(line, who):
+    run = boot("replay " + line)
+    assert run.status == 1
+    (said,) = [x for x in run.lines if x.startswith("replay: ")]
+    assert re.fullmatch("replay: it does not go that way: " + who, said)
+    assert "outcome=" not in run.text
+
+
+def test_release():
+    run = boot("explore e2; replay e2 up D:1", profile="release")
+    assert run.status == 1
+    assert "explore: needs the debug profile" in run.lines
+    assert "replay: needs the debug profile" in run.lines
+
+
+def test_nothing_found_within_bounds():
+    """Where nothing fails, a search that was cut is no proof."""
+    for how, search in (("bound 0", "bounded:0"), ("max 1", "stopped:1")):
+        run = boot(f"explore e2s {how}", smp=4)
+        (v,) = verdicts(run.text)
+        assert (v["search"], v["verdict"]) == (search, "NOT-FOUND")
+        assert v.num("failing") == 0
+
+
+def test_interrupted():
+    """Ctrl-C during `explore all`: the prompt, and the machine as it was."""
+    with gordian.Console(smp=4, timeout=60) as c:
+        c.prompt()
+        for stop in ("verdict: E0 ", "\nE4 (e4"):
+            c.p.send("explore all\r")
+            c.expect(stop)
+            c.p.send("\x03")
+            text = c.prompt()
+            assert "\ninterrupted\n" in text and "(status 130)" in text
+            assert "FAIL" not in text and "unexpected:" not in text
+        (v,) = verdicts(c.cmd("explore e2"))
+        assert v.ok and v["search"] == "complete"
+
+
+def test_reduction_checks_itself(tmp_path):
+    """A sleep set that nobody leaves loses schedules. The redundant ones are
+    run to their end all the same, and say so."""
+    image = patched(ROOT / "tests/planted/sleeps-on.patch", tmp_path / "tree")
+    for ident, end in (("e9", "deadlock"), ("e18", "corrupt")):
+        run = boot(f"explore {ident}", image=image)
+        assert run.status == 1
+        assert re.search("^explore: a redundant schedule ends as "
+                         fr"{end}, and none before it did:( \w+(:\d+)?)* \.\.\.$",
+                         run.text, re.M)
+        assert "search=broken" in run.text
