@@ -86,7 +86,8 @@ def test_size_is_in_budget():
     assert p.returncode == 0 and "EXCEEDED" not in p.stdout
     names = [x.split()[0] for x in p.stdout.split("\n") if x]
     for name in ("release.text", "release.text+rodata", "debug.text",
-                 "lines.boot+drivers", "lines.kernel"):
+                 "lines.machine", "lines.kernel",
+                 "lines.kernel+lockdep+explore", "lines.lab", "lines.demos"):
         assert name in names
 
 
