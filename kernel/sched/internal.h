@@ -5,18 +5,30 @@
 
 #include "kernel/sched/sched.h"
 
-/* sched.c */
+/* ---- sched.c -------------------------------------------------------------- */
+
+/* The second half of a switch, on the next thread's stack; prev ran before. */
 void finish_switch(struct thread *prev);
+/* Queue a new thread for the first time. */
 void sched_start(struct thread *t);
+/* Wake a parked thread. */
 void sched_unpark(struct thread *t);
+/* Is t parked and off its stack? */
 bool sched_is_parked(struct thread *t);
+/* Give core cpu, which is off or boots, its idle thread. */
 void sched_set_idle(unsigned int cpu, struct thread *idle);
+/* The boot core: its idle thread, and the thread that runs now. */
 void sched_set_boot(struct thread *idle, struct thread *boot);
+/* The boot core's first tick. */
 void sched_boot_tick(void);
+/* The deadline of the calling core's tick, 0 if it has none. IRQs off. */
 uint64_t sched_next_tick(void);
+/* From the timer interrupt: the tick, if its time has come. IRQs off. */
 void sched_tick_if_due(uint64_t now);
 
-/* thread.c; called from finish_switch(), IRQs off, no lock held */
+/* ---- thread.c ------------------------------------------------------------- */
+
+/* A thread has parked; from finish_switch(), IRQs off, no lock held. */
 void thread_parked(void);
-/* kernel/arch/switch.S: where a new thread begins, on its own stack. */
+/* The first C function of a thread, on its own stack; switch.S jumps there. */
 noreturn void thread_start(struct thread *prev);

@@ -1,18 +1,13 @@
 /*
- * The scheduler: one run queue a core, strict priorities, round robin.
+ * The scheduler's mechanism. See sched.h for what it offers.
  *
  * rq->lock (taken with IRQs off) guards the queue and the run state of every
- * thread that belongs to it (thread->cpu). It is held across a context switch
- * and released by the thread switched to: a thread that somebody else finds
- * asleep under this lock has really left its stack.
+ * thread that belongs to it (thread->cpu). It is held across a context switch,
+ * and the thread that runs next releases it. So a thread that is found asleep
+ * under this lock has really left its stack.
  *
- * A thread preempted between setting its sleep state and schedule() stays
- * runnable (docs/design.md, "preempted sleeper"): only schedule() itself takes a
- * thread off the queue, a preemption never does.
- *
- * Every wait must tolerate a spurious wake-up: look at your condition again.
- *
- * Two run-queue locks are never held at once.
+ * A thread changes cores only while it is on no queue (TASK_WAKING), so two
+ * run-queue locks are never held at once.
  */
 #include "kernel/sched/sched.h"
 
@@ -36,16 +31,18 @@ struct runqueue {
 	struct thread *curr;
 	struct thread *idle;
 	uint64_t next_tick; /* counter ticks; 0: no tick while idle */
-	bool stuck; /* see sched_tick_if_due(); its own core writes, IRQs off */
+	/* curr is an RCU reader and has not let go for a whole tick: threads go
+	 * elsewhere. Written by this core, IRQs off. */
+	bool stuck;
 } cache_aligned;
 
 static struct runqueue runqueues[NR_CPUS];
 
-static void nothing(unsigned int cpu maybe_unused)
+static void no_hook(unsigned int cpu maybe_unused)
 {
 }
 
-struct sched_hooks sched_hooks = { nothing, nothing, nothing, NULL, NULL };
+struct sched_hooks sched_hooks = { no_hook, no_hook, no_hook, NULL, NULL };
 
 /* ---- queue, lock held --------------------------------------------------- */
 
@@ -64,17 +61,17 @@ static void dequeue(struct runqueue *rq, struct thread *t)
 	rq->nr--;
 }
 
-/* The core must look at its queue; rq's lock held, IRQs off. */
+/* Make core cpu look at its queue. rq->lock held, IRQs off. */
 static void resched(struct runqueue *rq, unsigned int cpu)
 {
 	if (READ_ONCE(rq->curr->need_resched))
 		return;
 	WRITE_ONCE(rq->curr->need_resched, 1);
 	/*
-	 * On this core an interrupt looks at it on its way out and
-	 * preempt_enable() when the count drops; with neither ahead of us
-	 * nothing would: IRQs are off and nobody looks when they come on.
-	 * So an interrupt to oneself (docs/design.md, "waiting").
+	 * On this core need_resched is looked at when an interrupt ends, by
+	 * preempt_enable(), and by the idle loop. If none of these is ahead,
+	 * nothing would look at it: IRQs are off, and nobody looks when they
+	 * come on. Then the core interrupts itself (docs/design.md, "waiting").
 	 */
 	if (cpu != smp_processor_id() ||
 	    (!current->irq_depth && !current->preempt_count &&
@@ -91,17 +88,17 @@ static void activate(struct runqueue *rq, unsigned int cpu, struct thread *t)
 		resched(rq, cpu);
 }
 
-/* Threads that would share the core with one more; a guess, no lock is held. */
+/* How many threads one more would share the core with. A guess: no lock is held. */
 static unsigned int load_of(unsigned int cpu)
 {
 	return sched_nr_running(cpu) + READ_ONCE(runqueues[cpu].stuck) * 1000;
 }
 
 /*
- * Where should t run? IRQs off, so no core can go away meanwhile. Its last core
- * if that idles or nothing better does; a core that is stuck behind a reader
- * only if there is no other; a thread whose cores have all gone may run
- * anywhere.
+ * The core where t should run: the one with the least load, and its last core if
+ * none has less. A core that is stuck behind a reader is taken only if there is no
+ * other. A thread whose cores have all gone may run anywhere. IRQs off, so no core
+ * can go away meanwhile.
  */
 static unsigned int select_cpu(const struct thread *t)
 {
@@ -142,11 +139,11 @@ static struct runqueue *lock_rq_of(struct thread *t)
 }
 
 /*
- * t is on no queue, marked TASK_WAKING, off its stack: run it on select_cpu().
- * It changes cores under the lock of the old one, and is looked at again under
- * that of the new one: its affinity may have changed between.
+ * Queue t, which is TASK_WAKING, off its stack and on no queue, on the core that
+ * select_cpu() names. t changes cores under the lock of the old one. Its affinity
+ * may change before the new one's lock is taken, so it is looked at again.
  */
-static void place(struct thread *t)
+static void queue_on_best_core(struct thread *t)
 {
 	bool here;
 
@@ -163,9 +160,9 @@ static void place(struct thread *t)
 	} while (!here);
 }
 
-/* Take a queued thread that may run on one of those cores off its queue and
- * place it anew; false if there is none. IRQs off. */
-static bool move_queued(struct runqueue *rq, struct cpumask cores)
+/* Move one queued thread, which may run on one of `cores`, from rq to the best
+ * core; false if there is none. IRQs off. */
+static bool migrate_one(struct runqueue *rq, struct cpumask cores)
 {
 	struct thread *t;
 
@@ -177,9 +174,10 @@ static bool move_queued(struct runqueue *rq, struct cpumask cores)
 				continue;
 			dequeue(rq, t);
 			t->on_rq = false;
-			t->state = TASK_WAKING; /* to sleep? it looks again */
+			/* If it was about to sleep, it looks again. */
+			t->state = TASK_WAKING;
 			raw_spin_unlock(&rq->lock);
-			place(t);
+			queue_on_best_core(t);
 			return true;
 		}
 	}
@@ -189,25 +187,27 @@ static bool move_queued(struct runqueue *rq, struct cpumask cores)
 
 /* ---- switching ---------------------------------------------------------- */
 
-/* On the new thread's stack, IRQs off, the lock still held from before. */
+/* On the next thread's stack, IRQs off, the lock still held from before the
+ * switch. */
 void finish_switch(struct thread *prev)
 {
 	struct runqueue *rq = &runqueues[smp_processor_id()];
-	/* Still wanted on a queue, whatever its state: it was preempted. */
+	/* A thread that was preempted is still on a queue, whatever its state. */
 	enum thread_state state = prev->on_rq ? TASK_RUNNING : prev->state;
 
-	/* prev took it, this thread gives it back. */
+	/* prev has taken the lock, and this thread releases it. */
 	lock_acquire(&rq->lock.dep_map, 0, LOCK_WRITE, NULL, CALLER);
 	raw_spin_unlock(&rq->lock);
 	if (unlikely(state == TASK_WAKING))
-		place(prev);
+		queue_on_best_core(prev);
 	else if (unlikely(state == TASK_DEAD))
 		thread_put(prev); /* its own handle */
 	else if (unlikely(state == TASK_PARKED))
 		thread_parked();
 }
 
-/* IRQs off. preempt: current is still wanted on the queue, whatever its state */
+/* Switch to the next thread. IRQs off. preempt: the current thread stays on the
+ * queue, whatever its state. */
 static void reschedule(bool preempt)
 {
 	unsigned int cpu = smp_processor_id();
@@ -221,8 +221,8 @@ static void reschedule(bool preempt)
 	if (prev->is_idle) {
 		;
 	} else if (!preempt && prev->state != TASK_RUNNING) {
-		/* The next one gives the lock back, so it is nobody's now.
-		 * Release: who finds prev blocked does not find it here. */
+		/* The next thread releases the lock, so nobody holds it now.
+		 * Release: when others see prev blocked, they see no holder. */
 		WRITE_ONCE(rq->lock.holder, NULL);
 		smp_store_release(&prev->on_rq, false);
 		trace_did(TR_BLOCK, prev->waiting.obj, prev->waiting.kind,
@@ -232,8 +232,9 @@ static void reschedule(bool preempt)
 			    !cpumask_empty(cpumask_and(prev->affinity,
 						       cpu_online())))) {
 		/*
-		 * It may no longer run here: placed once it is off its stack.
-		 * If it was about to sleep this wakes it; it looks again.
+		 * It may no longer run here. finish_switch() queues it elsewhere
+		 * once it is off its stack. If it was about to sleep, this
+		 * wakes it, and it looks at its condition again.
 		 */
 		prev->on_rq = false;
 		prev->state = TASK_WAKING;
@@ -283,7 +284,7 @@ void preempt_schedule(void)
 	uint32_t flags;
 
 	if (t->irq_depth || t->is_idle)
-		return; /* the interrupt's way out, or the idle loop, looks */
+		return; /* the end of the interrupt, or the idle loop, looks */
 	if (irqs_disabled()) {
 		irqchip->send_ipi(cpumask_of(smp_processor_id()),
 				  IPI_RESCHEDULE);
@@ -297,44 +298,44 @@ void preempt_schedule(void)
 
 /* ---- interrupts --------------------------------------------------------- */
 
-/* irq_preempt: the way out of the outermost interrupt. IRQs off. */
+/* For irq_preempt: the outermost interrupt ends. IRQs off. */
 static void preempt_from_irq(void)
 {
 	while (READ_ONCE(current->need_resched))
 		reschedule(true);
 }
 
-/* The deadline of this core's tick, 0 if it has none. IRQs off. */
 uint64_t sched_next_tick(void)
 {
 	return runqueues[smp_processor_id()].next_tick;
 }
 
-/* From the timer interrupt. IRQs off. */
 void sched_tick_if_due(uint64_t now)
 {
 	unsigned int cpu = smp_processor_id();
 	struct runqueue *rq = &runqueues[cpu];
 	struct thread *t = current;
-	bool asked = READ_ONCE(t->need_resched); /* before this tick */
+	bool asked_before = READ_ONCE(t->need_resched);
 
 	if (!rq->next_tick || now < rq->next_tick)
 		return;
 	rq->next_tick = now + timer_ticks(TICK_NS);
-	if (t->preempt_count == 0) /* it interrupted no reader */
+	if (t->preempt_count == 0) /* the tick has interrupted no reader */
 		sched_hooks.quiescent(cpu);
 	raw_spin_lock(&rq->lock);
 	if (!list_empty(&rq->queue[t->prio]))
-		resched(rq, cpu); /* round robin: somebody equal waits */
+		resched(rq, cpu); /* round robin: an equal waits */
 	raw_spin_unlock(&rq->lock);
 	/*
-	 * It cannot, and not for a moment: a reader. Who waits here may wait for
-	 * its end, whatever the priority. Idle cores pull, but there may be
-	 * none, or one that looked just before. So we push, one a tick.
+	 * The thread was asked a tick ago and has not switched: it has preemption
+	 * disabled (an RCU reader), perhaps for long. The threads queued here
+	 * would wait for its end, whatever their priority. Idle cores pull them,
+	 * but there may be no idle core, or it has looked already. So this core
+	 * pushes one thread a tick.
 	 */
-	if (unlikely(asked && t->preempt_count)) {
+	if (unlikely(asked_before && t->preempt_count)) {
 		WRITE_ONCE(rq->stuck, true);
-		move_queued(rq, cpumask_andnot(cpu_online(), cpumask_of(cpu)));
+		migrate_one(rq, cpumask_andnot(cpu_online(), cpumask_of(cpu)));
 	}
 }
 
@@ -362,7 +363,7 @@ void wait_begin(enum thread_state state, enum wait_kind kind, const void *obj,
 		t->waiting.name = name;
 		t->waiting.caller = caller;
 		t->waiting.since = timer_now();
-		/* Release: pairs with the acquire of whoever reports it. */
+		/* Release: pairs with the acquire in copy_waiting(). */
 		smp_store_release(&t->waiting.kind, kind);
 	}
 	WRITE_ONCE(t->state, state);
@@ -376,8 +377,10 @@ void wait_end(void)
 	current->waiting.by = NULL;
 }
 
-/* Wake t if its state is one of a set, a bit each. */
-#define IN(state) (1u << (state))
+#define STATE_BIT(state) (1u << (state))
+
+/* Wake t if its state is one of `states`, a set of STATE_BIT()s; returns whether
+ * it was. */
 static bool wake_if(struct thread *t, unsigned int states, uintptr_t caller)
 {
 	uint32_t flags = local_irq_save();
@@ -386,7 +389,7 @@ static bool wake_if(struct thread *t, unsigned int states, uintptr_t caller)
 
 	smp_mb(); /* condition before state; pairs with wait_begin() */
 	rq = lock_rq_of(t);
-	woken = (states & IN(READ_ONCE(t->state))) != 0;
+	woken = (states & STATE_BIT(READ_ONCE(t->state))) != 0;
 	if (woken) {
 		trace_did(TR_WAKE, t, t->id, caller);
 		if (t->on_rq) {
@@ -401,26 +404,28 @@ static bool wake_if(struct thread *t, unsigned int states, uintptr_t caller)
 	}
 	raw_spin_unlock(&rq->lock);
 	if (move)
-		place(t);
+		queue_on_best_core(t);
 	local_irq_restore(flags);
 	return woken;
 }
 
 bool wake_up_thread(struct thread *t, uintptr_t caller)
 {
-	return wake_if(t, IN(TASK_UNINTERRUPTIBLE) | IN(TASK_INTERRUPTIBLE),
+	return wake_if(t,
+		       STATE_BIT(TASK_UNINTERRUPTIBLE) |
+			       STATE_BIT(TASK_INTERRUPTIBLE),
 		       caller);
 }
 
 void thread_interrupt(struct thread *t)
 {
 	WRITE_ONCE(t->interrupted, true);
-	wake_if(t, IN(TASK_INTERRUPTIBLE), CALLER);
+	wake_if(t, STATE_BIT(TASK_INTERRUPTIBLE), CALLER);
 }
 
 bool thread_interrupted(void)
 {
-	/* Relaxed: a flag between two threads, nothing hangs on its order. */
+	/* Relaxed: a flag by itself, no other data depends on its order. */
 	return READ_ONCE(current->interrupted) &&
 	       __atomic_exchange_n(&current->interrupted, false,
 				   __ATOMIC_RELAXED);
@@ -428,20 +433,18 @@ bool thread_interrupted(void)
 
 void sched_unpark(struct thread *t)
 {
-	wake_if(t, IN(TASK_PARKED), CALLER);
+	wake_if(t, STATE_BIT(TASK_PARKED), CALLER);
 }
 
-/* First run of a new thread. */
 void sched_start(struct thread *t)
 {
 	uint32_t flags = local_irq_save();
 
 	t->state = TASK_WAKING;
-	place(t);
+	queue_on_best_core(t);
 	local_irq_restore(flags);
 }
 
-/* Parked and off its stack? */
 bool sched_is_parked(struct thread *t)
 {
 	uint32_t flags = local_irq_save();
@@ -498,7 +501,8 @@ int thread_set_affinity(struct thread *t, struct cpumask allowed)
 	t->affinity = allowed;
 	if (!cpumask_test(allowed, t->cpu) && t->on_rq) {
 		if (rq->curr == t) {
-			resched(rq, t->cpu); /* moves when it is switched out */
+			resched(rq,
+				t->cpu); /* it moves when it is switched out */
 			here = t == current;
 		} else {
 			dequeue(rq, t);
@@ -509,7 +513,7 @@ int thread_set_affinity(struct thread *t, struct cpumask allowed)
 	}
 	raw_spin_unlock(&rq->lock);
 	if (move)
-		place(t);
+		queue_on_best_core(t);
 	local_irq_restore(flags);
 	if (here && may_sleep())
 		schedule();
@@ -532,7 +536,6 @@ void sched_set_idle(unsigned int cpu, struct thread *idle)
 	WRITE_ONCE(rq->curr, idle);
 }
 
-/* The boot thread becomes core 0's first current. */
 void sched_set_boot(struct thread *idle, struct thread *boot)
 {
 	irq_preempt = preempt_from_irq;
@@ -553,23 +556,24 @@ void sched_boot_tick(void)
 
 void sched_migrate_dying(unsigned int cpu)
 {
-	while (move_queued(&runqueues[cpu], CPUMASK_ALL))
+	while (migrate_one(&runqueues[cpu], CPUMASK_ALL))
 		;
-	BUG_ON(runqueues[cpu].nr); /* pinned: it should have been parked */
+	BUG_ON(runqueues[cpu].nr); /* a pinned thread that was not parked */
 }
 
 /*
- * Before this core idles: a thread that waits for another one comes here. It may
- * wait behind a thread that cannot be preempted. IRQs off.
+ * Before this core idles: take over a thread that is queued on another core, where
+ * it may wait behind a thread that cannot be preempted. True if there was one.
+ * IRQs off.
  */
-static bool pull_queued(unsigned int me)
+static bool pull_one(unsigned int me)
 {
 	unsigned int cpu;
 
-	/* One alone in the queue of an idle core runs there next. */
+	/* If a core idles and has one thread queued, it runs that one next. */
 	for_each_online_cpu (cpu)
 		if (sched_nr_running(cpu) > 1 &&
-		    move_queued(&runqueues[cpu], cpumask_of(me)))
+		    migrate_one(&runqueues[cpu], cpumask_of(me)))
 			return true;
 	return false;
 }
@@ -584,13 +588,13 @@ noreturn void cpu_idle_loop(void)
 		lockdep_idle();
 		if (unlikely(!cpu_is_online(cpu)))
 			sched_hooks.play_dead(cpu);
-		if (!READ_ONCE(t->need_resched) && !pull_queued(cpu)) {
+		if (!READ_ONCE(t->need_resched) && !pull_one(cpu)) {
 			sched_hooks.idle_enter(cpu);
-			wfi(); /* a masked interrupt ends it all the same */
+			wfi(); /* a masked interrupt ends it too */
 			sched_hooks.idle_exit(cpu);
 		}
 		local_irq_enable();
-		isb(); /* what is pending is taken here */
+		isb(); /* a pending interrupt is taken here */
 		local_irq_disable();
 		if (READ_ONCE(t->need_resched))
 			reschedule(false);

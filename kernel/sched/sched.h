@@ -1,6 +1,33 @@
 /*
- * The scheduler: strict priorities, round robin among equals, one run queue a
- * core, each with its own lock.
+ * The scheduler: one run queue a core, strict priorities, round robin among
+ * threads of one priority.
+ *
+ * What it is for. Threads (thread.h) share the cores, sleep until something
+ * happens, and are woken up. wait.h has the forms that most code uses: wait
+ * queues and completions. timer.h has the timers behind every timeout.
+ *
+ * The client's duties.
+ * (1) Sleep only where may_sleep() is true: not under a spinlock, not in an
+ *     interrupt, not with preemption disabled.
+ * (2) Wait in this order: wait_begin(), look at the condition, schedule(), and
+ *     again from the start until the condition holds; then wait_end().
+ * (3) Wake in this order: change the condition, then wake_up_thread().
+ * (4) Tolerate a spurious wake-up: look at the condition again after each one.
+ *
+ * Consequences.
+ * (a) No wake-up is lost. The waiting thread sets its state before it looks at
+ *     the condition, and the waking thread changes the condition before it looks
+ *     at the state, each with a full barrier between. So at least one of the two
+ *     sees what the other did.
+ * (b) A thread that is preempted between wait_begin() and schedule() stays
+ *     runnable (docs/design.md, "preempted sleeper"). Only schedule() itself
+ *     takes a thread off its queue.
+ * (c) With preemption disabled or IRQs off the current thread keeps its core, and
+ *     an RCU reader is no more than that: preempt_disable().
+ * (d) A thread may be woken on another core than the one it slept on, unless it
+ *     is pinned.
+ *
+ * The mechanism is told in sched.c.
  */
 #pragma once
 
@@ -34,7 +61,7 @@ static always_inline void preempt_enable(void)
 		preempt_schedule();
 }
 
-/* Thread context with preemption possible: where sleeping is allowed. */
+/* Is sleeping allowed here: in a thread, IRQs on, preemption enabled? */
 static inline bool may_sleep(void)
 {
 	const struct thread *t = current;
@@ -42,7 +69,8 @@ static inline bool may_sleep(void)
 	return !t->preempt_count && !t->irq_depth && !t->is_idle &&
 	       !irqs_disabled();
 }
-/* First thing of whatever may sleep: a finding where that is not allowed. */
+/* The first line of each function that may sleep: lockdep reports the call if
+ * sleeping is not allowed there. */
 #define might_sleep() lockdep_check(may_sleep(), LOCKDEP_SLEEP, __func__)
 
 static inline bool in_interrupt(void)
@@ -51,64 +79,71 @@ static inline bool in_interrupt(void)
 }
 
 /*
- * Give up the core. If current's state is not TASK_RUNNING it leaves the run
- * queue. Context: may_sleep().
+ * Give up the core. If the current thread's state is not TASK_RUNNING, it leaves
+ * the run queue until it is woken. Context: may_sleep().
  */
 void schedule(void);
-/* As schedule(), at most until `ns` from now; false if the time ran out. */
+/* As schedule(), for at most ns nanoseconds; false if the time ran out. */
 bool schedule_timeout(uint64_t ns);
 #define yield() schedule()
 void sleep_ns(uint64_t ns);
 
 /*
- * Announce a wait. The sequence is: wait_begin(state, ...), look at the
- * condition, schedule(), ..., wait_end(). Setting the state is a full barrier:
- * it pairs with the one in wake_up_thread() between condition and state.
+ * Begin and end a wait of the current thread: note what it waits for, for
+ * reports, and set its state (duty 2 above). Setting the state is followed by a
+ * full barrier; it pairs with the one in wake_up_thread().
  */
 void wait_begin(enum thread_state state, enum wait_kind kind, const void *obj,
 		const char *name, uintptr_t caller);
 void wait_end(void);
 
 /*
- * Make t runnable if it waits (either form). Any context.
- * Returns whether it did. caller goes to the event stream.
+ * Wake t if it waits, interruptible or not; returns whether it did. The event
+ * stream names caller. Any context but FIQ.
  */
 bool wake_up_thread(struct thread *t, uintptr_t caller);
 #define wake_up_process(t) wake_up_thread((t), CALLER)
 
-/* Boot: what runs now becomes thread "main", with an idle thread beside it. */
-void sched_init(void);
-/* Before anything takes a lock: a `current` for the boot core. */
+/* At boot, before anything takes a lock: gives the boot core a `current`. */
 void sched_init_early(void);
-/* Make (or reuse) the idle thread of a core before it is started. */
+/* At boot, after pages_init(): the running code becomes thread "main", and the
+ * boot core gets an idle thread. */
+void sched_init(void);
+/* The idle thread of core cpu, made or reused, before the core is started; NULL
+ * when memory is out. */
 struct thread *idle_thread_prepare(unsigned int cpu);
-/* The idle loop; never returns. Leaves through core_ops->die when offline. */
+/* The idle loop of the calling core. If the core has left the online mask, the
+ * loop ends in sched_hooks.play_dead(). */
 noreturn void cpu_idle_loop(void);
-/* CPU_DYING on the leaving core: push all runnable threads elsewhere. */
+/* On core cpu, which is leaving: move all runnable threads to other cores. IRQs
+ * off, all cores stopped. */
 void sched_migrate_dying(unsigned int cpu);
 
-/* Ask core cpu to look at its run queue. Any context. */
+/* Ask core cpu to look at its run queue. Any context but FIQ. */
 void resched_cpu(unsigned int cpu);
 
 /*
- * What a higher floor wants to know (registered once at boot; the scheduler
- * does not reach up). The idle loop waits with IRQs masked and leaves idle
- * before it takes an interrupt, so no interrupt handler ever runs "in idle".
+ * What higher floors want to be told; they register once, at boot. All hooks are
+ * called with IRQs off. The idle loop waits with IRQs masked and calls idle_exit
+ * before it takes an interrupt, so no interrupt handler runs between idle_enter
+ * and idle_exit.
  */
 struct sched_hooks {
-	/* All with IRQs off. No reader on this core: a switch, or a tick that
-	 * interrupted code with preempt_count 0. */
+	/* No RCU reader runs on this core: it switches threads, or its tick has
+	 * interrupted code with preemption enabled. */
 	void (*quiescent)(unsigned int cpu);
 	void (*idle_enter)(unsigned int cpu);
 	void (*idle_exit)(unsigned int cpu);
-	/* current is about to block; debug builds. */
+	/* The current thread is about to block; debug builds. */
 	void (*blocks)(void);
-	/* The idle loop of a core that has left the online mask: its end. */
+	/* The core has left the online mask and idles for the last time. */
 	void (*play_dead)(unsigned int cpu);
 };
 extern struct sched_hooks sched_hooks;
 
-/* Runnable threads on cpu besides idle (a racy reading for reports). */
+/* For reports; the answer may be out of date at once. How many threads of core
+ * cpu run or could run, without its idle thread; which one runs. */
 unsigned int sched_nr_running(unsigned int cpu);
 struct thread *sched_running(unsigned int cpu);
+/* NULL if the core never had one. */
 struct thread *sched_idle_thread(unsigned int cpu);

@@ -1,14 +1,14 @@
 /*
- * The life of a thread: create, run, join, reap; parking.
+ * The life of a thread: create, run, join, free; parking. See thread.h.
  *
  * A struct thread lives at the top of its own stack (the guard page is at the
  * other end), so a thread costs one allocation. That memory is type-stable: a
- * freed one only ever becomes another thread's, so a late look at a thread that
- * has just gone reads a thread, and a late wake-up is a spurious one.
+ * freed stack only ever becomes another thread's. So code that reads a thread
+ * which has just ended still reads a thread, and a late wake-up is a spurious one.
  *
- * threads_lock (spinlock, IRQs off) guards the list of all threads, the
- * handles (refs), exited and the joiners. Lock order: threads_lock, then a
- * run queue's lock.
+ * threads_lock (spinlock, IRQs off) guards the list of all threads, the handles
+ * (refs), exited and the joiners. Lock order: threads_lock, then a run queue's
+ * lock.
  */
 #include "kernel/sched/thread.h"
 
@@ -75,7 +75,7 @@ struct thread *thread_create(const char *name, int (*fn)(void *), void *arg,
 	if (!t)
 		return NULL;
 	t->affinity = allowed;
-	t->cpu = smp_processor_id(); /* a preference; sched_start() decides */
+	t->cpu = smp_processor_id(); /* sched_start() may change it */
 	thread_register(t);
 	sched_start(t);
 	return t;
@@ -99,7 +99,7 @@ struct thread *thread_create_on_cpu(const char *name, int (*fn)(void *),
 	return t;
 }
 
-/* First code of every thread, on its own stack, IRQs off. */
+/* IRQs are off. */
 noreturn void thread_start(struct thread *prev)
 {
 	finish_switch(prev);
@@ -187,7 +187,7 @@ noreturn void thread_exit(int status)
 		wake_up_process(w->thread);
 	}
 	spin_unlock_irqrestore(&threads_lock, flags);
-	/* Preempted while dead it would be queued, and moved back to life. */
+	/* IRQs off: if it were preempted now, it would be queued and run on. */
 	local_irq_disable();
 	WRITE_ONCE(t->state, TASK_DEAD);
 	schedule();
@@ -219,7 +219,7 @@ int thread_join_timeout(struct thread *t, uint64_t ns, int *status)
 		if (!ended && list_empty(&w.link))
 			list_add_tail(&w.link, &t->joiners);
 		spin_unlock_irqrestore(&threads_lock, flags);
-		now = timer_now(); /* once: it must not pass end */
+		now = timer_now(); /* read once, so that end - now is positive */
 		if (ended || now >= end)
 			break;
 		if (ns == ~0ull)

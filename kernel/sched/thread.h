@@ -1,9 +1,10 @@
 /*
- * Threads: preemptive, one address space, per-core run queues.
+ * Threads: their structure, and their life from creation to the end.
  *
- * Thread ids are small numbers, never reused within a boot. A thread's run
- * state belongs to the run queue of its core (kernel/sched/sched.c); the list
- * of all threads to threads_lock.
+ * All threads share one address space and can be preempted. Thread ids are small
+ * numbers; none is used twice within a boot. A thread has a handle count: the
+ * creator gets a handle and gives it up with thread_join() or thread_put(), and
+ * the running thread has one of its own.
  */
 #pragma once
 
@@ -21,12 +22,12 @@ enum thread_state {
 	TASK_RUNNING,	      /* running or runnable */
 	TASK_UNINTERRUPTIBLE, /* waits; only its event wakes it */
 	TASK_INTERRUPTIBLE,   /* waits; thread_interrupt() wakes it too */
-	TASK_PARKED,	      /* a core's own thread while the core is off */
-	TASK_WAKING,	      /* on its way to another core's run queue */
+	TASK_PARKED,	      /* a core's own thread, while the core is off */
+	TASK_WAKING,	      /* on its way to a run queue */
 	TASK_DEAD,
 };
 
-/* What a blocked thread waits for: what every report prints. */
+/* What a blocked thread waits for; every report prints it. */
 enum wait_kind {
 	WAIT_NONE,
 	WAIT_MUTEX,	 /* obj = struct mutex */
@@ -41,11 +42,11 @@ enum wait_kind {
 	WAIT_QUEUE,	 /* obj = struct wait_queue */
 	WAIT_SLEEP,	 /* time only */
 	WAIT_GATE,	 /* held by a script at a trace point */
-	WAIT_IDLE,	 /* nothing to do: a server waiting for work */
-	/* Busy, on its core: struct thread, `busy`. */
+	WAIT_IDLE,	 /* a service thread that has no work */
+	/* It keeps its core (`busy` in struct thread): */
 	WAIT_SPIN, /* obj = struct spinlock */
-	WAIT_CORE, /* obj = struct cpumask, of the cores that must answer */
-	/* The grace-period thread's, as reports see it: obj = struct rcu_state */
+	WAIT_CORE, /* obj = struct cpumask: the cores that must answer */
+	/* Reports use it for the grace-period thread; obj = struct rcu_state. */
 	WAIT_READERS,
 };
 
@@ -55,12 +56,12 @@ struct waiting {
 	const char *name; /* of the object, for people */
 	uintptr_t caller;
 	uint64_t since; /* counter ticks */
-	bool timed;	/* a timer ends it too: no event can be missed */
-	/* Mutexes, rw-semaphores: enum grant, WAITS until just before it is
-	 * handed over to us: then we have only to wake up. On our own stack,
-	 * which stays memory for ever. */
+	bool timed;	/* a timer ends it too, so it cannot last for ever */
+	/* Mutexes and rw-semaphores: enum grant. WAITS until just before the
+	 * lock is handed over; then the thread has only to wake up. It lies on
+	 * the waiting thread's stack, which stays memory for ever. */
 	const uint32_t *granted;
-	struct thread *by; /* who must end it, where that is no lock's owner */
+	struct thread *by; /* the thread that must end it, if no lock's owner */
 };
 
 enum thread_prio { PRIO_STOP, PRIO_HIGH, PRIO_NORMAL, PRIO_IDLE, NR_PRIOS };
@@ -79,7 +80,7 @@ struct thread {
 	bool on_rq;
 	struct list_head rq_link;
 	struct cpumask affinity; /* cores it may run on */
-	bool pinned;		 /* affinity may not be broken by hotplug */
+	bool pinned;		 /* it never runs on another core */
 	enum thread_prio prio;
 	uint64_t switches; /* times it was switched in */
 
@@ -87,16 +88,16 @@ struct thread {
 	struct waiting waiting;
 	bool interrupted; /* set by thread_interrupt(), atomic */
 	bool bug_ends_me; /* a BUG ends this thread, not the machine */
-	bool traced;	  /* marked: TRACE_MARKED records its events */
+	bool traced;	  /* TRACE_MARKED records its events */
 	bool gated;	  /* trace gates may hold it */
 	bool is_idle;
 	bool should_park; /* set by kthread_park(), atomic */
 	const char *bug;  /* condition of the BUG that ended it */
 	uintptr_t bug_site, bug_caller;
-	uint64_t told; /* the watchdog's: waiting.since of what it reported */
+	uint64_t told; /* waiting.since of the wait the watchdog reported last */
 #if GORDIAN_DEBUG
 	struct lockdep_thread lockdep;
-	struct waiting busy; /* the innermost wait without sleeping */
+	struct waiting busy; /* kernel/lock/busy.h */
 #endif
 
 	/* Fixed at creation: */
@@ -116,51 +117,57 @@ struct thread {
 };
 
 /*
- * Create a thread; it starts at once. fn's return value is its exit status.
- * allowed: cores it may use (CPUMASK_ALL: any). Returns NULL when memory is
- * out. The caller owns a handle: thread_join() or thread_put() ends it.
- * May sleep: no (takes spinlocks, allocates stack pages); thread context.
+ * Create a thread; it starts at once, and fn's return value is its exit status.
+ * allowed: the cores it may use (CPUMASK_ALL: any). NULL when memory is out. The
+ * caller owns a handle. Thread context; does not sleep.
  */
 struct thread *thread_create(const char *name, int (*fn)(void *), void *arg,
 			     enum thread_prio prio, struct cpumask allowed);
 /*
- * A core's own service thread: pinned to `cpu`, which may be offline; it stays
- * parked until kthread_unpark(). A %u in the name is the core. Otherwise as
+ * Create a core's own service thread: it is pinned to `cpu`, which may be off, and
+ * stays parked until kthread_unpark(). A %u in the name is the core. Otherwise as
  * thread_create().
  */
 struct thread *thread_create_on_cpu(const char *name, int (*fn)(void *),
 				    void *arg, enum thread_prio prio,
 				    unsigned int cpu);
-/* Wait for its end, return its status, give up the handle. May sleep. */
+/* Wait for the end of t, give up the handle, return the exit status. May sleep. */
 int thread_join(struct thread *t);
-/* As join, but give up after ns: -ETIMEDOUT, and the handle is kept. */
+/* The same for at most ns nanoseconds. 0 with *status set (unless status is
+ * NULL), or -ETIMEDOUT; then the caller keeps the handle. */
 int thread_join_timeout(struct thread *t, uint64_t ns, int *status);
+/* Take one more handle; give one up. Any context but FIQ. */
 void thread_get(struct thread *t);
 void thread_put(struct thread *t);
 noreturn void thread_exit(int status);
-/* The end of a thread whose BUG ends it (kernel/debug/panic.c calls this). */
+/* The end of a thread whose BUG ends it: its locks are released for it first.
+ * panic_hooks.bug_exit. */
 noreturn void thread_bug_exit(void);
-/* Move to these cores (must hold one online core). 0 or -EINVAL. */
+/* t may use these cores from now on; it moves there. 0, or -EINVAL if none of them
+ * is online or t is pinned. */
 int thread_set_affinity(struct thread *t, struct cpumask allowed);
 /* End an interruptible wait of t. Any context. */
 void thread_interrupt(struct thread *t);
 /* True once after thread_interrupt(current). */
 bool thread_interrupted(void);
 
-/* Visit all threads under threads_lock, IRQs off: fn must not sleep. */
+/* Call fn for all threads, under threads_lock with IRQs off. */
 void threads_for_each(void (*fn)(struct thread *t, void *arg), void *arg);
-/* A handle on the thread with that id, or NULL. */
+/* The thread with that id, with a handle for the caller; or NULL. */
 struct thread *thread_find(uint32_t id);
-/* A handle on the thread with the next id after that one, or NULL. */
+/* The same for the lowest id above that one. */
 struct thread *thread_after(uint32_t id);
-/* Each thread, with a handle on it in the body; not to be left by break. */
+/* Visit each thread; the body has a handle on it and must not leave by break. */
 #define for_each_thread(t)                                                     \
 	for (uint32_t _id = 0; ((t) = thread_after(_id)) && (_id = (t)->id);   \
 	     thread_put(t))
-unsigned int threads_count(void); /* that have not ended */
+unsigned int threads_count(void); /* those that have not ended */
 
-/* Per-core service threads: park before the core goes, unpark after. */
-void kthread_park(struct thread *t);   /* may sleep: waits until parked */
-void kthread_unpark(struct thread *t); /* binds it to its core again */
+/* Service threads of a core: parked before the core goes, unparked after it has
+ * come. kthread_park() returns when t has parked; may sleep. The thread itself
+ * asks kthread_should_park() and then calls kthread_parkme(), which returns after
+ * kthread_unpark(). */
+void kthread_park(struct thread *t);
+void kthread_unpark(struct thread *t);
 bool kthread_should_park(void);
 void kthread_parkme(void);

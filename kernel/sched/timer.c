@@ -1,9 +1,9 @@
 /*
- * Software timers and the timer interrupt.
+ * Timers, and the timer interrupt. See timer.h.
  *
- * Each core has a list sorted by deadline, guarded by its lock (IRQs off).
- * Functions run in the timer interrupt with no lock held. The comparator is set
- * for the earliest of the first timer and the tick; an idle core has no tick.
+ * Each core has a list of timers, sorted by deadline, and a lock that guards it
+ * (taken with IRQs off). The comparator is set for the first timer or for the
+ * scheduler's tick, whichever comes first. An idle core has no tick.
  */
 #include "kernel/sched/timer.h"
 
@@ -18,7 +18,7 @@ static struct timer_base {
 	/* lock guards: */
 	struct list_head timers; /* earliest first */
 	struct timer *running;	 /* its function is being called now */
-	unsigned int armed;	 /* but for those of sleeping threads */
+	unsigned int armed;	 /* without those that end a sleep */
 } cache_aligned bases[NR_CPUS];
 
 static void timer_interrupt(unsigned int irq, void *arg);
@@ -43,7 +43,7 @@ static struct timer *first_timer(struct timer_base *b)
 	return list_first_or_null(&b->timers, struct timer, link);
 }
 
-/* Lock the base t is on; its core may change while we wait for the lock. */
+/* Lock the base of t. Its core may change until the lock is ours. */
 static struct timer_base *lock_timer(struct timer *t, uint32_t *flags)
 {
 	for (;;) {
@@ -86,7 +86,7 @@ void timer_arm(struct timer *t, uint64_t deadline)
 	unsigned int cpu = smp_processor_id();
 	struct timer_base *b;
 
-	/* Until the base it belongs to is ours: others may arm it meanwhile. */
+	/* Others may arm it at the same time: until it belongs to this core. */
 	for (;;) {
 		b = lock_timer(t, &flags);
 		if (t->armed)
@@ -184,9 +184,10 @@ void timers_migrate(unsigned int dead)
 		if (t) {
 			remove_timer(b, t);
 			/*
-			 * Both locks, dead's first: whoever looks for the
-			 * timer between finds it nowhere else. One core goes
-			 * at a time, so nobody nests them the other way round.
+			 * Both locks, so that nobody sees the timer between
+			 * the two lists. The dead core's lock comes first. One
+			 * core goes at a time, so nobody nests these locks in
+			 * the other order.
 			 */
 			spin_lock_nested(&bases[me].lock, 1);
 			WRITE_ONCE(t->cpu, me);

@@ -1,7 +1,9 @@
 /*
- * Software timers on the generic timer: one sorted list a core, guarded by that
- * core's timer lock (taken with IRQs off). The function runs in the timer
- * interrupt. When a core goes down its timers move to a surviving core.
+ * Timers: call a function, in the timer interrupt, once a deadline has passed.
+ *
+ * A timer is armed on the core that arms it. When that core goes down, the timer
+ * moves to another core. The function runs with IRQs off and no lock held; it may
+ * arm its own timer again. Any context but FIQ, unless said otherwise.
  */
 #pragma once
 
@@ -17,25 +19,26 @@ struct timer {
 	void *arg;
 	uint32_t cpu; /* whose list it is on */
 	bool armed;
-	bool timeout; /* of a sleeping thread */
+	bool timeout; /* it ends a thread's sleep */
 };
 
-/* At boot, after board_init(). */
+/* At boot, after board_init(), which finds the comparator's interrupt. */
 void timers_init(void);
 /* The calling core's comparator and its interrupt, each time the core comes up.
  * IRQs off. */
 void timers_start_core(unsigned int cpu);
+/* Prepare t, before its first use. */
 void timer_setup(struct timer *t, void (*fn)(struct timer *), void *arg);
-/* (Re)arm on this core; deadline in counter ticks, absolute. Any context. */
+/* Arm t, or arm it anew, on this core. deadline: absolute, in counter ticks. */
 void timer_arm(struct timer *t, uint64_t deadline);
-/* Returns whether it was armed; its function may still be running elsewhere. */
+/* Returns whether t was armed. Its function may still be running on a core. */
 bool timer_cancel(struct timer *t);
-/* As above and waits until the function has returned. Not from that function. */
+/* The same, and wait until the function has returned. Not from that function. */
 bool timer_cancel_sync(struct timer *t);
 
-/* Program the comparator for the next event of this core. IRQs off. */
+/* Set the comparator for the next event of this core. IRQs off. */
 void timer_program(void);
-/* A dead core's timers go to the calling core. */
+/* Move the timers of a core that is off to the calling core. */
 void timers_migrate(unsigned int dead);
-/* Armed timers on a core but for those of sleeping threads. */
+/* How many timers of that core are armed, without those that end a sleep. */
 unsigned int timers_armed(unsigned int cpu);

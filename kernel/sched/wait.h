@@ -1,9 +1,10 @@
 /*
- * Wait queues and completions.
+ * Wait queues and completions: the usual forms of sleeping.
  *
- * A wait queue's lock guards its list; whoever changes the condition does so
- * before wake_up(). Waiting: thread context, may_sleep(). Waking: any context
- * but FIQ.
+ * wait_event(queue, condition) sleeps until the condition holds. The code that
+ * makes it true calls wake_up(queue) afterwards. A completion counts how often
+ * something has been completed; each wait takes one unit. Waiting: where
+ * may_sleep() is true. Waking: any context but FIQ.
  */
 #pragma once
 
@@ -18,7 +19,7 @@ struct wait_queue {
 	const char *name;
 };
 
-extern struct lock_class_key wait_queue_key; /* of all their locks */
+extern struct lock_class_key wait_queue_key; /* the class of all their locks */
 
 #define WAIT_QUEUE_INIT(q, n)                                                  \
 	{                                                                      \
@@ -32,14 +33,15 @@ struct wait_entry {
 };
 
 void wait_queue_init(struct wait_queue *q, const char *name);
-/* Join the queue and set the state; repeat before each look. */
+/* Join the queue and begin the wait; again before each look at the condition. */
 void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
 		     enum wait_kind kind, uintptr_t caller);
 void finish_wait(struct wait_queue *q, struct wait_entry *e);
-void wake_up(struct wait_queue *q); /* the first */
+/* Wake the thread that has waited longest, or all. */
+void wake_up(struct wait_queue *q);
 void wake_up_all(struct wait_queue *q);
 
-/* The shape of all of them: sleep until done, which is looked at before. */
+/* What the macros below share: look at `done`, sleep, and so on until it is true. */
 #define __wait_event(q, kind, done, sleep)                                     \
 	do {                                                                   \
 		struct wait_entry _e = { .thread = NULL };                     \
@@ -55,22 +57,22 @@ void wake_up_all(struct wait_queue *q);
 #define wait_event_kind(q, kind, cond) __wait_event(q, kind, cond, schedule())
 #define wait_event(q, cond)	       wait_event_kind(q, WAIT_QUEUE, cond)
 
-/* true if cond became true within ns nanoseconds of guest time. */
+/* True if cond became true within ns nanoseconds. */
 #define wait_event_timeout(q, kind, cond, ns)                                  \
 	({                                                                     \
 		uint64_t _end = timer_now() + timer_ticks(ns), _now = 0;       \
-		/* One reading of the time: it must not pass _end between. */  \
+		/* The time is read once, so that _end - _now is positive. */  \
 		__wait_event(q, kind, (cond) || (_now = timer_now()) >= _end,  \
 			     schedule_timeout(timer_ns(_end - _now)));         \
-		/* A wake-up that came to us is not lost. */                   \
+		/* It may have come just after the time ran out. */            \
 		_now < _end || (cond);                                         \
 	})
 
 struct completion {
 	struct wait_queue wait;
 	unsigned int done; /* wait.lock guards */
-	/* For reports: nobody else can complete it. The owner sets it after
-	 * init_completion(); NULL: not known. */
+	/* For reports: the only thread that can complete it; NULL if there may
+	 * be several. The owner sets it after init_completion(). */
 	struct thread *by;
 };
 
@@ -83,6 +85,7 @@ void init_completion(struct completion *c, const char *name);
 void complete(struct completion *c);
 void complete_all(struct completion *c);
 void wait_for_completion(struct completion *c);
-/* true if completed within n times ns nanoseconds. Not all at once: a host may
- * stand still while the clock goes on, and nobody was given that time. */
+/* True if it was completed within n waits of ns nanoseconds each. Not one long
+ * wait: a host may stop for a while although its clock goes on, and then no core
+ * has had that time. */
 bool wait_for_completion_timeout(struct completion *c, uint64_t ns, int n);
