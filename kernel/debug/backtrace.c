@@ -1,8 +1,9 @@
 /*
- * Backtraces. Debug builds follow frame pointers; release builds have none and
- * scan the stack for words that a call could have left, marked with "?".
+ * Backtraces. Debug builds follow the frame pointers. Release builds have none:
+ * they scan the stack for words that a call could have left there, and print
+ * them with a "?".
  *
- * Never faults: every word is checked to lie in a stack before it is read.
+ * Never faults: each address is checked to lie in a stack before it is read.
  * Owns no data; any context.
  */
 #include "boot/boot.h"
@@ -12,7 +13,7 @@
 
 #define MAX_FRAMES 24
 
-/* The end of the stack that holds address a, 0 if none does. */
+/* The end of the stack that address a lies in; 0 if it lies in none. */
 static uint32_t stack_end(uint32_t a)
 {
 	uint32_t slot = (a - STACKS_VA) % STACK_SLOT;
@@ -32,11 +33,12 @@ static uint32_t stack_end(uint32_t a)
 
 #if GORDIAN_DEBUG
 /*
- * GCC's ARM frames: fp points at the saved lr, the saved fp lies below it. A
- * leaf saves no lr: there fp points at the saved fp.
+ * Follow the frames from fp on. In GCC's ARM frames fp points at the saved lr,
+ * and the saved fp lies below it. A leaf function saves no lr: its fp points at
+ * the saved fp, and the return address is still in lr.
  */
-static unsigned int follow(uint32_t fp, uint32_t lr, bool leaf_possible,
-			   uintptr_t *pc, unsigned int max)
+static unsigned int follow_frames(uint32_t fp, uint32_t lr, bool leaf_possible,
+				  uintptr_t *pc, unsigned int max)
 {
 	uint32_t end = stack_end(fp);
 	unsigned int n = 0;
@@ -56,7 +58,7 @@ static unsigned int follow(uint32_t fp, uint32_t lr, bool leaf_possible,
 			next = word;
 		}
 		leaf_possible = false;
-		if (next <= fp) /* frames lie ever higher */
+		if (next <= fp) /* the caller's frame is higher */
 			break;
 		fp = next;
 	}
@@ -65,7 +67,7 @@ static unsigned int follow(uint32_t fp, uint32_t lr, bool leaf_possible,
 
 unsigned int backtrace_frame(const void *frame, uintptr_t *pc, unsigned int max)
 {
-	return follow((uint32_t)frame, 0, false, pc, max);
+	return follow_frames((uint32_t)frame, 0, false, pc, max);
 }
 
 unsigned int backtrace_here(uintptr_t *pc, unsigned int max)
@@ -73,7 +75,7 @@ unsigned int backtrace_here(uintptr_t *pc, unsigned int max)
 	return backtrace_frame(__builtin_frame_address(0), pc, max);
 }
 #else
-/* Could the word be a return address: is there a call before it? */
+/* Could the word be a return address: is the instruction before it a call? */
 static bool after_call(uint32_t word)
 {
 	uint32_t insn;
@@ -94,7 +96,8 @@ static bool after_call(uint32_t word)
 	       (insn & 0x0ffffff0u) == 0x012fff30u;   /* blx reg */
 }
 
-static unsigned int scan(uint32_t sp, uintptr_t *pc, unsigned int max)
+/* Store what could be return addresses, from sp to the end of its stack. */
+static unsigned int scan_stack(uint32_t sp, uintptr_t *pc, unsigned int max)
 {
 	uint32_t end = stack_end(sp);
 	unsigned int n = 0;
@@ -110,9 +113,10 @@ unsigned int backtrace_here(uintptr_t *pc, unsigned int max)
 	uint32_t sp = (uint32_t)__builtin_frame_address(0);
 	uint32_t end = (uint32_t)(pc + max);
 
-	/* From behind the result, if it lies in this stack: else it would be
-	 * found again. */
-	return scan(stack_end(sp) == stack_end(end - 4) ? end : sp, pc, max);
+	/* If pc[] lies in this stack, begin above it: the scan would find the
+	 * addresses that it stores there. */
+	return scan_stack(stack_end(sp) == stack_end(end - 4) ? end : sp, pc,
+			  max);
 }
 #endif
 
@@ -123,16 +127,17 @@ static unsigned int backtrace_regs(const struct regs *regs, uintptr_t *pc,
 
 	if (is_text(regs->pc) && max)
 		pc[n++] = regs->pc;
-	else if (is_text(regs->lr) && n < max) /* a call to nowhere */
+	else if (is_text(regs->lr) && n < max) /* a jump to nowhere */
 		pc[n++] = regs->lr;
 #if GORDIAN_DEBUG
-	return n + follow(regs->r[11], regs->lr, true, pc + n, max - n);
+	return n + follow_frames(regs->r[11], regs->lr, true, pc + n, max - n);
 #else
-	return n + scan(regs->sp, pc + n, max - n);
+	return n + scan_stack(regs->sp, pc + n, max - n);
 #endif
 }
 
-/* Of a thread that is not running (it may start to run meanwhile: checked). */
+/* Of a thread that does not run. It may start to run meanwhile, so what it left
+ * on its stack is checked. */
 static unsigned int backtrace_thread(const struct thread *t, uintptr_t *pc,
 				     unsigned int max)
 {
@@ -149,8 +154,8 @@ static unsigned int backtrace_thread(const struct thread *t, uintptr_t *pc,
 }
 
 /*
- * A return address is named by the call before it: if that call never returns
- * the address may belong to the next function.
+ * A return address is looked up by the call in front of it. If the called
+ * function never returns, the address itself may belong to the next function.
  */
 void print_backtrace(const uintptr_t *pc, unsigned int n)
 {

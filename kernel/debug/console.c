@@ -1,11 +1,12 @@
 /*
  * The console: whole messages, one core at a time, and never a hang.
  *
- * The lock is a word that holds the owning core plus one. A core that owns it
- * already (a fault in the middle of a message) writes straight through; the
- * pseudo-NMI waits for the end of the message (console_defers()). A core that
- * waits does so while messages get out and a bounded time longer, and then
- * writes anyway: the report about a hang must not hang on its own lock.
+ * The lock is a word: the core that holds it, plus one. If that core prints
+ * again (a fault in the middle of a message), it writes at once. A pseudo-NMI
+ * in the middle of a message waits for its end (console_defers()). A core that
+ * waits for the lock waits as long as messages get out, and WAIT_LIMIT_NS
+ * longer. Then it writes without the lock: a report about a hang must not hang
+ * itself.
  *
  * Any context, also FIQ and before the interrupt controller is up.
  */
@@ -20,12 +21,12 @@
 
 #define WAIT_LIMIT_NS 500000000ull
 
-bool console_hushed;	       /* nothing gets out */
+bool console_hushed;
 static uint32_t owner;	       /* core + 1; 0: free; atomic */
 static uint32_t messages;      /* begun so far; the owner writes */
-static bool deferred[NR_CPUS]; /* each core's own */
+static bool deferred[NR_CPUS]; /* a pseudo-NMI waits; each core's own */
 
-/* Returns whether this call took it and must give it back. */
+/* True if this call took the lock: then the caller must release it. */
 static bool console_lock(void)
 {
 	uint32_t me = smp_processor_id() + 1, free = 0, seen = 0;
@@ -89,10 +90,9 @@ void console_write(const char *s, size_t len)
 	local_irq_restore(flags);
 }
 
-/* A bracket in which this core alone writes; nests. */
 uint32_t report_begin(void)
 {
-	uint32_t flags = local_irq_save() & 0xff; /* without N, Z, C, V */
+	uint32_t flags = local_irq_save() & 0xff; /* bit 31 is ours */
 
 	return console_lock() ? flags | 1u << 31 : flags;
 }

@@ -1,7 +1,8 @@
 /*
- * Exceptions: what happened, where, and on whose behalf. Then the end.
+ * The report of an exception: what happened, where, and in which thread. Then
+ * the machine ends.
  *
- * Runs on the core's own ABT or UND stack. Owns no data.
+ * Runs on the core's own stack for that exception mode. Owns no data.
  * Source: ARM DDI 0406C, B3.13 (fault status).
  */
 #include "kernel/arch/mmu.h"

@@ -7,11 +7,15 @@
 
 #include "kernel/lib/compiler.h"
 
+/* A failure begins. False if this core is already reporting one: then it must
+ * not print a second report. IRQs are off afterwards. */
 bool panic_enter(const char *what);
+/* The end of a failure, and of the machine. */
 noreturn void panic_end(void);
-void print_where(void); /* core, thread, interrupt */
-/* From FIQ: is this core in the middle of a message? fiq_report(NULL) is called
- * again at its end. */
+/* Print the core, the thread, and whether it is in an interrupt. */
+void print_where(void);
+/* From FIQ: is this core in the middle of a message? Then fiq_report(NULL) is
+ * called at the end of the message. */
 bool console_defers(void);
-/* A BUG ends this thread inside a bracket: let the others speak. IRQs off. */
+/* A BUG ends this thread, which may hold the console: release it. IRQs off. */
 void console_thread_died(void);

@@ -1,10 +1,9 @@
 /*
- * Panic, BUG_ON, WARN_ON, and the pseudo-NMI's report.
+ * Panic, BUG_ON, WARN_ON, and the report that each core gives on request. See
+ * panic.h.
  *
- * One core reports at a time (report_begin(), the console's lock). A second core
- * that fails prints its own whole report after the first. A core that fails
- * while it reports prints one more line, then stops: `depth` counts that.
- * Any context, also FIQ.
+ * `depth` is each core's own: it counts failures inside a failure's report. The
+ * other words are atomic.
  */
 #include "kernel/debug/panic.h"
 
@@ -20,10 +19,10 @@
 
 unsigned int warn_count;
 uintptr_t warn_caller;
-static unsigned int depth[NR_CPUS]; /* each core's own */
-static uint32_t panicking;	    /* core + 1 that ends the machine; atomic */
-static uint32_t nmi_answers;	    /* bit per core; atomic */
-static uint32_t reporting;	    /* cores with a report to finish; atomic */
+static unsigned int depth[NR_CPUS];
+static uint32_t panicking; /* the core that ends the machine, plus one; 0: none */
+static uint32_t nmi_answers; /* a bit for each core that has answered */
+static uint32_t reporting;   /* how many cores have a report to finish */
 
 static void print_no_locks(const struct thread *t maybe_unused)
 {
@@ -39,7 +38,7 @@ void print_where(void)
 		t->id, t->name, t->irq_depth ? ", in an interrupt" : "");
 }
 
-/* Ask all other cores where they are. Returns those that did not answer. */
+/* Make all other cores print where they are; returns those that did not. */
 static struct cpumask ask_others(enum ipi ipi)
 {
 	struct cpumask left =
@@ -57,17 +56,17 @@ static struct cpumask ask_others(enum ipi ipi)
 	return left;
 }
 
-/* The end of the machine after a report. Only one core gets there, and lets
- * the others finish theirs first. */
+/* After its report each failing core comes here. One of them ends the machine,
+ * after the others have finished their reports; the others halt. */
 noreturn void panic_end(void)
 {
 	uint32_t me = smp_processor_id() + 1, winner = 0;
 	uint64_t end = timer_now() + timer_ticks(REPORTS_NS);
 
-	/* Seq_cst: the one that wins has the say. */
+	/* Seq_cst: the core that stores its number first ends the machine. */
 	if (!__atomic_compare_exchange_n(&panicking, &winner, me, false,
 					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-		if (winner == me) /* it failed again on its way out */
+		if (winner == me) /* it failed again while ending the machine */
 			machine_exit(PANIC_STATUS);
 		__atomic_fetch_sub(&reporting, 1, __ATOMIC_SEQ_CST);
 		machine_halt();
@@ -82,7 +81,7 @@ noreturn void panic_end(void)
 	machine_give_up(PANIC_STATUS);
 }
 
-/* Returns false on a failure inside a failure's report. */
+/* A failure begins. False if this core is already reporting one. */
 bool panic_enter(const char *what)
 {
 	unsigned int cpu = smp_processor_id();
@@ -160,16 +159,16 @@ void warn_at(const char *cond, const char *file, int line, uintptr_t caller)
 	report_end(flags);
 }
 
-/* ---- other cores ----------------------------------------------------------------- */
+/* ---- other cores --------------------------------------------------------- */
 
-static void answered(void)
+static void note_answer(void)
 {
-	/* Seq_cst: the asker polls it. */
+	/* Seq_cst: pairs with the load in ask_others(). */
 	__atomic_fetch_or(&nmi_answers, 1u << smp_processor_id(),
 			  __ATOMIC_SEQ_CST);
 }
 
-static void say_where(const struct regs *regs)
+static void print_this_core(const struct regs *regs)
 {
 	uint32_t flags = report_begin();
 
@@ -181,24 +180,24 @@ static void say_where(const struct regs *regs)
 	else
 		dump_stack();
 	report_end(flags);
-	answered();
+	note_answer();
 }
 
 noreturn void panic_stop_core(const struct regs *regs)
 {
-	say_where(regs);
+	print_this_core(regs);
 	machine_halt();
 }
 
 void fiq_report(struct regs *regs)
 {
 	if (depth[smp_processor_id()]) { /* it has its own report to finish */
-		answered();
+		note_answer();
 		return;
 	}
 	if (console_defers())
 		return;
-	say_where(regs);
+	print_this_core(regs);
 	if (READ_ONCE(panicking))
 		machine_halt();
 }

@@ -1,9 +1,32 @@
 /*
- * Failure reports: panic, BUG_ON, WARN_ON, exceptions, backtraces, symbols.
+ * Failure reports: panic, BUG_ON, WARN_ON, exceptions, backtraces.
  *
- * Guarded by the report lock (kernel/debug/panic.c): one core reports at a time,
- * a core that fails while it reports goes on without waiting for itself.
- * Everything here may be called from any context, also from FIQ.
+ * What it is for. Each failure prints, once, what happened, where, on which
+ * core and in which thread, the locks that the thread holds, and a backtrace.
+ * Then the thread or the machine ends.
+ *
+ * The client's duties.
+ * (1) BUG_ON() for a state in which the kernel cannot go on, WARN_ON() for one
+ *     in which it can, ASSERT() for a costly check of either (debug builds
+ *     only).
+ * (2) Print a report of several lines between report_begin() and report_end(),
+ *     so that no other core writes in between.
+ *
+ * Consequences.
+ * (a) A report never waits for ever, not even for the console: the console's
+ *     lock gives up after a bounded time (console.c).
+ * (b) Two cores that fail at once print two whole reports, one after the other.
+ *     A core that fails while it reports prints one more line and stops.
+ * (c) A panic ends the machine with status 101, after every core that can
+ *     answer has printed where it is.
+ * (d) A BUG in a thread with bug_ends_me ends that thread alone
+ *     (docs/design.md, "a BUG ends the thread").
+ *
+ * The mechanism. A panic stops other cores by an IPI, as FIQ where the
+ * controller has one (the pseudo-NMI), so that a core with IRQs off answers
+ * too. What a report needs from higher floors, it gets through panic_hooks.
+ *
+ * Any context, also FIQ, unless said otherwise.
  */
 #pragma once
 
@@ -15,6 +38,7 @@
 
 struct thread;
 
+/* Report and end the machine. */
 noreturn void panic(const char *fmt, ...) printf_like(1, 2);
 
 /* Another core panics: this one prints where it is and halts. regs: of the code
@@ -22,8 +46,8 @@ noreturn void panic(const char *fmt, ...) printf_like(1, 2);
 noreturn void panic_stop_core(const struct regs *regs);
 
 /*
- * What higher floors add to a report. start_kernel() sets it before anything can
- * fail; until then nothing is added.
+ * What higher floors add to a report. start_kernel() sets it before anything
+ * can fail; until then nothing is added.
  */
 struct panic_hooks {
 	/* Print the locks that t holds, a line each. */
@@ -33,13 +57,13 @@ struct panic_hooks {
 };
 extern struct panic_hooks panic_hooks;
 
-/* Behind the macros; caller: of the function that holds the macro. */
+/* What the macros call. caller: of the function in which the macro stands. */
 void bug_at(const char *cond, const char *file, int line, uintptr_t caller);
 void warn_at(const char *cond, const char *file, int line, uintptr_t caller);
 
 /*
- * Always a panic, except in a thread that allows it (thread->bug_ends_me, set
- * by its creator): there the report is printed and the thread ends.
+ * A panic if c is true. In a thread whose creator has set bug_ends_me, the
+ * report is printed and the thread ends instead.
  */
 #define BUG_ON(c)                                                              \
 	do {                                                                   \
@@ -47,7 +71,7 @@ void warn_at(const char *cond, const char *file, int line, uintptr_t caller);
 			bug_at(#c, __FILE__, __LINE__, CALLER);                \
 	} while (0)
 
-/* Report and go on; evaluates to the condition. */
+/* Report if c is true, and go on. Its value is the condition. */
 #define WARN_ON(c)                                                             \
 	({                                                                     \
 		bool _warn = (c);                                              \
@@ -66,37 +90,43 @@ void warn_at(const char *cond, const char *file, int line, uintptr_t caller);
 	} while (0)
 #endif
 
-/* Number of WARN_ON reports since boot; who called what warned last. */
+/* The number of WARN_ON() reports since boot, and the caller of the function
+ * that warned last. */
 extern unsigned int warn_count;
 extern uintptr_t warn_caller;
 
-/* Return addresses, innermost first; at most max. Returns how many. */
+/* Store the return addresses of the calling function, innermost first, at most
+ * max; returns how many. */
 unsigned int backtrace_here(uintptr_t *pc, unsigned int max);
-/* The same from the caller of a function on, of which this is the frame; debug
- * builds have frames. */
+/* The same from the frame of a function that has not returned yet. Debug builds
+ * only: release builds have no frames. */
 unsigned int backtrace_frame(const void *frame, uintptr_t *pc,
 			     unsigned int max);
-/* One "    symbol+0xoff" line each: of return addresses, of a context. */
+/* Print a line " symbol+0xoffset" for each call: of stored return addresses, of
+ * interrupted code, of the calling function. */
 void print_backtrace(const uintptr_t *pc, unsigned int n);
 void print_backtrace_regs(const struct regs *regs);
 void dump_stack(void);
-/* Of a thread that has left its core, or only where it runs. running: it is the
- * current thread of its core. */
+/* The same for a thread that sleeps or is queued. If it runs (it is the current
+ * thread of its core), only that is printed. */
 void dump_thread_stack(const struct thread *t, bool running);
 void print_regs(const struct regs *regs);
 
-/* From the vectors. kind: "data abort" and so on are decided inside. */
+/* From the vectors (kernel/arch/vectors.S has the same numbers). */
 enum exception { EXC_UNDEF, EXC_SVC, EXC_PREFETCH, EXC_DATA, EXC_HYP };
 void exception_entry(struct regs *regs, enum exception kind);
-/* FIQ: the pseudo-NMI. Prints where this core is. */
 void fiq_entry(struct regs *regs);
-void fiq_report(struct regs *regs); /* acknowledged already */
+/* The pseudo-NMI has come and is acknowledged: print where this core is. regs:
+ * NULL if it came a while ago, while this core was printing. */
+void fiq_report(struct regs *regs);
 
-/* Ask every other core (or one) for its backtrace, also with IRQs off. */
+/* Print the backtraces of all other cores, also of those with IRQs off. */
 void backtrace_all_cores(void);
 
-/* Report bracket: between these, this core alone writes; nests. */
+/* Between these two, only this core prints; they nest. IRQs are off in between.
+ * report_end() takes what report_begin() returned. */
 uint32_t report_begin(void);
-/* Drop what is printed, for who runs something many times; a panic ends it. */
-extern bool console_hushed;
 void report_end(uint32_t flags);
+/* While true, nothing is printed (for code that runs something many times); a
+ * panic sets it to false. */
+extern bool console_hushed;

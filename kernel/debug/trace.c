@@ -1,10 +1,10 @@
 /*
- * The stream of events: gate, ring, snapshot.
+ * The stream of events: gate, rings, snapshot. See trace.h.
  *
- * One ring a core, written by that core alone with IRQs off; `head` counts the
- * events ever written and is stored (release) after the event, so a reader that
- * sees head sees the event. trace_start() and trace_stop() are called by one
- * thread at a time (whoever reads the stream owns it meanwhile).
+ * Each core has a ring, which that core alone writes, with IRQs off. `head`
+ * counts the events since trace_start(). It is stored (release) after the
+ * event, so a reader that sees the count sees the event. One thread at a time
+ * calls trace_start() and trace_stop(): the one that reads the stream.
  */
 #include "kernel/debug/trace.h"
 
@@ -16,7 +16,7 @@
 	((unsigned int)(TRACE_RING_SIZE / sizeof(struct trace_event)))
 
 static struct ring {
-	struct trace_event *events; /* RING_ENTRIES, or NULL: no memory */
+	struct trace_event *events; /* RING_ENTRIES of them; NULL: no memory */
 	uint32_t head;		    /* events written since trace_start() */
 } cache_aligned rings[NR_CPUS];
 
@@ -31,13 +31,14 @@ void trace_gate_slow(enum trace_op op, const void *obj, uintptr_t caller)
 {
 	trace_gate_fn fn = READ_ONCE(trace_gate_hook);
 
-	/* What an interrupt does is not the thread's. */
+	/* An interrupt does nothing on behalf of the thread. */
 	if (fn && current->gated && !in_interrupt())
 		fn(op, obj, caller);
 }
 #endif
 
-/* Is the event about a marked thread, by it or done to it? */
+/* Does a marked thread cause the event, or is it woken or given a lock by it?
+ * */
 static bool concerns_marked(enum trace_op op, const void *obj, uintptr_t arg)
 {
 	const struct thread *to = op == TR_HANDOVER ? (const void *)arg : obj;
@@ -69,15 +70,16 @@ void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 		e->op = (uint16_t)op;
 		e->cpu = (uint16_t)smp_processor_id();
 		e->thread = current->id;
-		/* Seq_cst: one order over all cores, the printed one. */
+		/* Seq_cst: one order for all cores, which is printed. */
 		e->seq = __atomic_fetch_add(&next_seq, 1, __ATOMIC_SEQ_CST);
 		/*
-		 * Release: pairs with the acquire in trace_snapshot(). It fails
-		 * if trace_start() has emptied the ring meanwhile.
+		 * Release: pairs with the acquire in trace_snapshot(). The
+		 * exchange fails if trace_start() has emptied the ring in the
+		 * meantime.
 		 */
 		__atomic_compare_exchange_n(&r->head, &head, head + 1, false,
 					    __ATOMIC_RELEASE, __ATOMIC_RELAXED);
-		listen = READ_ONCE(trace_listen); /* it may end meanwhile */
+		listen = READ_ONCE(trace_listen); /* it may become NULL */
 		if (listen)
 			listen(e);
 	}

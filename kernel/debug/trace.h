@@ -1,16 +1,23 @@
 /*
  * The one stream of events (docs/design.md, "one stream" and "gates").
  *
- * Every trace point stands in two places: trace_gate(), about to do it, where a
- * script may block the thread unless an internal spinlock is held or interrupts
- * are off; and trace_did(), it happened, callable anywhere. The ring, the
- * printed schedules and the scripts are readers of this stream.
+ * What it is for. The kernel says what happens at its trace points. The printed
+ * schedules, the scripts and the explorer read that stream.
  *
- * Free when off: one load and one branch for trace_did(), in debug builds one
- * more for trace_gate(); in release trace_gate() leaves no instruction.
+ * The client's duties.
+ * (1) Put trace_gate() before an operation, with no internal spinlock held and
+ *     IRQs on: a script may block the thread there.
+ * (2) Put trace_did() where the operation has happened; any context.
+ * (3) Read the stream with trace_snapshot() after the threads that matter have
+ *     come to rest.
  *
- * The ring: one buffer a core, written by that core alone with interrupts off,
- * read by trace_snapshot() after the threads of interest have come to rest.
+ * Consequences. (a) While nobody reads, trace_did() costs one load and a
+ * branch, and so does trace_gate() in debug builds; in release builds
+ * trace_gate() leaves no instruction. (b) A full ring overwrites its oldest
+ * events; the snapshot says how many are lost.
+ *
+ * The mechanism. Each core has a ring that it alone writes, with IRQs off. All
+ * events draw a number from one counter, which orders them across the cores.
  */
 #pragma once
 
@@ -28,7 +35,7 @@ enum trace_op {
 	TR_CONTEND,  /* did: it is held, going to wait; arg = owner thread */
 	TR_UNLOCK,   /* gate; did: released */
 	TR_TRYLOCK,  /* gate: about to try; rw-semaphores too */
-	TR_HANDOVER, /* did: given to a waiter; arg = the new owner */
+	TR_HANDOVER, /* did: given to a waiting thread; arg = that thread */
 	/* rw-semaphores, per-core too: obj = the semaphore */
 	TR_READ_LOCK,
 	TR_READ_CONTEND,
@@ -58,7 +65,7 @@ enum trace_op {
 	TR_CALL_RCU, /* did: arg = the callback's function */
 	TR_ADOPT,    /* did: a dead core's callbacks change hands; arg = core */
 	TR_BARRIER,  /* gate; did: entered rcu_barrier, took its snapshot */
-	TR_BARRIER_COUNT, /* did: one begins, or has seen to all cores */
+	TR_BARRIER_COUNT, /* did: one begins, or has queued on all cores */
 	TR_BARRIER_LOOK,  /* did: at a core's callbacks; arg = core */
 	TR_BARRIER_END,
 	TR_RCU_CB, /* gate; did: a callback is invoked; arg = its function */
@@ -72,12 +79,12 @@ enum trace_op {
 	TR_CACHE_DESTROY_END,
 	TR_CACHE_OBJECT, /* gate: about to take or give back an object of it */
 	/* wait queues and completions: obj = the object */
-	TR_WAIT_FOR, /* gate: about to queue up and look */
+	TR_WAIT_FOR, /* gate: about to join the queue and look */
 	TR_COMPLETE,
 	/* obj = shared data, declared by shared_read(), shared_write() */
 	TR_SHARED_READ,
 	TR_SHARED_WRITE,
-	TR_NOTE, /* did: obj = a text, from whoever has no event of its own */
+	TR_NOTE, /* did: obj = a text, for what has no event of its own */
 };
 
 struct trace_event {
@@ -108,16 +115,16 @@ static always_inline void trace_did(enum trace_op op, const void *obj,
 
 #if GORDIAN_DEBUG
 /*
- * Where a script may hold the calling thread, if may_sleep(): under a spinlock or
- * with IRQs off the point is passed, and must not be counted on. Installed and
- * removed only while no thread with `gated` set runs.
+ * Called at each gate of a thread with `gated` set. It may hold the thread
+ * there if may_sleep() is true; under a spinlock or with IRQs off the thread
+ * goes on at once. Installed and removed only while no such thread runs.
  */
 typedef void (*trace_gate_fn)(enum trace_op op, const void *obj,
 			      uintptr_t caller);
 extern trace_gate_fn trace_gate_hook;
 void trace_gate_slow(enum trace_op op, const void *obj, uintptr_t caller);
 
-/* About to do it. May sleep where may_sleep() says so. Any context. */
+/* It is about to happen. May sleep if may_sleep() is true. Any context. */
 static inline void trace_gate(enum trace_op op, const void *obj,
 			      uintptr_t caller)
 {
@@ -128,27 +135,27 @@ static inline void trace_gate(enum trace_op op, const void *obj,
 #define trace_gate(op, obj, caller) ((void)(obj), (void)(caller))
 #endif
 
-/* Both, where nothing lies between them. */
+/* Both: the operation is done as soon as it begins. */
 #define trace_point(op, obj, arg, caller)                                      \
 	(trace_gate(op, obj, caller), trace_did(op, obj, arg, caller))
 
 /*
- * A second reader of the stream beside the ring: called for each event a
- * marked thread makes, in that thread's context, wherever the trace point
- * stands (perhaps under a spinlock): it may only look and count.
+ * A second reader beside the rings: called for each recorded event, in the
+ * context of the trace point, perhaps under a spinlock. It may only look and
+ * count.
  */
 typedef void (*trace_listener)(const struct trace_event *e);
 extern trace_listener trace_listen;
 
 #define TRACE_RING_SIZE (64u << 10)
-/* The ring of core cpu: TRACE_RING_SIZE bytes, or NULL: it records nothing. */
+/* Give core cpu its ring: TRACE_RING_SIZE bytes. NULL: it records nothing. */
 void trace_init(unsigned int cpu, void *memory);
 void trace_start(unsigned int mode); /* empties the rings */
 void trace_stop(void);
 /*
- * Copy the events since trace_start(), in order of seq, into out. Returns the
- * number copied; *lost is how many the rings had to overwrite. The tracing may
- * go on; events being written meanwhile are left out.
+ * Copy the events since trace_start() to out, in order of seq, at most max;
+ * returns how many. *lost: how many the rings have overwritten. Tracing may go
+ * on; events that are written in the meantime are left out.
  */
 unsigned int trace_snapshot(struct trace_event *out, unsigned int max,
 			    unsigned int *lost);

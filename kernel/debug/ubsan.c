@@ -1,7 +1,7 @@
 /*
- * What the compiler's checks call in debug builds: undefined behaviour and a
- * broken stack canary. Each is a bug of the kernel and ends like one.
- * The names and the data layouts are GCC's (-fsanitize=undefined).
+ * What the compiler's checks call in debug builds: undefined behaviour, and a
+ * stack canary that was overwritten. Each is a bug of the kernel, so each is a
+ * panic. The names and the data layouts are GCC's (-fsanitize=undefined).
  */
 #include "kernel/debug/panic.h"
 
@@ -22,7 +22,7 @@ struct ub_place {
 
 static noinline noreturn void ub_report(const void *data, const char *what)
 {
-	const struct ub_place *at = data; /* every handler's data begins so */
+	const struct ub_place *at = data; /* the first field of all of them */
 
 	panic("undefined behaviour: %s at %s:%u", what, at->file,
 	      (unsigned int)at->line);
@@ -45,8 +45,8 @@ HANDLER(shift_out_of_bounds, "shift out of bounds", V a, V b)
 HANDLER(out_of_bounds, "array index out of bounds", V a)
 HANDLER(builtin_unreachable, "unreachable code reached")
 HANDLER(missing_return, "function ends without a value")
-HANDLER(vla_bound_not_positive, "array of no size", V a)
-HANDLER(load_invalid_value, "value not of its type", V a)
+HANDLER(vla_bound_not_positive, "array size is not positive", V a)
+HANDLER(load_invalid_value, "value that its type does not have", V a)
 HANDLER(pointer_overflow, "pointer arithmetic overflows", V a, V b)
 HANDLER(type_mismatch_v1, "null or misaligned access", V a)
 HANDLER(nonnull_arg, "null passed where not allowed")

@@ -5,7 +5,7 @@
 
 #include "kernel/sched/sched.h"
 
-/* ---- sched.c -------------------------------------------------------------- */
+/* ---- sched.c ------------------------------------------------------------- */
 
 /* The second half of a switch, on the next thread's stack; prev ran before. */
 void finish_switch(struct thread *prev);
@@ -26,7 +26,7 @@ uint64_t sched_next_tick(void);
 /* From the timer interrupt: the tick, if its time has come. IRQs off. */
 void sched_tick_if_due(uint64_t now);
 
-/* ---- thread.c ------------------------------------------------------------- */
+/* ---- thread.c ------------------------------------------------------------ */
 
 /* A thread has parked; from finish_switch(), IRQs off, no lock held. */
 void thread_parked(void);

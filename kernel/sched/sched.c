@@ -88,17 +88,18 @@ static void activate(struct runqueue *rq, unsigned int cpu, struct thread *t)
 		resched(rq, cpu);
 }
 
-/* How many threads one more would share the core with. A guess: no lock is held. */
+/* How many threads one more would share the core with. A guess: no lock is
+ * held. */
 static unsigned int load_of(unsigned int cpu)
 {
 	return sched_nr_running(cpu) + READ_ONCE(runqueues[cpu].stuck) * 1000;
 }
 
 /*
- * The core where t should run: the one with the least load, and its last core if
- * none has less. A core that is stuck behind a reader is taken only if there is no
- * other. A thread whose cores have all gone may run anywhere. IRQs off, so no core
- * can go away meanwhile.
+ * The core where t should run: the one with the least load, and its last core
+ * if none has less. A core that is stuck behind a reader is taken only if there
+ * is no other. A thread whose cores have all gone may run anywhere. IRQs off,
+ * so no core can go away meanwhile.
  */
 static unsigned int select_cpu(const struct thread *t)
 {
@@ -139,9 +140,10 @@ static struct runqueue *lock_rq_of(struct thread *t)
 }
 
 /*
- * Queue t, which is TASK_WAKING, off its stack and on no queue, on the core that
- * select_cpu() names. t changes cores under the lock of the old one. Its affinity
- * may change before the new one's lock is taken, so it is looked at again.
+ * Queue t, which is TASK_WAKING, off its stack and on no queue, on the core
+ * that select_cpu() names. t changes cores under the lock of the old one. Its
+ * affinity may change before the new one's lock is taken, so it is looked at
+ * again.
  */
 static void queue_on_best_core(struct thread *t)
 {
@@ -192,7 +194,8 @@ static bool migrate_one(struct runqueue *rq, struct cpumask cores)
 void finish_switch(struct thread *prev)
 {
 	struct runqueue *rq = &runqueues[smp_processor_id()];
-	/* A thread that was preempted is still on a queue, whatever its state. */
+	/* A thread that was preempted is still on a queue, whatever its state.
+	 * */
 	enum thread_state state = prev->on_rq ? TASK_RUNNING : prev->state;
 
 	/* prev has taken the lock, and this thread releases it. */
@@ -232,9 +235,9 @@ static void reschedule(bool preempt)
 			    !cpumask_empty(cpumask_and(prev->affinity,
 						       cpu_online())))) {
 		/*
-		 * It may no longer run here. finish_switch() queues it elsewhere
-		 * once it is off its stack. If it was about to sleep, this
-		 * wakes it, and it looks at its condition again.
+		 * It may no longer run here. finish_switch() queues it
+		 * elsewhere once it is off its stack. If it was about to sleep,
+		 * this wakes it, and it looks at its condition again.
 		 */
 		prev->on_rq = false;
 		prev->state = TASK_WAKING;
@@ -327,11 +330,11 @@ void sched_tick_if_due(uint64_t now)
 		resched(rq, cpu); /* round robin: an equal waits */
 	raw_spin_unlock(&rq->lock);
 	/*
-	 * The thread was asked a tick ago and has not switched: it has preemption
-	 * disabled (an RCU reader), perhaps for long. The threads queued here
-	 * would wait for its end, whatever their priority. Idle cores pull them,
-	 * but there may be no idle core, or it has looked already. So this core
-	 * pushes one thread a tick.
+	 * The thread was asked a tick ago and has not switched: it has
+	 * preemption disabled (an RCU reader), perhaps for long. The threads
+	 * queued here would wait for its end, whatever their priority. Idle
+	 * cores pull them, but there may be no idle core, or it has looked
+	 * already. So this core pushes one thread a tick.
 	 */
 	if (unlikely(asked_before && t->preempt_count)) {
 		WRITE_ONCE(rq->stuck, true);
@@ -379,8 +382,8 @@ void wait_end(void)
 
 #define STATE_BIT(state) (1u << (state))
 
-/* Wake t if its state is one of `states`, a set of STATE_BIT()s; returns whether
- * it was. */
+/* Wake t if its state is one of `states`, a set of STATE_BIT()s; returns
+ * whether it was. */
 static bool wake_if(struct thread *t, unsigned int states, uintptr_t caller)
 {
 	uint32_t flags = local_irq_save();
@@ -562,9 +565,9 @@ void sched_migrate_dying(unsigned int cpu)
 }
 
 /*
- * Before this core idles: take over a thread that is queued on another core, where
- * it may wait behind a thread that cannot be preempted. True if there was one.
- * IRQs off.
+ * Before this core idles: take over a thread that is queued on another core,
+ * where it may wait behind a thread that cannot be preempted. True if there was
+ * one. IRQs off.
  */
 static bool pull_one(unsigned int me)
 {

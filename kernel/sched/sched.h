@@ -16,14 +16,14 @@
  *
  * Consequences.
  * (a) No wake-up is lost. The waiting thread sets its state before it looks at
- *     the condition, and the waking thread changes the condition before it looks
- *     at the state, each with a full barrier between. So at least one of the two
- *     sees what the other did.
+ *     the condition, and the waking thread changes the condition before it
+ *     looks at the state, each with a full barrier between. So at least one of
+ *     the two sees what the other did.
  * (b) A thread that is preempted between wait_begin() and schedule() stays
  *     runnable (docs/design.md, "preempted sleeper"). Only schedule() itself
  *     takes a thread off its queue.
- * (c) With preemption disabled or IRQs off the current thread keeps its core, and
- *     an RCU reader is no more than that: preempt_disable().
+ * (c) With preemption disabled or IRQs off the current thread keeps its core,
+ *     and an RCU reader is no more than that: preempt_disable().
  * (d) A thread may be woken on another core than the one it slept on, unless it
  *     is pinned.
  *
@@ -79,8 +79,8 @@ static inline bool in_interrupt(void)
 }
 
 /*
- * Give up the core. If the current thread's state is not TASK_RUNNING, it leaves
- * the run queue until it is woken. Context: may_sleep().
+ * Give up the core. If the current thread's state is not TASK_RUNNING, it
+ * leaves the run queue until it is woken. Context: may_sleep().
  */
 void schedule(void);
 /* As schedule(), for at most ns nanoseconds; false if the time ran out. */
@@ -123,10 +123,10 @@ void sched_migrate_dying(unsigned int cpu);
 void resched_cpu(unsigned int cpu);
 
 /*
- * What higher floors want to be told; they register once, at boot. All hooks are
- * called with IRQs off. The idle loop waits with IRQs masked and calls idle_exit
- * before it takes an interrupt, so no interrupt handler runs between idle_enter
- * and idle_exit.
+ * What higher floors want to be told; they register once, at boot. All hooks
+ * are called with IRQs off. The idle loop waits with IRQs masked and calls
+ * idle_exit before it takes an interrupt, so no interrupt handler runs between
+ * idle_enter and idle_exit.
  */
 struct sched_hooks {
 	/* No RCU reader runs on this core: it switches threads, or its tick has

@@ -4,7 +4,8 @@
  * A struct thread lives at the top of its own stack (the guard page is at the
  * other end), so a thread costs one allocation. That memory is type-stable: a
  * freed stack only ever becomes another thread's. So code that reads a thread
- * which has just ended still reads a thread, and a late wake-up is a spurious one.
+ * which has just ended still reads a thread, and a late wake-up is a spurious
+ * one.
  *
  * threads_lock (spinlock, IRQs off) guards the list of all threads, the handles
  * (refs), exited and the joiners. Lock order: threads_lock, then a run queue's

@@ -1,10 +1,10 @@
 /*
  * Threads: their structure, and their life from creation to the end.
  *
- * All threads share one address space and can be preempted. Thread ids are small
- * numbers; none is used twice within a boot. A thread has a handle count: the
- * creator gets a handle and gives it up with thread_join() or thread_put(), and
- * the running thread has one of its own.
+ * All threads share one address space and can be preempted. Thread ids are
+ * small numbers; none is used twice within a boot. A thread has a handle count:
+ * the creator gets a handle and gives it up with thread_join() or thread_put(),
+ * and the running thread has one of its own.
  */
 #pragma once
 
@@ -46,7 +46,8 @@ enum wait_kind {
 	/* It keeps its core (`busy` in struct thread): */
 	WAIT_SPIN, /* obj = struct spinlock */
 	WAIT_CORE, /* obj = struct cpumask: the cores that must answer */
-	/* Reports use it for the grace-period thread; obj = struct rcu_state. */
+	/* Reports use it for the grace-period thread; obj = struct rcu_state.
+	 * */
 	WAIT_READERS,
 };
 
@@ -118,20 +119,21 @@ struct thread {
 
 /*
  * Create a thread; it starts at once, and fn's return value is its exit status.
- * allowed: the cores it may use (CPUMASK_ALL: any). NULL when memory is out. The
- * caller owns a handle. Thread context; does not sleep.
+ * allowed: the cores it may use (CPUMASK_ALL: any). NULL when memory is out.
+ * The caller owns a handle. Thread context; does not sleep.
  */
 struct thread *thread_create(const char *name, int (*fn)(void *), void *arg,
 			     enum thread_prio prio, struct cpumask allowed);
 /*
- * Create a core's own service thread: it is pinned to `cpu`, which may be off, and
- * stays parked until kthread_unpark(). A %u in the name is the core. Otherwise as
- * thread_create().
+ * Create a core's own service thread: it is pinned to `cpu`, which may be off,
+ * and stays parked until kthread_unpark(). A %u in the name is the core.
+ * Otherwise as thread_create().
  */
 struct thread *thread_create_on_cpu(const char *name, int (*fn)(void *),
 				    void *arg, enum thread_prio prio,
 				    unsigned int cpu);
-/* Wait for the end of t, give up the handle, return the exit status. May sleep. */
+/* Wait for the end of t, give up the handle, return the exit status. May sleep.
+ * */
 int thread_join(struct thread *t);
 /* The same for at most ns nanoseconds. 0 with *status set (unless status is
  * NULL), or -ETIMEDOUT; then the caller keeps the handle. */
@@ -143,8 +145,8 @@ noreturn void thread_exit(int status);
 /* The end of a thread whose BUG ends it: its locks are released for it first.
  * panic_hooks.bug_exit. */
 noreturn void thread_bug_exit(void);
-/* t may use these cores from now on; it moves there. 0, or -EINVAL if none of them
- * is online or t is pinned. */
+/* t may use these cores from now on; it moves there. 0, or -EINVAL if none of
+ * them is online or t is pinned. */
 int thread_set_affinity(struct thread *t, struct cpumask allowed);
 /* End an interruptible wait of t. Any context. */
 void thread_interrupt(struct thread *t);
@@ -157,7 +159,8 @@ void threads_for_each(void (*fn)(struct thread *t, void *arg), void *arg);
 struct thread *thread_find(uint32_t id);
 /* The same for the lowest id above that one. */
 struct thread *thread_after(uint32_t id);
-/* Visit each thread; the body has a handle on it and must not leave by break. */
+/* Visit each thread; the body has a handle on it and must not leave by break.
+ * */
 #define for_each_thread(t)                                                     \
 	for (uint32_t _id = 0; ((t) = thread_after(_id)) && (_id = (t)->id);   \
 	     thread_put(t))
@@ -165,8 +168,8 @@ unsigned int threads_count(void); /* those that have not ended */
 
 /* Service threads of a core: parked before the core goes, unparked after it has
  * come. kthread_park() returns when t has parked; may sleep. The thread itself
- * asks kthread_should_park() and then calls kthread_parkme(), which returns after
- * kthread_unpark(). */
+ * asks kthread_should_park() and then calls kthread_parkme(), which returns
+ * after kthread_unpark(). */
 void kthread_park(struct thread *t);
 void kthread_unpark(struct thread *t);
 bool kthread_should_park(void);

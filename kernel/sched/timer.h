@@ -1,9 +1,10 @@
 /*
  * Timers: call a function, in the timer interrupt, once a deadline has passed.
  *
- * A timer is armed on the core that arms it. When that core goes down, the timer
- * moves to another core. The function runs with IRQs off and no lock held; it may
- * arm its own timer again. Any context but FIQ, unless said otherwise.
+ * A timer is armed on the core that arms it. When that core goes down, the
+ * timer moves to another core. The function runs with IRQs off and no lock
+ * held; it may arm its own timer again. Any context but FIQ, unless said
+ * otherwise.
  */
 #pragma once
 
@@ -33,7 +34,8 @@ void timer_setup(struct timer *t, void (*fn)(struct timer *), void *arg);
 void timer_arm(struct timer *t, uint64_t deadline);
 /* Returns whether t was armed. Its function may still be running on a core. */
 bool timer_cancel(struct timer *t);
-/* The same, and wait until the function has returned. Not from that function. */
+/* The same, and wait until the function has returned. Not from that function.
+ * */
 bool timer_cancel_sync(struct timer *t);
 
 /* Set the comparator for the next event of this core. IRQs off. */

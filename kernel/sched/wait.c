@@ -1,11 +1,11 @@
 /*
  * Wait queues and completions. See wait.h.
  *
- * The queue's lock (spinlock, IRQs off) guards its list and a completion's count.
- * Why no wake-up is lost: the waiting thread joins the queue and sets its state
- * before it looks at the condition. The waking thread changes the condition before
- * it looks at the queue. So one of the two sees the other. (The barriers stand in
- * wait_begin() and wake_up_thread().)
+ * The queue's lock (spinlock, IRQs off) guards its list and a completion's
+ * count. Why no wake-up is lost: the waiting thread joins the queue and sets
+ * its state before it looks at the condition. The waking thread changes the
+ * condition before it looks at the queue. So one of the two sees the other.
+ * (The barriers stand in wait_begin() and wake_up_thread().)
  */
 #include "kernel/sched/wait.h"
 
@@ -49,8 +49,8 @@ void finish_wait(struct wait_queue *q, struct wait_entry *e)
 	wait_end();
 }
 
-/* q->lock held. Wake the thread that has waited longest, or all. A woken thread is
- * unlinked, so that the next wake_up() reaches the next one. */
+/* q->lock held. Wake the thread that has waited longest, or all. A woken thread
+ * is unlinked, so that the next wake_up() reaches the next one. */
 static void wake(struct wait_queue *q, bool all, uintptr_t caller)
 {
 	struct wait_entry *e, *next;
@@ -110,8 +110,8 @@ void complete_all(struct completion *c)
 	complete_n(c, true, CALLER);
 }
 
-/* Take one unit, if there is one. c may be freed once this returns true: the lock
- * is free only when complete() no longer uses c. */
+/* Take one unit, if there is one. c may be freed once this returns true: the
+ * lock is free only when complete() no longer uses c. */
 static bool take_done(struct completion *c)
 {
 	uint32_t flags = spin_lock_irqsave(&c->wait.lock);

@@ -33,7 +33,8 @@ struct wait_entry {
 };
 
 void wait_queue_init(struct wait_queue *q, const char *name);
-/* Join the queue and begin the wait; again before each look at the condition. */
+/* Join the queue and begin the wait; again before each look at the condition.
+ * */
 void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
 		     enum wait_kind kind, uintptr_t caller);
 void finish_wait(struct wait_queue *q, struct wait_entry *e);
@@ -41,7 +42,8 @@ void finish_wait(struct wait_queue *q, struct wait_entry *e);
 void wake_up(struct wait_queue *q);
 void wake_up_all(struct wait_queue *q);
 
-/* What the macros below share: look at `done`, sleep, and so on until it is true. */
+/* What the macros below share: look at `done`, sleep, and so on until it is
+ * true. */
 #define __wait_event(q, kind, done, sleep)                                     \
 	do {                                                                   \
 		struct wait_entry _e = { .thread = NULL };                     \
@@ -86,6 +88,6 @@ void complete(struct completion *c);
 void complete_all(struct completion *c);
 void wait_for_completion(struct completion *c);
 /* True if it was completed within n waits of ns nanoseconds each. Not one long
- * wait: a host may stop for a while although its clock goes on, and then no core
- * has had that time. */
+ * wait: a host may stop for a while although its clock goes on, and then no
+ * core has had that time. */
 bool wait_for_completion_timeout(struct completion *c, uint64_t ns, int n);
