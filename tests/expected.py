@@ -1,8 +1,8 @@
-"""What each experiment must come to. It is written by hand, from docs/thread.md and
-the experiments' own pages, and not taken from the kernel's table."""
+"""The expected result of each experiment, written by hand from docs/thread.md. The
+kernel's own table is not used, so that a mistake in it is found."""
 from gordian import verdicts
 
-# What is expected of each; docs/thread.md names the mail that it tests.
+# How each experiment may end; docs/thread.md names the mail that it tests.
 OUTCOMES = {
     "E0": {"deadlock"},
     "E1": {"completes"},

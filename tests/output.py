@@ -24,18 +24,19 @@ def text_in_order(text, *words):
     assert at == sorted(at), list(zip(words, at))
 
 
-def columns(text, heading):
-    """The first schedule after the heading: a list of (column, event)."""
+def events_of(text, heading):
+    """The first schedule after the heading: a list of (name of the column, event)."""
     lines = text[text.index(heading):].split("\n")
     at = next(i for i, x in enumerate(lines) if re.match(r" +us  ", x))
-    starts = [m.start() for m in re.finditer(r"\S+ core \d+|RCU", lines[at])]
+    names = {m.start(): m[0].split()[0]
+             for m in re.finditer(r"\S+ core \d+|RCU", lines[at])}
     events = []
     for x in lines[at + 1:]:
         if not re.match(r" *\d+\.\d  ", x):
             break
         what = x[10:].lstrip()
         start = len(x) - len(what)
-        events.append((starts.index(start), what))
+        events.append((names[start], what))
     return events
 
 
@@ -44,6 +45,14 @@ def events_in_order(events, *wanted):
     rest = iter(events)
     missing = [w for w in wanted if w not in rest]
     assert not missing, (missing, events)
+
+
+def lockdep_of(text, ident):
+    """The kinds of findings of an experiment or part, which is as expected."""
+    v = next(v for v in verdicts(text) + verdicts(text, "part")
+             if v.id == ident)
+    assert v.ok, v.text
+    return set(v["lockdep"].split(","))
 
 
 def results(text):

@@ -8,7 +8,6 @@ from expected import (DEBUG_ONLY, OUTCOMES, PART_LOCKDEP, ROW_LOCKDEP, VERDICTS,
 from gordian import boot, verdicts
 from output import check_lines
 
-
 SINGLE = ["-accel", "tcg,thread=single"]
 FREE = 60       # rounds; tools/soak runs many more
 

@@ -39,8 +39,9 @@ def test_work_of_a_dying_core():
     text = boot("demo h1 forced").text
     rows = re.findall(r"^  ([a-z][a-z, ]*[a-z]) +(\d+) +(\d+)  \S", text, re.M)
     assert [x for x, _, _ in rows] == [
-        "threads that run", "threads asleep", "its own threads", "timers", "callbacks, as it died",
-        "objects in its arrays", "interrupts sent to it"]
+        "threads that run", "threads asleep", "its own threads", "timers",
+        "callbacks, as it died", "objects in its arrays",
+        "interrupts sent to it"]
     for what, before, after in rows:
         assert int(before) > 0
         if "own" in what:  # they are parked
@@ -64,8 +65,6 @@ BARRIER = {
     "E18/without": ("corrupt", "silent"), "E18/kernel": ("completes", "silent"),
     "E18/3.6": ("completes", "silent"), "E18/5.18": ("completes", "silent"),
 }
-
-
 BARRIER_ROWS = sorted({name.split("/")[0] for name in BARRIER})
 
 
@@ -108,11 +107,11 @@ def test_barrier_polls_for_ever():
     only its caller, U, could adopt."""
     part = part_of(boot("demo e8d forced").text, "E8d/3.6")
     text_in_order(part, "CPU_DEAD", "lock barrier_mutex",
-             "waits for a dead core's callbacks to be moved",
-             "_rcu_barrier__3_6+", "barrier_notify+", "_cpu_down+",
-             "no cycle: U waits for an event",
-             "cut: what core 3 left (callbacks: 1) is adopted now",
-             "state: as before")
+                  "waits for a dead core's callbacks to be moved",
+                  "_rcu_barrier__3_6+", "barrier_notify+", "_cpu_down+",
+                  "no cycle: U waits for an event",
+                  "cut: what core 3 left (callbacks: 1) is adopted now",
+                  "state: as before")
 
 
 def test_notifier_against_bare_barrier():
@@ -120,9 +119,9 @@ def test_notifier_against_bare_barrier():
     text = boot("demo e8b forced").text
     for name in ("E8b/kernel", "E8b/mckenney"):
         text_in_order(part_of(text, name), "lock barrier_mutex",
-                 "cpu_hotplug_begin done", "waits: cpu_hotplug.lock (U)",
-                 "cycle: B -> cpu_hotplug.lock (U) -> "
-                 "rcu_sched_state.barrier_mutex (B)")
+                      "cpu_hotplug_begin done", "waits: cpu_hotplug.lock (U)",
+                      "cycle: B -> cpu_hotplug.lock (U) -> "
+                      "rcu_sched_state.barrier_mutex (B)")
     # If B takes its reference first, U is refused, as in E1.
     assert boot("demo e8c forced").text.count("refcount is 1, held by B") == 2
 
@@ -131,12 +130,12 @@ def test_grace_period_edge():
     """E12: the cycle through a grace period, with both stacks."""
     part = part_of(boot("demo e12 forced").text, "E12/3.6")
     text_in_order(part, "synchronize_rcu()\n", "waits for a grace period",
-             "sync_notify+", "up to rcu_gp", "_cpu_up+",
-             "waits for cpu_hotplug.lock (mutex)",
-             "get_online_cpus__counter+", "held by U",
-             "rcu_grace_period__3_6+",
-             "cycle: U -> a grace period (rcu_gp) -> cpu_hotplug.lock (U)",
-             "cut: U lends cpu_hotplug.lock to rcu_gp")
+                  "sync_notify+", "up to rcu_gp", "_cpu_up+",
+                  "waits for cpu_hotplug.lock (mutex)",
+                  "get_online_cpus__counter+", "held by U",
+                  "rcu_grace_period__3_6+",
+                  "cycle: U -> a grace period (rcu_gp) -> cpu_hotplug.lock (U)",
+                  "cut: U lends cpu_hotplug.lock to rcu_gp")
     # The schedule shows it in RCU's column. When a core goes down, it may come before
     # U's wait.
     for form in part.split("\nforced, ")[1:]:
@@ -152,8 +151,8 @@ def test_grace_period_fixed():
     part = part_of(boot("demo e12 forced").text, "E12/onoff")
     for form in part.split("\nforced, ")[1:]:
         text_in_order(form[form.index("cpu_hotplug_begin done"):],
-                 "lock onoff_mutex", "unlock onoff_mutex", " ends\n",
-                 "cpu_hotplug_done")
+                      "lock onoff_mutex", "unlock onoff_mutex", " ends\n",
+                      "cpu_hotplug_done")
 
 
 def test_before_the_hotplug_lock_was_in_the_barrier():
@@ -165,7 +164,7 @@ def test_before_the_hotplug_lock_was_in_the_barrier():
     assert "refused: " not in part
     for form in part.split("\nforced, ")[1:]:
         text_in_order(form, "cpu_hotplug_begin done", "waits: slab_mutex (D)",
-                 "unlock barrier_mutex", "free the cache", "cpu_hotplug_done")
+                      "unlock barrier_mutex", "free the cache", "cpu_hotplug_done")
 
 
 def test_nothing_stays_exchanged():

@@ -1,5 +1,5 @@
-"""The explorer's table: every experiment's verdict, counts that reproduce,
-witnesses that can be replayed."""
+"""The whole table of the explorer: the verdict on every experiment, counts that
+reproduce, witnesses that can be replayed."""
 import re
 
 import pytest
@@ -7,10 +7,9 @@ import pytest
 import gordian
 from expected import PART_VERDICTS, VERDICTS
 from gordian import boot, verdicts
-from output import columns, counts, events_in_order, results, witnesses
+from output import events_of, counts, events_in_order, results, witnesses
 
-
-# What a search has nothing to say about, and a word of the reason.
+# The experiments and parts that are not searched, with words of the reason.
 NO_SEARCH = {
     "E0/irq": "interrupt", "E1/B-U-D": "in turn", "E1/B-D-U": "in turn",
     "E1/U-D": "in turn", "E15": "second word", "E16/counter": "starvation",
@@ -18,12 +17,8 @@ NO_SEARCH = {
     "R2/at-once": "a time, not for steps", "R2/call_rcu": "a time, not for",
     "R2/synchronize": "a time, not for steps", "H1": "one actor",
 }
-
-
 NOT_SEARCHED = ("E15", "E16", "R1", "R2", "H1")
-
-
-# What each failing row's witnesses end as.
+# How the witnesses of each failing experiment or part end.
 ENDS = {
     **dict.fromkeys(("E0/AB-BA", "E0/A-A", "E0/ABC", "E2", "E5/E2",
                      "E8b/kernel", "E8b/mckenney", "E9", "E9n", "E12/3.6",
@@ -37,20 +32,12 @@ ENDS = {
     **dict.fromkeys(("E7/v3", "E8d/kernel", "E17/left-out", "E17s",
                      "E18/without"), {"corrupt"}),
 }
-
-
-# Every mechanism once: mutexes, the counter up and down, a leak, a thread's
-# end, a notifier's barrier, the rw-semaphore, a grace period, three actors,
-# callbacks, the dead core's.
+# Every mechanism once: mutexes, the counter up and down, a leak, a thread's end, a
+# barrier in a notifier, the rw-semaphore, a grace period, three actors, callbacks,
+# callbacks of a dead core.
 SOME = ("e0", "e1", "e2", "e3", "e4g", "e8b", "e9", "e12", "e14", "e17", "e18")
-
-
 SINGLE = ("-accel", "tcg,thread=single")
-
-
 COUNTED = ("-icount", "shift=0,sleep=off")
-
-
 SOAK_MACHINES = [dict(smp=n) for n in (2, 3, 4, 8)] + [
     dict(smp=4, extra=SINGLE), dict(smp=2, extra=SINGLE),
     dict(smp=4, extra=COUNTED)]
@@ -78,9 +65,9 @@ def test_every_verdict(table):
             continue
         assert v["search"] == "complete" and v["memory"] == "sc", v.text
         assert v.num("schedules") > 0
-        # A verdict is what lockdep said and whether any schedule fails.
+        # The verdict follows from lockdep's findings and from failing schedules.
         fails = v.num("failing") > 0
-        if v.id not in ("E5", "E6", "E14"):  # they stand for the first part
+        if v.id not in ("E5", "E6", "E14"):  # here the verdict is the first part's
             assert fails == (v["verdict"] in ("REAL", "MISSED")), v.text
 
 
@@ -92,8 +79,8 @@ def test_why_there_is_no_search(table):
 
 
 def test_the_printed_table(table):
-    """The same once more as a table: each row and each searched part, in the
-    order of the list, or why there is nothing to search."""
+    """The table at the end agrees with the verdict lines: one row for each experiment
+    and each part that was searched, or the reason why there was no search."""
     lines = table.text[table.text.index("\nid  "):].split("\n")
     assert all(len(x) <= 80 for x in lines)
     searched = re.compile(r"(?:  )?(\S+) +(\S+) +(\d+) +(\d+)  (\S+) +(\S+) +"
@@ -125,7 +112,7 @@ def test_the_printed_table(table):
 
 
 def test_each_end_has_its_witness(table):
-    """E3's both ends among them."""
+    """A failing search prints one witness for each way to fail."""
     found = {}
     for ident, outcome, _, line in witnesses(table.text):
         assert line.split()[1] == ident
@@ -144,13 +131,13 @@ def test_counts_reproduce(table, machine):
     wanted = {i: n for i, n in all_of_them.items()
               if i.split("/")[0].lower() in SOME}
     assert got == wanted
-    # Not only the counts: the same schedules are the witnesses.
+    # The witnesses are the same schedules, too.
     assert witnesses(run.text) == [w for w in witnesses(table.text)
                                    if w[0].split("/")[0].lower() in SOME]
 
 
-def test_repeats_to_the_instruction():
-    """With a counted clock even the times are the same."""
+def test_repeats_with_a_counted_clock():
+    """With a counted clock all is the same, even the times."""
     runs = [boot("explore e2; explore e3", extra=COUNTED) for _ in range(2)]
     assert all(r.status == 0 for r in runs)
     assert re.search(r"^ +\d+\.\d  ", runs[0].text, re.M)
@@ -159,7 +146,7 @@ def test_repeats_to_the_instruction():
 
 @pytest.mark.soak
 @pytest.mark.parametrize("machine", SOAK_MACHINES, ids=str)
-def test_counts_of_the_whole_table(table, machine):
+def test_whole_table_reproduces(table, machine):
     run = boot("explore all", timeout=3000, **machine)
     assert run.status == 0
     assert counts(run.text) == counts(table.text)
@@ -167,28 +154,30 @@ def test_counts_of_the_whole_table(table, machine):
 
 
 def test_e2_is_the_drawing():
-    """Kosina's: slab_mutex by D, the hotplug lock by U, then both block."""
+    """E2's witness is Kosina's drawing: D takes slab_mutex, U takes the hotplug lock,
+    then both block."""
     text = boot("explore e2").text
     ((_, outcome, switches, _),) = witnesses(text)
     assert outcome == "deadlock" and switches <= 2
-    events = columns(text, "\nwitness: E2 ")
+    events = events_of(text, "\nwitness: E2 ")
     events_in_order(events,
-             (0, "kmem_cache_destroy()"), (0, "lock slab_mutex"),
-             (0, "rcu_barrier()"), (0, "lock barrier_mutex"),
-             (1, "lock cpu_hotplug.lock"), (1, "cpu_hotplug_begin done"),
-             (1, "CPU_UP_PREPARE"))
-    begun = events.index((1, "cpu_hotplug_begin done"))
-    both = {(0, "waits: cpu_hotplug.lock (U)"), (1, "waits: slab_mutex (D)")}
+                    ("D", "kmem_cache_destroy()"), ("D", "lock slab_mutex"),
+                    ("D", "rcu_barrier()"), ("D", "lock barrier_mutex"),
+                    ("U", "lock cpu_hotplug.lock"), ("U", "cpu_hotplug_begin done"),
+                    ("U", "CPU_UP_PREPARE"))
+    begun = events.index(("U", "cpu_hotplug_begin done"))
+    both = {("D", "waits: cpu_hotplug.lock (U)"), ("U", "waits: slab_mutex (D)")}
     assert set(events[-2:]) == both
-    # D does nothing more than wait once U has the lock.
-    assert [what for who, what in events[begun:] if who == 0] == \
+    # Once U has the lock, D only waits.
+    assert [what for who, what in events[begun:] if who == "D"] == \
         ["waits: cpu_hotplug.lock (U)"]
     assert re.search(r"^cycle: D -> cpu_hotplug\.lock \(U\) -> slab_mutex "
                      r"\(D\)$", text, re.M)
 
 
 def test_switches_are_few(table):
-    """None needs more than three; two actors and one lock each way: one."""
+    """A witness needs at most three switches; two actors with two locks in opposite
+    orders need one."""
     found = {(i, out): n for i, out, n, _ in witnesses(table.text)}
     assert max(found.values()) <= 3
     for ident in ("E0/AB-BA", "E2", "E3", "E5/E2", "E8b/kernel", "E13/reversed"):
@@ -198,8 +187,8 @@ def test_switches_are_few(table):
 
 
 def replay_all(lines, times):
-    """Each line so often, step by step and freely, at one prompt of another
-    boot: [(line, what it came to)] of those that ended otherwise."""
+    """Replay each line so many times, step by step and freely, in one new boot.
+    Returns [(line, output)] of those that did not end as their witness."""
     wrong = []
     with gordian.Console(smp=4, quiet=True) as c:
         c.prompt()
@@ -226,11 +215,11 @@ def test_replay_fifty_times(table):
 
 
 @pytest.mark.parametrize("what, search, verdict, ok", [
-    # The knot takes one preemption, and is not the first that is tried ...
+    # The deadlock needs one preemption, and is not the first schedule ...
     ("e2 bound 0", "bounded:0", "NOT-FOUND", False),
     ("e2 bound 1", "bounded:1", "REAL", True),
     ("e2 max 3", "stopped:3", "NOT-FOUND", False),
-    # ... and these bounds cut nothing off.
+    # ... and these bounds leave no schedule out.
     ("e0/ab-ba bound 99", "complete", "REAL", True),
     ("e0/ab-ba full", "complete", "REAL", True),
 ])
@@ -241,14 +230,15 @@ def test_bounds(table, what, search, verdict, ok):
     assert run.status == (0 if ok else 1)
     if "max" in what:
         assert v.num("schedules") + v.num("redundant") == 3
-    if search == "complete":  # no reduction: more schedules, the same ends
+    if search == "complete":  # without reduction: more schedules, the same states
         reduced = results(table.text)["E0/AB-BA"]
         assert v.num("schedules") > reduced.num("schedules")
         assert v["states"] == reduced["states"] == "1"
 
 
 def test_fewest_preemptions_first(table):
-    """bound alone: 0, 1, 2 ... until it fails, or nothing is cut off."""
+    """`bound` without a number tries 0, 1, 2 ... preemptions, until a schedule fails
+    or none is left out."""
     run = boot("explore e2 bound; explore e14/readers bound", smp=4)
     assert run.status == 0
     lines = [[int(n) for n in m] for m in re.findall(
@@ -264,6 +254,6 @@ def test_fewest_preemptions_first(table):
     assert lines[1][1:] == [e2.num("schedules"), e2.num("failing")]
     more = [x[1] for x in lines[2:]]
     assert more == sorted(more) and more[-1] == readers.num("schedules")
-    # It is the witness of the whole search.
+    # The witness is the same as that of the whole search.
     assert witnesses(run.text) == [w for w in witnesses(table.text)
                                    if w[0] == "E2"]

@@ -1,4 +1,4 @@
-"""The commands `explore` and `replay`: what they refuse, where they stop."""
+"""The commands `explore` and `replay`: what they refuse, and how they stop early."""
 import re
 
 import pytest
@@ -29,16 +29,16 @@ from gordian import ROOT, boot, patched, verdicts
     ("replay e2 up D", r'replay: "D" is not an actor'),
     ("replay e2 up free D:1", r'replay: "free" is not an actor'),
 ])
-def test_what_is_wrong(line, said):
-    """One clear line, and the status."""
+def test_wrong_arguments(line, said):
+    """One line says what is wrong, and the status is 1."""
     run = boot(line, smp=2)
     assert run.status == 1
-    out = [x for x in run.lines if x][2:]  # behind the two of every boot
+    out = [x for x in run.lines if x][2:]  # after the two lines of every boot
     assert len(out) == 1 and re.match(said, out[0]) and len(out[0]) <= 80, out
 
 
 @pytest.mark.parametrize("line, who", [
-    # B cannot have what A holds; A ends; a free leg is cut off by an end.
+    # B cannot take the lock that A holds; A ends before its 99 steps.
     ("e0/ab-ba A:2 B:3", "B cannot take step 3 of its 3"),
     ("e0/ab-ba A:99", r"A cannot take step \d+ of its 99"),
     ("e0/ab-ba A:99 free", r"A cannot take step \d+ of its 99"),
@@ -60,7 +60,7 @@ def test_release():
 
 
 def test_nothing_found_within_bounds():
-    """Where nothing fails, a search that was cut is no proof."""
+    """If nothing fails, a search with bounds proves nothing."""
     for how, search in (("bound 0", "bounded:0"), ("max 1", "stopped:1")):
         run = boot(f"explore e2s {how}", smp=4)
         (v,) = verdicts(run.text)
@@ -69,7 +69,8 @@ def test_nothing_found_within_bounds():
 
 
 def test_interrupted():
-    """Ctrl-C during `explore all`: the prompt, and the machine as it was."""
+    """Ctrl-C during `explore all` leads to the prompt, and the machine works as
+    before."""
     with gordian.Console(smp=4, timeout=60) as c:
         c.prompt()
         for stop in ("verdict: E0 ", "\nE4 (e4"):
@@ -84,8 +85,8 @@ def test_interrupted():
 
 
 def test_reduction_checks_itself(tmp_path):
-    """A sleep set that nobody leaves loses schedules. The redundant ones are
-    run to their end all the same, and say so."""
+    """With a bug in the sleep sets the reduction loses schedules. The explorer notices,
+    because it runs redundant schedules to their end, too."""
     image = patched(ROOT / "tests/planted/sleeps-on.patch", tmp_path / "tree")
     for ident, end in (("e9", "deadlock"), ("e18", "corrupt")):
         run = boot(f"explore {ident}", image=image)

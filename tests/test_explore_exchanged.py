@@ -7,9 +7,8 @@ import pytest
 from expected import PART_VERDICTS, VERDICTS
 from gordian import ROOT, boot, patched, verdicts
 
-
-# Two acquisitions change places (or one and a release, where there is but one):
-# patch -> row or part -> the other verdict.
+# Two acquisitions change places, or an acquisition and a release if there is only
+# one. patch -> experiment or part -> its other verdict.
 EXCHANGED = {
     "e0-one-order": {"E0/AB-BA": "CLEAN", "E0/ABC": "CLEAN"},
     "e1-mutex-first": {"E1/drawing": "REAL", "E1b": "REAL", "E3d": "REAL",
@@ -24,9 +23,7 @@ EXCHANGED = {
     "e13-lock-first": {"E13/reversed": "CLEAN"},
     "e14-lock-first": {"E14/readers": "CLEAN", "E14/writer": "CLEAN"},
 }
-
-
-# What fails in the other rows is no order of two acquisitions:
+# The other experiments do not fail because of the order of two acquisitions:
 NO_EXCHANGE = {
     **dict.fromkeys(("E3", "E3a", "E3b", "E3c", "E3u", "E4", "E4g"),
                     "a reference too many or too few"),
@@ -39,7 +36,7 @@ NO_EXCHANGE = {
 
 
 def test_every_row_is_exchanged():
-    """None is left out without a reason."""
+    """No experiment is left out without a reason."""
     turned = {i.split("/")[0] for rows in EXCHANGED.values() for i in rows}
     assert not turned & set(NO_EXCHANGE)
     assert turned | set(NO_EXCHANGE) == set(VERDICTS)
@@ -47,7 +44,7 @@ def test_every_row_is_exchanged():
 
 @pytest.fixture(scope="module")
 def exchanged(tmp_path_factory):
-    """One tree for all: each patch changes another function."""
+    """One image with all patches: each changes another function."""
     there = sorted((ROOT / "tests/planted/exchanged").glob("*.patch"))
     assert [p.stem for p in there] == sorted(EXCHANGED)
     return patched(there, tmp_path_factory.mktemp("exchanged") / "tree")
@@ -55,7 +52,7 @@ def exchanged(tmp_path_factory):
 
 @pytest.mark.parametrize("name", EXCHANGED)
 def test_exchanged(exchanged, name):
-    """The explorer sees the exchange, and the experiment's result is unexpected."""
+    """The explorer's verdict changes, so the result is unexpected."""
     turned = EXCHANGED[name]
     run = boot("; ".join(f"explore {i}" for i in turned), image=exchanged)
     assert run.status == 1
@@ -66,7 +63,7 @@ def test_exchanged(exchanged, name):
         assert v["verdict"] == verdict != was
         assert not v.ok and v["search"] == "complete"
         assert (v.num("failing") > 0) == (verdict in ("REAL", "MISSED"))
-        # Too early a barrier: the callbacks of every schedule come too late.
+        # The barrier is too early: in every schedule the callbacks are too late.
         if name == "e2-barrier-first":
             assert v["outcome"] == "corrupt"
             assert v["failing"] == v["schedules"]
