@@ -29,7 +29,7 @@
 /* Where a core says what it sleeps for; written by that core, IRQs masked. */
 static struct {
 	const struct spinlock *lock;
-	uint32_t ticket;
+	unsigned int ticket;
 } cache_aligned park[NR_CPUS];
 
 void __spin_lock_init(struct spinlock *l, const char *name,
@@ -40,36 +40,28 @@ void __spin_lock_init(struct spinlock *l, const char *name,
 	lockdep_set_class(l, key, name);
 }
 
-/* Acquire: pairs with the release of `serving` in unlock(). */
-static bool my_turn(const struct spinlock *l, uint32_t ticket)
-{
-	return smp_load_acquire(&l->serving) == ticket;
-}
-
 static const struct spinlock *rescued; /* atomic: see spin_lock_rescue() */
 
 /* Is this the waiter that is let in before its turn? Once, then. */
-static bool rescue_is_mine(const struct spinlock *l, uint32_t ticket)
+static bool rescue_is_mine(const struct spinlock *l, unsigned int ticket)
 {
 	/* Relaxed: nothing is handed over, the holder is still inside. */
 	return unlikely(READ_ONCE(rescued) == l) &&
-	       (uint16_t)(READ_ONCE(l->serving) + 1) == ticket &&
+	       (uint16_t)(READ_ONCE(l->tickets.serving) + 1) == ticket &&
 	       __atomic_exchange_n(&rescued, NULL, __ATOMIC_RELAXED);
 }
 
-static noinline void wait_turn(struct spinlock *l, uint32_t ticket,
+static noinline void wait_turn(struct spinlock *l, unsigned int ticket,
 			       uintptr_t site maybe_unused)
 {
 	unsigned int cpu = smp_processor_id();
 	struct waiting outer;
 
-	for (unsigned int i = 0; i < SPIN_LIMIT; i++) {
-		if (my_turn(l, ticket))
-			return;
-		cpu_relax();
-	}
+	if (ticket_wait(&l->tickets, ticket, SPIN_LIMIT))
+		return;
 	outer = busy_begin(WAIT_SPIN, l, l->name, site);
-	while (!my_turn(l, ticket) && !rescue_is_mine(l, ticket)) {
+	while (!ticket_served(&l->tickets, ticket) &&
+	       !rescue_is_mine(l, ticket)) {
 		uint32_t flags;
 
 		cpu_relax();
@@ -81,7 +73,8 @@ static noinline void wait_turn(struct spinlock *l, uint32_t ticket,
 		/* Release: a releaser that sees the lock sees the ticket. */
 		smp_store_release(&park[cpu].lock, l);
 		dsb(); /* W1: slot before `serving`; pairs with R1 in unlock */
-		if (!my_turn(l, ticket) && READ_ONCE(rescued) != l)
+		if (!ticket_served(&l->tickets, ticket) &&
+		    READ_ONCE(rescued) != l)
 			wfi();
 		WRITE_ONCE(park[cpu].lock, NULL);
 		local_irq_restore(flags);
@@ -91,20 +84,18 @@ static noinline void wait_turn(struct spinlock *l, uint32_t ticket,
 
 static always_inline void lock(struct spinlock *l, uintptr_t site)
 {
-	/* Acquire: pairs with the release in unlock(). */
-	uint32_t v =
-		__atomic_fetch_add(&l->tickets, 1u << 16, __ATOMIC_ACQUIRE);
+	const struct ticket_lock was = ticket_draw(&l->tickets);
 
-	if (unlikely((v >> 16) != (v & 0xffffu))) {
+	if (unlikely(was.next != was.serving)) {
 		lock_contended(&l->dep_map);
-		wait_turn(l, v >> 16, site);
+		wait_turn(l, was.next, site);
 		lock_acquired(&l->dep_map);
 	}
 	WRITE_ONCE(l->holder, current);
 	WRITE_ONCE(l->site, site);
 }
 
-static noinline void kick_next(const struct spinlock *l, uint32_t ticket)
+static noinline void kick_next(const struct spinlock *l, unsigned int ticket)
 {
 	unsigned int cpu;
 
@@ -120,21 +111,20 @@ static noinline void kick_next(const struct spinlock *l, uint32_t ticket)
 
 static always_inline void unlock(struct spinlock *l)
 {
-	uint16_t turn = (uint16_t)(l->serving + 1);
+	uint16_t now;
 
 	WRITE_ONCE(l->holder, NULL);
-	/* Release: pairs with the acquire in lock() and my_turn(). */
-	smp_store_release(&l->serving, turn);
+	now = ticket_hand_over(&l->tickets);
 	smp_mb(); /* R1: `serving` before the slots; pairs with W1 */
-	if (unlikely(READ_ONCE(l->next) != turn))
-		kick_next(l, turn);
+	if (unlikely(READ_ONCE(l->tickets.next) != now))
+		kick_next(l, now);
 }
 
 void spin_lock_rescue(struct spinlock *l)
 {
 	WRITE_ONCE(rescued, l);
 	smp_mb(); /* the word before the slots; pairs with W1 */
-	kick_next(l, (uint16_t)(READ_ONCE(l->serving) + 1));
+	kick_next(l, (uint16_t)(READ_ONCE(l->tickets.serving) + 1));
 }
 
 void arch_spin_lock(struct spinlock *l)
@@ -187,14 +177,8 @@ void spin_unlock(struct spinlock *l)
 
 bool spin_trylock(struct spinlock *l)
 {
-	uint32_t v;
-
 	preempt_disable();
-	v = READ_ONCE(l->tickets);
-	/* Acquire: pairs with the release in unlock(). */
-	if ((v >> 16) == (v & 0xffffu) &&
-	    __atomic_compare_exchange_n(&l->tickets, &v, v + (1u << 16), false,
-					__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+	if (ticket_try(&l->tickets)) {
 		WRITE_ONCE(l->holder, current);
 		WRITE_ONCE(l->site, CALLER);
 		lock_acquire(&l->dep_map, 0, LOCK_TRY, NULL, CALLER);

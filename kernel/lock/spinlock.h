@@ -17,15 +17,10 @@
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/cpumask.h"
 #include "kernel/lock/lockdep.h"
+#include "kernel/lock/ticket.h"
 
 struct spinlock {
-	union {
-		uint32_t tickets; /* both halves at once, atomic */
-		struct {
-			uint16_t serving; /* whose turn it is */
-			uint16_t next;	  /* the next ticket to draw */
-		};
-	};
+	struct ticket_lock tickets;
 	struct thread *holder; /* written by the holder alone */
 	uintptr_t site;	       /* where it was taken */
 	const char *name;
@@ -70,9 +65,7 @@ void spin_lock_rescue(struct spinlock *l);
 
 static inline bool spin_is_locked(const struct spinlock *l)
 {
-	uint32_t v = READ_ONCE(l->tickets);
-
-	return (v >> 16) != (v & 0xffffu);
+	return ticket_is_taken(&l->tickets);
 }
 
 /*

@@ -70,7 +70,7 @@ bool lock_is_held(const struct lockdep_map *m)
 uint32_t spin_lock_irqsave(struct spinlock *l)
 {
 	/* Acquire: pairs with the release below. */
-	while (__atomic_exchange_n(&l->tickets, 1, __ATOMIC_ACQUIRE))
+	while (__atomic_exchange_n(&l->tickets.both, 1, __ATOMIC_ACQUIRE))
 		sched_yield();
 	return 0;
 }
@@ -78,7 +78,7 @@ uint32_t spin_lock_irqsave(struct spinlock *l)
 void spin_unlock_irqrestore(struct spinlock *l, uint32_t flags)
 {
 	(void)flags;
-	__atomic_store_n(&l->tickets, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&l->tickets.both, 0, __ATOMIC_RELEASE);
 }
 
 void mutex_lock(struct mutex *m)

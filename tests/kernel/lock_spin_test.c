@@ -121,12 +121,12 @@ KTEST(lock, spin_fair)
 	ktest_run_on(here);
 	spin_lock(&spin);
 	for_each_cpu (cpu, cpumask_andnot(cpu_online(), cpumask_of(here))) {
-		uint16_t drawn = READ_ONCE(spin.next);
+		uint16_t drawn = READ_ONCE(spin.tickets.next);
 
 		t[n] = ktest_thread("waiter", spin_once, (void *)n,
 				    cpumask_of(cpu));
 		/* No EVENTUALLY() here: we hold a spinlock. */
-		while (READ_ONCE(spin.next) == drawn)
+		while (READ_ONCE(spin.tickets.next) == drawn)
 			cpu_relax();
 		n++;
 	}
@@ -160,7 +160,7 @@ KTEST(lock, spin_basics)
 	EXPECT(irqs_disabled() && current->preempt_count == 0);
 	spin_unlock_irqrestore(&l, flags);
 	EXPECT(!irqs_disabled() && !spin_is_locked(&l));
-	l.tickets = 0xffffffff; /* the ticket numbers overflow */
+	l.tickets.both = 0xffffffff; /* the ticket numbers overflow */
 	for (int i = 0; i < 3; i++) {
 		spin_lock(&l);
 		EXPECT(spin_is_locked(&l));

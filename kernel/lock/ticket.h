@@ -1,0 +1,112 @@
+/*
+ * The ticket lock: one core at a time, in the order of arrival.
+ *
+ * The idea. A ticket dispenser and a display, as at a counter. `next` is the
+ * number on the ticket that is drawn next, `serving` is the number on the
+ * display. The lock is free if the two are equal. A core that wants the lock
+ * draws a ticket, waits until the display shows its number, and on leaving
+ * counts the display up by one.
+ *
+ * The client's duties:
+ *  1. The core that holds the lock hands it over, once.
+ *  2. A core does not draw a second ticket of a lock that it holds: it would
+ *     wait for itself. So the client disables preemption, and interrupts too if
+ *     a handler takes the lock (kernel/lock/spinlock.c).
+ *  3. Fewer than 65 536 cores wait at a time.
+ *
+ * The consequences:
+ *  a. No core starves: each waits for those that drew before it, and for no
+ *     others.
+ *  b. A waiting core only reads. The one write of a hand-over is by the holder,
+ *     so `serving` needs no atomic addition.
+ *  c. If the core whose turn it is does not run, no other core gets in. That
+ *     happens when virtual cores outnumber host cores; there spinlock.c parks.
+ *
+ * The barriers. ticket_hand_over() releases; ticket_draw(), ticket_served() and
+ * ticket_try() acquire. The core that sees its number on the display therefore
+ * sees all that the holders before it wrote. No order is needed among the draws
+ * themselves: each is one atomic operation.
+ *
+ * Locks: none. Context: any but FIQ, MMU and caches on (exclusive accesses).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/arch/arch.h"
+#include "kernel/lib/compiler.h"
+
+struct ticket_lock {
+	union {
+		uint32_t both; /* atomic */
+		struct {
+			uint16_t serving; /* written by the holder alone */
+			uint16_t next;	  /* upper half: its carry is lost */
+		};
+	};
+};
+#define ONE_TICKET (1u << 16)
+
+/* Returns the lock as it was: .next is the ticket drawn, and the lock is this
+ * core's at once if .serving is equal to it. */
+static always_inline struct ticket_lock ticket_draw(struct ticket_lock *l)
+{
+	/* Acquire: pairs with the release in ticket_hand_over(). */
+	uint32_t both =
+		__atomic_fetch_add(&l->both, ONE_TICKET, __ATOMIC_ACQUIRE);
+
+	return (struct ticket_lock){ .both = both };
+}
+
+/* Is it that ticket's turn? Then the lock is this core's. */
+static always_inline bool ticket_served(const struct ticket_lock *l,
+					unsigned int ticket)
+{
+	/* Acquire: pairs with the release in ticket_hand_over(). */
+	return smp_load_acquire(&l->serving) == ticket;
+}
+
+/* Wait for that ticket's turn; give up after so many looks. Returns whether the
+ * turn came. */
+static always_inline bool ticket_wait(const struct ticket_lock *l,
+				      unsigned int ticket, unsigned int looks)
+{
+	for (unsigned int i = 0; i < looks; i++) {
+		if (ticket_served(l, ticket))
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
+/* Called by the holder. Returns the ticket that is served now. */
+static always_inline unsigned int ticket_hand_over(struct ticket_lock *l)
+{
+	uint16_t now = (uint16_t)(l->serving + 1);
+
+	/* Release: pairs with the acquires above and in ticket_try(). */
+	smp_store_release(&l->serving, now);
+	return now;
+}
+
+/* Draw only if the lock is free. Returns whether it was. */
+static always_inline bool ticket_try(struct ticket_lock *l)
+{
+	uint32_t both = READ_ONCE(l->both);
+	const struct ticket_lock seen = { .both = both };
+
+	/* Acquire: pairs with the release in ticket_hand_over(). */
+	return seen.serving == seen.next &&
+	       __atomic_compare_exchange_n(&l->both, &both, both + ONE_TICKET,
+					   false, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
+}
+
+/* Is it held? The answer may be out of date when it is returned. */
+static always_inline bool ticket_is_taken(const struct ticket_lock *l)
+{
+	const struct ticket_lock now = { .both = READ_ONCE(l->both) };
+
+	return now.serving != now.next;
+}
