@@ -114,6 +114,12 @@ def test_lockdep_graph(host, seeds):
         run(seed, 20000)
 
 
+def test_ticket_lock(host):
+    run = host("ticket", flags=[*RACES, *LOW])
+    for first in 1, 0xfff0, 0xffff:  # the numbers wrap from 65 535 to 0
+        run(first, 40000)
+
+
 def test_search(host, seeds):
     run = host("search", ["kernel/explore/search.c",
                           "tests/host/search_model.c"])

@@ -1,21 +1,23 @@
 /*
- * Fair spinlocks that park, and the one way a core waits for another.
+ * Spinlocks: the ticket lock (kernel/lock/ticket.h) with parking, an owner and
+ * lockdep around it; and how one core waits for another. The duties of a
+ * client: kernel/lock/spinlock.h.
  *
- * A lock is a ticket dispenser: `next` is drawn, `serving` says whose turn it
- * is. A waiter spins SPIN_LIMIT times, then parks: it writes into its core's
- * park slot which ticket of which lock it waits for and sleeps in WFI. The
- * releaser looks for the core parked on the ticket it has just called and sends
- * that one a kick. With more virtual cores than host cores this takes a
- * hand-over from milliseconds (the host runs the spinners while the next in
- * line waits for its turn on a host core) to microseconds.
+ * Parking. A waiter spins SPIN_LIMIT times. Then it writes into its core's slot
+ * which ticket of which lock it waits for, and sleeps in WFI. The releaser
+ * looks for the core that waits for the ticket now served and kicks that core
+ * alone. With more virtual cores than host cores, a hand-over then takes
+ * microseconds. Without parking it takes milliseconds, because the host runs
+ * the spinning cores while the next one in line waits for a host core.
  *
- * Why no kick is lost: the waiter stores its slot, then reads `serving`; the
- * releaser stores `serving`, then reads the slots; full barriers stand between
- * (W1 and R1). One of the two must see the other. From the moment it masks
- * interrupts until it has slept, the waiter leaves a kick pending, and a pending
- * kick ends WFI though masked.
+ * Why no kick is lost. The waiter stores its slot, then reads `serving`. The
+ * releaser stores `serving`, then reads the slots. A full barrier stands
+ * between the two accesses on each side (W1 and R1), so at least one side sees
+ * the other's store. If the kick comes between the waiter's last look and its
+ * WFI, it stays pending, because interrupts are masked; and a pending interrupt
+ * ends WFI even if it is masked.
  *
- * Locks: this is the lowest one. Context: any but FIQ. Built without sanitizers
+ * Locks: none is below this one. Context: any but FIQ. Built without sanitizers
  * (docs/design.md, "bare code").
  */
 #include "kernel/lock/spinlock.h"
@@ -26,7 +28,8 @@
 
 #define SPIN_LIMIT 200
 
-/* Where a core says what it sleeps for; written by that core, IRQs masked. */
+/* The ticket that each core waits for in WFI. Only that core writes its slot,
+ * with IRQs masked. */
 static struct {
 	const struct spinlock *lock;
 	unsigned int ticket;
@@ -42,8 +45,9 @@ void __spin_lock_init(struct spinlock *l, const char *name,
 
 static const struct spinlock *rescued; /* atomic: see spin_lock_rescue() */
 
-/* Is this the waiter that is let in before its turn? Once, then. */
-static bool rescue_is_mine(const struct spinlock *l, unsigned int ticket)
+/* If this waiter is the one to be let in before its turn, use up the rescue and
+ * return true. */
+static bool take_rescue(const struct spinlock *l, unsigned int ticket)
 {
 	/* Relaxed: nothing is handed over, the holder is still inside. */
 	return unlikely(READ_ONCE(rescued) == l) &&
@@ -60,8 +64,7 @@ static noinline void wait_turn(struct spinlock *l, unsigned int ticket,
 	if (ticket_wait(&l->tickets, ticket, SPIN_LIMIT))
 		return;
 	outer = busy_begin(WAIT_SPIN, l, l->name, site);
-	while (!ticket_served(&l->tickets, ticket) &&
-	       !rescue_is_mine(l, ticket)) {
+	while (!ticket_served(&l->tickets, ticket) && !take_rescue(l, ticket)) {
 		uint32_t flags;
 
 		cpu_relax();
@@ -72,7 +75,7 @@ static noinline void wait_turn(struct spinlock *l, unsigned int ticket,
 		park[cpu].ticket = ticket;
 		/* Release: a releaser that sees the lock sees the ticket. */
 		smp_store_release(&park[cpu].lock, l);
-		dsb(); /* W1: slot before `serving`; pairs with R1 in unlock */
+		dsb(); /* W1: slot before `serving`; pairs with R1 in unlock() */
 		if (!ticket_served(&l->tickets, ticket) &&
 		    READ_ONCE(rescued) != l)
 			wfi();
@@ -123,7 +126,7 @@ static always_inline void unlock(struct spinlock *l)
 void spin_lock_rescue(struct spinlock *l)
 {
 	WRITE_ONCE(rescued, l);
-	smp_mb(); /* the word before the slots; pairs with W1 */
+	smp_mb(); /* `rescued` before the slots; pairs with W1 */
 	kick_next(l, (uint16_t)(READ_ONCE(l->tickets.serving) + 1));
 }
 
@@ -214,8 +217,8 @@ void core_wait(bool (*done)(void *arg), void *arg)
 			continue;
 		flags = local_irq_save();
 		irqchip->clear_kick();
-		dsb(); /* the old kick is gone before we look: pairs with the
-			* barrier in core_kick() between condition and kick */
+		dsb(); /* an old kick is cleared before done() looks; pairs
+			* with the barrier in core_kick() */
 		if (!done(arg))
 			wfi();
 		local_irq_restore(flags);

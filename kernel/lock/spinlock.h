@@ -1,12 +1,25 @@
 /*
- * Spinlocks: fair (ticket), and quick also where virtual cores outnumber host
- * cores: a waiter spins a little, then parks in WFI and the releaser kicks
- * exactly the next in line (docs/design.md, "waiting").
+ * Spinlocks: mutual exclusion between cores for short sections, also in
+ * interrupt handlers.
  *
- * Always knows owner, core and acquire site. spin_lock() disables preemption;
- * spin_lock_irqsave() masks IRQs and leaves the preempt count alone: a
- * reschedule wanted meanwhile becomes an IPI to oneself.
- * Never sleep with a spinlock held.
+ * The client's duties:
+ *  1. Do not sleep while you hold one.
+ *  2. If an interrupt handler takes the lock, take it with spin_lock_irqsave()
+ *     everywhere else. Otherwise the handler can wait for the thread that it
+ *     interrupted.
+ *  3. Keep to the order of docs/locking.md.
+ *  4. Release the lock in the thread, or in the interrupt, that took it.
+ *
+ * The consequences:
+ *  a. spin_lock() disables preemption. spin_lock_irqsave() masks IRQs instead;
+ *     a reschedule that is wanted meanwhile becomes an IPI of the core to
+ *     itself.
+ *  b. Cores get the lock in the order in which they asked for it.
+ *  c. Each lock knows its holder and where it was taken, in release too.
+ *  d. A core that waits long sleeps and is kicked when its turn comes
+ *     (docs/design.md, "waiting").
+ *
+ * The mechanism: kernel/lock/ticket.h, and kernel/lock/spinlock.c for parking.
  */
 #pragma once
 
@@ -31,35 +44,37 @@ struct spinlock {
 	{                                                                      \
 		DEP_MAP_INIT(n).name = (n)                                     \
 	}
-/* One that shares a class: k is a struct lock_class_key. */
+/* For locks that share a class: k is their struct lock_class_key. */
 #define SPINLOCK_INIT_KEY(n, k)                                                \
 	{                                                                      \
 		DEP_MAP_KEY(n, &(k)).name = (n)                                \
 	}
 #define DEFINE_SPINLOCK(l) struct spinlock l = SPINLOCK_INIT(#l)
 
-/* Of one class with all that this line initialises. */
+/* All locks initialised by one line of source are of one class. */
 #define spin_lock_init(l, n) __spin_lock_init((l), (n), LOCK_KEY())
 void __spin_lock_init(struct spinlock *l, const char *name, const void *key);
 void spin_lock(struct spinlock *l);
-/* While another of its class is held: with a nesting level, 1 to 7. */
+/* Takes a lock of a class that is held already. subclass: a nesting level,
+ * 1 to 7. */
 void spin_lock_nested(struct spinlock *l, unsigned int subclass);
 void spin_unlock(struct spinlock *l);
 bool spin_trylock(struct spinlock *l);
 uint32_t spin_lock_irqsave(struct spinlock *l);
 void spin_unlock_irqrestore(struct spinlock *l, uint32_t flags);
-/* For the scheduler's hand-over across a switch: no preempt count, no flags. */
+/* For the scheduler, which hands its lock over across a switch. The caller
+ * takes care of preemption and IRQs. */
 void raw_spin_lock(struct spinlock *l);
 void raw_spin_unlock(struct spinlock *l);
-/* Lockdep's own lock: it does not look at itself. IRQs off. */
+/* For lockdep's own lock: not checked by lockdep. IRQs off. */
 void arch_spin_lock(struct spinlock *l);
 void arch_spin_unlock(struct spinlock *l);
 
 /*
- * Cut a knot (docs/design.md, "lending"): the next in line is let in although
- * the lock is held, by a thread that it has itself interrupted or that waits for
- * it. The tickets come out even: each of the two unlocks calls one. One at a
- * time.
+ * Cut a knot (docs/design.md, "lending"): let the next waiter in although the
+ * lock is held, because the holder cannot release it before that waiter is
+ * done. Each of the two then unlocks, and the tickets come out even. One rescue
+ * at a time.
  */
 void spin_lock_rescue(struct spinlock *l);
 
@@ -70,11 +85,11 @@ static inline bool spin_is_locked(const struct spinlock *l)
 
 /*
  * Wait on this core until done(arg) is true: spin SPIN_LIMIT times with YIELD,
- * then WFI until kicked. Whoever makes it true calls core_kick(cpu) or
- * core_kick_mask() after it (the pair of barriers: kernel/lock/spinlock.c).
- * Interrupts may be on or off; must not be called with a lock that the other
- * side needs. Any context but FIQ.
+ * then sleep in WFI until kicked. The side that makes done() true calls
+ * core_kick(cpu) or core_kick_mask() afterwards. Their barriers are in
+ * kernel/lock/spinlock.c. Interrupts may be on or off. The caller must not hold
+ * a lock that the other side needs. Any context but FIQ.
  */
 void core_wait(bool (*done)(void *arg), void *arg);
 void core_kick(unsigned int cpu);
-void core_kick_mask(struct cpumask cores); /* all of them but this one */
+void core_kick_mask(struct cpumask cores); /* but not this one */

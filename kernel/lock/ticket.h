@@ -83,7 +83,7 @@ static always_inline bool ticket_wait(const struct ticket_lock *l,
 /* Called by the holder. Returns the ticket that is served now. */
 static always_inline unsigned int ticket_hand_over(struct ticket_lock *l)
 {
-	uint16_t now = (uint16_t)(l->serving + 1);
+	uint16_t now = (uint16_t)(READ_ONCE(l->serving) + 1);
 
 	/* Release: pairs with the acquires above and in ticket_try(). */
 	smp_store_release(&l->serving, now);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +17,9 @@ struct regs;
 
 extern __thread struct thread *host_current;
 #define current host_current
+
+/* The other side runs on the same host core, perhaps. */
+#define cpu_relax() sched_yield()
 
 static inline uint32_t local_irq_save(void)
 {
