@@ -21,7 +21,7 @@
  * Where a thread stands is the number of operations it has behind it, its pc.
  * That is less than the machine knows (a thread that waits for a mutex and one
  * that is just before it stand at the same pc), and all that a search by other
- * means has to agree with (tests/programs.py).
+ * means has to agree with (tests/program_states.py).
  *
  * Not every knot can be untied here (lab/cut.c): nobody lends a rw-semaphore,
  * a percpu_rwsem to its second writer, nor cpu_add_remove_lock. A text that may

@@ -1,22 +1,23 @@
-"""Soundness of the explorer: small programs whose deadlock states are known.
+"""The explorer is sound: it finds every deadlock state of small programs.
 
-tests/programs.py counts them on this host by brute force, without any code of
-the kernel's search; for the named programs there is also the number that
-was derived by hand. New random programs come with each run; GORDIAN_SEED=n (as
-printed) makes them again.
+tests/program_states.py counts the states on this host by brute force, without any
+code of the kernel's search. For the named programs the number was also derived by
+hand. Each run takes new random programs; GORDIAN_SEED=n, as printed, repeats them.
 """
 import os
 
 import pytest
 
-import programs
 from gordian import boot, verdicts
+from program_states import Gated, deadlocks
+from programs import NAMED, parse
+from random_programs import random_program
 
-LINE = 470          # what the kernel's command line takes, less a margin
-SCHEDULES = 2000    # what the search without reduction runs in seconds
+LINE = 470          # length of the kernel's command line, less a margin
+SCHEDULES = 2000    # the search without reduction runs so many in seconds
 RANDOM = 5
 
-# What is wrong with a text, and what the kernel says to it.
+# Wrong texts, and the kernel's answer.
 REFUSED = {
     "q": '"q" is none of',
     "-P": '"-P" is none of',
@@ -47,11 +48,11 @@ def seeds():
 
 
 SEEDS = seeds()
-NAMED = list(dict.fromkeys(text for text, _ in programs.NAMED.values()))
+NAMED_TEXTS = list(dict.fromkeys(text for text, _ in NAMED.values()))
 
 
 def batches(texts, how=""):
-    """(texts, commands) for as many boots as it takes."""
+    """Lists of (text, command), as many for each boot as its command line takes."""
     batch = []
     for text in texts:
         short = text.replace(" | ", "|").replace(" ", ",")
@@ -65,7 +66,7 @@ def batches(texts, how=""):
 
 
 def explore(texts, how=""):
-    """{text: its verdict}."""
+    """{text: its verdict} by the kernel's search."""
     found = {}
     for batch in batches(texts, how):
         r = boot("; ".join(c for _, c in batch))
@@ -79,13 +80,13 @@ def explore(texts, how=""):
 
 
 def compare(texts, how=""):
-    """The kernel's search and the brute force, program by program."""
+    """The kernel's search finds as many deadlock states as the brute force."""
     found, wrong = explore(texts, how), {}
     for text, v in found.items():
         assert v["search"] == "complete", v.text
-        states = programs.deadlocks(text).states
+        states = deadlocks(text).states
         if v.num("states") != len(states):
-            wrong[text] = f"{v['states']} found, these there are: " + \
+            wrong[text] = f"{v['states']} found, but there are: " + \
                           str(sorted(states))
         assert (v.num("failing") > 0) == bool(states), v.text
     assert not wrong
@@ -93,8 +94,9 @@ def compare(texts, how=""):
 
 
 def compare_in_full(texts):
-    """Without reduction: as many schedules, too, as there are in all."""
-    many = {t: programs.Gated(t, most=10 * SCHEDULES).schedules for t in texts}
+    """Without reduction the search runs every schedule: their number is known, too.
+    Only for texts with few enough schedules; returns these."""
+    many = {t: Gated(t, most=10 * SCHEDULES).schedules for t in texts}
     few = [t for t, n in many.items() if n and n <= SCHEDULES]
     found = compare(few, "full ")
     assert {t: v.num("schedules") for t, v in found.items()} == \
@@ -105,54 +107,54 @@ def compare_in_full(texts):
 # ---- the brute force --------------------------------------------------------
 
 def test_there_are_enough():
-    assert len(NAMED) + RANDOM >= 25
+    assert len(NAMED_TEXTS) + RANDOM >= 25
 
 
-@pytest.mark.parametrize("name", programs.NAMED)
-def test_by_hand(name):
-    text, states = programs.NAMED[name]
-    assert len(programs.deadlocks(text).states) == states
+@pytest.mark.parametrize("name", NAMED)
+def test_states_derived_by_hand(name):
+    text, states = NAMED[name]
+    assert len(deadlocks(text).states) == states
 
 
 def test_the_gates_lose_nothing():
-    """Steps from gate to gate, and a mutex taken only while it is free, lead to
-    the same deadlock states as every step there is."""
-    for text in NAMED + [programs.random_program(s) for s in range(40)]:
-        assert programs.Gated(text).states == \
-            programs.deadlocks(text).states, text
+    """Steps from gate to gate, with a mutex taken only while it is free, lead to the
+    same deadlock states as the smallest steps."""
+    for text in NAMED_TEXTS + [random_program(s) for s in range(40)]:
+        assert Gated(text).states == \
+            deadlocks(text).states, text
 
 
-def test_a_seed_is_a_program():
-    assert programs.random_program(2012) == programs.random_program(2012)
+def test_a_seed_repeats_its_program():
+    assert random_program(2012) == random_program(2012)
 
 
 # ---- the kernel -------------------------------------------------------------
 
 def test_named():
-    compare(NAMED)
+    compare(NAMED_TEXTS)
 
 
 def test_named_in_full():
-    assert len(compare_in_full(NAMED)) >= 20
+    assert len(compare_in_full(NAMED_TEXTS)) >= 20
 
 
 def test_random():
     print(f"again with GORDIAN_SEED={SEEDS[0]}")
-    texts = [programs.random_program(s) for s in SEEDS]
+    texts = [random_program(s) for s in SEEDS]
     print(*texts, sep="\n")
-    compare(texts)  # in full they may be too many: the next one
+    compare(texts)  # without reduction: see the next test
 
 
 def test_random_in_full():
     print(f"again with GORDIAN_SEED={SEEDS[0]}")
-    texts = [programs.random_program(s, SCHEDULES) for s in SEEDS]
+    texts = [random_program(s, SCHEDULES) for s in SEEDS]
     print(*texts, sep="\n")
     compare(texts)
     assert len(compare_in_full(texts)) == RANDOM
 
 
 def test_bad_text():
-    """One line says what is wrong; the brute force refuses it as well."""
+    """One line says what is wrong; parse() refuses the same texts."""
     for batch in batches(REFUSED):
         r = boot("; ".join(c for _, c in batch))
         said = [x for x in r.lines if x.startswith("program: ")]
@@ -160,5 +162,5 @@ def test_bad_text():
         for (text, _), line in zip(batch, said):
             assert REFUSED[text] in line and len(line) <= 80
             with pytest.raises(ValueError):
-                programs.parse(text)
+                parse(text)
         assert r.status == 1 and not verdicts(r.text)
