@@ -1,10 +1,10 @@
 /*
- * cpu_up() and cpu_down(): cores come and go, and everybody is told.
+ * cpu_up() and cpu_down(): start and stop a core, and tell all notifiers.
  *
- * cpu_add_remove_lock serialises the two and guards the notifier chain. Inside
- * it _cpu_up() and _cpu_down() hold the hotplug lock as writer, through all the
- * notifiers but CPU_POST_DEAD. Every event a callback sees, where, and what a
- * refusal does:
+ * cpu_add_remove_lock serialises the two and guards the notifier chain. Under
+ * it, _cpu_up() and _cpu_down() hold the hotplug lock as writer, during all
+ * callbacks but CPU_POST_DEAD. The events, where the callbacks run, and what
+ * follows if a callback refuses:
  *
  *   CPU_UP_PREPARE    here, core still off      refusal: CPU_UP_CANCELED to
  *                                               those told before
@@ -35,8 +35,9 @@
 #include "kernel/sched/timer.h"
 #include "kernel/sched/wait.h"
 
-/* How long a core may take to start or to stop. */
-#define CORE_NS	   50000ull /* between two looks: PSCI calls cost others */
+/* How long a core may take to start or to stop: CORE_LOOKS looks, CORE_NS
+ * apart. (A look may be a PSCI call, which delays other cores.) */
+#define CORE_NS	   50000ull
 #define CORE_LOOKS 20000
 /* How often, and how many nanoseconds apart, a core is told to start while the
  * platform says -EAGAIN. */
@@ -49,9 +50,10 @@ struct raw_notifier_head cpu_chain;
 unsigned int cpu_offs, cpu_ons; /* cpu_add_remove_lock */
 
 /*
- * Who has the say about a core that was told to start: the starter, until the
- * core has come (ALIVE) or the starter has given up (GIVEN_UP); each by one
- * compare-and-swap, so a core that comes too late knows it and leaves.
+ * A core that was told to start either comes (WANTED to ALIVE) or is given up
+ * (WANTED to GIVEN_UP). Each side moves the word by one compare-and-swap, so
+ * only one of the two happens. A core that comes too late sees that, and
+ * leaves.
  */
 enum { BOOT_NEVER, BOOT_WANTED, BOOT_ALIVE, BOOT_GIVEN_UP };
 static uint32_t boot_word[NR_CPUS];
@@ -75,7 +77,8 @@ void unregister_cpu_notifier(struct notifier_block *nb)
 	mutex_unlock(&cpu_add_remove_lock);
 }
 
-/* 0, or the errno of the callback that refused; *told: callbacks called. */
+/* Call up to nr_to_call callbacks. 0, or the errno of the one that refused.
+ * *told is incremented for each call. */
 static story int __cpu_notify(unsigned long event, unsigned int cpu,
 			      int nr_to_call, int *told)
 {
@@ -106,7 +109,7 @@ static always_inline void cpu_hotplug_done(void)
 
 /* ---- down ---------------------------------------------------------------- */
 
-/* On the leaving core, IRQs off, every other core stopped. */
+/* On the leaving core, IRQs off, all other cores stopped. */
 static int take_cpu_down(void *arg)
 {
 	unsigned int cpu = (unsigned int)(uintptr_t)arg;
@@ -121,16 +124,16 @@ static int take_cpu_down(void *arg)
 	return 0;
 }
 
-/* The idle loop's last visit, on the leaving core: the end. IRQs off. */
+/* sched_hooks.play_dead: the leaving core idles for the last time. IRQs off. */
 static void cpu_play_dead(unsigned int cpu)
 {
 	timer_stop();
 	sched_hooks.idle_enter(cpu);
 	core_ops->die(cpu);
-	panic("core %u runs after its end", cpu);
+	panic("core %u runs although it was switched off", cpu);
 }
 
-static int does_not(unsigned int cpu, const char *what)
+static int core_failed(unsigned int cpu, const char *what)
 {
 	kprintf("cpu %u: does not %s (%s)\n", cpu, what, core_ops->name);
 	return -EIO;
@@ -141,7 +144,7 @@ static int __cpu_die(unsigned int cpu)
 {
 	for (unsigned int looks = 0; !core_ops->is_off(cpu); looks++) {
 		if (looks == CORE_LOOKS)
-			return does_not(cpu, "stop");
+			return core_failed(cpu, "stop");
 		sleep_ns(CORE_NS);
 	}
 	cpu_offs++;
@@ -167,10 +170,10 @@ static story int _cpu_down(unsigned int cpu)
 	cpu_hotplug_begin();
 	err = __cpu_notify(CPU_DOWN_PREPARE, cpu, -1, &told);
 	if (err) {
-		told--; /* the refuser itself has nothing to undo */
+		told--; /* the callback that refused has nothing to undo */
 	} else {
 		told = -1;
-		/* The caller must not sit on the core it takes away. */
+		/* This thread must not run on the core that it stops. */
 		if (!me->pinned && cpumask_test(allowed, cpu) &&
 		    !cpumask_empty(rest))
 			thread_set_affinity(me, rest);
@@ -190,9 +193,8 @@ static story int _cpu_down(unsigned int cpu)
 	return err;
 }
 
-/* One change at a time. */
-static always_inline int serialised(int (*change)(unsigned int cpu),
-				    unsigned int cpu)
+static always_inline int one_at_a_time(int (*change)(unsigned int cpu),
+				       unsigned int cpu)
 {
 	int err;
 
@@ -206,23 +208,23 @@ static always_inline int serialised(int (*change)(unsigned int cpu),
 
 story int cpu_down(unsigned int cpu)
 {
-	return serialised(_cpu_down, cpu);
+	return one_at_a_time(_cpu_down, cpu);
 }
 
 /* ---- up ------------------------------------------------------------------ */
 
 static bool boot_word_move(unsigned int cpu, uint32_t from, uint32_t to)
 {
-	/* Acq_rel: the pair is the other side's compare-and-swap. */
+	/* Acq_rel: pairs with the other side's compare-and-swap. */
 	return __atomic_compare_exchange_n(&boot_word[cpu], &from, to, false,
 					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
-/* First C code of a starting core, on its idle thread's stack, IRQs off. */
+/* IRQs are off. */
 noreturn void secondary_start(unsigned int cpu)
 {
 	if (!boot_word_move(cpu, BOOT_WANTED, BOOT_ALIVE)) {
-		core_ops->die(cpu); /* too late: nobody waits any more */
+		core_ops->die(cpu); /* too late: it was given up */
 		machine_halt();
 	}
 	vectors_init_core(cpu);
@@ -235,7 +237,7 @@ noreturn void secondary_start(unsigned int cpu)
 	cpu_idle_loop();
 }
 
-/* A core that has just gone off may still be "on" for the platform. */
+/* For a moment the platform may still call a core on that has just gone off. */
 static int tell_to_start(unsigned int cpu)
 {
 	int err = core_ops->on(cpu);
@@ -262,13 +264,14 @@ static int __cpu_up(unsigned int cpu)
 	/* Release: pairs with the core's own compare-and-swap. */
 	smp_store_release(&boot_word[cpu], BOOT_WANTED);
 	err = tell_to_start(cpu);
-	/* Told to start earlier and late, it may have come all the same. */
+	/* The core may have come although on() failed: an earlier cpu_up() told
+	 * it to start, and it was late. */
 	if (err && boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP))
 		return err;
 	if (!wait_for_completion_timeout(&cpu_running, CORE_NS, CORE_LOOKS)) {
 		if (boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP))
-			return does_not(cpu, "start");
-		wait_for_completion(&cpu_running); /* it came just now */
+			return core_failed(cpu, "start");
+		wait_for_completion(&cpu_running); /* it has just come */
 	}
 	cpu_ons++;
 	trace_did(TR_CORE_ON, &cpu_hotplug, cpu, CALLER);
@@ -288,7 +291,7 @@ static story int _cpu_up(unsigned int cpu)
 		goto out;
 	err = __cpu_notify(CPU_UP_PREPARE, cpu, -1, &told);
 	if (err) {
-		told--; /* the refuser itself has nothing to undo */
+		told--; /* the callback that refused has nothing to undo */
 	} else {
 		told = -1;
 		err = __cpu_up(cpu);
@@ -306,7 +309,7 @@ out:
 
 story int cpu_up(unsigned int cpu)
 {
-	return serialised(_cpu_up, cpu);
+	return one_at_a_time(_cpu_up, cpu);
 }
 
 void smp_init(unsigned int max)

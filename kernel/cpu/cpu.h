@@ -1,9 +1,34 @@
 /*
- * CPU hotplug as of Linux just after 3.6: cpu_up(), cpu_down(), the notifier
- * chain and the hotplug lock. What the thread of October 2012 talks about.
+ * CPU hotplug, as in Linux just after 3.6: cpu_up(), cpu_down(), the notifier
+ * chain and the hotplug lock. The thread of October 2012 is about this code.
  *
- * Lock order: cpu_add_remove_lock, then the hotplug lock, then whatever the
- * notifiers take (slab_mutex above all).
+ * What it is for. Cores start and stop while the kernel runs. Each part of the
+ * kernel with data or threads of each core registers a notifier, and is told
+ * before and after (the table of events is in cpu.c).
+ *
+ * The client's duties.
+ * (1) Hold a reference (get_online_cpus()) while you need the set of online
+ *     cores to stay as it is and may sleep. If you do not sleep,
+ *     preempt_disable() is enough.
+ * (2) Give back each reference you took, and no other.
+ * (3) A callback must not call cpu_up() or cpu_down(). It may take the locks
+ *     that stand below in the lock order.
+ *
+ * Consequences.
+ * (a) A writer (cpu_up(), cpu_down()) waits until all references are given
+ *     back, and callbacks run while it holds the hotplug lock. So a thread that
+ *     holds a lock which a callback takes must not wait for a writer.
+ *     get_online_cpus() may be such a wait, unless the thread has a reference
+ *     already.
+ * (b) A core that does not start or stop is an error of cpu_up() or cpu_down(),
+ *     and the kernel goes on without it.
+ * (c) One core starts or stops at a time.
+ *
+ * Lock order: cpu_add_remove_lock, then the hotplug lock, then the locks that
+ * the callbacks take (slab_mutex above all).
+ *
+ * smp.h has function calls on other cores, stop_machine.h the way to stop all
+ * of them.
  */
 #pragma once
 
@@ -13,7 +38,7 @@
 #include "kernel/sync/mutex.h"
 #include "kernel/sched/thread.h"
 
-/* Events, with Linux's numbers. data of the callback is (void *)(long)cpu. */
+/* Events, with Linux's numbers. A callback's data is the core, as a pointer. */
 #define CPU_ONLINE	 0x0002
 #define CPU_UP_PREPARE	 0x0003
 #define CPU_UP_CANCELED	 0x0004
@@ -27,24 +52,26 @@
 /* Priorities of the kernel's own notifiers (higher first). */
 #define CPU_PRI_SMPBOOT 10 /* per-core threads */
 #define CPU_PRI_DEFAULT 0
-#define CPU_PRI_PARK	-20 /* per-core threads stop after all else */
+#define CPU_PRI_PARK	-20 /* per-core threads stop last */
 
+/* 0, or -EEXIST if nb is registered already. May sleep. */
 int register_cpu_notifier(struct notifier_block *nb);
 void unregister_cpu_notifier(struct notifier_block *nb);
-/* The registered notifiers; cpu_add_remove_lock, or only to count them. */
+/* The registered notifiers. cpu_add_remove_lock guards them; without it they
+ * may only be counted. */
 extern struct raw_notifier_head cpu_chain;
 
 /*
- * The hotplug lock: an object behind a table of operations, so that another
- * design can be put in its place while nobody holds it.
+ * The hotplug lock is an object with a table of operations (docs/design.md,
+ * "objects"): another one can be installed while nobody holds it.
  */
 struct hotplug_lock_ops {
 	const char *name;
-	void (*get)(void); /* get_online_cpus: may sleep */
+	void (*get)(void); /* get_online_cpus(); may sleep */
 	void (*put)(void);
-	void (*begin)(void); /* cpu_hotplug_begin: the writer; may sleep */
+	void (*begin)(void); /* cpu_hotplug_begin(), the writer; may sleep */
 	void (*done)(void);
-	/* Is the set of cores kept stable by the caller? */
+	/* Does the caller keep the set of cores as it is? */
 	bool (*held)(void);
 	/* The rw-semaphore that the object is made of; NULL: of none. */
 	struct percpu_rwsem *rwsem;
@@ -54,7 +81,7 @@ struct hotplug_lock_ops {
 struct hotplug_change {
 	uintptr_t caller; /* 0: none yet */
 	uint32_t id;
-	char name[THREAD_NAME_LEN]; /* it may have ended since */
+	char name[THREAD_NAME_LEN]; /* a copy: the thread may have ended */
 };
 
 struct cpu_hotplug {
@@ -70,20 +97,21 @@ extern struct cpu_hotplug cpu_hotplug;
 extern struct mutex cpu_add_remove_lock;
 extern const struct hotplug_lock_ops hotplug_counter_ops;
 
-/* Its operations; other objects may share some of them. */
+/* Its operations. Other objects may use some of them. */
 void get_online_cpus__counter(void);
 void put_online_cpus__counter(void);
 void cpu_hotplug_begin__counter(void);
 void cpu_hotplug_done__counter(void);
 bool held__counter(void);
 
-/* The object in place; written by hotplug_lock_install() alone. */
+/* The installed object; only hotplug_lock_install() writes it. */
 extern const struct hotplug_lock_ops *hotplug_ops;
 
 /*
- * Keep the set of cores as it is. May sleep; nests; get and put of the thread
- * that is changing the set do nothing. (Inlined, so that in a backtrace the
- * frame is the object's own function, get_online_cpus__counter.)
+ * Take and give back a reference: the set of online cores stays as it is. May
+ * sleep; nests. For the thread that is starting or stopping a core they do
+ * nothing. (Inlined, so that backtraces show the object's own function, such as
+ * get_online_cpus__counter().)
  */
 static always_inline void get_online_cpus(void)
 {
@@ -97,29 +125,32 @@ static always_inline void put_online_cpus(void)
 	lockdep_check(READ_ONCE(hotplug_ops)->held(), LOCKDEP_NOT_HELD,        \
 		      "the hotplug lock")
 
-/* The steps that variants of get/put/begin are built from: count under
- * cpu_hotplug.lock, returning the new value; wake the waiting writer. */
+/* The steps of which get, put and begin, and their variants, are built: add
+ * `by` to the count and return the sum (cpu_hotplug.lock held); wake the writer
+ * if it waits. The event stream names caller. */
 int cpu_hotplug_count(int by, uintptr_t caller);
 void cpu_hotplug_wake_writer(uintptr_t caller);
 
-/* For the cut of a knot (docs/design.md, "lending"): set the count to 0 and wake
- * the waiting writer. Returns the count before. Readers inside are no longer
- * counted, so only a caller that knows them may use it. May sleep. */
+/* For the cut of a knot (docs/design.md, "lending"): set the count to 0 and
+ * wake the waiting writer. Returns the count before. Readers inside are no
+ * longer counted, so only a caller that knows them may use it. May sleep. */
 int cpu_hotplug_rescue(void);
 
-/* Exchange the object; -EBUSY while anybody holds or waits for the present one.
- * NULL: back to hotplug_counter_ops. May sleep. */
+/* Install another object; NULL: hotplug_counter_ops. 0, or -EBUSY while a
+ * thread holds the present one or waits for it. May sleep. */
 int hotplug_lock_install(const struct hotplug_lock_ops *ops);
 
 /*
- * 0 or: -EINVAL no such core or wrong state, -EBUSY the last one or refused by
- * a notifier, -EIO the core did not start or stop, -ENOMEM. May sleep.
+ * Start or stop a core. 0, or: -EINVAL if there is no such core or it is on
+ * (off) already, -EBUSY if it is the last one or a notifier refuses, -EIO if
+ * the core does not start (stop), -ENOMEM. May sleep.
  */
 int cpu_up(unsigned int cpu);
 int cpu_down(unsigned int cpu);
 
-/* Counts since boot: how often the platform said off, and a core came on. */
+/* How often, since boot, the platform has said that a core is off, and a core
+ * has come on. cpu_add_remove_lock. */
 extern unsigned int cpu_offs, cpu_ons;
 
-/* Bring up other cores at boot until max are online (Linux: smp_init). */
+/* At boot: start cores until max are online. */
 void smp_init(unsigned int max);

@@ -1,21 +1,22 @@
 /*
  * The CPU hotplug lock of 2012: a counter, not a rw-semaphore.
  *
- * Readers (get_online_cpus) hold the mutex only while they count; the writer
- * (cpu_hotplug_begin) waits for a count of exactly 0 and leaves with the mutex
- * held, so that readers block on it until cpu_hotplug_done(). The writer itself
- * may call get and put: they do nothing for it.
+ * A reader (get_online_cpus()) holds the mutex only while it changes the count.
+ * The writer (cpu_hotplug_begin()) waits until the count is exactly 0 and goes
+ * on with the mutex held, so that readers block on it until cpu_hotplug_done().
+ * The writer itself may call get and put: they do nothing for it.
  *
- * Consequences: (a) a reader excludes the writer by the count, not by the
- * mutex, and a validator that knows mutexes only cannot see that; (b) readers
- * are preferred, a storm of them can starve the writer (Linux says so too);
- * (c) a count that is wrong breaks the exclusion: put_online_cpus() warns and
- * repairs (Linux 075663d19885).
+ * Consequences.
+ * (a) The count excludes the writer, not the mutex. A validator that only knows
+ *     mutexes cannot see that.
+ * (b) Readers are preferred. If ever new ones come, the writer waits for ever
+ *     (Linux says so too).
+ * (c) A wrong count breaks the exclusion. put_online_cpus() warns and repairs
+ *     it (Linux 075663d19885).
  *
- * cpu_hotplug.lock guards refcount. active_writer is set by the writer before
- * it holds anything; there is one writer at a time (cpu_add_remove_lock).
- * Context: thread, may sleep.
- * Source: kernel/cpu.c of Linux at commit 075663d19885.
+ * cpu_hotplug.lock guards refcount. The writer sets active_writer before it
+ * takes the lock; there is one writer at a time (cpu_add_remove_lock). Context:
+ * thread, may sleep. Source: kernel/cpu.c of Linux at commit 075663d19885.
  */
 #include "kernel/cpu/cpu.h"
 
@@ -95,7 +96,7 @@ const struct hotplug_lock_ops hotplug_counter_ops = {
 	.held = held__counter,
 };
 
-/* ---- the steps that variants are built from ------------------------------ */
+/* ---- the steps of which the operations are built ------------------------- */
 
 static void note_change(struct hotplug_change *c, uintptr_t caller)
 {

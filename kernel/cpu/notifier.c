@@ -1,6 +1,6 @@
 /*
- * Notifier chains. Raw: whoever owns a chain guards it (the CPU chain:
- * cpu_add_remove_lock). Context: that of the caller.
+ * Notifier chains. See notifier.h. The owner of a chain guards it. Context:
+ * that of the caller.
  */
 #include "kernel/cpu/notifier.h"
 
@@ -37,7 +37,8 @@ int raw_notifier_chain_unregister(struct raw_notifier_head *nh,
 	return -ENOENT;
 }
 
-/* Linux 3.6: kernel/notifier.c; also the frame of the reference splat. */
+/* As in Linux 3.6, kernel/notifier.c. The lockdep report of 2012 has this
+ * frame. */
 static story int notifier_call_chain(struct raw_notifier_head *nh,
 				     unsigned long event, void *data,
 				     int nr_to_call, int *nr_calls)

@@ -1,13 +1,12 @@
 /*
- * Calling functions on other cores.
+ * Calling functions on other cores. See smp.h.
  *
- * Each core has a queue of calls, guarded by its lock (IRQs off). The sender
- * keeps preemption disabled from looking at cpu_online_mask until its calls
- * have run (or, without waiting, have been queued): stop_machine(), and with it
- * the end of a core, cannot get in between. What is queued for a core without
- * waiting is run by smp_flush_calls() before that core goes.
- *
- * Context: see smp.h. Handlers run with IRQs off.
+ * Each core has a queue of calls and a lock that guards it (taken with IRQs
+ * off). The calling thread disables preemption before it reads cpu_online_mask,
+ * until its calls have run, or are queued if it does not wait. So
+ * stop_machine(), and with it the end of a core, cannot happen in between.
+ * Calls that nobody waits for may still be queued when their core goes;
+ * smp_flush_calls() runs them first.
  */
 #include "kernel/cpu/smp.h"
 
@@ -25,13 +24,13 @@ struct call {
 	struct list_head link;
 	void (*fn)(void *arg);
 	void *arg;
-	struct call_wait *wait; /* NULL: `pool` entry, nobody waits */
-	bool busy;		/* a pool entry in use, atomic */
+	struct call_wait *wait; /* NULL: nobody waits */
+	bool busy;		/* an entry of `pool` is in use; atomic */
 };
 
 struct call_wait {
-	struct cpumask left; /* atomic: cores that have not run it yet */
-	unsigned int cpu;    /* who waits */
+	struct cpumask left; /* cores that have not run it yet; atomic */
+	unsigned int cpu;    /* of the waiting thread */
 };
 
 static struct call_queue {
@@ -39,7 +38,7 @@ static struct call_queue {
 	struct list_head calls; /* guarded by lock */
 } cache_aligned queues[NR_CPUS];
 
-/* Calls that nobody waits for live here: one for each core called. */
+/* Calls that nobody waits for: one for each core that is called. */
 static struct call pool[NR_CPUS];
 
 void smp_calls_init(void)
@@ -60,7 +59,6 @@ static void queue_call(unsigned int cpu, struct call *c)
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
-/* Run what is queued for this core. IRQs off. */
 void smp_flush_calls(void)
 {
 	unsigned int cpu = smp_processor_id();
@@ -85,29 +83,29 @@ void smp_flush_calls(void)
 			/* Release: c may be filled anew; pairs with the
 			 * acquire in smp_call_function_single(). */
 			smp_store_release(&c->busy, false);
-			core_kick_mask(cpu_online()); /* who waits for it */
+			core_kick_mask(cpu_online()); /* one may wait for c */
 			fn(arg);
 			continue;
 		}
 		fn(arg);
-		unsigned int waiter = w->cpu; /* w is gone once left is 0 */
+		unsigned int waiter = w->cpu; /* w may go once left is 0 */
 
-		/* Release: what fn did is seen by the waiter; pairs with the
-		 * acquire in all_ran(). */
+		/* Release: the waiting core sees what fn did; pairs with the
+		 * acquire in all_have_run(). */
 		if (!__atomic_and_fetch(&w->left.bits, ~(1u << cpu),
 					__ATOMIC_ACQ_REL))
 			core_kick(waiter);
 	}
 }
 
-static bool all_ran(void *arg)
+static bool all_have_run(void *arg)
 {
 	struct call_wait *w = arg;
 
 	return smp_load_acquire(&w->left.bits) == 0;
 }
 
-static bool pool_free(void *arg)
+static bool is_unused(void *arg)
 {
 	return !smp_load_acquire((bool *)arg);
 }
@@ -125,7 +123,7 @@ void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 	mask = cpumask_and(mask, cpu_online());
 	others = cpumask_andnot(mask, cpumask_of(me));
 	w = (struct call_wait){ .left = others, .cpu = me };
-	/* Two such callers never end. */
+	/* Two cores that call each other so would wait for ever. */
 	BUG_ON(w.left.bits && irqs_disabled());
 	for_each_cpu (cpu, others) {
 		calls[cpu] = (struct call){ .fn = fn, .arg = arg, .wait = &w };
@@ -141,7 +139,7 @@ void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 	}
 	if (!cpumask_empty(others)) {
 		outer = busy_begin(WAIT_CORE, &w.left, "an answer", CALLER);
-		core_wait(all_ran, &w);
+		core_wait(all_have_run, &w);
 		busy_set(outer);
 	}
 	preempt_enable();
@@ -167,7 +165,7 @@ int smp_call_function_single(unsigned int cpu, void (*fn)(void *), void *arg,
 
 		/* Acquire: pairs with the release in smp_flush_calls(). */
 		while (__atomic_exchange_n(&c->busy, true, __ATOMIC_ACQUIRE))
-			core_wait(pool_free, &c->busy);
+			core_wait(is_unused, &c->busy);
 		c->fn = fn;
 		c->arg = arg;
 		c->wait = NULL;

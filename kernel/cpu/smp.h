@@ -1,5 +1,8 @@
 /*
- * Calling functions on other cores (IPI_CALL).
+ * Calling functions on other cores, in an interrupt there (IPI_CALL).
+ *
+ * fn runs with IRQs off and must not sleep. The caller has IRQs on, and, if it
+ * waits, holds no lock that fn takes.
  */
 #pragma once
 
@@ -7,15 +10,15 @@
 
 #include "kernel/lib/cpumask.h"
 
-void smp_calls_init(void); /* before interrupts are on */
+/* At boot, before IRQs are on. */
+void smp_calls_init(void);
 /*
- * Run fn(arg) on that core, in its interrupt context (directly, IRQs off, if it
- * is this one). wait: return after it has run. 0, or -ENODEV if it is offline.
- * Context: IRQs on; with wait not under a lock that fn takes.
+ * Run fn(arg) on that core; if it is this one, at once. wait: return after it
+ * has run. 0, or -ENODEV if the core is offline.
  */
 int smp_call_function_single(unsigned int cpu, void (*fn)(void *), void *arg,
 			     bool wait);
-/* On every online core, this one too; returns after all have run. */
+/* Run fn(arg) on every online core, this one too, and wait for all. */
 void on_each_cpu(void (*fn)(void *), void *arg);
-/* On those of the mask that are online. */
+/* The same on the online cores of the mask. */
 void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg);

@@ -1,15 +1,14 @@
 /*
- * stop_machine(): all online cores stand still with IRQs off while one of them
- * runs a function.
+ * stop_machine(). See stop_machine.h.
  *
- * Each core has a stopper thread of the highest priority. They walk through the
- * states together: the last one to arrive in a state opens the next. They wait
- * with core_wait(), in WFI, kicked at each step: with more virtual cores than
- * host cores spinning here would cost milliseconds a step.
+ * Each core has a stopper thread of the highest priority. The stoppers go
+ * through the states together: the last one to arrive in a state opens the
+ * next. They wait with core_wait(), in WFI, and are kicked at each step. (With
+ * more virtual cores than host cores, spinning here would take milliseconds a
+ * step.)
  *
- * stop_mutex: one at a time. Context: thread, may sleep; the caller keeps the
- * set of online cores stable (hotplug lock).
- * Source: kernel/stop_machine.c of Linux 3.6 for the states.
+ * stop_mutex lets one caller in at a time.
+ * Source: kernel/stop_machine.c of Linux 3.6, for the states.
  */
 #include "kernel/cpu/stop_machine.h"
 
@@ -26,9 +25,9 @@ struct stop_data {
 	void *arg;
 	int ret;
 	unsigned int cpu;    /* where fn runs */
-	struct cpumask mask; /* which; one of them may leave in RUN */
+	struct cpumask mask; /* the cores; one of them may leave in RUN */
 	uint32_t state;	     /* enum stop_state, atomic */
-	uint32_t to_ack;     /* atomic: cores that have not reached it yet */
+	uint32_t to_ack;     /* cores not in that state yet; atomic */
 	struct completion done;
 };
 
@@ -44,20 +43,20 @@ struct step {
 	uint32_t seen;
 };
 
-static bool moved_on(void *arg)
+static bool next_state_is_open(void *arg)
 {
 	const struct step *s = arg;
 
-	/* Acquire: pairs with the release in ack(). */
+	/* Acquire: pairs with the release in arrive(). */
 	return smp_load_acquire(&s->data->state) != s->seen;
 }
 
 /* The last core to arrive opens the next state. */
-static void ack(struct stop_data *d)
+static void arrive(struct stop_data *d)
 {
 	uint32_t state = READ_ONCE(d->state);
 
-	/* Acq_rel: what each core did before is seen by all in the next. */
+	/* Acq_rel: in the next state all see what each did in this one. */
 	if (__atomic_sub_fetch(&d->to_ack, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
 	WRITE_ONCE(d->to_ack, cpumask_weight(d->mask));
@@ -77,12 +76,12 @@ static void stop_core(struct stop_data *d)
 			d->ret = d->fn(d->arg);
 		else if (s.seen == STOP_EXIT)
 			break;
-		ack(d);
-		core_wait(moved_on, &s);
+		arrive(d);
+		core_wait(next_state_is_open, &s);
 		s.seen++;
 	}
 	local_irq_enable();
-	/* Acq_rel: pairs with the completion; d is gone after the last one. */
+	/* Acq_rel: pairs with the completion, after which d is gone. */
 	if (__atomic_sub_fetch(&d->to_ack, 1, __ATOMIC_ACQ_REL) == 0)
 		complete(&d->done);
 }
@@ -123,7 +122,8 @@ int stop_machine(int (*fn)(void *), void *arg, unsigned int cpu)
 	init_completion(&d.done, "stop_machine");
 	d.done.by = stoppers[cpu].thread;
 	mutex_lock(&stop_mutex);
-	/* All or none: the stopper of this core would keep us from the rest. */
+	/* Not to be preempted here: this core's stopper would run, and wait for
+	 * those that are not woken yet. */
 	preempt_disable();
 	for_each_cpu (c, cores) {
 		/* Release: d is complete; pairs with the acquire above. */

@@ -1,12 +1,13 @@
 /*
- * stop_machine(): run a function on one core while all other online cores stand
- * still with IRQs off. One stopper thread a core, highest priority.
+ * stop_machine(): run a function on one core while all other online cores wait
+ * with IRQs off.
  */
 #pragma once
 
 /*
- * fn runs on core cpu with IRQs off everywhere. Returns fn's value. The caller
- * holds the hotplug lock as writer or reader. May sleep.
+ * Run fn(arg) on core cpu, and return its value; -ENODEV if the core is
+ * offline. The caller holds the hotplug lock as writer or reader. May sleep.
  */
 int stop_machine(int (*fn)(void *), void *arg, unsigned int cpu);
+/* At boot, on the boot core. */
 void stop_machine_init(void);

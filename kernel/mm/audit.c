@@ -1,21 +1,23 @@
 /*
- * The page-table auditor: is what the MMU has been told as it must be?
+ * The page-table auditor: do the tables tell the MMU what they should?
  *
- * It reads the tables as the MMU does, from TTBR0 on, and by bits of its own:
- * what is wrong in map.c, which writes them, is not wrong here too. The rules:
+ * It reads the tables as the MMU does, from TTBR0 on. It has its own
+ * definitions of the bits, so that a wrong definition in boot/map.h, with which
+ * the tables are written, is found. The rules:
  *
- *	(1) RAM is Normal, write-back and write-allocate, shareable, and all else
- *	    is Device, shareable: no page has two memory types, however often it
- *	    is mapped
- *	(2) nothing but the kernel's text is executable
- *	(3) text and constants are read-only, by whatever address; with (2),
- *	    nothing is executable that can be written
- *	(4) nothing below the direct map is mapped, above all not page 0
- *	(5) no guard page is mapped
- *	(6) all is the kernel's alone, in sections and small pages
+ *	(1) RAM is Normal memory, write-back, write-allocate and shareable; all
+ *	    else is Device memory, shareable. So a page that is mapped twice has
+ *	    the same type both times.
+ *	(2) Only the kernel's text is executable.
+ *	(3) Text and constants are read-only at every address where they are
+ *	    mapped. With (2): nothing that can be written is executable.
+ *	(4) Nothing below the direct map is mapped, in particular not page 0.
+ *	(5) No guard page is mapped.
+ *	(6) User mode may access nothing. There are sections and small pages
+ *            only.
  *
- * Thread context, on any core; no lock: entries are whole words, and what other
- * cores map meanwhile (stacks) keeps the rules. Source: ARM DDI 0406C, B3.5.
+ * No lock is needed: an entry is one word, and what other cores map in the
+ * meantime (stacks) keeps the rules. Source: ARM DDI 0406C, B3.5.
  */
 #include "kernel/mm/audit.h"
 
@@ -27,7 +29,7 @@
 #define ENTRIES 256 /* of a second-level table */
 #define LINES	16  /* so many findings are printed */
 
-/* A small page's descriptor; a section's is brought to the same form. */
+/* Bits of a small page's descriptor; a section's are moved to these places. */
 #define XN	  0x001u
 #define MEMORY	  0x5ccu /* S, TEX, C, B */
 #define NORMAL	  0x44cu
@@ -42,6 +44,7 @@ struct mapping {
 
 static unsigned int findings;
 
+/* Count and print a rule that m breaks. */
 static void rule(bool kept, const struct mapping *m, const char *broken)
 {
 	if (kept)
@@ -51,7 +54,7 @@ static void rule(bool kept, const struct mapping *m, const char *broken)
 			m->bits, broken);
 }
 
-/* Does [m->pa, m->pa + m->size) have a part in [base, base + size)? */
+/* Does the memory that m maps overlap [base, base + size)? */
 static bool overlaps(const struct mapping *m, uint64_t base, uint64_t size)
 {
 	return m->pa < base + size && base < (uint64_t)m->pa + m->size;

@@ -1,10 +1,12 @@
 /*
- * Page frames: a buddy allocator over the RAM that the direct map covers.
+ * The buddy allocator. See page.h.
  *
- * A block of 2^order pages is aligned to its size. Freeing joins it with its
- * buddy (the block whose address differs in that one bit) while that is free
- * and of the same size. page_lock (spinlock, IRQs off) guards the free lists
- * and every struct page. Any context but FIQ.
+ * There is a free list for each order. The buddy of a block is the block of the
+ * same order whose address differs in one bit. When a block is freed, it is
+ * joined with its buddy if that is free as a whole, and so on with the larger
+ * block. Allocation splits the smallest block that is large enough.
+ *
+ * page_lock (spinlock, IRQs off) guards the free lists and every struct page.
  * Source: Knuth, The Art of Computer Programming, 2.5.
  */
 #include "kernel/mm/page.h"
@@ -16,7 +18,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/lock/spinlock.h"
 
-#define LOW_RESERVED 0x8000u /* physical: vectors and stubs of some boards */
+#define LOW_RESERVED 0x8000u /* physical: the firmware's, on some boards */
 
 static DEFINE_SPINLOCK(page_lock);
 static struct list_head free_lists[MAX_ORDER + 1];
@@ -24,7 +26,7 @@ static struct page *pages;
 static size_t nr_pages, nr_free, nr_managed;
 static uint32_t ram_base; /* physical address of pages[0] */
 
-/* Fault injection, page_lock: only the thread that asked for it meets it. */
+/* Fault injection, for that thread alone; page_lock guards it. */
 static struct thread *fail_thread;
 static unsigned int fail_after, fail_count;
 
@@ -32,7 +34,8 @@ struct page *virt_to_page(const void *va)
 {
 	uintptr_t i = ((uintptr_t)va - LOWMEM_VA) >> PAGE_SHIFT;
 
-	return i < nr_pages ? &pages[i] : NULL; /* below LOWMEM_VA: huge */
+	/* Below LOWMEM_VA i wraps around, and is too large. */
+	return i < nr_pages ? &pages[i] : NULL;
 }
 
 struct page *page_head(const void *va)
@@ -42,7 +45,7 @@ struct page *page_head(const void *va)
 	if (!p)
 		return NULL;
 	head = &pages[(size_t)(p - pages) & ~(((size_t)1 << p->order) - 1)];
-	/* A page out of use may carry the order of its last use. */
+	/* The order of a page that is not in use may be an old one. */
 	return head->state == PAGE_USED && head->order == p->order ? head :
 								     NULL;
 }
@@ -66,7 +69,7 @@ static void *phys_to_virt(uint32_t pa) /* direct map */
 	return (void *)((uintptr_t)(pa - ram_base) + LOWMEM_VA);
 }
 
-/* ---- the lists, page_lock held ------------------------------------------------ */
+/* ---- the free lists, page_lock held -------------------------------------- */
 
 static void mark_free(struct page *p, unsigned int order)
 {
@@ -77,7 +80,7 @@ static void mark_free(struct page *p, unsigned int order)
 	nr_free += 1u << order;
 }
 
-static void take_off(struct page *p)
+static void remove_from_list(struct page *p)
 {
 	list_del(&p->link);
 	p->state = PAGE_TAIL;
@@ -93,7 +96,7 @@ static void free_block(struct page *p, unsigned int order)
 		if (b >= nr_pages || buddy->state != PAGE_FREE ||
 		    buddy->order != order)
 			break;
-		take_off(buddy);
+		remove_from_list(buddy);
 		p->state = PAGE_TAIL;
 		p = b < i ? buddy : p;
 		order++;
@@ -120,7 +123,7 @@ void *pages_alloc(unsigned int order)
 		o++;
 	if (o <= MAX_ORDER && !injected_failure()) {
 		p = list_first(&free_lists[o], struct page, link);
-		take_off(p);
+		remove_from_list(p);
 		while (o > order) { /* give back the upper halves */
 			o--;
 			mark_free(p + (1u << o), o);
@@ -190,7 +193,7 @@ bool pages_check(void)
 	return ok;
 }
 
-/* ---- start ---------------------------------------------------------------------- */
+/* ---- start --------------------------------------------------------------- */
 
 struct range {
 	uint32_t start, end; /* physical, page aligned */
@@ -212,14 +215,14 @@ static unsigned int taken_ranges(struct range *r)
 	return n;
 }
 
-/* First address at or above a where size bytes are free of taken ranges. */
+/* The first address from a on where size bytes overlap none of the n ranges. */
 static uint32_t find_room(uint32_t a, uint32_t size, const struct range *r,
 			  unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
 		if (a < r[i].end && r[i].start < a + size) {
 			a = r[i].end;
-			i = ~0u; /* look at all again */
+			i = ~0u; /* look at all of them again */
 		}
 	}
 	return a;

@@ -1,15 +1,15 @@
 /*
  * The stacks of threads and of exceptions, in the STACKS window.
  *
- * A thread's slot is a guard page, which is never mapped, and STACK_SIZE of stack
- * above it. A freed stack keeps its pages and its mapping for the next thread.
- * So no TLB has to be flushed, and struct thread, which lives in the stack, is
- * type-stable memory. stack_lock (spinlock, IRQs off) guards the free list, the
- * next slot, and the page tables of new slots.
+ * A thread's slot is a guard page, which is never mapped, and STACK_SIZE of
+ * stack above it. A freed stack keeps its pages and its mapping for the next
+ * thread. So no TLB has to be flushed, and struct thread, which lives in the
+ * stack, is type-stable memory. stack_lock (spinlock, IRQs off) guards the free
+ * list, the next slot, and the page tables of new slots.
  *
- * The exception modes of a core have stacks of their own, so that the overflow of
- * a thread's stack can be reported. They are made before the core first starts
- * and are never freed.
+ * The exception modes of a core have stacks of their own, so that the overflow
+ * of a thread's stack can be reported. They are made before the core first
+ * starts and are never freed.
  */
 #include "kernel/mm/stack.h"
 
@@ -83,7 +83,7 @@ unsigned int stacks_cached(void)
 	return READ_ONCE(nr_cached);
 }
 
-/* ---- exception stacks ------------------------------------------------------- */
+/* ---- exception stacks ---------------------------------------------------- */
 
 /* The boot core's come with the image; the others get pages. */
 static char boot_exc[EXC_MODES][EXC_STACK] aligned(PAGE_SIZE);
@@ -103,7 +103,7 @@ int exception_stacks_prepare(unsigned int cpu)
 		void *pages = pages_alloc(1);
 
 		if (!pages)
-			return -ENOMEM; /* what is mapped stays for the retry */
+			return -ENOMEM; /* the next try needs fewer */
 		map_pages(exc_stack(cpu, i), virt_to_phys(pages), EXC_STACK,
 			  MAP_RW);
 		exc_ready[cpu]++;

@@ -1,6 +1,6 @@
 /*
- * Stacks: of threads, and of the exception modes of each core. A guard page lies
- * below each.
+ * Stacks: of threads, and of the exception modes of each core. A guard page
+ * lies below each.
  */
 #pragma once
 
