@@ -11,8 +11,9 @@
  * by the order alone: it need not happen. Here it does. Control: the same two
  * mutexes in one order everywhere.
  */
-#include "kernel/arch/clock.h"
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
+#include "kernel/arch/clock.h"
 #include "kernel/lock/spinlock.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/timer.h"
@@ -131,77 +132,41 @@ static void actor_irq(struct stage *st maybe_unused)
 
 /* ---- scripts --------------------------------------------------------------------- */
 
-static const void *object_a(const struct stage *st)
-{
-	return st->m[0];
-}
+static const struct step crossed[] = STEPS(A(LOCK, &lock_a), B(LOCK, &lock_b),
+					   A(CONTEND, &lock_b),
+					   B(CONTEND, &lock_a));
 
-static const void *object_b(const struct stage *st)
-{
-	return st->m[1];
-}
+static const struct step twice[] = STEPS(A(LOCK, &lock_a), A(CONTEND, &lock_a));
 
-static const void *object_c(const struct stage *st)
-{
-	return st->m[2];
-}
+static const struct step interrupted[] =
+	STEPS(A(LOCK, &irq_lock), A(CONTEND, &irq_lock));
 
-static const void *object_spin(const struct stage *st)
-{
-	return st->spin;
-}
+static const struct step ring[] = STEPS(
+	A(LOCK, &lock_a), B(LOCK, &lock_b), BY("C", LOCK, &lock_c),
+	A(CONTEND, &lock_b), B(CONTEND, &lock_c), BY("C", CONTEND, &lock_a));
 
-static const struct step crossed[] = {
-	{ 0, TR_LOCK, object_a },    { 1, TR_LOCK, object_b },
-	{ 0, TR_CONTEND, object_b }, { 1, TR_CONTEND, object_a },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step one_after_the_other[] =
+	STEPS(A(LOCK, &lock_a), B(CONTEND, &lock_a), A(LOCK, &lock_b));
 
-static const struct step twice[] = {
-	{ 0, TR_LOCK, object_a },
-	{ 0, TR_CONTEND, object_a },
-	{ -1, TR_NONE, NULL },
-};
-
-static const struct step interrupted[] = {
-	{ 0, TR_LOCK, object_spin },
-	{ 0, TR_CONTEND, object_spin },
-	{ -1, TR_NONE, NULL },
-};
-
-static const struct step ring[] = {
-	{ 0, TR_LOCK, object_a },    { 1, TR_LOCK, object_b },
-	{ 2, TR_LOCK, object_c },    { 0, TR_CONTEND, object_b },
-	{ 1, TR_CONTEND, object_c }, { 2, TR_CONTEND, object_a },
-	{ -1, TR_NONE, NULL },
-};
-
-static const struct step one_after_the_other[] = {
-	{ 0, TR_LOCK, object_a },
-	{ 1, TR_CONTEND, object_a },
-	{ 0, TR_LOCK, object_b },
-	{ -1, TR_NONE, NULL },
-};
-
-static const struct scenario scenarios[] = {
+static const struct scenario e0[] = {
 	{
 		.part = "E0/AB-BA",
 		.about = "A takes lock_a, lock_b; B takes lock_b, lock_a",
 		.actors = { { "A", ON_D, actor_AB }, { "B", ON_U, actor_BA } },
-		.forced.up = crossed,
-		.said.outcome = OUT_BIT(OUT_DEADLOCK),
+		.forced.order = crossed,
+		.said.outcome = DEADLOCK,
 		.free.until_found = true,
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.lockdep = CIRCULAR,
 		.world.setup = setup_locks,
 	},
 	{
 		.part = "E0/A-A",
 		.about = "A takes lock_a, and lock_a again",
 		.actors = { { "A", ON_D, actor_AA } },
-		.forced.up = twice,
-		.said.outcome = OUT_BIT(OUT_DEADLOCK),
+		.forced.order = twice,
+		.said.outcome = DEADLOCK,
 		.free.until_found = true,
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_RECURSIVE),
+		.said.lockdep = RECURSIVE,
 		.world.setup = setup_locks,
 	},
 	{
@@ -210,8 +175,8 @@ static const struct scenario scenarios[] = {
 			"A holds a spinlock, interrupts on; an interrupt wants "
 			"it",
 		.actors = { { "A", ON_D, actor_irq } },
-		.forced.up = interrupted,
-		.said.outcome = OUT_BIT(OUT_DEADLOCK),
+		.forced.order = interrupted,
+		.said.outcome = DEADLOCK,
 		.free.until_found = true,
 		.world.spins = true,
 		.search.none = "an interrupt is no point of choice",
@@ -219,8 +184,7 @@ static const struct scenario scenarios[] = {
 		.cores = 2, /* A's cannot go on: the runner needs another */
 		/* The order alone is inconsistent; and when it happens, one
 		 * thread has the lock twice. */
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_INCONSISTENT) |
-				LOCKDEP_BIT(LOCKDEP_RECURSIVE),
+		.said.lockdep = INCONSISTENT | RECURSIVE,
 		.world.setup = setup_locks,
 	},
 	{
@@ -229,20 +193,20 @@ static const struct scenario scenarios[] = {
 		.actors = { { "A", ON_D, actor_AB_long },
 			    { "B", ON_U, actor_BC },
 			    { "C", ON_B, actor_CA } },
-		.forced.up = ring,
+		.forced.order = ring,
 		.free.cores = 3, /* on one core they hardly meet */
-		.said.outcome = OUT_BIT(OUT_DEADLOCK),
+		.said.outcome = DEADLOCK,
 		.free.until_found = true,
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.lockdep = CIRCULAR,
 		.world.setup = setup_locks,
 	},
 	{
 		.part = "E0/one-order",
 		.about = "control: both take lock_a, then lock_b",
 		.actors = { { "A", ON_D, actor_AB }, { "B", ON_U, actor_AB } },
-		.forced.up = one_after_the_other,
+		.forced.order = one_after_the_other,
 		.free.rounds = 100,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.world.setup = setup_locks,
 	},
 };
@@ -251,5 +215,4 @@ DEMO(00, e0, .id = "E0", .slug = "e0-alphabet",
      .claim = "opposite orders, twice, in an interrupt, a ring: deadlocks",
      .tried = { "Locks taken in opposite orders, twice, in an interrupt, in a",
 		"ring of three. Control: one order everywhere." },
-     .cores = 1, .scenarios = scenarios, .nr_scenarios = ARRAY_SIZE(scenarios),
-     .free_rounds = 20000);
+     .cores = 1, SCENARIOS(e0), .free_rounds = 20000);

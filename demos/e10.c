@@ -19,6 +19,7 @@
  * instead; E9 and E9n, the rw-semaphore with the functions of 2012.
  */
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
 
@@ -96,6 +97,7 @@ static story void _rcu_barrier__5_18(struct rcu_state *rsp)
 }
 
 const struct rcu_parameters rcu_5_18 = {
+	.name = "_rcu_barrier__5_18",
 	.adopt = rcu_adopt__5_18,
 	.barrier = _rcu_barrier__5_18,
 };
@@ -132,44 +134,34 @@ static story void kmem_cache_destroy__6_12(struct kmem_cache *s)
 
 /* The drawing with nothing to it: D is inside rcu_barrier() while U has the
  * hotplug lock; U gets slab_mutex, D the barrier_mutex. */
-static const struct step nobody_waits[] = {
-	{ 0, TR_LOCK, the_slab_mutex },	     { 0, TR_BARRIER, the_rcu_state },
-	{ 1, TR_WRITE_LOCK, the_cpus_lock }, { 0, TR_LOCK, the_barrier_mutex },
-	{ 1, TR_LOCK, the_slab_mutex },	     { -1, TR_NONE, NULL },
-};
+static const struct step nobody_waits[] =
+	STEPS(D(LOCK, &slab_mutex), D(BARRIER, &rcu_sched_state),
+	      U(WRITE_LOCK, &cpu_hotplug_lock),
+	      D(LOCK, &rcu_sched_state.barrier_mutex), U(LOCK, &slab_mutex));
 
-static const struct step three_inside[] = {
-	{ 0, TR_LOCK, the_slab_mutex },
-	{ 2, TR_LOCK, the_barrier_mutex },
-	{ 0, TR_BARRIER, the_rcu_state },
-	{ 1, TR_WRITE_LOCK, the_cpus_lock },
-	{ 1, TR_LOCK, the_slab_mutex },
-	{ 2, TR_UNLOCK, the_barrier_mutex },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step three_inside[] =
+	STEPS(D(LOCK, &slab_mutex), B(LOCK, &rcu_sched_state.barrier_mutex),
+	      D(BARRIER, &rcu_sched_state), U(WRITE_LOCK, &cpu_hotplug_lock),
+	      U(LOCK, &slab_mutex), B(UNLOCK, &rcu_sched_state.barrier_mutex));
 
 /* The same notifier as in E8b: B holds barrier_mutex, U waits for that alone. */
-static const struct step uncrossed[] = {
-	{ 0, TR_LOCK, the_barrier_mutex },
-	{ 1, TR_WRITE_LOCK, the_cpus_lock },
-	{ 1, TR_CONTEND, the_barrier_mutex },
-	{ 0, TR_UNLOCK, the_barrier_mutex },
-	{ 1, TR_LOCK, the_barrier_mutex },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step uncrossed[] =
+	STEPS(B(LOCK, &rcu_sched_state.barrier_mutex),
+	      U(WRITE_LOCK, &cpu_hotplug_lock),
+	      U(CONTEND, &rcu_sched_state.barrier_mutex),
+	      B(UNLOCK, &rcu_sched_state.barrier_mutex),
+	      U(LOCK, &rcu_sched_state.barrier_mutex));
 
 #define TODAY                                                                  \
-	.said.outcome = OUT_BIT(OUT_COMPLETES), .world.toggles = true,         \
-	.said.must_see = { "_rcu_barrier__5_18" },                             \
-	.world.hotplug = &hotplug_rwsem_ops, .world.rcu = &rcu_5_18
+	.said.outcome = COMPLETES, .world.hotplug = &hotplug_rwsem_ops,        \
+	.world.rcu = &rcu_5_18
 
-static const struct scenario scenarios[] = {
+static const struct scenario e10[] = {
 	{
 		.part = "E10/E1",
 		.about = "D and U in today's shape",
-		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
-		.forced.up = nobody_waits,
-		.forced.down = nobody_waits,
+		D_AND_U(actor_D),
+		.forced.order = nobody_waits,
 		.world.destroy = kmem_cache_destroy__6_12,
 		.world.setup = setup_victim,
 		TODAY,
@@ -177,11 +169,8 @@ static const struct scenario scenarios[] = {
 	{
 		.part = "E10/E1b",
 		.about = "with a bare rcu_barrier() beside them",
-		.actors = { { "D", ON_D, actor_D },
-			    { "U", ON_U, actor_U },
-			    { "B", ON_B, actor_B } },
-		.forced.up = three_inside,
-		.forced.down = three_inside,
+		D_U_AND_B,
+		.forced.order = three_inside,
 		.world.destroy = kmem_cache_destroy__6_12,
 		.world.setup = setup_victim,
 		TODAY,
@@ -190,10 +179,8 @@ static const struct scenario scenarios[] = {
 		.part = "E10/E8b",
 		.free.cores = 3, /* on one core they hardly meet */
 		.about = "rcu_barrier() in a notifier, and a bare one",
-		.actors = { { "B", ON_D, actor_B_often },
-			    { "U", ON_U, actor_U } },
-		.forced.up = uncrossed,
-		.forced.down = uncrossed,
+		B_AND_U(actor_B_often),
+		.forced.order = uncrossed,
 		.world.notifier = &barrier_after_rcu,
 		.world.setup = setup_words,
 		.said.check = words_awaited,
@@ -207,4 +194,4 @@ DEMO(10, e10, .id = "E10", .slug = "e10-today",
      .claim = "today's shape leaves no cycle",
      .tried = { "E1, E1b and E8b with a rw-semaphore as hotplug lock, rcu_barrier()",
 		"without it, and a destroy that calls that with no lock held." },
-     .cores = 2, .scenarios = scenarios, .nr_scenarios = 3, .free_rounds = 40);
+     .cores = 2, SCENARIOS(e10), .free_rounds = 40);

@@ -13,51 +13,38 @@
  * Control: E1 and E2, the same with the barrier of 1331e7a1bbe1.
  */
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
 
 /* The drawing as far as it goes: D never wants the hotplug lock. D is held just
  * inside the barrier until U stands at slab_mutex. */
-static const struct step harmless_up[] = {
-	{ 0, TR_LOCK, the_slab_mutex },	   { 1, TR_HP_BEGIN, the_hotplug_lock },
-	{ 0, TR_BARRIER, the_rcu_state },  { 1, TR_CONTEND, the_slab_mutex },
-	{ 0, TR_LOCK, the_barrier_mutex }, { -1, TR_NONE, NULL },
-};
+static const struct step harmless_up[] =
+	STEPS(D(LOCK, &slab_mutex), U(HP_BEGIN, &cpu_hotplug),
+	      D(BARRIER, &rcu_sched_state), U(CONTEND, &slab_mutex),
+	      D(LOCK, &rcu_sched_state.barrier_mutex));
 
-static const struct step harmless_down[] = {
-	{ 0, TR_LOCK, the_slab_mutex },
-	{ 1, TR_HP_BEGIN, the_hotplug_lock },
-	{ 1, TR_CORE_OFF, the_hotplug_lock },
-	{ 0, TR_BARRIER, the_rcu_state },
-	{ 1, TR_CONTEND, the_slab_mutex },
-	{ 0, TR_LOCK, the_barrier_mutex },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step harmless_down[] =
+	STEPS(D(LOCK, &slab_mutex), U(HP_BEGIN, &cpu_hotplug),
+	      U(CORE_OFF, &cpu_hotplug), D(BARRIER, &rcu_sched_state),
+	      U(CONTEND, &slab_mutex), D(LOCK, &rcu_sched_state.barrier_mutex));
 
-static const struct scenario scenarios[] = {
+static const struct scenario e11[] = {
 	{
 		.part = "E11/E1",
 		.about = "E1: refused all the same, by the reference",
-		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
-		.forced.up = drawing_up,
-		.forced.down = drawing_down,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		THE_DRAWING(kmem_cache_destroy__3_6),
+		.said.outcome = COMPLETES,
 		.forced.refused = true,
-		.world.toggles = true,
-		.world.destroy = kmem_cache_destroy__3_6,
 		.world.rcu = &rcu_3_6,
-		.said.must_see = { "_rcu_barrier__3_6" },
-		.world.setup = setup_victim,
 	},
 	{
 		.part = "E11/E2",
 		.about = "without the reference: not refused, but harmless",
-		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
-		.forced.up = harmless_up,
+		D_AND_U(actor_D),
+		.forced.order = harmless_up,
 		.forced.down = harmless_down,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
-		.world.toggles = true,
+		.said.outcome = COMPLETES,
 		.world.destroy = kmem_cache_destroy__noref,
 		.world.rcu = &rcu_3_6,
-		.said.must_see = { "_rcu_barrier__3_6" },
 		.world.setup = setup_victim,
 	},
 };
@@ -66,4 +53,4 @@ DEMO(11, e11, .id = "E11", .slug = "e11-before",
      .claim = "before 1331e7a1bbe1 there was no cycle to see",
      .tried = { "E1 and E2 with the rcu_barrier() of Linux 3.6, which takes no",
 		"hotplug lock and adopts a dead core's callbacks itself." },
-     .cores = 2, .scenarios = scenarios, .nr_scenarios = 2, .free_rounds = 40);
+     .cores = 2, SCENARIOS(e11), .free_rounds = 40);

@@ -13,6 +13,7 @@
  * takes, dropped before anything is waited for.
  */
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
 
 /* Before the fix: no core comes or goes while it is written down who owes. */
 static story void rcu_grace_period__3_6(struct rcu_state *rsp)
@@ -47,10 +48,12 @@ static story void rcu_adopt__onoff(struct rcu_state *rsp, unsigned int dead)
 }
 
 static const struct rcu_parameters rcu_hotplug = {
+	.name = "rcu_grace_period__3_6",
 	.grace_period = rcu_grace_period__3_6,
 };
 
 static const struct rcu_parameters rcu_onoff = {
+	.name = "rcu_grace_period__onoff",
 	.grace_period = rcu_grace_period__onoff,
 	.adopt = rcu_adopt__onoff,
 };
@@ -86,26 +89,20 @@ static int setup_rest(struct stage *st)
 	return err;
 }
 
-static const struct step waits_inside[] = {
-	{ 0, TR_GP_WAIT, the_rcu_state },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step waits_inside[] = STEPS(U(GP_WAIT, &rcu_sched_state));
 
-static const struct scenario scenarios[] = {
+static const struct scenario e12[] = {
 	{
 		.part = "E12/3.6",
 		.about = "the grace-period thread takes the hotplug lock",
-		.actors = { { "U", ON_U, actor_U } },
-		.forced.up = waits_inside,
-		.forced.down = waits_inside,
-		.said.outcome = OUT_BIT(OUT_DEADLOCK),
+		U_ALONE,
+		.forced.order = waits_inside,
+		.said.outcome = DEADLOCK,
 		.show.waits = true,
 		.free.rounds = 10,
-		.world.toggles = true,
 		.free.apart = true,
 		.show.rcu = true,
 		.world.rcu = &rcu_hotplug,
-		.said.must_see = { "rcu_grace_period__3_6" },
 		.world.notifier = &after_rcu,
 		.world.setup = setup_rest,
 		.world.teardown = teardown_words,
@@ -113,15 +110,12 @@ static const struct scenario scenarios[] = {
 	{
 		.part = "E12/onoff",
 		.about = "control: a lock of RCU's own, dropped before waiting",
-		.actors = { { "U", ON_U, actor_U } },
-		.forced.up = waits_inside,
-		.forced.down = waits_inside,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
-		.world.toggles = true,
+		U_ALONE,
+		.forced.order = waits_inside,
+		.said.outcome = COMPLETES,
 		.free.apart = true,
 		.show.rcu = true,
 		.world.rcu = &rcu_onoff,
-		.said.must_see = { "rcu_grace_period__onoff" },
 		.world.notifier = &after_rcu,
 		.world.setup = setup_rest,
 		.world.teardown = teardown_words,
@@ -132,4 +126,4 @@ DEMO(12, e12, .id = "E12", .slug = "e12-poweroff",
      .claim = "a grace period that waits for the hotplug lock",
      .tried = { "RCU's grace-period thread takes the hotplug lock, and U's",
 		"notifier, which holds it, calls synchronize_rcu()." },
-     .cores = 2, .scenarios = scenarios, .nr_scenarios = 2, .free_rounds = 40);
+     .cores = 2, SCENARIOS(e12), .free_rounds = 40);

@@ -10,6 +10,7 @@
  * Control: the other order, the kernel's own kmem_cache_shrink().
  */
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
 #include "kernel/lib/errno.h"
 
 /* slab_mutex first; get_online_cpus() is cpus_read_lock() here. */
@@ -46,45 +47,34 @@ static int setup_cache(struct stage *st)
 	return st->cache ? 0 : -ENOMEM;
 }
 
-static const struct step crossed_up[] = {
-	{ 0, TR_LOCK, the_slab_mutex },
-	{ 1, TR_WRITE_LOCK, the_cpus_lock },
-	{ 0, TR_READ_CONTEND, the_cpus_lock },
-	{ 1, TR_CONTEND, the_slab_mutex },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step crossed_up[] = STEPS(
+	BY("F", LOCK, &slab_mutex), U(WRITE_LOCK, &cpu_hotplug_lock),
+	BY("F", READ_CONTEND, &cpu_hotplug_lock), U(CONTEND, &slab_mutex));
 
-static const struct step crossed_down[] = {
-	{ 0, TR_LOCK, the_slab_mutex },
-	{ 1, TR_WRITE_LOCK, the_cpus_lock },
-	{ 1, TR_CORE_OFF, the_hotplug_lock },
-	{ 0, TR_READ_CONTEND, the_cpus_lock },
-	{ 1, TR_CONTEND, the_slab_mutex },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step crossed_down[] = STEPS(
+	BY("F", LOCK, &slab_mutex), U(WRITE_LOCK, &cpu_hotplug_lock),
+	U(CORE_OFF, &cpu_hotplug), BY("F", READ_CONTEND, &cpu_hotplug_lock),
+	U(CONTEND, &slab_mutex));
 
-static const struct step one_order[] = {
-	{ 0, TR_READ_LOCK, the_cpus_lock },
-	{ 1, TR_WRITE_CONTEND, the_cpus_lock },
-	{ 0, TR_LOCK, the_slab_mutex },
-	{ 1, TR_LOCK, the_slab_mutex },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step one_order[] =
+	STEPS(BY("F", READ_LOCK, &cpu_hotplug_lock),
+	      U(WRITE_CONTEND, &cpu_hotplug_lock), BY("F", LOCK, &slab_mutex),
+	      U(LOCK, &slab_mutex));
 
-static const struct scenario scenarios[] = {
+static const struct scenario e13[] = {
 	{
 		.part = "E13/reversed",
 		.about = "F takes slab_mutex, then the hotplug lock",
 		.actors = { { "F", ON_D, actor_F_reversed },
 			    { "U", ON_U, actor_U } },
-		.forced.up = crossed_up,
+		.forced.order = crossed_up,
 		.forced.down = crossed_down,
 		.free.rounds = 20000,
 		.free.cores = 3, /* on one core they hardly meet */
-		.said.outcome = OUT_BIT(OUT_DEADLOCK),
+		.said.outcome = DEADLOCK,
 		.free.until_found = true,
 		.world.toggles = true,
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.lockdep = CIRCULAR,
 		.world.hotplug = &hotplug_rwsem_ops,
 		.world.setup = setup_cache,
 		.world.teardown = teardown_victim,
@@ -93,10 +83,9 @@ static const struct scenario scenarios[] = {
 		.part = "E13/one-order",
 		.about = "control: the hotplug lock first, as everybody does",
 		.actors = { { "F", ON_D, actor_F }, { "U", ON_U, actor_U } },
-		.forced.up = one_order,
-		.forced.down = one_order,
+		.forced.order = one_order,
 		.free.cores = 3, /* on one core they hardly meet */
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.world.toggles = true,
 		.world.hotplug = &hotplug_rwsem_ops,
 		.world.setup = setup_cache,
@@ -108,4 +97,4 @@ DEMO(13, e13, .id = "E13", .slug = "e13-reversed",
      .claim = "slab_mutex outside cpus_read_lock() deadlocks",
      .tried = { "F takes slab_mutex, then the hotplug lock; U, the writer,",
 		"takes slab_mutex inside it. Control: one order everywhere." },
-     .cores = 2, .scenarios = scenarios, .nr_scenarios = 2, .free_rounds = 40);
+     .cores = 2, SCENARIOS(e13), .free_rounds = 40);

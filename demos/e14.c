@@ -14,8 +14,9 @@
  *
  * Control: the first part is the second one's, two readers without a writer.
  */
-#include "kernel/arch/clock.h"
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
+#include "kernel/arch/clock.h"
 
 #define WORK_NS 60000u /* between the two locks: both have something to do */
 
@@ -53,39 +54,27 @@ static int setup_readers(struct stage *st)
 	return st->sc->world.toggles ? setup_core(st) : 0;
 }
 
-static const void *the_file(const struct stage *st maybe_unused)
-{
-	return &kn_active;
-}
-
 /* R2 is actor 1 without a writer, actor 2 with one. */
-static const struct step two_readers[] = {
-	{ 0, TR_READ_LOCK, the_cpus_lock },
-	{ 1, TR_LOCK, the_file },
-	{ 0, TR_CONTEND, the_file },
-	{ 1, TR_READ_LOCK, the_cpus_lock },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step two_readers[] = STEPS(
+	BY("R1", READ_LOCK, &cpu_hotplug_lock), BY("R2", LOCK, &kn_active),
+	BY("R1", CONTEND, &kn_active), BY("R2", READ_LOCK, &cpu_hotplug_lock));
 
-static const struct step writer_between[] = {
-	{ 0, TR_READ_LOCK, the_cpus_lock },
-	{ 2, TR_LOCK, the_file },
-	{ 1, TR_WRITE_CONTEND, the_cpus_lock },
-	{ 2, TR_READ_CONTEND, the_cpus_lock },
-	{ 0, TR_CONTEND, the_file },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step writer_between[] =
+	STEPS(BY("R1", READ_LOCK, &cpu_hotplug_lock),
+	      BY("R2", LOCK, &kn_active), U(WRITE_CONTEND, &cpu_hotplug_lock),
+	      BY("R2", READ_CONTEND, &cpu_hotplug_lock),
+	      BY("R1", CONTEND, &kn_active));
 
-static const struct scenario scenarios[] = {
+static const struct scenario e14[] = {
 	{
 		.part = "E14/readers",
 		.about = "R1: hotplug lock, kn_active; R2: the other order",
 		.actors = { { "R1", ON_D, actor_R1 },
 			    { "R2", ON_B, actor_R2 } },
-		.forced.up = two_readers,
+		.forced.order = two_readers,
 		.free.rounds = 100,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.outcome = COMPLETES,
+		.said.lockdep = CIRCULAR,
 		.world.hotplug = &hotplug_rwsem_ops,
 		.world.setup = setup_readers,
 	},
@@ -96,12 +85,11 @@ static const struct scenario scenarios[] = {
 		.actors = { { "R1", ON_D, actor_R1 },
 			    { "U", ON_U, actor_U },
 			    { "R2", ON_B, actor_R2 } },
-		.forced.up = writer_between,
-		.forced.down = writer_between,
-		.said.outcome = OUT_READERS_KNOT,
+		.forced.order = writer_between,
+		.said.outcome = READERS_DEADLOCK,
 		.free.until_found = true,
 		.world.toggles = true,
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.lockdep = CIRCULAR,
 		.world.hotplug = &hotplug_rwsem_ops,
 		.world.setup = setup_readers,
 	},
@@ -111,5 +99,4 @@ DEMO(14, e14, .id = "E14", .slug = "e14-readers",
      .claim = "two readers complete, until a writer waits",
      .tried = { "Two readers of the hotplug lock take another one, in opposite",
 		"orders; then the same while U waits to write." },
-     .cores = 2, .scenarios = scenarios, .nr_scenarios = 2,
-     .free_rounds = 20000);
+     .cores = 2, SCENARIOS(e14), .free_rounds = 20000);

@@ -11,6 +11,7 @@
  * Control: E1 has the first finding alone, E0 the second.
  */
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
 #include "kernel/lib/printf.h"
 
 static int setup_both(struct stage *st)
@@ -41,8 +42,8 @@ static const struct scenario e15[] = {
 			    { "BA", ON_U, actor_BA } },
 		.forced.in_turn = true,
 		.search.none = "it is about lockdep's second word",
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.outcome = COMPLETES,
+		.said.lockdep = CIRCULAR,
 		.world.toggles = true,
 		.world.destroy = kmem_cache_destroy__3_6,
 		.world.setup = setup_both,
@@ -55,4 +56,4 @@ DEMO(15, e15, .id = "E15", .slug = "e15-second",
      .claim = "after a false positive the true inversion is reported too",
      .tried = { "E1's paths, then two mutexes in opposite orders, with nothing",
 		"reset between: lockdep must report both." },
-     .cores = 2, .scenarios = e15, .nr_scenarios = 1, .free_rounds = 1);
+     .cores = 2, SCENARIOS(e15), .free_rounds = 1);

@@ -17,8 +17,9 @@
  * here depends on who gets how much time: a reader that is preempted stays
  * inside.
  */
-#include "kernel/arch/clock.h"
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
+#include "kernel/arch/clock.h"
 #include "kernel/lib/printf.h"
 
 #define BOUND 10000u /* reader rounds: a writer not served by then is starved */
@@ -176,7 +177,7 @@ static bool is_served(struct stage *st)
 	return served;
 }
 
-static const struct scenario scenarios[] = {
+static const struct scenario e16[] = {
 	{
 		.part = "E16/counter",
 		.search.none = "starvation: no schedule of it ends",
@@ -184,7 +185,7 @@ static const struct scenario scenarios[] = {
 		.actors = { { "R1", ON_D, actor_R1 },
 			    { "U", ON_U, actor_U_among_readers },
 			    { "R2", ON_D, actor_R2 } },
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.forced.none = true,
 		.world.toggles = true,
 		.free.apart = true,
@@ -199,7 +200,7 @@ static const struct scenario scenarios[] = {
 		.actors = { { "R1", ON_D, actor_R1 },
 			    { "U", ON_U, actor_U_among_readers },
 			    { "R2", ON_D, actor_R2 } },
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.forced.none = true,
 		.world.toggles = true,
 		.world.hotplug = &hotplug_rwsem_ops,
@@ -213,4 +214,4 @@ DEMO(16, e16, .id = "E16", .slug = "e16-starve",
      .claim = "readers hand over hand starve the writer of a counter",
      .tried = { "Two readers, one always inside before the other leaves, and U.",
 		"How many of their rounds does U wait? Control: a rw-semaphore." },
-     .cores = 2, .scenarios = scenarios, .nr_scenarios = 2, .free_rounds = 2);
+     .cores = 2, SCENARIOS(e16), .free_rounds = 2);

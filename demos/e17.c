@@ -16,8 +16,9 @@
  * The slab's checks report the use after free (debug profile). Control: the
  * kernel's own kmem_cache_destroy(), which waits until W's core comes to it.
  */
-#include "kernel/arch/clock.h"
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
+#include "kernel/arch/clock.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/errno.h"
 #include "kernel/mm/page.h"
@@ -184,27 +185,17 @@ bool check_callbacks(struct stage *st maybe_unused)
 
 /* ---- the orders ---------------------------------------------------------- */
 
-static const struct step freed[] = {
-	{ 1, TR_CALL_RCU, the_rcu_state },
-	{ 0, TR_CACHE_DESTROY, the_cache },
-	{ 0, TR_CACHE_FREE, the_cache },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step freed[] = STEPS(BY("W", CALL_RCU, &rcu_sched_state),
+					 D(CACHE_DESTROY, THE_CACHE),
+					 D(CACHE_FREE, THE_CACHE));
 
-static const struct step freed_after_a_grace_period[] = {
-	{ 1, TR_CALL_RCU, the_rcu_state },
-	{ 0, TR_CACHE_DESTROY, the_cache },
-	{ 0, TR_GP_WAIT, the_rcu_state },
-	{ 0, TR_CACHE_FREE, the_cache },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step freed_after_a_grace_period[] =
+	STEPS(BY("W", CALL_RCU, &rcu_sched_state), D(CACHE_DESTROY, THE_CACHE),
+	      D(GP_WAIT, &rcu_sched_state), D(CACHE_FREE, THE_CACHE));
 
-static const struct step kept[] = {
-	{ 1, TR_CALL_RCU, the_rcu_state },
-	{ 0, TR_CACHE_DESTROY, the_cache },
-	{ 0, TR_BARRIER, the_rcu_state },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step kept[] = STEPS(BY("W", CALL_RCU, &rcu_sched_state),
+					D(CACHE_DESTROY, THE_CACHE),
+					D(BARRIER, &rcu_sched_state));
 
 #define ACTORS(w)                                                              \
 	{                                                                      \
@@ -220,8 +211,8 @@ static const struct scenario e17[] = {
 		.about = "the cache is freed with its callbacks to come",
 		.actors = ACTORS(actor_W_frees),
 		.show.rcu = true,
-		.forced.up = freed,
-		.said.outcome = OUT_BIT(OUT_CORRUPT),
+		.forced.order = freed,
+		.said.outcome = CORRUPT,
 		.free.until_found = true,
 		.world.destroy = kmem_cache_destroy__nobarrier,
 		.world.setup = setup_objects,
@@ -232,9 +223,9 @@ static const struct scenario e17[] = {
 		.about = "control: the kernel's own, with rcu_barrier()",
 		.actors = ACTORS(actor_W_control),
 		.show.rcu = true,
-		.forced.up = kept,
+		.forced.order = kept,
 		.free.rounds = 20,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.world.destroy = kmem_cache_destroy,
 		.world.setup = setup_objects,
 		.said.check = check_callbacks,
@@ -245,15 +236,15 @@ DEMO(17, e17, .id = "E17", .slug = "e17-no-barrier",
      .claim = "without rcu_barrier() callbacks touch a freed cache",
      .tried = { "D destroys an RCU cache by the merged fix without its",
 		"rcu_barrier(). W, more urgent than callbacks, keeps its core." },
-     .cores = 2, .scenarios = e17, .nr_scenarios = 2, .free_rounds = 20);
+     .cores = 2, SCENARIOS(e17), .free_rounds = 20);
 
 static const struct scenario e17s[] = {
 	{
 		.about = "a grace period is waited for, not the callbacks",
 		.actors = ACTORS(actor_W_frees),
 		.show.rcu = true,
-		.forced.up = freed_after_a_grace_period,
-		.said.outcome = OUT_BIT(OUT_CORRUPT),
+		.forced.order = freed_after_a_grace_period,
+		.said.outcome = CORRUPT,
 		.free.until_found = true,
 		.world.destroy = kmem_cache_destroy__sync,
 		.world.setup = setup_objects,
@@ -265,4 +256,4 @@ DEMO(17s, e17s, .id = "E17s", .slug = "e17s-sync",
      .claim = "synchronize_rcu() is no rcu_barrier()",
      .tried = { "E17 with synchronize_rcu() in place of rcu_barrier(): a grace",
 		"period has passed, but W keeps its core from its callbacks." },
-     .cores = 2, .scenarios = e17s, .nr_scenarios = 1, .free_rounds = 20);
+     .cores = 2, SCENARIOS(e17s), .free_rounds = 20);

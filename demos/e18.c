@@ -13,6 +13,7 @@
  * the one since 2021 (E10).
  */
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
 #include "kernel/cpu/smp.h"
 
 static story void _rcu_barrier__nolock(struct rcu_state *rsp)
@@ -33,6 +34,7 @@ static story void _rcu_barrier__nolock(struct rcu_state *rsp)
 }
 
 static const struct rcu_parameters rcu_nolock = {
+	.name = "_rcu_barrier__nolock",
 	.barrier = _rcu_barrier__nolock,
 };
 
@@ -52,11 +54,6 @@ static struct notifier_block before_rcu = {
 	.name = "leaves a callback",
 };
 
-static const void *the_notifier(const struct stage *st maybe_unused)
-{
-	return (const void *)leaves_callback;
-}
-
 /* Once it knows of the callback; free: one after the other while U is at it. */
 static void actor_B_watches(struct stage *st)
 {
@@ -68,31 +65,19 @@ static void actor_B_watches(struct stage *st)
 
 /* U has taken the core off and is about to tell the notifiers; B's whole barrier
  * comes in between. */
-static const struct step in_between[] = {
-	{ 1, TR_CORE_OFF, the_hotplug_lock },
-	{ 0, TR_BARRIER, the_rcu_state },
-	{ 0, TR_BARRIER_END, the_rcu_state },
-	{ 1, TR_NOTIFY, the_notifier },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step in_between[] =
+	STEPS(U(CORE_OFF, &cpu_hotplug), B(BARRIER, &rcu_sched_state),
+	      B(BARRIER_END, &rcu_sched_state), U(NOTIFY, leaves_callback));
 
 /* The same, and B has to wait. */
-static const struct step kept_out[] = {
-	{ 1, TR_CORE_OFF, the_hotplug_lock },
-	{ 0, TR_BARRIER, the_rcu_state },
-	{ 0, TR_CONTEND, the_hotplug_mutex },
-	{ 1, TR_NOTIFY, the_notifier },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step kept_out[] =
+	STEPS(U(CORE_OFF, &cpu_hotplug), B(BARRIER, &rcu_sched_state),
+	      B(CONTEND, &cpu_hotplug.lock), U(NOTIFY, leaves_callback));
 
 /* B may be inside, but it does not come back before U has told RCU. */
-static const struct step looked_after[] = {
-	{ 1, TR_CORE_OFF, the_hotplug_lock },
-	{ 0, TR_LOCK, the_barrier_mutex },
-	{ 1, TR_NOTIFY, the_notifier },
-	{ 0, TR_BARRIER_END, the_rcu_state },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step looked_after[] = STEPS(
+	U(CORE_OFF, &cpu_hotplug), B(LOCK, &rcu_sched_state.barrier_mutex),
+	U(NOTIFY, leaves_callback), B(BARRIER_END, &rcu_sched_state));
 
 #define RACE                                                                   \
 	.actors = { { "B", ON_D, actor_B_watches }, { "U", ON_U, actor_U } },  \
@@ -101,44 +86,44 @@ static const struct step looked_after[] = {
 	.said.check = words_awaited, .show.evidence = words_evidence,          \
 	.world.teardown = teardown_words
 
-static const struct scenario scenarios[] = {
+static const struct scenario e18[] = {
 	{
 		.part = "E18/without",
 		.free.apart = true,
 		.about = "neither the hotplug lock nor a look at dead cores",
-		.forced.down = in_between,
-		.said.outcome = OUT_BIT(OUT_CORRUPT),
+		.forced.order = in_between,
+		.said.outcome = CORRUPT,
 		.free.until_found = true,
 		.free.rounds = 2000,
 		.world.rcu = &rcu_nolock,
-		.said.must_see = { "_rcu_barrier__nolock", BARRIER_FOR_WORDS },
+		.said.must_see = BARRIER_FOR_WORDS,
 		RACE,
 	},
 	{
 		.part = "E18/kernel",
 		.about = "control: the kernel's own, which waits for U",
-		.forced.down = kept_out,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.forced.order = kept_out,
+		.said.outcome = COMPLETES,
 		RACE,
 	},
 	{
 		.part = "E18/3.6",
 		.free.apart = true,
 		.about = "control: no lock, and it adopts by itself",
-		.forced.down = looked_after,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.forced.order = looked_after,
+		.said.outcome = COMPLETES,
 		.world.rcu = &rcu_3_6,
-		.said.must_see = { "_rcu_barrier__3_6", BARRIER_FOR_WORDS },
+		.said.must_see = BARRIER_FOR_WORDS,
 		RACE,
 	},
 	{
 		.part = "E18/5.18",
 		.free.apart = true,
 		.about = "control: no lock, and who adopts looks after it",
-		.forced.down = looked_after,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.forced.order = looked_after,
+		.said.outcome = COMPLETES,
 		.world.rcu = &rcu_5_18,
-		.said.must_see = { "_rcu_barrier__5_18", BARRIER_FOR_WORDS },
+		.said.must_see = BARRIER_FOR_WORDS,
 		RACE,
 	},
 };
@@ -147,4 +132,4 @@ DEMO(18, e18, .id = "E18", .slug = "e18-no-lock",
      .claim = "without the hotplug lock it returns too early",
      .tried = { "B calls rcu_barrier() without the hotplug lock; U takes a core",
 		"down that has just queued a callback. Does B wait for that?" },
-     .cores = 2, .scenarios = scenarios, .nr_scenarios = 4, .free_rounds = 40);
+     .cores = 2, SCENARIOS(e18), .free_rounds = 40);

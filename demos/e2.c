@@ -14,6 +14,7 @@
  * released before rcu_barrier(). No cycle.
  */
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
 #include "kernel/debug/panic.h"
 #include "kernel/sched/sched.h"
 
@@ -66,16 +67,11 @@ story void kmem_cache_destroy__slub(struct kmem_cache *s)
 static const struct scenario e2[] = {
 	{
 		.about = "the drawing, without the reference",
-		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
-		.forced.up = drawing_up,
-		.forced.down = drawing_down,
-		.said.outcome = OUT_BIT(OUT_DEADLOCK),
+		THE_DRAWING(kmem_cache_destroy__noref),
+		.said.outcome = DEADLOCK,
 		.free.until_found = true,
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.lockdep = CIRCULAR,
 		.show.waits = true,
-		.world.toggles = true,
-		.world.destroy = kmem_cache_destroy__noref,
-		.world.setup = setup_victim,
 	},
 };
 
@@ -83,25 +79,19 @@ DEMO(02, e2, .id = "E2", .slug = "e2-kosina",
      .claim = "without the reference the drawing deadlocks",
      .tried = { "E1 without D's get_online_cpus(): Kosina's drawing taken at",
 		"its word (no release had this code). Nothing keeps U out now." },
-     .cores = 2, .scenarios = e2, .nr_scenarios = 1, .free_rounds = 20000);
+     .cores = 2, SCENARIOS(e2), .free_rounds = 20000);
 
 /* D has dropped slab_mutex when it waits for U, so U gets it. */
-static const struct step past_up[] = {
-	{ 0, TR_LOCK, the_slab_mutex },
-	{ 1, TR_HP_BEGIN, the_hotplug_lock },
-	{ 0, TR_CONTEND, the_hotplug_mutex },
-	{ 1, TR_LOCK, the_slab_mutex },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step past_up[] =
+	STEPS(D(LOCK, &slab_mutex), U(HP_BEGIN, &cpu_hotplug),
+	      D(CONTEND, &cpu_hotplug.lock), U(LOCK, &slab_mutex));
 
 static const struct scenario e2s[] = {
 	{
 		.about = "slab_mutex is released before rcu_barrier()",
-		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
-		.forced.up = past_up,
-		.forced.down = past_up,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
-		.world.toggles = true,
+		D_AND_U(actor_D),
+		.forced.order = past_up,
+		.said.outcome = COMPLETES,
 		.world.destroy = kmem_cache_destroy__slub,
 		.world.setup = setup_victim,
 	},
@@ -111,4 +101,4 @@ DEMO(02s, e2s, .id = "E2s", .slug = "e2s-slub",
      .claim = "SLUB's order: no reference, no cycle either",
      .tried = { "E2 with slab_mutex released before rcu_barrier(), as SLUB had",
 		"it: D waits for U, but U never waits for D." },
-     .cores = 2, .scenarios = e2s, .nr_scenarios = 1, .free_rounds = 100);
+     .cores = 2, SCENARIOS(e2s), .free_rounds = 100);

@@ -25,25 +25,18 @@
  * Controls: E1 for E3 (nobody leaks), E3d for the others.
  */
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
 
 static const struct scenario e3[] = {
 	{
 		.about = "refcount is -1 when D and U start",
-		.actors = { { "D", ON_D, actor_D_leaks },
-			    { "U", ON_U, actor_U } },
-		.forced.up = drawing_up,
-		.forced.down = drawing_down,
-		.said.outcome = OUT_BIT(OUT_DEADLOCK) | OUT_BIT(OUT_STUCK),
-		.forced.outcome = OUT_BIT(OUT_DEADLOCK),
+		AFTER_A_LEAK(kmem_cache_destroy__3_6),
+		AS_DRAWN,
+		.said.outcome = DEADLOCK | STUCK,
+		.forced.outcome = DEADLOCK,
 		.free.until_found = true,
-		.world.toggles = true,
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
-		.said.must_see = { "put_online_cpus__3_6" },
+		.said.lockdep = CIRCULAR,
 		.world.hotplug = &hotplug_3_6_ops,
-		.world.destroy = kmem_cache_destroy__3_6,
-		.world.leaks = true,
-		.world.setup = setup_leak,
-		.world.teardown = teardown_refs,
 	},
 };
 
@@ -51,7 +44,7 @@ DEMO(03, e3, .id = "E3", .slug = "e3-leak",
      .claim = "one put_online_cpus() too many lets U in",
      .tried = { "L gives back a hotplug reference that it never took; then E1,",
 		"with put_online_cpus() as of Linux 3.6, which does not notice." },
-     .cores = 2, .scenarios = e3, .nr_scenarios = 1, .free_rounds = 20000);
+     .cores = 2, SCENARIOS(e3), .free_rounds = 20000);
 
 /* ---- E3u ------------------------------------------------------------------ */
 
@@ -62,22 +55,16 @@ static int setup_leak_alone(struct stage *st)
 	return err ? err : run_leaker(st);
 }
 
-static const struct step u_looks[] = {
-	{ 0, TR_HP_WAIT, the_hotplug_lock },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step u_looks[] = STEPS(U(HP_WAIT, &cpu_hotplug));
 
 static const struct scenario e3u[] = {
 	{
 		.about =
 			"refcount is -1 when U starts, and nobody else is there",
-		.actors = { { "U", ON_U, actor_U } },
-		.forced.up = u_looks,
-		.forced.down = u_looks,
+		U_ALONE,
+		.forced.order = u_looks,
 		.show.waits = true,
-		.said.outcome = OUT_BIT(OUT_STUCK),
-		.world.toggles = true,
-		.said.must_see = { "put_online_cpus__3_6" },
+		.said.outcome = STUCK,
 		.free.apart = true,
 		.world.hotplug = &hotplug_3_6_ops,
 		.world.leaks = true,
@@ -90,42 +77,29 @@ DEMO(03u, e3u, .id = "E3u", .slug = "e3u-alone",
      .claim = "after the leak U waits for ever, with no cycle",
      .tried = { "L gives back a hotplug reference that it never took; then U,",
 		"alone: the count is -1, and U waits until it is 0." },
-     .cores = 2, .scenarios = e3u, .nr_scenarios = 1, .free_rounds = 4);
+     .cores = 2, SCENARIOS(e3u), .free_rounds = 4);
 
 /* ---- E3a ------------------------------------------------------------------ */
 
 /* D dies in its get_online_cpus(), and U comes for what the dead one holds. */
-static const struct step after_the_victim_up[] = {
-	{ 0, TR_LOCK, the_hotplug_mutex },
-	{ 1, TR_CONTEND, the_hotplug_mutex },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step after_the_victim_up[] =
+	STEPS(D(LOCK, &cpu_hotplug.lock), U(CONTEND, &cpu_hotplug.lock));
 
 /* The same, when D takes the lock once before, to leak. */
-static const struct step after_the_victim_down[] = {
-	{ 0, TR_PUT_ONLINE, the_hotplug_lock },
-	{ 0, TR_LOCK, the_hotplug_mutex },
-	{ 1, TR_CONTEND, the_hotplug_mutex },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step after_the_victim_down[] =
+	STEPS(D(PUT_ONLINE, &cpu_hotplug), D(LOCK, &cpu_hotplug.lock),
+	      U(CONTEND, &cpu_hotplug.lock));
 
 static const struct scenario e3a[] = {
 	{
 		.about = "debug patch A: BUG_ON(refcount < 0) in the get",
-		.actors = { { "D", ON_D, actor_D_leaks },
-			    { "U", ON_U, actor_U } },
-		.forced.up = after_the_victim_up,
+		AFTER_A_LEAK(kmem_cache_destroy__3_6),
+		.forced.order = after_the_victim_up,
 		.forced.down = after_the_victim_down,
-		.said.outcome = OUT_BIT(OUT_BUG),
+		.said.outcome = BUG,
 		.said.culprit = "kmem_cache_destroy__3_6", /* the victim */
-		.world.toggles = true,
-		.said.must_see = { "get_online_cpus__bhat_a" },
 		.free.apart = true,
 		.world.hotplug = &hotplug_bhat_a_ops,
-		.world.destroy = kmem_cache_destroy__3_6,
-		.world.leaks = true,
-		.world.setup = setup_leak,
-		.world.teardown = teardown_refs,
 	},
 };
 
@@ -133,7 +107,7 @@ DEMO(03a, e3a, .id = "E3a", .slug = "e3a-victim",
      .claim = "the first debug patch catches the victim, D",
      .tried = { "E3 with the first debug patch, in get_online_cpus(): the BUG hits",
 		"D, after the leak, and whoever comes next waits for the dead." },
-     .cores = 2, .scenarios = e3a, .nr_scenarios = 1, .free_rounds = 4);
+     .cores = 2, SCENARIOS(e3a), .free_rounds = 4);
 
 /* ---- E3b ------------------------------------------------------------------ */
 
@@ -151,31 +125,22 @@ static void see_who_waits(struct stage *st)
 }
 
 /* Where D is L it must have died before U comes. */
-static const struct step after_the_culprit[] = {
-	{ 0, TR_LOCK, the_hotplug_mutex },
-	{ 1, TR_CONTEND, the_hotplug_mutex },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step after_the_culprit[] =
+	STEPS(D(LOCK, &cpu_hotplug.lock), U(CONTEND, &cpu_hotplug.lock));
 
 static const struct scenario e3b[] = {
 	{
 		.about = "the mail's patch: BUG_ON(refcount == 0) in the put",
-		.actors = { { "D", ON_D, actor_D_leaks },
-			    { "U", ON_U, actor_U } },
+		AFTER_A_LEAK(kmem_cache_destroy__3_6),
 		.forced.down = after_the_culprit,
-		.said.outcome = OUT_BIT(OUT_BUG),
+		.said.outcome = BUG,
 		.said.culprit = "leak_a_reference",
-		.world.toggles = true,
 		.show.evidence = see_who_waits,
 		.free.apart = true,
 		/* Where L is another thread D and U go on once it is buried. */
-		.said.lockdep_may = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
-		.said.must_see = { "put_online_cpus__bhat_b", FOR_THE_DEAD },
+		.said.lockdep_may = CIRCULAR,
+		.said.must_see = FOR_THE_DEAD,
 		.world.hotplug = &hotplug_bhat_b_ops,
-		.world.destroy = kmem_cache_destroy__3_6,
-		.world.leaks = true,
-		.world.setup = setup_leak,
-		.world.teardown = teardown_refs,
 	},
 };
 
@@ -183,7 +148,7 @@ DEMO(03b, e3b, .id = "E3b", .slug = "e3b-patch",
      .claim = "the mail's debug patch catches the culprit, L",
      .tried = { "E3 with the debug patch of the mail in put_online_cpus():",
 		"the BUG must name L and the place that leaked." },
-     .cores = 2, .scenarios = e3b, .nr_scenarios = 1, .free_rounds = 4);
+     .cores = 2, SCENARIOS(e3b), .free_rounds = 4);
 
 /* ---- E3c ------------------------------------------------------------------ */
 
@@ -191,21 +156,13 @@ static const struct scenario e3c[] = {
 	{
 		.about =
 			"Morton's sketch: WARN_ON(refcount == -1) where it is 0",
-		.actors = { { "D", ON_D, actor_D_leaks },
-			    { "U", ON_U, actor_U } },
-		.forced.up = drawing_up,
-		.forced.down = drawing_down,
-		.said.outcome = OUT_BIT(OUT_DEADLOCK) | OUT_BIT(OUT_STUCK),
-		.forced.outcome = OUT_BIT(OUT_DEADLOCK),
+		AFTER_A_LEAK(kmem_cache_destroy__3_6),
+		AS_DRAWN,
+		.said.outcome = DEADLOCK | STUCK,
+		.forced.outcome = DEADLOCK,
 		.free.until_found = true,
-		.world.toggles = true,
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
-		.said.must_see = { "put_online_cpus__morton" },
+		.said.lockdep = CIRCULAR,
 		.world.hotplug = &hotplug_morton_ops,
-		.world.destroy = kmem_cache_destroy__3_6,
-		.world.leaks = true,
-		.world.setup = setup_leak,
-		.world.teardown = teardown_refs,
 	},
 };
 
@@ -213,21 +170,18 @@ DEMO(03c, e3c, .id = "E3c", .slug = "e3c-sketch",
      .claim = "a check for -1 behind `if (!--refcount)` is mute",
      .tried = { "E3 with Morton's sketch of a check in put_online_cpus(). The",
 		"leak must pass without a word: not one warning." },
-     .cores = 2, .scenarios = e3c, .nr_scenarios = 1, .free_rounds = 1000);
+     .cores = 2, SCENARIOS(e3c), .free_rounds = 1000);
 
 /* ---- E3d ------------------------------------------------------------------ */
 
 static const struct scenario e3d[] = {
 	{
 		.about = "the merged check: warn, add one, then take one off",
-		.actors = { { "D", ON_D, actor_D_leaks },
-			    { "U", ON_U, actor_U } },
-		.forced.up = drawing_up,
-		.forced.down = drawing_down,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		D_AND_U(actor_D_leaks),
+		AS_DRAWN,
+		.said.outcome = COMPLETES,
 		.forced.refused = true,
-		.world.toggles = true,
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.lockdep = CIRCULAR,
 		.said.warnings = 1,
 		.said.culprit = "leak_a_reference",
 		.world.destroy = kmem_cache_destroy__3_6,
@@ -240,4 +194,4 @@ DEMO(03d, e3d, .id = "E3d", .slug = "e3d-merged",
      .claim = "the merged check warns, repairs, and U stays out",
      .tried = { "E3 with the kernel's own put_online_cpus(): it must warn once,",
 		"name the place that leaked, and put the count right again." },
-     .cores = 2, .scenarios = e3d, .nr_scenarios = 1, .free_rounds = 8);
+     .cores = 2, SCENARIOS(e3d), .free_rounds = 8);

@@ -19,6 +19,7 @@
  * the check names it), and E4x for E4.
  */
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
 #include "kernel/debug/panic.h"
 #include "kernel/explore/gates.h"
 #include "kernel/lib/errno.h"
@@ -104,47 +105,27 @@ static void teardown_e4(struct stage *st)
 
 /* D has its reference; L gives it back; the rest is Kosina's drawing. */
 #define D_THEN_L                                                               \
-	{ D_ACTOR, TR_LOCK, the_slab_mutex },                                  \
-		{ L_ACTOR, TR_LOCK, the_hotplug_mutex },                       \
-	{                                                                      \
-		L_ACTOR, TR_PUT_ONLINE, the_hotplug_lock                       \
-	}
+	D(LOCK, &slab_mutex), L(LOCK, &cpu_hotplug.lock),                      \
+		L(PUT_ONLINE, &cpu_hotplug)
 
-static const struct step drawing_with_l_up[] = {
-	D_THEN_L,
-	{ U_ACTOR, TR_HP_BEGIN, the_hotplug_lock },
-	{ D_ACTOR, TR_CONTEND, the_hotplug_mutex },
-	{ U_ACTOR, TR_CONTEND, the_slab_mutex },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step drawing_with_l_up[] =
+	STEPS(D_THEN_L, U(HP_BEGIN, &cpu_hotplug),
+	      D(CONTEND, &cpu_hotplug.lock), U(CONTEND, &slab_mutex));
 
-static const struct step drawing_with_l_down[] = {
-	D_THEN_L,
-	{ U_ACTOR, TR_HP_BEGIN, the_hotplug_lock },
-	{ U_ACTOR, TR_CORE_OFF, the_hotplug_lock },
-	{ D_ACTOR, TR_CONTEND, the_hotplug_mutex },
-	{ U_ACTOR, TR_CONTEND, the_slab_mutex },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step drawing_with_l_down[] =
+	STEPS(D_THEN_L, U(HP_BEGIN, &cpu_hotplug), U(CORE_OFF, &cpu_hotplug),
+	      D(CONTEND, &cpu_hotplug.lock), U(CONTEND, &slab_mutex));
 
 /* D is at its last put when U comes. */
-static const struct step late_after_bug[] = {
-	D_THEN_L,
-	{ D_ACTOR, TR_LOCK, the_barrier_mutex },
-	{ D_ACTOR, TR_CACHE_FREE, the_cache },
-	{ D_ACTOR, TR_LOCK, the_hotplug_mutex },
-	{ U_ACTOR, TR_CONTEND, the_hotplug_mutex },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step late_after_bug[] =
+	STEPS(D_THEN_L, D(LOCK, &rcu_sched_state.barrier_mutex),
+	      D(CACHE_FREE, THE_CACHE), D(LOCK, &cpu_hotplug.lock),
+	      U(CONTEND, &cpu_hotplug.lock));
 
-static const struct step late_after_warning[] = {
-	D_THEN_L,
-	{ D_ACTOR, TR_LOCK, the_barrier_mutex },
-	{ D_ACTOR, TR_CACHE_FREE, the_cache },
-	{ D_ACTOR, TR_LOCK, the_hotplug_mutex },
-	{ U_ACTOR, TR_HP_BEGIN, the_hotplug_lock },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step late_after_warning[] =
+	STEPS(D_THEN_L, D(LOCK, &rcu_sched_state.barrier_mutex),
+	      D(CACHE_FREE, THE_CACHE), D(LOCK, &cpu_hotplug.lock),
+	      U(HP_BEGIN, &cpu_hotplug));
 
 #define D_U_L(u)                                                               \
 	{                                                                      \
@@ -159,18 +140,17 @@ static const struct scenario e4[] = {
 		.part = "E4/patch-b",
 		.about = "the mail's patch; U comes between L and D's barrier",
 		.actors = D_U_L(actor_U_soon),
-		.forced.up = drawing_with_l_up,
+		.forced.order = drawing_with_l_up,
 		.forced.down = drawing_with_l_down,
 		/* A U that comes late is the other part's business. */
-		.said.outcome = OUT_BIT(OUT_DEADLOCK) | OUT_BIT(OUT_BUG),
-		.forced.outcome = OUT_BIT(OUT_DEADLOCK),
+		.said.outcome = DEADLOCK | BUG,
+		.forced.outcome = DEADLOCK,
 		.free.until_found = true,
 		/* On one core nobody gets between D's get and its barrier. */
 		.free.cores = 3,
 		.world.toggles = true,
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.lockdep = CIRCULAR,
 		.said.culprit = "kmem_cache_destroy__3_6",
-		.said.must_see = { "put_online_cpus__bhat_b" },
 		.world.hotplug = &hotplug_bhat_b_ops,
 		.world.destroy = kmem_cache_destroy__3_6,
 		.world.leaks = true,
@@ -182,15 +162,15 @@ static const struct scenario e4[] = {
 		.part = "E4/final",
 		.about = "the merged check; U comes between L and D's barrier",
 		.actors = D_U_L(actor_U_soon),
-		.forced.up = drawing_with_l_up,
+		.forced.order = drawing_with_l_up,
 		.forced.down = drawing_with_l_down,
-		.said.outcome = OUT_BIT(OUT_DEADLOCK) | OUT_BIT(OUT_WARN),
-		.forced.outcome = OUT_BIT(OUT_DEADLOCK),
+		.said.outcome = DEADLOCK | WARN,
+		.forced.outcome = DEADLOCK,
 		.free.until_found = true,
 		/* On one core nobody gets between D's get and its barrier. */
 		.free.cores = 3,
 		.world.toggles = true,
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.lockdep = CIRCULAR,
 		.said.culprit = "kmem_cache_destroy__3_6",
 		.world.destroy = kmem_cache_destroy__3_6,
 		.world.leaks = true,
@@ -202,16 +182,14 @@ static const struct scenario e4[] = {
 		.part = "E4/late-b",
 		.about = "the mail's patch; U comes late: the BUG is D's",
 		.actors = D_U_L(actor_U_late),
-		.forced.up = late_after_bug,
-		.forced.down = late_after_bug,
-		.said.outcome = OUT_BIT(OUT_BUG),
+		.forced.order = late_after_bug,
+		.said.outcome = BUG,
 		.free.until_found = true,
 		.free.rounds = 1000,
 		.world.toggles = true,
 		.free.apart = true,
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.lockdep = CIRCULAR,
 		.said.culprit = "kmem_cache_destroy__3_6", /* the innocent */
-		.said.must_see = { "put_online_cpus__bhat_b" },
 		.world.hotplug = &hotplug_bhat_b_ops,
 		.world.destroy = kmem_cache_destroy__3_6,
 		.world.leaks = true,
@@ -223,14 +201,13 @@ static const struct scenario e4[] = {
 		.part = "E4/late-final",
 		.about = "the merged check; U comes late: the warning is D's",
 		.actors = D_U_L(actor_U_late),
-		.forced.up = late_after_warning,
-		.forced.down = late_after_warning,
-		.said.outcome = OUT_BIT(OUT_WARN),
+		.forced.order = late_after_warning,
+		.said.outcome = WARN,
 		.free.until_found = true,
 		.free.rounds = 1000,
 		.world.toggles = true,
 		.free.apart = true,
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.lockdep = CIRCULAR,
 		.said.culprit = "kmem_cache_destroy__3_6",
 		.world.destroy = kmem_cache_destroy__3_6,
 		.world.setup = setup_victim,
@@ -243,7 +220,7 @@ DEMO(04, e4, .id = "E4", .slug = "e4-unseen",
      .claim = "the merged check misses a leak from 1 to 0",
      .tried = { "L gives back a reference that it never took while D holds one.",
 		"The check must be content; if U comes late, it must blame D." },
-     .cores = 2, .scenarios = e4, .nr_scenarios = 4, .free_rounds = 20000);
+     .cores = 2, SCENARIOS(e4), .free_rounds = 20000);
 
 /* ---- E4x, E4g: counted per thread ---------------------------------------- */
 
@@ -257,6 +234,7 @@ static struct lockdep_map cpu_hotplug_map = LOCKDEP_MAP_INIT("cpu_hotplug");
 
 static story void get_online_cpus__counted(void)
 {
+	saw(__func__);
 	if (READ_ONCE(cpu_hotplug.active_writer) == current)
 		return;
 	lock_map_acquire_read(&cpu_hotplug_map);
@@ -297,7 +275,7 @@ static bool held__counted(void)
 }
 
 static const struct hotplug_lock_ops hotplug_counted_ops = {
-	.name = "counter, per thread",
+	.name = "get_online_cpus__counted",
 	.get = get_online_cpus__counted,
 	.put = put_online_cpus__counted,
 	.begin = cpu_hotplug_begin__counted,
@@ -322,14 +300,12 @@ static const struct scenario e4x[] = {
 		.actors = { { "D", ON_D, actor_D },
 			    { "U", ON_U, actor_U_soon },
 			    { "L", ON_B, actor_L_anyway } },
-		.forced.up = drawing_up,
-		.forced.down = drawing_down,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		AS_DRAWN,
+		.said.outcome = COMPLETES,
 		.forced.refused = true,
 		.world.toggles = true,
 		.needs_lockdep = true,
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_UNBALANCED) |
-				LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.lockdep = UNBALANCED | CIRCULAR,
 		.world.hotplug = COUNTED_OPS,
 		.world.destroy = kmem_cache_destroy__3_6,
 		.world.setup = setup_victim,
@@ -341,7 +317,7 @@ DEMO(04x, e4x, .id = "E4x", .slug = "e4x-counted",
      .claim = "counted per thread, the leak is found in L, at once",
      .tried = { "E4 with a lockdep map beside the counter, as of 2014: what L",
 		"gives back is not L's. It must be named, and not be counted." },
-     .cores = 2, .scenarios = e4x, .nr_scenarios = 1, .free_rounds = 40);
+     .cores = 2, SCENARIOS(e4x), .free_rounds = 40);
 
 #define G_ACTOR 0
 
@@ -393,33 +369,24 @@ static void actor_G_gives_back(struct stage *st)
 	run_as_g(st, taker_gives_back);
 }
 
-static const struct step after_the_get[] = {
-	{ G_ACTOR, TR_GET_ONLINE, the_hotplug_lock },
-	{ U_ACTOR, TR_LOCK, the_hotplug_mutex },
-	{ U_ACTOR, TR_HP_WAIT, the_hotplug_lock },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step after_the_get[] =
+	STEPS(BY("G", GET_ONLINE, &cpu_hotplug), U(LOCK, &cpu_hotplug.lock),
+	      U(HP_WAIT, &cpu_hotplug));
 
 /* U waits for that reference, and goes on when it has been given back. */
-static const struct step until_the_put[] = {
-	{ G_ACTOR, TR_GET_ONLINE, the_hotplug_lock },
-	{ U_ACTOR, TR_LOCK, the_hotplug_mutex },
-	{ U_ACTOR, TR_HP_WAIT, the_hotplug_lock },
-	{ G_ACTOR, TR_LOCK, the_hotplug_mutex },
-	{ G_ACTOR, TR_PUT_ONLINE, the_hotplug_lock },
-	{ U_ACTOR, TR_HP_BEGIN, the_hotplug_lock },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step until_the_put[] =
+	STEPS(BY("G", GET_ONLINE, &cpu_hotplug), U(LOCK, &cpu_hotplug.lock),
+	      U(HP_WAIT, &cpu_hotplug), BY("G", LOCK, &cpu_hotplug.lock),
+	      BY("G", PUT_ONLINE, &cpu_hotplug), U(HP_BEGIN, &cpu_hotplug));
 
 static const struct scenario e4g[] = {
 	{
 		.part = "E4g/counter",
 		.about = "the counter does not know who took a reference",
 		.actors = { { "G", ON_D, actor_G }, { "U", ON_U, actor_U } },
-		.forced.up = after_the_get,
-		.forced.down = after_the_get,
+		.forced.order = after_the_get,
 		.free.cores = 3, /* on one core they hardly meet */
-		.said.outcome = OUT_BIT(OUT_STUCK),
+		.said.outcome = STUCK,
 		.free.until_found = true, /* a U that comes first completes */
 		.world.toggles = true,
 		.free.apart = true,
@@ -432,14 +399,13 @@ static const struct scenario e4g[] = {
 		.free.cores = 3, /* on one core they hardly meet */
 		.about = "counted per thread: held when the thread ends",
 		.actors = { { "G", ON_D, actor_G }, { "U", ON_U, actor_U } },
-		.forced.up = after_the_get,
-		.forced.down = after_the_get,
-		.said.outcome = OUT_BIT(OUT_STUCK),
+		.forced.order = after_the_get,
+		.said.outcome = STUCK,
 		.free.until_found = true,
 		.world.toggles = true,
 		.free.apart = true,
 		.needs_lockdep = true,
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_HELD_AT_END),
+		.said.lockdep = HELD_AT_END,
 		.world.hotplug = COUNTED_OPS,
 		.world.leaks = true,
 		.world.setup = setup_core,
@@ -450,9 +416,8 @@ static const struct scenario e4g[] = {
 		.about = "control: G gives it back before it ends",
 		.actors = { { "G", ON_D, actor_G_gives_back },
 			    { "U", ON_U, actor_U } },
-		.forced.up = until_the_put,
-		.forced.down = until_the_put,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.forced.order = until_the_put,
+		.said.outcome = COMPLETES,
 		.free.rounds = 40,
 		.world.toggles = true,
 		.free.apart = true,
@@ -465,5 +430,4 @@ DEMO(04g, e4g, .id = "E4g", .slug = "e4g-kept",
      .claim = "a reference kept by a thread that ends stops U for ever",
      .tried = { "G takes a hotplug reference and ends. If U begins after that",
 		"it waits for ever; only a count per thread can say for whom." },
-     .cores = 2, .scenarios = e4g, .nr_scenarios = ARRAY_SIZE(e4g),
-     .free_rounds = 1000);
+     .cores = 2, SCENARIOS(e4g), .free_rounds = 1000);

@@ -17,6 +17,7 @@
  * Control: version 4, the kernel's own kmem_cache_destroy().
  */
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
@@ -184,39 +185,26 @@ void teardown_list(struct stage *st)
 
 /* ---- the orders ---------------------------------------------------------- */
 
-static const void *the_list(const struct stage *st maybe_unused)
-{
-	return &slab_caches;
-}
-
 /* D has looked where to link its cache; C links another there; D goes on. */
-static const struct step two_at_a_time[] = {
-	{ 0, TR_CACHE_RELINK, the_list },
-	{ 1, TR_LOCK, the_slab_mutex },
-	{ 1, TR_UNLOCK, the_slab_mutex },
-	{ 0, TR_CACHE_RELINK, the_cache },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step two_at_a_time[] =
+	STEPS(D(CACHE_RELINK, &slab_caches), BY("C", LOCK, &slab_mutex),
+	      BY("C", UNLOCK, &slab_mutex), D(CACHE_RELINK, THE_CACHE));
 
 /* The same with the lock: C has to wait until D has linked its cache. */
-static const struct step one_at_a_time[] = {
-	{ 0, TR_LOCK, the_slab_mutex },
-	{ 1, TR_CONTEND, the_slab_mutex },
-	{ 0, TR_CACHE_RELINK, the_cache },
-	{ 1, TR_UNLOCK, the_slab_mutex },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step one_at_a_time[] =
+	STEPS(D(LOCK, &slab_mutex), BY("C", CONTEND, &slab_mutex),
+	      D(CACHE_RELINK, THE_CACHE), BY("C", UNLOCK, &slab_mutex));
 
-static const struct scenario scenarios[] = {
+static const struct scenario e7[] = {
 	{
 		.part = "E7/v3",
 		.about = "slab_mutex is released right after the unlinking",
 		.actors = { { "D", ON_D, actor_D_fails },
 			    { "C", ON_U, actor_C } },
-		.forced.up = two_at_a_time,
-		.said.outcome = OUT_BIT(OUT_CORRUPT),
+		.forced.order = two_at_a_time,
+		.said.outcome = CORRUPT,
 		.free.until_found = true,
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_NOT_HELD),
+		.said.lockdep = NOT_HELD,
 		.said.slab_reports = 1, /* "Can't free all objects" */
 		.world.destroy = kmem_cache_destroy__v3,
 		.world.setup = setup_in_use,
@@ -229,9 +217,9 @@ static const struct scenario scenarios[] = {
 		.about = "control: the merged form, the kernel's own",
 		.actors = { { "D", ON_D, actor_D_fails },
 			    { "C", ON_U, actor_C } },
-		.forced.up = one_at_a_time,
+		.forced.order = one_at_a_time,
 		.free.rounds = 2,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.said.slab_reports = 1,
 		.world.destroy = kmem_cache_destroy,
 		.world.setup = setup_in_use,
@@ -245,4 +233,4 @@ DEMO(07, e7, .id = "E7", .slug = "e7-v3",
      .claim = "version 3 links a cache without the lock",
      .tried = { "D destroys a cache in use by version 3 of the patch, C makes",
 		"one. (In free rounds D sleeps between the halves of list_add().)" },
-     .cores = 2, .scenarios = scenarios, .nr_scenarios = 2, .free_rounds = 50);
+     .cores = 2, SCENARIOS(e7), .free_rounds = 50);

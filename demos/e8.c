@@ -24,6 +24,7 @@
  * Controls: E8 for E8b (no B), E8c; for E8d the same notifier after RCU's.
  */
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/lib/printf.h"
 
@@ -49,6 +50,7 @@ static story void _rcu_barrier__reffirst(struct rcu_state *rsp)
 }
 
 static const struct rcu_parameters rcu_reffirst = {
+	.name = "_rcu_barrier__reffirst",
 	.barrier = _rcu_barrier__reffirst,
 };
 
@@ -82,14 +84,13 @@ static struct notifier_block before_rcu = {
 static const struct scenario e8[] = {
 	{
 		.about = "rcu_barrier() inside a notifier, alone",
-		.actors = { { "U", ON_U, actor_U } },
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
-		.world.toggles = true,
+		U_ALONE,
+		.said.outcome = COMPLETES,
 		.free.apart = true,
 		.world.notifier = &barrier_after_rcu,
 		.world.setup = setup_words,
 		.said.check = words_watched,
-		.said.must_see = { BARRIER_FOR_WORDS },
+		.said.must_see = BARRIER_FOR_WORDS,
 		.world.teardown = teardown_words,
 	},
 };
@@ -98,34 +99,27 @@ DEMO(08, e8, .id = "E8", .slug = "e8-notifier",
      .claim = "rcu_barrier() in a notifier does not wait for itself",
      .tried = { "U takes a core up or down, and a notifier calls rcu_barrier() at",
 		"CPU_UP_PREPARE and CPU_DEAD. The writer wants its own lock." },
-     .cores = 2, .scenarios = e8, .nr_scenarios = 1, .free_rounds = 40);
+     .cores = 2, SCENARIOS(e8), .free_rounds = 40);
 
 /* B holds barrier_mutex, U the hotplug lock; each wants the other's. */
-static const struct step crossed_up[] = {
-	{ 0, TR_LOCK, the_barrier_mutex },
-	{ 1, TR_HP_BEGIN, the_hotplug_lock },
-	{ 0, TR_CONTEND, the_hotplug_mutex },
-	{ 1, TR_CONTEND, the_barrier_mutex },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step crossed_up[] =
+	STEPS(B(LOCK, &rcu_sched_state.barrier_mutex),
+	      U(HP_BEGIN, &cpu_hotplug), B(CONTEND, &cpu_hotplug.lock),
+	      U(CONTEND, &rcu_sched_state.barrier_mutex));
 
-static const struct step crossed_down[] = {
-	{ 0, TR_LOCK, the_barrier_mutex },
-	{ 1, TR_HP_BEGIN, the_hotplug_lock },
-	{ 1, TR_CORE_OFF, the_hotplug_lock },
-	{ 0, TR_CONTEND, the_hotplug_mutex },
-	{ 1, TR_CONTEND, the_barrier_mutex },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step crossed_down[] = STEPS(
+	B(LOCK, &rcu_sched_state.barrier_mutex), U(HP_BEGIN, &cpu_hotplug),
+	U(CORE_OFF, &cpu_hotplug), B(CONTEND, &cpu_hotplug.lock),
+	U(CONTEND, &rcu_sched_state.barrier_mutex));
 
 /* The knot is cut at the hotplug lock: a barrier that was lent barrier_mutex
  * would begin inside another one. */
 #define CROSSED                                                                \
 	.actors = { { "B", ON_D, actor_B_often }, { "U", ON_U, actor_U } },    \
-	.forced.up = crossed_up, .forced.down = crossed_down,                  \
-	.said.outcome = OUT_BIT(OUT_DEADLOCK), .free.until_found = true,       \
-	.world.toggles = true, .said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),  \
-	.world.notifier = &barrier_after_rcu, .cut.lend = the_hotplug_mutex,   \
+	.forced.order = crossed_up, .forced.down = crossed_down,               \
+	.said.outcome = DEADLOCK, .free.until_found = true,                    \
+	.world.toggles = true, .said.lockdep = CIRCULAR,                       \
+	.world.notifier = &barrier_after_rcu, .cut.lend = &cpu_hotplug.lock,   \
 	.world.setup = setup_words, .said.check = words_awaited,               \
 	.world.teardown = teardown_words
 
@@ -139,7 +133,6 @@ static const struct scenario e8b[] = {
 		.part = "E8b/mckenney",
 		.about = "no hotplug lock from a notifier: B is none",
 		.world.rcu = &rcu_mckenney,
-		.said.must_see = { "_rcu_barrier__mck" },
 		CROSSED,
 	},
 };
@@ -148,30 +141,23 @@ DEMO(08b, e8b, .id = "E8b", .slug = "e8b-bare",
      .claim = "a bare rcu_barrier() beside it deadlocks",
      .tried = { "E8 with B, a bare rcu_barrier(): it holds barrier_mutex and wants",
 		"the hotplug lock; U's notifier holds that and wants the mutex." },
-     .cores = 2, .scenarios = e8b, .nr_scenarios = 2, .free_rounds = 20000);
+     .cores = 2, SCENARIOS(e8b), .free_rounds = 20000);
 
 /* B is past get_online_cpus() and holds barrier_mutex: U has to wait. */
-static const struct step reference_first[] = {
-	{ 0, TR_LOCK, the_barrier_mutex },
-	{ 1, TR_HP_BEGIN, the_hotplug_lock },
-	{ 0, TR_UNLOCK, the_barrier_mutex },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step reference_first[] = STEPS(
+	B(LOCK, &rcu_sched_state.barrier_mutex), U(HP_BEGIN, &cpu_hotplug),
+	B(UNLOCK, &rcu_sched_state.barrier_mutex));
 
 static const struct scenario e8c[] = {
 	{
 		.about = "the hotplug reference is taken before barrier_mutex",
-		.actors = { { "B", ON_D, actor_B_often },
-			    { "U", ON_U, actor_U } },
-		.forced.up = reference_first,
-		.forced.down = reference_first,
+		B_AND_U(actor_B_often),
+		.forced.order = reference_first,
 		.free.cores = 3, /* on one core they hardly meet */
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.forced.refused = true,
-		.world.toggles = true,
 		.world.rcu = &rcu_reffirst,
-		.said.must_see = { "_rcu_barrier__reffirst",
-				   BARRIER_FOR_WORDS },
+		.said.must_see = BARRIER_FOR_WORDS,
 		.world.notifier = &barrier_after_rcu,
 		.world.setup = setup_words,
 		.said.check = words_watched,
@@ -183,7 +169,7 @@ DEMO(08c, e8c, .id = "E8c", .slug = "e8c-reference",
      .claim = "the hotplug reference before barrier_mutex cures it",
      .tried = { "E8b with get_online_cpus() before barrier_mutex in",
 		"rcu_barrier(): one order everywhere." },
-     .cores = 2, .scenarios = e8c, .nr_scenarios = 1, .free_rounds = 40);
+     .cores = 2, SCENARIOS(e8c), .free_rounds = 40);
 
 /* What RCU's notifier would have done next, had it been called. */
 static bool adopt_by_hand(struct stage *st, bool quietly)
@@ -210,8 +196,8 @@ static const struct scenario e8d[] = {
 	{
 		.part = "E8d/kernel",
 		.about = "before RCU's own notifier, at CPU_DEAD",
-		.said.outcome = OUT_BIT(OUT_CORRUPT),
-		.said.must_see = { BARRIER_FOR_WORDS },
+		.said.outcome = CORRUPT,
+		.said.must_see = BARRIER_FOR_WORDS,
 		.said.check = words_awaited,
 		.world.notifier = &before_rcu,
 		GONE,
@@ -219,11 +205,11 @@ static const struct scenario e8d[] = {
 	{
 		.part = "E8d/3.6",
 		.about = "the same with rcu_barrier() before 1331e7a1bbe1",
-		.said.outcome = OUT_BIT(OUT_STUCK),
+		.said.outcome = STUCK,
 		.free.rounds = 10,
 		.world.rcu = &rcu_3_6,
 		.world.notifier = &before_rcu,
-		.said.must_see = { "_rcu_barrier__3_6", BARRIER_FOR_WORDS },
+		.said.must_see = BARRIER_FOR_WORDS,
 		.said.check = words_awaited,
 		.cut.rescue = adopt_by_hand,
 		GONE,
@@ -231,8 +217,8 @@ static const struct scenario e8d[] = {
 	{
 		.part = "E8d/after",
 		.about = "control: after RCU's own notifier",
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
-		.said.must_see = { BARRIER_FOR_WORDS },
+		.said.outcome = COMPLETES,
+		.said.must_see = BARRIER_FOR_WORDS,
 		.said.check = words_watched,
 		.world.notifier = &barrier_after_rcu,
 		GONE,
@@ -243,4 +229,4 @@ DEMO(08d, e8d, .id = "E8d", .slug = "e8d-too-soon",
      .claim = "before RCU's notifier, rcu_barrier() misses callbacks",
      .tried = { "A core goes and leaves a callback. At CPU_DEAD a notifier calls",
 		"rcu_barrier(), before RCU's own has adopted that callback." },
-     .cores = 2, .scenarios = e8d, .nr_scenarios = 3, .free_rounds = 40);
+     .cores = 2, SCENARIOS(e8d), .free_rounds = 40);

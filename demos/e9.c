@@ -18,28 +18,23 @@
  * Control: E1 and E8, the same with the counter.
  */
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
 #include "kernel/rcu/rcu.h"
 
-static const struct step second_read[] = {
-	{ 0, TR_READ_LOCK, the_cpus_lock },
-	{ 0, TR_LOCK, the_slab_mutex },
-	{ 1, TR_WRITE_CONTEND, the_cpus_lock },
-	{ 0, TR_LOCK, the_barrier_mutex },
-	{ 0, TR_READ_CONTEND, the_cpus_lock },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step second_read[] =
+	STEPS(D(READ_LOCK, &cpu_hotplug_lock), D(LOCK, &slab_mutex),
+	      U(WRITE_CONTEND, &cpu_hotplug_lock),
+	      D(LOCK, &rcu_sched_state.barrier_mutex),
+	      D(READ_CONTEND, &cpu_hotplug_lock));
 
 static const struct scenario e9[] = {
 	{
 		.about = "E1 with the hotplug lock as a rw-semaphore",
-		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
-		.forced.up = second_read,
-		.forced.down = second_read,
-		.said.outcome = OUT_READERS_KNOT,
+		D_AND_U(actor_D),
+		.forced.order = second_read,
+		.said.outcome = READERS_DEADLOCK,
 		.free.until_found = true,
-		.world.toggles = true,
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_RECURSIVE) |
-				LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.lockdep = RECURSIVE | CIRCULAR,
 		.world.hotplug = &hotplug_rwsem_ops,
 		.world.destroy = kmem_cache_destroy__3_6,
 		.world.setup = setup_victim,
@@ -50,7 +45,7 @@ DEMO(09, e9, .id = "E9", .slug = "e9-rwsem",
      .claim = "with a rw-semaphore the false positive comes true",
      .tried = { "E1 with the hotplug lock of 2017: D reads it twice, and the",
 		"second time it queues behind U, who waits for the first." },
-     .cores = 2, .scenarios = e9, .nr_scenarios = 1, .free_rounds = 20000);
+     .cores = 2, SCENARIOS(e9), .free_rounds = 20000);
 
 /* As E8's, before the core comes and when it has gone; but only U's, or the
  * runner would wait for itself where it brings the core to its start. */
@@ -68,24 +63,19 @@ static struct notifier_block barrier_notifier = {
 	.name = "barrier",
 };
 
-static const struct step waits_for_itself[] = {
-	{ 0, TR_WRITE_LOCK, the_cpus_lock },
-	{ 0, TR_LOCK, the_barrier_mutex },
-	{ 0, TR_READ_CONTEND, the_cpus_lock },
-	{ -1, TR_NONE, NULL },
-};
+static const struct step waits_for_itself[] =
+	STEPS(U(WRITE_LOCK, &cpu_hotplug_lock),
+	      U(LOCK, &rcu_sched_state.barrier_mutex),
+	      U(READ_CONTEND, &cpu_hotplug_lock));
 
 static const struct scenario e9n[] = {
 	{
 		.about = "rcu_barrier() in a notifier, the writer inside",
-		.actors = { { "U", ON_U, actor_U } },
-		.forced.up = waits_for_itself,
-		.forced.down = waits_for_itself,
-		.said.outcome = OUT_BIT(OUT_DEADLOCK),
+		U_ALONE,
+		.forced.order = waits_for_itself,
+		.said.outcome = DEADLOCK,
 		.free.until_found = true,
-		.world.toggles = true,
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_RECURSIVE) |
-				LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.lockdep = RECURSIVE | CIRCULAR,
 		.world.hotplug = &hotplug_rwsem_ops,
 		.world.notifier = &barrier_notifier,
 		.world.setup = setup_core,
@@ -96,4 +86,4 @@ DEMO(09n, e9n, .id = "E9n", .slug = "e9n-notifier",
      .claim = "the writer in rcu_barrier() waits for itself",
      .tried = { "E8 with the hotplug lock of 2017: a notifier calls",
 		"rcu_barrier(), which reads the lock that its thread writes." },
-     .cores = 2, .scenarios = e9n, .nr_scenarios = 1, .free_rounds = 4);
+     .cores = 2, SCENARIOS(e9n), .free_rounds = 4);

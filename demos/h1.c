@@ -335,7 +335,7 @@ static const struct scenario h1_down[] = {
 		.about =
 			"everything that can rest on a core, and the core goes",
 		.actors = { { "U", ON_B, actor_takes_down } },
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.world.begin = begin_h1,
 		.world.end = end_h1,
 		.world.setup = setup_h1,
@@ -350,4 +350,4 @@ DEMO(22h1, h1, .id = "H1", .slug = "h1-leaves",
      .claim = "what a core leaves goes to others, and nothing is lost",
      .tried = { "Threads, a timer, callbacks, free objects and interrupts rest",
 		"on a core that goes down: where is each of them afterwards?" },
-     .cores = 2, .scenarios = h1_down, .nr_scenarios = 1, .free_rounds = 10);
+     .cores = 2, SCENARIOS(h1_down), .free_rounds = 10);

@@ -127,7 +127,7 @@ static const struct scenario r1_reader[] = {
 		.actors = { { "R", ON_D, actor_R },
 			    { "W", ON_U, actor_W },
 			    { "S", ON_B, actor_S } },
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.show.rcu = true,
 		.world.setup = setup_r1,
 		.said.check = reader_was_waited_for,
@@ -139,4 +139,4 @@ DEMO(20r1, r1, .id = "R1", .slug = "r1-reader",
      .claim = "a reader delays a grace period",
      .tried = { "R reads, W waits in synchronize_rcu(), S looks with `rcu`:",
 		"it must name R and its core; when R ends, so does the wait." },
-     .cores = 2, .scenarios = r1_reader, .nr_scenarios = 1, .free_rounds = 50);
+     .cores = 2, SCENARIOS(r1_reader), .free_rounds = 50);

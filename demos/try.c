@@ -6,6 +6,7 @@
  * of the table.
  */
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
 #include "kernel/rcu/rcu.h"
 
 /* Let the last callbacks run: what they meet, the slab's checks say. */
@@ -15,19 +16,18 @@ static bool callbacks_ran(struct stage *st maybe_unused)
 	return true;
 }
 
-#define KNOT (OUT_BIT(OUT_DEADLOCK) | OUT_BIT(OUT_STUCK))
+#define KNOT (DEADLOCK | STUCK)
 
-static const struct scenario scenarios[] = {
+static const struct scenario try[] = {
 	{
 		.part = "yours/E1",
 		.about = "D destroys with your function, U takes a core up or "
 			 "down",
-		.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U } },
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		D_AND_U(actor_D),
+		.said.outcome = COMPLETES,
 		/* It may be wrong: it was about E1 (Kosina, v2). */
-		.said.lockdep_may = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.lockdep_may = CIRCULAR,
 		.forced.none = true,
-		.world.toggles = true,
 		.world.destroy = kmem_cache_destroy__yours,
 		.world.setup = setup_victim,
 		.said.check = callbacks_ran,
@@ -40,14 +40,11 @@ static const struct scenario scenarios[] = {
 	{
 		.part = "yours/E1b",
 		.about = "the same, with a bare rcu_barrier() beside it",
-		.actors = { { "D", ON_D, actor_D },
-			    { "U", ON_U, actor_U },
-			    { "B", ON_B, actor_B } },
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		D_U_AND_B,
+		.said.outcome = COMPLETES,
 		/* It may be wrong: it was about E1 (Kosina, v2). */
-		.said.lockdep_may = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.lockdep_may = CIRCULAR,
 		.forced.none = true,
-		.world.toggles = true,
 		.world.destroy = kmem_cache_destroy__yours,
 		.world.setup = setup_victim,
 		.said.check = callbacks_ran,
@@ -61,19 +58,13 @@ static const struct scenario scenarios[] = {
 	{
 		.part = "yours/E3",
 		.about = "a hotplug reference was given back that nobody took",
-		.actors = { { "D", ON_D, actor_D_leaks },
-			    { "U", ON_U, actor_U } },
-		.said.outcome = OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_STUCK),
+		AFTER_A_LEAK(kmem_cache_destroy__yours),
+		.said.outcome = COMPLETES | STUCK,
 		/* It may be wrong: it was about E1 (Kosina, v2). */
-		.said.lockdep_may = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.lockdep_may = CIRCULAR,
 		.forced.none = true,
-		.world.toggles = true,
 		.world.hotplug = &hotplug_3_6_ops,
-		.world.destroy = kmem_cache_destroy__yours,
-		.world.leaks = true,
-		.world.setup = setup_leak,
 		.said.check = callbacks_ran,
-		.world.teardown = teardown_refs,
 		.said.objects_to = KNOT,
 		.said.objection =
 			"Bhat, 3 October 2012: with one put_online_cpus() too\n"
@@ -86,7 +77,7 @@ static const struct scenario scenarios[] = {
 			 "C makes one",
 		.actors = { { "D", ON_D, actor_D_fails },
 			    { "C", ON_U, actor_C } },
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.forced.none = true,
 		.free.rounds = 4,
 		.world.destroy = kmem_cache_destroy__yours,
@@ -95,8 +86,7 @@ static const struct scenario scenarios[] = {
 		.said.check = all_linked,
 		.show.evidence = show_list,
 		.world.teardown = teardown_list,
-		.said.objects_to = OUT_BIT(OUT_WARN) | OUT_BIT(OUT_CORRUPT) |
-				   KNOT,
+		.said.objects_to = WARN | CORRUPT | KNOT,
 		.said.objection =
 			"Bhat on v3: the shrink wants slab_mutex, and a "
 			"destroy that fails\n"
@@ -107,14 +97,14 @@ static const struct scenario scenarios[] = {
 		.about =
 			"the cache must outlive the callbacks that free its pages",
 		.actors = { { "D", ON_D, actor_D } },
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.forced.none = true,
 		.free.rounds = 20,
 		.world.destroy = kmem_cache_destroy__yours,
 		.world.setup = setup_victim,
 		.said.check = callbacks_ran,
 		.world.teardown = teardown_victim,
-		.said.objects_to = OUT_BIT(OUT_CORRUPT),
+		.said.objects_to = CORRUPT,
 		.said.objection =
 			"Why rcu_barrier() is there at all: the callbacks "
 			"that free the\n  slabs still read the cache",
@@ -125,14 +115,14 @@ static const struct scenario scenarios[] = {
 			 "late",
 		.actors = { { "D", ON_D, actor_D_after_W },
 			    { "W", ON_U, actor_W_frees, .urgent = true } },
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.forced.none = true,
 		.free.rounds = 4,
 		.show.rcu = true,
 		.world.destroy = kmem_cache_destroy__yours,
 		.world.setup = setup_objects,
 		.said.check = check_callbacks,
-		.said.objects_to = OUT_BIT(OUT_CORRUPT),
+		.said.objects_to = CORRUPT,
 		.said.objection =
 			"A grace period says that callbacks may run, not "
 			"that they have:\n  synchronize_rcu() is no "
@@ -144,5 +134,4 @@ DEMO(99, yours, .id = "yours", .slug = "yours",
      .claim = "your own kmem_cache_destroy() (demos/yours.c)",
      .tried = { "kmem_cache_destroy__yours() in the experiments of the thread:",
 		"it must complete wherever the merged fix does." },
-     .cores = 2, .scenarios = scenarios, .nr_scenarios = ARRAY_SIZE(scenarios),
-     .free_rounds = 400, .for_reader = true);
+     .cores = 2, SCENARIOS(try), .free_rounds = 400, .for_reader = true);

@@ -12,6 +12,7 @@
  * get_online_cpus() and both put_online_cpus(), and it is the drawing.
  */
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
 #include "kernel/debug/panic.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/sched.h"

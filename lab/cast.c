@@ -171,38 +171,3 @@ void teardown_victim(struct stage *st)
 		kmem_cache_destroy(st->cache);
 	st->cache = NULL;
 }
-
-const void *the_slab_mutex(const struct stage *st)
-{
-	(void)st;
-	return &slab_mutex;
-}
-
-const void *the_barrier_mutex(const struct stage *st)
-{
-	(void)st;
-	return &rcu_sched_state.barrier_mutex;
-}
-
-const void *the_rcu_state(const struct stage *st)
-{
-	(void)st;
-	return &rcu_sched_state;
-}
-
-const void *the_cache(const struct stage *st)
-{
-	return st->cache;
-}
-
-const void *the_hotplug_mutex(const struct stage *st)
-{
-	(void)st;
-	return &cpu_hotplug.lock;
-}
-
-const void *the_hotplug_lock(const struct stage *st)
-{
-	(void)st;
-	return &cpu_hotplug;
-}

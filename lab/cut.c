@@ -118,7 +118,7 @@ static bool cut_cycle(const struct stage *st, bool quietly)
 			const struct waitfor_link *l = &w->link[i];
 
 			if ((st->sc->cut.lend &&
-			     l->waiting.obj != st->sc->cut.lend(st)) ||
+			     l->waiting.obj != st->sc->cut.lend) ||
 			    (st->sc->cut.keeps &&
 			     st->sc->cut.keeps(l->waiting.obj)) ||
 			    !lend(l, ways[k].kind))

@@ -36,11 +36,24 @@ enum outcome {
 	OUT_CORRUPT,
 };
 #define OUT_BIT(o) (1u << (o))
+/* What a scenario says: one of these, or several with `|`. */
+#define COMPLETES OUT_BIT(OUT_COMPLETES)
+#define DEADLOCK  OUT_BIT(OUT_DEADLOCK)
+#define STUCK	  OUT_BIT(OUT_STUCK)
+#define BUG	  OUT_BIT(OUT_BUG)
+#define WARN	  OUT_BIT(OUT_WARN)
+#define CORRUPT	  OUT_BIT(OUT_CORRUPT)
+/* The same for lockdep's findings; there are more of them. */
+#define CIRCULAR     LOCKDEP_BIT(LOCKDEP_CIRCULAR)
+#define RECURSIVE    LOCKDEP_BIT(LOCKDEP_RECURSIVE)
+#define INCONSISTENT LOCKDEP_BIT(LOCKDEP_INCONSISTENT)
+#define UNBALANCED   LOCKDEP_BIT(LOCKDEP_UNBALANCED)
+#define HELD_AT_END  LOCKDEP_BIT(LOCKDEP_HELD_AT_END)
+#define NOT_HELD     LOCKDEP_BIT(LOCKDEP_NOT_HELD)
 
 struct stage;
 
 #define MAX_ACTORS  5
-#define MUST_SEE    2
 #define STORY_LOCKS 3 /* of an experiment's own, shown in its schedules */
 #define HELD_MAX    8 /* of an actor at once: more is not known of */
 #define D_ACTOR	    0 /* their places where D and U meet: */
@@ -58,12 +71,55 @@ struct actor {
  * One step of a forced order: this actor does `op` on that object (TR_LOCK:
  * gets it; TR_CONTEND: finds it taken; TR_HP_BEGIN ...). The actor is held at
  * the gate before it (TR_CONTEND: before TR_LOCK) until all earlier steps have
- * happened. The object is named by a function because some are per round.
+ * happened.
  */
 struct step {
-	int actor; /* -1 ends the script */
+	const char *actor; /* its name in the scenario; NULL ends the order */
 	enum trace_op op;
-	const void *(*obj)(const struct stage *st);
+	const void *obj; /* or THE_CACHE */
+};
+
+/* The cache of the round, which is another one in each round. */
+#define THE_CACHE (&the_stage.cache)
+
+/*
+ * An order of steps, in place (.forced.order = STEPS(...)) or with a name:
+ *
+ *	static const struct step crossed[] =
+ *		STEPS(D(LOCK, &slab_mutex), U(HP_BEGIN, &cpu_hotplug), ...);
+ *
+ * D(LOCK, &slab_mutex): the actor called D does TR_LOCK on slab_mutex.
+ */
+/* clang-format off */
+#define STEPS(...) (const struct step[]){ __VA_ARGS__, { .actor = NULL } }
+#define BY(name, op, obj) { (name), TR_##op, (obj) }
+#define A(op, obj) { "A", TR_##op, (obj) }
+#define B(op, obj) { "B", TR_##op, (obj) }
+#define D(op, obj) { "D", TR_##op, (obj) }
+#define L(op, obj) { "L", TR_##op, (obj) }
+#define U(op, obj) { "U", TR_##op, (obj) }
+
+/* The usual casts (lab/cast.c). U takes a core off or on: .world.toggles. */
+#define U_ALONE                                                                \
+	.actors = { { "U", ON_U, actor_U } }, .world.toggles = true
+#define D_AND_U(d)                                                             \
+	.actors = { { "D", ON_D, (d) }, { "U", ON_U, actor_U } },              \
+	.world.toggles = true
+#define B_AND_U(b)                                                             \
+	.actors = { { "B", ON_D, (b) }, { "U", ON_U, actor_U } },              \
+	.world.toggles = true
+#define D_U_AND_B                                                              \
+	.actors = { { "D", ON_D, actor_D }, { "U", ON_U, actor_U },            \
+		    { "B", ON_B, actor_B } },                                  \
+	.world.toggles = true
+/* clang-format on */
+
+/* RCU's parameters that a scenario may exchange. NULL: the kernel's own. */
+struct rcu_parameters {
+	const char *name; /* of the function that calls saw(name) */
+	void (*grace_period)(struct rcu_state *rsp);
+	void (*adopt)(struct rcu_state *rsp, unsigned int dead);
+	void (*barrier)(struct rcu_state *rsp);
 };
 
 struct scenario {
@@ -108,8 +164,9 @@ struct scenario {
 		unsigned int warnings;	   /* WARN_ONs that belong to a round */
 		unsigned int slab_reports; /* of the slab's checks, a round */
 		const char *culprit; /* the function a BUG or WARN must name */
-		/* What each forced round must have seen (lab/seen.c). */
-		const char *must_see[MUST_SEE];
+		/* What each forced round must have seen, beside the names of
+		 * the exchanged tables (lab/seen.c). */
+		const char *must_see;
 		/* After a round that completed: false means OUT_CORRUPT. */
 		bool (*check)(struct stage *st);
 		bool any_verdict;	 /* whatever comes out is right */
@@ -119,8 +176,8 @@ struct scenario {
 
 	/* The forced form: an order of steps. */
 	struct {
-		const struct step *up;	 /* also where no core is toggled */
-		const struct step *down; /* the same when the core goes off */
+		const struct step *order; /* STEPS(...); NULL: once, freely */
+		const struct step *down; /* if another when the core goes off */
 		unsigned int outcome;	 /* OUT_BIT()s; 0: said.outcome */
 		bool refused;		 /* the order must be refused */
 		bool none;		 /* there is no order to force */
@@ -146,7 +203,7 @@ struct scenario {
 	/* How a knot ends. */
 	struct {
 		/* The mutex that is lent; NULL: the last one of the cycle. */
-		const void *(*lend)(const struct stage *st);
+		const void *lend;
 		bool (*keeps)(const void *mutex); /* is it never lent? */
 		/* Ends another wait; false if nobody waits for that. */
 		bool (*rescue)(struct stage *st, bool quietly);
@@ -242,7 +299,11 @@ struct demo {
 		__attribute__((__used__, __section__(".demos." #order),        \
 			       __aligned__(4))) = { __VA_ARGS__ }
 
+#define SCENARIOS(array) .scenarios = (array), .nr_scenarios = ARRAY_SIZE(array)
+
 extern const struct demo demos_start[], demos_end[];
+
+extern struct stage the_stage; /* lab/stage.c; demo_mutex */
 
 /* lab/stage.c: it has come to its end, or a BUG has ended it. */
 bool worker_ended(const struct worker *w);
@@ -276,80 +337,10 @@ void teardown_refs(struct stage *st);
 /* A line of the actor's own in the schedule. */
 void note(const char *text);
 void leak_a_reference(void);
-const void *the_slab_mutex(const struct stage *st);
-const void *the_hotplug_mutex(const struct stage *st);
-const void *the_hotplug_lock(const struct stage *st);
-const void *the_barrier_mutex(const struct stage *st);
-const void *the_rcu_state(const struct stage *st);
-const void *the_cache(const struct stage *st);
 
-/* demos/forms/hotplug_3_6.c: the counter before the merged check. */
-extern const struct hotplug_lock_ops hotplug_3_6_ops;
-extern const struct hotplug_lock_ops hotplug_bhat_a_ops;
-extern const struct hotplug_lock_ops hotplug_bhat_b_ops;
-extern const struct hotplug_lock_ops hotplug_morton_ops;
-/* demos/forms/hotplug_rwsem.c: a rw-semaphore, as since 2017. */
-extern struct percpu_rwsem cpu_hotplug_lock;
-extern const struct hotplug_lock_ops hotplug_rwsem_ops;
-void cpus_read_lock(void);
-void cpus_read_unlock(void);
-void cpus_write_lock(void);
-void cpus_write_unlock(void);
-const void *the_cpus_lock(const struct stage *st);
-/* What a knot is in which the writer waits for readers: release keeps no list
- * of those, so there nobody can say that it closes. */
-#define OUT_READERS_KNOT OUT_BIT(GORDIAN_DEBUG ? OUT_DEADLOCK : OUT_STUCK)
-/* RCU's parameters that a scenario may exchange (lab/world.c). */
-struct rcu_parameters { /* NULL: the kernel's own */
-	void (*grace_period)(struct rcu_state *rsp);
-	void (*adopt)(struct rcu_state *rsp, unsigned int dead);
-	void (*barrier)(struct rcu_state *rsp);
-};
-/* demos/forms/barrier.c: forms of the barrier, and a callback that a core queues
- * as its last act before it goes. */
-extern const struct rcu_parameters rcu_mckenney, rcu_3_6;
-extern const struct rcu_parameters rcu_5_18; /* demos/e10.c */
-void last_words_queue(void);		     /* on this core, IRQs off or on */
-void last_words_await(void);		     /* until they are queued */
-void rcu_barrier_watched(void);	   /* rcu_barrier(): did it await that one? */
-int setup_words(struct stage *st); /* the core is as U needs it; no words yet */
-bool words_awaited(struct stage *st); /* a check: has no barrier missed it? */
-/* And a watched one must have begun after they were queued. */
-bool words_watched(struct stage *st);
-/* must_see: such a barrier. */
-#define BARRIER_FOR_WORDS "rcu_barrier() after the callback was queued"
-void words_evidence(struct stage *st);
-void teardown_words(struct stage *st);
-void actor_B_often(struct stage *st); /* B; in free rounds a few in a row */
 /* lab/program.c: threads given as text, "a b | b a". Many words are one text;
  * false: what is wrong with it was said. The experiment it makes, and how many
  * operations of its text a thread has behind it. demo_mutex. */
 bool program_parse(unsigned int nr_words, char *const *words);
 const struct demo *program_demo(void);
 unsigned int program_pc(unsigned int thread);
-/* demos/e8.c: a notifier that calls rcu_barrier(), after RCU's own. */
-extern struct notifier_block barrier_after_rcu;
-/* demos/e7.c: D destroys a cache in use, in vain; C makes another. */
-void actor_D_fails(struct stage *st);
-void actor_C(struct stage *st);
-int setup_in_use(struct stage *st);
-bool all_linked(struct stage *st); /* a check: both are on slab_caches */
-void show_list(struct stage *st);
-void teardown_list(struct stage *st);
-void kmem_cache_relink__halves(struct kmem_cache *s);
-/* demos/e17.c: W frees what D destroys, and keeps its core from callbacks. */
-void actor_D_after_W(struct stage *st);
-void actor_W_frees(struct stage *st);
-int setup_objects(struct stage *st);
-bool check_callbacks(struct stage *st);
-/* demos/yours.c */
-void kmem_cache_destroy__yours(struct kmem_cache *s);
-/* demos/e0.c: two mutexes in one order, and in the other. */
-void actor_AB(struct stage *st);
-void actor_BA(struct stage *st);
-int setup_locks(struct stage *st);
-/* demos/e1.c, demos/e2.c */
-void kmem_cache_destroy__slub(struct kmem_cache *s);
-void kmem_cache_destroy__3_6(struct kmem_cache *s);
-void kmem_cache_destroy__noref(struct kmem_cache *s);
-extern const struct step drawing_up[], drawing_down[], drawing_three[];

@@ -11,6 +11,8 @@
 #include "lab/stage.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/explore/gates.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/printf.h"
 
 #define GATE_POLL_NS 20000ull /* how often a held actor looks again */
 
@@ -18,17 +20,57 @@ static struct stage *running;
 
 const struct step *stage_script(const struct stage *st)
 {
-	return st->sc->world.toggles && !st->up ? st->sc->forced.down :
-						  st->sc->forced.up;
+	const struct scenario *sc = st->sc;
+
+	if (sc->world.toggles && !st->up && sc->forced.down)
+		return sc->forced.down;
+	return sc->forced.order;
 }
 
 unsigned int script_length(const struct step *s)
 {
 	unsigned int n = 0;
 
-	while (s && s[n].actor >= 0)
+	while (s && s[n].actor)
 		n++;
 	return n;
+}
+
+static bool names_actor(const struct scenario *sc, const struct step *s,
+			int actor)
+{
+	return strcmp(s->actor, sc->actors[actor].name) == 0;
+}
+
+static const void *object_of(const struct step *s, const struct stage *st)
+{
+	return s->obj == THE_CACHE ? st->cache : s->obj;
+}
+
+static bool script_is_valid(const struct stage *st, const struct step *s)
+{
+	for (; s && s->actor; s++) {
+		int i = 0;
+
+		while (i < (int)st->nr_actors && !names_actor(st->sc, s, i))
+			i++;
+		if (i == (int)st->nr_actors) {
+			kprintf("%s: a step names \"%s\", which is no actor of "
+				"this scenario\n",
+				st->sc->part ? st->sc->part : st->demo->id,
+				s->actor);
+			return false;
+		}
+	}
+	return true;
+}
+
+int check_scripts(const struct stage *st)
+{
+	return script_is_valid(st, st->sc->forced.order) &&
+			       script_is_valid(st, st->sc->forced.down) ?
+		       0 :
+		       -EINVAL;
 }
 
 int stage_actor_of(const struct stage *st, uint32_t thread_id)
@@ -59,7 +101,7 @@ static enum trace_op gate_before(enum trace_op op)
 
 static const void *gate_object(const struct step *s, const struct stage *st)
 {
-	return s->op == TR_HP_BEGIN ? the_hotplug_mutex(st) : s->obj(st);
+	return s->op == TR_HP_BEGIN ? &cpu_hotplug.lock : object_of(s, st);
 }
 
 /* The first step still to come that this actor has at this point, or -1. */
@@ -70,7 +112,7 @@ static int step_at(const struct stage *st, int actor, enum trace_op op,
 	unsigned int n = script_length(s);
 
 	for (unsigned int i = READ_ONCE(st->script_pos); i < n; i++) {
-		if (s[i].actor != actor)
+		if (!names_actor(st->sc, &s[i], actor))
 			continue;
 		if (gate_before(s[i].op) == op && gate_object(&s[i], st) == obj)
 			return (int)i;
@@ -114,9 +156,9 @@ static void follow_script(struct stage *st, int actor,
 	    READ_ONCE(st->script_open))
 		return;
 	s += pos;
-	if (s->actor != actor)
+	if (!names_actor(st->sc, s, actor))
 		return;
-	if (s->op == e->op && s->obj(st) == e->obj) {
+	if (s->op == e->op && object_of(s, st) == e->obj) {
 		WRITE_ONCE(st->script_pos, pos + 1);
 		return;
 	}

@@ -1,31 +1,40 @@
 /*
- * What a forced round must have seen, besides its outcome: that the form which
- * it names was really the one that ran, or that somebody waited for the dead.
- * Without this a scenario that forgets to install its form would pass whenever
- * the kernel's own form has the same outcome.
+ * What a forced round must have seen, beside its outcome: that the functions of
+ * an exchanged table really ran (the hotplug lock, RCU's parameters: its name),
+ * and what else the scenario asks for. Without this a scenario whose table was
+ * never installed would come out as expected wherever the kernel's own functions
+ * come out the same.
  *
- * `wanted` changes between rounds only (demo_mutex); `seen` is set by whoever
- * runs, in any context, and looked at when the round stands still.
+ * `wanted` changes between rounds only (demo_mutex). `seen` is set in any context,
+ * and read when the round stands still.
  */
 #include <string.h>
 
 #include "lab/experiment.h"
 #include "kernel/lib/printf.h"
 
-static const char *wanted[MUST_SEE];
-static bool seen[MUST_SEE]; /* atomic */
+#define WANTED_MAX 3
+
+static const char *wanted[WANTED_MAX];
+static bool seen[WANTED_MAX]; /* atomic */
 
 void seen_begin(const struct scenario *sc)
 {
-	for (unsigned int i = 0; i < MUST_SEE; i++) {
+	const char *const names[WANTED_MAX] = {
+		sc->said.must_see,
+		sc->world.hotplug ? sc->world.hotplug->name : NULL,
+		sc->world.rcu ? sc->world.rcu->name : NULL,
+	};
+
+	for (unsigned int i = 0; i < WANTED_MAX; i++) {
 		WRITE_ONCE(seen[i], false);
-		WRITE_ONCE(wanted[i], sc->said.must_see[i]);
+		WRITE_ONCE(wanted[i], names[i]);
 	}
 }
 
 void saw(const char *what)
 {
-	for (unsigned int i = 0; i < MUST_SEE; i++) {
+	for (unsigned int i = 0; i < WANTED_MAX; i++) {
 		const char *name = READ_ONCE(wanted[i]);
 
 		if (name && strcmp(name, what) == 0)
@@ -37,7 +46,7 @@ bool seen_all(void)
 {
 	bool all = true;
 
-	for (unsigned int i = 0; i < MUST_SEE; i++) {
+	for (unsigned int i = 0; i < WANTED_MAX; i++) {
 		if (!wanted[i] || READ_ONCE(seen[i]))
 			continue;
 		kprintf("unexpected: this round saw no %s\n", wanted[i]);

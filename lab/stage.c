@@ -378,6 +378,8 @@ int stage_open(const struct demo *d, const struct scenario *sc)
 	if (!err)
 		err = start_workers(st, sc);
 	if (!err)
+		err = check_scripts(st);
+	if (!err)
 		err = keep_off(st);
 	if (!err)
 		err = world_exchange(sc);

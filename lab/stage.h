@@ -6,8 +6,6 @@
 
 #include "lab/experiment.h"
 
-extern struct stage the_stage; /* demo_mutex */
-
 /* Workers, core and lock as the scenario needs them, the state noted. 0 or a
  * negative errno; stage_close() in any case. */
 int stage_open(const struct demo *d, const struct scenario *sc);
@@ -54,6 +52,10 @@ static inline bool is_hotplug_rwsem(const void *obj)
 {
 	return obj && obj == READ_ONCE(hotplug_ops)->rwsem;
 }
+
+/* lab/observe.c: does each step of the scenario name one of its actors? 0, or
+ * -EINVAL, and then it has been said which does not. */
+int check_scripts(const struct stage *st);
 
 /* lab/world.c: put in place what the scenario exchanges in the kernel, beside the
  * hotplug lock: 0, or a negative errno of register_cpu_notifier(). Sleeps. */

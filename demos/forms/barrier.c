@@ -8,8 +8,9 @@
  * `words` is written by the core that queues the callback, by the callback and by
  * one watched barrier, one after another; its flags say in which order.
  */
-#include "kernel/arch/clock.h"
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
+#include "kernel/arch/clock.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
@@ -43,6 +44,7 @@ static story void _rcu_barrier__mck(struct rcu_state *rsp)
 }
 
 const struct rcu_parameters rcu_mckenney = {
+	.name = "_rcu_barrier__mck",
 	.barrier = _rcu_barrier__mck,
 };
 
@@ -141,6 +143,7 @@ static story void _rcu_barrier__3_6(struct rcu_state *rsp)
 }
 
 const struct rcu_parameters rcu_3_6 = {
+	.name = "_rcu_barrier__3_6",
 	.adopt = rcu_adopt__3_6,
 	.barrier = _rcu_barrier__3_6,
 };

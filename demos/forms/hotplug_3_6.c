@@ -9,6 +9,7 @@
  * lock. Context: thread, may sleep.
  */
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
 #include "kernel/debug/panic.h"
 
 static story void put_online_cpus__3_6(void)

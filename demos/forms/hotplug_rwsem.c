@@ -12,6 +12,7 @@
  * is installed (hotplug_lock_install()). Context: thread, may sleep.
  */
 #include "lab/experiment.h"
+#include "demos/forms/forms.h"
 
 struct percpu_rwsem cpu_hotplug_lock = {
 	DEP_MAP_INIT("cpu_hotplug_lock").name = "cpu_hotplug_lock",
@@ -30,6 +31,7 @@ struct percpu_rwsem cpu_hotplug_lock = {
 
 story void cpus_read_lock(void)
 {
+	saw(hotplug_rwsem_ops.name);
 	percpu_down_read(&cpu_hotplug_lock);
 	__asm__ volatile(""); /* keep the frame: no tail call in release */
 }
@@ -42,6 +44,7 @@ story void cpus_read_unlock(void)
 
 story void cpus_write_lock(void)
 {
+	saw(hotplug_rwsem_ops.name);
 	percpu_down_write(&cpu_hotplug_lock);
 	__asm__ volatile("");
 }
@@ -71,8 +74,3 @@ const struct hotplug_lock_ops hotplug_rwsem_ops = {
 	.held = percpu_rwsem_is_held,
 	.rwsem = &cpu_hotplug_lock,
 };
-
-const void *the_cpus_lock(const struct stage *st maybe_unused)
-{
-	return &cpu_hotplug_lock;
-}

@@ -79,22 +79,6 @@ static bool nothing_lost(struct stage *st maybe_unused)
 	return savings.money == 100 && purse.money == 100;
 }
 
-static const void *the_savings(const struct stage *st)
-{
-	return st->m[0];
-}
-
-static const void *the_purse(const struct stage *st)
-{
-	return st->m[1];
-}
-
-static const struct step crossed[] = {
-	{ 0, TR_LOCK, the_savings },  { 1, TR_LOCK, the_purse },
-	{ 0, TR_CONTEND, the_purse }, { 1, TR_CONTEND, the_savings },
-	{ -1, TR_NONE, NULL },
-};
-
 /* ---- a letter box ------------------------------------------------------------- */
 
 static bool full;
@@ -156,10 +140,12 @@ static const struct scenario scenarios[] = {
 		.about = "A takes savings, purse; B takes purse, savings",
 		.actors = { { "A", ON_D, actor_A },
 			    { "B", ON_U, actor_B_back } },
-		.forced.up = crossed,
+		.forced.order = STEPS(
+			A(LOCK, &savings.lock), B(LOCK, &purse.lock),
+			A(CONTEND, &purse.lock), B(CONTEND, &savings.lock)),
 		.free.until_found = true,
-		.said.outcome = OUT_BIT(OUT_DEADLOCK),
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.outcome = DEADLOCK,
+		.said.lockdep = CIRCULAR,
 		.world.setup = setup_accounts,
 		.said.check = nothing_lost,
 	},
@@ -170,7 +156,7 @@ static const struct scenario scenarios[] = {
 			    { "B", ON_U, actor_B_ordered } },
 		.forced.none = true,
 		.free.rounds = 100,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.world.setup = setup_accounts,
 		.said.check = nothing_lost,
 	},
@@ -180,7 +166,7 @@ static const struct scenario scenarios[] = {
 		.actors = { { "R", ON_D, actor_R }, { "W", ON_U, actor_W } },
 		.forced.none = true,
 		.free.rounds = 100,
-		.said.outcome = OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_STUCK),
+		.said.outcome = COMPLETES | STUCK,
 		.world.setup = setup_box,
 		.cut.rescue = wake_the_reader,
 	},
@@ -191,7 +177,7 @@ static const struct scenario scenarios[] = {
 			    { "W", ON_U, actor_W } },
 		.forced.none = true,
 		.free.rounds = 100,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.world.setup = setup_box,
 		.cut.rescue = wake_the_reader,
 	},
@@ -201,5 +187,5 @@ DEMO(98, m1, .id = "M1", .slug = "m1-mine",
      .claim = "two accounts and a letter box",
      .tried = { "Two accounts with a lock each, and a letter box that a reader",
 		"waits at: each wrong, and right." },
-     .cores = 1, .scenarios = scenarios, .nr_scenarios = ARRAY_SIZE(scenarios),
-     .free_rounds = 20000, .for_reader = true);
+     .cores = 1, SCENARIOS(scenarios), .free_rounds = 20000,
+     .for_reader = true);

@@ -250,7 +250,7 @@ static const struct scenario scenarios[] = {
 		.about = ABOUT,
 		.actors = { { "A", ON_D, actor_keeps } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 	},
 	{
 		.part = "X2/keeps-two",
@@ -258,7 +258,7 @@ static const struct scenario scenarios[] = {
 		.actors = { { "A", ON_D, actor_keeps },
 			    { "B", ON_U, actor_writes } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 	},
 	{
 		.part = "X2/errs",
@@ -266,7 +266,7 @@ static const struct scenario scenarios[] = {
 		.actors = { { "A", ON_D, actor_keeps_and_errs },
 			    { "B", ON_U, actor_writes } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.world.setup = setup_word,
 	},
 	{
@@ -275,7 +275,7 @@ static const struct scenario scenarios[] = {
 		.actors = { { "A", ON_D, actor_keeps },
 			    { "B", ON_U, actor_wants } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 	},
 	{
 		.part = "X2/slab",
@@ -283,14 +283,14 @@ static const struct scenario scenarios[] = {
 		.actors = { { "A", ON_D, actor_keeps_slab },
 			    { "B", ON_U, actor_writes } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 	},
 	{
 		.part = "X2/rwsem",
 		.about = ABOUT,
 		.actors = { { "A", ON_D, actor_keeps_sem } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 	},
 	{
 		.part = "X2/rwsem-wanted",
@@ -298,7 +298,7 @@ static const struct scenario scenarios[] = {
 		.actors = { { "A", ON_D, actor_keeps_sem },
 			    { "B", ON_U, actor_reads_sem } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 	},
 	{
 		.part = "X2/knot",
@@ -306,8 +306,8 @@ static const struct scenario scenarios[] = {
 		.actors = { { "A", ON_D, actor_sem_other },
 			    { "B", ON_U, actor_other_sem } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_DEADLOCK),
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.outcome = DEADLOCK,
+		.said.lockdep = CIRCULAR,
 	},
 	{
 		.part = "X2/in-vain",
@@ -315,8 +315,8 @@ static const struct scenario scenarios[] = {
 		.actors = { { "A", ON_D, actor_sem_other },
 			    { "B", ON_U, actor_other_sem } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_DEADLOCK),
-		.said.lockdep = LOCKDEP_BIT(LOCKDEP_CIRCULAR),
+		.said.outcome = DEADLOCK,
+		.said.lockdep = CIRCULAR,
 		.world.setup = setup_done,
 		.cut.rescue = complete_for_b,
 	},
@@ -326,7 +326,7 @@ static const struct scenario scenarios[] = {
 		.actors = { { "A", ON_D, actor_waits_inside },
 			    { "B", ON_U, actor_completes_inside } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_DEADLOCK) | OUT_BIT(OUT_COMPLETES),
+		.said.outcome = DEADLOCK | COMPLETES,
 		.world.setup = setup_done,
 		.cut.rescue = complete_for_b,
 	},
@@ -336,7 +336,7 @@ static const struct scenario scenarios[] = {
 		.actors = { { "A", ON_D, actor_arms },
 			    { "B", ON_U, actor_writes } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.world.setup = setup_timer,
 	},
 	{
@@ -345,7 +345,7 @@ static const struct scenario scenarios[] = {
 		.actors = { { "A", ON_D, actor_awaits },
 			    { "B", ON_U, actor_raises } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_STUCK),
+		.said.outcome = COMPLETES | STUCK,
 		.world.setup = setup_flag,
 	},
 	{
@@ -353,7 +353,7 @@ static const struct scenario scenarios[] = {
 		.about = ABOUT,
 		.actors = { { "A", ON_D, actor_writes } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.world.setup = cannot,
 	},
 	{
@@ -361,7 +361,7 @@ static const struct scenario scenarios[] = {
 		.about = ABOUT,
 		.actors = { { "A", ON_D, actor_writes } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.world.begin = cannot,
 	},
 	{
@@ -369,7 +369,7 @@ static const struct scenario scenarios[] = {
 		.about = ABOUT,
 		.actors = { { "A", ON_D, actor_tries } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_COMPLETES),
+		.said.outcome = COMPLETES,
 		.world.toggles = true,
 	},
 	{
@@ -377,7 +377,7 @@ static const struct scenario scenarios[] = {
 		.about = ABOUT,
 		.actors = { { "A", ON_D, actor_once } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_CORRUPT),
+		.said.outcome = CORRUPT,
 		.world.begin = begin_runs,
 		.world.setup = setup_runs,
 		.said.check = never_right,
@@ -388,7 +388,7 @@ static const struct scenario scenarios[] = {
 		.about = ABOUT,
 		.actors = { { "A", ON_D, actor_tries_later } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_CORRUPT),
+		.said.outcome = CORRUPT,
 		.world.begin = begin_runs,
 		.world.setup = setup_runs,
 		.said.check = never_right,
@@ -398,5 +398,4 @@ static const struct scenario scenarios[] = {
 DEMO(99, x2, .id = "X2", .slug = "x2-ends",
      .claim = "how a schedule, and a search, may end",
      .tried = { "For the explorer alone.", "See tests/own/ends.c." },
-     .cores = 1, .scenarios = scenarios, .nr_scenarios = ARRAY_SIZE(scenarios),
-     .free_rounds = 1, .for_reader = true);
+     .cores = 1, SCENARIOS(scenarios), .free_rounds = 1, .for_reader = true);

@@ -424,7 +424,7 @@ static void actor_polls_blindly(struct stage *st maybe_unused)
 	.actors = { { "A", ON_D, fn }, { "U", ON_U, actor_U } },               \
 	.forced.none = true, .world.toggles = true, .world.down_only = true,   \
 	.world.notifier = (nb)
-#define EITHER (OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_CORRUPT))
+#define EITHER (COMPLETES | CORRUPT)
 #define TRIES(name, about_it, try_it, take_it, says)                           \
 	{                                                                      \
 		.part = (name), .about = (about_it),                           \
@@ -436,7 +436,7 @@ static void actor_polls_blindly(struct stage *st maybe_unused)
 	{                                                                      \
 		.part = (name), .about = (about_it),                           \
 		.actors = { { "A", ON_D, fn }, { "B", ON_U, actor_locks } },   \
-		.forced.none = true, .said.outcome = OUT_BIT(OUT_COMPLETES)    \
+		.forced.none = true, .said.outcome = COMPLETES                 \
 	}
 
 static const struct scenario scenarios[] = {
@@ -445,7 +445,7 @@ static const struct scenario scenarios[] = {
 		.about = "W wakes with a spinlock held",
 		.actors = { { "R", ON_D, actor_R }, { "W", ON_U, actor_W } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_STUCK),
+		.said.outcome = COMPLETES | STUCK,
 		.world.setup = setup_box,
 		.cut.rescue = wake_the_reader,
 	},
@@ -547,7 +547,7 @@ static const struct scenario scenarios[] = {
 	{
 		DYING("X1/dying-wakes", "a notifier wakes", actor_queues_up,
 		      &wakes),
-		.said.outcome = OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_STUCK),
+		.said.outcome = COMPLETES | STUCK,
 		.world.setup = setup_core,
 		.cut.rescue = wake_the_reader,
 	},
@@ -557,7 +557,7 @@ static const struct scenario scenarios[] = {
 		.actors = { { "A", ON_D, actor_looks_often },
 			    { "W", ON_U, actor_says_full } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_STUCK),
+		.said.outcome = STUCK,
 		.world.setup = setup_box,
 		.cut.rescue = wake_the_reader,
 	},
@@ -569,7 +569,7 @@ static const struct scenario scenarios[] = {
 			    { "C", ON_D, actor_long_2 },
 			    { "E", ON_U, actor_long_3 } },
 		.forced.none = true,
-		.said.outcome = OUT_BIT(OUT_CORRUPT),
+		.said.outcome = CORRUPT,
 		.said.check = no,
 	},
 	TRIES("X1/mutex", "A tries for the mutex", actor_tries, actor_locks,
@@ -588,5 +588,4 @@ static const struct scenario scenarios[] = {
 DEMO(99, x1, .id = "X1", .slug = "x1-points",
      .claim = "what the explorer has to see, or to complain of",
      .tried = { "For the explorer alone.", "See tests/own/points.c." },
-     .cores = 1, .scenarios = scenarios, .nr_scenarios = ARRAY_SIZE(scenarios),
-     .free_rounds = 1, .for_reader = true);
+     .cores = 1, SCENARIOS(scenarios), .free_rounds = 1, .for_reader = true);

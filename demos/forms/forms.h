@@ -1,0 +1,115 @@
+/*
+ * What several experiments share: historical forms of the hotplug lock and of
+ * rcu_barrier() (in this folder), and what one experiment lends to another (in
+ * that one's own file).
+ */
+#pragma once
+
+#include "lab/experiment.h"
+
+/* ---- Kosina's drawing -------------------------------------------------------- */
+
+/*
+ * Step by step: D holds slab_mutex; U holds the hotplug lock; D wants the hotplug
+ * lock; U wants slab_mutex. When the core comes up U wants slab_mutex at
+ * CPU_UP_PREPARE, while the core is still off. When it goes down U wants it at
+ * CPU_DEAD: no gate stands between, so D is held until the core is off.
+ */
+#define AS_DRAWN                                                               \
+	.forced.order = STEPS(D(LOCK, &slab_mutex), U(HP_BEGIN, &cpu_hotplug), \
+			      D(CONTEND, &cpu_hotplug.lock),                   \
+			      U(CONTEND, &slab_mutex)),                        \
+	.forced.down = STEPS(D(LOCK, &slab_mutex), U(HP_BEGIN, &cpu_hotplug),  \
+			     U(CORE_OFF, &cpu_hotplug),                        \
+			     D(CONTEND, &cpu_hotplug.lock),                    \
+			     U(CONTEND, &slab_mutex))
+
+/* D destroys an RCU cache with that function, U takes a core down or up. */
+#define THE_DRAWING(destroy_fn)                                                \
+	.world.destroy = (destroy_fn), .world.setup = setup_victim,            \
+	D_AND_U(actor_D), AS_DRAWN
+
+/* The same with B in a bare rcu_barrier(): D holds slab_mutex and is about to
+ * enter the barrier, B is inside it when U comes. */
+#define THE_DRAWING_WITH_B(destroy_fn)                                         \
+	.world.destroy = (destroy_fn), .world.setup = setup_victim, D_U_AND_B, \
+	.forced.order = STEPS(D(LOCK, &slab_mutex),                            \
+			      B(LOCK, &rcu_sched_state.barrier_mutex),         \
+			      U(HP_BEGIN, &cpu_hotplug),                       \
+			      B(LOCK, &cpu_hotplug.lock),                      \
+			      D(BARRIER, &rcu_sched_state))
+
+/* D and U after one put_online_cpus() too many. */
+#define AFTER_A_LEAK(destroy_fn)                                               \
+	.world.destroy = (destroy_fn), .world.leaks = true,                    \
+	.world.setup = setup_leak, .world.teardown = teardown_refs,            \
+	D_AND_U(actor_D_leaks)
+
+/* ---- demos/forms/hotplug_3_6.c: the counter before the merged check ---------- */
+
+extern const struct hotplug_lock_ops hotplug_3_6_ops;
+extern const struct hotplug_lock_ops hotplug_bhat_a_ops;
+extern const struct hotplug_lock_ops hotplug_bhat_b_ops;
+extern const struct hotplug_lock_ops hotplug_morton_ops;
+
+/* ---- demos/forms/hotplug_rwsem.c: a rw-semaphore, as since 2017 -------------- */
+
+extern struct percpu_rwsem cpu_hotplug_lock;
+extern const struct hotplug_lock_ops hotplug_rwsem_ops;
+void cpus_read_lock(void);
+void cpus_read_unlock(void);
+void cpus_write_lock(void);
+void cpus_write_unlock(void);
+/* The outcome of a deadlock in which the writer waits for readers: the release
+ * profile keeps no list of readers, so there no walk can close the cycle. */
+#define READERS_DEADLOCK (GORDIAN_DEBUG ? DEADLOCK : STUCK)
+
+/* ---- demos/forms/barrier.c: forms of rcu_barrier(), and a callback to await --- */
+
+extern const struct rcu_parameters rcu_mckenney, rcu_3_6;
+extern const struct rcu_parameters rcu_5_18; /* demos/e10.c */
+void last_words_queue(void);		     /* on this core, IRQs off or on */
+void last_words_await(void);		     /* until they are queued */
+void rcu_barrier_watched(void);	   /* rcu_barrier(): did it await that one? */
+int setup_words(struct stage *st); /* the core is as U needs it; no words yet */
+bool words_awaited(struct stage *st); /* a check: has no barrier missed it? */
+/* And a watched one must have begun after they were queued. */
+bool words_watched(struct stage *st);
+/* must_see: such a barrier. */
+#define BARRIER_FOR_WORDS "rcu_barrier() after the callback was queued"
+void words_evidence(struct stage *st);
+void teardown_words(struct stage *st);
+void actor_B_often(struct stage *st); /* B; in free rounds a few in a row */
+
+/* ---- of single experiments ---------------------------------------------------- */
+
+/* demos/e0.c: two mutexes in one order, and in the other. */
+void actor_AB(struct stage *st);
+void actor_BA(struct stage *st);
+int setup_locks(struct stage *st);
+
+/* demos/e1.c, demos/e2.c */
+void kmem_cache_destroy__3_6(struct kmem_cache *s);
+void kmem_cache_destroy__noref(struct kmem_cache *s);
+void kmem_cache_destroy__slub(struct kmem_cache *s);
+
+/* demos/e7.c: D destroys a cache in use, in vain; C makes another. */
+void actor_D_fails(struct stage *st);
+void actor_C(struct stage *st);
+int setup_in_use(struct stage *st);
+bool all_linked(struct stage *st); /* a check: both are on slab_caches */
+void show_list(struct stage *st);
+void teardown_list(struct stage *st);
+void kmem_cache_relink__halves(struct kmem_cache *s);
+
+/* demos/e8.c: a notifier that calls rcu_barrier(), after RCU's own. */
+extern struct notifier_block barrier_after_rcu;
+
+/* demos/e17.c: W frees what D destroys, and keeps its core from callbacks. */
+void actor_D_after_W(struct stage *st);
+void actor_W_frees(struct stage *st);
+int setup_objects(struct stage *st);
+bool check_callbacks(struct stage *st);
+
+/* demos/yours.c */
+void kmem_cache_destroy__yours(struct kmem_cache *s);
