@@ -1,5 +1,9 @@
-"""tools/layers finds what it says it finds. Each case is a small build of its own:
-files with the names of real sources, compiled from the text given here."""
+"""tools/layers finds what it says it finds, and the kernel keeps its floors.
+
+Each case of the first half is a small build of its own: files with the names of real
+sources, compiled from the text given here. The second half takes the kernel's build,
+and plants a call or a circle in a copy of it."""
+import shutil
 import subprocess
 
 import pytest
@@ -98,3 +102,60 @@ def test_a_header_of_a_driver(layers):
     assert found[:-1] == ["kernel/irq/irq.c includes drivers/devices.h"]
     assert layers({"kernel/irq/irq.c": "", "drivers/psci.c":
                    '#include "drivers/devices.h"\n'})[:-1] == []
+
+
+# ---- the kernel itself -------------------------------------------------------
+
+@pytest.mark.parametrize("profile", ["debug", "release"])
+def test_the_kernel_keeps_its_floors(build, profile):
+    p = subprocess.run([ROOT / "tools/layers", build(profile)], text=True,
+                       stdout=subprocess.PIPE)
+    assert p.stdout.splitlines()[:-1] == []
+    assert p.stdout.endswith(" 0 names up, 0 findings\n")
+    assert p.returncode == 0
+
+
+@pytest.fixture
+def planted(build, tmp_path):
+    """planted({source: text}): what tools/layers prints if the text is added to
+    these files of the kernel."""
+    copy = tmp_path / "debug"
+    real = build("debug")
+
+    def run(texts):
+        shutil.copytree(real, copy, ignore=shutil.ignore_patterns("gordian.*"))
+        for source, text in texts.items():
+            obj, more = copy / (source + ".o"), tmp_path / "more.o"
+            subprocess.run(["arm-none-eabi-gcc", "-c", "-xc", "-", "-o", more],
+                           input=text, text=True, check=True)
+            subprocess.run(["arm-none-eabi-ld", "--no-warn-mismatch", "-r",
+                            real / (source + ".o"), more, "-o", obj], check=True)
+        p = subprocess.run([ROOT / "tools/layers", copy], text=True,
+                           stdout=subprocess.PIPE)
+        print(p.stdout)
+        assert p.returncode == 1
+        return p.stdout.splitlines()
+
+    return run
+
+
+def test_a_call_up_in_the_kernel_is_found(planted):
+    found = planted({"kernel/lib/cmdline.c":
+                     "int kmem_cache_shrink(void);"
+                     "int planted(void) { return kmem_cache_shrink(); }"})
+    assert found[0] == ("kernel/lib/cmdline.c takes kmem_cache_shrink from "
+                        "kernel/slab/slab_common.c, a higher floor (lib < slab)")
+    assert " 1 names up, " in found[-1]
+
+
+def test_a_circle_in_the_kernel_is_found(planted):
+    """Two files of the demos' floor, in two folders."""
+    found = planted({"demos/e0.c": "int here(void); int there(void);"
+                                   "int here(void) { return there(); }",
+                     "demos/forms/barrier.c":
+                     "int here(void); int there(void);"
+                     "int there(void) { return here(); }"})
+    (circle,) = found[:-1]
+    assert circle.startswith("a circle of ")
+    assert "demos/e0.c" in circle and "demos/forms/barrier.c" in circle
+    assert " 0 names up, 1 findings" in found[-1]
