@@ -70,11 +70,3 @@ def counts(text):
     """The counts of each search, by its id."""
     return {i: tuple(v.num(c) for c in COUNTS)
             for i, v in results(text).items() if v["search"] != "none"}
-
-
-def witnesses(text):
-    """All witnesses in order: (id, outcome, switches, "replay ...")."""
-    found = re.findall(r"^witness: (\S+) (\S+), (\d+) switch(?:es)?"
-                       r"(?: \(not minimised\))?: (replay .*)$", text, re.M)
-    assert len(found) == text.count("\nwitness: ")
-    return [(i, out, int(n), line.strip()) for i, out, n, line in found]

@@ -6,8 +6,7 @@ import shutil
 import pytest
 
 import gordian
-from gordian import ROOT, boot, verdicts
-from output import witnesses
+from gordian import ROOT, boot, verdicts, witnesses
 from test_points import NOT_TOLD, ON_THEIR_OWN
 
 NOT_CUT = "this knot cannot be cut: the scenario needs a .cut.rescue"

@@ -6,8 +6,8 @@ import pytest
 
 import gordian
 from expected import PART_VERDICTS, VERDICTS
-from gordian import boot, verdicts
-from output import events_of, counts, events_in_order, results, witnesses
+from gordian import boot, replay_all, verdicts, witnesses
+from output import counts, events_in_order, events_of, results
 
 # The experiments and parts that are not searched, with words of the reason.
 NO_SEARCH = {
@@ -184,24 +184,6 @@ def test_switches_are_few(table):
         assert found[ident, "deadlock"] == 1
     for ident in ("E0/A-A", "E9n"):
         assert found[ident, "deadlock"] == 0
-
-
-def replay_all(lines, times):
-    """Replay each line so many times, step by step and freely, in one new boot.
-    Returns [(line, output)] of those that did not end as their witness."""
-    wrong = []
-    with gordian.Console(smp=4, quiet=True) as c:
-        c.prompt()
-        for ident, outcome, _, line in lines:
-            for form in ("", " free"):
-                end = f"\n{line}{form} outcome={outcome} ok\n".replace(
-                    "\nreplay ", "\nreplay: ")
-                for _ in range(times):
-                    text = c.cmd(line + form)
-                    if end not in text or "(status" in text:
-                        wrong.append((line + form, text[-300:]))
-        assert c.quit() == 0
-    return wrong
 
 
 def test_replay(table):

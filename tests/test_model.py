@@ -191,7 +191,7 @@ def compared(tmp_path, text, *rows):
 def test_agree(tmp_path):
     p = compared(tmp_path, EXPLORED, *ROWS)
     assert p.returncode == 0
-    assert "3 rows, 0 not as the explorer has them" in p.stdout
+    assert "3 rows, 0 disagree with the explorer" in p.stdout
 
 
 @pytest.mark.parametrize("old,new,said", [
@@ -200,7 +200,7 @@ def test_agree(tmp_path):
     ("schedules=1 failing=1", "schedules=1 failing=0",
      "disagree: E3u: the model fails, but 0 of 1 schedules fail"),
     ("witness: E3u stuck", "witness: E3u corrupt",
-     "disagree: E3u: the model fails by: knot; the schedules by: rule"),
+     "disagree: E3u: the model fails by: deadlock; the schedules by: rule"),
     ("verdict: E4x", "verdict: E4y",
      "disagree: E4x: the explorer has no such row"),
     ("schedules=9 failing=0 search=complete verdict=FALSE-POSITIVE",

@@ -5,8 +5,7 @@ import shutil
 import pytest
 
 import gordian
-from gordian import ROOT, boot, verdicts
-from output import witnesses
+from gordian import ROOT, boot, verdicts, witnesses
 
 FOUND = {  # part: how the failing schedules end
     "X1/waker": "stuck", "X1/destroy": "corrupt", "X1/shrink": "corrupt",

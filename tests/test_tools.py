@@ -22,7 +22,7 @@ def run(*line, env=None, text_in=""):
 
 @pytest.fixture
 def bare(tmp_path):
-    """A PATH with next to nothing on it, and an apt-get that only talks."""
+    """A PATH with few programs, and an apt-get that only prints its arguments."""
     for tool in ("sh", "id", "ls", "make"):
         (tmp_path / tool).symlink_to(shutil.which(tool))
     apt = tmp_path / "apt-get"
@@ -36,7 +36,8 @@ def bare(tmp_path):
 @pytest.mark.skipif(not os.path.exists("/etc/debian_version"),
                     reason="need Debian: test there")
 def test_need_installs(bare):
-    """The demo needs compiler and QEMU, nothing more; the line is exact."""
+    """The demo needs the compiler and QEMU only. The printed line is the one that
+    runs."""
     p = run("tools/need", "demo", env=bare)
     line = ("install -y --no-install-recommends gcc-arm-none-eabi "
             "libnewlib-arm-none-eabi qemu-system-arm")
@@ -48,7 +49,7 @@ def test_need_installs(bare):
 @pytest.mark.skipif(not os.path.exists("/etc/debian_version"),
                     reason="need Debian: test there")
 def test_need_for_a_card(bare):
-    """No QEMU; what may be on this machine where only root looks is not asked."""
+    """A card needs no QEMU."""
     p = run("tools/need", "card", env=bare)
     assert p.returncode == 0
     got = p.stdout.split("apt-get got: ")[1]
@@ -73,7 +74,7 @@ def test_need_satisfied():
 # ---- the others --------------------------------------------------------------
 
 def test_debug():
-    """gdb is attached before the first instruction, with symbols."""
+    """gdb is attached before the first instruction, and it has the symbols."""
     gordian.build()
     p = run("tools/debug", "build/debug", env={**os.environ, "RUN": "cpu"},
             text_in="hbreak start_kernel\ncontinue\nbacktrace\nquit\n")
@@ -92,7 +93,7 @@ def test_size_is_in_budget():
 
 
 def test_size_says_too_much(tmp_path):
-    """A budget that is exceeded is named, and the status says it."""
+    """The output names a budget that is exceeded, and the status is 1."""
     script = (ROOT / "tools/size").read_text()
     small = tmp_path / "size"
     small.write_text(script.replace("65536", "1000"))
@@ -132,7 +133,8 @@ def test_help_lists_all_targets():
 
 
 def test_objects_follow_the_flags(tmp_path):
-    """Another flag, a new file, a file that goes: built anew, and only then."""
+    """make rebuilds after another flag, a new file or a removed file, and only
+    then."""
     tree = tmp_path / "tree"
     shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(
         ".git", "build", "__pycache__"))
@@ -164,7 +166,7 @@ def test_objects_follow_the_flags(tmp_path):
     assert objects and all(fourth[p] > third[p] for p in objects)
 
 
-# ---- what pytest prints at the end --------------------------------------------
+# ---- the end of a test run ----------------------------------------------------
 
 PLANTED = """
 import pytest

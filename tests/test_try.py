@@ -1,7 +1,7 @@
-"""make try: the reader's kmem_cache_destroy(), and patches, on trial.
+"""make try: the experiments with the reader's kmem_cache_destroy(), or with a patch.
 
-Each wrong form of the function is one that the thread discussed; the trial must
-fail it in the right place and name the objection.
+The 2012 thread discussed each of these wrong forms of the function. Each must fail in
+the right part, and the output must name the objection.
 """
 import re
 import shutil
@@ -31,7 +31,7 @@ def no_reference(s):
 
 
 def v3(s):
-    """Kosina's v3: dropped right after unlinking."""
+    """Kosina's v3: slab_mutex is released right after unlinking."""
     s = s.replace("\tkmem_cache_unlink(s);\n",
                   "\tkmem_cache_unlink(s);\n\tmutex_unlock(&slab_mutex);\n")
     s = s.replace("\t\tmutex_unlock(&slab_mutex);\n\t\tput", "\t\tput")
@@ -57,7 +57,7 @@ def forgotten_unlock_on_failure(s):
 
 @pytest.fixture
 def tree(tmp_path):
-    """A copy of the tree with what is built already."""
+    """A copy of the tree, with the objects that are built already."""
     build()
     to = tmp_path / "tree"
     shutil.copytree(ROOT, to, ignore=shutil.ignore_patterns(

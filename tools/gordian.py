@@ -1,8 +1,8 @@
-"""Boot an image in QEMU and read what it says.
+"""Boots an image in QEMU and reads its output.
 
-Used by the tests and by tools/boots and tools/soak. Nothing here waits for a
-certain time: a run ends when the kernel ends it. The timeout is a net against
-hangs, far above what any run takes.
+The tests and the programs in tools/ use it. Nothing here waits for a fixed time: a
+run ends when the kernel ends it. The timeout only catches hangs; it is far above
+the time that any run takes.
 """
 import contextlib
 import fcntl
@@ -24,7 +24,7 @@ TIMEOUT = 300
 
 @contextlib.contextmanager
 def alone():
-    """One at a time, of the processes that share the tests."""
+    """Only one of the processes that share the tests is in here at a time."""
     (ROOT / "build").mkdir(exist_ok=True)
     with open(ROOT / "build/.lock", "w") as f:
         fcntl.flock(f, fcntl.LOCK_EX)
@@ -33,7 +33,7 @@ def alone():
 
 @functools.lru_cache(maxsize=None)
 def build(profile="debug", *settings, root=ROOT):
-    """Make the image, return the directory with gordian.img and gordian.elf."""
+    """Builds the image. Returns the directory of gordian.img and gordian.elf."""
     with alone():
         return make(profile, *settings, root=root)
 
@@ -48,8 +48,8 @@ def make(profile, *settings, root):
 
 
 def copied(tree, profile="debug"):
-    """A copy of the sources. The objects are copied with their times: make
-    builds little."""
+    """A copy of the sources. The objects are copied with their times, so make
+    builds only what changes."""
     def ignore(place, names):
         if Path(place) == ROOT / "build":
             return [n for n in names if n != profile]
@@ -63,9 +63,9 @@ def copied(tree, profile="debug"):
 
 
 def patched(patches, tree, profile="debug"):
-    """The image of a copy of the sources with that patch, or those, applied."""
+    """The image of a copy of the sources with one or several patches applied."""
     copied(tree, profile)
-    # Keep git from looking for a repository above: the paths are this tree's.
+    # git must not find a repository above: the paths are those of this tree.
     env = dict(os.environ, GIT_CEILING_DIRECTORIES=str(Path(tree).parent))
     if isinstance(patches, (str, Path)):
         patches = [patches]
@@ -77,9 +77,10 @@ def patched(patches, tree, profile="debug"):
 def qemu_line(cmds=None, smp=4, profile="debug", extra=(), image=None,
               machine="", cpu="cortex-a7", mem=128, append=None, board=None,
               **start):
-    """The command line. cmds: what the kernel runs, then it ends; None: the
-    prompt. machine: more of -M, starting with a comma. board: a machine of
-    boards.py, with 4 cores; start: how it starts, see boards.line()."""
+    """QEMU's command line. cmds: the commands that the kernel runs before it ends;
+    None: it shows the prompt. machine: more of -M, starting with a comma. board: a
+    machine of boards.py, with 4 cores; start: the way it starts, see
+    boards.line()."""
     if image is None:
         image = build(profile) / "gordian.img"
     if board:
@@ -87,7 +88,7 @@ def qemu_line(cmds=None, smp=4, profile="debug", extra=(), image=None,
                            extra=extra, **start) + \
             ["-display", "none", "-serial", "stdio"]
     if start:
-        raise TypeError(f"{', '.join(start)}: only with board=")
+        raise TypeError(f"{', '.join(start)}: works only with board=")
     if append is None:
         append = f'run="{cmds}"' if cmds else ""
     line = [QEMU, "-M", f"virt,dtb-randomness=off{machine}", "-cpu", cpu,
@@ -100,11 +101,11 @@ def qemu_line(cmds=None, smp=4, profile="debug", extra=(), image=None,
 
 
 class Hang(AssertionError):
-    """The machine neither ended nor went on."""
+    """The machine made no progress and did not end."""
 
 
 class Run:
-    """What one boot did: status, text, lines, and how to do it again."""
+    """The result of one boot: status, text, lines, and the line that repeats it."""
 
     def __init__(self, line, status, text):
         self.line, self.status, self.text = line, status, text
@@ -116,7 +117,7 @@ class Run:
 
 
 def boot(cmds, timeout=TIMEOUT, quiet=False, **kw):
-    """Run the commands (or append=...) to the machine's end."""
+    """Runs the commands (or append=...) until the machine ends."""
     line = qemu_line(cmds, **kw)
     say = (lambda *a, **k: None) if quiet else print
     say("run:", shlex.join(line))
@@ -140,9 +141,9 @@ def boot(cmds, timeout=TIMEOUT, quiet=False, **kw):
 
 
 class Console:
-    """A machine at its prompt, driven by hand, through pipes (a fresh chroot
-    may have no terminals). Use as a context manager. line: QEMU's, if it is not
-    qemu_line()'s."""
+    """A machine at its prompt. Use it as a context manager. It uses pipes, because
+    a fresh chroot may have no terminals. line: QEMU's command line, if it is not
+    that of qemu_line()."""
 
     def __init__(self, timeout=TIMEOUT, quiet=False, line=None, **kw):
         from pexpect import EOF, TIMEOUT as LATE
@@ -162,7 +163,7 @@ class Console:
         self.p.proc.wait()
 
     def expect(self, what):
-        """Wait for this text, return what came before it."""
+        """Waits for this text. Returns the output before it."""
         try:
             self.p.expect_exact(what)
         except (self.late, self.end):
@@ -176,7 +177,7 @@ class Console:
         return self.expect(PROMPT)
 
     def cmd(self, line):
-        """One command at the prompt; what it printed."""
+        """Runs one command at the prompt. Returns its output."""
         self.p.send(line + "\r")
         return self.prompt()
 
@@ -205,6 +206,32 @@ def verdicts(text, kind="verdict"):
     return [Verdict(x) for x in text.split("\n") if x.startswith(kind + ": ")]
 
 
+def witnesses(text):
+    """All witnesses in order: (id, outcome, switches, "replay ...")."""
+    found = re.findall(r"^witness: (\S+) (\S+), (\d+) switch(?:es)?"
+                       r"(?: \(not minimised\))?: (replay .*)$", text, re.M)
+    assert len(found) == text.count("\nwitness: ")
+    return [(i, out, int(n), line.strip()) for i, out, n, line in found]
+
+
+def replay_all(found, times):
+    """Replays each witness so many times, step by step and freely, all in one boot.
+    Returns (line, the end of its output) of those that ended differently."""
+    wrong = []
+    with Console(smp=4, quiet=True) as c:
+        c.prompt()
+        for _, outcome, _, line in found:
+            for form in ("", " free"):
+                end = f"\n{line}{form} outcome={outcome} ok\n".replace(
+                    "\nreplay ", "\nreplay: ")
+                for _ in range(times):
+                    text = c.cmd(line + form)
+                    if end not in text or "(status" in text:
+                        wrong.append((line + form, text[-300:]))
+        assert c.quit() == 0
+    return wrong
+
+
 KTAP_LINE = re.compile(r"^(\s*)(ok|not ok) (\d+)(?: -)? ?([^#]*?)"
                        r"(?:\s*# SKIP\b ?(.*))?$")
 KTAP_PLAN = re.compile(r"^(\s*)1\.\.(\d+)\s*(?:#.*)?$")
@@ -217,16 +244,17 @@ class Case:
 
 
 def ktap(text):
-    """The results of a KTAP report, innermost cases and suites alike.
+    """The results of a KTAP report: the cases and the suites.
 
-    Checks the report itself: numbers run from 1, and every plan is kept.
+    It checks the report too: numbers count from 1, and there are as many results as
+    each plan announces.
     """
     cases, plan, count = [], {}, {}
     for line in text.split("\n"):
         m = KTAP_PLAN.match(line)
         if m:
             depth = len(m[1])
-            assert depth not in plan, f"two plans, or one not kept: {line}"
+            assert depth not in plan, f"a second plan, or an unfinished one: {line}"
             plan[depth], count[depth] = int(m[2]), 0
             continue
         m = KTAP_LINE.match(line)
