@@ -1,15 +1,18 @@
 /*
- * E0: the alphabet. What a deadlock looks like when there is nothing else.
+ * E0: the basic deadlocks, each by itself.
  *
- *   AB-BA  two mutexes, two threads, opposite orders
- *   A-A    one thread takes a mutex that it holds
- *   irq    a spinlock taken with interrupts on, and in an interrupt: the
- *          interrupt waits on the core of the thread that it has interrupted
- *   ABC    three mutexes in a ring, three threads, each with two of them
+ *   AB-BA      two mutexes, two threads, opposite orders
+ *   A-A        a thread locks a mutex that it holds
+ *   irq        a thread holds a spinlock with interrupts on; an interrupt on its
+ *              core takes the same lock, and so waits for the thread that it
+ *              has interrupted
+ *   ABC        three mutexes and three threads in a ring: each thread locks one
+ *              mutex and then the next one
+ *   one-order  control: two threads lock two mutexes in the same order
  *
- * Nobody in the thread doubted these. Lockdep has a name for each, and finds it
- * by the order alone: it need not happen. Here it does. Control: the same two
- * mutexes in one order everywhere.
+ * No mail of the 2012 thread is about these. They are a control for lockdep and
+ * for the wait-for graph: lockdep finds each of them by the order alone, before
+ * any deadlock, and the forced rounds show that the deadlock is real.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
@@ -23,8 +26,8 @@ static struct mutex lock_b = MUTEX_INIT(lock_b, "lock_b");
 static struct mutex lock_c = MUTEX_INIT(lock_c, "lock_c");
 static DEFINE_SPINLOCK(irq_lock);
 
-static uint32_t table[2048]; /* what the locks are taken for */
-/* Three have to meet: on one core each must be preempted while it holds one. */
+static uint32_t table[2048]; /* what a holder of the locks reads */
+/* Long enough that on one core each of three is preempted while it holds a lock. */
 #define RING_READS 50
 
 static noinline void read_table(void)
@@ -88,8 +91,8 @@ int setup_locks(struct stage *st)
 
 /* ---- in an interrupt ----------------------------------------------------------- */
 
-/* Spinlocks make no events of their own: these two are in the story. */
-static void spin_lock_told(struct spinlock *l)
+/* Spinlocks record no events by themselves: these two do, for the schedule. */
+static void spin_lock_recorded(struct spinlock *l)
 {
 	if (spin_is_locked(l))
 		trace_did(TR_CONTEND, l, (uintptr_t)READ_ONCE(l->holder),
@@ -98,94 +101,79 @@ static void spin_lock_told(struct spinlock *l)
 	trace_did(TR_LOCK, l, 0, CALLER);
 }
 
-static void spin_unlock_told(struct spinlock *l)
+static void spin_unlock_recorded(struct spinlock *l)
 {
 	trace_did(TR_UNLOCK, l, 0, CALLER);
 	spin_unlock(l);
 }
 
-/* The timer interrupt on A's core: it wants what A may hold. */
+/* The timer interrupt on A's core takes the lock that A may hold. */
 static noinline void irq_wants_lock(struct timer *t)
 {
-	spin_lock_told(&irq_lock);
-	spin_unlock_told(&irq_lock);
+	spin_lock_recorded(&irq_lock);
+	spin_unlock_recorded(&irq_lock);
 	/* Release: pairs with the acquire in actor_irq(). */
 	smp_store_release((bool *)t->arg, true);
 }
 
-/* spin_lock() where spin_lock_irqsave() belongs. */
+/* The mistake: spin_lock() where spin_lock_irqsave() is needed. */
 static void actor_irq(struct stage *st maybe_unused)
 {
-	bool came = false;
+	bool arrived = false;
 	struct timer t;
 
-	timer_setup(&t, irq_wants_lock, &came);
-	spin_lock_told(&irq_lock);
+	timer_setup(&t, irq_wants_lock, &arrived);
+	spin_lock_recorded(&irq_lock);
 	timer_arm(&t, timer_now());
-	read_table(); /* and here the interrupt comes */
-	spin_unlock_told(&irq_lock);
+	read_table(); /* the interrupt comes here */
+	spin_unlock_recorded(&irq_lock);
 	/* Acquire: pairs with the release in irq_wants_lock(). */
-	while (!smp_load_acquire(&came))
+	while (!smp_load_acquire(&arrived))
 		cpu_relax();
 	timer_cancel_sync(&t);
 }
 
-/* ---- scripts --------------------------------------------------------------------- */
-
-static const struct step crossed[] = STEPS(A(LOCK, &lock_a), B(LOCK, &lock_b),
-					   A(CONTEND, &lock_b),
-					   B(CONTEND, &lock_a));
-
-static const struct step twice[] = STEPS(A(LOCK, &lock_a), A(CONTEND, &lock_a));
-
-static const struct step interrupted[] =
-	STEPS(A(LOCK, &irq_lock), A(CONTEND, &irq_lock));
-
-static const struct step ring[] = STEPS(
-	A(LOCK, &lock_a), B(LOCK, &lock_b), BY("C", LOCK, &lock_c),
-	A(CONTEND, &lock_b), B(CONTEND, &lock_c), BY("C", CONTEND, &lock_a));
-
-static const struct step one_after_the_other[] =
-	STEPS(A(LOCK, &lock_a), B(CONTEND, &lock_a), A(LOCK, &lock_b));
+/* ---- scenarios ------------------------------------------------------------------- */
 
 static const struct scenario e0[] = {
 	{
 		.part = "E0/AB-BA",
-		.about = "A takes lock_a, lock_b; B takes lock_b, lock_a",
+		.about = "A locks lock_a, lock_b; B locks lock_b, lock_a",
 		.actors = { { "A", ON_D, actor_AB }, { "B", ON_U, actor_BA } },
-		.forced.order = crossed,
-		.said.outcome = DEADLOCK,
-		.free.until_found = true,
-		.said.lockdep = CIRCULAR,
 		.world.setup = setup_locks,
+		.forced.order = STEPS(A(LOCK, &lock_a), B(LOCK, &lock_b),
+				      A(CONTEND, &lock_b), B(CONTEND, &lock_a)),
+		.said.outcome = DEADLOCK,
+		.said.lockdep = CIRCULAR,
+		.free.until_found = true,
 	},
 	{
 		.part = "E0/A-A",
-		.about = "A takes lock_a, and lock_a again",
+		.about = "A locks lock_a, and lock_a again",
 		.actors = { { "A", ON_D, actor_AA } },
-		.forced.order = twice,
-		.said.outcome = DEADLOCK,
-		.free.until_found = true,
-		.said.lockdep = RECURSIVE,
 		.world.setup = setup_locks,
+		.forced.order = STEPS(A(LOCK, &lock_a), A(CONTEND, &lock_a)),
+		.said.outcome = DEADLOCK,
+		.said.lockdep = RECURSIVE,
+		.free.until_found = true,
 	},
 	{
 		.part = "E0/irq",
 		.about =
-			"A holds a spinlock, interrupts on; an interrupt wants "
-			"it",
+			"A holds a spinlock, interrupts on; an interrupt takes it",
+		.cores = 2, /* A's core stops; the runner needs another one */
+		.needs_lockdep = true, /* it knows who spins for the lock */
 		.actors = { { "A", ON_D, actor_irq } },
-		.forced.order = interrupted,
-		.said.outcome = DEADLOCK,
-		.free.until_found = true,
-		.world.spins = true,
-		.search.none = "an interrupt is no point of choice",
-		.needs_lockdep = true, /* who spins for what: debug builds */
-		.cores = 2, /* A's cannot go on: the runner needs another */
-		/* The order alone is inconsistent; and when it happens, one
-		 * thread has the lock twice. */
-		.said.lockdep = INCONSISTENT | RECURSIVE,
 		.world.setup = setup_locks,
+		.world.spins = true,
+		.forced.order =
+			STEPS(A(LOCK, &irq_lock), A(CONTEND, &irq_lock)),
+		.said.outcome = DEADLOCK,
+		/* By the order alone; and, when it happens, because one thread
+		 * takes the lock twice. */
+		.said.lockdep = INCONSISTENT | RECURSIVE,
+		.free.until_found = true,
+		.search.none = "an interrupt is no point of choice",
 	},
 	{
 		.part = "E0/ABC",
@@ -193,26 +181,30 @@ static const struct scenario e0[] = {
 		.actors = { { "A", ON_D, actor_AB_long },
 			    { "B", ON_U, actor_BC },
 			    { "C", ON_B, actor_CA } },
-		.forced.order = ring,
-		.free.cores = 3, /* on one core they hardly meet */
-		.said.outcome = DEADLOCK,
-		.free.until_found = true,
-		.said.lockdep = CIRCULAR,
 		.world.setup = setup_locks,
+		.forced.order = STEPS(A(LOCK, &lock_a), B(LOCK, &lock_b),
+				      BY("C", LOCK, &lock_c),
+				      A(CONTEND, &lock_b), B(CONTEND, &lock_c),
+				      BY("C", CONTEND, &lock_a)),
+		.said.outcome = DEADLOCK,
+		.said.lockdep = CIRCULAR,
+		.free.until_found = true,
+		.free.cores = 3, /* on one core they rarely meet */
 	},
 	{
 		.part = "E0/one-order",
-		.about = "control: both take lock_a, then lock_b",
+		.about = "control: both lock lock_a, then lock_b",
 		.actors = { { "A", ON_D, actor_AB }, { "B", ON_U, actor_AB } },
-		.forced.order = one_after_the_other,
-		.free.rounds = 100,
-		.said.outcome = COMPLETES,
 		.world.setup = setup_locks,
+		.forced.order = STEPS(A(LOCK, &lock_a), B(CONTEND, &lock_a),
+				      A(LOCK, &lock_b)),
+		.said.outcome = COMPLETES,
+		.free.rounds = 100,
 	},
 };
 
 DEMO(00, e0, .id = "E0", .slug = "e0-alphabet",
-     .claim = "opposite orders, twice, in an interrupt, a ring: deadlocks",
-     .tried = { "Locks taken in opposite orders, twice, in an interrupt, in a",
-		"ring of three. Control: one order everywhere." },
+     .claim = "basic deadlocks: AB-BA, A-A, an interrupt, a ring of three",
+     .tried = { "Opposite orders, one lock twice, a lock in an interrupt, a ring",
+		"of three locks. Control: one order everywhere." },
      .cores = 1, SCENARIOS(e0), .free_rounds = 20000);

@@ -1,29 +1,33 @@
 /*
- * E1, E1b: the code of the thread, references balanced.
+ * E1, E1b: the code of Linux 3.6, with balanced references.
  *
- * Kosina (2 October 2012) drew the deadlock in two columns. Bhat (3 October, the
- * mail): it can never happen, because kmem_cache_destroy() wraps all it does in
- * get_online_cpus(), and the writer waits for the reference count to be 0.
+ * Kosina, 2 October 2012, opening mail: lockdep reports a circular dependency of
+ * slab_mutex, barrier_mutex and cpu_hotplug.lock. Bhat, 3 October 2012, 09:20
+ * +0530: the deadlock that Kosina drew "should *never* happen". The reason is that
+ * kmem_cache_destroy() holds a hotplug reference from its beginning to its end,
+ * and the writer waits until the reference count is 0.
  *
- * What lockdep reports depends on the order in which the paths have run, one
- * after another, without any race: whoever closes the ring of slab_mutex,
- * barrier_mutex and cpu_hotplug.lock is reported.
+ * The first three parts run the paths one after another, without any race. Which
+ * report comes depends on their order: lockdep reports the path that closes the
+ * ring of the three locks.
  *
- *   B, U, D  D wants barrier_mutex holding slab_mutex: the report of 2012
- *   B, D, U  U wants slab_mutex holding cpu_hotplug.lock
- *   U, D     D wants cpu_hotplug.lock holding barrier_mutex
+ *   B, U, D  D holds slab_mutex and locks barrier_mutex: the report of 2012
+ *   B, D, U  U holds cpu_hotplug.lock and locks slab_mutex
+ *   U, D     D holds barrier_mutex and locks cpu_hotplug.lock
  *
- * Then the drawing is tried: the step of U that it needs is refused. Lockdep
- * speaks in all four, and nobody ever waits for ever: a false positive.
+ * E1/drawing then forces Kosina's drawing, and the step that U needs is refused.
+ * Lockdep reports a cycle in all four parts, and no thread ever waits for ever: a
+ * false positive. E1b adds B, in a bare rcu_barrier(), as the unmount of the
+ * report was.
  *
- * Negative control: E2, the same without the reference.
+ * Control: E2, the same function without the reference.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
 #include "kernel/debug/panic.h"
 #include "kernel/sched/sched.h"
 
-/* Linux 3.6: slab_mutex is held across rcu_barrier(). */
+/* As in Linux 3.6: slab_mutex is held across rcu_barrier(). */
 story void kmem_cache_destroy__3_6(struct kmem_cache *s)
 {
 	BUG_ON(!s || in_interrupt());
@@ -50,12 +54,18 @@ story void kmem_cache_destroy__3_6(struct kmem_cache *s)
 	cache_destroy_leave(s, CALLER);
 }
 
-/* "One earlier B": a bare barrier has run before, as the unmount had. */
+/* A bare barrier has run before, as the unmount of the report had. */
 static int setup_after_barrier(struct stage *st)
 {
 	rcu_barrier();
 	return setup_victim(st);
 }
+
+/* One actor after another; lockdep's report must be of this pair of locks. */
+#define IN_TURN                                                                \
+	.world.destroy = kmem_cache_destroy__3_6, .world.setup = setup_victim, \
+	.world.toggles = true, .forced.in_turn = true,                         \
+	.said.outcome = COMPLETES, .said.lockdep = CIRCULAR
 
 static const struct scenario e1[] = {
 	{
@@ -64,15 +74,10 @@ static const struct scenario e1[] = {
 		.actors = { { "B", ON_B, actor_B },
 			    { "U", ON_U, actor_U },
 			    { "D", ON_D, actor_D } },
-		.forced.in_turn = true,
-		.said.outcome = COMPLETES,
-		.said.lockdep = CIRCULAR,
+		IN_TURN,
 		.said.wants = "rcu_sched_state.barrier_mutex",
 		.said.holds = "slab_mutex",
 		.show.report = true,
-		.world.toggles = true,
-		.world.destroy = kmem_cache_destroy__3_6,
-		.world.setup = setup_victim,
 	},
 	{
 		.part = "E1/B-D-U",
@@ -80,38 +85,28 @@ static const struct scenario e1[] = {
 		.actors = { { "B", ON_B, actor_B },
 			    { "D", ON_D, actor_D },
 			    { "U", ON_U, actor_U } },
-		.forced.in_turn = true,
-		.said.outcome = COMPLETES,
-		.said.lockdep = CIRCULAR,
+		IN_TURN,
 		.said.wants = "slab_mutex",
 		.said.holds = "cpu_hotplug.lock",
-		.world.toggles = true,
-		.world.destroy = kmem_cache_destroy__3_6,
-		.world.setup = setup_victim,
 	},
 	{
 		.part = "E1/U-D",
 		.about = "no barrier before: a core, then the destroy",
 		.actors = { { "U", ON_U, actor_U }, { "D", ON_D, actor_D } },
-		.forced.in_turn = true,
-		.said.outcome = COMPLETES,
-		.said.lockdep = CIRCULAR,
+		IN_TURN,
 		.said.wants = "cpu_hotplug.lock",
 		.said.holds = "rcu_sched_state.barrier_mutex",
-		.world.toggles = true,
-		.world.destroy = kmem_cache_destroy__3_6,
-		.world.setup = setup_victim,
 	},
 	{
 		.part = "E1/drawing",
-		.about = "the drawing, with the reference that D holds",
+		.about = "the drawing, while D holds its reference",
 		D_AND_U(actor_D),
 		AS_DRAWN,
-		.said.outcome = COMPLETES,
-		.forced.refused = true,
-		.said.lockdep = CIRCULAR,
 		.world.destroy = kmem_cache_destroy__3_6,
 		.world.setup = setup_after_barrier,
+		.said.outcome = COMPLETES,
+		.said.lockdep = CIRCULAR,
+		.forced.refused = true,
 	},
 };
 
@@ -123,16 +118,16 @@ DEMO(01, e1, .id = "E1", .slug = "e1-bhat",
 
 static const struct scenario e1b[] = {
 	{
-		.about = "the same, with a bare rcu_barrier() beside it",
+		.about = "E1 with B in a bare rcu_barrier()",
 		THE_DRAWING_WITH_B(kmem_cache_destroy__3_6),
 		.said.outcome = COMPLETES,
-		.forced.refused = true,
 		.said.lockdep = CIRCULAR,
+		.forced.refused = true,
 	},
 };
 
 DEMO(01b, e1b, .id = "E1b", .slug = "e1b-three",
-     .claim = "a third one in rcu_barrier() changes nothing",
-     .tried = { "E1 with a third thread: B calls rcu_barrier(), as the unmount",
-		"in the report did, at the same time as D and U." },
+     .claim = "a third thread in rcu_barrier() changes nothing",
+     .tried = { "E1 with a third thread: B calls rcu_barrier() at the same time as",
+		"D and U, as the unmount of the report did." },
      .cores = 2, SCENARIOS(e1b), .free_rounds = 100);

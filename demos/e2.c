@@ -1,23 +1,24 @@
 /*
  * E2, E2s: Kosina's drawing made real.
  *
- * Kosina (3 October 2012, 01:48, and in the changelog of his patch v1; both are
- * quoted in the mail) draws D in kmem_cache_destroy() with slab_mutex held, U in
- * _cpu_up() with cpu_hotplug.lock held, and each wanting the other's.
+ * Kosina, 3 October 2012, 01:48 +0200 (and again in the changelog of his patch v1,
+ * 02:45 +0200) draws the deadlock in two columns: D is in kmem_cache_destroy() and
+ * holds slab_mutex, U is in _cpu_up() and holds cpu_hotplug.lock, and each of them
+ * wants the lock of the other.
  *
- * E2 is E1 without the reference that kmem_cache_destroy() takes around itself:
- * then nothing keeps U out, and the drawing happens. No release ever had this
- * code (SLUB, which took no reference, dropped slab_mutex first): it is the
- * drawing taken at its word.
+ * E2 is E1 without the hotplug reference that kmem_cache_destroy() holds. Then
+ * nothing keeps U out, and the drawing deadlocks. No release had this code: SLUB,
+ * which took no reference, released slab_mutex before the barrier.
  *
- * E2s, the control, is SLUB's order: no reference either, but slab_mutex is
- * released before rcu_barrier(). No cycle.
+ * E2s, the control, has SLUB's order: no reference either, but slab_mutex is
+ * released before rcu_barrier(). There is no cycle.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
 #include "kernel/debug/panic.h"
 #include "kernel/sched/sched.h"
 
+/* Linux 3.6 without the hotplug reference. */
 story void kmem_cache_destroy__noref(struct kmem_cache *s)
 {
 	BUG_ON(!s || in_interrupt());
@@ -41,6 +42,7 @@ story void kmem_cache_destroy__noref(struct kmem_cache *s)
 	cache_destroy_leave(s, CALLER);
 }
 
+/* Without the reference, and slab_mutex is released before rcu_barrier(). */
 story void kmem_cache_destroy__slub(struct kmem_cache *s)
 {
 	BUG_ON(!s || in_interrupt());
@@ -69,36 +71,34 @@ static const struct scenario e2[] = {
 		.about = "the drawing, without the reference",
 		THE_DRAWING(kmem_cache_destroy__noref),
 		.said.outcome = DEADLOCK,
-		.free.until_found = true,
 		.said.lockdep = CIRCULAR,
+		.free.until_found = true,
 		.show.waits = true,
 	},
 };
 
 DEMO(02, e2, .id = "E2", .slug = "e2-kosina",
      .claim = "without the reference the drawing deadlocks",
-     .tried = { "E1 without D's get_online_cpus(): Kosina's drawing taken at",
-		"its word (no release had this code). Nothing keeps U out now." },
+     .tried = { "E1 without D's get_online_cpus(): Kosina's drawing taken at its",
+		"word (no release had this code). Nothing keeps U out." },
      .cores = 2, SCENARIOS(e2), .free_rounds = 20000);
-
-/* D has dropped slab_mutex when it waits for U, so U gets it. */
-static const struct step past_up[] =
-	STEPS(D(LOCK, &slab_mutex), U(HP_BEGIN, &cpu_hotplug),
-	      D(CONTEND, &cpu_hotplug.lock), U(LOCK, &slab_mutex));
 
 static const struct scenario e2s[] = {
 	{
 		.about = "slab_mutex is released before rcu_barrier()",
 		D_AND_U(actor_D),
-		.forced.order = past_up,
-		.said.outcome = COMPLETES,
 		.world.destroy = kmem_cache_destroy__slub,
 		.world.setup = setup_victim,
+		/* D waits for U, but without slab_mutex, so U gets it. */
+		.forced.order = STEPS(
+			D(LOCK, &slab_mutex), U(HP_BEGIN, &cpu_hotplug),
+			D(CONTEND, &cpu_hotplug.lock), U(LOCK, &slab_mutex)),
+		.said.outcome = COMPLETES,
 	},
 };
 
 DEMO(02s, e2s, .id = "E2s", .slug = "e2s-slub",
-     .claim = "SLUB's order: no reference, no cycle either",
-     .tried = { "E2 with slab_mutex released before rcu_barrier(), as SLUB had",
-		"it: D waits for U, but U never waits for D." },
+     .claim = "SLUB's order takes no reference and has no cycle",
+     .tried = { "E2 with slab_mutex released before rcu_barrier(), as in SLUB: D",
+		"waits for U, but U never waits for D." },
      .cores = 2, SCENARIOS(e2s), .free_rounds = 100);

@@ -1,28 +1,30 @@
 /*
- * E3 and what belongs to it: a leaked reference, and who notices.
+ * E3 and its variants: one put_online_cpus() too many, and who notices.
  *
- * Bhat (3 October 2012, the mail): the drawing needs "a put_online_cpus() leak
- * somewhere", one too many, "perhaps the task that was about to invoke
- * kmem_cache_destroy()". With the count at -1 D's own reference makes it 0, and
- * the writer, who waits for exactly 0, walks in. L is another thread in the
- * form that brings a core up, and D itself in the form that takes one down.
+ * Bhat, 3 October 2012, 11:38 +0530: the drawing could happen after one
+ * put_online_cpus() too many, perhaps by "the task that was about to invoke
+ * kmem_cache_destroy()". The count is then -1, D's own reference makes it 0, and
+ * the writer, which waits for exactly 0, walks in. When the core goes up, L, a
+ * thread of its own, makes the leak; when it goes down, D itself does.
  *
- *   E3   put_online_cpus() of Linux 3.6, which does not notice.
- *   E3u  the same, and U alone: the count never is 0 again. No lock is held by
- *        anybody, so there is no cycle, and nothing for lockdep to see. The
- *        thread did not mention it.
- *   E3a  Bhat's first debug patch (the mail quotes the message that brought it),
- *        BUG_ON(refcount < 0) in get_online_cpus(): it catches D, the victim,
- *        who dies with the lock in hand.
- *   E3b  his second, the mail's own, BUG_ON(refcount == 0) in put_online_cpus(),
- *        "at the right moment": it catches L, the culprit, who dies with the
- *        lock in hand too. Morton: a BUG is harsh here; warn and repair.
- *   E3c  Morton's sketch of that looks for -1 after `if (!--refcount)`, where
- *        the count is 0: it can never say a word.
- *   E3d  the form that was merged (Bhat, 075663d19885): if the count is 0 on
- *        entry, warn and add one first. It is the kernel's own.
+ *   E3   put_online_cpus() of Linux 3.6, which does not notice
+ *   E3u  the same leak, and U alone: the count never becomes 0 again. No lock is
+ *        held, so there is no cycle and nothing for lockdep to find. No mail
+ *        mentions this.
+ *   E3a  Bhat's debug patch A (the same mail), BUG_ON(refcount < 0) in
+ *        get_online_cpus(): it hits D, the victim, which dies with
+ *        cpu_hotplug.lock held
+ *   E3b  his debug patch B (Bhat, 3 October 2012, 04:24 EST), BUG_ON(refcount == 0)
+ *        in put_online_cpus(), "at the right moment": it hits L, the culprit,
+ *        which dies with the lock held too
+ *   E3c  Morton, 3 October 2012, 14:13 -0700: BUG() is "a bit harsh"; warn, and
+ *        repair the count. His sketch tests for -1 after `if (!--refcount)`,
+ *        where the count is 0, so it never warns.
+ *   E3d  Bhat, 4 October 2012, 11:46 +0530, merged as 075663d19885: if the count
+ *        is 0 on entry, warn and add 1, then subtract 1 as usual. This is the
+ *        kernel's own put_online_cpus().
  *
- * Controls: E1 for E3 (nobody leaks), E3d for the others.
+ * Controls: E1 for E3 (no leak), E3d for the others.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
@@ -32,18 +34,18 @@ static const struct scenario e3[] = {
 		.about = "refcount is -1 when D and U start",
 		AFTER_A_LEAK(kmem_cache_destroy__3_6),
 		AS_DRAWN,
+		.world.hotplug = &hotplug_3_6_ops,
 		.said.outcome = DEADLOCK | STUCK,
+		.said.lockdep = CIRCULAR,
 		.forced.outcome = DEADLOCK,
 		.free.until_found = true,
-		.said.lockdep = CIRCULAR,
-		.world.hotplug = &hotplug_3_6_ops,
 	},
 };
 
 DEMO(03, e3, .id = "E3", .slug = "e3-leak",
      .claim = "one put_online_cpus() too many lets U in",
-     .tried = { "L gives back a hotplug reference that it never took; then E1,",
-		"with put_online_cpus() as of Linux 3.6, which does not notice." },
+     .tried = { "L gives back a hotplug reference that it never took; then E1, with",
+		"the put_online_cpus() of Linux 3.6, which does not notice." },
      .cores = 2, SCENARIOS(e3), .free_rounds = 20000);
 
 /* ---- E3u ------------------------------------------------------------------ */
@@ -55,65 +57,58 @@ static int setup_leak_alone(struct stage *st)
 	return err ? err : run_leaker(st);
 }
 
-static const struct step u_looks[] = STEPS(U(HP_WAIT, &cpu_hotplug));
-
 static const struct scenario e3u[] = {
 	{
-		.about =
-			"refcount is -1 when U starts, and nobody else is there",
+		.about = "refcount is -1 when U starts; there is no D",
 		U_ALONE,
-		.forced.order = u_looks,
-		.show.waits = true,
-		.said.outcome = STUCK,
-		.free.apart = true,
 		.world.hotplug = &hotplug_3_6_ops,
 		.world.leaks = true,
 		.world.setup = setup_leak_alone,
 		.world.teardown = teardown_refs,
+		.forced.order = STEPS(U(HP_WAIT, &cpu_hotplug)),
+		.said.outcome = STUCK,
+		.free.apart = true,
+		.show.waits = true,
 	},
 };
 
 DEMO(03u, e3u, .id = "E3u", .slug = "e3u-alone",
-     .claim = "after the leak U waits for ever, with no cycle",
-     .tried = { "L gives back a hotplug reference that it never took; then U,",
+     .claim = "after the leak U waits for ever, without a cycle",
+     .tried = { "L gives back a hotplug reference that it never took; then U runs",
 		"alone: the count is -1, and U waits until it is 0." },
      .cores = 2, SCENARIOS(e3u), .free_rounds = 4);
 
 /* ---- E3a ------------------------------------------------------------------ */
 
-/* D dies in its get_online_cpus(), and U comes for what the dead one holds. */
-static const struct step after_the_victim_up[] =
-	STEPS(D(LOCK, &cpu_hotplug.lock), U(CONTEND, &cpu_hotplug.lock));
-
-/* The same, when D takes the lock once before, to leak. */
-static const struct step after_the_victim_down[] =
-	STEPS(D(PUT_ONLINE, &cpu_hotplug), D(LOCK, &cpu_hotplug.lock),
-	      U(CONTEND, &cpu_hotplug.lock));
-
 static const struct scenario e3a[] = {
 	{
 		.about = "debug patch A: BUG_ON(refcount < 0) in the get",
 		AFTER_A_LEAK(kmem_cache_destroy__3_6),
-		.forced.order = after_the_victim_up,
-		.forced.down = after_the_victim_down,
+		.world.hotplug = &hotplug_bhat_a_ops,
+		/* D dies in its get; U wants the lock that D held. */
+		.forced.order = STEPS(D(LOCK, &cpu_hotplug.lock),
+				      U(CONTEND, &cpu_hotplug.lock)),
+		/* Here D takes the lock once before that, to leak. */
+		.forced.down = STEPS(D(PUT_ONLINE, &cpu_hotplug),
+				     D(LOCK, &cpu_hotplug.lock),
+				     U(CONTEND, &cpu_hotplug.lock)),
 		.said.outcome = BUG,
 		.said.culprit = "kmem_cache_destroy__3_6", /* the victim */
 		.free.apart = true,
-		.world.hotplug = &hotplug_bhat_a_ops,
 	},
 };
 
 DEMO(03a, e3a, .id = "E3a", .slug = "e3a-victim",
-     .claim = "the first debug patch catches the victim, D",
-     .tried = { "E3 with the first debug patch, in get_online_cpus(): the BUG hits",
-		"D, after the leak, and whoever comes next waits for the dead." },
+     .claim = "debug patch A catches D, the victim of the leak",
+     .tried = { "E3 with Bhat's debug patch A in get_online_cpus(): the BUG hits D,",
+		"after the leak, and U waits for a lock that the dead D holds." },
      .cores = 2, SCENARIOS(e3a), .free_rounds = 4);
 
 /* ---- E3b ------------------------------------------------------------------ */
 
 #define FOR_THE_DEAD "U that waits for cpu_hotplug.lock of a dead owner"
 
-/* L, or D who is L, has died; nobody moves. */
+/* L has died, or D where D makes the leak. No thread moves. */
 static void see_who_waits(struct stage *st)
 {
 	const struct thread *u = st->worker[U_ACTOR].thread;
@@ -124,30 +119,28 @@ static void see_who_waits(struct stage *st)
 		saw(FOR_THE_DEAD);
 }
 
-/* Where D is L it must have died before U comes. */
-static const struct step after_the_culprit[] =
-	STEPS(D(LOCK, &cpu_hotplug.lock), U(CONTEND, &cpu_hotplug.lock));
-
 static const struct scenario e3b[] = {
 	{
-		.about = "the mail's patch: BUG_ON(refcount == 0) in the put",
+		.about = "debug patch B: BUG_ON(refcount == 0) in the put",
 		AFTER_A_LEAK(kmem_cache_destroy__3_6),
-		.forced.down = after_the_culprit,
+		.world.hotplug = &hotplug_bhat_b_ops,
+		/* Where D makes the leak it must die before U comes. */
+		.forced.down = STEPS(D(LOCK, &cpu_hotplug.lock),
+				     U(CONTEND, &cpu_hotplug.lock)),
 		.said.outcome = BUG,
 		.said.culprit = "leak_a_reference",
-		.show.evidence = see_who_waits,
-		.free.apart = true,
-		/* Where L is another thread D and U go on once it is buried. */
-		.said.lockdep_may = CIRCULAR,
 		.said.must_see = FOR_THE_DEAD,
-		.world.hotplug = &hotplug_bhat_b_ops,
+		/* If L died, D and U go on once its lock has been released. */
+		.said.lockdep_may = CIRCULAR,
+		.free.apart = true,
+		.show.evidence = see_who_waits,
 	},
 };
 
 DEMO(03b, e3b, .id = "E3b", .slug = "e3b-patch",
-     .claim = "the mail's debug patch catches the culprit, L",
-     .tried = { "E3 with the debug patch of the mail in put_online_cpus():",
-		"the BUG must name L and the place that leaked." },
+     .claim = "debug patch B catches L, which made the leak",
+     .tried = { "E3 with Bhat's debug patch B in put_online_cpus(): the BUG must",
+		"name L and the place of the leak." },
      .cores = 2, SCENARIOS(e3b), .free_rounds = 4);
 
 /* ---- E3c ------------------------------------------------------------------ */
@@ -158,40 +151,40 @@ static const struct scenario e3c[] = {
 			"Morton's sketch: WARN_ON(refcount == -1) where it is 0",
 		AFTER_A_LEAK(kmem_cache_destroy__3_6),
 		AS_DRAWN,
+		.world.hotplug = &hotplug_morton_ops,
 		.said.outcome = DEADLOCK | STUCK,
+		.said.lockdep = CIRCULAR,
 		.forced.outcome = DEADLOCK,
 		.free.until_found = true,
-		.said.lockdep = CIRCULAR,
-		.world.hotplug = &hotplug_morton_ops,
 	},
 };
 
 DEMO(03c, e3c, .id = "E3c", .slug = "e3c-sketch",
-     .claim = "a check for -1 behind `if (!--refcount)` is mute",
-     .tried = { "E3 with Morton's sketch of a check in put_online_cpus(). The",
-		"leak must pass without a word: not one warning." },
+     .claim = "Morton's sketch tests for -1 where the count is 0: silent",
+     .tried = { "E3 with Morton's sketch of a check in put_online_cpus(). The leak",
+		"must pass without a warning." },
      .cores = 2, SCENARIOS(e3c), .free_rounds = 1000);
 
 /* ---- E3d ------------------------------------------------------------------ */
 
 static const struct scenario e3d[] = {
 	{
-		.about = "the merged check: warn, add one, then take one off",
+		.about = "the merged check: warn, add 1, then subtract 1",
 		D_AND_U(actor_D_leaks),
 		AS_DRAWN,
-		.said.outcome = COMPLETES,
-		.forced.refused = true,
-		.said.lockdep = CIRCULAR,
-		.said.warnings = 1,
-		.said.culprit = "leak_a_reference",
 		.world.destroy = kmem_cache_destroy__3_6,
 		.world.setup = setup_leak,
 		.world.teardown = teardown_victim,
+		.said.outcome = COMPLETES,
+		.said.lockdep = CIRCULAR,
+		.said.warnings = 1,
+		.said.culprit = "leak_a_reference",
+		.forced.refused = true,
 	},
 };
 
 DEMO(03d, e3d, .id = "E3d", .slug = "e3d-merged",
      .claim = "the merged check warns, repairs, and U stays out",
      .tried = { "E3 with the kernel's own put_online_cpus(): it must warn once,",
-		"name the place that leaked, and put the count right again." },
+		"name the place of the leak, and repair the count." },
      .cores = 2, SCENARIOS(e3d), .free_rounds = 8);
