@@ -1,5 +1,19 @@
 /*
- * What the boot code hands to C, and the memory layout it sets up.
+ * The start of a core, up to its first C function; and the memory layout.
+ *
+ * What it is for. boot/start.S brings a core from the state in which the
+ * firmware leaves it to C code at its linked address, with MMU and caches on.
+ * The first core ends in start_kernel(), every other one in secondary_start().
+ * boot/map.c builds the page tables in between.
+ *
+ * The rules here, where the MMU is off.
+ * (1) No exclusive access: on a board it may hang for ever. So no atomics, no
+ *     locks, no sanitizers (docs/design.md, "bare code"; make lint checks it).
+ * (2) No absolute address: the image lies anywhere that is 4 KiB aligned.
+ * (3) No call of the C library: it may access words that are not aligned.
+ *
+ * Consequences. Code here takes names from its own folder alone, apart from
+ * those two C functions. boot_info is what it finds out and hands on.
  *
  * Virtual addresses (short descriptors, one TTBR0 table shared by all cores):
  *   0x00000000           never mapped (page 0 and all below the direct map)
@@ -38,17 +52,17 @@
 
 /* Filled by boot/start.S and boot/map.c before C runs at KERNEL_VA. */
 struct boot_info {
-	uint32_t r0, r1, r2; /* as the firmware set them */
+	uint32_t r0, r1, r2; /* as the firmware has set them */
 	uint32_t entry_cpsr; /* mode and masks at the very first instruction */
 	uint32_t entry_mpidr;
 	uint32_t image_pa; /* where the image was loaded */
-	uint32_t ttbr0;	   /* value with walk attributes, for other cores */
-	uint32_t idmap;	   /* table for the moment the MMU comes on */
+	uint32_t ttbr0;	   /* the kernel's table, with walk attributes */
+	uint32_t idmap;	   /* the table for the moment the MMU comes on */
 };
 
 extern struct boot_info boot_info;
 
-/* Linker symbols, page aligned. */
+/* From linker.ld, page aligned. */
 extern char image_start[], text_start[], text_end[], rodata_start[],
 	rodata_end[], data_start[], image_end[], bss_start[], bss_end[],
 	boot_stack_guard[], boot_stack[], boot_stack_top[];
@@ -63,11 +77,12 @@ struct secondary_boot {
 extern struct secondary_boot secondary_boot[];
 
 /*
- * First C function on the boot core, at KERNEL_VA, MMU and caches on, IRQ and
- * FIQ masked, on the boot stack. kernel/main.c.
+ * kernel/main.c: the first C function on the boot core, on the boot stack, IRQs
+ * and FIQs masked.
  */
 noreturn void start_kernel(void);
 
-/* First C function of every other core, on its idle thread's stack. */
+/* kernel/cpu/cpu.c: the first C function of every other core, on the stack of
+ * its idle thread, which is already `current`. IRQs and FIQs are masked. */
 noreturn void secondary_start(unsigned int cpu);
 #endif

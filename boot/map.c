@@ -2,11 +2,12 @@
  * The page tables as they are when the MMU comes on. Owns their memory.
  *
  * There are two first-level tables. The kernel's own has no low addresses. The
- * second one, `idmap`, is used only for the moment the MMU comes on: it also maps
- * the image's first megabyte at its physical address.
+ * second one, `idmap`, is used only for the moment the MMU comes on: it also
+ * maps the image's first megabyte at its physical address.
  *
- * boot_map() runs once, on the boot core, with the MMU off: it reaches everything
- * through its physical address. kernel/arch/mmu.c makes all later changes.
+ * boot_map() runs once, on the boot core, with the MMU off: it reaches
+ * everything through its physical address. kernel/arch/mmu.c makes all later
+ * changes.
  */
 #include "boot/map.h"
 

@@ -24,8 +24,8 @@
 #define PAGE_RO	    0x200u
 #define PAGE_XN	    0x1u
 
-/* The two first-level tables want 16 KiB alignment, and the image may lie at any
- * page: l1_room has room to move them. */
+/* The two first-level tables want 16 KiB alignment, and the image may lie at
+ * any page: l1_room has room to move them. */
 #define L1_SIZE	 16384u
 #define L1_SLACK (L1_SIZE - PAGE_SIZE)
 
@@ -34,8 +34,8 @@
 extern uint32_t l1_room[(2 * L1_SIZE + L1_SLACK) / 4];
 extern uint32_t l2_spare[SPARE_L2][256];
 
-/* Where in l1_room the kernel's table begins, if that is at physical address pa.
- * The other table, for the moment the MMU comes on, follows it. */
+/* Where in l1_room the kernel's table begins, if that is at physical address
+ * pa. The other table, for the moment the MMU comes on, follows it. */
 static always_inline uint32_t l1_offset(uint32_t pa)
 {
 	return -pa & (L1_SIZE - 1);

@@ -1,12 +1,13 @@
 /*
- * From the first instruction to C, on every core.
+ * From the first instruction to C, on every core. See boot.h for the rules.
  *
- * Owns the entry of the image (zImage header, Linux ARM boot protocol), the
- * entry of every other core, and the pens. Runs with MMU and caches off: no
- * exclusives, no absolute addresses, every loop that waits has a WFE. All is
- * position independent until the jump to the linked address.
+ * Owns the entry of the image (zImage header, Linux's boot protocol for ARM),
+ * the entry of every other core, and the pens. Everything is position
+ * independent until the jump to the linked address. Every loop that waits has a
+ * WFE.
  *
- * Entered in HYP, non-secure SVC or secure SVC, by one core or by all.
+ * The firmware enters in HYP mode, in non-secure SVC or in secure SVC mode,
+ * with one core or with all of them.
  */
 #include "boot/boot.h"
 
@@ -45,7 +46,7 @@ entry:
 	bne	pen
 	adr	r4, _start		/* physical address of the image */
 
-	/* BSS may hold anything. */
+	/* Clear BSS: it may hold anything. */
 	ldr	r0, =bss_start - KERNEL_VA
 	ldr	r1, =bss_end - KERNEL_VA
 	add	r0, r0, r4
@@ -77,8 +78,7 @@ entry:
 	ldr	pc, =start_kernel
 
 /*
- * Another core, told to start by PSCI or let out of a pen. r0 = its logical
- * number.
+ * Another core starts, by PSCI or out of a pen. r0 = its logical number.
  */
 	.global	secondary_entry
 	.type	secondary_entry, %function
@@ -105,7 +105,8 @@ secondary_entry:
 	ldr	pc, =secondary_start
 
 /*
- * HYP to SVC, masks, and a known SCTLR. Returns to lr; clobbers r0, r1, r12.
+ * Bring the core to SVC mode, IRQs and FIQs masked, with a known SCTLR and the
+ * timers off. Returns to lr; clobbers r0, r1, r12.
  */
 core_setup:
 	mrs	r0, cpsr
@@ -142,18 +143,19 @@ core_setup:
 	mcr	p15, 0, r0, c1, c0, 0
 	isb
 	mov	r0, #0
-	mcr	p15, 0, r0, c14, c3, 1	/* CNTV_CTL: it may come in enabled */
+	mcr	p15, 0, r0, c14, c3, 1	/* CNTV_CTL: it may be enabled */
 	mcr	p15, 0, r0, c14, c2, 1	/* CNTP_CTL */
 	bx	lr
 
 /*
- * MMU, D- and I-cache on with the table at r0; goes on at lr, a linked address.
+ * Turn MMU, data cache and instruction cache on, with the table at r0. Goes on
+ * at lr, a linked address.
  */
 mmu_on:
 	mrc	p15, 0, r1, c0, c0, 0	/* MIDR */
 	ubfx	r1, r1, #4, #12
 	movw	r2, #0xc07
-	cmp	r1, r2			/* Cortex-A7: take part in coherency */
+	cmp	r1, r2			/* Cortex-A7: set ACTLR.SMP */
 	bne	1f
 	mrc	p15, 0, r1, c1, c0, 1	/* ACTLR */
 	tst	r1, #(1 << 6)
@@ -176,7 +178,8 @@ mmu_on:
 	isb
 	bx	lr
 
-/* From the identity map to the kernel's own table (r0, with walk bits). */
+/* Change from the identity map to the kernel's own table: r0, with walk bits.
+ * */
 set_ttbr:
 	mcr	p15, 0, r0, c2, c0, 0
 	isb
@@ -188,10 +191,10 @@ set_ttbr:
 	bx	lr
 
 /*
- * A core that came in beside the first, or that the firmware's loop let go, waits
- * here on its own word until drivers/pen.c writes the logical number plus one.
- * The word is only read here: it is in a line of its own, cleaned by who wrote.
- * r0 = MPIDR & 0xff.
+ * A core that was entered beside the first one, or that the firmware's loop has
+ * let go, waits here until drivers/pen.c writes the core's logical number plus
+ * one to the core's word. The words have cache lines of their own; pen.c writes
+ * them to memory, and here they are only read. r0 = MPIDR & 0xff.
  */
 pen:
 	adr	r1, _start
@@ -209,7 +212,8 @@ pen:
 	b	secondary_entry
 	.ltorg
 
-	/* In .data: the clearing of BSS must not touch it. */
+	/* In .data, because BSS is cleared while cores may already wait here.
+	 * */
 	.section .data.pen, "aw"
 	.balign	64
 	.global	pen_words
@@ -217,8 +221,8 @@ pen_words:
 	.space	NR_PENS * 4
 	.balign	64
 
-/* void secondary_again(unsigned int cpu, uint32_t stack_top): a parked core, MMU
- * on, starts anew on its idle thread's stack. */
+/* void secondary_again(unsigned int cpu, uint32_t stack_top): a parked core,
+ * with the MMU on, starts anew on its idle thread's stack. */
 	.text
 	.global	secondary_again
 	.type	secondary_again, %function

@@ -1,15 +1,17 @@
 /*
- * The interrupt controllers of BCM2836 and BCM2837: the cores' local one, which
- * also has the mailboxes that wake a core and carry IPIs, and behind it the one
- * of the peripherals, for shared interrupts. Source: Broadcom QA7 rev 3.4;
- * BCM2835 ARM Peripherals, chapter 7.
+ * The two interrupt controllers of BCM2836 and BCM2837. The local one belongs
+ * to the cores; it also has the mailboxes that wake a core and carry IPIs. The
+ * other one collects the shared interrupts of the peripherals and hands them to
+ * the local one. Source: Broadcom QA7 rev 3.4; BCM2835 ARM Peripherals, chapter
+ * 7.
  *
- * Numbers are those of a GIC: 27, 29 and 30 are the timer's, 32 and up the
- * peripherals' 0 to 63. IPIs are bits of mailbox 0; IPI_NMI is mailbox 1, which
- * comes as FIQ. A mailbox bit stays until it is cleared: no IPI is lost.
+ * Interrupts have the numbers that they would have with a GIC: 27, 29 and 30
+ * are the timer's, and from 32 on the peripherals' 0 to 63. An IPI is a bit of
+ * mailbox 0, but IPI_NMI is in mailbox 1, which comes as FIQ. A mailbox bit
+ * stays set until it is cleared, so no IPI is lost.
  *
- * Owns the registers; fixed at boot. Contexts: as board.h says of irqchip_ops.
- * Of the local block, bcm2836_release() is used on BCM2711 too.
+ * Owns the registers. Contexts: as board.h says of irqchip_ops. BCM2711 has the
+ * local block too, and uses bcm2836_release().
  */
 #include "boot/boot.h"
 #include "drivers/devices.h"
@@ -36,8 +38,8 @@
 #define MBOX1_FIQ     0x20u
 #define RATE_OF_CLOCK 0x80000000u /* the timer counts the crystal itself */
 
-/* From the peripherals' base: two words of 32 interrupts each; in a third those
- * of the processor beside us. */
+/* From the peripherals' base: two words with 32 interrupts each. A third has
+ * those of the graphics processor. */
 #define GPU	       0xb200
 #define GPU_FIQ	       (GPU + 0x0c)
 #define GPU_PENDING(i) (GPU + 0x04 + 4 * (i))
@@ -46,21 +48,22 @@
 
 static uintptr_t local, gpu;
 
-static unsigned int hw(unsigned int cpu)
+/* The hardware's number of core cpu, and of the calling one. */
+static unsigned int hw_core(unsigned int cpu)
 {
 	return board.mpidr[cpu] & 3;
 }
 
-static unsigned int my_hw(void)
+static unsigned int this_hw_core(void)
 {
 	return read_mpidr() & 3;
 }
 
 static void bcm_init_core(unsigned int cpu)
 {
-	unsigned int me = hw(cpu);
+	unsigned int me = hw_core(cpu);
 
-	/* What was sent to this core before, also to wake it, is stale. */
+	/* Drop what was sent to this core before, also to wake it. */
 	for (unsigned int m = 0; m < 4; m++)
 		mmio_write(local + MBOX_CLEAR(me, m), ~0u);
 	mmio_write(local + TIMER_ENABLE(me), 0);
@@ -68,8 +71,8 @@ static void bcm_init_core(unsigned int cpu)
 	__asm__ volatile("cpsie f" ::: "memory");
 }
 
-/* Bits of the timer's interrupts; bit 0 and 1 are the physical timer's, which of
- * them depends on whether we are secure. */
+/* The timer's interrupt in TIMER_ENABLE. Of the physical timer's bits, 0 and 1,
+ * one is for secure state and one for non-secure; both are set. */
 static uint32_t timer_bits(unsigned int irq)
 {
 	return irq == TIMER_IRQ_VIRTUAL ? 8 : 3;
@@ -88,7 +91,7 @@ static void gpu_dispatch(void)
 
 static void bcm_handle(struct regs *regs)
 {
-	unsigned int me = my_hw();
+	unsigned int me = this_hw_core();
 	uint32_t source, ipis;
 
 	(void)regs;
@@ -97,7 +100,7 @@ static void bcm_handle(struct regs *regs)
 		if (source & SOURCE_MBOX0) {
 			ipis = mmio_read(local + MBOX_CLEAR(me, 0));
 			mmio_write(local + MBOX_CLEAR(me, 0), ipis);
-			dsb(); /* cleared before we look at what it is about */
+			dsb(); /* cleared before the handlers look at data */
 			for (; ipis; ipis &= ipis - 1)
 				ipi_arrived((enum ipi)__builtin_ctz(ipis));
 		}
@@ -110,7 +113,7 @@ static void bcm_handle(struct regs *regs)
 
 static bool bcm_fiq(void)
 {
-	unsigned int me = my_hw();
+	unsigned int me = this_hw_core();
 
 	if (!(mmio_read(local + FIQ_SOURCE(me)) & SOURCE_MBOX1))
 		return false;
@@ -122,7 +125,7 @@ static bool bcm_fiq(void)
 static void bcm_enable(unsigned int irq, unsigned int cpu)
 {
 	if (irq < 32)
-		mmio_write(local + TIMER_ENABLE(hw(cpu)), timer_bits(irq));
+		mmio_write(local + TIMER_ENABLE(hw_core(cpu)), timer_bits(irq));
 	else
 		mmio_write(gpu + GPU_ENABLE(irq / 32 - 1), 1u << irq % 32);
 }
@@ -130,36 +133,36 @@ static void bcm_enable(unsigned int irq, unsigned int cpu)
 static void bcm_disable(unsigned int irq)
 {
 	if (irq < 32)
-		mmio_write(local + TIMER_ENABLE(my_hw()), 0);
+		mmio_write(local + TIMER_ENABLE(this_hw_core()), 0);
 	else
 		mmio_write(gpu + GPU_DISABLE(irq / 32 - 1), 1u << irq % 32);
 }
 
-/* One core gets all that the peripherals have. */
+/* All interrupts of the peripherals go to one core. */
 static void bcm_route(unsigned int irq, unsigned int cpu)
 {
 	(void)irq;
-	mmio_write(local + GPU_ROUTE, hw(cpu));
+	mmio_write(local + GPU_ROUTE, hw_core(cpu));
 }
 
 static void bcm_send_ipi(struct cpumask to, enum ipi ipi)
 {
 	unsigned int cpu;
 
-	dsb(); /* what the receiver is to see, before the interrupt */
+	dsb(); /* the receiver sees our stores when the interrupt comes */
 	for_each_cpu (cpu, to)
-		mmio_write(local + MBOX_SET(hw(cpu), ipi == IPI_NMI),
+		mmio_write(local + MBOX_SET(hw_core(cpu), ipi == IPI_NMI),
 			   1u << ipi);
 }
 
 static void bcm_clear_kick(void)
 {
-	mmio_write(local + MBOX_CLEAR(my_hw(), 0), 1u << IPI_KICK);
+	mmio_write(local + MBOX_CLEAR(this_hw_core(), 0), 1u << IPI_KICK);
 }
 
 static void bcm_quiesce(void)
 {
-	unsigned int me = my_hw();
+	unsigned int me = this_hw_core();
 
 	mmio_write(local + TIMER_ENABLE(me), 0);
 	for (unsigned int m = 0; m < 2; m++)
@@ -188,7 +191,7 @@ void bcm2836_local(uint32_t local_pa)
 void bcm2836_init(uintptr_t peripherals)
 {
 	gpu = peripherals;
-	/* The firmware does not set them on every board. */
+	/* The firmware does not set these on every board. */
 	mmio_write(local + CONTROL, 0);
 	mmio_write(local + PRESCALER, RATE_OF_CLOCK);
 	mmio_write(gpu + GPU_FIQ, 0);
@@ -199,12 +202,12 @@ void bcm2836_init(uintptr_t peripherals)
 
 void bcm2836_release(unsigned int cpu)
 {
-	dsb(); /* its pen's word is in memory */
-	mmio_write(local + MBOX_SET(hw(cpu), 3), boot_info.image_pa);
-	sev(); /* the loop sleeps in WFE */
+	dsb(); /* the word in its pen is in memory */
+	mmio_write(local + MBOX_SET(hw_core(cpu), 3), boot_info.image_pa);
+	sev(); /* the firmware's loop sleeps in WFE */
 }
 
 bool bcm2836_unread(unsigned int cpu)
 {
-	return mmio_read(local + MBOX_CLEAR(hw(cpu), 3)) != 0;
+	return mmio_read(local + MBOX_CLEAR(hw_core(cpu), 3)) != 0;
 }

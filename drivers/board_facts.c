@@ -1,6 +1,6 @@
 /*
- * What is known about the board: fills `board` and the clock's rate, mostly from
- * the device tree.
+ * What is known about the board: fills `board` and the clock's rate, mostly
+ * from the device tree.
  *
  * Owns the copy of the command line. Boot core, during start.
  */
@@ -44,11 +44,11 @@ void board_clock(unsigned int irq, uint32_t hz)
 	timer_irq = irq;
 	if (clock_set_rate(hz ? hz : said))
 		return;
-	kprintf("timer: CNTFRQ says %u Hz, taking %u\n", said, HZ_DEFAULT);
+	kprintf("timer: CNTFRQ says %u Hz, using %u\n", said, HZ_DEFAULT);
 	clock_set_rate(HZ_DEFAULT);
 }
 
-/* ---- from the device tree --------------------------------------------------- */
+/* ---- from the device tree ------------------------------------------------ */
 
 /* The bank of memory that the kernel was loaded into; one bank is enough. */
 static void find_memory(const struct fdt *fdt)
@@ -111,7 +111,7 @@ static void find_cores(const struct fdt *fdt)
 		board.mpidr[board.nr_cores++] = (uint32_t)mpidr;
 	}
 	if (over)
-		kprintf("board: %u cores more than the %u this kernel can use\n",
+		kprintf("board: %u cores more than the %u that are supported\n",
 			over, NR_CPUS);
 }
 

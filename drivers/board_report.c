@@ -14,12 +14,13 @@
 #define SCTLR_M	  0x1u
 #define SCTLR_C	  0x4u
 #define SCTLR_I	  0x1000u
-#define SMP_BIT	  0x40u
+#define SMP_BIT	  0x40u /* the core takes part in coherency */
 #define PART_MASK 0xfff0u
 #define PART_A53  0xd030u
 #define PART_A72  0xd080u
 
-/* Of the PAR: shareable, inner and outer write-back and write-allocate. */
+/* Bits of the PAR; PAR_NORMAL: shareable, inner and outer write-back and
+ * write-allocate. */
 #define PAR_FAULT  0x01u
 #define PAR_MEMORY 0xfcu
 #define PAR_NORMAL 0xd4u
@@ -67,8 +68,9 @@ static void print_core(unsigned int cpu)
 			"SMP bit clear: an emulator, or not coherent");
 }
 
-/* What the MMU makes of the place of a lock: exclusives work in no other memory.
- * Source: ARM DDI 0406C, B4.1.112, the Physical Address Register. */
+/* Ask the MMU for the memory type of a lock: exclusive accesses work in Normal
+ * shareable memory only. Source: ARM DDI 0406C, B4.1.112, the Physical Address
+ * Register. */
 static void print_lock_memory(void)
 {
 	static uint32_t lock;
@@ -83,7 +85,7 @@ static void print_lock_memory(void)
 	local_irq_restore(flags);
 	kprintf("locks    %s (PAR 0x%08x)\n",
 		par & PAR_FAULT	    ? "NOT MAPPED" :
-		!(par & PAR_MEMORY) ? "an emulator: told nothing" :
+		!(par & PAR_MEMORY) ? "unknown: an emulator" :
 		(par & PAR_MEMORY) == PAR_NORMAL ?
 				      "in Normal shareable memory" :
 				      "IN MEMORY OF ANOTHER KIND",
@@ -124,6 +126,6 @@ void report_cores(bool (*waits_in_firmware)(unsigned int cpu),
 			print_missing(cpu, waits_in_firmware);
 	print_lock_memory();
 #if GORDIAN_DEBUG
-	kprintf("tables   %u findings of the auditor\n", map_findings);
+	kprintf("tables   %u rules broken\n", map_findings);
 #endif
 }

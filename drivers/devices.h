@@ -3,9 +3,9 @@
  *
  * drivers/ holds one file a board (virt.c, pi.c), one file a device, and three
  * that all boards share: find_board.c asks each board whether it is the one,
- * board_facts.c fills `board`, board_report.c prints it. A board's file sets the
- * tables of kernel/arch/board.h and calls the init function of each device that
- * it has; that function sets the device's own table.
+ * board_facts.c fills `board`, board_report.c prints it. A board's file sets
+ * the tables of kernel/arch/board.h and calls the init function of each device
+ * that it has; that function sets the device's own table.
  *
  * The init functions run once, on the boot core, with IRQs off.
  */
@@ -17,26 +17,28 @@
 #define SAFE_RAM (64u << 20) /* every machine has that much */
 #define RAM_MAX	 0x40000000u
 
-/* ---- boards ----------------------------------------------------------------- */
+/* ---- boards -------------------------------------------------------------- */
 
 /* Is this a Raspberry Pi? Then set it up. tree: NULL if there is none. */
 bool pi_init(const struct fdt *tree);
 /* QEMU's virt, which is also what an unknown board is taken for. */
 void virt_init(const struct fdt *tree);
 
-/* ---- board_facts.c ---------------------------------------------------------- */
+/* ---- board_facts.c ------------------------------------------------------- */
 
 /* Memory, reserved memory, cores and command line from the tree. False, and
- * board.fdt_trouble says why, if it describes no memory that covers the kernel. */
+ * board.fdt_trouble says why, if it describes no memory that covers the kernel.
+ * */
 bool board_from_tree(const struct fdt *tree);
 /* The command line: at most size bytes of args; cut if it is too long. */
 void board_args(const char *args, size_t size);
 /* Memory that must not be allocated. */
 void board_reserve(uint64_t base, uint64_t size);
-/* The comparator's interrupt, and the counter's rate; hz 0: what CNTFRQ says. */
+/* The comparator's interrupt, and the counter's rate; hz 0: what CNTFRQ says.
+ * */
 void board_clock(unsigned int irq, uint32_t hz);
 
-/* ---- board_report.c --------------------------------------------------------- */
+/* ---- board_report.c ------------------------------------------------------ */
 
 /* The calling core's registers, for the report: a board_ops.core_up. */
 void report_core_up(unsigned int cpu);
@@ -48,7 +50,7 @@ void report_start(uint32_t measured_hz);
 void report_cores(bool (*waits_in_firmware)(unsigned int cpu),
 		  unsigned int map_findings);
 
-/* ---- devices ---------------------------------------------------------------- */
+/* ---- devices ------------------------------------------------------------- */
 
 /* clock: the UART's input clock in Hz; 0: the baud rate is left as it is. */
 void pl011_init(uint32_t pa, unsigned int irq, uint32_t clock);
@@ -76,7 +78,7 @@ bool semihosting_present(void);
  * returns if neither is there. */
 void leave_machine(int status);
 
-/* ---- registers -------------------------------------------------------------- */
+/* ---- registers ----------------------------------------------------------- */
 
 static inline uint32_t mmio_read(uintptr_t a)
 {
@@ -87,8 +89,8 @@ static inline void mmio_write(uintptr_t a, uint32_t v)
 	*(volatile uint32_t *)a = v;
 }
 
-/* Write the cache line of p to memory and drop it from the caches. A clean alone
- * may be overtaken on a Cortex-A53 (erratum 855873). */
+/* Write the cache line of p to memory and drop it from the caches. A clean
+ * alone may be overtaken on a Cortex-A53 (erratum 855873). */
 static inline void clean_to_memory(const volatile void *p)
 {
 	dsb();

@@ -13,8 +13,8 @@
 
 static struct fdt fdt;
 
-/* The tree is where r2 says, or else at the start of memory, where QEMU puts it.
- * NULL, and board.fdt_trouble says why, if there is no sound one. */
+/* The tree is where r2 says, or else at the start of memory, where QEMU puts
+ * it. NULL, and board.fdt_trouble says why, if there is no sound one. */
 static const struct fdt *open_tree(void)
 {
 	uint32_t ram = boot_info.image_pa < VIRT_RAM ? 0 : VIRT_RAM;

@@ -1,12 +1,14 @@
 /*
- * GICv2, with one SGI as FIQ: the pseudo-NMI. Source: ARM IHI 0048B.
+ * GICv2, with one IPI as FIQ: the pseudo-NMI. Source: ARM IHI 0048B.
  *
- * Everything is group 1 (IRQ) but SGI IPI_NMI, which is group 0 and so FIQ. From
- * non-secure state the groups cannot be set: then there is no NMI.
+ * All interrupts are in group 1 (IRQ) but IPI_NMI, which is in group 0 and so
+ * comes as FIQ. In non-secure state the groups cannot be set: then there is no
+ * pseudo-NMI.
  *
- * IPI_KICK has a higher priority than all that is handled as an IRQ: a core that
- * waits for a spinlock inside a handler has that handler's interrupt active, and
- * the controller would not signal one of equal priority, so WFI would not end.
+ * IPI_KICK has a higher priority than all other IRQs. A core that waits for a
+ * spinlock in a handler still has that handler's interrupt active. The
+ * controller would not signal another one of the same priority, so the WFI
+ * would not end.
  */
 #include "drivers/devices.h"
 #include "kernel/arch/mmu.h"
@@ -44,7 +46,7 @@ static void gic2_init_core(unsigned int cpu)
 	mmio_write(cpuif + GICC_CTLR, 0);
 	iface[cpu] = (uint8_t)mmio_read(dist + GICD_ITARGETSR);
 	if (!iface[cpu])
-		iface[cpu] = 1; /* one core: the register reads as zero */
+		iface[cpu] = 1; /* with one core the register reads as 0 */
 	mmio_write(dist + GICD_IGROUPR, GROUP1);
 	if (cpu == 0)
 		gic2_ops.has_nmi = mmio_read(dist + GICD_IGROUPR) == GROUP1;
@@ -53,13 +55,13 @@ static void gic2_init_core(unsigned int cpu)
 			i == IPI_NMI  ? PRIO_NMI :
 			i == IPI_KICK ? PRIO_KICK :
 					PRIO_ALL;
-	/* What was sent to this core before it went off is stale. */
+	/* Drop what was sent to this core before it went off. */
 	for (unsigned int i = 0; i < 16; i += 4)
 		mmio_write(dist + GICD_CPENDSGIR + i, ~0u);
 	mmio_write(cpuif + GICC_PMR, 0xff);
 	/* Group 0 and 1, AckCtl, FIQEn; without groups: enable alone. */
 	mmio_write(cpuif + GICC_CTLR, gic2_ops.has_nmi ? 0xf : 0x1);
-	/* Also wakes the delivery of what is still pending after CPU_ON. */
+	/* This also delivers what is still pending after CPU_ON. */
 	mmio_write(dist + GICD_CTLR, gic2_ops.has_nmi ? 3 : 1);
 	if (gic2_ops.has_nmi)
 		__asm__ volatile("cpsie f" ::: "memory");
@@ -73,8 +75,8 @@ static void gic2_handle(struct regs *regs)
 
 		if (id >= NO_IRQ)
 			return;
-		dsb(); /* acknowledged before we look at what it is about */
-		if (id == IPI_NMI) /* it came while IRQs were being taken */
+		dsb(); /* acknowledged before the handler looks at its data */
+		if (id == IPI_NMI) /* AckCtl lets IAR return it here too */
 			fiq_report(regs);
 		else if (id < NR_IPIS)
 			ipi_arrived((enum ipi)id);
@@ -86,7 +88,7 @@ static void gic2_handle(struct regs *regs)
 
 static bool gic2_fiq(void)
 {
-	/* Taken as an IRQ meanwhile? With AckCtl IAR would give any other. */
+	/* gic2_handle() may have taken it; then IAR would return another. */
 	if ((mmio_read(cpuif + GICC_HPPIR) & 0x3ff) != IPI_NMI)
 		return false;
 	mmio_write(cpuif + GICC_EOIR, mmio_read(cpuif + GICC_IAR));
@@ -120,7 +122,7 @@ static void gic2_send_ipi(struct cpumask to, enum ipi ipi)
 
 	for_each_cpu (cpu, to)
 		targets |= iface[cpu];
-	dsb(); /* what the receiver is to see, before the interrupt */
+	dsb(); /* the receiver sees our stores when the interrupt comes */
 	/* Bit 15: send as group 1 (ignored without security extension). */
 	mmio_write(dist + GICD_SGIR, targets << 16 |
 					     (ipi == IPI_NMI ? 0 : 1u << 15) |

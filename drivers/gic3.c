@@ -1,6 +1,6 @@
 /*
- * GICv3 through the system registers, with one SGI as FIQ: the pseudo-NMI.
- * Source: ARM IHI 0069.
+ * GICv3 through its system registers, with one IPI as FIQ: the pseudo-NMI.
+ * Priorities and groups are as in gic2.c. Source: ARM IHI 0069.
  */
 #include "drivers/devices.h"
 #include "kernel/arch/mmu.h"
@@ -22,7 +22,7 @@
 #define NO_IRQ	  1020
 #define GROUP1	  (~(1u << IPI_NMI))
 #define PRIO_ALL  0xa0
-#define PRIO_KICK 0x80 /* why above the others: gic2.c */
+#define PRIO_KICK 0x80
 #define PRIO_NMI  0x00
 
 #define ICC_WRITE(v, ...)                                                      \
@@ -118,7 +118,7 @@ static void gic3_send_ipi(struct cpumask to, enum ipi ipi)
 {
 	unsigned int cpu;
 
-	dsb(); /* what the receiver is to see, before the interrupt */
+	dsb(); /* the receiver sees our stores when the interrupt comes */
 	for_each_cpu (cpu, to) {
 		uint32_t aff = board.mpidr[cpu];
 		uint32_t lo = (uint32_t)ipi << 24 | (aff >> 8 & 0xff) << 16 |
@@ -169,7 +169,7 @@ void gic3_init(uint32_t dist_pa, uint32_t redist_pa, uint32_t redist_size)
 	uintptr_t r;
 
 	dist = map_device(dist_pa, 0x10000);
-	/* Redistributor frames stand in the order of the platform's cores. */
+	/* Find the redistributor frame of each core by its affinity. */
 	r = map_device(redist_pa, min(redist_size, most));
 	for (uint32_t off = 0; r && off < min(redist_size, most);
 	     off += GICR_STRIDE) {

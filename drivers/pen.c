@@ -1,14 +1,13 @@
 /*
- * Cores without PSCI: they wait in a pen and are parked in our own loop.
+ * Cores without PSCI: they start out of a pen, and stop in a loop.
  *
- * A core that entered beside the first one waits, MMU off, on its word in the
- * image (boot/start.S). One that the firmware holds in a loop of its own is let
- * out by the board's release() and comes to the pen too. A core that goes off
- * later stays in pen_die(), mapped and coherent, in WFI: off for everybody but
- * the power supply.
+ * The pen is a loop in boot/start.S. A core that was entered beside the first
+ * one waits there, MMU off, on its word in the image. A core that the firmware
+ * holds in a loop of its own is let out by the board's release() and then comes
+ * to the pen too. A core that stops later stays in pen_die(), in WFI, with its
+ * MMU and caches on. The kernel treats it as off, although it has power.
  *
- * `wanted` and `parked` are atomic; on() is called with cpu_add_remove_lock held,
- * is_off() by anybody.
+ * `wanted` and `parked` are atomic. pen_on() runs under cpu_add_remove_lock.
  */
 #include "boot/boot.h"
 #include "drivers/devices.h"
@@ -28,7 +27,7 @@ static int pen_on(unsigned int cpu)
 	if (!started[cpu]) {
 		uint32_t *word = &pen_words[board.mpidr[cpu] & 31];
 
-		/* It is read with the caches off. */
+		/* The core reads it with its caches off. */
 		WRITE_ONCE(*word, cpu + 1);
 		clean_to_memory(word);
 		started[cpu] = true;
@@ -37,18 +36,19 @@ static int pen_on(unsigned int cpu)
 			release(cpu);
 		return 0;
 	}
-	/* Release: stack and thread are set; pairs with pen_die(). */
+	/* Release: stack and thread are set; pairs with the acquire in
+	 * pen_die(). */
 	smp_store_release(&wanted[cpu], 1);
 	dsb();
 	irqchip->send_ipi(cpumask_of(cpu), IPI_KICK);
 	return 0;
 }
 
-/* Park here; come back to life as a core that has just started. */
+/* Park; when wanted, go on as a core that has just started. */
 static void pen_die(unsigned int cpu)
 {
 	irqchip->quiesce();
-	dsb(); /* the old kick is gone before we look */
+	dsb(); /* the old kick is gone before `wanted` is read */
 	smp_store_release(&parked[cpu], 1); /* pairs with pen_is_off() */
 	/* Acquire: pairs with the release in pen_on(). */
 	while (!smp_load_acquire(&wanted[cpu])) {

@@ -22,7 +22,7 @@
 #define PART_A53 0xd03
 #define PART_A72 0xd08
 
-#define FIRMWARES (-1) /* a pin that only the firmware reaches */
+#define FIRMWARES (-1) /* the firmware alone can reach that pin */
 #define NO_LED	  (-2)
 
 static const struct pi {
@@ -58,13 +58,14 @@ static int led;	       /* pin of the activity LED, FIRMWARES or NO_LED */
 static bool led_low;   /* it is on when the pin is low */
 static bool led_is_on;
 
-/* ---- the system timer, at 1 MHz --------------------------------------------------- */
+/* ---- the system timer, at 1 MHz ------------------------------------------ */
 
 #define SYSTEM_TIMER 0x3004    /* its low word */
-#define SYSTEM_TRIES 10000000u /* it may stand still */
+#define SYSTEM_TRIES 10000000u /* then it stands still */
 
-/* At least that many microseconds, if it runs; the time that it took. */
-static uint32_t pause(uint32_t us)
+/* Wait for at least us microseconds, if the timer runs; returns how many it
+ * took. */
+static uint32_t pause_us(uint32_t us)
 {
 	uint32_t start = mmio_read(regs + SYSTEM_TIMER), took = 0;
 
@@ -73,7 +74,7 @@ static uint32_t pause(uint32_t us)
 	return took;
 }
 
-/* ---- property mailbox ----------------------------------------------------------- */
+/* ---- property mailbox ---------------------------------------------------- */
 
 #define VC_READ	  0xb880
 #define VC_STATUS 0xb898
@@ -86,7 +87,7 @@ static uint32_t pause(uint32_t us)
 #define VC_TRIES  1000000u
 
 #define TAG_CLOCK     0x00030002u /* of clock id, in Hz */
-#define TAG_SET_CLOCK 0x00038002u /* the same, and: leave the others alone */
+#define TAG_SET_CLOCK 0x00038002u /* the same, and a flag: change no other */
 #define TAG_SET_PIN   0x00038041u
 #define TAG_MEMORY    0x00010005u /* the ARM's: base, size */
 #define TAG_REVISION  0x00010002u
@@ -99,12 +100,12 @@ static uint32_t vc[16] aligned(64);
 static void vc_flush(void)
 {
 	dsb();
-	/* To memory and out of the caches: the firmware writes behind them. */
 	__asm__ volatile("mcr p15, 0, %0, c7, c14, 1" ::"r"(vc) : "memory");
 	dsb();
 }
 
-/* One tag with WORDS words, answered in place. False: no answer. */
+/* Send one tag with WORDS words to the firmware; the answer replaces them.
+ * False if there is none. */
 static bool property(uint32_t tag, uint32_t *value)
 {
 	uint32_t to = image_phys(vc) | VC_BUS;
@@ -115,7 +116,7 @@ static bool property(uint32_t tag, uint32_t *value)
 	memcpy(vc + 5, value, WORDS * 4);
 	vc[5 + WORDS] = 0; /* no more tags */
 	vc_flush();
-	/* An answer that a panic broke off is not this one's. */
+	/* A panic may have interrupted an earlier call: drop its answer. */
 	for (i = 0; i < VC_TRIES && !(mmio_read(regs + VC_STATUS) & VC_EMPTY);
 	     i++)
 		(void)mmio_read(regs + VC_READ);
@@ -131,7 +132,7 @@ static bool property(uint32_t tag, uint32_t *value)
 	return i < VC_TRIES && vc[1] == VC_DONE && vc[4] & VC_DONE;
 }
 
-/* ---- pins ------------------------------------------------------------------------ */
+/* ---- pins ---------------------------------------------------------------- */
 
 #define GPIO	      0x200000
 #define GPFSEL(pin)   (GPIO + (pin) / 10 * 4)
@@ -155,21 +156,21 @@ static void pin_function(unsigned int pin, uint32_t fn)
 	mmio_write(regs + GPFSEL(pin), (a & ~(7u << shift)) | fn << shift);
 }
 
-/* Up, or neither up nor down. */
+/* Turn the pull-up on, or both pulls off. */
 static void pin_pull(unsigned int pin, bool up)
 {
 	unsigned int shift = pin % 16 * 2;
 
-	if (pi->gicd) { /* BCM2711 has it simple */
+	if (pi->gicd) { /* BCM2711: one register */
 		uint32_t a = mmio_read(regs + GPPUPPDN(pin)) & ~(3u << shift);
 
 		mmio_write(regs + GPPUPPDN(pin), a | (uint32_t)up << shift);
 		return;
 	}
 	mmio_write(regs + GPPUD, up ? 2 : 0);
-	pause(PULL_US);
+	pause_us(PULL_US);
 	mmio_write(regs + GPPUDCLK(pin), 1u << pin % 32);
-	pause(PULL_US);
+	pause_us(PULL_US);
 	mmio_write(regs + GPPUDCLK(pin), 0);
 }
 
@@ -201,7 +202,8 @@ static const struct pin_ops pi_pins = {
 	.is_high = pin_is_high,
 };
 
-/* Boards of one chip differ: type is from the board's revision, 0 if unknown. */
+/* Boards with the same chip have the LED on different pins. The board's
+ * revision says the type; 0 if it is not known. */
 static void led_init(void)
 {
 	uint32_t revision[WORDS] = { 0 };
@@ -209,7 +211,7 @@ static void led_init(void)
 		property(TAG_REVISION, revision) ? revision[0] >> 4 & 0xff : 0;
 
 	led = pi->led;
-	if (type == TYPE_2B) { /* also the later ones, with a BCM2837 */
+	if (type == TYPE_2B) { /* also the later ones, which have a BCM2837 */
 		board.name = pis[0].name;
 		led = pis[0].led;
 	}
@@ -222,7 +224,6 @@ static void led_init(void)
 		pin_function((unsigned int)led, PIN_OUTPUT);
 }
 
-/* Any context. */
 static void set_led(bool on)
 {
 	uint32_t pin[WORDS] = { PIN_LED, on };
@@ -234,12 +235,13 @@ static void set_led(bool on)
 		pin_set((unsigned int)led, on != led_low);
 		return;
 	}
-	/* A firmware that does not answer is not waited for again. */
+	/* If the firmware does not answer, it is not asked again. */
 	if (!property(TAG_SET_PIN, pin))
 		led = NO_LED;
 }
 
-/* The firmware may have given the PL011 to Bluetooth, pins 32 and 33. */
+/* Connect the PL011 to the header's pins. The firmware may have connected it to
+ * the Bluetooth chip, by pins 32 and 33. */
 static void console_init(void)
 {
 	uint32_t clock[WORDS] = { CLOCK_UART, UART_HZ, 1 };
@@ -249,7 +251,7 @@ static void console_init(void)
 	pin_function(PIN_TX, PIN_ALT0);
 	pin_function(PIN_RX, PIN_ALT0);
 	pin_pull(PIN_TX, false);
-	pin_pull(PIN_RX, true); /* with no cable on it there is nothing typed */
+	pin_pull(PIN_RX, true); /* without a cable nothing is received */
 	property(TAG_SET_CLOCK, clock);
 	clock[0] = CLOCK_UART;
 	if (!property(TAG_CLOCK, clock) || !clock[1])
@@ -257,7 +259,7 @@ static void console_init(void)
 	pl011_init(pi->peripherals + 0x201000, pi->uart_irq, clock[1]);
 }
 
-/* ---- power ------------------------------------------------------------------------ */
+/* ---- power --------------------------------------------------------------- */
 
 #define PM_RSTC	 0x10001c
 #define PM_RSTS	 0x100020
@@ -265,13 +267,13 @@ static void console_init(void)
 #define PASSWORD 0x5a000000u
 #define RSTC_CFG 0x30u
 #define RSTC_ALL 0x20u
-#define HALTED	 0x555u /* partition 63: the firmware stays put */
+#define HALTED	 0x555u /* partition 63: the firmware does not start again */
 #define TICKS	 10u	/* of about 15 us */
 
-/* Power off or reset; takes effect some microseconds later. Any context. */
+/* Power off or reset; it takes effect some microseconds later. */
 static void power(bool off)
 {
-	pl011_drain(); /* the last line goes out */
+	pl011_drain(); /* send the last line */
 	if (off)
 		mmio_write(regs + PM_RSTS,
 			   PASSWORD | mmio_read(regs + PM_RSTS) | HALTED);
@@ -281,15 +283,16 @@ static void power(bool off)
 			   RSTC_ALL);
 }
 
-/* ---- the counter against the other clock ------------------------------------------ */
+/* ---- the counter against the other clock --------------------------------- */
 
 #define MEASURE_US 5000u
 #define LOOKS	   16u
-#define OFF_BY	   50u /* a 50th is too much */
+#define OFF_BY	   50u /* a difference of 1/50 is too much */
 
-/* Both clocks at one moment: of some looks the one with the least in between, as
- * an emulator stops for a while now and then. */
-static uint32_t look(uint64_t *counter)
+/* Read both clocks at one moment; returns the system timer's microseconds. An
+ * emulator may stop for a while between the two: of LOOKS readings the one that
+ * took the least time counts. */
+static uint32_t read_both_clocks(uint64_t *counter)
 {
 	uint64_t least = ~0ull;
 	uint32_t best = 0;
@@ -313,11 +316,11 @@ static uint32_t look(uint64_t *counter)
 static uint32_t measure_counter(void)
 {
 	uint64_t from, to;
-	uint32_t start = look(&from), us;
+	uint32_t start = read_both_clocks(&from), us;
 
-	if (pause(MEASURE_US) < MEASURE_US)
+	if (pause_us(MEASURE_US) < MEASURE_US)
 		return 0;
-	us = look(&to) - start;
+	us = read_both_clocks(&to) - start;
 	return (uint32_t)((to - from) * 1000000ull / us);
 }
 
@@ -329,7 +332,7 @@ static void clock_init(void)
 	timer_physical = (boot_info.entry_cpsr & PSR_MODE_MASK) != PSR_MODE_HYP;
 	hz = measure_counter();
 	if (hz && (hz > said ? hz - said : said - hz) > hz / OFF_BY)
-		kprintf("timer: CNTFRQ says %u Hz, the system timer %u: taking "
+		kprintf("timer: CNTFRQ says %u Hz, measured %u Hz: using "
 			"that\n",
 			said, hz);
 	else
@@ -339,8 +342,8 @@ static void clock_init(void)
 }
 
 /*
- * The firmware has two ways to start a Pi 4 in 32 bits. In one of them the
- * interrupts are all secure, and nobody can help it from here.
+ * The firmware has two ways to start a Pi 4 in 32-bit mode. In one of them all
+ * interrupts belong to the secure state, and the kernel cannot change that.
  */
 static void check_stub(void)
 {
@@ -352,14 +355,14 @@ static void check_stub(void)
 	machine_exit(1);
 }
 
-/* ---- what the firmware says without a tree ------------------------------------- */
+/* ---- facts from the firmware, without a tree ----------------------------- */
 
 #define ATAG_CORE    0x54410001u
 #define ATAG_MEM     0x54410002u
 #define ATAG_CMDLINE 0x54410009u
 #define TAGS_BOUND   0x4000u
 
-/* The list of tags at r2, if there is one: memory, command line. */
+/* Memory and command line from the list of tags at r2, if there is one. */
 static void read_tags(void)
 {
 	uint32_t pa = boot_info.r2;
@@ -372,7 +375,7 @@ static void read_tags(void)
 	if (tag[1] != ATAG_CORE)
 		return;
 	board.tags = true;
-	/* Each begins with its length in words, then what it is. */
+	/* Each begins with its length in words and its type. */
 	for (; tag + 4 <= end && tag[0] >= 2 && tag[0] <= (size_t)(end - tag);
 	     tag += tag[0]) {
 		if (tag[1] == ATAG_MEM && tag[0] >= 4 && tag[3] == 0)
@@ -396,7 +399,7 @@ static void without_tree(void)
 		board.mpidr[i] = (board.mpidr[0] & ~3u) | i;
 }
 
-/* ---- its table ---------------------------------------------------------------------- */
+/* ---- its table ----------------------------------------------------------- */
 
 static void pi_print(unsigned int map_findings)
 {
@@ -420,7 +423,7 @@ static void pi_heartbeat(void)
 static void pi_exit(int status)
 {
 	leave_machine(status);
-	kprintf("the end, status %d\n", status);
+	kprintf("the machine ends, status %d\n", status);
 	power(true);
 }
 
@@ -449,7 +452,7 @@ static const struct board_ops pi_ops = {
 	.reboot = pi_reboot,
 };
 
-/* ---- the board --------------------------------------------------------------------- */
+/* ---- the board ----------------------------------------------------------- */
 
 static uint32_t midr_part(void)
 {
@@ -459,8 +462,9 @@ static uint32_t midr_part(void)
 	return midr >> 4 & 0xfff;
 }
 
-/* By its tree; or, where that has names that we do not know, or there is none, by
- * the core and by where the image lies: low, as on no other machine. */
+/* Recognise the board by its tree. If there is none, or its names are not
+ * known, go by the processor and by the load address, which is low on no other
+ * machine. */
 static const struct pi *find_pi(const struct fdt *fdt)
 {
 	unsigned int n = ARRAY_SIZE(pis), i = 0;
@@ -497,7 +501,7 @@ bool pi_init(const struct fdt *tree)
 	pen_init(bcm2836_release);
 	if (!tree || !board_from_tree(tree))
 		without_tree();
-	/* Now, in case a core that is started hangs the machine. */
+	/* Now, in case starting the other cores hangs the machine. */
 	report_start(measure_counter());
 	return true;
 }

@@ -1,8 +1,8 @@
 /*
- * ARM PrimeCell UART (PL011). Source: ARM DDI 0183.
+ * The UART: ARM's PL011. Source: ARM DDI 0183.
  *
- * Owns the registers. putc polls and may be called from any context; the
- * receive side belongs to kernel/shell/input.c.
+ * Owns the registers. pl011_putc() polls; any context. The receive side belongs
+ * to kernel/shell/input.c.
  */
 #include "drivers/devices.h"
 #include "kernel/arch/mmu.h"
@@ -17,7 +17,7 @@
 #define ICR  0x44
 
 #define BAUD	  115200u
-#define FR_BUSY	  0x08u /* also while there is something in the FIFO */
+#define FR_BUSY	  0x08u /* it sends, or the FIFO is not empty */
 #define FR_RXFE	  0x10u
 #define FR_TXFF	  0x20u
 #define CR_ON	  0x301u /* both directions */
@@ -78,7 +78,8 @@ void pl011_drain(void)
 		cpu_relax();
 }
 
-/* The manual's order: all sent, off, FIFOs emptied, rate and form, on. */
+/* In the manual's order: wait until all is sent, turn it off, empty the FIFOs,
+ * set the rate and the format. */
 static void program(uint32_t clock)
 {
 	uint32_t divisor = clock * 4 / BAUD; /* 1/64ths */
@@ -88,15 +89,16 @@ static void program(uint32_t clock)
 	wr(LCRH, 0);
 	wr(IBRD, divisor >> 6);
 	wr(FBRD, divisor & 63);
-	wr(LCRH, LCRH_8BIT | LCRH_FIFO); /* takes the two over */
+	wr(LCRH, LCRH_8BIT | LCRH_FIFO); /* the two rates hold from now on */
 }
 
 void pl011_init(uint32_t pa, unsigned int irq, uint32_t clock)
 {
 	regs = (volatile uint32_t *)map_device(pa, PAGE_SIZE);
 	wr(IMSC, 0);
-	/* 8 bits and FIFOs first, then enable: QEMU 10 loses input otherwise.
-	 * To turn the FIFO on drops what has come: then it stays as it is. */
+	/* Set 8 bits and FIFOs before the UART is enabled: otherwise QEMU 10
+	 * loses input. Turning the FIFO on drops what has been received, so if
+	 * there is something it stays as it is. */
 	if (clock)
 		program(clock);
 	else if (rd(FR) & FR_RXFE)

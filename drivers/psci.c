@@ -1,10 +1,10 @@
 /*
- * Cores by PSCI, and the machine's end. Source: ARM DEN 0022.
+ * PSCI: starts and stops cores, and ends the machine. Source: ARM DEN 0022.
  *
- * Owns the conduit and the function numbers, fixed at boot. on() is
- * called with cpu_add_remove_lock held: one operation on a core at a time, which
- * QEMU needs (it has no ON_PENDING: two CPU_ONs close together both succeed and
- * one of them is lost).
+ * Owns the kind of call (HVC or SMC) and the function numbers, fixed at boot.
+ * psci_on() runs under cpu_add_remove_lock, so one core starts at a time. QEMU
+ * needs that: it has no ON_PENDING, and of two CPU_ONs close together both
+ * succeed and one has no effect.
  */
 #include "drivers/devices.h"
 #include "kernel/arch/mmu.h"
@@ -49,7 +49,7 @@ static bool psci_is_off(unsigned int cpu)
 
 static int psci_on(unsigned int cpu)
 {
-	dsb(); /* what the core will read is in memory */
+	dsb(); /* its stack and thread are in memory before it starts */
 	switch (psci_call(fn_on, board.mpidr[cpu], secondary_entry_pa(), cpu)) {
 	case 0:
 		return 0;

@@ -1,10 +1,10 @@
 /*
- * Semihosting: a call to the debugger or emulator that runs this machine. It can
- * end the machine with a status.
+ * Semihosting: a call to the debugger or emulator that runs this machine. It
+ * can end the machine with a status.
  *
  * Whether somebody answers such calls is found out once, at boot, without harm:
- * if nobody does, the call traps to our own vector, which answers with a marker.
- * Any context.
+ * if nobody does, the call traps to our own vector, which answers with a
+ * marker. Any context.
  */
 #include "drivers/devices.h"
 
@@ -13,8 +13,8 @@
 #define STOPPED_EXIT	  0x20026u
 #define NOBODY		  0x5e41u /* kernel/arch/vectors.S, vec_svc */
 
-/* Always ARM code, also in a Thumb image: the vector knows the call by the number
- * in the instruction. */
+/* Always ARM code, also in a Thumb image: the vector reads the number in the
+ * instruction. */
 static noinline __attribute__((__target__("arm"))) uint32_t
 semihost_call(uint32_t op, void *arg)
 {

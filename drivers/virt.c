@@ -1,7 +1,7 @@
 /*
  * QEMU's virt machine. Its devices are where the device tree says. Without a
- * sound tree the kernel takes the addresses that QEMU has always used, one core,
- * and as much memory as every machine has.
+ * sound tree the kernel takes the addresses that QEMU has always used, one
+ * core, and as much memory as every machine has.
  *
  * Owns nothing. Boot core, during start.
  */
@@ -17,7 +17,7 @@
 #define VIRT_GICC     0x08010000u
 #define VIRT_UART_IRQ 33
 
-/* ---- its table ---------------------------------------------------------------- */
+/* ---- its table ----------------------------------------------------------- */
 
 static void virt_print(unsigned int map_findings)
 {
@@ -37,7 +37,7 @@ static void virt_heartbeat(void)
 static void virt_exit(int status)
 {
 	leave_machine(status);
-	kprintf("the end, status %d\n", status);
+	kprintf("the machine ends, status %d\n", status);
 }
 
 static const struct board_ops virt_ops = {
@@ -50,7 +50,7 @@ static const struct board_ops virt_ops = {
 	.reboot = psci_system_reset,
 };
 
-/* ---- what the tree says --------------------------------------------------------- */
+/* ---- what the tree says -------------------------------------------------- */
 
 /* Interrupt number of entry i of "interrupts" with three cells; 0 if none. */
 static unsigned int tree_irq(const struct fdt *fdt, fdt_node n, unsigned int i)
@@ -126,7 +126,7 @@ static void find_timer(const struct fdt *fdt)
 	board_clock(irq ? irq : TIMER_IRQ_VIRTUAL, 0);
 }
 
-/* ---- the board ------------------------------------------------------------------ */
+/* ---- the board ----------------------------------------------------------- */
 
 static void without_tree(void)
 {
@@ -135,7 +135,7 @@ static void without_tree(void)
 	board.nr_cores = 1;
 	if (!uart)
 		pl011_init(VIRT_UART, VIRT_UART_IRQ, 0);
-	kprintf("board: %s; taking QEMU virt with 1 core and %u MiB\n",
+	kprintf("board: %s; assuming QEMU virt, 1 core, %u MiB\n",
 		board.fdt_trouble, SAFE_RAM >> 20);
 	gic2_init(VIRT_GICD, VIRT_GICC);
 	board_clock(TIMER_IRQ_VIRTUAL, 0);

@@ -1,5 +1,7 @@
 /*
- * From the first C function to the shell, on the boot core.
+ * From the first C function to the shell, on the boot core. This file is on top
+ * of the kernel's floors: it starts each of them, from the ground up, and
+ * connects the tables through which a lower floor reaches a higher one.
  */
 #include "boot/boot.h"
 #include "kernel/arch/board.h"
@@ -38,7 +40,7 @@ static void banner(void)
 		irqchip->has_nmi ? " with pseudo-NMI" : "");
 }
 
-/* The locks and threads that a report names. */
+/* What reports need from the floors above kernel/debug/. */
 static void set_panic_hooks(void)
 {
 #if GORDIAN_DEBUG

@@ -158,7 +158,7 @@ def test_broken_tree(what, tree, tmp_path):  # noqa: F811
     head, body = at_prompt(tmp_path, breaks(tree.read_bytes()))
     said = [x for x in head.split("\n") if x.startswith("board:")]
     assert len(said) == 1 and reason in said[0]
-    assert said[0].endswith("; taking QEMU virt with 1 core and 64 MiB")
+    assert said[0].endswith("; assuming QEMU virt, 1 core, 64 MiB")
     assert "1 of 1 cores, 64 MiB" in head
     assert all(c.ok for c in ktap(body))
 

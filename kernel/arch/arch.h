@@ -1,10 +1,29 @@
 /*
- * The ARMv7 ground: barriers, interrupt flags, core id, current, waiting.
+ * ARMv7 as the kernel sees it: barriers, interrupt masks, the current thread,
+ * the context switch.
  *
- * Owns no data. Callable from any context once the MMU and the caches are on
- * (before that: barriers and the id registers only, never an atomic).
- * Source: ARM Architecture Reference Manual ARMv7-A/R (DDI 0406C), A3.8 for
- * the barriers, B1.3 for the CPSR, B3.18 for the CP15 registers.
+ * What it is for. Only this folder, boot/ and drivers/ know the processor.
+ * arch.h has what is one instruction, clock.h the time, mmu.h the page tables,
+ * board.h the tables that a board fills. vectors.S and switch.S have what C
+ * cannot express.
+ *
+ * The client's duties.
+ * (1) Name the partner of each barrier.
+ * (2) In a loop that waits for another core, call cpu_relax() or wfi() each
+ *     time.
+ * (3) Restore what local_irq_save() returned; do not enable IRQs instead.
+ *
+ * Consequences.
+ * (a) The kernel masks IRQs and never FIQs, which carry the pseudo-NMI.
+ * (b) `current` is valid as soon as sched_init_early() has run, on other cores
+ *     from the first C function on.
+ * (c) The handler of an interrupt or fault gets a struct regs, whatever its
+ *     vector.
+ *
+ * Owns no data. Any context once the MMU and the caches are on; before that
+ * only barriers and the identification registers. Source: ARM Architecture
+ * Reference Manual ARMv7-A/R (DDI 0406C), A3.8 for the barriers, B1.3 for the
+ * CPSR, B3.18 for the CP15 registers.
  */
 #pragma once
 
@@ -16,7 +35,7 @@
 
 struct thread;
 
-/* Registers of an interrupted context, as every vector saves them. */
+/* The registers of interrupted code, as every vector saves them. */
 struct regs {
 	uint32_t r[13]; /* r0 to r12 */
 	uint32_t sp, lr, pc, cpsr;
@@ -29,23 +48,24 @@ struct regs {
 #define PSR_MODE_UND  0x1bu
 #define PSR_I	      0x80u
 
-/* One instruction each; the compiler keeps its own order there as well. */
+/* One instruction. The compiler moves no memory access across it either. */
 #define ARM(instruction) __asm__ volatile(instruction ::: "memory")
 
-/* Barriers among the cores (inner shareable): full, stores before stores, loads
- * before loads (ARMv7 has no weaker form than the full one). */
+/* Barriers between cores (inner shareable): full; stores before stores; loads
+ * before loads, for which ARMv7 has no weaker form than the full one. */
 #define smp_mb()  ARM("dmb ish")
 #define smp_wmb() ARM("dmb ishst")
 #define smp_rmb() smp_mb()
 
-/* Device and system forms: what a peripheral or another core's WFI sees. */
+/* For devices and for WFI: all earlier accesses are done; all earlier changes
+ * of the processor's state hold. */
 #define dsb() ARM("dsb sy")
 #define isb() ARM("isb sy")
 
 /*
- * A hint for every loop that waits for another core: QEMU with one thread (and
- * under -icount) gives the machine to the next core here; with several threads
- * it is a nop.
+ * A hint in every loop that waits for another core. When QEMU runs all cores in
+ * one thread (as with -icount), it goes on to the next core here; otherwise
+ * this does nothing.
  */
 #define cpu_relax() ARM("yield")
 
@@ -54,7 +74,7 @@ struct regs {
 /* Wake the cores that sleep in WFE. */
 #define sev() ARM("dsb sy\n\tsev")
 
-/* IRQs only, never FIQs: they are the pseudo-NMI. */
+/* IRQs only: FIQs are the pseudo-NMI. */
 #define local_irq_disable() ARM("cpsid i")
 #define local_irq_enable()  ARM("cpsie i")
 
@@ -90,7 +110,7 @@ static inline struct thread *get_current(void)
 {
 	struct thread *t;
 
-	/* Not volatile: a thread's own identity never changes under it. */
+	/* Not volatile: a thread never becomes another one. */
 	__asm__("mrc p15, 0, %0, c13, c0, 4" : "=r"(t));
 	return t;
 }
@@ -111,14 +131,14 @@ static inline uint32_t read_mpidr(void)
 }
 
 /*
- * kernel/arch/switch.S: save the callee's registers of prev, take next's.
- * Called with interrupts off and prev's run-queue lock held; returns, on
- * next's stack, the thread that ran before.
+ * switch.S: save the callee-saved registers of prev on its stack and load those
+ * of next. IRQs are off and the run queue's lock is held. Returns on next's
+ * stack; the value is the thread that ran before.
  */
 struct thread *arch_switch_to(struct thread *prev, struct thread *next);
 
 /*
- * Lay out the stack of a thread that never ran, so that the first switch to it
- * lands in thread_start(). Returns the initial stack pointer.
+ * Prepare the stack of a thread that has never run, so that the first switch to
+ * it ends in thread_start(). Returns the stack pointer to switch to.
  */
 uint32_t arch_thread_stack_init(uint32_t stack_top);

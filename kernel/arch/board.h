@@ -16,7 +16,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/lib/cpumask.h"
 
-/* ---- interrupts ----------------------------------------------------------- */
+/* ---- interrupts ---------------------------------------------------------- */
 
 /* Interrupts that one core sends to another. */
 enum ipi {
@@ -51,7 +51,7 @@ struct irqchip_ops {
 };
 extern const struct irqchip_ops *irqchip;
 
-/* ---- cores ---------------------------------------------------------------- */
+/* ---- cores --------------------------------------------------------------- */
 
 /* How cores start and stop (docs/design.md, "board tables"). */
 struct core_ops {
@@ -69,7 +69,7 @@ struct core_ops {
 };
 extern const struct core_ops *core_ops;
 
-/* ---- console and pins ----------------------------------------------------- */
+/* ---- console and pins ---------------------------------------------------- */
 
 struct uart_ops {
 	const char *name;
@@ -91,7 +91,7 @@ struct pin_ops {
 };
 extern const struct pin_ops *pins; /* NULL: the board has none */
 
-/* ---- the board itself ----------------------------------------------------- */
+/* ---- the board itself ---------------------------------------------------- */
 
 struct board {
 	const char *name;
@@ -117,7 +117,8 @@ struct board_ops {
 	void (*greet)(unsigned int map_findings);
 	/* Core cpu has come up; on that core, IRQs off. */
 	void (*core_up)(unsigned int cpu);
-	/* The watchdog's thread is alive; a few times a second. Blinks a LED. */
+	/* The watchdog's thread is alive; a few times a second. Blinks a LED.
+	 * */
 	void (*heartbeat)(void);
 	/* End the machine with that status, as far as the board can. Each may
 	 * return: then the core halts. Any context, IRQs off or on. */
@@ -142,7 +143,8 @@ unsigned int board_max_cores(void);
 /* Logical number of the calling core, from its MPIDR. */
 unsigned int board_this_core(void);
 
-/* End the machine with that status: by semihosting, by PSCI, or by the board. */
+/* End the machine with that status: by semihosting, by PSCI, or by the board.
+ * */
 noreturn void machine_exit(int status);
 /* The same after a panic; a board that stays powered shows it by its LED. */
 noreturn void machine_give_up(int status);

@@ -8,8 +8,8 @@
  * kernel/sched/timer.c programs it.
  *
  * There is a virtual counter and a physical one. They differ by an offset that
- * only code in HYP mode can clear. The board's code decides which one the kernel
- * uses (timer_physical), before anybody reads the time.
+ * only code in HYP mode can clear. The board's code decides which one the
+ * kernel uses (timer_physical), before anybody reads the time.
  *
  * Any context, unless said otherwise. Source: ARM DDI 0406C, B8.
  */

@@ -28,7 +28,8 @@ static void flush_tlb(uint32_t va)
 	isb();
 }
 
-/* The second-level table for va, made if a spare one is left; NULL otherwise. */
+/* The second-level table for va, made if a spare one is left; NULL otherwise.
+ * */
 static uint32_t *l2_of(uint32_t va)
 {
 	uint32_t *e = &l1_table()[va >> 20];

@@ -1,8 +1,9 @@
 /*
  * Page tables at run time: map and unmap pages, devices and RAM.
  *
- * Owns the tables once the MMU is on (boot/map.c built them). Each change is seen
- * by all cores when the function returns. The memory layout is in boot/boot.h.
+ * Owns the tables once the MMU is on (boot/map.c built them). Each change is
+ * seen by all cores when the function returns. The memory layout is in
+ * boot/boot.h.
  *
  * Context: the boot core during start. Afterwards map_pages() alone, under the
  * lock of whoever owns that range: the stack allocator's lock for stacks,

@@ -1,5 +1,5 @@
 /*
- * Context switch. See kernel/arch/arch.h for the contracts.
+ * The context switch. See arch.h for how it is called.
  */
 	.arch	armv7-a
 	.text
@@ -10,13 +10,13 @@
 	.type	arch_switch_to, %function
 arch_switch_to:
 	push	{r4-r11, lr}
-	str	sp, [r0]		/* thread->sp is the first member */
+	str	sp, [r0]		/* sp is the first member of thread */
 	mcr	p15, 0, r1, c13, c0, 4	/* current = next */
-	clrex				/* prev's reservation is not next's */
+	clrex				/* drop prev's exclusive reservation */
 	ldr	sp, [r1]
 	pop	{r4-r11, pc}		/* r0 is prev, on next's stack */
 
-/* A new thread's first switch returns here, r0 = prev, IRQs off. */
+/* The first switch to a thread returns here; r0 = prev, IRQs off. */
 	.global	thread_trampoline
 	.type	thread_trampoline, %function
 thread_trampoline:

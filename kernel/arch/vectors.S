@@ -1,10 +1,10 @@
 /*
  * The exception vectors of every core.
  *
- * An interrupt runs on the stack of the thread it interrupts (SVC mode). Aborts
- * and undefined instructions run on stacks of their own, one a core and mode, so
- * that an overflow of a thread's stack can be reported; so does FIQ, the
- * pseudo-NMI. Every handler gets a struct regs (kernel/arch/arch.h).
+ * An IRQ is handled on the stack of the interrupted thread, in SVC mode.
+ * Aborts, undefined instructions and FIQs (the pseudo-NMI) have stacks of their
+ * own, one for each core and mode: so the overflow of a thread's stack can be
+ * reported. Every handler gets a struct regs (arch.h).
  */
 	.arch	armv7-a
 
@@ -16,7 +16,7 @@
 
 #define REGS_SP	 52		/* offsets in struct regs */
 #define REGS_LR	 56
-#define REGS_LOW 60		/* r0-r12, sp, lr: what stands below pc, cpsr */
+#define REGS_LOW 60		/* size of r0-r12, sp, lr: below pc, cpsr */
 
 #define EXC_UNDEF    0
 #define EXC_SVC	     1
@@ -58,7 +58,7 @@ vec_irq:
 	add	sp, sp, #REGS_LOW
 	rfeia	sp!
 
-/* On the stack of the mode we are in; lr is the address to report. */
+/* Report an exception on the stack of the current mode; lr is its address. */
 	.macro	own_stack mode, kind
 	srsdb	sp!, #\mode
 	sub	sp, sp, #REGS_LOW
@@ -66,7 +66,7 @@ vec_irq:
 	mrs	r1, spsr
 	and	r1, r1, #0x1f
 	cmp	r1, #MODE_SVC
-	addne	r2, sp, #(REGS_LOW + 8)	/* a fault inside a report */
+	addne	r2, sp, #(REGS_LOW + 8)	/* the fault came inside a report */
 	movne	r3, lr
 	bne	1f
 	cps	#MODE_SVC
@@ -103,8 +103,9 @@ vec_data:
 	own_stack MODE_ABT, EXC_DATA
 
 /*
- * SVC: only the question whether semihosting is there. With it QEMU swallows the
- * call; here it was not, and the answer is the marker (drivers/semihost.c).
+ * The kernel makes one SVC: a semihosting call (drivers/semihost.c). If
+ * somebody answers such calls, this vector never sees it. Otherwise answer with
+ * the marker that says so. Any other SVC is an exception to report.
  */
 vec_svc:
 	push	{r1, r2}

@@ -1,9 +1,9 @@
 /*
  * Interrupt entry, device interrupts and IPIs. See irq.h.
  *
- * Owns the handlers, which are registered at boot, and for each shared interrupt
- * the core it goes to. That belongs to whoever enables the interrupt (boot) and
- * to irq_migrate() (all cores stopped). interrupted[] is each core's own.
+ * Owns the handlers, which are registered at boot, and the core that each
+ * shared interrupt goes to. irq_register() sets that core, and irq_migrate()
+ * changes it while all cores are stopped.
  */
 #include "kernel/irq/irq.h"
 
@@ -21,17 +21,17 @@ static struct {
 	uint8_t cpu; /* shared interrupts: the core it goes to, plus one */
 } irqs[NR_IRQS];
 
-static void (*ipis[NR_IPIS])(void); /* NULL: to have interrupted is all */
+static void (*ipis[NR_IPIS])(void); /* NULL: the interrupt itself is enough */
 
 static struct regs *interrupted[NR_CPUS]; /* each core's own, IRQs off */
 
-static void nothing(void)
+static void no_scheduler_yet(void)
 {
 }
 
-void (*irq_preempt)(void) = nothing;
+void (*irq_preempt)(void) = no_scheduler_yet;
 
-/* ---- entry ------------------------------------------------------------------ */
+/* ---- entry --------------------------------------------------------------- */
 
 void irq_entry(struct regs *regs)
 {
@@ -55,7 +55,7 @@ struct regs *irq_regs(void)
 	return interrupted[smp_processor_id()];
 }
 
-/* ---- IPIs ------------------------------------------------------------------- */
+/* ---- IPIs ---------------------------------------------------------------- */
 
 void ipi_register(enum ipi ipi, void (*fn)(void))
 {
@@ -68,22 +68,22 @@ void ipi_arrived(enum ipi ipi)
 		ipis[ipi]();
 }
 
-static void stop(void)
+static void stop_this_core(void)
 {
 	panic_stop_core(irq_regs());
 }
 
 void irq_init(void)
 {
-	ipi_register(IPI_STOP, stop);
+	ipi_register(IPI_STOP, stop_this_core);
 }
 
-/* ---- device interrupts ------------------------------------------------------ */
+/* ---- device interrupts --------------------------------------------------- */
 
 void irq_register(unsigned int irq, irq_handler fn, void *arg)
 {
 	if (irq >= NR_IRQS)
-		panic("irq %u: only %u are known", irq, NR_IRQS);
+		panic("irq %u: there are only %u", irq, NR_IRQS);
 	irqs[irq].fn = fn;
 	irqs[irq].arg = arg;
 	if (irq < FIRST_SPI)
@@ -99,7 +99,7 @@ void irq_dispatch(unsigned int irq)
 		irqs[irq].fn(irq, irqs[irq].arg);
 		return;
 	}
-	kprintf("irq %u: nobody handles it, disabled\n", irq);
+	kprintf("irq %u: no handler, disabled\n", irq);
 	irqchip->disable(irq);
 }
 

@@ -1,10 +1,10 @@
 /*
- * Interrupts: the entry, the handlers, and the interrupts that one core sends to
- * another (IPIs).
+ * Interrupts: the entry, the handlers, and the interrupts that one core sends
+ * to another (IPIs).
  *
- * What it is for. The vector calls irq_entry(); the controller's driver finds out
- * what is pending and calls irq_dispatch() or ipi_arrived(); these call whoever
- * has registered.
+ * What it is for. The vector calls irq_entry(). The controller's driver finds
+ * out what is pending and calls irq_dispatch() or ipi_arrived(). These call the
+ * function that was registered.
  *
  * The client's duties.
  * (1) Register before the interrupt can come: device interrupts and IPIs during
@@ -56,8 +56,8 @@ void irq_entry(struct regs *regs);
 struct regs *irq_regs(void);
 
 /*
- * The scheduler's part, set once at boot. Called with IRQs off when the outermost
- * interrupt ends, if the thread underneath may be preempted and has need_resched
- * set.
+ * The scheduler's part, set once at boot. Called with IRQs off when the
+ * outermost interrupt ends, if the thread underneath may be preempted and has
+ * need_resched set.
  */
 extern void (*irq_preempt)(void);

@@ -1,6 +1,6 @@
 /*
- * A set of cores, and the two sets that everybody asks for: the possible and the
- * online cores.
+ * A set of cores, and the two sets that everybody asks for: the possible and
+ * the online cores.
  *
  * One word holds a set (NR_CPUS is 32). The type is a struct, so that the
  * compiler tells a set from a core number. Use the plain operations for a mask

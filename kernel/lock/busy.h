@@ -3,8 +3,9 @@
  *
  * A thread that sleeps notes what it waits for (wait_begin()). A thread that
  * spins notes it here. The notes nest, also in interrupts: busy_begin() returns
- * the outer one, and busy_set() puts that back. The thread itself writes; others
- * read it as copy_waiting() in kernel/hang/waitfor.c does. Any context but FIQ.
+ * the outer one, and busy_set() puts that back. The thread itself writes;
+ * others read it as copy_waiting() in kernel/hang/waitfor.c does. Any context
+ * but FIQ.
  */
 #pragma once
 

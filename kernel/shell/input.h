@@ -6,7 +6,8 @@
 #include <stdbool.h>
 
 /* From now on arrived() sees each byte as it comes, in the interrupt. If it
- * returns true, this byte and all that nobody has read yet are dropped. Once. */
+ * returns true, this byte and all that nobody has read yet are dropped. Once.
+ * */
 void uart_listen(bool (*arrived)(char c));
 /* The next byte, in order; false if there is none. */
 bool uart_read(char *c);

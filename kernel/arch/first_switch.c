@@ -1,9 +1,9 @@
 /*
- * The first stack of a thread. Owns no data; any context.
+ * The stack of a thread before its first switch. Owns no data; any context.
  */
 #include "kernel/arch/arch.h"
 
-void thread_trampoline(void);
+void thread_trampoline(void); /* switch.S */
 
 uint32_t arch_thread_stack_init(uint32_t stack_top)
 {
