@@ -1,15 +1,15 @@
 /*
- * The shell's `bench` command: what an uncontended operation costs.
+ * The shell's `bench` command: the cost of operations without contention.
  *
- * A batch of operations is timed against an empty loop of the same length; the
- * shortest of several batches counts, so an interrupt in one of them does not.
- * Under `-icount shift=0` the guest's clock is the number of instructions, and
- * the figures repeat exactly. Whether it is so cannot be asked for, but seen:
- * loops of a known number of instructions take exactly that many nanoseconds.
- * Otherwise the figures are nanoseconds of this host, and say so. Every core's
- * instructions move that clock: measure on one core.
+ * A batch of operations is timed, and an empty loop of the same length subtracted. The
+ * shortest of several batches counts, because an interrupt may lengthen one. With
+ * `-icount shift=0` the guest's clock counts instructions, and the figures repeat
+ * exactly. QEMU does not tell the guest, but it shows: loops of a known number of
+ * instructions take exactly that many nanoseconds. Otherwise the figures are
+ * nanoseconds of this host, and the output says so. The instructions of every core
+ * advance that clock, so measure on one core.
  *
- * Owns its locks, which nobody else takes. Runs in the command's thread.
+ * Owns its locks, which no other code takes. Runs in the command's thread.
  */
 #include <string.h>
 
@@ -31,7 +31,7 @@ static DEFINE_MUTEX(bench_mutex);
 static struct percpu_rwsem bench_rwsem;
 static struct kmem_cache *plain_cache, *cache;
 
-/* A batch: the compiler may not take anything out of the loop. */
+/* A batch. The compiler must not move anything out of the loop. */
 #define BATCH(name, ...)                                                       \
 	static void name(void)                                                 \
 	{                                                                      \
@@ -81,8 +81,8 @@ static uint64_t shortest(void (*batch)(void))
 	return timer_ns(best);
 }
 
-/* Is a nanosecond an instruction? Then every one of these loops takes 2 n, but
- * for reading the clock. */
+/* Does an instruction take a nanosecond? Then each of these loops takes 2 n, apart
+ * from reading the clock. */
 static bool clock_counts(void)
 {
 	const uint64_t margin = timer_ns(2) + 32;

@@ -1,7 +1,7 @@
 /*
- * What must be true at the prompt of every boot: all cores of the board are on,
- * each runs a thread that is bound to it, and the page tables keep their rules
- * (kernel/mm/audit.c; each rule is seen to be broken as well).
+ * Suite boot: what must be true at the prompt of every boot. All cores of the board
+ * are on, each runs a thread that is bound to it, and the page tables keep the rules of
+ * kernel/mm/audit.c. Each rule is broken once, and the audit must find it.
  */
 #include "boot/boot.h"
 #include "kernel/arch/board.h"
@@ -12,8 +12,8 @@
 #include "kernel/sched/sched.h"
 #include "tests/kernel/ktest.h"
 
-/* Where it runs, from the hardware and from the scheduler. */
-static int where_am_i(void *arg)
+/* The core that it runs on; hardware and scheduler must agree. */
+static int current_core(void *arg)
 {
 	bool *at_home = arg;
 
@@ -35,8 +35,9 @@ KTEST(boot, each_core_runs_its_thread)
 
 	for_each_possible_cpu (cpu) {
 		bool at_home = false;
-		struct thread *t = thread_create("pinned", where_am_i, &at_home,
-						 PRIO_NORMAL, cpumask_of(cpu));
+		struct thread *t = thread_create("pinned", current_core,
+						 &at_home, PRIO_NORMAL,
+						 cpumask_of(cpu));
 
 		EXPECT(t != NULL);
 		if (!t)
@@ -51,8 +52,8 @@ KTEST(boot, page_tables)
 	EXPECT_EQ(map_audit(), 0);
 }
 
-/* The entry for va in the tables that the MMU uses; the first-level one where
- * there is no table below it. */
+/* The entry for va in the tables that the MMU uses: second level, or first level if
+ * there is no second. */
 static uint32_t *table_entry(uint32_t va)
 {
 	uint32_t offset = KERNEL_VA - boot_info.image_pa;
@@ -64,7 +65,7 @@ static uint32_t *table_entry(uint32_t va)
 	return (uint32_t *)((*e & ~0x3ffu) + offset) + (va >> 12 & 0xff);
 }
 
-/* Findings with that entry for va, where nothing is; nobody uses it. */
+/* The findings of the audit while va has this entry. va is unused and unmapped. */
 static unsigned int audit_with(uint32_t va, uint32_t entry)
 {
 	uint32_t *e = table_entry(va), was = *e;
@@ -74,7 +75,7 @@ static unsigned int audit_with(uint32_t va, uint32_t entry)
 	WRITE_ONCE(*e, entry);
 	findings = map_audit();
 	WRITE_ONCE(*e, was);
-	/* No core believes it any longer: TLBIALLIS. */
+	/* No TLB may keep it: TLBIALLIS, for all cores. */
 	dsb();
 	__asm__ volatile("mcr p15, 0, %0, c8, c3, 0" ::"r"(0));
 	dsb();
@@ -84,10 +85,10 @@ static unsigned int audit_with(uint32_t va, uint32_t entry)
 
 KTEST(boot, page_tables_broken)
 {
-	/* One per rule; a small page's bits, the low ones of its entry. */
+	/* The low bits of a small page's entry. */
 	enum { RW = 0x45f, RO = 0x65f, DEVICE = 0x417, X = 1, SHARED = 0x400 };
-	uint32_t va =
-		STACKS_VA + STACKS_MAX - PAGE_SIZE; /* free, and no guard */
+	uint32_t va = STACKS_VA + STACKS_MAX -
+		      PAGE_SIZE; /* unused, and not a guard page */
 	uint32_t io = (uint32_t)(board.ram_base + board.ram_size);
 	uint32_t text = boot_info.image_pa;
 	uint32_t constants = (uint32_t)(rodata_start - image_start) + text;

@@ -1,9 +1,9 @@
 /*
- * Suite fault: each case but the last ones ends the machine with a report that
- * tests/test_fault.py reads: so they run only when named. The functions have
- * names of their own and frames of their own for the report to show.
+ * Suite fault: most cases end the machine with a report, which tests/test_fault.py
+ * reads. So they run only when named. Each function of a case has a frame and a name
+ * of its own, so that the report can show it.
  *
- * Suite hang: two threads in each other's way; the watchdog tells, we cut.
+ * Suite hang: two threads deadlock; the watchdog reports it, and the case cuts it.
  */
 #include <string.h>
 
@@ -16,7 +16,7 @@
 #include "kernel/sched/wait.h"
 #include "tests/kernel/ktest.h"
 
-/* Not known to the compiler: neither checked by it nor taken for a trap. */
+/* Volatile, so that the compiler neither checks the value nor makes a trap of it. */
 static volatile uintptr_t nowhere;
 static volatile uint32_t sink;
 static uint32_t code_in_data[] = { 0xe12fff1e }; /* bx lr */
@@ -197,7 +197,7 @@ static noinline void fault_on_the_other(void)
 
 static int fault_together(void *arg)
 {
-	/* Not to be stopped by the other's end before its own fault. */
+	/* The other core's panic must not stop this core before its own fault. */
 	__asm__ volatile("cpsid f" ::: "memory");
 	meet(2);
 	if (arg)
@@ -230,7 +230,7 @@ static int talk(void *arg)
 	return 0;
 }
 
-/* Stopped in the middle of a message a core ends it first. */
+/* A core that is stopped in the middle of a message ends the message first. */
 KTEST_MANUAL(fault, panic_amid_talk)
 {
 	unsigned int cpu;
@@ -264,7 +264,7 @@ static int get_stuck(void *arg)
 	return 0;
 }
 
-/* A core that takes no interrupts says where it is all the same; life goes on. */
+/* A core with interrupts off still tells where it is; afterwards all goes on. */
 KTEST_MANUAL(fault, stuck_core)
 {
 	unsigned int cpu = 31 - (unsigned int)__builtin_clz(cpu_online().bits);
@@ -343,7 +343,7 @@ KTEST(hang, a_b_b_a)
 	a = ktest_thread("anna", hang, (void *)1, CPUMASK_ALL);
 	b = ktest_thread("bert", hang, NULL, CPUMASK_ALL);
 	EXPECT(EVENTUALLY(READ_ONCE(watchdog_reports) > reports));
-	/* The knot stands; then it is cut, and both come to their ends. */
+	/* The knot is tied; then it is cut, and both threads end. */
 	EXPECT(mutex_owner(&left) == a && mutex_owner(&right) == b);
 	EXPECT_EQ(mutex_lend(&left, b), 0);
 	thread_join(b);

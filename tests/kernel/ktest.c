@@ -1,9 +1,10 @@
 /*
- * The shell's `test` command: runs the suites that KTEST() registered and
- * reports as KTAP, version 1: a suite is a subtest, a case a line of it.
+ * The shell's `test` command. It runs the suites that KTEST() registered and reports
+ * as KTAP, version 1: each suite is a subtest, each case one line of it.
  *
- * `now` is the running case. It belongs to the command's thread; failures are
- * counted atomically, since any thread of a case may fail. One `test` at a time.
+ * `now` is the running case. It belongs to the command's thread. Failures are counted
+ * atomically, since an EXPECT may fail in any thread of the case. Only one `test` runs
+ * at a time.
  */
 #include "tests/kernel/ktest.h"
 
@@ -30,14 +31,15 @@ struct reports {
 static struct {
 	unsigned int failures;	 /* atomic */
 	const char *skipped;	 /* why, or NULL */
-	struct reports expected; /* on top of those before the case */
+	struct reports expected; /* more than before the case */
 	unsigned int lockdep;	 /* kinds that the case provokes */
 	bool changes_state;
 } now;
 
 static struct {
 	unsigned int passed, failed, skipped;
-	unsigned int findings, provoked; /* lockdep's: all, as announced */
+	unsigned int findings,
+		provoked; /* of lockdep: all, and those announced */
 } total;
 
 /* ---- what cases call ------------------------------------------------------- */
@@ -45,7 +47,7 @@ static struct {
 void ktest_fail(const char *file, int line, const char *what, long long got,
 		long long want, bool values)
 {
-	/* Relaxed: a count; the case's threads are joined before it is read. */
+	/* Relaxed: the count is read after the case's threads are joined. */
 	unsigned int n = __atomic_fetch_add(&now.failures, 1, __ATOMIC_RELAXED);
 
 	if (n == MAX_FAILURES)
@@ -117,7 +119,8 @@ uint32_t ktest_take_stacks(void)
 {
 	uint32_t chain = 0;
 
-	/* One at its end gives back its own later; the boot thread has none. */
+	/* A thread that ends gives its stack back a little later; the boot thread
+	 * has none. */
 	EXPECT(EVENTUALLY(stacks_made() - stacks_cached() + 1 ==
 			  threads_count()));
 	while (stacks_cached()) {
@@ -162,7 +165,7 @@ static void all_cores_on(void)
 			EXPECT_EQ(cpu_up(cpu), 0);
 }
 
-/* Until nothing is on its way any more: callbacks, threads at their end. */
+/* Wait until callbacks have run, and threads that end have gone. */
 static void come_to_rest(struct state_summary *s)
 {
 	struct state_summary next;
@@ -189,7 +192,7 @@ static void check_reports(const struct reports *before)
 	EXPECT_EQ(after.stalls - before->stalls, now.expected.stalls);
 }
 
-/* Lockdep watches every case: exactly what was announced, else nothing. */
+/* Lockdep must have found the kinds that the case announced, and no other. */
 static void check_lockdep(void)
 {
 	if (!GORDIAN_DEBUG)
@@ -247,7 +250,7 @@ static void run_case(const struct ktest *t, unsigned int number)
 	struct reports reports;
 
 	memset(&now, 0, sizeof(now));
-	check_lockdep(); /* nothing between the cases */
+	check_lockdep(); /* nothing must be found between the cases */
 	if (!t->manual)
 		all_cores_on();
 	come_to_rest(&before);
@@ -270,7 +273,8 @@ static void run_case(const struct ktest *t, unsigned int number)
 	}
 }
 
-/* name: NULL for all cases that are not manual, else that one. */
+/* Does t belong to the suite and have that name? suite NULL: any. name NULL: all
+ * cases that are not manual. */
 static bool wanted(const struct ktest *t, const char *suite, const char *name)
 {
 	if (suite && strcmp(t->suite, suite) != 0)
@@ -314,7 +318,7 @@ static void run(const char *suite, const char *name)
 	unsigned int suites = 0, n = 0;
 
 	if (!lockdep_since_mark())
-		lockdep_reset(); /* what an experiment has left */
+		lockdep_reset(); /* forget the findings of an experiment */
 	for (int pass = 0; pass < 2; pass++) {
 		if (pass)
 			kprintf("KTAP version 1\n1..%u\n", suites);

@@ -7,18 +7,21 @@
  *		EXPECT_EQ(count, 3);
  *	}
  *
- * `test` runs every suite, `test SUITE` one, `test SUITE.CASE` one case. Each
- * case runs in the shell command's thread (may sleep). A failed EXPECT prints
- * `# file:line: what` and marks the case `not ok`; the case goes on. EXPECT may
- * stand in any thread or interrupt of the case.
+ * `test` runs every suite, `test SUITE` one suite, `test SUITE.CASE` one case. A case
+ * runs in the thread of the shell's command and may sleep. If an EXPECT fails, it
+ * prints `# file:line: condition` and marks the case `not ok`; the case goes on.
+ * EXPECT may stand in any thread or interrupt of the case. A suite may be spread over
+ * several files.
  *
- * Duties of a case: (1) it finds all cores on (a manual one: the
- * machine as it is) and leaves them so; (2) it joins
- * its threads and gives back what it took: the runner compares state_summary()
- * before and after, and the affinity, preempt count and held locks of its
- * thread; (3) a report it provokes on purpose is announced, see ktest_reports();
- * (4) it measures nothing in seconds: it fails on a wrong result, or when what
- * must happen has not happened when patience ends (EVENTUALLY).
+ * Duties of a case:
+ *  1. All cores are on when it begins (for a manual case: as they are). It leaves them
+ *     on.
+ *  2. It joins its threads and gives back what it took. The runner compares
+ *     state_summary() before and after, and the affinity, preempt count and held locks
+ *     of its thread.
+ *  3. It announces each report that it provokes: ktest_reports(), ktest_lockdep().
+ *  4. It does not measure time. It fails if a result is wrong, or if something does not
+ *     happen within a very long time (EVENTUALLY).
  */
 #pragma once
 
@@ -35,7 +38,7 @@ struct ktest {
 	const char *suite;
 	const char *name;
 	void (*fn)(void);
-	bool manual; /* only when named: it ends the machine or takes long */
+	bool manual; /* runs only when named: it ends the machine or takes long */
 };
 
 extern const struct ktest ktests_start[], ktests_end[];
@@ -55,7 +58,7 @@ void ktest_fail(const char *file, int line, const char *what, long long got,
 		long long want, bool values);
 /* Mark the running case as skipped, with the reason. */
 void ktest_skip(const char *why);
-/* The running case provokes so many reports of each kind. */
+/* Announce that the running case provokes so many reports of each kind. */
 void ktest_reports(unsigned int warns, unsigned int slab_errors,
 		   unsigned int rcu_stalls);
 
@@ -74,8 +77,8 @@ void ktest_reports(unsigned int warns, unsigned int slab_errors,
 				   _w, true);                                  \
 	} while (0)
 
-/* The case provokes findings of these kinds, LOCKDEP_BIT()s; what lockdep has
- * learnt is forgotten after it. Any other finding in any case fails it. */
+/* Announce that the case provokes findings of these kinds, LOCKDEP_BIT()s. Lockdep is
+ * reset after the case. A finding that was not announced fails its case. */
 #if GORDIAN_DEBUG
 void ktest_lockdep(unsigned int kinds);
 #else
@@ -83,14 +86,15 @@ void ktest_lockdep(unsigned int kinds);
 #endif
 
 /*
- * When something is taken as never going to happen: so much guest time AND so
- * many looks, since with -icount shift=10 an instruction takes a microsecond.
+ * When we give up waiting: after so much guest time AND so many looks, since with
+ * -icount shift=10 an instruction takes a microsecond.
  */
 #define KTEST_PATIENCE_NS 20000000000ull
 #define KTEST_LOOKS	  100000
 #define KTEST_LOOK_NS	  50000ull
 
-/* Look again and again, sleeping between, until c holds. */
+/* Look again and again, with short sleeps in between, until c holds; false: it never
+ * did. */
 #define EVENTUALLY(c)                                                          \
 	({                                                                     \
 		uint64_t _end = timer_now() + timer_ticks(KTEST_PATIENCE_NS);  \
@@ -102,7 +106,7 @@ void ktest_lockdep(unsigned int kinds);
 		_yes;                                                          \
 	})
 
-/* Leave the case, skipped, if fewer cores are online. */
+/* Skip the case if fewer cores are online. */
 #define NEED_CORES(n)                                                          \
 	do {                                                                   \
 		if (ktest_cores() < (n)) {                                     \
@@ -135,8 +139,8 @@ static inline unsigned int ktest_cores(void)
 }
 
 /*
- * A moment of work in a loop that waits for another core or for the tick: under
- * -icount a YIELD costs the host as much as thousands of instructions.
+ * A moment of work, for loops that wait for another core or for the tick. No YIELD:
+ * with -icount it costs the host as much as thousands of instructions.
  */
 static inline void ktest_busy(void)
 {
@@ -145,23 +149,23 @@ static inline void ktest_busy(void)
 	cpu_relax();
 }
 
-/* A thread of the case, of normal priority; a failure to make it fails it. */
+/* Create a thread of normal priority; if that fails, the case fails. */
 struct thread *ktest_thread(const char *name, int (*fn)(void *), void *arg,
 			    struct cpumask where);
-/* Put the case's own thread on that core alone; undone after the case. */
+/* Let the case's own thread run only on that core, until the end of the case. */
 void ktest_run_on(unsigned int cpu);
-/* Does t sleep, off its core? (Where it waits is for the case to know.) */
+/* Is t asleep, and off its core? */
 bool ktest_sleeps(const struct thread *t);
 
-/* Every cache gives its unused pages back: the next allocations need new ones. */
+/* All caches give back their unused pages, so the next allocations need new ones. */
 void ktest_shrink_all(void);
-/* The stacks kept for the next threads, all of them, in a chain; and back. */
+/* Take all stacks that are kept for new threads, as a chain; and give them back. */
 uint32_t ktest_take_stacks(void);
 void ktest_give_stacks(uint32_t chain);
-/* The case leaves the machine in another state, which is as it should be. */
+/* The case leaves the machine in another state on purpose: do not compare. */
 void ktest_changes_state(void);
 
-/* A small seeded generator (xorshift32) for torture suites. */
+/* A small random generator (xorshift32). */
 static inline uint32_t ktest_random(uint32_t *state)
 {
 	uint32_t x = *state;

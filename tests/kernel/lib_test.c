@@ -1,6 +1,6 @@
 /*
  * Suite lib: lists, core masks, formatted output, the command line, RCU's
- * callback lists, symbols. All on the case's own thread.
+ * callback lists, symbols. No case needs a second thread.
  */
 #include <limits.h>
 #include <string.h>
@@ -22,7 +22,7 @@ struct item {
 	char c;
 };
 
-/* Does the list read `want` forwards, and backwards too? */
+/* Does the list hold `want`, read forwards and backwards? */
 static bool reads(struct list_head *l, const char *want)
 {
 	struct item *e;
@@ -91,7 +91,7 @@ KTEST(lib, cpumask)
 	cpumask_clear_atomic(&m, 31);
 	EXPECT_EQ(cpumask_load(&m).bits, 1u << 7);
 	for_each_cpu (cpu, CPUMASK_NONE)
-		EXPECT(!"visits a core of no set");
+		FAIL("visits a core, but the set is empty");
 }
 
 /* ---- formatted output -------------------------------------------------------------- */
@@ -102,8 +102,8 @@ KTEST(lib, cpumask)
 		int n_ = ksnprintf(buf_, sizeof(buf_), __VA_ARGS__);           \
 		EXPECT_EQ(n_, strlen(want));                                   \
 		if (strcmp(buf_, want) != 0) {                                 \
-			EXPECT(!"prints " want);                               \
-			kprintf("    # but: %s\n", buf_);                      \
+			FAIL("must print " want);                              \
+			kprintf("    # prints %s\n", buf_);                    \
 		}                                                              \
 	} while (0)
 
@@ -132,7 +132,7 @@ KTEST(lib, printf)
 	PRINTS("100%", "100%%");
 	PRINTS("0x00000000 0xdeadbeef", "%p %p", NULL, (void *)0xdeadbeef);
 	PRINTS("", "%s", "");
-	/* Cut, but the full length is returned; nothing behind is touched. */
+	/* The text is cut, and its full length returned; nothing behind it changes. */
 	memset(b, '#', sizeof(b));
 	EXPECT_EQ(ksnprintf(b, 4, "%s", "abcdef"), 6);
 	EXPECT(memcmp(b, "abc\0####", 8) == 0);
@@ -143,7 +143,7 @@ KTEST(lib, printf)
 	EXPECT(memcmp(b, "########", 8) == 0);
 }
 
-/* Formats that the compiler would not let pass; the argument is 42. */
+/* Formats that the compiler would refuse; the argument is always 42. */
 KTEST(lib, printf_odd)
 {
 	static const char *const odd[][2] = {
@@ -198,7 +198,7 @@ static const char *segments(struct cblist *l)
 	return text;
 }
 
-/* Unlink all that is ready: are they heads[from], heads[from + 1], ...? */
+/* Unlink all callbacks that are ready. Are they heads[from], heads[from + 1], ...? */
 static bool extracts(struct cblist *l, struct rcu_head *heads,
 		     unsigned int from, unsigned int n)
 {
@@ -268,8 +268,9 @@ KTEST(lib, cblist_adopt)
 
 KTEST(lib, rcu_numbers)
 {
-	EXPECT_EQ(rcu_seq_snap(0), 2); /* idle: the next one */
-	EXPECT_EQ(rcu_seq_snap(1), 4); /* one runs: it began too early */
+	EXPECT_EQ(rcu_seq_snap(0), 2); /* idle: the next grace period */
+	EXPECT_EQ(rcu_seq_snap(1),
+		  4); /* one runs, but it began too early: the one after it */
 	EXPECT_EQ(rcu_seq_snap(0xffffffffu), 2);
 	EXPECT(!rcu_seq_done(1, 2) && rcu_seq_done(2, 2) && rcu_seq_done(3, 2));
 	EXPECT(!rcu_seq_done(0xfffffffeu, 2) && rcu_seq_done(4, 0xfffffffeu));

@@ -1,9 +1,9 @@
 /*
- * RCU torture: objects, from slot to pool, and those who read them. The theory
- * is in rcu_torture.h.
+ * RCU torture: the objects, from slot to pool, and their readers. The theory is in
+ * rcu_torture.h.
  *
  * pool_lock (spinlock, IRQs off) guards the free list; slots are atomic.
- * Context: any, but for reader(), which is a thread.
+ * Context: any; reader() is a thread.
  */
 #include <string.h>
 
@@ -11,7 +11,7 @@
 #include "tests/kernel/rcu_torture.h"
 
 #define NR_SLOTS  2 /* of the pool's objects */
-#define NR_KSLOTS 1 /* of kmalloc()ed ones, behind the others */
+#define NR_KSLOTS 1 /* of objects from kmalloc(), after the others */
 
 static const char *const how_names[] = {
 	"synchronize_rcu",
@@ -34,7 +34,7 @@ static uint32_t next_id(void)
 	return __atomic_add_fetch(&id, 1, __ATOMIC_RELAXED);
 }
 
-/* The one that has rested longest, or NULL. Any context. */
+/* The object that has been free longest, or NULL. Any context. */
 static struct object *object_get(void)
 {
 	uint32_t flags = spin_lock_irqsave(&pool_lock);
@@ -56,7 +56,7 @@ static void object_put(struct object *o)
 	spin_unlock_irqrestore(&pool_lock, flags);
 }
 
-/* Exchange what is in a slot; the old one is retired. NULL: nothing to put. */
+/* Put a new object into a slot and retire the old one; NULL: no object is free. */
 struct object *replace(uint32_t *rnd, enum how how)
 {
 	bool k = how == BY_KFREE;
@@ -68,13 +68,13 @@ struct object *replace(uint32_t *rnd, enum how how)
 		return NULL;
 	WRITE_ONCE(o->id, next_id());
 	WRITE_ONCE(o->stamp, LIVE);
-	/* Acq_rel: an rcu_assign_pointer() that also gives the old one. */
+	/* Acq_rel: an rcu_assign_pointer() that also returns the old object. */
 	o = __atomic_exchange_n(&slots[i], o, __ATOMIC_ACQ_REL);
 	WRITE_ONCE(o->how, how);
 	WRITE_ONCE(o->core, smp_processor_id());
 	WRITE_ONCE(o->ms, now_ms());
 	WRITE_ONCE(o->snap, rcu_seq_snap(READ_ONCE(rcu_sched_state.gp_seq)));
-	/* Release: whoever sees RETIRED sees the words above. */
+	/* Release: a thread that sees RETIRED also sees the words above. */
 	smp_store_release(&o->stamp, RETIRED);
 	count(&rt.n.updates[how]);
 	return o;
@@ -101,7 +101,7 @@ static void reclaim_callback(struct rcu_head *head)
 	reclaim(o);
 }
 
-/* Replace one and leave the rest to a callback. Any context. */
+/* Replace one; a callback reclaims the old one. Any context. */
 void replace_and_call(uint32_t *rnd)
 {
 	struct object *o = replace(rnd, BY_CALL);
@@ -112,7 +112,7 @@ void replace_and_call(uint32_t *rnd)
 	call_rcu(&o->head, reclaim_callback);
 }
 
-/* So many that every slot is likely among them. */
+/* So often that each slot is likely replaced. */
 void replace_all_and_call(uint32_t *rnd)
 {
 	for (unsigned int i = 0; i < 2 * NR_SLOTS; i++)
@@ -138,7 +138,7 @@ bool objects_prepare(void)
 	return true;
 }
 
-/* Nobody reads any more. */
+/* The readers have ended. */
 void objects_end(void)
 {
 	for (unsigned int i = NR_SLOTS; i < ARRAY_SIZE(slots); i++)
@@ -157,7 +157,7 @@ static unsigned int age(const struct object *o, uint32_t id)
 	return READ_ONCE(o->id) != id ? 3 : stamp == RETIRED;
 }
 
-/* Read for that long; the caller has seen to the protection. */
+/* Read for that long, inside a reader that the caller has begun. */
 void read_section(uint32_t *rnd, uint64_t ns, const char *kind)
 {
 	uint64_t start = timer_now(), end = start + timer_ticks(ns);
@@ -184,7 +184,7 @@ void read_section(uint32_t *rnd, uint64_t ns, const char *kind)
 			 a == 2 ? "reclaimed" : "reused");
 }
 
-/* Mostly short, some long enough for many grace periods of the others. */
+/* Mostly short; some as long as many grace periods. */
 static uint64_t section_ns(uint32_t *rnd)
 {
 	uint32_t r = random_below(rnd, 64);
@@ -218,7 +218,7 @@ static void read_in_thread(uint32_t *rnd)
 		read_section(rnd, ns, "nesting");
 		rcu_read_unlock();
 		break;
-	case 1: /* with interrupts off for all of it or a part */
+	case 1: /* with interrupts off, from beginning to end or in part */
 		flags = local_irq_save();
 		rcu_read_lock();
 		read_section(rnd, min(ns, 500 * US), "IRQs-off");
@@ -262,7 +262,7 @@ int reader(struct worker *w)
 
 		if (random_below(&w->rnd, 16) == 0)
 			roam(w);
-		/* Acquire: its function is through; pairs with its release. */
+		/* Acquire: the timer's function has ended; pairs with its release. */
 		if (smp_load_acquire(&w->timer_rests)) {
 			w->timer_rests = false;
 			timer_arm(&w->timer, timer_now());

@@ -1,7 +1,7 @@
 /*
- * Suite rcu: what a grace period waits for, the order of callbacks, the barrier,
- * a core that takes callbacks with it, the stall report. (Stress with mutants:
- * rcu_torture.c.)
+ * Suite rcu: the readers that a grace period waits for, the order of callbacks, the
+ * barrier, the callbacks of a core that goes off, the stall report. For stress with
+ * mutants see rcu_torture.c.
  */
 #include <string.h>
 
@@ -38,7 +38,7 @@ static int read_long(void *arg)
 	return 0;
 }
 
-/* On the last core; the case goes to the first. */
+/* Start a reader on the last core; the case moves to the first one. */
 static unsigned int reader_start(void)
 {
 	unsigned int cpu = 31 - (unsigned int)__builtin_clz(cpu_online().bits);
@@ -74,7 +74,7 @@ static void check_waits(void (*sync)(void))
 	t = ktest_thread("waiter", wait_for_readers, (void *)(uintptr_t)sync,
 			 cpumask_of(cpumask_first(cpu_online())));
 	EXPECT(EVENTUALLY(READ_ONCE(t->waiting.kind) == WAIT_GP));
-	/* Give it every occasion to end too early: looks, ticks, IPIs. */
+	/* It gets many chances to end too early: time, ticks, IPIs. */
 	for (int i = 0; i < 20; i++) {
 		sleep_ns(1000000);
 		EXPECT(!READ_ONCE(t->exited));
@@ -96,7 +96,7 @@ KTEST(rcu, expedited_waits)
 	check_waits(synchronize_rcu_expedited);
 }
 
-/* Without readers both end, from each core, also while the others idle. */
+/* Without readers both forms return, on each core, also while the others idle. */
 KTEST(rcu, synchronize_ends)
 {
 	unsigned int cpu;
@@ -118,7 +118,7 @@ static int spin_until(void *arg)
 	return 0;
 }
 
-/* Busy cores outside any reader hold nothing up. */
+/* A grace period does not wait for busy cores without a reader. */
 KTEST(rcu, synchronize_busy)
 {
 	struct thread *t[NR_CPUS];
@@ -154,7 +154,7 @@ static void mark_ran(struct rcu_head *head)
 	struct mark *m = container_of(head, struct mark, rcu);
 	unsigned int cpu = (unsigned int)(m - marks[0]) / MARKS;
 
-	/* One core's come one after the other. */
+	/* The callbacks of one core run in order, in a context that cannot sleep. */
 	if (m->number != READ_ONCE(ran[cpu]) || may_sleep())
 		count(&wrong);
 	WRITE_ONCE(ran[cpu], ran[cpu] + 1);
@@ -218,7 +218,7 @@ static void all_marks_ran(unsigned int n)
 
 	for_each_online_cpu (cpu) {
 		EXPECT_EQ(ran[cpu], n);
-		/* Counted down when the batch that held the last has run. */
+		/* The count falls when the whole batch has run. */
 		EXPECT(EVENTUALLY(!rcu_nr_callbacks(cpu)));
 	}
 	EXPECT_EQ(wrong, 0);
@@ -234,7 +234,7 @@ KTEST(rcu, barrier)
 	}
 }
 
-/* With nothing queued it asks for no grace period: it returns at once. */
+/* With no callback queued it starts no grace period and returns at once. */
 KTEST(rcu, barrier_without)
 {
 	uint32_t seq;
@@ -271,7 +271,7 @@ static int barrier_often(void *arg)
 	return 0;
 }
 
-/* Many at a time, some of whom find that another one's was enough. */
+/* Many at the same time; some need not wait, because another one was enough. */
 KTEST(rcu, barriers_together)
 {
 	struct thread *t[6];
@@ -285,7 +285,7 @@ KTEST(rcu, barriers_together)
 
 /* ---- a core goes ------------------------------------------------------------------------ */
 
-/* Queued at the last moment, so the core cannot run them any more. */
+/* Queued so late that the dying core cannot run them. */
 static int queue_dying(struct notifier_block *nb, unsigned long event,
 		       void *data)
 {
@@ -315,7 +315,7 @@ KTEST(rcu, dead_core)
 			EXPECT(EVENTUALLY(READ_ONCE(ran[cpu]) == MARKS));
 		EXPECT_EQ(ran[cpu], MARKS);
 		EXPECT_EQ(wrong, 0);
-		synchronize_rcu(); /* it is not waited for */
+		synchronize_rcu(); /* this does not wait for the callback */
 		synchronize_rcu_expedited();
 		EXPECT(!cpumask_test(rcu_sched_state.online, cpu));
 		EXPECT_EQ(cpu_up(cpu), 0);
@@ -334,7 +334,8 @@ KTEST(rcu, stall)
 
 	NEED_CORES(2);
 	ktest_reports(0, 0, 1);
-	rcu_stall_ns = 300000000; /* longer than the report takes, shift=10 */
+	rcu_stall_ns =
+		300000000; /* longer than printing the report takes with shift=10 */
 	cpu = reader_start();
 	kprintf("    # a stall of core %u is to be reported\n", cpu);
 	t = ktest_thread("waiter", wait_for_readers,

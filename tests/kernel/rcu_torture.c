@@ -1,6 +1,6 @@
 /*
- * RCU torture: the director. It sets the pace, watches the workers and the
- * objects, ends the run and counts. The theory is in rcu_torture.h.
+ * RCU torture: the director. It sets the pace, watches the workers and the objects,
+ * ends the run and prints the counts. The theory is in rcu_torture.h.
  *
  * Owns rt. Context: the command's thread.
  */
@@ -15,10 +15,10 @@
 
 struct rcu_torture rt;
 static unsigned int nr_workers;
-static bool spoiled; /* workers of an earlier run are still there */
+static bool spoiled; /* workers of an earlier run are left */
 
 #define AT_ONCE_MS 100ull
-#define JOINS	   40 /* looks at a thread that is to end */
+#define JOINS	   40 /* tries to join a thread */
 
 static bool late(uint32_t since_ms)
 {
@@ -37,7 +37,8 @@ static void print_state(void)
 		rcu_owed(&rcu_sched_state).bits);
 }
 
-/* Its grace period is over, or nobody runs one: then it is not the matter. */
+/* Is its grace period over? Also true if no grace period runs: then the fault is
+ * another one. */
 static bool gp_ended(uint32_t snap)
 {
 	return rcu_seq_done(READ_ONCE(rcu_sched_state.gp_seq), snap);
@@ -53,7 +54,7 @@ static void look_at_object(const struct object *o)
 		return;
 	smp_rmb(); /* the words above before the second look */
 	if (READ_ONCE(o->stamp) != RETIRED || READ_ONCE(o->id) != id)
-		return; /* it has gone on meanwhile */
+		return; /* it has changed meanwhile */
 	if (gp_ended(snap))
 		EVIDENCE(lost,
 			 "object %u's callback, queued on core %u, %u ms old\n",
@@ -77,7 +78,7 @@ static void look_at_worker(const struct worker *w)
 		return;
 	for_each_possible_cpu (cpu)
 		queued += rcu_nr_callbacks(cpu);
-	/* A barrier, and no callback anywhere: its own is lost. */
+	/* It waits in a barrier, but no callback is queued: the barrier's own is lost. */
 	if (!queued && strcmp(doing, "rcu_barrier") == 0)
 		EVIDENCE(lost, "%s waits in %s for %u ms\n", w->name, doing,
 			 now_ms() - since);
@@ -87,8 +88,8 @@ static void look_at_worker(const struct worker *w)
 	print_state();
 }
 
-/* The clock of the run goes so far at once and no further: it stands still while
- * the host does. */
+/* The clock of the run. It advances only a little at a time, so it stands still while
+ * the host stands still. */
 static void tick(void)
 {
 	uint64_t now = timer_now_ns(), passed = (now - rt.ticked) / 1000000;
@@ -97,7 +98,7 @@ static void tick(void)
 	WRITE_ONCE(rt.ms, rt.ms + (uint32_t)min(passed, AT_ONCE_MS));
 }
 
-/* One look at everything; false when the run must end. */
+/* Check everything once; false: the run must end. */
 static bool watch(unsigned int stalls)
 {
 	tick();
@@ -133,10 +134,10 @@ static bool all_have_run(void)
 }
 
 /*
- * QUIET: the waiters and the barriers are alone with readers in interrupts of
- * idle cores, and cores come and go. LONELY: only the waiters ask for grace
- * periods. SILENT: nobody does any more: what has been asked for must end, what
- * is queued must run.
+ * QUIET: only the waiters and the barriers work, with readers in interrupts of idle
+ * cores, while cores go off and on. LONELY: only the waiters ask for grace periods.
+ * SILENT: no thread does: grace periods that were asked for must end, and queued
+ * callbacks must run.
  */
 static void quiet_phase(uint32_t *rnd, unsigned int stalls)
 {
@@ -193,7 +194,7 @@ static void start_worker(const char *name, int (*fn)(struct worker *w),
 		EVIDENCE(refused, "no memory for a thread\n");
 }
 
-/* Wait for all of them, within bounds; those that hang stay. */
+/* Join the workers, but give up after a time: those that hang are left. */
 static void join_workers(void)
 {
 	for (unsigned int i = 0; i < nr_workers; i++) {
@@ -213,7 +214,7 @@ static void join_workers(void)
 	nr_workers = 0;
 }
 
-/* A run that saw too little has proved nothing. Per second of its clock. */
+/* Has the run done too little in each second of its clock to prove anything? */
 static bool starved(unsigned int seconds, uint32_t gps)
 {
 	bool cores = board.nr_cores > 1;

@@ -1,31 +1,30 @@
 /*
- * RCU torture: readers of every kind on all cores, writers that replace what
- * they read, callbacks and barriers, while cores go off and on and everything
- * falls silent from time to time.
+ * RCU torture: readers of every kind on all cores, writers that replace the objects
+ * that they read, callbacks and barriers. Meanwhile cores go off and on, and from time
+ * to time all workers are silent.
  *
- * The life of an object: LIVE, in a slot where readers find it; RETIRED, out of
- * the slot and waiting for a grace period; RECLAIMED, back in the pool, where
- * it rests until all others have been used; then LIVE again under another id.
- * A reader that finds a RECLAIMED one, or another id than it began with, is
- * certain evidence that a grace period ended too early: no timing is involved.
+ * The life of an object: LIVE, in a slot where readers find it; RETIRED, out of the
+ * slot and waiting for a grace period; RECLAIMED, back in the pool, where it stays
+ * until all others have been used; then LIVE again with another id. If a reader finds
+ * a RECLAIMED object, or another id than at its start, a grace period has certainly
+ * ended too early: no timing is involved.
  *
- * What is looked for:
- *   reclaimed  a reader saw reclaimed data (a kfree_rcu()ed object counts too)
- *   lost       a callback that never runs though its grace period has ended, or
- *              that had not run when rcu_barrier() came back
- *   doubled    a callback that ran twice
- *   stalled    a grace period that does not end, a wait for one that does not
- *              return
- *   starved    the run saw too little of any of these to prove anything
+ * The counts of what went wrong:
+ *   reclaimed  a reader saw reclaimed data (also an object of kfree_rcu())
+ *   lost       a callback never ran although its grace period has ended, or had not
+ *              run when rcu_barrier() returned
+ *   doubled    a callback ran twice
+ *   stalled    a grace period does not end, or a wait for one does not return
+ *   starved    the run has done too little to prove anything
  *
- * The command's thread directs: a busy phase of one of three paces, then a
- * quiet one, in which every callback must have run; it watches the workers all
- * along. Everything it waits for is bounded by LATE_NS of its clock, so a
- * broken RCU is reported, not waited for; workers that hang are left behind.
+ * The command's thread is the director. It runs a busy phase at one of three paces,
+ * then a quiet one, in which every callback must run. It watches the workers all the
+ * time. It waits for nothing longer than LATE_NS of its clock, so it reports a broken
+ * RCU and does not hang; workers that hang are left behind.
  *
- * rcu_readers.c: objects and who reads them. rcu_writers.c: who retires them,
- * barriers, cores. rcu_torture.c: the director. What is shared (rt) is atomic;
- * counts are relaxed.
+ * rcu_readers.c: the objects and their readers. rcu_writers.c: writers, barriers,
+ * cores. rcu_torture.c: the director. The shared state (rt) is atomic; counts are
+ * relaxed.
  */
 #pragma once
 
@@ -50,13 +49,13 @@ enum how { BY_SYNC, BY_EXPEDITED, BY_CALL, BY_KFREE };
 
 struct object {
 	uint32_t stamp; /* LIVE, RETIRED, RECLAIMED; atomic */
-	uint32_t id;	/* another in each life */
-	/* Written before the stamp becomes RETIRED: */
+	uint32_t id;	/* another one in each life */
+	/* Written before the stamp becomes RETIRED. */
 	uint32_t how;
-	uint32_t core, ms; /* where and when */
+	uint32_t core, ms; /* where and when it was retired */
 	uint32_t snap;	   /* the gp_seq that ends its wait */
 	struct rcu_head head;
-	struct list_head link; /* pool_lock */
+	struct list_head link; /* guarded by pool_lock */
 };
 
 struct worker {
@@ -64,10 +63,10 @@ struct worker {
 	const char *name;
 	int (*fn)(struct worker *w);
 	uint32_t rnd;
-	bool resting;	    /* has seen that it is to rest */
+	bool resting;	    /* it rests, as the pace says */
 	const char *doing;  /* the call that it waits in, or NULL */
 	uint32_t since;	    /* ms */
-	struct timer timer; /* a reader's: reads in the interrupt */
+	struct timer timer; /* of a reader: it reads in its interrupt */
 	bool timer_rests;   /* the reader may arm it; else it arms itself */
 };
 
@@ -77,16 +76,18 @@ extern struct rcu_torture {
 	enum pace pace; /* what the workers should do */
 	bool stop;
 	unsigned int victim; /* the core that goes off or on next */
-	bool leaving;	     /* a core is about to speak its last words */
-	uint32_t witnesses;  /* readers that began meanwhile */
-	uint32_t ms;	     /* since the begin, by the director's clock */
+	bool leaving;	     /* a core is about to run its last interrupt */
+	uint32_t witnesses;  /* readers that began since then */
+	uint32_t ms;	     /* since the start, by the director's clock */
 	uint64_t ticked;     /* ns; the director's, see tick() */
 	struct worker workers[MAX_WORKERS];
 	struct {
-		uint32_t reads, irq_reads, seen[4]; /* ages: live to reused */
+		uint32_t reads, irq_reads,
+			seen[4]; /* seen[age]: live to reused */
 		uint32_t updates[4], queued, ran;
 		uint32_t barriers, pings, offs, ons, refused;
-		uint32_t last_words, first_words; /* by cores going, coming */
+		uint32_t last_words,
+			first_words; /* by cores that go off, that come on */
 		uint32_t silences;
 		uint32_t reclaimed, lost, doubled, stalled;
 	} n;
@@ -97,13 +98,13 @@ static inline void count(uint32_t *c)
 	__atomic_fetch_add(c, 1, __ATOMIC_RELAXED);
 }
 
-/* The director's clock, from the begin of the run. */
+/* The director's clock, since the start of the run. */
 static inline uint32_t now_ms(void)
 {
 	return READ_ONCE(rt.ms);
 }
 
-/* Something is wrong: the first two of a kind are told, the run ends. */
+/* Something is wrong: the first two of a kind are printed, and the run ends. */
 #define EVIDENCE(kind, ...)                                                    \
 	do {                                                                   \
 		if (__atomic_fetch_add(&rt.n.kind, 1, __ATOMIC_RELAXED) < 2) { \
@@ -115,13 +116,13 @@ static inline uint32_t now_ms(void)
 		WRITE_ONCE(rt.stop, true);                                     \
 	} while (0)
 
-/* By multiplication: a division is a call here. */
+/* By multiplication, because a division is a function call. */
 static inline uint32_t random_below(uint32_t *rnd, uint32_t limit)
 {
 	return (uint32_t)((uint64_t)ktest_random(rnd) * limit >> 32);
 }
 
-/* Where no worker's generator is at hand, as in an interrupt. */
+/* A seed for code without a worker, such as an interrupt. */
 static inline uint32_t random_seed(void)
 {
 	uint32_t rnd = (uint32_t)timer_now() | 1;

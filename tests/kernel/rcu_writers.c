@@ -1,8 +1,8 @@
 /*
- * RCU torture: those who retire objects and wait, rcu_barrier() on trial, cores
+ * RCU torture: threads that retire objects and wait, tests of rcu_barrier(), cores
  * that go off and on. The theory is in rcu_torture.h.
  *
- * Context: threads, but for callbacks, notifiers and the timer of last words.
+ * Context: threads, apart from callbacks, notifiers and the timer of last words.
  */
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
@@ -21,7 +21,7 @@ static void spin_ns(uint64_t ns)
 
 /* ---- workers ------------------------------------------------------------- */
 
-/* Around a call that may wait for long: the director looks at it. */
+/* Around a call that may wait long, so that the director can watch it. */
 #define WAITING_IN(w, what, call)                                              \
 	do {                                                                   \
 		WRITE_ONCE((w)->since, now_ms());                              \
@@ -30,7 +30,7 @@ static void spin_ns(uint64_t ns)
 		WRITE_ONCE((w)->doing, NULL);                                  \
 	} while (0)
 
-/* False when the run is over. Rests while everybody is to rest. */
+/* Rests while the pace says so. False: the run is over. */
 bool go_on(struct worker *w, enum pace rest_from)
 {
 	while (READ_ONCE(rt.pace) >= rest_from && !READ_ONCE(rt.stop)) {
@@ -46,14 +46,14 @@ void pause_randomly(struct worker *w, uint32_t us)
 	sleep_ns(random_below(&w->rnd, us) * US);
 }
 
-/* To another core, now and then the one that is about to go. */
+/* Move to another core, now and then to the one that goes off next. */
 void roam(struct worker *w)
 {
 	unsigned int cpu = random_below(&w->rnd, 3) ?
 				   random_below(&w->rnd, board.nr_cores) :
 				   READ_ONCE(rt.victim);
 
-	/* -EINVAL where that core is off just now. */
+	/* -EINVAL if that core is off. */
 	thread_set_affinity(current, cpumask_of(cpu));
 }
 
@@ -132,7 +132,7 @@ static void ping_callback(struct rcu_head *head)
 {
 	struct ping *p = container_of(head, struct ping, head);
 
-	if (p->slow) /* some of them make a core late */
+	if (p->slow) /* some of them keep the core busy */
 		spin_ns(300 * US);
 	if (__atomic_add_fetch(&p->ran, 1, __ATOMIC_RELEASE) != 1)
 		EVIDENCE(doubled, "a barrier test's callback of core %u\n",
@@ -158,7 +158,7 @@ static void ping_here(void *arg)
 	}
 }
 
-/* How many have not run, and the core of the first of them. */
+/* How many callbacks have not run, and the core of the first of them. */
 static unsigned int pings_out(const struct ping_test *t, unsigned int *core)
 {
 	unsigned int out = 0;
@@ -173,7 +173,8 @@ static unsigned int pings_out(const struct ping_test *t, unsigned int *core)
 	return out;
 }
 
-/* One more while another rcu_barrier() counts, perhaps past this core. */
+/* Queue one more while another rcu_barrier() goes from core to core; it may be past
+ * this one already. */
 static void ping_late(struct ping_test *t)
 {
 	uint64_t end = timer_now() + timer_ticks(1000 * US);
@@ -215,7 +216,7 @@ int barrier_tester(struct worker *w)
 				 "had not run,\n  the first of them queued on "
 				 "core %u\n",
 				 out, t->used, core);
-			break; /* its callbacks are still in use */
+			break; /* its callbacks have not run, so they cannot be reused */
 		}
 		if (random_below(&w->rnd, 2))
 			pause_randomly(w, 1000);
@@ -225,7 +226,7 @@ int barrier_tester(struct worker *w)
 
 /* ---- cores go off and on ------------------------------------------------- */
 
-/* Fires on a core that has left, in its last interrupt before it is off. */
+/* Fires on a core that is not online any more, in its last interrupt. */
 static void last_words(struct timer *t)
 {
 	uint32_t rnd = random_seed();
@@ -234,9 +235,9 @@ static void last_words(struct timer *t)
 	(void)t;
 	if (cpu_is_online(smp_processor_id())) {
 		WRITE_ONCE(rt.leaving, false);
-		return; /* it was too late and has moved here */
+		return; /* it fired too late, on another core */
 	}
-	/* Let another one begin to read. */
+	/* Wait until another reader begins. */
 	end = timer_now() + timer_ticks(2000 * US);
 	while (!READ_ONCE(rt.witnesses) && timer_now() < end)
 		cpu_relax();
@@ -287,7 +288,7 @@ int toggler(struct worker *w)
 		unsigned int cpu = random_below(&w->rnd, board.nr_cores);
 
 		WRITE_ONCE(rt.victim, cpu);
-		pause_randomly(w, 2000); /* some gather there */
+		pause_randomly(w, 2000); /* some threads gather there */
 		if (!cpu_is_online(cpu))
 			WAITING_IN(w, "cpu_up", turn_on(cpu));
 		else if (cpumask_weight(cpu_online()) > 1)
@@ -299,7 +300,7 @@ int toggler(struct worker *w)
 	return 0;
 }
 
-/* The end, in a thread of its own because it may hang. */
+/* The end of the run, in a thread of its own because it may hang. */
 int finisher(struct worker *w)
 {
 	unsigned int cpu;

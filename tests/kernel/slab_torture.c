@@ -1,21 +1,21 @@
 /*
- * Slab torture: threads on all cores allocate objects of many caches, stamp
- * them, pass them to each other, check and free them, while caches come and go,
- * are shrunk, and cores go off and on.
+ * Slab torture: threads on all cores allocate objects of many caches, stamp them,
+ * pass them to each other, check and free them. Meanwhile caches are created, shrunk
+ * and destroyed, and cores go off and on.
  *
- * What is looked for:
- *   doubled    an object handed out while somebody has it: its owner word, set
- *              by an atomic exchange, says so
- *   corrupted  an object whose stamp or filling changed while it was owned, or
- *              a SLAB_TYPESAFE_BY_RCU object whose memory became something else
- *              while a reader looked
- *   lost       an object that never came back: a cache whose counts differ, or
- *              that cannot be destroyed after the last of its objects was freed
- *   errors     reports of the slab's own checks meanwhile
+ * The counts of what went wrong:
+ *   doubled    an object was allocated while it was in use: its owner word, set by an
+ *              atomic exchange, shows it
+ *   corrupted  the stamp or the filling of an object changed while it was in use, or
+ *              the memory of a SLAB_TYPESAFE_BY_RCU object became something else
+ *              while a reader looked at it
+ *   lost       an object never came back: the counts of a cache differ, or it cannot
+ *              be destroyed after its last object was freed
+ *   errors     reports of the slab's own checks
  *
- * A `kind` is a sort of cache; its current generation is exchanged from time to
- * time (kind->now, RCU protected) and the old one destroyed when its last object
- * is back (gen->live, atomic). Objects rest in `mailbox`, exchanged atomically.
+ * A `kind` is a kind of cache. From time to time its current generation is exchanged
+ * (kind->now, protected by RCU); the old one is destroyed when its last object is back
+ * (gen->live, atomic). Objects wait in mailboxes, which are exchanged atomically.
  */
 #include <string.h>
 
@@ -42,7 +42,7 @@
 /* One generation of a kind of cache; kmalloc is a kind with one, cache NULL. */
 struct gen {
 	struct kmem_cache *cache;
-	uint32_t live; /* objects out, counted before they are allocated */
+	uint32_t live; /* objects in use, counted before they are allocated */
 	uint32_t allocs, frees;
 };
 
@@ -54,8 +54,8 @@ struct kind {
 };
 
 struct object {
-	uint32_t type;	/* TYPE_MAGIC for ever where there is a constructor */
-	uint32_t owner; /* LIVE ^ address while somebody has it; atomic */
+	uint32_t type;	/* TYPE_MAGIC for ever, if there is a constructor */
+	uint32_t owner; /* LIVE ^ address while it is in use; atomic */
 	struct gen *gen;
 	const struct kind *kind;
 	uint32_t id, counter, core, size;
@@ -138,7 +138,7 @@ static void stamp(struct object *o, const struct kind *k, struct gen *g,
 {
 	static uint32_t next_id;
 
-	/* Acq_rel: whoever owned it before wrote before this. */
+	/* Acq_rel: the writes of its last owner come before ours. */
 	if (__atomic_exchange_n(&o->owner, live_word(o), __ATOMIC_ACQ_REL) ==
 	    live_word(o)) {
 		count(&n.doubled);
@@ -169,14 +169,14 @@ static bool intact(struct object *o)
 
 /* ---- allocate and free --------------------------------------------------------------- */
 
-/* The present generation, with one object promised to it. */
+/* The current generation, with one more object counted. */
 static struct gen *gen_enter(struct kind *k)
 {
 	struct gen *g;
 
 	rcu_read_lock();
 	g = rcu_dereference(k->now);
-	/* Acq_rel: seen by cache_retire() before the cache goes. */
+	/* Acq_rel: cache_retire() sees it before it destroys the cache. */
 	__atomic_fetch_add(&g->live, 1, __ATOMIC_ACQ_REL);
 	rcu_read_unlock();
 	return g;
@@ -216,7 +216,7 @@ static void give_back(struct object *o)
 	struct gen *g;
 
 	if (!intact(o))
-		return; /* its words cannot be trusted: it is lost */
+		return; /* we cannot trust its words, so we do not free it */
 	g = o->gen;
 	/* Acq_rel: the next owner's exchange comes after ours. */
 	if (__atomic_exchange_n(&o->owner, DEAD, __ATOMIC_ACQ_REL) !=
@@ -236,7 +236,7 @@ static void give_back(struct object *o)
 
 /* ---- workers --------------------------------------------------------------------------- */
 
-/* To a random mailbox; whatever was there is ours now. */
+/* Put the object into a random mailbox, and free the object that was there. */
 static void pass_on(struct object *o, uint32_t *rnd)
 {
 	struct object **box = &mailbox[ktest_random(rnd) % NR_BOXES];
@@ -251,7 +251,7 @@ static void pass_on(struct object *o, uint32_t *rnd)
 		give_back(o);
 }
 
-/* Let readers look at an object of the RCU kind while it lives and dies. */
+/* Show an object of the RCU kind to the readers, while it is freed and reused. */
 static void show(struct object *o, uint32_t *rnd)
 {
 	struct object **slot =
@@ -262,7 +262,7 @@ static void show(struct object *o, uint32_t *rnd)
 		give_back(o);
 }
 
-/* The object may be freed and handed out again meanwhile, but it stays one. */
+/* The object may be freed and allocated again meanwhile, but it stays an object. */
 static void look(uint32_t *rnd)
 {
 	struct object *o;
@@ -315,7 +315,7 @@ static int worker(void *arg)
 	uint32_t rnd = (uint32_t)(uintptr_t)arg;
 
 	while (!time_is_up()) {
-		/* Roam: -EINVAL where that core is off just now. */
+		/* Change the core; -EINVAL if that core is off. */
 		thread_set_affinity(current, cpumask_of(ktest_random(&rnd) %
 							board.nr_cores));
 		for (unsigned int i = 0; i < 8; i++)
@@ -355,13 +355,13 @@ static void empty_boxes(void)
 	}
 }
 
-/* The last object of an old generation comes back, then the cache goes. */
+/* Wait for the last object of an old generation, then destroy its cache. */
 static void cache_retire(struct gen *g)
 {
 	unsigned int errors;
 
-	synchronize_rcu(); /* nobody enters it any more */
-	/* Acquire: pairs with gen_leave(). A corrupted object never comes. */
+	synchronize_rcu(); /* from here on no thread enters it */
+	/* Acquire: pairs with gen_leave(). A corrupted object is never freed. */
 	while (smp_load_acquire(&g->live) && !READ_ONCE(n.corrupted)) {
 		empty_boxes();
 		sleep_ns(200000);
@@ -453,7 +453,7 @@ static void run_threads(uint32_t seed)
 		if (t[started])
 			started++;
 		else
-			count(&n.lost); /* no thread, no proof */
+			count(&n.lost); /* without the thread the run proves nothing */
 	}
 	while (started)
 		thread_join(t[--started]);

@@ -1,8 +1,8 @@
 /*
- * Suite slabdbg: every debug check of the slab allocator shown to fire, once for
- * each misuse, and survived. The reports on the console are expected.
+ * Suite slabdbg: each debug check of the slab allocator reports its misuse exactly
+ * once, and the allocator goes on. The reports on the console are expected.
  *
- * The case stays on one core: what it frees it gets back next.
+ * A case stays on one core, so the object that it frees is the next one it gets.
  */
 #include <string.h>
 
@@ -15,7 +15,7 @@
 
 #define SIZE 40u
 
-/* The words before an object that say what it is, as slab_debug.c has them. */
+/* The debug words before an object, as in slab_debug.c. */
 #define ALLOCATED 0xa110ca7eu
 #define FREE	  0x00f4eef4u
 
@@ -35,14 +35,14 @@ static bool begin(unsigned int errors)
 	return cache && other;
 }
 
-/* Nothing is lost, the caches can go. */
+/* No object is lost: the caches can be destroyed. */
 static void end(void)
 {
 	kmem_cache_destroy(cache);
 	kmem_cache_destroy(other);
 }
 
-/* Does `what` bring exactly one report? */
+/* `what` must cause exactly one report. */
 #define REPORTS(what)                                                          \
 	do {                                                                   \
 		unsigned int _errors = slab_errors;                            \
@@ -76,7 +76,7 @@ KTEST(slabdbg, write_after_free)
 	end();
 }
 
-/* Found also when the slab goes without a further allocation. */
+/* It is also found without another allocation, when the slab is freed. */
 KTEST(slabdbg, write_after_free_at_shrink)
 {
 	uint8_t *p;
@@ -119,7 +119,7 @@ KTEST(slabdbg, red_zone_behind)
 	end();
 }
 
-/* What is wrong below is meant. NOLINTBEGIN(clang-analyzer-unix.Malloc) */
+/* The misuse below is intended. NOLINTBEGIN(clang-analyzer-unix.Malloc) */
 KTEST(slabdbg, double_free)
 {
 	uint8_t *p, *q;
@@ -131,7 +131,7 @@ KTEST(slabdbg, double_free)
 	REPORTS(kmem_cache_free(cache, p));
 	EXPECT(take() == p);
 	q = take();
-	EXPECT(q != p); /* it is there once */
+	EXPECT(q != p); /* it is in the cache only once */
 	kmem_cache_free(cache, p);
 	kmem_cache_free(cache, q);
 	REPORTS(kfree(q));
@@ -151,7 +151,7 @@ KTEST(slabdbg, foreign_pointer)
 	REPORTS(kmem_cache_free(cache, on_stack));
 	REPORTS(kmem_cache_free(cache, page));
 	REPORTS(kfree(on_stack));
-	REPORTS(kfree(page)); /* nobody's by kmalloc() */
+	REPORTS(kfree(page)); /* not from kmalloc() */
 	pages_free(page, 0);
 	end();
 }
@@ -164,7 +164,7 @@ KTEST(slabdbg, wrong_cache)
 		return;
 	p = take();
 	REPORTS(kmem_cache_free(other, p));
-	kmem_cache_free(cache, p); /* it was left alone */
+	kmem_cache_free(cache, p); /* it was not freed */
 	end();
 }
 
@@ -186,13 +186,13 @@ KTEST(slabdbg, misaligned_pointer)
 
 /* NOLINTEND(clang-analyzer-unix.Malloc) */
 
-/* The word before p that holds `value`. */
+/* The debug word before p that holds `value`. */
 static uint32_t *debug_word(uint8_t *p, uint32_t value)
 {
 	for (uint32_t *w = (uint32_t *)p - 1; w > (uint32_t *)p - 32; w--)
 		if (*w == value)
 			return w;
-	EXPECT(!"the object has its debug words");
+	FAIL("the object has no such debug word");
 	return NULL;
 }
 
@@ -212,7 +212,7 @@ KTEST(slabdbg, debug_words)
 	*word = ALLOCATED;
 	kmem_cache_free(cache, p);
 	EXPECT(debug_word(p, FREE) == word);
-	*word = ALLOCATED; /* free, but does not look so */
+	*word = ALLOCATED; /* it is free, but its word says otherwise */
 	REPORTS(EXPECT(take() == p));
 	kmem_cache_free(cache, p);
 	end();
@@ -223,7 +223,7 @@ static noinline void *leak_an_object(struct kmem_cache *s)
 	return kmem_cache_alloc(s);
 }
 
-/* A cache with objects out is not destroyed. (In release too.) */
+/* A cache with allocated objects is not destroyed, in release either. */
 KTEST(slabdbg, leak_at_destroy)
 {
 	struct kmem_cache *s = kmem_cache_create("leaky", SIZE, 0, 0, NULL);
@@ -236,7 +236,7 @@ KTEST(slabdbg, leak_at_destroy)
 	REPORTS(kmem_cache_destroy(s));
 	slab_stats(&after);
 	EXPECT_EQ(after.caches, before.caches);
-	kmem_cache_free(s, p); /* it is all there still */
+	kmem_cache_free(s, p); /* the cache still works */
 	kmem_cache_destroy(s);
 	slab_stats(&after);
 	EXPECT_EQ(after.caches, before.caches - 1);
@@ -246,7 +246,7 @@ static void destroy_without_barrier(struct kmem_cache *s)
 {
 	get_online_cpus();
 	mutex_lock(&slab_mutex);
-	rcu_read_lock(); /* no grace period ends in here */
+	rcu_read_lock(); /* no grace period ends until the unlock */
 	kmem_cache_unlink(s);
 	EXPECT_EQ(__cache_shrink(s), 0);
 	__kmem_cache_destroy(s);
@@ -256,7 +256,7 @@ static void destroy_without_barrier(struct kmem_cache *s)
 	rcu_barrier();
 }
 
-/* The slabs' callbacks find a cache that has gone. */
+/* The callbacks of the slabs run after their cache is gone. */
 KTEST(slabdbg, cache_gone)
 {
 	struct kmem_cache *s;
@@ -269,7 +269,7 @@ KTEST(slabdbg, cache_gone)
 	end();
 }
 
-/* Constructed and type-safe objects keep their bytes: no poison in them. */
+/* Objects with a constructor, and type-safe ones, are not poisoned. */
 static void keep(void *obj)
 {
 	memset(obj, 0x77, SIZE);

@@ -11,7 +11,7 @@
 #include "kernel/lock/lockdep.h"
 #include "kernel/shell/shell.h"
 
-#define SECONDS 10 /* unless told otherwise */
+#define SECONDS 10 /* default */
 
 static int run(const struct torture *t, unsigned int seconds, unsigned int seed)
 {

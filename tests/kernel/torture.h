@@ -1,11 +1,11 @@
 /*
- * Torture suites: long, random, time-bounded; the shell's `torture` runs them.
+ * Torture suites: long random tests with a time limit. The shell's `torture` runs them.
  *
  *	static int my_torture(unsigned int seconds, unsigned int seed) { ... }
- *	TORTURE(my, "what it beats on", my_torture);
+ *	TORTURE(my, "one line for the list", my_torture);
  *
- * fn runs in the command's thread, may sleep, takes about `seconds` of guest
- * time, prints its counts and returns 0, or not 0 if anything was wrong.
+ * fn runs in the command's thread and may sleep. It takes about `seconds` of guest time
+ * and prints its counts. It returns 0, or another value if anything was wrong.
  */
 #pragma once
 
