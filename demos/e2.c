@@ -86,13 +86,7 @@ DEMO(02, e2, .id = "E2", .slug = "e2-kosina",
 static const struct scenario e2s[] = {
 	{
 		.about = "slab_mutex is released before rcu_barrier()",
-		D_AND_U(actor_D),
-		.world.destroy = kmem_cache_destroy__slub,
-		.world.setup = setup_victim,
-		/* D waits for U, but without slab_mutex, so U gets it. */
-		.forced.order = STEPS(
-			D(LOCK, &slab_mutex), U(HP_BEGIN, &cpu_hotplug),
-			D(CONTEND, &cpu_hotplug.lock), U(LOCK, &slab_mutex)),
+		SLUB_ORDER,
 		.said.outcome = COMPLETES,
 	},
 };

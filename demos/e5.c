@@ -1,12 +1,15 @@
 /*
- * E5: McKenney's first proposal.
+ * E5: McKenney's proposal of 2 October.
  *
- * McKenney (2 October 2012): let rcu_barrier() take the hotplug lock only when it
- * is not called from a hotplug notifier. Kosina: neither path of the report calls
- * it from one; kmem_cache_destroy() does not, and the notifier of slab only wants
- * slab_mutex. So both orders remain, and McKenney agreed. Here E1 and E2 run with
- * the proposal in place: nothing changes, neither what lockdep says nor what
- * happens.
+ * McKenney, 2 October 2012, 23:31 UTC: let rcu_barrier() take the hotplug lock only
+ * when it is not called from a hotplug notifier. Kosina, 3 October 2012, 01:48
+ * +0200: no path of the report calls it from a notifier. kmem_cache_destroy() is
+ * none, and the notifier of the slab only takes slab_mutex. So both lock orders
+ * remain. McKenney agreed (3 October 2012, 00:15 UTC).
+ *
+ * Here E1 and E2 run with the proposal in place (_rcu_barrier__mck in
+ * demos/forms/barrier.c). Nothing changes: lockdep finds the same, and the rounds
+ * end in the same way.
  *
  * Controls: E1 and E2 themselves, and E6, which changes the other path.
  */
@@ -18,25 +21,26 @@ static const struct scenario e5[] = {
 		.part = "E5/E1",
 		.about = "E1 with the proposal: refused as before",
 		THE_DRAWING(kmem_cache_destroy__3_6),
-		.said.outcome = COMPLETES,
-		.forced.refused = true,
-		.said.lockdep = CIRCULAR,
 		.world.rcu = &rcu_mckenney,
+		.said.outcome = COMPLETES,
+		.said.lockdep = CIRCULAR,
+		.forced.refused = true,
 	},
 	{
 		.part = "E5/E2",
-		.about = "E2 with the proposal: the drawing, as before",
+		.about =
+			"E2 with the proposal: the drawing deadlocks as before",
 		THE_DRAWING(kmem_cache_destroy__noref),
+		.world.rcu = &rcu_mckenney,
 		.said.outcome = DEADLOCK,
+		.said.lockdep = CIRCULAR,
 		.free.until_found = true,
 		.free.rounds = 20000,
-		.said.lockdep = CIRCULAR,
-		.world.rcu = &rcu_mckenney,
 	},
 };
 
 DEMO(05, e5, .id = "E5", .slug = "e5-mckenney",
-     .claim = "no hotplug lock from a notifier: nothing changes",
-     .tried = { "E1 and E2 with McKenney's first proposal: rcu_barrier() takes",
-		"the hotplug lock only when not called from a notifier." },
+     .claim = "McKenney's proposal for notifiers changes nothing",
+     .tried = { "E1 and E2 with McKenney's proposal: rcu_barrier() takes the hotplug",
+		"lock only when it is not called from a notifier." },
      .cores = 2, SCENARIOS(e5), .free_rounds = 40);

@@ -1,31 +1,21 @@
 /*
- * E6: the merged fix (v4, Linux 210ed9defffc), which is the kernel's own
- * kmem_cache_destroy(): slab_mutex is released before rcu_barrier().
+ * E6: the merged fix: slab_mutex is released before rcu_barrier().
  *
- * McKenney (2 October 2012, quoted in the mail) asks "Why can't
- * kmem_cache_destroy drop slab_mutex early?" and lists it, lock for lock. Kosina
- * made that his patch v1 (in the mail too): it "obviously removes the deadlock (I
- * tested it)". v4 is what was merged.
+ * McKenney, 3 October 2012, 00:15 UTC, lists a kmem_cache_destroy() that drops
+ * slab_mutex early, and asks what the lock would still be needed for. Kosina's patch
+ * v1 (3 October 2012, 02:45 +0200) does that: it "obviously removes the deadlock (I
+ * tested it)". His v4 (20:35 +0530 as quoted) was merged as 210ed9defffc. It is the
+ * kernel's own kmem_cache_destroy() here.
  *
- * With it E1 and E1b complete, and so does E2 (the same order without the
- * reference is SLUB's, kmem_cache_destroy__slub): there is no cycle left, and
- * lockdep has nothing to say. E3 loses its deadlock too, but not its leak: with
- * the count at -1 U may still wait for a 0 that never comes (E3u). Control: E1,
- * E1b, E2 and E3 themselves.
+ * With it E1 and E1b complete. So does E2: its function with slab_mutex released
+ * early is SLUB's, kmem_cache_destroy__slub. There is no cycle left, and lockdep is
+ * silent. E3 loses its deadlock, but not its leak: with the count at -1 U may still
+ * wait for a 0 that never comes (as in E3u).
+ *
+ * Controls: E1, E1b, E2 and E3 themselves.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-
-/* The drawing as far as it goes: D has dropped slab_mutex, U gets it. */
-static const struct step fixed_noref[] =
-	STEPS(D(LOCK, &slab_mutex), U(HP_BEGIN, &cpu_hotplug),
-	      D(CONTEND, &cpu_hotplug.lock), U(LOCK, &slab_mutex));
-
-/* E3u: U comes when D has given back its last reference: the count is -1 again,
- * and nobody will make it 0. */
-static const struct step too_late[] = STEPS(D(CACHE_FREE, THE_CACHE),
-					    D(PUT_ONLINE, &cpu_hotplug),
-					    U(LOCK, &cpu_hotplug.lock));
 
 static const struct scenario e6[] = {
 	{
@@ -37,7 +27,7 @@ static const struct scenario e6[] = {
 	},
 	{
 		.part = "E6/E1b",
-		.about = "E1b with it: a bare rcu_barrier() beside them",
+		.about = "E1b with the kernel's own kmem_cache_destroy()",
 		THE_DRAWING_WITH_B(kmem_cache_destroy),
 		.said.outcome = COMPLETES,
 		.forced.refused = true,
@@ -45,25 +35,26 @@ static const struct scenario e6[] = {
 	{
 		.part = "E6/E2",
 		.about = "E2 with slab_mutex released early",
-		D_AND_U(actor_D),
-		.forced.order = fixed_noref,
+		SLUB_ORDER,
 		.said.outcome = COMPLETES,
-		.world.destroy = kmem_cache_destroy__slub,
-		.world.setup = setup_victim,
 	},
 	{
 		.part = "E6/E3",
-		.about = "E3 with it: no cycle, yet U may wait for ever",
+		.about = "E3: no cycle, but U may wait for ever",
 		AFTER_A_LEAK(kmem_cache_destroy),
-		.forced.order = too_late,
+		.world.hotplug = &hotplug_3_6_ops,
+		/* U comes after D's last put: the count is -1 again, and
+		 * nobody will make it 0. */
+		.forced.order = STEPS(D(CACHE_FREE, THE_CACHE),
+				      D(PUT_ONLINE, &cpu_hotplug),
+				      U(LOCK, &cpu_hotplug.lock)),
 		.said.outcome = COMPLETES | STUCK,
 		.forced.outcome = STUCK,
-		.world.hotplug = &hotplug_3_6_ops,
 	},
 };
 
 DEMO(06, e6, .id = "E6", .slug = "e6-merged",
      .claim = "the merged fix leaves no cycle",
-     .tried = { "The merged fix (v4): slab_mutex is released before the",
-		"barrier. E1, E1b and E3 with the kernel's destroy; E2 less its get." },
+     .tried = { "The merged fix (v4) releases slab_mutex before the barrier. E1, E1b",
+		"and E3 with the kernel's destroy; E2 with SLUB's, which has no get." },
      .cores = 2, SCENARIOS(e6), .free_rounds = 100);

@@ -1,18 +1,18 @@
 /*
  * E7: version 3 of the patch, which was wrong.
  *
- * The third version of the patch (October 2012, after the mail, which does not
- * have it) released slab_mutex as soon as the cache was off the list. Bhat found
- * two things: the shrink expects slab_mutex, and a destroy that fails, because objects are still in use, puts
- * the cache back on the list, now without the lock. Version 4, which was
- * merged, mends both.
+ * Kosina, 3 October 2012, 20:04 +0530 as quoted: v3 releases slab_mutex as soon as
+ * the cache is off the list. Bhat, 3 October 2012, 20:30 +0530, has two objections:
+ * the shutdown (__cache_shrink() here) expects slab_mutex; and when it fails because
+ * objects are still in use, the cache goes back on the list without the lock. v4
+ * mends both, and was merged.
  *
- * Here a cache with an object in use is destroyed (D) while another is created
- * (C): two list_add() at a time, one of them without the lock, and an entry is
- * lost. lockdep_assert_held() says so before anything has happened.
+ * Here D destroys a cache that has an object in use, while C creates another cache.
+ * Two list_add() run at a time, one of them without the lock, and an entry is lost.
+ * lockdep_assert_held() reports it before anything has happened.
  *
- * In the free rounds D sleeps between the two halves of its list_add(), as a
- * preempted thread would: the window is a few instructions otherwise.
+ * In free rounds D sleeps between the two halves of its list_add(), as if it had been
+ * preempted there: otherwise the window is a few instructions.
  *
  * Control: version 4, the kernel's own kmem_cache_destroy().
  */
@@ -21,20 +21,20 @@
 #include "kernel/debug/panic.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
-#include "kernel/slab/internal.h" /* the link of a cache: v3 writes it itself */
+#include "kernel/slab/internal.h" /* a cache's link, which is written here */
 #include "kernel/sched/sched.h"
 
-#define MADE_MAX  100	     /* caches that C makes at most */
+#define MADE_MAX  100	     /* caches that C creates at most */
 #define EACH_NS	  4000000ull /* between two of them, free rounds */
-#define WINDOW_NS 8000000ull
+#define WINDOW_NS 8000000ull /* that D sleeps inside its list_add() */
 
 /* Of the round that runs: */
 static struct kmem_cache *made[MADE_MAX]; /* C's */
 static unsigned int nr_made;
 static uint64_t window_ns;
 
-/* The kernel's own, list_add(&s->list, &slab_caches), its two halves apart: what
- * comes between them is for the script, or the search, to choose. */
+/* The kernel's own, list_add(&s->list, &slab_caches), in two halves: a script or the
+ * search can let another thread run between them. */
 story void kmem_cache_relink__halves(struct kmem_cache *s)
 {
 	struct list_head *next;
@@ -49,6 +49,7 @@ story void kmem_cache_relink__halves(struct kmem_cache *s)
 	trace_did(TR_CACHE_RELINK, s, 0, CALLER);
 }
 
+/* slab_mutex is released right after unlinking: the rest runs without it. */
 static story void kmem_cache_destroy__v3(struct kmem_cache *s)
 {
 	BUG_ON(!s || in_interrupt());
@@ -77,14 +78,14 @@ static story void kmem_cache_destroy__v3(struct kmem_cache *s)
 
 /* ---- the actors ---------------------------------------------------------- */
 
-/* It fails, and the cache stays. */
+/* The destroy fails, because an object is in use; the cache stays. */
 void actor_D_fails(struct stage *st)
 {
 	window_ns = st->forced ? 0 : WINDOW_NS;
 	st->sc->world.destroy(st->cache);
 }
 
-/* Creates a cache; in the free rounds one after the other until D has ended. */
+/* Creates a cache; in free rounds one after another until D has ended. */
 void actor_C(struct stage *st)
 {
 	do {
@@ -121,8 +122,8 @@ bool all_linked(struct stage *st)
 	return ok;
 }
 
-/* Whether one meets it from the head on, forwards. */
-static bool met(const struct list_head *e)
+/* Does a walk from the head, forwards, come to that entry? */
+static bool is_reachable(const struct list_head *e)
 {
 	const struct list_head *l = slab_caches.next;
 
@@ -131,15 +132,15 @@ static bool met(const struct list_head *e)
 	return l == e;
 }
 
-/* Without the lock: nobody moves, and an actor may have kept it. */
+/* Without the lock: no thread moves, and an actor may have kept it. */
 void show_list(struct stage *st)
 {
 	unsigned int lost = 0;
 
 	for (unsigned int i = 0; i < nr_made; i++)
-		lost += !met(&made[i]->list);
+		lost += !is_reachable(&made[i]->list);
 	kprintf("slab_caches: D's cache is %s; of C's %u caches %u on it\n",
-		met(&st->cache->list) ? "on it" : "lost", nr_made,
+		is_reachable(&st->cache->list) ? "on it" : "lost", nr_made,
 		nr_made - lost);
 }
 
@@ -153,10 +154,10 @@ static bool is_ours(const struct stage *st, const struct list_head *l)
 }
 
 /*
- * Make the list whole again. Each list_add() wrote the links of the head, of
- * the cache it added and, backwards, of the one that was first: so from the
- * first cache that is none of ours on all are chained forwards as they were.
- * That one becomes the first again, and ours are added anew.
+ * Make the list whole again. Each list_add() wrote the links of the head, of the
+ * cache that it added, and the backward link of the cache that was first. So from the
+ * first cache on that is not ours, all forward links are intact. That cache becomes
+ * the first one again, and ours are added anew.
  */
 static void repair_list(struct stage *st)
 {
@@ -183,54 +184,37 @@ void teardown_list(struct stage *st)
 		kmem_cache_destroy(made[--nr_made]);
 }
 
-/* ---- the orders ---------------------------------------------------------- */
-
-/* D has looked where to link its cache; C links another there; D goes on. */
-static const struct step two_at_a_time[] =
-	STEPS(D(CACHE_RELINK, &slab_caches), BY("C", LOCK, &slab_mutex),
-	      BY("C", UNLOCK, &slab_mutex), D(CACHE_RELINK, THE_CACHE));
-
-/* The same with the lock: C has to wait until D has linked its cache. */
-static const struct step one_at_a_time[] =
-	STEPS(D(LOCK, &slab_mutex), BY("C", CONTEND, &slab_mutex),
-	      D(CACHE_RELINK, THE_CACHE), BY("C", UNLOCK, &slab_mutex));
+/* ---- scenarios ----------------------------------------------------------- */
 
 static const struct scenario e7[] = {
 	{
 		.part = "E7/v3",
 		.about = "slab_mutex is released right after the unlinking",
-		.actors = { { "D", ON_D, actor_D_fails },
-			    { "C", ON_U, actor_C } },
-		.forced.order = two_at_a_time,
+		IN_USE(kmem_cache_destroy__v3),
+		/* D reads where to link its cache, C links another one there,
+		 * and D goes on. */
+		.forced.order = STEPS(
+			D(CACHE_RELINK, &slab_caches), C(LOCK, &slab_mutex),
+			C(UNLOCK, &slab_mutex), D(CACHE_RELINK, THE_CACHE)),
 		.said.outcome = CORRUPT,
-		.free.until_found = true,
 		.said.lockdep = NOT_HELD,
-		.said.slab_reports = 1, /* "Can't free all objects" */
-		.world.destroy = kmem_cache_destroy__v3,
-		.world.setup = setup_in_use,
-		.said.check = all_linked,
-		.show.evidence = show_list,
-		.world.teardown = teardown_list,
+		.free.until_found = true,
 	},
 	{
 		.part = "E7/v4",
-		.about = "control: the merged form, the kernel's own",
-		.actors = { { "D", ON_D, actor_D_fails },
-			    { "C", ON_U, actor_C } },
-		.forced.order = one_at_a_time,
-		.free.rounds = 2,
+		.about = "control: version 4, the kernel's own",
+		IN_USE(kmem_cache_destroy),
+		/* C has to wait until D has linked its cache. */
+		.forced.order = STEPS(
+			D(LOCK, &slab_mutex), C(CONTEND, &slab_mutex),
+			D(CACHE_RELINK, THE_CACHE), C(UNLOCK, &slab_mutex)),
 		.said.outcome = COMPLETES,
-		.said.slab_reports = 1,
-		.world.destroy = kmem_cache_destroy,
-		.world.setup = setup_in_use,
-		.said.check = all_linked,
-		.show.evidence = show_list,
-		.world.teardown = teardown_list,
+		.free.rounds = 2,
 	},
 };
 
 DEMO(07, e7, .id = "E7", .slug = "e7-v3",
-     .claim = "version 3 links a cache without the lock",
-     .tried = { "D destroys a cache in use by version 3 of the patch, C makes",
-		"one. (In free rounds D sleeps between the halves of list_add().)" },
+     .claim = "version 3 of the patch links a cache without the lock",
+     .tried = { "D destroys a cache in use with version 3 of the patch, C creates one.",
+		"(In free rounds D sleeps between the halves of its list_add().)" },
      .cores = 2, SCENARIOS(e7), .free_rounds = 50);

@@ -95,6 +95,7 @@ struct step {
 #define BY(name, op, obj) { (name), TR_##op, (obj) }
 #define A(op, obj) { "A", TR_##op, (obj) }
 #define B(op, obj) { "B", TR_##op, (obj) }
+#define C(op, obj) { "C", TR_##op, (obj) }
 #define D(op, obj) { "D", TR_##op, (obj) }
 #define L(op, obj) { "L", TR_##op, (obj) }
 #define U(op, obj) { "U", TR_##op, (obj) }

@@ -45,6 +45,15 @@
 	.world.setup = setup_leak, .world.teardown = teardown_refs,            \
 	D_AND_U(actor_D_leaks)
 
+/* Linux 3.6 with SLUB's destroy: D waits for U, but without slab_mutex, so U gets
+ * it. */
+#define SLUB_ORDER                                                             \
+	.world.destroy = kmem_cache_destroy__slub,                             \
+	.world.setup = setup_victim, D_AND_U(actor_D),                         \
+	.forced.order = STEPS(D(LOCK, &slab_mutex), U(HP_BEGIN, &cpu_hotplug), \
+			      D(CONTEND, &cpu_hotplug.lock),                   \
+			      U(LOCK, &slab_mutex))
+
 /* ---- demos/forms/hotplug_3_6.c: the counter before the merged check ---------- */
 
 extern const struct hotplug_lock_ops hotplug_3_6_ops;
@@ -93,7 +102,12 @@ void kmem_cache_destroy__3_6(struct kmem_cache *s);
 void kmem_cache_destroy__noref(struct kmem_cache *s);
 void kmem_cache_destroy__slub(struct kmem_cache *s);
 
-/* demos/e7.c: D destroys a cache in use, in vain; C makes another. */
+/* demos/e7.c: D fails to destroy a cache in use, while C creates another one. */
+#define IN_USE(destroy_fn)                                                     \
+	.actors = { { "D", ON_D, actor_D_fails }, { "C", ON_U, actor_C } },    \
+	.world.destroy = (destroy_fn), .world.setup = setup_in_use,            \
+	.world.teardown = teardown_list, .said.check = all_linked,             \
+	.said.slab_reports = 1, .show.evidence = show_list
 void actor_D_fails(struct stage *st);
 void actor_C(struct stage *st);
 int setup_in_use(struct stage *st);
