@@ -42,7 +42,7 @@ static struct {
 
 static bool in_line(const struct thread *t)
 {
-	return READ_ONCE(t->waiting.kind) == WAIT_PERCPU_READ;
+	return READ_ONCE(t->waiting.ops) == &percpu_read_wait;
 }
 
 /* Acquire: pairs with the release in read_in_turn(). */
@@ -61,7 +61,7 @@ static bool readers_stop(void)
 
 /* The writer's arrival wakes nobody here, so a reader looks now and then. */
 #define wait_until(cond)                                                       \
-	while (!wait_event_timeout(&relay.turn, WAIT_QUEUE,                    \
+	while (!wait_event_timeout(&relay.turn, &queue_wait,                   \
 				   (cond) || readers_stop(), 1000000))         \
 		;
 

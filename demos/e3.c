@@ -114,7 +114,7 @@ static void see_who_waits(struct stage *st)
 	const struct thread *u = st->worker[U_ACTOR].thread;
 	const struct thread *owner = mutex_owner(&cpu_hotplug.lock);
 
-	if (READ_ONCE(u->waiting.kind) == WAIT_MUTEX &&
+	if (READ_ONCE(u->waiting.ops) == &mutex_wait &&
 	    u->waiting.obj == &cpu_hotplug.lock && owner && owner->bug)
 		saw(FOR_THE_DEAD);
 }

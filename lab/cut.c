@@ -80,52 +80,38 @@ unsigned int release_ended(struct stage *st)
 	return n;
 }
 
-/*
- * Let the thread of that link have what it waits for, if that can be lent. The
- * cycle was checked: they stand still.
- */
-static bool lend(const struct waitfor_link *l, enum wait_kind kind)
+/* May the lock that l waits for be lent, for this scenario? It may name the one to
+ * lend, and those that never are. */
+static bool may_lend(const struct stage *st, const struct waitfor_link *l)
 {
-	void *obj = (void *)l->waiting.obj;
+	const void *obj = l->waiting.obj;
 
-	if (l->waiting.kind != kind)
-		return false;
-	if (kind == WAIT_MUTEX)
-		return mutex_lend(obj, l->thread) == 0;
-	if (kind == WAIT_PERCPU_READ)
-		return percpu_rwsem_let_pass(obj, l->thread) == 0;
-	spin_lock_rescue(obj);
-	return true;
+	return (!st->sc->cut.lend || obj == st->sc->cut.lend) &&
+	       !(st->sc->cut.keeps && st->sc->cut.keeps(obj));
 }
 
-/* A completion or a grace period cannot be lent, nor can a rw-semaphore: there may
- * be another link. Nor is every lock that can be: the scenario may name the one to
- * lend. Returns whether one was. */
+/* The threads of the cycle stand still: that was checked. Not every wait in it can
+ * be lent, so there may have to be another; of several the kind of the lowest rank
+ * is lent, and the last one in the cycle. Returns whether one was. */
 static bool cut_cycle(const struct stage *st, bool quietly)
 {
 	const struct waitfor *w = &st->waits;
-	static const struct {
-		enum wait_kind kind;
-		const char *how;
-	} ways[] = {
-		{ WAIT_MUTEX, "cut: %s lends %s to %s until its release\n" },
-		{ WAIT_PERCPU_READ, "cut: %s, who wants %s, lets %s pass\n" },
-		{ WAIT_SPIN, "cut: %s keeps %s, %s is let in once\n" },
-	};
 
-	for (unsigned int k = 0; k < ARRAY_SIZE(ways); k++) {
+	for (unsigned int rank = 0; rank < LEND_RANKS; rank++) {
 		for (unsigned int i = w->n; i-- > w->first;) {
 			const struct waitfor_link *l = &w->link[i];
+			const struct wait_ops *ops = l->waiting.ops;
 
-			if ((st->sc->cut.lend &&
-			     l->waiting.obj != st->sc->cut.lend) ||
-			    (st->sc->cut.keeps &&
-			     st->sc->cut.keeps(l->waiting.obj)) ||
-			    !lend(l, ways[k].kind))
+			if (!ops->lend || ops->lend_rank != rank ||
+			    !may_lend(st, l) ||
+			    ops->lend((void *)l->waiting.obj, l->thread))
 				continue;
-			if (!quietly)
-				kprintf(ways[k].how, waitfor_owner(w, i)->name,
-					l->waiting.name, l->name);
+			if (quietly)
+				return true;
+			kprintf("cut: ");
+			kprintf(ops->lent, waitfor_owner(w, i)->name,
+				l->waiting.name, l->name);
+			kprintf("\n");
 			return true;
 		}
 	}
@@ -140,7 +126,7 @@ static bool pass_refcount(struct stage *st, bool quietly)
 		int found;
 
 		if (worker_ended(w) ||
-		    READ_ONCE(w->thread->waiting.kind) != WAIT_REFCOUNT)
+		    READ_ONCE(w->thread->waiting.ops) != &refcount_wait)
 			continue;
 		st->passed = READ_ONCE(cpu_hotplug.refcount);
 		found = cpu_hotplug_rescue();
@@ -161,9 +147,7 @@ static bool pass_reader(const struct stage *st, bool quietly)
 	for (unsigned int i = 0; rwsem && i < st->nr_actors; i++) {
 		const struct worker *w = &st->worker[i];
 
-		if (worker_ended(w) ||
-		    READ_ONCE(w->thread->waiting.kind) != WAIT_PERCPU_READ ||
-		    percpu_rwsem_let_pass(rwsem, w->thread))
+		if (worker_ended(w) || percpu_rwsem_let_pass(rwsem, w->thread))
 			continue;
 		if (!quietly)
 			kprintf("cut: the writer of %s lets %s pass\n",

@@ -47,10 +47,9 @@ static void show_waits_briefly(const struct waitfor *w)
 
 	if (w->cycle)
 		waitfor_print_cycle(w);
-	else if (first->waiting.kind != WAIT_NONE)
+	else if (first->waiting.ops)
 		kprintf("%s waits for %s (%s)\n", first->name,
-			first->waiting.name,
-			wait_kind_name(first->waiting.kind));
+			first->waiting.name, first->waiting.ops->name);
 }
 
 static void show_waits(struct stage *st, enum outcome out)

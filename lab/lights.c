@@ -50,7 +50,7 @@ static uint32_t knotted(void)
 	uint32_t cores = 0;
 
 	for_each_thread (t) {
-		if (waits_for(t).kind == WAIT_NONE || !waitfor_cycle(t, &w))
+		if (!waits_for(t).ops || !waitfor_cycle(t, &w))
 			continue;
 		for (unsigned int i = w.first; i < w.n; i++)
 			cores |= 1u << w.link[i].cpu;

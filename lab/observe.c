@@ -135,7 +135,7 @@ static void gate(enum trace_op op, const void *obj, uintptr_t caller)
 	WRITE_ONCE(st->worker[actor].awaits, (unsigned int)i);
 	while ((int)READ_ONCE(st->script_pos) < i &&
 	       !READ_ONCE(st->script_open)) {
-		wait_begin(TASK_UNINTERRUPTIBLE, WAIT_GATE, obj, "the script",
+		wait_begin(TASK_UNINTERRUPTIBLE, &gate_wait, obj, "the script",
 			   caller);
 		schedule_timeout(GATE_POLL_NS);
 	}

@@ -161,7 +161,7 @@ static void look_and_sleep(struct stage *st, unsigned int i)
 	(void)i;
 	if (shared_read(flag))
 		return;
-	prepare_to_wait(&queue, &e, WAIT_QUEUE, CALLER);
+	prepare_to_wait(&queue, &e, &queue_wait, CALLER);
 	schedule();
 	finish_wait(&queue, &e);
 }

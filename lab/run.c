@@ -72,7 +72,7 @@ static const char *end_of_waits(struct stage *st, enum outcome out)
 			continue;
 		end = waitfor_walk(st->worker[i].thread, w) ?
 			      "cycle" :
-			      wait_kind_name(w->link[w->n - 1].waiting.kind);
+			      wait_name(&w->link[w->n - 1].waiting);
 	}
 	return end;
 }

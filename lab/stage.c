@@ -205,7 +205,7 @@ static bool nobody_moves(struct stage *st, uint64_t *switches)
 
 		if (worker_ended(w))
 			continue;
-		if (READ_ONCE(w->thread->waiting.kind) == WAIT_GATE) {
+		if (READ_ONCE(w->thread->waiting.ops) == &gate_wait) {
 			/* It polls: its count moves. Is it about to go? */
 			if (READ_ONCE(st->script_open) ||
 			    READ_ONCE(st->script_pos) >= READ_ONCE(w->awaits))
@@ -222,7 +222,7 @@ static bool nobody_moves(struct stage *st, uint64_t *switches)
 static bool somebody_gated(const struct stage *st)
 {
 	for (unsigned int i = 0; i < st->nr_actors; i++)
-		if (READ_ONCE(st->worker[i].thread->waiting.kind) == WAIT_GATE)
+		if (READ_ONCE(st->worker[i].thread->waiting.ops) == &gate_wait)
 			return true;
 	return false;
 }
@@ -246,7 +246,7 @@ enum outcome watch_round(struct stage *st, unsigned int warns)
 	uint32_t sum, again;
 
 	for (;;) {
-		if (wait_event_timeout(&st->finished, WAIT_QUEUE, all_done(st),
+		if (wait_event_timeout(&st->finished, &queue_wait, all_done(st),
 				       LOOK_NS))
 			break;
 		if (find_cycle(st))

@@ -98,7 +98,7 @@ static noinline void letter_wait(void)
 	if (shared_read(full))
 		return;
 	note("the box is empty");
-	prepare_to_wait(&readers, &me, WAIT_QUEUE, CALLER);
+	prepare_to_wait(&readers, &me, &queue_wait, CALLER);
 	schedule();
 	finish_wait(&readers, &me);
 }

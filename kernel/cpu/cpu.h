@@ -125,6 +125,9 @@ static always_inline void put_online_cpus(void)
 	lockdep_check(READ_ONCE(hotplug_ops)->held(), LOCKDEP_NOT_HELD,        \
 		      "the hotplug lock")
 
+/* A writer's wait for the count; obj: the struct cpu_hotplug. */
+extern const struct wait_ops refcount_wait;
+
 /* The steps of which get, put and begin, and their variants, are built: add
  * `by` to the count and return the sum (cpu_hotplug.lock held); wake the writer
  * if it waits. The event stream names caller. */

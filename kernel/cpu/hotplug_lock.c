@@ -25,6 +25,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/printf.h"
 #include "kernel/sched/sched.h"
 
 struct cpu_hotplug cpu_hotplug = {
@@ -59,6 +60,31 @@ story void put_online_cpus__counter(void)
 	mutex_unlock(&cpu_hotplug.lock);
 }
 
+/* The count, and the thread that is the last known to have made it so. */
+static void print_refcount(const void *obj)
+{
+	const struct cpu_hotplug *hp = obj;
+	int n = READ_ONCE(hp->refcount);
+	const struct hotplug_change *c = n > 0 ? &hp->last_get : &hp->below_0;
+	struct thread *t = thread_find(c->id);
+
+	kprintf("    refcount is %d and must become 0\n", n);
+	if (n && READ_ONCE(c->caller))
+		kprintf("    %s called from %pS\n    by %s (thread %u)%s\n",
+			n > 0 ? "last taken in get_online_cpus()" :
+				"it went below 0 in put_online_cpus()",
+			(void *)c->caller, c->name, c->id,
+			t && !t->exited ? "" : ", which has ended");
+	if (t)
+		thread_put(t);
+}
+
+const struct wait_ops refcount_wait = {
+	.name = "refcount",
+	.event = true,
+	.print = print_refcount,
+};
+
 story void cpu_hotplug_begin__counter(void)
 {
 	WRITE_ONCE(cpu_hotplug.active_writer, current);
@@ -68,7 +94,7 @@ story void cpu_hotplug_begin__counter(void)
 			break; /* with the lock held */
 		trace_did(TR_HP_WAIT, &cpu_hotplug,
 			  (uintptr_t)cpu_hotplug.refcount, CALLER);
-		wait_begin(TASK_UNINTERRUPTIBLE, WAIT_REFCOUNT, &cpu_hotplug,
+		wait_begin(TASK_UNINTERRUPTIBLE, &refcount_wait, &cpu_hotplug,
 			   "cpu_hotplug.refcount", CALLER);
 		mutex_unlock(&cpu_hotplug.lock);
 		schedule();

@@ -110,6 +110,32 @@ static bool is_unused(void *arg)
 	return !smp_load_acquire((bool *)arg);
 }
 
+#if GORDIAN_DEBUG
+/* A core with interrupts on answers, whatever it spins for. */
+static bool will_answer(const struct thread *t)
+{
+	unsigned int n = READ_ONCE(t->lockdep.depth);
+
+	return READ_ONCE(t->busy.ops) && !t->irq_depth &&
+	       !(n && n <= MAX_HELD && t->lockdep.held[n - 1].irqs_off);
+}
+
+static bool keeps_core_from_answer(const struct waiting *w,
+				   const struct thread *t)
+{
+	return thread_is_on_core(t) && !will_answer(t) &&
+	       cpumask_test(cpumask_load(w->obj), t->cpu);
+}
+
+const struct wait_ops cores_wait = {
+	.name = "other cores",
+	.relation = "where runs",
+	.event = true,
+	.busy = true,
+	.waits_on = keeps_core_from_answer,
+};
+#endif
+
 void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 {
 	struct call calls[NR_CPUS];
@@ -138,7 +164,7 @@ void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 		local_irq_restore(flags);
 	}
 	if (!cpumask_empty(others)) {
-		outer = busy_begin(WAIT_CORE, &w.left, "an answer", CALLER);
+		outer = busy_begin(&cores_wait, &w.left, "an answer", CALLER);
 		core_wait(all_have_run, &w);
 		busy_set(outer);
 	}

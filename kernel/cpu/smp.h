@@ -22,3 +22,5 @@ int smp_call_function_single(unsigned int cpu, void (*fn)(void *), void *arg,
 void on_each_cpu(void (*fn)(void *), void *arg);
 /* The same on the online cores of the mask. */
 void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg);
+/* Debug builds; obj: the struct cpumask of the cores that must answer. */
+extern const struct wait_ops cores_wait;

@@ -93,7 +93,8 @@ static int stopper_thread(void *arg)
 	for (;;) {
 		struct stop_data *d;
 
-		wait_begin(TASK_UNINTERRUPTIBLE, WAIT_IDLE, me, "work", CALLER);
+		wait_begin(TASK_UNINTERRUPTIBLE, &idle_wait, me, "work",
+			   CALLER);
 		/* Acquire: pairs with the release in stop_machine(). */
 		d = __atomic_exchange_n(&me->work, NULL, __ATOMIC_ACQUIRE);
 		if (!d)

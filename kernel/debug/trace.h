@@ -44,7 +44,7 @@ enum trace_op {
 	TR_WRITE_CONTEND,
 	TR_WRITE_UNLOCK,
 	/* scheduling: obj = the thread */
-	TR_BLOCK,  /* did: stops running, waits; arg = wait kind */
+	TR_BLOCK,  /* did: stops running, waits; arg = its wait_ops */
 	TR_WAKE,   /* gate: obj = wait queue; did: made runnable, by current */
 	TR_SWITCH, /* did: obj = next thread */
 	TR_THREAD_END,

@@ -283,7 +283,7 @@ static void stop(struct gate *g, enum trace_op op, const void *obj,
 	/* Release: pairs with the acquire of who looks at the slot. */
 	smp_store_release(&g->at_gate, true);
 	wake_up(&ex.changed);
-	wait_event_kind(&g->wake, WAIT_GATE,
+	wait_event_kind(&g->wake, &gate_wait,
 			smp_load_acquire(&g->go) || READ_ONCE(ex.open));
 	g->holds = NULL;
 	current->gated = true;
@@ -602,10 +602,12 @@ static bool run_a_callback(void)
 	unsigned int cpu;
 
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
-		enum wait_kind k = READ_ONCE(ex.gate[i].thread->waiting.kind);
+		const struct wait_ops *w =
+			READ_ONCE(ex.gate[i].thread->waiting.ops);
 
-		wanted |= !at_rest(i) && (k == WAIT_COMPLETION ||
-					  k == WAIT_QUEUE || k == WAIT_JOIN);
+		wanted |= !at_rest(i) &&
+			  (w == &completion_wait || w == &barrier_wait ||
+			   w == &queue_wait || w == &join_wait);
 	}
 	for_each_possible_cpu (cpu) {
 		struct gate *g = &ex.callbacks[cpu];
@@ -663,7 +665,7 @@ unsigned int explore_settle(unsigned int *left)
 			yield();
 		else
 			(void)wait_event_timeout(
-				&ex.changed, WAIT_GATE,
+				&ex.changed, &gate_wait,
 				all_at_rest() && callbacks_rest(), LOOK_NS);
 	}
 	*left = 0;

@@ -19,63 +19,28 @@
 #include "kernel/sync/rwsem.h"
 #include "kernel/rcu/rcu.h"
 
-/* A wait, what it hangs on whom as (NULL: on who holds a lock), and its map. */
-static const struct {
-	const char *name, *relation;
-	size_t map;
-} kinds[] = {
-	[WAIT_NONE] = { "-", NULL, 0 },
-	[WAIT_MUTEX] = { "mutex", NULL, DEP_MAP_AT(struct mutex) },
-	[WAIT_RWSEM_READ] = { "rwsem (read)", NULL,
-			      DEP_MAP_AT(struct rw_semaphore) },
-	[WAIT_RWSEM_WRITE] = { "rwsem (write)", NULL,
-			       DEP_MAP_AT(struct rw_semaphore) },
-	[WAIT_PERCPU_READ] = { "percpu rwsem (read)", NULL,
-			       DEP_MAP_AT(struct percpu_rwsem) },
-	[WAIT_PERCPU_WRITE] = { "percpu rwsem (write)", NULL,
-				DEP_MAP_AT(struct percpu_rwsem) },
-	[WAIT_COMPLETION] = { "completion", "up to", 0 },
-	[WAIT_REFCOUNT] = { "refcount", NULL, 0 },
-	[WAIT_GP] = { "grace period", "up to", 0 },
-	[WAIT_JOIN] = { "end of thread", "up to", 0 },
-	[WAIT_QUEUE] = { "wait queue", "up to", 0 },
-	[WAIT_SLEEP] = { "time", NULL, 0 },
-	[WAIT_GATE] = { "trace gate", NULL, 0 },
-	[WAIT_IDLE] = { "work", NULL, 0 },
-	[WAIT_SPIN] = { "spinlock", NULL, DEP_MAP_AT(struct spinlock) },
-	[WAIT_CORE] = { "other cores", "where runs", 0 },
-	[WAIT_READERS] = { "readers", "where runs", 0 },
-};
-
-const char *wait_kind_name(enum wait_kind kind)
-{
-	return kind < ARRAY_SIZE(kinds) ? kinds[kind].name : "?";
-}
-
 /* ---- one thread ---------------------------------------------------------- */
 
 bool waits_for_event(const struct thread *t)
 {
-	enum wait_kind kind = READ_ONCE(t->waiting.kind);
+	const struct wait_ops *ops = READ_ONCE(t->waiting.ops);
 	enum thread_state state = READ_ONCE(t->state);
 
-	return (state == TASK_UNINTERRUPTIBLE ||
-		(state == TASK_INTERRUPTIBLE && kind == WAIT_MUTEX)) &&
-	       kind != WAIT_NONE && kind != WAIT_SLEEP && kind != WAIT_IDLE &&
-	       kind != WAIT_GATE && !READ_ONCE(t->waiting.timed);
+	return (state == TASK_UNINTERRUPTIBLE || state == TASK_INTERRUPTIBLE) &&
+	       ops && ops->event && !READ_ONCE(t->waiting.timed);
 }
 
-/* A copy that is not half of one wait and half of another, or NONE. */
+/* A copy that is not half of one wait and half of another, or of none. */
 static struct waiting copy_waiting(const struct waiting *from)
 {
 	/* Acquire: pairs with the release in wait_begin(), busy_begin(). */
-	enum wait_kind kind = smp_load_acquire(&from->kind);
+	const struct wait_ops *ops = smp_load_acquire(&from->ops);
 	struct waiting w = *from;
 
 	smp_rmb(); /* the copy before the second look */
-	if (READ_ONCE(from->kind) != kind || w.kind != kind ||
-	    from->obj != w.obj || from->since != w.since)
-		w.kind = WAIT_NONE; /* it moves */
+	if (READ_ONCE(from->ops) != ops || w.ops != ops || from->obj != w.obj ||
+	    from->since != w.since)
+		w.ops = NULL; /* it moves */
 	return w;
 }
 
@@ -86,20 +51,19 @@ struct waiting waits_for(struct thread *t)
 
 #if GORDIAN_DEBUG
 	w = copy_waiting(&t->busy);
-	if (w.kind != WAIT_NONE)
+	if (w.ops)
 		return w;
 #endif
 	w = copy_waiting(&t->waiting);
 	/* Off its core: nothing has come since it looked last. */
 	if (!waits_for_event(t) || READ_ONCE(t->on_rq))
-		w.kind = WAIT_NONE;
+		w.ops = NULL;
 	/* Handed over, but not awake yet: it can run. */
-	if (w.kind >= WAIT_MUTEX && w.kind <= WAIT_PERCPU_READ &&
-	    READ_ONCE(*w.granted) != WAITS)
-		w.kind = WAIT_NONE;
-	rsp = w.kind == WAIT_NONE ? rcu_awaits_cores(t) : NULL;
+	if (w.ops && w.ops->handed_over && READ_ONCE(*w.granted) != WAITS)
+		w.ops = NULL;
+	rsp = w.ops ? NULL : rcu_awaits_cores(t);
 	if (rsp)
-		w = (struct waiting){ WAIT_READERS, rsp, rsp->name,
+		w = (struct waiting){ &readers_wait, rsp, rsp->name,
 				      (uintptr_t)rsp->grace_period,
 				      .since = rsp->gp_start };
 	return w;
@@ -107,107 +71,34 @@ struct waiting waits_for(struct thread *t)
 
 /* ---- edges --------------------------------------------------------------- */
 
-/* t's entry for what w waits for, if it has that; debug builds know. */
-static const struct held_lock *holds(const struct thread *t,
-				     const struct waiting *w)
+/* The one thread that must act before w can end, or NULL. */
+static const struct thread *wait_owner(const struct waiting *w)
 {
-	size_t map = kinds[w->kind].map;
-
-	return map ? lock_held_by(t, (const void *)((uintptr_t)w->obj + map)) :
-		     NULL;
-}
-
-static bool reads(const struct thread *t, const struct waiting *w)
-{
-	const struct held_lock *h = holds(t, w);
-
-	return h && h->how & (LOCK_READ | LOCK_READ_RECURSIVE);
-}
-
-/* A core with interrupts on answers, whatever it spins for. */
-static bool will_answer(const struct thread *t maybe_unused)
-{
-#if GORDIAN_DEBUG
-	unsigned int n = READ_ONCE(t->lockdep.depth);
-
-	return READ_ONCE(t->busy.kind) != WAIT_NONE && !t->irq_depth &&
-	       !(n && n <= MAX_HELD && t->lockdep.held[n - 1].irqs_off);
-#else
-	return false;
-#endif
-}
-
-/* On its core, and not on its way out. */
-static bool runs(const struct thread *t)
-{
-	return sched_running(t->cpu) == t &&
-	       (READ_ONCE(t->on_rq) || t->is_idle);
-}
-
-/* The one thread that w hangs on, if it is one. */
-static const struct thread *the_one(const struct waiting *w)
-{
-	const struct rw_semaphore *rwsem = w->obj;
-	const struct percpu_rwsem *percpu = w->obj;
-	const struct spinlock *spin = w->obj;
-
-	if (w->kind != WAIT_NONE && w->by)
+	if (w->ops && w->by)
 		return w->by;
-	switch (w->kind) {
-	case WAIT_MUTEX:
-		return mutex_owner(w->obj);
-	case WAIT_RWSEM_READ:
-	case WAIT_RWSEM_WRITE:
-		return READ_ONCE(rwsem->writer);
-	case WAIT_PERCPU_READ:
-		return READ_ONCE(percpu->writer);
-	case WAIT_JOIN:
-		return w->obj;
-	case WAIT_SPIN:
-		return READ_ONCE(spin->holder);
-	default:
-		return NULL;
-	}
+	return w->ops && w->ops->owner ? w->ops->owner(w->obj) : NULL;
 }
 
 /* Must t act before w can end? */
-static bool hangs_on(const struct waiting *w, const struct thread *t)
+static bool waits_on(const struct waiting *w, const struct thread *t)
 {
-	const struct thread *on = the_one(w);
+	const struct thread *owner = wait_owner(w);
 
-	if (on)
-		return t == on;
-	switch (w->kind) {
-	case WAIT_RWSEM_READ:
-		return READ_ONCE(t->waiting.kind) == WAIT_RWSEM_WRITE &&
-		       t->waiting.obj == w->obj && t->waiting.since < w->since;
-	case WAIT_RWSEM_WRITE:
-	case WAIT_PERCPU_WRITE:
-		return reads(t, w);
-	case WAIT_CORE:
-		return runs(t) && !will_answer(t) &&
-		       cpumask_test(cpumask_load(w->obj), t->cpu);
-	case WAIT_READERS:
-		return runs(t) && rcu_waits_for(w->obj, t);
-	case WAIT_COMPLETION:
-		return rcu_waits_for(w->obj, t);
-	default:
-		return false;
-	}
+	if (owner)
+		return t == owner;
+	return w->ops && w->ops->waits_on && w->ops->waits_on(w, t);
 }
 
 bool waitfor_suspicious(const struct thread *t)
 {
 	const struct waiting *w = &t->waiting;
-	const struct thread *on;
+	const struct thread *owner;
 
 	if (!waits_for_event(t))
 		return false;
-	on = the_one(w);
-	if (!on && w->kind == WAIT_COMPLETION)
-		on = rcu_sched_state.thread; /* it may be a barrier's */
-	return on ? waits_for_event(on) :
-		    w->kind != WAIT_QUEUE && w->kind != WAIT_REFCOUNT;
+	owner = wait_owner(w);
+	return owner ? waits_for_event(owner) :
+		       w->ops->owner || w->ops->waits_on;
 }
 
 /* ---- the search ---------------------------------------------------------- */
@@ -224,16 +115,14 @@ static void fill_link(struct waitfor_link *l, struct thread *t)
 	l->waiting = waits_for(t);
 }
 
-/* What l waits for, as whoever it hangs on has it. */
+/* Where and since when the owner has what l waits for. */
 static void note_owner(struct waitfor_link *l, const struct thread *owner)
 {
-	const struct held_lock *h = holds(owner, &l->waiting);
-	const struct mutex *m = l->waiting.obj;
+	const struct wait_ops *ops = l->waiting.ops;
+	const struct held_lock *h = wait_held_by(&l->waiting, owner);
 
 	l->owner_since = h ? h->since : 0;
-	l->owner_site = h			      ? h->site :
-			l->waiting.kind == WAIT_MUTEX ? READ_ONCE(m->site) :
-							0;
+	l->owner_site = h ? h->site : ops->site ? ops->site(l->waiting.obj) : 0;
 }
 
 /* How a chain ends: STUCK in a wait for nobody known, or with the dead. */
@@ -262,7 +151,7 @@ static void look_at(struct thread *t, void *arg)
 	struct waitfor *w = s->w;
 	struct waitfor_link *l = &w->link[w->n - 1], *to = l + 1;
 
-	if (!hangs_on(&l->waiting, t))
+	if (!waits_on(&l->waiting, t))
 		return;
 	l->owners++;
 	if (s->found)
@@ -271,14 +160,13 @@ static void look_at(struct thread *t, void *arg)
 #if GORDIAN_DEBUG
 	/* Whoever holds a spinlock, or has the core, runs: what it waits for as a
 	 * sleeper, or is about to, does not stop it; only what it spins for. */
-	if (READ_ONCE(t->busy.kind) == WAIT_NONE &&
-	    (l->waiting.kind == WAIT_SPIN || l->waiting.kind == WAIT_CORE))
-		to->waiting.kind = WAIT_NONE;
+	if (!READ_ONCE(t->busy.ops) && l->waiting.ops->busy)
+		to->waiting.ops = NULL;
 #endif
 	w->first = 0;
 	while (w->first < w->n && w->link[w->first].thread != t)
 		w->first++;
-	w->cycle = w->first < w->n && to->waiting.kind != WAIT_NONE;
+	w->cycle = w->first < w->n && to->waiting.ops;
 	s->found = w->cycle || !was_seen(s, t->id);
 	if (s->found)
 		note_owner(l, t);
@@ -294,7 +182,7 @@ static bool search(struct thread *t, struct waitfor *w, enum end least)
 	w->cut = false;
 	for (;;) {
 		struct waitfor_link *l = &w->link[w->n - 1];
-		bool stuck = l->bug || l->waiting.kind != WAIT_NONE;
+		bool stuck = l->bug || l->waiting.ops;
 
 		if (!was_seen(&s, l->id))
 			s.seen[s.nr_seen++] = l->id;
@@ -325,12 +213,12 @@ static bool same(const struct waitfor *a, const struct waitfor *b)
 
 		if (x->thread != y->thread ||
 		    x->waiting.obj != y->waiting.obj ||
-		    x->waiting.kind != y->waiting.kind ||
+		    x->waiting.ops != y->waiting.ops ||
 		    x->waiting.since != y->waiting.since)
 			return false;
 		/* The grace-period thread looks again and again. */
 		if (x->switches != y->switches &&
-		    x->waiting.kind != WAIT_READERS)
+		    x->waiting.ops != &readers_wait)
 			return false;
 	}
 	return true;
@@ -368,8 +256,8 @@ const char *waitfor_relation(const struct waitfor *w, unsigned int link)
 	const struct waitfor_link *l = &w->link[link];
 	const struct waitfor_link *to = waitfor_owner(w, link);
 
-	if (kinds[l->waiting.kind].relation)
-		return kinds[l->waiting.kind].relation;
+	if (l->waiting.ops->relation)
+		return l->waiting.ops->relation;
 	/* A lock; the owner may wait for the same, in front. */
 	return to != l && to->waiting.obj == l->waiting.obj ? "behind" :
 							      "held by";
@@ -393,43 +281,22 @@ static void print_owner(const struct waitfor *w, unsigned int link)
 	kprintf("\n");
 }
 
-/* The count, and who is the last known to have made it so. */
-static void print_refcount(void)
-{
-	int n = READ_ONCE(cpu_hotplug.refcount);
-	const struct hotplug_change *c = n > 0 ? &cpu_hotplug.last_get :
-						 &cpu_hotplug.below_0;
-	struct thread *t = thread_find(c->id);
-
-	kprintf("    refcount is %d and must become 0\n", n);
-	if (n && READ_ONCE(c->caller))
-		kprintf("    %s called from %pS\n    by %s (thread %u)%s\n",
-			n > 0 ? "last taken in get_online_cpus()" :
-				"it went below 0 in put_online_cpus()",
-			(void *)c->caller, c->name, c->id,
-			t && !t->exited ? "" : ", which has ended");
-	if (t)
-		thread_put(t);
-}
-
 static void print_link(const struct waitfor *w, unsigned int link)
 {
 	const struct waitfor_link *l = &w->link[link];
 
 	kprintf("  %s (thread %u, core %u)\n", l->name, l->id, l->cpu);
-	if (l->bug || l->waiting.kind == WAIT_NONE) {
+	if (l->bug || !l->waiting.ops) {
 		kprintf("    %s%s\n", l->bug ? "has ended: BUG: " : "",
 			l->bug ?: "does not wait: it runs or can run");
 		return;
 	}
-	kprintf("    waits for %s (%s)", l->waiting.name,
-		wait_kind_name(l->waiting.kind));
+	kprintf("    waits for %s (%s)", l->waiting.name, l->waiting.ops->name);
 	print_for(l->waiting.since);
 	kprintf("\n    asked for at %pS\n", (void *)l->waiting.caller);
 	print_owner(w, link);
-	if (l->waiting.kind == WAIT_REFCOUNT)
-		print_refcount();
-	rcu_print_awaited(l->waiting.obj);
+	if (l->waiting.ops->print)
+		l->waiting.ops->print(l->waiting.obj);
 	dump_thread_stack(l->thread,
 			  sched_running(l->thread->cpu) == l->thread);
 }
@@ -456,9 +323,9 @@ void waitfor_report(const struct waitfor *w)
 		kprintf("more than %u threads in a chain, or %u in all: "
 			"there may be a cycle\n",
 			WAITFOR_MAX, WAITFOR_SEEN);
-	else if (last->waiting.kind != WAIT_NONE)
+	else if (last->waiting.ops)
 		kprintf("no cycle: %s waits for an event (%s, %s)\n",
 			last->name, last->waiting.name,
-			wait_kind_name(last->waiting.kind));
+			last->waiting.ops->name);
 	report_end(flags);
 }

@@ -40,7 +40,7 @@ struct waitfor_link {
 	uint32_t id;
 	char name[THREAD_NAME_LEN];
 	uint32_t cpu;
-	struct waiting waiting; /* what it waits for (kind may be NONE) */
+	struct waiting waiting; /* what it waits for (ops may be NULL) */
 	uintptr_t owner_site;	/* where the owner took it, 0: not known */
 	uint64_t owner_since;	/* and since when, counter ticks */
 	unsigned int owners; /* how many threads it hangs on; 0: nobody known */
@@ -76,7 +76,11 @@ void waitfor_report(const struct waitfor *w);
 /* One line: "cycle: D -> slab_mutex (U) -> cpu_hotplug.lock (D)". */
 void waitfor_print_cycle(const struct waitfor *w);
 
-const char *wait_kind_name(enum wait_kind kind);
+/* The kind of a wait in words; "-" if there is none. */
+static inline const char *wait_name(const struct waiting *w)
+{
+	return w->ops ? w->ops->name : "-";
+}
 /* Whom a link hangs on, NULL: nobody known; and as what: "held by". */
 static inline const struct waitfor_link *waitfor_owner(const struct waitfor *w,
 						       unsigned int link)
@@ -87,7 +91,7 @@ static inline const struct waitfor_link *waitfor_owner(const struct waitfor *w,
 }
 const char *waitfor_relation(const struct waitfor *w, unsigned int link);
 
-/* What t waits for, asleep or busy; kind is WAIT_NONE if t runs, can run, or
+/* What t waits for, asleep or busy; ops is NULL if t runs, can run, or
  * waits for time or work. */
 struct waiting waits_for(struct thread *t);
 /* Is t blocked in a wait that only an event can end (not time, not idling)? */

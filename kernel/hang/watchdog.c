@@ -11,6 +11,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/hang/waitfor.h"
 #include "kernel/lib/printf.h"
+#include "kernel/rcu/rcu.h"
 #include "kernel/sched/wait.h"
 
 #define SETTLE_NS 1000000ull
@@ -29,10 +30,10 @@ static bool ends_waiting(const struct waitfor *w)
 {
 	const struct waitfor_link *l = &w->link[w->n - 1];
 
-	if (w->n > 1 && l[-1].waiting.kind == WAIT_READERS)
+	if (w->n > 1 && l[-1].waiting.ops == &readers_wait)
 		l--;
 	return l->bug ||
-	       (l->waiting.kind != WAIT_NONE &&
+	       (l->waiting.ops &&
 		timer_ns(timer_now() - l->waiting.since) > watchdog_hung_ns);
 }
 
@@ -43,8 +44,8 @@ static void look_at(struct thread *t, uint64_t least_ns)
 	struct waiting now = waits_for(t);
 	uint64_t ns = timer_ns(timer_now() - now.since);
 
-	if (READ_ONCE(muted) || now.kind == WAIT_NONE ||
-	    now.kind == WAIT_READERS || ns < least_ns || t->told == now.since)
+	if (READ_ONCE(muted) || !now.ops || now.ops == &readers_wait ||
+	    ns < least_ns || t->told == now.since)
 		return;
 	if (!waitfor_cycle(t, &w)) {
 		if (ns <= watchdog_hung_ns)
@@ -96,7 +97,7 @@ static int watchdog_thread(void *arg maybe_unused)
 				look_at(t, WATCHDOG_LOOK_NS);
 			next = timer_now() + timer_ticks(WATCHDOG_LOOK_NS);
 			board_ops->heartbeat();
-		} else if (wait_event_timeout(&wake, WAIT_IDLE, any_suspect(),
+		} else if (wait_event_timeout(&wake, &idle_wait, any_suspect(),
 					      timer_ns(next - now))) {
 			sleep_ns(SETTLE_NS); /* until it is off its stack */
 			look_at_suspects();

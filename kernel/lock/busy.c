@@ -7,14 +7,14 @@
 struct waiting busy_set(struct waiting w)
 {
 	struct waiting outer = current->busy;
-	enum wait_kind kind = w.kind;
+	const struct wait_ops *ops = w.ops;
 
-	WRITE_ONCE(current->busy.kind, WAIT_NONE);
+	WRITE_ONCE(current->busy.ops, NULL);
 	smp_wmb(); /* before the fields: pairs with copy_waiting() */
-	w.kind = WAIT_NONE;
+	w.ops = NULL;
 	current->busy = w;
 	/* Release: pairs with the acquire in copy_waiting(). */
-	smp_store_release(&current->busy.kind, kind);
+	smp_store_release(&current->busy.ops, ops);
 	return outer;
 }
 #endif

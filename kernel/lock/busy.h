@@ -15,10 +15,10 @@
 #if GORDIAN_DEBUG
 /* Note w as the current thread's; returns the note before it. */
 struct waiting busy_set(struct waiting w);
-#define busy_begin(kind, obj, name, caller)                                    \
-	busy_set((struct waiting){ (kind), (obj), (name), (caller),            \
+#define busy_begin(ops, obj, name, caller)                                     \
+	busy_set((struct waiting){ (ops), (obj), (name), (caller),             \
 				   .since = timer_now() })
 #else
-#define busy_begin(kind, obj, name, caller) ((struct waiting){ 0 })
-#define busy_set(outer)			    ((void)(outer))
+#define busy_begin(ops, obj, name, caller) ((struct waiting){ 0 })
+#define busy_set(outer)			   ((void)(outer))
 #endif

@@ -55,6 +55,33 @@ static bool take_rescue(const struct spinlock *l, unsigned int ticket)
 	       __atomic_exchange_n(&rescued, NULL, __ATOMIC_RELAXED);
 }
 
+#if GORDIAN_DEBUG
+static const struct thread *spin_holder(const void *obj)
+{
+	const struct spinlock *l = obj;
+
+	return READ_ONCE(l->holder);
+}
+
+static int spin_lend(void *obj, struct thread *t)
+{
+	(void)t; /* the next in line */
+	spin_lock_rescue(obj);
+	return 0;
+}
+
+const struct wait_ops spin_wait = {
+	.name = "spinlock",
+	.event = true,
+	.busy = true,
+	.dep_map = DEP_MAP_AT(struct spinlock),
+	.owner = spin_holder,
+	.lend = spin_lend,
+	.lent = "%s keeps %s, %s is let in once",
+	.lend_rank = 2,
+};
+#endif
+
 static noinline void wait_turn(struct spinlock *l, unsigned int ticket,
 			       uintptr_t site maybe_unused)
 {
@@ -63,7 +90,7 @@ static noinline void wait_turn(struct spinlock *l, unsigned int ticket,
 
 	if (ticket_wait(&l->tickets, ticket, SPIN_LIMIT))
 		return;
-	outer = busy_begin(WAIT_SPIN, l, l->name, site);
+	outer = busy_begin(&spin_wait, l, l->name, site);
 	while (!ticket_served(&l->tickets, ticket) && !take_rescue(l, ticket)) {
 		uint32_t flags;
 

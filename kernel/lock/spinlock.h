@@ -70,6 +70,7 @@ void raw_spin_unlock(struct spinlock *l);
 void arch_spin_lock(struct spinlock *l);
 void arch_spin_unlock(struct spinlock *l);
 
+extern const struct wait_ops spin_wait; /* debug builds; obj: the lock */
 /*
  * Cut a knot (docs/design.md, "lending"): let the next waiter in although the
  * lock is held, because the holder cannot release it before that waiter is

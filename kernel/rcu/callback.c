@@ -87,7 +87,7 @@ static int rcuc_thread(void *arg)
 	struct rcu_state *rsp = rdp->rsp;
 
 	for (;;) {
-		wait_event_kind(&rdp->wake, WAIT_IDLE,
+		wait_event_kind(&rdp->wake, &idle_wait,
 				kthread_should_park() || ready(rsp, rdp));
 		if (kthread_should_park())
 			kthread_parkme();
@@ -173,7 +173,7 @@ void rcu_barrier_wait(struct rcu_state *rsp)
 		   * with the release in invoke_batch() */
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
 	trace_did(TR_BARRIER_COUNT, rsp, 0, CALLER);
-	wait_for_completion(&rsp->barrier_completion);
+	wait_for_completion_kind(&rsp->barrier_completion, &barrier_wait);
 }
 
 story void _rcu_barrier(struct rcu_state *rsp)

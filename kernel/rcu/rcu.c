@@ -176,7 +176,7 @@ void rcu_gp_await(struct rcu_state *rsp)
 	 * takes longer than FORCE_NS, and this thread would never sleep. A stall
 	 * is some looks too: where the host stands still and the clock goes on
 	 * a young grace period is none. */
-	while (!wait_event_timeout(&rsp->gp.wake, WAIT_IDLE,
+	while (!wait_event_timeout(&rsp->gp.wake, &idle_wait,
 				   !READ_ONCE(rsp->gp.owed.bits),
 				   FORCE_NS << min(looks, 4u))) {
 		look_at_cores(rsp, &rsp->gp, false);
@@ -217,7 +217,7 @@ int rcu_gp_thread(void *arg)
 	struct rcu_state *rsp = arg;
 
 	for (;;) {
-		wait_event_kind(&rsp->gp.wake, WAIT_IDLE, rcu_gp_wanted(rsp));
+		wait_event_kind(&rsp->gp.wake, &idle_wait, rcu_gp_wanted(rsp));
 		rsp->grace_period(rsp);
 	}
 	return 0;
@@ -253,7 +253,7 @@ story void synchronize_rcu(void)
 	snap = rcu_snap(rsp);
 	rcu_request(rsp, snap);
 	current->waiting.by = rsp->thread; /* it alone moves gp_seq */
-	wait_event_kind(&rsp->gp_end, WAIT_GP,
+	wait_event_kind(&rsp->gp_end, &gp_wait,
 			rcu_seq_done(READ_ONCE(rsp->gp_seq), snap));
 	smp_mb(); /* the end seen before what the caller does next: pairs with
 		   * the lock in rcu_gp_end() */
@@ -287,7 +287,7 @@ story void synchronize_rcu_expedited(void)
 	spin_unlock_irqrestore(&rsp->lock, flags);
 	look_at_cores(rsp, &rsp->exp, true);
 	on_each_cpu_mask(cpumask_load(&rsp->exp.owed), exp_handler, rsp);
-	while (!wait_event_timeout(&rsp->exp.wake, WAIT_GP,
+	while (!wait_event_timeout(&rsp->exp.wake, &gp_wait,
 				   !READ_ONCE(rsp->exp.owed.bits), FORCE_NS))
 		look_at_cores(rsp, &rsp->exp, false);
 	smp_mb(); /* the end before what the caller does next */

@@ -157,12 +157,11 @@ unsigned int rcu_nr_callbacks(unsigned int cpu);
 uint32_t rcu_idle_seen(unsigned int cpu);
 /* Cores still owed by the running grace period; empty if none runs. */
 struct cpumask rcu_owed(struct rcu_state *rsp);
-/* For the wait-for graph. Must t act before a wait for obj ends: a barrier's
- * completion, or an instance that awaits its cores? Only where that is certain. */
-bool rcu_waits_for(const void *obj, const struct thread *t);
+/* For the wait-for graph: a wait for a grace period, for a barrier's last callback
+ * (obj: its completion), and the grace-period thread's for readers (obj: the
+ * struct rcu_state). */
+extern const struct wait_ops gp_wait, barrier_wait, readers_wait;
 /* The instance whose grace-period thread t is, if cores owe it something. */
 struct rcu_state *rcu_awaits_cores(const struct thread *t);
-/* Who reads there, which callbacks are left: lines of a report. */
-void rcu_print_awaited(const void *obj);
 /* For the `rcu` command. */
 void rcu_print(void);

@@ -25,17 +25,25 @@ static struct rcu_state *rcu_of(const void *obj)
 	return rsp;
 }
 
-bool rcu_waits_for(const void *obj, const struct thread *t)
+/* A reader cannot be preempted. The thread that begins the grace period is none. */
+static bool is_reader_for(const struct waiting *w, const struct thread *t)
 {
-	struct rcu_state *rsp = rcu_of(obj);
+	struct rcu_state *rsp = rcu_of(w->obj);
+
+	return rsp && thread_is_on_core(t) && t != rsp->thread &&
+	       READ_ONCE(t->preempt_count) &&
+	       cpumask_test(rcu_owed(rsp), t->cpu);
+}
+
+/* Must t run callbacks, or end a grace period, before the barrier's last callback
+ * has run? */
+static bool brings_callbacks(const struct waiting *w, const struct thread *t)
+{
+	struct rcu_state *rsp = rcu_of(w->obj);
 	struct rcu_data *rdp;
 
 	if (!rsp)
 		return false;
-	/* A reader cannot be preempted; who begins the grace period is none. */
-	if (obj == rsp)
-		return t != rsp->thread && READ_ONCE(t->preempt_count) &&
-		       cpumask_test(rcu_owed(rsp), t->cpu);
 	rdp = &rsp->data[t->cpu];
 	if (t == rdp->thread)
 		return READ_ONCE(rdp->cbs.len) && cblist_ready(&rdp->cbs);
@@ -70,7 +78,7 @@ static void print_reader(const struct thread *t maybe_unused)
 #endif
 }
 
-void rcu_print_awaited(const void *obj)
+static void print_awaited(const void *obj)
 {
 	struct rcu_state *rsp = rcu_of(obj);
 	unsigned int cpu;
@@ -95,6 +103,28 @@ void rcu_print_awaited(const void *obj)
 	}
 }
 
+const struct wait_ops gp_wait = {
+	.name = "grace period",
+	.relation = "up to",
+	.event = true,
+};
+
+const struct wait_ops barrier_wait = {
+	.name = "completion",
+	.relation = "up to",
+	.event = true,
+	.waits_on = brings_callbacks,
+	.print = print_awaited,
+};
+
+const struct wait_ops readers_wait = {
+	.name = "readers",
+	.relation = "where runs",
+	.event = true,
+	.waits_on = is_reader_for,
+	.print = print_awaited,
+};
+
 /* From the grace-period thread: so that thread ran, the readers did not end. */
 void rcu_report_stall(struct rcu_state *rsp)
 {
@@ -102,7 +132,7 @@ void rcu_report_stall(struct rcu_state *rsp)
 
 	kprintf("rcu: stall: grace period %u of %s runs for %u ms\n",
 		(rsp->gp_seq + 1) >> 1, rsp->name, (unsigned int)ms);
-	rcu_print_awaited(rsp);
+	print_awaited(rsp);
 	backtrace_all_cores();
 	WRITE_ONCE(rcu_stalls, rcu_stalls + 1); /* the report is out */
 }
@@ -126,5 +156,5 @@ void rcu_print(void)
 			cpumask_test(rsp->online, cpu) ? "yes" : "-",
 			cpumask_test(rsp->gp.owed, cpu) ? "yes" : "-",
 			rcu_nr_callbacks(cpu));
-	rcu_print_awaited(rsp);
+	print_awaited(rsp);
 }

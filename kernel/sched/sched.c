@@ -228,8 +228,8 @@ static void reschedule(bool preempt)
 		 * Release: when others see prev blocked, they see no holder. */
 		WRITE_ONCE(rq->lock.holder, NULL);
 		smp_store_release(&prev->on_rq, false);
-		trace_did(TR_BLOCK, prev->waiting.obj, prev->waiting.kind,
-			  prev->waiting.caller);
+		trace_did(TR_BLOCK, prev->waiting.obj,
+			  (uintptr_t)prev->waiting.ops, prev->waiting.caller);
 	} else if (unlikely(!prev->pinned &&
 			    !cpumask_test(prev->affinity, cpu) &&
 			    !cpumask_empty(cpumask_and(prev->affinity,
@@ -354,20 +354,24 @@ void resched_cpu(unsigned int cpu)
 
 /* ---- waiting and waking ------------------------------------------------- */
 
-void wait_begin(enum thread_state state, enum wait_kind kind, const void *obj,
-		const char *name, uintptr_t caller)
+const struct wait_ops sleep_wait = { .name = "time" };
+const struct wait_ops idle_wait = { .name = "work" };
+const struct wait_ops gate_wait = { .name = "trace gate" };
+
+void wait_begin(enum thread_state state, const struct wait_ops *ops,
+		const void *obj, const char *name, uintptr_t caller)
 {
 	struct thread *t = current;
 
-	if (t->waiting.kind != kind || t->waiting.obj != obj) {
-		WRITE_ONCE(t->waiting.kind, WAIT_NONE);
+	if (t->waiting.ops != ops || t->waiting.obj != obj) {
+		WRITE_ONCE(t->waiting.ops, NULL);
 		smp_wmb(); /* before the fields: pairs with copy_waiting() */
 		t->waiting.obj = obj;
 		t->waiting.name = name;
 		t->waiting.caller = caller;
 		t->waiting.since = timer_now();
 		/* Release: pairs with the acquire in copy_waiting(). */
-		smp_store_release(&t->waiting.kind, kind);
+		smp_store_release(&t->waiting.ops, ops);
 	}
 	WRITE_ONCE(t->state, state);
 	smp_mb(); /* state before condition; pairs with wake_up_thread() */
@@ -376,7 +380,7 @@ void wait_begin(enum thread_state state, enum wait_kind kind, const void *obj,
 void wait_end(void)
 {
 	WRITE_ONCE(current->state, TASK_RUNNING);
-	WRITE_ONCE(current->waiting.kind, WAIT_NONE);
+	WRITE_ONCE(current->waiting.ops, NULL);
 	current->waiting.by = NULL;
 }
 
@@ -483,7 +487,7 @@ void sleep_ns(uint64_t ns)
 
 	might_sleep();
 	while ((now = timer_now()) < end) {
-		wait_begin(TASK_UNINTERRUPTIBLE, WAIT_SLEEP, NULL, "time",
+		wait_begin(TASK_UNINTERRUPTIBLE, &sleep_wait, NULL, "time",
 			   CALLER);
 		schedule_timeout(timer_ns(end - now));
 	}
@@ -615,6 +619,12 @@ unsigned int sched_nr_running(unsigned int cpu)
 struct thread *sched_running(unsigned int cpu)
 {
 	return READ_ONCE(runqueues[cpu].curr);
+}
+
+bool thread_is_on_core(const struct thread *t)
+{
+	return sched_running(t->cpu) == t &&
+	       (READ_ONCE(t->on_rq) || t->is_idle);
 }
 
 struct thread *sched_idle_thread(unsigned int cpu)

@@ -93,9 +93,12 @@ void sleep_ns(uint64_t ns);
  * reports, and set its state (duty 2 above). Setting the state is followed by a
  * full barrier; it pairs with the one in wake_up_thread().
  */
-void wait_begin(enum thread_state state, enum wait_kind kind, const void *obj,
-		const char *name, uintptr_t caller);
+void wait_begin(enum thread_state state, const struct wait_ops *ops,
+		const void *obj, const char *name, uintptr_t caller);
 void wait_end(void);
+extern const struct wait_ops sleep_wait; /* for time alone */
+extern const struct wait_ops idle_wait;	 /* a server, for work */
+extern const struct wait_ops gate_wait;	 /* held at a trace point */
 
 /*
  * Wake t if it waits, interruptible or not; returns whether it did. The event
@@ -145,5 +148,7 @@ extern struct sched_hooks sched_hooks;
  * cpu run or could run, without its idle thread; which one runs. */
 unsigned int sched_nr_running(unsigned int cpu);
 struct thread *sched_running(unsigned int cpu);
+/* Is t on its core, and not just about to leave it? */
+bool thread_is_on_core(const struct thread *t);
 /* NULL if the core never had one. */
 struct thread *sched_idle_thread(unsigned int cpu);

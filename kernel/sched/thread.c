@@ -203,6 +203,18 @@ noreturn void thread_bug_exit(void)
 	thread_exit(-EIO);
 }
 
+static const struct thread *thread_to_end(const void *obj)
+{
+	return obj;
+}
+
+const struct wait_ops join_wait = {
+	.name = "end of thread",
+	.relation = "up to",
+	.event = true,
+	.owner = thread_to_end,
+};
+
 int thread_join_timeout(struct thread *t, uint64_t ns, int *status)
 {
 	struct wait_entry w = { .thread = current };
@@ -214,7 +226,8 @@ int thread_join_timeout(struct thread *t, uint64_t ns, int *status)
 	might_sleep();
 	list_init(&w.link);
 	for (;;) {
-		wait_begin(TASK_UNINTERRUPTIBLE, WAIT_JOIN, t, t->name, caller);
+		wait_begin(TASK_UNINTERRUPTIBLE, &join_wait, t, t->name,
+			   caller);
 		flags = spin_lock_irqsave(&threads_lock);
 		ended = t->exited;
 		if (!ended && list_empty(&w.link))
@@ -313,7 +326,7 @@ bool kthread_should_park(void)
 void kthread_parkme(void)
 {
 	while (kthread_should_park()) {
-		wait_begin(TASK_PARKED, WAIT_IDLE, current, "park", CALLER);
+		wait_begin(TASK_PARKED, &idle_wait, current, "park", CALLER);
 		if (kthread_should_park())
 			schedule();
 	}

@@ -27,32 +27,45 @@ enum thread_state {
 	TASK_DEAD,
 };
 
-/* What a blocked thread waits for; every report prints it. */
-enum wait_kind {
-	WAIT_NONE,
-	WAIT_MUTEX,	 /* obj = struct mutex */
-	WAIT_RWSEM_READ, /* obj = struct rw_semaphore */
-	WAIT_RWSEM_WRITE,
-	WAIT_PERCPU_READ, /* obj = struct percpu_rwsem */
-	WAIT_PERCPU_WRITE,
-	WAIT_COMPLETION, /* obj = struct completion */
-	WAIT_REFCOUNT,	 /* obj = struct cpu_hotplug */
-	WAIT_GP,	 /* obj = struct rcu_state */
-	WAIT_JOIN,	 /* obj = struct thread */
-	WAIT_QUEUE,	 /* obj = struct wait_queue */
-	WAIT_SLEEP,	 /* time only */
-	WAIT_GATE,	 /* held by a script at a trace point */
-	WAIT_IDLE,	 /* a service thread that has no work */
-	/* It keeps its core (`busy` in struct thread): */
-	WAIT_SPIN, /* obj = struct spinlock */
-	WAIT_CORE, /* obj = struct cpumask: the cores that must answer */
-	/* Reports use it for the grace-period thread; obj = struct rcu_state.
-	 * */
-	WAIT_READERS,
-};
+struct thread;
+struct waiting;
 
+/*
+ * A kind of wait. Each kind of lock, and each other thing that a thread can wait
+ * for, has one and hands it to wait_begin() or busy_begin(). Reports, the wait-for
+ * graph and the cut of a knot know a kind of lock by this alone. A function may be
+ * NULL. It is called for another thread, in any context but FIQ; only `lend` may
+ * take a lock.
+ */
+struct wait_ops {
+	const char *name; /* "mutex" */
+	/* The words between the wait and a thread that must act: "up to". NULL:
+	 * those of a lock, "held by" or "behind". */
+	const char *relation;
+	bool event;	  /* only an event ends it: not time, not new work */
+	bool handed_over; /* see struct waiting, `granted` */
+	bool busy;	  /* the thread keeps its core while it waits */
+	size_t dep_map;	  /* the lock's DEP_MAP_AT(); 0: lockdep has none */
+	/* The one thread that must act before the wait can end, or NULL. */
+	const struct thread *(*owner)(const void *obj);
+	/* Asked if there is no such thread: must t act before the wait can end?
+	 * True only if that is certain. */
+	bool (*waits_on)(const struct waiting *w, const struct thread *t);
+	/* Where the owner took it; 0: not known. Asked if lockdep does not know. */
+	uintptr_t (*site)(const void *obj);
+	/* More lines for a report. */
+	void (*print)(const void *obj);
+	/* Cut a knot (docs/design.md, "lending"): let t have it. 0, or -EINVAL: t
+	 * does not wait for it, or it cannot be lent now. May take spinlocks. */
+	int (*lend)(void *obj, struct thread *t);
+	const char *lent;	/* owner, object, t: "%s lends %s to %s" */
+	unsigned int lend_rank; /* in a knot the lowest is lent first */
+};
+#define LEND_RANKS 3
+
+/* What a blocked thread waits for; every report prints it. */
 struct waiting {
-	enum wait_kind kind;
+	const struct wait_ops *ops; /* NULL: it does not wait */
 	const void *obj;
 	const char *name; /* of the object, for people */
 	uintptr_t caller;
@@ -117,6 +130,16 @@ struct thread {
 	struct list_head joiners;
 };
 
+/* t's entry for the lock that w waits for, if t holds it; debug builds know. */
+static inline const struct held_lock *wait_held_by(const struct waiting *w,
+						   const struct thread *t)
+{
+	size_t map = w->ops->dep_map;
+
+	return map ? lock_held_by(t, (const void *)((uintptr_t)w->obj + map)) :
+		     NULL;
+}
+
 /*
  * Create a thread; it starts at once, and fn's return value is its exit status.
  * allowed: the cores it may use (CPUMASK_ALL: any). NULL when memory is out.
@@ -138,6 +161,7 @@ int thread_join(struct thread *t);
 /* The same for at most ns nanoseconds. 0 with *status set (unless status is
  * NULL), or -ETIMEDOUT; then the caller keeps the handle. */
 int thread_join_timeout(struct thread *t, uint64_t ns, int *status);
+extern const struct wait_ops join_wait; /* obj: the struct thread */
 /* Take one more handle; give one up. Any context but FIQ. */
 void thread_get(struct thread *t);
 void thread_put(struct thread *t);

@@ -14,6 +14,18 @@
 
 DEFINE_LOCK_KEY(wait_queue_key);
 
+const struct wait_ops queue_wait = {
+	.name = "wait queue",
+	.relation = "up to",
+	.event = true,
+};
+
+const struct wait_ops completion_wait = {
+	.name = "completion",
+	.relation = "up to",
+	.event = true,
+};
+
 void wait_queue_init(struct wait_queue *q, const char *name)
 {
 	__spin_lock_init(&q->lock, "wait_queue.lock",
@@ -23,7 +35,7 @@ void wait_queue_init(struct wait_queue *q, const char *name)
 }
 
 void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
-		     enum wait_kind kind, uintptr_t caller)
+		     const struct wait_ops *ops, uintptr_t caller)
 {
 	uint32_t flags;
 
@@ -36,7 +48,7 @@ void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
 	flags = spin_lock_irqsave(&q->lock);
 	if (list_empty(&e->link))
 		list_add_tail(&e->link, &q->waiters);
-	wait_begin(TASK_UNINTERRUPTIBLE, kind, q, q->name, caller);
+	wait_begin(TASK_UNINTERRUPTIBLE, ops, q, q->name, caller);
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
@@ -122,17 +134,28 @@ static bool take_done(struct completion *c)
 	return ok;
 }
 
-void wait_for_completion(struct completion *c)
+static always_inline void await_completion(struct completion *c,
+					   const struct wait_ops *ops)
 {
 	current->waiting.by = c->by;
-	wait_event_kind(&c->wait, WAIT_COMPLETION, take_done(c));
+	wait_event_kind(&c->wait, ops, take_done(c));
+}
+
+void wait_for_completion(struct completion *c)
+{
+	await_completion(c, &completion_wait);
+}
+
+void wait_for_completion_kind(struct completion *c, const struct wait_ops *ops)
+{
+	await_completion(c, ops);
 }
 
 bool wait_for_completion_timeout(struct completion *c, uint64_t ns, int n)
 {
 	bool ok;
 
-	__wait_event(&c->wait, WAIT_COMPLETION, (ok = take_done(c)) || !n--,
+	__wait_event(&c->wait, &completion_wait, (ok = take_done(c)) || !n--,
 		     schedule_timeout(ns));
 	return ok || take_done(c); /* it may have come at the very end */
 }

@@ -19,7 +19,9 @@ struct wait_queue {
 	const char *name;
 };
 
-extern struct lock_class_key wait_queue_key; /* the class of all their locks */
+extern struct lock_class_key wait_queue_key;  /* the class of all their locks */
+extern const struct wait_ops queue_wait;      /* obj: the struct wait_queue */
+extern const struct wait_ops completion_wait; /* obj: the struct completion */
 
 #define WAIT_QUEUE_INIT(q, n)                                                  \
 	{                                                                      \
@@ -36,7 +38,7 @@ void wait_queue_init(struct wait_queue *q, const char *name);
 /* Join the queue and begin the wait; again before each look at the condition.
  * */
 void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
-		     enum wait_kind kind, uintptr_t caller);
+		     const struct wait_ops *ops, uintptr_t caller);
 void finish_wait(struct wait_queue *q, struct wait_entry *e);
 /* Wake the thread that has waited longest, or all. */
 void wake_up(struct wait_queue *q);
@@ -44,11 +46,11 @@ void wake_up_all(struct wait_queue *q);
 
 /* What the macros below share: look at `done`, sleep, and so on until it is
  * true. */
-#define __wait_event(q, kind, done, sleep)                                     \
+#define __wait_event(q, ops, done, sleep)                                      \
 	do {                                                                   \
 		struct wait_entry _e = { .thread = NULL };                     \
 		for (;;) {                                                     \
-			prepare_to_wait((q), &_e, (kind), CALLER);             \
+			prepare_to_wait((q), &_e, (ops), CALLER);              \
 			if (done)                                              \
 				break;                                         \
 			sleep;                                                 \
@@ -56,15 +58,15 @@ void wake_up_all(struct wait_queue *q);
 		finish_wait((q), &_e);                                         \
 	} while (0)
 
-#define wait_event_kind(q, kind, cond) __wait_event(q, kind, cond, schedule())
-#define wait_event(q, cond)	       wait_event_kind(q, WAIT_QUEUE, cond)
+#define wait_event_kind(q, ops, cond) __wait_event(q, ops, cond, schedule())
+#define wait_event(q, cond)	      wait_event_kind(q, &queue_wait, cond)
 
 /* True if cond became true within ns nanoseconds. */
-#define wait_event_timeout(q, kind, cond, ns)                                  \
+#define wait_event_timeout(q, ops, cond, ns)                                   \
 	({                                                                     \
 		uint64_t _end = timer_now() + timer_ticks(ns), _now = 0;       \
 		/* The time is read once, so that _end - _now is positive. */  \
-		__wait_event(q, kind, (cond) || (_now = timer_now()) >= _end,  \
+		__wait_event(q, ops, (cond) || (_now = timer_now()) >= _end,   \
 			     schedule_timeout(timer_ns(_end - _now)));         \
 		/* It may have come just after the time ran out. */            \
 		_now < _end || (cond);                                         \
@@ -87,6 +89,8 @@ void init_completion(struct completion *c, const char *name);
 void complete(struct completion *c);
 void complete_all(struct completion *c);
 void wait_for_completion(struct completion *c);
+/* The same, as another way to wait than completion_wait. */
+void wait_for_completion_kind(struct completion *c, const struct wait_ops *ops);
 /* True if it was completed within n waits of ns nanoseconds each. Not one long
  * wait: a host may stop for a while although its clock goes on, and then no
  * core has had that time. */

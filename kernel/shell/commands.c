@@ -131,7 +131,7 @@ SHELL_COMMAND(cpu, "cpu", "cpu [up|down N]", "the cores; turn one on or off",
 
 static unsigned int waited_ms(const struct waiting *w)
 {
-	if (w->kind == WAIT_NONE)
+	if (!w->ops)
 		return 0;
 	return (unsigned int)(timer_ns(timer_now() - w->since) / 1000000);
 }
@@ -147,12 +147,11 @@ void describe_wait(struct thread *t, struct waitfor *w, char *buf, size_t size)
 	if (to)
 		ksnprintf(more, sizeof(more), ",\n  %s %s (thread %u)",
 			  waitfor_relation(w, 0), to->name, to->id);
-	else if (now->kind == WAIT_REFCOUNT)
+	else if (now->ops == &refcount_wait)
 		ksnprintf(more, sizeof(more), ",\n  which is %d",
 			  READ_ONCE(cpu_hotplug.refcount));
-	ksnprintf(buf, size,
-		  now->kind == WAIT_NONE ? "runs" : "waits for %s (%s)%s",
-		  now->name, wait_kind_name(now->kind), more);
+	ksnprintf(buf, size, now->ops ? "waits for %s (%s)%s" : "runs",
+		  now->name, wait_name(now), more);
 }
 
 static void ps_print(void)
@@ -170,8 +169,8 @@ static void ps_print(void)
 		kprintf("%4u %-15s %4u %s %-5s %8llu %7d %s %u\n", t->id,
 			t->name, t->cpu, prios[t->prio],
 			sched_running(t->cpu) == t ? "run" : states[t->state],
-			t->switches, t->preempt_count,
-			w.kind == WAIT_NONE ? "-" : w.name, waited_ms(&w));
+			t->switches, t->preempt_count, w.ops ? w.name : "-",
+			waited_ms(&w));
 	}
 }
 PLAIN_COMMAND(ps, "the threads", ps_print());
@@ -186,7 +185,7 @@ static void waits_print(void)
 		char what[128];
 		bool leads;
 
-		if (now.kind == WAIT_NONE)
+		if (!now.ops)
 			continue;
 		describe_wait(t, &w, what, sizeof(what));
 		kprintf("%s (thread %u) %s, for %u ms\n", t->name, t->id, what,
@@ -207,7 +206,7 @@ static bool waits_at(const struct thread *t, const struct mutex *m)
 	const struct waiting *w = &t->waiting;
 
 	/* Acquire: pairs with the release in wait_begin(). */
-	return smp_load_acquire(&w->kind) == WAIT_MUTEX && w->obj == m &&
+	return smp_load_acquire(&w->ops) == &mutex_wait && w->obj == m &&
 	       READ_ONCE(*w->granted) == WAITS;
 }
 

@@ -38,7 +38,7 @@ static char next_byte(void)
 {
 	char c = CTRL('C');
 
-	wait_event_kind(&console_wait, WAIT_IDLE,
+	wait_event_kind(&console_wait, &idle_wait,
 			READ_ONCE(ctrl_c) || uart_read(&c));
 	return c;
 }

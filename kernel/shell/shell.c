@@ -117,14 +117,14 @@ static int run_as_job(const char *command)
 		kprintf("%s: no room for one more command\n", command);
 		return 1;
 	}
-	wait_event_kind(&console_wait, WAIT_IDLE,
+	wait_event_kind(&console_wait, &idle_wait,
 			READ_ONCE(job->done) ||
 				(!smp_load_acquire(&console_taken) &&
 				 READ_ONCE(ctrl_c)));
 	if (!READ_ONCE(job->done)) {
 		kprintf("^C\n");
 		thread_interrupt(job->thread);
-		wait_event_timeout(&console_wait, WAIT_IDLE,
+		wait_event_timeout(&console_wait, &idle_wait,
 				   READ_ONCE(job->done), CTRL_C_NS);
 	}
 	if (READ_ONCE(job->done))

@@ -129,7 +129,7 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 	lock_contended(&m->dep_map); /* with wait_lock no longer on top */
 
 	WRITE_ONCE(current->waiting.granted, &w.granted);
-	wait_begin(state, WAIT_MUTEX, m, m->name, site);
+	wait_begin(state, &mutex_wait, m, m->name, site);
 	/* Acquire: pairs with the release in grant(). */
 	while (smp_load_acquire(&w.granted) != GRANTED) {
 		if (state == TASK_INTERRUPTIBLE && thread_interrupted()) {
@@ -137,7 +137,7 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 			break;
 		}
 		schedule();
-		wait_begin(state, WAIT_MUTEX, m, m->name, site);
+		wait_begin(state, &mutex_wait, m, m->name, site);
 	}
 	wait_end();
 	return err;
@@ -255,6 +255,34 @@ int mutex_lend(struct mutex *m, struct thread *to)
 	spin_unlock_irqrestore(&m->wait_lock, flags);
 	return err;
 }
+
+static const struct thread *mutex_holder(const void *obj)
+{
+	return mutex_owner(obj);
+}
+
+static uintptr_t mutex_site(const void *obj)
+{
+	const struct mutex *m = obj;
+
+	return READ_ONCE(m->site);
+}
+
+static int mutex_lend_object(void *obj, struct thread *t)
+{
+	return mutex_lend(obj, t);
+}
+
+const struct wait_ops mutex_wait = {
+	.name = "mutex",
+	.event = true,
+	.handed_over = true,
+	.dep_map = DEP_MAP_AT(struct mutex),
+	.owner = mutex_holder,
+	.site = mutex_site,
+	.lend = mutex_lend_object,
+	.lent = "%s lends %s to %s until its release",
+};
 
 void mutex_release_dead(struct mutex *m, struct thread *dead)
 {

@@ -33,6 +33,8 @@ struct mutex {
  * no longer waiting. */
 enum grant { WAITS, GRANTING, GRANTED };
 
+extern const struct wait_ops mutex_wait; /* obj: the struct mutex */
+
 #define MUTEX_WAITERS 1u /* release must take the slow path */
 #define MUTEX_LENT    2u
 #define MUTEX_FLAGS   3u

@@ -30,22 +30,22 @@ struct rwsem_waiter {
 /* wait_lock held: queue up. Announced here, so that reports know who came first
  * by `since`. */
 static void queue_up(struct rwsem_waiter *w, struct list_head *waiters,
-		     enum wait_kind kind, const void *sem, const char *name,
-		     uintptr_t site)
+		     const struct wait_ops *ops, const void *sem,
+		     const char *name, uintptr_t site)
 {
 	w->granted = WAITS;
 	list_add_tail(&w->link, waiters);
 	WRITE_ONCE(current->waiting.granted, &w->granted);
-	wait_begin(TASK_UNINTERRUPTIBLE, kind, sem, name, site);
+	wait_begin(TASK_UNINTERRUPTIBLE, ops, sem, name, site);
 }
 
-static void wait_granted(struct rwsem_waiter *w, enum wait_kind kind,
+static void wait_granted(struct rwsem_waiter *w, const struct wait_ops *ops,
 			 const void *sem, const char *name, uintptr_t site)
 {
 	/* Acquire: pairs with the release in grant(). */
 	while (smp_load_acquire(&w->granted) != GRANTED) {
 		schedule();
-		wait_begin(TASK_UNINTERRUPTIBLE, kind, sem, name, site);
+		wait_begin(TASK_UNINTERRUPTIBLE, ops, sem, name, site);
 	}
 	wait_end();
 }
@@ -116,14 +116,14 @@ static always_inline void lock(struct rw_semaphore *s, bool write,
 		spin_unlock_irqrestore(&s->wait_lock, flags);
 	} else {
 		queue_up(&w, &s->waiters,
-			 write ? WAIT_RWSEM_WRITE : WAIT_RWSEM_READ, s, s->name,
-			 site);
+			 write ? &rwsem_write_wait : &rwsem_read_wait, s,
+			 s->name, site);
 		trace_did(write ? TR_WRITE_CONTEND : TR_READ_CONTEND, s,
 			  (uintptr_t)s->writer, site);
 		spin_unlock_irqrestore(&s->wait_lock, flags);
 		lock_contended(&s->dep_map);
-		wait_granted(&w, write ? WAIT_RWSEM_WRITE : WAIT_RWSEM_READ, s,
-			     s->name, site);
+		wait_granted(&w, write ? &rwsem_write_wait : &rwsem_read_wait,
+			     s, s->name, site);
 		lock_acquired(&s->dep_map);
 	}
 	trace_did(write ? TR_WRITE_LOCK : TR_READ_LOCK, s, 0, site);
@@ -263,12 +263,12 @@ static noinline void down_read_slow(struct percpu_rwsem *s, uintptr_t site)
 		tell_writer(s, site);
 		flags = spin_lock_irqsave(&s->wait_lock);
 		if (s->block) {
-			queue_up(&w, &s->waiters, WAIT_PERCPU_READ, s, s->name,
+			queue_up(&w, &s->waiters, &percpu_read_wait, s, s->name,
 				 site);
 			trace_did(TR_READ_CONTEND, s, (uintptr_t)s->writer,
 				  site);
 			spin_unlock_irqrestore(&s->wait_lock, flags);
-			wait_granted(&w, WAIT_PERCPU_READ, s, s->name, site);
+			wait_granted(&w, &percpu_read_wait, s, s->name, site);
 		} else {
 			spin_unlock_irqrestore(&s->wait_lock, flags);
 		}
@@ -320,11 +320,11 @@ void percpu_down_write(struct percpu_rwsem *s)
 	spin_unlock_irqrestore(&s->wait_lock, flags);
 	smp_mb(); /* P2: block before the sum; pairs with P1 and up_read */
 
-	wait_begin(TASK_UNINTERRUPTIBLE, WAIT_PERCPU_WRITE, s, s->name, site);
+	wait_begin(TASK_UNINTERRUPTIBLE, &percpu_write_wait, s, s->name, site);
 	while (readers_inside(s) != 0) {
 		trace_did(TR_WRITE_CONTEND, s, 0, site);
 		schedule();
-		wait_begin(TASK_UNINTERRUPTIBLE, WAIT_PERCPU_WRITE, s, s->name,
+		wait_begin(TASK_UNINTERRUPTIBLE, &percpu_write_wait, s, s->name,
 			   site);
 	}
 	wait_end();
@@ -376,3 +376,75 @@ int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *reader)
 	spin_unlock_irqrestore(&s->wait_lock, flags);
 	return err;
 }
+
+/* ---- what reports and the cut know of them -------------------------------- */
+
+/* Is t inside as a reader? Debug builds know. */
+static bool is_reader(const struct waiting *w, const struct thread *t)
+{
+	const struct held_lock *h = wait_held_by(w, t);
+
+	return h && h->how & (LOCK_READ | LOCK_READ_RECURSIVE);
+}
+
+static const struct thread *rwsem_writer(const void *obj)
+{
+	const struct rw_semaphore *s = obj;
+
+	return READ_ONCE(s->writer);
+}
+
+/* A reader waits behind a writer that queued up before it. */
+static bool is_writer_in_front(const struct waiting *w, const struct thread *t)
+{
+	return READ_ONCE(t->waiting.ops) == &rwsem_write_wait &&
+	       t->waiting.obj == w->obj && t->waiting.since < w->since;
+}
+
+static const struct thread *percpu_writer(const void *obj)
+{
+	const struct percpu_rwsem *s = obj;
+
+	return READ_ONCE(s->writer);
+}
+
+static int percpu_lend(void *obj, struct thread *t)
+{
+	return percpu_rwsem_let_pass(obj, t);
+}
+
+const struct wait_ops rwsem_read_wait = {
+	.name = "rwsem (read)",
+	.event = true,
+	.handed_over = true,
+	.dep_map = DEP_MAP_AT(struct rw_semaphore),
+	.owner = rwsem_writer,
+	.waits_on = is_writer_in_front,
+};
+
+const struct wait_ops rwsem_write_wait = {
+	.name = "rwsem (write)",
+	.event = true,
+	.handed_over = true,
+	.dep_map = DEP_MAP_AT(struct rw_semaphore),
+	.owner = rwsem_writer,
+	.waits_on = is_reader,
+};
+
+const struct wait_ops percpu_read_wait = {
+	.name = "percpu rwsem (read)",
+	.event = true,
+	.handed_over = true,
+	.dep_map = DEP_MAP_AT(struct percpu_rwsem),
+	.owner = percpu_writer,
+	.lend = percpu_lend,
+	.lent = "%s, who wants %s, lets %s pass",
+	.lend_rank = 1,
+};
+
+const struct wait_ops percpu_write_wait = {
+	.name = "percpu rwsem (write)",
+	.event = true,
+	.dep_map = DEP_MAP_AT(struct percpu_rwsem),
+	.waits_on = is_reader,
+};

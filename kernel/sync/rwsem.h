@@ -27,6 +27,11 @@ struct rw_semaphore {
 
 extern struct lock_class_key rwsem_wait_key; /* of all wait_locks */
 
+/* obj: the struct rw_semaphore. */
+extern const struct wait_ops rwsem_read_wait, rwsem_write_wait;
+/* obj: the struct percpu_rwsem. */
+extern const struct wait_ops percpu_read_wait, percpu_write_wait;
+
 #define RWSEM_INIT(s, n)                                                       \
 	{                                                                      \
 		DEP_MAP_INIT(n).name = (n),                                    \

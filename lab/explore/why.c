@@ -142,7 +142,7 @@ static void blocked_at_gate(const struct stage *st, struct link *l,
 	if (op != TR_LOCK || !mutex_is_locked(m))
 		return;
 	l->what = lock_name(st, m);
-	l->kind = wait_kind_name(WAIT_MUTEX);
+	l->kind = mutex_wait.name;
 	l->relation = "held by";
 	l->asked = caller;
 	l->site = READ_ONCE(m->site);
@@ -172,10 +172,10 @@ static void look_at(const struct stage *st, struct thread *t, struct link *l)
 		return;
 	}
 	waitfor_walk(t, &w);
-	if (now->kind == WAIT_NONE)
+	if (!now->ops)
 		return;
-	l->what = now->kind == WAIT_MUTEX ? lock_name(st, now->obj) : now->name;
-	l->kind = wait_kind_name(now->kind);
+	l->what = now->ops == &mutex_wait ? lock_name(st, now->obj) : now->name;
+	l->kind = now->ops->name;
 	l->asked = now->caller;
 	l->site = w.link[0].owner_site;
 	l->owners = w.link[0].owners;
@@ -189,7 +189,7 @@ static void look_at(const struct stage *st, struct thread *t, struct link *l)
 
 static bool counts_references(const struct link *l)
 {
-	return l->what && strcmp(l->kind, wait_kind_name(WAIT_REFCOUNT)) == 0;
+	return l->what && l->kind == refcount_wait.name;
 }
 
 static void describe_block(const struct link *l, char *out)

@@ -60,10 +60,10 @@ KTEST(cpu, hotplug_lock_excludes)
 	get_online_cpus();
 	t = ktest_thread("downer", take_core_down, (void *)(uintptr_t)cpu,
 			 CPUMASK_ALL);
-	EXPECT(EVENTUALLY(ktest_sleeps(t) && t->waiting.kind == WAIT_REFCOUNT));
+	EXPECT(EVENTUALLY(ktest_sleeps(t) && t->waiting.ops == &refcount_wait));
 	put_online_cpus();
 	sleep_ns(KTEST_LOOK_NS);
-	EXPECT(t->waiting.kind == WAIT_REFCOUNT && cpu_is_online(cpu));
+	EXPECT(t->waiting.ops == &refcount_wait && cpu_is_online(cpu));
 	put_online_cpus();
 	EXPECT_EQ(thread_join(t), 0);
 	core_up(cpu);

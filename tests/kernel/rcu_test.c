@@ -73,7 +73,7 @@ static void check_waits(void (*sync)(void))
 	reader_start();
 	t = ktest_thread("waiter", wait_for_readers, (void *)(uintptr_t)sync,
 			 cpumask_of(cpumask_first(cpu_online())));
-	EXPECT(EVENTUALLY(READ_ONCE(t->waiting.kind) == WAIT_GP));
+	EXPECT(EVENTUALLY(READ_ONCE(t->waiting.ops) == &gp_wait));
 	/* It gets many chances to end too early: time, ticks, IPIs. */
 	for (int i = 0; i < 20; i++) {
 		sleep_ns(1000000);

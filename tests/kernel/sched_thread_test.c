@@ -156,7 +156,7 @@ static int park_and_spin(void *arg)
 		WRITE_ONCE(s->cpu, smp_processor_id());
 		WRITE_ONCE(s->loops, s->loops + 1);
 		if (READ_ONCE(s->sleep_ns))
-			wait_event_timeout(&parking, WAIT_IDLE,
+			wait_event_timeout(&parking, &idle_wait,
 					   kthread_should_park(), s->sleep_ns);
 		else
 			ktest_busy();

@@ -47,7 +47,7 @@ static int wait_in_vain(void *arg)
 	struct wait_queue q = WAIT_QUEUE_INIT(q, "nothing");
 
 	for (unsigned int ns = 0; ns < 8000; ns += 4) {
-		EXPECT(!wait_event_timeout(&q, WAIT_QUEUE, false, ns));
+		EXPECT(!wait_event_timeout(&q, &queue_wait, false, ns));
 		ktest_count(arg);
 	}
 	return 0;
@@ -80,7 +80,7 @@ static int ping(void *arg)
 		sleep_ns(KTEST_LOOK_NS);
 	for (int i = 0; i < PINGS; i++) {
 		for (;;) {
-			wait_begin(TASK_UNINTERRUPTIBLE, WAIT_QUEUE, &table,
+			wait_begin(TASK_UNINTERRUPTIBLE, &queue_wait, &table,
 				   "turn", CALLER);
 			if (READ_ONCE(table.turn) == me)
 				break;
@@ -134,7 +134,7 @@ KTEST(sched, preempted_before_sleep)
 	uint32_t ran;
 
 	ktest_run_on(smp_processor_id());
-	wait_begin(TASK_UNINTERRUPTIBLE, WAIT_QUEUE, &ran, "nothing", CALLER);
+	wait_begin(TASK_UNINTERRUPTIBLE, &queue_wait, &ran, "nothing", CALLER);
 	t = start_high(&ran);
 	EXPECT_EQ(READ_ONCE(ran), 1); /* so we were preempted, and run again */
 	wait_end();
@@ -149,7 +149,7 @@ static int wait_once(void *arg)
 	struct wait_entry e = { .thread = NULL };
 	bool queued;
 
-	prepare_to_wait(&queue, &e, WAIT_QUEUE, CALLER);
+	prepare_to_wait(&queue, &e, &queue_wait, CALLER);
 	do {
 		uint32_t flags;
 

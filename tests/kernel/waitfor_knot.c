@@ -40,21 +40,23 @@ void knot_end(unsigned int n)
 }
 
 bool knot_has_cycle(unsigned int from, unsigned int n,
-		    const enum wait_kind *kinds, struct thread *const *who)
+		    const struct wait_ops *const *kinds,
+		    struct thread *const *who)
 {
 	const struct waitfor *w = &knot.walk;
 	bool ok = EVENTUALLY(waitfor_walk(knot.t[from], &knot.walk)) &&
 		  w->n - w->first == n;
 
 	for (unsigned int i = 0; ok && i < n; i++)
-		ok = w->link[w->first + i].waiting.kind == kinds[i] &&
+		ok = w->link[w->first + i].waiting.ops == kinds[i] &&
 		     w->link[w->first + i].thread == who[i] &&
 		     waitfor_owner(w, w->first + i)->thread == who[(i + 1) % n];
 	if (!ok)
 		waitfor_report(w);
 	return ok;
 }
-bool thread_waits(const struct thread *t, enum wait_kind kind)
+
+bool thread_waits(const struct thread *t, const struct wait_ops *kind)
 {
-	return EVENTUALLY(waits_for((struct thread *)t).kind == kind);
+	return EVENTUALLY(waits_for((struct thread *)t).ops == kind);
 }

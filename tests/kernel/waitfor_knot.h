@@ -41,9 +41,10 @@ void knot_meet(uint32_t n);
 /* Wait until a walk from knot.t[from] finds a cycle. It must be of n links: thread
  * who[i] waits in the way kinds[i] for who[i + 1], the last one for who[0]. */
 bool knot_has_cycle(unsigned int from, unsigned int n,
-		    const enum wait_kind *kinds, struct thread *const *who);
-#define KINDS(...) ((const enum wait_kind[]){ __VA_ARGS__ })
+		    const struct wait_ops *const *kinds,
+		    struct thread *const *who);
+#define KINDS(...) ((const struct wait_ops *const[]){ __VA_ARGS__ })
 #define WHO(...)   ((struct thread *const[]){ __VA_ARGS__ })
 
 /* Wait until the thread waits in this way. */
-bool thread_waits(const struct thread *t, enum wait_kind kind);
+bool thread_waits(const struct thread *t, const struct wait_ops *kind);

@@ -38,10 +38,10 @@ KTEST(waitfor, grace_period_behind_a_reader)
 	EXPECT(EVENTUALLY(!waitfor_walk(knot.t[1], &knot.walk) &&
 			  knot.walk.n == 3 &&
 			  knot.walk.link[2].thread == knot.t[0]));
-	EXPECT_EQ(knot.walk.link[0].waiting.kind, WAIT_GP);
+	EXPECT(knot.walk.link[0].waiting.ops == &gp_wait);
 	EXPECT(knot.walk.link[1].thread == rcu_sched_state.thread);
-	EXPECT_EQ(knot.walk.link[1].waiting.kind, WAIT_READERS);
-	EXPECT_EQ(knot.walk.link[2].waiting.kind, WAIT_NONE);
+	EXPECT(knot.walk.link[1].waiting.ops == &readers_wait);
+	EXPECT(knot.walk.link[2].waiting.ops == NULL);
 	EXPECT(knot.t[0]->lockdep.readers == 1 &&
 	       knot.t[0]->lockdep.reader_site);
 	/* The grace period also waits for idle cores, until its thread looks again. */
@@ -80,7 +80,7 @@ static int gp_in_first(void *arg)
 	return 0;
 }
 
-static void check_grace_period(bool barrier, enum wait_kind kind)
+static void check_grace_period(bool barrier, const struct wait_ops *kind)
 {
 	struct thread *gp = rcu_sched_state.thread;
 
@@ -88,7 +88,7 @@ static void check_grace_period(bool barrier, enum wait_kind kind)
 	WRITE_ONCE(rcu_sched_state.grace_period, gp_with_first);
 	knot.t[0] = ktest_thread("holder", gp_in_first, (void *)barrier,
 				 CPUMASK_ALL);
-	EXPECT(knot_has_cycle(0, 2, KINDS(kind, WAIT_MUTEX),
+	EXPECT(knot_has_cycle(0, 2, KINDS(kind, &mutex_wait),
 			      WHO(knot.t[0], gp)));
 	waitfor_report(&knot.walk);
 	/* A grace period that began before the exchange may end first. */
@@ -99,11 +99,11 @@ static void check_grace_period(bool barrier, enum wait_kind kind)
 
 KTEST(waitfor, grace_period_thread)
 {
-	check_grace_period(false, WAIT_GP);
+	check_grace_period(false, &gp_wait);
 }
 
 KTEST(waitfor, rcu_barrier)
 {
-	check_grace_period(true, WAIT_COMPLETION);
+	check_grace_period(true, &barrier_wait);
 }
 #endif

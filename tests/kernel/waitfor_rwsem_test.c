@@ -68,13 +68,13 @@ KTEST(waitfor, rwsem_reader_behind_writer)
 	knot.t[0] = ktest_thread("late", first_then_read, NULL, CPUMASK_ALL);
 	EXPECT(EVENTUALLY(READ_ONCE(knot.steps) == 1));
 	knot.t[1] = ktest_thread("inside", read_then_first, NULL, CPUMASK_ALL);
-	EXPECT(thread_waits(knot.t[1], WAIT_MUTEX));
+	EXPECT(thread_waits(knot.t[1], &mutex_wait));
 	knot.t[2] = ktest_thread("writer", write_rwsem, NULL, CPUMASK_ALL);
-	EXPECT(thread_waits(knot.t[2], WAIT_RWSEM_WRITE));
+	EXPECT(thread_waits(knot.t[2], &rwsem_write_wait));
 	EXPECT(!waitfor_walk(knot.t[2], &knot.walk));
 	complete(&knot.done);
 	EXPECT(knot_has_cycle(
-		0, 3, KINDS(WAIT_RWSEM_READ, WAIT_RWSEM_WRITE, WAIT_MUTEX),
+		0, 3, KINDS(&rwsem_read_wait, &rwsem_write_wait, &mutex_wait),
 		WHO(knot.t[0], knot.t[2], knot.t[1])));
 	EXPECT(strcmp(waitfor_relation(&knot.walk, 0), "behind") == 0);
 	EXPECT(strcmp(waitfor_relation(&knot.walk, 1), "held by") == 0);
@@ -91,9 +91,9 @@ KTEST(waitfor, rwsem_writer_behind_readers)
 	knot.t[1] = ktest_thread("writer", first_then_write, NULL, CPUMASK_ALL);
 	EXPECT(EVENTUALLY(READ_ONCE(knot.steps) == 2));
 	knot.t[2] = ktest_thread("inside", read_then_first, NULL, CPUMASK_ALL);
-	EXPECT(thread_waits(knot.t[2], WAIT_MUTEX));
+	EXPECT(thread_waits(knot.t[2], &mutex_wait));
 	complete(&knot.done);
-	EXPECT(knot_has_cycle(1, 2, KINDS(WAIT_RWSEM_WRITE, WAIT_MUTEX),
+	EXPECT(knot_has_cycle(1, 2, KINDS(&rwsem_write_wait, &mutex_wait),
 			      WHO(knot.t[1], knot.t[2])));
 	EXPECT_EQ(knot.walk.link[0].owners, 2);
 	EXPECT(knot.walk.link[0].owner_since != 0);
@@ -143,13 +143,13 @@ KTEST(waitfor, percpu_reader_behind_writer)
 	EXPECT(EVENTUALLY(READ_ONCE(knot.steps) == 1));
 	knot.t[1] = ktest_thread("inside", percpu_read_then_first, NULL,
 				 CPUMASK_ALL);
-	EXPECT(thread_waits(knot.t[1], WAIT_MUTEX));
+	EXPECT(thread_waits(knot.t[1], &mutex_wait));
 	knot.t[2] = ktest_thread("writer", write_percpu, NULL, CPUMASK_ALL);
-	EXPECT(thread_waits(knot.t[2], WAIT_PERCPU_WRITE));
+	EXPECT(thread_waits(knot.t[2], &percpu_write_wait));
 	EXPECT(percpu_rwsem_let_pass(&knot.percpu, knot.t[0]) != 0);
 	complete(&knot.done);
 	EXPECT(knot_has_cycle(
-		0, 3, KINDS(WAIT_PERCPU_READ, WAIT_PERCPU_WRITE, WAIT_MUTEX),
+		0, 3, KINDS(&percpu_read_wait, &percpu_write_wait, &mutex_wait),
 		WHO(knot.t[0], knot.t[2], knot.t[1])));
 	EXPECT_EQ(percpu_rwsem_let_pass(&knot.percpu, knot.t[0]), 0);
 	knot_end(3);
@@ -173,7 +173,7 @@ KTEST(waitfor, percpu_reader_is_writer)
 	knot_begin();
 	ktest_lockdep(LOCKDEP_BIT(LOCKDEP_RECURSIVE));
 	knot.t[0] = ktest_thread("both", read_in_write, NULL, CPUMASK_ALL);
-	EXPECT(knot_has_cycle(0, 1, KINDS(WAIT_PERCPU_READ), WHO(knot.t[0])));
+	EXPECT(knot_has_cycle(0, 1, KINDS(&percpu_read_wait), WHO(knot.t[0])));
 	EXPECT_EQ(percpu_rwsem_let_pass(&knot.percpu, knot.t[0]), 0);
 	knot_end(1);
 }

@@ -29,7 +29,8 @@ KTEST(waitfor, mutex_ring)
 	ktest_lockdep(LOCKDEP_BIT(LOCKDEP_CIRCULAR));
 	for (unsigned int i = 0; i < 3; i++)
 		knot.t[i] = ktest_thread("ring", ring, (void *)i, CPUMASK_ALL);
-	EXPECT(knot_has_cycle(1, 3, KINDS(WAIT_MUTEX, WAIT_MUTEX, WAIT_MUTEX),
+	EXPECT(knot_has_cycle(1, 3,
+			      KINDS(&mutex_wait, &mutex_wait, &mutex_wait),
 			      WHO(knot.t[1], knot.t[2], knot.t[0])));
 	EXPECT(knot.walk.link[0].owner_site && knot.walk.first == 0);
 	EXPECT_EQ(mutex_lend(&knot.m[2], knot.t[1]), 0);
@@ -71,7 +72,7 @@ KTEST(waitfor, longest_ring)
 			who[i] = ktest_thread("ring", long_ring, (void *)i,
 					      CPUMASK_ALL);
 		for (unsigned int i = 0; i < n; i++)
-			EXPECT(thread_waits(who[i], WAIT_MUTEX));
+			EXPECT(thread_waits(who[i], &mutex_wait));
 		EXPECT_EQ(EVENTUALLY(waitfor_walk(who[0], &knot.walk) ||
 				     knot.walk.cut),
 			  true);
@@ -99,7 +100,7 @@ KTEST(waitfor, mutex_a_a)
 	knot_begin();
 	ktest_lockdep(LOCKDEP_BIT(LOCKDEP_RECURSIVE));
 	knot.t[0] = ktest_thread("twice", twice, NULL, CPUMASK_ALL);
-	EXPECT(knot_has_cycle(0, 1, KINDS(WAIT_MUTEX), WHO(knot.t[0])));
+	EXPECT(knot_has_cycle(0, 1, KINDS(&mutex_wait), WHO(knot.t[0])));
 	EXPECT_EQ(mutex_lend(&knot.m[0], knot.t[0]), 0);
 	knot_end(1);
 }
@@ -130,13 +131,13 @@ KTEST(waitfor, chain_to_an_event)
 	knot.t[0] = ktest_thread("holds", hold_first, NULL, CPUMASK_ALL);
 	EXPECT(EVENTUALLY(READ_ONCE(knot.steps) == 1));
 	knot.t[1] = ktest_thread("takes", take_first, NULL, CPUMASK_ALL);
-	EXPECT(thread_waits(knot.t[0], WAIT_COMPLETION) &&
-	       thread_waits(knot.t[1], WAIT_MUTEX));
+	EXPECT(thread_waits(knot.t[0], &completion_wait) &&
+	       thread_waits(knot.t[1], &mutex_wait));
 	EXPECT(!waitfor_walk(knot.t[1], &knot.walk));
 	EXPECT_EQ(knot.walk.n, 2);
 	EXPECT(knot.walk.link[1].thread == knot.t[0] &&
 	       !waitfor_owner(&knot.walk, 1));
-	EXPECT_EQ(knot.walk.link[1].waiting.kind, WAIT_COMPLETION);
+	EXPECT(knot.walk.link[1].waiting.ops == &completion_wait);
 	complete(&knot.never);
 	knot_end(2);
 }
@@ -170,7 +171,7 @@ KTEST(waitfor, completion)
 		ktest_thread("worker", complete_after_first, NULL, CPUMASK_ALL);
 	knot.done.by = knot.t[1];
 	knot.t[0] = ktest_thread("boss", await_with_first, NULL, CPUMASK_ALL);
-	EXPECT(knot_has_cycle(0, 2, KINDS(WAIT_COMPLETION, WAIT_MUTEX),
+	EXPECT(knot_has_cycle(0, 2, KINDS(&completion_wait, &mutex_wait),
 			      WHO(knot.t[0], knot.t[1])));
 	EXPECT_EQ(mutex_lend(&knot.m[0], knot.t[1]), 0);
 	knot_end(2);
@@ -192,7 +193,7 @@ KTEST(waitfor, join)
 		ktest_thread("child", complete_after_first, NULL, CPUMASK_ALL);
 	knot.t[0] =
 		ktest_thread("parent", join_with_first, knot.t[1], CPUMASK_ALL);
-	EXPECT(knot_has_cycle(0, 2, KINDS(WAIT_JOIN, WAIT_MUTEX),
+	EXPECT(knot_has_cycle(0, 2, KINDS(&join_wait, &mutex_wait),
 			      WHO(knot.t[0], knot.t[1])));
 	EXPECT_EQ(mutex_lend(&knot.m[0], knot.t[1]), 0);
 	knot_end(1);
@@ -227,7 +228,7 @@ KTEST(waitfor, parking)
 	kthread_unpark(knot.t[1]);
 	knot.t[0] =
 		ktest_thread("parker", park_with_first, knot.t[1], CPUMASK_ALL);
-	EXPECT(knot_has_cycle(0, 2, KINDS(WAIT_QUEUE, WAIT_MUTEX),
+	EXPECT(knot_has_cycle(0, 2, KINDS(&queue_wait, &mutex_wait),
 			      WHO(knot.t[0], knot.t[1])));
 	EXPECT_EQ(mutex_lend(&knot.m[0], knot.t[1]), 0);
 	thread_join(knot.t[0]);
@@ -283,7 +284,7 @@ static void check_miscount(int (*fn)(void *), const char *name, int count,
 	id = knot.t[0]->id;
 	thread_join(knot.t[0]);
 	knot.t[0] = ktest_thread("writer", take_down, (void *)1, CPUMASK_ALL);
-	EXPECT(thread_waits(knot.t[0], WAIT_REFCOUNT));
+	EXPECT(thread_waits(knot.t[0], &refcount_wait));
 	EXPECT(!waitfor_walk(knot.t[0], &knot.walk) && knot.walk.n == 1);
 	EXPECT_EQ(cpu_hotplug.refcount, count);
 	EXPECT_EQ(change->id, id);

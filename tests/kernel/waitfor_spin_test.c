@@ -47,7 +47,7 @@ KTEST(waitfor, spin_in_an_interrupt)
 		      LOCKDEP_BIT(LOCKDEP_RECURSIVE));
 	ktest_run_on(0);
 	knot.t[0] = ktest_thread("victim", interrupted, NULL, cpumask_of(1));
-	EXPECT(knot_has_cycle(0, 1, KINDS(WAIT_SPIN), WHO(knot.t[0])));
+	EXPECT(knot_has_cycle(0, 1, KINDS(&spin_wait), WHO(knot.t[0])));
 	EXPECT(knot.walk.link[0].waiting.obj == &spin_a &&
 	       knot.walk.link[0].owner_site);
 	spin_lock_rescue(&spin_a);
@@ -78,7 +78,7 @@ KTEST(waitfor, spin_a_b_b_a)
 	ktest_run_on(0);
 	knot.t[0] = ktest_thread("a_b", spin_both, NULL, cpumask_of(1));
 	knot.t[1] = ktest_thread("b_a", spin_both, (void *)1, cpumask_of(2));
-	EXPECT(knot_has_cycle(0, 2, KINDS(WAIT_SPIN, WAIT_SPIN),
+	EXPECT(knot_has_cycle(0, 2, KINDS(&spin_wait, &spin_wait),
 			      WHO(knot.t[0], knot.t[1])));
 	spin_lock_rescue(&spin_b);
 	knot_end(2);
@@ -128,9 +128,9 @@ KTEST(waitfor, answer_of_a_core)
 	knot.t[0] =
 		ktest_thread("caller", call_with_spinlock, NULL, cpumask_of(1));
 	knot.t[1] = ktest_thread("deaf", spin_masked, (void *)1, cpumask_of(2));
-	EXPECT(thread_waits(knot.t[1], WAIT_SPIN));
+	EXPECT(thread_waits(knot.t[1], &spin_wait));
 	knot_step();
-	EXPECT(knot_has_cycle(0, 2, KINDS(WAIT_CORE, WAIT_SPIN),
+	EXPECT(knot_has_cycle(0, 2, KINDS(&cores_wait, &spin_wait),
 			      WHO(knot.t[0], knot.t[1])));
 	spin_lock_rescue(&spin_a);
 	knot_end(2);

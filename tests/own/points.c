@@ -46,7 +46,7 @@ static void actor_queues_up(struct stage *st maybe_unused)
 {
 	struct wait_entry me = { .thread = NULL };
 
-	prepare_to_wait(&readers, &me, WAIT_QUEUE, CALLER);
+	prepare_to_wait(&readers, &me, &queue_wait, CALLER);
 	schedule();
 	finish_wait(&readers, &me);
 }
