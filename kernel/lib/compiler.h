@@ -9,7 +9,8 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-/* A function of the story: it must have a frame of its own in a backtrace. */
+/* Marks a function whose frame must be visible in a backtrace (docs/design.md,
+ * "frames"). */
 #if GORDIAN_DEBUG
 #define story __attribute__((__noinline__))
 #else
@@ -39,15 +40,15 @@
 #define smp_load_acquire(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define smp_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
-/* The one of the two that stands in that relation to the other. */
-#define THE_ONE(a, relation, b)                                                \
+/* a if it stands in that relation to b, else b. Evaluates each once. */
+#define PICK(a, relation, b)                                                   \
 	({                                                                     \
 		__typeof__(a) _a = (a);                                        \
 		__typeof__(b) _b = (b);                                        \
 		_a relation _b ? _a : _b;                                      \
 	})
-#define min(a, b) THE_ONE(a, <, b)
-#define max(a, b) THE_ONE(a, >, b)
+#define min(a, b) PICK(a, <, b)
+#define max(a, b) PICK(a, >, b)
 
-/* Up to the next multiple of a, a power of two. */
+/* Round x up to a multiple of a, which is a power of two. */
 #define ALIGN_UP(x, a) (((x) + (a)-1) & ~((a)-1))

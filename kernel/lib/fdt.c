@@ -1,11 +1,11 @@
 /*
  * Flattened device tree reader. Portable; owns nothing; any context.
  *
- * fdt_open() walks the whole structure block once, with the same next_token()
- * that every later step uses, so a tree it accepts has balanced nodes,
- * terminated names, and properties that lie inside their blocks. Later steps
- * check again all the same: they cost little and trust nothing.
- * Source: Devicetree Specification v0.3, chapter 5.
+ * fdt_open() walks the whole structure block once, with the next_token() that
+ * all later steps use. So a tree that it accepts has balanced nodes, terminated
+ * names, and properties that lie inside their blocks. Later steps still check
+ * each token again, because that costs little. Source: Devicetree Specification
+ * v0.3, chapter 5.
  */
 #include "kernel/lib/fdt.h"
 
@@ -141,11 +141,12 @@ int fdt_open(struct fdt *f, const void *blob, size_t bound, const char **why)
 	return *why ? -EINVAL : 0;
 }
 
-/* ---- nodes --------------------------------------------------------------------- */
+/* ---- nodes
+ * --------------------------------------------------------------------- */
 
 /*
- * The next BEGIN_NODE from off on, `depth` levels further out (0: among the
- * siblings here); -1 when the node around those ends.
+ * The next BEGIN_NODE from off on, `depth` levels further out (0: a sibling at
+ * this level); -1 if the enclosing node ends first.
  */
 static fdt_node find_begin(const struct fdt *f, uint32_t off, int depth)
 {
@@ -222,7 +223,8 @@ fdt_node fdt_path(const struct fdt *f, const char *path)
 	return n;
 }
 
-/* ---- properties ---------------------------------------------------------------- */
+/* ---- properties
+ * ---------------------------------------------------------------- */
 
 const void *fdt_prop(const struct fdt *f, fdt_node n, const char *name,
 		     uint32_t *len)
@@ -289,7 +291,7 @@ fdt_node fdt_compatible(const struct fdt *f, fdt_node from, const char *compat)
 	return -1;
 }
 
-/* The node that holds n directly; the root for the root. */
+/* The parent of n; for the root the root itself. */
 static fdt_node parent_of(const struct fdt *f, fdt_node n)
 {
 	fdt_node up = fdt_root(f), at = up, next;

@@ -1,9 +1,9 @@
 /*
  * Flattened device tree reader: bounds-checked, read-only, allocates nothing.
  *
- * Owns no data. Portable (built and fuzzed on the host as well). Every access
- * stays inside [blob, blob + totalsize), whatever the bytes say. Source:
- * Devicetree Specification v0.3, chapter 5.
+ * Owns no data. Portable: also built and fuzzed on the host. Every access stays
+ * inside [blob, blob + totalsize) for any contents. Source: Devicetree
+ * Specification v0.3, chapter 5.
  */
 #pragma once
 
@@ -23,9 +23,9 @@ struct fdt {
 typedef int32_t fdt_node;
 
 /*
- * Check the header and walk the whole tree once.
- * blob: 4-byte aligned address; bound: bytes readable there.
- * Returns 0, or -EINVAL with *why set to one clear reason.
+ * Check the header and walk the whole tree once. blob: an address aligned to 4
+ * bytes; bound: how many bytes can be read there. Returns 0, or -EINVAL with
+ * the reason in *why.
  */
 int fdt_open(struct fdt *f, const void *blob, size_t bound, const char **why);
 
@@ -35,9 +35,11 @@ fdt_node fdt_child(const struct fdt *f, fdt_node n);
 fdt_node fdt_sibling(const struct fdt *f, fdt_node n);
 /* The name with its unit address. */
 const char *fdt_name(const struct fdt *f, fdt_node n);
-/* "/cpus/cpu@0"-style path; a component without '@' matches any unit. */
+/* The node of a path like "/cpus/cpu@0". A component without '@' matches any
+ * unit. */
 fdt_node fdt_path(const struct fdt *f, const char *path);
-/* Next node after `from` (document order; root: pass -1) with that compatible */
+/* The next node behind `from` in document order that is compatible with compat.
+ * from: -1 to begin at the root. */
 fdt_node fdt_compatible(const struct fdt *f, fdt_node from, const char *compat);
 bool fdt_is_compatible(const struct fdt *f, fdt_node n, const char *compat);
 /* Property bytes, NULL if absent; *len in bytes. */

@@ -1,7 +1,7 @@
 /*
  * Doubly linked circular lists with the link inside the element.
  *
- * Owns no data: whoever owns the list guards it. Any context.
+ * Owns no data: the owner of a list guards it. Any context.
  */
 #pragma once
 
@@ -50,7 +50,7 @@ static inline void list_add_tail(struct list_head *e, struct list_head *head)
 	list_add_between(e, head->prev, head);
 }
 
-/* Unlink e; it may be linked again afterwards (it points to itself). */
+/* Unlink e. It points to itself then, and may be linked again. */
 static inline void list_del(struct list_head *e)
 {
 	e->next->prev = e->prev;
@@ -74,7 +74,7 @@ static inline void list_move_tail(struct list_head *e, struct list_head *head)
 	     &pos->member != (head);                                           \
 	     pos = list_entry(pos->member.next, __typeof__(*pos), member))
 
-/* As above, and pos may be unlinked or freed in the body. */
+/* The same, but the body may unlink or free pos. */
 #define list_for_each_safe(pos, tmp, head, member)                             \
 	for (pos = list_entry((head)->next, __typeof__(*pos), member),         \
 	    tmp = list_entry(pos->member.next, __typeof__(*pos), member);      \

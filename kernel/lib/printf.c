@@ -13,7 +13,7 @@
 struct out {
 	char *buf;
 	size_t size;
-	size_t len; /* what it would have been without the limit */
+	size_t len; /* of the whole text, also what is cut off */
 };
 
 static void put(struct out *o, char c)
@@ -67,7 +67,7 @@ static void put_string(struct out *o, struct spec *s, const char *str)
 	if (!str)
 		str = "(null)";
 	s->zero = false;
-	/* No precision, -1, is one that no string reaches. */
+	/* -1 (no precision) is larger than any string as a size_t. */
 	put_padded(o, s, str, (int)strnlen(str, (size_t)s->precision), 0);
 }
 
@@ -86,7 +86,7 @@ static void put_pointer(struct out *o, struct spec *s, uintptr_t addr,
 	put_string(o, s, text);
 }
 
-/* Digits, none of them for 0, or a star for the next argument. */
+/* A number in digits (none: 0), or a star: the next argument is the number. */
 static const char *parse_int(const char *f, int *n, va_list *ap)
 {
 	if (*f == '*') {
@@ -172,7 +172,7 @@ int kvsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 		case '%':
 			put(&o, '%');
 			break;
-		default: /* unknown: as it stands */
+		default: /* unknown: unchanged */
 			if (!*f)
 				f--;
 			while (start <= f)

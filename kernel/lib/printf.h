@@ -1,13 +1,13 @@
 /*
- * Formatted output: small, ours, and safe from any context.
+ * Formatted output: small, ours, and safe in any context.
  *
- * kprintf() writes a whole message under the console lock, so that lines of
- * two cores never mix; the lock cannot hang a report (see kernel/debug/panic.h:
- * the reporter never waits for the reporter).
+ * kprintf() writes a whole message under the console lock, so lines of two
+ * cores do not mix. A core that prints a report never waits for itself
+ * (kernel/debug/panic.h), so this lock cannot hang a report.
  *
- * Conversions: %d %i %u %x %X %c %s %p %% with flags '-', '0', width, '*',
- * precision for %s, and length l, ll, z; %pS prints symbol+0xoffset of a text
- * address. Unknown conversions are printed as they stand.
+ * Conversions: %d %i %u %x %X %c %s %p %% with the flags '-' and '0', a width,
+ * '*', a precision for %s, and the lengths l, ll, z. %pS prints a text address
+ * as symbol+0xoffset. Unknown conversions are printed unchanged.
  */
 #pragma once
 
@@ -16,7 +16,8 @@
 
 #include "kernel/lib/compiler.h"
 
-/* As snprintf of C99: returns the length it would have had; always ends in 0 */
+/* As C99's snprintf(): returns the length that the whole text would have. The
+ * buffer always ends in 0. */
 int ksnprintf(char *buf, size_t size, const char *fmt, ...) printf_like(3, 4);
 int kvsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 

@@ -24,7 +24,7 @@ const char *symbol_lookup(uintptr_t addr, uint32_t *off)
 
 	if (!is_text(addr))
 		return NULL;
-	addr &= ~(uintptr_t)1; /* Thumb's mark */
+	addr &= ~(uintptr_t)1; /* the Thumb bit */
 	while (lo < hi) {      /* first symbol above addr */
 		uint32_t mid = lo + (hi - lo) / 2;
 

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * The function that addr lies in, *off bytes behind its start; NULL if addr is
- * not in the text. Any context.
+ * Returns the function that addr lies in, with the distance from its start in
+ * *off; NULL if addr is not in the text. Any context.
  */
 const char *symbol_lookup(uintptr_t addr, uint32_t *off);
 bool is_text(uintptr_t addr);
