@@ -242,7 +242,7 @@ def test_held_at_end():
 
 def test_held_freed():
     text, trace = body(show("held_freed"), "held lock freed!")
-    assert lock_line(text, "with a lock held there:\n") == \
+    assert lock_line(text, "memory with a held lock in it:\n") == \
         ("freed", "free_a_held_lock")
     assert trace[1:3] == ["kfree", "free_a_held_lock"]
 

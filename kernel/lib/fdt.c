@@ -141,8 +141,7 @@ int fdt_open(struct fdt *f, const void *blob, size_t bound, const char **why)
 	return *why ? -EINVAL : 0;
 }
 
-/* ---- nodes
- * --------------------------------------------------------------------- */
+/* ---- nodes --------------------------------------------------------------- */
 
 /*
  * The next BEGIN_NODE from off on, `depth` levels further out (0: a sibling at
@@ -223,8 +222,7 @@ fdt_node fdt_path(const struct fdt *f, const char *path)
 	return n;
 }
 
-/* ---- properties
- * ---------------------------------------------------------------- */
+/* ---- properties ---------------------------------------------------------- */
 
 const void *fdt_prop(const struct fdt *f, fdt_node n, const char *name,
 		     uint32_t *len)

@@ -1,19 +1,23 @@
 /*
- * Lockdep: classes, held locks, chains, uses; what is checked when. See
- * lockdep.h for what it is, lockdep_graph.h for the graph.
+ * Lockdep: classes, held locks, chains and uses; which checks are made when.
+ * What lockdep is for: lockdep.h. The graph: lockdep_graph.h.
  *
- * A thread's list of held locks is its own, IRQs off (interrupts on it use the
- * same). A chain is a sequence of held locks: how each was taken, and with or
- * without interrupts. What lockdep has to say to an acquisition depends on the
- * chain that it makes; so one that was checked needs no look at anything else,
- * and an acquisition usually costs a hash and a look-up.
+ * Each thread has a list of the locks that it holds. Only the thread uses it,
+ * with IRQs off, and interrupts that come on top of the thread use the same
+ * list.
  *
- * lockdep_graph_lock (a spinlock that lockdep does not see, IRQs off) guards the
- * classes, the graph, the chains and the findings. Classes and edges are made once
- * and stay as they are, so a report reads them without it. A chain is one word.
+ * A chain is a sequence of held locks, with how each was taken and whether
+ * interrupts were off. The findings of an acquisition depend only on the chain
+ * that it makes. So if a chain was checked before, nothing else is looked at,
+ * and an acquisition usually costs one hash and one look-up. A chain is one
+ * word.
  *
- * `recursion` of the thread is set inside: a lock that is taken here is not looked
- * at. Context: any but FIQ. Built without sanitizers.
+ * lockdep_graph_lock (a spinlock that lockdep does not check, IRQs off) guards
+ * the classes, the graph, the chains and the findings. Classes and edges do not
+ * change once they are made, so a report reads them without the lock.
+ *
+ * A thread sets its `recursion` inside lockdep: locks that it takes here are
+ * not checked. Context: any but FIQ. Built without sanitizers.
  */
 #include "kernel/lock/lockdep.h"
 
@@ -41,9 +45,9 @@ unsigned int lockdep_distinct[NR_LOCKDEP_KINDS];
 
 DEFINE_SPINLOCK(lockdep_graph_lock);
 static uint16_t buckets[BUCKETS];
-static uint64_t prints[LOCKDEP_FINDINGS]; /* of the findings so far */
-static uint32_t resets;			  /* under lockdep_graph_lock */
-static uint32_t chains[LOCKDEP_CHAINS];	  /* links; 0: free */
+static uint64_t fingerprints[LOCKDEP_FINDINGS]; /* of the findings */
+static uint32_t resets;				/* under lockdep_graph_lock */
+static uint32_t chains[LOCKDEP_CHAINS];		/* links; 0: free */
 
 static uint64_t mix(uint64_t key, uint32_t value)
 {
@@ -51,23 +55,24 @@ static uint64_t mix(uint64_t key, uint32_t value)
 	return key ^ key >> 29;
 }
 
-/* ---- what has been found --------------------------------------------------------- */
+/* ---- what has been found ------------------------------------------------- */
 
-/* lockdep_graph_lock held: the first of its sort? Counts it. */
-static bool is_new(enum lockdep_kind kind, uint64_t print)
+/* Count a finding. Returns whether it is the first of its fingerprint and kind.
+ * lockdep_graph_lock held. */
+static bool count_finding(enum lockdep_kind kind, uint64_t fingerprint)
 {
-	print = mix(print, kind + 1u);
+	fingerprint = mix(fingerprint, kind + 1u);
 	for (unsigned int i = 0; i < lockdep_nr_findings; i++) {
-		if (prints[i] == print) {
+		if (fingerprints[i] == fingerprint) {
 			lockdep_again++;
 			return false;
 		}
 	}
 	if (lockdep_nr_findings == LOCKDEP_FINDINGS) {
 		lockdep_again++;
-		return false; /* the report of the last one said so */
+		return false; /* the table is full, which was printed */
 	}
-	prints[lockdep_nr_findings++] = print;
+	fingerprints[lockdep_nr_findings++] = fingerprint;
 	lockdep_distinct[kind]++;
 	return true;
 }
@@ -83,7 +88,8 @@ static struct held_copy copy_held(const struct held_lock *h)
 				   h->waits };
 }
 
-static void fill(struct finding *f, enum lockdep_kind kind, const void *frame)
+static void fill_finding(struct finding *f, enum lockdep_kind kind,
+			 const void *frame)
 {
 	const struct thread *t = current;
 
@@ -102,7 +108,7 @@ static void fill(struct finding *f, enum lockdep_kind kind, const void *frame)
 	trace_from(&f->trace, frame);
 }
 
-/* ---- classes ---------------------------------------------------------------------- */
+/* ---- classes ------------------------------------------------------------- */
 
 static uint16_t *bucket_of(const void *key, unsigned int subclass)
 {
@@ -120,7 +126,8 @@ static unsigned int find_class(const void *key, unsigned int subclass)
 	return i;
 }
 
-/* lockdep_graph_lock held, none of that key: make it. 0: the table is full. */
+/* Make a class for a key that has none. Returns 0 if the table is full.
+ * lockdep_graph_lock held. */
 static unsigned int new_class(const void *key, const char *name,
 			      unsigned int subclass)
 {
@@ -134,7 +141,8 @@ static unsigned int new_class(const void *key, const char *name,
 	c->key = key;
 	c->name = name;
 	c->subclass = (uint8_t)subclass;
-	/* "lock#2" by its name, and so is each subclass of it. */
+	/* The second class of a name is printed "lock#2", so are its
+	 * subclasses. */
 	for (unsigned int i = 1; i < lockdep_nr_classes; i++) {
 		const struct lock_class *o = &lockdep_classes[i];
 
@@ -155,7 +163,8 @@ static bool is_static(const void *p)
 	return p >= (const void *)data_start && p < (const void *)bss_end;
 }
 
-/* The class of m, looked up once; 0: it cannot have one, which was said. */
+/* The class of m, which m keeps. Returns 0 if it cannot have one; that has been
+ * printed. */
 static noinline unsigned int class_of(struct lockdep_map *m,
 				      unsigned int subclass)
 {
@@ -190,14 +199,14 @@ void lockdep_init_map(struct lockdep_map *m, const char *name, const void *key)
 	m->key = key;
 }
 
-/* ---- chains ----------------------------------------------------------------------- */
+/* ---- chains -------------------------------------------------------------- */
 
 /*
- * A tree, in a hash table: a chain is a link, the lock on top with all that
- * matters of it, to the chain below. It is called by its place in the table, or
- * by one of these; so other chains have other names, and nothing is taken for
- * checked that was not. A reset takes the `checked` away, the names stay: locks
- * may be held.
+ * Chains form a tree in a hash table. An entry is a link: the lock on top, with
+ * how it was taken, and the name of the chain below it. A chain's name is its
+ * place in the table, or one of the names here. Different chains have different
+ * names, so no chain is taken for a checked one by mistake. A reset clears the
+ * `checked` bits and keeps the names, as locks may be held.
  */
 enum { CHAIN_EMPTY, CHAIN_EMPTY_IRQ, CHAIN_NO_ROOM, CHAIN_NAMES };
 _Static_assert(LOCKDEP_CHAINS + CHAIN_NAMES <= 1u << 14,
@@ -212,7 +221,7 @@ static uint32_t unchecked(uint32_t link)
 	return h.link;
 }
 
-/* Where it most often is. */
+/* Where chain_find() looks first. */
 static always_inline unsigned int place_of(uint32_t link)
 {
 	return link * 0x9e3779b1u >> (32 - LOCKDEP_CHAIN_BITS);
@@ -223,7 +232,7 @@ static always_inline unsigned int chain_name(unsigned int place)
 	return place + CHAIN_NAMES;
 }
 
-/* lockdep_graph_lock held: its place, or a free one. */
+/* The entry of that chain, or a free one. lockdep_graph_lock held. */
 static uint32_t *chain_find(uint32_t link)
 {
 	for (unsigned int i = 0; i < PROBES; i++) {
@@ -235,10 +244,11 @@ static uint32_t *chain_find(uint32_t link)
 	return NULL;
 }
 
-/* The name of the chain that is h on top of h->below. known: it was checked
- * before. now: NULL, or `resets` from before it was checked just now. */
-static unsigned int chain_with(const struct held_lock *h, const uint32_t *now,
-			       bool *known)
+/* Find or add the chain that is h on top of h->below. Returns its name. *known:
+ * was it checked before? epoch: NULL, or the value of `resets` from before the
+ * check that has just been made. */
+static unsigned int chain_intern(const struct held_lock *h,
+				 const uint32_t *epoch, bool *known)
 {
 	uint32_t *c = NULL;
 
@@ -250,7 +260,7 @@ static unsigned int chain_with(const struct held_lock *h, const uint32_t *now,
 		lockdep_nr_chains++;
 		WRITE_ONCE(*c, unchecked(h->link));
 	}
-	if (c && now && *now == resets)
+	if (c && epoch && *epoch == resets)
 		WRITE_ONCE(*c, h->link);
 	arch_spin_unlock(&lockdep_graph_lock);
 	if (c)
@@ -260,9 +270,9 @@ static unsigned int chain_with(const struct held_lock *h, const uint32_t *now,
 	return CHAIN_NO_ROOM;
 }
 
-/* ---- interrupts and locks ------------------------------------------------------------ */
+/* ---- interrupts and locks ------------------------------------------------ */
 
-/* What a use must not be mixed with: two readers may. */
+/* The uses that a use must not be mixed with. Two readers may be mixed. */
 static const uint8_t excluded[NR_USES] = {
 	[USED_IN_HARDIRQ] = USE_ON,
 	[USED_IN_HARDIRQ_READ] = USE_BIT(ENABLED_HARDIRQ),
@@ -285,7 +295,7 @@ struct use_match {
 	unsigned int except; /* a node that does not count */
 };
 
-/* A node reached as a recursive reader alone does not wait for readers. */
+/* weak: reached by recursive readers only, which do not wait for readers. */
 static bool has_use(unsigned int node, bool weak, void *arg)
 {
 	const struct use_match *m = arg;
@@ -302,15 +312,16 @@ static unsigned int lowest_use(uint32_t usage)
 	return usage ? (unsigned int)__builtin_ctz(usage) : NR_USES;
 }
 
-/* lockdep_graph_lock held: class has just been used so. Returns whether f says what is
- * wrong with that. */
+/* The lock has just been used in that way for the first time. Returns true if
+ * that is a new finding, which is in *f then. lockdep_graph_lock held. */
 static bool check_use(struct finding *f, const struct held_lock *h,
 		      unsigned int use)
 {
 	unsigned int class = h->class, other;
 	struct lock_class *c = &lockdep_classes[class];
 	bool in = (USE_BIT(use) & USE_IN) != 0;
-	/* Two readers do wait for each other when others stand between. */
+	/* Uses as a reader count: with other locks between them, two readers
+	 * can wait for each other. */
 	struct use_match m = { in ? USE_ON : USE_IN, class };
 
 	f->safe = f->unsafe = class;
@@ -320,9 +331,10 @@ static bool check_use(struct finding *f, const struct held_lock *h,
 
 		f->kind = LOCKDEP_INCONSISTENT;
 		*(in ? &f->unsafe_use : &f->safe_use) = was;
-		return is_new(f->kind, class);
+		return count_finding(f->kind, class);
 	}
-	/* Who comes after a safe one, or before an unsafe one? */
+	/* Used in interrupts (safe): which unsafe lock comes after it? Else:
+	 * which safe lock comes before it? */
 	other = dep_search(&lockdep_graph, class,
 			   in ? recursive(h->how) : shared(h->how), !in,
 			   has_use, &m, &f->path);
@@ -332,7 +344,7 @@ static bool check_use(struct finding *f, const struct held_lock *h,
 	*(in ? &f->unsafe : &f->safe) = other;
 	*(in ? &f->unsafe_use : &f->safe_use) =
 		lowest_use(lockdep_classes[other].usage & m.mask);
-	return is_new(f->kind, f->safe << 16 | f->unsafe);
+	return count_finding(f->kind, f->safe << 16 | f->unsafe);
 }
 
 static noinline void mark_use(const struct held_lock *h, uint32_t uses,
@@ -346,7 +358,7 @@ static noinline void mark_use(const struct held_lock *h, uint32_t uses,
 
 		if (!(uses & ~c->usage & USE_BIT(use)))
 			continue;
-		fill(&f, LOCKDEP_INCONSISTENT, frame);
+		fill_finding(&f, LOCKDEP_INCONSISTENT, frame);
 		f.next = copy_held(h);
 		arch_spin_lock(&lockdep_graph_lock);
 		if (!(c->usage & USE_BIT(use))) {
@@ -360,7 +372,7 @@ static noinline void mark_use(const struct held_lock *h, uint32_t uses,
 	}
 }
 
-/* A trylock in an interrupt does not wait for whom it interrupted. */
+/* A trylock in an interrupt does not wait for the thread below: no use. */
 static uint32_t uses_of(const struct held_lock *h)
 {
 	bool read = shared(h->how);
@@ -374,8 +386,9 @@ static uint32_t uses_of(const struct held_lock *h)
 	return USE_BIT(read ? ENABLED_HARDIRQ_READ : ENABLED_HARDIRQ);
 }
 
-/* Interrupts are on: what was taken with interrupts off is held with them on. */
-static void held_with_irqs_on(struct lockdep_thread *t, const void *frame)
+/* Interrupts are enabled: mark the locks that were taken with interrupts off as
+ * held with them enabled. */
+static void mark_held_with_irqs_on(struct lockdep_thread *t, const void *frame)
 {
 	for (unsigned int i = 0; i < t->depth; i++) {
 		struct held_lock *h = &t->held[i];
@@ -387,8 +400,8 @@ static void held_with_irqs_on(struct lockdep_thread *t, const void *frame)
 	}
 }
 
-/* lockdep_graph_lock held: does prev -> next connect a lock used in interrupts
- * to one held with interrupts on? */
+/* Does prev -> next connect a lock used in interrupts to a lock held with
+ * interrupts enabled? lockdep_graph_lock held. */
 static bool check_irq_order(struct finding *f, const struct held_lock *prev,
 			    const struct held_lock *next)
 {
@@ -408,32 +421,34 @@ static bool check_irq_order(struct finding *f, const struct held_lock *prev,
 	return true;
 }
 
-/* ---- order ---------------------------------------------------------------------------- */
+/* ---- order --------------------------------------------------------------- */
 
 struct closing {
 	unsigned int class;
 	bool shared;
 };
 
-/* Does the new edge from this node close a strong cycle? */
-static bool closes(unsigned int node, bool weak, void *arg)
+/* Does the path that has reached this node close a strong cycle? */
+static bool closes_cycle(unsigned int node, bool weak, void *arg)
 {
 	const struct closing *c = arg;
 
 	return node == c->class && !(weak && c->shared);
 }
 
-/* Whatever lock it began with, a cycle is one finding: its classes. */
-static uint64_t print_of_cycle(unsigned int start, const struct dep_path *path)
+/* A cycle is one finding whichever of its edges came last: sum over its
+ * classes. */
+static uint64_t cycle_fingerprint(unsigned int start,
+				  const struct dep_path *path)
 {
-	uint64_t print = mix(0, start);
+	uint64_t sum = mix(0, start);
 
 	for (unsigned int i = 0; i < path->n; i++)
-		print += mix(0, lockdep_graph.edge[path->edge[i]].to);
-	return print;
+		sum += mix(0, lockdep_graph.edge[path->edge[i]].to);
+	return sum;
 }
 
-/* Returns the edge, or one that nobody finds: the table is full. */
+/* Returns the edge; if the table is full, entry 0, which no search visits. */
 static struct dep_edge *add_edge(const struct held_lock *prev,
 				 const struct held_lock *next, unsigned int dep,
 				 const struct dep_trace *trace)
@@ -447,7 +462,7 @@ static struct dep_edge *add_edge(const struct held_lock *prev,
 	return e;
 }
 
-/* prev is held, next is being taken. Returns whether that is all right. */
+/* prev is held, next is being taken. Returns false if that is a finding. */
 static bool check_edge(const struct held_lock *prev,
 		       const struct held_lock *next, const void *frame)
 {
@@ -457,7 +472,7 @@ static bool check_edge(const struct held_lock *prev,
 	struct dep_edge *e;
 	struct finding f;
 
-	fill(&f, LOCKDEP_CIRCULAR, frame);
+	fill_finding(&f, LOCKDEP_CIRCULAR, frame);
 	f.prev = copy_held(prev);
 	f.next = copy_held(next);
 	arch_spin_lock(&lockdep_graph_lock);
@@ -469,12 +484,14 @@ static bool check_edge(const struct held_lock *prev,
 		return !bad;
 	}
 	bad = dep_search(&lockdep_graph, next->class, recursive(next->how),
-			 false, closes, &c, &f.path);
+			 false, closes_cycle, &c, &f.path);
 	if (bad)
-		is_first = is_new(LOCKDEP_CIRCULAR,
-				  print_of_cycle(next->class, &f.path));
+		is_first =
+			count_finding(LOCKDEP_CIRCULAR,
+				      cycle_fingerprint(next->class, &f.path));
 	full = lockdep_graph.edges == DEP_EDGES;
-	/* Under the same lock: of two that close a cycle one sees the other. */
+	/* Still under the lock: if two edges close a cycle, the second search
+	 * sees the first edge. */
 	e = add_edge(prev, next, dep, &f.trace);
 	e->bad = bad;
 	arch_spin_unlock(&lockdep_graph_lock);
@@ -487,7 +504,7 @@ static bool check_edge(const struct held_lock *prev,
 	arch_spin_lock(&lockdep_graph_lock);
 	irq = check_irq_order(&f, prev, next);
 	e->bad |= irq;
-	is_first = irq && is_new(f.kind, f.safe << 16 | f.unsafe);
+	is_first = irq && count_finding(f.kind, f.safe << 16 | f.unsafe);
 	arch_spin_unlock(&lockdep_graph_lock);
 	if (is_first)
 		lockdep_report(&f);
@@ -509,17 +526,17 @@ static void report_pair(enum lockdep_kind kind, const struct held_lock *prev,
 	struct finding f;
 	bool first;
 
-	fill(&f, kind, frame);
+	fill_finding(&f, kind, frame);
 	f.next = copy_held(next);
 	f.prev = copy_held(prev);
 	arch_spin_lock(&lockdep_graph_lock);
-	first = is_new(kind, next->class);
+	first = count_finding(kind, next->class);
 	arch_spin_unlock(&lockdep_graph_lock);
 	if (first)
 		lockdep_report(&f);
 }
 
-/* One of the same class is held: may that be? Returns false if it may not. */
+/* Is a lock of the same class held, and may it not be? Returns false then. */
 static bool check_recursion(const struct lockdep_thread *t,
 			    const struct held_lock *next,
 			    const struct lockdep_map *nest, const void *frame)
@@ -538,19 +555,19 @@ static bool check_recursion(const struct lockdep_thread *t,
 	return true;
 }
 
-/* A sequence of held locks that was not seen before, with next on top. Returns
- * whether it is all right. */
+/* Check a sequence of held locks, with next on top. Returns false if there is a
+ * finding. */
 static bool check_order(const struct lockdep_thread *t,
 			const struct held_lock *next,
 			const struct lockdep_map *nest, const void *frame)
 {
-	bool waits = !(next->how & LOCK_TRY); /* a trylock waits for nobody */
+	bool waits = !(next->how & LOCK_TRY); /* a trylock does not wait */
 	bool ok = !waits || check_recursion(t, next, nest, frame);
 
 	/*
-	 * From the nearest held ones: what is below the first that was waited
-	 * for comes before that one already. Locks of the interrupted thread
-	 * are another matter: the uses above.
+	 * From the top down, until a held lock that was taken by waiting: all
+	 * locks below that one come before it already. Locks of the interrupted
+	 * thread are judged by their uses, above.
 	 */
 	for (unsigned int i = t->depth; waits && i-- > 0;) {
 		const struct held_lock *prev = &t->held[i];
@@ -560,15 +577,16 @@ static bool check_order(const struct lockdep_thread *t,
 		if (prev->class == next->class)
 			continue;
 		ok &= check_edge(prev, next, frame);
-		/* What a recursive reader comes after need not come before
-		 * what it is held around: no strong path goes through it. */
+		/* A trylock did not wait. No strong path leads through a
+		 * recursive reader, so its edges do not cover those from the
+		 * locks below it. */
 		if (!(prev->how & (LOCK_TRY | LOCK_READ_RECURSIVE)))
 			break;
 	}
 	return ok;
 }
 
-/* ---- the hooks of the locks ------------------------------------------------------------- */
+/* ---- the hooks of the locks ---------------------------------------------- */
 
 static void note_depth(unsigned int depth)
 {
@@ -576,8 +594,8 @@ static void note_depth(unsigned int depth)
 		WRITE_ONCE(lockdep_max_depth, depth);
 }
 
-/* The next entry makes a chain that is not where it would be if it had been
- * checked. Returns its name. */
+/* The entry above the top makes a chain that place_of() does not show as
+ * checked: find it, and check it if need be. Returns its name. */
 static noinline unsigned int check_chain(struct lockdep_thread *t,
 					 const struct lockdep_map *nest,
 					 const void *frame)
@@ -590,27 +608,27 @@ static noinline unsigned int check_chain(struct lockdep_thread *t,
 	t->recursion = 1;
 	if (h->nested && !held_entry(t, nest))
 		report_pair(LOCKDEP_NEST, h, h, frame);
-	name = chain_with(h, NULL, &known);
+	name = chain_intern(h, NULL, &known);
 	if (!known) {
 		WRITE_ONCE(lockdep_chain_misses, lockdep_chain_misses + 1);
 		note_depth(t->depth + 1);
 		if (!h->irqs_off)
-			held_with_irqs_on(t, frame);
+			mark_held_with_irqs_on(t, frame);
 		uses = uses_of(h);
 		if (uses & ~READ_ONCE(lockdep_classes[h->class].usage))
 			mark_use(h, uses, frame);
-		/* One with a finding stays unchecked, so that each time counts;
-		 * and if the graph was reset meanwhile its edges are gone. */
+		/* A chain with a finding stays unchecked, so each time is
+		 * counted. So does one whose edges a reset has removed. */
 		ok = check_order(t, h, nest, frame);
-		name = chain_with(h, ok ? &epoch : NULL, &known);
+		name = chain_intern(h, ok ? &epoch : NULL, &known);
 	}
 	t->recursion = 0;
 	return name;
 }
 
-/* The next entry, in an interrupt: on top of what that holds, which is nothing
- * if the top is the interrupted thread's. Returns the link. */
-static noinline uint32_t in_an_interrupt(struct lockdep_thread *t)
+/* The entry above the top is taken in an interrupt. If it is the first one
+ * there, its chain begins with it. Returns the link. */
+static noinline uint32_t mark_in_irq(struct lockdep_thread *t)
 {
 	struct held_lock *h = &t->held[t->depth];
 
@@ -621,8 +639,8 @@ static noinline uint32_t in_an_interrupt(struct lockdep_thread *t)
 	return h->link;
 }
 
-/* Is m held shared in this context? Then nothing keeps a recursive reader out,
- * as little as a trylock. */
+/* Is m held shared in this context? Then a recursive reader does not wait, like
+ * a trylock. */
 static bool reads_already(const struct lockdep_thread *t,
 			  const struct lockdep_map *m)
 {
@@ -631,7 +649,7 @@ static bool reads_already(const struct lockdep_thread *t,
 	return h && shared(h->how) && h->in_irq == (current->irq_depth != 0);
 }
 
-/* One more entry. */
+/* Put one more entry on the list. */
 static always_inline void push(struct lockdep_thread *t, struct lockdep_map *m,
 			       unsigned int class, unsigned int how,
 			       const struct lockdep_map *nest, uintptr_t site,
@@ -656,9 +674,9 @@ static always_inline void push(struct lockdep_thread *t, struct lockdep_map *m,
 	link = e.link;
 	h->link = link;
 	if (unlikely(current->irq_depth))
-		link = in_an_interrupt(t);
+		link = mark_in_irq(t);
 	place = place_of(link);
-	/* Relaxed: nothing is reached through a link. */
+	/* Relaxed: a link leads to no other data. */
 	if (likely(READ_ONCE(chains[place]) == link) && !nest)
 		t->chain = chain_name(place);
 	else
@@ -666,10 +684,10 @@ static always_inline void push(struct lockdep_thread *t, struct lockdep_map *m,
 	t->depth = depth + 1;
 }
 
-/* The class of a lock that is to be looked at, 0: it is not. */
-static noinline unsigned int class_if_any(struct lockdep_thread *t,
-					  struct lockdep_map *m,
-					  unsigned int subclass)
+/* The class of m; 0 if this acquisition is not checked. */
+static noinline unsigned int class_to_check(struct lockdep_thread *t,
+					    struct lockdep_map *m,
+					    unsigned int subclass)
 {
 	unsigned int class = 0;
 
@@ -688,8 +706,7 @@ static noinline unsigned int class_if_any(struct lockdep_thread *t,
 	return class;
 }
 
-/* A lock that is not to be looked at, or one for which the quick way is not
- * enough. */
+/* An acquisition that is not checked, or that needs more than push(). */
 static noinline void acquire_slow(struct lockdep_thread *t,
 				  struct lockdep_map *m, unsigned int subclass,
 				  unsigned int how,
@@ -697,7 +714,7 @@ static noinline void acquire_slow(struct lockdep_thread *t,
 				  uintptr_t site, bool irqs_off,
 				  const void *frame)
 {
-	unsigned int class = class_if_any(t, m, subclass);
+	unsigned int class = class_to_check(t, m, subclass);
 
 	if (!class)
 		return;
@@ -745,7 +762,7 @@ void lock_acquired(struct lockdep_map *m)
 	}
 }
 
-/* Take entry i out; what stands above it moves down, on another chain. */
+/* Remove entry i. The entries above it move down, onto another chain. */
 static void remove_entry(struct lockdep_thread *t, unsigned int i)
 {
 	bool known;
@@ -759,12 +776,15 @@ static void remove_entry(struct lockdep_thread *t, unsigned int i)
 		h->before = (uint16_t)t->chain;
 		h->below = h->in_irq && !(i && h[-1].in_irq) ? CHAIN_EMPTY_IRQ :
 							       t->chain;
-		t->chain = chain_with(h, NULL, &known);
+		t->chain = chain_intern(h, NULL, &known);
 	}
 }
 
-static noinline bool not_held(struct lockdep_thread *t, struct lockdep_map *m,
-			      uintptr_t site, const void *frame)
+/* Release of a lock that is not on the list. Returns true if it may be one that
+ * there was no room for; else reports it. */
+static noinline bool release_unlisted(struct lockdep_thread *t,
+				      struct lockdep_map *m, uintptr_t site,
+				      const void *frame)
 {
 	unsigned int class = m->class[0] ? m->class[0] : class_of(m, 0);
 	struct finding f;
@@ -774,17 +794,17 @@ static noinline bool not_held(struct lockdep_thread *t, struct lockdep_map *m,
 		t->lost--;
 		return true;
 	}
-	fill(&f, LOCKDEP_UNBALANCED, frame);
+	fill_finding(&f, LOCKDEP_UNBALANCED, frame);
 	f.next = (struct held_copy){ m, site, (uint16_t) class, 0, false };
 	arch_spin_lock(&lockdep_graph_lock);
-	first = is_new(f.kind, mix(class, (uint32_t)site));
+	first = count_finding(f.kind, mix(class, (uint32_t)site));
 	arch_spin_unlock(&lockdep_graph_lock);
 	if (first)
 		lockdep_report(&f);
 	return false;
 }
 
-/* It is not the one taken last, or there is something to say. */
+/* A release of a lock that was not the last one taken, or that is a finding. */
 static noinline bool release_slow(struct lockdep_thread *t,
 				  struct lockdep_map *m, uintptr_t site,
 				  bool irqs_off, const void *frame)
@@ -799,13 +819,13 @@ static noinline bool release_slow(struct lockdep_thread *t,
 	while (i > 0 && t->held[i - 1].map != m)
 		i--;
 	if (i == 0) {
-		ok = not_held(t, m, site, frame);
+		ok = release_unlisted(t, m, site, frame);
 	} else {
 		h = &t->held[i - 1];
-		if (h->in_irq != in_irq) /* released out of its context */
+		if (h->in_irq != in_irq) /* not where it was taken */
 			report_pair(LOCKDEP_UNBALANCED, h, h, frame);
 		if (h->irqs_off && !irqs_off)
-			held_with_irqs_on(t, frame);
+			mark_held_with_irqs_on(t, frame);
 		remove_entry(t, i - 1);
 	}
 	t->recursion = 0;
@@ -846,7 +866,7 @@ const struct held_lock *lock_held_by(const struct thread *t,
 {
 	unsigned int n = min(READ_ONCE(t->lockdep.depth), MAX_HELD + 0u);
 
-	/* A reader that waits for it once more holds it all the same. */
+	/* A reader may wait for the lock once more while it holds it. */
 	while (n--)
 		if (t->lockdep.held[n].map == m &&
 		    !READ_ONCE(t->lockdep.held[n].waits))
@@ -854,29 +874,29 @@ const struct held_lock *lock_held_by(const struct thread *t,
 	return NULL;
 }
 
-/* ---- what is found elsewhere --------------------------------------------------------------- */
+/* ---- violations found by others ------------------------------------------ */
 
 static void complain(enum lockdep_kind kind, const char *what, uintptr_t site,
 		     const struct held_lock *h, const void *frame)
 {
 	struct lockdep_thread *t = &current->lockdep;
-	uint64_t print = mix((uintptr_t)what, (uint32_t)site);
+	uint64_t fingerprint = mix((uintptr_t)what, (uint32_t)site);
 	uint32_t flags = local_irq_save();
 	struct finding f;
 	bool first;
 
 	if (!t->recursion) {
 		t->recursion = 1;
-		fill(&f, kind, frame);
+		fill_finding(&f, kind, frame);
 		f.what = what;
 		f.irqs_off = (flags & PSR_I) != 0;
 		f.site = site;
 		if (h) {
 			f.next = copy_held(h);
-			print = mix(h->class, (uint32_t)site);
+			fingerprint = mix(h->class, (uint32_t)site);
 		}
 		arch_spin_lock(&lockdep_graph_lock);
-		first = is_new(kind, print);
+		first = count_finding(kind, fingerprint);
 		arch_spin_unlock(&lockdep_graph_lock);
 		if (first)
 			lockdep_report(&f);
@@ -890,30 +910,31 @@ void lockdep_complain(enum lockdep_kind kind, const char *what, uintptr_t site)
 	complain(kind, what, site, NULL, __builtin_frame_address(0));
 }
 
-/* Each lock that is still held, and then forget them. */
-static void still_held(const char *what, const void *frame)
+/* Report each lock that is still held, and empty the list. */
+static void report_still_held(const char *what, const void *frame)
 {
 	struct lockdep_thread *t = &current->lockdep;
 
 	for (unsigned int i = 0; i < t->depth; i++)
 		complain(LOCKDEP_HELD_AT_END, what, t->held[i].site,
 			 &t->held[i], frame);
-	t->lost += t->depth; /* it may be released yet: nothing wrong then */
+	t->lost += t->depth; /* a later release of them is no finding */
 	t->depth = 0;
 	t->chain = 0;
 }
 
 void lockdep_thread_end(void)
 {
-	/* A BUG has said what the thread holds; its reaper releases that. */
+	/* A BUG has printed what the thread holds; the reaper releases it. */
 	if (current->lockdep.depth && !current->bug)
-		still_held("the thread ends", __builtin_frame_address(0));
+		report_still_held("the thread ends",
+				  __builtin_frame_address(0));
 }
 
 void lockdep_idle(void)
 {
 	if (unlikely(current->lockdep.depth))
-		still_held("the core idles", __builtin_frame_address(0));
+		report_still_held("the core idles", __builtin_frame_address(0));
 }
 
 void debug_check_no_locks_freed(const void *from, size_t len)
@@ -937,7 +958,7 @@ void lockdep_thread_died(void)
 		arch_spin_unlock(&lockdep_graph_lock);
 }
 
-/* ---- the whole ------------------------------------------------------------------------------ */
+/* ---- counts and reset ---------------------------------------------------- */
 
 unsigned int lockdep_count(enum lockdep_kind kind)
 {
@@ -959,8 +980,7 @@ unsigned int lockdep_seen(void)
 	return seen;
 }
 
-static unsigned int
-	marked[NR_LOCKDEP_KINDS]; /* accounted for, see lockdep_mark() */
+static unsigned int marked[NR_LOCKDEP_KINDS]; /* by lockdep_mark() */
 
 void lockdep_mark(void)
 {

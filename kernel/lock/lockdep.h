@@ -1,30 +1,37 @@
 /*
  * lockdep: a validator of lock order, after Linux's.
  *
- * The idea. A class is what all locks made at one place have in common: a static
- * lock is its own class, others are of the class of the place that initialises
- * them. While a thread holds a lock of class A and takes one of class B, the
- * graph has an edge A -> B, with the stack that made it. When an edge closes a
- * cycle, the orders seen so far can deadlock in some schedule that respects
- * nothing but the locks; it need not have happened, nor be about to. Lockdep
- * knows locks only: an exclusion by a counter, or a wait that is no lock, it
- * does not see. That is the argument of October 2012.
+ * The idea. Locks fall into classes. A static lock is a class of its own; all
+ * other locks that one line of source initialises are one class. If a thread
+ * holds a lock of class A and takes one of class B, the graph gets an edge A ->
+ * B, with the stack that made it. If an edge closes a cycle, the orders seen so
+ * far can deadlock, unless something that is not a lock prevents it. The
+ * deadlock need not have happened, nor be about to happen. Lockdep sees locks
+ * only: not an exclusion by a counter, nor a wait for anything but a lock. That
+ * is the argument of October 2012.
  *
- * Readers: a recursive reader waits for a writer that is inside, not for one
- * that waits; any other reader waits for both. An edge says what its source was
- * held as and what its target was asked for as, and only strong paths count: a
- * recursive reader at the end of one edge does not wait for a reader that the
- * next one starts from (Linux since 5.10).
+ * Readers. A recursive reader waits for a writer that is inside, but not for a
+ * writer that waits. Any other reader waits for both. An edge records how its
+ * first lock was held and how its second was asked for, and only strong paths
+ * count (kernel/lock/lockdep_graph.h; Linux since 5.10).
  *
- * What is reported, each distinct finding once, further ones counted: see
- * enum lockdep_kind. Nothing is turned off after a report, and nothing that
- * lockdep meets stops the system; a full table is one line that names the number
- * to raise.
+ * The duties of a client, which is the code of a lock:
+ *  1. Call lock_acquire() before you try to take the lock, lock_contended()
+ *     before you wait for it, lock_acquired() when that wait has ended,
+ *     lock_release() when you give the lock back.
+ *  2. If lock_release() returns false, leave the lock as it is.
+ *  3. Give each lock a class: a key, a static place, or lockdep_no_validate.
  *
- * Who calls what: the locks call lock_acquire() before they try, lock_contended()
- * before they wait, lock_acquired() when they have it then, and lock_release()
- * when they give it back. Any context but FIQ. Debug profile; nothing of it is left in release.
- * Source: Linux, kernel/locking/lockdep.c, 6.1, for what is to be found.
+ * The consequences:
+ *  a. Each distinct finding is reported once, then only counted. The kinds:
+ *     enum lockdep_kind.
+ *  b. Lockdep goes on after a report. Nothing that it finds stops the system.
+ *  c. If a table is full, one line names the number to raise.
+ *  d. In release nothing of it is left.
+ *
+ * The mechanism: lockdep.c; its graph: lockdep_graph.h; the reports:
+ * lockdep_report.c. Context: any but FIQ.
+ * Source: Linux 6.1, kernel/locking/lockdep.c, for the findings.
  */
 #pragma once
 
@@ -36,17 +43,17 @@
 
 enum lockdep_kind {
 	LOCKDEP_CIRCULAR,      /* an edge closes a cycle */
-	LOCKDEP_RECURSIVE,     /* one of that class is held already */
+	LOCKDEP_RECURSIVE,     /* a lock of that class is held already */
 	LOCKDEP_IRQ_ORDER,     /* irq-safe before irq-unsafe, by an edge */
 	LOCKDEP_IRQ_INVERSION, /* the same, by a new use of a lock */
-	LOCKDEP_INCONSISTENT,  /* in an interrupt, and with interrupts on */
+	LOCKDEP_INCONSISTENT,  /* taken in interrupts and with them enabled */
 	LOCKDEP_UNBALANCED,    /* released, but not held (here) */
-	LOCKDEP_HELD_AT_END,   /* a thread ends, or idles, with a lock held */
+	LOCKDEP_HELD_AT_END,   /* a thread ends or idles and holds a lock */
 	LOCKDEP_HELD_FREED,    /* memory of a held lock freed or initialised */
-	LOCKDEP_SLEEP,	       /* may sleep, where that is not allowed */
+	LOCKDEP_SLEEP,	       /* may sleep, but must not here */
 	LOCKDEP_RCU,	       /* rcu_dereference() outside a reader */
 	LOCKDEP_NOT_HELD,      /* lockdep_assert_held(), ..._cpus_held() */
-	LOCKDEP_NEST,	       /* the outer lock of mutex_lock_nest_lock() */
+	LOCKDEP_NEST, /* outer lock of mutex_lock_nest_lock() not held */
 	NR_LOCKDEP_KINDS
 };
 #define LOCKDEP_BIT(kind) (1u << (kind))
@@ -57,7 +64,7 @@ enum lockdep_kind {
 #define LOCK_READ_RECURSIVE 2u
 #define LOCK_TRY	    4u
 
-/* A class's name in memory. */
+/* Its address names a class. */
 struct lock_class_key {
 	char unused;
 };
@@ -65,108 +72,113 @@ struct lock_class_key {
 struct thread;
 struct lockdep_map;
 
-/* A lock that a thread holds, or waits for. */
+/* A lock that a thread holds or waits for. */
 struct held_lock {
 	const struct lockdep_map *map;
 	uintptr_t site; /* where it was taken */
 	uint64_t since; /* counter ticks: taken, or asked for */
 	union {
 		struct {
-			uint32_t below : 14;   /* the chain before it */
+			uint32_t below : 14;   /* the chain under it */
 			uint32_t how : 3;      /* LOCK_* */
 			uint32_t nested : 1;   /* ordered by an outer lock */
 			uint32_t in_irq : 1;   /* taken in an interrupt */
 			uint32_t irqs_off : 1; /* taken with interrupts off */
-			uint32_t checked : 1;  /* 1; see link (lockdep.c) */
-			uint32_t class : 11;   /* last: is put there quickest */
+			uint32_t checked : 1;  /* 1; see lockdep.c, chains */
+			uint32_t class : 11;   /* last: quickest to store */
 		};
-		uint32_t link; /* all of these: the chain with it */
+		uint32_t link; /* all of these: the chain that ends in it */
 	};
-	uint16_t before; /* the thread's chain before it; not `below`, if this
-			  * is the first that an interrupt takes */
-	bool waits;	 /* not obtained yet */
+	uint16_t before; /* the thread's chain before it; differs from `below`
+			  * for the first lock that an interrupt takes */
+	bool waits;	 /* not acquired yet */
 };
 
-/* One word, as in verdict lines: "circular". */
+/* One word, as verdict lines have it: "circular". */
 const char *lockdep_kind_name(enum lockdep_kind kind);
 
 #if GORDIAN_DEBUG
 
 #define LOCKDEP_SUBCLASSES 8
 
-/* A lock as lockdep sees it; also by itself, for what is no lock. */
+/* A lock as lockdep sees it. Something that is waited for like a lock has one
+ * too, see lock_map_acquire(). */
 struct lockdep_map {
 	const void *key; /* NULL: this map's own address (static locks) */
 	const char *name;
-	/* The class of each subclass, 0: not looked up yet. */
+	/* The class for each subclass; 0: not looked up yet. */
 	uint16_t class[LOCKDEP_SUBCLASSES];
 };
 
 #define MAX_HELD 24
 
-/* A thread's part (struct thread, `lockdep`); its own, interrupts on it too. */
+/* Part of struct thread. Only the thread itself uses it, and the interrupts
+ * that come while it runs. */
 struct lockdep_thread {
 	unsigned int depth;	/* entries of held[] */
-	unsigned int lost;	/* taken when held[] was full */
-	unsigned int recursion; /* inside lockdep: not looked at */
+	unsigned int lost;	/* locks taken while held[] was full */
+	unsigned int recursion; /* inside lockdep: its locks are not checked */
 	unsigned int readers;	/* rcu_read_lock() nesting */
-	uintptr_t reader_site;	/* of the outermost, and since when */
-	uint64_t reader_since;
-	unsigned int chain; /* of all entries */
+	uintptr_t reader_site;	/* where the outermost reader began, */
+	uint64_t reader_since;	/* and when */
+	unsigned int chain;	/* of all entries */
 	struct held_lock held[MAX_HELD];
 };
 
 #define DEP_MAP		  struct lockdep_map dep_map;
-#define DEP_MAP_AT(type)  offsetof(type, dep_map) /* 0: has none */
+#define DEP_MAP_AT(type)  offsetof(type, dep_map) /* 0: none */
 #define DEP_MAP_INIT(n)	  .dep_map = { .name = (n) },
 #define DEP_MAP_KEY(n, k) .dep_map = { .name = (n), .key = (k) },
 #define LOCKDEP_MAP_INIT(n)                                                    \
 	{                                                                      \
 		.name = (n)                                                    \
 	}
-/* The class of whatever is initialised at this place. */
+/* The key of all locks that this place initialises. */
 #define LOCK_KEY()                                                             \
 	({                                                                     \
 		static struct lock_class_key _key;                             \
 		&_key;                                                         \
 	})
 
-/* A key for locks of several places, and to pass it on. */
+/* A key for locks that several places initialise, and its address. */
 #define DEFINE_LOCK_KEY(k) struct lock_class_key k
 #define LOCK_KEY_OF(k)	   (&(k))
 
-/* The key of locks that lockdep must leave alone. */
+/* The key of locks that lockdep does not check. */
 extern struct lock_class_key lockdep_no_validate;
 
 void lockdep_init_map(struct lockdep_map *m, const char *name, const void *key);
-/* Of another class than the others of its place, from now on. */
+/* Put the lock into another class than the locks initialised at the same
+ * place. */
 #define lockdep_set_class(lock, k, n)                                          \
 	lockdep_init_map(&(lock)->dep_map, (n), (k))
 #define lockdep_set_novalidate_class(lock)                                     \
 	lockdep_set_class(lock, &lockdep_no_validate, (lock)->dep_map.name)
 
 /*
- * About to take m: checks, reports, and puts it on the thread's list of held
- * locks. subclass: 0, or a nesting level below LOCKDEP_SUBCLASSES. how: LOCK_*.
- * nest: NULL, or an outer lock that orders all of this class. site: for people.
+ * The thread is about to take m: check that, report, and put m on the thread's
+ * list of held locks. subclass: 0, or a nesting level below LOCKDEP_SUBCLASSES.
+ * how: LOCK_*. nest: NULL, or an outer lock that orders all locks of this
+ * class. site: the caller, for reports.
  */
 void lock_acquire(struct lockdep_map *m, unsigned int subclass,
 		  unsigned int how, const struct lockdep_map *nest,
 		  uintptr_t site);
-/* It has to be waited for; and then: it is ours now. */
+/* The thread must wait for m; the wait has ended, m is acquired. */
 void lock_contended(struct lockdep_map *m);
 void lock_acquired(struct lockdep_map *m);
-/* Given back (or never obtained). false: it is not held here, which has been
- * reported; the caller leaves the lock as it is. */
+/* The thread gives m back, or gives up waiting for it. Returns false if m is
+ * not held here; that has been reported then. */
 bool lock_release(struct lockdep_map *m, uintptr_t site);
 
-/* Does the current thread (this interrupt included) hold it? */
+/* Does the current thread, or an interrupt on top of it, hold m? */
 bool lock_is_held(const struct lockdep_map *m);
-/* That thread's entry for it, NULL if none: a racy reading of another thread. */
+/* The entry of t for m if t holds it, else NULL. A racy reading if t is another
+ * thread. */
 const struct held_lock *lock_held_by(const struct thread *t,
 				     const struct lockdep_map *m);
 
-/* Reports of what is found elsewhere. what: a few words for the first line. */
+/* Report a violation that another file has found. what: a few words. */
 void lockdep_complain(enum lockdep_kind kind, const char *what, uintptr_t site);
 
 #define lockdep_check(ok, kind, what)                                          \
@@ -181,35 +193,41 @@ void lockdep_complain(enum lockdep_kind kind, const char *what, uintptr_t site);
 /* The thread is about to end; the idle thread is about to idle. */
 void lockdep_thread_end(void);
 void lockdep_idle(void);
-/* That memory is about to be freed, or a lock there to be initialised. */
+/* Memory is about to be freed, or a lock there to be initialised: report the
+ * locks in it that the current thread holds. */
 void debug_check_no_locks_freed(const void *from, size_t len);
-/* A BUG ends the thread inside lockdep itself: let the others go on. */
+/* A BUG has ended the current thread, perhaps inside lockdep: release lockdep's
+ * lock for the other threads. */
 void lockdep_thread_died(void);
 
-/* Distinct findings of a kind since the last reset; all kinds as LOCKDEP_BIT()s;
- * and all that was found again. */
+/* Since the last reset: the number of distinct findings of that kind, and of
+ * all kinds; the kinds found, as LOCKDEP_BIT()s. */
 unsigned int lockdep_count(enum lockdep_kind kind);
 unsigned int lockdep_total(void);
 unsigned int lockdep_seen(void);
-/* What has been found so far is accounted for; the kinds found since then, as
- * LOCKDEP_BIT()s. A reset forgets the mark. */
+/* Set a mark; which kinds have new findings since the mark, as LOCKDEP_BIT()s?
+ * A reset removes the mark. */
 void lockdep_mark(void);
 unsigned int lockdep_since_mark(void);
-/* Forget the edges, uses and findings; classes and chains stay, unchecked. */
+/* Forget the edges, uses and findings. Classes and chains stay, but chains have
+ * to be checked anew. */
 void lockdep_reset(void);
-/* Count findings, but do not print them (suites). Nests. */
+/* Count findings but do not print them. Nests. */
 void lockdep_quiet(bool on);
-/* A line for a report: "lockdep: circular: D wants slab_mutex, holds ...". */
+/* Print one line instead of a report: "lockdep: circular: D wants slab_mutex,
+ * holds ...". */
 void lockdep_brief(bool on);
-/* The last report, printed or not; false: there is none. */
+/* Print the last report, also if it was suppressed. Returns false if there is
+ * none. */
 bool lockdep_print_last(void);
-/* The classes of its new edge; false: it is not about two locks. */
+/* The classes of the last report's new edge. Returns false if that report is
+ * not about two locks. */
 bool lockdep_last_pair(const char **wanted, const char **held);
 
-/* The locks that a thread holds, one line each. Racy for other threads. */
+/* Print the locks that t holds, one line each. Racy if t is another thread. */
 void print_held_locks(const struct thread *t);
 
-#else /* release: nothing is left */
+#else /* release */
 
 #define DEP_MAP
 #define DEP_MAP_AT(type) 0
@@ -246,7 +264,7 @@ void print_held_locks(const struct thread *t);
 
 #endif
 
-/* What is no lock but is waited for like one. */
+/* For something that is not a lock but is waited for like one. */
 #if GORDIAN_DEBUG
 #define lock_map_acquire(m) lock_acquire(m, 0, LOCK_WRITE, NULL, CALLER)
 #define lock_map_acquire_read(m)                                               \

@@ -53,19 +53,20 @@ int dep_add(struct dep_graph *g, unsigned int from, unsigned int to,
 	return (int)i;
 }
 
-/* Was it visited so, or in the stronger way? Marks it. */
-static bool seen_before(struct dep_graph *g, unsigned int node, bool weak)
+/* Mark the node as visited in this way. Returns false if it was already, or in
+ * the stronger way. */
+static bool first_visit(struct dep_graph *g, unsigned int node, bool weak)
 {
 	uint32_t bit = 1u << node % 32;
 
 	if (g->seen[0][node / 32] & bit ||
 	    (weak && g->seen[1][node / 32] & bit))
-		return true;
+		return false;
 	g->seen[weak][node / 32] |= bit;
-	return false;
+	return true;
 }
 
-/* From queue entry i back to the start: its edges, first one first. */
+/* The edges from the start to queue entry i. */
 static void write_path(const struct dep_graph *g, unsigned int i,
 		       struct dep_path *path)
 {
@@ -85,8 +86,8 @@ unsigned int dep_search(struct dep_graph *g, unsigned int start, bool weak,
 			bool (*match)(unsigned int node, bool weak, void *arg),
 			void *arg, struct dep_path *path)
 {
-	/* A weak node may only be left by these; an edge that is none of those
-	 * leads to a weak one. */
+	/* A weak node is left by strong_on edges only. An edge that is not in
+	 * strong_to leads to a weak node. */
 	unsigned int strong_on = backward ? DEP_EN | DEP_SN : DEP_EN | DEP_ER;
 	unsigned int strong_to = backward ? DEP_EN | DEP_ER : DEP_EN | DEP_SN;
 	unsigned int head = 0, tail = 0;
@@ -95,7 +96,7 @@ unsigned int dep_search(struct dep_graph *g, unsigned int start, bool weak,
 	g->searches++;
 	g->queue[tail++] =
 		(struct dep_visit){ .node = (uint16_t)start, .weak = weak };
-	seen_before(g, start, weak);
+	first_visit(g, start, weak);
 	for (; head < tail; head++) {
 		const struct dep_visit v = g->queue[head];
 		unsigned int e = backward ? g->in[v.node] : g->out[v.node];
@@ -111,7 +112,7 @@ unsigned int dep_search(struct dep_graph *g, unsigned int start, bool weak,
 
 			weak = !(x->dep & strong_to);
 			if ((!v.weak || x->dep & strong_on) &&
-			    !seen_before(g, to, weak))
+			    first_visit(g, to, weak))
 				g->queue[tail++] = (struct dep_visit){
 					.node = (uint16_t)to,
 					.weak = weak,

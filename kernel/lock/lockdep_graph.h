@@ -2,7 +2,7 @@
  * The graph of lock orders: classes as nodes, "while holding A it took B" as
  * edges A -> B, and the search for strong paths. Portable, tested on the host.
  *
- * What an edge is made of (its `dep`, one of these):
+ * The sort of an edge, its `dep`:
  *
  *     A held       B asked for
  *     exclusively  not as a recursive reader   DEP_EN
@@ -10,18 +10,20 @@
  *     exclusively  as a recursive reader       DEP_ER
  *     shared       as a recursive reader       DEP_SR
  *
- * Each sort between the same two classes is an edge of its own, with the stack
- * that made it, unless a stronger one is there already: EN stands for all four,
- * SN and ER for SR too.
+ * Two classes can have an edge of each sort between them, each with the stack
+ * that made it. No edge is added if a stronger one is there: EN covers all four
+ * sorts, SN and ER cover SR.
  *
- * A path is strong, that is, its threads can all wait for each other, unless it
- * has ..R followed by S..: a recursive reader does not wait for a reader. A node
- * reached by an ..R edge may therefore only be left by E.. edges; the search
- * keeps the two ways to reach a node apart and visits each once, so it finds the
- * shortest strong path. (Linux keeps one mark a class.)
+ * A path is strong if its threads can all wait for each other. A recursive
+ * reader does not wait for a reader, so a path is not strong if an ..R edge is
+ * followed by an S.. edge: a node reached by an ..R edge is left by E.. edges
+ * only. The search therefore visits a node up to twice, once for each way to
+ * reach it, and finds the shortest strong path. (Linux keeps one mark for each
+ * class.)
  *
- * Owns nothing: the graph belongs to its caller, who guards it. Edges and their
- * traces never change once made, until dep_clear().
+ * The client's duty: guard the graph; it belongs to the caller. The
+ * consequence: an edge and its trace do not change once they are made, until
+ * dep_clear(), so a reader needs no lock for them.
  */
 #pragma once
 
@@ -47,8 +49,8 @@ struct dep_edge {
 	uint16_t from, to;
 	uint16_t next_out, next_in; /* lists, 0 ends them */
 	uint8_t dep;
-	/* Of a new one, for the caller to fill in: was it a finding, how were
-	 * the two taken, and the stack. */
+	/* Filled in by the caller: is the edge a finding, how were the two
+	 * locks taken, the stack. */
 	bool bad;
 	uint8_t held_as, taken_as;
 	struct dep_trace trace;
@@ -65,8 +67,8 @@ struct dep_visit {
 struct dep_graph {
 	uint16_t out[DEP_NODES], in[DEP_NODES]; /* lists of edges */
 	struct dep_edge edge[DEP_EDGES];
-	unsigned int edges; /* in use, with the unused 0 */
-	/* of the search: */
+	unsigned int edges; /* in use, and entry 0, which is not */
+	/* For the search: */
 	uint32_t seen[2][DEP_NODES / 32];
 	struct dep_visit queue[2 * DEP_NODES];
 	unsigned int searches, visits; /* statistics */
@@ -86,19 +88,20 @@ static inline unsigned int dep_of(bool from_shared, bool to_recursive)
 	return (from_shared ? DEP_SN : DEP_EN) << (to_recursive ? 2 : 0);
 }
 
-/* An edge from -> to that is of that sort or a stronger one, 0: there is none. */
+/* Returns an edge from -> to of that sort or a stronger one; 0: there is
+ * none. */
 unsigned int dep_find(const struct dep_graph *g, unsigned int from,
 		      unsigned int to, unsigned int dep);
-/* Add it. Returns the edge if it is new, 0 if one such is there, -1 if the table
- * is full. The rest of a new one is for the caller to fill in. */
+/* Add an edge. Returns it if it is new, 0 if dep_find() finds one, -1 if the
+ * table is full. */
 int dep_add(struct dep_graph *g, unsigned int from, unsigned int to,
 	    unsigned int dep);
 
 /*
- * The shortest strong path from `start` to a node for which match() is true;
- * backward: against the arrows. weak: how start is reached (forward: by a
- * recursive reader; backward: it will be left shared). The start itself is asked
- * too. Returns the node, 0 if there is none.
+ * Find the shortest strong path from `start` to a node for which match() is
+ * true; start itself may match. backward: against the direction of the edges.
+ * weak: how start is reached (forward: by a recursive reader; backward: it is
+ * held shared). Returns the node, with its path in *path; 0 if there is none.
  */
 unsigned int dep_search(struct dep_graph *g, unsigned int start, bool weak,
 			bool backward,

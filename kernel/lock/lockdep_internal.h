@@ -1,5 +1,5 @@
 /*
- * What the files of lockdep share among themselves.
+ * Shared by the files of lockdep.
  */
 #pragma once
 
@@ -23,9 +23,9 @@ struct lock_class {
 	const char *name;
 	uint16_t next; /* in its hash bucket */
 	uint8_t subclass;
-	uint16_t same;			/* others of that name before it */
+	uint16_t same;			/* older classes of that name */
 	uint32_t usage;			/* USE_BIT()s */
-	struct dep_trace used[NR_USES]; /* where first */
+	struct dep_trace used[NR_USES]; /* the first use of each sort */
 };
 
 /* A held lock as a report keeps it. */
@@ -38,23 +38,22 @@ struct held_copy {
 };
 #define HELD_COPIES 12
 
-/* What was found: all that a report needs, so that it can be printed again. */
+/* All that a report needs, so that it can be printed again. */
 struct finding {
 	enum lockdep_kind kind;
-	/* Where and as what it was found: */
+	/* The context in which it was found: */
 	uint32_t thread, core;
 	char comm[THREAD_NAME_LEN];
 	int preempt_count;
 	bool in_irq, is_idle, irqs_off;
-	uintptr_t reader; /* RCU: where the outermost began, 0: no reader */
-	struct held_copy next;	 /* what is being taken, or is wrong */
-	struct held_copy prev;	 /* what is held, if that matters */
+	uintptr_t reader; /* where the RCU reader began; 0: not in a reader */
+	struct held_copy next;	 /* the lock being taken, or the wrong one */
+	struct held_copy prev;	 /* the lock held, if that matters */
 	struct dep_path path;	 /* circular: next to prev; irq: prev to safe */
 	struct dep_path forward; /* irq: next to unsafe */
-	unsigned int safe,
-		unsafe; /* irq: the classes, and how they were used */
-	unsigned int safe_use, unsafe_use;
-	const char *what; /* complaints: a few words */
+	/* irq: the two classes, and how each was used */
+	unsigned int safe, unsafe, safe_use, unsafe_use;
+	const char *what; /* lockdep_complain(): a few words */
 	uintptr_t site;
 	unsigned int nr_held;
 	struct held_copy held[HELD_COPIES];
@@ -70,19 +69,20 @@ extern unsigned int lockdep_nr_chains, lockdep_chain_misses, lockdep_max_depth;
 extern unsigned int lockdep_nr_findings, lockdep_again;
 extern unsigned int lockdep_distinct[NR_LOCKDEP_KINDS];
 
-/* How large a table of chains: a power of two. */
+/* Size of the table of chains, a power of two. */
 #define LOCKDEP_CHAIN_BITS 13
 #define LOCKDEP_CHAINS	   (1u << LOCKDEP_CHAIN_BITS)
 #define LOCKDEP_FINDINGS   256
 
 /* lockdep_report.c. IRQs off, the graph lock not held. */
 void lockdep_report(const struct finding *f);
-/* One line, once for each table. */
+/* Print, once for each table, that it is full. number: what to raise; is: its
+ * value. (is 0: `number` is the name of a lock that cannot have a class.) */
 void lockdep_full(const char *table, const char *number, unsigned int is);
-/* A reset empties the edges and the findings: these may fill once more. */
+/* A reset empties the edges and the findings: report again if these fill up. */
 void lockdep_full_reset(void);
 
-/* For the shell. */
+/* For the command `lockdep`. */
 void lockdep_print_stats(void);
 void lockdep_print_classes(void);
 void lockdep_print_graph(bool dot);

@@ -1,15 +1,16 @@
 /*
- * What lockdep says: the reports, in the shape that people know, and what the
- * shell's `lockdep` prints.
+ * Lockdep's output: the reports, in the shape that people know, and what the
+ * command `lockdep` prints.
  *
- * A report is printed from a struct finding on the finder's stack, from classes
- * and edges, which do not change; so without graph_lock, inside a report bracket
- * (kernel/debug/console.c), which also guards `last`. Where Linux squeezes a
- * cycle into two columns, a cycle of n locks has n here: each holds one and wants
- * the next.
+ * A report is printed from a struct finding on the stack of the thread that
+ * found it, and from classes and edges, which do not change; so
+ * lockdep_graph_lock is not needed. It is printed inside report_begin() and
+ * report_end() (kernel/debug/console.c), which also guard `last`. Linux shows
+ * every cycle in two columns. Here a cycle of n locks has n columns: each
+ * thread holds one lock and wants the next.
  *
- * Context: any but FIQ. Built without sanitizers.
- * Source: the sections and their order: Linux 6.1, kernel/locking/lockdep.c.
+ * Context: any but FIQ. Built without sanitizers. Source: Linux 6.1,
+ * kernel/locking/lockdep.c, for the sections and their order.
  */
 #include <string.h>
 
@@ -44,13 +45,13 @@ const char *lockdep_kind_name(enum lockdep_kind kind)
 #define NAME_SIZE  48
 #define MAX_COLUMN 23 /* width of a CPU's column at most */
 
-static unsigned int quiet; /* atomic; reports are only counted */
-static bool brief;	   /* a line each */
+static unsigned int quiet; /* atomic; not 0: reports are only counted */
+static bool brief;	   /* one line for a report */
 static struct finding last;
 
 void lockdep_quiet(bool on)
 {
-	/* Relaxed: whoever is to be quiet is joined or started after it. */
+	/* Relaxed: the threads concerned are started after it, or joined. */
 	__atomic_fetch_add(&quiet, on ? 1 : -1u, __ATOMIC_RELAXED);
 }
 
@@ -59,7 +60,7 @@ void lockdep_brief(bool on)
 	WRITE_ONCE(brief, on);
 }
 
-/* ---- pieces ------------------------------------------------------------------ */
+/* ---- pieces -------------------------------------------------------------- */
 
 /* "slab_mutex", "lock#2", "lock/1" */
 static const char *class_name(unsigned int class, char buf[NAME_SIZE])
@@ -75,7 +76,8 @@ static const char *class_name(unsigned int class, char buf[NAME_SIZE])
 	return buf;
 }
 
-/* . never in an interrupt, never with them on; - in one; + on; ? both */
+/* Linux's marks: '-' used in interrupts, '+' with interrupts enabled, '?' both,
+ * '.' neither. */
 static char use_char(uint32_t usage, unsigned int in, unsigned int on)
 {
 	bool i = usage & USE_BIT(in), o = usage & USE_BIT(on);
@@ -93,7 +95,7 @@ static void print_class(unsigned int class)
 		use_char(usage, USED_IN_HARDIRQ_READ, ENABLED_HARDIRQ_READ));
 }
 
-/* On two lines if it is long. indent: columns that are taken already. */
+/* One line, or two if it would be too long. indent: columns already printed. */
 static void print_lock(const struct held_copy *h, unsigned int indent)
 {
 	char name[NAME_SIZE], at[COLUMNS];
@@ -171,9 +173,10 @@ static const char *irq_name(unsigned int use)
 	return use < NR_USES ? names[use] : "?";
 }
 
-/* ---- a cycle ------------------------------------------------------------------- */
+/* ---- a cycle ------------------------------------------------------------- */
 
-/* What thread i of the cycle holds and wants. 0 is who reports. */
+/* What thread i of the cycle holds and wants. Thread 0 is the one that found
+ * it. */
 struct side {
 	unsigned int holds, wants, held_as, taken_as;
 };
@@ -189,7 +192,7 @@ static struct side side_of(const struct finding *f, unsigned int i)
 	return (struct side){ e->from, e->to, e->held_as, e->taken_as };
 }
 
-/* "a --> b --> c", on several lines if it is long. */
+/* "a --> b --> c", on several lines if need be. */
 static void print_chain_exists(const struct finding *f)
 {
 	unsigned int n = f->path.n + 1, at = 0;
@@ -214,7 +217,7 @@ static void print_chain_exists(const struct finding *f)
 	kprintf("\n\n");
 }
 
-/* How wide may a column be so that the last one's longest entry fits? */
+/* The widest column for which the longest entry fits into the last column. */
 static unsigned int column_width(const struct finding *f)
 {
 	unsigned int n = f->path.n + 1, longest = 0;
@@ -278,7 +281,7 @@ static void print_circular(const struct finding *f)
 	print_trace(&f->trace);
 	kprintf("\nother info that might help us debug this:\n\n");
 	if (f->path.cut)
-		kprintf("(the cycle is longer than %u locks, not shown)\n",
+		kprintf("(the cycle has more than %u locks; the rest is not shown)\n",
 			DEP_PATH);
 	if (f->path.n > 1)
 		print_chain_exists(f);
@@ -302,7 +305,7 @@ static void print_recursive(const struct finding *f)
 	kprintf(" May be due to missing lock nesting notation\n");
 }
 
-/* ---- interrupts ------------------------------------------------------------------ */
+/* ---- interrupts ---------------------------------------------------------- */
 
 static void print_use(unsigned int class, unsigned int use)
 {
@@ -325,7 +328,7 @@ static void print_edges(const struct dep_path *path)
 	}
 }
 
-/* The holder of the unsafe lock waits, from an interrupt, for the safe one. */
+/* CPU0 holds the unsafe lock, and its interrupt waits for the safe one. */
 static void print_irq_scenario(unsigned int safe, unsigned int unsafe,
 			       unsigned int middle)
 {
@@ -413,7 +416,7 @@ static void print_inconsistent(const struct finding *f)
 	kprintf("\n *** DEADLOCK ***\n");
 }
 
-/* ---- the others ------------------------------------------------------------------- */
+/* ---- the others ---------------------------------------------------------- */
 
 static void print_unbalanced(const struct finding *f)
 {
@@ -443,7 +446,7 @@ static void print_held_at_end(const struct finding *f)
 static void print_held_freed(const struct finding *f)
 {
 	print_title(f, "held lock freed!");
-	kprintf("%s/%u frees or initialises memory, with a lock held there:\n",
+	kprintf("%s/%u frees or initialises memory with a held lock in it:\n",
 		f->comm, f->thread);
 	print_lock(&f->next, 0);
 }
@@ -514,15 +517,16 @@ static void print_finding(const struct finding *f)
 	print_tail(f);
 }
 
-static bool two_locks(const struct finding *f)
+/* Is the finding about a lock that is held and one that is wanted? */
+static bool about_two_locks(const struct finding *f)
 {
 	return f->kind == LOCKDEP_CIRCULAR || f->kind == LOCKDEP_RECURSIVE;
 }
 
-static void print_line(const struct finding *f)
+static void print_brief(const struct finding *f)
 {
 	kprintf("lockdep: %s: %s", lockdep_kind_name(f->kind), f->comm);
-	if (two_locks(f))
+	if (about_two_locks(f))
 		kprintf(" wants %s, holds %s",
 			lockdep_classes[f->next.class].name,
 			lockdep_classes[f->prev.class].name);
@@ -535,7 +539,7 @@ void lockdep_report(const struct finding *f)
 
 	last = *f;
 	if (!READ_ONCE(quiet) && READ_ONCE(brief))
-		print_line(f);
+		print_brief(f);
 	else if (!READ_ONCE(quiet))
 		print_finding(f);
 	report_end(flags);
@@ -543,8 +547,8 @@ void lockdep_report(const struct finding *f)
 		lockdep_full("findings", "LOCKDEP_FINDINGS", LOCKDEP_FINDINGS);
 }
 
-/* What was said, once each: the tables, and locks that have no class. Console
- * lock, but for the reset. */
+/* What lockdep_full() has printed: tables, and locks that cannot have a class.
+ * Guarded by report_begin(), but for the reset. */
 static const char *full[8], *classless[16];
 
 void lockdep_full_reset(void)
@@ -579,7 +583,7 @@ void lockdep_full(const char *table, const char *number, unsigned int is)
 	report_end(flags);
 }
 
-/* ---- for people ---------------------------------------------------------------------- */
+/* ---- commands ------------------------------------------------------------ */
 
 void print_held_locks(const struct thread *t)
 {
@@ -650,7 +654,8 @@ void lockdep_print_graph(bool dot)
 		kprintf("digraph lockdep {\n");
 	for (unsigned int i = 1; i < lockdep_graph.edges; i++) {
 		const struct dep_edge *e = &lockdep_graph.edge[i];
-		/* How held, how asked for: plain locks say nothing. */
+		/* How the first was held and the second asked for; nothing for
+		 * a plain lock. */
 		const char *sort = e->dep == DEP_EN ? "" :
 				   e->dep == DEP_SN ? ", SN" :
 				   e->dep == DEP_ER ? ", ER" :
@@ -682,8 +687,7 @@ bool lockdep_print_last(void)
 bool lockdep_last_pair(const char **wanted, const char **held)
 {
 	uint32_t flags = report_begin();
-	bool is = lockdep_nr_findings != 0 && (last.kind == LOCKDEP_CIRCULAR ||
-					       last.kind == LOCKDEP_RECURSIVE);
+	bool is = lockdep_nr_findings != 0 && about_two_locks(&last);
 
 	if (is) {
 		*wanted = lockdep_classes[last.next.class].name;
