@@ -1,11 +1,12 @@
 /*
  * The wait-for graph: search it, print it. See waitfor.h for what an edge is.
  *
- * Why a reported cycle is one. Both snapshots find each thread of it off its
- * core (or busy in the same wait), in the same wait, not switched in between: so
- * between the two none of them ran. What they hold they held then, and what they
- * waited for had not come: whoever brings it says so first (enum grant), wakes
- * them, or is in the cycle himself.
+ * Why a reported cycle is a deadlock. Both snapshots find each thread of the
+ * cycle off its core (or spinning in the same wait), in the same wait, and not
+ * switched in between the two. So none of them ran in between. What a thread
+ * holds at the second snapshot it held at the first. What it waits for had not
+ * come: whatever brings it first changes enum grant, or wakes the thread, or is
+ * in the cycle.
  */
 #include "kernel/hang/waitfor.h"
 
@@ -40,7 +41,7 @@ static struct waiting copy_waiting(const struct waiting *from)
 	smp_rmb(); /* the copy before the second look */
 	if (READ_ONCE(from->ops) != ops || w.ops != ops || from->obj != w.obj ||
 	    from->since != w.since)
-		w.ops = NULL; /* it moves */
+		w.ops = NULL; /* it has just changed */
 	return w;
 }
 
@@ -55,10 +56,11 @@ struct waiting waits_for(struct thread *t)
 		return w;
 #endif
 	w = copy_waiting(&t->waiting);
-	/* Off its core: nothing has come since it looked last. */
+	/* Only a thread that has left its core has looked for the last time. */
 	if (!waits_for_event(t) || READ_ONCE(t->on_rq))
 		w.ops = NULL;
-	/* Handed over, but not awake yet: it can run. */
+	/* The lock was handed over; the thread can run, and is not awake
+	 * yet. */
 	if (w.ops && w.ops->handed_over && READ_ONCE(*w.granted) != WAITS)
 		w.ops = NULL;
 	rsp = w.ops ? NULL : rcu_awaits_cores(t);
@@ -103,7 +105,9 @@ bool waitfor_suspicious(const struct thread *t)
 
 /* ---- the search ---------------------------------------------------------- */
 
-static void fill_link(struct waitfor_link *l, struct thread *t)
+typedef struct waiting (*waits_fn)(struct thread *t);
+
+static void fill_link(struct waitfor_link *l, struct thread *t, waits_fn waits)
 {
 	memset(l, 0, sizeof(*l));
 	l->thread = t;
@@ -112,7 +116,7 @@ static void fill_link(struct waitfor_link *l, struct thread *t)
 	l->cpu = t->cpu;
 	l->switches = t->switches;
 	l->bug = READ_ONCE(t->bug);
-	l->waiting = waits_for(t);
+	l->waiting = waits(t);
 }
 
 /* Where and since when the owner has what l waits for. */
@@ -125,41 +129,45 @@ static void note_owner(struct waitfor_link *l, const struct thread *owner)
 	l->owner_site = h ? h->site : ops->site ? ops->site(l->waiting.obj) : 0;
 }
 
-/* How a chain ends: STUCK in a wait for nobody known, or with the dead. */
-enum end { RUNS, STUCK, CYCLE };
+/* How a chain ends: in a thread that can run; in a wait for no known thread, or
+ * in a thread that a BUG ended; in a cycle. */
+enum chain_end { ENDS_RUNNING, ENDS_STUCK, ENDS_IN_CYCLE };
 
-struct search {
-	struct waitfor *w; /* the chain; behind it, the next link if `found` */
+struct walk {
+	struct waitfor *w; /* the chain; behind it the next link, if `found` */
+	waits_fn waits;
 	bool found;
 	unsigned int nr_seen;
 	uint32_t seen[WAITFOR_SEEN]; /* ids that are or were in the chain */
 };
 
-static bool was_seen(const struct search *s, uint32_t id)
+/* With no room for more every thread counts as seen: the walk ends. */
+static bool was_seen(const struct walk *k, uint32_t id)
 {
-	for (unsigned int i = 0; i < s->nr_seen; i++)
-		if (s->seen[i] == id)
+	for (unsigned int i = 0; i < k->nr_seen; i++)
+		if (k->seen[i] == id)
 			return true;
-	return s->nr_seen == WAITFOR_SEEN;
+	return k->nr_seen == WAITFOR_SEEN;
 }
 
-/* Is t the next link, the first not seen yet or the one that closes a cycle?
- * Under threads_lock, in the order of ids: a pointer that comes here lives. */
-static void look_at(struct thread *t, void *arg)
+/* For each thread t: has the chain's last link an edge to it? The first such t
+ * that was not seen yet, or that closes a cycle, is the next link. Called under
+ * threads_lock, in the order of ids, so t is not freed meanwhile. */
+static void follow_edge(struct thread *t, void *arg)
 {
-	struct search *s = arg;
-	struct waitfor *w = s->w;
+	struct walk *k = arg;
+	struct waitfor *w = k->w;
 	struct waitfor_link *l = &w->link[w->n - 1], *to = l + 1;
 
 	if (!waits_on(&l->waiting, t))
 		return;
 	l->owners++;
-	if (s->found)
+	if (k->found)
 		return;
-	fill_link(to, t);
+	fill_link(to, t, k->waits);
 #if GORDIAN_DEBUG
-	/* Whoever holds a spinlock, or has the core, runs: what it waits for as a
-	 * sleeper, or is about to, does not stop it; only what it spins for. */
+	/* A thread that holds a spinlock, or that has the core, runs. A wait in
+	 * which it would sleep does not stop it; only one in which it spins. */
 	if (!READ_ONCE(t->busy.ops) && l->waiting.ops->busy)
 		to->waiting.ops = NULL;
 #endif
@@ -167,35 +175,38 @@ static void look_at(struct thread *t, void *arg)
 	while (w->first < w->n && w->link[w->first].thread != t)
 		w->first++;
 	w->cycle = w->first < w->n && to->waiting.ops;
-	s->found = w->cycle || !was_seen(s, t->id);
-	if (s->found)
+	k->found = w->cycle || !was_seen(k, t->id);
+	if (k->found)
 		note_owner(l, t);
 }
 
-/* Depth first, until a chain ends like that or worse. */
-static bool search(struct thread *t, struct waitfor *w, enum end least)
+/* Depth first, until a chain ends in `least` or in something later in the
+ * enum. */
+static bool walk_to(enum chain_end least, struct thread *t, struct waitfor *w,
+		    waits_fn waits)
 {
-	struct search s = { .w = w };
+	struct walk k = { .w = w, .waits = waits };
 
-	fill_link(&w->link[0], t);
+	fill_link(&w->link[0], t, waits);
 	w->n = 1;
 	w->cut = false;
 	for (;;) {
 		struct waitfor_link *l = &w->link[w->n - 1];
 		bool stuck = l->bug || l->waiting.ops;
 
-		if (!was_seen(&s, l->id))
-			s.seen[s.nr_seen++] = l->id;
-		s.found = w->cycle = false;
+		if (!was_seen(&k, l->id))
+			k.seen[k.nr_seen++] = l->id;
+		k.found = w->cycle = false;
 		l->owners = 0;
-		threads_for_each(look_at, &s);
+		threads_for_each(follow_edge, &k);
 		if (w->cycle)
 			return true;
-		w->cut |= s.nr_seen == WAITFOR_SEEN ||
-			  (s.found && w->n == WAITFOR_MAX);
-		if (s.found && w->n < WAITFOR_MAX)
+		w->cut |= k.nr_seen == WAITFOR_SEEN ||
+			  (k.found && w->n == WAITFOR_MAX);
+		if (k.found && w->n < WAITFOR_MAX)
 			w->n++;
-		else if (!l->owners && least <= (stuck ? STUCK : RUNS))
+		else if (!l->owners &&
+			 least <= (stuck ? ENDS_STUCK : ENDS_RUNNING))
 			return true;
 		else if (w->n > 1)
 			w->n--;
@@ -204,7 +215,8 @@ static bool search(struct thread *t, struct waitfor *w, enum end least)
 	}
 }
 
-static bool same(const struct waitfor *a, const struct waitfor *b)
+/* Do two snapshots agree, and has no thread of theirs run in between? */
+static bool stood_still(const struct waitfor *a, const struct waitfor *b)
 {
 	if (a->n != b->n || a->cycle != b->cycle || a->first != b->first)
 		return false;
@@ -216,7 +228,7 @@ static bool same(const struct waitfor *a, const struct waitfor *b)
 		    x->waiting.ops != y->waiting.ops ||
 		    x->waiting.since != y->waiting.since)
 			return false;
-		/* The grace-period thread looks again and again. */
+		/* The grace-period thread wakes up again and again to look. */
 		if (x->switches != y->switches &&
 		    x->waiting.ops != &readers_wait)
 			return false;
@@ -224,26 +236,37 @@ static bool same(const struct waitfor *a, const struct waitfor *b)
 	return true;
 }
 
-bool waitfor_cycle(struct thread *t, struct waitfor *w)
+static bool find_cycle_with(struct thread *t, struct waitfor *w, waits_fn waits)
 {
 	struct waitfor again;
 
-	return search(t, w, CYCLE) && search(t, &again, CYCLE) &&
-	       same(w, &again);
+	return walk_to(ENDS_IN_CYCLE, t, w, waits) &&
+	       walk_to(ENDS_IN_CYCLE, t, &again, waits) &&
+	       stood_still(w, &again);
+}
+
+bool waitfor_cycle(struct thread *t, struct waitfor *w)
+{
+	return find_cycle_with(t, w, waits_for);
+}
+
+bool waitfor_walk_with(struct thread *t, struct waitfor *w, waits_fn waits)
+{
+	if (find_cycle_with(t, w, waits))
+		return true;
+	if (!walk_to(ENDS_STUCK, t, w, waits))
+		walk_to(ENDS_RUNNING, t, w, waits);
+	return w->cycle = false;
 }
 
 bool waitfor_walk(struct thread *t, struct waitfor *w)
 {
-	if (waitfor_cycle(t, w))
-		return true;
-	if (!search(t, w, STUCK))
-		search(t, w, RUNS);
-	return w->cycle = false;
+	return waitfor_walk_with(t, w, waits_for);
 }
 
 /* ---- reports ------------------------------------------------------------- */
 
-static void print_for(uint64_t since)
+static void print_duration(uint64_t since)
 {
 	uint64_t us = timer_ns(timer_now() - since) / 1000;
 
@@ -258,7 +281,7 @@ const char *waitfor_relation(const struct waitfor *w, unsigned int link)
 
 	if (l->waiting.ops->relation)
 		return l->waiting.ops->relation;
-	/* A lock; the owner may wait for the same, in front. */
+	/* A lock. The other thread may wait for it too, in front. */
 	return to != l && to->waiting.obj == l->waiting.obj ? "behind" :
 							      "held by";
 }
@@ -273,7 +296,7 @@ static void print_owner(const struct waitfor *w, unsigned int link)
 	kprintf("    %s %s (thread %u)", waitfor_relation(w, link), to->name,
 		to->id);
 	if (l->owner_since)
-		print_for(l->owner_since);
+		print_duration(l->owner_since);
 	if (l->owners > 1)
 		kprintf(", one of %u", l->owners);
 	if (l->owner_site)
@@ -281,7 +304,7 @@ static void print_owner(const struct waitfor *w, unsigned int link)
 	kprintf("\n");
 }
 
-static void print_link(const struct waitfor *w, unsigned int link)
+static void print_waitfor_link(const struct waitfor *w, unsigned int link)
 {
 	const struct waitfor_link *l = &w->link[link];
 
@@ -292,7 +315,7 @@ static void print_link(const struct waitfor *w, unsigned int link)
 		return;
 	}
 	kprintf("    waits for %s (%s)", l->waiting.name, l->waiting.ops->name);
-	print_for(l->waiting.since);
+	print_duration(l->waiting.since);
 	kprintf("\n    asked for at %pS\n", (void *)l->waiting.caller);
 	print_owner(w, link);
 	if (l->waiting.ops->print)
@@ -310,13 +333,10 @@ void waitfor_print_cycle(const struct waitfor *w)
 	kprintf("\n");
 }
 
-void waitfor_report(const struct waitfor *w)
+void waitfor_print_end(const struct waitfor *w)
 {
 	const struct waitfor_link *last = &w->link[w->n - 1];
-	uint32_t flags = report_begin();
 
-	for (unsigned int i = 0; i < w->n; i++)
-		print_link(w, i);
 	if (w->cycle)
 		waitfor_print_cycle(w);
 	else if (w->cut)
@@ -327,5 +347,14 @@ void waitfor_report(const struct waitfor *w)
 		kprintf("no cycle: %s waits for an event (%s, %s)\n",
 			last->name, last->waiting.name,
 			last->waiting.ops->name);
+}
+
+void waitfor_report(const struct waitfor *w)
+{
+	uint32_t flags = report_begin();
+
+	for (unsigned int i = 0; i < w->n; i++)
+		print_waitfor_link(w, i);
+	waitfor_print_end(w);
 	report_end(flags);
 }

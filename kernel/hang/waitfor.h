@@ -1,28 +1,40 @@
 /*
- * Who waits for whom: the wait-for graph, searched on demand.
+ * The wait-for graph: which thread waits for which, searched on demand.
  *
- * Its nodes are threads. An edge goes to every thread without which a wait
- * cannot end, and only where that is certain:
+ * What it is for. A deadlock is a cycle in this graph. The watchdog, the
+ * command `waits`, the runner of experiments and the explorer search it.
  *
- *   mutex, spinlock      its owner
- *   rw_semaphore         reader: the writer inside, else a writer that queued
- *                        before it; writer: the writer or each reader inside
- *   percpu_rwsem         reader: the writer, inside or not yet; writer: each
- *                        reader inside (the mutex among writers is a mutex)
- *   completion, parking  the thread that has to do it, if the waiter said so
- *   grace period         its thread; from there, unless that is blocked itself,
- *                        whoever runs on the cores still owed
+ * Nodes are threads. A waiting thread has an edge to every thread that must act
+ * before the wait can end, but only where that is certain:
+ *
+ *   mutex, spinlock      the owner
+ *   rw_semaphore         for a reader: the writer inside, or a writer that
+ *                        queued up before it; for a writer: the writer or each
+ *                        reader inside
+ *   percpu_rwsem         for a reader: the writer, inside or about to be; for
+ *                        a writer: each reader inside (among writers it is a
+ *                        mutex)
+ *   completion, parking  the thread that has to do it, if the waiting thread
+ *                        named it
+ *   grace period         the grace-period thread; from there, unless that is
+ *                        blocked, whatever runs on the cores that owe a
+ *                        quiescent state
  *   rcu_barrier()        the grace-period thread or rcuc/N, whichever is next
  *   end of a thread      that thread
- *   answers of cores     whoever runs there
+ *   answers of cores     the threads that run on these cores
  *
- * A thread waits for all its edges (AND), so a cycle through any of them is a
- * deadlock. A count, time and an unknown completer are no thread: such a wait
- * is the end of a chain, an event that is missing. Readers inside are known in
- * debug builds alone, from lockdep's held stacks; spinning likewise.
+ * These edges are found through the struct wait_ops that each wait hands over.
  *
- * Guarded by threads_lock during each step. Any context but FIQ; takes no lock
- * that the threads it looks at could hold.
+ * Consequences. (a) A thread needs all of its edges, so a cycle through any of
+ * them is a deadlock. (b) A count, time and an unknown completer are no
+ * threads: a chain ends there, and the report names the event that is missing.
+ * (c) Readers inside and threads that spin are known in debug builds only
+ * (lockdep's held stacks, busy_begin()).
+ *
+ * The mechanism. Each step of a search goes through all threads under
+ * threads_lock. A cycle is reported only if two searches in a row agree;
+ * waitfor.c says why it stands then. Any context but FIQ; takes no lock that a
+ * thread it looks at could hold.
  */
 #pragma once
 
@@ -40,40 +52,45 @@ struct waitfor_link {
 	uint32_t id;
 	char name[THREAD_NAME_LEN];
 	uint32_t cpu;
-	struct waiting waiting; /* what it waits for (ops may be NULL) */
-	uintptr_t owner_site;	/* where the owner took it, 0: not known */
-	uint64_t owner_since;	/* and since when, counter ticks */
-	unsigned int owners; /* how many threads it hangs on; 0: nobody known */
+	struct waiting waiting; /* ops is NULL if it does not wait */
+	uintptr_t owner_site;	/* where the owner took it; 0: not known */
+	uint64_t owner_since;	/* since when, in counter ticks */
+	unsigned int owners;	/* edges; 0: no thread is known */
 	uint64_t switches;
 	const char *bug; /* the condition of the BUG that ended it */
 };
 
 struct waitfor {
 	unsigned int n;	    /* links */
-	bool cycle;	    /* the last link hangs on link[first] */
+	bool cycle;	    /* the last link waits for link[first] */
 	unsigned int first; /* where the cycle begins */
-	bool cut; /* a chain went on behind WAITFOR_MAX: there may be more */
-	struct waitfor_link link[WAITFOR_MAX + 1]; /* one is the search's */
+	bool cut;	    /* a chain was longer than there is room for */
+	struct waitfor_link link[WAITFOR_MAX + 1]; /* the search needs one more */
 };
 
 /*
- * Search from t, depth first, for a cycle. The result is a snapshot taken twice
- * that must agree (same threads and objects, none switched in meanwhile), so a
- * cycle reported is one that stands. false: there is none, w is of no use.
+ * Search from t, depth first, for a cycle. Two snapshots must agree: the same
+ * threads and objects, and no thread has run in between. false: no cycle, and w
+ * is of no use.
  */
 bool waitfor_cycle(struct thread *t, struct waitfor *w);
-/* The same, but without a cycle w is a chain from t (w->cycle is false), if
- * possible one that ends in a wait for an event. */
+/* The same, but without a cycle w is a chain from t (w->cycle is false); if
+ * there is one that ends in a wait for an event, it is such a one. */
 bool waitfor_walk(struct thread *t, struct waitfor *w);
+/* The same, for a caller that knows better what some threads wait for: waits()
+ * returns it, waits_for() for all others. Called with threads_lock held. */
+bool waitfor_walk_with(struct thread *t, struct waitfor *w,
+		       struct waiting (*waits)(struct thread *t));
 
 /*
- * The hang report: for each thread of the walk who it is, for what it waits,
- * since when, who holds that, where and since when, and the stacks; then the
- * closed cycle, or what event is missing.
+ * The hang report: each thread of the walk with what it waits for, since when,
+ * which thread holds that, where and since when that took it, and the stack;
+ * then the end of the chain.
  */
 void waitfor_report(const struct waitfor *w);
-
-/* One line: "cycle: D -> slab_mutex (U) -> cpu_hotplug.lock (D)". */
+/* One line: "cycle: D -> slab_mutex (U) -> cpu_hotplug.lock (D)", or the event
+ * that is missing; nothing if the last thread can run. */
+void waitfor_print_end(const struct waitfor *w);
 void waitfor_print_cycle(const struct waitfor *w);
 
 /* The kind of a wait in words; "-" if there is none. */
@@ -81,7 +98,8 @@ static inline const char *wait_name(const struct waiting *w)
 {
 	return w->ops ? w->ops->name : "-";
 }
-/* Whom a link hangs on, NULL: nobody known; and as what: "held by". */
+
+/* The thread that this link waits for; NULL: none is known. */
 static inline const struct waitfor_link *waitfor_owner(const struct waitfor *w,
 						       unsigned int link)
 {
@@ -89,13 +107,15 @@ static inline const struct waitfor_link *waitfor_owner(const struct waitfor *w,
 	       w->cycle	       ? &w->link[w->first] :
 				 NULL;
 }
+/* The words between the two: "held by". Only if there is such a thread. */
 const char *waitfor_relation(const struct waitfor *w, unsigned int link);
 
-/* What t waits for, asleep or busy; ops is NULL if t runs, can run, or
- * waits for time or work. */
+/* What t waits for, asleep or spinning. ops is NULL if t runs or can run, or
+ * waits for time or for new work. */
 struct waiting waits_for(struct thread *t);
-/* Is t blocked in a wait that only an event can end (not time, not idling)? */
+/* Is t blocked in a wait that only an event can end: not time, not new work? */
 bool waits_for_event(const struct thread *t);
-/* t blocks: could that have closed a cycle? A few loads; may say yes too often,
- * never no when it is the last edge (but of those that are busy). */
+/* t is about to block: could that close a cycle? A few loads. It may say yes
+ * too often. It never says no to the last edge of a cycle of sleeping
+ * threads. */
 bool waitfor_suspicious(const struct thread *t);

@@ -1,8 +1,8 @@
 /*
  * The watchdog thread. See watchdog.h.
  *
- * A thread remembers which of its waits was told (`told`), so each is told once.
- * Written by the watchdog thread alone; muted is atomic.
+ * A thread's `told` is the start of the wait that was reported, so each wait is
+ * reported once. The watchdog thread alone writes it; `muted` is atomic.
  */
 #include "kernel/hang/watchdog.h"
 
@@ -24,9 +24,10 @@ static unsigned int muted;
 static uint32_t suspects[8];
 static struct wait_queue wake = WAIT_QUEUE_INIT(wake, "a suspicion");
 
-/* Does the chain end in a wait as long, or with the dead? Else that one runs, and
- * will end it; but a reader that keeps a grace period waiting so long is told. */
-static bool ends_waiting(const struct waitfor *w)
+/* Does the chain end in a wait that is too long, or in a thread that a BUG
+ * ended? Else its last thread runs, and will end the wait; but a reader that
+ * keeps a grace period waiting too long is reported. */
+static bool ends_in_hang(const struct waitfor *w)
 {
 	const struct waitfor_link *l = &w->link[w->n - 1];
 
@@ -37,7 +38,8 @@ static bool ends_waiting(const struct waitfor *w)
 		timer_ns(timer_now() - l->waiting.since) > watchdog_hung_ns);
 }
 
-static void look_at(struct thread *t, uint64_t least_ns)
+/* Report t if it is in a cycle, or has waited too long; not before least_ns. */
+static void report_if_hung(struct thread *t, uint64_t least_ns)
 {
 	/* Static: large, and only this thread comes here. */
 	static struct waitfor w;
@@ -51,12 +53,12 @@ static void look_at(struct thread *t, uint64_t least_ns)
 		if (ns <= watchdog_hung_ns)
 			return;
 		waitfor_walk(t, &w);
-		if (!ends_waiting(&w))
+		if (!ends_in_hang(&w))
 			return;
 	}
 	kprintf("watchdog: %s hangs\n", w.link[0].name);
 	waitfor_report(&w);
-	/* One that has gone meanwhile: then this is another's, and no harm. */
+	/* If a thread has ended meanwhile, this marks another one: no harm. */
 	for (unsigned int i = 0; i < w.n; i++)
 		w.link[i].thread->told = w.link[i].waiting.since;
 	watchdog_reports++;
@@ -70,17 +72,18 @@ static bool any_suspect(void)
 	return false;
 }
 
-static void look_at_suspects(void)
+static void check_suspects(void)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(suspects); i++) {
-		/* Relaxed: given up before the look, so it may come again. */
+		/* Relaxed: the slot is free before the look, so that the thread
+		 * can be noted again. */
 		uint32_t id =
 			__atomic_exchange_n(&suspects[i], 0, __ATOMIC_RELAXED);
 		struct thread *t = id ? thread_find(id) : NULL;
 
 		if (!t)
 			continue;
-		look_at(t, 0);
+		report_if_hung(t, 0);
 		thread_put(t);
 	}
 }
@@ -94,21 +97,21 @@ static int watchdog_thread(void *arg maybe_unused)
 		now = timer_now();
 		if (now >= next) {
 			for_each_thread (t)
-				look_at(t, WATCHDOG_LOOK_NS);
+				report_if_hung(t, WATCHDOG_LOOK_NS);
 			next = timer_now() + timer_ticks(WATCHDOG_LOOK_NS);
 			board_ops->heartbeat();
 		} else if (wait_event_timeout(&wake, &idle_wait, any_suspect(),
 					      timer_ns(next - now))) {
 			sleep_ns(SETTLE_NS); /* until it is off its stack */
-			look_at_suspects();
+			check_suspects();
 		}
 	}
 	return 0;
 }
 
 #if GORDIAN_DEBUG
-/* current blocks: has it closed a cycle? Whoever finds no room is found at the
- * next regular look. */
+/* current is about to block: does that close a cycle? If there is no room for
+ * it here, the next regular look finds it. */
 static void watchdog_suspect(void)
 {
 	if (READ_ONCE(muted) || !waitfor_suspicious(current))

@@ -1,5 +1,5 @@
 /*
- * The watchdog thread: finds threads that hang and says why, once for each
+ * The watchdog thread: finds threads that hang and reports why, once for each
  * wait. It never waits for a lock that a hung thread could hold.
  */
 #pragma once
@@ -12,9 +12,10 @@ struct thread;
 void watchdog_init(void);
 
 /*
- * A wait longer than this that nobody can end is reported (guest time, ns). A
- * cycle is reported at once: debug builds look at whoever blocks on somebody
- * blocked; the others, and cycles of spinlocks, at the next look.
+ * A wait that is longer than this (guest time, ns) and that no thread can end
+ * is reported. A cycle is reported at once: debug builds look at each thread
+ * that blocks on a blocked one. Release builds, and cycles of spinlocks, wait
+ * for the next look.
  */
 #define WATCHDOG_LOOK_NS 250000000ull
 extern uint64_t watchdog_hung_ns;
@@ -23,7 +24,7 @@ extern uint64_t watchdog_hung_ns;
 extern unsigned int watchdog_reports;
 
 /*
- * Somebody else looks after hangs now and reports them itself;
- * nests. The watchdog is silent meanwhile.
+ * on: the caller finds hangs and reports them itself; the watchdog is silent
+ * until the matching call with off. Nests.
  */
 void watchdog_mute(bool on);
