@@ -29,7 +29,7 @@
 #define L1_SIZE	 16384u
 #define L1_SLACK (L1_SIZE - PAGE_SIZE)
 
-#define SPARE_L2 16 /* second-level tables for what has none of its own */
+#define SPARE_L2 16 /* second-level tables for all other addresses */
 
 extern uint32_t l1_room[(2 * L1_SIZE + L1_SLACK) / 4];
 extern uint32_t l2_spare[SPARE_L2][256];

@@ -1,5 +1,5 @@
 /*
- * What the files of drivers/ offer each other; nobody else includes this.
+ * Shared by the files of drivers/ alone.
  *
  * drivers/ holds one file a board (virt.c, pi.c), one file a device, and three
  * that all boards share: find_board.c asks each board whether it is the one,
@@ -21,7 +21,7 @@
 
 /* Is this a Raspberry Pi? Then set it up. tree: NULL if there is none. */
 bool pi_init(const struct fdt *tree);
-/* QEMU's virt, which is also what an unknown board is taken for. */
+/* Set up QEMU's virt, the default if no other board is recognised. */
 void virt_init(const struct fdt *tree);
 
 /* ---- board_facts.c ------------------------------------------------------- */

@@ -7,7 +7,7 @@
  * because the trees give addresses as the bus sees them.
  *
  * Owns the pins, the property mailbox and the power manager. Boot core, during
- * start; what board_ops calls: as board.h says.
+ * start; for the functions in board_ops see board.h.
  * Source: BCM2835 ARM Peripherals, BCM2711 ARM Peripherals; Linux bcm2835_wdt.
  */
 #include <string.h>
@@ -427,7 +427,8 @@ static void pi_exit(int status)
 	power(true);
 }
 
-/* The LED blinks fast for ever: the machine has not just gone off. */
+/* The LED blinks fast from now on, so that the board does not look switched
+ * off. */
 static void pi_give_up(int status)
 {
 	leave_machine(status);

@@ -89,7 +89,7 @@ static void program(uint32_t clock)
 	wr(LCRH, 0);
 	wr(IBRD, divisor >> 6);
 	wr(FBRD, divisor & 63);
-	wr(LCRH, LCRH_8BIT | LCRH_FIFO); /* the two rates hold from now on */
+	wr(LCRH, LCRH_8BIT | LCRH_FIFO); /* IBRD and FBRD take effect */
 }
 
 void pl011_init(uint32_t pa, unsigned int irq, uint32_t clock)

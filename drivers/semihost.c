@@ -2,8 +2,8 @@
  * Semihosting: a call to the debugger or emulator that runs this machine. It
  * can end the machine with a status.
  *
- * Whether somebody answers such calls is found out once, at boot, without harm:
- * if nobody does, the call traps to our own vector, which answers with a
+ * At boot, one harmless call finds out whether an emulator or debugger answers.
+ * If not, the call traps to the kernel's own vector, which answers with a
  * marker. Any context.
  */
 #include "drivers/devices.h"
@@ -11,7 +11,7 @@
 #define SYS_ERRNO	  0x13u
 #define SYS_EXIT_EXTENDED 0x20u
 #define STOPPED_EXIT	  0x20026u
-#define NOBODY		  0x5e41u /* kernel/arch/vectors.S, vec_svc */
+#define NO_ANSWER		  0x5e41u /* kernel/arch/vectors.S, vec_svc */
 
 /* Always ARM code, also in a Thumb image: the vector reads the number in the
  * instruction. */
@@ -31,7 +31,7 @@ bool semihosting_present(void)
 	static int present = -1; /* asked once, by the boot core */
 
 	if (present < 0)
-		present = semihost_call(SYS_ERRNO, NULL) != NOBODY;
+		present = semihost_call(SYS_ERRNO, NULL) != NO_ANSWER;
 	return present;
 }
 

@@ -3,7 +3,7 @@
  * the context switch.
  *
  * What it is for. Only this folder, boot/ and drivers/ know the processor.
- * arch.h has what is one instruction, clock.h the time, mmu.h the page tables,
+ * arch.h has single instructions, clock.h the time, mmu.h the page tables,
  * board.h the tables that a board fills. vectors.S and switch.S have what C
  * cannot express.
  *
@@ -21,9 +21,9 @@
  *     vector.
  *
  * Owns no data. Any context once the MMU and the caches are on; before that
- * only barriers and the identification registers. Source: ARM Architecture
- * Reference Manual ARMv7-A/R (DDI 0406C), A3.8 for the barriers, B1.3 for the
- * CPSR, B3.18 for the CP15 registers.
+ * only barriers and the identification registers.
+ * Source: ARM Architecture Reference Manual ARMv7-A/R (DDI 0406C), A3.8 for the
+ * barriers, B1.3 for the CPSR, B3.18 for the CP15 registers.
  */
 #pragma once
 

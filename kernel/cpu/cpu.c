@@ -237,7 +237,8 @@ noreturn void secondary_start(unsigned int cpu)
 	cpu_idle_loop();
 }
 
-/* For a moment the platform may still call a core on that has just gone off. */
+/* A core that has just stopped may still count as on for a moment: ask again.
+ * */
 static int tell_to_start(unsigned int cpu)
 {
 	int err = core_ops->on(cpu);

@@ -9,7 +9,7 @@
  * Consequences.
  * (a) The count excludes the writer, not the mutex. A validator that only knows
  *     mutexes cannot see that.
- * (b) Readers are preferred. If ever new ones come, the writer waits for ever
+ * (b) Readers are preferred, and a steady stream of them starves the writer
  *     (Linux says so too).
  * (c) A wrong count breaks the exclusion. put_online_cpus() warns and repairs
  *     it (Linux 075663d19885).

@@ -1,5 +1,5 @@
 /*
- * What the files of kernel/cpu/ share among themselves.
+ * Shared by the files of kernel/cpu/ alone.
  */
 #pragma once
 

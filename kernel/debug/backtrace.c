@@ -136,8 +136,8 @@ static unsigned int backtrace_regs(const struct regs *regs, uintptr_t *pc,
 #endif
 }
 
-/* Of a thread that does not run. It may start to run meanwhile, so what it left
- * on its stack is checked. */
+/* Of a thread that does not run. It may start to run in the meantime, so what
+ * it left on its stack is checked. */
 static unsigned int backtrace_thread(const struct thread *t, uintptr_t *pc,
 				     unsigned int max)
 {

@@ -1,5 +1,5 @@
 /*
- * What the files of kernel/debug/ share among themselves.
+ * Shared by the files of kernel/debug/ alone.
  */
 #pragma once
 

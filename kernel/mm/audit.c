@@ -13,11 +13,11 @@
  *	    mapped. With (2): nothing that can be written is executable.
  *	(4) Nothing below the direct map is mapped, in particular not page 0.
  *	(5) No guard page is mapped.
- *	(6) User mode may access nothing. There are sections and small pages
- *            only.
+ *	(6) User mode may access nothing. All mappings are sections or small
+ *	    pages.
  *
- * No lock is needed: an entry is one word, and what other cores map in the
- * meantime (stacks) keeps the rules. Source: ARM DDI 0406C, B3.5.
+ * No lock is needed: an entry is one word, and mappings that other cores make
+ * in the meantime (stacks) keep the rules. Source: ARM DDI 0406C, B3.5.
  */
 #include "kernel/mm/audit.h"
 

@@ -1,5 +1,5 @@
 /*
- * What the files of kernel/sched/ share among themselves.
+ * Shared by the files of kernel/sched/ alone.
  */
 #pragma once
 

@@ -18,7 +18,7 @@ struct timer {
 	uint64_t expires; /* counter ticks */
 	void (*fn)(struct timer *t);
 	void *arg;
-	uint32_t cpu; /* whose list it is on */
+	uint32_t cpu; /* its list belongs to that core */
 	bool armed;
 	bool timeout; /* it ends a thread's sleep */
 };
