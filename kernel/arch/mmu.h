@@ -6,7 +6,7 @@
  * boot/boot.h.
  *
  * Context: the boot core during start. Afterwards map_pages() alone, under the
- * lock of whoever owns that range: the stack allocator's lock for stacks,
+ * lock of the range's owner: the stack allocator's lock for stacks,
  * cpu_add_remove_lock for a core's exception stacks.
  */
 #pragma once

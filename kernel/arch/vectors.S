@@ -103,9 +103,10 @@ vec_data:
 	own_stack MODE_ABT, EXC_DATA
 
 /*
- * The kernel makes one SVC: a semihosting call (drivers/semihost.c). If
- * somebody answers such calls, this vector never sees it. Otherwise answer with
- * the marker that says so. Any other SVC is an exception to report.
+ * The kernel makes one SVC: a semihosting call (drivers/semihost.c). If an
+ * emulator or a debugger answers such calls, this vector never sees it.
+ * Otherwise answer with the marker that says so. Any other SVC is reported as
+ * an exception.
  */
 vec_svc:
 	push	{r1, r2}

@@ -33,8 +33,8 @@ typedef void (*irq_handler)(unsigned int irq, void *arg);
  * routed to the boot core and enabled; one of a core's own must be enabled on
  * each core. */
 void irq_register(unsigned int irq, irq_handler fn, void *arg);
-/* The controller's driver: device or timer interrupt irq is pending. One that
- * nobody handles is disabled, with a message. */
+/* The controller's driver: device or timer interrupt irq is pending. One
+ * without a handler is disabled, with a message. */
 void irq_dispatch(unsigned int irq);
 /* Move the shared interrupts of core cpu to core `to`; returns how many. All
  * cores are stopped. */
