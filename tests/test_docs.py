@@ -180,3 +180,21 @@ def test_cited_decisions_exist():
                 cited |= set(re.findall(r'"([^"]+)"', names))
     assert len(cited) > 8
     assert cited <= set(decisions)
+
+
+def test_cited_mails_exist():
+    """A mail that a comment or a message cites by author, date and time is in
+    docs/thread.md, by that label."""
+    label = re.compile(r"\b(?:Kosina|McKenney|Bhat|Lameter|Morton|Ishimatsu), "
+                       r"\d October 2012, (?:\d\d:\d\d (?:[-+]\d{4}|[A-Z]+)|"
+                       r"opening mail|evening)")
+    known = {m for x in re.findall(r"^\*\*[\d to]+\. (.+?)\*\*",
+                                   (ROOT / "docs/thread.md").read_text(), re.M)
+             for m in label.findall(x)}
+    assert len(known) > 20
+    cited = {}
+    for path in (ROOT / "demos").rglob("*.[ch]"):
+        text = re.sub(r"\s*\n\s*\*?\s*", " ", path.read_text())
+        cited.update((m, path.name) for m in label.findall(text))
+    assert len(cited) > 5
+    assert cited.keys() <= known, cited.keys() - known
