@@ -1,22 +1,22 @@
 /*
  * E10: the design that lasted.
  *
- * Three things changed after 2012, years apart, and together they leave nothing
- * of the story:
+ * No mail has this. Three things changed after 2012, years apart. Together they leave
+ * no cycle:
  *
- *   2017  the hotplug lock is a writer-preferring rw-semaphore, cpus_read_lock()
- *         (demos/forms/hotplug_rwsem.c), which lockdep sees whole;
- *   2021  rcu_barrier() takes no hotplug lock (80b3fd474c91): whoever moves a dead
- *         core's callbacks entrains the barrier's own behind them, under
- *         barrier_lock, a spinlock, and a number says for which barrier a core
- *         has been seen to;
- *   2024  kmem_cache_destroy() calls rcu_barrier() with no lock held (v6.12).
+ *   2017  the hotplug lock is a rw-semaphore that prefers writers, cpus_read_lock()
+ *         (demos/forms/hotplug_rwsem.c); lockdep sees all of it
+ *   2021  rcu_barrier() takes no hotplug lock (80b3fd474c91). Whoever moves a dead
+ *         core's callbacks queues the barrier's own callback behind them, under
+ *         barrier_lock, a spinlock. A number for each core says for which barrier
+ *         this has been done.
+ *   2024  kmem_cache_destroy() calls rcu_barrier() with no lock held (v6.12)
  *
- * E1, E1b and E8b with all three: lockdep has nothing to say, nobody waits for
- * somebody who waits for him, and no callback is missed.
+ * E1, E1b and E8b run with all three: lockdep is silent, no thread waits in a cycle,
+ * and no callback is missed.
  *
- * Controls: E1, E1b, E8b; E18, which leaves the lock out and does nothing
- * instead; E9 and E9n, the rw-semaphore with the functions of 2012.
+ * Controls: E1, E1b and E8b; E18, which leaves the lock out and puts nothing in its
+ * place; E9 and E9n, which have the rw-semaphore with the functions of 2012.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
@@ -26,11 +26,12 @@
 /* ---- rcu_barrier() since 2021 ------------------------------------------------ */
 
 static DEFINE_SPINLOCK(barrier_lock);
-static uint32_t entrained[NR_CPUS]; /* barrier_lock: the barrier, by its number */
+static uint32_t
+	entrained[NR_CPUS]; /* barrier_lock; for which barrier, by number */
 
 /*
- * Behind all callbacks of that core one of the barrier in progress, unless it has
- * been seen to. barrier_lock held, IRQs off; on that core, or after its end.
+ * Queue a callback of the barrier in progress behind all callbacks of that core, once.
+ * barrier_lock held, interrupts off; on that core, or after it has gone.
  */
 static void rcu_barrier_entrain__5_18(struct rcu_state *rsp, unsigned int cpu)
 {
@@ -52,17 +53,17 @@ static void rcu_barrier_handler(void *arg)
 	spin_unlock_irqrestore(&barrier_lock, flags);
 }
 
-/* From here if the core is off or has none, else by a call. */
-static bool see_to(struct rcu_state *rsp, unsigned int cpu)
+/* From this core if that one is off or has no callbacks. False: it needs a call. */
+static bool entrained_from_here(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&barrier_lock);
-	bool seen;
+	bool done;
 
 	if (!cpu_is_online(cpu) || !READ_ONCE(rsp->data[cpu].cbs.len))
 		rcu_barrier_entrain__5_18(rsp, cpu);
-	seen = entrained[cpu] == rsp->n_barrier_done;
+	done = entrained[cpu] == rsp->n_barrier_done;
 	spin_unlock_irqrestore(&barrier_lock, flags);
-	return seen;
+	return done;
 }
 
 static void rcu_adopt__5_18(struct rcu_state *rsp, unsigned int dead)
@@ -86,8 +87,8 @@ static story void _rcu_barrier__5_18(struct rcu_state *rsp)
 		rcu_barrier_begin(rsp);
 		spin_unlock_irqrestore(&barrier_lock, flags);
 		for_each_possible_cpu (cpu)
-			while (!see_to(rsp,
-				       cpu)) /* -ENODEV: it has just gone */
+			/* Again if the call found that the core has just gone. */
+			while (!entrained_from_here(rsp, cpu))
 				smp_call_function_single(
 					cpu, rcu_barrier_handler, rsp, true);
 		rcu_barrier_wait(rsp);
@@ -130,68 +131,63 @@ static story void kmem_cache_destroy__6_12(struct kmem_cache *s)
 	cache_destroy_leave(s, CALLER);
 }
 
-/* ---- the orders --------------------------------------------------------------- */
-
-/* The drawing with nothing to it: D is inside rcu_barrier() while U has the
- * hotplug lock; U gets slab_mutex, D the barrier_mutex. */
-static const struct step nobody_waits[] =
-	STEPS(D(LOCK, &slab_mutex), D(BARRIER, &rcu_sched_state),
-	      U(WRITE_LOCK, &cpu_hotplug_lock),
-	      D(LOCK, &rcu_sched_state.barrier_mutex), U(LOCK, &slab_mutex));
-
-static const struct step three_inside[] =
-	STEPS(D(LOCK, &slab_mutex), B(LOCK, &rcu_sched_state.barrier_mutex),
-	      D(BARRIER, &rcu_sched_state), U(WRITE_LOCK, &cpu_hotplug_lock),
-	      U(LOCK, &slab_mutex), B(UNLOCK, &rcu_sched_state.barrier_mutex));
-
-/* The same notifier as in E8b: B holds barrier_mutex, U waits for that alone. */
-static const struct step uncrossed[] =
-	STEPS(B(LOCK, &rcu_sched_state.barrier_mutex),
-	      U(WRITE_LOCK, &cpu_hotplug_lock),
-	      U(CONTEND, &rcu_sched_state.barrier_mutex),
-	      B(UNLOCK, &rcu_sched_state.barrier_mutex),
-	      U(LOCK, &rcu_sched_state.barrier_mutex));
+/* ---- scenarios ---------------------------------------------------------------- */
 
 #define TODAY                                                                  \
-	.said.outcome = COMPLETES, .world.hotplug = &hotplug_rwsem_ops,        \
-	.world.rcu = &rcu_5_18
+	.world.hotplug = &hotplug_rwsem_ops, .world.rcu = &rcu_5_18,           \
+	.said.outcome = COMPLETES
 
 static const struct scenario e10[] = {
 	{
 		.part = "E10/E1",
-		.about = "D and U in today's shape",
+		.about = "D and U in today's design",
 		D_AND_U(actor_D),
-		.forced.order = nobody_waits,
+		TODAY,
 		.world.destroy = kmem_cache_destroy__6_12,
 		.world.setup = setup_victim,
-		TODAY,
+		/* D is inside rcu_barrier() while U has the hotplug lock, and
+		 * still both get the locks that they want. */
+		.forced.order = STEPS(D(LOCK, &slab_mutex),
+				      D(BARRIER, &rcu_sched_state),
+				      U(WRITE_LOCK, &cpu_hotplug_lock),
+				      D(LOCK, &rcu_sched_state.barrier_mutex),
+				      U(LOCK, &slab_mutex)),
 	},
 	{
 		.part = "E10/E1b",
-		.about = "with a bare rcu_barrier() beside them",
+		.about = "the same with B in a bare rcu_barrier()",
 		D_U_AND_B,
-		.forced.order = three_inside,
+		TODAY,
 		.world.destroy = kmem_cache_destroy__6_12,
 		.world.setup = setup_victim,
-		TODAY,
+		.forced.order = STEPS(
+			D(LOCK, &slab_mutex),
+			B(LOCK, &rcu_sched_state.barrier_mutex),
+			D(BARRIER, &rcu_sched_state),
+			U(WRITE_LOCK, &cpu_hotplug_lock), U(LOCK, &slab_mutex),
+			B(UNLOCK, &rcu_sched_state.barrier_mutex)),
 	},
 	{
 		.part = "E10/E8b",
-		.free.cores = 3, /* on one core they hardly meet */
 		.about = "rcu_barrier() in a notifier, and a bare one",
 		B_AND_U(actor_B_often),
-		.forced.order = uncrossed,
-		.world.notifier = &barrier_after_rcu,
-		.world.setup = setup_words,
-		.said.check = words_awaited,
-		.show.evidence = words_evidence,
-		.world.teardown = teardown_words,
 		TODAY,
+		LAST_CALLBACK,
+		.world.notifier = &barrier_after_rcu,
+		/* U waits for barrier_mutex, but B does not wait for U. */
+		.forced.order =
+			STEPS(B(LOCK, &rcu_sched_state.barrier_mutex),
+			      U(WRITE_LOCK, &cpu_hotplug_lock),
+			      U(CONTEND, &rcu_sched_state.barrier_mutex),
+			      B(UNLOCK, &rcu_sched_state.barrier_mutex),
+			      U(LOCK, &rcu_sched_state.barrier_mutex)),
+		.said.check = barriers_waited,
+		.free.cores = 3, /* on one core they rarely meet */
 	},
 };
 
 DEMO(10, e10, .id = "E10", .slug = "e10-today",
-     .claim = "today's shape leaves no cycle",
-     .tried = { "E1, E1b and E8b with a rw-semaphore as hotplug lock, rcu_barrier()",
-		"without it, and a destroy that calls that with no lock held." },
+     .claim = "today's design leaves no cycle",
+     .tried = { "E1, E1b and E8b with a rw-semaphore as the hotplug lock, rcu_barrier()",
+		"without that lock, and a destroy that calls it with no lock held." },
      .cores = 2, SCENARIOS(e10), .free_rounds = 40);

@@ -1,21 +1,22 @@
 /*
- * E12: the real deadlock of that month.
+ * E12: the other deadlock of that month.
  *
- * Nobody claimed it in the thread; it is the story of Linux a4fbe35a1245, of the
- * same month. RCU's grace-period thread took the hotplug lock to write down whom
- * it awaits, and a machine hung at poweroff: a CPU notifier (padata's) waited in
- * synchronize_rcu(), with the hotplug lock held, for a grace period that waited
- * for the hotplug lock. Lockdep was silent: one of the
- * two edges is a wait for a grace period, which is no lock. The wait-for graph
- * knows which thread a grace period hangs on.
+ * No mail of the thread has it; it is the one that Linux a4fbe35a1245 cures, and it was
+ * real. RCU's grace-period thread took the hotplug lock while it wrote down which cores
+ * it has to wait for. A CPU notifier (padata's) waited in synchronize_rcu() with the
+ * hotplug lock held, for a grace period that waited for the hotplug lock. A machine hung
+ * at poweroff.
  *
- * Control: the fix (a4fbe35a1245), a lock of RCU's own that only RCU's notifier
- * takes, dropped before anything is waited for.
+ * Lockdep is silent, because one of the two edges is a wait for a grace period, which is
+ * not a lock. The wait-for graph knows which thread a grace period depends on.
+ *
+ * Control: the fix (a4fbe35a1245), a mutex of RCU's own, which only RCU's notifier takes
+ * and which is released before any wait.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
 
-/* Before the fix: no core comes or goes while it is written down who owes. */
+/* Before the fix: no core may come or go while the mask of awaited cores is written. */
 static story void rcu_grace_period__3_6(struct rcu_state *rsp)
 {
 	saw(__func__);
@@ -26,7 +27,7 @@ static story void rcu_grace_period__3_6(struct rcu_state *rsp)
 	rcu_gp_end(rsp);
 }
 
-/* The fix. */
+/* The fix: a mutex of RCU's own. RCU's notifier takes it too. */
 static DEFINE_MUTEX(onoff_mutex);
 
 static story void rcu_grace_period__onoff(struct rcu_state *rsp)
@@ -58,15 +59,14 @@ static const struct rcu_parameters rcu_onoff = {
 	.adopt = rcu_adopt__onoff,
 };
 
-/* A subsystem that retires something for each core and waits for its readers,
- * like padata's, at other events; the core that goes leaves a callback, to be
- * adopted. The runner, who brings the core where a round begins, must not fall
- * into that. */
+/* A subsystem that waits in its notifier for its readers, as padata did, at other
+ * events. Only in U: the runner, which brings the core to where a round begins, must
+ * not deadlock. The core that goes leaves a callback to be adopted. */
 static story int sync_notify(struct notifier_block *nb maybe_unused,
 			     unsigned long action, void *hcpu maybe_unused)
 {
 	if (action == CPU_DYING)
-		last_words_queue();
+		queue_last_callback();
 	if (current->traced && (action == CPU_UP_PREPARE || action == CPU_DEAD))
 		synchronize_rcu();
 	return NOTIFY_OK;
@@ -78,52 +78,45 @@ static struct notifier_block after_rcu = {
 	.name = "synchronize_rcu",
 };
 
-/* RCU rests when U begins, if nobody else asks for a grace period. */
+/* No grace period runs when U begins, unless somebody else asks for one. */
 static int setup_rest(struct stage *st)
 {
-	int err = setup_words(st);
+	int err = setup_last_callback(st);
 
 	synchronize_rcu();
 	st->m[0] = &onoff_mutex;
-	seen_begin(st->sc); /* what ran until here does not count */
+	seen_begin(st->sc); /* do not count what the set-up ran */
 	return err;
 }
 
-static const struct step waits_inside[] = STEPS(U(GP_WAIT, &rcu_sched_state));
+#define U_IN_NOTIFIER                                                          \
+	.world.notifier = &after_rcu, .world.setup = setup_rest,               \
+	.world.teardown = teardown_last_callback,                              \
+	.forced.order = STEPS(U(GP_WAIT, &rcu_sched_state)),                   \
+	.free.apart = true, .show.rcu = true, U_ALONE
 
 static const struct scenario e12[] = {
 	{
 		.part = "E12/3.6",
 		.about = "the grace-period thread takes the hotplug lock",
-		U_ALONE,
-		.forced.order = waits_inside,
-		.said.outcome = DEADLOCK,
-		.show.waits = true,
-		.free.rounds = 10,
-		.free.apart = true,
-		.show.rcu = true,
+		U_IN_NOTIFIER,
 		.world.rcu = &rcu_hotplug,
-		.world.notifier = &after_rcu,
-		.world.setup = setup_rest,
-		.world.teardown = teardown_words,
+		.said.outcome = DEADLOCK,
+		.free.rounds = 10,
+		.show.waits = true,
 	},
 	{
 		.part = "E12/onoff",
-		.about = "control: a lock of RCU's own, dropped before waiting",
-		U_ALONE,
-		.forced.order = waits_inside,
-		.said.outcome = COMPLETES,
-		.free.apart = true,
-		.show.rcu = true,
+		.about =
+			"control: a mutex of RCU's own, released before waiting",
+		U_IN_NOTIFIER,
 		.world.rcu = &rcu_onoff,
-		.world.notifier = &after_rcu,
-		.world.setup = setup_rest,
-		.world.teardown = teardown_words,
+		.said.outcome = COMPLETES,
 	},
 };
 
 DEMO(12, e12, .id = "E12", .slug = "e12-poweroff",
-     .claim = "a grace period that waits for the hotplug lock",
-     .tried = { "RCU's grace-period thread takes the hotplug lock, and U's",
-		"notifier, which holds it, calls synchronize_rcu()." },
+     .claim = "a grace period waits for the hotplug lock: a deadlock",
+     .tried = { "RCU's grace-period thread takes the hotplug lock. U's notifier, which",
+		"runs with that lock held, calls synchronize_rcu()." },
      .cores = 2, SCENARIOS(e12), .free_rounds = 40);

@@ -44,7 +44,7 @@ static story int leaves_callback(struct notifier_block *nb maybe_unused,
 				 unsigned long action, void *hcpu maybe_unused)
 {
 	if (action == CPU_DYING)
-		last_words_queue();
+		queue_last_callback();
 	return NOTIFY_OK;
 }
 
@@ -57,7 +57,7 @@ static struct notifier_block before_rcu = {
 /* Once it knows of the callback; free: one after the other while U is at it. */
 static void actor_B_watches(struct stage *st)
 {
-	last_words_await();
+	wait_until_last_callback_is_queued();
 	do
 		rcu_barrier_watched();
 	while (!st->forced && !worker_ended(&st->worker[U_ACTOR]));
@@ -82,9 +82,9 @@ static const struct step looked_after[] = STEPS(
 #define RACE                                                                   \
 	.actors = { { "B", ON_D, actor_B_watches }, { "U", ON_U, actor_U } },  \
 	.world.toggles = true, .world.down_only = true,                        \
-	.world.notifier = &before_rcu, .world.setup = setup_words,             \
-	.said.check = words_awaited, .show.evidence = words_evidence,          \
-	.world.teardown = teardown_words
+	.world.notifier = &before_rcu, .world.setup = setup_last_callback,     \
+	.said.check = barriers_waited, .show.evidence = show_last_callback,    \
+	.world.teardown = teardown_last_callback
 
 static const struct scenario e18[] = {
 	{
@@ -96,7 +96,7 @@ static const struct scenario e18[] = {
 		.free.until_found = true,
 		.free.rounds = 2000,
 		.world.rcu = &rcu_nolock,
-		.said.must_see = BARRIER_FOR_WORDS,
+		.said.must_see = BARRIER_AFTER_CALLBACK,
 		RACE,
 	},
 	{
@@ -113,7 +113,7 @@ static const struct scenario e18[] = {
 		.forced.order = looked_after,
 		.said.outcome = COMPLETES,
 		.world.rcu = &rcu_3_6,
-		.said.must_see = BARRIER_FOR_WORDS,
+		.said.must_see = BARRIER_AFTER_CALLBACK,
 		RACE,
 	},
 	{
@@ -123,7 +123,7 @@ static const struct scenario e18[] = {
 		.forced.order = looked_after,
 		.said.outcome = COMPLETES,
 		.world.rcu = &rcu_5_18,
-		.said.must_see = BARRIER_FOR_WORDS,
+		.said.must_see = BARRIER_AFTER_CALLBACK,
 		RACE,
 	},
 };

@@ -1,34 +1,33 @@
 /*
  * E8, E8b, E8c, E8d: rcu_barrier() inside a hotplug notifier.
  *
- * McKenney (2 October 2012, quoted in the mail of the 3rd) first took the report
- * for this: "Slab seems to be doing an rcu_barrier() in a CPU hotplug notifier".
- * It does not sit well with a barrier that excludes hotplug, and "doesn't help
- * CPU hotplug latency", he says; but rcu_barrier() works if it excludes hotplug
- * or is called from a notifier: "either way, the CPU cannot go away while
- * rcu_barrier() is executing".
+ * McKenney, 2 October 2012, 23:31 UTC, first takes the report for this: "Slab seems to
+ * be doing an rcu_barrier() in a CPU hotplug notifier". It "doesn't help CPU hotplug
+ * latency", he says, but it works if rcu_barrier() excludes hotplug or is called from
+ * a notifier: "either way, the CPU cannot go away while rcu_barrier() is executing".
  *
- * What follows is ours. Alone it works indeed (E8): the writer might wait for
- * its own lock, but get_online_cpus() lets active_writer pass; without that it
- * does wait (E9n). But rcu_barrier() holds barrier_mutex when it wants the
- * hotplug lock, and the notifier holds the hotplug lock when it wants
- * barrier_mutex: a bare barrier beside it is enough (E8b), and to take the lock
- * only outside of notifiers does not help, for that barrier is outside. The cure
- * is the other order: the hotplug reference first (E8c).
+ * E8 shows that he is right. The writer could wait for its own lock in rcu_barrier(),
+ * but get_online_cpus() lets active_writer pass. (E9n is the same without that rule.)
  *
- * Gone the core is already where the notifier runs at CPU_DEAD; if it runs before
- * RCU's own, the dead core's callbacks are nobody's yet (E8d): today's form
- * (1331e7a1bbe1) looks at online cores only and returns too early, the form
- * before waits for an adoption that comes after it, for ever.
+ * No mail has the rest. rcu_barrier() holds barrier_mutex when it wants the hotplug
+ * lock; the notifier holds the hotplug lock when it wants barrier_mutex. So one bare
+ * barrier beside it is enough for a deadlock (E8b). McKenney's proposal does not help,
+ * because that barrier is not in a notifier. The cure is the other order, the hotplug
+ * reference first (E8c).
  *
- * Controls: E8 for E8b (no B), E8c; for E8d the same notifier after RCU's.
+ * E8d: at CPU_DEAD the core is already off. If the notifier runs before RCU's own,
+ * nobody has the dead core's callbacks yet. The barrier of 1331e7a1bbe1 asks online
+ * cores only, and returns too early. The barrier before that commit waits until the
+ * callbacks are adopted, and they never are: only the waiting thread would do it.
+ *
+ * Controls: E8 for E8b (no B); E8b for E8c; for E8d the same notifier after RCU's own.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/lib/printf.h"
 
-/* The hotplug reference before barrier_mutex, and after it on the way out:
+/* The hotplug reference is taken before barrier_mutex and given back after it, because
  * put_online_cpus() takes cpu_hotplug.lock too. */
 static story void _rcu_barrier__reffirst(struct rcu_state *rsp)
 {
@@ -55,15 +54,15 @@ static const struct rcu_parameters rcu_reffirst = {
 };
 
 /*
- * A subsystem that frees by call_rcu() and wants that done before it goes on: for
- * a core that comes, and for one that has gone, whose last callback it queued
- * when all cores stood still.
+ * A subsystem that frees by call_rcu(), and waits for that when a core comes and when
+ * one has gone. The core that goes queues its last callback at CPU_DYING, while all
+ * cores stand still.
  */
 static story int barrier_notify(struct notifier_block *nb maybe_unused,
 				unsigned long action, void *hcpu maybe_unused)
 {
 	if (action == CPU_UP_PREPARE || action == CPU_DYING)
-		last_words_queue();
+		queue_last_callback();
 	if (action == CPU_UP_PREPARE || action == CPU_DEAD)
 		rcu_barrier_watched();
 	return NOTIFY_OK;
@@ -85,93 +84,86 @@ static const struct scenario e8[] = {
 	{
 		.about = "rcu_barrier() inside a notifier, alone",
 		U_ALONE,
-		.said.outcome = COMPLETES,
-		.free.apart = true,
+		LAST_CALLBACK,
 		.world.notifier = &barrier_after_rcu,
-		.world.setup = setup_words,
-		.said.check = words_watched,
-		.said.must_see = BARRIER_FOR_WORDS,
-		.world.teardown = teardown_words,
+		.said.outcome = COMPLETES,
+		.said.check = watched_waited,
+		.said.must_see = BARRIER_AFTER_CALLBACK,
+		.free.apart = true,
 	},
 };
 
 DEMO(08, e8, .id = "E8", .slug = "e8-notifier",
      .claim = "rcu_barrier() in a notifier does not wait for itself",
      .tried = { "U takes a core up or down, and a notifier calls rcu_barrier() at",
-		"CPU_UP_PREPARE and CPU_DEAD. The writer wants its own lock." },
+		"CPU_UP_PREPARE and CPU_DEAD, in the thread that is the writer." },
      .cores = 2, SCENARIOS(e8), .free_rounds = 40);
 
-/* B holds barrier_mutex, U the hotplug lock; each wants the other's. */
-static const struct step crossed_up[] =
-	STEPS(B(LOCK, &rcu_sched_state.barrier_mutex),
-	      U(HP_BEGIN, &cpu_hotplug), B(CONTEND, &cpu_hotplug.lock),
-	      U(CONTEND, &rcu_sched_state.barrier_mutex));
-
-static const struct step crossed_down[] = STEPS(
-	B(LOCK, &rcu_sched_state.barrier_mutex), U(HP_BEGIN, &cpu_hotplug),
-	U(CORE_OFF, &cpu_hotplug), B(CONTEND, &cpu_hotplug.lock),
-	U(CONTEND, &rcu_sched_state.barrier_mutex));
-
-/* The knot is cut at the hotplug lock: a barrier that was lent barrier_mutex
- * would begin inside another one. */
+/* B holds barrier_mutex, U the hotplug lock; each wants the lock of the other. The cut
+ * lends the hotplug lock: with barrier_mutex lent, a barrier would begin inside
+ * another one. */
 #define CROSSED                                                                \
-	.actors = { { "B", ON_D, actor_B_often }, { "U", ON_U, actor_U } },    \
-	.forced.order = crossed_up, .forced.down = crossed_down,               \
-	.said.outcome = DEADLOCK, .free.until_found = true,                    \
-	.world.toggles = true, .said.lockdep = CIRCULAR,                       \
 	.world.notifier = &barrier_after_rcu, .cut.lend = &cpu_hotplug.lock,   \
-	.world.setup = setup_words, .said.check = words_awaited,               \
-	.world.teardown = teardown_words
+	.said.outcome = DEADLOCK, .said.lockdep = CIRCULAR,                    \
+	.said.check = barriers_waited, .free.until_found = true,               \
+	.forced.order = STEPS(B(LOCK, &rcu_sched_state.barrier_mutex),         \
+			      U(HP_BEGIN, &cpu_hotplug),                       \
+			      B(CONTEND, &cpu_hotplug.lock),                   \
+			      U(CONTEND, &rcu_sched_state.barrier_mutex)),     \
+	.forced.down = STEPS(B(LOCK, &rcu_sched_state.barrier_mutex),          \
+			     U(HP_BEGIN, &cpu_hotplug),                        \
+			     U(CORE_OFF, &cpu_hotplug),                        \
+			     B(CONTEND, &cpu_hotplug.lock),                    \
+			     U(CONTEND, &rcu_sched_state.barrier_mutex)),      \
+	LAST_CALLBACK, B_AND_U(actor_B_often)
 
 static const struct scenario e8b[] = {
 	{
 		.part = "E8b/kernel",
-		.about = "rcu_barrier() as it is, and a bare one beside it",
+		.about = "the kernel's rcu_barrier(), and a bare one beside it",
 		CROSSED,
 	},
 	{
 		.part = "E8b/mckenney",
-		.about = "no hotplug lock from a notifier: B is none",
-		.world.rcu = &rcu_mckenney,
+		.about = "no hotplug lock from a notifier: B is not in one",
 		CROSSED,
+		.world.rcu = &rcu_mckenney,
 	},
 };
 
 DEMO(08b, e8b, .id = "E8b", .slug = "e8b-bare",
-     .claim = "a bare rcu_barrier() beside it deadlocks",
+     .claim = "rcu_barrier() in a notifier deadlocks with a bare one",
      .tried = { "E8 with B, a bare rcu_barrier(): it holds barrier_mutex and wants",
 		"the hotplug lock; U's notifier holds that and wants the mutex." },
      .cores = 2, SCENARIOS(e8b), .free_rounds = 20000);
-
-/* B is past get_online_cpus() and holds barrier_mutex: U has to wait. */
-static const struct step reference_first[] = STEPS(
-	B(LOCK, &rcu_sched_state.barrier_mutex), U(HP_BEGIN, &cpu_hotplug),
-	B(UNLOCK, &rcu_sched_state.barrier_mutex));
 
 static const struct scenario e8c[] = {
 	{
 		.about = "the hotplug reference is taken before barrier_mutex",
 		B_AND_U(actor_B_often),
-		.forced.order = reference_first,
-		.free.cores = 3, /* on one core they hardly meet */
-		.said.outcome = COMPLETES,
-		.forced.refused = true,
+		LAST_CALLBACK,
 		.world.rcu = &rcu_reffirst,
-		.said.must_see = BARRIER_FOR_WORDS,
 		.world.notifier = &barrier_after_rcu,
-		.world.setup = setup_words,
-		.said.check = words_watched,
-		.world.teardown = teardown_words,
+		/* B holds its reference and barrier_mutex: U has to wait. */
+		.forced.order =
+			STEPS(B(LOCK, &rcu_sched_state.barrier_mutex),
+			      U(HP_BEGIN, &cpu_hotplug),
+			      B(UNLOCK, &rcu_sched_state.barrier_mutex)),
+		.forced.refused = true,
+		.said.outcome = COMPLETES,
+		.said.check = watched_waited,
+		.said.must_see = BARRIER_AFTER_CALLBACK,
+		.free.cores = 3, /* on one core they rarely meet */
 	},
 };
 
 DEMO(08c, e8c, .id = "E8c", .slug = "e8c-reference",
-     .claim = "the hotplug reference before barrier_mutex cures it",
-     .tried = { "E8b with get_online_cpus() before barrier_mutex in",
-		"rcu_barrier(): one order everywhere." },
+     .claim = "the hotplug reference before barrier_mutex: no deadlock",
+     .tried = { "E8b with get_online_cpus() before barrier_mutex in rcu_barrier():",
+		"one order everywhere." },
      .cores = 2, SCENARIOS(e8c), .free_rounds = 40);
 
-/* What RCU's notifier would have done next, had it been called. */
+/* RCU's notifier would have done this next, if it had been called. */
 static bool adopt_by_hand(struct stage *st, bool quietly)
 {
 	struct rcu_state *rsp = &rcu_sched_state;
@@ -181,52 +173,47 @@ static bool adopt_by_hand(struct stage *st, bool quietly)
 		return false;
 	rsp->adopt(rsp, st->toggled);
 	if (!quietly)
-		kprintf("cut: what core %u left (callbacks: %u) is adopted now\n",
+		kprintf("cut: the callbacks of core %u (%u) are adopted now\n",
 			st->toggled, n);
 	return true;
 }
 
-#define GONE                                                                   \
-	.actors = { { "U", ON_U, actor_U } }, .world.toggles = true,           \
-	.free.apart = true, .world.down_only = true, .show.rcu = true,         \
-	.world.setup = setup_words, .show.evidence = words_evidence,           \
-	.world.teardown = teardown_words
+#define CORE_GOES                                                              \
+	.world.down_only = true, .free.apart = true, .show.rcu = true,         \
+	.said.must_see = BARRIER_AFTER_CALLBACK, LAST_CALLBACK, U_ALONE
 
 static const struct scenario e8d[] = {
 	{
 		.part = "E8d/kernel",
 		.about = "before RCU's own notifier, at CPU_DEAD",
-		.said.outcome = CORRUPT,
-		.said.must_see = BARRIER_FOR_WORDS,
-		.said.check = words_awaited,
+		CORE_GOES,
 		.world.notifier = &before_rcu,
-		GONE,
+		.said.outcome = CORRUPT,
+		.said.check = barriers_waited,
 	},
 	{
 		.part = "E8d/3.6",
 		.about = "the same with rcu_barrier() before 1331e7a1bbe1",
-		.said.outcome = STUCK,
-		.free.rounds = 10,
-		.world.rcu = &rcu_3_6,
+		CORE_GOES,
 		.world.notifier = &before_rcu,
-		.said.must_see = BARRIER_FOR_WORDS,
-		.said.check = words_awaited,
+		.world.rcu = &rcu_3_6,
+		.said.outcome = STUCK,
+		.said.check = barriers_waited,
+		.free.rounds = 10,
 		.cut.rescue = adopt_by_hand,
-		GONE,
 	},
 	{
 		.part = "E8d/after",
 		.about = "control: after RCU's own notifier",
-		.said.outcome = COMPLETES,
-		.said.must_see = BARRIER_FOR_WORDS,
-		.said.check = words_watched,
+		CORE_GOES,
 		.world.notifier = &barrier_after_rcu,
-		GONE,
+		.said.outcome = COMPLETES,
+		.said.check = watched_waited,
 	},
 };
 
 DEMO(08d, e8d, .id = "E8d", .slug = "e8d-too-soon",
-     .claim = "before RCU's notifier, rcu_barrier() misses callbacks",
+     .claim = "before RCU's own notifier, rcu_barrier() misses callbacks",
      .tried = { "A core goes and leaves a callback. At CPU_DEAD a notifier calls",
 		"rcu_barrier(), before RCU's own has adopted that callback." },
      .cores = 2, SCENARIOS(e8d), .free_rounds = 40);

@@ -1,54 +1,52 @@
 /*
- * E9, E9n: the false positive comes true.
+ * E9, E9n: with a rw-semaphore the false positive becomes a deadlock.
  *
- * E1 as it was, with nothing exchanged but the hotplug lock: a rw-semaphore
- * that prefers writers, as in Linux since 2017 (fc8dffd379ca, "no more (known)
- * nested calls"). D holds it as a reader through kmem_cache_destroy() and takes
- * it once more in rcu_barrier(). With the counter the second get only counts;
- * with the rw-semaphore it queues behind a writer who waits for the first.
- * Bhat's argument holds for the counter alone.
+ * No mail has these; they test what came later. E9 is E1, and only the hotplug lock is
+ * exchanged: a rw-semaphore that prefers writers, as in Linux since 2017
+ * (fc8dffd379ca, "no more (known) nested calls"). D reads it in kmem_cache_destroy(),
+ * and once more in rcu_barrier(). With the counter the second get only counts. With
+ * the rw-semaphore it queues behind a writer that waits for the first get. So Bhat's
+ * argument (3 October 2012, 09:20 +0530) holds for the counter alone.
  *
- * E9n is E8 with it: a notifier calls rcu_barrier() at the same events. With the
- * counter that works, as McKenney had said (E8), because get_online_cpus() does
- * nothing for the writer. The rw-semaphore knows no such exception: the writer
- * waits for itself. That is why rcu_barrier() had to change; in 2021 it stopped
- * taking the lock at all. (E8's notifier also queues a callback and looks when it
- * ran; this one has none: the barrier does not get that far.)
+ * E9n is E8 with the rw-semaphore: a notifier calls rcu_barrier() at the same events.
+ * With the counter that works, as McKenney said (2 October 2012, 23:31 UTC), because
+ * get_online_cpus() does nothing in the thread that is the writer. The rw-semaphore
+ * has no such exception, so the writer waits for itself. That is why rcu_barrier() had
+ * to change; since 2021 it takes no hotplug lock. (E8's notifier also queues a
+ * callback. This one does not: the barrier never gets that far.)
  *
- * Control: E1 and E8, the same with the counter.
+ * Controls: E1 and E8, the same with the counter.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
 #include "kernel/rcu/rcu.h"
 
-static const struct step second_read[] =
-	STEPS(D(READ_LOCK, &cpu_hotplug_lock), D(LOCK, &slab_mutex),
-	      U(WRITE_CONTEND, &cpu_hotplug_lock),
-	      D(LOCK, &rcu_sched_state.barrier_mutex),
-	      D(READ_CONTEND, &cpu_hotplug_lock));
-
 static const struct scenario e9[] = {
 	{
 		.about = "E1 with the hotplug lock as a rw-semaphore",
 		D_AND_U(actor_D),
-		.forced.order = second_read,
-		.said.outcome = READERS_DEADLOCK,
-		.free.until_found = true,
-		.said.lockdep = RECURSIVE | CIRCULAR,
 		.world.hotplug = &hotplug_rwsem_ops,
 		.world.destroy = kmem_cache_destroy__3_6,
 		.world.setup = setup_victim,
+		.forced.order = STEPS(D(READ_LOCK, &cpu_hotplug_lock),
+				      D(LOCK, &slab_mutex),
+				      U(WRITE_CONTEND, &cpu_hotplug_lock),
+				      D(LOCK, &rcu_sched_state.barrier_mutex),
+				      D(READ_CONTEND, &cpu_hotplug_lock)),
+		.said.outcome = READERS_DEADLOCK,
+		.said.lockdep = RECURSIVE | CIRCULAR,
+		.free.until_found = true,
 	},
 };
 
 DEMO(09, e9, .id = "E9", .slug = "e9-rwsem",
-     .claim = "with a rw-semaphore the false positive comes true",
-     .tried = { "E1 with the hotplug lock of 2017: D reads it twice, and the",
-		"second time it queues behind U, who waits for the first." },
+     .claim = "with a rw-semaphore the false positive becomes a deadlock",
+     .tried = { "E1 with the hotplug lock of 2017: D reads it twice, and the second",
+		"time it queues behind U, which waits for the first." },
      .cores = 2, SCENARIOS(e9), .free_rounds = 20000);
 
-/* As E8's, before the core comes and when it has gone; but only U's, or the
- * runner would wait for itself where it brings the core to its start. */
+/* At the events of E8's notifier, but only in U: when the runner brings the core to
+ * its start it would wait for itself. */
 static int barrier_callback(struct notifier_block *nb maybe_unused,
 			    unsigned long event, void *data maybe_unused)
 {
@@ -63,27 +61,24 @@ static struct notifier_block barrier_notifier = {
 	.name = "barrier",
 };
 
-static const struct step waits_for_itself[] =
-	STEPS(U(WRITE_LOCK, &cpu_hotplug_lock),
-	      U(LOCK, &rcu_sched_state.barrier_mutex),
-	      U(READ_CONTEND, &cpu_hotplug_lock));
-
 static const struct scenario e9n[] = {
 	{
-		.about = "rcu_barrier() in a notifier, the writer inside",
+		.about = "rcu_barrier() in a notifier, called by the writer",
 		U_ALONE,
-		.forced.order = waits_for_itself,
-		.said.outcome = DEADLOCK,
-		.free.until_found = true,
-		.said.lockdep = RECURSIVE | CIRCULAR,
 		.world.hotplug = &hotplug_rwsem_ops,
 		.world.notifier = &barrier_notifier,
 		.world.setup = setup_core,
+		.forced.order = STEPS(U(WRITE_LOCK, &cpu_hotplug_lock),
+				      U(LOCK, &rcu_sched_state.barrier_mutex),
+				      U(READ_CONTEND, &cpu_hotplug_lock)),
+		.said.outcome = DEADLOCK,
+		.said.lockdep = RECURSIVE | CIRCULAR,
+		.free.until_found = true,
 	},
 };
 
 DEMO(09n, e9n, .id = "E9n", .slug = "e9n-notifier",
-     .claim = "the writer in rcu_barrier() waits for itself",
-     .tried = { "E8 with the hotplug lock of 2017: a notifier calls",
-		"rcu_barrier(), which reads the lock that its thread writes." },
+     .claim = "with a rw-semaphore the writer waits for itself",
+     .tried = { "E8 with the hotplug lock of 2017: a notifier calls rcu_barrier(),",
+		"which reads the lock that its own thread holds as the writer." },
      .cores = 2, SCENARIOS(e9n), .free_rounds = 4);

@@ -87,7 +87,7 @@ def test_barrier_returns_too_early():
             ("e18", "E18/without", ["E18/kernel", "E18/3.6", "E18/5.18"])):
         text = boot(f"demo {row} forced").text
         part = part_of(text, bad)
-        part = part[part.index("should have awaited"):]
+        part = part[part.index("should have waited"):]
         said = re.findall(r"^ *(\d+\.\d)  (core 3 queues it|rcu_barrier\(\) is "
                           r"called|rcu_barrier\(\) returns: it has not run "
                           r"\(queued on core 3: [01]\)|it runs, on core \d)$",
@@ -99,7 +99,7 @@ def test_barrier_returns_too_early():
         # In E18 U goes on, so another core may have adopted it by then.
         assert row == "e18" or "queued on core 3: 1" in said[2][1]
         for name in good:
-            assert "should have awaited" not in part_of(text, name)
+            assert "should have waited" not in part_of(text, name)
 
 
 def test_barrier_polls_for_ever():
@@ -110,7 +110,7 @@ def test_barrier_polls_for_ever():
                   "waits for a dead core's callbacks to be moved",
                   "_rcu_barrier__3_6+", "barrier_notify+", "_cpu_down+",
                   "no cycle: U waits for an event",
-                  "cut: what core 3 left (callbacks: 1) is adopted now",
+                  "cut: the callbacks of core 3 (1) are adopted now",
                   "state: as before")
 
 

@@ -1,25 +1,21 @@
 /*
- * Forms of rcu_barrier() that several experiments use, what they need of RCU,
- * and a callback that shows whether a barrier has waited for it.
+ * Forms of rcu_barrier() that several experiments use. Read them beside
+ * _rcu_barrier() in kernel/rcu/callback.c.
  *
- * Read the forms beside _rcu_barrier() in kernel/rcu/callback.c. A scenario names
- * the form it runs with (.world.rcu); lab/world.c exchanges it.
+ * The engine installs one of these tables as parameters of rcu_sched_state while an
+ * experiment runs (lab/world.c): no barrier runs then, and no core comes or goes.
  *
- * `words` is written by the core that queues the callback, by the callback and by
- * one watched barrier, one after another; its flags say in which order.
+ * Owns the orphaned callbacks of the form of Linux 3.6, guarded by rsp->lock.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-#include "kernel/arch/clock.h"
 #include "kernel/cpu/smp.h"
-#include "kernel/debug/panic.h"
-#include "kernel/lib/printf.h"
 
-/* ---- McKenney's first proposal (2 October 2012) ----------------------------- */
+/* ---- McKenney, 2 October 2012, 23:31 UTC --------------------------------------- */
 
 /*
- * "Take the hotplug lock only when not called from a hotplug notifier." Whoever
- * calls from one is the active writer.
+ * The proposal: take the hotplug lock only when not called from a hotplug notifier.
+ * A notifier runs in the thread that is the active writer.
  */
 static story void _rcu_barrier__mck(struct rcu_state *rsp)
 {
@@ -51,13 +47,13 @@ const struct rcu_parameters rcu_mckenney = {
 /* ---- before commit 1331e7a1bbe1: Linux 3.6 ---------------------------------- */
 
 /*
- * No hotplug lock. A dead core's callbacks go to the orphanage, and from there
- * to the core that cleans up, unless a barrier is in progress: then only that
- * barrier may adopt them, and it queues one more callback behind them.
+ * No hotplug lock. A dead core's callbacks become orphans. The core that cleans up
+ * adopts them, unless a barrier is in progress: then only the thread of that barrier
+ * adopts them, and queues one more callback behind them.
  */
 static struct cblist orphans;		       /* rsp->lock */
 static struct thread *rcu_barrier_in_progress; /* rsp->lock */
-/* Linux looked again every jiffy; this way it can be seen who waits for what. */
+/* Linux looked again every jiffy. A wait queue shows the wait in reports. */
 static struct wait_queue adopted =
 	WAIT_QUEUE_INIT(adopted, "a dead core's callbacks to be moved");
 
@@ -88,12 +84,13 @@ static void rcu_adopt__3_6(struct rcu_state *rsp, unsigned int dead)
 	wake_up_all(&adopted);
 }
 
-static bool moved(struct rcu_state *rsp, unsigned int cpu)
+/* Nothing is left on a core that is off. */
+static bool callbacks_are_moved(struct rcu_state *rsp, unsigned int cpu)
 {
 	return cpu_is_online(cpu) || !READ_ONCE(rsp->data[cpu].cbs.len);
 }
 
-/* What is an orphan now is adopted here, and one callback goes behind. */
+/* Adopt the present orphans, and queue the barrier's callback behind them. */
 static void adopt_and_follow(struct rcu_state *rsp, struct rcu_data *rd)
 {
 	uint32_t irqs = local_irq_save(), snap;
@@ -125,14 +122,15 @@ static story void _rcu_barrier__3_6(struct rcu_state *rsp)
 		rcu_barrier_in_progress = current;
 		spin_unlock_irqrestore(&rsp->lock, flags);
 		for_each_possible_cpu (cpu) {
-			/* It cannot go between the look and the call. */
+			/* The core cannot go between the test and the call. */
 			preempt_disable();
 			if (cpu_is_online(cpu)) {
 				rcu_barrier_entrain(rsp, cpu);
 				preempt_enable();
 			} else {
 				preempt_enable();
-				wait_event(&adopted, moved(rsp, cpu));
+				wait_event(&adopted,
+					   callbacks_are_moved(rsp, cpu));
 			}
 		}
 		adopt_and_follow(rsp, &rd);
@@ -147,134 +145,3 @@ const struct rcu_parameters rcu_3_6 = {
 	.adopt = rcu_adopt__3_6,
 	.barrier = _rcu_barrier__3_6,
 };
-
-/* ---- was it awaited? -------------------------------------------------------- */
-
-/* Times are counter ticks. */
-static struct {
-	struct rcu_head head;
-	bool queued, ran; /* release after what belongs to it */
-	bool watched;	  /* a watched barrier began after `queued` */
-	unsigned int cpu, ran_on;
-	uint64_t queued_at, ran_at;
-	/* The first barrier that began after `queued` and ended before `ran`: */
-	bool missed;
-	uint64_t called, returned;
-	unsigned int left; /* callbacks on that core's list then */
-} words;
-static struct wait_queue words_changed =
-	WAIT_QUEUE_INIT(words_changed, "a callback to be queued or run");
-
-static void words_callback(struct rcu_head *head maybe_unused)
-{
-	words.ran_at = timer_now();
-	words.ran_on = smp_processor_id();
-	/* Release: pairs with the acquires of whoever looks. */
-	smp_store_release(&words.ran, true);
-	wake_up_all(&words_changed);
-}
-
-void last_words_queue(void)
-{
-	uint32_t flags = local_irq_save();
-
-	words.cpu = smp_processor_id();
-	words.queued_at = timer_now();
-	call_rcu(&words.head, words_callback);
-	/* Release: pairs with the acquire in rcu_barrier_watched(). */
-	smp_store_release(&words.queued, true);
-	wake_up_all(&words_changed);
-	local_irq_restore(flags);
-}
-
-void last_words_await(void)
-{
-	wait_event(&words_changed, smp_load_acquire(&words.queued));
-}
-
-void rcu_barrier_watched(void)
-{
-	bool before = smp_load_acquire(&words.queued);
-	uint64_t called = timer_now();
-
-	if (before)
-		saw(BARRIER_FOR_WORDS);
-	rcu_barrier();
-	if (before) /* Release: pairs with the acquire in words_watched(). */
-		smp_store_release(&words.watched, true);
-	if (!before || smp_load_acquire(&words.ran) || words.missed)
-		return;
-	words.returned = timer_now();
-	words.called = called;
-	words.left = rcu_nr_callbacks(words.cpu);
-	words.missed = true;
-}
-
-static void await_words(void)
-{
-	wait_event(&words_changed,
-		   !READ_ONCE(words.queued) || smp_load_acquire(&words.ran));
-}
-
-int setup_words(struct stage *st)
-{
-	int err = setup_core(st);
-
-	await_words(); /* of the way here */
-	words.queued = words.ran = words.missed = words.watched = false;
-	return err;
-}
-
-static void print_moment(uint64_t at, const char *format, unsigned int a,
-			 unsigned int b)
-{
-	unsigned int ns = (unsigned int)timer_ns(at - words.queued_at);
-
-	kprintf("%6u.%u  ", ns / 1000, ns / 100 % 10);
-	kprintf(format, a, b);
-}
-
-bool words_awaited(struct stage *st maybe_unused)
-{
-	await_words();
-	return !words.missed;
-}
-
-bool words_watched(struct stage *st)
-{
-	bool awaited = words_awaited(st);
-
-	return awaited && smp_load_acquire(&words.watched);
-}
-
-void words_evidence(struct stage *st maybe_unused)
-{
-	if (!words.missed)
-		return;
-	kprintf("the callback that this barrier should have awaited:\n%8s\n",
-		"us");
-	print_moment(words.queued_at, "core %u queues it\n", words.cpu, 0);
-	print_moment(words.called, "rcu_barrier() is called\n", 0, 0);
-	print_moment(words.returned,
-		     "rcu_barrier() returns: it has not run "
-		     "(queued on core %u: %u)\n",
-		     words.cpu, words.left);
-	print_moment(words.ran_at, "it runs, on core %u\n", words.ran_on, 0);
-}
-
-void teardown_words(struct stage *st maybe_unused)
-{
-	await_words();
-}
-
-/* ---- an actor ---------------------------------------------------------------- */
-
-#define IN_A_ROW 8
-
-void actor_B_often(struct stage *st)
-{
-	unsigned int n = st->forced ? 1 : IN_A_ROW;
-
-	while (n--)
-		rcu_barrier();
-}

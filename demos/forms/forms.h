@@ -73,22 +73,33 @@ void cpus_write_unlock(void);
  * profile keeps no list of readers, so there no walk can close the cycle. */
 #define READERS_DEADLOCK (GORDIAN_DEBUG ? DEADLOCK : STUCK)
 
-/* ---- demos/forms/barrier.c: forms of rcu_barrier(), and a callback to await --- */
+/* ---- demos/forms/barrier.c: forms of rcu_barrier() ---------------------------- */
 
 extern const struct rcu_parameters rcu_mckenney, rcu_3_6;
 extern const struct rcu_parameters rcu_5_18; /* demos/e10.c */
-void last_words_queue(void);		     /* on this core, IRQs off or on */
-void last_words_await(void);		     /* until they are queued */
-void rcu_barrier_watched(void);	   /* rcu_barrier(): did it await that one? */
-int setup_words(struct stage *st); /* the core is as U needs it; no words yet */
-bool words_awaited(struct stage *st); /* a check: has no barrier missed it? */
-/* And a watched one must have begun after they were queued. */
-bool words_watched(struct stage *st);
-/* must_see: such a barrier. */
-#define BARRIER_FOR_WORDS "rcu_barrier() after the callback was queued"
-void words_evidence(struct stage *st);
-void teardown_words(struct stage *st);
-void actor_B_often(struct stage *st); /* B; in free rounds a few in a row */
+
+/* ---- demos/forms/last_callback.c: a core's last callback before it goes -------- */
+
+/* On this core. Interrupts off or on. */
+void queue_last_callback(void);
+void wait_until_last_callback_is_queued(void);
+/* rcu_barrier(), which notes whether it has waited for that callback. */
+void rcu_barrier_watched(void);
+/* must_see: a watched barrier that began after the callback was queued. */
+#define BARRIER_AFTER_CALLBACK "rcu_barrier() after the callback was queued"
+int setup_last_callback(struct stage *st);
+/* Checks: no watched barrier returned before the callback had run; and one did
+ * begin after it was queued. */
+bool barriers_waited(struct stage *st);
+bool watched_waited(struct stage *st);
+void show_last_callback(struct stage *st);
+void teardown_last_callback(struct stage *st);
+/* A round in which a core leaves that callback. */
+#define LAST_CALLBACK                                                          \
+	.world.setup = setup_last_callback,                                    \
+	.world.teardown = teardown_last_callback,                              \
+	.show.evidence = show_last_callback
+void actor_B_often(struct stage *st); /* B; in free rounds several in a row */
 
 /* ---- of single experiments ---------------------------------------------------- */
 
