@@ -1,5 +1,5 @@
 /*
- * How many callbacks a segment has: for the tests on the host and in the kernel.
+ * The number of callbacks in a segment, for the tests on the host and in the kernel.
  */
 #pragma once
 

@@ -1,9 +1,9 @@
 /*
- * kernel/rcu/cblist.c against a plain array that knows for each callback which
- * grace-period number it needs. Random enqueue, advance, extract and adopt on
- * two lists, while the grace-period number goes on (also across 2^32).
+ * kernel/rcu/cblist.c against a plain array that says for each callback which
+ * grace-period number it needs. Random enqueue, advance, extract and adopt on two
+ * lists, while the grace-period number grows, also across 2^32.
  *
- * Held: no callback comes out before its number, none is lost or doubled, those
+ * Checked: no callback comes out before its number, none is lost or comes twice, those
  * of one list come out in order, and the counts are right.
  */
 #include "kernel/rcu/cblist.h"
@@ -18,10 +18,10 @@
 
 struct cb {
 	struct rcu_head head;
-	int where;	/* list, or -1: free */
-	uint32_t snap;	/* its grace period; the list may wait longer */
-	uint32_t order; /* of entry to its list */
-	bool ready;	/* the list has called it ready */
+	int where;     /* the list it is on; -1: free */
+	uint32_t snap; /* the grace period it needs; the list may wait longer */
+	uint32_t order; /* in which it came to its list */
+	bool ready;	/* the list says that it is ready */
 };
 
 static struct cb cbs[CALLBACKS];
@@ -50,13 +50,13 @@ static void look(int l)
 
 		CHECK(cb->where == l);
 		CHECK(walked < CALLBACKS);
-		/* Ready ones first, and only those that may be. */
+		/* The ready ones come first, and their numbers have passed. */
 		if (walked < done) {
 			CHECK(rcu_seq_done(now, cb->snap));
 			cb->ready = true;
 		} else {
 			CHECK(!cb->ready);
-			/* The waiting ones: in order of entry. */
+			/* The waiting ones are in the order in which they came. */
 			CHECK(walked == done || cb->order > last);
 			last = cb->order;
 		}
@@ -67,8 +67,8 @@ static void look(int l)
 	CHECK(*c->tail[CB_NEXT] == NULL);
 }
 
-/* What must have become ready: everything whose own number has passed, but for
- * what waits behind a later one. */
+/* A callback must be ready if its own number has passed, unless it waits behind a
+ * later one. */
 static void advance(int l)
 {
 	struct cblist *c = &lists[l];
@@ -80,7 +80,7 @@ static void advance(int l)
 	} else {
 		CHECK(!cblist_count(c, CB_NEXT));
 	}
-	/* At most two grace periods from now everything is ready. */
+	/* After at most two more grace periods all are ready. */
 	for (unsigned int s = CB_WAIT; s < CB_SEGMENTS; s++)
 		if (cblist_count(c, s))
 			CHECK((int32_t)(c->seq[s] - now) <= 4);
@@ -138,9 +138,9 @@ static void adopt(int from, int to)
 			continue;
 		cb->where = to;
 		if (!cb->ready)
-			cb->snap = rcu_seq_snap(now); /* anew */
+			cb->snap = rcu_seq_snap(now); /* it needs a new one */
 	}
-	/* The order of entry starts anew, as the list has it. */
+	/* Renumber them in the order of the list. */
 	for (struct rcu_head *h = lists[to].head; h; h = h->next)
 		((struct cb *)h)->order = ++next_order;
 	CHECK(lists[from].len == 0 && !lists[from].head);
@@ -151,7 +151,7 @@ int main(int argc, char **argv)
 {
 	unsigned long rounds = host_args(argc, argv);
 
-	now = 0xffffff00u; /* it will wrap */
+	now = 0xffffff00u; /* soon it will wrap */
 	for (int l = 0; l < LISTS; l++)
 		cblist_init(&lists[l]);
 	for (int i = 0; i < CALLBACKS; i++)
@@ -183,7 +183,7 @@ int main(int argc, char **argv)
 		look(0);
 		look(1);
 	}
-	/* In the end all come out. */
+	/* At the end all come out. */
 	now += 4;
 	for (int l = 0; l < LISTS; l++) {
 		cblist_advance(&lists[l], now);

@@ -1,6 +1,6 @@
 /*
- * kernel/lib/cmdline.c: fixed cases, and random lines in buffers of exactly
- * their size (a read or write beyond one is the address sanitizer's to find).
+ * kernel/lib/cmdline.c: fixed cases, and random lines. Each buffer has exactly the size
+ * of its line, so the address sanitizer finds every access beyond it.
  */
 #include "kernel/lib/cmdline.h"
 

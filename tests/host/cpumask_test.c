@@ -1,6 +1,6 @@
 /*
  * kernel/lib/cpumask.h: random masks against loops over all cores; and the
- * atomic forms from several threads at a time (for the thread sanitizer).
+ * atomic forms in several threads at once, for the thread sanitizer.
  */
 #include "kernel/lib/cpumask.h"
 

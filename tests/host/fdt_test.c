@@ -1,8 +1,9 @@
 /*
- * kernel/lib/fdt.c: argv[3] is a good device tree; it is read as it is, and then
- * cut short, mutated and shifted at random. Every blob lies in a buffer of
- * exactly its size, so that a read beyond it is the address sanitizer's to find.
- * What must hold: no crash, every walk ends, and the good tree says what it says.
+ * kernel/lib/fdt.c: argv[3] is a good device tree. It is read as it is, and then cut
+ * short, mutated and shifted at random. Each blob is in a buffer of exactly its size, so
+ * the address sanitizer finds every read beyond it.
+ *
+ * Checked: no crash, every walk ends, and the good tree has its known contents.
  */
 #include "kernel/lib/fdt.h"
 
@@ -22,7 +23,7 @@ static uint32_t get32(const uint8_t *p)
 	       (uint32_t)p[2] << 8 | p[3];
 }
 
-static unsigned long steps; /* in one blob: a walk that does not end is found */
+static unsigned long steps; /* in one blob, to find a walk that does not end */
 static unsigned long limit;
 
 static void step(void)
@@ -30,7 +31,7 @@ static void step(void)
 	CHECK(++steps < limit);
 }
 
-/* Everything the reader can be asked for, of a node and all below it. */
+/* Call every function of the reader for a node and all nodes below it. */
 static void visit(const struct fdt *f, fdt_node n, int depth)
 {
 	static const char *const props[] = { "reg", "compatible", "interrupts",
@@ -119,7 +120,7 @@ static void read_good(const uint8_t *blob, size_t bound)
 	CHECK(!fdt_reserved(&f, 0, &addr, &size));
 }
 
-/* The length or name of the next property behind at: a word that means much. */
+/* The place of the length or name of the next property after at. */
 static size_t in_property(const uint8_t *blob, size_t size, size_t at)
 {
 	for (; at + 12 <= size; at += 4)
@@ -128,7 +129,7 @@ static size_t in_property(const uint8_t *blob, size_t size, size_t at)
 	return 0;
 }
 
-/* The structure block ends in the middle of a name, if it comes last. */
+/* If the structure block comes last, cut it in the middle of a name. */
 static void cut_name(uint8_t *blob, size_t size)
 {
 	if (size < 8)
@@ -137,7 +138,7 @@ static void cut_name(uint8_t *blob, size_t size)
 	memset(blob + size - 4, 'n', 4);
 }
 
-/* A few words or bytes changed; words mostly to what means something. */
+/* Change a few words or bytes; words mostly to values with a meaning. */
 static void mutate(uint8_t *blob, size_t size)
 {
 	static const uint32_t words[] = {
@@ -168,7 +169,7 @@ static void mutate(uint8_t *blob, size_t size)
 	}
 }
 
-/* The same tree with its structure block last, so that its end is the blob's. */
+/* The same tree with its structure block at the end of the blob. */
 static size_t structs_last(const uint8_t *from, uint8_t *to)
 {
 	uint32_t structs = get32(from + 8), strings = get32(from + 12);

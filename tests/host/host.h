@@ -1,7 +1,7 @@
 /*
- * What the host tests share: CHECK() and a seeded generator. Each test is a
- * program: tests/test_host.py builds it with sanitizers and runs it. argv[1] is
- * the seed, argv[2] the number of rounds.
+ * For all host tests: CHECK() and a random generator. Each test is a program;
+ * tests/test_host.py builds it with sanitizers and runs it. argv[1] is the seed,
+ * argv[2] the number of rounds.
  */
 #pragma once
 
@@ -12,7 +12,7 @@
 #define CHECK(c)                                                               \
 	do {                                                                   \
 		if (!(c)) {                                                    \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__,       \
+			fprintf(stderr, "%s:%d: failed: %s\n", __FILE__,       \
 				__LINE__, #c);                                 \
 			abort();                                               \
 		}                                                              \

@@ -1,12 +1,12 @@
 /*
- * kernel/lock/lockdep_graph.c against plain arithmetic: random small graphs whose
- * edges are kept in a list beside it, every one that was ever added. The shortest
- * strong walk is found by relaxing distances from edge to edge, so it knows nothing
- * of weak and strong nodes, nor of edges that cover others.
+ * kernel/lock/lockdep_graph.c against plain arithmetic: random small graphs. The test
+ * keeps its own list of all edges that were ever added. It finds the shortest strong
+ * walk by relaxing distances from edge to edge, so it need not know about weak and
+ * strong nodes, nor about edges that cover others.
  *
- * Held: a node is found just when there is a strong walk to one that matches; the
- * path is as short as the shortest, hangs together, and each joint is strong; both
- * ways. A full table keeps what is in it. A path longer than DEP_PATH is cut.
+ * Checked, in both directions: a node is found if and only if a strong walk leads to a
+ * match; the path is a shortest one, connected, and strong at each node. A full table
+ * keeps its contents. A path longer than DEP_PATH is cut.
  */
 #include "kernel/lock/lockdep_graph.h"
 
@@ -20,14 +20,14 @@
 
 struct edge {
 	unsigned int from, to;
-	bool shared, recursive; /* from is held, to is asked for as */
+	bool shared, recursive; /* from is held so, to is asked for so */
 };
 
 static struct dep_graph graph;
 static struct edge edges[EDGES];
 static unsigned int nr_edges;
 
-/* Which nodes are looked for: each way, or only when reached strongly. */
+/* The nodes that are searched for: reached in any way, or only strongly. */
 static struct {
 	bool any[NODES + 1], strong[NODES + 1];
 } wanted;
@@ -38,8 +38,8 @@ static bool match(unsigned int node, bool weak, void *arg)
 	return wanted.any[node] || (!weak && wanted.strong[node]);
 }
 
-/* A recursive reader does not wait for who holds it shared. */
-static bool joint(bool asked_recursive, bool held_shared)
+/* A recursive reader does not wait for another reader. */
+static bool can_wait(bool asked_recursive, bool held_shared)
 {
 	return !(asked_recursive && held_shared);
 }
@@ -55,7 +55,7 @@ static struct edge edge_of(unsigned int i)
 			      e->dep == DEP_ER || e->dep == DEP_SR };
 }
 
-/* In the order of the search: where an edge begins and ends, and its halves. */
+/* Where an edge begins and ends in the direction of the search. */
 static unsigned int begin_of(struct edge e, bool backward)
 {
 	return backward ? e.to : e.from;
@@ -66,10 +66,11 @@ static unsigned int end_of(struct edge e, bool backward)
 	return backward ? e.from : e.to;
 }
 
-/* May e be walked when its begin was reached so? */
+/* Can the walk go on along e, if it reached the beginning of e in this way? */
 static bool may_leave(bool weak, struct edge e, bool backward)
 {
-	return backward ? joint(e.recursive, weak) : joint(weak, e.shared);
+	return backward ? can_wait(e.recursive, weak) :
+			  can_wait(weak, e.shared);
 }
 
 static bool weak_end(struct edge e, bool backward)
@@ -77,7 +78,7 @@ static bool weak_end(struct edge e, bool backward)
 	return backward ? e.shared : e.recursive;
 }
 
-/* Edges of the shortest strong walk to a match, NEVER if there is none. */
+/* The length of the shortest strong walk to a match; NEVER if there is none. */
 static unsigned int shortest(unsigned int start, bool weak, bool backward)
 {
 	unsigned int d[EDGES], best = NEVER;
@@ -239,7 +240,7 @@ static void full_table(void)
 	CHECK(path.n == 1);
 }
 
-/* Every node in both ways: the most that a search can have before it. */
+/* Every node is reached weakly and strongly: the longest queue of a search. */
 static void widest(void)
 {
 	unsigned int nowhere = DEP_NODES;

@@ -1,6 +1,6 @@
 /*
- * kernel/lib/printf.c against the host's snprintf: random formats of what both
- * know, every buffer size, buffers of exactly that size.
+ * kernel/lib/printf.c against the host's snprintf: random formats that both know, and
+ * buffers of every size, each exactly as long as it says.
  */
 #include "kernel/lib/printf.h"
 
@@ -110,7 +110,7 @@ int main(int argc, char **argv)
 	check("%q 1", "%q %d", 1);
 	check("%", "%");
 	check("100%", "100%%");
-	/* A lone % at the very end of its buffer. */
+	/* A single % at the end of its buffer. */
 	strcpy(fmt, "ab%");
 	check("ab%", fmt);
 	while (rounds--)

@@ -1,7 +1,7 @@
 /*
- * What the slab allocator stands on, for the host: spinlocks and mutexes that
- * spin, RCU whose callbacks run when the test says so, and one page allocator,
- * the kernel's own, over memory mapped at LOWMEM_VA.
+ * The floors below the slab allocator, for the host: spinlocks and mutexes that spin,
+ * RCU whose callbacks run when the test says so, and the kernel's own page allocator
+ * over memory that is mapped at LOWMEM_VA.
  */
 #include "tests/host/shim.h"
 
@@ -45,7 +45,7 @@ void __spin_lock_init(struct spinlock *l, const char *name, const void *key)
 }
 
 #if GORDIAN_DEBUG
-/* No lock is ever held in an object here. */
+/* Here no object contains a lock. */
 void debug_check_no_locks_freed(const void *from, size_t len)
 {
 	(void)from, (void)len;
@@ -59,7 +59,7 @@ void lockdep_complain(enum lockdep_kind kind, const char *what, uintptr_t site)
 
 struct lock_class_key mutex_wait_key;
 
-/* Asked for mutexes alone. */
+/* Only called for mutexes. */
 bool lock_is_held(const struct lockdep_map *m)
 {
 	return mutex_owner(container_of(m, const struct mutex, dep_map)) ==
@@ -163,7 +163,7 @@ void on_each_cpu(void (*fn)(void *), void *arg)
 /* ---- RCU ------------------------------------------------------------------------ */
 
 static DEFINE_SPINLOCK(rcu_lock);
-static struct rcu_head *queued; /* rcu_lock */
+static struct rcu_head *queued; /* guarded by rcu_lock */
 
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *))
 {

@@ -1,11 +1,11 @@
 /*
- * kernel/mm/ (slab, kmalloc, pages) in one thread: random operations on a few
- * simulated cores that come and go, memory running out at any page.
+ * The slab allocator, kmalloc and the page allocator in one thread: random operations on
+ * a few simulated cores that go off and on. Any page allocation may fail.
  *
- * Every object is stamped all over and checked when it is freed, so one handed
- * out twice, or touched while in use, shows. In the release build the payload of
- * a free object is poisoned for the address sanitizer: the allocator has no
- * business there. At the end every page is back.
+ * Each object is filled with a stamp, which is checked when the object is freed: this
+ * shows objects that were allocated twice or changed while in use. In the release build
+ * free objects are poisoned for the address sanitizer, because the allocator must not
+ * touch them. At the end every page must be back.
  */
 #include "kernel/slab/internal.h"
 
@@ -48,7 +48,7 @@ static unsigned long out_of_memory, ups, downs, destroys;
 void __real_pages_free(void *va, unsigned int order);
 void __wrap_pages_free(void *va, unsigned int order);
 
-/* A page that leaves its slab is nobody's object any more. */
+/* A page that leaves its slab contains no objects any more. */
 void __wrap_pages_free(void *va, unsigned int order)
 {
 	UNPOISON(va, (size_t)PAGE_SIZE << order);
@@ -57,7 +57,7 @@ void __wrap_pages_free(void *va, unsigned int order)
 
 #define CTOR_BYTE 0xc7
 
-static size_t ctor_size; /* of the cache that allocates now */
+static size_t ctor_size; /* of the cache that is allocating */
 
 static void ctor(void *obj)
 {
@@ -167,7 +167,7 @@ static void destroy(int i)
 	destroys++;
 }
 
-/* All caches have an array for that core, or none has. */
+/* Do all caches have an array for that core, or none of them? */
 static bool all_arrays(unsigned int cpu, bool there)
 {
 	struct kmem_cache *s;
@@ -220,8 +220,8 @@ static void some_operation(void)
 			free_one(nr_objects - 1);
 }
 
-/* The state all must come back to: no cache of ours, no unused slab. Returns
- * the pages that are free or in a slab: where else could one be? */
+/* Back to the first state: no cache of the test, no unused slab. Returns the number of
+ * pages that are free or in a slab; no page may be anywhere else. */
 static size_t settle(struct slab_stats *st)
 {
 	struct kmem_cache *s;

@@ -1,10 +1,10 @@
 /*
- * kernel/mm/ with a thread for each core, for the thread sanitizer: all cores
- * allocate and free, also what another core allocated, while core 0 shrinks and
- * destroys caches and takes the others off and on.
+ * The slab allocator with a thread for each core, for the thread sanitizer. All cores
+ * allocate and free, also objects that another core allocated. Meanwhile core 0 shrinks
+ * and destroys caches and takes the other cores off and on.
  *
- * An interrupt (on_each_cpu) is a question that a core answers between two
- * operations; a core that is off waits in the same place.
+ * An interrupt (on_each_cpu) is a request that a core answers between two operations; a
+ * core that is off waits at the same place.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -53,7 +53,7 @@ static void answer(unsigned int cpu)
 	}
 }
 
-/* Core 0: ask all that are on, itself last, and wait. */
+/* Run by core 0: ask all cores that are on, itself last, and wait for them. */
 static void ask_all(void (*fn)(void *), void *arg)
 {
 	unsigned int cpu;
@@ -91,7 +91,7 @@ static void unmake(struct parcel p)
 		kmem_cache_free(caches[p.cache], p.obj);
 }
 
-/* Put one in, or take one out. */
+/* Put an object into the basket, or take one out. */
 static void trade(void)
 {
 	struct parcel p = { 0 };
@@ -194,7 +194,7 @@ int main(int argc, char **argv)
 		kmem_cache_free(own, kmem_cache_alloc(own));
 		core_on(cpu);
 		kmem_cache_destroy(own);
-		slab_stats(&after); /* reads while they write */
+		slab_stats(&after); /* this reads while the cores write */
 		sched_yield();
 	}
 	for (unsigned int cpu = 1; cpu < HOST_CORES; cpu++) {

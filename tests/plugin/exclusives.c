@@ -1,26 +1,26 @@
 /*
  * A QEMU plugin: does any core use LDREX or STREX before its MMU is on?
  *
- * On a board such an access may abort or fail for ever; QEMU lets it pass, so
- * that no other test sees it. Load it with `-plugin exclusives.so,cores=N`. A
- * line on stderr for each finding, one for each core at the end; the status of
- * QEMU becomes STATUS when there was a finding, or when one of the first N
- * cores made no exclusive access after its MMU came on: then the check itself
- * is broken.
+ * On a board such an access may abort or fail for ever. QEMU lets it pass, so no other
+ * test finds it. Load the plugin with `-plugin exclusives.so,cores=N`. It prints a line
+ * on stderr for each finding, and one for each core at the end. The status of QEMU
+ * becomes STATUS if there was a finding, or if one of the first N cores made no
+ * exclusive access after its MMU came on: then the check itself is broken.
  *
- * When is the MMU on? Where the data of the access lies decides: the kernel has
- * no data at a virtual address that equals its physical one, so the two are
- * equal if and only if nothing was translated. No instruction is counted, no
- * symbol or load address needed, and a core that starts for the second time is
- * judged as at the first. (The registers cannot be read in QEMU 7.2, and the
- * address of an instruction is that of the first core that ran it: translated
- * code is shared between virtual addresses.) A STREX whose reservation is lost
- * makes no access: it is judged by the last exclusive access of its core since
- * the last write to SCTLR, of which there must be one. An exclusive access to a
- * device is a finding as well.
+ * How the plugin knows whether the MMU is on: it compares the virtual and the physical
+ * address of the data. The kernel has no data at a virtual address that equals its
+ * physical one, so the two are equal if and only if the access was not translated. The
+ * plugin counts no instructions and needs no symbol or load address, and a core may
+ * start any number of times. (The registers cannot be read in QEMU 7.2. The address of
+ * an instruction is of no use: translated code is shared between virtual addresses, and
+ * the address is that of the first core that ran it.)
  *
- * That the two addresses can be compared on a machine is seen at its first data
- * access, which is untranslated; if they differ, the check is broken.
+ * A STREX whose reservation is lost makes no access. It is judged by the last exclusive
+ * access of its core since the last write to SCTLR; there must be one. An exclusive
+ * access to a device is a finding, too.
+ *
+ * The first data access of a machine is not translated. It shows that the two addresses
+ * can be compared; if they differ there, the check is broken.
  *
  * PLUGIN_API (-D): 1 for QEMU 4.2 to 8.2, 3 for QEMU 9.1 and newer. No header is
  * packaged; these are the few functions used. Callbacks run on the threads of
@@ -37,7 +37,7 @@
 
 #define STATUS	  70
 #define MAX_CORES 32
-#define MAX_SAID  32 /* findings that get a line */
+#define MAX_SAID  32 /* findings that are printed */
 
 #define EXPORT __attribute__((__visibility__("default")))
 
@@ -45,7 +45,7 @@ struct qemu_plugin_tb;
 struct qemu_plugin_insn;
 struct qemu_plugin_hwaddr;
 enum { CB_NO_REGS };
-/* QEMU 7.2 takes the kinds "load" and "store" for each other: only this one. */
+/* QEMU 7.2 confuses the kinds "load" and "store", so we use only this one. */
 enum { MEM_LOAD_OR_STORE = 3 };
 
 void qemu_plugin_register_vcpu_tb_trans_cb(
@@ -79,7 +79,7 @@ const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 #endif
 
 EXPORT int qemu_plugin_version = PLUGIN_API;
-/* The second argument describes the machine; nothing of it is needed. */
+/* The second argument describes the machine; it is not needed. */
 EXPORT int qemu_plugin_install(uint64_t id, const void *machine, int argc,
 			       char **argv);
 
@@ -96,7 +96,7 @@ static atomic_bool compared, broken;
 
 enum kind { OTHER, LOAD, STORE, SCTLR };
 
-/* Four bytes, of ARM or Thumb: no exclusive of one is one of the other. */
+/* Four bytes of ARM or Thumb code: no exclusive access of one is one of the other. */
 static enum kind kind_of(uint32_t arm)
 {
 	uint32_t thumb = arm << 16 | arm >> 16;
@@ -128,7 +128,7 @@ static uint32_t code_of(const struct qemu_plugin_insn *insn)
 
 /* ---- while the machine runs ----------------------------------------------------- */
 
-/* arg: where the instruction was when it was first met. */
+/* arg: the address of the instruction when it was first seen. */
 static void found(unsigned int core, const char *what, void *arg)
 {
 	cores[core].early++;
@@ -173,7 +173,7 @@ static void accessed(unsigned int core, uint32_t info, uint64_t va, void *arg,
 		c->on = true;
 		c->late++;
 	} else {
-		if (load || c->on) /* else store_executed() has said it */
+		if (load || c->on) /* else store_executed() has reported it */
 			found(core, "an exclusive access with the MMU off",
 			      arg);
 		c->on = false;
@@ -187,12 +187,12 @@ static void loaded(unsigned int core, uint32_t info, uint64_t va, void *arg)
 
 static void stored(unsigned int core, uint32_t info, uint64_t va, void *arg)
 {
-	/* With a single core it is a load and a store. */
+	/* With a single core a STREX is a load and a store. */
 	if (qemu_plugin_mem_is_store(info))
 		accessed(core, info, va, arg, false);
 }
 
-/* Before the STREX, also one that will make no access. */
+/* Before each STREX, also one that will make no access. */
 static void store_executed(unsigned int core, void *arg)
 {
 	if (known(core) && !cores[core].on)
@@ -240,7 +240,7 @@ static void translated(uint64_t id, struct qemu_plugin_tb *tb)
 
 /* ---- the end ---------------------------------------------------------------------- */
 
-/* QEMU calls it on its way out, whatever made it end. */
+/* QEMU calls this before it exits, for whatever reason. */
 static void at_exit(uint64_t id, void *arg)
 {
 	bool bad = false;

@@ -1,7 +1,8 @@
 /*
- * Not the kernel: every form of an exclusive access, with the MMU off, then
- * SYS_EXIT_EXTENDED with status 0. Linked anywhere. Between them stand the
- * instructions whose encodings are nearest, which must not be taken for one.
+ * A program for the plugin, not the kernel: every form of an exclusive access with the
+ * MMU off, then SYS_EXIT_EXTENDED with status 0. Between them are the instructions with
+ * the most similar encodings, which must not be taken for an exclusive access. It may
+ * be linked at any address.
  */
 	.syntax	unified
 	.arch	armv7-a
@@ -17,7 +18,7 @@
 	strexd	r0, r2, r3, [r1]
 	ldrex	lr, [r1]
 	clrex
-	strex	lr, r2, [r1]		/* nothing reserved: no access */
+	strex	lr, r2, [r1]		/* nothing is reserved, so no access */
 
 	ldrd	r2, r3, [r1]
 	strd	r2, r3, [r1]

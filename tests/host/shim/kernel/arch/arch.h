@@ -1,7 +1,7 @@
 /*
- * Stands in for kernel/arch/arch.h in host builds: the same names for what the
- * slab allocator uses. Interrupts do not exist here: what the kernel runs from
- * one runs between two operations of a core (tests/host/shim.c).
+ * Replaces kernel/arch/arch.h in host builds: the names that the slab allocator uses.
+ * There are no interrupts here: a function that the kernel calls in an interrupt runs
+ * between two operations of a core (tests/host/shim.c).
  */
 #pragma once
 
@@ -18,7 +18,7 @@ struct regs;
 extern __thread struct thread *host_current;
 #define current host_current
 
-/* The other side runs on the same host core, perhaps. */
+/* Perhaps the other thread needs this host core. */
 #define cpu_relax() sched_yield()
 
 static inline uint32_t local_irq_save(void)
