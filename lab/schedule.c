@@ -10,6 +10,7 @@
 #include "lab/stage.h"
 #include "lab/words.h"
 #include "kernel/arch/clock.h"
+#include "kernel/debug/events.h"
 #include "kernel/lib/printf.h"
 
 #define EVENTS_MAX 2000
@@ -20,8 +21,8 @@
 
 static struct trace_event events[EVENTS_MAX];
 
-/* A lock that belongs to the story; the machinery's own are left out. */
-static bool of_the_story(const struct stage *st, const void *obj)
+/* Is it a lock of the experiment? A schedule leaves out the other ones. */
+static bool is_shown_lock(const struct stage *st, const void *obj)
 {
 	for (unsigned int i = 0; i < STORY_LOCKS; i++)
 		if (obj == st->m[i])
@@ -30,148 +31,68 @@ static bool of_the_story(const struct stage *st, const void *obj)
 	       obj == &rcu_sched_state.barrier_mutex || obj == st->spin;
 }
 
-/* The hotplug lock as a rw-semaphore, by the names of its functions. */
-static bool describe_rwsem(const struct stage *st, const struct trace_event *e,
-			   char *out, size_t size)
+static bool is_shown(const struct stage *st, const struct trace_event *e)
 {
-	static const char *const names[] = {
-		[TR_READ_LOCK] = "cpus_read_lock",
-		[TR_READ_UNLOCK] = "cpus_read_unlock",
-		[TR_WRITE_LOCK] = "cpus_write_lock",
-		[TR_WRITE_UNLOCK] = "cpus_write_unlock",
-	};
-	bool narrow = st->nr_actors + st->sc->show.rcu > 2;
+	const struct event_info *info = event_info(e->op);
 
-	if (!is_hotplug_rwsem(e->obj))
+	if (!info->done)
 		return false;
-	if (e->op == TR_READ_CONTEND)
-		ksnprintf(out, size, narrow ? "wait %s %s" : "waits: %s (%s)",
-			  names[TR_READ_LOCK], actor_name_of(st, e->arg));
-	else if (e->op == TR_WRITE_CONTEND)
-		ksnprintf(out, size, narrow ? "wait %s" : "waits: %s (readers)",
-			  names[TR_WRITE_LOCK]);
-	else
-		ksnprintf(out, size, "%s", names[e->op]);
-	return true;
-}
-
-/* Grace periods and callbacks, for whom they are the story. */
-static bool describe_rcu(const struct trace_event *e, char *out, size_t size)
-{
-	unsigned int nr = (unsigned int)(e->arg + 1) >> 1;
-
-	if (e->obj != &rcu_sched_state)
-		return false;
-	switch (e->op) {
-	case TR_GP_WAIT:
-		ksnprintf(out, size, "synchronize_rcu()");
-		return true;
-	case TR_GP_START:
-	case TR_GP_END:
-		ksnprintf(out, size, "grace period %u %s", nr,
-			  e->op == TR_GP_START ? "runs" : "ends");
-		return true;
-	case TR_CALL_RCU:
-		ksnprintf(out, size, "call_rcu()");
-		return true;
-	case TR_RCU_CB:
-		ksnprintf(out, size, "callback, core %u", e->cpu);
-		return true;
+	switch (info->of) {
+	case OF_MUTEX:
+	case OF_MUTEX_OWNER:
+		return is_shown_lock(st, e->obj);
+	case OF_RWSEM:
+	case OF_RWSEM_WRITER:
+		return is_hotplug_rwsem(e->obj);
+	case OF_CPU_EVENT: /* without the two on the core that comes or goes */
+		return e->arg != CPU_DYING && e->arg != CPU_STARTING;
+	case OF_GP:
+	case OF_CALLBACK:
+		return st->sc->show.rcu && e->obj == &rcu_sched_state;
 	default:
-		return false;
+		/* D's next step shows that the barrier has returned. */
+		return e->op != TR_BARRIER_END || !st->sc->world.destroy;
 	}
 }
 
-/* What the event says; false: not shown. */
-static bool describe(const struct stage *st, const struct trace_event *e,
-		     char *out, size_t size)
+/* The event in words, for a column. */
+static void describe_event(const struct stage *st, const struct trace_event *e,
+			   char *out, size_t size)
 {
-	bool narrow = st->nr_actors + st->sc->show.rcu > 2;
+	const struct event_info *info = event_info(e->op);
+	const char *format = info->done;
 
-	switch (e->op) {
-	case TR_LOCK:
-	case TR_UNLOCK:
-		if (!of_the_story(st, e->obj))
-			return false;
-		ksnprintf(out, size, "%s %s",
-			  e->op == TR_LOCK ? "lock" : "unlock",
-			  lock_name(st, e->obj));
-		return true;
-	case TR_CONTEND:
-		if (!of_the_story(st, e->obj))
-			return false;
-		ksnprintf(out, size, narrow ? "wait %s %s" : "waits: %s (%s)",
-			  lock_name(st, e->obj), actor_name_of(st, e->arg));
-		return true;
-	case TR_READ_LOCK:
-	case TR_READ_CONTEND:
-	case TR_READ_UNLOCK:
-	case TR_WRITE_LOCK:
-	case TR_WRITE_CONTEND:
-	case TR_WRITE_UNLOCK:
-		return describe_rwsem(st, e, out, size);
-	case TR_GET_ONLINE:
-	case TR_PUT_ONLINE:
-		ksnprintf(out, size, "%s_online_cpus: %d",
-			  e->op == TR_GET_ONLINE ? "get" : "put", (int)e->arg);
-		return true;
-	case TR_HP_BEGIN:
-		ksnprintf(out, size, "cpu_hotplug_begin done");
-		return true;
-	case TR_HP_WAIT:
-		ksnprintf(out, size, "waits: refcount is %d", (int)e->arg);
-		return true;
-	case TR_HP_DONE:
-		ksnprintf(out, size, "cpu_hotplug_done");
-		return true;
-	case TR_NOTIFY:
-		if (e->arg == CPU_DYING || e->arg == CPU_STARTING)
-			return false;
-		ksnprintf(out, size, "%s", cpu_event_name(e->arg));
-		return true;
-	case TR_CORE_ON:
-	case TR_CORE_OFF:
-		ksnprintf(out, size, "core %u is %s", (unsigned int)e->arg,
-			  e->op == TR_CORE_ON ? "on" : "off");
-		return true;
-	case TR_BARRIER:
-		ksnprintf(out, size, "rcu_barrier()");
-		return true;
-	case TR_BARRIER_END:
-		if (st->sc->world.destroy) /* its next step shows it */
-			return false;
-		ksnprintf(out, size, "rcu_barrier() returns");
-		return true;
-	case TR_CACHE_DESTROY:
-		ksnprintf(out, size, "kmem_cache_destroy()");
-		return true;
-	case TR_CACHE_UNLINK:
-		ksnprintf(out, size, "unlink the cache");
-		return true;
-	case TR_CACHE_RELINK:
-		ksnprintf(out, size,
-			  e->obj == &slab_caches ?
-				  "list_add(): reads the head" :
-				  "link the cache again");
-		return true;
-	case TR_CACHE_CREATE:
-		ksnprintf(out, size, "link a new cache");
-		return true;
-	case TR_CACHE_FREE:
-		ksnprintf(out, size, "free the cache");
-		return true;
-	case TR_CACHE_DESTROY_END:
-		ksnprintf(out, size, "%s returns",
-			  narrow ? "destroy" : "kmem_cache_destroy");
-		return true;
-	case TR_NOTE:
-		ksnprintf(out, size, "%s", (const char *)e->obj);
-		return true;
-	case TR_THREAD_END:
-		ksnprintf(out, size, "ends");
-		return true;
+	if (info->narrow && st->nr_actors + st->sc->show.rcu > 2)
+		format = info->narrow;
+	if (e->op == TR_CACHE_RELINK && e->obj == &slab_caches)
+		format = "list_add(): reads the head"; /* E7: the first half */
+	switch (info->of) {
+	case OF_MUTEX:
+	case OF_MUTEX_OWNER:
+		ksnprintf(out, size, format, lock_name(st, e->obj),
+			  actor_name_of(st, e->arg));
+		break;
+	case OF_RWSEM_WRITER:
+		ksnprintf(out, size, format, actor_name_of(st, e->arg));
+		break;
+	case OF_COUNT:
+	case OF_CORE:
+		ksnprintf(out, size, format, (unsigned int)e->arg);
+		break;
+	case OF_CPU_EVENT:
+		ksnprintf(out, size, format, cpu_event_name(e->arg));
+		break;
+	case OF_GP:
+		ksnprintf(out, size, format, (unsigned int)(e->arg + 1) >> 1);
+		break;
+	case OF_CALLBACK:
+		ksnprintf(out, size, format, e->cpu);
+		break;
+	case OF_TEXT:
+		ksnprintf(out, size, format, (const char *)e->obj);
+		break;
 	default:
-		return st->sc->show.rcu && describe_rcu(e, out, size);
+		ksnprintf(out, size, "%s", format);
 	}
 }
 
@@ -232,8 +153,9 @@ void show_schedule(const struct stage *st)
 		int column = column_of(st, e);
 		char text[64];
 
-		if (column < 0 || !describe(st, e, text, sizeof(text)))
+		if (column < 0 || !is_shown(st, e))
 			continue;
+		describe_event(st, e, text, sizeof(text));
 		/* One line for an event of the chain, not one a callback. */
 		if (e->op == TR_NOTIFY) {
 			if (last == cpu_event_name(e->arg))

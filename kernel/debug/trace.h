@@ -28,18 +28,20 @@
 
 struct thread;
 
+/* Each has a row in kernel/debug/events.c. */
 enum trace_op {
 	TR_NONE,
 	/* mutexes: obj = the mutex */
 	TR_LOCK,     /* gate: about to lock; did: acquired */
 	TR_CONTEND,  /* did: it is held, going to wait; arg = owner thread */
 	TR_UNLOCK,   /* gate; did: released */
-	TR_TRYLOCK,  /* gate: about to try; rw-semaphores too */
+	TR_TRYLOCK,  /* gate: about to try */
 	TR_HANDOVER, /* did: given to a waiting thread; arg = that thread */
 	/* rw-semaphores, per-core too: obj = the semaphore */
 	TR_READ_LOCK,
 	TR_READ_CONTEND,
 	TR_READ_UNLOCK,
+	TR_READ_TRYLOCK, /* gate: about to try */
 	TR_WRITE_LOCK,
 	TR_WRITE_CONTEND,
 	TR_WRITE_UNLOCK,

@@ -14,6 +14,7 @@
 #include "kernel/arch/clock.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
+#include "kernel/debug/events.h"
 #include "kernel/debug/panic.h"
 #include "kernel/hang/waitfor.h"
 #include "kernel/explore/state.h"
@@ -71,56 +72,17 @@ static struct {
 
 /* ---- what is touched ------------------------------------------------------- */
 
-/* false: nothing that anybody else could care about. */
+/* What the operation touches. false: nothing that another thread could notice. */
 static bool thing_of(enum trace_op op, const void *obj, uintptr_t *thing,
 		     bool *write)
 {
-	*thing = (uintptr_t)obj;
-	*write = true;
-	switch (op) {
-	case TR_LOCK:
-	case TR_TRYLOCK:
-	case TR_CONTEND:
-	case TR_UNLOCK:
-	case TR_HANDOVER:
-	case TR_WRITE_LOCK:
-	case TR_WRITE_CONTEND:
-	case TR_WRITE_UNLOCK:
-	case TR_GET_ONLINE:
-	case TR_PUT_ONLINE:
-	case TR_ADOPT:
-	case TR_RCU_CB:
-	case TR_BARRIER_LOOK:
-	case TR_WAIT_FOR:
-	case TR_COMPLETE:
-	case TR_SHARED_WRITE:
-		return true;
-	case TR_READ_LOCK:
-	case TR_READ_CONTEND:
-	case TR_READ_UNLOCK:
-	case TR_HP_WAIT:
-	case TR_SHARED_READ:
-	case TR_CALL_RCU:     /* two of them may come in either order */
-	case TR_CACHE_OBJECT: /* objects too */
-		*write = false;
-		return true;
-	case TR_CACHE_DESTROY: /* are there objects left? */
-	case TR_CACHE_SHRINK:
-	case TR_CACHE_FREE:
-		return true;
-	case TR_BARRIER:
-	case TR_BARRIER_COUNT:
-		*thing = COUNT_OF(obj);
-		*write = op == TR_BARRIER_COUNT;
-		return true;
-	case TR_CACHE_CREATE:
-	case TR_CACHE_UNLINK:
-	case TR_CACHE_RELINK:
-		*thing = THE_CACHES;
-		return true;
-	default:
-		return false;
-	}
+	unsigned int touches = event_info(op)->touches;
+
+	*thing = touches & ITS_COUNT ? COUNT_OF(obj) :
+		 touches & THE_LIST  ? THE_CACHES :
+				       (uintptr_t)obj;
+	*write = touches & WRITES;
+	return touches & (READS | WRITES);
 }
 
 /* In an RCU thread: those run with preemption off, its own affairs do not. */
@@ -239,7 +201,7 @@ void explore_event(const struct trace_event *e)
 	if (e->op == TR_NOTIFY &&
 	    (e->arg == CPU_DYING || e->arg == CPU_STARTING))
 		touch(by, THE_CORES, true);
-	if (e->op == TR_BARRIER_LOOK || e->op == TR_CACHE_SHRINK)
+	if (event_info(e->op)->touches & AND_CORES)
 		touch(by, THE_CORES, false);
 	if (e->op != TR_WAKE && thing_of(e->op, e->obj, &thing, &write))
 		touch(by, thing, write);
@@ -350,6 +312,7 @@ static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 	case TR_WRITE_UNLOCK:
 		return ex.subject.tries;
 	case TR_TRYLOCK:
+	case TR_READ_TRYLOCK:
 		if (!ex.subject.tries)
 			WRITE_ONCE(ex.untold_try, true);
 		return true;

@@ -160,7 +160,7 @@ bool down_read_trylock(struct rw_semaphore *s)
 	uint32_t flags;
 	bool ok;
 
-	trace_gate(TR_TRYLOCK, s, CALLER);
+	trace_gate(TR_READ_TRYLOCK, s, CALLER);
 	flags = spin_lock_irqsave(&s->wait_lock);
 	ok = list_empty(&s->waiters) && has_room(s, false);
 	if (ok)

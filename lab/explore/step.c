@@ -199,7 +199,7 @@ static void ask_why(const struct stage *st, int actor, unsigned int enabled)
 	unsigned int n = 0;
 
 	if (actor >= 0) {
-		explain(st, (unsigned int)actor, enabled);
+		show_waits_of(st, (unsigned int)actor, enabled);
 		return;
 	}
 	/* Each that is blocked, until a chain has shown the cycle. */
@@ -207,7 +207,7 @@ static void ask_why(const struct stage *st, int actor, unsigned int enabled)
 		if (worker_ended(&st->worker[i]) || enabled & 1u << i)
 			continue;
 		n++;
-		if (explain(st, i, enabled))
+		if (show_waits_of(st, i, enabled))
 			break;
 	}
 	if (!n)
@@ -423,7 +423,7 @@ static void at_the_end(struct stepper *s, const struct stage *st,
 	s->more = 0;
 	show_threads(st, 0);
 	if (left)
-		print_knot(st);
+		show_standstill(st);
 	else
 		kprintf("all have ended\n");
 	print_replay_line(s);

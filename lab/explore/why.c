@@ -2,9 +2,13 @@
  * What each thread of an explored round would do next, or why it cannot: for the
  * person who plays the scheduler (step.c).
  *
- * Read while all of them stand still; of a mutex gate it is the mutex's owner that
- * counts, of everything else the wait-for graph. In the runner's thread, demo_mutex
- * held.
+ * The chains are those of the wait-for graph (kernel/hang/waitfor.h), with one
+ * difference. A thread that is held at the gate before a mutex does not wait for
+ * that mutex yet; but as long as the mutex is taken it could not get it, so here it
+ * counts as if it waited.
+ *
+ * Owns the walk that is printed, guarded by demo_mutex. In the runner's thread,
+ * while all threads stand still; on the_stage.
  */
 #include "lab/explore/why.h"
 
@@ -12,14 +16,14 @@
 
 #include "lab/explore/explore.h"
 #include "lab/words.h"
+#include "kernel/debug/events.h"
 #include "kernel/lib/printf.h"
 
 #if GORDIAN_DEBUG
 
-#define SYMBOL	  48
-#define CHAIN_MAX 12
+#define SYMBOL 48
 
-/* ---- what a thread would do, or waits for ------------------------------------ */
+/* ---- what a thread would do ---------------------------------------------------- */
 
 /* The function that an address is in. */
 static const char *function_at(uintptr_t address, char *out)
@@ -29,101 +33,46 @@ static const char *function_at(uintptr_t address, char *out)
 	return out;
 }
 
+/* What a thread at this gate is about to do. */
 static void describe_gate(const struct stage *st, enum trace_op op,
 			  const void *obj, uintptr_t caller, char *out)
 {
-	const char *rwsem = obj ? ((const struct rw_semaphore *)obj)->name : "";
-	bool cpus = is_hotplug_rwsem(obj);
-	const char *queue = obj ? ((const struct wait_queue *)obj)->name : "";
-	const char *what = NULL;
+	const struct event_info *info = event_info(op);
+	const char *next = info->next ? info->next : "go on";
+	const struct rw_semaphore *rwsem = obj;
+	const struct wait_queue *queue = obj;
 	char fn[SYMBOL];
-	int n = 0;
+	int n;
 
-	switch (op) {
-	case TR_LOCK:
-	case TR_TRYLOCK:
-	case TR_UNLOCK:
-		n = ksnprintf(out, WHY_TEXT, "%s %s",
-			      op == TR_LOCK    ? "lock" :
-			      op == TR_TRYLOCK ? "try to lock" :
-						 "unlock",
-			      lock_name(st, obj));
+	switch (info->of) {
+	case OF_MUTEX:
+		n = ksnprintf(out, WHY_TEXT, next, lock_name(st, obj));
 		break;
-	case TR_READ_LOCK:
-	case TR_READ_UNLOCK:
-	case TR_WRITE_LOCK:
-	case TR_WRITE_UNLOCK:
-		what = op == TR_READ_LOCK   ? "read_lock" :
-		       op == TR_READ_UNLOCK ? "read_unlock" :
-		       op == TR_WRITE_LOCK  ? "write_lock" :
-					      "write_unlock";
-		n = ksnprintf(out, WHY_TEXT, cpus ? "cpus_%s" : "%s %s", what,
-			      rwsem);
+	case OF_RWSEM:
+		n = is_hotplug_rwsem(obj) ?
+			    ksnprintf(out, WHY_TEXT, "cpus_%s", next) :
+			    ksnprintf(out, WHY_TEXT, "%s %s", next,
+				      rwsem->name);
 		break;
-	case TR_WAIT_FOR:
-	case TR_WAKE:
-		n = ksnprintf(out, WHY_TEXT, "%s %s",
-			      op == TR_WAKE ? "wake who waits for" : "wait for",
-			      queue);
+	case OF_QUEUE:
+		n = ksnprintf(out, WHY_TEXT, next, queue->name);
 		break;
-	case TR_SHARED_READ:
-	case TR_SHARED_WRITE:
-		n = ksnprintf(out, WHY_TEXT, "%s shared data",
-			      op == TR_SHARED_READ ? "read" : "write");
+	case OF_DATA:
+		n = ksnprintf(out, WHY_TEXT, "%s", next);
 		break;
-	case TR_NOTIFY:
-		ksnprintf(out, WHY_TEXT, "call notifier %s (%s)",
-			  function_at((uintptr_t)obj, fn),
+	case OF_CPU_EVENT: /* obj: the notifier; caller: the event */
+		ksnprintf(out, WHY_TEXT, next, function_at((uintptr_t)obj, fn),
 			  cpu_event_name(caller));
 		return;
-	case TR_NONE:
-		what = "begin";
-		break;
-	case TR_GP_WAIT:
-		what = "synchronize_rcu()";
-		break;
-	case TR_BARRIER:
-		what = "rcu_barrier()";
-		break;
-	case TR_CACHE_CREATE:
-		what = "link a new cache";
-		break;
-	case TR_CACHE_DESTROY:
-		what = "kmem_cache_destroy()";
-		break;
-	case TR_CACHE_UNLINK:
-		what = "unlink the cache";
-		break;
-	case TR_CACHE_RELINK:
-		what = "link the cache again";
-		break;
-	case TR_CACHE_SHRINK:
-		what = "shrink the cache";
-		break;
-	case TR_CACHE_OBJECT:
-		what = "take or give back an object";
-		break;
 	default:
-		what = "go on";
+		ksnprintf(out, WHY_TEXT, "%s", next);
+		return;
 	}
-	if (n)
-		ksnprintf(out + n, WHY_TEXT - (size_t)n, ", in %s",
-			  function_at(caller, fn));
-	else
-		ksnprintf(out, WHY_TEXT, "%s", what);
+	ksnprintf(out + n, WHY_TEXT - (size_t)n, ", in %s",
+		  function_at(caller, fn));
 }
 
-/* One thread of a chain, and what blocks it. */
-struct link {
-	struct thread *thread;
-	char name[THREAD_NAME_LEN];
-	const char *what; /* NULL: it is not blocked */
-	const char *kind, *relation;
-	uintptr_t asked, site; /* where it, and where the owner took it */
-	struct thread *owner;  /* NULL: nobody known */
-	char owner_name[THREAD_NAME_LEN];
-	unsigned int owners;
-};
+/* ---- what it waits for ----------------------------------------------------------- */
 
 static int slot_of(const struct stage *st, const struct thread *t)
 {
@@ -133,97 +82,62 @@ static int slot_of(const struct stage *st, const struct thread *t)
 	return -1;
 }
 
-/* At the gate before a mutex: that is taken, or nothing is in its way. */
-static void blocked_at_gate(const struct stage *st, struct link *l,
-			    enum trace_op op, const void *obj, uintptr_t caller)
+/* As waits_for(); besides, an actor at the gate before a mutex that is taken. */
+static struct waiting waits_or_would(struct thread *t)
 {
-	const struct mutex *m = obj;
-
-	if (op != TR_LOCK || !mutex_is_locked(m))
-		return;
-	l->what = lock_name(st, m);
-	l->kind = mutex_wait.name;
-	l->relation = "held by";
-	l->asked = caller;
-	l->site = READ_ONCE(m->site);
-	l->owner = mutex_owner(m);
-	l->owners = 1;
-	if (l->owner)
-		memcpy(l->owner_name, l->owner->name, sizeof(l->owner_name));
-}
-
-static void look_at(const struct stage *st, struct thread *t, struct link *l)
-{
-	static struct waitfor w; /* demo_mutex */
-	const struct waitfor_link *to;
-	const struct waiting *now = &w.link[0].waiting;
+	const struct stage *st = &the_stage;
+	struct waiting w = { .ops = NULL };
+	int i = slot_of(st, t);
 	enum trace_op op;
 	const void *obj;
 	uintptr_t caller;
-	int i = slot_of(st, t);
 
-	memset(l, 0, sizeof(*l));
-	l->thread = t;
-	memcpy(l->name, t->name, sizeof(l->name));
 	if (i >= 0 && worker_ended(&st->worker[i]))
-		return;
-	if (i >= 0 && explore_pending((unsigned int)i, &op, &obj, &caller)) {
-		blocked_at_gate(st, l, op, obj, caller);
-		return;
-	}
-	waitfor_walk(t, &w);
-	if (!now->ops)
-		return;
-	l->what = now->ops == &mutex_wait ? lock_name(st, now->obj) : now->name;
-	l->kind = now->ops->name;
-	l->asked = now->caller;
-	l->site = w.link[0].owner_site;
-	l->owners = w.link[0].owners;
-	to = waitfor_owner(&w, 0);
-	if (!to)
-		return;
-	l->relation = waitfor_relation(&w, 0);
-	l->owner = to->thread;
-	memcpy(l->owner_name, to->name, sizeof(l->owner_name));
+		return w; /* a worker sleeps until its next round */
+	if (i < 0 || !explore_pending((unsigned int)i, &op, &obj, &caller))
+		w = waits_for(t);
+	else if (op == TR_LOCK && mutex_is_locked(obj))
+		w = (struct waiting){ &mutex_wait, obj, .caller = caller };
+	if (w.ops == &mutex_wait)
+		w.name = lock_name(st, w.obj);
+	return w;
 }
 
-static bool counts_references(const struct link *l)
+static void describe_wait_of(const struct waitfor *w, char *out)
 {
-	return l->what && l->kind == refcount_wait.name;
-}
+	const struct waiting *now = &w->link[0].waiting;
+	const struct waitfor_link *to = waitfor_owner(w, 0);
 
-static void describe_block(const struct link *l, char *out)
-{
-	if (counts_references(l))
-		ksnprintf(out, WHY_TEXT, "waits for %s 0: it is %d", l->what,
+	if (now->ops == &refcount_wait)
+		ksnprintf(out, WHY_TEXT, "waits for %s 0: it is %d", now->name,
 			  READ_ONCE(cpu_hotplug.refcount));
-	else if (l->owner)
-		ksnprintf(out, WHY_TEXT, "waits for %s, %s %s", l->what,
-			  l->relation, l->owner_name);
+	else if (to)
+		ksnprintf(out, WHY_TEXT, "waits for %s, %s %s", now->name,
+			  waitfor_relation(w, 0), to->name);
 	else
-		ksnprintf(out, WHY_TEXT, "waits for %s (%s)", l->what, l->kind);
+		ksnprintf(out, WHY_TEXT, "waits for %s (%s)", now->name,
+			  now->ops->name);
 }
 
-/* Actor i in words: what it would do next, or waits for, or "ended". */
 void describe_actor(const struct stage *st, unsigned int i, bool able,
 		    char *out)
 {
-	const struct worker *w = &st->worker[i];
-	const char *bug = READ_ONCE(w->thread->bug);
+	static struct waitfor w; /* demo_mutex */
+	const struct worker *worker = &st->worker[i];
+	const char *bug = READ_ONCE(worker->thread->bug);
 	enum trace_op op;
 	const void *obj;
 	uintptr_t caller;
 	char fn[SYMBOL];
-	struct link l;
 
-	if (worker_ended(w)) {
+	if (worker_ended(worker)) {
 		ksnprintf(out, WHY_TEXT, "ended%s%s", bug ? ": BUG: " : "",
 			  bug ? bug : "");
 		return;
 	}
-	look_at(st, w->thread, &l);
-	if (l.what)
-		describe_block(&l, out);
+	waitfor_walk_with(worker->thread, &w, waits_or_would);
+	if (w.link[0].waiting.ops)
+		describe_wait_of(&w, out);
 	else if (!explore_pending(i, &op, &obj, &caller))
 		ksnprintf(out, WHY_TEXT, "is under way");
 	else if (able)
@@ -245,7 +159,6 @@ int actor_width(const struct stage *st)
 	return width;
 }
 
-/* "* 1 D  core 1  lock slab_mutex, in kmem_cache_destroy": can go on. */
 void show_threads(const struct stage *st, unsigned int enabled)
 {
 	char row[WHY_WIDTH + 1], text[WHY_TEXT];
@@ -261,31 +174,9 @@ void show_threads(const struct stage *st, unsigned int enabled)
 	}
 }
 
-struct chain {
-	unsigned int n;
-	bool cycle; /* the last one's owner is link[first] */
-	unsigned int first;
-	struct link link[CHAIN_MAX];
-};
+static struct waitfor the_walk; /* the one that is printed; demo_mutex */
 
-/* From t along the owners: to a cycle, or to who is not blocked. */
-static void follow_owners(const struct stage *st, struct thread *t,
-			  struct chain *c)
-{
-	c->n = 0;
-	c->cycle = false;
-	while (t && c->n < CHAIN_MAX) {
-		for (c->first = 0; c->first < c->n; c->first++)
-			if (c->link[c->first].thread == t) {
-				c->cycle = true;
-				return;
-			}
-		look_at(st, t, &c->link[c->n]);
-		t = c->link[c->n++].owner;
-	}
-}
-
-/* Who gave no reference back: "held by D". */
+/* The actors that have given no hotplug reference back: "held by D". */
 static void print_references(const struct stage *st)
 {
 	const char *sep = "    held by ";
@@ -299,94 +190,79 @@ static void print_references(const struct stage *st)
 	kprintf("%s", *sep == ',' ? "\n" : "");
 }
 
-static void print_link(const struct stage *st, const struct link *l,
-		       unsigned int enabled)
+/* The end of a chain: a thread that does not wait. */
+static void print_unblocked(const struct stage *st,
+			    const struct waitfor_link *l, unsigned int enabled)
 {
 	int i = slot_of(st, l->thread);
-	char text[WHY_TEXT];
+	bool able = i >= 0 && enabled & 1u << i;
+	char text[WHY_TEXT] = "is not blocked";
 
-	if (!l->what) {
-		if (i < 0)
-			ksnprintf(text, sizeof(text), "is not blocked");
-		else
-			describe_actor(st, (unsigned int)i, enabled & 1u << i,
-				       text);
-		kprintf("  %s%s %.*s\n", l->name,
-			i >= 0 && enabled & 1u << i ? " can go on:" : "",
-			WHY_WIDTH - 24, text);
+	if (i >= 0)
+		describe_actor(st, (unsigned int)i, able, text);
+	kprintf("  %s%s %.*s\n", l->name, able ? " can go on:" : "",
+		WHY_WIDTH - 24, text);
+}
+
+static void print_wait_of(const struct stage *st, unsigned int link,
+			  unsigned int enabled)
+{
+	const struct waitfor_link *l = &the_walk.link[link];
+	const struct waitfor_link *to = waitfor_owner(&the_walk, link);
+
+	if (!l->waiting.ops) {
+		print_unblocked(st, l, enabled);
 		return;
 	}
 	kprintf("  %s waits for %s (%s)\n    asked for at %pS\n", l->name,
-		l->what, l->kind, (void *)l->asked);
-	if (counts_references(l)) {
+		l->waiting.name, l->waiting.ops->name,
+		(void *)l->waiting.caller);
+	if (l->waiting.ops == &refcount_wait) {
 		kprintf("    it is %d and must become 0\n",
 			READ_ONCE(cpu_hotplug.refcount));
 		print_references(st);
 	}
-	if (!l->owner)
+	if (!to)
 		return;
-	kprintf("    %s %s", l->relation, l->owner_name);
+	kprintf("    %s %s", waitfor_relation(&the_walk, link), to->name);
 	if (l->owners > 1)
 		kprintf(", one of %u", l->owners);
-	if (l->site)
-		kprintf(", taken at %pS", (void *)l->site);
+	if (l->owner_site)
+		kprintf(", taken at %pS", (void *)l->owner_site);
 	kprintf("\n");
 }
 
-static void print_end_of(const struct chain *c)
+bool show_waits_of(const struct stage *st, unsigned int actor,
+		   unsigned int enabled)
 {
-	const struct link *last = &c->link[c->n - 1];
-
-	if (c->cycle) {
-		kprintf("cycle: %s", c->link[c->first].name);
-		for (unsigned int i = c->first; i < c->n; i++)
-			kprintf(" -> %s (%s)", c->link[i].what,
-				c->link[i].owner_name);
-		kprintf("\n");
-	} else if (last->owner) {
-		kprintf("the chain goes on: more than %u threads\n", CHAIN_MAX);
-	} else if (last->what) {
-		kprintf("no cycle: %s waits for an event (%s, %s)\n",
-			last->name, last->what, last->kind);
-	}
+	waitfor_walk_with(st->worker[actor].thread, &the_walk, waits_or_would);
+	for (unsigned int i = 0; i < the_walk.n; i++)
+		print_wait_of(st, i, enabled);
+	waitfor_print_end(&the_walk);
+	return the_walk.cycle;
 }
 
-static struct chain the_chain; /* demo_mutex */
-
-bool explain(const struct stage *st, unsigned int actor, unsigned int enabled)
+void show_standstill(const struct stage *st)
 {
-	struct chain *c = &the_chain;
-
-	follow_owners(st, st->worker[actor].thread, c);
-	for (unsigned int i = 0; i < c->n; i++)
-		print_link(st, &c->link[i], enabled);
-	print_end_of(c);
-	return c->cycle;
-}
-
-/* Nobody can move: the cycle, if there is one, else the ends of the chains. */
-void print_knot(const struct stage *st)
-{
-	struct chain *c = &the_chain;
 	unsigned int ends = 0;
 
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
-		if (worker_ended(&st->worker[i]))
-			continue;
-		follow_owners(st, st->worker[i].thread, c);
-		if (!c->cycle)
+		if (worker_ended(&st->worker[i]) ||
+		    !waitfor_walk_with(st->worker[i].thread, &the_walk,
+				       waits_or_would))
 			continue;
 		kprintf("nobody can move: a deadlock\n");
-		print_end_of(c);
+		waitfor_print_end(&the_walk);
 		return;
 	}
 	kprintf("nobody can move: stuck\n");
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		if (worker_ended(&st->worker[i]))
 			continue;
-		follow_owners(st, st->worker[i].thread, c);
-		if (c->n == 1 || !ends)
-			print_end_of(c);
+		waitfor_walk_with(st->worker[i].thread, &the_walk,
+				  waits_or_would);
+		if (the_walk.n == 1 || !ends)
+			waitfor_print_end(&the_walk);
 		ends++;
 	}
 }

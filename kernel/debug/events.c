@@ -1,0 +1,110 @@
+/*
+ * The table of operations in the event stream. See events.h.
+ *
+ * Owns the table, which is constant.
+ */
+#include "kernel/debug/events.h"
+
+#include "kernel/lib/compiler.h"
+
+static const struct event_info table[] = {
+	[TR_NONE] = { .next = "begin" },
+
+	[TR_LOCK] = { "lock %s", .next = "lock %s", .of = OF_MUTEX,
+		      .touches = WRITES },
+	[TR_CONTEND] = { "waits: %s (%s)", "wait %s %s", .of = OF_MUTEX_OWNER,
+			 .touches = WRITES },
+	[TR_UNLOCK] = { "unlock %s", .next = "unlock %s", .of = OF_MUTEX,
+			.touches = WRITES },
+	[TR_TRYLOCK] = { .next = "try to lock %s",
+			 .of = OF_MUTEX,
+			 .touches = WRITES },
+	[TR_HANDOVER] = { .touches = WRITES },
+
+	/* A schedule shows only the hotplug lock, by Linux's names. */
+	[TR_READ_LOCK] = { "cpus_read_lock", .next = "read_lock",
+			   .of = OF_RWSEM, .touches = READS },
+	[TR_READ_CONTEND] = { "waits: cpus_read_lock (%s)",
+			      "wait cpus_read_lock %s", .of = OF_RWSEM_WRITER,
+			      .touches = READS },
+	[TR_READ_UNLOCK] = { "cpus_read_unlock", .next = "read_unlock",
+			     .of = OF_RWSEM, .touches = READS },
+	[TR_READ_TRYLOCK] = { .next = "try to read_lock",
+			      .of = OF_RWSEM,
+			      .touches = WRITES },
+	[TR_WRITE_LOCK] = { "cpus_write_lock", .next = "write_lock",
+			    .of = OF_RWSEM, .touches = WRITES },
+	[TR_WRITE_CONTEND] = { "waits: cpus_write_lock (readers)",
+			       "wait cpus_write_lock", .of = OF_RWSEM,
+			       .touches = WRITES },
+	[TR_WRITE_UNLOCK] = { "cpus_write_unlock", .next = "write_unlock",
+			      .of = OF_RWSEM, .touches = WRITES },
+
+	[TR_WAKE] = { .next = "wake a thread that waits for %s",
+		      .of = OF_QUEUE },
+	[TR_THREAD_END] = { "ends" },
+
+	[TR_GET_ONLINE] = { "get_online_cpus: %d", .of = OF_COUNT,
+			    .touches = WRITES },
+	[TR_PUT_ONLINE] = { "put_online_cpus: %d", .of = OF_COUNT,
+			    .touches = WRITES },
+	[TR_HP_BEGIN] = { "cpu_hotplug_begin done" },
+	[TR_HP_WAIT] = { "waits: refcount is %d", .of = OF_COUNT,
+			 .touches = READS },
+	[TR_HP_DONE] = { "cpu_hotplug_done" },
+	[TR_NOTIFY] = { "%s", .next = "call notifier %s (%s)",
+			.of = OF_CPU_EVENT },
+	[TR_CORE_ON] = { "core %u is on", .of = OF_CORE },
+	[TR_CORE_OFF] = { "core %u is off", .of = OF_CORE },
+
+	[TR_GP_START] = { "grace period %u runs", .of = OF_GP },
+	[TR_GP_END] = { "grace period %u ends", .of = OF_GP },
+	[TR_GP_WAIT] = { "synchronize_rcu()", .next = "synchronize_rcu()",
+			 .of = OF_GP },
+	/* Two of them may come in either order. */
+	[TR_CALL_RCU] = { "call_rcu()", .of = OF_GP, .touches = READS },
+	[TR_ADOPT] = { .touches = WRITES },
+	[TR_BARRIER] = { "rcu_barrier()", .next = "rcu_barrier()",
+			 .touches = READS | ITS_COUNT },
+	[TR_BARRIER_COUNT] = { .touches = WRITES | ITS_COUNT },
+	[TR_BARRIER_LOOK] = { .touches = WRITES | AND_CORES },
+	[TR_BARRIER_END] = { "rcu_barrier() returns" },
+	[TR_RCU_CB] = { "callback, core %u", .of = OF_CALLBACK,
+			.touches = WRITES },
+
+	[TR_CACHE_CREATE] = { "link a new cache", .next = "link a new cache",
+			      .touches = WRITES | THE_LIST },
+	[TR_CACHE_DESTROY] = { "kmem_cache_destroy()",
+			       .next = "kmem_cache_destroy()",
+			       .touches = WRITES }, /* are objects left? */
+	[TR_CACHE_UNLINK] = { "unlink the cache", .next = "unlink the cache",
+			      .touches = WRITES | THE_LIST },
+	[TR_CACHE_RELINK] = { "link the cache again",
+			      .next = "link the cache again",
+			      .touches = WRITES | THE_LIST },
+	[TR_CACHE_SHRINK] = { .next = "shrink the cache",
+			      .touches = WRITES | AND_CORES },
+	[TR_CACHE_FREE] = { "free the cache", .touches = WRITES },
+	[TR_CACHE_DESTROY_END] = { "kmem_cache_destroy returns",
+				   "destroy returns" },
+	/* Two of them may come in either order. */
+	[TR_CACHE_OBJECT] = { .next = "take or give back an object",
+			      .touches = READS },
+
+	[TR_WAIT_FOR] = { .next = "wait for %s",
+			  .of = OF_QUEUE,
+			  .touches = WRITES },
+	[TR_COMPLETE] = { .touches = WRITES },
+	[TR_SHARED_READ] = { .next = "read shared data",
+			     .of = OF_DATA,
+			     .touches = READS },
+	[TR_SHARED_WRITE] = { .next = "write shared data",
+			      .of = OF_DATA,
+			      .touches = WRITES },
+	[TR_NOTE] = { "%s", .of = OF_TEXT },
+};
+
+const struct event_info *event_info(unsigned int op)
+{
+	return &table[op < ARRAY_SIZE(table) ? op : TR_NONE];
+}

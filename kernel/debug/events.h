@@ -1,0 +1,49 @@
+/*
+ * What is known of each operation in the event stream: one row for each of enum
+ * trace_op (kernel/debug/trace.h). The schedules that are printed, `step` and the
+ * explorer's footprint read this table. A new operation needs a row here.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "kernel/debug/trace.h"
+
+/* What the operation is about: the arguments of the row's formats, in order. */
+enum event_of {
+	OF_NOTHING,
+	OF_MUTEX,	 /* %s: its name */
+	OF_MUTEX_OWNER,	 /* %s, %s: its name, the owner */
+	OF_RWSEM,	 /* `next`: the function's name alone */
+	OF_RWSEM_WRITER, /* %s: the writer */
+	OF_QUEUE,	 /* %s: its name */
+	OF_DATA,	 /* declared by shared_read(), shared_write() */
+	OF_COUNT,	 /* %d: arg */
+	OF_CORE,	 /* %u: arg */
+	OF_CPU_EVENT,	 /* %s: "CPU_DEAD"; `next`: %s, %s: the notifier too */
+	OF_GP,		 /* %u: the grace period's number */
+	OF_CALLBACK,	 /* %u: the core that invokes it */
+	OF_TEXT,	 /* %s: obj */
+};
+
+/* What it touches, for the explorer: two steps commute if neither writes what the
+ * other touches. */
+enum {
+	READS = 1, /* obj */
+	WRITES = 2,
+	/* Instead of obj: */
+	ITS_COUNT = 4,	/* the barrier count of that struct rcu_state */
+	THE_LIST = 8,	/* slab_caches */
+	AND_CORES = 16, /* besides, it reads which cores are online */
+};
+
+struct event_info {
+	const char *done;   /* in a schedule; NULL: not shown */
+	const char *narrow; /* the same in a narrow column; NULL: as `done` */
+	const char *next; /* a thread at this gate is about to; NULL: no gate */
+	enum event_of of;
+	uint8_t touches;
+};
+
+/* The row of an operation. Any context. */
+const struct event_info *event_info(unsigned int op);
