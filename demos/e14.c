@@ -1,24 +1,23 @@
 /*
- * E14: two readers in opposite orders, harmless until a writer comes.
+ * E14: two readers in opposite orders are harmless until a writer comes.
  *
- * Linux 0495e337b703 (Waiman Long, 2022): lockdep had the hotplug lock,
- * slab_mutex and kn->active in a circle. The end of a cache holds the hotplug
- * lock as a reader and waits for its file in sysfs to be left (kn->active);
- * whoever writes to that file holds kn->active and takes the hotplug lock as a
- * reader. Two readers do not exclude each other, so these two alone always
- * complete; a writer that waits turns the second reader away, and all three
- * stand still.
+ * No mail has this. In Linux 0495e337b703 (Waiman Long, 2022) lockdep reported a cycle of
+ * the hotplug lock, slab_mutex and kn->active. The end of a cache holds the hotplug lock
+ * as a reader and waits until nobody uses its file in sysfs (kn->active). A thread that
+ * writes to that file holds kn->active and takes the hotplug lock as a reader. Two readers
+ * do not exclude each other, so these two alone always complete. A waiting writer makes
+ * the second reader wait, and all three stand still.
  *
- * kn_active, a mutex, stands for kn->active here. R1 is the end of the cache,
- * R2 the write to its file, U a core that comes or goes.
+ * A mutex, kn_active, stands for kn->active here. R1 is the end of the cache, R2 the write
+ * to its file, U a core that comes or goes.
  *
- * Control: the first part is the second one's, two readers without a writer.
+ * Control: E14/readers is E14/writer without the writer.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
 #include "kernel/arch/clock.h"
 
-#define WORK_NS 60000u /* between the two locks: both have something to do */
+#define WORK_NS 60000u /* that each reader computes between its two locks */
 
 static DEFINE_MUTEX(kn_active);
 
@@ -54,49 +53,45 @@ static int setup_readers(struct stage *st)
 	return st->sc->world.toggles ? setup_core(st) : 0;
 }
 
-/* R2 is actor 1 without a writer, actor 2 with one. */
-static const struct step two_readers[] = STEPS(
-	BY("R1", READ_LOCK, &cpu_hotplug_lock), BY("R2", LOCK, &kn_active),
-	BY("R1", CONTEND, &kn_active), BY("R2", READ_LOCK, &cpu_hotplug_lock));
-
-static const struct step writer_between[] =
-	STEPS(BY("R1", READ_LOCK, &cpu_hotplug_lock),
-	      BY("R2", LOCK, &kn_active), U(WRITE_CONTEND, &cpu_hotplug_lock),
-	      BY("R2", READ_CONTEND, &cpu_hotplug_lock),
-	      BY("R1", CONTEND, &kn_active));
-
 static const struct scenario e14[] = {
 	{
 		.part = "E14/readers",
 		.about = "R1: hotplug lock, kn_active; R2: the other order",
 		.actors = { { "R1", ON_D, actor_R1 },
 			    { "R2", ON_B, actor_R2 } },
-		.forced.order = two_readers,
-		.free.rounds = 100,
-		.said.outcome = COMPLETES,
-		.said.lockdep = CIRCULAR,
 		.world.hotplug = &hotplug_rwsem_ops,
 		.world.setup = setup_readers,
+		.forced.order = STEPS(BY("R1", READ_LOCK, &cpu_hotplug_lock),
+				      BY("R2", LOCK, &kn_active),
+				      BY("R1", CONTEND, &kn_active),
+				      BY("R2", READ_LOCK, &cpu_hotplug_lock)),
+		.said.outcome = COMPLETES,
+		.said.lockdep = CIRCULAR,
+		.free.rounds = 100,
 	},
 	{
 		.part = "E14/writer",
-		.free.cores = 3, /* on one core they hardly meet */
 		.about = "the same, and a writer comes between",
 		.actors = { { "R1", ON_D, actor_R1 },
 			    { "U", ON_U, actor_U },
 			    { "R2", ON_B, actor_R2 } },
-		.forced.order = writer_between,
-		.said.outcome = READERS_DEADLOCK,
-		.free.until_found = true,
 		.world.toggles = true,
-		.said.lockdep = CIRCULAR,
 		.world.hotplug = &hotplug_rwsem_ops,
 		.world.setup = setup_readers,
+		.forced.order = STEPS(BY("R1", READ_LOCK, &cpu_hotplug_lock),
+				      BY("R2", LOCK, &kn_active),
+				      U(WRITE_CONTEND, &cpu_hotplug_lock),
+				      BY("R2", READ_CONTEND, &cpu_hotplug_lock),
+				      BY("R1", CONTEND, &kn_active)),
+		.said.outcome = READERS_DEADLOCK,
+		.said.lockdep = CIRCULAR,
+		.free.until_found = true,
+		.free.cores = 3, /* on one core they rarely meet */
 	},
 };
 
 DEMO(14, e14, .id = "E14", .slug = "e14-readers",
-     .claim = "two readers complete, until a writer waits",
-     .tried = { "Two readers of the hotplug lock take another one, in opposite",
+     .claim = "two readers complete; with a waiting writer they deadlock",
+     .tried = { "Two readers of the hotplug lock take another lock, in opposite",
 		"orders; then the same while U waits to write." },
      .cores = 2, SCENARIOS(e14), .free_rounds = 20000);

@@ -1,14 +1,14 @@
 /*
- * E15: a report must not be the last one.
+ * E15: lockdep must go on after a false positive.
  *
- * Linux's validator turns itself off after its first report. In October 2012
- * that first report was E1's, a false positive: whatever was really wrong
- * afterwards stayed unseen until the next boot. Ours goes on: here E1's paths
- * run first, then two mutexes are taken in opposite orders, which is a true
- * inversion (E0 shows that it deadlocks). One after another, so nobody waits;
- * nothing is reset in between.
+ * Linux's lockdep turns itself off after its first report. In October 2012 the first
+ * report was E1's, a false positive: "lockdep is actually getting this wrong" (Kosina,
+ * 3 October 2012, 11:46 +0200). A real inversion after that stayed unseen until the next
+ * boot. Gordian's lockdep goes on. Here E1's paths run first, then two mutexes are taken
+ * in opposite orders, which can deadlock (E0 shows it). The actors run one after another,
+ * so no thread waits, and nothing is reset in between.
  *
- * Control: E1 has the first finding alone, E0 the second.
+ * Controls: E1 has the first finding alone, E0 the second.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
@@ -20,8 +20,8 @@ static int setup_both(struct stage *st)
 	return setup_victim(st);
 }
 
-/* Distinct cycles; without a lockdep there is nothing to check. */
-static bool both_found(struct stage *st maybe_unused)
+/* Two distinct cycles. Without lockdep there is nothing to check. */
+static bool both_are_found(struct stage *st maybe_unused)
 {
 	return !GORDIAN_DEBUG || lockdep_count(LOCKDEP_CIRCULAR) == 2;
 }
@@ -40,20 +40,21 @@ static const struct scenario e15[] = {
 			    { "D", ON_D, actor_D },
 			    { "AB", ON_D, actor_AB },
 			    { "BA", ON_U, actor_BA } },
-		.forced.in_turn = true,
-		.search.none = "it is about lockdep's second word",
-		.said.outcome = COMPLETES,
-		.said.lockdep = CIRCULAR,
 		.world.toggles = true,
 		.world.destroy = kmem_cache_destroy__3_6,
 		.world.setup = setup_both,
-		.said.check = both_found,
+		.forced.in_turn = true,
+		.said.outcome = COMPLETES,
+		.said.lockdep = CIRCULAR,
+		.said.check = both_are_found,
 		.show.evidence = show_count,
+		.search.none =
+			"it tests lockdep's second report, not schedules",
 	},
 };
 
 DEMO(15, e15, .id = "E15", .slug = "e15-second",
-     .claim = "after a false positive the true inversion is reported too",
-     .tried = { "E1's paths, then two mutexes in opposite orders, with nothing",
-		"reset between: lockdep must report both." },
+     .claim = "after a false positive lockdep reports a real inversion too",
+     .tried = { "E1's paths, then two mutexes in opposite orders, with nothing reset",
+		"in between: lockdep must report both." },
      .cores = 2, SCENARIOS(e15), .free_rounds = 1);

@@ -1,21 +1,19 @@
 /*
- * E16: readers hand over hand, and a writer that wants in.
+ * E16: two readers in turn, and a writer that wants in.
  *
- * What is said of the counter in Linux's own comment on cpu_hotplug_begin():
- * the writer waits until the count is 0, and readers that keep coming can keep
- * it waiting (a livelock, thought unlikely). Here two readers take turns so that
- * one always is inside before the other leaves: the count goes 1, 2, 1, 2. U
- * looks at it, sleeps until a put makes it 0, and none does.
+ * No mail has this. Linux's own comment on cpu_hotplug_begin() does: the writer waits
+ * until the count is 0, and readers that keep coming can keep it waiting. The comment
+ * calls that a livelock and thinks it unlikely. Here two readers take turns, so that one
+ * is always inside before the other leaves. The count goes 1, 2, 1, 2. U looks at it,
+ * sleeps until a put makes it 0, and no put does.
  *
- * A writer-preferring rw-semaphore (Linux since 2017) is the control: the reader
- * that comes after U queues behind it, and the one inside leaves. That is also
- * all that a reader here waits for: it leaves when the other one is inside, or
- * when the other one has been made to wait in line.
+ * Control: a rw-semaphore that prefers writers (Linux since 2017). A reader that comes
+ * after U queues behind it, and the one inside leaves. A reader leaves when the other one
+ * is inside, or when the other one has been queued.
  *
- * The readers go on for BOUND rounds, a round being a get, counted from U's
- * first look, and then stop: U gets in, every function runs to its end. Nothing
- * here depends on who gets how much time: a reader that is preempted stays
- * inside.
+ * The readers go on for BOUND rounds after U's first look, and then stop, so U gets in
+ * and every function runs to its end. A round is one get. Nothing here depends on how
+ * much time a thread gets: a reader that is preempted stays inside.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
@@ -23,7 +21,7 @@
 #include "kernel/lib/printf.h"
 
 #define BOUND 10000u /* reader rounds: a writer not served by then is starved */
-#define FEW   2u     /* each reader has one get under way when U looks */
+#define FEW   2u /* gets that are under way when U looks: one of each reader */
 
 #define R1_ACTOR 0
 #define R2_ACTOR 2
@@ -31,16 +29,17 @@
 static struct {
 	struct wait_queue turn;
 	uint32_t got; /* gets so far; written by the reader whose turn it is */
-	bool over;    /* the readers stop; atomic */
-	/* Written in U's context, by the listener, read by check(): */
+	bool over;    /* the readers must stop; atomic */
+	/* Written in U's context by the listener; the check reads them: */
 	uint32_t looks; /* times that U found readers inside */
 	uint32_t look_round, served_round;
 	uint64_t look_time, served_time;
-	/* Written under cpu_hotplug.lock, by the listener: */
-	intptr_t low; /* the least count after U's first look */
+	/* Written under cpu_hotplug.lock by the listener: */
+	intptr_t low; /* the lowest count after U's first look */
 } relay = { .turn = WAIT_QUEUE_INIT(relay.turn, "the other reader") };
 
-static bool in_line(const struct thread *t)
+/* A reader that queues behind the writer. */
+static bool is_queued(const struct thread *t)
 {
 	return READ_ONCE(t->waiting.ops) == &percpu_read_wait;
 }
@@ -51,7 +50,7 @@ static uint32_t rounds_so_far(void)
 	return smp_load_acquire(&relay.got);
 }
 
-static bool readers_stop(void)
+static bool readers_must_stop(void)
 {
 	uint32_t looked = READ_ONCE(relay.look_round);
 
@@ -59,23 +58,23 @@ static bool readers_stop(void)
 	       (looked && rounds_so_far() - looked >= BOUND);
 }
 
-/* The writer's arrival wakes nobody here, so a reader looks now and then. */
+/* The writer's arrival wakes no reader, so a reader looks again after a while. */
 #define wait_until(cond)                                                       \
 	while (!wait_event_timeout(&relay.turn, &queue_wait,                   \
-				   (cond) || readers_stop(), 1000000))         \
+				   (cond) || readers_must_stop(), 1000000))    \
 		;
 
 static void read_in_turn(const struct thread *other, uint32_t n)
 {
 	for (;; n += 2) {
 		wait_until(rounds_so_far() == n);
-		if (readers_stop())
+		if (readers_must_stop())
 			return;
 		get_online_cpus();
 		/* Release: pairs with the acquire in rounds_so_far(). */
 		smp_store_release(&relay.got, n + 1);
 		wake_up_all(&relay.turn);
-		wait_until(rounds_so_far() != n + 1 || in_line(other));
+		wait_until(rounds_so_far() != n + 1 || is_queued(other));
 		put_online_cpus();
 	}
 }
@@ -90,14 +89,14 @@ static void actor_R2(struct stage *st)
 	read_in_turn(st->worker[R1_ACTOR].thread, 1);
 }
 
-/* U, when both readers are at it. */
+/* U comes when both readers have had a turn. */
 static void actor_U_among_readers(struct stage *st)
 {
 	wait_event(&relay.turn, rounds_so_far() >= 4);
 	actor_U(st);
 }
 
-static void u_looks(const struct trace_event *e)
+static void note_look(const struct trace_event *e)
 {
 	if (relay.looks++ == 0) {
 		relay.look_time = e->time;
@@ -105,7 +104,7 @@ static void u_looks(const struct trace_event *e)
 	}
 }
 
-static void u_is_served(const struct trace_event *e)
+static void note_service(const struct trace_event *e)
 {
 	relay.served_time = e->time;
 	relay.served_round = rounds_so_far();
@@ -118,14 +117,14 @@ static void listen_to_u(struct stage *st maybe_unused, int actor,
 	bool rwsem = e->obj == &cpu_hotplug_lock;
 
 	if (e->op == TR_PUT_ONLINE && READ_ONCE(relay.look_round) &&
-	    !readers_stop() && (intptr_t)e->arg < relay.low)
+	    !readers_must_stop() && (intptr_t)e->arg < relay.low)
 		relay.low = (intptr_t)e->arg;
 	if (actor != U_ACTOR)
 		return;
 	if (e->op == TR_HP_WAIT || (rwsem && e->op == TR_WRITE_CONTEND))
-		u_looks(e);
+		note_look(e);
 	if (e->op == TR_HP_BEGIN || (rwsem && e->op == TR_WRITE_LOCK))
-		u_is_served(e);
+		note_service(e);
 }
 
 static int setup_relay(struct stage *st)
@@ -136,8 +135,8 @@ static int setup_relay(struct stage *st)
 	return setup_core(st);
 }
 
-/* What U waited, in reader rounds; said in guest time too. */
-static uint32_t say_wait(const struct stage *st)
+/* Returns how long U waited, in reader rounds; prints the guest's time too. */
+static uint32_t print_wait(const struct stage *st)
 {
 	uint32_t rounds = relay.served_round - relay.look_round;
 	uint64_t us = timer_ns(relay.served_time - relay.look_time) / 1000;
@@ -148,70 +147,64 @@ static uint32_t say_wait(const struct stage *st)
 		relay.looks == 1 ? "" : "s", rounds,
 		(unsigned int)(us / 1000000), (unsigned int)(us % 1000000));
 	if (!relay.looks)
-		kprintf("  it found no reader inside: not the case in question\n");
+		kprintf("  it found no reader inside: not the case that this tests\n");
 	return rounds;
 }
 
-static bool is_starved(struct stage *st)
+static bool writer_starved(struct stage *st)
 {
-	uint32_t rounds = say_wait(st);
+	uint32_t rounds = print_wait(st);
 	bool starved = relay.looks && rounds >= BOUND && relay.low > 0;
 
 	if (starved)
-		kprintf("  the bound is %u: starved. The count was never below "
-			"%d until the\n  readers stopped; then U got in.\n",
+		kprintf("  the bound is %u rounds: starved. The count was never "
+			"below %d\n  until the readers stopped; then U got in.\n",
 			BOUND, (int)relay.low);
 	else
-		kprintf("  unexpected: the bound is %u rounds, the least "
+		kprintf("  unexpected: the bound is %u rounds, the lowest "
 			"count was %d\n",
 			BOUND, (int)relay.low);
 	return starved;
 }
 
-static bool is_served(struct stage *st)
+static bool writer_served(struct stage *st)
 {
-	bool served = say_wait(st) <= FEW && relay.looks;
+	bool served = print_wait(st) <= FEW && relay.looks;
 
-	kprintf("  the bound is %u: %s\n", FEW,
-		served ? "served when those inside had left" : "unexpected");
+	kprintf("  the bound is %u rounds: %s\n", FEW,
+		served ? "served when the readers inside had left" :
+			 "unexpected: U waited longer");
 	return served;
 }
+
+#define U_AMONG_READERS                                                        \
+	.actors = { { "R1", ON_D, actor_R1 },                                  \
+		    { "U", ON_U, actor_U_among_readers },                      \
+		    { "R2", ON_D, actor_R2 } },                                \
+	.world.toggles = true, .world.setup = setup_relay,                     \
+	.world.listen = listen_to_u, .forced.none = true,                      \
+	.said.outcome = COMPLETES,                                             \
+	.search.none = "starvation: no schedule of it ends"
 
 static const struct scenario e16[] = {
 	{
 		.part = "E16/counter",
-		.search.none = "starvation: no schedule of it ends",
-		.about = "the counter: nobody makes it 0",
-		.actors = { { "R1", ON_D, actor_R1 },
-			    { "U", ON_U, actor_U_among_readers },
-			    { "R2", ON_D, actor_R2 } },
-		.said.outcome = COMPLETES,
-		.forced.none = true,
-		.world.toggles = true,
+		.about = "the counter: no put makes it 0",
+		U_AMONG_READERS,
+		.said.check = writer_starved,
 		.free.apart = true,
-		.world.setup = setup_relay,
-		.world.listen = listen_to_u,
-		.said.check = is_starved,
 	},
 	{
 		.part = "E16/rwsem",
-		.search.none = "starvation: no schedule of it ends",
-		.about = "the rw-semaphore: who comes after U waits for U",
-		.actors = { { "R1", ON_D, actor_R1 },
-			    { "U", ON_U, actor_U_among_readers },
-			    { "R2", ON_D, actor_R2 } },
-		.said.outcome = COMPLETES,
-		.forced.none = true,
-		.world.toggles = true,
+		.about = "the rw-semaphore: a reader that comes after U waits",
+		U_AMONG_READERS,
 		.world.hotplug = &hotplug_rwsem_ops,
-		.world.setup = setup_relay,
-		.world.listen = listen_to_u,
-		.said.check = is_served,
+		.said.check = writer_served,
 	},
 };
 
 DEMO(16, e16, .id = "E16", .slug = "e16-starve",
-     .claim = "readers hand over hand starve the writer of a counter",
-     .tried = { "Two readers, one always inside before the other leaves, and U.",
-		"How many of their rounds does U wait? Control: a rw-semaphore." },
+     .claim = "two readers in turn starve the writer of a counter",
+     .tried = { "Two readers, one always inside before the other leaves, and U. How",
+		"many of their rounds does U wait? Control: a rw-semaphore." },
      .cores = 2, SCENARIOS(e16), .free_rounds = 2);

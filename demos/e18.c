@@ -1,21 +1,22 @@
 /*
- * E18: what the hotplug lock in rcu_barrier() was for.
+ * E18: what the hotplug lock in rcu_barrier() is for.
  *
- * Leave out get_online_cpus() and the cycle is gone; nothing else of the thread
- * would have been needed. But while a core is off and its callbacks are not yet
- * adopted, no online core has them, and right after the adoption they stand
- * behind the callback that this barrier may have queued there already. Either way
- * the barrier comes back while a callback that was queued before it has not run:
- * whoever frees what that callback uses has E17. Lockdep has nothing to say.
+ * No mail proposes this: leave get_online_cpus() out of rcu_barrier(), and the cycle is
+ * gone. But while a core is off and its callbacks have not been adopted yet, no online
+ * core has them. And right after the adoption they stand behind the callback that the
+ * barrier may have queued on the adopting core already. In both cases the barrier returns
+ * while a callback that was queued before it has not run, and whoever frees what that
+ * callback uses has E17. Lockdep is silent.
  *
- * Controls: the kernel's own rcu_barrier(), which waits for U; and the two forms
- * that need no lock because they look after dead cores, the one before (E11) and
- * the one since 2021 (E10).
+ * Controls: the kernel's own rcu_barrier(), which waits for U; and the two forms that need
+ * no lock because they care for dead cores, the one before 1331e7a1bbe1 (E11) and the one
+ * since 2021 (E10).
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
 #include "kernel/cpu/smp.h"
 
+/* The kernel's own without get_online_cpus() and put_online_cpus(). */
 static story void _rcu_barrier__nolock(struct rcu_state *rsp)
 {
 	uint32_t snap = rcu_barrier_enter(rsp, CALLER);
@@ -38,8 +39,8 @@ static const struct rcu_parameters rcu_nolock = {
 	.barrier = _rcu_barrier__nolock,
 };
 
-/* The core that goes queues its last callback. Called before RCU's own, so that
- * a script can hold U there. */
+/* The core that goes queues its last callback. This notifier runs before RCU's own, so
+ * that a script can hold U there. */
 static story int leaves_callback(struct notifier_block *nb maybe_unused,
 				 unsigned long action, void *hcpu maybe_unused)
 {
@@ -54,7 +55,7 @@ static struct notifier_block before_rcu = {
 	.name = "leaves a callback",
 };
 
-/* Once it knows of the callback; free: one after the other while U is at it. */
+/* B begins when the callback is queued. In free rounds it repeats until U has ended. */
 static void actor_B_watches(struct stage *st)
 {
 	wait_until_last_callback_is_queued();
@@ -63,73 +64,66 @@ static void actor_B_watches(struct stage *st)
 	while (!st->forced && !worker_ended(&st->worker[U_ACTOR]));
 }
 
-/* U has taken the core off and is about to tell the notifiers; B's whole barrier
- * comes in between. */
-static const struct step in_between[] =
-	STEPS(U(CORE_OFF, &cpu_hotplug), B(BARRIER, &rcu_sched_state),
-	      B(BARRIER_END, &rcu_sched_state), U(NOTIFY, leaves_callback));
+/* U has taken the core off and is about to tell the notifiers: B comes then, and does not
+ * return before U has told RCU. */
+#define CARED_FOR                                                              \
+	.forced.order = STEPS(U(CORE_OFF, &cpu_hotplug),                       \
+			      B(LOCK, &rcu_sched_state.barrier_mutex),         \
+			      U(NOTIFY, leaves_callback),                      \
+			      B(BARRIER_END, &rcu_sched_state)),               \
+	.free.apart = true, .said.outcome = COMPLETES,                         \
+	.said.must_see = BARRIER_AFTER_CALLBACK
 
-/* The same, and B has to wait. */
-static const struct step kept_out[] =
-	STEPS(U(CORE_OFF, &cpu_hotplug), B(BARRIER, &rcu_sched_state),
-	      B(CONTEND, &cpu_hotplug.lock), U(NOTIFY, leaves_callback));
-
-/* B may be inside, but it does not come back before U has told RCU. */
-static const struct step looked_after[] = STEPS(
-	U(CORE_OFF, &cpu_hotplug), B(LOCK, &rcu_sched_state.barrier_mutex),
-	U(NOTIFY, leaves_callback), B(BARRIER_END, &rcu_sched_state));
-
-#define RACE                                                                   \
-	.actors = { { "B", ON_D, actor_B_watches }, { "U", ON_U, actor_U } },  \
-	.world.toggles = true, .world.down_only = true,                        \
-	.world.notifier = &before_rcu, .world.setup = setup_last_callback,     \
-	.said.check = barriers_waited, .show.evidence = show_last_callback,    \
-	.world.teardown = teardown_last_callback
+#define B_AND_CORE_GOES                                                        \
+	.world.down_only = true, .world.notifier = &before_rcu,                \
+	.said.check = barriers_waited, LAST_CALLBACK, B_AND_U(actor_B_watches)
 
 static const struct scenario e18[] = {
 	{
 		.part = "E18/without",
-		.free.apart = true,
-		.about = "neither the hotplug lock nor a look at dead cores",
-		.forced.order = in_between,
+		.about = "no hotplug lock, and nothing for dead cores",
+		B_AND_CORE_GOES,
+		.world.rcu = &rcu_nolock,
+		/* B's whole barrier runs before U tells the notifiers. */
+		.forced.order = STEPS(U(CORE_OFF, &cpu_hotplug),
+				      B(BARRIER, &rcu_sched_state),
+				      B(BARRIER_END, &rcu_sched_state),
+				      U(NOTIFY, leaves_callback)),
 		.said.outcome = CORRUPT,
+		.said.must_see = BARRIER_AFTER_CALLBACK,
 		.free.until_found = true,
 		.free.rounds = 2000,
-		.world.rcu = &rcu_nolock,
-		.said.must_see = BARRIER_AFTER_CALLBACK,
-		RACE,
+		.free.apart = true,
 	},
 	{
 		.part = "E18/kernel",
 		.about = "control: the kernel's own, which waits for U",
-		.forced.order = kept_out,
+		B_AND_CORE_GOES,
+		.forced.order = STEPS(U(CORE_OFF, &cpu_hotplug),
+				      B(BARRIER, &rcu_sched_state),
+				      B(CONTEND, &cpu_hotplug.lock),
+				      U(NOTIFY, leaves_callback)),
 		.said.outcome = COMPLETES,
-		RACE,
 	},
 	{
 		.part = "E18/3.6",
-		.free.apart = true,
-		.about = "control: no lock, and it adopts by itself",
-		.forced.order = looked_after,
-		.said.outcome = COMPLETES,
+		.about = "control: no lock, the barrier adopts by itself",
+		B_AND_CORE_GOES,
+		CARED_FOR,
 		.world.rcu = &rcu_3_6,
-		.said.must_see = BARRIER_AFTER_CALLBACK,
-		RACE,
 	},
 	{
 		.part = "E18/5.18",
-		.free.apart = true,
-		.about = "control: no lock, and who adopts looks after it",
-		.forced.order = looked_after,
-		.said.outcome = COMPLETES,
+		.about =
+			"control: no lock, the adopter queues the barrier's callback",
+		B_AND_CORE_GOES,
+		CARED_FOR,
 		.world.rcu = &rcu_5_18,
-		.said.must_see = BARRIER_AFTER_CALLBACK,
-		RACE,
 	},
 };
 
 DEMO(18, e18, .id = "E18", .slug = "e18-no-lock",
-     .claim = "without the hotplug lock it returns too early",
-     .tried = { "B calls rcu_barrier() without the hotplug lock; U takes a core",
-		"down that has just queued a callback. Does B wait for that?" },
+     .claim = "without the hotplug lock rcu_barrier() returns too early",
+     .tried = { "B calls rcu_barrier() without the hotplug lock. U takes down a core that",
+		"has just queued a callback. Does B wait for that callback?" },
      .cores = 2, SCENARIOS(e18), .free_rounds = 40);

@@ -145,4 +145,4 @@ def test_starved_and_served(smp):
                 assert int(rounds) >= 10000
             else:
                 assert int(rounds) <= 2
-    assert text.count("the bound is 10000: starved.") == 2
+    assert text.count("the bound is 10000 rounds: starved.") == 2

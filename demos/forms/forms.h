@@ -130,7 +130,13 @@ void kmem_cache_relink__halves(struct kmem_cache *s);
 /* demos/e8.c: a notifier that calls rcu_barrier(), after RCU's own. */
 extern struct notifier_block barrier_after_rcu;
 
-/* demos/e17.c: W frees what D destroys, and keeps its core from callbacks. */
+/* demos/e17.c: W frees objects of the cache that D destroys, and keeps callbacks from
+ * running on its core. */
+#define D_AFTER_W(destroy_fn, w)                                               \
+	.actors = { { "D", ON_D, actor_D_after_W },                            \
+		    { "W", ON_U, (w), .urgent = true } },                      \
+	.world.destroy = (destroy_fn), .world.setup = setup_objects,           \
+	.said.check = check_callbacks, .show.rcu = true
 void actor_D_after_W(struct stage *st);
 void actor_W_frees(struct stage *st);
 int setup_objects(struct stage *st);
