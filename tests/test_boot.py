@@ -1,4 +1,5 @@
-"""From power on to the prompt: cores, boards, ways in, memory, bad trees."""
+"""From power-on to the prompt: cores, machines, ways to enter, memory, broken device
+trees."""
 import os
 import re
 import struct
@@ -51,7 +52,7 @@ def test_entered_in_hyp():
 
 
 def test_secure_machine():
-    """A machine with a secure world: the raw image enters in the other one."""
+    """On a machine with a secure world QEMU enters a raw image in the non-secure one."""
     healthy(boot("test boot", machine=",secure=on"), 4)
 
 
@@ -70,7 +71,8 @@ def test_memory(mem):
 
 
 def test_elf_start():
-    """No r2, the ELF file's own address, the tree at the start of memory."""
+    """An ELF file: it runs at its own address, without a tree in r2; the tree is at the
+    start of memory."""
     run = boot("test boot", image=gordian.build() / "gordian.elf")
     healthy(run, 4)
     assert "at 0x40200000," in run.text
@@ -78,7 +80,7 @@ def test_elf_start():
 
 @pytest.mark.parametrize("shift", [0, 3, 7])
 def test_icount_repeats(shift):
-    """With a counted clock two runs are the same to the last byte."""
+    """With a counted clock two runs print the same, to the last byte."""
     runs = [boot("test boot; demo e2 forced; demo e1 free 20; cpu",
                  extra=["-icount", f"shift={shift},sleep=off"])
             for _ in range(2)]
@@ -87,7 +89,7 @@ def test_icount_repeats(shift):
 
 
 def test_junk_in_memory(tmp_path):
-    """Nothing relies on zeroed memory: random bytes all around the image."""
+    """The kernel does not rely on zeroed memory: random bytes are all around it."""
     image = gordian.build() / "gordian.img"
     junk, extra = 0, []
     behind = (RAW_AT + image.stat().st_size + 0xfff) & ~0xfff
@@ -105,7 +107,7 @@ def test_junk_in_memory(tmp_path):
 # ---- device trees ------------------------------------------------------------
 
 def low_elf(tmp_path):
-    """The ELF file moved to where QEMU leaves no room for a tree of its own."""
+    """The ELF file at an address where QEMU has no room for a tree of its own."""
     elf = gordian.build() / "gordian.elf"
     out = tmp_path / "low.elf"
     subprocess.run(["arm-none-eabi-objcopy", "--change-section-lma",
@@ -115,8 +117,8 @@ def low_elf(tmp_path):
 
 
 def at_prompt(tmp_path, blob):
-    """Start with these bytes as the tree; what came before the prompt, and
-    the result of the boot suite."""
+    """Start with these bytes as the device tree. Returns the lines before the prompt,
+    and the output of the boot suite."""
     extra = []
     if blob is not None:
         file = tmp_path / "tree"
@@ -153,7 +155,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_broken_tree(what, tree, tmp_path):  # noqa: F811
-    """One clear line, and the least that every virt machine has."""
+    """One line says what is wrong; the kernel assumes the smallest virt machine."""
     breaks, reason = BROKEN[what]
     head, body = at_prompt(tmp_path, breaks(tree.read_bytes()))
     said = [x for x in head.split("\n") if x.startswith("board:")]
@@ -164,7 +166,7 @@ def test_broken_tree(what, tree, tmp_path):  # noqa: F811
 
 
 def test_sound_tree_there(tree, tmp_path):  # noqa: F811
-    """The way those trees are given is one that works."""
+    """The control: a sound tree, given in the same way, is used."""
     head, body = at_prompt(tmp_path, tree.read_bytes())
     assert "board:" not in head and "4 of 4 cores, 128 MiB" in head
     assert all(c.ok for c in ktap(body))

@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-import gordian
 from expected import PART_VERDICTS, VERDICTS
 from gordian import boot, replay_all, verdicts, witnesses
 from output import counts, events_in_order, events_of, results

@@ -1,4 +1,4 @@
-"""What a failure of the kernel says, and that it ends the machine with 101."""
+"""The report of a failure of the kernel; the machine then ends with status 101."""
 import re
 
 import pytest
@@ -9,7 +9,7 @@ PANICKED = 101
 REGISTERS = (r"  r0 +[0-9a-f]{8}  r1 .*\n  r4 .*\n  r8 .*\n"
              r"  r12 [0-9a-f]{8}  sp  [0-9a-f]{8}  lr  [0-9a-f]{8}  "
              r"pc  [0-9a-f]{8}\n  cpsr [0-9a-f]{8}\n")
-# Every line that a failure may print, whole.
+# All lines that a failure may print, each in full.
 LINES = re.compile(r"""
       Gordian,.*|entered\ in.*|(\ \ \ \ )?(KTAP.*|1\.\.1|\#\ .*)
     | (exception|panic|BUG|WARNING):\ .*
@@ -35,13 +35,13 @@ def fault(case, **kw):
 
 
 def report(text, start):
-    """The text from the line that starts so to the next part."""
+    """The part of the text that begins with this line."""
     assert len(re.findall(f"^{start}", text, re.M)) == 1, start
     text = text[re.search(f"^{start}", text, re.M).start():]
     return re.split(r"\n(?=core \d|\n|the machine)", text)[0] + "\n"
 
 
-# Case, first line, second line, and who stands in the backtrace.
+# Case, first line, second line, functions of the backtrace.
 EXCEPTIONS = [
     ("stack_overflow", r"exception: stack overflow at 0xe00[0-9a-f]{5}",
      r"  at overflow_the_stack\+\S+, called from overflow_the_stack\+\S+",
@@ -80,11 +80,11 @@ def test_exception(case, first, second, stack, profile):
     assert re.match(f"{first}\n{second}\n  on core [01], in thread", text)
     assert re.search(REGISTERS, text)
     frames = re.findall(r"^    (?:\? )?(\w+)\+0x", text, re.M)
-    if profile == "debug":  # the frames one after the other, none missing
+    if profile == "debug":  # these frames, and none in between
         assert frames[:len(stack)] == stack
-    else:  # no frame pointers: what the stack holds
+    else:  # without frame pointers: words of the stack
         assert stack[0] in frames
-    # The other core says where it is.
+    # The other core prints where it is.
     assert len(re.findall(r"^core [01]: thread", run.text, re.M)) == 1
 
 
@@ -122,8 +122,8 @@ def test_panic(case, first, stack):
     dict(smp=4, extra=("-accel", "tcg,thread=single")),
     dict(smp=4, extra=("-icount", "shift=3,sleep=off"))], ids=str)
 def test_two_cores_at_once(machine):
-    """Both reports, each whole, one after the other. A core that the host did not
-    let run may be stopped before it faults: then that is what is said of it."""
+    """Both reports are printed in full, one after the other. If the host does not let a
+    core run, it may be stopped before its fault, and the report says so: try again."""
     for _ in range(10):
         run = fault("two_cores", **machine)
         if not re.search(r"^core \d: thread \d+ \((one|other)\)$", run.text,
@@ -141,7 +141,7 @@ def test_two_cores_at_once(machine):
 
 
 def test_panic_while_others_talk():
-    """Nobody breaks anybody's line, also when stopped in the middle of one."""
+    """No line is broken by another, even if its core is stopped in the middle of it."""
     for _ in range(5):
         run = gordian.boot("test fault.panic_amid_talk", smp=4)
         line = "talk: the quick brown fox jumps over the lazy dog"
@@ -154,7 +154,7 @@ def test_panic_while_others_talk():
 
 @pytest.mark.parametrize("gic", ["", ",gic-version=3"])
 def test_stuck_core(gic):
-    """Interrupts are off there: the pseudo-NMI brings its backtrace."""
+    """A core with interrupts off: the pseudo-NMI gets its backtrace."""
     run = gordian.boot("test fault.stuck_core", smp=4, machine=gic)
     assert run.status == 0
     core = re.search(r"# core (\d) is stuck", run.text)[1]
@@ -175,8 +175,9 @@ def test_warning_goes_on():
 
 
 def test_hang():
-    """Two threads, two mutexes, the wrong order: told in full, and survived."""
-    # Guest time is a count of instructions: it says what "at once" is.
+    """Two threads take two mutexes in opposite orders: the watchdog reports all of it,
+    and the machine goes on."""
+    # With -icount guest time does not depend on the host.
     run = gordian.boot("test hang; test lib; cpu",
                        extra=("-icount", "shift=3,sleep=off"))
     assert run.status == 0
@@ -199,14 +200,14 @@ def test_hang():
             re.M)
         assert found, who
         assert float(found[1]) < float(found[2])
-        if who == first:    # whose edge closed it: within a tick
+        if who == first:    # this one closed the cycle, less than a tick ago
             assert float(found[1]) < 0.01
     assert re.search(rf"^cycle: {first} -> {waits[first][0]}_mutex \({second}\)"
                      rf" -> {waits[second][0]}_mutex \({first}\)$", text, re.M)
     assert text.count("watchdog: ") == 1
 
 
-# What the report of a knot must say, case by case.
+# Lines that the report of a knot must have, for each case of suite waitfor.
 FRAMES = r"(?:    \w+\+0x\w+\n)+"
 REPORTS = {
     "grace_period_thread":

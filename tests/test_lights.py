@@ -1,4 +1,4 @@
-"""The lamps and the button of `lights`: what the pins' registers say."""
+"""The lamps and the button of `lights`, seen in the registers of the pins."""
 import pytest
 
 import boards
@@ -14,7 +14,7 @@ LOOKS = 60
 
 @pytest.fixture
 def machine(tmp_path):
-    """A console, and a way to the machine's memory as the bus has it."""
+    """A console, and access to the machine's memory over the bus."""
     boards.check(BOARD)
     bus = boards.Bus(tmp_path / "gdb")
     with gordian.Console(board=BOARD, extra=bus.extra) as c:
@@ -28,7 +28,7 @@ def levels(bus):
 
 
 def seen(bus, enough):
-    """What each lamp has shown, as soon as that is enough."""
+    """The levels that each lamp has shown, as soon as enough(levels) holds."""
     shown = {cpu: set() for cpu in LAMPS}
     for _ in range(LOOKS):
         for cpu, on in levels(bus).items():
@@ -41,14 +41,15 @@ def seen(bus, enough):
 def test_lamps_and_button(machine):
     c, bus = machine
     assert c.cmd("lights on").count("\n") <= 1
-    # QEMU's pins have levels whatever their function is; a board's do not.
+    # In QEMU a pin has a level whatever its function is; on a board it does not, so the
+    # functions must be right.
     assert bus.functions(GPIO, [*LAMPS.values(), BUTTON]) == [
         *[boards.OUTPUT] * len(LAMPS), boards.INPUT]
     shown = seen(bus, lambda s: all(len(x) == 2 for x in s.values()))
     assert all(x == {0, 1} for x in shown.values()), shown     # all blink
     assert "core 3 is off" in c.cmd("cpu down 3")
     c.cmd("demo e2 hold")       # D on core 1, U on core 2
-    seen(bus, lambda s: len(s[0]) == 2)     # the lamps have been looked after
+    seen(bus, lambda s: len(s[0]) == 2)     # the lamps have been updated
     for _ in range(4):
         now = levels(bus)
         assert (now[1], now[2], now[3]) == (1, 1, 0), now

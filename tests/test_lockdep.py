@@ -1,5 +1,5 @@
-"""The lock validator: its cases, what its reports look like, its command, and
-that it finds what is planted and nothing else."""
+"""lockdep: its cases, its reports, its command, its full tables. It finds an inversion
+that is planted in the kernel, and nothing else."""
 import re
 import subprocess
 
@@ -16,15 +16,15 @@ LOCK = (r"[0-9a-f]{8} \((?P<%s>\S+)\)\{[-+?.]{2}\},"
 
 
 def tidy(text):
-    """No line too long for a lecture, none with blanks at its end."""
+    """No line is longer than 80 columns, and none ends in blanks."""
     for line in text.split("\n"):
         assert len(line) <= COLUMNS, line
         assert line == line.rstrip(), f"{line!r}"
 
 
 def show(name):
-    """The report of a case, which the case has printed twice, the second time
-    from what lockdep keeps of it: the same, but for the uses since then."""
+    """The report of a case. The case prints it twice, the second time from lockdep's
+    record; the two differ only in later uses of the locks."""
     run = gordian.boot(f"test lockdep.show_{name}")
     assert run.status == 0, run.again
     assert "lockdep: 1 findings, 1 of them provoked" in run.lines
@@ -38,7 +38,7 @@ def show(name):
 
 
 def body(text, title):
-    """What stands between the title and the trailer."""
+    """The text between the title and the held locks, and the stack at the end."""
     head = re.match(rf"\n{BAR}\nWARNING: {re.escape(title)}\n"
                     rf"Gordian, debug profile, core \d+\n{LINE}\n", text)
     assert head, text
@@ -82,7 +82,7 @@ def scenario(text):
     for row in rows[2:]:
         if row.strip():
             at = len(row) - len(row.lstrip())
-            # A statement begins left of its head, right of the one before.
+            # A statement begins a little left of its heading.
             column = max([i for i, h in enumerate(heads) if h - 5 <= at],
                          default=0)
             table[column].append(row.strip())
@@ -99,7 +99,7 @@ def test_cases(smp, extra):
     line = re.search(r"^lockdep cases: (\d+) complain, (\d+) silent$",
                      run.text, re.M)
     assert int(line[1]) >= 40 and int(line[2]) >= 20
-    assert "WARNING" not in run.text  # they are counted, not printed
+    assert "WARNING" not in run.text  # findings of rows are not printed
 
 
 # ---- what the reports say ------------------------------------------------------------
@@ -126,7 +126,8 @@ def test_circular():
 
 
 def test_ring_of_four():
-    """n locks: n columns, each holds one and wants the next."""
+    """A report on four locks has four columns; in each a thread holds one lock and
+    wants the next."""
     text, _ = body(show("ring"), CIRCULAR)
     chain = links(text)
     assert [(n, lock, f[1]) for n, lock, f in chain] == [
@@ -165,7 +166,7 @@ IRQ_SCENARIO = [
 
 
 def use(text, lock, how):
-    """The functions of the stack that first used the lock so."""
+    """The functions of the stack where the lock was first used in this way."""
     m = re.search(rf"\({lock}\)\{{[-+?.]{{2}}\}}, {how} since:\n"
                   r"((?:    .*\n)+)", text)
     assert m, f"no use {how} of {lock}"
@@ -295,7 +296,7 @@ def test_nest():
 
 
 def test_each_kind_is_shown():
-    """No kind of finding without a case that shows it."""
+    """There is a show_ case for each kind of finding."""
     header = (gordian.ROOT / "kernel/lock/lockdep.h").read_text()
     kinds = set(re.findall(r"^\t(LOCKDEP_\w+),", header, re.M))
     rows = (gordian.ROOT / "tests/kernel/lockdep_rows.h").read_text()
@@ -328,7 +329,7 @@ def test_statistics():
 
 
 def test_classes():
-    # After a sleep: its timer has woken somebody in an interrupt.
+    # After a sleep, so that a timer has woken a thread in an interrupt.
     run = gordian.boot("test sched.sleep; lockdep classes")
     rows = run.text[run.text.index("class  "):].rstrip().split("\n")
     assert rows[0].split() == ["class", "irqs", "out", "in"]
@@ -337,7 +338,7 @@ def test_classes():
     found = [r[0] for r in rows]
     assert {"runqueue.lock", "slab_mutex", "cpu_hotplug.lock"} <= set(found)
     assert len(found) == len(set(found)), "two classes of one name"
-    # The scheduler's locks are taken in interrupts, and never with them on.
+    # The scheduler's locks are taken in interrupts, and never with interrupts on.
     assert dict((r[0], r[1]) for r in rows)["runqueue.lock"] == "-."
 
 
@@ -410,8 +411,8 @@ def said(run):
 
 @pytest.mark.parametrize("table", FULL)
 def test_full_table(table):
-    """One clear line, and on it goes: also twice, and with other suites. What a
-    reset empties may fill again, and is said again."""
+    """One line says which table is full, and lockdep goes on, also with other suites.
+    The line is printed again only for tables that a reset empties."""
     case = f"test lockdep.full_{table}"
     run = gordian.boot(f"{case}; {case}; test sched; test rcu")
     times = 2 if table in ("edges", "findings") else 1
@@ -428,7 +429,7 @@ def test_no_class():
 
 
 def test_bug_inside():
-    """A thread that dies with lockdep's lock leaves it to the others."""
+    """If a thread dies with lockdep's own lock, the lock is released."""
     run = gordian.boot("test lockdep.bug_inside; test lockdep")
     assert run.status == 0, run.again
 
@@ -445,7 +446,7 @@ def test_oops_inside(case):
 # ---- the kernel itself ---------------------------------------------------------------------
 
 def findings(text):
-    """Of each `test` and torture: findings that nobody had announced."""
+    """The number of findings that were not announced, for each `test` and torture."""
     rows = re.findall(r"^lockdep: (\d+) findings(?:, (\d+) of them provoked)?$",
                       text, re.M)
     return [int(n) - int(provoked or 0) for n, provoked in rows]
@@ -470,12 +471,11 @@ def planted(tmp_path_factory):
 
 @pytest.mark.parametrize("work", WORK)
 def test_planted_inversion(planted, work):
-    """An order the wrong way round in the kernel: exactly one finding, said
-    once, and the run has failed."""
+    """An inversion in the kernel: exactly one finding, one report, and the run fails."""
     run = gordian.boot(work, image=planted)
     assert findings(run.text) == [1]
     assert run.status == 1
-    # The suites provoke others on purpose, with locks of their own.
+    # The suites also provoke reports on purpose, with other locks.
     reports = [x for x in run.text.split("\nWARNING: ")[1:]
                if x.startswith(CIRCULAR) and "(timer_base.lock)" in x]
     assert len(reports) == 1

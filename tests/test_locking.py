@@ -1,9 +1,9 @@
-"""The declared order of the locks, docs/locking.md, against the one learnt."""
+"""The declared order of the locks, docs/locking.md, against the order that lockdep
+learns."""
 import re
 
 import pytest
 
-import gordian
 from gordian import ROOT, Console
 
 SUITES = "boot cpu hang lib lock mm rcu sched slabdbg".split()
@@ -26,7 +26,7 @@ def table():
 
 
 def kernel_locks():
-    """The names of all locks that are made in the kernel and its drivers."""
+    """The names of all locks of the kernel and its drivers."""
     names = set()
     for path in [*ROOT.glob("kernel/**/*.[ch]"), *ROOT.glob("drivers/*.[ch]")]:
         if path.name.startswith("lockdep"):
@@ -42,7 +42,7 @@ def kernel_locks():
 
 
 def unseen(row, edges, uses):
-    """What the row says and was not learnt, in words; or None."""
+    """What the row declares but lockdep has not learnt, in words; or None."""
     mutexes = {n for r in table() for n in r.names if r.context == SLEEPS}
     name = next((n for n in row.names if n in uses), None)
     if not name:
@@ -57,14 +57,14 @@ def unseen(row, edges, uses):
     return None
 
 
-AGAIN = 10  # times, at most, until the contention that some rows need has come
+AGAIN = 10  # runs of torture, at most: some rows need contention to be learnt
 
 
 @pytest.fixture(scope="module")
 def learnt():
-    """The edges and the uses ('-', '+', '.') of each class, over everything: all
-    suites once, and torture as often as some edge of the table is missing. (Who
-    finds a mutex taken is up to the schedule.)"""
+    """The edges, and the uses ('-', '+', '.') of each class, learnt from all suites
+    once, and from torture as long as something declared is missing. (Whether a thread
+    finds a mutex taken depends on the schedule.)"""
     edges, uses = {}, {}
     with Console(smp=4, quiet=True) as c:
         c.prompt()
@@ -91,8 +91,8 @@ def test_rows_are_the_kernels_locks():
     assert set(named) == kernel_locks()
 
 
-def test_the_order_is_one():
-    """Checked by eye: what a lock stands inside is further up."""
+def test_declared_order_has_no_cycle():
+    """In the table a lock's outer locks stand above it."""
     above = []
     for row in table():
         assert row.inside <= set(above), row.names

@@ -1,5 +1,5 @@
-"""What the kernel does to a Raspberry Pi beside running on it: pins, console, LED,
-power, and what it says of what it found. By the registers, where QEMU has them.
+"""The devices of a Raspberry Pi: pins, console, LED, power; and the report of the board.
+Seen in the registers, as far as QEMU has them.
 """
 import dataclasses
 import re
@@ -29,14 +29,14 @@ def there():
 
 
 def without_semihosting(cmds=None, board=BOARD, extra=(), **start):
-    """The line, so that the board's own ways are all there are."""
+    """QEMU's line without semihosting: only the board's own ways to end are left."""
     line = gordian.qemu_line(cmds, board=board, extra=extra, **start)
     assert line.count("-semihosting") == 1
     return [x for x in line if x != "-semihosting"]
 
 
 def run(line):
-    """Status and text."""
+    """The status and the output."""
     p = subprocess.run(line, stdin=subprocess.DEVNULL, text=True,
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                        timeout=60)
@@ -47,13 +47,13 @@ def run(line):
 # ---- pins, console, LED ------------------------------------------------------
 
 def test_pins_and_console(tmp_path):
-    """The header's pins have the PL011, Bluetooth's have not; its rate is 115200
-    by the clock that QEMU's firmware tells."""
+    """The PL011 is on the pins of the header, not on those of Bluetooth. Its rate is
+    115200 with the clock that QEMU's firmware reports."""
     bus = boards.Bus(tmp_path / "gdb")
     with gordian.Console(board=BOARD, extra=[*bus.extra, "-S"]) as c:
         while not (tmp_path / "gdb").exists():
             time.sleep(0.1)
-        bus.write(GPFSEL3, 7 << 6 | 7 << 9)     # as for Bluetooth; and it starts
+        bus.write(GPFSEL3, 7 << 6 | 7 << 9)     # as Bluetooth needs them; and go
         c.prompt()
         assert bus.functions(GPIO, [14, 15, 32, 33, LED]) == [
             boards.ALT0, boards.ALT0, boards.INPUT, boards.INPUT,
@@ -81,7 +81,7 @@ def test_heartbeat(tmp_path):
 
 
 def test_led_after_a_panic(tmp_path):
-    """The machine stands still, and says so to who has no cable."""
+    """After a panic the LED blinks, for people without a cable."""
     bus = boards.Bus(tmp_path / "gdb")
     line = without_semihosting("test fault.null_call", extra=bus.extra)
     with gordian.Console(line=line, timeout=60) as c:
@@ -94,17 +94,17 @@ def test_led_after_a_panic(tmp_path):
 @pytest.mark.parametrize("command, last", [
     ("quit 7", "the machine ends, status 7"), ("poweroff", "the machine ends, status 0")])
 def test_off(command, last):
-    """QEMU ends when the power manager turns it off: what the status was, only
-    the console says."""
+    """QEMU ends when the power manager turns the machine off. Only the console shows the
+    status."""
     line = without_semihosting(command)
-    line.remove("-no-reboot")   # a reset would not end it
+    line.remove("-no-reboot")   # so a reset would not end QEMU
     status, text = run(line)
     assert status == 0
     assert text.rstrip("\n").split("\n")[-1] == last
 
 
 def test_reboot():
-    """It starts again."""
+    """The machine starts again."""
     line = without_semihosting(None)
     line.remove("-no-reboot")
     with gordian.Console(line=line, timeout=60) as c:
@@ -113,11 +113,11 @@ def test_reboot():
         assert "3  online" in c.cmd("cpu")
 
 
-# ---- what it says ------------------------------------------------------------
+# ---- the report of the board ---------------------------------------------------
 
 def test_boot_report():
-    """Printed by itself: what is known before anything can go wrong, then the
-    rest; and again by `board`."""
+    """Printed at the boot: first the facts that are known early, then the rest; and
+    again by `board`."""
     r = gordian.boot("board", board=BOARD)
     assert r.status == 0
     first = [r"board    Raspberry Pi 2, MIDR 0x410fc07\d",
@@ -136,14 +136,15 @@ def test_boot_report():
 
 
 def test_a_core_that_does_not_come():
-    """The firmware's loop has not read its mailbox: said, with its number."""
+    """A core whose firmware has not read its mailbox is reported, with the number of
+    the mailbox."""
     r = gordian.boot("board", board="raspi2b-hyp", cores=3)
     assert "core 3   0x000f03  not started, mailbox 3 not read" in r.lines
 
 
 @pytest.mark.parametrize("board", ["raspi2b-hyp", "raspi3b"])
 def test_a_tree_of_another_name(board, monkeypatch):
-    """Then the core says which board it is; nothing is silent."""
+    """Then the core's own registers say which board it is, and the kernel prints."""
     boards.check(board)
     sound = boards.tree
 
@@ -168,8 +169,8 @@ def pi4():
     return boards.MACHINES["raspi4b"]
 
 
-def test_the_trap_of_the_pi_4(pi4, monkeypatch):
-    """Started by the stub that is not for it: one line, and the end."""
+def test_pi_4_started_by_a_wrong_stub(pi4, monkeypatch):
+    """One line says what the card needs, and the machine ends."""
     monkeypatch.setitem(boards.MACHINES, "raspi4b",
                         dataclasses.replace(pi4, hz=19200000))
     r = gordian.boot("quit 3", board="raspi4b")
@@ -179,7 +180,7 @@ def test_the_trap_of_the_pi_4(pi4, monkeypatch):
 
 
 def test_a_clock_with_another_rate_than_it_states(pi4):
-    """The other clock is taken, and that is said."""
+    """The measured rate is used, and printed."""
     r = gordian.boot("board; test sched.times", board="raspi4b", extra=[
         "-global", "cortex-a72-arm-cpu.cntfrq=19200000"])
     assert r.status == 0

@@ -1,6 +1,6 @@
-"""No core makes an exclusive access before its MMU is on: QEMU does not mind,
-boards do. tests/plugin/exclusives.c watches; here it is seen to pass the real
-image, and to find what is planted."""
+"""No core makes an exclusive access before its MMU is on. QEMU would allow it, boards do
+not. tests/plugin/exclusives.c watches for it; these tests show that it passes the real
+image and finds what is planted."""
 import re
 import subprocess
 
@@ -15,7 +15,7 @@ EACH_CORE = "cpu down 2; cpu up 2; cpu down 3; cpu up 3; test boot"
 
 
 def plugin_api():
-    """Which plugin interface this QEMU has; skips where it has none."""
+    """The version of this QEMU's plugin interface; skips if it has none."""
     say = lambda *a: subprocess.run([gordian.QEMU, *a], text=True, check=True,
                                     stdout=subprocess.PIPE).stdout
     if not re.search(r"^-plugin\b", say("-help"), re.M):
@@ -51,7 +51,7 @@ def findings(run):
 @pytest.mark.parametrize("profile", ["debug", "release"])
 @pytest.mark.parametrize("smp", [1, 4])
 def test_none_early(exclusives, smp, profile):
-    """ARM code and Thumb code; cores start a second time, too."""
+    """Debug is ARM code, release is Thumb code; cores also start a second time."""
     run = gordian.boot(EACH_CORE if smp == 4 else "test boot", smp=smp,
                        profile=profile, extra=exclusives(smp))
     assert run.status == 0 and "\nexclusives: ok\n" in run.text
@@ -69,8 +69,8 @@ def planted(tmp_path_factory):
 
 @pytest.mark.parametrize("smp", [1, 4])
 def test_planted_early_lock(exclusives, planted, smp):
-    """One LDREX and two STREX of each core, one of these without a
-    reservation, at each of its starts."""
+    """Planted: at each of its starts each core executes one LDREX and two STREX, one of
+    them without a reservation."""
     run = gordian.boot(EACH_CORE if smp == 4 else "test boot", smp=smp,
                        image=planted, extra=exclusives(smp))
     assert run.status == FAILED and "\nexclusives: FAIL\n" in run.text
@@ -79,14 +79,14 @@ def test_planted_early_lock(exclusives, planted, smp):
     assert {c: early for c, (early, _) in count.items()} == \
         {core: 3 * n for core, n in starts.items()}
     assert all(late > 0 for _, late in count.values())
-    # The plugin is what fails it: by itself the machine ends well.
+    # Without the plugin the planted image ends well.
     assert gordian.boot("cpu", smp=smp, image=planted).status == 0
 
 
 @pytest.mark.parametrize("board", boards.MACHINES)
 def test_boards(exclusives, planted, board):
-    """The same image, and the planted one, however a board's model starts; a
-    core that comes through the pen is set up twice."""
+    """The same on the models of boards, however they start. A core that comes through
+    the pen is set up twice."""
     try:
         run = gordian.boot(EACH_CORE, board=board, extra=exclusives(4))
     except boards.Missing as e:
@@ -100,8 +100,8 @@ def test_boards(exclusives, planted, board):
 
 
 def test_all_forms(exclusives, tmp_path):
-    """Every form of the instructions is known, in ARM and Thumb, no other is
-    taken for one; and to see none after the MMU came on is a failure."""
+    """The plugin finds all forms of the instructions, in ARM and Thumb, and no other
+    instruction. It fails because it sees none after the MMU came on."""
     obj, image = tmp_path / "forms.o", tmp_path / "forms.img"
     subprocess.run(["arm-none-eabi-gcc", "-c", "-o", obj, HERE / "forms.S"],
                    check=True)
@@ -121,7 +121,7 @@ def test_all_forms(exclusives, tmp_path):
 
 
 def test_none_seen_on_a_core(exclusives):
-    """A core that does not start proves nothing, and is not passed."""
+    """A core that does not start proves nothing, so the check fails."""
     run = gordian.boot(None, append='maxcpus=1 run="cpu"', smp=2,
                        extra=exclusives(2))
     assert run.status == FAILED

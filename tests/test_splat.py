@@ -1,9 +1,9 @@
-"""E1's report, held against what lockdep printed on the machine of 2012.
+"""E1's report, compared with lockdep's report of 2012.
 
-The reference is the changelog of Linux commit 210ed9defffc: the title, what is
-acquired and what is held, the three links in reverse order with their call
-chains, the chain line. The chains are compared down to our own entry points; a
-variant (name__tag) counts as the function whose variant it is.
+The reference is in the changelog of Linux commit 210ed9defffc: the title, the lock
+that is acquired and the lock that is held, the three links in reverse order with
+their call chains, the line of the chain. The call chains are compared down to our own
+entry points. A variant (name__tag) counts as the function that it is a variant of.
 """
 import functools
 import re
@@ -16,7 +16,7 @@ BAR = re.compile(r"^=+$")
 LOCK = r"([0-9a-f]+) \(([^)]+)\)(\{[^}]*\}), at: (\S+?)\+0x[0-9a-f]+"
 S, B, H = "slab_mutex", "rcu_sched_state.barrier_mutex", "cpu_hotplug.lock"
 
-# Who made each edge, innermost first.
+# The call chain of each edge, innermost first.
 UP = ["mutex_lock", "cpuup_callback", "notifier_call_chain",
       "__raw_notifier_call_chain", "_cpu_up", "cpu_up"]
 DOWN = [*UP[:-2], "_cpu_down", "cpu_down"]
@@ -26,12 +26,12 @@ GET_IN_DESTROY = [*GET, "kmem_cache_destroy"]
 
 
 def plain(function):
-    """kmem_cache_destroy__3_6 is kmem_cache_destroy; __raw_... is itself."""
+    """kmem_cache_destroy__3_6 becomes kmem_cache_destroy; __raw_... stays."""
     return re.sub(r"(?<=.)__.*", "", function)
 
 
 class Report:
-    """One report of a circular dependency, in its parts."""
+    """The parts of one report of a circular dependency."""
 
     def __init__(self, lines):
         self.lines = lines
@@ -71,7 +71,7 @@ class Report:
             if "DEADLOCK" in line:
                 return len(starts), steps
             for m in re.finditer(r"lock\(([^)]*)\);", line):
-                # Each column's text is indented a little less than its head.
+                # The text of a column begins a little left of its heading.
                 column = max(i for i, s in enumerate(starts)
                              if m.start() >= s - 6)
                 steps.append((column, m[1]))
@@ -79,7 +79,7 @@ class Report:
 
 
 def reports(text):
-    """All reports in the text, each from its bar to the end of its stack."""
+    """All reports in the text, each from its first line to the end of its stack."""
     lines, found = text.split("\n"), []
     for i, line in enumerate(lines):
         if BAR.match(line) and lines[i + 1].startswith("WARNING:"):
@@ -97,7 +97,7 @@ def e1():
 
 
 def part(name):
-    """What E1 printed for that part: a report for U's way up, one for down."""
+    """The reports of one part of E1: one for a core going up, one for down."""
     text = e1().text
     start = text.index(f"\n{name}: ")
     both = text[start:text.index(f"part: {name} ")]
@@ -115,7 +115,7 @@ def held_against(report, wanted, held, links):
         list(reversed(range(len(links))))
     for (_, lock, calls), (want, chain) in zip(report.links, links):
         assert lock == want
-        # Frames of our own in between are no difference; the order is.
+        # Frames of our own may be in between; the order must be the same.
         it = iter(calls)
         assert all(f in it for f in chain), (chain, calls)
         assert calls[0] == "mutex_lock"
@@ -125,7 +125,7 @@ def held_against(report, wanted, held, links):
     assert [x[1] for x in report.all_held[1]][-1] == held
     columns, steps = report.scenario
     assert columns == len(ring)
-    # Each column holds one lock and wants the next of the ring.
+    # In each column a thread holds one lock and wants the next one of the ring.
     first, then = steps[:columns], steps[columns:]
     assert [c for c, _ in first] == [c for c, _ in then] == \
         list(range(columns))
@@ -167,7 +167,7 @@ def test_no_barrier_before(form):
 
 
 def essence(report):
-    """The report but for threads, addresses and who called the two paths."""
+    """The report without threads, addresses, and the callers of the two paths."""
     def path(calls):
         ends = [i for i, f in enumerate(calls)
                 if f in ("kmem_cache_destroy", "cpu_up", "cpu_down")]
@@ -180,9 +180,9 @@ def essence(report):
 
 
 def test_a_leak_looks_the_same():
-    """E3, which can deadlock, and E1, which cannot, drawn alike: one report, lock
-    for lock, link for link, call for call. Lockdep sees no reference, so it cannot
-    tell them apart."""
+    """E3 can deadlock and E1 cannot, but their reports are the same: lock for lock, link
+    for link, call for call. Lockdep does not see the reference, which makes the
+    difference."""
     run = boot("demo e3 forced")
     assert run.status == 0
     (leak,) = reports(run.text)
@@ -195,7 +195,7 @@ def test_a_leak_looks_the_same():
 
 
 def test_all_have_ended():
-    """A false positive: in every part lockdep speaks, and all threads end."""
+    """A false positive: lockdep reports every part, but all threads end."""
     parts = verdicts(e1().text, "part")
     assert [p.id for p in parts] == ["E1/B-U-D", "E1/B-D-U", "E1/U-D",
                                      "E1/drawing"]
@@ -208,7 +208,7 @@ def test_all_have_ended():
 
 
 def test_not_the_last_report():
-    """E15: after E1's report the inversion of two mutexes is reported too."""
+    """E15: after E1's report lockdep also reports an inversion of two mutexes."""
     run = boot("demo e15")
     assert run.status == 0
     found = reports(run.text)
@@ -221,7 +221,7 @@ def test_not_the_last_report():
 
 
 def test_fixed_is_silent():
-    """E6, the merged fix, in the same boot: no report at all."""
+    """E6, the merged fix, in the same boot: no report."""
     run = boot("demo e1 forced; demo e6 forced")
     at = run.text.index("E6 (e6-merged)")
     assert run.status == 0

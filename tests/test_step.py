@@ -1,4 +1,4 @@
-"""`step`: the scheduler played by hand, at the console and in a batch."""
+"""`step`: a person chooses each step of the threads, at the console or in a batch."""
 import re
 
 import pytest
@@ -11,7 +11,7 @@ ROW = re.compile(r"^([* ]) (\d) (\S+) +core (\d+) +(.*)$", re.M)
 
 
 class Player:
-    """A person at the prompt of `step`."""
+    """The person at the prompt of `step`."""
 
     def __init__(self, console, command):
         self.c = console
@@ -19,23 +19,23 @@ class Player:
         self.type(command)
 
     def type(self, line, until=STEP):
-        """Type it; what was printed up to the next prompt."""
+        """Type a line; returns the output up to the next prompt."""
         self.c.p.send(line + "\r")
         out = self.c.expect(until).split("\n", 1)[1]
         self.text += out
         return out
 
     def rows(self, out):
-        """The threads as last shown: name -> (can go on, what it would do)."""
+        """The threads as the output shows them: name -> (can go on, its next step)."""
         return {m[3]: (m[1] == "*", m[5]) for m in ROW.finditer(out)}
 
     def move(self, who, until):
-        """Steps of this thread until its row, or its step, says so."""
+        """Let this thread take steps until its row, or the output, is as wanted."""
         for _ in range(200):
             out = self.type(who)
             if until(self.rows(out)[who], out):
                 return out
-        pytest.fail(f"{who} does not come there")
+        pytest.fail(f"{who} does not get there")
 
     def leave(self, line="quit"):
         out = self.type(line, until=gordian.PROMPT)
@@ -52,7 +52,7 @@ def cannot_go_on(row, out):
 
 
 def tie(p):
-    """The deadlock of E2: D to slab_mutex, U to its end, D to its own."""
+    """Tie E2's knot: D until it has slab_mutex, U until it waits, D until it waits."""
     p.move("D", has_taken("slab_mutex"))
     out = p.move("U", cannot_go_on)
     assert p.rows(out)["U"] == (False, "waits for slab_mutex, held by D")
@@ -91,12 +91,12 @@ def test_deadlock_by_hand_and_a_way_out():
         assert p.type("D") == "step: D cannot go on: it waits for " \
                               "cpu_hotplug.lock, held by U\n"
 
-        # Back, each time by one, to where U was not yet inside.
+        # Go back step by step, until U is before the hotplug lock.
         steps, out = sum(map(int, re.findall(r":(\d+)", knot))), p.type("back")
         while not p.rows(out)["U"][1].startswith("lock cpu_hotplug.lock"):
             steps -= 1
             assert f"run again, {steps} steps\n" in out
-            out = p.type("")  # the same again
+            out = p.type("")  # repeats the command
         assert p.rows(out)["U"][0]
         p.type("D")
         out = p.type("auto")  # D to its end, then U
@@ -106,7 +106,7 @@ def test_deadlock_by_hand_and_a_way_out():
         out = p.leave()
         assert f"{free[len('replay '):]} outcome=completes ok\n" in out
 
-        # Once more in this boot, to the same end; and both lines by replay.
+        # The same knot again in this boot; then `replay` for both schedules.
         p = Player(c, "step e2 up")
         assert schedule(tie(p)) == knot
         out = p.leave()
@@ -119,7 +119,7 @@ def test_deadlock_by_hand_and_a_way_out():
         assert c.quit() == 0
 
 
-def test_many_steps_and_the_rest_let_go():
+def test_several_steps_at_once_then_quit():
     with gordian.Console() as c:
         c.prompt()
         p = Player(c, "step e2-kosina down")
@@ -143,7 +143,8 @@ def test_many_steps_and_the_rest_let_go():
 
 @pytest.mark.parametrize("between", [[], ["D 4", "U 3", "D"]])
 def test_ctrl_c(between):
-    """Ends it like quit, the rest of the line with it; all goes on after."""
+    """Ctrl-C ends `step` as quit does, and the rest of the command line; the next
+    command works."""
     with gordian.Console() as c:
         c.prompt()
         p = Player(c, "step e2 up; nonsense")

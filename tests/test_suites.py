@@ -20,7 +20,7 @@ SUITES = "boot cpu hang lib lock lockdep mm rcu sched slabdbg waitfor".split()
 
 
 def failures(text):
-    """Each failed case with the lines that say why."""
+    """Each failed case, with the lines that say why it failed."""
     found, why = [], []
     for line in text.split("\n"):
         case = re.match(r"    (ok|not ok) \d+ (\S+)", line)
@@ -34,7 +34,7 @@ def failures(text):
 
 
 def check(run):
-    """Every case went well, and the closing line says the same."""
+    """No case has failed, and the last line has the right numbers."""
     bad = failures(run.text)
     assert not bad, "\n".join(["failed:", *bad, "again with:", run.again])
     cases = [c for c in gordian.ktap(run.text) if c.depth]
@@ -53,7 +53,7 @@ def test_suites(machine):
     cases = check(run)
     suites = [c.name for c in gordian.ktap(run.text) if not c.depth]
     assert set(SUITES) <= set(suites)
-    # With cores and checks enough nothing is left out.
+    # With 4 cores and all checks no case is skipped.
     if machine["smp"] >= 4 and "profile" not in machine:
         assert not [c.name for c in cases if c.skip]
 
@@ -65,7 +65,7 @@ def test_without_the_demos():
 
 
 def test_again_in_one_boot():
-    """In another order, twice, on what the first round has left."""
+    """All suites in another order, then all again in the same boot."""
     order = "; ".join("test " + s for s in reversed(SUITES))
     run = gordian.boot(f"{order}; test")
     closing = [x for x in run.lines if x.startswith("test: ")]
@@ -75,8 +75,8 @@ def test_again_in_one_boot():
     assert run.status == 0
 
 
-def test_same_again():
-    """A run under -icount repeats to the last character."""
+def test_repeats_with_a_counted_clock():
+    """With -icount two runs print the same, to the last character."""
     machine = dict(smp=4, extra=("-icount", "shift=5,sleep=off"))
     runs = [gordian.boot("test sched; test lock", **machine).text
             for _ in range(2)]
@@ -84,7 +84,8 @@ def test_same_again():
 
 
 def test_first_way_up_without_memory():
-    """A core that never ran before needs more: each page of it refused."""
+    """A core that has never run needs more memory than later; each of its allocations
+    fails once."""
     run = gordian.boot(None, smp=3,
                        append='maxcpus=1 run="cpu; test cpu.no_memory_first"')
     assert re.search(r"^ +1 +off +off\b", run.text, re.M)
@@ -104,7 +105,7 @@ def test_stall_names_the_core():
                      r"state: runs thread \d+ \(reader\),$", run.text, re.M)
     assert run.text.count("rcu: stall:") == 1
     report = run.text[run.text.index("rcu: stall:"):]
-    # It may be met in an interrupt: then the reader stands further down.
+    # The core may be in an interrupt: then the reader is further down its stack.
     assert re.search(rf"^core {core}: .*\(reader\).*\n(    .*\n)*?"
                      r"    read_long\+0x", report, re.M)
 
