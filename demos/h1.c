@@ -1,19 +1,19 @@
 /*
  * H1: what a core leaves when it goes.
  *
- * Everything that can rest on a core is put on one that is then taken down: a
- * thread that runs there, a thread that sleeps there, an armed timer, free
- * objects in the array of a cache, the shared interrupts; and, in the last moment
- * (CPU_DYING, on the core itself), RCU callbacks. It is listed before and after,
- * with where each went: to whom it belongs now is the work of stop_machine (run
- * queue, interrupts), of CPU_DEAD in the timers, in RCU (adopted callbacks) and
- * in the slab (its arrays). Its own threads park and wait for it.
+ * No mail; the mechanism by itself. A core gets everything that a core can have, and is
+ * then taken down: a thread that runs there, a thread that sleeps there, an armed timer,
+ * free objects in its array of a cache, the shared interrupts; and at the last moment
+ * (CPU_DYING, on the core itself) RCU callbacks. The experiment lists all of it before and
+ * after, and where each went. stop_machine moves the run queue and the interrupts; the
+ * timers, RCU and the slab move theirs at CPU_DEAD. The core's own threads park and wait
+ * for it.
  *
- * Control: what is lost would be missed. The thread must run on, the sleeper
- * wake, the callbacks run, the timer be armed, the objects be on the lists, and
- * the state at the end be that of the start.
+ * Control: what is lost would be missed. The thread must run on, the sleeper wake, the
+ * callbacks run, the timer stay armed, the objects be on the lists, and the state at the
+ * end be that of the start.
  *
- * h1 is the runner's and U's; what others write in it is atomic.
+ * h1 is written by the engine's thread and U; what others write in it is atomic.
  */
 #include <string.h>
 
@@ -31,29 +31,30 @@
 
 #define OBJECTS	  10
 #define CALLBACKS 3
-#define FAR_NS	  60000000000ull /* the timer's: it is not to fire */
+#define FAR_NS	  60000000000ull /* from now: the timer must not fire */
 #define SPARE_IRQ 101		 /* of no device */
 
-/* What is on a core. */
+/* What a core has. */
 struct rests {
 	unsigned int ready, asleep; /* threads; asleep: where they ran last */
-	unsigned int own;	    /* pinned to it */
+	unsigned int own;	    /* threads pinned to it */
 	unsigned int timers, callbacks, objects, interrupts;
 };
 
 static struct {
 	unsigned int core;
 	struct rests before, after;
-	unsigned int callbacks_at_death; /* U's core waits meanwhile */
+	unsigned int
+		callbacks_at_death; /* written on the core that dies; U waits */
 
 	struct thread *runner, *sleeper;
 	struct completion wake;	   /* the sleeper's */
 	struct completion woken;   /* U's: by the sleeper */
 	struct completion goes_on; /* U's: by the runner */
-	bool stop;		   /* the runner's, atomic */
-	uint32_t turns;		   /* the runner's: it runs, atomic */
-	uint32_t runs_on;	   /* its core, once the other is gone */
-	uint32_t woken_on;	   /* the sleeper's core, plus one */
+	bool stop;		   /* the runner must end; atomic */
+	uint32_t turns;		   /* of the runner's loop: it runs; atomic */
+	uint32_t runs_on;  /* the runner's core after the core has gone */
+	uint32_t woken_on; /* the sleeper's core plus 1; 0: not woken */
 
 	struct timer timer;
 	struct rcu_head cb[CALLBACKS];
@@ -67,7 +68,7 @@ static struct {
 	unsigned int heir_before, heir_after;
 } h1;
 
-/* ---- what rests on a core ------------------------------------------------------ */
+/* ---- what a core has ------------------------------------------------------------ */
 
 static void count_thread(struct thread *t, void *arg)
 {
@@ -104,8 +105,8 @@ static void timer_fires(struct timer *t maybe_unused)
 {
 }
 
-/* It ends when it has gone on elsewhere: or no core would rest, and the runner
- * of the experiment could not see that nobody moves. */
+/* It ends when it has gone on elsewhere. If it ran on, no core would idle, and the
+ * engine could not see that no thread moves. */
 static int runs_there(void *arg maybe_unused)
 {
 	/* Acquire: pairs with the release in teardown_h1(). */
@@ -127,8 +128,9 @@ static int sleeps_there(void *arg maybe_unused)
 	return 0;
 }
 
-/* In a thread of its own on that core: a timer, and free objects in its array. */
-static int furnishes(void *arg maybe_unused)
+/* In a thread of its own on that core: arm a timer, and leave free objects in the core's
+ * array. */
+static int leaves_timer_and_objects(void *arg maybe_unused)
 {
 	void *obj[OBJECTS];
 
@@ -154,9 +156,9 @@ static void callback_ran(struct rcu_head *head maybe_unused)
 	__atomic_fetch_add(&h1.ran, 1, __ATOMIC_RELAXED);
 }
 
-/* The last words of the core: callbacks that it will not run itself. */
-static int at_death(struct notifier_block *nb maybe_unused, unsigned long event,
-		    void *hcpu maybe_unused)
+/* On the core, as its last act: callbacks that it will not run itself. */
+static int queue_at_death(struct notifier_block *nb maybe_unused,
+			  unsigned long event, void *hcpu maybe_unused)
 {
 	if (event != CPU_DYING)
 		return NOTIFY_DONE;
@@ -166,8 +168,8 @@ static int at_death(struct notifier_block *nb maybe_unused, unsigned long event,
 	return NOTIFY_OK;
 }
 
-static struct notifier_block last_words = {
-	.notifier_call = at_death,
+static struct notifier_block dying = {
+	.notifier_call = queue_at_death,
 	.priority = CPU_PRI_DEFAULT,
 	.name = "h1",
 };
@@ -179,12 +181,12 @@ static void irq_came(unsigned int irq maybe_unused, void *arg maybe_unused)
 static int begin_h1(struct stage *st maybe_unused)
 {
 	irq_register(SPARE_IRQ, irq_came, NULL);
-	return register_cpu_notifier(&last_words);
+	return register_cpu_notifier(&dying);
 }
 
 static void end_h1(struct stage *st maybe_unused)
 {
-	unregister_cpu_notifier(&last_words);
+	unregister_cpu_notifier(&dying);
 }
 
 static int setup_h1(struct stage *st)
@@ -201,7 +203,7 @@ static int setup_h1(struct stage *st)
 	h1.cache = kmem_cache_create("h1", 64, 0, 0, NULL);
 	if (!h1.cache)
 		return -ENOMEM;
-	t = on_core("furnishes", furnishes);
+	t = on_core("leaver", leaves_timer_and_objects);
 	if (!t)
 		return -ENOMEM;
 	thread_join(t);
@@ -210,7 +212,7 @@ static int setup_h1(struct stage *st)
 	h1.runner = on_core("runner", runs_there);
 	if (!h1.sleeper || !h1.runner || !h1.kept)
 		return -ENOMEM;
-	/* Asleep before it counts, and the runner really there. */
+	/* The sleeper must be asleep, and the runner running, before they count. */
 	while (!waits_for_event(h1.sleeper) || !READ_ONCE(h1.turns))
 		sleep_ns(100000);
 	h1.heir = cpumask_first(cpu_online());
@@ -225,7 +227,7 @@ static void teardown_h1(struct stage *st maybe_unused)
 	/* Release: pairs with the acquire in runs_there(). */
 	smp_store_release(&h1.stop, true);
 	thread_join(h1.runner);
-	complete(&h1.wake); /* again, if it has had one */
+	complete(&h1.wake); /* once more does no harm */
 	thread_join(h1.sleeper);
 	timer_cancel_sync(&h1.timer);
 	kmem_cache_free(h1.cache, h1.kept);
@@ -249,32 +251,32 @@ static void wake_sleeper(void)
 	wait_for_completion(&h1.woken);
 }
 
-/* One that was left on the queue of the dead core will not: the check tells. */
-static void await_runner(void)
+/* A runner that was left on the dead core's queue will not go on: the check fails. */
+static void wait_for_runner(void)
 {
 	if (READ_ONCE(h1.runner->cpu) != h1.core)
 		wait_for_completion(&h1.goes_on);
 }
 
-/* What ends U's wait for a thread that is not heard of. */
+/* End U's wait for a thread that does not go on. */
 static bool wake_by_hand(struct stage *st maybe_unused, bool quietly)
 {
 	if (!quietly)
-		kprintf("cut: U waits no longer, and the sleeper is woken\n");
+		kprintf("cut: U no longer waits, and the sleeper is woken\n");
 	complete(&h1.goes_on);
 	complete(&h1.woken);
 	complete(&h1.wake);
 	return true;
 }
 
-static void actor_takes_down(struct stage *st maybe_unused)
+static void actor_takes_core_down(struct stage *st maybe_unused)
 {
 	h1.lists_before = on_lists();
 	h1.heir_before = irq_count(h1.heir);
 	count_rests(&h1.before);
 	WARN_ON(cpu_down(h1.core) != 0);
 	h1.before.callbacks = h1.callbacks_at_death;
-	await_runner();
+	wait_for_runner();
 	wake_sleeper();
 	rcu_barrier();
 	count_rests(&h1.after);
@@ -305,7 +307,7 @@ static void list_rests(struct stage *st maybe_unused)
 {
 	const struct rests *b = &h1.before, *a = &h1.after;
 
-	kprintf("what was on core %u:\n", h1.core);
+	kprintf("what core %u had:\n", h1.core);
 	kprintf("  %-26s %6s %6s  %s\n", "", "before", "after",
 		"where it went");
 	row("threads that run", b->ready, a->ready);
@@ -314,12 +316,12 @@ static void list_rests(struct stage *st maybe_unused)
 	if (h1.woken_on)
 		kprintf("sleeper: woke on core %u\n", h1.woken_on - 1);
 	else
-		kprintf("sleeper: not heard of\n");
+		kprintf("sleeper: has not woken\n");
 	row("its own threads", b->own, a->own);
 	kprintf("parked until it comes back\n");
 	row("timers", b->timers, a->timers);
 	kprintf("armed on core %u\n", h1.timer.cpu);
-	row("callbacks, as it died", b->callbacks, a->callbacks);
+	row("callbacks, when it died", b->callbacks, a->callbacks);
 	kprintf("%u ran, on the cores 0x%x\n", h1.ran, h1.ran_on);
 	row("objects in its arrays", b->objects, a->objects);
 	kprintf("to the lists (h1's: %u, now %u)\n", h1.lists_before,
@@ -331,23 +333,22 @@ static void list_rests(struct stage *st maybe_unused)
 
 static const struct scenario h1_down[] = {
 	{
-		.search.none = "one actor: nobody else to choose",
-		.about =
-			"everything that can rest on a core, and the core goes",
-		.actors = { { "U", ON_B, actor_takes_down } },
-		.said.outcome = COMPLETES,
+		.about = "a core that has everything goes down",
+		.actors = { { "U", ON_B, actor_takes_core_down } },
 		.world.begin = begin_h1,
 		.world.end = end_h1,
 		.world.setup = setup_h1,
+		.world.teardown = teardown_h1,
+		.said.outcome = COMPLETES,
 		.said.check = nothing_is_lost,
 		.show.evidence = list_rests,
 		.cut.rescue = wake_by_hand,
-		.world.teardown = teardown_h1,
+		.search.none = "one actor: there is no other to choose",
 	},
 };
 
 DEMO(22h1, h1, .id = "H1", .slug = "h1-leaves",
-     .claim = "what a core leaves goes to others, and nothing is lost",
-     .tried = { "Threads, a timer, callbacks, free objects and interrupts rest",
-		"on a core that goes down: where is each of them afterwards?" },
+     .claim = "a dying core's work is handed over, and nothing is lost",
+     .tried = { "A core has threads, a timer, callbacks, free objects and interrupts,",
+		"and goes down. Where is each of them afterwards?" },
      .cores = 2, SCENARIOS(h1_down), .free_rounds = 10);

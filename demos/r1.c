@@ -1,15 +1,15 @@
 /*
  * R1: a reader delays a grace period.
  *
- * The piece of the story that all others stand on, by itself: W waits in
- * synchronize_rcu(), R reads. A grace period ends when every core has passed
- * through a quiescent state, and R's core has none while R reads: `rcu` names
- * the core that is owed and the reader on it. R ends, and then so does the wait.
+ * No mail; the mechanism that the others build on, by itself. W waits in
+ * synchronize_rcu() while R reads. A grace period ends when every core has passed through
+ * a quiescent state, and R's core has none while R reads. The command `rcu` names the core
+ * that the grace period waits for, and the reader on it. When R ends, the wait ends.
  *
- * What is checked, forced or free: a reader that began before W called has ended
- * when W returns. Control: R2, which does not wait.
+ * The check, in forced and free rounds: a reader that began before W called has ended when
+ * W returns. Control: R2, which does not wait.
  *
- * r1: each flag and time has one writer, named beside it.
+ * r1: each flag and each time has one writer, named beside it.
  */
 #include "kernel/arch/clock.h"
 #include "lab/experiment.h"
@@ -17,8 +17,8 @@
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/sched.h"
 
-#define READ_NS 500000ull /* R's reading, free rounds */
-#define LOOK_NS 100000ull
+#define READ_NS 500000ull /* that R reads in free rounds */
+#define LOOK_NS 100000ull /* between two looks of S */
 #define W_ACTOR 1
 
 static struct {
@@ -36,7 +36,7 @@ static int setup_r1(struct stage *st maybe_unused)
 	return 0;
 }
 
-static bool reads_on(const struct stage *st)
+static bool must_read_on(const struct stage *st)
 {
 	/* Acquire: pairs with the release in actor_S(). */
 	return st->forced ? !smp_load_acquire(&r1.let_go) :
@@ -50,7 +50,7 @@ static void actor_R(struct stage *st)
 	note("rcu_read_lock()");
 	/* Release: pairs with the acquire in actor_W(). */
 	smp_store_release(&r1.inside, true);
-	while (reads_on(st))
+	while (must_read_on(st))
 		cpu_relax();
 	note("rcu_read_unlock()");
 	r1.ended = timer_now();
@@ -70,7 +70,7 @@ static void actor_W(struct stage *st)
 	note("it returns");
 }
 
-static bool waits_for_r_alone(const struct stage *st)
+static bool gp_waits_for_r_alone(const struct stage *st)
 {
 	struct cpumask reader = cpumask_of(st->worker[0].cpu);
 
@@ -79,14 +79,14 @@ static bool waits_for_r_alone(const struct stage *st)
 	       rcu_owed(&rcu_sched_state).bits == reader.bits;
 }
 
-/* Somebody at the shell, while the grace period waits for R and no other. A W
- * that has returned waits for nobody: R is let go, and the check tells. */
+/* Like a user at the shell, while the grace period waits for R alone. If W has returned
+ * without waiting, R is let go, and the check fails. */
 static void actor_S(struct stage *st)
 {
 	if (!st->forced)
 		return;
 	while (!r1.looked && !worker_ended(&st->worker[W_ACTOR])) {
-		r1.looked = waits_for_r_alone(st);
+		r1.looked = gp_waits_for_r_alone(st);
 		if (!r1.looked)
 			sleep_ns(LOOK_NS);
 	}
@@ -96,11 +96,11 @@ static void actor_S(struct stage *st)
 		rcu_print();
 		kprintf("\n");
 	}
-	/* Release: pairs with the acquire in reads_on(). */
+	/* Release: pairs with the acquire in must_read_on(). */
 	smp_store_release(&r1.let_go, true);
 }
 
-/* Who began before the call has ended before the return. */
+/* A reader that began before W's call has ended before W's return. */
 static bool reader_was_waited_for(struct stage *st)
 {
 	if (st->forced && !r1.looked)
@@ -122,21 +122,21 @@ static void show_r1(struct stage *st maybe_unused)
 
 static const struct scenario r1_reader[] = {
 	{
-		.search.none = "it shows how long, nobody chooses",
-		.about = "R reads until somebody has looked",
+		.about = "R reads until S has looked",
 		.actors = { { "R", ON_D, actor_R },
 			    { "W", ON_U, actor_W },
 			    { "S", ON_B, actor_S } },
-		.said.outcome = COMPLETES,
-		.show.rcu = true,
 		.world.setup = setup_r1,
+		.said.outcome = COMPLETES,
 		.said.check = reader_was_waited_for,
+		.show.rcu = true,
 		.show.evidence = show_r1,
+		.search.none = "it shows how long a wait lasts, not an order",
 	},
 };
 
 DEMO(20r1, r1, .id = "R1", .slug = "r1-reader",
      .claim = "a reader delays a grace period",
-     .tried = { "R reads, W waits in synchronize_rcu(), S looks with `rcu`:",
-		"it must name R and its core; when R ends, so does the wait." },
+     .tried = { "R reads, W waits in synchronize_rcu(), S runs the command `rcu`: it",
+		"must name R and its core. When R ends, the wait ends." },
      .cores = 2, SCENARIOS(r1_reader), .free_rounds = 50);

@@ -1,15 +1,15 @@
 /*
  * R2: freeing without waiting.
  *
- * W takes an item out of sight and frees it at once; R found it before, and is
- * still reading it. What R reads then is the allocator's poison (debug profile),
+ * No mail; the mechanism by itself. W unlinks an item and frees it at once. R found it
+ * before and is still reading it. It then reads the allocator's poison (debug profile),
  * and after that whatever the next owner of the memory writes there.
  *
- * Controls: the same with call_rcu() and with synchronize_rcu(): R keeps what it
+ * Controls: the same with call_rcu() and with synchronize_rcu(). R keeps the item that it
  * found until it has ended.
  *
- * In all three R reads again only after W has gone as far as it can while R
- * reads. `shared` is W's to change; in r2 each member has one writer.
+ * In all three parts R reads again only when W has gone as far as it can while R reads.
+ * `shared` is changed by W alone; each member of r2 has one writer.
  */
 #include "lab/experiment.h"
 #include "kernel/cpu/smp.h"
@@ -18,9 +18,9 @@
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/sched.h"
 
-#define VALUE	   0x20121003u /* the item's */
-#define NEW_DATA   0x0badda7au /* of whoever gets the memory next */
-#define POISON	   0x6b6b6b6bu
+#define VALUE	   0x20121003u /* in the item */
+#define NEW_DATA   0x0badda7au /* written by the next owner of the memory */
+#define POISON	   0x6b6b6b6bu /* written by the slab when it is freed */
 #define NEW_OWNERS 4
 #define W_ACTOR	   1
 
@@ -33,12 +33,12 @@ static struct item *shared;
 static struct completion freed; /* by the callback */
 
 static struct {
-	bool found;	     /* R: holds the item, reads it */
-	bool gone;	     /* W: out of sight; freed, or queued, or waits */
-	bool read_gone;	     /* R */
-	bool read_again;     /* R */
-	bool reused;	     /* W: the memory has a new owner, if it was free */
-	uint32_t reading[3]; /* R: found, gone, reused */
+	bool found;	 /* R: has found the item and read it */
+	bool gone;	 /* W: has unlinked it, and freed, queued or waits */
+	bool read_gone;	 /* R: has read it after that */
+	bool read_again; /* R: has read it for the last time */
+	bool reused;	 /* W: its memory, if free, has a new owner */
+	uint32_t reading[3]; /* R: at found, gone, reused */
 } r2;
 
 static int setup_r2(struct stage *st maybe_unused)
@@ -52,13 +52,13 @@ static int setup_r2(struct stage *st maybe_unused)
 	return 0;
 }
 
-/* Set and seen: release and acquire, a pair for each flag of r2. */
-static void tell_all(bool *flag)
+/* Release: each flag of r2 pairs with an acquire in wait_for_flag(). */
+static void set_flag(bool *flag)
 {
 	smp_store_release(flag, true);
 }
 
-static void wait_until(bool *flag)
+static void wait_for_flag(bool *flag)
 {
 	while (!smp_load_acquire(flag))
 		cpu_relax();
@@ -70,20 +70,20 @@ static void free_item(struct rcu_head *head)
 	complete(&freed);
 }
 
-/* Memory of the item's size, for others. */
+/* Others allocate memory of the item's size, and write to it. */
 static void others_allocate(void)
 {
 	uint32_t *other[NEW_OWNERS];
 
-	wait_until(&r2.read_gone);
+	wait_for_flag(&r2.read_gone);
 	for (unsigned int i = 0; i < NEW_OWNERS; i++) {
 		other[i] = kmalloc(sizeof(struct item));
 		if (other[i])
 			*other[i] = NEW_DATA;
 	}
 	note("others allocate");
-	tell_all(&r2.reused);
-	wait_until(&r2.read_again);
+	set_flag(&r2.reused);
+	wait_for_flag(&r2.read_again);
 	for (unsigned int i = 0; i < NEW_OWNERS; i++)
 		kfree(other[i]);
 }
@@ -92,7 +92,7 @@ static struct item *unlink_item(void)
 {
 	struct item *old;
 
-	wait_until(&r2.found);
+	wait_for_flag(&r2.found);
 	old = rcu_dereference_protected(shared, true); /* W alone changes it */
 	rcu_assign_pointer(shared, NULL);
 	note("unlinks the item");
@@ -105,7 +105,7 @@ static void actor_W_now(struct stage *st maybe_unused)
 
 	kfree(old);
 	note("kfree(), at once");
-	tell_all(&r2.gone);
+	set_flag(&r2.gone);
 	others_allocate();
 }
 
@@ -114,7 +114,7 @@ static void actor_W_call_rcu(struct stage *st maybe_unused)
 	struct item *old = unlink_item();
 
 	call_rcu(&old->rcu, free_item);
-	tell_all(&r2.gone);
+	set_flag(&r2.gone);
 	others_allocate();
 	wait_for_completion(&freed);
 	note("it is freed");
@@ -124,15 +124,15 @@ static void actor_W_synchronize(struct stage *st maybe_unused)
 {
 	struct item *old = unlink_item();
 
-	tell_all(&r2.gone);
+	set_flag(&r2.gone);
 	synchronize_rcu();
 	kfree(old);
 	note("kfree()");
 }
 
-/* Read the item three times: found, out of sight, and its memory wanted; or W
- * has returned, whether it should have or not. */
-static void read_thrice(struct stage *st, bool (*next)(void))
+/* Read the item three times: when it is found, when it has been unlinked, and when
+ * next() says so or W has ended. */
+static void read_three_times(struct stage *st, bool (*next)(void))
 {
 	struct item *p;
 
@@ -140,116 +140,104 @@ static void read_thrice(struct stage *st, bool (*next)(void))
 	p = rcu_dereference(shared);
 	r2.reading[0] = READ_ONCE(p->value);
 	note("finds the item");
-	tell_all(&r2.found);
-	wait_until(&r2.gone);
+	set_flag(&r2.found);
+	wait_for_flag(&r2.gone);
 	r2.reading[1] = READ_ONCE(p->value);
 	note("reads it");
-	tell_all(&r2.read_gone);
+	set_flag(&r2.read_gone);
 	while (!next() && !worker_ended(&st->worker[W_ACTOR]))
 		cpu_relax();
 	r2.reading[2] = READ_ONCE(p->value);
 	note("reads it, ends");
-	tell_all(&r2.read_again);
+	set_flag(&r2.read_again);
 	rcu_read_unlock();
 }
 
-static bool others_have_memory(void)
+static bool memory_has_new_owner(void)
 {
-	return smp_load_acquire(&r2.reused); /* as in wait_until() */
+	return smp_load_acquire(&r2.reused); /* as in wait_for_flag() */
 }
 
-/* A grace period waits for this core, so for this reader: W's does too. */
-static bool waited_for(void)
+/* A grace period waits for this core, so for this reader; W's does too. */
+static bool gp_waits_for_me(void)
 {
 	return cpumask_test(rcu_owed(&rcu_sched_state), smp_processor_id());
 }
 
 static void actor_R_meets_others(struct stage *st)
 {
-	read_thrice(st, others_have_memory);
+	read_three_times(st, memory_has_new_owner);
 }
 
 static void actor_R_waited_for(struct stage *st)
 {
-	read_thrice(st, waited_for);
+	read_three_times(st, gp_waits_for_me);
 }
 
-static bool read_the_same(struct stage *st maybe_unused)
+static bool reads_the_same(struct stage *st maybe_unused)
 {
 	return r2.reading[0] == VALUE && r2.reading[1] == VALUE &&
 	       r2.reading[2] == VALUE;
 }
 
-/* What ends W's wait for a callback that nobody queued. */
-static bool free_by_hand(struct stage *st maybe_unused, bool quietly)
+/* End W's wait for a callback that nobody queued. */
+static bool complete_by_hand(struct stage *st maybe_unused, bool quietly)
 {
 	if (!quietly)
-		kprintf("cut: W waits no longer for the callback\n");
+		kprintf("cut: W no longer waits for the callback\n");
 	complete(&freed);
 	return true;
 }
 
-static const char *what_is(uint32_t reading)
+static const char *kind_of(uint32_t reading)
 {
 	return reading == VALUE	   ? "the item" :
-	       reading == POISON   ? "poison: nobody's" :
-	       reading == NEW_DATA ? "somebody else's data" :
-				     "what is left there";
+	       reading == POISON   ? "poison: freed memory" :
+	       reading == NEW_DATA ? "data of another owner" :
+				     "unknown data";
 }
 
 static void show_readings(struct stage *st maybe_unused)
 {
 	static const char *const when[] = { "when it found the item",
-					    "when W had let it go",
+					    "when W had unlinked it",
 					    "at its end" };
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(when); i++)
 		kprintf("R read 0x%08x %s (%s)\n", r2.reading[i], when[i],
-			what_is(r2.reading[i]));
+			kind_of(r2.reading[i]));
 }
+
+#define R_AND_W(r, w)                                                          \
+	.actors = { { "R", ON_D, (r) }, { "W", ON_U, (w) } },                  \
+	.world.setup = setup_r2, .said.check = reads_the_same,                 \
+	.show.rcu = true, .show.evidence = show_readings,                      \
+	.search.none = "its reader lasts for a time, not for steps"
 
 static const struct scenario r2_parts[] = {
 	{
 		.part = "R2/at-once",
-		.search.none = "its reader lasts for a time, not for steps",
 		.about = "W unlinks the item and frees it",
-		.actors = { { "R", ON_D, actor_R_meets_others },
-			    { "W", ON_U, actor_W_now } },
+		R_AND_W(actor_R_meets_others, actor_W_now),
 		.said.outcome = CORRUPT,
-		.show.rcu = true,
-		.world.setup = setup_r2,
-		.said.check = read_the_same,
-		.show.evidence = show_readings,
 	},
 	{
 		.part = "R2/call_rcu",
-		.search.none = "its reader lasts for a time, not for steps",
 		.about = "control: W unlinks it and hands it to call_rcu()",
-		.actors = { { "R", ON_D, actor_R_meets_others },
-			    { "W", ON_U, actor_W_call_rcu } },
+		R_AND_W(actor_R_meets_others, actor_W_call_rcu),
 		.said.outcome = COMPLETES,
-		.show.rcu = true,
-		.world.setup = setup_r2,
-		.said.check = read_the_same,
-		.cut.rescue = free_by_hand,
-		.show.evidence = show_readings,
+		.cut.rescue = complete_by_hand,
 	},
 	{
 		.part = "R2/synchronize",
-		.search.none = "its reader lasts for a time, not for steps",
 		.about = "control: W unlinks it, waits, and frees it",
-		.actors = { { "R", ON_D, actor_R_waited_for },
-			    { "W", ON_U, actor_W_synchronize } },
+		R_AND_W(actor_R_waited_for, actor_W_synchronize),
 		.said.outcome = COMPLETES,
-		.show.rcu = true,
-		.world.setup = setup_r2,
-		.said.check = read_the_same,
-		.show.evidence = show_readings,
 	},
 };
 
 DEMO(21r2, r2, .id = "R2", .slug = "r2-freed",
-     .claim = "freed without waiting: the reader meets poison",
-     .tried = { "R reads an item while W takes it out of sight and frees it at",
-		"once. Controls: W waits, with call_rcu() or synchronize_rcu()." },
+     .claim = "freed without waiting: the reader reads poison",
+     .tried = { "R reads an item while W unlinks it and frees it at once. Controls: W",
+		"waits, with call_rcu() or synchronize_rcu()." },
      .cores = 2, SCENARIOS(r2_parts), .free_rounds = 20);

@@ -40,7 +40,7 @@ def test_work_of_a_dying_core():
     rows = re.findall(r"^  ([a-z][a-z, ]*[a-z]) +(\d+) +(\d+)  \S", text, re.M)
     assert [x for x, _, _ in rows] == [
         "threads that run", "threads asleep", "its own threads", "timers",
-        "callbacks, as it died", "objects in its arrays",
+        "callbacks, when it died", "objects in its arrays",
         "interrupts sent to it"]
     for what, before, after in rows:
         assert int(before) > 0
