@@ -25,6 +25,10 @@
  *
  * These edges are found through the struct wait_ops that each wait hands over.
  *
+ * The duties of code that waits. (1) Announce the wait with wait_begin() or
+ * busy_begin(). (2) If you know the one thread that must act, name it (struct
+ * waiting, `by`).
+ *
  * Consequences. (a) A thread needs all of its edges, so a cycle through any of
  * them is a deadlock. (b) A count, time and an unknown completer are no
  * threads: a chain ends there, and the report names the event that is missing.

@@ -1,8 +1,8 @@
 /*
- * The watchdog thread. See watchdog.h.
+ * The watchdog thread. What it is for: watchdog.h.
  *
- * A thread's `told` is the start of the wait that was reported, so each wait is
- * reported once. The watchdog thread alone writes it; `muted` is atomic.
+ * Each thread keeps in `told` which of its waits was reported, so each wait is
+ * reported once. The watchdog thread alone writes `told`; `muted` is atomic.
  */
 #include "kernel/hang/watchdog.h"
 
@@ -20,7 +20,7 @@ uint64_t watchdog_hung_ns = 2000000000ull;
 unsigned int watchdog_reports;
 static unsigned int muted;
 
-/* Threads that may have closed a cycle just now, 0: none. Atomic. */
+/* Ids of threads that may just have closed a cycle; 0: none. Atomic. */
 static uint32_t suspects[8];
 static struct wait_queue wake = WAIT_QUEUE_INIT(wake, "a suspicion");
 
@@ -102,7 +102,7 @@ static int watchdog_thread(void *arg maybe_unused)
 			board_ops->heartbeat();
 		} else if (wait_event_timeout(&wake, &idle_wait, any_suspect(),
 					      timer_ns(next - now))) {
-			sleep_ns(SETTLE_NS); /* until it is off its stack */
+			sleep_ns(SETTLE_NS); /* it leaves its core */
 			check_suspects();
 		}
 	}
@@ -119,7 +119,7 @@ static void watchdog_suspect(void)
 	for (unsigned int i = 0; i < ARRAY_SIZE(suspects); i++) {
 		uint32_t none = 0;
 
-		/* Relaxed: the wake-up orders it. */
+		/* Relaxed: the wake-up orders the store. */
 		if (__atomic_compare_exchange_n(
 			    &suspects[i], &none, current->id, false,
 			    __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {

@@ -1,6 +1,12 @@
 /*
  * The watchdog thread: finds threads that hang and reports why, once for each
- * wait. It never waits for a lock that a hung thread could hold.
+ * wait.
+ *
+ *  a. A cycle is reported at once: debug builds check each thread that blocks
+ *     on a blocked thread. In release builds a cycle is found at the next
+ *     regular look, and so is a cycle of spinlocks.
+ *  b. A wait that no thread can end is reported after watchdog_hung_ns.
+ *  c. The watchdog takes no lock that a hung thread could hold.
  */
 #pragma once
 
@@ -12,10 +18,8 @@ struct thread;
 void watchdog_init(void);
 
 /*
- * A wait that is longer than this (guest time, ns) and that no thread can end
- * is reported. A cycle is reported at once: debug builds look at each thread
- * that blocks on a blocked one. Release builds, and cycles of spinlocks, wait
- * for the next look.
+ * In nanoseconds of guest time: between two regular looks; how long a wait may
+ * last that no thread can end.
  */
 #define WATCHDOG_LOOK_NS 250000000ull
 extern uint64_t watchdog_hung_ns;
