@@ -1,15 +1,15 @@
 /*
- * The experiments that demos/yours.c must pass, and what the thread says to a
- * kmem_cache_destroy() that does not.
+ * The experiments that demos/yours.c must pass, and the objection that the 2012 thread
+ * has to a kmem_cache_destroy() that does not.
  *
- * Owns no data. `make try` runs `demo yours` and `explore yours`; neither is part
- * of the table.
+ * Owns no data. `make try` runs `demo yours` and `explore yours`. Neither is a row of the
+ * table.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
 #include "kernel/rcu/rcu.h"
 
-/* Let the last callbacks run: what they meet, the slab's checks say. */
+/* Let the last callbacks run: the slab's checks report what they do. */
 static bool callbacks_ran(struct stage *st maybe_unused)
 {
 	rcu_barrier();
@@ -18,120 +18,104 @@ static bool callbacks_ran(struct stage *st maybe_unused)
 
 #define KNOT (DEADLOCK | STUCK)
 
-static const struct scenario try[] = {
+/* Lockdep may be wrong about your function, as it was about E1 (Kosina, 3 October 2012,
+ * 11:46 +0200). */
+#define MAY_BE_A_FALSE_POSITIVE .said.lockdep_may = CIRCULAR
+
+static const struct scenario yours[] = {
 	{
 		.part = "yours/E1",
 		.about = "D destroys with your function, U takes a core up or "
 			 "down",
 		D_AND_U(actor_D),
-		.said.outcome = COMPLETES,
-		/* It may be wrong: it was about E1 (Kosina, v2). */
-		.said.lockdep_may = CIRCULAR,
-		.forced.none = true,
 		.world.destroy = kmem_cache_destroy__yours,
 		.world.setup = setup_victim,
-		.said.check = callbacks_ran,
 		.world.teardown = teardown_victim,
+		.forced.none = true,
+		.said.outcome = COMPLETES,
+		MAY_BE_A_FALSE_POSITIVE,
+		.said.check = callbacks_ran,
 		.said.objects_to = KNOT,
 		.said.objection =
-			"Kosina, 2 October 2012: D holds slab_mutex and wants\n"
-			"  cpu_hotplug.lock, U holds that one and wants slab_mutex",
+			"Kosina, 3 October 2012, 01:48 +0200: D holds slab_mutex and wants\n"
+			"  cpu_hotplug.lock, U holds that lock and wants slab_mutex",
 	},
 	{
 		.part = "yours/E1b",
-		.about = "the same, with a bare rcu_barrier() beside it",
+		.about = "the same, with B in a bare rcu_barrier()",
 		D_U_AND_B,
-		.said.outcome = COMPLETES,
-		/* It may be wrong: it was about E1 (Kosina, v2). */
-		.said.lockdep_may = CIRCULAR,
-		.forced.none = true,
 		.world.destroy = kmem_cache_destroy__yours,
 		.world.setup = setup_victim,
-		.said.check = callbacks_ran,
 		.world.teardown = teardown_victim,
+		.forced.none = true,
+		.said.outcome = COMPLETES,
+		MAY_BE_A_FALSE_POSITIVE,
+		.said.check = callbacks_ran,
 		.said.objects_to = KNOT,
 		.said.objection =
-			"Kosina, 2 October 2012: the unmount of the report "
-			"holds barrier_mutex\n"
-			"  and wants cpu_hotplug.lock",
+			"Kosina, 2 October 2012, opening mail: the unmount in lockdep's\n"
+			"  report holds barrier_mutex and wants cpu_hotplug.lock",
 	},
 	{
 		.part = "yours/E3",
-		.about = "a hotplug reference was given back that nobody took",
+		.about = "one put_online_cpus() too many has run before",
 		AFTER_A_LEAK(kmem_cache_destroy__yours),
-		.said.outcome = COMPLETES | STUCK,
-		/* It may be wrong: it was about E1 (Kosina, v2). */
-		.said.lockdep_may = CIRCULAR,
-		.forced.none = true,
 		.world.hotplug = &hotplug_3_6_ops,
+		.forced.none = true,
+		.said.outcome = COMPLETES | STUCK,
+		MAY_BE_A_FALSE_POSITIVE,
 		.said.check = callbacks_ran,
 		.said.objects_to = KNOT,
 		.said.objection =
-			"Bhat, 3 October 2012: with one put_online_cpus() too\n"
-			"  many the reference is useless; only dropping slab_mutex "
-			"before\n  rcu_barrier() leaves no cycle",
+			"Bhat, 3 October 2012, 11:38 +0530: after one put_online_cpus() too\n"
+			"  many, D's reference no longer keeps U out. Then there is no cycle\n"
+			"  only if slab_mutex is released before rcu_barrier()",
 	},
 	{
 		.part = "yours/E7",
-		.about = "destroy of a cache that still has an object in use, "
-			 "C makes one",
-		.actors = { { "D", ON_D, actor_D_fails },
-			    { "C", ON_U, actor_C } },
-		.said.outcome = COMPLETES,
+		.about = "D destroys a cache in use, C creates one",
+		IN_USE(kmem_cache_destroy__yours),
 		.forced.none = true,
 		.free.rounds = 4,
-		.world.destroy = kmem_cache_destroy__yours,
-		.said.slab_reports = 1, /* "Can't free all objects" */
-		.world.setup = setup_in_use,
-		.said.check = all_linked,
-		.show.evidence = show_list,
-		.world.teardown = teardown_list,
+		.said.outcome = COMPLETES,
 		.said.objects_to = WARN | CORRUPT | KNOT,
 		.said.objection =
-			"Bhat on v3: the shrink wants slab_mutex, and a "
-			"destroy that fails\n"
-			"  must put the cache back under it",
+			"Bhat, 3 October 2012, 20:30 +0530, on v3: the shrink expects\n"
+			"  slab_mutex, and a destroy that fails must hold it when it puts the\n"
+			"  cache back",
 	},
 	{
 		.part = "yours/E17",
-		.about =
-			"the cache must outlive the callbacks that free its pages",
+		.about = "the cache must stay until its callbacks have run",
 		.actors = { { "D", ON_D, actor_D } },
-		.said.outcome = COMPLETES,
-		.forced.none = true,
-		.free.rounds = 20,
 		.world.destroy = kmem_cache_destroy__yours,
 		.world.setup = setup_victim,
-		.said.check = callbacks_ran,
 		.world.teardown = teardown_victim,
+		.forced.none = true,
+		.free.rounds = 20,
+		.said.outcome = COMPLETES,
+		.said.check = callbacks_ran,
 		.said.objects_to = CORRUPT,
 		.said.objection =
-			"Why rcu_barrier() is there at all: the callbacks "
-			"that free the\n  slabs still read the cache",
+			"(of no mail) rcu_barrier() is there because the callbacks that free\n"
+			"  the slabs still read the cache",
 	},
 	{
 		.part = "yours/E17s",
-		.about = "the same, with callbacks of another core that come "
-			 "late",
-		.actors = { { "D", ON_D, actor_D_after_W },
-			    { "W", ON_U, actor_W_frees, .urgent = true } },
-		.said.outcome = COMPLETES,
+		.about = "the same, with late callbacks on another core",
+		D_AFTER_W(kmem_cache_destroy__yours, actor_W_frees),
 		.forced.none = true,
 		.free.rounds = 4,
-		.show.rcu = true,
-		.world.destroy = kmem_cache_destroy__yours,
-		.world.setup = setup_objects,
-		.said.check = check_callbacks,
+		.said.outcome = COMPLETES,
 		.said.objects_to = CORRUPT,
 		.said.objection =
-			"A grace period says that callbacks may run, not "
-			"that they have:\n  synchronize_rcu() is no "
-			"rcu_barrier()",
+			"(of no mail) after a grace period callbacks may run, but need not\n"
+			"  have run: synchronize_rcu() does not replace rcu_barrier()",
 	},
 };
 
 DEMO(99, yours, .id = "yours", .slug = "yours",
      .claim = "your own kmem_cache_destroy() (demos/yours.c)",
-     .tried = { "kmem_cache_destroy__yours() in the experiments of the thread:",
-		"it must complete wherever the merged fix does." },
-     .cores = 2, SCENARIOS(try), .free_rounds = 400, .for_reader = true);
+     .tried = { "kmem_cache_destroy__yours() in the experiments of the thread: it must",
+		"complete wherever the merged fix does." },
+     .cores = 2, SCENARIOS(yours), .free_rounds = 400, .for_reader = true);

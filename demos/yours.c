@@ -1,15 +1,20 @@
 /*
- * Yours: change this function and run `make try`.
+ * Yours: change kmem_cache_destroy__yours() and run `make try`.
  *
- * It starts as a copy of the kernel's own kmem_cache_destroy(), which is the
- * merged fix of 2012; only that relinking (demos/e7.c) lets others come between
- * its two halves. `make try` runs it through the experiments of the thread
- * (demos/try.c), then through all their schedules, and says which it fails, and
- * whose objection that was.
+ * It starts as a copy of the kernel's own kmem_cache_destroy(), the merged fix of 2012.
+ * (Only kmem_cache_relink__halves() is from demos/e7.c: another thread can come between
+ * its two halves.)
  *
- * To begin with: move the mutex_unlock() above the `if` that asks for an RCU cache
- * to behind __kmem_cache_destroy(), and it is Linux 3.6; then take out
- * get_online_cpus() and both put_online_cpus(), and it is the drawing.
+ * `make try` runs the function in six experiments of the 2012 thread (demos/try.c), first
+ * in rounds and then in all their schedules. It says which experiments fail, and quotes
+ * the objection of the thread.
+ *
+ * Two changes to begin with. Each is a version that was discussed:
+ *
+ *   1. Linux 3.6: move the second mutex_unlock() down, behind __kmem_cache_destroy().
+ *      yours/E3 fails.
+ *   2. Kosina's drawing: after that, also remove get_online_cpus() and both
+ *      put_online_cpus(). yours/E1 fails too.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"

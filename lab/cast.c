@@ -1,9 +1,9 @@
 /*
- * The usual actors: D destroys a cache, U takes a core up or down, B is a bare
+ * The usual actors: D destroys a cache, U takes a core up or down, B calls
  * rcu_barrier(), L gives back a hotplug reference that it never took.
  *
- * Owns no data. Setup and teardown run in the runner's thread between rounds,
- * the actors in their own.
+ * Owns no data. Set-up and teardown run in the engine's thread between rounds, each
+ * actor in a thread of its own.
  */
 #include "lab/experiment.h"
 #include "kernel/cpu/smp.h"
@@ -54,7 +54,7 @@ void note(const char *text)
 	trace_did(TR_NOTE, text, 0, CALLER);
 }
 
-/* The culprit's call site: what a report must name. */
+/* The call of the culprit: a report must name this function. */
 noinline void leak_a_reference(void)
 {
 	put_online_cpus();
@@ -69,9 +69,9 @@ void actor_D_leaks(struct stage *st)
 }
 
 /*
- * Objects come and go on D's core, so that they rest in its array and no other:
- * a destroy that holds no hotplug reference (E2, E2s) cannot ask a core that is
- * just going for the objects in its array, and would find the cache in use.
+ * Allocate and free on D's core, so that the free objects are in that core's array and in
+ * no other. A destroy that holds no hotplug reference (E2, E2s) cannot get the objects of
+ * a core that is just going, and would find the cache in use.
  */
 static void use_cache(struct stage *st)
 {
@@ -94,7 +94,7 @@ struct kmem_cache *victim(struct stage *st)
 	return st->cache;
 }
 
-/* The core is brought to where the round needs it. */
+/* Bring the core to the state that the round begins with: off if U takes it up. */
 int setup_core(struct stage *st)
 {
 	if (st->sc->world.toggles && st->up && cpu_is_online(st->toggled))
@@ -105,8 +105,8 @@ int setup_core(struct stage *st)
 }
 
 /*
- * An RCU cache that was used: its slabs are empty, so shrinking it hands their
- * pages to call_rcu(), and these callbacks are what rcu_barrier() waits for.
+ * An RCU cache that was used. Its slabs are empty, so shrinking it hands their pages to
+ * call_rcu(), and rcu_barrier() waits for these callbacks.
  */
 int setup_victim(struct stage *st)
 {
@@ -135,7 +135,7 @@ int run_leaker(struct stage *st)
 	l = thread_create("L", leaker, NULL, PRIO_NORMAL, CPUMASK_ALL);
 	if (!l)
 		return -ENOMEM;
-	thread_get(l); /* it may die of it, and then owns what it held */
+	thread_get(l); /* if it dies of it, it still owns what it held */
 	thread_join(l);
 	if (l->bug)
 		st->l = l;
@@ -155,8 +155,8 @@ int setup_leak(struct stage *st)
 }
 
 /*
- * The debt that L left is paid, so that the next round starts from 0; and the
- * cache that a D who died left behind is destroyed.
+ * Set the count to 0 after a leak, so that the next round starts from 0, and destroy the
+ * cache that D left if it died.
  */
 void teardown_refs(struct stage *st)
 {

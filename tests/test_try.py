@@ -85,9 +85,9 @@ def test_the_merged_fix_passes():
 
 @pytest.mark.parametrize("change, part, outcome, objection", [
     (linux_3_6, "yours/E3", "deadlock", "Bhat, 3 October 2012"),
-    (no_reference, "yours/E1", "deadlock", "Kosina, 2 October 2012"),
-    (v3, "yours/E7", "corrupt", "Bhat on v3"),
-    (no_barrier, "yours/E17", "corrupt", "Why rcu_barrier() is there"),
+    (no_reference, "yours/E1", "deadlock", "Kosina, 3 October 2012, 01:48 +0200"),
+    (v3, "yours/E7", "corrupt", "Bhat, 3 October 2012, 20:30 +0530"),
+    (no_barrier, "yours/E17", "corrupt", "(of no mail) rcu_barrier() is there"),
     # How these end depends on who was first; what was left behind is said.
     (forgotten_put, "yours/E1", None, None),
     (forgotten_unlock, "yours/E1", None, None),

@@ -39,15 +39,17 @@ WRONG = {
     # another cache is linked meanwhile one of the two is lost.
     "early-unlock": ("not-held", "REAL", "warn", PARTS,
                      ("E7", "corrupt"),
-                     "of C's 1 caches 0 on it", "Bhat on v3"),
+                     "of C's 1 caches 0 on it",
+                     "Bhat, 3 October 2012, 20:30 +0530"),
     # Only destroying in vain comes that way.
     "double-unlock": ("unbalanced", "REAL", "warn", ["E7"], None,
-                      "bad unlock balance detected", "Bhat on v3"),
+                      "bad unlock balance detected",
+                      "Bhat, 3 October 2012, 20:30 +0530"),
     # Only a cache that stays has no callbacks that find it gone.
     "early-barrier": ("silent", "MISSED", "corrupt",
                       [p for p in PARTS if p != "E7"], None,
                       "RCU callback after the cache was destroyed",
-                      "Why rcu_barrier()"),
+                      "(of no mail) rcu_barrier()"),
 }
 
 

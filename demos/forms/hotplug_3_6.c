@@ -1,17 +1,18 @@
 /*
- * The hotplug counter as it was in Linux 3.6, before the underflow check of
- * 075663d19885, and the same with each check that the thread proposed.
+ * The hotplug counter of Linux 3.6, without the merged check (075663d19885), and with each
+ * check that the thread proposed.
  *
- * The functions operate on the kernel's own cpu_hotplug, by the kernel's own
- * steps; each table differs from the kernel's in one of them. Read them beside
- * kernel/cpu/hotplug_lock.c, whose put_online_cpus() is the form that was
- * merged. They are installed by hotplug_lock_install() while nobody holds the
- * lock. Context: thread, may sleep.
+ * The functions work on the kernel's own cpu_hotplug, by the kernel's own steps. Each table
+ * differs from the kernel's in one function, and has that function's name. Read them beside
+ * kernel/cpu/hotplug_lock.c, whose put_online_cpus() is the merged form. The engine
+ * installs a table by hotplug_lock_install() while nobody holds the lock. Context: thread,
+ * may sleep.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
 #include "kernel/debug/panic.h"
 
+/* Nothing tests the count. */
 static story void put_online_cpus__3_6(void)
 {
 	saw(__func__);
@@ -23,8 +24,8 @@ static story void put_online_cpus__3_6(void)
 	mutex_unlock(&cpu_hotplug.lock);
 }
 
-/* Bhat's first debug patch, 3 October 2012: has the count ever been negative?
- * It speaks to whoever comes next. */
+/* Bhat, 3 October 2012, 11:38 +0530, debug patch A: is the count negative? The BUG hits
+ * the next caller, not the culprit. */
 static story void get_online_cpus__bhat_a(void)
 {
 	saw(__func__);
@@ -36,7 +37,7 @@ static story void get_online_cpus__bhat_a(void)
 	mutex_unlock(&cpu_hotplug.lock);
 }
 
-/* His second, two hours later, the mail: "catch the bug even earlier, at the
+/* Bhat, 3 October 2012, 04:24 EST, debug patch B: "catch the bug even earlier, at the
  * right moment". */
 static story void put_online_cpus__bhat_b(void)
 {
@@ -50,7 +51,8 @@ static story void put_online_cpus__bhat_b(void)
 	mutex_unlock(&cpu_hotplug.lock);
 }
 
-/* Morton's sketch, to warn and repair: where it looks the count is 0. */
+/* Morton, 3 October 2012, 14:13 -0700, a sketch: warn, and repair the count. It tests for
+ * -1 where the count is 0, so it never warns. */
 static story void put_online_cpus__morton(void)
 {
 	saw(__func__);

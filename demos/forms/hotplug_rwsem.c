@@ -1,22 +1,22 @@
 /*
- * The hotplug lock as Linux has had it since 2017 (fc8dffd379ca, v4.13): a
- * writer-preferring per-core rw-semaphore, with the names of that time.
+ * The hotplug lock as in Linux since 2017 (fc8dffd379ca, v4.13): a per-core rw-semaphore
+ * that prefers writers, with the names of that time.
  *
- * Read it beside kernel/cpu/hotplug_lock.c. What is different for callers: a
- * reader that comes while a writer waits queues behind that writer, so a reader
- * that takes it again may wait for a writer that waits for it; and the writer
- * has no free pass of its own. In return lockdep sees it whole (the counter was
- * a mutex held for an instant), and readers cannot starve the writer.
+ * Read it beside kernel/cpu/hotplug_lock.c. It differs for callers in two points. A reader
+ * that comes while a writer waits queues behind that writer, so a reader that takes the
+ * lock again may wait for a writer that waits for it. And the thread that is the writer
+ * may not take it as a reader. In return lockdep sees all of it (of the counter it sees
+ * only a mutex that is held for an instant), and readers cannot starve the writer.
  *
- * Owns cpu_hotplug_lock, which guards the set of cores while hotplug_rwsem_ops
- * is installed (hotplug_lock_install()). Context: thread, may sleep.
+ * Owns cpu_hotplug_lock, which guards the set of cores while hotplug_rwsem_ops is installed
+ * (hotplug_lock_install()). Context: thread, may sleep.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
 
 struct percpu_rwsem cpu_hotplug_lock = {
 	DEP_MAP_INIT("cpu_hotplug_lock").name = "cpu_hotplug_lock",
-	/* lockdep leaves it alone: the semaphore stands for it. */
+	/* Not checked by lockdep: the semaphore stands for it. */
 	.writers = { DEP_MAP_KEY("cpu_hotplug_lock.writers",
 				 &lockdep_no_validate)
 			     .name = "cpu_hotplug_lock.writers",
@@ -55,7 +55,7 @@ story void cpus_write_unlock(void)
 	__asm__ volatile("");
 }
 
-/* Asked for by lockdep_assert_cpus_held(), which is nothing in release. */
+/* For lockdep_assert_cpus_held(), which does nothing in release. */
 static bool percpu_rwsem_is_held(void)
 {
 #if GORDIAN_DEBUG
