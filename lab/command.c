@@ -128,7 +128,7 @@ SHELL_COMMAND(
 	demo, .name = "demo",
 	.usage =
 		"demo [ID|ID/PART|all|cut] [forced|free|hold] [ROUNDS] [verbose|search]",
-	.help = "run an experiment of the thread; alone: list them",
+	.help = "run an experiment; without an argument, list all",
 	.fn = demo_cmd, .complete = demo_complete);
 
 static int cut_cmd(int argc, char **argv)

@@ -165,6 +165,7 @@ static const char *lights_complete(int arg, unsigned int i)
 	return arg == 1 && i < 2 ? i ? "off" : "on" : NULL;
 }
 
-SHELL_COMMAND(lights, .name = "lights", .usage = "lights on|off",
-	      .help = "a lamp a core, and a button that cuts the knot",
-	      .fn = lights_command, .complete = lights_complete);
+SHELL_COMMAND(
+	lights, .name = "lights", .usage = "lights on|off",
+	.help = "drive an LED for each core, and a button that cuts the knot",
+	.fn = lights_command, .complete = lights_complete);

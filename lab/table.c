@@ -103,7 +103,7 @@ int experiment_run_all(const struct demo_request *rq)
 				return report_interrupt();
 		}
 	kprintf("\n%-5s %-66s %7s\n", "id", "claim", "result");
-	kprintf("%-5s %-32s %-23s %s\n", "", "lockdep", "what ran",
+	kprintf("%-5s %-32s %-23s %s\n", "", "lockdep", "outcome, rounds",
 		rq->search ? "explored" : "expected");
 	part = parts;
 	for (const struct demo *d = demos_start; d < demos_end; d++) {

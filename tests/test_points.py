@@ -79,8 +79,8 @@ def test_a_try_has_to_be_told(image, part):
 @pytest.mark.parametrize("part, said", [
     ("X1/gates", "\nexplore: more steps than there is room for\n"),
     ("X1/polls", "\nexplore: more steps than there is room for\n"),
-    ("X1/blind", "\nA neither sleeps nor comes to a point of choice: it spins, "
-     "or polls?\n  (explore_await() waits in a way that can be explored)\n"),
+    ("X1/blind", "\nA did not reach a scheduling point; is it spinning or "
+     "polling?\n  (explore_await() waits in a way that can be explored)\n"),
 ], ids=["gates", "polls", "blind"])
 def test_who_has_no_end(image, part, said):
     """It is said, and Ctrl-C is the way out, to a prompt that works."""

@@ -43,7 +43,8 @@ static int help_command(int argc, char **argv)
 	return !c;
 }
 SHELL_COMMAND(help, "help", "help [COMMAND]",
-	      "what there is and how it is used", help_command, shell_name);
+	      "list the commands, or show how one is used", help_command,
+	      shell_name);
 
 static int quit_command(int argc, char **argv)
 {
@@ -56,11 +57,12 @@ static int quit_command(int argc, char **argv)
 	return 1;
 }
 SHELL_COMMAND(quit, "quit", "quit [STATUS]",
-	      "end the machine, with that status", quit_command, NULL);
+	      "stop the machine with an exit status (0 to 255)", quit_command,
+	      NULL);
 
-PLAIN_COMMAND(poweroff, "end the machine", machine_exit(0));
-PLAIN_COMMAND(reboot, "start the machine anew", machine_reboot());
-PLAIN_COMMAND(board, "what was found and checked at the start",
+PLAIN_COMMAND(poweroff, "stop the machine", machine_exit(0));
+PLAIN_COMMAND(reboot, "start the machine again", machine_reboot());
+PLAIN_COMMAND(board, "print the boot report: the hardware, and its checks",
 	      board_ops->print(GORDIAN_DEBUG ? map_audit() : 0));
 
 /* ---- cores -------------------------------------------------------------- */
@@ -124,8 +126,9 @@ static const char *cpu_complete(int arg, unsigned int i)
 {
 	return arg == 1 && i < 2 ? i ? "down" : "up" : NULL;
 }
-SHELL_COMMAND(cpu, "cpu", "cpu [up|down N]", "the cores; turn one on or off",
-	      cpu_command, cpu_complete);
+SHELL_COMMAND(cpu, "cpu", "cpu [up|down N]",
+	      "list the cores, or turn one on or off", cpu_command,
+	      cpu_complete);
 
 /* ---- threads, locks, memory --------------------------------------------- */
 
@@ -173,7 +176,7 @@ static void ps_print(void)
 			waited_ms(&w));
 	}
 }
-PLAIN_COMMAND(ps, "the threads", ps_print());
+PLAIN_COMMAND(ps, "list the threads", ps_print());
 
 static void waits_print(void)
 {
@@ -198,7 +201,7 @@ static void waits_print(void)
 			waitfor_print_cycle(&w);
 	}
 }
-PLAIN_COMMAND(waits, "who waits for whom, and each closed cycle",
+PLAIN_COMMAND(waits, "show each waiting thread, and each cycle of waits",
 	      waits_print());
 
 static bool waits_at(const struct thread *t, const struct mutex *m)
@@ -250,7 +253,7 @@ static void locks_print(void)
 	}
 #endif
 }
-PLAIN_COMMAND(locks, "slab_mutex and the others: who holds, who waits",
+PLAIN_COMMAND(locks, "show the locks of the 2012 deadlock, and all held locks",
 	      locks_print());
 
 static void slabinfo_print(void)
@@ -259,6 +262,7 @@ static void slabinfo_print(void)
 	kprintf("pages: %u of %u free\n", (unsigned int)pages_free_count(),
 		(unsigned int)pages_total());
 }
-PLAIN_COMMAND(slabinfo, "the slab caches and the free pages", slabinfo_print());
+PLAIN_COMMAND(slabinfo, "list the slab caches, and count the free pages",
+	      slabinfo_print());
 
-PLAIN_COMMAND(rcu, "grace periods and callbacks", rcu_print());
+PLAIN_COMMAND(rcu, "show grace periods and callbacks", rcu_print());

@@ -43,7 +43,7 @@ static const char *lockdep_complete(int arg, unsigned int i)
 }
 
 SHELL_COMMAND(lockdep, "lockdep", "lockdep [classes|graph [dot]|last|reset]",
-	      "the lock validator: statistics, or what it knows",
+	      "show the lock validator's counts, classes, graph or last report",
 	      lockdep_command, lockdep_complete);
 #else
 static int needs_debug(int argc maybe_unused, char **argv maybe_unused)

@@ -34,10 +34,10 @@ static bool actor_ended(void *arg, unsigned int i)
 static void tell_stray(const struct thread *t)
 {
 	hush(false);
-	kprintf("%s neither sleeps nor comes to a point of choice: it spins, or "
-		"polls?\n  (explore_await() waits in a way that can be "
+	kprintf("%s did not reach a scheduling point; is it spinning or "
+		"polling?\n  (explore_await() waits in a way that can be "
 		"explored)\n",
-		t ? t->name : "somebody");
+		t ? t->name : "a thread");
 }
 
 static void direct(struct stage *st, struct director *d)

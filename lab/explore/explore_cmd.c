@@ -230,5 +230,5 @@ SHELL_COMMAND(
 	explore, .name = "explore",
 	.usage =
 		"explore ID|ID/PART|all|program TEXT [full] [bound [N]] [max N]",
-	.help = "run all schedules of an experiment: is it real?",
+	.help = "run all schedules of an experiment: can it deadlock?",
 	.fn = explore_cmd, .complete = explore_complete);

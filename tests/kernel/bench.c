@@ -151,5 +151,5 @@ static int bench_command(int argc, char **argv)
 }
 
 SHELL_COMMAND(bench, .name = "bench", .usage = "bench",
-	      .help = "what locks and slab cost; in instructions with -icount",
+	      .help = "measure locks, RCU and slab (instructions with -icount)",
 	      .fn = bench_command);

@@ -405,5 +405,5 @@ static const char *complete_suite(int arg, unsigned int i)
 }
 
 SHELL_COMMAND(test, .name = "test", .usage = "test [list|SUITE|SUITE.CASE]",
-	      .help = "the suites inside the kernel; without a name: all",
+	      .help = "run a suite of the kernel; without a name, all suites",
 	      .fn = test_command, .complete = complete_suite);

@@ -72,5 +72,5 @@ static const char *complete(int arg, unsigned int i)
 
 SHELL_COMMAND(torture, .name = "torture",
 	      .usage = "torture [NAME|all] [SECONDS] [SEED]",
-	      .help = "long random tests; without a name: what there is",
+	      .help = "run a long random test; without a name, list them",
 	      .fn = torture_command, .complete = complete);
