@@ -1,13 +1,13 @@
 /*
- * What the commands of lab/ share: how an experiment is found, who has the stage,
- * rows and tables.
+ * What the commands of lab/ share: how an experiment is found, who has the
+ * stage, rows and tables.
  */
 #pragma once
 
 #include "lab/run.h"
 
-/* lab/find.c. By id or slug, or by the name of a part, "e0/irq", in upper or lower
- * case. NULL: there is none. */
+/* lab/find.c. By id or slug, or by the name of a part, "e0/irq", in upper or
+ * lower case. NULL: there is none. */
 const struct demo *find_demo(const char *word);
 const struct scenario *find_part(const char *word, const struct demo **of);
 /* Is it in `demo all`? Not the reader's own, nor what this image cannot run. */
@@ -17,15 +17,16 @@ const char *complete_demo(unsigned int i);
 /* After Ctrl-C: prints that; the command's status. */
 int report_interrupt(void);
 
-/* lab/hold.c. Take demo_mutex for that command; false, with a line that says why
- * not: a knot is held; or Ctrl-C came first. Sleeps. */
+/* lab/hold.c. Take demo_mutex for that command; false, with a line that says
+ * why not: a knot is held; or Ctrl-C came first. Sleeps. */
 bool stage_claim(const char *command);
 void stage_release(void);
-/* The round that ran last stands in its knot, until it is cut. demo_mutex held. */
+/* The round that ran last stands in its knot, until it is cut. demo_mutex
+ * held. */
 void hold_knot(void);
 bool knot_is_held(void);
-/* Cut the knot that is held, or say that there is none. The command's status: 0 if
- * the state afterwards is the one before. Sleeps; without demo_mutex. */
+/* Cut the knot that is held, or say that there is none. The command's status: 0
+ * if the state afterwards is the one before. Sleeps; without demo_mutex. */
 int cut_held_knot(void);
 
 /* What a command line of `demo` asks for. */
@@ -44,11 +45,11 @@ struct demo_request {
 bool experiment_run(const struct demo *d, const struct demo_request *rq,
 		    struct tally *result, struct tally *parts);
 
-/* lab/table.c. Run all, and print the table. The command's status. demo_mutex held;
- * sleeps. */
+/* lab/table.c. Run all, and print the table. The command's status. demo_mutex
+ * held; sleeps. */
 int experiment_run_all(const struct demo_request *rq);
 
-/* lab/explore/explore_cmd.c. Search that row and print a line about it. *verdict:
- * the verdict, or "-" if the row is not searched. Returns whether the result is
- * the expected one. demo_mutex held; sleeps. */
+/* lab/explore/explore_cmd.c. Search that row and print a line about it.
+ * *verdict: the verdict, or "-" if the row is not searched. Returns whether the
+ * result is the expected one. demo_mutex held; sleeps. */
 bool explore_row(const struct demo *d, const char **verdict, bool *interrupted);

@@ -1,18 +1,17 @@
 /*
- * Cutting the knot, so that every function runs to its end and the next round
+ * Cutting a knot, so that every function runs to its end and the next round
  * starts from the same state (docs/design.md, "lending").
  *
- *   deadlock  the owner that is blocked itself lends its mutex to the waiter; a
- *             writer of the per-core rw-semaphore lets a reader past; a waiter
- *             is let in to a spinlock once
- *   stuck     the writer is let past a reference count that will not be 0, or
- *             a reader past the writer of the hotplug lock as a rw-semaphore;
- *             a mutex is released that an actor has kept; or the scenario knows
- *             what ends the wait (its `rescue`); or whoever explore_await()
- *             keeps waiting is let past. If nothing helps, that is said.
- *   bug       the locks of a thread that died are released by us, its reaper;
- *             so are those of an actor that ended with a lock held, which is a
- *             failure of the experiment
+ *   deadlock  A lock of the cycle is lent to the thread that waits for it. The
+ *             struct wait_ops of the wait says how.
+ *   stuck     The first of these that helps: release a mutex that an actor has
+ *             kept; let the writer past a reference count that will not come to
+ *             0; let a reader past the writer of the hotplug lock, if that is a
+ *             rw-semaphore; the scenario's own `.cut.rescue`; let an actor past
+ *             its explore_await(). If none helps, a line says so.
+ *   bug       Release the locks of a thread that a BUG has ended. The same is done
+ *             for an actor that ended with a lock held; that is a failure of the
+ *             experiment.
  *
  * Owns no data. In the runner's thread, while the actors stand still.
  */
@@ -24,9 +23,9 @@
 #include "kernel/rcu/rcu.h"
 #include "kernel/shell/shell.h"
 
-#define RESCUES 8 /* a round */
+#define RESCUES_MAX 8 /* in one cut */
 
-/* Release that mutex if t has it. Returns whether it had. */
+/* Release the mutex if t holds it. Returns whether it did. */
 static bool release_for(struct mutex *m, struct thread *t)
 {
 	if (mutex_owner(m) != t)
@@ -37,7 +36,7 @@ static bool release_for(struct mutex *m, struct thread *t)
 	return true;
 }
 
-/* Those of the story. Returns how many. */
+/* The mutexes that every experiment may take. Returns how many t held. */
 static unsigned int release_known(struct thread *t)
 {
 	struct mutex *const locks[] = { &slab_mutex, &cpu_hotplug.lock,
@@ -50,9 +49,10 @@ static unsigned int release_known(struct thread *t)
 	return n;
 }
 
-/* Those an actor of this round was seen to take: one that was given on by the
- * cut is in the list of who had it first. */
-static unsigned int release_seen(const struct stage *st, struct thread *t)
+/* The mutexes that an actor of this round was seen to take. A mutex that the
+ * cut has lent is in the list of the actor that took it first, so all lists
+ * count. */
+static unsigned int release_taken(const struct stage *st, struct thread *t)
 {
 	unsigned int n = 0;
 
@@ -62,7 +62,6 @@ static unsigned int release_seen(const struct stage *st, struct thread *t)
 	return n;
 }
 
-/* The same for every actor that has ended; only the dead are excused. */
 unsigned int release_ended(struct stage *st)
 {
 	unsigned int n = st->l ? release_known(st->l) : 0;
@@ -72,7 +71,7 @@ unsigned int release_ended(struct stage *st)
 		unsigned int k = 0;
 
 		if (worker_ended(&st->worker[i]))
-			k = release_known(t) + release_seen(st, t);
+			k = release_known(t) + release_taken(st, t);
 		if (k && !t->bug)
 			st->left_held = true;
 		n += k;
@@ -80,8 +79,8 @@ unsigned int release_ended(struct stage *st)
 	return n;
 }
 
-/* May the lock that l waits for be lent, for this scenario? It may name the one to
- * lend, and those that never are. */
+/* May the lock of this wait be lent? A scenario can name the one that is to be
+ * lent, and locks that must never be. */
 static bool may_lend(const struct stage *st, const struct waitfor_link *l)
 {
 	const void *obj = l->waiting.obj;
@@ -90,9 +89,9 @@ static bool may_lend(const struct stage *st, const struct waitfor_link *l)
 	       !(st->sc->cut.keeps && st->sc->cut.keeps(obj));
 }
 
-/* The threads of the cycle stand still: that was checked. Not every wait in it can
- * be lent, so there may have to be another; of several the kind of the lowest rank
- * is lent, and the last one in the cycle. Returns whether one was. */
+/* Lend one lock of the cycle, whose threads stand still. If several can be
+ * lent, take the kind with the lowest rank, and of that the last one in the
+ * cycle. Returns whether a lock was lent. */
 static bool cut_cycle(const struct stage *st, bool quietly)
 {
 	const struct waitfor *w = &st->waits;
@@ -138,8 +137,8 @@ static bool pass_refcount(struct stage *st, bool quietly)
 	return false;
 }
 
-/* Let a reader in who waits for a writer that waits for readers: a cycle that
- * release does not see. */
+/* Let a reader in that waits for a writer that waits for readers. It is a
+ * cycle, but release builds do not see it. */
 static bool pass_reader(const struct stage *st, bool quietly)
 {
 	struct percpu_rwsem *rwsem = READ_ONCE(hotplug_ops)->rwsem;
@@ -157,26 +156,26 @@ static bool pass_reader(const struct stage *st, bool quietly)
 	return false;
 }
 
-/* Whom explore_await() keeps waiting goes on, though it does not hold. */
+/* Let an actor past its explore_await(), although the condition is false. */
 static bool pass_condition(bool quietly)
 {
 	if (!explore_stir(true))
 		return false;
 	if (!quietly)
-		kprintf("cut: who waits for a condition (explore_await()) "
-			"passes\n");
+		kprintf("cut: a thread that waits for a condition "
+			"(explore_await()) passes\n");
 	return true;
 }
 
-/* The scenario's own way; not again and again if it says that it helps and it does
- * not. */
+/* The scenario's own way. If it claims to help and does not, it is not called
+ * for ever. */
 static bool rescue(struct stage *st, bool quietly, unsigned int *times)
 {
-	return st->sc->cut.rescue && (*times)++ < RESCUES &&
+	return st->sc->cut.rescue && (*times)++ < RESCUES_MAX &&
 	       st->sc->cut.rescue(st, quietly);
 }
 
-/* In a batch nobody could press Ctrl-C. */
+/* In a batch run nobody can press Ctrl-C: then it is a panic. */
 static void wait_for_the_end(struct stage *st, enum outcome out)
 {
 	hush(false);
@@ -185,7 +184,7 @@ static void wait_for_the_end(struct stage *st, enum outcome out)
 	kprintf("this knot cannot be cut: the scenario needs a .cut.rescue\n");
 	if (console_taken)
 		panic("this knot cannot be cut");
-	tell_on_their_own();
+	say_threads_end_alone();
 	wait_event(&st->finished, all_done(st));
 }
 

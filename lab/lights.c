@@ -1,16 +1,16 @@
 /*
- * A lamp a core and a button, for a lecture hall: `lights on`, on a board that
- * has pins.
+ * `lights on`: a lamp for each core and a button, for a lecture hall. It needs
+ * a board that has pins.
  *
  *   dark      the core is off
- *   blinking  it answers
- *   steady    it does not, or a thread that last ran there is part of a deadlock
+ *   blinking  the core answers
+ *   steady    it does not, or a thread of a deadlock ran there last
  *
- * The button cuts the knot that `demo ID hold` left tied. A thread looks a few
- * times a second, takes no lock that a knot could hold, and asks each core by an
- * interrupt that flips the lamp: what blinks is alive.
+ * The button cuts the knot that `demo ID hold` left. A thread looks a few times
+ * a second. It asks each core by an interrupt to count; the lamp shows whether
+ * the count is even. The thread takes no lock that a deadlock could hold.
  *
- * lights_mutex guards the thread; beat[] is written by its core, asked[] by the
+ * lights_mutex guards `watcher`. beat[i] is written by core i, asked[i] by the
  * thread.
  */
 #include <string.h>
@@ -35,17 +35,18 @@ static struct thread *watcher;
 static bool stop;
 static unsigned int beat[NR_LAMPS], asked[NR_LAMPS];
 
-static void answer(void *arg)
+/* On the core that was asked. */
+static void count_beat(void *arg)
 {
 	unsigned int *n = arg;
 
 	WRITE_ONCE(*n, *n + 1);
 }
 
-/* The cores on which threads of a closed cycle ran. */
-static uint32_t knotted(void)
+/* The cores on which the threads of a cycle ran last, a bit each. */
+static uint32_t cores_of_cycles(void)
 {
-	static struct waitfor w; /* large; the watcher's alone */
+	static struct waitfor w; /* large; used by the watcher alone */
 	struct thread *t;
 	uint32_t cores = 0;
 
@@ -58,7 +59,7 @@ static uint32_t knotted(void)
 	return cores;
 }
 
-static void show(unsigned int cpu, uint32_t stuck)
+static void set_lamp(unsigned int cpu, uint32_t stuck)
 {
 	if (!cpu_is_online(cpu)) {
 		pins->set(lamp[cpu], false);
@@ -67,13 +68,14 @@ static void show(unsigned int cpu, uint32_t stuck)
 		pins->set(lamp[cpu], true);
 	} else {
 		pins->set(lamp[cpu], asked[cpu] & 1);
-		if (!smp_call_function_single(cpu, answer, &beat[cpu], false))
+		if (!smp_call_function_single(cpu, count_beat, &beat[cpu],
+					      false))
 			asked[cpu]++;
 	}
 }
 
-/* Pressed: it was up at the last look, and is down. */
-static bool pressed(unsigned int *was)
+/* Has the button gone down since the last look? */
+static bool is_pressed(unsigned int *was)
 {
 	bool up = pins->is_high(BUTTON), down = !up && *was == true;
 
@@ -81,34 +83,34 @@ static bool pressed(unsigned int *was)
 	return down;
 }
 
-static int cut(void *arg maybe_unused)
+static int button_thread(void *arg maybe_unused)
 {
 	return cut_held_knot();
 }
 
-/* In a thread of its own, as the command `cut` has one: the state is compared
- * with the start's, threads too. The lamps wait for it. */
-static void press(void)
+/* Cut the knot, in a thread of its own as the command `cut` does: the
+ * comparison of the state counts threads, too. The lamps wait meanwhile. */
+static void run_cut(void)
 {
-	struct thread *t =
-		thread_create("button", cut, NULL, PRIO_NORMAL, CPUMASK_ALL);
+	struct thread *t = thread_create("button", button_thread, NULL,
+					 PRIO_NORMAL, CPUMASK_ALL);
 
 	if (t)
 		thread_join(t);
 }
 
-static int watch(void *arg maybe_unused)
+static int lights_thread(void *arg maybe_unused)
 {
 	unsigned int was = NOT_LOOKED;
 
 	while (!READ_ONCE(stop)) {
-		uint32_t stuck = knotted();
+		uint32_t stuck = cores_of_cycles();
 
 		for (unsigned int i = 0; i < NR_LAMPS; i++)
 			if (i < board.nr_cores)
-				show(i, stuck);
-		if (pressed(&was))
-			press();
+				set_lamp(i, stuck);
+		if (is_pressed(&was))
+			run_cut();
 		sleep_ns(LOOK_NS);
 	}
 	for (unsigned int i = 0; i < NR_LAMPS; i++)
@@ -116,7 +118,7 @@ static int watch(void *arg maybe_unused)
 	return 0;
 }
 
-static int turn(bool on)
+static int turn_lights(bool on)
 {
 	if (on == !!watcher)
 		return 0;
@@ -132,7 +134,8 @@ static int turn(bool on)
 	}
 	pins->input(BUTTON);
 	stop = false;
-	watcher = thread_create("lights", watch, NULL, PRIO_HIGH, CPUMASK_ALL);
+	watcher = thread_create("lights", lights_thread, NULL, PRIO_HIGH,
+				CPUMASK_ALL);
 	if (watcher)
 		return 0;
 	kprintf("lights: no memory for their thread\n");
@@ -155,7 +158,7 @@ static int lights_command(int argc, char **argv)
 	}
 	if (mutex_lock_interruptible(&lights_mutex))
 		return 1;
-	status = turn(on);
+	status = turn_lights(on);
 	mutex_unlock(&lights_mutex);
 	return status;
 }

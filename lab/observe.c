@@ -1,10 +1,10 @@
 /*
- * Readers of the event stream for the experiment that runs: the gate that holds
- * actors for a forced order, and the listener that notes what happened.
+ * Two readers of the event stream, for the experiment that runs: the gate that
+ * holds actors for a forced order, and the listener that notes what happens.
  *
- * `running` is set while no actor runs. The listener is called wherever a trace
- * point stands, perhaps under a spinlock: it only looks and counts. The gate is
- * called where sleeping is allowed.
+ * `running` changes only while no actor runs. The listener is called at every
+ * trace point, perhaps under a spinlock: it only looks and counts. The gate is
+ * called where the thread may sleep.
  */
 #include <string.h>
 
@@ -143,9 +143,9 @@ static void gate(enum trace_op op, const void *obj, uintptr_t caller)
 }
 #endif
 
-/* ---- the listener --------------------------------------------------------- */
+/* ---- the listener -------------------------------------------------------- */
 
-/* One step of the script: has it just happened, or been refused? */
+/* Has the next step of the script just happened, or been refused? */
 static void follow_script(struct stage *st, int actor,
 			  const struct trace_event *e)
 {
@@ -187,7 +187,7 @@ static bool is_actor(const struct stage *st, unsigned int i, uintptr_t thread)
 	return i < st->nr_actors && (uintptr_t)st->worker[i].thread == thread;
 }
 
-/* For the cut: what an actor may have left locked at its end. */
+/* For the cut: the mutexes that this actor holds. */
 static void note_held(struct worker *w, const struct trace_event *e)
 {
 	unsigned int i = 0;
@@ -224,7 +224,7 @@ static void listen(const struct trace_event *e)
 	case TR_CACHE_DESTROY_END:
 		WRITE_ONCE(st->d_inside, 0);
 		break;
-	/* Who destroys nothing is inside while in a bare barrier. */
+	/* If nothing is destroyed, D is inside while it is in its barrier. */
 	case TR_BARRIER:
 		if (!st->sc->world.destroy && actor == D_ACTOR)
 			set_inside(&st->d_inside, &st->u_inside, st);
@@ -250,8 +250,8 @@ static void listen(const struct trace_event *e)
 	case TR_PUT_ONLINE:
 		st->refs[actor]--;
 		break;
-	/* The hotplug lock as a rw-semaphore: one waits for the other, so their
-	 * operations overlap. */
+	/* The hotplug lock as a rw-semaphore: if D and U wait for each other
+	 * there, their operations overlap. */
 	case TR_READ_LOCK:
 	case TR_READ_UNLOCK:
 		if (is_hotplug_rwsem(e->obj))
@@ -276,7 +276,7 @@ static void listen(const struct trace_event *e)
 	}
 }
 
-/* RCU's own threads, for a scenario that shows what they do. */
+/* RCU's own threads are traced too if the scenario shows what they do. */
 static void trace_rcu(const struct stage *st, bool on)
 {
 	unsigned int cpu;

@@ -1,34 +1,35 @@
 /*
- * Programs: an experiment of one's own, typed at the prompt.
+ * Programs: actors given as text, for `explore program TEXT`.
  *
  *	a b | b a		two threads, two mutexes, opposite orders
  *	a g -g -a | h a -a -h	a mutex and the hotplug lock of 2012
  *
- * Threads stand between bars, operations between blanks or commas. What a text
- * leaves held is given back at its end, the latest first: these
- * operations belong to the text as if written.
+ * A bar separates threads; blanks or commas separate operations. If a thread
+ * ends with something held, it gives that back, the latest first; these
+ * operations belong to the text as if they had been written.
  *
  *	a to f	-a to -f	mutex_lock(), mutex_unlock()
  *	r w	-r -w		a rw_semaphore, first come first served
  *	pr pw	-pr -pw		a percpu_rwsem, which prefers its writer
  *	g	-g		get_online_cpus(), put_online_cpus()
- *	h	-h		what cpu_up() holds: cpu_add_remove_lock and
- *				cpu_hotplug_begin()
+ *	h	-h		cpu_add_remove_lock and cpu_hotplug_begin(), as
+ *				cpu_up() takes them
  *	P V			wait_for_completion(), complete()
- *	? !			look at a flag, and then sleep; set it and wake
+ *	? !			read a flag, and sleep if it is not set; set it
+ *				and wake all that sleep
  *	x			add 1 to a shared number, not atomically
  *
- * Where a thread stands is the number of operations it has behind it, its pc.
- * That is less than the machine knows (a thread that waits for a mutex and one
- * that is just before it stand at the same pc), and all that a search by other
- * means has to agree with (tests/program_states.py).
+ * A thread's pc is the number of operations that it has finished. A state of a
+ * search is the pcs of all threads. (The machine knows more: a thread that
+ * waits for a mutex and one just before it have the same pc.) A model of
+ * programs in Python must reach the same states (tests/programs.py).
  *
- * Not every knot can be untied here (lab/cut.c): nobody lends a rw-semaphore,
- * a percpu_rwsem to its second writer, nor cpu_add_remove_lock. A text that may
- * tie a knot of those alone is refused: see closes_a_ring().
+ * Some waits cannot be cut (lab/cut.c): for a rw-semaphore, for a percpu_rwsem
+ * as its second writer, for cpu_add_remove_lock. If a text could end in a
+ * deadlock of such waits alone, it is refused: see closes_a_ring().
  *
- * The text and its locks belong to demo_mutex (lab/command.c). Each pc is
- * written by its thread, and read by others while that stands still.
+ * The text and its locks are guarded by demo_mutex. Each pc is written by its
+ * thread, and read by others while that thread stands still.
  */
 #include <string.h>
 
@@ -50,10 +51,10 @@ static struct mutex mutexes[NR_MUTEXES] = {
 static struct rw_semaphore rwsem = RWSEM_INIT(rwsem, "rwsem");
 static struct percpu_rwsem percpu;
 static struct completion completion;
-static struct wait_queue queue; /* of those who found the flag down */
-static uint32_t flag, number;	/* atomic: declared shared */
+static struct wait_queue queue; /* of threads that found the flag 0 */
+static uint32_t flag, number;	/* shared_read(), shared_write() */
 
-/* ---- the operations ---------------------------------------------------- */
+/* ---- the operations ------------------------------------------------------ */
 
 static void take_mutex(struct stage *st, unsigned int i)
 {
@@ -124,8 +125,9 @@ static void take_cores(struct stage *st, unsigned int i)
 	hotplug_ops->begin();
 	if (!st->passed)
 		return;
-	/* The cut has let us past references that their owners will give back;
-	 * cpu_hotplug.lock, which guards the count, is ours now. */
+	/* The cut has let this thread past references that are still to be
+	 * given back: restore the count. We hold cpu_hotplug.lock, which guards
+	 * it. */
 	WRITE_ONCE(cpu_hotplug.refcount, st->passed);
 	st->passed = 0;
 }
@@ -152,7 +154,8 @@ static void complete_it(struct stage *st, unsigned int i)
 	complete(&completion);
 }
 
-/* Looks before it queues up, and not again: a wake-up between is lost. */
+/* It reads the flag before it joins the queue, and not again. So a wake-up in
+ * between is lost, which is what the operation is for. */
 static void look_and_sleep(struct stage *st, unsigned int i)
 {
 	struct wait_entry e = { .thread = NULL };
@@ -183,24 +186,30 @@ static void add_one(struct stage *st, unsigned int i)
 	shared_write(number, n + 1);
 }
 
-/* Of what a cut cannot lend, for closes_a_ring(). */
-enum ring { ON_RWSEM, ON_PERCPU, ON_CORES, NR_RINGS, ON_NONE = NR_RINGS };
+/* Locks that the cut cannot lend, for closes_a_ring(). */
+enum unlendable {
+	RWSEM,
+	PERCPU,
+	ADD_REMOVE,
+	NR_UNLENDABLE,
+	LENDABLE = NR_UNLENDABLE,
+};
 
 struct verb {
 	const char *word;
 	void (*take)(struct stage *st, unsigned int i);
 	void (*give)(struct stage *st, unsigned int i); /* NULL: no -word */
 	unsigned int i;
-	enum ring ring;		 /* on which its holder is */
-	bool lent;		 /* a cut can let the taker in all the same */
+	enum unlendable lock;	 /* that the holder then has */
+	bool passes;		 /* the cut can let the waiting thread in */
 	unsigned int deep;	 /* how often one thread may hold it */
-	const char *took, *gave; /* in the schedule; NULL: other events do */
+	const char *took, *gave; /* in a schedule; NULL: other events show it */
 };
 
 #define A_MUTEX(w, n)                                                          \
 	{                                                                      \
 		.word = (w), .take = take_mutex, .give = give_mutex, .i = (n), \
-		.ring = ON_NONE, .deep = 2, .took = "lock " w,                 \
+		.lock = LENDABLE, .deep = 2, .took = "lock " w,                \
 		.gave = "unlock " w                                            \
 	}
 
@@ -212,29 +221,30 @@ static const struct verb verbs[] = {
 	A_MUTEX("d", 3),
 	A_MUTEX("e", 4),
 	A_MUTEX("f", 5),
-	[REFERENCE] = { "g", take_reference, give_reference, 0, ON_NONE, true,
+	[REFERENCE] = { "g", take_reference, give_reference, 0, LENDABLE, true,
 			MAX_OPS, NULL, NULL },
-	[CORES] = { "h", take_cores, give_cores, 0, ON_CORES, false, 1,
+	[CORES] = { "h", take_cores, give_cores, 0, ADD_REMOVE, false, 1,
 		    "cpu_hotplug_begin", "cpu_hotplug_done" },
-	{ "r", take_rwsem, give_rwsem, 0, ON_RWSEM, false, 1, "down_read",
+	{ "r", take_rwsem, give_rwsem, 0, RWSEM, false, 1, "down_read",
 	  "up_read" },
-	{ "w", take_rwsem, give_rwsem, 1, ON_RWSEM, false, 1, "down_write",
+	{ "w", take_rwsem, give_rwsem, 1, RWSEM, false, 1, "down_write",
 	  "up_write" },
-	{ "pr", take_percpu, give_percpu, 0, ON_PERCPU, true, MAX_OPS,
+	{ "pr", take_percpu, give_percpu, 0, PERCPU, true, MAX_OPS,
 	  "percpu_down_read", "percpu_up_read" },
-	{ "pw", take_percpu, give_percpu, 1, ON_PERCPU, false, 1,
+	{ "pw", take_percpu, give_percpu, 1, PERCPU, false, 1,
 	  "percpu_down_write", "percpu_up_write" },
-	{ "P", await_completion, NULL, 0, ON_NONE, true, 0, "completed", NULL },
-	{ "V", complete_it, NULL, 0, ON_NONE, true, 0, "complete", NULL },
-	{ "?", look_and_sleep, NULL, 0, ON_NONE, true, 0, "saw it, or woke",
+	{ "P", await_completion, NULL, 0, LENDABLE, true, 0, "completed",
 	  NULL },
-	{ "!", set_and_wake, NULL, 0, ON_NONE, true, 0, "set it, woke all",
+	{ "V", complete_it, NULL, 0, LENDABLE, true, 0, "complete", NULL },
+	{ "?", look_and_sleep, NULL, 0, LENDABLE, true, 0, "saw it, or woke",
 	  NULL },
-	{ "x", add_one, NULL, 0, ON_NONE, true, 0, "added 1", NULL },
+	{ "!", set_and_wake, NULL, 0, LENDABLE, true, 0, "set it, woke all",
+	  NULL },
+	{ "x", add_one, NULL, 0, LENDABLE, true, 0, "added 1", NULL },
 };
 #define NR_VERBS ARRAY_SIZE(verbs)
 
-/* ---- the text ---------------------------------------------------------- */
+/* ---- the text ------------------------------------------------------------ */
 
 struct op {
 	const struct verb *verb;
@@ -247,14 +257,15 @@ static struct text {
 	unsigned int pc;
 } texts[MAX_ACTORS];
 
-/* What the text being read has taken and not given back; and, of what cannot be
- * lent, what some thread takes while it holds another (bits of enum ring). */
+/* The reader's state. */
 static struct reading {
 	unsigned int nr_threads;
-	struct text *text; /* being read */
-	unsigned int held[NR_VERBS];
-	unsigned int outer_refs; /* references from before h */
-	unsigned int then[NR_RINGS];
+	struct text *text;	     /* of the thread that is being read */
+	unsigned int held[NR_VERBS]; /* that this thread has not given back */
+	unsigned int outer_refs;     /* references that it took before h */
+	/* For each unlendable lock those that some thread takes while it holds
+	 * it, a bit each. */
+	unsigned int then[NR_UNLENDABLE];
 } rd;
 
 static char thread_name(void)
@@ -262,24 +273,24 @@ static char thread_name(void)
 	return (char)('A' + rd.nr_threads - 1);
 }
 
-static bool wrong(const char *word, const char *why)
+static bool refuse(const char *word, const char *why)
 {
 	kprintf("program: thread %c, \"%s\": %s\n", thread_name(), word, why);
 	return false;
 }
 
-/* Could threads that each hold what cannot be lent wait for each other and for
- * nothing else? Then nothing would untie them. */
+/* Could threads wait for each other in a cycle of unlendable locks alone?
+ * Nothing could cut that. */
 static bool closes_a_ring(void)
 {
-	unsigned int reach[NR_RINGS];
+	unsigned int reach[NR_UNLENDABLE];
 
 	memcpy(reach, rd.then, sizeof(reach));
-	for (unsigned int k = 0; k < NR_RINGS; k++)
-		for (unsigned int i = 0; i < NR_RINGS; i++)
+	for (unsigned int k = 0; k < NR_UNLENDABLE; k++)
+		for (unsigned int i = 0; i < NR_UNLENDABLE; i++)
 			if (reach[i] & 1u << k)
 				reach[i] |= reach[k];
-	for (unsigned int i = 0; i < NR_RINGS; i++)
+	for (unsigned int i = 0; i < NR_UNLENDABLE; i++)
 		if (reach[i] & 1u << i)
 			return true;
 	return false;
@@ -288,35 +299,36 @@ static bool closes_a_ring(void)
 static bool may_take(const struct verb *v)
 {
 	if (v->give && rd.held[v - verbs] == v->deep)
-		return wrong(v->word,
-			     v->deep == 1 ? "held already: give it back first" :
-					    "held twice already: twice is "
-					    "a deadlock");
-	for (unsigned int i = 0; v->ring != ON_NONE && !v->lent && i < NR_VERBS;
-	     i++)
-		if (rd.held[i] && verbs[i].ring != ON_NONE)
-			rd.then[verbs[i].ring] |= 1u << v->ring;
+		return refuse(v->word,
+			      v->deep == 1 ?
+				      "held already: give it back first" :
+				      "held twice already: twice is "
+				      "a deadlock");
+	for (unsigned int i = 0;
+	     v->lock != LENDABLE && !v->passes && i < NR_VERBS; i++)
+		if (rd.held[i] && verbs[i].lock != LENDABLE)
+			rd.then[verbs[i].lock] |= 1u << v->lock;
 	if (closes_a_ring())
-		return wrong(v->word, "a knot of r w, pw and h alone, "
-				      "which nobody unties");
+		return refuse(v->word, "a knot of r w, pw and h alone, "
+				       "which cannot be cut");
 	if (v == &verbs[CORES])
 		rd.outer_refs = rd.held[REFERENCE];
 	return true;
 }
 
-/* A reference of the writer itself is none (active_writer): where it was taken
- * it must be given back. */
+/* References that the writer takes are not counted (active_writer). So a
+ * reference must be given back on the side of h where it was taken. */
 static bool may_give(const struct verb *v)
 {
 	bool inside = rd.held[CORES] != 0;
 
 	if (!rd.held[v - verbs])
-		return wrong(v->word, "not held here: take it first");
+		return refuse(v->word, "not held here: take it first");
 	if (v == &verbs[REFERENCE] && inside &&
 	    rd.held[REFERENCE] == rd.outer_refs)
-		return wrong(v->word, "taken before h: give it back after -h");
+		return refuse(v->word, "taken before h: give it back after -h");
 	if (v == &verbs[CORES] && rd.held[REFERENCE] != rd.outer_refs)
-		return wrong(v->word, "g was taken inside: -g before -h");
+		return refuse(v->word, "g was taken inside: -g before -h");
 	return true;
 }
 
@@ -325,8 +337,7 @@ static bool add_op(const struct verb *v, bool give)
 	struct text *t = rd.text;
 
 	if (t->n == MAX_OPS) {
-		return wrong(v->word,
-			     "one operation too many for a thread: 24 at most");
+		return refuse(v->word, "more than 24 operations in a thread");
 	}
 	if (give ? !may_give(v) : !may_take(v))
 		return false;
@@ -352,8 +363,7 @@ static bool read_op(const char *word)
 static bool begin_thread(void)
 {
 	if (rd.nr_threads == MAX_ACTORS) {
-		kprintf("program: more than %u threads: that many at most\n",
-			MAX_ACTORS);
+		kprintf("program: more than %u threads\n", MAX_ACTORS);
 		return false;
 	}
 	rd.text = &texts[rd.nr_threads++];
@@ -362,8 +372,8 @@ static bool begin_thread(void)
 	return true;
 }
 
-/* What the thread took last and holds still, or NULL: from the end, past what
- * was given back since. */
+/* What the thread took last and still holds, or NULL: go backward, and skip
+ * what was given back later. */
 static const struct verb *latest_held(void)
 {
 	unsigned int given[NR_VERBS] = { 0 };
@@ -387,14 +397,14 @@ static bool end_thread(void)
 	const struct verb *v;
 
 	if (!rd.text->n)
-		return wrong("|", "no operation: write at least one");
+		return refuse("|", "no operation: write at least one");
 	while ((v = latest_held()))
 		if (!add_op(v, true))
 			return false;
 	return true;
 }
 
-/* One word of the command: operations, bars and what may stand between them. */
+/* One word of the command line: operations and bars. */
 static bool read_word(const char *p)
 {
 	char word[WORD_MAX];
@@ -417,7 +427,7 @@ static bool read_word(const char *p)
 	return true;
 }
 
-/* ---- the experiment ---------------------------------------------------- */
+/* ---- the experiment ------------------------------------------------------ */
 
 static void actor_text(struct stage *st)
 {
@@ -445,7 +455,8 @@ static bool all_free(void)
 	       !percpu.writer && !percpu.block;
 }
 
-/* The locks are as the last round left them, which is free. */
+/* No lock is initialised again: the last round must have left all of them
+ * free. */
 static int setup_program(struct stage *st)
 {
 	if (!percpu.name)
@@ -461,12 +472,12 @@ static int setup_program(struct stage *st)
 	return 0;
 }
 
-static bool keeps(const void *mutex)
+static bool is_never_lent(const void *mutex)
 {
 	return mutex == &percpu.writers || mutex == &cpu_add_remove_lock;
 }
 
-/* Nobody will come to complete it, or to wake the queue. */
+/* End a wait for a completion or a wake-up that no thread will bring. */
 static bool rescue_program(struct stage *st, bool quietly)
 {
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
@@ -476,7 +487,7 @@ static bool rescue_program(struct stage *st, bool quietly)
 		if (worker_ended(w) || (obj != &completion && obj != &queue))
 			continue;
 		if (!quietly)
-			kprintf("cut: %s waits no longer for the %s\n",
+			kprintf("cut: %s no longer waits for the %s\n",
 				w->actor->name,
 				obj == &queue ? "queue" : "completion");
 		if (obj == &queue)
@@ -490,7 +501,7 @@ static bool rescue_program(struct stage *st, bool quietly)
 
 static struct scenario scenario = {
 	.about = "threads given as text",
-	/* Whatever comes is what is asked for. */
+	/* Any outcome is right: the user wants to know which. */
 	.said.outcome = OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_DEADLOCK) |
 			OUT_BIT(OUT_STUCK),
 	.forced.none = true,
@@ -499,7 +510,7 @@ static struct scenario scenario = {
 	.world.setup = setup_program,
 	.search.position = program_pc,
 	.said.any_verdict = true,
-	.cut.keeps = keeps,
+	.cut.keeps = is_never_lent,
 	.cut.rescue = rescue_program,
 };
 

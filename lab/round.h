@@ -1,5 +1,6 @@
 /*
- * One round: from the set-up to its end, however the actors are led. See round.c.
+ * One round: from the set-up to its end, however the actors are led. See
+ * round.c.
  */
 #pragma once
 
@@ -26,6 +27,6 @@ struct round {
 	bool slab_differs;     /* slab reports: more or fewer than expected */
 };
 
-/* Play it. A knot stands afterwards: end_round() cuts it. 0, or a negative errno:
- * the set-up failed and no actor ran. Sleeps; demo_mutex held. */
+/* Play it. A knot stands afterwards: end_round() cuts it. 0, or a negative
+ * errno: the set-up failed and no actor ran. Sleeps; demo_mutex held. */
 int play_round(struct round *r, struct stage *st);

@@ -1,5 +1,6 @@
 /*
- * A row: one experiment with all its parts, and the lines "part:" and "verdict:".
+ * A row: one experiment with all its parts, and the lines "part:" and
+ * "verdict:".
  *
  * Owns no data. In the runner's thread; demo_mutex held.
  */

@@ -28,8 +28,8 @@ static void hush_lockdep(struct stage *st, bool on)
 	st->hushed = on;
 }
 
-/* What lockdep has found goes into the tally. A kind that was not seen before is
- * shown, even if everything else is hushed. */
+/* What lockdep has found goes into the tally. A kind that was not seen before
+ * is shown, even if everything else is hushed. */
 static void note_lockdep(struct stage *st, struct tally *t)
 {
 	unsigned int more = lockdep_seen() & ~t->lockdep;
@@ -44,8 +44,8 @@ static void note_lockdep(struct stage *st, struct tally *t)
 /*
  * Each round finds by itself all that there is to find. So that not every round
  * prints the same report, lockdep is hushed once all expected kinds have been
- * found; but not where the actors run one after another: there the report is what
- * the experiment shows.
+ * found; but not where the actors run one after another: there the report is
+ * what the experiment shows.
  */
 static int hush_if_all_found(struct round *r, struct stage *st)
 {
@@ -58,8 +58,8 @@ static int hush_if_all_found(struct round *r, struct stage *st)
 	return 0;
 }
 
-/* Where the chains of waits end: in a cycle, or the kind of event that is missing.
- * st->waits is of use if the round ended in a cycle. */
+/* Where the chains of waits end: in a cycle, or the kind of event that is
+ * missing. st->waits is of use if the round ended in a cycle. */
 static const char *end_of_waits(struct stage *st, enum outcome out)
 {
 	struct waitfor *w = &st->waits;
@@ -109,7 +109,7 @@ static int play(struct player *p, struct stage *st, enum outcome *out)
 	return err;
 }
 
-/* ---- the forced form ------------------------------------------------------- */
+/* ---- the forced form ----------------------------------------------------- */
 
 static int forced_once(struct stage *st, bool hold, struct tally *t)
 {
@@ -175,7 +175,7 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 	return 0;
 }
 
-/* ---- the free form --------------------------------------------------------- */
+/* ---- the free form ------------------------------------------------------- */
 
 /* The outcome at which an `until_found` scenario stops. */
 static enum outcome looked_for(const struct scenario *sc)
@@ -183,8 +183,8 @@ static enum outcome looked_for(const struct scenario *sc)
 	return (enum outcome)__builtin_ctz(sc->said.outcome);
 }
 
-/* Does a round with an expected result (fine), or the outcome looked for, end the
- * rounds of this scenario? */
+/* Does a round with an expected result (fine), or the outcome looked for, end
+ * the rounds of this scenario? */
 static bool is_last_round(const struct scenario *sc, enum outcome out,
 			  bool fine, bool found)
 {
@@ -236,14 +236,16 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		fine = st->missed ||
 		       outcome_is_expected(st, sc->said.outcome, out);
 		found = !st->missed && out == looked_for(sc);
-		/* The first unexpected outcome stays; else the one looked for. */
+		/* The first unexpected outcome stays; else the one looked
+		 * for. */
 		if (!fine || found ||
 		    (t->outcome == OUT_COMPLETES && !st->missed))
 			t->outcome = out;
 		last = is_last_round(sc, out, fine, found);
 		t->ok &= fine || (sc->free.until_found && !last);
 		if (last) {
-			/* An unexpected result may never come again: show it. */
+			/* An unexpected result may never come again: show
+			 * it. */
 			st->brief &= fine;
 			kprintf("round %u: %s\n", t->rounds, outcome_name(out));
 			show_round(st, out);
@@ -265,7 +267,7 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 	return err;
 }
 
-/* ---- a scenario ------------------------------------------------------------ */
+/* ---- a scenario ---------------------------------------------------------- */
 
 static bool has_forced(const struct scenario *sc, enum run_mode mode)
 {

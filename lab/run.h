@@ -1,6 +1,6 @@
 /*
- * Running an experiment's scenario: forced rounds, free rounds, and the tally of
- * both. See run.c.
+ * Running an experiment's scenario: forced rounds, free rounds, and the tally
+ * of both. See run.c.
  */
 #pragma once
 
@@ -25,7 +25,7 @@ struct tally {
 
 enum run_mode { RUN_BOTH, RUN_FORCED, RUN_FREE, RUN_HOLD };
 
-/* Run one scenario and print as it goes. rounds: of the free form; 0: as many as
- * the scenario or d says. Sleeps; demo_mutex held. */
+/* Run one scenario and print as it goes. rounds: of the free form; 0: as many
+ * as the scenario or d says. Sleeps; demo_mutex held. */
 struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 			  enum run_mode mode, unsigned int rounds, bool brief);

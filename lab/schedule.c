@@ -1,9 +1,9 @@
 /*
- * The schedule that ran, drawn from the event stream: one column a thread, as
- * in the drawings of the thread of 2012, with the times of the events.
+ * The schedule that ran, drawn from the event stream: a column for each actor,
+ * as in the drawings of the 2012 thread, and the time of each event.
  *
- * Called by the runner while the actors stand still or have finished; the
- * snapshot buffer is the runner's (demo_mutex).
+ * Owns the snapshot of the stream, guarded by demo_mutex. In the runner's
+ * thread, while the actors stand still or have ended.
  */
 #include <string.h>
 
@@ -96,8 +96,9 @@ static void describe_event(const struct stage *st, const struct trace_event *e,
 	}
 }
 
-/* Whose column: an actor's, or the one of RCU's threads; -1: nobody's. Of the
- * grace-period thread its locks are shown too: it may wait for the story's. */
+/* The column of the event: an actor's, or the one for RCU; -1: none. The RCU
+ * column shows the locks of the grace-period thread too, which may wait for an
+ * actor. */
 static int column_of(const struct stage *st, const struct trace_event *e)
 {
 	int actor = stage_actor_of(st, e->thread);
@@ -156,7 +157,7 @@ void show_schedule(const struct stage *st)
 		if (column < 0 || !is_shown(st, e))
 			continue;
 		describe_event(st, e, text, sizeof(text));
-		/* One line for an event of the chain, not one a callback. */
+		/* A line for each event of the chain, not for each callback. */
 		if (e->op == TR_NOTIFY) {
 			if (last == cpu_event_name(e->arg))
 				continue;

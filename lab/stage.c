@@ -1,18 +1,18 @@
 /*
- * The stage an experiment is played on: its workers, a round from its start to
- * its end, the cut, and the comparison with the state before.
+ * The stage on which an experiment is played: its workers, the start and the
+ * end of a round, and the comparison with the state before.
  *
- * One stage at a time, the_stage, guarded by demo_mutex (lab/hold.c); the
- * workers touch it only between their `go` and their `done`.
+ * Owns the_stage, guarded by demo_mutex (lab/hold.c). A worker touches it only
+ * between its `go` and its `done`.
  *
- * How a round ends is never decided by a clock. It is over when
+ * No clock decides how a round ends. It is over when
  *   (a) every worker has finished;                        completes, warn, bug
- *   (b) a walk along mutex owners closes a cycle;         deadlock
- *   (c) all workers that are not done wait for an event and not for time, no
- *       callback or grace period is under way, no timer is armed that was not
- *       when they started, no core has anything to run, all sleep in their idle
- *       loops; and at a second look it is still so, with no
- *       worker switched in and no core awake between;     stuck
+ *   (b) the wait-for graph has a cycle;                   deadlock
+ *   (c) nothing can happen any more: every other worker waits for an event and
+ *       not for time; no callback or grace period is under way; no more timers
+ *       are armed than when they started; all cores sleep in their idle loops;
+ *       and a second look finds the same, with no worker switched in and no
+ *       core awake in between;                            stuck
  */
 #include "lab/stage.h"
 
@@ -35,23 +35,23 @@
 
 struct stage the_stage;
 static struct state_summary state_before;
-static struct cpumask runner_cores; /* where it may run, outside of a round */
+static struct cpumask runner_cores; /* the runner's, before the stage opened */
 
 void hush(bool on)
 {
 	if (READ_ONCE(console_hushed) == on)
 		return;
 	WRITE_ONCE(console_hushed, on);
-	lockdep_quiet(on); /* it counts */
+	lockdep_quiet(on); /* it goes on counting */
 }
 
-void tell_on_their_own(void)
+void say_threads_end_alone(void)
 {
 	kprintf("waiting for the threads to end on their own (Ctrl-C: no "
 		"longer)\n");
 }
 
-/* ---- workers -------------------------------------------------------------- */
+/* ---- workers ------------------------------------------------------------- */
 
 static void pause_ns(uint32_t ns)
 {
@@ -71,7 +71,7 @@ static int worker_thread(void *arg)
 		if (w->quit)
 			return 0;
 #if GORDIAN_DEBUG
-		current->lockdep.lost = 0; /* kept, and given back by the cut */
+		current->lockdep.lost = 0; /* the cut has released the locks */
 #endif
 		if (w->pause_ns)
 			pause_ns(w->pause_ns);
@@ -80,7 +80,7 @@ static int worker_thread(void *arg)
 			explore_start();
 		w->actor->fn(w->st);
 		current->gated = false;
-		/* What it keeps is a finding of this round, not of the next. */
+		/* A lock that it keeps is a finding of this round. */
 		lockdep_thread_end();
 		/* Release: pairs with the acquire in worker_ended(). */
 		smp_store_release(&w->done, true);
@@ -132,8 +132,8 @@ static int start_workers(struct stage *st, const struct scenario *sc)
 	return 0;
 }
 
-/* The runner must not wait on a core that an actor has stuck. */
-static int keep_off(const struct stage *st)
+/* Keep the runner off cores that an actor may keep busy for ever. */
+static int move_runner_off(const struct stage *st)
 {
 	struct cpumask ok = runner_cores;
 
@@ -155,7 +155,7 @@ static void stop_workers(struct stage *st)
 	st->nr_actors = 0;
 }
 
-/* ---- the end of a round ---------------------------------------------------- */
+/* ---- the end of a round -------------------------------------------------- */
 
 bool worker_ended(const struct worker *w)
 {
@@ -180,8 +180,8 @@ static bool find_cycle_once(struct stage *st, unsigned int *from)
 	return false;
 }
 
-/* From the first actor in it. One that closes between two looks is found from a
- * later actor: then once more. */
+/* The walk begins at the first actor of the cycle. If the cycle closed between
+ * two walks, a later actor found it: then search once more. */
 static bool find_cycle(struct stage *st)
 {
 	unsigned int from;
@@ -191,10 +191,11 @@ static bool find_cycle(struct stage *st)
 }
 
 /*
- * Condition (c). switches: the workers' counts at the last look, updated here.
- * A worker held at a gate by the script counts as waiting too.
+ * Condition (c), one look. switches: the workers' counts at the last look,
+ * updated here. A worker that the script holds at a gate counts as waiting,
+ * too.
  */
-static bool nobody_moves(struct stage *st, uint64_t *switches)
+static bool no_actor_moves(struct stage *st, uint64_t *switches)
 {
 	bool still = cores_idle() && rcu_is_quiet() &&
 		     timers_armed_all() <= st->timers;
@@ -206,7 +207,7 @@ static bool nobody_moves(struct stage *st, uint64_t *switches)
 		if (worker_ended(w))
 			continue;
 		if (READ_ONCE(w->thread->waiting.ops) == &gate_wait) {
-			/* It polls: its count moves. Is it about to go? */
+			/* It polls, so its count changes. May it go on? */
 			if (READ_ONCE(st->script_open) ||
 			    READ_ONCE(st->script_pos) >= READ_ONCE(w->awaits))
 				still = false;
@@ -219,7 +220,7 @@ static bool nobody_moves(struct stage *st, uint64_t *switches)
 	return still;
 }
 
-static bool somebody_gated(const struct stage *st)
+static bool any_is_gated(const struct stage *st)
 {
 	for (unsigned int i = 0; i < st->nr_actors; i++)
 		if (READ_ONCE(st->worker[i].thread->waiting.ops) == &gate_wait)
@@ -251,20 +252,21 @@ enum outcome watch_round(struct stage *st, unsigned int warns)
 			break;
 		if (find_cycle(st))
 			return OUT_DEADLOCK;
-		/* Two looks at once, and no core woke between the two. */
-		if (!nobody_moves(st, switches) || !cores_sleep(&sum) ||
-		    !nobody_moves(st, switches) || !cores_sleep(&again) ||
+		/* Two looks in a row, and no core woke up between them. */
+		if (!no_actor_moves(st, switches) || !cores_sleep(&sum) ||
+		    !no_actor_moves(st, switches) || !cores_sleep(&again) ||
 		    sum != again)
 			continue;
-		if (all_done(st)) /* this and the next: meanwhile */
+		/* Either may have come true during the looks. */
+		if (all_done(st))
 			break;
 		if (find_cycle(st))
 			return OUT_DEADLOCK;
-		if (explore_stir(false))
+		if (explore_stir(false)) /* an explore_await() holds now */
 			continue;
-		if (!somebody_gated(st))
+		if (!any_is_gated(st))
 			return thread_with_bug(st) ? OUT_BUG : OUT_STUCK;
-		/* The script waits for what cannot come: let them all go. */
+		/* The script waits for a step that cannot come: let all go. */
 		WRITE_ONCE(st->script_open, true);
 	}
 	if (thread_with_bug(st))
@@ -273,7 +275,7 @@ enum outcome watch_round(struct stage *st, unsigned int warns)
 							     OUT_COMPLETES;
 }
 
-/* ---- rounds ---------------------------------------------------------------- */
+/* ---- rounds -------------------------------------------------------------- */
 
 void reset_round(struct stage *st)
 {
@@ -304,7 +306,6 @@ void start_actors(struct stage *st, uint32_t *seed)
 	}
 }
 
-/* Lockdep counts on, but prints no report. */
 bool end_round(struct stage *st, enum outcome out, bool quietly)
 {
 	bool clean;
@@ -350,7 +351,7 @@ bool compare_state(bool quietly)
 	return true;
 }
 
-/* The same start for all. */
+/* Every experiment starts with all cores on. */
 static void all_cores_on(void)
 {
 	unsigned int cpu;
@@ -380,7 +381,7 @@ int stage_open(const struct demo *d, const struct scenario *sc)
 	if (!err)
 		err = check_scripts(st);
 	if (!err)
-		err = keep_off(st);
+		err = move_runner_off(st);
 	if (!err)
 		err = world_exchange(sc);
 	if (!err && sc->world.begin)

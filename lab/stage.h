@@ -6,33 +6,35 @@
 
 #include "lab/experiment.h"
 
-/* Workers, core and lock as the scenario needs them, the state noted. 0 or a
- * negative errno; stage_close() in any case. */
+/* Start the workers, bring the core and the hotplug lock to where the scenario
+ * needs them, note the state. 0, or a negative errno. Call stage_close() in any
+ * case. Both sleep; demo_mutex held, as for all functions here. */
 int stage_open(const struct demo *d, const struct scenario *sc);
 void stage_close(struct stage *st);
 
-/* The round: from here on nothing of the last one is left. */
+/* Forget the last round. */
 void reset_round(struct stage *st);
-/* Let the actors go; seed: of the pauses before them, in free rounds. */
+/* Let the actors go. seed: of the random pauses before them, in free rounds. */
 void start_actors(struct stage *st, uint32_t *seed);
-/* Wait until it is decided how it ends; a knot, if there is one, stays tied, and
- * st->waits has its cycle. warns: warn_count when the round began. */
+/* Wait until it is decided how the round ends. A knot stands when this returns,
+ * and st->waits has its cycle. warns: warn_count when the round began. */
 enum outcome watch_round(struct stage *st, unsigned int warns);
-/* Cut the knot, if there is one, and tear down. quietly: print only what is wrong.
- * false: an actor ended with a lock or a reference held. */
+/* Cut the knot, if there is one, and tear down. quietly: print only what is
+ * wrong. false: an actor ended with a lock or a reference held. */
 bool end_round(struct stage *st, enum outcome out, bool quietly);
+/* A worker that a BUG has ended gets a new thread. */
 void replace_dead_workers(struct stage *st);
-/* Is the state as it was when the stage was opened? Says how it is, or how it
- * differs; quietly: only the latter. */
+/* Is the state as it was when the stage was opened? Prints it, or how it
+ * differs; quietly: only how it differs. */
 bool compare_state(bool quietly);
 
-/* Nothing is printed, and lockdep writes no report that nobody would see. */
+/* on: nothing is printed, and lockdep makes no reports. */
 void hush(bool on);
-/* Of use only if the threads do end, left to themselves. */
-void tell_on_their_own(void);
+/* Prints that the threads are left to themselves from here on. */
+void say_threads_end_alone(void);
 
 bool all_done(const struct stage *st);
-/* Somebody waits for what will not come. */
+/* Does an actor wait for something that will not come? */
 bool is_knot(enum outcome out);
 /* The thread that a BUG ended, or NULL. */
 const struct thread *thread_with_bug(const struct stage *st);
@@ -57,15 +59,16 @@ static inline bool is_hotplug_rwsem(const void *obj)
  * -EINVAL, and then it has been said which does not. */
 int check_scripts(const struct stage *st);
 
-/* lab/world.c: put in place what the scenario exchanges in the kernel, beside the
- * hotplug lock: 0, or a negative errno of register_cpu_notifier(). Sleeps. */
+/* lab/world.c: put in place what the scenario exchanges in the kernel,
+ * beside the hotplug lock: 0, or a negative errno of
+ * register_cpu_notifier(). Sleeps. */
 int world_exchange(const struct scenario *sc);
 /* And take it out again, whether or not that succeeded. Sleeps. */
 void world_restore(const struct scenario *sc);
 
 /* lab/cut.c */
-/* Release what actors that have ended hold; st->left_held notes it. Returns how
- * many locks that were. */
+/* Release the locks of actors that have ended, and note that in st->left_held.
+ * Returns how many locks that were. */
 unsigned int release_ended(struct stage *st);
-/* End whatever keeps the round from finishing, and let it finish. */
+/* End every wait that keeps the round from its end, and wait for that. */
 void cut_and_finish(struct stage *st, enum outcome out, bool quietly);

@@ -1,8 +1,8 @@
 /*
  * `demo all`: every row, then the table.
  *
- * Owns the tallies of all rows and parts, guarded by demo_mutex. In the runner's
- * thread.
+ * Owns the tallies of all rows and parts, guarded by demo_mutex. In the
+ * runner's thread.
  */
 #include "lab/command.h"
 
@@ -13,9 +13,9 @@
 #include "kernel/lib/printf.h"
 
 /*
- * Two lines of the table. The first has the claim and the result. The second has
- * lockdep's findings, the outcome with the number of rounds, and the expected
- * outcome (with `search`: the explorer's verdict).
+ * Two lines of the table. The first has the claim and the result. The second
+ * has lockdep's findings, the outcome with the number of rounds, and the
+ * expected outcome (with `search`: the explorer's verdict).
  */
 static void print_table_row(const struct demo *d, const struct tally *t)
 {
@@ -37,7 +37,7 @@ static void print_table_row(const struct demo *d, const struct tally *t)
 		t->verdict ? t->verdict : expected);
 }
 
-/* A line under the row: "E14/writer  circular  deadlock, in free round 36  ok" */
+/* A line under the row: "E14/writer  circular  deadlock, 100 rounds  ok" */
 static void print_table_part(const struct scenario *sc, const struct tally *t)
 {
 	char lockdep[80], ran[40];

@@ -9,11 +9,11 @@
 const char *outcome_name(enum outcome o);
 /* OUT_BIT()s: "deadlock|stuck". */
 void outcome_words(char *out, size_t size, unsigned int set);
-/* LOCKDEP_BIT()s: "circular,recursive"; "silent": none; "off": this image has no
- * lockdep. */
+/* LOCKDEP_BIT()s: "circular,recursive"; "silent": none; "off": this image has
+ * no lockdep. */
 void lockdep_words(char *out, size_t size, unsigned int found);
-/* A mutex, or the spinlock of the experiment (st->spin), as the 2012 thread calls
- * it. */
+/* A mutex, or the spinlock of the experiment (st->spin), as the 2012 thread
+ * calls it. */
 const char *lock_name(const struct stage *st, const void *obj);
 /* "CPU_ONLINE"; "?": no event of that number. */
 const char *cpu_event_name(unsigned long event);

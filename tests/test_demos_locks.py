@@ -16,7 +16,7 @@ def test_a_knot_in_an_interrupt():
                   "WARNING: possible recursive locking detected",
                   "lock irq_lock", "waits: irq_lock (A)",
                   "waits for irq_lock (spinlock)", "cycle: A -> irq_lock (A)",
-                  "cut: A keeps irq_lock, A is let in once",
+                  "cut: A keeps irq_lock; A is let in once",
                   "state: as before")
     ring = text[text.index("\nE0/ABC: "):]
     assert "cycle: A -> lock_b (B) -> lock_c (C) -> lock_a (A)" in ring

@@ -35,7 +35,7 @@ REFUSED = {
     "h w | w h": 'thread B, "h": a knot of',
     "g h -g": 'thread A, "g": taken before h',
     "h g -h": 'thread A, "h": g was taken inside',
-    ",".join(25 * "x"): 'thread A, "x": one operation too many',
+    ",".join(25 * "x"): 'thread A, "x": more than 24 operations',
 }
 
 

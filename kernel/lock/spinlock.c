@@ -77,7 +77,7 @@ const struct wait_ops spin_wait = {
 	.dep_map = DEP_MAP_AT(struct spinlock),
 	.owner = spin_holder,
 	.lend = spin_lend,
-	.lent = "%s keeps %s, %s is let in once",
+	.lent = "%s keeps %s; %s is let in once",
 	.lend_rank = 2,
 };
 #endif

@@ -438,7 +438,7 @@ const struct wait_ops percpu_read_wait = {
 	.dep_map = DEP_MAP_AT(struct percpu_rwsem),
 	.owner = percpu_writer,
 	.lend = percpu_lend,
-	.lent = "%s, who wants %s, lets %s pass",
+	.lent = "%s, the writer of %s, lets %s pass",
 	.lend_rank = 1,
 };
 

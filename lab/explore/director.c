@@ -145,7 +145,7 @@ static void direct_steps(struct round *r, struct stage *st)
 	direct(st, d);
 	explore_let_go();
 	if (d->strayed || d->endless)
-		tell_on_their_own();
+		say_threads_end_alone();
 }
 
 static void note_findings(struct round *r, struct stage *st)

@@ -33,7 +33,7 @@ _Static_assert(sizeof(struct search) <= PAGE_SIZE << ORDER_OF_SEARCH,
 static struct search *search_memory;
 static uint8_t *room_memory;
 
-/* ---- the search ---------------------------------------------------------------- */
+/* ---- the search ---------------------------------------------------------- */
 
 struct exploration {
 	struct director director;
@@ -287,7 +287,7 @@ static int explore_form(struct stage *st, struct exploration *x,
 	return 0;
 }
 
-/* ---- the verdict ------------------------------------------------------------------ */
+/* ---- the verdict --------------------------------------------------------- */
 
 static unsigned int failing(const struct exploration *x)
 {

@@ -37,7 +37,7 @@ static void print_bounds(void)
 		"semaphore guards it\n");
 }
 
-/* ---- the table ------------------------------------------------------------------- */
+/* ---- the table ----------------------------------------------------------- */
 
 static void print_row(const struct explored_row *r, bool part)
 {
@@ -117,7 +117,7 @@ bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
 	return r.ok;
 }
 
-/* ---- the command ----------------------------------------------------------------- */
+/* ---- the command --------------------------------------------------------- */
 
 /* explore program [full] TEXT, or TEXT alone in quotes. */
 static bool parse_program(int argc, char **argv, struct explore_wish *w)

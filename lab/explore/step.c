@@ -50,7 +50,7 @@ static struct stepper {
 	bool bad;	  /* a line from the command line was not understood */
 } the_stepper;
 
-/* ---- the schedule so far --------------------------------------------------------- */
+/* ---- the schedule so far ------------------------------------------------- */
 
 static const char *id_of(const struct stepper *s)
 {
@@ -92,7 +92,7 @@ static void print_replay_line(const struct stepper *s)
 	kprintf("\n");
 }
 
-/* ---- input ----------------------------------------------------------------------- */
+/* ---- input --------------------------------------------------------------- */
 
 static const char *const commands[] = { "why",	"back", "auto",
 					"line", "quit", "help" };
@@ -308,7 +308,7 @@ static void ask(struct stepper *s, const struct stage *st, unsigned int enabled)
 	}
 }
 
-/* ---- the director -------------------------------------------------------------------- */
+/* ---- the director -------------------------------------------------------- */
 
 static struct stepper *stepper_of(struct director *d)
 {
@@ -451,7 +451,7 @@ static void over(struct director *d, struct stage *st, unsigned int left)
 	s->leaves = in_the_middle;
 }
 
-/* ---- the command ------------------------------------------------------------------------ */
+/* ---- the command --------------------------------------------------------- */
 
 /* The rounds, until one is not asked for again. The status. */
 static int play(struct stepper *s)

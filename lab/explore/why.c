@@ -23,7 +23,7 @@
 
 #define SYMBOL 48
 
-/* ---- what a thread would do ---------------------------------------------------- */
+/* ---- what a thread would do ---------------------------------------------- */
 
 /* The function that an address is in. */
 static const char *function_at(uintptr_t address, char *out)
@@ -72,7 +72,7 @@ static void describe_gate(const struct stage *st, enum trace_op op,
 		  function_at(caller, fn));
 }
 
-/* ---- what it waits for ----------------------------------------------------------- */
+/* ---- what it waits for --------------------------------------------------- */
 
 static int slot_of(const struct stage *st, const struct thread *t)
 {
@@ -147,7 +147,7 @@ void describe_actor(const struct stage *st, unsigned int i, bool able,
 			  function_at(caller, fn));
 }
 
-/* ---- the threads, and why ------------------------------------------------------ */
+/* ---- the threads, and why ------------------------------------------------ */
 
 int actor_width(const struct stage *st)
 {
