@@ -106,14 +106,14 @@ run:
 export RUN
 
 #: make try [PATCH=file]       run the experiments with your own demos/yours.c, or
-#:                             with a patch
+#:                             with a patch applied
 .PHONY: try
 try:
 	@tools/need demo try
 	@$(MAKE) --no-print-directory -j$(JOBS) image
 	@tools/try $(if $(PATCH),'PATCH=$(PATCH)')
 
-#: make diff ID=e1             compare an experiment's functions with the kernel's
+#: make diff ID=e1             compare an experiment's functions with the kernel's own
 .PHONY: diff
 diff:
 	@tools/need diff
@@ -136,14 +136,14 @@ card:
 
 # ---- test it --------------------------------------------------------------------
 
-#: make check                  run the main tests, in about a minute
+#: make check                  run a short test while you edit, in under 90 seconds
 .PHONY: check
 check:
 	@tools/need demo test
 	@$(MAKE) --no-print-directory -j$(JOBS) image
 	@$(PYTHON) -m pytest -q -p no:cacheprovider -n 2 -m check --tb=short tests $(T)
 
-#: make test [T='-k boot']     run all tests, in less than 15 minutes
+#: make test [T='-k boot']     run all tests, in under 15 minutes
 .PHONY: test
 test:
 	@tools/need demo test
@@ -190,7 +190,7 @@ boots:
 	@tools/need demo test
 	@$(PYTHON) tools/boots $(or $(N),25)
 
-#: make model                  check models of the experiments with spin, compare
+#: make model                  check models of the experiments with spin, and compare
 #:                             the results with the explorer's
 .PHONY: model
 model:
@@ -199,20 +199,20 @@ model:
 	@$(PYTHON) tools/model
 
 #: make mutants [RUNS=10] [SECONDS=60]
-#:                             run kernels with a broken RCU: its torture test must
-#:                             find every one
+#:                             run kernels with a broken RCU: the torture test must
+#:                             fail on each
 .PHONY: mutants
 mutants:
 	@tools/need demo test
 	@tools/mutants $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS))
 
-#: make soak                   run the long tests, for hours; one line each
+#: make soak                   run the long tests (hours); prints one line for each
 .PHONY: soak
 soak:
 	@tools/need demo test
 	@$(PYTHON) tools/soak
 
-#: make clean                  remove the output
+#: make clean                  remove everything that was built
 .PHONY: clean
 clean:
 	rm -rf $(O)

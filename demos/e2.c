@@ -92,7 +92,7 @@ static const struct scenario e2s[] = {
 };
 
 DEMO(02s, e2s, .id = "E2s", .slug = "e2s-slub",
-     .claim = "SLUB's order takes no reference and has no cycle",
+     .claim = "SLUB takes no reference, and its order has no cycle",
      .tried = { "E2 with slab_mutex released before rcu_barrier(), as in SLUB: D",
 		"waits for U, but U never waits for D." },
      .cores = 2, SCENARIOS(e2s), .free_rounds = 100);

@@ -19,8 +19,8 @@ LOADERS = ["bootcode.bin", "fixup.dat", "fixup4.dat", "start.elf",
 TREES4 = ["bcm2711-rpi-4-b.dtb", "bcm2711-rpi-400.dtb"]
 OTHERS = ["bcm2709-rpi-2-b.dtb", "bcm2710-rpi-zero-2-w.dtb",
           "LICENCE.broadcom"]
-NO_FIRMWARE = ("copy onto it bootcode.bin start*.elf fixup*.dat *.dtb of a "
-               "Raspberry Pi OS card\n")
+NO_FIRMWARE = ("copy these files from a Raspberry Pi OS card to it: bootcode.bin "
+               "start*.elf fixup*.dat *.dtb\n")
 # Dates as FAT writes them: of the files, and mkfs.vfat's own for the label.
 OCTOBER_3 = (2012 - 1980) << 9 | 10 << 5 | 3
 INVARIANT = (2015 - 1980) << 9 | 3 << 5 | 14
@@ -197,7 +197,8 @@ def test_firmware_of_debian(tmp_path):
     p = write(out, DEBIAN_FIRMWARE=str(package))
     assert p.returncode == 0
     assert p.stdout == (f"wrote {out}, firmware from {package}\n"
-                        f"for a Pi 4 or 400 copy {' '.join(TREES4)} onto it\n")
+                        f"for a Pi 4 or 400 copy these files to it: "
+                        f"{' '.join(TREES4)}\n")
     assert sorted(names(out)) == sorted(OURS + LOADERS)
     (package / "start.elf").unlink()
     p = write(out, DEBIAN_FIRMWARE=str(package))
