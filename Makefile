@@ -219,37 +219,46 @@ clean:
 
 # ---- the image ------------------------------------------------------------------
 
+# Two makes may run in one tree. Each writes a file under its own name first, then
+# renames it: $$$$ is the shell's process id, $$PPID is make's.
+PUT = -o $@.$$$$ -MF $(@:.o=.d) -MT $@ -c $< && mv $@.$$$$ $@
+L   = $(OUT)/link.$$PPID
+
 # This file changes when the compiler's options, a rule or the list of files changes.
 SETTINGS := $(CC) $(BASE) | $(CHECK) | $(LDFLAGS) | $(SRCS)
 $(OUT)/settings: Makefile FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(SETTINGS)' > $@.new
-	@cmp -s $@.new $@ && [ $@ -nt Makefile ] && rm $@.new || mv $@.new $@
+	@printf '%s\n' '$(SETTINGS)' > $@.$$PPID
+	@cmp -s $@.$$PPID $@ && [ $@ -nt Makefile ] && rm $@.$$PPID || mv $@.$$PPID $@
 .PHONY: FORCE
 FORCE:
 
 $(OUT)/%.c.o: %.c $(OUT)/settings
 	@mkdir -p $(@D)
-	@$(CC) $(BASE) $(if $(filter $(PLAIN),$<),,$(CHECK)) $(if $(filter $(QUICK),$<),-O2) -c $< -o $@
+	@$(CC) $(BASE) $(if $(filter $(PLAIN),$<),,$(CHECK)) $(if $(filter $(QUICK),$<),-O2) $(PUT)
 
 $(OUT)/%.S.o: %.S $(OUT)/settings
 	@mkdir -p $(@D)
-	@$(CC) $(ARCH) -I. -g -MMD -MP -c $< -o $@
+	@$(CC) $(ARCH) -I. -g -MMD -MP $(PUT)
 
 # There are two links. The second adds the symbol table at the end of rodata, so it
 # moves no text; the rule checks this.
 $(OUT)/gordian.elf: $(OBJS) linker.ld tools/mksyms $(OUT)/settings
-	@: | sh tools/mksyms > $(OUT)/ksyms0.S
-	@$(CC) $(ARCH) -c $(OUT)/ksyms0.S -o $(OUT)/ksyms0.o
-	@$(CC) $(LDFLAGS) $(OBJS) $(OUT)/ksyms0.o $(LIBS) -o $(OUT)/stage1.elf
-	@$(CROSS)nm -n $(OUT)/stage1.elf | sh tools/mksyms > $(OUT)/ksyms.S
-	@$(CC) $(ARCH) -c $(OUT)/ksyms.S -o $(OUT)/ksyms.o
-	@$(CC) $(LDFLAGS) -Wl,-Map=$(OUT)/gordian.map $(OBJS) $(OUT)/ksyms.o $(LIBS) -o $@
-	@$(CROSS)nm -n $(OUT)/stage1.elf | grep -i ' t ' > $(OUT)/text1
-	@$(CROSS)nm -n $@ | grep -i ' t ' | cmp -s - $(OUT)/text1 || \
-		{ rm -f $@; echo "error: the symbol table has moved the text"; exit 1; }
+	@mkdir -p $(L)
+	@: | sh tools/mksyms > $(L)/ksyms0.S
+	@$(CC) $(ARCH) -c $(L)/ksyms0.S -o $(L)/ksyms0.o
+	@$(CC) $(LDFLAGS) $(OBJS) $(L)/ksyms0.o $(LIBS) -o $(L)/stage1.elf
+	@$(CROSS)nm -n $(L)/stage1.elf | sh tools/mksyms > $(L)/ksyms.S
+	@$(CC) $(ARCH) -c $(L)/ksyms.S -o $(L)/ksyms.o
+	@$(CC) $(LDFLAGS) -Wl,-Map=$(L)/gordian.map $(OBJS) $(L)/ksyms.o $(LIBS) \
+		-o $(L)/gordian.elf
+	@$(CROSS)nm -n $(L)/stage1.elf | grep -i ' t ' > $(L)/text1
+	@$(CROSS)nm -n $(L)/gordian.elf | grep -i ' t ' | cmp -s - $(L)/text1 || \
+		{ echo "error: the symbol table has moved the text"; exit 1; }
+	@mv $(L)/gordian.map $(L)/gordian.elf $(OUT)
+	@rm -r $(L)
 
 $(OUT)/gordian.img: $(OUT)/gordian.elf
-	@$(CROSS)objcopy -O binary $< $@
+	@$(CROSS)objcopy -O binary $< $@.$$$$ && mv $@.$$$$ $@
 
 -include $(OBJS:.o=.d)

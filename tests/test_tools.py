@@ -166,6 +166,26 @@ def test_objects_follow_the_flags(tmp_path):
     assert objects and all(fourth[p] > third[p] for p in objects)
 
 
+def test_two_makes_in_one_tree(tmp_path):
+    """They build the same files at the same time, and both succeed."""
+    tree = gordian.copied(tmp_path / "tree")
+    image = tree / "build/debug/gordian.img"
+    before = image.read_bytes()
+    for _ in range(3):
+        for name in ("kernel/lib/printf.c", "kernel/arch/switch.S"):
+            (tree / name).touch()
+        both = [subprocess.Popen(["make", "-s", "-C", tree, "image"],
+                                 text=True, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT) for _ in range(2)]
+        texts = [p.communicate(timeout=gordian.TIMEOUT)[0] for p in both]
+        assert [p.returncode for p in both] == [0, 0], texts
+        assert texts == ["", ""]
+        assert image.read_bytes() == before
+    left = [p.name for p in (tree / "build/debug").rglob("*")
+            if re.search(r"\.\d+$", p.name)]
+    assert left == []
+
+
 # ---- the end of a test run ----------------------------------------------------
 
 PLANTED = """
