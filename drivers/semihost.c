@@ -11,7 +11,7 @@
 #define SYS_ERRNO	  0x13u
 #define SYS_EXIT_EXTENDED 0x20u
 #define STOPPED_EXIT	  0x20026u
-#define NO_ANSWER		  0x5e41u /* kernel/arch/vectors.S, vec_svc */
+#define NO_ANSWER	  0x5e41u /* kernel/arch/vectors.S, vec_svc */
 
 /* Always ARM code, also in a Thumb image: the vector reads the number in the
  * instruction. */
