@@ -1,5 +1,6 @@
 """What the documents say exists: targets, files, experiments, a path to read."""
 import re
+import runpy
 import shutil
 import textwrap
 
@@ -51,17 +52,19 @@ def test_reading_path():
     assert 1000 < lines <= PATH_LIMIT
 
 
-def test_every_folder_is_listed_with_its_theory():
-    """docs/reading.md: one row for each folder of the kernel, and a file with a
-    comment of more than a line at its head for each."""
+def test_every_floor_is_listed_with_its_theory():
+    """docs/reading.md: the floors of tools/layers, from the top down, and a file with
+    a comment of more than a line at its head for each."""
     page = (ROOT / "docs/reading.md").read_text()
     rows = re.findall(r"^\| (`[^|]*/`) \| [^|]+ \| ([^|]+) \|$",
                       page[page.index("## The floors"):], re.M)
-    listed = set(re.findall(r"`([^`]+)/`", " ".join(r[0] for r in rows)))
+    floors = runpy.run_path(str(ROOT / "tools/layers"))["FLOORS"]
+    assert [sorted(re.findall(r"`([^`]+)/`", row[0])) for row in rows] == \
+        [sorted(floor) for floor in reversed(floors)]
     here = {str(p.parent.relative_to(ROOT)) for folder in
-            ("boot", "drivers", "kernel", "lab", "demos")
-            for p in (ROOT / folder).glob("**/*.c")} - {"kernel"}
-    assert listed == here
+            ("boot", "drivers", "kernel", "lab", "demos", "tests/kernel")
+            for p in (ROOT / folder).glob("**/*.c")}
+    assert here == {folder for floor in floors for folder in floor}
     for _, theory in rows:
         for name in re.findall(r"`([^`]+)`", theory):
             head = (ROOT / name).read_text().lstrip("/*\n ").split("*/")[0]
