@@ -1,7 +1,7 @@
-"""For gdb: who owns and who waits for the two locks, and their stacks.
+"""For gdb: the owners and waiters of the two locks, and their stacks.
 
-Everything is read from the machine's memory through the symbols; the kernel
-takes no part in it. Prints one line of JSON.
+All of it is read from the machine's memory by symbols, without help from the kernel.
+Prints one line of JSON.
 """
 import json
 import os
@@ -40,13 +40,13 @@ def thread_at(address):
 
 
 def stack(thread):
-    """Frames of a thread that is switched out: function and source file."""
+    """The frames of a thread that does not run: [(function, source file)]."""
     word = gdb.lookup_type("unsigned int").pointer()
     sp = int(thread["sp"])
     saved = gdb.Value(sp).cast(word)
     now = {r: int(gdb.parse_and_eval(f"${r}")) for r in SAVED + ["sp"]}
     try:
-        # What arch_switch_to() pushed.
+        # The registers that arch_switch_to() has pushed.
         for i, reg in enumerate(SAVED):
             gdb.execute(f"set ${reg} = {int(saved[i])}")
         gdb.execute(f"set $sp = {sp + 4 * len(SAVED)}")

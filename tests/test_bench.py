@@ -1,4 +1,4 @@
-"""What operations cost, and that release pays for no check."""
+"""The cost of operations; and release has no trace of the checks."""
 import re
 import subprocess
 
@@ -62,7 +62,8 @@ def test_same_again(printed):
 
 
 def test_says_when_it_is_not_counted():
-    """The clock of the host, and one that goes eight times as fast."""
+    """With the clock of the host, or with one eight times as fast, the output says that
+    the figures are not counts."""
     for extra in ((), ("-icount", "shift=3,sleep=off")):
         run = boot("bench", smp=1, extra=extra)
         assert "bench: ns per operation; not counted, see -icount" in run.lines
@@ -72,7 +73,7 @@ def test_says_when_it_is_not_counted():
 
 
 def test_refuses_what_is_not_counted(tmp_path):
-    """make bench, with a QEMU that leaves -icount out."""
+    """`make bench` with a QEMU that ignores -icount fails."""
     qemu = tmp_path / "qemu"
     qemu.write_text('#!/bin/sh\nn=$#\nwhile [ $n -gt 0 ]; do\n'
                     'if [ "$1" = -icount ]; then shift 2; n=$((n - 2))\n'
@@ -103,7 +104,7 @@ def test_no_lockdep_in_release(settings):
 
 
 def test_locks_in_release_are_small():
-    """No map of lockdep's in them."""
+    """Locks have no lockdep map in release."""
     def ask(profile, what):
         elf = gordian.build(profile) / "gordian.elf"
         return subprocess.run(["gdb-multiarch", "-batch", "-ex", what, elf],

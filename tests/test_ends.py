@@ -1,5 +1,5 @@
-"""How a schedule ends, and how a search: by an experiment that is there for
-nothing else, tests/own/ends.c, built with the others."""
+"""The ways in which a schedule, or a search, can end. tests/own/ends.c is an experiment
+for this alone; it is built with the others."""
 import re
 import shutil
 
@@ -28,7 +28,7 @@ def part(text):
 @pytest.mark.parametrize("name, schedules", [("keeps", 1), ("keeps-two", 2),
                                              ("slab", 2)])
 def test_a_kept_mutex_is_a_warning(image, name, schedules):
-    """Whose ever it is; and the next schedule finds it as the first did."""
+    """Whichever mutex it is; and it is free again for the next schedule."""
     r = boot(f"explore x2/{name}", image=image)
     v = part(r.text)
     assert (v["search"], v["outcome"], v["lockdep"]) == (
@@ -39,12 +39,13 @@ def test_a_kept_mutex_is_a_warning(image, name, schedules):
 
 
 def test_a_kept_mutex_excuses_nothing_later(image):
-    """Lockdep takes it that it may be given back by its owner yet, once."""
+    """After the explorer has released it for A, A's own release is accepted once; other
+    wrong releases are found."""
     v = part(boot("explore x2/errs", image=image).text)
     assert set(v["lockdep"].split(",")) == {"held-at-end", "unbalanced"}
 
 
-def test_who_wants_a_kept_mutex_is_stuck(image):
+def test_an_actor_that_wants_it_is_stuck(image):
     r = boot("explore x2/wanted", image=image)
     v = part(r.text)
     assert (v["search"], v["failing"], v["schedules"], v["states"]) == (
@@ -54,7 +55,7 @@ def test_who_wants_a_kept_mutex_is_stuck(image):
 
 
 def test_a_kept_semaphore_ends_the_search(image):
-    """Nobody but its owner can give it back."""
+    """Only its owner can release a rw-semaphore."""
     r = boot("explore x2/rwsem", image=image)
     v = part(r.text)
     assert (v["search"], v["outcome"], v.ok) == ("broken", "warn", False)
@@ -63,7 +64,7 @@ def test_a_kept_semaphore_ends_the_search(image):
 
 
 def test_a_knot_that_cannot_be_cut(image):
-    """It is said, and Ctrl-C is the way out, to a prompt that works."""
+    """A message says so, and Ctrl-C leads to a prompt that works."""
     with gordian.Console(image=image, timeout=120) as c:
         c.prompt()
         c.p.send("explore x2/rwsem-wanted\r")
@@ -75,8 +76,8 @@ def test_a_knot_that_cannot_be_cut(image):
 
 
 def test_a_cycle_that_cannot_be_cut(image):
-    """The report says which it is; in a batch, where nobody can press Ctrl-C,
-    the machine ends."""
+    """The report shows the cycle. In a batch, where nobody can press Ctrl-C, the machine
+    ends."""
     with gordian.Console(image=image, timeout=120) as c:
         c.prompt()
         c.p.send("explore x2/knot\r")
@@ -93,7 +94,7 @@ def test_a_cycle_that_cannot_be_cut(image):
 
 
 def test_a_scenario_rescues(image):
-    """Also from a cycle; and the search goes on."""
+    """A .rescue works for a cycle, too, and the search goes on."""
     r = boot("explore x2/rescued", image=image)
     v = part(r.text)
     assert r.status == 0 and v.ok
@@ -102,7 +103,8 @@ def test_a_scenario_rescues(image):
 
 
 def test_a_timer_is_waited_for(image):
-    """By a search, or what comes after would be no step; and by a round."""
+    """Both a search and a free round wait for the timer; the search sees the steps that
+    follow."""
     r = boot("explore x2/timer; demo x2/timer", image=image)
     searched, free = verdicts(r.text, "part")
     assert r.status == 0
@@ -111,7 +113,7 @@ def test_a_timer_is_waited_for(image):
     assert free["outcome"] == "completes"
 
 
-def test_who_awaits_may_be_stuck(image):
+def test_explore_await_may_be_stuck(image):
     r = boot("explore x2/await", image=image)
     v = part(r.text)
     assert r.status == 0 and v.ok
@@ -123,7 +125,7 @@ def test_who_awaits_may_be_stuck(image):
 
 @pytest.mark.parametrize("name", ["setup", "begin"])
 def test_an_error_is_no_complete_search(image, name):
-    """Nor are the last experiment's counts its own."""
+    """And it does not print the counts of the search before."""
     r = boot(f"explore x2/await; explore x2/{name}", image=image)
     v = verdicts(r.text, "part")[1]
     assert f"X2/{name}: cannot go on, error 5" in r.lines
@@ -140,7 +142,8 @@ def test_a_broken_search_does_not_go_on(image):
 @pytest.mark.parametrize("name, said", [
     ("trace", "state: caches was "), ("try", NOT_TOLD)])
 def test_a_witness_is_confirmed_in_all(image, name, said):
-    """It must end as it did, and leave no trace, and keep the rules."""
+    """The replay of a witness must have the same outcome, leave the state as before, and
+    keep the rules."""
     r = boot(f"explore x2/{name}", image=image)
     assert r.status == 1 and said in r.text
     assert ("unexpected: replayed it does not end as corrupt, the state as "

@@ -17,7 +17,7 @@ RACES = ["-fsanitize=thread"]
 SLAB = ["kernel/slab/slab.c", "kernel/slab/slab_common.c",
         "kernel/slab/slab_debug.c", "kernel/slab/kmalloc.c", "kernel/mm/page.c",
         "kernel/lib/printf.c", "tests/host/shim.c"]
-# The slab allocator keeps addresses in 32 bits: everything must lie low.
+# The slab allocator keeps addresses in 32 bits, so all memory must be below 4 GiB.
 LOW = ["-Itests/host/shim", "-include", "tests/host/shim.h", "-no-pie",
        "-fno-pie", "-ffunction-sections", "-Wl,--gc-sections",
        "-Wl,--defsym,image_end=0xc0010000"]
@@ -68,7 +68,8 @@ def flags_have(flags, sanitizer):
 
 
 def can_fix_addresses():
-    """The thread sanitizer wants its own address layout on some kernels."""
+    """Can setarch switch address randomisation off? On some kernels the thread sanitizer
+    needs that."""
     try:
         return subprocess.run(["setarch", "-R", "true"],
                               stderr=subprocess.DEVNULL).returncode == 0
@@ -78,7 +79,7 @@ def can_fix_addresses():
 
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory):
-    """QEMU's own device tree, without the padding behind it."""
+    """QEMU's own device tree, without the padding at its end."""
     out = tmp_path_factory.mktemp("fdt") / "virt.dtb"
     subprocess.run([gordian.QEMU, "-M",
                     f"virt,dtb-randomness=off,dumpdtb={out}", "-cpu",
@@ -90,7 +91,7 @@ def tree(tmp_path_factory):
 
 
 def pack(blob):
-    """Cut a device tree to what it uses and say so in its header."""
+    """Cut a device tree to its used size, which the header then states."""
     head = struct.unpack(">10I", blob[:40])
     end = max(head[2] + head[9], head[3] + head[8])
     return blob[:4] + struct.pack(">I", end) + blob[8:end]

@@ -1,4 +1,4 @@
-"""The second opinion: the experiments as Promela models, searched by spin."""
+"""A second opinion: the experiments as Promela models, searched by spin."""
 import re
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ from gordian import ROOT
 MODELS = ROOT / "tests" / "model"
 CYCLE = "invalid end state"  # a deadlock, or somebody who waits for ever
 
-# Row -> what it fails by; nothing: it holds. The issue's table.
+# Row -> how it fails; nothing: it holds.
 EXPECTED = {
     "E0/AB-BA": CYCLE, "E0/A-A": CYCLE, "E0/ABC": CYCLE, "E0/one-order": "",
     "E1/drawing": "", "E1b": "", "E2": CYCLE, "E2s": "",
@@ -75,7 +75,7 @@ def test_row(all_rows, name):
         assert what == "holds"
 
 
-# ---- every row that holds fails once something is broken ----------------------
+# ---- if something is broken, each row that holds must fail ----------------------
 
 def swapped(first, second, between="\t"):
     return f"{first}{between}{second}", f"{second}{between}{first}"
@@ -88,7 +88,7 @@ WRITER_WALKS_IN = ("cpu_hotplug.refcount == 0 -> break",
 NOBODY_WAKES = ("\tcpu_hotplug.writer_sleeps = false", "\tskip")
 NO_REFERENCE = ("\t\tget_online_cpus();\n\t\tfor_each_online_cpu_entrain();\n"
                 "\t\tput_online_cpus();", "\t\tfor_each_online_cpu_entrain();")
-# name -> file, the inline it is in (None: anywhere), what is exchanged
+# name -> file, the inline that is changed (None: any), old text, new text
 BROKEN = {
     "E0/one-order": ("e0.pml", None, ("run AB();\n\t\trun AB()",
                                       "run AB();\n\t\trun BA()")),

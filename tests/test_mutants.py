@@ -1,7 +1,7 @@
-"""RCU torture, and the broken kernels that it must find; short runs.
+"""RCU torture finds broken kernels. Here the runs are short.
 
-The first seven by default, the others with --soak. The long form, ten runs of a
-minute for each, is `make mutants`.
+The first seven mutants run by default, the others with --soak. `make mutants` is the
+long form: ten runs of a minute for each.
 """
 import subprocess
 
@@ -48,7 +48,7 @@ def test_torture(smp, extra):
 
 @pytest.mark.parametrize("shift", [0, 1, 2, 3])
 def test_torture_repeatable(shift):
-    """A fixed interleaving: what fails here fails again in the same way."""
+    """With a counted clock the interleaving is fixed, so a failure repeats."""
     r = gordian.boot("torture rcu 1", extra=("-icount",
                                              f"shift={shift},sleep=off"))
     assert r.status == 0, r

@@ -1,5 +1,6 @@
-"""What the explorer has to see, and what it has to complain of, by an experiment
-that is there for nothing else: tests/own/points.c, built with the others."""
+"""The points of choice that the explorer must see, and its complaints about actors that
+it cannot explore. tests/own/points.c is an experiment for this alone; it is built with
+the others."""
 import shutil
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 import gordian
 from gordian import ROOT, boot, verdicts, witnesses
 
-FOUND = {  # part: how the failing schedules end
+FOUND = {  # part: the outcome of its failing schedules
     "X1/waker": "stuck", "X1/destroy": "corrupt", "X1/shrink": "corrupt",
     "X1/between": "corrupt", "X1/under": "corrupt", "X1/freed": "corrupt",
     "X1/spinlock": "corrupt", "X1/dying": "corrupt",
@@ -40,9 +41,9 @@ def searched(image):
 
 @pytest.mark.parametrize("part", FOUND)
 def test_both_ends_are_found(searched, part):
-    """A wake-up or data under a spinlock, an object, a callback, a notifier on the
-    core that goes or comes, an interrupt, a try: whose turn it is matters, and lockdep has nothing to
-    say."""
+    """The order matters, although lockdep finds nothing: a wake-up or data under a
+    spinlock, an object, a callback, a notifier on a core that goes off or comes on, an
+    interrupt, a trylock."""
     assert searched.status == 0
     (v,) = [v for v in verdicts(searched.text, "part") if v.id == part]
     assert v.ok and (v["search"], v["verdict"], v["lockdep"]) == (
@@ -54,7 +55,7 @@ def test_both_ends_are_found(searched, part):
 
 
 def test_more_than_there_is_room_for(image):
-    """Places in which nobody can go on; steps of a witness, which then is the
+    """Too many states to count, and too many steps to minimise: the witness then is the
     schedule that ran."""
     r = boot("explore X1/places; explore X1/long", image=image)
     places, long = verdicts(r.text, "part")
@@ -82,8 +83,8 @@ def test_a_try_has_to_be_told(image, part):
     ("X1/blind", "\nA did not reach a scheduling point; is it spinning or "
      "polling?\n  (explore_await() waits in a way that can be explored)\n"),
 ], ids=["gates", "polls", "blind"])
-def test_who_has_no_end(image, part, said):
-    """It is said, and Ctrl-C is the way out, to a prompt that works."""
+def test_actor_without_an_end(image, part, said):
+    """A message says so, and Ctrl-C leads to a prompt that works."""
     with gordian.Console(image=image, timeout=120) as c:
         c.prompt()
         c.p.send(f"explore {part}\r")

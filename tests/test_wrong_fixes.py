@@ -1,5 +1,5 @@
-"""Wrong variants of kmem_cache_destroy(), planted in demos/yours.c: the search
-names what is wrong with each, shows a schedule, and that one fails again."""
+"""Wrong variants of kmem_cache_destroy() in demos/yours.c: the search says what is wrong
+with each, and prints a schedule that fails again."""
 import re
 
 import pytest
@@ -13,13 +13,13 @@ def explored(text):
 
 
 def witness(text, part, outcome):
-    """The schedule of that part that ends so, as it is to be typed."""
+    """The command that replays the witness of this part and outcome."""
     return re.search(rf"^witness: {part} {outcome}, \d+ switch(?:es)?: "
                      r"(replay .*)$", text, re.M)[1]
 
 
 def test_the_merged_fix_passes():
-    """Nothing fails but what no kmem_cache_destroy() can mend."""
+    """Only E3 fails, which no kmem_cache_destroy() can fix."""
     r = boot("explore yours")
     assert r.status == 0
     parts = explored(r.text)
@@ -32,20 +32,21 @@ def test_the_merged_fix_passes():
 
 PARTS = ["E1", "E1b", "E3", "E7", "E17", "E17s"]
 
-# What each comes to: lockdep's finding; the verdict, and how it ends, in the
-# parts that fail; another end in one of them; evidence; who objected.
+# For each variant: lockdep's finding; the verdict and the outcome of the parts that
+# fail; these parts; another outcome in one of them; evidence in the output; the author
+# of the objection.
 WRONG = {
-    # The shrink says that the lock is missing wherever it is called, and where
-    # another cache is linked meanwhile one of the two is lost.
+    # Each call of the shrink reports the missing lock. If another cache is linked
+    # meanwhile, one of the two caches is lost.
     "early-unlock": ("not-held", "REAL", "warn", PARTS,
                      ("E7", "corrupt"),
                      "of C's 1 caches 0 on it",
                      "Bhat, 3 October 2012, 20:30 +0530"),
-    # Only destroying in vain comes that way.
+    # Only a destroy that fails takes this path.
     "double-unlock": ("unbalanced", "REAL", "warn", ["E7"], None,
                       "bad unlock balance detected",
                       "Bhat, 3 October 2012, 20:30 +0530"),
-    # Only a cache that stays has no callbacks that find it gone.
+    # Only in E7 the cache stays, so its callbacks find it.
     "early-barrier": ("silent", "MISSED", "corrupt",
                       [p for p in PARTS if p != "E7"], None,
                       "RCU callback after the cache was destroyed",
@@ -54,7 +55,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_fix_is_named(tmp_path, name):
+def test_wrong_fix_is_found(tmp_path, name):
     lockdep, verdict, ends, fails, also, evidence, objection = WRONG[name]
     image = gordian.patched(ROOT / f"demos/patches/yours-{name}.patch",
                             tmp_path / "tree")
@@ -70,5 +71,5 @@ def test_wrong_fix_is_named(tmp_path, name):
     for part, outcome in [(fails[-1], ends)] + [also] * bool(also):
         line = witness(r.text, f"yours/{part}", outcome)
         again = boot(line, image=image)
-        assert again.status == 0  # it goes that way, and the state is restored
+        assert again.status == 0  # the schedule is possible, and the state is restored
         assert f" outcome={outcome} ok" in again.text

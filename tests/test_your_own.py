@@ -1,5 +1,5 @@
-"""docs/your-own.md and docs/explorer.md: the file that the first walks through is
-built and run, and what the two quote is what comes out."""
+"""docs/your-own.md and docs/explorer.md: the file that the first one explains is built
+and run, and the output is as both pages quote it."""
 import re
 import shutil
 
@@ -14,7 +14,7 @@ POLLING = "while (!shared_read(full)) sleep_ns(1000);"
 
 
 def plain(line):
-    """Without what differs from run to run: times, and how long it looked."""
+    """The lines without times and counts of looks, which differ from run to run."""
     line = re.sub(r"^ *\d+\.\d  ", "us ", line.rstrip())
     if line.startswith("part: M1/lost ") and " rounds=" in line:
         return "part: M1/lost, free"  # on a busy host it may be found
@@ -56,7 +56,7 @@ def image_with(tree, source):
     return gordian.build(root=tree) / "gordian.img"
 
 
-def test_the_text_is_what_comes_out(tree):
+def test_quoted_output_is_real(tree):
     blocks = quoted(DOC)
     code = [b for b in blocks if is_code(b)]
     assert len(code) == 4
@@ -98,7 +98,7 @@ def test_bounds_are_told(tree, how, search):
 
 
 def test_kept_lock_fails_the_schedule(tree):
-    """An actor that ends with a lock: its schedules are shown, as warn."""
+    """An actor that ends with a lock: the outcome of its schedules is warn."""
     wait = "wait_event(&readers, shared_read(full));"
     bad = EXAMPLE.read_text().replace(wait, wait + "mutex_lock(&slab_mutex);")
     r = boot("explore m1/queued", image=image_with(tree, bad))
@@ -111,7 +111,7 @@ def test_kept_lock_fails_the_schedule(tree):
 
 
 def test_the_explorers_page():
-    """One row for each word, and E2's witness."""
+    """The table of words has a row for each, and E2's witness is quoted."""
     page = (ROOT / "docs/explorer.md").read_text()
     rows = re.findall(r"^ +explore (e\d+) .* ([A-Z-]+)$", page, re.M)
     assert len(rows) == 4

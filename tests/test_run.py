@@ -1,0 +1,49 @@
+"""tools/run by itself: what it refuses, how it ends, what it prints."""
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from gordian import ROOT
+
+RUN = ROOT / 'tools/run'
+NET = 180  # seconds of the host, for the case that nothing happens
+
+
+@pytest.mark.parametrize('setting,word', [
+    ('SMP=0', 'SMP'), ('SMP=33', 'SMP'), ('SMP=x', 'SMP'),
+    ('MACHINE=toaster', 'MACHINE'), ('PROFILE=fast', 'no such image'),
+    ('IMAGE=nowhere', 'nowhere'), ('QEMU=nowhere', 'not found'),
+    ('RUN=cpu "x"', 'RUN'), ('RUN=' + 'x' * 600, 'RUN'), ('SPM=4', 'SPM')])
+def test_run_refuses(setting, word):
+    r = subprocess.run([RUN, setting], stdin=subprocess.DEVNULL, text=True,
+                       capture_output=True, timeout=NET)
+    assert r.returncode == 2
+    assert r.stdout == '' and len(r.stderr.splitlines()) == 1
+    assert word in r.stderr
+
+
+@pytest.mark.parametrize('sig,status', [
+    (signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129),
+    pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.skipif(
+        not shutil.which('setpriv'), reason='need setpriv: install util-linux'))])
+def test_run_takes_qemu_with_it(sig, status):
+    def as_in_a_shell():  # this process may ignore signals; a shell does not
+        for s in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(s, signal.SIG_DFL)
+    p = subprocess.Popen([RUN, 'RUN=torture slab 1000'], text=True,
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         preexec_fn=as_in_a_shell)
+    assert any('torture' in line for line in p.stdout)
+    p.send_signal(sig)
+    p.communicate(timeout=NET)  # returns when QEMU has closed the pipe
+    assert p.returncode == status
+
+
+def test_run_prints_its_line():
+    r = subprocess.run([RUN, 'RUN=cpu', 'SMP=2'], stdin=subprocess.DEVNULL,
+                       text=True, capture_output=True, timeout=NET)
+    assert re.search(r"qemu\S* -M virt.* -smp 2 .* -append 'run=\"cpu\"'",
+                     r.stderr)
