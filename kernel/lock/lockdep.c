@@ -805,9 +805,9 @@ static noinline bool release_unlisted(struct lockdep_thread *t,
 }
 
 /* A release of a lock that was not the last one taken, or that is a finding. */
-static noinline bool release_slow(struct lockdep_thread *t,
-				  struct lockdep_map *m, uintptr_t site,
-				  bool irqs_off, const void *frame)
+static noinline bool release_checked(struct lockdep_thread *t,
+				     struct lockdep_map *m, uintptr_t site,
+				     bool irqs_off, const void *frame)
 {
 	bool in_irq = current->irq_depth != 0, ok = true;
 	unsigned int i = t->depth;
@@ -846,8 +846,8 @@ bool lock_release(struct lockdep_map *m, uintptr_t site)
 		t->chain = h->before;
 		t->depth--;
 	} else {
-		ok = release_slow(t, m, site, irqs_off,
-				  __builtin_frame_address(0));
+		ok = release_checked(t, m, site, irqs_off,
+				     __builtin_frame_address(0));
 	}
 	local_irq_restore(flags);
 	return ok;
@@ -876,8 +876,9 @@ const struct held_lock *lock_held_by(const struct thread *t,
 
 /* ---- violations found by others ------------------------------------------ */
 
-static void complain(enum lockdep_kind kind, const char *what, uintptr_t site,
-		     const struct held_lock *h, const void *frame)
+static void report_violation(enum lockdep_kind kind, const char *what,
+			     uintptr_t site, const struct held_lock *h,
+			     const void *frame)
 {
 	struct lockdep_thread *t = &current->lockdep;
 	uint64_t fingerprint = mix((uintptr_t)what, (uint32_t)site);
@@ -907,7 +908,7 @@ static void complain(enum lockdep_kind kind, const char *what, uintptr_t site,
 
 void lockdep_complain(enum lockdep_kind kind, const char *what, uintptr_t site)
 {
-	complain(kind, what, site, NULL, __builtin_frame_address(0));
+	report_violation(kind, what, site, NULL, __builtin_frame_address(0));
 }
 
 /* Report each lock that is still held, and empty the list. */
@@ -916,8 +917,8 @@ static void report_still_held(const char *what, const void *frame)
 	struct lockdep_thread *t = &current->lockdep;
 
 	for (unsigned int i = 0; i < t->depth; i++)
-		complain(LOCKDEP_HELD_AT_END, what, t->held[i].site,
-			 &t->held[i], frame);
+		report_violation(LOCKDEP_HELD_AT_END, what, t->held[i].site,
+				 &t->held[i], frame);
 	t->lost += t->depth; /* a later release of them is no finding */
 	t->depth = 0;
 	t->chain = 0;
@@ -946,8 +947,8 @@ void debug_check_no_locks_freed(const void *from, size_t len)
 		uintptr_t at = (uintptr_t)h->map - (uintptr_t)from;
 
 		if (unlikely(at < len))
-			complain(LOCKDEP_HELD_FREED, "", CALLER, h,
-				 __builtin_frame_address(0));
+			report_violation(LOCKDEP_HELD_FREED, "", CALLER, h,
+					 __builtin_frame_address(0));
 	}
 }
 

@@ -240,7 +240,7 @@ static void print_cell(unsigned int column, unsigned int width,
 		class_name(class, name));
 }
 
-static void print_witness(const struct finding *f)
+static void print_scenario(const struct finding *f)
 {
 	unsigned int n = f->path.n + 1, width = column_width(f);
 
@@ -285,7 +285,7 @@ static void print_circular(const struct finding *f)
 			DEP_PATH);
 	if (f->path.n > 1)
 		print_chain_exists(f);
-	print_witness(f);
+	print_scenario(f);
 }
 
 static void print_recursive(const struct finding *f)

@@ -102,7 +102,7 @@ static noinline void wait_turn(struct spinlock *l, unsigned int ticket,
 		park[cpu].ticket = ticket;
 		/* Release: a releaser that sees the lock sees the ticket. */
 		smp_store_release(&park[cpu].lock, l);
-		dsb(); /* W1: slot before `serving`; pairs with R1 in unlock() */
+		dsb(); /* W1: slot before `serving`; pairs with R1 */
 		if (!ticket_served(&l->tickets, ticket) &&
 		    READ_ONCE(rescued) != l)
 			wfi();
@@ -112,7 +112,7 @@ static noinline void wait_turn(struct spinlock *l, unsigned int ticket,
 	busy_set(outer);
 }
 
-static always_inline void lock(struct spinlock *l, uintptr_t site)
+static always_inline void take_lock(struct spinlock *l, uintptr_t site)
 {
 	const struct ticket_lock was = ticket_draw(&l->tickets);
 
@@ -139,7 +139,7 @@ static noinline void kick_next(const struct spinlock *l, unsigned int ticket)
 	}
 }
 
-static always_inline void unlock(struct spinlock *l)
+static always_inline void drop_lock(struct spinlock *l)
 {
 	uint16_t now;
 
@@ -159,19 +159,19 @@ void spin_lock_rescue(struct spinlock *l)
 
 void arch_spin_lock(struct spinlock *l)
 {
-	lock(l, CALLER);
+	take_lock(l, CALLER);
 }
 
 void arch_spin_unlock(struct spinlock *l)
 {
-	unlock(l);
+	drop_lock(l);
 }
 
 static always_inline void acquire(struct spinlock *l, unsigned int subclass,
 				  uintptr_t site)
 {
 	lock_acquire(&l->dep_map, subclass, LOCK_WRITE, NULL, site);
-	lock(l, site);
+	take_lock(l, site);
 }
 
 void raw_spin_lock(struct spinlock *l)
@@ -182,7 +182,7 @@ void raw_spin_lock(struct spinlock *l)
 void raw_spin_unlock(struct spinlock *l)
 {
 	if (lock_release(&l->dep_map, CALLER))
-		unlock(l);
+		drop_lock(l);
 }
 
 void spin_lock(struct spinlock *l)
@@ -201,7 +201,7 @@ void spin_unlock(struct spinlock *l)
 {
 	if (!lock_release(&l->dep_map, CALLER))
 		return;
-	unlock(l);
+	drop_lock(l);
 	preempt_enable();
 }
 
@@ -229,7 +229,7 @@ uint32_t spin_lock_irqsave(struct spinlock *l)
 void spin_unlock_irqrestore(struct spinlock *l, uint32_t flags)
 {
 	if (lock_release(&l->dep_map, CALLER))
-		unlock(l);
+		drop_lock(l);
 	local_irq_restore(flags);
 }
 

@@ -1,15 +1,15 @@
 /*
- * Mutexes: sleeping, FIFO, owner known, lendable.
+ * Mutexes. What they are for: mutex.h.
  *
- * The owner word is the truth: 0 is free; else a thread and two flags. While
- * anybody waits MUTEX_WAITERS is set and the owner word is never 0: the release
- * hands over to the oldest waiter. So:
- *   (1) nobody overtakes a waiter;
- *   (2) a woken waiter owns the mutex already; there is nothing to retry.
+ * The owner word is 0 if the mutex is free, else a thread and two flags. While
+ * a thread waits, MUTEX_WAITERS is set and the owner word is never 0: a release
+ * makes the oldest waiter the owner. So:
+ *   (1) no thread overtakes a waiter;
+ *   (2) a woken waiter owns the mutex already, and does not try again.
  *
  * wait_lock guards the list, the lender, and every change of the flags.
- * Context: thread context, may sleep; mutex_trylock() and the readers at the end
- * anywhere but FIQ.
+ * Context: thread, may sleep. mutex_trylock() and the functions that only read:
+ * any but FIQ.
  */
 #include "kernel/sync/mutex.h"
 
@@ -22,7 +22,7 @@ struct mutex_waiter {
 	struct list_head link;
 	struct thread *thread;
 	uintptr_t site;
-	uint32_t granted; /* enum grant; under wait_lock, by whoever hands over */
+	uint32_t granted; /* enum grant; written under wait_lock */
 };
 
 DEFINE_LOCK_KEY(mutex_wait_key);
@@ -39,7 +39,7 @@ static always_inline bool take_free(struct mutex *m)
 {
 	uintptr_t free = 0;
 
-	/* Acquire: pairs with the release in give() and mutex_unlock(). */
+	/* Acquire: pairs with the release in set_owner() and mutex_unlock(). */
 	return __atomic_compare_exchange_n(&m->owner, &free, (uintptr_t)current,
 					   false, __ATOMIC_ACQUIRE,
 					   __ATOMIC_RELAXED);
@@ -50,43 +50,45 @@ static uintptr_t waiters_flag(const struct mutex *m)
 	return list_empty(&m->waiters) ? 0 : MUTEX_WAITERS;
 }
 
-/* wait_lock held: make `to` the owner (NULL: nobody). */
-static void give(struct mutex *m, struct thread *to, uintptr_t flags)
+/* Make `to` the owner (NULL: nobody). wait_lock held. */
+static void set_owner(struct mutex *m, struct thread *to, uintptr_t flags)
 {
-	/* Release: pairs with the acquire of whoever finds itself the owner. */
+	/* Release: pairs with the acquire in take_free(), or in mutex_unlock()
+	 * for a thread that owns it again. */
 	smp_store_release(&m->owner, (uintptr_t)to | flags | waiters_flag(m));
 }
 
-/* wait_lock held: hand over to that waiter and wake it. */
-static void grant(struct mutex *m, struct mutex_waiter *w, uintptr_t flags,
-		  uintptr_t caller)
+/* Hand over to that waiter and wake it. wait_lock held. */
+static void hand_over(struct mutex *m, struct mutex_waiter *w, uintptr_t flags,
+		      uintptr_t caller)
 {
 	struct thread *t = w->thread;
 
 	list_del(&w->link);
 	WRITE_ONCE(m->site, w->site);
-	WRITE_ONCE(w->granted, GRANTING); /* before the release in give() */
-	give(m, t, flags);
+	WRITE_ONCE(w->granted, GRANTING); /* before the release below */
+	set_owner(m, t, flags);
 	trace_did(TR_HANDOVER, m, (uintptr_t)t, caller);
-	/* Release: w is on t's stack and may be gone right after this. */
+	/* Release: pairs with the acquire in lock_slow(). w is on t's stack and
+	 * may be gone right after this. */
 	smp_store_release(&w->granted, GRANTED);
 	wake_up_thread(t, caller);
 }
 
 /*
- * Queue behind the others unless the mutex has become free meanwhile. Returns
- * whether it has to be waited for. wait_lock held.
+ * Join the waiters, unless the mutex has become free: then take it. Returns
+ * whether the thread has to wait. wait_lock held.
  */
-static bool enqueue(struct mutex *m, struct mutex_waiter *w)
+static bool join_waiters(struct mutex *m, struct mutex_waiter *w)
 {
 	uintptr_t o;
 
 	do {
 		o = READ_ONCE(m->owner);
-		/* The flag without an owner would lock it for ever. */
+		/* A flag without an owner would lock it for ever. */
 		if (o == 0 && take_free(m))
 			return false;
-		/* Relaxed: only raises a flag, the mutex is not ours. */
+		/* Relaxed: this sets a flag and does not take the mutex. */
 	} while (o == 0 || !__atomic_compare_exchange_n(
 				   &m->owner, &o, o | MUTEX_WAITERS, false,
 				   __ATOMIC_RELAXED, __ATOMIC_RELAXED));
@@ -94,23 +96,24 @@ static bool enqueue(struct mutex *m, struct mutex_waiter *w)
 	return true;
 }
 
-/* Interrupted: leave the queue, unless it is ours already. */
-static int dequeue(struct mutex *m, struct mutex_waiter *w)
+/* The wait was interrupted. Leave the waiters and return -EINTR; or return 0 if
+ * the thread has become the owner meanwhile. */
+static int leave_waiters(struct mutex *m, struct mutex_waiter *w)
 {
 	uint32_t flags = spin_lock_irqsave(&m->wait_lock);
-	bool in_vain = w->granted == WAITS;
+	bool waits = w->granted == WAITS;
 
-	if (in_vain) {
+	if (waits) {
 		list_del(&w->link);
 		if (list_empty(&m->waiters))
-			/* Relaxed: a flag, under wait_lock. */
+			/* Relaxed: wait_lock guards the flag. */
 			__atomic_fetch_and(&m->owner, ~(uintptr_t)MUTEX_WAITERS,
 					   __ATOMIC_RELAXED);
 	} else {
-		thread_interrupt(current); /* for the next wait */
+		thread_interrupt(current); /* ends its next wait instead */
 	}
 	spin_unlock_irqrestore(&m->wait_lock, flags);
-	return in_vain ? -EINTR : 0;
+	return waits ? -EINTR : 0;
 }
 
 static noinline int lock_slow(struct mutex *m, enum thread_state state,
@@ -120,20 +123,20 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 	uint32_t flags = spin_lock_irqsave(&m->wait_lock);
 	int err = 0;
 
-	if (!enqueue(m, &w)) {
+	if (!join_waiters(m, &w)) {
 		spin_unlock_irqrestore(&m->wait_lock, flags);
 		return 0;
 	}
 	trace_did(TR_CONTEND, m, (uintptr_t)mutex_owner(m), site);
 	spin_unlock_irqrestore(&m->wait_lock, flags);
-	lock_contended(&m->dep_map); /* with wait_lock no longer on top */
+	lock_contended(&m->dep_map); /* not with wait_lock on top of m */
 
 	WRITE_ONCE(current->waiting.granted, &w.granted);
 	wait_begin(state, &mutex_wait, m, m->name, site);
-	/* Acquire: pairs with the release in grant(). */
+	/* Acquire: pairs with the release in hand_over(). */
 	while (smp_load_acquire(&w.granted) != GRANTED) {
 		if (state == TASK_INTERRUPTIBLE && thread_interrupted()) {
-			err = dequeue(m, &w);
+			err = leave_waiters(m, &w);
 			break;
 		}
 		schedule();
@@ -143,9 +146,10 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 	return err;
 }
 
-static always_inline int lock(struct mutex *m, enum thread_state state,
-			      unsigned int subclass maybe_unused,
-			      struct mutex *outer maybe_unused, uintptr_t site)
+static always_inline int lock_mutex(struct mutex *m, enum thread_state state,
+				    unsigned int subclass maybe_unused,
+				    struct mutex *outer maybe_unused,
+				    uintptr_t site)
 {
 	might_sleep();
 	trace_gate(TR_LOCK, m, site);
@@ -165,18 +169,18 @@ static always_inline int lock(struct mutex *m, enum thread_state state,
 
 story void mutex_lock(struct mutex *m)
 {
-	lock(m, TASK_UNINTERRUPTIBLE, 0, NULL, CALLER);
+	lock_mutex(m, TASK_UNINTERRUPTIBLE, 0, NULL, CALLER);
 }
 
 void __mutex_lock_nested(struct mutex *m, unsigned int subclass,
 			 struct mutex *outer)
 {
-	lock(m, TASK_UNINTERRUPTIBLE, subclass, outer, CALLER);
+	lock_mutex(m, TASK_UNINTERRUPTIBLE, subclass, outer, CALLER);
 }
 
 int mutex_lock_interruptible(struct mutex *m)
 {
-	return lock(m, TASK_INTERRUPTIBLE, 0, NULL, CALLER);
+	return lock_mutex(m, TASK_INTERRUPTIBLE, 0, NULL, CALLER);
 }
 
 bool mutex_trylock(struct mutex *m)
@@ -191,30 +195,30 @@ bool mutex_trylock(struct mutex *m)
 }
 
 /*
- * Release by `who`. The end states:
- *   (1) it was lent to who: its lender owns it again;
- *   (2) who had lent it out: the borrower keeps it, for good;
- *   (3) somebody waits: the oldest waiter owns it;
- *   (4) nobody does: it is free.
+ * Release the mutex for `by`. The end states:
+ *   (1) it was lent to `by`: the lender owns it again;
+ *   (2) `by` has lent it: the borrower keeps it for good;
+ *   (3) a thread waits: the oldest waiter owns it;
+ *   (4) no thread waits: it is free.
  */
-static void release_slow(struct mutex *m, struct thread *who, uintptr_t caller)
+static void unlock_slow(struct mutex *m, struct thread *by, uintptr_t caller)
 {
 	uint32_t flags = spin_lock_irqsave(&m->wait_lock);
 	struct thread *lender = m->lender;
 
-	if (lender && mutex_owner(m) == who) {
-		give(m, lender, 0);
+	if (lender && mutex_owner(m) == by) {
+		set_owner(m, lender, 0);
 		/* Release: pairs with the acquire in mutex_unlock(). */
 		smp_store_release(&m->lender, NULL);
 		trace_did(TR_HANDOVER, m, (uintptr_t)lender, caller);
-	} else if (lender == who) {
+	} else if (lender == by) {
 		m->lender = NULL;
-		give(m, mutex_owner(m), 0);
+		set_owner(m, mutex_owner(m), 0);
 	} else if (!list_empty(&m->waiters)) {
-		grant(m, list_first(&m->waiters, struct mutex_waiter, link), 0,
-		      caller);
+		hand_over(m, list_first(&m->waiters, struct mutex_waiter, link),
+			  0, caller);
 	} else {
-		give(m, NULL, 0);
+		set_owner(m, NULL, 0);
 	}
 	spin_unlock_irqrestore(&m->wait_lock, flags);
 }
@@ -224,8 +228,9 @@ story void mutex_unlock(struct mutex *m)
 	uintptr_t o = (uintptr_t)current;
 
 	trace_gate(TR_UNLOCK, m, CALLER);
-	/* Not the owner: it stays as it is. Acquire: pairs with the release in
-	 * release_slow(); who no longer lends it sees that it is the owner. */
+	/* A thread that neither owns nor lends the mutex leaves it unchanged.
+	 * Acquire: pairs with the release in unlock_slow(), so a thread that no
+	 * longer lends it sees that it is the owner. */
 	if (!lock_release(&m->dep_map, CALLER) ||
 	    WARN_ON(smp_load_acquire(&m->lender) != current &&
 		    mutex_owner(m) != current))
@@ -235,7 +240,7 @@ story void mutex_unlock(struct mutex *m)
 	if (unlikely(!__atomic_compare_exchange_n(&m->owner, &o, 0, false,
 						  __ATOMIC_RELEASE,
 						  __ATOMIC_RELAXED)))
-		release_slow(m, current, CALLER);
+		unlock_slow(m, current, CALLER);
 }
 
 int mutex_lend(struct mutex *m, struct thread *to)
@@ -248,7 +253,7 @@ int mutex_lend(struct mutex *m, struct thread *to)
 		if (w->thread != to || m->lender)
 			continue;
 		m->lender = mutex_owner(m);
-		grant(m, w, MUTEX_LENT, CALLER);
+		hand_over(m, w, MUTEX_LENT, CALLER);
 		err = 0;
 		break;
 	}
@@ -287,5 +292,5 @@ const struct wait_ops mutex_wait = {
 void mutex_release_dead(struct mutex *m, struct thread *dead)
 {
 	if (mutex_owner(m) == dead || READ_ONCE(m->lender) == dead)
-		release_slow(m, dead, CALLER);
+		unlock_slow(m, dead, CALLER);
 }

@@ -1,10 +1,21 @@
 /*
- * Mutexes: sleeping, first come first served, owner known.
+ * Mutexes: mutual exclusion between threads, which sleep while they wait.
  *
- * The owner word holds the thread and two flags. Without waiters lock and
- * unlock are one compare-and-swap each. With waiters, unlock hands the mutex to
- * the first in line before it wakes it: nobody overtakes, no wake-up is lost.
- * Thread context only; may sleep; not with a spinlock held or IRQs off.
+ * The client's duties:
+ *  1. Take and release a mutex in thread context, not with a spinlock held or
+ *     IRQs off: both may sleep.
+ *  2. The thread that took it releases it.
+ *  3. Keep to the order of docs/locking.md.
+ *
+ * The consequences:
+ *  a. First come, first served: a release hands the mutex to the thread that
+ *     has waited longest, before it wakes it. No thread overtakes a waiter, and
+ *     no wake-up is lost.
+ *  b. Without waiters, lock and unlock are one compare-and-swap each.
+ *  c. The owner is known, and where it took the mutex.
+ *  d. A blocked owner can lend the mutex (docs/design.md, "lending").
+ *
+ * The mechanism: kernel/sync/mutex.c.
  */
 #pragma once
 
@@ -24,18 +35,18 @@ struct mutex {
 	/* wait_lock guards: */
 	struct spinlock wait_lock;
 	struct list_head waiters; /* struct mutex_waiter, oldest first */
-	struct thread *lender;	  /* set while lent, see mutex_lend() */
+	struct thread *lender;	  /* NULL: not lent; see mutex_lend() */
 	DEP_MAP
 };
 
-/* What a waiter of a mutex or rw-semaphore is told. GRANTING stands before the
- * owner word changes: a report that finds the waiter in the owner word finds it
- * no longer waiting. */
+/* What a waiter of a mutex or rw-semaphore is told. GRANTING is set before the
+ * owner changes: if a report sees the waiter as the owner, it sees it no longer
+ * wait. */
 enum grant { WAITS, GRANTING, GRANTED };
 
 extern const struct wait_ops mutex_wait; /* obj: the struct mutex */
 
-#define MUTEX_WAITERS 1u /* release must take the slow path */
+#define MUTEX_WAITERS 1u /* a thread waits: release takes the slow path */
 #define MUTEX_LENT    2u
 #define MUTEX_FLAGS   3u
 
@@ -50,19 +61,20 @@ extern struct lock_class_key mutex_wait_key; /* of all wait_locks */
 	}
 #define DEFINE_MUTEX(m) struct mutex m = MUTEX_INIT(m, #m)
 
-/* Of one class with all that this line initialises. */
+/* All mutexes initialised by one line of source are of one class. */
 #define mutex_init(m, n) __mutex_init((m), (n), LOCK_KEY())
 void __mutex_init(struct mutex *m, const char *name, const void *key);
 void mutex_lock(struct mutex *m);
-/* While another of its class is held: with a nesting level, 1 to 7; or with an
- * outer mutex held that orders them. */
+/* For a mutex of a class that is held already: with a nesting level from 1 to
+ * 7; or while `outer` is held, which orders all mutexes of the class. */
 #define mutex_lock_nested(m, subclass)                                         \
 	__mutex_lock_nested((m), (subclass), NULL)
 #define mutex_lock_nest_lock(m, outer) __mutex_lock_nested((m), 0, (outer))
 void __mutex_lock_nested(struct mutex *m, unsigned int subclass,
 			 struct mutex *outer);
 bool mutex_trylock(struct mutex *m);
-/* As mutex_lock(), but a Ctrl-C (thread_interrupt()) ends it: 0 or -EINTR. */
+/* As mutex_lock(), but thread_interrupt() ends the wait. Returns 0 or
+ * -EINTR. */
 int mutex_lock_interruptible(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 
@@ -77,11 +89,11 @@ static inline bool mutex_is_locked(const struct mutex *m)
 }
 
 /*
- * Cut a knot (docs/design.md, "lending"): the owner, itself blocked, lends the
- * mutex to the waiter until that one unlocks it, and then owns it again. Returns
- * 0, or -EINVAL if `to` does not wait for it or it is lent already.
+ * Cut a knot (docs/design.md, "lending"): the owner, which is blocked, lends
+ * the mutex to a waiter. When the waiter unlocks it, the owner owns it again.
+ * Returns 0, or -EINVAL if `to` does not wait for m or if m is lent already.
  */
 int mutex_lend(struct mutex *m, struct thread *to);
 
-/* Release a mutex whose owner has died (its reaper calls this). */
+/* Release m for an owner that has died. Called by the reaper. */
 void mutex_release_dead(struct mutex *m, struct thread *dead);

@@ -1,16 +1,15 @@
 /*
- * rw-semaphores.
+ * rw-semaphores. What they are for: rwsem.h.
  *
- * struct rw_semaphore: first come first served. A reader that finds anybody
- * waiting queues behind (so a writer is not starved); a release hands over to
- * the oldest waiter and, if that is a reader, to every reader directly behind
- * it. Whoever is woken owns it already.
+ * struct rw_semaphore: a reader that finds a thread waiting queues up behind
+ * it. A release hands over to the oldest waiter; if that is a reader, also to
+ * all readers directly behind it. A woken thread owns the semaphore already.
  *
- * struct percpu_rwsem: readers count themselves on their own core and look
- * whether a writer blocks them; the writer raises the block, then adds up the
- * counters. Why one of the two sees the other: P1 and P2 below.
+ * struct percpu_rwsem: a reader counts itself on its core, then looks whether a
+ * writer blocks it. The writer sets the block, then adds up the counters.
+ * Barriers P1 and P2 below make sure that one of the two sees the other.
  *
- * wait_lock of each object guards its list. Thread context, may sleep.
+ * wait_lock of each object guards its list. Context: thread, may sleep.
  */
 #include "kernel/sync/rwsem.h"
 
@@ -23,12 +22,12 @@ struct rwsem_waiter {
 	struct list_head link;
 	struct thread *thread;
 	bool write;
-	bool counted;	  /* let past a writer: it is inside already */
-	uint32_t granted; /* enum grant; under wait_lock, by who hands over */
+	bool counted;	  /* let past a writer, and counted as inside already */
+	uint32_t granted; /* enum grant; written under wait_lock */
 };
 
-/* wait_lock held: queue up. Announced here, so that reports know who came first
- * by `since`. */
+/* Queue up and announce the wait: reports tell by its `since` which thread came
+ * first. wait_lock held. */
 static void queue_up(struct rwsem_waiter *w, struct list_head *waiters,
 		     const struct wait_ops *ops, const void *sem,
 		     const char *name, uintptr_t site)
@@ -42,7 +41,7 @@ static void queue_up(struct rwsem_waiter *w, struct list_head *waiters,
 static void wait_granted(struct rwsem_waiter *w, const struct wait_ops *ops,
 			 const void *sem, const char *name, uintptr_t site)
 {
-	/* Acquire: pairs with the release in grant(). */
+	/* Acquire: pairs with the release in wake_granted(). */
 	while (smp_load_acquire(&w->granted) != GRANTED) {
 		schedule();
 		wait_begin(TASK_UNINTERRUPTIBLE, ops, sem, name, site);
@@ -50,12 +49,14 @@ static void wait_granted(struct rwsem_waiter *w, const struct wait_ops *ops,
 	wait_end();
 }
 
-static void grant(struct rwsem_waiter *w, uintptr_t caller)
+/* Take the waiter off the list and wake it: it is inside. wait_lock held. */
+static void wake_granted(struct rwsem_waiter *w, uintptr_t caller)
 {
 	struct thread *t = w->thread;
 
 	list_del(&w->link);
-	/* Release: w is on t's stack and may be gone right after this. */
+	/* Release: pairs with the acquire in wait_granted(). w is on t's stack
+	 * and may be gone right after this. */
 	smp_store_release(&w->granted, GRANTED);
 	wake_up_thread(t, caller);
 }
@@ -70,7 +71,8 @@ void __init_rwsem(struct rw_semaphore *s, const char *name,
 	lockdep_set_class(s, key, name);
 }
 
-/* wait_lock held, from here on. Do those inside let one more come in? */
+/* May one more thread come in, beside those inside? wait_lock held, here and in
+ * the next two functions. */
 static bool has_room(const struct rw_semaphore *s, bool write)
 {
 	return !s->writer && !(write && s->readers);
@@ -79,13 +81,13 @@ static bool has_room(const struct rw_semaphore *s, bool write)
 static void enter(struct rw_semaphore *s, struct thread *t, bool write)
 {
 	if (write)
-		/* Release: after GRANTING, for whoever looks at both. */
+		/* Release: a report that sees t as the writer sees GRANTING. */
 		smp_store_release(&s->writer, t);
 	else
 		s->readers++;
 }
 
-/* Let in whoever may come in now, oldest first. */
+/* Let in the waiters that may come in now, oldest first. */
 static void admit(struct rw_semaphore *s, uintptr_t caller)
 {
 	struct rwsem_waiter *w, *next;
@@ -95,13 +97,13 @@ static void admit(struct rw_semaphore *s, uintptr_t caller)
 			break;
 		WRITE_ONCE(w->granted, GRANTING); /* before enter(): reports */
 		enter(s, w->thread, w->write);
-		grant(w, caller);
+		wake_granted(w, caller);
 	}
 }
 
-static always_inline void lock(struct rw_semaphore *s, bool write,
-			       unsigned int subclass maybe_unused,
-			       uintptr_t site)
+static always_inline void lock_rwsem(struct rw_semaphore *s, bool write,
+				     unsigned int subclass maybe_unused,
+				     uintptr_t site)
 {
 	struct rwsem_waiter w = { .thread = current, .write = write };
 	uint32_t flags;
@@ -129,8 +131,8 @@ static always_inline void lock(struct rw_semaphore *s, bool write,
 	trace_did(write ? TR_WRITE_LOCK : TR_READ_LOCK, s, 0, site);
 }
 
-static always_inline void unlock(struct rw_semaphore *s, bool write,
-				 uintptr_t caller)
+static always_inline void unlock_rwsem(struct rw_semaphore *s, bool write,
+				       uintptr_t caller)
 {
 	uint32_t flags;
 
@@ -152,7 +154,7 @@ static always_inline void unlock(struct rw_semaphore *s, bool write,
 
 void down_read(struct rw_semaphore *s)
 {
-	lock(s, false, 0, CALLER);
+	lock_rwsem(s, false, 0, CALLER);
 }
 
 bool down_read_trylock(struct rw_semaphore *s)
@@ -176,25 +178,25 @@ bool down_read_trylock(struct rw_semaphore *s)
 
 void up_read(struct rw_semaphore *s)
 {
-	unlock(s, false, CALLER);
+	unlock_rwsem(s, false, CALLER);
 }
 
 void down_write(struct rw_semaphore *s)
 {
-	lock(s, true, 0, CALLER);
+	lock_rwsem(s, true, 0, CALLER);
 }
 
 void down_write_nested(struct rw_semaphore *s, unsigned int subclass)
 {
-	lock(s, true, subclass, CALLER);
+	lock_rwsem(s, true, subclass, CALLER);
 }
 
 void up_write(struct rw_semaphore *s)
 {
-	unlock(s, true, CALLER);
+	unlock_rwsem(s, true, CALLER);
 }
 
-/* ------------------------------------------------------------------------- */
+/* ---- readers that count on their own core -------------------------------- */
 
 void __percpu_init_rwsem(struct percpu_rwsem *s, const char *name,
 			 const void *key maybe_unused)
@@ -203,7 +205,8 @@ void __percpu_init_rwsem(struct percpu_rwsem *s, const char *name,
 	*s = (struct percpu_rwsem){ .name = name };
 	lockdep_set_class(s, key, name);
 	mutex_init(&s->writers, name);
-	lockdep_set_novalidate_class(&s->writers); /* we stand for it */
+	/* s->dep_map stands for it: */
+	lockdep_set_novalidate_class(&s->writers);
 	__spin_lock_init(&s->wait_lock, "percpu_rwsem.wait_lock",
 			 LOCK_KEY_OF(rwsem_wait_key));
 	list_init(&s->waiters);
@@ -226,8 +229,9 @@ static void count(struct percpu_rwsem *s, int32_t by)
 	WRITE_ONCE(*n, *n + by);
 }
 
-/* A reader left, or came in vain: the writer may have waited for just this. */
-static noinline void tell_writer(struct percpu_rwsem *s, uintptr_t caller)
+/* A reader left, or did not get in: wake a writer that waits for the
+ * readers. */
+static noinline void wake_writer(struct percpu_rwsem *s, uintptr_t caller)
 {
 	uint32_t flags = spin_lock_irqsave(&s->wait_lock);
 
@@ -247,7 +251,7 @@ static bool try_read(struct percpu_rwsem *s)
 	blocked = smp_load_acquire(&s->block);
 	if (unlikely(blocked)) {
 		count(s, -1);
-		smp_mb(); /* count before tell_writer() looks for a writer */
+		smp_mb(); /* count before wake_writer() looks for a writer */
 	}
 	preempt_enable();
 	return !blocked;
@@ -260,7 +264,7 @@ static noinline void down_read_slow(struct percpu_rwsem *s, uintptr_t site)
 	do {
 		uint32_t flags;
 
-		tell_writer(s, site);
+		wake_writer(s, site);
 		flags = spin_lock_irqsave(&s->wait_lock);
 		if (s->block) {
 			queue_up(&w, &s->waiters, &percpu_read_wait, s, s->name,
@@ -295,11 +299,11 @@ void percpu_up_read(struct percpu_rwsem *s)
 		return;
 	trace_did(TR_READ_UNLOCK, s, 0, CALLER);
 	preempt_disable();
-	smp_mb(); /* the section before the count; pairs with P2 */
+	smp_mb(); /* the reader's section before the count; pairs with P2 */
 	count(s, -1);
 	smp_mb(); /* count before block; pairs with P2 */
 	if (unlikely(READ_ONCE(s->block)))
-		tell_writer(s, CALLER);
+		wake_writer(s, CALLER);
 	preempt_enable();
 }
 
@@ -318,7 +322,8 @@ void percpu_down_write(struct percpu_rwsem *s)
 	s->draining = current;
 	WRITE_ONCE(s->block, 1);
 	spin_unlock_irqrestore(&s->wait_lock, flags);
-	smp_mb(); /* P2: block before the sum; pairs with P1 and up_read */
+	smp_mb(); /* P2: block before the sum; pairs with P1 and with the two in
+		   * percpu_up_read() */
 
 	wait_begin(TASK_UNINTERRUPTIBLE, &percpu_write_wait, s, s->name, site);
 	while (readers_inside(s) != 0) {
@@ -328,7 +333,8 @@ void percpu_down_write(struct percpu_rwsem *s)
 			   site);
 	}
 	wait_end();
-	smp_mb(); /* the sum before the section; pairs with up_read's first */
+	smp_mb(); /* the sum before the writer's section; pairs with the first
+		   * barrier in percpu_up_read() */
 	flags = spin_lock_irqsave(&s->wait_lock);
 	s->draining = NULL;
 	spin_unlock_irqrestore(&s->wait_lock, flags);
@@ -347,12 +353,12 @@ void percpu_up_write(struct percpu_rwsem *s)
 	flags = spin_lock_irqsave(&s->wait_lock);
 	BUG_ON(s->writer != current);
 	s->writer = NULL;
-	/* Release: pairs with the barrier P1: a reader that sees it down sees
-	 * what the writer did. */
+	/* Release: pairs with the acquire in try_read(). A reader that sees no
+	 * block sees what the writer did. */
 	smp_store_release(&s->block, 0);
 	while (!list_empty(&s->waiters))
-		grant(list_first(&s->waiters, struct rwsem_waiter, link),
-		      CALLER);
+		wake_granted(list_first(&s->waiters, struct rwsem_waiter, link),
+			     CALLER);
 	spin_unlock_irqrestore(&s->wait_lock, flags);
 	mutex_unlock(&s->writers);
 }
@@ -366,10 +372,10 @@ int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *reader)
 	list_for_each (w, &s->waiters, link) {
 		if (w->thread != reader)
 			continue;
-		/* Before the wake: the writer must not find none inside. */
+		/* Before the wake-up: the writer must count this reader. */
 		count(s, 1);
 		w->counted = true;
-		grant(w, CALLER);
+		wake_granted(w, CALLER);
 		err = 0;
 		break;
 	}
@@ -377,7 +383,7 @@ int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *reader)
 	return err;
 }
 
-/* ---- what reports and the cut know of them -------------------------------- */
+/* ---- what reports and the cut know of them ------------------------------- */
 
 /* Is t inside as a reader? Debug builds know. */
 static bool is_reader(const struct waiting *w, const struct thread *t)

@@ -1,9 +1,22 @@
 /*
- * rw-semaphores: struct rw_semaphore, one for all cores and first come first
- * served; struct percpu_rwsem, whose readers touch only their own core's
- * counter and whose writer is preferred over readers that come later.
+ * rw-semaphores: many readers or one writer, which sleep while they wait.
  *
- * Thread context only; may sleep; not with a spinlock held or IRQs off.
+ * struct rw_semaphore serves threads in the order in which they come. struct
+ * percpu_rwsem has readers that touch only a counter of their own core, and
+ * prefers a writer to readers that come later.
+ *
+ * The client's duties: those of a mutex (kernel/sync/mutex.h). Also: a reader
+ * does not take the same semaphore again, because a writer may wait between the
+ * two.
+ *
+ * The consequences:
+ *  a. A writer does not starve. A reader that finds a thread waiting queues up
+ *     behind it (rw_semaphore), or a writer waits only for the readers that
+ *     were inside before it came (percpu_rwsem).
+ *  b. A percpu reader may leave on another core than it came in on.
+ *  c. Readers inside are not known by name, but for lockdep in debug builds.
+ *
+ * The mechanism: kernel/sync/rwsem.c.
  */
 #pragma once
 
@@ -43,7 +56,8 @@ extern const struct wait_ops percpu_read_wait, percpu_write_wait;
 #define init_rwsem(s, n) __init_rwsem((s), (n), LOCK_KEY())
 void __init_rwsem(struct rw_semaphore *s, const char *name, const void *key);
 void down_read(struct rw_semaphore *s);
-/* While another of its class is held: with a nesting level, 1 to 7. */
+/* For a semaphore of a class that is held already: a nesting level from 1 to
+ * 7. */
 void down_write_nested(struct rw_semaphore *s, unsigned int subclass);
 bool down_read_trylock(struct rw_semaphore *s);
 void up_read(struct rw_semaphore *s);
@@ -53,8 +67,8 @@ void up_write(struct rw_semaphore *s);
 struct percpu_rwsem {
 	const char *name;
 	uint32_t block; /* a writer is inside or waits; atomic */
-	/* Readers inside, by the core they came in on; a sum, so a reader may
-	 * leave on another core. Written by its own core, preemption off. */
+	/* Readers that came in on a core, less those that left on it. Only the
+	 * sum counts. Written by its own core, preemption off. */
 	struct {
 		int32_t n;
 	} cache_aligned count[NR_CPUS];
@@ -76,7 +90,8 @@ void percpu_down_write(struct percpu_rwsem *s);
 void percpu_up_write(struct percpu_rwsem *s);
 
 /*
- * Cut a knot (docs/design.md, "lending"): a reader that waits is let in although
- * a writer waits or is inside, itself blocked. 0, or -EINVAL: it does not wait.
+ * Cut a knot (docs/design.md, "lending"): let a waiting reader in although a
+ * writer waits or is inside, which is blocked. Returns 0, or -EINVAL if the
+ * reader does not wait.
  */
 int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *reader);
