@@ -41,12 +41,9 @@ void actor_U(struct stage *st)
 		WARN_ON(cpu_down(st->toggled) != 0);
 }
 
-void actor_B(struct stage *st)
+void actor_B(struct stage *st maybe_unused)
 {
-	if (st->sc->world.barrier)
-		st->sc->world.barrier();
-	else
-		rcu_barrier();
+	rcu_barrier();
 }
 
 void note(const char *text)

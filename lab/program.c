@@ -33,7 +33,7 @@
  */
 #include <string.h>
 
-#include "lab/experiment.h"
+#include "lab/command.h"
 #include "kernel/explore/shared.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"

@@ -24,7 +24,7 @@ static struct trace_event events[EVENTS_MAX];
 /* Is it a lock of the experiment? A schedule leaves out the other ones. */
 static bool is_shown_lock(const struct stage *st, const void *obj)
 {
-	for (unsigned int i = 0; i < STORY_LOCKS; i++)
+	for (unsigned int i = 0; i < SHOWN_LOCKS; i++)
 		if (obj == st->m[i])
 			return true;
 	return obj == &slab_mutex || obj == &cpu_hotplug.lock ||

@@ -139,6 +139,29 @@ def changed(tmp_path, path, old, new):
     return gordian.patched(patch, tmp_path / "tree")
 
 
+def test_a_step_names_an_actor(tmp_path):
+    """A script that names nobody of the scenario is an error, and says which."""
+    run = boot("demo e9 forced", image=changed(
+        tmp_path, "demos/e9.c", "D(READ_CONTEND", 'BY("X", READ_CONTEND'))
+    assert run.status == 1
+    assert ('E9: a step names "X", which is no actor of this scenario'
+            in run.lines)
+    assert "E9: cannot go on, error 22" in run.lines
+
+
+def test_an_exchanged_table_must_run(tmp_path):
+    """A round in which the functions of the exchanged table did not run is no
+    evidence, even if it ends as expected."""
+    run = boot("demo e5/e1 forced", image=changed(
+        tmp_path, "demos/forms/barrier.c", 'name = "_rcu_barrier__mck"',
+        'name = "another barrier"'))
+    assert run.status == 1
+    assert run.lines.count(
+        "unexpected: this round saw no another barrier") == 2
+    (part,) = verdicts(run.text, "part")
+    assert (part["outcome"], part.ok) == ("completes", False)
+
+
 def test_held_with_an_unexpected_finding(tmp_path):
     """The knot is held, but the findings on the way to it are unexpected."""
     run = boot("demo e2 hold", image=changed(
