@@ -4,8 +4,8 @@
  * McKenney, 2 October 2012, 23:31 UTC: let rcu_barrier() take the hotplug lock only
  * when it is not called from a hotplug notifier. Kosina, 3 October 2012, 01:48
  * +0200: no path of the report calls it from a notifier. kmem_cache_destroy() is
- * none, and the notifier of the slab only takes slab_mutex. So both lock orders
- * remain. McKenney agreed (3 October 2012, 00:15 UTC).
+ * not a notifier, and the slab's notifier only takes slab_mutex. So both lock
+ * orders remain. McKenney agreed (3 October 2012, 00:15 UTC).
  *
  * Here E1 and E2 run with the proposal in place (_rcu_barrier__mck in
  * demos/forms/barrier.c). Nothing changes: lockdep finds the same, and the rounds

@@ -33,12 +33,20 @@ static const struct fdt *open_tree(void)
 	return &fdt;
 }
 
+/* Until the board is known: a panic still ends an emulator with its status. */
+static const struct board_ops unknown_ops = {
+	.exit = leave_machine,
+	.give_up = leave_machine,
+	.reboot = psci_system_reset,
+};
+
 void board_init(void)
 {
 	const struct fdt *tree;
 
 	board.mpidr[0] = boot_info.entry_mpidr & 0xffffffu;
 	semihosting_present(); /* found out now, while the stack is sound */
+	board_ops = &unknown_ops;
 	tree = open_tree();
 	if (!pi_init(tree))
 		virt_init(tree);
