@@ -88,6 +88,18 @@ def test_what_an_experiment_must_not_do(tree):
         "broken", "NOT-FOUND", False)
 
 
+def test_quoted_messages_exist():
+    """What the last section says will be printed stands in the sources."""
+    sources = "".join(p.read_text() for p in sorted((ROOT / "lab").rglob("*.c")))
+    sources = re.sub(r'"\s*\n\s*"', "", sources)
+    section = DOC[DOC.index("## What an experiment must not do"):]
+    messages = [" ".join(m.split()) for m in
+                re.findall(r"`([^`]+)`", section) if m.count(" ") > 3]
+    messages = [m for m in messages if m != POLLING and "search=" not in m]
+    assert len(messages) >= 5
+    assert [m for m in messages if m not in sources] == []
+
+
 @pytest.mark.parametrize("how, search", [("max 2", "stopped:2"),
                                          ("bound 0", "bounded:0")])
 def test_bounds_are_told(tree, how, search):
