@@ -1,5 +1,5 @@
 """The points of choice that the explorer must see, and its complaints about actors that
-it cannot explore. tests/own/points.c is an experiment for this alone; it is built with
+it cannot explore. The experiments in tests/own/ are for this alone; they are built with
 the others."""
 import shutil
 
@@ -9,8 +9,8 @@ import gordian
 from gordian import ROOT, boot, verdicts, witnesses
 
 FOUND = {  # part: the outcome of its failing schedules
-    "X1/waker": "stuck", "X1/destroy": "corrupt", "X1/shrink": "corrupt",
-    "X1/between": "corrupt", "X1/under": "corrupt", "X1/freed": "corrupt",
+    "X1/waker": "stuck", "X3/destroy": "corrupt", "X3/shrink": "corrupt",
+    "X3/between": "corrupt", "X3/under": "corrupt", "X3/freed": "corrupt",
     "X1/spinlock": "corrupt", "X1/dying": "corrupt",
     "X1/starting": "corrupt", "X1/ipi": "corrupt",
     "X1/dying-completes": "corrupt", "X1/dying-wakes": "stuck",
@@ -26,7 +26,8 @@ ON_THEIR_OWN = ("waiting for the threads to end on their own "
 @pytest.fixture(scope="module")
 def image(tmp_path_factory):
     tree = gordian.copied(tmp_path_factory.mktemp("points") / "tree")
-    shutil.copy(ROOT / "tests/own/points.c", tree / "demos/x1.c")
+    for name, ident in (("points", "x1"), ("objects", "x3"), ("endless", "x4")):
+        shutil.copy(ROOT / f"tests/own/{name}.c", tree / f"demos/{ident}.c")
     explore = tree / "lab/explore/explore.c"
     text = explore.read_text()
     assert PLACES in text
@@ -57,12 +58,12 @@ def test_both_ends_are_found(searched, part):
 def test_more_than_there_is_room_for(image):
     """Too many states to count, and too many steps to minimise: the witness then is the
     schedule that ran."""
-    r = boot("explore X1/places; explore X1/long", image=image)
+    r = boot("explore X1/places; explore X4/long", image=image)
     places, long = verdicts(r.text, "part")
     assert (places["states"], places["schedules"], places.ok) == (
         "8+", "11", True)
-    assert ("\nwitness: X1/long corrupt, 3 switches (not minimised): "
-            "replay X1/long A:14 B:14 C:14 E:14\n") in r.text
+    assert ("\nwitness: X4/long corrupt, 3 switches (not minimised): "
+            "replay X4/long A:14 B:14 C:14 E:14\n") in r.text
     assert long.ok and r.text.count("not minimised") == 1
 
 
@@ -78,9 +79,9 @@ def test_a_try_has_to_be_told(image, part):
 
 
 @pytest.mark.parametrize("part, said", [
-    ("X1/gates", "\nexplore: more steps than there is room for\n"),
-    ("X1/polls", "\nexplore: more steps than there is room for\n"),
-    ("X1/blind", "\nA did not reach a scheduling point; is it spinning or "
+    ("X4/gates", "\nexplore: more steps than there is room for\n"),
+    ("X4/polls", "\nexplore: more steps than there is room for\n"),
+    ("X4/blind", "\nA did not reach a scheduling point; is it spinning or "
      "polling?\n  (explore_await() waits in a way that can be explored)\n"),
 ], ids=["gates", "polls", "blind"])
 def test_actor_without_an_end(image, part, said):

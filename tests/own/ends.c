@@ -1,22 +1,23 @@
 /*
  * X2: an experiment for tests/test_ends.py, which copies it to demos/.
  *
- *   X2/keeps, X2/keeps-two    A ends with a mutex of its own; one schedule, and
- *               more than one
- *   X2/errs     if B was first, it also releases one that it has not
- *   X2/wanted   B wants it
- *   X2/slab     the same with slab_mutex, and more than one schedule
- *   X2/rwsem    A ends with a rw-semaphore; X2/rwsem-wanted: B wants it
- *   X2/knot     two rw-semaphores, A-B and B-A; X2/rescued: one, and a completion;
- *               X2/in-vain: a .rescue that does not help
- *   X2/timer    A waits for what a timer does, and then writes, as B does
- *   X2/await    A waits in explore_await() for what does not come if B has looked
- *               late
- *   X2/setup, X2/begin    cannot be searched, says an error
- *   X2/forms    breaks the search off in the first of two forms
- *   X2/trace, X2/try    the second run, the replay, is not as the first
+ *   X2/keeps, X2/keeps-two    A ends with a mutex; one schedule, and two
+ *   X2/errs     the same; and if B was first, A also releases a mutex that it does
+ *               not hold
+ *   X2/wanted   the same, and B wants the mutex
+ *   X2/slab     A ends with slab_mutex; two schedules
+ *   X2/rwsem    A ends with a rw-semaphore; X2/rwsem-wanted: and B wants it
+ *   X2/knot     two rw-semaphores, taken A-B and B-A
+ *   X2/in-vain  the same with a .rescue that does not help
+ *   X2/rescued  a rw-semaphore and a completion, with a .rescue that helps
+ *   X2/timer    A waits for a timer and then writes, as B does
+ *   X2/await    A waits in explore_await() for a flag, which B does not raise if it
+ *               looks too late
+ *   X2/setup, X2/begin    the hook returns an error, so there is no search
+ *   X2/forms    the search breaks off in the first of two forms
+ *   X2/trace, X2/try    the second run, which is the replay, differs from the first
  *
- * Owns what its actors share, guarded as each of them says.
+ * Owns the objects of its actors.
  */
 #include "lab/experiment.h"
 #include "kernel/arch/clock.h"
@@ -36,7 +37,7 @@ static DEFINE_MUTEX(door);
 static struct rw_semaphore sem = RWSEM_INIT(sem, "own semaphore");
 static unsigned int word;
 
-/* ---- what is kept --------------------------------------------------------------- */
+/* ---- an actor ends with a lock --------------------------------------------------- */
 
 static void actor_keeps(struct stage *st maybe_unused)
 {
@@ -50,7 +51,7 @@ static void actor_keeps_slab(struct stage *st maybe_unused)
 	mutex_lock(&slab_mutex);
 }
 
-/* In the second schedule it gives back, too, what it has not. */
+/* In the second schedule it also releases a mutex that it does not hold. */
 static void actor_keeps_and_errs(struct stage *st maybe_unused)
 {
 	if (shared_read(word) == 2)
@@ -128,7 +129,7 @@ static void actor_completes_inside(struct stage *st maybe_unused)
 	up_write(&sem);
 }
 
-/* Then B's own complete() is one too many, and means nothing. */
+/* After this, B's own complete() is one too many, but has no effect. */
 static bool complete_for_b(struct stage *st maybe_unused,
 			   bool quietly maybe_unused)
 {
@@ -189,7 +190,7 @@ static void actor_raises(struct stage *st maybe_unused)
 		shared_write(flag, true);
 }
 
-/* ---- what breaks off ------------------------------------------------------------ */
+/* ---- searches that break off --------------------------------------------------------- */
 
 static int cannot(struct stage *st maybe_unused)
 {
