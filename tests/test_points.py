@@ -1,6 +1,7 @@
 """The points of choice that the explorer must see, and its complaints about actors that
 it cannot explore. The experiments in tests/own/ are for this alone; they are built with
 the others."""
+import re
 import shutil
 
 import pytest
@@ -85,7 +86,10 @@ def test_a_try_has_to_be_told(image, part):
      "polling?\n  (explore_await() waits in a way that can be explored)\n"),
 ], ids=["gates", "polls", "blind"])
 def test_actor_without_an_end(image, part, said):
-    """A message says so, and Ctrl-C leads to a prompt that works."""
+    """A message says so, and Ctrl-C leads to a prompt that works. docs/your-own.md
+    quotes the message."""
+    quoted = re.search(r"more steps .*|did not reach a scheduling point", said)[0]
+    assert quoted in (ROOT / "docs/your-own.md").read_text()
     with gordian.Console(image=image, timeout=120) as c:
         c.prompt()
         c.p.send(f"explore {part}\r")
