@@ -12,7 +12,7 @@ SLEEPS, OFF, IN_IRQ = "sleeps", "IRQs off", "in interrupts"
 
 class Row:
     def __init__(self, line):
-        names, _, self.context, inside = [x.strip() for x in
+        names, _, _, self.context, inside = [x.strip() for x in
                                           line.strip("|").split("|")]
         self.names = re.findall(r"`([^`]+)`", names)
         self.inside = set(re.findall(r"`([^`]+)`", inside))
