@@ -16,9 +16,6 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-#include "kernel/arch/clock.h"
-#include "kernel/lock/spinlock.h"
-#include "kernel/sched/sched.h"
 #include "kernel/sched/timer.h"
 
 static struct mutex lock_a = MUTEX_INIT(lock_a, "lock_a");

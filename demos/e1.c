@@ -24,8 +24,6 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-#include "kernel/debug/panic.h"
-#include "kernel/sched/sched.h"
 
 /* As in Linux 3.6: slab_mutex is held across rcu_barrier(). */
 story void kmem_cache_destroy__3_6(struct kmem_cache *s)

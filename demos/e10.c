@@ -20,8 +20,6 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-#include "kernel/cpu/smp.h"
-#include "kernel/debug/panic.h"
 
 /* ---- rcu_barrier() since 2021 ------------------------------------------------ */
 

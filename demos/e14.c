@@ -15,7 +15,6 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-#include "kernel/arch/clock.h"
 
 #define WORK_NS 60000u /* that each reader computes between its two locks */
 

@@ -17,7 +17,6 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-#include "kernel/arch/clock.h"
 #include "kernel/lib/printf.h"
 
 #define BOUND 10000u /* reader rounds: a writer not served by then is starved */

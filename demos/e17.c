@@ -19,11 +19,8 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-#include "kernel/arch/clock.h"
-#include "kernel/debug/panic.h"
 #include "kernel/lib/errno.h"
 #include "kernel/mm/page.h"
-#include "kernel/sched/sched.h"
 
 /* Enough to fill more slabs than a cache keeps: some are given back when W frees. */
 #define OBJECTS	   1000

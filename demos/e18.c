@@ -14,7 +14,6 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-#include "kernel/cpu/smp.h"
 
 /* The kernel's own without get_online_cpus() and put_online_cpus(). */
 static story void _rcu_barrier__nolock(struct rcu_state *rsp)

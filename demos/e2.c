@@ -15,8 +15,6 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-#include "kernel/debug/panic.h"
-#include "kernel/sched/sched.h"
 
 /* Linux 3.6 without the hotplug reference. */
 story void kmem_cache_destroy__noref(struct kmem_cache *s)

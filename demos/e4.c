@@ -21,11 +21,7 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-#include "kernel/debug/panic.h"
 #include "kernel/explore/gates.h"
-#include "kernel/lib/errno.h"
-#include "kernel/lib/printf.h"
-#include "kernel/sched/sched.h"
 
 #define L_ACTOR 2
 

@@ -18,11 +18,9 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-#include "kernel/debug/panic.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
 #include "kernel/slab/internal.h" /* a cache's link, which is written here */
-#include "kernel/sched/sched.h"
 
 #define MADE_MAX  100	     /* caches that C creates at most */
 #define EACH_NS	  4000000ull /* between two of them, free rounds */

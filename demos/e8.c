@@ -24,7 +24,6 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-#include "kernel/cpu/smp.h"
 #include "kernel/lib/printf.h"
 
 /* The hotplug reference is taken before barrier_mutex and given back after it, because

@@ -19,7 +19,6 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-#include "kernel/rcu/rcu.h"
 
 static const struct scenario e9[] = {
 	{

@@ -17,16 +17,11 @@
  */
 #include <string.h>
 
-#include "kernel/arch/clock.h"
-#include "kernel/irq/irq.h"
 #include "lab/experiment.h"
-#include "kernel/cpu/smp.h"
-#include "kernel/debug/panic.h"
+#include "kernel/irq/irq.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
 #include "kernel/slab/internal.h"
-#include "kernel/rcu/rcu.h"
-#include "kernel/sched/sched.h"
 #include "kernel/sched/timer.h"
 
 #define OBJECTS	  10
@@ -44,8 +39,7 @@ struct rests {
 static struct {
 	unsigned int core;
 	struct rests before, after;
-	unsigned int
-		callbacks_at_death; /* written on the core that dies; U waits */
+	unsigned int callbacks_at_death; /* written on the dying core; U waits */
 
 	struct thread *runner, *sleeper;
 	struct completion wake;	   /* the sleeper's */

@@ -11,11 +11,8 @@
  *
  * r1: each flag and each time has one writer, named beside it.
  */
-#include "kernel/arch/clock.h"
 #include "lab/experiment.h"
 #include "kernel/lib/printf.h"
-#include "kernel/rcu/rcu.h"
-#include "kernel/sched/sched.h"
 
 #define READ_NS 500000ull /* that R reads in free rounds */
 #define LOOK_NS 100000ull /* between two looks of S */

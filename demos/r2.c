@@ -12,11 +12,8 @@
  * `shared` is changed by W alone; each member of r2 has one writer.
  */
 #include "lab/experiment.h"
-#include "kernel/cpu/smp.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
-#include "kernel/rcu/rcu.h"
-#include "kernel/sched/sched.h"
 
 #define VALUE	   0x20121003u /* in the item */
 #define NEW_DATA   0x0badda7au /* written by the next owner of the memory */

@@ -7,7 +7,6 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-#include "kernel/rcu/rcu.h"
 
 /* Let the last callbacks run: the slab's checks report what they do. */
 static bool callbacks_ran(struct stage *st maybe_unused)

@@ -18,9 +18,6 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-#include "kernel/debug/panic.h"
-#include "kernel/rcu/rcu.h"
-#include "kernel/sched/sched.h"
 
 story void kmem_cache_destroy__yours(struct kmem_cache *s)
 {

@@ -18,15 +18,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What most experiments use; a file adds what else it needs. */
+#include "kernel/arch/clock.h"
 #include "kernel/cpu/cpu.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 #include "kernel/hang/waitfor.h"
 #include "kernel/lock/lockdep.h"
-#include "kernel/sync/rwsem.h"
-#include "kernel/slab/slab.h"
+#include "kernel/lock/spinlock.h"
 #include "kernel/rcu/rcu.h"
+#include "kernel/sched/sched.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
+#include "kernel/slab/slab.h"
+#include "kernel/sync/mutex.h"
+#include "kernel/sync/rwsem.h"
 
 /* ---- what may come out --------------------------------------------------------- */
 

@@ -9,7 +9,6 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-#include "kernel/cpu/smp.h"
 
 /* ---- McKenney, 2 October 2012, 23:31 UTC --------------------------------------- */
 

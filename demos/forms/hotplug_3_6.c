@@ -10,7 +10,6 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-#include "kernel/debug/panic.h"
 
 /* Nothing tests the count. */
 static story void put_online_cpus__3_6(void)

@@ -7,8 +7,6 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
-#include "kernel/arch/clock.h"
-#include "kernel/cpu/smp.h"
 #include "kernel/lib/printf.h"
 
 /* Times are counter ticks. */

@@ -12,7 +12,6 @@
  */
 #include "lab/experiment.h"
 #include "kernel/explore/shared.h"
-#include "kernel/sync/mutex.h"
 
 /* ---- two accounts ------------------------------------------------------------- */
 
