@@ -1,14 +1,16 @@
 /*
- * Callbacks: call_rcu(), the threads that invoke them, rcu_barrier(), and what
- * becomes of them when a core goes.
+ * Callbacks: call_rcu(), the threads that invoke callbacks, rcu_barrier(), and
+ * what happens to callbacks when a core goes off.
  *
- * A core's list is that core's alone, with IRQs off; a dead core's list belongs
- * to the core that runs CPU_DEAD. rcuc/N invokes core N's callbacks, oldest
- * first, with preemption disabled: they must not sleep. It is parked before the
- * core goes; what it leaves is adopted.
+ * Only its own core uses a list, with IRQs off. The list of a dead core belongs
+ * to the core that runs CPU_DEAD. The thread rcuc/N invokes core N's callbacks,
+ * oldest first, with preemption disabled, so they must not sleep. The thread is
+ * parked before its core goes; callbacks that are left are adopted by another
+ * core.
  *
- * rcu_barrier() is the form of commit 1331e7a1bbe1: it takes the hotplug lock,
- * and a core cannot go while it counts. barrier_mutex: one at a time.
+ * rcu_barrier() has the form of commit 1331e7a1bbe1: it takes the hotplug lock,
+ * so no core can go while it queues its callbacks. barrier_mutex: one barrier
+ * at a time.
  */
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
@@ -20,10 +22,12 @@
 
 #define BATCH 32 /* callbacks between two looks at the list */
 
-/* Behind all of that list. IRQs off, on its core or after its end. */
-static always_inline void enqueue(struct rcu_state *rsp, struct cblist *l,
-				  struct rcu_head *head,
-				  void (*func)(struct rcu_head *))
+/* Queue a callback at the end of l. IRQs off; on the list's core, or when that
+ * is dead. */
+static always_inline void queue_callback(struct rcu_state *rsp,
+					 struct cblist *l,
+					 struct rcu_head *head,
+					 void (*func)(struct rcu_head *))
 {
 	uint32_t snap = rcu_snap(rsp);
 
@@ -39,13 +43,13 @@ void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *))
 	struct rcu_state *rsp = &rcu_sched_state;
 	uint32_t flags = local_irq_save();
 
-	enqueue(rsp, &rsp->data[smp_processor_id()].cbs, head, func);
+	queue_callback(rsp, &rsp->data[smp_processor_id()].cbs, head, func);
 	local_irq_restore(flags);
 }
 
-/* ---- invoking ---------------------------------------------------------------------- */
+/* ---- invoking ------------------------------------------------------------ */
 
-static bool ready(struct rcu_state *rsp, struct rcu_data *rdp)
+static bool any_ready(struct rcu_state *rsp, struct rcu_data *rdp)
 {
 	uint32_t flags = local_irq_save();
 	bool r;
@@ -74,8 +78,9 @@ static void invoke_batch(struct rcu_state *rsp, struct rcu_data *rdp)
 		preempt_enable();
 		h = next;
 	}
-	/* Only now: rcu_barrier() must not take them for done before. Release:
-	 * what they did is seen by whoever sees none left. */
+	/* After they have run: rcu_barrier() must not skip them. Release: pairs
+	 * with the barrier in rcu_barrier_wait(). A thread that sees none left
+	 * sees what they did. */
 	flags = local_irq_save();
 	smp_store_release(&rdp->cbs.len, rdp->cbs.len - n);
 	local_irq_restore(flags);
@@ -88,7 +93,7 @@ static int rcuc_thread(void *arg)
 
 	for (;;) {
 		wait_event_kind(&rdp->wake, &idle_wait,
-				kthread_should_park() || ready(rsp, rdp));
+				kthread_should_park() || any_ready(rsp, rdp));
 		if (kthread_should_park())
 			kthread_parkme();
 		else
@@ -97,11 +102,11 @@ static int rcuc_thread(void *arg)
 	return 0;
 }
 
-/* ---- rcu_barrier ------------------------------------------------------------------- */
+/* ---- rcu_barrier --------------------------------------------------------- */
 
 static void barrier_done(struct rcu_state *rsp)
 {
-	/* Acq_rel: the callbacks before each count are seen by the waiter. */
+	/* Acq_rel: the waiter sees what the callbacks before each count did. */
 	if (__atomic_sub_fetch(&rsp->barrier_count, 1, __ATOMIC_ACQ_REL) == 0)
 		complete(&rsp->barrier_completion);
 }
@@ -113,13 +118,14 @@ static void rcu_barrier_callback(struct rcu_head *head)
 
 void rcu_barrier_queue(struct rcu_data *rdp, struct cblist *l)
 {
-	/* Relaxed: the initial count keeps it above 0 meanwhile. */
+	/* Relaxed: the initial count keeps it above 0 until
+	 * rcu_barrier_wait(). */
 	__atomic_fetch_add(&rdp->rsp->barrier_count, 1, __ATOMIC_RELAXED);
 	WRITE_ONCE(rdp->rsp->barrier_snap, rcu_snap(rdp->rsp));
-	enqueue(rdp->rsp, l, &rdp->barrier_head, rcu_barrier_callback);
+	queue_callback(rdp->rsp, l, &rdp->barrier_head, rcu_barrier_callback);
 }
 
-/* On each core that has callbacks, IRQs off: one more, behind all of them. */
+/* Queue the barrier's callback on this core. IRQs off. */
 static void rcu_barrier_func(void *arg)
 {
 	struct rcu_state *rsp = arg;
@@ -133,9 +139,9 @@ uint32_t rcu_barrier_enter(struct rcu_state *rsp, uintptr_t caller)
 	uint32_t snap;
 
 	trace_gate(TR_BARRIER, rsp, caller);
-	smp_mb(); /* the caller's callbacks are queued before the snapshot: if a
-		   * barrier makes the count odd after it, that one sees them;
-		   * pairs with the barrier below the first increment */
+	smp_mb(); /* the caller's callbacks before the snapshot: a barrier that
+		   * makes the count odd later finds them; pairs with the one
+		   * in rcu_barrier_begin() */
 	snap = READ_ONCE(rsp->n_barrier_done);
 	trace_did(TR_BARRIER, rsp, snap, caller);
 	return snap;
@@ -143,7 +149,8 @@ uint32_t rcu_barrier_enter(struct rcu_state *rsp, uintptr_t caller)
 
 bool rcu_barrier_gone_by(struct rcu_state *rsp, uint32_t snap)
 {
-	smp_mb(); /* snapshot before the look: pairs with the increments */
+	smp_mb(); /* the snapshot before this read; pairs with the ones beside
+		   * the two increments */
 	return (int32_t)(READ_ONCE(rsp->n_barrier_done) -
 			 (((snap + 1) & ~1u) + 2)) >= 0;
 }
@@ -152,8 +159,8 @@ void rcu_barrier_begin(struct rcu_state *rsp)
 {
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
 	trace_did(TR_BARRIER_COUNT, rsp, 0, CALLER);
-	smp_mb(); /* odd before we look at the callbacks; pairs with the one
-		   * before the snapshot */
+	smp_mb(); /* odd before the look at the callbacks; pairs with the one in
+		   * rcu_barrier_enter() */
 	init_completion(&rsp->barrier_completion, "rcu callbacks");
 	WRITE_ONCE(rsp->barrier_count, 1);
 }
@@ -168,9 +175,10 @@ void rcu_barrier_entrain(struct rcu_state *rsp, unsigned int cpu)
 void rcu_barrier_wait(struct rcu_state *rsp)
 {
 	barrier_done(rsp);
-	smp_mb(); /* the counting before even, pairs with above; and what has
-		   * run where none was left before the caller goes on, pairs
-		   * with the release in invoke_batch() */
+	smp_mb(); /* the callbacks are queued before the count is even; pairs
+		   * with rcu_barrier_gone_by(). And where no callback was left,
+		   * the caller sees what they did; pairs with the release in
+		   * invoke_batch() */
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
 	trace_did(TR_BARRIER_COUNT, rsp, 0, CALLER);
 	wait_for_completion_kind(&rsp->barrier_completion, &barrier_wait);
@@ -199,7 +207,7 @@ story void rcu_barrier(void)
 	rcu_sched_state.barrier(&rcu_sched_state);
 }
 
-/* ---- cores come and go --------------------------------------------------------------- */
+/* ---- cores come and go --------------------------------------------------- */
 
 static int prepare_core(struct rcu_state *rsp, unsigned int cpu)
 {
@@ -211,7 +219,8 @@ static int prepare_core(struct rcu_state *rsp, unsigned int cpu)
 	return rdp->thread ? 0 : -ENOMEM;
 }
 
-/* On the new core, IRQs off, before it can run a reader: awaited from now on */
+/* From now on grace periods wait for that core. Called on it, IRQs off, before
+ * it can run a reader. */
 static void rcu_cpu_starting(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&rsp->lock);
@@ -229,10 +238,11 @@ void rcu_adopt(struct rcu_state *rsp, unsigned int dead)
 	cblist_adopt(&mine->cbs, &rsp->data[dead].cbs, snap);
 	spin_unlock_irqrestore(&rsp->lock, flags);
 	rcu_request(rsp, snap);
-	wake_up(&mine->wake); /* some may be ready already */
+	wake_up(&mine->wake); /* some callbacks may be ready */
 }
 
-/* On a surviving core: what the dead one owed, and its callbacks. */
+/* The dead core does not owe any more; adopt its callbacks. Called on a core
+ * that stays. */
 static void rcu_cleanup_dead_cpu(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&rsp->lock);
@@ -274,8 +284,9 @@ static story int rcu_cpu_notify(struct notifier_block *nb maybe_unused,
 }
 
 /*
- * The callback threads run from CPU_ONLINE on and park before the core goes, the
- * last of all: a CPU_DOWN_PREPARE callback may call rcu_barrier().
+ * The callback threads run from CPU_ONLINE on. They are parked last before the
+ * core goes, because other callbacks of CPU_DOWN_PREPARE may call
+ * rcu_barrier().
  */
 static int rcuc_cpu_notify(struct notifier_block *nb, unsigned long action,
 			   void *hcpu)

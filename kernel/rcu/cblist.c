@@ -77,7 +77,7 @@ void cblist_adopt(struct cblist *to, struct cblist *from, uint32_t snap)
 	if (cblist_ready(from)) {
 		struct rcu_head **end = from->tail[CB_DONE];
 
-		/* Behind the ready ones here, before those that wait. */
+		/* Behind the ready ones of `to`, before its waiting ones. */
 		*end = *to->tail[CB_DONE];
 		*to->tail[CB_DONE] = done;
 		for (int i = CB_SEGMENTS - 1; i >= 0; i--)

@@ -1,14 +1,15 @@
 /*
  * A core's RCU callbacks in segments, oldest first. Portable.
  *
- *   CB_DONE   their grace period has ended: ready to be invoked
- *   CB_WAIT   wait for the grace period seq[CB_WAIT] to end
- *   CB_NEXT   wait for a later one, seq[CB_NEXT]
+ *   CB_DONE   their grace period has ended: they can be invoked
+ *   CB_WAIT   they wait for the grace period seq[CB_WAIT] to end
+ *   CB_NEXT   they wait for a later one, seq[CB_NEXT]
  *
- * Two waiting segments are enough: rcu_seq_snap() names at most two different
- * grace periods that have not ended, and cblist_advance() runs first.
+ * Two waiting segments are enough: rcu_seq_snap() can return at most two
+ * different numbers that have not been reached.
  *
- * Owns nothing: the list belongs to its core, IRQs off.
+ * The client's duties: only its core uses the list, with IRQs off;
+ * cblist_advance() comes before cblist_enqueue().
  */
 #pragma once
 
@@ -25,18 +26,18 @@ enum { CB_DONE, CB_WAIT, CB_NEXT, CB_SEGMENTS };
 
 struct cblist {
 	struct rcu_head *head;
-	/* tail[i]: where the segment behind i is linked in. */
+	/* tail[i]: the link from segment i to the next one. */
 	struct rcu_head **tail[CB_SEGMENTS];
 	uint32_t seq[CB_SEGMENTS];
-	unsigned int len; /* all, and those extracted but not yet invoked */
+	unsigned int len; /* with those extracted but not invoked yet */
 };
 
 /*
- * Grace-period numbers: even while idle, odd while one runs; a start and an end
- * each add one. Compared modulo 2^32.
+ * Grace-period numbers. The start of a grace period adds one, and so does its
+ * end: odd while one runs. Compared modulo 2^32.
  */
 
-/* The value that proves that a full grace period has passed from here on. */
+/* The number at which a full grace period has passed, counted from `now`. */
 static inline uint32_t rcu_seq_snap(uint32_t now)
 {
 	return (now + 3) & ~1u;
@@ -48,16 +49,17 @@ static inline bool rcu_seq_done(uint32_t now, uint32_t snap)
 }
 
 void cblist_init(struct cblist *l);
-/* Move what has become ready at grace-period number now to CB_DONE. */
+/* Move the callbacks that are ready at grace-period number `now` to CB_DONE. */
 void cblist_advance(struct cblist *l, uint32_t now);
-/* Add one that must wait for snap; cblist_advance() has been called. */
+/* Add a callback that must wait for snap. */
 void cblist_enqueue(struct cblist *l, struct rcu_head *h, uint32_t snap);
-/* Unlink up to max ready ones; the caller subtracts from len when they ran. */
+/* Unlink up to max ready ones; *n: how many. The caller subtracts *n from len
+ * when they have run. */
 struct rcu_head *cblist_extract(struct cblist *l, unsigned int max,
 				unsigned int *n);
 /*
- * All of from goes to the end of to: the ready ones stay ready, the others wait
- * for snap anew (the two cores' views of time are not comparable).
+ * Move all callbacks of `from` to the end of `to`. The ready ones stay ready.
+ * The others wait for snap, as the two lists' numbers cannot be compared.
  */
 void cblist_adopt(struct cblist *to, struct cblist *from, uint32_t snap);
 /* Is anything ready? */

@@ -1,5 +1,5 @@
 /*
- * What the files of kernel/rcu/ share among themselves.
+ * Shared by the files of kernel/rcu/.
  */
 #pragma once
 

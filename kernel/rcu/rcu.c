@@ -1,30 +1,33 @@
 /*
- * Grace periods: when every core has passed through a quiescent state.
+ * Grace periods. What RCU is for, and the duties: rcu.h.
  *
- * How it works: the grace-period thread takes the lock, makes gp_seq odd and
- * writes down which cores are owed. A core in a quiescent state (a switch, a
- * tick or an IPI that interrupted no reader) that finds its bit set clears it
- * under the lock. Idle cores are never asked: each core counts its way in and
- * out of idle, and the thread reads that. When no core is owed gp_seq becomes
- * even, waiters and callback threads are woken.
+ * How it works. The grace-period thread makes gp_seq odd and notes the cores
+ * that owe a quiescent state, both under the lock. A core in a quiescent state
+ * (a switch, or a tick or IPI that interrupted no reader) that finds its bit
+ * set clears it under the lock. Idle cores are not disturbed: each core counts
+ * its ways into and out of idle, and the thread reads the count. When no core
+ * owes any more, gp_seq becomes even, and the waiting threads and the callback
+ * threads are woken.
  *
  * Why it is right:
  *   (a) A reader that began before the grace period runs with preemption off on
- *       a core that is owed (cores are added to `online` before they can run a
- *       reader). That core clears its bit only after the reader has ended, in
- *       program order before it takes the lock; whoever sees the grace period
- *       end has taken the lock after it. For idle cores the fully ordered
- *       idle count stands for the lock.
+ *       a core that owes, because a core is added to `online` before it can run
+ *       a reader. The core clears its bit after the reader has ended and then
+ *       releases the lock. A thread that sees the grace period end has taken the
+ *       lock later. For idle cores the fully ordered idle count has the role of
+ *       the lock.
  *   (b) An updater's writes come before its snapshot of gp_seq (full barrier in
- *       rcu_request()); a grace period that starts later took the lock later;
- *       a reader that starts after its core cleared its bit took it later still.
- *   (c) A core looks at `owed` without the lock first. A stale "not owed" costs
- *       time until its next quiescent state, never correctness; a stale "owed"
- *       is looked at again under the lock.
+ *       rcu_snap()). A grace period that starts later takes the lock later. A
+ *       reader that starts after its core has cleared its bit takes the lock
+ *       later still.
+ *   (c) A core first looks at `owed` without the lock. If it wrongly sees "not
+ *       owed", the bit is cleared at its next quiescent state. If it wrongly
+ *       sees "owed", it looks again under the lock.
  *
- * Locks: rsp->lock (spinlock, IRQs off), below it only wait queues and run
- * queues. Callbacks, barrier, hotplug and reports: kernel/rcu/callback.c.
- * Source: the requirements in Linux's Documentation/RCU; own design.
+ * Locks: rsp->lock (spinlock, IRQs off). Only locks of wait queues and run
+ * queues are taken inside it. Callbacks, barriers and hotplug:
+ * kernel/rcu/callback.c.
+ * Source: the requirements in Linux's Documentation/RCU; the design is our own.
  */
 #include "kernel/rcu/rcu.h"
 
@@ -35,7 +38,7 @@
 #include "kernel/lib/printf.h"
 #include "kernel/rcu/internal.h"
 
-#define FORCE_NS 1000000ull /* to the first look at those who owe */
+#define FORCE_NS 1000000ull /* before the first look at cores that owe */
 
 struct rcu_state rcu_sched_state = {
 	.name = "rcu_sched",
@@ -47,7 +50,8 @@ struct rcu_state *rcu_states;
 uint64_t rcu_stall_ns = 2000000000ull;
 unsigned int rcu_stalls;
 
-/* Odd: the core is busy; even: idle or off. Atomic, its own core writes. */
+/* Odd: the core is busy; even: idle or off. Atomic; each core writes its
+ * own. */
 static struct {
 	uint32_t count;
 } cache_aligned idle_count[NR_CPUS];
@@ -74,9 +78,9 @@ void rcu_read_unlock(void)
 }
 #endif
 
-/* ---- quiescent states ------------------------------------------------------------- */
+/* ---- quiescent states ---------------------------------------------------- */
 
-/* A core owes no longer. rsp->lock held. */
+/* The core does not owe any more. rsp->lock held. */
 static void clear_owed(struct rcu_debt *d, unsigned int cpu)
 {
 	if (!cpumask_test(d->owed, cpu))
@@ -86,7 +90,8 @@ static void clear_owed(struct rcu_debt *d, unsigned int cpu)
 		wake_up(&d->wake);
 }
 
-/* The core is in a quiescent state now: good for both sorts. */
+/* The core is in a quiescent state: this counts for both sorts of grace
+ * period. */
 void rcu_report_qs(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&rsp->lock);
@@ -106,14 +111,15 @@ static void note_qs(unsigned int cpu)
 			rcu_report_qs(rsp, cpu);
 }
 
-/* In and out, seq_cst both: readers before idle have ended for whoever sees it idle, and
- * whoever sees it busy is seen by readers after. Pairs with rcu_idle_seen(). */
+/* The core goes into idle or comes out. Seq_cst, pairs with rcu_idle_seen(): a
+ * thread that reads "idle" sees the effects of the readers before; if it reads
+ * "busy", the readers after that see its writes. */
 static void count_idle(unsigned int cpu)
 {
 	__atomic_fetch_add(&idle_count[cpu].count, 1, __ATOMIC_SEQ_CST);
 }
 
-/* A core starts: busy from here on, whatever its count says. */
+/* A core starts: it is busy from here on. */
 void rcu_idle_start(unsigned int cpu)
 {
 	__atomic_fetch_or(&idle_count[cpu].count, 1, __ATOMIC_SEQ_CST);
@@ -127,11 +133,13 @@ uint32_t rcu_idle_seen(unsigned int cpu)
 }
 
 /*
- * Look at those who owe. A core that is idle, or was since the first look, owes
- * no longer; but by now it may read again, and one of the other sort may have
- * begun meanwhile: this is no news for that. Others are asked to switch.
+ * Check the cores that owe. A core that is idle, or has been since the first
+ * check, does not owe any more. This does not count for the other sort of grace
+ * period: one may have begun since, and the core may be in a reader again.
+ * Cores that still owe are asked to switch, but not at the first check.
  */
-static void look_at_cores(struct rcu_state *rsp, struct rcu_debt *d, bool first)
+static void check_owing_cores(struct rcu_state *rsp, struct rcu_debt *d,
+			      bool first)
 {
 	unsigned int cpu;
 
@@ -150,7 +158,7 @@ static void look_at_cores(struct rcu_state *rsp, struct rcu_debt *d, bool first)
 	}
 }
 
-/* ---- the grace period ------------------------------------------------------------- */
+/* ---- the grace period ---------------------------------------------------- */
 
 void rcu_gp_begin(struct rcu_state *rsp)
 {
@@ -161,7 +169,7 @@ void rcu_gp_begin(struct rcu_state *rsp)
 	spin_unlock_irqrestore(&rsp->lock, flags);
 	rsp->gp_start = timer_now();
 	trace_did(TR_GP_START, rsp, rsp->gp_seq, CALLER);
-	look_at_cores(rsp, &rsp->gp, true);
+	check_owing_cores(rsp, &rsp->gp, true);
 	/* This thread runs here, outside any reader: a quiescent state. */
 	preempt_disable();
 	rcu_report_qs(rsp, smp_processor_id());
@@ -172,15 +180,15 @@ void rcu_gp_await(struct rcu_state *rsp)
 {
 	unsigned int reports = 0, looks = 0;
 
-	/* Ever rarer, up to 16 FORCE_NS: where an instruction takes 1 us a look
-	 * takes longer than FORCE_NS, and this thread would never sleep. A stall
-	 * is some looks too: where the host stands still and the clock goes on
-	 * a young grace period is none. */
+	/* The time between two looks grows to 16 FORCE_NS. If an instruction
+	 * takes 1 us (-icount), a look takes longer than FORCE_NS, and this
+	 * thread would never sleep. A stall must also have lasted some looks: a
+	 * host may stop while the guest's clock goes on. */
 	while (!wait_event_timeout(&rsp->gp.wake, &idle_wait,
 				   !READ_ONCE(rsp->gp.owed.bits),
 				   FORCE_NS << min(looks, 4u))) {
-		look_at_cores(rsp, &rsp->gp, false);
-		/* The first after rcu_stall_ns, the next after 3 more each. */
+		check_owing_cores(rsp, &rsp->gp, false);
+		/* Report after rcu_stall_ns, then after each 3 times that. */
 		if (looks++ > 8 &&
 		    timer_ns(timer_now() - rsp->gp_start) >
 			    READ_ONCE(rcu_stall_ns) * (1 + 3 * reports)) {
@@ -204,7 +212,6 @@ void rcu_gp_end(struct rcu_state *rsp)
 			wake_up(&rsp->data[cpu].wake);
 }
 
-/* The grace period as the kernel has it. */
 void rcu_grace_period(struct rcu_state *rsp)
 {
 	rcu_gp_begin(rsp);
@@ -235,7 +242,7 @@ void rcu_request(struct rcu_state *rsp, uint32_t snap)
 	uint32_t flags;
 
 	if (rcu_seq_done(READ_ONCE(rsp->request), snap))
-		return; /* asked for already */
+		return; /* already requested */
 	flags = spin_lock_irqsave(&rsp->lock);
 	if (!rcu_seq_done(rsp->request, snap))
 		WRITE_ONCE(rsp->request, snap);
@@ -259,9 +266,10 @@ story void synchronize_rcu(void)
 		   * the lock in rcu_gp_end() */
 }
 
-/* ---- expedited --------------------------------------------------------------------- */
+/* ---- expedited ----------------------------------------------------------- */
 
-/* On a core that is owed: quiescent now, or as soon as it may switch. */
+/* On a core that owes: report a quiescent state now, or as soon as it can
+ * switch. */
 static void exp_handler(void *arg)
 {
 	unsigned int cpu = smp_processor_id();
@@ -281,20 +289,20 @@ story void synchronize_rcu_expedited(void)
 	mutex_lock(&rsp->exp_mutex);
 	smp_mb(); /* the caller's writes before the cores are asked */
 	flags = spin_lock_irqsave(&rsp->lock);
-	/* This core: we are outside any reader, so it is quiescent. */
+	/* This thread is not in a reader, so this core owes nothing. */
 	WRITE_ONCE(rsp->exp.owed.bits,
 		   rsp->online.bits & ~(1u << smp_processor_id()));
 	spin_unlock_irqrestore(&rsp->lock, flags);
-	look_at_cores(rsp, &rsp->exp, true);
+	check_owing_cores(rsp, &rsp->exp, true);
 	on_each_cpu_mask(cpumask_load(&rsp->exp.owed), exp_handler, rsp);
 	while (!wait_event_timeout(&rsp->exp.wake, &gp_wait,
 				   !READ_ONCE(rsp->exp.owed.bits), FORCE_NS))
-		look_at_cores(rsp, &rsp->exp, false);
+		check_owing_cores(rsp, &rsp->exp, false);
 	smp_mb(); /* the end before what the caller does next */
 	mutex_unlock(&rsp->exp_mutex);
 }
 
-/* ---- start -------------------------------------------------------------------------- */
+/* ---- start --------------------------------------------------------------- */
 
 static void rcu_state_init(struct rcu_state *rsp)
 {

@@ -1,18 +1,28 @@
 /*
- * Read-copy-update, classic flavour: a reader is a region with preemption
- * disabled; a grace period has ended when every core that was online at its
- * start has passed through a quiescent state (context switch, idle, a tick that
- * interrupted no reader) or has gone.
+ * Read-copy-update, classic flavour: readers take no lock; an updater waits
+ * until all readers that could still use the old data have finished.
  *
- * Duties of the user: (1) readers do not sleep; (2) unlink before you wait;
- * (3) a callback frees, it does not sleep. Consequences: (a) a reader that began
- * before the grace period did has finished, all its effects visible, before it
- * ends; (b) what an updater wrote before the grace period is seen by readers
- * that start after it; (c) rcu_barrier() waits for callbacks, not for a grace
- * period: it returns at once if there are none.
+ * A reader is a region with preemption disabled. A grace period ends when each
+ * core that was online at its start has passed through a quiescent state (a
+ * context switch, idle, a tick that interrupted no reader) or has gone off.
+ *
+ * The client's duties:
+ *  1. A reader does not sleep.
+ *  2. An updater unlinks the data first, then waits for a grace period, then
+ *     frees.
+ *  3. A callback does not sleep.
+ *
+ * The consequences:
+ *  a. A reader that began before the grace period has finished before it ends,
+ *     and all its effects are visible.
+ *  b. Readers that start after the grace period began see what the updater
+ *     wrote before.
+ *  c. rcu_barrier() waits for callbacks, not for a grace period. It returns at
+ *     once if there are no callbacks.
  *
  * RCU is an object (docs/design.md, "objects"): struct rcu_state. The kernel's
- * own instance is rcu_sched_state.
+ * own instance is rcu_sched_state. The mechanism: kernel/rcu/rcu.c for grace
+ * periods, kernel/rcu/callback.c for callbacks and barriers.
  */
 #pragma once
 
@@ -30,42 +40,44 @@
 struct rcu_data {
 	struct rcu_state *rsp;
 	struct cblist cbs;	/* that core's, IRQs off */
-	struct thread *thread;	/* invokes them: rcuc/N */
-	struct wait_queue wake; /* where it waits */
+	struct thread *thread;	/* rcuc/N, which invokes them */
+	struct wait_queue wake; /* it waits here */
 	struct rcu_head barrier_head;
 } cache_aligned;
 
 /* Which cores a grace period still waits for. */
 struct rcu_debt {
-	struct cpumask owed;	     /* by these; rsp->lock */
-	struct wait_queue wake;	     /* whoever waits for it waits here, and */
-	uint32_t idle_snap[NR_CPUS]; /* saw these idle counts at its begin */
+	struct cpumask owed;	     /* rsp->lock */
+	struct wait_queue wake;	     /* its waiter waits here, and */
+	uint32_t idle_snap[NR_CPUS]; /* saw these idle counts at its start */
 };
 
 struct rcu_state {
 	const char *name;
-	/* What a grace period is: called by its thread, one at a time. */
+	/* One grace period. Called by the instance's thread. */
 	void (*grace_period)(struct rcu_state *rsp);
-	/* What becomes of a dead core's callbacks: at CPU_DEAD, if it has any. */
+	/* Take over a dead core's callbacks. Called at CPU_DEAD if it has
+	 * any. */
 	void (*adopt)(struct rcu_state *rsp, unsigned int dead);
-	void (*barrier)(struct rcu_state *rsp); /* what rcu_barrier() is */
+	void (*barrier)(struct rcu_state *rsp); /* rcu_barrier()'s body */
 	struct spinlock lock;
-	/* lock guards (gp_seq, request and the masks are also read without): */
+	/* lock guards (gp_seq, request and the masks are also read without
+	 * it): */
 	uint32_t gp_seq;       /* odd: one runs (kernel/rcu/cblist.h) */
-	uint32_t request;      /* run until gp_seq gets there */
-	struct cpumask online; /* cores that a grace period awaits */
-	struct rcu_debt gp;    /* the grace-period thread's */
-	struct rcu_debt exp;   /* an expedited one's */
-	/* */
-	uint64_t gp_start; /* counter ticks; the grace-period thread's */
+	uint32_t request;      /* run grace periods until gp_seq is this */
+	struct cpumask online; /* cores that a grace period waits for */
+	struct rcu_debt gp;    /* of the grace period that runs */
+	struct rcu_debt exp;   /* of the expedited one that runs */
+	/* No lock: */
+	uint64_t gp_start; /* counter ticks; written by `thread` */
 	struct thread *thread;
-	struct wait_queue gp_end; /* who waits for an end */
+	struct wait_queue gp_end; /* for the end of a grace period */
 	struct mutex exp_mutex;	  /* one expedited grace period at a time */
 	struct mutex barrier_mutex;
 	struct completion barrier_completion; /* barrier_mutex */
 	uint32_t barrier_count;		      /* atomic */
-	uint32_t barrier_snap;	 /* its callbacks wait for it; for reports */
-	uint32_t n_barrier_done; /* barrier_mutex; odd inside */
+	uint32_t barrier_snap;	 /* when its callbacks are ready; for reports */
+	uint32_t n_barrier_done; /* barrier_mutex; odd while a barrier runs */
 	struct rcu_state *next;
 	struct rcu_data data[NR_CPUS];
 };
@@ -77,60 +89,62 @@ extern uint64_t rcu_stall_ns;
 extern unsigned int rcu_stalls; /* reports since boot */
 
 #if GORDIAN_DEBUG
-/* They are counted, so that reports can name them. */
+/* Readers are noted, so that reports can name them. */
 void rcu_read_lock(void);
 void rcu_read_unlock(void);
 #else
 #define rcu_read_lock()	  preempt_disable()
 #define rcu_read_unlock() preempt_enable()
 #endif
-/* Readers have preemption off: whoever has may dereference. */
+/* A reader is a region with preemption or interrupts off. */
 static inline bool rcu_read_lock_held(void)
 {
 	return current->preempt_count || current->irq_depth || irqs_disabled();
 }
 
-/* A load that the dependent accesses follow (ARM keeps address dependencies;
- * pairs with the release in rcu_assign_pointer). In a reader. */
+/* Load a pointer in a reader. ARM orders accesses through the pointer after the
+ * load (address dependency); pairs with the release in rcu_assign_pointer(). */
 #define rcu_dereference(p)                                                     \
 	({                                                                     \
 		lockdep_check(rcu_read_lock_held(), LOCKDEP_RCU,               \
 			      "rcu_dereference(" #p ")");                      \
 		READ_ONCE(p);                                                  \
 	})
-/* The same for an updater: c says what keeps the pointer as it is. */
+/* The same for an updater. c: the condition under which no other thread changes
+ * the pointer, such as a lock being held. */
 #define rcu_dereference_protected(p, c)                                        \
 	({                                                                     \
 		lockdep_check(c, LOCKDEP_RCU,                                  \
 			      "rcu_dereference_protected(" #p ", " #c ")");    \
 		READ_ONCE(p);                                                  \
 	})
-/* Publish: everything written to *v before is visible to whoever sees v. */
+/* Publish v: a reader that sees v sees everything written to *v before. */
 #define rcu_assign_pointer(p, v) smp_store_release(&(p), (v))
 
-/* Queue a callback for after a grace period. Any context but FIQ. */
+/* Call func(head) after a grace period. Any context but FIQ. */
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *));
 /* Wait for a grace period. May sleep. */
 void synchronize_rcu(void);
-/* The same, hurried by interrupting the cores that are owed. May sleep. */
+/* The same, but interrupt the cores that owe a quiescent state. May sleep. */
 void synchronize_rcu_expedited(void);
 /* Wait until every callback queued before the call has run. May sleep. */
 void rcu_barrier(void);
 
-/* An instance's parameters as the kernel has them; _rcu_barrier is the body of
- * the 2012 commit 1331e7a1bbe1. */
+/* The kernel's own functions for an instance. _rcu_barrier() is that of the
+ * 2012 commit 1331e7a1bbe1. */
 void rcu_grace_period(struct rcu_state *rsp);
 void rcu_adopt(struct rcu_state *rsp, unsigned int dead);
 void _rcu_barrier(struct rcu_state *rsp);
 
 /*
- * Their steps. A grace period: begin (who is owed?), await them, end.
+ * The steps of a grace period: begin (note which cores owe), await these, end.
  *
- * A barrier: enter (callbacks queued so far are its business), with
- * barrier_mutex held see whether a whole one has gone by since, else begin,
- * entrain a callback of its own behind those of each online core, wait for these.
- * queue is what entrain does on that core, IRQs off: rdp's barrier_head, counted,
- * goes behind all of l.
+ * The steps of a barrier. enter: callbacks queued before it are waited for.
+ * Then, with barrier_mutex held: gone_by, has a whole other barrier passed
+ * since enter? If not: begin; entrain, for each online core, a callback of the
+ * barrier's own behind all others there; wait until all of these have run.
+ * entrain calls queue on that core with IRQs off: it counts rdp->barrier_head
+ * and puts it at the end of l.
  */
 void rcu_gp_begin(struct rcu_state *rsp);
 void rcu_gp_await(struct rcu_state *rsp);
@@ -141,27 +155,29 @@ void rcu_barrier_begin(struct rcu_state *rsp);
 void rcu_barrier_entrain(struct rcu_state *rsp, unsigned int cpu);
 void rcu_barrier_queue(struct rcu_data *rdp, struct cblist *l);
 void rcu_barrier_wait(struct rcu_state *rsp);
-/* A snapshot of now: the gp_seq at which a full grace period has passed; see to
- * it that gp_seq gets there. Any context but FIQ. */
+/* Returns the gp_seq at which a full grace period from now has passed. Request
+ * grace periods until gp_seq is `snap`. Any context but FIQ. */
 uint32_t rcu_snap(struct rcu_state *rsp);
 void rcu_request(struct rcu_state *rsp, uint32_t snap);
 
 /* Boot: registers scheduler hooks and the CPU notifier (before slab's). */
 void rcu_init(void);
-/* After the first threads can be made. */
+/* Start the threads; after the first threads can be created. */
 void rcu_spawn(void);
 
-/* Callbacks queued on that core, all segments (racy reading). */
+/* Callbacks queued on that core, in all segments. A racy reading. */
 unsigned int rcu_nr_callbacks(unsigned int cpu);
-/* Even: the core idles, or is off; another number: it did something between. */
+/* The core's idle count. Even: it idles or is off. A changed count: it was in
+ * idle or has left it. */
 uint32_t rcu_idle_seen(unsigned int cpu);
-/* Cores still owed by the running grace period; empty if none runs. */
+/* The cores that the running grace period waits for; none if none runs. */
 struct cpumask rcu_owed(struct rcu_state *rsp);
-/* For the wait-for graph: a wait for a grace period, for a barrier's last callback
- * (obj: its completion), and the grace-period thread's for readers (obj: the
- * struct rcu_state). */
+/* For the wait-for graph: a wait for a grace period, for a barrier's last
+ * callback (obj: its completion), and the grace-period thread's for readers
+ * (obj: the struct rcu_state). */
 extern const struct wait_ops gp_wait, barrier_wait, readers_wait;
-/* The instance whose grace-period thread t is, if cores owe it something. */
+/* The instance whose grace-period thread is t, if t waits for cores; else
+ * NULL. */
 struct rcu_state *rcu_awaits_cores(const struct thread *t);
-/* For the `rcu` command. */
+/* For the command `rcu`. */
 void rcu_print(void);

@@ -1,7 +1,7 @@
 /*
- * RCU's reports: stalls, the `rcu` command, readings for others.
+ * RCU's reports: stalls, the command `rcu`, readings for others.
  *
- * Readings are racy by nature and say so by being reports. Any context but FIQ
+ * Other cores may change what is read here at any time. Any context but FIQ,
  * unless said otherwise.
  */
 #include "kernel/arch/clock.h"
@@ -15,7 +15,8 @@ unsigned int rcu_nr_callbacks(unsigned int cpu)
 	return READ_ONCE(rcu_sched_state.data[cpu].cbs.len);
 }
 
-/* The instance that waits for its cores, or for its barrier's callbacks. */
+/* The instance to which obj belongs: a struct rcu_state, or the completion of
+ * its barrier. */
 static struct rcu_state *rcu_of(const void *obj)
 {
 	struct rcu_state *rsp = rcu_states;
@@ -25,7 +26,8 @@ static struct rcu_state *rcu_of(const void *obj)
 	return rsp;
 }
 
-/* A reader cannot be preempted. The thread that begins the grace period is none. */
+/* Is t a reader that the grace period waits for? A reader cannot be preempted;
+ * the grace-period thread itself is not one. */
 static bool is_reader_for(const struct waiting *w, const struct thread *t)
 {
 	struct rcu_state *rsp = rcu_of(w->obj);
@@ -35,8 +37,8 @@ static bool is_reader_for(const struct waiting *w, const struct thread *t)
 	       cpumask_test(rcu_owed(rsp), t->cpu);
 }
 
-/* Must t run callbacks, or end a grace period, before the barrier's last callback
- * has run? */
+/* Must t run callbacks, or end a grace period, before the barrier's last
+ * callback has run? */
 static bool brings_callbacks(const struct waiting *w, const struct thread *t)
 {
 	struct rcu_state *rsp = rcu_of(w->obj);
@@ -125,7 +127,8 @@ const struct wait_ops readers_wait = {
 	.print = print_awaited,
 };
 
-/* From the grace-period thread: so that thread ran, the readers did not end. */
+/* Called by the grace-period thread. So that thread runs, and a core is the
+ * cause. */
 void rcu_report_stall(struct rcu_state *rsp)
 {
 	uint64_t ms = timer_ns(timer_now() - rsp->gp_start) / 1000000;
