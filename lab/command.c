@@ -23,8 +23,8 @@ static void list_demos(void)
 		kprintf("%-5s %-*s %s\n", d->id, width, d->slug, d->claim);
 }
 
-/* demo [ID|all] [forced|free|hold] [ROUNDS]; false: said what is wrong. */
-static bool parse(int argc, char **argv, struct demo_request *rq)
+/* demo [ID|all] [forced|free|hold] [ROUNDS]. false: a line says what is wrong. */
+static bool parse_demo(int argc, char **argv, struct demo_request *rq)
 {
 	static const struct {
 		const char *word;
@@ -66,8 +66,8 @@ static bool parse(int argc, char **argv, struct demo_request *rq)
 		}
 	}
 	if (rq->search && !(rq->all && GORDIAN_DEBUG)) {
-		kprintf("demo: search goes with all, in the debug profile (else: "
-			"explore)\n");
+		kprintf("demo: search goes with all, in the debug profile (for one "
+			"experiment: explore)\n");
 		return false;
 	}
 	if (rq->all && rq->mode == RUN_HOLD) {
@@ -89,7 +89,7 @@ static int demo_cmd(int argc, char **argv)
 	}
 	if (!strcasecmp(argv[1], "cut"))
 		return cut_held_knot();
-	if (!parse(argc, argv, &rq))
+	if (!parse_demo(argc, argv, &rq))
 		return 1;
 	if (!GORDIAN_DEBUG && (rq.mode == RUN_FORCED || rq.mode == RUN_HOLD)) {
 		kprintf("demo: needs the debug profile\n");

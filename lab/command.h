@@ -1,5 +1,5 @@
 /*
- * What the commands of lab/ share: how an experiment is found, who has the
+ * What the commands of lab/ share: finding an experiment, the right to the
  * stage, rows and tables.
  */
 #pragma once

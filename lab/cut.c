@@ -117,7 +117,7 @@ static bool cut_cycle(const struct stage *st, bool quietly)
 	return false;
 }
 
-/* Let the writer pass if it is the count that somebody waits for. */
+/* Does an actor wait for the reference count? Let it pass. */
 static bool pass_refcount(struct stage *st, bool quietly)
 {
 	for (unsigned int i = 0; i < st->nr_actors; i++) {

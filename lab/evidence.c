@@ -29,7 +29,7 @@ static void show_completed(const struct stage *st)
 	char found[80];
 
 	lockdep_words(found, sizeof(found), lockdep_seen());
-	kprintf("lockdep said %s; all the same", found);
+	kprintf("lockdep reported %s, but", found);
 	for (unsigned int i = 0; i < st->nr_actors; i++)
 		kprintf("%s %s",
 			i == 0		      ? "" :

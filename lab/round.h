@@ -10,7 +10,7 @@ struct round {
 	/* How it is played. */
 	uint32_t seed;	    /* of the actors' pauses, in free rounds */
 	unsigned int trace; /* TRACE_MARKED or TRACE_ALL */
-	/* What differs between those who play rounds; each may be NULL. */
+	/* Where the runner and the explorer differ. Each may be NULL. */
 	/* The set-up is done, no actor runs. 0, or a negative errno that ends
 	 * the round. */
 	int (*is_set_up)(struct round *r, struct stage *st);

@@ -18,7 +18,7 @@ struct tally {
 	bool interrupted;	   /* by Ctrl-C */
 	bool ran;		   /* at least one round */
 	bool skipped;		   /* not on this machine; a line said so */
-	const struct scenario *of; /* whose outcome it is */
+	const struct scenario *of; /* that has this outcome */
 	unsigned int cycles;	   /* times that a core really went off or on */
 	bool ok;
 };

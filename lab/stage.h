@@ -1,6 +1,6 @@
 /*
- * The stage, for those who play rounds on it: the runner (lab/run.c) and the
- * explorer (lab/explore/). See lab/stage.c.
+ * The stage, for the runner (lab/run.c) and the explorer (lab/explore/), which
+ * play rounds on it. See lab/stage.c.
  */
 #pragma once
 
@@ -56,7 +56,7 @@ static inline bool is_hotplug_rwsem(const void *obj)
 }
 
 /* lab/observe.c: does each step of the scenario name one of its actors? 0, or
- * -EINVAL, and then it has been said which does not. */
+ * -EINVAL, and a line says which step does not. */
 int check_scripts(const struct stage *st);
 
 /* lab/world.c: put in place what the scenario exchanges in the kernel,

@@ -59,7 +59,7 @@ def test_a_kept_semaphore_ends_the_search(image):
     r = boot("explore x2/rwsem", image=image)
     v = part(r.text)
     assert (v["search"], v["outcome"], v.ok) == ("broken", "warn", False)
-    assert "an actor keeps a lock that nobody can give back for it" in r.lines
+    assert "an actor ended with a lock that nobody else can release" in r.lines
     assert "(own semaphore)" in r.text
 
 
@@ -146,6 +146,6 @@ def test_a_witness_is_confirmed_in_all(image, name, said):
     keep the rules."""
     r = boot(f"explore x2/{name}", image=image)
     assert r.status == 1 and said in r.text
-    assert ("unexpected: replayed it does not end as corrupt, the state as "
+    assert ("unexpected: the replay does not end as corrupt with the state as "
             "before") in r.lines
     assert not part(r.text).ok

@@ -17,12 +17,12 @@ from gordian import ROOT, boot, patched, verdicts
     ("replay", r"replay: which experiment"),
     ("replay nope A:1", r'replay: no experiment "nope"'),
     ("replay e0 A:1", r"replay: e0 has parts"),
-    ("replay e15 D:1", r"replay: e15 has no schedules"),
-    ("replay e2", r"replay: first the form of U"),
-    ("replay e2 D:1", r"replay: first the form of U"),
-    ("replay e8d/kernel up U:1", r"replay: first the form .*\(here: down\)"),
-    ("replay e2 up", r"replay: who takes how many steps"),
-    ("replay e2 up free", r"replay: who takes how many steps"),
+    ("replay e15 D:1", r"replay: e15 is not explored"),
+    ("replay e2", r"replay: say first what U does"),
+    ("replay e2 D:1", r"replay: say first what U does"),
+    ("replay e8d/kernel up U:1", r"replay: say first .*\(here: down\)"),
+    ("replay e2 up", r"replay: no steps are given"),
+    ("replay e2 up free", r"replay: no steps are given"),
     ("replay e2 up X:1", r'replay: "X:1" is not an actor'),
     ("replay e2 up D:x", r'replay: "D:x" is not an actor'),
     ("replay e2 up D:0", r'replay: "D:0" is not an actor'),
@@ -48,7 +48,7 @@ def test_cannot_be_followed(line, who):
     run = boot("replay " + line)
     assert run.status == 1
     (said,) = [x for x in run.lines if x.startswith("replay: ")]
-    assert re.fullmatch("replay: it does not go that way: " + who, said)
+    assert re.fullmatch("replay: this schedule cannot be followed: " + who, said)
     assert "outcome=" not in run.text
 
 
@@ -92,6 +92,6 @@ def test_reduction_checks_itself(tmp_path):
         run = boot(f"explore {ident}", image=image)
         assert run.status == 1
         assert re.search("^explore: a redundant schedule ends as "
-                         fr"{end}, and none before it did:( \w+(:\d+)?)* \.\.\.$",
+                         fr"{end}, and no schedule before it did:( \w+(:\d+)?)* \.\.\.$",
                          run.text, re.M)
         assert "search=broken" in run.text

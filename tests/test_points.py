@@ -19,7 +19,7 @@ FOUND = {  # part: the outcome of its failing schedules
 }
 PLACES = "#define STATES_MAX\t512\n"  # in the image of these tests: eight
 UNTOLD = ("X1/mutex-untold", "X1/reader-untold")
-NOT_TOLD = "an actor tries for a lock: its scenario has to say .search.tries = true"
+NOT_TOLD = "an actor calls a trylock: its scenario must say .search.tries = true"
 ON_THEIR_OWN = ("waiting for the threads to end on their own "
                 "(Ctrl-C: no longer)")
 

@@ -202,7 +202,7 @@ def test_all_have_ended():
     for p in parts:
         assert p.ok and p["outcome"] == "completes"
         assert p["lockdep"] == "circular"
-    said = [x for x in e1().lines if x.startswith("lockdep said circular; ")]
+    said = [x for x in e1().lines if x.startswith("lockdep reported circular, but ")]
     assert len(said) == 8 and all("to their ends" in x for x in said)
     assert "refused: the next step of the drawing" in e1().text
 

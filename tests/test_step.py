@@ -76,7 +76,7 @@ def test_deadlock_by_hand_and_a_way_out():
         assert p.rows(p.text) == {"D": (True, "begin"), "U": (True, "begin")}
         out = tie(p)
         cycle = "cycle: D -> cpu_hotplug.lock (U) -> slab_mutex (D)\n"
-        assert "nobody can move: a deadlock\n" + cycle in out
+        assert "no thread can go on: a deadlock\n" + cycle in out
         knot = schedule(out)
         assert schedule(p.type("line")) == knot
 
@@ -95,7 +95,7 @@ def test_deadlock_by_hand_and_a_way_out():
         steps, out = sum(map(int, re.findall(r":(\d+)", knot))), p.type("back")
         while not p.rows(out)["U"][1].startswith("lock cpu_hotplug.lock"):
             steps -= 1
-            assert f"run again, {steps} steps\n" in out
+            assert f"played again up to step {steps}\n" in out
             out = p.type("")  # repeats the command
         assert p.rows(out)["U"][0]
         p.type("D")
@@ -128,7 +128,7 @@ def test_several_steps_at_once_then_quit():
         assert re.findall(r"^ +(\d)\. D: ", p.type(""), re.M) == \
             ["3", "4"]
         out = p.type("U 200")
-        assert re.search(r"^U cannot go on: \d+ steps less than asked for$",
+        assert re.search(r"^U cannot go on: \d+ steps fewer than asked for$",
                          out, re.M)
         assert p.rows(out)["D"][0]
         out = p.leave()
@@ -168,22 +168,22 @@ def test_what_is_wrong_is_said_in_one_line():
         p = Player(c, "step e2 up")
         for line, answer in [
             ("", "a thread (D, U) or a command (help lists them)"),
-            ("X", '"X" is no thread (D, U) and no command (help lists them)'),
-            ("3", '"3" is no thread (D, U) and no command (help lists them)'),
-            ("0", '"0" is no thread (D, U) and no command (help lists them)'),
-            ("D x", '"x" is no number of steps, 1 to 480: D 5'),
-            ("D 0", '"0" is no number of steps, 1 to 480: D 5'),
-            ("D 999999999999", '"999999999999" is no number of steps, 1 to '
+            ("X", '"X" is neither a thread (D, U) nor a command (help lists them)'),
+            ("3", '"3" is neither a thread (D, U) nor a command (help lists them)'),
+            ("0", '"0" is neither a thread (D, U) nor a command (help lists them)'),
+            ("D x", '"x" is not a number of steps from 1 to 480: D 5'),
+            ("D 0", '"0" is not a number of steps from 1 to 480: D 5'),
+            ("D 999999999999", '"999999999999" is not a number of steps from 1 to '
                                '480: D 5'),
-            ("D 1 2", "one thing a line: D 5, or why D"),
-            ("why X", 'no thread "X": there are D, U'),
+            ("D 1 2", "one command at a time: D 5, or why D"),
+            ("why X", 'no thread "X"; the threads are D, U'),
             ("auto 5", '"auto 5": neither a thread and its steps nor why '
                        'THREAD'),
             ("back", "this is the beginning"),
         ]:
             assert p.type(line) == f"step: {answer}\n"
         assert p.type("line") == "no step has been taken yet\n"
-        assert p.type("why") == "nobody is blocked\n"
+        assert p.type("why") == "no thread is blocked\n"
         assert p.type("why D") == "  D can go on: begin\n"
         assert len(p.type("help").split("\n")) > 8
         p.leave()
@@ -192,11 +192,11 @@ def test_what_is_wrong_is_said_in_one_line():
             ("step", "which experiment? (demo lists them)"),
             ("step e99", 'no experiment "e99" (demo alone lists them)'),
             ("step e14", "e14 has parts: name one (demo e14 prints them)"),
-            ("step e0/ab-ba up", "no core is toggled here: neither up nor down"),
+            ("step e0/ab-ba up", "no core goes off or on here: leave out up and down"),
         ]:
             assert c.cmd(line).split("\n")[1:] == [f"step: {answer}",
                                                    "(status 1)", ""]
-        assert "has no schedules to choose from: " in c.cmd("step e15")
+        assert "is not explored: " in c.cmd("step e15")
         assert c.quit() == 0
 
 
@@ -225,7 +225,7 @@ def test_batch():
     assert "(mutex)\n" not in one(knot, 0).split("      us")[0]
     text = one("step e2 U:100 D:100; step e2 down auto auto back", 1)
     assert len(re.findall("outcome=completes ok", text)) == 2
-    assert "step: nobody can go on: back, or quit\n" in text
+    assert "step: no thread can go on: back, or quit\n" in text
 
 
 def one(line, status):

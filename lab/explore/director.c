@@ -1,11 +1,7 @@
 /*
- * One schedule, directed: an experiment's threads move one at a time, and a
- * `struct director` says whose turn it is. The search (explore.c), replay.c and
- * step.c are such directors.
+ * One round under a director, which chooses the actor that takes the next step.
  *
- * On the real cores, with the real locks; then the knot is cut, and the state must
- * be as it was. How: kernel/explore/. On the_stage, guarded by demo_mutex; in the
- * runner's thread.
+ * Owns no data. On the_stage, guarded by demo_mutex; in the runner's thread.
  */
 #include "lab/explore/explore.h"
 
@@ -19,8 +15,8 @@
 
 #if GORDIAN_DEBUG
 
-/* What lasts 30 s of guest time will not end by itself; in looks, as a host may
- * stand still and the clock go on. */
+/* Callbacks that take more than 30 s of guest time will not end. The limit is a
+ * number of looks: the host may stand still while the clock goes on. */
 #define CALLBACKS_NS	200000ull /* between two looks */
 #define CALLBACKS_LOOKS 150000
 
@@ -31,7 +27,7 @@ static bool actor_ended(void *arg, unsigned int i)
 	return worker_ended(&st->worker[i]);
 }
 
-static void tell_stray(const struct thread *t)
+static void say_stray(const struct thread *t)
 {
 	hush(false);
 	kprintf("%s did not reach a scheduling point; is it spinning or "
@@ -40,50 +36,51 @@ static void tell_stray(const struct thread *t)
 		t ? t->name : "a thread");
 }
 
-static void direct(struct stage *st, struct director *d)
+/* Step by step, until no actor can take a step or the director has enough. */
+static void take_steps(struct stage *st, struct director *d)
 {
 	unsigned int left = 0, enabled, gates;
 
 	enabled = explore_settle(&left);
 	while (enabled && enabled != EXPLORE_STRAY) {
-		int who;
+		int actor;
 
 		gates = 1;
-		who = d->choose(d, st, enabled, &gates);
-		if (who < 0)
+		actor = d->choose(d, st, enabled, &gates);
+		if (actor < 0)
 			break;
-		explore_grant_run((unsigned int)who, gates);
+		explore_grant_run((unsigned int)actor, gates);
 		enabled = explore_settle(&left);
-		if (d->stepped && enabled != EXPLORE_STRAY)
-			d->stepped(d, st);
+		if (d->step_done && enabled != EXPLORE_STRAY)
+			d->step_done(d, st);
 	}
-	d->strayed = enabled == EXPLORE_STRAY;
-	if (d->strayed)
-		tell_stray(explore_stray());
-	if (d->over)
-		d->over(d, st, left);
+	d->broken = enabled == EXPLORE_STRAY;
+	if (d->broken)
+		say_stray(explore_stray());
+	if (d->steps_done)
+		d->steps_done(d, st, left);
 	if (explore_moved_at_rest()) {
 		hush(false);
-		kprintf("explore: something moved between two steps\n");
-		d->strayed = true;
+		kprintf("explore: something was touched between two steps\n");
+		d->broken = true;
 	}
 	if (explore_untold_try()) {
 		hush(false);
-		kprintf("an actor tries for a lock: its scenario has to say "
+		kprintf("an actor calls a trylock: its scenario must say "
 			".search.tries = true\n");
-		d->strayed = true;
+		d->broken = true;
 	}
 }
 
-/* What the actors left to callbacks belongs to the schedule: a late one may find
- * something gone. */
+/* Wait for RCU's callbacks. Those that the actors have queued belong to the
+ * schedule: a late one may find something gone. */
 static bool await_callbacks(void)
 {
 	for (unsigned int looks = 0; !rcu_is_quiet(); looks++) {
 		if (looks == CALLBACKS_LOOKS) {
 			hush(false);
-			kprintf("callbacks do not end: somebody holds a grace "
-				"period open?\n");
+			kprintf("RCU callbacks do not end; does a thread keep a "
+				"grace period open?\n");
 			return false;
 		}
 		sleep_ns(CALLBACKS_NS);
@@ -91,22 +88,21 @@ static bool await_callbacks(void)
 	return true;
 }
 
-/* Findings that are no prediction: a rule was broken here and now. */
+/* Findings of lockdep that predict nothing: a rule has been broken. */
 #define RULES_BROKEN                                                           \
 	(LOCKDEP_BIT(LOCKDEP_UNBALANCED) | LOCKDEP_BIT(LOCKDEP_HELD_AT_END) |  \
 	 LOCKDEP_BIT(LOCKDEP_HELD_FREED) | LOCKDEP_BIT(LOCKDEP_SLEEP) |        \
 	 LOCKDEP_BIT(LOCKDEP_RCU) | LOCKDEP_BIT(LOCKDEP_NOT_HELD) |            \
 	 LOCKDEP_BIT(LOCKDEP_NEST))
 
-/* Threads that got to their end, but not as they should: a rule broken that the
- * scenario says nothing of, or a lock or a reference that an actor kept. */
+/* All actors have ended, but an unexpected rule was broken, or an actor kept a
+ * lock or a reference. */
 static bool wrongly_completes(const struct played *p, unsigned int broken,
 			      bool gave_back)
 {
 	return p->out == OUT_COMPLETES && (!gave_back || broken);
 }
 
-/* A round with its director. */
 struct directed {
 	struct round round;
 	struct director *director;
@@ -129,7 +125,7 @@ static int begin_steps(struct round *r, struct stage *st)
 	};
 
 	(void)r;
-	/* Callbacks of the set-up are no part of the schedule. */
+	/* The callbacks of the set-up do not belong to the schedule. */
 	if (!await_callbacks())
 		return -ETIMEDOUT;
 	for (unsigned int i = 0; i < st->nr_actors; i++)
@@ -142,9 +138,9 @@ static void direct_steps(struct round *r, struct stage *st)
 {
 	struct director *d = directed_of(r)->director;
 
-	direct(st, d);
+	take_steps(st, d);
 	explore_let_go();
-	if (d->strayed || d->endless)
+	if (d->broken || d->may_spin)
 		say_threads_end_alone();
 }
 
@@ -154,13 +150,13 @@ static void note_findings(struct round *r, struct stage *st)
 	directed_of(r)->lockdep = lockdep_seen();
 }
 
-/* While a callback is under way a check might wait for ever. */
+/* While a callback waits, a check might wait for ever. */
 static bool callbacks_have_run(struct round *r, struct stage *st)
 {
 	bool quiet = await_callbacks();
 
 	(void)st;
-	directed_of(r)->director->strayed |= !quiet;
+	directed_of(r)->director->broken |= !quiet;
 	return quiet;
 }
 
@@ -191,7 +187,7 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	}
 	p->out = dr.round.outcome;
 	p->lockdep = dr.lockdep;
-	if (show && !d->untold)
+	if (show && !d->hide)
 		show_round(st, p->out);
 	gave_back = end_round(st, p->out, d->quiet);
 	broken = p->lockdep & RULES_BROKEN &
@@ -205,8 +201,8 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	if (kept && d->quiet)
 		lockdep_print_last();
 	if (kept)
-		kprintf("an actor keeps a lock that nobody can give back for "
-			"it\n");
+		kprintf("an actor ended with a lock that nobody else can "
+			"release\n");
 	p->clean = compare_state(d->quiet) && !kept;
 	st->explored = st->forced = false;
 	return 0;

@@ -1,31 +1,90 @@
 /*
- * The explorer on the stage: what directed.c (one schedule), explore.c
- * (search, verdict), explore_cmd.c, replay.c and step.c share. Debug profile; demo_mutex held.
+ * The explorer: every schedule of an experiment's actors, on the real cores.
+ *
+ * What it is for. `explore` says whether a failure that lockdep predicts can
+ * happen. `replay` runs one schedule again. In `step` a person chooses.
+ *
+ * The experiment's duties, beside those in lab/README.md.
+ * (1) Declare data that actors share and no mutex or semaphore guards
+ *     (kernel/explore/shared.h).
+ * (2) Wait by sleeping. A loop that polls never comes to a point where another
+ *     actor could be chosen; use explore_await().
+ * (3) If an actor calls a trylock, say `.search.tries = true`.
+ * (4) Behave in the same way in each round: a schedule must be repeatable.
+ *
+ * Consequences. (a) One actor moves at a time, so memory is sequentially
+ * consistent. (b) What is not permuted is listed in docs/explorer.md and
+ * printed with each verdict. (c) A schedule that deadlocks is cut like any
+ * other round; the state afterwards must be the state before.
+ *
+ * The mechanism. A director (below) chooses which actor takes the next step.
+ * play_directed() in director.c plays one round under a director: it lets an
+ * actor go from one gate to its next (kernel/explore/gates.h). There are three
+ * directors: the search (explore.c, on top of kernel/explore/search.h), a
+ * witness (witness.c) and a person (step.c).
+ *
+ * Debug profile only. demo_mutex is held and guards all data; in the runner's
+ * thread; everything here may sleep.
  */
 #pragma once
 
 #include "lab/stage.h"
 #include "kernel/explore/gates.h"
 
-/* "up", "down", or "" where no core is toggled. */
+/* How U goes: "up", "down", or "" if no core is toggled. */
 struct form {
 	const char *name;
 	bool up;
 };
 
 #define FORMS_MAX 2
-/* The forms of U in which this scenario is explored. */
+
+/* lab/explore/subject.c. The forms in which the scenario is explored. */
 unsigned int forms_of(const struct scenario *sc, struct form *out);
-
-/* Why a search has nothing to say about it; NULL: it is explored. */
+/* Why there is no search of it; NULL: there is one. */
 const char *no_search(const struct scenario *sc);
-
-/* The one of that name, if it is searched; NULL: said what is wrong. An id alone
- * will do where one part is searched. */
+/* The scenario of that name, if it is searched; NULL, and a line says why. An
+ * id alone is enough if only one part is searched. command: begins the line. */
 const struct scenario *find_searched(const char *command, const char *word,
 				     const struct demo **of);
 
-/* A schedule in short: runs of steps by one thread after another. */
+/* ---- a round under a director -------------------------------------------- */
+
+struct director {
+	/* The actor that takes the next step. Negative: let all actors go.
+	 * *gates: it may pass so many gates without a stop; 1 if not
+	 * changed. */
+	int (*choose)(struct director *d, struct stage *st,
+		      unsigned int enabled, unsigned int *gates);
+	/* A step is over. May be NULL. */
+	void (*step_done)(struct director *d, struct stage *st);
+	/* No actor can take a step, or choose() was negative; the actors are
+	 * let go after this. left: those that have not ended, a bit each. May
+	 * be NULL. */
+	void (*steps_done)(struct director *d, struct stage *st,
+			   unsigned int left);
+	bool quiet;    /* nothing is printed meanwhile */
+	bool hide;     /* steps_done() may set it: do not print this round */
+	bool broken;   /* out: the round is no schedule; a line says why */
+	bool may_spin; /* choose() may set it: the actors may never end */
+};
+
+/* What came of it. */
+struct played {
+	enum outcome out;
+	unsigned int lockdep; /* LOCKDEP_BIT()s found */
+	bool clean;	      /* the state afterwards is the one before */
+};
+
+/* lab/explore/director.c. One round, from the set-up to the cut. show: print
+ * the schedule, and what a knot waits for. 0, or a negative errno. */
+int play_directed(struct stage *st, struct director *d, struct form form,
+		  bool show, struct played *p);
+
+/* ---- a schedule in a line ------------------------------------------------- */
+
+/* A schedule in short: one actor takes some steps, then another (a leg
+ * each). */
 #define LEGS 64
 struct witness {
 	unsigned int nr; /* legs; 0: none */
@@ -34,75 +93,52 @@ struct witness {
 		uint16_t steps;
 	} leg[LEGS];
 	unsigned int steps, switches;
-	bool as_ran; /* too many steps to look for fewer switches */
+	bool as_ran; /* no room to look for a schedule with fewer switches */
 	struct form form;
 };
 
-/* Who decides, at each point, who goes on. */
-struct director {
-	/* An actor, or a negative number: let them all go. */
-	int (*choose)(struct director *d, struct stage *st,
-		      unsigned int enabled, unsigned int *gates);
-	/* The step is over. NULL: it does not matter. */
-	void (*stepped)(struct director *d, struct stage *st);
-	/* No step is left, or choose() said so: before they are let go. NULL: as
-	 * above. */
-	void (*over)(struct director *d, struct stage *st, unsigned int left);
-	bool quiet;   /* nothing is printed meanwhile */
-	bool strayed; /* out: a thread did not come to rest (said) */
-	bool endless; /* out: nor may they, left to themselves */
-	bool untold;  /* over() may say so: this is no round to tell of */
-};
-
-struct played {
-	enum outcome out;
-	unsigned int lockdep; /* LOCKDEP_BIT()s */
-	bool clean;	      /* the state afterwards is the one before */
-};
-
-/* One schedule, from set-up to the cut. show: the schedule, and what a hang
- * waits for. 0, or a negative errno. */
-int play_directed(struct stage *st, struct director *d, struct form form,
-		  bool show, struct played *p);
-
-/* "up D:6 U:4" */
+/* lab/explore/witness.c. Prints " up D:6 U:4". */
 void print_witness(const struct scenario *sc, const struct witness *w);
-/* Replay it: 0, a negative errno, or 1: it could not be followed (said). */
+/* Play it again. freely: an actor does not stop within a leg. 0, a negative
+ * errno, or 1: it could not be followed, and a line says so. */
 int replay_witness(struct stage *st, const struct witness *w, bool freely,
 		   bool show, struct played *p);
 
-/* What is to be searched, and how. */
-struct explore_wish {
+/* ---- a search -------------------------------------------------------------- */
+
+struct explore_request {
 	const struct demo *demo;     /* NULL: all */
 	const struct scenario *part; /* of it, this one alone; NULL: all */
 	bool all;
 	bool brief; /* no line of its own, unless something is wrong */
-	/* Where schedules are said to fail: until all that is said of them has
-	 * been seen. Where none may fail: all. */
+	/* If schedules are expected to fail: stop once every expected outcome
+	 * and finding has been seen. */
 	bool until_found;
-	bool one_form; /* of U, where none may fail */
-	bool iterate;  /* bound: 0, 1, 2 ... until_found, or nothing is cut */
+	bool one_form; /* only the first form, if no schedule may fail */
+	bool iterate; /* bound 0, 1, 2 ... until all is found or nothing is cut */
 	enum search_mode mode;
-	unsigned int bound, max; /* preemptions; schedules, 0: the usual */
+	unsigned int bound; /* preemptions */
+	unsigned int max;   /* runs; 0: the default */
 };
 
 /* The result of one part, or of a row. */
 struct explored_row {
 	const char *id;
-	const struct scenario *of; /* whose result it is */
-	const char *why;	   /* not searched: why */
+	const struct scenario *of; /* that has this result */
+	const char *why;	   /* there was no search: why */
 	unsigned int lockdep, schedules, redundant, failing, states;
 	unsigned int outcomes; /* OUT_BIT()s */
 	enum outcome outcome;
-	char search[32];
-	const char *verdict;
+	char search[32];     /* "complete", "bounded:2" */
+	const char *verdict; /* NULL: there was no search */
 	bool more_states, interrupted, ok;
 };
 
-/* The search's memory; false: there is none (said). */
+/* lab/explore/explore.c. Allocate the search's memory. false: there is none,
+ * and a line says so. */
 bool explore_memory(void);
-/* All parts of a row, or the one that was wished for. parts: if not NULL, the
- * result of each, as many as it has scenarios. Prints as it goes. */
+/* Search all parts of a row, or the one that was asked for, and print. parts:
+ * NULL, or where the result of each scenario goes. */
 struct explored_row explore_demo(const struct demo *d,
-				 const struct explore_wish *w,
+				 const struct explore_request *rq,
 				 struct explored_row *parts);

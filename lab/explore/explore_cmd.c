@@ -1,6 +1,8 @@
 /*
- * `explore`: the command, the table of all rows, and the column of `demo all
- * search`. What is said there comes from explore.c. demo_mutex held; in the
+ * The command `explore`, its table, and the column that it adds to `demo all
+ * search`.
+ *
+ * Owns the results of all rows and parts, guarded by demo_mutex. In the
  * runner's thread.
  */
 #include "kernel/arch/clock.h"
@@ -18,28 +20,31 @@
 
 #if GORDIAN_DEBUG
 
-/* What every verdict rests on. */
+/* Every verdict holds within these bounds. */
 static void print_bounds(void)
 {
-	kprintf("\npermuted: sleeping locks, the hotplug lock, waits and wakes, "
-		"notifiers,\n"
-		"  cores on and off, barriers, slab objects (many in a row are "
-		"one step),\n"
-		"  declared shared reads and writes; releases with .tries\n"
-		"not permuted: what lies in one spinlock section, other "
-		"releases, interrupts\n"
-		"  (what one completes or wakes is in no step), grace periods, "
-		"timers, how\n"
-		"  threads woken in one step go on side by side; callbacks run "
-		"late, in order,\n"
-		"  those of the set-up before; memory is sequential\n");
-	kprintf("not seen: data that is not declared, unless a mutex or a "
-		"semaphore guards it\n");
+	kprintf("\npermuted: sleeping locks, the hotplug lock, waits and "
+		"wake-ups, notifiers, cores\n"
+		"  going off and on, RCU barriers, slab objects (many in a row "
+		"are one step),\n"
+		"  declared shared reads and writes; with .search.tries releases "
+		"too\n"
+		"not permuted: the inside of a section under a spinlock, other "
+		"releases,\n"
+		"  interrupts (what one completes or wakes belongs to no step), "
+		"grace periods,\n"
+		"  timers, threads woken by one step (they run concurrently to "
+		"their next\n"
+		"  points); callbacks run late and in order, those of the set-up "
+		"before the\n"
+		"  actors; memory is sequentially consistent\n"
+		"not seen: data that is neither declared nor guarded by a mutex "
+		"or a semaphore\n");
 }
 
 /* ---- the table ----------------------------------------------------------- */
 
-static void print_row(const struct explored_row *r, bool part)
+static void print_explore_row(const struct explored_row *r, bool part)
 {
 	char lockdep[80];
 
@@ -53,7 +58,7 @@ static void print_row(const struct explored_row *r, bool part)
 		r->failing, r->search, r->verdict, r->ok ? "ok" : "FAIL");
 }
 
-static int explore_all(const struct explore_wish *w)
+static int explore_all(const struct explore_request *rq)
 {
 	static struct explored_row rows[96], parts[256]; /* demo_mutex */
 	uint64_t begun = timer_now(), ms;
@@ -69,7 +74,7 @@ static int explore_all(const struct explore_wish *w)
 		if (d->for_reader)
 			continue;
 		BUG_ON(part + d->nr_scenarios > parts + ARRAY_SIZE(parts));
-		*r = explore_demo(d, w, part);
+		*r = explore_demo(d, rq, part);
 		part += d->nr_scenarios;
 		ok &= r->ok;
 		schedules += r->schedules + r->redundant;
@@ -83,10 +88,10 @@ static int explore_all(const struct explore_wish *w)
 	for (const struct demo *d = demos_start; d < demos_end; d++) {
 		if (d->for_reader)
 			continue;
-		print_row(&rows[d - demos_start], false);
+		print_explore_row(&rows[d - demos_start], false);
 		for (unsigned int i = 0; i < d->nr_scenarios; i++, part++)
 			if (d->scenarios[i].part && part->verdict)
-				print_row(part, true);
+				print_explore_row(part, true);
 	}
 	print_bounds();
 	kprintf("\n%u schedules in %u.%u s, %u per second\n", schedules,
@@ -97,15 +102,15 @@ static int explore_all(const struct explore_wish *w)
 
 bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
 {
-	static const struct explore_wish w = { .all = true,
-					       .brief = true,
-					       .until_found = true,
-					       .one_form = true };
+	static const struct explore_request rq = { .all = true,
+						   .brief = true,
+						   .until_found = true,
+						   .one_form = true };
 	struct explored_row r = { .ok = explore_memory() };
 
 	*verdict = "-";
 	if (r.ok)
-		r = explore_demo(d, &w, NULL);
+		r = explore_demo(d, &rq, NULL);
 	*interrupted = r.interrupted;
 	if (!r.verdict || r.interrupted)
 		return r.ok;
@@ -119,30 +124,31 @@ bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
 
 /* ---- the command --------------------------------------------------------- */
 
-/* explore program [full] TEXT, or TEXT alone in quotes. */
-static bool parse_program(int argc, char **argv, struct explore_wish *w)
+/* explore program [full] TEXT; or explore "TEXT". */
+static bool parse_program(int argc, char **argv, struct explore_request *rq)
 {
 	int i = *argv[1] == '"' ? 1 : 2;
 
 	if (i < argc && !strcasecmp(argv[i], "full")) {
-		w->mode = SEARCH_FULL;
+		rq->mode = SEARCH_FULL;
 		i++;
 	}
-	w->demo = program_demo();
+	rq->demo = program_demo();
 	return program_parse((unsigned int)(argc - i), argv + i);
 }
 
-/* explore ID|all [full] [bound [N]] [max N]; false: said what is wrong. */
-static bool parse(int argc, char **argv, struct explore_wish *w)
+/* explore ID|all [full] [bound [N]] [max N]. false: a line says what is
+ * wrong. */
+static bool parse_explore(int argc, char **argv, struct explore_request *rq)
 {
-	*w = (struct explore_wish){ .mode = SEARCH_REDUCED };
+	*rq = (struct explore_request){ .mode = SEARCH_REDUCED };
 	if (argc > 1 && (!strcasecmp(argv[1], "program") || *argv[1] == '"'))
-		return parse_program(argc, argv, w);
-	w->all = argc > 1 && !strcasecmp(argv[1], "all");
-	w->demo = argc < 2 || w->all ? NULL : find_demo(argv[1]);
-	if (argc > 1 && !w->all && !w->demo)
-		w->part = find_part(argv[1], &w->demo);
-	if (!w->all && !w->demo) {
+		return parse_program(argc, argv, rq);
+	rq->all = argc > 1 && !strcasecmp(argv[1], "all");
+	rq->demo = argc < 2 || rq->all ? NULL : find_demo(argv[1]);
+	if (argc > 1 && !rq->all && !rq->demo)
+		rq->part = find_part(argv[1], &rq->demo);
+	if (!rq->all && !rq->demo) {
 		if (argc < 2)
 			kprintf("explore: which experiment? (demo lists them; "
 				"or all)\n");
@@ -156,15 +162,15 @@ static bool parse(int argc, char **argv, struct explore_wish *w)
 		bool more = i + 1 < argc;
 
 		if (!strcasecmp(argv[i], "full")) {
-			w->mode = SEARCH_FULL;
+			rq->mode = SEARCH_FULL;
 		} else if (!strcasecmp(argv[i], "bound")) {
-			w->mode = SEARCH_BOUNDED;
-			w->iterate = !more ||
-				     !parse_uint(argv[i + 1], &w->bound);
-			w->until_found = w->iterate;
-			i += !w->iterate;
+			rq->mode = SEARCH_BOUNDED;
+			rq->iterate = !more ||
+				      !parse_uint(argv[i + 1], &rq->bound);
+			rq->until_found = rq->iterate;
+			i += !rq->iterate;
 		} else if (!strcasecmp(argv[i], "max") && more &&
-			   parse_uint(argv[i + 1], &w->max) && w->max) {
+			   parse_uint(argv[i + 1], &rq->max) && rq->max) {
 			i++;
 		} else {
 			kprintf("explore: \"%s\" is neither full, bound [N] nor "
@@ -176,26 +182,26 @@ static bool parse(int argc, char **argv, struct explore_wish *w)
 	return true;
 }
 
-static int run_wish(const struct explore_wish *w)
+static int run_request(const struct explore_request *rq)
 {
 	struct explored_row r;
 
-	if (w->all)
-		return explore_all(w);
-	r = explore_demo(w->demo, w, NULL);
+	if (rq->all)
+		return explore_all(rq);
+	r = explore_demo(rq->demo, rq, NULL);
 	print_bounds();
 	return r.interrupted ? -EINTR : r.ok ? 0 : 1;
 }
 
 static int explore_cmd(int argc, char **argv)
 {
-	struct explore_wish w;
+	struct explore_request rq;
 	int status = 1;
 
 	if (!stage_claim("explore"))
 		return 1;
-	if (parse(argc, argv, &w) && explore_memory())
-		status = run_wish(&w);
+	if (parse_explore(argc, argv, &rq) && explore_memory())
+		status = run_request(&rq);
 	stage_release();
 	return status == -EINTR ? report_interrupt() : status;
 }

@@ -1,11 +1,14 @@
 /*
- * `replay`: a schedule in one line, run again.
+ * `replay`: play a schedule again that is written in a line.
  *
- *   replay e2 up D:6 U:4          step by step, each one over before the next
- *   replay e2 up D:6 U:4 free     each run of steps at its natural speed
+ *   replay e2 up D:6 U:4          one step after another
+ *   replay e2 up D:6 U:4 free     D takes its six steps without a stop, then U
  *
- * "up" or "down" is U's form, where a core is toggled. What follows the last step
- * is left to the threads: in a schedule that fails nobody can go on there.
+ * "up" or "down" says what U does, if a core is toggled. After the last step
+ * the actors are let go. (At the end of a schedule that fails no actor can go
+ * on.)
+ *
+ * Owns no data. In the runner's thread; demo_mutex held while it plays.
  */
 #include "lab/explore/explore.h"
 
@@ -43,8 +46,8 @@ static bool parse_leg(const struct scenario *sc, const char *word,
 	return false;
 }
 
-static bool parse_line(const struct scenario *sc, int argc, char **argv,
-		       struct witness *w, bool *freely)
+static bool parse_replay(const struct scenario *sc, int argc, char **argv,
+			 struct witness *w, bool *freely)
 {
 	struct form form[FORMS_MAX];
 	unsigned int forms = forms_of(sc, form);
@@ -60,7 +63,7 @@ static bool parse_line(const struct scenario *sc, int argc, char **argv,
 		       (i >= argc || strcasecmp(argv[i], form[f].name) != 0))
 			f++;
 		if (f == forms) {
-			kprintf("replay: first the form of U, up or down%s\n",
+			kprintf("replay: say first what U does, up or down%s\n",
 				forms == 1 ? " (here: down)" : "");
 			return false;
 		}
@@ -79,13 +82,13 @@ static bool parse_line(const struct scenario *sc, int argc, char **argv,
 	}
 	if (w->nr)
 		return true;
-	kprintf("replay: who takes how many steps, in turn? (explore prints "
-		"such lines)\n");
+	kprintf("replay: no steps are given (explore prints such lines: "
+		"D:6 U:4)\n");
 	return false;
 }
 
-static int replay(const struct demo *d, const struct scenario *sc,
-		  const struct witness *w, bool freely)
+static int replay_line(const struct demo *d, const struct scenario *sc,
+		       const struct witness *w, bool freely)
 {
 	struct played p = { .out = OUT_COMPLETES };
 	int err = stage_open(d, sc);
@@ -116,9 +119,10 @@ static int replay_cmd(int argc, char **argv)
 
 	if (!sc)
 		return 1;
-	if (!parse_line(sc, argc, argv, &w, &freely) || !stage_claim("replay"))
+	if (!parse_replay(sc, argc, argv, &w, &freely) ||
+	    !stage_claim("replay"))
 		return 1;
-	status = replay(d, sc, &w, freely);
+	status = replay_line(d, sc, &w, freely);
 	stage_release();
 	return status;
 }

@@ -1,13 +1,15 @@
 /*
  * `step`: a person plays the scheduler.
  *
- *   step e2 up            asks at each point who goes on
- *   step e2 up D:7 U:6    the first lines of input are given, a blank as ':'
+ *   step e2 up            asks at each point which thread takes the next step
+ *   step e2 up D:7 U:6    takes the first commands from the line, ':' for a blank
  *
- * On top of play_directed(), with a director that asks (choose() below). A step
- * cannot be undone: `back` ends the round, whose cut restores the state, and runs
- * the schedule again up to one step before. What a thread waits for is read while
- * all of them stand still. Owns `the_stepper`, guarded by demo_mutex.
+ * It is a director that asks (choose_by_asking()). A step cannot be undone. So
+ * `back` ends the round, whose cut restores the state, and plays the schedule
+ * again without its last step. What a thread waits for is read while all of
+ * them stand still.
+ *
+ * Owns the_stepper, guarded by demo_mutex. In the runner's thread.
  */
 #include "lab/explore/explore.h"
 
@@ -24,30 +26,30 @@
 #if GORDIAN_DEBUG
 
 #define PROMPT "step> "
-#define LINE   512 /* of input */
-#define MANY   SEARCH_STEPS
+#define LINE   512 /* characters of a command */
 
 static struct stepper {
 	struct director director;
 	const struct demo *demo;
 	const struct scenario *sc;
 	struct form form;
-	char **word; /* lines still to come from the command line, and how many */
+	char **word; /* commands from the command line that are still to come */
 	int words;
-	char last[LINE]; /* line that was understood */
-	/* The schedule: steps of this run; of which so many are given. */
+	char last[LINE]; /* the last command, for Enter */
+	/* The schedule: n steps are taken. After `back` the first `keep` of
+	 * them must go as they went before. */
 	unsigned int n, keep;
 	struct {
 		uint8_t actor;
-		uint16_t op; /* its gate: would it be another one, say so */
+		uint16_t op; /* the gate that the step began at */
 	} taken[SEARCH_STEPS];
-	/* What was asked for: so many steps more of this actor; all to the end. */
+	/* The last command: this actor takes so many more steps; or `auto`. */
 	unsigned int actor, more;
 	bool to_end;
-	bool leaves;	  /* quit: the rest is let go */
-	bool again;	  /* back: the round is run again */
+	bool leaves;	  /* `quit`: let all go */
+	bool again;	  /* `back`: play the round again */
 	bool interrupted; /* by Ctrl-C */
-	bool bad;	  /* a line from the command line was not understood */
+	bool bad;	  /* a command from the command line was wrong */
 } the_stepper;
 
 /* ---- the schedule so far ------------------------------------------------- */
@@ -57,7 +59,8 @@ static const char *id_of(const struct stepper *s)
 	return s->sc->part ? s->sc->part : s->demo->id;
 }
 
-/* Prints "E2 up D:7 U:6" and how it ends; not one that replay could not take. */
+/* "E2 up D:7 U:6". If replay has no room for all legs: the first ones, and how
+ * many steps are left. */
 static void print_schedule(const struct stepper *s)
 {
 	static struct witness w; /* demo_mutex */
@@ -112,22 +115,24 @@ static const char *first_word(int arg, unsigned int i)
 
 static void print_help(void)
 {
-	kprintf("D or 1      this thread takes a step, to its next point; "
-		"D 5: five\n"
-		"(Enter)     the same again\n"
-		"why [D]     what blocks it: who holds that, where it was "
-		"taken, the chain\n"
-		"back        one step back: the schedule is run again up to "
-		"there\n"
-		"auto        to the end: the same thread as long as it can, "
-		"then the first\n"
-		"line        the schedule so far, for replay\n"
-		"quit        let them all go, and leave\n"
-		"A star marks who can go on.\n");
+	kprintf("D or 1      thread D, or thread 1, takes a step, to its next "
+		"point; D 5: five\n"
+		"(Enter)     repeat the last command\n"
+		"why [D]     show what blocks D: the lock, its owner, where that "
+		"took it, and\n"
+		"            what blocks the owner; without D, of each blocked "
+		"thread\n"
+		"back        take the last step back (the schedule is played "
+		"again)\n"
+		"auto        go on to the end: the same thread as long as it "
+		"can, then the first\n"
+		"line        print the schedule so far, for replay\n"
+		"quit        let all threads go, and leave\n"
+		"A star marks the threads that can take a step.\n");
 }
 
-/* The next line; NULL: nobody has one. */
-static char *next_line(struct stepper *s)
+/* The next command; NULL: there is none. */
+static char *next_command(struct stepper *s)
 {
 	char *line;
 
@@ -163,23 +168,24 @@ static void name_threads(const struct stage *st)
 		kprintf("%s%s", i ? ", " : "", st->sc->actors[i].name);
 }
 
-static bool complain(struct stepper *s, bool from_words)
+/* A command was wrong; a line has said so. */
+static bool refuse_command(struct stepper *s, bool from_words)
 {
 	s->bad |= from_words;
 	return false;
 }
 
-/* A thread and how often. false: said why it cannot be. */
-static bool ask_move(struct stepper *s, const struct stage *st, int actor,
-		     const char *count, unsigned int enabled)
+/* "D 5". false: a line says why it cannot be done. */
+static bool order_steps(struct stepper *s, const struct stage *st, int actor,
+			const char *count, unsigned int enabled)
 {
 	const char *name = st->sc->actors[actor].name;
 	char text[WHY_TEXT];
 	unsigned int n = 1;
 
-	if (count && (!parse_uint(count, &n) || !n || n > MANY)) {
-		kprintf("step: \"%s\" is no number of steps, 1 to %u: %s 5\n",
-			count, MANY, name);
+	if (count && (!parse_uint(count, &n) || !n || n > SEARCH_STEPS)) {
+		kprintf("step: \"%s\" is not a number of steps from 1 to %u: %s 5\n",
+			count, SEARCH_STEPS, name);
 		return false;
 	}
 	if (!(enabled & 1u << actor)) {
@@ -194,7 +200,7 @@ static bool ask_move(struct stepper *s, const struct stage *st, int actor,
 	return true;
 }
 
-static void ask_why(const struct stage *st, int actor, unsigned int enabled)
+static void show_why(const struct stage *st, int actor, unsigned int enabled)
 {
 	unsigned int n = 0;
 
@@ -202,7 +208,7 @@ static void ask_why(const struct stage *st, int actor, unsigned int enabled)
 		show_waits_of(st, (unsigned int)actor, enabled);
 		return;
 	}
-	/* Each that is blocked, until a chain has shown the cycle. */
+	/* Each blocked thread, until a chain has shown the cycle. */
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		if (worker_ended(&st->worker[i]) || enabled & 1u << i)
 			continue;
@@ -211,12 +217,12 @@ static void ask_why(const struct stage *st, int actor, unsigned int enabled)
 			break;
 	}
 	if (!n)
-		kprintf("nobody is blocked\n");
+		kprintf("no thread is blocked\n");
 }
 
-/* One line. true: it is decided what comes next. */
-static bool obey(struct stepper *s, const struct stage *st, char *line,
-		 unsigned int enabled, bool from_words)
+/* Do what the command says. true: it is decided what comes next. */
+static bool run_command(struct stepper *s, const struct stage *st, char *line,
+			unsigned int enabled, bool from_words)
 {
 	char *word[3], *p = line;
 	unsigned int n = 0;
@@ -232,45 +238,45 @@ static bool obey(struct stepper *s, const struct stage *st, char *line,
 		kprintf("step: a thread (");
 		name_threads(st);
 		kprintf(") or a command (help lists them)\n");
-		return complain(s, from_words);
+		return refuse_command(s, from_words);
 	}
 	if (n > 2) {
-		kprintf("step: one thing a line: %s 5, or why %s\n",
+		kprintf("step: one command at a time: %s 5, or why %s\n",
 			st->sc->actors[0].name, st->sc->actors[0].name);
-		return complain(s, from_words);
+		return refuse_command(s, from_words);
 	}
 	actor = find_actor(st, word[0]);
 	if (actor >= 0)
-		return ask_move(s, st, actor, n > 1 ? word[1] : NULL,
-				enabled) ||
-		       complain(s, from_words);
+		return order_steps(s, st, actor, n > 1 ? word[1] : NULL,
+				   enabled) ||
+		       refuse_command(s, from_words);
 	if (n > 1)
 		of = find_actor(st, word[1]);
 	if (n > 1 && !strcasecmp(word[0], "why") && of < 0) {
-		kprintf("step: no thread \"%s\": there are ", word[1]);
+		kprintf("step: no thread \"%s\"; the threads are ", word[1]);
 		name_threads(st);
 		kprintf("\n");
-		return complain(s, from_words);
+		return refuse_command(s, from_words);
 	}
 	if (!strcasecmp(word[0], "why")) {
-		ask_why(st, of, enabled);
+		show_why(st, of, enabled);
 	} else if (n > 1) {
 		kprintf("step: \"%s %s\": neither a thread and its steps nor "
 			"why THREAD\n",
 			word[0], word[1]);
-		return complain(s, from_words);
+		return refuse_command(s, from_words);
 	} else if (!strcasecmp(word[0], "auto")) {
 		s->to_end = enabled;
 		if (enabled)
 			return true;
-		kprintf("step: nobody can go on: back, or quit\n");
-		return complain(s, from_words);
+		kprintf("step: no thread can go on: back, or quit\n");
+		return refuse_command(s, from_words);
 	} else if (!strcasecmp(word[0], "back")) {
 		s->again = s->n;
 		if (s->again)
 			return true;
 		kprintf("step: this is the beginning\n");
-		return complain(s, from_words);
+		return refuse_command(s, from_words);
 	} else if (!strcasecmp(word[0], "line")) {
 		print_replay_line(s);
 	} else if (!strcasecmp(word[0], "quit")) {
@@ -279,10 +285,10 @@ static bool obey(struct stepper *s, const struct stage *st, char *line,
 	} else if (!strcasecmp(word[0], "help")) {
 		print_help();
 	} else {
-		kprintf("step: \"%s\" is no thread (", word[0]);
+		kprintf("step: \"%s\" is neither a thread (", word[0]);
 		name_threads(st);
-		kprintf(") and no command (help lists them)\n");
-		return complain(s, from_words);
+		kprintf(") nor a command (help lists them)\n");
+		return refuse_command(s, from_words);
 	}
 	return false;
 }
@@ -295,7 +301,7 @@ static void ask(struct stepper *s, const struct stage *st, unsigned int enabled)
 
 	while (!decided) {
 		bool from_words = s->words;
-		char *line = next_line(s);
+		char *line = next_command(s);
 
 		if (!line) {
 			s->leaves = true;
@@ -304,7 +310,7 @@ static void ask(struct stepper *s, const struct stage *st, unsigned int enabled)
 		if (*line)
 			ksnprintf(s->last, sizeof(s->last), "%s", line);
 		strcpy(copy, s->last);
-		decided = obey(s, st, copy, enabled, from_words);
+		decided = run_command(s, st, copy, enabled, from_words);
 	}
 }
 
@@ -315,7 +321,7 @@ static struct stepper *stepper_of(struct director *d)
 	return container_of(d, struct stepper, director);
 }
 
-/* Mute: what has been seen already is run again, or is given up. */
+/* on: what runs now has been shown already, or is given up. */
 static void mute(struct stepper *s, bool on)
 {
 	s->director.quiet = on;
@@ -333,25 +339,26 @@ static enum trace_op gate_of(unsigned int actor)
 	return op;
 }
 
-/* The given prefix, as it went before: false if it cannot go like that. */
-static bool goes_as_before(const struct stepper *s, unsigned int enabled)
+/* Can the next step of the kept ones be taken as it was? */
+static bool can_repeat(const struct stepper *s, unsigned int enabled)
 {
 	unsigned int actor = s->taken[s->n].actor;
 
 	return enabled & 1u << actor && gate_of(actor) == s->taken[s->n].op;
 }
 
-static void say_lost(struct stepper *s, const struct stage *st)
+static void say_not_repeated(struct stepper *s, const struct stage *st)
 {
 	mute(s, false);
-	kprintf("back: it does not go that way again: step %u of %u, by %s, is "
-		"another\n",
+	kprintf("back: the schedule cannot be repeated: step %u of %u, by %s, "
+		"differs\n",
 		s->n + 1, s->keep, st->sc->actors[s->taken[s->n].actor].name);
 	s->keep = s->n;
 }
 
-/* Note it and say it; the actor, for play_directed(). */
-static int take(struct stepper *s, const struct stage *st, unsigned int actor)
+/* Note and print the step. Returns the actor. */
+static int take_step(struct stepper *s, const struct stage *st,
+		     unsigned int actor)
 {
 	char text[WHY_TEXT];
 
@@ -365,30 +372,30 @@ static int take(struct stepper *s, const struct stage *st, unsigned int actor)
 	return (int)actor;
 }
 
-static int choose(struct director *d, struct stage *st, unsigned int enabled,
-		  unsigned int *gates)
+static int choose_by_asking(struct director *d, struct stage *st,
+			    unsigned int enabled, unsigned int *gates)
 {
 	struct stepper *s = stepper_of(d);
 	unsigned int actor;
 
 	(void)gates;
 	if (s->n < s->keep) {
-		if (goes_as_before(s, enabled))
+		if (can_repeat(s, enabled))
 			return s->taken[s->n++].actor;
-		say_lost(s, st);
+		say_not_repeated(s, st);
 	}
 	if (d->quiet)
 		mute(s, false);
 	s->interrupted |= thread_interrupted();
 	if (s->n == SEARCH_STEPS)
-		kprintf("step: %u steps are as many as there is room for\n",
+		kprintf("step: there is no room for more than %u steps\n",
 			s->n);
 	if (s->interrupted || s->n == SEARCH_STEPS) {
 		s->leaves = true;
 		return -1;
 	}
 	if (s->more && !(enabled & 1u << s->actor)) {
-		kprintf("%s %s: %u steps less than asked for\n",
+		kprintf("%s %s: %u steps fewer than asked for\n",
 			st->sc->actors[s->actor].name,
 			worker_ended(&st->worker[s->actor]) ? "has ended" :
 							      "cannot go on",
@@ -403,20 +410,21 @@ static int choose(struct director *d, struct stage *st, unsigned int enabled,
 		return -1;
 	if (s->more) {
 		s->more--;
-		return take(s, st, s->actor);
+		return take_step(s, st, s->actor);
 	}
 	actor = s->n ? s->taken[s->n - 1].actor : 0;
 	if (!(enabled & 1u << actor))
 		actor = (unsigned int)__builtin_ctz(enabled);
-	return take(s, st, actor);
+	return take_step(s, st, actor);
 }
 
-/* No step is left: what it came to; from here there is a way back. */
+/* No actor can take a step: show how the round ends. `back` is still
+ * possible. */
 static void at_the_end(struct stepper *s, const struct stage *st,
 		       unsigned int left)
 {
 	if (s->n < s->keep)
-		say_lost(s, st);
+		say_not_repeated(s, st);
 	if (s->director.quiet)
 		mute(s, false);
 	s->to_end = false;
@@ -430,31 +438,32 @@ static void at_the_end(struct stepper *s, const struct stage *st,
 	ask(s, st, 0);
 }
 
-static void over(struct director *d, struct stage *st, unsigned int left)
+static void ask_at_the_end(struct director *d, struct stage *st,
+			   unsigned int left)
 {
 	struct stepper *s = stepper_of(d);
 	bool in_the_middle;
 
-	s->leaves |= d->strayed;
+	s->leaves |= d->broken;
 	in_the_middle = s->leaves;
 	if (!s->leaves && !s->again)
 		at_the_end(s, st, left);
-	d->untold = in_the_middle || s->again;
+	d->hide = in_the_middle || s->again;
 	if (s->again) {
-		kprintf("back: the round is cut and run again, %u steps\n",
+		kprintf("back: the round is played again up to step %u\n",
 			s->n - 1);
 		mute(s, true);
 	} else if (in_the_middle) {
 		kprintf("the threads are let go\n");
 	}
-	/* Asked for in the middle, it is not the schedule's own end. */
+	/* `quit` at the end does not change how the schedule ends. */
 	s->leaves = in_the_middle;
 }
 
 /* ---- the command --------------------------------------------------------- */
 
-/* The rounds, until one is not asked for again. The status. */
-static int play(struct stepper *s)
+/* Play the round, and again after each `back`. The status. */
+static int play_steps(struct stepper *s)
 {
 	struct played p = { .out = OUT_COMPLETES };
 	int err = stage_open(s->demo, s->sc);
@@ -464,8 +473,8 @@ static int play(struct stepper *s)
 		s->keep = s->again ? s->n - 1 : 0;
 		s->n = s->more = 0;
 		s->again = s->leaves = s->to_end = false;
-		s->director = (struct director){ .choose = choose,
-						 .over = over,
+		s->director = (struct director){ .choose = choose_by_asking,
+						 .steps_done = ask_at_the_end,
 						 .quiet = s->keep };
 		if (!err)
 			err = play_directed(&the_stage, &s->director, s->form,
@@ -488,7 +497,7 @@ static int play(struct stepper *s)
 	return p.clean && !s->bad ? 0 : 1;
 }
 
-/* "up" or "down", if a core is toggled; else the first one. */
+/* "up" or "down"; without either the first form. */
 static bool parse_form(struct stepper *s, int *argc, char ***argv)
 {
 	struct form form[FORMS_MAX];
@@ -505,10 +514,10 @@ static bool parse_form(struct stepper *s, int *argc, char ***argv)
 			(*argc)--;
 			return true;
 		}
-	kprintf("step: %s\n", *form[0].name ?
-				      "here U only takes a core down" :
-				      "no core is toggled here: neither up nor "
-				      "down");
+	kprintf("step: %s\n",
+		*form[0].name ? "here U only takes a core down" :
+				"no core goes off or on here: leave out up "
+				"and down");
 	return false;
 }
 
@@ -531,9 +540,9 @@ static int step_cmd(int argc, char **argv)
 		s->word = argv;
 		s->words = argc;
 		if (s->words || !READ_ONCE(console_taken))
-			status = play(s);
+			status = play_steps(s);
 		else
-			kprintf("step: needs a person at the console, or steps "
+			kprintf("step: needs a person at the console, or commands "
 				"on the line (%s:5 why auto)\n",
 				sc->actors[0].name);
 	}

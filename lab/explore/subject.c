@@ -31,8 +31,8 @@ const char *no_search(const struct scenario *sc)
 	return sc->search.none;
 }
 
-/* The experiment's own part, if it has but one that is searched; if it has none,
- * any will do to say so. */
+/* The only part that is searched. NULL: there are several. If there is none,
+ * any part will do: the caller says why it is not searched. */
 static const struct scenario *only_part(const struct demo *d)
 {
 	const struct scenario *sc = NULL;
@@ -67,8 +67,8 @@ const struct scenario *find_searched(const char *command, const char *word,
 		kprintf("%s: %s has parts: name one (demo %s prints them)\n",
 			command, word, word);
 	else if (no_search(sc)) {
-		kprintf("%s: %s has no schedules to choose from: %s\n", command,
-			word, no_search(sc));
+		kprintf("%s: %s is not explored: %s\n", command, word,
+			no_search(sc));
 		return NULL;
 	}
 	return sc;

@@ -1,11 +1,11 @@
 /*
- * What each thread of an explored round would do next, or why it cannot: for the
- * person who plays the scheduler (step.c).
+ * What each thread of an explored round would do next, or why it cannot: for
+ * the person who plays the scheduler (step.c).
  *
  * The chains are those of the wait-for graph (kernel/hang/waitfor.h), with one
- * difference. A thread that is held at the gate before a mutex does not wait for
- * that mutex yet; but as long as the mutex is taken it could not get it, so here it
- * counts as if it waited.
+ * difference. A thread that is held at the gate before a mutex does not wait
+ * for that mutex yet; but as long as the mutex is taken it could not get it, so
+ * here it counts as if it waited.
  *
  * Owns the walk that is printed, guarded by demo_mutex. In the runner's thread,
  * while all threads stand still; on the_stage.
@@ -82,7 +82,8 @@ static int slot_of(const struct stage *st, const struct thread *t)
 	return -1;
 }
 
-/* As waits_for(); besides, an actor at the gate before a mutex that is taken. */
+/* As waits_for(); besides, an actor at the gate before a mutex that is
+ * taken. */
 static struct waiting waits_or_would(struct thread *t)
 {
 	const struct stage *st = &the_stage;
@@ -251,11 +252,11 @@ void show_standstill(const struct stage *st)
 		    !waitfor_walk_with(st->worker[i].thread, &the_walk,
 				       waits_or_would))
 			continue;
-		kprintf("nobody can move: a deadlock\n");
+		kprintf("no thread can go on: a deadlock\n");
 		waitfor_print_end(&the_walk);
 		return;
 	}
-	kprintf("nobody can move: stuck\n");
+	kprintf("no thread can go on: stuck\n");
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		if (worker_ended(&st->worker[i]))
 			continue;

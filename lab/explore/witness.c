@@ -1,6 +1,6 @@
 /*
- * A witness: a failing schedule in short, as a line and as a director that plays
- * it again.
+ * A witness: a schedule in short. As a line, and as a director that plays it
+ * again.
  *
  * Owns no data. On the_stage, guarded by demo_mutex; in the runner's thread.
  */
@@ -23,12 +23,13 @@ struct replay {
 	struct director director;
 	const struct witness *w;
 	bool freely;
-	unsigned int leg, step; /* of that leg, taken */
-	bool lost;		/* the line cannot be followed here */
+	unsigned int leg, step; /* the next leg; steps of it that are taken */
+	bool lost;		/* the line cannot be followed */
 };
 
-/* A free leg that ended before its last step: the line cannot be followed. */
-static bool cut_off(struct replay *r)
+/* Freely: has the last leg ended before its last step? Then the line cannot be
+ * followed. */
+static bool is_cut_short(struct replay *r)
 {
 	unsigned int left;
 
@@ -42,24 +43,25 @@ static bool cut_off(struct replay *r)
 	return r->lost = true;
 }
 
-static void last_leg(struct director *d, struct stage *st, unsigned int left)
+static void check_last_leg(struct director *d, struct stage *st,
+			   unsigned int left)
 {
 	struct replay *r = container_of(d, struct replay, director);
 
 	(void)st;
 	(void)left;
 	if (!r->lost)
-		cut_off(r);
+		is_cut_short(r);
 }
 
-static int follow(struct director *d, struct stage *st, unsigned int enabled,
-		  unsigned int *gates)
+static int choose_as_written(struct director *d, struct stage *st,
+			     unsigned int enabled, unsigned int *gates)
 {
 	struct replay *r = container_of(d, struct replay, director);
 	unsigned int actor;
 
 	(void)st;
-	if (cut_off(r) || r->leg == r->w->nr)
+	if (is_cut_short(r) || r->leg == r->w->nr)
 		return -1;
 	actor = r->w->leg[r->leg].actor;
 	if (!(enabled & 1u << actor)) {
@@ -75,7 +77,8 @@ static int follow(struct director *d, struct stage *st, unsigned int enabled,
 	return (int)actor;
 }
 
-/* It is not looked at; but from here to the next step nothing must move. */
+/* Nobody reads the footprint, but this call begins the watch for what is
+ * touched before the next step. */
 static void forget_footprint(struct director *d, struct stage *st)
 {
 	struct footprint f;
@@ -90,9 +93,9 @@ int replay_witness(struct stage *st, const struct witness *w, bool freely,
 		   bool show, struct played *p)
 {
 	struct replay r = {
-		.director = { .choose = follow,
-			      .stepped = forget_footprint,
-			      .over = last_leg,
+		.director = { .choose = choose_as_written,
+			      .step_done = forget_footprint,
+			      .steps_done = check_last_leg,
 			      .quiet = !show },
 		.w = w,
 		.freely = freely,
@@ -101,12 +104,12 @@ int replay_witness(struct stage *st, const struct witness *w, bool freely,
 
 	if (err)
 		return err;
-	if (r.director.strayed)
+	if (r.director.broken)
 		return 1;
 	if (!r.lost && r.leg == w->nr)
 		return 0;
-	kprintf("replay: it does not go that way: %s cannot take step %u of "
-		"its %u\n",
+	kprintf("replay: this schedule cannot be followed: %s cannot take step "
+		"%u of its %u\n",
 		st->sc->actors[w->leg[r.leg].actor].name, r.step + 1,
 		w->leg[r.leg].steps);
 	return 1;

@@ -1,0 +1,138 @@
+/*
+ * The verdict of a search, and whether it is the expected one.
+ *
+ *   REAL            lockdep speaks (or a BUG or WARN), and a schedule fails
+ *   FALSE-POSITIVE  lockdep speaks; the search was complete, and none fails
+ *   MISSED          lockdep is silent, and a schedule fails
+ *   CLEAN           lockdep is silent; the search was complete, and none fails
+ *   NOT-FOUND       none fails within the bounds
+ *
+ * A schedule fails if its outcome is anything but `completes`.
+ *
+ * Owns no data.
+ */
+#include "lab/explore/verdict.h"
+
+#include <string.h>
+
+#include "lab/judge.h"
+#include "lab/words.h"
+#include "kernel/lib/printf.h"
+
+#if GORDIAN_DEBUG
+
+static const char *verdict_word(bool speaks, bool fails, bool complete)
+{
+	if (fails)
+		return speaks ? "REAL" : "MISSED";
+	if (!complete)
+		return "NOT-FOUND";
+	return speaks ? "FALSE-POSITIVE" : "CLEAN";
+}
+
+/* A BUG or a WARN counts like a finding of lockdep. */
+static bool something_speaks(unsigned int lockdep, unsigned int outcomes)
+{
+	return lockdep || outcomes & (OUT_BIT(OUT_BUG) | OUT_BIT(OUT_WARN));
+}
+
+unsigned int failures(unsigned int outcomes)
+{
+	return outcomes & ~OUT_BIT(OUT_COMPLETES);
+}
+
+void set_verdict(struct explored_row *r, bool complete)
+{
+	unsigned int unexpected = failures(r->outcomes) & ~r->of->said.outcome;
+	unsigned int set = failures(unexpected ? unexpected : r->outcomes);
+
+	r->outcome = set ? (enum outcome)__builtin_ctz(set) : OUT_COMPLETES;
+	r->verdict = verdict_word(something_speaks(r->lockdep, r->outcomes),
+				  r->failing, complete);
+}
+
+/* What the scenario's expected outcomes and findings amount to. Of the findings
+ * that lockdep may make, those count that it made. */
+static const char *expected_verdict(const struct scenario *sc,
+				    unsigned int lockdep)
+{
+	unsigned int fails = failures(sc->said.outcome);
+
+	return verdict_word(
+		something_speaks(sc->said.lockdep |
+					 (sc->said.lockdep_may & lockdep),
+				 fails),
+		fails, true);
+}
+
+bool search_is_expected(const struct explored_row *r)
+{
+	const struct scenario *sc = r->of;
+	unsigned int differ = failures(r->outcomes ^ sc->said.outcome);
+	const char *expected = expected_verdict(sc, r->lockdep);
+	bool ok = strcmp(r->verdict, expected) == 0;
+
+	if (!ok)
+		kprintf("unexpected: the verdict is %s, not %s\n", r->verdict,
+			expected);
+	for (unsigned int o = 0; o < NR_OUTCOMES; o++) {
+		if (!(differ & OUT_BIT(o)))
+			continue;
+		kprintf("unexpected: %s schedule ends as %s\n",
+			r->outcomes & OUT_BIT(o) ? "a" : "no",
+			outcome_name((enum outcome)o));
+		ok = false;
+	}
+	return ok & lockdep_is_expected(sc->said.lockdep, sc->said.lockdep_may,
+					r->lockdep, "");
+}
+
+void add_explored_part(struct explored_row *row,
+		       const struct explored_row *part)
+{
+	bool first_wrong = row->ok && !part->ok;
+
+	row->interrupted |= part->interrupted;
+	row->ok &= part->ok;
+	if (part->why)
+		return;
+	if (!row->verdict) {
+		const char *id = row->id;
+		bool ok = row->ok;
+
+		*row = *part;
+		row->id = id;
+		row->ok = ok;
+		return;
+	}
+	if (first_wrong) {
+		row->of = part->of;
+		row->outcome = part->outcome;
+		row->verdict = part->verdict;
+	}
+	row->lockdep |= part->lockdep;
+	row->schedules += part->schedules;
+	row->redundant += part->redundant;
+	row->failing += part->failing;
+	row->states += part->states;
+	row->more_states |= part->more_states;
+}
+
+void print_explored_row(const char *what, const struct explored_row *r)
+{
+	char lockdep[80], expected[40];
+
+	kprintf("%s: %s", what, r->id);
+	if (!r->verdict) {
+		kprintf(" search=none %s\n", r->ok ? "ok" : "FAIL");
+		return;
+	}
+	lockdep_words(lockdep, sizeof(lockdep), r->lockdep);
+	outcome_words(expected, sizeof(expected), r->of->said.outcome);
+	kprintf(" outcome=%s expected=%s lockdep=%s schedules=%u failing=%u "
+		"states=%u%s redundant=%u search=%s memory=sc verdict=%s %s\n",
+		outcome_name(r->outcome), expected, lockdep, r->schedules,
+		r->failing, r->states, r->more_states ? "+" : "", r->redundant,
+		r->search, r->verdict, r->ok ? "ok" : "FAIL");
+}
+#endif

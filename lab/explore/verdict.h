@@ -1,0 +1,22 @@
+/*
+ * The verdict of a search. See verdict.c.
+ */
+#pragma once
+
+#include "lab/explore/explore.h"
+
+#define NR_OUTCOMES (OUT_CORRUPT + 1)
+
+/* Of OUT_BIT()s those that are failures. */
+unsigned int failures(unsigned int outcomes);
+/* From r->lockdep, r->outcomes and r->failing: r->verdict, and the outcome that
+ * stands for all. */
+void set_verdict(struct explored_row *r, bool complete);
+/* Are these the expected verdict, outcomes and findings? Prints what is not. */
+bool search_is_expected(const struct explored_row *r);
+/* Add a part's result to the row's. The row stands for its first part, or for
+ * the first unexpected one; the counts of all parts are added up. */
+void add_explored_part(struct explored_row *row,
+		       const struct explored_row *part);
+/* what: "part" or "verdict", the first word of the line. */
+void print_explored_row(const char *what, const struct explored_row *r);
