@@ -41,6 +41,7 @@ def test_the_fix_of_e1():
     ("e5", (DESTROY, "demos/e2.c:kmem_cache_destroy__noref")),
     ("e5", ("kernel/rcu/callback.c:_rcu_barrier",
             "demos/forms/barrier.c:_rcu_barrier__mck")),
+    ("e6", (DESTROY, "demos/e2.c:kmem_cache_destroy__slub")),  # by a macro
     ("E3B", (HOTPLUG + "put_online_cpus__counter",
              "demos/forms/hotplug_3_6.c:put_online_cpus__bhat_b")),
     ("e2-kosina", (DESTROY, "demos/e2.c:kmem_cache_destroy__noref")),
