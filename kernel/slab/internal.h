@@ -1,17 +1,17 @@
 /*
- * What the files of kernel/mm/ share among themselves: the shape of a cache, the
- * fast path, and the hooks of the debug checks (kernel/slab/slab_debug.c), which
- * leave no instruction in release.
+ * Shared by the files of kernel/slab/: the shape of a cache, the fast path, and
+ * the hooks of the debug checks (slab_debug.c), which leave no instruction in
+ * release.
  *
  * A slab is one block of pages, aligned to its size:
  *
  *   struct slab | next[num] | colour | object | object | ... | left over
  *
- * and an object, with the debug checks, in its stride:
+ * An object in its stride, with the debug checks:
  *
  *   pad | struct object_debug, ends in a red zone | payload | red zone
  *
- * Pointers to objects are pointers to the payload everywhere.
+ * A pointer to an object always points to its payload.
  */
 #pragma once
 
@@ -24,20 +24,21 @@
 
 #define SLAB_MAX_ORDER 3 /* 32 KiB */
 
-/* Free objects of one core, last in first out. With IRQs off that core uses it
- * without a lock; others read `avail` only, under the cache's list_lock. */
+/* The free objects of one core, last in first out. The core uses the array
+ * with IRQs off and without a lock. Other cores read only `avail`, under
+ * list_lock. */
 struct array_cache {
 	unsigned int avail;
 	unsigned int limit;	 /* entries it can hold */
-	unsigned int batchcount; /* how many come or go at once */
+	unsigned int batchcount; /* objects moved at a time */
 	bool touched;		 /* allocated from since the last flush */
 	void *entry[];
 };
 
 struct kmem_cache {
 	/* array[cpu] is set and cleared under slab_mutex and list_lock, while
-	 * that core is off (at creation: while nobody knows the cache). NULL:
-	 * that core goes straight to the slab lists. */
+	 * that core is off, or before the cache is known. NULL: that core uses
+	 * the slab lists. */
 	struct array_cache *array[NR_CPUS];
 
 	/* Fixed at creation: */
@@ -53,7 +54,7 @@ struct kmem_cache {
 	unsigned int free_limit;	/* free objects worth keeping */
 	unsigned int flags;
 	void (*ctor)(void *obj);
-	uint32_t id; /* no two caches share one, also later in time */
+	uint32_t id; /* no other cache ever has the same */
 
 	struct list_head list;	 /* slab_mutex guards: slab_caches */
 	struct list_head report; /* report_lock guards: for slab_print() */
@@ -68,12 +69,12 @@ struct kmem_cache {
 
 struct slab {
 	struct list_head list;
-	struct rcu_head rcu; /* waits for a grace period before its pages go */
+	struct rcu_head rcu; /* gives the pages back after a grace period */
 	struct kmem_cache *cache;
 	uint32_t cache_id;
 	char *mem; /* the first stride */
 	/* The cache's list_lock guards: */
-	uint16_t inuse; /* objects not in `next`; arrays hold some of them */
+	uint16_t inuse; /* objects in use or in arrays */
 	uint16_t free;	/* first free object */
 	uint16_t next[];
 };
@@ -90,7 +91,7 @@ static inline void *slab_object(const struct kmem_cache *s,
 	return slab->mem + i * s->stride + s->before;
 }
 
-/* Number of the object that addr lies in; num or more if in none. */
+/* The number of the object that addr lies in; num or more: it lies in none. */
 static inline unsigned int slab_index(const struct kmem_cache *s,
 				      const struct slab *slab, const void *addr)
 {
@@ -98,11 +99,11 @@ static inline unsigned int slab_index(const struct kmem_cache *s,
 	       s->stride;
 }
 
-/* kernel/slab/slab.c: the slow halves. IRQs off (grow: as the caller has them). */
+/* slab.c: the slow paths. IRQs off, but for cache_grow(). */
 void *cache_alloc_refill(struct kmem_cache *s, struct array_cache *ac);
 void cache_flusharray(struct kmem_cache *s, struct array_cache *ac, void *obj);
 bool cache_grow(struct kmem_cache *s);
-/* slab_mutex held, or the cache is not known yet: */
+/* slab_mutex held, or the cache not known yet: */
 bool cache_layout(struct kmem_cache *s, unsigned int align);
 struct array_cache *alloc_arraycache(const struct kmem_cache *s);
 void array_attach(struct kmem_cache *s, unsigned int cpu,
@@ -110,28 +111,29 @@ void array_attach(struct kmem_cache *s, unsigned int cpu,
 struct array_cache *array_detach(struct kmem_cache *s, unsigned int cpu);
 void drain_freelist(struct kmem_cache *s); /* any context but FIQ */
 
-/* kernel/slab/slab_common.c: during slab_init(), a cache without arrays. */
+/* slab_common.c: make a cache without arrays, during slab_init(). */
 struct kmem_cache *kmem_cache_boot(const char *name, size_t size);
 
-/* kernel/slab/kmalloc.c */
+/* kmalloc.c */
 void kmalloc_init(void);
 
 #if GORDIAN_DEBUG
-/* Bytes the checks need before and after each payload. */
+/* Bytes that the checks need before and after each payload. */
 unsigned int slab_debug_before(unsigned int flags);
 unsigned int slab_debug_after(unsigned int flags);
-/* An object of a new slab, before its constructor. */
+/* For an object of a new slab, before its constructor. */
 void slab_debug_new(struct kmem_cache *s, void *obj);
 void slab_debug_alloc(struct kmem_cache *s, void *obj, uintptr_t caller);
-/* May obj be freed into s? If not it is reported, and to be left alone. */
+/* May obj be freed into s? If not, this is reported, and the caller leaves obj
+ * unchanged. */
 bool slab_debug_free(struct kmem_cache *s, void *obj, uintptr_t caller);
-/* The same for kfree(): head is of obj's block, NULL if in none. */
+/* The same for kfree(). head: of obj's block of pages, NULL: obj is in none. */
 bool slab_debug_kfree(struct page *head, void *obj, uintptr_t caller);
-/* A look at all objects of a slab whose pages are about to go. */
+/* Check all objects of a slab whose pages are about to be given back. */
 void slab_debug_slab_end(struct kmem_cache *s, struct slab *slab);
-/* Is the cache of that slab still there? Reports it if not. */
+/* Does the cache of that slab still exist? If not, this is reported. */
 bool slab_debug_cache_alive(const struct slab *slab);
-/* Print who allocated what is still in use. */
+/* Print the objects in use, and where they were allocated. */
 void slab_debug_leaks(struct kmem_cache *s);
 #else
 #define slab_debug_before(flags)	    0u

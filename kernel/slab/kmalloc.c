@@ -1,14 +1,14 @@
 /*
- * kmalloc(): memory by size. Small sizes come from caches, one for each of the
- * sizes below; larger ones are blocks of pages.
+ * kmalloc(): memory by size. Small sizes come from caches, one for each size
+ * below. Larger sizes are blocks of pages.
  *
- * Owns the size caches, made once by kmalloc_init(). Any context but FIQ.
+ * Owns the caches, which kmalloc_init() makes. Any context but FIQ.
  */
 #include <string.h>
 
 #include "kernel/slab/internal.h"
 
-#define LARGE 1 /* page->user: this block is kmalloc's */
+#define LARGE 1 /* page->user: a block of kmalloc() */
 
 static const struct {
 	unsigned int size;
@@ -46,13 +46,13 @@ static always_inline void *alloc(size_t size, uintptr_t caller)
 	return alloc_pages(size);
 }
 
-/* size in bytes, also 0; aligned to 8 bytes. */
+/* size in bytes, may be 0. The result is aligned to 8 bytes, or NULL. */
 void *kmalloc(size_t size)
 {
 	return alloc(size, CALLER);
 }
 
-/* As kmalloc(), and every byte is 0. */
+/* As kmalloc(), and all bytes are 0. */
 void *kzalloc(size_t size)
 {
 	void *obj = alloc(size, CALLER);
@@ -77,7 +77,7 @@ void kfree(void *obj)
 		pages_free(obj, head->order);
 }
 
-/* The start of the kmalloc()ed object that addr lies in. */
+/* The start of the object that addr lies in. */
 static void *object_start(void *addr)
 {
 	struct page *head = page_head(addr);

@@ -1,29 +1,20 @@
 /*
- * Slab caches in the shape of Bonwick's paper and Linux 3.6's mm/slab.c.
+ * Slabs and arrays. What the allocator is for, duties and consequences: slab.h.
  *
- * A cache cuts blocks of pages (slabs) into objects of one size. Slabs stand on
- * one of three lists: all objects in use, some, none. In front of the lists each
- * core has an array of free objects, filled and emptied in batches, so that the
- * usual allocation takes a pointer off an array and nothing else.
+ * The slabs of a cache are on one of three lists: all objects in use, some,
+ * none. A core's array is filled from the lists and emptied to them in batches.
  *
  *   slab_mutex   slab_caches, and which core has an array (kmem_cache->array).
- *                Taken by create, shrink, destroy, and by the CPU notifier below
- *                for CPU_UP_PREPARE, CPU_UP_CANCELED and CPU_DEAD: inside the
- *                hotplug lock. It may nest in the hotplug lock, and on_each_cpu()
- *                in it; allocation takes neither.
- *   list_lock    a cache's slab lists (spinlock, IRQs off); a leaf: pages and
- *                call_rcu() come after it is released.
+ *                Taken by create, shrink and destroy. Taken by the CPU notifier
+ * (slab_common.c) at CPU_UP_PREPARE, CPU_UP_CANCELED and CPU_DEAD, so
+ *                inside the hotplug lock. on_each_cpu() is called inside it.
+ *                Allocation takes neither lock.
+ * list_lock    a cache's slab lists (spinlock, IRQs off). No lock is taken
+ * inside
+ * it: pages are freed and call_rcu() is called after its release.
  *   IRQs off     a core's own array.
  *
- * Consequences: (a) an object may rest in the array of any core, so a cache is
- * known to be unused only after every core has been asked (do_drain); (b) the
- * array of a core that goes down is emptied by whoever handles CPU_DEAD; (c) a
- * core without an array (early boot; a cache made while the core was on its way)
- * goes to the lists, slower, but right; (d) the slabs of a SLAB_TYPESAFE_BY_RCU
- * cache go back after a grace period, by a callback that still reads the cache:
- * that is why kmem_cache_destroy() has an rcu_barrier() in it.
- *
- * Sources: Bonwick, "The Slab Allocator" (USENIX 1994); the order of locks and
+ * Sources: Bonwick, "The Slab Allocator" (USENIX 1994). The order of locks and
  * steps is that of Linux's mm/slab.c and mm/slab_common.c at 210ed9defffc.
  */
 #include "kernel/slab/slab.h"
@@ -35,11 +26,11 @@
 #include "kernel/slab/internal.h"
 
 #define CACHE_LINE 64 /* unit of colours */
-#define BATCH_COLD 16 /* refill of an array that is not in demand */
+#define BATCH_COLD 16 /* refill of an array that was flushed last */
 
-/* ---- slab lists: list_lock held --------------------------------------------- */
+/* ---- slab lists: list_lock held ------------------------------------------ */
 
-/* Take up to n objects, from slabs already in use first. Returns how many. */
+/* Take up to n objects, first from slabs that are in use. Returns how many. */
 static unsigned int slabs_take(struct kmem_cache *s, void **out, unsigned int n)
 {
 	unsigned int got = 0;
@@ -64,8 +55,8 @@ static unsigned int slabs_take(struct kmem_cache *s, void **out, unsigned int n)
 	return got;
 }
 
-/* An unused slab goes to `dead`, and out of the counts. */
-static void slab_leaves(struct kmem_cache *s, struct slab *slab,
+/* Move an unused slab to `dead` and out of the counts. */
+static void slab_remove(struct kmem_cache *s, struct slab *slab,
 			struct list_head *dead)
 {
 	list_move_tail(&slab->list, dead);
@@ -73,8 +64,8 @@ static void slab_leaves(struct kmem_cache *s, struct slab *slab,
 	s->nr_slabs--;
 }
 
-/* Give n objects back. Unused slabs beyond what is worth keeping go to `dead`
- * (NULL: all are kept), for slabs_free() after the lock is released. */
+/* Give n objects back. Unused slabs above the limit go to `dead`, for
+ * slabs_free() after the lock is released. NULL: keep all. */
 static void slabs_give(struct kmem_cache *s, void *const *objs, unsigned int n,
 		       struct list_head *dead)
 {
@@ -89,11 +80,11 @@ static void slabs_give(struct kmem_cache *s, void *const *objs, unsigned int n,
 		list_move_tail(&slab->list,
 			       slab->inuse ? &s->partial : &s->free);
 		if (!slab->inuse && dead && s->free_objects > s->free_limit)
-			slab_leaves(s, slab, dead);
+			slab_remove(s, slab, dead);
 	}
 }
 
-/* ---- slabs come and go ------------------------------------------------------- */
+/* ---- slabs come and go --------------------------------------------------- */
 
 bool cache_grow(struct kmem_cache *s)
 {
@@ -128,7 +119,7 @@ bool cache_grow(struct kmem_cache *s)
 	return true;
 }
 
-/* After the grace period: as in 2012, the cache is still needed here. */
+/* After the grace period. As in 2012, this reads the cache. */
 static void kmem_rcu_free(struct rcu_head *head)
 {
 	struct slab *slab = container_of(head, struct slab, rcu);
@@ -151,7 +142,7 @@ static void slabs_free(struct kmem_cache *s, struct list_head *dead)
 	}
 }
 
-/* Let every unused slab go. */
+/* Give back all unused slabs. */
 void drain_freelist(struct kmem_cache *s)
 {
 	struct list_head dead = LIST_HEAD_INIT(dead);
@@ -159,14 +150,14 @@ void drain_freelist(struct kmem_cache *s)
 	uint32_t flags = spin_lock_irqsave(&s->list_lock);
 
 	list_for_each_safe (slab, next, &s->free, list)
-		slab_leaves(s, slab, &dead);
+		slab_remove(s, slab, &dead);
 	spin_unlock_irqrestore(&s->list_lock, flags);
 	slabs_free(s, &dead);
 }
 
-/* ---- arrays: their core, IRQs off ---------------------------------------------- */
+/* ---- arrays: their core, IRQs off ---------------------------------------- */
 
-/* An object from the lists, and a batch for the array (if there is one). */
+/* Take an object from the lists, and a batch for the array if there is one. */
 noinline void *cache_alloc_refill(struct kmem_cache *s, struct array_cache *ac)
 {
 	uint32_t flags = spin_lock_irqsave(&s->list_lock);
@@ -189,7 +180,8 @@ noinline void *cache_alloc_refill(struct kmem_cache *s, struct array_cache *ac)
 	return obj;
 }
 
-/* obj finds the array full, or there is none: the oldest go to the lists. */
+/* Free obj though the array is full or there is none: the oldest objects of the
+ * array go to the lists. */
 noinline void cache_flusharray(struct kmem_cache *s, struct array_cache *ac,
 			       void *obj)
 {
@@ -212,7 +204,7 @@ noinline void cache_flusharray(struct kmem_cache *s, struct array_cache *ac,
 	slabs_free(s, &dead);
 }
 
-/* On each core, IRQs off: its objects go back to the lists. */
+/* Give the objects of this core's array back to the lists. IRQs off. */
 static void do_drain(void *arg)
 {
 	struct kmem_cache *s = arg;
@@ -247,7 +239,8 @@ void array_attach(struct kmem_cache *s, unsigned int cpu,
 	spin_unlock_irqrestore(&s->list_lock, flags);
 }
 
-/* The core is off; what its array holds goes back to the lists. */
+/* Give the objects of the array of a core that is off back to the lists.
+ * Returns the array. */
 struct array_cache *array_detach(struct kmem_cache *s, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&s->list_lock);
@@ -259,11 +252,12 @@ struct array_cache *array_detach(struct kmem_cache *s, unsigned int cpu)
 	return ac;
 }
 
-/* ---- layout --------------------------------------------------------------------- */
+/* ---- layout -------------------------------------------------------------- */
 
-/* Objects in a slab of that order, and what is left over; sets s->first. */
-static unsigned int estimate(struct kmem_cache *s, unsigned int order,
-			     unsigned int align, unsigned int *left)
+/* Lay out a slab of that order: set s->first and *left, the bytes left over.
+ * Returns the number of objects. */
+static unsigned int objects_in_slab(struct kmem_cache *s, unsigned int order,
+				    unsigned int align, unsigned int *left)
 {
 	unsigned int total = PAGE_SIZE << order, num, head;
 
@@ -278,14 +272,14 @@ static unsigned int estimate(struct kmem_cache *s, unsigned int order,
 	return num;
 }
 
-/* Choose the smallest order that wastes an eighth or less, or else the largest
- * allowed; then everything that follows from it. */
+/* Choose the smallest order that wastes at most an eighth, else the largest
+ * allowed. Then set all that depends on it. */
 bool cache_layout(struct kmem_cache *s, unsigned int align)
 {
 	unsigned int left;
 
 	for (s->order = 0;; s->order++) {
-		s->num = estimate(s, s->order, align, &left);
+		s->num = objects_in_slab(s, s->order, align, &left);
 		if ((s->num && left * 8 <= (PAGE_SIZE + 0u) << s->order) ||
 		    s->order == SLAB_MAX_ORDER)
 			break;
@@ -296,7 +290,7 @@ bool cache_layout(struct kmem_cache *s, unsigned int align)
 		   s->stride > 1024	 ? 24 :
 		   s->stride > 256	 ? 54 :
 					   120;
-	if (GORDIAN_DEBUG) /* more traffic between arrays and lists */
+	if (GORDIAN_DEBUG) /* more moves between arrays and lists */
 		s->limit = min(s->limit, 32u);
 	s->batchcount = (s->limit + 1) / 2;
 	s->free_limit =
@@ -305,7 +299,7 @@ bool cache_layout(struct kmem_cache *s, unsigned int align)
 	return s->num != 0;
 }
 
-/* ---- use ------------------------------------------------------------------------- */
+/* ---- use ----------------------------------------------------------------- */
 
 void *kmem_cache_alloc(struct kmem_cache *s)
 {

@@ -1,19 +1,20 @@
 /*
- * Caches come and go, and cores: kmem_cache_create(), kmem_cache_destroy(), the
- * CPU notifier, and what reports read.
+ * The life of caches: kmem_cache_create(), kmem_cache_destroy(), the CPU
+ * notifier, and the data for reports.
  *
- * slab_mutex guards slab_caches and which core has an array in which cache. The
- * functions of the thread take it inside the hotplug lock: create, shrink and
- * destroy as readers of it (get_online_cpus), the notifier as its writer.
+ * slab_mutex guards slab_caches, and which core has an array in which cache.
+ * The functions of the 2012 thread take it inside the hotplug lock. Create,
+ * shrink and destroy are readers of the hotplug lock (get_online_cpus()); the
+ * notifier runs inside its writer.
  *
- * Reports (slabinfo, the watchdog, state comparisons) must work while slab_mutex
- * is stuck, so they read a second list, guarded by report_lock (spinlock, IRQs
- * off; a cache's list_lock nests in it). A cache is on it from the end of create
- * until just before its memory is freed.
+ * Reports (slabinfo, the watchdog, comparisons of state) must work while
+ * slab_mutex is stuck. So they read a second list, guarded by report_lock
+ * (spinlock, IRQs off; a cache's list_lock is taken inside it). A cache is on
+ * that list from the end of create until just before its memory is freed.
  *
- * Context: thread, may sleep, where not said otherwise.
- * Source: the order of locks and steps is that of Linux's mm/slab.c at
- * 210ed9defffc, "release slab_mutex earlier in kmem_cache_destroy()".
+ * Context: thread, may sleep, unless said otherwise. Source: the order of locks
+ * and steps is that of Linux's mm/slab.c at 210ed9defffc, "release slab_mutex
+ * earlier in kmem_cache_destroy()".
  */
 #include <string.h>
 
@@ -25,7 +26,7 @@
 #include "kernel/lib/printf.h"
 #include "kernel/slab/internal.h"
 
-#define MIN_ALIGN  8u /* what a 64-bit member wants */
+#define MIN_ALIGN  8u /* for 64-bit members */
 #define SLAB_FLAGS (SLAB_TYPESAFE_BY_RCU | SLAB_NO_DEBUG)
 
 DEFINE_MUTEX(slab_mutex);
@@ -36,9 +37,9 @@ static DEFINE_SPINLOCK(report_lock);
 static struct list_head reported = LIST_HEAD_INIT(reported);
 unsigned int slab_errors;
 
-/* ---- reports: no sleeping lock --------------------------------------------------- */
+/* ---- reports: no sleeping lock ------------------------------------------- */
 
-/* Known to the reports from now on, or no longer. */
+/* Put the cache on the list for reports, or take it off. */
 static void set_reported(struct kmem_cache *s, bool on)
 {
 	uint32_t flags = spin_lock_irqsave(&report_lock);
@@ -55,7 +56,8 @@ struct cache_reading {
 	unsigned int size, num, pages, active, total, slabs;
 };
 
-/* report_lock held. A reading while cores allocate is approximate. */
+/* The figures of a cache, approximate while cores allocate. report_lock
+ * held. */
 static void cache_read(struct kmem_cache *s, struct cache_reading *r)
 {
 	uint32_t flags = spin_lock_irqsave(&s->list_lock);
@@ -74,7 +76,7 @@ static void cache_read(struct kmem_cache *s, struct cache_reading *r)
 	spin_unlock_irqrestore(&s->list_lock, flags);
 }
 
-/* Read the i-th cache; false if there are fewer. */
+/* The figures of the i-th cache. Returns false if there are fewer. */
 static bool cache_read_nth(unsigned int i, struct cache_reading *r)
 {
 	uint32_t flags = spin_lock_irqsave(&report_lock);
@@ -129,17 +131,17 @@ void slab_error(struct kmem_cache *s, const char *what)
 	report_end(flags);
 }
 
-/* ---- create -------------------------------------------------------------------- */
+/* ---- create -------------------------------------------------------------- */
 
-static bool fits(size_t size, size_t align, unsigned int flags)
+static bool args_valid(size_t size, size_t align, unsigned int flags)
 {
 	return size && size <= (PAGE_SIZE << SLAB_MAX_ORDER) - 512 &&
 	       align <= PAGE_SIZE && (align & (align - 1)) == 0 &&
 	       (flags & ~SLAB_FLAGS) == 0;
 }
 
-/* Fill in a cache without arrays and put it on the lists. slab_mutex held, or
- * nobody else is there yet. */
+/* Fill in a cache without arrays. Returns false if no object fits into a slab.
+ * slab_mutex held, or only one thread runs yet. */
 static bool cache_setup(struct kmem_cache *s, const char *name, size_t size,
 			size_t align, unsigned int flags, void (*ctor)(void *))
 {
@@ -197,7 +199,7 @@ story struct kmem_cache *kmem_cache_create(const char *name, size_t size,
 {
 	struct kmem_cache *s;
 
-	if (WARN_ON(!name || !fits(size, align, flags)))
+	if (WARN_ON(!name || !args_valid(size, align, flags)))
 		return NULL;
 	get_online_cpus();
 	mutex_lock(&slab_mutex);
@@ -213,7 +215,7 @@ story struct kmem_cache *kmem_cache_create(const char *name, size_t size,
 	return s;
 }
 
-/* ---- shrink and destroy -------------------------------------------------------------- */
+/* ---- shrink and destroy -------------------------------------------------- */
 
 int kmem_cache_shrink(struct kmem_cache *s)
 {
@@ -232,7 +234,7 @@ void cache_destroy_enter(struct kmem_cache *s, uintptr_t caller)
 	trace_point(TR_CACHE_DESTROY, s, 0, caller);
 }
 
-/* The cache may be gone: s is only its name in the event stream. */
+/* The cache may have been freed: s only names it in the event. */
 void cache_destroy_leave(struct kmem_cache *s, uintptr_t caller)
 {
 	trace_did(TR_CACHE_DESTROY_END, s, 0, caller);
@@ -264,7 +266,7 @@ void __kmem_cache_destroy(struct kmem_cache *s)
 	set_reported(s, false);
 	free_arrays(s);
 	trace_did(TR_CACHE_FREE, s, 0, CALLER);
-	s->id = 0; /* what still points here is out of date */
+	s->id = 0; /* slab_debug_cache_alive() says no */
 	kmem_cache_free(&cache_cache, s);
 }
 
@@ -295,9 +297,9 @@ story void kmem_cache_destroy(struct kmem_cache *s)
 	cache_destroy_leave(s, CALLER);
 }
 
-/* ---- cores come and go: slab_mutex held ------------------------------------------------ */
+/* ---- cores come and go: slab_mutex held ---------------------------------- */
 
-/* The core is off: what its arrays hold goes back, and so do they. */
+/* The core is off: give back the objects of its arrays, and free the arrays. */
 static void cpuup_canceled(unsigned int cpu)
 {
 	struct kmem_cache *s;
@@ -310,7 +312,8 @@ static void cpuup_canceled(unsigned int cpu)
 	}
 }
 
-/* Arrays for a core about to start, in every cache: all or none. */
+/* Make an array in each cache for a core that is about to start: all or
+ * none. */
 static int cpuup_prepare(unsigned int cpu)
 {
 	struct kmem_cache *s;
@@ -360,7 +363,7 @@ static struct notifier_block slab_notifier = {
 	.name = "slab",
 };
 
-/* ---- boot ------------------------------------------------------------------------------ */
+/* ---- boot ---------------------------------------------------------------- */
 
 static void cache_boot(struct kmem_cache *s, const char *name, size_t size)
 {
@@ -378,7 +381,8 @@ struct kmem_cache *kmem_cache_boot(const char *name, size_t size)
 	return s;
 }
 
-/* Without arrays first, from the lists alone; then the boot core gets its own. */
+/* The first caches have no arrays and use the lists. Then the boot core gets
+ * its arrays. */
 void slab_init(void)
 {
 	cache_boot(&cache_cache, "kmem_cache", sizeof(struct kmem_cache));

@@ -1,20 +1,22 @@
 /*
- * The debug checks of the slab allocator (debug profile; not for caches with
- * SLAB_NO_DEBUG).
+ * The debug checks of the slab allocator. Debug profile; not for caches with
+ * SLAB_NO_DEBUG.
  *
- * Before each payload stands a struct object_debug: is the object allocated or
- * free, who did that last, and a red zone; behind it another red zone. A free
- * payload is filled with POISON_FREE, the last byte with POISON_END, and looked
- * at when it is handed out and when its slab goes: a write after free shows.
- * A fresh one is POISON_FRESH. Not for caches with a constructor (objects keep
- * their state while free), nor for SLAB_TYPESAFE_BY_RCU (readers may look).
+ * Before each payload is a struct object_debug: is the object allocated or
+ * free, where was it allocated and freed last, and a red zone. Behind the
+ * payload is another red zone. A free payload is filled with POISON_FREE and
+ * ends in POISON_END. This is checked when the object is handed out and when
+ * its slab is given back, so a write after free is found. A payload that was
+ * just allocated is filled with POISON_FRESH. Not poisoned: objects with a
+ * constructor, which keep their state while free; and objects of
+ * SLAB_TYPESAFE_BY_RCU caches, which readers may look at.
  *
- * What goes wrong is reported in one block, counted in slab_errors, and survived:
- * a bad free does nothing, damage is repaired.
+ * A finding is reported in one block, counted in slab_errors, and survived: a
+ * wrong free does nothing, damage is repaired.
  *
- * Guarded by nothing: an object's debug words belong to whoever owns the object.
- * `state` changes by an atomic exchange, so of two frees at a time one is told.
- * Any context but FIQ.
+ * No lock: an object's debug words belong to the owner of the object. `state`
+ * changes by an atomic exchange, so if two threads free an object at the same
+ * time, one of them is reported. Any context but FIQ.
  */
 #include <string.h>
 
@@ -76,7 +78,7 @@ unsigned int slab_debug_after(unsigned int flags)
 	return flags & SLAB_NO_DEBUG ? 0 : RED_BYTES;
 }
 
-/* ---- who ------------------------------------------------------------------------ */
+/* ---- where allocated and freed ------------------------------------------- */
 
 static void track_set(struct track *t, uintptr_t caller)
 {
@@ -84,7 +86,7 @@ static void track_set(struct track *t, uintptr_t caller)
 	unsigned int n = backtrace_here(pc, ARRAY_SIZE(pc)), i = 0;
 
 	while (i < n && pc[i] != caller)
-		i++; /* our own frames */
+		i++; /* frames of the allocator */
 	*t = (struct track){ .pc = { caller } };
 	for (unsigned int k = 1; k < TRACK_DEPTH && i + k < n; k++)
 		t->pc[k] = pc[i + k];
@@ -102,9 +104,10 @@ static void track_print(const char *what, const struct track *t)
 	}
 }
 
-/* ---- reports ---------------------------------------------------------------------- */
+/* ---- reports ------------------------------------------------------------- */
 
-/* cache: "" where none is known; dbg: NULL where there is nothing to trust. */
+/* cache: "" if it is not known; dbg: NULL if the debug words cannot be
+ * trusted. */
 static void report(const char *cache, const char *what, const void *obj,
 		   uintptr_t caller, const struct object_debug *dbg)
 {
@@ -123,11 +126,11 @@ static void report(const char *cache, const char *what, const void *obj,
 	report_end(flags);
 }
 
-/* ---- checks ------------------------------------------------------------------------ */
+/* ---- checks -------------------------------------------------------------- */
 
 static bool all_bytes(const uint8_t *p, uint8_t value, size_t n)
 {
-	/* Equal to itself shifted by one: all bytes are the first one. */
+	/* Equal to itself shifted by one byte: all bytes equal the first. */
 	return n == 0 || (p[0] == value && memcmp(p, p + 1, n - 1) == 0);
 }
 
@@ -136,12 +139,12 @@ static void check_red_zones(struct kmem_cache *s, void *obj, uintptr_t caller)
 	struct object_debug *dbg = debug_of(obj);
 
 	if (!all_bytes(dbg->red, RED_BYTE, RED_BYTES)) {
-		report(s->name, "red zone before it overwritten", obj, caller,
+		report(s->name, "overwritten red zone before it", obj, caller,
 		       dbg);
 		memset(dbg->red, RED_BYTE, RED_BYTES);
 	}
 	if (!all_bytes(red_behind(s, obj), RED_BYTE, RED_BYTES)) {
-		report(s->name, "red zone behind it overwritten", obj, caller,
+		report(s->name, "overwritten red zone behind it", obj, caller,
 		       dbg);
 		memset(red_behind(s, obj), RED_BYTE, RED_BYTES);
 	}
@@ -167,7 +170,7 @@ static void check_poison(struct kmem_cache *s, void *obj, uintptr_t caller)
 	poison(s, obj);
 }
 
-/* Is obj an object of s at all? What is wrong, or NULL. */
+/* Is obj an object of s? Returns NULL, or what is wrong. */
 static const char *misplaced(const struct kmem_cache *s, const void *obj)
 {
 	struct page *head = page_head(obj);
@@ -185,7 +188,7 @@ static const char *misplaced(const struct kmem_cache *s, const void *obj)
 	return NULL;
 }
 
-/* ---- the hooks ------------------------------------------------------------------------ */
+/* ---- the hooks ----------------------------------------------------------- */
 
 void slab_debug_new(struct kmem_cache *s, void *obj)
 {
@@ -208,11 +211,12 @@ void slab_debug_alloc(struct kmem_cache *s, void *obj, uintptr_t caller)
 		return;
 	check_red_zones(s, obj, caller);
 	check_poison(s, obj, caller);
-	/* Relaxed: the object has one owner; the atomic is for two frees. */
+	/* Relaxed: the object has one owner. Atomic: because of double
+	 * frees. */
 	if (__atomic_exchange_n(&dbg->state, STATE_ALLOCATED,
 				__ATOMIC_RELAXED) != STATE_FREE)
-		report(s->name, "handed out, but was not free", obj, caller,
-		       dbg);
+		report(s->name, "handed out although it is not free", obj,
+		       caller, dbg);
 	track_set(&dbg->alloc, caller);
 	if (poisoned(s))
 		memset(obj, POISON_FRESH, s->size);
@@ -232,12 +236,12 @@ bool slab_debug_free(struct kmem_cache *s, void *obj, uintptr_t caller)
 	if (!checked(s))
 		return true;
 	dbg = debug_of(obj);
-	/* Relaxed: of two frees at a time exactly one finds it allocated. */
+	/* Relaxed: of two frees at the same time one finds it allocated. */
 	was = __atomic_exchange_n(&dbg->state, STATE_FREE, __ATOMIC_RELAXED);
 	if (was != STATE_ALLOCATED) {
 		report(s->name,
 		       was == STATE_FREE ? "double free" :
-					   "debug words before it overwritten",
+					   "overwritten debug words before it",
 		       obj, caller, dbg);
 		return false;
 	}
@@ -278,7 +282,7 @@ bool slab_debug_cache_alive(const struct slab *slab)
 	return alive;
 }
 
-/* Objects of one slab list that are allocated. list_lock held. */
+/* Collect allocated objects of one slab list. list_lock held. */
 static unsigned int find_leaks(struct kmem_cache *s, struct list_head *list,
 			       void **obj, struct track *by, unsigned int n)
 {
