@@ -17,8 +17,8 @@
  *
  * E1/drawing then forces Kosina's drawing, and the step that U needs is refused.
  * Lockdep reports a cycle in all four parts, and no thread ever waits for ever: a
- * false positive. E1b adds B, in a bare rcu_barrier(), as the unmount of the
- * report was.
+ * false positive. E1b adds B in a bare rcu_barrier(). In the report of 2012, a
+ * thread that unmounted a file system called it.
  *
  * Control: E2, the same function without the reference.
  */

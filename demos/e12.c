@@ -1,11 +1,10 @@
 /*
  * E12: the other deadlock of that month.
  *
- * No mail of the thread has it; it is the one that Linux a4fbe35a1245 cures, and it was
- * real. RCU's grace-period thread took the hotplug lock while it wrote down which cores
- * it has to wait for. A CPU notifier (padata's) waited in synchronize_rcu() with the
- * hotplug lock held, for a grace period that waited for the hotplug lock. A machine hung
- * at poweroff.
+ * No mail has it; it is the one that Linux a4fbe35a1245 cures, and it was real. RCU's
+ * grace-period thread took the hotplug lock while it wrote down which cores it has to
+ * wait for. A CPU notifier (padata's) waited in synchronize_rcu() with the hotplug lock
+ * held, for a grace period that waited for the hotplug lock. A machine hung at poweroff.
  *
  * Lockdep is silent, because one of the two edges is a wait for a grace period, which is
  * not a lock. The wait-for graph knows which thread a grace period depends on.

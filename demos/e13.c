@@ -5,8 +5,8 @@
  * it: create, shrink and destroy as readers, a core that comes or goes as the writer.
  * Commit 67ea9d353d0b (May 2026) keeps cpus_read_lock() out of a region that holds
  * slab_mutex, because the two orders "together would form an AB-BA deadlock". Here F
- * shrinks a cache in the reversed order. With the rw-semaphore one nesting is enough; no
- * reference count prevents it.
+ * shrinks a cache in the reversed order. One such nesting is enough for a deadlock: F
+ * holds no hotplug reference when it takes slab_mutex, so nothing keeps the writer out.
  *
  * Control: the kernel's own kmem_cache_shrink(), which has the usual order.
  */

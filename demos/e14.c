@@ -2,14 +2,14 @@
  * E14: two readers in opposite orders are harmless until a writer comes.
  *
  * No mail has this. In Linux 0495e337b703 (Waiman Long, 2022) lockdep reported a cycle of
- * the hotplug lock, slab_mutex and kn->active. The end of a cache holds the hotplug lock
- * as a reader and waits until nobody uses its file in sysfs (kn->active). A thread that
- * writes to that file holds kn->active and takes the hotplug lock as a reader. Two readers
- * do not exclude each other, so these two alone always complete. A waiting writer makes
- * the second reader wait, and all three stand still.
+ * the hotplug lock, slab_mutex and kn->active. A thread that destroys a cache holds the
+ * hotplug lock as a reader and waits until nobody uses the cache's file in sysfs
+ * (kn->active). A thread that writes to that file holds kn->active and takes the hotplug
+ * lock as a reader. Two readers do not exclude each other, so these two alone always
+ * complete. A waiting writer makes the second reader wait, and all three stand still.
  *
- * A mutex, kn_active, stands for kn->active here. R1 is the end of the cache, R2 the write
- * to its file, U a core that comes or goes.
+ * A mutex, kn_active, stands for kn->active here. R1 destroys the cache, R2 writes to its
+ * file, U takes a core off or on.
  *
  * Control: E14/readers is E14/writer without the writer.
  */

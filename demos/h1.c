@@ -1,19 +1,19 @@
 /*
  * H1: what a core leaves when it goes.
  *
- * No mail; the mechanism by itself. A core gets everything that a core can have, and is
- * then taken down: a thread that runs there, a thread that sleeps there, an armed timer,
- * free objects in its array of a cache, the shared interrupts; and at the last moment
- * (CPU_DYING, on the core itself) RCU callbacks. The experiment lists all of it before and
- * after, and where each went. stop_machine moves the run queue and the interrupts; the
- * timers, RCU and the slab move theirs at CPU_DEAD. The core's own threads park and wait
- * for it.
+ * No mail is about this. The experiment shows one mechanism by itself. A core gets
+ * everything that a core can have, and is then taken down: a thread that runs there, a
+ * thread that sleeps there, an armed timer, free objects in its array of a cache, the
+ * shared interrupts; and at the last moment (CPU_DYING, on the core itself) RCU
+ * callbacks. The experiment lists all of it before and after, and where each went.
+ * stop_machine moves the run queue and the interrupts; the timers, RCU and the slab move
+ * theirs at CPU_DEAD. The core's own threads park and wait for it.
  *
- * Control: what is lost would be missed. The thread must run on, the sleeper wake, the
- * callbacks run, the timer stay armed, the objects be on the lists, and the state at the
- * end be that of the start.
+ * Control: the check fails if anything is lost. The thread must still run, the sleeper
+ * must wake up, the callbacks must run, the timer must stay armed, and the objects must be
+ * on the lists. The state at the end must be the state at the start.
  *
- * h1 is written by the engine's thread and U; what others write in it is atomic.
+ * The engine's thread and U write h1. Other threads write only its atomic members.
  */
 #include <string.h>
 

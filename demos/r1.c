@@ -1,10 +1,11 @@
 /*
  * R1: a reader delays a grace period.
  *
- * No mail; the mechanism that the others build on, by itself. W waits in
- * synchronize_rcu() while R reads. A grace period ends when every core has passed through
- * a quiescent state, and R's core has none while R reads. The command `rcu` names the core
- * that the grace period waits for, and the reader on it. When R ends, the wait ends.
+ * No mail is about this. The experiment shows one mechanism by itself; others build on
+ * it. W waits in synchronize_rcu() while R reads. A grace period ends when every core has
+ * passed through a quiescent state, and R's core has none while R reads. The command
+ * `rcu` names the core that the grace period waits for, and the reader on it. When R
+ * ends, the wait ends.
  *
  * The check, in forced and free rounds: a reader that began before W called has ended when
  * W returns. Control: R2, which does not wait.

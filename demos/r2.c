@@ -1,9 +1,10 @@
 /*
  * R2: freeing without waiting.
  *
- * No mail; the mechanism by itself. W unlinks an item and frees it at once. R found it
- * before and is still reading it. It then reads the allocator's poison (debug profile),
- * and after that whatever the next owner of the memory writes there.
+ * No mail is about this. The experiment shows one mechanism by itself. W unlinks an item
+ * and frees it at once. R found it before and is still reading it. R then reads the
+ * allocator's poison (debug profile), and later the bytes that the next owner of the
+ * memory writes there.
  *
  * Controls: the same with call_rcu() and with synchronize_rcu(). R keeps the item that it
  * found until it has ended.

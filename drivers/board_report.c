@@ -1,7 +1,7 @@
 /*
  * The report that people with a board should send us: how the machine was
- * entered, what was found, and the checks that no emulator fails. The command
- * `board` prints it again.
+ * entered, what was found, and the checks that can fail only on a real board.
+ * The command `board` prints it again.
  *
  * Owns some registers of each core; the core itself stores them as it comes up.
  * Any context.

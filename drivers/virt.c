@@ -1,6 +1,6 @@
 /*
  * QEMU's virt machine. Its devices are where the device tree says. Without a
- * sound tree the kernel takes the addresses that QEMU has always used, one
+ * valid tree the kernel takes the addresses that QEMU has always used, one
  * core, and as much memory as every machine has.
  *
  * Owns nothing. Boot core, during start.

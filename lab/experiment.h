@@ -3,15 +3,16 @@
  *
  * An experiment is a DEMO() in a file in demos/. It has one or more scenarios. A scenario
  * has actors (threads with a name and a core), a set-up before each round, and what must
- * come out. A round is one run of all actors. There are two kinds:
+ * come out. A round is one run of all actors. There are three kinds:
  *
  *   forced  The actors are held at trace points, so that the steps of a script happen in
  *           its order. If the system refuses a step, the refusal is shown. Debug profile
  *           only.
+ *   in turn One actor runs after another, instead of a forced and free rounds.
  *   free    Nothing is held. Each actor waits for a random time and then runs. Repeated.
  *
  * The explorer (lab/explore/) runs all schedules of a scenario. One experiment runs at a
- * time (demo_mutex, lab/command.c).
+ * time (demo_mutex, lab/hold.c).
  */
 #pragma once
 
@@ -194,7 +195,7 @@ struct scenario {
 
 	/* Forced rounds. */
 	struct {
-		const struct step *order; /* STEPS(...); NULL: run once, freely */
+		const struct step *order; /* STEPS(...); NULL: none is held */
 		const struct step *down; /* if another when the core goes off */
 		unsigned int outcome;	 /* if another than said.outcome */
 		bool refused;		 /* a step must be refused */

@@ -2,8 +2,8 @@
  * The right to the stage, and a knot that stands on it until it is cut.
  *
  * demo_mutex: one experiment at a time; it guards the stage and everything that
- * the runner and the explorer own. `held` (demo_mutex): the last round of `demo
- * ID hold` stands in its knot.
+ * the runner and the explorer own. `held`, also guarded by demo_mutex, says that
+ * the last round of `demo ID hold` ended in a knot that has not been cut.
  */
 #include "lab/command.h"
 

@@ -88,8 +88,9 @@ static int button_thread(void *arg maybe_unused)
 	return cut_held_knot();
 }
 
-/* Cut the knot, in a thread of its own as the command `cut` does: the
- * comparison of the state counts threads, too. The lamps wait meanwhile. */
+/* Cut the knot in a new thread. The command `cut` also runs in a thread of its
+ * own, so in both cases the comparison of the state finds one thread more. The
+ * lamps wait until it has ended. */
 static void run_cut(void)
 {
 	struct thread *t = thread_create("button", button_thread, NULL,

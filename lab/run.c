@@ -1,5 +1,5 @@
 /*
- * Runs a scenario in its two forms, forced and free, and judges the result.
+ * Runs the rounds of a scenario (forced, in turn, free) and judges the result.
  *
  * On the_stage (lab/stage.c), guarded by demo_mutex (lab/hold.c).
  */
@@ -274,7 +274,8 @@ static bool has_forced(const struct scenario *sc, enum run_mode mode)
 	return sc->forced.in_turn || (mode != RUN_FREE && !sc->forced.none);
 }
 
-/* Where there is no order to force the free form is all there is. */
+/* A scenario that has no forced round runs its free rounds even if only the
+ * forced one was asked for. */
 static bool has_free(const struct scenario *sc, enum run_mode mode)
 {
 	return !sc->forced.in_turn && mode != RUN_HOLD &&

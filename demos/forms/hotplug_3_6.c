@@ -1,6 +1,6 @@
 /*
- * The hotplug counter of Linux 3.6, without the merged check (075663d19885), and with each
- * check that the thread proposed.
+ * The hotplug counter of Linux 3.6, without the merged check (075663d19885), and with
+ * each check that the 2012 thread proposed.
  *
  * The functions work on the kernel's own cpu_hotplug, by the kernel's own steps. Each table
  * differs from the kernel's in one function, and has that function's name. Read them beside

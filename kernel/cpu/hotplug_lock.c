@@ -60,7 +60,7 @@ story void put_online_cpus__counter(void)
 	mutex_unlock(&cpu_hotplug.lock);
 }
 
-/* The count, and the thread that is the last known to have made it so. */
+/* Print the count, and the thread that changed it last, if that is known. */
 static void print_refcount(const void *obj)
 {
 	const struct cpu_hotplug *hp = obj;

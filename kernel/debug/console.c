@@ -3,10 +3,10 @@
  *
  * The lock is a word: the core that holds it, plus one. If that core prints
  * again (a fault in the middle of a message), it writes at once. A pseudo-NMI
- * in the middle of a message waits for its end (console_defers()). A core that
- * waits for the lock waits as long as messages get out, and WAIT_LIMIT_NS
- * longer. Then it writes without the lock: a report about a hang must not hang
- * itself.
+ * in the middle of a message waits for its end (console_defers()). A core waits
+ * for the lock as long as other cores still print. If no message comes out for
+ * WAIT_LIMIT_NS, it writes without the lock: a report about a hang must not
+ * hang itself.
  *
  * Any context, also FIQ and before the interrupt controller is up.
  */

@@ -1,7 +1,8 @@
 /*
- * What is known of each operation in the event stream: one row for each of enum
- * trace_op (kernel/debug/trace.h). The schedules that are printed, `step` and the
- * explorer's footprint read this table. A new operation needs a row here.
+ * The properties of each operation in the event stream: one row for each of enum
+ * trace_op (kernel/debug/trace.h). Three readers use this table: the code that
+ * prints schedules, the command `step`, and the explorer, which notes what a step
+ * touches. A new operation needs a row here.
  */
 #pragma once
 

@@ -57,7 +57,8 @@ struct panic_hooks {
 };
 extern struct panic_hooks panic_hooks;
 
-/* What the macros call. caller: of the function in which the macro stands. */
+/* The functions behind the macros. caller: the place that called the function
+ * in which the macro stands. */
 void bug_at(const char *cond, const char *file, int line, uintptr_t caller);
 void warn_at(const char *cond, const char *file, int line, uintptr_t caller);
 

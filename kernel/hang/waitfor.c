@@ -4,9 +4,9 @@
  * Why a reported cycle is a deadlock. Both snapshots find each thread of the
  * cycle off its core (or spinning in the same wait), in the same wait, and not
  * switched in between the two. So none of them ran in between. What a thread
- * holds at the second snapshot it held at the first. What it waits for had not
- * come: whatever brings it first changes enum grant, or wakes the thread, or is
- * in the cycle.
+ * holds at the second snapshot it held at the first. The event that it waits for
+ * had not happened by then, because the code that causes it first sets `granted`
+ * or wakes the thread, or is itself run by a thread of the cycle.
  */
 #include "kernel/hang/waitfor.h"
 

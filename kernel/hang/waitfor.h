@@ -14,10 +14,10 @@
  *   percpu_rwsem         for a reader: the writer, inside or about to be; for
  *                        a writer: each reader inside (among writers it is a
  *                        mutex)
- *   completion, parking  the thread that has to do it, if the waiting thread
- *                        named it
+ *   completion, parking  the thread that must call complete() or park, if the
+ *                        waiting thread named one
  *   grace period         the grace-period thread; from there, unless that is
- *                        blocked, whatever runs on the cores that owe a
+ *                        blocked, the threads that run on the cores that owe a
  *                        quiescent state
  *   rcu_barrier()        the grace-period thread or rcuc/N, whichever is next
  *   end of a thread      that thread
@@ -37,8 +37,8 @@
  *
  * The mechanism. Each step of a search goes through all threads under
  * threads_lock. A cycle is reported only if two searches in a row agree;
- * waitfor.c says why it stands then. Any context but FIQ; takes no lock that a
- * thread it looks at could hold.
+ * waitfor.c says why the cycle is then a deadlock. Any context but FIQ; takes no
+ * lock that a thread it looks at could hold.
  */
 #pragma once
 

@@ -9,8 +9,8 @@
  * A chain is a sequence of held locks, with how each was taken and whether
  * interrupts were off. The findings of an acquisition depend only on the chain
  * that it makes. So if a chain was checked before, nothing else is looked at,
- * and an acquisition usually costs one hash and one look-up. A chain is one
- * word.
+ * and an acquisition usually costs one hash and one look-up. A chain is stored
+ * in one 32-bit word.
  *
  * lockdep_graph_lock (a spinlock that lockdep does not check, IRQs off) guards
  * the classes, the graph, the chains and the findings. Classes and edges do not
@@ -626,8 +626,9 @@ static noinline unsigned int check_chain(struct lockdep_thread *t,
 	return name;
 }
 
-/* The entry above the top is taken in an interrupt. If it is the first one
- * there, its chain begins with it. Returns the link. */
+/* The lock that is being pushed was taken in an interrupt. If it is the first
+ * lock of this interrupt, a new chain begins with it. Returns the entry's
+ * link. */
 static noinline uint32_t mark_in_irq(struct lockdep_thread *t)
 {
 	struct held_lock *h = &t->held[t->depth];
@@ -926,7 +927,7 @@ static void report_still_held(const char *what, const void *frame)
 
 void lockdep_thread_end(void)
 {
-	/* A BUG has printed what the thread holds; the reaper releases it. */
+	/* The BUG has printed the held locks. lab/cut.c releases them. */
 	if (current->lockdep.depth && !current->bug)
 		report_still_held("the thread ends",
 				  __builtin_frame_address(0));

@@ -8,9 +8,9 @@
  * parked before its core goes; callbacks that are left are adopted by another
  * core.
  *
- * rcu_barrier() has the form of commit 1331e7a1bbe1: it takes the hotplug lock,
- * so no core can go while it queues its callbacks. barrier_mutex: one barrier
- * at a time.
+ * rcu_barrier() has the form of commit 1331e7a1bbe1: it holds the hotplug lock
+ * while it queues a callback on each core, so no core can go meanwhile.
+ * barrier_mutex lets in one barrier at a time.
  */
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"

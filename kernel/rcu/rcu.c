@@ -26,7 +26,7 @@
  *
  * Locks: rsp->lock (spinlock, IRQs off). Only locks of wait queues and run
  * queues are taken inside it. Callbacks, barriers and hotplug:
- * kernel/rcu/callback.c.
+ * kernel/rcu/callback.c. Reports: kernel/rcu/report.c.
  * Source: the requirements in Linux's Documentation/RCU; the design is our own.
  */
 #include "kernel/rcu/rcu.h"

@@ -13,8 +13,8 @@
  *  3. A callback does not sleep.
  *
  * The consequences:
- *  a. A reader that began before the grace period has finished before it ends,
- *     and all its effects are visible.
+ *  a. Each reader that began before the grace period has finished before the
+ *     grace period ends, and its effects are visible.
  *  b. Readers that start after the grace period began see what the updater
  *     wrote before.
  *  c. rcu_barrier() waits for callbacks, not for a grace period. It returns at
@@ -137,14 +137,18 @@ void rcu_adopt(struct rcu_state *rsp, unsigned int dead);
 void _rcu_barrier(struct rcu_state *rsp);
 
 /*
- * The steps of a grace period: begin (note which cores owe), await these, end.
+ * The steps of a grace period: begin (note the cores that owe a quiescent
+ * state), await these, end.
  *
- * The steps of a barrier. enter: callbacks queued before it are waited for.
- * Then, with barrier_mutex held: gone_by, has a whole other barrier passed
- * since enter? If not: begin; entrain, for each online core, a callback of the
- * barrier's own behind all others there; wait until all of these have run.
- * entrain calls queue on that core with IRQs off: it counts rdp->barrier_head
- * and puts it at the end of l.
+ * The steps of a barrier:
+ *  1. rcu_barrier_enter() takes a snapshot. The barrier waits for the callbacks
+ *     that were queued before it.
+ *  2. With barrier_mutex held, rcu_barrier_gone_by() says whether a whole other
+ *     barrier has passed since then. If so, nothing is left to do.
+ *  3. rcu_barrier_begin(), then rcu_barrier_entrain() for each online core. It
+ *     calls rcu_barrier_queue() on that core, with IRQs off. This one counts
+ *     rdp->barrier_head and puts it behind all callbacks of l.
+ *  4. rcu_barrier_wait() waits until all of these have run.
  */
 void rcu_gp_begin(struct rcu_state *rsp);
 void rcu_gp_await(struct rcu_state *rsp);

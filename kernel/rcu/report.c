@@ -1,8 +1,8 @@
 /*
  * RCU's reports: stalls, the command `rcu`, readings for others.
  *
- * Other cores may change what is read here at any time. Any context but FIQ,
- * unless said otherwise.
+ * Other cores may change these data while they are read, so callers must not
+ * rely on the answers. Any context but FIQ, unless a comment says otherwise.
  */
 #include "kernel/arch/clock.h"
 #include "kernel/cpu/smp.h"

@@ -1,9 +1,10 @@
 /*
  * The kernel's own commands; higher floors register theirs.
  *
- * Own nothing. Those that only look must work while a knot is tied, so they take
- * no sleeping lock; what they print of a moving system is a racy reading. A
- * thread may be read without a handle: its memory is type-stable.
+ * The commands own no data. A command that only looks must work while a knot is
+ * tied, so it takes no sleeping lock, and the values that it prints may change at
+ * the same time. It may read a thread without a handle: the memory of threads is
+ * type-stable.
  */
 #include <string.h>
 

@@ -2,10 +2,11 @@
  * The receive side of the console UART: a ring between interrupt and reader.
  *
  * rx_lock (spinlock, IRQs off) guards the ring and the UART's receive side.
- * While the ring is full the rest stays in the UART. QEMU's then holds back the
- * sender: nothing is lost. On a board, without flow control, what comes after these
- * 1 024 bytes is. Whoever takes a byte fetches on, because the UART interrupts for
- * new bytes only.
+ * While the ring is full, further bytes stay in the UART. QEMU's UART then makes
+ * the sender wait, so nothing is lost. A real UART has no flow control here, so
+ * bytes beyond these 1 024 are lost. A reader that takes a byte out of the ring
+ * also moves the waiting bytes from the UART into it, because the UART interrupts
+ * for new bytes only.
  */
 #include "kernel/shell/input.h"
 
@@ -49,7 +50,7 @@ void uart_listen(bool (*fn)(char c))
 	arrived = fn;
 	irq_register(uart->irq, rx_interrupt, NULL);
 	uart->rx_enable();
-	rx_interrupt(uart->irq, NULL); /* what has come before */
+	rx_interrupt(uart->irq, NULL); /* fetch the bytes that came before */
 }
 
 bool uart_read(char *c)

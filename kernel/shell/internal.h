@@ -1,5 +1,5 @@
 /*
- * What the files of kernel/shell/ share among themselves.
+ * Shared by the files of kernel/shell/ only.
  */
 #pragma once
 

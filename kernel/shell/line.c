@@ -86,7 +86,7 @@ static void move_or_delete(char c)
 		len -= high - to;
 	}
 	pos = to;
-	over = 0; /* who edits has seen where the line ends */
+	over = 0; /* the user has seen where the line ends */
 	redraw();
 }
 

@@ -1,5 +1,5 @@
 /*
- * The `lockdep` command: what the validator knows. Owns nothing.
+ * The `lockdep` command prints the validator's data. Owns no data.
  */
 #include <string.h>
 

@@ -1,11 +1,12 @@
 /*
  * Commands: find one, run it, run a line of them, run the batch.
  *
- * A command runs in a thread of its own with a job; jobs[] belongs to the
- * shell's thread, `done` is the command's last word. On Ctrl-C the command is
- * interrupted; if it still does not end it stays in the background, and its job
- * and the handle on its thread are given up when it has ended. While it asks,
- * Ctrl-C is an answer.
+ * A command runs in a thread of its own with a job. jobs[] belongs to the
+ * shell's thread; `done` is the last member that the command's thread writes in
+ * its job. On Ctrl-C the command is interrupted. If it still does not end, it
+ * stays in the background, and its job and the handle on its thread are given up
+ * when it has ended. While the command waits for an answer from the user, Ctrl-C
+ * is passed to it as that answer.
  */
 #include <string.h>
 

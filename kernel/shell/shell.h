@@ -1,10 +1,9 @@
 /*
  * The shell: commands, line editing, batch runs.
  *
- * Commands are registered in linker sections, which are sorted by name; a
- * higher floor adds its own without the shell knowing it. A
- * command runs in a thread of its own, so that Ctrl-C can give the prompt back
- * while it waits.
+ * Commands are registered in linker sections, which are sorted by name. So a
+ * higher floor adds commands, and the shell need not know them. A command runs in
+ * a thread of its own, so that Ctrl-C can give the prompt back while it waits.
  */
 #pragma once
 

@@ -95,5 +95,5 @@ static inline bool mutex_is_locked(const struct mutex *m)
  */
 int mutex_lend(struct mutex *m, struct thread *to);
 
-/* Release m for an owner that has died. Called by the reaper. */
+/* Release m for an owner that has died. Called when a knot is cut. */
 void mutex_release_dead(struct mutex *m, struct thread *dead);

@@ -14,7 +14,8 @@
  *     behind it (rw_semaphore), or a writer waits only for the readers that
  *     were inside before it came (percpu_rwsem).
  *  b. A percpu reader may leave on another core than it came in on.
- *  c. Readers inside are not known by name, but for lockdep in debug builds.
+ *  c. Which threads hold a semaphore as readers is known only to lockdep, in
+ *     debug builds.
  *
  * The mechanism: kernel/sync/rwsem.c.
  */

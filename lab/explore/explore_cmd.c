@@ -150,8 +150,9 @@ static bool parse_explore(int argc, char **argv, struct explore_request *rq)
 		rq->part = find_part(argv[1], &rq->demo);
 	if (!rq->all && !rq->demo) {
 		if (argc < 2)
-			kprintf("explore: which experiment? (demo lists them; "
-				"or all)\n");
+			kprintf("explore: name an experiment (demo lists them) "
+				"or say all\n");
+
 		else
 			kprintf("explore: no experiment \"%s\" (demo alone "
 				"lists them)\n",

@@ -23,7 +23,7 @@
 
 #if GORDIAN_DEBUG
 
-/* "D:31" into a leg. */
+/* Parse "D:31" (D takes 31 steps) and add it to the witness. */
 static bool parse_leg(const struct scenario *sc, const char *word,
 		      struct witness *w)
 {

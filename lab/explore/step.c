@@ -168,7 +168,7 @@ static void name_threads(const struct stage *st)
 		kprintf("%s%s", i ? ", " : "", st->sc->actors[i].name);
 }
 
-/* A command was wrong; a line has said so. */
+/* A command was wrong, and a message has been printed. */
 static bool refuse_command(struct stepper *s, bool from_words)
 {
 	s->bad |= from_words;
@@ -220,7 +220,7 @@ static void show_why(const struct stage *st, int actor, unsigned int enabled)
 		kprintf("no thread is blocked\n");
 }
 
-/* Do what the command says. true: it is decided what comes next. */
+/* Carry out the command. Returns true if it decides how the round goes on. */
 static bool run_command(struct stepper *s, const struct stage *st, char *line,
 			unsigned int enabled, bool from_words)
 {
@@ -293,7 +293,7 @@ static bool run_command(struct stepper *s, const struct stage *st, char *line,
 	return false;
 }
 
-/* Ask until it is decided what comes next. */
+/* Ask until a command decides how the round goes on. */
 static void ask(struct stepper *s, const struct stage *st, unsigned int enabled)
 {
 	static char copy[LINE]; /* demo_mutex */
@@ -462,7 +462,7 @@ static void ask_at_the_end(struct director *d, struct stage *st,
 
 /* ---- the command --------------------------------------------------------- */
 
-/* Play the round, and again after each `back`. The status. */
+/* Play the round, and again after each `back`. Returns the command's status. */
 static int play_steps(struct stepper *s)
 {
 	struct played p = { .out = OUT_COMPLETES };
