@@ -113,7 +113,7 @@ try:
 	@$(MAKE) --no-print-directory -j$(JOBS) image
 	@tools/try $(if $(PATCH),'PATCH=$(PATCH)')
 
-#: make diff ID=e1             compare an experiment's functions with the kernel's own
+#: make diff ID=e1             compare an experiment's functions with the kernel's
 .PHONY: diff
 diff:
 	@tools/need diff
@@ -190,8 +190,8 @@ boots:
 	@tools/need demo test
 	@$(PYTHON) tools/boots $(or $(N),25)
 
-#: make model                  check models of the experiments with spin, and compare
-#:                             the results with the explorer's
+#: make model                  check models of the experiments with spin, and
+#:                             compare the results with the explorer's
 .PHONY: model
 model:
 	@tools/need demo model
@@ -212,7 +212,7 @@ soak:
 	@tools/need demo test
 	@$(PYTHON) tools/soak
 
-#: make clean                  remove everything that was built
+#: make clean                  remove build/, with everything in it
 .PHONY: clean
 clean:
 	rm -rf $(O)

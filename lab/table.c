@@ -84,10 +84,10 @@ int experiment_run_all(const struct demo_request *rq)
 	BUG_ON(demos_end - demos_start > (int)ARRAY_SIZE(results));
 	memset(parts, 0, sizeof(parts));
 	if (!rq->verbose)
-		kprintf("In short: stacks, lockdep's reports and the free "
-			"rounds' schedules are left out\n"
-			"  but for a few; `demo ID` shows a row's, `demo all "
-			"verbose` all.\n");
+		kprintf("Short form: most stacks, lockdep's reports and the "
+			"schedules of free rounds\n"
+			"  are left out. `demo ID` prints them for one row, "
+			"`demo all verbose` for all.\n");
 	for (const struct demo *d = demos_start; d < demos_end; d++)
 		if (in_table(d)) {
 			struct tally *t = &results[d - demos_start];
@@ -115,10 +115,11 @@ int experiment_run_all(const struct demo_request *rq)
 				print_table_part(&d->scenarios[i], part);
 	}
 	if (rq->search)
-		kprintf("\nexplored: where schedules fail, until all that the "
-			"row says had been seen;\n"
-			"  else all of them, with U in its first form (explore "
-			"all: all, both forms)\n");
+		kprintf("\nexplored: if schedules are expected to fail, until "
+			"every expected outcome had\n"
+			"  been seen; else all schedules, but U only takes the "
+			"core up (`explore all`:\n"
+			"  all schedules, up and down)\n");
 	kprintf("\n");
 	name_rows("not run: ", results, false);
 	name_rows("unexpected: ", results, true);
