@@ -1,10 +1,9 @@
 /*
- * The kernel's own commands; higher floors register theirs.
+ * The kernel's own commands. Higher floors register theirs.
  *
- * The commands own no data. A command that only looks must work while a knot is
- * tied, so it takes no sleeping lock, and the values that it prints may change at
- * the same time. It may read a thread without a handle: the memory of threads is
- * type-stable.
+ * Owns nothing. A command that only reports takes no sleeping lock. What it
+ * prints may have changed meanwhile. It may read a thread without a handle,
+ * because the memory of threads is type-stable.
  */
 #include <string.h>
 
@@ -85,7 +84,7 @@ static int cpu_table(void)
 	return 0;
 }
 
-static const char *cpu_trouble(int err, bool up)
+static const char *cpu_error(int err, bool up)
 {
 	if (err == -EINVAL && up)
 		return "it is online already; cpu down N takes one off";
@@ -93,7 +92,7 @@ static const char *cpu_trouble(int err, bool up)
 		return "it is off already; cpu up N brings one back";
 	if (err == -EBUSY && !up && cpumask_weight(cpu_online()) == 1)
 		return "it is the last one online, and one must stay";
-	return err == -EBUSY ? "refused: it is needed as it is" :
+	return err == -EBUSY ? "refused by the platform or by a notifier" :
 	       err == -EIO   ? "it does not answer; going on without it" :
 			       "no memory, or the platform cannot do that";
 }
@@ -112,7 +111,7 @@ static int cpu_command(int argc, char **argv)
 		kprintf("cpu %s %s: no such core, there are 0 to %u\n", argv[1],
 			argv[2], board.nr_cores - 1);
 	else if ((err = up ? cpu_up(cpu) : cpu_down(cpu)))
-		kprintf("cpu %s %u: %s\n", argv[1], cpu, cpu_trouble(err, up));
+		kprintf("cpu %s %u: %s\n", argv[1], cpu, cpu_error(err, up));
 	else {
 		bool off = core_ops->is_off(cpu);
 
@@ -194,7 +193,7 @@ static void waits_print(void)
 		describe_wait(t, &w, what, sizeof(what));
 		kprintf("%s (thread %u) %s, for %u ms\n", t->name, t->id, what,
 			waited_ms(&now));
-		/* Each cycle once, with the lowest id in it. */
+		/* Print each cycle once: from the thread with the lowest id. */
 		leads = w.cycle && w.first == 0;
 		for (unsigned int i = 1; i < w.n; i++)
 			leads &= w.link[i].id > t->id;

@@ -1,12 +1,12 @@
 /*
- * The receive side of the console UART: a ring between interrupt and reader.
+ * Input from the console UART: a ring between the interrupt and the reader.
  *
  * rx_lock (spinlock, IRQs off) guards the ring and the UART's receive side.
- * While the ring is full, further bytes stay in the UART. QEMU's UART then makes
- * the sender wait, so nothing is lost. A real UART has no flow control here, so
- * bytes beyond these 1 024 are lost. A reader that takes a byte out of the ring
- * also moves the waiting bytes from the UART into it, because the UART interrupts
- * for new bytes only.
+ * While the ring is full, further bytes stay in the UART. QEMU's UART then
+ * makes the sender wait, so nothing is lost. A real UART has no flow control
+ * here, so bytes beyond these 1 024 are lost. A reader that takes a byte out of
+ * the ring also moves the waiting bytes from the UART into it, because the UART
+ * interrupts for new bytes only.
  */
 #include "kernel/shell/input.h"
 
@@ -19,11 +19,11 @@
 static DEFINE_SPINLOCK(rx_lock);
 /* rx_lock guards: */
 static char ring[RING_SIZE];
-static unsigned int ring_in, ring_out; /* bytes ever */
+static unsigned int ring_in, ring_out; /* bytes since the start */
 static bool (*arrived)(char c);
 
-/* rx_lock held. */
-static void fetch(void)
+/* Move bytes from the UART to the ring. rx_lock held. */
+static void fetch_bytes(void)
 {
 	int c;
 
@@ -40,8 +40,8 @@ static void rx_interrupt(unsigned int irq, void *arg)
 
 	(void)irq;
 	(void)arg;
-	uart->rx_ack(); /* first: a byte that comes from here on tells again */
-	fetch();
+	uart->rx_ack(); /* first: a byte that comes later interrupts again */
+	fetch_bytes();
 	spin_unlock_irqrestore(&rx_lock, flags);
 }
 
@@ -60,7 +60,7 @@ bool uart_read(char *c)
 
 	if (got) {
 		*c = ring[ring_out++ % RING_SIZE];
-		fetch();
+		fetch_bytes();
 	}
 	spin_unlock_irqrestore(&rx_lock, flags);
 	return got;

@@ -1,5 +1,5 @@
 /*
- * The receive side of the console UART, by interrupt. Any context but FIQ.
+ * Input from the console UART, by interrupt. Any context but FIQ.
  */
 #pragma once
 
@@ -9,5 +9,5 @@
  * returns true, this byte and all that nobody has read yet are dropped. Once.
  * */
 void uart_listen(bool (*arrived)(char c));
-/* The next byte, in order; false if there is none. */
+/* Read the next byte. Returns false if there is none. */
 bool uart_read(char *c);

@@ -1,5 +1,5 @@
 /*
- * Shared by the files of kernel/shell/ only.
+ * Shared by the files of kernel/shell/.
  */
 #pragma once
 
@@ -7,21 +7,22 @@
 #include "kernel/sched/wait.h"
 #include "kernel/shell/shell.h"
 
-#define LINE_SIZE 512 /* typed or from the kernel command line, with the 0 */
+#define LINE_SIZE 512 /* of a typed line, or of run=; with the NUL */
 
-/* line.c: the shell's thread waits here for input, Ctrl-C, a command's end. */
+/* line.c: the shell waits here for input, Ctrl-C or the end of a command. */
 extern struct wait_queue console_wait;
-extern bool ctrl_c;		/* it came and nobody has seen it; atomic */
+extern bool ctrl_c;		/* typed and not handled yet; atomic */
 bool line_byte_arrived(char c); /* for uart_listen() */
-/* Prompt and edit; the line is good until the next call. words: of the first
- * one. NULL: Ctrl-C. May sleep. */
+/* Print a prompt and read a line, as shell_ask() does. Returns NULL after
+ * Ctrl-C. May sleep. */
 char *line_read(const char *with, const char *(*words)(int, unsigned int));
 
-/* shell.c: the command of that name or NULL, the i-th name, and the status of
- * the line that runs, so far. */
+/* shell.c: the command of that name or NULL; the i-th name, for completion; the
+ * status so far of the line that runs. */
 const struct shell_command *shell_find(const char *name);
 const char *shell_name(int arg, unsigned int i);
 extern int shell_status;
 
-/* commands.c: "waits for X (mutex), held by U (thread 17)"; fills w too. */
+/* commands.c: write "waits for X (mutex), held by U (thread 17)". Also fills
+ * w. */
 void describe_wait(struct thread *t, struct waitfor *w, char *buf, size_t size);

@@ -1,10 +1,10 @@
 /*
- * The line editor: arrows, history, completion.
+ * The line editor: arrow keys, history, completion.
  *
- * Belongs to the shell's thread, or to the command that asks; line_byte_arrived()
- * alone runs in the receive interrupt. An escape sequence is read as the control
- * character that does the same. A line wider than the screen is shown in part,
- * around the cursor.
+ * Belongs to the shell's thread, or to the command that calls shell_ask(). Only
+ * line_byte_arrived() runs in the receive interrupt. An escape sequence is
+ * translated to the control character with the same effect. If a line is wider
+ * than the screen, the part around the cursor is shown.
  */
 #include <string.h>
 
@@ -12,8 +12,8 @@
 #include "kernel/shell/input.h"
 #include "kernel/shell/internal.h"
 
-#define WIDTH	70 /* columns of the line that are shown */
-#define HISTORY 17 /* the line being typed and those before it */
+#define WIDTH	70 /* columns shown of the line */
+#define HISTORY 17 /* the line being typed, and older ones */
 #define CTRL(c) ((c)&0x1f)
 
 struct wait_queue console_wait = WAIT_QUEUE_INIT(console_wait, "console");
@@ -21,10 +21,11 @@ bool ctrl_c;
 
 static char line[LINE_SIZE], history[HISTORY][LINE_SIZE];
 static unsigned int len, pos; /* line[len] is 0 */
-/* And what its first word can be, as shell_command's complete(). */
+/* first_words(0, i): see shell_ask(). */
 static const char *prompt, *(*first_words)(int arg, unsigned int i);
-/* Characters refused; lines entered ever; how many ago is the one shown. */
-static unsigned int over, entered, back;
+/* Characters that did not fit; lines entered since the start; which of them is
+ * shown: the one `back` lines ago. */
+static unsigned int excess, entered, back;
 
 bool line_byte_arrived(char c)
 {
@@ -51,10 +52,10 @@ static void redraw(void)
 		strlen(prompt) + pos - first);
 }
 
-static void insert(char c)
+static void insert_char(char c)
 {
 	if (len == LINE_SIZE - 1) {
-		over++;
+		excess++;
 		kprintf("\a");
 		return;
 	}
@@ -67,8 +68,9 @@ static void insert(char c)
 }
 
 /*
- * Ctrl-A, E, B, F move the cursor; Ctrl-U, K, H, D and W delete from it to where
- * the key before theirs in this string goes. Other keys do nothing.
+ * Ctrl-A, E, B and F move the cursor. Ctrl-U, K, H, D and W delete the text
+ * between the cursor and the place to which the key before theirs in the string
+ * would move it. Other keys do nothing.
  */
 static void move_or_delete(char c)
 {
@@ -86,11 +88,11 @@ static void move_or_delete(char c)
 		len -= high - to;
 	}
 	pos = to;
-	over = 0; /* the user has seen where the line ends */
+	excess = 0; /* the user has seen where the line ends */
 	redraw();
 }
 
-/* Show the line n ago. */
+/* Show the line that was entered n lines ago. */
 static void recall(unsigned int n)
 {
 	if (n > entered || n >= HISTORY)
@@ -110,7 +112,7 @@ static void complete_word(void)
 	unsigned int n, common = 0, found = 0, i;
 	int arg = 0;
 
-	/* The words of this command before the cursor; p: the last one. */
+	/* Go through this command's words before the cursor; p: the last. */
 	ksnprintf(before, pos + 1, "%s", line);
 	p = strrchr(before, ';') ? strrchr(before, ';') + 1 : before;
 	for (; (blank = strchr(p, ' ')); p = blank + 1) {
@@ -128,9 +130,9 @@ static void complete_word(void)
 			common--;
 	}
 	while (n < common)
-		insert(first[n++]);
+		insert_char(first[n++]);
 	if (found == 1)
-		insert(' ');
+		insert_char(' ');
 	for (i = 0; found > 1 && (w = word(arg, i)); i++)
 		if (strncmp(w, first, common) == 0)
 			kprintf("%s%s", w == first ? "\n" : "  ", w);
@@ -139,10 +141,12 @@ static void complete_word(void)
 	redraw();
 }
 
-/* The rest of an escape sequence; 0: none that we know. */
-static char escape(void)
+/* Read the rest of an escape sequence. Returns its control character; 0:
+ * unknown. */
+static char read_escape(void)
 {
-	/* its letter, or its number before '~'; the control character */
+	/* Pairs: the sequence's letter, or its digit before '~'; the control
+	 * character. */
 	static const char keys[] = "APBNCFDBHAFE1A7A4E8E3D";
 	char c = next_byte(), number = 0;
 
@@ -162,11 +166,11 @@ char *line_read(const char *with, const char *(*words)(int, unsigned int))
 
 	first_words = words;
 	kprintf("%s", prompt = with);
-	len = pos = over = back = line[0] = 0;
+	len = pos = excess = back = line[0] = 0;
 	for (;;) {
 		c = next_byte();
 		if (c == '\033')
-			c = escape();
+			c = read_escape();
 		if (c == 0x7f)
 			c = CTRL('H');
 		if (c == '\r' || c == '\n' || c == CTRL('C'))
@@ -176,18 +180,18 @@ char *line_read(const char *with, const char *(*words)(int, unsigned int))
 		else if (c == CTRL('P') || c == CTRL('N'))
 			recall(c == CTRL('P') ? back + 1 : back - 1);
 		else if (c >= ' ' && c < 0x7f)
-			insert(c);
+			insert_char(c);
 		else
 			move_or_delete(c);
 	}
 	kprintf(c == CTRL('C') ? "^C\n" : "\n");
 	if (c == CTRL('C')) {
-		WRITE_ONCE(ctrl_c, false); /* seen */
+		WRITE_ONCE(ctrl_c, false); /* handled */
 		return NULL;
 	}
-	if (over)
-		kprintf("line too long by %u characters\n", over);
-	line[over ? 0 : len] = 0;
+	if (excess)
+		kprintf("line too long by %u characters\n", excess);
+	line[excess ? 0 : len] = 0;
 	if (line[0])
 		strcpy(history[entered++ % HISTORY], line);
 	return line;

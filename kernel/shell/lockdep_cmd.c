@@ -1,5 +1,5 @@
 /*
- * The `lockdep` command prints the validator's data. Owns no data.
+ * The command `lockdep`. Owns nothing.
  */
 #include <string.h>
 
@@ -52,6 +52,6 @@ static int needs_debug(int argc maybe_unused, char **argv maybe_unused)
 	return 1;
 }
 
-SHELL_COMMAND(locking, "lockdep", "lockdep", "needs the debug profile",
+SHELL_COMMAND(lockdep, "lockdep", "lockdep", "needs the debug profile",
 	      needs_debug, NULL);
 #endif

@@ -1,12 +1,11 @@
 /*
  * Commands: find one, run it, run a line of them, run the batch.
  *
- * A command runs in a thread of its own with a job. jobs[] belongs to the
- * shell's thread; `done` is the last member that the command's thread writes in
- * its job. On Ctrl-C the command is interrupted. If it still does not end, it
- * stays in the background, and its job and the handle on its thread are given up
- * when it has ended. While the command waits for an answer from the user, Ctrl-C
- * is passed to it as that answer.
+ * Each command is a job with a thread of its own. jobs[] belongs to the shell's
+ * thread; a command's last act is to set `done`. Ctrl-C interrupts the command.
+ * If it does not end within CTRL_C_NS, it stays in the background, and the
+ * shell releases its job and its thread when it has ended. While a command
+ * waits for an answer from the user, Ctrl-C is passed to it as that answer.
  */
 #include <string.h>
 
@@ -17,7 +16,7 @@
 #include "kernel/shell/internal.h"
 
 #define MAX_WORDS   64
-#define CTRL_C_NS   1000000000ull /* a command's time to end after Ctrl-C */
+#define CTRL_C_NS   1000000000ull /* time for a command to end after Ctrl-C */
 #define INTERRUPTED 130		  /* status, as on Unix */
 
 static struct job {
@@ -44,7 +43,7 @@ const struct shell_command *shell_find(const char *name)
 	return NULL;
 }
 
-/* Cut one command, which does not begin with a blank, into words; run it. */
+/* Split a command, which does not begin with a blank, into words and run it. */
 static int run_command(char *p)
 {
 	const struct shell_command *c;
@@ -82,17 +81,18 @@ static int job_main(void *arg)
 
 char *shell_ask(const char *prompt, const char *(*words)(int, unsigned int))
 {
-	/* Interrupted, it may be in the background. */
+	/* If it was interrupted, it may be in the background. */
 	if (READ_ONCE(console_taken) || thread_interrupted())
 		return NULL;
 	WRITE_ONCE(console_taken, true);
 	char *answer = line_read(prompt, words);
-	/* Release: with ctrl_c as it is now; pairs with run_as_job(). */
+	/* Release: ctrl_c has been handled; pairs with run_as_job(). */
 	smp_store_release(&console_taken, false);
 	return answer;
 }
 
-static int job_end(struct job *job)
+/* Release a job that is done. Returns its status. */
+static int reap_job(struct job *job)
 {
 	int status = thread_join(job->thread);
 
@@ -102,7 +102,7 @@ static int job_end(struct job *job)
 
 static int run_as_job(const char *command)
 {
-	static struct waitfor w; /* large, and only the shell comes here */
+	static struct waitfor w; /* large; only the shell's thread comes here */
 	struct job *job = jobs;
 	char why[128];
 
@@ -129,13 +129,14 @@ static int run_as_job(const char *command)
 				   READ_ONCE(job->done), CTRL_C_NS);
 	}
 	if (READ_ONCE(job->done))
-		return job_end(job);
+		return reap_job(job);
 	describe_wait(job->thread, &w, why, sizeof(why));
 	kprintf("%s: still %s;\n  left in the background\n", command, why);
 	return INTERRUPTED;
 }
 
-/* Run "cmd; cmd"; the status of the first that failed, or 0. Cuts the line up. */
+/* Run "cmd; cmd". Returns the status of the first that failed, or 0. Changes
+ * line. */
 static int run_line(char *line)
 {
 	int status = 0;
@@ -171,7 +172,7 @@ noreturn void shell_main(void)
 			if (job->thread && READ_ONCE(job->done)) {
 				kprintf("%s: ended in the background ",
 					job->thread->name);
-				kprintf("(status %d)\n", job_end(job));
+				kprintf("(status %d)\n", reap_job(job));
 			}
 	}
 }

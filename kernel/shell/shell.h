@@ -1,9 +1,26 @@
 /*
  * The shell: commands, line editing, batch runs.
  *
- * Commands are registered in linker sections, which are sorted by name. So a
- * higher floor adds commands, and the shell need not know them. A command runs in
- * a thread of its own, so that Ctrl-C can give the prompt back while it waits.
+ * What it is for. It reads a line, or takes run= from the kernel command line,
+ * and runs its commands one after the other.
+ *
+ * The duties of a command:
+ *  1. Register with SHELL_COMMAND(). Its help is one line: a verb and its
+ *     object.
+ *  2. Return a status: 0 for success, else up to 255.
+ *  3. A command that only reports takes no sleeping lock, so that it works
+ *     while a knot is tied (docs/design.md, "reports take no sleeping lock").
+ *  4. A command that waits for long ends when thread_interrupted() is true.
+ *
+ * The consequences:
+ *  a. A higher floor adds commands, and the shell does not know them: they are
+ *     in a linker section, sorted by name.
+ *  b. A command runs in a thread of its own. So Ctrl-C gives the prompt back
+ *     even if the command is blocked; it stays in the background then.
+ *  c. The status of a line is that of its first command that failed, or 0.
+ *
+ * The mechanism: shell.c for commands and lines of commands, line.c for
+ * editing, input.c for what is typed, commands.c for the kernel's own commands.
  */
 #pragma once
 
@@ -18,7 +35,8 @@ struct shell_command {
 	const char *help;  /* one line */
 	/* argv[0] is the name. Returns the status, 0 to 255, 0 for success. */
 	int (*fn)(int argc, char **argv);
-	/* Completion: the i-th possible word for argument arg (1..), or NULL. */
+	/* For completion: the i-th possible word for argument arg (1, 2, ...),
+	 * or NULL. */
 	const char *(*complete)(int arg, unsigned int i);
 };
 
@@ -29,12 +47,13 @@ struct shell_command {
 
 extern const struct shell_command shell_commands_start[], shell_commands_end[];
 
-/* The interactive loop; or what run= on the kernel command line says, and then
- * the end of the machine with the status of the first that failed, or 0. */
+/* Run the commands of run= on the kernel command line and stop the machine with
+ * their status. Without run=: read lines for ever. */
 noreturn void shell_main(void);
 
-/* The next line for the command that runs: a prompt, the words that it can begin
- * with. NULL: by Ctrl-C, after which the command is to end, or nobody is there.
- * Good until the next call; in the command's own thread. */
+/* Read a line for the command that runs, in the command's thread. words(0, i):
+ * the i-th word that the line can begin with, or NULL. The line is valid until
+ * the next call. Returns NULL after Ctrl-C, or if the console is not free; the
+ * command ends then. */
 char *shell_ask(const char *prompt, const char *(*words)(int, unsigned int));
-extern bool console_taken; /* in a batch, or while a command asks */
+extern bool console_taken; /* by a batch run, or by a command that asks */

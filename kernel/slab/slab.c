@@ -5,13 +5,12 @@
  * none. A core's array is filled from the lists and emptied to them in batches.
  *
  *   slab_mutex   slab_caches, and which core has an array (kmem_cache->array).
- *                Taken by create, shrink and destroy. Taken by the CPU notifier
- * (slab_common.c) at CPU_UP_PREPARE, CPU_UP_CANCELED and CPU_DEAD, so
- *                inside the hotplug lock. on_each_cpu() is called inside it.
- *                Allocation takes neither lock.
- * list_lock    a cache's slab lists (spinlock, IRQs off). No lock is taken
- * inside
- * it: pages are freed and call_rcu() is called after its release.
+ *                Taken by create, shrink and destroy; and by the CPU notifier
+ *                (slab_common.c) at CPU_UP_PREPARE, CPU_UP_CANCELED and
+ *                CPU_DEAD, which is inside the hotplug lock. on_each_cpu() is
+ *                called inside it. Allocation takes neither lock.
+ *   list_lock    a cache's slab lists (spinlock, IRQs off). No lock is taken
+ *                inside it: pages_free() and call_rcu() come after its release.
  *   IRQs off     a core's own array.
  *
  * Sources: Bonwick, "The Slab Allocator" (USENIX 1994). The order of locks and

@@ -43,10 +43,10 @@
 #include "kernel/sync/mutex.h"
 #include "kernel/rcu/rcu.h"
 
-#define SLAB_TYPESAFE_BY_RCU                                                   \
-	0x01u /* pages wait for a grace period, objects not */
-#define SLAB_DESTROY_BY_RCU SLAB_TYPESAFE_BY_RCU /* its name in 2012 */
-#define SLAB_NO_DEBUG	    0x02u		 /* no poison, no red zones */
+/* Pages wait for a grace period before they are given back; objects do not. */
+#define SLAB_TYPESAFE_BY_RCU 0x01u
+#define SLAB_DESTROY_BY_RCU  SLAB_TYPESAFE_BY_RCU /* its name in 2012 */
+#define SLAB_NO_DEBUG	     0x02u		  /* no poison, no red zones */
 
 struct kmem_cache;
 
