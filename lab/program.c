@@ -140,7 +140,7 @@ static void give_cores(struct stage *st, unsigned int i)
 	mutex_unlock(&cpu_add_remove_lock);
 }
 
-static void await_completion(struct stage *st, unsigned int i)
+static void wait_for_the_completion(struct stage *st, unsigned int i)
 {
 	(void)st;
 	(void)i;
@@ -233,7 +233,7 @@ static const struct verb verbs[] = {
 	  "percpu_down_read", "percpu_up_read" },
 	{ "pw", take_percpu, give_percpu, 1, PERCPU, false, 1,
 	  "percpu_down_write", "percpu_up_write" },
-	{ "P", await_completion, NULL, 0, LENDABLE, true, 0, "completed",
+	{ "P", wait_for_the_completion, NULL, 0, LENDABLE, true, 0, "completed",
 	  NULL },
 	{ "V", complete_it, NULL, 0, LENDABLE, true, 0, "complete", NULL },
 	{ "?", look_and_sleep, NULL, 0, LENDABLE, true, 0, "saw it, or woke",

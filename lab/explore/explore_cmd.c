@@ -5,7 +5,6 @@
  * Owns the results of all rows and parts, guarded by demo_mutex. In the
  * runner's thread.
  */
-#include "kernel/arch/clock.h"
 #include "lab/explore/explore.h"
 
 #include <string.h>
@@ -13,6 +12,7 @@
 
 #include "lab/command.h"
 #include "lab/words.h"
+#include "kernel/arch/clock.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"

@@ -221,8 +221,8 @@ static void show_why(const struct stage *st, int actor, unsigned int enabled)
 }
 
 /* Carry out the command. Returns true if it decides how the round goes on. */
-static bool run_command(struct stepper *s, const struct stage *st, char *line,
-			unsigned int enabled, bool from_words)
+static bool obey_command(struct stepper *s, const struct stage *st, char *line,
+			 unsigned int enabled, bool from_words)
 {
 	char *word[3], *p = line;
 	unsigned int n = 0;
@@ -310,7 +310,7 @@ static void ask(struct stepper *s, const struct stage *st, unsigned int enabled)
 		if (*line)
 			ksnprintf(s->last, sizeof(s->last), "%s", line);
 		strcpy(copy, s->last);
-		decided = run_command(s, st, copy, enabled, from_words);
+		decided = obey_command(s, st, copy, enabled, from_words);
 	}
 }
 
@@ -329,7 +329,7 @@ static void mute(struct stepper *s, bool on)
 	lockdep_quiet(on);
 }
 
-static enum trace_op gate_of(unsigned int actor)
+static enum trace_op pending_op(unsigned int actor)
 {
 	enum trace_op op = TR_NONE;
 	const void *obj;
@@ -344,7 +344,7 @@ static bool can_repeat(const struct stepper *s, unsigned int enabled)
 {
 	unsigned int actor = s->taken[s->n].actor;
 
-	return enabled & 1u << actor && gate_of(actor) == s->taken[s->n].op;
+	return enabled & 1u << actor && pending_op(actor) == s->taken[s->n].op;
 }
 
 static void say_not_repeated(struct stepper *s, const struct stage *st)
@@ -368,7 +368,7 @@ static int take_step(struct stepper *s, const struct stage *st,
 			WHY_WIDTH - 8 - actor_width(st), text);
 	}
 	s->taken[s->n].actor = (uint8_t)actor;
-	s->taken[s->n++].op = (uint16_t)gate_of(actor);
+	s->taken[s->n++].op = (uint16_t)pending_op(actor);
 	return (int)actor;
 }
 
