@@ -67,7 +67,7 @@ extern char image_start[], text_start[], text_end[], rodata_start[],
 	rodata_end[], data_start[], image_end[], bss_start[], bss_end[],
 	boot_stack_guard[], boot_stack[], boot_stack_top[];
 
-/* What a starting core loads: set before the core is told to start. */
+/* A starting core loads these. They are set before the core is told to start. */
 struct secondary_boot {
 	uint32_t stack_top; /* virtual, top of its idle thread's stack */
 	uint32_t thread;    /* struct thread *, its idle thread */

@@ -29,7 +29,7 @@
 #define FAR_NS	  60000000000ull /* from now: the timer must not fire */
 #define SPARE_IRQ 101		 /* of no device */
 
-/* What a core has. */
+/* The things that a core has. */
 struct rests {
 	unsigned int ready, asleep; /* threads; asleep: where they ran last */
 	unsigned int own;	    /* threads pinned to it */
@@ -62,7 +62,7 @@ static struct {
 	unsigned int heir_before, heir_after;
 } h1;
 
-/* ---- what a core has ------------------------------------------------------------ */
+/* ---- the things that a core has ------------------------------------------------- */
 
 static void count_thread(struct thread *t, void *arg)
 {
@@ -93,7 +93,7 @@ static void count_rests(struct rests *r)
 	mutex_unlock(&slab_mutex);
 }
 
-/* ---- what is put there ----------------------------------------------------------- */
+/* ---- things for the core that will go -------------------------------------------- */
 
 static void timer_fires(struct timer *t maybe_unused)
 {

@@ -63,7 +63,7 @@ static void bcm_init_core(unsigned int cpu)
 {
 	unsigned int me = hw_core(cpu);
 
-	/* Drop what was sent to this core before, also to wake it. */
+	/* Drop the IPIs sent to this core before, also the one that woke it. */
 	for (unsigned int m = 0; m < 4; m++)
 		mmio_write(local + MBOX_CLEAR(me, m), ~0u);
 	mmio_write(local + TIMER_ENABLE(me), 0);

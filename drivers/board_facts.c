@@ -1,6 +1,6 @@
 /*
- * What is known about the board: fills `board` and the clock's rate, mostly
- * from the device tree.
+ * The facts about the board: fills `board` and the clock's rate, mostly from the
+ * device tree.
  *
  * Owns the copy of the command line. Boot core, during start.
  */
@@ -86,7 +86,7 @@ static void find_reserved(const struct fdt *fdt)
 			board_reserve(base, size);
 }
 
-/* The boot core is number 0, wherever it stands in the tree. */
+/* The boot core is number 0, at any place in the tree. */
 static void find_cores(const struct fdt *fdt)
 {
 	fdt_node n = fdt_path(fdt, "/cpus");

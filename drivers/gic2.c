@@ -55,13 +55,13 @@ static void gic2_init_core(unsigned int cpu)
 			i == IPI_NMI  ? PRIO_NMI :
 			i == IPI_KICK ? PRIO_KICK :
 					PRIO_ALL;
-	/* Drop what was sent to this core before it went off. */
+	/* Drop the IPIs that were sent to this core before it went off. */
 	for (unsigned int i = 0; i < 16; i += 4)
 		mmio_write(dist + GICD_CPENDSGIR + i, ~0u);
 	mmio_write(cpuif + GICC_PMR, 0xff);
 	/* Group 0 and 1, AckCtl, FIQEn; without groups: enable alone. */
 	mmio_write(cpuif + GICC_CTLR, gic2_ops.has_nmi ? 0xf : 0x1);
-	/* This also delivers what is still pending after CPU_ON. */
+	/* This also delivers the interrupts still pending after CPU_ON. */
 	mmio_write(dist + GICD_CTLR, gic2_ops.has_nmi ? 3 : 1);
 	if (gic2_ops.has_nmi)
 		__asm__ volatile("cpsie f" ::: "memory");

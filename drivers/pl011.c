@@ -97,8 +97,8 @@ void pl011_init(uint32_t pa, unsigned int irq, uint32_t clock)
 	regs = (volatile uint32_t *)map_device(pa, PAGE_SIZE);
 	wr(IMSC, 0);
 	/* Set 8 bits and FIFOs before the UART is enabled: otherwise QEMU 10
-	 * loses input. Turning the FIFO on drops what has been received, so if
-	 * there is something it stays as it is. */
+	 * loses input. Turning the FIFO on drops the bytes received so far, so if
+	 * there are any, the FIFO stays as it is. */
 	if (clock)
 		program(clock);
 	else if (rd(FR) & FR_RXFE)

@@ -40,7 +40,7 @@ static void banner(void)
 		irqchip->has_nmi ? " with pseudo-NMI" : "");
 }
 
-/* What reports need from the floors above kernel/debug/. */
+/* Reports need these functions of floors above kernel/debug/. */
 static void set_panic_hooks(void)
 {
 #if GORDIAN_DEBUG

@@ -10,7 +10,8 @@
  * lower case. NULL: there is none. */
 const struct demo *find_demo(const char *word);
 const struct scenario *find_part(const char *word, const struct demo **of);
-/* Is it in `demo all`? Not the reader's own, nor what this image cannot run. */
+/* Is it in `demo all`? The reader's own experiments are not in it, and those that
+ * this image cannot run are not. */
 bool in_table(const struct demo *d);
 /* For completion: the i-th slug, or NULL. */
 const char *complete_demo(unsigned int i);
@@ -21,15 +22,14 @@ int report_interrupt(void);
  * why not: a knot is held; or Ctrl-C came first. Sleeps. */
 bool stage_claim(const char *command);
 void stage_release(void);
-/* The round that ran last stands in its knot, until it is cut. demo_mutex
- * held. */
+/* Keep the knot of the round that ran last, until it is cut. demo_mutex held. */
 void hold_knot(void);
 bool knot_is_held(void);
 /* Cut the knot that is held, or say that there is none. The command's status: 0
  * if the state afterwards is the one before. Sleeps; without demo_mutex. */
 int cut_held_knot(void);
 
-/* What a command line of `demo` asks for. */
+/* A command line of `demo`. */
 struct demo_request {
 	const struct demo *demo;     /* NULL: all */
 	const struct scenario *part; /* of it, this one alone; NULL: all */

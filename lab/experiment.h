@@ -19,7 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What most experiments use; a file adds what else it needs. */
+/* The headers that most experiments use. A file adds others that it needs. */
 #include "kernel/arch/clock.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
@@ -36,7 +36,7 @@
 #include "kernel/sync/mutex.h"
 #include "kernel/sync/rwsem.h"
 
-/* ---- what may come out --------------------------------------------------------- */
+/* ---- outcomes ------------------------------------------------------------------ */
 
 enum outcome {
 	OUT_COMPLETES,
@@ -47,14 +47,14 @@ enum outcome {
 	OUT_CORRUPT,
 };
 #define OUT_BIT(o) (1u << (o))
-/* What a scenario expects: one of these, or several with `|`. */
+/* A scenario expects one of these, or several with `|`. */
 #define COMPLETES OUT_BIT(OUT_COMPLETES)
 #define DEADLOCK  OUT_BIT(OUT_DEADLOCK)
 #define STUCK	  OUT_BIT(OUT_STUCK)
 #define BUG	  OUT_BIT(OUT_BUG)
 #define WARN	  OUT_BIT(OUT_WARN)
 #define CORRUPT	  OUT_BIT(OUT_CORRUPT)
-/* What it expects lockdep to find. For other kinds: LOCKDEP_BIT(). */
+/* The findings of lockdep that it expects. For other kinds: LOCKDEP_BIT(). */
 #define CIRCULAR     LOCKDEP_BIT(LOCKDEP_CIRCULAR)
 #define RECURSIVE    LOCKDEP_BIT(LOCKDEP_RECURSIVE)
 #define INCONSISTENT LOCKDEP_BIT(LOCKDEP_INCONSISTENT)
@@ -143,12 +143,12 @@ struct rcu_parameters {
 
 struct scenario {
 	const char *part;  /* "E6/E1"; NULL if the experiment has only this */
-	const char *about; /* one line: what is tried */
+	const char *about; /* one line: what does it try? */
 	struct actor actors[MAX_ACTORS];
 	unsigned int cores; /* that it needs; 0: as the experiment says */
 	bool needs_lockdep; /* it does not run in a release image */
 
-	/* What is exchanged in the kernel while it runs, and the set-up. */
+	/* Exchanged in the kernel while it runs; and the set-up. */
 	struct {
 		const struct hotplug_lock_ops *hotplug; /* NULL: the kernel's */
 		const struct rcu_parameters *rcu;	/* NULL: the kernel's */
@@ -172,18 +172,18 @@ struct scenario {
 			       const struct trace_event *e);
 	} world;
 
-	/* What must come out. */
+	/* The expected result. */
 	struct {
 		unsigned int outcome;	  /* DEADLOCK, COMPLETES | STUCK ... */
-		unsigned int lockdep;	  /* what it must find: CIRCULAR ... */
-		unsigned int lockdep_may; /* what it may find, too */
+		unsigned int lockdep;	  /* it must find: CIRCULAR ... */
+		unsigned int lockdep_may; /* it may also find: */
 		/* The lock that is wanted and the one that is held in the last
 		 * circular finding. NULL: any. */
 		const char *wants, *holds;
 		unsigned int warnings;	   /* WARN_ON()s of each round */
 		unsigned int slab_reports; /* of the slab's checks, each round */
 		const char *culprit; /* the function a BUG or WARN must name */
-		/* What each forced round must have seen, beside the names of
+		/* Each forced round must have seen this, beside the names of
 		 * the exchanged tables (lab/seen.c). */
 		const char *must_see;
 		/* After a round that completed. False: OUT_CORRUPT. */
@@ -211,13 +211,12 @@ struct scenario {
 		bool until_found;    /* until said.outcome, or `rounds` */
 	} free;
 
-	/* What is printed beside the schedule. */
+	/* Printed beside the schedule. */
 	struct {
 		bool rcu;    /* a column for grace periods and callbacks */
 		bool report; /* lockdep's report, in `demo all` too */
 		bool waits;  /* the stacks of waiting threads, there too */
-		void (*evidence)(
-			struct stage *st); /* prints what else shows it */
+		void (*evidence)(struct stage *st); /* prints other evidence */
 	} show;
 
 	/* How the engine ends a wait that would last for ever. */
@@ -244,7 +243,7 @@ struct demo {
 	const char *id;	      /* "E2" */
 	const char *slug;     /* "e2-kosina" */
 	const char *claim;    /* one line for the list */
-	const char *tried[2]; /* two lines: what is about to be tried */
+	const char *tried[2]; /* two lines: what will it try? */
 	unsigned int cores;   /* that it needs */
 	const struct scenario *scenarios;
 	unsigned int nr_scenarios;
@@ -320,7 +319,7 @@ struct stage {
 	bool missed;	      /* free: the round is another experiment's case */
 	int refs[MAX_ACTORS]; /* hotplug references taken minus given back */
 
-	/* What the threads waited for when the round's end was decided. Valid after a
+	/* The waits of the threads when the round's end was decided. Valid after a
 	 * deadlock. */
 	struct waitfor waits;
 
@@ -343,7 +342,7 @@ int stage_actor_of(const struct stage *st, uint32_t thread_id);
 void seen_begin(const struct scenario *sc); /* before the set-up of a round */
 /* This has happened in the round. Any context. */
 void saw(const char *what);
-bool seen_all(void); /* no actor moves; prints what has not been seen */
+bool seen_all(void); /* no actor moves; prints each thing not seen */
 
 /* lab/cast.c: the usual actors and objects. */
 struct kmem_cache *victim(struct stage *st); /* NULL when memory is out */

@@ -1,9 +1,9 @@
 /*
- * The facts that a forced round must have seen, beside its outcome: the functions
- * of an exchanged table (hotplug lock or RCU parameters, known by its name) really
- * ran, and so did whatever else the scenario asks for. Without this check a
- * scenario whose table was never installed would pass, if the kernel's own
- * functions happen to give the same outcome.
+ * The facts that a forced round must have seen, beside its outcome: the
+ * functions of an exchanged table (hotplug lock or RCU parameters, known by its
+ * name) really ran, and any other event that the scenario asks for happened.
+ * Without this check a scenario whose table was never installed would pass, if
+ * the kernel's own functions happen to give the same outcome.
  *
  * `wanted` changes between rounds only (demo_mutex). `seen` is set in any context,
  * and read when the round stands still.

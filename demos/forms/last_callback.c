@@ -12,7 +12,7 @@
 /* Times are counter ticks. */
 static struct {
 	struct rcu_head head;
-	bool queued, ran; /* release: what belongs to it is written before */
+	bool queued, ran; /* release: the members below are written before */
 	bool watched;	  /* a watched barrier began after `queued` */
 	unsigned int cpu, ran_on;
 	uint64_t queued_at, ran_at;

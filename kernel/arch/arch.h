@@ -4,8 +4,8 @@
  *
  * What it is for. Only this folder, boot/ and drivers/ know the processor.
  * arch.h has single instructions, clock.h the time, mmu.h the page tables,
- * board.h the tables that a board fills. vectors.S and switch.S have what C
- * cannot express.
+ * board.h the tables that a board fills. vectors.S and switch.S have the code
+ * that C cannot express.
  *
  * The client's duties.
  * (1) Name the partner of each barrier.
@@ -17,8 +17,7 @@
  * (a) The kernel masks IRQs and never FIQs, which carry the pseudo-NMI.
  * (b) `current` is valid as soon as sched_init_early() has run, on other cores
  *     from the first C function on.
- * (c) The handler of an interrupt or fault gets a struct regs, whatever its
- *     vector.
+ * (c) Every handler of an interrupt or a fault gets a struct regs.
  *
  * Owns no data. Any context once the MMU and the caches are on; before that
  * only barriers and the identification registers.

@@ -1,5 +1,5 @@
 /*
- * What the kernel requires of a board: tables of operations that the code in
+ * The kernel's requirements on a board: tables of operations that the code in
  * drivers/ fills.
  *
  * board_init() runs once, on the boot core. It fills `board` and sets the
@@ -109,8 +109,8 @@ struct board {
 extern struct board board;
 
 struct board_ops {
-	/* Print what was found at the start, and the checks that no emulator
-	 * fails: `board` calls it. map_findings: of map_audit(). */
+	/* Print the facts found at the start, and the checks that can fail only
+	 * on a real board. `board` calls it. map_findings: of map_audit(). */
 	void (*print)(unsigned int map_findings);
 	/* All cores are up. A board whose log people send in prints that log by
 	 * itself now. */

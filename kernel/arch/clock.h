@@ -11,7 +11,7 @@
  * only code in HYP mode can clear. The board's code decides which one the
  * kernel uses (timer_physical), before anybody reads the time.
  *
- * Any context, unless said otherwise. Source: ARM DDI 0406C, B8.
+ * Any context, unless a comment says otherwise. Source: ARM DDI 0406C, B8.
  */
 #pragma once
 

@@ -7,7 +7,7 @@ void thread_trampoline(void); /* switch.S */
 
 uint32_t arch_thread_stack_init(uint32_t stack_top)
 {
-	/* What arch_switch_to() pops: r4 to r11, then pc. */
+	/* arch_switch_to() pops r4 to r11, then pc. */
 	uint32_t *sp = (uint32_t *)(stack_top & ~7u) - 9;
 
 	for (unsigned int i = 0; i < 8; i++)

@@ -18,7 +18,7 @@ enum map_prot { MAP_RW, MAP_RO, MAP_RX, MAP_DEVICE, MAP_NONE };
 /* Map [va, va + size) to pa, or unmap it (MAP_NONE). All page aligned. */
 void map_pages(uint32_t va, uint32_t pa, uint32_t size, enum map_prot prot);
 /* The direct map of [pa, pa + size), page granular, without the image's pages.
- * Ends what map_early() has mapped. */
+ * Removes the mappings of map_early(). */
 void map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size);
 /* Map device registers; their virtual address, 0 when the window is full. */
 uintptr_t map_device(uint32_t pa, uint32_t size);

@@ -3,15 +3,15 @@
  *
  * cpu_add_remove_lock serialises the two and guards the notifier chain. Under
  * it, _cpu_up() and _cpu_down() hold the hotplug lock as writer, during all
- * callbacks but CPU_POST_DEAD. The events, where the callbacks run, and what
- * follows if a callback refuses:
+ * callbacks but CPU_POST_DEAD. The events, where the callbacks run, and the
+ * consequence if a callback refuses:
  *
  *   CPU_UP_PREPARE    here, core still off      refusal: CPU_UP_CANCELED to
- *                                               those told before
+ *                                               those called before
  *   CPU_STARTING      on the new core, IRQs off cannot refuse
  *   CPU_ONLINE        here                      cannot refuse
  *   CPU_DOWN_PREPARE  here                      refusal: CPU_DOWN_FAILED to
- *                                               those told before
+ *                                               those called before
  *   CPU_DYING         on the leaving core, all  cannot refuse
  *                     cores stopped
  *   CPU_DEAD          here, core really off     cannot refuse
@@ -39,8 +39,8 @@
  * apart. (A look may be a PSCI call, which delays other cores.) */
 #define CORE_NS	   50000ull
 #define CORE_LOOKS 20000
-/* How often, and how many nanoseconds apart, a core is told to start while the
- * platform says -EAGAIN. */
+/* While the platform answers -EAGAIN, a core is told to start again: so many
+ * times, so many nanoseconds apart. */
 #define ON_TRIES   1000
 #define ON_POLL_NS 20000ull
 

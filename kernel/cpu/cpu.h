@@ -1,9 +1,9 @@
 /*
  * CPU hotplug, as in Linux just after 3.6: cpu_up(), cpu_down(), the notifier
- * chain and the hotplug lock. The thread of October 2012 is about this code.
+ * chain and the hotplug lock. The 2012 thread is about this code.
  *
  * What it is for. Cores start and stop while the kernel runs. Each part of the
- * kernel with data or threads of each core registers a notifier, and is told
+ * kernel with data or threads of each core registers a notifier, which is called
  * before and after (the table of events is in cpu.c).
  *
  * The client's duties.
@@ -151,8 +151,8 @@ int hotplug_lock_install(const struct hotplug_lock_ops *ops);
 int cpu_up(unsigned int cpu);
 int cpu_down(unsigned int cpu);
 
-/* How often, since boot, the platform has said that a core is off, and a core
- * has come on. cpu_add_remove_lock. */
+/* How many times, since boot, the platform has confirmed that a core is off, and
+ * a core has come on. Guarded by cpu_add_remove_lock. */
 extern unsigned int cpu_offs, cpu_ons;
 
 /* At boot: start cores until max are online. */

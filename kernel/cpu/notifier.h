@@ -1,6 +1,6 @@
 /*
  * Notifier chains, as Linux had them in 2012 (include/linux/notifier.h, 3.6):
- * lists of callbacks that are told of an event, in order, until one refuses.
+ * lists of callbacks that are called at an event, in order, until one refuses.
  *
  * A raw chain has no lock of its own; cpu_add_remove_lock guards the CPU chain.
  * Callbacks of a higher priority run first, those of one priority in the order

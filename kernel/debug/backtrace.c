@@ -96,7 +96,7 @@ static bool after_call(uint32_t word)
 	       (insn & 0x0ffffff0u) == 0x012fff30u;   /* blx reg */
 }
 
-/* Store what could be return addresses, from sp to the end of its stack. */
+/* Store all words that could be return addresses, from sp to the stack's end. */
 static unsigned int scan_stack(uint32_t sp, uintptr_t *pc, unsigned int max)
 {
 	uint32_t end = stack_end(sp);
@@ -136,8 +136,8 @@ static unsigned int backtrace_regs(const struct regs *regs, uintptr_t *pc,
 #endif
 }
 
-/* Of a thread that does not run. It may start to run in the meantime, so what
- * it left on its stack is checked. */
+/* The backtrace of a thread that does not run. It may start to run in the
+ * meantime, so the data on its stack are checked. */
 static unsigned int backtrace_thread(const struct thread *t, uintptr_t *pc,
 				     unsigned int max)
 {
@@ -145,7 +145,7 @@ static unsigned int backtrace_thread(const struct thread *t, uintptr_t *pc,
 	const uint32_t *saved = (const uint32_t *)sp;
 	struct regs regs;
 
-	/* What arch_switch_to() pushed: r4 to r11, lr. */
+	/* arch_switch_to() has pushed r4 to r11 and lr. */
 	if (!stack_end(sp) || stack_end(sp + 32) != stack_end(sp))
 		return 0;
 	regs = (struct regs){ .sp = sp + 36, .pc = saved[8] };

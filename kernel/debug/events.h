@@ -10,7 +10,7 @@
 
 #include "kernel/debug/trace.h"
 
-/* What the operation is about: the arguments of the row's formats, in order. */
+/* The operation's object: the arguments of the row's formats, in order. */
 enum event_of {
 	OF_NOTHING,
 	OF_MUTEX,	 /* %s: its name */
@@ -27,8 +27,8 @@ enum event_of {
 	OF_TEXT,	 /* %s: obj */
 };
 
-/* What it touches, for the explorer: two steps commute if neither writes what the
- * other touches. */
+/* The data that it touches, for the explorer: two steps commute if neither writes
+ * data that the other touches. */
 enum {
 	READS = 1, /* obj */
 	WRITES = 2,

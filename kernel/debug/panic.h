@@ -24,9 +24,9 @@
  *
  * The mechanism. A panic stops other cores by an IPI, as FIQ where the
  * controller has one (the pseudo-NMI), so that a core with IRQs off answers
- * too. What a report needs from higher floors, it gets through panic_hooks.
+ * too. A report gets data of higher floors through panic_hooks.
  *
- * Any context, also FIQ, unless said otherwise.
+ * Any context, also FIQ, unless a comment says otherwise.
  */
 #pragma once
 
@@ -46,8 +46,8 @@ noreturn void panic(const char *fmt, ...) printf_like(1, 2);
 noreturn void panic_stop_core(const struct regs *regs);
 
 /*
- * What higher floors add to a report. start_kernel() sets it before anything
- * can fail; until then nothing is added.
+ * Functions of higher floors that add to a report. start_kernel() sets them
+ * before anything can fail; until then nothing is added.
  */
 struct panic_hooks {
 	/* Print the locks that t holds, a line each. */
@@ -125,7 +125,7 @@ void fiq_report(struct regs *regs);
 void backtrace_all_cores(void);
 
 /* Between these two, only this core prints; they nest. IRQs are off in between.
- * report_end() takes what report_begin() returned. */
+ * report_end() takes the value that report_begin() returned. */
 uint32_t report_begin(void);
 void report_end(uint32_t flags);
 /* While true, nothing is printed (for code that runs something many times); a

@@ -1,7 +1,8 @@
 /*
- * What the compiler's checks call in debug builds: undefined behaviour, and a
- * stack canary that was overwritten. Each is a bug of the kernel, so each is a
- * panic. The names and the data layouts are GCC's (-fsanitize=undefined).
+ * The functions that the compiler's checks call in debug builds, if they find
+ * undefined behaviour or a stack canary that was overwritten. Each is a bug of the
+ * kernel, so each is a panic. The names and the data layouts are GCC's
+ * (-fsanitize=undefined).
  */
 #include "kernel/debug/panic.h"
 

@@ -1,10 +1,10 @@
 /*
  * The engine. See gates.h.
  *
- * `ex` belongs to whoever explores, between explore_begin() and explore_end(). A
- * thread at a gate writes its own slot and then at_gate (release); the explorer
+ * `ex` belongs to the exploring thread, between explore_begin() and explore_end().
+ * A thread at a gate writes its own slot and then at_gate (release); the explorer
  * reads that (acquire) and writes `go` (release). The footprint has a lock of its
- * own: events come from every core, wherever a trace point stands.
+ * own, because events come from every core and from every context.
  */
 #include "kernel/explore/gates.h"
 
@@ -24,8 +24,8 @@
 
 #define LOOK_NS	    60000ull /* between two looks, while somebody is blocked */
 #define AWAKE_LOOKS 64	     /* before the first LOOK_NS */
-/* What lasts longer will not end by itself; looks, too, as a host may stand still
- * and the clock go on. */
+/* A step that takes longer will not end by itself. The looks are counted, too,
+ * because the clock may go on while the host stands still. */
 #define STEP_NS	   10000000000ull
 #define STEP_LOOKS 20000
 
@@ -36,7 +36,7 @@
 #define COUNT_OF(rsp) ((uintptr_t)(rsp) | 1) /* of barriers begun and ended */
 
 struct gate {
-	struct thread *thread; /* who stops here */
+	struct thread *thread; /* it stops here */
 	uint32_t id;	       /* its own: good after its end */
 	bool at_gate, go;
 	struct wait_queue wake;
@@ -50,9 +50,9 @@ struct gate {
 	struct wait_queue condition;
 	unsigned int passes; /* gates that need no grant */
 	uint64_t switches;   /* at the last grant of anybody */
-	bool granted;	     /* it was this one */
+	bool granted;	     /* the last grant was for this thread */
 	bool touched;	     /* it has touched something since, itself */
-	bool blocked;	     /* then: neither at its gate nor at its end */
+	bool blocked;	     /* at the last grant: not at its gate, not ended */
 	bool ended;	     /* and that is in a footprint */
 };
 
@@ -70,9 +70,10 @@ static struct {
 	bool busy; /* the footprint's lock */
 } ex;
 
-/* ---- what is touched ------------------------------------------------------- */
+/* ---- the footprint --------------------------------------------------------- */
 
-/* What the operation touches. false: nothing that another thread could notice. */
+/* The thing that the operation touches. Returns false if it touches nothing that
+ * another thread could notice. */
 static bool thing_of(enum trace_op op, const void *obj, uintptr_t *thing,
 		     bool *write)
 {
@@ -85,15 +86,15 @@ static bool thing_of(enum trace_op op, const void *obj, uintptr_t *thing,
 	return touches & (READS | WRITES);
 }
 
-/* In an RCU thread: those run with preemption off, its own affairs do not. */
+/* In an RCU thread: callbacks run with preemption off, its other code does not. */
 static bool in_callback(void)
 {
 	return current->preempt_count != 0;
 }
 
-/* On the core that comes or goes, while it is neither on nor off: only its stopper
- * or its idle thread runs there, and what either does is CPU_DYING and
- * CPU_STARTING, in the step of who takes the core off or on. */
+/* On the core that comes or goes, while it is neither on nor off. Only its stopper
+ * or its idle thread runs there, and runs CPU_DYING or CPU_STARTING. That belongs
+ * to the step of the thread that takes the core off or on. */
 static bool in_between(void)
 {
 	unsigned int cpu = smp_processor_id();
@@ -109,10 +110,11 @@ static bool of_stop_machine(const struct trace_event *e)
 	       ((const struct completion *)e->obj)->by == current;
 }
 
-/* Done by one of the threads, or by another for it: a callback, or a core that
- * comes or goes and has its own part in it. An interrupt is none of theirs, on
- * top of whom it comes is chance; but the callbacks it queues and the declared data
- * that it touches belong to the step: that may have sent it, and waits for it. */
+/* Does this event belong to the step? It does if one of the threads caused it, or
+ * if it was done for one of them: by a callback, or by the core that comes or goes.
+ * Events of an interrupt do not belong to the step, because the interrupted thread
+ * is a matter of chance. But the callbacks that it queues, and the declared data
+ * that it touches, do: the step may have sent the interrupt, and waits for it. */
 static bool counts(const struct trace_event *e, struct gate **by)
 {
 	bool callback = e->op == TR_RCU_CB;
@@ -148,8 +150,8 @@ static void footprint_unlock(uint32_t flags)
 	local_irq_restore(flags);
 }
 
-/* What lies on the stack of one of the threads goes by its place there: the same
- * in each run. */
+/* Data on the stack of one of the threads are named by their place on the stack,
+ * which is the same in each run. */
 static uintptr_t name_of(uintptr_t thing)
 {
 	for (uintptr_t i = 0; thing >= STACKS_VA && i < ex.subject.nr; i++) {
@@ -161,7 +163,8 @@ static uintptr_t name_of(uintptr_t thing)
 	return thing;
 }
 
-/* Neither in the image nor named otherwise: it was allocated. */
+/* Was it allocated, so that its address may differ in another run? True if it is
+ * not in the image and has no other name. */
 static bool moves(uintptr_t thing)
 {
 	return thing >= LOWMEM_VA && (thing < KERNEL_VA || thing >= STACKS_VA);
@@ -194,7 +197,7 @@ void explore_event(const struct trace_event *e)
 	if (!counts(e, &by))
 		return;
 	if (by && e->op == TR_COMPLETE)
-		by->objects = NULL; /* who was woken may come in between */
+		by->objects = NULL; /* the woken thread may come in between */
 	if (e->op == TR_CACHE_FREE)
 		/* The callbacks of its slabs look at the cache. */
 		touch(by, (uintptr_t)&rcu_sched_state, false);
@@ -241,8 +244,8 @@ static void stop(struct gate *g, enum trace_op op, const void *obj,
 	g->obj = obj;
 	g->caller = caller;
 	WRITE_ONCE(g->go, false);
-	current->gated = false; /* what follows has gates too */
-	/* Release: pairs with the acquire of who looks at the slot. */
+	current->gated = false; /* the code below has gates too */
+	/* Release: pairs with the acquires that read the slot. */
 	smp_store_release(&g->at_gate, true);
 	wake_up(&ex.changed);
 	wait_event_kind(&g->wake, &gate_wait,
@@ -270,7 +273,7 @@ static struct gate *callbacks_gate(const struct thread *t)
 	return NULL;
 }
 
-/* Its threads are environment: whether one has to be woken depends on time. */
+/* RCU's threads are environment: whether one must be woken depends on time. */
 static bool of_rcu(const void *queue)
 {
 	uintptr_t rsp = (uintptr_t)&rcu_sched_state;
@@ -278,7 +281,7 @@ static bool of_rcu(const void *queue)
 	return (uintptr_t)queue - rsp < sizeof(rcu_sched_state);
 }
 
-/* About to do that: it belongs to the step. */
+/* The thread is about to do this, and it belongs to the step. */
 static void touch_next(struct gate *g, enum trace_op op, const void *obj)
 {
 	uintptr_t thing;
@@ -291,11 +294,14 @@ static void touch_next(struct gate *g, enum trace_op op, const void *obj)
 }
 
 /*
- * Is this the end of the step? Not if the step has touched nothing yet: nobody
- * could tell its place; but who may have to wait stops. Nor before a release:
- * whatever another thread does just before it could as well come just after, as
- * nobody else can have what is held; unless somebody only tries (Lipton, CACM
- * 1975: releases move to the left). It must not depend on what others do.
+ * Is this the end of the step? There are two cases in which it is not.
+ *   - The step has touched nothing yet. Then its place in the order makes no
+ *     difference. (But a thread that may have to wait stops.)
+ *   - The next operation is a release. No other thread can have the lock, so an
+ *     operation of another thread just before the release could as well come just
+ *     after it (Lipton, CACM 1975: releases move to the left). This is not true if
+ *     a thread calls a trylock.
+ * The answer must not depend on the actions of other threads.
  */
 static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 {
@@ -337,7 +343,7 @@ void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 			touch_next(NULL, op, obj);
 		return;
 	}
-	/* Not between prepare_to_wait() and the sleep, nor under a spinlock. */
+	/* No stop between prepare_to_wait() and the sleep, or under a spinlock. */
 	if (!may_sleep() || READ_ONCE(current->state) != TASK_RUNNING ||
 	    (callback ? op != TR_RCU_CB : !ends_step(g, op, obj))) {
 		if (op != TR_CACHE_OBJECT)
@@ -370,8 +376,9 @@ void explore_start(void)
 		explore_gate(TR_NONE, NULL, CALLER);
 }
 
-/* Let go: it still goes on no sooner than that, and waits for it as for any
- * event, so that a round in which it cannot come is seen to be stuck. */
+/* The threads have been let go. This thread still waits for its condition, as for
+ * any event. So a round in which the condition cannot become true is found to be
+ * stuck. */
 static void await_alone(struct gate *g, bool (*holds)(void *arg), void *arg)
 {
 	if (holds(arg))
@@ -421,7 +428,7 @@ bool explore_await(bool (*holds)(void *arg), void *arg, const void *what)
 	if (READ_ONCE(ex.open))
 		await_alone(g, holds, arg);
 	else
-		touch(g, THE_ENDS, true); /* the condition may look at them */
+		touch(g, THE_ENDS, true); /* the condition may read it */
 	return true;
 }
 
@@ -468,7 +475,7 @@ void explore_begin(const struct explored *subject)
 	ex.timers = timers_armed_all();
 	ex.untold_try = ex.still = ex.moved = false;
 	WRITE_ONCE(ex.open, false);
-	/* Release: what stands above, before anybody looks at it. */
+	/* Release: all writes above, before another thread reads them. */
 	smp_store_release(&ex.on, true);
 }
 
@@ -506,9 +513,9 @@ static bool all_at_rest(void)
 	return true;
 }
 
-/* No callback thread is under way: one that has run a callback takes it off its
- * list only afterwards, and rcu_barrier() looks at that. (While its core is off it
- * is parked, or has never run.) */
+/* Does no callback thread run? Such a thread takes a callback off its list only
+ * after it has run it, and rcu_barrier() looks at the list. (While the thread's
+ * core is off, the thread is parked or has never run.) */
 static bool callbacks_rest(void)
 {
 	unsigned int cpu;
@@ -525,13 +532,14 @@ static bool callbacks_rest(void)
 	return true;
 }
 
-/* Does the environment touch nothing that the threads look at? */
+/* Does the environment leave all data alone that the threads read? */
 static bool apart_from_us(void)
 {
 	return READ_ONCE(rcu_sched_state.grace_period) == rcu_grace_period;
 }
 
-/* No grace period goes on: there is none, or its thread waits for one of us. */
+/* Does no grace period make progress? There is none, or its thread waits for one
+ * of the explored threads. */
 static bool grace_periods_rest(void)
 {
 	return rcu_gp_is_quiet() || waits_for_event(rcu_sched_state.thread);
@@ -558,7 +566,8 @@ static bool nothing_moved(uint64_t *switches)
 	return still;
 }
 
-/* Would a callback help anybody? Then one is invoked, the first there is. */
+/* If a callback could end the wait of a thread, let the first callback run.
+ * Returns whether one runs. */
 static bool run_a_callback(void)
 {
 	bool wanted = false;

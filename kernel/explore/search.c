@@ -70,14 +70,15 @@ static bool within(const struct footprint *a, const struct footprint *b)
 	return true;
 }
 
-/* Of one step in two runs. In what order it touched things may differ: some of
- * it is done on other cores at the same time. */
+/* Are these two footprints of one step, from two runs, the same? The order of the
+ * things may differ, because other cores do a part of the step at the same time. */
 static bool same_footprint(const struct footprint *a, const struct footprint *b)
 {
 	if (a->moving_read != b->moving_read ||
 	    a->moving_write != b->moving_write)
 		return false;
-	/* What moves may be one thing here and two there: too many, or not. */
+	/* A thing that moves may count once in one run and twice in the other, so
+	 * the footprint may be full in only one of them. */
 	if (a->all || b->all)
 		return a->all == b->all || a->moving_read;
 	return within(a, b) && within(b, a);
@@ -268,8 +269,8 @@ static void add_choice(struct search *s, unsigned int i, unsigned int k,
 	/* Else t stood there already and had to wait: no race at this place. */
 }
 
-/* The step of thread t, at place k or (pending) not taken: who does it race
- * with? Its clock afterwards goes to after[]. */
+/* Find the steps with which this step of thread t races. The step is at place k,
+ * or (pending) has not been taken. Its clock afterwards goes to after[]. */
 static void find_races(struct search *s, unsigned int t, unsigned int k,
 		       const struct footprint *step, uint16_t *after)
 {
@@ -318,7 +319,8 @@ void search_step(struct search *s, const struct footprint *step,
 	s->steps++;
 }
 
-/* A step that was never taken may race too: what a thread is blocked at. */
+/* A step that was never taken may race too: the step at which a thread is
+ * blocked. */
 int search_end(struct search *s, const struct standing *stands)
 {
 	uint16_t after[SEARCH_THREADS];
@@ -339,8 +341,9 @@ int search_end(struct search *s, const struct standing *stands)
 /* ---- few switches ---------------------------------------------------------- */
 
 /*
- * Dynamic programming over how far each thread has come (mixed radix), and who
- * went last: room holds the fewest switches to get there, and who went before.
+ * Dynamic programming. A state is the number of steps that each thread has done
+ * (mixed radix) and the thread that went last. For each state `room` holds the
+ * fewest switches to reach it, and the thread that went before.
  */
 struct lattice {
 	const struct search *s;

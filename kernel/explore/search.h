@@ -1,14 +1,15 @@
 /*
  * The search: which schedules of a few threads are worth running.
  *
- * Portable, no locks: one caller at a time, who runs what this decides. Tested on
+ * It is portable and takes no lock, so one caller at a time may use it. The search
+ * says which thread takes the next step, and the caller runs that step. Tested on
  * the host (tests/host/search_test.c).
  *
- * A schedule is a sequence of steps: a thread goes from one point to its next,
- * and whatever that step touches is its footprint. Two steps are dependent if
- * they touch the same thing and one of them changes it; schedules that differ
- * only in the order of independent steps are one class (Mazurkiewicz trace), and
- * one of each class is run.
+ * A schedule is a sequence of steps. In a step a thread goes from one point to its
+ * next; the data that it touches on the way are the step's footprint. Two steps
+ * are dependent if they touch the same thing and one of them changes it. Schedules
+ * that differ only in the order of independent steps are one class (Mazurkiewicz
+ * trace), and one of each class is run.
  *
  *   reduced   source-DPOR with sleep sets: Abdulla, Aronis, Jonsson, Sagonas,
  *             "Optimal dynamic partial order reduction", POPL 2014, algorithm 1;
@@ -16,8 +17,9 @@
  *             a run that turns out to be of a class already run is redundant and
  *             not counted.
  *   full      every choice at every point, no reduction
- *   bounded   the same, as far as it needs at most N preemptions (Musuvathi and
- *             Qadeer, PLDI 2007): a switch away from a thread that could go on
+ *   bounded   the same, but only schedules with at most N preemptions (Musuvathi
+ *             and Qadeer, PLDI 2007). A preemption is a switch away from a thread
+ *             that could go on.
  */
 #pragma once
 
@@ -29,7 +31,7 @@
 #define SEARCH_STEPS	 480
 #define FOOTPRINT_THINGS 20
 
-/* What a step touched. */
+/* The things that a step touched. */
 struct footprint {
 	uint32_t reads, writes; /* a bit each, by hash: a quick no */
 	uint16_t n;
@@ -51,8 +53,8 @@ enum stand { STAND_BLOCKED, STAND_AT_POINT, STAND_ENDED };
 
 struct standing {
 	enum stand where;  /* the rest: at a point only */
-	uint16_t op;	   /* what it is about to do */
-	uintptr_t thing;   /* to what; 0: not known */
+	uint16_t op;	   /* its next operation */
+	uintptr_t thing;   /* the object of that; 0: not known */
 	bool write, moves; /* as in footprint_add() */
 };
 
@@ -63,7 +65,7 @@ struct node {
 	uint16_t preemptions; /* before this step */
 	struct standing stands[SEARCH_THREADS];
 	struct footprint step;
-	/* What the first step of those done or asleep touches. */
+	/* The footprint of the first step of each thread that is done or asleep. */
 	struct footprint first[SEARCH_THREADS];
 	/* Steps of each thread that happen before this one is over, itself
 	 * included: the last one's place in the schedule plus one. */
@@ -77,7 +79,7 @@ struct search {
 	unsigned int bound;    /* preemptions */
 	unsigned int threads;  /* how many */
 	unsigned int steps;    /* taken in this run */
-	unsigned int prefix;   /* of which so many are given */
+	unsigned int prefix;   /* the first steps, which are given */
 	bool begun, cut_short; /* some choice was beyond the bound */
 	bool diverged;	       /* a given step touched other things */
 	uint16_t clock[SEARCH_THREADS][SEARCH_THREADS]; /* each thread's now */
@@ -91,32 +93,33 @@ void search_init(struct search *s, unsigned int threads, enum search_mode mode,
 /* The next schedule; false when there is none left. */
 bool search_next(struct search *s);
 /*
- * Who takes the next step. enabled: the threads that could, a bit each, not 0.
- * Returns the thread, or one of the negative words above: one of this run's class
- * has been run, what follows is not for search_step(); the given prefix went
- * another way; it has too many steps.
+ * Choose the thread that takes the next step. enabled: the threads that could, a
+ * bit each, not 0. Returns the thread, or a negative word. SEARCH_REDUNDANT: a
+ * schedule of this class has been run, so do not call search_step() any more.
+ * SEARCH_DIVERGED: the given prefix went another way. SEARCH_TOO_LONG: the
+ * schedule has too many steps.
  */
 int search_choose(struct search *s, unsigned int enabled,
 		  const struct standing *stands);
 /*
  * The step that was chosen is over. woken: the threads it let go on, a bit each.
- * A given step must touch what it did in the run it was taken from, and wake whom it
- * woke; if not, the next word is SEARCH_DIVERGED.
+ * A given step must touch the same things, and wake the same threads, as in the
+ * run from which it was taken. If it does not, the next word is SEARCH_DIVERGED.
  */
 void search_step(struct search *s, const struct footprint *step,
 		 unsigned int woken);
 /*
- * The run is over, or redundant from here on; where each thread stands. Returns 0,
- * or SEARCH_DIVERGED: it is none that was asked for, and came to its end before or
- * by another way.
+ * The run is over, or redundant from here on. stands: where each thread is.
+ * Returns 0, or SEARCH_DIVERGED: the run did not follow the given prefix, or ended
+ * before the prefix did.
  */
 int search_end(struct search *s, const struct standing *stands);
 
 /*
- * The same schedule with as few switches between threads as its class has: which
- * thread takes each step, into order[], s->steps of them. Returns the number of
- * switches. room: for room_size bytes of intermediate results; if that is not
- * enough the order is the one that ran, and *as_ran says so.
+ * Find the schedule of the same class that has the fewest switches between
+ * threads. order[] gets the thread of each of the s->steps steps. Returns the
+ * number of switches. room: room_size bytes for intermediate results. If that is
+ * not enough, order[] is the order that ran, and *as_ran is set.
  */
 unsigned int search_straighten(const struct search *s, uint8_t *order,
 			       uint8_t *room, size_t room_size, bool *as_ran);

@@ -1,9 +1,12 @@
 /*
  * Shared data of an experiment, declared to the explorer: each access is a point
- * at which another thread may come first. Where that is not possible, under a
- * spinlock, with interrupts off, in an RCU callback, in a notifier on the core that
- * comes or goes, it belongs to the step: declare it there too, or who comes first
- * there is not tried.
+ * at which another thread may come first.
+ *
+ * No other thread can come first under a spinlock, with interrupts off, in an RCU
+ * callback, or in a notifier on the core that comes or goes. There the access is a
+ * part of the current step. Declare it all the same: otherwise the explorer does
+ * not know that the order of this step and another one makes a difference.
+ *
  * Thread context. Without the explorer: READ_ONCE() and WRITE_ONCE().
  */
 #pragma once

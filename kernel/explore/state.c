@@ -1,5 +1,6 @@
 /*
- * state_summary(): see state.h. Owns no data; thread context.
+ * Takes and compares summaries of the state: see state.h. Owns no data; thread
+ * context.
  */
 #include "kernel/explore/state.h"
 
@@ -28,9 +29,9 @@ bool cores_idle(void)
 	return busy <= 1; /* the caller itself */
 }
 
-/* Orders itself by rcu_idle_seen(): pairs with the idle loop's way in and out. A
- * core counts from CPU_STARTING on, and until it is off: whoever waits for either
- * waits for a time too, and is not taken for blocked. */
+/* Ordered by rcu_idle_seen(), which pairs with the idle loop's way in and out. A
+ * core counts from CPU_STARTING until it is off. A thread that waits for either of
+ * these has a timeout, too, so it is not taken for blocked. */
 bool cores_sleep(uint32_t *sum)
 {
 	unsigned int cpu, awake = 0;
@@ -40,7 +41,8 @@ bool cores_sleep(uint32_t *sum)
 	for_each_possible_cpu (cpu) {
 		seen = rcu_idle_seen(cpu);
 		awake += seen & 1;
-		/* Not the caller's own, who may have slept between. */
+		/* Without the caller's core: the caller may have slept. */
+
 		*sum += seen & 1 ? 0 : seen;
 	}
 	return awake <= 1;

@@ -1,6 +1,6 @@
 /*
- * The state of the machine as a few logical numbers, no addresses: what must be
- * the same before and after whatever claims to leave no trace.
+ * A summary of the kernel's state: a few numbers, no addresses. Take it before and
+ * after an operation that must leave the state unchanged, and compare the two.
  */
 #pragma once
 
@@ -24,14 +24,14 @@ struct state_summary {
 bool cores_idle(void);
 /*
  * Does every core but the caller's sleep in its idle loop? A core with nothing
- * to run may still be about to wake somebody. *sum: if it is the same at a
- * second look, and the caller has not slept between, none of them woke.
+ * to run may still be about to wake a thread. *sum: if it is the same at a second
+ * look, and the caller did not sleep in between, none of the cores woke up.
  */
 bool cores_sleep(uint32_t *sum);
-/* No grace period under way, and none asked for. */
+/* No grace period runs, and none has been requested. */
 bool rcu_gp_is_quiet(void);
-/* Nor a callback that could be invoked: those of a dead core wait for their
- * adoption. */
+/* Also no callback that could be invoked. (Callbacks of a dead core cannot be:
+ * they wait for their adoption.) */
 bool rcu_is_quiet(void);
 
 /* Timers on all cores but for those of sleeping threads. */
@@ -42,7 +42,7 @@ void state_take(struct state_summary *s);
 void state_take_settled(struct state_summary *s);
 /*
  * Wait until the state equals `want` (callbacks and dying threads need a
- * moment); false if it has not when nothing moves any more. May sleep.
+ * moment). False if it does not equal it when nothing moves any more. May sleep.
  */
 bool state_settles(const struct state_summary *want, struct state_summary *now);
 void state_print_same(const struct state_summary *s);

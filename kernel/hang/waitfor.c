@@ -1,5 +1,5 @@
 /*
- * The wait-for graph: search it, print it. See waitfor.h for what an edge is.
+ * The wait-for graph: search it, print it. waitfor.h defines its edges.
  *
  * Why a reported cycle is a deadlock. Both snapshots find each thread of the
  * cycle off its core (or spinning in the same wait), in the same wait, and not
@@ -119,7 +119,7 @@ static void fill_link(struct waitfor_link *l, struct thread *t, waits_fn waits)
 	l->waiting = waits(t);
 }
 
-/* Where and since when the owner has what l waits for. */
+/* Note where, and since when, the owner holds the lock that l waits for. */
 static void note_owner(struct waitfor_link *l, const struct thread *owner)
 {
 	const struct wait_ops *ops = l->waiting.ops;

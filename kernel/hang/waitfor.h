@@ -81,8 +81,9 @@ bool waitfor_cycle(struct thread *t, struct waitfor *w);
 /* The same, but without a cycle w is a chain from t (w->cycle is false); if
  * there is one that ends in a wait for an event, it is such a one. */
 bool waitfor_walk(struct thread *t, struct waitfor *w);
-/* The same, for a caller that knows better what some threads wait for: waits()
- * returns it, waits_for() for all others. Called with threads_lock held. */
+/* The same, for a caller that knows the waits of some threads better. waits()
+ * returns the wait of a thread, for all other threads by waits_for(). It is called
+ * with threads_lock held. */
 bool waitfor_walk_with(struct thread *t, struct waitfor *w,
 		       struct waiting (*waits)(struct thread *t));
 
@@ -114,8 +115,8 @@ static inline const struct waitfor_link *waitfor_owner(const struct waitfor *w,
 /* The words between the two: "held by". Only if there is such a thread. */
 const char *waitfor_relation(const struct waitfor *w, unsigned int link);
 
-/* What t waits for, asleep or spinning. ops is NULL if t runs or can run, or
- * waits for time or for new work. */
+/* The wait of t, asleep or spinning. ops is NULL if t runs or can run, or waits
+ * for time or for new work. */
 struct waiting waits_for(struct thread *t);
 /* Is t blocked in a wait that only an event can end: not time, not new work? */
 bool waits_for_event(const struct thread *t);

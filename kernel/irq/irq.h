@@ -46,7 +46,7 @@ unsigned int irq_count(unsigned int cpu);
 void ipi_register(enum ipi ipi, void (*fn)(void));
 /* The controller's driver: that IPI has come. */
 void ipi_arrived(enum ipi ipi);
-/* Register what this floor itself answers: IPI_STOP. */
+/* Register the handler that this floor itself has: IPI_STOP's. */
 void irq_init(void);
 
 /* From the IRQ vector. */

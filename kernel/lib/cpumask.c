@@ -1,5 +1,5 @@
 /*
- * The possible and the online cores. See cpumask.h for who writes them.
+ * The possible and the online cores. cpumask.h names the code that writes them.
  */
 #include "kernel/lib/cpumask.h"
 

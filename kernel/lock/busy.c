@@ -1,5 +1,5 @@
 /*
- * What a core waits for while it keeps running. See busy.h.
+ * Notes of the waits of a thread that spins. See busy.h.
  */
 #include "kernel/lock/busy.h"
 

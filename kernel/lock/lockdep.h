@@ -5,10 +5,11 @@
  * other locks that one line of source initialises are one class. If a thread
  * holds a lock of class A and takes one of class B, the graph gets an edge A ->
  * B, with the stack that made it. If an edge closes a cycle, the orders seen so
- * far can deadlock, unless something that is not a lock prevents it. The
- * deadlock need not have happened, nor be about to happen. Lockdep sees locks
- * only: not an exclusion by a counter, nor a wait for anything but a lock. That
- * is the argument of October 2012.
+ * far can deadlock, unless something that is not a lock prevents it. Lockdep
+ * reports it even if the deadlock has not happened and is not about to happen.
+ * Lockdep sees locks only. It does not see that a counter excludes a thread, and
+ * it sees no wait for anything but a lock. The argument of October 2012 was about
+ * this.
  *
  * Readers. A recursive reader waits for a writer that is inside, but not for a
  * writer that waits. Any other reader waits for both. An edge records how its

@@ -1,6 +1,6 @@
 /*
- * Lockdep's output: the reports, in the shape that people know, and what the
- * command `lockdep` prints.
+ * Lockdep's output: the reports, in the shape that people know, and the output
+ * of the command `lockdep`.
  *
  * A report is printed from a struct finding on the stack of the thread that
  * found it, and from classes and edges, which do not change; so
@@ -175,8 +175,8 @@ static const char *irq_name(unsigned int use)
 
 /* ---- a cycle ------------------------------------------------------------- */
 
-/* What thread i of the cycle holds and wants. Thread 0 is the one that found
- * it. */
+/* The locks that thread i of the cycle holds and wants. Thread 0 is the one that
+ * found it. */
 struct side {
 	unsigned int holds, wants, held_as, taken_as;
 };
@@ -547,8 +547,8 @@ void lockdep_report(const struct finding *f)
 		lockdep_full("findings", "LOCKDEP_FINDINGS", LOCKDEP_FINDINGS);
 }
 
-/* What lockdep_full() has printed: tables, and locks that cannot have a class.
- * Guarded by report_begin(), but for the reset. */
+/* lockdep_full() has printed these tables, and locks that cannot have a class.
+ * Guarded by report_begin(), except in the reset. */
 static const char *full[8], *classless[16];
 
 void lockdep_full_reset(void)

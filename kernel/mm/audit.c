@@ -1,5 +1,5 @@
 /*
- * The page-table auditor: do the tables tell the MMU what they should?
+ * The page-table auditor: are all entries of the tables as they should be?
  *
  * It reads the tables as the MMU does, from TTBR0 on. It has its own
  * definitions of the bits, so that a wrong definition in boot/map.h, with which

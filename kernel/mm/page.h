@@ -46,8 +46,8 @@ struct page *page_head(const void *va);
 void *page_to_virt(const struct page *p);
 uint32_t virt_to_phys(const void *va); /* va: in the direct map or the image */
 
-/* Map RAM, and make free what is not reserved. Once, on the boot core, after
- * board_init(). */
+/* Map RAM, and free all pages that are not reserved. Once, on the boot core,
+ * after board_init(). */
 void pages_init(void);
 size_t pages_total(void); /* those that can be allocated */
 size_t pages_free_count(void);

@@ -1,5 +1,5 @@
 /*
- * The scheduler's mechanism. See sched.h for what it offers.
+ * The scheduler's mechanism. sched.h has its purpose and the duties.
  *
  * rq->lock (taken with IRQs off) guards the queue and the run state of every
  * thread that belongs to it (thread->cpu). It is held across a context switch,
@@ -194,8 +194,7 @@ static bool migrate_one(struct runqueue *rq, struct cpumask cores)
 void finish_switch(struct thread *prev)
 {
 	struct runqueue *rq = &runqueues[smp_processor_id()];
-	/* A thread that was preempted is still on a queue, whatever its state.
-	 * */
+	/* A thread that was preempted is still on a queue, in any state. */
 	enum thread_state state = prev->on_rq ? TASK_RUNNING : prev->state;
 
 	/* prev has taken the lock, and this thread releases it. */
@@ -210,7 +209,7 @@ void finish_switch(struct thread *prev)
 }
 
 /* Switch to the next thread. IRQs off. preempt: the current thread stays on the
- * queue, whatever its state. */
+ * queue, in any state. */
 static void reschedule(bool preempt)
 {
 	unsigned int cpu = smp_processor_id();
@@ -332,8 +331,8 @@ void sched_tick_if_due(uint64_t now)
 	/*
 	 * The thread was asked a tick ago and has not switched: it has
 	 * preemption disabled (an RCU reader), perhaps for long. The threads
-	 * queued here would wait for its end, whatever their priority. Idle
-	 * cores pull them, but there may be no idle core, or it has looked
+	 * queued here would wait for its end, even those of a higher priority.
+	 * Idle cores pull them, but there may be no idle core, or it has looked
 	 * already. So this core pushes one thread a tick.
 	 */
 	if (unlikely(asked_before && t->preempt_count)) {

@@ -27,7 +27,7 @@
  * (d) A thread may be woken on another core than the one it slept on, unless it
  *     is pinned.
  *
- * The mechanism is told in sched.c.
+ * The mechanism is explained in sched.c.
  */
 #pragma once
 
@@ -126,8 +126,8 @@ void sched_migrate_dying(unsigned int cpu);
 void resched_cpu(unsigned int cpu);
 
 /*
- * What higher floors want to be told; they register once, at boot. All hooks
- * are called with IRQs off. The idle loop waits with IRQs masked and calls
+ * Calls to higher floors, which register once, at boot. All hooks are called
+ * with IRQs off. The idle loop waits with IRQs masked and calls
  * idle_exit before it takes an interrupt, so no interrupt handler runs between
  * idle_enter and idle_exit.
  */

@@ -63,7 +63,7 @@ struct wait_ops {
 };
 #define LEND_RANKS 3
 
-/* What a blocked thread waits for; every report prints it. */
+/* The wait of a blocked thread; every report prints it. */
 struct waiting {
 	const struct wait_ops *ops; /* NULL: it does not wait */
 	const void *obj;

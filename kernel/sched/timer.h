@@ -3,8 +3,8 @@
  *
  * A timer is armed on the core that arms it. When that core goes down, the
  * timer moves to another core. The function runs with IRQs off and no lock
- * held; it may arm its own timer again. Any context but FIQ, unless said
- * otherwise.
+ * held; it may arm its own timer again. Any context but FIQ, unless a
+ * comment says otherwise.
  */
 #pragma once
 

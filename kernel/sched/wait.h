@@ -44,8 +44,8 @@ void finish_wait(struct wait_queue *q, struct wait_entry *e);
 void wake_up(struct wait_queue *q);
 void wake_up_all(struct wait_queue *q);
 
-/* What the macros below share: look at `done`, sleep, and so on until it is
- * true. */
+/* The common part of the macros below: look at `done`, sleep, and repeat both
+ * until `done` is true. */
 #define __wait_event(q, ops, done, sleep)                                      \
 	do {                                                                   \
 		struct wait_entry _e = { .thread = NULL };                     \

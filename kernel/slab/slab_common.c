@@ -12,9 +12,9 @@
  * (spinlock, IRQs off; a cache's list_lock is taken inside it). A cache is on
  * that list from the end of create until just before its memory is freed.
  *
- * Context: thread, may sleep, unless said otherwise. Source: the order of locks
- * and steps is that of Linux's mm/slab.c at 210ed9defffc, "release slab_mutex
- * earlier in kmem_cache_destroy()".
+ * Context: thread, may sleep, unless a comment says otherwise. Source: the
+ * order of locks and steps is that of Linux's mm/slab.c at 210ed9defffc,
+ * "release slab_mutex earlier in kmem_cache_destroy()".
  */
 #include <string.h>
 

@@ -39,9 +39,9 @@ struct mutex {
 	DEP_MAP
 };
 
-/* What a waiter of a mutex or rw-semaphore is told. GRANTING is set before the
- * owner changes: if a report sees the waiter as the owner, it sees it no longer
- * wait. */
+/* The state of a waiter of a mutex or rw-semaphore. GRANTING is set before the
+ * owner changes: a report that sees the waiter as the owner also sees that it no
+ * longer waits. */
 enum grant { WAITS, GRANTING, GRANTED };
 
 extern const struct wait_ops mutex_wait; /* obj: the struct mutex */

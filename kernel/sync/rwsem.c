@@ -383,7 +383,7 @@ int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *reader)
 	return err;
 }
 
-/* ---- what reports and the cut know of them ------------------------------- */
+/* ---- for reports and for the cut ----------------------------------------- */
 
 /* Is t inside as a reader? Debug builds know. */
 static bool is_reader(const struct waiting *w, const struct thread *t)
