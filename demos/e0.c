@@ -23,7 +23,8 @@ static struct mutex lock_b = MUTEX_INIT(lock_b, "lock_b");
 static struct mutex lock_c = MUTEX_INIT(lock_c, "lock_c");
 static DEFINE_SPINLOCK(irq_lock);
 
-static uint32_t table[2048]; /* what a holder of the locks reads */
+static uint32_t table[2048]; /* a holder of the locks reads it */
+
 /* Long enough that on one core each of three is preempted while it holds a lock. */
 #define RING_READS 50
 
@@ -159,7 +160,7 @@ static const struct scenario e0[] = {
 		.about =
 			"A holds a spinlock, interrupts on; an interrupt takes it",
 		.cores = 2, /* A's core stops; the runner needs another one */
-		.needs_lockdep = true, /* it knows who spins for the lock */
+		.needs_lockdep = true, /* it knows the threads that spin */
 		.actors = { { "A", ON_D, actor_irq } },
 		.world.setup = setup_locks,
 		.world.spins = true,

@@ -51,7 +51,8 @@ static void rcu_barrier_handler(void *arg)
 	spin_unlock_irqrestore(&barrier_lock, flags);
 }
 
-/* From this core if that one is off or has no callbacks. False: it needs a call. */
+/* If core `cpu` is off or has no callbacks, entrain from this core. False: it needs a
+ * call to that core. */
 static bool entrained_from_here(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&barrier_lock);

@@ -1,12 +1,12 @@
 /*
- * E18: what the hotplug lock in rcu_barrier() is for.
+ * E18: the purpose of the hotplug lock in rcu_barrier().
  *
  * No mail proposes this: leave get_online_cpus() out of rcu_barrier(), and the cycle is
  * gone. But while a core is off and its callbacks have not been adopted yet, no online
  * core has them. And right after the adoption they stand behind the callback that the
  * barrier may have queued on the adopting core already. In both cases the barrier returns
- * while a callback that was queued before it has not run, and whoever frees what that
- * callback uses has E17. Lockdep is silent.
+ * while a callback that was queued before it has not run. A caller that then frees the
+ * data of that callback has E17. Lockdep is silent.
  *
  * Controls: the kernel's own rcu_barrier(), which waits for U; and the two forms that need
  * no lock because they care for dead cores, the one before 1331e7a1bbe1 (E11) and the one
@@ -63,8 +63,8 @@ static void actor_B_watches(struct stage *st)
 	while (!st->forced && !worker_ended(&st->worker[U_ACTOR]));
 }
 
-/* U has taken the core off and is about to tell the notifiers: B comes then, and does not
- * return before U has told RCU. */
+/* U has taken the core off and is about to call the notifiers: B comes then, and does not
+ * return before U has called RCU's notifier. */
 #define CARED_FOR                                                              \
 	.forced.order = STEPS(U(CORE_OFF, &cpu_hotplug),                       \
 			      B(LOCK, &rcu_sched_state.barrier_mutex),         \

@@ -1,5 +1,5 @@
 /*
- * E3 and its variants: one put_online_cpus() too many, and who notices.
+ * E3 and its variants: one put_online_cpus() too many, and which check notices it.
  *
  * Bhat, 3 October 2012, 11:38 +0530: the drawing could happen after one
  * put_online_cpus() too many, perhaps by "the task that was about to invoke

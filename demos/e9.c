@@ -1,7 +1,7 @@
 /*
  * E9, E9n: with a rw-semaphore the false positive becomes a deadlock.
  *
- * No mail has these; they test what came later. E9 is E1, and only the hotplug lock is
+ * No mail has these; they test later code. E9 is E1, and only the hotplug lock is
  * exchanged: a rw-semaphore that prefers writers, as in Linux since 2017
  * (fc8dffd379ca, "no more (known) nested calls"). D reads it in kmem_cache_destroy(),
  * and once more in rcu_barrier(). With the counter the second get only counts. With

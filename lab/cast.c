@@ -132,7 +132,7 @@ int run_leaker(struct stage *st)
 	l = thread_create("L", leaker, NULL, PRIO_NORMAL, CPUMASK_ALL);
 	if (!l)
 		return -ENOMEM;
-	thread_get(l); /* if it dies of it, it still owns what it held */
+	thread_get(l); /* if a BUG ends it, it still owns its locks */
 	thread_join(l);
 	if (l->bug)
 		st->l = l;

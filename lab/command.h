@@ -55,7 +55,7 @@ int experiment_run_all(const struct demo_request *rq);
 bool explore_row(const struct demo *d, const char **verdict, bool *interrupted);
 
 /* lab/program.c: an experiment whose threads are given as text, "a b | b a". The words of
- * the command are one text. False: it has been said what is wrong with it. Then the
+ * the command are one text. False: a message says what is wrong with it. Then the
  * experiment, and how many operations of its text a thread has done. demo_mutex. */
 bool program_parse(unsigned int nr_words, char *const *words);
 const struct demo *program_demo(void);

@@ -1,6 +1,6 @@
 /*
- * What is printed of a round: the schedule, a refused step, what the threads
- * wait for, the scenario's own evidence.
+ * The output about a round: the schedule, a refused step, the waits of the
+ * threads, the scenario's own evidence.
  *
  * Owns no data. In the runner's thread, while the actors stand still or have
  * ended; demo_mutex held.

@@ -1,5 +1,5 @@
 /*
- * The right to the stage, and a knot that stands on it until it is cut.
+ * The right to the stage, and a knot that is kept on it until it is cut.
  *
  * demo_mutex: one experiment at a time; it guards the stage and everything that
  * the runner and the explorer own. `held`, also guarded by demo_mutex, says that

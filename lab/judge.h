@@ -10,7 +10,7 @@
  * names the function that the scenario says. */
 bool outcome_is_expected(const struct stage *st, unsigned int set,
 			 enum outcome out);
-/* What lockdep found: every kind in `must`, and no other except those in `may`
+/* Did lockdep find every kind in `must`, and no other except those in `may`?
  * (LOCKDEP_BIT()s). when: the end of the line, " before this one began". */
 bool lockdep_is_expected(unsigned int must, unsigned int may,
 			 unsigned int found, const char *when);

@@ -1,6 +1,6 @@
 /*
  * Two readers of the event stream, for the experiment that runs: the gate that
- * holds actors for a forced order, and the listener that notes what happens.
+ * holds actors for a forced order, and the listener that notes events.
  *
  * `running` changes only while no actor runs. The listener is called at every
  * trace point, perhaps under a spinlock: it only looks and counts. The gate is

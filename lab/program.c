@@ -155,7 +155,7 @@ static void complete_it(struct stage *st, unsigned int i)
 }
 
 /* It reads the flag before it joins the queue, and not again. So a wake-up in
- * between is lost, which is what the operation is for. */
+ * between is lost. The operation is there to show that. */
 static void look_and_sleep(struct stage *st, unsigned int i)
 {
 	struct wait_entry e = { .thread = NULL };
@@ -372,8 +372,8 @@ static bool begin_thread(void)
 	return true;
 }
 
-/* What the thread took last and still holds, or NULL: go backward, and skip
- * what was given back later. */
+/* The last thing that the thread took and still holds, or NULL: go backward, and
+ * skip things that were given back later. */
 static const struct verb *latest_held(void)
 {
 	unsigned int given[NR_VERBS] = { 0 };

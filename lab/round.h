@@ -21,12 +21,12 @@ struct round {
 	/* All actors have ended: may the checks run? */
 	bool (*may_check)(struct round *r, struct stage *st);
 
-	/* What came of it. */
+	/* The result. */
 	enum outcome outcome;
 	unsigned int warnings; /* WARN_ON reports */
 	bool slab_differs;     /* slab reports: more or fewer than expected */
 };
 
-/* Play it. A knot stands afterwards: end_round() cuts it. 0, or a negative
- * errno: the set-up failed and no actor ran. Sleeps; demo_mutex held. */
+/* Play the round. A knot is not cut: end_round() does that. Returns 0, or a
+ * negative errno: the set-up failed and no actor ran. Sleeps; demo_mutex held. */
 int play_round(struct round *r, struct stage *st);

@@ -15,7 +15,7 @@
 #include "kernel/lib/printf.h"
 #include "kernel/sched/sched.h"
 
-/* The rounds of one scenario: what a round adds to the tally. */
+/* The rounds of one scenario; each adds to the tally. */
 struct player {
 	struct round round;
 	struct tally *tally;
@@ -28,8 +28,8 @@ static void hush_lockdep(struct stage *st, bool on)
 	st->hushed = on;
 }
 
-/* What lockdep has found goes into the tally. A kind that was not seen before
- * is shown, even if everything else is hushed. */
+/* Lockdep's findings go into the tally. A kind that was not seen before is shown,
+ * even if everything else is hushed. */
 static void note_lockdep(struct stage *st, struct tally *t)
 {
 	unsigned int more = lockdep_seen() & ~t->lockdep;
@@ -42,10 +42,10 @@ static void note_lockdep(struct stage *st, struct tally *t)
 }
 
 /*
- * Each round finds by itself all that there is to find. So that not every round
- * prints the same report, lockdep is hushed once all expected kinds have been
- * found; but not where the actors run one after another: there the report is
- * what the experiment shows.
+ * Each round makes all findings again. To avoid the same report in every round,
+ * lockdep is hushed once all expected kinds have been found. It is not hushed if
+ * the actors run one after another, because then the report is the experiment's
+ * result.
  */
 static int hush_if_all_found(struct round *r, struct stage *st)
 {
@@ -282,7 +282,7 @@ static bool has_free(const struct scenario *sc, enum run_mode mode)
 	       (mode != RUN_FORCED || sc->forced.none);
 }
 
-/* The knot stands: judge what has happened so far. */
+/* The knot is kept: judge the rounds so far. */
 static struct tally judge_held(struct tally t)
 {
 	note_lockdep(&the_stage, &t);

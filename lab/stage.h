@@ -16,8 +16,8 @@ void stage_close(struct stage *st);
 void reset_round(struct stage *st);
 /* Let the actors go. seed: of the random pauses before them, in free rounds. */
 void start_actors(struct stage *st, uint32_t *seed);
-/* Wait until it is decided how the round ends. A knot stands when this returns,
- * and st->waits has its cycle. warns: warn_count when the round began. */
+/* Wait until it is known how the round ends. If it ends in a knot, the knot is not
+ * cut yet, and st->waits has its cycle. warns: warn_count when the round began. */
 enum outcome watch_round(struct stage *st, unsigned int warns);
 /* Cut the knot, if there is one, and tear down. quietly: print only what is
  * wrong. false: an actor ended with a lock or a reference held. */
@@ -44,7 +44,7 @@ const struct thread *thread_with_bug(const struct stage *st);
 void observe_begin(struct stage *st);
 void observe_end(void);
 
-/* lab/schedule.c: the columns of what the actors did. */
+/* lab/schedule.c: the actions of the actors, in columns. */
 void show_schedule(const struct stage *st);
 /* lab/evidence.c: all that is printed of a round; a knot still stands. */
 void show_round(struct stage *st, enum outcome out);
@@ -59,11 +59,10 @@ static inline bool is_hotplug_rwsem(const void *obj)
  * -EINVAL, and a line says which step does not. */
 int check_scripts(const struct stage *st);
 
-/* lab/world.c: put in place what the scenario exchanges in the kernel,
- * beside the hotplug lock: 0, or a negative errno of
- * register_cpu_notifier(). Sleeps. */
+/* lab/world.c: install everything that the scenario exchanges in the kernel, beside
+ * the hotplug lock: 0, or a negative errno of register_cpu_notifier(). Sleeps. */
 int world_exchange(const struct scenario *sc);
-/* And take it out again, whether or not that succeeded. Sleeps. */
+/* Undo world_exchange(), whether or not it succeeded. Sleeps. */
 void world_restore(const struct scenario *sc);
 
 /* lab/cut.c */

@@ -1,6 +1,6 @@
 /*
- * What an experiment exchanges in the kernel while it runs: the hotplug lock,
- * RCU's parameters, a notifier more (a scenario's `.world`).
+ * Exchanges parts of the kernel while an experiment runs: the hotplug lock, RCU's
+ * parameters. It can also add a notifier. (A scenario's `.world`.)
  *
  * Owns no data. In the runner's thread, while no actor runs; demo_mutex held.
  */

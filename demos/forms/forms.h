@@ -1,7 +1,7 @@
 /*
- * What several experiments share: historical forms of the hotplug lock and of
- * rcu_barrier() (in this folder), and what one experiment lends to another (in
- * that one's own file).
+ * Code that several experiments use: historical forms of the hotplug lock and of
+ * rcu_barrier() (in this folder), and functions of one experiment that another one
+ * uses (in the first one's own file).
  */
 #pragma once
 
@@ -13,7 +13,7 @@
  * Step by step: D holds slab_mutex; U holds the hotplug lock; D wants the hotplug
  * lock; U wants slab_mutex. When the core comes up U wants slab_mutex at
  * CPU_UP_PREPARE, while the core is still off. When it goes down U wants it at
- * CPU_DEAD: no gate stands between, so D is held until the core is off.
+ * CPU_DEAD. There is no gate in between, so D is held until the core is off.
  */
 #define AS_DRAWN                                                               \
 	.forced.order = STEPS(D(LOCK, &slab_mutex), U(HP_BEGIN, &cpu_hotplug), \

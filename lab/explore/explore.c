@@ -180,7 +180,7 @@ static void note_witness(struct exploration *x, enum outcome out)
 		*best = w;
 }
 
-/* At the end of a line that says what is wrong with it. */
+/* Print the schedule that went wrong, at the end of a line that says why. */
 static void print_broken_schedule(struct exploration *x)
 {
 	struct witness w = this_schedule(x);

@@ -69,7 +69,7 @@ struct director {
 	bool may_spin; /* choose() may set it: the actors may never end */
 };
 
-/* What came of it. */
+/* The result of a round. */
 struct played {
 	enum outcome out;
 	unsigned int lockdep; /* LOCKDEP_BIT()s found */

@@ -51,8 +51,8 @@ void set_verdict(struct explored_row *r, bool complete)
 				  r->failing, complete);
 }
 
-/* What the scenario's expected outcomes and findings amount to. Of the findings
- * that lockdep may make, those count that it made. */
+/* The verdict that follows from the scenario's expected outcomes and findings. If
+ * lockdep may make a finding, it counts only if lockdep has made it. */
 static const char *expected_verdict(const struct scenario *sc,
 				    unsigned int lockdep)
 {

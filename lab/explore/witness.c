@@ -77,8 +77,8 @@ static int choose_as_written(struct director *d, struct stage *st,
 	return (int)actor;
 }
 
-/* Nobody reads the footprint, but this call begins the watch for what is
- * touched before the next step. */
+/* The footprint is not needed here, but this call begins the watch for data that
+ * are touched before the next step. */
 static void forget_footprint(struct director *d, struct stage *st)
 {
 	struct footprint f;
