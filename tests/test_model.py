@@ -24,13 +24,13 @@ EXPECTED = {
     "E6/E1": "", "E6/E1b": "", "E6/E2": "", "E6/E3": CYCLE,
     "E7/v3": "list_is_whole", "E7/v4": "",
     "E8": "", "E8b/kernel": CYCLE, "E8b/mckenney": CYCLE, "E8c": "",
-    "E8d/kernel": "words_missed", "E8d/3.6": CYCLE, "E8d/after": "",
+    "E8d/kernel": "last_missed", "E8d/3.6": CYCLE, "E8d/after": "",
     "E9": CYCLE, "E9n": CYCLE, "E10/E1": "", "E10/E1b": "", "E10/E8b": "",
     "E11/E1": "", "E11/E2": "", "E12/3.6": CYCLE, "E12/onoff": "",
     "E13/reversed": CYCLE, "E13/one-order": "",
     "E14/readers": "", "E14/writer": CYCLE,
     "E17/left-out": "cache_freed", "E17/barrier": "", "E17s": "cache_freed",
-    "E18/without": "words_missed", "E18/kernel": "", "E18/3.6": "",
+    "E18/without": "last_missed", "E18/kernel": "", "E18/3.6": "",
     "E18/5.18": "",
 }
 

@@ -51,7 +51,7 @@ inline sync_notify(event)
 {
 	if
 	:: event == CPU_DYING ->
-		last_words_queue(TOGGLED);
+		queue_last_callback(TOGGLED);
 		rcu_request(rcu_snap)
 	:: else
 	fi;

@@ -16,7 +16,7 @@
 inline leaves_callback(event)
 {
 	if
-	:: event == CPU_DYING -> last_words_queue(TOGGLED)
+	:: event == CPU_DYING -> queue_last_callback(TOGGLED)
 	:: else
 	fi
 }
@@ -26,7 +26,7 @@ inline leaves_callback(event)
 
 proctype B(byte cpu)
 {
-	words_queued;
+	last_queued;
 	rcu_barrier_watched()
 }
 

@@ -25,8 +25,8 @@ inline barrier_notify(event)
 {
 #ifndef WORDLESS
 	if
-	:: event == CPU_UP_PREPARE -> last_words_queue(cpu)
-	:: event == CPU_DYING -> last_words_queue(TOGGLED)
+	:: event == CPU_UP_PREPARE -> queue_last_callback(cpu)
+	:: event == CPU_DYING -> queue_last_callback(TOGGLED)
 	:: else
 	fi;
 #endif

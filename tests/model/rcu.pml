@@ -31,14 +31,14 @@
 bool online[NR_CPUS];
 bool parked[NR_CPUS]; /* rcuc of that core */
 
-/* Callbacks: a slab of the victim, a core's last words, the barrier's own. */
-mtype = { VICTIM, WORDS, BARRIER };
+/* Callbacks: a slab of the victim, a core's last callback, the barrier's own. */
+mtype = { VICTIM, LAST_CALLBACK, BARRIER };
 chan cbs[NR_CPUS] = [5] of { mtype };
 byte cbs_len[NR_CPUS];
 bool invoking[NR_CPUS];
 
 bool cache_freed; /* what VICTIM must not find */
-bool words_queued, words_ran, words_missed;
+bool last_queued, last_ran, last_missed;
 
 byte barrier_mutex;
 byte n_barrier_done; /* odd: one is in progress */
@@ -74,7 +74,7 @@ end:
 		};
 		if
 		:: cb == VICTIM -> assert(!cache_freed)
-		:: cb == WORDS -> words_ran = true
+		:: cb == LAST_CALLBACK -> last_ran = true
 		:: cb == BARRIER -> barrier_done()
 		fi;
 		d_step { cbs_len[cpu]--; invoking[cpu] = false; cb = 0 }
@@ -300,8 +300,8 @@ inline rcu_barrier_entrain__5_18(on)
 	fi
 }
 
-/* From here if the core is off or has none, else by a call. */
-inline see_to(on)
+/* From this core if that one is off or has no callbacks, else by a call. */
+inline entrain_anywhere(on)
 {
 	do
 	:: atomic {
@@ -334,9 +334,9 @@ inline _rcu_barrier__5_18()
 	:: rcu_barrier_gone_by(snap)
 	:: else ->
 		atomic { rcu_barrier_begin() };
-		see_to(ON_D);
-		see_to(ON_U);
-		see_to(TOGGLED);
+		entrain_anywhere(ON_D);
+		entrain_anywhere(ON_U);
+		entrain_anywhere(TOGGLED);
 		rcu_barrier_wait()
 	fi;
 	mutex_unlock(barrier_mutex)
@@ -401,17 +401,17 @@ inline rcu_cleanup_dead_cpu(dead)
 
 /* ---- a callback that shows whether a barrier has waited for it ----------- */
 
-inline last_words_queue(on)
+inline queue_last_callback(on)
 {
-	atomic { call_rcu(on, WORDS); words_queued = true }
+	atomic { call_rcu(on, LAST_CALLBACK); last_queued = true }
 }
 
 inline rcu_barrier_watched()
 {
 	bool before;
 
-	before = words_queued;
+	before = last_queued;
 	rcu_barrier();
-	words_missed = before && !words_ran; /* returned too early */
-	assert(!words_missed)
+	last_missed = before && !last_ran; /* returned too early */
+	assert(!last_missed)
 }
