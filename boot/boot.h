@@ -13,7 +13,7 @@
  * (3) No call of the C library: it may access words that are not aligned.
  *
  * Consequences. Code here takes names from its own folder alone, apart from
- * those two C functions. boot_info is what it finds out and hands on.
+ * those two C functions. boot_info has the facts that it finds out and hands on.
  *
  * Virtual addresses (short descriptors, one TTBR0 table shared by all cores):
  *   0x00000000           never mapped (page 0 and all below the direct map)

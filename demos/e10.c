@@ -6,8 +6,8 @@
  *
  *   2017  the hotplug lock is a rw-semaphore that prefers writers, cpus_read_lock()
  *         (demos/forms/hotplug_rwsem.c); lockdep sees all of it
- *   2021  rcu_barrier() takes no hotplug lock (80b3fd474c91). Whoever moves a dead
- *         core's callbacks queues the barrier's own callback behind them, under
+ *   2021  rcu_barrier() takes no hotplug lock (80b3fd474c91). The thread that moves a
+ *         dead core's callbacks queues the barrier's own callback behind them, under
  *         barrier_lock, a spinlock. A number for each core says for which barrier
  *         this has been done.
  *   2024  kmem_cache_destroy() calls rcu_barrier() with no lock held (v6.12)

@@ -266,8 +266,8 @@ static const struct scenario e4x[] = {
 
 DEMO(04x, e4x, .id = "E4x", .slug = "e4x-counted",
      .claim = "a count per thread finds the leak in L, at once",
-     .tried = { "E4 with a lockdep map beside the counter, as in 2014: L gives back",
-		"what it does not hold. Lockdep must name L, and nothing is counted." },
+     .tried = { "E4 with a lockdep map beside the counter, as in 2014. L gives back a",
+		"reference too many. Lockdep must name L, and nothing is counted." },
      .cores = 2, SCENARIOS(e4x), .free_rounds = 40);
 
 #define G_ACTOR 0
@@ -339,7 +339,9 @@ static void actor_G_gives_back(struct stage *st)
 static const struct scenario e4g[] = {
 	{
 		.part = "E4g/counter",
-		.about = "the counter does not know who took a reference",
+		.about =
+			"the counter does not know which thread took a reference",
+
 		KEPT,
 	},
 	{

@@ -1,5 +1,5 @@
 /*
- * H1: what a core leaves when it goes.
+ * H1: the things that a core leaves when it goes.
  *
  * No mail is about this. The experiment shows one mechanism by itself. A core gets
  * everything that a core can have, and is then taken down: a thread that runs there, a
@@ -301,7 +301,7 @@ static void list_rests(struct stage *st maybe_unused)
 {
 	const struct rests *b = &h1.before, *a = &h1.after;
 
-	kprintf("what core %u had:\n", h1.core);
+	kprintf("the things that core %u had:\n", h1.core);
 	kprintf("  %-26s %6s %6s  %s\n", "", "before", "after",
 		"where it went");
 	row("threads that run", b->ready, a->ready);

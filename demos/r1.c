@@ -90,7 +90,7 @@ static void actor_S(struct stage *st)
 	}
 	if (r1.looked) {
 		note("rcu");
-		kprintf("meanwhile, what the command `rcu` says:\n");
+		kprintf("meanwhile the command `rcu` prints:\n");
 		rcu_print();
 		kprintf("\n");
 	}

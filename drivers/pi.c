@@ -1,5 +1,5 @@
 /*
- * The Raspberry Pi boards: a table of what differs, and the set-up that is the
+ * The Raspberry Pi boards: a table of the differences, and the set-up that is the
  * same on all of them.
  *
  * A board is recognised by its device tree or, as there may be none, by its

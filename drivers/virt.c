@@ -50,7 +50,7 @@ static const struct board_ops virt_ops = {
 	.reboot = psci_system_reset,
 };
 
-/* ---- what the tree says -------------------------------------------------- */
+/* ---- facts from the device tree ------------------------------------------ */
 
 /* Interrupt number of entry i of "interrupts" with three cells; 0 if none. */
 static unsigned int tree_irq(const struct fdt *fdt, fdt_node n, unsigned int i)

@@ -1,5 +1,5 @@
 /*
- * The commands `demo` and `cut`: what the command line asks for.
+ * The commands `demo` and `cut`: read the command line and carry it out.
  *
  * Owns no data.
  */

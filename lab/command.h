@@ -1,5 +1,5 @@
 /*
- * What the commands of lab/ share: finding an experiment, the right to the
+ * Shared by the commands of lab/: finding an experiment, the right to the
  * stage, rows and tables.
  */
 #pragma once

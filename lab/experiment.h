@@ -1,5 +1,5 @@
 /*
- * What an experiment is made of. The only header of lab/ that a file in demos/ includes.
+ * The parts of an experiment. The only header of lab/ that a file in demos/ includes.
  *
  * An experiment is a DEMO() in a file in demos/. It has one or more scenarios. A scenario
  * has actors (threads with a name and a core), a set-up before each round, and what must
@@ -262,7 +262,7 @@ struct demo {
 
 extern const struct demo demos_start[], demos_end[];
 
-/* ---- the stage: what a round has ---------------------------------------------------- */
+/* ---- the stage ---------------------------------------------------------------------- */
 
 #define SHOWN_LOCKS 3 /* an experiment's own, named in its schedules */
 #define HELD_MAX    8 /* mutexes that are noted of one actor */

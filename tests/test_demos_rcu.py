@@ -12,7 +12,7 @@ from output import check_lines, part_of, text_in_order
 def test_rcu_names_the_reader():
     """R1: while R reads, `rcu` names R; the grace period ends after R."""
     text = boot("demo r1 forced").text
-    said = text[text.index("meanwhile, what the command `rcu` says:"):]
+    said = text[text.index("meanwhile the command `rcu` prints:"):]
     assert re.search(r"^  core 1 owes a quiescent state: runs thread \d+ "
                      r"\(R\),\n    preempt_count 1, .*\n"
                      r"    in a reader for 0\.\d+ s, entered at actor_R\+",

@@ -86,7 +86,7 @@ enum trace_op {
 	/* obj = shared data, declared by shared_read(), shared_write() */
 	TR_SHARED_READ,
 	TR_SHARED_WRITE,
-	TR_NOTE, /* did: obj = a text, for what has no event of its own */
+	TR_NOTE, /* did: obj = a text, for actions without an event of their own */
 };
 
 struct trace_event {

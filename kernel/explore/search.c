@@ -146,8 +146,8 @@ static bool same_standing(const struct search *s, const struct node *n,
 	return true;
 }
 
-/* Who needs no run from this node: each has had it from an earlier one, and
- * nothing has happened since that it depends on. */
+/* Find the threads that need no run from this node. Each has had its run from an
+ * earlier node, and no step since then is dependent on its own. */
 static void fall_asleep(struct search *s, struct node *n)
 {
 	const struct node *before = n - 1;
@@ -312,7 +312,7 @@ void search_step(struct search *s, const struct footprint *step,
 	find_races(s, t, k, step, n->clock);
 	n->clock[t] = (uint16_t)(k + 1);
 	memcpy(s->clock[t], n->clock, sizeof(n->clock));
-	/* Who was woken went on after this step, and because of it. */
+	/* A thread that was woken went on after this step, and because of it. */
 	for (unsigned int q = 0; q < s->threads; q++)
 		for (unsigned int i = 0; woken & 1u << q && i < s->threads; i++)
 			s->clock[q][i] = max(s->clock[q][i], n->clock[i]);

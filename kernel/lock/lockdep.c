@@ -55,7 +55,7 @@ static uint64_t mix(uint64_t key, uint32_t value)
 	return key ^ key >> 29;
 }
 
-/* ---- what has been found ------------------------------------------------- */
+/* ---- findings ------------------------------------------------------------ */
 
 /* Count a finding. Returns whether it is the first of its fingerprint and kind.
  * lockdep_graph_lock held. */

@@ -1,5 +1,5 @@
 /*
- * Mutexes. What they are for: mutex.h.
+ * Mutexes. Their purpose and the duties: mutex.h.
  *
  * The owner word is 0 if the mutex is free, else a thread and two flags. While
  * a thread waits, MUTEX_WAITERS is set and the owner word is never 0: a release

@@ -1,5 +1,5 @@
 /*
- * rw-semaphores. What they are for: rwsem.h.
+ * rw-semaphores. Their purpose and the duties: rwsem.h.
  *
  * struct rw_semaphore: a reader that finds a thread waiting queues up behind
  * it. A release hands over to the oldest waiter; if that is a reader, also to

@@ -321,7 +321,7 @@ static struct stepper *stepper_of(struct director *d)
 	return container_of(d, struct stepper, director);
 }
 
-/* on: what runs now has been shown already, or is given up. */
+/* on: the steps that run now have been shown already, or the round is given up. */
 static void mute(struct stepper *s, bool on)
 {
 	s->director.quiet = on;

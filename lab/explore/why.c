@@ -1,6 +1,6 @@
 /*
- * What each thread of an explored round would do next, or why it cannot: for
- * the person who plays the scheduler (step.c).
+ * The next operation of each thread of an explored round, or the reason why it
+ * cannot go on: for the person who plays the scheduler (step.c).
  *
  * The chains are those of the wait-for graph (kernel/hang/waitfor.h), with one
  * difference. A thread that is held at the gate before a mutex does not wait
@@ -23,7 +23,7 @@
 
 #define SYMBOL 48
 
-/* ---- what a thread would do ---------------------------------------------- */
+/* ---- the next operation of a thread -------------------------------------- */
 
 /* The function that an address is in. */
 static const char *function_at(uintptr_t address, char *out)
@@ -33,7 +33,7 @@ static const char *function_at(uintptr_t address, char *out)
 	return out;
 }
 
-/* What a thread at this gate is about to do. */
+/* The next operation of a thread at this gate. */
 static void describe_gate(const struct stage *st, enum trace_op op,
 			  const void *obj, uintptr_t caller, char *out)
 {
@@ -72,7 +72,7 @@ static void describe_gate(const struct stage *st, enum trace_op op,
 		  function_at(caller, fn));
 }
 
-/* ---- what it waits for --------------------------------------------------- */
+/* ---- its wait ------------------------------------------------------------ */
 
 static int slot_of(const struct stage *st, const struct thread *t)
 {

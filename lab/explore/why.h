@@ -1,5 +1,5 @@
 /*
- * What each thread of an explored round would do next, and what it waits for.
+ * The next operation of each thread of an explored round, and its wait.
  * See why.c. enabled: the actors that can go on, a bit each.
  */
 #pragma once
