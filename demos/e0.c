@@ -24,7 +24,6 @@ static struct mutex lock_c = MUTEX_INIT(lock_c, "lock_c");
 static DEFINE_SPINLOCK(irq_lock);
 
 static uint32_t table[2048]; /* a holder of the locks reads it */
-
 /* Long enough that on one core each of three is preempted while it holds a lock. */
 #define RING_READS 50
 

@@ -85,7 +85,6 @@ static int setup_rest(struct stage *st)
 	synchronize_rcu();
 	st->m[0] = &onoff_mutex;
 	seen_begin(st->sc); /* do not count the functions that the set-up ran */
-
 	return err;
 }
 

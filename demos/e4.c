@@ -339,9 +339,7 @@ static void actor_G_gives_back(struct stage *st)
 static const struct scenario e4g[] = {
 	{
 		.part = "E4g/counter",
-		.about =
-			"the counter does not know which thread took a reference",
-
+		.about = "the counter does not know which threads hold it",
 		KEPT,
 	},
 	{

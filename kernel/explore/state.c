@@ -42,7 +42,6 @@ bool cores_sleep(uint32_t *sum)
 		seen = rcu_idle_seen(cpu);
 		awake += seen & 1;
 		/* Without the caller's core: the caller may have slept. */
-
 		*sum += seen & 1 ? 0 : seen;
 	}
 	return awake <= 1;

@@ -152,7 +152,6 @@ static bool parse_explore(int argc, char **argv, struct explore_request *rq)
 		if (argc < 2)
 			kprintf("explore: name an experiment (demo lists them) "
 				"or say all\n");
-
 		else
 			kprintf("explore: no experiment \"%s\" (demo alone "
 				"lists them)\n",
