@@ -6,9 +6,9 @@
  *             struct wait_ops of the wait says how.
  *   stuck     The first of these that helps: release a mutex that an actor has
  *             kept; let the writer past a reference count that will not come to
- *             0; let a reader past the writer of the hotplug lock, if that is a
- *             rw-semaphore; the scenario's own `.cut.rescue`; let an actor past
- *             its explore_await(). If none helps, a line says so.
+ *             0; let an actor past a rw-semaphore; the scenario's own
+ *             `.cut.rescue`; let an actor past its explore_await(). If none
+ *             helps, a line says so.
  *   bug       Release the locks of a thread that a BUG has ended. The same is done
  *             for an actor that ended with a lock held; that is a failure of the
  *             experiment.
@@ -81,12 +81,10 @@ unsigned int release_ended(struct stage *st)
 
 /* May the lock of this wait be lent? A scenario can name the one that is to be
  * lent, and locks that must never be. */
-static bool may_lend(const struct stage *st, const struct waitfor_link *l)
+static bool may_lend(const struct stage *st, const struct waiting *w)
 {
-	const void *obj = l->waiting.obj;
-
-	return (!st->sc->cut.lend || obj == st->sc->cut.lend) &&
-	       !(st->sc->cut.keeps && st->sc->cut.keeps(obj));
+	return (!st->sc->cut.lend || w->obj == st->sc->cut.lend) &&
+	       !(st->sc->cut.keeps && st->sc->cut.keeps(w->obj));
 }
 
 /* Lend one lock of the cycle, whose threads stand still. If several can be
@@ -102,7 +100,7 @@ static bool cut_cycle(const struct stage *st, bool quietly)
 			const struct wait_ops *ops = l->waiting.ops;
 
 			if (!ops->lend || ops->lend_rank != rank ||
-			    !may_lend(st, l) ||
+			    !may_lend(st, &l->waiting) ||
 			    ops->lend((void *)l->waiting.obj, l->thread))
 				continue;
 			if (quietly)
@@ -137,21 +135,24 @@ static bool pass_refcount(struct stage *st, bool quietly)
 	return false;
 }
 
-/* Let a reader in that waits for a writer that waits for readers. It is a
- * cycle, but release builds do not see it. */
-static bool pass_reader(const struct stage *st, bool quietly)
+/* Let an actor past a semaphore. Either it closes a cycle that release builds
+ * do not see, or a thread that has ended holds it. */
+static bool pass_semaphore(const struct stage *st, bool quietly)
 {
-	struct percpu_rwsem *rwsem = READ_ONCE(hotplug_ops)->rwsem;
+	for (unsigned int rank = 1; rank < LEND_RANKS; rank++) {
+		for (unsigned int i = 0; i < st->nr_actors; i++) {
+			struct thread *t = st->worker[i].thread;
+			struct waiting w = waits_for(t);
 
-	for (unsigned int i = 0; rwsem && i < st->nr_actors; i++) {
-		const struct worker *w = &st->worker[i];
-
-		if (worker_ended(w) || percpu_rwsem_let_pass(rwsem, w->thread))
-			continue;
-		if (!quietly)
-			kprintf("cut: the writer of %s lets %s pass\n",
-				rwsem->name, w->actor->name);
-		return true;
+			if (worker_ended(&st->worker[i]) || !w.ops ||
+			    !w.ops->lend || w.ops->lend_rank != rank ||
+			    !may_lend(st, &w) || w.ops->lend((void *)w.obj, t))
+				continue;
+			if (!quietly)
+				kprintf("cut: %s is let past %s\n", t->name,
+					w.name);
+			return true;
+		}
 	}
 	return false;
 }
@@ -199,7 +200,7 @@ void cut_and_finish(struct stage *st, enum outcome out, bool quietly)
 			    !rescue(st, quietly, &rescues))
 				wait_for_the_end(st, out);
 		} else if (!release_ended(st) && !pass_refcount(st, quietly) &&
-			   !pass_reader(st, quietly) &&
+			   !pass_semaphore(st, quietly) &&
 			   !rescue(st, quietly, &rescues) &&
 			   !pass_condition(quietly)) {
 			wait_for_the_end(st, out);

@@ -24,9 +24,9 @@
  * waits for a mutex and one just before it have the same pc.) A model of
  * programs in Python must reach the same states (tests/programs.py).
  *
- * Some waits cannot be cut (lab/cut.c): for a rw-semaphore, for a percpu_rwsem
- * as its second writer, for cpu_add_remove_lock. If a text could end in a
- * deadlock of such waits alone, it is refused: see closes_a_ring().
+ * Two waits cannot be cut (lab/cut.c): for a percpu_rwsem as its second writer,
+ * and for cpu_add_remove_lock. If a text could end in a deadlock of such waits
+ * alone, it is refused: see closes_a_ring().
  *
  * The text and its locks are guarded by demo_mutex. Each pc is written by its
  * thread, and read by others while that thread stands still.
@@ -188,8 +188,7 @@ static void add_one(struct stage *st, unsigned int i)
 
 /* Locks that the cut cannot lend, for closes_a_ring(). */
 enum unlendable {
-	RWSEM,
-	PERCPU,
+	PERCPU_WRITER,
 	ADD_REMOVE,
 	NR_UNLENDABLE,
 	LENDABLE = NR_UNLENDABLE,
@@ -225,13 +224,13 @@ static const struct verb verbs[] = {
 			MAX_OPS, NULL, NULL },
 	[CORES] = { "h", take_cores, give_cores, 0, ADD_REMOVE, false, 1,
 		    "cpu_hotplug_begin", "cpu_hotplug_done" },
-	{ "r", take_rwsem, give_rwsem, 0, RWSEM, false, 1, "down_read",
+	{ "r", take_rwsem, give_rwsem, 0, LENDABLE, true, 1, "down_read",
 	  "up_read" },
-	{ "w", take_rwsem, give_rwsem, 1, RWSEM, false, 1, "down_write",
+	{ "w", take_rwsem, give_rwsem, 1, LENDABLE, true, 1, "down_write",
 	  "up_write" },
-	{ "pr", take_percpu, give_percpu, 0, PERCPU, true, MAX_OPS,
+	{ "pr", take_percpu, give_percpu, 0, LENDABLE, true, MAX_OPS,
 	  "percpu_down_read", "percpu_up_read" },
-	{ "pw", take_percpu, give_percpu, 1, PERCPU, false, 1,
+	{ "pw", take_percpu, give_percpu, 1, PERCPU_WRITER, false, 1,
 	  "percpu_down_write", "percpu_up_write" },
 	{ "P", wait_for_the_completion, NULL, 0, LENDABLE, true, 0, "completed",
 	  NULL },
@@ -309,8 +308,9 @@ static bool may_take(const struct verb *v)
 		if (rd.held[i] && verbs[i].lock != LENDABLE)
 			rd.then[verbs[i].lock] |= 1u << v->lock;
 	if (closes_a_ring())
-		return refuse(v->word, "a knot of r w, pw and h alone, "
-				       "which cannot be cut");
+		return refuse(v->word,
+			      "a deadlock of pw and h alone, which cannot "
+			      "be cut");
 	if (v == &verbs[CORES])
 		rd.outer_refs = rd.held[REFERENCE];
 	return true;

@@ -8,9 +8,8 @@ PAIRS = {*MUTEXES, "r", "w", "pr", "pw", "g", "h"}
 SINGLE = {"P", "V", "?", "!", "x"}
 MAX_THREADS, MAX_OPS = 5, 24
 # Operations on locks that the kernel's cut cannot lend (lab/program.c), and their
-# objects. A percpu reader waits in a ring, but can be let in.
-OBJECTS = {"r": "rwsem", "w": "rwsem", "pr": "percpu", "pw": "percpu", "h": "add"}
-LENT = {"pr"}
+# objects.
+OBJECTS = {"pw": "percpu", "h": "add"}
 
 # name: (text, number of deadlock states), derived by hand. Some comments name the
 # states by their pcs.
@@ -45,6 +44,9 @@ NAMED = {
     # C is done before, or queues behind the writer: 112, 110.
     "behind-the-writer": ("r a | a w | r", 2),
     "readers-writer": ("r x | r x | w x", 0),
+    "upgrade": ("r w", 1),
+    "downgrade": ("w r", 1),
+    "two-upgrades": ("r w | r w", 3),
     # A percpu_rwsem: it prefers the writer (E9, E14).
     "e14-readers": ("pr a | a pr", 0),
     "e14-writer": ("pr a | pw | a pr", 1),
@@ -52,6 +54,9 @@ NAMED = {
     "two-writers": ("pw a | a pw", 1),
     "reader-inside-writer": ("pw pr", 1),
     "readers-nest": ("pr pr | pw", 1),
+    "percpu-upgrade": ("pr pw", 1),
+    "two-semaphores": ("r pw | pr w", 1),
+    "semaphore-and-writer": ("h w | w h", 1),
     # The hotplug lock of 2012.
     "e2": ("a g -g -a | h a -a -h", 1),
     "e1": ("g a -a -g | h a -a -h", 0),
@@ -90,7 +95,7 @@ def parse(text):
                 most = MAX_OPS
             if held.count(word) == most:
                 raise ValueError(f"{word} is held too often")
-            if word in OBJECTS and word not in LENT:
+            if word in OBJECTS:
                 for h in held:
                     if h in OBJECTS:
                         edges.setdefault(OBJECTS[h], set()).add(OBJECTS[word])

@@ -131,6 +131,22 @@ static always_inline void lock_rwsem(struct rw_semaphore *s, bool write,
 	trace_did(write ? TR_WRITE_LOCK : TR_READ_LOCK, s, 0, site);
 }
 
+/*
+ * wait_lock held. The end states, as in mutex_unlock():
+ *   (1) it was lent to current: the lender is the writer again;
+ *   (2) current had lent it: the borrower stays the writer, for good;
+ *   (3) no writer is inside.
+ */
+static void writer_leaves(struct rw_semaphore *s)
+{
+	struct thread *lender = s->lender;
+
+	BUG_ON(s->writer != current && lender != current);
+	s->lender = NULL;
+	if (!lender || s->writer == current)
+		s->writer = lender;
+}
+
 static always_inline void unlock_rwsem(struct rw_semaphore *s, bool write,
 				       uintptr_t caller)
 {
@@ -142,8 +158,7 @@ static always_inline void unlock_rwsem(struct rw_semaphore *s, bool write,
 	trace_did(write ? TR_WRITE_UNLOCK : TR_READ_UNLOCK, s, 0, caller);
 	flags = spin_lock_irqsave(&s->wait_lock);
 	if (write) {
-		BUG_ON(s->writer != current);
-		s->writer = NULL;
+		writer_leaves(s);
 	} else {
 		BUG_ON(s->readers <= 0);
 		s->readers--;
@@ -194,6 +209,27 @@ void down_write_nested(struct rw_semaphore *s, unsigned int subclass)
 void up_write(struct rw_semaphore *s)
 {
 	unlock_rwsem(s, true, CALLER);
+}
+
+int rwsem_lend(struct rw_semaphore *s, struct thread *t)
+{
+	uint32_t flags = spin_lock_irqsave(&s->wait_lock);
+	struct rwsem_waiter *w;
+	int err = -EINVAL;
+
+	list_for_each (w, &s->waiters, link) {
+		if (w->thread != t || (w->write && s->lender))
+			continue;
+		if (w->write)
+			s->lender = s->writer;
+		WRITE_ONCE(w->granted, GRANTING); /* before enter(): reports */
+		enter(s, t, w->write);
+		wake_granted(w, CALLER);
+		err = 0;
+		break;
+	}
+	spin_unlock_irqrestore(&s->wait_lock, flags);
+	return err;
 }
 
 /* ---- readers that count on their own core -------------------------------- */
@@ -326,7 +362,7 @@ void percpu_down_write(struct percpu_rwsem *s)
 		   * percpu_up_read() */
 
 	wait_begin(TASK_UNINTERRUPTIBLE, &percpu_write_wait, s, s->name, site);
-	while (readers_inside(s) != 0) {
+	while (readers_inside(s) != 0 && !READ_ONCE(s->past_readers)) {
 		trace_did(TR_WRITE_CONTEND, s, 0, site);
 		schedule();
 		wait_begin(TASK_UNINTERRUPTIBLE, &percpu_write_wait, s, s->name,
@@ -337,6 +373,7 @@ void percpu_down_write(struct percpu_rwsem *s)
 		   * barrier in percpu_up_read() */
 	flags = spin_lock_irqsave(&s->wait_lock);
 	s->draining = NULL;
+	s->past_readers = false;
 	spin_unlock_irqrestore(&s->wait_lock, flags);
 	lock_acquired(&s->dep_map);
 	trace_did(TR_WRITE_LOCK, s, 0, site);
@@ -363,14 +400,19 @@ void percpu_up_write(struct percpu_rwsem *s)
 	mutex_unlock(&s->writers);
 }
 
-int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *reader)
+int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *t)
 {
 	uint32_t flags = spin_lock_irqsave(&s->wait_lock);
 	struct rwsem_waiter *w;
 	int err = -EINVAL;
 
+	if (s->draining == t && !s->past_readers) {
+		WRITE_ONCE(s->past_readers, true);
+		wake_up_thread(t, CALLER);
+		err = 0;
+	}
 	list_for_each (w, &s->waiters, link) {
-		if (w->thread != reader)
+		if (w->thread != t)
 			continue;
 		/* Before the wake-up: the writer must count this reader. */
 		count(s, 1);
@@ -414,6 +456,11 @@ static const struct thread *percpu_writer(const void *obj)
 	return READ_ONCE(s->writer);
 }
 
+static int rwsem_lend_object(void *obj, struct thread *t)
+{
+	return rwsem_lend(obj, t);
+}
+
 static int percpu_lend(void *obj, struct thread *t)
 {
 	return percpu_rwsem_let_pass(obj, t);
@@ -426,6 +473,9 @@ const struct wait_ops rwsem_read_wait = {
 	.dep_map = DEP_MAP_AT(struct rw_semaphore),
 	.owner = rwsem_writer,
 	.waits_on = is_writer_in_front,
+	.lend = rwsem_lend_object,
+	.lent = "%s, a writer of %s, lets %s pass",
+	.lend_rank = 2,
 };
 
 const struct wait_ops rwsem_write_wait = {
@@ -435,6 +485,9 @@ const struct wait_ops rwsem_write_wait = {
 	.dep_map = DEP_MAP_AT(struct rw_semaphore),
 	.owner = rwsem_writer,
 	.waits_on = is_reader,
+	.lend = rwsem_lend_object,
+	.lent = "%s lends %s to %s until its release",
+	.lend_rank = 2,
 };
 
 const struct wait_ops percpu_read_wait = {
@@ -453,4 +506,7 @@ const struct wait_ops percpu_write_wait = {
 	.event = true,
 	.dep_map = DEP_MAP_AT(struct percpu_rwsem),
 	.waits_on = is_reader,
+	.lend = percpu_lend,
+	.lent = "%s, a reader of %s, lets %s pass",
+	.lend_rank = 2,
 };

@@ -35,6 +35,7 @@ struct rw_semaphore {
 	struct spinlock wait_lock;
 	int readers; /* readers inside */
 	struct thread *writer;
+	struct thread *lender;	  /* the writer before, see rwsem_lend() */
 	struct list_head waiters; /* struct rwsem_waiter, oldest first */
 	DEP_MAP
 };
@@ -65,6 +66,13 @@ void up_read(struct rw_semaphore *s);
 void down_write(struct rw_semaphore *s);
 void up_write(struct rw_semaphore *s);
 
+/*
+ * Cut a knot (docs/design.md, "lending"): let t in, which waits, although readers
+ * or a writer are inside. A writer that is inside is the writer again after t, if
+ * t writes. 0, or -EINVAL: t does not wait, or a writer has lent it already.
+ */
+int rwsem_lend(struct rw_semaphore *s, struct thread *t);
+
 struct percpu_rwsem {
 	const char *name;
 	uint32_t block; /* a writer is inside or waits; atomic */
@@ -78,6 +86,7 @@ struct percpu_rwsem {
 	/* wait_lock guards: */
 	struct spinlock wait_lock;
 	struct thread *draining;  /* the writer that waits for readers */
+	bool past_readers;	  /* which is let past them */
 	struct list_head waiters; /* readers kept out by the writer */
 	DEP_MAP
 };
@@ -92,7 +101,7 @@ void percpu_up_write(struct percpu_rwsem *s);
 
 /*
  * Cut a knot (docs/design.md, "lending"): let a waiting reader in although a
- * writer waits or is inside, which is blocked. Returns 0, or -EINVAL if the
- * reader does not wait.
+ * writer waits or is inside, which is blocked; or let the waiting writer in
+ * although readers are inside. Returns 0, or -EINVAL if t does not wait so.
  */
-int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *reader);
+int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *t);

@@ -1,6 +1,8 @@
 /*
- * Suite lock: the two kinds of rw-semaphore: one set of cases for both.
+ * Suite lock: the two kinds of rw-semaphore: one set of cases for both; and
+ * lending, by which a deadlock is cut.
  */
+#include "kernel/lib/errno.h"
 #include "kernel/sync/rwsem.h"
 #include "tests/kernel/threads.h"
 
@@ -258,4 +260,113 @@ KTEST(lock, percpu_rwsem_stress)
 		sum += percpu.count[cpu].n;
 	EXPECT_EQ(sum, 0);
 	EXPECT(!percpu.block && !percpu.writer && list_empty(&percpu.waiters));
+}
+
+/* ---- lending ----------------------------------------------------------------- */
+
+static struct completion first_go, second_go;
+
+/* The first writer waits inside, and so does the second, which was lent to. */
+static int write_first(void *arg)
+{
+	(void)arg;
+	down_write(&rwsem);
+	wait_for_completion(&first_go);
+	up_write(&rwsem);
+	return 0;
+}
+
+static int write_second(void *arg)
+{
+	down_write(&rwsem);
+	order_note((unsigned int)(uintptr_t)arg);
+	wait_for_completion(&second_go);
+	up_write(&rwsem);
+	return 0;
+}
+
+static struct thread *lend_rwsem_setup(void)
+{
+	struct thread *t;
+
+	rw_setup(false);
+	init_completion(&first_go, "the first writer may go on");
+	init_completion(&second_go, "the second writer may go on");
+	t = ktest_thread("first", write_first, NULL, CPUMASK_ALL);
+	EXPECT(EVENTUALLY(READ_ONCE(rwsem.writer) == t && ktest_sleeps(t)));
+	return t;
+}
+
+KTEST(lock, rwsem_lend)
+{
+	struct thread *a = lend_rwsem_setup(), *b, *c, *r;
+
+	b = start_blocked(write_second, 1);
+	c = start_blocked(write_once, 2);
+	r = start_blocked(read_once, 3);
+	EXPECT_EQ(rwsem_lend(&rwsem, a), -EINVAL); /* it does not wait */
+	EXPECT_EQ(rwsem_lend(&rwsem, b), 0);
+	EXPECT(EVENTUALLY(ktest_sleeps(b) && READ_ONCE(nr_order) == 1));
+	EXPECT(rwsem.writer == b && rwsem.lender == a);
+	EXPECT_EQ(rwsem_lend(&rwsem, c), -EINVAL); /* lent already */
+	EXPECT_EQ(rwsem_lend(&rwsem, r), 0);	   /* beside the writer */
+	thread_join(r);
+	complete(&second_go);
+	thread_join(b);
+	EXPECT(rwsem.writer == a && !rwsem.lender); /* c did not get it */
+	EXPECT_EQ(nr_order, 2);
+	complete(&first_go);
+	thread_join(a);
+	thread_join(c);
+	EXPECT(nr_order == 3 && order[1] == 3 && order[2] == 2);
+	EXPECT(!rwsem.readers && !rwsem.writer && list_empty(&rwsem.waiters));
+}
+
+/* The lender releases while it is lent: the borrower stays the writer. */
+KTEST(lock, rwsem_lend_kept)
+{
+	struct thread *a = lend_rwsem_setup(), *b, *c;
+
+	b = start_blocked(write_second, 1);
+	c = start_blocked(write_once, 2);
+	EXPECT_EQ(rwsem_lend(&rwsem, b), 0);
+	EXPECT(EVENTUALLY(ktest_sleeps(b) && READ_ONCE(nr_order) == 1));
+	complete(&first_go);
+	thread_join(a);
+	EXPECT(rwsem.writer == b && !rwsem.lender && nr_order == 1);
+	complete(&second_go);
+	thread_join(b);
+	thread_join(c);
+	EXPECT(!rwsem.writer && list_empty(&rwsem.waiters));
+}
+
+/* A writer is let past a reader, in both kinds. */
+static void check_past_reader(bool percpu_kind)
+{
+	struct thread *w;
+
+	rw_setup(percpu_kind);
+	read_in();
+	w = start_blocked(write_once, 1);
+	if (percpu_kind)
+		EXPECT_EQ(percpu_rwsem_let_pass(&percpu, w), 0);
+	else
+		EXPECT_EQ(rwsem_lend(&rwsem, w), 0);
+	thread_join(w);
+	EXPECT_EQ(nr_order, 1);
+	/* The reader is still inside. */
+	w = start_blocked(write_once, 2);
+	read_out();
+	thread_join(w);
+	EXPECT_EQ(nr_order, 2);
+}
+
+KTEST(lock, rwsem_past_reader)
+{
+	check_past_reader(false);
+}
+
+KTEST(lock, percpu_past_reader)
+{
+	check_past_reader(true);
 }

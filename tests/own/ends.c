@@ -7,9 +7,12 @@
  *   X2/wanted   the same, and B wants the mutex
  *   X2/slab     A ends with slab_mutex; two schedules
  *   X2/rwsem    A ends with a rw-semaphore; X2/rwsem-wanted: and B wants it
- *   X2/knot     two rw-semaphores, taken A-B and B-A
+ *   X2/sems     two rw-semaphores, taken A-B and B-A
+ *   X2/lost     A waits for a completion that nobody completes
+ *   X2/knot     A and B wait for a completion of each other
  *   X2/in-vain  the same with a .rescue that does not help
- *   X2/rescued  a rw-semaphore and a completion, with a .rescue that helps
+ *   X2/rescued  a rw-semaphore that is never lent, and a completion, with a .rescue
+ *               that helps
  *   X2/timer    A waits for a timer and then writes, as B does
  *   X2/await    A waits in explore_await() for a flag, which B does not raise if it
  *               looks too late
@@ -90,7 +93,7 @@ static void actor_reads_sem(struct stage *st maybe_unused)
 /* ---- a cycle without a mutex ---------------------------------------------------- */
 
 static struct rw_semaphore other = RWSEM_INIT(other, "other semaphore");
-static struct completion done;
+static struct completion done, by_a, by_b;
 
 static void actor_sem_other(struct stage *st maybe_unused)
 {
@@ -106,6 +109,44 @@ static void actor_other_sem(struct stage *st maybe_unused)
 	down_write(&sem);
 	up_write(&sem);
 	up_write(&other);
+}
+
+static int setup_each_other(struct stage *st)
+{
+	init_completion(&by_a, "A's completion");
+	by_a.by = st->worker[0].thread;
+	init_completion(&by_b, "B's completion");
+	by_b.by = st->worker[1].thread;
+	return 0;
+}
+
+static void actor_awaits_b(struct stage *st maybe_unused)
+{
+	wait_for_completion(&by_b);
+	complete(&by_a);
+}
+
+static void actor_awaits_a(struct stage *st maybe_unused)
+{
+	wait_for_completion(&by_a);
+	complete(&by_b);
+}
+
+static bool does_nothing(struct stage *st maybe_unused,
+			 bool quietly maybe_unused)
+{
+	return true;
+}
+
+static int setup_lost(struct stage *st maybe_unused)
+{
+	init_completion(&by_b, "a lost completion");
+	return 0;
+}
+
+static bool is_never_lent(const void *lock)
+{
+	return lock == &sem;
 }
 
 static int setup_done(struct stage *st)
@@ -302,7 +343,7 @@ static const struct scenario scenarios[] = {
 		.said.outcome = COMPLETES,
 	},
 	{
-		.part = "X2/knot",
+		.part = "X2/sems",
 		.about = ABOUT,
 		.actors = { { "A", ON_D, actor_sem_other },
 			    { "B", ON_U, actor_other_sem } },
@@ -311,15 +352,31 @@ static const struct scenario scenarios[] = {
 		.said.lockdep = CIRCULAR,
 	},
 	{
-		.part = "X2/in-vain",
+		.part = "X2/lost",
 		.about = ABOUT,
-		.actors = { { "A", ON_D, actor_sem_other },
-			    { "B", ON_U, actor_other_sem } },
+		.actors = { { "A", ON_D, actor_awaits_b } },
+		.forced.none = true,
+		.said.outcome = STUCK,
+		.world.setup = setup_lost,
+	},
+	{
+		.part = "X2/knot",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_awaits_b },
+			    { "B", ON_U, actor_awaits_a } },
 		.forced.none = true,
 		.said.outcome = DEADLOCK,
-		.said.lockdep = CIRCULAR,
-		.world.setup = setup_done,
-		.cut.rescue = complete_for_b,
+		.world.setup = setup_each_other,
+	},
+	{
+		.part = "X2/in-vain",
+		.about = ABOUT,
+		.actors = { { "A", ON_D, actor_awaits_b },
+			    { "B", ON_U, actor_awaits_a } },
+		.forced.none = true,
+		.said.outcome = DEADLOCK,
+		.world.setup = setup_each_other,
+		.cut.rescue = does_nothing,
 	},
 	{
 		.part = "X2/rescued",
@@ -329,6 +386,7 @@ static const struct scenario scenarios[] = {
 		.forced.none = true,
 		.said.outcome = DEADLOCK | COMPLETES,
 		.world.setup = setup_done,
+		.cut.keeps = is_never_lent,
 		.cut.rescue = complete_for_b,
 	},
 	{
