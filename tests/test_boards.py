@@ -1,7 +1,7 @@
-"""The one raw image on the Raspberry Pi models of QEMU, in every way to start
-it that tools/boards.py knows; first, that the starts are what they are said to be.
+"""The one raw image on QEMU's models of the Raspberry Pi, started in every way that
+tools/boards.py knows. The first tests check these ways themselves.
 
-A machine that cannot be had here is skipped with the reason: it is not shown.
+If this QEMU lacks a machine, its tests are skipped with the reason.
 """
 import hashlib
 import os
@@ -23,14 +23,14 @@ from test_suites import check as check_suites
 STUBS = [n for n, m in boards.MACHINES.items() if m.start == "stub"]
 WAYS = [(n, mode) for n in STUBS for mode in boards.MODES]
 SAYS = {"raspi2b-raw": ("SVC", boards.RAW_AT),
-        "raspi2b-elf": ("SVC", boards.ELF_AT)}  # else: HYP, where the stub says
+        "raspi2b-elf": ("SVC", boards.ELF_AT)}  # others: HYP, at the stub's address
 PART = {"bcm2836": 0xc07, "bcm2837": 0xd03, "bcm2711": 0xd08}
 FDT, ATAG_CORE_SIZE = 0xedfe0dd0, 5
 
 
 @pytest.fixture(autouse=True)
 def there(request):
-    """Skips what needs a machine that is not there."""
+    """Skip a test if this QEMU lacks its machine."""
     callspec = getattr(request.node, "callspec", None)
     name = callspec and callspec.params.get("board")
     if name in boards.MACHINES and "talker" not in request.fixturenames:
@@ -41,7 +41,7 @@ def there(request):
 
 
 every_board = pytest.mark.parametrize("board", boards.MACHINES)
-# By the time they run for long, the ways to start a Pi 2 make no difference.
+# In a long run the way in which a Pi 2 started makes no difference.
 each_chip = pytest.mark.parametrize("board", [
     pytest.param(n, marks=pytest.mark.soak if n in ("raspi2b-elf",
                                                     "raspi2b-raw") else ())
@@ -51,7 +51,8 @@ each_chip = pytest.mark.parametrize("board", [
 # ---- the starts themselves ---------------------------------------------------
 
 def probe(board, **start):
-    """What each core finds: tests/boards/probe.S instead of the kernel."""
+    """The state in which each core arrives, printed by tests/boards/probe.S, which runs
+    instead of the kernel."""
     image = boards.kept(boards.assembled("probe"), ".img")
     run = boot(None, board=board, image=image, timeout=30, **start)
     assert run.status == 0
@@ -65,7 +66,7 @@ def probe(board, **start):
 
 @pytest.mark.parametrize("board", SAYS)
 def test_qemus_own_starts(board):
-    """What the sheet of facts says of them holds for this QEMU."""
+    """QEMU's own ways to start are as tools/boards.py describes them."""
     cores = probe(board)
     mode, at = SAYS[board]
     for c in cores:
@@ -74,14 +75,14 @@ def test_qemus_own_starts(board):
     if board == "raspi2b-raw":
         assert cores[0]["r0"] == 0 and cores[0]["r1"] == 0xc42
         assert (cores[0]["r2"], cores[0]["tree"]) == (0x100, ATAG_CORE_SIZE)
-    else:   # all by themselves, the tree at 0
+    else:   # all cores start by themselves, and the tree is at 0
         for c in cores:
             assert (c["r0"], c["r1"], c["r2"], c["tree"]) == (0, 0, 0, FDT)
 
 
 @pytest.mark.parametrize("where", boards.TREES)
 @pytest.mark.parametrize("board,mode", WAYS)
-def test_stub_leaves_the_worst(board, mode, where):
+def test_stub_leaves_the_worst_state(board, mode, where):
     m = boards.MACHINES[board]
     cores = probe(board, mode=mode, where=where)
     for c in cores:
@@ -94,7 +95,7 @@ def test_stub_leaves_the_worst(board, mode, where):
         idle = [c[f"r{i}"] for i in range(3, 12)] + [c["sp"], c["lr"]]
         assert len(set(idle)) == len(idle) and 0 not in idle
         assert c["cntfrq"] == m.hz
-        for timer in ("cntv_ctl", "cntp_ctl"):  # enabled, unmasked, fires
+        for timer in ("cntv_ctl", "cntp_ctl"):  # enabled, not masked, pending
             assert c[timer] == 5
         assert c["vbar"] not in (0, c["at"])
         sctlr = c["sctlr"]
@@ -112,7 +113,7 @@ def test_stub_leaves_the_worst(board, mode, where):
     each_its_own = ["r3", "sp", "vbar"] + ["cntvoff"] * (mode == "HYP")
     for name in each_its_own:
         assert len({c[name] for c in cores}) == 4, name
-    # Another seed; and the stub says how fast the counter is, not QEMU.
+    # Another seed; and the rate of the counter comes from the stub, not from QEMU.
     others = probe(board, mode=mode, where=where, seed=7, extra=[
         "-global", f"{m.cpu}-arm-cpu.cntfrq=62500000"])
     assert others[0]["r3"] != cores[0]["r3"]
@@ -120,7 +121,7 @@ def test_stub_leaves_the_worst(board, mode, where):
 
 
 @every_board
-def test_junk_lies_behind(board):
+def test_junk_after_the_image(board):
     for seed in (0, 1):
         first = random.Random(seed + boards.JUNK_SEED).randbytes(4)
         for c in probe(board, junk=True, seed=seed):
@@ -129,7 +130,7 @@ def test_junk_lies_behind(board):
 
 
 def test_atags():
-    """A list that ends, of whole words, the line in it."""
+    """The list has an end and whole words, and contains the command line."""
     for text in ("", "a", "abc", "abcd", 'run="cpu; ps"'):
         data, found, at = boards.atags(text), {}, 0
         assert len(data) % 4 == 0
@@ -156,8 +157,8 @@ def test_arguments_reach_the_tree(tmp_path):
         assert out.stdout.split()[1] == f"brcm,{soc}"
 
 
-def test_what_is_not_there_is_said(monkeypatch, tmp_path):
-    """An older QEMU, or none: a reason, not a machine."""
+def test_missing_machine(monkeypatch, tmp_path):
+    """With an older QEMU, or without one, there is a reason instead of a machine."""
     old = tmp_path / "qemu-system-aarch64"
     old.write_text("#!/bin/sh\n"
                    '[ "$1" = -M ] && echo "raspi3b  a board" && exit\n'
@@ -174,7 +175,7 @@ def test_what_is_not_there_is_said(monkeypatch, tmp_path):
 # ---- the image ---------------------------------------------------------------
 
 def raw_bytes(board, tmp_path):
-    """The image as that machine gets it, byte for byte."""
+    """The bytes of the image that this machine gets."""
     line = boards.line(board, "cpu")
     if "-kernel" not in line:
         at = f"addr={boards.STUB_IMAGE_AT:#x},"
@@ -191,7 +192,7 @@ def raw_bytes(board, tmp_path):
 
 @every_board
 def test_one_image(board, tmp_path):
-    """The very file that virt gets."""
+    """Each machine gets the same image as virt."""
     line = gordian.qemu_line("cpu")
     image = open(line[line.index("-kernel") + 1], "rb").read()
     want = hashlib.sha256(image).hexdigest()
@@ -202,7 +203,7 @@ def test_one_image(board, tmp_path):
 # ---- the kernel on them ------------------------------------------------------
 
 def booted(run, board, mode="HYP", cores=4):
-    """It came up there, as it was started, with all cores that there are."""
+    """It has booted on this board, entered in this mode, with so many cores."""
     says, at = SAYS.get(board, (mode, boards.STUB_IMAGE_AT))
     head = re.search(r"^Gordian, debug profile: (.*), (\d) of 4 cores, "
                      r"\d+ MiB$", run.text, re.M)
@@ -213,7 +214,7 @@ def booted(run, board, mode="HYP", cores=4):
 
 @every_board
 def test_boot(board):
-    """And the status of the commands arrives outside."""
+    """The suite passes, and QEMU ends with the status of the command."""
     run = boot("test boot; quit 7", board=board)
     booted(run, board)
     assert run.status == 7
@@ -230,7 +231,7 @@ def test_prompt(board):
 
 @pytest.mark.parametrize("where", boards.TREES)
 @pytest.mark.parametrize("board,mode", WAYS)
-def test_every_way_in(board, mode, where):
+def test_every_way_to_start(board, mode, where):
     run = boot("test boot", board=board, mode=mode, where=where)
     booted(run, board, mode)
     assert run.status == 0
@@ -238,16 +239,16 @@ def test_every_way_in(board, mode, where):
 
 @pytest.mark.parametrize("board", STUBS)
 def test_one_time_for_all_cores(board):
-    """Each core's virtual counter has its own offset, and from SVC nobody can
-    clear that: threads that go from core to core see time go on all the same."""
-    run = boot("board; test sched.times; test cpu", board=board, mode="SVC")
+    """The virtual counter of each core has another offset, which SVC cannot clear. Time
+    still goes on for threads that move from core to core."""
+    run = boot("board; test sched.time_conversion; test cpu", board=board, mode="SVC")
     booted(run, board, "SVC")
     assert run.status == 0 and ", physical counter" in run.text
 
 
 @every_board
 def test_a_core_that_does_not_come(board):
-    """Held in reset: a smaller machine, not a hang."""
+    """A core that is held in reset makes a smaller machine, not a hang."""
     run = boot("cpu", board=board, cores=3)
     booted(run, board, cores=3)
     assert re.search(r"^ +3 +off\b", run.text, re.M)
@@ -258,8 +259,8 @@ def test_a_core_that_does_not_come(board):
     2, pytest.param(20, marks=pytest.mark.soak)])
 @every_board
 def test_boots_on_junk(board, times):
-    """Random bytes over BSS, stacks and tables, others each time; where a stub
-    starts it also in registers and low memory, from each mode in turn."""
+    """Random bytes, other ones each time, in BSS, stacks and tables. If a stub starts the
+    kernel, also in registers and low memory, and in each mode in turn."""
     modes = list(boards.MODES) if board in STUBS else [None]
     for seed in range(times):
         mode = modes[seed % len(modes)]
@@ -280,14 +281,14 @@ def test_demos(board, what):
 
 
 @pytest.mark.parametrize("suite", [
-    "cpu", "mm", "rcu", "sched.times",   # each board has its own clock
+    "cpu", "mm", "rcu", "sched.time_conversion",   # each board has its own clock
     pytest.param("", marks=pytest.mark.soak, id="all")])
 @each_chip
 def test_suites(board, suite):
     run = boot(f"test {suite}", board=board)
     booted(run, board)
     skipped = {c.name for c in check_suites(run) if c.skip}
-    assert skipped <= {"interrupts_migrate"}    # no interrupt is free here
+    assert skipped <= {"interrupts_migrate"}    # a board has no free interrupt
 
 
 @pytest.mark.parametrize("seconds", [
@@ -302,14 +303,14 @@ def test_torture(board, seconds):
         assert f"torture: {suite} ok" in run.lines
 
 
-BATCH = 2       # rounds in one line of commands, which is to fit the screen
+BATCH = 2       # rounds in one command line, which must fit the screen
 
 
 @pytest.mark.parametrize("rounds", [
     4, pytest.param(200, marks=pytest.mark.soak)])
 @every_board
 def test_cores_off_and_on(board, rounds):
-    """Each of the others, any number of times."""
+    """Each core but the first goes off and on many times."""
     with gordian.Console(board=board) as c:
         c.prompt()
         for cpu in (1, 2, 3):
@@ -326,7 +327,7 @@ def test_cores_off_and_on(board, rounds):
 
 @pytest.fixture
 def talker(tmp_path, monkeypatch):
-    """QEMU is one that has three machines and says what it was told."""
+    """A QEMU with two machines, which prints its arguments."""
     for name in ("qemu-system-arm", "qemu-system-aarch64"):
         file = tmp_path / name
         file.write_text('#!/bin/sh\n[ "$2" = help ] && { echo "raspi2b B"; '
@@ -347,7 +348,7 @@ def test_run_uses_the_same_line(talker, board):
     want = boards.line(name, "cpu; ps") + \
         ["-display", "none", "-d", "unimp", "-serial", "stdio"]
     assert p.returncode == 0 and p.stdout.split("\n")[:-1] == want
-    assert shlex.split(p.stderr) == want    # what it says it does
+    assert shlex.split(p.stderr) == want    # the line that it prints
 
 
 @pytest.mark.parametrize("settings,word", [
@@ -368,7 +369,7 @@ def on_bookworm():
         return False
 
 
-NOBODY = "http" + "://localhost:9/"     # no server there
+NOBODY = "http" + "://localhost:9/"     # no server listens there
 MIRROR = f'[ "$1" = indextargets ] && echo "bookworm main {NOBODY}" && exit\n'
 
 
@@ -381,7 +382,7 @@ MIRROR = f'[ "$1" = indextargets ] && echo "bookworm main {NOBODY}" && exit\n'
      " esac", "qemu-system-arm: not there (E: no such package)")],
     ids=["no mirror", "no backports", "no package"])
 def test_qemu10_says_what_is_missing(apt, said, tmp_path):
-    """One line, and nothing that looks like a QEMU is left behind."""
+    """One line says it, and nothing is left behind that looks like a QEMU."""
     file = tmp_path / "apt-get"
     file.write_text("#!/bin/sh\n" + apt)
     file.chmod(0o755)
@@ -397,7 +398,7 @@ def test_qemu10_says_what_is_missing(apt, said, tmp_path):
 
 
 def test_qemu10_takes_what_is_there(tmp_path):
-    """Unpacked once; the second time it only says how to use it."""
+    """If it is unpacked already, the script only prints how to use it."""
     (tmp_path / "qemu-system-arm").write_text("#!/bin/sh\necho QEMU 10\n")
     (tmp_path / "qemu-system-arm").chmod(0o755)
     p = subprocess.run([ROOT / "tools/qemu10", tmp_path], text=True,

@@ -1,7 +1,7 @@
-"""The SD card's image: its file system, what is on it, and what is said when
-something for it is not there. That its kernel boots is shown in QEMU, which takes
-no system from a card: the kernel and its command line are read from the image and
-given to it. What the documents say of the card is checked here too."""
+"""The image of the SD card: its file system, its files, and the messages if something for
+it is missing. Its kernel boots in QEMU. QEMU cannot boot from a card, so the test reads
+the kernel and its command line from the image. The documents about the card are checked
+here, too."""
 import hashlib
 import os
 import re
@@ -21,7 +21,7 @@ OTHERS = ["bcm2709-rpi-2-b.dtb", "bcm2710-rpi-zero-2-w.dtb",
           "LICENCE.broadcom"]
 NO_FIRMWARE = ("copy these files from a Raspberry Pi OS card to it: bootcode.bin "
                "start*.elf fixup*.dat *.dtb\n")
-# Dates as FAT writes them: of the files, and mkfs.vfat's own for the label.
+# Dates in FAT's form: that of the files, and that of mkfs.vfat for the label.
 OCTOBER_3 = (2012 - 1980) << 9 | 10 << 5 | 3
 INVARIANT = (2015 - 1980) << 9 | 3 << 5 | 14
 
@@ -33,7 +33,7 @@ def tool(*line, **kw):
 
 
 def said(*line, **env):
-    """The output of a make or script that sees this much of a system."""
+    """Run a make or a script that sees only this environment."""
     keep = {k: os.environ[k] for k in os.environ
             if k not in ("RUN", "FIRMWARE", "MAKEFLAGS", "MFLAGS")}
     env = {"DEBIAN_FIRMWARE": "/no/such", **env}
@@ -64,8 +64,8 @@ def fill(place, files):
 
 
 def make_card(out, **env):
-    """`make card`, not over a card that someone made for himself: in a place
-    that has the image already."""
+    """`make card` with another output folder, which has the image already. So a card
+    that a user has made is not overwritten."""
     (out / "debug").symlink_to(gordian.build())
     return said("make", "-s", "card", f"O={out}", **env)
 
@@ -83,7 +83,7 @@ def card(tmp_path_factory):
 # ---- the file system ---------------------------------------------------------
 
 def test_one_partition(card):
-    """QEMU takes a card only if its size is a power of two."""
+    """One partition; the size is a power of two, because QEMU takes no other card."""
     assert card.stat().st_size == 64 << 20
     p = tool("sfdisk", "-d", card, env={"PATH": PATH}, check=True)
     assert re.findall(r"start= *(\d+), size= *(\d+), type=(\w+)", p.stdout) \
@@ -100,7 +100,7 @@ def test_file_system_is_clean(card, tmp_path):
     assert "2048 hidden sectors" in p.stdout
 
 
-def test_its_files(card):
+def test_files_of_the_card(card):
     assert sorted(names(card)) == OURS
     assert read(card, "cmdline.txt") == b"\n"
     assert read(card, "config.txt") == (ROOT / "tools/config.txt").read_bytes()
@@ -114,7 +114,7 @@ def test_the_kernel_is_the_tested_one(card):
 
 
 def test_same_input_same_bytes(card, tmp_path):
-    """Nor has a file the time of the run, which two runs may have in common."""
+    """The dates of the files are fixed. (Two runs could have the same time by chance.)"""
     again = tmp_path / "again.img"
     assert write(again, TZ="Asia/Tokyo").returncode == 0
     image = again.read_bytes()
@@ -124,7 +124,7 @@ def test_same_input_same_bytes(card, tmp_path):
     fat = int.from_bytes(boot[36:40], "little")
     root = boot[(reserved + fats * fat) * 512:][:512]
     entries = [root[i:i + 32] for i in range(0, 512, 32)]
-    used = [e for e in entries if e[0] and e[11] != 15]  # 15: a long name
+    used = [e for e in entries if e[0] and e[11] != 15]  # 15: an entry for a long name
     assert len(used) == 1 + len(OURS)
     for e in used:
         want = INVARIANT if e[11] & 8 else OCTOBER_3
@@ -132,9 +132,9 @@ def test_same_input_same_bytes(card, tmp_path):
             assert int.from_bytes(e[at:at + 2], "little") == want, e
 
 
-# ---- what it is made from ----------------------------------------------------
+# ---- the command line and the firmware -----------------------------------------
 
-def test_run_goes_on_it(tmp_path):
+def test_run_is_on_the_card(tmp_path):
     out = tmp_path / "card.img"
     p = write(out, RUN="demo e2; demo e1")
     assert p.returncode == 0
@@ -153,7 +153,8 @@ def test_run_that_cannot_be_passed(tmp_path, run, why):
 
 
 def test_firmware_of_the_user(tmp_path):
-    """What is needed of it, no more: a copy may be that of a whole system."""
+    """Only the files that the card needs are copied, since FIRMWARE may hold a whole
+    system."""
     firmware = fill(tmp_path / "f", LOADERS + TREES4 + OTHERS +
                     ["kernel8.img", "start_x.elf", "kernel7.img"])
     p = make_card(tmp_path, FIRMWARE=str(firmware))
@@ -174,7 +175,7 @@ def test_firmware_that_lacks_a_file(tmp_path, lost):
     assert list(tmp_path.iterdir()) == [firmware]
 
 
-def test_firmware_that_is_not_there(tmp_path):
+def test_missing_firmware(tmp_path):
     p = write(tmp_path / "card.img", FIRMWARE="/no/such/place")
     assert p.returncode == 1
     assert p.stdout == "card: FIRMWARE=/no/such/place: no such directory\n"
@@ -191,7 +192,7 @@ def test_firmware_that_does_not_fit(tmp_path):
 
 
 def test_firmware_of_debian(tmp_path):
-    """The package has no device trees; what a Pi 4 lacks is said."""
+    """Debian's package has no device trees; the output says which a Pi 4 needs."""
     package = fill(tmp_path / "f", LOADERS)
     out = tmp_path / "card.img"
     p = write(out, DEBIAN_FIRMWARE=str(package))
@@ -205,7 +206,7 @@ def test_firmware_of_debian(tmp_path):
     assert p.returncode == 1 and f"{package} lacks start.elf" in p.stdout
 
 
-def test_none_of_it_is_ours():
+def test_firmware_is_not_in_the_repository():
     p = tool("git", "ls-files", check=True)
     files = {os.path.basename(f) for f in p.stdout.split()}
     assert "card" in files
@@ -215,12 +216,12 @@ def test_none_of_it_is_ours():
 
 # ---- it boots ----------------------------------------------------------------
 
-# As QEMU starts a raw image, and as the firmware does.
+# Started as QEMU starts a raw image, and as the firmware does.
 every_start = pytest.mark.parametrize("board", ["raspi2b-raw", "raspi2b-hyp"])
 
 
 def taken_from(card, tmp_path):
-    """The kernel and the command line that are on the card; the card is in."""
+    """Start QEMU with the kernel and the command line of the card, and with the card."""
     kernel = tmp_path / "kernel7.img"
     kernel.write_bytes(read(card, "kernel7.img"))
     return {"image": kernel,
@@ -230,7 +231,7 @@ def taken_from(card, tmp_path):
 
 
 @every_start
-def test_it_boots_to_the_shell(card, tmp_path, board):
+def test_card_boots_to_the_shell(card, tmp_path, board):
     with gordian.Console(board=board, **taken_from(card, tmp_path)) as c:
         assert "Raspberry Pi 2, 4 of 4 cores" in c.prompt()
         assert "idle/3" in c.cmd("cpu")
@@ -238,7 +239,7 @@ def test_it_boots_to_the_shell(card, tmp_path, board):
 
 
 @every_start
-def test_it_runs_what_its_command_line_says(tmp_path, board):
+def test_card_runs_its_command_line(tmp_path, board):
     out = tmp_path / "card.img"
     assert write(out, RUN="test boot; quit 5").returncode == 0
     run = gordian.boot(None, board=board, **taken_from(out, tmp_path))
@@ -250,7 +251,7 @@ def test_it_runs_what_its_command_line_says(tmp_path, board):
 
 DOC = ROOT / "docs/raspberry-pi.md"
 CONFIG = re.compile(r"^(?:\[\w+\]|[a-z]\w*=\S+)$")
-# For a card that has other kernels too.
+# For a card that also has other kernels.
 ELSEWHERE = {"kernel=gordian.img"}
 
 
@@ -259,18 +260,18 @@ def config_lines():
 
 
 def test_quoted_lines_are_on_the_card():
-    """The document's blocks and its `words`; a line for a card with another
-    system on it is an exception, but not ours."""
+    """The lines that the document quotes are the lines of the card. Only a line for a
+    card with another system is not on ours."""
     text = DOC.read_text()
     quoted = {x.strip() for x in re.findall(r"^    .*$|`[^`\n]+`", text, re.M)}
     quoted = {x for x in (q.strip("`") for q in quoted) if CONFIG.match(x)}
     lines = {x for x in config_lines() if CONFIG.match(x)}
     assert lines and quoted - lines == ELSEWHERE
-    assert not lines - quoted, "on the card and not told"
+    assert not lines - quoted, "on the card, but not in the document"
 
 
 def test_each_line_of_config_says_why():
-    """Comments have lines of their own: the firmware knows no others."""
+    """The comment is the line above, because the firmware knows no other comments."""
     lines = config_lines()
     for above, line in zip([""] + lines, lines):
         assert len(line) <= 80
@@ -278,8 +279,8 @@ def test_each_line_of_config_says_why():
             assert CONFIG.match(line) and above.startswith("# "), line
 
 
-def test_pins_are_the_kernels():
-    """And each on its place of the header."""
+def test_pins_in_the_document():
+    """The pins are those of the kernel, with their places on the header."""
     places = {5: 29, 6: 31, 13: 33, 19: 35, 26: 37}
     told = re.findall(r"^\| (?:LED of core (\d)|button) \| (\d+) \| (\d+) \|$",
                       DOC.read_text(), re.M)
@@ -292,7 +293,7 @@ def test_pins_are_the_kernels():
 
 
 def test_not_yet_run_on_a_board():
-    """Until a board's log is there this is said, and no longer."""
+    """The documents say so as long as there is no log of a board."""
     logs = list((ROOT / "docs/boards").glob("*.log"))
     for doc in (DOC, ROOT / "README.md"):
         text = " ".join(doc.read_text().split())

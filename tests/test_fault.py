@@ -238,7 +238,7 @@ REPORTS = {
         r"    in a reader for [\d.]+ s, entered at read_long\+\w+\n"
         r"(?s:.*)  reader \(thread \1, core 0\)\n"
         r"    does not wait: it runs or can run\n",
-    "reference_of_the_dead":
+    "reference_of_an_ended_thread":
         r"    waits for cpu_hotplug.refcount \(refcount\) for [\d.]+ s\n"
         r"    asked for at _cpu_down\+\w+\n"
         r"    refcount is 1 and must become 0\n"

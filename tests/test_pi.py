@@ -181,7 +181,7 @@ def test_pi_4_started_by_a_wrong_stub(pi4, monkeypatch):
 
 def test_a_clock_with_another_rate_than_it_states(pi4):
     """The measured rate is used, and printed."""
-    r = gordian.boot("board; test sched.times", board="raspi4b", extra=[
+    r = gordian.boot("board; test sched.time_conversion", board="raspi4b", extra=[
         "-global", "cortex-a72-arm-cpu.cntfrq=19200000"])
     assert r.status == 0
     hz = int(re.fullmatch(r"timer: CNTFRQ says 54000000 Hz, measured "

@@ -1,14 +1,14 @@
 /*
  * The last steps of a start stub, the same on every board, in page 0 as in the
- * firmware's: core 0 jumps to the image, the others poll their mailbox 3.
+ * firmware's stub: core 0 jumps to the image, the others poll their mailbox 3.
  *
- * Owns 0 to 0xff. Every core comes in at 0 and goes to `setup`, at 0x7000 (hyp7.S
- * or stub64.S), which comes back to `handover` in AArch32, in the mode that the
- * kernel is to find. The words at 0xf8 and 0xfc are r2 and the kernel's address,
- * patched by tools/boards.py as the firmware patches its stub's.
+ * Owns 0 to 0xff. Every core starts at 0 and goes to `setup`, at 0x7000 (hyp7.S or
+ * stub64.S). From there it comes back to `handover` in AArch32, in the mode in which the
+ * kernel must start. The words at 0xf8 and 0xfc are r2 and the kernel's address;
+ * tools/boards.py patches them as the firmware patches those of its stub.
  *
- * --defsym local: base of the ARM-local registers. junk: what the registers hold
- * that carry nothing.
+ * --defsym local: base of the ARM-local registers. junk: value for registers without a
+ * meaning.
  */
 	.arch	armv7-a
 	.arm

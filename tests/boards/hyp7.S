@@ -1,12 +1,12 @@
 /*
- * A start stub for Cortex-A7 (Pi 2) that leaves what a board may leave.
+ * A start stub for Cortex-A7 (Pi 2). It leaves the worst state that a board may leave.
  *
- * Runs at 0x7000 on every core, secure SVC, MMU off; goes to handover.S at 0x20
- * in HYP (--defsym mode=0x1a) or non-secure SVC (mode=0x13). What the firmware's
- * stub sets is set as there: counter frequency, non-secure access, coherency, no
- * SMC. What it leaves alone, or sets and forgets, is left as badly as can be. For
- * SVC the registers of HYP are sound, since nobody could mend them later; but for
- * CNTVOFF, which a firmware may well forget: there is the physical counter.
+ * Runs at 0x7000 on every core, in secure SVC, MMU off. Goes to handover.S at 0x20 in HYP
+ * (--defsym mode=0x1a) or non-secure SVC (mode=0x13). Registers that the firmware's stub
+ * sets are set in the same way: counter frequency, non-secure access, coherency, no SMC.
+ * All others get bad values. For SVC the registers of HYP are good, because SVC cannot
+ * change them later. The exception is CNTVOFF, which a firmware may forget: then the
+ * kernel can use the physical counter.
  */
 	.arch	armv7-a
 	.arch_extension virt
@@ -22,7 +22,7 @@ setup:
 	ldr	r0, =0x00060c00
 	mcr	p15, 0, r0, c1, c1, 2	/* NSACR: CP10, CP11, NS_SMP */
 
-	/* Monitor mode with NS set: what is banked is the non-secure one. */
+	/* Monitor mode with NS set: banked registers are the non-secure ones. */
 	cps	#0x16
 	movw	r0, #0x1b1		/* SCR: NS, HCE, SCD: no SMC from now on */
 	mcr	p15, 0, r0, c1, c1, 0
@@ -57,7 +57,7 @@ setup:
 	mcrr	p15, 4, r5, r4, c14	/* CNTVOFF: each core its own */
 	.if	mode == 0x1a
 	mov	r0, #0
-	mcr	p15, 4, r0, c14, c1, 0	/* CNTHCTL: CNTP is HYP's alone */
+	mcr	p15, 4, r0, c14, c1, 0	/* CNTHCTL: only HYP may use CNTP */
 	ldr	r0, =0x00f80038		/* HCR: traps, interrupts to HYP */
 	mcr	p15, 4, r0, c1, c1, 0
 	ldr	r0, =0x0000bfff		/* HCPTR */

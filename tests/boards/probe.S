@@ -1,11 +1,11 @@
 /*
- * Instead of the kernel: says on the PL011 in what state each core arrives, in
- * the order of their numbers, and ends the machine. So the tests know that the
- * stubs leave what they are to leave.
+ * A program that runs instead of the kernel. It prints on the PL011 the state in which
+ * each core arrives, in the order of their numbers, and ends the machine. So the tests
+ * know that the stubs leave the intended state.
  *
- * Core 0 lets the others in through mailbox 3 (those that came by themselves do
- * not look there). A line a core: name=value, hexadecimal; the registers of HYP
- * only from there, those of the GIC where there is one.
+ * Core 0 starts the others through mailbox 3; cores that start by themselves do not look
+ * there. There is one line for each core: name=value, in hexadecimal. Registers of HYP
+ * are printed only in HYP, those of the GIC only if there is one.
  */
 	.arch	armv7-a
 	.arch_extension virt
@@ -21,7 +21,7 @@ _start:
 	mrc	p15, 0, r12, c0, c0, 5
 	and	r12, r12, #3
 	/* saved[core] = r0-r12, sp, lr */
-	mcr	p15, 0, r11, c13, c0, 1	/* CONTEXTIDR: the one we give up */
+	mcr	p15, 0, r11, c13, c0, 1	/* CONTEXTIDR: the only one that is lost */
 	adrl	r11, saved
 	add	r12, r11, r12, lsl #6
 	stmia	r12!, {r0-r10}
@@ -164,4 +164,4 @@ hex:	mov	r3, #8
 turn:	.word	0
 saved:	.space	4 * 64
 	.balign	16
-end:				/* not ours: what lies behind the image */
+end:				/* the memory after the image */

@@ -2,9 +2,9 @@
  * A start stub for Cortex-A53 and A72 (Pi 3, Pi 4): AArch64 EL3 to AArch32, in a
  * state that a board may leave.
  *
- * Runs at 0x7000 on every core; goes to handover.S at 0x20 in HYP (--defsym
- * mode=0x1a) or non-secure SVC (mode=0x13). frequency: of the counter. gic: base
- * of the GIC-400's distributor, or 0. Otherwise as hyp7.S.
+ * Runs at 0x7000 on every core. Goes to handover.S at 0x20 in HYP (--defsym mode=0x1a) or
+ * non-secure SVC (mode=0x13). frequency: that of the counter. gic: base of the GIC-400's
+ * distributor, or 0. Otherwise like hyp7.S.
  */
 	.arch	armv8-a
 	.text
@@ -27,7 +27,7 @@ setup:
 	eor	w5, w5, w4, lsl #28
 
 	.if	gic
-	/* As the firmware's: all in group 1, open for the non-secure side. */
+	/* As the firmware does: all in group 1, for the non-secure side. */
 	ldr	x1, =gic
 	add	x2, x1, #0x1000		/* CPU interface */
 	mov	w0, #0x1e7
@@ -71,7 +71,7 @@ setup:
 	orr	x0, x5, x4, lsl #32
 	msr	cntvoff_el2, x0		/* CNTVOFF: each core its own */
 	.if	mode == 0x1a
-	msr	cnthctl_el2, xzr	/* CNTHCTL: CNTP is HYP's alone */
+	msr	cnthctl_el2, xzr	/* CNTHCTL: only HYP may use CNTP */
 	ldr	x0, =0x00f80038		/* HCR: traps, interrupts to HYP */
 	msr	hcr_el2, x0
 	ldr	x0, =0xbfff		/* HCPTR */

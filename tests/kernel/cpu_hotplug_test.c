@@ -64,7 +64,7 @@ KTEST(cpu, last_one_stays)
 
 /* Several threads take cores on and off at the same time: each request has an
  * answer. */
-KTEST(cpu, rivals)
+KTEST(cpu, concurrent_requests)
 {
 	struct thread *t[3];
 

@@ -15,7 +15,7 @@
 #include "kernel/lock/lockdep_internal.h"
 
 /* The same finding again: not reported again, but counted. */
-KTEST(lockdep, again)
+KTEST(lockdep, found_again)
 {
 	static const struct {
 		enum lock_type type;

@@ -251,9 +251,11 @@ KTEST(sched, each_core_its_own)
 
 static void check_counts(struct thread *t, void *arg)
 {
-	(void)arg;
+	unsigned int *checked = arg;
+
 	if (!ktest_sleeps(t) && READ_ONCE(t->state) != TASK_PARKED)
 		return;
+	(*checked)++;
 	EXPECT_EQ(READ_ONCE(t->preempt_count), 0);
 	EXPECT_EQ(READ_ONCE(t->irq_depth), 0);
 }
@@ -262,7 +264,10 @@ static void check_counts(struct thread *t, void *arg)
 KTEST(sched, counts_balanced)
 {
 	for (int i = 0; i < 10; i++) {
-		threads_for_each(check_counts, NULL);
+		unsigned int checked = 0;
+
+		threads_for_each(check_counts, &checked);
+		EXPECT(checked > 0);
 		sleep_ns(KTEST_LOOK_NS);
 	}
 }

@@ -21,7 +21,7 @@ KTEST(sched, sleep)
 	}
 }
 
-KTEST(sched, times)
+KTEST(sched, time_conversion)
 {
 	static const uint64_t ns[] = {
 		0, 1, 15, 16, 17, 999, 1000000007ull, 86400000000000ull

@@ -294,7 +294,7 @@ static void check_miscount(int (*fn)(void *), const char *name, int count,
 	knot_end(1);
 }
 
-KTEST(waitfor, reference_of_the_dead)
+KTEST(waitfor, reference_of_an_ended_thread)
 {
 	check_miscount(get_and_end, "forgetful", 1, &cpu_hotplug.last_get);
 }

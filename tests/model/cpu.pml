@@ -1,13 +1,13 @@
 /*
- * A core comes or goes, and everybody is told. See _cpu_up() and _cpu_down() in
- * kernel/cpu/cpu.c. U is one of them, chosen by U_up or U_down.
+ * A core comes up or goes off, and the notifiers are told. See _cpu_up() and _cpu_down()
+ * in kernel/cpu/cpu.c. U does one of the two, chosen by U_up or U_down.
  *
- * The notifiers in their order: rcuc's threads, one of the experiment's before
- * RCU's, RCU's, slab's, one of the experiment's after RCU's, parking of rcuc.
- * An experiment defines its own, before it includes this file.
+ * The notifiers in their order: the threads of rcuc, one of the experiment before RCU's,
+ * RCU's, slab's, one of the experiment after RCU's, the parking of rcuc. An experiment
+ * defines its own notifiers before it includes this file.
  *
- * Left out: refusals, a core that does not start or stop, CPU_POST_DEAD; events
- * for which nobody here has anything to do.
+ * Left out: refusals, a core that does not start or stop, CPU_POST_DEAD, and events that
+ * no notifier here handles.
  */
 #ifndef notify_before_rcu
 #define notify_before_rcu(event) skip
@@ -25,7 +25,7 @@ inline _cpu_up()
 	notify_before_rcu(CPU_UP_PREPARE);
 	cpuup_callback();
 	notify_after_rcu(CPU_UP_PREPARE);
-	online[TOGGLED] = true; /* the core itself, at its start */
+	online[TOGGLED] = true; /* the core itself does this when it starts */
 	parked[TOGGLED] = false; /* CPU_ONLINE */
 	cpu_hotplug_done()
 }
@@ -35,7 +35,7 @@ inline _cpu_down()
 	cpu_hotplug_begin();
 	parked[TOGGLED] = true; /* CPU_DOWN_PREPARE */
 	!invoking[TOGGLED];
-	atomic { /* on the leaving core, all cores stopped */
+	atomic { /* on the core that goes off, with all cores stopped */
 		online[TOGGLED] = false;
 		notify_before_rcu(CPU_DYING);
 		notify_after_rcu(CPU_DYING)

@@ -1,7 +1,7 @@
 /*
- * E0: the alphabet. See demos/e0.c.
+ * E0: the simplest deadlocks. See demos/e0.c.
  *
- * Left out: a spinlock in an interrupt (E0/irq): there is no choice in it.
+ * Left out: a spinlock in an interrupt (E0/irq), because there is no choice in it.
  *
  * row: E0/AB-BA     actors=AB_BA
  * row: E0/A-A       actors=AA

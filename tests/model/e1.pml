@@ -1,13 +1,13 @@
 /*
- * E1, E1b, E2, E2s, E5, E6 without its leak, E9, E10 with a cache, E11: D
- * destroys an RCU cache while U takes a core up or down, in E1b beside a bare
- * rcu_barrier(). The rows differ in the hotplug lock, in rcu_barrier() and in
- * the destroy, as the scenarios in C do.
+ * E1, E1b, E2, E2s, E5, E6 without its leak, E9, E10 with a cache, E11: D destroys an
+ * RCU cache while U takes a core up or down. In E1b a third thread calls rcu_barrier().
+ * The rows differ in the hotplug lock, in rcu_barrier() and in the destroy function, as
+ * the scenarios in C do.
  *
  * See demos/e1.c, e2.c, e5.c, e6.c, e9.c, e10.c, e11.c.
  *
- * Left out: the barrier that E1 runs before (all it leaves is in lockdep), and
- * what cpu.pml, hotplug.pml, rcu.pml and slab.pml say.
+ * Left out: the barrier that E1 runs first, which matters only to lockdep; and all that
+ * cpu.pml, hotplug.pml, rcu.pml and slab.pml leave out.
  *
  * row: E1/drawing U=up,down destroy=kmem_cache_destroy__3_6
  * row: E1b        U=up,down destroy=kmem_cache_destroy__3_6 WITH_B

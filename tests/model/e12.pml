@@ -1,9 +1,9 @@
 /*
- * E12: a notifier waits for a grace period, and RCU's grace-period thread wants
- * a lock: the hotplug lock, or (onoff) one of RCU's own. See demos/e12.c,
+ * E12: a notifier waits for a grace period, and RCU's grace-period thread wants a lock:
+ * the hotplug lock or, in the row onoff, a lock of RCU's own. See demos/e12.c,
  * kernel/rcu/rcu.c.
  *
- * Left out: what cpu.pml, gp.pml, hotplug.pml, rcu.pml and slab.pml say.
+ * Left out: all that cpu.pml, gp.pml, hotplug.pml, rcu.pml and slab.pml leave out.
  *
  * row: E12/3.6   U=up,down rcu_grace_period=rcu_grace_period__3_6
  * row: E12/onoff U=up,down rcu_grace_period=rcu_grace_period__onoff

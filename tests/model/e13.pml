@@ -1,8 +1,8 @@
 /*
- * E13: F shrinks a cache, slab_mutex first or the hotplug lock first, beside a
- * writer that takes slab_mutex inside. See demos/e13.c.
+ * E13: F shrinks a cache and takes slab_mutex first, or the hotplug lock first; a writer of
+ * the hotplug lock takes slab_mutex inside. See demos/e13.c.
  *
- * Left out: nothing but what hotplug.pml and cpu.pml say.
+ * Left out: only what hotplug.pml and cpu.pml leave out.
  *
  * row: E13/reversed  U=up,down ops=hotplug_rwsem_ops
  *                    shrink=kmem_cache_shrink__reversed

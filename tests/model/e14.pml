@@ -1,8 +1,8 @@
 /*
- * E14: two readers of the hotplug lock take another one in opposite orders,
- * alone or while a writer comes. See demos/e14.c.
+ * E14: two readers of the hotplug lock take it and another lock in opposite orders, with
+ * or without a writer. See demos/e14.c.
  *
- * Left out: nothing but what hotplug.pml and cpu.pml say.
+ * Left out: only what hotplug.pml and cpu.pml leave out.
  *
  * row: E14/readers ops=hotplug_rwsem_ops
  * row: E14/writer  U=up,down ops=hotplug_rwsem_ops

@@ -1,13 +1,12 @@
 /*
- * E17, E17s: W frees its objects on its core and tells D, who destroys the
- * cache without rcu_barrier(), or with synchronize_rcu() in its place. See
- * demos/e17.c.
+ * E17, E17s: W frees its objects on its core and tells D. D destroys the cache without
+ * rcu_barrier(), or with synchronize_rcu() instead. See demos/e17.c.
  *
- * W then computes, and its core comes late to its callbacks: here they may be
- * as late as they like.
+ * In the kernel W then computes, so its core runs its callbacks late. Here they may be
+ * late by any time.
  *
- * Left out: objects and arrays; and what gp.pml, hotplug.pml, rcu.pml and
- * slab.pml say.
+ * Left out: objects and arrays; and all that gp.pml, hotplug.pml, rcu.pml and slab.pml
+ * leave out.
  *
  * row: E17/left-out destroy=kmem_cache_destroy__nobarrier
  * row: E17/barrier  destroy=kmem_cache_destroy

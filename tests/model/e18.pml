@@ -1,9 +1,9 @@
 /*
- * E18: a core goes and leaves a callback; B, who knows of it, calls the
- * kernel's rcu_barrier(), the same without the hotplug lock, or a form that
- * needs none. See demos/e18.c.
+ * E18: a core goes off and leaves a callback. B knows of it and calls rcu_barrier(): the
+ * kernel's, the same without the hotplug lock, or a form that needs no lock. See
+ * demos/e18.c.
  *
- * Left out: what cpu.pml, hotplug.pml, rcu.pml and slab.pml say.
+ * Left out: all that cpu.pml, hotplug.pml, rcu.pml and slab.pml leave out.
  *
  * row: E18/without U=down rcu=rcu_nolock
  * row: E18/kernel  U=down
@@ -12,7 +12,7 @@
  */
 #include "kernel.pml"
 
-/* Before RCU's own notifier. */
+/* Runs before RCU's own notifier. */
 inline leaves_callback(event)
 {
 	if

@@ -1,10 +1,10 @@
 /*
- * E3, E3u, E3a to E3d, E6/E3: a reference is given back that nobody took; then
- * E1, or U alone. L is another thread, who has ended before (L), or D itself
- * just before its destroy (D). See demos/e3.c, demos/e6.c.
+ * E3, E3u, E3a to E3d, E6/E3: one put_online_cpus() too many; then E1, or U alone. L, who
+ * calls it, is another thread that has ended before (L=L), or D itself just before its
+ * destroy (L=D). See demos/e3.c, demos/e6.c.
  *
- * Left out: that D and U go on when another thread was L and died of its BUG;
- * here they do not start then.
+ * Left out: that D and U go on after another thread L has hit its BUG. Here they do not
+ * start then.
  *
  * row: E3    U=up,down L=L,D ops=hotplug_3_6_ops
  *            destroy=kmem_cache_destroy__3_6

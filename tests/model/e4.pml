@@ -1,10 +1,10 @@
 /*
- * E4, E4x: L gives back a reference that it never took while D holds its own; U
- * comes when D has it, or when D has ended (late). See demos/e4.c.
+ * E4, E4x: L calls put_online_cpus() without a reference, while D has one. U comes while D
+ * has it, or after D has ended (late). See demos/e4.c.
  *
- * Left out: an L that looks while D has its reference and gets the lock when D
- * has given it back. That is E3, where the check is right to blame L. In E4x,
- * where L's put counts for nothing, it may come at any time.
+ * Left out: L looks while D has its reference, but gets the lock only after D has given it
+ * back. That is E3, where the check blames L rightly. In E4x L's put has no effect, so it
+ * may come at any time.
  *
  * row: E4/patch-b    U=up,down ops=hotplug_bhat_b_ops
  * row: E4/final      U=up,down
@@ -14,7 +14,7 @@
  */
 #include "kernel.pml"
 
-byte d; /* D's thread */
+byte d; /* the thread D */
 bool d_is_done;
 
 #define d_has_ended (d_is_done || died == d + 1)
@@ -42,7 +42,7 @@ proctype L()
 #else
 	if
 	:: atomic { d_holds && cpu_hotplug.lock == 0 -> leak_a_reference() }
-	:: d_has_ended /* missed */
+	:: d_has_ended /* too late for D */
 	fi
 #endif
 }

@@ -1,8 +1,8 @@
 /*
  * E4g: G takes a reference and ends. See demos/e4.c.
  *
- * Left out: lockdep, which finds it at G's end where references are counted per
- * thread; the wait of U is the same.
+ * Left out: lockdep. If references are counted for each thread, it finds the leak at G's
+ * end; U waits in the same way.
  *
  * row: E4g/counter    U=up,down
  * row: E4g/counted    U=up,down ops=hotplug_counted_ops

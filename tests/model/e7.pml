@@ -1,9 +1,9 @@
 /*
- * E7: D's destroy finds the cache in use and links it again, while C creates
- * another; in v3 without slab_mutex. Every write to a link is a step. See
+ * E7: D's destroy finds the cache in use and links it again, while C creates another
+ * cache. In v3 D does so without slab_mutex. Each write to a link is a step. See
  * demos/e7.c and list_add() in kernel/lib/list.h.
  *
- * Left out: everything of the caches but their links; reports.
+ * Left out: all of the caches apart from their links; reports.
  *
  * row: E7/v3 destroy=kmem_cache_destroy__v3
  * row: E7/v4 destroy=kmem_cache_destroy
@@ -13,7 +13,7 @@
 
 byte slab_mutex;
 
-/* slab_caches, the cache of caches, which is always there, and two more. */
+/* slab_caches; the cache of caches, which is always on it; and two more. */
 #define HEAD	    0
 #define CACHE_CACHE 1
 #define VICTIM	    2

@@ -1,13 +1,13 @@
 /*
- * E8, E8b, E8c, E8d, E9n, E10/E8b: rcu_barrier() inside a hotplug notifier, for
- * a core that comes and for one that has gone, alone or beside a bare one. See
+ * E8, E8b, E8c, E8d, E9n, E10/E8b: rcu_barrier() inside a hotplug notifier, for a core that
+ * comes up and for one that has gone off; alone, or while another thread calls it, too. See
  * demos/e8.c, demos/e9.c, demos/e10.c.
  *
- * The notifier queues a callback, on its own core when another comes, on the
- * one that goes as its last act (E9n: none, the barrier does not get that far),
- * and the barrier must have awaited it.
+ * The notifier queues a callback: on its own core if a core comes up, on the dying core as
+ * its last action if it goes off. In E9n it queues none, because the barrier deadlocks
+ * earlier. The barrier must have waited for the callback.
  *
- * Left out: what cpu.pml, hotplug.pml, rcu.pml and slab.pml say.
+ * Left out: all that cpu.pml, hotplug.pml, rcu.pml and slab.pml leave out.
  *
  * row: E8           U=up,down
  * row: E8b/kernel   U=up,down WITH_B

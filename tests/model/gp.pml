@@ -1,12 +1,12 @@
 /*
- * Grace periods: who wants one asks for it, rcu_gp runs one after the other.
- * See kernel/rcu/rcu.c. rcu_gp is for the experiment to define, around the
- * grace period that it uses.
+ * Grace periods: threads ask for them, and rcu_gp runs one after the other. See
+ * kernel/rcu/rcu.c. The experiment defines rcu_gp, around the grace period that it uses.
  *
- * Left out: who owes a quiescent state; every core passes one in the end.
+ * Left out: which cores owe a quiescent state. Every core passes through one at some
+ * time.
  */
 byte gp_seq; /* odd: a grace period runs */
-byte request; /* until which one is wanted */
+byte request; /* the last one that is wanted */
 
 /* The end of the next grace period that begins after this. */
 #define rcu_snap ((gp_seq + 3) / 2 * 2)

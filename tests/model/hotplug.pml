@@ -3,11 +3,11 @@
  * See kernel/cpu/hotplug_lock.c, demos/forms/hotplug_3_6.c, demos/e4.c (counted),
  * demos/forms/hotplug_rwsem.c, and percpu_rwsem in kernel/sync/rwsem.c.
  *
- * An experiment chooses by `ops`, as its scenario does in C.
+ * An experiment chooses one by `ops`, as its scenario does in C.
  *
- * Left out: cpu_add_remove_lock (there is one U). The readers of the
- * rw-semaphore are one number, not one a core: nobody here changes cores while
- * he holds it. Memory is sequentially consistent.
+ * Left out: cpu_add_remove_lock, because there is only one U. The readers of the
+ * rw-semaphore are one number, not one for each core, because no thread here changes its
+ * core while it holds it. Memory is sequentially consistent.
  */
 #define hotplug_counter_ops 0
 #define hotplug_3_6_ops	    1
@@ -22,12 +22,12 @@
 
 typedef cpu_hotplug_t {
 	byte lock;	    /* a mutex */
-	short refcount;	    /* lock */
-	byte active_writer; /* set before it holds anything */
+	short refcount;	    /* guarded by lock */
+	byte active_writer; /* set before it holds any lock */
 	bool writer_sleeps;
 };
 cpu_hotplug_t cpu_hotplug;
-short refs[12]; /* by thread: taken minus given back */
+short refs[12]; /* for each thread: taken minus given back */
 
 #define i_am_writer (cpu_hotplug.active_writer == me)
 
@@ -166,7 +166,7 @@ inline put_online_cpus__morton()
 	fi
 }
 
-/* ---- counted per thread: what is not this thread's is not given back ----- */
+/* ---- counted for each thread: a thread gives back only its own ----------- */
 
 inline put_online_cpus__counted()
 {
@@ -182,14 +182,14 @@ typedef percpu_rwsem {
 	byte writers; /* a mutex */
 	byte writer;
 	bool block;	    /* there is a writer */
-	bool draining;	    /* it waits for the readers inside */
+	bool draining;	    /* it waits for the readers that are in */
 	bool writer_sleeps;
-	byte count;	    /* the readers inside, or looking */
+	byte count;	    /* readers that are in, or that are looking */
 };
 percpu_rwsem cpu_hotplug_lock;
-bool queued[12]; /* by thread: a reader that waits for the writer's end */
+bool queued[12]; /* for each thread: it waits as a reader for the writer's end */
 
-/* A reader left, or came in vain: the writer may have waited for just this. */
+/* A reader has left, or could not enter: the writer may have waited for this. */
 inline tell_writer()
 {
 	atomic {

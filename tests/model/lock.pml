@@ -1,13 +1,13 @@
 /*
  * Threads, sleeping mutexes, checks. See kernel/sync/mutex.c.
  *
- * A mutex is the id of its owner, or 0. Who finds it taken waits until it is
- * free; in which order the waiters are served makes no difference to what can
- * happen, because a thread that waits has no other effect and may as well have
- * come later. A thread that wants what it holds waits for ever.
+ * A mutex is the id of its owner, or 0. A thread that finds it taken waits until it is
+ * free. The order of the waiters does not matter: a waiting thread has no other effect, so
+ * it could as well have come later. A thread that wants a mutex that it holds waits for
+ * ever.
  *
- * Fails: a thread that never ends (spin: invalid end state), an assertion. A
- * BUG ends its thread there and then, with all that it holds.
+ * Failures: a thread that never ends (spin: invalid end state), an assertion. A BUG ends its
+ * thread at once, with all locks that it holds.
  */
 #define me (_pid + 1)
 
@@ -21,14 +21,14 @@ inline mutex_unlock(m)
 	atomic { assert(m == me); m = 0 }
 }
 
-byte died; /* a thread, of a BUG */
+byte died; /* a thread has hit a BUG */
 #define BUG_ON(condition)                                                      \
 	if                                                                     \
 	:: (condition) -> died = me; assert(!(condition)); end_bug: false      \
 	:: else                                                                \
 	fi
 
-/* A warning is a failure, unless it is expected, as .warnings of a scenario. */
+/* A warning is a failure, unless it is expected: .warnings of a scenario. */
 #ifndef WARNINGS
 #define WARNINGS 0
 #endif

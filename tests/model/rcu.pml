@@ -1,16 +1,15 @@
 /*
- * RCU: callbacks, who runs them, rcu_barrier(). See kernel/rcu/callback.c; the
- * variants: demos/forms/barrier.c (mck, 3_6), demos/e8.c (reffirst), demos/e10.c
- * (5_18), demos/e18.c (nolock). An experiment chooses by `rcu`.
+ * RCU: callbacks, the threads that run them, rcu_barrier(). See kernel/rcu/callback.c; the
+ * variants: demos/forms/barrier.c (mck, 3_6), demos/e8.c (reffirst), demos/e10.c (5_18),
+ * demos/e18.c (nolock). An experiment chooses one by `rcu`.
  *
- * Each core has a list of callbacks, oldest first, and a count that falls only
- * when one has run; rcuc runs them, while the core is there.
+ * Each core has a list of callbacks, oldest first, and a count that falls only when a
+ * callback has run. rcuc runs them while the core is online.
  *
- * Left out: grace periods. A callback may run at any time after it was queued,
- * so also as late as it likes (grace periods as such: e12.pml, e17.pml). An
- * adopted callback goes behind those of its new core; in the kernel those whose
- * grace period has passed go before them. What the kernel does with interrupts
- * or preemption off, or under a spinlock, is one step.
+ * Left out: grace periods. A callback may run at any time after it was queued, however
+ * late. (For grace periods see e12.pml and e17.pml.) An adopted callback goes behind those
+ * of its new core; in the kernel the ready ones go in front. Code that the kernel runs with
+ * interrupts or preemption off, or under a spinlock, is one step.
  */
 #define rcu_kernel   0
 #define rcu_mckenney 1
@@ -23,13 +22,13 @@
 #define rcu rcu_kernel
 #endif
 
-/* Cores: D's (and others'), U's, and the one that goes off or on. */
+/* Cores: that of D and others, that of U, and the one that goes off or on. */
 #define ON_D	0
 #define ON_U	1
 #define TOGGLED 2
 #define NR_CPUS 3
 bool online[NR_CPUS];
-bool parked[NR_CPUS]; /* rcuc of that core */
+bool parked[NR_CPUS]; /* the rcuc of that core */
 
 /* Callbacks: a slab of the victim, a core's last callback, the barrier's own. */
 mtype = { VICTIM, LAST_CALLBACK, BARRIER };
@@ -61,7 +60,7 @@ inline barrier_done()
 	}
 }
 
-/* It is never stopped in the middle of a callback: parking waits for that. */
+/* It is not stopped in the middle of a callback: parking waits until it has run. */
 proctype rcuc(byte cpu)
 {
 	mtype cb;
@@ -96,7 +95,7 @@ inline rcu_barrier_begin()
 	d_step { barrier_completion = false; barrier_count = 1 }
 }
 
-/* The look, and then the call, which a core that has gone does not answer. */
+/* The look, and then the call; a core that has gone off does not answer. */
 inline rcu_barrier_entrain(on)
 {
 	if
@@ -193,7 +192,7 @@ inline _rcu_barrier__reffirst()
 	put_online_cpus()
 }
 
-/* ---- E18: no lock, and nobody looks after a core that goes --------------- */
+/* ---- E18: no lock against a core that goes off --------------------------- */
 
 inline _rcu_barrier__nolock()
 {
@@ -211,7 +210,7 @@ inline _rcu_barrier__nolock()
 	mutex_unlock(barrier_mutex)
 }
 
-/* ---- Linux 3.6: what a dead core leaves becomes an orphan ---------------- */
+/* ---- Linux 3.6: the callbacks of a dead core are orphans first ----------- */
 
 #if rcu == rcu_3_6
 chan orphans = [5] of { mtype };
@@ -244,8 +243,8 @@ inline rcu_adopt__3_6(dead)
 	}
 }
 
-/* It cannot go between the look and the call. A core that is off: wait until
- * its callbacks have been moved. */
+/* The core cannot go off between the look and the call. If it is off: wait until its
+ * callbacks have been moved. */
 inline entrain_or_wait(on)
 {
 	atomic {
@@ -283,7 +282,7 @@ inline _rcu_barrier__3_6()
 }
 #endif
 
-/* ---- since 2021: who moves a dead core's callbacks sees to the barrier's - */
+/* ---- since 2021: moving a dead core's callbacks includes the barrier's --- */
 
 byte entrained[NR_CPUS]; /* barrier_lock: the barrier, by its number */
 
@@ -318,7 +317,7 @@ inline entrain_anywhere(on)
 		atomic {
 			if
 			:: online[on] -> rcu_barrier_entrain__5_18(on)
-			:: else /* it has just gone */
+			:: else /* it has just gone off */
 			fi
 		}
 	od
@@ -342,9 +341,9 @@ inline _rcu_barrier__5_18()
 	mutex_unlock(barrier_mutex)
 }
 
-/* ---- a core has gone ----------------------------------------------------- */
+/* ---- a core has gone off ------------------------------------------------- */
 
-/* To the core of the caller. */
+/* The callbacks move to the core of the caller. */
 inline rcu_adopt__kernel(dead)
 {
 	mtype cb;

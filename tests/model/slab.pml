@@ -1,16 +1,16 @@
 /*
  * kmem_cache_destroy() of an RCU cache, and slab's CPU notifier. See
  * kernel/slab/slab_common.c; the variants: demos/e1.c (3_6), demos/e2.c (noref,
- * slub), demos/e10.c (6_12), demos/e17.c (nobarrier, sync). An experiment
- * chooses by `destroy`.
+ * slub), demos/e10.c (6_12), demos/e17.c (nobarrier, sync). An experiment chooses one by
+ * `destroy`.
  *
- * Shrinking hands the cache's empty slabs to call_rcu(), on the core of the
- * caller; their callback must not find the cache gone.
+ * Shrinking passes the empty slabs of the cache to call_rcu(), on the core of the caller.
+ * Their callback must not run after the cache is gone.
  *
  * Left out: objects and arrays; a cache that is still in use (e7.pml).
  */
 byte slab_mutex;
-bool cache_linked = true; /* slab_mutex */
+bool cache_linked = true; /* guarded by slab_mutex */
 
 inline kmem_cache_unlink()
 {
@@ -27,7 +27,7 @@ inline __kmem_cache_destroy()
 	cache_freed = true
 }
 
-/* The merged fix, and the kernel's own. */
+/* The merged fix, which is also the kernel's own function. */
 inline kmem_cache_destroy()
 {
 	get_online_cpus();
@@ -107,7 +107,7 @@ inline kmem_cache_destroy__sync()
 	put_online_cpus()
 }
 
-/* CPU_UP_PREPARE and CPU_DEAD: it goes through the caches that are linked. */
+/* CPU_UP_PREPARE and CPU_DEAD: it visits all caches on the list. */
 inline cpuup_callback()
 {
 	mutex_lock(slab_mutex);
