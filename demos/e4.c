@@ -367,5 +367,5 @@ static const struct scenario e4g[] = {
 DEMO(04g, e4g, .id = "E4g", .slug = "e4g-kept",
      .claim = "a reference kept by a thread that ends stops U for ever",
      .tried = { "G takes a hotplug reference and ends. If U begins after that, it",
-		"waits for ever; only a count per thread knows for whom." },
+		"waits for ever. Only a count per thread knows the thread." },
      .cores = 2, SCENARIOS(e4g), .free_rounds = 1000);

@@ -292,9 +292,9 @@ static bool nothing_is_lost(struct stage *st maybe_unused)
 	       h1.heir_after == h1.heir_before + h1.before.interrupts;
 }
 
-static void row(const char *what, unsigned int before, unsigned int after)
+static void row(const char *label, unsigned int before, unsigned int after)
 {
-	kprintf("  %-26s %6u %6u  ", what, before, after);
+	kprintf("  %-26s %6u %6u  ", label, before, after);
 }
 
 static void list_rests(struct stage *st maybe_unused)

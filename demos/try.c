@@ -8,7 +8,7 @@
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
 
-/* Let the last callbacks run: the slab's checks report what they do. */
+/* Let the last callbacks run: the slab's checks report one that uses a freed cache. */
 static bool callbacks_ran(struct stage *st maybe_unused)
 {
 	rcu_barrier();

@@ -2,13 +2,13 @@
  * The parts of an experiment. The only header of lab/ that a file in demos/ includes.
  *
  * An experiment is a DEMO() in a file in demos/. It has one or more scenarios. A scenario
- * has actors (threads with a name and a core), a set-up before each round, and what must
- * come out. A round is one run of all actors. There are three kinds:
+ * has actors (threads with a name and a core), a set-up before each round, and an
+ * expected outcome. A round is one run of all actors. There are three kinds:
  *
  *   forced  The actors are held at trace points, so that the steps of a script happen in
  *           its order. If the system refuses a step, the refusal is shown. Debug profile
  *           only.
- *   in turn One actor runs after another, instead of a forced and free rounds.
+ *   in turn One actor runs after another, instead of forced and free rounds.
  *   free    Nothing is held. Each actor waits for a random time and then runs. Repeated.
  *
  * The explorer (lab/explore/) runs all schedules of a scenario. One experiment runs at a
