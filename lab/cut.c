@@ -160,7 +160,7 @@ static bool pass_semaphore(const struct stage *st, bool quietly)
 /* Let an actor past its explore_await(), although the condition is false. */
 static bool pass_condition(bool quietly)
 {
-	if (!explore_stir(true))
+	if (!explore_release_waiting(true))
 		return false;
 	if (!quietly)
 		kprintf("cut: a thread that waits for a condition "

@@ -253,16 +253,17 @@ enum outcome watch_round(struct stage *st, unsigned int warns)
 		if (find_cycle(st))
 			return OUT_DEADLOCK;
 		/* Two looks in a row, and no core woke up between them. */
-		if (!no_actor_moves(st, switches) || !cores_sleep(&sum) ||
-		    !no_actor_moves(st, switches) || !cores_sleep(&again) ||
-		    sum != again)
+		if (!no_actor_moves(st, switches) || !other_cores_sleep(&sum) ||
+		    !no_actor_moves(st, switches) ||
+		    !other_cores_sleep(&again) || sum != again)
 			continue;
 		/* Either may have come true during the looks. */
 		if (all_done(st))
 			break;
 		if (find_cycle(st))
 			return OUT_DEADLOCK;
-		if (explore_stir(false)) /* an explore_await() holds now */
+		if (explore_release_waiting(
+			    false)) /* an explore_await() holds now */
 			continue;
 		if (!any_is_gated(st))
 			return thread_with_bug(st) ? OUT_BUG : OUT_STUCK;

@@ -1,10 +1,11 @@
 /*
- * The engine. See gates.h.
+ * The explorer's engine. What it is for: gates.h.
  *
- * `ex` belongs to the exploring thread, between explore_begin() and explore_end().
- * A thread at a gate writes its own slot and then at_gate (release); the explorer
- * reads that (acquire) and writes `go` (release). The footprint has a lock of its
- * own, because events come from every core and from every context.
+ * `ex` belongs to the exploring thread, between explore_begin() and
+ * explore_end(). A thread at a gate writes its own slot and then at_gate
+ * (release). The explorer reads that (acquire) and writes `go` (release). The
+ * footprint has a lock of its own, as events come from every core and from any
+ * place with a trace point.
  */
 #include "kernel/explore/gates.h"
 
@@ -22,60 +23,61 @@
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/wait.h"
 
-#define LOOK_NS	    60000ull /* between two looks, while somebody is blocked */
+#define LOOK_NS	    60000ull /* between two looks if a thread is blocked */
 #define AWAKE_LOOKS 64	     /* before the first LOOK_NS */
-/* A step that takes longer will not end by itself. The looks are counted, too,
- * because the clock may go on while the host stands still. */
+/* A step that lasts longer does not end by itself. It must also last that many
+ * looks: a host may stop while the guest's clock goes on. */
 #define STEP_NS	   10000000000ull
 #define STEP_LOOKS 20000
 
-/* Things that have no address of their own. */
+/* Names for things that have no address. */
 #define THE_CORES     ((uintptr_t)1)	     /* which of them are online */
 #define THE_CACHES    ((uintptr_t)2)	     /* the list of all caches */
 #define THE_ENDS      ((uintptr_t)3)	     /* which threads have ended */
-#define COUNT_OF(rsp) ((uintptr_t)(rsp) | 1) /* of barriers begun and ended */
+#define COUNT_OF(rsp) ((uintptr_t)(rsp) | 1) /* its count of barriers */
 
 struct gate {
-	struct thread *thread; /* it stops here */
-	uint32_t id;	       /* its own: good after its end */
+	struct thread *thread; /* the one that stops here */
+	uint32_t id;	       /* of the thread: valid after its end */
 	bool at_gate, go;
 	struct wait_queue wake;
 	enum trace_op op;
 	const void *obj;
 	uintptr_t caller;
-	const void *objects; /* the cache, if its last gate was about these */
+	const void *objects; /* the cache, if the last gate was about objects */
 	bool (*holds)(void *arg);
 	void *arg;
-	bool alone; /* let go, it waits for that */
+	bool alone; /* it waits for the condition after explore_let_go() */
 	struct wait_queue condition;
 	unsigned int passes; /* gates that need no grant */
-	uint64_t switches;   /* at the last grant of anybody */
-	bool granted;	     /* the last grant was for this thread */
-	bool touched;	     /* it has touched something since, itself */
-	bool blocked;	     /* at the last grant: not at its gate, not ended */
-	bool ended;	     /* and that is in a footprint */
+	/* Since the last grant to any thread: */
+	uint64_t switches; /* of the thread at that time */
+	bool granted;	   /* the grant was to this thread */
+	bool touched;	   /* the thread itself has touched something */
+	bool blocked;	   /* it was neither at its gate nor ended then */
+	bool ended;	   /* its end is in a footprint */
 };
 
 static struct {
-	struct explored subject; /* stays readable after the end: late events */
-	bool untold_try; /* a trylock that the subject says nothing of */
-	bool on, open;	 /* somebody explores; all gates are open */
-	bool still;	 /* no step is under way */
-	bool moved;	 /* yet something was touched */
+	struct explored subject; /* late events read it after the end */
+	bool undeclared_try;  /* a trylock that the subject does not declare */
+	bool on, open;	      /* an exploration is on; all gates are open */
+	bool no_step;	      /* no step is under way */
+	bool touched_at_rest; /* something was touched meanwhile */
 	struct wait_queue changed;
 	struct gate gate[SEARCH_THREADS];
 	struct gate callbacks[NR_CPUS]; /* each core's rcuc */
-	unsigned int timers; /* armed at the begin: these may be far */
+	unsigned int timers; /* armed at the start; may expire much later */
 	struct footprint footprint;
 	bool busy; /* the footprint's lock */
 } ex;
 
-/* ---- the footprint --------------------------------------------------------- */
+/* ---- what is touched ----------------------------------------------------- */
 
-/* The thing that the operation touches. Returns false if it touches nothing that
- * another thread could notice. */
-static bool thing_of(enum trace_op op, const void *obj, uintptr_t *thing,
-		     bool *write)
+/* What the operation touches. Returns false if no other thread could notice
+ * it. */
+static bool touched_thing(enum trace_op op, const void *obj, uintptr_t *thing,
+			  bool *write)
 {
 	unsigned int touches = event_info(op)->touches;
 
@@ -86,16 +88,17 @@ static bool thing_of(enum trace_op op, const void *obj, uintptr_t *thing,
 	return touches & (READS | WRITES);
 }
 
-/* In an RCU thread: callbacks run with preemption off, its other code does not. */
+/* In a callback thread: it disables preemption only while it runs a
+ * callback. */
 static bool in_callback(void)
 {
 	return current->preempt_count != 0;
 }
 
-/* On the core that comes or goes, while it is neither on nor off. Only its stopper
- * or its idle thread runs there, and runs CPU_DYING or CPU_STARTING. That belongs
- * to the step of the thread that takes the core off or on. */
-static bool in_between(void)
+/* Is this the core that comes or goes, while it is neither on nor off? Only its
+ * stopper or idle thread runs there. What it does (CPU_DYING, CPU_STARTING)
+ * belongs to the step of the thread that takes the core off or on. */
+static bool on_changing_core(void)
 {
 	unsigned int cpu = smp_processor_id();
 
@@ -103,19 +106,20 @@ static bool in_between(void)
 	       !in_interrupt();
 }
 
-/* The end of stop_machine(): which of the stoppers tells is chance. */
-static bool of_stop_machine(const struct trace_event *e)
+/* The end of stop_machine(). Which stopper reports it is chance. */
+static bool ends_stop_machine(const struct trace_event *e)
 {
 	return e->op == TR_COMPLETE &&
 	       ((const struct completion *)e->obj)->by == current;
 }
 
-/* Does this event belong to the step? It does if one of the threads caused it, or
- * if it was done for one of them: by a callback, or by the core that comes or goes.
- * Events of an interrupt do not belong to the step, because the interrupted thread
- * is a matter of chance. But the callbacks that it queues, and the declared data
- * that it touches, do: the step may have sent the interrupt, and waits for it. */
-static bool counts(const struct trace_event *e, struct gate **by)
+/* Does the event belong to the step? Yes if one of the threads caused it (*by),
+ * or something that acts for one: a callback, or the core that comes or goes.
+ * Events in an interrupt do not, because it is chance which thread it
+ * interrupts. But the callbacks that an interrupt queues, and the declared data
+ * that it touches, do belong to the step: the step may have sent the interrupt
+ * and waits for it. */
+static bool belongs_to_step(const struct trace_event *e, struct gate **by)
 {
 	bool callback = e->op == TR_RCU_CB;
 	unsigned int cpu;
@@ -130,11 +134,11 @@ static bool counts(const struct trace_event *e, struct gate **by)
 	for_each_possible_cpu (cpu)
 		callback |= in_callback() && ex.callbacks[cpu].id == e->thread;
 	return *by || callback || e->op == TR_NOTIFY || e->op == TR_CALL_RCU ||
-	       (in_between() && !of_stop_machine(e));
+	       (on_changing_core() && !ends_stop_machine(e));
 }
 
-/* Not a spinlock: events come from under those, and lockdep must not see it.
- * Acquire and release: the footprint between them. */
+/* Not a spinlock: events come while spinlocks are held, and lockdep must not
+ * see it. Acquire and release pair with each other, for the footprint. */
 static uint32_t footprint_lock(void)
 {
 	uint32_t flags = local_irq_save();
@@ -150,9 +154,9 @@ static void footprint_unlock(uint32_t flags)
 	local_irq_restore(flags);
 }
 
-/* Data on the stack of one of the threads are named by their place on the stack,
- * which is the same in each run. */
-static uintptr_t name_of(uintptr_t thing)
+/* A name for a thing that is the same in each run. A thing on the stack of one
+ * of the threads is named by its place there. */
+static uintptr_t stable_name(uintptr_t thing)
 {
 	for (uintptr_t i = 0; thing >= STACKS_VA && i < ex.subject.nr; i++) {
 		uint32_t stack = READ_ONCE(ex.gate[i].thread)->stack;
@@ -163,20 +167,22 @@ static uintptr_t name_of(uintptr_t thing)
 	return thing;
 }
 
-/* Was it allocated, so that its address may differ in another run? True if it is
- * not in the image and has no other name. */
-static bool moves(uintptr_t thing)
+/* May the thing be at another address in another run? It was allocated then: it
+ * is neither in the image nor has it a stable name. */
+static bool may_move(uintptr_t thing)
 {
 	return thing >= LOWMEM_VA && (thing < KERNEL_VA || thing >= STACKS_VA);
 }
 
+/* Add a thing to the step's footprint. by: the thread that touched it, or
+ * NULL. */
 static void touch(struct gate *by, uintptr_t thing, bool write)
 {
 	uint32_t flags = footprint_lock();
 
-	thing = name_of(thing);
-	footprint_add(&ex.footprint, thing, write, moves(thing));
-	ex.moved |= ex.still;
+	thing = stable_name(thing);
+	footprint_add(&ex.footprint, thing, write, may_move(thing));
+	ex.touched_at_rest |= ex.no_step;
 	footprint_unlock(flags);
 	if (by)
 		WRITE_ONCE(by->touched, true);
@@ -192,21 +198,21 @@ void explore_event(const struct trace_event *e)
 		return;
 	if (e->cpu == ex.subject.toggled &&
 	    (current->is_idle || current->pinned))
-		/* A wake-up that finds nobody is a gate, and no event. */
-		current->gated = in_between();
-	if (!counts(e, &by))
+		/* A wake-up that wakes no thread is a gate but no event. */
+		current->gated = on_changing_core();
+	if (!belongs_to_step(e, &by))
 		return;
 	if (by && e->op == TR_COMPLETE)
-		by->objects = NULL; /* the woken thread may come in between */
+		by->objects = NULL; /* the woken thread may use them too */
 	if (e->op == TR_CACHE_FREE)
-		/* The callbacks of its slabs look at the cache. */
+		/* The callbacks of its slabs read the cache. */
 		touch(by, (uintptr_t)&rcu_sched_state, false);
 	if (e->op == TR_NOTIFY &&
 	    (e->arg == CPU_DYING || e->arg == CPU_STARTING))
 		touch(by, THE_CORES, true);
 	if (event_info(e->op)->touches & AND_CORES)
 		touch(by, THE_CORES, false);
-	if (e->op != TR_WAKE && thing_of(e->op, e->obj, &thing, &write))
+	if (e->op != TR_WAKE && touched_thing(e->op, e->obj, &thing, &write))
 		touch(by, thing, write);
 }
 
@@ -217,12 +223,12 @@ void explore_footprint(struct footprint *f, unsigned int *woken)
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
 		if (!ex.gate[i].ended && ex.subject.ended(ex.subject.arg, i)) {
 			ex.gate[i].ended = true;
-			touch(NULL, THE_ENDS, false); /* two of them commute */
+			touch(NULL, THE_ENDS, false); /* two ends commute */
 		}
 	flags = footprint_lock();
 	*f = ex.footprint;
 	memset(&ex.footprint, 0, sizeof(ex.footprint));
-	ex.still = true;
+	ex.no_step = true;
 	footprint_unlock(flags);
 	*woken = 0;
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
@@ -232,30 +238,30 @@ void explore_footprint(struct footprint *f, unsigned int *woken)
 			*woken |= 1u << i;
 }
 
-/* ---- at the gate ----------------------------------------------------------- */
+/* ---- at the gate --------------------------------------------------------- */
 
-static void stop(struct gate *g, enum trace_op op, const void *obj,
-		 uintptr_t caller)
+static void wait_at_gate(struct gate *g, enum trace_op op, const void *obj,
+			 uintptr_t caller)
 {
-	struct waiting meant = current->waiting; /* `by` may be set already */
+	struct waiting outer = current->waiting; /* `by` may be set already */
 
 	BUG_ON(!may_sleep()); /* so no choice is made under a spinlock */
 	g->op = op;
 	g->obj = obj;
 	g->caller = caller;
 	WRITE_ONCE(g->go, false);
-	current->gated = false; /* the code below has gates too */
-	/* Release: pairs with the acquires that read the slot. */
+	current->gated = false; /* the wake-up below has a gate too */
+	/* Release: pairs with the acquires of at_gate, for the slot. */
 	smp_store_release(&g->at_gate, true);
 	wake_up(&ex.changed);
 	wait_event_kind(&g->wake, &gate_wait,
 			smp_load_acquire(&g->go) || READ_ONCE(ex.open));
 	g->holds = NULL;
 	current->gated = true;
-	current->waiting = meant;
+	current->waiting = outer;
 }
 
-static struct gate *gate_of(const struct thread *t)
+static struct gate *explored_gate(const struct thread *t)
 {
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
 		if (READ_ONCE(ex.gate[i].thread) == t)
@@ -273,35 +279,37 @@ static struct gate *callbacks_gate(const struct thread *t)
 	return NULL;
 }
 
-/* RCU's threads are environment: whether one must be woken depends on time. */
-static bool of_rcu(const void *queue)
+/* RCU's threads belong to the environment: whether one must be woken depends on
+ * time. */
+static bool is_rcu_queue(const void *queue)
 {
 	uintptr_t rsp = (uintptr_t)&rcu_sched_state;
 
 	return (uintptr_t)queue - rsp < sizeof(rcu_sched_state);
 }
 
-/* The thread is about to do this, and it belongs to the step. */
-static void touch_next(struct gate *g, enum trace_op op, const void *obj)
+/* The thread is about to do that: add it to the step's footprint. */
+static void touch_upcoming(struct gate *g, enum trace_op op, const void *obj)
 {
 	uintptr_t thing;
 	bool write;
 
 	if (op == TR_WAKE)
 		touch(g, (uintptr_t)obj, true);
-	else if (thing_of(op, obj, &thing, &write))
+	else if (touched_thing(op, obj, &thing, &write))
 		touch(g, thing, write);
 }
 
 /*
- * Is this the end of the step? There are two cases in which it is not.
- *   - The step has touched nothing yet. Then its place in the order makes no
- *     difference. (But a thread that may have to wait stops.)
- *   - The next operation is a release. No other thread can have the lock, so an
- *     operation of another thread just before the release could as well come just
- *     after it (Lipton, CACM 1975: releases move to the left). This is not true if
- *     a thread calls a trylock.
- * The answer must not depend on the actions of other threads.
+ * Does the step end at this gate?
+ *   - Not if the step has touched nothing yet: then no other thread can tell
+ *     where in the order it came. Before a mutex_lock() it ends all the same,
+ *     because the thread may have to wait there.
+ *   - Not before a release. Whatever another thread does just before the
+ *     release, it could also do just after it, as it cannot have the lock
+ *     (Lipton, CACM 1975: releases move to the left). But if it only tries for
+ *     the lock, it can tell the difference.
+ * The answer must not depend on what other threads do.
  */
 static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 {
@@ -309,7 +317,7 @@ static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 
 	g->objects = op == TR_CACHE_OBJECT ? obj : NULL;
 	switch (op) {
-	case TR_CACHE_OBJECT: /* many in a row are one */
+	case TR_CACHE_OBJECT: /* several in a row are one step */
 		if (obj == before)
 			return false;
 		break;
@@ -320,7 +328,7 @@ static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 	case TR_TRYLOCK:
 	case TR_READ_TRYLOCK:
 		if (!ex.subject.tries)
-			WRITE_ONCE(ex.untold_try, true);
+			WRITE_ONCE(ex.undeclared_try, true);
 		return true;
 	default:
 		break;
@@ -330,44 +338,45 @@ static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 
 void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 {
-	struct gate *g = gate_of(current);
+	struct gate *g = explored_gate(current);
 
 	bool callback = !g;
 
 	if (callback && (op == TR_RCU_CB || in_callback()))
 		g = callbacks_gate(current);
-	if (READ_ONCE(ex.open) || (op == TR_WAKE && of_rcu(obj)))
+	if (READ_ONCE(ex.open) || (op == TR_WAKE && is_rcu_queue(obj)))
 		return;
 	if (!g) {
-		if (in_between())
-			touch_next(NULL, op, obj);
+		if (on_changing_core())
+			touch_upcoming(NULL, op, obj);
 		return;
 	}
-	/* No stop between prepare_to_wait() and the sleep, or under a spinlock. */
+	/* Do not stop under a spinlock, nor between prepare_to_wait() and the
+	 * sleep. */
 	if (!may_sleep() || READ_ONCE(current->state) != TASK_RUNNING ||
 	    (callback ? op != TR_RCU_CB : !ends_step(g, op, obj))) {
 		if (op != TR_CACHE_OBJECT)
 			g->objects = NULL;
-		touch_next(g, op, obj);
+		touch_upcoming(g, op, obj);
 		return;
 	}
 	if (g->passes) {
 		g->passes--;
 		g->touched = false;
-		touch_next(g, op, obj);
+		touch_upcoming(g, op, obj);
 		return;
 	}
-	stop(g, op, obj, caller);
+	wait_at_gate(g, op, obj, caller);
 }
 
-bool explore_moved_at_rest(void)
+bool explore_touched_at_rest(void)
 {
-	return READ_ONCE(ex.moved);
+	return READ_ONCE(ex.touched_at_rest);
 }
 
-bool explore_untold_try(void)
+bool explore_undeclared_try(void)
 {
-	return READ_ONCE(ex.untold_try);
+	return READ_ONCE(ex.undeclared_try);
 }
 
 void explore_start(void)
@@ -376,8 +385,8 @@ void explore_start(void)
 		explore_gate(TR_NONE, NULL, CALLER);
 }
 
-/* The threads have been let go. This thread still waits for its condition, as for
- * any event. So a round in which the condition cannot become true is found to be
+/* Wait for the condition after explore_let_go(). The thread waits as for any
+ * event, so a round in which the condition cannot become true is seen to be
  * stuck. */
 static void await_alone(struct gate *g, bool (*holds)(void *arg), void *arg)
 {
@@ -385,13 +394,13 @@ static void await_alone(struct gate *g, bool (*holds)(void *arg), void *arg)
 		return;
 	g->holds = holds;
 	g->arg = arg;
-	/* Release: pairs with the acquire in explore_stir(). */
+	/* Release: pairs with the acquire in explore_release_waiting(). */
 	smp_store_release(&g->alone, true);
 	wait_event(&g->condition, !READ_ONCE(g->alone));
 	g->holds = NULL;
 }
 
-bool explore_stir(bool anyway)
+bool explore_release_waiting(bool all)
 {
 	bool any = false;
 
@@ -399,8 +408,7 @@ bool explore_stir(bool anyway)
 		struct gate *g = &ex.gate[i];
 
 		/* Acquire: pairs with the release in await_alone(). */
-		if (!smp_load_acquire(&g->alone) ||
-		    !(anyway || g->holds(g->arg)))
+		if (!smp_load_acquire(&g->alone) || !(all || g->holds(g->arg)))
 			continue;
 		WRITE_ONCE(g->alone, false);
 		wake_up(&g->condition);
@@ -415,20 +423,20 @@ bool explore_await(bool (*holds)(void *arg), void *arg, const void *what)
 
 	if (!current->gated || !READ_ONCE(ex.on))
 		return false;
-	g = gate_of(current);
+	g = explored_gate(current);
 	if (!READ_ONCE(ex.open) && g->passes && holds(arg)) {
 		g->passes--;
 		g->touched = false;
-		touch_next(g, TR_SHARED_READ, what);
+		touch_upcoming(g, TR_SHARED_READ, what);
 	} else if (!READ_ONCE(ex.open)) {
 		g->holds = holds;
 		g->arg = arg;
-		stop(g, TR_SHARED_READ, what, CALLER);
+		wait_at_gate(g, TR_SHARED_READ, what, CALLER);
 	}
 	if (READ_ONCE(ex.open))
 		await_alone(g, holds, arg);
 	else
-		touch(g, THE_ENDS, true); /* the condition may read it */
+		touch(g, THE_ENDS, true); /* the condition may read them */
 	return true;
 }
 
@@ -438,12 +446,12 @@ void explore_become(unsigned int i)
 	WRITE_ONCE(ex.gate[i].thread, current);
 }
 
-/* ---- the explorer's side ----------------------------------------------------- */
+/* ---- the explorer's side ------------------------------------------------- */
 
-static void let(struct gate *g)
+static void open_gate(struct gate *g)
 {
 	WRITE_ONCE(g->at_gate, false);
-	smp_store_release(&g->go, true); /* pairs with stop() */
+	smp_store_release(&g->go, true); /* pairs with wait_at_gate() */
 	wake_up(&g->wake);
 }
 
@@ -468,14 +476,14 @@ void explore_begin(const struct explored *subject)
 		struct thread *t = rcu_sched_state.data[cpu].thread;
 
 		gate_init(&ex.callbacks[cpu], t);
-		if (t) /* one that was let go may have set it again */
+		if (t) /* a thread of the last round may have set it again */
 			WRITE_ONCE(t->gated, cpu != subject->toggled);
 	}
 	memset(&ex.footprint, 0, sizeof(ex.footprint));
 	ex.timers = timers_armed_all();
-	ex.untold_try = ex.still = ex.moved = false;
+	ex.undeclared_try = ex.no_step = ex.touched_at_rest = false;
 	WRITE_ONCE(ex.open, false);
-	/* Release: all writes above, before another thread reads them. */
+	/* Release: all of the above comes before `on`. */
 	smp_store_release(&ex.on, true);
 }
 
@@ -483,14 +491,14 @@ void explore_let_go(void)
 {
 	unsigned int cpu;
 
-	WRITE_ONCE(ex.still, false);
-	WRITE_ONCE(ex.open, true); /* before the wake-ups, as in every wait */
+	WRITE_ONCE(ex.no_step, false);
+	WRITE_ONCE(ex.open, true); /* the condition before the wake-ups */
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
-		let(&ex.gate[i]);
+		open_gate(&ex.gate[i]);
 	for_each_possible_cpu (cpu)
 		if (ex.callbacks[cpu].thread) {
 			WRITE_ONCE(ex.callbacks[cpu].thread->gated, false);
-			let(&ex.callbacks[cpu]);
+			open_gate(&ex.callbacks[cpu]);
 		}
 }
 
@@ -513,9 +521,9 @@ static bool all_at_rest(void)
 	return true;
 }
 
-/* Does no callback thread run? Such a thread takes a callback off its list only
- * after it has run it, and rcu_barrier() looks at the list. (While the thread's
- * core is off, the thread is parked or has never run.) */
+/* No callback thread runs. (A thread that has run a callback takes it off its
+ * list afterwards, and rcu_barrier() reads the list.) The thread of a core that
+ * is off is parked, or has never run. */
 static bool callbacks_rest(void)
 {
 	unsigned int cpu;
@@ -527,27 +535,27 @@ static bool callbacks_rest(void)
 		    READ_ONCE(t->state) == TASK_RUNNING)
 			return false;
 	}
-	smp_mb(); /* its list after its state; pairs with the lock of its wait
-		   * queue, which it takes between the two */
+	smp_mb(); /* the state of a thread before its list; pairs with the lock
+		   * of its wait queue, which it takes between the two */
 	return true;
 }
 
-/* Does the environment leave all data alone that the threads read? */
-static bool apart_from_us(void)
+/* Does the environment touch nothing that the threads read? */
+static bool environment_is_apart(void)
 {
 	return READ_ONCE(rcu_sched_state.grace_period) == rcu_grace_period;
 }
 
-/* Does no grace period make progress? There is none, or its thread waits for one
- * of the explored threads. */
+/* No grace period makes progress: none runs, or its thread waits for an
+ * event. */
 static bool grace_periods_rest(void)
 {
 	return rcu_gp_is_quiet() || waits_for_event(rcu_sched_state.thread);
 }
 
-/* Nobody moves, nothing is under way, and no thread was switched in since the
- * last look. */
-static bool nothing_moved(uint64_t *switches)
+/* Nothing is running or about to run, and none of the threads was switched in
+ * since the last look. */
+static bool nothing_runs(uint64_t *switches)
 {
 	bool still = cores_idle() && grace_periods_rest() &&
 		     timers_armed_all() <= ex.timers;
@@ -566,9 +574,9 @@ static bool nothing_moved(uint64_t *switches)
 	return still;
 }
 
-/* If a callback could end the wait of a thread, let the first callback run.
- * Returns whether one runs. */
-static bool run_a_callback(void)
+/* If a thread waits for something that a callback may bring, let one callback
+ * run. Returns whether one runs. */
+static bool let_callback_run(void)
 {
 	bool wanted = false;
 	unsigned int cpu;
@@ -586,7 +594,7 @@ static bool run_a_callback(void)
 
 		if (!wanted || !smp_load_acquire(&g->at_gate))
 			continue;
-		let(g);
+		open_gate(g);
 		return true;
 	}
 	return false;
@@ -615,24 +623,24 @@ unsigned int explore_settle(unsigned int *left)
 	uint64_t begun = timer_now();
 	unsigned int able = 0, looks = 0;
 	uint32_t sum, last = 0;
-	bool slept = false; /* all other cores did, at the last look */
+	bool slept = false; /* all other cores were asleep at the last look */
 
-	while (!(all_at_rest() && callbacks_rest() && apart_from_us())) {
-		bool still = nothing_moved(switches) && cores_sleep(&sum);
+	while (!(all_at_rest() && callbacks_rest() && environment_is_apart())) {
+		bool still = nothing_runs(switches) && other_cores_sleep(&sum);
 
 		if (still && (!slept || sum != last)) {
 			slept = true;
 			last = sum;
 			continue;
 		}
-		if (still && !run_a_callback())
+		if (still && !let_callback_run())
 			break;
 		slept = false;
 		if (looks > STEP_LOOKS &&
 		    timer_ns(timer_now() - begun) > STEP_NS)
 			return EXPLORE_STRAY;
-		/* Most steps are over sooner than this core could fall asleep
-		 * and be woken. yield(): the step may need it. */
+		/* Most steps end before this core could sleep and be woken.
+		 * yield(): the step may need this core. */
 		if (looks++ < AWAKE_LOOKS)
 			yield();
 		else
@@ -655,19 +663,19 @@ void explore_grant_run(unsigned int i, unsigned int gates)
 {
 	struct gate *g = &ex.gate[i];
 
-	WRITE_ONCE(ex.still, false);
+	WRITE_ONCE(ex.no_step, false);
 	for (unsigned int k = 0; k < ex.subject.nr; k++) {
 		ex.gate[k].switches = READ_ONCE(ex.gate[k].thread->switches);
 		ex.gate[k].blocked = !at_rest(k);
 		ex.gate[k].granted = k == i;
 	}
 	g->touched = false;
-	touch_next(g, g->op, g->obj);
+	touch_upcoming(g, g->op, g->obj);
 	g->passes = gates - 1;
-	let(g);
+	open_gate(g);
 }
 
-unsigned int explore_run_left(unsigned int i)
+unsigned int explore_gates_left(unsigned int i)
 {
 	return READ_ONCE(ex.gate[i].passes);
 }
@@ -689,11 +697,12 @@ void explore_standing(struct standing *out)
 		if (g->op == TR_WAKE) {
 			s->thing = (uintptr_t)g->obj;
 			s->write = true;
-		} else if (!thing_of(g->op, g->obj, &s->thing, &s->write)) {
+		} else if (!touched_thing(g->op, g->obj, &s->thing,
+					  &s->write)) {
 			s->thing = 0;
 		}
-		s->thing = name_of(s->thing);
-		s->moves = moves(s->thing);
+		s->thing = stable_name(s->thing);
+		s->moves = may_move(s->thing);
 	}
 }
 

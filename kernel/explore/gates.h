@@ -1,26 +1,41 @@
 /*
- * The explorer's engine: a few threads, moved one step at a time.
+ * The explorer's engine: it moves a few threads one step at a time.
  *
- * Each of the threads stops at the gates (kernel/debug/trace.h) that end a step:
- * see ends_step(). One thread is let go at a time. Its step is over when each
- * thread is at a gate, has ended, or waits for an event that only another of the
- * threads can cause. Debug profile only.
+ * The idea. Each of the threads stops at gates (kernel/debug/trace.h), but only
+ * at those that end a step (ends_step() in gates.c). One thread at a time is
+ * let go. The step is over when each thread is at a gate, has ended, or waits
+ * for something that only another of the threads can bring.
  *
- * A thread that is at a gate is enabled: it may be chosen for the next step.
- * There are two exceptions.
- *   - Before mutex_lock() it is enabled only while that mutex is free. A thread
- *     that is held at this gate has not asked for the mutex yet. It may be held
- *     there for any time, because that is one more possible order.
- *   - Before explore_await() it is enabled only while the condition is true.
- * Every other operation is carried out at once, and may block: on a rw-semaphore,
- * the reference count, a completion, a wait queue. Between its prepare_to_wait()
- * and its sleep a thread passes gates without a stop.
+ * A thread at a gate is enabled, with two exceptions:
+ *   - before mutex_lock(): only while the mutex is free. A thread at that gate
+ *     has not come to the lock yet, and it may come as late as the explorer
+ *     likes.
+ *   - before explore_await(): only while the condition is true.
+ * All other waits are real, and a thread may really block in them: a
+ * rw-semaphore, the reference count, a completion, a wait queue. Between
+ * prepare_to_wait() and its sleep a thread passes gates without stopping.
  *
- * The environment is the grace-period thread, timers, the stopper threads and
- * interrupts. The explorer waits until they rest, but does not try them in
- * different orders. RCU callbacks are held back: they run in order, one at a time,
- * and only while a thread waits for an event. The callbacks of the core that comes
- * and goes are not held back; they belong to the environment.
+ * The environment is waited for and not permuted: the grace-period thread,
+ * timers, the stopper threads, interrupts. RCU callbacks run late and in order:
+ * one at a time, and only while a thread waits for an event. Callbacks on the
+ * core that comes or goes belong to the environment.
+ *
+ * The client's duties:
+ *  1. Mark the threads `gated` before they start, and let explore_start() be
+ *     the first thing that each does.
+ *  2. Call explore_begin(); then in a loop explore_settle() and
+ *     explore_grant_run() for an enabled thread; then explore_let_go(), if
+ *     threads are left, and explore_end().
+ *  3. Say in the subject if a thread tries for a lock, and which core comes or
+ *     goes.
+ *
+ * The consequences:
+ *  a. Only the granted thread runs until its next gate, apart from threads that
+ *     it wakes.
+ *  b. The same grants give the same run. explore_touched_at_rest() and
+ *     explore_undeclared_try() say when that may not be true.
+ *
+ * Debug profile only.
  */
 #pragma once
 
@@ -29,43 +44,46 @@
 
 struct thread;
 
-/* The subject: threads that are about to run, gated, from a first gate on. */
+/* The threads that are explored. */
 struct explored {
 	unsigned int nr;
 	struct thread *thread[SEARCH_THREADS];
-	/* Has it come to its end? Any context. */
+	/* Has thread i ended? Any context. */
 	bool (*ended)(void *arg, unsigned int i);
 	void *arg;
 	unsigned int toggled; /* the core that comes and goes; NR_CPUS: none */
 	bool tries; /* a thread calls a trylock: releases end steps, too */
 };
 
-/* One at a time, between begin and end; thread context, may sleep. */
+/* One exploration at a time. Thread context, may sleep. */
 void explore_begin(const struct explored *subject);
-/* The threads run on their own from here on, callbacks too. */
+/* From here on the threads run on their own, and callbacks too. */
 void explore_let_go(void);
 void explore_end(void);
 
 #define EXPLORE_STRAY (1u << 31)
-/* After the start of the threads, or after a step was begun: wait until it is
- * over. Returns the enabled threads, a bit each; *left: those that have not ended.
- * Returns EXPLORE_STRAY if a thread neither comes to a gate nor sleeps;
- * explore_stray() returns that thread. */
+/* Wait until the step is over (or the threads have started). Returns the
+ * enabled threads as bits; *left: the threads that have not ended. Returns
+ * EXPLORE_STRAY if a thread neither comes to a gate nor sleeps; explore_stray()
+ * returns that thread. */
 unsigned int explore_settle(unsigned int *left);
 const struct thread *explore_stray(void);
-/* Let thread i, which must be enabled, go through `gates` gates without a stop. */
+/* Let thread i, which must be enabled, pass that number of gates without
+ * stopping. */
 void explore_grant_run(unsigned int i, unsigned int gates);
-/* The number of these gates that it has not reached, because it waits or ended. */
-unsigned int explore_run_left(unsigned int i);
+/* How many of these gates it has not come to, because it waits or has ended. */
+unsigned int explore_gates_left(unsigned int i);
+/* Where each thread is now, into out[]. */
 void explore_standing(struct standing *out);
-/* Has anything been touched while no step was under way? It must not. */
-bool explore_moved_at_rest(void);
-/* Has a thread tried for a lock though the subject does not say so? */
-bool explore_untold_try(void);
-/* The data that the threads touched since the last grant. *woken: the threads
- * that went on though they had not been let go. */
+/* Was anything touched while no step was under way? That must not happen. */
+bool explore_touched_at_rest(void);
+/* Has a thread tried for a lock although the subject does not say so? */
+bool explore_undeclared_try(void);
+/* What the threads have touched since the last grant; *woken: the threads that
+ * went on without a grant. */
 void explore_footprint(struct footprint *f, unsigned int *woken);
-/* The next operation of thread i, for output: its gate. False if it is at none. */
+/* What thread i is about to do, for printing. Returns false if it is at no
+ * gate. */
 bool explore_pending(unsigned int i, enum trace_op *op, const void **obj,
 		     uintptr_t *caller);
 
@@ -74,16 +92,15 @@ void explore_gate(enum trace_op op, const void *obj, uintptr_t caller);
 void explore_event(const struct trace_event *e);
 
 /*
- * In an explored thread: wait until the condition is true. what: the data that it
- * reads. In any other thread it returns false at once, and the caller must wait in
- * another way.
+ * Wait until the condition is true. what: the data it reads. Returns false at
+ * once if the thread is not explored; the caller then waits in its own way.
  */
 bool explore_await(bool (*holds)(void *arg), void *arg, const void *what);
-/* After explore_let_go(), while no thread moves: let the threads go on that wait
- * in explore_await(), if their condition is true by now, or in any case (anyway).
- * Returns whether there was one. */
-bool explore_stir(bool anyway);
-/* The calling thread takes the place of thread i; both are good until the end. */
+/* After explore_let_go(), while no thread runs: let the threads in
+ * explore_await() go on whose condition is true, or all of them. Returns
+ * whether there was one. */
+bool explore_release_waiting(bool all);
+/* The calling thread takes the place of thread i. */
 void explore_become(unsigned int i);
-/* The first gate of every explored thread; elsewhere nothing. */
+/* The first gate of an explored thread. Does nothing in other threads. */
 void explore_start(void);

@@ -1,5 +1,6 @@
 /*
- * The search. See search.h. Owns no data but what the caller gives it.
+ * The search. What it is for: search.h. Owns nothing; the caller owns struct
+ * search.
  */
 #include "kernel/explore/search.h"
 
@@ -7,7 +8,7 @@
 
 #include "kernel/lib/compiler.h"
 
-/* ---- footprints ------------------------------------------------------------ */
+/* ---- footprints ---------------------------------------------------------- */
 
 static uint32_t hash_bit(uintptr_t thing)
 {
@@ -47,7 +48,8 @@ bool dependent(const struct footprint *a, const struct footprint *b)
 	return false;
 }
 
-/* One of them is from an earlier run: things that move may be the same. */
+/* The same for steps of two runs: any two things that move may be the same
+ * thing. */
 static bool dependent_across(const struct footprint *a,
 			     const struct footprint *b)
 {
@@ -55,8 +57,9 @@ static bool dependent_across(const struct footprint *a,
 	       (a->moving_read && b->moving_write) || dependent(a, b);
 }
 
-/* Are all things that stay where they are in b too, touched as in a? */
-static bool within(const struct footprint *a, const struct footprint *b)
+/* Does b touch all things of a that do not move, in the same way? */
+static bool covers_fixed_things(const struct footprint *a,
+				const struct footprint *b)
 {
 	for (unsigned int i = 0; i < a->n; i++) {
 		unsigned int k = 0;
@@ -70,21 +73,21 @@ static bool within(const struct footprint *a, const struct footprint *b)
 	return true;
 }
 
-/* Are these two footprints of one step, from two runs, the same? The order of the
- * things may differ, because other cores do a part of the step at the same time. */
+/* Are these the same step in two runs? The order in which it touched things may
+ * differ, as parts of it run on other cores at the same time. */
 static bool same_footprint(const struct footprint *a, const struct footprint *b)
 {
 	if (a->moving_read != b->moving_read ||
 	    a->moving_write != b->moving_write)
 		return false;
-	/* A thing that moves may count once in one run and twice in the other, so
-	 * the footprint may be full in only one of them. */
+	/* Things that move may be more things in one run than in the other, so
+	 * one of the two footprints may have overflowed. */
 	if (a->all || b->all)
 		return a->all == b->all || a->moving_read;
-	return within(a, b) && within(b, a);
+	return covers_fixed_things(a, b) && covers_fixed_things(b, a);
 }
 
-/* ---- schedules ------------------------------------------------------------- */
+/* ---- schedules ----------------------------------------------------------- */
 
 void search_init(struct search *s, unsigned int threads, enum search_mode mode,
 		 unsigned int bound)
@@ -95,7 +98,7 @@ void search_init(struct search *s, unsigned int threads, enum search_mode mode,
 	s->bound = bound;
 }
 
-/* Those worth a run from here that have had none. */
+/* The threads worth a run from this node that have had none. */
 static unsigned int open_choices(const struct node *n)
 {
 	return n->todo & ~n->done & ~n->asleep;
@@ -146,27 +149,28 @@ static bool same_standing(const struct search *s, const struct node *n,
 	return true;
 }
 
-/* Find the threads that need no run from this node. Each has had its run from an
- * earlier node, and no step since then is dependent on its own. */
-static void fall_asleep(struct search *s, struct node *n)
+/* Set n->asleep: the threads that need no run from this node. Each has had a
+ * run from an earlier node, and no step since then is dependent with its
+ * step. */
+static void set_asleep(struct search *s, struct node *n)
 {
-	const struct node *before = n - 1;
+	const struct node *prev = n - 1;
 	unsigned int may;
 
 	n->asleep = 0;
 	if (s->mode != SEARCH_REDUCED || s->steps == 0)
 		return;
-	may = (before->asleep | before->done) & ~(1u << before->chosen);
+	may = (prev->asleep | prev->done) & ~(1u << prev->chosen);
 	for (unsigned int t = 0; t < s->threads; t++) {
 		if (!(may & 1u << t) ||
-		    dependent_across(&before->first[t], &before->step))
+		    dependent_across(&prev->first[t], &prev->step))
 			continue;
 		n->asleep |= (uint8_t)(1u << t);
-		n->first[t] = before->first[t];
+		n->first[t] = prev->first[t];
 	}
 }
 
-/* Does thread t, taken at place k, leave one behind that could go on? */
+/* 1 if thread t, chosen at place k, preempts the thread of the step before. */
 static unsigned int preempts(const struct search *s, unsigned int k,
 			     unsigned int t)
 {
@@ -184,7 +188,7 @@ static int new_choice(struct search *s, struct node *n)
 	if (k)
 		n->preemptions = (uint16_t)((n - 1)->preemptions +
 					    preempts(s, k - 1, last));
-	fall_asleep(s, n);
+	set_asleep(s, n);
 	able &= ~n->asleep;
 	if (!able)
 		return SEARCH_REDUNDANT;
@@ -223,19 +227,21 @@ int search_choose(struct search *s, unsigned int enabled,
 	return new_choice(s, n);
 }
 
-/* ---- races ----------------------------------------------------------------- */
+/* ---- races --------------------------------------------------------------- */
 
-static bool before(const struct search *s, unsigned int i,
-		   const uint16_t *clock)
+/* Does step i happen before the step with that clock? */
+static bool happens_before(const struct search *s, unsigned int i,
+			   const uint16_t *clock)
 {
 	return clock[s->node[i].chosen] > i;
 }
 
 /*
- * Step i and one of thread t, which comes as step k, race: they could also come
- * the other way round. Then from node i something must be run that leads there:
- * the first step of any thread, among those between that do not need step i and
- * the racing one, that needs none of these. clock: of the racing step.
+ * Step i and a step of thread t, at place k, race: they could also come in the
+ * other order. Then a thread must be run from node i that leads to that order.
+ * Consider the steps between the two that do not happen after step i, and then
+ * t's own. Any thread will do whose first step among these does not happen
+ * after another of them. clock: of t's step.
  */
 static void add_choice(struct search *s, unsigned int i, unsigned int k,
 		       unsigned int t, const uint16_t *clock)
@@ -245,19 +251,19 @@ static void add_choice(struct search *s, unsigned int i, unsigned int k,
 
 	for (unsigned int j = i + 1; j <= k; j++) {
 		const uint16_t *c = j < k ? s->node[j].clock : clock;
-		unsigned int who = j < k ? s->node[j].chosen : t;
+		unsigned int by = j < k ? s->node[j].chosen : t;
 		bool needs = false;
 
-		if (j < k && before(s, i, c))
+		if (j < k && happens_before(s, i, c))
 			continue;
-		if (seen & 1u << who)
+		if (seen & 1u << by)
 			continue;
-		seen |= 1u << who;
+		seen |= 1u << by;
 		for (unsigned int m = i + 1; m < j && !needs; m++)
-			needs = !before(s, i, s->node[m].clock) &&
-				before(s, m, c);
+			needs = !happens_before(s, i, s->node[m].clock) &&
+				happens_before(s, m, c);
 		if (!needs)
-			first |= 1u << who;
+			first |= 1u << by;
 	}
 	if ((n->todo | n->asleep) & first)
 		return;
@@ -266,11 +272,11 @@ static void add_choice(struct search *s, unsigned int i, unsigned int k,
 		n->todo |= (uint8_t)(able & 1u << t ? 1u << t : able & -able);
 	else if (first != 1u << t || n->stands[t].where != STAND_AT_POINT)
 		n->todo |= n->enabled; /* all, to be sure */
-	/* Else t stood there already and had to wait: no race at this place. */
+	/* Else t was at this point already and had to wait: no race here. */
 }
 
-/* Find the steps with which this step of thread t races. The step is at place k,
- * or (pending) has not been taken. Its clock afterwards goes to after[]. */
+/* Find the steps that race with a step of thread t, which is at place k or not
+ * taken yet, and add choices for them. after[]: the clock after the step. */
 static void find_races(struct search *s, unsigned int t, unsigned int k,
 		       const struct footprint *step, uint16_t *after)
 {
@@ -285,13 +291,13 @@ static void find_races(struct search *s, unsigned int t, unsigned int k,
 		for (unsigned int q = 0; q < s->threads; q++)
 			after[q] = max(after[q], n->clock[q]);
 	}
-	/* The given steps but the last have been looked at in an earlier run. */
+	/* Replayed steps, but for the last, were handled in an earlier run. */
 	if (s->mode != SEARCH_REDUCED || k + 1 < s->prefix)
 		return;
 	for (unsigned int i = 0; i < k; i++) {
 		const struct node *n = &s->node[i];
 
-		if (n->chosen != t && !before(s, i, prior) &&
+		if (n->chosen != t && !happens_before(s, i, prior) &&
 		    dependent(&n->step, step))
 			add_choice(s, i, k, t, after);
 	}
@@ -304,7 +310,7 @@ void search_step(struct search *s, const struct footprint *step,
 	struct node *n = &s->node[k];
 	unsigned int t = n->chosen;
 
-	/* The last of those given is another choice: its first time. */
+	/* The last step of the prefix is a new choice: nothing to compare. */
 	s->diverged |= k + 1 < s->prefix &&
 		       (n->woken != woken || !same_footprint(&n->step, step));
 	n->step = *step;
@@ -312,15 +318,15 @@ void search_step(struct search *s, const struct footprint *step,
 	find_races(s, t, k, step, n->clock);
 	n->clock[t] = (uint16_t)(k + 1);
 	memcpy(s->clock[t], n->clock, sizeof(n->clock));
-	/* A thread that was woken went on after this step, and because of it. */
+	/* A woken thread goes on after this step and because of it. */
 	for (unsigned int q = 0; q < s->threads; q++)
 		for (unsigned int i = 0; woken & 1u << q && i < s->threads; i++)
 			s->clock[q][i] = max(s->clock[q][i], n->clock[i]);
 	s->steps++;
 }
 
-/* A step that was never taken may race too: the step at which a thread is
- * blocked. */
+/* A step that was not taken may race too: the one that a thread is about to
+ * take. */
 int search_end(struct search *s, const struct standing *stands)
 {
 	uint16_t after[SEARCH_THREADS];
@@ -338,39 +344,40 @@ int search_end(struct search *s, const struct standing *stands)
 	return 0;
 }
 
-/* ---- few switches ---------------------------------------------------------- */
+/* ---- few switches -------------------------------------------------------- */
 
 /*
- * Dynamic programming. A state is the number of steps that each thread has done
- * (mixed radix) and the thread that went last. For each state `room` holds the
- * fewest switches to reach it, and the thread that went before.
+ * Dynamic programming. A state is how far each thread has come (a number in
+ * mixed radix) and which thread took the last step. `room` holds for each state
+ * the fewest switches to get there, and the thread of the step before.
  */
 struct lattice {
 	const struct search *s;
 	unsigned int count[SEARCH_THREADS], stride[SEARCH_THREADS], size;
-	/* The place in the schedule of each thread's n-th step. */
+	/* place[t][n]: where thread t's n-th step is in the schedule. */
 	uint16_t place[SEARCH_THREADS][SEARCH_STEPS];
 };
 
 #define FAR 255
 
-static unsigned int how_far(const struct lattice *l, unsigned int at,
-			    unsigned int t)
+/* The number of steps that thread t has taken at `at`. */
+static unsigned int steps_taken(const struct lattice *l, unsigned int at,
+				unsigned int t)
 {
 	return at / l->stride[t] % (l->count[t] + 1);
 }
 
-/* Have all steps that happen before thread t's next one been taken at `at`? */
+/* At `at`: have all steps been taken that happen before thread t's next one? */
 static bool may_step(const struct lattice *l, unsigned int at, unsigned int t)
 {
-	unsigned int n = how_far(l, at, t), i;
+	unsigned int n = steps_taken(l, at, t), i;
 
 	if (n == l->count[t])
 		return false;
 	i = l->place[t][n];
 	for (unsigned int q = 0; q < l->s->threads; q++) {
-		unsigned int done = how_far(l, at, q);
-		/* q's next one: is it needed before? */
+		unsigned int done = steps_taken(l, at, q);
+		/* Does q's next step happen before it? */
 		if (q != t && done < l->count[q] &&
 		    l->s->node[i].clock[q] > l->place[q][done])
 			return false;
@@ -407,8 +414,9 @@ static unsigned int switches_in(const uint8_t *order, unsigned int n)
 	return switches;
 }
 
-static void relax(const struct lattice *l, unsigned int at, uint8_t *cost,
-		  uint8_t *from)
+/* Go one step on from `at`, with each thread that can take one. */
+static void extend_orders(const struct lattice *l, unsigned int at,
+			  uint8_t *cost, uint8_t *from)
 {
 	for (unsigned int last = 0; last < l->s->threads; last++) {
 		unsigned int c = cost[at * SEARCH_THREADS + last];
@@ -430,7 +438,7 @@ static void relax(const struct lattice *l, unsigned int at, uint8_t *cost,
 unsigned int search_straighten(const struct search *s, uint8_t *order,
 			       uint8_t *room, size_t room_size, bool *as_ran)
 {
-	static struct lattice l; /* the caller's lock */
+	static struct lattice l; /* one caller at a time */
 	unsigned int best = 0, at, n = s->steps;
 	uint8_t *cost = room, *from;
 
@@ -441,12 +449,12 @@ unsigned int search_straighten(const struct search *s, uint8_t *order,
 		return switches_in(order, n);
 	from = room + l.size * SEARCH_THREADS;
 	memset(cost, FAR, l.size * SEARCH_THREADS);
-	cost[0] = 0; /* nobody has gone: that thread 0 was last means nothing */
+	cost[0] = 0; /* no step yet; "thread 0 was last" means nothing */
 	for (at = 0; at < l.size; at++)
-		relax(&l, at, cost, from);
+		extend_orders(&l, at, cost, from);
 	at = l.size - 1;
 	for (unsigned int t = 1; t < s->threads; t++)
-		/* Of two as good the one in which the first thread goes first. */
+		/* If two are as good: the one that the first thread begins. */
 		if (cost[at * SEARCH_THREADS + t] <=
 		    cost[at * SEARCH_THREADS + best])
 			best = t;

@@ -1,13 +1,13 @@
 /*
- * Shared data of an experiment, declared to the explorer: each access is a point
- * at which another thread may come first.
+ * Shared data of an experiment, declared to the explorer. Each access is a
+ * point at which another thread may come first.
  *
- * No other thread can come first under a spinlock, with interrupts off, in an RCU
- * callback, or in a notifier on the core that comes or goes. There the access is a
- * part of the current step. Declare it all the same: otherwise the explorer does
- * not know that the order of this step and another one makes a difference.
+ * In some places the thread cannot stop: under a spinlock, with interrupts off,
+ * in an RCU callback, in a notifier on the core that comes or goes. There the
+ * access belongs to the step. Declare it there too: else the explorer does not
+ * try both orders.
  *
- * Thread context. Without the explorer: READ_ONCE() and WRITE_ONCE().
+ * Thread context. Without the explorer these are READ_ONCE() and WRITE_ONCE().
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * Takes and compares summaries of the state: see state.h. Owns no data; thread
- * context.
+ * The state of the machine in numbers. What it is for: state.h. Owns no data;
+ * thread context.
  */
 #include "kernel/explore/state.h"
 
@@ -24,15 +24,16 @@ bool cores_idle(void)
 {
 	unsigned int cpu, busy = 0;
 
-	for_each_possible_cpu (cpu) /* also one on its way out */
+	for_each_possible_cpu (cpu) /* also a core that is going off */
 		busy += sched_nr_running(cpu);
 	return busy <= 1; /* the caller itself */
 }
 
-/* Ordered by rcu_idle_seen(), which pairs with the idle loop's way in and out. A
- * core counts from CPU_STARTING until it is off. A thread that waits for either of
- * these has a timeout, too, so it is not taken for blocked. */
-bool cores_sleep(uint32_t *sum)
+/* The order is that of rcu_idle_seen(), which pairs with the idle loop. A
+ * core counts as awake from CPU_STARTING until it is off. A thread that
+ * waits for a core to start or stop waits for a time too, so it is not taken
+ * for blocked. */
+bool other_cores_sleep(uint32_t *sum)
 {
 	unsigned int cpu, awake = 0;
 	uint32_t seen;
@@ -41,7 +42,7 @@ bool cores_sleep(uint32_t *sum)
 	for_each_possible_cpu (cpu) {
 		seen = rcu_idle_seen(cpu);
 		awake += seen & 1;
-		/* Without the caller's core: the caller may have slept. */
+		/* Only sleeping cores: not the caller's own. */
 		*sum += seen & 1 ? 0 : seen;
 	}
 	return awake <= 1;
@@ -132,7 +133,7 @@ void state_print_same(const struct state_summary *s)
 		s->caches, s->objects, s->threads, s->online, s->refcount);
 }
 
-static void differs(const char *name, unsigned int a, unsigned int b)
+static void print_if_different(const char *name, unsigned int a, unsigned int b)
 {
 	if (a != b)
 		kprintf("state: %s was %u, is %u\n", name, a, b);
@@ -141,15 +142,15 @@ static void differs(const char *name, unsigned int a, unsigned int b)
 void state_print_difference(const struct state_summary *a,
 			    const struct state_summary *b)
 {
-	differs("caches", a->caches, b->caches);
-	differs("objects", a->objects, b->objects);
-	differs("pages", a->pages, b->pages);
-	differs("threads", a->threads, b->threads);
-	differs("online mask", a->online, b->online);
-	differs("notifiers", a->notifiers, b->notifiers);
-	differs("callbacks", a->callbacks, b->callbacks);
-	differs("armed timers", a->timers, b->timers);
-	differs("held locks", a->held, b->held);
+	print_if_different("caches", a->caches, b->caches);
+	print_if_different("objects", a->objects, b->objects);
+	print_if_different("pages", a->pages, b->pages);
+	print_if_different("threads", a->threads, b->threads);
+	print_if_different("online mask", a->online, b->online);
+	print_if_different("notifiers", a->notifiers, b->notifiers);
+	print_if_different("callbacks", a->callbacks, b->callbacks);
+	print_if_different("armed timers", a->timers, b->timers);
+	print_if_different("held locks", a->held, b->held);
 	if (a->refcount != b->refcount)
 		kprintf("state: refcount was %d, is %d\n", a->refcount,
 			b->refcount);

@@ -1,6 +1,6 @@
 /*
- * A summary of the kernel's state: a few numbers, no addresses. Take it before and
- * after an operation that must leave the state unchanged, and compare the two.
+ * The state of the machine as a few logical numbers, without addresses. It must
+ * be the same before and after an operation that claims to leave no trace.
  */
 #pragma once
 
@@ -20,29 +20,29 @@ struct state_summary {
 	unsigned int held; /* of slab_mutex, hotplug, barrier, add_remove */
 };
 
-/* No thread but the caller is on a core or queued for one. */
+/* Is no thread but the caller on a core or queued for one? */
 bool cores_idle(void);
 /*
- * Does every core but the caller's sleep in its idle loop? A core with nothing
- * to run may still be about to wake a thread. *sum: if it is the same at a second
- * look, and the caller did not sleep in between, none of the cores woke up.
+ * Are all cores but the caller's asleep in their idle loops? (A core with
+ * nothing to run may still be about to wake a thread.) *sum: if two looks give
+ * the same number, and the caller has not slept in between, no core has woken
+ * in between.
  */
-bool cores_sleep(uint32_t *sum);
-/* No grace period runs, and none has been requested. */
+bool other_cores_sleep(uint32_t *sum);
+/* No grace period runs, and none is requested. */
 bool rcu_gp_is_quiet(void);
-/* Also no callback that could be invoked. (Callbacks of a dead core cannot be:
- * they wait for their adoption.) */
+/* And no online core has callbacks. */
 bool rcu_is_quiet(void);
 
-/* Timers on all cores but for those of sleeping threads. */
+/* Armed timers on all cores, but for those of sleeping threads. */
 unsigned int timers_armed_all(void);
 
 void state_take(struct state_summary *s);
-/* The state at rest: no callback, and the same at two looks. May sleep. */
+/* Wait until there are no callbacks and two looks are the same. May sleep. */
 void state_take_settled(struct state_summary *s);
 /*
- * Wait until the state equals `want` (callbacks and dying threads need a
- * moment). False if it does not equal it when nothing moves any more. May sleep.
+ * Wait until the state equals `want`; callbacks and ending threads take some
+ * time. Returns false if it does not come to that. May sleep.
  */
 bool state_settles(const struct state_summary *want, struct state_summary *now);
 void state_print_same(const struct state_summary *s);

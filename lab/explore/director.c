@@ -59,12 +59,12 @@ static void take_steps(struct stage *st, struct director *d)
 		say_stray(explore_stray());
 	if (d->steps_done)
 		d->steps_done(d, st, left);
-	if (explore_moved_at_rest()) {
+	if (explore_touched_at_rest()) {
 		hush(false);
 		kprintf("explore: something was touched between two steps\n");
 		d->broken = true;
 	}
-	if (explore_untold_try()) {
+	if (explore_undeclared_try()) {
 		hush(false);
 		kprintf("an actor calls a trylock: its scenario must say "
 			".search.tries = true\n");

@@ -35,7 +35,7 @@ static bool is_cut_short(struct replay *r)
 
 	if (!r->leg || r->step)
 		return false;
-	left = explore_run_left(r->w->leg[r->leg - 1].actor);
+	left = explore_gates_left(r->w->leg[r->leg - 1].actor);
 	if (!left)
 		return false;
 	r->leg--;
