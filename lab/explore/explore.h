@@ -23,6 +23,10 @@
  * directors: the search (explore.c, on top of kernel/explore/search.h), a
  * witness (witness.c) and a person (step.c).
  *
+ * The commands are in explore_cmd.c (with its table), replay.c and step.c.
+ * subject.c says what can be explored, verdict.c judges a search, why.c prints
+ * for step what each thread waits for.
+ *
  * Debug profile only. demo_mutex is held and guards all data; in the runner's
  * thread; everything here may sleep.
  */
