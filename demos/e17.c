@@ -124,8 +124,8 @@ static bool script_is_done(const struct stage *st)
 	return READ_ONCE(st->script_pos) >= script_length(stage_script(st));
 }
 
-/* W is more urgent than the thread that invokes callbacks. In a forced round it computes
- * until D is where it must be before they run. */
+/* W is more urgent than the thread that invokes callbacks, so no callback runs
+ * while W computes. In a forced round W computes until D has come far enough. */
 static void free_and_compute(const struct stage *st,
 			     bool (*is_enough)(const struct stage *st))
 {

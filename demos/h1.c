@@ -206,7 +206,7 @@ static int setup_h1(struct stage *st)
 	h1.runner = on_core("runner", runs_there);
 	if (!h1.sleeper || !h1.runner || !h1.kept)
 		return -ENOMEM;
-	/* The sleeper must be asleep, and the runner running, before they count. */
+	/* The round starts only when the sleeper is asleep and the runner runs. */
 	while (!waits_for_event(h1.sleeper) || !READ_ONCE(h1.turns))
 		sleep_ns(100000);
 	h1.heir = cpumask_first(cpu_online());

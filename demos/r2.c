@@ -156,18 +156,19 @@ static bool memory_has_new_owner(void)
 	return smp_load_acquire(&r2.reused); /* as in wait_for_flag() */
 }
 
-/* A grace period waits for this core, so for this reader; W's does too. */
+/* A grace period waits for this core. So the grace period that W asked for cannot
+ * end before this reader does. */
 static bool gp_waits_for_me(void)
 {
 	return cpumask_test(rcu_owed(&rcu_sched_state), smp_processor_id());
 }
 
-static void actor_R_meets_others(struct stage *st)
+static void actor_R_until_reused(struct stage *st)
 {
 	read_three_times(st, memory_has_new_owner);
 }
 
-static void actor_R_waited_for(struct stage *st)
+static void actor_R_until_gp_waits(struct stage *st)
 {
 	read_three_times(st, gp_waits_for_me);
 }
@@ -216,20 +217,20 @@ static const struct scenario r2_parts[] = {
 	{
 		.part = "R2/at-once",
 		.about = "W unlinks the item and frees it",
-		R_AND_W(actor_R_meets_others, actor_W_now),
+		R_AND_W(actor_R_until_reused, actor_W_now),
 		.said.outcome = CORRUPT,
 	},
 	{
 		.part = "R2/call_rcu",
 		.about = "control: W unlinks it and hands it to call_rcu()",
-		R_AND_W(actor_R_meets_others, actor_W_call_rcu),
+		R_AND_W(actor_R_until_reused, actor_W_call_rcu),
 		.said.outcome = COMPLETES,
 		.cut.rescue = complete_by_hand,
 	},
 	{
 		.part = "R2/synchronize",
 		.about = "control: W unlinks it, waits, and frees it",
-		R_AND_W(actor_R_waited_for, actor_W_synchronize),
+		R_AND_W(actor_R_until_gp_waits, actor_W_synchronize),
 		.said.outcome = COMPLETES,
 	},
 };

@@ -262,8 +262,8 @@ static struct reading {
 	struct text *text;	     /* of the thread that is being read */
 	unsigned int held[NR_VERBS]; /* that this thread has not given back */
 	unsigned int outer_refs;     /* references that it took before h */
-	/* For each unlendable lock those that some thread takes while it holds
-	 * it, a bit each. */
+	/* then[k]: the unlendable locks that some thread takes while it holds
+	 * lock k, a bit each. */
 	unsigned int then[NR_UNLENDABLE];
 } rd;
 

@@ -183,8 +183,9 @@ static enum outcome looked_for(const struct scenario *sc)
 	return (enum outcome)__builtin_ctz(sc->said.outcome);
 }
 
-/* Does a round with an expected result (fine), or the outcome looked for, end
- * the rounds of this scenario? */
+/* Was this the last round? fine: its result was expected. found: it is the
+ * outcome looked for. An unexpected result ends the rounds. With until_found the
+ * outcome looked for ends them too, and an unexpected `completes` does not. */
 static bool is_last_round(const struct scenario *sc, enum outcome out,
 			  bool fine, bool found)
 {

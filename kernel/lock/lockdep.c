@@ -1017,7 +1017,7 @@ void lockdep_reset(void)
 	memset(marked, 0, sizeof(marked));
 	lockdep_nr_findings = lockdep_again = 0;
 	lockdep_chain_misses = lockdep_max_depth = 0;
-	lockdep_full_reset();
+	lockdep_forget_full_tables();
 	arch_spin_unlock(&lockdep_graph_lock);
 	t->recursion = 0;
 	local_irq_restore(flags);

@@ -80,7 +80,7 @@ void lockdep_report(const struct finding *f);
  * its value. (is 0: `number` is the name of a lock that cannot have a class.) */
 void lockdep_full(const char *table, const char *number, unsigned int is);
 /* A reset empties the edges and the findings: report again if these fill up. */
-void lockdep_full_reset(void);
+void lockdep_forget_full_tables(void);
 
 /* For the command `lockdep`. */
 void lockdep_print_stats(void);

@@ -547,11 +547,11 @@ void lockdep_report(const struct finding *f)
 		lockdep_full("findings", "LOCKDEP_FINDINGS", LOCKDEP_FINDINGS);
 }
 
-/* lockdep_full() has printed these tables, and locks that cannot have a class.
- * Guarded by report_begin(), except in the reset. */
+/* What lockdep_full() has reported: full tables, and locks that cannot have a
+ * class. Guarded by report_begin(), except in the reset. */
 static const char *full[8], *classless[16];
 
-void lockdep_full_reset(void)
+void lockdep_forget_full_tables(void)
 {
 	unsigned int n = 0;
 

@@ -75,7 +75,7 @@ static void wake(struct wait_queue *q, bool all, uintptr_t caller)
 	}
 }
 
-static void wake_locked(struct wait_queue *q, bool all, uintptr_t caller)
+static void take_lock_and_wake(struct wait_queue *q, bool all, uintptr_t caller)
 {
 	uint32_t flags;
 
@@ -87,12 +87,12 @@ static void wake_locked(struct wait_queue *q, bool all, uintptr_t caller)
 
 void wake_up(struct wait_queue *q)
 {
-	wake_locked(q, false, CALLER);
+	take_lock_and_wake(q, false, CALLER);
 }
 
 void wake_up_all(struct wait_queue *q)
 {
-	wake_locked(q, true, CALLER);
+	take_lock_and_wake(q, true, CALLER);
 }
 
 void init_completion(struct completion *c, const char *name)

@@ -568,8 +568,7 @@ static const char *step_complete(int arg, unsigned int i)
 	return arg == 2 && i < ARRAY_SIZE(forms) ? forms[i] : NULL;
 }
 
-SHELL_COMMAND(
-	step, .name = "step",
-	.usage = "step ID|ID/PART [up|down] [ACTOR:STEPS|why|back|auto|line...]",
-	.help = "choose each step, and ask why a thread cannot go on",
-	.fn = step_cmd, .complete = step_complete);
+SHELL_COMMAND(step, .name = "step",
+	      .usage = "step ID|ID/PART [up|down] [COMMAND...]",
+	      .help = "choose each step, and ask why a thread cannot go on",
+	      .fn = step_cmd, .complete = step_complete);
