@@ -141,7 +141,7 @@ BROKEN = {
     "magic": (lambda b: damaged(b, 0, 0xd00dfeee), "no device tree"),
     "version": (lambda b: damaged(b, 20, 3), "version not understood"),
     "size": (lambda b: damaged(b, 4, 0x7fffffff),
-             "size beyond what can be read"),
+             "larger than its readable memory"),
     "structs": (lambda b: damaged(b, 8, 0xfffffff0),
                 "structure block out of bounds"),
     "strings": (lambda b: damaged(b, 12, 0xfffffff0),

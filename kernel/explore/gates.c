@@ -72,7 +72,7 @@ static struct {
 	bool busy; /* the footprint's lock */
 } ex;
 
-/* ---- what is touched ----------------------------------------------------- */
+/* ---- the footprint of a step --------------------------------------------- */
 
 /* What the operation touches. Returns false if no other thread could notice
  * it. */
@@ -309,7 +309,7 @@ static void touch_upcoming(struct gate *g, enum trace_op op, const void *obj)
  *     release, it could also do just after it, as it cannot have the lock
  *     (Lipton, CACM 1975: releases move to the left). But if it only tries for
  *     the lock, it can tell the difference.
- * The answer must not depend on what other threads do.
+ * The answer must not depend on other threads.
  */
 static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 {

@@ -62,8 +62,8 @@ enum stand { STAND_BLOCKED, STAND_AT_POINT, STAND_ENDED };
 
 struct standing {
 	enum stand where;  /* the other members: for STAND_AT_POINT */
-	uint16_t op;	   /* what it is about to do, */
-	uintptr_t thing;   /* and to which thing; 0: not known */
+	uint16_t op;	   /* its next operation, */
+	uintptr_t thing;   /* and the thing that this touches; 0: not known */
 	bool write, moves; /* as in footprint_add() */
 };
 
@@ -74,7 +74,7 @@ struct node {
 	uint16_t preemptions; /* before this step */
 	struct standing stands[SEARCH_THREADS];
 	struct footprint step;
-	/* For the threads done or asleep: what their first step touches. */
+	/* For the threads done or asleep: the footprint of their first step. */
 	struct footprint first[SEARCH_THREADS];
 	/* For each thread: the last of its steps that happens before the end of
 	 * this step, this step included; its place in the schedule plus one. */

@@ -64,7 +64,8 @@ static inline struct cpumask cpumask_load(const struct cpumask *m)
 	return (struct cpumask){ __atomic_load_n(&m->bits, __ATOMIC_RELAXED) };
 }
 
-/* Fully ordered: a core that sees the bit sees all that was set up before it. */
+/* Fully ordered: a core that sees the bit sees all that was set up before
+ * it. */
 static inline void cpumask_set_atomic(struct cpumask *m, unsigned int cpu)
 {
 	__atomic_fetch_or(&m->bits, 1u << cpu, __ATOMIC_SEQ_CST);

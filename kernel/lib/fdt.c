@@ -101,7 +101,7 @@ static const char *check_header(struct fdt *f, const uint8_t *b, size_t bound)
 	if (be32(b + 20) < 17 || be32(b + 24) > 17)
 		return "device tree: version not understood";
 	if (f->size < HEADER || f->size > bound)
-		return "device tree: size beyond what can be read";
+		return "device tree: larger than its readable memory";
 	if (f->structs > f->size || f->structs_size > f->size - f->structs ||
 	    (f->structs & 3))
 		return "device tree: structure block out of bounds";

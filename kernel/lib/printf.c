@@ -13,7 +13,7 @@
 struct out {
 	char *buf;
 	size_t size;
-	size_t len; /* of the whole text, also what is cut off */
+	size_t len; /* of the whole text, with the part that is cut off */
 };
 
 static void put(struct out *o, char c)

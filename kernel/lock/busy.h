@@ -1,11 +1,11 @@
 /*
  * Notes of the waits of a thread that spins, for reports (debug builds).
  *
- * A thread that sleeps notes its wait in wait_begin(). A thread that spins notes
- * it here. The notes nest, also in interrupts: busy_begin() returns the outer
- * note, and busy_set() puts that back. Only the thread itself writes its note;
- * other threads read it as copy_waiting() in kernel/hang/waitfor.c does. Any
- * context but FIQ.
+ * A thread that sleeps notes its wait in wait_begin(). A thread that spins
+ * notes it here. The notes nest, also in interrupts: busy_begin() returns the
+ * outer note, and busy_set() puts that back. Only the thread itself writes its
+ * note; other threads read it as copy_waiting() in kernel/hang/waitfor.c does.
+ * Any context but FIQ.
  */
 #pragma once
 

@@ -7,9 +7,9 @@
  * B, with the stack that made it. If an edge closes a cycle, the orders seen so
  * far can deadlock, unless something that is not a lock prevents it. Lockdep
  * reports it even if the deadlock has not happened and is not about to happen.
- * Lockdep sees locks only. It does not see that a counter excludes a thread, and
- * it sees no wait for anything but a lock. The argument of October 2012 was about
- * this.
+ * Lockdep sees locks only. It does not see that a counter excludes a thread,
+ * and it sees no wait for anything but a lock. The argument of October 2012 was
+ * about this.
  *
  * Readers. A recursive reader waits for a writer that is inside, but not for a
  * writer that waits. Any other reader waits for both. An edge records how its

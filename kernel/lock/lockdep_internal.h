@@ -76,8 +76,9 @@ extern unsigned int lockdep_distinct[NR_LOCKDEP_KINDS];
 
 /* lockdep_report.c. IRQs off, the graph lock not held. */
 void lockdep_report(const struct finding *f);
-/* Print, once for each table, that it is full. number: the constant to raise; is:
- * its value. (is 0: `number` is the name of a lock that cannot have a class.) */
+/* Print, once for each table, that it is full. number: the constant to raise;
+ * is: its value. (is 0: `number` is the name of a lock that cannot have a
+ * class.) */
 void lockdep_full(const char *table, const char *number, unsigned int is);
 /* A reset empties the edges and the findings: report again if these fill up. */
 void lockdep_forget_full_tables(void);

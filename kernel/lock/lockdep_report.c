@@ -175,8 +175,8 @@ static const char *irq_name(unsigned int use)
 
 /* ---- a cycle ------------------------------------------------------------- */
 
-/* The locks that thread i of the cycle holds and wants. Thread 0 is the one that
- * found it. */
+/* The locks that thread i of the cycle holds and wants. Thread 0 is the one
+ * that found it. */
 struct side {
 	unsigned int holds, wants, held_as, taken_as;
 };

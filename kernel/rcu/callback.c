@@ -1,6 +1,6 @@
 /*
  * Callbacks: call_rcu(), the threads that invoke callbacks, rcu_barrier(), and
- * what happens to callbacks when a core goes off.
+ * the adoption of a dead core's callbacks.
  *
  * Only its own core uses a list, with IRQs off. The list of a dead core belongs
  * to the core that runs CPU_DEAD. The thread rcuc/N invokes core N's callbacks,
@@ -80,7 +80,7 @@ static void invoke_batch(struct rcu_state *rsp, struct rcu_data *rdp)
 	}
 	/* After they have run: rcu_barrier() must not skip them. Release: pairs
 	 * with the barrier in rcu_barrier_wait(). A thread that sees none left
-	 * sees what they did. */
+	 * sees their effects. */
 	flags = local_irq_save();
 	smp_store_release(&rdp->cbs.len, rdp->cbs.len - n);
 	local_irq_restore(flags);
@@ -106,7 +106,7 @@ static int rcuc_thread(void *arg)
 
 static void barrier_done(struct rcu_state *rsp)
 {
-	/* Acq_rel: the waiter sees what the callbacks before each count did. */
+	/* Acq_rel: the waiter sees the effects of all callbacks counted. */
 	if (__atomic_sub_fetch(&rsp->barrier_count, 1, __ATOMIC_ACQ_REL) == 0)
 		complete(&rsp->barrier_completion);
 }
@@ -177,7 +177,7 @@ void rcu_barrier_wait(struct rcu_state *rsp)
 	barrier_done(rsp);
 	smp_mb(); /* the callbacks are queued before the count is even; pairs
 		   * with rcu_barrier_gone_by(). And where no callback was left,
-		   * the caller sees what they did; pairs with the release in
+		   * the caller sees their effects; pairs with the release in
 		   * invoke_batch() */
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
 	trace_did(TR_BARRIER_COUNT, rsp, 0, CALLER);

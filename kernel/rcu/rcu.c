@@ -13,9 +13,9 @@
  *   (a) A reader that began before the grace period runs with preemption off on
  *       a core that owes, because a core is added to `online` before it can run
  *       a reader. The core clears its bit after the reader has ended and then
- *       releases the lock. A thread that sees the grace period end has taken the
- *       lock later. For idle cores the fully ordered idle count has the role of
- *       the lock.
+ *       releases the lock. A thread that sees the grace period end has taken
+ *       the lock later. For idle cores the fully ordered idle count has the
+ *       role of the lock.
  *   (b) An updater's writes come before its snapshot of gp_seq (full barrier in
  *       rcu_snap()). A grace period that starts later takes the lock later. A
  *       reader that starts after its core has cleared its bit takes the lock
@@ -262,8 +262,8 @@ story void synchronize_rcu(void)
 	current->waiting.by = rsp->thread; /* it alone moves gp_seq */
 	wait_event_kind(&rsp->gp_end, &gp_wait,
 			rcu_seq_done(READ_ONCE(rsp->gp_seq), snap));
-	smp_mb(); /* the end seen before what the caller does next: pairs with
-		   * the lock in rcu_gp_end() */
+	smp_mb(); /* the end before the caller's next accesses; pairs with the
+		   * lock in rcu_gp_end() */
 }
 
 /* ---- expedited ----------------------------------------------------------- */
@@ -298,7 +298,8 @@ story void synchronize_rcu_expedited(void)
 	while (!wait_event_timeout(&rsp->exp.wake, &gp_wait,
 				   !READ_ONCE(rsp->exp.owed.bits), FORCE_NS))
 		check_owing_cores(rsp, &rsp->exp, false);
-	smp_mb(); /* the end before what the caller does next */
+	smp_mb(); /* the end before the caller's next accesses; pairs with the
+		   * lock around clear_owed() */
 	mutex_unlock(&rsp->exp_mutex);
 }
 

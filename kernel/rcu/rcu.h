@@ -15,7 +15,7 @@
  * The consequences:
  *  a. Each reader that began before the grace period has finished before the
  *     grace period ends, and its effects are visible.
- *  b. Readers that start after the grace period began see what the updater
+ *  b. Readers that start after the grace period began see all that the updater
  *     wrote before.
  *  c. rcu_barrier() waits for callbacks, not for a grace period. It returns at
  *     once if there are no callbacks.

@@ -5,9 +5,9 @@
 
 #include <stdbool.h>
 
-/* From now on arrived() sees each byte as it comes, in the interrupt. If it
- * returns true, this byte and all that nobody has read yet are dropped. Once.
- * */
+/* Start input; called once. arrived() is called for each byte, in the
+ * interrupt. If it returns true, this byte and all bytes that were not read yet
+ * are dropped. */
 void uart_listen(bool (*arrived)(char c));
 /* Read the next byte. Returns false if there is none. */
 bool uart_read(char *c);

@@ -20,7 +20,7 @@
  *  c. The status of a line is that of its first command that failed, or 0.
  *
  * The mechanism: shell.c for commands and lines of commands, line.c for
- * editing, input.c for what is typed, commands.c for the kernel's own commands.
+ * editing, input.c for typed bytes, commands.c for the kernel's own commands.
  */
 #pragma once
 

@@ -99,7 +99,8 @@ static inline unsigned int slab_index(const struct kmem_cache *s,
 	       s->stride;
 }
 
-/* slab.c: the slow paths. IRQs are off; for cache_grow() they may also be on. */
+/* slab.c: the slow paths. IRQs are off; for cache_grow() they may also be
+ * on. */
 void *cache_alloc_refill(struct kmem_cache *s, struct array_cache *ac);
 void cache_flusharray(struct kmem_cache *s, struct array_cache *ac, void *obj);
 bool cache_grow(struct kmem_cache *s);

@@ -170,7 +170,7 @@ static void check_poison(struct kmem_cache *s, void *obj, uintptr_t caller)
 	poison(s, obj);
 }
 
-/* Is obj an object of s? Returns NULL, or what is wrong. */
+/* Is obj an object of s? Returns NULL, or a complaint. */
 static const char *misplaced(const struct kmem_cache *s, const void *obj)
 {
 	struct page *head = page_head(obj);

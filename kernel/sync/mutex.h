@@ -40,8 +40,8 @@ struct mutex {
 };
 
 /* The state of a waiter of a mutex or rw-semaphore. GRANTING is set before the
- * owner changes: a report that sees the waiter as the owner also sees that it no
- * longer waits. */
+ * owner changes: a report that sees the waiter as the owner also sees that it
+ * no longer waits. */
 enum grant { WAITS, GRANTING, GRANTED };
 
 extern const struct wait_ops mutex_wait; /* obj: the struct mutex */

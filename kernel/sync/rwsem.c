@@ -391,7 +391,7 @@ void percpu_up_write(struct percpu_rwsem *s)
 	BUG_ON(s->writer != current);
 	s->writer = NULL;
 	/* Release: pairs with the acquire in try_read(). A reader that sees no
-	 * block sees what the writer did. */
+	 * block sees the writer's effects. */
 	smp_store_release(&s->block, 0);
 	while (!list_empty(&s->waiters))
 		wake_granted(list_first(&s->waiters, struct rwsem_waiter, link),

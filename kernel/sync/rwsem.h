@@ -67,9 +67,10 @@ void down_write(struct rw_semaphore *s);
 void up_write(struct rw_semaphore *s);
 
 /*
- * Cut a knot (docs/design.md, "lending"): let t in, which waits, although readers
- * or a writer are inside. A writer that is inside is the writer again after t, if
- * t writes. 0, or -EINVAL: t does not wait, or a writer has lent it already.
+ * Cut a knot (docs/design.md, "lending"): let t in, which waits, although
+ * readers or a writer are inside. A writer that is inside is the writer again
+ * after t, if t writes. 0, or -EINVAL: t does not wait, or a writer has lent it
+ * already.
  */
 int rwsem_lend(struct rw_semaphore *s, struct thread *t);
 
