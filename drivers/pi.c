@@ -385,7 +385,7 @@ static void read_tags(void)
 	}
 }
 
-static void without_tree(void)
+static void pi_without_tree(void)
 {
 	uint32_t memory[WORDS] = { 0 };
 
@@ -501,7 +501,7 @@ bool pi_init(const struct fdt *tree)
 	clock_init();
 	pen_init(bcm2836_release);
 	if (!tree || !board_from_tree(tree))
-		without_tree();
+		pi_without_tree();
 	/* Now, in case starting the other cores hangs the machine. */
 	report_start(measure_counter());
 	return true;

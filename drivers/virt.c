@@ -128,7 +128,7 @@ static void find_timer(const struct fdt *fdt)
 
 /* ---- the board ----------------------------------------------------------- */
 
-static void without_tree(void)
+static void assume_virt(void)
 {
 	board.ram_base = VIRT_RAM;
 	board.ram_size = SAFE_RAM;
@@ -149,7 +149,7 @@ void virt_init(const struct fdt *tree)
 	if (tree)
 		find_uart(tree);
 	if (!tree || !board_from_tree(tree)) {
-		without_tree();
+		assume_virt();
 		return;
 	}
 	find_core_ops(tree);

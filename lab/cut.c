@@ -136,7 +136,9 @@ static bool pass_refcount(struct stage *st, bool quietly)
 }
 
 /* Let an actor past a semaphore. Either it closes a cycle that release builds
- * do not see, or a thread that has ended holds it. */
+ * do not see, or a thread that has ended holds it. An actor that spins (`busy`)
+ * is left alone: spin_lock_rescue() lets in the next in line, and that need not
+ * be this actor. */
 static bool pass_semaphore(const struct stage *st, bool quietly)
 {
 	for (unsigned int rank = 1; rank < LEND_RANKS; rank++) {
@@ -145,8 +147,9 @@ static bool pass_semaphore(const struct stage *st, bool quietly)
 			struct waiting w = waits_for(t);
 
 			if (worker_ended(&st->worker[i]) || !w.ops ||
-			    !w.ops->lend || w.ops->lend_rank != rank ||
-			    !may_lend(st, &w) || w.ops->lend((void *)w.obj, t))
+			    !w.ops->lend || w.ops->busy ||
+			    w.ops->lend_rank != rank || !may_lend(st, &w) ||
+			    w.ops->lend((void *)w.obj, t))
 				continue;
 			if (!quietly)
 				kprintf("cut: %s is let past %s\n", t->name,

@@ -38,14 +38,14 @@ static struct stopper {
 	struct stop_data *work; /* atomic; set by stop_machine() */
 } cache_aligned stoppers[NR_CPUS];
 
-struct step {
+struct stop_step {
 	const struct stop_data *data;
 	uint32_t seen;
 };
 
 static bool next_state_is_open(void *arg)
 {
-	const struct step *s = arg;
+	const struct stop_step *s = arg;
 
 	/* Acquire: pairs with the release in arrive(). */
 	return smp_load_acquire(&s->data->state) != s->seen;
@@ -66,7 +66,7 @@ static void arrive(struct stop_data *d)
 
 static void stop_core(struct stop_data *d)
 {
-	struct step s = { .data = d, .seen = STOP_PREPARE };
+	struct stop_step s = { .data = d, .seen = STOP_PREPARE };
 	unsigned int cpu = smp_processor_id();
 
 	for (;;) {

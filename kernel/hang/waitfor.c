@@ -99,6 +99,9 @@ bool waitfor_suspicious(const struct thread *t)
 	if (!waits_for_event(t))
 		return false;
 	owner = wait_owner(w);
+	/* Callbacks run unless the grace-period thread stands still. */
+	if (!owner && w->ops == &barrier_wait)
+		owner = rcu_sched_state.thread;
 	return owner ? waits_for_event(owner) :
 		       w->ops->owner || w->ops->waits_on;
 }

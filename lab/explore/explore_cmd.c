@@ -28,10 +28,10 @@ static void print_bounds(void)
 		"  going off and on, RCU barriers, slab objects (many in a row "
 		"are one step),\n"
 		"  declared shared reads and writes; with .search.tries releases "
-		"too\n"
-		"not permuted: the inside of a section under a spinlock, other "
+		"too\n");
+	kprintf("not permuted: the inside of a section under a spinlock, other "
 		"releases,\n"
-		"  interrupts (what one completes or wakes belongs to no step), "
+		"  interrupts (a wake-up by one belongs to no step), "
 		"grace periods,\n"
 		"  timers, threads woken by one step (they run concurrently to "
 		"their next\n"

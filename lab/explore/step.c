@@ -121,8 +121,8 @@ static void print_help(void)
 		"why [D]     show what blocks D: the lock, its owner, where that "
 		"took it, and\n"
 		"            what blocks the owner; without D, of each blocked "
-		"thread\n"
-		"back        take the last step back (the schedule is played "
+		"thread\n");
+	kprintf("back        take the last step back (the schedule is played "
 		"again)\n"
 		"auto        go on to the end: the same thread as long as it "
 		"can, then the first\n"
