@@ -168,7 +168,7 @@ static const struct scenario e4[] = {
 };
 
 DEMO(04, e4, .id = "E4", .slug = "e4-unseen",
-     .claim = "the merged check misses a leak that takes the count from 1 to 0",
+     .claim = "the merged check misses a leak that takes the count to 0",
      .tried = { "L gives back a reference that it never took, while D holds one. The",
 		"check must find nothing wrong; if U comes late, it must blame D." },
      .cores = 2, SCENARIOS(e4), .free_rounds = 20000);
