@@ -104,14 +104,14 @@ def test_no_lockdep_in_release(settings):
 
 
 def test_locks_in_release_are_small():
-    """Locks have no lockdep map in release."""
+    """Locks have no lockdep map in release. A rw-semaphore has 4 bytes for lending."""
     def ask(profile, what):
         elf = gordian.build(profile) / "gordian.elf"
         return subprocess.run(["gdb-multiarch", "-batch", "-ex", what, elf],
                               check=True, text=True, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE).stdout
 
-    for lock, size in (("spinlock", 16), ("mutex", 40), ("rw_semaphore", 36)):
+    for lock, size in (("spinlock", 16), ("mutex", 40), ("rw_semaphore", 40)):
         assert f"= {size}\n" in ask("release", f"print sizeof(struct {lock})")
         assert "dep_map" not in ask("release", f"ptype struct {lock}")
         assert "dep_map" in ask("debug", f"ptype struct {lock}")

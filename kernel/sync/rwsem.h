@@ -76,7 +76,8 @@ int rwsem_lend(struct rw_semaphore *s, struct thread *t);
 
 struct percpu_rwsem {
 	const char *name;
-	uint32_t block; /* a writer is inside or waits; atomic */
+	uint32_t block;	   /* a writer is inside or waits; atomic */
+	bool past_readers; /* `draining` is let past them; wait_lock guards it */
 	/* Readers that came in on a core, less those that left on it. Only the
 	 * sum counts. Written by its own core, preemption off. */
 	struct {
@@ -87,7 +88,6 @@ struct percpu_rwsem {
 	/* wait_lock guards: */
 	struct spinlock wait_lock;
 	struct thread *draining;  /* the writer that waits for readers */
-	bool past_readers;	  /* which is let past them */
 	struct list_head waiters; /* readers kept out by the writer */
 	DEP_MAP
 };
