@@ -2,8 +2,9 @@
  * Yours: change kmem_cache_destroy__yours() and run `make try`.
  *
  * It starts as a copy of the kernel's own kmem_cache_destroy(), the merged fix of 2012.
- * (Only kmem_cache_relink__halves() is from demos/e7.c: another thread can come between
- * its two halves.)
+ * One call differs: kmem_cache_relink__halves() (demos/e7.c) puts the cache back in two
+ * steps, so that a missing lock shows (yours/E7). `story` gives the function a frame in
+ * each backtrace, and CALLER is the address it was called from: leave both as they are.
  *
  * `make try` runs the function in six experiments of the 2012 thread (demos/try.c), first
  * in rounds and then in all their schedules. It says which experiments fail, and quotes
@@ -11,7 +12,7 @@
  *
  * Two changes to begin with. Each is a version that was discussed:
  *
- *   1. Linux 3.6: move the second mutex_unlock() down, behind __kmem_cache_destroy().
+ *   1. Linux 3.6: move the second mutex_unlock() down, after __kmem_cache_destroy().
  *      yours/E3 fails.
  *   2. Kosina's drawing: after that, also remove get_online_cpus() and both
  *      put_online_cpus(). yours/E1 fails too.

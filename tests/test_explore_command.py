@@ -8,7 +8,7 @@ from gordian import ROOT, boot, patched, verdicts
 
 
 @pytest.mark.parametrize("line, said", [
-    ("explore", r"explore: which experiment\?"),
+    ("explore", r"explore: name an experiment"),
     ("explore nope", r'explore: no experiment "nope"'),
     ("explore e6/e9", r'explore: no experiment "e6/e9"'),
     ("explore e2 bound x", r'explore: "x" is neither'),
