@@ -22,7 +22,7 @@
  * A thread's pc is the number of operations that it has finished. A state of a
  * search is the pcs of all threads. (The machine knows more: a thread that
  * waits for a mutex and one just before it have the same pc.) A model of
- * programs in Python must reach the same states (tests/programs.py).
+ * programs in Python must reach the same states (tests/program_states.py).
  *
  * Two waits cannot be cut (lab/cut.c): for a percpu_rwsem as its second writer,
  * and for cpu_add_remove_lock. If a text could end in a deadlock of such waits
