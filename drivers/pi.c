@@ -407,7 +407,7 @@ static void pi_print(unsigned int map_findings)
 	report_cores(bcm2836_unread, map_findings);
 }
 
-/* The first half was printed by pi_init(). */
+/* The second half of the boot report: pi_init() has printed the first. */
 static void pi_greet(unsigned int map_findings)
 {
 	report_cores(bcm2836_unread, map_findings);

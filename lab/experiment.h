@@ -342,7 +342,7 @@ int stage_actor_of(const struct stage *st, uint32_t thread_id);
 void seen_begin(const struct scenario *sc); /* before the set-up of a round */
 /* This has happened in the round. Any context. */
 void saw(const char *what);
-bool seen_all(void); /* no actor moves; prints each thing not seen */
+bool seen_all(void); /* call when no actor moves; prints each thing not seen */
 
 /* lab/cast.c: the usual actors and objects. */
 struct kmem_cache *victim(struct stage *st); /* NULL when memory is out */

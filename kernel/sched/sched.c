@@ -326,7 +326,8 @@ void sched_tick_if_due(uint64_t now)
 		sched_hooks.quiescent(cpu);
 	raw_spin_lock(&rq->lock);
 	if (!list_empty(&rq->queue[t->prio]))
-		resched(rq, cpu); /* round robin: an equal waits */
+		resched(rq,
+			cpu); /* round robin: a thread of the same priority waits */
 	raw_spin_unlock(&rq->lock);
 	/*
 	 * The thread was asked a tick ago and has not switched: it has
