@@ -325,9 +325,9 @@ void sched_tick_if_due(uint64_t now)
 	if (t->preempt_count == 0) /* the tick has interrupted no reader */
 		sched_hooks.quiescent(cpu);
 	raw_spin_lock(&rq->lock);
+	/* Round robin: a thread of the same priority waits. */
 	if (!list_empty(&rq->queue[t->prio]))
-		resched(rq,
-			cpu); /* round robin: a thread of the same priority waits */
+		resched(rq, cpu);
 	raw_spin_unlock(&rq->lock);
 	/*
 	 * The thread was asked a tick ago and has not switched: it has
