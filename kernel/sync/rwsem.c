@@ -407,6 +407,8 @@ int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *t)
 	int err = -EINVAL;
 
 	if (s->draining == t && !s->past_readers) {
+		/* Before the wake-up: the writer, which has stored its state,
+		 * reads this; pairs with the barrier in wait_begin(). */
 		WRITE_ONCE(s->past_readers, true);
 		wake_up_thread(t, CALLER);
 		err = 0;
