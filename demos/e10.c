@@ -180,7 +180,7 @@ static const struct scenario e10[] = {
 			      U(CONTEND, &rcu_sched_state.barrier_mutex),
 			      B(UNLOCK, &rcu_sched_state.barrier_mutex),
 			      U(LOCK, &rcu_sched_state.barrier_mutex)),
-		.said.check = barriers_waited,
+		.said.check = no_barrier_returned_early,
 		.free.cores = 3, /* on one core they rarely meet */
 	},
 };

@@ -31,7 +31,7 @@ static struct {
 	bool over;    /* the readers must stop; atomic */
 	/* Written in U's context by the listener; the check reads them: */
 	uint32_t looks; /* times that U found readers inside */
-	uint32_t look_round, served_round;
+	uint32_t gets_at_look, gets_at_service;
 	uint64_t look_time, served_time;
 	/* Written under cpu_hotplug.lock by the listener: */
 	intptr_t low; /* the lowest count after U's first look */
@@ -44,17 +44,17 @@ static bool is_queued(const struct thread *t)
 }
 
 /* Acquire: pairs with the release in read_in_turn(). */
-static uint32_t rounds_so_far(void)
+static uint32_t gets_so_far(void)
 {
 	return smp_load_acquire(&relay.got);
 }
 
 static bool readers_must_stop(void)
 {
-	uint32_t looked = READ_ONCE(relay.look_round);
+	uint32_t looked = READ_ONCE(relay.gets_at_look);
 
 	return READ_ONCE(relay.over) ||
-	       (looked && rounds_so_far() - looked >= BOUND);
+	       (looked && gets_so_far() - looked >= BOUND);
 }
 
 /* The writer's arrival wakes no reader, so a reader looks again after a while. */
@@ -66,14 +66,14 @@ static bool readers_must_stop(void)
 static void read_in_turn(const struct thread *other, uint32_t n)
 {
 	for (;; n += 2) {
-		wait_until(rounds_so_far() == n);
+		wait_until(gets_so_far() == n);
 		if (readers_must_stop())
 			return;
 		get_online_cpus();
-		/* Release: pairs with the acquire in rounds_so_far(). */
+		/* Release: pairs with the acquire in gets_so_far(). */
 		smp_store_release(&relay.got, n + 1);
 		wake_up_all(&relay.turn);
-		wait_until(rounds_so_far() != n + 1 || is_queued(other));
+		wait_until(gets_so_far() != n + 1 || is_queued(other));
 		put_online_cpus();
 	}
 }
@@ -91,7 +91,7 @@ static void actor_R2(struct stage *st)
 /* U comes when both readers have had a turn. */
 static void actor_U_among_readers(struct stage *st)
 {
-	wait_event(&relay.turn, rounds_so_far() >= 4);
+	wait_event(&relay.turn, gets_so_far() >= 4);
 	actor_U(st);
 }
 
@@ -99,14 +99,14 @@ static void note_look(const struct trace_event *e)
 {
 	if (relay.looks++ == 0) {
 		relay.look_time = e->time;
-		WRITE_ONCE(relay.look_round, rounds_so_far());
+		WRITE_ONCE(relay.gets_at_look, gets_so_far());
 	}
 }
 
 static void note_service(const struct trace_event *e)
 {
 	relay.served_time = e->time;
-	relay.served_round = rounds_so_far();
+	relay.gets_at_service = gets_so_far();
 	WRITE_ONCE(relay.over, true);
 }
 
@@ -115,7 +115,7 @@ static void listen_to_u(struct stage *st maybe_unused, int actor,
 {
 	bool rwsem = e->obj == &cpu_hotplug_lock;
 
-	if (e->op == TR_PUT_ONLINE && READ_ONCE(relay.look_round) &&
+	if (e->op == TR_PUT_ONLINE && READ_ONCE(relay.gets_at_look) &&
 	    !readers_must_stop() && (intptr_t)e->arg < relay.low)
 		relay.low = (intptr_t)e->arg;
 	if (actor != U_ACTOR)
@@ -128,7 +128,8 @@ static void listen_to_u(struct stage *st maybe_unused, int actor,
 
 static int setup_relay(struct stage *st)
 {
-	relay.got = relay.looks = relay.look_round = relay.served_round = 0;
+	relay.got = relay.looks = relay.gets_at_look = relay.gets_at_service =
+		0;
 	relay.over = false;
 	relay.low = INTPTR_MAX;
 	return setup_core(st);
@@ -137,7 +138,7 @@ static int setup_relay(struct stage *st)
 /* Returns how long U waited, in reader rounds; prints the guest's time too. */
 static uint32_t print_wait(const struct stage *st)
 {
-	uint32_t rounds = relay.served_round - relay.look_round;
+	uint32_t rounds = relay.gets_at_service - relay.gets_at_look;
 	uint64_t us = timer_ns(relay.served_time - relay.look_time) / 1000;
 
 	kprintf("U takes core %u %s: looked %u time%s, waited %u reader rounds, "

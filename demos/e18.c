@@ -75,7 +75,8 @@ static void actor_B_watches(struct stage *st)
 
 #define B_AND_CORE_GOES                                                        \
 	.world.down_only = true, .world.notifier = &before_rcu,                \
-	.said.check = barriers_waited, LAST_CALLBACK, B_AND_U(actor_B_watches)
+	.said.check = no_barrier_returned_early, LAST_CALLBACK,                \
+	B_AND_U(actor_B_watches)
 
 static const struct scenario e18[] = {
 	{

@@ -86,7 +86,7 @@ static const struct scenario e8[] = {
 		LAST_CALLBACK,
 		.world.notifier = &barrier_after_rcu,
 		.said.outcome = COMPLETES,
-		.said.check = watched_waited,
+		.said.check = barrier_waited_for_callback,
 		.said.must_see = BARRIER_AFTER_CALLBACK,
 		.free.apart = true,
 	},
@@ -104,7 +104,7 @@ DEMO(08, e8, .id = "E8", .slug = "e8-notifier",
 #define CROSSED                                                                \
 	.world.notifier = &barrier_after_rcu, .cut.lend = &cpu_hotplug.lock,   \
 	.said.outcome = DEADLOCK, .said.lockdep = CIRCULAR,                    \
-	.said.check = barriers_waited, .free.until_found = true,               \
+	.said.check = no_barrier_returned_early, .free.until_found = true,     \
 	.forced.order = STEPS(B(LOCK, &rcu_sched_state.barrier_mutex),         \
 			      U(HP_BEGIN, &cpu_hotplug),                       \
 			      B(CONTEND, &cpu_hotplug.lock),                   \
@@ -150,7 +150,7 @@ static const struct scenario e8c[] = {
 			      B(UNLOCK, &rcu_sched_state.barrier_mutex)),
 		.forced.refused = true,
 		.said.outcome = COMPLETES,
-		.said.check = watched_waited,
+		.said.check = barrier_waited_for_callback,
 		.said.must_see = BARRIER_AFTER_CALLBACK,
 		.free.cores = 3, /* on one core they rarely meet */
 	},
@@ -188,7 +188,7 @@ static const struct scenario e8d[] = {
 		CORE_GOES,
 		.world.notifier = &before_rcu,
 		.said.outcome = CORRUPT,
-		.said.check = barriers_waited,
+		.said.check = no_barrier_returned_early,
 	},
 	{
 		.part = "E8d/3.6",
@@ -197,7 +197,7 @@ static const struct scenario e8d[] = {
 		.world.notifier = &before_rcu,
 		.world.rcu = &rcu_3_6,
 		.said.outcome = STUCK,
-		.said.check = barriers_waited,
+		.said.check = no_barrier_returned_early,
 		.free.rounds = 10,
 		.cut.rescue = adopt_by_hand,
 	},
@@ -207,7 +207,7 @@ static const struct scenario e8d[] = {
 		CORE_GOES,
 		.world.notifier = &barrier_after_rcu,
 		.said.outcome = COMPLETES,
-		.said.check = watched_waited,
+		.said.check = barrier_waited_for_callback,
 	},
 };
 

@@ -29,8 +29,8 @@
 #define FAR_NS	  60000000000ull /* from now: the timer must not fire */
 #define SPARE_IRQ 101		 /* of no device */
 
-/* The things that a core has. */
-struct rests {
+/* The work that a core has. */
+struct core_work {
 	unsigned int ready, asleep; /* threads; asleep: where they ran last */
 	unsigned int own;	    /* threads pinned to it */
 	unsigned int timers, callbacks, objects, interrupts;
@@ -38,7 +38,7 @@ struct rests {
 
 static struct {
 	unsigned int core;
-	struct rests before, after;
+	struct core_work before, after;
 	unsigned int callbacks_at_death; /* written on the dying core; U waits */
 
 	struct thread *runner, *sleeper;
@@ -66,7 +66,7 @@ static struct {
 
 static void count_thread(struct thread *t, void *arg)
 {
-	struct rests *r = arg;
+	struct core_work *r = arg;
 
 	if (READ_ONCE(t->cpu) != h1.core || t->is_idle)
 		return;
@@ -78,13 +78,13 @@ static void count_thread(struct thread *t, void *arg)
 		r->asleep++;
 }
 
-static void count_rests(struct rests *r)
+static void count_work(struct core_work *r)
 {
 	struct kmem_cache *s;
 
-	*r = (struct rests){ .timers = timers_armed(h1.core),
-			     .callbacks = rcu_nr_callbacks(h1.core),
-			     .interrupts = irq_count(h1.core) };
+	*r = (struct core_work){ .timers = timers_armed(h1.core),
+				 .callbacks = rcu_nr_callbacks(h1.core),
+				 .interrupts = irq_count(h1.core) };
 	threads_for_each(count_thread, r);
 	mutex_lock(&slab_mutex);
 	list_for_each (s, &slab_caches, list)
@@ -245,7 +245,8 @@ static void wake_sleeper(void)
 	wait_for_completion(&h1.woken);
 }
 
-/* A runner that was left on the dead core's queue will not go on: the check fails. */
+/* If the runner is still on the dead core's queue, it will never go on. Then U does not
+ * wait for it, and the check fails. */
 static void wait_for_runner(void)
 {
 	if (READ_ONCE(h1.runner->cpu) != h1.core)
@@ -267,13 +268,13 @@ static void actor_takes_core_down(struct stage *st maybe_unused)
 {
 	h1.lists_before = on_lists();
 	h1.heir_before = irq_count(h1.heir);
-	count_rests(&h1.before);
+	count_work(&h1.before);
 	WARN_ON(cpu_down(h1.core) != 0);
 	h1.before.callbacks = h1.callbacks_at_death;
 	wait_for_runner();
 	wake_sleeper();
 	rcu_barrier();
-	count_rests(&h1.after);
+	count_work(&h1.after);
 	h1.lists_after = on_lists();
 	h1.heir_after = irq_count(h1.heir);
 	WARN_ON(cpu_up(h1.core) != 0);
@@ -281,7 +282,7 @@ static void actor_takes_core_down(struct stage *st maybe_unused)
 
 static bool nothing_is_lost(struct stage *st maybe_unused)
 {
-	const struct rests *a = &h1.after;
+	const struct core_work *a = &h1.after;
 
 	return h1.runs_on != h1.core && h1.woken_on &&
 	       h1.woken_on != h1.core + 1 && h1.ran == CALLBACKS &&
@@ -297,9 +298,9 @@ static void row(const char *label, unsigned int before, unsigned int after)
 	kprintf("  %-26s %6u %6u  ", label, before, after);
 }
 
-static void list_rests(struct stage *st maybe_unused)
+static void print_work(struct stage *st maybe_unused)
 {
-	const struct rests *b = &h1.before, *a = &h1.after;
+	const struct core_work *b = &h1.before, *a = &h1.after;
 
 	kprintf("the things that core %u had:\n", h1.core);
 	kprintf("  %-26s %6s %6s  %s\n", "", "before", "after",
@@ -335,7 +336,7 @@ static const struct scenario h1_down[] = {
 		.world.teardown = teardown_h1,
 		.said.outcome = COMPLETES,
 		.said.check = nothing_is_lost,
-		.show.evidence = list_rests,
+		.show.evidence = print_work,
 		.cut.rescue = wake_by_hand,
 		.search.none = "one actor: there is no other to choose",
 	},

@@ -22,8 +22,8 @@
 #define PART_A53 0xd03
 #define PART_A72 0xd08
 
-#define FIRMWARES (-1) /* the firmware alone can reach that pin */
-#define NO_LED	  (-2)
+#define LED_AT_FIRMWARE (-1) /* the firmware alone can reach that pin */
+#define NO_LED		(-2)
 
 static const struct pi {
 	const char *compatible, *name;
@@ -31,12 +31,12 @@ static const struct pi {
 	uint32_t peripherals, local;
 	uint32_t uart_irq;
 	uint32_t gicd, gicc; /* 0: the local controller */
-	int led;	     /* pin, or FIRMWARES */
+	int led;	     /* pin, or LED_AT_FIRMWARE */
 } pis[] = {
 	{ "brcm,bcm2836", "Raspberry Pi 2", PART_A7, 0x3f000000, 0x40000000,
 	  32 + 57, 0, 0, 47 },
 	{ "brcm,bcm2837", "Raspberry Pi 3", PART_A53, 0x3f000000, 0x40000000,
-	  32 + 57, 0, 0, FIRMWARES },
+	  32 + 57, 0, 0, LED_AT_FIRMWARE },
 	{ "brcm,bcm2711", "Raspberry Pi 4", PART_A72, 0xfe000000, 0xff800000,
 	  153, 0xff841000, 0xff842000, 42 },
 };
@@ -54,7 +54,7 @@ static const struct pi {
 
 static const struct pi *pi;
 static uintptr_t regs; /* of the peripherals */
-static int led;	       /* pin of the activity LED, FIRMWARES or NO_LED */
+static int led;	       /* pin of the activity LED, LED_AT_FIRMWARE or NO_LED */
 static bool led_low;   /* it is on when the pin is low */
 static bool led_is_on;
 
@@ -231,7 +231,7 @@ static void set_led(bool on)
 	if (led == NO_LED || on == led_is_on)
 		return;
 	led_is_on = on;
-	if (led != FIRMWARES) {
+	if (led != LED_AT_FIRMWARE) {
 		pin_set((unsigned int)led, on != led_low);
 		return;
 	}

@@ -107,7 +107,7 @@ static bool cut_cycle(const struct stage *st, bool quietly)
 				return true;
 			kprintf("cut: ");
 			kprintf(ops->lent, waitfor_owner(w, i)->name,
-				l->waiting.name, l->name);
+				l->waiting.name, l->name, l->name);
 			kprintf("\n");
 			return true;
 		}

@@ -67,7 +67,7 @@ void world_restore(const struct scenario *sc);
 
 /* lab/cut.c */
 /* Release the locks of actors that have ended, and note that in st->left_held.
- * Returns how many locks that were. */
+ * Returns the number of locks released. */
 unsigned int release_ended(struct stage *st);
 /* End every wait that keeps the round from its end, and wait for that. */
 void cut_and_finish(struct stage *st, enum outcome out, bool quietly);

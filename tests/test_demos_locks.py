@@ -33,7 +33,7 @@ def test_from_schedule_to_verdict():
     text_in_order(boot("demo e2 forced").text,
                   "D core 1                           U core 2",
                   "lock slab_mutex", "waits: slab_mutex (D)", "cycle: ",
-                  "cut: ", " until its release", "state: as before",
+                  "cut: ", " releases it", "state: as before",
                   "verdict: E2")
 
 

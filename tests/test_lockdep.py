@@ -292,7 +292,7 @@ def test_nest():
     text, _ = body(show("nest"), "Nested lock was not taken")
     assert lock_line(text, "is trying to lock:\n") == \
         ("lock_b", "take_without_the_outer")
-    assert "but does not hold the outer lock that orders these\n" in text
+    assert "but does not hold the outer lock of mutex_lock_nest_lock()\n" in text
 
 
 def test_each_kind_is_shown():

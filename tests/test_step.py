@@ -110,7 +110,7 @@ def test_deadlock_by_hand_and_a_way_out():
         p = Player(c, "step e2 up")
         assert schedule(tie(p)) == knot
         out = p.leave()
-        assert "cut: D lends slab_mutex to U until its release\n" in out
+        assert "cut: D lends slab_mutex to U until U releases it\n" in out
         assert f"{knot[len('replay '):]} outcome=deadlock ok\n" in out
         assert replayed(c, knot) == ("deadlock", "ok")
         assert replayed(c, free) == ("completes", "ok")

@@ -90,8 +90,8 @@ void rcu_barrier_watched(void);
 int setup_last_callback(struct stage *st);
 /* Checks: no watched barrier returned before the callback had run; and one did
  * begin after it was queued. */
-bool barriers_waited(struct stage *st);
-bool watched_waited(struct stage *st);
+bool no_barrier_returned_early(struct stage *st);
+bool barrier_waited_for_callback(struct stage *st);
 void show_last_callback(struct stage *st);
 void teardown_last_callback(struct stage *st);
 /* A round in which a core leaves that callback. */

@@ -59,7 +59,7 @@ void rcu_barrier_watched(void)
 	if (before)
 		saw(BARRIER_AFTER_CALLBACK);
 	rcu_barrier();
-	if (before) /* Release: pairs with the acquire in watched_waited(). */
+	if (before) /* Release: pairs with the acquire in barrier_waited_for_callback(). */
 		smp_store_release(&last.watched, true);
 	if (!before || smp_load_acquire(&last.ran) || last.missed)
 		return;
@@ -84,15 +84,15 @@ int setup_last_callback(struct stage *st)
 	return err;
 }
 
-bool barriers_waited(struct stage *st maybe_unused)
+bool no_barrier_returned_early(struct stage *st maybe_unused)
 {
 	wait_until_it_has_run();
 	return !last.missed;
 }
 
-bool watched_waited(struct stage *st)
+bool barrier_waited_for_callback(struct stage *st)
 {
-	return barriers_waited(st) && smp_load_acquire(&last.watched);
+	return no_barrier_returned_early(st) && smp_load_acquire(&last.watched);
 }
 
 static void print_moment(uint64_t at, const char *format, unsigned int a,

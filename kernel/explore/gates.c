@@ -476,7 +476,10 @@ void explore_begin(const struct explored *subject)
 		struct thread *t = rcu_sched_state.data[cpu].thread;
 
 		gate_init(&ex.callbacks[cpu], t);
-		if (t) /* a thread of the last round may have set it again */
+		/* Write it even if it is to be false: in the last round the
+		 * thread may have left wait_at_gate(), which sets it, after
+		 * explore_let_go() had cleared it. */
+		if (t)
 			WRITE_ONCE(t->gated, cpu != subject->toggled);
 	}
 	memset(&ex.footprint, 0, sizeof(ex.footprint));

@@ -144,7 +144,7 @@ struct walk {
 	uint32_t seen[WAITFOR_SEEN]; /* ids that are or were in the chain */
 };
 
-/* With no room for more every thread counts as seen: the walk ends. */
+/* If seen[] is full, every thread counts as seen, so that the walk ends. */
 static bool was_seen(const struct walk *k, uint32_t id)
 {
 	for (unsigned int i = 0; i < k->nr_seen; i++)

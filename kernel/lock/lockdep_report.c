@@ -493,7 +493,7 @@ static void print_nest(const struct finding *f)
 	print_title(f, "Nested lock was not taken");
 	kprintf("%s/%u is trying to lock:\n", f->comm, f->thread);
 	print_lock(&f->next, 0);
-	kprintf("\nbut does not hold the outer lock that orders these\n");
+	kprintf("\nbut does not hold the outer lock of mutex_lock_nest_lock()\n");
 }
 
 static void print_finding(const struct finding *f)

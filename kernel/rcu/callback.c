@@ -241,8 +241,8 @@ void rcu_adopt(struct rcu_state *rsp, unsigned int dead)
 	wake_up(&mine->wake); /* some callbacks may be ready */
 }
 
-/* The dead core does not owe any more; adopt its callbacks. Called on a core
- * that stays. */
+/* No grace period waits for the dead core any longer. Adopt its callbacks.
+ * Called on a core that stays. */
 static void rcu_cleanup_dead_cpu(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&rsp->lock);

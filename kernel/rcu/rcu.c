@@ -80,7 +80,7 @@ void rcu_read_unlock(void)
 
 /* ---- quiescent states ---------------------------------------------------- */
 
-/* The core does not owe any more. rsp->lock held. */
+/* The grace period no longer waits for the core. rsp->lock held. */
 static void clear_owed(struct rcu_debt *d, unsigned int cpu)
 {
 	if (!cpumask_test(d->owed, cpu))
@@ -133,9 +133,9 @@ uint32_t rcu_idle_seen(unsigned int cpu)
 }
 
 /*
- * Check the cores that owe. A core that is idle, or has been since the first
- * check, does not owe any more. This does not count for the other sort of grace
- * period: one may have begun since, and the core may be in a reader again.
+ * Check the cores that owe. If a core is idle, or has been idle since the first
+ * check, this grace period no longer waits for it. A grace period of the other
+ * sort does: it may have begun since, and the core may be in a reader again.
  * Cores that still owe are asked to switch, but not at the first check.
  */
 static void check_owing_cores(struct rcu_state *rsp, struct rcu_debt *d,

@@ -58,7 +58,7 @@ struct wait_ops {
 	/* Cut a knot (docs/design.md, "lending"): let t have it. 0, or -EINVAL: t
 	 * does not wait for it, or it cannot be lent now. May take spinlocks. */
 	int (*lend)(void *obj, struct thread *t);
-	const char *lent;	/* owner, object, t: "%s lends %s to %s" */
+	const char *lent;	/* words: owner, object, t, and t again */
 	unsigned int lend_rank; /* in a knot the lowest is lent first */
 };
 #define LEND_RANKS 3

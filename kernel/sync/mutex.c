@@ -286,7 +286,7 @@ const struct wait_ops mutex_wait = {
 	.owner = mutex_holder,
 	.site = mutex_site,
 	.lend = mutex_lend_object,
-	.lent = "%s lends %s to %s until its release",
+	.lent = "%s lends %s to %s until %s releases it",
 };
 
 void mutex_release_dead(struct mutex *m, struct thread *dead)

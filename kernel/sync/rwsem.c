@@ -488,7 +488,7 @@ const struct wait_ops rwsem_write_wait = {
 	.owner = rwsem_writer,
 	.waits_on = is_reader,
 	.lend = rwsem_lend_object,
-	.lent = "%s lends %s to %s until its release",
+	.lent = "%s lends %s to %s until %s releases it",
 	.lend_rank = 2,
 };
 
