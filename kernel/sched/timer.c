@@ -4,6 +4,10 @@
  * Each core has a list of timers, sorted by deadline, and a lock that guards it
  * (taken with IRQs off). The comparator is set for the first timer or for the
  * scheduler's tick, whichever comes first. An idle core has no tick.
+ *
+ * While its function runs on a core, a timer belongs to that core, also if
+ * another core arms it: it cannot run on two cores at once, and
+ * timer_cancel_sync() knows where to look.
  */
 #include "kernel/sched/timer.h"
 
@@ -43,17 +47,30 @@ static struct timer *first_timer(struct timer_base *b)
 	return list_first_or_null(&b->timers, struct timer, link);
 }
 
-/* Lock the base of t. Its core may change until the lock is ours. */
+/*
+ * Lock the base of t. Its core may change until the lock is ours. The core that
+ * moved t here did so under the lock of another base, so this lock alone does
+ * not show what that core has written.
+ */
 static struct timer_base *lock_timer(struct timer *t, uint32_t *flags)
 {
 	for (;;) {
 		struct timer_base *b = &bases[READ_ONCE(t->cpu)];
 
 		*flags = spin_lock_irqsave(&b->lock);
-		if (likely(b == &bases[t->cpu]))
+		/* Acquire: pairs with the release in set_base(). */
+		if (likely(b == &bases[smp_load_acquire(&t->cpu)]))
 			return b;
 		spin_unlock_irqrestore(&b->lock, *flags);
 	}
+}
+
+/* t is on no list. The lock of its base is held, and from here on that of the
+ * base of cpu guards it. */
+static void set_base(struct timer *t, unsigned int cpu)
+{
+	/* Release: t as it is now; pairs with the acquire in lock_timer(). */
+	smp_store_release(&t->cpu, cpu);
 }
 
 void timer_setup(struct timer *t, void (*fn)(struct timer *), void *arg)
@@ -86,14 +103,16 @@ void timer_arm(struct timer *t, uint64_t deadline)
 	unsigned int cpu = smp_processor_id();
 	struct timer_base *b;
 
-	/* Others may arm it at the same time: until it belongs to this core. */
+	/* Others may arm it at the same time: until it belongs to this core. If
+	 * its function runs on another core, it stays there: that core sets its
+	 * comparator when the function has returned. */
 	for (;;) {
 		b = lock_timer(t, &flags);
 		if (t->armed)
 			remove_timer(b, t);
-		if (t->cpu == cpu)
+		if (t->cpu == cpu || b->running == t)
 			break;
-		WRITE_ONCE(t->cpu, cpu);
+		set_base(t, cpu);
 		spin_unlock_irqrestore(&b->lock, flags);
 	}
 	t->expires = deadline;
@@ -103,7 +122,8 @@ void timer_arm(struct timer *t, uint64_t deadline)
 	local_irq_restore(outer);
 }
 
-bool timer_cancel(struct timer *t)
+/* One look: disarm t. *runs: is its function being called? */
+static bool disarm(struct timer *t, bool *runs)
 {
 	uint32_t flags;
 	struct timer_base *b = lock_timer(t, &flags);
@@ -111,26 +131,27 @@ bool timer_cancel(struct timer *t)
 
 	if (was)
 		remove_timer(b, t);
+	*runs = b->running == t;
 	spin_unlock_irqrestore(&b->lock, flags);
 	return was;
 }
 
-static bool is_running(struct timer *t)
+bool timer_cancel(struct timer *t)
 {
-	uint32_t flags;
-	struct timer_base *b = lock_timer(t, &flags);
-	bool running = b->running == t;
+	bool runs;
 
-	spin_unlock_irqrestore(&b->lock, flags);
-	return running;
+	return disarm(t, &runs);
 }
 
 bool timer_cancel_sync(struct timer *t)
 {
-	bool was = timer_cancel(t);
+	bool runs, was = disarm(t, &runs);
 
-	while (is_running(t))
+	/* The function may arm it again before it returns. */
+	while (runs) {
 		cpu_relax();
+		was |= disarm(t, &runs);
+	}
 	return was;
 }
 
@@ -190,7 +211,7 @@ void timers_migrate(unsigned int dead)
 			 * the other order.
 			 */
 			spin_lock_nested(&bases[me].lock, 1);
-			WRITE_ONCE(t->cpu, me);
+			set_base(t, me);
 			insert(&bases[me], t);
 			spin_unlock(&bases[me].lock);
 		}

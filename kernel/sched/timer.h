@@ -1,9 +1,10 @@
 /*
  * Timers: call a function, in the timer interrupt, once a deadline has passed.
  *
- * A timer is armed on the core that arms it. When that core goes down, the
- * timer moves to another core. The function runs with IRQs off and no lock
- * held; it may arm its own timer again. Any context but FIQ, unless a
+ * A timer is armed on the core that arms it, or on the core that runs its
+ * function at that moment. When that core goes down, the timer moves to another
+ * core. The function runs with IRQs off and no lock held, and never on two
+ * cores at once; it may arm its own timer again. Any context but FIQ, unless a
  * comment says otherwise.
  */
 #pragma once
@@ -30,12 +31,12 @@ void timers_init(void);
 void timers_start_core(unsigned int cpu);
 /* Prepare t, before its first use. */
 void timer_setup(struct timer *t, void (*fn)(struct timer *), void *arg);
-/* Arm t, or arm it anew, on this core. deadline: absolute, in counter ticks. */
+/* Arm t, or arm it anew. deadline: absolute, in counter ticks. */
 void timer_arm(struct timer *t, uint64_t deadline);
 /* Returns whether t was armed. Its function may still be running on a core. */
 bool timer_cancel(struct timer *t);
-/* The same, and wait until the function has returned. Not from that function.
- * */
+/* The same, and wait until the function has returned; if the function has armed
+ * t again, that is cancelled too. Not from that function. */
 bool timer_cancel_sync(struct timer *t);
 
 /* Set the comparator for the next event of this core. IRQs off. */

@@ -117,21 +117,26 @@ KTEST(sched, timer_migrate)
 		timer_arm(&a.timer, timer_now() + timer_ticks(1000));
 		ktest_run_on(first);
 		EXPECT(EVENTUALLY(READ_ONCE(a.fired) == fired + 1));
+		timer_cancel_sync(&a.timer); /* until then it stays there */
 		EXPECT_EQ(a.cpu, cpu);
 	}
 }
 
 static struct {
-	uint32_t in, leave, out;
+	uint32_t in, leave, out, again, twice;
 } slow;
 
 static void ring_slowly(struct timer *t)
 {
-	(void)t;
-	WRITE_ONCE(slow.in, 1);
+	if (__atomic_exchange_n(&slow.in, 1, __ATOMIC_RELAXED)) {
+		ktest_count(&slow.twice);
+		return;
+	}
 	while (!READ_ONCE(slow.leave))
 		cpu_relax();
-	smp_store_release(&slow.out, 1); /* pairs with timer_cancel_sync() */
+	if (READ_ONCE(slow.again))
+		timer_arm(t, timer_now() + timer_ticks(FAR_NS));
+	ktest_count(&slow.out);
 }
 
 static void let_it_leave(struct timer *t)
@@ -146,7 +151,9 @@ static int arm_slow(void *arg)
 	return 0;
 }
 
-/* The timer's function runs on another core, and returns only while we wait. */
+/* The timer's function runs on another core, and returns only while we wait.
+ * Before that the timer is not armed again (round 0), or it is armed here for a
+ * far time (1), here for now (2), or by the function itself (3). */
 KTEST(sched, timer_cancel_sync)
 {
 	unsigned int here = ktest_first_core();
@@ -156,17 +163,27 @@ KTEST(sched, timer_cancel_sync)
 
 	NEED_CORES(2);
 	ktest_run_on(here);
-	memset(&slow, 0, sizeof(slow));
 	timer_setup(&t, ring_slowly, NULL);
 	timer_setup(&leave, let_it_leave, NULL);
-	armer = ktest_thread("t", arm_slow, &t, there);
-	EXPECT(EVENTUALLY(READ_ONCE(slow.in)));
-	timer_arm(&leave, timer_now() + timer_ticks(2000000));
-	EXPECT(!timer_cancel_sync(&t));
-	EXPECT_EQ(READ_ONCE(slow.out), 1);
-	EXPECT(EVENTUALLY(READ_ONCE(slow.leave)));
-	timer_cancel_sync(&leave);
-	thread_join(armer);
+	for (int round = 0; round < 4; round++) {
+		memset(&slow, 0, sizeof(slow));
+		armer = ktest_thread("t", arm_slow, &t, there);
+		EXPECT(EVENTUALLY(READ_ONCE(slow.in)));
+		WRITE_ONCE(slow.again, round == 3);
+		timer_arm(&leave, timer_now() + timer_ticks(2000000));
+		if (round == 1)
+			timer_arm(&t, timer_now() + timer_ticks(FAR_NS));
+		else if (round == 2)
+			timer_arm(&t, timer_now());
+		EXPECT_EQ(timer_cancel_sync(&t), round != 0);
+		EXPECT_EQ(READ_ONCE(slow.out), 1);
+		EXPECT_EQ(READ_ONCE(slow.twice), 0);
+		EXPECT(!t.armed);
+		EXPECT(EVENTUALLY(READ_ONCE(slow.leave)));
+		timer_cancel_sync(&leave);
+		timer_cancel_sync(&t); /* after a failure too */
+		thread_join(armer);
+	}
 }
 
 static void ring_nothing(struct timer *t)
