@@ -1,5 +1,6 @@
 /*
- * Finding an experiment by a word of a command line. See command.h.
+ * Finding an experiment by a word of a command line, and whether it can run on
+ * this machine. See command.h.
  *
  * Owns no data: the experiments are in a linker section (DEMO()).
  */
@@ -7,6 +8,7 @@
 
 #include <strings.h>
 
+#include "kernel/arch/board.h"
 #include "kernel/lib/printf.h"
 
 const struct demo *find_demo(const char *word)
@@ -30,6 +32,37 @@ const struct scenario *find_part(const char *word, const struct demo **of)
 		}
 	}
 	return NULL;
+}
+
+const char *cannot_run(const struct demo *d, const struct scenario *sc)
+{
+	/* The text for each number of cores is always the same, so it needs no
+	 * lock. */
+	static char texts[NR_CPUS + 1][48];
+	unsigned int need = sc->cores ? sc->cores : d->cores;
+	char *why = texts[min(need, (unsigned int)NR_CPUS)];
+
+	if (sc->needs_lockdep && !GORDIAN_DEBUG)
+		return "needs the debug profile";
+	if (board.nr_cores >= need)
+		return NULL;
+	ksnprintf(why, sizeof(texts[0]), "needs %u cores, this machine has %u",
+		  need, board.nr_cores);
+	return why;
+}
+
+const char *cannot_run_any(const struct demo *d, const struct scenario *part)
+{
+	const char *why = NULL;
+
+	for (unsigned int i = 0; i < d->nr_scenarios; i++) {
+		if (part && &d->scenarios[i] != part)
+			continue;
+		why = cannot_run(d, &d->scenarios[i]);
+		if (!why)
+			return NULL;
+	}
+	return why;
 }
 
 bool in_table(const struct demo *d)

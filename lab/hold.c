@@ -27,6 +27,8 @@ bool stage_claim(const char *command)
 
 void stage_release(void)
 {
+	if (!held)
+		stage_restore_cores();
 	mutex_unlock(&demo_mutex);
 }
 
@@ -52,6 +54,7 @@ static bool cut_and_close(void)
 	clean &= compare_state(false);
 	stage_close(st);
 	lockdep_mark(); /* left for the command `lockdep` */
+	stage_restore_cores();
 	return clean;
 }
 

@@ -8,7 +8,6 @@
 
 #include "lab/judge.h"
 #include "lab/words.h"
-#include "kernel/arch/board.h"
 #include "kernel/lib/printf.h"
 
 /* "outcome=deadlock expected=deadlock lockdep=circular" */
@@ -77,55 +76,29 @@ static void add_to_row(struct tally *row, const struct tally *part)
 	row->lockdep |= part->lockdep;
 }
 
-/* "needs 8 cores", or NULL: this machine and image can run it. */
-static const char *cannot_run(const struct scenario *sc)
-{
-	static char why[40]; /* demo_mutex */
-
-	if (sc->needs_lockdep && !GORDIAN_DEBUG)
-		return "needs the debug profile";
-	if (board.nr_cores >= sc->cores)
-		return NULL;
-	ksnprintf(why, sizeof(why), "needs %u cores", sc->cores);
-	return why;
-}
-
-/* Not one of its parts? */
-static bool cannot_run_any(const struct demo *d)
-{
-	for (unsigned int i = 0; i < d->nr_scenarios; i++)
-		if (!cannot_run(&d->scenarios[i]))
-			return false;
-	return true;
-}
-
 /* parts: NULL, or where the result of each goes. */
 bool experiment_run(const struct demo *d, const struct demo_request *rq,
 		    struct tally *result, struct tally *parts)
 {
+	const char *why = cannot_run_any(d, rq->part);
 	unsigned int skipped = 0;
 	bool toggles = false, met = false;
 
 	*result = (struct tally){ .ran = false };
-	if (board.nr_cores < d->cores) {
-		kprintf("%s: needs %u cores, this machine has %u\n", d->id,
-			d->cores, board.nr_cores);
-		return false;
-	}
-	if (cannot_run_any(d)) {
-		kprintf("%s: %s\n", d->id, cannot_run(&d->scenarios[0]));
-		return false;
-	}
 	result->ok = true;
+	if (why) {
+		kprintf("%s: %s\n", rq->part ? rq->part->part : d->id, why);
+		return false;
+	}
 	kprintf("\n%s (%s): %s\n  %s\n  %s\n", d->id, d->slug, d->claim,
 		d->tried[0], d->tried[1]);
 	for (unsigned int i = 0; i < d->nr_scenarios; i++) {
 		const struct scenario *sc = &d->scenarios[i];
-		const char *why = cannot_run(sc);
 		struct tally t;
 
 		if (rq->part && sc != rq->part)
 			continue;
+		why = cannot_run(d, sc);
 		if (sc->part)
 			kprintf("\n%s: %s\n", sc->part, sc->about);
 		if (why) {

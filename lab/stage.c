@@ -36,6 +36,7 @@
 struct stage the_stage;
 static struct state_summary state_before;
 static struct cpumask runner_cores; /* the runner's, before the stage opened */
+static struct cpumask was_off; /* cores that all_cores_on() has turned on */
 
 void hush(bool on)
 {
@@ -352,14 +353,47 @@ bool compare_state(bool quietly)
 	return true;
 }
 
-/* Every experiment starts with all cores on. */
+/* Every experiment starts with all cores on; stage_restore_cores() turns those
+ * off again that were off. */
 static void all_cores_on(void)
 {
 	unsigned int cpu;
 
-	for_each_possible_cpu (cpu)
-		if (!cpu_is_online(cpu))
-			cpu_up(cpu);
+	for_each_possible_cpu (cpu) {
+		if (cpu_is_online(cpu) || cpu_up(cpu) != 0)
+			continue;
+		kprintf("core %u was off: it is on until the experiment has ended\n",
+			cpu);
+		was_off.bits |= cpumask_of(cpu).bits;
+	}
+}
+
+void stage_restore_cores(void)
+{
+	unsigned int cpu;
+
+	for_each_cpu (cpu, was_off) {
+		int err = cpu_is_online(cpu) ? cpu_down(cpu) : 0;
+
+		if (err)
+			kprintf("core %u stays on (error %d)\n", cpu, -err);
+		else
+			kprintf("core %u is off again\n", cpu);
+	}
+	was_off = CPUMASK_NONE;
+}
+
+/* The cores that are on; some may have failed to start. */
+static int check_cores(const struct demo *d, const struct scenario *sc)
+{
+	unsigned int need = sc->cores ? sc->cores : d->cores;
+	unsigned int on = cpumask_weight(cpu_online());
+
+	if (on >= need)
+		return 0;
+	kprintf("%s: needs %u cores, and only %u can be turned on\n", d->id,
+		need, on);
+	return -ENODEV;
 }
 
 int stage_open(const struct demo *d, const struct scenario *sc)
@@ -370,13 +404,15 @@ int stage_open(const struct demo *d, const struct scenario *sc)
 	memset(st, 0, sizeof(*st));
 	st->sc = sc;
 	st->demo = d;
-	st->toggled = board.nr_cores - 1;
 	wait_queue_init(&st->finished, "the end of the round");
 	all_cores_on();
+	st->toggled = cpumask_last(cpu_online());
 	watchdog_mute(true);
 	lockdep_reset();
 	runner_cores = current->affinity;
-	err = hotplug_lock_install(sc->world.hotplug);
+	err = check_cores(d, sc);
+	if (!err)
+		err = hotplug_lock_install(sc->world.hotplug);
 	if (!err)
 		err = start_workers(st, sc);
 	if (!err)

@@ -12,6 +12,10 @@
 int stage_open(const struct demo *d, const struct scenario *sc);
 void stage_close(struct stage *st);
 
+/* Turn off the cores that the user had turned off before stage_open() turned them
+ * on. Called when a command ends, while no stage is open. Sleeps. */
+void stage_restore_cores(void);
+
 /* Forget the last round. */
 void reset_round(struct stage *st);
 /* Let the actors go. seed: of the random pauses before them, in free rounds. */

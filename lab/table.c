@@ -95,7 +95,8 @@ int experiment_run_all(const struct demo_request *rq)
 			BUG_ON(part + d->nr_scenarios >
 			       parts + ARRAY_SIZE(parts));
 			bad += !experiment_run(d, rq, t, part);
-			if (rq->search && !t->interrupted)
+			if (rq->search && !t->interrupted &&
+			    !cannot_run_any(d, NULL))
 				bad += !explore_row(d, &t->verdict,
 						    &t->interrupted);
 			part += d->nr_scenarios;

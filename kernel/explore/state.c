@@ -146,7 +146,9 @@ void state_print_difference(const struct state_summary *a,
 	print_if_different("objects", a->objects, b->objects);
 	print_if_different("pages", a->pages, b->pages);
 	print_if_different("threads", a->threads, b->threads);
-	print_if_different("online mask", a->online, b->online);
+	if (a->online != b->online)
+		kprintf("state: cores were 0x%x, are 0x%x\n", a->online,
+			b->online);
 	print_if_different("notifiers", a->notifiers, b->notifiers);
 	print_if_different("callbacks", a->callbacks, b->callbacks);
 	print_if_different("armed timers", a->timers, b->timers);

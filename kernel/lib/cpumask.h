@@ -49,6 +49,12 @@ static inline unsigned int cpumask_first(struct cpumask m)
 	return m.bits ? (unsigned int)__builtin_ctz(m.bits) : NR_CPUS;
 }
 
+/* The last core of the set, which is not empty. */
+static inline unsigned int cpumask_last(struct cpumask m)
+{
+	return 31u - (unsigned int)__builtin_clz(m.bits);
+}
+
 static inline struct cpumask cpumask_and(struct cpumask a, struct cpumask b)
 {
 	return (struct cpumask){ a.bits & b.bits };

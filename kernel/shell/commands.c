@@ -171,7 +171,9 @@ static void ps_print(void)
 
 		kprintf("%4u %-15s %4u %s %-5s %8llu %7d %s %u\n", t->id,
 			t->name, t->cpu, prios[t->prio],
-			sched_running(t->cpu) == t ? "run" : states[t->state],
+			sched_running(t->cpu) != t ? states[t->state] :
+			cpu_is_online(t->cpu)	   ? "run" :
+						     "off",
 			t->switches, t->preempt_count, w.ops ? w.name : "-",
 			waited_ms(&w));
 	}

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "lab/command.h"
 #include "lab/explore/verdict.h"
 #include "lab/judge.h"
 #include "lab/words.h"
@@ -404,7 +405,7 @@ explore_scenario(const struct demo *d, const struct scenario *sc,
 	struct explored_row r = { .id = sc->part ? sc->part : d->id, .of = sc };
 	int err;
 
-	r.why = no_search(sc);
+	r.why = no_search(sc) ?: cannot_run(d, sc);
 	r.ok = true;
 	if (r.why)
 		return r;
@@ -432,6 +433,13 @@ struct explored_row explore_demo(const struct demo *d,
 {
 	struct explored_row all = { .id = d->id, .ok = true };
 
+	all.why = cannot_run_any(d, rq->part);
+	if (all.why) {
+		kprintf("explore: %s %s\n", rq->part ? rq->part->part : d->id,
+			all.why);
+		all.ok = false;
+		return all;
+	}
 	if (!rq->brief)
 		kprintf("\n%s (%s): %s\n", d->id, d->slug, d->claim);
 	for (unsigned int i = 0; i < d->nr_scenarios && !all.interrupted; i++) {

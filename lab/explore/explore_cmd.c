@@ -189,7 +189,8 @@ static int run_request(const struct explore_request *rq)
 	if (rq->all)
 		return explore_all(rq);
 	r = explore_demo(rq->demo, rq, NULL);
-	print_bounds();
+	if (r.verdict)
+		print_bounds();
 	return r.interrupted ? -EINTR : r.ok ? 0 : 1;
 }
 
