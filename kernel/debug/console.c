@@ -4,9 +4,9 @@
  * The lock is a word: the core that holds it, plus one. If that core prints
  * again (a fault in the middle of a message), it writes at once. A pseudo-NMI
  * in the middle of a message waits for its end (console_defers()). A core waits
- * for the lock as long as other cores still print. If no message comes out for
- * WAIT_LIMIT_NS, it writes without the lock: a report about a hang must not
- * hang itself.
+ * for the lock as long as other cores still print. If one core holds the lock
+ * for WAIT_LIMIT_NS and no message comes out, it loses the lock: a report about
+ * a hang must not hang itself, and only one core waits for that time.
  *
  * Any context, also FIQ and before the interrupt controller is up.
  */
@@ -23,27 +23,30 @@
 
 bool console_hushed;
 static uint32_t owner;	       /* core + 1; 0: free; atomic */
-static uint32_t messages;      /* begun so far; the owner writes */
+static uint32_t messages;      /* begun so far; atomic, relaxed: a count */
 static bool deferred[NR_CPUS]; /* a pseudo-NMI waits; each core's own */
 
 /* True if this call took the lock: then the caller must release it. */
 static bool console_lock(void)
 {
-	uint32_t me = smp_processor_id() + 1, free = 0, seen = 0;
+	uint32_t me = smp_processor_id() + 1, expected = 0;
+	uint32_t holder = 0, seen = 0;
 	uint64_t end = 0;
 
 	/* Acquire: pairs with the release in console_unlock(). */
-	while (!__atomic_compare_exchange_n(
-		&owner, &free, me, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
-		if (free == me)
+	while (!__atomic_compare_exchange_n(&owner, &expected, me, false,
+					    __ATOMIC_ACQUIRE,
+					    __ATOMIC_RELAXED)) {
+		if (expected == me)
 			return false;
-		if (!end || READ_ONCE(messages) != seen) {
-			seen = READ_ONCE(messages);
+		if (expected != holder || console_messages() != seen) {
+			holder = expected;
+			seen = console_messages();
 			end = timer_now() + timer_ticks(WAIT_LIMIT_NS);
 		} else if (timer_now() > end) {
-			return false;
+			continue; /* take it from `expected`, the holder */
 		}
-		free = 0;
+		expected = 0;
 		cpu_relax();
 	}
 	return true;
@@ -52,25 +55,35 @@ static bool console_lock(void)
 static void console_unlock(void)
 {
 	bool *wanted = &deferred[smp_processor_id()];
+	uint32_t me = smp_processor_id() + 1;
 
-	smp_store_release(&owner, 0); /* pairs with console_lock() */
+	/* Release: pairs with console_lock(). If another core has taken the
+	 * lock away, it stays that core's. */
+	__atomic_compare_exchange_n(&owner, &me, 0, false, __ATOMIC_RELEASE,
+				    __ATOMIC_RELAXED);
 	if (unlikely(READ_ONCE(*wanted))) {
 		WRITE_ONCE(*wanted, false);
 		fiq_report(NULL);
 	}
 }
 
+uint32_t console_messages(void)
+{
+	return __atomic_load_n(&messages, __ATOMIC_RELAXED);
+}
+
 bool console_defers(void)
 {
 	unsigned int cpu = smp_processor_id();
 
-	if (READ_ONCE(owner) != cpu + 1)
+	/* Asked twice: the message does not end. */
+	if (READ_ONCE(owner) != cpu + 1 || READ_ONCE(deferred[cpu]))
 		return false;
 	WRITE_ONCE(deferred[cpu], true);
 	return true;
 }
 
-void console_thread_died(void)
+void console_release(void)
 {
 	if (READ_ONCE(owner) == smp_processor_id() + 1)
 		console_unlock();
@@ -81,7 +94,7 @@ void console_write(const char *s, size_t len)
 	uint32_t flags = local_irq_save();
 	bool taken = console_lock();
 
-	WRITE_ONCE(messages, messages + 1);
+	__atomic_fetch_add(&messages, 1, __ATOMIC_RELAXED);
 	if (uart && !READ_ONCE(console_hushed))
 		for (size_t i = 0; i < len; i++)
 			uart->putc(s[i]);

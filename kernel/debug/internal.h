@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "kernel/lib/compiler.h"
 
@@ -15,7 +16,11 @@ noreturn void panic_end(void);
 /* Print the core, the thread, and whether it is in an interrupt. */
 void print_where(void);
 /* From FIQ: is this core in the middle of a message? Then fiq_report(NULL) is
- * called at the end of the message. */
+ * called at the end of the message. False if that was already so the last time:
+ * then the message hangs. */
 bool console_defers(void);
-/* A BUG ends this thread, which may hold the console: release it. IRQs off. */
-void console_thread_died(void);
+/* This core does not finish the message that it is in, if any: release the
+ * console. IRQs off. */
+void console_release(void);
+/* How many messages any core has begun. */
+uint32_t console_messages(void);

@@ -13,16 +13,19 @@
 #include "kernel/lib/printf.h"
 #include "kernel/sched/sched.h"
 
-#define PANIC_STATUS 101 /* exit status of a machine that panicked */
-#define ANSWER_NS    1000000000ull
+#define PANIC_STATUS 101	   /* exit status of a machine that panicked */
+#define ANSWER_NS    1000000000ull /* without a message, for each try */
+#define TRIES	     2
+#define DEPTH_MAX    8
 #define REPORTS_NS   5000000000ull /* for the reports of other cores */
 
 unsigned int warn_count;
 uintptr_t warn_caller;
 static unsigned int depth[NR_CPUS];
 static uint32_t panicking; /* the core that ends the machine, plus one; 0: none */
-static uint32_t nmi_answers; /* a bit for each core that has answered */
-static uint32_t reporting;   /* how many cores have a report to finish */
+static uint32_t reporting; /* how many cores have a report to finish */
+static uint32_t stopped;   /* a bit for each core that has printed and halted */
+static uint32_t answers[NR_CPUS]; /* how many each core has given */
 
 static void print_no_locks(const struct thread *t maybe_unused)
 {
@@ -38,21 +41,61 @@ void print_where(void)
 		t->id, t->name, t->irq_depth ? ", in an interrupt" : "");
 }
 
-/* Make all other cores print where they are; returns those that did not. */
-static struct cpumask ask_others(enum ipi ipi)
+/* This core has printed its last line. */
+static noreturn void stop_here(void)
 {
-	struct cpumask left =
-		cpumask_andnot(cpu_online(), cpumask_of(smp_processor_id()));
-	uint64_t end = timer_now() + timer_ticks(ANSWER_NS);
+	/* Seq_cst: pairs with the load in wait_for_answers(). */
+	__atomic_fetch_or(&stopped, 1u << smp_processor_id(), __ATOMIC_SEQ_CST);
+	machine_halt();
+}
 
-	if (cpumask_empty(left))
-		return left;
-	__atomic_store_n(&nmi_answers, 0, __ATOMIC_SEQ_CST);
-	irqchip->send_ipi(left, ipi);
+/* Wait for the answers of these cores, as long as messages come out; returns
+ * those without one. before: their answers[] when they were asked. */
+static struct cpumask wait_for_answers(struct cpumask left,
+				       const uint32_t *before)
+{
+	uint64_t now = timer_now(), end = now + timer_ticks(ANSWER_NS);
+	uint64_t limit = now + timer_ticks(REPORTS_NS);
+	uint32_t seen = console_messages();
+	unsigned int cpu;
+
 	do {
 		cpu_relax();
-		left.bits &= ~__atomic_load_n(&nmi_answers, __ATOMIC_SEQ_CST);
-	} while (!cpumask_empty(left) && timer_now() < end);
+		now = timer_now();
+		if (console_messages() != seen) {
+			seen = console_messages();
+			end = now + timer_ticks(ANSWER_NS);
+		}
+		left.bits &= ~__atomic_load_n(&stopped, __ATOMIC_SEQ_CST);
+		for_each_cpu (cpu, left)
+			if (__atomic_load_n(&answers[cpu], __ATOMIC_SEQ_CST) !=
+			    before[cpu])
+				left = cpumask_andnot(left, cpumask_of(cpu));
+	} while (!cpumask_empty(left) && now < end && now < limit);
+	return left;
+}
+
+/*
+ * Make all other cores print where they are; returns those that did not. A core
+ * without an answer is asked again, in case a message of its own hangs
+ * (console_defers()). Each core counts its answers, so two cores that ask at
+ * the same time do not disturb each other.
+ */
+static struct cpumask ask_others(enum ipi ipi)
+{
+	uint32_t flags = local_irq_save(); /* "others": stay on this core */
+	struct cpumask left =
+		cpumask_andnot(cpu_online(), cpumask_of(smp_processor_id()));
+	uint32_t before[NR_CPUS];
+	unsigned int cpu;
+
+	for_each_cpu (cpu, left)
+		before[cpu] = __atomic_load_n(&answers[cpu], __ATOMIC_SEQ_CST);
+	local_irq_restore(flags);
+	for (unsigned int i = 0; i < TRIES && !cpumask_empty(left); i++) {
+		irqchip->send_ipi(left, ipi);
+		left = wait_for_answers(left, before);
+	}
 	return left;
 }
 
@@ -62,21 +105,26 @@ noreturn void panic_end(void)
 {
 	uint32_t me = smp_processor_id() + 1, winner = 0;
 	uint64_t end = timer_now() + timer_ticks(REPORTS_NS);
+	unsigned int cpu;
 
+	console_release(); /* the report that this failure may have cut short */
 	/* Seq_cst: the core that stores its number first ends the machine. */
 	if (!__atomic_compare_exchange_n(&panicking, &winner, me, false,
 					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
 		if (winner == me) /* it failed again while ending the machine */
-			machine_exit(PANIC_STATUS);
+			machine_give_up(PANIC_STATUS);
 		__atomic_fetch_sub(&reporting, 1, __ATOMIC_SEQ_CST);
-		machine_halt();
+		stop_here();
 	}
 	__atomic_fetch_sub(&reporting, 1, __ATOMIC_SEQ_CST);
 	while (__atomic_load_n(&reporting, __ATOMIC_SEQ_CST) &&
 	       timer_now() < end)
 		cpu_relax();
 	if (irqchip)
-		ask_others(irqchip->has_nmi ? IPI_NMI : IPI_STOP);
+		for_each_cpu (cpu,
+			      ask_others(irqchip->has_nmi ? IPI_NMI : IPI_STOP))
+			kprintf("core %u: no answer\n", cpu);
+	report_begin(); /* for ever: nobody writes behind the last line */
 	kprintf("the machine stops here\n");
 	machine_give_up(PANIC_STATUS);
 }
@@ -84,9 +132,10 @@ noreturn void panic_end(void)
 /* A failure begins. False if this core is already reporting one. */
 bool panic_enter(const char *what)
 {
-	unsigned int cpu = smp_processor_id();
+	unsigned int cpu;
 
 	local_irq_disable();
+	cpu = smp_processor_id(); /* now it stays this one */
 	WRITE_ONCE(console_hushed, false);
 	if (++depth[cpu] == 1) {
 		__atomic_fetch_add(&reporting, 1, __ATOMIC_SEQ_CST);
@@ -95,8 +144,9 @@ bool panic_enter(const char *what)
 	if (depth[cpu] == 2)
 		kprintf("(core %u failed again while reporting: %s)\n", cpu,
 			what);
-	if (depth[cpu] > 2)
-		machine_halt();
+	/* From the third on nothing is printed: perhaps the console fails. */
+	if (depth[cpu] > DEPTH_MAX)
+		machine_halt(); /* the end of the machine fails, too */
 	return false;
 }
 
@@ -141,7 +191,7 @@ void bug_at(const char *cond, const char *file, int line, uintptr_t caller)
 	t->bug_caller = caller;
 	WRITE_ONCE(t->bug, cond);
 	local_irq_disable();
-	console_thread_died();
+	console_release();
 	panic_hooks.bug_exit();
 }
 
@@ -163,9 +213,8 @@ void warn_at(const char *cond, const char *file, int line, uintptr_t caller)
 
 static void note_answer(void)
 {
-	/* Seq_cst: pairs with the load in ask_others(). */
-	__atomic_fetch_or(&nmi_answers, 1u << smp_processor_id(),
-			  __ATOMIC_SEQ_CST);
+	/* Seq_cst: pairs with the load in wait_for_answers(). */
+	__atomic_fetch_add(&answers[smp_processor_id()], 1, __ATOMIC_SEQ_CST);
 }
 
 static void print_this_core(const struct regs *regs)
@@ -186,7 +235,7 @@ static void print_this_core(const struct regs *regs)
 noreturn void panic_stop_core(const struct regs *regs)
 {
 	print_this_core(regs);
-	machine_halt();
+	stop_here();
 }
 
 void fiq_report(struct regs *regs)
@@ -199,7 +248,7 @@ void fiq_report(struct regs *regs)
 		return;
 	print_this_core(regs);
 	if (READ_ONCE(panicking))
-		machine_halt();
+		stop_here();
 }
 
 void fiq_entry(struct regs *regs)

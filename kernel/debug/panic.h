@@ -13,12 +13,14 @@
  *     so that no other core writes in between.
  *
  * Consequences.
- * (a) A report never waits for ever, not even for the console: the console's
- *     lock gives up after a bounded time (console.c).
+ * (a) A report never waits for ever, not even for the console: a core that
+ *     hangs loses the console's lock after a bounded time (console.c).
  * (b) Two cores that fail at once print two whole reports, one after the other.
- *     A core that fails while it reports prints one more line and stops.
+ *     A core that fails while it reports prints one more line and no more. The
+ *     machine still ends.
  * (c) A panic ends the machine with status 101, after every core that can
- *     answer has printed where it is.
+ *     answer has printed where it is. One line names each core that cannot.
+ *     The last line is "the machine stops here".
  * (d) A BUG in a thread with bug_ends_me ends that thread alone
  *     (docs/design.md, "a BUG ends the thread").
  *
