@@ -9,6 +9,7 @@
 #include "drivers/devices.h"
 #include "kernel/arch/mmu.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/printf.h"
 
 #define PSCI_CPU_OFF	   0x84000002u
 #define PSCI_CPU_ON	   0x84000003u
@@ -16,12 +17,35 @@
 #define PSCI_SYSTEM_OFF	   0x84000008u
 #define PSCI_SYSTEM_RESET  0x84000009u
 
-#define PSCI_INVALID	(-2)
-#define PSCI_ALREADY_ON (-4)
-#define AFFINITY_OFF	1
+#define AFFINITY_OFF 1
+
+/* What a function returns, negative. Source: ARM DEN 0022, 5.2.2. */
+enum {
+	NOT_SUPPORTED = 1,
+	INVALID_PARAMETERS,
+	DENIED,
+	ALREADY_ON,
+	ON_PENDING,
+	INTERNAL_FAILURE,
+	NOT_PRESENT,
+	DISABLED,
+	INVALID_ADDRESS,
+};
+
+static const char *const meaning[] = {
+	[NOT_SUPPORTED] = "not supported: the firmware has no such function",
+	[INVALID_PARAMETERS] = "invalid parameters: it knows no such core",
+	[DENIED] = "denied: it does not permit this",
+	[ALREADY_ON] = "already on: the core has not gone off",
+	[INTERNAL_FAILURE] = "internal failure: it could not do this",
+	[NOT_PRESENT] = "not present: the machine has no such core",
+	[DISABLED] = "disabled: the core may not be used",
+	[INVALID_ADDRESS] = "invalid address: no core may start there",
+};
 
 static bool present, use_smc;
 static uint32_t fn_on, fn_off;
+static int32_t last_on; /* result of the last CPU_ON; cpu_add_remove_lock */
 
 static int32_t psci_call(uint32_t fn, uint32_t a1, uint32_t a2, uint32_t a3)
 {
@@ -50,22 +74,44 @@ static bool psci_is_off(unsigned int cpu)
 static int psci_on(unsigned int cpu)
 {
 	dsb(); /* its stack and thread are in memory before it starts */
-	switch (psci_call(fn_on, board.mpidr[cpu], secondary_entry_pa(), cpu)) {
+	last_on = psci_call(fn_on, board.mpidr[cpu], secondary_entry_pa(), cpu);
+	switch (-last_on) {
 	case 0:
+	case ON_PENDING: /* an earlier call is still under way: it will come */
 		return 0;
-	case PSCI_ALREADY_ON: /* also a core that is on its way off */
+	case ALREADY_ON: /* also a core that is on its way off */
 		return -EAGAIN;
-	case PSCI_INVALID:
+	case INVALID_PARAMETERS:
+	case NOT_PRESENT:
 		return -ENODEV;
+	case DENIED:
+	case DISABLED:
+		return -EBUSY;
 	default:
 		return -EIO;
 	}
 }
 
+static void print_refusal(unsigned int cpu, const char *function, int32_t err)
+{
+	uint32_t i = 0u - (uint32_t)err;
+
+	kprintf("cpu %u: the firmware answers %s with %d,\n  %s\n", cpu,
+		function, err,
+		i < ARRAY_SIZE(meaning) && meaning[i] ?
+			meaning[i] :
+			"which is no PSCI error");
+}
+
+static void psci_explain(unsigned int cpu)
+{
+	if (last_on) /* else it was not CPU_ON that has failed */
+		print_refusal(cpu, "CPU_ON", last_on);
+}
+
 static void psci_die(unsigned int cpu)
 {
-	(void)cpu;
-	psci_call(fn_off, 0, 0, 0);
+	print_refusal(cpu, "CPU_OFF", psci_call(fn_off, 0, 0, 0));
 }
 
 static int psci_may_go(unsigned int cpu)
@@ -77,6 +123,7 @@ static int psci_may_go(unsigned int cpu)
 static const struct core_ops psci_ops = {
 	.name = "PSCI",
 	.on = psci_on,
+	.explain = psci_explain,
 	.die = psci_die,
 	.is_off = psci_is_off,
 	.may_go = psci_may_go,

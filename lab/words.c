@@ -79,6 +79,7 @@ const char *cpu_event_name(unsigned long event)
 		[CPU_DYING] = "CPU_DYING",
 		[CPU_POST_DEAD] = "CPU_POST_DEAD",
 		[CPU_STARTING] = "CPU_STARTING",
+		[CPU_LOST] = "CPU_LOST",
 	};
 
 	return event < ARRAY_SIZE(names) && names[event] ? names[event] : "?";

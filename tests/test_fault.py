@@ -207,6 +207,28 @@ def test_hang():
     assert text.count("watchdog: ") == 1
 
 
+def test_core_that_fails():
+    """A core that the firmware refuses to start, one that hangs while it starts, and one
+    that does not stop: each has a line, and the last two are not used again."""
+    run = gordian.boot("test cpu.refused; test cpu.lost; cpu; cpu up 3; cpu up 2",
+                       smp=4)
+    for lines in [
+            "cpu 3: does not start (PSCI)\n"
+            "cpu 3: the firmware answers CPU_ON with -4,\n"
+            "  already on: the core has not gone off\n",
+            "cpu 3: does not start (PSCI)\n"
+            "cpu 3: the firmware answers CPU_ON with -2,\n"
+            "  invalid parameters: it knows no such core\n    ok 1 refused\n",
+            "cpu 3: has begun to start and does not go on (PSCI)\n"
+            "cpu 3: may still run, so it is not used again\n",
+            "cpu 2: does not stop (PSCI)\n"
+            "cpu 2: may still run, so it is not used again\n    ok 1 lost\n",
+            "   2  lost    on            0 ", "   3  lost    off           0 ",
+            "cpu up 3: it is lost: it did not start or stop, and may still run\n",
+            "cpu up 2: it is lost: it did not start or stop, and may still run\n"]:
+        assert lines in run.text, run.again
+
+
 # Lines that the report of a knot must have, for each case of suite waitfor.
 FRAMES = r"(?:    \w+\+0x\w+\n)+"
 REPORTS = {

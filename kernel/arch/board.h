@@ -60,7 +60,11 @@ struct core_ops {
 	 * not gone off yet and the caller should ask again in a moment, or
 	 * another negative errno. Never waits. */
 	int (*on)(unsigned int cpu);
-	/* The last act of the core that leaves, IRQs off. Does not return. */
+	/* on(cpu) was refused just now: print the reason, one line. May be
+	 * NULL. */
+	void (*explain)(unsigned int cpu);
+	/* The last act of the core that leaves, IRQs off. It returns only if
+	 * the platform does not let the core go off. */
 	void (*die)(unsigned int cpu);
 	/* Does the platform say that cpu is off? Reports ask too. */
 	bool (*is_off)(unsigned int cpu);

@@ -16,6 +16,10 @@
  *                     cores stopped
  *   CPU_DEAD          here, core really off     cannot refuse
  *   CPU_POST_DEAD     here, hotplug lock free   cannot refuse
+ *   CPU_LOST          here, instead of          cannot refuse
+ *                     CPU_DEAD or
+ *                     CPU_UP_CANCELED, if the
+ *                     core may still run
  *
  * Context: thread, may sleep. Source: kernel/cpu.c of Linux at 075663d19885.
  */
@@ -49,13 +53,15 @@ struct raw_notifier_head cpu_chain;
 
 unsigned int cpu_offs, cpu_ons; /* cpu_add_remove_lock */
 
+static struct cpumask lost; /* written under cpu_add_remove_lock */
+
 /*
- * A core that was told to start either comes (WANTED to ALIVE) or is given up
- * (WANTED to GIVEN_UP). Each side moves the word by one compare-and-swap, so
- * only one of the two happens. A core that comes too late sees that, and
- * leaves.
+ * A core that was told to start says twice that it comes: as it reaches C code
+ * (WANTED to ALIVE), and as it is set up (ALIVE to ON). At both places it may
+ * have been given up. Each side moves the word by one compare-and-swap, so only
+ * one of the two happens. A core that comes too late sees that, and leaves.
  */
-enum { BOOT_NEVER, BOOT_WANTED, BOOT_ALIVE, BOOT_GIVEN_UP };
+enum { BOOT_NEVER, BOOT_WANTED, BOOT_ALIVE, BOOT_ON, BOOT_GIVEN_UP };
 static uint32_t boot_word[NR_CPUS];
 static struct completion cpu_running =
 	COMPLETION_INIT(cpu_running, "cpu_running");
@@ -124,27 +130,51 @@ static int take_cpu_down(void *arg)
 	return 0;
 }
 
+/* This core goes off; if the platform does not let it, it stays here. */
+static noreturn void core_leave(unsigned int cpu)
+{
+	core_ops->die(cpu);
+	machine_halt();
+}
+
+static void core_failed(unsigned int cpu, const char *what)
+{
+	kprintf("cpu %u: %s (%s)\n", cpu, what, core_ops->name);
+}
+
 /* sched_hooks.play_dead: the leaving core idles for the last time. IRQs off. */
 static void cpu_play_dead(unsigned int cpu)
 {
 	timer_stop();
 	sched_hooks.idle_enter(cpu);
-	core_ops->die(cpu);
-	panic("core %u runs although it was switched off", cpu);
+	core_leave(cpu);
 }
 
-static int core_failed(unsigned int cpu, const char *what)
+/*
+ * The core has left the kernel, or has hung on its way into it, and may still
+ * run. What it may use is kept for good, and it is never told to start again.
+ */
+static void core_lost(unsigned int cpu)
 {
-	kprintf("cpu %u: does not %s (%s)\n", cpu, what, core_ops->name);
-	return -EIO;
+	kprintf("cpu %u: may still run, so it is not used again\n", cpu);
+	/* Before CPU_LOST: a core that hangs may come to life after that. */
+	cpumask_set_atomic(&lost, cpu);
+}
+
+bool cpu_is_lost(unsigned int cpu)
+{
+	return cpumask_test(cpumask_load(&lost), cpu);
 }
 
 /* Wait until the platform says that the core is off. */
 static int __cpu_die(unsigned int cpu)
 {
 	for (unsigned int looks = 0; !core_ops->is_off(cpu); looks++) {
-		if (looks == CORE_LOOKS)
-			return core_failed(cpu, "stop");
+		if (looks == CORE_LOOKS) {
+			core_failed(cpu, "does not stop");
+			core_lost(cpu);
+			return -EIO;
+		}
 		sleep_ns(CORE_NS);
 	}
 	cpu_offs++;
@@ -187,9 +217,10 @@ static story int _cpu_down(unsigned int cpu)
 	}
 	err = __cpu_die(cpu);
 	timers_migrate(cpu);
-	cpu_notify_nofail(CPU_DEAD, cpu);
+	cpu_notify_nofail(err ? CPU_LOST : CPU_DEAD, cpu);
 	cpu_hotplug_done();
-	cpu_notify_nofail(CPU_POST_DEAD, cpu);
+	if (!err)
+		cpu_notify_nofail(CPU_POST_DEAD, cpu);
 	return err;
 }
 
@@ -223,15 +254,15 @@ static bool boot_word_move(unsigned int cpu, uint32_t from, uint32_t to)
 /* IRQs are off. */
 noreturn void secondary_start(unsigned int cpu)
 {
-	if (!boot_word_move(cpu, BOOT_WANTED, BOOT_ALIVE)) {
-		core_ops->die(cpu); /* too late: it was given up */
-		machine_halt();
-	}
+	if (!boot_word_move(cpu, BOOT_WANTED, BOOT_ALIVE))
+		core_leave(cpu); /* too late: it was given up */
 	vectors_init_core(cpu);
 	irqchip->init_core(cpu);
 	timers_start_core(cpu);
 	board_ops->core_up(cpu);
 	cpu_notify_nofail(CPU_STARTING, cpu);
+	if (!boot_word_move(cpu, BOOT_ALIVE, BOOT_ON))
+		core_leave(cpu);
 	cpumask_set_atomic(&cpu_online_mask, cpu);
 	complete(&cpu_running);
 	cpu_idle_loop();
@@ -248,6 +279,33 @@ static int tell_to_start(unsigned int cpu)
 		err = core_ops->on(cpu);
 	}
 	return err == -EAGAIN ? -EBUSY : err;
+}
+
+static bool core_has_come(void)
+{
+	return wait_for_completion_timeout(&cpu_running, CORE_NS, CORE_LOOKS);
+}
+
+/* Wait for a core that was told to start. */
+static int await_core(unsigned int cpu)
+{
+	if (core_has_come())
+		return 0;
+	if (boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP)) {
+		core_failed(cpu, "does not start");
+		return -EIO;
+	}
+	/* It has come to C code. There it has died, or hangs, or is slow. */
+	if (!core_ops->is_off(cpu) && core_has_come())
+		return 0;
+	if (boot_word_move(cpu, BOOT_ALIVE, BOOT_GIVEN_UP)) {
+		core_failed(cpu, "has begun to start and does not go on");
+		if (!core_ops->is_off(cpu))
+			core_lost(cpu);
+		return -EIO;
+	}
+	wait_for_completion(&cpu_running); /* it is on, and about to say so */
+	return 0;
 }
 
 /* Start the core and wait for it. */
@@ -267,13 +325,15 @@ static int __cpu_up(unsigned int cpu)
 	err = tell_to_start(cpu);
 	/* The core may have come although on() failed: an earlier cpu_up() told
 	 * it to start, and it was late. */
-	if (err && boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP))
+	if (err && boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP)) {
+		core_failed(cpu, "does not start");
+		if (core_ops->explain)
+			core_ops->explain(cpu);
 		return err;
-	if (!wait_for_completion_timeout(&cpu_running, CORE_NS, CORE_LOOKS)) {
-		if (boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP))
-			return core_failed(cpu, "start");
-		wait_for_completion(&cpu_running); /* it has just come */
 	}
+	err = await_core(cpu);
+	if (err)
+		return err;
 	cpu_ons++;
 	trace_did(TR_CORE_ON, &cpu_hotplug, cpu, CALLER);
 	return 0;
@@ -285,6 +345,8 @@ static story int _cpu_up(unsigned int cpu)
 
 	if (cpu_is_online(cpu))
 		return -EINVAL;
+	if (cpu_is_lost(cpu))
+		return -ENODEV;
 
 	cpu_hotplug_begin();
 	err = exception_stacks_prepare(cpu) ?: stopper_prepare(cpu);
@@ -298,7 +360,8 @@ static story int _cpu_up(unsigned int cpu)
 		err = __cpu_up(cpu);
 	}
 	if (err) {
-		__cpu_notify(CPU_UP_CANCELED, cpu, told, NULL);
+		__cpu_notify(cpu_is_lost(cpu) ? CPU_LOST : CPU_UP_CANCELED, cpu,
+			     told, NULL);
 	} else {
 		stopper_unpark(cpu);
 		cpu_notify_nofail(CPU_ONLINE, cpu);

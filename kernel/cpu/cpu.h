@@ -21,7 +21,8 @@
  *     get_online_cpus() may be such a wait, unless the thread has a reference
  *     already.
  * (b) A core that does not start or stop is an error of cpu_up() or cpu_down(),
- *     and the kernel goes on without it.
+ *     and the kernel goes on without it. If it may still run, it is *lost*: its
+ *     data is kept, and it is never told to start again.
  * (c) One core starts or stops at a time.
  *
  * Lock order: cpu_add_remove_lock, then the hotplug lock, then the locks that
@@ -48,6 +49,9 @@
 #define CPU_DYING	 0x0008 /* on the leaving core, IRQs off, all stopped */
 #define CPU_POST_DEAD	 0x0009 /* the hotplug lock is no longer held */
 #define CPU_STARTING	 0x000a /* on the new core, IRQs off */
+/* Gordian's own: the core is not online, but it may still run. Take over its
+ * work; keep each object that it may use. */
+#define CPU_LOST 0x000b
 
 /* Priorities of the kernel's own notifiers (higher first). */
 #define CPU_PRI_SMPBOOT 10 /* per-core threads */
@@ -145,11 +149,15 @@ int hotplug_lock_install(const struct hotplug_lock_ops *ops);
 
 /*
  * Start or stop a core. 0, or: -EINVAL if there is no such core or it is on
- * (off) already, -EBUSY if it is the last one or a notifier refuses, -EIO if
- * the core does not start (stop), -ENOMEM. May sleep.
+ * (off) already, -EBUSY if it is the last one, or the platform or a notifier
+ * refuses, -EIO if the core does not start (stop), -ENODEV if it is lost or the
+ * platform has no such core, -ENOMEM. May sleep.
  */
 int cpu_up(unsigned int cpu);
 int cpu_down(unsigned int cpu);
+
+/* Is the core lost (consequence b)? It stays so. Any context. */
+bool cpu_is_lost(unsigned int cpu);
 
 /* How many times, since boot, the platform has confirmed that a core is off, and
  * a core has come on. Guarded by cpu_add_remove_lock. */

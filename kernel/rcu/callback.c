@@ -225,7 +225,10 @@ static void rcu_cpu_starting(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&rsp->lock);
 
-	WRITE_ONCE(rsp->online.bits, rsp->online.bits | 1u << cpu);
+	/* A core that is given up meanwhile stays out: the lock orders this
+	 * with rcu_cleanup_dead_cpu(), which runs after the core is lost. */
+	if (!cpu_is_lost(cpu))
+		WRITE_ONCE(rsp->online.bits, rsp->online.bits | 1u << cpu);
 	spin_unlock_irqrestore(&rsp->lock, flags);
 }
 
@@ -274,6 +277,7 @@ static story int rcu_cpu_notify(struct notifier_block *nb maybe_unused,
 			break;
 		case CPU_DEAD:
 		case CPU_UP_CANCELED:
+		case CPU_LOST:
 			rcu_cleanup_dead_cpu(rsp, cpu);
 			break;
 		default:

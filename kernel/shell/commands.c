@@ -76,7 +76,9 @@ static int cpu_table(void)
 		bool on = cpu_is_online(cpu);
 
 		kprintf("%4u  %-6s  %-8s  %5u  %4u  %s\n", cpu,
-			on ? "online" : "off",
+			on		 ? "online" :
+			cpu_is_lost(cpu) ? "lost" :
+					   "off",
 			core_ops->is_off(cpu) ? "off" : "on",
 			on ? sched_nr_running(cpu) : 0, irq_count(cpu),
 			on ? sched_running(cpu)->name : "-");
@@ -84,17 +86,22 @@ static int cpu_table(void)
 	return 0;
 }
 
-static const char *cpu_error(int err, bool up)
+static const char *cpu_error(int err, unsigned int cpu, bool up)
 {
+	if (cpu_is_lost(cpu))
+		return "it is lost: it did not start or stop, and may still "
+		       "run";
 	if (err == -EINVAL && up)
 		return "it is online already; cpu down N takes one off";
 	if (err == -EINVAL)
 		return "it is off already; cpu up N brings one back";
 	if (err == -EBUSY && !up && cpumask_weight(cpu_online()) == 1)
 		return "it is the last one online, and one must stay";
-	return err == -EBUSY ? "refused by the platform or by a notifier" :
-	       err == -EIO   ? "it does not answer; going on without it" :
-			       "no memory, or the platform cannot do that";
+	return err == -EBUSY  ? "refused by the platform or by a notifier" :
+	       err == -EIO    ? "it does not answer; going on without it" :
+	       err == -ENODEV ? "the platform has no such core" :
+	       err == -ENOMEM ? "there is no memory for it" :
+				"the platform cannot do that";
 }
 
 static int cpu_command(int argc, char **argv)
@@ -111,7 +118,8 @@ static int cpu_command(int argc, char **argv)
 		kprintf("cpu %s %s: no such core, there are 0 to %u\n", argv[1],
 			argv[2], board.nr_cores - 1);
 	else if ((err = up ? cpu_up(cpu) : cpu_down(cpu)))
-		kprintf("cpu %s %u: %s\n", argv[1], cpu, cpu_error(err, up));
+		kprintf("cpu %s %u: %s\n", argv[1], cpu,
+			cpu_error(err, cpu, up));
 	else {
 		bool off = core_ops->is_off(cpu);
 

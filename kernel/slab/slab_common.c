@@ -167,7 +167,8 @@ static bool cache_setup(struct kmem_cache *s, const char *name, size_t size,
 static void free_arrays(struct kmem_cache *s)
 {
 	for (unsigned int cpu = 0; cpu < NR_CPUS; cpu++)
-		kfree(s->array[cpu]);
+		if (!cpu_is_lost(cpu)) /* a lost core keeps its arrays */
+			kfree(s->array[cpu]);
 }
 
 static struct kmem_cache *__kmem_cache_create(const char *name, size_t size,
@@ -351,7 +352,7 @@ static story int cpuup_callback(struct notifier_block *nb maybe_unused,
 		cpuup_canceled(cpu);
 		mutex_unlock(&slab_mutex);
 		break;
-	default: /* nothing to do here */
+	default: /* nothing at CPU_LOST: the core may use its arrays */
 		break;
 	}
 	return notifier_from_errno(err);

@@ -135,6 +135,12 @@ int host_core_up(unsigned int cpu)
 	return err;
 }
 
+bool cpu_is_lost(unsigned int cpu)
+{
+	(void)cpu;
+	return false;
+}
+
 void host_core_down(unsigned int cpu)
 {
 	cpumask_clear_atomic(&cpu_online_mask, cpu);

@@ -11,7 +11,7 @@
 #include "kernel/lib/printf.h"
 #include "kernel/mm/page.h"
 #include "kernel/rcu/rcu.h"
-#include "kernel/slab/slab.h"
+#include "kernel/slab/internal.h"
 #include "tests/kernel/cpu_log.h"
 #include "tests/kernel/ktest.h"
 
@@ -112,6 +112,33 @@ KTEST(cpu, start_too_late)
 	check_works_again(cpu);
 }
 
+/* The core says that it is alive, and then goes off. */
+static void die_while_starting(unsigned int cpu)
+{
+	real_ops->die(cpu);
+}
+
+KTEST(cpu, start_dies)
+{
+	unsigned int cpu = ktest_last_core();
+	const struct board_ops *real_board = board_ops;
+	struct board_ops fake_board = *board_ops;
+
+	NEED_CORES(2);
+	cpu_log_start(cpu);
+	core_down(cpu);
+	cpu_log_check(DOWN);
+	fake_start();
+	fake_board.core_up = die_while_starting;
+	board_ops = &fake_board;
+	EXPECT_EQ(cpu_up(cpu), -EIO);
+	board_ops = real_board;
+	EXPECT(!cpu_is_online(cpu));
+	EXPECT(!cpu_is_lost(cpu)); /* the platform says that it is off */
+	cpu_log_check(UP_FAILED);
+	check_works_again(cpu);
+}
+
 static struct thread *starter;
 
 static int start_in_a_while(void *arg)
@@ -184,13 +211,135 @@ KTEST(cpu, stop_fails)
 	EXPECT_EQ(cpu_down(cpu), -ENOENT);
 	EXPECT(cpu_is_online(cpu));
 	cpu_log_check("");
-	fake_ops.may_go = real_ops->may_go;
+	fake_stop();
+	cpu_log_stop();
+}
+
+static int on_of_core_0(unsigned int cpu)
+{
+	(void)cpu;
+	return real_ops->on(0);
+}
+
+static int on_of_no_core(unsigned int cpu)
+{
+	uint32_t mpidr = board.mpidr[cpu];
+	int err;
+
+	board.mpidr[cpu] = 0xffff;
+	err = real_ops->on(cpu);
+	board.mpidr[cpu] = mpidr;
+	return err;
+}
+
+/* The firmware refuses to start a core; tests/test_fault.py reads the lines. */
+KTEST_MANUAL(cpu, refused)
+{
+	unsigned int cpu = ktest_last_core();
+
+	NEED_CORES(2);
+	core_down(cpu);
+	fake_start();
+	fake_ops.on = on_of_core_0;
+	EXPECT_EQ(cpu_up(cpu), -EBUSY);
+	fake_ops.on = on_of_no_core;
+	EXPECT_EQ(cpu_up(cpu), -ENODEV);
+	fake_stop();
+	core_up(cpu);
+}
+
+/* ---- a core is lost ------------------------------------------------------------------------ */
+
+static struct {
+	unsigned int cpu;
+	bool go_on;
+	uint32_t went_on; /* atomic */
+} hanging;
+
+/* RCU's own notifier comes after this one. */
+static int hang_while_starting(struct notifier_block *nb, unsigned long event,
+			       void *data)
+{
+	unsigned int cpu = (unsigned int)(uintptr_t)data;
+
+	(void)nb;
+	if (event == CPU_STARTING && cpu == hanging.cpu) {
+		/* Acquire: pairs with the release in start_hangs(). */
+		while (!smp_load_acquire(&hanging.go_on))
+			cpu_relax();
+		ktest_count(&hanging.went_on);
+	}
+	return NOTIFY_OK;
+}
+
+static void check_lost(unsigned int cpu)
+{
+	struct kmem_cache *s;
+
+	EXPECT(!cpu_is_online(cpu));
+	EXPECT(cpu_is_lost(cpu));
+	for (int i = 0; i < 3; i++) {
+		EXPECT_EQ(cpu_up(cpu), -ENODEV);
+		EXPECT_EQ(cpu_down(cpu), -EINVAL);
+	}
+	cpu_log_check("");
+	/* It may still use its arrays, so it keeps them. */
+	mutex_lock(&slab_mutex);
+	list_for_each (s, &slab_caches, list)
+		EXPECT(s->array[cpu] != NULL);
+	mutex_unlock(&slab_mutex);
+	ktest_shrink_all();
+	synchronize_rcu();
+}
+
+/* The core hangs after it has said that it is alive. Grace periods end without it,
+ * also when it goes on too late. */
+static void start_hangs(unsigned int cpu)
+{
+	struct notifier_block nb = { hang_while_starting, NULL, CPU_PRI_SMPBOOT,
+				     "hang" };
+
+	core_down(cpu);
+	hanging.cpu = cpu;
+	EXPECT_EQ(register_cpu_notifier(&nb), 0);
+	cpu_log_start(cpu);
+	EXPECT_EQ(cpu_up(cpu), -EIO);
+	cpu_log_check("hPmPlPhShLmLlL");
+	check_lost(cpu);
+	/* Release: pairs with the acquire in hang_while_starting(). */
+	smp_store_release(&hanging.go_on, true);
+	EXPECT(EVENTUALLY(core_ops->is_off(cpu)));
+	EXPECT_EQ(READ_ONCE(hanging.went_on), 1);
+	cpu_log_check("mSlS");
+	check_lost(cpu);
+	unregister_cpu_notifier(&nb);
+	cpu_log_stop();
+}
+
+static void die_does_nothing(unsigned int cpu)
+{
+	(void)cpu;
+}
+
+static void stop_hangs(unsigned int cpu)
+{
+	cpu_log_start(cpu);
+	fake_start();
+	fake_ops.die = die_does_nothing;
 	fake_ops.is_off = never_off;
 	EXPECT_EQ(cpu_down(cpu), -EIO);
-	EXPECT(!cpu_is_online(cpu));
-	cpu_log_check(DOWN);
-	EXPECT(EVENTUALLY(real_ops->is_off(cpu)));
-	check_works_again(cpu);
+	fake_stop();
+	cpu_log_check("hDmDlDhYmYlYhLmLlL");
+	check_lost(cpu);
+	cpu_log_stop();
+}
+
+KTEST_MANUAL(cpu, lost)
+{
+	NEED_CORES(3);
+	start_hangs(ktest_last_core());
+	stop_hangs(ktest_last_core());
+	ktest_changes_state();
 }
 
 /* ---- out of memory ------------------------------------------------------------------------ */

@@ -34,6 +34,8 @@ static char letter(unsigned long event)
 		return 'Z';
 	case CPU_DOWN_FAILED:
 		return 'F';
+	case CPU_LOST:
+		return 'L';
 	default:
 		return '?';
 	}
@@ -62,6 +64,7 @@ static bool in_right_place(unsigned long event, unsigned int cpu)
 		return may_sleep() && writer && cpu_is_online(cpu) &&
 		       mutex_owner(&cpu_hotplug.lock) == current;
 	case CPU_DEAD:
+	case CPU_LOST:
 		return may_sleep() && writer && smp_processor_id() != cpu &&
 		       !cpu_is_online(cpu);
 	case CPU_POST_DEAD:

@@ -8,6 +8,7 @@
  *
  *	P UP_PREPARE  S STARTING  O ONLINE  C UP_CANCELED
  *	D DOWN_PREPARE  Y DYING  X DEAD  Z POST_DEAD  F DOWN_FAILED
+ *	L LOST
  *
  * The hotplug lock's writer tells one event at a time, so the log needs no lock.
  */
