@@ -24,7 +24,8 @@ static struct mutex lock_c = MUTEX_INIT(lock_c, "lock_c");
 static DEFINE_SPINLOCK(irq_lock);
 
 static uint32_t table[2048]; /* a holder of the locks reads it */
-/* Long enough that on one core each of three is preempted while it holds a lock. */
+/* So many reads that on one core each of the three actors is preempted while it
+ * holds a lock. */
 #define RING_READS 50
 
 static noinline void read_table(void)
@@ -166,11 +167,12 @@ static const struct scenario e0[] = {
 		.forced.order =
 			STEPS(A(LOCK, &irq_lock), A(CONTEND, &irq_lock)),
 		.said.outcome = DEADLOCK,
-		/* By the order alone; and, when it happens, because one thread
-		 * takes the lock twice. */
+		/* INCONSISTENT: the order alone shows it. RECURSIVE: when it
+		 * happens, one thread takes the lock twice. */
 		.said.lockdep = INCONSISTENT | RECURSIVE,
 		.free.until_found = true,
-		.search.none = "an interrupt is no point of choice",
+		.search.none =
+			"the explorer cannot choose when an interrupt comes",
 	},
 	{
 		.part = "E0/ABC",

@@ -59,7 +59,7 @@ static int setup_after_barrier(struct stage *st)
 	return setup_victim(st);
 }
 
-/* One actor after another; lockdep's report must be of this pair of locks. */
+/* One actor after another. lockdep's report must name this pair of locks. */
 #define IN_TURN                                                                \
 	.world.destroy = kmem_cache_destroy__3_6, .world.setup = setup_victim, \
 	.world.toggles = true, .forced.in_turn = true,                         \

@@ -24,8 +24,9 @@
 /* ---- rcu_barrier() since 2021 ------------------------------------------------ */
 
 static DEFINE_SPINLOCK(barrier_lock);
-static uint32_t
-	entrained[NR_CPUS]; /* barrier_lock; for which barrier, by number */
+/* For each core the number of the last barrier that was entrained on it.
+ * barrier_lock guards it. */
+static uint32_t entrained[NR_CPUS];
 
 /*
  * Queue a callback of the barrier in progress behind all callbacks of that core, once.
@@ -51,8 +52,8 @@ static void rcu_barrier_handler(void *arg)
 	spin_unlock_irqrestore(&barrier_lock, flags);
 }
 
-/* If core `cpu` is off or has no callbacks, entrain from this core. False: it needs a
- * call to that core. */
+/* If core `cpu` is off or has no callbacks, entrain from this core. Returns false if
+ * that core must be called. */
 static bool entrained_from_here(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&barrier_lock);
@@ -86,7 +87,7 @@ static story void _rcu_barrier__5_18(struct rcu_state *rsp)
 		rcu_barrier_begin(rsp);
 		spin_unlock_irqrestore(&barrier_lock, flags);
 		for_each_possible_cpu (cpu)
-			/* Again if the call found that the core has just gone. */
+			/* Repeat if the call found that the core has just gone. */
 			while (!entrained_from_here(rsp, cpu))
 				smp_call_function_single(
 					cpu, rcu_barrier_handler, rsp, true);

@@ -58,9 +58,10 @@ static const struct rcu_parameters rcu_onoff = {
 	.adopt = rcu_adopt__onoff,
 };
 
-/* A subsystem that waits in its notifier for its readers, as padata did, at other
- * events. Only in U: the runner, which brings the core to where a round begins, must
- * not deadlock. The core that goes leaves a callback to be adopted. */
+/* The notifier of a subsystem that waits for its readers, as padata's did (at other
+ * events). It waits only in the thread U, because the runner also takes the core off
+ * and on between rounds and must not deadlock. The core that goes leaves a callback,
+ * which another core must adopt. */
 static story int sync_notify(struct notifier_block *nb maybe_unused,
 			     unsigned long action, void *hcpu maybe_unused)
 {
@@ -78,7 +79,7 @@ static struct notifier_block after_rcu = {
 };
 
 /* No grace period runs when U begins, unless somebody else asks for one. */
-static int setup_rest(struct stage *st)
+static int setup_without_grace_period(struct stage *st)
 {
 	int err = setup_last_callback(st);
 
@@ -89,7 +90,8 @@ static int setup_rest(struct stage *st)
 }
 
 #define U_IN_NOTIFIER                                                          \
-	.world.notifier = &after_rcu, .world.setup = setup_rest,               \
+	.world.notifier = &after_rcu,                                          \
+	.world.setup = setup_without_grace_period,                             \
 	.world.teardown = teardown_last_callback,                              \
 	.forced.order = STEPS(U(GP_WAIT, &rcu_sched_state)),                   \
 	.free.apart = true, .show.rcu = true, U_ALONE

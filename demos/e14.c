@@ -16,11 +16,11 @@
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
 
-#define WORK_NS 60000u /* that each reader computes between its two locks */
+#define WORK_NS 60000u /* each reader computes so long between its two locks */
 
 static DEFINE_MUTEX(kn_active);
 
-static void work(void)
+static void compute(void)
 {
 	uint64_t end = timer_now() + timer_ticks(WORK_NS);
 
@@ -31,7 +31,7 @@ static void work(void)
 static void actor_R1(struct stage *st maybe_unused)
 {
 	cpus_read_lock();
-	work();
+	compute();
 	mutex_lock(&kn_active);
 	mutex_unlock(&kn_active);
 	cpus_read_unlock();
@@ -40,7 +40,7 @@ static void actor_R1(struct stage *st maybe_unused)
 static void actor_R2(struct stage *st maybe_unused)
 {
 	mutex_lock(&kn_active);
-	work();
+	compute();
 	cpus_read_lock();
 	cpus_read_unlock();
 	mutex_unlock(&kn_active);

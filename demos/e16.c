@@ -147,7 +147,7 @@ static uint32_t print_wait(const struct stage *st)
 		relay.looks == 1 ? "" : "s", rounds,
 		(unsigned int)(us / 1000000), (unsigned int)(us % 1000000));
 	if (!relay.looks)
-		kprintf("  it found no reader inside: not the case that this tests\n");
+		kprintf("  U found no reader inside, so this run tests nothing\n");
 	return rounds;
 }
 
@@ -184,7 +184,8 @@ static bool writer_served(struct stage *st)
 	.world.toggles = true, .world.setup = setup_relay,                     \
 	.world.listen = listen_to_u, .forced.none = true,                      \
 	.said.outcome = COMPLETES,                                             \
-	.search.none = "starvation: no schedule of it ends"
+	.search.none =                                                         \
+		"a starved writer waits for ever: no schedule would end"
 
 static const struct scenario e16[] = {
 	{

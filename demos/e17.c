@@ -24,15 +24,15 @@
 
 /* Enough to fill more slabs than a cache keeps: some are given back when W frees. */
 #define OBJECTS	   1000
-#define BUSY_NS	   20000000ull	 /* that W computes in free rounds */
-#define LIMIT_NS   1000000000ull /* at most, in forced rounds */
-#define AT_ONCE_NS 100000ull	 /* counted at most between two looks */
+#define BUSY_NS	   20000000ull	 /* W computes so long in free rounds */
+#define LIMIT_NS   1000000000ull /* and at most so long in forced rounds */
+#define AT_ONCE_NS 100000ull	 /* the most that counts between two looks */
 
 /* Of the round that runs: */
 static void *object[OBJECTS];
 static struct completion not_needed; /* W will not touch the cache again */
-static bool callbacks_left;	     /* when D had freed the cache */
-static bool destroy_returned;	     /* in D */
+static bool callbacks_left;   /* when D had freed the cache: some had not run */
+static bool destroy_returned; /* D's call has returned */
 
 /* The merged form without rcu_barrier(). */
 static story void kmem_cache_destroy__nobarrier(struct kmem_cache *s)
@@ -174,8 +174,8 @@ int setup_objects(struct stage *st)
 	return 0;
 }
 
-/* Let the callbacks run. The slab's checks see if one uses a freed cache. In release there
- * are no such checks, so the pages that D has seen must do. */
+/* Let the callbacks run. The slab's checks see if one uses a freed cache. Release
+ * builds have no such checks; there the pages that D has seen decide. */
 bool check_callbacks(struct stage *st maybe_unused)
 {
 	rcu_barrier();

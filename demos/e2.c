@@ -77,8 +77,8 @@ static const struct scenario e2[] = {
 
 DEMO(02, e2, .id = "E2", .slug = "e2-kosina",
      .claim = "without the reference the drawing deadlocks",
-     .tried = { "E1 without D's get_online_cpus(): Kosina's drawing taken at its",
-		"word (no release had this code). Nothing keeps U out." },
+     .tried = { "E1 without D's get_online_cpus(), so nothing keeps U out. This is",
+		"exactly what Kosina drew (no release had this code)." },
      .cores = 2, SCENARIOS(e2), .free_rounds = 20000);
 
 static const struct scenario e2s[] = {

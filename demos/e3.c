@@ -109,7 +109,7 @@ DEMO(03a, e3a, .id = "E3a", .slug = "e3a-victim",
 #define FOR_THE_DEAD "U that waits for cpu_hotplug.lock of a dead owner"
 
 /* L has died, or D where D makes the leak. No thread moves. */
-static void see_who_waits(struct stage *st)
+static void note_wait_for_dead_owner(struct stage *st)
 {
 	const struct thread *u = st->worker[U_ACTOR].thread;
 	const struct thread *owner = mutex_owner(&cpu_hotplug.lock);
@@ -133,7 +133,7 @@ static const struct scenario e3b[] = {
 		/* If L died, D and U go on once its lock has been released. */
 		.said.lockdep_may = CIRCULAR,
 		.free.apart = true,
-		.show.evidence = see_who_waits,
+		.show.evidence = note_wait_for_dead_owner,
 	},
 };
 

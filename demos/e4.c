@@ -32,23 +32,23 @@ static bool d_has_ended(void *arg)
 	return worker_ended(&st->worker[D_ACTOR]);
 }
 
-static bool d_holds_one(const struct stage *st)
+static bool d_holds_a_reference(const struct stage *st)
 {
 	return READ_ONCE(st->refs[D_ACTOR]) > 0;
 }
 
-static bool d_holds_one_or_has_ended(void *arg)
+static bool d_holds_a_reference_or_has_ended(void *arg)
 {
-	return d_holds_one(arg) || d_has_ended(arg);
+	return d_holds_a_reference(arg) || d_has_ended(arg);
 }
 
 /* Wait until D holds its reference. Returns false if D has ended before. */
 static bool wait_for_d(struct stage *st)
 {
-	if (!explore_await(d_holds_one_or_has_ended, st, &cpu_hotplug))
-		while (!d_holds_one_or_has_ended(st))
+	if (!explore_await(d_holds_a_reference_or_has_ended, st, &cpu_hotplug))
+		while (!d_holds_a_reference_or_has_ended(st))
 			yield();
-	return d_holds_one(st);
+	return d_holds_a_reference(st);
 }
 
 /* L leaks while D holds a reference. */
@@ -73,7 +73,7 @@ static void listen_for_l(struct stage *st, int actor,
 		WRITE_ONCE(st->missed, true);
 }
 
-/* U comes while D holds a reference, and waits for it until L takes it off. */
+/* U comes while D holds a reference. U waits until L gives that reference back. */
 static void actor_U_soon(struct stage *st)
 {
 	wait_for_d(st);
@@ -272,7 +272,7 @@ DEMO(04x, e4x, .id = "E4x", .slug = "e4x-counted",
 
 #define G_ACTOR 0
 
-/* In the thread that ends: its steps are shown in G's column. */
+/* Called in the thread that ends. Its steps are shown in G's column. */
 static void take_as_g(struct stage *st)
 {
 	WRITE_ONCE(st->worker[G_ACTOR].id, current->id);
@@ -283,13 +283,13 @@ static void take_as_g(struct stage *st)
 	get_online_cpus();
 }
 
-static int taker(void *arg)
+static int take_and_keep(void *arg)
 {
 	take_as_g(arg);
 	return 0;
 }
 
-static int taker_gives_back(void *arg)
+static int take_and_give_back(void *arg)
 {
 	take_as_g(arg);
 	put_online_cpus();
@@ -312,12 +312,12 @@ static void run_as_g(struct stage *st, int (*fn)(void *))
 
 static void actor_G(struct stage *st)
 {
-	run_as_g(st, taker);
+	run_as_g(st, take_and_keep);
 }
 
 static void actor_G_gives_back(struct stage *st)
 {
-	run_as_g(st, taker_gives_back);
+	run_as_g(st, take_and_give_back);
 }
 
 /* U waits for the reference that G took. */
@@ -330,7 +330,8 @@ static void actor_G_gives_back(struct stage *st)
 	.world.toggles = true, .world.setup = setup_core,                      \
 	.world.teardown = teardown_refs, .free.apart = true
 
-/* Free: if U comes first the round completes; on one core they rarely meet. */
+/* In a free round in which U comes first, the round completes. On one core the two
+ * rarely meet. */
 #define KEPT                                                                   \
 	.world.leaks = true, .said.outcome = STUCK, .free.until_found = true,  \
 	.free.cores = 3, .forced.order = STEPS(U_WAITS_FOR_G),                 \

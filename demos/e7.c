@@ -130,7 +130,7 @@ static bool is_reachable(const struct list_head *e)
 	return l == e;
 }
 
-/* Without the lock: no thread moves, and an actor may have kept it. */
+/* Takes no lock: no thread moves, and an actor may have kept the lock. */
 void show_list(struct stage *st)
 {
 	unsigned int lost = 0;

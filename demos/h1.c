@@ -99,9 +99,9 @@ static void timer_fires(struct timer *t maybe_unused)
 {
 }
 
-/* It ends when it has gone on elsewhere. If it ran on, no core would idle, and the
- * engine could not see that no thread moves. */
-static int runs_there(void *arg maybe_unused)
+/* The runner ends once it has run on another core. If it ran for ever, no core would
+ * be idle, and the engine could not see that no thread moves. */
+static int run_until_core_is_gone(void *arg maybe_unused)
 {
 	/* Acquire: pairs with the release in teardown_h1(). */
 	while (cpu_is_online(h1.core) && !smp_load_acquire(&h1.stop)) {
@@ -114,7 +114,7 @@ static int runs_there(void *arg maybe_unused)
 	return 0;
 }
 
-static int sleeps_there(void *arg maybe_unused)
+static int sleep_until_woken(void *arg maybe_unused)
 {
 	wait_for_completion(&h1.wake);
 	h1.woken_on = smp_processor_id() + 1;
@@ -122,8 +122,8 @@ static int sleeps_there(void *arg maybe_unused)
 	return 0;
 }
 
-/* In a thread of its own on that core: arm a timer, and leave free objects in the core's
- * array. */
+/* Runs in a thread of its own on that core. Arms a timer, and leaves free objects in
+ * the core's array. */
 static int leaves_timer_and_objects(void *arg maybe_unused)
 {
 	void *obj[OBJECTS];
@@ -137,7 +137,7 @@ static int leaves_timer_and_objects(void *arg maybe_unused)
 	return 0;
 }
 
-static struct thread *on_core(const char *name, int (*fn)(void *))
+static struct thread *thread_on_core(const char *name, int (*fn)(void *))
 {
 	return thread_create(name, fn, NULL, PRIO_NORMAL, cpumask_of(h1.core));
 }
@@ -197,13 +197,13 @@ static int setup_h1(struct stage *st)
 	h1.cache = kmem_cache_create("h1", 64, 0, 0, NULL);
 	if (!h1.cache)
 		return -ENOMEM;
-	t = on_core("leaver", leaves_timer_and_objects);
+	t = thread_on_core("leaver", leaves_timer_and_objects);
 	if (!t)
 		return -ENOMEM;
 	thread_join(t);
 	h1.kept = kmem_cache_alloc(h1.cache);
-	h1.sleeper = on_core("sleeper", sleeps_there);
-	h1.runner = on_core("runner", runs_there);
+	h1.sleeper = thread_on_core("sleeper", sleep_until_woken);
+	h1.runner = thread_on_core("runner", run_until_core_is_gone);
 	if (!h1.sleeper || !h1.runner || !h1.kept)
 		return -ENOMEM;
 	/* The round starts only when the sleeper is asleep and the runner runs. */
@@ -218,7 +218,7 @@ static int setup_h1(struct stage *st)
 
 static void teardown_h1(struct stage *st maybe_unused)
 {
-	/* Release: pairs with the acquire in runs_there(). */
+	/* Release: pairs with the acquire in run_until_core_is_gone(). */
 	smp_store_release(&h1.stop, true);
 	thread_join(h1.runner);
 	complete(&h1.wake); /* once more does no harm */
@@ -230,7 +230,7 @@ static void teardown_h1(struct stage *st maybe_unused)
 
 /* ---- the round -------------------------------------------------------------------- */
 
-static unsigned int on_lists(void)
+static unsigned int free_objects_on_lists(void)
 {
 	uint32_t flags = spin_lock_irqsave(&h1.cache->list_lock);
 	unsigned int n = h1.cache->free_objects;
@@ -266,7 +266,7 @@ static bool wake_by_hand(struct stage *st maybe_unused, bool quietly)
 
 static void actor_takes_core_down(struct stage *st maybe_unused)
 {
-	h1.lists_before = on_lists();
+	h1.lists_before = free_objects_on_lists();
 	h1.heir_before = irq_count(h1.heir);
 	count_work(&h1.before);
 	WARN_ON(cpu_down(h1.core) != 0);
@@ -275,7 +275,7 @@ static void actor_takes_core_down(struct stage *st maybe_unused)
 	wake_sleeper();
 	rcu_barrier();
 	count_work(&h1.after);
-	h1.lists_after = on_lists();
+	h1.lists_after = free_objects_on_lists();
 	h1.heir_after = irq_count(h1.heir);
 	WARN_ON(cpu_up(h1.core) != 0);
 }
@@ -293,7 +293,8 @@ static bool nothing_is_lost(struct stage *st maybe_unused)
 	       h1.heir_after == h1.heir_before + h1.before.interrupts;
 }
 
-static void row(const char *label, unsigned int before, unsigned int after)
+static void print_row(const char *label, unsigned int before,
+		      unsigned int after)
 {
 	kprintf("  %-26s %6u %6u  ", label, before, after);
 }
@@ -305,23 +306,23 @@ static void print_work(struct stage *st maybe_unused)
 	kprintf("the things that core %u had:\n", h1.core);
 	kprintf("  %-26s %6s %6s  %s\n", "", "before", "after",
 		"where it went");
-	row("threads that run", b->ready, a->ready);
+	print_row("threads that run", b->ready, a->ready);
 	kprintf("runner: on core %u\n", h1.runs_on);
-	row("threads asleep", b->asleep, a->asleep);
+	print_row("threads asleep", b->asleep, a->asleep);
 	if (h1.woken_on)
 		kprintf("sleeper: woke on core %u\n", h1.woken_on - 1);
 	else
 		kprintf("sleeper: has not woken\n");
-	row("its own threads", b->own, a->own);
+	print_row("its own threads", b->own, a->own);
 	kprintf("parked until it comes back\n");
-	row("timers", b->timers, a->timers);
+	print_row("timers", b->timers, a->timers);
 	kprintf("armed on core %u\n", h1.timer.cpu);
-	row("callbacks, when it died", b->callbacks, a->callbacks);
+	print_row("callbacks, when it died", b->callbacks, a->callbacks);
 	kprintf("%u ran, on the cores 0x%x\n", h1.ran, h1.ran_on);
-	row("objects in its arrays", b->objects, a->objects);
+	print_row("objects in its arrays", b->objects, a->objects);
 	kprintf("to the lists (h1's: %u, now %u)\n", h1.lists_before,
 		h1.lists_after);
-	row("interrupts sent to it", b->interrupts, a->interrupts);
+	print_row("interrupts sent to it", b->interrupts, a->interrupts);
 	kprintf("core %u (had %u, has %u)\n", h1.heir, h1.heir_before,
 		h1.heir_after);
 }

@@ -77,8 +77,8 @@ static bool gp_waits_for_r_alone(const struct stage *st)
 	       rcu_owed(&rcu_sched_state).bits == reader.bits;
 }
 
-/* Like a user at the shell, while the grace period waits for R alone. If W has returned
- * without waiting, R is let go, and the check fails. */
+/* S acts like a user at the shell: it runs `rcu` while the grace period waits for R
+ * alone. If W has returned without waiting, S lets R go, and the check fails. */
 static void actor_S(struct stage *st)
 {
 	if (!st->forced)

@@ -188,7 +188,7 @@ static bool complete_by_hand(struct stage *st maybe_unused, bool quietly)
 	return true;
 }
 
-static const char *kind_of(uint32_t reading)
+static const char *reading_name(uint32_t reading)
 {
 	return reading == VALUE	   ? "the item" :
 	       reading == POISON   ? "poison: freed memory" :
@@ -204,14 +204,15 @@ static void show_readings(struct stage *st maybe_unused)
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(when); i++)
 		kprintf("R read 0x%08x %s (%s)\n", r2.reading[i], when[i],
-			kind_of(r2.reading[i]));
+			reading_name(r2.reading[i]));
 }
 
 #define R_AND_W(r, w)                                                          \
 	.actors = { { "R", ON_D, (r) }, { "W", ON_U, (w) } },                  \
 	.world.setup = setup_r2, .said.check = reads_the_same,                 \
 	.show.rcu = true, .show.evidence = show_readings,                      \
-	.search.none = "its reader lasts for a time, not for steps"
+	.search.none =                                                         \
+		"its reader reads for a time, not for a number of steps"
 
 static const struct scenario r2_parts[] = {
 	{

@@ -1,6 +1,6 @@
 /*
- * The experiments that demos/yours.c must pass, and the objection that the 2012 thread
- * has to a kmem_cache_destroy() that does not.
+ * The experiments that demos/yours.c must pass. If it fails one, the objection from the
+ * 2012 thread is printed.
  *
  * Owns no data. `make try` runs `demo yours` and `explore yours`. Neither is a row of the
  * table.

@@ -138,6 +138,7 @@ static int cut_cmd(int argc, char **argv)
 	return cut_held_knot();
 }
 
-SHELL_COMMAND(cut, .name = "cut", .usage = "cut",
-	      .help = "cut the knot that `demo ID hold` left tied",
-	      .fn = cut_cmd);
+SHELL_COMMAND(
+	cut, .name = "cut", .usage = "cut",
+	.help = "cut the knot (end the deadlock) that `demo ID hold` has left",
+	.fn = cut_cmd);

@@ -171,5 +171,5 @@ static const char *lights_complete(int arg, unsigned int i)
 
 SHELL_COMMAND(
 	lights, .name = "lights", .usage = "lights on|off",
-	.help = "drive an LED for each core, and a button that cuts the knot",
+	.help = "show each core on an LED; a button cuts the knot (the deadlock)",
 	.fn = lights_command, .complete = lights_complete);

@@ -83,7 +83,7 @@ extern const struct rcu_parameters rcu_5_18; /* demos/e10.c */
 /* On this core. Interrupts off or on. */
 void queue_last_callback(void);
 void wait_until_last_callback_is_queued(void);
-/* rcu_barrier(), which notes whether it has waited for that callback. */
+/* Calls rcu_barrier() and notes whether it has waited for that callback. */
 void rcu_barrier_watched(void);
 /* must_see: a watched barrier that began after the callback was queued. */
 #define BARRIER_AFTER_CALLBACK "rcu_barrier() after the callback was queued"

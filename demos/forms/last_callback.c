@@ -1,6 +1,6 @@
 /*
- * The last callback: a core queues it by call_rcu() as its last act before it goes
- * (at CPU_DYING). Has a later rcu_barrier() waited for it?
+ * The last callback of a core, which the core queues by call_rcu() at CPU_DYING, just
+ * before it goes; and the check that a later rcu_barrier() has waited for it.
  *
  * `last` is written by the core that queues the callback, by the callback, and by
  * one watched barrier, one after another. Its flags say in which order.

@@ -45,8 +45,8 @@ struct irqchip_ops {
 	void (*send_ipi)(struct cpumask to, enum ipi ipi);
 	/* Take back an IPI_KICK that is pending on this core; IRQs masked. */
 	void (*clear_kick)(void);
-	/* This core parks, IRQs masked: until init_core() nothing but IPI_KICK
-	 * ends its WFI. */
+	/* Called when this core parks, IRQs masked. Until init_core()
+	 * nothing but IPI_KICK ends its WFI. */
 	void (*quiesce)(void);
 };
 extern const struct irqchip_ops *irqchip;
@@ -116,13 +116,14 @@ struct board_ops {
 	/* Print the facts found at the start, and the checks that can fail only
 	 * on a real board. `board` calls it. map_findings: of map_audit(). */
 	void (*print)(unsigned int map_findings);
-	/* All cores are up. A board whose log people send in prints that log by
-	 * itself now. */
+	/* Called once, when all cores are up. A board that only our users
+	 * have prints its boot report now, so that the report is in the logs
+	 * that they send. */
 	void (*greet)(unsigned int map_findings);
-	/* Core cpu has come up; on that core, IRQs off. */
+	/* Called on core cpu when it has come up, IRQs off. */
 	void (*core_up)(unsigned int cpu);
-	/* The watchdog's thread is alive; a few times a second. Blinks a LED.
-	 * */
+	/* Called by the watchdog's thread a few times a second, as a sign of
+	 * life: blink an LED. */
 	void (*heartbeat)(void);
 	/* End the machine with that status, as far as the board can. Each may
 	 * return: then the core halts. Any context, IRQs off or on. */
@@ -140,8 +141,8 @@ extern const struct board_ops *board_ops;
  */
 void board_init(void);
 
-/* maxcpus=N on the command line: so many cores are started, the others are not.
- * NR_CPUS if it is not there. */
+/* Returns the N of maxcpus=N on the command line; NR_CPUS if that word is
+ * not there. No more than N cores are started. */
 unsigned int board_max_cores(void);
 
 /* Logical number of the calling core, from its MPIDR. */

@@ -75,8 +75,9 @@ unsigned int backtrace_here(uintptr_t *pc, unsigned int max)
 	return backtrace_frame(__builtin_frame_address(0), pc, max);
 }
 #else
-/* Could the word be a return address: is the instruction before it a call? */
-static bool after_call(uint32_t word)
+/* Could the word be a return address? It is one if the instruction before it
+ * is a call. */
+static bool is_behind_a_call(uint32_t word)
 {
 	uint32_t insn;
 
@@ -103,7 +104,7 @@ static unsigned int scan_stack(uint32_t sp, uintptr_t *pc, unsigned int max)
 	unsigned int n = 0;
 
 	for (; n < max && end && sp < end; sp += 4)
-		if (after_call(*(const uint32_t *)sp))
+		if (is_behind_a_call(*(const uint32_t *)sp))
 			pc[n++] = *(const uint32_t *)sp;
 	return n;
 }

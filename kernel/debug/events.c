@@ -61,7 +61,7 @@ static const struct event_info table[] = {
 	[TR_GP_END] = { "grace period %u ends", .of = OF_GP },
 	[TR_GP_WAIT] = { "synchronize_rcu()", .next = "synchronize_rcu()",
 			 .of = OF_GP },
-	/* Two of them may come in either order. */
+	/* READS: two of these operations commute. */
 	[TR_CALL_RCU] = { "call_rcu()", .of = OF_GP, .touches = READS },
 	[TR_ADOPT] = { .touches = WRITES },
 	[TR_BARRIER] = { "rcu_barrier()", .next = "rcu_barrier()",
@@ -87,7 +87,7 @@ static const struct event_info table[] = {
 	[TR_CACHE_FREE] = { "free the cache", .touches = WRITES },
 	[TR_CACHE_DESTROY_END] = { "kmem_cache_destroy returns",
 				   "destroy returns" },
-	/* Two of them may come in either order. */
+	/* READS: two of these operations commute. */
 	[TR_CACHE_OBJECT] = { .next = "take or give back an object",
 			      .touches = READS },
 

@@ -56,7 +56,7 @@ enum trace_op {
 	TR_HP_BEGIN,   /* did: the writer has it */
 	TR_HP_WAIT,    /* did: the writer sees refcount arg, waits */
 	TR_HP_DONE,    /* did */
-	TR_NOTIFY,     /* gate (event for its caller); did: about to call;
+	TR_NOTIFY,     /* gate (its caller: the event); did: about to call;
 			  obj = notifier_block's function, arg = event */
 	TR_CORE_ON,    /* did: arg = core */
 	TR_CORE_OFF,   /* did: the platform says off; arg = core */
@@ -67,7 +67,7 @@ enum trace_op {
 	TR_CALL_RCU, /* did: arg = the callback's function */
 	TR_ADOPT,    /* did: a dead core's callbacks change hands; arg = core */
 	TR_BARRIER,  /* gate; did: entered rcu_barrier, took its snapshot */
-	TR_BARRIER_COUNT, /* did: one begins, or has queued on all cores */
+	TR_BARRIER_COUNT, /* did: it begins, or has queued on all cores */
 	TR_BARRIER_LOOK,  /* did: at a core's callbacks; arg = core */
 	TR_BARRIER_END,
 	TR_RCU_CB, /* gate; did: a callback is invoked; arg = its function */

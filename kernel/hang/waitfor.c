@@ -31,7 +31,8 @@ bool waits_for_event(const struct thread *t)
 	       ops && ops->event && !READ_ONCE(t->waiting.timed);
 }
 
-/* A copy that is not half of one wait and half of another, or of none. */
+/* A copy that belongs to one wait as a whole. If the wait has just changed,
+ * ops is NULL. */
 static struct waiting copy_waiting(const struct waiting *from)
 {
 	/* Acquire: pairs with the release in wait_begin(), busy_begin(). */
@@ -56,7 +57,8 @@ struct waiting waits_for(struct thread *t)
 		return w;
 #endif
 	w = copy_waiting(&t->waiting);
-	/* Only a thread that has left its core has looked for the last time. */
+	/* A thread that is still on its core may look at its condition once
+	 * more. */
 	if (!waits_for_event(t) || READ_ONCE(t->on_rq))
 		w.ops = NULL;
 	/* The lock was handed over; the thread can run, and is not awake

@@ -78,19 +78,20 @@ struct waitfor {
  * is of no use.
  */
 bool waitfor_cycle(struct thread *t, struct waitfor *w);
-/* The same, but without a cycle w is a chain from t (w->cycle is false); if
- * there is one that ends in a wait for an event, it is such a one. */
+/* The same, but if there is no cycle, w is a chain from t (w->cycle is
+ * false): a chain that ends in a wait for an event, if there is one. */
 bool waitfor_walk(struct thread *t, struct waitfor *w);
-/* The same, for a caller that knows the waits of some threads better. waits()
- * returns the wait of a thread, for all other threads by waits_for(). It is called
- * with threads_lock held. */
+/* The same, for a caller that knows the waits of some threads better.
+ * waits() returns the wait of a thread; it calls waits_for() for the threads
+ * that the caller does not know. It is called with threads_lock held. */
 bool waitfor_walk_with(struct thread *t, struct waitfor *w,
 		       struct waiting (*waits)(struct thread *t));
 
 /*
- * The hang report: each thread of the walk with what it waits for, since when,
- * which thread holds that, where and since when that took it, and the stack;
- * then the end of the chain.
+ * Print the hang report. For each thread of the walk: the object that the
+ * thread waits for, the duration of the wait, the holder of the object, the
+ * place and the age of that holder's acquisition, and the stack. Then the end
+ * of the chain.
  */
 void waitfor_report(const struct waitfor *w);
 /* One line: "cycle: D -> slab_mutex (U) -> cpu_hotplug.lock (D)", or the event
@@ -112,7 +113,8 @@ static inline const struct waitfor_link *waitfor_owner(const struct waitfor *w,
 	       w->cycle	       ? &w->link[w->first] :
 				 NULL;
 }
-/* The words between the two: "held by". Only if there is such a thread. */
+/* The words between the object and the thread of the next link: "held by".
+ * Call it only if waitfor_owner() is not NULL. */
 const char *waitfor_relation(const struct waitfor *w, unsigned int link);
 
 /* The wait of t, asleep or spinning. ops is NULL if t runs or can run, or waits

@@ -58,7 +58,8 @@ static void report_if_hung(struct thread *t, uint64_t least_ns)
 	}
 	kprintf("watchdog: %s hangs\n", w.link[0].name);
 	waitfor_report(&w);
-	/* If a thread has ended meanwhile, this marks another one: no harm. */
+	/* If that thread has ended in the meantime, this marks another
+	 * thread. That does no harm. */
 	for (unsigned int i = 0; i < w.n; i++)
 		w.link[i].thread->told = w.link[i].waiting.since;
 	watchdog_reports++;
@@ -110,8 +111,8 @@ static int watchdog_thread(void *arg maybe_unused)
 }
 
 #if GORDIAN_DEBUG
-/* current is about to block: does that close a cycle? If there is no room for
- * it here, the next regular look finds it. */
+/* Called when current is about to block, and that may close a cycle. If
+ * there is no room to note it, the next regular look finds the cycle. */
 static void watchdog_suspect(void)
 {
 	if (READ_ONCE(muted) || !waitfor_suspicious(current))

@@ -40,7 +40,7 @@
 #define smp_load_acquire(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define smp_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
-/* a if it stands in that relation to b, else b. Evaluates each once. */
+/* a if `a relation b` is true, else b. Evaluates a and b once. */
 #define PICK(a, relation, b)                                                   \
 	({                                                                     \
 		__typeof__(a) _a = (a);                                        \

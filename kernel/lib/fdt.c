@@ -38,12 +38,13 @@ static uint32_t be32(const uint8_t *p)
 }
 
 /* Is there a NUL in [p, p + max)? */
-static bool terminated(const uint8_t *p, uint32_t max)
+static bool has_nul(const uint8_t *p, uint32_t max)
 {
 	return memchr(p, 0, max) != NULL;
 }
 
-/* Decode the token at off; false if anything leaves its block. */
+/* Decode the token at off. Returns false if a part of it lies outside its
+ * block. */
 static bool next_token(const struct fdt *f, uint32_t off, struct token *t)
 {
 	const uint8_t *base = f->blob + f->structs;
@@ -55,7 +56,7 @@ static bool next_token(const struct fdt *f, uint32_t off, struct token *t)
 	off += 4;
 	switch (t->type) {
 	case BEGIN_NODE:
-		if (!terminated(base + off, size - off))
+		if (!has_nul(base + off, size - off))
 			return false;
 		t->name = (const char *)base + off;
 		t->next = off + ALIGN_UP((uint32_t)strlen(t->name) + 1, 4u);
@@ -69,8 +70,8 @@ static bool next_token(const struct fdt *f, uint32_t off, struct token *t)
 		name = be32(base + off + 4);
 		off += 8;
 		if (t->len > size - off || name >= f->strings_size ||
-		    !terminated(f->blob + f->strings + name,
-				f->strings_size - name))
+		    !has_nul(f->blob + f->strings + name,
+			     f->strings_size - name))
 			return false;
 		t->name = (const char *)f->blob + f->strings + name;
 		t->data = base + off;
@@ -165,7 +166,7 @@ fdt_node fdt_root(const struct fdt *f)
 	return find_begin(f, 0, 0);
 }
 
-static bool begin(const struct fdt *f, fdt_node n, struct token *t)
+static bool begin_token(const struct fdt *f, fdt_node n, struct token *t)
 {
 	return n >= 0 && next_token(f, (uint32_t)n, t) && t->type == BEGIN_NODE;
 }
@@ -174,21 +175,21 @@ fdt_node fdt_child(const struct fdt *f, fdt_node n)
 {
 	struct token t;
 
-	return begin(f, n, &t) ? find_begin(f, t.next, 0) : -1;
+	return begin_token(f, n, &t) ? find_begin(f, t.next, 0) : -1;
 }
 
 fdt_node fdt_sibling(const struct fdt *f, fdt_node n)
 {
 	struct token t;
 
-	return begin(f, n, &t) ? find_begin(f, t.next, 1) : -1;
+	return begin_token(f, n, &t) ? find_begin(f, t.next, 1) : -1;
 }
 
 const char *fdt_name(const struct fdt *f, fdt_node n)
 {
 	struct token t;
 
-	return begin(f, n, &t) ? t.name : "";
+	return begin_token(f, n, &t) ? t.name : "";
 }
 
 /* Does the name (perhaps with a unit address) match this path component? */
@@ -229,7 +230,7 @@ const void *fdt_prop(const struct fdt *f, fdt_node n, const char *name,
 {
 	struct token t;
 
-	if (!begin(f, n, &t))
+	if (!begin_token(f, n, &t))
 		return NULL;
 	/* Properties stand before children. */
 	for (uint32_t off = t.next;
@@ -256,7 +257,7 @@ const char *fdt_prop_str(const struct fdt *f, fdt_node n, const char *name)
 	uint32_t len;
 	const char *p = fdt_prop(f, n, name, &len);
 
-	return p && len && terminated((const uint8_t *)p, len) ? p : NULL;
+	return p && len && has_nul((const uint8_t *)p, len) ? p : NULL;
 }
 
 bool fdt_is_compatible(const struct fdt *f, fdt_node n, const char *compat)
@@ -278,7 +279,7 @@ fdt_node fdt_compatible(const struct fdt *f, fdt_node from, const char *compat)
 	struct token t;
 
 	if (from >= 0) {
-		if (!begin(f, from, &t))
+		if (!begin_token(f, from, &t))
 			return -1;
 		off = t.next;
 	}
@@ -305,7 +306,7 @@ static fdt_node parent_of(const struct fdt *f, fdt_node n)
 	return at == n ? up : -1;
 }
 
-static uint64_t cells(const uint8_t *p, uint32_t n)
+static uint64_t read_cells(const uint8_t *p, uint32_t n)
 {
 	uint64_t v = 0;
 
@@ -325,8 +326,8 @@ int fdt_reg(const struct fdt *f, fdt_node n, unsigned int i, uint64_t *addr,
 
 	if (!p || ac < 1 || ac > 2 || sc > 2 || i >= len / entry)
 		return -EINVAL;
-	*addr = cells(p + i * entry, ac);
-	*size = cells(p + i * entry + ac * 4, sc);
+	*addr = read_cells(p + i * entry, ac);
+	*size = read_cells(p + i * entry + ac * 4, sc);
 	return 0;
 }
 
@@ -338,7 +339,7 @@ bool fdt_reserved(const struct fdt *f, unsigned int i, uint64_t *addr,
 	if (i >= (f->size - f->rsvmap) / 16)
 		return false;
 	p += (size_t)i * 16;
-	*addr = cells(p, 2);
-	*size = cells(p + 8, 2);
+	*addr = read_cells(p, 2);
+	*size = read_cells(p + 8, 2);
 	return *addr || *size;
 }

@@ -280,12 +280,12 @@ static const uint8_t excluded[NR_USES] = {
 	[ENABLED_HARDIRQ_READ] = USE_BIT(USED_IN_HARDIRQ),
 };
 
-static bool shared(unsigned int how)
+static bool is_shared(unsigned int how)
 {
 	return (how & (LOCK_READ | LOCK_READ_RECURSIVE)) != 0;
 }
 
-static bool recursive(unsigned int how)
+static bool is_recursive(unsigned int how)
 {
 	return (how & LOCK_READ_RECURSIVE) != 0;
 }
@@ -336,7 +336,7 @@ static bool check_use(struct finding *f, const struct held_lock *h,
 	/* Used in interrupts (safe): which unsafe lock comes after it? Else:
 	 * which safe lock comes before it? */
 	other = dep_search(&lockdep_graph, class,
-			   in ? recursive(h->how) : shared(h->how), !in,
+			   in ? is_recursive(h->how) : is_shared(h->how), !in,
 			   has_use, &m, &f->path);
 	if (!other)
 		return false;
@@ -375,7 +375,7 @@ static noinline void mark_use(const struct held_lock *h, uint32_t uses,
 /* A trylock in an interrupt does not wait for the thread below: no use. */
 static uint32_t uses_of(const struct held_lock *h)
 {
-	bool read = shared(h->how);
+	bool read = is_shared(h->how);
 
 	if (h->in_irq)
 		return h->how & LOCK_TRY ? 0 :
@@ -407,12 +407,12 @@ static bool check_irq_order(struct finding *f, const struct held_lock *prev,
 {
 	struct use_match in = { .mask = USE_IN }, on = { .mask = USE_ON };
 
-	f->safe = dep_search(&lockdep_graph, prev->class, shared(prev->how),
+	f->safe = dep_search(&lockdep_graph, prev->class, is_shared(prev->how),
 			     true, has_use, &in, &f->path);
 	if (!f->safe)
 		return false;
 	f->unsafe = dep_search(&lockdep_graph, next->class,
-			       recursive(next->how), false, has_use, &on,
+			       is_recursive(next->how), false, has_use, &on,
 			       &f->forward);
 	if (!f->unsafe)
 		return false;
@@ -436,8 +436,8 @@ static bool closes_cycle(unsigned int node, bool weak, void *arg)
 	return node == c->class && !(weak && c->shared);
 }
 
-/* A cycle is one finding whichever of its edges came last: sum over its
- * classes. */
+/* A cycle has the same fingerprint, whichever of its edges came last: the
+ * sum over its classes. */
 static uint64_t cycle_fingerprint(unsigned int start,
 				  const struct dep_path *path)
 {
@@ -466,8 +466,10 @@ static struct dep_edge *add_edge(const struct held_lock *prev,
 static bool check_edge(const struct held_lock *prev,
 		       const struct held_lock *next, const void *frame)
 {
-	unsigned int dep = dep_of(shared(prev->how), recursive(next->how)), i;
-	struct closing c = { prev->class, shared(prev->how) };
+	unsigned int dep = dep_of(is_shared(prev->how),
+				  is_recursive(next->how)),
+		     i;
+	struct closing c = { prev->class, is_shared(prev->how) };
 	bool bad, irq, is_first = false, full;
 	struct dep_edge *e;
 	struct finding f;
@@ -483,7 +485,7 @@ static bool check_edge(const struct held_lock *prev,
 		arch_spin_unlock(&lockdep_graph_lock);
 		return !bad;
 	}
-	bad = dep_search(&lockdep_graph, next->class, recursive(next->how),
+	bad = dep_search(&lockdep_graph, next->class, is_recursive(next->how),
 			 false, closes_cycle, &c, &f.path);
 	if (bad)
 		is_first =
@@ -536,7 +538,7 @@ static void report_pair(enum lockdep_kind kind, const struct held_lock *prev,
 		lockdep_report(&f);
 }
 
-/* Is a lock of the same class held, and may it not be? Returns false then. */
+/* Returns false if the thread holds a lock of the same class and must not. */
 static bool check_recursion(const struct lockdep_thread *t,
 			    const struct held_lock *next,
 			    const struct lockdep_map *nest, const void *frame)
@@ -545,7 +547,7 @@ static bool check_recursion(const struct lockdep_thread *t,
 		const struct held_lock *prev = &t->held[i];
 
 		if (prev->class != next->class ||
-		    (recursive(next->how) && shared(prev->how)))
+		    (is_recursive(next->how) && is_shared(prev->how)))
 			continue;
 		if (nest && held_entry(t, nest))
 			return true;
@@ -595,7 +597,8 @@ static void note_depth(unsigned int depth)
 }
 
 /* The entry above the top makes a chain that place_of() does not show as
- * checked: find it, and check it if need be. Returns its name. */
+ * checked. Find the chain, and check it if it is unchecked. Returns its
+ * name. */
 static noinline unsigned int check_chain(struct lockdep_thread *t,
 					 const struct lockdep_map *nest,
 					 const void *frame)
@@ -647,7 +650,7 @@ static bool reads_already(const struct lockdep_thread *t,
 {
 	const struct held_lock *h = held_entry(t, m);
 
-	return h && shared(h->how) && h->in_irq == (current->irq_depth != 0);
+	return h && is_shared(h->how) && h->in_irq == (current->irq_depth != 0);
 }
 
 /* Put one more entry on the list. */
@@ -719,7 +722,7 @@ static noinline void acquire_slow(struct lockdep_thread *t,
 
 	if (!class)
 		return;
-	if (recursive(how) && reads_already(t, m))
+	if (is_recursive(how) && reads_already(t, m))
 		how |= LOCK_TRY;
 	push(t, m, class, how, nest, site, irqs_off, frame);
 }

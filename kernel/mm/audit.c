@@ -44,8 +44,8 @@ struct mapping {
 
 static unsigned int findings;
 
-/* Count and print a rule that m breaks. */
-static void rule(bool kept, const struct mapping *m, const char *broken)
+/* If a rule is not kept, count that, and print m and the words `broken`. */
+static void check_rule(bool kept, const struct mapping *m, const char *broken)
 {
 	if (kept)
 		return;
@@ -70,17 +70,18 @@ static void audit(const struct mapping *m)
 			(uint64_t)m->pa + m->size <=
 				board.ram_base + board.ram_size;
 
-	rule(!some_ram || memory == NORMAL, m,
-	     "RAM, not Normal write-back shareable");
-	rule(only_ram || memory == DEVICE, m, "not RAM, not shareable Device");
-	rule((m->bits & XN) || m->pa - boot_info.image_pa < text, m,
-	     "executable, not text");
-	rule((m->bits & READ_ONLY) ||
-		     !overlaps(m, boot_info.image_pa, constants),
-	     m, "text or constants, writable");
-	rule(m->va >= LOWMEM_VA, m, "mapped below the direct map");
-	rule(!is_guard_page(m->va), m, "a guard page, mapped");
-	rule((m->bits & ACCESS) == KERNEL, m, "open to user mode");
+	check_rule(!some_ram || memory == NORMAL, m,
+		   "is RAM, but not Normal write-back shareable");
+	check_rule(only_ram || memory == DEVICE, m,
+		   "is not RAM, but not shareable Device");
+	check_rule((m->bits & XN) || m->pa - boot_info.image_pa < text, m,
+		   "is executable, but not text");
+	check_rule((m->bits & READ_ONLY) ||
+			   !overlaps(m, boot_info.image_pa, constants),
+		   m, "is text or constants, but writable");
+	check_rule(m->va >= LOWMEM_VA, m, "is mapped below the direct map");
+	check_rule(!is_guard_page(m->va), m, "is a guard page, but mapped");
+	check_rule((m->bits & ACCESS) == KERNEL, m, "is open to user mode");
 }
 
 static const uint32_t *table_at(uint32_t pa)
@@ -94,7 +95,7 @@ static void audit_section(uint32_t va, uint32_t entry)
 			     (entry >> 6 & 0x7f0) | (entry & 0xc) |
 				     (entry >> 4 & 1) };
 
-	rule((entry & 0x40003) == 2, &m, "neither section nor table");
+	check_rule((entry & 0x40003) == 2, &m, "is neither section nor table");
 	audit(&m);
 }
 
@@ -107,7 +108,7 @@ static void audit_table(uint32_t va, const uint32_t *l2)
 
 		if (!(entry & 3))
 			continue;
-		rule(entry & 2, &m, "no small page");
+		check_rule(entry & 2, &m, "is no small page");
 		audit(&m);
 	}
 }

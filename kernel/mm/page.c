@@ -104,7 +104,7 @@ static void free_block(struct page *p, unsigned int order)
 	mark_free(p, order);
 }
 
-static bool injected_failure(void)
+static bool must_fail(void)
 {
 	if (!fail_after || fail_thread != current || --fail_after)
 		return false;
@@ -121,7 +121,7 @@ void *pages_alloc(unsigned int order)
 
 	while (o <= MAX_ORDER && list_empty(&free_lists[o]))
 		o++;
-	if (o <= MAX_ORDER && !injected_failure()) {
+	if (o <= MAX_ORDER && !must_fail()) {
 		p = list_first(&free_lists[o], struct page, link);
 		remove_from_list(p);
 		while (o > order) { /* give back the upper halves */
@@ -199,7 +199,7 @@ struct range {
 	uint32_t start, end; /* physical, page aligned */
 };
 
-static unsigned int taken_ranges(struct range *r)
+static unsigned int list_taken_ranges(struct range *r)
 {
 	unsigned int n = 0;
 
@@ -232,7 +232,7 @@ void pages_init(void)
 {
 	struct range taken[ARRAY_SIZE(board.reserved) + 3];
 	uint32_t base = (uint32_t)board.ram_base, size, array, bytes;
-	unsigned int n = taken_ranges(taken);
+	unsigned int n = list_taken_ranges(taken);
 
 	size = min(board.ram_size, LOWMEM_MAX + 0ull) & ~(PAGE_SIZE - 1u);
 	ram_base = base;

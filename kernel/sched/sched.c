@@ -31,8 +31,8 @@ struct runqueue {
 	struct thread *curr;
 	struct thread *idle;
 	uint64_t next_tick; /* counter ticks; 0: no tick while idle */
-	/* curr is an RCU reader and has not let go for a whole tick: threads go
-	 * elsewhere. Written by this core, IRQs off. */
+	/* curr is an RCU reader and has not switched for a whole tick, so
+	 * threads go to other cores. Written by this core, IRQs off. */
 	bool stuck;
 } cache_aligned;
 
@@ -68,10 +68,11 @@ static void resched(struct runqueue *rq, unsigned int cpu)
 		return;
 	WRITE_ONCE(rq->curr->need_resched, 1);
 	/*
-	 * On this core need_resched is looked at when an interrupt ends, by
-	 * preempt_enable(), and by the idle loop. If none of these is ahead,
-	 * nothing would look at it: IRQs are off, and nobody looks when they
-	 * come on. Then the core interrupts itself (docs/design.md, "waiting").
+	 * This core looks at need_resched when an interrupt ends, in
+	 * preempt_enable(), and in the idle loop. If it is in an interrupt, has
+	 * preemption off or idles, one of these comes soon. Otherwise IRQs are
+	 * off, and enabling them does not look at need_resched. So the core
+	 * then interrupts itself (docs/design.md, "waiting").
 	 */
 	if (cpu != smp_processor_id() ||
 	    (!current->irq_depth && !current->preempt_count &&
@@ -88,8 +89,8 @@ static void activate(struct runqueue *rq, unsigned int cpu, struct thread *t)
 		resched(rq, cpu);
 }
 
-/* How many threads one more would share the core with. A guess: no lock is
- * held. */
+/* The number of threads with which one more thread would share the core. It
+ * is a guess, because no lock is held. */
 static unsigned int load_of(unsigned int cpu)
 {
 	return sched_nr_running(cpu) + READ_ONCE(runqueues[cpu].stuck) * 1000;
@@ -176,7 +177,8 @@ static bool migrate_one(struct runqueue *rq, struct cpumask cores)
 				continue;
 			dequeue(rq, t);
 			t->on_rq = false;
-			/* If it was about to sleep, it looks again. */
+			/* If t was about to sleep, it looks at its condition
+			 * again. */
 			t->state = TASK_WAKING;
 			raw_spin_unlock(&rq->lock);
 			queue_on_best_core(t);
@@ -234,9 +236,9 @@ static void reschedule(bool preempt)
 			    !cpumask_empty(cpumask_and(prev->affinity,
 						       cpu_online())))) {
 		/*
-		 * It may no longer run here. finish_switch() queues it
-		 * elsewhere once it is off its stack. If it was about to sleep,
-		 * this wakes it, and it looks at its condition again.
+		 * prev may no longer run here. finish_switch() queues it on
+		 * another core once it is off its stack. If prev was about to
+		 * sleep, this wakes it, and it looks at its condition again.
 		 */
 		prev->on_rq = false;
 		prev->state = TASK_WAKING;
@@ -325,7 +327,7 @@ void sched_tick_if_due(uint64_t now)
 	if (t->preempt_count == 0) /* the tick has interrupted no reader */
 		sched_hooks.quiescent(cpu);
 	raw_spin_lock(&rq->lock);
-	/* Round robin: a thread of the same priority waits. */
+	/* Round robin, if a thread of the same priority waits. */
 	if (!list_empty(&rq->queue[t->prio]))
 		resched(rq, cpu);
 	raw_spin_unlock(&rq->lock);

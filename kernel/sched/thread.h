@@ -39,8 +39,8 @@ struct waiting;
  */
 struct wait_ops {
 	const char *name; /* "mutex" */
-	/* The words between the wait and a thread that must act: "up to". NULL:
-	 * those of a lock, "held by" or "behind". */
+	/* The words of a report between the wait and a thread that must act:
+	 * "up to". NULL: the words for a lock, "held by" or "behind". */
 	const char *relation;
 	bool event;	  /* only an event ends it: not time, not new work */
 	bool handed_over; /* see struct waiting, `granted` */
@@ -58,7 +58,8 @@ struct wait_ops {
 	/* Cut a knot (docs/design.md, "lending"): let t have it. 0, or -EINVAL: t
 	 * does not wait for it, or it cannot be lent now. May take spinlocks. */
 	int (*lend)(void *obj, struct thread *t);
-	const char *lent;	/* words: owner, object, t, and t again */
+	/* the report's format; arguments: owner, object, t, t */
+	const char *lent;
 	unsigned int lend_rank; /* in a knot the lowest is lent first */
 };
 #define LEND_RANKS 3

@@ -63,7 +63,7 @@ void finish_wait(struct wait_queue *q, struct wait_entry *e)
 
 /* q->lock held. Wake the thread that has waited longest, or all. A woken thread
  * is unlinked, so that the next wake_up() reaches the next one. */
-static void wake(struct wait_queue *q, bool all, uintptr_t caller)
+static void wake_locked(struct wait_queue *q, bool all, uintptr_t caller)
 {
 	struct wait_entry *e, *next;
 
@@ -81,7 +81,7 @@ static void take_lock_and_wake(struct wait_queue *q, bool all, uintptr_t caller)
 
 	trace_gate(TR_WAKE, q, caller);
 	flags = spin_lock_irqsave(&q->lock);
-	wake(q, all, caller);
+	wake_locked(q, all, caller);
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
@@ -108,7 +108,7 @@ static void complete_n(struct completion *c, bool all, uintptr_t caller)
 
 	c->done = all ? ~0u / 2 : c->done + 1;
 	trace_did(TR_COMPLETE, c, 0, caller);
-	wake(&c->wait, all, caller);
+	wake_locked(&c->wait, all, caller);
 	spin_unlock_irqrestore(&c->wait.lock, flags);
 }
 

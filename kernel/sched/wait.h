@@ -89,7 +89,7 @@ void init_completion(struct completion *c, const char *name);
 void complete(struct completion *c);
 void complete_all(struct completion *c);
 void wait_for_completion(struct completion *c);
-/* The same, as another way to wait than completion_wait. */
+/* The same, but reports show the wait by ops, not by completion_wait. */
 void wait_for_completion_kind(struct completion *c, const struct wait_ops *ops);
 /* True if it was completed within n waits of ns nanoseconds each. Not one long
  * wait: a host may stop for a while although its clock goes on, and then no

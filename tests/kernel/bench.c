@@ -150,6 +150,7 @@ static int bench_command(int argc, char **argv)
 	return ok ? 0 : 1;
 }
 
-SHELL_COMMAND(bench, .name = "bench", .usage = "bench",
-	      .help = "measure locks, RCU and slab (instructions with -icount)",
-	      .fn = bench_command);
+SHELL_COMMAND(
+	bench, .name = "bench", .usage = "bench",
+	.help = "measure the cost of locks, RCU and slab (instructions with -icount)",
+	.fn = bench_command);

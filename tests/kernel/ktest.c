@@ -404,6 +404,7 @@ static const char *complete_suite(int arg, unsigned int i)
 	return NULL;
 }
 
-SHELL_COMMAND(test, .name = "test", .usage = "test [list|SUITE|SUITE.CASE]",
-	      .help = "run a suite of the kernel; without a name, all suites",
-	      .fn = test_command, .complete = complete_suite);
+SHELL_COMMAND(
+	test, .name = "test", .usage = "test [list|SUITE|SUITE.CASE]",
+	.help = "run one test suite of the kernel; without a name, run all",
+	.fn = test_command, .complete = complete_suite);
