@@ -21,7 +21,6 @@
 #define PROP	   3u
 #define NOP	   4u
 #define END	   9u
-#define MAX_DEPTH  16
 
 struct token {
 	uint32_t type;
@@ -124,7 +123,7 @@ static const char *check_structs(const struct fdt *f)
 		if (!next_token(f, off, &t))
 			return "device tree: broken structure block";
 		if (t.type == BEGIN_NODE)
-			ok = ++depth <= MAX_DEPTH && (depth > 1 || !roots++);
+			ok = depth++ > 0 || !roots++;
 		else if (t.type == END_NODE)
 			ok = --depth >= 0;
 		else if (t.type == PROP)
@@ -144,16 +143,28 @@ int fdt_open(struct fdt *f, const void *blob, size_t bound, const char **why)
 
 /* ---- nodes --------------------------------------------------------------- */
 
+/* Without a status a node may be used. Any other text than these two forbids
+ * it: "disabled", "reserved", "fail", "fail-sss". */
+static bool is_usable(const struct fdt *f, fdt_node n)
+{
+	uint32_t len;
+	const char *status = fdt_prop(f, n, "status", &len);
+
+	return !status || (len == 5 && !memcmp(status, "okay", 5)) ||
+	       (len == 3 && !memcmp(status, "ok", 3));
+}
+
 /*
- * The next BEGIN_NODE from off on, `depth` levels further out (0: a sibling at
- * this level); -1 if the enclosing node ends first.
+ * The next usable BEGIN_NODE from off on, `depth` levels further out (0: a
+ * sibling at this level); -1 if the enclosing node ends first.
  */
 static fdt_node find_begin(const struct fdt *f, uint32_t off, int depth)
 {
 	struct token t;
 
 	for (; next_token(f, off, &t) && t.type != END; off = t.next) {
-		if (t.type == BEGIN_NODE && depth++ == 0)
+		if (t.type == BEGIN_NODE && depth++ == 0 &&
+		    is_usable(f, (fdt_node)off))
 			return (fdt_node)off;
 		if (t.type == END_NODE && --depth < 0)
 			break;
@@ -276,6 +287,7 @@ bool fdt_is_compatible(const struct fdt *f, fdt_node n, const char *compat)
 fdt_node fdt_compatible(const struct fdt *f, fdt_node from, const char *compat)
 {
 	uint32_t off = 0;
+	int hidden = 0; /* depth in a node that may not be used */
 	struct token t;
 
 	if (from >= 0) {
@@ -283,10 +295,16 @@ fdt_node fdt_compatible(const struct fdt *f, fdt_node from, const char *compat)
 			return -1;
 		off = t.next;
 	}
-	for (; next_token(f, off, &t) && t.type != END; off = t.next)
-		if (t.type == BEGIN_NODE &&
-		    fdt_is_compatible(f, (fdt_node)off, compat))
+	for (; next_token(f, off, &t) && t.type != END; off = t.next) {
+		if (t.type == END_NODE && hidden)
+			hidden--;
+		if (t.type != BEGIN_NODE)
+			continue;
+		if (hidden || !is_usable(f, (fdt_node)off))
+			hidden++;
+		else if (fdt_is_compatible(f, (fdt_node)off, compat))
 			return (fdt_node)off;
+	}
 	return -1;
 }
 

@@ -29,6 +29,10 @@ typedef int32_t fdt_node;
  */
 int fdt_open(struct fdt *f, const void *blob, size_t bound, const char **why);
 
+/*
+ * A node whose "status" is neither "okay" nor "ok" may not be used. All the
+ * functions that look for a node skip it, with every node inside it.
+ */
 fdt_node fdt_root(const struct fdt *f);
 /* First child and next sibling; negative when there is none. */
 fdt_node fdt_child(const struct fdt *f, fdt_node n);
