@@ -11,7 +11,9 @@
 #include "kernel/arch/clock.h"
 #include "kernel/lib/printf.h"
 
-#define HZ_DEFAULT 62500000u /* QEMU's */
+#define HZ_DEFAULT  62500000u	  /* QEMU's */
+#define ADDRESS_END 0xfffff000ull /* of the pages that the kernel can use */
+#define UNUSED_MIN  (1u << 20)	  /* less is not worth a line */
 
 static char bootargs[512];
 
@@ -28,13 +30,40 @@ void board_args(const char *args, size_t size)
 	board.bootargs = bootargs;
 }
 
-void board_reserve(uint64_t base, uint64_t size)
+void board_reserve(uint64_t base, uint64_t size, bool no_map)
 {
-	if (board.nr_reserved == ARRAY_SIZE(board.reserved) || base >> 32)
+	uint64_t start = base & ~(PAGE_SIZE - 1ull);
+	uint64_t end = size > ADDRESS_END - min(base, ADDRESS_END) ?
+			       ADDRESS_END :
+			       ALIGN_UP(base + size, PAGE_SIZE + 0ull);
+
+	if (!size || start >= ADDRESS_END)
 		return;
-	board.reserved[board.nr_reserved].base = (uint32_t)base;
-	board.reserved[board.nr_reserved].size = (uint32_t)size;
+	if (board.nr_reserved == ARRAY_SIZE(board.reserved)) {
+		kprintf("board: the tree reserves more than %u regions of "
+			"memory: the kernel has no room for more\n",
+			(unsigned int)ARRAY_SIZE(board.reserved));
+		machine_exit(1);
+	}
+	board.reserved[board.nr_reserved].start = (uint32_t)start;
+	board.reserved[board.nr_reserved].end = (uint32_t)end;
+	board.reserved[board.nr_reserved].no_map = no_map;
 	board.nr_reserved++;
+}
+
+void board_memory(uint64_t start, uint64_t end, const char *by)
+{
+	uint32_t image = boot_info.image_pa;
+
+	start = ALIGN_UP(start, PAGE_SIZE + 0ull);
+	end = min(end, ADDRESS_END) & ~(PAGE_SIZE - 1ull);
+	if (image - start >= LOWMEM_MAX)
+		start = image & ~(LOWMEM_MAX - 1u);
+	/* The direct map begins at a multiple of 1 MiB. */
+	end = min(end, (start & ~0xfffffull) + LOWMEM_MAX);
+	board.ram_base = start;
+	board.ram_size = end - start;
+	board.ram_by = by;
 }
 
 void board_clock(unsigned int irq, uint32_t hz)
@@ -50,66 +79,100 @@ void board_clock(unsigned int irq, uint32_t hz)
 
 /* ---- from the device tree ------------------------------------------------ */
 
-/* The bank of memory that the kernel was loaded into; one bank is enough. */
-static void find_memory(const struct fdt *fdt)
+static uint32_t image_last(void)
 {
-	fdt_node root = fdt_root(fdt), n;
-	uint32_t image = boot_info.image_pa;
+	return boot_info.image_pa + (uint32_t)(image_end - image_start) - 1;
+}
 
-	for (n = fdt_child(fdt, root); n >= 0; n = fdt_sibling(fdt, n)) {
+/* The bank of memory that the kernel was loaded into; one bank is enough. */
+static void find_memory(const struct fdt *fdt, const struct facts *known)
+{
+	fdt_node n = fdt_child(fdt, fdt_root(fdt));
+	uint64_t start, end, size, all = 0;
+
+	for (; n >= 0; n = fdt_sibling(fdt, n)) {
 		const char *type = fdt_prop_str(fdt, n, "device_type");
-		uint64_t base, size;
 
 		if (!type || strcmp(type, "memory") != 0)
 			continue;
-		for (unsigned int i = 0; !fdt_reg(fdt, n, i, &base, &size);
+		for (unsigned int i = 0; !fdt_reg(fdt, n, i, &start, &size);
 		     i++) {
-			if (image < base || image - base >= size)
+			end = size > ~start ? ~0ull : start + size;
+			start = max(start, known->ram_start);
+			end = min(end, known->ram_end);
+			if (start >= end)
 				continue;
-			board.ram_base = base;
-			board.ram_size = size;
-			return;
+			all += end - start;
+			if (boot_info.image_pa >= start && image_last() < end)
+				board_memory(start, end, "the device tree");
 		}
 	}
-	board.fdt_trouble = "no memory node covers the kernel";
+	if (!board.ram_size)
+		board.fdt_trouble = "no memory node covers the kernel";
+	else if (all - board.ram_size >= UNUSED_MIN)
+		kprintf("board: the kernel uses %u of %u MiB: the bank that it "
+			"was loaded into, at most 1 GiB\n",
+			(unsigned int)(board.ram_size >> 20),
+			(unsigned int)(all >> 20));
 }
 
 static void find_reserved(const struct fdt *fdt)
 {
 	uint64_t base, size;
+	uint32_t len;
 	fdt_node n = fdt_path(fdt, "/reserved-memory");
 
 	for (unsigned int i = 0; fdt_reserved(fdt, i, &base, &size); i++)
-		board_reserve(base, size);
+		board_reserve(base, size, false);
 	for (n = n < 0 ? n : fdt_child(fdt, n); n >= 0; n = fdt_sibling(fdt, n))
 		for (unsigned int i = 0; !fdt_reg(fdt, n, i, &base, &size); i++)
-			board_reserve(base, size);
+			board_reserve(base, size,
+				      fdt_prop(fdt, n, "no-map", &len));
 }
 
-/* The boot core is number 0, at any place in the tree. */
-static void find_cores(const struct fdt *fdt)
+static bool core_is_known(uint32_t mpidr)
+{
+	for (unsigned int i = 0; i < board.nr_cores; i++)
+		if (board.mpidr[i] == mpidr)
+			return true;
+	return false;
+}
+
+/*
+ * The boot core is number 0, at any place in the tree. Of the tree's numbers
+ * only known->core_bits count: the trees of some boards leave out the others,
+ * which are the same for all cores.
+ */
+static void find_cores(const struct fdt *fdt, const struct facts *known)
 {
 	fdt_node n = fdt_path(fdt, "/cpus");
-	uint32_t boot = board.mpidr[0];
+	uint32_t bits = known->core_bits, boot = board.mpidr[0];
 	unsigned int over = 0;
+	bool listed = false;
 
 	board.nr_cores = 1;
 	for (n = n < 0 ? n : fdt_child(fdt, n); n >= 0;
 	     n = fdt_sibling(fdt, n)) {
 		const char *type = fdt_prop_str(fdt, n, "device_type");
-		uint64_t mpidr, none;
+		uint64_t reg, none;
+		uint32_t mpidr;
 
 		if (!type || strcmp(type, "cpu") != 0 ||
-		    fdt_reg(fdt, n, 0, &mpidr, &none))
+		    fdt_reg(fdt, n, 0, &reg, &none))
 			continue;
-		if ((uint32_t)mpidr == boot)
+		mpidr = (boot & ~bits) | ((uint32_t)reg & bits);
+		listed |= mpidr == boot;
+		if (core_is_known(mpidr))
 			continue;
 		if (board.nr_cores == NR_CPUS) {
 			over++;
 			continue;
 		}
-		board.mpidr[board.nr_cores++] = (uint32_t)mpidr;
+		board.mpidr[board.nr_cores++] = mpidr;
 	}
+	if (!listed)
+		kprintf("board: /cpus does not list the core that runs, 0x%x\n",
+			boot);
 	if (over)
 		kprintf("board: %u cores more than the %u that are supported\n",
 			over, NR_CPUS);
@@ -117,20 +180,18 @@ static void find_cores(const struct fdt *fdt)
 
 static void find_bootargs(const struct fdt *fdt)
 {
-	fdt_node n = fdt_path(fdt, "/chosen");
-	const char *args = n < 0 ? NULL : fdt_prop_str(fdt, n, "bootargs");
+	uint32_t len;
+	const char *args =
+		fdt_prop(fdt, fdt_path(fdt, "/chosen"), "bootargs", &len);
 
 	if (args)
-		board_args(args, strlen(args));
+		board_args(args, len);
 }
 
-bool board_from_tree(const struct fdt *tree)
+void board_from_tree(const struct fdt *tree, const struct facts *known)
 {
-	find_memory(tree);
-	if (board.fdt_trouble)
-		return false;
-	find_reserved(tree);
-	find_cores(tree);
 	find_bootargs(tree);
-	return true;
+	find_memory(tree, known);
+	find_reserved(tree);
+	find_cores(tree, known);
 }

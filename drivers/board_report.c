@@ -104,10 +104,7 @@ void report_start(uint32_t measured_hz)
 		boot_info.r1, boot_info.r2);
 	kprintf("memory   %u MiB from 0x%x; by %s\n",
 		(unsigned int)(board.ram_size >> 20),
-		(unsigned int)board.ram_base,
-		!board.fdt_trouble ? "the device tree" :
-		board.tags	   ? "tags" :
-				     board.fdt_trouble);
+		(unsigned int)board.ram_base, board.ram_by);
 	kprintf("timer    %u Hz (CNTFRQ %u), %s counter", timer_hz,
 		timer_cntfrq(), timer_physical ? "physical" : "virtual");
 	if (measured_hz)

@@ -26,14 +26,24 @@ void virt_init(const struct fdt *tree);
 
 /* ---- board_facts.c ------------------------------------------------------- */
 
-/* Memory, reserved memory, cores and command line from the tree. False, and
- * board.fdt_trouble says why, if it describes no memory that covers the kernel.
- * */
-bool board_from_tree(const struct fdt *tree);
+/* What a board's file knows better than any tree. */
+struct facts {
+	uint64_t ram_start, ram_end; /* memory can be there and nowhere else */
+	uint32_t core_bits;	     /* of MPIDR: they tell the cores apart */
+};
+
+/* Command line, memory, reserved memory and cores from the tree. If it describes
+ * no memory that covers the kernel, board.ram_size is 0, and board.fdt_trouble
+ * says so. */
+void board_from_tree(const struct fdt *tree, const struct facts *known);
+/* Use the memory [start, end), or the part of it that the direct map can hold.
+ * by: who described it, for the report. */
+void board_memory(uint64_t start, uint64_t end, const char *by);
 /* The command line: at most size bytes of args; cut if it is too long. */
 void board_args(const char *args, size_t size);
-/* Memory that must not be allocated. */
-void board_reserve(uint64_t base, uint64_t size);
+/* Memory that must not be allocated, nor mapped if no_map. Ends the machine if
+ * there are too many regions. */
+void board_reserve(uint64_t base, uint64_t size, bool no_map);
 /* The comparator's interrupt, and the counter's rate; hz 0: what CNTFRQ says.
  * */
 void board_clock(unsigned int irq, uint32_t hz);
@@ -52,13 +62,20 @@ void report_cores(bool (*waits_in_firmware)(unsigned int cpu),
 
 /* ---- devices ------------------------------------------------------------- */
 
-/* clock: the UART's input clock in Hz; 0: the baud rate is left as it is. */
-void pl011_init(uint32_t pa, unsigned int irq, uint32_t clock);
+/* These functions return false, and touch nothing else, if the registers that
+ * say what a device is do not say so. */
+
+/* clock: the UART's input clock in Hz. 0: the baud rate is left as it is, and the
+ * registers are checked. */
+bool pl011_init(uint32_t pa, unsigned int irq, uint32_t clock);
 /* Wait until all has been sent, for some milliseconds at most. */
 void pl011_drain(void);
-void gic2_init(uint32_t dist_pa, uint32_t cpu_pa);
-void gic3_init(uint32_t dist_pa, uint32_t redist_pa, uint32_t redist_size);
-void psci_init(bool smc, uint32_t cpu_on, uint32_t cpu_off);
+bool gic2_init(uint32_t dist_pa, uint32_t cpu_pa);
+/* Cores without a redistributor are taken out of `board`. */
+bool gic3_init(uint32_t dist_pa, uint32_t redist_pa, uint32_t redist_size);
+/* cpu_on, cpu_off: function numbers for a PSCI before 0.2. False if the kind of
+ * call has no answer. */
+bool psci_init(bool smc, uint32_t cpu_on, uint32_t cpu_off);
 /* PSCI's SYSTEM_OFF or SYSTEM_RESET, if there is a PSCI; returns otherwise. */
 void psci_system_off(void);
 void psci_system_reset(void);
@@ -74,6 +91,8 @@ bool bcm2836_unread(unsigned int cpu);
 /* Does a debugger or an emulator answer semihosting calls? The first call, on
  * the boot core, finds it out. */
 bool semihosting_present(void);
+/* Until a UART is known, the console is the debugger's or emulator's. */
+void semihosting_console(void);
 /* End the machine with that status by semihosting, or without it by PSCI;
  * returns if neither is there. */
 void leave_machine(int status);

@@ -19,15 +19,20 @@ static const struct fdt *open_tree(void)
 {
 	uint32_t ram = boot_info.image_pa < VIRT_RAM ? 0 : VIRT_RAM;
 	uint32_t pa = boot_info.r2;
-	const uint32_t *blob;
+	uint32_t word, there = 0;
+	uintptr_t blob;
 
 	board.fdt_trouble = "no device tree";
 	if (pa < ram || (pa & 3) || pa - ram >= RAM_MAX)
 		pa = ram;
-	blob = map_early(pa, FDT_BOUND);
-	if (*blob != FDT_MAGIC_BE)
+	blob = (uintptr_t)map_early(pa, FDT_BOUND);
+	if (!probe_read(blob, &word) || word != FDT_MAGIC_BE)
 		return NULL;
-	if (fdt_open(&fdt, blob, FDT_BOUND, &board.fdt_trouble))
+	/* Memory may end behind it, or in the middle of it: look at each page. */
+	while (there < FDT_BOUND && probe_read(blob + there, &word))
+		there = ((pa + there) | (PAGE_SIZE - 1u)) + 1 - pa;
+	there = min(there, FDT_BOUND);
+	if (fdt_open(&fdt, (const void *)blob, there, &board.fdt_trouble))
 		return NULL;
 	board.fdt_trouble = NULL;
 	return &fdt;
@@ -45,8 +50,8 @@ void board_init(void)
 	const struct fdt *tree;
 
 	board.mpidr[0] = boot_info.entry_mpidr & 0xffffffu;
-	semihosting_present(); /* found out now, while the stack is sound */
 	board_ops = &unknown_ops;
+	semihosting_console(); /* asked for now, while the stack is sound */
 	tree = open_tree();
 	if (!pi_init(tree))
 		virt_init(tree);

@@ -24,11 +24,13 @@
 #define GICD_ITARGETSR	0x800
 #define GICD_SGIR	0xf00
 #define GICD_CPENDSGIR	0xf10
+#define GICD_PIDR2	0xfe8
 #define GICC_CTLR	0x00
 #define GICC_PMR	0x04
 #define GICC_IAR	0x0c
 #define GICC_EOIR	0x10
 #define GICC_HPPIR	0x18
+#define GICC_IIDR	0xfc
 
 #define NO_IRQ	  1020
 #define GROUP1	  (~(1u << IPI_NMI))
@@ -155,12 +157,15 @@ static struct irqchip_ops gic2_ops = {
 	.quiesce = gic2_quiesce,
 };
 
-void gic2_init(uint32_t dist_pa, uint32_t cpu_pa)
+bool gic2_init(uint32_t dist_pa, uint32_t cpu_pa)
 {
 	unsigned int lines;
 
-	dist = map_device(dist_pa, 0x1000);
-	cpuif = map_device(cpu_pa, 0x2000);
+	/* Bits of both say: architecture version 2. */
+	dist = map_checked(dist_pa, 0x1000, GICD_PIDR2, 0xf0, 2 << 4);
+	cpuif = map_checked(cpu_pa, 0x2000, GICC_IIDR, 0xf0000, 2 << 16);
+	if (!dist || !cpuif)
+		return false;
 	mmio_write(dist + GICD_CTLR, 0);
 	lines = 32 * ((mmio_read(dist + GICD_TYPER) & 31) + 1);
 	for (unsigned int i = 32; i < lines; i += 4) {
@@ -171,4 +176,5 @@ void gic2_init(uint32_t dist_pa, uint32_t cpu_pa)
 		mmio_write(dist + GICD_IGROUPR + i / 8, ~0u);
 	}
 	irqchip = &gic2_ops;
+	return true;
 }

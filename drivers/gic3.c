@@ -5,6 +5,7 @@
 #include "drivers/devices.h"
 #include "kernel/arch/mmu.h"
 #include "kernel/irq/irq.h"
+#include "kernel/lib/printf.h"
 
 #define GICD_CTLR	0x0000
 #define GICD_TYPER	0x0004
@@ -13,11 +14,15 @@
 #define GICD_ICENABLER	0x0180
 #define GICD_IPRIORITYR 0x0400
 #define GICD_IROUTER	0x6000
+#define GICR_TYPER	0x0008
+#define GICR_TYPER_LAST 0x10u
 #define GICR_TYPER_HI	0x000c
 #define GICR_WAKER	0x0014
 #define GICR_SGI	0x10000 /* second frame */
 #define GICR_STRIDE	0x20000
 #define GICR_ICPENDR	0x0280
+#define GIC_PIDR2	0xffe8			/* version, in both */
+#define REDIST_MAX	(0u + NR_CPUS * GICR_STRIDE) /* so much is looked at */
 
 #define NO_IRQ	  1020
 #define GROUP1	  (~(1u << IPI_NMI))
@@ -163,22 +168,50 @@ static struct irqchip_ops gic3_ops = {
 	.quiesce = gic3_quiesce,
 };
 
-void gic3_init(uint32_t dist_pa, uint32_t redist_pa, uint32_t redist_size)
+/* Find the redistributor frame of each core by its affinity, from r on. */
+static void find_frames(uintptr_t r, uint32_t size)
 {
-	uint32_t most = board.nr_cores * GICR_STRIDE;
-	uintptr_t r;
+	uint32_t aff, type = 0;
 
-	dist = map_device(dist_pa, 0x10000);
-	/* Find the redistributor frame of each core by its affinity. */
-	r = map_device(redist_pa, min(redist_size, most));
-	for (uint32_t off = 0; r && off < min(redist_size, most);
-	     off += GICR_STRIDE) {
-		uint32_t aff = mmio_read(r + off + GICR_TYPER_HI);
-
+	for (uint32_t off = 0;
+	     off + GICR_STRIDE <= size && !(type & GICR_TYPER_LAST) &&
+	     probe_read(r + off + GICR_TYPER, &type) &&
+	     probe_read(r + off + GICR_TYPER_HI, &aff);
+	     off += GICR_STRIDE)
 		for (unsigned int cpu = 0; cpu < board.nr_cores; cpu++)
 			if (board.mpidr[cpu] == (aff & 0xffffff))
 				redist[cpu] = r + off;
+}
+
+/* A core without a redistributor would get no interrupt. */
+static void drop_cores(void)
+{
+	for (unsigned int cpu = 1, last; cpu < board.nr_cores;) {
+		if (redist[cpu]) {
+			cpu++;
+			continue;
+		}
+		kprintf("board: core 0x%x has no GIC redistributor: not used\n",
+			board.mpidr[cpu]);
+		last = --board.nr_cores;
+		board.mpidr[cpu] = board.mpidr[last];
+		redist[cpu] = redist[last];
 	}
+}
+
+bool gic3_init(uint32_t dist_pa, uint32_t redist_pa, uint32_t redist_size)
+{
+	uint32_t size = min(redist_size, REDIST_MAX);
+	uintptr_t r;
+
+	dist = map_checked(dist_pa, 0x10000, GIC_PIDR2, 0xf0, 3 << 4);
+	r = map_checked(redist_pa, size, GIC_PIDR2, 0xf0, 3 << 4);
+	if (!dist || !r)
+		return false;
+	find_frames(r, size);
+	if (!redist[0])
+		return false;
+	drop_cores();
 	mmio_write(dist + GICD_CTLR, 0x10); /* affinity routing */
 	for (unsigned int i = 32;
 	     i < 32 * ((mmio_read(dist + GICD_TYPER) & 31) + 1); i += 4) {
@@ -187,4 +220,5 @@ void gic3_init(uint32_t dist_pa, uint32_t redist_pa, uint32_t redist_size)
 			mmio_write(dist + GICD_IGROUPR + i / 8, ~0u);
 	}
 	irqchip = &gic3_ops;
+	return true;
 }

@@ -345,14 +345,18 @@ static void clock_init(void)
  * The firmware has two ways to start a Pi 4 in 32-bit mode. In one of them all
  * interrupts belong to the secure state, and the kernel cannot change that.
  */
-static void check_stub(void)
+static noreturn void no_gic(void)
 {
-	if (!pi->gicd || timer_cntfrq() == PI4_HZ)
-		return;
 	kprintf("board: CNTFRQ %u, no GIC: the card needs enable_gic=1, "
 		"bcm2711-*.dtb\n",
 		timer_cntfrq());
 	machine_exit(1);
+}
+
+static void check_stub(void)
+{
+	if (pi->gicd && timer_cntfrq() != PI4_HZ)
+		no_gic();
 }
 
 /* ---- facts from the firmware, without a tree ----------------------------- */
@@ -374,26 +378,35 @@ static void read_tags(void)
 	end = tag + TAGS_BOUND / 4;
 	if (tag[1] != ATAG_CORE)
 		return;
-	board.tags = true;
 	/* Each begins with its length in words and its type. */
 	for (; tag + 4 <= end && tag[0] >= 2 && tag[0] <= (size_t)(end - tag);
 	     tag += tag[0]) {
 		if (tag[1] == ATAG_MEM && tag[0] >= 4 && tag[3] == 0)
-			board.ram_size = tag[2];
+			board_memory(0, min(tag[2], pi->peripherals), "tags");
 		if (tag[1] == ATAG_CMDLINE)
 			board_args((const char *)&tag[2], (tag[0] - 2) * 4u);
 	}
 }
 
-static void pi_without_tree(void)
+/* Without tags, and without a tree that describes the memory, the firmware is
+ * asked. */
+static void ask_for_memory(void)
 {
 	uint32_t memory[WORDS] = { 0 };
+	bool known = property(TAG_MEMORY, memory) && !memory[0] && memory[1];
 
+	kprintf("board: %s; memory by %s\n", board.fdt_trouble,
+		known ? "the firmware" : "assumption");
+	if (known)
+		board_memory(0, min(memory[1], pi->peripherals),
+			     "the firmware");
+	else
+		board_memory(0, SAFE_RAM, "assumption");
+}
+
+static void pi_without_tree(void)
+{
 	read_tags();
-	if (!board.ram_size && property(TAG_MEMORY, memory) && !memory[0])
-		board.ram_size = memory[1];
-	if (!board.ram_size)
-		board.ram_size = SAFE_RAM;
 	board.nr_cores = NR_PI_CORES;
 	for (unsigned int i = 0; i < NR_PI_CORES; i++)
 		board.mpidr[i] = (board.mpidr[0] & ~3u) | i;
@@ -463,21 +476,37 @@ static uint32_t midr_part(void)
 	return midr >> 4 & 0xfff;
 }
 
-/* Recognise the board by its tree. If there is none, or its names are not
- * known, go by the processor and by the load address, which is low on no other
- * machine. */
+static bool tree_names(const struct fdt *fdt, const struct pi *p)
+{
+	return fdt && fdt_is_compatible(fdt, fdt_root(fdt), p->compatible);
+}
+
+/*
+ * The processor says which chip it is; no tree can be right about another one.
+ * It is a Pi if the load address is low, as on no other machine that has such a
+ * processor. A Pi 4 has memory above RAM_MAX too: then its tree must name it.
+ */
 static const struct pi *find_pi(const struct fdt *fdt)
 {
-	unsigned int n = ARRAY_SIZE(pis), i = 0;
+	const struct pi *p = pis, *end = pis + ARRAY_SIZE(pis);
 
-	while (fdt && i < n &&
-	       !fdt_is_compatible(fdt, fdt_root(fdt), pis[i].compatible))
-		i++;
-	if (fdt && i < n)
-		return &pis[i];
-	for (i = 0; i < n && pis[i].part != midr_part(); i++)
-		;
-	return i < n && boot_info.image_pa < RAM_MAX ? &pis[i] : NULL;
+	while (p < end && p->part != midr_part())
+		p++;
+	if (p == end || (boot_info.image_pa >= RAM_MAX &&
+			 (p->peripherals < RAM_MAX || !tree_names(fdt, p))))
+		return NULL;
+	return p;
+}
+
+/* The tree of another board is used all the same, as far as it fits. */
+static void check_name(const struct fdt *fdt)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(pis); i++)
+		if (tree_names(fdt, &pis[i]) &&
+		    pis[i].peripherals != pi->peripherals)
+			kprintf("board: the tree is for %s, the processor is "
+				"that of a %s\n",
+				pis[i].compatible, pi->name);
 }
 
 bool pi_init(const struct fdt *tree)
@@ -489,19 +518,26 @@ bool pi_init(const struct fdt *tree)
 	pins = &pi_pins;
 	regs = map_device(pi->peripherals, PERIPHERALS_SIZE);
 	board.name = pi->name;
-	board_reserve(0, LOW_MEMORY);
+	board_reserve(0, LOW_MEMORY, false);
 	console_init();
 	led_init();
 	check_stub();
+	check_name(tree);
 	bcm2836_local(pi->local);
-	if (pi->gicd)
-		gic2_init(pi->gicd, pi->gicc);
-	else
+	if (!pi->gicd)
 		bcm2836_init(regs);
+	else if (!gic2_init(pi->gicd, pi->gicc))
+		no_gic();
 	clock_init();
 	pen_init(bcm2836_release);
-	if (!tree || !board_from_tree(tree))
+	if (tree)
+		board_from_tree(
+			tree, &(struct facts){ .ram_end = pi->peripherals,
+					       .core_bits = NR_PI_CORES - 1 });
+	else
 		pi_without_tree();
+	if (!board.ram_size)
+		ask_for_memory();
 	/* Now, in case starting the other cores hangs the machine. */
 	report_start(measure_counter());
 	return true;

@@ -16,6 +16,9 @@
 #define IMSC 0x38
 #define ICR  0x44
 
+#define PERIPHID0 0xfe0
+#define PL011_ID  0x11
+
 #define BAUD	  115200u
 #define FR_BUSY	  0x08u /* it sends, or the FIFO is not empty */
 #define FR_RXFE	  0x10u
@@ -92,9 +95,15 @@ static void program(uint32_t clock)
 	wr(LCRH, LCRH_8BIT | LCRH_FIFO); /* IBRD and FBRD take effect */
 }
 
-void pl011_init(uint32_t pa, unsigned int irq, uint32_t clock)
+bool pl011_init(uint32_t pa, unsigned int irq, uint32_t clock)
 {
-	regs = (volatile uint32_t *)map_device(pa, PAGE_SIZE);
+	uintptr_t va =
+		clock ? map_device(pa, PAGE_SIZE) :
+			map_checked(pa, PAGE_SIZE, PERIPHID0, 0xff, PL011_ID);
+
+	if (!va)
+		return false;
+	regs = (volatile uint32_t *)va;
 	wr(IMSC, 0);
 	/* Set 8 bits and FIFOs before the UART is enabled: otherwise QEMU 10
 	 * loses input. Turning the FIFO on drops the bytes received so far, so if
@@ -108,4 +117,5 @@ void pl011_init(uint32_t pa, unsigned int irq, uint32_t clock)
 	wr(CR, CR_ON);
 	pl011_ops.irq = irq;
 	uart = &pl011_ops;
+	return true;
 }

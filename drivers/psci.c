@@ -11,6 +11,7 @@
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
 
+#define PSCI_VERSION	   0x84000000u
 #define PSCI_CPU_OFF	   0x84000002u
 #define PSCI_CPU_ON	   0x84000003u
 #define PSCI_AFFINITY_INFO 0x84000004u
@@ -129,13 +130,23 @@ static const struct core_ops psci_ops = {
 	.may_go = psci_may_go,
 };
 
-void psci_init(bool smc, uint32_t cpu_on, uint32_t cpu_off)
+bool psci_init(bool smc, uint32_t cpu_on, uint32_t cpu_off)
 {
+	uint32_t version;
+	bool old;
+
+	/* The call is undefined on a machine whose PSCI wants the other kind, or
+	 * that has none. */
+	if (!(smc ? probe_smc : probe_hvc)(PSCI_VERSION, &version))
+		return false;
+	/* From 0.2 on the numbers are fixed; before, the tree has them. */
+	old = version >> 31 || version < 2;
 	use_smc = smc;
-	fn_on = cpu_on ? cpu_on : PSCI_CPU_ON;
-	fn_off = cpu_off ? cpu_off : PSCI_CPU_OFF;
+	fn_on = old && cpu_on ? cpu_on : PSCI_CPU_ON;
+	fn_off = old && cpu_off ? cpu_off : PSCI_CPU_OFF;
 	present = true;
 	core_ops = &psci_ops;
+	return true;
 }
 
 void psci_system_off(void)

@@ -1,6 +1,6 @@
 /*
  * Semihosting: a call to the debugger or emulator that runs this machine. It
- * can end the machine with a status.
+ * can end the machine with a status, and print until a UART is known.
  *
  * At boot, one harmless call finds out whether an emulator or debugger answers.
  * If not, the call traps to the kernel's own vector, which answers with a
@@ -8,6 +8,7 @@
  */
 #include "drivers/devices.h"
 
+#define SYS_WRITEC	  0x03u
 #define SYS_ERRNO	  0x13u
 #define SYS_EXIT_EXTENDED 0x20u
 #define STOPPED_EXIT	  0x20026u
@@ -33,6 +34,34 @@ bool semihosting_present(void)
 	if (present < 0)
 		present = semihost_call(SYS_ERRNO, NULL) != NO_ANSWER;
 	return present;
+}
+
+static void semihost_putc(char c)
+{
+	semihost_call(SYS_WRITEC, &c);
+}
+
+static int semihost_getc(void)
+{
+	return -1;
+}
+
+static void semihost_nothing(void)
+{
+}
+
+static const struct uart_ops semihost_ops = {
+	.name = "semihosting",
+	.putc = semihost_putc,
+	.getc = semihost_getc,
+	.rx_enable = semihost_nothing,
+	.rx_ack = semihost_nothing,
+};
+
+void semihosting_console(void)
+{
+	if (semihosting_present())
+		uart = &semihost_ops;
 }
 
 void leave_machine(int status)

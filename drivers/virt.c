@@ -7,15 +7,18 @@
  */
 #include <string.h>
 
+#include "boot/boot.h"
 #include "drivers/devices.h"
 #include "kernel/arch/clock.h"
 #include "kernel/lib/printf.h"
 
-#define VIRT_RAM      0x40000000u
-#define VIRT_UART     0x09000000u
-#define VIRT_GICD     0x08000000u
-#define VIRT_GICC     0x08010000u
-#define VIRT_UART_IRQ 33
+#define VIRT_RAM       0x40000000u
+#define VIRT_UART      0x09000000u
+#define VIRT_GICD      0x08000000u
+#define VIRT_GICC      0x08010000u
+#define VIRT_GICR      0x080a0000u
+#define VIRT_GICR_SIZE 0x00f60000u
+#define VIRT_UART_IRQ  33
 
 /* ---- its table ----------------------------------------------------------- */
 
@@ -74,85 +77,130 @@ static uint32_t tree_base(const struct fdt *fdt, fdt_node n, unsigned int i,
 	return (uint32_t)base;
 }
 
-/* The UART that /chosen names, or the first PL011. */
-static void find_uart(const struct fdt *fdt)
+/* Use the UART that /chosen names, or the first PL011. False if it is the one
+ * of every virt, or is not there. */
+static bool find_uart(const struct fdt *fdt)
 {
-	fdt_node n = fdt_path(fdt, "/chosen");
-	const char *path = n < 0 ? NULL : fdt_prop_str(fdt, n, "stdout-path");
+	const char *path =
+		fdt_prop_str(fdt, fdt_path(fdt, "/chosen"), "stdout-path");
+	fdt_node n = path ? fdt_path(fdt, path) : -1;
 	unsigned int irq;
+	uint32_t base;
 
-	n = path ? fdt_path(fdt, path) : -1;
 	if (n < 0 || !fdt_is_compatible(fdt, n, "arm,pl011"))
 		n = fdt_compatible(fdt, -1, "arm,pl011");
-	irq = n < 0 ? 0 : tree_irq(fdt, n, 0);
-	pl011_init(tree_base(fdt, n, 0, VIRT_UART), irq ? irq : VIRT_UART_IRQ,
-		   0);
+	base = tree_base(fdt, n, 0, VIRT_UART);
+	irq = tree_irq(fdt, n, 0);
+	if (base == VIRT_UART)
+		return false;
+	if (pl011_init(base, irq ? irq : VIRT_UART_IRQ, 0))
+		return true;
+	kprintf("board: no PL011 at 0x%x, where the tree has it\n", base);
+	return false;
 }
 
+/* HVC or SMC, as the tree says; the other one if that has no answer. After an
+ * entry in HYP an HVC would go to our own HYP mode, which has no vectors. */
 static void find_core_ops(const struct fdt *fdt)
 {
+	bool hyp = (boot_info.entry_cpsr & PSR_MODE_MASK) == PSR_MODE_HYP;
 	fdt_node n = fdt_path(fdt, "/psci");
-	const char *method = n < 0 ? NULL : fdt_prop_str(fdt, n, "method");
+	const char *method = fdt_prop_str(fdt, n, "method");
+	uint32_t on = fdt_prop_u32(fdt, n, "cpu_on", 0, 0);
+	uint32_t off = fdt_prop_u32(fdt, n, "cpu_off", 0, 0);
+	bool smc = method && !strcmp(method, "smc");
 
-	if (method && (!strcmp(method, "hvc") || !strcmp(method, "smc")))
-		psci_init(method[0] == 's',
-			  fdt_prop_u32(fdt, n, "cpu_on", 0, 0),
-			  fdt_prop_u32(fdt, n, "cpu_off", 0, 0));
-	else
-		pen_init(NULL);
-}
+	for (int i = 0; method && i < 2; i++, smc = !smc) {
+		const char *call = smc ? "smc" : "hvc";
 
-static void find_irqchip(const struct fdt *fdt)
-{
-	fdt_node n = fdt_compatible(fdt, -1, "arm,gic-v3");
-	uint64_t base, size;
-
-	if (n >= 0 && !fdt_reg(fdt, n, 1, &base, &size)) {
-		gic3_init(tree_base(fdt, n, 0, VIRT_GICD), (uint32_t)base,
-			  (uint32_t)size);
+		if ((!smc && hyp) || !psci_init(smc, on, off))
+			continue;
+		if (strcmp(method, call) != 0)
+			kprintf("board: PSCI by %s, not by %s as the tree has "
+				"it\n",
+				call, method);
 		return;
 	}
-	n = fdt_compatible(fdt, -1, "arm,cortex-a15-gic");
-	gic2_init(tree_base(fdt, n, 0, VIRT_GICD),
-		  tree_base(fdt, n, 1, VIRT_GICC));
+	kprintf("board: no PSCI%s: 1 core\n", method ? " answers" : "");
+	board.nr_cores = 1;
+	pen_init(NULL);
 }
 
-static void find_timer(const struct fdt *fdt)
+static noreturn void not_virt(const char *missing)
 {
-	fdt_node n = fdt_compatible(fdt, -1, "arm,armv7-timer");
-	/* Order: secure, non-secure, virtual, hypervisor. */
-	unsigned int irq = n < 0 ? 0 : tree_irq(fdt, n, 2);
+	kprintf("board: this is no Raspberry Pi, and no QEMU virt: no %s\n",
+		missing);
+	machine_exit(1);
+}
 
-	board_clock(irq ? irq : TIMER_IRQ_VIRTUAL, 0);
+/* The controller that the tree has, or else one at QEMU's addresses. */
+static void find_irqchip(const struct fdt *fdt)
+{
+	fdt_node v3 = fdt_compatible(fdt, -1, "arm,gic-v3");
+	fdt_node v2 = fdt_compatible(fdt, -1, "arm,cortex-a15-gic");
+	uint64_t base, size;
+
+	if (v3 >= 0 && !fdt_reg(fdt, v3, 1, &base, &size) &&
+	    gic3_init(tree_base(fdt, v3, 0, VIRT_GICD), (uint32_t)base,
+		      (uint32_t)min(size, 0xffffffffull)))
+		return;
+	if (v2 >= 0 && gic2_init(tree_base(fdt, v2, 0, VIRT_GICD),
+				 tree_base(fdt, v2, 1, VIRT_GICC)))
+		return;
+	kprintf("board: no GIC where the tree has it; looking at QEMU's "
+		"addresses\n");
+	if (!gic2_init(VIRT_GICD, VIRT_GICC) &&
+	    !gic3_init(VIRT_GICD, VIRT_GICR, VIRT_GICR_SIZE))
+		not_virt("GIC");
 }
 
 /* ---- the board ----------------------------------------------------------- */
 
+static const struct facts virt_facts = {
+	.ram_start = VIRT_RAM,
+	.ram_end = 1ull << 32,
+	.core_bits = 0xffffff,
+};
+
+static void assume_memory(const char *cores)
+{
+	kprintf("board: %s; assuming %s%u MiB\n", board.fdt_trouble, cores,
+		SAFE_RAM >> 20);
+	board_memory(VIRT_RAM, VIRT_RAM + SAFE_RAM, "assumption");
+}
+
 static void assume_virt(void)
 {
-	board.ram_base = VIRT_RAM;
-	board.ram_size = SAFE_RAM;
 	board.nr_cores = 1;
-	if (!uart)
-		pl011_init(VIRT_UART, VIRT_UART_IRQ, 0);
-	kprintf("board: %s; assuming QEMU virt, 1 core, %u MiB\n",
-		board.fdt_trouble, SAFE_RAM >> 20);
-	gic2_init(VIRT_GICD, VIRT_GICC);
-	board_clock(TIMER_IRQ_VIRTUAL, 0);
-	psci_init(false, 0, 0);
+	assume_memory("QEMU virt, 1 core, ");
+	if (!gic2_init(VIRT_GICD, VIRT_GICC) &&
+	    !gic3_init(VIRT_GICD, VIRT_GICR, VIRT_GICR_SIZE))
+		not_virt("GIC");
+	if (!psci_init(false, 0, 0))
+		pen_init(NULL);
 }
 
 void virt_init(const struct fdt *tree)
 {
+	bool found;
+
 	board.name = "QEMU virt";
 	board_ops = &virt_ops;
-	if (tree)
-		find_uart(tree);
-	if (!tree || !board_from_tree(tree)) {
+	/* First the UART that every virt has: then all problems of the tree can
+	 * be printed. It is safe to try, because an address where nothing is
+	 * makes an external abort, which pl011_init() survives, and nothing is
+	 * written before the device has said that it is a PL011. */
+	found = pl011_init(VIRT_UART, VIRT_UART_IRQ, 0);
+	if (!(tree && find_uart(tree)) && !found)
+		not_virt("PL011");
+	board_clock(TIMER_IRQ_VIRTUAL, 0); /* the same on all such machines */
+	if (!tree) {
 		assume_virt();
 		return;
 	}
+	board_from_tree(tree, &virt_facts);
+	if (!board.ram_size)
+		assume_memory("");
 	find_core_ops(tree);
 	find_irqchip(tree);
-	find_timer(tree);
 }

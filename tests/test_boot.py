@@ -148,8 +148,6 @@ BROKEN = {
                 "strings block out of bounds"),
     "token": (lambda b: damaged(b, struct.unpack(">I", b[8:12])[0] + 8,
                                 0x77777777), "broken structure block"),
-    "no memory": (lambda b: b.replace(b"memory\0", b"mystery\0"[:7]),
-                  "no memory node covers the kernel"),
 }
 
 

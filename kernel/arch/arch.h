@@ -130,6 +130,16 @@ static inline uint32_t read_mpidr(void)
 }
 
 /*
+ * probe.S: do what may fail, at boot. False if it ended in a data abort or an
+ * undefined instruction. Otherwise *value has the word at va, or *answer what
+ * the call with number fn has returned. Any context.
+ */
+bool probe_read(uintptr_t va, uint32_t *value);
+bool probe_smc(uint32_t fn, uint32_t *answer);
+bool probe_hvc(uint32_t fn, uint32_t *answer);
+extern char probe_start[], probe_failed[];
+
+/*
  * switch.S: save the callee-saved registers of prev on its stack and load those
  * of next. IRQs are off and the run queue's lock is held. Returns on next's
  * stack; the value is the thread that ran before.

@@ -104,10 +104,12 @@ struct board {
 	uint32_t mpidr[NR_CPUS];
 	const char *bootargs;	 /* the command line; never NULL */
 	const char *fdt_trouble; /* NULL, or why no device tree is used */
-	bool tags;		 /* the firmware left ATAGs instead of a tree */
+	const char *ram_by;	 /* who described the memory: "tags" */
+	/* Memory that must not be allocated, whole pages: [start, end). */
 	struct {
-		uint32_t base, size;
-	} reserved[8]; /* memory that must not be allocated */
+		uint32_t start, end;
+		bool no_map; /* nor mapped */
+	} reserved[64];
 	unsigned int nr_reserved;
 };
 extern struct board board;

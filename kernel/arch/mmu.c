@@ -12,6 +12,7 @@
 #include "kernel/lib/cpumask.h"
 
 static unsigned int spare_used; /* tables of l2_spare */
+static uint32_t next_device = DEVICES_VA;
 
 /* The kernel's first-level table. */
 static uint32_t *l1_table(void)
@@ -62,8 +63,9 @@ void map_pages(uint32_t va, uint32_t pa, uint32_t size, enum map_prot prot)
 	}
 }
 
-void map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size)
+uint32_t map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size)
 {
+	uint32_t start = pa, word;
 	uint32_t image = boot_info.image_pa;
 	uint32_t image_size = (uint32_t)image_end - KERNEL_VA;
 	uint32_t end = pa + size;
@@ -82,27 +84,52 @@ void map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size)
 			l1_table()[va >> 20] = pa | SECTION_NORMAL |
 					       SECTION_XN | L1_SECTION;
 			flush_tlb(va);
+			if (!probe_read(va, &word)) {
+				l1_table()[va >> 20] = 0;
+				flush_tlb(va);
+				break;
+			}
 			pa += MIB;
 			continue;
 		}
 		/* The image has its own mapping and no other. */
-		if (pa < image || pa >= image + image_size)
+		if (pa < image || pa >= image + image_size) {
 			map_pages(va, pa, PAGE_SIZE, MAP_RW);
+			if (!probe_read(va, &word)) {
+				map_pages(va, 0, PAGE_SIZE, MAP_NONE);
+				break;
+			}
+		}
 		pa += PAGE_SIZE;
 	}
+	return pa - start;
 }
 
 uintptr_t map_device(uint32_t pa, uint32_t size)
 {
-	static uint32_t next = DEVICES_VA;
-	uint32_t offset = pa & (PAGE_SIZE - 1), va = next;
+	uint32_t offset = pa & (PAGE_SIZE - 1), va = next_device;
 
 	size = (size + offset + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1u);
-	if (size > DEVICES_VA + DEVICES_MAX - next)
+	if (size > DEVICES_VA + DEVICES_MAX - next_device)
 		return 0;
-	next += size;
+	next_device += size;
 	map_pages(va, pa - offset, size, MAP_DEVICE);
 	return va + offset;
+}
+
+uintptr_t map_checked(uint32_t pa, uint32_t size, uint32_t id, uint32_t mask,
+		      uint32_t want)
+{
+	uintptr_t va = map_device(pa, size);
+	uint32_t word;
+
+	if (!va || (probe_read(va + id, &word) && (word & mask) == want))
+		return va;
+	/* It may be RAM, which must not stay mapped as a device. */
+	va &= ~(PAGE_SIZE - 1u);
+	map_pages(va, 0, next_device - va, MAP_NONE);
+	next_device = va;
+	return 0;
 }
 
 const void *map_early(uint32_t pa, uint32_t size)

@@ -18,10 +18,16 @@ enum map_prot { MAP_RW, MAP_RO, MAP_RX, MAP_DEVICE, MAP_NONE };
 /* Map [va, va + size) to pa, or unmap it (MAP_NONE). All page aligned. */
 void map_pages(uint32_t va, uint32_t pa, uint32_t size, enum map_prot prot);
 /* The direct map of [pa, pa + size), page granular, without the image's pages.
- * Removes the mappings of map_early(). */
-void map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size);
+ * ram_base is what LOWMEM_VA maps, a multiple of 1 MiB. Stops where no memory
+ * answers; returns how many bytes from pa on do. Removes the mappings of
+ * map_early(). */
+uint32_t map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size);
 /* Map device registers; their virtual address, 0 when the window is full. */
 uintptr_t map_device(uint32_t pa, uint32_t size);
+/* The same if the register at offset id reads as want in the bits of mask;
+ * otherwise, or if nothing answers there, 0. */
+uintptr_t map_checked(uint32_t pa, uint32_t size, uint32_t id, uint32_t mask,
+		      uint32_t want);
 /* Map up to 2 MiB at pa, read-only, for the device tree's reader; until
  * map_lowmem(). */
 const void *map_early(uint32_t pa, uint32_t size);

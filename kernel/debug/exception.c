@@ -69,8 +69,20 @@ static void describe(const struct regs *regs, enum exception kind)
 					    "unexpected vector");
 }
 
+/* A probe has failed: its function returns false. */
+static bool ends_probe(struct regs *regs)
+{
+	if (regs->pc < (uint32_t)probe_start ||
+	    regs->pc >= (uint32_t)probe_failed)
+		return false;
+	regs->pc = (uint32_t)probe_failed;
+	return true;
+}
+
 void exception_entry(struct regs *regs, enum exception kind)
 {
+	if (ends_probe(regs))
+		return;
 	if (panic_enter("exception")) {
 		uint32_t flags = report_begin();
 

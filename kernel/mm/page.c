@@ -16,9 +16,11 @@
 #include "kernel/arch/board.h"
 #include "kernel/arch/mmu.h"
 #include "kernel/debug/panic.h"
+#include "kernel/lib/printf.h"
 #include "kernel/lock/spinlock.h"
 
-#define LOW_RESERVED 0x8000u /* physical: the firmware's, on some boards */
+#define LOW_RESERVED 0x8000u	/* physical: the firmware's, on some boards */
+#define LEAST	     (4u << 20) /* bytes to allocate: a kernel with 4 cores */
 
 static DEFINE_SPINLOCK(page_lock);
 static struct list_head free_lists[MAX_ORDER + 1];
@@ -199,20 +201,59 @@ struct range {
 	uint32_t start, end; /* physical, page aligned */
 };
 
+/* A region that must not be mapped costs whole megabytes: the direct map
+ * consists of sections. */
+static struct range reserved_range(unsigned int i)
+{
+	uint32_t mib = 1u << 20, start = board.reserved[i].start;
+	uint32_t end = board.reserved[i].end;
+
+	if (board.reserved[i].no_map) {
+		start &= ~(mib - 1);
+		end = end > -mib ? -(uint32_t)PAGE_SIZE : ALIGN_UP(end, mib);
+	}
+	return (struct range){ start, end };
+}
+
 static unsigned int list_taken_ranges(struct range *r)
 {
 	unsigned int n = 0;
 
 	r[n++] = (struct range){ 0, LOW_RESERVED };
 	r[n++] = (struct range){ boot_info.image_pa, virt_to_phys(image_end) };
-	for (unsigned int i = 0; i < board.nr_reserved; i++) {
-		uint32_t a = board.reserved[i].base;
-		uint32_t e = a + board.reserved[i].size;
-
-		r[n++] = (struct range){ a & ~(PAGE_SIZE - 1u),
-					 ALIGN_UP(e, PAGE_SIZE + 0u) };
-	}
+	for (unsigned int i = 0; i < board.nr_reserved; i++)
+		r[n++] = reserved_range(i);
 	return n;
+}
+
+/* Map RAM from a to end, but not what must not be mapped. Returns the end, which
+ * is lower if no memory answers there. */
+static uint32_t map_ram(uint32_t a, uint32_t end)
+{
+	while (a < end) {
+		uint32_t next = end, got;
+
+		for (unsigned int i = 0; i < board.nr_reserved; i++) {
+			struct range r = reserved_range(i);
+
+			if (!board.reserved[i].no_map || r.end <= a)
+				continue;
+			if (r.start <= a) {
+				a = r.end;
+				next = end;
+				i = ~0u; /* look at all of them again */
+			} else if (r.start < next) {
+				next = r.start;
+			}
+		}
+		if (a >= end)
+			break;
+		got = map_lowmem(ram_base, a, next - a);
+		if (got < next - a)
+			return a + got;
+		a = next;
+	}
+	return end;
 }
 
 /* The first address from a on where size bytes overlap none of the n ranges. */
@@ -228,26 +269,41 @@ static uint32_t find_room(uint32_t a, uint32_t size, const struct range *r,
 	return a;
 }
 
+/* The kernel says so here and not in the middle of its start. */
+static noreturn void too_small(void)
+{
+	kprintf("memory: %u KiB of %u are free, the kernel needs %u\n",
+		(unsigned int)nr_managed * (PAGE_SIZE / 1024u),
+		(unsigned int)(board.ram_size >> 10), LEAST >> 10);
+	machine_exit(1);
+}
+
 void pages_init(void)
 {
-	struct range taken[ARRAY_SIZE(board.reserved) + 3];
-	uint32_t base = (uint32_t)board.ram_base, size, array, bytes;
+	struct range taken[ARRAY_SIZE(board.reserved) + 4];
+	uint32_t base = (uint32_t)board.ram_base, array, bytes, mapped;
+	uint32_t end = base + (uint32_t)board.ram_size;
 	unsigned int n = list_taken_ranges(taken);
 
-	size = min(board.ram_size, LOWMEM_MAX + 0ull) & ~(PAGE_SIZE - 1u);
-	ram_base = base;
-	map_lowmem(base, base, size);
-	nr_pages = size >> PAGE_SHIFT;
+	ram_base = base & ~((1u << 20) - 1);
+	mapped = map_ram(base, end);
+	if (mapped != end) {
+		kprintf("memory: nothing answers at 0x%x: using %u MiB of %u\n",
+			mapped, (mapped - base) >> 20, (end - base) >> 20);
+		end = mapped;
+		board.ram_size = end - base;
+	}
+	nr_pages = (end - ram_base) >> PAGE_SHIFT;
 	bytes = ALIGN_UP(nr_pages * sizeof(struct page), PAGE_SIZE + 0u);
 	array = find_room(base, bytes, taken, n);
-	if (array + bytes > base + size || array + bytes < array)
-		panic("no room for the page array in %u MiB", size >> 20);
+	if (array >= end || end - array < bytes)
+		too_small();
 	pages = phys_to_virt(array);
 	memset(pages, 0, bytes);
 	taken[n++] = (struct range){ array, array + bytes };
 	for (unsigned int o = 0; o <= MAX_ORDER; o++)
 		list_init(&free_lists[o]);
-	for (uint32_t a = base; a < base + size; a += PAGE_SIZE) {
+	for (uint32_t a = base; a < end; a += PAGE_SIZE) {
 		struct page *p = virt_to_page(phys_to_virt(a));
 
 		list_init(&p->link);
@@ -257,4 +313,6 @@ void pages_init(void)
 		nr_managed++;
 		free_block(p, 0);
 	}
+	if (nr_managed < LEAST / PAGE_SIZE)
+		too_small();
 }

@@ -283,13 +283,19 @@ void trace_gate_slow(enum trace_op op, const void *obj, uintptr_t caller)
 
 /* ---- memory --------------------------------------------------------------------- */
 
-void map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size)
+uint32_t map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size)
 {
 	void *want = (void *)(LOWMEM_VA + pa - ram_base);
 
 	CHECK(mmap(want, size, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
 		   0) == want);
+	return size;
+}
+
+noreturn void machine_exit(int status)
+{
+	exit(status);
 }
 
 void host_init(void)

@@ -83,6 +83,21 @@ static unsigned int audit_with(uint32_t va, uint32_t entry)
 	return findings;
 }
 
+KTEST(boot, reserved_memory)
+{
+	uint32_t base = (uint32_t)board.ram_base;
+
+	for (unsigned int i = 0; i < board.nr_reserved; i++) {
+		uint32_t start = board.reserved[i].start, word;
+		uint32_t va = start - (base & ~0xfffffu) + LOWMEM_VA;
+
+		if (start < base || start - base >= board.ram_size)
+			continue;
+		EXPECT_EQ(virt_to_page((void *)va)->state, PAGE_RESERVED);
+		EXPECT_EQ(probe_read(va, &word), !board.reserved[i].no_map);
+	}
+}
+
 KTEST(boot, page_tables_broken)
 {
 	/* The low bits of a small page's entry. */
