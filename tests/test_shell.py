@@ -11,6 +11,8 @@ import time
 import pexpect
 import pytest
 
+import gordian
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RUN = os.path.join(ROOT, 'tools', 'run')
 PROMPT = 'gordian> '
@@ -96,6 +98,16 @@ def test_prompt(shell, request):
     assert [table[i][:2] for i in range(n)] == [('online', 'on')] * n
     assert len(table) == n
     assert shell.end() == 0
+
+
+def test_ctrl_c_behind_much_input():
+    """Ctrl-C ends a command, however much is typed ahead of it."""
+    with gordian.Console(timeout=90) as c:
+        c.prompt()
+        c.p.send('torture rcu 3600\r' + 'x' * 30000 + CTRL_C)
+        assert '(status 130)' in c.prompt()
+        assert '3  online' in c.cmd('cpu')
+        assert c.quit() == 0
 
 
 @pytest.mark.parametrize('command,status', [

@@ -1,12 +1,10 @@
 /*
  * Input from the console UART: a ring between the interrupt and the reader.
  *
- * rx_lock (spinlock, IRQs off) guards the ring and the UART's receive side.
- * While the ring is full, further bytes stay in the UART. QEMU's UART then
- * makes the sender wait, so nothing is lost. A real UART has no flow control
- * here, so bytes beyond these 1 024 are lost. A reader that takes a byte out of
- * the ring also moves the waiting bytes from the UART into it, because the UART
- * interrupts for new bytes only.
+ * rx_lock (spinlock, IRQs off) guards the ring and the UART's receive side. The
+ * interrupt always takes all bytes out of the UART, because Ctrl-C may be among
+ * them. Bytes for which the ring has no room are lost; they are counted, and
+ * the line editor prints the number.
  */
 #include "kernel/shell/input.h"
 
@@ -14,24 +12,30 @@
 #include "kernel/irq/irq.h"
 #include "kernel/lock/spinlock.h"
 
-#define RING_SIZE 1024
+#define RING_SIZE 16384 /* a script that is pasted fits */
 
 static DEFINE_SPINLOCK(rx_lock);
 /* rx_lock guards: */
 static char ring[RING_SIZE];
 static unsigned int ring_in, ring_out; /* bytes since the start */
+static unsigned int lost;	       /* bytes since uart_lost() */
 static bool (*arrived)(char c);
 
-/* Move bytes from the UART to the ring. rx_lock held. */
+/* Move all bytes from the UART to the ring. rx_lock held. */
 static void fetch_bytes(void)
 {
 	int c;
 
-	while (ring_in - ring_out < RING_SIZE && (c = uart->getc()) >= 0)
-		if (arrived((char)c))
+	while ((c = uart->getc()) >= 0) {
+		if (arrived((char)c)) {
 			ring_out = ring_in;
-		else
+			lost = 0;
+		} else if (ring_in - ring_out == RING_SIZE) {
+			lost++;
+		} else {
 			ring[ring_in++ % RING_SIZE] = (char)c;
+		}
+	}
 }
 
 static void rx_interrupt(unsigned int irq, void *arg)
@@ -58,10 +62,18 @@ bool uart_read(char *c)
 	uint32_t flags = spin_lock_irqsave(&rx_lock);
 	bool got = ring_in != ring_out;
 
-	if (got) {
+	if (got)
 		*c = ring[ring_out++ % RING_SIZE];
-		fetch_bytes();
-	}
 	spin_unlock_irqrestore(&rx_lock, flags);
 	return got;
+}
+
+unsigned int uart_lost(void)
+{
+	uint32_t flags = spin_lock_irqsave(&rx_lock);
+	unsigned int n = lost;
+
+	lost = 0;
+	spin_unlock_irqrestore(&rx_lock, flags);
+	return n;
 }

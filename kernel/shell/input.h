@@ -11,3 +11,6 @@
 void uart_listen(bool (*arrived)(char c));
 /* Read the next byte. Returns false if there is none. */
 bool uart_read(char *c);
+/* How many bytes were lost since the last call, because the program did not read
+ * them in time. */
+unsigned int uart_lost(void);

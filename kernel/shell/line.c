@@ -35,21 +35,27 @@ bool line_byte_arrived(char c)
 	return c == CTRL('C');
 }
 
-static char next_byte(void)
-{
-	char c = CTRL('C');
-
-	wait_event_kind(&console_wait, &idle_wait,
-			READ_ONCE(ctrl_c) || uart_read(&c));
-	return c;
-}
-
 static void redraw(void)
 {
 	unsigned int first = pos < WIDTH ? 0 : pos - WIDTH + 1;
 
 	kprintf("\r%s%.*s\033[K\r\033[%uC", prompt, WIDTH, line + first,
 		strlen(prompt) + pos - first);
+}
+
+static char next_byte(void)
+{
+	unsigned int lost = uart_lost();
+	char c = CTRL('C');
+
+	if (lost) {
+		kprintf("\ninput: %u characters came too early and are lost\n",
+			lost);
+		redraw();
+	}
+	wait_event_kind(&console_wait, &idle_wait,
+			READ_ONCE(ctrl_c) || uart_read(&c));
+	return c;
 }
 
 static void insert_char(char c)
