@@ -64,28 +64,41 @@ KTEST(mm, pages_align)
 	EXPECT(pages_check());
 }
 
+#define BLOCKS 64
+
+/* Allocate blocks of several sizes and free them in a random order. Returns how many
+ * there were: perhaps none. */
+static unsigned int free_at_random(uint32_t *rnd)
+{
+	unsigned int n = 0;
+	void *p[BLOCKS];
+
+	for (unsigned int i = 0; i < BLOCKS; i++) {
+		p[i] = pages_alloc(i % 4);
+		n += p[i] != NULL;
+	}
+	for (unsigned int left = n; left; left--) {
+		unsigned int i = ktest_random(rnd) % BLOCKS;
+
+		while (!p[i])
+			i = (i + 1) % BLOCKS;
+		pages_free(p[i], i % 4);
+		p[i] = NULL;
+	}
+	return n;
+}
+
 /* Blocks are split and merge again, whatever the order in which they are freed. */
 KTEST(mm, pages_merge)
 {
 	struct block *big = NULL, *small = NULL;
 	size_t before = pages_free_count(), blocks, n;
 	uint32_t rnd = 1;
-	void *p[64];
 
 	blocks = take_all(&big, MAX_ORDER);
 	give_all(&big, MAX_ORDER);
-	for (int round = 0; round < 20; round++) {
-		for (unsigned int i = 0; i < 64; i++)
-			p[i] = pages_alloc(i % 4);
-		for (unsigned int left = 64; left; left--) {
-			unsigned int i = ktest_random(&rnd) % 64;
-
-			while (!p[i])
-				i = (i + 1) % 64;
-			pages_free(p[i], i % 4);
-			p[i] = NULL;
-		}
-	}
+	for (int round = 0; round < 20; round++)
+		EXPECT_EQ(free_at_random(&rnd), BLOCKS);
 	EXPECT(pages_check());
 	EXPECT_EQ(pages_free_count(), before);
 	n = take_all(&small, 0);
@@ -116,7 +129,8 @@ KTEST(mm, pages_fail_after)
 	pages_fail_after(0, 0);
 	p = pages_alloc(0);
 	EXPECT(p != NULL);
-	pages_free(p, 0);
+	if (p)
+		pages_free(p, 0);
 }
 
 static int pages_wildly(void *arg)
@@ -173,17 +187,18 @@ KTEST(mm, kmalloc)
 		p[i] = kmalloc(sizes[i]);
 		EXPECT(p[i] != NULL);
 		EXPECT_EQ((uintptr_t)p[i] % 8, 0);
-		memset(p[i], (int)i, sizes[i]);
+		if (p[i])
+			memset(p[i], (int)i, sizes[i]);
 	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
-		for (size_t k = 0; k < sizes[i]; k++)
+		for (size_t k = 0; p[i] && k < sizes[i]; k++)
 			if (p[i][k] != i) {
 				FAIL("an object has lost its bytes");
 				break;
 			}
 		kfree(p[i]);
 		z = kzalloc(sizes[i]); /* most likely the same memory */
-		for (size_t k = 0; k < sizes[i]; k++)
+		for (size_t k = 0; z && k < sizes[i]; k++)
 			if (z[k] != 0) {
 				FAIL("kzalloc() has not cleared the object");
 				break;
@@ -198,8 +213,10 @@ KTEST(mm, kmalloc_no_memory)
 {
 	struct block *all = NULL, *objects = NULL, *o;
 	unsigned int n = 0;
+	uint32_t rnd = 1;
 
 	take_all(&all, 0);
+	EXPECT_EQ(free_at_random(&rnd), 0);
 	while ((o = kmalloc(2000))) { /* objects that the cache still has */
 		o->next = objects;
 		objects = o;
