@@ -106,7 +106,7 @@ static void vc_flush(void)
 
 /* Send one tag with WORDS words to the firmware; the answer replaces them.
  * False if there is none. */
-static bool property(uint32_t tag, uint32_t *value)
+static bool ask_firmware(uint32_t tag, uint32_t *value)
 {
 	uint32_t to = image_phys(vc) | VC_BUS;
 	const uint32_t head[] = { (6 + WORDS) * 4, 0, tag, WORDS * 4, 0 };
@@ -207,8 +207,9 @@ static const struct pin_ops pi_pins = {
 static void led_init(void)
 {
 	uint32_t revision[WORDS] = { 0 };
-	uint32_t type =
-		property(TAG_REVISION, revision) ? revision[0] >> 4 & 0xff : 0;
+	uint32_t type = ask_firmware(TAG_REVISION, revision) ?
+				revision[0] >> 4 & 0xff :
+				0;
 
 	led = pi->led;
 	if (type == TYPE_2B) { /* also the later ones, which have a BCM2837 */
@@ -236,7 +237,7 @@ static void set_led(bool on)
 		return;
 	}
 	/* If the firmware does not answer, it is not asked again. */
-	if (!property(TAG_SET_PIN, pin))
+	if (!ask_firmware(TAG_SET_PIN, pin))
 		led = NO_LED;
 }
 
@@ -252,9 +253,9 @@ static void console_init(void)
 	pin_function(PIN_RX, PIN_ALT0);
 	pin_pull(PIN_TX, false);
 	pin_pull(PIN_RX, true); /* without a cable nothing is received */
-	property(TAG_SET_CLOCK, clock);
+	ask_firmware(TAG_SET_CLOCK, clock);
 	clock[0] = CLOCK_UART;
-	if (!property(TAG_CLOCK, clock) || !clock[1])
+	if (!ask_firmware(TAG_CLOCK, clock) || !clock[1])
 		clock[1] = UART_HZ;
 	pl011_init(pi->peripherals + 0x201000, pi->uart_irq, clock[1]);
 }
@@ -271,7 +272,7 @@ static void console_init(void)
 #define TICKS	 10u	/* of about 15 us */
 
 /* Power off or reset; it takes effect some microseconds later. */
-static void power(bool off)
+static void power_off_or_reset(bool off)
 {
 	pl011_drain(); /* send the last line */
 	if (off)
@@ -393,7 +394,8 @@ static void read_tags(void)
 static void ask_for_memory(void)
 {
 	uint32_t memory[WORDS] = { 0 };
-	bool known = property(TAG_MEMORY, memory) && !memory[0] && memory[1];
+	bool known = ask_firmware(TAG_MEMORY, memory) && !memory[0] &&
+		     memory[1];
 
 	kprintf("board: %s; memory by %s\n", board.fdt_trouble,
 		known ? "the firmware" : "assumption");
@@ -437,7 +439,7 @@ static void pi_exit(int status)
 {
 	leave_machine(status);
 	kprintf("the machine ends, status %d\n", status);
-	power(true);
+	power_off_or_reset(true);
 }
 
 /* The LED blinks fast from now on, so that the board does not look switched
@@ -453,7 +455,7 @@ static void pi_give_up(int status)
 
 static void pi_reboot(void)
 {
-	power(false);
+	power_off_or_reset(false);
 }
 
 static const struct board_ops pi_ops = {

@@ -83,7 +83,7 @@ void pl011_drain(void)
 
 /* In the manual's order: wait until all is sent, turn it off, empty the FIFOs,
  * set the rate and the format. */
-static void program(uint32_t clock)
+static void program_uart(uint32_t clock)
 {
 	uint32_t divisor = clock * 4 / BAUD; /* 1/64ths */
 
@@ -109,7 +109,7 @@ bool pl011_init(uint32_t pa, unsigned int irq, uint32_t clock)
 	 * loses input. Turning the FIFO on drops the bytes received so far, so if
 	 * there are any, the FIFO stays as it is. */
 	if (clock)
-		program(clock);
+		program_uart(clock);
 	else if (rd(FR) & FR_RXFE)
 		wr(LCRH, LCRH_8BIT | LCRH_FIFO);
 	else

@@ -20,18 +20,19 @@ const char *cannot_run_any(const struct demo *d, const struct scenario *part);
 bool in_table(const struct demo *d);
 /* For completion: the i-th slug, or NULL. */
 const char *complete_demo(unsigned int i);
-/* After Ctrl-C: prints that; the command's status. */
+/* Call it after Ctrl-C: print a message. Returns the command's status. */
 int report_interrupt(void);
 
-/* lab/hold.c. Take demo_mutex for that command; false, with a line that says
- * why not: a knot is held; or Ctrl-C came first. Sleeps. */
+/* lab/hold.c. Take demo_mutex for that command. Returns false if a knot is held or
+ * Ctrl-C came first; a line says which. Sleeps. */
 bool stage_claim(const char *command);
 void stage_release(void);
 /* Keep the knot of the round that ran last, until it is cut. demo_mutex held. */
 void hold_knot(void);
 bool knot_is_held(void);
-/* Cut the knot that is held, or say that there is none. The command's status: 0
- * if the state afterwards is the one before. Sleeps; without demo_mutex. */
+/* Cut the knot that is held, or print that there is none. Returns the command's
+ * status: 0 if the state afterwards is the one before. Sleeps; call it without
+ * demo_mutex. */
 int cut_held_knot(void);
 
 /* A command line of `demo`. */
@@ -50,8 +51,8 @@ struct demo_request {
 bool experiment_run(const struct demo *d, const struct demo_request *rq,
 		    struct tally *result, struct tally *parts);
 
-/* lab/table.c. Run all, and print the table. The command's status. demo_mutex
- * held; sleeps. */
+/* lab/table.c. Run all, and print the table. Returns the command's status.
+ * demo_mutex held; sleeps. */
 int experiment_run_all(const struct demo_request *rq);
 
 /* lab/explore/explore_cmd.c. Search that row and print a line about it.
@@ -59,9 +60,10 @@ int experiment_run_all(const struct demo_request *rq);
  * result is the expected one. demo_mutex held; sleeps. */
 bool explore_row(const struct demo *d, const char **verdict, bool *interrupted);
 
-/* lab/program.c: an experiment whose threads are given as text, "a b | b a". The words of
- * the command are one text. False: a message says what is wrong with it. Then the
- * experiment, and how many operations of its text a thread has done. demo_mutex. */
+/* lab/program.c: an experiment whose threads are given as text, "a b | b a".
+ * program_parse() joins the words of the command to one text. Returns false if the
+ * text is wrong; a message says why. program_demo() is the experiment; program_pc()
+ * is the number of operations that a thread has done. demo_mutex. */
 bool program_parse(unsigned int nr_words, char *const *words);
 const struct demo *program_demo(void);
 unsigned int program_pc(unsigned int thread);

@@ -26,18 +26,19 @@
 #define RESCUES_MAX 8 /* in one cut */
 
 /* Release the mutex if t holds it. Returns whether it did. */
-static bool release_for(struct mutex *m, struct thread *t)
+static bool release_if_held_by(struct mutex *m, struct thread *t)
 {
 	if (mutex_owner(m) != t)
 		return false;
-	kprintf("cut: %s is released for %s, who %s with it\n", m->name,
+	kprintf("cut: %s is released for %s, which %s with it\n", m->name,
 		t->name, t->bug ? "died" : "ended");
 	mutex_release_dead(m, t);
 	return true;
 }
 
-/* The mutexes that every experiment may take. Returns how many t held. */
-static unsigned int release_known(struct thread *t)
+/* Release for t the kernel's mutexes, which every experiment may take. Returns how
+ * many t held. */
+static unsigned int release_kernel_mutexes(struct thread *t)
 {
 	struct mutex *const locks[] = { &slab_mutex, &cpu_hotplug.lock,
 					&cpu_add_remove_lock,
@@ -45,33 +46,35 @@ static unsigned int release_known(struct thread *t)
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(locks); i++)
-		n += release_for(locks[i], t);
+		n += release_if_held_by(locks[i], t);
 	return n;
 }
 
-/* The mutexes that an actor of this round was seen to take. A mutex that the
- * cut has lent is in the list of the actor that took it first, so all lists
- * count. */
-static unsigned int release_taken(const struct stage *st, struct thread *t)
+/* Release for t the mutexes that any actor of this round was seen to take. (A mutex
+ * that the cut has lent is in the list of the actor that took it first.) Returns how
+ * many t held. */
+static unsigned int release_mutexes_of_round(const struct stage *st,
+					     struct thread *t)
 {
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < st->nr_actors; i++)
 		for (unsigned int k = 0; k < st->worker[i].nr_held; k++)
-			n += release_for(st->worker[i].held[k], t);
+			n += release_if_held_by(st->worker[i].held[k], t);
 	return n;
 }
 
 unsigned int release_ended(struct stage *st)
 {
-	unsigned int n = st->l ? release_known(st->l) : 0;
+	unsigned int n = st->l ? release_kernel_mutexes(st->l) : 0;
 
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		struct thread *t = st->worker[i].thread;
 		unsigned int k = 0;
 
 		if (worker_ended(&st->worker[i]))
-			k = release_known(t) + release_taken(st, t);
+			k = release_kernel_mutexes(t) +
+			    release_mutexes_of_round(st, t);
 		if (k && !t->bug)
 			st->left_held = true;
 		n += k;
@@ -171,9 +174,9 @@ static bool pass_condition(bool quietly)
 	return true;
 }
 
-/* The scenario's own way. If it claims to help and does not, it is not called
- * for ever. */
-static bool rescue(struct stage *st, bool quietly, unsigned int *times)
+/* Call the scenario's own `.cut.rescue`, at most RESCUES_MAX times: it may say that
+ * it has helped although it has not. */
+static bool call_rescue(struct stage *st, bool quietly, unsigned int *times)
 {
 	return st->sc->cut.rescue && (*times)++ < RESCUES_MAX &&
 	       st->sc->cut.rescue(st, quietly);
@@ -200,11 +203,11 @@ void cut_and_finish(struct stage *st, enum outcome out, bool quietly)
 	while (!all_done(st)) {
 		if (out == OUT_DEADLOCK) {
 			if (!cut_cycle(st, quietly) &&
-			    !rescue(st, quietly, &rescues))
+			    !call_rescue(st, quietly, &rescues))
 				wait_for_the_end(st, out);
 		} else if (!release_ended(st) && !pass_refcount(st, quietly) &&
 			   !pass_semaphore(st, quietly) &&
-			   !rescue(st, quietly, &rescues) &&
+			   !call_rescue(st, quietly, &rescues) &&
 			   !pass_condition(quietly)) {
 			wait_for_the_end(st, out);
 		}

@@ -98,9 +98,10 @@ struct actor {
 /* ---- scripts ------------------------------------------------------------------- */
 
 /*
- * One step of a forced order: this actor does `op` on that object (TR_LOCK: it gets the
- * lock; TR_CONTEND: it finds it taken; TR_HP_BEGIN ...). The actor is held at the gate
- * before it (TR_CONTEND: before TR_LOCK) until all earlier steps have happened.
+ * One step of a forced order: this actor does `op` on that object (TR_LOCK: the actor
+ * gets the lock; TR_CONTEND: it finds the lock taken; TR_HP_BEGIN ...). The actor is
+ * held at the gate before it (TR_CONTEND: before TR_LOCK) until all earlier steps have
+ * happened.
  */
 struct step {
 	const char *actor; /* its name in the scenario; NULL ends the script */
@@ -340,13 +341,13 @@ int stage_actor_of(const struct stage *st, uint32_t thread_id);
 
 /* lab/seen.c */
 void seen_begin(const struct scenario *sc); /* before the set-up of a round */
-/* This has happened in the round. Any context. */
+/* Note that the thing `what` has happened in the round. Any context. */
 void saw(const char *what);
 bool seen_all(void); /* call when no actor moves; prints each thing not seen */
 
 /* lab/cast.c: the usual actors and objects. */
 struct kmem_cache *victim(struct stage *st); /* NULL when memory is out */
-/* Is s on slab_caches, and its links sound? slab_mutex held. */
+/* Is s on slab_caches, with sound links? slab_mutex held. */
 bool cache_is_linked(const struct kmem_cache *s);
 void actor_D(struct stage *st);	  /* sc->world.destroy(cache) */
 void actor_U(struct stage *st);	  /* cpu_up() or cpu_down() of st->toggled */
@@ -360,6 +361,6 @@ int setup_leak(struct stage *st);
 void actor_D_leaks(struct stage *st);	/* D, which may make the leak first */
 void teardown_victim(struct stage *st); /* the cache, if D did not destroy it */
 void teardown_refs(struct stage *st);	/* and the count, if it is not 0 */
-/* A line of the calling actor in the schedule. */
+/* Add a line to the schedule, in the column of the calling actor. */
 void note(const char *text);
 void leak_a_reference(void);

@@ -14,11 +14,11 @@ bool outcome_is_expected(const struct stage *st, unsigned int set,
  * (LOCKDEP_BIT()s). when: the end of the line, " before this one began". */
 bool lockdep_is_expected(unsigned int must, unsigned int may,
 			 unsigned int found, const char *when);
-/* The locks of the last circular finding. */
+/* Is the last circular finding about the two locks that the scenario names? */
 bool lock_pair_is_expected(const struct scenario *sc);
-/* The warnings before a knot. */
+/* Is the number of warnings before a knot the expected one? */
 bool warnings_are_expected(const struct scenario *sc, unsigned int warnings);
-/* The forced order happened, or was refused where that is expected. */
+/* Did the forced order happen? Or was it refused, if that is expected? */
 bool order_is_expected(const struct stage *st);
 
 /* Must D and U overlap in at least one free round, for the scenario to test

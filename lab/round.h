@@ -1,5 +1,5 @@
 /*
- * One round: from the set-up to its end, however the actors are led. See
+ * One round, from the set-up to its end, for the runner and for the explorer. See
  * round.c.
  */
 #pragma once
@@ -14,9 +14,9 @@ struct round {
 	/* The set-up is done, no actor runs. 0, or a negative errno that ends
 	 * the round. */
 	int (*is_set_up)(struct round *r, struct stage *st);
-	/* The actors have started: lead them. */
+	/* The actors have started: decide here which of them go on, and when. */
 	void (*lead)(struct round *r, struct stage *st);
-	/* It is decided how the round ends, and nothing has been checked. */
+	/* The outcome of the round is known; no check has run yet. */
 	void (*is_over)(struct round *r, struct stage *st);
 	/* All actors have ended: may the checks run? */
 	bool (*may_check)(struct round *r, struct stage *st);

@@ -58,9 +58,9 @@ static int hush_if_all_found(struct round *r, struct stage *st)
 	return 0;
 }
 
-/* Where the chains of waits end: in a cycle, or the kind of event that is
- * missing. st->waits is of use if the round ended in a cycle. */
-static const char *end_of_waits(struct stage *st, enum outcome out)
+/* The words for the end of the chains of waits: "cycle", or the kind of the missing
+ * event. st->waits is of use if the round ended in a cycle. */
+static const char *describe_end_of_waits(struct stage *st, enum outcome out)
 {
 	struct waitfor *w = &st->waits;
 	const char *end = NULL;
@@ -77,13 +77,13 @@ static const char *end_of_waits(struct stage *st, enum outcome out)
 	return end;
 }
 
-static void note_end(struct round *r, struct stage *st)
+static void tally_end_of_round(struct round *r, struct stage *st)
 {
 	struct tally *t = container_of(r, struct player, round)->tally;
 
 	note_lockdep(st, t);
 	if (is_knot(r->outcome) && (!t->waitfor || r->outcome == OUT_DEADLOCK))
-		t->waitfor = end_of_waits(st, r->outcome);
+		t->waitfor = describe_end_of_waits(st, r->outcome);
 	t->warnings += r->warnings;
 	if (is_knot(r->outcome))
 		t->ok &= warnings_are_expected(st->sc, r->warnings);
@@ -94,12 +94,12 @@ static struct player player(struct tally *t, uint32_t seed)
 	return (struct player){ .round = { .seed = seed,
 					   .trace = TRACE_MARKED,
 					   .is_set_up = hush_if_all_found,
-					   .is_over = note_end },
+					   .is_over = tally_end_of_round },
 				.tally = t };
 }
 
 /* Play a round; a knot still stands when it returns 0. */
-static int play(struct player *p, struct stage *st, enum outcome *out)
+static int play_and_tally(struct player *p, struct stage *st, enum outcome *out)
 {
 	int err;
 
@@ -121,7 +121,7 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 	int err;
 
 	st->forced = true;
-	err = play(&p, st, &out);
+	err = play_and_tally(&p, st, &out);
 	if (err)
 		return err;
 	t->forced++;
@@ -178,7 +178,7 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 /* ---- the free form ------------------------------------------------------- */
 
 /* The outcome at which an `until_found` scenario stops. */
-static enum outcome looked_for(const struct scenario *sc)
+static enum outcome outcome_to_find(const struct scenario *sc)
 {
 	return (enum outcome)__builtin_ctz(sc->said.outcome);
 }
@@ -228,7 +228,8 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 
 		st->up = !cpu_is_online(st->toggled) && !sc->world.down_only;
 		st->leak_by_d = t->rounds & 1;
-		err = thread_interrupted() ? -EINTR : play(&p, st, &out);
+		err = thread_interrupted() ? -EINTR :
+					     play_and_tally(&p, st, &out);
 		if (err)
 			break;
 		t->rounds++;
@@ -236,7 +237,7 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		t->stuck += out == OUT_STUCK;
 		fine = st->missed ||
 		       outcome_is_expected(st, sc->said.outcome, out);
-		found = !st->missed && out == looked_for(sc);
+		found = !st->missed && out == outcome_to_find(sc);
 		/* The first unexpected outcome stays; else the one looked
 		 * for. */
 		if (!fine || found ||
@@ -254,7 +255,7 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		clean = end_round(st, out, !last);
 		replace_dead_workers(st);
 	}
-	if (!err && sc->free.until_found && t->outcome != looked_for(sc))
+	if (!err && sc->free.until_found && t->outcome != outcome_to_find(sc))
 		t->ok = false; /* looked for, and not found */
 	if (!err && own && t->ok && must_overlap(sc) && !t->overlap) {
 		kprintf("unexpected: no round in which D and U overlapped\n");

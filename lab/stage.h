@@ -23,8 +23,8 @@ void start_actors(struct stage *st, uint32_t *seed);
 /* Wait until it is known how the round ends. If it ends in a knot, the knot is not
  * cut yet, and st->waits has its cycle. warns: warn_count when the round began. */
 enum outcome watch_round(struct stage *st, unsigned int warns);
-/* Cut the knot, if there is one, and tear down. quietly: print only what is
- * wrong. false: an actor ended with a lock or a reference held. */
+/* Cut the knot, if there is one, and tear down. quietly: print errors only. false:
+ * an actor ended with a lock or a reference held. */
 bool end_round(struct stage *st, enum outcome out, bool quietly);
 /* A worker that a BUG has ended gets a new thread. */
 void replace_dead_workers(struct stage *st);
@@ -34,7 +34,7 @@ bool compare_state(bool quietly);
 
 /* on: nothing is printed, and lockdep makes no reports. */
 void hush(bool on);
-/* Prints that the threads are left to themselves from here on. */
+/* Print a line: from here on the threads are left to end by themselves. */
 void say_threads_end_alone(void);
 
 bool all_done(const struct stage *st);

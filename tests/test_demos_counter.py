@@ -35,7 +35,7 @@ def test_patch_a_catches_the_victim():
                                  "kmem_cache_destroy__3_6", "D")] * 2
     assert len(re.findall(r"    held by D \(thread \d+\)", run.text)) == 2
     assert run.lines.count("    has ended: BUG: cpu_hotplug.refcount < 0") == 2
-    assert run.lines.count("cut: cpu_hotplug.lock is released for D, who died "
+    assert run.lines.count("cut: cpu_hotplug.lock is released for D, which died "
                            "with it") == 2
     assert verdicts(run.text)[0]["lockdep"] == "silent"
 
@@ -47,7 +47,7 @@ def test_patch_b_catches_the_culprit():
     assert blamed(text) == [
         ("BUG", "put_online_cpus__bhat_b", "leak_a_reference", "L"),
         ("BUG", "put_online_cpus__bhat_b", "leak_a_reference", "D")]
-    assert "cut: cpu_hotplug.lock is released for L, who died with it" in text
+    assert "cut: cpu_hotplug.lock is released for L, which died with it" in text
 
 
 def test_sketch_says_nothing():

@@ -10,7 +10,7 @@ from gordian import ROOT, boot, verdicts, witnesses
 from test_points import NOT_TOLD, ON_THEIR_OWN
 
 NOT_CUT = "this knot cannot be cut: the scenario needs a .cut.rescue"
-HELD = "own is released for A, who ended with it"
+HELD = "own is released for A, which ended with it"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_a_kept_mutex_is_a_warning(image, name, schedules):
         "complete", "warn", "held-at-end")
     assert v.num("schedules") == v.num("failing") == schedules
     mutex = "slab_mutex" if name == "slab" else "own"
-    assert f"cut: {mutex} is released for A, who ended with it" in r.lines
+    assert f"cut: {mutex} is released for A, which ended with it" in r.lines
 
 
 def test_a_kept_mutex_excuses_nothing_later(image):

@@ -101,7 +101,7 @@ def test_wrong_forms(tree, change, part, outcome, objection):
     if outcome:
         assert found[part]["outcome"] == outcome
     elif change in (forgotten_unlock, forgotten_unlock_on_failure):
-        assert "slab_mutex is released for D, who ended with it" in r.text
+        assert "slab_mutex is released for D, which ended with it" in r.text
     else:
         assert re.search("an actor left refcount 1|refcount was 1, set to 0",
                          r.text)

@@ -115,7 +115,7 @@ def test_kept_lock_fails_the_schedule(tree):
     bad = EXAMPLE.read_text().replace(wait, wait + "mutex_lock(&slab_mutex);")
     r = boot("explore m1/queued", image=image_with(tree, bad))
     assert r.status == 1
-    assert "slab_mutex is released for R, who ended with it" in r.text
+    assert "slab_mutex is released for R, which ended with it" in r.text
     part, = verdicts(r.text, "part")
     assert (part.ok, part["search"], part["outcome"]) == (
         False, "complete", "warn")

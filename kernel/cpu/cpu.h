@@ -93,7 +93,8 @@ struct cpu_hotplug {
 	struct mutex lock;
 	/* lock guards: */
 	int refcount;
-	/* For reports: the last get, and the put that took it below 0. */
+	/* For reports: the last get, and the put that took the count below
+	 * 0. */
 	struct hotplug_change last_get, below_0;
 };
 

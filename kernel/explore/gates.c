@@ -154,8 +154,8 @@ static void footprint_unlock(uint32_t flags)
 	local_irq_restore(flags);
 }
 
-/* A name for a thing that is the same in each run. A thing on the stack of one
- * of the threads is named by its place there. */
+/* A name for a thing. The name is the same in each run. A thing on the stack
+ * of one of the threads is named by its place there. */
 static uintptr_t stable_name(uintptr_t thing)
 {
 	for (uintptr_t i = 0; thing >= STACKS_VA && i < ex.subject.nr; i++) {
@@ -167,8 +167,8 @@ static uintptr_t stable_name(uintptr_t thing)
 	return thing;
 }
 
-/* May the thing be at another address in another run? It was allocated then: it
- * is neither in the image nor has it a stable name. */
+/* May the thing be at another address in another run? It may if it was
+ * allocated. Such a thing is not in the image and has no stable name. */
 static bool may_move(uintptr_t thing)
 {
 	return thing >= LOWMEM_VA && (thing < KERNEL_VA || thing >= STACKS_VA);
@@ -603,7 +603,7 @@ static bool let_callback_run(void)
 	return false;
 }
 
-static bool enabled(const struct gate *g)
+static bool is_enabled(const struct gate *g)
 {
 	if (!g->at_gate)
 		return false;
@@ -656,7 +656,7 @@ unsigned int explore_settle(unsigned int *left)
 		if (ex.subject.ended(ex.subject.arg, i))
 			continue;
 		*left |= 1u << i;
-		if (enabled(&ex.gate[i]))
+		if (is_enabled(&ex.gate[i]))
 			able |= 1u << i;
 	}
 	return able;

@@ -96,9 +96,9 @@ void explore_event(const struct trace_event *e);
  * once if the thread is not explored; the caller then waits in its own way.
  */
 bool explore_await(bool (*holds)(void *arg), void *arg, const void *what);
-/* After explore_let_go(), while no thread runs: let the threads in
- * explore_await() go on whose condition is true, or all of them. Returns
- * whether there was one. */
+/* Call it after explore_let_go(), while no thread runs. Let threads in
+ * explore_await() go on: those with a true condition, or all of them.
+ * Returns whether there was one. */
 bool explore_release_waiting(bool all);
 /* The calling thread takes the place of thread i. */
 void explore_become(unsigned int i);

@@ -34,7 +34,7 @@ void footprint_add(struct footprint *f, uintptr_t thing, bool write, bool moves)
 	f->n = (uint16_t)(i < f->n ? f->n : i + 1);
 }
 
-bool dependent(const struct footprint *a, const struct footprint *b)
+bool are_dependent(const struct footprint *a, const struct footprint *b)
 {
 	if (a->all || b->all)
 		return true;
@@ -54,7 +54,7 @@ static bool dependent_across(const struct footprint *a,
 			     const struct footprint *b)
 {
 	return (a->moving_write && b->moving_read) ||
-	       (a->moving_read && b->moving_write) || dependent(a, b);
+	       (a->moving_read && b->moving_write) || are_dependent(a, b);
 }
 
 /* Does b touch all things of a that do not move, in the same way? */
@@ -240,8 +240,8 @@ static bool happens_before(const struct search *s, unsigned int i,
  * Step i and a step of thread t, at place k, race: they could also come in the
  * other order. Then a thread must be run from node i that leads to that order.
  * Consider the steps between the two that do not happen after step i, and then
- * t's own. Any thread will do whose first step among these does not happen
- * after another of them. clock: of t's step.
+ * t's own. A thread will do if its first step among these does not happen after
+ * another of them. clock: of t's step.
  */
 static void add_choice(struct search *s, unsigned int i, unsigned int k,
 		       unsigned int t, const uint16_t *clock)
@@ -286,7 +286,7 @@ static void find_races(struct search *s, unsigned int t, unsigned int k,
 	for (unsigned int i = 0; i < k; i++) {
 		const struct node *n = &s->node[i];
 
-		if (n->chosen == t || !dependent(&n->step, step))
+		if (n->chosen == t || !are_dependent(&n->step, step))
 			continue;
 		for (unsigned int q = 0; q < s->threads; q++)
 			after[q] = max(after[q], n->clock[q]);
@@ -298,7 +298,7 @@ static void find_races(struct search *s, unsigned int t, unsigned int k,
 		const struct node *n = &s->node[i];
 
 		if (n->chosen != t && !happens_before(s, i, prior) &&
-		    dependent(&n->step, step))
+		    are_dependent(&n->step, step))
 			add_choice(s, i, k, t, after);
 	}
 }

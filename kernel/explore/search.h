@@ -55,7 +55,7 @@ struct footprint {
  * may have this one. */
 void footprint_add(struct footprint *f, uintptr_t thing, bool write,
 		   bool moves);
-bool dependent(const struct footprint *a, const struct footprint *b);
+bool are_dependent(const struct footprint *a, const struct footprint *b);
 
 /* Where a thread is, to be compared with an earlier run. */
 enum stand { STAND_BLOCKED, STAND_AT_POINT, STAND_ENDED };

@@ -78,9 +78,10 @@ static void invoke_batch(struct rcu_state *rsp, struct rcu_data *rdp)
 		preempt_enable();
 		h = next;
 	}
-	/* After they have run: rcu_barrier() must not skip them. Release: pairs
-	 * with the barrier in rcu_barrier_wait(). A thread that sees none left
-	 * sees their effects. */
+	/* The callbacks stay in `len` until they have run, so that
+	 * rcu_barrier() does not skip them. Release: pairs with the barrier
+	 * in rcu_barrier_wait(). A thread that sees no callback left sees
+	 * the effects of these. */
 	flags = local_irq_save();
 	smp_store_release(&rdp->cbs.len, rdp->cbs.len - n);
 	local_irq_restore(flags);

@@ -135,8 +135,8 @@ uint32_t rcu_idle_seen(unsigned int cpu)
 /*
  * Check the cores that owe. If a core is idle, or has been idle since the first
  * check, this grace period no longer waits for it. A grace period of the other
- * sort does: it may have begun since, and the core may be in a reader again.
- * Cores that still owe are asked to switch, but not at the first check.
+ * sort still waits: it may have begun later, when the core was in a reader
+ * again. Cores that still owe are asked to switch, but not at the first check.
  */
 static void check_owing_cores(struct rcu_state *rsp, struct rcu_debt *d,
 			      bool first)

@@ -159,8 +159,9 @@ void rcu_barrier_begin(struct rcu_state *rsp);
 void rcu_barrier_entrain(struct rcu_state *rsp, unsigned int cpu);
 void rcu_barrier_queue(struct rcu_data *rdp, struct cblist *l);
 void rcu_barrier_wait(struct rcu_state *rsp);
-/* Returns the gp_seq at which a full grace period from now has passed. Request
- * grace periods until gp_seq is `snap`. Any context but FIQ. */
+/* rcu_snap() returns the gp_seq at which a full grace period from now has
+ * passed. rcu_request() requests grace periods until gp_seq is `snap`. Any
+ * context but FIQ. */
 uint32_t rcu_snap(struct rcu_state *rsp);
 void rcu_request(struct rcu_state *rsp, uint32_t snap);
 

@@ -28,7 +28,7 @@ static struct rcu_state *rcu_of(const void *obj)
 
 /* Is t a reader that the grace period waits for? A reader cannot be preempted;
  * the grace-period thread itself is not one. */
-static bool is_reader_for(const struct waiting *w, const struct thread *t)
+static bool is_awaited_reader(const struct waiting *w, const struct thread *t)
 {
 	struct rcu_state *rsp = rcu_of(w->obj);
 
@@ -39,7 +39,8 @@ static bool is_reader_for(const struct waiting *w, const struct thread *t)
 
 /* Must t run callbacks, or end a grace period, before the barrier's last
  * callback has run? */
-static bool brings_callbacks(const struct waiting *w, const struct thread *t)
+static bool must_act_for_barrier(const struct waiting *w,
+				 const struct thread *t)
 {
 	struct rcu_state *rsp = rcu_of(w->obj);
 	struct rcu_data *rdp;
@@ -115,7 +116,7 @@ const struct wait_ops barrier_wait = {
 	.name = "completion",
 	.relation = "up to",
 	.event = true,
-	.waits_on = brings_callbacks,
+	.waits_on = must_act_for_barrier,
 	.print = print_awaited,
 };
 
@@ -123,7 +124,7 @@ const struct wait_ops readers_wait = {
 	.name = "readers",
 	.relation = "where runs",
 	.event = true,
-	.waits_on = is_reader_for,
+	.waits_on = is_awaited_reader,
 	.print = print_awaited,
 };
 

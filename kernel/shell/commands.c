@@ -214,7 +214,7 @@ static void waits_print(void)
 PLAIN_COMMAND(waits, "show each waiting thread, and each cycle of waits",
 	      waits_print());
 
-static bool waits_at(const struct thread *t, const struct mutex *m)
+static bool waits_for_mutex(const struct thread *t, const struct mutex *m)
 {
 	const struct waiting *w = &t->waiting;
 
@@ -229,7 +229,7 @@ static void print_mutex(const struct mutex *m)
 	unsigned int n = 0;
 
 	for_each_thread (t)
-		n += waits_at(t, m);
+		n += waits_for_mutex(t, m);
 	if (owner)
 		kprintf("%s: held by %s (thread %u), %u wait\n  taken at %pS\n",
 			m->name, owner->name, owner->id, n,
@@ -237,7 +237,7 @@ static void print_mutex(const struct mutex *m)
 	else
 		kprintf("%s: free\n", m->name);
 	for_each_thread (t)
-		if (waits_at(t, m))
+		if (waits_for_mutex(t, m))
 			kprintf("  %s (thread %u) waits, for %u ms\n", t->name,
 				t->id, waited_ms(&t->waiting));
 }

@@ -74,9 +74,10 @@ static void insert_char(char c)
 }
 
 /*
- * Ctrl-A, E, B and F move the cursor. Ctrl-U, K, H, D and W delete the text
- * between the cursor and the place to which the key before theirs in the string
- * would move it. Other keys do nothing.
+ * The string has pairs of keys: Ctrl-A and U, E and K, B and H, F and D; Ctrl-W
+ * has no first key. The first key of a pair moves the cursor to a place. The
+ * second one deletes the text between the cursor and that place. Other keys do
+ * nothing.
  */
 static void move_or_delete(char c)
 {

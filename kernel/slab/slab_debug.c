@@ -58,12 +58,12 @@ static uint8_t *red_behind(const struct kmem_cache *s, void *obj)
 	return (uint8_t *)obj + s->size;
 }
 
-static bool checked(const struct kmem_cache *s)
+static bool is_checked(const struct kmem_cache *s)
 {
 	return !(s->flags & SLAB_NO_DEBUG);
 }
 
-static bool poisoned(const struct kmem_cache *s)
+static bool is_poisoned(const struct kmem_cache *s)
 {
 	return !s->ctor && !(s->flags & (SLAB_TYPESAFE_BY_RCU | SLAB_NO_DEBUG));
 }
@@ -108,8 +108,8 @@ static void track_print(const char *what, const struct track *t)
 
 /* cache: "" if it is not known; dbg: NULL if the debug words cannot be
  * trusted. */
-static void report(const char *cache, const char *what, const void *obj,
-		   uintptr_t caller, const struct object_debug *dbg)
+static void report_object(const char *cache, const char *what, const void *obj,
+			  uintptr_t caller, const struct object_debug *dbg)
 {
 	uint32_t flags = report_begin();
 
@@ -128,7 +128,7 @@ static void report(const char *cache, const char *what, const void *obj,
 
 /* ---- checks -------------------------------------------------------------- */
 
-static bool all_bytes(const uint8_t *p, uint8_t value, size_t n)
+static bool all_bytes_are(const uint8_t *p, uint8_t value, size_t n)
 {
 	/* Equal to itself shifted by one byte: all bytes equal the first. */
 	return n == 0 || (p[0] == value && memcmp(p, p + 1, n - 1) == 0);
@@ -138,21 +138,21 @@ static void check_red_zones(struct kmem_cache *s, void *obj, uintptr_t caller)
 {
 	struct object_debug *dbg = debug_of(obj);
 
-	if (!all_bytes(dbg->red, RED_BYTE, RED_BYTES)) {
-		report(s->name, "overwritten red zone before it", obj, caller,
-		       dbg);
+	if (!all_bytes_are(dbg->red, RED_BYTE, RED_BYTES)) {
+		report_object(s->name, "overwritten red zone before it", obj,
+			      caller, dbg);
 		memset(dbg->red, RED_BYTE, RED_BYTES);
 	}
-	if (!all_bytes(red_behind(s, obj), RED_BYTE, RED_BYTES)) {
-		report(s->name, "overwritten red zone behind it", obj, caller,
-		       dbg);
+	if (!all_bytes_are(red_behind(s, obj), RED_BYTE, RED_BYTES)) {
+		report_object(s->name, "overwritten red zone behind it", obj,
+			      caller, dbg);
 		memset(red_behind(s, obj), RED_BYTE, RED_BYTES);
 	}
 }
 
 static void poison(struct kmem_cache *s, void *obj)
 {
-	if (poisoned(s)) {
+	if (is_poisoned(s)) {
 		memset(obj, POISON_FREE, s->size - 1);
 		((uint8_t *)obj)[s->size - 1] = POISON_END;
 	}
@@ -162,16 +162,17 @@ static void check_poison(struct kmem_cache *s, void *obj, uintptr_t caller)
 {
 	const uint8_t *p = obj;
 
-	if (!poisoned(s) || (all_bytes(p, POISON_FREE, s->size - 1) &&
-			     p[s->size - 1] == POISON_END))
+	if (!is_poisoned(s) || (all_bytes_are(p, POISON_FREE, s->size - 1) &&
+				p[s->size - 1] == POISON_END))
 		return;
-	report(s->name, "written after it was freed", obj, caller,
-	       debug_of(obj));
+	report_object(s->name, "written after it was freed", obj, caller,
+		      debug_of(obj));
 	poison(s, obj);
 }
 
-/* Is obj an object of s? Returns NULL, or a complaint. */
-static const char *misplaced(const struct kmem_cache *s, const void *obj)
+/* Returns NULL if obj is an object of s, else the words of a report that say
+ * why it is none. */
+static const char *why_misplaced(const struct kmem_cache *s, const void *obj)
 {
 	struct page *head = page_head(obj);
 	struct slab *slab;
@@ -194,7 +195,7 @@ void slab_debug_new(struct kmem_cache *s, void *obj)
 {
 	struct object_debug *dbg = debug_of(obj);
 
-	if (!checked(s))
+	if (!is_checked(s))
 		return;
 	memset(dbg, 0, sizeof(*dbg));
 	dbg->state = STATE_FREE;
@@ -207,7 +208,7 @@ void slab_debug_alloc(struct kmem_cache *s, void *obj, uintptr_t caller)
 {
 	struct object_debug *dbg = debug_of(obj);
 
-	if (!checked(s))
+	if (!is_checked(s))
 		return;
 	check_red_zones(s, obj, caller);
 	check_poison(s, obj, caller);
@@ -215,34 +216,35 @@ void slab_debug_alloc(struct kmem_cache *s, void *obj, uintptr_t caller)
 	 * frees. */
 	if (__atomic_exchange_n(&dbg->state, STATE_ALLOCATED,
 				__ATOMIC_RELAXED) != STATE_FREE)
-		report(s->name, "handed out although it is not free", obj,
-		       caller, dbg);
+		report_object(s->name, "handed out although it is not free",
+			      obj, caller, dbg);
 	track_set(&dbg->alloc, caller);
-	if (poisoned(s))
+	if (is_poisoned(s))
 		memset(obj, POISON_FRESH, s->size);
 }
 
 bool slab_debug_free(struct kmem_cache *s, void *obj, uintptr_t caller)
 {
-	const char *what = misplaced(s, obj);
+	const char *what = why_misplaced(s, obj);
 	struct object_debug *dbg;
 	uintptr_t was;
 
 	if (what) {
-		report(s->name, what, obj, caller, NULL);
+		report_object(s->name, what, obj, caller, NULL);
 		return false;
 	}
 	debug_check_no_locks_freed(obj, s->size);
-	if (!checked(s))
+	if (!is_checked(s))
 		return true;
 	dbg = debug_of(obj);
 	/* Relaxed: of two frees at the same time one finds it allocated. */
 	was = __atomic_exchange_n(&dbg->state, STATE_FREE, __ATOMIC_RELAXED);
 	if (was != STATE_ALLOCATED) {
-		report(s->name,
-		       was == STATE_FREE ? "double free" :
-					   "overwritten debug words before it",
-		       obj, caller, dbg);
+		report_object(s->name,
+			      was == STATE_FREE ?
+				      "double free" :
+				      "overwritten debug words before it",
+			      obj, caller, dbg);
 		return false;
 	}
 	check_red_zones(s, obj, caller);
@@ -260,13 +262,13 @@ bool slab_debug_kfree(struct page *head, void *obj, uintptr_t caller)
 	else if (!head->owner && page_to_virt(head) != obj)
 		what = "free of a misaligned pointer";
 	if (what)
-		report("", what, obj, caller, NULL);
+		report_object("", what, obj, caller, NULL);
 	return !what;
 }
 
 void slab_debug_slab_end(struct kmem_cache *s, struct slab *slab)
 {
-	for (unsigned int i = 0; checked(s) && i < s->num; i++) {
+	for (unsigned int i = 0; is_checked(s) && i < s->num; i++) {
 		check_red_zones(s, slab_object(s, slab, i), 0);
 		check_poison(s, slab_object(s, slab, i), 0);
 	}
@@ -277,8 +279,8 @@ bool slab_debug_cache_alive(const struct slab *slab)
 	bool alive = READ_ONCE(slab->cache->id) == slab->cache_id;
 
 	if (!alive)
-		report("", "RCU callback after the cache was destroyed", slab,
-		       0, NULL);
+		report_object("", "RCU callback after the cache was destroyed",
+			      slab, 0, NULL);
 	return alive;
 }
 
@@ -308,7 +310,7 @@ void slab_debug_leaks(struct kmem_cache *s)
 	unsigned int n;
 	uint32_t flags;
 
-	if (!checked(s))
+	if (!is_checked(s))
 		return;
 	flags = spin_lock_irqsave(&s->list_lock);
 	n = find_leaks(s, &s->full, obj, by, 0);

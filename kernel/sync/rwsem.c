@@ -258,7 +258,7 @@ static int32_t readers_inside(struct percpu_rwsem *s)
 	return sum;
 }
 
-static void count(struct percpu_rwsem *s, int32_t by)
+static void count_reader(struct percpu_rwsem *s, int32_t by)
 {
 	int32_t *n = &s->count[smp_processor_id()].n;
 
@@ -281,12 +281,12 @@ static bool try_read(struct percpu_rwsem *s)
 	bool blocked;
 
 	preempt_disable();
-	count(s, 1);
+	count_reader(s, 1);
 	smp_mb(); /* P1: count before block; pairs with P2 */
 	/* Acquire: pairs with the release in percpu_up_write(). */
 	blocked = smp_load_acquire(&s->block);
 	if (unlikely(blocked)) {
-		count(s, -1);
+		count_reader(s, -1);
 		smp_mb(); /* count before wake_writer() looks for a writer */
 	}
 	preempt_enable();
@@ -336,7 +336,7 @@ void percpu_up_read(struct percpu_rwsem *s)
 	trace_did(TR_READ_UNLOCK, s, 0, CALLER);
 	preempt_disable();
 	smp_mb(); /* the reader's section before the count; pairs with P2 */
-	count(s, -1);
+	count_reader(s, -1);
 	smp_mb(); /* count before block; pairs with P2 */
 	if (unlikely(READ_ONCE(s->block)))
 		wake_writer(s, CALLER);
@@ -417,7 +417,7 @@ int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *t)
 		if (w->thread != t)
 			continue;
 		/* Before the wake-up: the writer must count this reader. */
-		count(s, 1);
+		count_reader(s, 1);
 		w->counted = true;
 		wake_granted(w, CALLER);
 		err = 0;

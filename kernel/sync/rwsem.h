@@ -67,10 +67,10 @@ void down_write(struct rw_semaphore *s);
 void up_write(struct rw_semaphore *s);
 
 /*
- * Cut a knot (docs/design.md, "lending"): let t in, which waits, although
- * readers or a writer are inside. A writer that is inside is the writer again
- * after t, if t writes. 0, or -EINVAL: t does not wait, or a writer has lent it
- * already.
+ * Cut a knot (docs/design.md, "lending"): let the waiting thread t in although
+ * readers or a writer are inside. If t writes, the writer that is inside now is
+ * the writer again after t. Returns 0, or -EINVAL: t does not wait, or a writer
+ * has lent the semaphore already.
  */
 int rwsem_lend(struct rw_semaphore *s, struct thread *t);
 
@@ -101,8 +101,8 @@ void percpu_down_write(struct percpu_rwsem *s);
 void percpu_up_write(struct percpu_rwsem *s);
 
 /*
- * Cut a knot (docs/design.md, "lending"): let a waiting reader in although a
- * writer waits or is inside, which is blocked; or let the waiting writer in
- * although readers are inside. Returns 0, or -EINVAL if t does not wait so.
+ * Cut a knot (docs/design.md, "lending"): if t is a waiting reader, let it in
+ * although a blocked writer waits or is inside; if t is the waiting writer, let
+ * it in although readers are inside. Returns 0, or -EINVAL if t is neither.
  */
 int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *t);

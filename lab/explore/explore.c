@@ -109,7 +109,7 @@ static void note_step(struct director *d, struct stage *st)
 		search_step(x->search, &f, woken);
 }
 
-static unsigned int steps_of(const struct search *s, unsigned int thread)
+static unsigned int steps_taken_by(const struct search *s, unsigned int thread)
 {
 	unsigned int n = 0;
 
@@ -132,11 +132,12 @@ static void note_last_state(struct director *d, struct stage *st,
 	}
 	x->last_state = 14695981039346656037ull ^ x->form.up;
 	for (unsigned int i = 0; left && i < st->nr_actors; i++) {
-		unsigned int place = st->sc->search.position ?
-					     st->sc->search.position(i) :
-					     (steps_of(x->search, i) * 256u +
-					      stands[i].op) * 4u +
-						     stands[i].where;
+		unsigned int place =
+			st->sc->search.position ?
+				st->sc->search.position(i) :
+				(steps_taken_by(x->search, i) * 256u +
+				 stands[i].op) * 4u +
+					stands[i].where;
 
 		/* FNV-1a, a word at a time */
 		x->last_state = (x->last_state ^ place) * 1099511628211ull;
@@ -236,7 +237,7 @@ static unsigned int outcomes_of(const struct exploration *x)
  * make? */
 static bool all_seen(const struct scenario *sc, const struct exploration *x)
 {
-	unsigned int fails = failures(sc->said.outcome);
+	unsigned int fails = failing_outcomes(sc->said.outcome);
 
 	return fails && !(fails & ~outcomes_of(x)) &&
 	       !(sc->said.lockdep & ~x->lockdep);
@@ -281,7 +282,7 @@ static int explore_form(struct stage *st, struct exploration *x,
 	return 0;
 }
 
-static unsigned int failing(const struct exploration *x)
+static unsigned int nr_failing(const struct exploration *x)
 {
 	return x->schedules - x->count[OUT_COMPLETES];
 }
@@ -331,7 +332,7 @@ static void sum_up(struct explored_row *r, const struct exploration *x,
 	r->lockdep = x->lockdep;
 	r->schedules = x->schedules;
 	r->redundant = x->redundant;
-	r->failing = failing(x);
+	r->failing = nr_failing(x);
 	r->states = x->states;
 	r->more_states = x->more_states;
 	r->outcomes = outcomes_of(x);
@@ -366,7 +367,8 @@ static int explore_forms(struct exploration *x,
 	x->max = rq->max ? rq->max : SCHEDULES_MAX;
 	x->search = search_memory;
 	x->room = room_memory;
-	if (rq->one_form && forms > 1 && !failures(st->sc->said.outcome)) {
+	if (rq->one_form && forms > 1 &&
+	    !failing_outcomes(st->sc->said.outcome)) {
 		x->one_form = true;
 		forms = 1;
 	}
@@ -389,7 +391,7 @@ static int explore_iterated(struct exploration *x, struct explore_request *rq)
 			return err;
 		if (!rq->brief)
 			kprintf("preemptions <= %u: schedules=%u failing=%u\n",
-				rq->bound, x->schedules, failing(x));
+				rq->bound, x->schedules, nr_failing(x));
 		if (!x->cut_short || x->found || x->stopped || x->broken ||
 		    x->interrupted)
 			return 0;

@@ -294,7 +294,8 @@ static bool obey_command(struct stepper *s, const struct stage *st, char *line,
 }
 
 /* Ask until a command decides how the round goes on. */
-static void ask(struct stepper *s, const struct stage *st, unsigned int enabled)
+static void ask_until_decided(struct stepper *s, const struct stage *st,
+			      unsigned int enabled)
 {
 	static char copy[LINE]; /* demo_mutex */
 	bool decided = false;
@@ -404,7 +405,7 @@ static int choose_by_asking(struct director *d, struct stage *st,
 	}
 	if (!s->more && !s->to_end) {
 		show_threads(st, enabled);
-		ask(s, st, enabled);
+		ask_until_decided(s, st, enabled);
 	}
 	if (s->leaves || s->again)
 		return -1;
@@ -435,7 +436,7 @@ static void at_the_end(struct stepper *s, const struct stage *st,
 	else
 		kprintf("all have ended\n");
 	print_replay_line(s);
-	ask(s, st, 0);
+	ask_until_decided(s, st, 0);
 }
 
 static void ask_at_the_end(struct director *d, struct stage *st,

@@ -1,8 +1,8 @@
 /*
  * The verdict of a search, and whether it is the expected one.
  *
- *   REAL            lockdep speaks (or a BUG or WARN), and a schedule fails
- *   FALSE-POSITIVE  lockdep speaks; the search was complete, and none fails
+ *   REAL            lockdep (or a BUG or WARN) reports, and a schedule fails
+ *   FALSE-POSITIVE  lockdep reports; the search was complete, and none fails
  *   MISSED          lockdep is silent, and a schedule fails
  *   CLEAN           lockdep is silent; the search was complete, and none fails
  *   NOT-FOUND       none fails within the bounds
@@ -21,33 +21,35 @@
 
 #if GORDIAN_DEBUG
 
-static const char *verdict_word(bool speaks, bool fails, bool complete)
+static const char *verdict_word(bool reported, bool fails, bool complete)
 {
 	if (fails)
-		return speaks ? "REAL" : "MISSED";
+		return reported ? "REAL" : "MISSED";
 	if (!complete)
 		return "NOT-FOUND";
-	return speaks ? "FALSE-POSITIVE" : "CLEAN";
+	return reported ? "FALSE-POSITIVE" : "CLEAN";
 }
 
 /* A BUG or a WARN counts like a finding of lockdep. */
-static bool something_speaks(unsigned int lockdep, unsigned int outcomes)
+static bool something_reports(unsigned int lockdep, unsigned int outcomes)
 {
 	return lockdep || outcomes & (OUT_BIT(OUT_BUG) | OUT_BIT(OUT_WARN));
 }
 
-unsigned int failures(unsigned int outcomes)
+unsigned int failing_outcomes(unsigned int outcomes)
 {
 	return outcomes & ~OUT_BIT(OUT_COMPLETES);
 }
 
 void set_verdict(struct explored_row *r, bool complete)
 {
-	unsigned int unexpected = failures(r->outcomes) & ~r->of->said.outcome;
-	unsigned int set = failures(unexpected ? unexpected : r->outcomes);
+	unsigned int unexpected = failing_outcomes(r->outcomes) &
+				  ~r->of->said.outcome;
+	unsigned int set =
+		failing_outcomes(unexpected ? unexpected : r->outcomes);
 
 	r->outcome = set ? (enum outcome)__builtin_ctz(set) : OUT_COMPLETES;
-	r->verdict = verdict_word(something_speaks(r->lockdep, r->outcomes),
+	r->verdict = verdict_word(something_reports(r->lockdep, r->outcomes),
 				  r->failing, complete);
 }
 
@@ -56,19 +58,19 @@ void set_verdict(struct explored_row *r, bool complete)
 static const char *expected_verdict(const struct scenario *sc,
 				    unsigned int lockdep)
 {
-	unsigned int fails = failures(sc->said.outcome);
+	unsigned int fails = failing_outcomes(sc->said.outcome);
 
 	return verdict_word(
-		something_speaks(sc->said.lockdep |
-					 (sc->said.lockdep_may & lockdep),
-				 fails),
+		something_reports(sc->said.lockdep |
+					  (sc->said.lockdep_may & lockdep),
+				  fails),
 		fails, true);
 }
 
 bool search_is_expected(const struct explored_row *r)
 {
 	const struct scenario *sc = r->of;
-	unsigned int differ = failures(r->outcomes ^ sc->said.outcome);
+	unsigned int differ = failing_outcomes(r->outcomes ^ sc->said.outcome);
 	const char *expected = expected_verdict(sc, r->lockdep);
 	bool ok = strcmp(r->verdict, expected) == 0;
 

@@ -7,12 +7,13 @@
 
 #define NR_OUTCOMES (OUT_CORRUPT + 1)
 
-/* Of OUT_BIT()s those that are failures. */
-unsigned int failures(unsigned int outcomes);
+/* Returns the outcomes of the set (OUT_BIT()s) that are failures. */
+unsigned int failing_outcomes(unsigned int outcomes);
 /* From r->lockdep, r->outcomes and r->failing: r->verdict, and the outcome that
  * stands for all. */
 void set_verdict(struct explored_row *r, bool complete);
-/* Are these the expected verdict, outcomes and findings? Prints what is not. */
+/* Are these the expected verdict, outcomes and findings? Prints a line for
+ * each one that is not. */
 bool search_is_expected(const struct explored_row *r);
 /* Add a part's result to the row's. The row stands for its first part, or for
  * the first unexpected one; the counts of all parts are added up. */

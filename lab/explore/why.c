@@ -74,7 +74,7 @@ static void describe_gate(const struct stage *st, enum trace_op op,
 
 /* ---- its wait ------------------------------------------------------------ */
 
-static int slot_of(const struct stage *st, const struct thread *t)
+static int actor_number_of(const struct stage *st, const struct thread *t)
 {
 	for (unsigned int i = 0; i < st->nr_actors; i++)
 		if (st->worker[i].thread == t)
@@ -84,11 +84,11 @@ static int slot_of(const struct stage *st, const struct thread *t)
 
 /* As waits_for(); besides, an actor at the gate before a mutex that is
  * taken. */
-static struct waiting waits_or_would(struct thread *t)
+static struct waiting wait_now_or_next(struct thread *t)
 {
 	const struct stage *st = &the_stage;
 	struct waiting w = { .ops = NULL };
-	int i = slot_of(st, t);
+	int i = actor_number_of(st, t);
 	enum trace_op op;
 	const void *obj;
 	uintptr_t caller;
@@ -136,7 +136,7 @@ void describe_actor(const struct stage *st, unsigned int i, bool able,
 			  bug ? bug : "");
 		return;
 	}
-	waitfor_walk_with(worker->thread, &w, waits_or_would);
+	waitfor_walk_with(worker->thread, &w, wait_now_or_next);
 	if (w.link[0].waiting.ops)
 		describe_wait_of(&w, out);
 	else if (!explore_pending(i, &op, &obj, &caller))
@@ -195,7 +195,7 @@ static void print_references(const struct stage *st)
 static void print_unblocked(const struct stage *st,
 			    const struct waitfor_link *l, unsigned int enabled)
 {
-	int i = slot_of(st, l->thread);
+	int i = actor_number_of(st, l->thread);
 	bool able = i >= 0 && enabled & 1u << i;
 	char text[WHY_TEXT] = "is not blocked";
 
@@ -236,7 +236,8 @@ static void print_wait_of(const struct stage *st, unsigned int link,
 bool show_waits_of(const struct stage *st, unsigned int actor,
 		   unsigned int enabled)
 {
-	waitfor_walk_with(st->worker[actor].thread, &the_walk, waits_or_would);
+	waitfor_walk_with(st->worker[actor].thread, &the_walk,
+			  wait_now_or_next);
 	for (unsigned int i = 0; i < the_walk.n; i++)
 		print_wait_of(st, i, enabled);
 	waitfor_print_end(&the_walk);
@@ -250,7 +251,7 @@ void show_standstill(const struct stage *st)
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		if (worker_ended(&st->worker[i]) ||
 		    !waitfor_walk_with(st->worker[i].thread, &the_walk,
-				       waits_or_would))
+				       wait_now_or_next))
 			continue;
 		kprintf("no thread can go on: a deadlock\n");
 		waitfor_print_end(&the_walk);
@@ -261,7 +262,7 @@ void show_standstill(const struct stage *st)
 		if (worker_ended(&st->worker[i]))
 			continue;
 		waitfor_walk_with(st->worker[i].thread, &the_walk,
-				  waits_or_would);
+				  wait_now_or_next);
 		if (the_walk.n == 1 || !ends)
 			waitfor_print_end(&the_walk);
 		ends++;

@@ -37,8 +37,8 @@ static void footprints(void)
 	for (unsigned int x = 0; x < 64; x++)
 		expected |= bits[0][x] && bits[1][x] &&
 			    ((bits[0][x] | bits[1][x]) & 2);
-	CHECK(dependent(&f[0], &f[1]) == (full || expected));
-	CHECK(dependent(&f[1], &f[0]) == (full || expected));
+	CHECK(are_dependent(&f[0], &f[1]) == (full || expected));
+	CHECK(are_dependent(&f[1], &f[0]) == (full || expected));
 }
 
 /* The footprint of a step that touches three things, the first two of them in any
