@@ -145,6 +145,13 @@ static always_inline void drop_lock(struct spinlock *l)
 
 	WRITE_ONCE(l->holder, NULL);
 	now = ticket_hand_over(&l->tickets);
+	/*
+	 * From here on another core may have the lock, and may even have freed
+	 * the memory that it is in. So l is not written any more. Reading it is
+	 * harmless: memory stays mapped, and a wrong `next` means a look at the
+	 * slots that finds nothing, or a kick too many. It never means a kick
+	 * too few, because a lock with a waiter is not freed.
+	 */
 	smp_mb(); /* R1: `serving` before the slots; pairs with W1 */
 	if (unlikely(READ_ONCE(l->tickets.next) != now))
 		kick_next(l, now);

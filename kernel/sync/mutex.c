@@ -7,6 +7,17 @@
  *   (1) no thread overtakes a waiter;
  *   (2) a woken waiter owns the mutex already, and does not try again.
  *
+ * The next owner may free the memory of the mutex as soon as its own unlock has
+ * returned. So a release does not use the mutex any more once the next owner
+ * can get that far:
+ *   (a) a release without waiters ends with its compare-and-swap, also in
+ *       release_slow();
+ *   (b) a waiter is told that it owns the mutex only after wait_lock has been
+ *       released (unlock_and_wake());
+ *   (c) a new owner that is not told is left with MUTEX_WAITERS set. Its own
+ *       release takes wait_lock then, and so comes after this one.
+ * (The spinlock may still be read: drop_lock() in kernel/lock/spinlock.c.)
+ *
  * wait_lock guards the list, the lender, and every change of the flags.
  * Context: thread, may sleep. mutex_trylock() and the functions that only read:
  * any but FIQ.
@@ -39,10 +50,21 @@ static always_inline bool take_free(struct mutex *m)
 {
 	uintptr_t free = 0;
 
-	/* Acquire: pairs with the release in set_owner() and mutex_unlock(). */
+	/* Acquire: pairs with the release in release_free(). */
 	return __atomic_compare_exchange_n(&m->owner, &free, (uintptr_t)current,
 					   false, __ATOMIC_ACQUIRE,
 					   __ATOMIC_RELAXED);
+}
+
+/* Make it free, unless a flag is set. If this succeeds it may be the last
+ * access. */
+static always_inline bool release_free(struct mutex *m, struct thread *by)
+{
+	uintptr_t o = (uintptr_t)by;
+
+	/* Release: pairs with the acquire in take_free(). */
+	return __atomic_compare_exchange_n(&m->owner, &o, 0, false,
+					   __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
 static uintptr_t waiters_flag(const struct mutex *m)
@@ -50,29 +72,40 @@ static uintptr_t waiters_flag(const struct mutex *m)
 	return list_empty(&m->waiters) ? 0 : MUTEX_WAITERS;
 }
 
-/* Make `to` the owner (NULL: nobody). wait_lock held. */
+/* Make `to` the owner. wait_lock held. */
 static void set_owner(struct mutex *m, struct thread *to, uintptr_t flags)
 {
-	/* Release: pairs with the acquire in take_free(), or in mutex_unlock()
-	 * for a thread that owns it again. */
+	/* Release: pairs with the acquire in mutex_unlock(), for a thread that
+	 * owns it again. */
 	smp_store_release(&m->owner, (uintptr_t)to | flags | waiters_flag(m));
 }
 
-/* Hand over to that waiter and wake it. wait_lock held. */
+/* Make that waiter the owner. wait_lock held; unlock_and_wake() comes next. */
 static void hand_over(struct mutex *m, struct mutex_waiter *w, uintptr_t flags,
 		      uintptr_t caller)
 {
-	struct thread *t = w->thread;
-
 	list_del(&w->link);
 	WRITE_ONCE(m->site, w->site);
 	WRITE_ONCE(w->granted, GRANTING); /* before the release below */
-	set_owner(m, t, flags);
-	trace_did(TR_HANDOVER, m, (uintptr_t)t, caller);
-	/* Release: pairs with the acquire in lock_slow(). w is on t's stack and
-	 * may be gone right after this. */
-	smp_store_release(&w->granted, GRANTED);
-	wake_up_thread(t, caller);
+	set_owner(m, w->thread, flags);
+	trace_did(TR_HANDOVER, m, (uintptr_t)w->thread, caller);
+}
+
+/* Release wait_lock. Then tell w (NULL: none) that it is the owner: from there
+ * on m may be gone, and w too, which is on its thread's stack. IRQs stay off in
+ * between, or w would also wait for those that run here first. */
+static void unlock_and_wake(struct mutex *m, uint32_t flags,
+			    struct mutex_waiter *w, uintptr_t caller)
+{
+	raw_spin_unlock(&m->wait_lock);
+	if (w) {
+		struct thread *t = w->thread;
+
+		/* Release: pairs with the acquire in lock_slow(). */
+		smp_store_release(&w->granted, GRANTED);
+		wake_up_thread(t, caller);
+	}
+	local_irq_restore(flags);
 }
 
 /*
@@ -96,9 +129,9 @@ static bool join_waiters(struct mutex *m, struct mutex_waiter *w)
 	return true;
 }
 
-/* The wait was interrupted. Leave the waiters and return -EINTR; or return 0 if
- * the thread has become the owner meanwhile. */
-static int leave_waiters(struct mutex *m, struct mutex_waiter *w)
+/* The wait was interrupted. Leave the waiters; false: the mutex was handed over
+ * meanwhile. */
+static bool leave_waiters(struct mutex *m, struct mutex_waiter *w)
 {
 	uint32_t flags = spin_lock_irqsave(&m->wait_lock);
 	bool waits = w->granted == WAITS;
@@ -109,11 +142,9 @@ static int leave_waiters(struct mutex *m, struct mutex_waiter *w)
 			/* Relaxed: wait_lock guards the flag. */
 			__atomic_fetch_and(&m->owner, ~(uintptr_t)MUTEX_WAITERS,
 					   __ATOMIC_RELAXED);
-	} else {
-		thread_interrupt(current); /* ends its next wait instead */
 	}
 	spin_unlock_irqrestore(&m->wait_lock, flags);
-	return waits ? -EINTR : 0;
+	return waits;
 }
 
 static noinline int lock_slow(struct mutex *m, enum thread_state state,
@@ -121,7 +152,7 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 {
 	struct mutex_waiter w = { .thread = current, .site = site };
 	uint32_t flags = spin_lock_irqsave(&m->wait_lock);
-	int err = 0;
+	bool interrupted = false;
 
 	if (!join_waiters(m, &w)) {
 		spin_unlock_irqrestore(&m->wait_lock, flags);
@@ -133,17 +164,23 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 
 	WRITE_ONCE(current->waiting.granted, &w.granted);
 	wait_begin(state, &mutex_wait, m, m->name, site);
-	/* Acquire: pairs with the release in hand_over(). */
+	/* Acquire: pairs with the release in unlock_and_wake(). */
 	while (smp_load_acquire(&w.granted) != GRANTED) {
 		if (state == TASK_INTERRUPTIBLE && thread_interrupted()) {
-			err = leave_waiters(m, &w);
-			break;
+			if (leave_waiters(m, &w)) {
+				wait_end();
+				return -EINTR;
+			}
+			interrupted = true;
+			state = TASK_UNINTERRUPTIBLE; /* granted any moment */
 		}
 		schedule();
 		wait_begin(state, &mutex_wait, m, m->name, site);
 	}
 	wait_end();
-	return err;
+	if (interrupted)
+		thread_interrupt(current); /* ends its next wait instead */
+	return 0;
 }
 
 static always_inline int lock_mutex(struct mutex *m, enum thread_state state,
@@ -195,70 +232,76 @@ bool mutex_trylock(struct mutex *m)
 }
 
 /*
- * Release the mutex for `by`. The end states:
+ * Hand the mutex on for `by`. The end states:
  *   (1) it was lent to `by`: the lender owns it again;
  *   (2) `by` has lent it: the borrower keeps it for good;
  *   (3) a thread waits: the oldest waiter owns it;
- *   (4) no thread waits: it is free.
+ *   (4) no thread waits: `by` still owns it, without a flag. Returns false.
  */
-static void unlock_slow(struct mutex *m, struct thread *by, uintptr_t caller)
+static bool hand_on(struct mutex *m, struct thread *by, uintptr_t caller)
 {
 	uint32_t flags = spin_lock_irqsave(&m->wait_lock);
 	struct thread *lender = m->lender;
+	struct mutex_waiter *w = NULL;
+	bool done = true;
 
 	if (lender && mutex_owner(m) == by) {
-		set_owner(m, lender, 0);
+		set_owner(m, lender, MUTEX_WAITERS);
 		/* Release: pairs with the acquire in mutex_unlock(). */
 		smp_store_release(&m->lender, NULL);
 		trace_did(TR_HANDOVER, m, (uintptr_t)lender, caller);
 	} else if (lender == by) {
-		m->lender = NULL;
-		set_owner(m, mutex_owner(m), 0);
+		WRITE_ONCE(m->lender, NULL);
+		set_owner(m, mutex_owner(m), MUTEX_WAITERS);
 	} else if (!list_empty(&m->waiters)) {
-		hand_over(m, list_first(&m->waiters, struct mutex_waiter, link),
-			  0, caller);
+		w = list_first(&m->waiters, struct mutex_waiter, link);
+		hand_over(m, w, 0, caller);
 	} else {
-		set_owner(m, NULL, 0);
+		set_owner(m, by, 0);
+		done = false;
 	}
-	spin_unlock_irqrestore(&m->wait_lock, flags);
+	unlock_and_wake(m, flags, w, caller);
+	return done;
+}
+
+static noinline void release_slow(struct mutex *m, struct thread *by,
+				  uintptr_t caller)
+{
+	/* In between another thread may have come to wait. */
+	while (!hand_on(m, by, caller) && !release_free(m, by))
+		;
 }
 
 story void mutex_unlock(struct mutex *m)
 {
-	uintptr_t o = (uintptr_t)current;
+	struct thread *me = current;
 
 	trace_gate(TR_UNLOCK, m, CALLER);
 	/* A thread that neither owns nor lends the mutex leaves it unchanged.
-	 * Acquire: pairs with the release in unlock_slow(), so a thread that no
+	 * Acquire: pairs with the release in hand_on(), so a thread that no
 	 * longer lends it sees that it is the owner. */
 	if (!lock_release(&m->dep_map, CALLER) ||
-	    WARN_ON(smp_load_acquire(&m->lender) != current &&
-		    mutex_owner(m) != current))
+	    WARN_ON(smp_load_acquire(&m->lender) != me && mutex_owner(m) != me))
 		return;
 	trace_did(TR_UNLOCK, m, 0, CALLER);
-	/* Release: pairs with the acquire in take_free(). */
-	if (unlikely(!__atomic_compare_exchange_n(&m->owner, &o, 0, false,
-						  __ATOMIC_RELEASE,
-						  __ATOMIC_RELAXED)))
-		unlock_slow(m, current, CALLER);
+	if (unlikely(!release_free(m, me)))
+		release_slow(m, me, CALLER);
 }
 
 int mutex_lend(struct mutex *m, struct thread *to)
 {
 	uint32_t flags = spin_lock_irqsave(&m->wait_lock);
-	struct mutex_waiter *w;
-	int err = -EINVAL;
+	struct mutex_waiter *w, *found = NULL;
 
-	list_for_each (w, &m->waiters, link) {
-		if (w->thread != to || m->lender)
-			continue;
-		m->lender = mutex_owner(m);
-		hand_over(m, w, MUTEX_LENT, CALLER);
-		err = 0;
-		break;
+	list_for_each (w, &m->waiters, link)
+		if (w->thread == to && !m->lender)
+			found = w;
+	if (found) {
+		WRITE_ONCE(m->lender, mutex_owner(m));
+		hand_over(m, found, MUTEX_LENT, CALLER);
 	}
-	spin_unlock_irqrestore(&m->wait_lock, flags);
-	return err;
+	unlock_and_wake(m, flags, found, CALLER);
+	return found ? 0 : -EINVAL;
 }
 
 static const struct thread *mutex_holder(const void *obj)
@@ -292,5 +335,5 @@ const struct wait_ops mutex_wait = {
 void mutex_release_dead(struct mutex *m, struct thread *dead)
 {
 	if (mutex_owner(m) == dead || READ_ONCE(m->lender) == dead)
-		unlock_slow(m, dead, CALLER);
+		release_slow(m, dead, CALLER);
 }

@@ -14,6 +14,10 @@
  *  b. Without waiters, lock and unlock are one compare-and-swap each.
  *  c. The owner is known, and where it took the mutex.
  *  d. A blocked owner can lend the mutex (docs/design.md, "lending").
+ *  e. The memory of a mutex may be freed once no thread holds it or wants it,
+ *     although the unlock of the owner before has not returned yet. So the last
+ *     user of an object may free it, also if the mutex in it guards the count
+ *     of its users.
  *
  * The mechanism: kernel/sync/mutex.c.
  */
@@ -46,7 +50,9 @@ enum grant { WAITS, GRANTING, GRANTED };
 
 extern const struct wait_ops mutex_wait; /* obj: the struct mutex */
 
-#define MUTEX_WAITERS 1u /* a thread waits: release takes the slow path */
+/* The release takes wait_lock: a thread waits, or the owner before may not be
+ * done with the mutex yet. */
+#define MUTEX_WAITERS 1u
 #define MUTEX_LENT    2u
 #define MUTEX_FLAGS   3u
 

@@ -16,6 +16,9 @@
  *  b. A percpu reader may leave on another core than it came in on.
  *  c. Which threads hold a semaphore as readers is known only to lockdep, in
  *     debug builds.
+ *  d. A rw_semaphore may be freed by the last thread that leaves it, like a
+ *     mutex. A percpu_rwsem may not: its memory must stay until no thread is
+ *     inside one of its functions.
  *
  * The mechanism: kernel/sync/rwsem.c.
  */

@@ -2,7 +2,11 @@
  * Suite lock: mutexes: their rules, stress with a plain counter that only exclusion
  * keeps right, and lending, by which a deadlock is cut.
  */
+#include <string.h>
+
+#include "kernel/debug/trace.h"
 #include "kernel/lib/errno.h"
+#include "kernel/slab/slab.h"
 #include "kernel/sync/mutex.h"
 #include "tests/kernel/threads.h"
 
@@ -130,6 +134,100 @@ KTEST(lock, mutex_stress)
 	run_in_threads(n, mutex_count);
 	EXPECT_EQ(plain, n * MUTEX_ROUNDS);
 	EXPECT_EQ(mutex.owner, 0);
+}
+
+/*
+ * Objects with a mutex in them, which guards the count of their users. The last
+ * user frees the object, perhaps while the one before is still in its unlock.
+ * Two things make that likely: a listener holds up each unlock where it wakes or
+ * makes an owner, and the waiting threads are woken again and again.
+ */
+
+#define SHARED	     200u
+#define SHARED_USERS 3u
+#define POISON	     0x6b
+
+static struct shared {
+	struct mutex lock;
+	uint32_t users;
+} * shared;
+static uint32_t nr_freed, users_done;
+
+static void hold_up(const struct trace_event *e, int looks)
+{
+	uint32_t was = READ_ONCE(nr_freed);
+
+	if (!current->traced || (e->op != TR_WAKE && e->op != TR_HANDOVER))
+		return;
+	while (looks-- && READ_ONCE(nr_freed) == was)
+		cpu_relax();
+}
+
+static void hold_up_briefly(const struct trace_event *e)
+{
+	hold_up(e, 500);
+}
+
+static void free_shared(struct shared *s)
+{
+	memset(s, POISON, sizeof(*s));
+	ktest_count(&nr_freed);
+}
+
+static bool all_is_poison(const struct shared *s, unsigned int n)
+{
+	const uint8_t *p = (const void *)s;
+
+	while (p < (const uint8_t *)(s + n) && *p == POISON)
+		p++;
+	return p == (const uint8_t *)(s + n);
+}
+
+static int leave_shared(void *arg)
+{
+	(void)arg;
+	current->traced = true;
+	for (struct shared *s = shared; s < shared + SHARED; s++) {
+		bool last;
+
+		mutex_lock(&s->lock);
+		last = --s->users == 0;
+		while (!last && !(READ_ONCE(s->lock.owner) & MUTEX_WAITERS))
+			yield();
+		mutex_unlock(&s->lock);
+		if (last)
+			free_shared(s);
+	}
+	current->traced = false;
+	ktest_count(&users_done);
+	return 0;
+}
+
+KTEST(lock, mutex_freed_by_last_user)
+{
+	struct thread *t[SHARED_USERS];
+
+	NEED_CORES(2);
+	shared = kmalloc(SHARED * sizeof(*shared));
+	BUG_ON(!shared);
+	for (unsigned int i = 0; i < SHARED; i++) {
+		mutex_init(&shared[i].lock, "shared.lock");
+		shared[i].users = SHARED_USERS;
+	}
+	users_done = 0;
+	WRITE_ONCE(trace_listen, hold_up_briefly);
+	trace_start(TRACE_MARKED);
+	for (unsigned int i = 0; i < SHARED_USERS; i++)
+		t[i] = ktest_thread("user", leave_shared, NULL, CPUMASK_ALL);
+	while (READ_ONCE(users_done) < SHARED_USERS)
+		for (unsigned int i = 0; i < SHARED_USERS; i++)
+			wake_up_process(t[i]);
+	for (unsigned int i = 0; i < SHARED_USERS; i++)
+		thread_join(t[i]);
+	trace_stop();
+	WRITE_ONCE(trace_listen, NULL);
+	EXPECT(all_is_poison(shared, SHARED));
+	kfree(shared);
 }
 
 static int lock_interruptible(void *arg)
@@ -297,6 +395,70 @@ KTEST(lock, mutex_lend_kept)
 	thread_join(b);
 	thread_join(c); /* c got it after b */
 	EXPECT_EQ(mutex.owner, 0);
+}
+
+static uint32_t held_up, owner_unlocks;
+
+static void hold_up_past_owner(const struct trace_event *e)
+{
+	if (e->op != TR_HANDOVER || !current->traced)
+		return;
+	WRITE_ONCE(held_up, 1);
+	while (!READ_ONCE(owner_unlocks))
+		cpu_relax();
+	hold_up(e, 20000);
+}
+
+static int hold_shared(void *arg)
+{
+	(void)arg;
+	mutex_lock(&shared->lock);
+	wait_for_completion(&owner_go);
+	WRITE_ONCE(owner_unlocks, 1);
+	mutex_unlock(&shared->lock);
+	free_shared(shared);
+	return 0;
+}
+
+static int borrow_shared(void *arg)
+{
+	(void)arg;
+	current->traced = true;
+	mutex_lock(&shared->lock);
+	mutex_unlock(&shared->lock);
+	return 0;
+}
+
+/* The borrower gives the mutex back, and the lender frees it at once. */
+KTEST(lock, mutex_lend_freed)
+{
+	struct cpumask here = cpumask_of(ktest_first_core());
+	struct thread *a, *b;
+
+	NEED_CORES(2);
+	ktest_run_on(ktest_first_core());
+	shared = kmalloc(sizeof(*shared));
+	BUG_ON(!shared);
+	mutex_init(&shared->lock, "shared.lock");
+	init_completion(&owner_go, "owner may go on");
+	a = ktest_thread("owner", hold_shared, NULL, here);
+	EXPECT(EVENTUALLY(mutex_owner(&shared->lock) == a && ktest_sleeps(a)));
+	b = ktest_thread("borrower", borrow_shared, NULL,
+			 cpumask_andnot(cpu_online(), here));
+	EXPECT(EVENTUALLY(ktest_sleeps(b)));
+	held_up = owner_unlocks = 0;
+	WRITE_ONCE(trace_listen, hold_up_past_owner);
+	trace_start(TRACE_MARKED);
+	EXPECT_EQ(mutex_lend(&shared->lock, b), 0);
+	while (!READ_ONCE(held_up))
+		yield();
+	complete(&owner_go);
+	thread_join(a);
+	thread_join(b);
+	trace_stop();
+	WRITE_ONCE(trace_listen, NULL);
+	EXPECT(all_is_poison(shared, 1));
+	kfree(shared);
 }
 
 static int take_and_end(void *arg)
