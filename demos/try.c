@@ -15,8 +15,6 @@ static bool callbacks_ran(struct stage *st maybe_unused)
 	return true;
 }
 
-#define KNOT (DEADLOCK | STUCK)
-
 /* Lockdep may be wrong about your function, as it was about E1 (Kosina, 3 October 2012,
  * 11:46 +0200). */
 #define MAY_BE_A_FALSE_POSITIVE .said.lockdep_may = CIRCULAR
@@ -34,7 +32,8 @@ static const struct scenario yours[] = {
 		.said.outcome = COMPLETES,
 		MAY_BE_A_FALSE_POSITIVE,
 		.said.check = callbacks_ran,
-		.said.objects_to = KNOT,
+		.said.objects_to = DEADLOCK,
+		.said.objects_with = CIRCULAR,
 		.said.objection =
 			"Kosina, 3 October 2012, 01:48 +0200: D holds slab_mutex and wants\n"
 			"  cpu_hotplug.lock, U holds that lock and wants slab_mutex",
@@ -50,7 +49,8 @@ static const struct scenario yours[] = {
 		.said.outcome = COMPLETES,
 		MAY_BE_A_FALSE_POSITIVE,
 		.said.check = callbacks_ran,
-		.said.objects_to = KNOT,
+		.said.objects_to = DEADLOCK,
+		.said.objects_with = CIRCULAR,
 		.said.objection =
 			"Kosina, 2 October 2012, opening mail: the unmount in lockdep's\n"
 			"  report holds barrier_mutex and wants cpu_hotplug.lock",
@@ -64,7 +64,8 @@ static const struct scenario yours[] = {
 		.said.outcome = COMPLETES | STUCK,
 		MAY_BE_A_FALSE_POSITIVE,
 		.said.check = callbacks_ran,
-		.said.objects_to = KNOT,
+		.said.objects_to = DEADLOCK,
+		.said.objects_with = CIRCULAR,
 		.said.objection =
 			"Bhat, 3 October 2012, 11:38 +0530: after one put_online_cpus() too\n"
 			"  many, D's reference no longer keeps U out. Then there is no cycle\n"
@@ -77,7 +78,8 @@ static const struct scenario yours[] = {
 		.forced.none = true,
 		.free.rounds = 4,
 		.said.outcome = COMPLETES,
-		.said.objects_to = WARN | CORRUPT | KNOT,
+		.said.objects_to = WARN | CORRUPT,
+		.said.objects_with = NOT_HELD,
 		.said.objection =
 			"Bhat, 3 October 2012, 20:30 +0530, on v3: the shrink expects\n"
 			"  slab_mutex, and a destroy that fails must hold it when it puts the\n"

@@ -93,8 +93,8 @@ bool bcm2836_unread(unsigned int cpu);
 bool semihosting_present(void);
 /* Until a UART is known, the console is the debugger's or emulator's. */
 void semihosting_console(void);
-/* End the machine with that status by semihosting, or without it by PSCI;
- * returns if neither is there. */
+/* End the machine with that status by semihosting. Without it: print a line with
+ * the status, and end by PSCI; returns if that is not there either. */
 void leave_machine(int status);
 
 /* ---- registers ----------------------------------------------------------- */

@@ -438,7 +438,6 @@ static void pi_heartbeat(void)
 static void pi_exit(int status)
 {
 	leave_machine(status);
-	kprintf("the machine ends, status %d\n", status);
 	power_off_or_reset(true);
 }
 

@@ -37,18 +37,12 @@ static void virt_heartbeat(void)
 {
 }
 
-static void virt_exit(int status)
-{
-	leave_machine(status);
-	kprintf("the machine ends, status %d\n", status);
-}
-
 static const struct board_ops virt_ops = {
 	.print = virt_print,
 	.greet = virt_greet,
 	.core_up = report_core_up,
 	.heartbeat = virt_heartbeat,
-	.exit = virt_exit,
+	.exit = leave_machine,
 	.give_up = leave_machine,
 	.reboot = psci_system_reset,
 };

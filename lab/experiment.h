@@ -192,6 +192,8 @@ struct scenario {
 		bool any_verdict;	 /* every verdict is right */
 		const char *objection;	 /* of the 2012 thread, to a failure */
 		unsigned int objects_to; /* failures it objects to: STUCK ... */
+		/* Only if lockdep has found one of these: NOT_HELD ... */
+		unsigned int objects_with;
 	} said;
 
 	/* Forced rounds. */

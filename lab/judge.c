@@ -103,7 +103,24 @@ bool must_overlap(const struct scenario *sc)
 	return sc->world.toggles && !sc->free.apart && !sc->forced.in_turn;
 }
 
-bool is_objected_to(const struct scenario *sc, unsigned int failed)
+bool is_objected_to(const struct scenario *sc, unsigned int outcomes,
+		    unsigned int lockdep)
 {
-	return sc->said.objection && failed & sc->said.objects_to;
+	unsigned int failed = outcomes & ~sc->said.outcome;
+
+	return sc->said.objection && failed & sc->said.objects_to &&
+	       (!GORDIAN_DEBUG || !sc->said.objects_with ||
+		lockdep & sc->said.objects_with);
+}
+
+bool is_worse(bool ok, enum outcome out, bool than_ok, enum outcome than)
+{
+	/* From harmless to bad: a check that fails finds wrong data, and
+	 * nothing else may have noticed. */
+	static const uint8_t rank[] = {
+		[OUT_COMPLETES] = 0, [OUT_WARN] = 1,	 [OUT_BUG] = 2,
+		[OUT_STUCK] = 3,     [OUT_DEADLOCK] = 4, [OUT_CORRUPT] = 5,
+	};
+
+	return ok == than_ok ? rank[out] > rank[than] : !ok;
 }

@@ -24,5 +24,12 @@ bool order_is_expected(const struct stage *st);
 /* Must D and U overlap in at least one free round, for the scenario to test
  * anything? Prints nothing. */
 bool must_overlap(const struct scenario *sc);
-/* Does the 2012 thread object to one of these failures (OUT_BIT()s)? */
-bool is_objected_to(const struct scenario *sc, unsigned int failed);
+/* Does the 2012 thread object to a failure among these outcomes (OUT_BIT()s), with
+ * these findings of lockdep? */
+bool is_objected_to(const struct scenario *sc, unsigned int outcomes,
+		    unsigned int lockdep);
+/* The word of a row is that of its worst part. Is a part with that result worse
+ * than another? One with an unexpected result (ok is false) is worse than one with
+ * an expected result; else the outcomes decide: corrupt is the worst, then
+ * deadlock, stuck, bug, warn, completes. */
+bool is_worse(bool ok, enum outcome out, bool than_ok, enum outcome than);

@@ -55,16 +55,17 @@ static void print_counts(const struct tally *t, bool toggles, bool met)
 		kprintf(" stuck=%u", t->stuck);
 }
 
-/* The row's result: the outcome of its first part, or of the first part with an
- * unexpected result. The counts of all parts are added up. */
+/* The row's result is that of its worst part (see is_worse()). The counts of all
+ * parts are added up. */
 static void add_to_row(struct tally *row, const struct tally *part)
 {
-	if (!row->of || (part->ran && (!row->ran || (row->ok && !part->ok)))) {
+	if (!row->of ||
+	    (part->ran && (!row->ran || is_worse(part->ok, part->outcome,
+						 row->ok, row->outcome)))) {
 		row->outcome = part->outcome;
 		row->of = part->of;
-	}
-	if (!row->waitfor)
 		row->waitfor = part->waitfor;
+	}
 	row->ok &= part->ok;
 	row->ran |= part->ran;
 	row->rounds += part->rounds;
@@ -122,8 +123,7 @@ bool experiment_run(const struct demo *d, const struct demo_request *rq,
 			print_counts(&t, sc->world.toggles, must_overlap(sc));
 			kprintf(" %s\n", t.ok ? "ok" : "FAIL");
 		}
-		if (t.ran &&
-		    is_objected_to(sc, OUT_BIT(t.outcome) & ~sc->said.outcome))
+		if (t.ran && is_objected_to(sc, OUT_BIT(t.outcome), t.lockdep))
 			kprintf("objection: %s\n", sc->said.objection);
 		toggles |= sc->world.toggles;
 		met |= must_overlap(sc);

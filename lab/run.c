@@ -238,10 +238,10 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		fine = st->missed ||
 		       outcome_is_expected(st, sc->said.outcome, out);
 		found = !st->missed && out == outcome_to_find(sc);
-		/* The first unexpected outcome stays; else the one looked
-		 * for. */
-		if (!fine || found ||
-		    (t->outcome == OUT_COMPLETES && !st->missed))
+		/* An unexpected outcome is the last one, as is the one looked
+		 * for; else the worst stays. */
+		if (!fine || (sc->free.until_found && found) ||
+		    (!st->missed && is_worse(true, out, true, t->outcome)))
 			t->outcome = out;
 		last = is_last_round(sc, out, fine, found);
 		t->ok &= fine || (sc->free.until_found && !last);

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from gordian import ROOT
+from gordian import ROOT, boot
 
 RUN = ROOT / 'tools/run'
 NET = 180  # seconds of the host, for the case that nothing happens
@@ -47,3 +47,16 @@ def test_run_prints_its_line():
                        text=True, capture_output=True, timeout=NET)
     assert re.search(r"qemu\S* -M virt.* -smp 2 .* -append 'run=\"cpu\"'",
                      r.stderr)
+
+
+@pytest.mark.parametrize('cmd, status', [
+    ('cpu', 0), ('quit 7', 7), ('nonsense', 1), ('test fault.null_call', 101)])
+def test_status_without_semihosting(cmd, status):
+    """Then QEMU ends with 0. The guest prints its status in its last line, and
+    tools/run and tools/gordian.py end with it."""
+    off = ['-semihosting-config', 'enable=off']
+    r = subprocess.run([RUN, 'RUN=' + cmd, 'EXTRA=' + ' '.join(off)], text=True,
+                       stdin=subprocess.DEVNULL, capture_output=True, timeout=NET)
+    assert r.returncode == status
+    assert r.stdout.endswith('\nthe machine ends, status %d\n' % status)
+    assert boot(cmd, extra=off).status == status

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from expected import check_rows
 from gordian import ROOT, boot, build, verdicts
 
 UNLOCK = "\tmutex_unlock(&slab_mutex);\n\n\tif (unlikely"
@@ -81,6 +82,7 @@ def test_the_merged_fix_passes():
     assert r.status == 0
     assert all(v.ok for v in verdicts(r.text, "part"))
     assert [v.ok for v in verdicts(r.text)] == [True]
+    assert check_rows(r.text) == 1
 
 
 @pytest.mark.parametrize("change, part, outcome, objection", [
@@ -105,8 +107,12 @@ def test_wrong_forms(tree, change, part, outcome, objection):
     else:
         assert re.search("an actor left refcount 1|refcount was 1, set to 0",
                          r.text)
+    assert check_rows(r.text) == 1
     if objection:
         assert f"objection: {objection}" in r.text
+    elif change is not forgotten_unlock:  # it holds the mutex over the barrier, too
+        # The 2012 thread has no objection to this bug.
+        assert "objection:" not in r.text
     if change is v3:  # and not only where two list_adds meet
         assert found[part]["lockdep"] == "not-held"
     if change is linux_3_6:  # its one fault is the leak that it cannot bear

@@ -5,6 +5,7 @@ import re
 import pytest
 
 import gordian
+from expected import check_rows
 from gordian import ROOT, boot, verdicts
 
 
@@ -21,7 +22,7 @@ def witness(text, part, outcome):
 def test_the_merged_fix_passes():
     """Only E3 fails, which no kmem_cache_destroy() can fix."""
     r = boot("explore yours")
-    assert r.status == 0
+    assert r.status == 0 and check_rows(r.text) == 1
     parts = explored(r.text)
     assert all(p.ok and p["search"] == "complete" for p in parts.values())
     assert {i: p["verdict"] for i, p in parts.items()} == {
@@ -34,7 +35,7 @@ PARTS = ["E1", "E1b", "E3", "E7", "E17", "E17s"]
 
 # For each variant: lockdep's finding; the verdict and the outcome of the parts that
 # fail; these parts; another outcome in one of them; evidence in the output; the author
-# of the objection.
+# of the objection, None if the 2012 thread has none to this bug.
 WRONG = {
     # Each call of the shrink reports the missing lock. If another cache is linked
     # meanwhile, one of the two caches is lost.
@@ -44,8 +45,7 @@ WRONG = {
                      "Bhat, 3 October 2012, 20:30 +0530"),
     # Only a destroy that fails takes this path.
     "double-unlock": ("unbalanced", "REAL", "warn", ["E7"], None,
-                      "bad unlock balance detected",
-                      "Bhat, 3 October 2012, 20:30 +0530"),
+                      "bad unlock balance detected", None),
     # Only in E7 the cache stays, so its callbacks find it.
     "early-barrier": ("silent", "MISSED", "corrupt",
                       [p for p in PARTS if p != "E7"], None,
@@ -67,7 +67,10 @@ def test_wrong_fix_is_found(tmp_path, name):
                 fails, (ends, lockdep, verdict))
     assert all(p["search"] == "complete" for p in parts.values())
     assert evidence in r.text
-    assert f"objection: {objection}" in r.text
+    quoted = re.findall(r"^objection: .*", r.text, re.M)
+    assert bool(quoted) == bool(objection)
+    assert not objection or f"objection: {objection}" in r.text
+    assert check_rows(r.text) == 1
     for part, outcome in [(fails[-1], ends)] + [also] * bool(also):
         line = witness(r.text, f"yours/{part}", outcome)
         again = boot(line, image=image)

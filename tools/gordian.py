@@ -100,6 +100,16 @@ def qemu_line(cmds=None, smp=4, profile="debug", extra=(), image=None,
     return line + list(extra)
 
 
+LAST_LINE = re.compile(r"(?:^|\n)the machine ends, status (\d+)\s*\Z")
+
+
+def status_of(qemu, text):
+    """The guest's status. Without semihosting QEMU's own is 0, and the guest's stands
+    in its last line."""
+    last = LAST_LINE.search(text.replace("\r", "")[-200:])
+    return int(last[1]) if last and qemu == 0 else qemu
+
+
 class Hang(AssertionError):
     """The machine made no progress and did not end."""
 
@@ -137,7 +147,7 @@ def boot(cmds, timeout=TIMEOUT, quiet=False, **kw):
         raise
     text = out.decode(errors="replace")
     say(text[-4000:])
-    return Run(line, p.returncode, text)
+    return Run(line, status_of(p.returncode, text), text)
 
 
 class Console:
@@ -184,7 +194,7 @@ class Console:
     def quit(self, status=0):
         self.p.send(f"quit {status}\r")
         self.p.expect(self.end)
-        return self.p.proc.wait()
+        return status_of(self.p.proc.wait(), self.p.before)
 
 
 class Verdict(dict):

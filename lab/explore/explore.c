@@ -461,7 +461,7 @@ struct explored_row explore_demo(const struct demo *d,
 			kprintf("%s: no search: %s\n", r.id, r.why);
 		else if (sc->part && !r.interrupted)
 			print_explored_row("part", &r);
-		if (is_objected_to(sc, r.outcomes & ~sc->said.outcome))
+		if (is_objected_to(sc, r.outcomes, r.lockdep))
 			kprintf("objection: %s\n", sc->said.objection);
 		all.why = all.why ? all.why : r.why;
 		add_explored_part(&all, &r);

@@ -89,10 +89,44 @@ bool search_is_expected(const struct explored_row *r)
 					r->lockdep, "");
 }
 
+/* The place of the word in a list; of two that fit, the later one. */
+static unsigned int place_of(const char *word, const char *const *list,
+			     unsigned int n)
+{
+	unsigned int at = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		if (strncmp(word, list[i], strlen(list[i])) == 0)
+			at = i;
+	return at;
+}
+
+/* From good to bad. If lockdep is silent about a failure, nobody was warned. */
+static bool is_worse_verdict(const char *a, const char *b)
+{
+	static const char *const words[] = { "CLEAN", "FALSE-POSITIVE",
+					     "NOT-FOUND", "REAL", "MISSED" };
+
+	return place_of(a, words, ARRAY_SIZE(words)) >
+	       place_of(b, words, ARRAY_SIZE(words));
+}
+
+/* "complete:up" leaves out more than "complete" does, and so on. */
+static bool is_weaker_search(const char *a, const char *b)
+{
+	static const char *const words[] = {
+		"complete", "complete:", "until-found",
+		"bounded:", "stopped:",	 "broken"
+	};
+
+	return place_of(a, words, ARRAY_SIZE(words)) >
+	       place_of(b, words, ARRAY_SIZE(words));
+}
+
 void add_explored_part(struct explored_row *row,
 		       const struct explored_row *part)
 {
-	bool first_wrong = row->ok && !part->ok;
+	bool worse = is_worse(part->ok, part->outcome, row->ok, row->outcome);
 
 	row->interrupted |= part->interrupted;
 	row->ok &= part->ok;
@@ -107,11 +141,14 @@ void add_explored_part(struct explored_row *row,
 		row->ok = ok;
 		return;
 	}
-	if (first_wrong) {
+	if (worse) {
 		row->of = part->of;
 		row->outcome = part->outcome;
-		row->verdict = part->verdict;
 	}
+	if (is_worse_verdict(part->verdict, row->verdict))
+		row->verdict = part->verdict;
+	if (is_weaker_search(part->search, row->search))
+		memcpy(row->search, part->search, sizeof(row->search));
 	row->lockdep |= part->lockdep;
 	row->schedules += part->schedules;
 	row->redundant += part->redundant;

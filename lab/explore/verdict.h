@@ -15,8 +15,9 @@ void set_verdict(struct explored_row *r, bool complete);
 /* Are these the expected verdict, outcomes and findings? Prints a line for
  * each one that is not. */
 bool search_is_expected(const struct explored_row *r);
-/* Add a part's result to the row's. The row stands for its first part, or for
- * the first unexpected one; the counts of all parts are added up. */
+/* Add a part's result to the row's. The row has the outcome of its worst part
+ * (is_worse()), the worst verdict and the weakest search of all parts; their counts
+ * are added up. */
 void add_explored_part(struct explored_row *row,
 		       const struct explored_row *part);
 /* what: "part" or "verdict", the first word of the line. */
