@@ -58,6 +58,7 @@ struct boot_info {
 	uint32_t image_pa; /* where the image was loaded */
 	uint32_t ttbr0;	   /* the kernel's table, with walk attributes */
 	uint32_t idmap;	   /* the table for the moment the MMU comes on */
+	uint32_t entry_el; /* entered in AArch64 at that level; 0: in AArch32 */
 };
 
 extern struct boot_info boot_info;

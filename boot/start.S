@@ -7,7 +7,7 @@
  * WFE.
  *
  * The firmware enters in HYP mode, in non-secure SVC or in secure SVC mode,
- * with one core or with all of them.
+ * with one core or with all of them; or in AArch64 (enter64.S).
  */
 #include "boot/boot.h"
 
@@ -26,16 +26,25 @@
 	.global	_start
 	.type	_start, %function
 _start:
-	.rept	8
+	/* The first word is a branch in AArch32, and ands x6, x0, x0 in
+	 * AArch64: x6 holds nothing. The second word is b enter64 there. */
+	b	1f
+	.word	0x14000000 + (enter64 - .) / 4
+	.rept	6
 	nop
 	.endr
-	b	entry
+1:	b	entry
 	.word	0x016f2818		/* zImage magic */
 	.word	0			/* load anywhere */
 	.word	load_end - _start	/* size of the image */
 	.word	0x04030201		/* little endian */
 
+#include "boot/enter64.inc"
+
 entry:
+	mov	r7, #0
+	/* enter64.S comes in here, with r7 = the exception level it left. */
+from_aarch64:
 	mrs	r11, cpsr
 	mov	r8, r0
 	mov	r9, r1
@@ -44,7 +53,7 @@ entry:
 	mrc	p15, 0, r5, c0, c0, 5	/* MPIDR */
 	ands	r0, r5, #0xff
 	bne	pen
-	adr	r4, _start		/* physical address of the image */
+	adrl	r4, _start		/* physical address of the image */
 
 	/* Clear BSS: it may hold anything. */
 	ldr	r0, =bss_start - KERNEL_VA
@@ -61,6 +70,7 @@ entry:
 	stmia	r6, {r8, r9, r10, r11}	/* r0, r1, r2, entry_cpsr */
 	str	r5, [r6, #16]		/* entry_mpidr */
 	str	r4, [r6, #20]		/* image_pa */
+	str	r7, [r6, #32]		/* entry_el */
 
 	ldr	sp, =boot_stack_top - KERNEL_VA
 	add	sp, sp, r4
@@ -85,7 +95,7 @@ entry:
 secondary_entry:
 	mov	r8, r0
 	bl	core_setup
-	adr	r4, _start
+	adrl	r4, _start
 	ldr	r0, =boot_info - KERNEL_VA
 	add	r0, r0, r4
 	ldr	r0, [r0, #28]		/* idmap */
@@ -197,7 +207,7 @@ set_ttbr:
  * them to memory, and here they are only read. r0 = MPIDR & 0xff.
  */
 pen:
-	adr	r1, _start
+	adrl	r1, _start
 	ldr	r2, =pen_words - KERNEL_VA
 	add	r1, r1, r2
 	and	r0, r0, #(NR_PENS - 1)

@@ -46,6 +46,10 @@
 #define GPU_ENABLE(i)  (GPU + 0x10 + 4 * (i))
 #define GPU_DISABLE(i) (GPU + 0x1c + 4 * (i))
 
+/* In AArch64 the firmware's loop, in page 0, reads no mailbox: core n waits for
+ * an address at SPIN_TABLE + 8 * n. Source: Linux, bcm2837.dtsi. */
+#define SPIN_TABLE 0xd8
+
 static uintptr_t local, gpu;
 
 /* The hardware's number of core cpu, and of the calling one. */
@@ -202,8 +206,16 @@ void bcm2836_init(uintptr_t peripherals)
 
 void bcm2836_release(unsigned int cpu)
 {
+	volatile uint64_t *table = (uint64_t *)(LOWMEM_VA + SPIN_TABLE);
+
 	dsb(); /* the word in its pen is in memory */
-	mmio_write(local + MBOX_SET(hw_core(cpu), 3), boot_info.image_pa);
+	if (!boot_info.entry_el) {
+		mmio_write(local + MBOX_SET(hw_core(cpu), 3),
+			   boot_info.image_pa);
+	} else if (!board.ram_base) { /* page 0 is in the direct map */
+		table[hw_core(cpu)] = boot_info.image_pa;
+		clean_to_memory(&table[hw_core(cpu)]);
+	}
 	sev(); /* the firmware's loop sleeps in WFE */
 }
 

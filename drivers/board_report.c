@@ -99,9 +99,12 @@ void report_start(uint32_t measured_hz)
 	__asm__ volatile("mrc p15, 0, %0, c0, c0, 0" : "=r"(midr));
 	kprintf("board    %s, MIDR 0x%08x\n", board.name, midr);
 	kprintf("start    CPSR 0x%03x, image at 0x%x, r0 0x%x, r1 0x%x, "
-		"r2 0x%x\n",
+		"r2 0x%x",
 		boot_info.entry_cpsr & 0x3ffu, boot_info.image_pa, boot_info.r0,
 		boot_info.r1, boot_info.r2);
+	if (boot_info.entry_el)
+		kprintf(", from AArch64 EL%u", boot_info.entry_el);
+	kprintf("\n");
 	kprintf("memory   %u MiB from 0x%x; by %s\n",
 		(unsigned int)(board.ram_size >> 20),
 		(unsigned int)board.ram_base, board.ram_by);

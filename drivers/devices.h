@@ -84,7 +84,8 @@ void psci_system_reset(void);
 void pen_init(void (*release)(unsigned int cpu));
 void bcm2836_local(uint32_t local_pa);
 void bcm2836_init(uintptr_t peripherals);
-/* Let core cpu out of the firmware's loop: write its mailbox 3. */
+/* Let core cpu out of the firmware's loop: write its mailbox 3, or its address
+ * for a loop in AArch64. */
 void bcm2836_release(unsigned int cpu);
 /* Has core cpu not yet read that mailbox? */
 bool bcm2836_unread(unsigned int cpu);

@@ -42,7 +42,7 @@ static const struct pi {
 };
 
 #define PERIPHERALS_SIZE 0x216000u
-#define PI4_HZ		 54000000u
+#define PI3_HZ		 19200000u
 #define UART_HZ		 48000000u /* unless the firmware says otherwise */
 #define TYPE_2B		 0x04u	   /* of the revision */
 #define TYPE_3B_PLUS	 0x0du
@@ -343,8 +343,9 @@ static void clock_init(void)
 }
 
 /*
- * The firmware has two ways to start a Pi 4 in 32-bit mode. In one of them all
- * interrupts belong to the secure state, and the kernel cannot change that.
+ * The firmware has two ways to start a Pi 4 in 32-bit mode. In one of them, the
+ * Pi 3's, all interrupts belong to the secure state, and the kernel cannot
+ * change that.
  */
 static noreturn void no_gic(void)
 {
@@ -356,7 +357,7 @@ static noreturn void no_gic(void)
 
 static void check_stub(void)
 {
-	if (pi->gicd && timer_cntfrq() != PI4_HZ)
+	if (pi->gicd && timer_cntfrq() == PI3_HZ)
 		no_gic();
 }
 

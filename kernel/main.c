@@ -34,6 +34,8 @@ static void banner(void)
 		cpumask_weight(cpu_online()), board.nr_cores,
 		(unsigned int)(board.ram_size >> 20));
 	kprintf("entered in %s at 0x%x, cores by %s, interrupts by %s%s\n",
+		boot_info.entry_el == 3 ? "AArch64 EL3" :
+		boot_info.entry_el	? "AArch64 EL2" :
 		(boot_info.entry_cpsr & PSR_MODE_MASK) == PSR_MODE_HYP ? "HYP" :
 									 "SVC",
 		boot_info.image_pa, core_ops->name, irqchip->name,

@@ -29,7 +29,8 @@ SOURCES = ROOT / "tests/boards"
 KEPT = ROOT / "build/boards"
 CROSS = os.environ.get("CROSS") or "arm-none-eabi-"
 
-RAW_AT = 0x10000        # where QEMU puts a raw image on these machines
+RAW_AT = 0x10000        # where QEMU puts a raw image on a Pi 2
+RAW64_AT = 0x80000      # and where on a Pi 3 or 4, which enter it in AArch64
 STUB_IMAGE_AT = 0x8000  # where the firmware does
 ELF_AT = 0x200000       # any other place
 ATAGS_AT = 0x100
@@ -55,7 +56,7 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Machine:
-    """start: raw, elf or stub. tree: where a stub puts the tree or the ATAGs.
+    """start: raw, raw64, elf or stub. tree: where a stub puts the tree or the ATAGs.
     cpu, hz: sets the rate of that CPU's counter; 0 keeps QEMU's own."""
     qemu: str
     start: str
@@ -80,6 +81,8 @@ MACHINES = {
     "raspi4b": Machine("raspi4b", "stub", "bcm2711", "qemu-system-aarch64",
                        cpu="cortex-a72", hz=54000000, stub="stub64",
                        local=0xff800000, gic=0xff841000, tree="high"),
+    "raspi3b-raw": Machine("raspi3b", "raw64", "bcm2837", "qemu-system-aarch64"),
+    "raspi4b-raw": Machine("raspi4b", "raw64", "bcm2711", "qemu-system-aarch64"),
 }
 TREES = ("atags", "low", "high")
 
@@ -192,7 +195,7 @@ def elf(image):
         return kept(Path(f"{d}/elf").read_bytes(), ".elf")
 
 
-def low_memory(m, mode, where, bootargs, seed):
+def low_memory(m, mode, where, bootargs, seed, blob=None):
     """Memory from 0 to 0x7fff as a firmware leaves it: the stub's loop in page 0,
     tree or ATAGs, our set-up, and old bytes between them."""
     low = bytearray(random.Random(seed).randbytes(STUB_IMAGE_AT))
@@ -206,7 +209,8 @@ def low_memory(m, mode, where, bootargs, seed):
                           junk=junk, frequency=m.hz, gic=m.gic)
         branch = 0x14000000 | SETUP_AT >> 2
     page0[0:4] = struct.pack("<I", branch)
-    body = atags(bootargs) if where == "atags" else tree(m.soc, bootargs)
+    body = blob or (atags(bootargs) if where == "atags" else
+                    tree(m.soc, bootargs))
     page0[0xf8:0x100] = struct.pack(
         "<II", HIGH_TREE_AT if where == "high" else ATAGS_AT, STUB_IMAGE_AT)
     extra = []
@@ -279,14 +283,16 @@ class Bus:
 # ---- the line ----------------------------------------------------------------
 
 def line(name, cmds=None, image=None, append=None, junk=False, seed=0,
-         mode="HYP", where=None, cores=4, extra=()):
+         mode="HYP", where=None, cores=4, blob=None, extra=()):
     """QEMU's command line for that machine, without serial port and display.
 
     append: the whole kernel command line, instead of commands. junk: puts random
     bytes behind the image, made from seed. cores: so many answer; the others are
     held in reset. The rest is for a start with a stub, which leaves random bytes,
     made from the same seed, in registers and low memory. mode: the mode at the
-    kernel's entry. where: one of TREES, the place of the tree.
+    kernel's entry. where: one of TREES, the place of the tree. blob: another tree than
+    the machine's own. A stub leaves it as it is; otherwise QEMU writes memory and
+    command line into it.
     """
     check(name)
     m = MACHINES[name]
@@ -300,9 +306,11 @@ def line(name, cmds=None, image=None, append=None, junk=False, seed=0,
         out += ["-global", f"{chip}.enabled-cpus={cores}"]
     if m.hz:
         out += ["-global", f"{m.cpu}-arm-cpu.cntfrq={m.hz}"]
-    if m.start == "raw":
-        at = RAW_AT
+    if m.start in ("raw", "raw64"):
+        at = RAW_AT if m.start == "raw" else RAW64_AT
         out += ["-kernel", str(image), "-append", append]
+        if blob:
+            out += ["-dtb", str(kept(blob, ".dtb"))]
     elif m.start == "elf":
         at = ELF_AT
         out += ["-kernel", str(elf(image)), "-dtb",
@@ -312,7 +320,7 @@ def line(name, cmds=None, image=None, append=None, junk=False, seed=0,
         append = FIRMWARE_WORDS + append
         assert len(append) <= ARGS_MAX, \
             f"{len(append)} characters of arguments, at most {ARGS_MAX}"
-        out += low_memory(m, mode, where or m.tree, append, seed)
+        out += low_memory(m, mode, where or m.tree, append, seed, blob)
         out += loader(image, at)
     if junk:
         out += junk_behind(image, at, seed)
