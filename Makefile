@@ -2,7 +2,8 @@
 # the targets.
 #
 # PROFILE is debug (the default) or release. WITH_TESTS=0 leaves the suites out,
-# WITH_DEMOS=0 the experiments. O=dir puts the output elsewhere.
+# WITH_DEMOS=0 the experiments. O=DIR puts all output elsewhere: the tree may be
+# read-only then. CC=clang compiles with clang; gcc's linker links.
 #
 # Each target that does more than build has a script in tools/. The lines that begin
 # with "#:" are the help; the lines that begin with "#>" follow a demo.
@@ -13,8 +14,10 @@ WITH_DEMOS ?= 1
 VARIANT    := $(PROFILE)$(if $(filter 0,$(WITH_TESTS)),-notests)$(if $(filter 0,$(WITH_DEMOS)),-nodemos)
 O          ?= build
 OUT        := $(O)/$(VARIANT)
+export O
 CROSS      ?= arm-none-eabi-
-CC         := $(CROSS)gcc
+LD         := $(CROSS)gcc
+CC         := $(LD)
 PYTHON     ?= /usr/bin/python3
 JOBS       ?= $(shell nproc 2>/dev/null || echo 2)
 
@@ -36,7 +39,15 @@ TYPES := -U__UINT32_TYPE__ "-D__UINT32_TYPE__=unsigned int" \
 	 -U__INT32_TYPE__ -D__INT32_TYPE__=int
 ARCH  := -mcpu=cortex-a7 $(STATE) -mgeneral-regs-only -mfloat-abi=soft
 WARN  := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wundef
-BASE  := -std=gnu11 $(ARCH) $(TYPES) $(WARN) -I. -ffunction-sections \
+# clang uses the C library of gcc. These warnings are about what gcc accepts: options
+# and an attribute that clang lacks, the types above, fields without a value.
+ifneq ($(findstring clang,$(CC)),)
+CLANG := --target=arm-none-eabi -fshort-enums \
+	 -isystem $(dir $(shell $(LD) -print-file-name=libc.a))../include \
+	 -Wno-unused-command-line-argument -Wno-unknown-attributes \
+	 -Wno-builtin-macro-redefined -Wno-missing-field-initializers
+endif
+BASE  := -std=gnu11 $(ARCH) $(TYPES) $(WARN) $(CLANG) -I. -ffunction-sections \
 	 -fdata-sections -fno-common -fno-delete-null-pointer-checks -MMD -MP
 ifeq ($(PROFILE),debug)
 BASE  += -DGORDIAN_DEBUG=1 -O1 -g3 -fno-omit-frame-pointer \
@@ -56,6 +67,9 @@ PLAIN := boot/% kernel/lock/spinlock.c kernel/lock/lockdep%
 QUICK := kernel/lock/lockdep% kernel/lock/spinlock.c
 LDFLAGS := $(ARCH) -nostartfiles -Wl,--gc-sections -Wl,--build-id=none \
 	   -Wl,--no-warn-rwx-segments -T linker.ld
+ifdef CLANG # its objects name this function, whose code nothing here calls
+LDFLAGS += -Wl,--defsym=__aeabi_unwind_cpp_pr0=0 -Wl,-z,noexecstack
+endif
 LIBS  := -lc -lgcc
 
 .DEFAULT_GOAL := all
@@ -110,7 +124,6 @@ export RUN
 .PHONY: try
 try:
 	@tools/need demo try
-	@$(MAKE) --no-print-directory -j$(JOBS) image
 	@tools/try $(if $(PATCH),'PATCH=$(PATCH)')
 
 #: make diff ID=e1             compare an experiment's functions with the kernel's
@@ -220,9 +233,14 @@ clean:
 # ---- the image ------------------------------------------------------------------
 
 # Two makes may run in one tree. Each writes a file under its own name first, then
-# renames it: $$$$ is the shell's process id, $$PPID is make's.
-PUT = -o $@.$$$$ -MF $(@:.o=.d) -MT $@ -c $< && mv $@.$$$$ $@
+# renames it: $$$$ is the shell's process id, $$PPID is make's. A make that is killed
+# leaves such files, and a later one removes those that are more than an hour old.
+# The object is renamed last: an object has its dependencies. These name $(OUT)
+# itself, so they are right in a copy of the tree, too.
+PUT = -o $@.$$$$ -MF $@.d.$$$$ -MT '$$(OUT)/$<.o' -c $< && \
+	mv $@.d.$$$$ $(@:.o=.d) && mv $@.$$$$ $@
 L   = $(OUT)/link.$$PPID
+OLD = find $(OUT) -regex '.*\.[0-9]+' -mmin +60 -prune -exec rm -rf {} +
 
 # This file changes when the compiler's options, a rule or the list of files changes.
 SETTINGS := $(CC) $(BASE) | $(CHECK) | $(LDFLAGS) | $(SRCS)
@@ -239,18 +257,19 @@ $(OUT)/%.c.o: %.c $(OUT)/settings
 
 $(OUT)/%.S.o: %.S $(OUT)/settings
 	@mkdir -p $(@D)
-	@$(CC) $(ARCH) -I. -g -MMD -MP $(PUT)
+	@$(CC) $(ARCH) $(CLANG) -I. -g -MMD -MP $(PUT)
 
 # There are two links. The second adds the symbol table at the end of rodata, so it
 # moves no text; the rule checks this.
 $(OUT)/gordian.elf: $(OBJS) linker.ld tools/mksyms $(OUT)/settings
+	@$(OLD)
 	@mkdir -p $(L)
 	@: | sh tools/mksyms > $(L)/ksyms0.S
-	@$(CC) $(ARCH) -c $(L)/ksyms0.S -o $(L)/ksyms0.o
-	@$(CC) $(LDFLAGS) $(OBJS) $(L)/ksyms0.o $(LIBS) -o $(L)/stage1.elf
+	@$(LD) $(ARCH) -c $(L)/ksyms0.S -o $(L)/ksyms0.o
+	@$(LD) $(LDFLAGS) $(OBJS) $(L)/ksyms0.o $(LIBS) -o $(L)/stage1.elf
 	@$(CROSS)nm -n $(L)/stage1.elf | sh tools/mksyms > $(L)/ksyms.S
-	@$(CC) $(ARCH) -c $(L)/ksyms.S -o $(L)/ksyms.o
-	@$(CC) $(LDFLAGS) -Wl,-Map=$(L)/gordian.map $(OBJS) $(L)/ksyms.o $(LIBS) \
+	@$(LD) $(ARCH) -c $(L)/ksyms.S -o $(L)/ksyms.o
+	@$(LD) $(LDFLAGS) -Wl,-Map=$(L)/gordian.map $(OBJS) $(L)/ksyms.o $(LIBS) \
 		-o $(L)/gordian.elf
 	@$(CROSS)nm -n $(L)/stage1.elf | grep -i ' t ' > $(L)/text1
 	@$(CROSS)nm -n $(L)/gordian.elf | grep -i ' t ' | cmp -s - $(L)/text1 || \

@@ -75,8 +75,7 @@ def test_need_satisfied():
 
 def test_debug():
     """gdb is attached before the first instruction, and it has the symbols."""
-    gordian.build()
-    p = run("tools/debug", "build/debug", env={**os.environ, "RUN": "cpu"},
+    p = run("tools/debug", gordian.build(), env={**os.environ, "RUN": "cpu"},
             text_in="hbreak start_kernel\ncontinue\nbacktrace\nquit\n")
     assert p.returncode == 0
     assert "#0  start_kernel () at kernel/main.c:" in p.stdout
@@ -99,7 +98,7 @@ def test_size_says_too_much(tmp_path):
     small.write_text(script.replace("65536", "1000"))
     gordian.build("release", "WITH_TESTS=0", "WITH_DEMOS=0")
     gordian.build()
-    p = run("/usr/bin/python3", small, "build")
+    p = run("/usr/bin/python3", small, gordian.OUT)
     assert p.returncode == 1 and "of 1000 EXCEEDED" in p.stdout
 
 
@@ -130,64 +129,6 @@ def test_help_lists_all_targets():
     told = set(re.findall(r"^make ([a-z]\w*)", p.stdout, re.M))
     assert targets - told == {"all", "image", "where"} and not told - targets
     assert max(map(len, p.stdout.split("\n"))) <= 80
-
-
-def test_objects_follow_the_flags(tmp_path):
-    """make rebuilds after another flag, a new file or a removed file, and only
-    then."""
-    tree = tmp_path / "tree"
-    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(
-        ".git", "build", "__pycache__"))
-
-    def make(*args):
-        line = ["make", "-s", "-C", tree, f"-j{os.cpu_count()}",
-                "PROFILE=release", "WITH_DEMOS=0", "WITH_TESTS=0", *args]
-        assert run(*line).returncode == 0
-        return {p: p.stat().st_mtime_ns for p in
-                (tree / "build").rglob("*.[oi][!.]*") if p.suffix == ".img"
-                } | {p: p.stat().st_mtime_ns for p in
-                     (tree / "build").rglob("*.c.o")}
-
-    first = make("image")
-    assert make("image") == first
-    extra = tree / "kernel/lib/extra.c"
-    extra.write_text("extern int extra;\nint extra;\n")
-    second = make("image")
-    image = [p for p in second if p.suffix == ".img"]
-    assert image and all(second[p] > first[p] for p in image)
-    extra.unlink()
-    assert make("image") != second
-    third = make("image")
-    fourth = make("image", "TYPES=-DX -U__UINT32_TYPE__ "
-                  "'-D__UINT32_TYPE__=unsigned int' "
-                  "-U__INT32_TYPE__ -D__INT32_TYPE__=int")
-    objects = [p for p in third if p.suffix == ".o" and p in fourth
-               and p.name != "extra.c.o"]
-    assert objects and all(fourth[p] > third[p] for p in objects)
-
-
-def test_two_makes_in_one_tree(tmp_path):
-    """They build the same files at the same time, and both succeed."""
-    tree = gordian.copied(tmp_path / "tree")
-    image = tree / "build/debug/gordian.img"
-    before = image.read_bytes()
-
-    def unfinished():
-        return {p for p in (tree / "build/debug").rglob("*")
-                if re.search(r"\.\d+$", p.name)}
-
-    old = unfinished()  # a build that was killed leaves some
-    for _ in range(3):
-        for name in ("kernel/lib/printf.c", "kernel/arch/switch.S"):
-            (tree / name).touch()
-        both = [subprocess.Popen(["make", "-s", "-C", tree, "image"],
-                                 text=True, stdout=subprocess.PIPE,
-                                 stderr=subprocess.STDOUT) for _ in range(2)]
-        texts = [p.communicate(timeout=gordian.TIMEOUT)[0] for p in both]
-        assert [p.returncode for p in both] == [0, 0], texts
-        assert texts == ["", ""]
-        assert image.read_bytes() == before
-    assert unfinished() == old
 
 
 # ---- the end of a test run ----------------------------------------------------

@@ -7,7 +7,7 @@ lacks the machine, it prints one line and ends with status 2.
 
 The image itself never changes. An ELF file is wrapped around it, or a stub
 (tests/boards/) replaces the firmware. The files that QEMU loads are kept in
-build/boards. Their names are made from their contents, so no file is out of date
+build/boards (O= of the environment replaces build). Their names are made from their contents, so no file is out of date
 or half written.
 """
 import functools
@@ -25,8 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / (os.environ.get("O") or "build")
 SOURCES = ROOT / "tests/boards"
-KEPT = ROOT / "build/boards"
+KEPT = OUT / "boards"
 CROSS = os.environ.get("CROSS") or "arm-none-eabi-"
 
 RAW_AT = 0x10000        # where QEMU puts a raw image on a Pi 2
@@ -296,7 +297,7 @@ def line(name, cmds=None, image=None, append=None, junk=False, seed=0,
     """
     check(name)
     m = MACHINES[name]
-    image = Path(image or ROOT / "build/debug/gordian.img").resolve()
+    image = Path(image or OUT / "debug/gordian.img").resolve()
     if append is None:
         append = f'run="{cmds}"' if cmds else ""
     out = [program(m.program), "-M", m.qemu, "-smp", "4", "-nodefaults", "-nic",

@@ -11,12 +11,14 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
 import boards
 
 ROOT = Path(__file__).resolve().parent.parent
+OUT = boards.OUT        # where builds of ROOT are; a copy of it has its own build/
 QEMU = os.environ.get("QEMU", "qemu-system-arm")
 PROMPT = "gordian> "
 TIMEOUT = 300
@@ -25,8 +27,8 @@ TIMEOUT = 300
 @contextlib.contextmanager
 def alone():
     """Only one of the processes that share the tests is in here at a time."""
-    (ROOT / "build").mkdir(exist_ok=True)
-    with open(ROOT / "build/.lock", "w") as f:
+    OUT.mkdir(parents=True, exist_ok=True)
+    with open(OUT / ".lock", "w") as f:
         fcntl.flock(f, fcntl.LOCK_EX)
         yield
 
@@ -40,7 +42,8 @@ def build(profile="debug", *settings, root=ROOT):
 
 def make(profile, *settings, root):
     goal = ["make", "-s", "--no-print-directory", "-C", str(root),
-            f"-j{os.cpu_count()}", f"PROFILE={profile}", *settings]
+            f"-j{os.cpu_count()}", f"PROFILE={profile}",
+            f"O={OUT if root == ROOT else 'build'}", *settings]
     subprocess.run([*goal, "image"], check=True, stdin=subprocess.DEVNULL)
     out = subprocess.run([*goal, "where"], check=True, text=True,
                          stdout=subprocess.PIPE).stdout.strip()
@@ -51,26 +54,35 @@ def copied(tree, profile="debug"):
     """A copy of the sources. The objects are copied with their times, so make
     builds only what changes."""
     def ignore(place, names):
-        if Path(place) == ROOT / "build":
-            return [n for n in names if n != profile]
-        return [n for n in names if n in (".git", "__pycache__")]
+        return [n for n in names if n in (".git", "build", "__pycache__") or
+                Path(place) / n == OUT]
 
+    tree = Path(tree)
     shutil.rmtree(tree, ignore_errors=True)
     with alone():
         make(profile, root=ROOT)
         shutil.copytree(ROOT, tree, symlinks=True, ignore=ignore)
-    return Path(tree)
+        for path in (tree, *tree.rglob("*")):   # ROOT may be read-only
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | stat.S_IWUSR)
+        shutil.copytree(OUT / profile, tree / "build" / profile)
+    return tree
+
+
+def apply(patches, tree, *options, **how):
+    """Runs `git apply` in this tree. how: for subprocess.run()."""
+    # git must not find a repository above: the paths are those of this tree.
+    env = dict(os.environ, GIT_CEILING_DIRECTORIES=str(Path(tree).parent))
+    return subprocess.run(["git", "apply", "-p1", *options, *map(str, patches)],
+                          cwd=tree, env=env, **how)
 
 
 def patched(patches, tree, profile="debug"):
     """The image of a copy of the sources with one or several patches applied."""
     copied(tree, profile)
-    # git must not find a repository above: the paths are those of this tree.
-    env = dict(os.environ, GIT_CEILING_DIRECTORIES=str(Path(tree).parent))
     if isinstance(patches, (str, Path)):
         patches = [patches]
-    subprocess.run(["git", "apply", "-p1", *map(str, patches)], cwd=tree,
-                   env=env, check=True)
+    apply(patches, tree, check=True)
     return build(profile, root=tree) / "gordian.img"
 
 
