@@ -242,11 +242,13 @@ PUT = -o $@.$$$$ -MF $@.d.$$$$ -MT '$$(OUT)/$<.o' -c $< && \
 L   = $(OUT)/link.$$PPID
 OLD = find $(OUT) -regex '.*\.[0-9]+' -mmin +60 -prune -exec rm -rf {} +
 
-# This file changes when the compiler's options, a rule or the list of files changes.
-SETTINGS := $(CC) $(BASE) | $(CHECK) | $(LDFLAGS) | $(SRCS)
-$(OUT)/settings: Makefile FORCE
+# These files change when the compiler's options, a rule or the list of files changes.
+# The objects follow the first one. The image follows both.
+TEXT_settings := $(CC) $(BASE) | $(CHECK) | $(LDFLAGS)
+TEXT_sources  := $(SRCS)
+$(OUT)/settings $(OUT)/sources: Makefile FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(SETTINGS)' > $@.$$PPID
+	@printf '%s\n' '$(TEXT_$(@F))' > $@.$$PPID
 	@cmp -s $@.$$PPID $@ && [ $@ -nt Makefile ] && rm $@.$$PPID || mv $@.$$PPID $@
 .PHONY: FORCE
 FORCE:
@@ -261,7 +263,7 @@ $(OUT)/%.S.o: %.S $(OUT)/settings
 
 # There are two links. The second adds the symbol table at the end of rodata, so it
 # moves no text; the rule checks this.
-$(OUT)/gordian.elf: $(OBJS) linker.ld tools/mksyms $(OUT)/settings
+$(OUT)/gordian.elf: $(OBJS) linker.ld tools/mksyms $(OUT)/settings $(OUT)/sources
 	@$(OLD)
 	@mkdir -p $(L)
 	@: | sh tools/mksyms > $(L)/ksyms0.S

@@ -147,7 +147,7 @@ def test_the_program_reports_files(link, tmp_path):
     for profile in rules.PROFILES:
         (build / profile / "boot").mkdir(parents=True)
         (build / profile / "drivers").mkdir()
-        (build / profile / "settings").write_text("gcc | | | boot/start.S")
+        (build / profile / "sources").write_text("boot/start.S")
         for name in ("boot/start.S.o", "boot/stale.c.o", *rules.WAKERS):
             shutil.copy(tmp_path / "planted.o", build / profile / name)
         shutil.copy(elf, build / profile / "gordian.elf")

@@ -153,7 +153,7 @@ IMAGE_RULES = (dsb_before_event, fits_in_memory, entry_comes_first,
 
 def boot_objects(profile_dir):
     """Those that are in the image. Older ones may lie beside them."""
-    sources = (profile_dir / "settings").read_text().split("|")[-1].split()
+    sources = (profile_dir / "sources").read_text().split()
     return [profile_dir / f"{s}.o" for s in sources if s.startswith("boot/")]
 
 
