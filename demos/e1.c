@@ -52,7 +52,7 @@ story void kmem_cache_destroy__3_6(struct kmem_cache *s)
 	cache_destroy_leave(s, CALLER);
 }
 
-/* A bare barrier has run before, as the unmount of the report had. */
+/* Run a bare barrier before the round, as the unmount in the report of 2012 did. */
 static int setup_after_barrier(struct stage *st)
 {
 	rcu_barrier();

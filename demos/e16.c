@@ -95,7 +95,7 @@ static void actor_U_among_readers(struct stage *st)
 	actor_U(st);
 }
 
-static void note_look(const struct trace_event *e)
+static void note_readers_inside(const struct trace_event *e)
 {
 	if (relay.looks++ == 0) {
 		relay.look_time = e->time;
@@ -103,7 +103,7 @@ static void note_look(const struct trace_event *e)
 	}
 }
 
-static void note_service(const struct trace_event *e)
+static void note_u_got_in(const struct trace_event *e)
 {
 	relay.served_time = e->time;
 	relay.gets_at_service = gets_so_far();
@@ -121,9 +121,9 @@ static void listen_to_u(struct stage *st maybe_unused, int actor,
 	if (actor != U_ACTOR)
 		return;
 	if (e->op == TR_HP_WAIT || (rwsem && e->op == TR_WRITE_CONTEND))
-		note_look(e);
+		note_readers_inside(e);
 	if (e->op == TR_HP_BEGIN || (rwsem && e->op == TR_WRITE_LOCK))
-		note_service(e);
+		note_u_got_in(e);
 }
 
 static int setup_relay(struct stage *st)

@@ -102,7 +102,7 @@ void actor_C(struct stage *st)
 int setup_in_use(struct stage *st)
 {
 	nr_made = 0;
-	if (!victim(st))
+	if (!create_victim(st))
 		return -ENOMEM;
 	st->object = kmem_cache_alloc(st->cache);
 	return st->object ? 0 : -ENOMEM;

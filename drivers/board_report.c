@@ -46,7 +46,8 @@ void report_core_up(unsigned int cpu)
 	core[cpu].smp = smp;
 }
 
-/* A core that the firmware has let out of its loop has read its mailbox. */
+/* Print the line of a core that has not started. If the firmware had let the
+ * core out of its loop, the core would have read its mailbox. */
 static void print_missing(unsigned int cpu,
 			  bool (*waits_in_firmware)(unsigned int cpu))
 {

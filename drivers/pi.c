@@ -500,8 +500,8 @@ static const struct pi *find_pi(const struct fdt *fdt)
 	return p;
 }
 
-/* The tree of another board is used all the same, as far as it fits. */
-static void check_name(const struct fdt *fdt)
+/* A tree of another board is used too, as far as it fits. A line says so. */
+static void report_foreign_tree(const struct fdt *fdt)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(pis); i++)
 		if (tree_names(fdt, &pis[i]) &&
@@ -524,7 +524,7 @@ bool pi_init(const struct fdt *tree)
 	console_init();
 	led_init();
 	check_stub();
-	check_name(tree);
+	report_foreign_tree(tree);
 	bcm2836_local(pi->local);
 	if (!pi->gicd)
 		bcm2836_init(regs);

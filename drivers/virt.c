@@ -93,8 +93,9 @@ static bool find_uart(const struct fdt *fdt)
 	return false;
 }
 
-/* HVC or SMC, as the tree says; the other one if that has no answer. After an
- * entry in HYP an HVC would go to our own HYP mode, which has no vectors. */
+/* Call PSCI by HVC or SMC, as the tree says. If nothing answers, try the
+ * other one. After an entry in HYP an HVC would go to our own HYP mode,
+ * which has no vectors. */
 static void find_core_ops(const struct fdt *fdt)
 {
 	bool hyp = (boot_info.entry_cpsr & PSR_MODE_MASK) == PSR_MODE_HYP;

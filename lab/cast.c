@@ -84,7 +84,7 @@ static void use_cache(struct stage *st)
 	thread_set_affinity(current, allowed);
 }
 
-struct kmem_cache *victim(struct stage *st)
+struct kmem_cache *create_victim(struct stage *st)
 {
 	st->cache =
 		kmem_cache_create("victim", 96, 0, SLAB_TYPESAFE_BY_RCU, NULL);
@@ -102,8 +102,8 @@ int setup_core(struct stage *st)
 }
 
 /*
- * An RCU cache that was used. Its slabs are empty, so shrinking it hands their pages to
- * call_rcu(), and rcu_barrier() waits for these callbacks.
+ * Make an RCU cache and use it. Afterwards its slabs are empty, so shrinking it hands
+ * their pages to call_rcu(), and rcu_barrier() waits for these callbacks.
  */
 int setup_victim(struct stage *st)
 {
@@ -111,7 +111,7 @@ int setup_victim(struct stage *st)
 
 	if (err)
 		return err;
-	if (!victim(st))
+	if (!create_victim(st))
 		return -ENOMEM;
 	use_cache(st);
 	return 0;

@@ -23,7 +23,8 @@ static void list_demos(void)
 		kprintf("%-5s %-*s %s\n", d->id, width, d->slug, d->claim);
 }
 
-/* demo [ID|all] [forced|free|hold] [ROUNDS]. false: a line says what is wrong. */
+/* demo [ID|all] [forced|free|hold] [ROUNDS]. Returns false after a line that says
+ * what is wrong. */
 static bool parse_demo(int argc, char **argv, struct demo_request *rq)
 {
 	static const struct {
@@ -66,12 +67,12 @@ static bool parse_demo(int argc, char **argv, struct demo_request *rq)
 		}
 	}
 	if (rq->search && !(rq->all && GORDIAN_DEBUG)) {
-		kprintf("demo: search goes with all, in the debug profile (for one "
-			"experiment: explore)\n");
+		kprintf("demo: search needs all, and the debug profile (for one "
+			"experiment use explore)\n");
 		return false;
 	}
 	if (rq->all && rq->mode == RUN_HOLD) {
-		kprintf("demo: hold takes one experiment\n");
+		kprintf("demo: hold needs one experiment, not all\n");
 		return false;
 	}
 	return true;

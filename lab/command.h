@@ -46,8 +46,8 @@ struct demo_request {
 };
 
 /* lab/row.c. Run an experiment, or a part of it, and print its verdict. parts:
- * NULL, or where the tally of each scenario goes. Returns whether all was as
- * expected. demo_mutex held; sleeps. */
+ * NULL, or room for the tally of each scenario. Returns whether all was as expected.
+ * demo_mutex held; sleeps. */
 bool experiment_run(const struct demo *d, const struct demo_request *rq,
 		    struct tally *result, struct tally *parts);
 

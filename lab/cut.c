@@ -138,10 +138,10 @@ static bool pass_refcount(struct stage *st, bool quietly)
 	return false;
 }
 
-/* Let an actor past a semaphore. Either it closes a cycle that release builds
- * do not see, or a thread that has ended holds it. An actor that spins (`busy`)
- * is left alone: spin_lock_rescue() lets in the next in line, and that need not
- * be this actor. */
+/* Let an actor past a semaphore. Either the wait is part of a cycle that release
+ * builds do not see, or a thread that has ended holds the semaphore. An actor that
+ * spins (`busy`) is left alone: spin_lock_rescue() lets in the next in line, and
+ * that need not be this actor. */
 static bool pass_semaphore(const struct stage *st, bool quietly)
 {
 	for (unsigned int rank = 1; rank < LEND_RANKS; rank++) {

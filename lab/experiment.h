@@ -348,7 +348,8 @@ void saw(const char *what);
 bool seen_all(void); /* call when no actor moves; prints each thing not seen */
 
 /* lab/cast.c: the usual actors and objects. */
-struct kmem_cache *victim(struct stage *st); /* NULL when memory is out */
+struct kmem_cache *
+create_victim(struct stage *st); /* NULL when memory is out */
 /* Is s on slab_caches, with sound links? slab_mutex held. */
 bool cache_is_linked(const struct kmem_cache *s);
 void actor_D(struct stage *st);	  /* sc->world.destroy(cache) */

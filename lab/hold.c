@@ -51,7 +51,7 @@ static bool cut_and_close(void)
 	held = false;
 	clean = end_round(st, watch_round(st, warn_count), false);
 	replace_dead_workers(st);
-	clean &= compare_state(false);
+	clean &= state_is_as_before(false);
 	stage_close(st);
 	lockdep_mark(); /* left for the command `lockdep` */
 	stage_restore_cores();

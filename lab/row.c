@@ -77,7 +77,7 @@ static void add_to_row(struct tally *row, const struct tally *part)
 	row->lockdep |= part->lockdep;
 }
 
-/* parts: NULL, or where the result of each goes. */
+/* parts: NULL, or room for the result of each part. */
 bool experiment_run(const struct demo *d, const struct demo_request *rq,
 		    struct tally *result, struct tally *parts)
 {

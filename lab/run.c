@@ -143,7 +143,7 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 		kprintf("corrupt: a check of the slab or of the round\n");
 	t->ok &= end_round(st, out, false);
 	replace_dead_workers(st);
-	t->ok &= compare_state(false);
+	t->ok &= state_is_as_before(false);
 	return 0;
 }
 
@@ -264,7 +264,7 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 	t->ok &= clean;
 	/* The rounds before the last one were not compared one by one. */
 	if (!err)
-		t->ok &= compare_state(false);
+		t->ok &= state_is_as_before(false);
 	t->cycles = (cpu_offs - offs + cpu_ons - ons) / 2;
 	return err;
 }

@@ -338,7 +338,7 @@ void replace_dead_workers(struct stage *st)
 	}
 }
 
-bool compare_state(bool quietly)
+bool state_is_as_before(bool quietly)
 {
 	struct state_summary now;
 

@@ -30,7 +30,7 @@ bool end_round(struct stage *st, enum outcome out, bool quietly);
 void replace_dead_workers(struct stage *st);
 /* Is the state as it was when the stage was opened? Prints it, or how it
  * differs; quietly: only how it differs. */
-bool compare_state(bool quietly);
+bool state_is_as_before(bool quietly);
 
 /* on: nothing is printed, and lockdep makes no reports. */
 void hush(bool on);

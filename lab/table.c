@@ -61,7 +61,8 @@ static void print_table_part(const struct scenario *sc, const struct tally *t)
 }
 
 /* "unexpected: E7, E9", or nothing. */
-static void name_rows(const char *what, const struct tally *results, bool ran)
+static void print_row_names(const char *what, const struct tally *results,
+			    bool ran)
 {
 	unsigned int n = 0;
 
@@ -122,7 +123,7 @@ int experiment_run_all(const struct demo_request *rq)
 			"core up (`explore all`:\n"
 			"  all schedules, up and down)\n");
 	kprintf("\n");
-	name_rows("not run: ", results, false);
-	name_rows("unexpected: ", results, true);
+	print_row_names("not run: ", results, false);
+	print_row_names("unexpected: ", results, true);
 	return bad ? 1 : 0;
 }

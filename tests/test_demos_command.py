@@ -58,7 +58,7 @@ def test_lockdep_sees_the_actors_alone():
                          text)
     assert len(reports) >= 8
     for report in reports:
-        assert not re.search(r"setup_|compare_state|scenario_run|demo_cmd",
+        assert not re.search(r"setup_|state_is_as_before|scenario_run|demo_cmd",
                              report), report
 
 

@@ -35,8 +35,9 @@ static uint64_t scale(uint64_t v, uint64_t factor, unsigned int shift)
 	return (hi << (32 - shift)) + (lo >> shift);
 }
 
-/* a / b as a factor, rounded up: a wait is never too short. */
-static uint64_t factor(uint64_t a, uint32_t b, unsigned int shift)
+/* Returns a / b as a fixed-point factor, rounded up, so that a wait is never
+ * too short. */
+static uint64_t make_factor(uint64_t a, uint32_t b, unsigned int shift)
 {
 	return ((a << shift) + b - 1) / b;
 }
@@ -94,7 +95,7 @@ bool clock_set_rate(uint32_t hz)
 	if (hz < HZ_MIN || hz > HZ_MAX)
 		return false;
 	timer_hz = hz;
-	ns_per_tick = factor(NS_IN_S, hz, NS_SHIFT);
-	ticks_per_ns = factor(hz, NS_IN_S, TICKS_SHIFT);
+	ns_per_tick = make_factor(NS_IN_S, hz, NS_SHIFT);
+	ticks_per_ns = make_factor(hz, NS_IN_S, TICKS_SHIFT);
 	return true;
 }

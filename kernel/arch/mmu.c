@@ -29,7 +29,8 @@ static void flush_tlb(uint32_t va)
 	isb();
 }
 
-/* The second-level table for va, made if a spare one is left; NULL otherwise.
+/* The second-level table for va. If va has none, it gets a spare one. Returns
+ * NULL if none is left, or if a section maps va.
  * */
 static uint32_t *l2_of(uint32_t va)
 {

@@ -152,7 +152,8 @@ static void cpu_play_dead(unsigned int cpu)
 
 /*
  * The core has left the kernel, or has hung on its way into it, and may still
- * run. What it may use is kept for good, and it is never told to start again.
+ * run. Memory that the core may use is never freed, and the core is never told
+ * to start again.
  */
 static void core_lost(unsigned int cpu)
 {

@@ -76,7 +76,7 @@ bool console_defers(void)
 {
 	unsigned int cpu = smp_processor_id();
 
-	/* Asked twice: the message does not end. */
+	/* If a report is deferred already, the message does not end. */
 	if (READ_ONCE(owner) != cpu + 1 || READ_ONCE(deferred[cpu]))
 		return false;
 	WRITE_ONCE(deferred[cpu], true);

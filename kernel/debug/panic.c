@@ -135,7 +135,8 @@ bool panic_enter(const char *what)
 	unsigned int cpu;
 
 	local_irq_disable();
-	cpu = smp_processor_id(); /* now it stays this one */
+	/* IRQs are off: the thread stays on this core */
+	cpu = smp_processor_id();
 	WRITE_ONCE(console_hushed, false);
 	if (++depth[cpu] == 1) {
 		__atomic_fetch_add(&reporting, 1, __ATOMIC_SEQ_CST);

@@ -198,7 +198,8 @@ void explore_event(const struct trace_event *e)
 		return;
 	if (e->cpu == ex.subject.toggled &&
 	    (current->is_idle || current->pinned))
-		/* A wake-up that wakes no thread is a gate but no event. */
+		/* Let explore_gate() see this thread's gates too: a wake-up
+		 * that wakes no thread passes a gate, but there is no event. */
 		current->gated = on_changing_core();
 	if (!belongs_to_step(e, &by))
 		return;
@@ -288,7 +289,8 @@ static bool is_rcu_queue(const void *queue)
 	return (uintptr_t)queue - rsp < sizeof(rcu_sched_state);
 }
 
-/* The thread is about to do that: add it to the step's footprint. */
+/* The thread is about to do this operation: add the thing that it will touch
+ * to the step's footprint. */
 static void touch_upcoming(struct gate *g, enum trace_op op, const void *obj)
 {
 	uintptr_t thing;

@@ -50,8 +50,8 @@ bool are_dependent(const struct footprint *a, const struct footprint *b)
 
 /* The same for steps of two runs: any two things that move may be the same
  * thing. */
-static bool dependent_across(const struct footprint *a,
-			     const struct footprint *b)
+static bool are_dependent_across_runs(const struct footprint *a,
+				      const struct footprint *b)
 {
 	return (a->moving_write && b->moving_read) ||
 	       (a->moving_read && b->moving_write) || are_dependent(a, b);
@@ -98,7 +98,7 @@ void search_init(struct search *s, unsigned int threads, enum search_mode mode,
 	s->bound = bound;
 }
 
-/* The threads worth a run from this node that have had none. */
+/* Returns the threads that are worth a run from this node and have had none. */
 static unsigned int open_choices(const struct node *n)
 {
 	return n->todo & ~n->done & ~n->asleep;
@@ -163,7 +163,7 @@ static void set_asleep(struct search *s, struct node *n)
 	may = (prev->asleep | prev->done) & ~(1u << prev->chosen);
 	for (unsigned int t = 0; t < s->threads; t++) {
 		if (!(may & 1u << t) ||
-		    dependent_across(&prev->first[t], &prev->step))
+		    are_dependent_across_runs(&prev->first[t], &prev->step))
 			continue;
 		n->asleep |= (uint8_t)(1u << t);
 		n->first[t] = prev->first[t];
@@ -325,8 +325,8 @@ void search_step(struct search *s, const struct footprint *step,
 	s->steps++;
 }
 
-/* A step that was not taken may race too: the one that a thread is about to
- * take. */
+/* The step that a thread is about to take has not been taken, but it may
+ * race too. */
 int search_end(struct search *s, const struct standing *stands)
 {
 	uint16_t after[SEARCH_THREADS];

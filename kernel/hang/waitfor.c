@@ -185,8 +185,8 @@ static void follow_edge(struct thread *t, void *arg)
 		note_owner(l, t);
 }
 
-/* Depth first, until a chain ends in `least` or in something later in the
- * enum. */
+/* Search depth first, until a chain ends in `least` or in a way that stands
+ * later in the enum. */
 static bool walk_to(enum chain_end least, struct thread *t, struct waitfor *w,
 		    waits_fn waits)
 {
@@ -286,7 +286,8 @@ const char *waitfor_relation(const struct waitfor *w, unsigned int link)
 
 	if (l->waiting.ops->relation)
 		return l->waiting.ops->relation;
-	/* A lock. The other thread may wait for it too, in front. */
+	/* The object is a lock: the other thread holds it, or waits for it
+	 * in front of this one. */
 	return to != l && to->waiting.obj == l->waiting.obj ? "behind" :
 							      "held by";
 }

@@ -86,7 +86,8 @@ static void put_pointer(struct out *o, struct spec *s, uintptr_t addr,
 	put_string(o, s, text);
 }
 
-/* A number in digits (none: 0), or a star: the next argument is the number. */
+/* Parse a number: its digits (no digit: 0), or a star, which stands for the
+ * next argument. */
 static const char *parse_int(const char *f, int *n, va_list *ap)
 {
 	if (*f == '*') {

@@ -49,7 +49,7 @@ void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *))
 
 /* ---- invoking ------------------------------------------------------------ */
 
-static bool any_ready(struct rcu_state *rsp, struct rcu_data *rdp)
+static bool has_ready_callbacks(struct rcu_state *rsp, struct rcu_data *rdp)
 {
 	uint32_t flags = local_irq_save();
 	bool r;
@@ -94,7 +94,8 @@ static int rcuc_thread(void *arg)
 
 	for (;;) {
 		wait_event_kind(&rdp->wake, &idle_wait,
-				kthread_should_park() || any_ready(rsp, rdp));
+				kthread_should_park() ||
+					has_ready_callbacks(rsp, rdp));
 		if (kthread_should_park())
 			kthread_parkme();
 		else
@@ -119,7 +120,7 @@ static void rcu_barrier_callback(struct rcu_head *head)
 
 void rcu_barrier_queue(struct rcu_data *rdp, struct cblist *l)
 {
-	/* Relaxed: the initial count keeps it above 0 until
+	/* Relaxed: the initial count keeps barrier_count above 0 until
 	 * rcu_barrier_wait(). */
 	__atomic_fetch_add(&rdp->rsp->barrier_count, 1, __ATOMIC_RELAXED);
 	WRITE_ONCE(rdp->rsp->barrier_snap, rcu_snap(rdp->rsp));

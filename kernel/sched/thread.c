@@ -188,7 +188,8 @@ noreturn void thread_exit(int status)
 		wake_up_process(w->thread);
 	}
 	spin_unlock_irqrestore(&threads_lock, flags);
-	/* IRQs off: if it were preempted now, it would be queued and run on. */
+	/* IRQs off: if this thread were preempted now, it would be queued
+	 * and run on. */
 	local_irq_disable();
 	WRITE_ONCE(t->state, TASK_DEAD);
 	schedule();

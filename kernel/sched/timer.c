@@ -65,11 +65,12 @@ static struct timer_base *lock_timer(struct timer *t, uint32_t *flags)
 	}
 }
 
-/* t is on no list. The lock of its base is held, and from here on that of the
- * base of cpu guards it. */
+/* t is on no list, and the lock of its base is held. From here on the lock
+ * of cpu's base guards t. */
 static void set_base(struct timer *t, unsigned int cpu)
 {
-	/* Release: t as it is now; pairs with the acquire in lock_timer(). */
+	/* Release: publishes t as it is now; pairs with the acquire in
+	 * lock_timer(). */
 	smp_store_release(&t->cpu, cpu);
 }
 

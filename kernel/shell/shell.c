@@ -81,7 +81,7 @@ static int job_main(void *arg)
 
 char *shell_ask(const char *prompt, const char *(*words)(int, unsigned int))
 {
-	/* If it was interrupted, it may be in the background. */
+	/* A command that was interrupted may be in the background. */
 	if (READ_ONCE(console_taken) || thread_interrupted())
 		return NULL;
 	WRITE_ONCE(console_taken, true);

@@ -429,7 +429,7 @@ int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *t)
 
 /* ---- for reports and for the cut ----------------------------------------- */
 
-/* Is t inside as a reader? Debug builds know. */
+/* Is t inside as a reader? Only debug builds know that. */
 static bool is_reader(const struct waiting *w, const struct thread *t)
 {
 	const struct held_lock *h = wait_held_by(w, t);

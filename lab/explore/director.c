@@ -203,7 +203,7 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	if (kept)
 		kprintf("an actor ended with a lock that nobody else can "
 			"release\n");
-	p->clean = compare_state(d->quiet) && !kept;
+	p->clean = state_is_as_before(d->quiet) && !kept;
 	st->explored = st->forced = false;
 	return 0;
 }

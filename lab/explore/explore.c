@@ -235,7 +235,8 @@ static unsigned int outcomes_of(const struct exploration *x)
 
 /* Has every expected failure been seen, and every finding that lockdep must
  * make? */
-static bool all_seen(const struct scenario *sc, const struct exploration *x)
+static bool all_failures_seen(const struct scenario *sc,
+			      const struct exploration *x)
 {
 	unsigned int fails = failing_outcomes(sc->said.outcome);
 
@@ -273,7 +274,7 @@ static int explore_form(struct stage *st, struct exploration *x,
 		note_schedule(x, &p);
 		if (x->broken)
 			return 0;
-		if (rq->until_found && all_seen(st->sc, x)) {
+		if (rq->until_found && all_failures_seen(st->sc, x)) {
 			x->found = true;
 			return 0;
 		}
@@ -407,7 +408,7 @@ explore_scenario(const struct demo *d, const struct scenario *sc,
 	struct explored_row r = { .id = sc->part ? sc->part : d->id, .of = sc };
 	int err;
 
-	r.why = no_search(sc) ?: cannot_run(d, sc);
+	r.why = why_not_searched(sc) ?: cannot_run(d, sc);
 	r.ok = true;
 	if (r.why)
 		return r;

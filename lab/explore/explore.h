@@ -46,7 +46,7 @@ struct form {
 /* lab/explore/subject.c. The forms in which the scenario is explored. */
 unsigned int forms_of(const struct scenario *sc, struct form *out);
 /* Why there is no search of it; NULL: there is one. */
-const char *no_search(const struct scenario *sc);
+const char *why_not_searched(const struct scenario *sc);
 /* The scenario of that name, if it is searched; NULL, and a line says why. An
  * id alone is enough if only one part is searched. command: begins the line. */
 const struct scenario *find_searched(const char *command, const char *word,

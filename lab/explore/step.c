@@ -419,10 +419,10 @@ static int choose_by_asking(struct director *d, struct stage *st,
 	return take_step(s, st, actor);
 }
 
-/* No actor can take a step: show how the round ends. `back` is still
- * possible. */
-static void at_the_end(struct stepper *s, const struct stage *st,
-		       unsigned int left)
+/* No actor can take a step: show how the round ends, and ask for a command. `back`
+ * is still possible. */
+static void show_end_and_ask(struct stepper *s, const struct stage *st,
+			     unsigned int left)
 {
 	if (s->n < s->keep)
 		say_not_repeated(s, st);
@@ -448,7 +448,7 @@ static void ask_at_the_end(struct director *d, struct stage *st,
 	s->leaves |= d->broken;
 	in_the_middle = s->leaves;
 	if (!s->leaves && !s->again)
-		at_the_end(s, st, left);
+		show_end_and_ask(s, st, left);
 	d->hide = in_the_middle || s->again;
 	if (s->again) {
 		kprintf("back: the round is played again up to step %u\n",
@@ -498,7 +498,7 @@ static int play_steps(struct stepper *s)
 	return p.clean && !s->bad ? 0 : 1;
 }
 
-/* "up" or "down"; without either the first form. */
+/* Parse "up" or "down". Without such a word the first form is taken. */
 static bool parse_form(struct stepper *s, int *argc, char ***argv)
 {
 	struct form form[FORMS_MAX];

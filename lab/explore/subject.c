@@ -24,7 +24,7 @@ unsigned int forms_of(const struct scenario *sc, struct form *out)
 	return n;
 }
 
-const char *no_search(const struct scenario *sc)
+const char *why_not_searched(const struct scenario *sc)
 {
 	if (sc->forced.in_turn && !sc->search.none)
 		return "its actors run in turn: one schedule";
@@ -38,7 +38,7 @@ static const struct scenario *only_part(const struct demo *d)
 	const struct scenario *sc = NULL;
 
 	for (unsigned int i = 0; d && i < d->nr_scenarios; i++) {
-		if (no_search(&d->scenarios[i]))
+		if (why_not_searched(&d->scenarios[i]))
 			continue;
 		if (sc)
 			return NULL;
@@ -66,9 +66,9 @@ const struct scenario *find_searched(const char *command, const char *word,
 	else if (!sc)
 		kprintf("%s: %s has parts: name one (demo %s prints them)\n",
 			command, word, word);
-	else if (no_search(sc)) {
+	else if (why_not_searched(sc)) {
 		kprintf("%s: %s is not explored: %s\n", command, word,
-			no_search(sc));
+			why_not_searched(sc));
 		return NULL;
 	} else if (cannot_run(*of, sc)) {
 		kprintf("%s: %s %s\n", command, sc->part ? sc->part : (*of)->id,

@@ -27,9 +27,9 @@ struct replay {
 	bool lost;		/* the line cannot be followed */
 };
 
-/* Freely: has the last leg ended before its last step? Then the line cannot be
- * followed. */
-static bool is_cut_short(struct replay *r)
+/* In a free replay: if the last leg has ended before its last step, the line cannot
+ * be followed. Note that. Returns whether it is so. */
+static bool note_if_cut_short(struct replay *r)
 {
 	unsigned int left;
 
@@ -51,7 +51,7 @@ static void check_last_leg(struct director *d, struct stage *st,
 	(void)st;
 	(void)left;
 	if (!r->lost)
-		is_cut_short(r);
+		note_if_cut_short(r);
 }
 
 static int choose_as_written(struct director *d, struct stage *st,
@@ -61,7 +61,7 @@ static int choose_as_written(struct director *d, struct stage *st,
 	unsigned int actor;
 
 	(void)st;
-	if (is_cut_short(r) || r->leg == r->w->nr)
+	if (note_if_cut_short(r) || r->leg == r->w->nr)
 		return -1;
 	actor = r->w->leg[r->leg].actor;
 	if (!(enabled & 1u << actor)) {
