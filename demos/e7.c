@@ -142,7 +142,7 @@ void show_list(struct stage *st)
 		nr_made - lost);
 }
 
-static bool is_ours(const struct stage *st, const struct list_head *l)
+static bool is_cache_of_round(const struct stage *st, const struct list_head *l)
 {
 	bool ours = l == &st->cache->list;
 
@@ -162,7 +162,7 @@ static void repair_list(struct stage *st)
 	struct list_head *first = slab_caches.next;
 
 	mutex_lock(&slab_mutex);
-	while (is_ours(st, first))
+	while (is_cache_of_round(st, first))
 		first = first->next;
 	slab_caches.next = first;
 	first->prev = &slab_caches;

@@ -9,7 +9,7 @@
 #include "demos/forms/forms.h"
 
 /* Let the last callbacks run: the slab's checks report one that uses a freed cache. */
-static bool callbacks_ran(struct stage *st maybe_unused)
+static bool run_last_callbacks(struct stage *st maybe_unused)
 {
 	rcu_barrier();
 	return true;
@@ -31,7 +31,7 @@ static const struct scenario yours[] = {
 		.forced.none = true,
 		.said.outcome = COMPLETES,
 		MAY_BE_A_FALSE_POSITIVE,
-		.said.check = callbacks_ran,
+		.said.check = run_last_callbacks,
 		.said.objects_to = DEADLOCK,
 		.said.objects_with = CIRCULAR,
 		.said.objection =
@@ -48,7 +48,7 @@ static const struct scenario yours[] = {
 		.forced.none = true,
 		.said.outcome = COMPLETES,
 		MAY_BE_A_FALSE_POSITIVE,
-		.said.check = callbacks_ran,
+		.said.check = run_last_callbacks,
 		.said.objects_to = DEADLOCK,
 		.said.objects_with = CIRCULAR,
 		.said.objection =
@@ -63,7 +63,7 @@ static const struct scenario yours[] = {
 		.forced.none = true,
 		.said.outcome = COMPLETES | STUCK,
 		MAY_BE_A_FALSE_POSITIVE,
-		.said.check = callbacks_ran,
+		.said.check = run_last_callbacks,
 		.said.objects_to = DEADLOCK,
 		.said.objects_with = CIRCULAR,
 		.said.objection =
@@ -95,7 +95,7 @@ static const struct scenario yours[] = {
 		.forced.none = true,
 		.free.rounds = 20,
 		.said.outcome = COMPLETES,
-		.said.check = callbacks_ran,
+		.said.check = run_last_callbacks,
 		.said.objects_to = CORRUPT,
 		.said.objection =
 			"(of no mail) rcu_barrier() is there because the callbacks that free\n"

@@ -71,8 +71,8 @@ static uint32_t tree_base(const struct fdt *fdt, fdt_node n, unsigned int i,
 	return (uint32_t)base;
 }
 
-/* Use the UART that /chosen names, or the first PL011. False if it is the one
- * of every virt, or is not there. */
+/* Use the UART that /chosen names, or the first PL011. Returns false if that
+ * UART is the one that every virt machine has, or if it is not there. */
 static bool find_uart(const struct fdt *fdt)
 {
 	const char *path =

@@ -118,7 +118,7 @@ static bool cut_cycle(const struct stage *st, bool quietly)
 	return false;
 }
 
-/* Does an actor wait for the reference count? Let it pass. */
+/* If an actor waits for the reference count, let it pass. */
 static bool pass_refcount(struct stage *st, bool quietly)
 {
 	for (unsigned int i = 0; i < st->nr_actors; i++) {

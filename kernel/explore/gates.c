@@ -155,7 +155,7 @@ static void footprint_unlock(uint32_t flags)
 }
 
 /* A name for a thing. The name is the same in each run. A thing on the stack
- * of one of the threads is named by its place there. */
+ * of one of the threads gets its name from its place on that stack. */
 static uintptr_t stable_name(uintptr_t thing)
 {
 	for (uintptr_t i = 0; thing >= STACKS_VA && i < ex.subject.nr; i++) {

@@ -29,10 +29,10 @@ bool cores_idle(void)
 	return busy <= 1; /* the caller itself */
 }
 
-/* The order is that of rcu_idle_seen(), which pairs with the idle loop. A
- * core counts as awake from CPU_STARTING until it is off. A thread that
- * waits for a core to start or stop waits for a time too, so it is not taken
- * for blocked. */
+/* rcu_idle_seen() orders the reads, and pairs with the idle loop. A core
+ * counts as awake from CPU_STARTING until it is off. A thread that waits for
+ * a core to start or stop waits for a time too, so it is not taken for
+ * blocked. */
 bool other_cores_sleep(uint32_t *sum)
 {
 	unsigned int cpu, awake = 0;

@@ -111,9 +111,10 @@ static void note_qs(unsigned int cpu)
 			rcu_report_qs(rsp, cpu);
 }
 
-/* The core goes into idle or comes out. Seq_cst, pairs with rcu_idle_seen(): a
- * thread that reads "idle" sees the effects of the readers before; if it reads
- * "busy", the readers after that see its writes. */
+/* The core goes into idle or comes out. Seq_cst, pairs with rcu_idle_seen():
+ * a thread that reads "idle" sees the effects of the readers that ran here
+ * before. If it reads "busy", the readers that start here later see the
+ * thread's writes. */
 static void count_idle(unsigned int cpu)
 {
 	__atomic_fetch_add(&idle_count[cpu].count, 1, __ATOMIC_SEQ_CST);

@@ -142,9 +142,9 @@ static struct runqueue *lock_rq_of(struct thread *t)
 
 /*
  * Queue t, which is TASK_WAKING, off its stack and on no queue, on the core
- * that select_cpu() names. t changes cores under the lock of the old one. Its
- * affinity may change before the new one's lock is taken, so it is looked at
- * again.
+ * that select_cpu() names. t changes cores under the lock of its old run queue.
+ * Its affinity may change before the lock of the new run queue is taken, so
+ * select_cpu() is called again.
  */
 static void queue_on_best_core(struct thread *t)
 {
@@ -191,8 +191,8 @@ static bool migrate_one(struct runqueue *rq, struct cpumask cores)
 
 /* ---- switching ---------------------------------------------------------- */
 
-/* On the next thread's stack, IRQs off, the lock still held from before the
- * switch. */
+/* Runs on the next thread's stack, IRQs off. The lock is still held from
+ * before the switch. */
 void finish_switch(struct thread *prev)
 {
 	struct runqueue *rq = &runqueues[smp_processor_id()];

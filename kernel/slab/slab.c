@@ -179,8 +179,8 @@ noinline void *cache_alloc_refill(struct kmem_cache *s, struct array_cache *ac)
 	return obj;
 }
 
-/* Free obj though the array is full or there is none: the oldest objects of the
- * array go to the lists. */
+/* Free obj when the array is full or missing. A full array gives its oldest
+ * objects to the lists. */
 noinline void cache_flusharray(struct kmem_cache *s, struct array_cache *ac,
 			       void *obj)
 {

@@ -72,8 +72,8 @@ static void take_steps(struct stage *st, struct director *d)
 	}
 }
 
-/* Wait for RCU's callbacks. Those that the actors have queued belong to the
- * schedule: a late one may find something gone. */
+/* Wait for RCU's callbacks. Callbacks that the actors have queued belong to the
+ * schedule: one that runs late may use freed memory. */
 static bool await_callbacks(void)
 {
 	for (unsigned int looks = 0; !rcu_is_quiet(); looks++) {

@@ -382,7 +382,8 @@ static int explore_forms(struct exploration *x,
 	return err;
 }
 
-/* The fewest preemptions first (Musuvathi and Qadeer, PLDI 2007). */
+/* Search with at most 0 preemptions, then 1, 2, and so on (Musuvathi and
+ * Qadeer, PLDI 2007). */
 static int explore_iterated(struct exploration *x, struct explore_request *rq)
 {
 	for (;; rq->bound++) {
@@ -472,9 +473,9 @@ struct explored_row explore_demo(const struct demo *d,
 	return all;
 }
 
-/* Allocated once and kept: a megabyte that a boot without a search does not
- * need. */
-bool explore_memory(void)
+/* Allocate the search's memory once, and keep it. It is a megabyte, which a
+ * boot without a search does not need. */
+bool allocate_search_memory(void)
 {
 	if (!search_memory)
 		search_memory = pages_alloc(ORDER_OF_SEARCH);

@@ -140,7 +140,7 @@ struct explored_row {
 
 /* lab/explore/explore.c. Allocate the search's memory. false: there is none,
  * and a line says so. */
-bool explore_memory(void);
+bool allocate_search_memory(void);
 /* Search all parts of a row, or the one that was asked for, and print. parts:
  * NULL, or where the result of each scenario goes. */
 struct explored_row explore_demo(const struct demo *d,

@@ -106,7 +106,7 @@ bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
 						   .brief = true,
 						   .until_found = true,
 						   .one_form = true };
-	struct explored_row r = { .ok = explore_memory() };
+	struct explored_row r = { .ok = allocate_search_memory() };
 
 	*verdict = "-";
 	if (r.ok)
@@ -137,8 +137,8 @@ static bool parse_program(int argc, char **argv, struct explore_request *rq)
 	return program_parse((unsigned int)(argc - i), argv + i);
 }
 
-/* explore ID|all [full] [bound [N]] [max N]. false: a line says what is
- * wrong. */
+/* explore ID|all [full] [bound [N]] [max N]. Returns false after a line that says
+ * what is wrong. */
 static bool parse_explore(int argc, char **argv, struct explore_request *rq)
 {
 	*rq = (struct explore_request){ .mode = SEARCH_REDUCED };
@@ -201,7 +201,7 @@ static int explore_cmd(int argc, char **argv)
 
 	if (!stage_claim("explore"))
 		return 1;
-	if (parse_explore(argc, argv, &rq) && explore_memory())
+	if (parse_explore(argc, argv, &rq) && allocate_search_memory())
 		status = run_request(&rq);
 	stage_release();
 	return status == -EINTR ? report_interrupt() : status;

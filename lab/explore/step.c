@@ -59,8 +59,8 @@ static const char *id_of(const struct stepper *s)
 	return s->sc->part ? s->sc->part : s->demo->id;
 }
 
-/* "E2 up D:7 U:6". If replay has no room for all legs: the first ones, and how
- * many steps are left. */
+/* Print "E2 up D:7 U:6". If there are more legs than replay has room for, print the
+ * first ones and the number of steps that are left. */
 static void print_schedule(const struct stepper *s)
 {
 	static struct witness w; /* demo_mutex */
@@ -175,7 +175,7 @@ static bool refuse_command(struct stepper *s, bool from_words)
 	return false;
 }
 
-/* "D 5". false: a line says why it cannot be done. */
+/* Carry out "D 5". Returns false after a line that says why that cannot be done. */
 static bool order_steps(struct stepper *s, const struct stage *st, int actor,
 			const char *count, unsigned int enabled)
 {

@@ -177,7 +177,7 @@ void show_threads(const struct stage *st, unsigned int enabled)
 
 static struct waitfor the_walk; /* the one that is printed; demo_mutex */
 
-/* The actors that have given no hotplug reference back: "held by D". */
+/* Print the actors that hold hotplug references: "held by D". */
 static void print_references(const struct stage *st)
 {
 	const char *sep = "    held by ";
