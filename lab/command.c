@@ -23,17 +23,35 @@ static void list_demos(void)
 		kprintf("%-5s %-*s %s\n", d->id, width, d->slug, d->claim);
 }
 
-/* demo [ID|all] [forced|free|hold] [ROUNDS]. Returns false after a line that says
- * what is wrong. */
+/* A word after the ID. Each kind of word may come once. */
+static bool parse_word(const char *word, struct demo_request *rq)
+{
+	static const char *const modes[] = {
+		[RUN_FORCED] = "forced", [RUN_FREE] = "free", [RUN_HOLD] = "hold"
+	};
+	unsigned int n;
+	bool *flag = !strcasecmp(word, "verbose") ? &rq->verbose :
+		     !strcasecmp(word, "search")  ? &rq->search :
+						    NULL;
+
+	if (flag && !*flag)
+		return *flag = true;
+	if (!rq->rounds && parse_uint(word, &n) && n) {
+		rq->rounds = n;
+		return true;
+	}
+	for (unsigned int m = RUN_FORCED; m <= RUN_HOLD; m++)
+		if (rq->mode == RUN_BOTH && !strcasecmp(word, modes[m])) {
+			rq->mode = (enum run_mode)m;
+			return true;
+		}
+	return false;
+}
+
+/* demo ID|all [forced|free|hold] [ROUNDS] [verbose] [search]. Returns false after a
+ * line that says what is wrong. */
 static bool parse_demo(int argc, char **argv, struct demo_request *rq)
 {
-	static const struct {
-		const char *word;
-		enum run_mode mode;
-	} modes[] = { { "forced", RUN_FORCED },
-		      { "free", RUN_FREE },
-		      { "hold", RUN_HOLD } };
-
 	rq->mode = RUN_BOTH;
 	rq->rounds = 0;
 	rq->verbose = rq->search = false;
@@ -45,26 +63,22 @@ static bool parse_demo(int argc, char **argv, struct demo_request *rq)
 			argv[1]);
 		return false;
 	}
-	for (int i = 2; i < argc; i++) {
-		bool known = parse_uint(argv[i], &rq->rounds) && rq->rounds;
-
-		if (!strcasecmp(argv[i], "verbose"))
-			known = rq->verbose = true;
-		if (!strcasecmp(argv[i], "search"))
-			known = rq->search = true;
-
-		for (unsigned int m = 0; m < ARRAY_SIZE(modes); m++) {
-			if (!strcasecmp(argv[i], modes[m].word)) {
-				rq->mode = modes[m].mode;
-				known = true;
-			}
-		}
-		if (!known) {
-			kprintf("demo: \"%s\" is neither forced, free, hold nor "
-				"a number of rounds\n",
+	for (int i = 2; i < argc; i++)
+		if (!parse_word(argv[i], rq)) {
+			kprintf("demo: \"%s\" is none of forced|free|hold, "
+				"ROUNDS, verbose, search (each once)\n",
 				argv[i]);
 			return false;
 		}
+	if (rq->rounds && (rq->mode == RUN_FORCED || rq->mode == RUN_HOLD)) {
+		kprintf("demo: ROUNDS are free rounds: without forced and "
+			"hold\n");
+		return false;
+	}
+	if (rq->verbose && !rq->all) {
+		kprintf("demo: verbose goes with all (one experiment prints "
+			"everything)\n");
+		return false;
 	}
 	if (rq->search && !(rq->all && GORDIAN_DEBUG)) {
 		kprintf("demo: search needs all, and the debug profile (for one "
@@ -78,6 +92,11 @@ static bool parse_demo(int argc, char **argv, struct demo_request *rq)
 	return true;
 }
 
+static int cut_cmd(int argc, char **argv)
+{
+	return shell_stands_alone(argc, argv) ? cut_held_knot() : 1;
+}
+
 static int demo_cmd(int argc, char **argv)
 {
 	struct demo_request rq;
@@ -89,7 +108,7 @@ static int demo_cmd(int argc, char **argv)
 		return 0;
 	}
 	if (!strcasecmp(argv[1], "cut"))
-		return cut_held_knot();
+		return cut_cmd(argc - 1, argv + 1);
 	if (!parse_demo(argc, argv, &rq))
 		return 1;
 	if (!GORDIAN_DEBUG && (rq.mode == RUN_FORCED || rq.mode == RUN_HOLD)) {
@@ -131,13 +150,6 @@ SHELL_COMMAND(
 		"demo [ID|ID/PART|all|cut] [forced|free|hold] [ROUNDS] [verbose|search]",
 	.help = "run an experiment; without an argument, list all",
 	.fn = demo_cmd, .complete = demo_complete);
-
-static int cut_cmd(int argc, char **argv)
-{
-	(void)argc;
-	(void)argv;
-	return cut_held_knot();
-}
 
 SHELL_COMMAND(
 	cut, .name = "cut", .usage = "cut",

@@ -1,40 +1,11 @@
-"""The commands `explore` and `replay`: what they refuse, and how they stop early."""
+"""The commands `explore` and `replay`: how they stop early. (What they refuse is in
+test_wrong_words.py.)"""
 import re
 
 import pytest
 
 import gordian
 from gordian import ROOT, boot, patched, verdicts
-
-
-@pytest.mark.parametrize("line, said", [
-    ("explore", r"explore: name an experiment"),
-    ("explore nope", r'explore: no experiment "nope"'),
-    ("explore e6/e9", r'explore: no experiment "e6/e9"'),
-    ("explore e2 bound x", r'explore: "x" is neither'),
-    ("explore e2 max 0", r'explore: "max" is neither'),
-    ("explore e2 quickly", r'explore: "quickly" is neither'),
-    ("replay", r"replay: which experiment"),
-    ("replay nope A:1", r'replay: no experiment "nope"'),
-    ("replay e0 A:1", r"replay: e0 has parts"),
-    ("replay e15 D:1", r"replay: e15 is not explored"),
-    ("replay e2", r"replay: say first what U does"),
-    ("replay e2 D:1", r"replay: say first what U does"),
-    ("replay e8d/kernel up U:1", r"replay: say first .*\(here: down\)"),
-    ("replay e2 up", r"replay: no steps are given"),
-    ("replay e2 up free", r"replay: no steps are given"),
-    ("replay e2 up X:1", r'replay: "X:1" is not an actor'),
-    ("replay e2 up D:x", r'replay: "D:x" is not an actor'),
-    ("replay e2 up D:0", r'replay: "D:0" is not an actor'),
-    ("replay e2 up D", r'replay: "D" is not an actor'),
-    ("replay e2 up free D:1", r'replay: "free" is not an actor'),
-])
-def test_wrong_arguments(line, said):
-    """One line says what is wrong, and the status is 1."""
-    run = boot(line, smp=2)
-    assert run.status == 1
-    out = [x for x in run.lines if x][2:]  # after the two lines of every boot
-    assert len(out) == 1 and re.match(said, out[0]) and len(out[0]) <= 80, out
 
 
 @pytest.mark.parametrize("line, who", [

@@ -271,7 +271,7 @@ def test_help_is_sorted_and_complete(shell):
 
 @pytest.mark.parametrize('line,answer', [
     ('nonsense', 'unknown command "nonsense": help lists them'),
-    ('help nonsense', 'help: no command "nonsense"'),
+    ('help nonsense', 'help: no command "nonsense"; help alone lists them'),
     ('cpu ' * 65, 'cpu: more than 64 words'),
     ('cpu sideways', 'usage: cpu [up|down N]'),
     ('cpu up', 'usage: cpu [up|down N]'),

@@ -21,9 +21,10 @@
 
 /* A command without arguments. */
 #define PLAIN_COMMAND(id, help, call)                                          \
-	static int id##_command(int argc maybe_unused,                         \
-				char **argv maybe_unused)                      \
+	static int id##_command(int argc, char **argv)                         \
 	{                                                                      \
+		if (!shell_stands_alone(argc, argv))                           \
+			return 1;                                              \
 		call;                                                          \
 		return 0;                                                      \
 	}                                                                      \
@@ -33,10 +34,15 @@ static int help_command(int argc, char **argv)
 {
 	const struct shell_command *c = argc > 1 ? shell_find(argv[1]) : NULL;
 
+	if (argc > 2) {
+		kprintf("usage: help [COMMAND]\n");
+		return 1;
+	}
 	if (c)
 		kprintf("usage: %s\n%s\n", c->usage, c->help);
 	else if (argc > 1)
-		kprintf("help: no command \"%s\"\n", argv[1]);
+		kprintf("help: no command \"%s\"; help alone lists them\n",
+			argv[1]);
 	else
 		for (c = shell_commands_start; c < shell_commands_end; c++)
 			kprintf("%-9s %s\n", c->name, c->help);

@@ -43,6 +43,13 @@ const struct shell_command *shell_find(const char *name)
 	return NULL;
 }
 
+bool shell_stands_alone(int argc, char **argv)
+{
+	if (argc > 1)
+		kprintf("usage: %s (no other word)\n", argv[0]);
+	return argc == 1;
+}
+
 /* Split a command, which does not begin with a blank, into words and run it. */
 static int run_command(char *p)
 {

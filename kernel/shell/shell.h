@@ -51,6 +51,10 @@ extern const struct shell_command shell_commands_start[], shell_commands_end[];
  * their status. Without run=: read lines for ever. */
 noreturn void shell_main(void);
 
+/* Has a command that takes no arguments got none? If not, a line says so, and the
+ * command returns 1. */
+bool shell_stands_alone(int argc, char **argv);
+
 /* Read a line for the command that runs, in the command's thread. words(0, i):
  * the i-th word that the line can begin with, or NULL. The line is valid until
  * the next call. Returns NULL after Ctrl-C, or if the console is not free; the

@@ -133,6 +133,11 @@ static bool parse_program(int argc, char **argv, struct explore_request *rq)
 		rq->mode = SEARCH_FULL;
 		i++;
 	}
+	if (i == argc) {
+		kprintf("explore: program takes the threads as text: explore "
+			"program a b | b a\n");
+		return false;
+	}
 	rq->demo = program_demo();
 	return program_parse((unsigned int)(argc - i), argv + i);
 }
@@ -159,22 +164,26 @@ static bool parse_explore(int argc, char **argv, struct explore_request *rq)
 		return false;
 	}
 	for (int i = 2; i < argc; i++) {
-		bool more = i + 1 < argc;
+		bool more = i + 1 < argc, first = rq->mode == SEARCH_REDUCED;
 
-		if (!strcasecmp(argv[i], "full")) {
+		if (!strcasecmp(argv[i], "full") && first) {
 			rq->mode = SEARCH_FULL;
-		} else if (!strcasecmp(argv[i], "bound")) {
+		} else if (!strcasecmp(argv[i], "bound") && first) {
 			rq->mode = SEARCH_BOUNDED;
 			rq->iterate = !more ||
 				      !parse_uint(argv[i + 1], &rq->bound);
 			rq->until_found = rq->iterate;
 			i += !rq->iterate;
-		} else if (!strcasecmp(argv[i], "max") && more &&
-			   parse_uint(argv[i + 1], &rq->max) && rq->max) {
+		} else if (!strcasecmp(argv[i], "max") && !rq->max) {
 			i++;
+			if (more && parse_uint(argv[i], &rq->max) && rq->max)
+				continue;
+			kprintf("explore: max takes a number of runs, from 1%s%s\n",
+				more ? ", not " : "", more ? argv[i] : "");
+			return false;
 		} else {
-			kprintf("explore: \"%s\" is neither full, bound [N] nor "
-				"max N\n",
+			kprintf("explore: \"%s\" is none of full|bound [N], "
+				"max N (each once)\n",
 				argv[i]);
 			return false;
 		}

@@ -37,13 +37,27 @@ static bool parse_leg(const struct scenario *sc, const char *word,
 		const char *name = sc->actors[i].name;
 		size_t len = (size_t)(colon - word);
 
-		if (strlen(name) != len || memcmp(name, word, len) != 0)
+		if (strlen(name) != len || strncasecmp(name, word, len) != 0)
 			continue;
 		w->leg[w->nr].actor = (uint8_t)i;
 		w->leg[w->nr++].steps = (uint16_t)n;
 		return true;
 	}
 	return false;
+}
+
+/* One line: what would be right? */
+static void refuse_leg(const struct scenario *sc, const char *word,
+		       bool too_many)
+{
+	if (too_many) {
+		kprintf("replay: more than %u words of steps\n", LEGS);
+		return;
+	}
+	kprintf("replay: \"%s\" is not an actor and its steps: ", word);
+	for (unsigned int i = 0; i < MAX_ACTORS && sc->actors[i].name; i++)
+		kprintf("%s%s", i ? ", " : "", sc->actors[i].name);
+	kprintf(" with 1 to %u\n", SEARCH_STEPS);
 }
 
 static bool parse_replay(const struct scenario *sc, int argc, char **argv,
@@ -74,9 +88,7 @@ static bool parse_replay(const struct scenario *sc, int argc, char **argv,
 		if (i == argc - 1 && !strcasecmp(argv[i], "free")) {
 			*freely = true;
 		} else if (!parse_leg(sc, argv[i], w)) {
-			kprintf("replay: \"%s\" is not an actor of this "
-				"experiment and its steps, as %s:12\n",
-				argv[i], sc->actors[0].name);
+			refuse_leg(sc, argv[i], w->nr == LEGS);
 			return false;
 		}
 	}

@@ -57,7 +57,8 @@ static int torture_command(int argc, char **argv)
 			status = 1;
 	}
 	if (!found) {
-		kprintf("torture: no suite \"%s\"\n", argv[1]);
+		kprintf("torture: no suite \"%s\"; torture alone lists them\n",
+			argv[1]);
 		return 1;
 	}
 	return status;
