@@ -3,6 +3,8 @@
 The 2012 thread discussed each of these wrong forms of the function. Each must fail in
 the right part, and the output must name the objection.
 """
+import importlib.machinery
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -117,6 +119,27 @@ def test_wrong_forms(tree, change, part, outcome, objection):
         assert found[part]["lockdep"] == "not-held"
     if change is linux_3_6:  # its one fault is the leak that it cannot bear
         assert failed == {"yours/E3"}
+
+
+def test_progress(tmp_path, monkeypatch, capsys):
+    """A table takes minutes, so each part and row is told when it has come."""
+    build()
+    loader = importlib.machinery.SourceFileLoader("try_", str(ROOT / "tools/try"))
+    tool = importlib.util.module_from_spec(
+        importlib.util.spec_from_loader("try_", loader))
+    loader.exec_module(tool)
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(tool, "OUT", tmp_path)
+    monkeypatch.setattr(tool, "EVERYTHING", "demo e0/a-a forced; explore e0/a-a; "
+                        "explore e16; explore yours/e17s")
+    rows = tool.run_table(build() / "gordian.img", "before", 4)
+    assert str(rows["E0/A-A"]) == "deadlock REAL ok"
+    said = [x.split() for x in capsys.readouterr().out.split("\n")[1:-1]]
+    assert said == [["before:", *x.split()] for x in (
+        "demo E0/A-A deadlock ok", "demo E0 deadlock ok",
+        "explore E0/A-A REAL ok", "explore E0 REAL ok",
+        "explore E16 not searched ok", "explore yours/E17s CLEAN ok",
+        "explore yours CLEAN ok")]
 
 
 @pytest.mark.soak  # two trees, each with both tables
