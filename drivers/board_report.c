@@ -9,41 +9,28 @@
 #include "boot/boot.h"
 #include "drivers/devices.h"
 #include "kernel/arch/clock.h"
+#include "kernel/arch/coherency.h"
 #include "kernel/lib/printf.h"
 
-#define SCTLR_M	  0x1u
-#define SCTLR_C	  0x4u
-#define SCTLR_I	  0x1000u
-#define SMP_BIT	  0x40u /* the core takes part in coherency */
-#define PART_MASK 0xfff0u
-#define PART_A53  0xd030u
-#define PART_A72  0xd080u
-
-/* Bits of the PAR; PAR_NORMAL: shareable, inner and outer write-back and
- * write-allocate. */
-#define PAR_FAULT  0x01u
-#define PAR_MEMORY 0xfcu
-#define PAR_NORMAL 0xd4u
+#define SCTLR_M 0x1u
+#define SCTLR_C 0x4u
+#define SCTLR_I 0x1000u
 
 static struct {
 	uint32_t midr, mpidr, sctlr;
-	uint32_t smp; /* the register that has the SMP bit */
+	enum smp_bit smp;
 } core[NR_CPUS];
 
 void report_core_up(unsigned int cpu)
 {
-	uint32_t midr, sctlr, smp, high;
+	uint32_t midr, sctlr;
 
 	__asm__ volatile("mrc p15, 0, %0, c0, c0, 0" : "=r"(midr));
 	__asm__ volatile("mrc p15, 0, %0, c1, c0, 0" : "=r"(sctlr));
-	__asm__ volatile("mrc p15, 0, %0, c1, c0, 1" : "=r"(smp)); /* ACTLR */
-	if ((midr & PART_MASK) == PART_A53 || (midr & PART_MASK) == PART_A72)
-		__asm__ volatile("mrrc p15, 1, %0, %1, c15" /* CPUECTLR */
-				 : "=r"(smp), "=r"(high));
 	core[cpu].midr = midr;
 	core[cpu].mpidr = read_mpidr();
 	core[cpu].sctlr = sctlr;
-	core[cpu].smp = smp;
+	core[cpu].smp = read_smp_bit();
 }
 
 /* Print the line of a core that has not started. If the firmware had let the
@@ -59,31 +46,26 @@ static void print_missing(unsigned int cpu,
 
 static void print_core(unsigned int cpu)
 {
+	static const char *const smp[] = {
+		[SMP_CLEAR] = "SMP bit clear: an emulator, or not coherent",
+		[SMP_SET] = "SMP bit set",
+		[SMP_UNKNOWN] = "SMP bit not readable",
+	};
 	uint32_t on = SCTLR_M | SCTLR_C | SCTLR_I;
 
 	kprintf("core %u   0x%06x  %s, %s\n", cpu, core[cpu].mpidr,
 		(core[cpu].sctlr & on) == on ? "MMU and caches on" :
 					       "MMU OR CACHES OFF",
-		core[cpu].smp & SMP_BIT ?
-			"SMP bit set" :
-			"SMP bit clear: an emulator, or not coherent");
+		smp[core[cpu].smp]);
 }
 
 /* Ask the MMU for the memory type of a lock: exclusive accesses work in Normal
- * shareable memory only. Source: ARM DDI 0406C, B4.1.112, the Physical Address
- * Register. */
+ * shareable memory only. */
 static void print_lock_memory(void)
 {
 	static uint32_t lock;
-	uint32_t flags = local_irq_save(), par;
+	uint32_t par = translate_read(&lock);
 
-	__asm__ volatile("mcr p15, 0, %1, c7, c8, 0\n" /* ATS1CPR */
-			 "isb\n"
-			 "mrc p15, 0, %0, c7, c4, 0"
-			 : "=r"(par)
-			 : "r"(&lock)
-			 : "memory");
-	local_irq_restore(flags);
 	kprintf("locks    %s (PAR 0x%08x)\n",
 		par & PAR_FAULT	    ? "NOT MAPPED" :
 		!(par & PAR_MEMORY) ? "unknown: an emulator" :

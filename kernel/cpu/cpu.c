@@ -28,6 +28,7 @@
 #include "boot/boot.h"
 #include "kernel/arch/board.h"
 #include "kernel/arch/clock.h"
+#include "kernel/arch/coherency.h"
 #include "kernel/cpu/internal.h"
 #include "kernel/cpu/stop_machine.h"
 #include "kernel/debug/panic.h"
@@ -348,6 +349,12 @@ static story int _cpu_up(unsigned int cpu)
 		return -EINVAL;
 	if (cpu_is_lost(cpu))
 		return -ENODEV;
+	if (!core_is_coherent()) {
+		kprintf("cpu %u: stays off: the SMP bit of core %u is clear, so "
+			"it must run alone\n",
+			cpu, smp_processor_id());
+		return -EPERM;
+	}
 
 	cpu_hotplug_begin();
 	err = exception_stacks_prepare(cpu) ?: stopper_prepare(cpu);

@@ -152,7 +152,8 @@ int hotplug_lock_install(const struct hotplug_lock_ops *ops);
  * Start or stop a core. 0, or: -EINVAL if there is no such core or it is on
  * (off) already, -EBUSY if it is the last one, or the platform or a notifier
  * refuses, -EIO if the core does not start (stop), -ENODEV if it is lost or the
- * platform has no such core, -ENOMEM. May sleep.
+ * platform has no such core, -EPERM if this core is not coherent with others,
+ * -ENOMEM. May sleep.
  */
 int cpu_up(unsigned int cpu);
 int cpu_down(unsigned int cpu);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#define EPERM	  1
 #define ENOENT	  2
 #define EINTR	  4
 #define EIO	  5

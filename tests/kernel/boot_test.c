@@ -5,6 +5,7 @@
  */
 #include "boot/boot.h"
 #include "kernel/arch/board.h"
+#include "kernel/arch/coherency.h"
 #include "kernel/arch/mmu.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/mm/audit.h"
@@ -27,6 +28,17 @@ KTEST(boot, all_cores_are_on)
 {
 	EXPECT_EQ(cpumask_weight(cpu_possible_mask), board.nr_cores);
 	EXPECT_EQ(cpu_online().bits, cpu_possible_mask.bits);
+}
+
+/* A core outside coherency starts no other one. Emulators, whose PAR has no attributes,
+ * show no SMP bit and may. */
+KTEST(boot, coherency)
+{
+	EXPECT(smp_bit_suffices(SMP_SET, PAR_NORMAL));
+	EXPECT(smp_bit_suffices(SMP_UNKNOWN, PAR_NORMAL));
+	EXPECT(smp_bit_suffices(SMP_CLEAR, 0x40000000));
+	EXPECT(!smp_bit_suffices(SMP_CLEAR, 0x40000000 | PAR_NORMAL));
+	EXPECT(core_is_coherent());
 }
 
 KTEST(boot, each_core_runs_its_thread)

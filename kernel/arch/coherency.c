@@ -1,0 +1,82 @@
+/*
+ * Does this core take part in cache coherency? Owns nothing.
+ *
+ * A Cortex-A7, A53 or A72 does so only while its SMP bit is set: bit 6 of ACTLR,
+ * on the A53 and A72 of CPUECTLR, where it is called SMPEN. If the bit is clear,
+ * the core does not see what others have in their caches, they do not see what
+ * it has in its own, and exclusive accesses exclude nobody. Then no lock and no
+ * barrier of this kernel means anything between two cores. So such a core must
+ * run alone: cpu_up() refuses to start another one.
+ *
+ * Who sets the bit. boot/start.S does on the A7. On the A53 and A72 the firmware
+ * must. We do not write it there: a write from a mode that ACTLR_EL2 and
+ * ACTLR_EL3 do not permit is undefined, and neither can be read from here.
+ *
+ * Who may read it. ACTLR: everybody; a hypervisor that traps it (HCR.TAC)
+ * returns a value. CPUECTLR is implementation defined. A hypervisor may trap all
+ * such registers (HCR.TIDCP), and KVM then makes the access an undefined
+ * instruction. So it is read only if the core was entered in HYP mode: nobody is
+ * above but the firmware, which cannot trap it, and boot/start.S has cleared
+ * HCR. This is how each Raspberry Pi with these cores starts. If the core was
+ * entered in SVC mode, whoever is above is trusted to have set the bit.
+ *
+ * Emulators have no caches, and their bit reads as zero. Neither do they put
+ * memory attributes into the PAR, as each of these cores does: the attributes
+ * come from the page table, not from the SMP bit.
+ *
+ * Sources: Cortex-A7 TRM (DDI 0464), ACTLR; Cortex-A53 TRM (DDI 0500) and
+ * Cortex-A72 TRM (ARM 100095), CPU Extended Control Register; ARM DDI 0406C,
+ * B1.14.3 (TIDCP) and B4.1.112 (PAR).
+ */
+#include "kernel/arch/coherency.h"
+
+#include "boot/boot.h"
+#include "kernel/arch/arch.h"
+
+#define SMP_BIT	  0x40u
+#define PART_MASK 0xff00fff0u /* of the MIDR: implementer and part */
+#define PART_A7	  0x4100c070u
+#define PART_A53  0x4100d030u
+#define PART_A72  0x4100d080u
+
+enum smp_bit read_smp_bit(void)
+{
+	uint32_t midr, value, high;
+
+	__asm__ volatile("mrc p15, 0, %0, c0, c0, 0" : "=r"(midr));
+	midr &= PART_MASK;
+	if (midr == PART_A7)
+		__asm__ volatile("mrc p15, 0, %0, c1, c0, 1" /* ACTLR */
+				 : "=r"(value));
+	else if ((midr == PART_A53 || midr == PART_A72) &&
+		 (boot_info.entry_cpsr & PSR_MODE_MASK) == PSR_MODE_HYP)
+		__asm__ volatile("mrrc p15, 1, %0, %1, c15" /* CPUECTLR */
+				 : "=r"(value), "=r"(high));
+	else
+		return SMP_UNKNOWN;
+	return value & SMP_BIT ? SMP_SET : SMP_CLEAR;
+}
+
+uint32_t translate_read(const void *p)
+{
+	uint32_t flags = local_irq_save(), par;
+
+	__asm__ volatile("mcr p15, 0, %1, c7, c8, 0\n" /* ATS1CPR */
+			 "isb\n"
+			 "mrc p15, 0, %0, c7, c4, 0"
+			 : "=r"(par)
+			 : "r"(p)
+			 : "memory");
+	local_irq_restore(flags);
+	return par;
+}
+
+bool smp_bit_suffices(enum smp_bit bit, uint32_t par)
+{
+	return bit != SMP_CLEAR || !(par & PAR_MEMORY);
+}
+
+bool core_is_coherent(void)
+{
+	return smp_bit_suffices(read_smp_bit(), translate_read(&boot_info));
+}
