@@ -36,6 +36,8 @@
 #define GROUP1	  (~(1u << IPI_NMI))
 #define PRIO_ALL  0xa0
 #define PRIO_KICK 0x80
+#define MASK_NONE 0xff /* for the PMR: all but lower values are masked */
+#define MASK_ALL  0x90 /* all but IPI_KICK and IPI_NMI */
 #define PRIO_NMI  0x00
 
 static uintptr_t dist, cpuif;
@@ -60,7 +62,7 @@ static void gic2_init_core(unsigned int cpu)
 	/* Drop the IPIs that were sent to this core before it went off. */
 	for (unsigned int i = 0; i < 16; i += 4)
 		mmio_write(dist + GICD_CPENDSGIR + i, ~0u);
-	mmio_write(cpuif + GICC_PMR, 0xff);
+	mmio_write(cpuif + GICC_PMR, MASK_NONE);
 	/* Group 0 and 1, AckCtl, FIQEn; without groups: enable alone. */
 	mmio_write(cpuif + GICC_CTLR, gic2_ops.has_nmi ? 0xf : 0x1);
 	/* This also delivers the interrupts still pending after CPU_ON. */
@@ -137,6 +139,11 @@ static void gic2_clear_kick(void)
 		   0xffu << (IPI_KICK % 4 * 8));
 }
 
+static void gic2_kicks_only(bool on)
+{
+	mmio_write(cpuif + GICC_PMR, on ? MASK_ALL : MASK_NONE);
+}
+
 static void gic2_quiesce(void)
 {
 	mmio_write(dist + GICD_ICENABLER, ~0u << 16);
@@ -154,6 +161,7 @@ static struct irqchip_ops gic2_ops = {
 	.route = gic2_route,
 	.send_ipi = gic2_send_ipi,
 	.clear_kick = gic2_clear_kick,
+	.kicks_only = gic2_kicks_only,
 	.quiesce = gic2_quiesce,
 };
 

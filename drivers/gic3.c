@@ -21,13 +21,15 @@
 #define GICR_SGI	0x10000 /* second frame */
 #define GICR_STRIDE	0x20000
 #define GICR_ICPENDR	0x0280
-#define GIC_PIDR2	0xffe8			/* version, in both */
+#define GIC_PIDR2	0xffe8			     /* version, in both */
 #define REDIST_MAX	(0u + NR_CPUS * GICR_STRIDE) /* so much is looked at */
 
 #define NO_IRQ	  1020
 #define GROUP1	  (~(1u << IPI_NMI))
 #define PRIO_ALL  0xa0
 #define PRIO_KICK 0x80
+#define MASK_NONE 0xff /* for the PMR: all but lower values are masked */
+#define MASK_ALL  0x90 /* all but IPI_KICK and IPI_NMI */
 #define PRIO_NMI  0x00
 
 #define ICC_WRITE(v, ...)                                                      \
@@ -61,7 +63,7 @@ static void gic3_init_core(unsigned int cpu)
 	mmio_write(sgi + GICD_ISENABLER, 0xffff);
 	ICC_WRITE(7, "c12, c12, 5"); /* SRE */
 	isb();
-	ICC_WRITE(0xff, "c4, c6, 0");		    /* PMR */
+	ICC_WRITE(MASK_NONE, "c4, c6, 0");	    /* PMR */
 	ICC_WRITE(gic3_ops.has_nmi, "c12, c12, 6"); /* IGRPEN0 */
 	ICC_WRITE(1, "c12, c12, 7");		    /* IGRPEN1 */
 	mmio_write(dist + GICD_CTLR, gic3_ops.has_nmi ? 0x13 : 0x12);
@@ -147,6 +149,12 @@ static void gic3_clear_kick(void)
 	mmio_write(sgi + GICR_ICPENDR, 1u << IPI_KICK);
 }
 
+static void gic3_kicks_only(bool on)
+{
+	ICC_WRITE(on ? MASK_ALL : MASK_NONE, "c4, c6, 0"); /* PMR */
+	isb();
+}
+
 static void gic3_quiesce(void)
 {
 	uintptr_t sgi = redist[board_this_core()] + GICR_SGI;
@@ -165,6 +173,7 @@ static struct irqchip_ops gic3_ops = {
 	.route = gic3_route,
 	.send_ipi = gic3_send_ipi,
 	.clear_kick = gic3_clear_kick,
+	.kicks_only = gic3_kicks_only,
 	.quiesce = gic3_quiesce,
 };
 

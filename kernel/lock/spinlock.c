@@ -17,6 +17,12 @@
  * WFI, it stays pending, because interrupts are masked; and a pending interrupt
  * ends WFI even if it is masked.
  *
+ * A waiter with IRQs off. An interrupt that is pending ends each WFI of such a
+ * core at once, and cannot be taken. Then the core would spin after all. On a
+ * host with fewer cores this keeps itself up: hand-overs take so long that the
+ * next tick is pending before a core has its turn. So from the second WFI on
+ * only a kick ends it (naps, doze() and doze_end()).
+ *
  * Locks: none is below this one. Context: any but FIQ. Built without sanitizers
  * (docs/design.md, "bare code").
  */
@@ -82,18 +88,39 @@ const struct wait_ops spin_wait = {
 };
 #endif
 
+/* Can this core, which dozes for the second time or more, hear kicks only?
+ * flags: from the caller's local_irq_save(). */
+static bool deaf(uint32_t flags, unsigned int naps)
+{
+	return naps > 1 && (flags & PSR_I) && irqchip->kicks_only;
+}
+
+/* IRQs off. */
+static void doze(uint32_t flags, unsigned int *naps)
+{
+	++*naps;
+	if (*naps == 2 && deaf(flags, *naps))
+		irqchip->kicks_only(true);
+	wfi();
+}
+
+static void doze_end(uint32_t flags, unsigned int naps)
+{
+	if (deaf(flags, naps))
+		irqchip->kicks_only(false);
+}
+
 static noinline void wait_turn(struct spinlock *l, unsigned int ticket,
 			       uintptr_t site maybe_unused)
 {
-	unsigned int cpu = smp_processor_id();
+	unsigned int cpu = smp_processor_id(), naps = 0;
 	struct waiting outer;
+	uint32_t flags = 0;
 
 	if (ticket_wait(&l->tickets, ticket, SPIN_LIMIT))
 		return;
 	outer = busy_begin(&spin_wait, l, l->name, site);
 	while (!ticket_served(&l->tickets, ticket) && !take_rescue(l, ticket)) {
-		uint32_t flags;
-
 		cpu_relax();
 		if (!irqchip)
 			continue;
@@ -105,10 +132,11 @@ static noinline void wait_turn(struct spinlock *l, unsigned int ticket,
 		dsb(); /* W1: slot before `serving`; pairs with R1 */
 		if (!ticket_served(&l->tickets, ticket) &&
 		    READ_ONCE(rescued) != l)
-			wfi();
+			doze(flags, &naps);
 		WRITE_ONCE(park[cpu].lock, NULL);
 		local_irq_restore(flags);
 	}
+	doze_end(flags, naps);
 	busy_set(outer);
 }
 
@@ -242,10 +270,11 @@ void spin_unlock_irqrestore(struct spinlock *l, uint32_t flags)
 
 void core_wait(bool (*done)(void *arg), void *arg)
 {
+	unsigned int naps = 0;
+	uint32_t flags = 0;
+
 	preempt_disable();
 	for (unsigned int i = 0; !done(arg); i++) {
-		uint32_t flags;
-
 		cpu_relax();
 		if (i < SPIN_LIMIT)
 			continue;
@@ -254,9 +283,10 @@ void core_wait(bool (*done)(void *arg), void *arg)
 		dsb(); /* an old kick is cleared before done() looks; pairs
 			* with the barrier in core_kick() */
 		if (!done(arg))
-			wfi();
+			doze(flags, &naps);
 		local_irq_restore(flags);
 	}
+	doze_end(flags, naps);
 	preempt_enable();
 }
 
