@@ -35,6 +35,13 @@ def layers(tmp_path):
     return run
 
 
+def test_without_a_build(tmp_path):
+    p = subprocess.run([ROOT / "tools/layers", tmp_path], text=True,
+                       stdout=subprocess.PIPE)
+    assert p.returncode == 2
+    assert p.stdout == f"layers: no object files in {tmp_path}: run `make image` first\n"
+
+
 def test_names_from_below_are_right(layers):
     assert layers(CLEAN)[:-1] == []
 
