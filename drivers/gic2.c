@@ -169,7 +169,7 @@ bool gic2_init(uint32_t dist_pa, uint32_t cpu_pa)
 {
 	unsigned int lines;
 
-	/* Bits of both say: architecture version 2. */
+	/* An ID field of each block must say architecture version 2. */
 	dist = map_checked(dist_pa, 0x1000, GICD_PIDR2, 0xf0, 2 << 4);
 	cpuif = map_checked(cpu_pa, 0x2000, GICC_IIDR, 0xf0000, 2 << 16);
 	if (!dist || !cpuif)

@@ -484,9 +484,10 @@ static bool tree_names(const struct fdt *fdt, const struct pi *p)
 }
 
 /*
- * The processor says which chip it is; no tree can be right about another one.
- * It is a Pi if the load address is low, as on no other machine that has such a
- * processor. A Pi 4 has memory above RAM_MAX too: then its tree must name it.
+ * The processor tells which chip this is. A tree for another chip cannot be
+ * right. It is a Pi if the load address is low, as on no other machine that has
+ * such a processor. A Pi 4 has memory above RAM_MAX too: then its tree must
+ * name it.
  */
 static const struct pi *find_pi(const struct fdt *fdt)
 {

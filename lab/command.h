@@ -12,9 +12,9 @@ const struct demo *find_demo(const char *word);
 const struct scenario *find_part(const char *word, const struct demo **of);
 /* Why this machine or image cannot run that scenario, "needs 2 cores, this machine
  * has 1"; NULL: it can. */
-const char *cannot_run(const struct demo *d, const struct scenario *sc);
+const char *why_cannot_run(const struct demo *d, const struct scenario *sc);
 /* Why none of the parts can be run, or not the one that was asked for. */
-const char *cannot_run_any(const struct demo *d, const struct scenario *part);
+const char *why_none_can_run(const struct demo *d, const struct scenario *part);
 /* Is it in `demo all`? The reader's own experiments are not in it, and those that
  * this image cannot run are not. */
 bool in_table(const struct demo *d);

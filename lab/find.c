@@ -34,7 +34,7 @@ const struct scenario *find_part(const char *word, const struct demo **of)
 	return NULL;
 }
 
-const char *cannot_run(const struct demo *d, const struct scenario *sc)
+const char *why_cannot_run(const struct demo *d, const struct scenario *sc)
 {
 	/* The text for each number of cores is always the same, so it needs no
 	 * lock. */
@@ -51,14 +51,14 @@ const char *cannot_run(const struct demo *d, const struct scenario *sc)
 	return why;
 }
 
-const char *cannot_run_any(const struct demo *d, const struct scenario *part)
+const char *why_none_can_run(const struct demo *d, const struct scenario *part)
 {
 	const char *why = NULL;
 
 	for (unsigned int i = 0; i < d->nr_scenarios; i++) {
 		if (part && &d->scenarios[i] != part)
 			continue;
-		why = cannot_run(d, &d->scenarios[i]);
+		why = why_cannot_run(d, &d->scenarios[i]);
 		if (!why)
 			return NULL;
 	}

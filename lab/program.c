@@ -446,7 +446,7 @@ static void actor_text(struct stage *st)
 	}
 }
 
-static bool all_free(void)
+static bool all_locks_are_free(void)
 {
 	for (unsigned int i = 0; i < NR_MUTEXES; i++)
 		if (mutex_is_locked(&mutexes[i]))
@@ -461,7 +461,7 @@ static int setup_program(struct stage *st)
 {
 	if (!percpu.name)
 		percpu_init_rwsem(&percpu, "percpu");
-	if (!all_free())
+	if (!all_locks_are_free())
 		return -EBUSY;
 	init_completion(&completion, "completion");
 	wait_queue_init(&queue, "queue");

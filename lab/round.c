@@ -24,7 +24,7 @@ int play_round(struct round *r, struct stage *st)
 		err = r->is_set_up(r, st);
 	if (err)
 		return err;
-	lockdep_reset(); /* it looks at the actors alone */
+	lockdep_reset(); /* lockdep is to look at the actors alone */
 	slab = slab_errors + sc->said.slab_reports;
 	trace_start(r->trace);
 	observe_begin(st);
@@ -36,7 +36,7 @@ int play_round(struct round *r, struct stage *st)
 	if (r->is_over)
 		r->is_over(r, st);
 	if (r->outcome == OUT_COMPLETES) {
-		release_ended(st); /* or the check would wait for it */
+		release_ended(st); /* or the check would wait for these locks */
 		check = !r->may_check || r->may_check(r, st);
 	}
 	if (check && sc->said.check && !sc->said.check(st))

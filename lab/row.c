@@ -81,7 +81,7 @@ static void add_to_row(struct tally *row, const struct tally *part)
 bool experiment_run(const struct demo *d, const struct demo_request *rq,
 		    struct tally *result, struct tally *parts)
 {
-	const char *why = cannot_run_any(d, rq->part);
+	const char *why = why_none_can_run(d, rq->part);
 	unsigned int skipped = 0;
 	bool toggles = false, met = false;
 
@@ -99,7 +99,7 @@ bool experiment_run(const struct demo *d, const struct demo_request *rq,
 
 		if (rq->part && sc != rq->part)
 			continue;
-		why = cannot_run(d, sc);
+		why = why_cannot_run(d, sc);
 		if (sc->part)
 			kprintf("\n%s: %s\n", sc->part, sc->about);
 		if (why) {

@@ -194,10 +194,11 @@ static bool is_last_round(const struct scenario *sc, enum outcome out,
 	return !fine;
 }
 
-/* If the user gave a number of rounds (not own), stop there even without an
- * overlap. Else go on, within reason, until D and U have overlapped once. */
-static unsigned int enough_rounds(const struct scenario *sc, bool own,
-				  unsigned int rounds, const struct tally *t)
+/* The number of rounds after which to stop. If the user gave a number (`own` is
+ * false), it is that one. Otherwise there are more rounds, up to a limit, until D
+ * and U have overlapped once. */
+static unsigned int max_rounds(const struct scenario *sc, bool own,
+			       unsigned int rounds, const struct tally *t)
 {
 	return own && must_overlap(sc) && !t->overlap ? 5 * rounds : rounds;
 }
@@ -221,8 +222,7 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 	st->forced = false;
 	kprintf("\nfree, up to %u rounds:\n", rounds);
 	t->outcome = OUT_COMPLETES;
-	while (t->rounds < enough_rounds(sc, own, rounds, t) && !last &&
-	       clean) {
+	while (t->rounds < max_rounds(sc, own, rounds, t) && !last && clean) {
 		enum outcome out;
 		bool fine, found;
 
@@ -238,8 +238,8 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		fine = st->missed ||
 		       outcome_is_expected(st, sc->said.outcome, out);
 		found = !st->missed && out == outcome_to_find(sc);
-		/* An unexpected outcome is the last one, as is the one looked
-		 * for; else the worst stays. */
+		/* An unexpected outcome ends the rounds and stays, and so does the
+		 * outcome that is looked for. Otherwise the worst one stays. */
 		if (!fine || (sc->free.until_found && found) ||
 		    (!st->missed && is_worse(true, out, true, t->outcome)))
 			t->outcome = out;

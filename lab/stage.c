@@ -383,7 +383,7 @@ void stage_restore_cores(void)
 	was_off = CPUMASK_NONE;
 }
 
-/* The cores that are on; some may have failed to start. */
+/* Are enough cores on? Some may have failed to start. */
 static int check_cores(const struct demo *d, const struct scenario *sc)
 {
 	unsigned int need = sc->cores ? sc->cores : d->cores;

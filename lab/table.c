@@ -97,7 +97,7 @@ int experiment_run_all(const struct demo_request *rq)
 			       parts + ARRAY_SIZE(parts));
 			bad += !experiment_run(d, rq, t, part);
 			if (rq->search && !t->interrupted &&
-			    !cannot_run_any(d, NULL))
+			    !why_none_can_run(d, NULL))
 				bad += !explore_row(d, &t->verdict,
 						    &t->interrupted);
 			part += d->nr_scenarios;

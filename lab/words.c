@@ -20,7 +20,7 @@ const char *outcome_name(enum outcome o)
 	return names[o];
 }
 
-/* A set as words with a separator between; "" if it is empty. */
+/* Write a set as words with a separator between them. An empty set gives "". */
 static void set_words(char *out, size_t size, unsigned int set, unsigned int n,
 		      const char *sep, const char *(*name)(unsigned int))
 {

@@ -20,7 +20,7 @@ static uint32_t *l1_table(void)
 	return l1_room + l1_offset(image_phys(l1_room)) / 4;
 }
 
-/* No core uses an old entry for va any longer. */
+/* Afterwards no core uses an old entry for va. */
 static void flush_tlb(uint32_t va)
 {
 	dsb();

@@ -111,7 +111,7 @@ static bool is_unused(void *arg)
 }
 
 #if GORDIAN_DEBUG
-/* A core with interrupts on answers, also if it spins. */
+/* A core answers if its interrupts are on, even if it spins. */
 static bool will_answer(const struct thread *t)
 {
 	unsigned int n = READ_ONCE(t->lockdep.depth);

@@ -69,7 +69,7 @@ static void describe(const struct regs *regs, enum exception kind)
 					    "unexpected vector");
 }
 
-/* A probe has failed: its function returns false. */
+/* Did a probe fault? Then let the probe's function return false. */
 static bool ends_probe(struct regs *regs)
 {
 	if (regs->pc < (uint32_t)probe_start ||

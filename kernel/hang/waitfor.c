@@ -155,9 +155,10 @@ static bool was_seen(const struct walk *k, uint32_t id)
 	return k->nr_seen == WAITFOR_SEEN;
 }
 
-/* For each thread t: has the chain's last link an edge to it? The first such t
- * that was not seen yet, or that closes a cycle, is the next link. Called under
- * threads_lock, in the order of ids, so t is not freed meanwhile. */
+/* Called for each thread t in the order of ids, under threads_lock, so that
+ * t is not freed meanwhile. If the chain's last link has an edge to t, and t
+ * was not seen yet or closes a cycle, t becomes the next link. The first
+ * such t counts. */
 static void follow_edge(struct thread *t, void *arg)
 {
 	struct walk *k = arg;
@@ -171,8 +172,9 @@ static void follow_edge(struct thread *t, void *arg)
 		return;
 	fill_link(to, t, k->waits);
 #if GORDIAN_DEBUG
-	/* A thread that holds a spinlock, or that has the core, runs. A wait in
-	 * which it would sleep does not stop it; only one in which it spins. */
+	/* t holds a spinlock, or runs on the core that is awaited. So it is
+	 * not asleep, and its note of a wait in which it will sleep does not
+	 * stop it. Only a wait in which it spins does. */
 	if (!READ_ONCE(t->busy.ops) && l->waiting.ops->busy)
 		to->waiting.ops = NULL;
 #endif

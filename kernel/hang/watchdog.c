@@ -25,8 +25,9 @@ static uint32_t suspects[8];
 static struct wait_queue wake = WAIT_QUEUE_INIT(wake, "a suspicion");
 
 /* Does the chain end in a wait that is too long, or in a thread that a BUG
- * ended? Else its last thread runs, and will end the wait; but a reader that
- * keeps a grace period waiting too long is reported. */
+ * ended? Otherwise the last thread of the chain runs and will end the wait.
+ * One such case is reported too: a reader that keeps a grace period waiting
+ * too long. */
 static bool ends_in_hang(const struct waitfor *w)
 {
 	const struct waitfor_link *l = &w->link[w->n - 1];

@@ -930,8 +930,8 @@ static void report_still_held(const char *what, const void *frame)
 
 void lockdep_thread_end(void)
 {
-	/* The BUG has printed the held locks. The reaper of the thread releases
-	 * them (mutex_release_dead()). */
+	/* If a BUG ends the thread, the BUG has printed the held locks, and
+	 * the thread's creator releases them (mutex_release_dead()). */
 	if (current->lockdep.depth && !current->bug)
 		report_still_held("the thread ends",
 				  __builtin_frame_address(0));

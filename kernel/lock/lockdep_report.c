@@ -654,8 +654,8 @@ void lockdep_print_graph(bool dot)
 		kprintf("digraph lockdep {\n");
 	for (unsigned int i = 1; i < lockdep_graph.edges; i++) {
 		const struct dep_edge *e = &lockdep_graph.edge[i];
-		/* How the first was held and the second asked for; nothing for
-		 * a plain lock. */
+		/* The sort of the edge (lockdep_graph.h); nothing for the
+		 * usual sort, DEP_EN. */
 		const char *sort = e->dep == DEP_EN ? "" :
 				   e->dep == DEP_SN ? ", SN" :
 				   e->dep == DEP_ER ? ", ER" :

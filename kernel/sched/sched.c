@@ -571,9 +571,9 @@ void sched_migrate_dying(unsigned int cpu)
 }
 
 /*
- * Before this core idles: take over a thread that is queued on another core,
- * where it may wait behind a thread that cannot be preempted. True if there was
- * one. IRQs off.
+ * Called before this core idles. Takes over a thread that is queued on another
+ * core, where it may wait behind a thread that cannot be preempted. Returns
+ * true if there was one. IRQs off.
  */
 static bool pull_one(unsigned int me)
 {

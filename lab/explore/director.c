@@ -36,7 +36,7 @@ static void say_stray(const struct thread *t)
 		t ? t->name : "a thread");
 }
 
-/* Step by step, until no actor can take a step or the director has enough. */
+/* Let the actors take steps until none of them can, or until the director stops. */
 static void take_steps(struct stage *st, struct director *d)
 {
 	unsigned int left = 0, enabled, gates;

@@ -288,7 +288,7 @@ static unsigned int nr_failing(const struct exploration *x)
 	return x->schedules - x->count[OUT_COMPLETES];
 }
 
-/* Play each kept schedule once more. It must end as it did. */
+/* Play each kept schedule once more. It must end as it did before. */
 static bool confirm_witnesses(struct stage *st, struct exploration *x,
 			      const char *id, const struct explore_request *rq)
 {
@@ -409,7 +409,7 @@ explore_scenario(const struct demo *d, const struct scenario *sc,
 	struct explored_row r = { .id = sc->part ? sc->part : d->id, .of = sc };
 	int err;
 
-	r.why = why_not_searched(sc) ?: cannot_run(d, sc);
+	r.why = why_not_searched(sc) ?: why_cannot_run(d, sc);
 	r.ok = true;
 	if (r.why)
 		return r;
@@ -437,7 +437,7 @@ struct explored_row explore_demo(const struct demo *d,
 {
 	struct explored_row all = { .id = d->id, .ok = true };
 
-	all.why = cannot_run_any(d, rq->part);
+	all.why = why_none_can_run(d, rq->part);
 	if (all.why) {
 		kprintf("explore: %s %s\n", rq->part ? rq->part->part : d->id,
 			all.why);

@@ -70,9 +70,9 @@ const struct scenario *find_searched(const char *command, const char *word,
 		kprintf("%s: %s is not explored: %s\n", command, word,
 			why_not_searched(sc));
 		return NULL;
-	} else if (cannot_run(*of, sc)) {
+	} else if (why_cannot_run(*of, sc)) {
 		kprintf("%s: %s %s\n", command, sc->part ? sc->part : (*of)->id,
-			cannot_run(*of, sc));
+			why_cannot_run(*of, sc));
 		return NULL;
 	}
 	return sc;

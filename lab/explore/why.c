@@ -33,7 +33,7 @@ static const char *function_at(uintptr_t address, char *out)
 	return out;
 }
 
-/* The next operation of a thread at this gate. */
+/* Write the next operation of a thread at this gate to out, in words. */
 static void describe_gate(const struct stage *st, enum trace_op op,
 			  const void *obj, uintptr_t caller, char *out)
 {
