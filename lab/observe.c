@@ -121,7 +121,7 @@ static int step_at(const struct stage *st, int actor, enum trace_op op,
 	return -1;
 }
 
-static void gate(enum trace_op op, const void *obj, uintptr_t caller)
+static void hold_for_script(enum trace_op op, const void *obj, uintptr_t caller)
 {
 	struct stage *st = READ_ONCE(running);
 	int actor, i;
@@ -297,7 +297,7 @@ void observe_begin(struct stage *st)
 	WRITE_ONCE(trace_listen, listen);
 #if GORDIAN_DEBUG
 	WRITE_ONCE(trace_gate_hook, st->explored ? explore_gate :
-				    st->forced	 ? gate :
+				    st->forced	 ? hold_for_script :
 						   NULL);
 #endif
 }

@@ -377,7 +377,7 @@ static bool may_step(const struct lattice *l, unsigned int at, unsigned int t)
 	i = l->place[t][n];
 	for (unsigned int q = 0; q < l->s->threads; q++) {
 		unsigned int done = steps_taken(l, at, q);
-		/* Does q's next step happen before it? */
+		/* Does q's next step happen before t's? */
 		if (q != t && done < l->count[q] &&
 		    l->s->node[i].clock[q] > l->place[q][done])
 			return false;

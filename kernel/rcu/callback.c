@@ -178,9 +178,9 @@ void rcu_barrier_wait(struct rcu_state *rsp)
 {
 	barrier_done(rsp);
 	smp_mb(); /* the callbacks are queued before the count is even; pairs
-		   * with rcu_barrier_gone_by(). And where no callback was left,
-		   * the caller sees their effects; pairs with the release in
-		   * invoke_batch() */
+		   * with rcu_barrier_gone_by(). And if a core had no
+		   * callbacks left, the caller sees the effects of those
+		   * that had run; pairs with the release in invoke_batch() */
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
 	trace_did(TR_BARRIER_COUNT, rsp, 0, CALLER);
 	wait_for_completion_kind(&rsp->barrier_completion, &barrier_wait);

@@ -189,7 +189,7 @@ void rcu_gp_await(struct rcu_state *rsp)
 				   !READ_ONCE(rsp->gp.owed.bits),
 				   FORCE_NS << min(looks, 4u))) {
 		check_owing_cores(rsp, &rsp->gp, false);
-		/* Report after rcu_stall_ns, then after each 3 times that. */
+		/* Report after rcu_stall_ns, then every 3 * rcu_stall_ns. */
 		if (looks++ > 8 &&
 		    timer_ns(timer_now() - rsp->gp_start) >
 			    READ_ONCE(rcu_stall_ns) * (1 + 3 * reports)) {

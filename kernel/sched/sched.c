@@ -288,7 +288,7 @@ void preempt_schedule(void)
 	uint32_t flags;
 
 	if (t->irq_depth || t->is_idle)
-		return; /* the end of the interrupt, or the idle loop, looks */
+		return; /* the interrupt's end or the idle loop switches */
 	if (irqs_disabled()) {
 		irqchip->send_ipi(cpumask_of(smp_processor_id()),
 				  IPI_RESCHEDULE);

@@ -56,8 +56,8 @@ static always_inline bool take_free(struct mutex *m)
 					   __ATOMIC_RELAXED);
 }
 
-/* Make it free, unless a flag is set. If this succeeds it may be the last
- * access. */
+/* Free the mutex, unless a flag is set. After a success the caller must not
+ * access it, because it may be gone. */
 static always_inline bool release_free(struct mutex *m, struct thread *by)
 {
 	uintptr_t o = (uintptr_t)by;
@@ -118,7 +118,7 @@ static bool join_waiters(struct mutex *m, struct mutex_waiter *w)
 
 	do {
 		o = READ_ONCE(m->owner);
-		/* A flag without an owner would lock it for ever. */
+		/* A flag without an owner would lock the mutex for ever. */
 		if (o == 0 && take_free(m))
 			return false;
 		/* Relaxed: this sets a flag and does not take the mutex. */

@@ -64,9 +64,9 @@ static void say_broken(struct exploration *x, struct director *d)
 	d->may_spin = x->word == SEARCH_TOO_LONG;
 }
 
-/* The rest of a redundant schedule. It is not counted, but goes step by step,
- * too: run freely it could, once in many runs, reach a state that no schedule
- * reaches. */
+/* Choose a step for the rest of a redundant schedule. The schedule is not
+ * counted, but it still goes step by step: if it ran freely, it could
+ * sometimes reach a state that no schedule reaches. */
 static int choose_redundant(struct exploration *x, struct director *d,
 			    unsigned int enabled)
 {

@@ -322,7 +322,8 @@ static struct stepper *stepper_of(struct director *d)
 	return container_of(d, struct stepper, director);
 }
 
-/* on: the steps that run now have been shown already, or the round is given up. */
+/* on: print nothing, because the steps that run now have been shown already, or
+ * because the round is given up. */
 static void mute(struct stepper *s, bool on)
 {
 	s->director.quiet = on;
