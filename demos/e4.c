@@ -6,8 +6,8 @@
  * given back. Suppose that L gives back a reference that it never took, while D
  * holds its own: the count goes from 1 to 0, the check finds nothing wrong, and U
  * gets in while D is inside. That is E3's deadlock, without any warning. If U comes
- * late instead, the check speaks when D gives back its own reference, and blames
- * the innocent. No mail says this; it follows from the code.
+ * late instead, the check reports D when D gives back its own reference, although D is
+ * innocent. No mail says this; it follows from the code.
  *
  * E4x counts references per thread, with a lockdep map beside the counter (Linux
  * added such a map in 2014, a19423b98704, so that lockdep sees the lock at all).

@@ -33,16 +33,16 @@ struct facts {
 };
 
 /* Command line, memory, reserved memory and cores from the tree. If it describes
- * no memory that covers the kernel, board.ram_size is 0, and board.fdt_trouble
- * says so. */
+ * no memory that covers the kernel, board.ram_size is 0, and
+ * board.fdt_trouble has the reason. */
 void board_from_tree(const struct fdt *tree, const struct facts *known);
 /* Use the memory [start, end), or the part of it that the direct map can hold.
- * by: who described it, for the report. */
+ * by: the source of these addresses, for the report. */
 void board_memory(uint64_t start, uint64_t end, const char *by);
 /* The command line: at most size bytes of args; cut if it is too long. */
 void board_args(const char *args, size_t size);
-/* Memory that must not be allocated, nor mapped if no_map. Ends the machine if
- * there are too many regions. */
+/* Memory that must not be allocated, and must not be mapped if no_map is
+ * true. Ends the machine if there are too many regions. */
 void board_reserve(uint64_t base, uint64_t size, bool no_map);
 /* The comparator's interrupt, and the counter's rate; hz 0: what CNTFRQ says.
  * */

@@ -72,7 +72,8 @@ void leave_machine(int status)
 
 	if (semihosting_present())
 		semihost_call(SYS_EXIT_EXTENDED, block);
-	/* Nobody else tells it: tools/run and tools/gordian.py read this line. */
+	/* This line is the only place that has the status: tools/run and
+	 * tools/gordian.py read it. */
 	kprintf("the machine ends, status %d\n", status);
 	psci_system_off();
 }

@@ -40,7 +40,7 @@
 
 enum outcome {
 	OUT_COMPLETES,
-	OUT_DEADLOCK, /* owner edges close a cycle */
+	OUT_DEADLOCK, /* threads wait for each other in a cycle */
 	OUT_STUCK,    /* no actor can go on, but there is no cycle */
 	OUT_BUG,
 	OUT_WARN,
@@ -67,9 +67,9 @@ enum outcome {
 struct stage;
 
 #define MAX_ACTORS 5
-#define D_ACTOR	   0 /* the places of D and U, for the overlap of their work */
+#define D_ACTOR	   0 /* numbers of D and U: do their operations overlap? */
 #define U_ACTOR	   1
-/* Cores that stay on: 1, 2 and 0, if the machine has so many. */
+/* Cores that stay on: 1, 2 and 0, if the machine has that many. */
 enum place { ON_D, ON_U, ON_B };
 
 struct actor {
@@ -136,7 +136,7 @@ struct step {
 
 /* RCU's parameters that a scenario may exchange. NULL: the kernel's own. */
 struct rcu_parameters {
-	const char *name; /* of the function that calls saw(name) */
+	const char *name; /* the function below that calls saw(name) */
 	void (*grace_period)(struct rcu_state *rsp);
 	void (*adopt)(struct rcu_state *rsp, unsigned int dead);
 	void (*barrier)(struct rcu_state *rsp);
@@ -146,17 +146,18 @@ struct scenario {
 	const char *part;  /* "E6/E1"; NULL if the experiment has only this */
 	const char *about; /* one line: what does it try? */
 	struct actor actors[MAX_ACTORS];
-	unsigned int cores; /* that it needs; 0: as the experiment says */
+	unsigned int cores; /* it needs these; 0: demo.cores */
 	bool needs_lockdep; /* it does not run in a release image */
 
-	/* Exchanged in the kernel while it runs; and the set-up. */
+	/* The surroundings of the actors: the parts of the kernel that are exchanged
+	 * while the scenario runs, and the set-up. */
 	struct {
 		const struct hotplug_lock_ops *hotplug; /* NULL: the kernel's */
 		const struct rcu_parameters *rcu;	/* NULL: the kernel's */
-		struct notifier_block *notifier; /* registered meanwhile */
-		void (*destroy)(struct kmem_cache *s); /* that actor_D calls */
+		struct notifier_block *notifier;	/* registered too */
+		void (*destroy)(struct kmem_cache *s);	/* actor_D calls it */
 		bool toggles;	/* a core goes off or on in each round */
-		bool down_only; /* it goes off in every round */
+		bool down_only; /* the core goes off in every round */
 		bool leaks;	/* a reference is given back too often */
 		bool spins;	/* an actor may spin on its core for ever */
 		/* Once, around all rounds, in the engine's thread. begin
@@ -167,8 +168,8 @@ struct scenario {
 		 * returns 0, or a negative errno that ends the experiment. */
 		int (*setup)(struct stage *st);
 		void (*teardown)(struct stage *st);
-		/* For each event of an actor. It may be called under a
-		 * spinlock, so it may only look and count. */
+		/* Called for each event of an actor, perhaps under a spinlock. It
+		 * may only read and count. */
 		void (*listen)(struct stage *st, int actor,
 			       const struct trace_event *e);
 	} world;
@@ -176,31 +177,32 @@ struct scenario {
 	/* The expected result. */
 	struct {
 		unsigned int outcome;	  /* DEADLOCK, COMPLETES | STUCK ... */
-		unsigned int lockdep;	  /* it must find: CIRCULAR ... */
-		unsigned int lockdep_may; /* it may also find: */
+		unsigned int lockdep;	  /* it must find these: CIRCULAR ... */
+		unsigned int lockdep_may; /* it may find these too */
 		/* The lock that is wanted and the one that is held in the last
 		 * circular finding. NULL: any. */
 		const char *wants, *holds;
-		unsigned int warnings;	   /* WARN_ON()s of each round */
-		unsigned int slab_reports; /* of the slab's checks, each round */
+		unsigned int warnings;	   /* WARN_ON()s in each round */
+		unsigned int slab_reports; /* in each round */
 		const char *culprit; /* the function a BUG or WARN must name */
 		/* Each forced round must have seen this, beside the names of
 		 * the exchanged tables (lab/seen.c). */
 		const char *must_see;
-		/* After a round that completed. False: OUT_CORRUPT. */
+		/* Called after a round that completed. If it returns false, the
+		 * outcome is OUT_CORRUPT. */
 		bool (*check)(struct stage *st);
 		bool any_verdict;	 /* every verdict is right */
-		const char *objection;	 /* of the 2012 thread, to a failure */
-		unsigned int objects_to; /* failures it objects to: STUCK ... */
-		/* Only if lockdep has found one of these: NOT_HELD ... */
+		const char *objection;	 /* of the 2012 thread */
+		unsigned int objects_to; /* to these failures: STUCK ... */
+		/* Print it only if lockdep has found one of these: NOT_HELD ... */
 		unsigned int objects_with;
 	} said;
 
 	/* Forced rounds. */
 	struct {
-		const struct step *order; /* STEPS(...); NULL: none is held */
-		const struct step *down; /* if another when the core goes off */
-		unsigned int outcome;	 /* if another than said.outcome */
+		const struct step *order; /* STEPS(...); NULL: no actor is held */
+		const struct step *down; /* if it differs for "down" */
+		unsigned int outcome;	 /* of forced rounds, if it differs */
 		bool refused;		 /* a step must be refused */
 		bool none;		 /* no forced round */
 		bool in_turn; /* instead: one actor after another, as listed */
@@ -208,34 +210,34 @@ struct scenario {
 
 	/* Free rounds. */
 	struct {
-		unsigned int rounds; /* 0: as the experiment says */
+		unsigned int rounds; /* 0: demo.free_rounds */
 		unsigned int cores;  /* with fewer there are no free rounds */
 		bool apart;	     /* D and U need not overlap */
-		bool until_found;    /* until said.outcome, or `rounds` */
+		bool until_found; /* stop at said.outcome, or after `rounds` */
 	} free;
 
 	/* Printed beside the schedule. */
 	struct {
 		bool rcu;    /* a column for grace periods and callbacks */
-		bool report; /* lockdep's report, in `demo all` too */
-		bool waits;  /* the stacks of waiting threads, there too */
+		bool report; /* print lockdep's report also in `demo all` */
+		bool waits;  /* print the waiting threads' stacks also there */
 		void (*evidence)(struct stage *st); /* prints other evidence */
 	} show;
 
 	/* How the engine ends a wait that would last for ever. */
 	struct {
-		const void *lend; /* this mutex; NULL: the last of the cycle */
-		bool (*keeps)(const void *mutex); /* is it never lent? */
-		/* End another wait. False if no actor has such a wait. */
+		const void *lend; /* this mutex; NULL: the cycle's last */
+		bool (*keeps)(const void *mutex); /* must it never be lent? */
+		/* Ends another wait. Returns false if no actor has such a wait. */
 		bool (*rescue)(struct stage *st, bool quietly);
 	} cut;
 
 	/* For the explorer. */
 	struct {
-		const char *none; /* why there is no search */
+		const char *none; /* why there is no search; NULL: there is one */
 		bool tries; /* an actor calls mutex_trylock() or the like */
-		/* Where an actor stands, if the number of its steps is not
-		 * the best answer. */
+		/* Returns how far an actor has come, if that is not the number of
+		 * its steps. */
 		unsigned int (*position)(unsigned int actor);
 	} search;
 };
@@ -247,10 +249,10 @@ struct demo {
 	const char *slug;     /* "e2-kosina" */
 	const char *claim;    /* one line for the list */
 	const char *tried[2]; /* two lines: what will it try? */
-	unsigned int cores;   /* that it needs */
+	unsigned int cores;   /* it needs these */
 	const struct scenario *scenarios;
 	unsigned int nr_scenarios;
-	unsigned int free_rounds; /* of a scenario that does not say */
+	unsigned int free_rounds; /* of a scenario with free.rounds 0 */
 	bool for_reader;	  /* not part of `demo all` */
 };
 
@@ -278,7 +280,7 @@ struct worker { /* the thread that plays an actor */
 	const struct actor *actor;
 	struct completion go;
 	uint32_t pause_ns;   /* before it starts, in free rounds */
-	unsigned int awaits; /* the step of the script it is held for */
+	unsigned int awaits; /* the step of the script before which it is held */
 	/* Mutexes that it holds. Written by the thread itself. */
 	struct mutex *held[HELD_MAX];
 	unsigned int nr_held;
@@ -290,7 +292,7 @@ struct stage {
 	const struct scenario *sc;
 	unsigned int nr_actors;
 	unsigned int toggled; /* the core that goes off or on */
-	bool up;	      /* U is cpu_up(); else cpu_down() */
+	bool up;	      /* U calls cpu_up(); else cpu_down() */
 	bool forced;
 	bool explored;	/* the explorer lets the actors go step by step */
 	bool leak_by_d; /* D itself makes the leak, before it destroys */
@@ -299,7 +301,7 @@ struct stage {
 	/* The experiment's own locks, named in the schedule. */
 	const struct mutex *m[SHOWN_LOCKS];
 	const struct spinlock *spin;
-	struct thread *l; /* the thread that made the leak, if it died of it */
+	struct thread *l; /* the thread that made the leak, if a BUG ended it */
 	int passed; /* the refcount that the cut let a writer past, or 0 */
 
 	/* Written by the reader of the events (lab/observe.c), reset for each round: */
@@ -308,7 +310,7 @@ struct stage {
 	uint32_t waited;   /* D waited for U, or U for D */
 	struct {
 		bool happened;
-		int actor;	  /* whose step */
+		int actor;	  /* its step was refused */
 		intptr_t value;	  /* the refcount it saw */
 		uint32_t holders; /* actors with references, a bit each */
 	} refusal;
@@ -319,7 +321,7 @@ struct stage {
 	bool hushed;	     /* lockdep's reports are not printed */
 	bool brief;	     /* short output: no full reports, no stacks */
 	const struct demo *demo;
-	bool missed;	      /* free: the round is another experiment's case */
+	bool missed;	      /* this free round is another experiment's case */
 	int refs[MAX_ACTORS]; /* hotplug references taken minus given back */
 
 	/* The waits of the threads when the round's end was decided. Valid after a
@@ -358,12 +360,12 @@ void actor_B(struct stage *st);	  /* rcu_barrier() */
 int setup_core(struct stage *st); /* the core is off if U takes it up */
 /* setup_core(), and an RCU cache that will have callbacks. */
 int setup_victim(struct stage *st);
-int run_leaker(struct stage *st); /* a thread L leaks, and ends; then return */
+int run_leaker(struct stage *st); /* run a thread L that leaks, until it ends */
 /* setup_victim(), and a put_online_cpus() too many, by L or (in the round) by D. */
 int setup_leak(struct stage *st);
 void actor_D_leaks(struct stage *st);	/* D, which may make the leak first */
 void teardown_victim(struct stage *st); /* the cache, if D did not destroy it */
-void teardown_refs(struct stage *st);	/* and the count, if it is not 0 */
+void teardown_refs(struct stage *st);	/* the same, and set the count to 0 */
 /* Add a line to the schedule, in the column of the calling actor. */
 void note(const char *text);
 void leak_a_reference(void);

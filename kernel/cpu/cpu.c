@@ -44,8 +44,8 @@
  * apart. (A look may be a PSCI call, which delays other cores.) */
 #define CORE_NS	   50000ull
 #define CORE_LOOKS 20000
-/* While the platform answers -EAGAIN, a core is told to start again: so many
- * times, so many nanoseconds apart. */
+/* While the platform answers -EAGAIN, the core is told again to start: at
+ * most ON_TRIES times, with ON_POLL_NS nanoseconds between two tries. */
 #define ON_TRIES   1000
 #define ON_POLL_NS 20000ull
 
@@ -57,10 +57,11 @@ unsigned int cpu_offs, cpu_ons; /* cpu_add_remove_lock */
 static struct cpumask lost; /* written under cpu_add_remove_lock */
 
 /*
- * A core that was told to start says twice that it comes: as it reaches C code
- * (WANTED to ALIVE), and as it is set up (ALIVE to ON). At both places it may
- * have been given up. Each side moves the word by one compare-and-swap, so only
- * one of the two happens. A core that comes too late sees that, and leaves.
+ * A core that was told to start reports twice: when it reaches C code (WANTED
+ * to ALIVE), and when it is set up (ALIVE to ON). Before each report the core
+ * may have been given up. Each side moves the word by one compare-and-swap, so
+ * either the core's report or the giving up happens. A core that comes too late
+ * sees that, and leaves.
  */
 enum { BOOT_NEVER, BOOT_WANTED, BOOT_ALIVE, BOOT_ON, BOOT_GIVEN_UP };
 static uint32_t boot_word[NR_CPUS];

@@ -35,7 +35,7 @@ enum {
 	/* Instead of obj: */
 	ITS_COUNT = 4,	/* the barrier count of that struct rcu_state */
 	THE_LIST = 8,	/* slab_caches */
-	AND_CORES = 16, /* besides, it reads which cores are online */
+	AND_CORES = 16, /* it also reads which cores are online */
 };
 
 struct event_info {

@@ -304,13 +304,13 @@ static void touch_upcoming(struct gate *g, enum trace_op op, const void *obj)
 
 /*
  * Does the step end at this gate?
- *   - Not if the step has touched nothing yet: then no other thread can tell
- *     where in the order it came. Before a mutex_lock() it ends all the same,
- *     because the thread may have to wait there.
- *   - Not before a release. Whatever another thread does just before the
- *     release, it could also do just after it, as it cannot have the lock
- *     (Lipton, CACM 1975: releases move to the left). But if it only tries for
- *     the lock, it can tell the difference.
+ *   - Not if the step has touched nothing yet: then no other thread can notice
+ *     where in the order the step came. But a step always ends before a
+ *     mutex_lock(), because the thread may have to wait there.
+ *   - Not before a release. If another thread can do something just before the
+ *     release, it can do the same just after the release, because it cannot
+ *     have the lock (Lipton, CACM 1975: releases move to the left). This is not
+ *     true if that thread calls a trylock.
  * The answer must not depend on other threads.
  */
 static bool ends_step(struct gate *g, enum trace_op op, const void *obj)

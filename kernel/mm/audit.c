@@ -27,7 +27,7 @@
 
 #define SECTION 0x100000u
 #define ENTRIES 256 /* of a second-level table */
-#define LINES	16  /* so many findings are printed */
+#define LINES	16  /* findings that are printed at most */
 
 /* Bits of a small page's descriptor; a section's are moved to these places. */
 #define XN	  0x001u

@@ -269,7 +269,8 @@ static uint32_t find_room(uint32_t a, uint32_t size, const struct range *r,
 	return a;
 }
 
-/* The kernel says so here and not in the middle of its start. */
+/* End the machine here, with a clear line, and not later in the middle of
+ * the start. */
 static noreturn void too_small(void)
 {
 	kprintf("memory: %u KiB of %u are free, the kernel needs %u\n",

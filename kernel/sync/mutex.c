@@ -91,9 +91,10 @@ static void hand_over(struct mutex *m, struct mutex_waiter *w, uintptr_t flags,
 	trace_did(TR_HANDOVER, m, (uintptr_t)w->thread, caller);
 }
 
-/* Release wait_lock. Then tell w (NULL: none) that it is the owner: from there
- * on m may be gone, and w too, which is on its thread's stack. IRQs stay off in
- * between, or w would also wait for those that run here first. */
+/* Release wait_lock. Then tell w (NULL: none) that it is the owner. From
+ * there on m may be gone, and so may w, which is on its thread's stack. IRQs
+ * stay off in between: otherwise w's thread would also wait for the interrupts
+ * and threads that run here first. */
 static void unlock_and_wake(struct mutex *m, uint32_t flags,
 			    struct mutex_waiter *w, uintptr_t caller)
 {

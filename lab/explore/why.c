@@ -82,8 +82,8 @@ static int actor_number_of(const struct stage *st, const struct thread *t)
 	return -1;
 }
 
-/* As waits_for(); besides, an actor at the gate before a mutex that is
- * taken. */
+/* As waits_for(), but an actor at the gate before a taken mutex counts as
+ * waiting for that mutex. */
 static struct waiting wait_now_or_next(struct thread *t)
 {
 	const struct stage *st = &the_stage;
