@@ -5,11 +5,17 @@ import pytest
 
 from expected import (DEBUG_ONLY, OUTCOMES, PART_LOCKDEP, ROW_LOCKDEP, VERDICTS,
                       check)
-from gordian import boot, verdicts
+from gordian import ROOT, boot, verdicts
 from output import check_lines
 
 SINGLE = ["-accel", "tcg,thread=single"]
 FREE = 60       # rounds; tools/soak runs many more
+
+
+@pytest.fixture(scope="module")
+def demo_run():
+    """The whole run of `make demo`. Several tests read it."""
+    return boot("demo all search", timeout=600)
 
 
 @pytest.mark.parametrize("smp", [2, 3, 4, 8])
@@ -46,6 +52,18 @@ def test_all_and_free(demo_run):
              for i, x in enumerate(stacks) if not x}
     assert shown == {"E2", "E3u", "E12"}
     assert len(run.lines) < 5000
+
+
+def test_the_readmes_table_is_real(demo_run):
+    """Every row of the table in the README is printed by the kernel."""
+    readme = (ROOT / "README.md").read_text()
+    rows = re.findall(r"^    (E\d\w* .*(?:ok|FAIL))$", readme, re.M)
+    assert len(rows) >= 8
+    count = re.search(r"some of the (\d+) rows", readme)[1]
+    assert int(count) == len(verdicts(demo_run.text))
+    printed = [" ".join(x.split()) for x in demo_run.lines]
+    for row in rows:
+        assert " ".join(row.split()) in printed
 
 
 def test_demo_all_has_the_explorers_verdicts(demo_run):

@@ -6,7 +6,6 @@ the debugger must find no deadlock.
 """
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -89,10 +88,7 @@ def test_knot_is_real(place):
 
 def test_not_with_the_kernels_own(place, tmp_path_factory):
     """The control: with the kernel's own function there is no deadlock."""
-    gordian.build()     # so that the copy is built already, for the most part
-    copy = tmp_path_factory.mktemp("control") / "tree"
-    shutil.copytree(gordian.ROOT, copy, ignore=shutil.ignore_patterns(
-        ".git", "__pycache__", "try", "mutants", "release*"))
+    copy = gordian.copied(tmp_path_factory.mktemp("control") / "tree")
     e2 = copy / "demos/e2.c"
     text = e2.read_text()
     variant = "THE_DRAWING(kmem_cache_destroy__noref)"

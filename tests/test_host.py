@@ -27,7 +27,11 @@ pytestmark = pytest.mark.check
 
 @pytest.fixture
 def seeds(request):
-    return (1,) if request.config.getoption("-m") == "check" else (1, 2, 3)
+    return (1,) if is_short(request) else (1, 2, 3)
+
+
+def is_short(request):
+    return request.config.getoption("-m") == "check"
 
 
 @pytest.fixture(scope="session")
@@ -151,10 +155,12 @@ def test_cpumask(host, flags):
     host("cpumask", flags=flags)(1, 100000)
 
 
-def test_device_tree(host, tree, seeds):
+@pytest.mark.parametrize("rounds", [
+    1000, pytest.param(4000, marks=pytest.mark.soak)])
+def test_device_tree(host, tree, seeds, rounds):
     run = host("fdt", ["kernel/lib/fdt.c"])
     for seed in seeds:
-        run(seed, 4000, tree)
+        run(seed, rounds, tree)
 
 
 @pytest.mark.parametrize("debug", [1, 0], ids=["debug", "release"])
@@ -165,5 +171,6 @@ def test_slab(host, debug, seeds):
 
 
 @pytest.mark.parametrize("debug", [1, 0], ids=["debug", "release"])
-def test_slab_threads(host, debug):
-    host("slab_threads", SLAB, [*RACES, *LOW], debug)(1, 200)
+def test_slab_threads(host, debug, request):
+    rounds = 50 if is_short(request) else 200
+    host("slab_threads", SLAB, [*RACES, *LOW], debug)(1, rounds)

@@ -208,6 +208,7 @@ def test_agree(tmp_path):
 ])
 def test_disagree(tmp_path, old, new, said):
     assert old in EXPLORED
-    p = compared(tmp_path, EXPLORED.replace(old, new), *ROWS)
+    row = said.split()[1].rstrip(":")
+    p = compared(tmp_path, EXPLORED.replace(old, new), row)
     assert p.returncode == 1
     assert said in p.stdout.split("\n")

@@ -15,7 +15,8 @@ MACHINES = (
      for n in SHIFTS] +
     [("4-cores-gicv3", dict(smp=4, machine=",gic-version=3"))] +
     [(f"{n}-cores-release", dict(smp=n, profile="release")) for n in (1, 4)])
-MARKS = {"4-cores": pytest.mark.check, "4-cores-icount-0": pytest.mark.soak}
+MARKS = {"4-cores": pytest.mark.check,
+         **{f"4-cores-icount-{n}": pytest.mark.soak for n in (0, 1, 7)}}
 SUITES = "boot cpu hang lib lock lockdep mm rcu sched slabdbg waitfor".split()
 
 
@@ -43,6 +44,10 @@ def check(run):
     assert (f"test: {len(cases) - skipped} passed, 0 failed, "
             f"{skipped} skipped") in run.lines, run.again
     assert run.status == 0, run.again
+    for found, _, provoked in re.findall(
+            r"^lockdep: (\d+) findings(, (\d+) of them provoked)?$", run.text,
+            re.M):
+        assert found == (provoked or "0"), run.again
     return cases
 
 

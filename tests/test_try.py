@@ -6,13 +6,12 @@ the right part, and the output must name the objection.
 import importlib.machinery
 import importlib.util
 import re
-import shutil
 import subprocess
 
 import pytest
 
 from expected import check_rows
-from gordian import ROOT, boot, build, verdicts
+from gordian import ROOT, boot, build, copied, verdicts
 
 UNLOCK = "\tmutex_unlock(&slab_mutex);\n\n\tif (unlikely"
 EARLY = "\tif (unlikely"
@@ -58,22 +57,18 @@ def forgotten_unlock_on_failure(s):
     return s.replace("\t\tmutex_unlock(&slab_mutex);\n\t\tput", "\t\tput")
 
 
-@pytest.fixture
-def tree(tmp_path):
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
     """A copy of the tree, with the objects that are built already."""
-    build()
-    to = tmp_path / "tree"
-    shutil.copytree(ROOT, to, ignore=shutil.ignore_patterns(
-        ".git", "__pycache__", "try", "mutants", "release*"))
-    return to
+    return copied(tmp_path_factory.mktemp("try") / "tree")
 
 
 def trial(tree, change):
-    yours = tree / "demos/yours.c"
-    before = yours.read_text()
+    before = (ROOT / "demos/yours.c").read_text()
     after = change(before)
     assert after != before, "the change no longer fits demos/yours.c"
-    yours.write_text(after)
+    (tree / "demos/yours.c").write_text(after)
+    build.cache_clear()
     r = boot("demo yours", image=build(root=tree) / "gordian.img")
     failed = {v.id for v in verdicts(r.text, "part") if not v.ok}
     return r, failed

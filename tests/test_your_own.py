@@ -1,7 +1,6 @@
 """docs/your-own.md and docs/explorer.md: the file that the first one explains is built
 and run, and the output is as both pages quote it."""
 import re
-import shutil
 
 import pytest
 
@@ -43,11 +42,7 @@ def is_code(block):
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    gordian.build()
-    to = tmp_path_factory.mktemp("own") / "tree"
-    shutil.copytree(ROOT, to, ignore=shutil.ignore_patterns(
-        ".git", "__pycache__", "try", "mutants", "release*"))
-    return to
+    return gordian.copied(tmp_path_factory.mktemp("own") / "tree")
 
 
 def image_with(tree, source):
