@@ -95,14 +95,14 @@ static bool find_uart(const struct fdt *fdt)
 
 /* Call PSCI by HVC or SMC, as the tree says. If nothing answers, try the
  * other one. After an entry in HYP an HVC would go to our own HYP mode,
- * which has no vectors. */
-static void find_core_ops(const struct fdt *fdt)
+ * which has no vectors. tree: NULL if there is none. */
+static void find_core_ops(const struct fdt *tree)
 {
 	bool hyp = (boot_info.entry_cpsr & PSR_MODE_MASK) == PSR_MODE_HYP;
-	fdt_node n = fdt_path(fdt, "/psci");
-	const char *method = fdt_prop_str(fdt, n, "method");
-	uint32_t on = fdt_prop_u32(fdt, n, "cpu_on", 0, 0);
-	uint32_t off = fdt_prop_u32(fdt, n, "cpu_off", 0, 0);
+	fdt_node n = tree ? fdt_path(tree, "/psci") : -1;
+	const char *method = tree ? fdt_prop_str(tree, n, "method") : "";
+	uint32_t on = n < 0 ? 0 : fdt_prop_u32(tree, n, "cpu_on", 0, 0);
+	uint32_t off = n < 0 ? 0 : fdt_prop_u32(tree, n, "cpu_off", 0, 0);
 	bool smc = method && !strcmp(method, "smc");
 
 	for (int i = 0; method && i < 2; i++, smc = !smc) {
@@ -110,7 +110,7 @@ static void find_core_ops(const struct fdt *fdt)
 
 		if ((!smc && hyp) || !psci_init(smc, on, off))
 			continue;
-		if (strcmp(method, call) != 0)
+		if (tree && strcmp(method, call) != 0)
 			kprintf("board: PSCI by %s, not by %s as the tree has "
 				"it\n",
 				call, method);
@@ -171,8 +171,7 @@ static void assume_virt(void)
 	if (!gic2_init(VIRT_GICD, VIRT_GICC) &&
 	    !gic3_init(VIRT_GICD, VIRT_GICR, VIRT_GICR_SIZE))
 		not_virt("GIC");
-	if (!psci_init(false, 0, 0))
-		pen_init(NULL);
+	find_core_ops(NULL);
 }
 
 void virt_init(const struct fdt *tree)
