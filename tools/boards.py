@@ -315,7 +315,7 @@ def line(name, cmds=None, image=None, append=None, junk=False, seed=0,
     elif m.start == "elf":
         at = ELF_AT
         out += ["-kernel", str(elf(image)), "-dtb",
-                str(kept(tree(m.soc), ".dtb")), "-append", append]
+                str(kept(blob or tree(m.soc), ".dtb")), "-append", append]
     else:
         at = STUB_IMAGE_AT
         append = FIRMWARE_WORDS + append
