@@ -1,6 +1,9 @@
-"""docs/your-own.md and docs/explorer.md: the file that the first one explains is built
-and run, and the output is as both pages quote it."""
+"""docs/your-own.md and docs/explorer.md: the blocks of the first one are pasted into a
+shell, and the output is as both pages quote it."""
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -20,10 +23,6 @@ def plain(line):
     return re.sub(r"\brounds=\d+", "rounds=#", line)
 
 
-def squeezed(code):
-    return " ".join(code.split())
-
-
 def quoted(text):
     """The indented blocks, each a list of lines."""
     found, block = [], []
@@ -36,8 +35,17 @@ def quoted(text):
     return found + [block] * bool(block)
 
 
-def is_code(block):
-    return block[0].startswith(("static ", "{"))
+COMMANDS = ("cat >", "make ", "rm ")
+
+
+def commands(text):
+    """The blocks that a reader pastes into a terminal, in their order."""
+    found = []
+    for block in re.findall(r"(?:^(?:    .*)?\n)+", text, re.M):
+        lines = [x[4:] for x in block.strip("\n").split("\n")]
+        if lines[0].startswith(COMMANDS):
+            found.append("\n".join(lines) + "\n")
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -51,18 +59,27 @@ def image_with(tree, source):
     return gordian.build(root=tree) / "gordian.img"
 
 
-def test_quoted_output_is_real(tree):
-    blocks = quoted(DOC)
-    code = [b for b in blocks if is_code(b)]
-    assert len(code) == 4
-    for b in code:
-        assert squeezed(" ".join(b)) in squeezed(EXAMPLE.read_text())
-    r = boot("demo m1; explore m1; replay M1/lost R:1 W:2 R:1",
-             image=image_with(tree, EXAMPLE.read_text()))
-    assert r.status == 0
-    printed = {plain(x) for x in r.lines}
-    said = [x for b in blocks if not is_code(b) for x in b
-            if not x.startswith(("cp ", "make ", "  explore: "))]
+def test_the_page_from_the_first_to_the_last_line(tree):
+    """Every block is pasted into a shell. The file is the example, the output is as the
+    page quotes it, and nothing is left."""
+    todo = commands(DOC)
+    write = [x for x in todo if x.startswith("cat >")]
+    assert len(write) == 6 and todo[:6] == write and todo[-1].startswith("rm demos/m1.c\n")
+    run, example = "", EXAMPLE.read_text().expandtabs(8)
+    env = dict(os.environ, MAKEFLAGS="", PYTHON=sys.executable)
+    for block in todo:
+        p = subprocess.run(["sh", "-ec", block], cwd=tree, text=True, env=env,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT)
+        assert p.returncode == 0, (block, p.stdout[-2000:])
+        run += p.stdout
+        if block == write[-1]:
+            assert (tree / "demos/m1.c").read_text() == example
+    assert not (tree / "demos/m1.c").exists()
+    assert "\nM1 " not in p.stdout and "\nE18 " in p.stdout
+    printed = {plain(x) for x in run.split("\n")}
+    said = [x for b in quoted(DOC) if not b[0].startswith(COMMANDS) for x in b
+            if not x.startswith("  explore: ")]
     assert len(said) > 15
     assert [x for x in said if plain(x) not in printed] == []
 
