@@ -94,7 +94,7 @@ static bool parse_demo(int argc, char **argv, struct demo_request *rq)
 
 static int cut_cmd(int argc, char **argv)
 {
-	return shell_stands_alone(argc, argv) ? cut_held_knot() : 1;
+	return shell_has_no_arguments(argc, argv) ? cut_held_knot() : 1;
 }
 
 static int demo_cmd(int argc, char **argv)

@@ -45,8 +45,9 @@ struct irqchip_ops {
 	void (*send_ipi)(struct cpumask to, enum ipi ipi);
 	/* Take back an IPI_KICK that is pending on this core; IRQs masked. */
 	void (*clear_kick)(void);
-	/* on: from now on no IRQ but IPI_KICK ends this core's WFI. !on: each
-	 * does again. IRQs masked. NULL: the controller cannot do that. */
+	/* on: from now on IPI_KICK is the only IRQ that ends this core's
+	 * WFI. !on: every IRQ ends it again. IRQs masked. NULL: the
+	 * controller cannot do that. */
 	void (*kicks_only)(bool on);
 	/* Called when this core parks, IRQs masked. Until init_core()
 	 * nothing but IPI_KICK ends its WFI. */

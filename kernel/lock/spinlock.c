@@ -19,9 +19,10 @@
  *
  * A waiter with IRQs off. An interrupt that is pending ends each WFI of such a
  * core at once, and cannot be taken. Then the core would spin after all. On a
- * host with fewer cores this keeps itself up: hand-overs take so long that the
+ * host with fewer cores this goes on for ever: hand-overs take so long that the
  * next tick is pending before a core has its turn. So from the second WFI on
- * only a kick ends it (naps, doze() and doze_end()).
+ * only a kick ends the WFI (sleep_in_wfi() and end_sleep_in_wfi(); `wfis`
+ * counts).
  *
  * Locks: none is below this one. Context: any but FIQ. Built without sanitizers
  * (docs/design.md, "bare code").
@@ -88,32 +89,33 @@ const struct wait_ops spin_wait = {
 };
 #endif
 
-/* Can this core, which dozes for the second time or more, hear kicks only?
- * flags: from the caller's local_irq_save(). */
-static bool deaf(uint32_t flags, unsigned int naps)
+/* Must this WFI be one that only a kick ends? It must from the second one
+ * on, if IRQs were off before (flags: from the caller's local_irq_save())
+ * and if the controller can do it. */
+static bool hears_kicks_only(uint32_t flags, unsigned int wfis)
 {
-	return naps > 1 && (flags & PSR_I) && irqchip->kicks_only;
+	return wfis > 1 && (flags & PSR_I) && irqchip->kicks_only;
 }
 
 /* IRQs off. */
-static void doze(uint32_t flags, unsigned int *naps)
+static void sleep_in_wfi(uint32_t flags, unsigned int *wfis)
 {
-	++*naps;
-	if (*naps == 2 && deaf(flags, *naps))
+	++*wfis;
+	if (*wfis == 2 && hears_kicks_only(flags, *wfis))
 		irqchip->kicks_only(true);
 	wfi();
 }
 
-static void doze_end(uint32_t flags, unsigned int naps)
+static void end_sleep_in_wfi(uint32_t flags, unsigned int wfis)
 {
-	if (deaf(flags, naps))
+	if (hears_kicks_only(flags, wfis))
 		irqchip->kicks_only(false);
 }
 
 static noinline void wait_turn(struct spinlock *l, unsigned int ticket,
 			       uintptr_t site maybe_unused)
 {
-	unsigned int cpu = smp_processor_id(), naps = 0;
+	unsigned int cpu = smp_processor_id(), wfis = 0;
 	struct waiting outer;
 	uint32_t flags = 0;
 
@@ -132,11 +134,11 @@ static noinline void wait_turn(struct spinlock *l, unsigned int ticket,
 		dsb(); /* W1: slot before `serving`; pairs with R1 */
 		if (!ticket_served(&l->tickets, ticket) &&
 		    READ_ONCE(rescued) != l)
-			doze(flags, &naps);
+			sleep_in_wfi(flags, &wfis);
 		WRITE_ONCE(park[cpu].lock, NULL);
 		local_irq_restore(flags);
 	}
-	doze_end(flags, naps);
+	end_sleep_in_wfi(flags, wfis);
 	busy_set(outer);
 }
 
@@ -270,7 +272,7 @@ void spin_unlock_irqrestore(struct spinlock *l, uint32_t flags)
 
 void core_wait(bool (*done)(void *arg), void *arg)
 {
-	unsigned int naps = 0;
+	unsigned int wfis = 0;
 	uint32_t flags = 0;
 
 	preempt_disable();
@@ -283,10 +285,10 @@ void core_wait(bool (*done)(void *arg), void *arg)
 		dsb(); /* an old kick is cleared before done() looks; pairs
 			* with the barrier in core_kick() */
 		if (!done(arg))
-			doze(flags, &naps);
+			sleep_in_wfi(flags, &wfis);
 		local_irq_restore(flags);
 	}
-	doze_end(flags, naps);
+	end_sleep_in_wfi(flags, wfis);
 	preempt_enable();
 }
 

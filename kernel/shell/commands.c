@@ -23,7 +23,7 @@
 #define PLAIN_COMMAND(id, help, call)                                          \
 	static int id##_command(int argc, char **argv)                         \
 	{                                                                      \
-		if (!shell_stands_alone(argc, argv))                           \
+		if (!shell_has_no_arguments(argc, argv))                       \
 			return 1;                                              \
 		call;                                                          \
 		return 0;                                                      \

@@ -43,7 +43,7 @@ const struct shell_command *shell_find(const char *name)
 	return NULL;
 }
 
-bool shell_stands_alone(int argc, char **argv)
+bool shell_has_no_arguments(int argc, char **argv)
 {
 	if (argc > 1)
 		kprintf("usage: %s (no other word)\n", argv[0]);

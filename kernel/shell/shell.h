@@ -51,9 +51,9 @@ extern const struct shell_command shell_commands_start[], shell_commands_end[];
  * their status. Without run=: read lines for ever. */
 noreturn void shell_main(void);
 
-/* Has a command that takes no arguments got none? If not, a line says so, and the
- * command returns 1. */
-bool shell_stands_alone(int argc, char **argv);
+/* For a command that takes no arguments: returns true if there are none.
+ * Otherwise a line says so, and the command must return 1. */
+bool shell_has_no_arguments(int argc, char **argv);
 
 /* Read a line for the command that runs, in the command's thread. words(0, i):
  * the i-th word that the line can begin with, or NULL. The line is valid until

@@ -46,7 +46,7 @@ static bool parse_leg(const struct scenario *sc, const char *word,
 	return false;
 }
 
-/* One line: what would be right? */
+/* Print one line with the right form of the word. */
 static void refuse_leg(const struct scenario *sc, const char *word,
 		       bool too_many)
 {

@@ -89,7 +89,7 @@ bool search_is_expected(const struct explored_row *r)
 					r->lockdep, "");
 }
 
-/* The place of the word in a list; of two that fit, the later one. */
+/* Returns the place of the word in a list. If two places fit, it is the later one. */
 static unsigned int place_of(const char *word, const char *const *list,
 			     unsigned int n)
 {
@@ -101,7 +101,7 @@ static unsigned int place_of(const char *word, const char *const *list,
 	return at;
 }
 
-/* From good to bad. If lockdep is silent about a failure, nobody was warned. */
+/* From good to bad. MISSED is the worst: lockdep gave no warning of the failure. */
 static bool is_worse_verdict(const char *a, const char *b)
 {
 	static const char *const words[] = { "CLEAN", "FALSE-POSITIVE",
