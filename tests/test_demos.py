@@ -60,7 +60,7 @@ def test_the_readmes_table_is_real(demo_run):
     rows = re.findall(r"^    (E\d\w* .*(?:ok|FAIL))$", readme, re.M)
     assert len(rows) >= 8
     count = re.search(r"some of the (\d+) rows", readme)[1]
-    assert int(count) == len(verdicts(demo_run.text))
+    assert int(count) == len({v.id for v in verdicts(demo_run.text)})
     printed = [" ".join(x.split()) for x in demo_run.lines]
     for row in rows:
         assert " ".join(row.split()) in printed
