@@ -49,6 +49,9 @@ from_aarch64:
 	mov	r8, r0
 	mov	r9, r1
 	mov	r10, r2
+	mrc	p15, 0, r0, c0, c1, 1	/* ID_PFR1 */
+	tst	r0, #0xf0000		/* is there a generic timer? */
+	beq	too_old
 	bl	core_setup
 	mrc	p15, 0, r5, c0, c0, 5	/* MPIDR */
 	ands	r0, r5, #0xff
@@ -86,6 +89,36 @@ from_aarch64:
 	mov	fp, #0
 	ldr	lr, =0
 	ldr	pc, =start_kernel
+
+/*
+ * A processor before the Cortex-A7 and A15: one line, on the UART of a Pi 1 or
+ * else by semihosting, and the end. Instructions of ARMv6 alone.
+ */
+too_old:
+	adr	r1, 4f
+	mrc	p15, 0, r0, c0, c0, 0	/* MIDR */
+	mov	r0, r0, lsl #16
+	mov	r0, r0, lsr #20
+	ldr	r2, =0xb76		/* ARM1176 */
+	cmp	r0, r2
+	bne	2f
+	ldr	r2, =0x20201000
+1:	ldr	r0, [r2, #0x18]
+	tst	r0, #0x20		/* the FIFO is full */
+	bne	1b
+	ldrb	r0, [r1], #1
+	cmp	r0, #0
+	strne	r0, [r2]
+	bne	1b
+	b	3f
+2:	mov	r0, #0x04		/* SYS_WRITE0 */
+	svc	#0x123456
+3:	mov	r0, #0x18		/* SYS_EXIT, with an error: status 1 */
+	ldr	r1, =0x20023
+	svc	#0x123456
+	b	.			/* for ever: nothing is awaited */
+4:	.asciz	"board: Gordian needs a Cortex-A7 or later: a Pi 2 or later\n"
+	.balign	4
 
 /*
  * Another core starts, by PSCI or out of a pen. r0 = its logical number.

@@ -1,4 +1,8 @@
-"""An entry in AArch64 (boot/enter64.inc): to AArch32, or one line and the end."""
+"""Processors that do not start in a way that the kernel can use at once.
+
+An entry in AArch64 (boot/enter64.inc) leads to AArch32, or to one line and the end. An old
+processor gives one line.
+"""
 import re
 import struct
 import subprocess
@@ -105,3 +109,16 @@ def test_no_way_to_aarch32(machine):
     assert p.returncode == 1
     assert p.stdout == ("board: entered in AArch64, and this core cannot go to AArch32; "
                         "use QEMU's -cpu cortex-a7, or a Pi 2, 3 or 4\n")
+
+
+@pytest.mark.parametrize("machine", ["raspi1ap", "highbank -smp 1"])
+def test_a_processor_that_is_too_old(machine):
+    """A Pi 1 has an ARM1176, a highbank a Cortex-A9: one line, and the end."""
+    image = gordian.build("debug") / "gordian.img"
+    line = [gordian.QEMU, "-M", *machine.split(), "-nodefaults", "-nic", "none",
+            "-display", "none", "-serial", "stdio", "-semihosting", "-kernel",
+            str(image)]
+    p = subprocess.run(line, stdin=subprocess.DEVNULL, text=True, timeout=gordian.TIMEOUT,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert p.returncode == 1
+    assert "board: Gordian needs a Cortex-A7 or later: a Pi 2 or later\n" in p.stdout
