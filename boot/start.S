@@ -172,6 +172,14 @@ core_setup:
 	mcr	p15, 4, r0, c0, c0, 0	/* VPIDR */
 	mrc	p15, 0, r0, c0, c0, 5
 	mcr	p15, 4, r0, c0, c0, 5	/* VMPIDR */
+	mrc	p15, 0, r0, c0, c1, 1	/* ID_PFR1: has it GICv3's registers? */
+	lsrs	r0, r0, #28
+	beq	4f
+	mrc	p15, 4, r0, c12, c9, 5	/* ICC_HSRE: SVC may use them, too */
+	orr	r0, r0, #9
+	mcr	p15, 4, r0, c12, c9, 5
+	isb
+4:
 	mov	r12, lr
 	movw	r0, #MODE_SVC_MASKED
 	msr	spsr_cxsf, r0

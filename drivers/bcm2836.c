@@ -23,6 +23,9 @@
 #define CONTROL		 0x00
 #define PRESCALER	 0x08
 #define GPU_ROUTE	 0x0c
+#define PMU_OFF		 0x14 /* a 1 turns a core's counters' interrupt off */
+#define AXI_IRQ		 0x30
+#define LOCAL_TIMER	 0x34
 #define TIMER_ENABLE(n)	 (0x40 + 4 * (n))
 #define MBOX_ENABLE(n)	 (0x50 + 4 * (n))
 #define IRQ_SOURCE(n)	 (0x60 + 4 * (n))
@@ -70,6 +73,7 @@ static void bcm_init_core(unsigned int cpu)
 	/* Drop the IPIs sent to this core before, also the one that woke it. */
 	for (unsigned int m = 0; m < 4; m++)
 		mmio_write(local + MBOX_CLEAR(me, m), ~0u);
+	mmio_arrived(local + MBOX_CLEAR(me, 3));
 	mmio_write(local + TIMER_ENABLE(me), 0);
 	mmio_write(local + MBOX_ENABLE(me), MBOX0_IRQ | MBOX1_FIQ);
 	__asm__ volatile("cpsie f" ::: "memory");
@@ -104,7 +108,8 @@ static void bcm_handle(struct regs *regs)
 		if (source & SOURCE_MBOX0) {
 			ipis = mmio_read(local + MBOX_CLEAR(me, 0));
 			mmio_write(local + MBOX_CLEAR(me, 0), ipis);
-			dsb(); /* cleared before the handlers look at data */
+			/* An IPI that is sent now is a new one. */
+			mmio_arrived(local + MBOX_CLEAR(me, 0));
 			for (; ipis; ipis &= ipis - 1)
 				ipi_arrived((enum ipi)__builtin_ctz(ipis));
 		}
@@ -122,7 +127,7 @@ static bool bcm_fiq(void)
 	if (!(mmio_read(local + FIQ_SOURCE(me)) & SOURCE_MBOX1))
 		return false;
 	mmio_write(local + MBOX_CLEAR(me, 1), ~0u);
-	dsb();
+	mmio_arrived(local + MBOX_CLEAR(me, 1));
 	return true;
 }
 
@@ -161,7 +166,10 @@ static void bcm_send_ipi(struct cpumask to, enum ipi ipi)
 
 static void bcm_clear_kick(void)
 {
-	mmio_write(local + MBOX_CLEAR(this_hw_core(), 0), 1u << IPI_KICK);
+	uintptr_t a = local + MBOX_CLEAR(this_hw_core(), 0);
+
+	mmio_write(a, 1u << IPI_KICK);
+	mmio_arrived(a);
 }
 
 static void bcm_quiesce(void)
@@ -171,6 +179,7 @@ static void bcm_quiesce(void)
 	mmio_write(local + TIMER_ENABLE(me), 0);
 	for (unsigned int m = 0; m < 2; m++)
 		mmio_write(local + MBOX_CLEAR(me, m), ~0u);
+	mmio_arrived(local + MBOX_CLEAR(me, 1));
 }
 
 static const struct irqchip_ops bcm2836_ops = {
@@ -198,6 +207,11 @@ void bcm2836_init(uintptr_t peripherals)
 	/* The firmware does not set these on every board. */
 	mmio_write(local + CONTROL, 0);
 	mmio_write(local + PRESCALER, RATE_OF_CLOCK);
+	/* Sources that bcm_handle() and bcm_fiq() do not look for: one that the
+	 * firmware has left on would come for ever. */
+	mmio_write(local + PMU_OFF, 0xff);
+	mmio_write(local + AXI_IRQ, 0);
+	mmio_write(local + LOCAL_TIMER, 0);
 	mmio_write(gpu + GPU_FIQ, 0);
 	for (unsigned int i = 0; i < 3; i++)
 		mmio_write(gpu + GPU_DISABLE(i), ~0u);

@@ -109,6 +109,19 @@ static inline void mmio_write(uintptr_t a, uint32_t v)
 	*(volatile uint32_t *)a = v;
 }
 
+/*
+ * The earlier writes to this device are in it; then all later accesses come.
+ * a: any register of it that may be read.
+ * A DSB alone does not wait for that: a write to Device memory may complete
+ * before it reaches the device. A read of the same device cannot overtake it,
+ * and completes with its value (ARM DDI 0406C, A3.5).
+ */
+static inline void mmio_arrived(uintptr_t a)
+{
+	(void)mmio_read(a);
+	dsb();
+}
+
 /* Write the cache line of p to memory and drop it from the caches. A clean
  * alone may be overtaken on a Cortex-A53 (erratum 855873). */
 static inline void clean_to_memory(const volatile void *p)

@@ -20,16 +20,23 @@
 #define GICD_IGROUPR	0x080
 #define GICD_ISENABLER	0x100
 #define GICD_ICENABLER	0x180
+#define GICD_ICPENDR	0x280
+#define GICD_ICACTIVER	0x380
 #define GICD_IPRIORITYR 0x400
 #define GICD_ITARGETSR	0x800
+#define GICD_ICFGR	0xc00
 #define GICD_SGIR	0xf00
 #define GICD_CPENDSGIR	0xf10
 #define GICD_PIDR2	0xfe8
 #define GICC_CTLR	0x00
 #define GICC_PMR	0x04
+#define GICC_BPR	0x08
 #define GICC_IAR	0x0c
 #define GICC_EOIR	0x10
 #define GICC_HPPIR	0x18
+#define GICC_ABPR	0x1c
+#define GICC_APR	0xd0
+#define GICC_NSAPR	0xe0
 #define GICC_IIDR	0xfc
 
 #define NO_IRQ	  1020
@@ -45,12 +52,36 @@ static uint8_t iface[NR_CPUS]; /* core number to CPU interface bit */
 
 static struct irqchip_ops gic2_ops;
 
+/*
+ * The binary points: all bits of a priority decide whether one interrupt
+ * preempts another. 0 is below the least value and selects that one. With a
+ * large value IPI_KICK would not preempt any interrupt.
+ *
+ * The active priorities: an interrupt that the firmware has acknowledged and
+ * not ended would mask its own priority and all lower ones for ever. Registers
+ * that the CPU interface does not have, or that belong to the secure state,
+ * ignore the write. IHI 0048B 4.4.3, 4.4.8, 4.4.12.
+ */
+static void reset_priorities(void)
+{
+	mmio_write(cpuif + GICC_BPR, 0);
+	mmio_write(cpuif + GICC_ABPR, 0);
+	for (unsigned int i = 0; i < 16; i += 4) {
+		mmio_write(cpuif + GICC_APR + i, 0);
+		mmio_write(cpuif + GICC_NSAPR + i, 0);
+	}
+}
+
 static void gic2_init_core(unsigned int cpu)
 {
 	mmio_write(cpuif + GICC_CTLR, 0);
 	iface[cpu] = (uint8_t)mmio_read(dist + GICD_ITARGETSR);
 	if (!iface[cpu])
 		iface[cpu] = 1; /* with one core the register reads as 0 */
+	mmio_write(dist + GICD_ICENABLER, 0xffff0000);
+	mmio_write(dist + GICD_ICPENDR, ~0u);
+	mmio_write(dist + GICD_ICACTIVER, ~0u);
+	mmio_write(dist + GICD_ICFGR + 4, 0); /* its timers: by level */
 	mmio_write(dist + GICD_IGROUPR, GROUP1);
 	if (cpu == 0)
 		gic2_ops.has_nmi = mmio_read(dist + GICD_IGROUPR) == GROUP1;
@@ -62,6 +93,8 @@ static void gic2_init_core(unsigned int cpu)
 	/* Drop the IPIs that were sent to this core before it went off. */
 	for (unsigned int i = 0; i < 16; i += 4)
 		mmio_write(dist + GICD_CPENDSGIR + i, ~0u);
+	mmio_write(dist + GICD_ISENABLER, 0xffff);
+	reset_priorities();
 	mmio_write(cpuif + GICC_PMR, MASK_NONE);
 	/* Group 0 and 1, AckCtl, FIQEn; without groups: enable alone. */
 	mmio_write(cpuif + GICC_CTLR, gic2_ops.has_nmi ? 0xf : 0x1);
@@ -135,8 +168,10 @@ static void gic2_send_ipi(struct cpumask to, enum ipi ipi)
 
 static void gic2_clear_kick(void)
 {
-	mmio_write(dist + GICD_CPENDSGIR + IPI_KICK / 4 * 4,
-		   0xffu << (IPI_KICK % 4 * 8));
+	uintptr_t a = dist + GICD_CPENDSGIR + IPI_KICK / 4 * 4;
+
+	mmio_write(a, 0xffu << (IPI_KICK % 4 * 8));
+	mmio_arrived(a);
 }
 
 static void gic2_kicks_only(bool on)
@@ -149,6 +184,7 @@ static void gic2_quiesce(void)
 	mmio_write(dist + GICD_ICENABLER, ~0u << 16);
 	for (unsigned int i = 0; i < 16; i += 4)
 		mmio_write(dist + GICD_CPENDSGIR + i, ~0u);
+	mmio_arrived(dist + GICD_CPENDSGIR);
 }
 
 static struct irqchip_ops gic2_ops = {
@@ -181,7 +217,12 @@ bool gic2_init(uint32_t dist_pa, uint32_t cpu_pa)
 		if (i % 32)
 			continue;
 		mmio_write(dist + GICD_ICENABLER + i / 8, ~0u);
+		mmio_write(dist + GICD_ICPENDR + i / 8, ~0u);
+		mmio_write(dist + GICD_ICACTIVER + i / 8, ~0u);
 		mmio_write(dist + GICD_IGROUPR + i / 8, ~0u);
+		/* By level; two bits each. */
+		mmio_write(dist + GICD_ICFGR + i / 4, 0);
+		mmio_write(dist + GICD_ICFGR + i / 4 + 4, 0);
 	}
 	irqchip = &gic2_ops;
 	return true;

@@ -4,6 +4,7 @@
  */
 #include "drivers/devices.h"
 #include "kernel/arch/mmu.h"
+#include "kernel/debug/panic.h"
 #include "kernel/irq/irq.h"
 #include "kernel/lib/printf.h"
 
@@ -12,15 +13,20 @@
 #define GICD_IGROUPR	0x0080
 #define GICD_ISENABLER	0x0100
 #define GICD_ICENABLER	0x0180
+#define GICD_ICPENDR	0x0280
+#define GICD_ICACTIVER	0x0380
 #define GICD_IPRIORITYR 0x0400
+#define GICD_ICFGR	0x0c00
+#define GICD_IGRPMODR	0x0d00
 #define GICD_IROUTER	0x6000
+#define CTLR_ARE	0x10u
+#define CTLR_BUSY	(1u << 31) /* RWP: a write is not effective yet */
 #define GICR_TYPER	0x0008
 #define GICR_TYPER_LAST 0x10u
 #define GICR_TYPER_HI	0x000c
 #define GICR_WAKER	0x0014
 #define GICR_SGI	0x10000 /* second frame */
 #define GICR_STRIDE	0x20000
-#define GICR_ICPENDR	0x0280
 #define GIC_PIDR2	0xffe8			     /* version, in both */
 #define REDIST_MAX	(0u + NR_CPUS * GICR_STRIDE) /* so much is looked at */
 
@@ -37,9 +43,49 @@
 #define ICC_READ(v, ...)                                                       \
 	__asm__ volatile("mrc p15, 0, %0, " __VA_ARGS__ : "=r"(v)::"memory")
 
+#define BUSY_TRIES 100000u /* a dead controller must not hang the kernel */
+
 static uintptr_t dist, redist[NR_CPUS];
 
 static struct irqchip_ops gic3_ops;
+
+/* Write the distributor's CTLR; the write is effective afterwards. */
+static void set_ctlr(uint32_t v)
+{
+	mmio_write(dist + GICD_CTLR, v);
+	for (unsigned int i = 0; i < BUSY_TRIES; i++)
+		if (!(mmio_read(dist + GICD_CTLR) & CTLR_BUSY))
+			break;
+}
+
+/*
+ * As reset_priorities() in gic2.c, and the control register: an end of interrupt
+ * also deactivates it, each group has its own binary point. There is one
+ * register of active priorities for each group, and more if the controller has
+ * more than 5 bits of priority. IHI 0069 12.2.
+ */
+static void reset_priorities(void)
+{
+	uint32_t bits;
+
+	ICC_WRITE(0, "c12, c12, 4"); /* CTLR */
+	ICC_READ(bits, "c12, c12, 4");
+	bits = (bits >> 8 & 7) + 1;
+	ICC_WRITE(0, "c12, c8, 3");  /* BPR0 */
+	ICC_WRITE(0, "c12, c12, 3"); /* BPR1 */
+	ICC_WRITE(0, "c12, c8, 4");  /* AP0R0 */
+	ICC_WRITE(0, "c12, c9, 0");  /* AP1R0 */
+	if (bits > 5) {
+		ICC_WRITE(0, "c12, c8, 5");
+		ICC_WRITE(0, "c12, c9, 1");
+	}
+	if (bits > 6) {
+		ICC_WRITE(0, "c12, c8, 6");
+		ICC_WRITE(0, "c12, c8, 7");
+		ICC_WRITE(0, "c12, c9, 2");
+		ICC_WRITE(0, "c12, c9, 3");
+	}
+}
 
 static void gic3_init_core(unsigned int cpu)
 {
@@ -50,6 +96,11 @@ static void gic3_init_core(unsigned int cpu)
 	mmio_write(redist[cpu] + GICR_WAKER, v & ~2u);
 	while (mmio_read(redist[cpu] + GICR_WAKER) & 4u)
 		cpu_relax();
+	mmio_write(sgi + GICD_ICENABLER, 0xffff0000);
+	mmio_write(sgi + GICD_ICPENDR, ~0u);
+	mmio_write(sgi + GICD_ICACTIVER, ~0u);
+	mmio_write(sgi + GICD_ICFGR + 4, 0); /* its timers: by level */
+	mmio_write(sgi + GICD_IGRPMODR, 0);
 	mmio_write(sgi + GICD_IGROUPR, GROUP1);
 	if (cpu == 0)
 		gic3_ops.has_nmi = mmio_read(sgi + GICD_IGROUPR) == GROUP1;
@@ -58,15 +109,18 @@ static void gic3_init_core(unsigned int cpu)
 			i == IPI_NMI  ? PRIO_NMI :
 			i == IPI_KICK ? PRIO_KICK :
 					PRIO_ALL;
-	mmio_write(sgi + GICR_ICPENDR, 0xffff);
-	mmio_write(sgi + GICD_ICENABLER, 0xffff0000);
 	mmio_write(sgi + GICD_ISENABLER, 0xffff);
 	ICC_WRITE(7, "c12, c12, 5"); /* SRE */
 	isb();
+	ICC_READ(v, "c12, c12, 5");
+	if (!(v & 1))
+		panic("GICv3: the firmware does not allow its system "
+		      "registers");
+	reset_priorities();
 	ICC_WRITE(MASK_NONE, "c4, c6, 0");	    /* PMR */
 	ICC_WRITE(gic3_ops.has_nmi, "c12, c12, 6"); /* IGRPEN0 */
 	ICC_WRITE(1, "c12, c12, 7");		    /* IGRPEN1 */
-	mmio_write(dist + GICD_CTLR, gic3_ops.has_nmi ? 0x13 : 0x12);
+	set_ctlr(gic3_ops.has_nmi ? CTLR_ARE | 3 : CTLR_ARE | 2);
 	isb();
 	if (gic3_ops.has_nmi)
 		__asm__ volatile("cpsie f" ::: "memory");
@@ -112,7 +166,10 @@ static void gic3_enable(unsigned int irq, unsigned int cpu)
 
 static void gic3_disable(unsigned int irq)
 {
-	mmio_write(dist + GICD_ICENABLER + irq / 32 * 4, 1u << (irq % 32));
+	/* Those below 32 belong to a core, and so do their registers. */
+	uintptr_t base = irq < 32 ? redist[board_this_core()] + GICR_SGI : dist;
+
+	mmio_write(base + GICD_ICENABLER + irq / 32 * 4, 1u << (irq % 32));
 }
 
 static void gic3_route(unsigned int irq, unsigned int cpu)
@@ -146,7 +203,8 @@ static void gic3_clear_kick(void)
 {
 	uintptr_t sgi = redist[board_this_core()] + GICR_SGI;
 
-	mmio_write(sgi + GICR_ICPENDR, 1u << IPI_KICK);
+	mmio_write(sgi + GICD_ICPENDR, 1u << IPI_KICK);
+	mmio_arrived(sgi + GICD_ICPENDR);
 }
 
 static void gic3_kicks_only(bool on)
@@ -160,7 +218,8 @@ static void gic3_quiesce(void)
 	uintptr_t sgi = redist[board_this_core()] + GICR_SGI;
 
 	mmio_write(sgi + GICD_ICENABLER, ~0u << 16);
-	mmio_write(sgi + GICR_ICPENDR, 0xffffu);
+	mmio_write(sgi + GICD_ICPENDR, 0xffffu);
+	mmio_arrived(sgi + GICD_ICPENDR);
 }
 
 static struct irqchip_ops gic3_ops = {
@@ -210,7 +269,7 @@ static void drop_cores(void)
 
 bool gic3_init(uint32_t dist_pa, uint32_t redist_pa, uint32_t redist_size)
 {
-	uint32_t size = min(redist_size, REDIST_MAX);
+	uint32_t size = min(redist_size, REDIST_MAX), lines;
 	uintptr_t r;
 
 	dist = map_checked(dist_pa, 0x10000, GIC_PIDR2, 0xf0, 3 << 4);
@@ -221,12 +280,22 @@ bool gic3_init(uint32_t dist_pa, uint32_t redist_pa, uint32_t redist_size)
 	if (!redist[0])
 		return false;
 	drop_cores();
-	mmio_write(dist + GICD_CTLR, 0x10); /* affinity routing */
-	for (unsigned int i = 32;
-	     i < 32 * ((mmio_read(dist + GICD_TYPER) & 31) + 1); i += 4) {
+	/* Affinity routing may be turned on only while all groups are off. */
+	set_ctlr(mmio_read(dist + GICD_CTLR) & CTLR_ARE);
+	set_ctlr(CTLR_ARE);
+	lines = 32 * ((mmio_read(dist + GICD_TYPER) & 31) + 1);
+	for (unsigned int i = 32; i < lines; i += 4) {
 		mmio_write(dist + GICD_IPRIORITYR + i, PRIO_ALL * 0x01010101u);
-		if (i % 32 == 0)
-			mmio_write(dist + GICD_IGROUPR + i / 8, ~0u);
+		if (i % 32)
+			continue;
+		mmio_write(dist + GICD_ICENABLER + i / 8, ~0u);
+		mmio_write(dist + GICD_ICPENDR + i / 8, ~0u);
+		mmio_write(dist + GICD_ICACTIVER + i / 8, ~0u);
+		mmio_write(dist + GICD_IGRPMODR + i / 8, 0);
+		mmio_write(dist + GICD_IGROUPR + i / 8, ~0u);
+		/* By level; two bits each. */
+		mmio_write(dist + GICD_ICFGR + i / 4, 0);
+		mmio_write(dist + GICD_ICFGR + i / 4 + 4, 0);
 	}
 	irqchip = &gic3_ops;
 	return true;

@@ -275,9 +275,9 @@ static void console_init(void)
 static void power_off_or_reset(bool off)
 {
 	pl011_drain(); /* send the last line */
-	if (off)
-		mmio_write(regs + PM_RSTS,
-			   PASSWORD | mmio_read(regs + PM_RSTS) | HALTED);
+	mmio_write(regs + PM_RSTS,
+		   PASSWORD | (mmio_read(regs + PM_RSTS) & ~HALTED) |
+			   (off ? HALTED : 0));
 	mmio_write(regs + PM_WDOG, PASSWORD | TICKS);
 	mmio_write(regs + PM_RSTC,
 		   PASSWORD | (mmio_read(regs + PM_RSTC) & ~RSTC_CFG) |

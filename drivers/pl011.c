@@ -7,14 +7,15 @@
 #include "drivers/devices.h"
 #include "kernel/arch/mmu.h"
 
-#define DR   0x00
-#define FR   0x18
-#define IBRD 0x24
-#define FBRD 0x28
-#define LCRH 0x2c
-#define CR   0x30
-#define IMSC 0x38
-#define ICR  0x44
+#define DR    0x00
+#define FR    0x18
+#define IBRD  0x24
+#define FBRD  0x28
+#define LCRH  0x2c
+#define CR    0x30
+#define IMSC  0x38
+#define ICR   0x44
+#define DMACR 0x48
 
 #define PERIPHID0 0xfe0
 #define PL011_ID  0x11
@@ -45,9 +46,16 @@ static void wr(unsigned int off, uint32_t v)
 
 static void pl011_putc(char c)
 {
-	for (unsigned int i = 0; (rd(FR) & FR_TXFF) && i < TX_TRIES; i++)
+	static bool stuck; /* nothing has gone out for TX_TRIES */
+	unsigned int tries = READ_ONCE(stuck) ? 1 : TX_TRIES;
+
+	while ((rd(FR) & FR_TXFF) && --tries)
 		cpu_relax();
-	wr(DR, (uint8_t)c);
+	/* After that each character has one try, until there is room again. */
+	if (READ_ONCE(stuck) != !tries)
+		WRITE_ONCE(stuck, !tries);
+	if (tries)
+		wr(DR, (uint8_t)c);
 }
 
 static int pl011_getc(void)
@@ -105,6 +113,7 @@ bool pl011_init(uint32_t pa, unsigned int irq, uint32_t clock)
 		return false;
 	regs = (volatile uint32_t *)va;
 	wr(IMSC, 0);
+	wr(DMACR, 0); /* no DMA takes received bytes away */
 	/* Set 8 bits and FIFOs before the UART is enabled: otherwise QEMU 10
 	 * loses input. Turning the FIFO on drops the bytes received so far, so if
 	 * there are any, the FIFO stays as it is. */

@@ -48,22 +48,26 @@ static bool present, use_smc;
 static uint32_t fn_on, fn_off;
 static int32_t last_on; /* result of the last CPU_ON; cpu_add_remove_lock */
 
+/* The registers are bound right in front of the instruction: with any other
+ * code in between, the compiler may use them for it. */
+#define CALL(instruction, fn, a1, a2, a3)                                      \
+	({                                                                     \
+		register uint32_t r0 __asm__("r0") = (fn);                     \
+		register uint32_t r1 __asm__("r1") = (a1);                     \
+		register uint32_t r2 __asm__("r2") = (a2);                     \
+		register uint32_t r3 __asm__("r3") = (a3);                     \
+                                                                               \
+		__asm__ volatile(instruction                                   \
+				 : "+r"(r0), "+r"(r1), "+r"(r2),               \
+				   "+r"(r3)::"memory");                        \
+		(int32_t) r0;                                                  \
+	})
+
 static int32_t psci_call(uint32_t fn, uint32_t a1, uint32_t a2, uint32_t a3)
 {
-	register uint32_t r0 __asm__("r0") = fn;
-	register uint32_t r1 __asm__("r1") = a1;
-	register uint32_t r2 __asm__("r2") = a2;
-	register uint32_t r3 __asm__("r3") = a3;
-
 	if (use_smc)
-		__asm__ volatile(".arch_extension sec\n\tsmc #0"
-				 : "+r"(r0), "+r"(r1), "+r"(r2),
-				   "+r"(r3)::"memory");
-	else
-		__asm__ volatile(".arch_extension virt\n\thvc #0"
-				 : "+r"(r0), "+r"(r1), "+r"(r2),
-				   "+r"(r3)::"memory");
-	return (int32_t)r0;
+		return CALL(".arch_extension sec\n\tsmc #0", fn, a1, a2, a3);
+	return CALL(".arch_extension virt\n\thvc #0", fn, a1, a2, a3);
 }
 
 static bool psci_is_off(unsigned int cpu)

@@ -61,6 +61,7 @@ noreturn void start_kernel(void)
 	smp_calls_init();
 	vectors_init_core(0);
 	board_init();
+	aborts_init_core(0);
 	timers_init();
 	for (cpu = 0; cpu < board.nr_cores; cpu++)
 		cpumask_set_atomic(&cpu_possible_mask, cpu);

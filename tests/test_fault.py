@@ -20,7 +20,7 @@ LINES = re.compile(r"""
     | \ \ (r\d+\ +[0-9a-f]{8}\ *){4}
     | \ \ r12\ .*|\ \ cpsr\ [0-9a-f]{8}
     | \ \ \ \ (\?\ )?[\w.]+\+0x[0-9a-f]+|\ \ \ \ 0x[0-9a-f]{8}
-    | core\ \d+:\ thread\ \d+\ \([^()]*\)(,\ interrupts\ off)?
+    | core\ \d+:\ (thread\ \d+\ \([^()]*\)(,\ interrupts\ off)?|no\ answer)
     | the\ machine\ stops\ here|
     """, re.X)
 
@@ -150,6 +150,50 @@ def test_panic_while_others_talk():
         assert not odd, run.again
         assert run.lines.count(line) > 30
         assert run.status == PANICKED
+
+
+def test_dead_console():
+    """A console that fails cannot report it, but the machine ends with the status."""
+    run = gordian.boot("test fault.dead_console", timeout=60)
+    assert run.status == PANICKED
+
+
+def reported(run):
+    """The cores that have printed where they are: {core: thread}."""
+    return dict(re.findall(r"^core (\d): thread \d+ \(([^()]*)\).*\n    \w+\+0x",
+                           run.text, re.M))
+
+
+def test_console_held_by_a_core_that_hangs():
+    """It loses the console, the other cores print whole lines, and it is asked once
+    more where it is."""
+    run = gordian.boot("test fault.stuck_console", smp=4)
+    assert not [x for x in run.lines
+                if x != "half a report" and not LINES.fullmatch(x)]
+    assert set(reported(run)) == {"1", "2", "3"} and run.status == PANICKED
+    assert reported(run)["3"] == "stuck"
+    assert re.search(r"^    hang_in_a_message\+", run.text, re.M)
+    assert "no answer" not in run.text
+
+
+def test_two_askers():
+    """Two cores ask all others where they are. Each gets its answers."""
+    run = fault("two_askers", smp=4)
+    assert "no answer" not in run.text
+    assert run.lines[-2:] == ["the machine stops here", ""]
+
+
+def test_late_abort():
+    """An asynchronous abort that is pending at the start is printed, and one that comes
+    later is a failure. Both come from the stub."""
+    run = gordian.boot("test fault.late_abort", board="raspi2b-hyp", mode="SVC")
+    for core in range(4):
+        assert re.search(rf"^core {core}: an asynchronous abort \(status 0x\w+\) was "
+                         r"pending at the start; it is dropped$", run.text, re.M)
+    text = report(run.text, "exception: ")
+    assert re.match(r"exception: asynchronous abort \(status 0x\w+\), of an earlier "
+                    r"access\n  at abort_later\+", text)
+    assert run.status == PANICKED
 
 
 @pytest.mark.parametrize("gic", ["", ",gic-version=3"])

@@ -76,6 +76,9 @@ struct regs {
 /* IRQs only: FIQs are the pseudo-NMI. */
 #define local_irq_disable() ARM("cpsid i")
 #define local_irq_enable()  ARM("cpsie i")
+/* Asynchronous aborts: unmasked on each core once it has its vectors. After that
+ * only the handlers of aborts and FIQs run with them masked. */
+#define aborts_unmask() ARM("cpsie a\n\tisb sy")
 
 static inline uint32_t arch_cpsr(void)
 {

@@ -43,7 +43,10 @@ struct irqchip_ops {
 	/* Send a shared interrupt to that core from now on. */
 	void (*route)(unsigned int irq, unsigned int cpu);
 	void (*send_ipi)(struct cpumask to, enum ipi ipi);
-	/* Take back an IPI_KICK that is pending on this core; IRQs masked. */
+	/* Take back an IPI_KICK that is pending on this core; IRQs masked. It is
+	 * gone from the controller when this returns: if it went later, a kick
+	 * that is sent after the caller's look at its condition could go with
+	 * it. Pairs with the DSB in send_ipi(). */
 	void (*clear_kick)(void);
 	/* on: from now on IPI_KICK is the only IRQ that ends this core's
 	 * WFI. !on: every IRQ ends it again. IRQs masked. NULL: the

@@ -10,6 +10,15 @@
 	.type	arch_switch_to, %function
 arch_switch_to:
 	push	{r4-r11, lr}
+	/*
+	 * A thread that was preempted between an operation on caches or the TLB,
+	 * or a write to a device, and its DSB may go on on another core. A DSB
+	 * there does not wait for operations of this core, so this core waits
+	 * for them now, before another core can get the thread (DDI 0406C,
+	 * A3.8.3: a DSB completes those of its own core). Pairs with every dsb()
+	 * of preemptible code.
+	 */
+	dsb	sy
 	str	sp, [r0]		/* sp is the first member of thread */
 	mcr	p15, 0, r1, c13, c0, 4	/* current = next */
 	clrex				/* drop prev's exclusive reservation */

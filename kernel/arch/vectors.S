@@ -41,7 +41,9 @@ vectors:
 vec_irq:
 	sub	lr, lr, #4
 	srsdb	sp!, #MODE_SVC
-	cps	#MODE_SVC
+	/* Asynchronous aborts were masked on entry. The handler may switch to a
+	 * thread, and no switch restores that bit. */
+	cpsie	a, #MODE_SVC
 	sub	sp, sp, #REGS_LOW
 	stmia	sp, {r0-r12}
 	add	r0, sp, #(REGS_LOW + 8)

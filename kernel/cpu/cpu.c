@@ -260,6 +260,7 @@ noreturn void secondary_start(unsigned int cpu)
 	if (!boot_word_move(cpu, BOOT_WANTED, BOOT_ALIVE))
 		core_leave(cpu); /* too late: it was given up */
 	vectors_init_core(cpu);
+	aborts_init_core(cpu);
 	irqchip->init_core(cpu);
 	timers_start_core(cpu);
 	board_ops->core_up(cpu);

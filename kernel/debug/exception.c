@@ -11,7 +11,32 @@
 #include "kernel/lib/printf.h"
 #include "kernel/sched/sched.h"
 
-#define DFSR_WRITE (1u << 11)
+#define DFSR_WRITE	(1u << 11)
+#define FS_ASYNC	0x16 /* asynchronous external abort */
+#define FS_ASYNC_PARITY 0x18
+
+static bool unmasking[NR_CPUS]; /* each core's own */
+
+/* The status of the last data abort. */
+static uint32_t data_fault(void)
+{
+	uint32_t fsr;
+
+	__asm__ volatile("mrc p15, 0, %0, c5, c0, 0" : "=r"(fsr));
+	return fsr;
+}
+
+static uint32_t fault_status(uint32_t fsr)
+{
+	return (fsr & 0xf) | (fsr >> 6 & 0x10);
+}
+
+/* An access some time ago has failed; its address is not known. */
+static bool is_asynchronous(uint32_t fsr)
+{
+	return fault_status(fsr) == FS_ASYNC ||
+	       fault_status(fsr) == FS_ASYNC_PARITY;
+}
 
 static const char *fault_name(uint32_t fsr)
 {
@@ -22,20 +47,22 @@ static const char *fault_name(uint32_t fsr)
 		[0x08] = "external abort",
 		[0x0d] = "not permitted there",
 		[0x0f] = "not permitted there",
-		[0x16] = "external abort",
 	};
-	const char *name = names[(fsr & 0xf) | (fsr >> 6 & 0x10)];
+	const char *name = names[fault_status(fsr)];
 
 	return name ? name : "other fault";
 }
 
 static void describe_data(void)
 {
-	uint32_t fsr, far;
+	uint32_t fsr = data_fault(), far;
 
-	__asm__ volatile("mrc p15, 0, %0, c5, c0, 0" : "=r"(fsr));
 	__asm__ volatile("mrc p15, 0, %0, c6, c0, 0" : "=r"(far));
-	if (is_guard_page(far))
+	if (is_asynchronous(fsr))
+		kprintf("\nexception: asynchronous abort (status 0x%x), of an "
+			"earlier access\n",
+			fsr);
+	else if (is_guard_page(far))
 		kprintf("\nexception: stack overflow at 0x%08x\n", far);
 	else
 		kprintf("\nexception: %s of 0x%08x: %s\n",
@@ -79,9 +106,30 @@ static bool ends_probe(struct regs *regs)
 	return true;
 }
 
+/* From before this core's first unmask: the kernel goes on. */
+static bool is_inherited(enum exception kind)
+{
+	bool *first = &unmasking[smp_processor_id()];
+
+	if (kind != EXC_DATA || !is_asynchronous(data_fault()) || !*first)
+		return false;
+	*first = false;
+	kprintf("core %u: an asynchronous abort (status 0x%x) was pending at the "
+		"start; it is dropped\n",
+		smp_processor_id(), data_fault());
+	return true;
+}
+
+void aborts_init_core(unsigned int cpu)
+{
+	WRITE_ONCE(unmasking[cpu], true);
+	aborts_unmask();
+	WRITE_ONCE(unmasking[cpu], false);
+}
+
 void exception_entry(struct regs *regs, enum exception kind)
 {
-	if (ends_probe(regs))
+	if (ends_probe(regs) || is_inherited(kind))
 		return;
 	if (panic_enter("exception")) {
 		uint32_t flags = report_begin();

@@ -118,6 +118,10 @@ void print_regs(const struct regs *regs);
 /* From the vectors (kernel/arch/vectors.S has the same numbers). */
 enum exception { EXC_UNDEF, EXC_SVC, EXC_PREFETCH, EXC_DATA, EXC_HYP };
 void exception_entry(struct regs *regs, enum exception kind);
+/* Take asynchronous aborts from now on, on the calling core: its vectors and the
+ * console are set. One that is pending already comes from the firmware, or from
+ * the search for devices: it is printed, and no failure. */
+void aborts_init_core(unsigned int cpu);
 void fiq_entry(struct regs *regs);
 /* The pseudo-NMI has come and is acknowledged: print where this core is. regs:
  * NULL if it came a while ago, while this core was printing. */

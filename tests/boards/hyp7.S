@@ -5,8 +5,8 @@
  * (--defsym mode=0x1a) or non-secure SVC (mode=0x13). Registers that the firmware's stub
  * sets are set in the same way: counter frequency, non-secure access, coherency, no SMC.
  * All others get bad values. For SVC the registers of HYP are good, because SVC cannot
- * change them later. The exception is CNTVOFF, which a firmware may forget: then the
- * kernel can use the physical counter.
+ * change them later, and an asynchronous abort is pending. The exception is CNTVOFF, which
+ * a firmware may forget: then the kernel can use the physical counter.
  */
 	.arch	armv7-a
 	.arch_extension virt
@@ -71,7 +71,17 @@ setup:
 	.else
 	mov	r0, #3
 	mcr	p15, 4, r0, c14, c1, 0
+	adr	r0, hyp_vectors
+	mcr	p15, 4, r0, c12, c0, 0	/* HVBAR */
+	mov	r0, #0x120		/* HCR: VA, AMO: an abort is pending */
+	mcr	p15, 4, r0, c1, c1, 0
 	.endif
+	/* The local timer interrupts core 0 all the time. */
+	ldr	r0, =0x40000000
+	mov	r1, #0
+	str	r1, [r0, #0x24]
+	ldr	r1, =0x30000040
+	str	r1, [r0, #0x34]
 
 	movw	r0, #(0x1c0 | mode)	/* A, I, F masked */
 	movt	r0, #0xf800		/* N Z C V Q */
@@ -79,3 +89,14 @@ setup:
 	mov	lr, #0x20
 	movs	pc, lr
 	.ltorg
+
+	/* SVC's calls make an asynchronous abort pending. */
+	.balign	32
+hyp_vectors:
+	.rept	5
+	b	.
+	.endr
+	mrc	p15, 4, r0, c1, c1, 0
+	orr	r0, r0, #0x100
+	mcr	p15, 4, r0, c1, c1, 0
+	eret

@@ -86,7 +86,8 @@ setup:
 	.else
 	mov	x0, #3
 	msr	cnthctl_el2, x0
-	msr	hcr_el2, xzr
+	mov	x0, #0x120		/* HCR: VSE, AMO: an abort is pending */
+	msr	hcr_el2, x0
 	mov	x0, #0x33ff
 	msr	cptr_el2, x0
 	msr	hstr_el2, xzr

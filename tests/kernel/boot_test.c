@@ -3,14 +3,18 @@
  * are on, each runs a thread that is bound to it, and the page tables keep the rules of
  * kernel/mm/audit.c. Each rule is broken once, and the audit must find it.
  */
+#include <string.h>
+
 #include "boot/boot.h"
 #include "kernel/arch/board.h"
+#include "kernel/arch/clock.h"
 #include "kernel/arch/coherency.h"
 #include "kernel/arch/mmu.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/mm/audit.h"
 #include "kernel/mm/page.h"
 #include "kernel/sched/sched.h"
+#include "kernel/sched/timer.h"
 #include "tests/kernel/ktest.h"
 
 /* The core that it runs on; hardware and scheduler must agree. */
@@ -63,6 +67,141 @@ KTEST(boot, page_tables)
 {
 	EXPECT_EQ(map_audit(), 0);
 }
+
+/* ---- the core's own registers --------------------------------------------------------- */
+
+#define PSR_A 0x100u
+
+static void note_mask(struct timer *t)
+{
+	*(uint32_t *)t->arg = arch_cpsr();
+}
+
+/* Asynchronous aborts are never masked in threads and handlers: also not in a thread that
+ * goes on after the handler of another one's interrupt has switched to it. */
+static int masks_seen(void *arg)
+{
+	uint32_t in_handler = ~0u, in_thread = arch_cpsr();
+	struct timer t;
+
+	(void)arg;
+	timer_setup(&t, note_mask, &in_handler);
+	timer_arm(&t, timer_now());
+	for (unsigned int i = 0; i < 3; i++) {
+		sleep_ns(1000000);
+		in_thread |= arch_cpsr();
+	}
+	timer_cancel_sync(&t);
+	/* The firmware may keep this bit from the non-secure state (SCR.AW). */
+	aborts_unmask();
+	return ((in_thread | in_handler) & ~arch_cpsr() & PSR_A) != 0;
+}
+
+KTEST(boot, aborts_are_not_masked)
+{
+	unsigned int cpu;
+
+	for_each_online_cpu (cpu)
+		EXPECT_EQ(thread_join(ktest_thread("aborts", masks_seen, NULL,
+						   cpumask_of(cpu))),
+			  0);
+}
+
+/* ---- the interrupt controller --------------------------------------------------------- */
+
+#define GICD	0x08000000u /* QEMU's virt */
+#define GICC	0x08010000u
+#define GICR	0x080a0000u
+#define NMI_BIT (1u << IPI_NMI)
+#define KICK_AT (IPI_KICK % 4 * 8)
+#define SYSREG_WRITE(v, ...)                                                   \
+	__asm__ volatile("mcr p15, 0, %0, " __VA_ARGS__ ::"r"(v) : "memory")
+#define SYSREG_READ(...)                                                       \
+	({                                                                     \
+		uint32_t _v;                                                   \
+		__asm__ volatile("mrc p15, 0, %0, " __VA_ARGS__                \
+				 : "=r"(_v)::"memory");                        \
+		_v;                                                            \
+	})
+
+static uint32_t *reg(uintptr_t base, uint32_t offset)
+{
+	return (uint32_t *)(base + offset);
+}
+
+/* Bad values in all registers that a core's start relies on. */
+static void spoil(uintptr_t banked, uintptr_t cpuif)
+{
+	WRITE_ONCE(*reg(banked, 0x80), 0);	   /* IGROUPR */
+	WRITE_ONCE(*reg(banked, 0x180), 0xffff);   /* ICENABLER: IPIs off */
+	WRITE_ONCE(*reg(banked, 0x100), 1u << 20); /* a PPI on */
+	WRITE_ONCE(*reg(banked, 0x300), 1u << 20); /* ISACTIVER */
+	for (unsigned int i = 0; i < 32; i += 4)
+		WRITE_ONCE(*reg(banked, 0x400 + i), 0xf0f0f0f0);
+	if (cpuif) {
+		WRITE_ONCE(*reg(cpuif, 0x00), 0x210); /* CTLR: EOImode, CBPR */
+		WRITE_ONCE(*reg(cpuif, 0x04), 0);     /* PMR */
+		WRITE_ONCE(*reg(cpuif, 0x08), 7);     /* BPR */
+		WRITE_ONCE(*reg(cpuif, 0x1c), 7);     /* ABPR */
+		return;
+	}
+	SYSREG_WRITE(7, "c12, c8, 3");	/* BPR0 */
+	SYSREG_WRITE(7, "c12, c12, 3"); /* BPR1 */
+	SYSREG_WRITE(2, "c12, c12, 4"); /* CTLR: EOImode */
+	SYSREG_WRITE(0, "c4, c6, 0");	/* PMR */
+	SYSREG_WRITE(0, "c12, c12, 7"); /* IGRPEN1 */
+}
+
+static void check_registers(uintptr_t banked, uintptr_t cpuif)
+{
+	uint32_t kick = READ_ONCE(*reg(banked, 0x400)) >> KICK_AT & 0xff;
+	uint32_t others = READ_ONCE(*reg(banked, 0x41c)) & 0xff;
+
+	EXPECT_EQ(READ_ONCE(*reg(banked, 0x100)) & 0xffff, 0xffff);
+	EXPECT_EQ(READ_ONCE(*reg(banked, 0x300)), 0);
+	EXPECT(kick < others && others < 0xf0);
+	if (irqchip->has_nmi)
+		EXPECT_EQ(READ_ONCE(*reg(banked, 0x80)), ~NMI_BIT);
+	/* A kick preempts the others if the point is below the bit that differs. */
+	if (cpuif) {
+		EXPECT_EQ(READ_ONCE(*reg(cpuif, 0x00)),
+			  irqchip->has_nmi ? 0xf : 1);
+		EXPECT(READ_ONCE(*reg(cpuif, 0x04)) >= 0xf0);
+		EXPECT(READ_ONCE(*reg(cpuif, 0x08)) <= 3);
+		EXPECT(READ_ONCE(*reg(cpuif, 0x1c)) <= 4);
+		return;
+	}
+	EXPECT(SYSREG_READ("c12, c8, 3") <= 3);
+	EXPECT(SYSREG_READ("c12, c12, 3") <= 4);
+	EXPECT_EQ(SYSREG_READ("c12, c12, 4") & 3, 0);
+	EXPECT(SYSREG_READ("c4, c6, 0") >= 0xf0);
+	EXPECT_EQ(SYSREG_READ("c12, c12, 7"), 1);
+}
+
+/* A core's start writes all registers of the controller that it relies on. Core 0 has
+ * bad values in them and does that part of its start again. */
+KTEST(boot, interrupt_registers)
+{
+	bool gic3 = !strcmp(irqchip->name, "GICv3");
+	uintptr_t banked, cpuif;
+	uint32_t flags;
+
+	/* The addresses are QEMU virt's. On the boards the start stubs spoil. */
+	if (strcmp(board.name, "QEMU virt"))
+		return;
+	ktest_run_on(0);
+	banked = map_device(gic3 ? GICR + 0x10000 : GICD, PAGE_SIZE);
+	cpuif = gic3 ? 0 : map_device(GICC, PAGE_SIZE);
+	flags = local_irq_save();
+	__asm__ volatile("cpsid f" ::: "memory");
+	spoil(banked, cpuif);
+	irqchip->init_core(0); /* unmasks FIQs again */
+	irqchip->enable(timer_irq, 0);
+	local_irq_restore(flags & ~0x40u);
+	check_registers(banked, cpuif);
+}
+
+/* ---- page tables, continued ------------------------------------------------------------ */
 
 /* The entry for va in the tables that the MMU uses: second level, or first level if
  * there is no second. */

@@ -171,6 +171,38 @@ KTEST_MANUAL(fault, interrupt)
 	sleep_ns(1000000000);
 }
 
+/* tests/boards/hyp7.S answers this call: it makes an asynchronous abort pending. */
+static noinline void abort_later(void)
+{
+	__asm__ volatile(".arch_extension virt\n\thvc #0x5e" ::
+				 : "r0", "r1", "r2", "r3", "memory");
+	for (unsigned int i = 0; i < 1000; i++)
+		cpu_relax();
+	sink++;
+}
+
+KTEST_MANUAL(fault, late_abort)
+{
+	abort_later();
+	EXPECT(!"an abort came");
+}
+
+static void fault_in_putc(char c)
+{
+	sink = *(volatile uint32_t *)(nowhere + (c ? 8 : 4));
+}
+
+/* The console itself fails, and fails again while the failure is reported. */
+KTEST_MANUAL(fault, dead_console)
+{
+	static struct uart_ops dead;
+
+	dead = *uart;
+	dead.putc = fault_in_putc;
+	uart = &dead;
+	give_up();
+}
+
 /* ---- several cores ---------------------------------------------------------------- */
 
 static uint32_t ready;
@@ -242,6 +274,58 @@ KTEST_MANUAL(fault, panic_amid_talk)
 					  cpumask_of(smp_processor_id())))
 		ktest_thread("talker", talk, NULL, cpumask_of(cpu));
 	EXPECT(EVENTUALLY(READ_ONCE(ready) > 30));
+	give_up();
+}
+
+static noinline void hang_in_a_message(void)
+{
+	report_begin();
+	kprintf("half a report\n");
+	WRITE_ONCE(ready, 1);
+	for (;;)
+		cpu_relax();
+}
+
+static int hang_with_the_console(void *arg)
+{
+	(void)arg;
+	hang_in_a_message();
+	return 0;
+}
+
+/* A core hangs in the middle of a message, and another one panics. */
+KTEST_MANUAL(fault, stuck_console)
+{
+	unsigned int cpu = 31 - (unsigned int)__builtin_clz(cpu_online().bits);
+
+	NEED_CORES(2);
+	ktest_run_on(cpumask_first(cpu_online()));
+	ready = 0;
+	ktest_thread("stuck", hang_with_the_console, NULL, cpumask_of(cpu));
+	EXPECT(EVENTUALLY(READ_ONCE(ready)));
+	give_up();
+}
+
+static int ask_again_and_again(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		backtrace_all_cores();
+		__atomic_fetch_add(&ready, 1, __ATOMIC_SEQ_CST);
+	}
+	return 0;
+}
+
+/* A core panics and asks the others where they are, while another one does the same. */
+KTEST_MANUAL(fault, two_askers)
+{
+	NEED_CORES(4);
+	ktest_run_on(cpumask_first(cpu_online()));
+	ready = 0;
+	ktest_thread("asker", ask_again_and_again, NULL,
+		     cpumask_of(31 - (unsigned int)__builtin_clz(
+					     cpu_online().bits)));
+	EXPECT(EVENTUALLY(READ_ONCE(ready) > 3));
 	give_up();
 }
 
