@@ -284,6 +284,13 @@ static void power_off_or_reset(bool off)
 			   RSTC_ALL);
 }
 
+/* The firmware may have left it running; it would reset the machine. */
+static void stop_hardware_watchdog(void)
+{
+	mmio_write(regs + PM_RSTC,
+		   PASSWORD | (mmio_read(regs + PM_RSTC) & ~RSTC_CFG));
+}
+
 /* ---- the counter against the other clock --------------------------------- */
 
 #define MEASURE_US 5000u
@@ -520,6 +527,7 @@ bool pi_init(const struct fdt *tree)
 	board_ops = &pi_ops;
 	pins = &pi_pins;
 	regs = map_device(pi->peripherals, PERIPHERALS_SIZE);
+	stop_hardware_watchdog();
 	board.name = pi->name;
 	board_reserve(0, LOW_MEMORY, false);
 	console_init();
