@@ -429,8 +429,10 @@ def test_no_class():
 
 
 def test_bug_inside():
-    """If a thread dies with lockdep's own lock, the lock is released."""
-    run = gordian.boot("test lockdep.bug_inside; test lockdep")
+    """If a BUG ends a thread that has lockdep's own lock, the lock is released. If a BUG
+    in a condition ends a thread, the thread leaves its wait queues."""
+    run = gordian.boot("test lockdep.bug_inside; test sched.bug_in_condition; "
+                       "test lockdep")
     assert run.status == 0, run.again
 
 

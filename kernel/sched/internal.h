@@ -32,3 +32,8 @@ void sched_tick_if_due(uint64_t now);
 void thread_parked(void);
 /* The first C function of a thread, on its own stack; switch.S jumps there. */
 noreturn void thread_start(struct thread *prev);
+
+/* ---- wait.c -------------------------------------------------------------- */
+
+/* The current thread ends in the middle of its waits: unlink its entries. */
+void leave_wait_queues(void);

@@ -201,6 +201,7 @@ noreturn void thread_bug_exit(void)
 	lockdep_thread_died();
 	current->preempt_count = 0;
 	local_irq_enable();
+	leave_wait_queues();
 	thread_exit(-EIO);
 }
 
@@ -338,7 +339,7 @@ void kthread_park(struct thread *t)
 {
 	WRITE_ONCE(t->should_park, true);
 	wake_up_process(t);
-	current->waiting.by = t;
+	WRITE_ONCE(current->waiting.by, t);
 	wait_event(&park_wait, sched_is_parked(t));
 }
 

@@ -28,6 +28,7 @@ enum thread_state {
 };
 
 struct thread;
+struct wait_entry;
 struct waiting;
 
 /*
@@ -64,7 +65,9 @@ struct wait_ops {
 };
 #define LEND_RANKS 3
 
-/* The wait of a blocked thread; every report prints it. */
+/* The wait of a blocked thread; every report prints it. The thread itself stores
+ * it, with WRITE_ONCE(); others read it as copy_waiting() does in
+ * kernel/hang/waitfor.c. */
 struct waiting {
 	const struct wait_ops *ops; /* NULL: it does not wait */
 	const void *obj;
@@ -101,7 +104,8 @@ struct thread {
 
 	/* Written by the thread itself: */
 	struct waiting waiting;
-	bool interrupted; /* set by thread_interrupt(), atomic */
+	struct wait_entry *waits_in; /* its innermost one; see wait.c */
+	bool interrupted;	     /* set by thread_interrupt(), atomic */
 	bool bug_ends_me; /* a BUG ends this thread, not the machine */
 	bool traced;	  /* TRACE_MARKED records its events */
 	bool gated;	  /* trace gates may hold it */

@@ -6,11 +6,16 @@
  * its state before it looks at the condition. The waking thread changes the
  * condition before it looks at the queue. So one of the two sees the other.
  * (The barriers stand in wait_begin() and wake_up_thread().)
+ *
+ * A condition may wait itself, so a thread can have several entries. They lie
+ * on its stack. It has a list of them, the innermost first, so that a BUG that
+ * ends the thread leaves none of them linked.
  */
 #include "kernel/sched/wait.h"
 
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
+#include "kernel/sched/internal.h"
 
 DEFINE_LOCK_KEY(wait_queue_key);
 
@@ -44,6 +49,9 @@ void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
 		trace_gate(TR_WAIT_FOR, q, caller);
 		e->thread = current;
 		list_init(&e->link);
+		e->queue = q;
+		e->outer = current->waits_in;
+		current->waits_in = e;
 	}
 	flags = spin_lock_irqsave(&q->lock);
 	if (list_empty(&e->link))
@@ -58,7 +66,14 @@ void finish_wait(struct wait_queue *q, struct wait_entry *e)
 
 	list_del(&e->link);
 	spin_unlock_irqrestore(&q->lock, flags);
+	current->waits_in = e->outer;
 	wait_end();
+}
+
+void leave_wait_queues(void)
+{
+	while (current->waits_in)
+		finish_wait(current->waits_in->queue, current->waits_in);
 }
 
 /* q->lock held. Wake the thread that has waited longest, or all. A woken thread
@@ -137,7 +152,7 @@ static bool take_done(struct completion *c)
 static always_inline void await_completion(struct completion *c,
 					   const struct wait_ops *ops)
 {
-	current->waiting.by = c->by;
+	WRITE_ONCE(current->waiting.by, c->by);
 	wait_event_kind(&c->wait, ops, take_done(c));
 }
 

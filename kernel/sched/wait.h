@@ -32,6 +32,8 @@ extern const struct wait_ops completion_wait; /* obj: the struct completion */
 struct wait_entry {
 	struct list_head link;
 	struct thread *thread;
+	struct wait_queue *queue;
+	struct wait_entry *outer; /* of the same thread; NULL: the outermost */
 };
 
 void wait_queue_init(struct wait_queue *q, const char *name);

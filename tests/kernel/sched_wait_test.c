@@ -3,6 +3,8 @@
  */
 #include <string.h>
 
+#include "kernel/debug/panic.h"
+#include "kernel/lib/errno.h"
 #include "kernel/sched/timer.h"
 #include "kernel/sched/wait.h"
 #include "tests/kernel/threads.h"
@@ -196,6 +198,35 @@ KTEST(sched, wait_queue_order)
 	wake_up(&queue); /* nobody waits */
 	for (unsigned int i = 0; i < 6; i++)
 		thread_join(t[i]);
+}
+
+static bool inner_fails(void)
+{
+	current->bug_ends_me = true;
+	wait_event(&gate.wait, ({
+		BUG_ON(current->bug_ends_me);
+		true;
+	}));
+	return true;
+}
+
+static int wait_and_fail(void *arg)
+{
+	(void)arg;
+	wait_event(&queue, inner_fails());
+	return 0;
+}
+
+/* A BUG in a condition, which itself waits, ends the thread. */
+KTEST_MANUAL(sched, bug_in_condition)
+{
+	struct thread *t;
+
+	init_completion(&gate, "gate");
+	t = ktest_thread("t", wait_and_fail, NULL, CPUMASK_ALL);
+	EXPECT_EQ(thread_join(t), -EIO);
+	EXPECT_EQ(waiters(&queue), 0);
+	EXPECT_EQ(waiters(&gate.wait), 0);
 }
 
 KTEST(sched, completion)
