@@ -8,6 +8,12 @@
  *
  * A thread changes cores only while it is on no queue (TASK_WAKING), so two
  * run-queue locks are never held at once.
+ *
+ * Reports, the explorer and select_cpu() read some of this without the lock:
+ * rq->nr, rq->curr, and a thread's cpu, state, on_rq and switches. They are
+ * stored with WRITE_ONCE() for these readers, who use a value by itself: no
+ * other data depends on its order. A thread also stores its own state without
+ * the lock (wait_begin()); that store pairs with wake_if().
  */
 #include "kernel/sched/sched.h"
 
@@ -50,7 +56,7 @@ static void enqueue(struct runqueue *rq, struct thread *t)
 {
 	list_add_tail(&t->rq_link, &rq->queue[t->prio]);
 	rq->ready |= 1u << t->prio;
-	rq->nr++;
+	WRITE_ONCE(rq->nr, rq->nr + 1);
 }
 
 static void dequeue(struct runqueue *rq, struct thread *t)
@@ -58,7 +64,7 @@ static void dequeue(struct runqueue *rq, struct thread *t)
 	list_del(&t->rq_link);
 	if (list_empty(&rq->queue[t->prio]))
 		rq->ready &= ~(1u << t->prio);
-	rq->nr--;
+	WRITE_ONCE(rq->nr, rq->nr - 1);
 }
 
 /* Make core cpu look at its queue. rq->lock held, IRQs off. */
@@ -82,10 +88,12 @@ static void resched(struct runqueue *rq, unsigned int cpu)
 
 static void activate(struct runqueue *rq, unsigned int cpu, struct thread *t)
 {
-	t->state = TASK_RUNNING;
-	t->on_rq = true;
+	WRITE_ONCE(t->state, TASK_RUNNING);
+	WRITE_ONCE(t->on_rq, true);
 	enqueue(rq, t);
-	if (t->prio < rq->curr->prio)
+	/* The idle thread gives way to every thread, also to one of its own
+	 * priority. */
+	if (t->prio < rq->curr->prio || rq->curr->is_idle)
 		resched(rq, cpu);
 }
 
@@ -126,7 +134,9 @@ static unsigned int select_cpu(const struct thread *t)
 	return best;
 }
 
-/* Lock the run queue that t belongs to. IRQs off. */
+/* Lock the run queue that t belongs to. IRQs off. The core that moved t here
+ * did so under the lock of another queue, so this lock alone does not show what
+ * that core has written. */
 static struct runqueue *lock_rq_of(struct thread *t)
 {
 	for (;;) {
@@ -134,7 +144,8 @@ static struct runqueue *lock_rq_of(struct thread *t)
 		struct runqueue *rq = &runqueues[cpu];
 
 		raw_spin_lock(&rq->lock);
-		if (likely(t->cpu == cpu))
+		/* Acquire: pairs with the release in queue_on_best_core(). */
+		if (likely(smp_load_acquire(&t->cpu) == cpu))
 			return rq;
 		raw_spin_unlock(&rq->lock);
 	}
@@ -158,7 +169,9 @@ static void queue_on_best_core(struct thread *t)
 		if (here)
 			activate(rq, cpu, t);
 		else
-			WRITE_ONCE(t->cpu, cpu);
+			/* Release: t is TASK_WAKING and off its queue; pairs
+			 * with the acquire in lock_rq_of(). */
+			smp_store_release(&t->cpu, cpu);
 		raw_spin_unlock(&rq->lock);
 	} while (!here);
 }
@@ -176,10 +189,10 @@ static bool migrate_one(struct runqueue *rq, struct cpumask cores)
 			    cpumask_empty(cpumask_and(t->affinity, cores)))
 				continue;
 			dequeue(rq, t);
-			t->on_rq = false;
+			WRITE_ONCE(t->on_rq, false);
 			/* If t was about to sleep, it looks at its condition
 			 * again. */
-			t->state = TASK_WAKING;
+			WRITE_ONCE(t->state, TASK_WAKING);
 			raw_spin_unlock(&rq->lock);
 			queue_on_best_core(t);
 			return true;
@@ -240,8 +253,8 @@ static void reschedule(bool preempt)
 		 * another core once it is off its stack. If prev was about to
 		 * sleep, this wakes it, and it looks at its condition again.
 		 */
-		prev->on_rq = false;
-		prev->state = TASK_WAKING;
+		WRITE_ONCE(prev->on_rq, false);
+		WRITE_ONCE(prev->state, TASK_WAKING);
 	} else {
 		enqueue(rq, prev);
 	}
@@ -256,8 +269,8 @@ static void reschedule(bool preempt)
 		raw_spin_unlock(&rq->lock);
 		return;
 	}
-	rq->curr = next;
-	next->switches++;
+	WRITE_ONCE(rq->curr, next);
+	WRITE_ONCE(next->switches, next->switches + 1);
 	if (prev->is_idle || next->is_idle) {
 		rq->next_tick =
 			next->is_idle ? 0 : timer_now() + timer_ticks(TICK_NS);
@@ -368,10 +381,10 @@ void wait_begin(enum thread_state state, const struct wait_ops *ops,
 	if (t->waiting.ops != ops || t->waiting.obj != obj) {
 		WRITE_ONCE(t->waiting.ops, NULL);
 		smp_wmb(); /* before the fields: pairs with copy_waiting() */
-		t->waiting.obj = obj;
-		t->waiting.name = name;
-		t->waiting.caller = caller;
-		t->waiting.since = timer_now();
+		WRITE_ONCE(t->waiting.obj, obj);
+		WRITE_ONCE(t->waiting.name, name);
+		WRITE_ONCE(t->waiting.caller, caller);
+		WRITE_ONCE(t->waiting.since, timer_now());
 		/* Release: pairs with the acquire in copy_waiting(). */
 		smp_store_release(&t->waiting.ops, ops);
 	}
@@ -383,7 +396,7 @@ void wait_end(void)
 {
 	WRITE_ONCE(current->state, TASK_RUNNING);
 	WRITE_ONCE(current->waiting.ops, NULL);
-	current->waiting.by = NULL;
+	WRITE_ONCE(current->waiting.by, NULL);
 }
 
 #define STATE_BIT(state) (1u << (state))
@@ -407,7 +420,7 @@ static bool wake_if(struct thread *t, unsigned int states, uintptr_t caller)
 		} else if (select_cpu(t) == t->cpu) {
 			activate(rq, t->cpu, t);
 		} else {
-			t->state = TASK_WAKING;
+			WRITE_ONCE(t->state, TASK_WAKING);
 			move = true;
 		}
 	}
@@ -449,7 +462,7 @@ void sched_start(struct thread *t)
 {
 	uint32_t flags = local_irq_save();
 
-	t->state = TASK_WAKING;
+	WRITE_ONCE(t->state, TASK_WAKING);
 	queue_on_best_core(t);
 	local_irq_restore(flags);
 }
@@ -458,7 +471,9 @@ bool sched_is_parked(struct thread *t)
 {
 	uint32_t flags = local_irq_save();
 	struct runqueue *rq = lock_rq_of(t);
-	bool parked = t->state == TASK_PARKED && !t->on_rq && rq->curr != t;
+	/* t may be running and storing its state. */
+	bool parked = READ_ONCE(t->state) == TASK_PARKED && !t->on_rq &&
+		      rq->curr != t;
 
 	raw_spin_unlock(&rq->lock);
 	local_irq_restore(flags);
@@ -515,8 +530,8 @@ int thread_set_affinity(struct thread *t, struct cpumask allowed)
 			here = t == current;
 		} else {
 			dequeue(rq, t);
-			t->on_rq = false;
-			t->state = TASK_WAKING;
+			WRITE_ONCE(t->on_rq, false);
+			WRITE_ONCE(t->state, TASK_WAKING);
 			move = true;
 		}
 	}
@@ -549,7 +564,7 @@ void sched_set_boot(struct thread *idle, struct thread *boot)
 {
 	irq_preempt = preempt_from_irq;
 	sched_set_idle(0, idle);
-	runqueues[0].curr = boot;
+	WRITE_ONCE(runqueues[0].curr, boot);
 	boot->on_rq = true;
 }
 

@@ -2,6 +2,7 @@
  * Suite sched: on which core a thread runs, and when: affinity, priorities, time
  * slices, threads that are pulled or pushed to another core.
  */
+#include "kernel/debug/panic.h"
 #include "kernel/lib/errno.h"
 #include "tests/kernel/threads.h"
 
@@ -102,6 +103,23 @@ KTEST(sched, affinity_race)
 }
 
 /* ---- priorities and time slices ---------------------------------------------- */
+
+/* The lowest priority is the idle thread's own. */
+KTEST(sched, idle_priority_runs)
+{
+	unsigned int cpu;
+
+	for_each_online_cpu (cpu) {
+		uint32_t ran = 0;
+		struct thread *t = thread_create("low", set_ran, &ran,
+						 PRIO_IDLE, cpumask_of(cpu));
+
+		BUG_ON(!t);
+		EXPECT(EVENTUALLY(READ_ONCE(ran)));
+		ktest_run_on(cpu); /* if it failed, t runs when we wait */
+		thread_join(t);
+	}
+}
 
 KTEST(sched, priority_preempts)
 {
