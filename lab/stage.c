@@ -203,7 +203,7 @@ static bool no_actor_moves(struct stage *st, uint64_t *switches)
 
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		const struct worker *w = &st->worker[i];
-		uint64_t n = w->thread->switches;
+		uint64_t n = READ_ONCE(w->thread->switches);
 
 		if (worker_ended(w))
 			continue;

@@ -3,7 +3,9 @@
  *
  * Each core has a ring, which that core alone writes, with IRQs off. `head`
  * counts the events since trace_start(). It is stored (release) after the
- * event, so a reader that sees the count sees the event. One thread at a time
+ * event, so a reader that sees the count sees the event. trace_mode is stored
+ * (release) after the empty rings, so an event that sees the new mode is not
+ * added to an old ring, and does not get an old number. One thread at a time
  * calls trace_start() and trace_stop(): the one that reads the stream.
  */
 #include "kernel/debug/trace.h"
@@ -50,12 +52,13 @@ static bool concerns_marked(enum trace_op op, const void *obj, uintptr_t arg)
 void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 		 uintptr_t caller)
 {
+	/* Acquire: pairs with the release in trace_start(). */
+	unsigned int mode = smp_load_acquire(&trace_mode);
 	uint32_t flags, head;
 	struct ring *r;
 	trace_listener listen;
 
-	if (READ_ONCE(trace_mode) == TRACE_MARKED &&
-	    !concerns_marked(op, obj, arg))
+	if (!mode || (mode == TRACE_MARKED && !concerns_marked(op, obj, arg)))
 		return;
 	flags = local_irq_save();
 	r = &rings[smp_processor_id()];
@@ -99,7 +102,8 @@ void trace_start(unsigned int mode)
 	for_each_possible_cpu (cpu)
 		WRITE_ONCE(rings[cpu].head, 0);
 	WRITE_ONCE(next_seq, 0);
-	WRITE_ONCE(trace_mode, mode);
+	/* Release: pairs with the acquire in trace_event(). */
+	smp_store_release(&trace_mode, mode);
 }
 
 void trace_stop(void)

@@ -571,7 +571,7 @@ static bool nothing_runs(uint64_t *switches)
 
 		if (at_rest(i))
 			continue;
-		n = t->switches;
+		n = READ_ONCE(t->switches);
 		if (!waits_for_event(t) || switches[i] != n)
 			still = false;
 		switches[i] = n;

@@ -31,17 +31,37 @@ bool waits_for_event(const struct thread *t)
 	       ops && ops->event && !READ_ONCE(t->waiting.timed);
 }
 
-/* A copy that belongs to one wait as a whole. If the wait has just changed,
- * ops is NULL. */
+/* The fields as they are now; they may belong to two waits. */
+static struct waiting read_waiting(const struct waiting *from)
+{
+	/* Acquire: pairs with the release in wait_begin(), busy_set(). */
+	struct waiting w = { .ops = smp_load_acquire(&from->ops) };
+
+	w.obj = READ_ONCE(from->obj);
+	w.name = READ_ONCE(from->name);
+	w.caller = READ_ONCE(from->caller);
+	w.since = READ_ONCE(from->since);
+	w.timed = READ_ONCE(from->timed);
+	w.granted = READ_ONCE(from->granted);
+	w.by = READ_ONCE(from->by);
+	return w;
+}
+
+/*
+ * A copy that belongs to one wait as a whole; or ops is NULL. A thread
+ * that begins a wait stores ops = NULL before the fields, and ops after them.
+ * If the first reading has a field of a later wait, the second reading sees at
+ * least the NULL; and if it sees the new ops, it sees all new fields, so the
+ * two readings differ.
+ */
 static struct waiting copy_waiting(const struct waiting *from)
 {
-	/* Acquire: pairs with the release in wait_begin(), busy_begin(). */
-	const struct wait_ops *ops = smp_load_acquire(&from->ops);
-	struct waiting w = *from;
+	struct waiting w = read_waiting(from), again;
 
-	smp_rmb(); /* the copy before the second look */
-	if (READ_ONCE(from->ops) != ops || w.ops != ops || from->obj != w.obj ||
-	    from->since != w.since)
+	smp_rmb(); /* pairs with the smp_wmb() in wait_begin(), busy_set() */
+	again = read_waiting(from);
+	if (w.ops != again.ops || w.obj != again.obj || w.name != again.name ||
+	    w.caller != again.caller || w.since != again.since)
 		w.ops = NULL; /* it has just changed */
 	return w;
 }
@@ -69,7 +89,7 @@ struct waiting waits_for(struct thread *t)
 	if (rsp)
 		w = (struct waiting){ &readers_wait, rsp, rsp->name,
 				      (uintptr_t)rsp->grace_period,
-				      .since = rsp->gp_start };
+				      .since = READ_ONCE(rsp->gp_start) };
 	return w;
 }
 
@@ -119,7 +139,7 @@ static void fill_link(struct waitfor_link *l, struct thread *t, waits_fn waits)
 	l->id = t->id;
 	memcpy(l->name, t->name, sizeof(l->name));
 	l->cpu = t->cpu;
-	l->switches = t->switches;
+	l->switches = READ_ONCE(t->switches);
 	l->bug = READ_ONCE(t->bug);
 	l->waiting = waits(t);
 }

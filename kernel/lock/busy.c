@@ -11,8 +11,10 @@ struct waiting busy_set(struct waiting w)
 
 	WRITE_ONCE(current->busy.ops, NULL);
 	smp_wmb(); /* before the fields: pairs with copy_waiting() */
-	w.ops = NULL;
-	current->busy = w;
+	WRITE_ONCE(current->busy.obj, w.obj);
+	WRITE_ONCE(current->busy.name, w.name);
+	WRITE_ONCE(current->busy.caller, w.caller);
+	WRITE_ONCE(current->busy.since, w.since);
 	/* Release: pairs with the acquire in copy_waiting(). */
 	smp_store_release(&current->busy.ops, ops);
 	return outer;

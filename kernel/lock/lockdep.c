@@ -188,7 +188,11 @@ static noinline unsigned int class_of(struct lockdep_map *m,
 	arch_spin_unlock(&lockdep_graph_lock);
 	if (!class)
 		lockdep_full("lock classes", "DEP_NODES", DEP_NODES);
-	m->class[subclass] = (uint16_t) class;
+	/* Relaxed: two cores may store the same number here. A core that reads
+	 * it uses only what it then reads under lockdep_graph_lock, which was
+	 * taken for the class before this store; and the class's use, for which
+	 * see mark_use(). */
+	WRITE_ONCE(m->class[subclass], (uint16_t) class);
 	return class;
 }
 
@@ -356,7 +360,9 @@ static noinline void mark_use(const struct held_lock *h, uint32_t uses,
 		struct finding f;
 		bool wrong = false;
 
-		if (!(uses & ~c->usage & USE_BIT(use)))
+		/* Relaxed: a first look. It is looked at again under the lock;
+		 * a use that is seen here has been checked. */
+		if (!(uses & ~READ_ONCE(c->usage) & USE_BIT(use)))
 			continue;
 		fill_finding(&f, LOCKDEP_INCONSISTENT, frame);
 		f.next = copy_held(h);
@@ -590,6 +596,8 @@ static bool check_order(const struct lockdep_thread *t,
 
 /* ---- the hooks of the locks ---------------------------------------------- */
 
+/* For the command `lockdep`. Two cores may do this at once, and then the deeper
+ * one may be lost. */
 static void note_depth(unsigned int depth)
 {
 	if (depth > READ_ONCE(lockdep_max_depth))
@@ -613,7 +621,8 @@ static noinline unsigned int check_chain(struct lockdep_thread *t,
 		report_pair(LOCKDEP_NEST, h, h, frame);
 	name = chain_intern(h, NULL, &known);
 	if (!known) {
-		WRITE_ONCE(lockdep_chain_misses, lockdep_chain_misses + 1);
+		/* Relaxed: a count by itself. */
+		__atomic_fetch_add(&lockdep_chain_misses, 1, __ATOMIC_RELAXED);
 		note_depth(t->depth + 1);
 		if (!h->irqs_off)
 			mark_held_with_irqs_on(t, frame);
@@ -700,8 +709,8 @@ static noinline unsigned int class_to_check(struct lockdep_thread *t,
 	t->recursion = 1;
 	if (t->depth == MAX_HELD)
 		lockdep_full("held locks of a thread", "MAX_HELD", MAX_HELD);
-	else if (subclass < LOCKDEP_SUBCLASSES && m->class[subclass])
-		class = m->class[subclass];
+	else if (subclass < LOCKDEP_SUBCLASSES && READ_ONCE(m->class[subclass]))
+		class = READ_ONCE(m->class[subclass]);
 	else
 		class = class_of(m, subclass);
 	if (!class)
@@ -734,6 +743,8 @@ void lock_acquire(struct lockdep_map *m, unsigned int subclass,
 	struct lockdep_thread *t = &current->lockdep;
 	uint32_t flags = local_irq_save();
 	bool irqs_off = (flags & PSR_I) != 0;
+	/* Plain, to save instructions here: it is one aligned load, and what
+	 * class_of() has stored does not change any more. */
 	unsigned int class = m->class[subclass % LOCKDEP_SUBCLASSES];
 	uintptr_t rare = t->recursion | (how & LOCK_READ_RECURSIVE) |
 			 subclass / LOCKDEP_SUBCLASSES | (uintptr_t)nest;
@@ -790,7 +801,7 @@ static noinline bool release_unlisted(struct lockdep_thread *t,
 				      struct lockdep_map *m, uintptr_t site,
 				      const void *frame)
 {
-	unsigned int class = m->class[0] ? m->class[0] : class_of(m, 0);
+	unsigned int class = READ_ONCE(m->class[0]) ?: class_of(m, 0);
 	struct finding f;
 	bool first;
 

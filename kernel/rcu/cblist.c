@@ -1,5 +1,8 @@
 /*
  * Segmented callback lists. See cblist.h. Portable, tested on the host.
+ *
+ * Reports read len and tail[CB_DONE] of another core's list, each by itself, so
+ * these two are stored with WRITE_ONCE().
  */
 #include "kernel/rcu/cblist.h"
 
@@ -9,10 +12,10 @@ void cblist_init(struct cblist *l)
 {
 	l->head = NULL;
 	for (int i = 0; i < CB_SEGMENTS; i++) {
-		l->tail[i] = &l->head;
+		WRITE_ONCE(l->tail[i], &l->head);
 		l->seq[i] = 0;
 	}
-	l->len = 0;
+	WRITE_ONCE(l->len, 0);
 }
 
 static bool empty_segment(const struct cblist *l, int i)
@@ -24,11 +27,12 @@ void cblist_advance(struct cblist *l, uint32_t now)
 {
 	if (!empty_segment(l, CB_WAIT) && !rcu_seq_done(now, l->seq[CB_WAIT]))
 		return;
-	l->tail[CB_DONE] = l->tail[CB_WAIT];
+	WRITE_ONCE(l->tail[CB_DONE], l->tail[CB_WAIT]);
 	if (empty_segment(l, CB_NEXT))
 		return;
 	if (rcu_seq_done(now, l->seq[CB_NEXT])) {
-		l->tail[CB_DONE] = l->tail[CB_WAIT] = l->tail[CB_NEXT];
+		l->tail[CB_WAIT] = l->tail[CB_NEXT];
+		WRITE_ONCE(l->tail[CB_DONE], l->tail[CB_NEXT]);
 	} else {
 		l->tail[CB_WAIT] = l->tail[CB_NEXT];
 		l->seq[CB_WAIT] = l->seq[CB_NEXT];
@@ -45,7 +49,7 @@ void cblist_enqueue(struct cblist *l, struct rcu_head *h, uint32_t snap)
 	h->next = NULL;
 	*l->tail[CB_NEXT] = h;
 	for (int i = seg; i < CB_SEGMENTS; i++)
-		l->tail[i] = &h->next;
+		WRITE_ONCE(l->tail[i], &h->next);
 	l->seq[seg] = snap;
 	WRITE_ONCE(l->len, l->len + 1); /* rcu_barrier() looks from outside */
 }
@@ -65,7 +69,7 @@ struct rcu_head *cblist_extract(struct cblist *l, unsigned int max,
 	l->head = *end;
 	*end = NULL;
 	for (int i = 0; i < CB_SEGMENTS && l->tail[i] == end; i++)
-		l->tail[i] = &l->head;
+		WRITE_ONCE(l->tail[i], &l->head);
 	return first;
 }
 
@@ -82,7 +86,7 @@ void cblist_adopt(struct cblist *to, struct cblist *from, uint32_t snap)
 		*to->tail[CB_DONE] = done;
 		for (int i = CB_SEGMENTS - 1; i >= 0; i--)
 			if (to->tail[i] == to->tail[CB_DONE])
-				to->tail[i] = end;
+				WRITE_ONCE(to->tail[i], end);
 	}
 	len += to->len;
 	while (rest) {

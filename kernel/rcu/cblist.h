@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel/lib/compiler.h"
+
 struct rcu_head {
 	struct rcu_head *next;
 	void (*func)(struct rcu_head *head);
@@ -62,8 +64,8 @@ struct rcu_head *cblist_extract(struct cblist *l, unsigned int max,
  * The others wait for snap, as the two lists' numbers cannot be compared.
  */
 void cblist_adopt(struct cblist *to, struct cblist *from, uint32_t snap);
-/* Is anything ready? */
+/* Is anything ready? From another core: a guess, for reports. */
 static inline bool cblist_ready(const struct cblist *l)
 {
-	return l->tail[CB_DONE] != &l->head;
+	return READ_ONCE(l->tail[CB_DONE]) != &l->head;
 }

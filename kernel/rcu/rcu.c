@@ -168,7 +168,7 @@ void rcu_gp_begin(struct rcu_state *rsp)
 	WRITE_ONCE(rsp->gp_seq, rsp->gp_seq + 1);
 	WRITE_ONCE(rsp->gp.owed.bits, rsp->online.bits);
 	spin_unlock_irqrestore(&rsp->lock, flags);
-	rsp->gp_start = timer_now();
+	WRITE_ONCE(rsp->gp_start, timer_now()); /* read by reports alone */
 	trace_did(TR_GP_START, rsp, rsp->gp_seq, CALLER);
 	check_owing_cores(rsp, &rsp->gp, true);
 	/* This thread runs here, outside any reader: a quiescent state. */
@@ -260,7 +260,8 @@ story void synchronize_rcu(void)
 	trace_point(TR_GP_WAIT, rsp, 0, CALLER);
 	snap = rcu_snap(rsp);
 	rcu_request(rsp, snap);
-	current->waiting.by = rsp->thread; /* it alone moves gp_seq */
+	/* It alone moves gp_seq. */
+	WRITE_ONCE(current->waiting.by, rsp->thread);
 	wait_event_kind(&rsp->gp_end, &gp_wait,
 			rcu_seq_done(READ_ONCE(rsp->gp_seq), snap));
 	smp_mb(); /* the end before the caller's next accesses; pairs with the

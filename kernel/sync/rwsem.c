@@ -144,7 +144,8 @@ static void writer_leaves(struct rw_semaphore *s)
 	BUG_ON(s->writer != current && lender != current);
 	s->lender = NULL;
 	if (!lender || s->writer == current)
-		s->writer = lender;
+		/* Reports read it without the lock, here and below. */
+		WRITE_ONCE(s->writer, lender);
 }
 
 static always_inline void unlock_rwsem(struct rw_semaphore *s, bool write,
@@ -354,7 +355,7 @@ void percpu_down_write(struct percpu_rwsem *s)
 	lock_contended(&s->dep_map);
 	mutex_lock(&s->writers);
 	flags = spin_lock_irqsave(&s->wait_lock);
-	s->writer = current;
+	WRITE_ONCE(s->writer, current);
 	s->draining = current;
 	WRITE_ONCE(s->block, 1);
 	spin_unlock_irqrestore(&s->wait_lock, flags);
@@ -389,7 +390,7 @@ void percpu_up_write(struct percpu_rwsem *s)
 	trace_did(TR_WRITE_UNLOCK, s, 0, CALLER);
 	flags = spin_lock_irqsave(&s->wait_lock);
 	BUG_ON(s->writer != current);
-	s->writer = NULL;
+	WRITE_ONCE(s->writer, NULL);
 	/* Release: pairs with the acquire in try_read(). A reader that sees no
 	 * block sees the writer's effects. */
 	smp_store_release(&s->block, 0);
