@@ -95,14 +95,18 @@ def dsb_before_event(elf):
 
 
 def sev_after_store(obj, function):
-    """A function that wakes a core stores the message first, then executes SEV."""
-    stored = False
+    """A function that wakes a core stores the message first, then executes SEV. The
+    compiler may put the store behind it, with a branch back to it."""
+    stored, sev = False, -1
     for i in instructions(obj):
         if i.function != function:
             continue
         if i.name.startswith("str") and "[sp" not in i.operands:
             stored = True
-        if stored and i.name.startswith("sev"):
+        if i.name.startswith("sev"):
+            sev = int(i.address, 16)
+        if stored and (i.name.startswith("sev") or i.name in ("b", "b.n", "b.w")
+                       and int(i.operands, 16) <= sev):
             return
     yield f"no SEV after the store in {function}()"
 
