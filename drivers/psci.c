@@ -57,7 +57,7 @@ static int32_t last_on; /* result of the last CPU_ON; cpu_add_remove_lock */
 		register uint32_t r2 __asm__("r2") = (a2);                     \
 		register uint32_t r3 __asm__("r3") = (a3);                     \
                                                                                \
-		__asm__ volatile(instruction                                   \
+		__asm__ volatile(instruction /* NOLINT: no parentheses */      \
 				 : "+r"(r0), "+r"(r1), "+r"(r2),               \
 				   "+r"(r3)::"memory");                        \
 		(int32_t) r0;                                                  \
