@@ -68,8 +68,8 @@ static const struct scenario yours[] = {
 		.said.objects_with = CIRCULAR,
 		.said.objection =
 			"Bhat, 3 October 2012, 11:38 +0530: after one put_online_cpus() too\n"
-			"  many, D's reference no longer keeps U out. Then there is no cycle\n"
-			"  only if slab_mutex is released before rcu_barrier()",
+			"  many, D's reference no longer keeps U out. From then on, a call of\n"
+			"  rcu_barrier() with slab_mutex held can deadlock with U",
 	},
 	{
 		.part = "yours/E7",

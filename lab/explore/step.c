@@ -118,20 +118,22 @@ static void print_help(void)
 	kprintf("D or 1      thread D, or thread 1, takes a step, to its next "
 		"point; D 5: five\n"
 		"(Enter)     repeat the last command\n"
-		"why [D]     show what blocks D: the lock, its owner, where that "
-		"took it, and\n"
-		"            what blocks the owner; without D, of each blocked "
-		"thread\n");
+		"why [D]     show what blocks D: the lock, its owner, the place "
+		"where the owner\n"
+		"            took it, and what blocks the owner. why alone: the "
+		"same for each\n"
+		"            blocked thread\n");
 	kprintf("back        take the last step back (the schedule is played "
 		"again)\n"
-		"auto        go on to the end: the same thread as long as it "
-		"can, then the first\n"
+		"auto        go on to the end: the thread of the last step takes "
+		"steps as long as\n"
+		"            it can, then the first thread that can, and so on\n"
 		"line        print the schedule so far, for replay\n"
 		"quit        let all threads go, and leave\n"
 		"A star marks the threads that can take a step.\n");
 }
 
-/* The next command; NULL: there is none. */
+/* The next command, from the command line or from the user; NULL: there is none. */
 static char *next_command(struct stepper *s)
 {
 	char *line;
@@ -168,7 +170,8 @@ static void name_threads(const struct stage *st)
 		kprintf("%s%s", i ? ", " : "", st->sc->actors[i].name);
 }
 
-/* A command was wrong, and a message has been printed. */
+/* A command was wrong, and a message has been printed: note it if the command came
+ * from the command line. Returns false. */
 static bool refuse_command(struct stepper *s, bool from_words)
 {
 	s->bad |= from_words;
@@ -208,7 +211,8 @@ static void show_why(const struct stage *st, int actor, unsigned int enabled)
 		show_waits_of(st, (unsigned int)actor, enabled);
 		return;
 	}
-	/* Each blocked thread, until a chain has shown the cycle. */
+	/* Show the waits of each blocked thread, until one of them has shown the
+	 * cycle. */
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		if (worker_ended(&st->worker[i]) || enabled & 1u << i)
 			continue;
@@ -341,7 +345,7 @@ static enum trace_op pending_op(unsigned int actor)
 	return op;
 }
 
-/* Can the next step of the kept ones be taken as it was? */
+/* Can the next of the kept steps be taken again, as it was taken before `back`? */
 static bool can_repeat(const struct stepper *s, unsigned int enabled)
 {
 	unsigned int actor = s->taken[s->n].actor;
@@ -358,7 +362,7 @@ static void say_not_repeated(struct stepper *s, const struct stage *st)
 	s->keep = s->n;
 }
 
-/* Note and print the step. Returns the actor. */
+/* Note and print the step that the actor takes now. Returns the actor. */
 static int take_step(struct stepper *s, const struct stage *st,
 		     unsigned int actor)
 {
@@ -572,5 +576,5 @@ static const char *step_complete(int arg, unsigned int i)
 
 SHELL_COMMAND(step, .name = "step",
 	      .usage = "step ID|ID/PART [up|down] [COMMAND...]",
-	      .help = "choose each step, and ask why a thread cannot go on",
+	      .help = "run an experiment step by step, and ask why a thread is blocked",
 	      .fn = step_cmd, .complete = step_complete);
