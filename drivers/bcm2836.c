@@ -41,8 +41,8 @@
 #define MBOX1_FIQ     0x20u
 #define RATE_OF_CLOCK 0x80000000u /* the timer counts the crystal itself */
 
-/* From the peripherals' base: two words with 32 interrupts each. A third has
- * those of the graphics processor. */
+/* From the peripherals' base: two words with 32 interrupts each. A third word
+ * has the interrupts of the graphics processor. */
 #define GPU	       0xb200
 #define GPU_FIQ	       (GPU + 0x0c)
 #define GPU_PENDING(i) (GPU + 0x04 + 4 * (i))
@@ -70,7 +70,8 @@ static void bcm_init_core(unsigned int cpu)
 {
 	unsigned int me = hw_core(cpu);
 
-	/* Drop the IPIs sent to this core before, also the one that woke it. */
+	/* Drop the IPIs that were sent to this core before, also the IPI that
+	 * woke it. */
 	for (unsigned int m = 0; m < 4; m++)
 		mmio_write(local + MBOX_CLEAR(me, m), ~0u);
 	mmio_arrived(local + MBOX_CLEAR(me, 3));
@@ -108,7 +109,8 @@ static void bcm_handle(struct regs *regs)
 		if (source & SOURCE_MBOX0) {
 			ipis = mmio_read(local + MBOX_CLEAR(me, 0));
 			mmio_write(local + MBOX_CLEAR(me, 0), ipis);
-			/* An IPI that is sent now is a new one. */
+			/* The bits are cleared: an IPI that is sent from here
+			 * on sets its bit anew. */
 			mmio_arrived(local + MBOX_CLEAR(me, 0));
 			for (; ipis; ipis &= ipis - 1)
 				ipi_arrived((enum ipi)__builtin_ctz(ipis));
@@ -207,8 +209,8 @@ void bcm2836_init(uintptr_t peripherals)
 	/* The firmware does not set these on every board. */
 	mmio_write(local + CONTROL, 0);
 	mmio_write(local + PRESCALER, RATE_OF_CLOCK);
-	/* Sources that bcm_handle() and bcm_fiq() do not look for: one that the
-	 * firmware has left on would come for ever. */
+	/* Turn off the sources that bcm_handle() and bcm_fiq() do not look for:
+	 * a source that the firmware has left on would interrupt for ever. */
 	mmio_write(local + PMU_OFF, 0xff);
 	mmio_write(local + AXI_IRQ, 0);
 	mmio_write(local + LOCAL_TIMER, 0);
@@ -222,7 +224,7 @@ void bcm2836_release(unsigned int cpu)
 {
 	volatile uint64_t *table = (uint64_t *)(LOWMEM_VA + SPIN_TABLE);
 
-	dsb(); /* the word in its pen is in memory */
+	dsb(); /* the word that pen_on() has written is in memory */
 	if (!boot_info.entry_el) {
 		mmio_write(local + MBOX_SET(hw_core(cpu), 3),
 			   boot_info.image_pa);

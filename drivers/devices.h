@@ -44,8 +44,8 @@ void board_args(const char *args, size_t size);
 /* Memory that must not be allocated, and must not be mapped if no_map is
  * true. Ends the machine if there are too many regions. */
 void board_reserve(uint64_t base, uint64_t size, bool no_map);
-/* The comparator's interrupt, and the counter's rate; hz 0: what CNTFRQ says.
- * */
+/* Set the comparator's interrupt and the counter's rate. hz 0: the rate that
+ * CNTFRQ has. */
 void board_clock(unsigned int irq, uint32_t hz);
 
 /* ---- board_report.c ------------------------------------------------------ */
@@ -87,15 +87,16 @@ void bcm2836_init(uintptr_t peripherals);
 /* Let core cpu out of the firmware's loop: write its mailbox 3, or its address
  * for a loop in AArch64. */
 void bcm2836_release(unsigned int cpu);
-/* Has core cpu not yet read that mailbox? */
+/* Has core cpu not yet read its mailbox 3? */
 bool bcm2836_unread(unsigned int cpu);
 /* Does a debugger or an emulator answer semihosting calls? The first call, on
  * the boot core, finds it out. */
 bool semihosting_present(void);
 /* Until a UART is known, the console is the debugger's or emulator's. */
 void semihosting_console(void);
-/* End the machine with that status by semihosting. Without it: print a line with
- * the status, and end by PSCI; returns if that is not there either. */
+/* End the machine with that status by semihosting. Without semihosting: print a
+ * line with the status, and end the machine by PSCI. Returns if there is no
+ * PSCI either. */
 void leave_machine(int status);
 
 /* ---- registers ----------------------------------------------------------- */
@@ -110,9 +111,9 @@ static inline void mmio_write(uintptr_t a, uint32_t v)
 }
 
 /*
- * The earlier writes to this device are in it; then all later accesses come.
- * a: any register of it that may be read.
- * A DSB alone does not wait for that: a write to Device memory may complete
+ * Wait until the earlier writes to a device have reached it; only then come the
+ * later accesses. a: any register of the device that may be read.
+ * A DSB alone does not wait so long: a write to Device memory may complete
  * before it reaches the device. A read of the same device cannot overtake it,
  * and completes with its value (ARM DDI 0406C, A3.5).
  */

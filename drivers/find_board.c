@@ -13,8 +13,9 @@
 
 static struct fdt fdt;
 
-/* The tree is where r2 says, or else at the start of memory, where QEMU puts
- * it. NULL, and board.fdt_trouble says why, if there is no sound one. */
+/* Open the device tree. It is where r2 says, or else at the start of memory,
+ * where QEMU puts it. If there is no sound tree, returns NULL, and
+ * board.fdt_trouble says why. */
 static const struct fdt *open_tree(void)
 {
 	uint32_t ram = boot_info.image_pa < VIRT_RAM ? 0 : VIRT_RAM;
@@ -28,7 +29,8 @@ static const struct fdt *open_tree(void)
 	blob = (uintptr_t)map_early(pa, FDT_BOUND);
 	if (!probe_read(blob, &word) || word != FDT_MAGIC_BE)
 		return NULL;
-	/* Memory may end behind it, or in the middle of it: look at each page. */
+	/* Memory may end behind the tree, or in the middle of it: look at each
+	 * page. */
 	while (there < FDT_BOUND && probe_read(blob + there, &word))
 		there = ((pa + there) | (PAGE_SIZE - 1u)) + 1 - pa;
 	there = min(there, FDT_BOUND);
@@ -38,7 +40,8 @@ static const struct fdt *open_tree(void)
 	return &fdt;
 }
 
-/* Until the board is known: a panic still ends an emulator with its status. */
+/* The operations until the board is known: with them a panic still ends an
+ * emulator with a status. */
 static const struct board_ops unknown_ops = {
 	.exit = leave_machine,
 	.give_up = leave_machine,

@@ -43,8 +43,8 @@
 #define GROUP1	  (~(1u << IPI_NMI))
 #define PRIO_ALL  0xa0
 #define PRIO_KICK 0x80
-#define MASK_NONE 0xff /* for the PMR: all but lower values are masked */
-#define MASK_ALL  0x90 /* all but IPI_KICK and IPI_NMI */
+#define MASK_NONE 0xff /* the PMR lets in only interrupts of lower values */
+#define MASK_ALL  0x90 /* lets in only IPI_KICK and IPI_NMI */
 #define PRIO_NMI  0x00
 
 static uintptr_t dist, cpuif;
@@ -53,14 +53,14 @@ static uint8_t iface[NR_CPUS]; /* core number to CPU interface bit */
 static struct irqchip_ops gic2_ops;
 
 /*
- * The binary points: all bits of a priority decide whether one interrupt
- * preempts another. 0 is below the least value and selects that one. With a
- * large value IPI_KICK would not preempt any interrupt.
+ * Set the binary points so that all bits of a priority decide whether one
+ * interrupt preempts another: 0, which selects the least value that the
+ * controller has. With a large value IPI_KICK would not preempt any interrupt.
  *
- * The active priorities: an interrupt that the firmware has acknowledged and
- * not ended would mask its own priority and all lower ones for ever. Registers
- * that the CPU interface does not have, or that belong to the secure state,
- * ignore the write. IHI 0048B 4.4.3, 4.4.8, 4.4.12.
+ * Clear the active priorities: an interrupt that the firmware has acknowledged
+ * and not ended would mask its own priority and all lower ones for ever. A
+ * register that the CPU interface does not have, or that belongs to the secure
+ * state, ignores the write. IHI 0048B 4.4.3, 4.4.8, 4.4.12.
  */
 static void reset_priorities(void)
 {
@@ -96,9 +96,10 @@ static void gic2_init_core(unsigned int cpu)
 	mmio_write(dist + GICD_ISENABLER, 0xffff);
 	reset_priorities();
 	mmio_write(cpuif + GICC_PMR, MASK_NONE);
-	/* Group 0 and 1, AckCtl, FIQEn; without groups: enable alone. */
+	/* Enable group 0 and group 1, AckCtl and FIQEn; without groups only the
+	 * enable bit. */
 	mmio_write(cpuif + GICC_CTLR, gic2_ops.has_nmi ? 0xf : 0x1);
-	/* This also delivers the interrupts still pending after CPU_ON. */
+	/* Now interrupts come, also those still pending after CPU_ON. */
 	mmio_write(dist + GICD_CTLR, gic2_ops.has_nmi ? 3 : 1);
 	if (gic2_ops.has_nmi)
 		__asm__ volatile("cpsie f" ::: "memory");
@@ -125,7 +126,8 @@ static void gic2_handle(struct regs *regs)
 
 static bool gic2_fiq(void)
 {
-	/* gic2_handle() may have taken it; then IAR would return another. */
+	/* gic2_handle() may have taken the IPI_NMI already. Then a read of IAR
+	 * here would acknowledge another interrupt. */
 	if ((mmio_read(cpuif + GICC_HPPIR) & 0x3ff) != IPI_NMI)
 		return false;
 	mmio_write(cpuif + GICC_EOIR, mmio_read(cpuif + GICC_IAR));

@@ -34,8 +34,8 @@
 #define GROUP1	  (~(1u << IPI_NMI))
 #define PRIO_ALL  0xa0
 #define PRIO_KICK 0x80
-#define MASK_NONE 0xff /* for the PMR: all but lower values are masked */
-#define MASK_ALL  0x90 /* all but IPI_KICK and IPI_NMI */
+#define MASK_NONE 0xff /* the PMR lets in only interrupts of lower values */
+#define MASK_ALL  0x90 /* lets in only IPI_KICK and IPI_NMI */
 #define PRIO_NMI  0x00
 
 #define ICC_WRITE(v, ...)                                                      \
@@ -166,7 +166,7 @@ static void gic3_enable(unsigned int irq, unsigned int cpu)
 
 static void gic3_disable(unsigned int irq)
 {
-	/* Those below 32 belong to a core, and so do their registers. */
+	/* Each core has its own interrupts below 32, and registers for them. */
 	uintptr_t base = irq < 32 ? redist[board_this_core()] + GICR_SGI : dist;
 
 	mmio_write(base + GICD_ICENABLER + irq / 32 * 4, 1u << (irq % 32));

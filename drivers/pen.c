@@ -27,7 +27,7 @@ static int pen_on(unsigned int cpu)
 	if (!started[cpu]) {
 		uint32_t *word = &pen_words[board.mpidr[cpu] & 31];
 
-		/* The core reads it with its caches off. */
+		/* The core reads the word with its caches off. */
 		WRITE_ONCE(*word, cpu + 1);
 		clean_to_memory(word);
 		started[cpu] = true;
@@ -44,7 +44,8 @@ static int pen_on(unsigned int cpu)
 	return 0;
 }
 
-/* Park; when wanted, go on as a core that has just started. */
+/* Park this core. When it is wanted again, it goes on as a core that has just
+ * started. */
 static void pen_die(unsigned int cpu)
 {
 	irqchip->quiesce();
@@ -69,7 +70,7 @@ static bool pen_is_off(unsigned int cpu)
 	return !started[cpu] || smp_load_acquire(&parked[cpu]);
 }
 
-static int pen_may_go(unsigned int cpu)
+static int pen_may_go_off(unsigned int cpu)
 {
 	(void)cpu;
 	return 0;
@@ -80,7 +81,7 @@ static const struct core_ops pen_ops = {
 	.on = pen_on,
 	.die = pen_die,
 	.is_off = pen_is_off,
-	.may_go = pen_may_go,
+	.may_go_off = pen_may_go_off,
 };
 
 void pen_init(void (*let_out)(unsigned int cpu))

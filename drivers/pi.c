@@ -104,8 +104,8 @@ static void vc_flush(void)
 	dsb();
 }
 
-/* Send one tag with WORDS words to the firmware; the answer replaces them.
- * False if there is none. */
+/* Send one tag with WORDS words to the firmware; the answer replaces the words.
+ * Returns false if there is no answer. */
 static bool ask_firmware(uint32_t tag, uint32_t *value)
 {
 	uint32_t to = image_phys(vc) | VC_BUS;
@@ -202,8 +202,8 @@ static const struct pin_ops pi_pins = {
 	.is_high = pin_is_high,
 };
 
-/* Boards with the same chip have the LED on different pins. The board's
- * revision says the type; 0 if it is not known. */
+/* Find the pin of the LED. Boards with the same chip have it on different pins,
+ * so the type of the board decides. The firmware tells it; 0: not known. */
 static void led_init(void)
 {
 	uint32_t revision[WORDS] = { 0 };
@@ -212,7 +212,7 @@ static void led_init(void)
 				0;
 
 	led = pi->led;
-	if (type == TYPE_2B) { /* also the later ones, which have a BCM2837 */
+	if (type == TYPE_2B) { /* also later 2Bs, which have a BCM2837 */
 		board.name = pis[0].name;
 		led = pis[0].led;
 	}
@@ -362,6 +362,8 @@ static noreturn void no_gic(void)
 	machine_exit(1);
 }
 
+/* A Pi 4 on which the counter has the rate of a Pi 3 was started in the Pi 3's
+ * way. */
 static void check_stub(void)
 {
 	if (pi->gicd && timer_cntfrq() == PI3_HZ)
@@ -449,7 +451,7 @@ static void pi_exit(int status)
 	power_off_or_reset(true);
 }
 
-/* The LED blinks fast from now on, so that the board does not look switched
+/* Let the LED blink fast from now on, so that the board does not look switched
  * off. */
 static void pi_give_up(int status)
 {
@@ -491,10 +493,10 @@ static bool tree_names(const struct fdt *fdt, const struct pi *p)
 }
 
 /*
- * The processor tells which chip this is. A tree for another chip cannot be
- * right. It is a Pi if the load address is low, as on no other machine that has
- * such a processor. A Pi 4 has memory above RAM_MAX too: then its tree must
- * name it.
+ * Which Pi is this machine? NULL: it is none. The processor tells which chip
+ * the machine has. (A tree for another chip cannot be right.) The machine is a
+ * Pi if the load address is low, as on no other machine with such a processor.
+ * A Pi 4 can also be loaded above RAM_MAX: then its tree must name it.
  */
 static const struct pi *find_pi(const struct fdt *fdt)
 {
@@ -549,7 +551,7 @@ bool pi_init(const struct fdt *tree)
 		pi_without_tree();
 	if (!board.ram_size)
 		ask_for_memory();
-	/* Now, in case starting the other cores hangs the machine. */
+	/* Print it now, in case the other cores hang the machine. */
 	report_start(measure_counter());
 	return true;
 }

@@ -51,7 +51,8 @@ static void pl011_putc(char c)
 
 	while ((rd(FR) & FR_TXFF) && --tries)
 		cpu_relax();
-	/* After that each character has one try, until there is room again. */
+	/* Once the UART is stuck, each character has one try, until there is
+	 * room again. */
 	if (READ_ONCE(stuck) != !tries)
 		WRITE_ONCE(stuck, !tries);
 	if (tries)
@@ -89,8 +90,8 @@ void pl011_drain(void)
 		cpu_relax();
 }
 
-/* In the manual's order: wait until all is sent, turn it off, empty the FIFOs,
- * set the rate and the format. */
+/* Set the rate and the format, in the manual's order: wait until all is sent,
+ * turn the UART off, empty the FIFOs, and then set them. */
 static void program_uart(uint32_t clock)
 {
 	uint32_t divisor = clock * 4 / BAUD; /* 1/64ths */

@@ -78,7 +78,7 @@ static bool psci_is_off(unsigned int cpu)
 
 static int psci_on(unsigned int cpu)
 {
-	dsb(); /* its stack and thread are in memory before it starts */
+	dsb(); /* the stack and the thread of the core are in memory */
 	last_on = psci_call(fn_on, board.mpidr[cpu], secondary_entry_pa(), cpu);
 	switch (-last_on) {
 	case 0:
@@ -110,16 +110,17 @@ static void print_refusal(unsigned int cpu, const char *function, int32_t err)
 
 static void psci_explain(unsigned int cpu)
 {
-	if (last_on) /* else it was not CPU_ON that has failed */
+	if (last_on) /* 0: CPU_ON succeeded, and the failure came later */
 		print_refusal(cpu, "CPU_ON", last_on);
 }
 
+/* CPU_OFF returns only if the firmware refuses it. */
 static void psci_die(unsigned int cpu)
 {
 	print_refusal(cpu, "CPU_OFF", psci_call(fn_off, 0, 0, 0));
 }
 
-static int psci_may_go(unsigned int cpu)
+static int psci_may_go_off(unsigned int cpu)
 {
 	(void)cpu;
 	return 0;
@@ -131,7 +132,7 @@ static const struct core_ops psci_ops = {
 	.explain = psci_explain,
 	.die = psci_die,
 	.is_off = psci_is_off,
-	.may_go = psci_may_go,
+	.may_go_off = psci_may_go_off,
 };
 
 bool psci_init(bool smc, uint32_t cpu_on, uint32_t cpu_off)

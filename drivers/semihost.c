@@ -24,7 +24,8 @@ semihost_call(uint32_t op, void *arg)
 	register uint32_t r0 __asm__("r0") = op;
 	register void *r1 __asm__("r1") = arg;
 
-	/* The call is taken to SVC mode, where we are: it overwrites lr. */
+	/* The processor takes the exception to SVC mode. We are in SVC mode
+	 * already, so the exception overwrites our lr. */
 	__asm__ volatile("svc 0x123456" : "+r"(r0) : "r"(r1) : "lr", "memory");
 	return r0;
 }

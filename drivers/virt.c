@@ -93,9 +93,9 @@ static bool find_uart(const struct fdt *fdt)
 	return false;
 }
 
-/* Call PSCI by HVC or SMC, as the tree says. If nothing answers, try the
- * other one. After an entry in HYP an HVC would go to our own HYP mode,
- * which has no vectors. tree: NULL if there is none. */
+/* Call PSCI by HVC or SMC, as the tree says. If nothing answers, try the other
+ * kind of call. After an entry in HYP an HVC would go to our own HYP mode,
+ * which has no vectors, so it is not tried. tree: NULL if there is none. */
 static void find_core_ops(const struct fdt *tree)
 {
 	bool hyp = (boot_info.entry_cpsr & PSR_MODE_MASK) == PSR_MODE_HYP;
@@ -157,6 +157,8 @@ static const struct facts virt_facts = {
 	.core_bits = 0xffffff,
 };
 
+/* The tree describes no usable memory: use as much as every machine has. cores:
+ * words for the line that says so. */
 static void assume_memory(const char *cores)
 {
 	kprintf("board: %s; assuming %s%u MiB\n", board.fdt_trouble, cores,

@@ -3,10 +3,11 @@
  * drivers/ fills.
  *
  * board_init() runs once, on the boot core. It fills `board` and sets the
- * pointers below; after that they are read-only. (A test may exchange core_ops
- * while no core starts or stops.) Before that the pointers are NULL. The kernel
- * asks a board through these tables alone, so no code outside drivers/ needs to
- * know which board it runs on or includes a header of drivers/.
+ * pointers declared here; after that they are read-only. (A test may exchange
+ * core_ops while no core starts or stops.) Before that the pointers are NULL.
+ * The kernel asks a board through these tables alone, so no code outside
+ * drivers/ needs to know which board it runs on or includes a header of
+ * drivers/.
  */
 #pragma once
 
@@ -36,7 +37,8 @@ struct irqchip_ops {
 	/* Handle all pending interrupts: call ipi_arrived() or irq_dispatch()
 	 * for each (kernel/irq/irq.h). From irq_entry(), IRQs off. */
 	void (*handle)(struct regs *regs);
-	/* From the FIQ vector: acknowledge; true if it was IPI_NMI. */
+	/* Called from the FIQ vector: acknowledge the FIQ. Returns true if the
+	 * FIQ was IPI_NMI. */
 	bool (*fiq)(void);
 	void (*enable)(unsigned int irq, unsigned int cpu);
 	void (*disable)(unsigned int irq);
@@ -67,16 +69,15 @@ struct core_ops {
 	 * not gone off yet and the caller should ask again in a moment, or
 	 * another negative errno. Never waits. */
 	int (*on)(unsigned int cpu);
-	/* on(cpu) was refused just now: print the reason, one line. May be
-	 * NULL. */
+	/* on(cpu) has just failed: print the reason, one line. May be NULL. */
 	void (*explain)(unsigned int cpu);
-	/* The last act of the core that leaves, IRQs off. It returns only if
+	/* The last call of the core that leaves, IRQs off. It returns only if
 	 * the platform does not let the core go off. */
 	void (*die)(unsigned int cpu);
 	/* Does the platform say that cpu is off? Reports ask too. */
 	bool (*is_off)(unsigned int cpu);
-	/* May this core leave? 0 or a negative errno. */
-	int (*may_go)(unsigned int cpu);
+	/* May core cpu go off? 0 or a negative errno. */
+	int (*may_go_off)(unsigned int cpu);
 };
 extern const struct core_ops *core_ops;
 
@@ -107,7 +108,7 @@ extern const struct pin_ops *pins; /* NULL: the board has none */
 struct board {
 	const char *name;
 	uint64_t ram_base, ram_size;
-	unsigned int nr_cores; /* logical map below, boot core is 0 */
+	unsigned int nr_cores; /* the boot core is core 0, see mpidr[] */
 	uint32_t mpidr[NR_CPUS];
 	const char *bootargs;	 /* the command line; never NULL */
 	const char *fdt_trouble; /* NULL, or why no device tree is used */
@@ -134,8 +135,9 @@ struct board_ops {
 	/* Called by the watchdog's thread a few times a second, as a sign of
 	 * life: blink an LED. */
 	void (*heartbeat)(void);
-	/* End the machine with that status, as far as the board can. Each may
-	 * return: then the core halts. Any context, IRQs off or on. */
+	/* exit() and give_up() end the machine with that status, as far as the
+	 * board can. If the function returns, the core halts. Any context, IRQs
+	 * off or on. */
 	void (*exit)(int status);
 	void (*give_up)(int status); /* after a panic */
 	void (*reboot)(void);
@@ -160,7 +162,8 @@ unsigned int board_this_core(void);
 /* End the machine with that status: by semihosting, by PSCI, or by the board.
  * */
 noreturn void machine_exit(int status);
-/* The same after a panic; a board that stays powered shows it by its LED. */
+/* End the machine with that status after a panic. A board that stays powered
+ * shows by its LED that it has failed. */
 noreturn void machine_give_up(int status);
 noreturn void machine_reboot(void);
 /* This core stays in WFI for ever. */

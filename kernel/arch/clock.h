@@ -35,7 +35,8 @@ bool clock_set_rate(uint32_t hz);
 
 /* Now, in ticks; not read before the instructions in front of it are done. */
 uint64_t timer_now(void);
-/* The same, but the processor may read it somewhat early; cheaper. */
+/* As timer_now(), but the processor may read the counter a little early.
+ * Cheaper. */
 static inline uint64_t timer_about_now(void)
 {
 	uint32_t lo, hi;

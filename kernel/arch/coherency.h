@@ -8,8 +8,8 @@
 
 enum smp_bit { SMP_CLEAR, SMP_SET, SMP_UNKNOWN };
 
-/* The SMP bit of this core; SMP_UNKNOWN if it has none or we may not read it.
- * Thread that stays on its core, or IRQs off. */
+/* The SMP bit of this core; SMP_UNKNOWN if the core has none or we may not read
+ * the bit. Call it in a thread that stays on its core, or with IRQs off. */
 enum smp_bit read_smp_bit(void);
 
 /* The PAR for a read of p: its physical address and the kind of its memory. Any
@@ -26,5 +26,5 @@ uint32_t translate_read(const void *p);
  * a word of the kernel's data, run beside others? */
 bool smp_bit_suffices(enum smp_bit bit, uint32_t par);
 
-/* May this core start others? Thread, may be preempted. */
+/* May this core start others? Call it in a thread, which may be preempted. */
 bool core_is_coherent(void);

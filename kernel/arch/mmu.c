@@ -58,7 +58,7 @@ void map_pages(uint32_t va, uint32_t pa, uint32_t size, enum map_prot prot)
 		uint32_t *l2 = l2_of(va);
 
 		if (!l2)
-			return; /* an access faults, and is reported */
+			return; /* a later access faults, and is reported */
 		l2[(va >> 12) & 255] = prot == MAP_NONE ? 0 : pa | bits[prot];
 		flush_tlb(va);
 	}
@@ -93,7 +93,8 @@ uint32_t map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size)
 			pa += MIB;
 			continue;
 		}
-		/* The image has its own mapping and no other. */
+		/* The pages of the image stay out of the direct map: they have
+		 * a mapping of their own. */
 		if (pa < image || pa >= image + image_size) {
 			map_pages(va, pa, PAGE_SIZE, MAP_RW);
 			if (!probe_read(va, &word)) {
@@ -126,7 +127,7 @@ uintptr_t map_checked(uint32_t pa, uint32_t size, uint32_t id, uint32_t mask,
 
 	if (!va || (probe_read(va + id, &word) && (word & mask) == want))
 		return va;
-	/* It may be RAM, which must not stay mapped as a device. */
+	/* There may be RAM at pa, which must not stay mapped as a device. */
 	va &= ~(PAGE_SIZE - 1u);
 	map_pages(va, 0, next_device - va, MAP_NONE);
 	next_device = va;

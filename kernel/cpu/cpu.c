@@ -85,8 +85,8 @@ void unregister_cpu_notifier(struct notifier_block *nb)
 	mutex_unlock(&cpu_add_remove_lock);
 }
 
-/* Call up to nr_to_call callbacks. 0, or the errno of the one that refused.
- * *told is incremented for each call. */
+/* Call up to nr_to_call callbacks (-1: all). Returns 0, or the errno of the
+ * callback that refused. *told is incremented for each call. */
 static story int __cpu_notify(unsigned long event, unsigned int cpu,
 			      int nr_to_call, int *told)
 {
@@ -117,7 +117,8 @@ static always_inline void cpu_hotplug_done(void)
 
 /* ---- down ---------------------------------------------------------------- */
 
-/* On the leaving core, IRQs off, all other cores stopped. */
+/* The function of stop_machine(): runs on the leaving core, IRQs off, all other
+ * cores stopped. */
 static int take_cpu_down(void *arg)
 {
 	unsigned int cpu = (unsigned int)(uintptr_t)arg;
@@ -132,7 +133,7 @@ static int take_cpu_down(void *arg)
 	return 0;
 }
 
-/* This core goes off; if the platform does not let it, it stays here. */
+/* Turn this core off. If the platform refuses, the core halts here. */
 static noreturn void core_leave(unsigned int cpu)
 {
 	core_ops->die(cpu);
@@ -160,7 +161,8 @@ static void cpu_play_dead(unsigned int cpu)
 static void core_lost(unsigned int cpu)
 {
 	kprintf("cpu %u: may still run, so it is not used again\n", cpu);
-	/* Before CPU_LOST: a core that hangs may come to life after that. */
+	/* Set the bit before CPU_LOST: the core may come to life again after
+	 * CPU_LOST, and then rcu_cpu_starting() must see the bit. */
 	cpumask_set_atomic(&lost, cpu);
 }
 
@@ -196,7 +198,7 @@ static story int _cpu_down(unsigned int cpu)
 		return -EINVAL;
 	if (cpumask_weight(cpu_online()) == 1 || (me->pinned && me->cpu == cpu))
 		return -EBUSY;
-	err = core_ops->may_go(cpu);
+	err = core_ops->may_go_off(cpu);
 	if (err)
 		return err;
 
@@ -227,6 +229,7 @@ static story int _cpu_down(unsigned int cpu)
 	return err;
 }
 
+/* The common part of cpu_up() and cpu_down(). */
 static always_inline int one_at_a_time(int (*change)(unsigned int cpu),
 				       unsigned int cpu)
 {
@@ -247,6 +250,8 @@ story int cpu_down(unsigned int cpu)
 
 /* ---- up ------------------------------------------------------------------ */
 
+/* Move the boot word of the core from `from` to `to`. Returns false if it was
+ * not `from`. */
 static bool boot_word_move(unsigned int cpu, uint32_t from, uint32_t to)
 {
 	/* Acq_rel: pairs with the other side's compare-and-swap. */
@@ -254,11 +259,11 @@ static bool boot_word_move(unsigned int cpu, uint32_t from, uint32_t to)
 					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
-/* IRQs are off. */
+/* The first C function of a core that starts. IRQs are off. */
 noreturn void secondary_start(unsigned int cpu)
 {
 	if (!boot_word_move(cpu, BOOT_WANTED, BOOT_ALIVE))
-		core_leave(cpu); /* too late: it was given up */
+		core_leave(cpu); /* too late: the core was given up */
 	vectors_init_core(cpu);
 	aborts_init_core(cpu);
 	irqchip->init_core(cpu);
@@ -272,8 +277,8 @@ noreturn void secondary_start(unsigned int cpu)
 	cpu_idle_loop();
 }
 
-/* A core that has just stopped may still count as on for a moment: ask again.
- * */
+/* Tell the core to start. A core that has just stopped may still count as on
+ * for a moment, so repeat on -EAGAIN. */
 static int tell_to_start(unsigned int cpu)
 {
 	int err = core_ops->on(cpu);
@@ -285,6 +290,7 @@ static int tell_to_start(unsigned int cpu)
 	return err == -EAGAIN ? -EBUSY : err;
 }
 
+/* Wait for the core's last report. Returns false if none comes in time. */
 static bool core_has_come(void)
 {
 	return wait_for_completion_timeout(&cpu_running, CORE_NS, CORE_LOOKS);
@@ -299,7 +305,8 @@ static int await_core(unsigned int cpu)
 		core_failed(cpu, "does not start");
 		return -EIO;
 	}
-	/* It has come to C code. There it has died, or hangs, or is slow. */
+	/* The core has come to C code. There it has died, or hangs, or is
+	 * slow. */
 	if (!core_ops->is_off(cpu) && core_has_come())
 		return 0;
 	if (boot_word_move(cpu, BOOT_ALIVE, BOOT_GIVEN_UP)) {
@@ -308,7 +315,7 @@ static int await_core(unsigned int cpu)
 			core_lost(cpu);
 		return -EIO;
 	}
-	wait_for_completion(&cpu_running); /* it is on, and about to say so */
+	wait_for_completion(&cpu_running); /* it is ON: complete() follows */
 	return 0;
 }
 
@@ -327,8 +334,8 @@ static int __cpu_up(unsigned int cpu)
 	/* Release: pairs with the core's own compare-and-swap. */
 	smp_store_release(&boot_word[cpu], BOOT_WANTED);
 	err = tell_to_start(cpu);
-	/* The core may have come although on() failed: an earlier cpu_up() told
-	 * it to start, and it was late. */
+	/* The core may have come although on() failed: perhaps an earlier
+	 * cpu_up() told it to start, and it was late. */
 	if (err && boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP)) {
 		core_failed(cpu, "does not start");
 		if (core_ops->explain)

@@ -75,19 +75,22 @@ struct hotplug_lock_ops {
 	void (*put)(void);
 	void (*begin)(void); /* cpu_hotplug_begin(), the writer; may sleep */
 	void (*done)(void);
-	/* Does the caller keep the set of cores as it is? */
+	/* For lockdep_assert_cpus_held(): can no core go up or down now? (The
+	 * counter does not know whose references it counts, so any thread's
+	 * will do.) */
 	bool (*held)(void);
-	/* The rw-semaphore that the object is made of; NULL: of none. */
+	/* The rw-semaphore that the object is made of; NULL: there is none. */
 	struct percpu_rwsem *rwsem;
 };
 
-/* The lock of 2012: a counter, not a rw-semaphore. kernel/cpu/hotplug_lock.c */
+/* A change of the count of the lock of 2012, for reports. */
 struct hotplug_change {
 	uintptr_t caller; /* 0: none yet */
 	uint32_t id;
 	char name[THREAD_NAME_LEN]; /* a copy: the thread may have ended */
 };
 
+/* The lock of 2012: a counter, not a rw-semaphore. kernel/cpu/hotplug_lock.c */
 struct cpu_hotplug {
 	struct thread *active_writer;
 	struct mutex lock;
@@ -133,9 +136,10 @@ static always_inline void put_online_cpus(void)
 /* A writer's wait for the count; obj: the struct cpu_hotplug. */
 extern const struct wait_ops refcount_wait;
 
-/* The steps of which get, put and begin, and their variants, are built: add
- * `by` to the count and return the sum (cpu_hotplug.lock held); wake the writer
- * if it waits. The event stream names caller. */
+/* The steps of which get, put and begin, and their variants, are built.
+ * cpu_hotplug_count() adds `by` to the count and returns the sum;
+ * cpu_hotplug.lock held. cpu_hotplug_wake_writer() wakes the writer if it
+ * waits. The event stream names caller. */
 int cpu_hotplug_count(int by, uintptr_t caller);
 void cpu_hotplug_wake_writer(uintptr_t caller);
 
@@ -158,7 +162,7 @@ int hotplug_lock_install(const struct hotplug_lock_ops *ops);
 int cpu_up(unsigned int cpu);
 int cpu_down(unsigned int cpu);
 
-/* Is the core lost (consequence b)? It stays so. Any context. */
+/* Is the core lost (consequence b)? A lost core stays lost. Any context. */
 bool cpu_is_lost(unsigned int cpu);
 
 /* How many times, since boot, the platform has confirmed that a core is off, and

@@ -54,7 +54,7 @@ story void put_online_cpus__counter(void)
 		return;
 	mutex_lock(&cpu_hotplug.lock);
 	if (WARN_ON(cpu_hotplug.refcount == 0))
-		cpu_hotplug_count(1, CALLER); /* repaired: one too many */
+		cpu_hotplug_count(1, CALLER); /* repair the count */
 	if (cpu_hotplug_count(-1, CALLER) == 0)
 		cpu_hotplug_wake_writer(CALLER);
 	mutex_unlock(&cpu_hotplug.lock);
@@ -91,7 +91,7 @@ story void cpu_hotplug_begin__counter(void)
 	for (;;) {
 		mutex_lock(&cpu_hotplug.lock);
 		if (likely(cpu_hotplug.refcount == 0))
-			break; /* with the lock held */
+			break; /* keep the lock */
 		trace_did(TR_HP_WAIT, &cpu_hotplug,
 			  (uintptr_t)cpu_hotplug.refcount, CALLER);
 		wait_begin(TASK_UNINTERRUPTIBLE, &refcount_wait, &cpu_hotplug,

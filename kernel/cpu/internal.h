@@ -8,7 +8,8 @@
 
 /* Run the calls that are queued for this core. IRQs off. */
 void smp_flush_calls(void);
-/* Make the stopper thread of core cpu, before the core first starts: 0 or
- * -ENOMEM. Start it, once the core is on. */
+/* stopper_prepare() makes the stopper thread of core cpu, before the core first
+ * starts, and returns 0 or -ENOMEM. stopper_unpark() starts the thread once the
+ * core is on. */
 int stopper_prepare(unsigned int cpu);
 void stopper_unpark(unsigned int cpu);

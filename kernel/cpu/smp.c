@@ -38,7 +38,7 @@ static struct call_queue {
 	struct list_head calls; /* guarded by lock */
 } cache_aligned queues[NR_CPUS];
 
-/* Calls that nobody waits for: one for each core that is called. */
+/* Calls that nobody waits for: pool[cpu] is for a call on core cpu. */
 static struct call pool[NR_CPUS];
 
 void smp_calls_init(void)
@@ -83,12 +83,12 @@ void smp_flush_calls(void)
 			/* Release: c may be filled anew; pairs with the
 			 * acquire in smp_call_function_single(). */
 			smp_store_release(&c->busy, false);
-			core_kick_mask(cpu_online()); /* one may wait for c */
+			core_kick_mask(cpu_online()); /* one may await c */
 			fn(arg);
 			continue;
 		}
 		fn(arg);
-		unsigned int waiter = w->cpu; /* w may go once left is 0 */
+		unsigned int waiter = w->cpu; /* w may go when left is 0 */
 
 		/* Release: the waiting core sees what fn did; pairs with the
 		 * acquire in all_have_run(). */
@@ -111,7 +111,7 @@ static bool is_unused(void *arg)
 }
 
 #if GORDIAN_DEBUG
-/* A core answers if its interrupts are on, even if it spins. */
+/* Will t's core answer? It will if t spins with interrupts on. */
 static bool will_answer(const struct thread *t)
 {
 	unsigned int n = READ_ONCE(t->lockdep.depth);
@@ -149,7 +149,7 @@ void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 	mask = cpumask_and(mask, cpu_online());
 	others = cpumask_andnot(mask, cpumask_of(me));
 	w = (struct call_wait){ .left = others, .cpu = me };
-	/* Two cores that call each other so would wait for ever. */
+	/* Two cores that call each other with IRQs off would wait for ever. */
 	BUG_ON(w.left.bits && irqs_disabled());
 	for_each_cpu (cpu, others) {
 		calls[cpu] = (struct call){ .fn = fn, .arg = arg, .wait = &w };

@@ -25,7 +25,7 @@ struct stop_data {
 	void *arg;
 	int ret;
 	unsigned int cpu;    /* where fn runs */
-	struct cpumask mask; /* the cores; one of them may leave in RUN */
+	struct cpumask mask; /* all cores; `cpu` may leave in STOP_RUN */
 	uint32_t state;	     /* enum stop_state, atomic */
 	uint32_t to_ack;     /* cores not in that state yet; atomic */
 	struct completion done;
@@ -51,12 +51,14 @@ static bool next_state_is_open(void *arg)
 	return smp_load_acquire(&s->data->state) != s->seen;
 }
 
-/* The last core to arrive opens the next state. */
+/* This core has done its part of the state. The last core to arrive opens the
+ * next state. */
 static void arrive(struct stop_data *d)
 {
 	uint32_t state = READ_ONCE(d->state);
 
-	/* Acq_rel: in the next state all see what each did in this one. */
+	/* Acq_rel: in the next state each core sees what the others did in this
+	 * state. */
 	if (__atomic_sub_fetch(&d->to_ack, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
 	WRITE_ONCE(d->to_ack, cpumask_weight(d->mask));
@@ -64,6 +66,7 @@ static void arrive(struct stop_data *d)
 	core_kick_mask(d->mask);
 }
 
+/* Take this core through all states. */
 static void stop_core(struct stop_data *d)
 {
 	struct stop_step s = { .data = d, .seen = STOP_PREPARE };
@@ -123,11 +126,12 @@ int stop_machine(int (*fn)(void *), void *arg, unsigned int cpu)
 	init_completion(&d.done, "stop_machine");
 	d.done.by = stoppers[cpu].thread;
 	mutex_lock(&stop_mutex);
-	/* Not to be preempted here: this core's stopper would run, and wait for
-	 * those that are not woken yet. */
+	/* This thread must not be preempted here: this core's stopper would
+	 * run, and wait for the stoppers that are not woken yet. */
 	preempt_disable();
 	for_each_cpu (c, cores) {
-		/* Release: d is complete; pairs with the acquire above. */
+		/* Release: d is complete; pairs with the acquire in
+		 * stopper_thread(). */
 		smp_store_release(&stoppers[c].work, &d);
 		wake_up_process(stoppers[c].thread);
 	}

@@ -114,7 +114,7 @@ unsigned int backtrace_here(uintptr_t *pc, unsigned int max)
 	uint32_t sp = (uint32_t)__builtin_frame_address(0);
 	uint32_t end = (uint32_t)(pc + max);
 
-	/* If pc[] lies in this stack, begin above it: the scan would find the
+	/* If pc[] lies in this stack, begin above pc[]: the scan would find the
 	 * addresses that it stores there. */
 	return scan_stack(stack_end(sp) == stack_end(end - 4) ? end : sp, pc,
 			  max);

@@ -76,7 +76,8 @@ static const struct event_info table[] = {
 			      .touches = WRITES | THE_LIST },
 	[TR_CACHE_DESTROY] = { "kmem_cache_destroy()",
 			       .next = "kmem_cache_destroy()",
-			       .touches = WRITES }, /* are objects left? */
+			       /* It looks whether objects are left. */
+			       .touches = WRITES },
 	[TR_CACHE_UNLINK] = { "unlink the cache", .next = "unlink the cache",
 			      .touches = WRITES | THE_LIST },
 	[TR_CACHE_RELINK] = { "link the cache again",

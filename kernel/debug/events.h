@@ -40,7 +40,7 @@ enum {
 
 struct event_info {
 	const char *done;   /* in a schedule; NULL: not shown */
-	const char *narrow; /* the same in a narrow column; NULL: as `done` */
+	const char *narrow; /* the words for a narrow column; NULL: `done` */
 	const char *next; /* a thread at this gate is about to; NULL: no gate */
 	enum event_of of;
 	uint8_t touches;

@@ -15,7 +15,8 @@
 #define FS_ASYNC	0x16 /* asynchronous external abort */
 #define FS_ASYNC_PARITY 0x18
 
-static bool unmasking[NR_CPUS]; /* each core's own */
+/* The core is in aborts_init_core(). Each core's own. */
+static bool unmasking[NR_CPUS];
 
 /* The status of the last data abort. */
 static uint32_t data_fault(void)
@@ -31,7 +32,7 @@ static uint32_t fault_status(uint32_t fsr)
 	return (fsr & 0xf) | (fsr >> 6 & 0x10);
 }
 
-/* An access some time ago has failed; its address is not known. */
+/* Is it the abort of an earlier access, whose address is not known? */
 static bool is_asynchronous(uint32_t fsr)
 {
 	return fault_status(fsr) == FS_ASYNC ||
@@ -106,7 +107,8 @@ static bool ends_probe(struct regs *regs)
 	return true;
 }
 
-/* From before this core's first unmask: the kernel goes on. */
+/* Was the abort pending when this core unmasked aborts for the first time? Then
+ * the kernel prints a line and goes on. */
 static bool is_inherited(enum exception kind)
 {
 	bool *first = &unmasking[smp_processor_id()];

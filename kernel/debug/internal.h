@@ -8,19 +8,20 @@
 
 #include "kernel/lib/compiler.h"
 
-/* A failure begins. False if this core is already reporting one: then it must
- * not print a second report. IRQs are off afterwards. */
+/* A failure begins. Returns false if this core is already reporting a failure:
+ * then it must not print a second report. IRQs are off afterwards. */
 bool panic_enter(const char *what);
 /* The end of a failure, and of the machine. */
 noreturn void panic_end(void);
 /* Print the core, the thread, and whether it is in an interrupt. */
 void print_where(void);
-/* From FIQ: is this core in the middle of a message? Then fiq_report(NULL) is
- * called at the end of the message. False if that was already so the last time:
- * then the message hangs. */
+/* Called from FIQ. Returns true if this core is in the middle of a message;
+ * then fiq_report(NULL) is called at the end of the message. Returns false if
+ * it is in no message, or if a report already waits for the end of this
+ * message: then the message hangs. */
 bool console_defers(void);
-/* This core does not finish the message that it is in, if any: release the
- * console. IRQs off. */
+/* If this core is in the middle of a message, it will not finish the message:
+ * release the console. IRQs off. */
 void console_release(void);
-/* How many messages any core has begun. */
+/* How many messages all cores together have begun. */
 uint32_t console_messages(void);

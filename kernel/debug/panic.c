@@ -50,7 +50,8 @@ static noreturn void stop_here(void)
 }
 
 /* Wait for the answers of these cores, as long as messages come out; returns
- * those without one. before: their answers[] when they were asked. */
+ * the cores without an answer. before: answers[] of the cores when they were
+ * asked. */
 static struct cpumask wait_for_answers(struct cpumask left,
 				       const uint32_t *before)
 {
@@ -129,7 +130,6 @@ noreturn void panic_end(void)
 	machine_give_up(PANIC_STATUS);
 }
 
-/* A failure begins. False if this core is already reporting one. */
 bool panic_enter(const char *what)
 {
 	unsigned int cpu;
@@ -145,7 +145,8 @@ bool panic_enter(const char *what)
 	if (depth[cpu] == 2)
 		kprintf("(core %u failed again while reporting: %s)\n", cpu,
 			what);
-	/* From the third on nothing is printed: perhaps the console fails. */
+	/* From the third failure on nothing is printed: perhaps the console
+	 * fails. */
 	if (depth[cpu] > DEPTH_MAX)
 		machine_halt(); /* the end of the machine fails, too */
 	return false;
@@ -241,7 +242,7 @@ noreturn void panic_stop_core(const struct regs *regs)
 
 void fiq_report(struct regs *regs)
 {
-	if (depth[smp_processor_id()]) { /* it has its own report to finish */
+	if (depth[smp_processor_id()]) { /* it is reporting a failure */
 		note_answer();
 		return;
 	}

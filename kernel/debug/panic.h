@@ -101,8 +101,8 @@ extern uintptr_t warn_caller;
 /* Store the return addresses of the calling function, innermost first, at most
  * max; returns how many. */
 unsigned int backtrace_here(uintptr_t *pc, unsigned int max);
-/* The same from the frame of a function that has not returned yet. Debug builds
- * only: release builds have no frames. */
+/* Store the return addresses from `frame` on, the frame of a function that has
+ * not returned yet. Debug builds only: release builds have no frames. */
 unsigned int backtrace_frame(const void *frame, uintptr_t *pc,
 			     unsigned int max);
 /* Print a line " symbol+0xoffset" for each call: of stored return addresses, of
@@ -110,8 +110,8 @@ unsigned int backtrace_frame(const void *frame, uintptr_t *pc,
 void print_backtrace(const uintptr_t *pc, unsigned int n);
 void print_backtrace_regs(const struct regs *regs);
 void dump_stack(void);
-/* The same for a thread that sleeps or is queued. If it runs (it is the current
- * thread of its core), only that is printed. */
+/* Print such lines for a thread that sleeps or is queued. running: it is the
+ * current thread of its core; then only that is printed. */
 void dump_thread_stack(const struct thread *t, bool running);
 void print_regs(const struct regs *regs);
 
@@ -130,8 +130,9 @@ void fiq_report(struct regs *regs);
 /* Print the backtraces of all other cores, also of those with IRQs off. */
 void backtrace_all_cores(void);
 
-/* Between these two, only this core prints; they nest. IRQs are off in between.
- * report_end() takes the value that report_begin() returned. */
+/* Between report_begin() and report_end() only this core prints. IRQs are off
+ * in between. Such pairs nest. report_end() takes the value that report_begin()
+ * returned. */
 uint32_t report_begin(void);
 void report_end(uint32_t flags);
 /* While true, nothing is printed (for code that runs something many times); a

@@ -6,7 +6,7 @@
  * event, so a reader that sees the count sees the event. trace_mode is stored
  * (release) after the empty rings, so an event that sees the new mode is not
  * added to an old ring, and does not get an old number. One thread at a time
- * calls trace_start() and trace_stop(): the one that reads the stream.
+ * calls trace_start() and trace_stop(): the thread that reads the stream.
  */
 #include "kernel/debug/trace.h"
 
@@ -39,8 +39,8 @@ void trace_gate_slow(enum trace_op op, const void *obj, uintptr_t caller)
 }
 #endif
 
-/* Does a marked thread cause the event, or is it woken or given a lock by it?
- * */
+/* Is a marked thread concerned? It causes the event, is woken by the event, or
+ * gets a lock by it. */
 static bool concerns_marked(enum trace_op op, const void *obj, uintptr_t arg)
 {
 	const struct thread *to = op == TR_HANDOVER ? (const void *)arg : obj;

@@ -100,14 +100,16 @@ struct trace_event {
 	uint32_t seq;	 /* order of arrival, one counter for all cores */
 };
 
-/* Readers that want events; 0 = off. */
+/* Whose events are recorded: every thread's, or only those of threads with
+ * `traced` set. 0: nothing is recorded. */
 enum { TRACE_ALL = 1, TRACE_MARKED = 2 };
 extern unsigned int trace_mode;
 
+/* The slow part of trace_did(). */
 void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 		 uintptr_t caller);
 
-/* It happened. Any context. */
+/* Record that the operation has happened. Any context. */
 static always_inline void trace_did(enum trace_op op, const void *obj,
 				    uintptr_t arg, uintptr_t caller)
 {
@@ -124,9 +126,11 @@ static always_inline void trace_did(enum trace_op op, const void *obj,
 typedef void (*trace_gate_fn)(enum trace_op op, const void *obj,
 			      uintptr_t caller);
 extern trace_gate_fn trace_gate_hook;
+/* The slow part of trace_gate(). */
 void trace_gate_slow(enum trace_op op, const void *obj, uintptr_t caller);
 
-/* It is about to happen. May sleep if may_sleep() is true. Any context. */
+/* The operation is about to happen. May sleep if may_sleep() is true. Any
+ * context. */
 static inline void trace_gate(enum trace_op op, const void *obj,
 			      uintptr_t caller)
 {
@@ -137,7 +141,8 @@ static inline void trace_gate(enum trace_op op, const void *obj,
 #define trace_gate(op, obj, caller) ((void)(obj), (void)(caller))
 #endif
 
-/* Both: the operation is done as soon as it begins. */
+/* trace_gate() and trace_did(), for an operation that is done as soon as it
+ * begins. */
 #define trace_point(op, obj, arg, caller)                                      \
 	(trace_gate(op, obj, caller), trace_did(op, obj, arg, caller))
 

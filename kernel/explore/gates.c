@@ -34,10 +34,10 @@
 #define THE_CORES     ((uintptr_t)1)	     /* which of them are online */
 #define THE_CACHES    ((uintptr_t)2)	     /* the list of all caches */
 #define THE_ENDS      ((uintptr_t)3)	     /* which threads have ended */
-#define COUNT_OF(rsp) ((uintptr_t)(rsp) | 1) /* its count of barriers */
+#define COUNT_OF(rsp) ((uintptr_t)(rsp) | 1) /* rsp's barrier count */
 
 struct gate {
-	struct thread *thread; /* the one that stops here */
+	struct thread *thread; /* the thread that stops here */
 	uint32_t id;	       /* of the thread: valid after its end */
 	bool at_gate, go;
 	struct wait_queue wake;
@@ -47,14 +47,14 @@ struct gate {
 	const void *objects; /* the cache, if the last gate was about objects */
 	bool (*holds)(void *arg);
 	void *arg;
-	bool alone; /* it waits for the condition after explore_let_go() */
+	bool alone; /* the thread is in await_alone() */
 	struct wait_queue condition;
 	unsigned int passes; /* gates that need no grant */
 	/* Since the last grant to any thread: */
 	uint64_t switches; /* of the thread at that time */
 	bool granted;	   /* the grant was to this thread */
 	bool touched;	   /* the thread itself has touched something */
-	bool blocked;	   /* it was neither at its gate nor ended then */
+	bool blocked;	   /* then it was neither at its gate nor ended */
 	bool ended;	   /* its end is in a footprint */
 };
 
@@ -63,7 +63,7 @@ static struct {
 	bool undeclared_try;  /* a trylock that the subject does not declare */
 	bool on, open;	      /* an exploration is on; all gates are open */
 	bool no_step;	      /* no step is under way */
-	bool touched_at_rest; /* something was touched meanwhile */
+	bool touched_at_rest; /* something was touched while no_step */
 	struct wait_queue changed;
 	struct gate gate[SEARCH_THREADS];
 	struct gate callbacks[NR_CPUS]; /* each core's rcuc */
@@ -88,8 +88,8 @@ static bool touched_thing(enum trace_op op, const void *obj, uintptr_t *thing,
 	return touches & (READS | WRITES);
 }
 
-/* In a callback thread: it disables preemption only while it runs a
- * callback. */
+/* Does the current thread, a callback thread, run a callback? Only then it has
+ * preemption disabled. */
 static bool in_callback(void)
 {
 	return current->preempt_count != 0;
@@ -106,7 +106,7 @@ static bool on_changing_core(void)
 	       !in_interrupt();
 }
 
-/* The end of stop_machine(). Which stopper reports it is chance. */
+/* Is the event the end of stop_machine()? Which stopper causes it is chance. */
 static bool ends_stop_machine(const struct trace_event *e)
 {
 	return e->op == TR_COMPLETE &&
@@ -137,8 +137,9 @@ static bool belongs_to_step(const struct trace_event *e, struct gate **by)
 	       (on_changing_core() && !ends_stop_machine(e));
 }
 
-/* Not a spinlock: events come while spinlocks are held, and lockdep must not
- * see it. Acquire and release pair with each other, for the footprint. */
+/* The footprint's lock. It is no struct spinlock, because events come while
+ * spinlocks are held, and lockdep must not see it. The acquire and the release
+ * pair with each other, for the footprint. */
 static uint32_t footprint_lock(void)
 {
 	uint32_t flags = local_irq_save();
@@ -204,9 +205,9 @@ void explore_event(const struct trace_event *e)
 	if (!belongs_to_step(e, &by))
 		return;
 	if (by && e->op == TR_COMPLETE)
-		by->objects = NULL; /* the woken thread may use them too */
+		by->objects = NULL; /* the woken thread may use objects too */
 	if (e->op == TR_CACHE_FREE)
-		/* The callbacks of its slabs read the cache. */
+		/* The RCU callbacks of the cache's slabs read the cache. */
 		touch(by, (uintptr_t)&rcu_sched_state, false);
 	if (e->op == TR_NOTIFY &&
 	    (e->arg == CPU_DYING || e->arg == CPU_STARTING))
@@ -241,6 +242,8 @@ void explore_footprint(struct footprint *f, unsigned int *woken)
 
 /* ---- at the gate --------------------------------------------------------- */
 
+/* Stop the current thread at this gate until the explorer grants it a step, or
+ * lets all threads go. */
 static void wait_at_gate(struct gate *g, enum trace_op op, const void *obj,
 			 uintptr_t caller)
 {
@@ -251,7 +254,7 @@ static void wait_at_gate(struct gate *g, enum trace_op op, const void *obj,
 	g->obj = obj;
 	g->caller = caller;
 	WRITE_ONCE(g->go, false);
-	current->gated = false; /* the wake-up below has a gate too */
+	current->gated = false; /* wake_up() has a gate too */
 	/* Release: pairs with the acquires of at_gate, for the slot. */
 	smp_store_release(&g->at_gate, true);
 	wake_up(&ex.changed);
@@ -262,6 +265,7 @@ static void wait_at_gate(struct gate *g, enum trace_op op, const void *obj,
 	current->waiting = outer;
 }
 
+/* The gate of t, if t is one of the explored threads; else NULL. */
 static struct gate *explored_gate(const struct thread *t)
 {
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
@@ -270,6 +274,7 @@ static struct gate *explored_gate(const struct thread *t)
 	return NULL;
 }
 
+/* The gate of t, if t is a thread that runs RCU callbacks; else NULL. */
 static struct gate *callbacks_gate(const struct thread *t)
 {
 	unsigned int cpu;
@@ -438,7 +443,7 @@ bool explore_await(bool (*holds)(void *arg), void *arg, const void *what)
 	if (READ_ONCE(ex.open))
 		await_alone(g, holds, arg);
 	else
-		touch(g, THE_ENDS, true); /* the condition may read them */
+		touch(g, THE_ENDS, true); /* the condition may read the ends */
 	return true;
 }
 
@@ -478,9 +483,9 @@ void explore_begin(const struct explored *subject)
 		struct thread *t = rcu_sched_state.data[cpu].thread;
 
 		gate_init(&ex.callbacks[cpu], t);
-		/* Write it even if it is to be false: in the last round the
-		 * thread may have left wait_at_gate(), which sets it, after
-		 * explore_let_go() had cleared it. */
+		/* Write `gated` even if it is to be false: in the last round
+		 * the thread may have left wait_at_gate(), which sets `gated`,
+		 * after explore_let_go() had cleared it. */
 		if (t)
 			WRITE_ONCE(t->gated, cpu != subject->toggled);
 	}
@@ -488,7 +493,7 @@ void explore_begin(const struct explored *subject)
 	ex.timers = timers_armed_all();
 	ex.undeclared_try = ex.no_step = ex.touched_at_rest = false;
 	WRITE_ONCE(ex.open, false);
-	/* Release: all of the above comes before `on`. */
+	/* Release: all that this function has stored comes before `on`. */
 	smp_store_release(&ex.on, true);
 }
 
@@ -512,6 +517,7 @@ void explore_end(void)
 	WRITE_ONCE(ex.on, false);
 }
 
+/* Is thread i at its gate, or has it ended? */
 static bool at_rest(unsigned int i)
 {
 	return smp_load_acquire(&ex.gate[i].at_gate) ||
@@ -526,9 +532,9 @@ static bool all_at_rest(void)
 	return true;
 }
 
-/* No callback thread runs. (A thread that has run a callback takes it off its
- * list afterwards, and rcu_barrier() reads the list.) The thread of a core that
- * is off is parked, or has never run. */
+/* Does no callback thread run? (A callback thread takes a callback off its list
+ * after it has run it, and rcu_barrier() reads the list.) The callback thread
+ * of a core that is off is parked, or has never run. */
 static bool callbacks_rest(void)
 {
 	unsigned int cpu;
@@ -540,8 +546,9 @@ static bool callbacks_rest(void)
 		    READ_ONCE(t->state) == TASK_RUNNING)
 			return false;
 	}
-	smp_mb(); /* the state of a thread before its list; pairs with the lock
-		   * of its wait queue, which it takes between the two */
+	smp_mb(); /* this look at the threads' states before later looks at
+		   * their lists; pairs with the lock of the wait queue, which
+		   * a thread takes between its changes of the two */
 	return true;
 }
 
@@ -551,15 +558,16 @@ static bool environment_is_apart(void)
 	return READ_ONCE(rcu_sched_state.grace_period) == rcu_grace_period;
 }
 
-/* No grace period makes progress: none runs, or its thread waits for an
- * event. */
+/* Does no grace period make progress? None does if none runs, or if the
+ * grace-period thread waits for an event. */
 static bool grace_periods_rest(void)
 {
 	return rcu_gp_is_quiet() || waits_for_event(rcu_sched_state.thread);
 }
 
-/* Nothing is running or about to run, and none of the threads was switched in
- * since the last look. */
+/* Is nothing running or about to run, and was none of the threads switched in
+ * since the last look? switches: the threads' counts at the last look, updated
+ * here. */
 static bool nothing_runs(uint64_t *switches)
 {
 	bool still = cores_idle() && grace_periods_rest() &&
@@ -605,6 +613,7 @@ static bool let_callback_run(void)
 	return false;
 }
 
+/* Is the thread at this gate enabled? (gates.h says what that means.) */
 static bool is_enabled(const struct gate *g)
 {
 	if (!g->at_gate)
@@ -628,7 +637,7 @@ unsigned int explore_settle(unsigned int *left)
 	uint64_t begun = timer_now();
 	unsigned int able = 0, looks = 0;
 	uint32_t sum, last = 0;
-	bool slept = false; /* all other cores were asleep at the last look */
+	bool slept = false; /* at the last look all other cores slept */
 
 	while (!(all_at_rest() && callbacks_rest() && environment_is_apart())) {
 		bool still = nothing_runs(switches) && other_cores_sleep(&sum);
@@ -644,8 +653,8 @@ unsigned int explore_settle(unsigned int *left)
 		if (looks > STEP_LOOKS &&
 		    timer_ns(timer_now() - begun) > STEP_NS)
 			return EXPLORE_STRAY;
-		/* Most steps end before this core could sleep and be woken.
-		 * yield(): the step may need this core. */
+		/* First only yield, in case the step needs this core: most
+		 * steps end before this core could sleep and be woken. */
 		if (looks++ < AWAKE_LOOKS)
 			yield();
 		else

@@ -71,7 +71,8 @@ const struct thread *explore_stray(void);
 /* Let thread i, which must be enabled, pass that number of gates without
  * stopping. */
 void explore_grant_run(unsigned int i, unsigned int gates);
-/* How many of these gates it has not come to, because it waits or has ended. */
+/* How many of the granted gates thread i has not come to, because it waits or
+ * has ended. */
 unsigned int explore_gates_left(unsigned int i);
 /* Where each thread is now, into out[]. */
 void explore_standing(struct standing *out);
@@ -97,8 +98,8 @@ void explore_event(const struct trace_event *e);
  */
 bool explore_await(bool (*holds)(void *arg), void *arg, const void *what);
 /* Call it after explore_let_go(), while no thread runs. Let threads in
- * explore_await() go on: those with a true condition, or all of them.
- * Returns whether there was one. */
+ * explore_await() go on: the threads whose condition is true, or (all) every
+ * one. Returns whether there was such a thread. */
 bool explore_release_waiting(bool all);
 /* The calling thread takes the place of thread i. */
 void explore_become(unsigned int i);

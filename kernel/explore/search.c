@@ -48,8 +48,8 @@ bool are_dependent(const struct footprint *a, const struct footprint *b)
 	return false;
 }
 
-/* The same for steps of two runs: any two things that move may be the same
- * thing. */
+/* Are steps of two different runs dependent? Any two things that move may be
+ * the same thing. */
 static bool are_dependent_across_runs(const struct footprint *a,
 				      const struct footprint *b)
 {
@@ -73,8 +73,9 @@ static bool covers_fixed_things(const struct footprint *a,
 	return true;
 }
 
-/* Are these the same step in two runs? The order in which it touched things may
- * differ, as parts of it run on other cores at the same time. */
+/* Are these the footprints of one step in two runs? The order in which the step
+ * touched things may differ, as parts of it run on other cores at the same
+ * time. */
 static bool same_footprint(const struct footprint *a, const struct footprint *b)
 {
 	if (a->moving_read != b->moving_read ||
@@ -130,6 +131,7 @@ bool search_next(struct search *s)
 	return false;
 }
 
+/* Do the two say that a thread is at one and the same point? */
 static bool same_point(const struct standing *a, const struct standing *b)
 {
 	return a->where == b->where &&
@@ -138,6 +140,7 @@ static bool same_point(const struct standing *a, const struct standing *b)
 		 (a->moves || b->moves || a->thing == b->thing)));
 }
 
+/* Are the threads where they were when this node was first reached? */
 static bool same_standing(const struct search *s, const struct node *n,
 			  unsigned int enabled, const struct standing *stands)
 {
@@ -149,9 +152,9 @@ static bool same_standing(const struct search *s, const struct node *n,
 	return true;
 }
 
-/* Set n->asleep: the threads that need no run from this node. Each has had a
- * run from an earlier node, and no step since then is dependent with its
- * step. */
+/* Set n->asleep: the threads that need no run from this node. Each of them has
+ * had a run from an earlier node, and no step since that node is dependent with
+ * the thread's step. */
 static void set_asleep(struct search *s, struct node *n)
 {
 	const struct node *prev = n - 1;
@@ -179,6 +182,8 @@ static unsigned int preempts(const struct search *s, unsigned int k,
 	return t != last && s->node[k].enabled & 1u << last;
 }
 
+/* Choose the step of a node that is reached for the first time. Returns the
+ * thread, or SEARCH_REDUNDANT. */
 static int new_choice(struct search *s, struct node *n)
 {
 	unsigned int k = s->steps, last = k ? (n - 1)->chosen : 0;
@@ -229,7 +234,7 @@ int search_choose(struct search *s, unsigned int enabled,
 
 /* ---- races --------------------------------------------------------------- */
 
-/* Does step i happen before the step with that clock? */
+/* Does step i happen before the step whose clock this is? */
 static bool happens_before(const struct search *s, unsigned int i,
 			   const uint16_t *clock)
 {
@@ -238,10 +243,10 @@ static bool happens_before(const struct search *s, unsigned int i,
 
 /*
  * Step i and a step of thread t, at place k, race: they could also come in the
- * other order. Then a thread must be run from node i that leads to that order.
+ * other order. Add to node i a thread whose run leads to the other order.
  * Consider the steps between the two that do not happen after step i, and then
- * t's own. A thread will do if its first step among these does not happen after
- * another of them. clock: of t's step.
+ * t's step. A thread will do if its first step among these does not happen
+ * after another of them. clock: the clock of t's step.
  */
 static void add_choice(struct search *s, unsigned int i, unsigned int k,
 		       unsigned int t, const uint16_t *clock)
@@ -271,8 +276,9 @@ static void add_choice(struct search *s, unsigned int i, unsigned int k,
 	if (able)
 		n->todo |= (uint8_t)(able & 1u << t ? 1u << t : able & -able);
 	else if (first != 1u << t || n->stands[t].where != STAND_AT_POINT)
-		n->todo |= n->enabled; /* all, to be sure */
-	/* Else t was at this point already and had to wait: no race here. */
+		n->todo |= n->enabled; /* all threads, to be sure */
+	/* Else t was at this point already at node i, and had to wait: this is
+	 * no race. */
 }
 
 /* Find the steps that race with a step of thread t, which is at place k or not
@@ -291,7 +297,8 @@ static void find_races(struct search *s, unsigned int t, unsigned int k,
 		for (unsigned int q = 0; q < s->threads; q++)
 			after[q] = max(after[q], n->clock[q]);
 	}
-	/* Replayed steps, but for the last, were handled in an earlier run. */
+	/* The races of the replayed steps, except the last one, were handled in
+	 * an earlier run. */
 	if (s->mode != SEARCH_REDUCED || k + 1 < s->prefix)
 		return;
 	for (unsigned int i = 0; i < k; i++) {
@@ -310,7 +317,7 @@ void search_step(struct search *s, const struct footprint *step,
 	struct node *n = &s->node[k];
 	unsigned int t = n->chosen;
 
-	/* The last step of the prefix is a new choice: nothing to compare. */
+	/* The prefix ends with a new choice, which is not compared. */
 	s->diverged |= k + 1 < s->prefix &&
 		       (n->woken != woken || !same_footprint(&n->step, step));
 	n->step = *step;
@@ -325,8 +332,8 @@ void search_step(struct search *s, const struct footprint *step,
 	s->steps++;
 }
 
-/* The step that a thread is about to take has not been taken, but it may
- * race too. */
+/* The steps that the threads are about to take have not been taken, but they
+ * may race too. */
 int search_end(struct search *s, const struct standing *stands)
 {
 	uint16_t after[SEARCH_THREADS];
@@ -360,14 +367,15 @@ struct lattice {
 
 #define FAR 255
 
-/* The number of steps that thread t has taken at `at`. */
+/* The number of steps that thread t has taken in state `at`. */
 static unsigned int steps_taken(const struct lattice *l, unsigned int at,
 				unsigned int t)
 {
 	return at / l->stride[t] % (l->count[t] + 1);
 }
 
-/* At `at`: have all steps been taken that happen before thread t's next one? */
+/* Can thread t take a step in state `at`? It can if all steps that happen
+ * before t's next step have been taken. */
 static bool may_step(const struct lattice *l, unsigned int at, unsigned int t)
 {
 	unsigned int n = steps_taken(l, at, t), i;
@@ -385,6 +393,7 @@ static bool may_step(const struct lattice *l, unsigned int at, unsigned int t)
 	return true;
 }
 
+/* Prepare the lattice of the last run. Returns false if there is no room. */
 static bool lattice_init(struct lattice *l, const struct search *s,
 			 size_t room_size)
 {
@@ -414,7 +423,7 @@ static unsigned int switches_in(const uint8_t *order, unsigned int n)
 	return switches;
 }
 
-/* Go one step on from `at`, with each thread that can take one. */
+/* Go on from state `at` by one step of each thread that can take one. */
 static void extend_orders(const struct lattice *l, unsigned int at,
 			  uint8_t *cost, uint8_t *from)
 {
@@ -454,7 +463,8 @@ unsigned int search_straighten(const struct search *s, uint8_t *order,
 		extend_orders(&l, at, cost, from);
 	at = l.size - 1;
 	for (unsigned int t = 1; t < s->threads; t++)
-		/* If two are as good: the one that the first thread begins. */
+		/* Of orders that are equally good, take the one whose last step
+		 * is a later thread's: an earlier thread begins it. */
 		if (cost[at * SEARCH_THREADS + t] <=
 		    cost[at * SEARCH_THREADS + best])
 			best = t;

@@ -13,7 +13,7 @@
  *             run. A run of a class that was run before is redundant and not
  *             counted.
  *   full      every choice at every point, no reduction
- *   bounded   the same, but only schedules with at most N preemptions
+ *   bounded   as full, but only schedules with at most N preemptions
  *             (Musuvathi and Qadeer, PLDI 2007). A preemption is a switch away
  *             from a thread that could go on.
  *
@@ -88,7 +88,7 @@ struct search {
 	unsigned int bound;    /* preemptions */
 	unsigned int threads;  /* how many */
 	unsigned int steps;    /* taken in this run */
-	unsigned int prefix;   /* of these, the first are replayed */
+	unsigned int prefix;   /* so many steps are replayed */
 	bool begun, cut_short; /* a choice exceeded the bound */
 	bool diverged;	       /* a replayed step touched other things */
 	/* After each thread's last step: */
@@ -104,7 +104,7 @@ void search_init(struct search *s, unsigned int threads, enum search_mode mode,
 bool search_next(struct search *s);
 /*
  * Choose the thread that takes the next step. enabled: the threads that can, as
- * bits; not 0. Returns the thread, or one of the negative numbers above.
+ * bits; not 0. Returns the thread, or a negative number:
  * SEARCH_REDUNDANT: a schedule of this class has been run; there is no
  * search_step() for the rest of the run. SEARCH_DIVERGED: the replayed prefix
  * went another way. SEARCH_TOO_LONG: too many steps.

@@ -29,7 +29,7 @@ bool cores_idle(void)
 	return busy <= 1; /* the caller itself */
 }
 
-/* rcu_idle_seen() orders the reads, and pairs with the idle loop. A core
+/* rcu_idle_count() orders the reads, and pairs with the idle loop. A core
  * counts as awake from CPU_STARTING until it is off. A thread that waits for
  * a core to start or stop waits for a time too, so it is not taken for
  * blocked. */
@@ -40,7 +40,7 @@ bool other_cores_sleep(uint32_t *sum)
 
 	*sum = 0;
 	for_each_possible_cpu (cpu) {
-		seen = rcu_idle_seen(cpu);
+		seen = rcu_idle_count(cpu);
 		awake += seen & 1;
 		/* Only sleeping cores: not the caller's own. */
 		*sum += seen & 1 ? 0 : seen;

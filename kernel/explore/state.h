@@ -16,8 +16,8 @@ struct state_summary {
 	unsigned int notifiers; /* CPU notifiers registered */
 	int refcount;		/* of the hotplug lock */
 	unsigned int callbacks; /* RCU callbacks queued, all cores */
-	unsigned int timers;	/* armed, but for those of sleeping threads */
-	unsigned int held; /* of slab_mutex, hotplug, barrier, add_remove */
+	unsigned int timers;	/* armed, without those that end a sleep */
+	unsigned int held; /* how many of the four mutexes are held */
 };
 
 /* Is no thread but the caller on a core or queued for one? */
@@ -29,12 +29,12 @@ bool cores_idle(void);
  * in between.
  */
 bool other_cores_sleep(uint32_t *sum);
-/* No grace period runs, and none is requested. */
+/* Does no grace period run, and is none requested? */
 bool rcu_gp_is_quiet(void);
-/* And no online core has callbacks. */
+/* Is rcu_gp_is_quiet() true, and has no online core callbacks? */
 bool rcu_is_quiet(void);
 
-/* Armed timers on all cores, but for those of sleeping threads. */
+/* The number of armed timers on all cores, without those that end a sleep. */
 unsigned int timers_armed_all(void);
 
 void state_take(struct state_summary *s);

@@ -48,7 +48,7 @@ static struct waiting read_waiting(const struct waiting *from)
 }
 
 /*
- * A copy that belongs to one wait as a whole; or ops is NULL. A thread
+ * A copy that belongs to one wait as a whole; or its ops is NULL. A thread
  * that begins a wait stores ops = NULL before the fields, and ops after them.
  * If the first reading has a field of a later wait, the second reading sees at
  * least the NULL; and if it sees the new ops, it sees all new fields, so the
@@ -62,7 +62,7 @@ static struct waiting copy_waiting(const struct waiting *from)
 	again = read_waiting(from);
 	if (w.ops != again.ops || w.obj != again.obj || w.name != again.name ||
 	    w.caller != again.caller || w.since != again.since)
-		w.ops = NULL; /* it has just changed */
+		w.ops = NULL; /* the wait has changed */
 	return w;
 }
 
@@ -81,7 +81,7 @@ struct waiting waits_for(struct thread *t)
 	 * more. */
 	if (!waits_for_event(t) || READ_ONCE(t->on_rq))
 		w.ops = NULL;
-	/* The lock was handed over; the thread can run, and is not awake
+	/* If the lock was handed over, the thread can run; it is only not awake
 	 * yet. */
 	if (w.ops && w.ops->handed_over && READ_ONCE(*w.granted) != WAITS)
 		w.ops = NULL;
@@ -121,7 +121,8 @@ bool waitfor_suspicious(const struct thread *t)
 	if (!waits_for_event(t))
 		return false;
 	owner = wait_owner(w);
-	/* Callbacks run unless the grace-period thread stands still. */
+	/* For a wait for callbacks no owner is known. The callbacks run unless
+	 * the grace-period thread stands still. */
 	if (!owner && w->ops == &barrier_wait)
 		owner = rcu_sched_state.thread;
 	return owner ? waits_for_event(owner) :
@@ -207,8 +208,8 @@ static void follow_edge(struct thread *t, void *arg)
 		note_owner(l, t);
 }
 
-/* Search depth first, until a chain ends in `least` or in a way that stands
- * later in the enum. */
+/* Search depth first, until a chain ends in the way `least`, or in a way that
+ * stands later in the enum. Returns false if no chain does. */
 static bool walk_to(enum chain_end least, struct thread *t, struct waitfor *w,
 		    waits_fn waits)
 {
@@ -263,6 +264,7 @@ static bool stood_still(const struct waitfor *a, const struct waitfor *b)
 	return true;
 }
 
+/* waitfor_cycle(), with the caller's waits(). */
 static bool find_cycle_with(struct thread *t, struct waitfor *w, waits_fn waits)
 {
 	struct waitfor again;

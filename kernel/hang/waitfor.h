@@ -74,16 +74,17 @@ struct waitfor {
 
 /*
  * Search from t, depth first, for a cycle. Two snapshots must agree: the same
- * threads and objects, and no thread has run in between. false: no cycle, and w
- * is of no use.
+ * threads and objects, and no thread has run in between. Returns false if there
+ * is no cycle, and then w is of no use.
  */
 bool waitfor_cycle(struct thread *t, struct waitfor *w);
-/* The same, but if there is no cycle, w is a chain from t (w->cycle is
- * false): a chain that ends in a wait for an event, if there is one. */
+/* As waitfor_cycle(), but if there is no cycle, w is a chain from t (and
+ * w->cycle is false): if possible, a chain that ends in a wait for an event. */
 bool waitfor_walk(struct thread *t, struct waitfor *w);
-/* The same, for a caller that knows the waits of some threads better.
- * waits() returns the wait of a thread; it calls waits_for() for the threads
- * that the caller does not know. It is called with threads_lock held. */
+/* As waitfor_walk(), for a caller that knows the waits of some threads better.
+ * The caller's function waits() returns the wait of a thread; for a thread that
+ * the caller does not know, it calls waits_for(). It is called with
+ * threads_lock held. */
 bool waitfor_walk_with(struct thread *t, struct waitfor *w,
 		       struct waiting (*waits)(struct thread *t));
 
@@ -122,7 +123,7 @@ const char *waitfor_relation(const struct waitfor *w, unsigned int link);
 struct waiting waits_for(struct thread *t);
 /* Is t blocked in a wait that only an event can end: not time, not new work? */
 bool waits_for_event(const struct thread *t);
-/* t is about to block: could that close a cycle? A few loads. It may say yes
- * too often. It never says no to the last edge of a cycle of sleeping
- * threads. */
+/* t is about to block: could that close a cycle? (Costs a few loads.) Sometimes
+ * it returns true without need. It never returns false for the last edge of a
+ * cycle of sleeping threads. */
 bool waitfor_suspicious(const struct thread *t);

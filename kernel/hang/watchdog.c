@@ -25,9 +25,9 @@ static uint32_t suspects[8];
 static struct wait_queue wake = WAIT_QUEUE_INIT(wake, "a suspicion");
 
 /* Does the chain end in a wait that is too long, or in a thread that a BUG
- * ended? Otherwise the last thread of the chain runs and will end the wait.
- * One such case is reported too: a reader that keeps a grace period waiting
- * too long. */
+ * ended? Otherwise the last thread of the chain runs and will end the wait. One
+ * chain whose last thread runs counts as a hang too: a reader that keeps a
+ * grace period waiting too long. */
 static bool ends_in_hang(const struct waitfor *w)
 {
 	const struct waitfor_link *l = &w->link[w->n - 1];
@@ -39,7 +39,8 @@ static bool ends_in_hang(const struct waitfor *w)
 		timer_ns(timer_now() - l->waiting.since) > watchdog_hung_ns);
 }
 
-/* Report t if it is in a cycle, or has waited too long; not before least_ns. */
+/* Report t if it is in a cycle, or has waited too long. A wait that is shorter
+ * than least_ns is not looked at. */
 static void report_if_hung(struct thread *t, uint64_t least_ns)
 {
 	/* Static: large, and only this thread comes here. */
@@ -59,8 +60,8 @@ static void report_if_hung(struct thread *t, uint64_t least_ns)
 	}
 	kprintf("watchdog: %s hangs\n", w.link[0].name);
 	waitfor_report(&w);
-	/* If that thread has ended in the meantime, this marks another
-	 * thread. That does no harm. */
+	/* If a thread of the walk has ended in the meantime, this may mark
+	 * another thread. That does no harm. */
 	for (unsigned int i = 0; i < w.n; i++)
 		w.link[i].thread->told = w.link[i].waiting.since;
 	watchdog_reports++;
@@ -104,7 +105,7 @@ static int watchdog_thread(void *arg maybe_unused)
 			board_ops->heartbeat();
 		} else if (wait_event_timeout(&wake, &idle_wait, any_suspect(),
 					      timer_ns(next - now))) {
-			sleep_ns(SETTLE_NS); /* it leaves its core */
+			sleep_ns(SETTLE_NS); /* the suspect leaves its core */
 			check_suspects();
 		}
 	}
@@ -112,8 +113,9 @@ static int watchdog_thread(void *arg maybe_unused)
 }
 
 #if GORDIAN_DEBUG
-/* Called when current is about to block, and that may close a cycle. If
- * there is no room to note it, the next regular look finds the cycle. */
+/* Called when current is about to block. If that may close a cycle, note the
+ * thread and wake the watchdog. If there is no room for the note, the next
+ * regular look finds the cycle. */
 static void watchdog_suspect(void)
 {
 	if (READ_ONCE(muted) || !waitfor_suspicious(current))

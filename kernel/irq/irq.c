@@ -18,7 +18,7 @@
 static struct {
 	irq_handler fn;
 	void *arg;
-	uint8_t cpu; /* shared interrupts: the core it goes to, plus one */
+	uint8_t cpu; /* of a shared interrupt: its core, plus one */
 } irqs[NR_IRQS];
 
 static void (*ipis[NR_IPIS])(void); /* NULL: the interrupt itself is enough */
@@ -87,7 +87,7 @@ void irq_register(unsigned int irq, irq_handler fn, void *arg)
 	irqs[irq].fn = fn;
 	irqs[irq].arg = arg;
 	if (irq < FIRST_SPI)
-		return; /* a core's own: enabled on each core */
+		return; /* not shared: each core enables its own */
 	irqs[irq].cpu = 1;
 	irqchip->route(irq, 0);
 	irqchip->enable(irq, 0);

@@ -29,12 +29,12 @@
 
 typedef void (*irq_handler)(unsigned int irq, void *arg);
 
-/* Handle a device interrupt from now on. One that cores share (32 and up) is
- * routed to the boot core and enabled; one of a core's own must be enabled on
- * each core. */
+/* Let fn handle a device interrupt from now on. An interrupt that cores share
+ * (32 and up) is routed to the boot core and enabled. An interrupt that each
+ * core has for itself must be enabled on each core. */
 void irq_register(unsigned int irq, irq_handler fn, void *arg);
-/* The controller's driver: device or timer interrupt irq is pending. One
- * without a handler is disabled, with a message. */
+/* Called by the controller's driver: the device or timer interrupt irq is
+ * pending. If it has no handler, it is disabled, with a message. */
 void irq_dispatch(unsigned int irq);
 /* Move the shared interrupts of core cpu to core `to`; returns how many. All
  * cores are stopped. */
@@ -44,12 +44,12 @@ unsigned int irq_count(unsigned int cpu);
 
 /* Call fn for each IPI of that kind. */
 void ipi_register(enum ipi ipi, void (*fn)(void));
-/* The controller's driver: that IPI has come. */
+/* Called by the controller's driver: that IPI has come. */
 void ipi_arrived(enum ipi ipi);
 /* Register the handler that this floor itself has: IPI_STOP's. */
 void irq_init(void);
 
-/* From the IRQ vector. */
+/* Called from the IRQ vector. */
 void irq_entry(struct regs *regs);
 /* Registers of the interrupted code, on the core that asks; NULL if the core is
  * not in an interrupt. IRQs off. */

@@ -143,8 +143,8 @@ int fdt_open(struct fdt *f, const void *blob, size_t bound, const char **why)
 
 /* ---- nodes --------------------------------------------------------------- */
 
-/* Without a status a node may be used. Any other text than these two forbids
- * it: "disabled", "reserved", "fail", "fail-sss". */
+/* A node may be used if it has no status, or the status "okay" or "ok". All
+ * other values forbid it: "disabled", "reserved", "fail", "fail-sss". */
 static bool is_usable(const struct fdt *f, fdt_node n)
 {
 	uint32_t len;
@@ -177,6 +177,7 @@ fdt_node fdt_root(const struct fdt *f)
 	return find_begin(f, 0, 0);
 }
 
+/* Decode the FDT_BEGIN_NODE token of node n. Returns false if n is no node. */
 static bool begin_token(const struct fdt *f, fdt_node n, struct token *t)
 {
 	return n >= 0 && next_token(f, (uint32_t)n, t) && t->type == BEGIN_NODE;
@@ -315,7 +316,7 @@ static fdt_node parent_of(const struct fdt *f, fdt_node n)
 
 	while (at >= 0 && at < n) {
 		next = fdt_sibling(f, at);
-		if (next < 0 || next > n) { /* n lies in this one */
+		if (next < 0 || next > n) { /* n lies in the node at */
 			up = at;
 			next = fdt_child(f, at);
 		}

@@ -46,7 +46,8 @@ fdt_node fdt_path(const struct fdt *f, const char *path);
  * from: -1 to begin at the root. */
 fdt_node fdt_compatible(const struct fdt *f, fdt_node from, const char *compat);
 bool fdt_is_compatible(const struct fdt *f, fdt_node n, const char *compat);
-/* Property bytes, NULL if absent; *len in bytes. */
+/* The bytes of a property, and in *len how many there are; NULL if the node
+ * does not have the property. */
 const void *fdt_prop(const struct fdt *f, fdt_node n, const char *name,
 		     uint32_t *len);
 /* Cell i of a property as a number; dflt if absent or too short. */
@@ -54,9 +55,10 @@ uint32_t fdt_prop_u32(const struct fdt *f, fdt_node n, const char *name,
 		      uint32_t i, uint32_t dflt);
 /* NUL-terminated string property, NULL if absent or not terminated. */
 const char *fdt_prop_str(const struct fdt *f, fdt_node n, const char *name);
-/* Entry i of "reg" (uses the parent's #address-cells/#size-cells, max 2). */
+/* Entry i of "reg", by the parent's #address-cells and #size-cells, which may
+ * be 2 at most. Returns 0 or -EINVAL. */
 int fdt_reg(const struct fdt *f, fdt_node n, unsigned int i, uint64_t *addr,
 	    uint64_t *size);
-/* Entry i of the memory reservation block; false at its end. */
+/* Entry i of the memory reservation block. Returns false at the block's end. */
 bool fdt_reserved(const struct fdt *f, unsigned int i, uint64_t *addr,
 		  uint64_t *size);

@@ -74,7 +74,7 @@ static inline void list_move_tail(struct list_head *e, struct list_head *head)
 	     &pos->member != (head);                                           \
 	     pos = list_entry(pos->member.next, __typeof__(*pos), member))
 
-/* The same, but the body may unlink or free pos. */
+/* As list_for_each(), but the body may unlink or free pos. */
 #define list_for_each_safe(pos, tmp, head, member)                             \
 	for (pos = list_entry((head)->next, __typeof__(*pos), member),         \
 	    tmp = list_entry(pos->member.next, __typeof__(*pos), member);      \

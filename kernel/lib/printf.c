@@ -67,7 +67,8 @@ static void put_string(struct out *o, struct spec *s, const char *str)
 	if (!str)
 		str = "(null)";
 	s->zero = false;
-	/* -1 (no precision) is larger than any string as a size_t. */
+	/* As a size_t, -1 (no precision) is larger than the length of any
+	 * string. */
 	put_padded(o, s, str, (int)strnlen(str, (size_t)s->precision), 0);
 }
 

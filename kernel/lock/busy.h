@@ -13,7 +13,7 @@
 #include "kernel/sched/thread.h"
 
 #if GORDIAN_DEBUG
-/* Note w as the current thread's; returns the note before it. */
+/* Note w as the current thread's wait. Returns the note that w replaces. */
 struct waiting busy_set(struct waiting w);
 #define busy_begin(ops, obj, name, caller)                                     \
 	busy_set((struct waiting){ (ops), (obj), (name), (caller),             \

@@ -49,6 +49,7 @@ static uint64_t fingerprints[LOCKDEP_FINDINGS]; /* of the findings */
 static uint32_t resets;				/* under lockdep_graph_lock */
 static uint32_t chains[LOCKDEP_CHAINS];		/* links; 0: free */
 
+/* A hash of key and value. */
 static uint64_t mix(uint64_t key, uint32_t value)
 {
 	key = (key ^ value) * 0x9e3779b97f4a7c15ull;
@@ -88,6 +89,8 @@ static struct held_copy copy_held(const struct held_lock *h)
 				   h->waits };
 }
 
+/* Fill in what every finding of the current thread has. frame: the frame from
+ * which its stack is recorded. */
 static void fill_finding(struct finding *f, enum lockdep_kind kind,
 			 const void *frame)
 {
@@ -163,8 +166,8 @@ static bool is_static(const void *p)
 	return p >= (const void *)data_start && p < (const void *)bss_end;
 }
 
-/* The class of m, which m keeps. Returns 0 if it cannot have one; that has been
- * printed. */
+/* The class of m, which m keeps. Returns 0 if m cannot have a class, and then a
+ * line has said so. */
 static noinline unsigned int class_of(struct lockdep_map *m,
 				      unsigned int subclass)
 {
@@ -217,6 +220,7 @@ _Static_assert(LOCKDEP_CHAINS + CHAIN_NAMES <= 1u << 14,
 	       "`below` is too small");
 _Static_assert(DEP_NODES <= 1u << 11, "`class` is too small");
 
+/* The link without its `checked` bit. */
 static uint32_t unchecked(uint32_t link)
 {
 	struct held_lock h = { .link = link };
@@ -236,7 +240,8 @@ static always_inline unsigned int chain_name(unsigned int place)
 	return place + CHAIN_NAMES;
 }
 
-/* The entry of that chain, or a free one. lockdep_graph_lock held. */
+/* The entry of the chain `link`, or a free entry; NULL if there is neither.
+ * lockdep_graph_lock held. */
 static uint32_t *chain_find(uint32_t link)
 {
 	for (unsigned int i = 0; i < PROBES; i++) {
@@ -249,8 +254,9 @@ static uint32_t *chain_find(uint32_t link)
 }
 
 /* Find or add the chain that is h on top of h->below. Returns its name. *known:
- * was it checked before? epoch: NULL, or the value of `resets` from before the
- * check that has just been made. */
+ * is the chain marked as checked? epoch: NULL, or the value of `resets` from
+ * before the check that the caller has just made; then mark the chain as
+ * checked, unless a reset came in between. */
 static unsigned int chain_intern(const struct held_lock *h,
 				 const uint32_t *epoch, bool *known)
 {
@@ -299,7 +305,9 @@ struct use_match {
 	unsigned int except; /* a node that does not count */
 };
 
-/* weak: reached by recursive readers only, which do not wait for readers. */
+/* For dep_search(): has the class `node` one of the uses in arg->mask? weak:
+ * the path comes to it by recursive readers only. They do not wait for readers,
+ * so then uses by readers do not count. */
 static bool has_use(unsigned int node, bool weak, void *arg)
 {
 	const struct use_match *m = arg;
@@ -316,16 +324,16 @@ static unsigned int lowest_use(uint32_t usage)
 	return usage ? (unsigned int)__builtin_ctz(usage) : NR_USES;
 }
 
-/* The lock has just been used in that way for the first time. Returns true if
- * that is a new finding, which is in *f then. lockdep_graph_lock held. */
+/* h's class has just got its first use of the sort `use`. Returns true if that
+ * is a new finding, and then *f has it. lockdep_graph_lock held. */
 static bool check_use(struct finding *f, const struct held_lock *h,
 		      unsigned int use)
 {
 	unsigned int class = h->class, other;
 	struct lock_class *c = &lockdep_classes[class];
 	bool in = (USE_BIT(use) & USE_IN) != 0;
-	/* Uses as a reader count: with other locks between them, two readers
-	 * can wait for each other. */
+	/* m has the uses of readers too: with other locks between them, two
+	 * readers can wait for each other. */
 	struct use_match m = { in ? USE_ON : USE_IN, class };
 
 	f->safe = f->unsafe = class;
@@ -337,8 +345,8 @@ static bool check_use(struct finding *f, const struct held_lock *h,
 		*(in ? &f->unsafe_use : &f->safe_use) = was;
 		return count_finding(f->kind, class);
 	}
-	/* Used in interrupts (safe): which unsafe lock comes after it? Else:
-	 * which safe lock comes before it? */
+	/* If the lock is used in interrupts (safe), look for an unsafe lock
+	 * that comes after it; else for a safe lock that comes before it. */
 	other = dep_search(&lockdep_graph, class,
 			   in ? is_recursive(h->how) : is_shared(h->how), !in,
 			   has_use, &m, &f->path);
@@ -351,6 +359,8 @@ static bool check_use(struct finding *f, const struct held_lock *h,
 	return count_finding(f->kind, f->safe << 16 | f->unsafe);
 }
 
+/* Note for h's class the uses (USE_BIT()s) that it did not have. Report each
+ * one that is a finding. */
 static noinline void mark_use(const struct held_lock *h, uint32_t uses,
 			      const void *frame)
 {
@@ -378,7 +388,8 @@ static noinline void mark_use(const struct held_lock *h, uint32_t uses,
 	}
 }
 
-/* A trylock in an interrupt does not wait for the thread below: no use. */
+/* The uses (USE_BIT()s) of the lock that this acquisition makes. A trylock in
+ * an interrupt makes none: it does not wait for the interrupted thread. */
 static uint32_t uses_of(const struct held_lock *h)
 {
 	bool read = is_shared(h->how);
@@ -519,6 +530,7 @@ static bool check_edge(const struct held_lock *prev,
 	return !bad && !irq;
 }
 
+/* The last entry of m on the list; NULL if there is none. */
 static const struct held_lock *held_entry(const struct lockdep_thread *t,
 					  const struct lockdep_map *m)
 {
@@ -528,6 +540,8 @@ static const struct held_lock *held_entry(const struct lockdep_thread *t,
 	return NULL;
 }
 
+/* Report a finding about two entries of the list, unless it was reported
+ * before. frame: where its stack begins. */
 static void report_pair(enum lockdep_kind kind, const struct held_lock *prev,
 			const struct held_lock *next, const void *frame)
 {
@@ -563,8 +577,8 @@ static bool check_recursion(const struct lockdep_thread *t,
 	return true;
 }
 
-/* Check a sequence of held locks, with next on top. Returns false if there is a
- * finding. */
+/* Check the order of next, which is being taken, and the locks that t holds.
+ * Returns false if there is a finding. */
 static bool check_order(const struct lockdep_thread *t,
 			const struct held_lock *next,
 			const struct lockdep_map *nest, const void *frame)
@@ -573,9 +587,8 @@ static bool check_order(const struct lockdep_thread *t,
 	bool ok = !waits || check_recursion(t, next, nest, frame);
 
 	/*
-	 * From the top down, until a held lock that was taken by waiting: all
-	 * locks below that one come before it already. Locks of the interrupted
-	 * thread are judged by their uses, above.
+	 * Go from the top down. Locks of the interrupted thread are left out:
+	 * mark_use() judges them by their uses.
 	 */
 	for (unsigned int i = t->depth; waits && i-- > 0;) {
 		const struct held_lock *prev = &t->held[i];
@@ -585,9 +598,11 @@ static bool check_order(const struct lockdep_thread *t,
 		if (prev->class == next->class)
 			continue;
 		ok &= check_edge(prev, next, frame);
-		/* A trylock did not wait. No strong path leads through a
-		 * recursive reader, so its edges do not cover those from the
-		 * locks below it. */
+		/* Stop below prev if the graph already has the edges from all
+		 * locks below prev to prev: paths through prev stand for their
+		 * edges to next. If prev was taken by a trylock, it has no such
+		 * edges. If prev is a recursive reader, no strong path leads
+		 * through it. */
 		if (!(prev->how & (LOCK_TRY | LOCK_READ_RECURSIVE)))
 			break;
 	}
@@ -604,9 +619,9 @@ static void note_depth(unsigned int depth)
 		WRITE_ONCE(lockdep_max_depth, depth);
 }
 
-/* The entry above the top makes a chain that place_of() does not show as
- * checked. Find the chain, and check it if it is unchecked. Returns its
- * name. */
+/* The new entry, t->held[t->depth], makes a chain that is not marked as checked
+ * at the place where place_of() looks. Find the chain, and check it if it is
+ * unchecked. Returns the chain's name. */
 static noinline unsigned int check_chain(struct lockdep_thread *t,
 					 const struct lockdep_map *nest,
 					 const void *frame)
@@ -629,8 +644,9 @@ static noinline unsigned int check_chain(struct lockdep_thread *t,
 		uses = uses_of(h);
 		if (uses & ~READ_ONCE(lockdep_classes[h->class].usage))
 			mark_use(h, uses, frame);
-		/* A chain with a finding stays unchecked, so each time is
-		 * counted. So does one whose edges a reset has removed. */
+		/* A chain with a finding stays unchecked, so that each
+		 * acquisition that makes the chain is counted. A chain whose
+		 * edges a reset has removed also stays unchecked. */
 		ok = check_order(t, h, nest, frame);
 		name = chain_intern(h, ok ? &epoch : NULL, &known);
 	}
@@ -795,8 +811,9 @@ static void remove_entry(struct lockdep_thread *t, unsigned int i)
 	}
 }
 
-/* Release of a lock that is not on the list. Returns true if it may be one that
- * there was no room for; else reports it. */
+/* Release of a lock that is not on the list. Returns true if the lock may be
+ * one for which the list had no room. Otherwise reports the release, and
+ * returns false. */
 static noinline bool release_unlisted(struct lockdep_thread *t,
 				      struct lockdep_map *m, uintptr_t site,
 				      const void *frame)
@@ -881,7 +898,8 @@ const struct held_lock *lock_held_by(const struct thread *t,
 {
 	unsigned int n = min(READ_ONCE(t->lockdep.depth), MAX_HELD + 0u);
 
-	/* A reader may wait for the lock once more while it holds it. */
+	/* A thread may have two entries for m: it holds m as a reader, and
+	 * waits to take m once more. */
 	while (n--)
 		if (t->lockdep.held[n].map == m &&
 		    !READ_ONCE(t->lockdep.held[n].waits))
@@ -891,6 +909,8 @@ const struct held_lock *lock_held_by(const struct thread *t,
 
 /* ---- violations found by others ------------------------------------------ */
 
+/* Report a violation of a rule that is not about the order of locks. h: the
+ * lock that it is about, or NULL. */
 static void report_violation(enum lockdep_kind kind, const char *what,
 			     uintptr_t site, const struct held_lock *h,
 			     const void *frame)
@@ -997,7 +1017,8 @@ unsigned int lockdep_seen(void)
 	return seen;
 }
 
-static unsigned int marked[NR_LOCKDEP_KINDS]; /* by lockdep_mark() */
+/* lockdep_distinct[] at the last lockdep_mark(). */
+static unsigned int marked[NR_LOCKDEP_KINDS];
 
 void lockdep_mark(void)
 {

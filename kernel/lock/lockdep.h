@@ -46,7 +46,7 @@ enum lockdep_kind {
 	LOCKDEP_CIRCULAR,      /* an edge closes a cycle */
 	LOCKDEP_RECURSIVE,     /* a lock of that class is held already */
 	LOCKDEP_IRQ_ORDER,     /* irq-safe before irq-unsafe, by an edge */
-	LOCKDEP_IRQ_INVERSION, /* the same, by a new use of a lock */
+	LOCKDEP_IRQ_INVERSION, /* irq-safe before irq-unsafe, by a new use */
 	LOCKDEP_INCONSISTENT,  /* taken in interrupts and with them enabled */
 	LOCKDEP_UNBALANCED,    /* released, but not held (here) */
 	LOCKDEP_HELD_AT_END,   /* a thread ends or idles and holds a lock */
@@ -85,10 +85,10 @@ struct held_lock {
 			uint32_t nested : 1;   /* ordered by an outer lock */
 			uint32_t in_irq : 1;   /* taken in an interrupt */
 			uint32_t irqs_off : 1; /* taken with interrupts off */
-			uint32_t checked : 1;  /* 1; see lockdep.c, chains */
+			uint32_t checked : 1;  /* always 1: chain_intern() */
 			uint32_t class : 11;   /* last: quickest to store */
 		};
-		uint32_t link; /* all of these: the chain that ends in it */
+		uint32_t link; /* all these bits: the chain that ends here */
 	};
 	uint16_t before; /* the thread's chain before it; differs from `below`
 			  * for the first lock that an interrupt takes */
@@ -122,7 +122,7 @@ struct lockdep_thread {
 	unsigned int readers;	/* rcu_read_lock() nesting */
 	uintptr_t reader_site;	/* where the outermost reader began, */
 	uint64_t reader_since;	/* and when */
-	unsigned int chain;	/* of all entries */
+	unsigned int chain;	/* name of the chain that all entries make */
 	struct held_lock held[MAX_HELD];
 };
 
@@ -165,11 +165,12 @@ void lockdep_init_map(struct lockdep_map *m, const char *name, const void *key);
 void lock_acquire(struct lockdep_map *m, unsigned int subclass,
 		  unsigned int how, const struct lockdep_map *nest,
 		  uintptr_t site);
-/* The thread must wait for m; the wait has ended, m is acquired. */
+/* lock_contended(): the thread must wait for m. lock_acquired(): that wait has
+ * ended, and the thread has m. */
 void lock_contended(struct lockdep_map *m);
 void lock_acquired(struct lockdep_map *m);
-/* The thread gives m back, or gives up waiting for it. Returns false if m is
- * not held here; that has been reported then. */
+/* The thread gives m back, or gives up waiting for it. If the thread does not
+ * hold m, this is reported, and false is returned. */
 bool lock_release(struct lockdep_map *m, uintptr_t site);
 
 /* Does the current thread, or an interrupt on top of it, hold m? */
@@ -191,7 +192,8 @@ void lockdep_complain(enum lockdep_kind kind, const char *what, uintptr_t site);
 	lockdep_check(lock_is_held(&(lock)->dep_map), LOCKDEP_NOT_HELD,        \
 		      (lock)->dep_map.name)
 
-/* The thread is about to end; the idle thread is about to idle. */
+/* lockdep_thread_end(): the thread is about to end. lockdep_idle(): the core is
+ * about to idle. Report the locks that are still held. */
 void lockdep_thread_end(void);
 void lockdep_idle(void);
 /* Memory is about to be freed, or a lock there to be initialised: report the
@@ -201,28 +203,30 @@ void debug_check_no_locks_freed(const void *from, size_t len);
  * lock for the other threads. */
 void lockdep_thread_died(void);
 
-/* Since the last reset: the number of distinct findings of that kind, and of
- * all kinds; the kinds found, as LOCKDEP_BIT()s. */
+/* Since the last reset: lockdep_count() is the number of distinct findings of
+ * that kind, lockdep_total() the number of all; lockdep_seen() returns the
+ * kinds found, as LOCKDEP_BIT()s. */
 unsigned int lockdep_count(enum lockdep_kind kind);
 unsigned int lockdep_total(void);
 unsigned int lockdep_seen(void);
-/* Set a mark; which kinds have new findings since the mark, as LOCKDEP_BIT()s?
- * A reset removes the mark. */
+/* lockdep_mark() sets a mark. lockdep_since_mark() returns the kinds that have
+ * new findings since the mark, as LOCKDEP_BIT()s. A reset removes the mark. */
 void lockdep_mark(void);
 unsigned int lockdep_since_mark(void);
 /* Forget the edges, uses and findings. Classes and chains stay, but chains have
  * to be checked anew. */
 void lockdep_reset(void);
-/* Count findings but do not print them. Nests. */
+/* on: from now on count findings but do not print them. Nests. */
 void lockdep_quiet(bool on);
-/* Print one line instead of a report: "lockdep: circular: D wants slab_mutex,
- * holds ...". */
+/* on: from now on print one line instead of each report: "lockdep: circular: D
+ * wants slab_mutex, holds ...". */
 void lockdep_brief(bool on);
 /* Print the last report, also if it was suppressed. Returns false if there is
  * none. */
 bool lockdep_print_last(void);
-/* The classes of the last report's new edge. Returns false if that report is
- * not about two locks. */
+/* The classes of the two locks of the last report: of the lock that was wanted,
+ * and of the lock that was held. Returns false if that report is not about two
+ * locks. */
 bool lockdep_last_pair(const char **wanted, const char **held);
 
 /* Print the locks that t holds, one line each. Racy if t is another thread. */

@@ -53,8 +53,8 @@ int dep_add(struct dep_graph *g, unsigned int from, unsigned int to,
 	return (int)i;
 }
 
-/* Mark the node as visited in this way. Returns false if it was already, or in
- * the stronger way. */
+/* Mark the node as visited in this way, weak or strong. Returns false if the
+ * node was visited before in this way or in the strong way. */
 static bool first_visit(struct dep_graph *g, unsigned int node, bool weak)
 {
 	uint32_t bit = 1u << node % 32;
@@ -66,7 +66,7 @@ static bool first_visit(struct dep_graph *g, unsigned int node, bool weak)
 	return true;
 }
 
-/* The edges from the start to queue entry i. */
+/* Write the edges from the start to queue entry i to *path. */
 static void write_path(const struct dep_graph *g, unsigned int i,
 		       struct dep_path *path)
 {

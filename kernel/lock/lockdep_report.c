@@ -62,7 +62,7 @@ void lockdep_brief(bool on)
 
 /* ---- pieces -------------------------------------------------------------- */
 
-/* "slab_mutex", "lock#2", "lock/1" */
+/* The name of a class: "slab_mutex", "lock#2", "lock/1". */
 static const char *class_name(unsigned int class, char buf[NAME_SIZE])
 {
 	const struct lock_class *c = &lockdep_classes[class];
@@ -95,7 +95,8 @@ static void print_class(unsigned int class)
 		use_char(usage, USED_IN_HARDIRQ_READ, ENABLED_HARDIRQ_READ));
 }
 
-/* One line, or two if it would be too long. indent: columns already printed. */
+/* Print a lock in one line, or in two if one would be too long. indent: how
+ * many columns of the line are printed already. */
 static void print_lock(const struct held_copy *h, unsigned int indent)
 {
 	char name[NAME_SIZE], at[COLUMNS];
@@ -175,8 +176,8 @@ static const char *irq_name(unsigned int use)
 
 /* ---- a cycle ------------------------------------------------------------- */
 
-/* The locks that thread i of the cycle holds and wants. Thread 0 is the one
- * that found it. */
+/* The locks that thread i of the cycle holds and wants. Thread 0 is the thread
+ * that found the cycle. */
 struct side {
 	unsigned int holds, wants, held_as, taken_as;
 };
@@ -192,7 +193,7 @@ static struct side side_of(const struct finding *f, unsigned int i)
 	return (struct side){ e->from, e->to, e->held_as, e->taken_as };
 }
 
-/* "a --> b --> c", on several lines if need be. */
+/* Print "a --> b --> c", on several lines if need be. */
 static void print_chain_exists(const struct finding *f)
 {
 	unsigned int n = f->path.n + 1, at = 0;
@@ -231,6 +232,7 @@ static unsigned int column_width(const struct finding *f)
 	return max(5u, min(longest, MAX_COLUMN + 0u));
 }
 
+/* Print a line of the scenario: what the thread of that column does. */
 static void print_cell(unsigned int column, unsigned int width,
 		       unsigned int how, unsigned int class)
 {

@@ -52,8 +52,8 @@ void __spin_lock_init(struct spinlock *l, const char *name,
 
 static const struct spinlock *rescued; /* atomic: see spin_lock_rescue() */
 
-/* If this waiter is the one to be let in before its turn, use up the rescue and
- * return true. */
+/* If a rescue lets this waiter in before its turn, use up the rescue and return
+ * true. */
 static bool take_rescue(const struct spinlock *l, unsigned int ticket)
 {
 	/* Relaxed: nothing is handed over, the holder is still inside. */
@@ -99,7 +99,8 @@ static bool hears_kicks_only(uint32_t flags, unsigned int wfis)
 	return wfis > 1 && (flags & PSR_I) && irqchip->kicks_only;
 }
 
-/* IRQs off. */
+/* Sleep in WFI once, and count that in *wfis. From the second WFI of a wait on,
+ * only a kick ends it (hears_kicks_only()). IRQs off. */
 static void sleep_in_wfi(uint32_t flags, unsigned int *wfis)
 {
 	++*wfis;
@@ -108,12 +109,14 @@ static void sleep_in_wfi(uint32_t flags, unsigned int *wfis)
 	wfi();
 }
 
+/* The wait is over: let every interrupt end a WFI again. */
 static void end_sleep_in_wfi(uint32_t flags, unsigned int wfis)
 {
 	if (hears_kicks_only(flags, wfis))
 		irqchip->kicks_only(false);
 }
 
+/* Spin, then sleep, until the ticket is served or a rescue lets us in. */
 static noinline void wait_turn(struct spinlock *l, unsigned int ticket,
 			       uintptr_t site maybe_unused)
 {
@@ -157,6 +160,7 @@ static always_inline void take_lock(struct spinlock *l, uintptr_t site)
 	WRITE_ONCE(l->site, site);
 }
 
+/* Kick the core that waits for this ticket in WFI, if there is one. */
 static noinline void kick_next(const struct spinlock *l, unsigned int ticket)
 {
 	unsigned int cpu;
@@ -179,7 +183,7 @@ static always_inline void drop_lock(struct spinlock *l)
 	now = ticket_hand_over(&l->tickets);
 	/*
 	 * From here on another core may have the lock, and may even have freed
-	 * the memory that it is in. So l is not written any more. Reading it is
+	 * the memory of the lock. So l is not written any more. Reading it is
 	 * harmless: memory stays mapped, and a wrong `next` means a look at the
 	 * slots that finds nothing, or a kick too many. It never means a kick
 	 * too few, because a lock with a waiter is not freed.

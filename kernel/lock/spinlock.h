@@ -93,4 +93,5 @@ static inline bool spin_is_locked(const struct spinlock *l)
  */
 void core_wait(bool (*done)(void *arg), void *arg);
 void core_kick(unsigned int cpu);
-void core_kick_mask(struct cpumask cores); /* but not this one */
+/* Kick all these cores, but not the calling one. */
+void core_kick_mask(struct cpumask cores);

@@ -92,12 +92,14 @@ static always_inline unsigned int ticket_hand_over(struct ticket_lock *l)
 {
 	uint16_t now = (uint16_t)(READ_ONCE(l->serving) + 1);
 
-	/* Release: pairs with the acquires above and in ticket_try(). */
+	/* Release: pairs with the acquires in ticket_draw(), ticket_served()
+	 * and ticket_try(). */
 	smp_store_release(&l->serving, now);
 	return now;
 }
 
-/* Draw only if the lock is free. Returns whether it was. */
+/* Draw a ticket only if the lock is free. Returns whether this core has the
+ * lock now. */
 static always_inline bool ticket_try(struct ticket_lock *l)
 {
 	uint32_t both = READ_ONCE(l->both);

@@ -60,6 +60,7 @@ static bool overlaps(const struct mapping *m, uint64_t base, uint64_t size)
 	return m->pa < base + size && base < (uint64_t)m->pa + m->size;
 }
 
+/* Check every rule for one mapping. */
 static void audit(const struct mapping *m)
 {
 	uint32_t constants = (uint32_t)(rodata_end - image_start);

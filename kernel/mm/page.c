@@ -28,7 +28,8 @@ static struct page *pages;
 static size_t nr_pages, nr_free, nr_managed;
 static uint32_t ram_base; /* physical address of pages[0] */
 
-/* Fault injection, for that thread alone; page_lock guards it. */
+/* Fault injection, in the allocations of fail_thread alone. page_lock guards
+ * these words. */
 static struct thread *fail_thread;
 static unsigned int fail_after, fail_count;
 
@@ -47,7 +48,7 @@ struct page *page_head(const void *va)
 	if (!p)
 		return NULL;
 	head = &pages[(size_t)(p - pages) & ~(((size_t)1 << p->order) - 1)];
-	/* The order of a page that is not in use may be an old one. */
+	/* If the page is not in use, its `order` may be an old one. */
 	return head->state == PAGE_USED && head->order == p->order ? head :
 								     NULL;
 }
@@ -106,6 +107,7 @@ static void free_block(struct page *p, unsigned int order)
 	mark_free(p, order);
 }
 
+/* Fault injection: must this allocation fail? Counts it. page_lock held. */
 static bool must_fail(void)
 {
 	if (!fail_after || fail_thread != current || --fail_after)

@@ -56,7 +56,7 @@ size_t pages_free_count(void);
 bool pages_check(void);
 
 /*
- * Fault injection, for tests: of the calling thread's allocations from now on,
- * the n-th and those after it fail, `count` in a row. n = 0 turns it off.
+ * Fault injection, for tests. Of the calling thread's allocations from now on,
+ * fail the n-th and the following ones, `count` in all. n = 0 turns this off.
  */
 void pages_fail_after(unsigned int n, unsigned int count);

@@ -20,8 +20,9 @@
 #include "kernel/mm/page.h"
 
 static DEFINE_SPINLOCK(stack_lock);
-static uint32_t free_stacks; /* the first; each holds the next one's address in
-				its lowest word; 0 ends the list */
+/* The first free stack. The lowest word of each free stack has the address of
+ * the next one; 0 ends the list. */
+static uint32_t free_stacks;
 static unsigned int nr_cached;
 static uint32_t next_slot = STACKS_VA;
 
@@ -85,9 +86,10 @@ unsigned int stacks_cached(void)
 
 /* ---- exception stacks ---------------------------------------------------- */
 
-/* The boot core's come with the image; the others get pages. */
+/* The exception stacks of the boot core. The other cores get pages. */
 static char boot_exc[EXC_MODES][EXC_STACK] aligned(PAGE_SIZE);
-static uint8_t exc_ready[NR_CPUS]; /* how many of a core's are mapped */
+/* How many exception stacks of each core are mapped. */
+static uint8_t exc_ready[NR_CPUS];
 
 void set_mode_stack(uint32_t mode, uint32_t sp); /* vectors.S */
 
@@ -103,7 +105,7 @@ int exception_stacks_prepare(unsigned int cpu)
 		void *pages = pages_alloc(1);
 
 		if (!pages)
-			return -ENOMEM; /* the next try needs fewer */
+			return -ENOMEM; /* those that are made are kept */
 		map_pages(exc_stack(cpu, i), virt_to_phys(pages), EXC_STACK,
 			  MAP_RW);
 		exc_ready[cpu]++;

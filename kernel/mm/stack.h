@@ -16,9 +16,10 @@ void stack_free(uint32_t stack);
 unsigned int stacks_made(void); /* in use and cached */
 unsigned int stacks_cached(void);
 
-/* The exception stacks of core cpu, before it first starts: 0 or -ENOMEM. The
- * boot core's come with the image. Under cpu_add_remove_lock. */
+/* Make the exception stacks of core cpu, before the core first starts. Returns
+ * 0 or -ENOMEM. (The stacks of the boot core are in the image.) Under
+ * cpu_add_remove_lock. */
 int exception_stacks_prepare(unsigned int cpu);
-/* The calling core's vectors and exception stacks, each time it comes up. Core
- * number cpu, IRQs and FIQs masked. */
+/* Set the vectors and the exception stacks of the calling core, which is core
+ * cpu, each time it comes up. IRQs and FIQs masked. */
 void vectors_init_core(unsigned int cpu);

@@ -22,8 +22,8 @@
 
 #define BATCH 32 /* callbacks between two looks at the list */
 
-/* Queue a callback at the end of l. IRQs off; on the list's core, or when that
- * is dead. */
+/* Queue a callback at the end of l. IRQs off. Called on the core of the list,
+ * or when that core is dead. */
 static always_inline void queue_callback(struct rcu_state *rsp,
 					 struct cblist *l,
 					 struct rcu_head *head,
@@ -60,6 +60,7 @@ static bool has_ready_callbacks(struct rcu_state *rsp, struct rcu_data *rdp)
 	return r;
 }
 
+/* Run the callbacks that are ready, at most BATCH of them. */
 static void invoke_batch(struct rcu_state *rsp, struct rcu_data *rdp)
 {
 	uint32_t flags = local_irq_save();
@@ -80,8 +81,8 @@ static void invoke_batch(struct rcu_state *rsp, struct rcu_data *rdp)
 	}
 	/* The callbacks stay in `len` until they have run, so that
 	 * rcu_barrier() does not skip them. Release: pairs with the barrier
-	 * in rcu_barrier_wait(). A thread that sees no callback left sees
-	 * the effects of these. */
+	 * in rcu_barrier_wait(). A thread that sees `len` 0 sees the effects
+	 * of these callbacks. */
 	flags = local_irq_save();
 	smp_store_release(&rdp->cbs.len, rdp->cbs.len - n);
 	local_irq_restore(flags);
@@ -106,6 +107,8 @@ static int rcuc_thread(void *arg)
 
 /* ---- rcu_barrier --------------------------------------------------------- */
 
+/* One of the barrier's callbacks, or the initial count, is done. The last one
+ * ends the barrier's wait. */
 static void barrier_done(struct rcu_state *rsp)
 {
 	/* Acq_rel: the waiter sees the effects of all callbacks counted. */
@@ -142,8 +145,8 @@ uint32_t rcu_barrier_enter(struct rcu_state *rsp, uintptr_t caller)
 
 	trace_gate(TR_BARRIER, rsp, caller);
 	smp_mb(); /* the caller's callbacks before the snapshot: a barrier that
-		   * makes the count odd later finds them; pairs with the one
-		   * in rcu_barrier_begin() */
+		   * makes the count odd later finds them; pairs with the
+		   * smp_mb() in rcu_barrier_begin() */
 	snap = READ_ONCE(rsp->n_barrier_done);
 	trace_did(TR_BARRIER, rsp, snap, caller);
 	return snap;
@@ -151,8 +154,8 @@ uint32_t rcu_barrier_enter(struct rcu_state *rsp, uintptr_t caller)
 
 bool rcu_barrier_gone_by(struct rcu_state *rsp, uint32_t snap)
 {
-	smp_mb(); /* the snapshot before this read; pairs with the ones beside
-		   * the two increments */
+	smp_mb(); /* the snapshot before this read; pairs with the smp_mb()s in
+		   * rcu_barrier_begin() and rcu_barrier_wait() */
 	return (int32_t)(READ_ONCE(rsp->n_barrier_done) -
 			 (((snap + 1) & ~1u) + 2)) >= 0;
 }
@@ -161,8 +164,8 @@ void rcu_barrier_begin(struct rcu_state *rsp)
 {
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
 	trace_did(TR_BARRIER_COUNT, rsp, 0, CALLER);
-	smp_mb(); /* odd before the look at the callbacks; pairs with the one in
-		   * rcu_barrier_enter() */
+	smp_mb(); /* the odd count before the look at the callbacks; pairs with
+		   * the smp_mb() in rcu_barrier_enter() */
 	init_completion(&rsp->barrier_completion, "rcu callbacks");
 	WRITE_ONCE(rsp->barrier_count, 1);
 }
@@ -179,8 +182,9 @@ void rcu_barrier_wait(struct rcu_state *rsp)
 	barrier_done(rsp);
 	smp_mb(); /* the callbacks are queued before the count is even; pairs
 		   * with rcu_barrier_gone_by(). And if a core had no
-		   * callbacks left, the caller sees the effects of those
-		   * that had run; pairs with the release in invoke_batch() */
+		   * callbacks left, the caller sees the effects of the
+		   * callbacks that ran there before; pairs with the release
+		   * in invoke_batch() */
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
 	trace_did(TR_BARRIER_COUNT, rsp, 0, CALLER);
 	wait_for_completion_kind(&rsp->barrier_completion, &barrier_wait);
@@ -221,13 +225,13 @@ static int prepare_core(struct rcu_state *rsp, unsigned int cpu)
 	return rdp->thread ? 0 : -ENOMEM;
 }
 
-/* From now on grace periods wait for that core. Called on it, IRQs off, before
- * it can run a reader. */
+/* From now on grace periods wait for core cpu. Called on that core, IRQs off,
+ * before it can run a reader. */
 static void rcu_cpu_starting(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&rsp->lock);
 
-	/* A core that is given up meanwhile stays out: the lock orders this
+	/* A core that is lost meanwhile stays out: rsp->lock orders this look
 	 * with rcu_cleanup_dead_cpu(), which runs after the core is lost. */
 	if (!cpu_is_lost(cpu))
 		WRITE_ONCE(rsp->online.bits, rsp->online.bits | 1u << cpu);
@@ -246,8 +250,8 @@ void rcu_adopt(struct rcu_state *rsp, unsigned int dead)
 	wake_up(&mine->wake); /* some callbacks may be ready */
 }
 
-/* No grace period waits for the dead core any longer. Adopt its callbacks.
- * Called on a core that stays. */
+/* Let no grace period wait for the dead core any longer, and adopt the core's
+ * callbacks. Called on a core that stays. */
 static void rcu_cleanup_dead_cpu(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&rsp->lock);

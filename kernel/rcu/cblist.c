@@ -51,7 +51,7 @@ void cblist_enqueue(struct cblist *l, struct rcu_head *h, uint32_t snap)
 	for (int i = seg; i < CB_SEGMENTS; i++)
 		WRITE_ONCE(l->tail[i], &h->next);
 	l->seq[seg] = snap;
-	WRITE_ONCE(l->len, l->len + 1); /* rcu_barrier() looks from outside */
+	WRITE_ONCE(l->len, l->len + 1); /* rcu_barrier() reads it elsewhere */
 }
 
 struct rcu_head *cblist_extract(struct cblist *l, unsigned int max,
@@ -81,7 +81,8 @@ void cblist_adopt(struct cblist *to, struct cblist *from, uint32_t snap)
 	if (cblist_ready(from)) {
 		struct rcu_head **end = from->tail[CB_DONE];
 
-		/* Behind the ready ones of `to`, before its waiting ones. */
+		/* Put the ready callbacks of `from` behind the ready callbacks
+		 * of `to`, before the waiting ones. */
 		*end = *to->tail[CB_DONE];
 		*to->tail[CB_DONE] = done;
 		for (int i = CB_SEGMENTS - 1; i >= 0; i--)

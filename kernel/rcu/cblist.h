@@ -3,7 +3,7 @@
  *
  *   CB_DONE   their grace period has ended: they can be invoked
  *   CB_WAIT   they wait for the grace period seq[CB_WAIT] to end
- *   CB_NEXT   they wait for a later one, seq[CB_NEXT]
+ *   CB_NEXT   they wait for a later grace period, seq[CB_NEXT]
  *
  * Two waiting segments are enough: rcu_seq_snap() can return at most two
  * different numbers that have not been reached.
@@ -31,7 +31,7 @@ struct cblist {
 	/* tail[i]: the link from segment i to the next one. */
 	struct rcu_head **tail[CB_SEGMENTS];
 	uint32_t seq[CB_SEGMENTS];
-	unsigned int len; /* with those extracted but not invoked yet */
+	unsigned int len; /* also counts callbacks extracted, not invoked */
 };
 
 /*
@@ -55,12 +55,12 @@ void cblist_init(struct cblist *l);
 void cblist_advance(struct cblist *l, uint32_t now);
 /* Add a callback that must wait for snap. */
 void cblist_enqueue(struct cblist *l, struct rcu_head *h, uint32_t snap);
-/* Unlink up to max ready ones; *n: how many. The caller subtracts *n from len
- * when they have run. */
+/* Unlink up to max ready callbacks; *n: how many. The caller subtracts *n from
+ * len when they have run. */
 struct rcu_head *cblist_extract(struct cblist *l, unsigned int max,
 				unsigned int *n);
 /*
- * Move all callbacks of `from` to the end of `to`. The ready ones stay ready.
+ * Move all callbacks of `from` to the end of `to`. Ready callbacks stay ready.
  * The others wait for snap, as the two lists' numbers cannot be compared.
  */
 void cblist_adopt(struct cblist *to, struct cblist *from, uint32_t snap);

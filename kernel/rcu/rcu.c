@@ -50,8 +50,8 @@ struct rcu_state *rcu_states;
 uint64_t rcu_stall_ns = 2000000000ull;
 unsigned int rcu_stalls;
 
-/* Odd: the core is busy; even: idle or off. Atomic; each core writes its
- * own. */
+/* The idle count of each core. Odd: the core is busy; even: it is idle or off.
+ * Atomic; each core writes its own. */
 static struct {
 	uint32_t count;
 } cache_aligned idle_count[NR_CPUS];
@@ -90,8 +90,8 @@ static void clear_owed(struct rcu_debt *d, unsigned int cpu)
 		wake_up(&d->wake);
 }
 
-/* The core is in a quiescent state: this counts for both sorts of grace
- * period. */
+/* The core is in a quiescent state. Note that for both sorts of grace period,
+ * normal and expedited. */
 void rcu_report_qs(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&rsp->lock);
@@ -111,7 +111,7 @@ static void note_qs(unsigned int cpu)
 			rcu_report_qs(rsp, cpu);
 }
 
-/* The core goes into idle or comes out. Seq_cst, pairs with rcu_idle_seen():
+/* The core goes into idle or comes out. Seq_cst, pairs with rcu_idle_count():
  * a thread that reads "idle" sees the effects of the readers that ran here
  * before. If it reads "busy", the readers that start here later see the
  * thread's writes. */
@@ -126,10 +126,10 @@ void rcu_idle_start(unsigned int cpu)
 	__atomic_fetch_or(&idle_count[cpu].count, 1, __ATOMIC_SEQ_CST);
 }
 
-uint32_t rcu_idle_seen(unsigned int cpu)
+uint32_t rcu_idle_count(unsigned int cpu)
 {
 	smp_mb(); /* the grace period's start before the look: pairs with the
-		   * idle exit's full ordering */
+		   * full ordering of count_idle() at the idle exit */
 	return __atomic_load_n(&idle_count[cpu].count, __ATOMIC_SEQ_CST);
 }
 
@@ -145,7 +145,7 @@ static void check_owing_cores(struct rcu_state *rsp, struct rcu_debt *d,
 	unsigned int cpu;
 
 	for_each_cpu (cpu, cpumask_load(&d->owed)) {
-		uint32_t now = rcu_idle_seen(cpu), flags;
+		uint32_t now = rcu_idle_count(cpu), flags;
 
 		if (first)
 			d->idle_snap[cpu] = now;
@@ -260,7 +260,7 @@ story void synchronize_rcu(void)
 	trace_point(TR_GP_WAIT, rsp, 0, CALLER);
 	snap = rcu_snap(rsp);
 	rcu_request(rsp, snap);
-	/* It alone moves gp_seq. */
+	/* Only the grace-period thread moves gp_seq. */
 	WRITE_ONCE(current->waiting.by, rsp->thread);
 	wait_event_kind(&rsp->gp_end, &gp_wait,
 			rcu_seq_done(READ_ONCE(rsp->gp_seq), snap));
@@ -270,8 +270,8 @@ story void synchronize_rcu(void)
 
 /* ---- expedited ----------------------------------------------------------- */
 
-/* On a core that owes: report a quiescent state now, or as soon as it can
- * switch. */
+/* Runs on a core that owes a quiescent state: report one now, or ask the core
+ * to switch as soon as it can. */
 static void exp_handler(void *arg)
 {
 	unsigned int cpu = smp_processor_id();

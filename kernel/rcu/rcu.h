@@ -39,9 +39,9 @@
 /* A core's part of an instance. */
 struct rcu_data {
 	struct rcu_state *rsp;
-	struct cblist cbs;	/* that core's, IRQs off */
+	struct cblist cbs;	/* only the core uses it, IRQs off */
 	struct thread *thread;	/* rcuc/N, which invokes them */
-	struct wait_queue wake; /* it waits here */
+	struct wait_queue wake; /* rcuc/N waits here */
 	struct rcu_head barrier_head;
 } cache_aligned;
 
@@ -110,8 +110,8 @@ static inline bool rcu_read_lock_held(void)
 			      "rcu_dereference(" #p ")");                      \
 		READ_ONCE(p);                                                  \
 	})
-/* The same for an updater. c: the condition under which no other thread changes
- * the pointer, such as a lock being held. */
+/* Load a pointer in an updater. c: the condition under which no other thread
+ * changes the pointer, such as a lock being held. */
 #define rcu_dereference_protected(p, c)                                        \
 	({                                                                     \
 		lockdep_check(c, LOCKDEP_RCU,                                  \
@@ -125,13 +125,14 @@ static inline bool rcu_read_lock_held(void)
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *));
 /* Wait for a grace period. May sleep. */
 void synchronize_rcu(void);
-/* The same, but interrupt the cores that owe a quiescent state. May sleep. */
+/* As synchronize_rcu(), but interrupt the cores that owe a quiescent state. May
+ * sleep. */
 void synchronize_rcu_expedited(void);
 /* Wait until every callback queued before the call has run. May sleep. */
 void rcu_barrier(void);
 
-/* The kernel's own functions for an instance. _rcu_barrier() is that of the
- * 2012 commit 1331e7a1bbe1. */
+/* The kernel's own functions for an instance. _rcu_barrier() is the function of
+ * the 2012 commit 1331e7a1bbe1. */
 void rcu_grace_period(struct rcu_state *rsp);
 void rcu_adopt(struct rcu_state *rsp, unsigned int dead);
 void _rcu_barrier(struct rcu_state *rsp);
@@ -145,10 +146,11 @@ void _rcu_barrier(struct rcu_state *rsp);
  *     that were queued before it.
  *  2. With barrier_mutex held, rcu_barrier_gone_by() says whether a whole other
  *     barrier has passed since then. If so, nothing is left to do.
- *  3. rcu_barrier_begin(), then rcu_barrier_entrain() for each online core. It
- *     calls rcu_barrier_queue() on that core, with IRQs off. This one counts
- *     rdp->barrier_head and puts it behind all callbacks of l.
- *  4. rcu_barrier_wait() waits until all of these have run.
+ *  3. rcu_barrier_begin(), then rcu_barrier_entrain() for each online core.
+ *     rcu_barrier_entrain() calls rcu_barrier_queue() on that core, with IRQs
+ *     off. rcu_barrier_queue() counts rdp->barrier_head and puts it behind all
+ *     callbacks of l.
+ *  4. rcu_barrier_wait() waits until each of these barrier_heads has run.
  */
 void rcu_gp_begin(struct rcu_state *rsp);
 void rcu_gp_await(struct rcu_state *rsp);
@@ -167,19 +169,20 @@ void rcu_request(struct rcu_state *rsp, uint32_t snap);
 
 /* Boot: registers scheduler hooks and the CPU notifier (before slab's). */
 void rcu_init(void);
-/* Start the threads; after the first threads can be created. */
+/* Boot: start RCU's threads, once threads can be created. */
 void rcu_spawn(void);
 
 /* Callbacks queued on that core, in all segments. A racy reading. */
 unsigned int rcu_nr_callbacks(unsigned int cpu);
-/* The core's idle count. Even: it idles or is off. A changed count: it was in
- * idle or has left it. */
-uint32_t rcu_idle_seen(unsigned int cpu);
-/* The cores that the running grace period waits for; none if none runs. */
+/* The core's idle count. Even: the core idles or is off. If the count has
+ * changed between two looks, the core has gone into idle or come out of it in
+ * between. */
+uint32_t rcu_idle_count(unsigned int cpu);
+/* The cores that the running grace period waits for; empty if none runs. */
 struct cpumask rcu_owed(struct rcu_state *rsp);
-/* For the wait-for graph: a wait for a grace period, for a barrier's last
- * callback (obj: its completion), and the grace-period thread's for readers
- * (obj: the struct rcu_state). */
+/* For the wait-for graph: a wait for a grace period; a wait for a barrier's
+ * last callback (obj: the barrier's completion); and the grace-period thread's
+ * wait for readers (obj: the struct rcu_state). */
 extern const struct wait_ops gp_wait, barrier_wait, readers_wait;
 /* The instance whose grace-period thread is t, if t waits for cores; else
  * NULL. */

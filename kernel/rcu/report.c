@@ -81,6 +81,8 @@ static void print_reader(const struct thread *t maybe_unused)
 #endif
 }
 
+/* obj, a struct rcu_state: print the cores that owe a quiescent state. obj, the
+ * completion of a barrier: print the cores that have callbacks. */
 static void print_awaited(const void *obj)
 {
 	struct rcu_state *rsp = rcu_of(obj);

@@ -86,6 +86,8 @@ static void resched(struct runqueue *rq, unsigned int cpu)
 		irqchip->send_ipi(cpumask_of(cpu), IPI_RESCHEDULE);
 }
 
+/* Queue t, and let the core look at its queue if t is more urgent than the
+ * thread that runs. rq->lock held. */
 static void activate(struct runqueue *rq, unsigned int cpu, struct thread *t)
 {
 	WRITE_ONCE(t->state, TASK_RUNNING);
@@ -105,10 +107,10 @@ static unsigned int load_of(unsigned int cpu)
 }
 
 /*
- * The core where t should run: the one with the least load, and its last core
- * if none has less. A core that is stuck behind a reader is taken only if there
- * is no other. A thread whose cores have all gone may run anywhere. IRQs off,
- * so no core can go away meanwhile.
+ * The core where t should run: the core with the least load, or t's last core
+ * if no other has less load. A core that is stuck behind a reader is taken only
+ * if there is no other. A thread whose cores have all gone may run anywhere.
+ * IRQs off, so no core can go away meanwhile.
  */
 static unsigned int select_cpu(const struct thread *t)
 {
@@ -204,15 +206,16 @@ static bool migrate_one(struct runqueue *rq, struct cpumask cores)
 
 /* ---- switching ---------------------------------------------------------- */
 
-/* Runs on the next thread's stack, IRQs off. The lock is still held from
- * before the switch. */
+/* Runs on the next thread's stack, IRQs off. The run queue's lock is still
+ * held: prev has taken it. */
 void finish_switch(struct thread *prev)
 {
 	struct runqueue *rq = &runqueues[smp_processor_id()];
-	/* A thread that was preempted is still on a queue, in any state. */
+	/* A thread that was preempted is still on a queue, whatever its state
+	 * says. */
 	enum thread_state state = prev->on_rq ? TASK_RUNNING : prev->state;
 
-	/* prev has taken the lock, and this thread releases it. */
+	/* Tell lockdep that this thread has the lock: it releases it now. */
 	lock_acquire(&rq->lock.dep_map, 0, LOCK_WRITE, NULL, CALLER);
 	raw_spin_unlock(&rq->lock);
 	if (unlikely(state == TASK_WAKING))
@@ -224,7 +227,7 @@ void finish_switch(struct thread *prev)
 }
 
 /* Switch to the next thread. IRQs off. preempt: the current thread stays on the
- * queue, in any state. */
+ * queue, whatever its state says. */
 static void reschedule(bool preempt)
 {
 	unsigned int cpu = smp_processor_id();
@@ -594,7 +597,8 @@ static bool pull_one(unsigned int me)
 {
 	unsigned int cpu;
 
-	/* If a core idles and has one thread queued, it runs that one next. */
+	/* Leave a core alone that has a single thread: it runs the thread, or
+	 * idles and runs the thread next. */
 	for_each_online_cpu (cpu)
 		if (sched_nr_running(cpu) > 1 &&
 		    migrate_one(&runqueues[cpu], cpumask_of(me)))

@@ -24,7 +24,7 @@
  *     takes a thread off its queue.
  * (c) With preemption disabled or IRQs off the current thread keeps its core,
  *     and an RCU reader is no more than that: preempt_disable().
- * (d) A thread may be woken on another core than the one it slept on, unless it
+ * (d) A thread may wake up on another core than it slept on, unless it
  *     is pinned.
  *
  * The mechanism is explained in sched.c.
@@ -83,22 +83,23 @@ static inline bool in_interrupt(void)
  * leaves the run queue until it is woken. Context: may_sleep().
  */
 void schedule(void);
-/* As schedule(), for at most ns nanoseconds; false if the time ran out. */
+/* As schedule(), for at most ns nanoseconds. Returns false if the time ran
+ * out. */
 bool schedule_timeout(uint64_t ns);
 #define yield() schedule()
 void sleep_ns(uint64_t ns);
 
 /*
  * Begin and end a wait of the current thread: note what it waits for, for
- * reports, and set its state (duty 2 above). Setting the state is followed by a
- * full barrier; it pairs with the one in wake_up_thread().
+ * reports, and set its state (the client's duty 2). Setting the state is
+ * followed by a full barrier; it pairs with the one in wake_up_thread().
  */
 void wait_begin(enum thread_state state, const struct wait_ops *ops,
 		const void *obj, const char *name, uintptr_t caller);
 void wait_end(void);
-extern const struct wait_ops sleep_wait; /* for time alone */
-extern const struct wait_ops idle_wait;	 /* a server, for work */
-extern const struct wait_ops gate_wait;	 /* held at a trace point */
+extern const struct wait_ops sleep_wait; /* a wait for time alone */
+extern const struct wait_ops idle_wait;	 /* a server waits for work */
+extern const struct wait_ops gate_wait;	 /* a thread held at a trace point */
 
 /*
  * Wake t if it waits, interruptible or not; returns whether it did. The event
@@ -144,11 +145,12 @@ struct sched_hooks {
 };
 extern struct sched_hooks sched_hooks;
 
-/* For reports; the answer may be out of date at once. How many threads of core
- * cpu run or could run, without its idle thread; which one runs. */
+/* For reports; the answers may be out of date at once. sched_nr_running(): how
+ * many threads of core cpu run or could run, without its idle thread.
+ * sched_running(): the thread that runs. */
 unsigned int sched_nr_running(unsigned int cpu);
 struct thread *sched_running(unsigned int cpu);
 /* Is t on its core, and not just about to leave it? */
 bool thread_is_on_core(const struct thread *t);
-/* NULL if the core never had one. */
+/* The idle thread of core cpu; NULL if the core never had one. */
 struct thread *sched_idle_thread(unsigned int cpu);

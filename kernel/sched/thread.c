@@ -100,7 +100,7 @@ struct thread *thread_create_on_cpu(const char *name, int (*fn)(void *),
 	return t;
 }
 
-/* IRQs are off. */
+/* Called with IRQs off. */
 noreturn void thread_start(struct thread *prev)
 {
 	finish_switch(prev);

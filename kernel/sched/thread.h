@@ -49,15 +49,17 @@ struct wait_ops {
 	size_t dep_map;	  /* the lock's DEP_MAP_AT(); 0: lockdep has none */
 	/* The one thread that must act before the wait can end, or NULL. */
 	const struct thread *(*owner)(const void *obj);
-	/* Asked if there is no such thread: must t act before the wait can end?
-	 * True only if that is certain. */
+	/* Called if owner() names no thread: must t act before the wait can
+	 * end? Returns true only if that is certain. */
 	bool (*waits_on)(const struct waiting *w, const struct thread *t);
-	/* Where the owner took it; 0: not known. Asked if lockdep does not know. */
+	/* Where the owner took the object; 0: not known. Called if lockdep does
+	 * not know the place. */
 	uintptr_t (*site)(const void *obj);
-	/* More lines for a report. */
+	/* Prints more lines of a report. */
 	void (*print)(const void *obj);
-	/* Cut a knot (docs/design.md, "lending"): let t have it. 0, or -EINVAL: t
-	 * does not wait for it, or it cannot be lent now. May take spinlocks. */
+	/* Cut a knot (docs/design.md, "lending"): let t have the object.
+	 * Returns 0, or -EINVAL: t does not wait for the object, or the object
+	 * cannot be lent now. May take spinlocks. */
 	int (*lend)(void *obj, struct thread *t);
 	/* the report's format; arguments: owner, object, t, t */
 	const char *lent;
@@ -135,7 +137,8 @@ struct thread {
 	struct list_head joiners;
 };
 
-/* t's entry for the lock that w waits for, if t holds it; debug builds know. */
+/* If t holds the lock that w waits for: t's entry for the lock, else NULL.
+ * Always NULL in release builds. */
 static inline const struct held_lock *wait_held_by(const struct waiting *w,
 						   const struct thread *t)
 {
@@ -163,11 +166,13 @@ struct thread *thread_create_on_cpu(const char *name, int (*fn)(void *),
 /* Wait for the end of t, give up the handle, return the exit status. May sleep.
  * */
 int thread_join(struct thread *t);
-/* The same for at most ns nanoseconds. 0 with *status set (unless status is
- * NULL), or -ETIMEDOUT; then the caller keeps the handle. */
+/* As thread_join(), but wait for at most ns nanoseconds. Returns 0, and then
+ * *status is the exit status (unless status is NULL); or -ETIMEDOUT, and then
+ * the caller keeps the handle. */
 int thread_join_timeout(struct thread *t, uint64_t ns, int *status);
 extern const struct wait_ops join_wait; /* obj: the struct thread */
-/* Take one more handle; give one up. Any context but FIQ. */
+/* thread_get() takes one more handle, thread_put() gives one up. Any context
+ * but FIQ. */
 void thread_get(struct thread *t);
 void thread_put(struct thread *t);
 noreturn void thread_exit(int status);
@@ -179,14 +184,16 @@ noreturn void thread_bug_exit(void);
 int thread_set_affinity(struct thread *t, struct cpumask allowed);
 /* End an interruptible wait of t. Any context. */
 void thread_interrupt(struct thread *t);
-/* True once after thread_interrupt(current). */
+/* Was thread_interrupt() called for the current thread? Returns true once for
+ * each such interruption. */
 bool thread_interrupted(void);
 
 /* Call fn for all threads, under threads_lock with IRQs off. */
 void threads_for_each(void (*fn)(struct thread *t, void *arg), void *arg);
 /* The thread with that id, with a handle for the caller; or NULL. */
 struct thread *thread_find(uint32_t id);
-/* The same for the lowest id above that one. */
+/* The thread with the lowest id above `id`, with a handle for the caller; or
+ * NULL. */
 struct thread *thread_after(uint32_t id);
 /* Visit each thread; the body has a handle on it and must not leave by break.
  * */

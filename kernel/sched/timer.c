@@ -22,7 +22,7 @@ static struct timer_base {
 	/* lock guards: */
 	struct list_head timers; /* earliest first */
 	struct timer *running;	 /* its function is being called now */
-	unsigned int armed;	 /* without those that end a sleep */
+	unsigned int armed;	 /* without timers that end a sleep */
 } cache_aligned bases[NR_CPUS];
 
 static void timer_interrupt(unsigned int irq, void *arg);
@@ -48,9 +48,9 @@ static struct timer *first_timer(struct timer_base *b)
 }
 
 /*
- * Lock the base of t. Its core may change until the lock is ours. The core that
- * moved t here did so under the lock of another base, so this lock alone does
- * not show what that core has written.
+ * Lock the base of t. t->cpu may change until the lock is ours. The core that
+ * moved t to this base did so under the lock of another base, so this lock
+ * alone does not show what that core has written.
  */
 static struct timer_base *lock_timer(struct timer *t, uint32_t *flags)
 {
@@ -65,8 +65,8 @@ static struct timer_base *lock_timer(struct timer *t, uint32_t *flags)
 	}
 }
 
-/* t is on no list, and the lock of its base is held. From here on the lock
- * of cpu's base guards t. */
+/* Let t belong to core cpu: from here on the lock of cpu's base guards t. The
+ * caller has taken t off its list, and holds the lock of the old base. */
 static void set_base(struct timer *t, unsigned int cpu)
 {
 	/* Release: publishes t as it is now; pairs with the acquire in
@@ -104,9 +104,9 @@ void timer_arm(struct timer *t, uint64_t deadline)
 	unsigned int cpu = smp_processor_id();
 	struct timer_base *b;
 
-	/* Others may arm it at the same time: until it belongs to this core. If
-	 * its function runs on another core, it stays there: that core sets its
-	 * comparator when the function has returned. */
+	/* Repeat until t belongs to this core, because other threads may arm t
+	 * at the same time. If t's function runs on another core, t stays
+	 * there: that core sets its comparator after the function. */
 	for (;;) {
 		b = lock_timer(t, &flags);
 		if (t->armed)
@@ -123,7 +123,8 @@ void timer_arm(struct timer *t, uint64_t deadline)
 	local_irq_restore(outer);
 }
 
-/* One look: disarm t. *runs: is its function being called? */
+/* Disarm t, and do not wait for its function. Returns whether t was armed.
+ * *runs: is t's function being called now? */
 static bool disarm(struct timer *t, bool *runs)
 {
 	uint32_t flags;
@@ -148,7 +149,7 @@ bool timer_cancel_sync(struct timer *t)
 {
 	bool runs, was = disarm(t, &runs);
 
-	/* The function may arm it again before it returns. */
+	/* The function may arm t again before it returns. */
 	while (runs) {
 		cpu_relax();
 		was |= disarm(t, &runs);
@@ -206,10 +207,10 @@ void timers_migrate(unsigned int dead)
 		if (t) {
 			remove_timer(b, t);
 			/*
-			 * Both locks, so that nobody sees the timer between
-			 * the two lists. The dead core's lock comes first. One
-			 * core goes at a time, so nobody nests these locks in
-			 * the other order.
+			 * Hold both locks, so that nobody sees the timer
+			 * between the two lists. The dead core's lock comes
+			 * first. One core goes at a time, so nobody nests these
+			 * locks in the other order.
 			 */
 			spin_lock_nested(&bases[me].lock, 1);
 			set_base(t, me);

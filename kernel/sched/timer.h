@@ -26,8 +26,8 @@ struct timer {
 
 /* At boot, after board_init(), which finds the comparator's interrupt. */
 void timers_init(void);
-/* The calling core's comparator and its interrupt, each time the core comes up.
- * IRQs off. */
+/* Stop the calling core's comparator and enable its interrupt, each time the
+ * core comes up. IRQs off. */
 void timers_start_core(unsigned int cpu);
 /* Prepare t, before its first use. */
 void timer_setup(struct timer *t, void (*fn)(struct timer *), void *arg);
@@ -35,13 +35,14 @@ void timer_setup(struct timer *t, void (*fn)(struct timer *), void *arg);
 void timer_arm(struct timer *t, uint64_t deadline);
 /* Returns whether t was armed. Its function may still be running on a core. */
 bool timer_cancel(struct timer *t);
-/* The same, and wait until the function has returned; if the function has armed
- * t again, that is cancelled too. Not from that function. */
+/* As timer_cancel(), and wait until the function has returned. If the function
+ * has armed t again, t is disarmed again. The function itself must not call
+ * this. */
 bool timer_cancel_sync(struct timer *t);
 
 /* Set the comparator for the next event of this core. IRQs off. */
 void timer_program(void);
 /* Move the timers of a core that is off to the calling core. */
 void timers_migrate(unsigned int dead);
-/* How many timers of that core are armed, without those that end a sleep. */
+/* The number of armed timers of that core, without those that end a sleep. */
 unsigned int timers_armed(unsigned int cpu);

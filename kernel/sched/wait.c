@@ -76,8 +76,8 @@ void leave_wait_queues(void)
 		finish_wait(current->waits_in->queue, current->waits_in);
 }
 
-/* q->lock held. Wake the thread that has waited longest, or all. A woken thread
- * is unlinked, so that the next wake_up() reaches the next one. */
+/* Wake the thread that has waited longest, or all threads. A woken thread is
+ * unlinked, so that the next wake_up() reaches another thread. q->lock held. */
 static void wake_locked(struct wait_queue *q, bool all, uintptr_t caller)
 {
 	struct wait_entry *e, *next;
@@ -137,8 +137,8 @@ void complete_all(struct completion *c)
 	complete_n(c, true, CALLER);
 }
 
-/* Take one unit, if there is one. c may be freed once this returns true: the
- * lock is free only when complete() no longer uses c. */
+/* Take one unit. Returns false if there is none. c may be freed once this
+ * returns true: the lock is free only when complete() no longer uses c. */
 static bool take_done(struct completion *c)
 {
 	uint32_t flags = spin_lock_irqsave(&c->wait.lock);
@@ -172,5 +172,5 @@ bool wait_for_completion_timeout(struct completion *c, uint64_t ns, int n)
 
 	__wait_event(&c->wait, &completion_wait, (ok = take_done(c)) || !n--,
 		     schedule_timeout(ns));
-	return ok || take_done(c); /* it may have come at the very end */
+	return ok || take_done(c); /* a unit may have come at the very end */
 }

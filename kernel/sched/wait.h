@@ -46,8 +46,8 @@ void finish_wait(struct wait_queue *q, struct wait_entry *e);
 void wake_up(struct wait_queue *q);
 void wake_up_all(struct wait_queue *q);
 
-/* The common part of the macros below: look at `done`, sleep, and repeat both
- * until `done` is true. */
+/* The common part of wait_event() and its variants: look at `done`, sleep, and
+ * repeat both until `done` is true. */
 #define __wait_event(q, ops, done, sleep)                                      \
 	do {                                                                   \
 		struct wait_entry _e = { .thread = NULL };                     \
@@ -63,14 +63,14 @@ void wake_up_all(struct wait_queue *q);
 #define wait_event_kind(q, ops, cond) __wait_event(q, ops, cond, schedule())
 #define wait_event(q, cond)	      wait_event_kind(q, &queue_wait, cond)
 
-/* True if cond became true within ns nanoseconds. */
+/* Its value is true if cond became true within ns nanoseconds. */
 #define wait_event_timeout(q, ops, cond, ns)                                   \
 	({                                                                     \
 		uint64_t _end = timer_now() + timer_ticks(ns), _now = 0;       \
 		/* The time is read once, so that _end - _now is positive. */  \
 		__wait_event(q, ops, (cond) || (_now = timer_now()) >= _end,   \
 			     schedule_timeout(timer_ns(_end - _now)));         \
-		/* It may have come just after the time ran out. */            \
+		/* Perhaps cond became true just after the time ran out. */    \
 		_now < _end || (cond);                                         \
 	})
 
@@ -91,9 +91,10 @@ void init_completion(struct completion *c, const char *name);
 void complete(struct completion *c);
 void complete_all(struct completion *c);
 void wait_for_completion(struct completion *c);
-/* The same, but reports show the wait by ops, not by completion_wait. */
+/* As wait_for_completion(), but reports show the wait by ops, not by
+ * completion_wait. */
 void wait_for_completion_kind(struct completion *c, const struct wait_ops *ops);
-/* True if it was completed within n waits of ns nanoseconds each. Not one long
- * wait: a host may stop for a while although its clock goes on, and then no
- * core has had that time. */
+/* Returns true if c was completed within n waits of ns nanoseconds each. (It
+ * does not wait once for n * ns: a host may stop for a while although its clock
+ * goes on, and then no core has had that time.) */
 bool wait_for_completion_timeout(struct completion *c, uint64_t ns, int n);

@@ -54,7 +54,7 @@ void uart_listen(bool (*fn)(char c))
 	arrived = fn;
 	irq_register(uart->irq, rx_interrupt, NULL);
 	uart->rx_enable();
-	rx_interrupt(uart->irq, NULL); /* fetch the bytes that came before */
+	rx_interrupt(uart->irq, NULL); /* fetch the bytes that are there */
 }
 
 bool uart_read(char *c)

@@ -17,12 +17,13 @@ bool line_byte_arrived(char c); /* for uart_listen() */
  * Ctrl-C. May sleep. */
 char *line_read(const char *with, const char *(*words)(int, unsigned int));
 
-/* shell.c: the command of that name or NULL; the i-th name, for completion; the
- * status so far of the line that runs. */
+/* shell.c. shell_find(): the command of that name, or NULL. shell_name(): the
+ * i-th name, for completion. shell_status: the status so far of the line that
+ * runs. */
 const struct shell_command *shell_find(const char *name);
 const char *shell_name(int arg, unsigned int i);
 extern int shell_status;
 
-/* commands.c: write "waits for X (mutex), held by U (thread 17)". Also fills
- * w. */
+/* commands.c. Write "waits for X (mutex), held by U (thread 17)" to buf. w:
+ * where the walk from t goes. */
 void describe_wait(struct thread *t, struct waitfor *w, char *buf, size_t size);

@@ -23,8 +23,8 @@ static char line[LINE_SIZE], history[HISTORY][LINE_SIZE];
 static unsigned int len, pos; /* line[len] is 0 */
 /* first_words(0, i): see shell_ask(). */
 static const char *prompt, *(*first_words)(int arg, unsigned int i);
-/* Characters that did not fit; lines entered since the start; which of them is
- * shown: the one `back` lines ago. */
+/* excess: how many characters did not fit. entered: how many lines were entered
+ * since the start. The line that was entered `back` lines ago is shown. */
 static unsigned int excess, entered, back;
 
 bool line_byte_arrived(char c)
@@ -43,6 +43,7 @@ static void redraw(void)
 		strlen(prompt) + pos - first);
 }
 
+/* Wait for the next byte; Ctrl-C if Ctrl-C was typed. */
 static char next_byte(void)
 {
 	unsigned int lost = uart_lost();
@@ -74,10 +75,10 @@ static void insert_char(char c)
 }
 
 /*
- * The string has pairs of keys: Ctrl-A and U, E and K, B and H, F and D; Ctrl-W
- * has no first key. The first key of a pair moves the cursor to a place. The
- * second one deletes the text between the cursor and that place. Other keys do
- * nothing.
+ * The string in this function has pairs of keys: Ctrl-A and U, E and K, B and
+ * H, F and D; Ctrl-W has no first key. The first key of a pair moves the cursor
+ * to a place. The second key deletes the text between the cursor and that
+ * place. Other keys do nothing.
  */
 static void move_or_delete(char c)
 {
@@ -111,6 +112,7 @@ static void recall(unsigned int n)
 	redraw();
 }
 
+/* Complete the word in front of the cursor, or list the words that fit. */
 static void complete_word(void)
 {
 	const char *(*word)(int arg, unsigned int i) = first_words;
@@ -119,7 +121,8 @@ static void complete_word(void)
 	unsigned int n, common = 0, found = 0, i;
 	int arg = 0;
 
-	/* Go through this command's words before the cursor; p: the last. */
+	/* Go through the words of the command in front of the cursor. Then p is
+	 * the last of these words, and arg is its number. */
 	ksnprintf(before, pos + 1, "%s", line);
 	p = strrchr(before, ';') ? strrchr(before, ';') + 1 : before;
 	for (; (blank = strchr(p, ' ')); p = blank + 1) {
@@ -148,12 +151,12 @@ static void complete_word(void)
 	redraw();
 }
 
-/* Read the rest of an escape sequence. Returns its control character; 0:
- * unknown. */
+/* Read the rest of an escape sequence. Returns the control character with the
+ * same effect; 0 if the sequence is not known. */
 static char read_escape(void)
 {
-	/* Pairs: the sequence's letter, or its digit before '~'; the control
-	 * character. */
+	/* Pairs of characters: the letter that ends the sequence, or the digit
+	 * before its '~'; and the letter of the control character. */
 	static const char keys[] = "APBNCFDBHAFE1A7A4E8E3D";
 	char c = next_byte(), number = 0;
 

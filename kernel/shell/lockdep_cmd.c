@@ -46,13 +46,14 @@ SHELL_COMMAND(lockdep, "lockdep", "lockdep [classes|graph [dot]|last|reset]",
 	      "show the lock validator's counts, classes, graph or last report",
 	      lockdep_command, lockdep_complete);
 #else
-static int needs_debug(int argc maybe_unused, char **argv maybe_unused)
+static int refuse_in_release(int argc maybe_unused, char **argv maybe_unused)
 {
 	kprintf("lockdep: needs the debug profile\n");
 	return 1;
 }
 
-/* Not named after lockdep: release images have no such symbol (a test). */
+/* No symbol here is named after lockdep, because a test looks for such symbols
+ * in release images. */
 SHELL_COMMAND(locking, "lockdep", "lockdep", "needs the debug profile",
-	      needs_debug, NULL);
+	      refuse_in_release, NULL);
 #endif

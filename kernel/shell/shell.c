@@ -88,7 +88,8 @@ static int job_main(void *arg)
 
 char *shell_ask(const char *prompt, const char *(*words)(int, unsigned int))
 {
-	/* A command that was interrupted may be in the background. */
+	/* If this command was interrupted, it may be in the background, and
+	 * then the console is not its own. */
 	if (READ_ONCE(console_taken) || thread_interrupted())
 		return NULL;
 	WRITE_ONCE(console_taken, true);
@@ -98,7 +99,7 @@ char *shell_ask(const char *prompt, const char *(*words)(int, unsigned int))
 	return answer;
 }
 
-/* Release a job that is done. Returns its status. */
+/* Release a job whose command has ended. Returns the command's status. */
 static int reap_job(struct job *job)
 {
 	int status = thread_join(job->thread);
@@ -107,6 +108,8 @@ static int reap_job(struct job *job)
 	return status;
 }
 
+/* Run the command in a thread of its own, and wait until it ends or the user
+ * gives it up by Ctrl-C. Returns its status, or INTERRUPTED. */
 static int run_as_job(const char *command)
 {
 	static struct waitfor w; /* large; only the shell's thread comes here */
@@ -142,8 +145,8 @@ static int run_as_job(const char *command)
 	return INTERRUPTED;
 }
 
-/* Run "cmd; cmd". Returns the status of the first that failed, or 0. Changes
- * line. */
+/* Run "cmd; cmd". Returns the status of the first command that failed, or 0.
+ * Changes line. */
 static int run_line(char *line)
 {
 	int status = 0;

@@ -60,4 +60,5 @@ bool shell_has_no_arguments(int argc, char **argv);
  * the next call. Returns NULL after Ctrl-C, or if the console is not free; the
  * command ends then. */
 char *shell_ask(const char *prompt, const char *(*words)(int, unsigned int));
-extern bool console_taken; /* by a batch run, or by a command that asks */
+/* Is the console taken, by a batch run or by a command that asks? */
+extern bool console_taken;

@@ -47,10 +47,10 @@ struct kmem_cache {
 	unsigned int stride; /* from object to object */
 	unsigned int before; /* from the start of the stride to the payload */
 	unsigned int num;    /* objects in a slab */
-	unsigned int order;  /* of a slab's pages */
+	unsigned int order;  /* of the block of pages of a slab */
 	unsigned int first;  /* offset of the first object without colour */
 	unsigned int colours, colour_unit;
-	unsigned int limit, batchcount; /* of its arrays */
+	unsigned int limit, batchcount; /* of the cache's arrays */
 	unsigned int free_limit;	/* free objects worth keeping */
 	unsigned int flags;
 	void (*ctor)(void *obj);
@@ -62,7 +62,7 @@ struct kmem_cache {
 	/* list_lock guards: */
 	struct spinlock list_lock;
 	struct list_head partial, full, free;
-	unsigned int free_objects; /* in partial and free */
+	unsigned int free_objects; /* of the slabs in partial and free */
 	unsigned int nr_slabs;	   /* on the three lists */
 	unsigned int colour_next;
 };
@@ -122,13 +122,15 @@ void kmalloc_init(void);
 /* Bytes that the checks need before and after each payload. */
 unsigned int slab_debug_before(unsigned int flags);
 unsigned int slab_debug_after(unsigned int flags);
-/* For an object of a new slab, before its constructor. */
+/* Prepare an object of a new slab, before its constructor. */
 void slab_debug_new(struct kmem_cache *s, void *obj);
+/* Check an object that is about to be handed out. */
 void slab_debug_alloc(struct kmem_cache *s, void *obj, uintptr_t caller);
 /* May obj be freed into s? If not, this is reported, and the caller leaves obj
  * unchanged. */
 bool slab_debug_free(struct kmem_cache *s, void *obj, uintptr_t caller);
-/* The same for kfree(). head: of obj's block of pages, NULL: obj is in none. */
+/* May obj be freed by kfree()? If not, this is reported, and the caller leaves
+ * obj unchanged. head: the first page of obj's block; NULL: it is in none. */
 bool slab_debug_kfree(struct page *head, void *obj, uintptr_t caller);
 /* Check all objects of a slab whose pages are about to be given back. */
 void slab_debug_slab_end(struct kmem_cache *s, struct slab *slab);

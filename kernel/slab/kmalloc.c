@@ -1,6 +1,6 @@
 /*
- * kmalloc(): memory by size. Small sizes come from caches, one for each size
- * below. Larger sizes are blocks of pages.
+ * kmalloc(): memory by size. Small objects come from caches, one for each size
+ * in a table. Larger objects are blocks of pages.
  *
  * Owns the caches, which kmalloc_init() makes. Any context but FIQ.
  */
@@ -24,6 +24,7 @@ static const struct {
 
 static struct kmem_cache *caches[ARRAY_SIZE(sizes)];
 
+/* A large object: a block of pages of its own. NULL if there is none. */
 static void *alloc_pages(size_t size)
 {
 	unsigned int order = 0;

@@ -63,8 +63,9 @@ static void slab_remove(struct kmem_cache *s, struct slab *slab,
 	s->nr_slabs--;
 }
 
-/* Give n objects back. Unused slabs above the limit go to `dead`, for
- * slabs_free() after the lock is released. NULL: keep all. */
+/* Give n objects back to the lists. Unused slabs above the limit go to `dead`;
+ * the caller hands `dead` to slabs_free() after it has released the lock. dead
+ * NULL: keep all slabs. */
 static void slabs_give(struct kmem_cache *s, void *const *objs, unsigned int n,
 		       struct list_head *dead)
 {
@@ -85,6 +86,7 @@ static void slabs_give(struct kmem_cache *s, void *const *objs, unsigned int n,
 
 /* ---- slabs come and go --------------------------------------------------- */
 
+/* Add a slab to the cache. Returns false when memory is out. */
 bool cache_grow(struct kmem_cache *s)
 {
 	struct slab *slab = pages_alloc(s->order);
@@ -118,7 +120,8 @@ bool cache_grow(struct kmem_cache *s)
 	return true;
 }
 
-/* After the grace period. As in 2012, this reads the cache. */
+/* The RCU callback of a slab: give its pages back. As in 2012, it reads the
+ * cache. */
 static void kmem_rcu_free(struct rcu_head *head)
 {
 	struct slab *slab = container_of(head, struct slab, rcu);
@@ -128,6 +131,8 @@ static void kmem_rcu_free(struct rcu_head *head)
 				 virt_to_page(slab)->order);
 }
 
+/* Give back the pages of the slabs, at once or (RCU caches) after a grace
+ * period. list_lock not held. */
 static void slabs_free(struct kmem_cache *s, struct list_head *dead)
 {
 	struct slab *slab, *tmp;
@@ -238,8 +243,8 @@ void array_attach(struct kmem_cache *s, unsigned int cpu,
 	spin_unlock_irqrestore(&s->list_lock, flags);
 }
 
-/* Give the objects of the array of a core that is off back to the lists.
- * Returns the array. */
+/* Take away the array of core cpu, which is off, and give the array's objects
+ * back to the lists. Returns the array. */
 struct array_cache *array_detach(struct kmem_cache *s, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&s->list_lock);
@@ -271,8 +276,8 @@ static unsigned int objects_in_slab(struct kmem_cache *s, unsigned int order,
 	return num;
 }
 
-/* Choose the smallest order that wastes at most an eighth, else the largest
- * allowed. Then set all that depends on it. */
+/* Choose the smallest order that wastes at most an eighth of a slab, else the
+ * largest order that is allowed. Then set all that depends on the order. */
 bool cache_layout(struct kmem_cache *s, unsigned int align)
 {
 	unsigned int left;
@@ -289,7 +294,7 @@ bool cache_layout(struct kmem_cache *s, unsigned int align)
 		   s->stride > 1024	 ? 24 :
 		   s->stride > 256	 ? 54 :
 					   120;
-	if (GORDIAN_DEBUG) /* more moves between arrays and lists */
+	if (GORDIAN_DEBUG) /* to have more moves between arrays and lists */
 		s->limit = min(s->limit, 32u);
 	s->batchcount = (s->limit + 1) / 2;
 	s->free_limit =

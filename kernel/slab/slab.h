@@ -84,7 +84,7 @@ void kmem_cache_unlink(struct kmem_cache *s);
 void kmem_cache_relink(struct kmem_cache *s);
 int __cache_shrink(struct kmem_cache *s); /* not 0: objects are in use */
 bool kmem_cache_is_rcu(const struct kmem_cache *s);
-/* Events: a destroy begins, and ends. */
+/* Record the events that a destroy begins, and that it ends. */
 void cache_destroy_enter(struct kmem_cache *s, uintptr_t caller);
 void cache_destroy_leave(struct kmem_cache *s, uintptr_t caller);
 void slab_error(struct kmem_cache *s, const char *what);

@@ -235,7 +235,8 @@ void cache_destroy_enter(struct kmem_cache *s, uintptr_t caller)
 	trace_point(TR_CACHE_DESTROY, s, 0, caller);
 }
 
-/* The cache may have been freed: s only names it in the event. */
+/* The cache may have been freed: s is not read, it only names the cache in the
+ * event. */
 void cache_destroy_leave(struct kmem_cache *s, uintptr_t caller)
 {
 	trace_did(TR_CACHE_DESTROY_END, s, 0, caller);
@@ -267,7 +268,7 @@ void __kmem_cache_destroy(struct kmem_cache *s)
 	set_reported(s, false);
 	free_arrays(s);
 	trace_did(TR_CACHE_FREE, s, 0, CALLER);
-	s->id = 0; /* slab_debug_cache_alive() says no */
+	s->id = 0; /* from now on slab_debug_cache_alive() is false */
 	kmem_cache_free(&cache_cache, s);
 }
 
@@ -278,7 +279,7 @@ story void kmem_cache_destroy(struct kmem_cache *s)
 	cache_destroy_enter(s, CALLER);
 	get_online_cpus();
 	mutex_lock(&slab_mutex);
-	/* The list is never empty: the cache of caches is never destroyed. */
+	/* slab_caches is never empty: it has the cache of caches. */
 	kmem_cache_unlink(s);
 	if (__cache_shrink(s)) {
 		slab_error(s, "Can't free all objects");
@@ -352,7 +353,7 @@ static story int cpuup_callback(struct notifier_block *nb maybe_unused,
 		cpuup_canceled(cpu);
 		mutex_unlock(&slab_mutex);
 		break;
-	default: /* nothing at CPU_LOST: the core may use its arrays */
+	default: /* also CPU_LOST: the core may still use its arrays */
 		break;
 	}
 	return notifier_from_errno(err);
@@ -366,6 +367,7 @@ static struct notifier_block slab_notifier = {
 
 /* ---- boot ---------------------------------------------------------------- */
 
+/* Make a cache without arrays, while only one thread runs. */
 static void cache_boot(struct kmem_cache *s, const char *name, size_t size)
 {
 	BUG_ON(!cache_setup(s, name, size, 0, 0, NULL));

@@ -106,8 +106,8 @@ static void track_print(const char *what, const struct track *t)
 
 /* ---- reports ------------------------------------------------------------- */
 
-/* cache: "" if it is not known; dbg: NULL if the debug words cannot be
- * trusted. */
+/* Report a finding about an object. cache: the cache's name, "" if it is not
+ * known; what: the finding; dbg: NULL if the debug words cannot be trusted. */
 static void report_object(const char *cache, const char *what, const void *obj,
 			  uintptr_t caller, const struct object_debug *dbg)
 {
@@ -130,7 +130,8 @@ static void report_object(const char *cache, const char *what, const void *obj,
 
 static bool all_bytes_are(const uint8_t *p, uint8_t value, size_t n)
 {
-	/* Equal to itself shifted by one byte: all bytes equal the first. */
+	/* If the bytes are equal to themselves shifted by one, all are equal to
+	 * the first. */
 	return n == 0 || (p[0] == value && memcmp(p, p + 1, n - 1) == 0);
 }
 
@@ -212,8 +213,8 @@ void slab_debug_alloc(struct kmem_cache *s, void *obj, uintptr_t caller)
 		return;
 	check_red_zones(s, obj, caller);
 	check_poison(s, obj, caller);
-	/* Relaxed: the object has one owner. Atomic: because of double
-	 * frees. */
+	/* Relaxed: the object has one owner. Atomic: a double free may come at
+	 * the same time. */
 	if (__atomic_exchange_n(&dbg->state, STATE_ALLOCATED,
 				__ATOMIC_RELAXED) != STATE_FREE)
 		report_object(s->name, "handed out although it is not free",
@@ -237,7 +238,8 @@ bool slab_debug_free(struct kmem_cache *s, void *obj, uintptr_t caller)
 	if (!is_checked(s))
 		return true;
 	dbg = debug_of(obj);
-	/* Relaxed: of two frees at the same time one finds it allocated. */
+	/* Relaxed: of two frees at the same time only one finds the object
+	 * allocated. */
 	was = __atomic_exchange_n(&dbg->state, STATE_FREE, __ATOMIC_RELAXED);
 	if (was != STATE_ALLOCATED) {
 		report_object(s->name,
@@ -284,7 +286,8 @@ bool slab_debug_cache_alive(const struct slab *slab)
 	return alive;
 }
 
-/* Collect allocated objects of one slab list. list_lock held. */
+/* Add the allocated objects of one slab list to obj[] and by[], which have n
+ * entries already. Returns the new number. list_lock held. */
 static unsigned int find_leaks(struct kmem_cache *s, struct list_head *list,
 			       void **obj, struct track *by, unsigned int n)
 {

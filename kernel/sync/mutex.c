@@ -46,6 +46,7 @@ void __mutex_init(struct mutex *m, const char *name,
 	lockdep_set_class(m, key, name);
 }
 
+/* If the mutex is free, make current the owner. Returns whether it was free. */
 static always_inline bool take_free(struct mutex *m)
 {
 	uintptr_t free = 0;
@@ -56,8 +57,9 @@ static always_inline bool take_free(struct mutex *m)
 					   __ATOMIC_RELAXED);
 }
 
-/* Free the mutex, unless a flag is set. After a success the caller must not
- * access it, because it may be gone. */
+/* Free the mutex, whose owner is `by`. Returns false if a flag is set, and then
+ * changes nothing. If it returns true, the caller must not access the mutex any
+ * more, because the memory may be freed. */
 static always_inline bool release_free(struct mutex *m, struct thread *by)
 {
 	uintptr_t o = (uintptr_t)by;
@@ -75,26 +77,27 @@ static uintptr_t waiters_flag(const struct mutex *m)
 /* Make `to` the owner. wait_lock held. */
 static void set_owner(struct mutex *m, struct thread *to, uintptr_t flags)
 {
-	/* Release: pairs with the acquire in mutex_unlock(), for a thread that
-	 * owns it again. */
+	/* Release: pairs with the acquire in mutex_unlock(), for a lender that
+	 * owns the mutex again. */
 	smp_store_release(&m->owner, (uintptr_t)to | flags | waiters_flag(m));
 }
 
-/* Make that waiter the owner. wait_lock held; unlock_and_wake() comes next. */
+/* Make the waiter w the owner. wait_lock held; the caller then calls
+ * unlock_and_wake(). */
 static void hand_over(struct mutex *m, struct mutex_waiter *w, uintptr_t flags,
 		      uintptr_t caller)
 {
 	list_del(&w->link);
 	WRITE_ONCE(m->site, w->site);
-	WRITE_ONCE(w->granted, GRANTING); /* before the release below */
+	WRITE_ONCE(w->granted, GRANTING); /* before set_owner()'s release */
 	set_owner(m, w->thread, flags);
 	trace_did(TR_HANDOVER, m, (uintptr_t)w->thread, caller);
 }
 
-/* Release wait_lock. Then tell w (NULL: none) that it is the owner. From
- * there on m may be gone, and so may w, which is on its thread's stack. IRQs
- * stay off in between: otherwise w's thread would also wait for the interrupts
- * and threads that run here first. */
+/* Release wait_lock. Then tell w (NULL: none) that it is the owner. Once w is
+ * told, m may be gone, and so may w, which is on its thread's stack. IRQs stay
+ * off in between: otherwise w's thread would also wait for the interrupts and
+ * threads that run on this core first. */
 static void unlock_and_wake(struct mutex *m, uint32_t flags,
 			    struct mutex_waiter *w, uintptr_t caller)
 {
@@ -119,7 +122,8 @@ static bool join_waiters(struct mutex *m, struct mutex_waiter *w)
 
 	do {
 		o = READ_ONCE(m->owner);
-		/* A flag without an owner would lock the mutex for ever. */
+		/* Do not set a flag while the owner word is 0: the flag would
+		 * lock the mutex for ever. */
 		if (o == 0 && take_free(m))
 			return false;
 		/* Relaxed: this sets a flag and does not take the mutex. */
@@ -130,8 +134,8 @@ static bool join_waiters(struct mutex *m, struct mutex_waiter *w)
 	return true;
 }
 
-/* The wait was interrupted. Leave the waiters; false: the mutex was handed over
- * meanwhile. */
+/* The wait of w was interrupted: leave the waiters. Returns false if the mutex
+ * was handed over to w meanwhile. */
 static bool leave_waiters(struct mutex *m, struct mutex_waiter *w)
 {
 	uint32_t flags = spin_lock_irqsave(&m->wait_lock);
@@ -161,7 +165,8 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 	}
 	trace_did(TR_CONTEND, m, (uintptr_t)mutex_owner(m), site);
 	spin_unlock_irqrestore(&m->wait_lock, flags);
-	lock_contended(&m->dep_map); /* not with wait_lock on top of m */
+	/* Here, because lockdep's top entry must be m, not wait_lock. */
+	lock_contended(&m->dep_map);
 
 	WRITE_ONCE(current->waiting.granted, &w.granted);
 	wait_begin(state, &mutex_wait, m, m->name, site);
@@ -173,14 +178,14 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 				return -EINTR;
 			}
 			interrupted = true;
-			state = TASK_UNINTERRUPTIBLE; /* granted any moment */
+			state = TASK_UNINTERRUPTIBLE; /* GRANTED comes soon */
 		}
 		schedule();
 		wait_begin(state, &mutex_wait, m, m->name, site);
 	}
 	wait_end();
 	if (interrupted)
-		thread_interrupt(current); /* ends its next wait instead */
+		thread_interrupt(current); /* end its next wait instead */
 	return 0;
 }
 
@@ -233,11 +238,12 @@ bool mutex_trylock(struct mutex *m)
 }
 
 /*
- * Hand the mutex on for `by`. The end states:
- *   (1) it was lent to `by`: the lender owns it again;
- *   (2) `by` has lent it: the borrower keeps it for good;
- *   (3) a thread waits: the oldest waiter owns it;
- *   (4) no thread waits: `by` still owns it, without a flag. Returns false.
+ * The thread `by` releases the mutex. Hand it on to the next owner:
+ *   (1) if the mutex was lent to `by`, the lender owns it again;
+ *   (2) if `by` has lent it, the borrower keeps it for good;
+ *   (3) if a thread waits, the oldest waiter owns it;
+ *   (4) if no thread waits, `by` still owns it, without a flag.
+ * Returns false in case (4).
  */
 static bool hand_on(struct mutex *m, struct thread *by, uintptr_t caller)
 {
@@ -268,7 +274,8 @@ static bool hand_on(struct mutex *m, struct thread *by, uintptr_t caller)
 static noinline void release_slow(struct mutex *m, struct thread *by,
 				  uintptr_t caller)
 {
-	/* In between another thread may have come to wait. */
+	/* Between hand_on() and release_free() another thread may have come to
+	 * wait. */
 	while (!hand_on(m, by, caller) && !release_free(m, by))
 		;
 }

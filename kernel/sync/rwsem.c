@@ -7,7 +7,8 @@
  *
  * struct percpu_rwsem: a reader counts itself on its core, then looks whether a
  * writer blocks it. The writer sets the block, then adds up the counters.
- * Barriers P1 and P2 below make sure that one of the two sees the other.
+ * Barriers P1 (try_read()) and P2 (percpu_down_write()) make sure that at least
+ * one of the two sees the other.
  *
  * wait_lock of each object guards its list. Context: thread, may sleep.
  */
@@ -26,8 +27,8 @@ struct rwsem_waiter {
 	uint32_t granted; /* enum grant; written under wait_lock */
 };
 
-/* Queue up and announce the wait: reports tell by its `since` which thread came
- * first. wait_lock held. */
+/* Queue up and announce the wait. Both happen under wait_lock, because reports
+ * tell by the `since` of the waits which thread came first. */
 static void queue_up(struct rwsem_waiter *w, struct list_head *waiters,
 		     const struct wait_ops *ops, const void *sem,
 		     const char *name, uintptr_t site)
@@ -38,6 +39,7 @@ static void queue_up(struct rwsem_waiter *w, struct list_head *waiters,
 	wait_begin(TASK_UNINTERRUPTIBLE, ops, sem, name, site);
 }
 
+/* Sleep until a release has let w in. */
 static void wait_granted(struct rwsem_waiter *w, const struct wait_ops *ops,
 			 const void *sem, const char *name, uintptr_t site)
 {
@@ -49,14 +51,15 @@ static void wait_granted(struct rwsem_waiter *w, const struct wait_ops *ops,
 	wait_end();
 }
 
-/* Take the waiter off the list and wake it: it is inside. wait_lock held. */
+/* The waiter w is inside now: take it off the list and wake it. wait_lock
+ * held. */
 static void wake_granted(struct rwsem_waiter *w, uintptr_t caller)
 {
 	struct thread *t = w->thread;
 
 	list_del(&w->link);
 	/* Release: pairs with the acquire in wait_granted(). w is on t's stack
-	 * and may be gone right after this. */
+	 * and may be gone right after this store. */
 	smp_store_release(&w->granted, GRANTED);
 	wake_up_thread(t, caller);
 }
@@ -71,13 +74,14 @@ void __init_rwsem(struct rw_semaphore *s, const char *name,
 	lockdep_set_class(s, key, name);
 }
 
-/* May one more thread come in, beside those inside? wait_lock held, here and in
- * the next two functions. */
+/* May one more thread come in, beside those inside? wait_lock held, as in
+ * enter() and admit(). */
 static bool has_room(const struct rw_semaphore *s, bool write)
 {
 	return !s->writer && !(write && s->readers);
 }
 
+/* Let t be the writer, or one more reader. */
 static void enter(struct rw_semaphore *s, struct thread *t, bool write)
 {
 	if (write)
@@ -95,7 +99,8 @@ static void admit(struct rw_semaphore *s, uintptr_t caller)
 	list_for_each_safe (w, next, &s->waiters, link) {
 		if (!has_room(s, w->write))
 			break;
-		WRITE_ONCE(w->granted, GRANTING); /* before enter(): reports */
+		/* Before enter(): reports that see the owner see GRANTING. */
+		WRITE_ONCE(w->granted, GRANTING);
 		enter(s, w->thread, w->write);
 		wake_granted(w, caller);
 	}
@@ -132,10 +137,10 @@ static always_inline void lock_rwsem(struct rw_semaphore *s, bool write,
 }
 
 /*
- * wait_lock held. The end states, as in mutex_unlock():
- *   (1) it was lent to current: the lender is the writer again;
- *   (2) current had lent it: the borrower stays the writer, for good;
- *   (3) no writer is inside.
+ * current, a writer, leaves. wait_lock held. As in hand_on() of mutex.c:
+ *   (1) if the semaphore was lent to current, the lender is the writer again;
+ *   (2) if current had lent it, the borrower stays the writer, for good;
+ *   (3) else no writer is inside.
  */
 static void writer_leaves(struct rw_semaphore *s)
 {
@@ -223,7 +228,8 @@ int rwsem_lend(struct rw_semaphore *s, struct thread *t)
 			continue;
 		if (w->write)
 			s->lender = s->writer;
-		WRITE_ONCE(w->granted, GRANTING); /* before enter(): reports */
+		/* Before enter(): reports that see the owner see GRANTING. */
+		WRITE_ONCE(w->granted, GRANTING);
 		enter(s, t, w->write);
 		wake_granted(w, CALLER);
 		err = 0;
@@ -242,13 +248,14 @@ void __percpu_init_rwsem(struct percpu_rwsem *s, const char *name,
 	*s = (struct percpu_rwsem){ .name = name };
 	lockdep_set_class(s, key, name);
 	mutex_init(&s->writers, name);
-	/* s->dep_map stands for it: */
+	/* Lockdep does not check s->writers: s->dep_map stands for it. */
 	lockdep_set_novalidate_class(&s->writers);
 	__spin_lock_init(&s->wait_lock, "percpu_rwsem.wait_lock",
 			 LOCK_KEY_OF(rwsem_wait_key));
 	list_init(&s->waiters);
 }
 
+/* The sum of the counters of all cores. */
 static int32_t readers_inside(struct percpu_rwsem *s)
 {
 	unsigned int cpu;
@@ -266,8 +273,8 @@ static void count_reader(struct percpu_rwsem *s, int32_t by)
 	WRITE_ONCE(*n, *n + by);
 }
 
-/* A reader left, or did not get in: wake a writer that waits for the
- * readers. */
+/* A reader has left, or has not got in: wake the writer that waits for the
+ * readers, if there is one. */
 static noinline void wake_writer(struct percpu_rwsem *s, uintptr_t caller)
 {
 	uint32_t flags = spin_lock_irqsave(&s->wait_lock);
@@ -359,8 +366,8 @@ void percpu_down_write(struct percpu_rwsem *s)
 	s->draining = current;
 	WRITE_ONCE(s->block, 1);
 	spin_unlock_irqrestore(&s->wait_lock, flags);
-	smp_mb(); /* P2: block before the sum; pairs with P1 and with the two in
-		   * percpu_up_read() */
+	smp_mb(); /* P2: block before the sum; pairs with P1 and with the two
+		   * barriers in percpu_up_read() */
 
 	wait_begin(TASK_UNINTERRUPTIBLE, &percpu_write_wait, s, s->name, site);
 	while (readers_inside(s) != 0 && !READ_ONCE(s->past_readers)) {
@@ -408,8 +415,8 @@ int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *t)
 	int err = -EINVAL;
 
 	if (s->draining == t && !s->past_readers) {
-		/* Before the wake-up: the writer, which has stored its state,
-		 * reads this; pairs with the barrier in wait_begin(). */
+		/* Set this before the wake-up, so that the writer sees it when
+		 * it looks again; pairs with the barrier in wait_begin(). */
 		WRITE_ONCE(s->past_readers, true);
 		wake_up_thread(t, CALLER);
 		err = 0;
@@ -417,7 +424,8 @@ int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *t)
 	list_for_each (w, &s->waiters, link) {
 		if (w->thread != t)
 			continue;
-		/* Before the wake-up: the writer must count this reader. */
+		/* Count the reader here, before the wake-up, so that the writer
+		 * waits for it. */
 		count_reader(s, 1);
 		w->counted = true;
 		wake_granted(w, CALLER);

@@ -207,7 +207,7 @@ KTEST(cpu, stop_fails)
 	NEED_CORES(2);
 	cpu_log_start(cpu);
 	fake_start();
-	fake_ops.may_go = may_not_go;
+	fake_ops.may_go_off = may_not_go;
 	EXPECT_EQ(cpu_down(cpu), -ENOENT);
 	EXPECT(cpu_is_online(cpu));
 	cpu_log_check("");
