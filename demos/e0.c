@@ -23,9 +23,9 @@ static struct mutex lock_b = MUTEX_INIT(lock_b, "lock_b");
 static struct mutex lock_c = MUTEX_INIT(lock_c, "lock_c");
 static DEFINE_SPINLOCK(irq_lock);
 
-static uint32_t table[2048]; /* a holder of the locks reads it */
-/* So many reads that on one core each of the three actors is preempted while it
- * holds a lock. */
+static uint32_t table[2048]; /* read while a lock is held, to take some time */
+/* How often the table is read: so often that on one core each of the three actors is
+ * preempted while it holds a lock. */
 #define RING_READS 50
 
 static noinline void read_table(void)
@@ -89,7 +89,8 @@ int setup_locks(struct stage *st)
 
 /* ---- in an interrupt ----------------------------------------------------------- */
 
-/* Spinlocks record no events by themselves: these two do, for the schedule. */
+/* Spinlocks record no events by themselves. spin_lock_recorded() and
+ * spin_unlock_recorded() do, for the schedule. */
 static void spin_lock_recorded(struct spinlock *l)
 {
 	if (spin_is_locked(l))
@@ -105,7 +106,7 @@ static void spin_unlock_recorded(struct spinlock *l)
 	spin_unlock(l);
 }
 
-/* The timer interrupt on A's core takes the lock that A may hold. */
+/* Runs in the timer interrupt on A's core: takes the lock that A may hold. */
 static noinline void irq_wants_lock(struct timer *t)
 {
 	spin_lock_recorded(&irq_lock);
@@ -114,7 +115,7 @@ static noinline void irq_wants_lock(struct timer *t)
 	smp_store_release((bool *)t->arg, true);
 }
 
-/* The mistake: spin_lock() where spin_lock_irqsave() is needed. */
+/* A's mistake: it calls spin_lock() where spin_lock_irqsave() is needed. */
 static void actor_irq(struct stage *st maybe_unused)
 {
 	bool arrived = false;
@@ -160,15 +161,16 @@ static const struct scenario e0[] = {
 		.about =
 			"A holds a spinlock, interrupts on; an interrupt takes it",
 		.cores = 2, /* A's core stops; the runner needs another one */
-		.needs_lockdep = true, /* it knows the threads that spin */
+		.needs_lockdep = true, /* only lockdep knows the threads that spin */
 		.actors = { { "A", ON_D, actor_irq } },
 		.world.setup = setup_locks,
 		.world.spins = true,
 		.forced.order =
 			STEPS(A(LOCK, &irq_lock), A(CONTEND, &irq_lock)),
 		.said.outcome = DEADLOCK,
-		/* INCONSISTENT: the order alone shows it. RECURSIVE: when it
-		 * happens, one thread takes the lock twice. */
+		/* INCONSISTENT: the uses of the lock alone show the mistake.
+		 * RECURSIVE: when the interrupt comes, one thread takes the lock
+		 * twice. */
 		.said.lockdep = INCONSISTENT | RECURSIVE,
 		.free.until_found = true,
 		.search.none =
@@ -187,7 +189,7 @@ static const struct scenario e0[] = {
 		.said.outcome = DEADLOCK,
 		.said.lockdep = CIRCULAR,
 		.free.until_found = true,
-		.free.cores = 3, /* on one core they rarely meet */
+		.free.cores = 3, /* two actors on one core rarely meet */
 	},
 	{
 		.part = "E0/one-order",

@@ -25,7 +25,7 @@
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
 
-/* As in Linux 3.6: slab_mutex is held across rcu_barrier(). */
+/* The function of Linux 3.6: slab_mutex is held across rcu_barrier(). */
 story void kmem_cache_destroy__3_6(struct kmem_cache *s)
 {
 	BUG_ON(!s || in_interrupt());
@@ -59,7 +59,8 @@ static int setup_after_barrier(struct stage *st)
 	return setup_victim(st);
 }
 
-/* One actor after another. lockdep's report must name this pair of locks. */
+/* The actors run one after another. Lockdep's report must name the pair of locks that
+ * the part gives. */
 #define IN_TURN                                                                \
 	.world.destroy = kmem_cache_destroy__3_6, .world.setup = setup_victim, \
 	.world.toggles = true, .forced.in_turn = true,                         \

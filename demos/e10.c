@@ -29,8 +29,8 @@ static DEFINE_SPINLOCK(barrier_lock);
 static uint32_t entrained[NR_CPUS];
 
 /*
- * Queue a callback of the barrier in progress behind all callbacks of that core, once.
- * barrier_lock held, interrupts off; on that core, or after it has gone.
+ * Queue a callback of the barrier in progress behind all callbacks of core cpu, once.
+ * barrier_lock held, interrupts off; called on that core, or after the core has gone.
  */
 static void rcu_barrier_entrain__5_18(struct rcu_state *rsp, unsigned int cpu)
 {
@@ -52,8 +52,8 @@ static void rcu_barrier_handler(void *arg)
 	spin_unlock_irqrestore(&barrier_lock, flags);
 }
 
-/* If core `cpu` is off or has no callbacks, entrain from this core. Returns false if
- * that core must be called. */
+/* If core `cpu` is off or has no callbacks, entrain its callback from this core. Returns
+ * false if core `cpu` must be called instead. */
 static bool entrained_from_here(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&barrier_lock);
@@ -182,7 +182,7 @@ static const struct scenario e10[] = {
 			      B(UNLOCK, &rcu_sched_state.barrier_mutex),
 			      U(LOCK, &rcu_sched_state.barrier_mutex)),
 		.said.check = no_barrier_returned_early,
-		.free.cores = 3, /* on one core they rarely meet */
+		.free.cores = 3, /* two actors on one core rarely meet */
 	},
 };
 

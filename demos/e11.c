@@ -33,8 +33,8 @@ static const struct scenario e11[] = {
 		.world.rcu = &rcu_3_6,
 		.world.destroy = kmem_cache_destroy__noref,
 		.world.setup = setup_victim,
-		/* The drawing as far as it goes. D never wants the hotplug lock.
-		 * It is held inside the barrier until U waits for slab_mutex. */
+		/* The drawing as far as it goes: D never wants the hotplug lock.
+		 * D is held inside the barrier until U waits for slab_mutex. */
 		.forced.order = STEPS(
 			D(LOCK, &slab_mutex), U(HP_BEGIN, &cpu_hotplug),
 			D(BARRIER, &rcu_sched_state), U(CONTEND, &slab_mutex),

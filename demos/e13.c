@@ -14,7 +14,8 @@
 #include "demos/forms/forms.h"
 #include "kernel/lib/errno.h"
 
-/* slab_mutex first. get_online_cpus() is cpus_read_lock() here. */
+/* Takes slab_mutex first, and the hotplug lock inside it. (get_online_cpus() is
+ * cpus_read_lock() here.) */
 static story int kmem_cache_shrink__reversed(struct kmem_cache *s)
 {
 	int in_use;
@@ -37,7 +38,8 @@ static void actor_F(struct stage *st)
 	kmem_cache_shrink(st->cache);
 }
 
-/* Not an RCU cache: its destroy would call rcu_barrier(), which is E9's deadlock. */
+/* Make a cache. It is no RCU cache, whose destroy would call rcu_barrier(): that is E9's
+ * deadlock. */
 static int setup_cache(struct stage *st)
 {
 	int err = setup_core(st);
@@ -52,7 +54,7 @@ static int setup_cache(struct stage *st)
 	.actors = { { "F", ON_D, (f) }, { "U", ON_U, actor_U } },              \
 	.world.toggles = true, .world.hotplug = &hotplug_rwsem_ops,            \
 	.world.setup = setup_cache, .world.teardown = teardown_victim,         \
-	.free.cores = 3 /* on one core they rarely meet */
+	.free.cores = 3 /* two actors on one core rarely meet */
 
 static const struct scenario e13[] = {
 	{

@@ -85,7 +85,7 @@ static const struct scenario e14[] = {
 		.said.outcome = READERS_DEADLOCK,
 		.said.lockdep = CIRCULAR,
 		.free.until_found = true,
-		.free.cores = 3, /* on one core they rarely meet */
+		.free.cores = 3, /* two actors on one core rarely meet */
 	},
 };
 

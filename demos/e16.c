@@ -19,7 +19,7 @@
 #include "demos/forms/forms.h"
 #include "kernel/lib/printf.h"
 
-#define BOUND 10000u /* reader rounds: a writer not served by then is starved */
+#define BOUND 10000u /* a writer that waits for so many reader rounds is starved */
 #define FEW   2u /* gets that are under way when U looks: one of each reader */
 
 #define R1_ACTOR 0
@@ -37,13 +37,13 @@ static struct {
 	intptr_t low; /* the lowest count after U's first look */
 } relay = { .turn = WAIT_QUEUE_INIT(relay.turn, "the other reader") };
 
-/* A reader that queues behind the writer. */
+/* Is t a reader that is queued behind the writer? */
 static bool is_queued(const struct thread *t)
 {
 	return READ_ONCE(t->waiting.ops) == &percpu_read_wait;
 }
 
-/* Acquire: pairs with the release in read_in_turn(). */
+/* How many gets there were. Acquire: pairs with the release in read_in_turn(). */
 static uint32_t gets_so_far(void)
 {
 	return smp_load_acquire(&relay.got);
@@ -63,6 +63,8 @@ static bool readers_must_stop(void)
 				   (cond) || readers_must_stop(), 1000000))    \
 		;
 
+/* Read whenever n gets have been made, then n + 2, and so on. Stay inside until the
+ * other reader is inside or queued. */
 static void read_in_turn(const struct thread *other, uint32_t n)
 {
 	for (;; n += 2) {
@@ -135,27 +137,32 @@ static int setup_relay(struct stage *st)
 	return setup_core(st);
 }
 
-/* Returns how long U waited, in reader rounds; prints the guest's time too. */
-static uint32_t print_wait(const struct stage *st)
+/* How long U waited, in reader rounds. */
+static uint32_t reader_rounds_waited(void)
 {
-	uint32_t rounds = relay.gets_at_service - relay.gets_at_look;
+	return relay.gets_at_service - relay.gets_at_look;
+}
+
+/* Print how long U waited, in reader rounds and in the guest's time. */
+static void print_wait(const struct stage *st)
+{
 	uint64_t us = timer_ns(relay.served_time - relay.look_time) / 1000;
 
 	kprintf("U takes core %u %s: looked %u time%s, waited %u reader rounds, "
 		"%u.%06u s\n",
 		st->toggled, st->up ? "up" : "down", relay.looks,
-		relay.looks == 1 ? "" : "s", rounds,
+		relay.looks == 1 ? "" : "s", reader_rounds_waited(),
 		(unsigned int)(us / 1000000), (unsigned int)(us % 1000000));
 	if (!relay.looks)
 		kprintf("  U found no reader inside, so this run tests nothing\n");
-	return rounds;
 }
 
 static bool writer_starved(struct stage *st)
 {
-	uint32_t rounds = print_wait(st);
-	bool starved = relay.looks && rounds >= BOUND && relay.low > 0;
+	bool starved = relay.looks && reader_rounds_waited() >= BOUND &&
+		       relay.low > 0;
 
+	print_wait(st);
 	if (starved)
 		kprintf("  the bound is %u rounds: starved. The count was never "
 			"below %d\n  until the readers stopped; then U got in.\n",
@@ -169,8 +176,9 @@ static bool writer_starved(struct stage *st)
 
 static bool writer_served(struct stage *st)
 {
-	bool served = print_wait(st) <= FEW && relay.looks;
+	bool served = relay.looks && reader_rounds_waited() <= FEW;
 
+	print_wait(st);
 	kprintf("  the bound is %u rounds: %s\n", FEW,
 		served ? "served when the readers inside had left" :
 			 "unexpected: U waited longer");

@@ -22,19 +22,20 @@
 #include "kernel/lib/errno.h"
 #include "kernel/mm/page.h"
 
-/* Enough to fill more slabs than a cache keeps: some are given back when W frees. */
+/* So many that they fill more slabs than a cache keeps: some slabs are given back when
+ * W frees the objects. */
 #define OBJECTS	   1000
 #define BUSY_NS	   20000000ull	 /* W computes so long in free rounds */
-#define LIMIT_NS   1000000000ull /* and at most so long in forced rounds */
+#define LIMIT_NS   1000000000ull /* W computes at most so long in forced rounds */
 #define AT_ONCE_NS 100000ull	 /* the most that counts between two looks */
 
 /* Of the round that runs: */
 static void *object[OBJECTS];
 static struct completion not_needed; /* W will not touch the cache again */
-static bool callbacks_left;   /* when D had freed the cache: some had not run */
+static bool callbacks_left; /* some had not run when D had freed the cache */
 static bool destroy_returned; /* D's call has returned */
 
-/* The merged form without rcu_barrier(). */
+/* The merged form of 2012, without rcu_barrier(). */
 static story void kmem_cache_destroy__nobarrier(struct kmem_cache *s)
 {
 	BUG_ON(!s || in_interrupt());
@@ -42,7 +43,7 @@ static story void kmem_cache_destroy__nobarrier(struct kmem_cache *s)
 	cache_destroy_enter(s, CALLER);
 	get_online_cpus();
 	mutex_lock(&slab_mutex);
-	/* The list is never empty: the cache of caches is never destroyed. */
+	/* slab_caches is never empty: it has the cache of caches. */
 	kmem_cache_unlink(s);
 	if (__cache_shrink(s)) {
 		slab_error(s, "Can't free all objects");
@@ -59,7 +60,7 @@ static story void kmem_cache_destroy__nobarrier(struct kmem_cache *s)
 	cache_destroy_leave(s, CALLER);
 }
 
-/* The merged form with synchronize_rcu() instead of rcu_barrier(). */
+/* The merged form of 2012, with synchronize_rcu() instead of rcu_barrier(). */
 static story void kmem_cache_destroy__sync(struct kmem_cache *s)
 {
 	BUG_ON(!s || in_interrupt());
@@ -67,7 +68,7 @@ static story void kmem_cache_destroy__sync(struct kmem_cache *s)
 	cache_destroy_enter(s, CALLER);
 	get_online_cpus();
 	mutex_lock(&slab_mutex);
-	/* The list is never empty: the cache of caches is never destroyed. */
+	/* slab_caches is never empty: it has the cache of caches. */
 	kmem_cache_unlink(s);
 	if (__cache_shrink(s)) {
 		slab_error(s, "Can't free all objects");
@@ -110,7 +111,7 @@ void actor_D_after_W(struct stage *st)
 	wait_for_completion(&not_needed);
 	actor_D(st);
 	callbacks_left = owns_pages(gone);
-	WRITE_ONCE(destroy_returned, true); /* relaxed: W only stops for it */
+	WRITE_ONCE(destroy_returned, true); /* relaxed: it only stops W */
 }
 
 static bool destroy_has_returned(const struct stage *st maybe_unused)
@@ -118,7 +119,8 @@ static bool destroy_has_returned(const struct stage *st maybe_unused)
 	return READ_ONCE(destroy_returned);
 }
 
-/* In the control D waits for W's callbacks: the end of the script is enough. */
+/* Is the script at its end? In the control this is enough, because D waits for W's
+ * callbacks. */
 static bool script_is_done(const struct stage *st)
 {
 	return READ_ONCE(st->script_pos) >= script_length(stage_script(st));
@@ -135,7 +137,7 @@ static void free_and_compute(const struct stage *st,
 		kmem_cache_free(st->cache, object[i]);
 	complete(&not_needed);
 	if (st->explored)
-		return; /* there callbacks come late in any case */
+		return; /* the explorer runs callbacks late in any case */
 	while (passed < timer_ticks(st->forced ? LIMIT_NS : BUSY_NS) &&
 	       !(st->forced && is_enough(st))) {
 		uint64_t now = timer_now();

@@ -15,7 +15,7 @@
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
 
-/* The kernel's own without get_online_cpus() and put_online_cpus(). */
+/* The kernel's own function without get_online_cpus() and put_online_cpus(). */
 static story void _rcu_barrier__nolock(struct rcu_state *rsp)
 {
 	uint32_t snap = rcu_barrier_enter(rsp, CALLER);

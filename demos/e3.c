@@ -88,7 +88,8 @@ static const struct scenario e3a[] = {
 		/* D dies in its get; U wants the lock that D held. */
 		.forced.order = STEPS(D(LOCK, &cpu_hotplug.lock),
 				      U(CONTEND, &cpu_hotplug.lock)),
-		/* Here D takes the lock once before that, to leak. */
+		/* In this form D makes the leak: it takes the lock once more,
+		 * before its get. */
 		.forced.down = STEPS(D(PUT_ONLINE, &cpu_hotplug),
 				     D(LOCK, &cpu_hotplug.lock),
 				     U(CONTEND, &cpu_hotplug.lock)),
@@ -108,7 +109,8 @@ DEMO(03a, e3a, .id = "E3a", .slug = "e3a-victim",
 
 #define FOR_THE_DEAD "U that waits for cpu_hotplug.lock of a dead owner"
 
-/* L has died, or D where D makes the leak. No thread moves. */
+/* Does U wait for the lock of a dead owner? (The owner is L, or D if D makes the leak.)
+ * Called while no thread moves. */
 static void note_wait_for_dead_owner(struct stage *st)
 {
 	const struct thread *u = st->worker[U_ACTOR].thread;
@@ -124,7 +126,7 @@ static const struct scenario e3b[] = {
 		.about = "debug patch B: BUG_ON(refcount == 0) in the put",
 		AFTER_A_LEAK(kmem_cache_destroy__3_6),
 		.world.hotplug = &hotplug_bhat_b_ops,
-		/* Where D makes the leak it must die before U comes. */
+		/* In this form D makes the leak, and must die before U comes. */
 		.forced.down = STEPS(D(LOCK, &cpu_hotplug.lock),
 				     U(CONTEND, &cpu_hotplug.lock)),
 		.said.outcome = BUG,

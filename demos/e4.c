@@ -61,9 +61,9 @@ static void actor_L(struct stage *st)
 }
 
 /*
- * L may leak too late, after D has given its reference back. Then the round is E3's,
- * and the check is right to blame L. While L holds cpu_hotplug.lock the count does
- * not change.
+ * Note if L leaks too late, after D has given its reference back. Then the round is one
+ * of E3, and the check is right to blame L. While L holds cpu_hotplug.lock the count
+ * does not change.
  */
 static void listen_for_l(struct stage *st, int actor,
 			 const struct trace_event *e)
@@ -89,7 +89,7 @@ static void actor_U_late(struct stage *st)
 	actor_U(st);
 }
 
-/* If D died in its last put, it had freed the cache before. */
+/* If D died, it died in its last put, and had freed the cache before. */
 static void teardown_e4(struct stage *st)
 {
 	if (st->worker[D_ACTOR].thread->bug)
@@ -114,10 +114,10 @@ static void teardown_e4(struct stage *st)
 	.world.setup = setup_victim, .world.listen = listen_for_l,             \
 	.world.teardown = teardown_e4, .free.until_found = true,               \
 	.said.lockdep = CIRCULAR,                                              \
-	.said.culprit = "kmem_cache_destroy__3_6" /* the innocent */
+	.said.culprit = "kmem_cache_destroy__3_6" /* D, which is innocent */
 
-/* U comes between L and D's barrier; the rest is Kosina's drawing. Free: with two
- * cores U cannot run between D's get and its barrier. */
+/* U comes between L and D's barrier; the rest is Kosina's drawing. Free rounds need
+ * three cores: with two, U cannot run between D's get and its barrier. */
 #define U_SOON                                                                 \
 	.world.leaks = true, .free.cores = 3, .forced.outcome = DEADLOCK,      \
 	.forced.order = STEPS(D_THEN_L, U(HP_BEGIN, &cpu_hotplug),             \
@@ -199,7 +199,7 @@ static story void put_online_cpus__counted(void)
 	if (READ_ONCE(cpu_hotplug.active_writer) == current)
 		return;
 	if (!lock_map_release(&cpu_hotplug_map))
-		return; /* not held by this thread: reported, not counted */
+		return; /* this thread holds none: lockdep has reported it */
 	mutex_lock(&cpu_hotplug.lock);
 	if (WARN_ON(cpu_hotplug.refcount == 0))
 		cpu_hotplug_count(1, CALLER);
@@ -272,7 +272,8 @@ DEMO(04x, e4x, .id = "E4x", .slug = "e4x-counted",
 
 #define G_ACTOR 0
 
-/* Called in the thread that ends. Its steps are shown in G's column. */
+/* Take a reference in the thread that plays G and then ends. Its steps are shown in G's
+ * column. */
 static void take_as_g(struct stage *st)
 {
 	WRITE_ONCE(st->worker[G_ACTOR].id, current->id);
@@ -303,7 +304,7 @@ static void run_as_g(struct stage *st, int (*fn)(void *))
 
 	if (WARN_ON(!t))
 		return;
-	thread_get(t); /* the explorer still reads it */
+	thread_get(t); /* the explorer reads t after its end */
 	thread_join(t);
 	if (st->explored)
 		explore_become(G_ACTOR);
@@ -355,7 +356,7 @@ static const struct scenario e4g[] = {
 		.part = "E4g/given-back",
 		.about = "control: G gives it back before it ends",
 		G_AND_U(actor_G_gives_back),
-		/* U waits, and goes on when G has given it back. */
+		/* U waits, and goes on when G has given the reference back. */
 		.forced.order = STEPS(U_WAITS_FOR_G,
 				      BY("G", LOCK, &cpu_hotplug.lock),
 				      BY("G", PUT_ONLINE, &cpu_hotplug),

@@ -11,7 +11,7 @@
  * demos/forms/barrier.c). Nothing changes: lockdep finds the same, and the rounds
  * end in the same way.
  *
- * Controls: E1 and E2 themselves, and E6, which changes the other path.
+ * Controls: E1 and E2 themselves, and E6, which changes kmem_cache_destroy().
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"

@@ -23,16 +23,16 @@
 #include "kernel/slab/internal.h" /* a cache's link, which is written here */
 
 #define MADE_MAX  100	     /* caches that C creates at most */
-#define EACH_NS	  4000000ull /* between two of them, free rounds */
-#define WINDOW_NS 8000000ull /* that D sleeps inside its list_add() */
+#define EACH_NS	  4000000ull /* between two of them in free rounds */
+#define WINDOW_NS 8000000ull /* D sleeps so long inside its list_add() */
 
 /* Of the round that runs: */
-static struct kmem_cache *made[MADE_MAX]; /* C's */
+static struct kmem_cache *made[MADE_MAX]; /* by C */
 static unsigned int nr_made;
 static uint64_t window_ns;
 
-/* The kernel's own, list_add(&s->list, &slab_caches), in two halves: a script or the
- * search can let another thread run between them. */
+/* The kernel's own kmem_cache_relink(), with its list_add() in two halves: a script or
+ * the search can let another thread run between them. */
 story void kmem_cache_relink__halves(struct kmem_cache *s)
 {
 	struct list_head *next;
@@ -55,7 +55,7 @@ static story void kmem_cache_destroy__v3(struct kmem_cache *s)
 	cache_destroy_enter(s, CALLER);
 	get_online_cpus();
 	mutex_lock(&slab_mutex);
-	/* The list is never empty: the cache of caches is never destroyed. */
+	/* slab_caches is never empty: it has the cache of caches. */
 	kmem_cache_unlink(s);
 	mutex_unlock(&slab_mutex);
 	if (__cache_shrink(s)) {
@@ -83,7 +83,7 @@ void actor_D_fails(struct stage *st)
 	st->sc->world.destroy(st->cache);
 }
 
-/* Creates a cache; in free rounds one after another until D has ended. */
+/* C creates a cache; in free rounds it creates one after another until D has ended. */
 void actor_C(struct stage *st)
 {
 	do {
@@ -130,7 +130,8 @@ static bool is_reachable(const struct list_head *e)
 	return l == e;
 }
 
-/* Takes no lock: no thread moves, and an actor may have kept the lock. */
+/* Print how much of slab_caches is left. Takes no lock: no thread moves, and an actor
+ * may have kept slab_mutex. */
 void show_list(struct stage *st)
 {
 	unsigned int lost = 0;
@@ -153,9 +154,9 @@ static bool is_cache_of_round(const struct stage *st, const struct list_head *l)
 
 /*
  * Make the list whole again. Each list_add() wrote the links of the head, of the
- * cache that it added, and the backward link of the cache that was first. So from the
- * first cache on that is not ours, all forward links are intact. That cache becomes
- * the first one again, and ours are added anew.
+ * cache that it added, and the backward link of the cache that was first. So all forward
+ * links are intact from the first cache on that is not of this round. That cache becomes
+ * the first one again, and the caches of this round are added anew.
  */
 static void repair_list(struct stage *st)
 {

@@ -98,7 +98,7 @@ DEMO(08, e8, .id = "E8", .slug = "e8-notifier",
 		"CPU_UP_PREPARE and CPU_DEAD, in the thread that is the writer." },
      .cores = 2, SCENARIOS(e8), .free_rounds = 40);
 
-/* B holds barrier_mutex, U the hotplug lock; each wants the lock of the other. The cut
+/* B holds barrier_mutex, U holds the hotplug lock; each wants the other's lock. The cut
  * lends the hotplug lock: with barrier_mutex lent, a barrier would begin inside
  * another one. */
 #define CROSSED                                                                \
@@ -152,7 +152,7 @@ static const struct scenario e8c[] = {
 		.said.outcome = COMPLETES,
 		.said.check = barrier_waited_for_callback,
 		.said.must_see = BARRIER_AFTER_CALLBACK,
-		.free.cores = 3, /* on one core they rarely meet */
+		.free.cores = 3, /* two actors on one core rarely meet */
 	},
 };
 

@@ -26,10 +26,10 @@
 
 #define OBJECTS	  10
 #define CALLBACKS 3
-#define FAR_NS	  60000000000ull /* from now: the timer must not fire */
-#define SPARE_IRQ 101		 /* of no device */
+#define FAR_NS	  60000000000ull /* so far away that the timer does not fire */
+#define SPARE_IRQ 101		 /* an interrupt that no device has */
 
-/* The work that a core has. */
+/* How many things of each sort a core has. */
 struct core_work {
 	unsigned int ready, asleep; /* threads; asleep: where they ran last */
 	unsigned int own;	    /* threads pinned to it */
@@ -42,11 +42,11 @@ static struct {
 	unsigned int callbacks_at_death; /* written on the dying core; U waits */
 
 	struct thread *runner, *sleeper;
-	struct completion wake;	   /* the sleeper's */
-	struct completion woken;   /* U's: by the sleeper */
-	struct completion goes_on; /* U's: by the runner */
+	struct completion wake;	   /* the sleeper waits for it */
+	struct completion woken;   /* U waits for it, the sleeper completes it */
+	struct completion goes_on; /* U waits for it, the runner completes it */
 	bool stop;		   /* the runner must end; atomic */
-	uint32_t turns;		   /* of the runner's loop: it runs; atomic */
+	uint32_t turns;		   /* of the runner's loop; atomic */
 	uint32_t runs_on;  /* the runner's core after the core has gone */
 	uint32_t woken_on; /* the sleeper's core plus 1; 0: not woken */
 
@@ -57,8 +57,8 @@ static struct {
 
 	struct kmem_cache *cache;
 	void *kept; /* one object in use: its slab stays */
-	unsigned int lists_before, lists_after; /* free objects on them */
-	unsigned int heir;			/* of the interrupts */
+	unsigned int lists_before, lists_after; /* free objects on the lists */
+	unsigned int heir; /* the core that gets the interrupts */
 	unsigned int heir_before, heir_after;
 } h1;
 
@@ -150,7 +150,8 @@ static void callback_ran(struct rcu_head *head maybe_unused)
 	__atomic_fetch_add(&h1.ran, 1, __ATOMIC_RELAXED);
 }
 
-/* On the core, as its last act: callbacks that it will not run itself. */
+/* Runs on the core that goes, at the last moment: queues callbacks that this core will
+ * not run itself. */
 static int queue_at_death(struct notifier_block *nb maybe_unused,
 			  unsigned long event, void *hcpu maybe_unused)
 {
@@ -221,7 +222,7 @@ static void teardown_h1(struct stage *st maybe_unused)
 	/* Release: pairs with the acquire in run_until_core_is_gone(). */
 	smp_store_release(&h1.stop, true);
 	thread_join(h1.runner);
-	complete(&h1.wake); /* once more does no harm */
+	complete(&h1.wake); /* a second time does no harm */
 	thread_join(h1.sleeper);
 	timer_cancel_sync(&h1.timer);
 	kmem_cache_free(h1.cache, h1.kept);

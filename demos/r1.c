@@ -15,17 +15,17 @@
 #include "lab/experiment.h"
 #include "kernel/lib/printf.h"
 
-#define READ_NS 500000ull /* that R reads in free rounds */
+#define READ_NS 500000ull /* R reads so long in free rounds */
 #define LOOK_NS 100000ull /* between two looks of S */
 #define W_ACTOR 1
 
 static struct {
-	bool inside;	       /* R */
-	bool called;	       /* W */
-	bool let_go;	       /* S */
+	bool inside;	       /* R: it is in its reader */
+	bool called;	       /* W: it calls synchronize_rcu() */
+	bool let_go;	       /* S: R may end */
 	bool looked;	       /* S: the grace period waited for R alone */
-	uint64_t began, ended; /* R */
-	uint64_t call, back;   /* W */
+	uint64_t began, ended; /* R: the times of its reader */
+	uint64_t call, back;   /* W: the times of its call */
 } r1;
 
 static int setup_r1(struct stage *st maybe_unused)
@@ -98,7 +98,7 @@ static void actor_S(struct stage *st)
 	smp_store_release(&r1.let_go, true);
 }
 
-/* A reader that began before W's call has ended before W's return. */
+/* The check: if R's reader began before W's call, it ended before W's return. */
 static bool reader_was_waited_for(struct stage *st)
 {
 	if (st->forced && !r1.looked)

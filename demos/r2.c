@@ -28,7 +28,7 @@ struct item {
 };
 
 static struct item *shared;
-static struct completion freed; /* by the callback */
+static struct completion freed; /* completed by the callback */
 
 static struct {
 	bool found;	 /* R: has found the item and read it */
@@ -50,7 +50,7 @@ static int setup_r2(struct stage *st maybe_unused)
 	return 0;
 }
 
-/* Release: each flag of r2 pairs with an acquire in wait_for_flag(). */
+/* Set a flag of r2. Release: pairs with the acquire in wait_for_flag(). */
 static void set_flag(bool *flag)
 {
 	smp_store_release(flag, true);

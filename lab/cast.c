@@ -51,7 +51,8 @@ void note(const char *text)
 	trace_did(TR_NOTE, text, 0, CALLER);
 }
 
-/* The call of the culprit: a report must name this function. */
+/* Give back a reference that was never taken. A report must name this function as the
+ * culprit. */
 noinline void leak_a_reference(void)
 {
 	put_online_cpus();
@@ -151,10 +152,8 @@ int setup_leak(struct stage *st)
 	return err || st->leak_by_d ? err : run_leaker(st);
 }
 
-/*
- * Set the count to 0 after a leak, so that the next round starts from 0, and destroy the
- * cache that D left if it died.
- */
+/* Set the count to 0 after a leak, so that the next round starts from 0. If D died before
+ * it destroyed its cache, destroy the cache here. */
 void teardown_refs(struct stage *st)
 {
 	if (READ_ONCE(cpu_hotplug.refcount) != 0)

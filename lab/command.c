@@ -23,7 +23,8 @@ static void list_demos(void)
 		kprintf("%-5s %-*s %s\n", d->id, width, d->slug, d->claim);
 }
 
-/* A word after the ID. Each kind of word may come once. */
+/* Read a word after the ID. Returns false if no such word is known, or if a word of its
+ * kind came before. */
 static bool parse_word(const char *word, struct demo_request *rq)
 {
 	static const char *const modes[] = {
@@ -48,8 +49,8 @@ static bool parse_word(const char *word, struct demo_request *rq)
 	return false;
 }
 
-/* demo ID|all [forced|free|hold] [ROUNDS] [verbose] [search]. Returns false after a
- * line that says what is wrong. */
+/* Read the words of `demo ID|all [forced|free|hold] [ROUNDS] [verbose] [search]`.
+ * Returns false after a line that says what is wrong. */
 static bool parse_demo(int argc, char **argv, struct demo_request *rq)
 {
 	rq->mode = RUN_BOTH;

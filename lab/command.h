@@ -6,17 +6,19 @@
 
 #include "lab/run.h"
 
-/* lab/find.c. By id or slug, or by the name of a part, "e0/irq", in upper or
- * lower case. NULL: there is none. */
+/* lab/find.c. find_demo() finds an experiment by its id or slug; find_part() finds a
+ * part by its name, "e0/irq", and sets *of to the part's experiment. Both accept upper
+ * and lower case. NULL: there is none. */
 const struct demo *find_demo(const char *word);
 const struct scenario *find_part(const char *word, const struct demo **of);
 /* Why this machine or image cannot run that scenario, "needs 2 cores, this machine
  * has 1"; NULL: it can. */
 const char *why_cannot_run(const struct demo *d, const struct scenario *sc);
-/* Why none of the parts can be run, or not the one that was asked for. */
+/* Why no part of the experiment can be run; or, if part is not NULL, why that part
+ * cannot be run. */
 const char *why_none_can_run(const struct demo *d, const struct scenario *part);
-/* Is it in `demo all`? The reader's own experiments are not in it, and those that
- * this image cannot run are not. */
+/* Is the experiment in `demo all`? Experiments for the reader to try (for_reader) are
+ * not, and experiments that this image cannot run are not. */
 bool in_table(const struct demo *d);
 /* For completion: the i-th slug, or NULL. */
 const char *complete_demo(unsigned int i);
@@ -31,14 +33,14 @@ void stage_release(void);
 void hold_knot(void);
 bool knot_is_held(void);
 /* Cut the knot that is held, or print that there is none. Returns the command's
- * status: 0 if the state afterwards is the one before. Sleeps; call it without
+ * status: 0 if the state afterwards is the state before. Sleeps; call it without
  * demo_mutex. */
 int cut_held_knot(void);
 
 /* A command line of `demo`. */
 struct demo_request {
 	const struct demo *demo;     /* NULL: all */
-	const struct scenario *part; /* of it, this one alone; NULL: all */
+	const struct scenario *part; /* only this part of it; NULL: all parts */
 	bool all, verbose;
 	bool search; /* all: with the explorer's verdict on each row */
 	enum run_mode mode;

@@ -82,17 +82,17 @@ unsigned int release_ended(struct stage *st)
 	return n;
 }
 
-/* May the lock of this wait be lent? A scenario can name the one that is to be
- * lent, and locks that must never be. */
+/* May the lock of this wait be lent? A scenario can name the lock that is to be lent,
+ * and locks that must never be lent. */
 static bool may_lend(const struct stage *st, const struct waiting *w)
 {
 	return (!st->sc->cut.lend || w->obj == st->sc->cut.lend) &&
 	       !(st->sc->cut.keeps && st->sc->cut.keeps(w->obj));
 }
 
-/* Lend one lock of the cycle, whose threads stand still. If several can be
- * lent, take the kind with the lowest rank, and of that the last one in the
- * cycle. Returns whether a lock was lent. */
+/* Lend one lock of the cycle, whose threads stand still. If several locks can be lent,
+ * take one of the kind with the lowest rank; of several of that kind, the last one in
+ * the cycle. Returns whether a lock was lent. */
 static bool cut_cycle(const struct stage *st, bool quietly)
 {
 	const struct waitfor *w = &st->waits;
@@ -118,7 +118,7 @@ static bool cut_cycle(const struct stage *st, bool quietly)
 	return false;
 }
 
-/* If an actor waits for the reference count, let it pass. */
+/* If an actor waits for the reference count, let it pass. Returns whether one did. */
 static bool pass_refcount(struct stage *st, bool quietly)
 {
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
@@ -174,15 +174,16 @@ static bool pass_condition(bool quietly)
 	return true;
 }
 
-/* Call the scenario's own `.cut.rescue`, at most RESCUES_MAX times: it may say that
- * it has helped although it has not. */
+/* Call the scenario's own `.cut.rescue`, and return whether it has helped. In one cut it
+ * is called at most RESCUES_MAX times, in case it returns true without having helped. */
 static bool call_rescue(struct stage *st, bool quietly, unsigned int *times)
 {
 	return st->sc->cut.rescue && (*times)++ < RESCUES_MAX &&
 	       st->sc->cut.rescue(st, quietly);
 }
 
-/* In a batch run nobody can press Ctrl-C: then it is a panic. */
+/* Nothing can cut the knot: wait until the actors end or the user presses Ctrl-C. In a
+ * batch run nobody can press Ctrl-C, so there it is a panic. */
 static void wait_for_the_end(struct stage *st, enum outcome out)
 {
 	hush(false);

@@ -23,7 +23,8 @@ static void show_refusal(const struct stage *st)
 	kprintf("\n");
 }
 
-/* After a round in which lockdep found something and every thread ended. */
+/* Print what to say after a round in which lockdep found something and every thread
+ * ended. */
 static void show_completed(const struct stage *st)
 {
 	char found[80];
@@ -40,7 +41,7 @@ static void show_completed(const struct stage *st)
 				    " ran to its end.\n");
 }
 
-/* Of a chain of waits, without the stacks: the cycle, or its first link. */
+/* Print a chain of waits without the stacks: the cycle, or only the first link. */
 static void show_waits_briefly(const struct waitfor *w)
 {
 	const struct waitfor_link *first = &w->link[0];

@@ -6,8 +6,8 @@
  * expected outcome. A round is one run of all actors. There are three kinds:
  *
  *   forced  The actors are held at trace points, so that the steps of a script happen in
- *           its order. If the system refuses a step, the refusal is shown. Debug profile
- *           only.
+ *           the script's order. If the system refuses a step, the refusal is shown.
+ *           Debug profile only.
  *   in turn One actor runs after another, instead of forced and free rounds.
  *   free    Nothing is held. Each actor waits for a random time and then runs. Repeated.
  *
@@ -136,7 +136,7 @@ struct step {
 
 /* RCU's parameters that a scenario may exchange. NULL: the kernel's own. */
 struct rcu_parameters {
-	const char *name; /* the function below that calls saw(name) */
+	const char *name; /* of the member that calls saw(name) */
 	void (*grace_period)(struct rcu_state *rsp);
 	void (*adopt)(struct rcu_state *rsp, unsigned int dead);
 	void (*barrier)(struct rcu_state *rsp);
@@ -179,7 +179,7 @@ struct scenario {
 		unsigned int outcome;	  /* DEADLOCK, COMPLETES | STUCK ... */
 		unsigned int lockdep;	  /* it must find these: CIRCULAR ... */
 		unsigned int lockdep_may; /* it may find these too */
-		/* The lock that is wanted and the one that is held in the last
+		/* The lock that is wanted, and the lock that is held, in the last
 		 * circular finding. NULL: any. */
 		const char *wants, *holds;
 		unsigned int warnings;	   /* WARN_ON()s in each round */
@@ -193,8 +193,9 @@ struct scenario {
 		bool (*check)(struct stage *st);
 		bool any_verdict;	 /* every verdict is right */
 		const char *objection;	 /* of the 2012 thread */
-		unsigned int objects_to; /* to these failures: STUCK ... */
-		/* Print it only if lockdep has found one of these: NOT_HELD ... */
+		unsigned int objects_to; /* the failures that it is about */
+		/* Print the objection only if lockdep has found one of these
+		 * kinds: NOT_HELD ... */
 		unsigned int objects_with;
 	} said;
 
@@ -205,7 +206,7 @@ struct scenario {
 		unsigned int outcome;	 /* of forced rounds, if it differs */
 		bool refused;		 /* a step must be refused */
 		bool none;		 /* no forced round */
-		bool in_turn; /* instead: one actor after another, as listed */
+		bool in_turn; /* no script: one actor after another, as listed */
 	} forced;
 
 	/* Free rounds. */
@@ -220,7 +221,7 @@ struct scenario {
 	struct {
 		bool rcu;    /* a column for grace periods and callbacks */
 		bool report; /* print lockdep's report also in `demo all` */
-		bool waits;  /* print the waiting threads' stacks also there */
+		bool waits;  /* print waiting threads' stacks also there */
 		void (*evidence)(struct stage *st); /* prints other evidence */
 	} show;
 
@@ -252,8 +253,8 @@ struct demo {
 	unsigned int cores;   /* it needs these */
 	const struct scenario *scenarios;
 	unsigned int nr_scenarios;
-	unsigned int free_rounds; /* of a scenario with free.rounds 0 */
-	bool for_reader;	  /* not part of `demo all` */
+	unsigned int free_rounds; /* of each scenario with free.rounds 0 */
+	bool for_reader; /* for its reader to try: not in `demo all` */
 };
 
 /* Register an experiment. order: its place in the list, two digits and perhaps a
@@ -334,11 +335,12 @@ struct stage {
 
 extern struct stage the_stage; /* lab/stage.c; demo_mutex */
 
-/* lab/stage.c: its function has returned, or a BUG has ended it. */
+/* lab/stage.c: has the actor's function returned, or has a BUG ended the thread? */
 bool worker_ended(const struct worker *w);
 
-/* lab/observe.c: the script of this round, NULL if there is none; its number of steps;
- * the number of the actor that this thread plays, or -1. */
+/* lab/observe.c. stage_script(): the script of this round; NULL if there is none.
+ * script_length(): the number of steps of a script. stage_actor_of(): the number of the
+ * actor that this thread plays, or -1. */
 const struct step *stage_script(const struct stage *st);
 unsigned int script_length(const struct step *s);
 int stage_actor_of(const struct stage *st, uint32_t thread_id);
@@ -347,7 +349,9 @@ int stage_actor_of(const struct stage *st, uint32_t thread_id);
 void seen_begin(const struct scenario *sc); /* before the set-up of a round */
 /* Note that the thing `what` has happened in the round. Any context. */
 void saw(const char *what);
-bool seen_all(void); /* call when no actor moves; prints each thing not seen */
+/* Has each thing that the round must see been seen? Prints each thing that has not.
+ * Called when no actor moves. */
+bool seen_all(void);
 
 /* lab/cast.c: the usual actors and objects. */
 struct kmem_cache *
@@ -365,7 +369,7 @@ int run_leaker(struct stage *st); /* run a thread L that leaks, until it ends */
 int setup_leak(struct stage *st);
 void actor_D_leaks(struct stage *st);	/* D, which may make the leak first */
 void teardown_victim(struct stage *st); /* the cache, if D did not destroy it */
-void teardown_refs(struct stage *st);	/* the same, and set the count to 0 */
+void teardown_refs(struct stage *st);	/* that, and set the count to 0 */
 /* Add a line to the schedule, in the column of the calling actor. */
 void note(const char *text);
 void leak_a_reference(void);

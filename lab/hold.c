@@ -42,7 +42,8 @@ bool knot_is_held(void)
 	return held;
 }
 
-/* Is the state afterwards the one before? */
+/* Cut the knot, and close the stage. Returns whether the state afterwards is the state
+ * before. */
 static bool cut_and_close(void)
 {
 	struct stage *st = &the_stage;
@@ -53,7 +54,7 @@ static bool cut_and_close(void)
 	replace_dead_workers(st);
 	clean &= state_is_as_before(false);
 	stage_close(st);
-	lockdep_mark(); /* left for the command `lockdep` */
+	lockdep_mark(); /* its findings stay for the command `lockdep` */
 	stage_restore_cores();
 	return clean;
 }

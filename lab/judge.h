@@ -6,8 +6,8 @@
 
 #include "lab/experiment.h"
 
-/* The outcome of a round: one of the set (OUT_BIT()s), and a BUG or a warning
- * names the function that the scenario says. */
+/* Is the outcome of a round in the set (OUT_BIT()s), and does a BUG or a warning name
+ * the function that the scenario expects? */
 bool outcome_is_expected(const struct stage *st, unsigned int set,
 			 enum outcome out);
 /* Did lockdep find every kind in `must`, and no other except those in `may`?
@@ -28,8 +28,8 @@ bool must_overlap(const struct scenario *sc);
  * these findings of lockdep? */
 bool is_objected_to(const struct scenario *sc, unsigned int outcomes,
 		    unsigned int lockdep);
-/* The word of a row is that of its worst part. Is a part with that result worse
- * than another? One with an unexpected result (ok is false) is worse than one with
- * an expected result; else the outcomes decide: corrupt is the worst, then
- * deadlock, stuck, bug, warn, completes. */
+/* Is a part with the first result (ok, out) worse than a part with the second result
+ * (than_ok, than)? A part with an unexpected result (ok is false) is worse than a part
+ * with an expected result. Among equals the outcomes decide: corrupt is the worst, then
+ * deadlock, stuck, bug, warn, completes. (A row has the word of its worst part.) */
 bool is_worse(bool ok, enum outcome out, bool than_ok, enum outcome than);

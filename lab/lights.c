@@ -35,7 +35,7 @@ static struct thread *watcher;
 static bool stop;
 static unsigned int beat[NR_LAMPS], asked[NR_LAMPS];
 
-/* On the core that was asked. */
+/* Runs in an interrupt on the core that was asked. */
 static void count_beat(void *arg)
 {
 	unsigned int *n = arg;
@@ -59,6 +59,8 @@ static uint32_t cores_of_cycles(void)
 	return cores;
 }
 
+/* Set the lamp of the core, and ask the core to count once more. stuck: the cores of
+ * the threads of a cycle, a bit each. */
 static void set_lamp(unsigned int cpu, uint32_t stuck)
 {
 	if (!cpu_is_online(cpu)) {
@@ -90,7 +92,7 @@ static int button_thread(void *arg maybe_unused)
 
 /* Cut the knot in a new thread. The command `cut` also runs in a thread of its
  * own, so in both cases the comparison of the state finds one thread more. The
- * lamps wait until it has ended. */
+ * lamps do not change until the new thread has ended. */
 static void run_cut(void)
 {
 	struct thread *t = thread_create("button", button_thread, NULL,

@@ -84,6 +84,7 @@ int stage_actor_of(const struct stage *st, uint32_t thread_id)
 /* ---- the gate: forced order ---------------------------------------------- */
 
 #if GORDIAN_DEBUG
+/* The gate before which an actor is held for a step of this sort. */
 static enum trace_op gate_before(enum trace_op op)
 {
 	switch (op) {
@@ -104,7 +105,8 @@ static const void *gate_object(const struct step *s, const struct stage *st)
 	return s->op == TR_HP_BEGIN ? &cpu_hotplug.lock : object_of(s, st);
 }
 
-/* The first step still to come that this actor has at this point, or -1. */
+/* If this point is the next one for which the script names the actor: the number of
+ * that step. Else -1. */
 static int step_at(const struct stage *st, int actor, enum trace_op op,
 		   const void *obj)
 {
@@ -116,11 +118,13 @@ static int step_at(const struct stage *st, int actor, enum trace_op op,
 			continue;
 		if (gate_before(s[i].op) == op && gate_object(&s[i], st) == obj)
 			return (int)i;
-		return -1; /* another point comes first for this actor */
+		return -1; /* the actor's next step is at another point */
 	}
 	return -1;
 }
 
+/* The gate of forced rounds: hold the current actor until its step's turn comes, or
+ * until the script is open. */
 static void hold_for_script(enum trace_op op, const void *obj, uintptr_t caller)
 {
 	struct stage *st = READ_ONCE(running);
@@ -145,7 +149,7 @@ static void hold_for_script(enum trace_op op, const void *obj, uintptr_t caller)
 
 /* ---- the listener -------------------------------------------------------- */
 
-/* Has the next step of the script just happened, or been refused? */
+/* If the next step of the script has just happened, or has been refused, note that. */
 static void follow_script(struct stage *st, int actor,
 			  const struct trace_event *e)
 {
@@ -174,9 +178,12 @@ static void follow_script(struct stage *st, int actor,
 	}
 }
 
+/* From here on D (or U) is inside its operation. If the other of the two is inside too,
+ * their operations overlap. */
 static void set_inside(uint32_t *mine, const uint32_t *other, struct stage *st)
 {
-	/* Seq_cst, as the other side: one of the two sees the other inside. */
+	/* Seq_cst, in D's event and in U's: at least one of the two sees that the
+	 * other is inside. */
 	__atomic_store_n(mine, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(other, __ATOMIC_SEQ_CST))
 		WRITE_ONCE(st->together, 1);
@@ -187,7 +194,7 @@ static bool is_actor(const struct stage *st, unsigned int i, uintptr_t thread)
 	return i < st->nr_actors && (uintptr_t)st->worker[i].thread == thread;
 }
 
-/* For the cut: the mutexes that this actor holds. */
+/* Keep the list of the mutexes that this actor holds, for the cut. */
 static void note_held(struct worker *w, const struct trace_event *e)
 {
 	unsigned int i = 0;
@@ -203,6 +210,7 @@ static void note_held(struct worker *w, const struct trace_event *e)
 		w->held[i] = w->held[--w->nr_held];
 }
 
+/* Called for each event: note what the runner, the cut and the output need. */
 static void listen(const struct trace_event *e)
 {
 	struct stage *st = READ_ONCE(running);

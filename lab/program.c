@@ -126,8 +126,7 @@ static void take_cores(struct stage *st, unsigned int i)
 	if (!st->passed)
 		return;
 	/* The cut has let this thread past references that are still to be
-	 * given back: restore the count. We hold cpu_hotplug.lock, which guards
-	 * it. */
+	 * given back: restore the count, as cpu_hotplug.lock is held now. */
 	WRITE_ONCE(cpu_hotplug.refcount, st->passed);
 	st->passed = 0;
 }
@@ -154,8 +153,8 @@ static void complete_it(struct stage *st, unsigned int i)
 	complete(&completion);
 }
 
-/* It reads the flag before it joins the queue, and not again. So a wake-up in
- * between is lost. The operation is there to show that. */
+/* Read the flag before joining the queue, and not again. So a wake-up in between is
+ * lost. The operation is there to show that. */
 static void look_and_sleep(struct stage *st, unsigned int i)
 {
 	struct wait_entry e = { .thread = NULL };
@@ -199,7 +198,7 @@ struct verb {
 	void (*take)(struct stage *st, unsigned int i);
 	void (*give)(struct stage *st, unsigned int i); /* NULL: no -word */
 	unsigned int i;
-	enum unlendable lock;	 /* that the holder then has */
+	enum unlendable lock;	 /* that the verb takes */
 	bool passes;		 /* the cut can let the waiting thread in */
 	unsigned int deep;	 /* how often one thread may hold it */
 	const char *took, *gave; /* in a schedule; NULL: other events show it */
@@ -212,7 +211,7 @@ struct verb {
 		.gave = "unlock " w                                            \
 	}
 
-enum { REFERENCE = 6, CORES = 7 }; /* their places below */
+enum { REFERENCE = 6, CORES = 7 }; /* places of g and h in verbs[] */
 static const struct verb verbs[] = {
 	A_MUTEX("a", 0),
 	A_MUTEX("b", 1),
@@ -256,11 +255,11 @@ static struct text {
 	unsigned int pc;
 } texts[MAX_ACTORS];
 
-/* The reader's state. */
+/* What is known of the text that is being read. */
 static struct reading {
 	unsigned int nr_threads;
-	struct text *text;	     /* of the thread that is being read */
-	unsigned int held[NR_VERBS]; /* that this thread has not given back */
+	struct text *text;	     /* the thread that is being read */
+	unsigned int held[NR_VERBS]; /* how often taken and not given back */
 	unsigned int outer_refs;     /* references that it took before h */
 	/* then[k]: the unlendable locks that some thread takes while it holds
 	 * lock k, a bit each. */
@@ -278,8 +277,8 @@ static bool refuse(const char *word, const char *why)
 	return false;
 }
 
-/* Could threads wait for each other in a cycle of unlendable locks alone?
- * Nothing could cut that. */
+/* Could threads wait for each other in a cycle of unlendable locks alone? Nothing
+ * could cut such a cycle. */
 static bool closes_a_ring(void)
 {
 	unsigned int reach[NR_UNLENDABLE];
@@ -295,6 +294,7 @@ static bool closes_a_ring(void)
 	return false;
 }
 
+/* May the thread that is being read take this now? If not, a line says why. */
 static bool may_take(const struct verb *v)
 {
 	if (v->give && rd.held[v - verbs] == v->deep)
@@ -316,8 +316,10 @@ static bool may_take(const struct verb *v)
 	return true;
 }
 
-/* References that the writer takes are not counted (active_writer). So a
- * reference must be given back on the side of h where it was taken. */
+/* May the thread that is being read give this back now? If not, a line says why.
+ * References that the writer takes are not counted (active_writer). So a reference
+ * that was taken before h must be given back after -h, and one that was taken between
+ * h and -h must be given back there. */
 static bool may_give(const struct verb *v)
 {
 	bool inside = rd.held[CORES] != 0;
@@ -372,8 +374,8 @@ static bool begin_thread(void)
 	return true;
 }
 
-/* The last thing that the thread took and still holds, or NULL: go backward, and
- * skip things that were given back later. */
+/* The last thing that the thread took and still holds, or NULL. (The loop goes
+ * backward, and skips things that were given back later.) */
 static const struct verb *latest_held(void)
 {
 	unsigned int given[NR_VERBS] = { 0 };
@@ -455,7 +457,7 @@ static bool all_locks_are_free(void)
 	       !percpu.writer && !percpu.block;
 }
 
-/* No lock is initialised again: the last round must have left all of them
+/* The locks are not initialised again: the last round must have left all of them
  * free. */
 static int setup_program(struct stage *st)
 {

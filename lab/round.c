@@ -17,14 +17,14 @@ int play_round(struct round *r, struct stage *st)
 	int err;
 
 	reset_round(st);
-	lockdep_reset(); /* or the set-up would close the last round's cycle */
+	lockdep_reset(); /* else the set-up could close a cycle of the last round */
 	seen_begin(sc);
 	err = sc->world.setup ? sc->world.setup(st) : 0;
 	if (!err && r->is_set_up)
 		err = r->is_set_up(r, st);
 	if (err)
 		return err;
-	lockdep_reset(); /* lockdep is to look at the actors alone */
+	lockdep_reset(); /* now lockdep judges the actors alone */
 	slab = slab_errors + sc->said.slab_reports;
 	trace_start(r->trace);
 	observe_begin(st);
@@ -36,7 +36,7 @@ int play_round(struct round *r, struct stage *st)
 	if (r->is_over)
 		r->is_over(r, st);
 	if (r->outcome == OUT_COMPLETES) {
-		release_ended(st); /* or the check would wait for these locks */
+		release_ended(st); /* else the check would wait for these locks */
 		check = !r->may_check || r->may_check(r, st);
 	}
 	if (check && sc->said.check && !sc->said.check(st))

@@ -11,14 +11,15 @@ struct round {
 	uint32_t seed;	    /* of the actors' pauses, in free rounds */
 	unsigned int trace; /* TRACE_MARKED or TRACE_ALL */
 	/* Where the runner and the explorer differ. Each may be NULL. */
-	/* The set-up is done, no actor runs. 0, or a negative errno that ends
-	 * the round. */
+	/* Called when the set-up is done and no actor runs. Returns 0, or a
+	 * negative errno that ends the round. */
 	int (*is_set_up)(struct round *r, struct stage *st);
-	/* The actors have started: decide here which of them go on, and when. */
+	/* Called when the actors have started: it decides which of them go on,
+	 * and when. */
 	void (*lead)(struct round *r, struct stage *st);
-	/* The outcome of the round is known; no check has run yet. */
+	/* Called when the outcome of the round is known and no check has run. */
 	void (*is_over)(struct round *r, struct stage *st);
-	/* All actors have ended: may the checks run? */
+	/* Called when all actors have ended: may the checks run? */
 	bool (*may_check)(struct round *r, struct stage *st);
 
 	/* The result. */

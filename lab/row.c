@@ -10,7 +10,7 @@
 #include "lab/words.h"
 #include "kernel/lib/printf.h"
 
-/* "outcome=deadlock expected=deadlock lockdep=circular" */
+/* Print "outcome=deadlock expected=deadlock lockdep=circular". */
 static void print_outcome(const struct tally *t)
 {
 	char lockdep[80], expected[40];
@@ -26,7 +26,7 @@ static void print_outcome(const struct tally *t)
 		expected, lockdep);
 }
 
-/* A wait's kind as one word: "rwsem (read)" is rwsem-read. */
+/* Print the kind of a wait as one word: "rwsem (read)" becomes rwsem-read. */
 static void print_as_word(const char *name)
 {
 	for (; *name; name++)
@@ -55,8 +55,8 @@ static void print_counts(const struct tally *t, bool toggles, bool met)
 		kprintf(" stuck=%u", t->stuck);
 }
 
-/* The row's result is that of its worst part (see is_worse()). The counts of all
- * parts are added up. */
+/* Add a part's result to the row's. The row has the result of its worst part (see
+ * is_worse()); the counts of all parts are added up. */
 static void add_to_row(struct tally *row, const struct tally *part)
 {
 	if (!row->of ||

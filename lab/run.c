@@ -28,8 +28,8 @@ static void hush_lockdep(struct stage *st, bool on)
 	st->hushed = on;
 }
 
-/* Lockdep's findings go into the tally. A kind that was not seen before is shown,
- * even if everything else is hushed. */
+/* Add lockdep's findings to the tally. A report of a kind that was not seen before is
+ * shown, even if lockdep is hushed. */
 static void note_lockdep(struct stage *st, struct tally *t)
 {
 	unsigned int more = lockdep_seen() & ~t->lockdep;
@@ -98,7 +98,8 @@ static struct player player(struct tally *t, uint32_t seed)
 				.tally = t };
 }
 
-/* Play a round; a knot still stands when it returns 0. */
+/* Play a round, and put its outcome into *out. A knot is not cut. Returns 0 or a
+ * negative errno. */
 static int play_and_tally(struct player *p, struct stage *st, enum outcome *out)
 {
 	int err;
@@ -111,6 +112,8 @@ static int play_and_tally(struct player *p, struct stage *st, enum outcome *out)
 
 /* ---- the forced form ----------------------------------------------------- */
 
+/* Play and judge one round that is forced, in turn, or without a script. hold: keep a
+ * knot. Returns 0 or a negative errno. */
 static int forced_once(struct stage *st, bool hold, struct tally *t)
 {
 	const struct scenario *sc = st->sc;
@@ -183,9 +186,9 @@ static enum outcome outcome_to_find(const struct scenario *sc)
 	return (enum outcome)__builtin_ctz(sc->said.outcome);
 }
 
-/* Was this the last round? fine: its result was expected. found: it is the
- * outcome looked for. An unexpected result ends the rounds. With until_found the
- * outcome looked for ends them too, and an unexpected `completes` does not. */
+/* Was this the last round? fine: the round's result was expected. found: its outcome is
+ * the one that is looked for. An unexpected result ends the rounds. With until_found the
+ * outcome that is looked for ends them too, and an unexpected `completes` does not. */
 static bool is_last_round(const struct scenario *sc, enum outcome out,
 			  bool fine, bool found)
 {
@@ -194,9 +197,9 @@ static bool is_last_round(const struct scenario *sc, enum outcome out,
 	return !fine;
 }
 
-/* The number of rounds after which to stop. If the user gave a number (`own` is
- * false), it is that one. Otherwise there are more rounds, up to a limit, until D
- * and U have overlapped once. */
+/* The number of rounds after which to stop: `rounds`. But if the user gave no number
+ * (`own` is true) and D and U must overlap, there are up to 5 times as many rounds until
+ * they have overlapped once. */
 static unsigned int max_rounds(const struct scenario *sc, bool own,
 			       unsigned int rounds, const struct tally *t)
 {
@@ -256,7 +259,7 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		replace_dead_workers(st);
 	}
 	if (!err && sc->free.until_found && t->outcome != outcome_to_find(sc))
-		t->ok = false; /* looked for, and not found */
+		t->ok = false; /* the outcome looked for was not found */
 	if (!err && own && t->ok && must_overlap(sc) && !t->overlap) {
 		kprintf("unexpected: no round in which D and U overlapped\n");
 		t->ok = false;

@@ -6,9 +6,9 @@
 
 #include "lab/experiment.h"
 
-/* The result of a scenario, or of all of a row's. */
+/* The result of a scenario, or of all scenarios of a row. */
 struct tally {
-	enum outcome outcome; /* the worst, or the one looked for */
+	enum outcome outcome; /* the worst, or the outcome looked for */
 	unsigned int rounds, overlap, stuck; /* free rounds; how many of them */
 	unsigned int forced;		     /* rounds before the free ones */
 	unsigned int lockdep;		     /* LOCKDEP_BIT()s found */
@@ -18,14 +18,14 @@ struct tally {
 	bool interrupted;	   /* by Ctrl-C */
 	bool ran;		   /* at least one round */
 	bool skipped;		   /* not on this machine; a line said so */
-	const struct scenario *of; /* that has this outcome */
+	const struct scenario *of; /* the one that has this outcome */
 	unsigned int cycles;	   /* times that a core really went off or on */
 	bool ok;
 };
 
 enum run_mode { RUN_BOTH, RUN_FORCED, RUN_FREE, RUN_HOLD };
 
-/* Run one scenario and print as it goes. rounds: of the free form; 0: as many
- * as the scenario or d says. Sleeps; demo_mutex held. */
+/* Run one scenario and print as it goes. rounds: the number of free rounds; 0: the
+ * number that the scenario or d gives. Sleeps; demo_mutex held. */
 struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 			  enum run_mode mode, unsigned int rounds, bool brief);

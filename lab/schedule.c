@@ -21,7 +21,7 @@
 
 static struct trace_event events[EVENTS_MAX];
 
-/* Is it a lock of the experiment? A schedule leaves out the other ones. */
+/* Is obj a lock of the experiment? A schedule leaves out all other locks. */
 static bool is_shown_lock(const struct stage *st, const void *obj)
 {
 	for (unsigned int i = 0; i < SHOWN_LOCKS; i++)
@@ -31,6 +31,7 @@ static bool is_shown_lock(const struct stage *st, const void *obj)
 	       obj == &rcu_sched_state.barrier_mutex || obj == st->spin;
 }
 
+/* Has the event a line in the schedule? */
 static bool is_shown(const struct stage *st, const struct trace_event *e)
 {
 	const struct event_info *info = event_info(e->op);
@@ -44,13 +45,14 @@ static bool is_shown(const struct stage *st, const struct trace_event *e)
 	case OF_RWSEM:
 	case OF_RWSEM_WRITER:
 		return is_hotplug_rwsem(e->obj);
-	case OF_CPU_EVENT: /* without the two on the core that comes or goes */
+	case OF_CPU_EVENT: /* not those on the core that comes or goes */
 		return e->arg != CPU_DYING && e->arg != CPU_STARTING;
 	case OF_GP:
 	case OF_CALLBACK:
 		return st->sc->show.rcu && e->obj == &rcu_sched_state;
 	default:
-		/* D's next step shows that the barrier has returned. */
+		/* If D destroys a cache, its next step shows that the barrier has
+		 * returned. */
 		return e->op != TR_BARRIER_END || !st->sc->world.destroy;
 	}
 }
@@ -96,9 +98,9 @@ static void describe_event(const struct stage *st, const struct trace_event *e,
 	}
 }
 
-/* The column of the event: an actor's, or the one for RCU; -1: none. The RCU
- * column shows the locks of the grace-period thread too, which may wait for an
- * actor. */
+/* The column of the event: an actor's, or the column for RCU; -1: none. The RCU
+ * column also shows the locks of the grace-period thread, because that thread may wait
+ * for an actor. */
 static int column_of(const struct stage *st, const struct trace_event *e)
 {
 	int actor = stage_actor_of(st, e->thread);
@@ -157,7 +159,8 @@ void show_schedule(const struct stage *st)
 		if (column < 0 || !is_shown(st, e))
 			continue;
 		describe_event(st, e, text, sizeof(text));
-		/* A line for each event of the chain, not for each callback. */
+		/* Print one line for each event of the notifier chain, not one for
+		 * each callback. */
 		if (e->op == TR_NOTIFY) {
 			if (last == cpu_event_name(e->arg))
 				continue;

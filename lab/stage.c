@@ -35,7 +35,7 @@
 
 struct stage the_stage;
 static struct state_summary state_before;
-static struct cpumask runner_cores; /* the runner's, before the stage opened */
+static struct cpumask runner_cores; /* the runner's affinity before stage_open() */
 static struct cpumask was_off; /* cores that all_cores_on() has turned on */
 
 void hush(bool on)
@@ -43,7 +43,7 @@ void hush(bool on)
 	if (READ_ONCE(console_hushed) == on)
 		return;
 	WRITE_ONCE(console_hushed, on);
-	lockdep_quiet(on); /* it goes on counting */
+	lockdep_quiet(on); /* lockdep goes on counting */
 }
 
 void say_threads_end_alone(void)
@@ -81,7 +81,7 @@ static int worker_thread(void *arg)
 			explore_start();
 		w->actor->fn(w->st);
 		current->gated = false;
-		/* A lock that it keeps is a finding of this round. */
+		/* A lock that the actor has kept is a finding of this round. */
 		lockdep_thread_end();
 		/* Release: pairs with the acquire in worker_ended(). */
 		smp_store_release(&w->done, true);
@@ -89,6 +89,7 @@ static int worker_thread(void *arg)
 	}
 }
 
+/* The number of the core for that place. */
 static unsigned int place_core(const struct stage *st, enum place place)
 {
 	struct cpumask goes = st->sc->world.toggles ? cpumask_of(st->toggled) :
@@ -172,6 +173,7 @@ bool all_done(const struct stage *st)
 	return true;
 }
 
+/* Search from each actor in turn. *from: the actor from which a cycle was found. */
 static bool find_cycle_once(struct stage *st, unsigned int *from)
 {
 	for (*from = 0; *from < st->nr_actors; ++*from)
@@ -181,8 +183,9 @@ static bool find_cycle_once(struct stage *st, unsigned int *from)
 	return false;
 }
 
-/* The walk begins at the first actor of the cycle. If the cycle closed between
- * two walks, a later actor found it: then search once more. */
+/* Search for a cycle, so that the walk begins at the first actor of the cycle. If the
+ * cycle closed while the actors were searched, a later actor may have found it: then
+ * search once more. */
 static bool find_cycle(struct stage *st)
 {
 	unsigned int from;
@@ -192,9 +195,9 @@ static bool find_cycle(struct stage *st)
 }
 
 /*
- * Condition (c), one look. switches: the workers' counts at the last look,
- * updated here. A worker that the script holds at a gate counts as waiting,
- * too.
+ * One look at condition (c), but for the sleeping cores. switches: the workers'
+ * counts at the last look, updated here. A worker that the script holds at a gate
+ * counts as waiting, too.
  */
 static bool no_actor_moves(struct stage *st, uint64_t *switches)
 {
@@ -208,7 +211,8 @@ static bool no_actor_moves(struct stage *st, uint64_t *switches)
 		if (worker_ended(w))
 			continue;
 		if (READ_ONCE(w->thread->waiting.ops) == &gate_wait) {
-			/* It polls, so its count changes. May it go on? */
+			/* This worker polls, so its count changes. It does not
+			 * stand still if it may go on. */
 			if (READ_ONCE(st->script_open) ||
 			    READ_ONCE(st->script_pos) >= READ_ONCE(w->awaits))
 				still = false;
@@ -253,22 +257,25 @@ enum outcome watch_round(struct stage *st, unsigned int warns)
 			break;
 		if (find_cycle(st))
 			return OUT_DEADLOCK;
-		/* Two looks in a row, and no core woke up between them. */
+		/* Go on to the end only if two looks in a row find the same, and
+		 * no core woke up between them. */
 		if (!no_actor_moves(st, switches) || !other_cores_sleep(&sum) ||
 		    !no_actor_moves(st, switches) ||
 		    !other_cores_sleep(&again) || sum != again)
 			continue;
-		/* Either may have come true during the looks. */
+		/* During the looks the actors may have ended, or a cycle may have
+		 * closed. */
 		if (all_done(st))
 			break;
 		if (find_cycle(st))
 			return OUT_DEADLOCK;
-		if (explore_release_waiting(
-			    false)) /* an explore_await() holds now */
+		/* The condition of an explore_await() may be true now. */
+		if (explore_release_waiting(false))
 			continue;
 		if (!any_is_gated(st))
 			return thread_with_bug(st) ? OUT_BUG : OUT_STUCK;
-		/* The script waits for a step that cannot come: let all go. */
+		/* The script waits for a step that cannot come: let all actors
+		 * go. */
 		WRITE_ONCE(st->script_open, true);
 	}
 	if (thread_with_bug(st))
@@ -285,7 +292,7 @@ void reset_round(struct stage *st)
 	memset(&st->refusal, 0, sizeof(st->refusal));
 	memset(st->refs, 0, sizeof(st->refs));
 	st->script_pos = 0;
-	st->script_open = st->explored; /* then there is no script */
+	st->script_open = st->explored; /* the explorer has no script */
 	st->left_held = false;
 	st->missed = false;
 }
@@ -353,8 +360,8 @@ bool state_is_as_before(bool quietly)
 	return true;
 }
 
-/* Every experiment starts with all cores on; stage_restore_cores() turns those
- * off again that were off. */
+/* Turn all cores on, because every experiment starts so. stage_restore_cores() turns
+ * off again the cores that were off. */
 static void all_cores_on(void)
 {
 	unsigned int cpu;

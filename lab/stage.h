@@ -6,9 +6,9 @@
 
 #include "lab/experiment.h"
 
-/* Start the workers, bring the core and the hotplug lock to where the scenario
- * needs them, note the state. 0, or a negative errno. Call stage_close() in any
- * case. Both sleep; demo_mutex held, as for all functions here. */
+/* Start the workers, install what the scenario exchanges, and note the state. Returns
+ * 0, or a negative errno. Call stage_close() in any case. Both sleep; demo_mutex held,
+ * as for all functions here. */
 int stage_open(const struct demo *d, const struct scenario *sc);
 void stage_close(struct stage *st);
 
@@ -23,18 +23,19 @@ void start_actors(struct stage *st, uint32_t *seed);
 /* Wait until it is known how the round ends. If it ends in a knot, the knot is not
  * cut yet, and st->waits has its cycle. warns: warn_count when the round began. */
 enum outcome watch_round(struct stage *st, unsigned int warns);
-/* Cut the knot, if there is one, and tear down. quietly: print errors only. false:
- * an actor ended with a lock or a reference held. */
+/* Cut the knot, if there is one, and tear down. quietly: print errors only. Returns
+ * false if an actor ended with a lock or a reference held. */
 bool end_round(struct stage *st, enum outcome out, bool quietly);
 /* A worker that a BUG has ended gets a new thread. */
 void replace_dead_workers(struct stage *st);
-/* Is the state as it was when the stage was opened? Prints it, or how it
- * differs; quietly: only how it differs. */
+/* Is the state as it was when the stage was opened? Prints the state, or how it
+ * differs; quietly: prints only how it differs. */
 bool state_is_as_before(bool quietly);
 
 /* on: nothing is printed, and lockdep makes no reports. */
 void hush(bool on);
-/* Print a line: from here on the threads are left to end by themselves. */
+/* Print a line which says that from here on the threads are left to end by
+ * themselves. */
 void say_threads_end_alone(void);
 
 bool all_done(const struct stage *st);
@@ -48,12 +49,12 @@ const struct thread *thread_with_bug(const struct stage *st);
 void observe_begin(struct stage *st);
 void observe_end(void);
 
-/* lab/schedule.c: the actions of the actors, in columns. */
+/* lab/schedule.c: print the actions of the actors, in columns. */
 void show_schedule(const struct stage *st);
-/* lab/evidence.c: all that is printed of a round; a knot still stands. */
+/* lab/evidence.c: print all that a round has to show. Called before a knot is cut. */
 void show_round(struct stage *st, enum outcome out);
 
-/* Is it the rw-semaphore that the installed hotplug lock is made of? */
+/* Is obj the rw-semaphore that the installed hotplug lock is made of? */
 static inline bool is_hotplug_rwsem(const void *obj)
 {
 	return obj && obj == READ_ONCE(hotplug_ops)->rwsem;
@@ -73,5 +74,6 @@ void world_restore(const struct scenario *sc);
 /* Release the locks of actors that have ended, and note that in st->left_held.
  * Returns the number of locks released. */
 unsigned int release_ended(struct stage *st);
-/* End every wait that keeps the round from its end, and wait for that. */
+/* End every wait that keeps the round from its end, and wait until all actors have
+ * ended. */
 void cut_and_finish(struct stage *st, enum outcome out, bool quietly);

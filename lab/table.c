@@ -13,7 +13,7 @@
 #include "kernel/lib/printf.h"
 
 /*
- * Two lines of the table. The first has the claim and the result. The second
+ * Print two lines of the table. The first line has the claim and the result. The second
  * has lockdep's findings, the outcome with the number of rounds, and the
  * expected outcome (with `search`: the explorer's verdict).
  */
@@ -37,7 +37,7 @@ static void print_table_row(const struct demo *d, const struct tally *t)
 		t->verdict ? t->verdict : expected);
 }
 
-/* A line under the row: "E14/writer  circular  deadlock, 100 rounds  ok" */
+/* Print a line under the row: "E14/writer  circular  deadlock, 100 rounds  ok" */
 static void print_table_part(const struct scenario *sc, const struct tally *t)
 {
 	char lockdep[80], ran[40];
@@ -60,7 +60,7 @@ static void print_table_part(const struct scenario *sc, const struct tally *t)
 			  "FAIL");
 }
 
-/* "unexpected: E7, E9", or nothing. */
+/* Print "unexpected: E7, E9", or nothing. */
 static void print_row_names(const char *what, const struct tally *results,
 			    bool ran)
 {

@@ -62,8 +62,8 @@ const char *lock_name(const struct stage *st, const void *obj)
 					     ((const struct mutex *)obj)->name;
 	const char *dot = strrchr(name, '.');
 
-	/* cpu_hotplug.lock keeps its name, rcu_sched_state.barrier_mutex is
-	 * barrier_mutex to everybody. */
+	/* cpu_hotplug.lock keeps its name. rcu_sched_state.barrier_mutex is
+	 * called barrier_mutex, as in the 2012 thread. */
 	return dot && strcmp(dot, ".barrier_mutex") == 0 ? dot + 1 : name;
 }
 

@@ -13,8 +13,8 @@
 /* ---- McKenney, 2 October 2012, 23:31 UTC --------------------------------------- */
 
 /*
- * The proposal: take the hotplug lock only when not called from a hotplug notifier.
- * A notifier runs in the thread that is the active writer.
+ * The proposal: take the hotplug lock only if the barrier is not called from a hotplug
+ * notifier. A notifier runs in the thread that is the active writer.
  */
 static story void _rcu_barrier__mck(struct rcu_state *rsp)
 {
@@ -46,17 +46,18 @@ const struct rcu_parameters rcu_mckenney = {
 /* ---- before commit 1331e7a1bbe1: Linux 3.6 ---------------------------------- */
 
 /*
- * No hotplug lock. A dead core's callbacks become orphans. The core that cleans up
- * adopts them, unless a barrier is in progress: then only the thread of that barrier
- * adopts them, and queues one more callback behind them.
+ * The barrier takes no hotplug lock. A dead core's callbacks become orphans. The core
+ * that cleans up adopts them, unless a barrier is in progress: then only the thread of
+ * that barrier adopts them, and queues one more callback behind them.
  */
 static struct cblist orphans;		       /* rsp->lock */
 static struct thread *rcu_barrier_in_progress; /* rsp->lock */
-/* Linux looked again every jiffy. A wait queue shows the wait in reports. */
+/* A barrier waits here for a dead core's callbacks to be moved. (Linux looked again
+ * every jiffy. With a wait queue reports show the wait.) */
 static struct wait_queue adopted =
 	WAIT_QUEUE_INIT(adopted, "a dead core's callbacks to be moved");
 
-/* rsp->lock held. */
+/* Adopt the orphans, unless the thread of a barrier must do that. rsp->lock held. */
 static void rcu_adopt_orphan_cbs(struct rcu_state *rsp, uint32_t snap)
 {
 	struct cblist *mine = &rsp->data[smp_processor_id()].cbs;
@@ -83,7 +84,7 @@ static void rcu_adopt__3_6(struct rcu_state *rsp, unsigned int dead)
 	wake_up_all(&adopted);
 }
 
-/* Nothing is left on a core that is off. */
+/* Is the core online, or is nothing left on it? */
 static bool callbacks_are_moved(struct rcu_state *rsp, unsigned int cpu)
 {
 	return cpu_is_online(cpu) || !READ_ONCE(rsp->data[cpu].cbs.len);

@@ -10,10 +10,11 @@
 /* ---- Kosina's drawing -------------------------------------------------------- */
 
 /*
- * Step by step: D holds slab_mutex; U holds the hotplug lock; D wants the hotplug
- * lock; U wants slab_mutex. When the core comes up U wants slab_mutex at
- * CPU_UP_PREPARE, while the core is still off. When it goes down U wants it at
- * CPU_DEAD. There is no gate in between, so D is held until the core is off.
+ * The steps of the drawing: D holds slab_mutex; U holds the hotplug lock; D wants the
+ * hotplug lock; U wants slab_mutex. When the core comes up, U wants slab_mutex at
+ * CPU_UP_PREPARE, while the core is still off. When the core goes down, U wants
+ * slab_mutex at CPU_DEAD. U passes no gate in between, so D is held until the core is
+ * off.
  */
 #define AS_DRAWN                                                               \
 	.forced.order = STEPS(D(LOCK, &slab_mutex), U(HP_BEGIN, &cpu_hotplug), \
@@ -29,8 +30,8 @@
 	.world.destroy = (destroy_fn), .world.setup = setup_victim,            \
 	D_AND_U(actor_D), AS_DRAWN
 
-/* The same with B in a bare rcu_barrier(): D holds slab_mutex and is about to
- * enter the barrier, B is inside it when U comes. */
+/* The drawing with B in a bare rcu_barrier(): when U comes, D holds slab_mutex and is
+ * about to call rcu_barrier(), and B is inside rcu_barrier(). */
 #define THE_DRAWING_WITH_B(destroy_fn)                                         \
 	.world.destroy = (destroy_fn), .world.setup = setup_victim, D_U_AND_B, \
 	.forced.order = STEPS(D(LOCK, &slab_mutex),                            \
@@ -45,8 +46,8 @@
 	.world.setup = setup_leak, .world.teardown = teardown_refs,            \
 	D_AND_U(actor_D_leaks)
 
-/* Linux 3.6 with SLUB's destroy: D waits for U, but without slab_mutex, so U gets
- * it. */
+/* Linux 3.6 with SLUB's destroy: D waits for U, but has released slab_mutex, so U gets
+ * slab_mutex. */
 #define SLUB_ORDER                                                             \
 	.world.destroy = kmem_cache_destroy__slub,                             \
 	.world.setup = setup_victim, D_AND_U(actor_D),                         \
@@ -70,7 +71,7 @@ void cpus_read_unlock(void);
 void cpus_write_lock(void);
 void cpus_write_unlock(void);
 /* The outcome of a deadlock in which the writer waits for readers: the release
- * profile keeps no list of readers, so there no walk can close the cycle. */
+ * profile keeps no list of readers, so no walk can close the cycle in that profile. */
 #define READERS_DEADLOCK (GORDIAN_DEBUG ? DEADLOCK : STUCK)
 
 /* ---- demos/forms/barrier.c: forms of rcu_barrier() ---------------------------- */
@@ -80,26 +81,28 @@ extern const struct rcu_parameters rcu_5_18; /* demos/e10.c */
 
 /* ---- demos/forms/last_callback.c: a core's last callback before it goes -------- */
 
-/* On this core. Interrupts off or on. */
+/* Queue the last callback, on the calling core. Interrupts off or on. */
 void queue_last_callback(void);
 void wait_until_last_callback_is_queued(void);
-/* Calls rcu_barrier() and notes whether it has waited for that callback. */
+/* Call rcu_barrier() and note whether it has waited for the last callback. */
 void rcu_barrier_watched(void);
 /* must_see: a watched barrier that began after the callback was queued. */
 #define BARRIER_AFTER_CALLBACK "rcu_barrier() after the callback was queued"
 int setup_last_callback(struct stage *st);
-/* Checks: no watched barrier returned before the callback had run; and one did
- * begin after it was queued. */
+/* Two checks. no_barrier_returned_early(): no watched barrier returned before the
+ * callback had run. barrier_waited_for_callback(): moreover, a watched barrier began
+ * after the callback was queued. */
 bool no_barrier_returned_early(struct stage *st);
 bool barrier_waited_for_callback(struct stage *st);
 void show_last_callback(struct stage *st);
 void teardown_last_callback(struct stage *st);
-/* A round in which a core leaves that callback. */
+/* A round in which the core that goes off leaves its last callback. */
 #define LAST_CALLBACK                                                          \
 	.world.setup = setup_last_callback,                                    \
 	.world.teardown = teardown_last_callback,                              \
 	.show.evidence = show_last_callback
-void actor_B_often(struct stage *st); /* B; in free rounds several in a row */
+/* B; in free rounds it calls rcu_barrier() several times in a row. */
+void actor_B_often(struct stage *st);
 
 /* ---- of single experiments ---------------------------------------------------- */
 
@@ -122,7 +125,7 @@ void kmem_cache_destroy__slub(struct kmem_cache *s);
 void actor_D_fails(struct stage *st);
 void actor_C(struct stage *st);
 int setup_in_use(struct stage *st);
-bool all_linked(struct stage *st); /* a check: both are on slab_caches */
+bool all_linked(struct stage *st); /* a check: all caches are on slab_caches */
 void show_list(struct stage *st);
 void teardown_list(struct stage *st);
 void kmem_cache_relink__halves(struct kmem_cache *s);

@@ -11,7 +11,7 @@
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
 
-/* Nothing tests the count. */
+/* The function of Linux 3.6: it does not test the count. */
 static story void put_online_cpus__3_6(void)
 {
 	saw(__func__);

@@ -16,7 +16,7 @@
 
 struct percpu_rwsem cpu_hotplug_lock = {
 	DEP_MAP_INIT("cpu_hotplug_lock").name = "cpu_hotplug_lock",
-	/* Not checked by lockdep: the semaphore stands for it. */
+	/* Lockdep does not check this mutex: the map of the semaphore stands for it. */
 	.writers = { DEP_MAP_KEY("cpu_hotplug_lock.writers",
 				 &lockdep_no_validate)
 			     .name = "cpu_hotplug_lock.writers",

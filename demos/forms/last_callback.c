@@ -12,14 +12,14 @@
 /* Times are counter ticks. */
 static struct {
 	struct rcu_head head;
-	bool queued, ran; /* release: the members below are written before */
+	bool queued, ran; /* stored by a release, after cpu ... ran_at */
 	bool watched;	  /* a watched barrier began after `queued` */
 	unsigned int cpu, ran_on;
 	uint64_t queued_at, ran_at;
 	/* The first barrier that began after `queued` and ended before `ran`: */
 	bool missed;
 	uint64_t called, returned;
-	unsigned int left; /* callbacks on that core's list then */
+	unsigned int left; /* callbacks on the core's list at that time */
 } last;
 static struct wait_queue last_changed =
 	WAIT_QUEUE_INIT(last_changed, "a callback to be queued or run");
@@ -28,7 +28,8 @@ static void last_callback(struct rcu_head *head maybe_unused)
 {
 	last.ran_at = timer_now();
 	last.ran_on = smp_processor_id();
-	/* Release: pairs with the acquires of `ran` below. */
+	/* Release: pairs with the acquires in rcu_barrier_watched() and
+	 * wait_until_it_has_run(). */
 	smp_store_release(&last.ran, true);
 	wake_up_all(&last_changed);
 }
@@ -79,7 +80,7 @@ int setup_last_callback(struct stage *st)
 {
 	int err = setup_core(st);
 
-	wait_until_it_has_run(); /* setup_core() may have queued it */
+	wait_until_it_has_run(); /* setup_core() may have queued a callback */
 	last.queued = last.ran = last.missed = last.watched = false;
 	return err;
 }

@@ -27,6 +27,7 @@ static bool actor_ended(void *arg, unsigned int i)
 	return worker_ended(&st->worker[i]);
 }
 
+/* Print a line about the thread that neither comes to a gate nor sleeps. */
 static void say_stray(const struct thread *t)
 {
 	hush(false);
@@ -72,8 +73,9 @@ static void take_steps(struct stage *st, struct director *d)
 	}
 }
 
-/* Wait for RCU's callbacks. Callbacks that the actors have queued belong to the
- * schedule: one that runs late may use freed memory. */
+/* Wait until RCU's callbacks have run. Returns false if they do not end. Callbacks that
+ * the actors have queued belong to the schedule: a callback that runs late may use freed
+ * memory. */
 static bool await_callbacks(void)
 {
 	for (unsigned int looks = 0; !rcu_is_quiet(); looks++) {
@@ -88,15 +90,16 @@ static bool await_callbacks(void)
 	return true;
 }
 
-/* Findings of lockdep that predict nothing: a rule has been broken. */
+/* The findings of lockdep that predict no deadlock, but say that a rule has been
+ * broken. */
 #define RULES_BROKEN                                                           \
 	(LOCKDEP_BIT(LOCKDEP_UNBALANCED) | LOCKDEP_BIT(LOCKDEP_HELD_AT_END) |  \
 	 LOCKDEP_BIT(LOCKDEP_HELD_FREED) | LOCKDEP_BIT(LOCKDEP_SLEEP) |        \
 	 LOCKDEP_BIT(LOCKDEP_RCU) | LOCKDEP_BIT(LOCKDEP_NOT_HELD) |            \
 	 LOCKDEP_BIT(LOCKDEP_NEST))
 
-/* All actors have ended, but an unexpected rule was broken, or an actor kept a
- * lock or a reference. */
+/* Have all actors ended, although a rule was broken that the scenario does not expect to
+ * be broken, or an actor kept a lock or a reference? */
 static bool wrongly_completes(const struct played *p, unsigned int broken,
 			      bool gave_back)
 {
@@ -150,7 +153,8 @@ static void note_findings(struct round *r, struct stage *st)
 	directed_of(r)->lockdep = lockdep_seen();
 }
 
-/* While a callback waits, a check might wait for ever. */
+/* Have all callbacks run, so that the checks may run? While a callback waits, a check
+ * might wait for ever. */
 static bool callbacks_have_run(struct round *r, struct stage *st)
 {
 	bool quiet = await_callbacks();

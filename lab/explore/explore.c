@@ -44,7 +44,7 @@ struct exploration {
 	/* Different states in which no actor can go on, by hash. */
 	uint64_t state[STATES_MAX];
 	unsigned int states;
-	bool more_states; /* than fit in state[] */
+	bool more_states; /* there are more than fit in state[] */
 	bool cut_short, stopped, found, broken, interrupted;
 	bool one_form;
 	/* Of the schedule that runs: */
@@ -93,7 +93,7 @@ static int choose_searched(struct director *d, struct stage *st,
 		say_broken(x, d);
 	if (x->word != SEARCH_REDUNDANT)
 		return x->word;
-	(void)search_end(x->search, stands); /* the prefix went as given */
+	(void)search_end(x->search, stands); /* cannot have diverged */
 	return choose_redundant(x, d, enabled);
 }
 
@@ -109,6 +109,7 @@ static void note_step(struct director *d, struct stage *st)
 		search_step(x->search, &f, woken);
 }
 
+/* How many steps the thread has taken in this run. */
 static unsigned int steps_taken_by(const struct search *s, unsigned int thread)
 {
 	unsigned int n = 0;
@@ -139,11 +140,12 @@ static void note_last_state(struct director *d, struct stage *st,
 				 stands[i].op) * 4u +
 					stands[i].where;
 
-		/* FNV-1a, a word at a time */
+		/* the hash FNV-1a, a word at a time */
 		x->last_state = (x->last_state ^ place) * 1099511628211ull;
 	}
 }
 
+/* Count the state in which no actor could go on, if it is a new one. */
 static void note_state(struct exploration *x)
 {
 	for (unsigned int i = 0; i < x->states; i++)
@@ -154,8 +156,8 @@ static void note_state(struct exploration *x)
 		x->state[x->states++] = x->last_state;
 }
 
-/* The schedule that has just run, with as few switches as its class has. No
- * legs: there are too many. */
+/* The schedule that has just run, rearranged so that it has as few switches as any
+ * schedule of its class. If it has too many switches, the witness has no legs. */
 static struct witness this_schedule(struct exploration *x)
 {
 	static uint8_t order[SEARCH_STEPS]; /* demo_mutex */
@@ -172,7 +174,7 @@ static struct witness this_schedule(struct exploration *x)
 	return w;
 }
 
-/* Keep this failing schedule if it is simpler than the one that is kept. */
+/* Keep this failing schedule if it is simpler than the schedule that is kept. */
 static void note_witness(struct exploration *x, enum outcome out)
 {
 	struct witness *best = &x->best[out], w = this_schedule(x);
@@ -199,8 +201,8 @@ static void note_schedule(struct exploration *x, const struct played *p)
 		print_broken_schedule(x);
 	}
 	if (x->word == SEARCH_REDUNDANT) {
-		/* A schedule of its class has been run, with the same end. If
-		 * not, the search has lost a class. */
+		/* A schedule of the same class must have been run before, with the
+		 * same end. If there was none, the search has lost a class. */
 		x->redundant++;
 		if (!(x->ends & OUT_BIT(p->out))) {
 			kprintf("explore: a redundant schedule ends as %s, and "
@@ -244,7 +246,7 @@ static bool all_failures_seen(const struct scenario *sc,
 	       !(sc->said.lockdep & ~x->lockdep);
 }
 
-/* All schedules of one form. 0 or a negative errno. */
+/* Run all schedules of one form. Returns 0 or a negative errno. */
 static int explore_form(struct stage *st, struct exploration *x,
 			const struct explore_request *rq)
 {
@@ -288,7 +290,7 @@ static unsigned int nr_failing(const struct exploration *x)
 	return x->schedules - x->count[OUT_COMPLETES];
 }
 
-/* Play each kept schedule once more. It must end as it did before. */
+/* Play each kept schedule once more, and check that it ends as it did before. */
 static bool confirm_witnesses(struct stage *st, struct exploration *x,
 			      const char *id, const struct explore_request *rq)
 {

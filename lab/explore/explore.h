@@ -17,7 +17,7 @@
  * printed with each verdict. (c) A schedule that deadlocks is cut like any
  * other round; the state afterwards must be the state before.
  *
- * The mechanism. A director (below) chooses which actor takes the next step.
+ * The mechanism. A director (struct director) chooses which actor takes the next step.
  * play_directed() in director.c plays one round under a director: it lets an
  * actor go from one gate to its next (kernel/explore/gates.h). There are three
  * directors: the search (explore.c, on top of kernel/explore/search.h), a
@@ -45,26 +45,27 @@ struct form {
 
 /* lab/explore/subject.c. The forms in which the scenario is explored. */
 unsigned int forms_of(const struct scenario *sc, struct form *out);
-/* Why there is no search of it; NULL: there is one. */
+/* Why there is no search of the scenario; NULL: there is one. */
 const char *why_not_searched(const struct scenario *sc);
-/* The scenario of that name, if it is searched; NULL, and a line says why. An
- * id alone is enough if only one part is searched. command: begins the line. */
+/* The scenario of that name, if it is searched; else NULL, and a line says why. An id
+ * alone is enough if only one part is searched. command: the word that begins the
+ * line. */
 const struct scenario *find_searched(const char *command, const char *word,
 				     const struct demo **of);
 
 /* ---- a round under a director -------------------------------------------- */
 
 struct director {
-	/* The actor that takes the next step. Negative: let all actors go.
-	 * *gates: it may pass so many gates without a stop; 1 if not
-	 * changed. */
+	/* Returns the actor that takes the next step. Negative: let all actors
+	 * go. *gates: how many gates the actor may pass without a stop; 1 if
+	 * choose() does not change it. */
 	int (*choose)(struct director *d, struct stage *st,
 		      unsigned int enabled, unsigned int *gates);
-	/* A step is over. May be NULL. */
+	/* Called when a step is over. May be NULL. */
 	void (*step_done)(struct director *d, struct stage *st);
-	/* No actor can take a step, or choose() was negative; the actors are
-	 * let go after this. left: those that have not ended, a bit each. May
-	 * be NULL. */
+	/* Called when no actor can take a step, or choose() was negative, before
+	 * the actors are let go. left: the actors that have not ended, a bit
+	 * each. May be NULL. */
 	void (*steps_done)(struct director *d, struct stage *st,
 			   unsigned int left);
 	bool quiet;    /* nothing is printed meanwhile */
@@ -77,11 +78,11 @@ struct director {
 struct played {
 	enum outcome out;
 	unsigned int lockdep; /* LOCKDEP_BIT()s found */
-	bool clean;	      /* the state afterwards is the one before */
+	bool clean;	      /* the state afterwards is the state before */
 };
 
-/* lab/explore/director.c. One round, from the set-up to the cut. show: print
- * the schedule, and what a knot waits for. 0, or a negative errno. */
+/* lab/explore/director.c. Play one round, from the set-up to the cut. show: print the
+ * schedule, and the waits of a knot. Returns 0, or a negative errno. */
 int play_directed(struct stage *st, struct director *d, struct form form,
 		  bool show, struct played *p);
 
@@ -103,8 +104,8 @@ struct witness {
 
 /* lab/explore/witness.c. Prints " up D:6 U:4". */
 void print_witness(const struct scenario *sc, const struct witness *w);
-/* Play it again. freely: an actor does not stop within a leg. 0, a negative
- * errno, or 1: it could not be followed, and a line says so. */
+/* Play the witness again. freely: an actor does not stop within a leg. Returns 0, a
+ * negative errno, or 1: the witness could not be followed, and a line says so. */
 int replay_witness(struct stage *st, const struct witness *w, bool freely,
 		   bool show, struct played *p);
 
@@ -112,11 +113,11 @@ int replay_witness(struct stage *st, const struct witness *w, bool freely,
 
 struct explore_request {
 	const struct demo *demo;     /* NULL: all */
-	const struct scenario *part; /* of it, this one alone; NULL: all */
+	const struct scenario *part; /* only this part of it; NULL: all parts */
 	bool all;
 	bool brief; /* no line of its own, unless something is wrong */
-	/* If schedules are expected to fail: stop once every expected outcome
-	 * and finding has been seen. */
+	/* If the scenario expects schedules to fail, stop once every expected
+	 * outcome and finding has been seen. */
 	bool until_found;
 	bool one_form; /* only the first form, if no schedule may fail */
 	bool iterate; /* bound 0, 1, 2 ... until all is found or nothing is cut */
@@ -128,7 +129,7 @@ struct explore_request {
 /* The result of one part, or of a row. */
 struct explored_row {
 	const char *id;
-	const struct scenario *of; /* that has this result */
+	const struct scenario *of; /* the one that has this result */
 	const char *why;	   /* there was no search: why */
 	unsigned int lockdep, schedules, redundant, failing, states;
 	unsigned int outcomes; /* OUT_BIT()s */
@@ -138,11 +139,11 @@ struct explored_row {
 	bool more_states, interrupted, ok;
 };
 
-/* lab/explore/explore.c. Allocate the search's memory. false: there is none,
- * and a line says so. */
+/* lab/explore/explore.c. Allocate the search's memory. Returns false if there is none,
+ * and then a line says so. */
 bool allocate_search_memory(void);
-/* Search all parts of a row, or the one that was asked for, and print. parts:
- * NULL, or where the result of each scenario goes. */
+/* Search all parts of a row, or the part that was asked for, and print the results.
+ * parts: NULL, or where the result of each scenario goes. */
 struct explored_row explore_demo(const struct demo *d,
 				 const struct explore_request *rq,
 				 struct explored_row *parts);

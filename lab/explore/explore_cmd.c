@@ -20,7 +20,7 @@
 
 #if GORDIAN_DEBUG
 
-/* Every verdict holds within these bounds. */
+/* Print the bounds within which every verdict holds. */
 static void print_bounds(void)
 {
 	kprintf("\npermuted: sleeping locks, the hotplug lock, waits and "
@@ -124,7 +124,8 @@ bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
 
 /* ---- the command --------------------------------------------------------- */
 
-/* explore program [full] TEXT; or explore "TEXT". */
+/* Read the words of `explore program [full] TEXT` or `explore "TEXT"`. Returns false
+ * after a line that says what is wrong. */
 static bool parse_program(int argc, char **argv, struct explore_request *rq)
 {
 	int i = *argv[1] == '"' ? 1 : 2;
@@ -142,8 +143,8 @@ static bool parse_program(int argc, char **argv, struct explore_request *rq)
 	return program_parse((unsigned int)(argc - i), argv + i);
 }
 
-/* explore ID|all [full] [bound [N]] [max N]. Returns false after a line that says
- * what is wrong. */
+/* Read the words of `explore ID|all [full] [bound [N]] [max N]`. Returns false after a
+ * line that says what is wrong. */
 static bool parse_explore(int argc, char **argv, struct explore_request *rq)
 {
 	*rq = (struct explore_request){ .mode = SEARCH_REDUCED };

@@ -46,7 +46,7 @@ static bool parse_leg(const struct scenario *sc, const char *word,
 	return false;
 }
 
-/* Print one line with the right form of the word. */
+/* Print a line which says that the word is no leg, and how a leg is written. */
 static void refuse_leg(const struct scenario *sc, const char *word,
 		       bool too_many)
 {

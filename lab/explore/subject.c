@@ -31,8 +31,8 @@ const char *why_not_searched(const struct scenario *sc)
 	return sc->search.none;
 }
 
-/* The only part that is searched. NULL: there are several. If there is none,
- * any part will do: the caller says why it is not searched. */
+/* The only part that is searched; NULL if several are. If none is searched, returns any
+ * part: the caller then prints why that part is not searched. */
 static const struct scenario *only_part(const struct demo *d)
 {
 	const struct scenario *sc = NULL;

@@ -30,7 +30,7 @@ static const char *verdict_word(bool reported, bool fails, bool complete)
 	return reported ? "FALSE-POSITIVE" : "CLEAN";
 }
 
-/* A BUG or a WARN counts like a finding of lockdep. */
+/* Does anything report a fault? A BUG or a WARN counts like a finding of lockdep. */
 static bool something_reports(unsigned int lockdep, unsigned int outcomes)
 {
 	return lockdep || outcomes & (OUT_BIT(OUT_BUG) | OUT_BIT(OUT_WARN));
@@ -89,7 +89,8 @@ bool search_is_expected(const struct explored_row *r)
 					r->lockdep, "");
 }
 
-/* Returns the place of the word in a list. If two places fit, it is the later one. */
+/* Returns the place of the list's entry with which the word begins. If two entries fit,
+ * the later one counts. */
 static unsigned int place_of(const char *word, const char *const *list,
 			     unsigned int n)
 {
@@ -101,7 +102,8 @@ static unsigned int place_of(const char *word, const char *const *list,
 	return at;
 }
 
-/* From good to bad. MISSED is the worst: lockdep gave no warning of the failure. */
+/* Is verdict a worse than b? MISSED is the worst: lockdep gave no warning of the
+ * failure. */
 static bool is_worse_verdict(const char *a, const char *b)
 {
 	static const char *const words[] = { "CLEAN", "FALSE-POSITIVE",
@@ -111,7 +113,8 @@ static bool is_worse_verdict(const char *a, const char *b)
 	       place_of(b, words, ARRAY_SIZE(words));
 }
 
-/* "complete:up" leaves out more than "complete" does, and so on. */
+/* Does search a leave out more than b? "complete:up" leaves out more than "complete",
+ * and so on. */
 static bool is_weaker_search(const char *a, const char *b)
 {
 	static const char *const words[] = {

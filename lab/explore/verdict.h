@@ -9,10 +9,10 @@
 
 /* Returns the outcomes of the set (OUT_BIT()s) that are failures. */
 unsigned int failing_outcomes(unsigned int outcomes);
-/* From r->lockdep, r->outcomes and r->failing: r->verdict, and the outcome that
- * stands for all. */
+/* Set r->verdict, and r->outcome, which stands for all outcomes, from r->lockdep,
+ * r->outcomes and r->failing. */
 void set_verdict(struct explored_row *r, bool complete);
-/* Are these the expected verdict, outcomes and findings? Prints a line for
+/* Are the verdict, the outcomes and the findings the expected ones? Prints a line for
  * each one that is not. */
 bool search_is_expected(const struct explored_row *r);
 /* Add a part's result to the row's. The row has the outcome of its worst part

@@ -175,7 +175,7 @@ void show_threads(const struct stage *st, unsigned int enabled)
 	}
 }
 
-static struct waitfor the_walk; /* the one that is printed; demo_mutex */
+static struct waitfor the_walk; /* the walk that is printed; demo_mutex */
 
 /* Print the actors that hold hotplug references: "held by D". */
 static void print_references(const struct stage *st)
@@ -191,7 +191,7 @@ static void print_references(const struct stage *st)
 	kprintf("%s", *sep == ',' ? "\n" : "");
 }
 
-/* The end of a chain: a thread that does not wait. */
+/* Print the end of a chain, which is a thread that does not wait. */
 static void print_unblocked(const struct stage *st,
 			    const struct waitfor_link *l, unsigned int enabled)
 {

@@ -9,15 +9,17 @@
 #define WHY_WIDTH 80
 #define WHY_TEXT  96 /* of what a thread does; printed as far as it fits */
 
-/* Actor i in words: what it would do next, or waits for, or "ended". out: of
- * WHY_TEXT bytes. able: it can go on. */
+/* Write to out, which has WHY_TEXT bytes, what actor i would do next, or what it waits
+ * for, or "ended". able: the actor can go on. */
 void describe_actor(const struct stage *st, unsigned int i, bool able,
 		    char *out);
 /* The longest of the actors' names, in characters. */
 int actor_width(const struct stage *st);
-/* A line each: "* 1 D  core 1  lock slab_mutex, in kmem_cache_destroy". */
+/* Print a line for each actor: "* 1 D  core 1  lock slab_mutex, in
+ * kmem_cache_destroy". */
 void show_threads(const struct stage *st, unsigned int enabled);
-/* The chain of waits from that actor on. Returns whether it ends in a cycle. */
+/* Print the chain of waits from that actor on. Returns whether the chain ends in a
+ * cycle. */
 bool show_waits_of(const struct stage *st, unsigned int actor,
 		   unsigned int enabled);
 /* No thread can go on: print the cycle or, if there is none, how the chains of

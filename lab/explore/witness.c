@@ -23,12 +23,12 @@ struct replay {
 	struct director director;
 	const struct witness *w;
 	bool freely;
-	unsigned int leg, step; /* the next leg; steps of it that are taken */
+	unsigned int leg, step; /* the next leg; how many of its steps are taken */
 	bool lost;		/* the line cannot be followed */
 };
 
-/* In a free replay: if the last leg has ended before its last step, the line cannot
- * be followed. Note that. Returns whether it is so. */
+/* In a free replay: has the last leg ended before its last step? Then the line cannot be
+ * followed, and this is noted. Returns whether it is so. */
 static bool note_if_cut_short(struct replay *r)
 {
 	unsigned int left;
