@@ -192,9 +192,9 @@ static noinline unsigned int class_of(struct lockdep_map *m,
 	if (!class)
 		lockdep_full("lock classes", "DEP_NODES", DEP_NODES);
 	/* Relaxed: two cores may store the same number here. A core that reads
-	 * it uses only what it then reads under lockdep_graph_lock, which was
-	 * taken for the class before this store; and the class's use, for which
-	 * see mark_use(). */
+	 * the number then reads the class under lockdep_graph_lock, under which
+	 * the class was made before this store. Only the class's uses are read
+	 * without the lock: see mark_use(). */
 	WRITE_ONCE(m->class[subclass], (uint16_t) class);
 	return class;
 }
@@ -370,8 +370,9 @@ static noinline void mark_use(const struct held_lock *h, uint32_t uses,
 		struct finding f;
 		bool wrong = false;
 
-		/* Relaxed: a first look. It is looked at again under the lock;
-		 * a use that is seen here has been checked. */
+		/* Relaxed: a first look. A use that is set here has been
+		 * checked; if it is not set, the next look is under the lock.
+		 */
 		if (!(uses & ~READ_ONCE(c->usage) & USE_BIT(use)))
 			continue;
 		fill_finding(&f, LOCKDEP_INCONSISTENT, frame);
@@ -611,8 +612,8 @@ static bool check_order(const struct lockdep_thread *t,
 
 /* ---- the hooks of the locks ---------------------------------------------- */
 
-/* For the command `lockdep`. Two cores may do this at once, and then the deeper
- * one may be lost. */
+/* Note the greatest depth, for the command `lockdep`. If two cores do this at
+ * once, the greater depth may be lost. */
 static void note_depth(unsigned int depth)
 {
 	if (depth > READ_ONCE(lockdep_max_depth))
@@ -759,8 +760,8 @@ void lock_acquire(struct lockdep_map *m, unsigned int subclass,
 	struct lockdep_thread *t = &current->lockdep;
 	uint32_t flags = local_irq_save();
 	bool irqs_off = (flags & PSR_I) != 0;
-	/* Plain, to save instructions here: it is one aligned load, and what
-	 * class_of() has stored does not change any more. */
+	/* A plain load, to save instructions here: it is one aligned load, and
+	 * a number that class_of() has stored does not change any more. */
 	unsigned int class = m->class[subclass % LOCKDEP_SUBCLASSES];
 	uintptr_t rare = t->recursion | (how & LOCK_READ_RECURSIVE) |
 			 subclass / LOCKDEP_SUBCLASSES | (uintptr_t)nest;

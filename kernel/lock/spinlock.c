@@ -94,8 +94,8 @@ const struct wait_ops spin_wait = {
  * and if the controller can do it. */
 static bool hears_kicks_only(uint32_t flags, unsigned int wfis)
 {
-	/* Who waits has another core beside it, and irqchip is set before that.
-	 * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
+	/* A core waits only if other cores run, and irqchip is set before they
+	 * do. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	return wfis > 1 && (flags & PSR_I) && irqchip->kicks_only;
 }
 

@@ -27,12 +27,13 @@
  * sees all that the holders before it wrote. No order is needed among the draws
  * themselves: each is one atomic operation.
  *
- * Two sizes. A draw is an exclusive access to both halves, a hand-over a plain
- * store to one. Neither undoes the other: the store of another core to an
- * address that is tagged for exclusive access, or to a part of it, clears the
- * tag, the draw's STREX fails, and it begins anew (ARM DDI 0406C, A3.4.2 and
- * A3.4.3: the tagged block has at least eight bytes). An aligned load of the
- * word sees each half either before or after that store (A3.5.3).
+ * Accesses of two sizes. A draw is an exclusive access to both halves; a
+ * hand-over is a plain store to one half. Neither undoes the other. If another
+ * core stores to an address that is tagged for exclusive access, or to a part
+ * of it, the tag is cleared, the draw's STREX fails, and the draw begins anew
+ * (ARM DDI 0406C, A3.4.2 and A3.4.3: the tagged block has at least eight
+ * bytes). An aligned load of the word sees each half either before or after
+ * such a store (A3.5.3).
  *
  * Locks: none. Context: any but FIQ, MMU and caches on (exclusive accesses).
  */

@@ -1,8 +1,8 @@
 /*
  * Segmented callback lists. See cblist.h. Portable, tested on the host.
  *
- * Reports read len and tail[CB_DONE] of another core's list, each by itself, so
- * these two are stored with WRITE_ONCE().
+ * Reports read len and tail[CB_DONE] of another core's list, each by itself. So
+ * these two members are stored with WRITE_ONCE().
  */
 #include "kernel/rcu/cblist.h"
 

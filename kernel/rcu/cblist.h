@@ -64,7 +64,8 @@ struct rcu_head *cblist_extract(struct cblist *l, unsigned int max,
  * The others wait for snap, as the two lists' numbers cannot be compared.
  */
 void cblist_adopt(struct cblist *to, struct cblist *from, uint32_t snap);
-/* Is anything ready? From another core: a guess, for reports. */
+/* Is any callback ready? If another core asks, for reports, the answer is a
+ * guess. */
 static inline bool cblist_ready(const struct cblist *l)
 {
 	return READ_ONCE(l->tail[CB_DONE]) != &l->head;

@@ -9,10 +9,10 @@
  * A thread changes cores only while it is on no queue (TASK_WAKING), so two
  * run-queue locks are never held at once.
  *
- * Reports, the explorer and select_cpu() read some of this without the lock:
- * rq->nr, rq->curr, and a thread's cpu, state, on_rq and switches. They are
- * stored with WRITE_ONCE() for these readers, who use a value by itself: no
- * other data depends on its order. A thread also stores its own state without
+ * Reports, the explorer and select_cpu() read some of these data without the
+ * lock: rq->nr, rq->curr, and a thread's cpu, state, on_rq and switches. These
+ * are stored with WRITE_ONCE() for such readers, which use a value by itself:
+ * no other data depends on its order. A thread also stores its own state without
  * the lock (wait_begin()); that store pairs with wake_if().
  */
 #include "kernel/sched/sched.h"

@@ -106,7 +106,7 @@ struct thread {
 
 	/* Written by the thread itself: */
 	struct waiting waiting;
-	struct wait_entry *waits_in; /* its innermost one; see wait.c */
+	struct wait_entry *waits_in; /* its innermost entry: wait.c */
 	bool interrupted;	     /* set by thread_interrupt(), atomic */
 	bool bug_ends_me; /* a BUG ends this thread, not the machine */
 	bool traced;	  /* TRACE_MARKED records its events */

@@ -8,8 +8,8 @@
  * (The barriers stand in wait_begin() and wake_up_thread().)
  *
  * A condition may wait itself, so a thread can have several entries. They lie
- * on its stack. It has a list of them, the innermost first, so that a BUG that
- * ends the thread leaves none of them linked.
+ * on the thread's stack. The thread has a list of its entries, the innermost
+ * first, so that a BUG that ends the thread leaves none of them linked.
  */
 #include "kernel/sched/wait.h"
 

@@ -149,7 +149,8 @@ static void writer_leaves(struct rw_semaphore *s)
 	BUG_ON(s->writer != current && lender != current);
 	s->lender = NULL;
 	if (!lender || s->writer == current)
-		/* Reports read it without the lock, here and below. */
+		/* Reports read s->writer without the lock, so each store of it
+		 * is a WRITE_ONCE(). */
 		WRITE_ONCE(s->writer, lender);
 }
 
