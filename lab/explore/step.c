@@ -116,7 +116,7 @@ static const char *first_word(int arg, unsigned int i)
 static void print_help(void)
 {
 	kprintf("D or 1      thread D, or thread 1, takes a step, to its next "
-		"point; D 5: five\n"
+		"point; D 5: five steps\n"
 		"(Enter)     repeat the last command\n"
 		"why [D]     show what blocks D: the lock, its owner, the place "
 		"where the owner\n"
