@@ -161,7 +161,7 @@ static const struct scenario e0[] = {
 		.about =
 			"A holds a spinlock, interrupts on; an interrupt takes it",
 		.cores = 2, /* A's core stops; the runner needs another one */
-		.needs_lockdep = true, /* only lockdep knows the threads that spin */
+		.needs_lockdep = true, /* only then is it known who spins */
 		.actors = { { "A", ON_D, actor_irq } },
 		.world.setup = setup_locks,
 		.world.spins = true,

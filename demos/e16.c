@@ -19,7 +19,7 @@
 #include "demos/forms/forms.h"
 #include "kernel/lib/printf.h"
 
-#define BOUND 10000u /* a writer that waits for so many reader rounds is starved */
+#define BOUND 10000u /* a writer that waits so many reader rounds is starved */
 #define FEW   2u /* gets that are under way when U looks: one of each reader */
 
 #define R1_ACTOR 0

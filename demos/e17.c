@@ -32,7 +32,7 @@
 /* Of the round that runs: */
 static void *object[OBJECTS];
 static struct completion not_needed; /* W will not touch the cache again */
-static bool callbacks_left; /* some had not run when D had freed the cache */
+static bool callbacks_left;   /* some had not run when D had freed the cache */
 static bool destroy_returned; /* D's call has returned */
 
 /* The merged form of 2012, without rcu_barrier(). */

@@ -42,8 +42,8 @@ static struct {
 	unsigned int callbacks_at_death; /* written on the dying core; U waits */
 
 	struct thread *runner, *sleeper;
-	struct completion wake;	   /* the sleeper waits for it */
-	struct completion woken;   /* U waits for it, the sleeper completes it */
+	struct completion wake;	 /* the sleeper waits for it */
+	struct completion woken; /* U waits for it, the sleeper completes it */
 	struct completion goes_on; /* U waits for it, the runner completes it */
 	bool stop;		   /* the runner must end; atomic */
 	uint32_t turns;		   /* of the runner's loop; atomic */

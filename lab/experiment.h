@@ -254,7 +254,7 @@ struct demo {
 	const struct scenario *scenarios;
 	unsigned int nr_scenarios;
 	unsigned int free_rounds; /* of each scenario with free.rounds 0 */
-	bool for_reader; /* for its reader to try: not in `demo all` */
+	bool for_reader;	  /* for its reader to try: not in `demo all` */
 };
 
 /* Register an experiment. order: its place in the list, two digits and perhaps a

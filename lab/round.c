@@ -36,7 +36,7 @@ int play_round(struct round *r, struct stage *st)
 	if (r->is_over)
 		r->is_over(r, st);
 	if (r->outcome == OUT_COMPLETES) {
-		release_ended(st); /* else the check would wait for these locks */
+		release_ended(st); /* else the check could wait for ever */
 		check = !r->may_check || r->may_check(r, st);
 	}
 	if (check && sc->said.check && !sc->said.check(st))

@@ -35,7 +35,7 @@
 
 struct stage the_stage;
 static struct state_summary state_before;
-static struct cpumask runner_cores; /* the runner's affinity before stage_open() */
+static struct cpumask runner_cores; /* the runner's before stage_open() */
 static struct cpumask was_off; /* cores that all_cores_on() has turned on */
 
 void hush(bool on)

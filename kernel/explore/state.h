@@ -17,7 +17,7 @@ struct state_summary {
 	int refcount;		/* of the hotplug lock */
 	unsigned int callbacks; /* RCU callbacks queued, all cores */
 	unsigned int timers;	/* armed, without those that end a sleep */
-	unsigned int held; /* how many of the four mutexes are held */
+	unsigned int held;	/* how many of the four mutexes are held */
 };
 
 /* Is no thread but the caller on a core or queued for one? */

@@ -574,7 +574,7 @@ static const char *step_complete(int arg, unsigned int i)
 	return arg == 2 && i < ARRAY_SIZE(forms) ? forms[i] : NULL;
 }
 
-SHELL_COMMAND(step, .name = "step",
-	      .usage = "step ID|ID/PART [up|down] [COMMAND...]",
-	      .help = "run an experiment step by step, and ask why a thread is blocked",
-	      .fn = step_cmd, .complete = step_complete);
+SHELL_COMMAND(
+	step, .name = "step", .usage = "step ID|ID/PART [up|down] [COMMAND...]",
+	.help = "run an experiment step by step, and ask why a thread is blocked",
+	.fn = step_cmd, .complete = step_complete);

@@ -23,7 +23,7 @@ struct replay {
 	struct director director;
 	const struct witness *w;
 	bool freely;
-	unsigned int leg, step; /* the next leg; how many of its steps are taken */
+	unsigned int leg, step; /* the next leg; its steps that are taken */
 	bool lost;		/* the line cannot be followed */
 };
 
