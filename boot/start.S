@@ -21,6 +21,14 @@
 #define TTBR_WALK	0x4a		/* walks: write-back, shareable */
 #define NR_PENS		32
 
+/* reg = physical address of the image. ADR does not reach back so far. */
+	.macro	image_address reg, scratch
+.Lhere\@:
+	adr	\reg, .Lhere\@
+	ldr	\scratch, =.Lhere\@ - KERNEL_VA
+	sub	\reg, \reg, \scratch
+	.endm
+
 	.section .text.boot, "ax"
 	.arm
 	.global	_start
@@ -56,7 +64,7 @@ from_aarch64:
 	mrc	p15, 0, r5, c0, c0, 5	/* MPIDR */
 	ands	r0, r5, #0xff
 	bne	pen
-	adrl	r4, _start		/* physical address of the image */
+	image_address r4, r0
 
 	/* Clear BSS: it may hold anything. */
 	ldr	r0, =bss_start - KERNEL_VA
@@ -128,7 +136,7 @@ too_old:
 secondary_entry:
 	mov	r8, r0
 	bl	core_setup
-	adrl	r4, _start
+	image_address r4, r0
 	ldr	r0, =boot_info - KERNEL_VA
 	add	r0, r0, r4
 	ldr	r0, [r0, #28]		/* idmap */
@@ -248,7 +256,7 @@ set_ttbr:
  * them to memory, and here they are only read. r0 = MPIDR & 0xff.
  */
 pen:
-	adrl	r1, _start
+	image_address r1, r2
 	ldr	r2, =pen_words - KERNEL_VA
 	add	r1, r1, r2
 	and	r0, r0, #(NR_PENS - 1)
