@@ -139,8 +139,10 @@ static inline unsigned int ktest_cores(void)
 }
 
 /*
- * A moment of work, for loops that wait for another core or for the tick. No YIELD:
- * with -icount it costs the host as much as thousands of instructions.
+ * A moment of work, for loops that wait for another core or for the tick. It ends with
+ * a YIELD: when QEMU runs all cores in one thread (thread=single, -icount), a loop
+ * without YIELD keeps the other cores from running for 0.1 s each time. It has only one
+ * YIELD: with -icount that costs the host as much as thousands of instructions.
  */
 static inline void ktest_busy(void)
 {

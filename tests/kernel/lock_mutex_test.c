@@ -160,12 +160,12 @@ static void hold_up(const struct trace_event *e, int looks)
 	if (!current->traced || (e->op != TR_WAKE && e->op != TR_HANDOVER))
 		return;
 	while (looks-- && READ_ONCE(nr_freed) == was)
-		cpu_relax();
+		ktest_busy();
 }
 
 static void hold_up_briefly(const struct trace_event *e)
 {
-	hold_up(e, 500);
+	hold_up(e, 10);
 }
 
 static void free_shared(struct shared *s)
@@ -192,8 +192,10 @@ static int leave_shared(void *arg)
 
 		mutex_lock(&s->lock);
 		last = --s->users == 0;
-		while (!last && !(READ_ONCE(s->lock.owner) & MUTEX_WAITERS))
+		while (!last && !(READ_ONCE(s->lock.owner) & MUTEX_WAITERS)) {
 			yield();
+			ktest_busy();
+		}
 		mutex_unlock(&s->lock);
 		if (last)
 			free_shared(s);
@@ -219,9 +221,11 @@ KTEST(lock, mutex_freed_by_last_user)
 	trace_start(TRACE_MARKED);
 	for (unsigned int i = 0; i < SHARED_USERS; i++)
 		t[i] = ktest_thread("user", leave_shared, NULL, CPUMASK_ALL);
-	while (READ_ONCE(users_done) < SHARED_USERS)
+	while (READ_ONCE(users_done) < SHARED_USERS) {
 		for (unsigned int i = 0; i < SHARED_USERS; i++)
 			wake_up_process(t[i]);
+		ktest_busy();
+	}
 	for (unsigned int i = 0; i < SHARED_USERS; i++)
 		thread_join(t[i]);
 	trace_stop();
@@ -406,7 +410,7 @@ static void hold_up_past_owner(const struct trace_event *e)
 	WRITE_ONCE(held_up, 1);
 	while (!READ_ONCE(owner_unlocks))
 		cpu_relax();
-	hold_up(e, 20000);
+	hold_up(e, 400);
 }
 
 static int hold_shared(void *arg)
@@ -450,8 +454,10 @@ KTEST(lock, mutex_lend_freed)
 	WRITE_ONCE(trace_listen, hold_up_past_owner);
 	trace_start(TRACE_MARKED);
 	EXPECT_EQ(mutex_lend(&shared->lock, b), 0);
-	while (!READ_ONCE(held_up))
+	while (!READ_ONCE(held_up)) {
 		yield();
+		ktest_busy();
+	}
 	complete(&owner_go);
 	thread_join(a);
 	thread_join(b);
