@@ -147,6 +147,194 @@ KTEST(lock, spin_fair)
 		EXPECT_EQ(order[i], i);
 }
 
+/* ---- a waiter with interrupts off ------------------------------------------------ */
+
+/* Its tick is pending, and must not end the WFI of the core that waits. The controller
+ * is exchanged, to see what that core asks of it. */
+static const struct irqchip_ops *real_chip;
+static struct irqchip_ops watched_chip;
+static struct {
+	unsigned int cpu;
+	uint32_t sleeps; /* before each WFI it clears the kick */
+	uint32_t deaf;	 /* how often kicks only was turned on */
+	bool kicks_only;
+} waiter;
+
+static void watched_clear_kick(void)
+{
+	real_chip->clear_kick();
+	if (smp_processor_id() == waiter.cpu)
+		WRITE_ONCE(waiter.sleeps, waiter.sleeps + 1);
+}
+
+static void watched_kicks_only(bool on)
+{
+	real_chip->kicks_only(on);
+	if (smp_processor_id() == waiter.cpu) {
+		waiter.deaf += on;
+		WRITE_ONCE(waiter.kicks_only, on);
+	}
+}
+
+static bool watch_chip(void)
+{
+	if (!irqchip->kicks_only)
+		return false;
+	real_chip = irqchip;
+	watched_chip = *real_chip;
+	watched_chip.clear_kick = watched_clear_kick;
+	watched_chip.kicks_only = watched_kicks_only;
+	waiter.cpu = smp_processor_id();
+	waiter.sleeps = waiter.deaf = 0;
+	waiter.kicks_only = false;
+	irqchip = &watched_chip;
+	return true;
+}
+
+/* The waiter has interrupts on again, and the tick must come. */
+static void hears_again(const uint32_t *ticks)
+{
+	irqchip = real_chip;
+	EXPECT(waiter.deaf > 0);
+	EXPECT(!waiter.kicks_only);
+	for (unsigned int i = 0; i < 1000 && !READ_ONCE(*ticks); i++)
+		ktest_busy();
+	EXPECT_EQ(READ_ONCE(*ticks), 1);
+	real_chip->kicks_only(false); /* the cases after a failed one */
+}
+
+static void count_tick(struct timer *t)
+{
+	ktest_count(t->arg);
+}
+
+static void for_50_ms(void)
+{
+	uint64_t end = timer_now() + timer_ticks(50000000);
+
+	while (timer_now() < end)
+		ktest_busy();
+}
+
+static uint32_t stage; /* how far the other core has come */
+
+static int hold_while_it_waits(void *arg)
+{
+	(void)arg;
+	spin_lock(&spin);
+	WRITE_ONCE(stage, 1);
+	/* No EVENTUALLY() in these: we hold a spinlock. */
+	while (READ_ONCE(waiter.sleeps) < 2)
+		cpu_relax();
+	for_50_ms();
+	spin_unlock(&spin);
+	return 0;
+}
+
+KTEST(lock, spin_waits_for_kicks_only)
+{
+	uint32_t ticks = 0, flags;
+	struct timer tick;
+	struct thread *t;
+
+	NEED_CORES(2);
+	ktest_run_on(ktest_first_core());
+	stage = 0;
+	if (!watch_chip()) {
+		ktest_skip("the controller cannot do that");
+		return;
+	}
+	t = ktest_thread("holder", hold_while_it_waits, NULL,
+			 cpumask_of(ktest_last_core()));
+	EXPECT(EVENTUALLY(READ_ONCE(stage) == 1));
+	waiter.sleeps = 0;
+	timer_setup(&tick, count_tick, &ticks);
+	flags = local_irq_save();
+	timer_arm(&tick, timer_now());
+	spin_lock(&spin);
+	spin_unlock(&spin);
+	EXPECT_EQ(ticks, 0);
+	EXPECT(waiter.sleeps <= 10);
+	local_irq_restore(flags);
+	hears_again(&ticks);
+	thread_join(t);
+	timer_cancel_sync(&tick);
+}
+
+static bool inner_ended;
+
+/* The condition takes a lock that is held: two waits, one in the other. */
+static bool take_and_look(void *arg)
+{
+	uint32_t want = *(uint32_t *)arg;
+
+	if (READ_ONCE(stage) == 1) {
+		spin_lock(&spin);
+		spin_unlock(&spin);
+		WRITE_ONCE(inner_ended, true);
+	}
+	return READ_ONCE(stage) == want;
+}
+
+static void kick_until(uint32_t sleeps)
+{
+	for (uint32_t n = 0; n < sleeps; n++) {
+		uint32_t seen = READ_ONCE(waiter.sleeps);
+
+		core_kick(waiter.cpu);
+		while (READ_ONCE(waiter.sleeps) == seen)
+			cpu_relax();
+	}
+}
+
+static int hold_while_the_condition_waits(void *arg)
+{
+	(void)arg;
+	while (!READ_ONCE(waiter.kicks_only) && READ_ONCE(waiter.sleeps) < 1000)
+		cpu_relax();
+	spin_lock(&spin);
+	WRITE_ONCE(stage, 1);
+	kick_until(3); /* the inner wait sleeps more than once */
+	WRITE_ONCE(stage, 2);
+	spin_unlock(&spin);
+	while (!READ_ONCE(inner_ended))
+		cpu_relax();
+	kick_until(1); /* the outer one sleeps again */
+	WRITE_ONCE(waiter.sleeps, 0);
+	for_50_ms();
+	WRITE_ONCE(stage, 3);
+	core_kick(waiter.cpu);
+	return 0;
+}
+
+KTEST(lock, spin_nested_in_core_wait)
+{
+	uint32_t ticks = 0, flags, end = 3;
+	struct timer tick;
+	struct thread *t;
+
+	NEED_CORES(2);
+	ktest_run_on(ktest_first_core());
+	stage = 0;
+	inner_ended = false;
+	if (!watch_chip()) {
+		ktest_skip("the controller cannot do that");
+		return;
+	}
+	timer_setup(&tick, count_tick, &ticks);
+	t = ktest_thread("holder", hold_while_the_condition_waits, NULL,
+			 cpumask_of(ktest_last_core()));
+	flags = local_irq_save();
+	timer_arm(&tick, timer_now());
+	core_wait(take_and_look, &end);
+	EXPECT_EQ(ticks, 0);
+	EXPECT(waiter.sleeps <= 10);
+	local_irq_restore(flags);
+	hears_again(&ticks);
+	thread_join(t);
+	timer_cancel_sync(&tick);
+}
+
 KTEST(lock, spin_basics)
 {
 	static DEFINE_SPINLOCK(l);
