@@ -110,6 +110,16 @@ def test_ctrl_c_behind_much_input():
         assert c.quit() == 0
 
 
+@pytest.mark.soak
+def test_piped_script_runs_as_written():
+    """A pipe is faster than the shell. Cheap: the suite `input`."""
+    script = 'torture rcu 5\n' + ''.join('help n%05d\n' % i for i in range(5000))
+    r = subprocess.run([RUN], input=script + 'quit 3\n', capture_output=True, text=True)
+    assert re.findall(r'^help: no command "(.*)"; help', r.stdout, re.M) == [
+        'n%05d' % i for i in range(5000)]
+    assert r.returncode == 3
+
+
 @pytest.mark.parametrize('command,status', [
     ('quit', 0), ('quit 0', 0), ('quit 7', 7), ('quit 255', 255),
     ('nonsense; quit', 1), ('nonsense; quit 3', 3)])

@@ -17,7 +17,7 @@ MACHINES = (
     [(f"{n}-cores-release", dict(smp=n, profile="release")) for n in (1, 4)])
 MARKS = {"4-cores": pytest.mark.check,
          **{f"4-cores-icount-{n}": pytest.mark.soak for n in (0, 1, 7)}}
-SUITES = "boot cpu hang lib lock lockdep mm rcu sched slabdbg waitfor".split()
+SUITES = "boot cpu hang input lib lock lockdep mm rcu sched slabdbg waitfor".split()
 
 
 def failures(text):

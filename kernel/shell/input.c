@@ -3,8 +3,9 @@
  *
  * rx_lock (spinlock, IRQs off) guards the ring and the UART's receive side. The
  * interrupt always takes all bytes out of the UART, because Ctrl-C may be among
- * them. Bytes for which the ring has no room are lost; they are counted, and
- * the line editor prints the number.
+ * them. So the ring is larger than any script that is pasted or piped in: a pipe
+ * is faster than the shell. When it is full, the next byte is lost, and so are
+ * all bytes after it: nobody must read on as if nothing were missing.
  */
 #include "kernel/shell/input.h"
 
@@ -12,13 +13,11 @@
 #include "kernel/irq/irq.h"
 #include "kernel/lock/spinlock.h"
 
-#define RING_SIZE 16384 /* a script that is pasted fits */
-
 static DEFINE_SPINLOCK(rx_lock);
 /* rx_lock guards: */
-static char ring[RING_SIZE];
+static char ring[UART_RING];
 static unsigned int ring_in, ring_out; /* bytes since the start */
-static unsigned int lost;	       /* bytes since uart_lost() */
+static unsigned int lost;	       /* bytes behind those of the ring */
 static bool (*arrived)(char c);
 
 /* Move all bytes from the UART to the ring. rx_lock held. */
@@ -30,10 +29,10 @@ static void fetch_bytes(void)
 		if (arrived((char)c)) {
 			ring_out = ring_in;
 			lost = 0;
-		} else if (ring_in - ring_out == RING_SIZE) {
+		} else if (lost || ring_in - ring_out == UART_RING) {
 			lost++;
 		} else {
-			ring[ring_in++ % RING_SIZE] = (char)c;
+			ring[ring_in++ % UART_RING] = (char)c;
 		}
 	}
 }
@@ -63,7 +62,7 @@ bool uart_read(char *c)
 	bool got = ring_in != ring_out;
 
 	if (got)
-		*c = ring[ring_out++ % RING_SIZE];
+		*c = ring[ring_out++ % UART_RING];
 	spin_unlock_irqrestore(&rx_lock, flags);
 	return got;
 }
@@ -71,9 +70,8 @@ bool uart_read(char *c)
 unsigned int uart_lost(void)
 {
 	uint32_t flags = spin_lock_irqsave(&rx_lock);
-	unsigned int n = lost;
+	unsigned int n = ring_in == ring_out ? lost : 0;
 
-	lost = 0;
 	spin_unlock_irqrestore(&rx_lock, flags);
 	return n;
 }

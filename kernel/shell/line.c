@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "kernel/arch/board.h"
 #include "kernel/lib/printf.h"
 #include "kernel/shell/input.h"
 #include "kernel/shell/internal.h"
@@ -46,16 +47,19 @@ static void redraw(void)
 /* Wait for the next byte; Ctrl-C if Ctrl-C was typed. */
 static char next_byte(void)
 {
-	unsigned int lost = uart_lost();
+	unsigned int lost = 0;
 	char c = CTRL('C');
 
-	if (lost) {
-		kprintf("\ninput: %u characters came too early and are lost\n",
-			lost);
-		redraw();
-	}
 	wait_event_kind(&console_wait, &idle_wait,
-			READ_ONCE(ctrl_c) || uart_read(&c));
+			READ_ONCE(ctrl_c) || uart_read(&c) ||
+				(lost = uart_lost()));
+	if (lost) {
+		/* The rest of a script without its middle must not run. */
+		kprintf("\ninput: %u characters are lost, as only %u can wait: "
+			"the machine ends\n",
+			lost, UART_RING);
+		machine_exit(1);
+	}
 	return c;
 }
 
