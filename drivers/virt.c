@@ -93,22 +93,42 @@ static bool find_uart(const struct fdt *fdt)
 	return false;
 }
 
+/*
+ * May PSCI be called in this way, although nothing may answer? A call that no
+ * level above takes is an undefined instruction, and the probe survives it. But
+ * a level from which we came has no vectors: an HVC goes there after an entry
+ * at EL2 (HYP mode), and an SMC after an entry at EL3. An entry in SVC mode may
+ * be one in the secure state, where an SMC goes to a Monitor mode without
+ * vectors. So an SMC is tried only if the tree names it, or after an entry at
+ * EL2, which is in the non-secure state.
+ * Source: ARM DDI 0406C, the instructions HVC and SMC.
+ */
+static bool call_is_safe(bool smc, bool tree_names_smc)
+{
+	bool hyp = (boot_info.entry_cpsr & PSR_MODE_MASK) == PSR_MODE_HYP ||
+		   boot_info.entry_el == 2;
+
+	if (boot_info.entry_el == 3)
+		return false;
+	return smc ? hyp || tree_names_smc : !hyp;
+}
+
 /* Call PSCI by HVC or SMC, as the tree says. If nothing answers, try the other
- * kind of call. After an entry in HYP an HVC would go to our own HYP mode,
- * which has no vectors, so it is not tried. tree: NULL if there is none. */
+ * kind of call if it is safe. tree: NULL if there is none. */
 static void find_core_ops(const struct fdt *tree)
 {
-	bool hyp = (boot_info.entry_cpsr & PSR_MODE_MASK) == PSR_MODE_HYP;
 	fdt_node n = tree ? fdt_path(tree, "/psci") : -1;
 	const char *method = tree ? fdt_prop_str(tree, n, "method") : "";
 	uint32_t on = n < 0 ? 0 : fdt_prop_u32(tree, n, "cpu_on", 0, 0);
 	uint32_t off = n < 0 ? 0 : fdt_prop_u32(tree, n, "cpu_off", 0, 0);
-	bool smc = method && !strcmp(method, "smc");
+	bool tree_names_smc = method && !strcmp(method, "smc");
+	bool smc = tree_names_smc;
 
 	for (int i = 0; method && i < 2; i++, smc = !smc) {
 		const char *call = smc ? "smc" : "hvc";
 
-		if ((!smc && hyp) || !psci_init(smc, on, off))
+		if (!call_is_safe(smc, tree_names_smc) ||
+		    !psci_init(smc, on, off))
 			continue;
 		if (tree && strcmp(method, call) != 0)
 			kprintf("board: PSCI by %s, not by %s as the tree has "

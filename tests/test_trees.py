@@ -290,6 +290,18 @@ def test_psci_by_the_other_call(virt, method, machine, cores, said):
     works(r, said, cores=cores)
 
 
+def test_psci_after_an_entry_at_el2(tree, tmp_path, monkeypatch):  # noqa: F811
+    """In AArch64, with a tree that names HVC, which would go to our own EL2."""
+    monkeypatch.setattr(gordian, "QEMU", boards.program("qemu-system-aarch64"))
+    file = tmp_path / "hvc"
+    file.write_bytes(tree.read_bytes())
+    subprocess.run(["fdtput", file, "/psci", "method", "-ts", "hvc"], check=True)
+    r = boot("cpu", machine=",virtualization=on", cpu="cortex-a53",
+             timeout=60, smp=1, extra=["-dtb", str(file)])
+    assert "board: PSCI by smc, not by hvc as the tree has it" in r.lines, r.again
+    assert r.status == 0
+
+
 def test_no_psci(virt):
     works(virt("/ { psci { status = \"disabled\"; }; };"), "board: no PSCI: 1 core",
           cores=1)
@@ -301,6 +313,14 @@ def test_no_tree_after_an_entry_in_hyp(tmp_path):
                          machine=",virtualization=on") as c:
         assert "board: no device tree; assuming QEMU virt, 1 core, 64 MiB" in \
             c.prompt()
+        assert c.quit(3) == 3
+
+
+def test_no_tree_in_the_secure_state(tmp_path):
+    """PSCI is not called by SMC: that would go to a Monitor mode without vectors."""
+    with gordian.Console(image=low_elf(tmp_path), timeout=60,
+                         machine=",secure=on") as c:
+        assert "board: no PSCI answers: 1 core" in c.prompt()
         assert c.quit(3) == 3
 
 
