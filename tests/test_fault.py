@@ -253,9 +253,14 @@ def test_hang():
 
 def test_core_that_fails():
     """A core that the firmware refuses to start, one that hangs while it starts, and one
-    that does not stop: each has a line, and the last two are not used again."""
-    run = gordian.boot("test cpu.refused; test cpu.lost; cpu; cpu up 3; cpu up 2",
-                       smp=4)
+    that does not stop: each has a line, and the last two are not used again. A core that
+    another one outside coherency may not start, and one that a notifier refuses."""
+    run = gordian.boot("test cpu.refused; test cpu.lost; cpu; cpu up 3; cpu up 2; "
+                       "test cpu.not_coherent; cpu up 1; "
+                       "test cpu.odd_refusal; cpu up 1", smp=4)
+    alone = "cpu 1: stays off: the SMP bit of core 0 is clear, so it must run alone\n"
+    assert run.text.count(alone) == 2
+    assert "not ok" not in run.text
     for lines in [
             "cpu 3: does not start (PSCI)\n"
             "cpu 3: the firmware answers CPU_ON with -4,\n"
@@ -269,7 +274,9 @@ def test_core_that_fails():
             "cpu 2: may still run, so it is not used again\n    ok 1 lost\n",
             "   2  lost    on            0 ", "   3  lost    off           0 ",
             "cpu up 3: it is lost: it did not start or stop, and may still run\n",
-            "cpu up 2: it is lost: it did not start or stop, and may still run\n"]:
+            "cpu up 2: it is lost: it did not start or stop, and may still run\n",
+            alone + "cpu up 1: this core is not coherent with other cores\n",
+            "cpu up 1: refused (error -2)\n"]:
         assert lines in run.text, run.again
 
 

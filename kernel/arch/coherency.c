@@ -76,7 +76,9 @@ bool smp_bit_suffices(enum smp_bit bit, uint32_t par)
 	return bit != SMP_CLEAR || !(par & PAR_MEMORY);
 }
 
-bool core_is_coherent(void)
+static bool bit_suffices_here(void)
 {
 	return smp_bit_suffices(read_smp_bit(), translate_read(&boot_info));
 }
+
+bool (*core_is_coherent)(void) = bit_suffices_here;

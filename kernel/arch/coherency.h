@@ -26,5 +26,7 @@ uint32_t translate_read(const void *p);
  * a word of the kernel's data, run beside others? */
 bool smp_bit_suffices(enum smp_bit bit, uint32_t par);
 
-/* May this core start others? Call it in a thread, which may be preempted. */
-bool core_is_coherent(void);
+/* May this core start others? Call it in a thread, which may be preempted. It is
+ * a variable because no emulator has a core outside coherency: a test puts
+ * another function here. */
+extern bool (*core_is_coherent)(void);

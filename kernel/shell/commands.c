@@ -92,6 +92,7 @@ static int cpu_table(void)
 	return 0;
 }
 
+/* NULL: an error that has no words here. */
 static const char *cpu_error(int err, unsigned int cpu, bool up)
 {
 	if (cpu_is_lost(cpu))
@@ -106,13 +107,15 @@ static const char *cpu_error(int err, unsigned int cpu, bool up)
 	return err == -EBUSY  ? "refused by the platform or by a notifier" :
 	       err == -EIO    ? "it does not answer; going on without it" :
 	       err == -ENODEV ? "the platform has no such core" :
+	       err == -EPERM  ? "this core is not coherent with other cores" :
 	       err == -ENOMEM ? "there is no memory for it" :
-				"the platform cannot do that";
+				NULL;
 }
 
 static int cpu_command(int argc, char **argv)
 {
 	bool up = argc == 3 && strcmp(argv[1], "up") == 0;
+	const char *why;
 	unsigned int cpu;
 	int err;
 
@@ -123,16 +126,16 @@ static int cpu_command(int argc, char **argv)
 	else if (!parse_uint(argv[2], &cpu) || cpu >= board.nr_cores)
 		kprintf("cpu %s %s: no such core, there are 0 to %u\n", argv[1],
 			argv[2], board.nr_cores - 1);
-	else if ((err = up ? cpu_up(cpu) : cpu_down(cpu)))
-		kprintf("cpu %s %u: %s\n", argv[1], cpu,
-			cpu_error(err, cpu, up));
-	else {
+	else if (!(err = up ? cpu_up(cpu) : cpu_down(cpu))) {
 		bool off = core_ops->is_off(cpu);
 
 		kprintf("core %u is %s (%s)\n", cpu, off ? "off" : "on",
 			core_ops->name);
 		return off == up;
-	}
+	} else if ((why = cpu_error(err, cpu, up)))
+		kprintf("cpu %s %u: %s\n", argv[1], cpu, why);
+	else
+		kprintf("cpu %s %u: refused (error %d)\n", argv[1], cpu, err);
 	return 1;
 }
 

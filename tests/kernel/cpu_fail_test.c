@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "kernel/arch/coherency.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
@@ -246,6 +247,46 @@ KTEST_MANUAL(cpu, refused)
 	EXPECT_EQ(cpu_up(cpu), -ENODEV);
 	fake_stop();
 	core_up(cpu);
+}
+
+static bool not_coherent(void)
+{
+	return false;
+}
+
+static int refuse_to_go_up(struct notifier_block *nb, unsigned long event,
+			   void *data)
+{
+	(void)nb;
+	(void)data;
+	return event == CPU_UP_PREPARE ? notifier_from_errno(-ENOENT) :
+					 NOTIFY_OK;
+}
+
+/* These two leave the last core off. What refuses it stays, for the command `cpu up`
+ * after the case; the second one ends the first. */
+static bool (*really_coherent)(void);
+
+KTEST_MANUAL(cpu, not_coherent)
+{
+	unsigned int cpu = ktest_last_core();
+
+	NEED_CORES(2);
+	core_down(cpu);
+	really_coherent = core_is_coherent;
+	core_is_coherent = not_coherent;
+	EXPECT_EQ(cpu_up(cpu), -EPERM);
+	EXPECT(!cpu_is_online(cpu));
+	ktest_changes_state();
+}
+
+KTEST_MANUAL(cpu, odd_refusal)
+{
+	static struct notifier_block nb = { refuse_to_go_up, NULL, 0, "odd" };
+
+	core_is_coherent = really_coherent;
+	EXPECT_EQ(register_cpu_notifier(&nb), 0);
+	ktest_changes_state();
 }
 
 /* ---- a core is lost ------------------------------------------------------------------------ */
