@@ -5,6 +5,7 @@ A tree is QEMU's own, or one of tests/boards/, with a fragment behind it: dtc me
 two. The fragment is the only unusual part.
 """
 import re
+import struct
 import subprocess
 
 import pytest
@@ -291,15 +292,23 @@ def test_psci_by_the_other_call(virt, method, machine, cores, said):
 
 
 def test_psci_after_an_entry_at_el2(tree, tmp_path, monkeypatch):  # noqa: F811
-    """In AArch64, with a tree that names HVC, which would go to our own EL2."""
+    """In AArch64, with a tree that names HVC, which would go to our own EL2. QEMU would
+    mend the tree, so a few instructions come first: x0 = the tree, jump to the image."""
     monkeypatch.setattr(gordian, "QEMU", boards.program("qemu-system-aarch64"))
-    file = tmp_path / "hvc"
-    file.write_bytes(tree.read_bytes())
-    subprocess.run(["fdtput", file, "/psci", "method", "-ts", "hvc"], check=True)
-    r = boot("cpu", machine=",virtualization=on", cpu="cortex-a53",
-             timeout=60, smp=1, extra=["-dtb", str(file)])
-    assert "board: PSCI by smc, not by hvc as the tree has it" in r.lines, r.again
-    assert r.status == 0
+    stub, hvc = tmp_path / "stub", tmp_path / "hvc"
+    # mov x0, #0x43000000; mov x1, #0x41000000; br x1
+    stub.write_bytes(struct.pack("<3I", 0xd2a86000, 0xd2a82001, 0xd61f0020))
+    hvc.write_bytes(tree.read_bytes())
+    subprocess.run(["fdtput", hvc, "/psci", "method", "-ts", "hvc"], check=True)
+    with gordian.Console(image=stub, machine=",virtualization=on", cpu="cortex-a53",
+                         smp=1, timeout=60, extra=[
+            "-device", f"loader,file={gordian.build() / 'gordian.img'},"
+            "addr=0x41000000,force-raw=on",
+            "-device", f"loader,file={hvc},addr=0x43000000,force-raw=on"]) as c:
+        said = c.prompt()
+        assert "board: PSCI by smc, not by hvc as the tree has it" in said
+        assert "entered in AArch64 EL2" in said
+        assert c.quit(3) == 3
 
 
 def test_no_psci(virt):
