@@ -29,7 +29,11 @@
 #define L1_SIZE	 16384u
 #define L1_SLACK (L1_SIZE - PAGE_SIZE)
 
-#define SPARE_L2 16 /* second-level tables for all other addresses */
+/* Second-level tables for the direct map. At most 4 are used: for the first and
+ * the last MiB of the RAM, and for those where the image begins and ends. All
+ * other MiB are sections, because a region with no-map is rounded to whole ones
+ * (reserved_range() in kernel/mm/page.c). */
+#define SPARE_L2 4
 
 extern uint32_t l1_room[(2 * L1_SIZE + L1_SLACK) / 4];
 extern uint32_t l2_spare[SPARE_L2][256];
