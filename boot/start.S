@@ -61,10 +61,22 @@ from_aarch64:
 	tst	r0, #0xf0000		/* is there a generic timer? */
 	beq	too_old
 	bl	core_setup
+	image_address r4, r0
+	ldr	r0, =entry_is_for_cores - KERNEL_VA
+	ldr	r0, [r4, r0]
+	cmp	r0, #0
+	bne	1f
 	mrc	p15, 0, r5, c0, c0, 5	/* MPIDR */
 	ands	r0, r5, #0xff
 	bne	pen
-	image_address r4, r0
+	b	2f
+1:	/* PSCI starts another core: see psci_on(). Its number was in r0 in
+	 * AArch32, and in x0 in AArch64, which enter64 copies to r2. */
+	cmp	r7, #0
+	moveq	r0, r8
+	movne	r0, r10
+	b	secondary_entry
+2:
 
 	/* Clear BSS: it may hold anything. */
 	ldr	r0, =bss_start - KERNEL_VA
@@ -278,6 +290,12 @@ pen:
 	.global	pen_words
 pen_words:
 	.space	NR_PENS * 4
+	.balign	64
+	/* Not 0: the first core is up, and _start is for the others. A cache
+	 * line of its own, as drivers/psci.c writes it to memory. */
+	.global	entry_is_for_cores
+entry_is_for_cores:
+	.word	0
 	.balign	64
 
 /* void secondary_again(unsigned int cpu, uint32_t stack_top): a parked core,

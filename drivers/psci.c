@@ -44,6 +44,8 @@ static const char *const meaning[] = {
 	[INVALID_ADDRESS] = "invalid address: no core may start there",
 };
 
+extern uint32_t entry_is_for_cores; /* boot/start.S reads it */
+
 static bool present, use_smc;
 static uint32_t fn_on, fn_off;
 static int32_t last_on; /* result of the last CPU_ON; cpu_add_remove_lock */
@@ -78,8 +80,18 @@ static bool psci_is_off(unsigned int cpu)
 
 static int psci_on(unsigned int cpu)
 {
+	uint32_t entry = secondary_entry_pa();
+
+	/* Firmware that entered the image in AArch64 starts the other cores in
+	 * AArch64, too. Only the image's first instructions are code in both
+	 * states. */
+	if (boot_info.entry_el) {
+		entry_is_for_cores = 1;
+		clean_to_memory(&entry_is_for_cores);
+		entry = boot_info.image_pa;
+	}
 	dsb(); /* the stack and the thread of the core are in memory */
-	last_on = psci_call(fn_on, board.mpidr[cpu], secondary_entry_pa(), cpu);
+	last_on = psci_call(fn_on, board.mpidr[cpu], entry, cpu);
 	switch (-last_on) {
 	case 0:
 	case ON_PENDING: /* an earlier call is still under way: it will come */

@@ -81,6 +81,20 @@ def test_from_el2_all_cores_come(board):
     assert "core 2 is off (pen)\ncore 2 is on (pen)" in run.text
 
 
+@pytest.mark.parametrize("gic", ["", ",gic-version=3"])
+def test_psci_starts_cores_in_aarch64(monkeypatch, gic):
+    """PSCI enters each core at EL2, as QEMU entered the first one."""
+    monkeypatch.setattr(gordian, "QEMU", boards.program("qemu-system-aarch64"))
+    run = boot("test boot; cpu down 0; cpu down 1; cpu up 0; cpu up 1; cpu down 2; "
+               "cpu up 2; quit 7", machine=",virtualization=on" + gic, cpu="cortex-a53",
+               smp=3)
+    assert run.status == 7, run.again
+    assert ": QEMU virt, 3 of 3 cores" in run.text
+    assert "entered in AArch64 EL2 at 0x40080000, cores by PSCI" in run.text
+    assert "core 0 is on (PSCI)" in run.text
+    assert "core 2 is on (PSCI)" in run.text
+
+
 def test_from_el3():
     """As a loader that sets nothing up: all cores at once."""
     image = gordian.build("debug") / "gordian.img"
