@@ -302,7 +302,7 @@ static int await_core(unsigned int cpu)
 	if (core_has_come())
 		return 0;
 	if (boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP)) {
-		core_failed(cpu, "does not start");
+		core_failed(cpu, "does not start"); /* not lost: see cpu.h, b */
 		return -EIO;
 	}
 	/* The core has come to C code. There it has died, or hangs, or is

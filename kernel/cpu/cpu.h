@@ -22,7 +22,11 @@
  *     already.
  * (b) A core that does not start or stop is an error of cpu_up() or cpu_down(),
  *     and the kernel goes on without it. If it may still run, it is *lost*: its
- *     data is kept, and it is never told to start again.
+ *     data is kept, and it is never told to start again. A core that was told
+ *     to start and has not reached C code is not lost, also if the platform
+ *     says that it is on: so far it uses only the boot code, the page tables
+ *     and its idle thread, which are never freed. If it comes later, it goes
+ *     off, or a later cpu_up() takes it.
  * (c) One core starts or stops at a time.
  *
  * Lock order: cpu_add_remove_lock, then the hotplug lock, then the locks that
