@@ -35,5 +35,7 @@ noreturn void thread_start(struct thread *prev);
 
 /* ---- wait.c -------------------------------------------------------------- */
 
-/* The current thread ends in the middle of its waits: unlink its entries. */
+/* The current thread ends in the middle of its waits: unlink its entries, and
+ * release those queues' locks that it holds. IRQs off, since a handler may want
+ * such a lock. */
 void leave_wait_queues(void);

@@ -200,8 +200,8 @@ noreturn void thread_bug_exit(void)
 {
 	lockdep_thread_died();
 	current->preempt_count = 0;
-	local_irq_enable();
 	leave_wait_queues();
+	local_irq_enable();
 	thread_exit(-EIO);
 }
 

@@ -72,8 +72,15 @@ void finish_wait(struct wait_queue *q, struct wait_entry *e)
 
 void leave_wait_queues(void)
 {
-	while (current->waits_in)
-		finish_wait(current->waits_in->queue, current->waits_in);
+	struct wait_entry *e;
+
+	while ((e = current->waits_in)) {
+		/* Perhaps the BUG came while the thread held this lock. The
+		 * thread is gone, and others want to use the queue. */
+		if (READ_ONCE(e->queue->lock.holder) == current)
+			raw_spin_unlock(&e->queue->lock);
+		finish_wait(e->queue, e);
+	}
 }
 
 /* Wake the thread that has waited longest, or all threads. A woken thread is

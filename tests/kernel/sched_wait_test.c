@@ -200,10 +200,12 @@ KTEST(sched, wait_queue_order)
 		thread_join(t[i]);
 }
 
-static bool inner_fails(void)
+static bool inner_fails(bool locked)
 {
 	current->bug_ends_me = true;
 	wait_event(&gate.wait, ({
+		if (locked)
+			spin_lock_irqsave(&gate.wait.lock);
 		BUG_ON(current->bug_ends_me);
 		true;
 	}));
@@ -212,21 +214,24 @@ static bool inner_fails(void)
 
 static int wait_and_fail(void *arg)
 {
-	(void)arg;
-	wait_event(&queue, inner_fails());
+	wait_event(&queue, inner_fails(arg != NULL));
 	return 0;
 }
 
-/* A BUG in a condition, which itself waits, ends the thread. */
+/* A BUG in a condition, which itself waits, ends the thread; the second time with the
+ * lock of the queue held. */
 KTEST_MANUAL(sched, bug_in_condition)
 {
 	struct thread *t;
 
 	init_completion(&gate, "gate");
-	t = ktest_thread("t", wait_and_fail, NULL, CPUMASK_ALL);
-	EXPECT_EQ(thread_join(t), -EIO);
-	EXPECT_EQ(waiters(&queue), 0);
-	EXPECT_EQ(waiters(&gate.wait), 0);
+	for (unsigned int locked = 0; locked < 2; locked++) {
+		t = ktest_thread("t", wait_and_fail, (void *)locked,
+				 CPUMASK_ALL);
+		EXPECT_EQ(thread_join(t), -EIO);
+		EXPECT_EQ(waiters(&queue), 0);
+		EXPECT_EQ(waiters(&gate.wait), 0);
+	}
 }
 
 KTEST(sched, completion)
