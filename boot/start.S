@@ -7,7 +7,7 @@
  * WFE.
  *
  * The firmware enters in HYP mode, in non-secure SVC or in secure SVC mode,
- * with one core or with all of them; or in AArch64 (enter64.S).
+ * with one core or with all of them; or in AArch64 (enter64.inc).
  */
 #include "boot/boot.h"
 
@@ -51,7 +51,7 @@ _start:
 
 entry:
 	mov	r7, #0
-	/* enter64.S comes in here, with r7 = the exception level it left. */
+	/* enter64.inc comes in here, with r7 = the exception level it left. */
 from_aarch64:
 	mrs	r11, cpsr
 	mov	r8, r0
@@ -112,9 +112,14 @@ from_aarch64:
 
 /*
  * A processor before the Cortex-A7 and A15: one line, on the UART of a Pi 1 or
- * else by semihosting, and the end. Instructions of ARMv6 alone.
+ * else by semihosting, and the end. Instructions of ARMv6 alone. Where nobody
+ * answers semihosting, the SVC is an exception: it ends in a loop, too, if the
+ * processor has a VBAR, which is part of the Security Extensions. r0 = ID_PFR1.
  */
 too_old:
+	tst	r0, #0xf0
+	adrne	r1, 5f
+	mcrne	p15, 0, r1, c12, c0, 0	/* VBAR */
 	adr	r1, 4f
 	mrc	p15, 0, r0, c0, c0, 0	/* MIDR */
 	mov	r0, r0, lsl #16
@@ -138,7 +143,10 @@ too_old:
 	svc	#0x123456
 	b	.			/* for ever: nothing is awaited */
 4:	.asciz	"board: Gordian needs a Cortex-A7 or later: a Pi 2 or later\n"
-	.balign	4
+	.balign	32
+5:	.rept	8
+	b	.			/* for ever: nothing is awaited */
+	.endr
 
 /*
  * Another core starts, by PSCI or out of a pen. r0 = its logical number.

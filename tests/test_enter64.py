@@ -6,6 +6,7 @@ processor gives one line.
 import re
 import struct
 import subprocess
+import time
 
 import pytest
 
@@ -136,3 +137,20 @@ def test_a_processor_that_is_too_old(machine):
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert p.returncode == 1
     assert "board: Gordian needs a Cortex-A7 or later: a Pi 2 or later\n" in p.stdout
+
+
+@pytest.mark.parametrize("machine", ["raspi1ap", "highbank -smp 1"])
+def test_an_old_processor_stays_at_its_end(machine, tmp_path):
+    """Without semihosting, as on a real Pi 1, its SVC ends in a loop. Before, the core ran
+    through memory and came to the image again."""
+    log, image = tmp_path / "log", gordian.build("debug") / "gordian.img"
+    log.touch()
+    with gordian.Console(line=[
+            gordian.QEMU, "-M", *machine.split(), "-nodefaults", "-nic", "none",
+            "-display", "none", "-serial", "stdio", "-kernel", str(image), "-d", "int",
+            "-D", str(log)]):
+        end = time.monotonic() + gordian.TIMEOUT
+        while "[SVC]" not in log.read_text() and time.monotonic() < end:
+            time.sleep(0.1)
+        time.sleep(0.3)     # time for a second one, which must not come
+    assert log.read_text().count("[SVC]") == 1
