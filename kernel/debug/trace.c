@@ -52,17 +52,17 @@ static bool concerns_marked(enum trace_op op, const void *obj, uintptr_t arg)
 void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 		 uintptr_t caller)
 {
+	/* IRQs off: an interrupt could start another trace after we have read
+	 * the mode, or switch to a thread that does. */
+	uint32_t head, flags = local_irq_save();
 	/* Acquire: pairs with the release in trace_start(). */
 	unsigned int mode = smp_load_acquire(&trace_mode);
-	uint32_t flags, head;
-	struct ring *r;
+	struct ring *r = &rings[smp_processor_id()];
 	trace_listener listen;
 
-	if (!mode || (mode == TRACE_MARKED && !concerns_marked(op, obj, arg)))
-		return;
-	flags = local_irq_save();
-	r = &rings[smp_processor_id()];
-	if (r->events) {
+	if (r->events &&
+	    (mode == TRACE_ALL ||
+	     (mode == TRACE_MARKED && concerns_marked(op, obj, arg)))) {
 		head = READ_ONCE(r->head);
 		struct trace_event *e = &r->events[head % RING_ENTRIES];
 
@@ -78,7 +78,8 @@ void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 		/*
 		 * Release: pairs with the acquire in trace_snapshot(). The
 		 * exchange fails if trace_start() has emptied the ring in the
-		 * meantime.
+		 * meantime. If another core starts a trace while this ring is
+		 * empty, an event of the old trace may be the new one's first.
 		 */
 		__atomic_compare_exchange_n(&r->head, &head, head + 1, false,
 					    __ATOMIC_RELEASE, __ATOMIC_RELAXED);

@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "kernel/debug/trace.h"
 #include "kernel/sched/timer.h"
 #include "tests/kernel/threads.h"
 
@@ -199,7 +200,7 @@ static int arm_wildly(void *arg)
 {
 	uint32_t rnd = smp_processor_id() + 1;
 
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 1000; i++) {
 		uint32_t r = ktest_random(&rnd);
 
 		if (r % 4 == 0)
@@ -232,4 +233,48 @@ KTEST(sched, timer_race)
 	EXPECT((int32_t)armed > -8 && (int32_t)armed < 8);
 	EXPECT(!timer.armed && list_empty(&timer.link));
 	EXPECT(fired > 0);
+}
+
+/* ---- a trace that an interrupt starts ------------------------------------------------ */
+
+static void start_marked(struct timer *t)
+{
+	trace_start(TRACE_MARKED);
+	ktest_count(t->arg);
+}
+
+/* Does one of the events come from this thread, which is not marked? */
+static bool has_my_event(void)
+{
+	struct trace_event e[8];
+	unsigned int lost, n = trace_snapshot(e, ARRAY_SIZE(e), &lost);
+
+	while (n--)
+		if (e[n].thread == current->id)
+			return true;
+	return false;
+}
+
+/* It may come at any instruction of trace_event(). No event of the old trace, which has
+ * those of all threads, gets into the new one. */
+KTEST(sched, timer_starts_trace)
+{
+	uint32_t rnd = 1, wrong = 0;
+
+	ktest_run_on(ktest_first_core());
+	for (unsigned int i = 0; i < 1000; i++) {
+		uint32_t started = 0;
+		struct timer t;
+
+		timer_setup(&t, start_marked, &started);
+		trace_start(TRACE_ALL);
+		timer_arm(&t, timer_now() +
+				      ktest_random(&rnd) % timer_ticks(200000));
+		while (!READ_ONCE(started))
+			trace_did(TR_NOTE, "note", 0, CALLER);
+		wrong += has_my_event();
+		timer_cancel_sync(&t);
+	}
+	trace_stop();
+	EXPECT_EQ(wrong, 0);
 }
