@@ -290,7 +290,9 @@ def test_suites(board, suite):
     run = boot(f"test {suite}", board=board)
     booted(run, board)
     skipped = {c.name for c in check_suites(run) if c.skip}
-    assert skipped <= {"interrupts_migrate"}    # a board has no free interrupt
+    # A board has no free interrupt; the BCM2836 cannot let in kicks alone.
+    assert skipped <= {"interrupts_migrate", "spin_waits_for_kicks_only",
+                       "spin_nested_in_core_wait"}
 
 
 @pytest.mark.parametrize("seconds", [
