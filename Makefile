@@ -119,8 +119,8 @@ run:
 	@RUN="$$RUN" $(RUNNER)
 export RUN
 
-#: make try [PATCH=file]       run the experiments with your own demos/yours.c, or
-#:                             with a patch applied
+#: make try [PATCH=file]       judge your demos/yours.c, or run all experiments with
+#:                             and without a patch
 .PHONY: try
 try:
 	@tools/need demo try
@@ -132,7 +132,8 @@ diff:
 	@tools/need diff
 	@$(PYTHON) tools/diff '$(ID)'
 
-#: make debug [SMP=n] [RUN=]   start QEMU, stopped, with gdb attached
+#: make debug [SMP=n] [RUN=]   start QEMU and gdb; the kernel waits at its first
+#:                             instruction
 .PHONY: debug
 debug:
 	@tools/need demo debug
@@ -197,7 +198,7 @@ bench:
 	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=release image
 	@$(PYTHON) tools/bench $(O)
 
-#: make boots [N=25]           boot N times on each of 1, 2, 4 and 8 cores
+#: make boots [N=25]           boot N times with 1 core, and as often with 2, 4, 8
 .PHONY: boots
 boots:
 	@tools/need demo test
