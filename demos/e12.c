@@ -59,9 +59,9 @@ static const struct rcu_parameters rcu_onoff = {
 };
 
 /* The notifier of a subsystem that waits for its readers, as padata's did (at other
- * events). It waits only in the thread U, because the runner also takes the core off
- * and on between rounds and must not deadlock. The core that goes leaves a callback,
- * which another core must adopt. */
+ * events). It waits only in an actor's thread (it has `traced`; U is the only one that
+ * calls notifiers), because the runner takes the core off and on between rounds and must
+ * not deadlock. The core that goes leaves a callback, which another core must adopt. */
 static story int sync_notify(struct notifier_block *nb maybe_unused,
 			     unsigned long action, void *hcpu maybe_unused)
 {

@@ -109,8 +109,8 @@ DEMO(03a, e3a, .id = "E3a", .slug = "e3a-victim",
 
 #define FOR_THE_DEAD "U that waits for cpu_hotplug.lock of a dead owner"
 
-/* Does U wait for the lock of a dead owner? (The owner is L, or D if D makes the leak.)
- * Called while no thread moves. */
+/* Call saw() if U waits for the lock of a dead owner. (The owner is L, or D if D makes
+ * the leak.) Called while no thread moves. */
 static void note_wait_for_dead_owner(struct stage *st)
 {
 	const struct thread *u = st->worker[U_ACTOR].thread;

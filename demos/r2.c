@@ -179,7 +179,7 @@ static bool reads_the_same(struct stage *st maybe_unused)
 	       r2.reading[2] == VALUE;
 }
 
-/* End W's wait for a callback that nobody queued. */
+/* End W's wait for the callback if the callback does not come. */
 static bool complete_by_hand(struct stage *st maybe_unused, bool quietly)
 {
 	if (!quietly)

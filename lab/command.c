@@ -148,7 +148,7 @@ static const char *demo_complete(int arg, unsigned int i)
 SHELL_COMMAND(
 	demo, .name = "demo",
 	.usage =
-		"demo [ID|ID/PART|all|cut] [forced|free|hold] [ROUNDS] [verbose|search]",
+		"demo [ID|ID/PART|all] [forced|free|hold] [ROUNDS] [verbose|search]",
 	.help = "run an experiment; without an argument, list all",
 	.fn = demo_cmd, .complete = demo_complete);
 

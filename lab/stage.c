@@ -195,9 +195,9 @@ static bool find_cycle(struct stage *st)
 }
 
 /*
- * One look at condition (c), but for the sleeping cores. switches: the workers'
- * counts at the last look, updated here. A worker that the script holds at a gate
- * counts as waiting, too.
+ * One look at condition (c) of the first comment. It does not check that the cores
+ * sleep in their idle loops. switches: the workers' counts at the last look,
+ * updated here. A worker that the script holds at a gate waits as well.
  */
 static bool no_actor_moves(struct stage *st, uint64_t *switches)
 {
@@ -211,8 +211,8 @@ static bool no_actor_moves(struct stage *st, uint64_t *switches)
 		if (worker_ended(w))
 			continue;
 		if (READ_ONCE(w->thread->waiting.ops) == &gate_wait) {
-			/* This worker polls, so its count changes. It does not
-			 * stand still if it may go on. */
+			/* This worker polls, so its count says nothing. It can
+			 * still move if the script lets it go on. */
 			if (READ_ONCE(st->script_open) ||
 			    READ_ONCE(st->script_pos) >= READ_ONCE(w->awaits))
 				still = false;

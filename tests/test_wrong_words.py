@@ -7,7 +7,7 @@ from gordian import Console
 ALONE = ("board", "cut", "locks", "poweroff", "ps", "rcu", "reboot", "slabinfo", "waits")
 DEMO = "is none of forced|free|hold, ROUNDS, verbose, search (each once)"
 FULL = "is none of full|bound [N], max N (each once)"
-LEG = "is not an actor and its steps: D, U with 1 to 480"
+LEG = "expected ACTOR:STEPS; ACTOR is D or U, STEPS is 1 to 480"
 HUGE = "4294967297"
 WRONG = {
     **{f"{c} x": f"usage: {c} (no other word)" for c in ALONE},
@@ -69,17 +69,17 @@ WRONG = {
                       "report, not schedules",
     "replay e8d/kernel up U:1": "replay: say first what U does, up or down (here: "
                                 "down)",
-    "replay e2 up free D:1": f'replay: "free" {LEG}',
+    "replay e2 up free D:1": f'replay: "free": {LEG}',
     "replay e2": "replay: say first what U does, up or down",
     "replay e2 D:1": "replay: say first what U does, up or down",
     "replay e2 up": "replay: no steps are given (explore prints such lines: D:6 U:4)",
     "replay e2 up free": "replay: no steps are given (explore prints such lines: "
                          "D:6 U:4)",
-    **{f"replay e2 up {w}": f'replay: "{w.split()[-1]}" {LEG}' for w in (
+    **{f"replay e2 up {w}": f'replay: "{w.split()[-1]}": {LEG}' for w in (
         "D:999", "D:481", "D:0", "D:-1", "D:", ":1", "D", f"D:{HUGE}", "X:1", "D:1 down",
         "D:1x")},
-    "replay e2 up D:1 free free": f'replay: "free" {LEG}',
-    "replay e0/a-a up A:1": 'replay: "up" is not an actor and its steps: A with 1 to 480',
+    "replay e2 up D:1 free free": f'replay: "free": {LEG}',
+    "replay e0/a-a up A:1": 'replay: "up": expected ACTOR:STEPS; ACTOR is A, STEPS is 1 to 480',
     "step": "step: which experiment? (demo lists them)",
     "step x": 'step: no experiment "x" (demo alone lists them)',
     "step e0/a-a up": "step: no core goes off or on here: leave out up and down",

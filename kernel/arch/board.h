@@ -124,7 +124,8 @@ extern struct board board;
 
 struct board_ops {
 	/* Print the facts found at the start, and the checks that can fail only
-	 * on a real board. `board` calls it. map_findings: of map_audit(). */
+	 * on a real board. The command `board` calls it. map_findings: the
+	 * number that map_audit() returned. */
 	void (*print)(unsigned int map_findings);
 	/* Called once, when all cores are up. A board that only our users
 	 * have prints its boot report now, so that the report is in the logs

@@ -61,7 +61,8 @@ struct gate {
 static struct {
 	struct explored subject; /* late events read it after the end */
 	bool undeclared_try;  /* a trylock that the subject does not declare */
-	bool on, open;	      /* an exploration is on; all gates are open */
+	bool on;	      /* an exploration is on */
+	bool gates_open;      /* no thread stops at its gate */
 	bool no_step;	      /* no step is under way */
 	bool touched_at_rest; /* something was touched while no_step */
 	struct wait_queue changed;
@@ -195,7 +196,7 @@ void explore_event(const struct trace_event *e)
 	uintptr_t thing;
 	bool write;
 
-	if (!READ_ONCE(ex.on) || READ_ONCE(ex.open))
+	if (!READ_ONCE(ex.on) || READ_ONCE(ex.gates_open))
 		return;
 	if (e->cpu == ex.subject.toggled &&
 	    (current->is_idle || current->pinned))
@@ -259,7 +260,7 @@ static void wait_at_gate(struct gate *g, enum trace_op op, const void *obj,
 	smp_store_release(&g->at_gate, true);
 	wake_up(&ex.changed);
 	wait_event_kind(&g->wake, &gate_wait,
-			smp_load_acquire(&g->go) || READ_ONCE(ex.open));
+			smp_load_acquire(&g->go) || READ_ONCE(ex.gates_open));
 	g->holds = NULL;
 	current->gated = true;
 	current->waiting = outer;
@@ -346,12 +347,11 @@ static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 {
 	struct gate *g = explored_gate(current);
+	bool explored = g != NULL;
 
-	bool callback = !g;
-
-	if (callback && (op == TR_RCU_CB || in_callback()))
+	if (!explored && (op == TR_RCU_CB || in_callback()))
 		g = callbacks_gate(current);
-	if (READ_ONCE(ex.open) || (op == TR_WAKE && is_rcu_queue(obj)))
+	if (READ_ONCE(ex.gates_open) || (op == TR_WAKE && is_rcu_queue(obj)))
 		return;
 	if (!g) {
 		if (on_changing_core())
@@ -361,7 +361,7 @@ void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 	/* Do not stop under a spinlock, nor between prepare_to_wait() and the
 	 * sleep. */
 	if (!may_sleep() || READ_ONCE(current->state) != TASK_RUNNING ||
-	    (callback ? op != TR_RCU_CB : !ends_step(g, op, obj))) {
+	    (explored ? !ends_step(g, op, obj) : op != TR_RCU_CB)) {
 		if (op != TR_CACHE_OBJECT)
 			g->objects = NULL;
 		touch_upcoming(g, op, obj);
@@ -431,16 +431,16 @@ bool explore_await(bool (*holds)(void *arg), void *arg, const void *what)
 	if (!current->gated || !READ_ONCE(ex.on))
 		return false;
 	g = explored_gate(current);
-	if (!READ_ONCE(ex.open) && g->passes && holds(arg)) {
+	if (!READ_ONCE(ex.gates_open) && g->passes && holds(arg)) {
 		g->passes--;
 		g->touched = false;
 		touch_upcoming(g, TR_SHARED_READ, what);
-	} else if (!READ_ONCE(ex.open)) {
+	} else if (!READ_ONCE(ex.gates_open)) {
 		g->holds = holds;
 		g->arg = arg;
 		wait_at_gate(g, TR_SHARED_READ, what, CALLER);
 	}
-	if (READ_ONCE(ex.open))
+	if (READ_ONCE(ex.gates_open))
 		await_alone(g, holds, arg);
 	else
 		touch(g, THE_ENDS, true); /* the condition may read the ends */
@@ -492,7 +492,7 @@ void explore_begin(const struct explored *subject)
 	memset(&ex.footprint, 0, sizeof(ex.footprint));
 	ex.timers = timers_armed_all();
 	ex.undeclared_try = ex.no_step = ex.touched_at_rest = false;
-	WRITE_ONCE(ex.open, false);
+	WRITE_ONCE(ex.gates_open, false);
 	/* Release: all that this function has stored comes before `on`. */
 	smp_store_release(&ex.on, true);
 }
@@ -502,7 +502,7 @@ void explore_let_go(void)
 	unsigned int cpu;
 
 	WRITE_ONCE(ex.no_step, false);
-	WRITE_ONCE(ex.open, true); /* the condition before the wake-ups */
+	WRITE_ONCE(ex.gates_open, true); /* the condition before the wake-ups */
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
 		open_gate(&ex.gate[i]);
 	for_each_possible_cpu (cpu)

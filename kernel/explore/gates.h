@@ -88,7 +88,9 @@ void explore_footprint(struct footprint *f, unsigned int *woken);
 bool explore_pending(unsigned int i, enum trace_op *op, const void **obj,
 		     uintptr_t *caller);
 
-/* For trace_gate_hook and trace_listen. */
+/* The caller installs them as trace_gate_hook, and in its listener. The first
+ * holds the current thread at a gate that ends its step; the second adds an event
+ * to the footprint. */
 void explore_gate(enum trace_op op, const void *obj, uintptr_t caller);
 void explore_event(const struct trace_event *e);
 

@@ -331,10 +331,10 @@ static bool check_use(struct finding *f, const struct held_lock *h,
 {
 	unsigned int class = h->class, other;
 	struct lock_class *c = &lockdep_classes[class];
-	bool in = (USE_BIT(use) & USE_IN) != 0;
+	bool in_irq = (USE_BIT(use) & USE_IN) != 0;
 	/* m has the uses of readers too: with other locks between them, two
 	 * readers can wait for each other. */
-	struct use_match m = { in ? USE_ON : USE_IN, class };
+	struct use_match m = { in_irq ? USE_ON : USE_IN, class };
 
 	f->safe = f->unsafe = class;
 	f->safe_use = f->unsafe_use = use;
@@ -342,19 +342,19 @@ static bool check_use(struct finding *f, const struct held_lock *h,
 		unsigned int was = lowest_use(c->usage & excluded[use]);
 
 		f->kind = LOCKDEP_INCONSISTENT;
-		*(in ? &f->unsafe_use : &f->safe_use) = was;
+		*(in_irq ? &f->unsafe_use : &f->safe_use) = was;
 		return count_finding(f->kind, class);
 	}
 	/* If the lock is used in interrupts (safe), look for an unsafe lock
 	 * that comes after it; else for a safe lock that comes before it. */
 	other = dep_search(&lockdep_graph, class,
-			   in ? is_recursive(h->how) : is_shared(h->how), !in,
-			   has_use, &m, &f->path);
+			   in_irq ? is_recursive(h->how) : is_shared(h->how),
+			   !in_irq, has_use, &m, &f->path);
 	if (!other)
 		return false;
 	f->kind = LOCKDEP_IRQ_INVERSION;
-	*(in ? &f->unsafe : &f->safe) = other;
-	*(in ? &f->unsafe_use : &f->safe_use) =
+	*(in_irq ? &f->unsafe : &f->safe) = other;
+	*(in_irq ? &f->unsafe_use : &f->safe_use) =
 		lowest_use(lockdep_classes[other].usage & m.mask);
 	return count_finding(f->kind, f->safe << 16 | f->unsafe);
 }
@@ -679,14 +679,15 @@ static bool reads_already(const struct lockdep_thread *t,
 	return h && is_shared(h->how) && h->in_irq == (current->irq_depth != 0);
 }
 
-/* Put one more entry on the list. */
+/* Add m to the locks that the thread holds, t->held[]. */
 static always_inline void push(struct lockdep_thread *t, struct lockdep_map *m,
 			       unsigned int class, unsigned int how,
 			       const struct lockdep_map *nest, uintptr_t site,
 			       bool irqs_off, const void *frame)
 {
 	unsigned int depth = t->depth, place;
-	struct held_lock *h = &t->held[depth], e;
+	struct held_lock *h = &t->held[depth];
+	struct held_lock bits; /* of h->link, put together in a register */
 	uint32_t link;
 
 	h->map = m;
@@ -694,19 +695,19 @@ static always_inline void push(struct lockdep_thread *t, struct lockdep_map *m,
 	h->since = timer_about_now();
 	h->waits = false;
 	h->before = (uint16_t)t->chain;
-	e.link = 0;
-	e.below = t->chain;
-	e.class = class;
-	e.how = how;
-	e.nested = nest != NULL;
-	e.irqs_off = irqs_off;
-	e.checked = 1;
-	link = e.link;
+	bits.link = 0;
+	bits.below = t->chain;
+	bits.class = class;
+	bits.how = how;
+	bits.nested = nest != NULL;
+	bits.irqs_off = irqs_off;
+	bits.checked = 1;
+	link = bits.link;
 	h->link = link;
 	if (unlikely(current->irq_depth))
 		link = mark_in_irq(t);
 	place = place_of(link);
-	/* Relaxed: a link leads to no other data. */
+	/* Relaxed: the word is only compared; nothing is read through it. */
 	if (likely(READ_ONCE(chains[place]) == link) && !nest)
 		t->chain = chain_name(place);
 	else

@@ -394,8 +394,6 @@ static void print_irq_inversion(const struct finding *f)
 
 static void print_inconsistent(const struct finding *f)
 {
-	bool in = f->safe_use == USED_IN_HARDIRQ ||
-		  f->safe_use == USED_IN_HARDIRQ_READ;
 	uint32_t now = f->in_irq ? f->safe_use : f->unsafe_use;
 	uint32_t was = now == f->safe_use ? f->unsafe_use : f->safe_use;
 	char name[NAME_SIZE];
@@ -404,7 +402,7 @@ static void print_inconsistent(const struct finding *f)
 	kprintf("inconsistent {%s} -> {%s} usage.\n", irq_name(was),
 		irq_name(now));
 	kprintf("%s/%u%s takes:\n", f->comm, f->thread,
-		now == f->safe_use && in ? ", in an interrupt," : "");
+		f->in_irq ? ", in an interrupt," : "");
 	print_lock(&f->next, 0);
 	kprintf("\n{%s} state was registered at:\n", irq_name(was));
 	if (was < NR_USES)

@@ -52,14 +52,14 @@ static void take_steps(struct stage *st, struct director *d)
 			break;
 		explore_grant_run((unsigned int)actor, gates);
 		enabled = explore_settle(&left);
-		if (d->step_done && enabled != EXPLORE_STRAY)
-			d->step_done(d, st);
+		if (d->after_step && enabled != EXPLORE_STRAY)
+			d->after_step(d, st);
 	}
 	d->broken = enabled == EXPLORE_STRAY;
 	if (d->broken)
 		say_stray(explore_stray());
-	if (d->steps_done)
-		d->steps_done(d, st, left);
+	if (d->after_last_step)
+		d->after_last_step(d, st, left);
 	if (explore_touched_at_rest()) {
 		hush(false);
 		kprintf("explore: something was touched between two steps\n");

@@ -364,8 +364,8 @@ static int explore_forms(struct exploration *x,
 
 	memset(x, 0, sizeof(*x));
 	x->director = (struct director){ .choose = choose_searched,
-					 .step_done = note_step,
-					 .steps_done = note_last_state,
+					 .after_step = note_step,
+					 .after_last_step = note_last_state,
 					 .quiet = true };
 	x->max = rq->max ? rq->max : SCHEDULES_MAX;
 	x->search = search_memory;

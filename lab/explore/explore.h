@@ -62,15 +62,15 @@ struct director {
 	int (*choose)(struct director *d, struct stage *st,
 		      unsigned int enabled, unsigned int *gates);
 	/* Called when a step is over. May be NULL. */
-	void (*step_done)(struct director *d, struct stage *st);
+	void (*after_step)(struct director *d, struct stage *st);
 	/* Called when no actor can take a step, or choose() was negative, before
 	 * the actors are let go. left: the actors that have not ended, a bit
 	 * each. May be NULL. */
-	void (*steps_done)(struct director *d, struct stage *st,
-			   unsigned int left);
-	bool quiet;    /* nothing is printed meanwhile */
-	bool hide;     /* steps_done() may set it: do not print this round */
-	bool broken;   /* out: the round is no schedule; a line says why */
+	void (*after_last_step)(struct director *d, struct stage *st,
+				unsigned int left);
+	bool quiet;  /* nothing is printed meanwhile */
+	bool hide;   /* after_last_step() may set it: do not print this round */
+	bool broken; /* out: the round is no schedule; a line says why */
 	bool may_spin; /* choose() may set it: the actors may never end */
 };
 

@@ -54,10 +54,10 @@ static void refuse_leg(const struct scenario *sc, const char *word,
 		kprintf("replay: more than %u words of steps\n", LEGS);
 		return;
 	}
-	kprintf("replay: \"%s\" is not an actor and its steps: ", word);
+	kprintf("replay: \"%s\": expected ACTOR:STEPS; ACTOR is ", word);
 	for (unsigned int i = 0; i < MAX_ACTORS && sc->actors[i].name; i++)
-		kprintf("%s%s", i ? ", " : "", sc->actors[i].name);
-	kprintf(" with 1 to %u\n", SEARCH_STEPS);
+		kprintf("%s%s", i ? " or " : "", sc->actors[i].name);
+	kprintf(", STEPS is 1 to %u\n", SEARCH_STEPS);
 }
 
 static bool parse_replay(const struct scenario *sc, int argc, char **argv,
@@ -148,7 +148,8 @@ static int replay_cmd(int argc, char **argv)
 }
 #endif
 
-SHELL_COMMAND(replay, .name = "replay",
-	      .usage = "replay ID|ID/PART [up|down] ACTOR:STEPS... [free]",
-	      .help = "run one schedule again, as explore printed it",
-	      .fn = replay_cmd);
+SHELL_COMMAND(
+	replay, .name = "replay",
+	.usage = "replay ID|ID/PART [up|down] ACTOR:STEPS... [free]",
+	.help = "run one schedule again; copy its words from explore's line `witness:`",
+	.fn = replay_cmd);

@@ -479,9 +479,10 @@ static int play_steps(struct stepper *s)
 		s->keep = s->again ? s->n - 1 : 0;
 		s->n = s->more = 0;
 		s->again = s->leaves = s->to_end = false;
-		s->director = (struct director){ .choose = choose_by_asking,
-						 .steps_done = ask_at_the_end,
-						 .quiet = s->keep };
+		s->director =
+			(struct director){ .choose = choose_by_asking,
+					   .after_last_step = ask_at_the_end,
+					   .quiet = s->keep };
 		if (!err)
 			err = play_directed(&the_stage, &s->director, s->form,
 					    true, &p);
@@ -576,5 +577,5 @@ static const char *step_complete(int arg, unsigned int i)
 
 SHELL_COMMAND(
 	step, .name = "step", .usage = "step ID|ID/PART [up|down] [COMMAND...]",
-	.help = "run an experiment step by step, and ask why a thread is blocked",
+	.help = "run an experiment step by step; COMMAND: `help` at its prompt lists them",
 	.fn = step_cmd, .complete = step_complete);

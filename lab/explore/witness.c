@@ -94,8 +94,8 @@ int replay_witness(struct stage *st, const struct witness *w, bool freely,
 {
 	struct replay r = {
 		.director = { .choose = choose_as_written,
-			      .step_done = forget_footprint,
-			      .steps_done = check_last_leg,
+			      .after_step = forget_footprint,
+			      .after_last_step = check_last_leg,
 			      .quiet = !show },
 		.w = w,
 		.freely = freely,
