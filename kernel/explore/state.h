@@ -10,7 +10,7 @@
 struct state_summary {
 	unsigned int caches;  /* slab caches */
 	unsigned int objects; /* slab objects in use */
-	unsigned int pages;   /* pages in use but for slabs and stacks */
+	unsigned int pages;   /* in use, without those of slabs and stacks */
 	unsigned int threads;
 	uint32_t online;	/* cores, as a mask */
 	unsigned int notifiers; /* CPU notifiers registered */
