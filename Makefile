@@ -107,7 +107,7 @@ demo:
 #> Try next:
 #>   make demo ID=e2                      one experiment: the 2012 deadlock
 #>   make run RUN='demo e2 hold; waits'   keep the deadlock, show the waiting threads
-#>   make diff ID=e2                      its code, compared with the kernel's own
+#>   make diff ID=e2                      the code of E2, compared with the kernel's
 #>   make run                             the shell: help, ps, cpu down 2, demo
 
 #: make run [SMP=n] [RUN='cmd; cmd'] [MACHINE=raspi2b|raspi3b|raspi4b]
@@ -119,8 +119,8 @@ run:
 	@RUN="$$RUN" $(RUNNER)
 export RUN
 
-#: make try [PATCH=file]       judge your demos/yours.c, or run all experiments with
-#:                             and without a patch
+#: make try [PATCH=file]       judge demos/yours.c, or run all experiments with and
+#:                             without a patch
 .PHONY: try
 try:
 	@tools/need demo try

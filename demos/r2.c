@@ -173,7 +173,7 @@ static void actor_R_until_gp_waits(struct stage *st)
 	read_three_times(st, gp_waits_for_me);
 }
 
-static bool reads_the_same(struct stage *st maybe_unused)
+static bool still_reads_the_item(struct stage *st maybe_unused)
 {
 	return r2.reading[0] == VALUE && r2.reading[1] == VALUE &&
 	       r2.reading[2] == VALUE;
@@ -209,7 +209,7 @@ static void show_readings(struct stage *st maybe_unused)
 
 #define R_AND_W(r, w)                                                          \
 	.actors = { { "R", ON_D, (r) }, { "W", ON_U, (w) } },                  \
-	.world.setup = setup_r2, .said.check = reads_the_same,                 \
+	.world.setup = setup_r2, .said.check = still_reads_the_item,           \
 	.show.rcu = true, .show.evidence = show_readings,                      \
 	.search.none =                                                         \
 		"its reader reads for a time, not for a number of steps"

@@ -79,9 +79,9 @@ bool psci_init(bool smc, uint32_t cpu_on, uint32_t cpu_off);
 /* PSCI's SYSTEM_OFF or SYSTEM_RESET, if there is a PSCI; returns otherwise. */
 void psci_system_off(void);
 void psci_system_reset(void);
-/* release: lets core cpu out of the firmware's loop, into boot/start.S; NULL if
+/* let_out: lets core cpu out of the firmware's loop, into boot/start.S; NULL if
  * the firmware holds no core. */
-void pen_init(void (*release)(unsigned int cpu));
+void pen_init(void (*let_out)(unsigned int cpu));
 void bcm2836_local(uint32_t local_pa);
 void bcm2836_init(uintptr_t peripherals);
 /* Let core cpu out of the firmware's loop: write its mailbox 3, or its address

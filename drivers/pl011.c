@@ -91,7 +91,7 @@ void pl011_drain(void)
 }
 
 /* Set the rate and the format, in the manual's order: wait until all is sent,
- * turn the UART off, empty the FIFOs, and then set them. */
+ * turn the UART off, empty the FIFOs, write the rate and the format. */
 static void program_uart(uint32_t clock)
 {
 	uint32_t divisor = clock * 4 / BAUD; /* 1/64ths */

@@ -72,8 +72,8 @@ static bool parse_demo(int argc, char **argv, struct demo_request *rq)
 			return false;
 		}
 	if (rq->rounds && (rq->mode == RUN_FORCED || rq->mode == RUN_HOLD)) {
-		kprintf("demo: ROUNDS are free rounds: without forced and "
-			"hold\n");
+		kprintf("demo: ROUNDS counts free rounds; leave it out with "
+			"forced or hold\n");
 		return false;
 	}
 	if (rq->verbose && !rq->all) {

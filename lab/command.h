@@ -20,7 +20,7 @@ const char *why_none_can_run(const struct demo *d, const struct scenario *part);
 /* Is the experiment in `demo all`? Experiments for the reader to try (for_reader) are
  * not, and experiments that this image cannot run are not. */
 bool in_table(const struct demo *d);
-/* For completion: the i-th slug, or NULL. */
+/* For the Tab key: the i-th slug, or NULL. */
 const char *complete_demo(unsigned int i);
 /* Call it after Ctrl-C: print a message. Returns the command's status. */
 int report_interrupt(void);

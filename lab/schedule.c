@@ -47,7 +47,7 @@ static bool is_shown(const struct stage *st, const struct trace_event *e)
 		return is_hotplug_rwsem(e->obj);
 	case OF_CPU_EVENT: /* not those on the core that comes or goes */
 		return e->arg != CPU_DYING && e->arg != CPU_STARTING;
-	case OF_GP:
+	case OF_GP: /* gp_seq: odd while a grace period runs */
 	case OF_CALLBACK:
 		return st->sc->show.rcu && e->obj == &rcu_sched_state;
 	default:
@@ -67,7 +67,8 @@ static void describe_event(const struct stage *st, const struct trace_event *e,
 	if (info->narrow && st->nr_actors + st->sc->show.rcu > 2)
 		format = info->narrow;
 	if (e->op == TR_CACHE_RELINK && e->obj == &slab_caches)
-		format = "list_add(): reads the head"; /* E7: the first half */
+		format =
+			"list_add(): reads the head"; /* E7: then it writes it */
 	switch (info->of) {
 	case OF_MUTEX:
 	case OF_MUTEX_OWNER:
@@ -84,7 +85,7 @@ static void describe_event(const struct stage *st, const struct trace_event *e,
 	case OF_CPU_EVENT:
 		ksnprintf(out, size, format, cpu_event_name(e->arg));
 		break;
-	case OF_GP:
+	case OF_GP: /* gp_seq: odd while a grace period runs */
 		ksnprintf(out, size, format, (unsigned int)(e->arg + 1) >> 1);
 		break;
 	case OF_CALLBACK:

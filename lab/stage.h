@@ -64,8 +64,8 @@ static inline bool is_hotplug_rwsem(const void *obj)
  * -EINVAL, and a line says which step does not. */
 int check_scripts(const struct stage *st);
 
-/* lab/world.c: install everything that the scenario exchanges in the kernel, beside
- * the hotplug lock: 0, or a negative errno of register_cpu_notifier(). Sleeps. */
+/* lab/world.c: install everything that the scenario exchanges in the kernel, except
+ * the hotplug lock. Returns 0, or a negative errno of register_cpu_notifier(). Sleeps. */
 int world_exchange(const struct scenario *sc);
 /* Undo world_exchange(), whether or not it succeeded. Sleeps. */
 void world_restore(const struct scenario *sc);

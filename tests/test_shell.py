@@ -278,6 +278,14 @@ def test_help_is_sorted_and_complete(shell):
         assert shell.run('help ' + name)[0].startswith('usage: ' + name)
 
 
+def test_a_slow_terminal_gets_all(shell):
+    """Nobody reads for two seconds, and the terminal's buffer is full meanwhile."""
+    shell.p.send('help\r' * 40)
+    time.sleep(2)
+    for _ in range(40):
+        assert 'torture' in shell.prompt()
+
+
 # ---- errors are one line ----------------------------------------------------------
 
 @pytest.mark.parametrize('line,answer', [

@@ -173,7 +173,7 @@ def test_memory_without_the_kernel(virt, reg):
     assert "cores, 64 MiB" in r.text
 
 
-@pytest.mark.parametrize("kib", [2048, 4096])
+@pytest.mark.parametrize("kib", [3072, 4096])
 def test_too_little_memory(virt, kib):
     """One line says how much the kernel needs."""
     r = virt(memory(f"0 0x40000000 0 {kib << 10:#x}"))

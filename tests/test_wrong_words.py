@@ -40,8 +40,8 @@ WRONG = {
     **{f"demo e2 {w}": f'demo: "{w.split()[-1]}" {DEMO}' for w in (
         "foo", "0", "-1", HUGE, "forced free", "free free", "hold forced", "free 5 6",
         "verbose verbose", "x" * 20)},
-    "demo e2 forced 5": "demo: ROUNDS are free rounds: without forced and hold",
-    "demo e2 5 hold": "demo: ROUNDS are free rounds: without forced and hold",
+    "demo e2 forced 5": "demo: ROUNDS counts free rounds; leave it out with forced or hold",
+    "demo e2 5 hold": "demo: ROUNDS counts free rounds; leave it out with forced or hold",
     "demo e2 verbose": "demo: verbose goes with all (one experiment prints everything)",
     "demo e2 search": "demo: search needs all, and the debug profile (for one "
                       "experiment use explore)",

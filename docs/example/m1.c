@@ -5,7 +5,7 @@
  *                holds the lock of one and wants the other's
  *   M1/ordered   the cure: the lower address first
  *   M1/lost      R looks into the letter box, finds it empty and goes to sleep;
- *                W's letter and its wake-up may come in between
+ *                W may put its letter in, and wake R, in between
  *   M1/queued    the cure: queue up first, then look
  *
  * Owns the accounts and the letter box, guarded by their locks.
@@ -185,6 +185,6 @@ static const struct scenario scenarios[] = {
 DEMO(98, m1, .id = "M1", .slug = "m1-mine",
      .claim = "two accounts and a letter box",
      .tried = { "Two accounts with a lock each, and a letter box that a reader",
-		"waits at: each wrong, and right." },
+		"waits at: first a wrong version of each, then a right one." },
      .cores = 1, SCENARIOS(scenarios), .free_rounds = 20000,
      .for_reader = true);

@@ -76,6 +76,7 @@ bool smp_bit_suffices(enum smp_bit bit, uint32_t par)
 	return bit != SMP_CLEAR || !(par & PAR_MEMORY);
 }
 
+/* Of this core; the kernel's core_is_coherent. */
 static bool bit_suffices_here(void)
 {
 	return smp_bit_suffices(read_smp_bit(), translate_read(&boot_info));

@@ -360,8 +360,8 @@ static story int _cpu_up(unsigned int cpu)
 		return -ENODEV;
 	if (!core_is_coherent()) {
 		kprintf("cpu %u: stays off: the SMP bit of core %u is clear, so "
-			"it must run alone\n",
-			cpu, smp_processor_id());
+			"core %u must run alone\n",
+			cpu, smp_processor_id(), smp_processor_id());
 		return -EPERM;
 	}
 

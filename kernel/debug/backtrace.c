@@ -155,7 +155,7 @@ static unsigned int backtrace_thread(const struct thread *t, uintptr_t *pc,
 }
 
 /*
- * A return address is looked up by the call in front of it. If the called
+ * To find the function of a return address, look up the call in front of it. If the called
  * function never returns, the address itself may belong to the next function.
  */
 void print_backtrace(const uintptr_t *pc, unsigned int n)

@@ -17,11 +17,11 @@ noreturn void panic_end(void);
 void print_where(void);
 /* Called from FIQ. Returns true if this core is in the middle of a message;
  * then fiq_report(NULL) is called at the end of the message. Returns false if
- * it is in no message, or if a report already waits for the end of this
- * message: then the message hangs. */
+ * it is in no message. It also returns false if an earlier report still waits
+ * for the end of the same message: such a message has hung. */
 bool console_defers(void);
-/* If this core is in the middle of a message, it will not finish the message:
- * release the console. IRQs off. */
+/* Call it if this core will never go back to what it was doing. If it was in the
+ * middle of a message, it still holds the console; this releases it. IRQs off. */
 void console_release(void);
 /* How many messages all cores together have begun. */
 uint32_t console_messages(void);

@@ -105,8 +105,9 @@ unsigned int backtrace_here(uintptr_t *pc, unsigned int max);
  * not returned yet. Debug builds only: release builds have no frames. */
 unsigned int backtrace_frame(const void *frame, uintptr_t *pc,
 			     unsigned int max);
-/* Print a line " symbol+0xoffset" for each call: of stored return addresses, of
- * interrupted code, of the calling function. */
+/* Each of the three prints a line " symbol+0xoffset" for each function of a call
+ * chain: print_backtrace() from stored return addresses, print_backtrace_regs()
+ * for interrupted code, dump_stack() for its caller. */
 void print_backtrace(const uintptr_t *pc, unsigned int n);
 void print_backtrace_regs(const struct regs *regs);
 void dump_stack(void);
@@ -118,9 +119,10 @@ void print_regs(const struct regs *regs);
 /* From the vectors (kernel/arch/vectors.S has the same numbers). */
 enum exception { EXC_UNDEF, EXC_SVC, EXC_PREFETCH, EXC_DATA, EXC_HYP };
 void exception_entry(struct regs *regs, enum exception kind);
-/* Take asynchronous aborts from now on, on the calling core: its vectors and the
- * console are set. One that is pending already comes from the firmware, or from
- * the search for devices: it is printed, and no failure. */
+/* Call it when the vectors of this core and the console are set. From then on the
+ * calling core takes asynchronous aborts. One that is pending already comes from
+ * the firmware, or from the search for devices. It is printed, and is not a
+ * failure. */
 void aborts_init_core(unsigned int cpu);
 void fiq_entry(struct regs *regs);
 /* The pseudo-NMI has come and is acknowledged: print where this core is. regs:

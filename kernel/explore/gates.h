@@ -68,7 +68,7 @@ void explore_end(void);
  * returns that thread. */
 unsigned int explore_settle(unsigned int *left);
 const struct thread *explore_stray(void);
-/* Let thread i, which must be enabled, pass that number of gates without
+/* Let thread i, which must be enabled, pass so many gates without
  * stopping. */
 void explore_grant_run(unsigned int i, unsigned int gates);
 /* How many of the granted gates thread i has not come to, because it waits or

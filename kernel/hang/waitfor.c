@@ -125,6 +125,7 @@ bool waitfor_suspicious(const struct thread *t)
 	 * the grace-period thread stands still. */
 	if (!owner && w->ops == &barrier_wait)
 		owner = rcu_sched_state.thread;
+	/* No owner now: suspicious if this kind of wait can have one. */
 	return owner ? waits_for_event(owner) :
 		       w->ops->owner || w->ops->waits_on;
 }

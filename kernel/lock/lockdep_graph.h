@@ -88,8 +88,8 @@ static inline unsigned int dep_of(bool from_shared, bool to_recursive)
 	return (from_shared ? DEP_SN : DEP_EN) << (to_recursive ? 2 : 0);
 }
 
-/* Returns an edge from -> to of that sort or a stronger one; 0: there is
- * none. */
+/* Returns the number of an edge from -> to of the sort dep or a stronger one; 0:
+ * there is none. */
 unsigned int dep_find(const struct dep_graph *g, unsigned int from,
 		      unsigned int to, unsigned int dep);
 /* Add an edge. Returns it if it is new, 0 if dep_find() finds one, -1 if the

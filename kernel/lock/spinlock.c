@@ -72,7 +72,7 @@ static const struct thread *spin_holder(const void *obj)
 
 static int spin_lend(void *obj, struct thread *t)
 {
-	(void)t; /* the next in line */
+	(void)t; /* not needed: only the next in line can be let in */
 	spin_lock_rescue(obj);
 	return 0;
 }

@@ -83,6 +83,8 @@ static void mark_free(struct page *p, unsigned int order)
 	nr_free += 1u << order;
 }
 
+/* The block of p is no longer free. The caller makes p the head of a block, or
+ * leaves it inside a larger one. */
 static void remove_from_list(struct page *p)
 {
 	list_del(&p->link);

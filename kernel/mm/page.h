@@ -33,6 +33,8 @@ struct page {
 	uint16_t user;	       /* for the owner */
 };
 
+/* Of the first page of a block: free or used. Each further page of a block is a
+ * PAGE_TAIL. */
 enum page_state { PAGE_RESERVED, PAGE_FREE, PAGE_USED, PAGE_TAIL };
 
 /* Allocate 2^order pages; their address in the direct map, NULL when memory is

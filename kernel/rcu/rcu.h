@@ -65,7 +65,7 @@ struct rcu_state {
 	 * it): */
 	uint32_t gp_seq;       /* odd: one runs (kernel/rcu/cblist.h) */
 	uint32_t request;      /* run grace periods until gp_seq is this */
-	struct cpumask online; /* cores that a grace period waits for */
+	struct cpumask online; /* cores that a new grace period counts */
 	struct rcu_debt gp;    /* of the grace period that runs */
 	struct rcu_debt exp;   /* of the expedited one that runs */
 	/* No lock: */

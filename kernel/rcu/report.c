@@ -156,7 +156,7 @@ void rcu_print(void)
 		READ_ONCE(rsp->n_barrier_done) / 2,
 		mutex_is_locked(&rsp->barrier_mutex) ? ", one under way" : "",
 		rcu_stalls);
-	kprintf("%4s  %-7s %-5s %9s\n", "core", "awaited", "owed", "callbacks");
+	kprintf("%4s  %-7s %-5s %9s\n", "core", "counted", "owed", "callbacks");
 	for_each_possible_cpu (cpu)
 		kprintf("%4u  %-7s %-5s %9u\n", cpu,
 			cpumask_test(rsp->online, cpu) ? "yes" : "-",

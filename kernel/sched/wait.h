@@ -37,8 +37,8 @@ struct wait_entry {
 };
 
 void wait_queue_init(struct wait_queue *q, const char *name);
-/* Join the queue and begin the wait; again before each look at the condition.
- * */
+/* Join the queue and begin the wait. Call it again before each look at the
+ * condition. */
 void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
 		     const struct wait_ops *ops, uintptr_t caller);
 void finish_wait(struct wait_queue *q, struct wait_entry *e);

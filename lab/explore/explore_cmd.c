@@ -44,7 +44,7 @@ static void print_bounds(void)
 
 /* ---- the table ----------------------------------------------------------- */
 
-static void print_explore_row(const struct explored_row *r, bool part)
+static void print_table_row(const struct explored_row *r, bool part)
 {
 	char lockdep[80];
 
@@ -88,10 +88,10 @@ static int explore_all(const struct explore_request *rq)
 	for (const struct demo *d = demos_start; d < demos_end; d++) {
 		if (d->for_reader)
 			continue;
-		print_explore_row(&rows[d - demos_start], false);
+		print_table_row(&rows[d - demos_start], false);
 		for (unsigned int i = 0; i < d->nr_scenarios; i++, part++)
 			if (d->scenarios[i].part && part->verdict)
-				print_explore_row(part, true);
+				print_table_row(part, true);
 	}
 	print_bounds();
 	kprintf("\n%u schedules in %u.%u s, %u per second\n", schedules,

@@ -577,5 +577,5 @@ static const char *step_complete(int arg, unsigned int i)
 
 SHELL_COMMAND(
 	step, .name = "step", .usage = "step ID|ID/PART [up|down] [COMMAND...]",
-	.help = "run an experiment step by step; COMMAND: `help` at its prompt lists them",
+	.help = "run an experiment step by step; `help` at its prompt lists the commands",
 	.fn = step_cmd, .complete = step_complete);

@@ -246,7 +246,7 @@ bool show_waits_of(const struct stage *st, unsigned int actor,
 
 void show_standstill(const struct stage *st)
 {
-	unsigned int ends = 0;
+	bool first = true;
 
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		if (worker_ended(&st->worker[i]) ||
@@ -263,9 +263,11 @@ void show_standstill(const struct stage *st)
 			continue;
 		waitfor_walk_with(st->worker[i].thread, &the_walk,
 				  wait_now_or_next);
-		if (the_walk.n == 1 || !ends)
+		/* Chains of several threads mostly end in the same one, so only
+		 * the first of them is printed. */
+		if (the_walk.n == 1 || first)
 			waitfor_print_end(&the_walk);
-		ends++;
+		first = false;
 	}
 }
 #endif

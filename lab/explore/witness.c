@@ -27,8 +27,8 @@ struct replay {
 	bool lost;		/* the line cannot be followed */
 };
 
-/* In a free replay: has the last leg ended before its last step? Then the line cannot be
- * followed, and this is noted. Returns whether it is so. */
+/* In a free replay: has the leg that was just played ended before all its steps were
+ * taken? If so, notes in r->lost that the line cannot be followed, and returns true. */
 static bool note_if_cut_short(struct replay *r)
 {
 	unsigned int left;
