@@ -187,7 +187,7 @@ KTEST(boot, interrupt_registers)
 	uint32_t flags;
 
 	/* The addresses are QEMU virt's. On the boards the start stubs spoil. */
-	if (strcmp(board.name, "QEMU virt"))
+	if (strcmp(board.name, "QEMU virt") != 0)
 		return;
 	ktest_run_on(0);
 	banked = map_device(gic3 ? GICR + 0x10000 : GICD, PAGE_SIZE);

@@ -200,15 +200,18 @@ KTEST(sched, wait_queue_order)
 		thread_join(t[i]);
 }
 
+static bool condition_fails(bool locked)
+{
+	if (locked)
+		spin_lock_irqsave(&gate.wait.lock);
+	BUG_ON(current->bug_ends_me);
+	return true;
+}
+
 static bool inner_fails(bool locked)
 {
 	current->bug_ends_me = true;
-	wait_event(&gate.wait, ({
-		if (locked)
-			spin_lock_irqsave(&gate.wait.lock);
-		BUG_ON(current->bug_ends_me);
-		true;
-	}));
+	wait_event(&gate.wait, condition_fails(locked));
 	return true;
 }
 
