@@ -18,7 +18,7 @@
  * instruction. So it is read only if the core was entered in HYP mode: nobody is
  * above but the firmware, which cannot trap it, and boot/start.S has cleared
  * HCR. This is how each Raspberry Pi with these cores starts. If the core was
- * entered in SVC mode, whoever is above is trusted to have set the bit.
+ * entered in SVC mode, the firmware is trusted to have set the bit.
  *
  * Emulators have no caches, and their bit reads as zero. Neither do they put
  * memory attributes into the PAR, as each of these cores does: the attributes
