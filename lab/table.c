@@ -60,16 +60,17 @@ static void print_table_part(const struct scenario *sc, const struct tally *t)
 			  "FAIL");
 }
 
-/* Print "unexpected: E7, E9", or nothing. */
+/* Print the rows whose result is unexpected, "unexpected: E7, E9"; or, if ok is true, the
+ * other rows that did not run. Prints nothing if there is no such row. */
 static void print_row_names(const char *what, const struct tally *results,
-			    bool ran)
+			    bool ok)
 {
 	unsigned int n = 0;
 
 	for (const struct demo *d = demos_start; d < demos_end; d++) {
 		const struct tally *t = &results[d - demos_start];
 
-		if (in_table(d) && t->ran == ran && !(t->ran && t->ok))
+		if (in_table(d) && t->ok == ok && !(ok && t->ran))
 			kprintf("%s%s", n++ ? ", " : what, d->id);
 	}
 	if (n)
@@ -97,9 +98,11 @@ int experiment_run_all(const struct demo_request *rq)
 			       parts + ARRAY_SIZE(parts));
 			bad += !experiment_run(d, rq, t, part);
 			if (rq->search && !t->interrupted &&
-			    !why_none_can_run(d, NULL))
-				bad += !explore_row(d, &t->verdict,
-						    &t->interrupted);
+			    !why_none_can_run(d, NULL) &&
+			    !explore_row(d, &t->verdict, &t->interrupted)) {
+				t->ok = false;
+				bad++;
+			}
 			part += d->nr_scenarios;
 			if (t->interrupted)
 				return report_interrupt();
@@ -123,7 +126,7 @@ int experiment_run_all(const struct demo_request *rq)
 			"core up (`explore all`:\n"
 			"  all schedules, up and down)\n");
 	kprintf("\n");
-	print_row_names("not run: ", results, false);
-	print_row_names("unexpected: ", results, true);
+	print_row_names("not run: ", results, true);
+	print_row_names("unexpected: ", results, false);
 	return bad ? 1 : 0;
 }

@@ -199,3 +199,28 @@ def test_must_overlap(tmp_path):
     assert run.text.count("unexpected: no round in which D and U "
                           "overlapped") == 1
     assert e1.ok and e1.num("overlap") > 0
+
+
+def test_an_unexpected_verdict_names_its_row(tmp_path):
+    """The rounds are as expected, but the search is not: the row fails, and the last
+    line of the table names it. The only experiment is the letter box of
+    docs/example/m1.c: its free round completes, and a schedule is stuck."""
+    text = (gordian.ROOT / "docs/example/m1.c").read_text()
+    for old, new in (("COMPLETES | STUCK", "COMPLETES"),
+                     (".free.rounds = 100", ".free.rounds = 1"),
+                     ("SCENARIOS(scenarios)",
+                      ".scenarios = &scenarios[2], .nr_scenarios = 1"),
+                     (",\n     .for_reader = true", "")):
+        assert old in text
+        text = text.replace(old, new)
+    tree = gordian.copied(tmp_path / "tree")
+    for path in (tree / "demos").glob("*.c"):
+        path.unlink()
+    (tree / "demos/m1.c").write_text(text)
+    gordian.build.cache_clear()
+    run = boot("demo all search",
+               image=gordian.build(root=tree) / "gordian.img")
+    assert run.status == 1
+    assert re.search(r"^explored: M1 .* FAIL$", run.text, re.M)
+    assert re.search(r"^M1 .* FAIL$", run.text, re.M)
+    assert "unexpected: M1" in run.lines
