@@ -96,8 +96,8 @@ RUNNER  := SMP='$(SMP)' MACHINE='$(MACHINE)' PROFILE='$(PROFILE)' \
 	   IMAGE='$(OUT)/gordian.img' tools/run
 READY    = tools/need demo $(if $(filter raspi%,$(MACHINE)),boards) && $(MAKE) --no-print-directory -j$(JOBS) image
 
-#: make demo [ID=e2]           run the experiments: make each deadlock happen and
-#:                             cut it, on 4 cores
+#: make demo [ID=e2]           run all experiments, or one, on 4 cores: compare the
+#:                             result of each with the expected one
 .PHONY: demo
 demo: TABLE = all$(if $(filter debug,$(PROFILE)), search)
 demo:

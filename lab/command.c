@@ -147,8 +147,8 @@ static const char *demo_complete(int arg, unsigned int i)
 
 SHELL_COMMAND(
 	demo, .name = "demo",
-	.usage =
-		"demo [ID|ID/PART|all] [forced|free|hold] [ROUNDS] [verbose|search]",
+	.usage = "demo [ID|ID/PART] [forced|free|hold] [ROUNDS], or\n"
+		 "       demo all [forced|free] [ROUNDS] [verbose] [search]",
 	.help = "run an experiment; without an argument, list all",
 	.fn = demo_cmd, .complete = demo_complete);
 

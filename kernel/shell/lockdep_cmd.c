@@ -42,9 +42,10 @@ static const char *lockdep_complete(int arg, unsigned int i)
 	return arg == 1 && i < ARRAY_SIZE(words) ? words[i] : NULL;
 }
 
-SHELL_COMMAND(lockdep, "lockdep", "lockdep [classes|graph [dot]|last|reset]",
-	      "show the lock validator's counts, classes, graph or last report",
-	      lockdep_command, lockdep_complete);
+SHELL_COMMAND(
+	lockdep, "lockdep", "lockdep [classes|graph [dot]|last|reset]",
+	"the lock validator: its counts, classes, graph, last report; reset it",
+	lockdep_command, lockdep_complete);
 #else
 static int refuse_in_release(int argc maybe_unused, char **argv maybe_unused)
 {

@@ -243,9 +243,8 @@ static const char *explore_complete(int arg, unsigned int i)
 	return i < ARRAY_SIZE(how) ? how[i] : NULL;
 }
 
-SHELL_COMMAND(
-	explore, .name = "explore",
-	.usage =
-		"explore ID|ID/PART|all|program TEXT [full] [bound [N]] [max N]",
-	.help = "run all schedules of an experiment: can it deadlock?",
-	.fn = explore_cmd, .complete = explore_complete);
+SHELL_COMMAND(explore, .name = "explore",
+	      .usage = "explore ID|ID/PART|all [full|bound [N]] [max N], or\n"
+		       "       explore program [full] TEXT",
+	      .help = "run all schedules of an experiment: can it deadlock?",
+	      .fn = explore_cmd, .complete = explore_complete);

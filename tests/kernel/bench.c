@@ -152,5 +152,5 @@ static int bench_command(int argc, char **argv)
 
 SHELL_COMMAND(
 	bench, .name = "bench", .usage = "bench",
-	.help = "measure the cost of locks, RCU and slab (instructions with -icount)",
+	.help = "measure lock, RCU and slab operations (-icount: in instructions)",
 	.fn = bench_command);

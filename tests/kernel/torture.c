@@ -73,5 +73,5 @@ static const char *complete(int arg, unsigned int i)
 
 SHELL_COMMAND(torture, .name = "torture",
 	      .usage = "torture [NAME|all] [SECONDS] [SEED]",
-	      .help = "run a long random test; without a name, list them",
+	      .help = "run a long random test; without a name, list these tests",
 	      .fn = torture_command, .complete = complete);
