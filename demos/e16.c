@@ -11,15 +11,15 @@
  * after U queues behind it, and the one inside leaves. A reader leaves when the other one
  * is inside, or when the other one has been queued.
  *
- * The readers go on for BOUND rounds after U's first look, and then stop, so U gets in
- * and every function runs to its end. A round is one get. Nothing here depends on how
- * much time a thread gets: a reader that is preempted stays inside.
+ * The readers go on for BOUND gets after U's first look, and then stop, so U gets in and
+ * every function runs to its end. Nothing here depends on how much time a thread gets: a
+ * reader that is preempted stays inside.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
 #include "kernel/lib/printf.h"
 
-#define BOUND 10000u /* a writer that waits so many reader rounds is starved */
+#define BOUND 10000u /* if so many gets come while a writer waits, it starves */
 #define FEW   2u /* gets that are under way when U looks: one of each reader */
 
 #define R1_ACTOR 0
@@ -43,7 +43,7 @@ static bool is_queued(const struct thread *t)
 	return READ_ONCE(t->waiting.ops) == &percpu_read_wait;
 }
 
-/* How many gets there were. Acquire: pairs with the release in read_in_turn(). */
+/* The number of gets so far. Acquire: pairs with the release in read_in_turn(). */
 static uint32_t gets_so_far(void)
 {
 	return smp_load_acquire(&relay.got);
@@ -90,7 +90,7 @@ static void actor_R2(struct stage *st)
 	read_in_turn(st->worker[R1_ACTOR].thread, 1);
 }
 
-/* U comes when both readers have had a turn. */
+/* U comes when both readers have had two turns. */
 static void actor_U_among_readers(struct stage *st)
 {
 	wait_event(&relay.turn, gets_so_far() >= 4);
@@ -137,21 +137,21 @@ static int setup_relay(struct stage *st)
 	return setup_core(st);
 }
 
-/* How long U waited, in reader rounds. */
-static uint32_t reader_rounds_waited(void)
+/* How many gets of the readers came while U waited. */
+static uint32_t gets_while_u_waited(void)
 {
 	return relay.gets_at_service - relay.gets_at_look;
 }
 
-/* Print how long U waited, in reader rounds and in the guest's time. */
+/* Print how long U waited, in gets of the readers and in the guest's time. */
 static void print_wait(const struct stage *st)
 {
 	uint64_t us = timer_ns(relay.served_time - relay.look_time) / 1000;
 
-	kprintf("U takes core %u %s: looked %u time%s, waited %u reader rounds, "
+	kprintf("U takes core %u %s: looked %u time%s, waited %u reader gets, "
 		"%u.%06u s\n",
 		st->toggled, st->up ? "up" : "down", relay.looks,
-		relay.looks == 1 ? "" : "s", reader_rounds_waited(),
+		relay.looks == 1 ? "" : "s", gets_while_u_waited(),
 		(unsigned int)(us / 1000000), (unsigned int)(us % 1000000));
 	if (!relay.looks)
 		kprintf("  U found no reader inside, so this run tests nothing\n");
@@ -159,16 +159,16 @@ static void print_wait(const struct stage *st)
 
 static bool writer_starved(struct stage *st)
 {
-	bool starved = relay.looks && reader_rounds_waited() >= BOUND &&
+	bool starved = relay.looks && gets_while_u_waited() >= BOUND &&
 		       relay.low > 0;
 
 	print_wait(st);
 	if (starved)
-		kprintf("  the bound is %u rounds: starved. The count was never "
+		kprintf("  the bound is %u gets: starved. The count was never "
 			"below %d\n  until the readers stopped; then U got in.\n",
 			BOUND, (int)relay.low);
 	else
-		kprintf("  unexpected: the bound is %u rounds, the lowest "
+		kprintf("  unexpected: the bound is %u gets, the lowest "
 			"count was %d\n",
 			BOUND, (int)relay.low);
 	return starved;
@@ -176,10 +176,10 @@ static bool writer_starved(struct stage *st)
 
 static bool writer_served(struct stage *st)
 {
-	bool served = relay.looks && reader_rounds_waited() <= FEW;
+	bool served = relay.looks && gets_while_u_waited() <= FEW;
 
 	print_wait(st);
-	kprintf("  the bound is %u rounds: %s\n", FEW,
+	kprintf("  the bound is %u gets: %s\n", FEW,
 		served ? "served when the readers inside had left" :
 			 "unexpected: U waited longer");
 	return served;
@@ -215,5 +215,5 @@ static const struct scenario e16[] = {
 DEMO(16, e16, .id = "E16", .slug = "e16-starve",
      .claim = "two readers in turn starve the writer of a counter",
      .tried = { "Two readers, one always inside before the other leaves, and U. How",
-		"many of their rounds does U wait? Control: a rw-semaphore." },
+		"many of their gets does U wait for? Control: a rw-semaphore." },
      .cores = 2, SCENARIOS(e16), .free_rounds = 2);

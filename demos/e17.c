@@ -2,7 +2,7 @@
  * E17, E17s: why rcu_barrier() is needed.
  *
  * McKenney, 3 October 2012, 00:15 UTC, asks what slab_mutex is needed for, and moves the
- * barrier out of it. No mail proposes to leave the barrier out; these two do.
+ * barrier out of it. No mail proposes to leave the barrier out. E17 and E17s do.
  *
  * The slabs of a SLAB_TYPESAFE_BY_RCU cache are given back by call_rcu(), and those
  * callbacks read the cache. In E17 the cache is freed without any wait: its callbacks run

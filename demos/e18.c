@@ -5,8 +5,8 @@
  * gone. But while a core is off and its callbacks have not been adopted yet, no online
  * core has them. And right after the adoption they stand behind the callback that the
  * barrier may have queued on the adopting core already. In both cases the barrier returns
- * while a callback that was queued before it has not run. A caller that then frees the
- * data of that callback has E17. Lockdep is silent.
+ * while a callback that was queued before it has not run. If the caller then frees the
+ * data of that callback, the callback uses freed memory, as in E17. Lockdep is silent.
  *
  * Controls: the kernel's own rcu_barrier(), which waits for U; and the two forms that need
  * no lock because they care for dead cores, the one before 1331e7a1bbe1 (E11) and the one

@@ -11,7 +11,7 @@
  *
  * E4x counts references per thread, with a lockdep map beside the counter (Linux
  * added such a map in 2014, a19423b98704, so that lockdep sees the lock at all).
- * L's put has no get: lockdep reports it at once, and it does not count.
+ * L's put has no get: lockdep reports the put at once, and the count stays as it is.
  *
  * E4g is the opposite leak: G takes a reference and ends. The counter does not know
  * which thread took it. Counted per thread, the leak is found when G ends.

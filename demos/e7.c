@@ -153,10 +153,11 @@ static bool is_cache_of_round(const struct stage *st, const struct list_head *l)
 }
 
 /*
- * Make the list whole again. Each list_add() wrote the links of the head, of the
- * cache that it added, and the backward link of the cache that was first. So all forward
- * links are intact from the first cache on that is not of this round. That cache becomes
- * the first one again, and the caches of this round are added anew.
+ * Make the list whole again. A list_add() wrote only these links: the forward link of the
+ * head, both links of the cache that it added, and the backward link of the cache that was
+ * first before. So it changed no forward link of a cache that is not of this round. Walk
+ * to the first such cache: from there on all forward links are right. It becomes the
+ * first one again, and the caches of this round are added anew.
  */
 static void repair_list(struct stage *st)
 {

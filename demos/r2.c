@@ -31,11 +31,11 @@ static struct item *shared;
 static struct completion freed; /* completed by the callback */
 
 static struct {
-	bool found;	 /* R: has found the item and read it */
-	bool gone;	 /* W: has unlinked it, and freed, queued or waits */
-	bool read_gone;	 /* R: has read it after that */
-	bool read_again; /* R: has read it for the last time */
-	bool reused;	 /* W: its memory, if free, has a new owner */
+	bool found; /* R: has found the item and read it */
+	bool gone; /* W: has unlinked it, and has freed or queued it or waits */
+	bool read_gone;	     /* R: has read it after that */
+	bool read_again;     /* R: has read it for the last time */
+	bool reused;	     /* W: its memory, if free, has a new owner */
 	uint32_t reading[3]; /* R: at found, gone, reused */
 } r2;
 
@@ -56,6 +56,7 @@ static void set_flag(bool *flag)
 	smp_store_release(flag, true);
 }
 
+/* Spin until a flag of r2 is set. Acquire: pairs with the release in set_flag(). */
 static void wait_for_flag(bool *flag)
 {
 	while (!smp_load_acquire(flag))
@@ -153,7 +154,8 @@ static void read_three_times(struct stage *st, bool (*next)(void))
 
 static bool memory_has_new_owner(void)
 {
-	return smp_load_acquire(&r2.reused); /* as in wait_for_flag() */
+	/* Acquire: pairs with the release in set_flag(). */
+	return smp_load_acquire(&r2.reused);
 }
 
 /* A grace period waits for this core. So the grace period that W asked for cannot

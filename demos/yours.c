@@ -6,9 +6,10 @@
  * steps, so that a missing lock shows (yours/E7). `story` gives the function a frame in
  * each backtrace, and CALLER is the address it was called from: leave both as they are.
  *
- * `make try` runs the function in six experiments of the 2012 thread (demos/try.c), first
- * in rounds and then in all their schedules. It says which experiments fail, and quotes
- * the objection of the thread.
+ * `make try` runs the function in the six parts of one experiment (demos/try.c). Each part
+ * is an experiment of the 2012 thread with your function in it. The parts run first in
+ * rounds and then in all schedules. `make try` says which parts fail, and quotes the
+ * objection of the thread.
  *
  * Two changes to begin with. Each is a version that was discussed:
  *

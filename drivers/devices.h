@@ -73,8 +73,8 @@ void pl011_drain(void);
 bool gic2_init(uint32_t dist_pa, uint32_t cpu_pa);
 /* Cores without a redistributor are taken out of `board`. */
 bool gic3_init(uint32_t dist_pa, uint32_t redist_pa, uint32_t redist_size);
-/* cpu_on, cpu_off: function numbers for a PSCI before 0.2. False if the kind of
- * call has no answer. */
+/* cpu_on, cpu_off: function numbers for a PSCI before 0.2. Returns false if no
+ * PSCI answers this kind of call. */
 bool psci_init(bool smc, uint32_t cpu_on, uint32_t cpu_off);
 /* PSCI's SYSTEM_OFF or SYSTEM_RESET, if there is a PSCI; returns otherwise. */
 void psci_system_off(void);

@@ -1,7 +1,7 @@
 /*
  * GICv2, with one IPI as FIQ: the pseudo-NMI. Source: ARM IHI 0048B.
  *
- * All interrupts are in group 1 (IRQ) but IPI_NMI, which is in group 0 and so
+ * All interrupts are in group 1 (IRQ), except IPI_NMI: it is in group 0 and so
  * comes as FIQ. In non-secure state the groups cannot be set: then there is no
  * pseudo-NMI.
  *

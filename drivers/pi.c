@@ -51,6 +51,7 @@ static const struct pi {
 #define LOW_MEMORY	 0x8000u /* the firmware's: its loops, tags, tree */
 #define NR_PI_CORES	 4
 #define BLINKS		 16u /* changes of the LED in a second, after a panic */
+#define UART0		 0x201000u /* the PL011, from the peripherals' base */
 
 static const struct pi *pi;
 static uintptr_t regs; /* of the peripherals */
@@ -203,7 +204,7 @@ static const struct pin_ops pi_pins = {
 };
 
 /* Find the pin of the LED. Boards with the same chip have it on different pins,
- * so the type of the board decides. The firmware tells it; 0: not known. */
+ * so the type of the board decides. The firmware tells the type; 0: it does not. */
 static void led_init(void)
 {
 	uint32_t revision[WORDS] = { 0 };
@@ -257,7 +258,7 @@ static void console_init(void)
 	clock[0] = CLOCK_UART;
 	if (!ask_firmware(TAG_CLOCK, clock) || !clock[1])
 		clock[1] = UART_HZ;
-	pl011_init(pi->peripherals + 0x201000, pi->uart_irq, clock[1]);
+	pl011_init(pi->peripherals + UART0, pi->uart_irq, clock[1]);
 }
 
 /* ---- power --------------------------------------------------------------- */

@@ -113,8 +113,10 @@ static bool call_is_safe(bool smc, bool tree_names_smc)
 	return smc ? hyp || tree_names_smc : !hyp;
 }
 
-/* Call PSCI by HVC or SMC, as the tree says. If nothing answers, try the other
- * kind of call if it is safe. tree: NULL if there is none. */
+/* Find the kind of call that PSCI answers, HVC or SMC. First try the one that
+ * the tree names, or HVC if there is no tree (tree is NULL). Then try the other
+ * one. Only safe calls are tried. If there is a tree but it has no PSCI, or if
+ * nothing answers, the kernel uses one core. */
 static void find_core_ops(const struct fdt *tree)
 {
 	fdt_node n = tree ? fdt_path(tree, "/psci") : -1;

@@ -3,7 +3,8 @@
  * starts from the same state (docs/design.md, "lending").
  *
  *   deadlock  A lock of the cycle is lent to the thread that waits for it. The
- *             struct wait_ops of the wait says how.
+ *             struct wait_ops of the wait says how. If no lock can be lent, the
+ *             scenario's own `.cut.rescue` is called.
  *   stuck     The first of these that helps: release a mutex that an actor has
  *             kept; let the writer past a reference count that will not come to
  *             0; let an actor past a rw-semaphore; the scenario's own
@@ -23,7 +24,7 @@
 #include "kernel/rcu/rcu.h"
 #include "kernel/shell/shell.h"
 
-#define RESCUES_MAX 8 /* in one cut */
+#define RESCUES_MAX 8 /* calls of `.cut.rescue` in one cut, at most */
 
 /* Release the mutex if t holds it. Returns whether it did. */
 static bool release_if_held_by(struct mutex *m, struct thread *t)

@@ -3,13 +3,15 @@
  *
  * An experiment is a DEMO() in a file in demos/. It has one or more scenarios. A scenario
  * has actors (threads with a name and a core), a set-up before each round, and an
- * expected outcome. A round is one run of all actors. There are three kinds:
+ * expected outcome. A round is one run of all actors. There are four kinds:
  *
  *   forced  The actors are held at trace points, so that the steps of a script happen in
  *           the script's order. If the system refuses a step, the refusal is shown.
  *           Debug profile only.
+ *   once    Instead of a forced round, if there is no script: all actors start at the
+ *           same time, and none is held. Debug profile only.
  *   in turn One actor runs after another, instead of forced and free rounds.
- *   free    Nothing is held. Each actor waits for a random time and then runs. Repeated.
+ *   free    No actor is held. Each waits for a random time and then runs. Repeated.
  *
  * The explorer (lab/explore/) runs all schedules of a scenario. One experiment runs at a
  * time (demo_mutex, lab/hold.c).
@@ -67,7 +69,7 @@ enum outcome {
 struct stage;
 
 #define MAX_ACTORS 5
-#define D_ACTOR	   0 /* numbers of D and U: do their operations overlap? */
+#define D_ACTOR	   0 /* D and U have these numbers where their overlap counts */
 #define U_ACTOR	   1
 /* Cores that stay on: 1, 2 and 0, if the machine has that many. */
 enum place { ON_D, ON_U, ON_B };
@@ -146,7 +148,7 @@ struct scenario {
 	const char *part;  /* "E6/E1"; NULL if the experiment has only this */
 	const char *about; /* one line: what does it try? */
 	struct actor actors[MAX_ACTORS];
-	unsigned int cores; /* it needs these; 0: demo.cores */
+	unsigned int cores; /* how many it needs; 0: demo.cores */
 	bool needs_lockdep; /* it does not run in a release image */
 
 	/* The surroundings of the actors: the parts of the kernel that are exchanged
@@ -201,11 +203,11 @@ struct scenario {
 
 	/* Forced rounds. */
 	struct {
-		const struct step *order; /* STEPS(...); NULL: no actor is held */
-		const struct step *down; /* if it differs for "down" */
-		unsigned int outcome;	 /* of forced rounds, if it differs */
-		bool refused;		 /* a step must be refused */
-		bool none;		 /* no forced round */
+		const struct step *order; /* STEPS(...); NULL: "once" */
+		const struct step *down;  /* if it differs for "down" */
+		unsigned int outcome;	  /* of forced rounds, if it differs */
+		bool refused;		  /* a step must be refused */
+		bool none;		  /* no forced round */
 		bool in_turn; /* no script: one actor after another, as listed */
 	} forced;
 
@@ -214,7 +216,9 @@ struct scenario {
 		unsigned int rounds; /* 0: demo.free_rounds */
 		unsigned int cores;  /* with fewer there are no free rounds */
 		bool apart;	     /* D and U need not overlap */
-		bool until_found; /* stop at said.outcome, or after `rounds` */
+		/* Stop after `rounds`, or before that at the outcome in
+		 * said.outcome that is first in enum outcome. */
+		bool until_found;
 	} free;
 
 	/* Printed beside the schedule. */
@@ -227,7 +231,7 @@ struct scenario {
 
 	/* How the engine ends a wait that would last for ever. */
 	struct {
-		const void *lend; /* this mutex; NULL: the cycle's last */
+		const void *lend; /* this lock; NULL: cut_cycle() chooses */
 		bool (*keeps)(const void *mutex); /* must it never be lent? */
 		/* Ends another wait. Returns false if no actor has such a wait. */
 		bool (*rescue)(struct stage *st, bool quietly);
@@ -250,7 +254,7 @@ struct demo {
 	const char *slug;     /* "e2-kosina" */
 	const char *claim;    /* one line for the list */
 	const char *tried[2]; /* two lines: what will it try? */
-	unsigned int cores;   /* it needs these */
+	unsigned int cores;   /* how many it needs */
 	const struct scenario *scenarios;
 	unsigned int nr_scenarios;
 	unsigned int free_rounds; /* of each scenario with free.rounds 0 */

@@ -105,8 +105,8 @@ static const void *gate_object(const struct step *s, const struct stage *st)
 	return s->op == TR_HP_BEGIN ? &cpu_hotplug.lock : object_of(s, st);
 }
 
-/* If this point is the next one for which the script names the actor: the number of
- * that step. Else -1. */
+/* Returns the number of the actor's next step in the script if this is the point of that
+ * step; else -1. */
 static int step_at(const struct stage *st, int actor, enum trace_op op,
 		   const void *obj)
 {

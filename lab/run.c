@@ -1,5 +1,6 @@
 /*
- * Runs the rounds of a scenario (forced, in turn, free) and judges the result.
+ * Runs the rounds of a scenario (forced, once, in turn, free) and judges the
+ * result. lab/experiment.h explains the kinds.
  *
  * On the_stage (lab/stage.c), guarded by demo_mutex (lab/hold.c).
  */
@@ -112,8 +113,8 @@ static int play_and_tally(struct player *p, struct stage *st, enum outcome *out)
 
 /* ---- the forced form ----------------------------------------------------- */
 
-/* Play and judge one round that is forced, in turn, or without a script. hold: keep a
- * knot. Returns 0 or a negative errno. */
+/* Play and judge one round that is forced, in turn, or "once". hold: keep a knot.
+ * Returns 0 or a negative errno. */
 static int forced_once(struct stage *st, bool hold, struct tally *t)
 {
 	const struct scenario *sc = st->sc;
@@ -180,7 +181,8 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 
 /* ---- the free form ------------------------------------------------------- */
 
-/* The outcome at which an `until_found` scenario stops. */
+/* The outcome at which an `until_found` scenario stops: of several expected ones, the
+ * first in enum outcome. */
 static enum outcome outcome_to_find(const struct scenario *sc)
 {
 	return (enum outcome)__builtin_ctz(sc->said.outcome);

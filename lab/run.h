@@ -8,18 +8,19 @@
 
 /* The result of a scenario, or of all scenarios of a row. */
 struct tally {
-	enum outcome outcome; /* the worst, or the outcome looked for */
-	unsigned int rounds, overlap, stuck; /* free rounds; how many of them */
-	unsigned int forced;		     /* rounds before the free ones */
-	unsigned int lockdep;		     /* LOCKDEP_BIT()s found */
-	unsigned int warnings;		     /* WARN_ON reports */
-	const char *waitfor;	   /* "cycle", or the event that is missing */
-	const char *verdict;	   /* the explorer's; NULL: it did not run */
-	bool interrupted;	   /* by Ctrl-C */
-	bool ran;		   /* at least one round */
-	bool skipped;		   /* not on this machine; a line said so */
-	const struct scenario *of; /* the one that has this outcome */
-	unsigned int cycles;	   /* times that a core really went off or on */
+	enum outcome outcome;	     /* the worst, or the outcome looked for */
+	unsigned int rounds;	     /* free ones */
+	unsigned int overlap, stuck; /* free rounds with that result */
+	unsigned int forced;	     /* rounds before the free ones */
+	unsigned int lockdep;	     /* LOCKDEP_BIT()s found */
+	unsigned int warnings;	     /* WARN_ON reports */
+	const char *waitfor;	     /* "cycle", or the event that is missing */
+	const char *verdict;	     /* the explorer's; NULL: it did not run */
+	bool interrupted;	     /* by Ctrl-C */
+	bool ran;		     /* at least one round */
+	bool skipped;		     /* not on this machine; a line said so */
+	const struct scenario *of;   /* the one that has this outcome */
+	unsigned int cycles; /* times that a core went off and came back */
 	bool ok;
 };
 

@@ -67,8 +67,8 @@ static void describe_event(const struct stage *st, const struct trace_event *e,
 	if (info->narrow && st->nr_actors + st->sc->show.rcu > 2)
 		format = info->narrow;
 	if (e->op == TR_CACHE_RELINK && e->obj == &slab_caches)
-		format =
-			"list_add(): reads the head"; /* E7: then it writes it */
+		/* The first half of E7's list_add(); the second half writes. */
+		format = "list_add(): reads the head";
 	switch (info->of) {
 	case OF_MUTEX:
 	case OF_MUTEX_OWNER:

@@ -130,19 +130,19 @@ def test_reference_kept_for_ever():
 
 @pytest.mark.parametrize("smp", [2, 4])
 def test_starved_and_served(smp):
-    """E16: how many rounds of the readers U waits, with a counter and with a
-    rw-semaphore."""
+    """E16: how many gets of the readers come while U waits, with a counter and with
+    a rw-semaphore."""
     text = boot("demo e16", smp=smp).text
     said = {name: re.findall(r"^U takes core \d+ (down|up): looked (\d+) times?, "
-                             r"waited (\d+) reader rounds, \d+\.\d{6} s$",
+                             r"waited (\d+) reader gets, \d+\.\d{6} s$",
                              part_of(text, name), re.M)
             for name in ("E16/counter", "E16/rwsem")}
     for name, rows in said.items():
         assert [how for how, _, _ in rows] == ["down", "up"]
-        for _, looks, rounds in rows:
+        for _, looks, gets in rows:
             assert int(looks) >= 1
             if name == "E16/counter":
-                assert int(rounds) >= 10000
+                assert int(gets) >= 10000
             else:
-                assert int(rounds) <= 2
-    assert text.count("the bound is 10000 rounds: starved.") == 2
+                assert int(gets) <= 2
+    assert text.count("the bound is 10000 gets: starved.") == 2

@@ -47,7 +47,7 @@ struct regs {
 #define PSR_MODE_UND  0x1bu
 #define PSR_I	      0x80u
 
-/* One instruction. The compiler moves no memory access across it either. */
+/* One instruction. The compiler moves no memory access across it. */
 #define ARM(instruction) __asm__ volatile(instruction ::: "memory")
 
 /* Barriers between cores (inner shareable): full; stores before stores; loads
@@ -133,9 +133,9 @@ static inline uint32_t read_mpidr(void)
 }
 
 /*
- * probe.S: do what may fail, at boot. False if it ended in a data abort or an
- * undefined instruction. Otherwise *value has the word at va, or *answer what
- * the call with number fn has returned. Any context.
+ * probe.S: a load or a call that may fail, used at boot. Returns false if it
+ * ended in a data abort or an undefined instruction. Otherwise *value has the
+ * word at va, or *answer has the result of call number fn. Any context.
  */
 bool probe_read(uintptr_t va, uint32_t *value);
 bool probe_smc(uint32_t fn, uint32_t *answer);

@@ -45,10 +45,10 @@ struct irqchip_ops {
 	/* Send a shared interrupt to that core from now on. */
 	void (*route)(unsigned int irq, unsigned int cpu);
 	void (*send_ipi)(struct cpumask to, enum ipi ipi);
-	/* Take back an IPI_KICK that is pending on this core; IRQs masked. It is
-	 * gone from the controller when this returns: if it went later, a kick
-	 * that is sent after the caller's look at its condition could go with
-	 * it. Pairs with the DSB in send_ipi(). */
+	/* Take back an IPI_KICK that is pending on this core; IRQs masked. When
+	 * this returns, the kick is gone from the controller. Otherwise a later
+	 * kick, sent after the caller has looked at its condition, could be
+	 * taken back as well. Pairs with the DSB in send_ipi(). */
 	void (*clear_kick)(void);
 	/* on: from now on IPI_KICK is the only IRQ that ends this core's
 	 * WFI. !on: every IRQ ends it again. IRQs masked. NULL: the
@@ -74,7 +74,7 @@ struct core_ops {
 	/* The last call of the core that leaves, IRQs off. It returns only if
 	 * the platform does not let the core go off. */
 	void (*die)(unsigned int cpu);
-	/* Does the platform say that cpu is off? Reports ask too. */
+	/* Does the platform say that cpu is off? Reports call it, too. */
 	bool (*is_off)(unsigned int cpu);
 	/* May core cpu go off? 0 or a negative errno. */
 	int (*may_go_off)(unsigned int cpu);
@@ -127,9 +127,9 @@ struct board_ops {
 	 * on a real board. The command `board` calls it. map_findings: the
 	 * number that map_audit() returned. */
 	void (*print)(unsigned int map_findings);
-	/* Called once, when all cores are up. A board that only our users
-	 * have prints its boot report now, so that the report is in the logs
-	 * that they send. */
+	/* Called once, when all cores are up. The code for a board that its
+	 * authors do not have prints the boot report now, so that the report
+	 * is in each log that a user sends. */
 	void (*greet)(unsigned int map_findings);
 	/* Called on core cpu when it has come up, IRQs off. */
 	void (*core_up)(unsigned int cpu);

@@ -22,7 +22,7 @@ static uint64_t ns_per_tick, ticks_per_ns;
 
 uint64_t timer_now(void)
 {
-	isb(); /* not read ahead of the instructions in front of it */
+	isb(); /* no read of the counter before earlier instructions are done */
 	return timer_about_now();
 }
 

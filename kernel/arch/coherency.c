@@ -20,9 +20,10 @@
  * HCR. This is how each Raspberry Pi with these cores starts. If the core was
  * entered in SVC mode, the firmware is trusted to have set the bit.
  *
- * Emulators have no caches, and their bit reads as zero. Neither do they put
- * memory attributes into the PAR, as each of these cores does: the attributes
- * come from the page table, not from the SMP bit.
+ * Emulators have no caches, and their bit reads as zero. The PAR shows that
+ * this is an emulator: after an address translation it has no memory
+ * attributes. These cores always put the attributes there. They take them from
+ * the page table, so the SMP bit does not matter for that.
  *
  * Sources: Cortex-A7 TRM (DDI 0464), ACTLR; Cortex-A53 TRM (DDI 0500) and
  * Cortex-A72 TRM (ARM 100095), CPU Extended Control Register; ARM DDI 0406C,

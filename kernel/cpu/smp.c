@@ -83,14 +83,16 @@ void smp_flush_calls(void)
 			/* Release: c may be filled anew; pairs with the
 			 * acquire in smp_call_function_single(). */
 			smp_store_release(&c->busy, false);
-			core_kick_mask(cpu_online()); /* one may await c */
+			/* A core may wait for c in is_unused(). */
+			core_kick_mask(cpu_online());
 			fn(arg);
 			continue;
 		}
 		fn(arg);
-		unsigned int waiter = w->cpu; /* w may go when left is 0 */
+		/* Read now: when `left` is 0, w may be gone. */
+		unsigned int waiter = w->cpu;
 
-		/* Release: the waiting core sees what fn did; pairs with the
+		/* Acq_rel: the waiting core sees what fn did; pairs with the
 		 * acquire in all_have_run(). */
 		if (!__atomic_and_fetch(&w->left.bits, ~(1u << cpu),
 					__ATOMIC_ACQ_REL))
@@ -102,16 +104,19 @@ static bool all_have_run(void *arg)
 {
 	struct call_wait *w = arg;
 
+	/* Acquire: pairs with the release in smp_flush_calls(). */
 	return smp_load_acquire(&w->left.bits) == 0;
 }
 
 static bool is_unused(void *arg)
 {
+	/* Acquire: pairs with the release in smp_flush_calls(). */
 	return !smp_load_acquire((bool *)arg);
 }
 
 #if GORDIAN_DEBUG
-/* Will t's core answer? It will if t spins with interrupts on. */
+/* t runs. Can its core be expected to answer soon? It can if t spins with
+ * interrupts on. */
 static bool will_answer(const struct thread *t)
 {
 	unsigned int n = READ_ONCE(t->lockdep.depth);

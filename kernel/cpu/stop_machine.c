@@ -84,7 +84,8 @@ static void stop_core(struct stop_data *d)
 		s.seen++;
 	}
 	local_irq_enable();
-	/* Acq_rel: pairs with the completion, after which d is gone. */
+	/* Acq_rel: the last core completes `done` after all others have made
+	 * their last access to *d. Then d is gone. */
 	if (__atomic_sub_fetch(&d->to_ack, 1, __ATOMIC_ACQ_REL) == 0)
 		complete(&d->done);
 }

@@ -14,10 +14,10 @@
 #include "kernel/sched/sched.h"
 
 #define PANIC_STATUS 101	   /* exit status of a machine that panicked */
-#define ANSWER_NS    1000000000ull /* without a message, for each try */
+#define ANSWER_NS    1000000000ull /* a try ends after so long without a message */
 #define TRIES	     2
 #define DEPTH_MAX    8
-#define REPORTS_NS   5000000000ull /* for the reports of other cores */
+#define REPORTS_NS   5000000000ull /* for the reports of other cores, in all */
 
 unsigned int warn_count;
 uintptr_t warn_caller;
@@ -84,7 +84,7 @@ static struct cpumask wait_for_answers(struct cpumask left,
  */
 static struct cpumask ask_others(enum ipi ipi)
 {
-	uint32_t flags = local_irq_save(); /* "others": stay on this core */
+	uint32_t flags = local_irq_save(); /* this core is not asked */
 	struct cpumask left =
 		cpumask_andnot(cpu_online(), cpumask_of(smp_processor_id()));
 	uint32_t before[NR_CPUS];
@@ -125,7 +125,8 @@ noreturn void panic_end(void)
 		for_each_cpu (cpu,
 			      ask_others(irqchip->has_nmi ? IPI_NMI : IPI_STOP))
 			kprintf("core %u: no answer\n", cpu);
-	report_begin(); /* for ever: nobody writes behind the last line */
+	/* This report never ends, so that no core writes after the last line. */
+	report_begin();
 	kprintf("the machine stops here\n");
 	machine_give_up(PANIC_STATUS);
 }

@@ -3,8 +3,10 @@
  *
  * Why a reported cycle is a deadlock. Both snapshots find each thread of the
  * cycle off its core (or spinning in the same wait), in the same wait, and not
- * switched in between the two. So none of them ran in between. What a thread
- * holds at the second snapshot it held at the first. The event that it waits for
+ * switched in between the two. So none of them did anything in between but wait.
+ * (The grace-period thread may have been switched in: it looks at the cores
+ * again and again, and waits on.) What a thread holds at the second snapshot it
+ * held at the first. The event that it waits for
  * had not happened by then, because the code that causes it first sets `granted`
  * or wakes the thread, or is itself run by a thread of the cycle.
  */
@@ -125,7 +127,7 @@ bool waitfor_suspicious(const struct thread *t)
 	 * the grace-period thread stands still. */
 	if (!owner && w->ops == &barrier_wait)
 		owner = rcu_sched_state.thread;
-	/* No owner now: suspicious if this kind of wait can have one. */
+	/* No owner is known now: suspicious if this kind of wait can have one. */
 	return owner ? waits_for_event(owner) :
 		       w->ops->owner || w->ops->waits_on;
 }
@@ -244,7 +246,7 @@ static bool walk_to(enum chain_end least, struct thread *t, struct waitfor *w,
 	}
 }
 
-/* Do two snapshots agree, and has no thread of theirs run in between? */
+/* Do two snapshots agree, and has no thread of theirs left its wait in between? */
 static bool stood_still(const struct waitfor *a, const struct waitfor *b)
 {
 	if (a->n != b->n || a->cycle != b->cycle || a->first != b->first)
@@ -286,6 +288,8 @@ bool waitfor_walk_with(struct thread *t, struct waitfor *w, waits_fn waits)
 		return true;
 	if (!walk_to(ENDS_STUCK, t, w, waits))
 		walk_to(ENDS_RUNNING, t, w, waits);
+	/* These walks may have met a cycle. It does not count, because two looks
+	 * have not confirmed it. */
 	return w->cycle = false;
 }
 

@@ -16,12 +16,13 @@
  *                        mutex)
  *   completion, parking  the thread that must call complete() or park, if the
  *                        waiting thread named one
- *   grace period         the grace-period thread; from there, unless that is
- *                        blocked, the threads that run on the cores that owe a
- *                        quiescent state
+ *   grace period         the grace-period thread (none if the grace period is
+ *                        expedited); from there, unless that is blocked, the
+ *                        threads that run on the cores that owe a quiescent
+ *                        state
  *   rcu_barrier()        the grace-period thread or rcuc/N, whichever is next
  *   end of a thread      that thread
- *   answers of cores     the threads that run on these cores
+ *   answers of cores     the threads that keep these cores from answering
  *
  * These edges are found through the struct wait_ops that each wait hands over.
  *
@@ -33,7 +34,8 @@
  * them is a deadlock. (b) A count, time and an unknown completer are no
  * threads: a chain ends there, and the report names the event that is missing.
  * (c) Readers inside and threads that spin are known in debug builds only
- * (lockdep's held stacks, busy_begin()).
+ * (lockdep's held stacks, busy_begin()). So the edges of spinlocks and answers
+ * exist in debug builds only.
  *
  * The mechanism. Each step of a search goes through all threads under
  * threads_lock. A cycle is reported only if two searches in a row agree;
@@ -74,8 +76,8 @@ struct waitfor {
 
 /*
  * Search from t, depth first, for a cycle. Two snapshots must agree: the same
- * threads and objects, and no thread has run in between. Returns false if there
- * is no cycle, and then w is of no use.
+ * threads and objects, and no thread has left its wait in between. Returns false
+ * if there is no cycle, and then w is of no use.
  */
 bool waitfor_cycle(struct thread *t, struct waitfor *w);
 /* As waitfor_cycle(), but if there is no cycle, w is a chain from t (and

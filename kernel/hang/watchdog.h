@@ -5,7 +5,8 @@
  *  a. A cycle is reported at once: debug builds check each thread that blocks
  *     on a blocked thread. In release builds a cycle is found at the next
  *     regular look, and so is a cycle of spinlocks.
- *  b. A wait that no thread can end is reported after watchdog_hung_ns.
+ *  b. A wait that no thread can end is reported after watchdog_hung_ns, and so
+ *     is a wait for a grace period that a reader delays.
  *  c. The watchdog takes no lock that a hung thread could hold.
  */
 #pragma once

@@ -856,7 +856,7 @@ static noinline bool release_checked(struct lockdep_thread *t,
 		ok = release_unlisted(t, m, site, frame);
 	} else {
 		h = &t->held[i - 1];
-		if (h->in_irq != in_irq) /* not where it was taken */
+		if (h->in_irq != in_irq) /* taken in another context */
 			report_pair(LOCKDEP_UNBALANCED, h, h, frame);
 		if (h->irqs_off && !irqs_off)
 			mark_held_with_irqs_on(t, frame);

@@ -120,8 +120,8 @@ struct lockdep_thread {
 	unsigned int lost;	/* locks taken while held[] was full */
 	unsigned int recursion; /* inside lockdep: its locks are not checked */
 	unsigned int readers;	/* rcu_read_lock() nesting */
-	uintptr_t reader_site;	/* where the outermost reader began, */
-	uint64_t reader_since;	/* and when */
+	uintptr_t reader_site;	/* where the outermost reader began */
+	uint64_t reader_since;	/* when it began */
 	unsigned int chain;	/* name of the chain that all entries make */
 	struct held_lock held[MAX_HELD];
 };

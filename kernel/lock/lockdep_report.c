@@ -600,6 +600,7 @@ void print_held_locks(const struct thread *t)
 	}
 }
 
+/* max: how many there is room for; 0: there is no such limit. */
 static void print_stat(const char *name, unsigned int n, unsigned int max)
 {
 	kprintf(max ? "%-24s %8u of %u\n" : "%-24s %8u\n", name, n, max);
@@ -607,6 +608,7 @@ static void print_stat(const char *name, unsigned int n, unsigned int max)
 
 void lockdep_print_stats(void)
 {
+	/* Class 0 and edge 0 mean "none", and are not counted. */
 	print_stat("lock classes:", lockdep_nr_classes - 1, DEP_NODES - 1);
 	print_stat("dependencies:", lockdep_graph.edges - 1, DEP_EDGES - 1);
 	print_stat("chains:", lockdep_nr_chains, LOCKDEP_CHAINS);

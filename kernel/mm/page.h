@@ -37,8 +37,8 @@ struct page {
  * PAGE_TAIL. */
 enum page_state { PAGE_RESERVED, PAGE_FREE, PAGE_USED, PAGE_TAIL };
 
-/* Allocate 2^order pages; their address in the direct map, NULL when memory is
- * out. */
+/* Allocate 2^order pages. Returns their address in the direct map; NULL when
+ * memory is out. */
 void *pages_alloc(unsigned int order);
 void pages_free(void *va, unsigned int order);
 struct page *virt_to_page(const void *va); /* NULL outside the direct map */

@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 /*
- * A thread's stack: its lowest address, of STACK_SIZE bytes; 0 when memory is
- * out. The pages of a freed stack stay cached for the next thread. Any context
- * but FIQ.
+ * Allocate a thread's stack, of STACK_SIZE bytes. Returns its lowest address; 0
+ * when memory is out. The pages of a freed stack stay cached for the next
+ * thread. Any context but FIQ.
  */
 uint32_t stack_alloc(void);
 void stack_free(uint32_t stack);

@@ -38,7 +38,7 @@
 #include "kernel/lib/printf.h"
 #include "kernel/rcu/internal.h"
 
-#define FORCE_NS 1000000ull /* before the first look at cores that owe */
+#define FORCE_NS 1000000ull /* between two looks at cores that owe, at first */
 
 struct rcu_state rcu_sched_state = {
 	.name = "rcu_sched",
@@ -120,7 +120,7 @@ static void count_idle(unsigned int cpu)
 	__atomic_fetch_add(&idle_count[cpu].count, 1, __ATOMIC_SEQ_CST);
 }
 
-/* A core starts: it is busy from here on. */
+/* A core starts: it is busy from here on. Seq_cst, as in count_idle(). */
 void rcu_idle_start(unsigned int cpu)
 {
 	__atomic_fetch_or(&idle_count[cpu].count, 1, __ATOMIC_SEQ_CST);
@@ -181,15 +181,17 @@ void rcu_gp_await(struct rcu_state *rsp)
 {
 	unsigned int reports = 0, looks = 0;
 
-	/* The time between two looks grows to 16 FORCE_NS. If an instruction
-	 * takes 1 us (-icount), a look takes longer than FORCE_NS, and this
-	 * thread would never sleep. A stall must also have lasted some looks: a
-	 * host may stop while the guest's clock goes on. */
+	/* The time between two looks doubles until it is 16 FORCE_NS. If it did
+	 * not grow, this thread would never sleep where a look takes longer
+	 * than FORCE_NS (with -icount, if an instruction takes 1 us). A stall is
+	 * reported only after more than 8 looks, because a host may stop while
+	 * the guest's clock goes on. */
 	while (!wait_event_timeout(&rsp->gp.wake, &idle_wait,
 				   !READ_ONCE(rsp->gp.owed.bits),
 				   FORCE_NS << min(looks, 4u))) {
 		check_owing_cores(rsp, &rsp->gp, false);
-		/* Report after rcu_stall_ns, then every 3 * rcu_stall_ns. */
+		/* Report after rcu_stall_ns, then every 3 * rcu_stall_ns, until
+		 * the grace period ends. */
 		if (looks++ > 8 &&
 		    timer_ns(timer_now() - rsp->gp_start) >
 			    READ_ONCE(rcu_stall_ns) * (1 + 3 * reports)) {
@@ -264,8 +266,8 @@ story void synchronize_rcu(void)
 	WRITE_ONCE(current->waiting.by, rsp->thread);
 	wait_event_kind(&rsp->gp_end, &gp_wait,
 			rcu_seq_done(READ_ONCE(rsp->gp_seq), snap));
-	smp_mb(); /* the end before the caller's next accesses; pairs with the
-		   * lock in rcu_gp_end() */
+	smp_mb(); /* the end of the grace period comes before the caller's next
+		   * accesses; pairs with the lock in rcu_gp_end() */
 }
 
 /* ---- expedited ----------------------------------------------------------- */
@@ -289,7 +291,9 @@ story void synchronize_rcu_expedited(void)
 
 	might_sleep();
 	mutex_lock(&rsp->exp_mutex);
-	smp_mb(); /* the caller's writes before the cores are asked */
+	smp_mb(); /* the caller's writes come before `owed` is set; pairs with
+		   * the lock in rcu_report_qs(): a reader that starts after
+		   * its core's report sees these writes */
 	flags = spin_lock_irqsave(&rsp->lock);
 	/* This thread is not in a reader, so this core owes nothing. */
 	WRITE_ONCE(rsp->exp.owed.bits,
@@ -300,8 +304,8 @@ story void synchronize_rcu_expedited(void)
 	while (!wait_event_timeout(&rsp->exp.wake, &gp_wait,
 				   !READ_ONCE(rsp->exp.owed.bits), FORCE_NS))
 		check_owing_cores(rsp, &rsp->exp, false);
-	smp_mb(); /* the end before the caller's next accesses; pairs with the
-		   * lock around clear_owed() */
+	smp_mb(); /* the last core's report comes before the caller's next
+		   * accesses; pairs with the lock around clear_owed() */
 	mutex_unlock(&rsp->exp_mutex);
 }
 
@@ -328,7 +332,9 @@ static void rcu_state_init(struct rcu_state *rsp)
 	}
 	rsp->online = cpu_online();
 	rsp->next = rcu_states;
-	smp_store_release(&rcu_states, rsp); /* initialised before it is seen */
+	/* Release: *rsp is initialised before it is seen. Pairs with the address
+	 * dependency in the loops over rcu_states. */
+	smp_store_release(&rcu_states, rsp);
 }
 
 void rcu_init(void)

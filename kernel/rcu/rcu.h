@@ -48,8 +48,8 @@ struct rcu_data {
 /* Which cores a grace period still waits for. */
 struct rcu_debt {
 	struct cpumask owed;	     /* rsp->lock */
-	struct wait_queue wake;	     /* its waiter waits here, and */
-	uint32_t idle_snap[NR_CPUS]; /* saw these idle counts at its start */
+	struct wait_queue wake;	     /* its waiter waits here */
+	uint32_t idle_snap[NR_CPUS]; /* the cores' idle counts at its start */
 };
 
 struct rcu_state {

@@ -8,7 +8,8 @@
  *                Taken by create, shrink and destroy; and by the CPU notifier
  *                (slab_common.c) at CPU_UP_PREPARE, CPU_UP_CANCELED and
  *                CPU_DEAD, which is inside the hotplug lock. on_each_cpu() is
- *                called inside it. Allocation takes neither lock.
+ *                called inside it. Allocation takes neither slab_mutex nor the
+ *                hotplug lock.
  *   list_lock    a cache's slab lists (spinlock, IRQs off). No lock is taken
  *                inside it: pages_free() and call_rcu() come after its release.
  *   IRQs off     a core's own array.
@@ -290,6 +291,8 @@ bool cache_layout(struct kmem_cache *s, unsigned int align)
 	}
 	s->colour_unit = max(align, CACHE_LINE + 0u);
 	s->colours = left / s->colour_unit + 1;
+	/* The numbers are those of Linux 3.6 (enable_cpucache()): the larger the
+	 * objects, the fewer of them are in an array. */
 	s->limit = s->stride > PAGE_SIZE ? 8 :
 		   s->stride > 1024	 ? 24 :
 		   s->stride > 256	 ? 54 :

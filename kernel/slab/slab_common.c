@@ -28,6 +28,8 @@
 
 #define MIN_ALIGN  8u /* for 64-bit members */
 #define SLAB_FLAGS (SLAB_TYPESAFE_BY_RCU | SLAB_NO_DEBUG)
+/* Room in a slab for its header, and for the debug words of one object. */
+#define SLAB_EXTRA 512u
 
 DEFINE_MUTEX(slab_mutex);
 struct list_head slab_caches = LIST_HEAD_INIT(slab_caches);
@@ -135,7 +137,7 @@ void slab_error(struct kmem_cache *s, const char *what)
 
 static bool args_valid(size_t size, size_t align, unsigned int flags)
 {
-	return size && size <= (PAGE_SIZE << SLAB_MAX_ORDER) - 512 &&
+	return size && size <= (PAGE_SIZE << SLAB_MAX_ORDER) - SLAB_EXTRA &&
 	       align <= PAGE_SIZE && (align & (align - 1)) == 0 &&
 	       (flags & ~SLAB_FLAGS) == 0;
 }
@@ -314,8 +316,8 @@ static void cpuup_canceled(unsigned int cpu)
 	}
 }
 
-/* Make an array in each cache for a core that is about to start: all or
- * none. */
+/* Make an array in each cache for a core that is about to start. If memory is
+ * out, returns -ENOMEM, and then no cache has an array for that core. */
 static int cpuup_prepare(unsigned int cpu)
 {
 	struct kmem_cache *s;

@@ -35,8 +35,9 @@
 #define STATE_ALLOCATED ((uintptr_t)0xa110ca7e)
 #define STATE_FREE	((uintptr_t)0x00f4eef4)
 
-#define TRACK_DEPTH 4 /* return addresses kept */
-#define MAX_LEAKS   4 /* objects named in a leak report */
+#define TRACK_DEPTH	4 /* return addresses kept */
+#define ALLOCATOR_DEPTH 4 /* at most so many frames are the allocator's */
+#define MAX_LEAKS	4 /* objects named in a leak report */
 
 struct track {
 	uintptr_t pc[TRACK_DEPTH]; /* innermost first; 0 ends */
@@ -80,13 +81,16 @@ unsigned int slab_debug_after(unsigned int flags)
 
 /* ---- where allocated and freed ------------------------------------------- */
 
+/* Note the stack from `caller` outwards. The first addresses of the backtrace are
+ * in the allocator, and are left out. If `caller` is not among the addresses that
+ * fit into pc[], it is the only one that is noted. */
 static void track_set(struct track *t, uintptr_t caller)
 {
-	uintptr_t pc[TRACK_DEPTH + 4];
+	uintptr_t pc[TRACK_DEPTH + ALLOCATOR_DEPTH];
 	unsigned int n = backtrace_here(pc, ARRAY_SIZE(pc)), i = 0;
 
 	while (i < n && pc[i] != caller)
-		i++; /* frames of the allocator */
+		i++;
 	*t = (struct track){ .pc = { caller } };
 	for (unsigned int k = 1; k < TRACK_DEPTH && i + k < n; k++)
 		t->pc[k] = pc[i + k];
