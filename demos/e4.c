@@ -24,6 +24,7 @@
 #include "kernel/explore/gates.h"
 
 #define L_ACTOR 2
+#define LOOK_NS 100000ull /* between two looks whether D has ended */
 
 static bool d_has_ended(void *arg)
 {
@@ -85,7 +86,7 @@ static void actor_U_late(struct stage *st)
 {
 	if (!explore_await(d_has_ended, st, &cpu_hotplug))
 		while (!st->forced && !d_has_ended(st))
-			sleep_ns(100000);
+			sleep_ns(LOOK_NS);
 	actor_U(st);
 }
 

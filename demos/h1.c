@@ -27,7 +27,8 @@
 #define OBJECTS	  10
 #define CALLBACKS 3
 #define FAR_NS	  60000000000ull /* so far away that the timer does not fire */
-#define SPARE_IRQ 101		 /* an interrupt that no device has */
+#define LOOK_NS	  100000ull /* between two looks whether the threads are there */
+#define SPARE_IRQ 101	    /* an interrupt that no device has */
 
 /* How many things of each sort a core has. */
 struct core_work {
@@ -209,7 +210,7 @@ static int setup_h1(struct stage *st)
 		return -ENOMEM;
 	/* The round starts only when the sleeper is asleep and the runner runs. */
 	while (!waits_for_event(h1.sleeper) || !READ_ONCE(h1.turns))
-		sleep_ns(100000);
+		sleep_ns(LOOK_NS);
 	h1.heir = cpumask_first(cpu_online());
 	for_each_online_cpu (cpu)
 		if (cpu != h1.core)

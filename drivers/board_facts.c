@@ -140,8 +140,8 @@ static bool core_is_known(uint32_t mpidr)
 }
 
 /*
- * Number the cores of the tree. The boot core is number 0, at whatever place
- * the tree has it. Of the MPIDRs in the tree only known->core_bits count: the
+ * Number the cores of the tree. The boot core is number 0, wherever it is in
+ * the tree. Of the MPIDRs in the tree only known->core_bits count: the
  * trees of some boards leave out the other bits, which are the same for all
  * cores.
  */

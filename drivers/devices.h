@@ -55,8 +55,8 @@ void report_core_up(unsigned int cpu);
 /* How the machine was entered and what was found. measured_hz: the counter's
  * rate by another clock, 0 if there is none. */
 void report_start(uint32_t measured_hz);
-/* Each core, the locks' memory and the page tables. waits_in_firmware: has core
- * cpu not yet left the firmware's loop? NULL if the board has no such loop. */
+/* Each core, the locks' memory and the page tables. waits_in_firmware: is core
+ * cpu still in the firmware's loop? NULL if the board has no such loop. */
 void report_cores(bool (*waits_in_firmware)(unsigned int cpu),
 		  unsigned int map_findings);
 
@@ -87,7 +87,7 @@ void bcm2836_init(uintptr_t peripherals);
 /* Let core cpu out of the firmware's loop: write its mailbox 3, or its address
  * for a loop in AArch64. */
 void bcm2836_release(unsigned int cpu);
-/* Has core cpu not yet read its mailbox 3? */
+/* Is the word in core cpu's mailbox 3 still unread? */
 bool bcm2836_unread(unsigned int cpu);
 /* Does a debugger or an emulator answer semihosting calls? The first call, on
  * the boot core, finds it out. */
@@ -120,14 +120,14 @@ static inline void mmio_write(uintptr_t a, uint32_t v)
 static inline void mmio_arrived(uintptr_t a)
 {
 	(void)mmio_read(a);
-	dsb();
+	dsb(); /* the read has its value */
 }
 
 /* Write the cache line of p to memory and drop it from the caches. A clean
  * alone may be overtaken on a Cortex-A53 (erratum 855873). */
 static inline void clean_to_memory(const volatile void *p)
 {
-	dsb();
+	dsb(); /* the stores to *p come first */
 	__asm__ volatile("mcr p15, 0, %0, c7, c14, 1" ::"r"(p) : "memory");
-	dsb();
+	dsb(); /* the cache operation has ended */
 }

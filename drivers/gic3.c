@@ -139,7 +139,7 @@ static void gic3_handle(struct regs *regs)
 		uint32_t id;
 
 		ICC_READ(id, "c12, c12, 0"); /* IAR1 */
-		dsb();
+		dsb(); /* acknowledged before the handler looks at its data */
 		id &= 0xffffff;
 		if (id >= NO_IRQ)
 			return;

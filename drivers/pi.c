@@ -98,11 +98,13 @@ static uint32_t pause_us(uint32_t us)
 
 static uint32_t vc[16] aligned(64);
 
+/* Write vc[] to memory and drop it from the caches: the firmware sees what the
+ * core has written, and the core then reads what the firmware has written. */
 static void vc_flush(void)
 {
-	dsb();
+	dsb(); /* the stores to vc[] come first */
 	__asm__ volatile("mcr p15, 0, %0, c7, c14, 1" ::"r"(vc) : "memory");
-	dsb();
+	dsb(); /* the cache operation has ended */
 }
 
 /* Send one tag with WORDS words to the firmware; the answer replaces the words.
@@ -204,7 +206,8 @@ static const struct pin_ops pi_pins = {
 };
 
 /* Find the pin of the LED. Boards with the same chip have it on different pins,
- * so the type of the board decides. The firmware tells the type; 0: it does not. */
+ * so the type of the board decides. The firmware tells the type; 0: it does
+ * not. */
 static void led_init(void)
 {
 	uint32_t revision[WORDS] = { 0 };

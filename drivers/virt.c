@@ -49,7 +49,10 @@ static const struct board_ops virt_ops = {
 
 /* ---- facts from the device tree ------------------------------------------ */
 
-/* Interrupt number of entry i of "interrupts" with three cells; 0 if none. */
+/* The interrupt number of entry i of "interrupts"; 0 if there is none. An entry
+ * has three cells: the type (0: shared by the cores, from 32 on; 1: each core's
+ * own, from 16 on), the number, and flags. A GIC's last shared interrupt is 32
+ * + 987. */
 static unsigned int tree_irq(const struct fdt *fdt, fdt_node n, unsigned int i)
 {
 	uint32_t type = fdt_prop_u32(fdt, n, "interrupts", i * 3, ~0u);

@@ -232,7 +232,7 @@ struct scenario {
 	/* How the engine ends a wait that would last for ever. */
 	struct {
 		const void *lend; /* this lock; NULL: cut_cycle() chooses */
-		bool (*keeps)(const void *mutex); /* must it never be lent? */
+		bool (*keeps)(const void *mutex); /* does its owner keep it? */
 		/* Ends another wait. Returns false if no actor has such a wait. */
 		bool (*rescue)(struct stage *st, bool quietly);
 	} cut;

@@ -79,5 +79,5 @@ const char *complete_demo(unsigned int i)
 int report_interrupt(void)
 {
 	kprintf("interrupted\n");
-	return 130;
+	return 130; /* as on Unix after Ctrl-C */
 }

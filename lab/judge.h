@@ -10,8 +10,8 @@
  * the function that the scenario expects? */
 bool outcome_is_expected(const struct stage *st, unsigned int set,
 			 enum outcome out);
-/* Did lockdep find every kind in `must`, and no other except those in `may`?
- * (LOCKDEP_BIT()s). when: the end of the line, " before this one began". */
+/* Did lockdep find every kind in `must`, and besides these only kinds in `may`
+ * (LOCKDEP_BIT()s)? when: the end of the line, " before this one began". */
 bool lockdep_is_expected(unsigned int must, unsigned int may,
 			 unsigned int found, const char *when);
 /* Is the last circular finding about the two locks that the scenario names? */

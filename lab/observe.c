@@ -258,13 +258,13 @@ static void listen(const struct trace_event *e)
 	case TR_PUT_ONLINE:
 		st->refs[actor]--;
 		break;
-	/* The hotplug lock as a rw-semaphore: if D and U wait for each other
-	 * there, their operations overlap. */
+	/* The hotplug lock as a rw-semaphore: a reader has a reference. */
 	case TR_READ_LOCK:
 	case TR_READ_UNLOCK:
 		if (is_hotplug_rwsem(e->obj))
 			st->refs[actor] += e->op == TR_READ_LOCK ? 1 : -1;
 		break;
+	/* If D or U waits for the other one there, their operations overlap. */
 	case TR_READ_CONTEND:
 	case TR_WRITE_CONTEND:
 		if (is_hotplug_rwsem(e->obj) &&

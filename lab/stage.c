@@ -183,9 +183,8 @@ static bool find_cycle_once(struct stage *st, unsigned int *from)
 	return false;
 }
 
-/* Search for a cycle, so that the walk begins at the first actor of the cycle. If the
- * cycle closed while the actors were searched, a later actor may have found it: then
- * search once more. */
+/* Search for a cycle, from its first actor. If the cycle closed in the middle of a search,
+ * a later actor may have found it. Then search once more, to begin at the first one. */
 static bool find_cycle(struct stage *st)
 {
 	unsigned int from;
@@ -307,6 +306,7 @@ void start_actors(struct stage *st, uint32_t *seed)
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		struct worker *wk = &st->worker[i];
 
+		/* The generator of Numerical Recipes. */
 		*seed = *seed * 1664525u + 1013904223u;
 		wk->pause_ns = st->forced ? 0 : (*seed >> 8) % PAUSE_MAX_NS;
 		complete(&wk->go);

@@ -39,7 +39,7 @@ void hush(bool on);
 void say_threads_end_alone(void);
 
 bool all_done(const struct stage *st);
-/* Does an actor wait for something that will not come? */
+/* Is the outcome a knot: deadlock or stuck? */
 bool is_knot(enum outcome out);
 /* The thread that a BUG ended, or NULL. */
 const struct thread *thread_with_bug(const struct stage *st);

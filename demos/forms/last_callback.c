@@ -41,7 +41,8 @@ void queue_last_callback(void)
 	last.cpu = smp_processor_id();
 	last.queued_at = timer_now();
 	call_rcu(&last.head, last_callback);
-	/* Release: pairs with the acquire in rcu_barrier_watched(). */
+	/* Release: pairs with the acquires in rcu_barrier_watched() and
+	 * wait_until_last_callback_is_queued(). */
 	smp_store_release(&last.queued, true);
 	wake_up_all(&last_changed);
 	local_irq_restore(flags);
@@ -49,11 +50,13 @@ void queue_last_callback(void)
 
 void wait_until_last_callback_is_queued(void)
 {
+	/* Acquire: pairs with the release in queue_last_callback(). */
 	wait_event(&last_changed, smp_load_acquire(&last.queued));
 }
 
 void rcu_barrier_watched(void)
 {
+	/* Acquire: pairs with the release in queue_last_callback(). */
 	bool before = smp_load_acquire(&last.queued);
 	uint64_t called = timer_now();
 
@@ -62,6 +65,7 @@ void rcu_barrier_watched(void)
 	rcu_barrier();
 	if (before) /* Release: pairs with the acquire in barrier_waited_for_callback(). */
 		smp_store_release(&last.watched, true);
+	/* Acquire: pairs with the release in last_callback(). */
 	if (!before || smp_load_acquire(&last.ran) || last.missed)
 		return;
 	last.returned = timer_now();
@@ -72,6 +76,7 @@ void rcu_barrier_watched(void)
 
 static void wait_until_it_has_run(void)
 {
+	/* Acquire: pairs with the release in last_callback(). */
 	wait_event(&last_changed,
 		   !READ_ONCE(last.queued) || smp_load_acquire(&last.ran));
 }
@@ -93,6 +98,7 @@ bool no_barrier_returned_early(struct stage *st maybe_unused)
 
 bool barrier_waited_for_callback(struct stage *st)
 {
+	/* Acquire: pairs with the release in rcu_barrier_watched(). */
 	return no_barrier_returned_early(st) && smp_load_acquire(&last.watched);
 }
 

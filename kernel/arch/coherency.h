@@ -12,8 +12,8 @@ enum smp_bit { SMP_CLEAR, SMP_SET, SMP_UNKNOWN };
  * the bit. Call it in a thread that stays on its core, or with IRQs off. */
 enum smp_bit read_smp_bit(void);
 
-/* The PAR (physical address register) for a read of p: the physical address, and
- * the kind of memory. Any context. Source: ARM DDI 0406C, B4.1.112. */
+/* The PAR (physical address register) for a read of p: the physical address,
+ * and the kind of memory. Any context. Source: ARM DDI 0406C, B4.1.112. */
 uint32_t translate_read(const void *p);
 
 /* Bits of the PAR; PAR_NORMAL: shareable, inner and outer write-back and

@@ -23,9 +23,9 @@ static uint32_t *l1_table(void)
 /* Afterwards no core uses an old entry for va. */
 static void flush_tlb(uint32_t va)
 {
-	dsb();
+	dsb(); /* the new entry is in memory */
 	__asm__ volatile("mcr p15, 0, %0, c8, c3, 3" ::"r"(va)); /* MVAAIS */
-	dsb();
+	dsb(); /* all cores have dropped the old one */
 	isb();
 }
 

@@ -22,14 +22,14 @@ void map_pages(uint32_t va, uint32_t pa, uint32_t size, enum map_prot prot);
  * answers; returns how many bytes from pa on do. Removes the mappings of
  * map_early(). */
 uint32_t map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size);
-/* Map device registers. Returns their virtual address; 0: the window is full. */
+/* Map device registers. Returns their address; 0: the window is full. */
 uintptr_t map_device(uint32_t pa, uint32_t size);
 /* As map_device(), but only if the register at offset id reads as want in the
  * bits of mask. Otherwise, or if nothing answers there, returns 0. */
 uintptr_t map_checked(uint32_t pa, uint32_t size, uint32_t id, uint32_t mask,
 		      uint32_t want);
-/* Map up to 2 MiB at pa, read-only, for the reader of the device tree. The mapping
- * lasts until map_lowmem(). */
+/* Map up to 2 MiB at pa, read-only, for the reader of the device tree. The
+ * mapping lasts until map_lowmem(). */
 const void *map_early(uint32_t pa, uint32_t size);
 
 /* Is va in a guard page below a stack: a thread's, the boot stack, an exception

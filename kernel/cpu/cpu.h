@@ -79,9 +79,9 @@ struct hotplug_lock_ops {
 	void (*put)(void);
 	void (*begin)(void); /* cpu_hotplug_begin(), the writer; may sleep */
 	void (*done)(void);
-	/* For lockdep_assert_cpus_held(): can no core go up or down now? (The
-	 * counter does not know whose references it counts, so any thread's
-	 * will do.) */
+	/* For lockdep_assert_cpus_held(): does a reference, or the calling
+	 * writer, keep all cores as they are? (The counter does not know whose
+	 * references it counts, so the reference may be any thread's.) */
 	bool (*held)(void);
 	/* The rw-semaphore that the object is made of; NULL: there is none. */
 	struct percpu_rwsem *rwsem;

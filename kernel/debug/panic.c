@@ -14,7 +14,7 @@
 #include "kernel/sched/sched.h"
 
 #define PANIC_STATUS 101	   /* exit status of a machine that panicked */
-#define ANSWER_NS    1000000000ull /* a try ends after so long without a message */
+#define ANSWER_NS    1000000000ull /* without a message: a try ends */
 #define TRIES	     2
 #define DEPTH_MAX    8
 #define REPORTS_NS   5000000000ull /* for the reports of other cores, in all */
@@ -67,6 +67,7 @@ static struct cpumask wait_for_answers(struct cpumask left,
 			seen = console_messages();
 			end = now + timer_ticks(ANSWER_NS);
 		}
+		/* Seq_cst: pairs with stop_here() and note_answer(). */
 		left.bits &= ~__atomic_load_n(&stopped, __ATOMIC_SEQ_CST);
 		for_each_cpu (cpu, left)
 			if (__atomic_load_n(&answers[cpu], __ATOMIC_SEQ_CST) !=
@@ -117,6 +118,7 @@ noreturn void panic_end(void)
 		__atomic_fetch_sub(&reporting, 1, __ATOMIC_SEQ_CST);
 		stop_here();
 	}
+	/* Seq_cst: pairs with the addition in panic_enter(). */
 	__atomic_fetch_sub(&reporting, 1, __ATOMIC_SEQ_CST);
 	while (__atomic_load_n(&reporting, __ATOMIC_SEQ_CST) &&
 	       timer_now() < end)
@@ -125,7 +127,7 @@ noreturn void panic_end(void)
 		for_each_cpu (cpu,
 			      ask_others(irqchip->has_nmi ? IPI_NMI : IPI_STOP))
 			kprintf("core %u: no answer\n", cpu);
-	/* This report never ends, so that no core writes after the last line. */
+	/* This report does not end: no core writes after the last line. */
 	report_begin();
 	kprintf("the machine stops here\n");
 	machine_give_up(PANIC_STATUS);
@@ -140,6 +142,7 @@ bool panic_enter(const char *what)
 	cpu = smp_processor_id();
 	WRITE_ONCE(console_hushed, false);
 	if (++depth[cpu] == 1) {
+		/* Seq_cst: pairs with the load in panic_end(). */
 		__atomic_fetch_add(&reporting, 1, __ATOMIC_SEQ_CST);
 		return true;
 	}

@@ -127,7 +127,7 @@ bool waitfor_suspicious(const struct thread *t)
 	 * the grace-period thread stands still. */
 	if (!owner && w->ops == &barrier_wait)
 		owner = rcu_sched_state.thread;
-	/* No owner is known now: suspicious if this kind of wait can have one. */
+	/* No owner is known: suspicious if this kind of wait can have one. */
 	return owner ? waits_for_event(owner) :
 		       w->ops->owner || w->ops->waits_on;
 }
@@ -246,7 +246,7 @@ static bool walk_to(enum chain_end least, struct thread *t, struct waitfor *w,
 	}
 }
 
-/* Do two snapshots agree, and has no thread of theirs left its wait in between? */
+/* Do two snapshots agree, and did their threads stay in their waits? */
 static bool stood_still(const struct waitfor *a, const struct waitfor *b)
 {
 	if (a->n != b->n || a->cycle != b->cycle || a->first != b->first)
@@ -288,8 +288,8 @@ bool waitfor_walk_with(struct thread *t, struct waitfor *w, waits_fn waits)
 		return true;
 	if (!walk_to(ENDS_STUCK, t, w, waits))
 		walk_to(ENDS_RUNNING, t, w, waits);
-	/* These walks may have met a cycle. It does not count, because two looks
-	 * have not confirmed it. */
+	/* These walks may have met a cycle. It does not count, because two
+	 * looks have not confirmed it. */
 	return w->cycle = false;
 }
 

@@ -123,7 +123,8 @@ const char *waitfor_relation(const struct waitfor *w, unsigned int link);
 /* The wait of t, asleep or spinning. ops is NULL if t runs or can run, or waits
  * for time or for new work. */
 struct waiting waits_for(struct thread *t);
-/* Is t blocked in a wait that only an event can end: not time, not new work? */
+/* Is t blocked in a wait that only an event can end? (A wait for time or for
+ * new work is no such wait.) */
 bool waits_for_event(const struct thread *t);
 /* t is about to block: could that close a cycle? (Costs a few loads.) Sometimes
  * it returns true without need. It never returns false for the last edge of a

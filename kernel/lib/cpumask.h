@@ -70,8 +70,8 @@ static inline struct cpumask cpumask_load(const struct cpumask *m)
 	return (struct cpumask){ __atomic_load_n(&m->bits, __ATOMIC_RELAXED) };
 }
 
-/* Fully ordered: a core that sees the bit sees all that was set up before
- * it. */
+/* Seq_cst: everything that was set up before comes before the bit. (The load in
+ * cpumask_load() is relaxed: a reader must order its own accesses after it.) */
 static inline void cpumask_set_atomic(struct cpumask *m, unsigned int cpu)
 {
 	__atomic_fetch_or(&m->bits, 1u << cpu, __ATOMIC_SEQ_CST);

@@ -49,7 +49,7 @@ static uint64_t fingerprints[LOCKDEP_FINDINGS]; /* of the findings */
 static uint32_t resets;				/* under lockdep_graph_lock */
 static uint32_t chains[LOCKDEP_CHAINS];		/* links; 0: free */
 
-/* A hash of key and value. */
+/* A hash of key and value. The factor is 2^64 divided by the golden ratio. */
 static uint64_t mix(uint64_t key, uint32_t value)
 {
 	key = (key ^ value) * 0x9e3779b97f4a7c15ull;
@@ -229,7 +229,8 @@ static uint32_t unchecked(uint32_t link)
 	return h.link;
 }
 
-/* Where chain_find() looks first. */
+/* Where chain_find() looks first: a hash. The factor is 2^32 divided by the
+ * golden ratio. */
 static always_inline unsigned int place_of(uint32_t link)
 {
 	return link * 0x9e3779b1u >> (32 - LOCKDEP_CHAIN_BITS);

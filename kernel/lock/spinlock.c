@@ -104,8 +104,8 @@ static bool hears_kicks_only(uint32_t flags, unsigned int wfis)
 static void sleep_in_wfi(uint32_t flags, unsigned int *wfis)
 {
 	++*wfis;
-	/* Turn kicks_only() on before each WFI: done() of core_wait() may itself
-	 * wait for a spinlock, and the end of that wait turns it off. */
+	/* Turn kicks_only() on before each WFI: done() of core_wait() may
+	 * itself wait for a spinlock, and the end of that wait turns it off. */
 	if (hears_kicks_only(flags, *wfis))
 		irqchip->kicks_only(true);
 	wfi();

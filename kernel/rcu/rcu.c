@@ -183,9 +183,9 @@ void rcu_gp_await(struct rcu_state *rsp)
 
 	/* The time between two looks doubles until it is 16 FORCE_NS. If it did
 	 * not grow, this thread would never sleep where a look takes longer
-	 * than FORCE_NS (with -icount, if an instruction takes 1 us). A stall is
-	 * reported only after more than 8 looks, because a host may stop while
-	 * the guest's clock goes on. */
+	 * than FORCE_NS (with -icount, if an instruction takes 1 us). A stall
+	 * is reported only after more than 8 looks, because a host may stop
+	 * while the guest's clock goes on. */
 	while (!wait_event_timeout(&rsp->gp.wake, &idle_wait,
 				   !READ_ONCE(rsp->gp.owed.bits),
 				   FORCE_NS << min(looks, 4u))) {
@@ -332,8 +332,8 @@ static void rcu_state_init(struct rcu_state *rsp)
 	}
 	rsp->online = cpu_online();
 	rsp->next = rcu_states;
-	/* Release: *rsp is initialised before it is seen. Pairs with the address
-	 * dependency in the loops over rcu_states. */
+	/* Release: *rsp is initialised before it is seen. Pairs with the
+	 * address dependency in the loops over rcu_states. */
 	smp_store_release(&rcu_states, rsp);
 }
 

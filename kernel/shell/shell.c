@@ -128,6 +128,7 @@ static int run_as_job(const char *command)
 		kprintf("%s: no room for one more command\n", command);
 		return 1;
 	}
+	/* Acquire: pairs with the release in shell_ask(). */
 	wait_event_kind(&console_wait, &idle_wait,
 			READ_ONCE(job->done) ||
 				(!smp_load_acquire(&console_taken) &&

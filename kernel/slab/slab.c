@@ -291,8 +291,8 @@ bool cache_layout(struct kmem_cache *s, unsigned int align)
 	}
 	s->colour_unit = max(align, CACHE_LINE + 0u);
 	s->colours = left / s->colour_unit + 1;
-	/* The numbers are those of Linux 3.6 (enable_cpucache()): the larger the
-	 * objects, the fewer of them are in an array. */
+	/* The numbers are those of Linux 3.6 (enable_cpucache()): the larger
+	 * the objects, the fewer of them are in an array. */
 	s->limit = s->stride > PAGE_SIZE ? 8 :
 		   s->stride > 1024	 ? 24 :
 		   s->stride > 256	 ? 54 :

@@ -81,9 +81,9 @@ unsigned int slab_debug_after(unsigned int flags)
 
 /* ---- where allocated and freed ------------------------------------------- */
 
-/* Note the stack from `caller` outwards. The first addresses of the backtrace are
- * in the allocator, and are left out. If `caller` is not among the addresses that
- * fit into pc[], it is the only one that is noted. */
+/* Note the stack from `caller` outwards. The first addresses of the backtrace
+ * are in the allocator, and are left out. If `caller` is not among the
+ * addresses that fit into pc[], it is the only one that is noted. */
 static void track_set(struct track *t, uintptr_t caller)
 {
 	uintptr_t pc[TRACK_DEPTH + ALLOCATOR_DEPTH];
