@@ -26,7 +26,7 @@
 #define LOOK_NS	   125000000ull
 #define BUTTON	   26 /* to ground; pulled up */
 #define NR_LAMPS   4
-#define NOT_LOOKED 2
+#define NOT_LOOKED 2 /* neither up (1) nor down (0): there was no look yet */
 
 static const uint8_t lamp[NR_LAMPS] = { 5, 6, 13, 19 }; /* high: on */
 

@@ -28,8 +28,9 @@ static struct page *pages;
 static size_t nr_pages, nr_free, nr_managed;
 static uint32_t ram_base; /* physical address of pages[0] */
 
-/* Fault injection, in the allocations of fail_thread alone. page_lock guards
- * these words. */
+/* Fault injection, in the allocations of fail_thread alone: the fail_after-th
+ * one from now fails (0: none does), and those after it, fail_count in all.
+ * page_lock guards these words. */
 static struct thread *fail_thread;
 static unsigned int fail_after, fail_count;
 
@@ -109,7 +110,8 @@ static void free_block(struct page *p, unsigned int order)
 	mark_free(p, order);
 }
 
-/* Fault injection: must this allocation fail? Counts it. page_lock held. */
+/* Fault injection: count this allocation, and return whether it must fail.
+ * page_lock held. */
 static bool must_fail(void)
 {
 	if (!fail_after || fail_thread != current || --fail_after)

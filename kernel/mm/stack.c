@@ -102,7 +102,7 @@ static uint32_t exc_stack(unsigned int cpu, unsigned int i)
 int exception_stacks_prepare(unsigned int cpu)
 {
 	for (unsigned int i = exc_ready[cpu]; i < EXC_MODES; i++) {
-		void *pages = pages_alloc(1);
+		void *pages = pages_alloc(1); /* two pages: EXC_STACK bytes */
 
 		if (!pages)
 			return -ENOMEM; /* those that are made are kept */
