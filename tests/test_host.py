@@ -17,6 +17,7 @@ RACES = ["-fsanitize=thread"]
 SLAB = ["kernel/slab/slab.c", "kernel/slab/slab_common.c",
         "kernel/slab/slab_debug.c", "kernel/slab/kmalloc.c", "kernel/mm/page.c",
         "kernel/lib/printf.c", "tests/host/shim.c"]
+ORACLE = ["tests/host/oracle.c", "tests/host/classes.c", "tests/host/program.c"]
 # The slab allocator keeps addresses in 32 bits, so all memory must be below 4 GiB.
 LOW = ["-Itests/host/shim", "-include", "tests/host/shim.h", "-no-pie",
        "-fno-pie", "-ffunction-sections", "-Wl,--gc-sections",
@@ -136,6 +137,14 @@ def test_search_steps(host, seeds):
     run = host("search_step", ["kernel/explore/search.c"])
     for seed in seeds:
         run(seed, 2000)
+
+
+def test_oracle(host, seeds):
+    """The oracle of the search, alone: known programs, and properties of random
+    ones."""
+    run = host("oracle", ORACLE)
+    for seed in seeds:
+        run(seed, 50)
 
 
 def test_cmdline(host, seeds):
