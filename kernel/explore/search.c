@@ -1,6 +1,6 @@
 /*
- * The search. What it is for: search.h. Owns nothing; the caller owns struct
- * search.
+ * The search. What it is for, and its words: search.h. Owns nothing; the caller
+ * owns struct search.
  */
 #include "kernel/explore/search.h"
 
@@ -8,84 +8,434 @@
 
 #include "kernel/lib/compiler.h"
 
+_Static_assert(sizeof(struct search) <= 2u << 20, "the client has 2 MiB");
+_Static_assert(SEARCH_EVENTS < 1u << 24 && SEARCH_SEQUENCES <= 1u << 16,
+	       "the numbers have so many bits");
+
+#define BIT(t) (1u << (t))
+
 /* ---- footprints ---------------------------------------------------------- */
+
+/* Returns where the thing is in the footprint, or where it would be. */
+static unsigned int place_of(const struct footprint *f, uintptr_t thing)
+{
+	unsigned int i = f->n;
+
+	while (i > 0 && f->touch[i - 1].thing >= thing)
+		i--;
+	return i;
+}
+
+void footprint_add(struct footprint *f, uintptr_t thing, enum touch_how how,
+		   bool gives)
+{
+	unsigned int i = place_of(f, thing);
+	struct touch *t = &f->touch[i];
+
+	if (i < f->n && t->thing == thing) {
+		if (t->how != how)
+			t->how = TOUCH_WRITE;
+		return;
+	}
+	if (f->n == FOOTPRINT_THINGS) {
+		f->all = true;
+		return;
+	}
+	memmove(t + 1, t, (f->n - i) * sizeof(*t));
+	f->n++;
+	memset(t, 0, sizeof(*t));
+	t->thing = thing;
+	t->how = (uint8_t)how;
+	t->gives = gives;
+}
+
+void footprint_shuts(struct footprint *f, uintptr_t thing)
+{
+	unsigned int i = place_of(f, thing);
+
+	if (i < f->n && f->touch[i].thing == thing)
+		f->touch[i].shuts = true;
+}
+
+/* Both lists are in the order of the things' names. */
+static bool have_conflict(const struct touch *a, unsigned int nr_a,
+			  const struct touch *b, unsigned int nr_b)
+{
+	const struct touch *end_a = a + nr_a, *end_b = b + nr_b;
+
+	while (a < end_a && b < end_b) {
+		if (a->thing < b->thing) {
+			a++;
+		} else if (a->thing > b->thing) {
+			b++;
+		} else {
+			if (a->how != b->how || a->how == TOUCH_WRITE)
+				return true;
+			a++;
+			b++;
+		}
+	}
+	return false;
+}
+
+bool are_dependent(const struct footprint *a, const struct footprint *b)
+{
+	return a->all || b->all ||
+	       have_conflict(a->touch, a->n, b->touch, b->n);
+}
+
+/* ---- footprints as they are kept ----------------------------------------- */
 
 static uint32_t hash_bit(uintptr_t thing)
 {
 	return 1u << ((uint32_t)thing * 2654435761u >> 27);
 }
 
-void footprint_add(struct footprint *f, uintptr_t thing, bool write, bool moves)
+static uint64_t mix(uint64_t x)
 {
-	unsigned int i = 0;
-
-	f->moving_read |= moves;
-	f->moving_write |= moves && write;
-	*(write ? &f->writes : &f->reads) |= hash_bit(thing);
-	while (i < f->n && f->touch[i].thing != thing)
-		i++;
-	if (i == FOOTPRINT_THINGS) {
-		f->all = true;
-		return;
-	}
-	f->touch[i].thing = thing;
-	f->touch[i].write = write || (i < f->n && f->touch[i].write);
-	f->touch[i].moves = moves;
-	f->n = (uint16_t)(i < f->n ? f->n : i + 1);
+	x = (x ^ x >> 31) * 0x9e3779b97f4a7c15ull;
+	x = (x ^ x >> 29) * 0xbf58476d1ce4e5b9ull;
+	return x ^ x >> 32;
 }
 
-bool are_dependent(const struct footprint *a, const struct footprint *b)
+static uint32_t hash_of(const struct footprint *f)
 {
-	if (a->all || b->all)
-		return true;
-	if (!(a->writes & (b->reads | b->writes)) && !(a->reads & b->writes))
+	uint32_t h = f->all;
+
+	for (unsigned int i = 0; !f->all && i < f->n; i++) {
+		const struct touch *t = &f->touch[i];
+
+		h = (h ^ (uint32_t)t->thing) * 2654435761u;
+		h = (h ^ h >> 15) + t->how * 4u + t->gives * 2u + t->shuts;
+	}
+	return (h * 2654435761u) >> 8;
+}
+
+/* A footprint that is `all` has no list. */
+static bool same_footprint(const struct search *s, const struct print *p,
+			   const struct footprint *f)
+{
+	const struct touch *t = &s->touch[p->from];
+
+	if (p->all || f->all)
+		return p->all == f->all;
+	if (p->n != f->n)
 		return false;
-	for (unsigned int i = 0; i < a->n; i++)
-		for (unsigned int k = 0; k < b->n; k++)
-			if (a->touch[i].thing == b->touch[k].thing &&
-			    (a->touch[i].write || b->touch[k].write))
-				return true;
-	return false;
-}
-
-/* Are steps of two different runs dependent? Any two things that move may be
- * the same thing. */
-static bool are_dependent_across_runs(const struct footprint *a,
-				      const struct footprint *b)
-{
-	return (a->moving_write && b->moving_read) ||
-	       (a->moving_read && b->moving_write) || are_dependent(a, b);
-}
-
-/* Does b touch all things of a that do not move, in the same way? */
-static bool covers_fixed_things(const struct footprint *a,
-				const struct footprint *b)
-{
-	for (unsigned int i = 0; i < a->n; i++) {
-		unsigned int k = 0;
-
-		while (k < b->n && a->touch[i].thing != b->touch[k].thing)
-			k++;
-		if (!a->touch[i].moves &&
-		    (k == b->n || a->touch[i].write != b->touch[k].write))
+	for (unsigned int i = 0; i < f->n; i++)
+		if (t[i].thing != f->touch[i].thing ||
+		    t[i].how != f->touch[i].how ||
+		    t[i].gives != f->touch[i].gives ||
+		    t[i].shuts != f->touch[i].shuts)
 			return false;
-	}
 	return true;
 }
 
-/* Are these the footprints of one step in two runs? The order in which the step
- * touched things may differ, as parts of it run on other cores at the same
- * time. */
-static bool same_footprint(const struct footprint *a, const struct footprint *b)
+/* Returns the number of the footprint, which is kept if it is a new one. */
+static uint16_t number_of(struct search *s, const struct footprint *f)
 {
-	if (a->moving_read != b->moving_read ||
-	    a->moving_write != b->moving_write)
+	unsigned int i = hash_of(f) % ARRAY_SIZE(s->print_at);
+	unsigned int n = f->all ? 0 : f->n;
+	struct print *p;
+
+	for (; s->print_at[i]; i = (i + 1) % ARRAY_SIZE(s->print_at))
+		if (same_footprint(s, &s->print[s->print_at[i] - 1], f))
+			return (uint16_t)(s->print_at[i] - 1);
+	if (s->prints == SEARCH_PRINTS || s->touches + n > SEARCH_TOUCHES) {
+		s->no_room = true;
+		return 0;
+	}
+	p = &s->print[s->prints++];
+	memset(p, 0, sizeof(*p));
+	p->from = (uint16_t)s->touches;
+	p->n = (uint8_t)n;
+	p->all = f->all;
+	for (unsigned int k = 0; k < n; k++) {
+		s->touch[s->touches++] = f->touch[k];
+		p->mask[f->touch[k].how] |= hash_bit(f->touch[k].thing);
+	}
+	s->print_at[i] = (uint16_t)s->prints;
+	return (uint16_t)(s->prints - 1);
+}
+
+/* Are two steps dependent? By the numbers of their footprints. */
+static bool dependent(const struct search *s, unsigned int a, unsigned int b)
+{
+	const struct print *p = &s->print[a], *q = &s->print[b];
+	const uint32_t *x = p->mask, *y = q->mask;
+	uint32_t of_y = y[0] | y[1] | y[2] | y[3];
+
+	if (p->all || q->all)
+		return true;
+	if (!(x[TOUCH_WRITE] & of_y) &&
+	    !(x[TOUCH_READ] & (of_y & ~y[TOUCH_READ])) &&
+	    !(x[TOUCH_READ] & (y[1] | y[2] | y[3])) &&
+	    !(x[TOUCH_INC] & (y[0] | y[2] | y[3])) &&
+	    !(x[TOUCH_DEC] & (y[0] | y[1] | y[3])))
 		return false;
-	/* Things that move may be more things in one run than in the other, so
-	 * one of the two footprints may have overflowed. */
-	if (a->all || b->all)
-		return a->all == b->all || a->moving_read;
-	return covers_fixed_things(a, b) && covers_fixed_things(b, a);
+	return have_conflict(&s->touch[p->from], p->n, &s->touch[q->from],
+			     q->n);
+}
+
+static const struct touch *find_touch(const struct search *s,
+				      const struct node *n, uintptr_t thing)
+{
+	const struct print *p = &s->print[n->step];
+
+	if (!((p->mask[0] | p->mask[1] | p->mask[2] | p->mask[3]) &
+	      hash_bit(thing)))
+		return NULL;
+	for (unsigned int i = 0; i < p->n; i++)
+		if (s->touch[p->from + i].thing == thing)
+			return &s->touch[p->from + i];
+	return NULL;
+}
+
+/* ---- sequences that are to be run ---------------------------------------- */
+
+static uint32_t wake_alloc(struct search *s, unsigned int thread,
+			   unsigned int step, bool unsure)
+{
+	uint32_t w = s->free_wakes;
+
+	if (w)
+		s->free_wakes = s->wake[w].next;
+	else if (s->nr_wakes + 1 < SEARCH_EVENTS)
+		w = ++s->nr_wakes;
+	else
+		s->no_room = true;
+	if (!w)
+		return 0;
+	s->wake[w].next = 0;
+	s->wake[w].thread = thread & 0x7f;
+	s->wake[w].unsure = unsure;
+	s->wake[w].step = (uint16_t)step;
+	return w;
+}
+
+static void wake_free(struct search *s, uint32_t w)
+{
+	s->wake[w].next = s->free_wakes & 0xffffff;
+	s->free_wakes = w;
+}
+
+static void wakes_free(struct search *s, uint32_t w)
+{
+	while (w) {
+		uint32_t next = s->wake[w].next;
+
+		wake_free(s, w);
+		w = next;
+	}
+}
+
+static uint16_t sequence_alloc(struct search *s)
+{
+	uint16_t q = s->free_sequences;
+
+	if (q)
+		s->free_sequences = s->sequence[q].next;
+	else if (s->nr_sequences + 1 < SEARCH_SEQUENCES)
+		q = (uint16_t)++s->nr_sequences;
+	else
+		s->no_room = true;
+	if (q)
+		memset(&s->sequence[q], 0, sizeof(s->sequence[q]));
+	return q;
+}
+
+static void sequence_free(struct search *s, uint16_t q)
+{
+	s->sequence[q].next = s->free_sequences;
+	s->free_sequences = q;
+}
+
+static void add_pending(struct search *s, struct node *n, uint16_t q)
+{
+	s->sequence[q].next = 0;
+	if (n->pending)
+		s->sequence[n->last_pending].next = q;
+	else
+		n->pending = q;
+	n->last_pending = q;
+}
+
+static uint16_t take_pending(struct search *s, struct node *n)
+{
+	uint16_t q = n->pending;
+
+	if (q)
+		n->pending = s->sequence[q].next;
+	return q;
+}
+
+static void drop_pending(struct search *s, struct node *n)
+{
+	uint16_t q;
+
+	while ((q = take_pending(s, n))) {
+		wakes_free(s, s->sequence[q].first);
+		sequence_free(s, q);
+	}
+}
+
+/* Take thread t's first step out of the sequence. step: what it really was. */
+static void take_out(struct search *s, uint16_t q, unsigned int t,
+		     unsigned int step)
+{
+	uint32_t w = s->sequence[q].first, before = 0;
+
+	while (w && s->wake[w].thread != t) {
+		before = w;
+		w = s->wake[w].next;
+	}
+	if (!w)
+		return;
+	s->off_course += !s->wake[w].unsure && s->wake[w].step != step;
+	if (before)
+		s->wake[before].next = s->wake[w].next;
+	else
+		s->sequence[q].first = s->wake[w].next;
+	wake_free(s, w);
+	s->sequence[q].id = 0;
+}
+
+/* ---- steps that have been seen ------------------------------------------- */
+
+/*
+ * The id of a step is a hash of the step and of all that happens before it:
+ * before: the id of the thread's step before (its number, for the first one);
+ * sum: the ids of the earlier steps it depends on, mixed and added up.
+ */
+static uint64_t id_of(unsigned int t, uint64_t before, unsigned int step,
+		      uint64_t sum)
+{
+	return mix(mix(before + t) + step * 0x9e3779b97f4a7c15ull + sum) | 1;
+}
+
+static uint32_t seen_key(unsigned int t, uint64_t before)
+{
+	return (uint32_t)mix(before * SEARCH_THREADS + t);
+}
+
+static void remember(struct search *s, unsigned int t, uint64_t before,
+		     unsigned int step, uint64_t id)
+{
+	uint32_t key = seen_key(t, before);
+	unsigned int i = key % SEARCH_SEEN;
+
+	for (; s->seen[i].id; i = (i + 1) % SEARCH_SEEN)
+		if (s->seen[i].id == id)
+			return;
+	if (s->nr_seen >= SEARCH_SEEN / 4 * 3) {
+		s->forgetful = true;
+		return;
+	}
+	s->nr_seen++;
+	s->seen[i] = (struct seen){ id, key, (uint16_t)step };
+}
+
+/* Returns the sum for a step `step`, after the first k steps of the run and then
+ * nr of the sequence from w, whose ids are in s->ids[]. */
+static uint64_t sum_of(const struct search *s, unsigned int k, uint32_t w,
+		       unsigned int nr, unsigned int step)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < k; i++)
+		if (dependent(s, s->node[i].step, step))
+			sum += mix(s->node[i].id);
+	for (unsigned int i = 0; i < nr; i++, w = s->wake[w].next)
+		if (dependent(s, s->wake[w].step, step))
+			sum += mix(s->ids[i]);
+	return sum;
+}
+
+/*
+ * The last step of a sequence is unsure. Has this very step been seen in some
+ * run: the same thread, with the same steps happening before it? The sequence
+ * begins after the first k steps of the run. If so, its footprint is known.
+ */
+static bool look_up(struct search *s, unsigned int k, uint32_t first)
+{
+	uint64_t before[SEARCH_THREADS] = { 0 };
+	unsigned int nr = 0, t, i;
+	uint32_t w, key;
+
+	for (i = 0; i < k; i++)
+		before[s->node[i].chosen] = s->node[i].id;
+	for (w = first; s->wake[w].next; w = s->wake[w].next, nr++) {
+		t = s->wake[w].thread;
+		s->ids[nr] = id_of(t, before[t], s->wake[w].step,
+				   sum_of(s, k, first, nr, s->wake[w].step));
+		before[t] = s->ids[nr];
+	}
+	t = s->wake[w].thread;
+	key = seen_key(t, before[t]);
+	i = key % SEARCH_SEEN;
+	for (; s->seen[i].id; i = (i + 1) % SEARCH_SEEN) {
+		const struct seen *e = &s->seen[i];
+
+		if (e->before != key ||
+		    e->id != id_of(t, before[t], e->step,
+				   sum_of(s, k, first, nr, e->step)))
+			continue;
+		s->wake[w].step = e->step;
+		s->wake[w].unsure = false;
+		return true;
+	}
+	return false;
+}
+
+/* ---- what a sequence begins with ----------------------------------------- */
+
+enum answer { NO, YES, UNSURE };
+
+/* Is the step of thread t a weak initial of the sequence: could it come first,
+ * be it in the sequence or not? */
+static enum answer is_weak_initial(const struct search *s, uint32_t w,
+				   unsigned int t, unsigned int step)
+{
+	for (; w; w = s->wake[w].next) {
+		if (s->wake[w].thread == t)
+			return YES;
+		if (s->wake[w].unsure)
+			return UNSURE;
+		if (dependent(s, s->wake[w].step, step))
+			return NO;
+	}
+	return YES;
+}
+
+/* Those of the set whose next step depends on this one. */
+static unsigned int awakened(const struct search *s, const struct node *n,
+			     unsigned int set, unsigned int step)
+{
+	unsigned int woken = 0;
+
+	for (unsigned int t = 0; set >> t; t++)
+		if (set & BIT(t) && dependent(s, n->first[t], step))
+			woken |= BIT(t);
+	return woken;
+}
+
+/* Is a thread that sleeps at node k a weak initial of the sequence? Then each
+ * schedule that begins with it has been run. */
+static bool is_covered(struct search *s, unsigned int k, uint32_t first)
+{
+	const struct node *n = &s->node[k];
+
+	for (unsigned int t = 0; t < s->threads; t++) {
+		enum answer a;
+
+		if (!(n->asleep & BIT(t)))
+			continue;
+		a = is_weak_initial(s, first, t, n->first[t]);
+		if (a == UNSURE && look_up(s, k, first))
+			a = is_weak_initial(s, first, t, n->first[t]);
+		if (a == YES)
+			return true;
+	}
+	return false;
 }
 
 /* ---- schedules ----------------------------------------------------------- */
@@ -94,83 +444,135 @@ void search_init(struct search *s, unsigned int threads, enum search_mode mode,
 		 unsigned int bound)
 {
 	memset(s, 0, offsetof(struct search, node));
+	for (unsigned int i = 0; i <= SEARCH_STEPS; i++)
+		s->node[i].pending = 0;
+	memset(s->print_at, 0, sizeof(s->print_at));
+	memset(s->seen, 0, sizeof(s->seen));
 	s->threads = threads;
 	s->mode = mode;
 	s->bound = bound;
 }
 
-/* Returns the threads that are worth a run from this node and have had none. */
-static unsigned int open_choices(const struct node *n)
+/* All schedules that begin with the step chosen at node k have been run. Choose
+ * another one. */
+static bool choose_sequence(struct search *s, unsigned int k)
 {
-	return n->todo & ~n->done & ~n->asleep;
+	struct node *n = &s->node[k];
+	uint16_t q;
+
+	while ((q = take_pending(s, n))) {
+		uint32_t w = s->sequence[q].first;
+
+		sequence_free(s, q);
+		if (is_covered(s, k, w)) {
+			wakes_free(s, w);
+			continue;
+		}
+		n->chosen = s->wake[w].thread;
+		s->path = s->wake[w].next;
+		s->path_ends = !s->path;
+		wake_free(s, w);
+		return true;
+	}
+	return false;
+}
+
+/* Full and bounded: the choice that comes next at this node. */
+static bool choose_open(struct node *n)
+{
+	unsigned int open = n->todo & ~n->done;
+
+	if (!open)
+		return false;
+	n->chosen = (uint8_t)__builtin_ctz(open);
+	n->done |= (uint8_t)BIT(n->chosen);
+	return true;
+}
+
+static bool begin_run(struct search *s, unsigned int prefix, unsigned int same)
+{
+	s->prefix = prefix;
+	s->same = same;
+	s->steps = 0;
+	s->ordered = min(s->ordered, same);
+	s->redundant = s->redundant_run = false;
+	s->beyond = 0;
+	return true;
 }
 
 bool search_next(struct search *s)
 {
 	unsigned int k = s->steps;
 
-	memset(s->clock, 0, sizeof(s->clock));
-	if (!s->begun) {
+	if (!s->begun || s->no_room) {
 		s->begun = true;
-		return true;
+		return true; /* search_choose() says that there is no room */
 	}
-	while (k > 0) {
+	if (s->redundant_run && ++s->order < s->check_orders)
+		return begin_run(s, k, k);
+	s->order = 0;
+	wakes_free(s, s->path);
+	s->path = 0;
+	/* No step was chosen where the run was given up. */
+	if (s->redundant && choose_sequence(s, k))
+		return begin_run(s, k + 1, k);
+	for (; k > 0; k--) {
 		struct node *n = &s->node[k - 1];
-		unsigned int open = open_choices(n);
 
 		n->first[n->chosen] = n->step;
-		if (open) {
-			n->chosen = (uint8_t)__builtin_ctz(open);
-			n->done |= (uint8_t)(1u << n->chosen);
-			s->prefix = k;
-			s->steps = 0;
-			return true;
-		}
-		k--;
+		if (s->mode == SEARCH_REDUCED)
+			n->asleep |= (uint8_t)BIT(n->chosen);
+		if (s->mode == SEARCH_REDUCED ? choose_sequence(s, k - 1) :
+						choose_open(n))
+			return begin_run(s, k, k - 1);
 	}
 	return false;
 }
 
-/* Do the two say that a thread is at one and the same point? */
-static bool same_point(const struct standing *a, const struct standing *b)
-{
-	return a->where == b->where &&
-	       (a->where != STAND_AT_POINT ||
-		(a->op == b->op && a->write == b->write &&
-		 (a->moves || b->moves || a->thing == b->thing)));
-}
-
-/* Are the threads where they were when this node was first reached? */
 static bool same_standing(const struct search *s, const struct node *n,
 			  unsigned int enabled, const struct standing *stands)
 {
 	if (n->enabled != enabled)
 		return false;
-	for (unsigned int t = 0; t < s->threads; t++)
-		if (!same_point(&n->stands[t], &stands[t]))
+	for (unsigned int t = 0; t < s->threads; t++) {
+		const struct spot *a = &n->stands[t];
+		const struct standing *b = &stands[t];
+
+		if (a->where != b->where)
 			return false;
+		if (a->where == STAND_AT_POINT &&
+		    (a->op != b->op || a->thing != b->thing ||
+		     a->how != b->how || a->takes != b->takes))
+			return false;
+	}
 	return true;
+}
+
+static void keep_standing(const struct search *s, struct spot *kept,
+			  const struct standing *stands)
+{
+	for (unsigned int t = 0; t < s->threads; t++)
+		kept[t] = (struct spot){ .thing = stands[t].thing,
+					 .op = stands[t].op,
+					 .where = (uint8_t)stands[t].where,
+					 .how = (uint8_t)stands[t].how,
+					 .takes = stands[t].takes,
+					 .vague = stands[t].vague };
 }
 
 /* Set n->asleep: the threads that need no run from this node. Each of them has
  * had a run from an earlier node, and no step since that node is dependent with
  * the thread's step. */
-static void set_asleep(struct search *s, struct node *n)
+static void set_asleep(const struct search *s, struct node *n)
 {
 	const struct node *prev = n - 1;
-	unsigned int may;
 
 	n->asleep = 0;
 	if (s->mode != SEARCH_REDUCED || s->steps == 0)
 		return;
-	may = (prev->asleep | prev->done) & ~(1u << prev->chosen);
-	for (unsigned int t = 0; t < s->threads; t++) {
-		if (!(may & 1u << t) ||
-		    are_dependent_across_runs(&prev->first[t], &prev->step))
-			continue;
-		n->asleep |= (uint8_t)(1u << t);
-		n->first[t] = prev->first[t];
-	}
+	n->asleep = (uint8_t)(prev->asleep & ~BIT(prev->chosen));
+	n->asleep &= (uint8_t)~awakened(s, prev, n->asleep, prev->step);
+	memcpy(n->first, prev->first, sizeof(n->first));
 }
 
 /* 1 if thread t, chosen at place k, preempts the thread of the step before. */
@@ -179,39 +581,93 @@ static unsigned int preempts(const struct search *s, unsigned int k,
 {
 	unsigned int last = k ? s->node[k - 1].chosen : t;
 
-	return t != last && s->node[k].enabled & 1u << last;
+	return t != last && s->node[k].enabled & BIT(last);
 }
 
-/* Choose the step of a node that is reached for the first time. Returns the
- * thread, or SEARCH_REDUNDANT. */
-static int new_choice(struct search *s, struct node *n)
+/* Full and bounded: which threads get a run from this node. */
+static void note_choices(struct search *s, struct node *n)
 {
-	unsigned int k = s->steps, last = k ? (n - 1)->chosen : 0;
-	unsigned int able = n->enabled;
+	unsigned int k = s->steps;
 
 	n->preemptions = 0;
 	if (k)
-		n->preemptions = (uint16_t)((n - 1)->preemptions +
-					    preempts(s, k - 1, last));
-	set_asleep(s, n);
-	able &= ~n->asleep;
-	if (!able)
-		return SEARCH_REDUNDANT;
-	n->chosen = (uint8_t)(able & 1u << last ?
-				      last :
-				      (unsigned int)__builtin_ctz(able));
-	n->done = n->todo = (uint8_t)(1u << n->chosen);
-	if (s->mode == SEARCH_REDUCED)
-		return n->chosen;
+		n->preemptions =
+			(uint16_t)((n - 1)->preemptions +
+				   preempts(s, k - 1, (n - 1)->chosen));
+	n->done = n->todo = (uint8_t)BIT(n->chosen);
 	for (unsigned int t = 0; t < s->threads; t++) {
-		if (!(able & 1u << t))
+		if (!(n->enabled & BIT(t)))
 			continue;
 		if (s->mode == SEARCH_BOUNDED &&
 		    n->preemptions + preempts(s, k, t) > s->bound)
 			s->cut_short = true;
 		else
-			n->todo |= (uint8_t)(1u << t);
+			n->todo |= (uint8_t)BIT(t);
 	}
+}
+
+/* Go on with a redundant run: the threads in one order or another. */
+static int choose_redundant(struct search *s, unsigned int enabled)
+{
+	unsigned int turn = s->order;
+
+	if (s->steps + s->beyond == SEARCH_STEPS)
+		return SEARCH_TOO_LONG;
+	s->beyond++;
+	if (s->order > 2) /* neither upwards nor downwards: mixed */
+		turn = (unsigned int)mix(s->order * SEARCH_STEPS + s->beyond);
+	else if (s->order == 1)
+		return 31 - __builtin_clz(enabled);
+	else if (s->order == 2)
+		turn = s->beyond;
+	while (!(enabled & BIT(turn % s->threads)))
+		turn++;
+	return (int)(turn % s->threads);
+}
+
+static int give_up(struct search *s, unsigned int enabled)
+{
+	s->redundant = true;
+	if (!s->check_orders)
+		return SEARCH_REDUNDANT;
+	s->redundant_run = true;
+	return choose_redundant(s, enabled);
+}
+
+/* Choose the step of a node that is reached for the first time. */
+static int new_choice(struct search *s, struct node *n)
+{
+	unsigned int last = s->steps ? (n - 1)->chosen : 0;
+	unsigned int able;
+
+	set_asleep(s, n);
+	able = n->enabled & ~n->asleep;
+	if (s->path_ends) {
+		s->path_ends = false;
+		/* The sequence should have awakened all that sleep. */
+		if (n->asleep)
+			return give_up(s, n->enabled);
+		drop_pending(s, n);
+	}
+	if (s->path) {
+		uint32_t w = s->path;
+
+		n->chosen = s->wake[w].thread;
+		if (able & BIT(n->chosen)) {
+			s->path = s->wake[w].next;
+			s->path_ends = !s->path;
+			wake_free(s, w);
+			return n->chosen;
+		}
+		s->off_course++;
+		wakes_free(s, w);
+		s->path = 0;
+	}
+	if (!able)
+		return give_up(s, n->enabled);
+	n->chosen = (uint8_t)(able & BIT(last) ?
+				      last :
+				      (unsigned int)__builtin_ctz(able));
 	return n->chosen;
 }
 
@@ -220,16 +676,68 @@ int search_choose(struct search *s, unsigned int enabled,
 {
 	struct node *n = &s->node[s->steps];
 
+	if (s->no_room)
+		return SEARCH_NO_ROOM;
 	if (s->diverged)
 		return SEARCH_DIVERGED;
+	if (s->redundant_run)
+		return choose_redundant(s, enabled);
 	if (s->steps == SEARCH_STEPS)
 		return SEARCH_TOO_LONG;
 	if (s->steps < s->prefix)
 		return same_standing(s, n, enabled, stands) ? n->chosen :
 							      SEARCH_DIVERGED;
+	if (s->order) {
+		s->redundant = s->redundant_run = true;
+		return choose_redundant(s, enabled);
+	}
 	n->enabled = (uint8_t)enabled;
-	memcpy(n->stands, stands, s->threads * sizeof(*stands));
-	return new_choice(s, n);
+	keep_standing(s, n->stands, stands);
+	if (s->mode == SEARCH_REDUCED)
+		return new_choice(s, n);
+	n->asleep = 0;
+	n->chosen = s->steps && enabled & BIT((n - 1)->chosen) ?
+			    (n - 1)->chosen :
+			    (uint8_t)__builtin_ctz(enabled);
+	note_choices(s, n);
+	return n->chosen;
+}
+
+/* Sequences that are pending at a node, and could begin with the step that was
+ * taken there, go on to the next node. */
+static void move_pending(struct search *s, struct node *n)
+{
+	uint16_t all = n->pending;
+
+	n->pending = 0;
+	while (all) {
+		uint16_t q = all;
+		bool goes = is_weak_initial(s, s->sequence[q].first, n->chosen,
+					    n->step) == YES;
+
+		all = s->sequence[q].next;
+		if (goes)
+			take_out(s, q, n->chosen, n->step);
+		if (s->sequence[q].first)
+			add_pending(s, goes ? n + 1 : n, q);
+		else
+			sequence_free(s, q);
+	}
+}
+
+void search_step(struct search *s, const struct footprint *step)
+{
+	struct node *n = &s->node[s->steps];
+
+	if (s->redundant_run || s->no_room)
+		return;
+	if (s->steps < s->same) {
+		s->diverged |= !same_footprint(s, &s->print[n->step], step);
+	} else {
+		n->step = number_of(s, step);
+		move_pending(s, n);
+	}
+	s->steps++;
 }
 
 /* ---- races --------------------------------------------------------------- */
@@ -241,114 +749,233 @@ static bool happens_before(const struct search *s, unsigned int i,
 	return clock[s->node[i].chosen] > i;
 }
 
-/*
- * Step i and a step of thread t, at place k, race: they could also come in the
- * other order. Add to node i a thread whose run leads to the other order.
- * Consider the steps between the two that do not happen after step i, and then
- * t's step. A thread will do if its first step among these does not happen
- * after another of them. clock: the clock of t's step.
- */
-static void add_choice(struct search *s, unsigned int i, unsigned int k,
-		       unsigned int t, const uint16_t *clock)
+static void join(const struct search *s, uint16_t *clock, const uint16_t *other)
 {
-	struct node *n = &s->node[i];
-	unsigned int seen = 0, first = 0, able;
-
-	for (unsigned int j = i + 1; j <= k; j++) {
-		const uint16_t *c = j < k ? s->node[j].clock : clock;
-		unsigned int by = j < k ? s->node[j].chosen : t;
-		bool needs = false;
-
-		if (j < k && happens_before(s, i, c))
-			continue;
-		if (seen & 1u << by)
-			continue;
-		seen |= 1u << by;
-		for (unsigned int m = i + 1; m < j && !needs; m++)
-			needs = !happens_before(s, i, s->node[m].clock) &&
-				happens_before(s, m, c);
-		if (!needs)
-			first |= 1u << by;
-	}
-	if ((n->todo | n->asleep) & first)
-		return;
-	able = first & n->enabled;
-	if (able)
-		n->todo |= (uint8_t)(able & 1u << t ? 1u << t : able & -able);
-	else if (first != 1u << t || n->stands[t].where != STAND_AT_POINT)
-		n->todo |= n->enabled; /* all threads, to be sure */
-	/* Else t was at this point already at node i, and had to wait: this is
-	 * no race. */
+	for (unsigned int q = 0; q < s->threads; q++)
+		clock[q] = max(clock[q], other[q]);
 }
 
-/* Find the steps that race with a step of thread t, which is at place k or not
- * taken yet, and add choices for them. after[]: the clock after the step. */
-static void find_races(struct search *s, unsigned int t, unsigned int k,
-		       const struct footprint *step, uint16_t *after)
+/* May the step have another footprint in another state? */
+static bool is_vague(const struct search *s, const struct node *n)
 {
-	const uint16_t *prior = s->clock[t];
+	const struct spot *at = &n->stands[n->chosen];
+	const struct print *p = &s->print[n->step];
+	const struct touch *t = &s->touch[p->from];
 
-	memcpy(after, prior, sizeof(s->clock[t]));
-	for (unsigned int i = 0; i < k; i++) {
-		const struct node *n = &s->node[i];
-
-		if (n->chosen == t || !are_dependent(&n->step, step))
-			continue;
-		for (unsigned int q = 0; q < s->threads; q++)
-			after[q] = max(after[q], n->clock[q]);
-	}
-	/* The races of the replayed steps, except the last one, were handled in
-	 * an earlier run. */
-	if (s->mode != SEARCH_REDUCED || k + 1 < s->prefix)
-		return;
-	for (unsigned int i = 0; i < k; i++) {
-		const struct node *n = &s->node[i];
-
-		if (n->chosen != t && !happens_before(s, i, prior) &&
-		    are_dependent(&n->step, step))
-			add_choice(s, i, k, t, after);
-	}
+	return at->vague || !at->thing || p->n != 1 || p->all ||
+	       t->thing != at->thing || t->how != at->how;
 }
 
-void search_step(struct search *s, const struct footprint *step,
-		 unsigned int woken)
+/* Compute clock, id and so on of step k from those before it. */
+static void order_step(struct search *s, unsigned int k)
 {
-	unsigned int k = s->steps;
 	struct node *n = &s->node[k];
 	unsigned int t = n->chosen;
+	uint64_t before = 0, sum = 0;
 
-	/* The prefix ends with a new choice, which is not compared. */
-	s->diverged |= k + 1 < s->prefix &&
-		       (n->woken != woken || !same_footprint(&n->step, step));
-	n->step = *step;
-	n->woken = (uint8_t)woken;
-	find_races(s, t, k, step, n->clock);
+	n->prev = s->last[t];
+	memset(n->clock, 0, sizeof(n->clock));
+	if (n->prev) {
+		before = s->node[n->prev - 1].id;
+		memcpy(n->clock, s->node[n->prev - 1].clock, sizeof(n->clock));
+	}
+	for (unsigned int i = 0; i < k; i++) {
+		if (!dependent(s, s->node[i].step, n->step))
+			continue;
+		sum += mix(s->node[i].id);
+		join(s, n->clock, s->node[i].clock);
+	}
 	n->clock[t] = (uint16_t)(k + 1);
-	memcpy(s->clock[t], n->clock, sizeof(n->clock));
-	/* A woken thread goes on after this step and because of it. */
-	for (unsigned int q = 0; q < s->threads; q++)
-		for (unsigned int i = 0; woken & 1u << q && i < s->threads; i++)
-			s->clock[q][i] = max(s->clock[q][i], n->clock[i]);
-	s->steps++;
+	s->last[t] = (uint16_t)(k + 1);
+	n->id = id_of(t, before, n->step, sum);
+	if (s->mode == SEARCH_REDUCED && is_vague(s, n))
+		remember(s, t, before, n->step, n->id);
 }
 
-/* The steps that the threads are about to take have not been taken, but they
- * may race too. */
+/*
+ * Step i and a step of thread t race. So the steps after i that do not happen
+ * after it, and then t's step, are a sequence to be run from node i.
+ * step: t's footprint, if it is not unsure.
+ */
+static void reverse(struct search *s, unsigned int i, unsigned int t,
+		    unsigned int step, bool unsure)
+{
+	struct node *n = &s->node[i];
+	unsigned int asleep = n->asleep;
+	uint64_t id = mix(t + 1);
+	uint32_t tail = 0;
+	uint16_t q;
+
+	/* Sleepers that are weak initials of it? */
+	for (unsigned int j = i + 1; j < s->steps; j++) {
+		const struct node *m = &s->node[j];
+
+		if (happens_before(s, i, m->clock))
+			continue;
+		id += mix(m->id);
+		if (asleep & BIT(m->chosen))
+			return;
+		asleep &= ~awakened(s, n, asleep, m->step);
+	}
+	if (asleep & BIT(t))
+		return;
+	if (!unsure && (asleep & ~awakened(s, n, asleep, step)))
+		return;
+	for (q = n->pending; q; q = s->sequence[q].next)
+		if (s->sequence[q].id == id)
+			return;
+	q = sequence_alloc(s);
+	if (!q)
+		return;
+	s->sequence[q].id = id;
+	for (unsigned int j = i + 1; j <= s->steps; j++) {
+		const struct node *m = &s->node[j];
+		uint32_t w;
+
+		if (j < s->steps && happens_before(s, i, m->clock))
+			continue;
+		w = j < s->steps ? wake_alloc(s, m->chosen, m->step, false) :
+				   wake_alloc(s, t, step, unsure);
+		if (!w)
+			return;
+		if (tail)
+			s->wake[tail].next = w & 0xffffff;
+		else
+			s->sequence[q].first = w;
+		tail = w;
+	}
+	if (asleep && is_covered(s, i, s->sequence[q].first)) {
+		wakes_free(s, s->sequence[q].first);
+		sequence_free(s, q);
+		return;
+	}
+	add_pending(s, n, q);
+}
+
+/*
+ * Thread t takes the thing at place k, or (k is the end) would take it if it were
+ * open. Another thread closed it, perhaps opened it again since; t could have
+ * taken it before it was closed. Find the step that closed it.
+ * prior: the clock of t's step before.
+ */
+static void find_closer(struct search *s, unsigned int k, unsigned int t,
+			const uint16_t *prior, uintptr_t thing, bool taken,
+			unsigned int step, bool unsure)
+{
+	const struct touch *touch;
+	unsigned int from, j = k;
+
+	while (taken && j-- > 0) {
+		touch = find_touch(s, &s->node[j], thing);
+		if (touch && touch->gives)
+			break;
+		if (j == 0)
+			return;
+	}
+	if (taken && (!k || happens_before(s, j, prior)))
+		return;
+	from = j;
+	while (j-- > 0) {
+		const struct node *n = &s->node[j];
+		const struct spot *at = &n->stands[n->chosen];
+		bool takes;
+
+		touch = find_touch(s, n, thing);
+		if (!touch)
+			continue;
+		if (touch->gives)
+			break;
+		takes = at->takes && at->thing == thing;
+		if (touch->shuts || (takes && touch->how == TOUCH_WRITE)) {
+			if (n->chosen != t && !happens_before(s, j, prior))
+				reverse(s, j, t, step, unsure);
+			return;
+		}
+		if (takes)
+			break;
+	}
+	/* Nobody says who closed it: take all that may have. */
+	for (j++; j < from; j++) {
+		const struct node *n = &s->node[j];
+
+		touch = find_touch(s, n, thing);
+		if (!touch || touch->how == TOUCH_READ || n->chosen == t ||
+		    happens_before(s, j, prior))
+			continue;
+		/* Was t there already? Then it is known if it could go on. */
+		if (prior[t] > j || n->enabled & BIT(t))
+			reverse(s, j, t, step, unsure);
+	}
+}
+
+static const uint16_t no_clock[SEARCH_THREADS];
+
+/* Find the steps that race with step k. */
+static void find_races(struct search *s, unsigned int k)
+{
+	const struct node *n = &s->node[k];
+	const struct spot *at = &n->stands[n->chosen];
+	const uint16_t *prior = n->prev ? s->node[n->prev - 1].clock : no_clock;
+	bool unsure = is_vague(s, n);
+	uint16_t clock[SEARCH_THREADS];
+
+	memcpy(clock, prior, sizeof(clock));
+	for (unsigned int i = k; i-- > 0;) {
+		const struct node *m = &s->node[i];
+		const struct touch *touch;
+
+		if (happens_before(s, i, clock) ||
+		    !dependent(s, m->step, n->step))
+			continue;
+		join(s, clock, m->clock);
+		touch = at->takes ? find_touch(s, m, at->thing) : NULL;
+		if (!touch || !touch->gives)
+			reverse(s, i, n->chosen, n->step, unsure);
+	}
+	if (at->takes)
+		find_closer(s, k, n->chosen, prior, at->thing, true, n->step,
+			    unsure);
+}
+
+/* Find the steps that race with the step that thread t would take if the thing
+ * at its gate were open. */
+static void find_races_of_waiting(struct search *s, unsigned int t,
+				  const struct standing *stand)
+{
+	struct footprint f = { .n = 0 };
+
+	footprint_add(&f, stand->thing, stand->how, false);
+	find_closer(s, s->steps, t,
+		    s->last[t] ? s->node[s->last[t] - 1].clock : no_clock,
+		    stand->thing, false, number_of(s, &f), stand->vague);
+}
+
 int search_end(struct search *s, const struct standing *stands)
 {
-	uint16_t after[SEARCH_THREADS];
-
-	if (s->diverged || s->steps < s->prefix)
+	if (s->diverged || (s->steps < s->prefix && !s->no_room))
 		return SEARCH_DIVERGED;
-	for (unsigned int t = 0; t < s->threads; t++) {
-		struct footprint f = { .n = 0 };
-
-		if (stands[t].where != STAND_AT_POINT || !stands[t].thing)
-			continue;
-		footprint_add(&f, stands[t].thing, stands[t].write, false);
-		find_races(s, t, s->steps, &f, after);
-	}
-	return 0;
+	if (s->no_room)
+		return SEARCH_NO_ROOM;
+	if (s->order)
+		return 0;
+	if (s->path_ends && !s->redundant)
+		drop_pending(s, &s->node[s->steps]);
+	s->path_ends = false;
+	s->off_course += s->path != 0 ||
+			 (!s->redundant && s->node[s->steps].pending);
+	memset(s->last, 0, sizeof(s->last));
+	for (unsigned int k = 0; k < s->ordered; k++)
+		s->last[s->node[k].chosen] = (uint16_t)(k + 1);
+	for (; s->ordered < s->steps; s->ordered++)
+		order_step(s, s->ordered);
+	if (s->mode != SEARCH_REDUCED)
+		return 0;
+	for (unsigned int k = 1; k < s->steps; k++)
+		find_races(s, k);
+	for (unsigned int t = 0; !s->redundant && t < s->threads; t++)
+		if (stands[t].where == STAND_AT_POINT && stands[t].takes)
+			find_races_of_waiting(s, t, &stands[t]);
+	return s->no_room ? SEARCH_NO_ROOM : 0;
 }
 
 /* ---- few switches -------------------------------------------------------- */
@@ -454,7 +1081,7 @@ unsigned int search_straighten(const struct search *s, uint8_t *order,
 	for (unsigned int i = 0; i < n; i++)
 		order[i] = s->node[i].chosen;
 	*as_ran = n != 0;
-	if (!n || !lattice_init(&l, s, room_size))
+	if (!n || s->ordered < n || !lattice_init(&l, s, room_size))
 		return switches_in(order, n);
 	from = room + l.size * SEARCH_THREADS;
 	memset(cost, FAR, l.size * SEARCH_THREADS);
