@@ -17,7 +17,8 @@ RACES = ["-fsanitize=thread"]
 SLAB = ["kernel/slab/slab.c", "kernel/slab/slab_common.c",
         "kernel/slab/slab_debug.c", "kernel/slab/kmalloc.c", "kernel/mm/page.c",
         "kernel/lib/printf.c", "tests/host/shim.c"]
-ORACLE = ["tests/host/oracle.c", "tests/host/classes.c", "tests/host/program.c"]
+ORACLE = ["tests/host/oracle.c", "tests/host/classes.c", "tests/host/compare.c",
+          "tests/host/program.c"]
 # The slab allocator keeps addresses in 32 bits, so all memory must be below 4 GiB.
 LOW = ["-Itests/host/shim", "-include", "tests/host/shim.h", "-no-pie",
        "-fno-pie", "-ffunction-sections", "-Wl,--gc-sections",

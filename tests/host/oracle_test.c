@@ -1,9 +1,11 @@
 /*
- * The oracle (oracle.h) and the count of classes (classes.h), alone: programs
- * whose ends are known, and properties of the ends of random programs.
+ * The oracle (oracle.h), the count of classes (classes.h) and the comparison
+ * (compare.h), without a search: programs whose ends are known, properties of the
+ * ends of random programs, and searches that are wrong on purpose.
  * argv: seed, number of random programs.
  */
 #include "tests/host/classes.h"
+#include "tests/host/compare.h"
 #include "tests/host/host.h"
 #include "tests/host/oracle.h"
 #include "tests/host/program.h"
@@ -324,6 +326,114 @@ static void test_counts(void)
 	classes_free(&b);
 }
 
+/* ---- the comparison ------------------------------------------------------- */
+
+static void copy_ends(struct search_found *f, const struct program *p)
+{
+	struct oracle_result r;
+
+	oracle_run(&r, p, 0, MAX_STATES);
+	CHECK(!r.too_big);
+	f->end = r.end;
+	f->nr_ends = r.nr_ends;
+}
+
+/* A search that loses each end in which a try of the rw-semaphore failed. */
+static void forgetful(struct search_found *f, const struct program *p)
+{
+	size_t n = 0;
+
+	copy_ends(f, p);
+	for (size_t i = 0; i < f->nr_ends; i++) {
+		bool failed = false;
+
+		for (unsigned int t = 0; t < p->nr_threads; t++)
+			for (unsigned int k = 0; k < p->thread[t].n; k++)
+				failed |= p->thread[t].op[k].verb ==
+						  DO_READ_TRY &&
+					  f->end[i].told[t][k] == TOLD_FAILED;
+		if (!failed)
+			f->end[n++] = f->end[i];
+	}
+	f->nr_ends = n;
+}
+
+/* A search that invents an end. */
+static void inventive(struct search_found *f, const struct program *p)
+{
+	copy_ends(f, p);
+	f->end[0].var[3] = 9;
+}
+
+/* Searches that count the classes of "a b -b -a | b a -a -b": 3. */
+static void counts_3(struct search_found *f, const struct program *p)
+{
+	copy_ends(f, p);
+	f->nr_classes = 3;
+}
+
+static void counts_2(struct search_found *f, const struct program *p)
+{
+	copy_ends(f, p);
+	f->nr_classes = 2;
+}
+
+static void redundant(struct search_found *f, const struct program *p)
+{
+	copy_ends(f, p);
+	f->nr_redundant = 1;
+}
+
+static void toy_machine(struct step_machine *m, const struct program *p)
+{
+	toy = *p;
+	*m = (struct step_machine){ toy_reset, toy_enabled, toy_step,
+				    toy_end,   NULL,	    NULL };
+}
+
+static unsigned int nr_ops(const struct program *p)
+{
+	unsigned int n = 0;
+
+	for (unsigned int t = 0; t < p->nr_threads; t++)
+		n += p->thread[t].n;
+	return n;
+}
+
+static bool differs(const struct subject *s, const struct comparison *c,
+		    const struct program *p)
+{
+	struct compared sum = { 0 };
+	char why[PROGRAM_TEXT];
+
+	return compare_program(s, c, p, &sum, why);
+}
+
+static void test_comparison(void)
+{
+	static const struct comparison c = { { 3, 6, 8 }, MAX_STATES, 10000 };
+	struct subject s = { copy_ends, NULL };
+	struct compared sum;
+	struct program p;
+
+	CHECK(compare_random(&s, &c, 1, 20, 1, &sum) == 0);
+	CHECK(sum.programs == 20 && sum.ends > 20 && sum.deadlocks);
+	s.search = forgetful;
+	read_text(&p, "w x -w a -a | x | tr x -r");
+	CHECK(differs(&s, &c, &p));
+	compare_minimise(&s, &c, &p);
+	CHECK(nr_ops(&p) == 2 && p.nr_threads == 2 && differs(&s, &c, &p));
+	s.search = inventive;
+	CHECK(differs(&s, &c, &p));
+	read_text(&p, "a b -b -a | b a -a -b");
+	s.search = redundant;
+	CHECK(differs(&s, &c, &p));
+	s = (struct subject){ counts_3, toy_machine };
+	CHECK(!differs(&s, &c, &p));
+	s.search = counts_2;
+	CHECK(differs(&s, &c, &p));
+}
+
 int main(int argc, char **argv)
 {
 	unsigned long n = host_args(argc, argv);
@@ -333,6 +443,7 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		test_known(&known[i]);
 	test_counts();
+	test_comparison();
 	for (unsigned long i = 0; i < n;)
 		if (test_random(&seed))
 			i++;
