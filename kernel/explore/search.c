@@ -278,6 +278,21 @@ static void drop_pending(struct search *s, struct node *n)
 	}
 }
 
+/* Do two footprints have the same touches? */
+static bool same_touches(const struct search *s, unsigned int a, unsigned int b)
+{
+	const struct print *p = &s->print[a], *q = &s->print[b];
+
+	if (p->all || q->all || p->n != q->n)
+		return p->all && q->all;
+	for (unsigned int i = 0; i < p->n; i++)
+		if (s->touch[p->from + i].thing !=
+			    s->touch[q->from + i].thing ||
+		    s->touch[p->from + i].how != s->touch[q->from + i].how)
+			return false;
+	return true;
+}
+
 /* Take thread t's first step out of the sequence. step: what it really was. */
 static void take_out(struct search *s, uint16_t q, unsigned int t,
 		     unsigned int step)
@@ -290,7 +305,8 @@ static void take_out(struct search *s, uint16_t q, unsigned int t,
 	}
 	if (!w)
 		return;
-	s->off_course += !s->wake[w].unsure && s->wake[w].step != step;
+	s->off_course += !s->wake[w].unsure &&
+			 !same_touches(s, s->wake[w].step, step);
 	if (before)
 		s->wake[before].next = s->wake[w].next;
 	else
@@ -859,8 +875,9 @@ static void reverse(struct search *s, unsigned int i, unsigned int t,
  * prior: the clock of t's step before.
  */
 static void find_closer(struct search *s, unsigned int k, unsigned int t,
-			const uint16_t *prior, uintptr_t thing, bool taken,
-			unsigned int step, bool unsure)
+			const uint16_t *prior, uintptr_t thing,
+			enum touch_how how, bool taken, unsigned int step,
+			bool unsure)
 {
 	const struct touch *touch;
 	unsigned int from, j = k;
@@ -894,7 +911,9 @@ static void find_closer(struct search *s, unsigned int k, unsigned int t,
 		if (takes)
 			break;
 	}
-	/* Nobody says who closed it: take all that may have. */
+	/* Nobody says who closed it: take all that may have. But a thread that
+	 * only reads the thing waits to be woken, and it was its own step that
+	 * closed it. */
 	for (j++; j < from; j++) {
 		const struct node *n = &s->node[j];
 
@@ -903,7 +922,7 @@ static void find_closer(struct search *s, unsigned int k, unsigned int t,
 		    happens_before(s, j, prior))
 			continue;
 		/* Was t there already? Then it is known if it could go on. */
-		if (prior[t] > j || n->enabled & BIT(t))
+		if (prior[t] > j ? how == TOUCH_WRITE : n->enabled & BIT(t))
 			reverse(s, j, t, step, unsure);
 	}
 }
@@ -933,8 +952,8 @@ static void find_races(struct search *s, unsigned int k)
 			reverse(s, i, n->chosen, n->step, unsure);
 	}
 	if (at->takes)
-		find_closer(s, k, n->chosen, prior, at->thing, true, n->step,
-			    unsure);
+		find_closer(s, k, n->chosen, prior, at->thing,
+			    (enum touch_how)at->how, true, n->step, unsure);
 }
 
 /* Find the steps that race with the step that thread t would take if the thing
@@ -947,7 +966,8 @@ static void find_races_of_waiting(struct search *s, unsigned int t,
 	footprint_add(&f, stand->thing, stand->how, false);
 	find_closer(s, s->steps, t,
 		    s->last[t] ? s->node[s->last[t] - 1].clock : no_clock,
-		    stand->thing, false, number_of(s, &f), stand->vague);
+		    stand->thing, stand->how, false, number_of(s, &f),
+		    stand->vague);
 }
 
 int search_end(struct search *s, const struct standing *stands)

@@ -1,92 +1,74 @@
 /*
- * The model for search_test.c: small programs over mutexes and shared variables,
- * a simulator that runs them step by step, and the classes of their schedules.
+ * The step machine: a program (program.h) whose threads move in the steps that
+ * the explorer knows. Before each visible operation a thread stops at a gate. A
+ * step is one thread's work only, from a gate to its next gate, to its sleep or
+ * to its end. A thread that is woken stops at a gate before it looks at anything.
  *
- * Two schedules are of the same class if they differ only in the order of
- * independent steps: for each two events of different threads that touch the same
- * thing, and not both only read it, the same one comes first.
+ * A step tells what it touches, and all that its behaviour depends on:
  *
- * In every other program the variables move: in each run they are elsewhere, as
- * allocated objects are. So the address that an earlier run has seen says nothing.
- * A thread that is woken goes on at once; the variables that it then looks at
- * belong to the step that woke it.
+ *	lock, spin lock		m WRITE; enabled only while m is open
+ *	unlock, spin unlock	m WRITE, opens it. If a thread T waits in the
+ *				queue, it gets m: m stays closed, T WRITE opens T
+ *	try			m WRITE
+ *	interruptible lock	m WRITE; if m is not free: T WRITE, queues and
+ *				sleeps, or is interrupted. Then T READ, and if
+ *				it was interrupted T WRITE, m WRITE
+ *	interrupt T		T WRITE; opens T if it sleeps in such a lock
+ *	r			enters: s READ. Queues: s WRITE, then T READ
+ *	w			s WRITE; if it queued, then T READ
+ *	tr			enters: s READ. Fails: s WRITE
+ *	-r			nobody queued: s READ. Else s WRITE, T WRITE
+ *	-w			s WRITE, T WRITE for each thread that may enter
+ *	pr			enters: s INC. Queues: s WRITE, then T READ and
+ *				again
+ *	-pr			nobody drains: s DEC. Else s WRITE, T WRITE
+ *	pw			lock a mutex; s WRITE; while it has to wait: T READ
+ *				and s WRITE
+ *	-pw			s WRITE, T WRITE for each queued reader; unlock
+ *	g, -g			lock; c INC or DEC, c WRITE while a thread waits for
+ *				the count, T WRITE if it is woken; unlock
+ *	h			lock; lock, c WRITE; if the count is not 0: unlock
+ *				and sleep, T READ, and again from the second lock
+ *	-h			unlock, unlock
+ *	P, P~			q WRITE; if it had to sleep: T READ and q WRITE,
+ *				perhaps again; if its time is over: T WRITE, q WRITE
+ *	V			q WRITE, T WRITE if it wakes T
+ *	?			flag READ; if it was 0: q WRITE; T READ, q WRITE
+ *	!			flag WRITE; q WRITE, T WRITE for each one it wakes
+ *	v s x			v READ, v WRITE, both
+ *	the end of a thread	ends READ, in its last step
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "tests/host/program.h"
 
-#define THREADS	     4
-#define OPS	     8
-#define THINGS	     3	  /* mutexes, and as many variables */
-#define RUNS_MAX     6000 /* of a program; larger programs are not used */
-#define CLASSES_SIZE 16384
+enum model_how { MODEL_READ, MODEL_INC, MODEL_DEC, MODEL_WRITE };
 
-enum op {
-	LOCK,	 /* enabled while the mutex is free */
-	ACQUIRE, /* may block until the release, as a rw-semaphore does */
-	RELEASE,
-	READ,
-	WRITE,
+struct model_touch {
+	unsigned int thing; /* not 0 */
+	enum model_how how; /* as enum touch_how */
+	bool opens, shuts;
 };
 
-struct program {
-	unsigned int threads, nr[THREADS];
-	struct {
-		enum op op;
-		unsigned int on;
-	} ops[THREADS][OPS];
-	bool moves; /* its variables, from run to run */
+enum { MODEL_TOUCHES = 16 };
+
+/* What a thread's next step is. */
+struct model_gate {
+	bool ended, sleeps;
+	unsigned int op, thing; /* thing 0: it touches nothing */
+	enum model_how how;
+	bool takes, vague;
 };
 
-struct event {
-	uint8_t thread, at; /* at: which operation of the thread */
-};
-
-struct state {
-	unsigned int pc[THREADS];
-	bool blocked[THREADS];
-	uint8_t owner[THINGS]; /* 0: free; else the thread plus one */
-	uint8_t queue[THINGS][THREADS], queued[THINGS];
-	/* What has happened so far. */
-	struct event event[THREADS * OPS];
-	unsigned int events, preemptions, switches;
-	unsigned int last; /* the thread that took the last step */
-};
-
-extern struct program program; /* the one that is under test */
-
-/* ---- the simulator -------------------------------------------------------- */
-
-/* The threads that can take a step in this state, a set of bits. */
-unsigned int enabled_in(const struct state *s);
-/* Is thread t at a point, where the search has a choice? */
-bool at_point(const struct state *s, unsigned int t);
-/* Thread t takes its next step; returns the threads that it wakes. */
-unsigned int take_step(struct state *s, unsigned int t);
-
-extern unsigned int shift; /* where the variables are in this run */
-/* What thread t's operation number `at` touches: never 0. */
-uintptr_t thing_of(unsigned int t, unsigned int at, bool *write, bool *moves);
-
-/* ---- classes of schedules -------------------------------------------------- */
-
-struct class
-{
-	bool used;
-	uint64_t order; /* a bit for each pair of conflicting events */
-	uint32_t end; /* where each thread stands, and whether it is blocked */
-	bool deadlock;
-	unsigned int runs, fewest; /* interleavings; switches of the best */
-	unsigned int seen;	   /* by the search under test */
-};
-
-extern struct class classes[CLASSES_SIZE];
-extern unsigned int nr_classes, nr_runs;
-/* Interleavings with at most so many preemptions. */
-extern unsigned int within[THREADS * OPS];
-
-/* The class of a schedule that has ended, made if it is new. */
-struct class *class_of(const struct state *s);
-/* Run every interleaving of the program; false: there are more than RUNS_MAX. */
-bool walk_all(void);
+/* One machine, one program at a time. */
+void model_reset(const struct program *p);
+/* The threads that can take a step, a bit each. */
+uint32_t model_enabled(void);
+struct model_gate model_gate(unsigned int t);
+/* Thread t, which is enabled, takes a step. Returns the number of touches, which
+ * may name one thing twice. */
+unsigned int model_step(unsigned int t, struct model_touch *touched);
+/* How the run ended. */
+void model_end(struct program_end *e);
+/* A hash of the state. */
+uint64_t model_state(void);
