@@ -60,6 +60,10 @@ static const struct known {
 	{ "ia:2 x -a | a ^A x -a", 0,
 	  "A3. B4. v0=1 A0:failed; A3. B4. v0=2 A0:ok" },
 	{ "^A ia:1 -a | a P", 0, "A3. B1 A1:failed; A3. B1 A1:ok" },
+	/* An interrupt ends one wait, not two. */
+	{ "ia:1 -a ia:1 -a | a ^A -a", 0,
+	  "A4. B3. A0:failed A2:ok; A4. B3. A0:ok A2:failed; "
+	  "A4. B3. A0:ok A2:ok" },
 	{ "P~:1 V | P~:1 V", 0, "A2. B2. A0:failed B0:failed" },
 	{ "P~ | V", 0, "A1. B1. A0:failed; A1. B1. A0:ok" },
 	/* Accesses that are not atomic, and one that decides. */
