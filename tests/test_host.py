@@ -23,6 +23,8 @@ ORACLE = ["tests/host/oracle.c", "tests/host/classes.c", "tests/host/compare.c",
 LOW = ["-Itests/host/shim", "-include", "tests/host/shim.h", "-no-pie",
        "-fno-pie", "-ffunction-sections", "-Wl,--gc-sections",
        "-Wl,--defsym,image_end=0xc0010000"]
+SEARCH = ["kernel/explore/search.c", "tests/host/search_model.c",
+          "tests/host/search_run.c", "tests/host/search_subject.c"]
 
 pytestmark = pytest.mark.check
 
@@ -128,10 +130,9 @@ def test_ticket_lock(host):
 
 
 def test_search(host, seeds):
-    run = host("search", ["kernel/explore/search.c",
-                          "tests/host/search_model.c"])
+    run = host("search", [*ORACLE, *SEARCH])
     for seed in seeds:
-        run(seed, 200)
+        run(seed, 100, 100)
 
 
 def test_search_steps(host, seeds):

@@ -86,25 +86,122 @@ static void standing_of(struct standing *out)
 	}
 }
 
-/* The straightened order is of the class of its run. */
-static void check_straight(const struct run *r)
+/* ---- every interleaving -------------------------------------------------- */
+
+/* A class, and the switches of its best run. A hash table. */
+static struct {
+	uint64_t class;
+	unsigned int fewest;
+} best[1u << 15];
+static size_t nr_best;
+static bool walked;
+
+static unsigned int *fewest_of(uint64_t class)
+{
+	size_t i = class % (sizeof(best) / sizeof(best[0]));
+
+	while (best[i].class && best[i].class != class)
+		i = (i + 1) % (sizeof(best) / sizeof(best[0]));
+	if (!best[i].class) {
+		CHECK(++nr_best < sizeof(best) / sizeof(best[0]));
+		best[i].class = class;
+		best[i].fewest = ~0u;
+	}
+	return &best[i].fewest;
+}
+
+static unsigned int switches_of(const struct run *r)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 1; i < r->n; i++)
+		n += r->thread[i] != r->thread[i - 1];
+	return n;
+}
+
+static struct run walk_run;
+
+/* Run the steps that walk_run has. */
+static void again(void)
+{
+	unsigned int n = walk_run.n;
+
+	model_reset(prog);
+	for (walk_run.n = 0; walk_run.n < n;)
+		take_step(&walk_run, walk_run.thread[walk_run.n]);
+}
+
+static bool walk(struct walked *w, unsigned int preemptions, size_t max_runs)
+{
+	uint32_t able = model_enabled();
+	unsigned int n = walk_run.n, *fewest;
+
+	for (unsigned int t = 0; t < prog->nr_threads; t++) {
+		unsigned int last = n ? walk_run.thread[n - 1] : t;
+		bool ok;
+
+		if (!(able & 1u << t))
+			continue;
+		take_step(&walk_run, t);
+		ok = walk(w, preemptions + (t != last && able & 1u << last),
+			  max_runs);
+		walk_run.n = n;
+		if (!ok)
+			return false;
+		again();
+	}
+	if (able)
+		return true;
+	if (w->runs == max_runs)
+		return false;
+	w->runs++;
+	for (unsigned int b = preemptions; b < BOUNDS; b++)
+		w->within[b]++;
+	fewest = fewest_of(class_of(&walk_run));
+	if (switches_of(&walk_run) < *fewest)
+		*fewest = switches_of(&walk_run);
+	return true;
+}
+
+bool walk_all(struct walked *w, const struct program *p, size_t max_runs)
+{
+	memset(w, 0, sizeof(*w));
+	memset(best, 0, sizeof(best));
+	nr_best = 0;
+	prog = p;
+	walk_run.n = 0;
+	model_reset(p);
+	walked = walk(w, 0, max_runs);
+	return walked;
+}
+
+void walk_none(void)
+{
+	walked = false;
+}
+
+/* The straightened order is of the class of its run, with the fewest switches. */
+static void check_straight(const struct run *r, size_t room_size)
 {
 	static uint8_t order[SEARCH_STEPS], room[ROOM];
-	static struct run again;
-	unsigned int switches = 0;
+	static struct run straight;
 	bool as_ran;
-	unsigned int n = search_straighten(&search, order, room, ROOM, &as_ran);
+	unsigned int n =
+		search_straighten(&search, order, room, room_size, &as_ran);
 
-	again.n = 0;
+	straight.n = 0;
 	model_reset(prog);
-	for (unsigned int i = 0; i < r->n; i++) {
-		take_step(&again, order[i]);
-		switches += i && order[i] != order[i - 1];
-	}
+	for (unsigned int i = 0; i < r->n; i++)
+		take_step(&straight, order[i]);
 	CHECK(!model_enabled());
-	CHECK(class_of(&again) == class_of(r));
-	CHECK(n == switches);
+	CHECK(class_of(&straight) == class_of(r));
+	CHECK(n == switches_of(&straight));
+	CHECK(!as_ran || !r->n || room_size != ROOM);
+	if (!as_ran)
+		CHECK(n == *fewest_of(class_of(r)));
 }
+
+/* ---- the search ---------------------------------------------------------- */
 
 static uint64_t *classes;
 static size_t room_for;
@@ -179,8 +276,7 @@ static int by_number(const void *a, const void *b)
 }
 
 void run_search(struct searched *r, const struct program *p,
-		enum searched_mode mode, unsigned int bound, size_t max_runs,
-		bool straighten)
+		enum searched_mode mode, unsigned int bound, size_t max_runs)
 {
 	static struct run run;
 
@@ -207,8 +303,11 @@ void run_search(struct searched *r, const struct program *p,
 		}
 		note_class(class_of(&run));
 		note_end();
-		if (straighten)
-			check_straight(&run);
+		if (!walked)
+			continue;
+		check_straight(&run, ROOM);
+		if (below(8) == 0) /* little room: perhaps as it ran */
+			check_straight(&run, below(40));
 	}
 	r->off_course = search.off_course;
 	r->cut_short = search.cut_short;

@@ -18,8 +18,21 @@ struct searched {
 
 enum searched_mode { MODE_REDUCED, MODE_FULL, MODE_BOUNDED };
 
-/* straighten: check that the witness of each run is of its class. */
 void run_search(struct searched *r, const struct program *p,
-		enum searched_mode mode, unsigned int bound, size_t max_runs,
-		bool straighten);
+		enum searched_mode mode, unsigned int bound, size_t max_runs);
 void searched_free(struct searched *r);
+
+enum { BOUNDS = 64 };
+
+/* Every interleaving of a program, by recursion. */
+struct walked {
+	size_t runs;
+	size_t within[BOUNDS]; /* with at most so many preemptions */
+};
+
+/* Returns false if there are more than max_runs. Until the next walk, each
+ * run_search() checks the straightened order of each run: it is of the class of
+ * the run, and has as few switches as any run of the class. */
+bool walk_all(struct walked *w, const struct program *p, size_t max_runs);
+/* No such checks. */
+void walk_none(void);

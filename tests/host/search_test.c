@@ -1,281 +1,164 @@
 /*
- * kernel/explore/search.c against brute force, on small random programs.
+ * kernel/explore/search.c against brute force, over the step machine.
  *
- * Checked for each program:
+ *   known     programs whose classes were counted, or that once went wrong
  *   full      each interleaving runs once
  *   bounded   each interleaving with at most that many preemptions runs once; the
  *             search says that it is cut short if and only if there are others
- *   reduced   each class runs once, at least once if variables move; hence all
- *             ends are reached and no deadlock is lost
- *   straight  the witness is of the same class as its run, and has as few switches
- *             as any schedule of the class
+ *   reduced   each class runs once, none twice; all ends are found
+ *   straight  the witness is of the class of its run, and has as few switches as
+ *             any run of the class
+ *   oracle    random programs, compared with the oracle and with the count of
+ *             classes
+ *
+ * argv: seed, random programs, programs for the oracle.
  */
-#include "kernel/explore/search.h"
-
-#include <stdbool.h>
 #include <string.h>
 
 #include "tests/host/host.h"
-#include "tests/host/search_model.h"
+#include "tests/host/search_run.h"
+#include "tests/host/search_subject.h"
 
-#define ROOM (1u << 16)
-
-/* ---- the search ---------------------------------------------------------------- */
-
-static struct search search;
-static uint8_t room[ROOM];
-
-static void standing_of(const struct state *s, struct standing *out)
-{
-	memset(out, 0, SEARCH_THREADS * sizeof(*out));
-	for (unsigned int t = 0; t < program.threads; t++) {
-		if (!at_point(s, t)) {
-			if (s->pc[t] == program.nr[t])
-				out[t].where = STAND_ENDED;
-			continue;
-		}
-		out[t].where = STAND_AT_POINT;
-		out[t].op = (uint16_t)program.ops[t][s->pc[t]].op;
-		out[t].thing =
-			thing_of(t, s->pc[t], &out[t].write, &out[t].moves);
-	}
-}
-
-/* One run; false: the search gave it up as redundant. */
-static bool run_once(struct state *s)
-{
-	struct standing stands[SEARCH_THREADS];
-	unsigned int able;
-	int who = 0;
-
-	memset(s, 0, sizeof(*s));
-	shift = program.moves ? below(THINGS) : 0;
-	for (;;) {
-		struct footprint f = { .n = 0 };
-		unsigned int from = s->events, woken;
-
-		standing_of(s, stands);
-		able = enabled_in(s);
-		if (!able)
-			break;
-		who = search_choose(&search, able, stands);
-		if (who < 0)
-			break;
-		CHECK(able & 1u << who);
-		woken = take_step(s, (unsigned int)who);
-		for (unsigned int k = from; k < s->events; k++) {
-			bool write, moves;
-			uintptr_t thing = thing_of(s->event[k].thread,
-						   s->event[k].at, &write,
-						   &moves);
-
-			footprint_add(&f, thing, write, moves);
-		}
-		search_step(&search, &f, woken);
-	}
-	CHECK(search_end(&search, stands) == 0);
-	CHECK(who >= 0 || who == SEARCH_REDUNDANT);
-	return who >= 0;
-}
-
-/* The straightened order is of the class of its run, with the fewest switches. */
-static void check_straight(const struct class *c, size_t room_size)
-{
-	uint8_t order[SEARCH_STEPS];
-	struct state s = { .events = 0 };
-	bool as_ran;
-	unsigned int n =
-		search_straighten(&search, order, room, room_size, &as_ran);
-
-	for (unsigned int i = 0; i < search.steps; i++)
-		take_step(&s, order[i]);
-	CHECK(!enabled_in(&s));
-	CHECK(class_of(&s) == c);
-	CHECK(n == s.switches);
-	CHECK(!as_ran || room_size != ROOM);
-	if (!as_ran)
-		CHECK(n == c->fewest);
-}
-
-struct found {
-	unsigned int runs, redundant;
-};
-
-static struct found run_search(enum search_mode mode, unsigned int bound)
-{
-	struct found found = { 0, 0 };
-	unsigned int before = nr_classes;
-
-	for (unsigned int i = 0; i < CLASSES_SIZE; i++)
-		classes[i].seen = 0;
-	search_init(&search, program.threads, mode, bound);
-	while (search_next(&search)) {
-		struct state s;
-		struct class *c;
-
-		if (!run_once(&s)) {
-			CHECK(mode == SEARCH_REDUCED);
-			found.redundant++;
-			continue;
-		}
-		found.runs++;
-		CHECK(found.runs <= nr_runs);
-		c = class_of(&s);
-		c->seen++;
-		check_straight(c, ROOM);
-		if (below(8) == 0)
-			check_straight(
-				c,
-				below(40)); /* little room: perhaps as it ran */
-	}
-	CHECK(nr_classes == before); /* brute force has seen all classes */
-	return found;
-}
-
-static unsigned int deadlocks(void)
-{
-	uint32_t ends[CLASSES_SIZE / 2];
-	unsigned int n = 0, k;
-
-	for (unsigned int i = 0; i < CLASSES_SIZE; i++) {
-		if (!classes[i].used || !classes[i].deadlock ||
-		    !classes[i].seen)
-			continue;
-		for (k = 0; k < n && ends[k] != classes[i].end; k++)
-			;
-		if (k == n)
-			ends[n++] = classes[i].end;
-	}
-	return n;
-}
-
-static struct found check_program(void)
-{
-	unsigned int states, bound;
-	struct found full, reduced;
-
-	full = run_search(SEARCH_FULL, 0);
-	CHECK(full.runs == nr_runs && !search.cut_short);
-	for (unsigned int i = 0; i < CLASSES_SIZE; i++)
-		CHECK(classes[i].seen == classes[i].runs);
-	states = deadlocks();
-
-	full = run_search(SEARCH_BOUNDED, THREADS * OPS);
-	CHECK(full.runs == nr_runs && !search.cut_short);
-	bound = below(4);
-	full = run_search(SEARCH_BOUNDED, bound);
-	CHECK(full.runs == within[bound]);
-	CHECK(search.cut_short == (within[bound] < nr_runs));
-
-	reduced = run_search(SEARCH_REDUCED, 0);
-	for (unsigned int i = 0; i < CLASSES_SIZE; i++)
-		CHECK(classes[i].seen == classes[i].used ||
-		      (program.moves && classes[i].seen > classes[i].used));
-	CHECK(reduced.runs == nr_classes || program.moves);
-	CHECK(deadlocks() == states);
-	return reduced;
-}
-
-/* ---- programs ------------------------------------------------------------------ */
-
-/* Locks and releases, reads and writes. Locks need not be nested nor released. */
-static void random_thread(unsigned int t, unsigned int nr, bool may_block)
-{
-	bool held[THINGS] = { false };
-
-	program.nr[t] = nr;
-	for (unsigned int i = 0; i < nr; i++) {
-		unsigned int on = below(THINGS), kind = below(6);
-		enum op op = LOCK;
-
-		if (kind >= 4)
-			op = kind == 4 ? READ : WRITE;
-		else if (held[on] && below(16)) /* else it takes it twice */
-			op = RELEASE;
-		else if (may_block && below(2))
-			op = ACQUIRE;
-		if (op <= RELEASE)
-			held[on] = op != RELEASE;
-		program.ops[t][i].op = op;
-		program.ops[t][i].on = on;
-	}
-}
-
-static void random_program(void)
-{
-	static const unsigned int most[] = { 0, 0, OPS, 4, 3 };
-	bool may_block = below(2);
-
-	program.threads = 2 + below(3);
-	program.moves = below(2);
-	for (unsigned int t = 0; t < program.threads; t++)
-		random_thread(t, 1 + below(most[program.threads]), may_block);
-}
-
-/* "abBA": small letters take a mutex, capitals release it. */
-static void program_of(unsigned int threads, const char *const *text)
-{
-	program.threads = threads;
-	program.moves = false;
-	for (unsigned int t = 0; t < threads; t++) {
-		program.nr[t] = (unsigned int)strlen(text[t]);
-		for (unsigned int i = 0; i < program.nr[t]; i++) {
-			bool release = text[t][i] < 'a';
-
-			program.ops[t][i].op = release ? RELEASE : LOCK;
-			program.ops[t][i].on =
-				(unsigned int)(text[t][i] -
-					       (release ? 'A' : 'a'));
-		}
-	}
-}
-
-/* The number of classes and of deadlocks, counted on paper. */
-static void known(unsigned int threads, const char *const *text,
-		  unsigned int runs, unsigned int dead)
-{
-	program_of(threads, text);
-	CHECK(walk_all());
-	CHECK(check_program().runs == runs);
-	CHECK(deadlocks() == dead);
-}
-
-static void known_programs(void)
-{
-	/* One order: either thread is first. Opposite orders: the same two classes,
-	 * and the deadlock. */
-	known(2, (const char *const[]){ "abBA", "abBA" }, 2, 0);
-	known(2, (const char *const[]){ "abBA", "baAB" }, 3, 1);
-	known(1, (const char *const[]){ "aa" }, 1, 1);
+static const struct {
+	const char *text;
+	size_t classes; /* 0: only compared with brute force */
+} known[] = {
+	/* Counted on paper. One order: either thread is first. Opposite orders:
+	 * the same two classes, and the deadlock. */
+	{ "a b | a b", 2 },
+	{ "a b | b a", 3 },
+	{ "A B | B A", 3 },
+	{ "a a", 1 },
 	/* Two mutexes, each used by one thread. */
-	known(2, (const char *const[]){ "aA", "bB" }, 1, 0);
+	{ "a | b", 1 },
 	/* Three threads at one mutex: any order. */
-	known(3, (const char *const[]){ "aA", "aA", "aA" }, 6, 0);
+	{ "a | a | a", 6 },
 	/* A ring: each of the three pairs of threads in either order gives 8; one
 	 * of them is impossible, and one is the deadlock. */
-	known(3, (const char *const[]){ "abBA", "bcCB", "caAC" }, 7, 1);
+	{ "a b | b c | c a", 7 },
+	/* Two that get or put commute. */
+	{ "pr . | pr . | pr .", 1 },
+	{ "r | r | r", 1 },
+	/* An earlier search ran 10 of 11 classes, 15 of 16, ... (at its steps). */
+	{ "r a | a w | w", 34 },
+	{ "r pr pr | w -w a -a | r a", 30 },
+	{ "b a -a V | a P P -a P | P", 13 },
+	{ "a -a V b V | a P V | P P", 111 },
+	{ "w a -a | w -w | r V P | r a -r -a", 290 },
+	{ "a -a pr V P | a P pr | pw a", 31 },
+	{ "a -a h V -h | g P V h | P g h -h h", 20 },
+	/* It lost the only failing run of these two: the last reader gives the
+	 * semaphore to the writer; a lock that is waited for, and a variable read
+	 * behind it. */
+	{ "r s1 v2 s3 ! -r s0 | r tr:1 -r v1:1 ? -r v0 | w s0 -w v0", 0 },
+	{ "a v0 s1 -a | a v1:1 . | s0", 0 },
+	{ "a v0 s1 -a | a v1:2 v2 -a | P a -a | s0 V", 0 },
+	/* A mutex is handed to a thread that an interrupt wakes, too. */
+	{ "w ia:1 -a ^B -w | ^A w ^B -w", 4 },
+};
+
+static struct program program;
+static struct walked walks;
+
+static void fail(const char *what)
+{
+	char text[PROGRAM_TEXT];
+
+	fprintf(stderr, "\"%s\": %s\n", program_print(&program, text), what);
+	CHECK(!"a difference");
+}
+
+/* One run of each class. Returns how many. */
+static size_t check_reduced(void)
+{
+	struct step_machine m;
+	struct classes_result all;
+	struct searched r;
+	size_t classes;
+
+	step_machine_of(&m, &program);
+	classes_by_beginnings(&all, &m, 200000);
+	CHECK(!all.too_big);
+	run_search(&r, &program, MODE_REDUCED, 0, ~(size_t)0);
+	if (all.broken)
+		fail(all.broken);
+	if (r.runs != r.classes || r.redundant)
+		fail("a class ran twice");
+	if (r.runs != all.nr_classes)
+		fail("a class is lost");
+	if (r.off_course || r.no_room)
+		fail("off course");
+	if (r.nr_ends != all.nr_ends ||
+	    memcmp(r.end, all.end, r.nr_ends * sizeof(*r.end)) != 0)
+		fail("an end is lost");
+	classes = r.runs;
+	searched_free(&r);
+	classes_free(&all);
+	return classes;
+}
+
+static void check_full(void)
+{
+	unsigned int bound = below(4);
+	struct searched r;
+
+	run_search(&r, &program, MODE_FULL, 0, walks.runs + 1);
+	CHECK(r.runs == walks.runs && !r.cut_short);
+	searched_free(&r);
+	run_search(&r, &program, MODE_BOUNDED, BOUNDS - 1, walks.runs + 1);
+	CHECK(r.runs == walks.runs && !r.cut_short);
+	searched_free(&r);
+	run_search(&r, &program, MODE_BOUNDED, bound, walks.runs + 1);
+	CHECK(r.runs == walks.within[bound]);
+	CHECK(r.cut_short == (walks.within[bound] < walks.runs));
+	searched_free(&r);
+}
+
+static void check_known(void)
+{
+	for (unsigned int i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		const char *why = program_parse_text(&program, known[i].text);
+		size_t classes;
+
+		if (why)
+			fprintf(stderr, "%s: %s\n", known[i].text, why);
+		CHECK(!why);
+		walk_none();
+		classes = check_reduced();
+		if (known[i].classes && classes != known[i].classes)
+			fail("another number of classes");
+	}
 }
 
 int main(int argc, char **argv)
 {
+	static const struct program_shape shape = { 4, 5, 7 };
+	static const struct comparison with_oracle = { { 4, 6, 10 },
+						       400000,
+						       20000 };
 	unsigned long rounds = host_args(argc, argv);
-	unsigned long runs = 0, reduced = 0, redundant = 0, knots = 0;
+	size_t more = argc > 3 ? strtoul(argv[3], NULL, 10) : 100;
+	uint32_t seed = random_state;
+	size_t interleavings = 0, classes = 0;
+	struct compared sum;
 
-	known_programs();
+	check_known();
 	for (unsigned long i = 0; i < rounds; i++) {
-		struct found found;
-
 		do
-			random_program();
-		while (!walk_all());
-		found = check_program();
-		runs += nr_runs;
-		reduced += found.runs;
-		redundant += found.redundant;
-		knots += deadlocks();
+			program_random(&program, &shape, &seed);
+		while (!walk_all(&walks, &program, 2000));
+		check_full();
+		classes += check_reduced();
+		interleavings += walks.runs;
 	}
-	printf("search: programs=%lu interleavings=%lu classes=%lu "
-	       "redundant=%lu deadlocks=%lu\n",
-	       rounds, runs, reduced, redundant, knots);
+	printf("search: programs=%lu interleavings=%zu classes=%zu\n", rounds,
+	       interleavings, classes);
+	walk_none();
+	CHECK(compare_random(&search_subject, &with_oracle, seed, more, 3,
+			     &sum) == 0);
+	printf("oracle: seed=%u programs=%zu too_big=%zu ends=%zu deadlocks=%zu "
+	       "classes=%zu\n",
+	       seed, sum.programs, sum.too_big, sum.ends, sum.deadlocks,
+	       sum.classes);
 	return 0;
 }
