@@ -149,6 +149,14 @@ def test_oracle(host, seeds):
         run(seed, 50)
 
 
+def test_search_against_oracle(host, request):
+    """Random programs: outcomes, deadlock states, classes, redundant runs."""
+    run = host("search_oracle", [*ORACLE, "tests/host/search_model.c",
+                                 "tests/host/search_run.c",
+                                 "kernel/explore/search.c"])
+    run(*((1, 50) if is_short(request) else (2, 500)))
+
+
 def test_cmdline(host, seeds):
     run = host("cmdline", ["kernel/lib/cmdline.c"])
     for seed in seeds:

@@ -91,15 +91,16 @@ bool compare_program(const struct subject *s, const struct comparison *c,
 		s->machine(&m, p);
 		classes_by_beginnings(&classes, &m, c->max_beginnings);
 	}
-	sum->programs++;
-	if (o.too_big || classes.too_big) {
-		sum->programs--;
+	if (!o.too_big && !classes.too_big)
+		s->search(&f, p);
+	if (o.too_big || classes.too_big || f.too_big) {
 		sum->too_big++;
+		free(f.end);
 		oracle_free(&o);
 		classes_free(&classes);
 		return false;
 	}
-	s->search(&f, p);
+	sum->programs++;
 	sum->ends += o.nr_ends;
 	for (size_t i = 0; i < o.nr_ends; i++)
 		sum->deadlocks += oracle_is_deadlock(p, &o.end[i]);
@@ -111,6 +112,10 @@ bool compare_program(const struct subject *s, const struct comparison *c,
 	differs = differs ||
 		  compare_ends(p, &o, f.end, f.nr_ends, "the search lost",
 			       "the search invented", why);
+	if (!differs && f.broken) {
+		say(why, "%s", f.broken);
+		differs = true;
+	}
 	if (!differs && f.nr_redundant) {
 		say(why, "%zu redundant runs", f.nr_redundant);
 		differs = true;

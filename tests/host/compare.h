@@ -13,6 +13,8 @@ struct search_found {
 	size_t nr_ends;
 	size_t nr_classes;   /* runs to an end that it made */
 	size_t nr_redundant; /* runs that it began and gave up */
+	bool too_big;	     /* it gave up; the rest is not valid */
+	const char *broken;  /* NULL, or what it says of itself */
 };
 
 struct subject {
