@@ -240,7 +240,6 @@ struct scenario {
 	/* For the explorer. */
 	struct {
 		const char *none; /* why there is no search; NULL: there is one */
-		bool tries; /* an actor calls mutex_trylock() or the like */
 		/* Returns how far an actor has come, if that is not the number of
 		 * its steps. */
 		unsigned int (*position)(unsigned int actor);

@@ -85,6 +85,7 @@ static int worker_thread(void *arg)
 		lockdep_thread_end();
 		/* Release: pairs with the acquire in worker_ended(). */
 		smp_store_release(&w->done, true);
+		explore_thread_ends();
 		wake_up(&w->st->finished);
 	}
 }

@@ -36,6 +36,10 @@ enum {
 	ITS_COUNT = 4,	/* the barrier count of that struct rcu_state */
 	THE_LIST = 8,	/* slab_caches */
 	AND_CORES = 16, /* it also reads which cores are online */
+	/* obj is a count, of which it does not use the value. Two such
+	 * operations commute if they are of the same kind. */
+	COUNTS_UP = 32,
+	COUNTS_DOWN = 64,
 };
 
 struct event_info {

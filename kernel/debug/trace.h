@@ -33,6 +33,8 @@ enum trace_op {
 	TR_NONE,
 	/* mutexes: obj = the mutex */
 	TR_LOCK,     /* gate: about to lock; did: acquired */
+	TR_LOCKED,   /* gate: has just got the mutex */
+	TR_LOCK_INTR, /* gate: about to lock, interruptibly */
 	TR_CONTEND,  /* did: it is held, going to wait; arg = owner thread */
 	TR_UNLOCK,   /* gate; did: released */
 	TR_TRYLOCK,  /* gate: about to try */
@@ -46,7 +48,10 @@ enum trace_op {
 	TR_WRITE_CONTEND,
 	TR_WRITE_UNLOCK,
 	/* scheduling: obj = the thread */
-	TR_BLOCK,  /* did: stops running, waits; arg = its wait_ops */
+	TR_BLOCK,  /* gate: about to sleep, unless it was woken; did: stops
+		      running, waits, obj = what for; arg = its wait_ops */
+	TR_RESUME, /* gate: has slept and was woken */
+	TR_INTERRUPT, /* gate: about to interrupt that thread's wait */
 	TR_WAKE,   /* gate: obj = wait queue; did: made runnable, by current */
 	TR_SWITCH, /* did: obj = next thread */
 	TR_THREAD_END,
@@ -82,7 +87,8 @@ enum trace_op {
 	TR_CACHE_OBJECT, /* gate: about to take or give back an object of it */
 	/* wait queues and completions: obj = the object */
 	TR_WAIT_FOR, /* gate: about to join the queue and look */
-	TR_COMPLETE,
+	TR_WAIT_DONE, /* gate: about to leave the queue */
+	TR_COMPLETE,  /* gate; did */
 	/* obj = shared data, declared by shared_read(), shared_write() */
 	TR_SHARED_READ,
 	TR_SHARED_WRITE,

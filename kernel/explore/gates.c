@@ -1,11 +1,13 @@
 /*
  * The explorer's engine. What it is for: gates.h.
  *
- * `ex` belongs to the exploring thread, between explore_begin() and
- * explore_end(). A thread at a gate writes its own slot and then at_gate
- * (release). The explorer reads that (acquire) and writes `go` (release). The
- * footprint has a lock of its own, as events come from every core and from any
- * place with a trace point.
+ * One thread at a time has the lead: the exploring thread, or the explored
+ * thread that was granted a step. `lead` names it. It is passed on with a
+ * release and taken with an acquire, so whoever has the lead sees all that was
+ * done before. `ex` and the gates belong to the thread that has the lead. These
+ * are exceptions: at_gate and go (a thread may come to its resume gate while
+ * another has the lead), and the footprint, which has a lock of its own, because
+ * events come from every core and from any place with a trace point.
  */
 #include "kernel/explore/gates.h"
 
@@ -19,12 +21,15 @@
 #include "kernel/debug/panic.h"
 #include "kernel/hang/waitfor.h"
 #include "kernel/explore/state.h"
+#include "kernel/slab/slab.h"
 #include "kernel/sync/mutex.h"
+#include "kernel/sync/rwsem.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/wait.h"
 
-#define LOOK_NS	    60000ull /* between two looks if a thread is blocked */
-#define AWAKE_LOOKS 64	     /* before the first LOOK_NS */
+#define LOOK_NS	    60000ull   /* between two looks if a thread is blocked */
+#define LEAD_NS	    1000000ull /* between two looks while a thread leads */
+#define AWAKE_LOOKS 64	       /* before the first LOOK_NS */
 /* A step that lasts longer does not end by itself. It must also last that many
  * looks: a host may stop while the guest's clock goes on. */
 #define STEP_NS	   10000000000ull
@@ -35,36 +40,51 @@
 #define THE_CACHES    ((uintptr_t)2)	     /* the list of all caches */
 #define THE_ENDS      ((uintptr_t)3)	     /* which threads have ended */
 #define COUNT_OF(rsp) ((uintptr_t)(rsp) | 1) /* rsp's barrier count */
+#define THE_HEAP      ((uintptr_t)4)	     /* all that was allocated */
+#define WAKE_OF(i)    ((uintptr_t)16 + (uintptr_t)(i)) /* may it wake up? */
+
+#define NO_ONE (-1) /* the exploring thread has the lead */
+
+/* Where a thread is. */
+enum phase {
+	MOVES,	/* it was granted a step, or has not come to its first gate */
+	STANDS, /* at a gate */
+	SLEEPS, /* it has blocked */
+	WOKEN,	/* it was woken, and is at its resume gate or on the way to it */
+};
 
 struct gate {
 	struct thread *thread; /* the thread that stops here */
 	uint32_t id;	       /* of the thread: valid after its end */
 	bool at_gate, go;
-	struct wait_queue wake;
+	enum phase phase;
 	enum trace_op op;
 	const void *obj;
 	uintptr_t caller;
+	struct waiting wait; /* what it waits for, or is about to wait for */
+	bool announced; /* STANDS, and would sleep next: it has begun a wait */
 	const void *objects; /* the cache, if the last gate was about objects */
 	bool (*holds)(void *arg);
 	void *arg;
 	bool alone; /* the thread is in await_alone() */
 	struct wait_queue condition;
 	unsigned int passes; /* gates that need no grant */
-	/* Since the last grant to any thread: */
-	uint64_t switches; /* of the thread at that time */
-	bool granted;	   /* the grant was to this thread */
-	bool touched;	   /* the thread itself has touched something */
-	bool blocked;	   /* then it was neither at its gate nor ended */
-	bool ended;	   /* its end is in a footprint */
+	bool granted;	     /* the last grant was to this thread */
+	bool touched;	     /* it has touched something since then */
+	bool ended;	     /* its end is in a footprint */
 };
 
 static struct {
 	struct explored subject; /* late events read it after the end */
-	bool undeclared_try;  /* a trylock that the subject does not declare */
 	bool on;	      /* an exploration is on */
 	bool gates_open;      /* no thread stops at its gate */
 	bool no_step;	      /* no step is under way */
 	bool touched_at_rest; /* something was touched while no_step */
+	int lead;	      /* the thread that leads, or NO_ONE; atomic */
+	bool asleep; /* the leading thread waits for the environment; atomic */
+	bool over;  /* a step is over, and step_over() was not called yet */
+	bool stops; /* there are no more steps */
+	unsigned int grants;
 	struct wait_queue changed;
 	struct gate gate[SEARCH_THREADS];
 	struct gate callbacks[NR_CPUS]; /* each core's rcuc */
@@ -75,18 +95,51 @@ static struct {
 
 /* ---- the footprint of a step --------------------------------------------- */
 
-/* What the operation touches. Returns false if no other thread could notice
- * it. */
+/* The gate of t, if t is one of the explored threads; else NULL. */
+static struct gate *explored_gate(const struct thread *t)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		if (READ_ONCE(ex.gate[i].thread) == t)
+			return &ex.gate[i];
+	return NULL;
+}
+
+static bool is_explored(const struct gate *g)
+{
+	return g >= ex.gate && g < ex.gate + SEARCH_THREADS;
+}
+
+/* Does a thread wait for the object, or will it unless it is woken? */
+static bool somebody_waits_for(const void *obj)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
+		const struct gate *g = &ex.gate[i];
+
+		if ((g->phase == SLEEPS || g->announced) && g->wait.obj == obj)
+			return true;
+	}
+	return false;
+}
+
+/* What the operation touches, and how. Returns false if no other thread could
+ * notice it. */
 static bool touched_thing(enum trace_op op, const void *obj, uintptr_t *thing,
-			  bool *write)
+			  enum touch_how *how)
 {
 	unsigned int touches = event_info(op)->touches;
 
 	*thing = touches & ITS_COUNT ? COUNT_OF(obj) :
 		 touches & THE_LIST  ? THE_CACHES :
 				       (uintptr_t)obj;
-	*write = touches & WRITES;
-	return touches & (READS | WRITES);
+	*how = touches & COUNTS_UP   ? TOUCH_INC :
+	       touches & COUNTS_DOWN ? TOUCH_DEC :
+	       touches & READS	     ? TOUCH_READ :
+				       TOUCH_WRITE;
+	/* A release may then hand over or wake. Which of several releases does
+	 * it depends on their order. */
+	if (*how != TOUCH_WRITE && somebody_waits_for(obj))
+		*how = TOUCH_WRITE;
+	return touches & (READS | WRITES | COUNTS_UP | COUNTS_DOWN);
 }
 
 /* Does the current thread, a callback thread, run a callback? Only then it has
@@ -157,7 +210,9 @@ static void footprint_unlock(uint32_t flags)
 }
 
 /* A name for a thing. The name is the same in each run. A thing on the stack
- * of one of the threads gets its name from its place on that stack. */
+ * of one of the threads gets its name from its place on that stack. A cache has
+ * the address of its name. All else that was allocated has one name together,
+ * because it may be at another address in another run. */
 static uintptr_t stable_name(uintptr_t thing)
 {
 	for (uintptr_t i = 0; thing >= STACKS_VA && i < ex.subject.nr; i++) {
@@ -166,38 +221,60 @@ static uintptr_t stable_name(uintptr_t thing)
 		if (thing >= stack && thing < stack + STACK_SIZE)
 			return (i + 1) * STACK_SLOT + thing - stack;
 	}
+	if (thing >= LOWMEM_VA && (thing < KERNEL_VA || thing >= STACKS_VA))
+		return THE_HEAP;
 	return thing;
 }
 
-/* May the thing be at another address in another run? It may if it was
- * allocated. Such a thing is not in the image and has no stable name. */
-static bool may_move(uintptr_t thing)
+/* The object by which an operation's thing is known: a cache by its name. */
+static const void *name_of(enum trace_op op, const void *obj)
 {
-	return thing >= LOWMEM_VA && (thing < KERNEL_VA || thing >= STACKS_VA);
+	switch (op) {
+	case TR_CACHE_DESTROY:
+	case TR_CACHE_SHRINK:
+	case TR_CACHE_FREE:
+	case TR_CACHE_OBJECT:
+		return kmem_cache_name(obj);
+	default:
+		return obj;
+	}
 }
 
 /* Add a thing to the step's footprint. by: the thread that touched it, or
- * NULL. */
-static void touch(struct gate *by, uintptr_t thing, bool write)
+ * NULL. gives: the thing was closed before (search.h). */
+static void touch(struct gate *by, uintptr_t thing, enum touch_how how,
+		  bool gives)
 {
 	uint32_t flags = footprint_lock();
 
-	thing = stable_name(thing);
-	footprint_add(&ex.footprint, thing, write, may_move(thing));
+	footprint_add(&ex.footprint, stable_name(thing), how, gives);
 	ex.touched_at_rest |= ex.no_step;
 	footprint_unlock(flags);
 	if (by)
 		WRITE_ONCE(by->touched, true);
 }
 
+/* Add what the operation touches to the step's footprint. */
+static void touch_by(struct gate *by, enum trace_op op, const void *obj)
+{
+	uintptr_t thing;
+	enum touch_how how;
+
+	if (touched_thing(op, name_of(op, obj), &thing, &how))
+		touch(by, thing, how,
+		      op == TR_UNLOCK && !somebody_waits_for(obj));
+}
+
 void explore_event(const struct trace_event *e)
 {
 	struct gate *by;
-	uintptr_t thing;
-	bool write;
 
 	if (!READ_ONCE(ex.on) || READ_ONCE(ex.gates_open))
 		return;
+	/* A writer of the hotplug lock polls hardware, against the clock. */
+	if ((e->op == TR_HP_BEGIN || e->op == TR_HP_DONE) &&
+	    explored_gate(current))
+		WRITE_ONCE(current->timeless, e->op == TR_HP_DONE);
 	if (e->cpu == ex.subject.toggled &&
 	    (current->is_idle || current->pinned))
 		/* Let explore_gate() see this thread's gates too: a wake-up
@@ -209,71 +286,91 @@ void explore_event(const struct trace_event *e)
 		by->objects = NULL; /* the woken thread may use objects too */
 	if (e->op == TR_CACHE_FREE)
 		/* The RCU callbacks of the cache's slabs read the cache. */
-		touch(by, (uintptr_t)&rcu_sched_state, false);
+		touch(by, (uintptr_t)&rcu_sched_state, TOUCH_READ, false);
 	if (e->op == TR_NOTIFY &&
 	    (e->arg == CPU_DYING || e->arg == CPU_STARTING))
-		touch(by, THE_CORES, true);
+		touch(by, THE_CORES, TOUCH_WRITE, false);
 	if (event_info(e->op)->touches & AND_CORES)
-		touch(by, THE_CORES, false);
-	if (e->op != TR_WAKE && touched_thing(e->op, e->obj, &thing, &write))
-		touch(by, thing, write);
+		touch(by, THE_CORES, TOUCH_READ, false);
+	/* The gate before the operation has added these. */
+	if (e->op == TR_LOCK || e->op == TR_READ_LOCK ||
+	    e->op == TR_WRITE_LOCK)
+		return;
+	touch_by(by, (enum trace_op)e->op, e->obj);
 }
 
-void explore_footprint(struct footprint *f, unsigned int *woken)
+/* Has this thread been woken since it blocked, or since it announced a wait? */
+static bool was_woken(const struct gate *g)
+{
+	/* The order matters: a thread that comes to its resume gate sets at_gate
+	 * before it is TASK_HELD. Acquire: pairs with the release in
+	 * stop_at_resume(). */
+	enum thread_state s = sched_state_apart_from_gate(g->thread);
+
+	if (g->phase == SLEEPS)
+		return s == TASK_RUNNING || s == TASK_WAKING ||
+		       smp_load_acquire(&g->at_gate);
+	return g->announced && s == TASK_RUNNING;
+}
+
+/* Note which threads the step has woken, and which have ended. */
+static void note_changes(void)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
+		struct gate *g = &ex.gate[i];
+
+		if (!g->ended && ex.subject.ended(ex.subject.arg, i)) {
+			g->ended = true;
+			/* Two ends commute. */
+			touch(NULL, THE_ENDS, TOUCH_READ, false);
+		} else if (!g->ended && was_woken(g)) {
+			/* A thread that slept could not move before. */
+			touch(NULL, WAKE_OF(i), TOUCH_WRITE,
+			      g->phase == SLEEPS);
+			if (g->phase == SLEEPS)
+				g->phase = WOKEN;
+			g->announced = false;
+		}
+	}
+}
+
+/* What the step has touched. */
+static void take_footprint(struct footprint *f)
 {
 	uint32_t flags;
 
-	for (unsigned int i = 0; i < ex.subject.nr; i++)
-		if (!ex.gate[i].ended && ex.subject.ended(ex.subject.arg, i)) {
-			ex.gate[i].ended = true;
-			touch(NULL, THE_ENDS, false); /* two ends commute */
-		}
+	note_changes();
 	flags = footprint_lock();
 	*f = ex.footprint;
 	memset(&ex.footprint, 0, sizeof(ex.footprint));
 	ex.no_step = true;
 	footprint_unlock(flags);
-	*woken = 0;
-	for (unsigned int i = 0; i < ex.subject.nr; i++)
-		if (ex.gate[i].blocked &&
-		    ex.gate[i].switches !=
-			    READ_ONCE(ex.gate[i].thread->switches))
-			*woken |= 1u << i;
+}
+
+/* Can nothing but another explored thread, or a callback, end this wait? */
+static bool waits_for_a_thread(const struct gate *g)
+{
+	const struct wait_ops *w = g->wait.ops;
+
+	if (w == &mutex_wait || w == &rwsem_read_wait ||
+	    w == &rwsem_write_wait || w == &percpu_read_wait ||
+	    w == &percpu_write_wait || w == &refcount_wait)
+		return true;
+	/* While no core comes or goes, no callback is queued and no timer is
+	 * armed, the environment completes nothing. */
+	return (w == &queue_wait || w == &completion_wait) &&
+	       !mutex_is_locked(&cpu_add_remove_lock) && rcu_is_quiet() &&
+	       timers_armed_all() <= ex.timers;
+}
+
+/* Does the thread sleep until its event or until the explorer ends its wait? */
+static bool may_time_out(const struct gate *g)
+{
+	return g->wait.timed && g->wait.ops->either &&
+	       READ_ONCE(g->thread->timeless);
 }
 
 /* ---- at the gate --------------------------------------------------------- */
-
-/* Stop the current thread at this gate until the explorer grants it a step, or
- * lets all threads go. */
-static void wait_at_gate(struct gate *g, enum trace_op op, const void *obj,
-			 uintptr_t caller)
-{
-	struct waiting outer = current->waiting; /* `by` may be set already */
-
-	BUG_ON(!may_sleep()); /* so no choice is made under a spinlock */
-	g->op = op;
-	g->obj = obj;
-	g->caller = caller;
-	WRITE_ONCE(g->go, false);
-	current->gated = false; /* wake_up() has a gate too */
-	/* Release: pairs with the acquires of at_gate, for the slot. */
-	smp_store_release(&g->at_gate, true);
-	wake_up(&ex.changed);
-	wait_event_kind(&g->wake, &gate_wait,
-			smp_load_acquire(&g->go) || READ_ONCE(ex.gates_open));
-	g->holds = NULL;
-	current->gated = true;
-	current->waiting = outer;
-}
-
-/* The gate of t, if t is one of the explored threads; else NULL. */
-static struct gate *explored_gate(const struct thread *t)
-{
-	for (unsigned int i = 0; i < ex.subject.nr; i++)
-		if (READ_ONCE(ex.gate[i].thread) == t)
-			return &ex.gate[i];
-	return NULL;
-}
 
 /* The gate of t, if t is a thread that runs RCU callbacks; else NULL. */
 static struct gate *callbacks_gate(const struct thread *t)
@@ -299,81 +396,184 @@ static bool is_rcu_queue(const void *queue)
  * to the step's footprint. */
 static void touch_upcoming(struct gate *g, enum trace_op op, const void *obj)
 {
-	uintptr_t thing;
-	bool write;
-
 	if (op == TR_WAKE)
-		touch(g, (uintptr_t)obj, true);
-	else if (touched_thing(op, obj, &thing, &write))
-		touch(g, thing, write);
+		touch(g, (uintptr_t)obj, TOUCH_WRITE, false);
+	else
+		touch_by(g, op, obj);
+	if (op == TR_LOCK_INTR && g) /* it may have been interrupted before */
+		touch(g, WAKE_OF(g - ex.gate), TOUCH_READ, false);
+}
+
+/* Thread t is about to be interrupted. */
+static void touch_interrupted(struct gate *g, const struct thread *t)
+{
+	struct gate *to = explored_gate(t);
+
+	if (to)
+		touch(g, WAKE_OF(to - ex.gate), TOUCH_WRITE, false);
 }
 
 /*
- * Does the step end at this gate?
- *   - Not if the step has touched nothing yet: then no other thread can notice
- *     where in the order the step came. But a step always ends before a
- *     mutex_lock(), because the thread may have to wait there.
- *   - Not before a release. If another thread can do something just before the
- *     release, it can do the same just after the release, because it cannot
- *     have the lock (Lipton, CACM 1975: releases move to the left). This is not
- *     true if that thread calls a trylock.
- * The answer must not depend on other threads.
+ * Does the step end at this gate? Not if the step has touched nothing yet: then
+ * no other thread can notice where in the order the step came. But a step always
+ * ends before a mutex_lock(), because the thread may have to wait there. The
+ * answer must not depend on other threads.
  */
 static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 {
 	const void *before = g->objects;
 
 	g->objects = op == TR_CACHE_OBJECT ? obj : NULL;
-	switch (op) {
-	case TR_CACHE_OBJECT: /* several in a row are one step */
-		if (obj == before)
-			return false;
-		break;
-	case TR_UNLOCK:
-	case TR_READ_UNLOCK:
-	case TR_WRITE_UNLOCK:
-		return ex.subject.tries;
-	case TR_TRYLOCK:
-	case TR_READ_TRYLOCK:
-		if (!ex.subject.tries)
-			WRITE_ONCE(ex.undeclared_try, true);
-		return true;
-	default:
-		break;
-	}
+	if (op == TR_CACHE_OBJECT && obj == before)
+		return false; /* several in a row are one step */
 	return !g->granted || g->touched || op == TR_NONE || op == TR_LOCK;
+}
+
+static void end_step(struct gate *g);
+
+/* Wait until the thread is granted its next step, or may go on its own. */
+static void wait_for_grant(struct gate *g)
+{
+	struct waiting outer = current->waiting;
+
+	current->gated = false; /* wake_up() has a gate too */
+	if (!READ_ONCE(g->go)) {
+		WRITE_ONCE(current->waiting.ops, &gate_wait);
+		sched_hold(&g->go);
+	}
+	WRITE_ONCE(g->go, false);
+	WRITE_ONCE(g->at_gate, false);
+	current->waiting = outer;
+	current->gated = true;
+}
+
+/* Stop at a gate that ends the thread's step, if it has one. */
+static void stop_at_gate(struct gate *g, enum trace_op op, const void *obj,
+			 uintptr_t caller)
+{
+	if (is_explored(g) && g->passes && (!g->holds || g->holds(g->arg)) &&
+	    !(op == TR_LOCK && mutex_is_locked(obj))) {
+		g->passes--;
+		g->touched = false;
+		g->holds = NULL;
+		return;
+	}
+	BUG_ON(!may_sleep()); /* so no choice is made under a spinlock */
+	g->op = op;
+	g->obj = obj;
+	g->caller = caller;
+	g->wait = current->waiting;
+	g->announced = current->state != TASK_RUNNING;
+	g->phase = STANDS;
+	/* Release: pairs with the acquires of at_gate, for the slot. */
+	smp_store_release(&g->at_gate, true);
+	current->gated = false;
+	end_step(g);
+	wait_for_grant(g);
+	g->holds = NULL;
+}
+
+/*
+ * The thread is about to sleep, or was woken before it could.
+ *
+ * If it waits for the environment, it keeps the lead. The environment may be
+ * done before the thread sleeps, or a while later, so that is one step. Only if
+ * the environment comes to rest and the thread still sleeps, then its step is
+ * over: settle().
+ */
+static void note_block(struct gate *g, uintptr_t caller)
+{
+	g->op = TR_RESUME;
+	g->obj = current;
+	g->caller = caller;
+	g->wait = current->waiting;
+	g->announced = false;
+	current->gated = false;
+	if (!waits_for_a_thread(g) && !may_time_out(g)) {
+		g->phase = SLEEPS;
+		/* Release: pairs with the acquire in settle(). */
+		smp_store_release(&ex.asleep, true);
+		wake_up(&ex.changed);
+	} else if (READ_ONCE(current->state) == TASK_RUNNING) {
+		touch(g, WAKE_OF(g - ex.gate), TOUCH_READ, false);
+		g->phase = WOKEN; /* the step goes on to the resume gate */
+	} else {
+		touch(g, WAKE_OF(g - ex.gate), TOUCH_READ, false);
+		g->phase = SLEEPS;
+		end_step(g);
+	}
+	current->gated = true;
+}
+
+/* Does the thread look at the object again after its sleep? Not if a lock was
+ * handed over to it. */
+static bool looks_again(const struct waiting *w)
+{
+	return w->ops && w->ops != &rwsem_read_wait &&
+	       w->ops != &rwsem_write_wait;
+}
+
+/* The thread has slept, and was woken; or it did not sleep, because it was woken
+ * before. */
+static void stop_at_resume(struct gate *g)
+{
+	/* Acquire: pairs with the release in pass_lead(). */
+	bool leads = smp_load_acquire(&ex.lead) == g - ex.gate;
+
+	if (leads && g->phase == SLEEPS) {
+		WRITE_ONCE(ex.asleep, false);
+		g->phase = MOVES;
+		return; /* the environment has woken it: the step goes on */
+	}
+	/* Release: pairs with the acquires of at_gate, for the slot. */
+	smp_store_release(&g->at_gate, true);
+	if (leads && g->phase == WOKEN) {
+		current->gated = false;
+		end_step(g); /* it did not sleep */
+	}
+	wait_for_grant(g);
+	touch(g, WAKE_OF(g - ex.gate), TOUCH_READ, false);
+	if (looks_again(&g->wait))
+		touch(g, (uintptr_t)g->wait.obj, TOUCH_WRITE, false);
+}
+
+static void gate_of_callback(struct gate *g, enum trace_op op, const void *obj,
+			     uintptr_t caller)
+{
+	if (op == TR_RCU_CB && may_sleep())
+		stop_at_gate(g, op, obj, caller);
+	else
+		touch_upcoming(NULL, op, obj);
 }
 
 void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 {
 	struct gate *g = explored_gate(current);
-	bool explored = g != NULL;
 
-	if (!explored && (op == TR_RCU_CB || in_callback()))
-		g = callbacks_gate(current);
 	if (READ_ONCE(ex.gates_open) || (op == TR_WAKE && is_rcu_queue(obj)))
 		return;
+	if (!g && (op == TR_RCU_CB || in_callback()))
+		g = callbacks_gate(current);
 	if (!g) {
 		if (on_changing_core())
 			touch_upcoming(NULL, op, obj);
-		return;
-	}
-	/* Do not stop under a spinlock, nor between prepare_to_wait() and the
-	 * sleep. */
-	if (!may_sleep() || READ_ONCE(current->state) != TASK_RUNNING ||
-	    (explored ? !ends_step(g, op, obj) : op != TR_RCU_CB)) {
+	} else if (!is_explored(g)) {
+		gate_of_callback(g, op, obj, caller);
+	} else if (op == TR_BLOCK) {
+		note_block(g, caller);
+	} else if (op == TR_RESUME) {
+		stop_at_resume(g);
+	} else if (op == TR_INTERRUPT) {
+		touch_interrupted(g, obj);
+	} else if (!may_sleep() || !ends_step(g, op, obj)) {
+		/* Under a spinlock it does not stop. */
 		if (op != TR_CACHE_OBJECT)
 			g->objects = NULL;
 		touch_upcoming(g, op, obj);
-		return;
-	}
-	if (g->passes) {
-		g->passes--;
-		g->touched = false;
+	} else {
+		stop_at_gate(g, op, obj, caller);
 		touch_upcoming(g, op, obj);
-		return;
 	}
-	wait_at_gate(g, op, obj, caller);
 }
 
 bool explore_touched_at_rest(void)
@@ -381,15 +581,21 @@ bool explore_touched_at_rest(void)
 	return READ_ONCE(ex.touched_at_rest);
 }
 
-bool explore_undeclared_try(void)
-{
-	return READ_ONCE(ex.undeclared_try);
-}
-
 void explore_start(void)
 {
-	if (current->gated && READ_ONCE(ex.on))
-		explore_gate(TR_NONE, NULL, CALLER);
+	if (!current->gated || !READ_ONCE(ex.on))
+		return;
+	WRITE_ONCE(current->timeless, true);
+	explore_gate(TR_NONE, NULL, CALLER);
+}
+
+void explore_thread_ends(void)
+{
+	struct gate *g = explored_gate(current);
+
+	WRITE_ONCE(current->timeless, false);
+	if (g && READ_ONCE(ex.on) && !READ_ONCE(ex.gates_open))
+		end_step(g);
 }
 
 /* Wait for the condition after explore_let_go(). The thread waits as for any
@@ -431,19 +637,17 @@ bool explore_await(bool (*holds)(void *arg), void *arg, const void *what)
 	if (!current->gated || !READ_ONCE(ex.on))
 		return false;
 	g = explored_gate(current);
-	if (!READ_ONCE(ex.gates_open) && g->passes && holds(arg)) {
-		g->passes--;
-		g->touched = false;
-		touch_upcoming(g, TR_SHARED_READ, what);
-	} else if (!READ_ONCE(ex.gates_open)) {
+	if (!READ_ONCE(ex.gates_open)) {
 		g->holds = holds;
 		g->arg = arg;
-		wait_at_gate(g, TR_SHARED_READ, what, CALLER);
+		stop_at_gate(g, TR_SHARED_READ, what, CALLER);
+		touch_upcoming(g, TR_SHARED_READ, what);
 	}
 	if (READ_ONCE(ex.gates_open))
 		await_alone(g, holds, arg);
 	else
-		touch(g, THE_ENDS, true); /* the condition may read the ends */
+		/* The condition may read the ends. */
+		touch(g, THE_ENDS, TOUCH_WRITE, false);
 	return true;
 }
 
@@ -455,19 +659,11 @@ void explore_become(unsigned int i)
 
 /* ---- the explorer's side ------------------------------------------------- */
 
-static void open_gate(struct gate *g)
-{
-	WRITE_ONCE(g->at_gate, false);
-	smp_store_release(&g->go, true); /* pairs with wait_at_gate() */
-	wake_up(&g->wake);
-}
-
 static void gate_init(struct gate *g, struct thread *t)
 {
 	memset(g, 0, sizeof(*g));
 	g->thread = t;
 	g->id = t ? t->id : 0;
-	wait_queue_init(&g->wake, "the explorer");
 	wait_queue_init(&g->condition, "a condition, explore_await()");
 }
 
@@ -484,17 +680,25 @@ void explore_begin(const struct explored *subject)
 
 		gate_init(&ex.callbacks[cpu], t);
 		/* Write `gated` even if it is to be false: in the last round
-		 * the thread may have left wait_at_gate(), which sets `gated`,
-		 * after explore_let_go() had cleared it. */
+		 * the thread may have left wait_for_grant(), which sets
+		 * `gated`, after explore_let_go() had cleared it. */
 		if (t)
 			WRITE_ONCE(t->gated, cpu != subject->toggled);
 	}
 	memset(&ex.footprint, 0, sizeof(ex.footprint));
 	ex.timers = timers_armed_all();
-	ex.undeclared_try = ex.no_step = ex.touched_at_rest = false;
+	ex.no_step = ex.touched_at_rest = ex.over = ex.stops = false;
+	ex.asleep = false;
+	WRITE_ONCE(ex.lead, NO_ONE);
 	WRITE_ONCE(ex.gates_open, false);
 	/* Release: all that this function has stored comes before `on`. */
 	smp_store_release(&ex.on, true);
+}
+
+static void end_wait(struct gate *g)
+{
+	WRITE_ONCE(g->thread->timed_out, true);
+	wake_up_thread(g->thread, CALLER);
 }
 
 void explore_let_go(void)
@@ -503,12 +707,20 @@ void explore_let_go(void)
 
 	WRITE_ONCE(ex.no_step, false);
 	WRITE_ONCE(ex.gates_open, true); /* the condition before the wake-ups */
-	for (unsigned int i = 0; i < ex.subject.nr; i++)
-		open_gate(&ex.gate[i]);
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
+		struct gate *g = &ex.gate[i];
+		bool sleeps = g->phase == SLEEPS && may_time_out(g);
+
+		WRITE_ONCE(g->thread->timeless, false);
+		if (sleeps)
+			end_wait(g);
+		sched_release(g->thread, &g->go);
+	}
 	for_each_possible_cpu (cpu)
 		if (ex.callbacks[cpu].thread) {
 			WRITE_ONCE(ex.callbacks[cpu].thread->gated, false);
-			open_gate(&ex.callbacks[cpu]);
+			sched_release(ex.callbacks[cpu].thread,
+				      &ex.callbacks[cpu].go);
 		}
 }
 
@@ -517,19 +729,9 @@ void explore_end(void)
 	WRITE_ONCE(ex.on, false);
 }
 
-/* Is thread i at its gate, or has it ended? */
-static bool at_rest(unsigned int i)
+static bool has_ended(unsigned int i)
 {
-	return smp_load_acquire(&ex.gate[i].at_gate) ||
-	       ex.subject.ended(ex.subject.arg, i);
-}
-
-static bool all_at_rest(void)
-{
-	for (unsigned int i = 0; i < ex.subject.nr; i++)
-		if (!at_rest(i))
-			return false;
-	return true;
+	return ex.subject.ended(ex.subject.arg, i);
 }
 
 /* Does no callback thread run? (A callback thread takes a callback off its list
@@ -565,6 +767,36 @@ static bool grace_periods_rest(void)
 	return rcu_gp_is_quiet() || waits_for_event(rcu_sched_state.thread);
 }
 
+/* Is it certain, at one look, that nothing happens without another step?
+ * arrived: must the woken threads have come to their gates? */
+static bool all_rest(bool arrived)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
+		const struct gate *g = &ex.gate[i];
+
+		if (has_ended(i) || g->phase == STANDS)
+			continue;
+		if (g->phase == MOVES)
+			return false;
+		if (g->phase == SLEEPS && !was_woken(g) &&
+		    (may_time_out(g) || waits_for_a_thread(g)))
+			continue;
+		/* Acquire: pairs with the release in stop_at_resume(). */
+		if (g->phase == SLEEPS && !was_woken(g))
+			return false;
+		if (arrived && !smp_load_acquire(&g->at_gate))
+			return false;
+	}
+	return callbacks_rest() && environment_is_apart();
+}
+
+/* Has the thread stopped for good, as far as one look can tell? */
+static bool at_rest(const struct gate *g, unsigned int i)
+{
+	return has_ended(i) || smp_load_acquire(&g->at_gate) ||
+	       (g->phase == SLEEPS && may_time_out(g));
+}
+
 /* Is nothing running or about to run, and was none of the threads switched in
  * since the last look? switches: the threads' counts at the last look, updated
  * here. */
@@ -577,7 +809,7 @@ static bool nothing_runs(uint64_t *switches)
 		const struct thread *t = READ_ONCE(ex.gate[i].thread);
 		uint64_t n;
 
-		if (at_rest(i))
+		if (at_rest(&ex.gate[i], i))
 			continue;
 		n = READ_ONCE(t->switches);
 		if (!waits_for_event(t) || switches[i] != n)
@@ -598,7 +830,7 @@ static bool let_callback_run(void)
 		const struct wait_ops *w =
 			READ_ONCE(ex.gate[i].thread->waiting.ops);
 
-		wanted |= !at_rest(i) &&
+		wanted |= !at_rest(&ex.gate[i], i) &&
 			  (w == &completion_wait || w == &barrier_wait ||
 			   w == &queue_wait || w == &join_wait);
 	}
@@ -607,91 +839,208 @@ static bool let_callback_run(void)
 
 		if (!wanted || !smp_load_acquire(&g->at_gate))
 			continue;
-		open_gate(g);
+		WRITE_ONCE(g->at_gate, false);
+		sched_release(g->thread, &g->go);
 		return true;
 	}
 	return false;
 }
 
-/* Is the thread at this gate enabled? (gates.h says what that means.) */
+/* Can the thread take a step? (gates.h says what that means.) */
 static bool is_enabled(const struct gate *g)
 {
-	if (!g->at_gate)
-		return false;
+	if (g->phase != STANDS)
+		return g->phase == WOKEN ||
+		       (g->phase == SLEEPS && may_time_out(g));
 	if (g->holds)
 		return g->holds(g->arg);
 	return g->op != TR_LOCK || !mutex_is_locked(g->obj);
 }
 
+/* The threads that can take a step, as bits. */
+static unsigned int enabled_threads(void)
+{
+	unsigned int able = 0;
+
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		if (!has_ended(i) && is_enabled(&ex.gate[i]))
+			able |= 1u << i;
+	return able;
+}
+
+/* The step is over, if one was under way: say so, and choose the next one.
+ * Returns the thread, or NO_ONE: there is no next step. */
+static int next_step(void)
+{
+	struct footprint f;
+	unsigned int able, gates = 1;
+	struct gate *last;
+	int n;
+
+	take_footprint(&f);
+	if (ex.over && ex.subject.step_over)
+		ex.subject.step_over(ex.subject.arg, &f);
+	ex.over = false;
+	able = enabled_threads();
+	if (!able)
+		return NO_ONE;
+	for (last = ex.gate; last < ex.gate + ex.subject.nr; last++)
+		if (last->granted && last->passes && able & 1u << (last - ex.gate))
+			return last->passes--, (int)(last - ex.gate);
+	n = ex.subject.choose(ex.subject.arg, able, &gates);
+	if (n >= 0)
+		ex.gate[n].passes = gates - 1;
+	return n < 0 ? NO_ONE : n;
+}
+
+/* From here on thread n has the lead, or (NO_ONE) the exploring thread. */
+static void pass_lead(int n)
+{
+	/* Release: pairs with the acquires in stop_at_resume() and in
+	 * explore_run(). */
+	smp_store_release(&ex.lead, n);
+	if (n == NO_ONE)
+		wake_up(&ex.changed);
+}
+
+/* Let thread n, which is enabled, take a step. */
+static void grant(int n)
+{
+	struct gate *g = &ex.gate[n];
+	bool times_out = g->phase == SLEEPS && may_time_out(g);
+
+	WRITE_ONCE(ex.no_step, false);
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		ex.gate[i].granted = &ex.gate[i] == g;
+	g->touched = g->announced = false;
+	if (times_out)
+		touch(g, WAKE_OF(n), TOUCH_WRITE, false);
+	g->phase = MOVES;
+	ex.grants++;
+	ex.over = true;
+	pass_lead(n);
+	if (times_out)
+		end_wait(g);
+	sched_release(g->thread, &g->go);
+}
+
+/* The current thread's step is over. If it has the lead, pass it on. */
+static void end_step(struct gate *g)
+{
+	int n = NO_ONE;
+
+	/* Acquire: pairs with the release in pass_lead(). */
+	if (!is_explored(g) || smp_load_acquire(&ex.lead) != g - ex.gate) {
+		wake_up(&ex.changed);
+		return;
+	}
+	if (ex.subject.anywhere && all_rest(false)) {
+		n = next_step();
+		ex.stops = n == NO_ONE;
+	}
+	if (n == NO_ONE)
+		pass_lead(NO_ONE);
+	else
+		grant(n);
+}
+
 const struct thread *explore_stray(void)
 {
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
-		if (!at_rest(i) && !waits_for_event(ex.gate[i].thread))
+		if (!at_rest(&ex.gate[i], i) &&
+		    !waits_for_event(ex.gate[i].thread))
 			return ex.gate[i].thread;
 	return NULL;
 }
 
-unsigned int explore_settle(unsigned int *left)
+/* Does the exploring thread have the lead? It takes the lead back from a thread
+ * that a BUG has ended. */
+static bool have_lead(void)
+{
+	/* Acquire: pairs with the release in pass_lead(). */
+	int n = smp_load_acquire(&ex.lead);
+
+	if (n != NO_ONE && READ_ONCE(ex.gate[n].thread->bug))
+		WRITE_ONCE(ex.lead, n = NO_ONE);
+	return n == NO_ONE;
+}
+
+/* The environment rests, and the leading thread still sleeps: its step is
+ * over. */
+static void end_step_of_sleeper(void)
+{
+	touch(NULL, WAKE_OF(ex.lead), TOUCH_READ, false);
+	WRITE_ONCE(ex.asleep, false);
+	WRITE_ONCE(ex.lead, NO_ONE);
+}
+
+/* Wait until no explored thread has the lead and nothing happens without
+ * another step. Returns false if that does not come. */
+static bool settle(void)
 {
 	uint64_t switches[SEARCH_THREADS] = { 0 };
 	uint64_t begun = timer_now();
-	unsigned int able = 0, looks = 0;
+	unsigned int looks = 0, grants = ex.grants;
 	uint32_t sum, last = 0;
 	bool slept = false; /* at the last look all other cores slept */
 
-	while (!(all_at_rest() && callbacks_rest() && environment_is_apart())) {
-		bool still = nothing_runs(switches) && other_cores_sleep(&sum);
+	for (;;) {
+		bool lead = have_lead(), still;
 
+		if (lead && all_rest(true))
+			return true;
+		/* Acquire: pairs with the release in note_block(). */
+		still = (lead || smp_load_acquire(&ex.asleep)) &&
+			nothing_runs(switches) && other_cores_sleep(&sum);
 		if (still && (!slept || sum != last)) {
 			slept = true;
 			last = sum;
 			continue;
 		}
-		if (still && !let_callback_run())
-			break;
+		if (still && !let_callback_run()) {
+			if (!lead)
+				end_step_of_sleeper();
+			return true;
+		}
 		slept = false;
+		if (READ_ONCE(ex.grants) != grants) {
+			grants = READ_ONCE(ex.grants);
+			begun = timer_now();
+			looks = 0;
+		}
 		if (looks > STEP_LOOKS &&
 		    timer_ns(timer_now() - begun) > STEP_NS)
-			return EXPLORE_STRAY;
+			return false;
 		/* First only yield, in case the step needs this core: most
 		 * steps end before this core could sleep and be woken. */
-		if (looks++ < AWAKE_LOOKS)
-			yield();
-		else
-			(void)wait_event_timeout(
+		if (!lead || looks++ >= AWAKE_LOOKS)
+			looks++, (void)wait_event_timeout(
 				&ex.changed, &gate_wait,
-				all_at_rest() && callbacks_rest(), LOOK_NS);
+				READ_ONCE(ex.lead) == NO_ONE && all_rest(true),
+				lead ? LOOK_NS : LEAD_NS);
+		else
+			yield();
 	}
-	*left = 0;
-	for (unsigned int i = 0; i < ex.subject.nr; i++) {
-		if (ex.subject.ended(ex.subject.arg, i))
-			continue;
-		*left |= 1u << i;
-		if (is_enabled(&ex.gate[i]))
-			able |= 1u << i;
-	}
-	return able;
 }
 
-void explore_grant_run(unsigned int i, unsigned int gates)
+unsigned int explore_run(void)
 {
-	struct gate *g = &ex.gate[i];
+	unsigned int left = 0;
+	bool rests;
+	int n = 0;
 
-	WRITE_ONCE(ex.no_step, false);
-	for (unsigned int k = 0; k < ex.subject.nr; k++) {
-		ex.gate[k].switches = READ_ONCE(ex.gate[k].thread->switches);
-		ex.gate[k].blocked = !at_rest(k);
-		ex.gate[k].granted = k == i;
-	}
-	g->touched = false;
-	touch_upcoming(g, g->op, g->obj);
-	g->passes = gates - 1;
-	open_gate(g);
+	while ((rests = settle()) && !ex.stops && (n = next_step()) >= 0)
+		grant(n);
+	if (!rests)
+		return EXPLORE_STRAY;
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		left |= has_ended(i) ? 0 : 1u << i;
+	return left;
 }
 
 unsigned int explore_gates_left(unsigned int i)
 {
-	return READ_ONCE(ex.gate[i].passes);
+	return ex.gate[i].passes;
 }
 
 void explore_standing(struct standing *out)
@@ -701,22 +1050,30 @@ void explore_standing(struct standing *out)
 		struct standing *s = &out[i];
 
 		memset(s, 0, sizeof(*s));
-		if (!g->at_gate) {
-			if (ex.subject.ended(ex.subject.arg, i))
-				s->where = STAND_ENDED;
-			continue;
+		if (has_ended(i)) {
+			s->where = STAND_ENDED;
+		} else if (g->phase == WOKEN ||
+			   (g->phase == SLEEPS && may_time_out(g))) {
+			s->where = STAND_AT_POINT;
+			s->op = g->phase == WOKEN ? TR_RESUME : TR_BLOCK;
+			s->thing = WAKE_OF(i);
+			s->how = g->phase == WOKEN ? TOUCH_READ : TOUCH_WRITE;
+			s->takes = g->phase == WOKEN;
+			s->vague = true;
+		} else if (g->phase == STANDS) {
+			s->where = STAND_AT_POINT;
+			s->op = (uint16_t)g->op;
+			s->how = TOUCH_WRITE;
+			if (g->op == TR_WAKE)
+				s->thing = (uintptr_t)g->obj;
+			else if (!touched_thing(g->op,
+						name_of(g->op, g->obj),
+						&s->thing, &s->how))
+				s->thing = 0;
+			s->thing = stable_name(s->thing);
+			s->takes = g->op == TR_LOCK;
+			s->vague = g->op != TR_LOCK;
 		}
-		s->where = STAND_AT_POINT;
-		s->op = (uint16_t)g->op;
-		if (g->op == TR_WAKE) {
-			s->thing = (uintptr_t)g->obj;
-			s->write = true;
-		} else if (!touched_thing(g->op, g->obj, &s->thing,
-					  &s->write)) {
-			s->thing = 0;
-		}
-		s->thing = stable_name(s->thing);
-		s->moves = may_move(s->thing);
 	}
 }
 
@@ -725,9 +1082,9 @@ bool explore_pending(unsigned int i, enum trace_op *op, const void **obj,
 {
 	const struct gate *g = &ex.gate[i];
 
-	if (!smp_load_acquire(&g->at_gate))
+	if (g->phase != STANDS && g->phase != WOKEN)
 		return false;
-	*op = g->op;
+	*op = g->phase == WOKEN ? TR_RESUME : g->op;
 	*obj = g->obj;
 	*caller = g->caller;
 	return true;

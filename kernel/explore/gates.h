@@ -3,37 +3,51 @@
  *
  * The idea. Each of the threads stops at gates (kernel/debug/trace.h), but only
  * at those that end a step (ends_step() in gates.c). One thread at a time is
- * let go. The step is over when each thread is at a gate, has ended, or waits
- * for something that only another of the threads can bring.
+ * let go, and its step lasts until its next gate, until it sleeps, or until it
+ * ends. So a step is the work of one thread.
  *
- * A thread at a gate is enabled, with two exceptions:
+ * A thread that a step wakes does nothing in that step: it stops right after
+ * its sleep, at its resume gate, before it looks at anything. So an operation
+ * that blocks is two steps: to begin it, and to go on.
+ *
+ * A thread can take a step (is "enabled") if it is at a gate, with two
+ * exceptions:
  *   - before mutex_lock(): only while the mutex is free. A thread at that gate
  *     has not come to the lock yet, and it may come as late as the explorer
- *     likes.
+ *     likes. (To queue up for a held mutex changes nothing for the others but
+ *     who gets it next; and the explorer chooses that anyway.)
  *   - before explore_await(): only while the condition is true.
- * All other waits are real, and a thread may really block in them: a
- * rw-semaphore, the reference count, a completion, a wait queue. Between
- * prepare_to_wait() and its sleep a thread passes gates without stopping.
+ * All other waits are real: a thread really blocks in a rw-semaphore, the
+ * reference count, a completion, a wait queue, mutex_lock_interruptible(). A
+ * wait that also ends by time arms no timer. While its thread sleeps, the
+ * thread is enabled too; a step then ends its wait as if the time had run out.
+ *
+ * What the steps touch. All things that a step changes, and all things on which
+ * it depends, are in its footprint (search.h), so that two steps with
+ * independent footprints commute. Whether thread i may wake up is a thing as
+ * well: the step that wakes it opens it, and the step at its resume gate takes
+ * it.
  *
  * The environment is waited for and not permuted: the grace-period thread,
- * timers, the stopper threads, interrupts. RCU callbacks run late and in order:
- * one at a time, and only while a thread waits for an event. Callbacks on the
- * core that comes or goes belong to the environment.
+ * armed timers, the stopper threads, interrupts. RCU callbacks run late and in
+ * order: one at a time, and only while a thread waits for an event. Callbacks
+ * on the core that comes or goes belong to the environment.
+ *
+ * Who chooses. If the environment is at rest and choose() may be called
+ * anywhere, then the thread whose step is over calls it, and lets the next
+ * thread go. Otherwise the exploring thread does so.
  *
  * The client's duties:
- *  1. Mark the threads `gated` before they start, and let explore_start() be
- *     the first thing that each does.
- *  2. Call explore_begin(); then in a loop explore_settle() and
- *     explore_grant_run() for an enabled thread; then explore_let_go(), if
- *     threads are left, and explore_end().
- *  3. Say in the subject if a thread tries for a lock, and which core comes or
- *     goes.
+ *  1. Mark the threads `gated` before they start. Each calls explore_start()
+ *     first, and explore_thread_ends() when ended() is true of it.
+ *  2. Call explore_begin(), explore_run(), then explore_let_go() if threads are
+ *     left, and explore_end().
+ *  3. Say in the subject which core comes or goes.
  *
  * The consequences:
- *  a. Only the granted thread runs until its next gate, apart from threads that
- *     it wakes.
- *  b. The same grants give the same run. explore_touched_at_rest() and
- *     explore_undeclared_try() say when that may not be true.
+ *  a. Only the granted thread runs until its step is over.
+ *  b. The same grants give the same run. explore_touched_at_rest() says when
+ *     that may not be true.
  *
  * Debug profile only.
  */
@@ -52,37 +66,38 @@ struct explored {
 	bool (*ended)(void *arg, unsigned int i);
 	void *arg;
 	unsigned int toggled; /* the core that comes and goes; NR_CPUS: none */
-	bool tries; /* a thread calls a trylock: releases end steps, too */
+	/* Choose the thread that takes the next step, of the set `enabled`.
+	 * Negative: let there be no more steps. *gates: it may pass so many
+	 * gates without a stop; 1 if it is not changed. anywhere: it does not
+	 * sleep, and may be called in the thread whose step is over; else only
+	 * in the exploring thread. */
+	int (*choose)(void *arg, unsigned int enabled, unsigned int *gates);
+	bool anywhere;
+	/* Called before choose(), in the same thread: a step is over. May be
+	 * NULL. */
+	void (*step_over)(void *arg, const struct footprint *f);
 };
 
 /* One exploration at a time. Thread context, may sleep. */
 void explore_begin(const struct explored *subject);
+#define EXPLORE_STRAY (1u << 31)
+/* Let the threads take steps, until none can, or choose() ends it. Returns the
+ * threads that have not ended, as bits; or EXPLORE_STRAY: a thread neither comes
+ * to a gate nor sleeps. explore_stray() returns that thread. */
+unsigned int explore_run(void);
+const struct thread *explore_stray(void);
 /* From here on the threads run on their own, and callbacks too. */
 void explore_let_go(void);
 void explore_end(void);
 
-#define EXPLORE_STRAY (1u << 31)
-/* Wait until the step is over (or the threads have started). Returns the
- * enabled threads as bits; *left: the threads that have not ended. Returns
- * EXPLORE_STRAY if a thread neither comes to a gate nor sleeps; explore_stray()
- * returns that thread. */
-unsigned int explore_settle(unsigned int *left);
-const struct thread *explore_stray(void);
-/* Let thread i, which must be enabled, pass so many gates without
- * stopping. */
-void explore_grant_run(unsigned int i, unsigned int gates);
 /* How many of the granted gates thread i has not come to, because it waits or
- * has ended. */
+ * has ended. For choose(). */
 unsigned int explore_gates_left(unsigned int i);
-/* Where each thread is now, into out[]. */
+/* Where each thread is now, into out[]. For choose(), and after
+ * explore_run(). */
 void explore_standing(struct standing *out);
 /* Was anything touched while no step was under way? That must not happen. */
 bool explore_touched_at_rest(void);
-/* Has a thread tried for a lock although the subject does not say so? */
-bool explore_undeclared_try(void);
-/* What the threads have touched since the last grant; *woken: the threads that
- * went on without a grant. */
-void explore_footprint(struct footprint *f, unsigned int *woken);
 /* What thread i is about to do, for printing. Returns false if it is at no
  * gate. */
 bool explore_pending(unsigned int i, enum trace_op *op, const void **obj,
@@ -107,3 +122,5 @@ bool explore_release_waiting(bool all);
 void explore_become(unsigned int i);
 /* The first gate of an explored thread. Does nothing in other threads. */
 void explore_start(void);
+/* The current thread takes no more steps. Does nothing in other threads. */
+void explore_thread_ends(void);

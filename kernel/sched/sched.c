@@ -286,16 +286,23 @@ static void reschedule(bool preempt)
 
 void schedule(void)
 {
+	const struct wait_ops *waits maybe_unused = current->waiting.ops;
 	uint32_t flags;
 
 	ASSERT(current->preempt_count == 0 && current->irq_depth == 0);
 #if GORDIAN_DEBUG
 	if (sched_hooks.blocks && current->state != TASK_RUNNING)
 		sched_hooks.blocks();
+	if (waits)
+		trace_gate(TR_BLOCK, current, CALLER);
 #endif
 	flags = local_irq_save();
 	reschedule(false);
 	local_irq_restore(flags);
+#if GORDIAN_DEBUG
+	if (waits)
+		trace_gate(TR_RESUME, current, CALLER);
+#endif
 }
 
 void preempt_schedule(void)
@@ -372,7 +379,7 @@ void resched_cpu(unsigned int cpu)
 
 /* ---- waiting and waking ------------------------------------------------- */
 
-const struct wait_ops sleep_wait = { .name = "time" };
+const struct wait_ops sleep_wait = { .name = "time", .either = true };
 const struct wait_ops idle_wait = { .name = "work" };
 const struct wait_ops gate_wait = { .name = "trace gate" };
 
@@ -415,8 +422,19 @@ static bool wake_if(struct thread *t, unsigned int states, uintptr_t caller)
 	smp_mb(); /* condition before state; pairs with wait_begin() */
 	rq = lock_rq_of(t);
 	woken = (states & STATE_BIT(READ_ONCE(t->state))) != 0;
-	if (woken) {
+#if GORDIAN_DEBUG
+	if (t->state == TASK_HELD && states & STATE_BIT(t->state_after)) {
+		/* It is held between wait_begin() and its sleep. */
+		t->state_after = TASK_RUNNING;
 		trace_did(TR_WAKE, t, t->id, caller);
+		raw_spin_unlock(&rq->lock);
+		local_irq_restore(flags);
+		return true;
+	}
+#endif
+	if (woken) {
+		if (states != STATE_BIT(TASK_HELD))
+			trace_did(TR_WAKE, t, t->id, caller);
 		if (t->on_rq) {
 			/* running, or preempted on its way to schedule() */
 			WRITE_ONCE(t->state, TASK_RUNNING);
@@ -444,6 +462,7 @@ bool wake_up_thread(struct thread *t, uintptr_t caller)
 
 void thread_interrupt(struct thread *t)
 {
+	trace_gate(TR_INTERRUPT, t, CALLER);
 	WRITE_ONCE(t->interrupted, true);
 	wake_if(t, STATE_BIT(TASK_INTERRUPTIBLE), CALLER);
 }
@@ -483,15 +502,88 @@ bool sched_is_parked(struct thread *t)
 	return parked;
 }
 
+#if GORDIAN_DEBUG
+/* Exchange the current thread's state under the lock that wake_if() takes, so
+ * that no wake-up is lost between reading and writing it. */
+static enum thread_state exchange_state(enum thread_state to)
+{
+	uint32_t flags = local_irq_save();
+	struct runqueue *rq = lock_rq_of(current);
+	enum thread_state was = current->state;
+
+	if (to == TASK_HELD)
+		current->state_after = was;
+	else
+		to = current->state_after;
+	WRITE_ONCE(current->state, to);
+	raw_spin_unlock(&rq->lock);
+	local_irq_restore(flags);
+	return was;
+}
+
+void sched_hold(const bool *go)
+{
+	exchange_state(TASK_HELD);
+	/* Acquire: pairs with the release in sched_release(), for all that its
+	 * caller has done. */
+	while (!smp_load_acquire(go)) {
+		uint32_t flags = local_irq_save();
+
+		reschedule(false);
+		local_irq_restore(flags);
+		WRITE_ONCE(current->state, TASK_HELD);
+		smp_mb(); /* state before *go; pairs with wake_if() */
+	}
+	exchange_state(TASK_RUNNING);
+}
+
+void sched_release(struct thread *t, bool *go)
+{
+	/* Release: pairs with the acquire in sched_hold(). */
+	smp_store_release(go, true);
+	wake_if(t, STATE_BIT(TASK_HELD), CALLER);
+}
+
+enum thread_state sched_state_apart_from_gate(const struct thread *t)
+{
+	enum thread_state s = READ_ONCE(t->state);
+
+	return s == TASK_HELD ? READ_ONCE(t->state_after) : s;
+}
+#endif
+
 static void timeout_fn(struct timer *timer)
 {
 	wake_up_thread(timer->arg, 0);
 }
 
+#if GORDIAN_DEBUG
+bool timeout_is_a_choice(void)
+{
+	return READ_ONCE(current->timeless) && current->waiting.ops->either;
+}
+
+static bool schedule_timeless(void)
+{
+	bool over;
+
+	WRITE_ONCE(current->timed_out, false);
+	WRITE_ONCE(current->waiting.timed, true);
+	schedule();
+	WRITE_ONCE(current->waiting.timed, false);
+	over = READ_ONCE(current->timed_out);
+	return !over;
+}
+#endif
+
 bool schedule_timeout(uint64_t ns)
 {
 	struct timer timer;
 
+#if GORDIAN_DEBUG
+	if (timeout_is_a_choice())
+		return schedule_timeless();
+#endif
 	WRITE_ONCE(current->waiting.timed, true);
 	timer_setup(&timer, timeout_fn, current);
 	timer.timeout = true;
@@ -509,7 +601,8 @@ void sleep_ns(uint64_t ns)
 	while ((now = timer_now()) < end) {
 		wait_begin(TASK_UNINTERRUPTIBLE, &sleep_wait, NULL, "time",
 			   CALLER);
-		schedule_timeout(timer_ns(end - now));
+		if (!schedule_timeout(timer_ns(end - now)))
+			break; /* a timer is never early */
 	}
 	wait_end();
 }

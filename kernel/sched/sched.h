@@ -86,6 +86,16 @@ void schedule(void);
 /* As schedule(), for at most ns nanoseconds. Returns false if the time ran
  * out. */
 bool schedule_timeout(uint64_t ns);
+#if GORDIAN_DEBUG
+/* Does the explorer choose whether the current thread's timed wait ends by its
+ * event or by time? */
+bool timeout_is_a_choice(void);
+#else
+static inline bool timeout_is_a_choice(void)
+{
+	return false;
+}
+#endif
 #define yield() schedule()
 void sleep_ns(uint64_t ns);
 
@@ -100,6 +110,22 @@ void wait_end(void);
 extern const struct wait_ops sleep_wait; /* a wait for time alone */
 extern const struct wait_ops idle_wait;	 /* a server waits for work */
 extern const struct wait_ops gate_wait;	 /* a thread held at a trace point */
+
+#if GORDIAN_DEBUG
+/*
+ * Hold the current thread at a trace gate until *go is true. Only
+ * sched_release() wakes it. Its state may be a sleep state: it has announced a
+ * wait and has not called schedule() yet. A wake-up that comes meanwhile is not
+ * lost: the thread goes on as TASK_RUNNING then. Thread context, where
+ * may_sleep() is true.
+ */
+void sched_hold(const bool *go);
+/* Set *go, and let go on the thread t that is held, or will be, until then. Any
+ * context but FIQ. */
+void sched_release(struct thread *t, bool *go);
+/* The state of t, as if it were at no gate. */
+enum thread_state sched_state_apart_from_gate(const struct thread *t);
+#endif
 
 /*
  * Wake t if it waits, interruptible or not; returns whether it did. The event

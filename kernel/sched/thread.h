@@ -24,6 +24,7 @@ enum thread_state {
 	TASK_INTERRUPTIBLE,   /* waits; thread_interrupt() wakes it too */
 	TASK_PARKED,	      /* a core's own thread, while the core is off */
 	TASK_WAKING,	      /* on its way to a run queue */
+	TASK_HELD,	      /* held at a trace gate: sched_hold() */
 	TASK_DEAD,
 };
 
@@ -46,6 +47,7 @@ struct wait_ops {
 	bool event;	  /* only an event ends it: not time, not new work */
 	bool handed_over; /* see struct waiting, `granted` */
 	bool busy;	  /* the thread keeps its core while it waits */
+	bool either;	  /* if timed: see `timeless` in struct thread */
 	size_t dep_map;	  /* the lock's DEP_MAP_AT(); 0: lockdep has none */
 	/* The one thread that must act before the wait can end, or NULL. */
 	const struct thread *(*owner)(const void *obj);
@@ -119,6 +121,13 @@ struct thread {
 #if GORDIAN_DEBUG
 	struct lockdep_thread lockdep;
 	struct waiting busy; /* kernel/lock/busy.h */
+	/* While it is TASK_HELD: the state that it goes on with. The lock of
+	 * its run queue guards it. */
+	enum thread_state state_after;
+	/* For the explorer: this thread arms no timer for a wait whose kind says
+	 * `either`. The wait ends by its event, or when the explorer sets
+	 * timed_out and wakes the thread. Atomic. */
+	bool timeless, timed_out;
 #endif
 
 	/* Fixed at creation: */

@@ -23,12 +23,14 @@ const struct wait_ops queue_wait = {
 	.name = "wait queue",
 	.relation = "up to",
 	.event = true,
+	.either = true,
 };
 
 const struct wait_ops completion_wait = {
 	.name = "completion",
 	.relation = "up to",
 	.event = true,
+	.either = true,
 };
 
 void wait_queue_init(struct wait_queue *q, const char *name)
@@ -62,8 +64,10 @@ void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
 
 void finish_wait(struct wait_queue *q, struct wait_entry *e)
 {
-	uint32_t flags = spin_lock_irqsave(&q->lock);
+	uint32_t flags;
 
+	trace_gate(TR_WAIT_DONE, q, CALLER);
+	flags = spin_lock_irqsave(&q->lock);
 	list_del(&e->link);
 	spin_unlock_irqrestore(&q->lock, flags);
 	current->waits_in = e->outer;
@@ -126,8 +130,10 @@ void init_completion(struct completion *c, const char *name)
 
 static void complete_n(struct completion *c, bool all, uintptr_t caller)
 {
-	uint32_t flags = spin_lock_irqsave(&c->wait.lock);
+	uint32_t flags;
 
+	trace_gate(TR_COMPLETE, c, caller);
+	flags = spin_lock_irqsave(&c->wait.lock);
 	c->done = all ? ~0u / 2 : c->done + 1;
 	trace_did(TR_COMPLETE, c, 0, caller);
 	wake_locked(&c->wait, all, caller);
@@ -177,7 +183,9 @@ bool wait_for_completion_timeout(struct completion *c, uint64_t ns, int n)
 {
 	bool ok;
 
-	__wait_event(&c->wait, &completion_wait, (ok = take_done(c)) || !n--,
-		     schedule_timeout(ns));
+	__wait_event(&c->wait, &completion_wait, (ok = take_done(c)) || !n--, {
+		if (!schedule_timeout(ns) && timeout_is_a_choice())
+			n = 0;
+	});
 	return ok || take_done(c); /* a unit may have come at the very end */
 }

@@ -69,9 +69,10 @@ void wake_up_all(struct wait_queue *q);
 		uint64_t _end = timer_now() + timer_ticks(ns), _now = 0;       \
 		/* The time is read once, so that _end - _now is positive. */  \
 		__wait_event(q, ops, (cond) || (_now = timer_now()) >= _end,   \
-			     schedule_timeout(timer_ns(_end - _now)));         \
+			     if (!schedule_timeout(timer_ns(_end - _now)))     \
+				     _end = 0);                                \
 		/* Perhaps cond became true just after the time ran out. */    \
-		_now < _end || (cond);                                         \
+		(_end && _now < _end) || (cond);                               \
 	})
 
 struct completion {

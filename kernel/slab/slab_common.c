@@ -196,6 +196,11 @@ fail:
 	return NULL;
 }
 
+const char *kmem_cache_name(const struct kmem_cache *s)
+{
+	return s->name;
+}
+
 story struct kmem_cache *kmem_cache_create(const char *name, size_t size,
 					   size_t align, unsigned int flags,
 					   void (*ctor)(void *obj))

@@ -195,7 +195,8 @@ static always_inline int lock_mutex(struct mutex *m, enum thread_state state,
 				    uintptr_t site)
 {
 	might_sleep();
-	trace_gate(TR_LOCK, m, site);
+	trace_gate(state == TASK_INTERRUPTIBLE ? TR_LOCK_INTR : TR_LOCK, m,
+		   site);
 	lock_acquire(&m->dep_map, subclass, LOCK_WRITE,
 		     outer ? &outer->dep_map : NULL, site);
 	if (unlikely(!take_free(m))) {
@@ -207,6 +208,7 @@ static always_inline int lock_mutex(struct mutex *m, enum thread_state state,
 	}
 	WRITE_ONCE(m->site, site);
 	trace_did(TR_LOCK, m, 0, site);
+	trace_gate(TR_LOCKED, m, site);
 	return 0;
 }
 

@@ -40,35 +40,16 @@ static void say_stray(const struct thread *t)
 /* Let the actors take steps until none of them can, or until the director stops. */
 static void take_steps(struct stage *st, struct director *d)
 {
-	unsigned int left = 0, enabled, gates;
+	unsigned int left = explore_run();
 
-	enabled = explore_settle(&left);
-	while (enabled && enabled != EXPLORE_STRAY) {
-		int actor;
-
-		gates = 1;
-		actor = d->choose(d, st, enabled, &gates);
-		if (actor < 0)
-			break;
-		explore_grant_run((unsigned int)actor, gates);
-		enabled = explore_settle(&left);
-		if (d->after_step && enabled != EXPLORE_STRAY)
-			d->after_step(d, st);
-	}
-	d->broken = enabled == EXPLORE_STRAY;
-	if (d->broken)
+	d->broken |= left == EXPLORE_STRAY;
+	if (left == EXPLORE_STRAY)
 		say_stray(explore_stray());
 	if (d->after_last_step)
 		d->after_last_step(d, st, left);
 	if (explore_touched_at_rest()) {
 		hush(false);
 		kprintf("explore: something was touched between two steps\n");
-		d->broken = true;
-	}
-	if (explore_undeclared_try()) {
-		hush(false);
-		kprintf("an actor calls a trylock: its scenario must say "
-			".search.tries = true\n");
 		d->broken = true;
 	}
 }
@@ -117,6 +98,20 @@ static struct directed *directed_of(struct round *r)
 	return container_of(r, struct directed, round);
 }
 
+/* For the engine: the director of the round on the_stage. */
+static struct director *playing;
+
+static int choose_actor(void *arg, unsigned int enabled, unsigned int *gates)
+{
+	return playing->choose(playing, arg, enabled, gates);
+}
+
+static void step_is_over(void *arg, const struct footprint *f)
+{
+	if (playing->after_step)
+		playing->after_step(playing, arg, f);
+}
+
 static int begin_steps(struct round *r, struct stage *st)
 {
 	struct explored subject = {
@@ -124,10 +119,13 @@ static int begin_steps(struct round *r, struct stage *st)
 		.ended = actor_ended,
 		.arg = st,
 		.toggled = st->sc->world.toggles ? st->toggled : NR_CPUS,
-		.tries = st->sc->search.tries,
+		.choose = choose_actor,
+		.step_over = step_is_over,
+		.anywhere = directed_of(r)->director->anywhere,
 	};
 
-	(void)r;
+	playing = directed_of(r)->director;
+	playing->broken = false;
 	/* The callbacks of the set-up do not belong to the schedule. */
 	if (!await_callbacks())
 		return -ETIMEDOUT;

@@ -21,7 +21,7 @@
 #define SCHEDULES_MAX	20000 /* unless the user gives a number */
 #define ROOM_ORDER	7     /* pages for search_straighten() */
 #define STATES_MAX	512
-#define ORDER_OF_SEARCH 8 /* pages for struct search */
+#define ORDER_OF_SEARCH 9 /* pages for struct search */
 _Static_assert(sizeof(struct search) <= PAGE_SIZE << ORDER_OF_SEARCH,
 	       "no room for the search");
 
@@ -97,16 +97,14 @@ static int choose_searched(struct director *d, struct stage *st,
 	return choose_redundant(x, d, enabled);
 }
 
-static void note_step(struct director *d, struct stage *st)
+static void note_step(struct director *d, struct stage *st,
+		      const struct footprint *f)
 {
 	struct exploration *x = container_of(d, struct exploration, director);
-	struct footprint f;
-	unsigned int woken;
 
 	(void)st;
-	explore_footprint(&f, &woken);
 	if (x->word != SEARCH_REDUNDANT)
-		search_step(x->search, &f, woken);
+		search_step(x->search, f);
 }
 
 /* How many steps the thread has taken in this run. */
@@ -366,6 +364,7 @@ static int explore_forms(struct exploration *x,
 	x->director = (struct director){ .choose = choose_searched,
 					 .after_step = note_step,
 					 .after_last_step = note_last_state,
+					 .anywhere = true,
 					 .quiet = true };
 	x->max = rq->max ? rq->max : SCHEDULES_MAX;
 	x->search = search_memory;

@@ -9,8 +9,7 @@
  *     (kernel/explore/shared.h).
  * (2) Wait by sleeping. A loop that polls never comes to a point where another
  *     actor could be chosen; use explore_await().
- * (3) If an actor calls a trylock, say `.search.tries = true`.
- * (4) Behave in the same way in each round: a schedule must be repeatable.
+ * (3) Behave in the same way in each round: a schedule must be repeatable.
  *
  * Consequences. (a) One actor moves at a time, so memory is sequentially
  * consistent. (b) What is not permuted is listed in docs/explorer.md and
@@ -61,8 +60,12 @@ struct director {
 	 * choose() does not change it. */
 	int (*choose)(struct director *d, struct stage *st,
 		      unsigned int enabled, unsigned int *gates);
-	/* Called when a step is over. May be NULL. */
-	void (*after_step)(struct director *d, struct stage *st);
+	/* Called when a step is over, with what it has touched. May be NULL. */
+	void (*after_step)(struct director *d, struct stage *st,
+			   const struct footprint *f);
+	/* These two do not sleep, and may be called in the thread of the actor
+	 * whose step is over. Else they are called in the runner's thread. */
+	bool anywhere;
 	/* Called when no actor can take a step, or choose() was negative, before
 	 * the actors are let go. left: the actors that have not ended, a bit
 	 * each. May be NULL. */

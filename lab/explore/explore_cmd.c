@@ -27,7 +27,7 @@ static void print_bounds(void)
 		"wake-ups, notifiers, cores\n"
 		"  going off and on, RCU barriers, slab objects (many in a row "
 		"are one step),\n"
-		"  declared shared reads and writes; with .search.tries releases "
+		"  declared shared reads and writes; releases "
 		"too\n");
 	kprintf("not permuted: the inside of a section under a spinlock, other "
 		"releases,\n"

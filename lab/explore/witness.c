@@ -77,25 +77,13 @@ static int choose_as_written(struct director *d, struct stage *st,
 	return (int)actor;
 }
 
-/* The footprint is not needed here, but this call begins the watch for data that
- * are touched before the next step. */
-static void forget_footprint(struct director *d, struct stage *st)
-{
-	struct footprint f;
-	unsigned int woken;
-
-	(void)d;
-	(void)st;
-	explore_footprint(&f, &woken);
-}
-
 int replay_witness(struct stage *st, const struct witness *w, bool freely,
 		   bool show, struct played *p)
 {
 	struct replay r = {
 		.director = { .choose = choose_as_written,
-			      .after_step = forget_footprint,
 			      .after_last_step = check_last_leg,
+			      .anywhere = true,
 			      .quiet = !show },
 		.w = w,
 		.freely = freely,
