@@ -254,6 +254,18 @@ static void touch(struct gate *by, uintptr_t thing, enum touch_how how,
 		WRITE_ONCE(by->touched, true);
 }
 
+/* The same; and the step closes the thing, which was open. */
+static void touch_and_shut(struct gate *by, uintptr_t thing, enum touch_how how)
+{
+	uint32_t flags = footprint_lock();
+
+	thing = stable_name(thing);
+	footprint_add(&ex.footprint, thing, how, false);
+	footprint_shuts(&ex.footprint, thing);
+	footprint_unlock(flags);
+	WRITE_ONCE(by->touched, true);
+}
+
 /* Add what the operation touches to the step's footprint. */
 static void touch_by(struct gate *by, enum trace_op op, const void *obj)
 {
@@ -293,6 +305,8 @@ void explore_event(const struct trace_event *e)
 	if (event_info(e->op)->touches & AND_CORES)
 		touch(by, THE_CORES, TOUCH_READ, false);
 	/* The gate before the operation has added these. */
+	if (e->op == TR_LOCK && by && by->op != TR_LOCK)
+		touch_and_shut(by, (uintptr_t)e->obj, TOUCH_WRITE);
 	if (e->op == TR_LOCK || e->op == TR_READ_LOCK ||
 	    e->op == TR_WRITE_LOCK)
 		return;
@@ -498,7 +512,7 @@ static void note_block(struct gate *g, uintptr_t caller)
 		touch(g, WAKE_OF(g - ex.gate), TOUCH_READ, false);
 		g->phase = WOKEN; /* the step goes on to the resume gate */
 	} else {
-		touch(g, WAKE_OF(g - ex.gate), TOUCH_READ, false);
+		touch_and_shut(g, WAKE_OF(g - ex.gate), TOUCH_READ);
 		g->phase = SLEEPS;
 		end_step(g);
 	}
@@ -969,7 +983,7 @@ static bool have_lead(void)
  * over. */
 static void end_step_of_sleeper(void)
 {
-	touch(NULL, WAKE_OF(ex.lead), TOUCH_READ, false);
+	touch_and_shut(&ex.gate[ex.lead], WAKE_OF(ex.lead), TOUCH_READ);
 	WRITE_ONCE(ex.asleep, false);
 	WRITE_ONCE(ex.lead, NO_ONE);
 }

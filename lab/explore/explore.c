@@ -19,6 +19,9 @@
 #if GORDIAN_DEBUG
 
 #define SCHEDULES_MAX	20000 /* unless the user gives a number */
+/* If the search is right, no run is redundant. If one is, its end is reached in so
+ * many orders, and each must be an end that is known. */
+#define CHECK_ORDERS  4
 #define ROOM_ORDER	7     /* pages for search_straighten() */
 #define STATES_MAX	512
 #define ORDER_OF_SEARCH 9 /* pages for struct search */
@@ -49,9 +52,14 @@ struct exploration {
 	bool one_form;
 	/* Of the schedule that runs: */
 	int word;	     /* search_choose()'s answer, if negative */
-	unsigned int beyond; /* steps after it turned out to be redundant */
 	uint64_t last_state; /* hash of the state in which it ended */
 };
+
+static bool went_wrong(const struct exploration *x)
+{
+	return x->word == SEARCH_DIVERGED || x->word == SEARCH_TOO_LONG ||
+	       x->word == SEARCH_NO_ROOM;
+}
 
 static void say_broken(struct exploration *x, struct director *d)
 {
@@ -59,22 +67,11 @@ static void say_broken(struct exploration *x, struct director *d)
 	kprintf("explore: %s\n",
 		x->word == SEARCH_DIVERGED ?
 			"a replayed schedule went another way" :
-			"more steps than there is room for");
+		x->word == SEARCH_TOO_LONG ?
+			"more steps than there is room for" :
+			"more schedules are pending than there is room for");
 	x->broken = true;
 	d->may_spin = x->word == SEARCH_TOO_LONG;
-}
-
-/* Choose a step for the rest of a redundant schedule. The schedule is not
- * counted, but it still goes step by step: if it ran freely, it could
- * sometimes reach a state that no schedule reaches. */
-static int choose_redundant(struct exploration *x, struct director *d,
-			    unsigned int enabled)
-{
-	if (x->beyond++ < SEARCH_STEPS)
-		return __builtin_ctz(enabled);
-	x->word = SEARCH_TOO_LONG;
-	say_broken(x, d);
-	return -1;
 }
 
 static int choose_searched(struct director *d, struct stage *st,
@@ -85,16 +82,9 @@ static int choose_searched(struct director *d, struct stage *st,
 
 	(void)st;
 	(void)gates;
-	if (x->word == SEARCH_REDUNDANT)
-		return choose_redundant(x, d, enabled);
 	explore_standing(stands);
 	x->word = search_choose(x->search, enabled, stands);
-	if (x->word == SEARCH_TOO_LONG || x->word == SEARCH_DIVERGED)
-		say_broken(x, d);
-	if (x->word != SEARCH_REDUNDANT)
-		return x->word;
-	(void)search_end(x->search, stands); /* cannot have diverged */
-	return choose_redundant(x, d, enabled);
+	return x->word;
 }
 
 static void note_step(struct director *d, struct stage *st,
@@ -103,8 +93,7 @@ static void note_step(struct director *d, struct stage *st,
 	struct exploration *x = container_of(d, struct exploration, director);
 
 	(void)st;
-	if (x->word != SEARCH_REDUNDANT)
-		search_step(x->search, f);
+	search_step(x->search, f);
 }
 
 /* How many steps the thread has taken in this run. */
@@ -124,11 +113,13 @@ static void note_last_state(struct director *d, struct stage *st,
 	struct standing stands[SEARCH_THREADS];
 
 	explore_standing(stands);
-	if (x->word >= 0 && !d->broken &&
-	    search_end(x->search, stands) == SEARCH_DIVERGED) {
-		x->word = SEARCH_DIVERGED;
-		say_broken(x, d);
+	if (!went_wrong(x) && !d->broken) {
+		int end = search_end(x->search, stands);
+
+		x->word = end ? end : x->word;
 	}
+	if (went_wrong(x))
+		say_broken(x, d);
 	x->last_state = 14695981039346656037ull ^ x->form.up;
 	for (unsigned int i = 0; left && i < st->nr_actors; i++) {
 		unsigned int place =
@@ -188,7 +179,7 @@ static void print_broken_schedule(struct exploration *x)
 	struct witness w = this_schedule(x);
 
 	print_witness(the_stage.sc, &w);
-	kprintf("%s\n", x->word == SEARCH_REDUNDANT ? " ..." : "");
+	kprintf("%s\n", x->search->redundant_run ? " ..." : "");
 	x->broken = true;
 }
 
@@ -198,7 +189,7 @@ static void note_schedule(struct exploration *x, const struct played *p)
 		kprintf("explore: this schedule left a trace:");
 		print_broken_schedule(x);
 	}
-	if (x->word == SEARCH_REDUNDANT) {
+	if (x->search->redundant_run) {
 		/* A schedule of the same class must have been run before, with the
 		 * same end. If there was none, the search has lost a class. */
 		x->redundant++;
@@ -210,7 +201,7 @@ static void note_schedule(struct exploration *x, const struct played *p)
 		}
 		return;
 	}
-	if (x->word < 0)
+	if (went_wrong(x))
 		return;
 	x->schedules++;
 	x->ends |= OUT_BIT(p->out);
@@ -249,6 +240,7 @@ static int explore_form(struct stage *st, struct exploration *x,
 			const struct explore_request *rq)
 {
 	search_init(x->search, st->nr_actors, rq->mode, rq->bound);
+	x->search->check_orders = CHECK_ORDERS;
 	x->ends = 0;
 	while (search_next(x->search)) {
 		struct played p;
@@ -263,7 +255,6 @@ static int explore_form(struct stage *st, struct exploration *x,
 			return 0;
 		}
 		x->word = 0;
-		x->beyond = 0;
 		err = play_directed(st, &x->director, x->form, false, &p);
 		if (err)
 			return err;
@@ -280,6 +271,11 @@ static int explore_form(struct stage *st, struct exploration *x,
 		}
 	}
 	x->cut_short |= x->search->cut_short;
+	if (x->search->off_course) {
+		kprintf("explore: %u schedules did not go as planned\n",
+			x->search->off_course);
+		x->broken = true;
+	}
 	return 0;
 }
 
