@@ -46,7 +46,7 @@ static bool d_holds_a_reference_or_has_ended(void *arg)
 /* Wait until D holds its reference. Returns false if D has ended before. */
 static bool wait_for_d(struct stage *st)
 {
-	if (!explore_await(d_holds_a_reference_or_has_ended, st, &cpu_hotplug))
+	if (!explore_await())
 		while (!d_holds_a_reference_or_has_ended(st))
 			yield();
 	return d_holds_a_reference(st);
@@ -84,7 +84,7 @@ static void actor_U_soon(struct stage *st)
 /* U comes when D has ended or died. In a forced round the script says when. */
 static void actor_U_late(struct stage *st)
 {
-	if (!explore_await(d_has_ended, st, &cpu_hotplug))
+	if (!explore_await())
 		while (!st->forced && !d_has_ended(st))
 			sleep_ns(LOOK_NS);
 	actor_U(st);
@@ -107,10 +107,11 @@ static void teardown_e4(struct stage *st)
 	D_THEN_L, D(LOCK, &rcu_sched_state.barrier_mutex),                     \
 		D(CACHE_FREE, THE_CACHE), D(LOCK, &cpu_hotplug.lock)
 
-#define D_U_AND_L(u)                                                           \
+#define D_U_AND_L(u, u_awaits)                                                 \
 	.actors = { { "D", ON_D, actor_D },                                    \
-		    { "U", ON_U, (u) },                                        \
-		    { "L", ON_B, actor_L } },                                  \
+		    { "U", ON_U, (u), .awaits = (u_awaits) },                  \
+		    { "L", ON_B, actor_L,                                      \
+		      .awaits = d_holds_a_reference_or_has_ended } },          \
 	.world.toggles = true, .world.destroy = kmem_cache_destroy__3_6,       \
 	.world.setup = setup_victim, .world.listen = listen_for_l,             \
 	.world.teardown = teardown_e4, .free.until_found = true,               \
@@ -128,7 +129,7 @@ static void teardown_e4(struct stage *st)
 			     U(CORE_OFF, &cpu_hotplug),                        \
 			     D(CONTEND, &cpu_hotplug.lock),                    \
 			     U(CONTEND, &slab_mutex)),                         \
-	D_U_AND_L(actor_U_soon)
+	D_U_AND_L(actor_U_soon, d_holds_a_reference_or_has_ended)
 
 static const struct scenario e4[] = {
 	{
@@ -147,7 +148,7 @@ static const struct scenario e4[] = {
 	{
 		.part = "E4/late-b",
 		.about = "debug patch B; U comes late: the BUG hits D",
-		D_U_AND_L(actor_U_late),
+		D_U_AND_L(actor_U_late, d_has_ended),
 		.world.hotplug = &hotplug_bhat_b_ops,
 		.world.leaks = true,
 		.forced.order =
@@ -159,7 +160,7 @@ static const struct scenario e4[] = {
 	{
 		.part = "E4/late-final",
 		.about = "the merged check; U comes late: the warning names D",
-		D_U_AND_L(actor_U_late),
+		D_U_AND_L(actor_U_late, d_has_ended),
 		.forced.order =
 			STEPS(UNTIL_LAST_PUT, U(HP_BEGIN, &cpu_hotplug)),
 		.said.outcome = WARN,
@@ -251,8 +252,10 @@ static const struct scenario e4x[] = {
 		.about = "E4 with the references counted per thread",
 		.needs_lockdep = true,
 		.actors = { { "D", ON_D, actor_D },
-			    { "U", ON_U, actor_U_soon },
-			    { "L", ON_B, actor_L_anyway } },
+			    { "U", ON_U, actor_U_soon,
+			      .awaits = d_holds_a_reference_or_has_ended },
+			    { "L", ON_B, actor_L_anyway,
+			      .awaits = d_holds_a_reference_or_has_ended } },
 		AS_DRAWN,
 		.world.toggles = true,
 		.world.hotplug = COUNTED_OPS,

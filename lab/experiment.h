@@ -79,6 +79,8 @@ struct actor {
 	enum place place;
 	void (*fn)(struct stage *st);
 	bool urgent; /* it runs before the thread that invokes callbacks */
+	/* What it waits for in explore_await(). arg: the stage. */
+	bool (*awaits)(void *arg);
 };
 
 /* The usual casts (lab/cast.c). With U a core is toggled: it goes off or on. */

@@ -38,10 +38,10 @@
 /* Names for things that have no address. */
 #define THE_CORES     ((uintptr_t)1)	     /* which of them are online */
 #define THE_CACHES    ((uintptr_t)2)	     /* the list of all caches */
-#define THE_ENDS      ((uintptr_t)3)	     /* which threads have ended */
 #define COUNT_OF(rsp) ((uintptr_t)(rsp) | 1) /* rsp's barrier count */
 #define THE_HEAP      ((uintptr_t)4)	     /* all that was allocated */
 #define WAKE_OF(i)    ((uintptr_t)16 + (uintptr_t)(i)) /* may it wake up? */
+#define AWAIT_OF(i)   ((uintptr_t)32 + (uintptr_t)(i)) /* its condition */
 
 #define NO_ONE (-1) /* the exploring thread has the lead */
 
@@ -64,8 +64,8 @@ struct gate {
 	struct waiting wait; /* what it waits for, or is about to wait for */
 	bool announced; /* STANDS, and would sleep next: it has begun a wait */
 	const void *objects; /* the cache, if the last gate was about objects */
-	bool (*holds)(void *arg);
-	void *arg;
+	bool holds;  /* its condition was true after the last step */
+	bool awaits; /* SLEEPS, in explore_await() */
 	bool alone; /* the thread is in await_alone() */
 	struct wait_queue condition;
 	unsigned int passes; /* gates that need no grant */
@@ -277,6 +277,23 @@ static void touch_by(struct gate *by, enum trace_op op, const void *obj)
 		      op == TR_UNLOCK && !somebody_waits_for(obj));
 }
 
+/* Does the thread look at the object again after its sleep? Not if a lock was
+ * handed over to it. */
+static bool looks_again(const struct waiting *w)
+{
+	return w->ops && w->ops != &rwsem_read_wait &&
+	       w->ops != &rwsem_write_wait;
+}
+
+/* Is the lock that was taken in the footprint already? The gate before the
+ * operation has added it; or it was handed over in another thread's step. */
+static bool is_known(const struct gate *g, enum trace_op op)
+{
+	if (op != TR_LOCK && op != TR_READ_LOCK && op != TR_WRITE_LOCK)
+		return false;
+	return g->op == op || (g->op == TR_RESUME && !looks_again(&g->wait));
+}
+
 void explore_event(const struct trace_event *e)
 {
 	struct gate *by;
@@ -304,11 +321,9 @@ void explore_event(const struct trace_event *e)
 		touch(by, THE_CORES, TOUCH_WRITE, false);
 	if (event_info(e->op)->touches & AND_CORES)
 		touch(by, THE_CORES, TOUCH_READ, false);
-	/* The gate before the operation has added these. */
 	if (e->op == TR_LOCK && by && by->op != TR_LOCK)
 		touch_and_shut(by, (uintptr_t)e->obj, TOUCH_WRITE);
-	if (e->op == TR_LOCK || e->op == TR_READ_LOCK ||
-	    e->op == TR_WRITE_LOCK)
+	if (by && is_known(by, (enum trace_op)e->op))
 		return;
 	touch_by(by, (enum trace_op)e->op, e->obj);
 }
@@ -321,6 +336,8 @@ static bool was_woken(const struct gate *g)
 	 * stop_at_resume(). */
 	enum thread_state s = sched_state_apart_from_gate(g->thread);
 
+	if (g->awaits)
+		return false;
 	if (g->phase == SLEEPS)
 		return s == TASK_RUNNING || s == TASK_WAKING ||
 		       smp_load_acquire(&g->at_gate);
@@ -335,8 +352,6 @@ static void note_changes(void)
 
 		if (!g->ended && ex.subject.ended(ex.subject.arg, i)) {
 			g->ended = true;
-			/* Two ends commute. */
-			touch(NULL, THE_ENDS, TOUCH_READ, false);
 		} else if (!g->ended && was_woken(g)) {
 			/* A thread that slept could not move before. */
 			touch(NULL, WAKE_OF(i), TOUCH_WRITE,
@@ -345,6 +360,17 @@ static void note_changes(void)
 				g->phase = WOKEN;
 			g->announced = false;
 		}
+	}
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
+		struct gate *g = &ex.gate[i];
+		bool holds = ex.subject.awaits[i] &&
+			     ex.subject.awaits[i](ex.subject.arg);
+
+		if (holds && !g->holds)
+			touch(NULL, AWAIT_OF(i), TOUCH_WRITE, true);
+		else if (!holds && g->holds)
+			touch_and_shut(g, AWAIT_OF(i), TOUCH_WRITE);
+		g->holds = holds;
 	}
 }
 
@@ -366,6 +392,8 @@ static bool waits_for_a_thread(const struct gate *g)
 {
 	const struct wait_ops *w = g->wait.ops;
 
+	if (g->awaits)
+		return true;
 	if (w == &mutex_wait || w == &rwsem_read_wait ||
 	    w == &rwsem_write_wait || w == &percpu_read_wait ||
 	    w == &percpu_write_wait || w == &refcount_wait)
@@ -465,11 +493,10 @@ static void wait_for_grant(struct gate *g)
 static void stop_at_gate(struct gate *g, enum trace_op op, const void *obj,
 			 uintptr_t caller)
 {
-	if (is_explored(g) && g->passes && (!g->holds || g->holds(g->arg)) &&
+	if (is_explored(g) && g->passes &&
 	    !(op == TR_LOCK && mutex_is_locked(obj))) {
 		g->passes--;
 		g->touched = false;
-		g->holds = NULL;
 		return;
 	}
 	BUG_ON(!may_sleep()); /* so no choice is made under a spinlock */
@@ -484,7 +511,6 @@ static void stop_at_gate(struct gate *g, enum trace_op op, const void *obj,
 	current->gated = false;
 	end_step(g);
 	wait_for_grant(g);
-	g->holds = NULL;
 }
 
 /*
@@ -517,14 +543,6 @@ static void note_block(struct gate *g, uintptr_t caller)
 		end_step(g);
 	}
 	current->gated = true;
-}
-
-/* Does the thread look at the object again after its sleep? Not if a lock was
- * handed over to it. */
-static bool looks_again(const struct waiting *w)
-{
-	return w->ops && w->ops != &rwsem_read_wait &&
-	       w->ops != &rwsem_write_wait;
 }
 
 /* The thread has slept, and was woken; or it did not sleep, because it was woken
@@ -615,16 +633,31 @@ void explore_thread_ends(void)
 /* Wait for the condition after explore_let_go(). The thread waits as for any
  * event, so a round in which the condition cannot become true is seen to be
  * stuck. */
-static void await_alone(struct gate *g, bool (*holds)(void *arg), void *arg)
+static void await_alone(struct gate *g, bool (*holds)(void *arg))
 {
-	if (holds(arg))
+	if (holds(ex.subject.arg))
 		return;
-	g->holds = holds;
-	g->arg = arg;
 	/* Release: pairs with the acquire in explore_release_waiting(). */
 	smp_store_release(&g->alone, true);
 	wait_event(&g->condition, !READ_ONCE(g->alone));
-	g->holds = NULL;
+}
+
+/* The explored thread's step is over. It can take its next step exactly while
+ * the condition is true. */
+static void sleep_until(struct gate *g)
+{
+	g->op = TR_AWAIT;
+	g->obj = NULL;
+	g->caller = CALLER;
+	g->awaits = true;
+	g->phase = SLEEPS;
+	/* Release: pairs with the acquires of at_gate, for the slot. */
+	smp_store_release(&g->at_gate, true);
+	current->gated = false;
+	end_step(g);
+	wait_for_grant(g);
+	g->awaits = false;
+	touch(g, AWAIT_OF(g - ex.gate), TOUCH_READ, false);
 }
 
 bool explore_release_waiting(bool all)
@@ -635,7 +668,8 @@ bool explore_release_waiting(bool all)
 		struct gate *g = &ex.gate[i];
 
 		/* Acquire: pairs with the release in await_alone(). */
-		if (!smp_load_acquire(&g->alone) || !(all || g->holds(g->arg)))
+		if (!smp_load_acquire(&g->alone) ||
+		    !(all || ex.subject.awaits[i](ex.subject.arg)))
 			continue;
 		WRITE_ONCE(g->alone, false);
 		wake_up(&g->condition);
@@ -644,24 +678,18 @@ bool explore_release_waiting(bool all)
 	return any;
 }
 
-bool explore_await(bool (*holds)(void *arg), void *arg, const void *what)
+bool explore_await(void)
 {
 	struct gate *g;
 
 	if (!current->gated || !READ_ONCE(ex.on))
 		return false;
 	g = explored_gate(current);
-	if (!READ_ONCE(ex.gates_open)) {
-		g->holds = holds;
-		g->arg = arg;
-		stop_at_gate(g, TR_SHARED_READ, what, CALLER);
-		touch_upcoming(g, TR_SHARED_READ, what);
-	}
+	BUG_ON(!ex.subject.awaits[g - ex.gate]); /* the duty in gates.h */
+	if (!READ_ONCE(ex.gates_open))
+		sleep_until(g);
 	if (READ_ONCE(ex.gates_open))
-		await_alone(g, holds, arg);
-	else
-		/* The condition may read the ends. */
-		touch(g, THE_ENDS, TOUCH_WRITE, false);
+		await_alone(g, ex.subject.awaits[g - ex.gate]);
 	return true;
 }
 
@@ -863,11 +891,11 @@ static bool let_callback_run(void)
 /* Can the thread take a step? (gates.h says what that means.) */
 static bool is_enabled(const struct gate *g)
 {
+	if (g->awaits)
+		return g->holds;
 	if (g->phase != STANDS)
 		return g->phase == WOKEN ||
 		       (g->phase == SLEEPS && may_time_out(g));
-	if (g->holds)
-		return g->holds(g->arg);
 	return g->op != TR_LOCK || !mutex_is_locked(g->obj);
 }
 
@@ -974,7 +1002,7 @@ static bool have_lead(void)
 	/* Acquire: pairs with the release in pass_lead(). */
 	int n = smp_load_acquire(&ex.lead);
 
-	if (n != NO_ONE && READ_ONCE(ex.gate[n].thread->bug))
+	if (n != NO_ONE && READ_ONCE(ex.gate[n].thread->exited))
 		WRITE_ONCE(ex.lead, n = NO_ONE);
 	return n == NO_ONE;
 }
@@ -1066,6 +1094,12 @@ void explore_standing(struct standing *out)
 		memset(s, 0, sizeof(*s));
 		if (has_ended(i)) {
 			s->where = STAND_ENDED;
+		} else if (g->awaits) {
+			s->where = STAND_AT_POINT;
+			s->op = TR_AWAIT;
+			s->thing = AWAIT_OF(i);
+			s->how = TOUCH_READ;
+			s->takes = s->vague = true;
 		} else if (g->phase == WOKEN ||
 			   (g->phase == SLEEPS && may_time_out(g))) {
 			s->where = STAND_AT_POINT;
@@ -1096,7 +1130,7 @@ bool explore_pending(unsigned int i, enum trace_op *op, const void **obj,
 {
 	const struct gate *g = &ex.gate[i];
 
-	if (g->phase != STANDS && g->phase != WOKEN)
+	if (g->phase != STANDS && g->phase != WOKEN && !g->awaits)
 		return false;
 	*op = g->phase == WOKEN ? TR_RESUME : g->op;
 	*obj = g->obj;

@@ -65,6 +65,9 @@ struct explored {
 	/* Has thread i ended? Any context. */
 	bool (*ended)(void *arg, unsigned int i);
 	void *arg;
+	/* What thread i waits for in explore_await(); NULL: it does not call
+	 * it. It depends only on what the threads do. Any context. */
+	bool (*awaits[SEARCH_THREADS])(void *arg);
 	unsigned int toggled; /* the core that comes and goes; NR_CPUS: none */
 	/* Choose the thread that takes the next step, of the set `enabled`.
 	 * Negative: let there be no more steps. *gates: it may pass so many
@@ -110,10 +113,11 @@ void explore_gate(enum trace_op op, const void *obj, uintptr_t caller);
 void explore_event(const struct trace_event *e);
 
 /*
- * Wait until the condition is true. what: the data it reads. Returns false at
- * once if the thread is not explored; the caller then waits in its own way.
+ * Wait until the thread's own condition is true: `awaits` in the subject.
+ * Returns false at once if the thread is not explored; the caller then waits in
+ * its own way.
  */
-bool explore_await(bool (*holds)(void *arg), void *arg, const void *what);
+bool explore_await(void);
 /* Call it after explore_let_go(), while no thread runs. Let threads in
  * explore_await() go on: the threads whose condition is true, or (all) every
  * one. Returns whether there was such a thread. */

@@ -748,7 +748,17 @@ void search_step(struct search *s, const struct footprint *step)
 	if (s->redundant_run || s->no_room)
 		return;
 	if (s->steps < s->same) {
+	{
+		if (!same_footprint(s, &s->print[n->step], step)) {
+		extern int kprintf(const char *, ...); extern bool console_hushed; console_hushed = 0;
+		kprintf("DIVERGED at %u of %u thread %u op %u:", s->steps, s->prefix, n->chosen, n->stands[n->chosen].op);
+		for (unsigned i = 0; i < s->print[n->step].n; i++) { struct touch *t = &s->touch[s->print[n->step].from + i]; kprintf(" %p.%u%s%s", (void *)t->thing, t->how, t->gives ? "g" : "", t->shuts ? "s" : ""); }
+		kprintf(" now");
+		for (unsigned i = 0; i < step->n; i++) { const struct touch *t = &step->touch[i]; kprintf(" %p.%u%s%s", (void *)t->thing, t->how, t->gives ? "g" : "", t->shuts ? "s" : ""); }
+		kprintf("\n");
+		}
 		s->diverged |= !same_footprint(s, &s->print[n->step], step);
+	}
 	} else {
 		n->step = number_of(s, step);
 		move_pending(s, n);

@@ -129,8 +129,10 @@ static int begin_steps(struct round *r, struct stage *st)
 	/* The callbacks of the set-up do not belong to the schedule. */
 	if (!await_callbacks())
 		return -ETIMEDOUT;
-	for (unsigned int i = 0; i < st->nr_actors; i++)
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		subject.thread[i] = st->worker[i].thread;
+		subject.awaits[i] = st->sc->actors[i].awaits;
+	}
 	explore_begin(&subject);
 	return 0;
 }

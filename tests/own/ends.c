@@ -220,7 +220,7 @@ static int setup_flag(struct stage *st maybe_unused)
 static void actor_awaits(struct stage *st maybe_unused)
 {
 	shared_write(looked, true);
-	if (!explore_await(flag_is_up, NULL, &flag))
+	if (!explore_await())
 		while (!flag_is_up(NULL))
 			sleep_ns(POLL_NS);
 }
@@ -314,7 +314,9 @@ static const struct scenario scenarios[] = {
 	  .cut.rescue = complete_for_b },
 	{ PART("timer", COMPLETES), BOTH(actor_arms, actor_writes),
 	  .world.setup = setup_timer },
-	{ PART("await", COMPLETES | STUCK), BOTH(actor_awaits, actor_raises),
+	{ PART("await", COMPLETES | STUCK), 
+	  .actors = { { "A", ON_D, actor_awaits, .awaits = flag_is_up },
+		      { "B", ON_U, actor_raises } },
 	  .world.setup = setup_flag },
 	{ PART("setup", COMPLETES), ALONE(actor_writes),
 	  .world.setup = cannot },
