@@ -1012,6 +1012,9 @@ static bool have_lead(void)
 static void end_step_of_sleeper(void)
 {
 	touch_and_shut(&ex.gate[ex.lead], WAKE_OF(ex.lead), TOUCH_READ);
+	/* It depends on the callbacks that are queued, and from now on others
+	 * that are queued may run. */
+	touch(NULL, (uintptr_t)&rcu_sched_state, TOUCH_WRITE, false);
 	WRITE_ONCE(ex.asleep, false);
 	WRITE_ONCE(ex.lead, NO_ONE);
 }
