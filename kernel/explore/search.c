@@ -325,12 +325,14 @@ static void take_out(struct search *s, uint16_t q, unsigned int t,
 static uint64_t id_of(unsigned int t, uint64_t before, unsigned int step,
 		      uint64_t sum)
 {
-	return mix(mix(before + t) + step * 0x9e3779b97f4a7c15ull + sum) | 1;
+	uint64_t h = mix(before + (t + 1) * 0xd6e8feb86659fd93ull);
+
+	return mix(h + (step + 1) * 0x9e3779b97f4a7c15ull + sum) | 1;
 }
 
 static uint32_t seen_key(unsigned int t, uint64_t before)
 {
-	return (uint32_t)mix(before * SEARCH_THREADS + t);
+	return (uint32_t)mix(before + (t + 1) * 0xd6e8feb86659fd93ull);
 }
 
 static void remember(struct search *s, unsigned int t, uint64_t before,
@@ -828,7 +830,7 @@ static void reverse(struct search *s, unsigned int i, unsigned int t,
 {
 	struct node *n = &s->node[i];
 	unsigned int asleep = n->asleep;
-	uint64_t id = mix(t + 1);
+	uint64_t id = (t + 1) * 0xd6e8feb86659fd93ull;
 	uint32_t tail = 0;
 	uint16_t q;
 
