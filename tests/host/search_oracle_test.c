@@ -65,7 +65,7 @@ static void search(struct search_found *f, const struct program *p)
 	struct searched r;
 
 	memset(&r, 0, sizeof(r));
-	run_search(&r, p, MODE_REDUCED, 0, MAX_RUNS, true);
+	run_search(&r, p, MODE_REDUCED, 0, MAX_RUNS);
 	f->nr_classes = r.runs;
 	f->nr_redundant = r.redundant;
 	f->too_big = r.too_big;
