@@ -132,7 +132,13 @@ def test_ticket_lock(host):
 def test_search(host, seeds):
     run = host("search", [*ORACLE, *SEARCH])
     for seed in seeds:
-        run(seed, 100, 100)
+        run(seed, 100)
+
+
+def test_search_random(host, seeds):
+    run = host("search_random", ["kernel/explore/search.c"])
+    for seed in seeds:
+        run(seed, 150)
 
 
 def test_search_steps(host, seeds):
@@ -151,9 +157,7 @@ def test_oracle(host, seeds):
 
 def test_search_against_oracle(host, request):
     """Random programs: outcomes, deadlock states, classes, redundant runs."""
-    run = host("search_oracle", [*ORACLE, "tests/host/search_model.c",
-                                 "tests/host/search_run.c",
-                                 "kernel/explore/search.c"])
+    run = host("search_oracle", [*ORACLE, *SEARCH])
     run(*((1, 50) if is_short(request) else (2, 500)))
 
 

@@ -1,6 +1,72 @@
 /*
  * The search. What it is for, and its words: search.h. Owns nothing; the caller
  * owns struct search.
+ *
+ * How it works. E.w is a schedule that begins with E and goes on with w. Each
+ * prefix E of the current run is a node. After each run, each race of the run
+ * gives a sequence v that is to be run from an earlier node. It waits in the
+ * node's list `pending`. (The wake-up tree of the paper is these lists: when a
+ * step is taken, the sequences that could begin with it go on to the next node.)
+ * When all schedules that begin with the step chosen at a node have been run, the
+ * step's thread sleeps there, and a sequence of the list is next.
+ *
+ * Race. Step e and a later step e' of another thread race if e' happens after e,
+ * nothing lies between them in that order, and e' could have come first. It could
+ * not if e opened the thing that e' takes. If a thread takes a thing that was
+ * closed and opened again, it races with the step that closed it
+ * (find_closer()); so does a thread that still waits at its gate when the run
+ * ends. It could have come first if its own step before does not happen after e.
+ * All races of a run count, also those of the replayed steps: v contains steps
+ * of the whole run. (With new races only, classes are lost.)
+ *
+ * Reversal. N: the steps after e that do not happen after e, to the end of the
+ * run. v = N.e'. E.N is a schedule whose steps have the footprints they had in
+ * the run, as the steps left out are independent of all of them. Then e' is
+ * enabled: before e, all that enables it is as it was, except what e changed.
+ * But e' itself may touch other things than it did after e. Let f be e' after
+ * E.N. Only the footprint of f is not known, and f is the last step.
+ *
+ * Sleep. Thread q sleeps at E if all schedules that begin with q's step have been
+ * run, from E or from an earlier node with only steps independent of q's step
+ * since. q's step is a weak initial of v (it could be first in v.w for some w) if
+ * no step of v before q's own depends on it; if q has no step in v, no step of v.
+ * If a sleeper is a weak initial of v, then v is not run.
+ *
+ * Why none is run twice. v is run only if each sleeper depends on some step of v.
+ * So no thread sleeps after E.v, and no run has to be given up. And two runs from
+ * E that begin in different ways have an order of dependent steps that differs.
+ *
+ * The footprint of f. A step, with what it touches, is determined by the steps
+ * that happen before it. So it has an id, a hash of these. Of each vague step
+ * that was ever run the id is remembered. Let q be a sleeper that depends on no
+ * step of N. Then E.q.N was run, and e' after it. If e' is independent of q
+ * there, it was f, and look_up() finds it. If f is not found, then f depends on
+ * q. So the answer is exact, unless memory is full (`forgetful`): then f counts as
+ * dependent. That may be wrong, and then a sleeper is left after E.v: the run is
+ * given up as redundant. No class is lost then, because the sequences that are
+ * pending at that node stay there.
+ *
+ * Why no class is lost. Suppose that all is done at E, and take E.w of which no
+ * schedule was run. Of the threads that sleep at E, none is a weak initial of w.
+ * Take the sleeper p with the longest beginning r of w that does not depend on p,
+ * w = r.f.x; if there are more, the one with which f collides last (f touches one
+ * thing after the other). E.p.r... was run, and in it p and the thread of f race,
+ * or p closed what f takes. So there was a sequence v = N.e', where N has all steps
+ * of r, perhaps with others that neither happen after p nor collide with f before
+ * p does. v was run from E, or was not needed because of a sleeper. If p sleeps
+ * since an earlier node E0, E = E0.u, then v began with u and went on to E with
+ * the steps of u. In each case some thread y sleeps at E in the end that is a weak
+ * initial of v. If its step is in r, it is a weak initial of w. Else it is
+ * independent of r, and of f too or it collides with f later than p does.
+ * Both contradict the choice of p.
+ *
+ * Off course. A pending step that is known (not unsure) must be what it was when
+ * it is run. If it is not, or its thread is not enabled, a footprint was
+ * incomplete, or a point not called vague. `off_course` counts that. The search
+ * goes on with any other thread; what else is pending stays.
+ *
+ * Hashes have 64 bits. If two steps had one hash, a class could be lost. With a
+ * million steps the chance is below one in ten million.
  */
 #include "kernel/explore/search.h"
 
@@ -471,6 +537,20 @@ void search_init(struct search *s, unsigned int threads, enum search_mode mode,
 	s->bound = bound;
 }
 
+/* Take the first step of the path. Returns its thread. */
+static uint8_t follow_path(struct search *s)
+{
+	uint32_t w = s->path;
+	uint8_t t = s->wake[w].thread;
+
+	s->expects = !s->wake[w].unsure;
+	s->expected = s->wake[w].step;
+	s->path = s->wake[w].next;
+	s->path_ends = !s->path;
+	wake_free(s, w);
+	return t;
+}
+
 /* All schedules that begin with the step chosen at node k have been run. Choose
  * another one. */
 static bool choose_sequence(struct search *s, unsigned int k)
@@ -486,10 +566,8 @@ static bool choose_sequence(struct search *s, unsigned int k)
 			wakes_free(s, w);
 			continue;
 		}
-		n->chosen = s->wake[w].thread;
-		s->path = s->wake[w].next;
-		s->path_ends = !s->path;
-		wake_free(s, w);
+		s->path = w;
+		n->chosen = follow_path(s);
 		return true;
 	}
 	return false;
@@ -667,20 +745,11 @@ static int new_choice(struct search *s, struct node *n)
 			return give_up(s, n->enabled);
 		drop_pending(s, n);
 	}
-	if (s->path) {
-		uint32_t w = s->path;
-
-		n->chosen = s->wake[w].thread;
-		if (able & BIT(n->chosen)) {
-			s->path = s->wake[w].next;
-			s->path_ends = !s->path;
-			wake_free(s, w);
-			return n->chosen;
-		}
-		s->off_course++;
-		wakes_free(s, w);
-		s->path = 0;
-	}
+	if (s->path && able & BIT(s->wake[s->path].thread))
+		return n->chosen = follow_path(s);
+	s->off_course += s->path != 0;
+	wakes_free(s, s->path);
+	s->path = 0;
 	if (!able)
 		return give_up(s, n->enabled);
 	n->chosen = (uint8_t)(able & BIT(last) ?
@@ -750,19 +819,12 @@ void search_step(struct search *s, const struct footprint *step)
 	if (s->redundant_run || s->no_room)
 		return;
 	if (s->steps < s->same) {
-	{
-		if (!same_footprint(s, &s->print[n->step], step)) {
-		extern int kprintf(const char *, ...); extern bool console_hushed; console_hushed = 0;
-		kprintf("DIVERGED at %u of %u thread %u op %u:", s->steps, s->prefix, n->chosen, n->stands[n->chosen].op);
-		for (unsigned i = 0; i < s->print[n->step].n; i++) { struct touch *t = &s->touch[s->print[n->step].from + i]; kprintf(" %p.%u%s%s", (void *)t->thing, t->how, t->gives ? "g" : "", t->shuts ? "s" : ""); }
-		kprintf(" now");
-		for (unsigned i = 0; i < step->n; i++) { const struct touch *t = &step->touch[i]; kprintf(" %p.%u%s%s", (void *)t->thing, t->how, t->gives ? "g" : "", t->shuts ? "s" : ""); }
-		kprintf("\n");
-		}
 		s->diverged |= !same_footprint(s, &s->print[n->step], step);
-	}
 	} else {
 		n->step = number_of(s, step);
+		s->off_course += s->expects &&
+				 !same_touches(s, s->expected, n->step);
+		s->expects = false;
 		move_pending(s, n);
 	}
 	s->steps++;

@@ -117,8 +117,8 @@ struct node {
 #define SEARCH_PRINTS	 2048	      /* different footprints */
 #define SEARCH_TOUCHES	 (1u << 13)   /* of all of them together */
 #define SEARCH_SEQUENCES (1u << 13)   /* pending at one time */
-#define SEARCH_EVENTS	 (90u * 1024) /* of all pending sequences */
-#define SEARCH_SEEN	 (1u << 15)   /* steps remembered */
+#define SEARCH_EVENTS	 (48u * 1024) /* of all pending sequences */
+#define SEARCH_SEEN	 (1u << 16)   /* steps remembered */
 
 /* A footprint as it is kept: each different one once. */
 struct print {
@@ -171,6 +171,8 @@ struct search {
 	unsigned int off_course;
 	uint32_t path; /* the steps that come next */
 	bool path_ends;
+	bool expects; /* the step that was chosen touches what it did before: */
+	uint16_t expected;
 	uint32_t free_wakes;
 	uint16_t free_sequences;
 	unsigned int prints, touches, nr_seen, nr_wakes, nr_sequences;

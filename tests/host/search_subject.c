@@ -66,9 +66,18 @@ static void search(struct search_found *f, const struct program *p)
 {
 	struct searched r;
 
-	run_search(&r, p, MODE_REDUCED, 0, ~(size_t)0);
-	CHECK(!r.off_course && !r.no_room && r.classes == r.runs);
-	*f = (struct search_found){ r.end, r.nr_ends, r.runs, r.redundant };
+	run_search(&r, p, MODE_REDUCED, 0, SUBJECT_MOST_RUNS);
+	*f = (struct search_found){ .end = r.end,
+				    .nr_ends = r.nr_ends,
+				    .nr_classes = r.runs,
+				    .nr_redundant = r.redundant,
+				    .too_big = r.too_big };
+	if (r.no_room)
+		f->broken = "the search has no room";
+	else if (r.off_course)
+		f->broken = "a sequence could not be run";
+	else if (r.classes != r.runs)
+		f->broken = "two runs of one class";
 }
 
 const struct subject search_subject = { search, step_machine_of };
