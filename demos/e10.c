@@ -59,6 +59,7 @@ static bool entrained_from_here(struct rcu_state *rsp, unsigned int cpu)
 	uint32_t flags = spin_lock_irqsave(&barrier_lock);
 	bool done;
 
+	trace_did(TR_BARRIER_LOOK, rsp, cpu, CALLER);
 	if (!cpu_is_online(cpu) || !READ_ONCE(rsp->data[cpu].cbs.len))
 		rcu_barrier_entrain__5_18(rsp, cpu);
 	done = entrained[cpu] == rsp->n_barrier_done;

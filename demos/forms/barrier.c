@@ -87,6 +87,7 @@ static void rcu_adopt__3_6(struct rcu_state *rsp, unsigned int dead)
 /* Is the core online, or is nothing left on it? */
 static bool callbacks_are_moved(struct rcu_state *rsp, unsigned int cpu)
 {
+	trace_did(TR_BARRIER_LOOK, rsp, cpu, CALLER);
 	return cpu_is_online(cpu) || !READ_ONCE(rsp->data[cpu].cbs.len);
 }
 
