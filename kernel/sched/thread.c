@@ -198,6 +198,7 @@ noreturn void thread_exit(int status)
 
 noreturn void thread_bug_exit(void)
 {
+	current->gated = false; /* it passes no more gates */
 	lockdep_thread_died();
 	current->preempt_count = 0;
 	leave_wait_queues();

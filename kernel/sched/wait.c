@@ -62,12 +62,31 @@ void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
+/* Wake the thread that has waited longest, or all threads. A woken thread is
+ * unlinked, so that the next wake_up() reaches another thread. q->lock held. */
+static void wake_locked(struct wait_queue *q, bool all, uintptr_t caller)
+{
+	struct wait_entry *e, *next;
+
+	list_for_each_safe (e, next, &q->waiters, link) {
+		list_del(&e->link);
+		wake_up_thread(e->thread, caller);
+		if (!all)
+			break;
+	}
+}
+
 void finish_wait(struct wait_queue *q, struct wait_entry *e)
 {
 	uint32_t flags;
 
 	trace_gate(TR_WAIT_DONE, q, CALLER);
 	flags = spin_lock_irqsave(&q->lock);
+	/* A thread that joins the queue again before each look is still in it
+	 * now. If it is not, a wake-up has reached it after its last look. It
+	 * does not need that wake-up, but the next thread may. */
+	if (list_empty(&e->link))
+		wake_locked(q, false, CALLER);
 	list_del(&e->link);
 	spin_unlock_irqrestore(&q->lock, flags);
 	current->waits_in = e->outer;
@@ -84,20 +103,6 @@ void leave_wait_queues(void)
 		if (READ_ONCE(e->queue->lock.holder) == current)
 			raw_spin_unlock(&e->queue->lock);
 		finish_wait(e->queue, e);
-	}
-}
-
-/* Wake the thread that has waited longest, or all threads. A woken thread is
- * unlinked, so that the next wake_up() reaches another thread. q->lock held. */
-static void wake_locked(struct wait_queue *q, bool all, uintptr_t caller)
-{
-	struct wait_entry *e, *next;
-
-	list_for_each_safe (e, next, &q->waiters, link) {
-		list_del(&e->link);
-		wake_up_thread(e->thread, caller);
-		if (!all)
-			break;
 	}
 }
 
