@@ -27,6 +27,8 @@
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/wait.h"
 
+#if GORDIAN_DEBUG
+
 #define LOOK_NS	    60000ull   /* between two looks if a thread is blocked */
 #define LEAD_NS	    1000000ull /* between two looks while a thread leads */
 #define AWAKE_LOOKS 64	       /* before the first LOOK_NS */
@@ -1140,3 +1142,4 @@ bool explore_pending(unsigned int i, enum trace_op *op, const void **obj,
 	*caller = g->caller;
 	return true;
 }
+#endif

@@ -106,6 +106,7 @@ bool explore_touched_at_rest(void);
 bool explore_pending(unsigned int i, enum trace_op *op, const void **obj,
 		     uintptr_t *caller);
 
+#if GORDIAN_DEBUG
 /* The caller installs them as trace_gate_hook, and in its listener. The first
  * holds the current thread at a gate that ends its step; the second adds an event
  * to the footprint. */
@@ -128,3 +129,28 @@ void explore_become(unsigned int i);
 void explore_start(void);
 /* The current thread takes no more steps. Does nothing in other threads. */
 void explore_thread_ends(void);
+#else
+static inline void explore_event(const struct trace_event *e)
+{
+	(void)e;
+}
+static inline bool explore_await(void)
+{
+	return false;
+}
+static inline bool explore_release_waiting(bool all)
+{
+	(void)all;
+	return false;
+}
+static inline void explore_become(unsigned int i)
+{
+	(void)i;
+}
+static inline void explore_start(void)
+{
+}
+static inline void explore_thread_ends(void)
+{
+}
+#endif
