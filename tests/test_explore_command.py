@@ -10,7 +10,7 @@ from gordian import ROOT, boot, patched, verdicts
 
 @pytest.mark.parametrize("line, who", [
     # B cannot take the lock that A holds; A ends before its 99 steps.
-    ("e0/ab-ba A:2 B:3", "B cannot take step 3 of its 3"),
+    ("e0/ab-ba A:2 B:4", "B cannot take step 4 of its 4"),
     ("e0/ab-ba A:99", r"A cannot take step \d+ of its 99"),
     ("e0/ab-ba A:99 free", r"A cannot take step \d+ of its 99"),
     ("e0/ab-ba A:99 B:1 free", r"A cannot take step \d+ of its 99"),

@@ -18,8 +18,6 @@ FOUND = {  # part: the outcome of its failing schedules
     "X1/mutex": "corrupt", "X1/reader": "corrupt",
 }
 PLACES = "#define STATES_MAX\t512\n"  # in the image of these tests: eight
-UNTOLD = ("X1/mutex-untold", "X1/reader-untold")
-NOT_TOLD = "an actor calls a trylock: its scenario must say .search.tries = true"
 ON_THEIR_OWN = ("waiting for the threads to end on their own "
                 "(Ctrl-C: no longer)")
 
@@ -66,17 +64,6 @@ def test_more_than_there_is_room_for(image):
     assert ("\nwitness: X4/long corrupt, 3 switches (not minimised): "
             "replay X4/long A:14 B:14 C:14 E:14\n") in r.text
     assert long.ok and r.text.count("not minimised") == 1
-
-
-@pytest.mark.parametrize("part", UNTOLD)
-def test_a_try_has_to_be_told(image, part):
-    r = boot(f"explore {part}", image=image)
-    assert r.status == 1
-    assert NOT_TOLD in r.lines
-    assert f"`{NOT_TOLD}`" in (ROOT / "docs/your-own.md").read_text()
-    assert ON_THEIR_OWN in r.lines
-    (v,) = verdicts(r.text, "part")
-    assert (v["search"], v["verdict"], v.ok) == ("broken", "NOT-FOUND", False)
 
 
 @pytest.mark.parametrize("part, said", [

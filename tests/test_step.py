@@ -171,10 +171,10 @@ def test_what_is_wrong_is_said_in_one_line():
             ("X", '"X" is neither a thread (D, U) nor a command (help lists them)'),
             ("3", '"3" is neither a thread (D, U) nor a command (help lists them)'),
             ("0", '"0" is neither a thread (D, U) nor a command (help lists them)'),
-            ("D x", '"x" is not a number of steps from 1 to 480: D 5'),
-            ("D 0", '"0" is not a number of steps from 1 to 480: D 5'),
+            ("D x", '"x" is not a number of steps from 1 to 960: D 5'),
+            ("D 0", '"0" is not a number of steps from 1 to 960: D 5'),
             ("D 999999999999", '"999999999999" is not a number of steps from 1 to '
-                               '480: D 5'),
+                               '960: D 5'),
             ("D 1 2", "one command at a time: D 5, or why D"),
             ("why X", 'no thread "X"; the threads are D, U'),
             ("auto 5", '"auto 5": neither a thread and its steps nor why '

@@ -7,7 +7,7 @@ from gordian import Console
 ALONE = ("board", "cut", "locks", "poweroff", "ps", "rcu", "reboot", "slabinfo", "waits")
 DEMO = "is none of forced|free|hold, ROUNDS, verbose, search (each once)"
 FULL = "is none of full|bound [N], max N (each once)"
-LEG = "expected ACTOR:STEPS; ACTOR is D or U, STEPS is 1 to 480"
+LEG = "expected ACTOR:STEPS; ACTOR is D or U, STEPS is 1 to 960"
 HUGE = "4294967297"
 WRONG = {
     **{f"{c} x": f"usage: {c} (no other word)" for c in ALONE},
@@ -76,10 +76,10 @@ WRONG = {
     "replay e2 up free": "replay: no steps are given (explore prints such lines: "
                          "D:6 U:4)",
     **{f"replay e2 up {w}": f'replay: "{w.split()[-1]}": {LEG}' for w in (
-        "D:999", "D:481", "D:0", "D:-1", "D:", ":1", "D", f"D:{HUGE}", "X:1", "D:1 down",
+        "D:999", "D:961", "D:0", "D:-1", "D:", ":1", "D", f"D:{HUGE}", "X:1", "D:1 down",
         "D:1x")},
     "replay e2 up D:1 free free": f'replay: "free": {LEG}',
-    "replay e0/a-a up A:1": 'replay: "up": expected ACTOR:STEPS; ACTOR is A, STEPS is 1 to 480',
+    "replay e0/a-a up A:1": 'replay: "up": expected ACTOR:STEPS; ACTOR is A, STEPS is 1 to 960',
     "step": "step: which experiment? (demo lists them)",
     "step x": 'step: no experiment "x" (demo alone lists them)',
     "step e0/a-a up": "step: no core goes off or on here: leave out up and down",
@@ -99,8 +99,8 @@ def test_wrong_words():
         assert wrong == {}
         # The words of step's own prompt, given on the command line.
         for word, answer in (
-                ("D:481", 'step: "481" is not a number of steps from 1 to 480: D 5'),
-                ("D:x", 'step: "x" is not a number of steps from 1 to 480: D 5'),
+                ("D:961", 'step: "961" is not a number of steps from 1 to 960: D 5'),
+                ("D:x", 'step: "x" is not a number of steps from 1 to 960: D 5'),
                 ("up", 'step: "up" is neither a thread (D, U) nor a command '
                        "(help lists them)"),
                 ("back", "step: this is the beginning"),

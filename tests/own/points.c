@@ -11,8 +11,7 @@
  *               which does not look before it queues up
  *   X1/starting a notifier of CPU_STARTING writes a flag that A reads
  *   X1/ipi      B lets another core write a flag that A reads, and waits for that
- *   X1/mutex, X1/reader    A tries for a lock that B takes and releases; in the same
- *               parts with -untold the scenario does not say .search.tries
+ *   X1/mutex, X1/reader    A tries for a lock that B takes and releases
  *   X1/places   A looks ten times, queues up, and is not woken: ten places to be stuck
  *
  * Owns the objects of its actors.
@@ -236,12 +235,12 @@ static bool got_it(struct stage *st maybe_unused)
 	.forced.none = true, .world.toggles = true, .world.down_only = true,   \
 	.world.notifier = (nb)
 #define EITHER (COMPLETES | CORRUPT)
-#define TRIES(name, about_it, try_it, take_it, says)                           \
+#define TRIES(name, about_it, try_it, take_it)                                 \
 	{                                                                      \
 		.part = (name), .about = (about_it),                           \
 		.actors = { { "A", ON_D, try_it }, { "B", ON_U, take_it } },   \
 		.forced.none = true, .said.outcome = EITHER,                   \
-		.said.check = got_it, .search.tries = (says)                   \
+		.said.check = got_it,                                          \
 	}
 
 static const struct scenario scenarios[] = {
@@ -315,14 +314,9 @@ static const struct scenario scenarios[] = {
 		.world.setup = setup_box,
 		.cut.rescue = wake_the_reader,
 	},
-	TRIES("X1/mutex", "A tries for the mutex", actor_tries, actor_locks,
-	      true),
-	TRIES("X1/reader", "A tries to read", actor_tries_to_read, actor_writes,
-	      true),
-	TRIES("X1/mutex-untold", "the same, not told", actor_tries, actor_locks,
-	      false),
-	TRIES("X1/reader-untold", "the same, not told", actor_tries_to_read,
-	      actor_writes, false),
+	TRIES("X1/mutex", "A tries for the mutex", actor_tries, actor_locks),
+	TRIES("X1/reader", "A tries to read", actor_tries_to_read,
+	      actor_writes),
 };
 
 DEMO(99, x1, .id = "X1", .slug = "x1-points",
