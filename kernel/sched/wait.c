@@ -76,21 +76,31 @@ static void wake_locked(struct wait_queue *q, bool all, uintptr_t caller)
 	}
 }
 
-void finish_wait(struct wait_queue *q, struct wait_entry *e)
+/* passes_on: a wake-up that has come since the thread joined the queue goes to
+ * the next thread. */
+static void leave_queue(struct wait_queue *q, struct wait_entry *e,
+			bool passes_on, uintptr_t caller)
 {
 	uint32_t flags;
 
-	trace_gate(TR_WAIT_DONE, q, CALLER);
+	trace_gate(TR_WAIT_DONE, q, caller);
 	flags = spin_lock_irqsave(&q->lock);
-	/* A thread that joins the queue again before each look is still in it
-	 * now. If it is not, a wake-up has reached it after its last look. It
-	 * does not need that wake-up, but the next thread may. */
-	if (list_empty(&e->link))
-		wake_locked(q, false, CALLER);
+	if (passes_on && list_empty(&e->link))
+		wake_locked(q, false, caller);
 	list_del(&e->link);
 	spin_unlock_irqrestore(&q->lock, flags);
 	current->waits_in = e->outer;
 	wait_end();
+}
+
+void finish_wait(struct wait_queue *q, struct wait_entry *e)
+{
+	leave_queue(q, e, false, CALLER);
+}
+
+void finish_wait_early(struct wait_queue *q, struct wait_entry *e)
+{
+	leave_queue(q, e, true, CALLER);
 }
 
 void leave_wait_queues(void)
@@ -102,7 +112,7 @@ void leave_wait_queues(void)
 		 * thread is gone, and others want to use the queue. */
 		if (READ_ONCE(e->queue->lock.holder) == current)
 			raw_spin_unlock(&e->queue->lock);
-		finish_wait(e->queue, e);
+		finish_wait_early(e->queue, e);
 	}
 }
 

@@ -213,7 +213,7 @@ KTEST(sched, wakeup_passed_on)
 	EXPECT(EVENTUALLY(waiters(&queue) == 2));
 	wake_up(&queue);
 	EXPECT_EQ(waiters(&queue), 1);
-	finish_wait(&queue, &me);
+	finish_wait_early(&queue, &me);
 	EXPECT(EVENTUALLY(READ_ONCE(nr_order) == 1));
 	EXPECT_EQ(waiters(&queue), 0);
 	wake_up(&queue);
