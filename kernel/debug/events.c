@@ -115,6 +115,7 @@ static const struct event_info table[] = {
 	[TR_SHARED_WRITE] = { .next = "write shared data",
 			      .of = OF_DATA,
 			      .touches = WRITES },
+	[TR_TIMER_ARM] = { .done = NULL },
 	[TR_AWAIT] = { .next = "go on, when its condition is true" },
 	[TR_NOTE] = { "%s", .of = OF_TEXT },
 };

@@ -92,6 +92,7 @@ enum trace_op {
 	/* obj = shared data, declared by shared_read(), shared_write() */
 	TR_SHARED_READ,
 	TR_SHARED_WRITE,
+	TR_TIMER_ARM, /* did: obj = the timer */
 	TR_AWAIT, /* the explorer's: waits in explore_await() */
 	TR_NOTE, /* did: obj = a text, for actions without an event of their own */
 };

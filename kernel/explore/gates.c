@@ -83,6 +83,8 @@ static struct {
 	bool no_step;	      /* no step is under way */
 	bool touched_at_rest; /* something was touched while no_step */
 	int lead;	      /* the thread that leads, or NO_ONE; atomic */
+	int callbacks_left; /* queued since the start, and not run; atomic */
+	bool timer_armed;   /* by one of the threads */
 	bool asleep; /* the leading thread waits for the environment; atomic */
 	bool over;  /* a step is over, and step_over() was not called yet */
 	bool stops; /* there are no more steps */
@@ -311,8 +313,15 @@ void explore_event(const struct trace_event *e)
 		/* Let explore_gate() see this thread's gates too: a wake-up
 		 * that wakes no thread passes a gate, but there is no event. */
 		current->gated = on_changing_core();
+	if (e->op == TR_CALL_RCU || e->op == TR_RCU_CB)
+		/* Relaxed: read while all threads rest. */
+		__atomic_fetch_add(&ex.callbacks_left,
+				   e->op == TR_CALL_RCU ? 1 : -1,
+				   __ATOMIC_RELAXED);
 	if (!belongs_to_step(e, &by))
 		return;
+	if (e->op == TR_TIMER_ARM && by)
+		WRITE_ONCE(ex.timer_armed, true);
 	if (by && e->op == TR_COMPLETE)
 		by->objects = NULL; /* the woken thread may use objects too */
 	if (e->op == TR_CACHE_FREE)
@@ -400,11 +409,13 @@ static bool waits_for_a_thread(const struct gate *g)
 	    w == &rwsem_write_wait || w == &percpu_read_wait ||
 	    w == &percpu_write_wait || w == &refcount_wait)
 		return true;
-	/* While no core comes or goes, no callback is queued and no timer is
-	 * armed, the environment completes nothing. */
+	/* The environment completes nothing for a thread that takes no core on
+	 * or off, while the threads' callbacks have run and they have armed no
+	 * timer. (The answer must depend on what the threads have done, not on
+	 * what the environment does just now.) */
 	return (w == &queue_wait || w == &completion_wait) &&
-	       !mutex_is_locked(&cpu_add_remove_lock) && rcu_is_quiet() &&
-	       timers_armed_all() <= ex.timers;
+	       mutex_owner(&cpu_add_remove_lock) != g->thread &&
+	       READ_ONCE(ex.callbacks_left) == 0 && !READ_ONCE(ex.timer_armed);
 }
 
 /* Does the thread sleep until its event or until the explorer ends its wait? */
@@ -732,7 +743,8 @@ void explore_begin(const struct explored *subject)
 	memset(&ex.footprint, 0, sizeof(ex.footprint));
 	ex.timers = timers_armed_all();
 	ex.no_step = ex.touched_at_rest = ex.over = ex.stops = false;
-	ex.asleep = false;
+	ex.asleep = ex.timer_armed = false;
+	ex.callbacks_left = 0;
 	WRITE_ONCE(ex.lead, NO_ONE);
 	WRITE_ONCE(ex.gates_open, false);
 	/* Release: all that this function has stored comes before `on`. */
@@ -1111,7 +1123,7 @@ void explore_standing(struct standing *out)
 			s->op = g->phase == WOKEN ? TR_RESUME : TR_BLOCK;
 			s->thing = WAKE_OF(i);
 			s->how = g->phase == WOKEN ? TOUCH_READ : TOUCH_WRITE;
-			s->takes = g->phase == WOKEN;
+			s->takes = !may_time_out(g);
 			s->vague = true;
 		} else if (g->phase == STANDS) {
 			s->where = STAND_AT_POINT;

@@ -13,6 +13,7 @@
 
 #include "kernel/arch/board.h"
 #include "kernel/arch/clock.h"
+#include "kernel/debug/trace.h"
 #include "kernel/irq/irq.h"
 #include "kernel/lock/spinlock.h"
 #include "kernel/sched/internal.h"
@@ -104,6 +105,8 @@ void timer_arm(struct timer *t, uint64_t deadline)
 	unsigned int cpu = smp_processor_id();
 	struct timer_base *b;
 
+	if (!t->timeout)
+		trace_did(TR_TIMER_ARM, t, 0, CALLER);
 	/* Repeat until t belongs to this core, because other threads may arm t
 	 * at the same time. If t's function runs on another core, t stays
 	 * there: that core sets its comparator after the function. */
