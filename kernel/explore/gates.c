@@ -43,6 +43,7 @@
 #define COUNT_OF(rsp) ((uintptr_t)(rsp) | 1) /* rsp's barrier count */
 #define THE_HEAP      ((uintptr_t)4)	     /* all that was allocated */
 #define WAKE_OF(i)    ((uintptr_t)16 + (uintptr_t)(i)) /* may it wake up? */
+#define WANT_OF(i)    ((uintptr_t)48 + (uintptr_t)(i)) /* does it sleep? */
 #define AWAIT_OF(i)   ((uintptr_t)32 + (uintptr_t)(i)) /* its condition */
 
 #define NO_ONE (-1) /* the exploring thread has the lead */
@@ -270,6 +271,13 @@ static void touch_and_shut(struct gate *by, uintptr_t thing, enum touch_how how)
 	WRITE_ONCE(by->touched, true);
 }
 
+/* The thread falls asleep. */
+static void touch_sleep(struct gate *g)
+{
+	touch_and_shut(g, WAKE_OF(g - ex.gate), TOUCH_READ);
+	touch(g, WANT_OF(g - ex.gate), TOUCH_WRITE, false);
+}
+
 /* Add what the operation touches to the step's footprint. */
 static void touch_by(struct gate *by, enum trace_op op, const void *obj)
 {
@@ -320,6 +328,10 @@ void explore_event(const struct trace_event *e)
 				   __ATOMIC_RELAXED);
 	if (!belongs_to_step(e, &by))
 		return;
+	/* Whether the callback runs in this step or later depends on whether a
+	 * thread waits: let_callback_run(). */
+	for (unsigned int i = 0; e->op == TR_CALL_RCU && i < ex.subject.nr; i++)
+		touch(by, WANT_OF(i), TOUCH_READ, false);
 	if (e->op == TR_TIMER_ARM && by)
 		WRITE_ONCE(ex.timer_armed, true);
 	if (by && e->op == TR_COMPLETE)
@@ -367,6 +379,7 @@ static void note_changes(void)
 			/* A thread that slept could not move before. */
 			touch(NULL, WAKE_OF(i), TOUCH_WRITE,
 			      g->phase == SLEEPS);
+			touch(NULL, WANT_OF(i), TOUCH_WRITE, false);
 			if (g->phase == SLEEPS)
 				g->phase = WOKEN;
 			g->announced = false;
@@ -551,7 +564,7 @@ static void note_block(struct gate *g, uintptr_t caller)
 		touch(g, WAKE_OF(g - ex.gate), TOUCH_READ, false);
 		g->phase = WOKEN; /* the step goes on to the resume gate */
 	} else {
-		touch_and_shut(g, WAKE_OF(g - ex.gate), TOUCH_READ);
+		touch_sleep(g);
 		g->phase = SLEEPS;
 		end_step(g);
 	}
@@ -1025,7 +1038,7 @@ static bool have_lead(void)
  * over. */
 static void end_step_of_sleeper(void)
 {
-	touch_and_shut(&ex.gate[ex.lead], WAKE_OF(ex.lead), TOUCH_READ);
+	touch_sleep(&ex.gate[ex.lead]);
 	/* It depends on the callbacks that are queued, and from now on others
 	 * that are queued may run. */
 	touch(NULL, (uintptr_t)&rcu_sched_state, TOUCH_WRITE, false);

@@ -566,6 +566,11 @@ static bool choose_sequence(struct search *s, unsigned int k)
 			wakes_free(s, w);
 			continue;
 		}
+		if (!(n->enabled & BIT(s->wake[w].thread))) {
+			s->off_course++; /* a footprint was wrong */
+			wakes_free(s, w);
+			continue;
+		}
 		s->path = w;
 		n->chosen = follow_path(s);
 		return true;
