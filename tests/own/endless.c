@@ -69,7 +69,7 @@ static void actor_polls(struct stage *st maybe_unused)
 static void actor_polls_blindly(struct stage *st maybe_unused)
 {
 	while (!READ_ONCE(never))
-		sleep_ns(POLL_NS);
+		yield();
 }
 
 #define NO_END(name, about_it, fn)                                             \
