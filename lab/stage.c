@@ -303,6 +303,8 @@ void start_actors(struct stage *st, uint32_t *seed)
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		WRITE_ONCE(st->worker[i].done, false);
 		st->worker[i].nr_held = 0;
+		/* Perhaps another actor interrupted it after its last wait. */
+		WRITE_ONCE(st->worker[i].thread->interrupted, false);
 	}
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		struct worker *wk = &st->worker[i];

@@ -236,11 +236,11 @@ def witnesses(text):
     return [(i, out, int(n), line.strip()) for i, out, n, line in found]
 
 
-def replay_all(found, times):
+def replay_all(found, times, **machine):
     """Replays each witness so many times, step by step and freely, all in one boot.
     Returns (line, the end of its output) of those that ended differently."""
     wrong = []
-    with Console(smp=4, quiet=True) as c:
+    with Console(smp=4, quiet=True, **machine) as c:
         c.prompt()
         for _, outcome, _, line in found:
             for form in ("", " free"):

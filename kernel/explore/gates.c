@@ -472,13 +472,17 @@ static void touch_upcoming(struct gate *g, enum trace_op op, const void *obj)
 		touch(g, WAKE_OF(g - ex.gate), TOUCH_READ, false);
 }
 
-/* Thread t is about to be interrupted. */
+/* Thread t is about to be interrupted. That wakes it up if it sleeps in a wait
+ * that can be interrupted. */
 static void touch_interrupted(struct gate *g, const struct thread *t)
 {
 	struct gate *to = explored_gate(t);
 
 	if (to)
-		touch(g, WAKE_OF(to - ex.gate), TOUCH_WRITE, false);
+		touch(g, WAKE_OF(to - ex.gate), TOUCH_WRITE,
+		      to->phase == SLEEPS &&
+			      sched_state_apart_from_gate(t) ==
+				      TASK_INTERRUPTIBLE);
 }
 
 /*

@@ -777,8 +777,10 @@ int search_choose(struct search *s, unsigned int enabled,
 	if (s->steps == SEARCH_STEPS)
 		return SEARCH_TOO_LONG;
 	if (s->steps < s->prefix)
-		return same_standing(s, n, enabled, stands) ? n->chosen :
-							      SEARCH_DIVERGED;
+		return same_standing(s, n, enabled, stands) &&
+				       enabled & BIT(n->chosen) ?
+			       n->chosen :
+			       SEARCH_DIVERGED;
 	if (s->order) {
 		s->redundant = s->redundant_run = true;
 		return choose_redundant(s, enabled);

@@ -1,0 +1,250 @@
+/*
+ * X5: an experiment for tests/test_orders.py, which copies it to demos/. Each part has
+ * an order that a search could easily leave out. The order makes the part corrupt.
+ *
+ *   X5/readers   the last reader of a rw-semaphore lets the writer in, whichever of the
+ *                two it is; the outcome is wrong in a few orders only
+ *   X5/window    B reads a flag and then waits for A, while C writes a number that A
+ *                reads: the order of A and B at the mutex decides whether there is a wait
+ *   X5/condition W writes two words between the two reads of R's condition, when R has
+ *                set its sleep state and does not sleep yet
+ *   X5/no-time   a wait for a completion without any time is a look
+ *   X5/in-time, X5/too-late    a wait with a time ends by its event; by its time
+ *   X5/sleeps    a sleep may be longer or shorter than what others do
+ *   X5/interrupt, X5/gets-it   B interrupts A's wait for a mutex; B does so too late
+ *
+ * Owns the objects of its actors.
+ */
+#include "lab/experiment.h"
+#include "kernel/explore/shared.h"
+#include "kernel/sync/mutex.h"
+#include "kernel/sync/rwsem.h"
+
+#define LONG_NS 1000000000u
+
+static DEFINE_SPINLOCK(box);
+static DEFINE_MUTEX(door);
+static struct rw_semaphore sem = RWSEM_INIT(sem, "sem");
+static struct wait_queue queue = WAIT_QUEUE_INIT(queue, "queue");
+static struct completion comp;
+static int num, num3, num5, ain, go, adone;
+static bool bad, failed;
+static int ga, gb, gy;
+
+static int spin_get(int *p)
+{
+	uint32_t flags = spin_lock_irqsave(&box);
+	int n = shared_read(*p);
+
+	spin_unlock_irqrestore(&box, flags);
+	return n;
+}
+
+static void spin_set(int *p, int n)
+{
+	uint32_t flags = spin_lock_irqsave(&box);
+
+	shared_write(*p, n);
+	spin_unlock_irqrestore(&box, flags);
+}
+
+static int setup(struct stage *st maybe_unused)
+{
+	num = num3 = num5 = ain = go = adone = 0;
+	ga = gb = gy = 0;
+	bad = failed = false;
+	init_completion(&comp, "completion");
+	return 0;
+}
+
+static bool is_good(struct stage *st maybe_unused)
+{
+	return !bad;
+}
+
+/* ---- readers ---------------------------------------------------------------------- */
+
+static void readers_A(struct stage *st maybe_unused)
+{
+	down_read(&sem);
+	spin_set(&ain, 1);
+	ga = shared_read(num3);
+	spin_set(&go, 1);
+	wake_up(&queue);
+	up_read(&sem);
+	shared_write(num5, 1);
+}
+
+static void readers_C(struct stage *st maybe_unused)
+{
+	down_read(&sem);
+	failed = !down_read_trylock(&sem);
+	if (!failed)
+		up_read(&sem);
+	if (spin_get(&ain))
+		wait_event(&queue, (spin_set(&num3, 1), spin_get(&go)));
+	up_read(&sem);
+	gy = shared_read(num);
+}
+
+static void readers_B(struct stage *st maybe_unused)
+{
+	down_write(&sem);
+	spin_set(&num, 1);
+	up_write(&sem);
+	gb = shared_read(num5);
+}
+
+static bool readers_right(struct stage *st maybe_unused)
+{
+	return !(failed && ga == 1 && gy == 0 && gb == 0);
+}
+
+/* ---- window ----------------------------------------------------------------------- */
+
+static void window_A(struct stage *st maybe_unused)
+{
+	mutex_lock(&door);
+	if (spin_get(&num))
+		bad = true;
+	spin_set(&adone, 1);
+	mutex_unlock(&door);
+}
+
+static void window_B(struct stage *st maybe_unused)
+{
+	mutex_lock(&door);
+	if (!spin_get(&adone))
+		wait_for_completion(&comp);
+	mutex_unlock(&door);
+}
+
+static void window_C(struct stage *st maybe_unused)
+{
+	shared_write(num, 1);
+}
+
+static bool complete_it(struct stage *st maybe_unused,
+			bool quietly maybe_unused)
+{
+	complete_all(&comp);
+	return true;
+}
+
+/* ---- a condition with two reads --------------------------------------------------- */
+
+static void condition_R(struct stage *st maybe_unused)
+{
+	wait_event(&queue, (ga = shared_read(num), gb = shared_read(num3), gb));
+	bad = !ga;
+}
+
+static void condition_W(struct stage *st maybe_unused)
+{
+	shared_write(num, 1);
+	shared_write(num3, 1);
+	wake_up(&queue);
+}
+
+/* ---- time ------------------------------------------------------------------------- */
+
+static void looks_for_it(struct stage *st maybe_unused)
+{
+	bad = wait_for_completion_timeout(&comp, 0, 1);
+}
+
+static void waits_long_for_it(struct stage *st maybe_unused)
+{
+	bad = wait_for_completion_timeout(&comp, LONG_NS, 1);
+}
+
+static void gives_up(struct stage *st maybe_unused)
+{
+	bad = !wait_for_completion_timeout(&comp, LONG_NS, 1);
+}
+
+static void completes(struct stage *st maybe_unused)
+{
+	complete(&comp);
+}
+
+static void sleeps(struct stage *st maybe_unused)
+{
+	shared_write(num, 1);
+	sleep_ns(LONG_NS);
+	shared_write(num, 2);
+}
+
+/* It is wrong only if it comes during the sleep. */
+static void looks(struct stage *st maybe_unused)
+{
+	bad = shared_read(num) == 1;
+}
+
+/* ---- an interrupted wait ----------------------------------------------------------- */
+
+static void interruptible(struct stage *st maybe_unused)
+{
+	failed = mutex_lock_interruptible(&door) != 0;
+	if (!failed)
+		mutex_unlock(&door);
+	else
+		bad = true;
+}
+
+static void gets_it(struct stage *st maybe_unused)
+{
+	interruptible(st);
+	bad = !failed;
+}
+
+static void interrupts(struct stage *st)
+{
+	mutex_lock(&door);
+	thread_interrupt(st->worker[0].thread);
+	mutex_unlock(&door);
+}
+
+/* ---- scenarios -------------------------------------------------------------------- */
+
+#define PART(name, check_it)                                                   \
+	.part = "X5/" name, .about = "see the head of tests/own/orders.c",     \
+	.forced.none = true, .world.setup = setup, .said.check = (check_it)
+#define EITHER	   .said.outcome = COMPLETES | CORRUPT
+#define BOTH(a, b) .actors = { { "A", ON_D, a }, { "B", ON_U, b } }
+
+static const struct scenario scenarios[] = {
+	{
+		PART("readers", readers_right),
+		.actors = { { "A", ON_D, readers_A },
+			    { "C", ON_B, readers_C },
+			    { "B", ON_U, readers_B } },
+		EITHER,
+	},
+	{
+		PART("window", is_good),
+		.actors = { { "A", ON_D, window_A },
+			    { "B", ON_U, window_B },
+			    { "C", ON_B, window_C } },
+		.said.outcome = COMPLETES | STUCK | CORRUPT,
+		.cut.rescue = complete_it,
+	},
+	{
+		PART("condition", is_good),
+		.actors = { { "R", ON_D, condition_R },
+			    { "W", ON_U, condition_W } },
+		EITHER,
+	},
+	{ PART("no-time", is_good), BOTH(looks_for_it, completes), EITHER },
+	{ PART("in-time", is_good), BOTH(waits_long_for_it, completes),
+	  EITHER },
+	{ PART("too-late", is_good), BOTH(gives_up, completes), EITHER },
+	{ PART("sleeps", is_good), BOTH(sleeps, looks), EITHER },
+	{ PART("interrupt", is_good), BOTH(interruptible, interrupts), EITHER },
+	{ PART("gets-it", is_good), BOTH(gets_it, interrupts), EITHER },
+};
+
+DEMO(99, x5, .id = "X5", .slug = "x5-orders",
+     .claim = "orders that are easily left out",
+     .tried = { "For the explorer alone.", "See tests/own/orders.c." },
+     .cores = 1, SCENARIOS(scenarios), .free_rounds = 1, .for_reader = true);

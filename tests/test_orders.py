@@ -1,0 +1,75 @@
+"""Orders of steps that a search could easily leave out: hand-over to one of several
+threads, looks between the sleep state and the sleep, waits that end by time or by an
+interrupt. The experiment in tests/own/orders.c is for this alone."""
+import shutil
+
+import pytest
+
+import gordian
+from gordian import ROOT, boot, replay_all, verdicts, witnesses
+from output import counts
+
+FOUND = {  # part: the outcomes of its failing schedules
+    "X5/readers": {"corrupt"}, "X5/window": {"corrupt", "stuck"},
+    "X5/condition": {"corrupt"}, "X5/no-time": {"corrupt"},
+    "X5/in-time": {"corrupt"}, "X5/too-late": {"corrupt"},
+    "X5/sleeps": {"corrupt"}, "X5/interrupt": {"corrupt"},
+    "X5/gets-it": {"corrupt"},
+}
+# These have few enough schedules to run them all.
+SMALL = [p for p in FOUND if p != "X5/readers"]
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    tree = gordian.copied(tmp_path_factory.mktemp("orders") / "tree")
+    shutil.copy(ROOT / "tests/own/orders.c", tree / "demos/x5.c")
+    return gordian.build(root=tree) / "gordian.img"
+
+
+@pytest.fixture(scope="module")
+def searched(image):
+    return boot("explore x5", image=image)
+
+
+def failures(text):
+    found = {}
+    for part, outcome, _, _ in witnesses(text):
+        found.setdefault(part, set()).add(outcome)
+    return found
+
+
+@pytest.mark.parametrize("part", FOUND)
+def test_the_order_is_found(searched, part):
+    assert searched.status == 0
+    (v,) = [v for v in verdicts(searched.text, "part") if v.id == part]
+    assert v.ok and v["search"] == "complete" and v["redundant"] == "0"
+    assert v["verdict"] == "MISSED" and v["lockdep"] == "silent"
+    assert 0 < v.num("failing") < v.num("schedules")
+    assert failures(searched.text)[part] == FOUND[part]
+
+
+def test_without_reduction(image, searched):
+    """Every schedule, not one of each class: the same outcomes."""
+    r = boot("; ".join(f"explore {p} full" for p in SMALL), image=image)
+    assert r.status == 0
+    all_of_them = {v.id: v for v in verdicts(r.text, "part")}
+    for v in verdicts(searched.text, "part"):
+        if v.id in SMALL:
+            full = all_of_them[v.id]
+            assert full.ok and full["search"] == "complete"
+            assert full["states"] == v["states"]
+            assert full.num("schedules") >= v.num("schedules")
+            assert failures(r.text)[v.id] == FOUND[v.id]
+
+
+@pytest.mark.parametrize("smp", [2, 8])
+def test_counts_reproduce(image, searched, smp):
+    r = boot("explore x5", image=image, smp=smp)
+    assert r.status == 0
+    assert counts(r.text) == counts(searched.text)
+    assert witnesses(r.text) == witnesses(searched.text)
+
+
+def test_replay(image, searched):
+    assert replay_all(witnesses(searched.text), 3, image=image) == []
