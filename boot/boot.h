@@ -67,6 +67,10 @@ extern struct boot_info boot_info;
 extern char image_start[], text_start[], text_end[], rodata_start[],
 	rodata_end[], data_start[], image_end[], bss_start[], bss_end[],
 	boot_stack_guard[], boot_stack[], boot_stack_top[];
+/* The code and the data of the experiments alone. */
+extern char experiments_text_start[], experiments_text_end[],
+	experiments_data_start[], experiments_data_end[],
+	experiments_bss_start[], experiments_bss_end[];
 
 /* A starting core loads these. They are set before the core is told to start. */
 struct secondary_boot {

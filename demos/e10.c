@@ -23,7 +23,9 @@
 
 /* ---- rcu_barrier() since 2021 ------------------------------------------------ */
 
-static DEFINE_SPINLOCK(barrier_lock);
+/* The interrupt of a call from another core takes it too. */
+static struct spinlock barrier_lock =
+	SPINLOCK_INIT_KEY("barrier_lock", out_of_sight);
 /* For each core the number of the last barrier that was entrained on it.
  * barrier_lock guards it. */
 static uint32_t entrained[NR_CPUS];

@@ -40,6 +40,7 @@
 #include "kernel/sched/sched.h"
 
 #define NR_MUTEXES 6
+#define NR_SPINS   6
 #define MAX_OPS	   24 /* of one thread */
 #define WORD_MAX   16
 
@@ -47,6 +48,11 @@
 static struct mutex mutexes[NR_MUTEXES] = {
 	NAMED(0, "lock_a"), NAMED(1, "lock_b"), NAMED(2, "lock_c"),
 	NAMED(3, "lock_d"), NAMED(4, "lock_e"), NAMED(5, "lock_f"),
+};
+#define SPIN(i, name) [i] = SPINLOCK_INIT(name)
+static struct spinlock spins[NR_SPINS] = {
+	SPIN(0, "spin_A"), SPIN(1, "spin_B"), SPIN(2, "spin_C"),
+	SPIN(3, "spin_D"), SPIN(4, "spin_E"), SPIN(5, "spin_F"),
 };
 static struct rw_semaphore rwsem = RWSEM_INIT(rwsem, "rwsem");
 static struct percpu_rwsem percpu;
@@ -56,70 +62,115 @@ static uint32_t flag, number;	/* shared_read(), shared_write() */
 
 /* ---- the operations ------------------------------------------------------ */
 
-static void take_mutex(struct stage *st, unsigned int i)
+struct op {
+	const struct verb *verb;
+	bool give;
+};
+
+static struct text {
+	struct op op[MAX_OPS];
+	unsigned int n;
+	unsigned int pc;
+	/* Its spinlocks: how often it has each, and how it took it. */
+	unsigned int spins[NR_SPINS];
+	struct {
+		bool irqsave;
+		uint32_t flags;
+	} spin[NR_SPINS][2];
+} texts[MAX_ACTORS];
+
+static void take_spin(struct text *t, unsigned int i)
 {
-	(void)st;
+	spin_lock(&spins[i]);
+	t->spin[i][t->spins[i]++].irqsave = false;
+}
+
+static void take_spin_irqsave(struct text *t, unsigned int i)
+{
+	uint32_t flags = spin_lock_irqsave(&spins[i]);
+	unsigned int n = t->spins[i]++;
+
+	t->spin[i][n].irqsave = true;
+	t->spin[i][n].flags = flags;
+}
+
+static void give_spin(struct text *t, unsigned int i)
+{
+	unsigned int n = --t->spins[i];
+
+	if (t->spin[i][n].irqsave)
+		spin_unlock_irqrestore(&spins[i], t->spin[i][n].flags);
+	else
+		spin_unlock(&spins[i]);
+}
+
+static void take_mutex(struct text *t, unsigned int i)
+{
+	(void)t;
 	mutex_lock(&mutexes[i]);
 }
 
-static void give_mutex(struct stage *st, unsigned int i)
+static void give_mutex(struct text *t, unsigned int i)
 {
-	(void)st;
+	(void)t;
 	mutex_unlock(&mutexes[i]);
 }
 
-static void take_rwsem(struct stage *st, unsigned int write)
+static void take_rwsem(struct text *t, unsigned int write)
 {
-	(void)st;
+	(void)t;
 	if (write)
 		down_write(&rwsem);
 	else
 		down_read(&rwsem);
 }
 
-static void give_rwsem(struct stage *st, unsigned int write)
+static void give_rwsem(struct text *t, unsigned int write)
 {
-	(void)st;
+	(void)t;
 	if (write)
 		up_write(&rwsem);
 	else
 		up_read(&rwsem);
 }
 
-static void take_percpu(struct stage *st, unsigned int write)
+static void take_percpu(struct text *t, unsigned int write)
 {
-	(void)st;
+	(void)t;
 	if (write)
 		percpu_down_write(&percpu);
 	else
 		percpu_down_read(&percpu);
 }
 
-static void give_percpu(struct stage *st, unsigned int write)
+static void give_percpu(struct text *t, unsigned int write)
 {
-	(void)st;
+	(void)t;
 	if (write)
 		percpu_up_write(&percpu);
 	else
 		percpu_up_read(&percpu);
 }
 
-static void take_reference(struct stage *st, unsigned int i)
+static void take_reference(struct text *t, unsigned int i)
 {
-	(void)st;
+	(void)t;
 	(void)i;
 	get_online_cpus();
 }
 
-static void give_reference(struct stage *st, unsigned int i)
+static void give_reference(struct text *t, unsigned int i)
 {
-	(void)st;
+	(void)t;
 	(void)i;
 	put_online_cpus();
 }
 
-static void take_cores(struct stage *st, unsigned int i)
+static void take_cores(struct text *t, unsigned int i)
 {
+	struct stage *st = &the_stage;
+
+	(void)t;
 	(void)i;
 	mutex_lock(&cpu_add_remove_lock);
 	hotplug_ops->begin();
@@ -131,35 +182,35 @@ static void take_cores(struct stage *st, unsigned int i)
 	st->passed = 0;
 }
 
-static void give_cores(struct stage *st, unsigned int i)
+static void give_cores(struct text *t, unsigned int i)
 {
-	(void)st;
+	(void)t;
 	(void)i;
 	hotplug_ops->done();
 	mutex_unlock(&cpu_add_remove_lock);
 }
 
-static void wait_for_the_completion(struct stage *st, unsigned int i)
+static void wait_for_the_completion(struct text *t, unsigned int i)
 {
-	(void)st;
+	(void)t;
 	(void)i;
 	wait_for_completion(&completion);
 }
 
-static void complete_it(struct stage *st, unsigned int i)
+static void complete_it(struct text *t, unsigned int i)
 {
-	(void)st;
+	(void)t;
 	(void)i;
 	complete(&completion);
 }
 
 /* Read the flag before joining the queue, and not again. So a wake-up in between is
  * lost. The operation is there to show that. */
-static void look_and_sleep(struct stage *st, unsigned int i)
+static void look_and_sleep(struct text *t, unsigned int i)
 {
 	struct wait_entry e = { .thread = NULL };
 
-	(void)st;
+	(void)t;
 	(void)i;
 	if (shared_read(flag))
 		return;
@@ -168,19 +219,19 @@ static void look_and_sleep(struct stage *st, unsigned int i)
 	finish_wait(&queue, &e);
 }
 
-static void set_and_wake(struct stage *st, unsigned int i)
+static void set_and_wake(struct text *t, unsigned int i)
 {
-	(void)st;
+	(void)t;
 	(void)i;
 	shared_write(flag, 1);
 	wake_up_all(&queue);
 }
 
-static void add_one(struct stage *st, unsigned int i)
+static void add_one(struct text *t, unsigned int i)
 {
 	uint32_t n = shared_read(number);
 
-	(void)st;
+	(void)t;
 	(void)i;
 	shared_write(number, n + 1);
 }
@@ -195,13 +246,15 @@ enum unlendable {
 
 struct verb {
 	const char *word;
-	void (*take)(struct stage *st, unsigned int i);
-	void (*give)(struct stage *st, unsigned int i); /* NULL: no -word */
+	void (*take)(struct text *t, unsigned int i);
+	void (*give)(struct text *t, unsigned int i); /* NULL: no -word */
 	unsigned int i;
 	enum unlendable lock;	 /* that the verb takes */
 	bool passes;		 /* the cut can let the waiting thread in */
 	unsigned int deep;	 /* how often one thread may hold it */
 	const char *took, *gave; /* in a schedule; NULL: other events show it */
+	bool spin;		 /* a spinlock */
+	bool atomic;		 /* may be done while a spinlock is held */
 };
 
 #define A_MUTEX(w, n)                                                          \
@@ -209,6 +262,19 @@ struct verb {
 		.word = (w), .take = take_mutex, .give = give_mutex, .i = (n), \
 		.lock = LENDABLE, .deep = 2, .took = "lock " w,                \
 		.gave = "unlock " w                                            \
+	}
+
+#define A_SPIN(w, n)                                                           \
+	{ .word = (w),                                                         \
+	  .take = take_spin,                                                   \
+	  .give = give_spin,                                                   \
+	  .i = (n),                                                            \
+	  .lock = LENDABLE,                                                    \
+	  .deep = 2,                                                           \
+	  .spin = true },                                                      \
+	{                                                                      \
+		.word = "~" w, .take = take_spin_irqsave, .give = give_spin,   \
+		.i = (n), .lock = LENDABLE, .deep = 2, .spin = true            \
 	}
 
 enum { REFERENCE = 6, CORES = 7 }; /* places of g and h in verbs[] */
@@ -223,6 +289,12 @@ static const struct verb verbs[] = {
 			MAX_OPS, NULL, NULL },
 	[CORES] = { "h", take_cores, give_cores, 0, ADD_REMOVE, false, 1,
 		    "cpu_hotplug_begin", "cpu_hotplug_done" },
+	A_SPIN("A", 0),
+	A_SPIN("B", 1),
+	A_SPIN("C", 2),
+	A_SPIN("D", 3),
+	A_SPIN("E", 4),
+	A_SPIN("F", 5),
 	{ "r", take_rwsem, give_rwsem, 0, LENDABLE, true, 1, "down_read",
 	  "up_read" },
 	{ "w", take_rwsem, give_rwsem, 1, LENDABLE, true, 1, "down_write",
@@ -233,27 +305,18 @@ static const struct verb verbs[] = {
 	  "percpu_down_write", "percpu_up_write" },
 	{ "P", wait_for_the_completion, NULL, 0, LENDABLE, true, 0, "completed",
 	  NULL },
-	{ "V", complete_it, NULL, 0, LENDABLE, true, 0, "complete", NULL },
+	{ "V", complete_it, NULL, 0, LENDABLE, true, 0, "complete", NULL,
+	  .atomic = true },
 	{ "?", look_and_sleep, NULL, 0, LENDABLE, true, 0, "saw it, or woke",
 	  NULL },
 	{ "!", set_and_wake, NULL, 0, LENDABLE, true, 0, "set it, woke all",
-	  NULL },
-	{ "x", add_one, NULL, 0, LENDABLE, true, 0, "added 1", NULL },
+	  NULL, .atomic = true },
+	{ "x", add_one, NULL, 0, LENDABLE, true, 0, "added 1", NULL,
+	  .atomic = true },
 };
 #define NR_VERBS ARRAY_SIZE(verbs)
 
 /* ---- the text ------------------------------------------------------------ */
-
-struct op {
-	const struct verb *verb;
-	bool give;
-};
-
-static struct text {
-	struct op op[MAX_OPS];
-	unsigned int n;
-	unsigned int pc;
-} texts[MAX_ACTORS];
 
 /* What is known of the text that is being read. */
 static struct reading {
@@ -261,10 +324,17 @@ static struct reading {
 	struct text *text;	     /* the thread that is being read */
 	unsigned int held[NR_VERBS]; /* how often taken and not given back */
 	unsigned int outer_refs;     /* references that it took before h */
+	unsigned int spins;	     /* spinlocks that it holds */
 	/* then[k]: the unlendable locks that some thread takes while it holds
 	 * lock k, a bit each. */
 	unsigned int then[NR_UNLENDABLE];
 } rd;
+
+/* The place of the verb in held[]: A and ~A take the same lock. */
+static unsigned int held_as(const struct verb *v)
+{
+	return (unsigned int)(v - verbs) - (*v->word == '~');
+}
 
 static char thread_name(void)
 {
@@ -297,7 +367,7 @@ static bool closes_a_ring(void)
 /* May the thread that is being read take this now? If not, a line says why. */
 static bool may_take(const struct verb *v)
 {
-	if (v->give && rd.held[v - verbs] == v->deep)
+	if (v->give && rd.held[held_as(v)] == v->deep)
 		return refuse(v->word,
 			      v->deep == 1 ?
 				      "held already: give it back first" :
@@ -324,7 +394,7 @@ static bool may_give(const struct verb *v)
 {
 	bool inside = rd.held[CORES] != 0;
 
-	if (!rd.held[v - verbs])
+	if (!rd.held[held_as(v)])
 		return refuse(v->word, "not held here: take it first");
 	if (v == &verbs[REFERENCE] && inside &&
 	    rd.held[REFERENCE] == rd.outer_refs)
@@ -341,10 +411,14 @@ static bool add_op(const struct verb *v, bool give)
 	if (t->n == MAX_OPS) {
 		return refuse(v->word, "more than 24 operations in a thread");
 	}
+	if (rd.spins && !v->spin && !v->atomic)
+		return refuse(v->word, "may sleep, and a spinlock is held");
 	if (give ? !may_give(v) : !may_take(v))
 		return false;
+	if (v->spin)
+		rd.spins += give ? -1u : 1;
 	if (v->give)
-		rd.held[v - verbs] += give ? -1u : 1;
+		rd.held[held_as(v)] += give ? -1u : 1;
 	t->op[t->n++] = (struct op){ v, give };
 	return true;
 }
@@ -354,7 +428,8 @@ static bool read_op(const char *word)
 	bool give = *word == '-';
 
 	for (const struct verb *v = verbs; v < verbs + NR_VERBS; v++)
-		if (strcmp(word + give, v->word) == 0 && (v->give || !give))
+		if (strcmp(word + give, v->word) == 0 &&
+		    (!give || (v->give && &verbs[held_as(v)] == v)))
 			return add_op(v, give);
 	kprintf("program: \"%s\" is none of a to f, r w pr pw g h, all with - "
 		"too, P V ? ! x\n",
@@ -369,7 +444,7 @@ static bool begin_thread(void)
 		return false;
 	}
 	rd.text = &texts[rd.nr_threads++];
-	rd.text->n = rd.text->pc = 0;
+	rd.text->n = rd.text->pc = rd.spins = 0;
 	memset(rd.held, 0, sizeof(rd.held));
 	return true;
 }
@@ -382,7 +457,7 @@ static const struct verb *latest_held(void)
 
 	for (unsigned int i = rd.text->n; i-- > 0;) {
 		const struct op *o = &rd.text->op[i];
-		unsigned int *g = &given[o->verb - verbs];
+		unsigned int *g = &given[held_as(o->verb)];
 
 		if (o->give)
 			++*g;
@@ -441,7 +516,7 @@ static void actor_text(struct stage *st)
 		const struct verb *v = o->verb;
 		const char *said = o->give ? v->gave : v->took;
 
-		(o->give ? v->give : v->take)(st, v->i);
+		(o->give ? v->give : v->take)(t, v->i);
 		if (said)
 			note(said);
 		WRITE_ONCE(t->pc, t->pc + 1);
@@ -452,6 +527,9 @@ static bool all_locks_are_free(void)
 {
 	for (unsigned int i = 0; i < NR_MUTEXES; i++)
 		if (mutex_is_locked(&mutexes[i]))
+			return false;
+	for (unsigned int i = 0; i < NR_SPINS; i++)
+		if (spin_is_locked(&spins[i]))
 			return false;
 	return !rwsem.readers && !rwsem.writer && list_empty(&rwsem.waiters) &&
 	       !percpu.writer && !percpu.block;

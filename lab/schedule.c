@@ -75,6 +75,11 @@ static void describe_event(const struct stage *st, const struct trace_event *e,
 		ksnprintf(out, size, format, lock_name(st, e->obj),
 			  actor_name_of(st, e->arg));
 		break;
+	case OF_SPIN:
+		ksnprintf(out, size, format,
+			  ((const struct spinlock *)e->obj)->name,
+			  actor_name_of(st, e->arg));
+		break;
 	case OF_RWSEM_WRITER:
 		ksnprintf(out, size, format, actor_name_of(st, e->arg));
 		break;

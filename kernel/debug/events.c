@@ -27,6 +27,18 @@ static const struct event_info table[] = {
 			 .touches = WRITES },
 	[TR_HANDOVER] = { .touches = WRITES },
 
+	[TR_IRQ_OFF] = { .next = "mask interrupts, to lock %s", .of = OF_SPIN },
+	[TR_SPIN_LOCK] = { "lock %s", .next = "lock %s", .of = OF_SPIN,
+			   .touches = WRITES },
+	[TR_SPIN_CONTEND] = { "spins: %s (%s)", "spin %s %s", .of = OF_SPIN },
+	[TR_SPIN_LOCKED] = { .next = "go on, with %s held", .of = OF_SPIN },
+	[TR_SPIN_TRYLOCK] = { .next = "try to lock %s",
+			      .of = OF_SPIN,
+			      .touches = WRITES },
+	[TR_SPIN_TRIED] = { .next = "go on, with %s held", .of = OF_SPIN },
+	[TR_SPIN_UNLOCK] = { "unlock %s", .next = "unlock %s", .of = OF_SPIN,
+			     .touches = WRITES },
+
 	/* A schedule shows only the hotplug lock, by Linux's names. */
 	[TR_READ_LOCK] = { "cpus_read_lock", .next = "read_lock",
 			   .of = OF_RWSEM, .touches = READS },

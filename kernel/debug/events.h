@@ -15,6 +15,7 @@ enum event_of {
 	OF_NOTHING,
 	OF_MUTEX,	 /* %s: its name */
 	OF_MUTEX_OWNER,	 /* %s, %s: its name, the owner */
+	OF_SPIN,	 /* %s, perhaps %s: its name, the holder */
 	OF_RWSEM,	 /* `next`: the function's name alone */
 	OF_RWSEM_WRITER, /* %s: the writer */
 	OF_QUEUE,	 /* %s: its name */

@@ -32,13 +32,23 @@ struct thread;
 enum trace_op {
 	TR_NONE,
 	/* mutexes: obj = the mutex */
-	TR_LOCK,     /* gate: about to lock; did: acquired */
-	TR_LOCKED,   /* gate: has just got the mutex */
+	TR_LOCK,      /* gate: about to lock; did: acquired */
+	TR_LOCKED,    /* gate: has just got the mutex */
 	TR_LOCK_INTR, /* gate: about to lock, interruptibly */
-	TR_CONTEND,  /* did: it is held, going to wait; arg = owner thread */
-	TR_UNLOCK,   /* gate; did: released */
-	TR_TRYLOCK,  /* gate: about to try */
-	TR_HANDOVER, /* did: given to a waiting thread; arg = that thread */
+	TR_CONTEND,   /* did: it is held, going to wait; arg = owner thread */
+	TR_UNLOCK,    /* gate; did: released */
+	TR_TRYLOCK,   /* gate: about to try */
+	TR_HANDOVER,  /* did: given to a waiting thread; arg = that thread */
+	/* spinlocks, only those that experiments take: obj = the lock */
+	TR_IRQ_OFF,	  /* gate: about to mask IRQs, and then to lock */
+	TR_SPIN_LOCK,	  /* gate: about to lock; did: acquired */
+	TR_SPIN_TURN,	  /* gate: would spin now, if it is held */
+	TR_SPIN_CONTEND,  /* did: it is held; arg = holder */
+	TR_SPIN_LOCKED,	  /* gate: has just got the lock */
+	TR_SPIN_TRYLOCK,  /* gate: about to try */
+	TR_SPIN_TRIED,	  /* gate: has just got it by a try */
+	TR_SPIN_UNLOCK,	  /* gate; did: about to release */
+	TR_SPIN_UNLOCKED, /* gate: has just released it */
 	/* rw-semaphores, per-core too: obj = the semaphore */
 	TR_READ_LOCK,
 	TR_READ_CONTEND,
@@ -48,9 +58,9 @@ enum trace_op {
 	TR_WRITE_CONTEND,
 	TR_WRITE_UNLOCK,
 	/* scheduling: obj = the thread */
-	TR_BLOCK,  /* gate: about to sleep, unless it was woken; did: stops
+	TR_BLOCK,     /* gate: about to sleep, unless it was woken; did: stops
 		      running, waits, obj = what for; arg = its wait_ops */
-	TR_RESUME, /* gate: has slept and was woken */
+	TR_RESUME,    /* gate: has slept and was woken */
 	TR_INTERRUPT, /* gate: about to interrupt that thread's wait */
 	TR_WAKE,   /* gate: obj = wait queue; did: made runnable, by current */
 	TR_SWITCH, /* did: obj = next thread */
@@ -86,7 +96,7 @@ enum trace_op {
 	TR_CACHE_DESTROY_END,
 	TR_CACHE_OBJECT, /* gate: about to take or give back an object of it */
 	/* wait queues and completions: obj = the object */
-	TR_WAIT_FOR, /* gate: about to join the queue and look */
+	TR_WAIT_FOR,  /* gate: about to join the queue and look */
 	TR_WAIT_DONE, /* gate: about to leave the queue */
 	TR_COMPLETE,  /* gate; did */
 	/* obj = shared data, declared by shared_read(), shared_write() */

@@ -20,7 +20,10 @@
 #include "kernel/debug/events.h"
 #include "kernel/debug/panic.h"
 #include "kernel/hang/waitfor.h"
+#include "kernel/lib/errno.h"
 #include "kernel/explore/state.h"
+#include "kernel/lock/busy.h"
+#include "kernel/lock/spinlock.h"
 #include "kernel/slab/slab.h"
 #include "kernel/sync/mutex.h"
 #include "kernel/sync/rwsem.h"
@@ -45,6 +48,9 @@
 #define WAKE_OF(i)    ((uintptr_t)16 + (uintptr_t)(i)) /* may it wake up? */
 #define WANT_OF(i)    ((uintptr_t)48 + (uintptr_t)(i)) /* does it sleep? */
 #define AWAIT_OF(i)   ((uintptr_t)32 + (uintptr_t)(i)) /* its condition */
+#define IRQS_OF(i)    ((uintptr_t)64 + (uintptr_t)(i)) /* open: unmasked */
+
+#define SPINS_MAX 8 /* spinlocks that a thread holds at a time */
 
 #define NO_ONE (-1) /* the exploring thread has the lead */
 
@@ -53,7 +59,7 @@ enum phase {
 	MOVES,	/* it was granted a step, or has not come to its first gate */
 	STANDS, /* at a gate */
 	SLEEPS, /* it has blocked */
-	WOKEN,	/* it was woken, and is at its resume gate or on the way to it */
+	WOKEN, /* it was woken, and is at its resume gate or on the way to it */
 };
 
 struct gate {
@@ -67,28 +73,44 @@ struct gate {
 	struct waiting wait; /* what it waits for, or is about to wait for */
 	bool announced; /* STANDS, and would sleep next: it has begun a wait */
 	const void *objects; /* the cache, if the last gate was about objects */
-	bool holds;  /* its condition was true after the last step */
-	bool awaits; /* SLEEPS, in explore_await() */
-	bool alone; /* the thread is in await_alone() */
+	bool holds;	     /* its condition was true after the last step */
+	bool awaits;	     /* SLEEPS, in explore_await() */
+	bool alone;	     /* the thread is in await_alone() */
 	struct wait_queue condition;
 	unsigned int passes; /* gates that need no grant */
 	bool granted;	     /* the last grant was to this thread */
 	bool touched;	     /* it has touched something since then */
 	bool ended;	     /* its end is in a footprint */
+	/* Its sections: the experiment's spinlocks that it holds, or that it
+	 * will have next; of each, the count before it. The footprint's lock
+	 * guards them after explore_let_go(). */
+	struct {
+		const struct spinlock *lock;
+		int preempt_count;
+	} held[SPINS_MAX];
+	unsigned int nr_held;
+	/* The thread may stop if these are so: nothing but those spinlocks has
+	 * disabled preemption or masked IRQs. */
+	int preempt_count;
+	bool irqs_off;
+	bool masked; /* IRQs were masked at its last stop */
+	/* After explore_let_go(): the spinlock it sleeps for, and its turn. */
+	const struct spinlock *wants;
+	bool turn, lent;
 };
 
 static struct {
 	struct explored subject; /* late events read it after the end */
-	bool on;	      /* an exploration is on */
-	bool gates_open;      /* no thread stops at its gate */
-	bool no_step;	      /* no step is under way */
-	bool touched_at_rest; /* something was touched while no_step */
-	int lead;	      /* the thread that leads, or NO_ONE; atomic */
+	bool on;		 /* an exploration is on */
+	bool gates_open;	 /* no thread stops at its gate */
+	bool no_step;		 /* no step is under way */
+	bool touched_at_rest;	 /* something was touched while no_step */
+	int lead;		 /* the thread that leads, or NO_ONE; atomic */
 	int callbacks_left; /* queued since the start, and not run; atomic */
 	bool timer_armed;   /* by one of the threads */
 	bool asleep; /* the leading thread waits for the environment; atomic */
-	bool over;  /* a step is over, and step_over() was not called yet */
-	bool stops; /* there are no more steps */
+	bool over;   /* a step is over, and step_over() was not called yet */
+	bool stops;  /* there are no more steps */
 	unsigned int grants;
 	struct wait_queue changed;
 	struct gate gate[SEARCH_THREADS];
@@ -286,7 +308,8 @@ static void touch_by(struct gate *by, enum trace_op op, const void *obj)
 
 	if (touched_thing(op, name_of(op, obj), &thing, &how))
 		touch(by, thing, how,
-		      op == TR_UNLOCK && !somebody_waits_for(obj));
+		      (op == TR_UNLOCK && !somebody_waits_for(obj)) ||
+			      op == TR_SPIN_UNLOCK);
 }
 
 /* Does the thread look at the object again after its sleep? Not if a lock was
@@ -304,6 +327,11 @@ static bool is_known(const struct gate *g, enum trace_op op)
 	if (op != TR_LOCK && op != TR_READ_LOCK && op != TR_WRITE_LOCK)
 		return false;
 	return g->op == op || (g->op == TR_RESUME && !looks_again(&g->wait));
+}
+
+static bool is_spin(unsigned int op)
+{
+	return op >= TR_IRQ_OFF && op <= TR_SPIN_UNLOCKED;
 }
 
 void explore_event(const struct trace_event *e)
@@ -346,8 +374,8 @@ void explore_event(const struct trace_event *e)
 		touch(by, THE_CORES, TOUCH_READ, false);
 	if (e->op == TR_LOCK && by && by->op != TR_LOCK)
 		touch_and_shut(by, (uintptr_t)e->obj, TOUCH_WRITE);
-	if (by && is_known(by, (enum trace_op)e->op))
-		return;
+	if (by && (is_known(by, (enum trace_op)e->op) || is_spin(e->op)))
+		return; /* the gate has added it */
 	touch_by(by, (enum trace_op)e->op, e->obj);
 }
 
@@ -438,6 +466,149 @@ static bool may_time_out(const struct gate *g)
 	       READ_ONCE(g->thread->timeless);
 }
 
+/* ---- spinlocks ----------------------------------------------------------- */
+
+/*
+ * A spinlock of the experiment is a lock like the others: a thread stands before
+ * it, and can take a step while the lock is free. So nobody spins. In its own
+ * sections the thread stops at gates. It sleeps there although preemption is
+ * disabled or IRQs are masked: both belong to the thread and come back with it.
+ * No other thread sees the difference, because the threads that are explored
+ * move one at a time anyway, and no callback runs meanwhile.
+ */
+
+/* Does thread t have the spinlock, or will it have it next? NULL: any thread. */
+static bool has_spinlock(const struct thread *t, const void *lock)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
+		const struct gate *g = &ex.gate[i];
+
+		for (unsigned int k = 0; k < READ_ONCE(g->nr_held); k++)
+			if (READ_ONCE(g->held[k].lock) == lock &&
+			    (!t || t == g->thread))
+				return true;
+	}
+	return false;
+}
+
+static bool any_spinlock_is_held(void)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		if (ex.gate[i].nr_held)
+			return true;
+	return false;
+}
+
+static bool has_awaited(const struct waiting *w, const struct thread *t)
+{
+	return has_spinlock(t, w->obj);
+}
+
+/* Let t, which sleeps before the spinlock, take it although it is held. */
+static int lend_turn(void *obj, struct thread *t)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
+		struct gate *g = &ex.gate[i];
+
+		if (g->thread != t || READ_ONCE(g->wants) != obj)
+			continue;
+		WRITE_ONCE(g->lent, true);
+		spin_lock_rescue(obj, t);
+		sched_release(t, &g->turn);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+const struct wait_ops turn_wait = {
+	.name = "spinlock",
+	.event = true,
+	.dep_map = DEP_MAP_AT(struct spinlock),
+	.waits_on = has_awaited,
+	.lend = lend_turn,
+	.lent = "%s keeps %s; %s is let in once",
+	.lend_rank = 2,
+};
+
+/* The thread will have the lock next. Returns false if it is another's: then it
+ * is woken when that changes. */
+static bool take_turn(struct gate *g, const struct spinlock *l)
+{
+	uint32_t flags = footprint_lock();
+	bool mine = !has_spinlock(NULL, l) || g->lent;
+
+	g->wants = mine ? NULL : l;
+	g->turn = false;
+	if (mine) {
+		BUG_ON(g->nr_held == SPINS_MAX);
+		g->held[g->nr_held].lock = l;
+		g->held[g->nr_held].preempt_count = g->preempt_count;
+		WRITE_ONCE(g->nr_held, g->nr_held + 1);
+		g->lent = false;
+	}
+	footprint_unlock(flags);
+	return mine;
+}
+
+/* After explore_let_go() it sleeps instead of spinning: the holder may need this
+ * core. */
+static void await_turn(struct gate *g, const struct spinlock *l,
+		       uintptr_t caller)
+{
+	while (!take_turn(g, l)) {
+		struct waiting outer =
+			busy_begin(&turn_wait, l, l->name, caller);
+
+		sched_hold(&g->turn);
+		busy_set(outer);
+	}
+}
+
+/* The thread has just released the lock. */
+static void give_turn(struct gate *g, const void *lock)
+{
+	uint32_t flags = footprint_lock();
+	unsigned int i = g->nr_held;
+	int before;
+
+	while (i > 0 && g->held[i - 1].lock != lock)
+		i--;
+	if (i) {
+		before = g->held[i - 1].preempt_count;
+		g->preempt_count = i == g->nr_held ? before :
+						     current->preempt_count;
+		memmove(&g->held[i - 1], &g->held[i],
+			(g->nr_held - i) * sizeof(g->held[0]));
+		WRITE_ONCE(g->nr_held, g->nr_held - 1);
+		g->irqs_off = g->nr_held && irqs_disabled();
+	}
+	footprint_unlock(flags);
+	for (i = 0; READ_ONCE(ex.gates_open) && i < ex.subject.nr; i++)
+		if (READ_ONCE(ex.gate[i].wants) == lock)
+			sched_release(ex.gate[i].thread, &ex.gate[i].turn);
+}
+
+/* May the thread stop here? */
+static bool may_stop(const struct gate *g)
+{
+	return current->preempt_count == g->preempt_count &&
+	       irqs_disabled() == g->irqs_off;
+}
+
+/* Have IRQs been masked or unmasked since the thread's last stop? */
+static void note_masked(struct gate *g)
+{
+	bool masked = irqs_disabled();
+
+	if (masked == g->masked)
+		return;
+	g->masked = masked;
+	if (masked)
+		touch_and_shut(g, IRQS_OF(g - ex.gate), TOUCH_WRITE);
+	else
+		touch(g, IRQS_OF(g - ex.gate), TOUCH_WRITE, true);
+}
+
 /* ---- at the gate --------------------------------------------------------- */
 
 /* The gate of t, if t is a thread that runs RCU callbacks; else NULL. */
@@ -498,7 +669,15 @@ static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 	g->objects = op == TR_CACHE_OBJECT ? obj : NULL;
 	if (op == TR_CACHE_OBJECT && obj == before)
 		return false; /* several in a row are one step */
-	return !g->granted || g->touched || op == TR_NONE || op == TR_LOCK;
+	return !g->granted || g->touched || op == TR_NONE || op == TR_LOCK ||
+	       op == TR_SPIN_LOCK;
+}
+
+/* Is the thread before a lock that is held? */
+static bool would_wait(enum trace_op op, const void *obj)
+{
+	return (op == TR_LOCK && mutex_is_locked(obj)) ||
+	       (op == TR_SPIN_LOCK && spin_is_locked(obj));
 }
 
 static void end_step(struct gate *g);
@@ -523,13 +702,13 @@ static void wait_for_grant(struct gate *g)
 static void stop_at_gate(struct gate *g, enum trace_op op, const void *obj,
 			 uintptr_t caller)
 {
-	if (is_explored(g) && g->passes &&
-	    !(op == TR_LOCK && mutex_is_locked(obj))) {
+	if (is_explored(g))
+		note_masked(g);
+	if (is_explored(g) && g->passes && !would_wait(op, obj)) {
 		g->passes--;
 		g->touched = false;
 		return;
 	}
-	BUG_ON(!may_sleep()); /* so no choice is made under a spinlock */
 	g->op = op;
 	g->obj = obj;
 	g->caller = caller;
@@ -608,10 +787,52 @@ static void gate_of_callback(struct gate *g, enum trace_op op, const void *obj,
 		touch_upcoming(NULL, op, obj);
 }
 
+/* Stop at the gate if the step ends there and the thread may stop. */
+static void gate_of_thread(struct gate *g, enum trace_op op, const void *obj,
+			   uintptr_t caller)
+{
+	/* A lock of the experiment's own may have to be waited for, wherever
+	 * that is. */
+	if (op == TR_SPIN_LOCK || may_stop(g)) {
+		if (ends_step(g, op, obj))
+			stop_at_gate(g, op, obj, caller);
+	} else if (op != TR_CACHE_OBJECT) {
+		g->objects = NULL; /* under a spinlock it does not stop */
+	}
+	touch_upcoming(g, op, obj);
+}
+
+/* The parts of a spinlock operation that are no points, or more than that. */
+static void gate_of_spinlock(struct gate *g, enum trace_op op, const void *obj,
+			     uintptr_t caller)
+{
+	bool open = READ_ONCE(ex.gates_open);
+
+	if (op == TR_SPIN_TURN && open)
+		await_turn(g, obj, caller);
+	else if (op == TR_SPIN_TURN || op == TR_SPIN_TRIED)
+		take_turn(g, obj);
+	if (op == TR_SPIN_LOCKED || op == TR_SPIN_TRIED) {
+		g->preempt_count = current->preempt_count;
+		g->irqs_off = irqs_disabled();
+	}
+	if (op == TR_SPIN_UNLOCKED)
+		give_turn(g, obj);
+	else if (op == TR_SPIN_TRIED && !open)
+		touch_and_shut(g, (uintptr_t)obj, TOUCH_WRITE);
+	if (!open && op != TR_SPIN_TURN && op != TR_SPIN_UNLOCKED &&
+	    !(op == TR_IRQ_OFF && irqs_disabled()))
+		gate_of_thread(g, op, obj, caller);
+}
+
 void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 {
 	struct gate *g = explored_gate(current);
 
+	if (g && is_spin(op)) {
+		gate_of_spinlock(g, op, obj, caller);
+		return;
+	}
 	if (READ_ONCE(ex.gates_open) || (op == TR_WAKE && is_rcu_queue(obj)))
 		return;
 	if (!g && (op == TR_RCU_CB || in_callback()))
@@ -627,14 +848,8 @@ void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 		stop_at_resume(g);
 	} else if (op == TR_INTERRUPT) {
 		touch_interrupted(g, obj);
-	} else if (!may_sleep() || !ends_step(g, op, obj)) {
-		/* Under a spinlock it does not stop. */
-		if (op != TR_CACHE_OBJECT)
-			g->objects = NULL;
-		touch_upcoming(g, op, obj);
 	} else {
-		stop_at_gate(g, op, obj, caller);
-		touch_upcoming(g, op, obj);
+		gate_of_thread(g, op, obj, caller);
 	}
 }
 
@@ -907,6 +1122,8 @@ static bool let_callback_run(void)
 			  (w == &completion_wait || w == &barrier_wait ||
 			   w == &queue_wait || w == &join_wait);
 	}
+	/* A callback may want a spinlock that a thread holds at a gate. */
+	wanted = wanted && !any_spinlock_is_held();
 	for_each_possible_cpu (cpu) {
 		struct gate *g = &ex.callbacks[cpu];
 
@@ -927,7 +1144,7 @@ static bool is_enabled(const struct gate *g)
 	if (g->phase != STANDS)
 		return g->phase == WOKEN ||
 		       (g->phase == SLEEPS && may_time_out(g));
-	return g->op != TR_LOCK || !mutex_is_locked(g->obj);
+	return !would_wait(g->op, g->obj);
 }
 
 /* The threads that can take a step, as bits. */
@@ -958,7 +1175,8 @@ static int next_step(void)
 	if (!able)
 		return NO_ONE;
 	for (last = ex.gate; last < ex.gate + ex.subject.nr; last++)
-		if (last->granted && last->passes && able & 1u << (last - ex.gate))
+		if (last->granted && last->passes &&
+		    able & 1u << (last - ex.gate))
 			return last->passes--, (int)(last - ex.gate);
 	n = ex.subject.choose(ex.subject.arg, able, &gates);
 	if (n >= 0)
@@ -1091,9 +1309,10 @@ static bool settle(void)
 		 * steps end before this core could sleep and be woken. */
 		if (!lead || looks++ >= AWAKE_LOOKS)
 			looks++, (void)wait_event_timeout(
-				&ex.changed, &gate_wait,
-				READ_ONCE(ex.lead) == NO_ONE && all_rest(true),
-				lead ? LOOK_NS : LEAD_NS);
+					 &ex.changed, &gate_wait,
+					 READ_ONCE(ex.lead) == NO_ONE &&
+						 all_rest(true),
+					 lead ? LOOK_NS : LEAD_NS);
 		else
 			yield();
 	}
@@ -1148,13 +1367,12 @@ void explore_standing(struct standing *out)
 			s->how = TOUCH_WRITE;
 			if (g->op == TR_WAKE)
 				s->thing = (uintptr_t)g->obj;
-			else if (!touched_thing(g->op,
-						name_of(g->op, g->obj),
+			else if (!touched_thing(g->op, name_of(g->op, g->obj),
 						&s->thing, &s->how))
 				s->thing = 0;
 			s->thing = stable_name(s->thing);
-			s->takes = g->op == TR_LOCK;
-			s->vague = g->op != TR_LOCK;
+			s->takes = g->op == TR_LOCK || g->op == TR_SPIN_LOCK;
+			s->vague = !s->takes;
 		}
 	}
 }

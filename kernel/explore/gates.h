@@ -101,6 +101,9 @@ unsigned int explore_gates_left(unsigned int i);
 void explore_standing(struct standing *out);
 /* Was anything touched while no step was under way? That must not happen. */
 bool explore_touched_at_rest(void);
+/* The wait of a thread before a spinlock that another explored thread has. After
+ * explore_let_go() it sleeps there. */
+extern const struct wait_ops turn_wait;
 /* What thread i is about to do, for printing. Returns false if it is at no
  * gate. */
 bool explore_pending(unsigned int i, enum trace_op *op, const void **obj,

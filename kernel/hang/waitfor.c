@@ -29,6 +29,11 @@ bool waits_for_event(const struct thread *t)
 	const struct wait_ops *ops = READ_ONCE(t->waiting.ops);
 	enum thread_state state = READ_ONCE(t->state);
 
+#if GORDIAN_DEBUG
+	/* It sleeps where it would spin: kernel/explore/gates.c. */
+	if (state == TASK_HELD)
+		return READ_ONCE(t->busy.ops) != NULL;
+#endif
 	return (state == TASK_UNINTERRUPTIBLE || state == TASK_INTERRUPTIBLE) &&
 	       ops && ops->event && !READ_ONCE(t->waiting.timed);
 }

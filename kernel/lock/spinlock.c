@@ -29,7 +29,9 @@
  */
 #include "kernel/lock/spinlock.h"
 
+#include "boot/boot.h"
 #include "kernel/arch/board.h"
+#include "kernel/debug/trace.h"
 #include "kernel/lock/busy.h"
 #include "kernel/sched/sched.h"
 
@@ -50,16 +52,25 @@ void __spin_lock_init(struct spinlock *l, const char *name,
 	lockdep_set_class(l, key, name);
 }
 
-static const struct spinlock *rescued; /* atomic: see spin_lock_rescue() */
+/* See spin_lock_rescue(). `rescued` is atomic, and stored last. */
+static const struct spinlock *rescued;
+static const struct thread *rescued_for;
 
 /* If a rescue lets this waiter in before its turn, use up the rescue and return
  * true. */
 static bool take_rescue(const struct spinlock *l, unsigned int ticket)
 {
+	const struct thread *t;
+
+	/* Acquire: pairs with the release in spin_lock_rescue(). */
+	if (likely(smp_load_acquire(&rescued) != l))
+		return false;
+	t = READ_ONCE(rescued_for);
+	if (t ? t != current :
+		(uint16_t)(READ_ONCE(l->tickets.serving) + 1) != ticket)
+		return false;
 	/* Relaxed: nothing is handed over, the holder is still inside. */
-	return unlikely(READ_ONCE(rescued) == l) &&
-	       (uint16_t)(READ_ONCE(l->tickets.serving) + 1) == ticket &&
-	       __atomic_exchange_n(&rescued, NULL, __ATOMIC_RELAXED);
+	return __atomic_exchange_n(&rescued, NULL, __ATOMIC_RELAXED);
 }
 
 #if GORDIAN_DEBUG
@@ -73,7 +84,7 @@ static const struct thread *spin_holder(const void *obj)
 static int spin_lend(void *obj, struct thread *t)
 {
 	(void)t; /* not needed: only the next in line can be let in */
-	spin_lock_rescue(obj);
+	spin_lock_rescue(obj, NULL);
 	return 0;
 }
 
@@ -195,9 +206,11 @@ static always_inline void drop_lock(struct spinlock *l)
 		kick_next(l, now);
 }
 
-void spin_lock_rescue(struct spinlock *l)
+void spin_lock_rescue(struct spinlock *l, const struct thread *t)
 {
-	WRITE_ONCE(rescued, l);
+	WRITE_ONCE(rescued_for, t);
+	/* Release: pairs with the acquire in take_rescue(). */
+	smp_store_release(&rescued, l);
 	smp_mb(); /* `rescued` before the slots; pairs with W1 */
 	kick_next(l, (uint16_t)(READ_ONCE(l->tickets.serving) + 1));
 }
@@ -219,6 +232,111 @@ static always_inline void acquire(struct spinlock *l, unsigned int subclass,
 	take_lock(l, site);
 }
 
+#if GORDIAN_DEBUG
+/*
+ * In sight: somebody reads the stream of events, and the lock may be one that an
+ * experiment takes. A lock is an experiment's if lockdep's class of it is, and
+ * only what the experiment itself does with it is a point. What the kernel does
+ * on its behalf (wake_up() takes the queue's lock) is not.
+ */
+struct lock_class_key out_of_sight;
+
+static bool in_sight(void)
+{
+	return unlikely((READ_ONCE(trace_mode) |
+			 (uintptr_t)READ_ONCE(trace_gate_hook)) != 0);
+}
+
+static bool is_experiments_lock(const struct spinlock *l)
+{
+	const char *key = l->dep_map.key ?: (const char *)&l->dep_map;
+
+	return (key >= experiments_data_start && key < experiments_data_end) ||
+	       (key >= experiments_bss_start && key < experiments_bss_end);
+}
+
+static bool is_experiments_code(uintptr_t site)
+{
+	return site >= (uintptr_t)experiments_text_start &&
+	       site < (uintptr_t)experiments_text_end;
+}
+
+/* flags: NULL: disable preemption; else mask IRQs. */
+static noinline void lock_in_sight(struct spinlock *l, unsigned int subclass,
+				   uint32_t *flags, uintptr_t site)
+{
+	bool point = is_experiments_code(site) && is_experiments_lock(l);
+
+	if (point && flags)
+		trace_gate_slow(TR_IRQ_OFF, l, site);
+	if (flags)
+		*flags = local_irq_save();
+	if (point)
+		trace_gate_slow(TR_SPIN_LOCK, l, site);
+	if (!flags)
+		preempt_disable();
+	lock_acquire(&l->dep_map, subclass, LOCK_WRITE, NULL, site);
+	if (point && spin_is_locked(l))
+		trace_event(TR_SPIN_CONTEND, l, (uintptr_t)READ_ONCE(l->holder),
+			    site);
+	if (point)
+		trace_gate_slow(TR_SPIN_TURN, l, site);
+	take_lock(l, site);
+	if (!point)
+		return;
+	trace_event(TR_SPIN_LOCK, l, 0, site);
+	trace_gate_slow(TR_SPIN_LOCKED, l, site);
+}
+
+/* flags: as for lock_in_sight(). */
+static noinline void unlock_in_sight(struct spinlock *l, const uint32_t *flags,
+				     uintptr_t site)
+{
+	bool point = is_experiments_code(site) && is_experiments_lock(l);
+	bool held;
+
+	if (point) {
+		trace_gate_slow(TR_SPIN_UNLOCK, l, site);
+		trace_event(TR_SPIN_UNLOCK, l, 0, site);
+	}
+	held = lock_release(&l->dep_map, site);
+	if (held)
+		drop_lock(l);
+	if (flags)
+		local_irq_restore(*flags);
+	else if (held)
+		preempt_enable();
+	if (point)
+		trace_gate_slow(TR_SPIN_UNLOCKED, l, site);
+}
+
+static noinline bool trylock_in_sight(struct spinlock *l, uintptr_t site)
+{
+	bool point = is_experiments_code(site) && is_experiments_lock(l);
+
+	if (point)
+		trace_gate_slow(TR_SPIN_TRYLOCK, l, site);
+	preempt_disable();
+	if (!ticket_try(&l->tickets)) {
+		preempt_enable();
+		return false;
+	}
+	WRITE_ONCE(l->holder, current);
+	WRITE_ONCE(l->site, site);
+	lock_acquire(&l->dep_map, 0, LOCK_TRY, NULL, site);
+	if (point) {
+		trace_event(TR_SPIN_LOCK, l, 0, site);
+		trace_gate_slow(TR_SPIN_TRIED, l, site);
+	}
+	return true;
+}
+#else
+#define in_sight()				false
+#define lock_in_sight(l, subclass, flags, site) ((void)0)
+#define unlock_in_sight(l, flags, site)		((void)0)
+#define trylock_in_sight(l, site)		false
+#endif
+
 void raw_spin_lock(struct spinlock *l)
 {
 	acquire(l, 0, CALLER);
@@ -232,18 +350,30 @@ void raw_spin_unlock(struct spinlock *l)
 
 void spin_lock(struct spinlock *l)
 {
+	if (in_sight()) {
+		lock_in_sight(l, 0, NULL, CALLER);
+		return;
+	}
 	preempt_disable();
 	acquire(l, 0, CALLER);
 }
 
 void spin_lock_nested(struct spinlock *l, unsigned int subclass maybe_unused)
 {
+	if (in_sight()) {
+		lock_in_sight(l, subclass, NULL, CALLER);
+		return;
+	}
 	preempt_disable();
 	acquire(l, subclass, CALLER);
 }
 
 void spin_unlock(struct spinlock *l)
 {
+	if (in_sight()) {
+		unlock_in_sight(l, NULL, CALLER);
+		return;
+	}
 	if (!lock_release(&l->dep_map, CALLER))
 		return;
 	drop_lock(l);
@@ -252,6 +382,8 @@ void spin_unlock(struct spinlock *l)
 
 bool spin_trylock(struct spinlock *l)
 {
+	if (in_sight())
+		return trylock_in_sight(l, CALLER);
 	preempt_disable();
 	if (ticket_try(&l->tickets)) {
 		WRITE_ONCE(l->holder, current);
@@ -265,14 +397,23 @@ bool spin_trylock(struct spinlock *l)
 
 uint32_t spin_lock_irqsave(struct spinlock *l)
 {
-	uint32_t flags = local_irq_save();
+	uint32_t flags;
 
+	if (in_sight()) {
+		lock_in_sight(l, 0, &flags, CALLER);
+		return flags;
+	}
+	flags = local_irq_save();
 	acquire(l, 0, CALLER);
 	return flags;
 }
 
 void spin_unlock_irqrestore(struct spinlock *l, uint32_t flags)
 {
+	if (in_sight()) {
+		unlock_in_sight(l, &flags, CALLER);
+		return;
+	}
 	if (lock_release(&l->dep_map, CALLER))
 		drop_lock(l);
 	local_irq_restore(flags);

@@ -49,6 +49,10 @@ struct spinlock {
 	{                                                                      \
 		DEP_MAP_KEY(n, &(k)).name = (n)                                \
 	}
+/* The class of an experiment's spinlocks that not only actors take, but also an
+ * interrupt that no actor declares, or another thread. The explorer lets no
+ * actor stop while it holds one, because then the other would spin for ever. */
+extern struct lock_class_key out_of_sight;
 #define DEFINE_SPINLOCK(l) struct spinlock l = SPINLOCK_INIT(#l)
 
 /* All locks initialised by one line of source are of one class. */
@@ -72,12 +76,13 @@ void arch_spin_unlock(struct spinlock *l);
 
 extern const struct wait_ops spin_wait; /* debug builds; obj: the lock */
 /*
- * Cut a knot (docs/design.md, "lending"): let the next waiter in although the
- * lock is held, because the holder cannot release it before that waiter is
- * done. Each of the two then unlocks, and the tickets come out even. One rescue
- * at a time.
+ * Cut a knot (docs/design.md, "lending"): let thread t in (NULL: the next
+ * waiter) although the lock is held, because the holder cannot release it
+ * before that thread is done. Each of the two then unlocks, and the tickets come
+ * out even. One rescue at a time; no thread but t must wait for the lock by
+ * spinning.
  */
-void spin_lock_rescue(struct spinlock *l);
+void spin_lock_rescue(struct spinlock *l, const struct thread *t);
 
 static inline bool spin_is_locked(const struct spinlock *l)
 {

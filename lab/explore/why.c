@@ -48,6 +48,10 @@ static void describe_gate(const struct stage *st, enum trace_op op,
 	case OF_MUTEX:
 		n = ksnprintf(out, WHY_TEXT, next, lock_name(st, obj));
 		break;
+	case OF_SPIN:
+		n = ksnprintf(out, WHY_TEXT, next,
+			      ((const struct spinlock *)obj)->name);
+		break;
 	case OF_RWSEM:
 		n = is_hotplug_rwsem(obj) ?
 			    ksnprintf(out, WHY_TEXT, "cpus_%s", next) :
@@ -99,6 +103,10 @@ static struct waiting wait_now_or_next(struct thread *t)
 		w = waits_for(t);
 	else if (op == TR_LOCK && mutex_is_locked(obj))
 		w = (struct waiting){ &mutex_wait, obj, .caller = caller };
+	else if (op == TR_SPIN_LOCK && spin_is_locked(obj))
+		w = (struct waiting){ &turn_wait, obj,
+				      ((const struct spinlock *)obj)->name,
+				      .caller = caller };
 	if (w.ops == &mutex_wait)
 		w.name = lock_name(st, w.obj);
 	return w;

@@ -50,7 +50,7 @@ KTEST(waitfor, spin_in_an_interrupt)
 	EXPECT(knot_has_cycle(0, 1, KINDS(&spin_wait), WHO(knot.t[0])));
 	EXPECT(knot.walk.link[0].waiting.obj == &spin_a &&
 	       knot.walk.link[0].owner_site);
-	spin_lock_rescue(&spin_a);
+	spin_lock_rescue(&spin_a, NULL);
 	knot_end(1);
 	EXPECT(!spin_is_locked(&spin_a));
 }
@@ -80,7 +80,7 @@ KTEST(waitfor, spin_a_b_b_a)
 	knot.t[1] = ktest_thread("b_a", spin_both, (void *)1, cpumask_of(2));
 	EXPECT(knot_has_cycle(0, 2, KINDS(&spin_wait, &spin_wait),
 			      WHO(knot.t[0], knot.t[1])));
-	spin_lock_rescue(&spin_b);
+	spin_lock_rescue(&spin_b, NULL);
 	knot_end(2);
 	EXPECT(!spin_is_locked(&spin_a) && !spin_is_locked(&spin_b));
 }
@@ -132,7 +132,7 @@ KTEST(waitfor, answer_of_a_core)
 	knot_step();
 	EXPECT(knot_has_cycle(0, 2, KINDS(&cores_wait, &spin_wait),
 			      WHO(knot.t[0], knot.t[1])));
-	spin_lock_rescue(&spin_a);
+	spin_lock_rescue(&spin_a, NULL);
 	knot_end(2);
 	EXPECT(!spin_is_locked(&spin_a));
 }
