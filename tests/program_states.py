@@ -8,15 +8,9 @@ A deadlock state is a state in which no thread can move and some thread has not
 ended. It is named by the pcs of the threads: how many operations of its text a thread
 has behind it.
 
-There are two graphs of the same program:
-
-  deadlocks()  steps as small as those of the machine: a thread queues up for a
-               mutex, gets it, goes on; a flag is set, then a queue is woken
-  Gated        steps as large as those of the explorer: from one point of choice to
-               the next, and a mutex is taken only while it is free; counts the
-               schedules
-
-If both have the same deadlock states, the points of choice lose none.
+The steps are as small as those of the machine: a thread queues up for a mutex, gets
+it, goes on; a flag is set, then a queue is woken. tests/host/oracle.c does the same
+for more operations, in C.
 """
 from programs import MUTEXES, parse
 
@@ -65,10 +59,6 @@ def go(m, t, to=None):
     return True
 
 
-def nothing(m, t, _):
-    return go(m, t)
-
-
 def lock(m, t, x):
     """Take a mutex; it is handed to the first thread of its queue."""
     if m.how[t] == QUEUED:
@@ -79,14 +69,6 @@ def lock(m, t, x):
     m.queue[x] = m.queue.get(x, ()) + (t,)
     m.how[t] = QUEUED
     return True
-
-
-def lock_if_free(m, t, x):
-    """The same in large steps: the thread is not at this step while it is taken."""
-    if x in m.owner:
-        return False
-    m.owner[x] = t
-    return go(m, t)
 
 
 def unlock(m, t, x):
@@ -272,75 +254,66 @@ def number_write(m, t, _):
     return go(m, t)
 
 
-def assemble(ops, take=lock):
-    """The steps of one thread, each (function, argument, has a gate); and for each step
-    the pc that it belongs to. take: the step that takes a mutex."""
+def nothing(m, t, _):
+    return go(m, t)
+
+
+def assemble(ops):
+    """The steps of one thread, each (function, argument); and for each step the pc that
+    it belongs to."""
     code, pcs = [], []
     inside = False              # for the hotplug writer itself g does nothing
     for pc, op in enumerate(ops):
         at = len(code)
         if op.lstrip("-") in MUTEXES:
-            new = [(unlock if op[0] == "-" else take, op[-1], True)]
+            new = [(unlock if op[0] == "-" else lock, op[-1])]
         elif op in ("r", "w"):
-            new = [(rw_down, op == "w", True)]
+            new = [(rw_down, op == "w")]
         elif op in ("-r", "-w"):
-            new = [(rw_up, op == "-w", True)]
+            new = [(rw_up, op == "-w")]
         elif op == "pr":
-            new = [(percpu_read, 0, True)]
+            new = [(percpu_read, 0)]
         elif op == "-pr":
-            new = [(percpu_leave, 0, True)]
+            new = [(percpu_leave, 0)]
         elif op == "pw":
-            new = [(nothing, 0, True), (take, "writers", True),
-                   (percpu_block, 0, False), (percpu_drain, 0, False)]
+            new = [(lock, "writers"), (percpu_block, 0), (percpu_drain, 0)]
         elif op == "-pw":
-            new = [(percpu_open, 0, True), (unlock, "writers", True)]
+            new = [(percpu_open, 0), (unlock, "writers")]
         elif op in ("g", "-g") and inside:
-            new = [(nothing, 0, False)]
+            new = [(nothing, 0)]
         elif op == "g":
-            new = [(take, "H", True), (count_up, 0, False),
-                   (unlock, "H", True)]
+            new = [(lock, "H"), (count_up, 0), (unlock, "H")]
         elif op == "-g":
-            new = [(take, "H", True), (count_down, 0, False),
-                   (unlock, "H", True)]
+            new = [(lock, "H"), (count_down, 0), (unlock, "H")]
         elif op == "h":
             inside = True
-            new = [(take, "ADD", True), (become_writer, 0, False),
-                   (take, "H", True), (writer_looks, at + 6, False),
-                   # No gate here: its sleep state is set already.
-                   (writer_unlocks, "H", False), (sleep_then, at + 2, False)]
+            new = [(lock, "ADD"), (become_writer, 0), (lock, "H"),
+                   (writer_looks, at + 6), (writer_unlocks, "H"),
+                   (sleep_then, at + 2)]
         elif op == "-h":
             inside = False
-            new = [(writer_ends, 0, False), (unlock, "H", True),
-                   (unlock, "ADD", True)]
+            new = [(writer_ends, 0), (unlock, "H"), (unlock, "ADD")]
         elif op == "P":
-            # After a wake-up it queues up again, without a gate.
-            new = [(completion_queue, 0, True),
-                   (completion_look, at + 6, False),
-                   (sleep_then, at + 3, False), (completion_queue, 0, False),
-                   (completion_look, at + 6, False),
-                   (sleep_then, at + 3, False)]
+            new = [(completion_queue, 0), (completion_look, at + 3),
+                   (sleep_then, at)]
         elif op == "V":
-            new = [(completion_done, 0, False)]
+            new = [(completion_done, 0)]
         elif op == "?":
-            new = [(flag_look, at + 3, True), (flag_sleep, 0, True),
-                   (sleep_then, at + 3, False)]
+            new = [(flag_look, at + 3), (flag_sleep, 0), (sleep_then, at + 3)]
         elif op == "!":
-            new = [(flag_set, 0, True), (flag_wake, 0, True)]
+            new = [(flag_set, 0), (flag_wake, 0)]
         elif op == "x":
-            new = [(number_read, 0, True), (number_write, 0, True)]
+            new = [(number_read, 0), (number_write, 0)]
         code += new
         pcs += [pc] * len(new)
     return code, pcs + [len(ops)]
-
-
-RELEASES = {unlock, rw_up, percpu_leave, percpu_open}
 
 
 def step(m, code, t):
     """Take thread t's next step on m; False: it cannot."""
     if m.ip[t] == len(code[t]):
         return False
-    fn, arg, _ = code[t][m.ip[t]]
+    fn, arg = code[t][m.ip[t]]
     return fn(m, t, arg)
 
 
@@ -360,7 +333,7 @@ class Result:
 
 
 def deadlocks(text):
-    """The result for all states, by the smallest steps."""
+    """The result for all states."""
     threads = parse(text)
     code, pcs = zip(*map(assemble, threads))
     start = Machine(len(threads))
@@ -381,82 +354,3 @@ def deadlocks(text):
             r.end(m, pcs)
     r.seen = len(seen)
     return r
-
-
-class Gated(Result):
-    """The program as the explorer's scheduler runs it. schedules: how many different
-    schedules there are, from the start to an end.
-
-    The points are those of kernel/explore/gates.c, ends_step(): the start of
-    a thread and what has a gate here, but not a release, nor what comes first
-    after the start and cannot have to wait for a mutex."""
-
-    def __init__(self, text, most=None):
-        """most: if there are more states than this, schedules is None."""
-        super().__init__()
-        threads = parse(text)
-        code, pcs = zip(*(assemble(x, lock_if_free) for x in threads))
-        self.code = [[(nothing, 0, True)] + [self.shifted(i) for i in c]
-                     for c in code]
-        self.pcs = [[0] + p for p in pcs]
-        self.n = len(threads)
-        self.most, self.known = most, {}
-        try:
-            self.schedules = self.walk(Machine(self.n))
-        except OverflowError:
-            self.schedules = None
-        self.seen = len(self.known)
-
-    @staticmethod
-    def shifted(instruction):
-        """The same instruction one place later, with its target."""
-        fn, arg, gate = instruction
-        if fn in (writer_looks, sleep_then, completion_look, flag_look):
-            arg += 1
-        return fn, arg, gate
-
-    def next(self, m, t):
-        """Thread t's next instruction, and whether it is a point of choice."""
-        if m.ip[t] == len(self.code[t]):
-            return None, False
-        fn, _, gate = self.code[t][m.ip[t]]
-        return fn, gate and fn not in RELEASES
-
-    def step(self, m, t):
-        """Run t from this point to its next one, and each thread that this lets go on
-        to its own next point. False: t cannot."""
-        first = m.ip[t] == 0
-        if not self.next(m, t)[1] or not step(m, self.code, t):
-            return False
-        while first:                    # t has touched nothing yet
-            fn, point = self.next(m, t)
-            first = fn in (nothing, become_writer)
-            if fn is None or fn is lock_if_free and point or \
-                    not step(m, self.code, t):
-                break
-        moved = True
-        while moved:
-            moved = False
-            for q in range(self.n):
-                while m.how[q] == WOKEN or not self.next(m, q)[1]:
-                    if not step(m, self.code, q):
-                        break
-                    moved = True
-        return True
-
-    def walk(self, m):
-        k = m.key()
-        if k in self.known:
-            return self.known[k]
-        if self.most and len(self.known) > self.most:
-            raise OverflowError
-        total = 0
-        for t in range(self.n):
-            n = m.copy()
-            if self.step(n, t):
-                total += self.walk(n)
-        if not total:
-            self.end(m, self.pcs)
-            total = 1
-        self.known[k] = total
-        return total

@@ -2,20 +2,30 @@
 
 tests/program_states.py counts the states on this host by brute force, without any
 code of the kernel's search. For the named programs the number was also derived by
-hand. Each run takes new random programs; GORDIAN_SEED=n, as printed, repeats them.
+hand. tests/host/oracle.c counts those of many random programs. Each run takes new
+random programs; GORDIAN_SEED=n, as printed, repeats them.
 """
 import os
 
 import pytest
 
 from gordian import boot, verdicts
-from program_states import Gated, deadlocks
+from known_programs import build, has_same_steps, known, random_known
+from program_states import deadlocks
 from programs import NAMED, parse
 from random_programs import random_program
 
 LINE = 470          # length of the kernel's command line, less a margin
-SCHEDULES = 2000    # the search without reduction runs so many in seconds
+FULL = 5            # operations in programs that are searched without reduction
 RANDOM = 5
+KNOWN = 300         # random programs from the host, so many in a test
+MOST = 60           # classes of each of them
+# The search once left out classes of these.
+LEFT_OUT = [
+    "r a | a w | w", "r pr pr | w -w a -a | r a", "b a -a V | a P P -a P | P",
+    "a -a V b V | a P V | P P", "w a -a | w -w | r V P | r a -r -a",
+    "a -a pr V P | a P pr | pw a", "a -a h V -h | g P V h | P g h -h h",
+]
 
 # Wrong texts, and the kernel's answer.
 REFUSED = {
@@ -34,6 +44,11 @@ REFUSED = {
     "h g -h": 'thread A, "h": g was taken inside',
     ",".join(25 * "x"): 'thread A, "x": more than 24 operations',
 }
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("programs"))
 
 
 def seeds():
@@ -80,7 +95,7 @@ def compare(texts, how=""):
     """The kernel's search finds as many deadlock states as the brute force."""
     found, wrong = explore(texts, how), {}
     for text, v in found.items():
-        assert v["search"] == "complete", v.text
+        assert (v["search"], v["redundant"]) == ("complete", "0"), v.text
         states = deadlocks(text).states
         if v.num("states") != len(states):
             wrong[text] = f"{v['states']} found, but there are: " + \
@@ -90,15 +105,18 @@ def compare(texts, how=""):
     return found
 
 
-def compare_in_full(texts):
-    """Without reduction the search runs every schedule: their number is known, too.
-    Only for texts with few enough schedules; returns these."""
-    many = {t: Gated(t, most=10 * SCHEDULES).schedules for t in texts}
-    few = [t for t, n in many.items() if n and n <= SCHEDULES]
-    found = compare(few, "full ")
-    assert {t: v.num("schedules") for t, v in found.items()} == \
-        {t: many[t] for t in few}
-    return few
+def compare_with_host(programs):
+    """The kernel's search finds as many deadlock states as the oracle on the host, and
+    runs each class once. programs: from known_programs."""
+    found, wrong = explore([k.text for k in programs]), []
+    for classes, states, text in programs:
+        v = found[text]
+        if (v["search"], v["redundant"], v.num("states")) != \
+                ("complete", "0", states) or \
+                (v.num("failing") > 0) != (states > 0) or \
+                (has_same_steps(text) and v.num("schedules") != classes):
+            wrong.append(f"{text}: {classes} classes, {states} states: {v.text}")
+    assert not wrong, "\n".join(wrong)
 
 
 # ---- the brute force --------------------------------------------------------
@@ -113,12 +131,12 @@ def test_states_derived_by_hand(name):
     assert len(deadlocks(text).states) == states
 
 
-def test_the_gates_lose_nothing():
-    """Steps from gate to gate, with a mutex taken only while it is free, lead to the
-    same deadlock states as the smallest steps."""
-    for text in NAMED_TEXTS + [random_program(s) for s in range(40)]:
-        assert Gated(text).states == \
-            deadlocks(text).states, text
+def test_the_oracle_agrees(host):
+    """Two counts by brute force, with no code in common."""
+    named = known(host, NAMED_TEXTS)
+    assert len(named) > len(NAMED_TEXTS) - 5    # some are too big
+    for k in named + random_known(host, SEEDS[0], 100, MOST):
+        assert len(deadlocks(k.text).states) == k.states, k.text
 
 
 def test_a_seed_repeats_its_program():
@@ -132,22 +150,36 @@ def test_named():
 
 
 def test_named_in_full():
-    assert len(compare_in_full(NAMED_TEXTS)) >= 20
+    """Without reduction: the same states, and no fewer schedules."""
+    texts = [t for t in NAMED_TEXTS if sum(map(len, parse(t))) <= FULL]
+    texts += ["x | x", "a x | x", "g | g", "r | w", "P | V V"]
+    reduced, full = compare(texts), compare(texts, "full ")
+    assert len(texts) >= 10
+    for t in texts:
+        assert full[t].num("schedules") >= reduced[t].num("schedules"), t
+    assert any(full[t].num("schedules") > reduced[t].num("schedules")
+               for t in texts)
+
+
+def test_once_left_out(host):
+    compare(LEFT_OUT)
+    compare_with_host(known(host, LEFT_OUT))
 
 
 def test_random():
     print(f"again with GORDIAN_SEED={SEEDS[0]}")
     texts = [random_program(s) for s in SEEDS]
     print(*texts, sep="\n")
-    compare(texts)  # without reduction: see the next test
-
-
-def test_random_in_full():
-    print(f"again with GORDIAN_SEED={SEEDS[0]}")
-    texts = [random_program(s, SCHEDULES) for s in SEEDS]
-    print(*texts, sep="\n")
     compare(texts)
-    assert len(compare_in_full(texts)) == RANDOM
+
+
+@pytest.mark.parametrize("part", [
+    0, *(pytest.param(n, marks=pytest.mark.soak) for n in (1, 2))])
+def test_random_against_the_oracle(host, part):
+    print(f"again with GORDIAN_SEED={SEEDS[0]}")
+    programs = random_known(host, SEEDS[part] + 1, KNOWN, MOST)
+    assert len(programs) == KNOWN
+    compare_with_host(programs)
 
 
 def test_bad_text():
