@@ -1048,8 +1048,8 @@ static bool environment_is_apart(void)
 	return READ_ONCE(rcu_sched_state.grace_period) == rcu_grace_period;
 }
 
-/* Does no grace period make progress? None does if none runs, or if the
- * grace-period thread waits for an event. */
+/* Do the grace periods rest? They do if none runs and none is requested, or if
+ * the grace-period thread waits for an event, and not for time. */
 static bool grace_periods_rest(void)
 {
 	return rcu_gp_is_quiet() || waits_for_event(rcu_sched_state.thread);
@@ -1075,7 +1075,10 @@ static bool all_rest(bool arrived)
 		if (arrived && !smp_load_acquire(&g->at_gate))
 			return false;
 	}
-	return callbacks_rest() && environment_is_apart();
+	/* A grace period for callbacks of the threads must have ended: later
+	 * steps may look at these callbacks. */
+	return callbacks_rest() && environment_is_apart() &&
+	       (!READ_ONCE(ex.callbacks_left) || grace_periods_rest());
 }
 
 /* Has the thread stopped for good, as far as one look can tell? */
