@@ -80,12 +80,14 @@ UNLINK = "\tkmem_cache_unlink(s);\n"
 @pytest.mark.parametrize("more", ["", '\tasm volatile("cpsid i");\n'],
                          ids=["runs", "masked"])
 def test_endless_loop(tree, more):
-    """The machine ends all the same, and says where the loop is."""
+    """The machine ends all the same, and says where the loop is. docs/your-own.md quotes
+    the message."""
     r, _ = trial(tree, lambda s: s.replace(
         UNLINK, more + '\tfor (;;)\n\t\tasm volatile("");\n', 1))
     assert r.status == 101
     assert "D does not end; is it spinning or polling?" in r.lines
     assert "panic: the round does not end" in r.lines
+    assert "`does not end`" in (ROOT / "docs/your-own.md").read_text()
     loop = r.text.split("panic: the round does not end")[1]
     assert re.search(r"^    kmem_cache_destroy__yours\+", loop, re.M)
 
