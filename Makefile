@@ -38,7 +38,9 @@ STATE := $(if $(filter debug,$(PROFILE)),-marm,-mthumb)
 TYPES := -U__UINT32_TYPE__ "-D__UINT32_TYPE__=unsigned int" \
 	 -U__INT32_TYPE__ -D__INT32_TYPE__=int
 ARCH  := -mcpu=cortex-a7 $(STATE) -mgeneral-regs-only -mfloat-abi=soft
-WARN  := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wundef
+# A frame is smaller than the guard page below a stack (4 KiB), so none reaches over it.
+WARN  := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wundef \
+	 -Wframe-larger-than=3072 -Wvla
 # clang uses the C library of gcc. These warnings are about what gcc accepts: options
 # and an attribute that clang lacks, the types above, fields without a value.
 ifneq ($(findstring clang,$(CC)),)
@@ -102,7 +104,7 @@ READY    = tools/need demo $(if $(filter raspi%,$(MACHINE)),boards) && $(MAKE) -
 demo: TABLE = all$(if $(filter debug,$(PROFILE)), search)
 demo:
 	@$(READY)
-	@RUN='demo $(or $(ID),$(TABLE))' $(RUNNER)
+	@RUN="demo $${ID:-$(TABLE)}" $(RUNNER)
 	@sed -n 's/^#> //p' Makefile
 #> Try next:
 #>   make demo ID=e2                      one experiment: the 2012 deadlock
@@ -117,20 +119,21 @@ demo:
 run:
 	@$(READY)
 	@RUN="$$RUN" $(RUNNER)
-export RUN
+# The shell reads these from its environment: they may have quotes.
+export RUN ID PATCH FIRMWARE
 
 #: make try [PATCH=file]       judge demos/yours.c, or run all experiments with and
 #:                             without a patch
 .PHONY: try
 try:
 	@tools/need demo try
-	@tools/try $(if $(PATCH),'PATCH=$(PATCH)')
+	@tools/try
 
 #: make diff ID=e1             compare an experiment's functions with the kernel's
 .PHONY: diff
 diff:
 	@tools/need diff
-	@$(PYTHON) tools/diff '$(ID)'
+	@$(PYTHON) tools/diff "$$ID"
 
 #: make debug [SMP=n] [RUN=]   start QEMU and gdb; the kernel waits at its first
 #:                             instruction
@@ -146,7 +149,7 @@ debug:
 card:
 	@tools/need card
 	@$(MAKE) --no-print-directory -j$(JOBS) image
-	@FIRMWARE='$(FIRMWARE)' tools/card $(OUT)/gordian.img $(O)/gordian-card.img
+	@tools/card $(OUT)/gordian.img $(O)/gordian-card.img
 
 # ---- test it --------------------------------------------------------------------
 

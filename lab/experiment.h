@@ -328,6 +328,7 @@ struct stage {
 	bool brief;	     /* short output: no full reports, no stacks */
 	const struct demo *demo;
 	bool missed;	      /* this free round is another experiment's case */
+	unsigned int looks;   /* at this round so far */
 	int refs[MAX_ACTORS]; /* hotplug references taken minus given back */
 
 	/* The waits of the threads when the round's end was decided. Valid after a

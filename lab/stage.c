@@ -13,6 +13,8 @@
  *       are armed than when they started; all cores sleep in their idle loops;
  *       and a second look finds the same, with no worker switched in and no
  *       core awake in between;                            stuck
+ * A worker that runs for ever is none of these. After many looks a line says
+ * so, and a batch run panics.
  */
 #include "lab/stage.h"
 
@@ -29,9 +31,13 @@
 #include "kernel/lib/printf.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/sched/sched.h"
+#include "kernel/shell/shell.h"
 
-#define LOOK_NS	     1000000ull /* between two looks at a round */
-#define PAUSE_MAX_NS 400000u	/* random pause before an actor starts */
+#define LOOK_NS 1000000ull /* between two looks at a round */
+/* More than 30 s of guest time. The limit is a number of looks: the host may stand
+ * still while the clock goes on. */
+#define LOOKS_MAX    30000
+#define PAUSE_MAX_NS 400000u /* random pause before an actor starts */
 
 struct stage the_stage;
 static struct state_summary state_before;
@@ -246,6 +252,22 @@ bool is_knot(enum outcome out)
 	return out == OUT_DEADLOCK || out == OUT_STUCK;
 }
 
+/* The round is looked at once more. If it seems to have no end, say which actors are
+ * not at theirs. In a batch run nobody can press Ctrl-C, so there it is a panic. */
+static void count_look(struct stage *st)
+{
+	if (++st->looks != LOOKS_MAX)
+		return;
+	hush(false);
+	for (unsigned int i = 0; i < st->nr_actors; i++)
+		if (!worker_ended(&st->worker[i]))
+			kprintf("%s does not end; is it spinning or polling?\n",
+				st->worker[i].actor->name);
+	if (console_taken)
+		panic("the round does not end");
+	say_threads_end_alone();
+}
+
 enum outcome watch_round(struct stage *st, unsigned int warns)
 {
 	uint64_t switches[MAX_ACTORS] = { 0 };
@@ -255,6 +277,7 @@ enum outcome watch_round(struct stage *st, unsigned int warns)
 		if (wait_event_timeout(&st->finished, &queue_wait, all_done(st),
 				       LOOK_NS))
 			break;
+		count_look(st);
 		if (find_cycle(st))
 			return OUT_DEADLOCK;
 		/* Go on to the end only if two looks in a row find the same, and
@@ -295,6 +318,7 @@ void reset_round(struct stage *st)
 	st->script_open = st->explored; /* the explorer has no script */
 	st->left_held = false;
 	st->missed = false;
+	st->looks = 0;
 }
 
 void start_actors(struct stage *st, uint32_t *seed)
@@ -313,8 +337,10 @@ void start_actors(struct stage *st, uint32_t *seed)
 		*seed = *seed * 1664525u + 1013904223u;
 		wk->pause_ns = st->forced ? 0 : (*seed >> 8) % PAUSE_MAX_NS;
 		complete(&wk->go);
-		if (st->sc->forced.in_turn)
-			wait_event(&st->finished, worker_ended(wk));
+		while (st->sc->forced.in_turn &&
+		       !wait_event_timeout(&st->finished, &queue_wait,
+					   worker_ended(wk), LOOK_NS))
+			count_look(st);
 	}
 }
 

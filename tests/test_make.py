@@ -189,6 +189,22 @@ def test_the_output_is_elsewhere(tmp_path):
     assert files(tree) == before and not out.exists()
 
 
+def test_a_path_with_blanks(tmp_path):
+    """Make itself cannot name such a path."""
+    tree = gordian.copied(tmp_path / "it's a tree")
+    (tree / "demos/yours.c").touch()
+    env = {k: v for k, v in os.environ.items() if k != "O"}
+    for args in (["try"], ["run", "RUN=cpu"], ["run", "MACHINE=raspi3b", "RUN=cpu"],
+                 ["card"], ["where"]):
+        p = subprocess.run(["make", "-s", *args], cwd=tree, text=True, env=dict(
+            env, QEMU="true" if "raspi" not in str(args) else gordian.QEMU),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=gordian.TIMEOUT)
+        print(p.stdout)
+        assert p.returncode == 0, args
+    assert (gordian.make("debug", root=tree) / "gordian.img").is_file()
+
+
 # ---- other compilers ------------------------------------------------------------
 
 # Some of each floor: assembly, inline assembly, sections, atomics, a suite.

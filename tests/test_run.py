@@ -27,6 +27,7 @@ def test_run_refuses(setting, word):
 
 @pytest.mark.parametrize('sig,status', [
     (signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129),
+    (signal.SIGPIPE, 141),
     pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.skipif(
         not shutil.which('setpriv'), reason='need setpriv: install util-linux'))])
 def test_run_takes_qemu_with_it(sig, status):

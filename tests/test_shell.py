@@ -137,6 +137,7 @@ def test_quit_refuses(shell, bad):
 
 @pytest.mark.parametrize('run,status', [
     ('cpu', 0), (';;  ; cpu ;', 0), ('nonsense; cpu', 1),
+    ('\thelp\tcpu\n\thelp ps\t\r\nquit\t3\n', 3),
     ('cpu; cpu up 99; nonsense', 1), ('quit 9; nonsense', 9),
     ('nonsense; quit', 1)])
 def test_batch_status(run, status):

@@ -81,6 +81,25 @@ def test_debug():
     assert "#0  start_kernel () at kernel/main.c:" in p.stdout
 
 
+def test_debug_without_a_machine():
+    """QEMU's own line is the only one."""
+    p = run("tools/debug", gordian.build(), env={**os.environ, "SMP": "99"})
+    assert p.returncode == 1 and len(p.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("line, said", [
+    (("demo", "ID=it's"), "no experiment \"it's\""),
+    (("diff", "ID=it's \"e1\""), "no experiment \"it's \"e1\"\""),
+    (("try", "PATCH=it's"), "no file "),
+    (("card", "FIRMWARE=it's"), "FIRMWARE=it's: no such directory"),
+    (("boots", "N=0"), "usage: make boots"),
+    (("boots", "N=x"), "usage: make boots")])
+def test_odd_words_to_make(line, said):
+    p = run("make", *line)
+    assert p.returncode == 2 and said in p.stdout
+    assert "yntax error" not in p.stdout and "Traceback" not in p.stdout
+
+
 def test_size_is_in_budget():
     p = run("make", "size")
     assert p.returncode == 0 and "EXCEEDED" not in p.stdout

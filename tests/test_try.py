@@ -74,6 +74,35 @@ def trial(tree, change):
     return r, failed
 
 
+UNLINK = "\tkmem_cache_unlink(s);\n"
+
+
+@pytest.mark.parametrize("more", ["", '\tasm volatile("cpsid i");\n'],
+                         ids=["runs", "masked"])
+def test_endless_loop(tree, more):
+    """The machine ends all the same, and says where the loop is. docs/your-own.md quotes
+    the message."""
+    r, _ = trial(tree, lambda s: s.replace(
+        UNLINK, more + '\tfor (;;)\n\t\tasm volatile("");\n', 1))
+    assert r.status == 101
+    assert "D does not end; is it spinning or polling?" in r.lines
+    assert "panic: the round does not end" in r.lines
+    assert "`does not end`" in (ROOT / "docs/your-own.md").read_text()
+    loop = r.text.split("panic: the round does not end")[1]
+    assert re.search(r"^    kmem_cache_destroy__yours\+", loop, re.M)
+
+
+def test_large_frame(tree):
+    """It could reach over the guard page, into another thread's stack."""
+    before = (ROOT / "demos/yours.c").read_text()
+    (tree / "demos/yours.c").write_text(before.replace(
+        UNLINK, "\tvolatile char x[4096];\n\n\tx[0] = 1;\n" + UNLINK, 1))
+    p = subprocess.run(["make", "-C", tree, "O=build", "image"], text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert p.returncode and "demos/yours.c" in p.stdout
+    assert "bytes is larger than 3072 bytes" in p.stdout
+
+
 def test_the_merged_fix_passes():
     r = boot("demo yours")
     assert r.status == 0

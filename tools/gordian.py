@@ -41,9 +41,11 @@ def build(profile="debug", *settings, root=ROOT):
 
 
 def make(profile, *settings, root):
+    out = OUT if root == ROOT else root / "build"
+    if out.is_relative_to(root):  # make splits names at blanks: root may have some
+        out = out.relative_to(root)
     goal = ["make", "-s", "--no-print-directory", "-C", str(root),
-            f"-j{os.cpu_count()}", f"PROFILE={profile}",
-            f"O={OUT if root == ROOT else 'build'}", *settings]
+            f"-j{os.cpu_count()}", f"PROFILE={profile}", f"O={out}", *settings]
     subprocess.run([*goal, "image"], check=True, stdin=subprocess.DEVNULL)
     out = subprocess.run([*goal, "where"], check=True, text=True,
                          stdout=subprocess.PIPE).stdout.strip()

@@ -5,6 +5,12 @@
 
 #include <string.h>
 
+/* A firmware may pass on the line break of a file. */
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 bool cmdline_get(const char *cmdline, const char *key, char *out, size_t size)
 {
 	size_t klen = strlen(key);
@@ -15,11 +21,11 @@ bool cmdline_get(const char *cmdline, const char *key, char *out, size_t size)
 		bool quoted = false, match;
 		size_t n = 0;
 
-		while (*word == ' ')
+		while (is_blank(*word))
 			word++;
 		match = !strncmp(word, key, klen) && word[klen] == '=';
 		p = match ? word + klen + 1 : word;
-		for (; *p && (quoted || *p != ' '); p++) {
+		for (; *p && (quoted || !is_blank(*p)); p++) {
 			if (*p == '"')
 				quoted = !quoted;
 			else if (match && n + 1 < size)

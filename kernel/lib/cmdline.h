@@ -1,6 +1,6 @@
 /*
- * The kernel command line: words of the form key=value. A value may be in
- * double quotes. Owns nothing; any context.
+ * The kernel command line: words of the form key=value. Blanks, tabs and line
+ * ends are between them. A value may be in double quotes. Owns nothing; any context.
  */
 #pragma once
 

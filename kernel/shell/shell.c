@@ -16,6 +16,7 @@
 #include "kernel/shell/internal.h"
 
 #define MAX_WORDS   64
+#define BLANKS	    " \t"
 #define CTRL_C_NS   1000000000ull /* time for a command to end after Ctrl-C */
 #define INTERRUPTED 130		  /* status, as on Unix */
 
@@ -63,8 +64,8 @@ static int run_command(char *p)
 			return 1;
 		}
 		argv[argc++] = p;
-		p += strcspn(p, " ");
-		while (*p == ' ')
+		p += strcspn(p, BLANKS);
+		while (*p && strchr(BLANKS, *p))
 			*p++ = 0;
 	}
 	c = shell_find(argv[0]);
@@ -146,8 +147,8 @@ static int run_as_job(const char *command)
 	return INTERRUPTED;
 }
 
-/* Run "cmd; cmd". Returns the status of the first command that failed, or 0.
- * Changes line. */
+/* Run "cmd; cmd"; a line end is like a semicolon. Returns the status of the first
+ * command that failed, or 0. Changes line. */
 static int run_line(char *line)
 {
 	int status = 0;
@@ -155,8 +156,8 @@ static int run_line(char *line)
 
 	shell_status = 0;
 	while (!READ_ONCE(ctrl_c) && status != INTERRUPTED &&
-	       (command = strsep(&line, ";"))) {
-		command += strspn(command, " ");
+	       (command = strsep(&line, ";\r\n"))) {
+		command += strspn(command, BLANKS);
 		status = *command ? run_as_job(command) : 0;
 		if (!shell_status)
 			shell_status = status;

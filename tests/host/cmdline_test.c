@@ -20,7 +20,7 @@ static void expect(const char *line, const char *key, const char *want)
 
 static void random_line(void)
 {
-	static const char bits[] = "ab= \"";
+	static const char bits[] = "ab= \"\n";
 	size_t len = below(24), size = below(6);
 	char *line = malloc(len + 1), *out = malloc(size ? size : 1);
 
@@ -49,6 +49,8 @@ int main(int argc, char **argv)
 	expect("x=\"run=1\" run=2", "run", "2");
 	expect("run=1 run=2", "run", "1");
 	expect("run=\"open end", "run", "open end");
+	expect("quiet\tmaxcpus=2\r\n", "maxcpus", "2");
+	expect("\nrun=\"a\tb\nc\"\n", "run", "a\tb\nc");
 	CHECK(cmdline_get("run=abcdef", "run", tiny, sizeof(tiny)));
 	CHECK(strcmp(tiny, "abc") == 0);
 	while (rounds--)
