@@ -81,6 +81,10 @@ struct actor {
 	bool urgent; /* it runs before the thread that invokes callbacks */
 	/* What it waits for in explore_await(). arg: the stage. */
 	bool (*awaits)(void *arg);
+	/* It is an interrupt of this actor, and fn is the handler. In explored
+	 * rounds it comes once or not at all, at any point where its actor has
+	 * interrupts on. In other rounds it does not come by itself. */
+	const char *interrupts;
 };
 
 /* The usual casts (lab/cast.c). With U a core is toggled: it goes off or on. */
@@ -306,7 +310,6 @@ struct stage {
 	void *object; /* of the cache, in use */
 	/* The experiment's own locks, named in the schedule. */
 	const struct mutex *m[SHOWN_LOCKS];
-	const struct spinlock *spin;
 	struct thread *l; /* the thread that made the leak, if a BUG ended it */
 	int passed; /* the refcount that the cut let a writer past, or 0 */
 

@@ -28,7 +28,7 @@ static bool is_shown_lock(const struct stage *st, const void *obj)
 		if (obj == st->m[i])
 			return true;
 	return obj == &slab_mutex || obj == &cpu_hotplug.lock ||
-	       obj == &rcu_sched_state.barrier_mutex || obj == st->spin;
+	       obj == &rcu_sched_state.barrier_mutex;
 }
 
 /* Has the event a line in the schedule? */
@@ -72,7 +72,7 @@ static void describe_event(const struct stage *st, const struct trace_event *e,
 	switch (info->of) {
 	case OF_MUTEX:
 	case OF_MUTEX_OWNER:
-		ksnprintf(out, size, format, lock_name(st, e->obj),
+		ksnprintf(out, size, format, lock_name(e->obj),
 			  actor_name_of(st, e->arg));
 		break;
 	case OF_SPIN:

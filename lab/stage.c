@@ -86,6 +86,8 @@ static int worker_thread(void *arg)
 		if (w->st->explored)
 			explore_start();
 		w->actor->fn(w->st);
+		if (w->st->explored)
+			explore_thread_returns();
 		current->gated = false;
 		/* A lock that the actor has kept is a finding of this round. */
 		lockdep_thread_end();
@@ -111,13 +113,27 @@ static unsigned int place_core(const struct stage *st, enum place place)
 	return cpumask_first(ok);
 }
 
+int interrupted_actor(const struct stage *st, unsigned int i)
+{
+	const struct actor *actors = st->sc->actors;
+
+	for (int k = 0; actors[i].interrupts && k < MAX_ACTORS; k++)
+		if (actors[k].name &&
+		    strcmp(actors[k].name, actors[i].interrupts) == 0)
+			return k;
+	return -1;
+}
+
+/* The worker of an interrupt never runs: its actor's does. */
 static int start_worker(struct stage *st, unsigned int i)
 {
+	int of = interrupted_actor(st, i);
 	struct worker *w = &st->worker[i];
 
 	w->st = st;
 	w->actor = &st->sc->actors[i];
-	w->cpu = place_core(st, w->actor->place);
+	w->cpu = place_core(st, st->sc->actors[of < 0 ? (int)i : of].place);
+	w->done = true;
 	init_completion(&w->go, "its next round");
 	w->thread = thread_create(w->actor->name, worker_thread, w,
 				  w->actor->urgent ? PRIO_STOP : PRIO_NORMAL,
@@ -325,7 +341,8 @@ void start_actors(struct stage *st, uint32_t *seed)
 {
 	st->timers = timers_armed_all();
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
-		WRITE_ONCE(st->worker[i].done, false);
+		WRITE_ONCE(st->worker[i].done,
+			   st->sc->actors[i].interrupts != NULL);
 		st->worker[i].nr_held = 0;
 		/* Perhaps another actor interrupted it after its last wait. */
 		WRITE_ONCE(st->worker[i].thread->interrupted, false);
@@ -333,6 +350,8 @@ void start_actors(struct stage *st, uint32_t *seed)
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		struct worker *wk = &st->worker[i];
 
+		if (wk->actor->interrupts)
+			continue;
 		/* The generator of Numerical Recipes. */
 		*seed = *seed * 1664525u + 1013904223u;
 		wk->pause_ns = st->forced ? 0 : (*seed >> 8) % PAUSE_MAX_NS;

@@ -39,6 +39,8 @@ void hush(bool on);
 void say_threads_end_alone(void);
 
 bool all_done(const struct stage *st);
+/* The number of the actor that this one interrupts, or -1. */
+int interrupted_actor(const struct stage *st, unsigned int i);
 /* Is the outcome a knot: deadlock or stuck? */
 bool is_knot(enum outcome out);
 /* The thread that a BUG ended, or NULL. */

@@ -56,10 +56,9 @@ void lockdep_words(char *out, size_t size, unsigned int found)
 		ksnprintf(out, size, GORDIAN_DEBUG ? "silent" : "off");
 }
 
-const char *lock_name(const struct stage *st, const void *obj)
+const char *lock_name(const void *obj)
 {
-	const char *name = obj == st->spin ? st->spin->name :
-					     ((const struct mutex *)obj)->name;
+	const char *name = ((const struct mutex *)obj)->name;
 	const char *dot = strrchr(name, '.');
 
 	/* cpu_hotplug.lock keeps its name. rcu_sched_state.barrier_mutex is

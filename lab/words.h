@@ -12,9 +12,8 @@ void outcome_words(char *out, size_t size, unsigned int set);
 /* LOCKDEP_BIT()s: "circular,recursive"; "silent": none; "off": this image has
  * no lockdep. */
 void lockdep_words(char *out, size_t size, unsigned int found);
-/* A mutex, or the spinlock of the experiment (st->spin), as the 2012 thread
- * calls it. */
-const char *lock_name(const struct stage *st, const void *obj);
+/* A mutex, as the 2012 thread calls it. */
+const char *lock_name(const void *obj);
 /* "CPU_ONLINE"; "?": no event of that number. */
 const char *cpu_event_name(unsigned long event);
 /* The actor's name, "L" for the thread that leaked a reference, or "?". */

@@ -13,6 +13,7 @@
 #include "kernel/arch/board.h"
 #include "kernel/cpu/internal.h"
 #include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
 #include "kernel/irq/irq.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/list.h"
@@ -149,6 +150,8 @@ void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 	struct cpumask others;
 	unsigned int cpu, me;
 
+	for_each_cpu (cpu, mask)
+		trace_gate(TR_CALL_CORE, (void *)(uintptr_t)cpu, CALLER);
 	preempt_disable();
 	me = smp_processor_id();
 	mask = cpumask_and(mask, cpu_online());
@@ -186,6 +189,8 @@ int smp_call_function_single(unsigned int cpu, void (*fn)(void *), void *arg,
 {
 	int err = 0;
 
+	if (wait)
+		trace_gate(TR_CALL_CORE, (void *)(uintptr_t)cpu, CALLER);
 	preempt_disable();
 	if (!cpu_is_online(cpu)) {
 		err = -ENODEV;

@@ -58,11 +58,13 @@ static const struct event_info table[] = {
 	[TR_WRITE_UNLOCK] = { "cpus_write_unlock", .next = "write_unlock",
 			      .of = OF_RWSEM, .touches = WRITES },
 
+	[TR_CALL_CORE] = { .next = "call another core, and wait" },
+	[TR_COMES] = { .next = "interrupt its thread" },
 	[TR_RESUME] = { .next = "go on after its sleep" },
 	[TR_INTERRUPT] = { .next = "interrupt a thread's wait" },
 	[TR_WAKE] = { .next = "wake a thread that waits for %s",
 		      .of = OF_QUEUE },
-	[TR_THREAD_END] = { "ends" },
+	[TR_THREAD_END] = { "ends", .next = "end" },
 
 	[TR_GET_ONLINE] = { "get_online_cpus: %d", .of = OF_COUNT,
 			    .touches = COUNTS_UP },

@@ -57,6 +57,9 @@ enum trace_op {
 	TR_WRITE_LOCK,
 	TR_WRITE_CONTEND,
 	TR_WRITE_UNLOCK,
+	/* interrupts */
+	TR_CALL_CORE, /* gate: about to call core obj and to wait for it */
+	TR_COMES,     /* the explorer's: an interrupt may begin */
 	/* scheduling: obj = the thread */
 	TR_BLOCK,     /* gate: about to sleep, unless it was woken; did: stops
 		      running, waits, obj = what for; arg = its wait_ops */

@@ -49,6 +49,9 @@
 #define WANT_OF(i)    ((uintptr_t)48 + (uintptr_t)(i)) /* does it sleep? */
 #define AWAIT_OF(i)   ((uintptr_t)32 + (uintptr_t)(i)) /* its condition */
 #define IRQS_OF(i)    ((uintptr_t)64 + (uintptr_t)(i)) /* open: unmasked */
+/* Of a thread with declared interrupts. Open: one may begin; none runs. */
+#define COMES_OF(i) ((uintptr_t)72 + (uintptr_t)(i))
+#define RUNS_OF(i)  ((uintptr_t)80 + (uintptr_t)(i))
 
 #define SPINS_MAX 8 /* spinlocks that a thread holds at a time */
 
@@ -94,9 +97,16 @@ struct gate {
 	int preempt_count;
 	bool irqs_off;
 	bool masked; /* IRQs were masked at its last stop */
-	/* After explore_let_go(): the spinlock it sleeps for, and its turn. */
-	const struct spinlock *wants;
+	/* After explore_let_go(): what it sleeps for, a spinlock or a thread
+	 * that masks IRQs; and its turn. */
+	const void *wants;
 	bool turn, lent;
+	/* Declared interrupts. */
+	struct gate *bound;   /* this is one, of that thread */
+	bool begun, returned; /* it has */
+	bool has_interrupts;  /* this is a thread that has them */
+	struct gate *in;      /* the one that runs on this thread, or begins */
+	bool sleeps_here;     /* SLEEPS or WOKEN, and held before its sleep */
 };
 
 static struct {
@@ -123,12 +133,27 @@ static struct {
 /* ---- the footprint of a step --------------------------------------------- */
 
 /* The gate of t, if t is one of the explored threads; else NULL. */
-static struct gate *explored_gate(const struct thread *t)
+static struct gate *gate_of(const struct thread *t)
 {
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
-		if (READ_ONCE(ex.gate[i].thread) == t)
+		if (READ_ONCE(ex.gate[i].thread) == t && !ex.gate[i].bound)
 			return &ex.gate[i];
 	return NULL;
+}
+
+/* The same; but if a declared interrupt runs on t, that one's gate. */
+static struct gate *explored_gate(const struct thread *t)
+{
+	struct gate *g = gate_of(t);
+
+	return g && g->in ? g->in : g;
+}
+
+/* Is this an interrupt that nobody has declared? It does nothing on behalf of
+ * the thread. */
+static bool in_other_interrupt(void)
+{
+	return current->irq_depth != current->declared_irqs;
 }
 
 static bool is_explored(const struct gate *g)
@@ -206,12 +231,12 @@ static bool belongs_to_step(const struct trace_event *e, struct gate **by)
 	unsigned int cpu;
 
 	*by = NULL;
-	if (in_interrupt())
+	if (in_other_interrupt())
 		return e->op == TR_CALL_RCU || e->op == TR_SHARED_READ ||
 		       e->op == TR_SHARED_WRITE;
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
-		if (READ_ONCE(ex.gate[i].id) == e->thread)
-			*by = &ex.gate[i];
+		if (READ_ONCE(ex.gate[i].id) == e->thread && !ex.gate[i].bound)
+			*by = ex.gate[i].in ?: &ex.gate[i];
 	for_each_possible_cpu (cpu)
 		callback |= in_callback() && ex.callbacks[cpu].id == e->thread;
 	return *by || callback || e->op == TR_NOTIFY || e->op == TR_CALL_RCU ||
@@ -395,13 +420,19 @@ static bool was_woken(const struct gate *g)
 	return g->announced && s == TASK_RUNNING;
 }
 
+static bool has_ended(unsigned int i)
+{
+	return ex.gate[i].bound ? READ_ONCE(ex.gate[i].returned) :
+				  ex.subject.ended(ex.subject.arg, i);
+}
+
 /* Note which threads the step has woken, and which have ended. */
 static void note_changes(void)
 {
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
 		struct gate *g = &ex.gate[i];
 
-		if (!g->ended && ex.subject.ended(ex.subject.arg, i)) {
+		if (!g->ended && has_ended(i)) {
 			g->ended = true;
 		} else if (!g->ended && was_woken(g)) {
 			/* A thread that slept could not move before. */
@@ -504,8 +535,8 @@ static bool has_awaited(const struct waiting *w, const struct thread *t)
 	return has_spinlock(t, w->obj);
 }
 
-/* Let t, which sleeps before the spinlock, take it although it is held. */
-static int lend_turn(void *obj, struct thread *t)
+/* Let t go on, which sleeps for the object. Returns false if none does. */
+static bool let_pass(const void *obj, struct thread *t)
 {
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
 		struct gate *g = &ex.gate[i];
@@ -513,11 +544,17 @@ static int lend_turn(void *obj, struct thread *t)
 		if (g->thread != t || READ_ONCE(g->wants) != obj)
 			continue;
 		WRITE_ONCE(g->lent, true);
-		spin_lock_rescue(obj, t);
 		sched_release(t, &g->turn);
-		return 0;
+		return true;
 	}
-	return -EINVAL;
+	return false;
+}
+
+/* Let t, which sleeps before the spinlock, take it although it is held. */
+static int lend_turn(void *obj, struct thread *t)
+{
+	spin_lock_rescue(obj, t);
+	return let_pass(obj, t) ? 0 : -EINVAL;
 }
 
 const struct wait_ops turn_wait = {
@@ -528,6 +565,27 @@ const struct wait_ops turn_wait = {
 	.lend = lend_turn,
 	.lent = "%s keeps %s; %s is let in once",
 	.lend_rank = 2,
+};
+
+static bool masks(const struct waiting *w, const struct thread *t)
+{
+	return t == w->obj && READ_ONCE(gate_of(t)->masked);
+}
+
+static int pass_masked(void *obj, struct thread *t)
+{
+	return let_pass(obj, t) ? 0 : -EINVAL;
+}
+
+/* The wait for the answer of the core of a thread that masks IRQs. */
+static const struct wait_ops answer_wait = {
+	.name = "other cores",
+	.relation = "where runs",
+	.event = true,
+	.waits_on = masks,
+	.lend = pass_masked,
+	.lent = "%s masks interrupts, so %s does not come; %s goes on",
+	.lend_rank = 1,
 };
 
 /* The thread will have the lock next. Returns false if it is another's: then it
@@ -564,6 +622,30 @@ static void await_turn(struct gate *g, const struct spinlock *l,
 	}
 }
 
+/* After explore_let_go(): sleep until the thread unmasks IRQs. */
+static void await_answer(struct gate *g, struct gate *to, uintptr_t caller)
+{
+	WRITE_ONCE(g->wants, to->thread);
+	while (READ_ONCE(to->masked) && !READ_ONCE(g->lent)) {
+		struct waiting outer = busy_begin(&answer_wait, to->thread,
+						  "an answer", caller);
+
+		sched_hold(&g->turn);
+		WRITE_ONCE(g->turn, false);
+		busy_set(outer);
+	}
+	WRITE_ONCE(g->wants, NULL);
+	WRITE_ONCE(g->lent, false);
+}
+
+/* After explore_let_go(): wake those who sleep for the object. */
+static void wake_wanting(const void *obj)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		if (READ_ONCE(ex.gate[i].wants) == obj)
+			sched_release(ex.gate[i].thread, &ex.gate[i].turn);
+}
+
 /* The thread has just released the lock. */
 static void give_turn(struct gate *g, const void *lock)
 {
@@ -583,9 +665,13 @@ static void give_turn(struct gate *g, const void *lock)
 		g->irqs_off = g->nr_held && irqs_disabled();
 	}
 	footprint_unlock(flags);
-	for (i = 0; READ_ONCE(ex.gates_open) && i < ex.subject.nr; i++)
-		if (READ_ONCE(ex.gate[i].wants) == lock)
-			sched_release(ex.gate[i].thread, &ex.gate[i].turn);
+	if (!READ_ONCE(ex.gates_open))
+		return;
+	wake_wanting(lock);
+	if (g->masked && !irqs_disabled()) {
+		WRITE_ONCE(g->masked, false);
+		wake_wanting(g->thread);
+	}
 }
 
 /* May the thread stop here? */
@@ -595,18 +681,29 @@ static bool may_stop(const struct gate *g)
 	       irqs_disabled() == g->irqs_off;
 }
 
+/* Interrupts come, or come no more, to the thread of g. by: who causes that. */
+static void set_masked(struct gate *by, struct gate *g, bool masked)
+{
+	uintptr_t i = (uintptr_t)(g - ex.gate);
+
+	g->masked = masked;
+	for (unsigned int k = 0; k <= g->has_interrupts; k++) {
+		uintptr_t thing = k ? COMES_OF(i) : IRQS_OF(i);
+
+		if (masked)
+			touch_and_shut(by, thing, TOUCH_WRITE);
+		else
+			touch(by, thing, TOUCH_WRITE, true);
+	}
+}
+
 /* Have IRQs been masked or unmasked since the thread's last stop? */
 static void note_masked(struct gate *g)
 {
 	bool masked = irqs_disabled();
 
-	if (masked == g->masked)
-		return;
-	g->masked = masked;
-	if (masked)
-		touch_and_shut(g, IRQS_OF(g - ex.gate), TOUCH_WRITE);
-	else
-		touch(g, IRQS_OF(g - ex.gate), TOUCH_WRITE, true);
+	if (masked != g->masked && !g->bound)
+		set_masked(g, g, masked);
 }
 
 /* ---- at the gate --------------------------------------------------------- */
@@ -647,13 +744,12 @@ static void touch_upcoming(struct gate *g, enum trace_op op, const void *obj)
  * that can be interrupted. */
 static void touch_interrupted(struct gate *g, const struct thread *t)
 {
-	struct gate *to = explored_gate(t);
+	struct gate *to = gate_of(t);
 
 	if (to)
 		touch(g, WAKE_OF(to - ex.gate), TOUCH_WRITE,
-		      to->phase == SLEEPS &&
-			      sched_state_apart_from_gate(t) ==
-				      TASK_INTERRUPTIBLE);
+		      to->phase == SLEEPS && sched_state_apart_from_gate(t) ==
+						     TASK_INTERRUPTIBLE);
 }
 
 /*
@@ -673,29 +769,36 @@ static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 	       op == TR_SPIN_LOCK;
 }
 
-/* Is the thread before a lock that is held? */
+/* Is the thread before a lock that is held, or would it wait for a core whose
+ * thread masks IRQs? */
 static bool would_wait(enum trace_op op, const void *obj)
 {
+	if (op == TR_CALL_CORE)
+		return gate_of(obj)->masked;
 	return (op == TR_LOCK && mutex_is_locked(obj)) ||
 	       (op == TR_SPIN_LOCK && spin_is_locked(obj));
 }
 
 static void end_step(struct gate *g);
+static bool run_interrupt(struct gate *g);
 
-/* Wait until the thread is granted its next step, or may go on its own. */
+/* Wait until the thread is granted its next step, or may go on its own. Its
+ * declared interrupts run here. */
 static void wait_for_grant(struct gate *g)
 {
 	struct waiting outer = current->waiting;
 
-	current->gated = false; /* wake_up() has a gate too */
-	if (!READ_ONCE(g->go)) {
-		WRITE_ONCE(current->waiting.ops, &gate_wait);
-		sched_hold(&g->go);
-	}
-	WRITE_ONCE(g->go, false);
+	do {
+		current->gated = false; /* wake_up() has a gate too */
+		if (!READ_ONCE(g->go)) {
+			WRITE_ONCE(current->waiting.ops, &gate_wait);
+			sched_hold(&g->go);
+		}
+		WRITE_ONCE(g->go, false);
+		current->waiting = outer;
+		current->gated = true;
+	} while (run_interrupt(g));
 	WRITE_ONCE(g->at_gate, false);
-	current->waiting = outer;
-	current->gated = true;
 }
 
 /* Stop at a gate that ends the thread's step, if it has one. */
@@ -713,7 +816,7 @@ static void stop_at_gate(struct gate *g, enum trace_op op, const void *obj,
 	g->obj = obj;
 	g->caller = caller;
 	g->wait = current->waiting;
-	g->announced = current->state != TASK_RUNNING;
+	g->announced = current->state != TASK_RUNNING && !g->bound;
 	g->phase = STANDS;
 	/* Release: pairs with the acquires of at_gate, for the slot. */
 	smp_store_release(&g->at_gate, true);
@@ -749,7 +852,10 @@ static void note_block(struct gate *g, uintptr_t caller)
 	} else {
 		touch_sleep(g);
 		g->phase = SLEEPS;
+		g->sleeps_here = g->has_interrupts;
 		end_step(g);
+		if (g->sleeps_here)
+			wait_for_grant(g);
 	}
 	current->gated = true;
 }
@@ -766,16 +872,58 @@ static void stop_at_resume(struct gate *g)
 		g->phase = MOVES;
 		return; /* the environment has woken it: the step goes on */
 	}
-	/* Release: pairs with the acquires of at_gate, for the slot. */
-	smp_store_release(&g->at_gate, true);
-	if (leads && g->phase == WOKEN) {
-		current->gated = false;
-		end_step(g); /* it did not sleep */
+	if (!g->sleeps_here) {
+		/* Release: pairs with the acquires of at_gate, for the slot. */
+		smp_store_release(&g->at_gate, true);
+		if (leads && g->phase == WOKEN) {
+			current->gated = false;
+			end_step(g); /* it did not sleep */
+		}
+		wait_for_grant(g);
 	}
-	wait_for_grant(g);
+	g->sleeps_here = false;
 	touch(g, WAKE_OF(g - ex.gate), TOUCH_READ, false);
 	if (looks_again(&g->wait))
 		touch(g, (uintptr_t)g->wait.obj, TOUCH_WRITE, false);
+}
+
+/*
+ * A declared interrupt. It runs on its thread's stack, where that is held at a
+ * gate: so `current` is the thread, as in any interrupt. Its begin is a step of
+ * its own.
+ */
+static bool run_interrupt(struct gate *g)
+{
+	struct gate *in = g->in;
+	struct thread *t = current;
+	uint32_t flags;
+
+	if (!in)
+		return false;
+	flags = local_irq_save();
+	t->irq_depth++;
+	t->declared_irqs++;
+	in->preempt_count = t->preempt_count;
+	in->irqs_off = true;
+	set_masked(in, g, true);
+	touch_and_shut(in, RUNS_OF(g - ex.gate), TOUCH_WRITE);
+	stop_at_gate(in, TR_NONE, NULL, CALLER);
+	ex.subject.handler(ex.subject.arg, (unsigned int)(in - ex.gate));
+	t->gated = false;
+	t->declared_irqs--;
+	t->irq_depth--;
+	local_irq_restore(flags);
+	WRITE_ONCE(in->returned, true);
+	g->in = NULL;
+	if (READ_ONCE(ex.gates_open)) {
+		WRITE_ONCE(g->masked, false);
+		wake_wanting(t);
+		return true;
+	}
+	set_masked(in, g, false);
+	touch(in, RUNS_OF(g - ex.gate), TOUCH_WRITE, true);
+	end_step(in);
+	return true;
 }
 
 static void gate_of_callback(struct gate *g, enum trace_op op, const void *obj,
@@ -800,6 +948,25 @@ static void gate_of_thread(struct gate *g, enum trace_op op, const void *obj,
 		g->objects = NULL; /* under a spinlock it does not stop */
 	}
 	touch_upcoming(g, op, obj);
+}
+
+/* The thread will wait until core `cpu` has run a function in an interrupt. So
+ * it stands here until each thread there has unmasked IRQs. */
+static void gate_of_call(struct gate *g, uintptr_t cpu, uintptr_t caller)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
+		struct gate *to = &ex.gate[i];
+
+		if (to->bound || to->thread->cpu != cpu ||
+		    to->thread == current || !may_stop(g))
+			continue;
+		if (!READ_ONCE(ex.gates_open)) {
+			stop_at_gate(g, TR_CALL_CORE, to->thread, caller);
+			touch(g, IRQS_OF(i), TOUCH_READ, false);
+		}
+		if (READ_ONCE(ex.gates_open))
+			await_answer(g, to, caller);
+	}
 }
 
 /* The parts of a spinlock operation that are no points, or more than that. */
@@ -831,6 +998,10 @@ void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 
 	if (g && is_spin(op)) {
 		gate_of_spinlock(g, op, obj, caller);
+		return;
+	}
+	if (g && op == TR_CALL_CORE) {
+		gate_of_call(g, (uintptr_t)obj, caller);
 		return;
 	}
 	if (READ_ONCE(ex.gates_open) || (op == TR_WAKE && is_rcu_queue(obj)))
@@ -866,13 +1037,30 @@ void explore_start(void)
 	explore_gate(TR_NONE, NULL, CALLER);
 }
 
+void explore_thread_returns(void)
+{
+	struct gate *g = explored_gate(current);
+
+	if (g && g->has_interrupts && current->gated && READ_ONCE(ex.on))
+		explore_gate(TR_THREAD_END, NULL, CALLER);
+}
+
 void explore_thread_ends(void)
 {
 	struct gate *g = explored_gate(current);
 
 	WRITE_ONCE(current->timeless, false);
-	if (g && READ_ONCE(ex.on) && !READ_ONCE(ex.gates_open))
-		end_step(g);
+	if (!g || !READ_ONCE(ex.on))
+		return;
+	if (READ_ONCE(ex.gates_open)) {
+		WRITE_ONCE(g->masked, false);
+		wake_wanting(current);
+		return;
+	}
+	note_masked(g);
+	if (g->has_interrupts) /* none comes any more */
+		touch_and_shut(g, COMES_OF(g - ex.gate), TOUCH_WRITE);
+	end_step(g);
 }
 
 /* Wait for the condition after explore_let_go(). The thread waits as for any
@@ -962,6 +1150,18 @@ void explore_begin(const struct explored *subject)
 	wait_queue_init(&ex.changed, "a thread at a gate");
 	for (unsigned int i = 0; i < subject->nr; i++)
 		gate_init(&ex.gate[i], subject->thread[i]);
+	for (unsigned int i = 0; i < subject->nr; i++) {
+		struct gate *g = &ex.gate[i];
+
+		if (!subject->interrupts[i])
+			continue;
+		g->bound = &ex.gate[subject->interrupts[i] - 1];
+		g->bound->has_interrupts = true;
+		g->phase = STANDS;
+		g->op = TR_COMES;
+		g->obj = g->thread;
+		g->at_gate = true;
+	}
 	for_each_possible_cpu (cpu) {
 		struct thread *t = rcu_sched_state.data[cpu].thread;
 
@@ -1017,11 +1217,6 @@ void explore_end(void)
 	WRITE_ONCE(ex.on, false);
 }
 
-static bool has_ended(unsigned int i)
-{
-	return ex.subject.ended(ex.subject.arg, i);
-}
-
 /* Does no callback thread run? (A callback thread takes a callback off its list
  * after it has run it, and rcu_barrier() reads the list.) The callback thread
  * of a core that is off is parked, or has never run. */
@@ -1072,7 +1267,8 @@ static bool all_rest(bool arrived)
 		/* Acquire: pairs with the release in stop_at_resume(). */
 		if (g->phase == SLEEPS && !was_woken(g))
 			return false;
-		if (arrived && !smp_load_acquire(&g->at_gate))
+		if (arrived && !g->sleeps_here &&
+		    !smp_load_acquire(&g->at_gate))
 			return false;
 	}
 	/* A grace period for callbacks of the threads must have ended: later
@@ -1085,7 +1281,7 @@ static bool all_rest(bool arrived)
 static bool at_rest(const struct gate *g, unsigned int i)
 {
 	return has_ended(i) || smp_load_acquire(&g->at_gate) ||
-	       (g->phase == SLEEPS && may_time_out(g));
+	       g->sleeps_here || (g->phase == SLEEPS && may_time_out(g));
 }
 
 /* Is nothing running or about to run, and was none of the threads switched in
@@ -1139,9 +1335,23 @@ static bool let_callback_run(void)
 	return false;
 }
 
+/* May the interrupt begin? It runs where its thread is held. */
+static bool may_begin(const struct gate *g)
+{
+	const struct gate *b = g->bound;
+
+	return !b->masked && !has_ended((unsigned int)(b - ex.gate)) &&
+	       (b->phase == STANDS || b->awaits || b->sleeps_here ||
+		b->phase == WOKEN);
+}
+
 /* Can the thread take a step? (gates.h says what that means.) */
 static bool is_enabled(const struct gate *g)
 {
+	if (g->in)
+		return false;
+	if (g->bound && !g->begun)
+		return may_begin(g);
 	if (g->awaits)
 		return g->holds;
 	if (g->phase != STANDS)
@@ -1202,11 +1412,19 @@ static void grant(int n)
 {
 	struct gate *g = &ex.gate[n];
 	bool times_out = g->phase == SLEEPS && may_time_out(g);
+	bool *go = &g->go;
 
 	WRITE_ONCE(ex.no_step, false);
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
 		ex.gate[i].granted = &ex.gate[i] == g;
 	g->touched = g->announced = false;
+	if (g->has_interrupts)
+		touch(NULL, RUNS_OF(n), TOUCH_READ, false);
+	if (g->bound && !g->begun) {
+		g->begun = true;
+		g->bound->in = g;
+		go = &g->bound->go;
+	}
 	if (times_out)
 		touch(g, WAKE_OF(n), TOUCH_WRITE, false);
 	g->phase = MOVES;
@@ -1215,7 +1433,7 @@ static void grant(int n)
 	pass_lead(n);
 	if (times_out)
 		end_wait(g);
-	sched_release(g->thread, &g->go);
+	sched_release(g->thread, go);
 }
 
 /* The current thread's step is over. If it has the lead, pass it on. */
@@ -1263,7 +1481,11 @@ static bool have_lead(void)
  * over. */
 static void end_step_of_sleeper(void)
 {
-	touch_sleep(&ex.gate[ex.lead]);
+	struct gate *g = &ex.gate[ex.lead];
+
+	touch_sleep(g);
+	if (g->has_interrupts) /* it is not held, so none can run on it */
+		set_masked(g, g, true);
 	/* It depends on the callbacks that are queued, and from now on others
 	 * that are queued may run. */
 	touch(NULL, (uintptr_t)&rcu_sched_state, TOUCH_WRITE, false);
@@ -1332,7 +1554,8 @@ unsigned int explore_run(void)
 	if (!rests)
 		return EXPLORE_STRAY;
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
-		left |= has_ended(i) ? 0 : 1u << i;
+		if (!has_ended(i) && (!ex.gate[i].bound || ex.gate[i].begun))
+			left |= 1u << i;
 	return left;
 }
 
@@ -1376,6 +1599,21 @@ void explore_standing(struct standing *out)
 			s->thing = stable_name(s->thing);
 			s->takes = g->op == TR_LOCK || g->op == TR_SPIN_LOCK;
 			s->vague = !s->takes;
+		}
+		if (s->where == STAND_AT_POINT && g->op == TR_CALL_CORE &&
+		    g->phase == STANDS) {
+			s->thing = IRQS_OF(gate_of(g->obj) - ex.gate);
+			s->how = TOUCH_READ;
+			s->takes = true;
+		}
+		if (s->where == STAND_AT_POINT && g->bound && !g->begun) {
+			s->thing = COMES_OF(g->bound - ex.gate);
+			s->how = TOUCH_WRITE;
+			s->takes = true;
+		}
+		if (s->where == STAND_AT_POINT && g->has_interrupts) {
+			s->also = (uint16_t)RUNS_OF(i);
+			s->vague = true;
 		}
 	}
 }

@@ -68,6 +68,10 @@ struct explored {
 	/* What thread i waits for in explore_await(); NULL: it does not call
 	 * it. It depends only on what the threads do. Any context. */
 	bool (*awaits[SEARCH_THREADS])(void *arg);
+	/* Not 0: thread i is an interrupt of thread interrupts[i] - 1, thread[i]
+	 * is that thread too, and handler() runs it. */
+	uint8_t interrupts[SEARCH_THREADS];
+	void (*handler)(void *arg, unsigned int i);
 	unsigned int toggled; /* the core that comes and goes; NR_CPUS: none */
 	/* Choose the thread that takes the next step, of the set `enabled`.
 	 * Negative: let there be no more steps. *gates: it may pass so many
@@ -130,6 +134,8 @@ bool explore_release_waiting(bool all);
 void explore_become(unsigned int i);
 /* The first gate of an explored thread. Does nothing in other threads. */
 void explore_start(void);
+/* The current thread has nothing more to do: a last gate, for its interrupts. */
+void explore_thread_returns(void);
 /* The current thread takes no more steps. Does nothing in other threads. */
 void explore_thread_ends(void);
 #else
@@ -151,6 +157,9 @@ static inline void explore_become(unsigned int i)
 	(void)i;
 }
 static inline void explore_start(void)
+{
+}
+static inline void explore_thread_returns(void)
 {
 }
 static inline void explore_thread_ends(void)

@@ -643,7 +643,8 @@ static bool same_standing(const struct search *s, const struct node *n,
 			return false;
 		if (a->where == STAND_AT_POINT &&
 		    (a->op != b->op || a->thing != b->thing ||
-		     a->how != b->how || a->takes != b->takes))
+		     a->how != b->how || a->takes != b->takes ||
+		     a->also != b->also))
 			return false;
 	}
 	return true;
@@ -658,6 +659,7 @@ static void keep_standing(const struct search *s, struct spot *kept,
 					 .where = (uint8_t)stands[t].where,
 					 .how = (uint8_t)stands[t].how,
 					 .takes = stands[t].takes,
+					 .also = stands[t].also,
 					 .vague = stands[t].vague };
 }
 
@@ -889,25 +891,55 @@ static void order_step(struct search *s, unsigned int k)
 		remember(s, t, before, n->step, n->id);
 }
 
+/* Is the thing closed after the steps before place i, and then those that do
+ * not happen after step i? *by: the place of the step that closed it. */
+static bool is_closed_before(const struct search *s, unsigned int i,
+			     uintptr_t thing, unsigned int *by)
+{
+	for (unsigned int j = s->steps; j-- > 0;) {
+		const struct node *n = &s->node[j];
+		const struct spot *at = &n->stands[n->chosen];
+		const struct touch *touch;
+
+		if (j >= i && happens_before(s, i, n->clock))
+			continue;
+		touch = find_touch(s, n, thing);
+		if (touch && touch->gives && !touch->shuts)
+			return false;
+		if (touch &&
+		    (touch->shuts || (at->takes && at->thing == thing &&
+				      touch->how == TOUCH_WRITE))) {
+			*by = j;
+			return true;
+		}
+	}
+	return false;
+}
+
 /*
  * Step i and a step of thread t race. So the steps after i that do not happen
  * after it, and then t's step, are a sequence to be run from node i.
- * step: t's footprint, if it is not unsure.
+ * step: t's footprint, if it is not unsure. other: if not 0, a thing that t takes
+ * too: the step that closes it, and all that happen after that, are left out. If
+ * it was closed before, t's step could not come here.
  */
 static void reverse(struct search *s, unsigned int i, unsigned int t,
-		    unsigned int step, bool unsure)
+		    unsigned int step, bool unsure, uintptr_t other)
 {
 	struct node *n = &s->node[i];
-	unsigned int asleep = n->asleep;
+	unsigned int asleep = n->asleep, out = i;
 	uint64_t id = (t + 1) * 0xd6e8feb86659fd93ull;
 	uint32_t tail = 0;
 	uint16_t q;
 
+	if (other && is_closed_before(s, i, other, &out) && out < i)
+		return;
 	/* Sleepers that are weak initials of it? */
 	for (unsigned int j = i + 1; j < s->steps; j++) {
 		const struct node *m = &s->node[j];
 
-		if (happens_before(s, i, m->clock))
+		if (happens_before(s, i, m->clock) ||
+		    happens_before(s, out, m->clock))
 			continue;
 		id += mix(m->id);
 		if (asleep & BIT(m->chosen))
@@ -929,7 +961,8 @@ static void reverse(struct search *s, unsigned int i, unsigned int t,
 		const struct node *m = &s->node[j];
 		uint32_t w;
 
-		if (j < s->steps && happens_before(s, i, m->clock))
+		if (j < s->steps && (happens_before(s, i, m->clock) ||
+				     happens_before(s, out, m->clock)))
 			continue;
 		w = j < s->steps ? wake_alloc(s, m->chosen, m->step, false) :
 				   wake_alloc(s, t, step, unsure);
@@ -958,7 +991,7 @@ static void reverse(struct search *s, unsigned int i, unsigned int t,
 static void find_closer(struct search *s, unsigned int k, unsigned int t,
 			const uint16_t *prior, uintptr_t thing,
 			enum touch_how how, bool taken, unsigned int step,
-			bool unsure)
+			bool unsure, uintptr_t other)
 {
 	const struct touch *touch;
 	unsigned int from, j = k;
@@ -986,7 +1019,7 @@ static void find_closer(struct search *s, unsigned int k, unsigned int t,
 		takes = at->takes && at->thing == thing;
 		if (touch->shuts || (takes && touch->how == TOUCH_WRITE)) {
 			if (n->chosen != t && !happens_before(s, j, prior))
-				reverse(s, j, t, step, unsure);
+				reverse(s, j, t, step, unsure, other);
 			return;
 		}
 		if (takes)
@@ -1004,11 +1037,18 @@ static void find_closer(struct search *s, unsigned int k, unsigned int t,
 			continue;
 		/* Was t there already? Then it is known if it could go on. */
 		if (prior[t] > j ? how == TOUCH_WRITE : n->enabled & BIT(t))
-			reverse(s, j, t, step, unsure);
+			reverse(s, j, t, step, unsure, other);
 	}
 }
 
 static const uint16_t no_clock[SEARCH_THREADS];
+
+static bool gives(const struct search *s, const struct node *n, uintptr_t thing)
+{
+	const struct touch *touch = find_touch(s, n, thing);
+
+	return touch && touch->gives;
+}
 
 /* Find the steps that race with step k. */
 static void find_races(struct search *s, unsigned int k)
@@ -1022,19 +1062,22 @@ static void find_races(struct search *s, unsigned int k)
 	memcpy(clock, prior, sizeof(clock));
 	for (unsigned int i = k; i-- > 0;) {
 		const struct node *m = &s->node[i];
-		const struct touch *touch;
 
 		if (happens_before(s, i, clock) ||
 		    !dependent(s, m->step, n->step))
 			continue;
 		join(s, clock, m->clock);
-		touch = at->takes ? find_touch(s, m, at->thing) : NULL;
-		if (!touch || !touch->gives)
-			reverse(s, i, n->chosen, n->step, unsure);
+		if (!(at->takes && gives(s, m, at->thing)) &&
+		    !(at->also && gives(s, m, at->also)))
+			reverse(s, i, n->chosen, n->step, unsure, 0);
 	}
 	if (at->takes)
 		find_closer(s, k, n->chosen, prior, at->thing,
-			    (enum touch_how)at->how, true, n->step, unsure);
+			    (enum touch_how)at->how, true, n->step, unsure,
+			    at->also);
+	if (at->also)
+		find_closer(s, k, n->chosen, prior, at->also, TOUCH_READ, true,
+			    n->step, unsure, at->takes ? at->thing : 0);
 }
 
 /* Find the steps that race with the step that thread t would take if the thing
@@ -1042,13 +1085,22 @@ static void find_races(struct search *s, unsigned int k)
 static void find_races_of_waiting(struct search *s, unsigned int t,
 				  const struct standing *stand)
 {
+	const uint16_t *prior = s->last[t] ? s->node[s->last[t] - 1].clock :
+					     no_clock;
 	struct footprint f = { .n = 0 };
+	unsigned int step;
 
 	footprint_add(&f, stand->thing, stand->how, false);
-	find_closer(s, s->steps, t,
-		    s->last[t] ? s->node[s->last[t] - 1].clock : no_clock,
-		    stand->thing, stand->how, false, number_of(s, &f),
-		    stand->vague);
+	if (stand->also)
+		footprint_add(&f, stand->also, TOUCH_READ, false);
+	step = number_of(s, &f);
+	if (stand->takes)
+		find_closer(s, s->steps, t, prior, stand->thing, stand->how,
+			    false, step, stand->vague, stand->also);
+	if (stand->also)
+		find_closer(s, s->steps, t, prior, stand->also, TOUCH_READ,
+			    false, step, stand->vague,
+			    stand->takes ? stand->thing : 0);
 }
 
 int search_end(struct search *s, const struct standing *stands)
@@ -1074,7 +1126,8 @@ int search_end(struct search *s, const struct standing *stands)
 	for (unsigned int k = 1; k < s->steps; k++)
 		find_races(s, k);
 	for (unsigned int t = 0; !s->redundant && t < s->threads; t++)
-		if (stands[t].where == STAND_AT_POINT && stands[t].takes)
+		if (stands[t].where == STAND_AT_POINT &&
+		    (stands[t].takes || stands[t].also))
 			find_races_of_waiting(s, t, &stands[t]);
 	return s->no_room ? SEARCH_NO_ROOM : 0;
 }

@@ -32,6 +32,8 @@
  *  3. A thing that a thread `takes` is open or closed; the thread is enabled
  *     exactly while it is open. The step that opens it says `gives`; the step
  *     that closes it takes it and writes it, or calls footprint_shuts().
+ *     A thread may take a second thing, `also`: enabled only while both are
+ *     open. It reads that one.
  *  4. `vague` is a property of the point, not of the state: true if the step
  *     may, in any state, touch more than `thing`, or touch it in another way.
  *
@@ -87,6 +89,7 @@ struct standing {
 	enum touch_how how; /* in this state */
 	bool takes;	    /* enabled only while the thing is open */
 	bool vague;
+	uint16_t also; /* the name of another thing that it takes; 0: none */
 };
 
 /* A standing as it is kept. */
@@ -95,6 +98,7 @@ struct spot {
 	uint16_t op;
 	uint8_t where, how;
 	bool takes, vague;
+	uint16_t also;
 };
 
 /* One point of choice, and the step taken there. */

@@ -128,6 +128,8 @@ struct thread {
 	 * `either`. The wait ends by its event, or when the explorer sets
 	 * timed_out and wakes the thread. Atomic. */
 	bool timeless, timed_out;
+	/* So many of irq_depth are interrupts that an experiment declares. */
+	unsigned int declared_irqs;
 #endif
 
 	/* Fixed at creation: */

@@ -112,6 +112,13 @@ static void step_is_over(void *arg, const struct footprint *f)
 		playing->after_step(playing, arg, f);
 }
 
+static void run_handler(void *arg, unsigned int i)
+{
+	struct stage *st = arg;
+
+	st->sc->actors[i].fn(st);
+}
+
 static int begin_steps(struct round *r, struct stage *st)
 {
 	struct explored subject = {
@@ -121,6 +128,7 @@ static int begin_steps(struct round *r, struct stage *st)
 		.toggled = st->sc->world.toggles ? st->toggled : NR_CPUS,
 		.choose = choose_actor,
 		.step_over = step_is_over,
+		.handler = run_handler,
 		.anywhere = directed_of(r)->director->anywhere,
 	};
 
@@ -130,7 +138,10 @@ static int begin_steps(struct round *r, struct stage *st)
 	if (!await_callbacks())
 		return -ETIMEDOUT;
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
-		subject.thread[i] = st->worker[i].thread;
+		int of = interrupted_actor(st, i);
+
+		subject.interrupts[i] = (uint8_t)(of + 1);
+		subject.thread[i] = st->worker[of < 0 ? (int)i : of].thread;
 		subject.awaits[i] = st->sc->actors[i].awaits;
 	}
 	explore_begin(&subject);

@@ -18,11 +18,11 @@
 
 #if GORDIAN_DEBUG
 
-#define SCHEDULES_MAX	20000 /* unless the user gives a number */
+#define SCHEDULES_MAX 20000 /* unless the user gives a number */
 /* If the search is right, no run is redundant. If one is, its end is reached in so
  * many orders, and each must be an end that is known. */
-#define CHECK_ORDERS  4
-#define ROOM_ORDER	7     /* pages for search_straighten() */
+#define CHECK_ORDERS	4
+#define ROOM_ORDER	7 /* pages for search_straighten() */
 #define STATES_MAX	512
 #define ORDER_OF_SEARCH 9 /* pages for struct search */
 _Static_assert(sizeof(struct search) <= PAGE_SIZE << ORDER_OF_SEARCH,

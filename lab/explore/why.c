@@ -34,8 +34,8 @@ static const char *function_at(uintptr_t address, char *out)
 }
 
 /* Write the next operation of a thread at this gate to out, in words. */
-static void describe_gate(const struct stage *st, enum trace_op op,
-			  const void *obj, uintptr_t caller, char *out)
+static void describe_gate(enum trace_op op, const void *obj, uintptr_t caller,
+			  char *out)
 {
 	const struct event_info *info = event_info(op);
 	const char *next = info->next ? info->next : "go on";
@@ -46,7 +46,7 @@ static void describe_gate(const struct stage *st, enum trace_op op,
 
 	switch (info->of) {
 	case OF_MUTEX:
-		n = ksnprintf(out, WHY_TEXT, next, lock_name(st, obj));
+		n = ksnprintf(out, WHY_TEXT, next, lock_name(obj));
 		break;
 	case OF_SPIN:
 		n = ksnprintf(out, WHY_TEXT, next,
@@ -108,7 +108,7 @@ static struct waiting wait_now_or_next(struct thread *t)
 				      ((const struct spinlock *)obj)->name,
 				      .caller = caller };
 	if (w.ops == &mutex_wait)
-		w.name = lock_name(st, w.obj);
+		w.name = lock_name(w.obj);
 	return w;
 }
 
@@ -139,6 +139,13 @@ void describe_actor(const struct stage *st, unsigned int i, bool able,
 	uintptr_t caller;
 	char fn[SYMBOL];
 
+	if (worker->actor->interrupts) {
+		if (explore_pending(i, &op, &obj, &caller))
+			describe_gate(op, obj, caller, out);
+		else
+			ksnprintf(out, WHY_TEXT, "ended");
+		return;
+	}
 	if (worker_ended(worker)) {
 		ksnprintf(out, WHY_TEXT, "ended%s%s", bug ? ": BUG: " : "",
 			  bug ? bug : "");
@@ -150,7 +157,7 @@ void describe_actor(const struct stage *st, unsigned int i, bool able,
 	else if (!explore_pending(i, &op, &obj, &caller))
 		ksnprintf(out, WHY_TEXT, "is under way");
 	else if (able)
-		describe_gate(st, op, obj, caller, out);
+		describe_gate(op, obj, caller, out);
 	else
 		ksnprintf(out, WHY_TEXT, "waits for its turn, in %s",
 			  function_at(caller, fn));

@@ -87,8 +87,8 @@ static void begin_replay(const struct footprint *f,
 static void divergence(void)
 {
 	static const struct standing same[SEARCH_THREADS] = {
-		{ STAND_AT_POINT, LOCK, 1, TOUCH_WRITE, true, false },
-		{ STAND_AT_POINT, LOCK, 1, TOUCH_WRITE, true, false },
+		{ STAND_AT_POINT, LOCK, 1, TOUCH_WRITE, true, false, 0 },
+		{ STAND_AT_POINT, LOCK, 1, TOUCH_WRITE, true, false, 0 },
 	};
 	struct standing stands[SEARCH_THREADS];
 	const struct footprint f = two_things(0, TOUCH_WRITE, false);
