@@ -41,8 +41,10 @@ static void rcu_barrier_entrain__5_18(struct rcu_state *rsp, unsigned int cpu)
 
 	if (!(nr & 1) || entrained[cpu] == nr)
 		return;
-	if (READ_ONCE(rdp->cbs.len))
+	if (READ_ONCE(rdp->cbs.len)) {
+		trace_point(TR_BARRIER_QUEUE, &rsp->data[cpu], cpu, CALLER);
 		rcu_barrier_queue(rdp, &rdp->cbs);
+	}
 	entrained[cpu] = nr;
 }
 
@@ -61,7 +63,7 @@ static bool entrained_from_here(struct rcu_state *rsp, unsigned int cpu)
 	uint32_t flags = spin_lock_irqsave(&barrier_lock);
 	bool done;
 
-	trace_did(TR_BARRIER_LOOK, rsp, cpu, CALLER);
+	trace_point(TR_BARRIER_LOOK, &rsp->data[cpu], cpu, CALLER);
 	if (!cpu_is_online(cpu) || !READ_ONCE(rsp->data[cpu].cbs.len))
 		rcu_barrier_entrain__5_18(rsp, cpu);
 	done = entrained[cpu] == rsp->n_barrier_done;

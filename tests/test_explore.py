@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from expected import PART_VERDICTS, VERDICTS, check_rows
+from expected import PART_LEFT, PART_VERDICTS, VERDICTS, check_rows
 from gordian import boot, replay_all, verdicts, witnesses
 from output import counts, events_in_order, events_of, results
 
@@ -56,6 +56,8 @@ def test_every_verdict(table):
     assert {i: v["verdict"] for i, v in rows.items()
             if i not in NOT_SEARCHED} == VERDICTS
     assert {i: v["verdict"] for i, v in parts.items()} == PART_VERDICTS
+    assert {i: v["left"] for i, v in parts.items()} == {
+        i: PART_LEFT.get(i, "none") for i in PART_VERDICTS}
     assert set(rows) == set(VERDICTS) | set(NOT_SEARCHED)
     for v in list(rows.values()) + list(parts.values()):
         assert v.ok, v.text
@@ -82,7 +84,7 @@ def test_the_printed_table(table):
     and each part that was searched, or the reason why there was no search."""
     lines = table.text[table.text.index("\nid  "):].split("\n")
     assert all(len(x) <= 80 for x in lines)
-    searched = re.compile(r"(?:  )?(\S+) +(\S+) +(\d+) +(\d+)  (\S+) +(\S+) +"
+    searched = re.compile(r"(?:  )?(\S+) +(\S+) +(\d+) +(\d+) (\S+) +(\S+) +"
                           r"(ok|FAIL)")
     rows, found = results(table.text), {}
     for line in lines[2:]:

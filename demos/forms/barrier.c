@@ -87,17 +87,20 @@ static void rcu_adopt__3_6(struct rcu_state *rsp, unsigned int dead)
 /* Is the core online, or is nothing left on it? */
 static bool callbacks_are_moved(struct rcu_state *rsp, unsigned int cpu)
 {
-	trace_did(TR_BARRIER_LOOK, rsp, cpu, CALLER);
+	trace_point(TR_BARRIER_LOOK, &rsp->data[cpu], cpu, CALLER);
 	return cpu_is_online(cpu) || !READ_ONCE(rsp->data[cpu].cbs.len);
 }
 
 /* Adopt the present orphans, and queue the barrier's callback behind them. */
 static void adopt_and_follow(struct rcu_state *rsp, struct rcu_data *rd)
 {
-	uint32_t irqs = local_irq_save(), snap;
-	uint32_t flags = spin_lock_irqsave(&rsp->lock);
-	struct rcu_data *mine = &rsp->data[smp_processor_id()];
+	uint32_t irqs, flags, snap;
+	struct rcu_data *mine;
 
+	trace_point(TR_BARRIER_QUEUE, rsp->data, smp_processor_id(), CALLER);
+	irqs = local_irq_save();
+	flags = spin_lock_irqsave(&rsp->lock);
+	mine = &rsp->data[smp_processor_id()];
 	snap = rcu_snap(rsp);
 	if (orphans.tail[CB_DONE])
 		rcu_adopt_orphan_cbs(rsp, snap);

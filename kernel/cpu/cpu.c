@@ -212,6 +212,7 @@ static story int _cpu_down(unsigned int cpu)
 		if (!me->pinned && cpumask_test(allowed, cpu) &&
 		    !cpumask_empty(rest))
 			thread_set_affinity(me, rest);
+		trace_gate(TR_CORE_OFF, &cpu_hotplug, CALLER);
 		err = stop_machine(take_cpu_down, (void *)(uintptr_t)cpu, cpu);
 		thread_set_affinity(me, allowed);
 	}
@@ -374,6 +375,7 @@ static story int _cpu_up(unsigned int cpu)
 		told--; /* the callback that refused has nothing to undo */
 	} else {
 		told = -1;
+		trace_gate(TR_CORE_ON, &cpu_hotplug, CALLER);
 		err = __cpu_up(cpu);
 	}
 	if (err) {

@@ -41,6 +41,9 @@ enum {
 	 * operations commute if they are of the same kind. */
 	COUNTS_UP = 32,
 	COUNTS_DOWN = 64,
+	/* It is a part of the operation at the gate before it, or only a thread
+	 * that holds the right mutex does it. So it needs no gate. */
+	PART_OF_IT = 128,
 };
 
 struct event_info {

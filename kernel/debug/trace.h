@@ -76,17 +76,19 @@ enum trace_op {
 	TR_HP_DONE,    /* did */
 	TR_NOTIFY,     /* gate (its caller: the event); did: about to call;
 			  obj = notifier_block's function, arg = event */
-	TR_CORE_ON,    /* did: arg = core */
-	TR_CORE_OFF,   /* did: the platform says off; arg = core */
+	TR_CORE_ON,    /* gate; did: arg = core */
+	TR_CORE_OFF,   /* gate; did: the platform says off; arg = core */
 	/* RCU: obj = the rcu_state */
 	TR_GP_START, /* did: arg = grace-period number */
 	TR_GP_END,
 	TR_GP_WAIT,  /* did: a thread waits for a grace period */
-	TR_CALL_RCU, /* did: arg = the callback's function */
+	TR_CALL_RCU, /* gate; did: arg = the callback's function */
 	TR_ADOPT,    /* did: a dead core's callbacks change hands; arg = core */
 	TR_BARRIER,  /* gate; did: entered rcu_barrier, took its snapshot */
-	TR_BARRIER_COUNT, /* did: it begins, or has queued on all cores */
-	TR_BARRIER_LOOK,  /* did: at a core's callbacks; arg = core */
+	TR_BARRIER_COUNT, /* gate; did: it begins, or has queued on all cores */
+	/* obj = the core's rcu_data; arg = core */
+	TR_BARRIER_LOOK,  /* gate; did: looks at the core's callbacks */
+	TR_BARRIER_QUEUE, /* gate; did: about to queue its callback there */
 	TR_BARRIER_END,
 	TR_RCU_CB, /* gate; did: a callback is invoked; arg = its function */
 	/* slab: obj = the cache */
@@ -95,7 +97,7 @@ enum trace_op {
 	TR_CACHE_UNLINK,
 	TR_CACHE_RELINK, /* gate; did: on slab_caches again */
 	TR_CACHE_SHRINK,
-	TR_CACHE_FREE, /* did: the cache itself is freed */
+	TR_CACHE_FREE, /* gate; did: the cache itself is freed */
 	TR_CACHE_DESTROY_END,
 	TR_CACHE_OBJECT, /* gate: about to take or give back an object of it */
 	/* wait queues and completions: obj = the object */
@@ -106,7 +108,7 @@ enum trace_op {
 	TR_SHARED_READ,
 	TR_SHARED_WRITE,
 	TR_TIMER_ARM, /* did: obj = the timer */
-	TR_AWAIT, /* the explorer's: waits in explore_await() */
+	TR_AWAIT,     /* the explorer's: waits in explore_await() */
 	TR_NOTE, /* did: obj = a text, for actions without an event of their own */
 };
 

@@ -19,6 +19,7 @@
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/events.h"
 #include "kernel/debug/panic.h"
+#include "kernel/explore/left.h"
 #include "kernel/hang/waitfor.h"
 #include "kernel/lib/errno.h"
 #include "kernel/explore/state.h"
@@ -48,6 +49,7 @@
 #define WAKE_OF(i)    ((uintptr_t)16 + (uintptr_t)(i)) /* may it wake up? */
 #define WANT_OF(i)    ((uintptr_t)48 + (uintptr_t)(i)) /* does it sleep? */
 #define AWAIT_OF(i)   ((uintptr_t)32 + (uintptr_t)(i)) /* its condition */
+#define LIST_OF(i)    ((uintptr_t)96 + (uintptr_t)(i)) /* of callbacks */
 #define IRQS_OF(i)    ((uintptr_t)64 + (uintptr_t)(i)) /* open: unmasked */
 /* Of a thread with declared interrupts. Open: one may begin; none runs. */
 #define COMES_OF(i) ((uintptr_t)72 + (uintptr_t)(i))
@@ -75,6 +77,8 @@ struct gate {
 	uintptr_t caller;
 	struct waiting wait; /* what it waits for, or is about to wait for */
 	bool announced; /* STANDS, and would sleep next: it has begun a wait */
+	bool toggles;	/* it waits until the core has come or gone */
+	bool looks; /* the last gate was a barrier's look at a core that stays */
 	const void *objects; /* the cache, if the last gate was about objects */
 	bool holds;	     /* its condition was true after the last step */
 	bool awaits;	     /* SLEEPS, in explore_await() */
@@ -122,6 +126,7 @@ static struct {
 	bool over;   /* a step is over, and step_over() was not called yet */
 	bool stops;  /* there are no more steps */
 	unsigned int grants;
+	const struct thread *runner; /* the exploring thread */
 	struct wait_queue changed;
 	struct gate gate[SEARCH_THREADS];
 	struct gate callbacks[NR_CPUS]; /* each core's rcuc */
@@ -287,6 +292,9 @@ static const void *name_of(enum trace_op op, const void *obj)
 	case TR_CACHE_FREE:
 	case TR_CACHE_OBJECT:
 		return kmem_cache_name(obj);
+	case TR_BARRIER_LOOK:
+	case TR_BARRIER_QUEUE:
+		return &rcu_sched_state;
 	default:
 		return obj;
 	}
@@ -325,12 +333,47 @@ static void touch_sleep(struct gate *g)
 	touch(g, WANT_OF(g - ex.gate), TOUCH_WRITE, false);
 }
 
+/* Does the step touch a second thing here, while its thread cannot stop? by:
+ * the thread of the step, or NULL: a thread that acts for it. */
+static void note_second_touch(const struct gate *by)
+{
+	if (by ? by->touched : READ_ONCE(ex.footprint.n) != 0)
+		left_out(LEFT_SECTIONS);
+}
+
+/* Note what is left out if this operation happens here. */
+static void note_names(const struct gate *by, enum trace_op op, const void *obj)
+{
+	switch (op) {
+	case TR_LOCK:
+	case TR_LOCK_INTR:
+	case TR_TRYLOCK:
+	case TR_UNLOCK:
+	case TR_SPIN_LOCK:
+	case TR_SPIN_TRYLOCK:
+	case TR_SPIN_UNLOCK:
+		if (stable_name((uintptr_t)obj) == THE_HEAP)
+			left_heap_lock(obj);
+		break;
+	case TR_CACHE_DESTROY:
+	case TR_CACHE_SHRINK:
+	case TR_CACHE_FREE:
+		if (by)
+			left_object(by - ex.gate, (uintptr_t)name_of(op, obj),
+				    true);
+		break;
+	default:
+		break;
+	}
+}
+
 /* Add what the operation touches to the step's footprint. */
 static void touch_by(struct gate *by, enum trace_op op, const void *obj)
 {
 	uintptr_t thing;
 	enum touch_how how;
 
+	note_names(by, op, obj);
 	if (touched_thing(op, name_of(op, obj), &thing, &how))
 		touch(by, thing, how,
 		      (op == TR_UNLOCK && !somebody_waits_for(obj)) ||
@@ -359,6 +402,78 @@ static bool is_spin(unsigned int op)
 	return op >= TR_IRQ_OFF && op <= TR_SPIN_UNLOCKED;
 }
 
+/* Note what is left out if this event is in an interrupt. The barrier's
+ * callbacks do not count: the barrier waits for the interrupt. */
+static void note_interrupt(const struct trace_event *e)
+{
+	const struct gate *g;
+	const struct thread *woken;
+	const struct wait_ops *ops;
+	bool timer;
+
+	if (e->op != TR_WAKE) {
+		if (event_info(e->op)->touches && e->op != TR_BARRIER_QUEUE &&
+		    !(e->op == TR_CALL_RCU && is_barrier_callback(e->arg)))
+			left_out(LEFT_INTERRUPTS);
+		return;
+	}
+	woken = e->obj;
+	g = gate_of(woken);
+	if (!g)
+		return;
+	timer = !e->caller; /* sched.c: a timer has no caller */
+	ops = READ_ONCE(woken->waiting.ops);
+	if (timer && ops && ops->event && !READ_ONCE(g->toggles))
+		left_out(LEFT_TIMERS);
+	else if (!timer && READ_ONCE(ex.lead) != g - ex.gate)
+		left_out(LEFT_INTERRUPTS);
+}
+
+/* Note what is left out if this event is in a thread that belongs to no step.
+ * The stopper threads do: the step waits for them. */
+static void note_stranger(const struct trace_event *e)
+{
+	if (event_info(e->op)->touches && !current->pinned && !in_callback() &&
+	    current != ex.runner)
+		left_out(LEFT_THREADS);
+}
+
+/* Note what is left out if this event belongs to a step. by: its thread, or
+ * NULL. */
+static void note_event(struct gate *by, const struct trace_event *e)
+{
+	const struct event_info *info = event_info(e->op);
+
+	if (e->op == TR_CALL_RCU && !is_barrier_callback(e->arg))
+		left_call(by ? by - ex.gate : SEARCH_THREADS);
+	/* The gate of a barrier's callbacks is TR_BARRIER_QUEUE. */
+	if (by && !is_spin(e->op) && info->touches && !info->next &&
+	    !(info->touches & PART_OF_IT))
+		note_second_touch(by);
+}
+
+/* Callbacks are queued in a list of each core. The list of the core that comes
+ * and goes is one thing, the others together are another. */
+static void touch_list(struct gate *by, const struct trace_event *e)
+{
+	unsigned int cpu = e->op == TR_CALL_RCU ? e->cpu : e->arg;
+	uintptr_t list = LIST_OF(cpu == ex.subject.toggled);
+
+	if (e->op == TR_CALL_RCU || e->op == TR_BARRIER_QUEUE)
+		touch(by, list, TOUCH_INC, false);
+	if (e->op == TR_BARRIER_LOOK)
+		touch(by, list, TOUCH_READ, false);
+}
+
+/* A grace period ends. RCU takes a thread with preemption disabled for a reader,
+ * but not while it is held at a gate under its spinlock. */
+static void note_readers(void)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		if (READ_ONCE(ex.gate[i].preempt_count))
+			left_out(LEFT_READERS);
+}
+
 void explore_event(const struct trace_event *e)
 {
 	struct gate *by;
@@ -369,6 +484,10 @@ void explore_event(const struct trace_event *e)
 	if ((e->op == TR_HP_BEGIN || e->op == TR_HP_DONE) &&
 	    explored_gate(current))
 		WRITE_ONCE(current->timeless, e->op == TR_HP_DONE);
+	if ((e->op == TR_CORE_ON || e->op == TR_CORE_OFF ||
+	     e->op == TR_HP_DONE) &&
+	    explored_gate(current))
+		explored_gate(current)->toggles = false;
 	if (e->cpu == ex.subject.toggled &&
 	    (current->is_idle || current->pinned))
 		/* Let explore_gate() see this thread's gates too: a wake-up
@@ -379,8 +498,17 @@ void explore_event(const struct trace_event *e)
 		__atomic_fetch_add(&ex.callbacks_left,
 				   e->op == TR_CALL_RCU ? 1 : -1,
 				   __ATOMIC_RELAXED);
-	if (!belongs_to_step(e, &by))
+	if (e->op == TR_GP_END)
+		note_readers();
+	if (in_other_interrupt())
+		note_interrupt(e);
+	if (!belongs_to_step(e, &by)) {
+		if (!in_other_interrupt())
+			note_stranger(e);
 		return;
+	}
+	note_event(by, e);
+	touch_list(by, e);
 	/* Whether the callback runs in this step or later depends on whether a
 	 * thread waits: let_callback_run(). */
 	for (unsigned int i = 0; e->op == TR_CALL_RCU && i < ex.subject.nr; i++)
@@ -465,6 +593,8 @@ static void take_footprint(struct footprint *f)
 	note_changes();
 	flags = footprint_lock();
 	*f = ex.footprint;
+	if (f->all)
+		left_out(LEFT_ALL);
 	memset(&ex.footprint, 0, sizeof(ex.footprint));
 	ex.no_step = true;
 	footprint_unlock(flags);
@@ -493,7 +623,10 @@ static bool waits_for_a_thread(const struct gate *g)
 /* Does the thread sleep until its event or until the explorer ends its wait? */
 static bool may_time_out(const struct gate *g)
 {
-	return g->wait.timed && g->wait.ops->either &&
+	/* The exploring thread may look while the leading thread goes on. */
+	const struct wait_ops *ops = READ_ONCE(g->wait.ops);
+
+	return g->wait.timed && ops && ops->either &&
 	       READ_ONCE(g->thread->timeless);
 }
 
@@ -728,28 +861,54 @@ static bool is_rcu_queue(const void *queue)
 	return (uintptr_t)queue - rsp < sizeof(rcu_sched_state);
 }
 
-/* The thread is about to do this operation: add the thing that it will touch
- * to the step's footprint. */
-static void touch_upcoming(struct gate *g, enum trace_op op, const void *obj)
-{
-	if (op == TR_WAKE)
-		touch(g, (uintptr_t)obj, TOUCH_WRITE, false);
-	else
-		touch_by(g, op, obj);
-	if (op == TR_LOCK_INTR && g) /* it may have been interrupted before */
-		touch(g, WAKE_OF(g - ex.gate), TOUCH_READ, false);
-}
-
 /* Thread t is about to be interrupted. That wakes it up if it sleeps in a wait
  * that can be interrupted. */
 static void touch_interrupted(struct gate *g, const struct thread *t)
 {
 	struct gate *to = gate_of(t);
 
-	if (to)
-		touch(g, WAKE_OF(to - ex.gate), TOUCH_WRITE,
-		      to->phase == SLEEPS && sched_state_apart_from_gate(t) ==
-						     TASK_INTERRUPTIBLE);
+	touch(g, WAKE_OF(to - ex.gate), TOUCH_WRITE,
+	      to->phase == SLEEPS &&
+		      sched_state_apart_from_gate(t) == TASK_INTERRUPTIBLE);
+}
+
+/* The thread is about to do this operation: add the thing that it will touch
+ * to the step's footprint. */
+static void touch_upcoming(struct gate *g, enum trace_op op, const void *obj)
+{
+	if (op == TR_WAKE)
+		touch(g, (uintptr_t)obj, TOUCH_WRITE, false);
+	else if (op == TR_INTERRUPT)
+		touch_interrupted(g, obj);
+	else
+		touch_by(g, op, obj);
+	if (op == TR_LOCK_INTR && g) /* it may have been interrupted before */
+		touch(g, WAKE_OF(g - ex.gate), TOUCH_READ, false);
+}
+
+/* Does the operation touch anything? */
+static bool touches(enum trace_op op)
+{
+	return event_info(op)->touches || op == TR_WAKE || op == TR_INTERRUPT;
+}
+
+/*
+ * Does a barrier only go on with its look at the cores' callbacks? The looks at
+ * the cores that stay are one step, so that the number of schedules does not
+ * depend on the number of cores. A call_rcu() on one core in the middle of it can
+ * come before or after all of it. Only if several threads call call_rcu(), on
+ * several cores, and in an order that they have agreed on, something is lost.
+ */
+static bool goes_on_looking(struct gate *g, enum trace_op op, const void *obj)
+{
+	bool looks = op == TR_BARRIER_LOOK || op == TR_BARRIER_QUEUE;
+	bool stays = looks && obj != &rcu_sched_state.data[ex.subject.toggled];
+	bool goes_on = stays && g->looks;
+
+	if (stays)
+		left_looks(g - ex.gate);
+	g->looks = stays;
+	return goes_on;
 }
 
 /*
@@ -762,9 +921,13 @@ static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 {
 	const void *before = g->objects;
 
+	if (goes_on_looking(g, op, obj))
+		return false;
 	g->objects = op == TR_CACHE_OBJECT ? obj : NULL;
-	if (op == TR_CACHE_OBJECT && obj == before)
+	if (op == TR_CACHE_OBJECT && obj == before) {
+		left_object(g - ex.gate, (uintptr_t)name_of(op, obj), false);
 		return false; /* several in a row are one step */
+	}
 	return !g->granted || g->touched || op == TR_NONE || op == TR_LOCK ||
 	       op == TR_SPIN_LOCK;
 }
@@ -944,8 +1107,12 @@ static void gate_of_thread(struct gate *g, enum trace_op op, const void *obj,
 	if (op == TR_SPIN_LOCK || may_stop(g)) {
 		if (ends_step(g, op, obj))
 			stop_at_gate(g, op, obj, caller);
-	} else if (op != TR_CACHE_OBJECT) {
-		g->objects = NULL; /* under a spinlock it does not stop */
+	} else {
+		/* Under a spinlock of the kernel it does not stop. */
+		if (op != TR_CACHE_OBJECT)
+			g->objects = NULL;
+		if (touches(op))
+			note_second_touch(g);
 	}
 	touch_upcoming(g, op, obj);
 }
@@ -1008,17 +1175,23 @@ void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 		return;
 	if (!g && (op == TR_RCU_CB || in_callback()))
 		g = callbacks_gate(current);
+	if (is_explored(g) && (op == TR_CORE_ON || op == TR_CORE_OFF))
+		g->toggles = true;
 	if (!g) {
-		if (on_changing_core())
-			touch_upcoming(NULL, op, obj);
+		if (!on_changing_core())
+			return;
+		/* While a core goes, no other thread can run at all. */
+		if (current->is_idle && touches(op))
+			note_second_touch(NULL);
+		touch_upcoming(NULL, op, obj);
 	} else if (!is_explored(g)) {
 		gate_of_callback(g, op, obj, caller);
 	} else if (op == TR_BLOCK) {
 		note_block(g, caller);
 	} else if (op == TR_RESUME) {
 		stop_at_resume(g);
-	} else if (op == TR_INTERRUPT) {
-		touch_interrupted(g, obj);
+	} else if (op == TR_INTERRUPT && !gate_of(obj)) {
+		return;
 	} else {
 		gate_of_thread(g, op, obj, caller);
 	}
@@ -1147,6 +1320,7 @@ void explore_begin(const struct explored *subject)
 	unsigned int cpu;
 
 	ex.subject = *subject;
+	ex.runner = current;
 	wait_queue_init(&ex.changed, "a thread at a gate");
 	for (unsigned int i = 0; i < subject->nr; i++)
 		gate_init(&ex.gate[i], subject->thread[i]);

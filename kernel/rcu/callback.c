@@ -41,8 +41,10 @@ static always_inline void queue_callback(struct rcu_state *rsp,
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *))
 {
 	struct rcu_state *rsp = &rcu_sched_state;
-	uint32_t flags = local_irq_save();
+	uint32_t flags;
 
+	trace_gate(TR_CALL_RCU, rsp, CALLER);
+	flags = local_irq_save();
 	queue_callback(rsp, &rsp->data[smp_processor_id()].cbs, head, func);
 	local_irq_restore(flags);
 }
@@ -121,6 +123,11 @@ static void rcu_barrier_callback(struct rcu_head *head)
 	barrier_done(container_of(head, struct rcu_data, barrier_head)->rsp);
 }
 
+bool is_barrier_callback(uintptr_t func)
+{
+	return func == (uintptr_t)rcu_barrier_callback;
+}
+
 void rcu_barrier_queue(struct rcu_data *rdp, struct cblist *l)
 {
 	/* Relaxed: the initial count keeps barrier_count above 0 until
@@ -162,6 +169,7 @@ bool rcu_barrier_gone_by(struct rcu_state *rsp, uint32_t snap)
 
 void rcu_barrier_begin(struct rcu_state *rsp)
 {
+	trace_gate(TR_BARRIER_COUNT, rsp, CALLER);
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
 	trace_did(TR_BARRIER_COUNT, rsp, 0, CALLER);
 	smp_mb(); /* the odd count before the look at the callbacks; pairs with
@@ -172,14 +180,17 @@ void rcu_barrier_begin(struct rcu_state *rsp)
 
 void rcu_barrier_entrain(struct rcu_state *rsp, unsigned int cpu)
 {
-	trace_did(TR_BARRIER_LOOK, rsp, cpu, CALLER);
-	if (READ_ONCE(rsp->data[cpu].cbs.len))
-		smp_call_function_single(cpu, rcu_barrier_func, rsp, true);
+	trace_point(TR_BARRIER_LOOK, &rsp->data[cpu], cpu, CALLER);
+	if (!READ_ONCE(rsp->data[cpu].cbs.len))
+		return;
+	trace_point(TR_BARRIER_QUEUE, &rsp->data[cpu], cpu, CALLER);
+	smp_call_function_single(cpu, rcu_barrier_func, rsp, true);
 }
 
 void rcu_barrier_wait(struct rcu_state *rsp)
 {
 	barrier_done(rsp);
+	trace_gate(TR_BARRIER_COUNT, rsp, CALLER);
 	smp_mb(); /* the callbacks are queued before the count is even; pairs
 		   * with rcu_barrier_gone_by(). And if a core had no
 		   * callbacks left, the caller sees the effects of the

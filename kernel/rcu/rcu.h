@@ -160,6 +160,8 @@ bool rcu_barrier_gone_by(struct rcu_state *rsp, uint32_t snap);
 void rcu_barrier_begin(struct rcu_state *rsp);
 void rcu_barrier_entrain(struct rcu_state *rsp, unsigned int cpu);
 void rcu_barrier_queue(struct rcu_data *rdp, struct cblist *l);
+/* Is this the address of the function of those callbacks? Any context. */
+bool is_barrier_callback(uintptr_t func);
 void rcu_barrier_wait(struct rcu_state *rsp);
 /* rcu_snap() returns the gp_seq at which a full grace period from now has
  * passed. rcu_request() requests grace periods until gp_seq is `snap`. Any

@@ -272,6 +272,7 @@ void kmem_cache_relink(struct kmem_cache *s)
 
 void __kmem_cache_destroy(struct kmem_cache *s)
 {
+	trace_gate(TR_CACHE_FREE, s, CALLER);
 	set_reported(s, false);
 	free_arrays(s);
 	trace_did(TR_CACHE_FREE, s, 0, CALLER);

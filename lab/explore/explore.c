@@ -12,6 +12,7 @@
 #include "lab/explore/verdict.h"
 #include "lab/judge.h"
 #include "lab/words.h"
+#include "kernel/explore/left.h"
 #include "kernel/lib/printf.h"
 #include "kernel/mm/page.h"
 #include "kernel/sched/sched.h"
@@ -333,6 +334,7 @@ static void sum_up(struct explored_row *r, const struct exploration *x,
 	r->states = x->states;
 	r->more_states = x->more_states;
 	r->outcomes = outcomes_of(x);
+	r->left = left_seen();
 	if (x->stopped)
 		ksnprintf(r->search, sizeof(r->search), "stopped:%u", x->max);
 	else if (x->found && !bounded)
@@ -357,6 +359,7 @@ static int explore_forms(struct exploration *x,
 	int err = 0;
 
 	memset(x, 0, sizeof(*x));
+	left_clear();
 	x->director = (struct director){ .choose = choose_searched,
 					 .after_step = note_step,
 					 .after_last_step = note_last_state,

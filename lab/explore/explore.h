@@ -137,6 +137,7 @@ struct explored_row {
 	unsigned int lockdep, schedules, redundant, failing, states;
 	unsigned int outcomes; /* OUT_BIT()s */
 	enum outcome outcome;
+	unsigned int left;   /* LEFT_ bits: what the search left out */
 	char search[32];     /* "complete", "bounded:2" */
 	const char *verdict; /* NULL: there was no search */
 	bool more_states, interrupted, ok;

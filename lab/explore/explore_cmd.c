@@ -20,26 +20,18 @@
 
 #if GORDIAN_DEBUG
 
-/* Print the bounds within which every verdict holds. */
+/* Print the bounds within which every verdict holds. What else a search left out is in
+ * its line. */
 static void print_bounds(void)
 {
-	kprintf("\npermuted: sleeping locks, the hotplug lock, waits and "
-		"wake-ups, notifiers, cores\n"
-		"  going off and on, RCU barriers, slab objects (many in a row "
-		"are one step),\n"
-		"  declared shared reads and writes; releases "
-		"too\n");
-	kprintf("not permuted: the inside of a section under a spinlock, other "
-		"releases,\n"
-		"  interrupts (a wake-up by one belongs to no step), "
-		"grace periods,\n"
-		"  timers, threads woken by one step (they run concurrently to "
-		"their next\n"
-		"  points); callbacks run late and in order, those of the set-up "
-		"before the\n"
-		"  actors; memory is sequentially consistent\n"
-		"not seen: data that is neither declared nor guarded by a mutex "
-		"or a semaphore\n");
+	kprintf("\na step is the work of one thread, from a point to the next one; a "
+		"woken thread\n"
+		"  stops before it goes on; releases are points; a timed wait "
+		"may end either way\n"
+		"left=: what happened in these runs and was not permuted "
+		"(docs/explorer.md)\n"
+		"memory is sequentially consistent; each thread stays on its "
+		"core\n");
 }
 
 /* ---- the table ----------------------------------------------------------- */
@@ -54,7 +46,7 @@ static void print_table_row(const struct explored_row *r, bool part)
 	}
 	lockdep_words(lockdep, sizeof(lockdep), r->lockdep);
 	kprintf(part ? "  %-14s" : "%-16s", r->id);
-	kprintf(" %-19s %5u %5u  %-9s %-14s %4s\n", lockdep, r->schedules,
+	kprintf(" %-19s %4u %4u %-8s %-21s %s\n", lockdep, r->schedules,
 		r->failing, r->search, r->verdict, r->ok ? "ok" : "FAIL");
 }
 
@@ -82,7 +74,7 @@ static int explore_all(const struct explore_request *rq)
 			return -EINTR;
 	}
 	ms = timer_ns(timer_now() - begun) / 1000000;
-	kprintf("\n%-16s %-19s %5s %5s  %-9s %s\n", "id", "lockdep", "sched",
+	kprintf("\n%-16s %-19s %4s %4s %-8s %s\n", "id", "lockdep", "runs",
 		"fail", "search", "verdict");
 	part = parts;
 	for (const struct demo *d = demos_start; d < demos_end; d++) {

@@ -7,6 +7,9 @@
  *   CLEAN           lockdep is silent; the search was complete, and none fails
  *   NOT-FOUND       none fails within the bounds
  *
+ * If the search was complete, but left out something (kernel/explore/left.h), then the
+ * word is FALSE-POSITIVE-WITHIN or CLEAN-WITHIN.
+ *
  * A schedule fails if its outcome is anything but `completes`.
  *
  * Owns no data.
@@ -17,16 +20,20 @@
 
 #include "lab/judge.h"
 #include "lab/words.h"
+#include "kernel/explore/left.h"
 #include "kernel/lib/printf.h"
 
 #if GORDIAN_DEBUG
 
-static const char *verdict_word(bool reported, bool fails, bool complete)
+static const char *verdict_word(bool reported, bool fails, bool complete,
+				bool left)
 {
 	if (fails)
 		return reported ? "REAL" : "MISSED";
 	if (!complete)
 		return "NOT-FOUND";
+	if (left)
+		return reported ? "FALSE-POSITIVE-WITHIN" : "CLEAN-WITHIN";
 	return reported ? "FALSE-POSITIVE" : "CLEAN";
 }
 
@@ -50,13 +57,13 @@ void set_verdict(struct explored_row *r, bool complete)
 
 	r->outcome = set ? (enum outcome)__builtin_ctz(set) : OUT_COMPLETES;
 	r->verdict = verdict_word(something_reports(r->lockdep, r->outcomes),
-				  r->failing, complete);
+				  r->failing, complete, r->left);
 }
 
 /* The verdict that follows from the scenario's expected outcomes and findings. If
  * lockdep may make a finding, it counts only if lockdep has made it. */
 static const char *expected_verdict(const struct scenario *sc,
-				    unsigned int lockdep)
+				    unsigned int lockdep, bool left)
 {
 	unsigned int fails = failing_outcomes(sc->said.outcome);
 
@@ -64,14 +71,14 @@ static const char *expected_verdict(const struct scenario *sc,
 		something_reports(sc->said.lockdep |
 					  (sc->said.lockdep_may & lockdep),
 				  fails),
-		fails, true);
+		fails, true, left);
 }
 
 bool search_is_expected(const struct explored_row *r)
 {
 	const struct scenario *sc = r->of;
 	unsigned int differ = failing_outcomes(r->outcomes ^ sc->said.outcome);
-	const char *expected = expected_verdict(sc, r->lockdep);
+	const char *expected = expected_verdict(sc, r->lockdep, r->left);
 	bool ok = strcmp(r->verdict, expected) == 0;
 
 	if (!ok)
@@ -106,8 +113,12 @@ static unsigned int place_of(const char *word, const char *const *list,
  * failure. */
 static bool is_worse_verdict(const char *a, const char *b)
 {
-	static const char *const words[] = { "CLEAN", "FALSE-POSITIVE",
-					     "NOT-FOUND", "REAL", "MISSED" };
+	static const char *const words[] = {
+		"CLEAN",	  "CLEAN-WITHIN",
+		"FALSE-POSITIVE", "FALSE-POSITIVE-WITHIN",
+		"NOT-FOUND",	  "REAL",
+		"MISSED"
+	};
 
 	return place_of(a, words, ARRAY_SIZE(words)) >
 	       place_of(b, words, ARRAY_SIZE(words));
@@ -153,6 +164,10 @@ void add_explored_part(struct explored_row *row,
 	if (is_weaker_search(part->search, row->search))
 		memcpy(row->search, part->search, sizeof(row->search));
 	row->lockdep |= part->lockdep;
+	row->left |= part->left;
+	/* Another part may have left out something. */
+	if (row->left && strcmp(row->verdict, "FALSE-POSITIVE") == 0)
+		row->verdict = "FALSE-POSITIVE-WITHIN";
 	row->schedules += part->schedules;
 	row->redundant += part->redundant;
 	row->failing += part->failing;
@@ -162,7 +177,7 @@ void add_explored_part(struct explored_row *row,
 
 void print_explored_row(const char *what, const struct explored_row *r)
 {
-	char lockdep[80], expected[40];
+	char lockdep[80], expected[40], left[LEFT_WORDS];
 
 	kprintf("%s: %s", what, r->id);
 	if (!r->verdict) {
@@ -171,10 +186,12 @@ void print_explored_row(const char *what, const struct explored_row *r)
 	}
 	lockdep_words(lockdep, sizeof(lockdep), r->lockdep);
 	outcome_words(expected, sizeof(expected), r->of->said.outcome);
+	left_words(left, sizeof(left), r->left);
 	kprintf(" outcome=%s expected=%s lockdep=%s schedules=%u failing=%u "
-		"states=%u%s redundant=%u search=%s memory=sc verdict=%s %s\n",
+		"states=%u%s redundant=%u search=%s memory=sc left=%s "
+		"verdict=%s %s\n",
 		outcome_name(r->outcome), expected, lockdep, r->schedules,
 		r->failing, r->states, r->more_states ? "+" : "", r->redundant,
-		r->search, r->verdict, r->ok ? "ok" : "FAIL");
+		r->search, left, r->verdict, r->ok ? "ok" : "FAIL");
 }
 #endif

@@ -1,0 +1,114 @@
+/*
+ * What an exploration has left out. See left.h.
+ *
+ * Owns the set of bits (atomic), and two small tables, of which only the thread
+ * that leads the exploration writes the first, and any thread the second: a
+ * lost update there can only add LEFT_HEAP once more.
+ */
+#include "kernel/explore/left.h"
+
+#include <string.h>
+
+#include "kernel/lib/compiler.h"
+#include "kernel/lib/printf.h"
+
+#if GORDIAN_DEBUG
+
+#define CACHES 8
+
+static struct {
+	unsigned int bits;
+	struct {
+		uintptr_t name;
+		unsigned int in_a_row, changed; /* by these threads, as bits */
+	} cache[CACHES];
+	const void *heap_lock;
+	unsigned int looks, calls; /* by these threads, as bits */
+} left;
+
+void left_out(unsigned int bits)
+{
+	/* Relaxed: a set by itself, read after the round is over. */
+	if (bits & ~READ_ONCE(left.bits))
+		__atomic_fetch_or(&left.bits, bits, __ATOMIC_RELAXED);
+}
+
+unsigned int left_seen(void)
+{
+	return READ_ONCE(left.bits);
+}
+
+void left_clear(void)
+{
+	memset(&left, 0, sizeof(left));
+}
+
+void left_object(unsigned int i, uintptr_t cache, bool changes)
+{
+	unsigned int k = 0, in_a_row, changed;
+
+	while (k < CACHES && left.cache[k].name && left.cache[k].name != cache)
+		k++;
+	if (k == CACHES) {
+		left_out(LEFT_OBJECTS);
+		return;
+	}
+	left.cache[k].name = cache;
+	*(changes ? &left.cache[k].changed : &left.cache[k].in_a_row) |= 1u
+									 << i;
+	in_a_row = left.cache[k].in_a_row;
+	changed = left.cache[k].changed;
+	/* Some thread has done the one, and another thread the other. */
+	if (in_a_row && changed &&
+	    (in_a_row != changed || changed & (changed - 1)))
+		left_out(LEFT_OBJECTS);
+}
+
+void left_heap_lock(const void *lock)
+{
+	if (left.heap_lock && left.heap_lock != lock)
+		left_out(LEFT_HEAP);
+	left.heap_lock = lock;
+}
+
+/* Has a thread looked at several lists in one step, while two others could queue
+ * callbacks in two of them? */
+static void note_looks(void)
+{
+	for (unsigned int i = 0; i < 8 * sizeof(left.looks); i++) {
+		unsigned int others = left.calls & ~(1u << i);
+
+		if (left.looks & 1u << i && others & (others - 1))
+			left_out(LEFT_SECTIONS);
+	}
+}
+
+void left_looks(unsigned int i)
+{
+	left.looks |= 1u << i;
+	note_looks();
+}
+
+void left_call(unsigned int i)
+{
+	left_out(LEFT_CALLBACKS);
+	left.calls |= 1u << i;
+	note_looks();
+}
+
+void left_words(char *out, size_t size, unsigned int bits)
+{
+	static const char *const words[] = {
+		"timers", "callbacks", "sections", "interrupts", "readers",
+		"heap",	  "objects",   "threads",  "all",
+	};
+	size_t n = 0;
+
+	if (!bits)
+		ksnprintf(out, size, "none");
+	for (unsigned int i = 0; i < ARRAY_SIZE(words); i++)
+		if (bits & 1u << i)
+			n += (size_t)ksnprintf(out + n, size - n, "%s%s",
+					       n ? "," : "", words[i]);
+}
+#endif

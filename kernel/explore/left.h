@@ -1,0 +1,61 @@
+/*
+ * What an exploration has left out: things that happened in its runs and that it
+ * did not permute, one bit each. The verdict holds only within them.
+ *
+ * The bits say what happened, not what might have: an exploration in which no
+ * interrupt touched anything has left out no interrupt. docs/explorer.md has
+ * the list, with a section for each word.
+ *
+ * Debug profile only. Any context.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum left_out {
+	/* A wait of an actor ended by a timer that ran on the clock. */
+	LEFT_TIMERS = 1,
+	/* An actor queued an RCU callback. It ran late: only while an actor
+	 * waited for an event. */
+	LEFT_CALLBACKS = 2,
+	/* A step touched a second thing at a place where its thread cannot
+	 * stop, or which has no gate. No other thread was let in between. */
+	LEFT_SECTIONS = 4,
+	/* An interrupt touched declared data, completed something, or woke an
+	 * actor that was not waiting for it in this step. */
+	LEFT_INTERRUPTS = 8,
+	/* A grace period may have ended while an actor was held inside a
+	 * section that RCU takes for a reader. */
+	LEFT_READERS = 16,
+	/* Two locks on the heap were used, which have one name. */
+	LEFT_HEAP = 32,
+	/* Operations on objects of a cache that were one step, and another actor
+	 * destroys or shrinks this cache. */
+	LEFT_OBJECTS = 64,
+	/* A thread that is no actor touched something. */
+	LEFT_THREADS = 128,
+	/* A step touched more things than a footprint holds. */
+	LEFT_ALL = 256,
+};
+
+/* Add some of them to the set. */
+void left_out(unsigned int bits);
+/* The set since left_clear(). */
+unsigned int left_seen(void);
+void left_clear(void);
+
+/* Thread i goes on with an operation on an object of the cache of that name,
+ * without a stop; or it changes the cache. */
+void left_object(unsigned int i, uintptr_t cache, bool changes);
+/* A lock on the heap is taken or released. */
+void left_heap_lock(const void *lock);
+/* A barrier of thread i looks at the callbacks of several cores, without a stop.
+ * Thread i has called call_rcu(). */
+void left_looks(unsigned int i);
+void left_call(unsigned int i);
+
+#define LEFT_WORDS 96 /* the longest list */
+/* "none", or "callbacks,sections". */
+void left_words(char *out, size_t size, unsigned int bits);
