@@ -18,6 +18,16 @@
  *	? !			read a flag, and sleep if it is not set; set it
  *				and wake all that sleep
  *	x			add 1 to a shared number, not atomically
+ *	A to F	-A to -F	spin_lock(), spin_unlock()
+ *	~A to ~F		spin_lock_irqsave()
+ *
+ * While a spinlock is held, only spinlocks, V, ! and x are allowed. A thread that
+ * begins with ^ is an interrupt of the thread before it. It comes once or not at
+ * all, wherever that thread has interrupts on, and has the same operations as a
+ * thread that holds a spinlock:
+ *
+ *	A -A | ^ A		a deadlock: the interrupt waits for its own thread
+ *	~A -A | ^ A		right
  *
  * A thread's pc is the number of operations that it has finished. A state of a
  * search is the pcs of all threads. (The machine knows more: a thread that
@@ -71,6 +81,7 @@ static struct text {
 	struct op op[MAX_OPS];
 	unsigned int n;
 	unsigned int pc;
+	unsigned int interrupts; /* a thread, plus one; 0: it is none */
 	/* Its spinlocks: how often it has each, and how it took it. */
 	unsigned int spins[NR_SPINS];
 	struct {
@@ -295,7 +306,7 @@ static const struct verb verbs[] = {
 	A_SPIN("D", 3),
 	A_SPIN("E", 4),
 	A_SPIN("F", 5),
-	{ "r", take_rwsem, give_rwsem, 0, LENDABLE, true, 1, "down_read",
+	{ "r", take_rwsem, give_rwsem, 0, LENDABLE, true, 2, "down_read",
 	  "up_read" },
 	{ "w", take_rwsem, give_rwsem, 1, LENDABLE, true, 1, "down_write",
 	  "up_write" },
@@ -413,6 +424,8 @@ static bool add_op(const struct verb *v, bool give)
 	}
 	if (rd.spins && !v->spin && !v->atomic)
 		return refuse(v->word, "may sleep, and a spinlock is held");
+	if (t->interrupts && !v->spin && !v->atomic)
+		return refuse(v->word, "may sleep, in an interrupt");
 	if (give ? !may_give(v) : !may_take(v))
 		return false;
 	if (v->spin)
@@ -431,8 +444,8 @@ static bool read_op(const char *word)
 		if (strcmp(word + give, v->word) == 0 &&
 		    (!give || (v->give && &verbs[held_as(v)] == v)))
 			return add_op(v, give);
-	kprintf("program: \"%s\" is none of a to f, r w pr pw g h, all with - "
-		"too, P V ? ! x\n",
+	kprintf("program: \"%s\" is none of a to f, A to F, r w pr pw g h, all "
+		"with - too, ~A to ~F, P V ? ! x ^\n",
 		word);
 	return false;
 }
@@ -445,6 +458,7 @@ static bool begin_thread(void)
 	}
 	rd.text = &texts[rd.nr_threads++];
 	rd.text->n = rd.text->pc = rd.spins = 0;
+	rd.text->interrupts = 0;
 	memset(rd.held, 0, sizeof(rd.held));
 	return true;
 }
@@ -481,15 +495,34 @@ static bool end_thread(void)
 	return true;
 }
 
+/* ^: the thread that is being read is an interrupt of the thread before it. */
+static bool begin_interrupt(void)
+{
+	unsigned int of = rd.nr_threads - 1;
+
+	if (rd.text->n || rd.text->interrupts)
+		return refuse("^", "only at the beginning of a thread");
+	while (of > 0 && texts[of - 1].interrupts)
+		of--;
+	if (!of)
+		return refuse("^", "there is no thread before it");
+	rd.text->interrupts = of;
+	return true;
+}
+
 /* One word of the command line: operations and bars. */
 static bool read_word(const char *p)
 {
 	char word[WORD_MAX];
 
 	while (*p) {
-		size_t n = strcspn(p, " ,|\"");
+		size_t n = strcspn(p, " ,|\"^");
 
-		if (n) {
+		if (*p == '^') {
+			if (!begin_interrupt())
+				return false;
+			p++;
+		} else if (n) {
 			size_t len = n < WORD_MAX ? n : WORD_MAX - 1;
 
 			memcpy(word, p, len);
@@ -506,11 +539,8 @@ static bool read_word(const char *p)
 
 /* ---- the experiment ------------------------------------------------------ */
 
-static void actor_text(struct stage *st)
+static void run_text(struct text *t)
 {
-	unsigned int me = (unsigned int)stage_actor_of(st, current->id);
-	struct text *t = &texts[me];
-
 	while (t->pc < t->n) {
 		const struct op *o = &t->op[t->pc];
 		const struct verb *v = o->verb;
@@ -522,6 +552,19 @@ static void actor_text(struct stage *st)
 		WRITE_ONCE(t->pc, t->pc + 1);
 	}
 }
+
+/* A function for each thread: an interrupt runs as the thread that it interrupts. */
+#define ACTOR_TEXT(i)                                                          \
+	static void actor_text_##i(struct stage *st)                           \
+	{                                                                      \
+		(void)st;                                                      \
+		run_text(&texts[i]);                                           \
+	}
+ACTOR_TEXT(0)
+ACTOR_TEXT(1)
+ACTOR_TEXT(2)
+ACTOR_TEXT(3)
+ACTOR_TEXT(4)
 
 static bool all_locks_are_free(void)
 {
@@ -622,6 +665,9 @@ bool program_parse(unsigned int nr_words, char *const *words)
 	static const char *const names[MAX_ACTORS] = { "A", "B", "C", "D",
 						       "E" };
 	static const enum place places[] = { ON_D, ON_U, ON_B };
+	static void (*const fns[MAX_ACTORS])(
+		struct stage * st) = { actor_text_0, actor_text_1, actor_text_2,
+				       actor_text_3, actor_text_4 };
 
 	memset(&rd, 0, sizeof(rd));
 	if (!begin_thread())
@@ -635,7 +681,10 @@ bool program_parse(unsigned int nr_words, char *const *words)
 		scenario.actors[i] = (struct actor){
 			.name = i < rd.nr_threads ? names[i] : NULL,
 			.place = places[i % ARRAY_SIZE(places)],
-			.fn = actor_text,
+			.fn = fns[i],
+			.interrupts = i < rd.nr_threads && texts[i].interrupts ?
+					      names[texts[i].interrupts - 1] :
+					      NULL,
 		};
 	return true;
 }

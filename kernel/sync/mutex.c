@@ -239,9 +239,33 @@ bool mutex_trylock(struct mutex *m)
 	return true;
 }
 
+/* Has t lent the mutex? Acquire: pairs with the releases in drop_lender(). */
+static bool has_lent(const struct mutex *m, const struct thread *t)
+{
+	for (unsigned int i = 0; i < MUTEX_LENDERS; i++)
+		if (smp_load_acquire(&m->lenders[i]) == t)
+			return true;
+	return false;
+}
+
+/* The flag of an owner to whom it was lent, when so many lenders are gone. */
+static uintptr_t lent_flag(const struct mutex *m, unsigned int gone)
+{
+	return m->lenders[gone] ? MUTEX_LENT : 0;
+}
+
+/* Take lender i out. wait_lock held. */
+static void drop_lender(struct mutex *m, unsigned int i)
+{
+	for (; i + 1 < MUTEX_LENDERS; i++)
+		/* Release: pairs with the acquire in has_lent(). */
+		smp_store_release(&m->lenders[i], m->lenders[i + 1]);
+	smp_store_release(&m->lenders[i], NULL);
+}
+
 /*
  * The thread `by` releases the mutex. Hand it on to the next owner:
- *   (1) if the mutex was lent to `by`, the lender owns it again;
+ *   (1) if the mutex was lent to `by`, the last lender owns it again;
  *   (2) if `by` has lent it, the borrower keeps it for good;
  *   (3) if a thread waits, the oldest waiter owns it;
  *   (4) if no thread waits, `by` still owns it, without a flag.
@@ -250,18 +274,20 @@ bool mutex_trylock(struct mutex *m)
 static bool hand_on(struct mutex *m, struct thread *by, uintptr_t caller)
 {
 	uint32_t flags = spin_lock_irqsave(&m->wait_lock);
-	struct thread *lender = m->lender;
+	struct thread *lender = m->lenders[0];
 	struct mutex_waiter *w = NULL;
+	unsigned int i = 0;
 	bool done = true;
 
+	while (i < MUTEX_LENDERS && m->lenders[i] != by)
+		i++;
 	if (lender && mutex_owner(m) == by) {
-		set_owner(m, lender, MUTEX_WAITERS);
-		/* Release: pairs with the acquire in mutex_unlock(). */
-		smp_store_release(&m->lender, NULL);
+		set_owner(m, lender, MUTEX_WAITERS | lent_flag(m, 1));
+		drop_lender(m, 0);
 		trace_did(TR_HANDOVER, m, (uintptr_t)lender, caller);
-	} else if (lender == by) {
-		WRITE_ONCE(m->lender, NULL);
-		set_owner(m, mutex_owner(m), MUTEX_WAITERS);
+	} else if (i < MUTEX_LENDERS) {
+		drop_lender(m, i);
+		set_owner(m, mutex_owner(m), MUTEX_WAITERS | lent_flag(m, 0));
 	} else if (!list_empty(&m->waiters)) {
 		w = list_first(&m->waiters, struct mutex_waiter, link);
 		hand_over(m, w, 0, caller);
@@ -288,14 +314,21 @@ story void mutex_unlock(struct mutex *m)
 
 	trace_gate(TR_UNLOCK, m, CALLER);
 	/* A thread that neither owns nor lends the mutex leaves it unchanged.
-	 * Acquire: pairs with the release in hand_on(), so a thread that no
-	 * longer lends it sees that it is the owner. */
+	 * A thread that no longer lends it sees that it is the owner. */
 	if (!lock_release(&m->dep_map, CALLER) ||
-	    WARN_ON(smp_load_acquire(&m->lender) != me && mutex_owner(m) != me))
+	    WARN_ON(!has_lent(m, me) && mutex_owner(m) != me))
 		return;
 	trace_did(TR_UNLOCK, m, 0, CALLER);
 	if (unlikely(!release_free(m, me)))
 		release_slow(m, me, CALLER);
+}
+
+/* A mutex that is lent may be lent once more only to its borrower, which locks
+ * it again. */
+static bool may_lend_to(const struct mutex *m, const struct thread *to)
+{
+	return !m->lenders[0] ||
+	       (mutex_owner(m) == to && !m->lenders[MUTEX_LENDERS - 1]);
 }
 
 int mutex_lend(struct mutex *m, struct thread *to)
@@ -304,10 +337,12 @@ int mutex_lend(struct mutex *m, struct thread *to)
 	struct mutex_waiter *w, *found = NULL;
 
 	list_for_each (w, &m->waiters, link)
-		if (w->thread == to && !m->lender)
+		if (w->thread == to && may_lend_to(m, to))
 			found = w;
 	if (found) {
-		WRITE_ONCE(m->lender, mutex_owner(m));
+		for (unsigned int i = MUTEX_LENDERS - 1; i > 0; i--)
+			WRITE_ONCE(m->lenders[i], m->lenders[i - 1]);
+		WRITE_ONCE(m->lenders[0], mutex_owner(m));
 		hand_over(m, found, MUTEX_LENT, CALLER);
 	}
 	unlock_and_wake(m, flags, found, CALLER);
@@ -344,6 +379,6 @@ const struct wait_ops mutex_wait = {
 
 void mutex_release_dead(struct mutex *m, struct thread *dead)
 {
-	if (mutex_owner(m) == dead || READ_ONCE(m->lender) == dead)
+	if (mutex_owner(m) == dead || has_lent(m, dead))
 		release_slow(m, dead, CALLER);
 }

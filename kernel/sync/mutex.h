@@ -32,6 +32,8 @@
 
 struct thread;
 
+#define MUTEX_LENDERS 4
+
 struct mutex {
 	uintptr_t owner; /* struct thread * | MUTEX_* flags, atomic */
 	const char *name;
@@ -39,7 +41,8 @@ struct mutex {
 	/* wait_lock guards: */
 	struct spinlock wait_lock;
 	struct list_head waiters; /* struct mutex_waiter, oldest first */
-	struct thread *lender;	  /* NULL: not lent; see mutex_lend() */
+	/* Those who lent it, the last one first; see mutex_lend(). */
+	struct thread *lenders[MUTEX_LENDERS];
 	DEP_MAP
 };
 
@@ -97,7 +100,8 @@ static inline bool mutex_is_locked(const struct mutex *m)
 /*
  * Cut a knot (docs/design.md, "lending"): the owner, which is blocked, lends
  * the mutex to a waiter. When the waiter unlocks it, the owner owns it again.
- * Returns 0, or -EINVAL if `to` does not wait for m or if m is lent already.
+ * Returns 0, or -EINVAL if `to` does not wait for m, or if m is lent already to
+ * another thread.
  */
 int mutex_lend(struct mutex *m, struct thread *to);
 
