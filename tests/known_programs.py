@@ -13,7 +13,7 @@ SOURCES = ["tests/host/programs.c", "kernel/explore/search.c",
                                            "compare", "program"))]
 # The words whose steps in the kernel are those of the step machine. The others have
 # more steps in the kernel, or touch their lock in another way.
-SAME_STEPS = {*"abcdefrwgx", "-r", "-w", "-g", *("-" + m for m in "abcdef")}
+SAME_STEPS = {*"abcdefABCDEFrwgx", "-r", "-w", "-g", *("-" + m for m in "abcdefABCDEF")}
 
 Known = namedtuple("Known", "classes states text")
 

@@ -12,7 +12,7 @@ The steps are as small as those of the machine: a thread queues up for a mutex, 
 it, goes on; a flag is set, then a queue is woken. tests/host/oracle.c does the same
 for more operations, in C.
 """
-from programs import MUTEXES, parse
+from programs import MUTEXES, SPINS, parse
 
 # How a thread is at its step: it runs, waits in a queue, has been woken to look again,
 # or sleeps.
@@ -265,7 +265,7 @@ def assemble(ops):
     inside = False              # for the hotplug writer itself g does nothing
     for pc, op in enumerate(ops):
         at = len(code)
-        if op.lstrip("-") in MUTEXES:
+        if op.lstrip("-") in MUTEXES + SPINS:
             new = [(unlock if op[0] == "-" else lock, op[-1])]
         elif op in ("r", "w"):
             new = [(rw_down, op == "w")]

@@ -4,8 +4,10 @@ A program is the text that `explore program` takes (lab/program.c): a few thread
 each a list of operations on locks. program_states.py counts its deadlock states.
 """
 MUTEXES = "abcdef"
-PAIRS = {*MUTEXES, "r", "w", "pr", "pw", "g", "h"}
+SPINS = "ABCDEF"
+PAIRS = {*MUTEXES, *SPINS, "r", "w", "pr", "pw", "g", "h"}
 SINGLE = {"P", "V", "?", "!", "x"}
+UNDER_SPINS = {*SPINS, "V", "!", "x"}  # what a thread may do that holds one
 MAX_THREADS, MAX_OPS = 5, 24
 # Operations on locks that the kernel's cut cannot lend (lab/program.c), and their
 # objects.
@@ -36,6 +38,15 @@ NAMED = {
     "left-handed-3": ("a b | b c | a c", 0),
     "left-handed-4": ("a b | b c | c d | a d", 0),
     "left-handed-5": ("a b | b c | c d | d e | a e", 0),
+    # Spinlocks.
+    "spin-ab-ba": ("A B | B A", 1),
+    "spin-a-a": ("A A", 1),
+    "spin-ring": ("A B | B C | C A", 1),
+    "spin-one-order": ("A B | A B", 0),
+    "spin-under-mutex": ("a A | a A V | P a", 0),
+    "spins-guarded": ("a A B | a B A", 0),
+    "spin-third-waits": ("A B | B A | A", 2),
+    "wakes-under-a-spin": ("? A | A !", 1),
     # A rw-semaphore: first come, first served.
     "two-readers": ("r a | a r", 0),
     "reader-writer": ("r a | a w", 1),
@@ -47,6 +58,7 @@ NAMED = {
     "upgrade": ("r w", 1),
     "downgrade": ("w r", 1),
     "two-upgrades": ("r w | r w", 3),
+    "reads-twice": ("r r | w", 1),
     # A percpu_rwsem: it prefers the writer (E9, E14).
     "e14-readers": ("pr a | a pr", 0),
     "e14-writer": ("pr a | pw | a pr", 1),
@@ -90,7 +102,7 @@ def parse(text):
 
         def take(word):
             nonlocal outer
-            most = 2 if word in MUTEXES else 1
+            most = 2 if word in (*MUTEXES, *SPINS, "r") else 1
             if word in ("g", "pr"):
                 most = MAX_OPS
             if held.count(word) == most:
@@ -115,6 +127,8 @@ def parse(text):
             held.reverse()
 
         for word in part.split():
+            if word.lstrip("-") not in UNDER_SPINS and {*held} & {*SPINS}:
+                raise ValueError(f"{word} may sleep, and a spinlock is held")
             if word in PAIRS:
                 take(word)
             elif word[0] == "-" and word[1:] in PAIRS:
