@@ -11,7 +11,8 @@ from output import counts
 
 FOUND = {  # part: the outcomes of its failing schedules
     "X5/readers": {"corrupt"}, "X5/window": {"corrupt", "stuck"},
-    "X5/condition": {"corrupt"}, "X5/no-time": {"corrupt"},
+    "X5/condition": {"corrupt"}, "X5/sections": {"corrupt"},
+    "X5/no-time": {"corrupt"},
     "X5/in-time": {"corrupt"}, "X5/too-late": {"corrupt"},
     "X5/sleeps": {"corrupt"}, "X5/interrupt": {"corrupt"},
     "X5/gets-it": {"corrupt"},

@@ -8,6 +8,7 @@
  *                reads: the order of A and B at the mutex decides whether there is a wait
  *   X5/condition W writes two words between the two reads of R's condition, when R has
  *                set its sleep state and does not sleep yet
+ *   X5/sections  an update is lost between two sections under one spinlock
  *   X5/no-time   a wait for a completion without any time is a look
  *   X5/in-time, X5/too-late    a wait with a time ends by its event; by its time
  *   X5/sleeps    a sleep may be longer or shorter than what others do
@@ -146,6 +147,20 @@ static void condition_W(struct stage *st maybe_unused)
 	wake_up(&queue);
 }
 
+/* ---- two sections ----------------------------------------------------------------- */
+
+static void adds_one(struct stage *st maybe_unused)
+{
+	int n = spin_get(&num);
+
+	spin_set(&num, n + 1);
+}
+
+static bool both_added(struct stage *st maybe_unused)
+{
+	return num == 2;
+}
+
 /* ---- time ------------------------------------------------------------------------- */
 
 static void looks_for_it(struct stage *st maybe_unused)
@@ -235,6 +250,7 @@ static const struct scenario scenarios[] = {
 			    { "W", ON_U, condition_W } },
 		EITHER,
 	},
+	{ PART("sections", both_added), BOTH(adds_one, adds_one), EITHER },
 	{ PART("no-time", is_good), BOTH(looks_for_it, completes), EITHER },
 	{ PART("in-time", is_good), BOTH(waits_long_for_it, completes),
 	  EITHER },
