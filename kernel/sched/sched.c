@@ -423,7 +423,7 @@ static bool wake_if(struct thread *t, unsigned int states, uintptr_t caller)
 	rq = lock_rq_of(t);
 	woken = (states & STATE_BIT(READ_ONCE(t->state))) != 0;
 #if GORDIAN_DEBUG
-	if (t->state == TASK_HELD && states & STATE_BIT(t->state_after)) {
+	if (t->held && states & STATE_BIT(t->state_after)) {
 		/* It is held between wait_begin() and its sleep. */
 		t->state_after = TASK_RUNNING;
 		trace_did(TR_WAKE, t, t->id, caller);
@@ -516,6 +516,9 @@ static enum thread_state exchange_state(enum thread_state to)
 	else
 		to = current->state_after;
 	WRITE_ONCE(current->state, to);
+	/* Release: pairs with the acquire in sched_state_apart_from_gate(), for
+	 * both states. */
+	smp_store_release(&current->held, to == TASK_HELD);
 	raw_spin_unlock(&rq->lock);
 	local_irq_restore(flags);
 	return was;
@@ -546,9 +549,13 @@ void sched_release(struct thread *t, bool *go)
 
 enum thread_state sched_state_apart_from_gate(const struct thread *t)
 {
-	enum thread_state s = READ_ONCE(t->state);
+	enum thread_state s;
 
-	return s == TASK_HELD ? READ_ONCE(t->state_after) : s;
+	/* Acquire: pairs with the release in exchange_state(). */
+	if (smp_load_acquire(&t->held))
+		return READ_ONCE(t->state_after);
+	s = READ_ONCE(t->state);
+	return s == TASK_HELD ? READ_ONCE(t->state_after) : s; /* just now */
 }
 #endif
 

@@ -121,8 +121,11 @@ struct thread {
 #if GORDIAN_DEBUG
 	struct lockdep_thread lockdep;
 	struct waiting busy; /* kernel/lock/busy.h */
-	/* While it is TASK_HELD: the state that it goes on with. The lock of
-	 * its run queue guards it. */
+	/* It is in sched_hold(), and goes on in this state. (A late
+	 * sched_release() for an earlier hold may make it run in this one, so
+	 * its own state may not be TASK_HELD.) The lock of its run queue guards
+	 * both. */
+	bool held;
 	enum thread_state state_after;
 	/* For the explorer: this thread arms no timer for a wait whose kind says
 	 * `either`. The wait ends by its event, or when the explorer sets
