@@ -55,7 +55,7 @@
 #define COMES_OF(i) ((uintptr_t)72 + (uintptr_t)(i))
 #define RUNS_OF(i)  ((uintptr_t)80 + (uintptr_t)(i))
 
-#define SPINS_MAX 8 /* spinlocks that a thread holds at a time */
+#define SPINS_MAX 16 /* spinlocks that a thread holds at a time */
 
 #define NO_ONE (-1) /* the exploring thread has the lead */
 
@@ -77,6 +77,7 @@ struct gate {
 	uintptr_t caller;
 	struct waiting wait; /* what it waits for, or is about to wait for */
 	bool announced; /* STANDS, and would sleep next: it has begun a wait */
+	bool woken_early; /* it was woken then, and will not sleep */
 	bool toggles;	/* it waits until the core has come or gone */
 	bool looks; /* the last gate was a barrier's look at a core that stays */
 	const void *objects; /* the cache, if the last gate was about objects */
@@ -172,7 +173,8 @@ static bool somebody_waits_for(const void *obj)
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
 		const struct gate *g = &ex.gate[i];
 
-		if ((g->phase == SLEEPS || g->announced) && g->wait.obj == obj)
+		if ((g->phase == SLEEPS || g->announced) && g->wait.ops &&
+		    g->wait.obj == obj)
 			return true;
 	}
 	return false;
@@ -322,6 +324,7 @@ static void touch_and_shut(struct gate *by, uintptr_t thing, enum touch_how how)
 	thing = stable_name(thing);
 	footprint_add(&ex.footprint, thing, how, false);
 	footprint_shuts(&ex.footprint, thing);
+	ex.touched_at_rest |= ex.no_step;
 	footprint_unlock(flags);
 	WRITE_ONCE(by->touched, true);
 }
@@ -569,6 +572,8 @@ static void note_changes(void)
 			touch(NULL, WANT_OF(i), TOUCH_WRITE, false);
 			if (g->phase == SLEEPS)
 				g->phase = WOKEN;
+			else
+				g->woken_early = true;
 			g->announced = false;
 		}
 	}
@@ -869,7 +874,9 @@ static void touch_interrupted(struct gate *g, const struct thread *t)
 
 	touch(g, WAKE_OF(to - ex.gate), TOUCH_WRITE,
 	      to->phase == SLEEPS &&
-		      sched_state_apart_from_gate(t) == TASK_INTERRUPTIBLE);
+		      (was_woken(to) || /* in this step */
+		       sched_state_apart_from_gate(t) == TASK_INTERRUPTIBLE));
+	g->objects = NULL; /* the interrupted thread may use objects too */
 }
 
 /* The thread is about to do this operation: add the thing that it will touch
@@ -953,7 +960,8 @@ static void wait_for_grant(struct gate *g)
 
 	do {
 		current->gated = false; /* wake_up() has a gate too */
-		if (!READ_ONCE(g->go)) {
+		/* Acquire: pairs with the release in sched_release(). */
+	if (!smp_load_acquire(&g->go)) {
 			WRITE_ONCE(current->waiting.ops, &gate_wait);
 			sched_hold(&g->go);
 		}
@@ -998,20 +1006,23 @@ static void stop_at_gate(struct gate *g, enum trace_op op, const void *obj,
  */
 static void note_block(struct gate *g, uintptr_t caller)
 {
+	bool early = g->woken_early;
+
+	g->woken_early = false;
 	g->op = TR_RESUME;
 	g->obj = current;
 	g->caller = caller;
 	g->wait = current->waiting;
 	g->announced = false;
 	current->gated = false;
-	if (!waits_for_a_thread(g) && !may_time_out(g)) {
+	if (early && READ_ONCE(current->state) == TASK_RUNNING) {
+		touch(g, WAKE_OF(g - ex.gate), TOUCH_READ, false);
+		g->phase = WOKEN; /* the step goes on to the resume gate */
+	} else if (!waits_for_a_thread(g) && !may_time_out(g)) {
 		g->phase = SLEEPS;
 		/* Release: pairs with the acquire in settle(). */
 		smp_store_release(&ex.asleep, true);
 		wake_up(&ex.changed);
-	} else if (READ_ONCE(current->state) == TASK_RUNNING) {
-		touch(g, WAKE_OF(g - ex.gate), TOUCH_READ, false);
-		g->phase = WOKEN; /* the step goes on to the resume gate */
 	} else {
 		touch_sleep(g);
 		g->phase = SLEEPS;
@@ -1046,7 +1057,7 @@ static void stop_at_resume(struct gate *g)
 	}
 	g->sleeps_here = false;
 	touch(g, WAKE_OF(g - ex.gate), TOUCH_READ, false);
-	if (looks_again(&g->wait))
+	if (looks_again(&g->wait) && g->wait.obj)
 		touch(g, (uintptr_t)g->wait.obj, TOUCH_WRITE, false);
 }
 
@@ -1252,6 +1263,7 @@ static void await_alone(struct gate *g, bool (*holds)(void *arg))
  * the condition is true. */
 static void sleep_until(struct gate *g)
 {
+	g->wait.ops = NULL;
 	g->op = TR_AWAIT;
 	g->obj = NULL;
 	g->caller = CALLER;
@@ -1446,8 +1458,9 @@ static bool all_rest(bool arrived)
 			return false;
 	}
 	/* A grace period for callbacks of the threads must have ended: later
-	 * steps may look at these callbacks. */
-	return callbacks_rest() && environment_is_apart() &&
+	 * steps may look at these callbacks. A timer of theirs may expire: then
+	 * only settle() can tell. */
+	return !READ_ONCE(ex.timer_armed) && callbacks_rest() && environment_is_apart() &&
 	       (!READ_ONCE(ex.callbacks_left) || grace_periods_rest());
 }
 
@@ -1495,8 +1508,9 @@ static bool let_callback_run(void)
 			  (w == &completion_wait || w == &barrier_wait ||
 			   w == &queue_wait || w == &join_wait);
 	}
-	/* A callback may want a spinlock that a thread holds at a gate. */
-	wanted = wanted && !any_spinlock_is_held();
+	/* A section under a spinlock is an RCU reader. */
+	if (wanted && any_spinlock_is_held())
+		left_out(LEFT_READERS);
 	for_each_possible_cpu (cpu) {
 		struct gate *g = &ex.callbacks[cpu];
 
@@ -1646,9 +1660,13 @@ static bool have_lead(void)
 	/* Acquire: pairs with the release in pass_lead(). */
 	int n = smp_load_acquire(&ex.lead);
 
-	if (n != NO_ONE && READ_ONCE(ex.gate[n].thread->exited))
-		WRITE_ONCE(ex.lead, n = NO_ONE);
-	return n == NO_ONE;
+	if (n == NO_ONE)
+		return true;
+	/* Another thread may have taken the place of the one that has died, and
+	 * may be passing the lead on. Acquire: as above. */
+	return READ_ONCE(ex.gate[n].thread->exited) &&
+	       __atomic_compare_exchange_n(&ex.lead, &n, NO_ONE, false,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 /* The environment rests, and the leading thread still sleeps: its step is

@@ -567,7 +567,9 @@ static void timeout_fn(struct timer *timer)
 #if GORDIAN_DEBUG
 bool timeout_is_a_choice(void)
 {
-	return READ_ONCE(current->timeless) && current->waiting.ops->either;
+	const struct wait_ops *ops = current->waiting.ops;
+
+	return READ_ONCE(current->timeless) && ops && ops->either;
 }
 
 static bool schedule_timeless(void)
