@@ -444,8 +444,8 @@ static bool read_op(const char *word)
 		if (strcmp(word + give, v->word) == 0 &&
 		    (!give || (v->give && &verbs[held_as(v)] == v)))
 			return add_op(v, give);
-	kprintf("program: \"%s\" is none of a to f, A to F, r w pr pw g h, all "
-		"with - too, ~A to ~F, P V ? ! x ^\n",
+	kprintf("program: \"%s\" is none of a-f A-F r w pr pw g h, with - too, "
+		"~A-~F P V ? ! x ^\n",
 		word);
 	return false;
 }

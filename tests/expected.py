@@ -99,7 +99,7 @@ PART_VERDICTS = {
     "E5/E1": "FALSE-POSITIVE-WITHIN", "E5/E2": "REAL",
     "E6/E1": "CLEAN-WITHIN", "E6/E1b": "CLEAN-WITHIN", "E6/E2": "CLEAN-WITHIN", "E6/E3": "MISSED",
     "E14/readers": "FALSE-POSITIVE", "E14/writer": "REAL",
-    "E0/AB-BA": "REAL", "E0/A-A": "REAL", "E0/ABC": "REAL",
+    "E0/AB-BA": "REAL", "E0/A-A": "REAL", "E0/irq": "REAL", "E0/ABC": "REAL",
     "E0/one-order": "CLEAN",
     "E1/drawing": "FALSE-POSITIVE-WITHIN",
     "E4/patch-b": "REAL", "E4/final": "REAL", "E4/late-b": "REAL",

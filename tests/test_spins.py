@@ -14,7 +14,7 @@ FOUND = {  # part: verdict, outcome, schedules, failing ones
     "X8/order": ("CLEAN", "completes", 2, 0),
     "X8/saved": ("FALSE-POSITIVE", "completes", 2, 0),
     "X8/under-mutex": ("CLEAN", "completes", 2, 0),
-    "X8/try": ("MISSED", "corrupt", 3, 1),
+    "X8/try": ("MISSED", "corrupt", 4, 2),
     "X8/twice": ("MISSED", "corrupt", 6, 4),
     "X8/rcu": ("REAL", "deadlock", 3, 1),
     "X8/irq": ("REAL", "deadlock", 5, 1),
@@ -36,6 +36,9 @@ TEXTS = {  # of programs: verdict, schedules, failing ones
     "A -A|^A": ("REAL", 5, 1),
     "~A -A|^A": ("CLEAN", 3, 0),
     "x|^x": ("CLEAN", 4, 0),
+    "x|^A -A x": ("CLEAN", 4, 0),
+    "A ~B -A -B|^x": ("CLEAN", 5, 0),   # in another order, and masked until -B
+    "~A B -A -B|^x": ("CLEAN", 4, 0),
     "P|^V": ("CLEAN", 2, 0),
     "?|^!": ("MISSED", 3, 1),
     "~A|~A|^A": ("CLEAN", 8, 0),    # the handler spins for another core
@@ -62,7 +65,8 @@ def searched(image):
 def test_part(searched, part):
     for r in searched.values():
         (v,) = [v for v in verdicts(r.text, "part") if v.id == part]
-        assert v.ok and (v["search"], v["redundant"]) == ("complete", "0")
+        assert v.ok and (v["search"], v["redundant"], v["left"]) == (
+            "complete", "0", "none")
         assert (v["verdict"], v["outcome"], v.num("schedules"),
                 v.num("failing")) == FOUND[part]
 
@@ -107,4 +111,5 @@ def test_programs():
     assert r.status == 0
     for (text, want), v in zip(TEXTS.items(), verdicts(r.text), strict=True):
         assert (v["verdict"], v.num("schedules"), v.num("failing"), v["search"],
-                v["redundant"]) == (*want, "complete", "0"), text
+                v["redundant"], v["left"]) == (*want, "complete", "0", "none"), \
+            text

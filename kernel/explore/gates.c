@@ -90,11 +90,11 @@ struct gate {
 	bool touched;	     /* it has touched something since then */
 	bool ended;	     /* its end is in a footprint */
 	/* Its sections: the experiment's spinlocks that it holds, or that it
-	 * will have next; of each, the count before it. The footprint's lock
-	 * guards them after explore_let_go(). */
+	 * will have next. The footprint's lock guards them after
+	 * explore_let_go(). */
 	struct {
 		const struct spinlock *lock;
-		int preempt_count;
+		int adds; /* to preempt_count */
 	} held[SPINS_MAX];
 	unsigned int nr_held;
 	/* The thread may stop if these are so: nothing but those spinlocks has
@@ -738,7 +738,6 @@ static bool take_turn(struct gate *g, const struct spinlock *l)
 	if (mine) {
 		BUG_ON(g->nr_held == SPINS_MAX);
 		g->held[g->nr_held].lock = l;
-		g->held[g->nr_held].preempt_count = g->preempt_count;
 		WRITE_ONCE(g->nr_held, g->nr_held + 1);
 		g->lent = false;
 	}
@@ -787,26 +786,24 @@ static void wake_wanting(const void *obj)
 /* The thread has just released the lock. */
 static void give_turn(struct gate *g, const void *lock)
 {
+	bool masked = irqs_disabled();
 	uint32_t flags = footprint_lock();
 	unsigned int i = g->nr_held;
-	int before;
 
 	while (i > 0 && g->held[i - 1].lock != lock)
 		i--;
 	if (i) {
-		before = g->held[i - 1].preempt_count;
-		g->preempt_count = i == g->nr_held ? before :
-						     current->preempt_count;
+		g->preempt_count -= g->held[i - 1].adds;
 		memmove(&g->held[i - 1], &g->held[i],
 			(g->nr_held - i) * sizeof(g->held[0]));
 		WRITE_ONCE(g->nr_held, g->nr_held - 1);
-		g->irqs_off = g->nr_held && irqs_disabled();
+		g->irqs_off = g->nr_held ? masked : g->bound != NULL;
 	}
 	footprint_unlock(flags);
 	if (!READ_ONCE(ex.gates_open))
 		return;
 	wake_wanting(lock);
-	if (g->masked && !irqs_disabled()) {
+	if (g->masked && !masked) {
 		WRITE_ONCE(g->masked, false);
 		wake_wanting(g->thread);
 	}
@@ -1158,6 +1155,8 @@ static void gate_of_spinlock(struct gate *g, enum trace_op op, const void *obj,
 	else if (op == TR_SPIN_TURN || op == TR_SPIN_TRIED)
 		take_turn(g, obj);
 	if (op == TR_SPIN_LOCKED || op == TR_SPIN_TRIED) {
+		g->held[g->nr_held - 1].adds =
+			current->preempt_count - g->preempt_count;
 		g->preempt_count = current->preempt_count;
 		g->irqs_off = irqs_disabled();
 	}

@@ -998,7 +998,7 @@ static void find_closer(struct search *s, unsigned int k, unsigned int t,
 
 	while (taken && j-- > 0) {
 		touch = find_touch(s, &s->node[j], thing);
-		if (touch && touch->gives)
+		if (touch && touch->gives && !touch->shuts)
 			break;
 		if (j == 0)
 			return;
@@ -1014,6 +1014,8 @@ static void find_closer(struct search *s, unsigned int k, unsigned int t,
 		touch = find_touch(s, n, thing);
 		if (!touch)
 			continue;
+		if (touch->gives && touch->shuts)
+			continue; /* closed before it and after it */
 		if (touch->gives)
 			break;
 		takes = at->takes && at->thing == thing;

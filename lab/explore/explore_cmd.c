@@ -46,8 +46,11 @@ static void print_table_row(const struct explored_row *r, bool part)
 	}
 	lockdep_words(lockdep, sizeof(lockdep), r->lockdep);
 	kprintf(part ? "  %-14s" : "%-16s", r->id);
-	kprintf(" %-19s %4u %4u %-8s %-21s %s\n", lockdep, r->schedules,
-		r->failing, r->search, r->verdict, r->ok ? "ok" : "FAIL");
+	kprintf(" %-19s", lockdep);
+	if (strlen(lockdep) > 19) /* the rest goes on a line of its own */
+		kprintf("\n%-36s", "");
+	kprintf(" %4u %4u %-8s %-21s %s\n", r->schedules, r->failing,
+		r->search, r->verdict, r->ok ? "ok" : "FAIL");
 }
 
 static int explore_all(const struct explore_request *rq)
