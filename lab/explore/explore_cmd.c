@@ -49,8 +49,8 @@ static void print_table_row(const struct explored_row *r, bool part)
 	kprintf(" %-19s", lockdep);
 	if (strlen(lockdep) > 19) /* the rest goes on a line of its own */
 		kprintf("\n%-36s", "");
-	kprintf(" %4u %4u %-8s %-21s %s\n", r->schedules, r->failing,
-		r->search, r->verdict, r->ok ? "ok" : "FAIL");
+	kprintf(" %4u %4u %-8s %-21s %s\n", r->schedules, r->failing, r->search,
+		r->verdict, r->ok ? "ok" : "FAIL");
 }
 
 static int explore_all(const struct explore_request *rq)
