@@ -119,8 +119,9 @@ def test_a_timer_is_waited_for(image):
     r = boot("explore x2/timer; demo x2/timer", image=image)
     searched, free = verdicts(r.text, "part")
     assert r.status == 0
-    assert (searched["search"], searched["verdict"],
-            searched["schedules"]) == ("complete", "CLEAN", "2")
+    assert (searched["search"], searched["left"], searched["verdict"],
+            searched["schedules"]) == (
+                "complete", "interrupts", "CLEAN-WITHIN", "2")
     assert free["outcome"] == "completes"
 
 

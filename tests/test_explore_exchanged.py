@@ -17,7 +17,7 @@ EXCHANGED = {
                          "E11/E2": "MISSED"},
     "e2s-barrier-first": {"E2s": "REAL", "E6/E2": "REAL"},
     "e6-mutex-first": {"E6/E1": "REAL", "E6/E1b": "REAL"},
-    "e8b-reference-first": {"E8b/mckenney": "CLEAN"},
+    "e8b-reference-first": {"E8b/mckenney": "CLEAN-WITHIN"},
     "e8c-mutex-first": {"E8c": "REAL"},
     "e10-mutex-first": {"E10/E1": "REAL", "E10/E1b": "REAL"},
     "e13-lock-first": {"E13/reversed": "CLEAN"},
