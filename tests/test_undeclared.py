@@ -41,4 +41,4 @@ def test_what_is_guarded_or_not_shared(searched):
 def test_the_witnesses_replay(image, searched):
     found = witnesses(searched.text)
     assert [i for i, _, _, _ in found] == list(LOST)
-    replay_all(found, 3, image=image)
+    assert replay_all(found, 3, image=image) == []

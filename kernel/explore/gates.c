@@ -79,8 +79,8 @@ struct gate {
 	uintptr_t caller;
 	struct waiting wait; /* what it waits for, or is about to wait for */
 	bool announced; /* STANDS, and would sleep next: it has begun a wait */
-	bool woken_early; /* it was woken then, and will not sleep */
-	bool toggles;	/* it waits until the core has come or gone */
+	bool woken_early;   /* it was woken then, and will not sleep */
+	bool toggles;	    /* it waits until the core has come or gone */
 	uintptr_t declared; /* the word of the last gate before an access */
 	bool looks; /* the last gate was a barrier's look at a core that stays */
 	const void *objects; /* the cache, if the last gate was about objects */
@@ -963,7 +963,7 @@ static void wait_for_grant(struct gate *g)
 	do {
 		current->gated = false; /* wake_up() has a gate too */
 		/* Acquire: pairs with the release in sched_release(). */
-	if (!smp_load_acquire(&g->go)) {
+		if (!smp_load_acquire(&g->go)) {
 			WRITE_ONCE(current->waiting.ops, &gate_wait);
 			sched_hold(&g->go);
 		}
@@ -1505,7 +1505,8 @@ static bool all_rest(bool arrived)
 	/* A grace period for callbacks of the threads must have ended: later
 	 * steps may look at these callbacks. A timer of theirs may expire: then
 	 * only settle() can tell. */
-	return !READ_ONCE(ex.timer_armed) && callbacks_rest() && environment_is_apart() &&
+	return !READ_ONCE(ex.timer_armed) && callbacks_rest() &&
+	       environment_is_apart() &&
 	       (!READ_ONCE(ex.callbacks_left) || grace_periods_rest());
 }
 
