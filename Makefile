@@ -65,6 +65,10 @@ endif
 # These are built without the checks: a check is a call, and these files run with
 # the MMU off or while a lock is taken.
 PLAIN := boot/% kernel/lock/spinlock.c kernel/lock/lockdep%
+# In the debug profile the explorer sees each access of these to shared memory
+# (kernel/explore/access.h). clang has no such option for this target.
+SEEN  := $(if $(CLANG),,$(if $(filter debug,$(PROFILE)),demos/%))
+SEE   := -fsanitize=thread --param tsan-instrument-func-entry-exit=0
 # These are optimized in debug too: most of the time is spent in them.
 QUICK := kernel/lock/lockdep% kernel/lock/spinlock.c
 LDFLAGS := $(ARCH) -nostartfiles -Wl,--gc-sections -Wl,--build-id=none \
@@ -248,7 +252,7 @@ OLD = find $(OUT) -regex '.*\.[0-9]+' -mmin +60 -prune -exec rm -rf {} +
 
 # These files change when the compiler's options, a rule or the list of files changes.
 # The objects follow the first one. The image follows both.
-TEXT_settings := $(CC) $(BASE) | $(CHECK) | $(LDFLAGS)
+TEXT_settings := $(CC) $(BASE) | $(CHECK) | $(SEEN) $(SEE) | $(LDFLAGS)
 TEXT_sources  := $(SRCS)
 $(OUT)/settings $(OUT)/sources: Makefile FORCE
 	@mkdir -p $(@D)
@@ -259,7 +263,7 @@ FORCE:
 
 $(OUT)/%.c.o: %.c $(OUT)/settings
 	@mkdir -p $(@D)
-	@$(CC) $(BASE) $(if $(filter $(PLAIN),$<),,$(CHECK)) $(if $(filter $(QUICK),$<),-O2) $(PUT)
+	@$(CC) $(BASE) $(if $(filter $(PLAIN),$<),,$(CHECK)) $(if $(filter $(QUICK),$<),-O2) $(if $(filter $(SEEN),$<),$(SEE)) $(PUT)
 
 $(OUT)/%.S.o: %.S $(OUT)/settings
 	@mkdir -p $(@D)

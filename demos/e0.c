@@ -16,6 +16,7 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
+#include "kernel/explore/shared.h"
 #include "kernel/sched/timer.h"
 
 static struct mutex lock_a = MUTEX_INIT(lock_a, "lock_a");
@@ -28,7 +29,7 @@ static uint32_t table[2048]; /* read while a lock is held, to take some time */
  * preempted while it holds a lock. */
 #define RING_READS 50
 
-static noinline void read_table(void)
+static unseen void read_table(void)
 {
 	uint32_t sum = 0;
 

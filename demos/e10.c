@@ -19,6 +19,7 @@
  * place; E9 and E9n, which have the rw-semaphore with the functions of 2012.
  */
 #include "lab/experiment.h"
+#include "kernel/explore/shared.h"
 #include "demos/forms/forms.h"
 
 /* ---- rcu_barrier() since 2021 ------------------------------------------------ */
@@ -37,7 +38,7 @@ static uint32_t entrained[NR_CPUS];
 static void rcu_barrier_entrain__5_18(struct rcu_state *rsp, unsigned int cpu)
 {
 	struct rcu_data *rdp = &rsp->data[cpu];
-	uint32_t nr = READ_ONCE(rsp->n_barrier_done);
+	uint32_t nr = shared_read(rsp->n_barrier_done);
 
 	if (!(nr & 1) || entrained[cpu] == nr)
 		return;
@@ -66,7 +67,7 @@ static bool entrained_from_here(struct rcu_state *rsp, unsigned int cpu)
 	trace_point(TR_BARRIER_LOOK, &rsp->data[cpu], cpu, CALLER);
 	if (!cpu_is_online(cpu) || !READ_ONCE(rsp->data[cpu].cbs.len))
 		rcu_barrier_entrain__5_18(rsp, cpu);
-	done = entrained[cpu] == rsp->n_barrier_done;
+	done = entrained[cpu] == shared_read(rsp->n_barrier_done);
 	spin_unlock_irqrestore(&barrier_lock, flags);
 	return done;
 }

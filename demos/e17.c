@@ -19,6 +19,7 @@
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
+#include "kernel/explore/shared.h"
 #include "kernel/lib/errno.h"
 #include "kernel/mm/page.h"
 
@@ -92,7 +93,7 @@ static story void kmem_cache_destroy__sync(struct kmem_cache *s)
 
 /* Are there still pages that name the cache as their owner? Then their callbacks have
  * not run yet. */
-static bool owns_pages(const struct kmem_cache *s)
+static unseen bool owns_pages(const struct kmem_cache *s)
 {
 	for (unsigned int i = 0; i < OBJECTS; i++) {
 		const struct page *head = page_head(object[i]);
@@ -126,6 +127,13 @@ static bool script_is_done(const struct stage *st)
 	return READ_ONCE(st->script_pos) >= script_length(stage_script(st));
 }
 
+/* Only W uses the objects. */
+static unseen void free_all(struct kmem_cache *s)
+{
+	for (unsigned int i = 0; i < OBJECTS; i++)
+		kmem_cache_free(s, object[i]);
+}
+
 /* W is more urgent than the thread that invokes callbacks, so no callback runs
  * while W computes. In a forced round W computes until D has come far enough. */
 static void free_and_compute(const struct stage *st,
@@ -133,8 +141,7 @@ static void free_and_compute(const struct stage *st,
 {
 	uint64_t last = timer_now(), passed = 0;
 
-	for (unsigned int i = 0; i < OBJECTS; i++)
-		kmem_cache_free(st->cache, object[i]);
+	free_all(st->cache);
 	complete(&not_needed);
 	if (st->explored)
 		return; /* the explorer runs callbacks late in any case */

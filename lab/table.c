@@ -33,7 +33,7 @@ static void print_table_row(const struct demo *d, const struct tally *t)
 		ksnprintf(ran, sizeof(ran), "not run");
 	kprintf("%-5s %-66s %7s\n", d->id, d->claim,
 		t->ok ? t->ran ? "ok" : "-" : "FAIL");
-	kprintf("%-5s %-32s %-23s %s\n", "", t->ran ? lockdep : "-", ran,
+	kprintf("%-5s %-28s %-23s %s\n", "", t->ran ? lockdep : "-", ran,
 		t->verdict ? t->verdict : expected);
 }
 
@@ -108,7 +108,7 @@ int experiment_run_all(const struct demo_request *rq)
 				return report_interrupt();
 		}
 	kprintf("\n%-5s %-66s %7s\n", "id", "claim", "result");
-	kprintf("%-5s %-32s %-23s %s\n", "", "lockdep", "outcome, rounds",
+	kprintf("%-5s %-28s %-23s %s\n", "", "lockdep", "outcome, rounds",
 		rq->search ? "explored" : "expected");
 	part = parts;
 	for (const struct demo *d = demos_start; d < demos_end; d++) {

@@ -72,7 +72,7 @@ def test_demo_all_has_the_explorers_verdicts(demo_run):
     assert run.status == 0
     said = {m[0]: m[1:] for m in re.findall(
         r"^explored: (\S+) schedules=(\d+) failing=(\d+) search=(\S+) "
-        r"verdict=(\S+) ok$", run.text, re.M)}
+        r"left=\S+ verdict=(\S+) ok$", run.text, re.M)}
     assert {i: x[3] for i, x in said.items()} == VERDICTS
     for ident, (schedules, failing, search, verdict) in said.items():
         fails = verdict in ("REAL", "MISSED")

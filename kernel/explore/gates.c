@@ -19,6 +19,7 @@
 #include "kernel/cpu/smp.h"
 #include "kernel/debug/events.h"
 #include "kernel/debug/panic.h"
+#include "kernel/explore/access.h"
 #include "kernel/explore/left.h"
 #include "kernel/hang/waitfor.h"
 #include "kernel/lib/errno.h"
@@ -42,15 +43,16 @@
 #define STEP_LOOKS 20000
 
 /* Names for things that have no address. */
-#define THE_CORES     ((uintptr_t)1)	     /* which of them are online */
-#define THE_CACHES    ((uintptr_t)2)	     /* the list of all caches */
-#define COUNT_OF(rsp) ((uintptr_t)(rsp) | 1) /* rsp's barrier count */
-#define THE_HEAP      ((uintptr_t)4)	     /* all that was allocated */
-#define WAKE_OF(i)    ((uintptr_t)16 + (uintptr_t)(i)) /* may it wake up? */
-#define WANT_OF(i)    ((uintptr_t)48 + (uintptr_t)(i)) /* does it sleep? */
-#define AWAIT_OF(i)   ((uintptr_t)32 + (uintptr_t)(i)) /* its condition */
-#define LIST_OF(i)    ((uintptr_t)96 + (uintptr_t)(i)) /* of callbacks */
-#define IRQS_OF(i)    ((uintptr_t)64 + (uintptr_t)(i)) /* open: unmasked */
+#define THE_CORES  ((uintptr_t)1) /* which of them are online */
+#define THE_CACHES ((uintptr_t)2) /* the list of all caches */
+#define COUNT_OF(rsp)                                                          \
+	((uintptr_t) & ((const struct rcu_state *)(rsp))->n_barrier_done)
+#define THE_HEAP    ((uintptr_t)4) /* all that was allocated */
+#define WAKE_OF(i)  ((uintptr_t)16 + (uintptr_t)(i)) /* may it wake up? */
+#define WANT_OF(i)  ((uintptr_t)48 + (uintptr_t)(i)) /* does it sleep? */
+#define AWAIT_OF(i) ((uintptr_t)32 + (uintptr_t)(i)) /* its condition */
+#define LIST_OF(i)  ((uintptr_t)96 + (uintptr_t)(i)) /* of callbacks */
+#define IRQS_OF(i)  ((uintptr_t)64 + (uintptr_t)(i)) /* open: unmasked */
 /* Of a thread with declared interrupts. Open: one may begin; none runs. */
 #define COMES_OF(i) ((uintptr_t)72 + (uintptr_t)(i))
 #define RUNS_OF(i)  ((uintptr_t)80 + (uintptr_t)(i))
@@ -77,8 +79,9 @@ struct gate {
 	uintptr_t caller;
 	struct waiting wait; /* what it waits for, or is about to wait for */
 	bool announced; /* STANDS, and would sleep next: it has begun a wait */
-	bool woken_early; /* it was woken then, and will not sleep */
-	bool toggles;	/* it waits until the core has come or gone */
+	bool woken_early;   /* it was woken then, and will not sleep */
+	bool toggles;	    /* it waits until the core has come or gone */
+	uintptr_t declared; /* the word of the last gate before an access */
 	bool looks; /* the last gate was a barrier's look at a core that stays */
 	const void *objects; /* the cache, if the last gate was about objects */
 	bool holds;	     /* its condition was true after the last step */
@@ -187,6 +190,8 @@ static bool touched_thing(enum trace_op op, const void *obj, uintptr_t *thing,
 {
 	unsigned int touches = event_info(op)->touches;
 
+	if (op == TR_SHARED_READ || op == TR_SHARED_WRITE)
+		obj = (const void *)WORD_OF(obj);
 	*thing = touches & ITS_COUNT ? COUNT_OF(obj) :
 		 touches & THE_LIST  ? THE_CACHES :
 				       (uintptr_t)obj;
@@ -958,7 +963,7 @@ static void wait_for_grant(struct gate *g)
 	do {
 		current->gated = false; /* wake_up() has a gate too */
 		/* Acquire: pairs with the release in sched_release(). */
-	if (!smp_load_acquire(&g->go)) {
+		if (!smp_load_acquire(&g->go)) {
 			WRITE_ONCE(current->waiting.ops, &gate_wait);
 			sched_hold(&g->go);
 		}
@@ -1187,6 +1192,8 @@ void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 		g = callbacks_gate(current);
 	if (is_explored(g) && (op == TR_CORE_ON || op == TR_CORE_OFF))
 		g->toggles = true;
+	if (is_explored(g) && (op == TR_SHARED_READ || op == TR_SHARED_WRITE))
+		g->declared = WORD_OF(obj);
 	if (!g) {
 		if (!on_changing_core())
 			return;
@@ -1205,6 +1212,42 @@ void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 	} else {
 		gate_of_thread(g, op, obj, caller);
 	}
+}
+
+/* Has the thread just passed the gate of the word that it accesses now? Once:
+ * the next access is another one. */
+static bool was_declared(struct gate *g, uintptr_t word)
+{
+	bool was = g && g->declared == word;
+
+	if (g)
+		g->declared = 0;
+	return was;
+}
+
+void explore_access(uintptr_t word, bool write, uintptr_t caller)
+{
+	enum trace_op op = write ? TR_SHARED_WRITE : TR_SHARED_READ;
+
+	if (in_other_interrupt()) {
+		left_out(LEFT_INTERRUPTS);
+		touch_by(NULL, op, (const void *)word);
+	} else if (current->gated &&
+		   !was_declared(explored_gate(current), word)) {
+		explore_gate(op, (const void *)word, caller);
+		(void)was_declared(explored_gate(current), word);
+	}
+}
+
+void explore_access_elsewhere(uintptr_t word, bool write)
+{
+	const struct gate *g = explored_gate(current);
+	uintptr_t name = stable_name(word);
+
+	if (g && current->gated && !in_other_interrupt() &&
+	    (name == THE_HEAP ||
+	     name / STACK_SLOT != (uintptr_t)(g - ex.gate) + 1))
+		left_access(g - ex.gate, word, write);
 }
 
 bool explore_touched_at_rest(void)
@@ -1366,6 +1409,7 @@ void explore_begin(const struct explored *subject)
 	WRITE_ONCE(ex.gates_open, false);
 	/* Release: all that this function has stored comes before `on`. */
 	smp_store_release(&ex.on, true);
+	WRITE_ONCE(explore_accesses, true);
 }
 
 static void end_wait(struct gate *g)
@@ -1378,6 +1422,7 @@ void explore_let_go(void)
 {
 	unsigned int cpu;
 
+	WRITE_ONCE(explore_accesses, false);
 	WRITE_ONCE(ex.no_step, false);
 	WRITE_ONCE(ex.gates_open, true); /* the condition before the wake-ups */
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
@@ -1399,6 +1444,7 @@ void explore_let_go(void)
 
 void explore_end(void)
 {
+	WRITE_ONCE(explore_accesses, false);
 	WRITE_ONCE(ex.on, false);
 }
 
@@ -1459,7 +1505,8 @@ static bool all_rest(bool arrived)
 	/* A grace period for callbacks of the threads must have ended: later
 	 * steps may look at these callbacks. A timer of theirs may expire: then
 	 * only settle() can tell. */
-	return !READ_ONCE(ex.timer_armed) && callbacks_rest() && environment_is_apart() &&
+	return !READ_ONCE(ex.timer_armed) && callbacks_rest() &&
+	       environment_is_apart() &&
 	       (!READ_ONCE(ex.callbacks_left) || grace_periods_rest());
 }
 

@@ -16,8 +16,15 @@
 
 #define CACHES 8
 
+#define WORDS 256
+
 static struct {
 	unsigned int bits;
+	/* Words of the heap, by hash. Two words may share an entry: then a bit
+	 * is set that need not be. */
+	struct {
+		uint8_t read, written; /* by these threads, as bits */
+	} word[WORDS];
 	struct {
 		uintptr_t name;
 		unsigned int in_a_row, changed; /* by these threads, as bits */
@@ -94,6 +101,16 @@ void left_call(unsigned int i)
 	left_out(LEFT_CALLBACKS);
 	left.calls |= 1u << i;
 	note_looks();
+}
+
+void left_access(unsigned int i, uintptr_t word, bool write)
+{
+	unsigned int h = (uint32_t)(word / 4 * 2654435761u) >> 24;
+	uint8_t me = (uint8_t)(1u << i);
+
+	if (left.word[h].written & ~me || (write && left.word[h].read & ~me))
+		left_out(LEFT_HEAP);
+	*(write ? &left.word[h].written : &left.word[h].read) |= me;
 }
 
 void left_words(char *out, size_t size, unsigned int bits)

@@ -29,7 +29,8 @@ enum left_out {
 	/* A grace period may have ended while an actor was held inside a
 	 * section that RCU takes for a reader. */
 	LEFT_READERS = 16,
-	/* Two locks on the heap were used, which have one name. */
+	/* Two locks on the heap were used, which have one name; or two actors
+	 * accessed the same word there, and one of them wrote. */
 	LEFT_HEAP = 32,
 	/* Operations on objects of a cache that were one step, and another actor
 	 * destroys or shrinks this cache. */
@@ -55,6 +56,8 @@ void left_heap_lock(const void *lock);
  * Thread i has called call_rcu(). */
 void left_looks(unsigned int i);
 void left_call(unsigned int i);
+/* Thread i accesses a word of the heap, or of another thread's stack. */
+void left_access(unsigned int i, uintptr_t word, bool write);
 
 #define LEFT_WORDS 96 /* the longest list */
 /* "none", or "callbacks,sections". */

@@ -14,6 +14,10 @@
 #include "kernel/debug/trace.h"
 #include "kernel/lib/compiler.h"
 
+/* A function whose plain accesses the explorer does not see: it computes to let
+ * time pass, or it notes what is only looked at after the round. */
+#define unseen __attribute__((no_sanitize("thread"))) noinline
+
 #define shared_read(x)                                                         \
 	({                                                                     \
 		trace_point(TR_SHARED_READ, &(x), 0, CALLER);                  \

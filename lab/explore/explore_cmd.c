@@ -14,6 +14,7 @@
 #include "lab/words.h"
 #include "kernel/arch/clock.h"
 #include "kernel/debug/panic.h"
+#include "kernel/explore/left.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
 #include "kernel/shell/shell.h"
@@ -102,6 +103,7 @@ bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
 						   .until_found = true,
 						   .one_form = true };
 	struct explored_row r = { .ok = allocate_search_memory() };
+	char left[LEFT_WORDS];
 
 	*verdict = "-";
 	if (r.ok)
@@ -110,9 +112,10 @@ bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
 	if (!r.verdict || r.interrupted)
 		return r.ok;
 	*verdict = r.verdict;
-	kprintf("explored: %s schedules=%u failing=%u search=%s verdict=%s "
-		"%s\n",
-		d->id, r.schedules, r.failing, r.search, r.verdict,
+	left_words(left, sizeof(left), r.left);
+	kprintf("explored: %s schedules=%u failing=%u search=%s left=%s "
+		"verdict=%s %s\n",
+		d->id, r.schedules, r.failing, r.search, left, r.verdict,
 		r.ok ? "ok" : "FAIL");
 	return r.ok;
 }

@@ -1,0 +1,33 @@
+/*
+ * The plain accesses of experiments to shared memory.
+ *
+ * In the debug profile the compiler calls a function before each load and store
+ * in demos/ (-fsanitize=thread; the library is not used). An access of an
+ * explored thread to a variable of the experiments is a point like
+ * shared_read() or shared_write(), and belongs to the footprint of the step. So
+ * data that nobody declared is seen, too.
+ *
+ * Not seen: the thread's own stack, constants, and data of the kernel. Objects
+ * on the heap have no name that is the same in each run, so accesses to them are
+ * no points; if two threads access the same word, and one writes, then that is
+ * left out (LEFT_HEAP).
+ *
+ * Granularity: words. Two accesses to one word count as accesses to one thing.
+ *
+ * Debug profile only.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Are accesses looked at? From explore_begin() to explore_let_go(). */
+extern bool explore_accesses;
+
+#define WORD_OF(address) ((uintptr_t)(address) & ~(uintptr_t)3)
+
+/* The current thread is about to access one word of an experiment's variable. In
+ * gates.c. */
+void explore_access(uintptr_t word, bool write, uintptr_t caller);
+/* The same, on the heap or on a stack. */
+void explore_access_elsewhere(uintptr_t word, bool write);
