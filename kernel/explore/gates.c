@@ -989,7 +989,9 @@ static void stop_at_gate(struct gate *g, enum trace_op op, const void *obj,
 	g->obj = obj;
 	g->caller = caller;
 	g->wait = current->waiting;
-	g->announced = current->state != TASK_RUNNING && !g->bound;
+	/* A thread that leaves a queue does not sleep there again. */
+	g->announced = current->state != TASK_RUNNING && !g->bound &&
+		       op != TR_WAIT_DONE;
 	g->phase = STANDS;
 	/* Release: pairs with the acquires of at_gate, for the slot. */
 	smp_store_release(&g->at_gate, true);
