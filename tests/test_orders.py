@@ -15,7 +15,7 @@ FOUND = {  # part: the outcomes of its failing schedules
     "X5/no-time": {"corrupt"},
     "X5/in-time": {"corrupt"}, "X5/too-late": {"corrupt"},
     "X5/sleeps": {"corrupt"}, "X5/interrupt": {"corrupt"},
-    "X5/gets-it": {"corrupt"},
+    "X5/gets-it": {"corrupt"}, "X5/heap": {"stuck"},
 }
 # These have few enough schedules to run them all.
 SMALL = [p for p in FOUND if p != "X5/readers"]

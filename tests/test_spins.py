@@ -15,6 +15,7 @@ FOUND = {  # part: verdict, outcome, schedules, failing ones
     "X8/saved": ("FALSE-POSITIVE", "completes", 2, 0),
     "X8/under-mutex": ("CLEAN", "completes", 2, 0),
     "X8/try": ("MISSED", "corrupt", 4, 2),
+    "X8/try-later": ("MISSED", "corrupt", 3, 1),
     "X8/twice": ("MISSED", "corrupt", 6, 4),
     "X8/rcu": ("REAL", "deadlock", 3, 1),
     "X8/irq": ("REAL", "deadlock", 5, 1),

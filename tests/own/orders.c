@@ -13,11 +13,15 @@
  *   X5/in-time, X5/too-late    a wait with a time ends by its event; by its time
  *   X5/sleeps    a sleep may be longer or shorter than what others do
  *   X5/interrupt, X5/gets-it   B interrupts A's wait for a mutex; B does so too late
+ *   X5/heap      A waits with a mutex that B must take before it completes; the mutex
+ *                was allocated
  *
  * Owns the objects of its actors.
  */
 #include "lab/experiment.h"
 #include "kernel/explore/shared.h"
+#include "kernel/lib/errno.h"
+#include "kernel/slab/slab.h"
 #include "kernel/sync/mutex.h"
 #include "kernel/sync/rwsem.h"
 
@@ -25,6 +29,7 @@
 
 static DEFINE_SPINLOCK(box);
 static DEFINE_MUTEX(door);
+static struct mutex *allocated;
 static struct rw_semaphore sem = RWSEM_INIT(sem, "sem");
 static struct wait_queue queue = WAIT_QUEUE_INIT(queue, "queue");
 static struct completion comp;
@@ -55,7 +60,16 @@ static int setup(struct stage *st maybe_unused)
 	ga = gb = gy = 0;
 	bad = failed = false;
 	init_completion(&comp, "completion");
+	allocated = kzalloc(sizeof(*allocated));
+	if (!allocated)
+		return -ENOMEM;
+	mutex_init(allocated, "allocated");
 	return 0;
+}
+
+static void teardown(struct stage *st maybe_unused)
+{
+	kfree(allocated);
 }
 
 static bool is_good(struct stage *st maybe_unused)
@@ -220,11 +234,28 @@ static void interrupts(struct stage *st)
 	mutex_unlock(&door);
 }
 
+/* ---- an allocated mutex ------------------------------------------------------------ */
+
+static void waits_with_it(struct stage *st maybe_unused)
+{
+	mutex_lock(allocated);
+	wait_for_completion(&comp);
+	mutex_unlock(allocated);
+}
+
+static void takes_it_first(struct stage *st maybe_unused)
+{
+	mutex_lock(allocated);
+	mutex_unlock(allocated);
+	complete(&comp);
+}
+
 /* ---- scenarios -------------------------------------------------------------------- */
 
 #define PART(name, check_it)                                                   \
 	.part = "X5/" name, .about = "see the head of tests/own/orders.c",     \
-	.forced.none = true, .world.setup = setup, .said.check = (check_it)
+	.forced.none = true, .world.setup = setup, .world.teardown = teardown, \
+	.said.check = (check_it)
 #define EITHER	   .said.outcome = COMPLETES | CORRUPT
 #define BOTH(a, b) .actors = { { "A", ON_D, a }, { "B", ON_U, b } }
 
@@ -258,6 +289,8 @@ static const struct scenario scenarios[] = {
 	{ PART("sleeps", is_good), BOTH(sleeps, looks), EITHER },
 	{ PART("interrupt", is_good), BOTH(interruptible, interrupts), EITHER },
 	{ PART("gets-it", is_good), BOTH(gets_it, interrupts), EITHER },
+	{ PART("heap", is_good), BOTH(waits_with_it, takes_it_first),
+	  .said.outcome = COMPLETES | STUCK, .cut.rescue = complete_it },
 };
 
 DEMO(99, x5, .id = "X5", .slug = "x5-orders",

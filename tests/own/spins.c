@@ -118,6 +118,15 @@ static void actor_tries(struct stage *st maybe_unused)
 	spin_unlock(&first);
 }
 
+/* The step before the trylock has touched something, so A stops there. */
+static void actor_tries_later(struct stage *st maybe_unused)
+{
+	shared_write(rung, true);
+	got = spin_trylock(&first);
+	if (got)
+		spin_unlock(&first);
+}
+
 static bool got_it(struct stage *st maybe_unused)
 {
 	return got;
@@ -291,6 +300,10 @@ static const struct scenario scenarios[] = {
 	  .said.outcome = COMPLETES, .world.setup = setup,
 	  .said.check = is_two },
 	{ PART("try", { "A", ON_D, actor_tries }, { "B", ON_U, actor_21 }),
+	  .said.outcome = COMPLETES | CORRUPT, .said.check = got_it,
+	  .world.setup = setup },
+	{ PART("try-later", { "A", ON_D, actor_tries_later },
+	       { "B", ON_U, actor_first }),
 	  .said.outcome = COMPLETES | CORRUPT, .said.check = got_it,
 	  .world.setup = setup },
 	{ PART("twice", { "A", ON_D, actor_adds }, { "B", ON_U, actor_adds }),
