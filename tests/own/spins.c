@@ -9,7 +9,7 @@
  *   X8/saved	 opposite orders, but both under one outer spinlock
  *   X8/under-mutex  a spinlock and a mutex, the mutex outside: one order
  *   X8/try	 A has first and tries for second, B has second and wants first
- *   X8/tried	 a try that fails while the other holds the lock
+ *   X8/try-later  A touches something before it tries for first, so it stops there
  *   X8/twice	 a lost update between two sections of one actor
  *   X8/rcu	 a spinlock inside a section of an RCU reader, in opposite orders
  *   X8/irq	 an interrupt takes a spinlock that its actor holds with interrupts on
