@@ -98,14 +98,23 @@ static int worker_thread(void *arg)
 	}
 }
 
+/* On n cores, which of them has that place? */
+static unsigned int nth_core(enum place place, unsigned int n)
+{
+	static const unsigned int want[] = {
+		[ON_D] = 1, [ON_U] = 2, [ON_B] = 0
+	};
+
+	return want[place] % n;
+}
+
 /* The number of the core for that place. */
 static unsigned int place_core(const struct stage *st, enum place place)
 {
 	struct cpumask goes = st->sc->world.toggles ? cpumask_of(st->toggled) :
 						      CPUMASK_NONE;
 	struct cpumask ok = cpumask_andnot(cpu_online(), goes);
-	unsigned int want[] = { [ON_D] = 1, [ON_U] = 2, [ON_B] = 0 };
-	unsigned int n = cpumask_weight(ok), skip = want[place] % n, cpu;
+	unsigned int skip = nth_core(place, cpumask_weight(ok)), cpu;
 
 	for_each_cpu (cpu, ok)
 		if (skip-- == 0)
@@ -122,6 +131,29 @@ int interrupted_actor(const struct stage *st, unsigned int i)
 		    strcmp(actors[k].name, actors[i].interrupts) == 0)
 			return k;
 	return -1;
+}
+
+static unsigned int cores_needed(const struct demo *d,
+				 const struct scenario *sc)
+{
+	return sc->cores ? sc->cores : d->cores;
+}
+
+bool actors_are_apart(const struct stage *st)
+{
+	unsigned int n = cores_needed(st->demo, st->sc) - st->sc->world.toggles;
+	unsigned int taken = 0;
+
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		unsigned int cpu = nth_core(st->sc->actors[i].place, n);
+
+		if (interrupted_actor(st, i) >= 0)
+			continue;
+		if (taken & 1u << cpu)
+			return false;
+		taken |= 1u << cpu;
+	}
+	return true;
 }
 
 /* The worker of an interrupt never runs: its actor's does. */
@@ -441,7 +473,7 @@ void stage_restore_cores(void)
 /* Are enough cores on? Some may have failed to start. */
 static int check_cores(const struct demo *d, const struct scenario *sc)
 {
-	unsigned int need = sc->cores ? sc->cores : d->cores;
+	unsigned int need = cores_needed(d, sc);
 	unsigned int on = cpumask_weight(cpu_online());
 
 	if (on >= need)

@@ -39,6 +39,9 @@ void hush(bool on);
 void say_threads_end_alone(void);
 
 bool all_done(const struct stage *st);
+/* Has each actor a core of its own, on every machine with enough cores for the
+ * experiment? */
+bool actors_are_apart(const struct stage *st);
 /* The number of the actor that this one interrupts, or -1. */
 int interrupted_actor(const struct stage *st, unsigned int i);
 /* Is the outcome a knot: deadlock or stuck? */

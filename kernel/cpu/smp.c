@@ -142,6 +142,18 @@ const struct wait_ops cores_wait = {
 };
 #endif
 
+/* IRQs off. */
+static void run_own_call(void (*fn)(void *), void *arg)
+{
+#if GORDIAN_DEBUG
+	current->own_calls++;
+	fn(arg);
+	current->own_calls--;
+#else
+	fn(arg);
+#endif
+}
+
 void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 {
 	struct call calls[NR_CPUS];
@@ -168,7 +180,7 @@ void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 	if (cpumask_test(mask, me)) {
 		uint32_t flags = local_irq_save();
 
-		fn(arg);
+		run_own_call(fn, arg);
 		local_irq_restore(flags);
 	}
 	if (!cpumask_empty(others)) {

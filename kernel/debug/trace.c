@@ -33,9 +33,7 @@ void trace_gate_slow(enum trace_op op, const void *obj, uintptr_t caller)
 {
 	trace_gate_fn fn = READ_ONCE(trace_gate_hook);
 
-	/* An interrupt does nothing on behalf of the thread. */
-	if (fn && current->gated &&
-	    current->irq_depth == current->declared_irqs)
+	if (fn && current->gated && !in_undeclared_interrupt(current))
 		fn(op, obj, caller);
 }
 #endif

@@ -137,7 +137,11 @@ static struct {
 	unsigned int timers; /* armed at the start; may expire much later */
 	struct footprint footprint;
 	bool busy; /* the footprint's lock */
-} ex;
+} ex = {
+	/* Not in explore_begin(): a thread of the round before may hold its
+	 * lock still. */
+	.changed = WAIT_QUEUE_INIT(ex.changed, "a thread at a gate"),
+};
 
 /* ---- the footprint of a step --------------------------------------------- */
 
@@ -158,11 +162,9 @@ static struct gate *explored_gate(const struct thread *t)
 	return g && g->in ? g->in : g;
 }
 
-/* Is this an interrupt that nobody has declared? It does nothing on behalf of
- * the thread. */
 static bool in_other_interrupt(void)
 {
-	return current->irq_depth != current->declared_irqs;
+	return in_undeclared_interrupt(current);
 }
 
 static bool is_explored(const struct gate *g)
@@ -827,6 +829,8 @@ static void set_masked(struct gate *by, struct gate *g, bool masked)
 	uintptr_t i = (uintptr_t)(g - ex.gate);
 
 	g->masked = masked;
+	if (masked)
+		left_masked(i, ex.subject.apart);
 	for (unsigned int k = 0; k <= g->has_interrupts; k++) {
 		uintptr_t thing = k ? COMES_OF(i) : IRQS_OF(i);
 
@@ -1123,8 +1127,9 @@ static void gate_of_thread(struct gate *g, enum trace_op op, const void *obj,
 		if (ends_step(g, op, obj))
 			stop_at_gate(g, op, obj, caller);
 	} else {
-		/* Under a spinlock of the kernel it does not stop. */
-		if (op != TR_CACHE_OBJECT)
+		/* Under a spinlock of the kernel it does not stop. A call_rcu()
+		 * there frees an object in a row of objects. */
+		if (op != TR_CACHE_OBJECT && op != TR_CALL_RCU)
 			g->objects = NULL;
 		if (touches(op))
 			note_second_touch(g);
@@ -1133,13 +1138,16 @@ static void gate_of_thread(struct gate *g, enum trace_op op, const void *obj,
 }
 
 /* The thread will wait until core `cpu` has run a function in an interrupt. So
- * it stands here until each thread there has unmasked IRQs. */
+ * it stands here until each thread there has unmasked IRQs. If several threads
+ * may share a core, then which of them are there depends on the machine, and
+ * that is left out. */
 static void gate_of_call(struct gate *g, uintptr_t cpu, uintptr_t caller)
 {
+	left_caller(g - ex.gate, ex.subject.apart);
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
 		struct gate *to = &ex.gate[i];
 
-		if (to->bound || to->thread->cpu != cpu ||
+		if (!ex.subject.apart || to->bound || to->thread->cpu != cpu ||
 		    to->thread == current || !may_stop(g))
 			continue;
 		if (!READ_ONCE(ex.gates_open)) {
@@ -1377,7 +1385,6 @@ void explore_begin(const struct explored *subject)
 
 	ex.subject = *subject;
 	ex.runner = current;
-	wait_queue_init(&ex.changed, "a thread at a gate");
 	for (unsigned int i = 0; i < subject->nr; i++)
 		gate_init(&ex.gate[i], subject->thread[i]);
 	for (unsigned int i = 0; i < subject->nr; i++) {

@@ -72,6 +72,8 @@ struct explored {
 	 * is that thread too, and handler() runs it. */
 	uint8_t interrupts[SEARCH_THREADS];
 	void (*handler)(void *arg, unsigned int i);
+	/* Has each thread a core of its own, on every machine? */
+	bool apart;
 	unsigned int toggled; /* the core that comes and goes; NR_CPUS: none */
 	/* Choose the thread that takes the next step, of the set `enabled`.
 	 * Negative: let there be no more steps. *gates: it may pass so many

@@ -30,7 +30,8 @@ static struct {
 		unsigned int in_a_row, changed; /* by these threads, as bits */
 	} cache[CACHES];
 	const void *heap_lock;
-	unsigned int looks, calls; /* by these threads, as bits */
+	/* By these threads, as bits: */
+	unsigned int looks, calls, callers, masked;
 } left;
 
 void left_out(unsigned int bits)
@@ -101,6 +102,27 @@ void left_call(unsigned int i)
 	left_out(LEFT_CALLBACKS);
 	left.calls |= 1u << i;
 	note_looks();
+}
+
+/* Has a thread called other cores while another one may have masked IRQs there? */
+static void note_callers(bool apart)
+{
+	unsigned int both = left.callers | left.masked;
+
+	if (!apart && left.callers && left.masked && both & (both - 1))
+		left_out(LEFT_INTERRUPTS);
+}
+
+void left_caller(unsigned int i, bool apart)
+{
+	left.callers |= 1u << i;
+	note_callers(apart);
+}
+
+void left_masked(unsigned int i, bool apart)
+{
+	left.masked |= 1u << i;
+	note_callers(apart);
 }
 
 void left_access(unsigned int i, uintptr_t word, bool write)

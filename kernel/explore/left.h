@@ -24,7 +24,8 @@ enum left_out {
 	 * stop, or which has no gate. No other thread was let in between. */
 	LEFT_SECTIONS = 4,
 	/* An interrupt touched declared data, completed something, or woke an
-	 * actor that was not waiting for it in this step. */
+	 * actor that was not waiting for it in this step. Or an actor called
+	 * other cores while actors that mask IRQs may have been there. */
 	LEFT_INTERRUPTS = 8,
 	/* A grace period may have ended while an actor was held inside a
 	 * section that RCU takes for a reader. */
@@ -56,6 +57,10 @@ void left_heap_lock(const void *lock);
  * Thread i has called call_rcu(). */
 void left_looks(unsigned int i);
 void left_call(unsigned int i);
+/* Thread i waits until another core has run a function; or it masks IRQs. apart:
+ * the exploration lets the one wait for the other. */
+void left_caller(unsigned int i, bool apart);
+void left_masked(unsigned int i, bool apart);
 /* Thread i accesses a word of the heap, or of another thread's stack. */
 void left_access(unsigned int i, uintptr_t word, bool write);
 

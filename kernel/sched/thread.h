@@ -133,6 +133,10 @@ struct thread {
 	bool timeless, timed_out;
 	/* So many of irq_depth are interrupts that an experiment declares. */
 	unsigned int declared_irqs;
+	/* It runs so many functions that its own core was called to run. On
+	 * another core an interrupt would run them, so for the explorer they are
+	 * as in an interrupt here too. */
+	unsigned int own_calls;
 #endif
 
 	/* Fixed at creation: */
@@ -161,6 +165,15 @@ static inline const struct held_lock *wait_held_by(const struct waiting *w,
 	return map ? lock_held_by(t, (const void *)((uintptr_t)w->obj + map)) :
 		     NULL;
 }
+
+#if GORDIAN_DEBUG
+/* Is t interrupted by an interrupt that nobody has declared, or does it run a
+ * function as if it were? Such code does nothing on behalf of t. */
+static inline bool in_undeclared_interrupt(const struct thread *t)
+{
+	return t->irq_depth != t->declared_irqs || t->own_calls;
+}
+#endif
 
 /*
  * Create a thread; it starts at once, and fn's return value is its exit status.

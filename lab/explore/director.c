@@ -126,6 +126,7 @@ static int begin_steps(struct round *r, struct stage *st)
 		.ended = actor_ended,
 		.arg = st,
 		.toggled = st->sc->world.toggles ? st->toggled : NR_CPUS,
+		.apart = actors_are_apart(st),
 		.choose = choose_actor,
 		.step_over = step_is_over,
 		.handler = run_handler,
