@@ -131,6 +131,7 @@ static const struct event_info table[] = {
 	[TR_COMPLETE] = { .next = "complete %s",
 			  .of = OF_QUEUE,
 			  .touches = WRITES },
+	[TR_DONE] = { .touches = WRITES | PART_OF_IT },
 	[TR_SHARED_READ] = { .next = "read shared data",
 			     .of = OF_DATA,
 			     .touches = READS },

@@ -72,6 +72,7 @@ enum phase {
 struct gate {
 	struct thread *thread; /* the thread that stops here */
 	uint32_t id;	       /* of the thread: valid after its end */
+	bool takes_part;       /* from explore_start() to its end */
 	bool at_gate, go;
 	enum phase phase;
 	enum trace_op op;
@@ -249,7 +250,8 @@ static bool belongs_to_step(const struct trace_event *e, struct gate **by)
 		return e->op == TR_CALL_RCU || e->op == TR_SHARED_READ ||
 		       e->op == TR_SHARED_WRITE;
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
-		if (READ_ONCE(ex.gate[i].id) == e->thread && !ex.gate[i].bound)
+		if (READ_ONCE(ex.gate[i].id) == e->thread &&
+		    !ex.gate[i].bound && READ_ONCE(ex.gate[i].takes_part))
 			*by = ex.gate[i].in ?: &ex.gate[i];
 	for_each_possible_cpu (cpu)
 		callback |= in_callback() && ex.callbacks[cpu].id == e->thread;
@@ -487,6 +489,7 @@ static void note_readers(void)
 void explore_event(const struct trace_event *e)
 {
 	struct gate *by;
+	bool mine;
 
 	if (!READ_ONCE(ex.on) || READ_ONCE(ex.gates_open))
 		return;
@@ -510,13 +513,15 @@ void explore_event(const struct trace_event *e)
 				   __ATOMIC_RELAXED);
 	if (e->op == TR_GP_END)
 		note_readers();
+	mine = belongs_to_step(e, &by);
+	if (!mine && e->op == TR_DONE)
+		return; /* there is a TR_COMPLETE too */
 	if (in_other_interrupt())
 		note_interrupt(e);
-	if (!belongs_to_step(e, &by)) {
-		if (!in_other_interrupt())
-			note_stranger(e);
+	else if (!mine)
+		note_stranger(e);
+	if (!mine)
 		return;
-	}
 	note_event(by, e);
 	touch_list(by, e);
 	/* Whether the callback runs in this step or later depends on whether a
@@ -1270,6 +1275,7 @@ void explore_start(void)
 	if (!current->gated || !READ_ONCE(ex.on))
 		return;
 	WRITE_ONCE(current->timeless, true);
+	WRITE_ONCE(gate_of(current)->takes_part, true);
 	explore_gate(TR_NONE, NULL, CALLER);
 }
 
@@ -1296,6 +1302,7 @@ void explore_thread_ends(void)
 	note_masked(g);
 	if (g->has_interrupts) /* none comes any more */
 		touch_and_shut(g, COMES_OF(g - ex.gate), TOUCH_WRITE);
+	WRITE_ONCE(g->takes_part, false);
 	end_step(g);
 }
 

@@ -151,6 +151,7 @@ static void complete_n(struct completion *c, bool all, uintptr_t caller)
 	flags = spin_lock_irqsave(&c->wait.lock);
 	c->done = all ? ~0u / 2 : c->done + 1;
 	trace_did(TR_COMPLETE, c, 0, caller);
+	trace_did(TR_DONE, &c->done, 0, caller);
 	wake_locked(&c->wait, all, caller);
 	spin_unlock_irqrestore(&c->wait.lock, flags);
 }
@@ -173,6 +174,7 @@ static bool take_done(struct completion *c)
 	bool ok = c->done != 0;
 
 	c->done -= ok;
+	trace_did(TR_DONE, &c->done, 0, CALLER);
 	spin_unlock_irqrestore(&c->wait.lock, flags);
 	return ok;
 }
