@@ -141,8 +141,9 @@ static unsigned int cores_needed(const struct demo *d,
 
 bool actors_are_apart(const struct stage *st)
 {
-	unsigned int n = cores_needed(st->demo, st->sc) - st->sc->world.toggles;
-	unsigned int taken = 0;
+	unsigned int need = cores_needed(st->demo, st->sc), taken = 0;
+	/* The core that comes and goes is nobody's place. */
+	unsigned int n = need > 1 ? need - st->sc->world.toggles : 1;
 
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		unsigned int cpu = nth_core(st->sc->actors[i].place, n);

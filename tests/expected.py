@@ -125,11 +125,11 @@ PART_LEFT = {
         "E8d/after", "E18/without", "E18/kernel"), "callbacks"),
     # A barrier looks and queues with preemption disabled, or under a spinlock.
     **dict.fromkeys((
-        "E8b/kernel", "E8b/mckenney", "E8d/3.6", "E10/E1", "E10/E1b",
-        "E11/E1", "E11/E2", "E18/3.6"),
+        "E8b/kernel", "E8b/mckenney", "E8d/3.6", "E11/E1", "E11/E2", "E18/3.6"),
         "callbacks,sections"),
-    # On more than two cores a barrier's call also comes as an interrupt.
-    **dict.fromkeys(("E10/E8b", "E18/5.18"), "callbacks,sections,interrupts"),
+    # The barrier's call of a core takes barrier_lock there.
+    **dict.fromkeys(("E10/E1", "E10/E1b", "E10/E8b", "E18/5.18"),
+        "callbacks,sections,interrupts"),
     # The thread of the grace periods takes the locks of the experiment.
     **dict.fromkeys(("E12/3.6", "E12/onoff"), "callbacks,threads"),
     **dict.fromkeys(("E17/left-out", "E17/barrier"),
