@@ -30,7 +30,7 @@ bool waits_for_event(const struct thread *t)
 	enum thread_state state = READ_ONCE(t->state);
 
 #if GORDIAN_DEBUG
-	/* It sleeps where it would spin: kernel/explore/gates.c. */
+	/* It sleeps where it would spin: kernel/explore/turns.c. */
 	if (state == TASK_HELD)
 		return READ_ONCE(t->busy.ops) != NULL;
 #endif

@@ -1,0 +1,537 @@
+/*
+ * The explorer's engine: who takes the next step, and when a step is over.
+ *
+ * Owns `ex` (engine.h says who may use it).
+ */
+#include <string.h>
+
+#include "kernel/arch/clock.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/explore/access.h"
+#include "kernel/explore/engine.h"
+#include "kernel/explore/left.h"
+#include "kernel/explore/state.h"
+#include "kernel/hang/waitfor.h"
+#include "kernel/rcu/rcu.h"
+
+#if GORDIAN_DEBUG
+
+#define LOOK_NS	    60000ull   /* between two looks if a thread is blocked */
+#define LEAD_NS	    1000000ull /* between two looks while a thread leads */
+#define AWAKE_LOOKS 64	       /* before the first LOOK_NS */
+/* A step that lasts longer does not end by itself. It must also last that many
+ * looks: a host may stop while the guest's clock goes on. */
+#define STEP_NS	   10000000000ull
+#define STEP_LOOKS 20000
+
+struct engine ex = {
+	/* Not in explore_begin(): a thread of the round before may hold its
+	 * lock still. */
+	.changed = WAIT_QUEUE_INIT(ex.changed, "a thread at a gate"),
+};
+static void gate_init(struct gate *g, struct thread *t)
+{
+	memset(g, 0, sizeof(*g));
+	g->thread = t;
+	g->id = t ? t->id : 0;
+	wait_queue_init(&g->condition, "a condition, explore_await()");
+}
+
+void explore_begin(const struct explored *subject)
+{
+	unsigned int cpu;
+
+	ex.subject = *subject;
+	ex.runner = current;
+	for (unsigned int i = 0; i < subject->nr; i++)
+		gate_init(&ex.gate[i], subject->thread[i]);
+	for (unsigned int i = 0; i < subject->nr; i++) {
+		struct gate *g = &ex.gate[i];
+
+		if (!subject->interrupts[i])
+			continue;
+		g->bound = &ex.gate[subject->interrupts[i] - 1];
+		g->bound->has_interrupts = true;
+		g->phase = STANDS;
+		g->op = TR_COMES;
+		g->obj = g->thread;
+		g->at_gate = true;
+	}
+	for_each_possible_cpu (cpu) {
+		struct thread *t = rcu_sched_state.data[cpu].thread;
+
+		gate_init(&ex.callbacks[cpu], t);
+		/* Write `gated` even if it is to be false: in the last round
+		 * the thread may have left wait_for_grant(), which sets
+		 * `gated`, after explore_let_go() had cleared it. */
+		if (t)
+			WRITE_ONCE(t->gated, cpu != subject->toggled);
+	}
+	memset(&ex.footprint, 0, sizeof(ex.footprint));
+	ex.timers = timers_armed_all();
+	ex.no_step = ex.touched_at_rest = ex.over = ex.stops = false;
+	ex.asleep = ex.timer_armed = false;
+	ex.callbacks_left = 0;
+	WRITE_ONCE(ex.lead, NO_ONE);
+	WRITE_ONCE(ex.gates_open, false);
+	/* Release: all that this function has stored comes before `on`. */
+	smp_store_release(&ex.on, true);
+	WRITE_ONCE(explore_accesses, true);
+}
+
+static void end_wait(struct gate *g)
+{
+	WRITE_ONCE(g->thread->timed_out, true);
+	wake_up_thread(g->thread, CALLER);
+}
+
+void explore_let_go(void)
+{
+	unsigned int cpu;
+
+	WRITE_ONCE(explore_accesses, false);
+	WRITE_ONCE(ex.no_step, false);
+	WRITE_ONCE(ex.gates_open, true); /* the condition before the wake-ups */
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
+		struct gate *g = &ex.gate[i];
+		bool sleeps = g->phase == SLEEPS && may_time_out(g);
+
+		WRITE_ONCE(g->thread->timeless, false);
+		if (sleeps)
+			end_wait(g);
+		sched_release(g->thread, &g->go);
+	}
+	for_each_possible_cpu (cpu)
+		if (ex.callbacks[cpu].thread) {
+			WRITE_ONCE(ex.callbacks[cpu].thread->gated, false);
+			sched_release(ex.callbacks[cpu].thread,
+				      &ex.callbacks[cpu].go);
+		}
+}
+
+void explore_end(void)
+{
+	WRITE_ONCE(explore_accesses, false);
+	WRITE_ONCE(ex.on, false);
+}
+
+/* Does no callback thread run? (A callback thread takes a callback off its list
+ * after it has run it, and rcu_barrier() reads the list.) The callback thread
+ * of a core that is off is parked, or has never run. */
+static bool callbacks_rest(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu (cpu) {
+		const struct thread *t = ex.callbacks[cpu].thread;
+
+		if (t && cpu_is_online(cpu) &&
+		    READ_ONCE(t->state) == TASK_RUNNING)
+			return false;
+	}
+	smp_mb(); /* this look at the threads' states before later looks at
+		   * their lists; pairs with the lock of the wait queue, which
+		   * a thread takes between its changes of the two */
+	return true;
+}
+
+/* Does the environment touch nothing that the threads read? */
+static bool environment_is_apart(void)
+{
+	return READ_ONCE(rcu_sched_state.grace_period) == rcu_grace_period;
+}
+
+/* Do the grace periods rest? They do if none runs and none is requested, or if
+ * the grace-period thread waits for an event, and not for time. */
+static bool grace_periods_rest(void)
+{
+	return rcu_gp_is_quiet() || waits_for_event(rcu_sched_state.thread);
+}
+
+/* Is it certain, at one look, that nothing happens without another step?
+ * arrived: must the woken threads have come to their gates? */
+static bool all_rest(bool arrived)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
+		const struct gate *g = &ex.gate[i];
+
+		if (has_ended(i) || g->phase == STANDS)
+			continue;
+		if (g->phase == MOVES)
+			return false;
+		if (g->phase == SLEEPS && !was_woken(g) &&
+		    (may_time_out(g) || waits_for_a_thread(g)))
+			continue;
+		/* Acquire: pairs with the release in stop_at_resume(). */
+		if (g->phase == SLEEPS && !was_woken(g))
+			return false;
+		if (arrived && !g->sleeps_here &&
+		    !smp_load_acquire(&g->at_gate))
+			return false;
+	}
+	/* A grace period for callbacks of the threads must have ended: later
+	 * steps may look at these callbacks. A timer of theirs may expire: then
+	 * only settle() can tell. */
+	return !READ_ONCE(ex.timer_armed) && callbacks_rest() &&
+	       environment_is_apart() &&
+	       (!READ_ONCE(ex.callbacks_left) || grace_periods_rest());
+}
+
+/* Has the thread stopped for good, as far as one look can tell? */
+static bool at_rest(const struct gate *g, unsigned int i)
+{
+	return has_ended(i) || smp_load_acquire(&g->at_gate) ||
+	       g->sleeps_here || (g->phase == SLEEPS && may_time_out(g));
+}
+
+/* Is nothing running or about to run, and was none of the threads switched in
+ * since the last look? switches: the threads' counts at the last look, updated
+ * here. */
+static bool nothing_runs(uint64_t *switches)
+{
+	bool still = cores_idle() && grace_periods_rest() &&
+		     timers_armed_all() <= ex.timers;
+
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
+		const struct thread *t = READ_ONCE(ex.gate[i].thread);
+		uint64_t n;
+
+		if (at_rest(&ex.gate[i], i))
+			continue;
+		n = READ_ONCE(t->switches);
+		if (!waits_for_event(t) || switches[i] != n)
+			still = false;
+		switches[i] = n;
+	}
+	return still;
+}
+
+/* If a thread waits for something that a callback may bring, let one callback
+ * run. Returns whether one runs. */
+static bool let_callback_run(void)
+{
+	bool wanted = false;
+	unsigned int cpu;
+
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
+		const struct wait_ops *w =
+			READ_ONCE(ex.gate[i].thread->waiting.ops);
+
+		wanted |= !at_rest(&ex.gate[i], i) &&
+			  (w == &completion_wait || w == &barrier_wait ||
+			   w == &queue_wait || w == &join_wait);
+	}
+	/* A section under a spinlock is an RCU reader. */
+	if (wanted && any_spinlock_is_held())
+		left_out(LEFT_READERS);
+	for_each_possible_cpu (cpu) {
+		struct gate *g = &ex.callbacks[cpu];
+
+		if (!wanted || !smp_load_acquire(&g->at_gate))
+			continue;
+		WRITE_ONCE(g->at_gate, false);
+		sched_release(g->thread, &g->go);
+		return true;
+	}
+	return false;
+}
+
+/* May the interrupt begin? It runs where its thread is held. */
+static bool may_begin(const struct gate *g)
+{
+	const struct gate *b = g->bound;
+
+	return !b->masked && !has_ended((unsigned int)(b - ex.gate)) &&
+	       (b->phase == STANDS || b->awaits || b->sleeps_here ||
+		b->phase == WOKEN);
+}
+
+/* Can the thread take a step? (gates.h says what that means.) */
+static bool is_enabled(const struct gate *g)
+{
+	if (g->in)
+		return false;
+	if (g->bound && !g->begun)
+		return may_begin(g);
+	if (g->awaits)
+		return g->holds;
+	if (g->phase != STANDS)
+		return g->phase == WOKEN ||
+		       (g->phase == SLEEPS && may_time_out(g));
+	return !would_wait(g->op, g->obj);
+}
+
+/* The threads that can take a step, as bits. */
+static unsigned int enabled_threads(void)
+{
+	unsigned int able = 0;
+
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		if (!has_ended(i) && is_enabled(&ex.gate[i]))
+			able |= 1u << i;
+	return able;
+}
+
+/* The step is over, if one was under way: say so, and choose the next one.
+ * Returns the thread, or NO_ONE: there is no next step. */
+static int next_step(void)
+{
+	struct footprint f;
+	unsigned int able, gates = 1;
+	struct gate *last;
+	int n;
+
+	take_footprint(&f);
+	if (ex.over && ex.subject.step_over)
+		ex.subject.step_over(ex.subject.arg, &f);
+	ex.over = false;
+	able = enabled_threads();
+	if (!able)
+		return NO_ONE;
+	for (last = ex.gate; last < ex.gate + ex.subject.nr; last++)
+		if (last->granted && last->passes &&
+		    able & 1u << (last - ex.gate))
+			return last->passes--, (int)(last - ex.gate);
+	n = ex.subject.choose(ex.subject.arg, able, &gates);
+	if (n >= 0)
+		ex.gate[n].passes = gates - 1;
+	return n < 0 ? NO_ONE : n;
+}
+
+/* From here on thread n has the lead, or (NO_ONE) the exploring thread. */
+static void pass_lead(int n)
+{
+	/* Release: pairs with the acquires in stop_at_resume() and in
+	 * explore_run(). */
+	smp_store_release(&ex.lead, n);
+	if (n == NO_ONE)
+		wake_up(&ex.changed);
+}
+
+/* Let thread n, which is enabled, take a step. */
+static void grant(int n)
+{
+	struct gate *g = &ex.gate[n];
+	bool times_out = g->phase == SLEEPS && may_time_out(g);
+	bool *go = &g->go;
+
+	WRITE_ONCE(ex.no_step, false);
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		ex.gate[i].granted = &ex.gate[i] == g;
+	g->touched = g->announced = false;
+	if (g->has_interrupts)
+		touch(NULL, RUNS_OF(n), TOUCH_READ, false);
+	if (g->bound && !g->begun) {
+		g->begun = true;
+		g->bound->in = g;
+		go = &g->bound->go;
+	}
+	if (times_out)
+		touch(g, WAKE_OF(n), TOUCH_WRITE, false);
+	g->phase = MOVES;
+	ex.grants++;
+	ex.over = true;
+	pass_lead(n);
+	if (times_out)
+		end_wait(g);
+	sched_release(g->thread, go);
+}
+
+void end_step(struct gate *g)
+{
+	int n = NO_ONE;
+
+	/* Acquire: pairs with the release in pass_lead(). */
+	if (!is_explored(g) || smp_load_acquire(&ex.lead) != g - ex.gate) {
+		wake_up(&ex.changed);
+		return;
+	}
+	if (ex.subject.anywhere && all_rest(false)) {
+		n = next_step();
+		ex.stops = n == NO_ONE;
+	}
+	if (n == NO_ONE)
+		pass_lead(NO_ONE);
+	else
+		grant(n);
+}
+
+const struct thread *explore_stray(void)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		if (!at_rest(&ex.gate[i], i) &&
+		    !waits_for_event(ex.gate[i].thread))
+			return ex.gate[i].thread;
+	return NULL;
+}
+
+/* Does the exploring thread have the lead? It takes the lead back from a thread
+ * that a BUG has ended. */
+static bool have_lead(void)
+{
+	/* Acquire: pairs with the release in pass_lead(). */
+	int n = smp_load_acquire(&ex.lead);
+
+	if (n == NO_ONE)
+		return true;
+	/* Another thread may have taken the place of the one that has died, and
+	 * may be passing the lead on. Acquire: as above. */
+	return READ_ONCE(ex.gate[n].thread->exited) &&
+	       __atomic_compare_exchange_n(&ex.lead, &n, NO_ONE, false,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/* The environment rests, and the leading thread still sleeps: its step is
+ * over. */
+static void end_step_of_sleeper(void)
+{
+	struct gate *g = &ex.gate[ex.lead];
+
+	touch_sleep(g);
+	if (g->has_interrupts) /* it is not held, so none can run on it */
+		set_masked(g, g, true);
+	/* It depends on the callbacks that are queued, and from now on others
+	 * that are queued may run. */
+	touch(NULL, (uintptr_t)&rcu_sched_state, TOUCH_WRITE, false);
+	WRITE_ONCE(ex.asleep, false);
+	WRITE_ONCE(ex.lead, NO_ONE);
+}
+
+/* Wait until no explored thread has the lead and nothing happens without
+ * another step. Returns false if that does not come. */
+static bool settle(void)
+{
+	uint64_t switches[SEARCH_THREADS] = { 0 };
+	uint64_t begun = timer_now();
+	unsigned int looks = 0, grants = ex.grants;
+	uint32_t sum, last = 0;
+	bool slept = false; /* at the last look all other cores slept */
+
+	for (;;) {
+		bool lead = have_lead(), still;
+
+		if (lead && all_rest(true))
+			return true;
+		/* Acquire: pairs with the release in note_block(). */
+		still = (lead || smp_load_acquire(&ex.asleep)) &&
+			nothing_runs(switches) && other_cores_sleep(&sum);
+		if (still && (!slept || sum != last)) {
+			slept = true;
+			last = sum;
+			continue;
+		}
+		if (still && !let_callback_run()) {
+			if (!lead)
+				end_step_of_sleeper();
+			return true;
+		}
+		slept = false;
+		if (READ_ONCE(ex.grants) != grants) {
+			grants = READ_ONCE(ex.grants);
+			begun = timer_now();
+			looks = 0;
+		}
+		if (looks > STEP_LOOKS &&
+		    timer_ns(timer_now() - begun) > STEP_NS)
+			return false;
+		/* First only yield, in case the step needs this core: most
+		 * steps end before this core could sleep and be woken. */
+		if (!lead || looks++ >= AWAKE_LOOKS)
+			looks++, (void)wait_event_timeout(
+					 &ex.changed, &gate_wait,
+					 READ_ONCE(ex.lead) == NO_ONE &&
+						 all_rest(true),
+					 lead ? LOOK_NS : LEAD_NS);
+		else
+			yield();
+	}
+}
+
+unsigned int explore_run(void)
+{
+	unsigned int left = 0;
+	bool rests;
+	int n = 0;
+
+	while ((rests = settle()) && !ex.stops && (n = next_step()) >= 0)
+		grant(n);
+	if (!rests)
+		return EXPLORE_STRAY;
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		if (!has_ended(i) && (!ex.gate[i].bound || ex.gate[i].begun))
+			left |= 1u << i;
+	return left;
+}
+
+unsigned int explore_gates_left(unsigned int i)
+{
+	return ex.gate[i].passes;
+}
+
+void explore_standing(struct standing *out)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
+		const struct gate *g = &ex.gate[i];
+		struct standing *s = &out[i];
+
+		memset(s, 0, sizeof(*s));
+		if (has_ended(i)) {
+			s->where = STAND_ENDED;
+		} else if (g->awaits) {
+			s->where = STAND_AT_POINT;
+			s->op = TR_AWAIT;
+			s->thing = AWAIT_OF(i);
+			s->how = TOUCH_READ;
+			s->takes = s->vague = true;
+		} else if (g->phase == WOKEN ||
+			   (g->phase == SLEEPS && may_time_out(g))) {
+			s->where = STAND_AT_POINT;
+			s->op = g->phase == WOKEN ? TR_RESUME : TR_BLOCK;
+			s->thing = WAKE_OF(i);
+			s->how = g->phase == WOKEN ? TOUCH_READ : TOUCH_WRITE;
+			s->takes = !may_time_out(g);
+			s->vague = true;
+		} else if (g->phase == STANDS) {
+			s->where = STAND_AT_POINT;
+			s->op = (uint16_t)g->op;
+			s->how = TOUCH_WRITE;
+			if (g->op == TR_WAKE)
+				s->thing = (uintptr_t)g->obj;
+			else if (!touched_thing(g->op, name_of(g->op, g->obj),
+						&s->thing, &s->how))
+				s->thing = 0;
+			s->thing = stable_name(s->thing);
+			s->takes = g->op == TR_LOCK || g->op == TR_SPIN_LOCK;
+			s->vague = !s->takes;
+		}
+		if (s->where == STAND_AT_POINT && g->op == TR_CALL_CORE &&
+		    g->phase == STANDS) {
+			s->thing = IRQS_OF(gate_of(g->obj) - ex.gate);
+			s->how = TOUCH_READ;
+			s->takes = true;
+		}
+		if (s->where == STAND_AT_POINT && g->bound && !g->begun) {
+			s->thing = COMES_OF(g->bound - ex.gate);
+			s->how = TOUCH_WRITE;
+			s->takes = true;
+		}
+		if (s->where == STAND_AT_POINT && g->has_interrupts) {
+			s->also = (uint16_t)RUNS_OF(i);
+			s->vague = true;
+		}
+	}
+}
+
+bool explore_pending(unsigned int i, enum trace_op *op, const void **obj,
+		     uintptr_t *caller)
+{
+	const struct gate *g = &ex.gate[i];
+
+	if (g->phase != STANDS && g->phase != WOKEN && !g->awaits)
+		return false;
+	*op = g->phase == WOKEN ? TR_RESUME : g->op;
+	*obj = g->obj;
+	*caller = g->caller;
+	return true;
+}
+#endif

@@ -1,0 +1,492 @@
+/*
+ * The explorer's engine: what a step touches.
+ *
+ * Owns the footprint of the step that is under way. Events come in any context;
+ * the footprint's lock guards it.
+ */
+#include <string.h>
+
+#include "boot/boot.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/debug/events.h"
+#include "kernel/explore/access.h"
+#include "kernel/explore/engine.h"
+#include "kernel/explore/left.h"
+#include "kernel/rcu/rcu.h"
+#include "kernel/slab/slab.h"
+#include "kernel/sync/mutex.h"
+#include "kernel/sync/rwsem.h"
+
+#if GORDIAN_DEBUG
+
+struct gate *gate_of(const struct thread *t)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		if (READ_ONCE(ex.gate[i].thread) == t && !ex.gate[i].bound)
+			return &ex.gate[i];
+	return NULL;
+}
+
+struct gate *explored_gate(const struct thread *t)
+{
+	struct gate *g = gate_of(t);
+
+	return g && g->in ? g->in : g;
+}
+
+bool in_other_interrupt(void)
+{
+	return in_undeclared_interrupt(current);
+}
+
+bool is_explored(const struct gate *g)
+{
+	return g >= ex.gate && g < ex.gate + SEARCH_THREADS;
+}
+
+/* Does a thread wait for the object, or will it unless it is woken? */
+static bool somebody_waits_for(const void *obj)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
+		const struct gate *g = &ex.gate[i];
+
+		if ((g->phase == SLEEPS || g->announced) && g->wait.ops &&
+		    g->wait.obj == obj)
+			return true;
+	}
+	return false;
+}
+
+bool touched_thing(enum trace_op op, const void *obj, uintptr_t *thing,
+		   enum touch_how *how)
+{
+	unsigned int touches = event_info(op)->touches;
+
+	if (op == TR_SHARED_READ || op == TR_SHARED_WRITE)
+		obj = (const void *)WORD_OF(obj);
+	*thing = touches & ITS_COUNT ? COUNT_OF(obj) :
+		 touches & THE_LIST  ? THE_CACHES :
+				       (uintptr_t)obj;
+	*how = touches & COUNTS_UP   ? TOUCH_INC :
+	       touches & COUNTS_DOWN ? TOUCH_DEC :
+	       touches & READS	     ? TOUCH_READ :
+				       TOUCH_WRITE;
+	/* A release may then hand over or wake. Which of several releases does
+	 * it depends on their order. */
+	if (*how != TOUCH_WRITE && somebody_waits_for(obj))
+		*how = TOUCH_WRITE;
+	return touches & (READS | WRITES | COUNTS_UP | COUNTS_DOWN);
+}
+
+bool in_callback(void)
+{
+	return current->preempt_count != 0;
+}
+
+bool on_changing_core(void)
+{
+	unsigned int cpu = smp_processor_id();
+
+	return cpu == ex.subject.toggled && !cpu_is_online(cpu) &&
+	       !in_interrupt();
+}
+
+/* Is the event the end of stop_machine()? Which stopper causes it is chance. */
+static bool ends_stop_machine(const struct trace_event *e)
+{
+	return e->op == TR_COMPLETE &&
+	       ((const struct completion *)e->obj)->by == current;
+}
+
+/* Does the event belong to the step? Yes if one of the threads caused it (*by),
+ * or something that acts for one: a callback, or the core that comes or goes.
+ * Events in an interrupt do not, because it is chance which thread it
+ * interrupts. But the callbacks that an interrupt queues, and the declared data
+ * that it touches, do belong to the step: the step may have sent the interrupt
+ * and waits for it. */
+static bool belongs_to_step(const struct trace_event *e, struct gate **by)
+{
+	bool callback = e->op == TR_RCU_CB;
+	unsigned int cpu;
+
+	*by = NULL;
+	if (in_other_interrupt())
+		return e->op == TR_CALL_RCU || e->op == TR_SHARED_READ ||
+		       e->op == TR_SHARED_WRITE;
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		if (READ_ONCE(ex.gate[i].id) == e->thread &&
+		    !ex.gate[i].bound && READ_ONCE(ex.gate[i].takes_part))
+			*by = ex.gate[i].in ?: &ex.gate[i];
+	for_each_possible_cpu (cpu)
+		callback |= in_callback() && ex.callbacks[cpu].id == e->thread;
+	return *by || callback || e->op == TR_NOTIFY || e->op == TR_CALL_RCU ||
+	       (on_changing_core() && !ends_stop_machine(e));
+}
+
+uint32_t footprint_lock(void)
+{
+	uint32_t flags = local_irq_save();
+
+	while (__atomic_test_and_set(&ex.busy, __ATOMIC_ACQUIRE))
+		cpu_relax();
+	return flags;
+}
+
+void footprint_unlock(uint32_t flags)
+{
+	__atomic_clear(&ex.busy, __ATOMIC_RELEASE);
+	local_irq_restore(flags);
+}
+
+uintptr_t stable_name(uintptr_t thing)
+{
+	for (uintptr_t i = 0; thing >= STACKS_VA && i < ex.subject.nr; i++) {
+		uint32_t stack = READ_ONCE(ex.gate[i].thread)->stack;
+
+		if (thing >= stack && thing < stack + STACK_SIZE)
+			return (i + 1) * STACK_SLOT + thing - stack;
+	}
+	if (thing >= LOWMEM_VA && (thing < KERNEL_VA || thing >= STACKS_VA))
+		return THE_HEAP;
+	return thing;
+}
+
+const void *name_of(enum trace_op op, const void *obj)
+{
+	switch (op) {
+	case TR_CACHE_DESTROY:
+	case TR_CACHE_SHRINK:
+	case TR_CACHE_FREE:
+	case TR_CACHE_OBJECT:
+		return kmem_cache_name(obj);
+	case TR_BARRIER_LOOK:
+	case TR_BARRIER_QUEUE:
+		return &rcu_sched_state;
+	default:
+		return obj;
+	}
+}
+
+void touch(struct gate *by, uintptr_t thing, enum touch_how how, bool gives)
+{
+	uint32_t flags = footprint_lock();
+
+	footprint_add(&ex.footprint, stable_name(thing), how, gives);
+	ex.touched_at_rest |= ex.no_step;
+	footprint_unlock(flags);
+	if (by)
+		WRITE_ONCE(by->touched, true);
+}
+
+void touch_and_shut(struct gate *by, uintptr_t thing, enum touch_how how)
+{
+	uint32_t flags = footprint_lock();
+
+	thing = stable_name(thing);
+	footprint_add(&ex.footprint, thing, how, false);
+	footprint_shuts(&ex.footprint, thing);
+	ex.touched_at_rest |= ex.no_step;
+	footprint_unlock(flags);
+	WRITE_ONCE(by->touched, true);
+}
+
+void touch_sleep(struct gate *g)
+{
+	touch_and_shut(g, WAKE_OF(g - ex.gate), TOUCH_READ);
+	touch(g, WANT_OF(g - ex.gate), TOUCH_WRITE, false);
+}
+
+void note_second_touch(const struct gate *by)
+{
+	if (by ? by->touched : READ_ONCE(ex.footprint.n) != 0)
+		left_out(LEFT_SECTIONS);
+}
+
+/* Note what is left out if this operation happens here. */
+static void note_names(const struct gate *by, enum trace_op op, const void *obj)
+{
+	switch (op) {
+	case TR_LOCK:
+	case TR_LOCK_INTR:
+	case TR_TRYLOCK:
+	case TR_UNLOCK:
+	case TR_SPIN_LOCK:
+	case TR_SPIN_TRYLOCK:
+	case TR_SPIN_UNLOCK:
+		if (stable_name((uintptr_t)obj) == THE_HEAP)
+			left_heap_lock(obj);
+		break;
+	case TR_CACHE_DESTROY:
+	case TR_CACHE_SHRINK:
+	case TR_CACHE_FREE:
+		if (by)
+			left_object(by - ex.gate, (uintptr_t)name_of(op, obj),
+				    true);
+		break;
+	default:
+		break;
+	}
+}
+
+void touch_by(struct gate *by, enum trace_op op, const void *obj)
+{
+	uintptr_t thing;
+	enum touch_how how;
+
+	note_names(by, op, obj);
+	if (touched_thing(op, name_of(op, obj), &thing, &how))
+		touch(by, thing, how,
+		      (op == TR_UNLOCK && !somebody_waits_for(obj)) ||
+			      op == TR_SPIN_UNLOCK);
+}
+
+bool looks_again(const struct waiting *w)
+{
+	return w->ops && w->ops != &rwsem_read_wait &&
+	       w->ops != &rwsem_write_wait;
+}
+
+/* Is the lock that was taken in the footprint already? The gate before the
+ * operation has added it; or it was handed over in another thread's step. */
+static bool is_known(const struct gate *g, enum trace_op op)
+{
+	if (op != TR_LOCK && op != TR_READ_LOCK && op != TR_WRITE_LOCK)
+		return false;
+	return g->op == op || (g->op == TR_RESUME && !looks_again(&g->wait));
+}
+
+bool is_spin(unsigned int op)
+{
+	return op >= TR_IRQ_OFF && op <= TR_SPIN_UNLOCKED;
+}
+
+/* Note what is left out if this event is in an interrupt. The barrier's
+ * callbacks do not count: the barrier waits for the interrupt. */
+static void note_interrupt(const struct trace_event *e)
+{
+	const struct gate *g;
+	const struct thread *woken;
+	const struct wait_ops *ops;
+	bool timer;
+
+	if (e->op != TR_WAKE) {
+		if (event_info(e->op)->touches && e->op != TR_BARRIER_QUEUE &&
+		    !(e->op == TR_CALL_RCU && is_barrier_callback(e->arg)))
+			left_out(LEFT_INTERRUPTS);
+		return;
+	}
+	woken = e->obj;
+	g = gate_of(woken);
+	if (!g)
+		return;
+	timer = !e->caller; /* sched.c: a timer has no caller */
+	ops = READ_ONCE(woken->waiting.ops);
+	if (timer && ops && ops->event && !READ_ONCE(g->toggles))
+		left_out(LEFT_TIMERS);
+	else if (!timer && READ_ONCE(ex.lead) != g - ex.gate)
+		left_out(LEFT_INTERRUPTS);
+}
+
+/* Note what is left out if this event is in a thread that belongs to no step.
+ * The stopper threads do: the step waits for them. */
+static void note_stranger(const struct trace_event *e)
+{
+	if (event_info(e->op)->touches && !current->pinned && !in_callback() &&
+	    current != ex.runner)
+		left_out(LEFT_THREADS);
+}
+
+/* Note what is left out if this event belongs to a step. by: its thread, or
+ * NULL. */
+static void note_event(struct gate *by, const struct trace_event *e)
+{
+	const struct event_info *info = event_info(e->op);
+
+	if (e->op == TR_CALL_RCU && !is_barrier_callback(e->arg))
+		left_call(by ? by - ex.gate : SEARCH_THREADS);
+	/* The gate of a barrier's callbacks is TR_BARRIER_QUEUE. */
+	if (by && !is_spin(e->op) && info->touches && !info->next &&
+	    !(info->touches & PART_OF_IT))
+		note_second_touch(by);
+}
+
+/* Callbacks are queued in a list of each core. The list of the core that comes
+ * and goes is one thing, the others together are another. */
+static void touch_list(struct gate *by, const struct trace_event *e)
+{
+	unsigned int cpu = e->op == TR_CALL_RCU ? e->cpu : e->arg;
+	uintptr_t list = LIST_OF(cpu == ex.subject.toggled);
+
+	if (e->op == TR_CALL_RCU || e->op == TR_BARRIER_QUEUE)
+		touch(by, list, TOUCH_INC, false);
+	if (e->op == TR_BARRIER_LOOK)
+		touch(by, list, TOUCH_READ, false);
+}
+
+/* A grace period ends. RCU takes a thread with preemption disabled for a reader,
+ * but not while it is held at a gate under its spinlock. */
+static void note_readers(void)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		if (READ_ONCE(ex.gate[i].preempt_count))
+			left_out(LEFT_READERS);
+}
+
+void explore_event(const struct trace_event *e)
+{
+	struct gate *by;
+	bool mine;
+
+	if (!READ_ONCE(ex.on) || READ_ONCE(ex.gates_open))
+		return;
+	/* A writer of the hotplug lock polls hardware, against the clock. */
+	if ((e->op == TR_HP_BEGIN || e->op == TR_HP_DONE) &&
+	    explored_gate(current))
+		WRITE_ONCE(current->timeless, e->op == TR_HP_DONE);
+	if ((e->op == TR_CORE_ON || e->op == TR_CORE_OFF ||
+	     e->op == TR_HP_DONE) &&
+	    explored_gate(current))
+		explored_gate(current)->toggles = false;
+	if (e->cpu == ex.subject.toggled &&
+	    (current->is_idle || current->pinned))
+		/* Let explore_gate() see this thread's gates too: a wake-up
+		 * that wakes no thread passes a gate, but there is no event. */
+		current->gated = on_changing_core();
+	if (e->op == TR_CALL_RCU || e->op == TR_RCU_CB)
+		/* Relaxed: read while all threads rest. */
+		__atomic_fetch_add(&ex.callbacks_left,
+				   e->op == TR_CALL_RCU ? 1 : -1,
+				   __ATOMIC_RELAXED);
+	if (e->op == TR_GP_END)
+		note_readers();
+	mine = belongs_to_step(e, &by);
+	if (!mine && e->op == TR_DONE)
+		return; /* there is a TR_COMPLETE too */
+	if (in_other_interrupt())
+		note_interrupt(e);
+	else if (!mine)
+		note_stranger(e);
+	if (!mine)
+		return;
+	note_event(by, e);
+	touch_list(by, e);
+	/* Whether the callback runs in this step or later depends on whether a
+	 * thread waits: let_callback_run(). */
+	for (unsigned int i = 0; e->op == TR_CALL_RCU && i < ex.subject.nr; i++)
+		touch(by, WANT_OF(i), TOUCH_READ, false);
+	if (e->op == TR_TIMER_ARM && by)
+		WRITE_ONCE(ex.timer_armed, true);
+	if (by && e->op == TR_COMPLETE)
+		by->objects = NULL; /* the woken thread may use objects too */
+	if (e->op == TR_CACHE_FREE)
+		/* The RCU callbacks of the cache's slabs read the cache. */
+		touch(by, (uintptr_t)&rcu_sched_state, TOUCH_READ, false);
+	if (e->op == TR_NOTIFY &&
+	    (e->arg == CPU_DYING || e->arg == CPU_STARTING))
+		touch(by, THE_CORES, TOUCH_WRITE, false);
+	if (event_info(e->op)->touches & AND_CORES)
+		touch(by, THE_CORES, TOUCH_READ, false);
+	if (e->op == TR_LOCK && by && by->op != TR_LOCK)
+		touch_and_shut(by, (uintptr_t)e->obj, TOUCH_WRITE);
+	if (by && (is_known(by, (enum trace_op)e->op) || is_spin(e->op)))
+		return; /* the gate has added it */
+	touch_by(by, (enum trace_op)e->op, e->obj);
+}
+
+bool was_woken(const struct gate *g)
+{
+	/* The order matters: a thread that comes to its resume gate sets at_gate
+	 * before it is TASK_HELD. Acquire: pairs with the release in
+	 * stop_at_resume(). */
+	enum thread_state s = sched_state_apart_from_gate(g->thread);
+
+	if (g->awaits)
+		return false;
+	if (g->phase == SLEEPS)
+		return s == TASK_RUNNING || s == TASK_WAKING ||
+		       smp_load_acquire(&g->at_gate);
+	return g->announced && s == TASK_RUNNING;
+}
+
+bool has_ended(unsigned int i)
+{
+	return ex.gate[i].bound ? READ_ONCE(ex.gate[i].returned) :
+				  ex.subject.ended(ex.subject.arg, i);
+}
+
+/* Note which threads the step has woken, and which have ended. */
+static void note_changes(void)
+{
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
+		struct gate *g = &ex.gate[i];
+
+		if (!g->ended && has_ended(i)) {
+			g->ended = true;
+		} else if (!g->ended && was_woken(g)) {
+			/* A thread that slept could not move before. */
+			touch(NULL, WAKE_OF(i), TOUCH_WRITE,
+			      g->phase == SLEEPS);
+			touch(NULL, WANT_OF(i), TOUCH_WRITE, false);
+			if (g->phase == SLEEPS)
+				g->phase = WOKEN;
+			else
+				g->woken_early = true;
+			g->announced = false;
+		}
+	}
+	for (unsigned int i = 0; i < ex.subject.nr; i++) {
+		struct gate *g = &ex.gate[i];
+		bool holds = ex.subject.awaits[i] &&
+			     ex.subject.awaits[i](ex.subject.arg);
+
+		if (holds && !g->holds)
+			touch(NULL, AWAIT_OF(i), TOUCH_WRITE, true);
+		else if (!holds && g->holds)
+			touch_and_shut(g, AWAIT_OF(i), TOUCH_WRITE);
+		g->holds = holds;
+	}
+}
+
+void take_footprint(struct footprint *f)
+{
+	uint32_t flags;
+
+	note_changes();
+	flags = footprint_lock();
+	*f = ex.footprint;
+	if (f->all)
+		left_out(LEFT_ALL);
+	memset(&ex.footprint, 0, sizeof(ex.footprint));
+	ex.no_step = true;
+	footprint_unlock(flags);
+}
+
+bool waits_for_a_thread(const struct gate *g)
+{
+	const struct wait_ops *w = g->wait.ops;
+
+	if (g->awaits)
+		return true;
+	if (w == &mutex_wait || w == &rwsem_read_wait ||
+	    w == &rwsem_write_wait || w == &percpu_read_wait ||
+	    w == &percpu_write_wait || w == &refcount_wait)
+		return true;
+	/* The environment completes nothing for a thread that takes no core on
+	 * or off, while the threads' callbacks have run and they have armed no
+	 * timer. (The answer must depend on what the threads have done, not on
+	 * what the environment does just now.) */
+	return (w == &queue_wait || w == &completion_wait) &&
+	       mutex_owner(&cpu_add_remove_lock) != g->thread &&
+	       READ_ONCE(ex.callbacks_left) == 0 && !READ_ONCE(ex.timer_armed);
+}
+
+bool may_time_out(const struct gate *g)
+{
+	/* The exploring thread may look while the leading thread goes on. */
+	const struct wait_ops *ops = READ_ONCE(g->wait.ops);
+
+	return g->wait.timed && ops && ops->either &&
+	       READ_ONCE(g->thread->timeless);
+}
+#endif
