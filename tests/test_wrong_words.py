@@ -60,8 +60,8 @@ WRONG = {
        for w in ("0", "-1", "x", HUGE)},
     **{f"explore program{w}": "explore: program takes the threads as text: explore "
        "program a b | b a" for w in ("", " full")},
-    "explore program a b | b a max 5": 'program: "max" is none of a to f, r w pr pw g h, '
-                                       "all with - too, P V ? ! x",
+    "explore program a b | b a max 5": 'program: "max" is none of a-f A-F r w pr pw g h, '
+                                       "with - too, ~A-~F P V ? ! x ^",
     "replay": "replay: which experiment? (demo lists them)",
     "replay x D:1": 'replay: no experiment "x" (demo alone lists them)',
     "replay e0 A:1": "replay: e0 has parts: name one (demo e0 prints them)",
