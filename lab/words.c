@@ -84,6 +84,31 @@ const char *cpu_event_name(unsigned long event)
 	return event < ARRAY_SIZE(names) && names[event] ? names[event] : "?";
 }
 
+unsigned int nr_actors_of(const struct scenario *sc)
+{
+	unsigned int n = 0;
+
+	while (n < MAX_ACTORS && sc->actors[n].name)
+		n++;
+	return n;
+}
+
+const char *mover_name(const struct scenario *sc, unsigned int i)
+{
+	return i < nr_actors_of(sc) ? sc->actors[i].name : "RCU";
+}
+
+int mover_by_name(const struct scenario *sc, const char *name, size_t len)
+{
+	for (unsigned int i = 0; i <= nr_actors_of(sc); i++) {
+		const char *known = mover_name(sc, i);
+
+		if (strlen(known) == len && strncasecmp(known, name, len) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
 const char *actor_name_of(const struct stage *st, uintptr_t thread)
 {
 	for (unsigned int i = 0; i < st->nr_actors; i++)

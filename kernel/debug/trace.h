@@ -104,8 +104,8 @@ enum trace_op {
 	TR_WAIT_FOR,  /* gate: about to join the queue and look */
 	TR_WAIT_DONE, /* gate: about to leave the queue */
 	TR_COMPLETE,  /* gate; did */
-	TR_DONE,      /* did: looked at, or changed, how often it is done; obj =
-		       * that number, which an experiment may access too */
+	TR_DONE,      /* did: looked at, or changed, a count that ends a wait;
+		       * obj = the count */
 	/* obj = shared data, declared by shared_read(), shared_write() */
 	TR_SHARED_READ,
 	TR_SHARED_WRITE,

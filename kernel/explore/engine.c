@@ -7,6 +7,7 @@
 
 #include "kernel/arch/clock.h"
 #include "kernel/cpu/cpu.h"
+#include "kernel/debug/panic.h"
 #include "kernel/explore/access.h"
 #include "kernel/explore/engine.h"
 #include "kernel/explore/left.h"
@@ -43,8 +44,10 @@ void explore_begin(const struct explored *subject)
 
 	ex.subject = *subject;
 	ex.runner = current;
-	for (unsigned int i = 0; i < subject->nr; i++)
-		gate_init(&ex.gate[i], subject->thread[i]);
+	BUG_ON(subject->nr >= SEARCH_THREADS); /* one is RCU */
+	for (unsigned int i = 0; i <= subject->nr; i++)
+		gate_init(&ex.gate[i],
+			  i < subject->nr ? subject->thread[i] : NULL);
 	for (unsigned int i = 0; i < subject->nr; i++) {
 		struct gate *g = &ex.gate[i];
 
@@ -71,7 +74,8 @@ void explore_begin(const struct explored *subject)
 	ex.timers = timers_armed_all();
 	ex.no_step = ex.touched_at_rest = ex.over = ex.stops = false;
 	ex.asleep = ex.timer_armed = false;
-	ex.callbacks_left = 0;
+	ex.callbacks_left = ex.due = 0;
+	ex.due_read = ex.due_written = ex.open = ex.runs_callbacks = false;
 	WRITE_ONCE(ex.lead, NO_ONE);
 	WRITE_ONCE(ex.gates_open, false);
 	/* Release: all that this function has stored comes before `on`. */
@@ -115,23 +119,24 @@ void explore_end(void)
 	WRITE_ONCE(ex.on, false);
 }
 
-/* Does no callback thread run? (A callback thread takes a callback off its list
- * after it has run it, and rcu_barrier() reads the list.) The callback thread
- * of a core that is off is parked, or has never run. */
+/* Is each callback that is ready at its gate? Not those of a core that is off,
+ * or whose callback thread is parked because the core goes. */
 static bool callbacks_rest(void)
 {
 	unsigned int cpu;
 
 	for_each_possible_cpu (cpu) {
-		const struct thread *t = ex.callbacks[cpu].thread;
+		const struct gate *g = &ex.callbacks[cpu];
 
-		if (t && cpu_is_online(cpu) &&
-		    READ_ONCE(t->state) == TASK_RUNNING)
+		/* Acquires: the first pairs with the release in stop_at_gate().
+		 * The second pairs with the release in invoke_batch(), so that
+		 * the effects of callbacks that have run are seen. */
+		if (g->thread && cpu_is_online(cpu) &&
+		    !smp_load_acquire(&g->at_gate) &&
+		    smp_load_acquire(&rcu_sched_state.data[cpu].cbs.len) &&
+		    READ_ONCE(g->thread->state) != TASK_PARKED)
 			return false;
 	}
-	smp_mb(); /* this look at the threads' states before later looks at
-		   * their lists; pairs with the lock of the wait queue, which
-		   * a thread takes between its changes of the two */
 	return true;
 }
 
@@ -146,6 +151,41 @@ static bool environment_is_apart(void)
 static bool grace_periods_rest(void)
 {
 	return rcu_gp_is_quiet() || waits_for_event(rcu_sched_state.thread);
+}
+
+/* The first callback thread that is held before a callback, or NULL. */
+static struct gate *waiting_callback(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu (cpu)
+		/* Acquire: pairs with the release in stop_at_gate(). */
+		if (smp_load_acquire(&ex.callbacks[cpu].at_gate))
+			return &ex.callbacks[cpu];
+	return NULL;
+}
+
+bool callbacks_can_run(void)
+{
+	return READ_ONCE(ex.due) && waiting_callback();
+}
+
+/* May callbacks run now, which then belong to the step that is under way? */
+static bool callbacks_may_run(void)
+{
+	return (ex.runs_callbacks || !READ_ONCE(ex.due)) && waiting_callback();
+}
+
+/* Let one of them run, if there is one. Returns whether one runs. */
+static bool let_callback_run(void)
+{
+	struct gate *g = callbacks_may_run() ? waiting_callback() : NULL;
+
+	if (!g)
+		return false;
+	WRITE_ONCE(g->at_gate, false);
+	sched_release(g->thread, &g->go);
+	return true;
 }
 
 /* Is it certain, at one look, that nothing happens without another step?
@@ -174,7 +214,8 @@ static bool all_rest(bool arrived)
 	 * only settle() can tell. */
 	return !READ_ONCE(ex.timer_armed) && callbacks_rest() &&
 	       environment_is_apart() &&
-	       (!READ_ONCE(ex.callbacks_left) || grace_periods_rest());
+	       (!READ_ONCE(ex.callbacks_left) || grace_periods_rest()) &&
+	       !callbacks_may_run();
 }
 
 /* Has the thread stopped for good, as far as one look can tell? */
@@ -204,36 +245,6 @@ static bool nothing_runs(uint64_t *switches)
 		switches[i] = n;
 	}
 	return still;
-}
-
-/* If a thread waits for something that a callback may bring, let one callback
- * run. Returns whether one runs. */
-static bool let_callback_run(void)
-{
-	bool wanted = false;
-	unsigned int cpu;
-
-	for (unsigned int i = 0; i < ex.subject.nr; i++) {
-		const struct wait_ops *w =
-			READ_ONCE(ex.gate[i].thread->waiting.ops);
-
-		wanted |= !at_rest(&ex.gate[i], i) &&
-			  (w == &completion_wait || w == &barrier_wait ||
-			   w == &queue_wait || w == &join_wait);
-	}
-	/* A section under a spinlock is an RCU reader. */
-	if (wanted && any_spinlock_is_held())
-		left_out(LEFT_READERS);
-	for_each_possible_cpu (cpu) {
-		struct gate *g = &ex.callbacks[cpu];
-
-		if (!wanted || !smp_load_acquire(&g->at_gate))
-			continue;
-		WRITE_ONCE(g->at_gate, false);
-		sched_release(g->thread, &g->go);
-		return true;
-	}
-	return false;
 }
 
 /* May the interrupt begin? It runs where its thread is held. */
@@ -269,6 +280,8 @@ static unsigned int enabled_threads(void)
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
 		if (!has_ended(i) && is_enabled(&ex.gate[i]))
 			able |= 1u << i;
+	if (ex.open)
+		able |= 1u << ex.subject.nr;
 	return able;
 }
 
@@ -281,6 +294,7 @@ static int next_step(void)
 	struct gate *last;
 	int n;
 
+	ex.runs_callbacks = false;
 	take_footprint(&f);
 	if (ex.over && ex.subject.step_over)
 		ex.subject.step_over(ex.subject.arg, &f);
@@ -293,7 +307,7 @@ static int next_step(void)
 		    able & 1u << (last - ex.gate))
 			return last->passes--, (int)(last - ex.gate);
 	n = ex.subject.choose(ex.subject.arg, able, &gates);
-	if (n >= 0)
+	if (n >= 0 && n < (int)ex.subject.nr)
 		ex.gate[n].passes = gates - 1;
 	return n < 0 ? NO_ONE : n;
 }
@@ -308,6 +322,22 @@ static void pass_lead(int n)
 		wake_up(&ex.changed);
 }
 
+/* Let RCU take a step: the callbacks that are due run. */
+static void grant_callbacks(void)
+{
+	WRITE_ONCE(ex.no_step, false);
+	for (unsigned int i = 0; i < ex.subject.nr; i++)
+		ex.gate[i].granted = false;
+	ex.runs_callbacks = true;
+	ex.ran = 0;
+	/* A section under a spinlock is an RCU reader. */
+	if (any_spinlock_is_held())
+		left_out(LEFT_READERS);
+	ex.grants++;
+	ex.over = true;
+	pass_lead(NO_ONE);
+}
+
 /* Let thread n, which is enabled, take a step. */
 static void grant(int n)
 {
@@ -315,6 +345,10 @@ static void grant(int n)
 	bool times_out = g->phase == SLEEPS && may_time_out(g);
 	bool *go = &g->go;
 
+	if (n == (int)ex.subject.nr) {
+		grant_callbacks();
+		return;
+	}
 	WRITE_ONCE(ex.no_step, false);
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
 		ex.gate[i].granted = &ex.gate[i] == g;
@@ -390,9 +424,6 @@ static void end_step_of_sleeper(void)
 	touch_sleep(g);
 	if (g->has_interrupts) /* it is not held, so none can run on it */
 		set_masked(g, g, true);
-	/* It depends on the callbacks that are queued, and from now on others
-	 * that are queued may run. */
-	touch(NULL, (uintptr_t)&rcu_sched_state, TOUCH_WRITE, false);
 	WRITE_ONCE(ex.asleep, false);
 	WRITE_ONCE(ex.lead, NO_ONE);
 }
@@ -412,6 +443,8 @@ static bool settle(void)
 
 		if (lead && all_rest(true))
 			return true;
+		if (lead && callbacks_rest() && let_callback_run())
+			continue;
 		/* Acquire: pairs with the release in note_block(). */
 		still = (lead || smp_load_acquire(&ex.asleep)) &&
 			nothing_runs(switches) && other_cores_sleep(&sum);
@@ -470,6 +503,12 @@ unsigned int explore_gates_left(unsigned int i)
 
 void explore_standing(struct standing *out)
 {
+	out[ex.subject.nr] = (struct standing){ .where = STAND_AT_POINT,
+						.op = TR_RCU_CB,
+						.thing = THE_DUE,
+						.how = TOUCH_WRITE,
+						.takes = true,
+						.vague = true };
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
 		const struct gate *g = &ex.gate[i];
 		struct standing *s = &out[i];
@@ -527,6 +566,12 @@ bool explore_pending(unsigned int i, enum trace_op *op, const void **obj,
 {
 	const struct gate *g = &ex.gate[i];
 
+	if (i == ex.subject.nr) {
+		*op = TR_RCU_CB;
+		*obj = &rcu_sched_state;
+		*caller = 0;
+		return ex.open;
+	}
 	if (g->phase != STANDS && g->phase != WOKEN && !g->awaits)
 		return false;
 	*op = g->phase == WOKEN ? TR_RESUME : g->op;

@@ -30,8 +30,8 @@
 #define COUNT_OF(rsp)                                                          \
 	((uintptr_t) & ((const struct rcu_state *)(rsp))->n_barrier_done)
 #define THE_HEAP    ((uintptr_t)4) /* all that was allocated */
+#define THE_DUE	    ((uintptr_t)5) /* open: RCU callbacks of the threads wait */
 #define WAKE_OF(i)  ((uintptr_t)16 + (uintptr_t)(i)) /* may it wake up? */
-#define WANT_OF(i)  ((uintptr_t)48 + (uintptr_t)(i)) /* does it sleep? */
 #define AWAIT_OF(i) ((uintptr_t)32 + (uintptr_t)(i)) /* its condition */
 #define LIST_OF(i)  ((uintptr_t)96 + (uintptr_t)(i)) /* of callbacks */
 #define IRQS_OF(i)  ((uintptr_t)64 + (uintptr_t)(i)) /* open: unmasked */
@@ -107,8 +107,15 @@ struct engine {
 	bool no_step;		 /* no step is under way */
 	bool touched_at_rest;	 /* something was touched while no_step */
 	int lead;		 /* the thread that leads, or NO_ONE; atomic */
-	int callbacks_left; /* queued since the start, and not run; atomic */
-	bool timer_armed;   /* by one of the threads */
+	/* RCU callbacks queued since the start, and not run. Atomic. */
+	int callbacks_left; /* all of them */
+	int due;	    /* those that are no barrier's */
+	bool due_read,
+		due_written; /* this step depends on them; changed them */
+	bool open;	     /* some of them can run: THE_DUE is open */
+	bool runs_callbacks; /* this step is RCU's, */
+	unsigned int ran;    /* and has run so many that are no barrier's */
+	bool timer_armed;    /* by one of the threads */
 	bool asleep; /* the leading thread waits for the environment; atomic */
 	bool over;   /* a step is over, and step_over() was not called yet */
 	bool stops;  /* there are no more steps */
@@ -215,6 +222,9 @@ void note_masked(struct gate *g);
 bool would_wait(enum trace_op op, const void *obj);
 
 /* ---- engine.c ---- */
+
+/* Can callbacks run that are due? For the thread that has the lead, at rest. */
+bool callbacks_can_run(void);
 
 /* The current thread's step is over. If it has the lead, pass it on. */
 void end_step(struct gate *g);

@@ -188,13 +188,13 @@ void touch_and_shut(struct gate *by, uintptr_t thing, enum touch_how how)
 	footprint_shuts(&ex.footprint, thing);
 	ex.touched_at_rest |= ex.no_step;
 	footprint_unlock(flags);
-	WRITE_ONCE(by->touched, true);
+	if (by)
+		WRITE_ONCE(by->touched, true);
 }
 
 void touch_sleep(struct gate *g)
 {
 	touch_and_shut(g, WAKE_OF(g - ex.gate), TOUCH_READ);
-	touch(g, WANT_OF(g - ex.gate), TOUCH_WRITE, false);
 }
 
 void note_second_touch(const struct gate *by)
@@ -333,6 +333,49 @@ static void note_readers(void)
 			left_out(LEFT_READERS);
 }
 
+/*
+ * The callbacks that are due are those that RCU's own steps run: all but the
+ * barrier's. The barrier's run at once if no others are due. (Others may be in
+ * front of them, and the barrier waits for those.) On the core that comes or
+ * goes the environment runs them.
+ */
+static void note_due(const struct trace_event *e)
+{
+	bool calls = e->op == TR_CALL_RCU;
+
+	if (e->op == TR_ADOPT)
+		WRITE_ONCE(ex.due_written, true);
+	if (!calls && e->op != TR_RCU_CB)
+		return;
+	/* Relaxed: read while all threads rest. */
+	__atomic_fetch_add(&ex.callbacks_left, calls ? 1 : -1,
+			   __ATOMIC_RELAXED);
+	if (is_barrier_callback(e->arg)) {
+		WRITE_ONCE(ex.due_read, true);
+		return;
+	}
+	__atomic_fetch_add(&ex.due, calls ? 1 : -1, __ATOMIC_RELAXED);
+	WRITE_ONCE(ex.due_written, true);
+	if (!calls && (e->cpu == ex.subject.toggled || ex.ran++))
+		left_out(LEFT_CALLBACKS);
+}
+
+/* Note what the step has done to THE_DUE. */
+static void touch_due(void)
+{
+	bool open = callbacks_can_run();
+
+	if (ex.open && !open)
+		touch_and_shut(NULL, THE_DUE, TOUCH_WRITE);
+	else if (ex.due_read || ex.due_written || open != ex.open)
+		touch(NULL, THE_DUE,
+		      ex.due_written || open != ex.open ? TOUCH_WRITE :
+							  TOUCH_READ,
+		      open && !ex.open);
+	ex.due_read = ex.due_written = false;
+	ex.open = open;
+}
+
 void explore_event(const struct trace_event *e)
 {
 	struct gate *by;
@@ -353,11 +396,7 @@ void explore_event(const struct trace_event *e)
 		/* Let explore_gate() see this thread's gates too: a wake-up
 		 * that wakes no thread passes a gate, but there is no event. */
 		current->gated = on_changing_core();
-	if (e->op == TR_CALL_RCU || e->op == TR_RCU_CB)
-		/* Relaxed: read while all threads rest. */
-		__atomic_fetch_add(&ex.callbacks_left,
-				   e->op == TR_CALL_RCU ? 1 : -1,
-				   __ATOMIC_RELAXED);
+	note_due(e);
 	if (e->op == TR_GP_END)
 		note_readers();
 	mine = belongs_to_step(e, &by);
@@ -371,10 +410,6 @@ void explore_event(const struct trace_event *e)
 		return;
 	note_event(by, e);
 	touch_list(by, e);
-	/* Whether the callback runs in this step or later depends on whether a
-	 * thread waits: let_callback_run(). */
-	for (unsigned int i = 0; e->op == TR_CALL_RCU && i < ex.subject.nr; i++)
-		touch(by, WANT_OF(i), TOUCH_READ, false);
 	if (e->op == TR_TIMER_ARM && by)
 		WRITE_ONCE(ex.timer_armed, true);
 	if (by && e->op == TR_COMPLETE)
@@ -427,7 +462,6 @@ static void note_changes(void)
 			/* A thread that slept could not move before. */
 			touch(NULL, WAKE_OF(i), TOUCH_WRITE,
 			      g->phase == SLEEPS);
-			touch(NULL, WANT_OF(i), TOUCH_WRITE, false);
 			if (g->phase == SLEEPS)
 				g->phase = WOKEN;
 			else
@@ -453,6 +487,7 @@ void take_footprint(struct footprint *f)
 	uint32_t flags;
 
 	note_changes();
+	touch_due();
 	flags = footprint_lock();
 	*f = ex.footprint;
 	if (f->all)
@@ -472,13 +507,16 @@ bool waits_for_a_thread(const struct gate *g)
 	    w == &rwsem_write_wait || w == &percpu_read_wait ||
 	    w == &percpu_write_wait || w == &refcount_wait)
 		return true;
+	if (w == &barrier_wait && READ_ONCE(ex.due))
+		return true; /* RCU takes steps too */
 	/* The environment completes nothing for a thread that takes no core on
-	 * or off, while the threads' callbacks have run and they have armed no
-	 * timer. (The answer must depend on what the threads have done, not on
-	 * what the environment does just now.) */
+	 * or off, while no callbacks of a barrier are left and the threads have
+	 * armed no timer. (The answer must depend on what the threads have done,
+	 * not on what the environment does just now.) */
 	return (w == &queue_wait || w == &completion_wait) &&
 	       mutex_owner(&cpu_add_remove_lock) != g->thread &&
-	       READ_ONCE(ex.callbacks_left) == 0 && !READ_ONCE(ex.timer_armed);
+	       READ_ONCE(ex.callbacks_left) == READ_ONCE(ex.due) &&
+	       !READ_ONCE(ex.timer_armed);
 }
 
 bool may_time_out(const struct gate *g)

@@ -99,7 +99,6 @@ void left_looks(unsigned int i)
 
 void left_call(unsigned int i)
 {
-	left_out(LEFT_CALLBACKS);
 	left.calls |= 1u << i;
 	note_looks();
 }

@@ -113,6 +113,7 @@ static int rcuc_thread(void *arg)
  * ends the barrier's wait. */
 static void barrier_done(struct rcu_state *rsp)
 {
+	trace_did(TR_DONE, &rsp->barrier_count, 0, CALLER);
 	/* Acq_rel: the waiter sees the effects of all callbacks counted. */
 	if (__atomic_sub_fetch(&rsp->barrier_count, 1, __ATOMIC_ACQ_REL) == 0)
 		complete(&rsp->barrier_completion);

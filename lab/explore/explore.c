@@ -240,7 +240,7 @@ static bool all_failures_seen(const struct scenario *sc,
 static int explore_form(struct stage *st, struct exploration *x,
 			const struct explore_request *rq)
 {
-	search_init(x->search, st->nr_actors, rq->mode, rq->bound);
+	search_init(x->search, st->nr_actors + 1, rq->mode, rq->bound);
 	x->search->check_orders = CHECK_ORDERS;
 	x->ends = 0;
 	while (search_next(x->search)) {

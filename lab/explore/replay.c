@@ -29,21 +29,17 @@ static bool parse_leg(const struct scenario *sc, const char *word,
 {
 	const char *colon = strchr(word, ':');
 	unsigned int n;
+	int i;
 
 	if (!colon || !parse_uint(colon + 1, &n) || !n || n > SEARCH_STEPS ||
 	    w->nr == LEGS)
 		return false;
-	for (unsigned int i = 0; i < MAX_ACTORS && sc->actors[i].name; i++) {
-		const char *name = sc->actors[i].name;
-		size_t len = (size_t)(colon - word);
-
-		if (strlen(name) != len || strncasecmp(name, word, len) != 0)
-			continue;
-		w->leg[w->nr].actor = (uint8_t)i;
-		w->leg[w->nr++].steps = (uint16_t)n;
-		return true;
-	}
-	return false;
+	i = mover_by_name(sc, word, (size_t)(colon - word));
+	if (i < 0)
+		return false;
+	w->leg[w->nr].actor = (uint8_t)i;
+	w->leg[w->nr++].steps = (uint16_t)n;
+	return true;
 }
 
 /* Print a line which says that the word is no leg, and how a leg is written. */
@@ -55,8 +51,12 @@ static void refuse_leg(const struct scenario *sc, const char *word,
 		return;
 	}
 	kprintf("replay: \"%s\": expected ACTOR:STEPS; ACTOR is ", word);
-	for (unsigned int i = 0; i < MAX_ACTORS && sc->actors[i].name; i++)
-		kprintf("%s%s", i ? " or " : "", sc->actors[i].name);
+	for (unsigned int i = 0; i <= nr_actors_of(sc); i++)
+		kprintf("%s%s",
+			!i		      ? "" :
+			i == nr_actors_of(sc) ? " or " :
+						", ",
+			mover_name(sc, i));
 	kprintf(", STEPS is 1 to %u\n", SEARCH_STEPS);
 }
 

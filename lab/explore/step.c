@@ -156,12 +156,18 @@ static int find_actor(const struct stage *st, const char *word)
 {
 	unsigned int nr;
 
-	for (unsigned int i = 0; i < st->nr_actors; i++)
-		if (!strcasecmp(word, st->sc->actors[i].name))
-			return (int)i;
-	return parse_uint(word, &nr) && nr && nr <= st->nr_actors ?
+	int i = mover_by_name(st->sc, word, strlen(word));
+
+	if (i >= 0)
+		return i;
+	return parse_uint(word, &nr) && nr && nr <= st->nr_actors + 1 ?
 		       (int)nr - 1 :
 		       -1;
+}
+
+static bool has_ended(const struct stage *st, unsigned int i)
+{
+	return i < st->nr_actors && worker_ended(&st->worker[i]);
 }
 
 static void name_threads(const struct stage *st)
@@ -182,7 +188,7 @@ static bool refuse_command(struct stepper *s, bool from_words)
 static bool order_steps(struct stepper *s, const struct stage *st, int actor,
 			const char *count, unsigned int enabled)
 {
-	const char *name = st->sc->actors[actor].name;
+	const char *name = mover_name(st->sc, (unsigned int)actor);
 	char text[WHY_TEXT];
 	unsigned int n = 1;
 
@@ -194,7 +200,7 @@ static bool order_steps(struct stepper *s, const struct stage *st, int actor,
 	if (!(enabled & 1u << actor)) {
 		describe_actor(st, (unsigned int)actor, false, text);
 		kprintf("step: %s cannot go on: %s%.*s\n", name,
-			worker_ended(&st->worker[actor]) ? "it has " : "it ",
+			has_ended(st, (unsigned int)actor) ? "it has " : "it ",
 			WHY_WIDTH - 40, text);
 		return false;
 	}
@@ -207,6 +213,13 @@ static void show_why(const struct stage *st, int actor, unsigned int enabled)
 {
 	unsigned int n = 0;
 
+	if (actor == (int)st->nr_actors) {
+		char text[WHY_TEXT];
+
+		describe_actor(st, st->nr_actors, false, text);
+		kprintf("RCU: %s\n", text);
+		return;
+	}
 	if (actor >= 0) {
 		show_waits_of(st, (unsigned int)actor, enabled);
 		return;
@@ -358,7 +371,7 @@ static void say_not_repeated(struct stepper *s, const struct stage *st)
 	mute(s, false);
 	kprintf("back: the schedule cannot be repeated: step %u of %u, by %s, "
 		"differs\n",
-		s->n + 1, s->keep, st->sc->actors[s->taken[s->n].actor].name);
+		s->n + 1, s->keep, mover_name(st->sc, s->taken[s->n].actor));
 	s->keep = s->n;
 }
 
@@ -370,7 +383,7 @@ static int take_step(struct stepper *s, const struct stage *st,
 
 	if (!s->to_end) {
 		describe_actor(st, actor, true, text);
-		kprintf("%4u. %s: %.*s\n", s->n + 1, st->sc->actors[actor].name,
+		kprintf("%4u. %s: %.*s\n", s->n + 1, mover_name(st->sc, actor),
 			WHY_WIDTH - 8 - actor_width(st), text);
 	}
 	s->taken[s->n].actor = (uint8_t)actor;
@@ -402,9 +415,8 @@ static int choose_by_asking(struct director *d, struct stage *st,
 	}
 	if (s->more && !(enabled & 1u << s->actor)) {
 		kprintf("%s %s: %u steps fewer than asked for\n",
-			st->sc->actors[s->actor].name,
-			worker_ended(&st->worker[s->actor]) ? "has ended" :
-							      "cannot go on",
+			mover_name(st->sc, s->actor),
+			has_ended(st, s->actor) ? "has ended" : "cannot go on",
 			s->more);
 		s->more = 0;
 	}

@@ -133,12 +133,19 @@ void describe_actor(const struct stage *st, unsigned int i, bool able,
 {
 	static struct waitfor w; /* demo_mutex */
 	const struct worker *worker = &st->worker[i];
-	const char *bug = READ_ONCE(worker->thread->bug);
+	const char *bug;
 	enum trace_op op;
 	const void *obj;
 	uintptr_t caller;
 	char fn[SYMBOL];
 
+	if (i == st->nr_actors) {
+		ksnprintf(out, WHY_TEXT, "%s",
+			  explore_pending(i, &op, &obj, &caller) ?
+				  "run the callbacks that are due" :
+				  "has no callbacks to run");
+		return;
+	}
 	if (worker->actor->interrupts) {
 		if (explore_pending(i, &op, &obj, &caller))
 			describe_gate(op, obj, caller, out);
@@ -146,6 +153,7 @@ void describe_actor(const struct stage *st, unsigned int i, bool able,
 			ksnprintf(out, WHY_TEXT, "ended");
 		return;
 	}
+	bug = READ_ONCE(worker->thread->bug);
 	if (worker_ended(worker)) {
 		ksnprintf(out, WHY_TEXT, "ended%s%s", bug ? ": BUG: " : "",
 			  bug ? bug : "");
@@ -188,6 +196,12 @@ void show_threads(const struct stage *st, unsigned int enabled)
 			  st->sc->actors[i].name, st->worker[i].cpu, text);
 		kprintf("%s\n", row);
 	}
+	if (!(enabled & 1u << st->nr_actors))
+		return;
+	describe_actor(st, st->nr_actors, true, text);
+	ksnprintf(row, sizeof(row), "* %u %-*s           %s", st->nr_actors + 1,
+		  actor_width(st), mover_name(st->sc, st->nr_actors), text);
+	kprintf("%s\n", row);
 }
 
 static struct waitfor the_walk; /* the walk that is printed; demo_mutex */

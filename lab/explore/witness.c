@@ -6,6 +6,7 @@
  */
 #include "lab/explore/explore.h"
 
+#include "lab/words.h"
 #include "kernel/lib/printf.h"
 
 #if GORDIAN_DEBUG
@@ -15,7 +16,7 @@ void print_witness(const struct scenario *sc, const struct witness *w)
 	if (*w->form.name)
 		kprintf(" %s", w->form.name);
 	for (unsigned int i = 0; i < w->nr; i++)
-		kprintf(" %s:%u", sc->actors[w->leg[i].actor].name,
+		kprintf(" %s:%u", mover_name(sc, w->leg[i].actor),
 			w->leg[i].steps);
 }
 
@@ -60,7 +61,6 @@ static int choose_as_written(struct director *d, struct stage *st,
 	struct replay *r = container_of(d, struct replay, director);
 	unsigned int actor;
 
-	(void)st;
 	if (note_if_cut_short(r) || r->leg == r->w->nr)
 		return -1;
 	actor = r->w->leg[r->leg].actor;
@@ -68,7 +68,8 @@ static int choose_as_written(struct director *d, struct stage *st,
 		r->lost = true;
 		return -1;
 	}
-	*gates = r->freely ? r->w->leg[r->leg].steps : 1;
+	if (r->freely && actor < st->nr_actors)
+		*gates = r->w->leg[r->leg].steps;
 	r->step += *gates;
 	if (r->step == r->w->leg[r->leg].steps) {
 		r->leg++;
@@ -98,7 +99,7 @@ int replay_witness(struct stage *st, const struct witness *w, bool freely,
 		return 0;
 	kprintf("replay: this schedule cannot be followed: %s cannot take step "
 		"%u of its %u\n",
-		st->sc->actors[w->leg[r.leg].actor].name, r.step + 1,
+		mover_name(st->sc, w->leg[r.leg].actor), r.step + 1,
 		w->leg[r.leg].steps);
 	return 1;
 }
