@@ -66,6 +66,7 @@ struct gate {
 	bool toggles;	    /* it waits until the core has come or gone */
 	uintptr_t declared; /* the word of the last gate before an access */
 	bool looks; /* the last gate was a barrier's look at a core that stays */
+	bool calls;	     /* the last gate was a call_rcu() */
 	const void *objects; /* the cache, if the last gate was about objects */
 	bool holds;	     /* its condition was true after the last step */
 	bool awaits;	     /* SLEEPS, in explore_await() */

@@ -97,8 +97,16 @@ static bool goes_on_looking(struct gate *g, enum trace_op op, const void *obj)
 static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 {
 	const void *before = g->objects;
+	bool called = g->calls;
 
 	if (goes_on_looking(g, op, obj))
+		return false;
+	g->calls = op == TR_CALL_RCU;
+	if (called && g->calls)
+		/* Several in a row are one step, and then RCU runs several
+		 * callbacks in one step, which is left out. (How many slabs of
+		 * an RCU cache are given back in a row depends on the number of
+		 * cores.) */
 		return false;
 	g->objects = op == TR_CACHE_OBJECT ? obj : NULL;
 	if (op == TR_CACHE_OBJECT && obj == before) {
