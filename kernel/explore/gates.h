@@ -28,10 +28,15 @@
  * well: the step that wakes it opens it, and the step at its resume gate takes
  * it.
  *
+ * RCU takes steps too. In explored.choose(), and in explore_standing(), it is
+ * number `nr`, after the threads. It is enabled while a callback is due: a thread
+ * has queued it, and its grace period is over. In its step all callbacks that are
+ * due run, in the order of the cores. A barrier's own callbacks are not due in
+ * this sense: they run at once if no others are, and else in RCU's step.
+ *
  * The environment is waited for and not permuted: the grace-period thread,
- * armed timers, the stopper threads, interrupts. RCU callbacks run late and in
- * order: one at a time, and only while a thread waits for an event. Callbacks
- * on the core that comes or goes belong to the environment.
+ * armed timers, the stopper threads, interrupts, and callbacks on the core that
+ * comes or goes.
  *
  * Who chooses. If the environment is at rest and choose() may be called
  * anywhere, then the thread whose step is over calls it, and lets the next
@@ -75,7 +80,8 @@ struct explored {
 	/* Has each thread a core of its own, on every machine? */
 	bool apart;
 	unsigned int toggled; /* the core that comes and goes; NR_CPUS: none */
-	/* Choose the thread that takes the next step, of the set `enabled`.
+	/* Choose the thread, or RCU, that takes the next step, of the set
+	 * `enabled`.
 	 * Negative: let there be no more steps. *gates: it may pass so many
 	 * gates without a stop; 1 if it is not changed. anywhere: it does not
 	 * sleep, and may be called in the thread whose step is over; else only
@@ -102,7 +108,7 @@ void explore_end(void);
 /* How many of the granted gates thread i has not come to, because it waits or
  * has ended. For choose(). */
 unsigned int explore_gates_left(unsigned int i);
-/* Where each thread is now, into out[]. For choose(), and after
+/* Where each thread and RCU is now, into out[nr + 1]. For choose(), and after
  * explore_run(). */
 void explore_standing(struct standing *out);
 /* Was anything touched while no step was under way? That must not happen. */
