@@ -1219,7 +1219,7 @@ static void extend_orders(const struct lattice *l, unsigned int at,
 			unsigned int with = c + (t != last && at != 0);
 
 			if (with >= FAR || !may_step(l, at, t) ||
-			    with >= cost[then])
+			    with > cost[then])
 				continue;
 			cost[then] = (uint8_t)with;
 			from[then] = (uint8_t)last;
@@ -1246,8 +1246,9 @@ unsigned int search_straighten(const struct search *s, uint8_t *order,
 		extend_orders(&l, at, cost, from);
 	at = l.size - 1;
 	for (unsigned int t = 1; t < s->threads; t++)
-		/* Of orders that are equally good, take the one whose last step
-		 * is a later thread's: an earlier thread begins it. */
+		/* Of orders that are equally good, take the one whose last steps
+		 * are a later thread's: an earlier thread begins it. (See also
+		 * extend_orders().) */
 		if (cost[at * SEARCH_THREADS + t] <=
 		    cost[at * SEARCH_THREADS + best])
 			best = t;
