@@ -7,7 +7,8 @@ import gordian
 
 STEP = "step> "
 CTRL_C = "\x03"
-ROW = re.compile(r"^([* ]) (\d) (\S+) +core (\d+) +(.*)$", re.M)
+ROW = re.compile(r"^([* ]) (\d) (\S+) +(core \d+ +)?(.*)$", re.M)  # RCU has no core
+DUE = (True, "run the callbacks that are due")
 
 
 class Player:
@@ -52,12 +53,15 @@ def cannot_go_on(row, out):
 
 
 def tie(p):
-    """Tie E2's knot: D until it has slab_mutex, U until it waits, D until it waits."""
+    """Tie E2's knot: D until it has slab_mutex, U until it waits, D until it waits.
+    D has freed slabs before, so RCU can go on, until their callbacks have run."""
     p.move("D", has_taken("slab_mutex"))
     out = p.move("U", cannot_go_on)
     assert p.rows(out)["U"] == (False, "waits for slab_mutex, held by D")
     assert p.rows(out)["D"][0]
-    return p.move("D", cannot_go_on)
+    out = p.move("D", cannot_go_on)
+    assert "deadlock" not in out and p.rows(out)["RCU"] == DUE
+    return p.type("RCU")
 
 
 def replayed(console, line):
@@ -90,6 +94,8 @@ def test_deadlock_by_hand_and_a_way_out():
         assert re.fullmatch(by_u + by_d + r"cycle: U -> .*\n", p.type("why 2"))
         assert p.type("D") == "step: D cannot go on: it waits for " \
                               "cpu_hotplug.lock, held by U\n"
+        assert p.type("rcu") == "step: RCU cannot go on: it has no callbacks to " \
+                                "run\n"
 
         # Go back step by step, until U is before the hotplug lock.
         steps, out = sum(map(int, re.findall(r":(\d+)", knot))), p.type("back")
@@ -167,24 +173,26 @@ def test_what_is_wrong_is_said_in_one_line():
         c.prompt()
         p = Player(c, "step e2 up")
         for line, answer in [
-            ("", "a thread (D, U) or a command (help lists them)"),
-            ("X", '"X" is neither a thread (D, U) nor a command (help lists them)'),
-            ("3", '"3" is neither a thread (D, U) nor a command (help lists them)'),
-            ("0", '"0" is neither a thread (D, U) nor a command (help lists them)'),
+            ("", "a thread (D, U, RCU) or a command (help lists them)"),
+            ("X", '"X" is neither a thread (D, U, RCU) nor a command (help lists them)'),
+            ("4", '"4" is neither a thread (D, U, RCU) nor a command (help lists them)'),
+            ("0", '"0" is neither a thread (D, U, RCU) nor a command (help lists them)'),
             ("D x", '"x" is not a number of steps from 1 to 960: D 5'),
             ("D 0", '"0" is not a number of steps from 1 to 960: D 5'),
             ("D 999999999999", '"999999999999" is not a number of steps from 1 to '
                                '960: D 5'),
             ("D 1 2", "one command at a time: D 5, or why D"),
-            ("why X", 'no thread "X"; the threads are D, U'),
+            ("why X", 'no thread "X"; the threads are D, U, RCU'),
             ("auto 5", '"auto 5": neither a thread and its steps nor why '
                        'THREAD'),
             ("back", "this is the beginning"),
+            ("3", "RCU cannot go on: it has no callbacks to run"),
         ]:
             assert p.type(line) == f"step: {answer}\n"
         assert p.type("line") == "no step has been taken yet\n"
         assert p.type("why") == "no thread is blocked\n"
         assert p.type("why D") == "  D can go on: begin\n"
+        assert p.type("why RCU") == "  RCU has no callbacks to run\n"
         assert len(p.type("help").split("\n")) > 8
         p.leave()
 
@@ -217,9 +225,9 @@ def test_completion():
 def test_batch():
     assert "needs a person at the console" in one("step e2 up", 1)
     assert "needs a person at the console" in one("step e2", 1)
-    knot = "step e2 up D:4 U:100 D:100"
+    knot = "step e2 up D:4 U:100 D:100 RCU"
     text = one(knot + " why:D line", 0)
-    assert re.search(r"^step: E2 up D:4 U:\d+ D:\d+ outcome=deadlock ok$",
+    assert re.search(r"^step: E2 up D:4 U:\d+ D:\d+ RCU:1 outcome=deadlock ok$",
                      text, re.M)
     assert "\n  D waits for cpu_hotplug.lock (mutex)\n" in text
     assert "(mutex)\n" not in one(knot, 0).split("      us")[0]

@@ -7,7 +7,7 @@ from gordian import Console
 ALONE = ("board", "cut", "locks", "poweroff", "ps", "rcu", "reboot", "slabinfo", "waits")
 DEMO = "is none of forced|free|hold, ROUNDS, verbose, search (each once)"
 FULL = "is none of full|bound [N], max N (each once)"
-LEG = "expected ACTOR:STEPS; ACTOR is D or U, STEPS is 1 to 960"
+LEG = "expected ACTOR:STEPS; ACTOR is D, U or RCU, STEPS is 1 to 960"
 HUGE = "4294967297"
 WRONG = {
     **{f"{c} x": f"usage: {c} (no other word)" for c in ALONE},
@@ -79,7 +79,7 @@ WRONG = {
         "D:999", "D:961", "D:0", "D:-1", "D:", ":1", "D", f"D:{HUGE}", "X:1", "D:1 down",
         "D:1x")},
     "replay e2 up D:1 free free": f'replay: "free": {LEG}',
-    "replay e0/a-a up A:1": 'replay: "up": expected ACTOR:STEPS; ACTOR is A, STEPS is 1 to 960',
+    "replay e0/a-a up A:1": 'replay: "up": expected ACTOR:STEPS; ACTOR is A or RCU, STEPS is 1 to 960',
     "step": "step: which experiment? (demo lists them)",
     "step x": 'step: no experiment "x" (demo alone lists them)',
     "step e0/a-a up": "step: no core goes off or on here: leave out up and down",
@@ -101,7 +101,7 @@ def test_wrong_words():
         for word, answer in (
                 ("D:961", 'step: "961" is not a number of steps from 1 to 960: D 5'),
                 ("D:x", 'step: "x" is not a number of steps from 1 to 960: D 5'),
-                ("up", 'step: "up" is neither a thread (D, U) nor a command '
+                ("up", 'step: "up" is neither a thread (D, U, RCU) nor a command '
                        "(help lists them)"),
                 ("back", "step: this is the beginning"),
                 ("why:X", 'step: no thread "X"; the threads are D, U')):

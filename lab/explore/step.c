@@ -100,16 +100,16 @@ static void print_replay_line(const struct stepper *s)
 static const char *const commands[] = { "why",	"back", "auto",
 					"line", "quit", "help" };
 
-/* For completion: the threads, then the commands. */
+/* For completion: the threads and RCU, then the commands. */
 static const char *first_word(int arg, unsigned int i)
 {
 	const struct stage *st = &the_stage;
 
 	if (arg)
 		return NULL;
-	if (i < st->nr_actors)
-		return st->sc->actors[i].name;
-	i -= st->nr_actors;
+	if (i <= st->nr_actors)
+		return mover_name(st->sc, i);
+	i -= st->nr_actors + 1;
 	return i < ARRAY_SIZE(commands) ? commands[i] : NULL;
 }
 
@@ -117,6 +117,9 @@ static void print_help(void)
 {
 	kprintf("D or 1      thread D, or thread 1, takes a step, to its next "
 		"point; D 5: five steps\n"
+		"RCU         the RCU callbacks that are due run: they are queued, "
+		"and their grace\n"
+		"            period is over\n"
 		"(Enter)     repeat the last command\n"
 		"why [D]     show what blocks D: the lock, its owner, the place "
 		"where the owner\n"
@@ -152,10 +155,9 @@ static char *next_command(struct stepper *s)
 	return line;
 }
 
-static int find_actor(const struct stage *st, const char *word)
+static int find_mover(const struct stage *st, const char *word)
 {
 	unsigned int nr;
-
 	int i = mover_by_name(st->sc, word, strlen(word));
 
 	if (i >= 0)
@@ -172,8 +174,8 @@ static bool has_ended(const struct stage *st, unsigned int i)
 
 static void name_threads(const struct stage *st)
 {
-	for (unsigned int i = 0; i < st->nr_actors; i++)
-		kprintf("%s%s", i ? ", " : "", st->sc->actors[i].name);
+	for (unsigned int i = 0; i <= st->nr_actors; i++)
+		kprintf("%s%s", i ? ", " : "", mover_name(st->sc, i));
 }
 
 /* A command was wrong, and a message has been printed: note it if the command came
@@ -217,7 +219,8 @@ static void show_why(const struct stage *st, int actor, unsigned int enabled)
 		char text[WHY_TEXT];
 
 		describe_actor(st, st->nr_actors, false, text);
-		kprintf("RCU: %s\n", text);
+		kprintf("  %s%s %s\n", mover_name(st->sc, st->nr_actors),
+			enabled & 1u << actor ? " can go on:" : "", text);
 		return;
 	}
 	if (actor >= 0) {
@@ -262,13 +265,13 @@ static bool obey_command(struct stepper *s, const struct stage *st, char *line,
 			st->sc->actors[0].name, st->sc->actors[0].name);
 		return refuse_command(s, from_words);
 	}
-	actor = find_actor(st, word[0]);
+	actor = find_mover(st, word[0]);
 	if (actor >= 0)
 		return order_steps(s, st, actor, n > 1 ? word[1] : NULL,
 				   enabled) ||
 		       refuse_command(s, from_words);
 	if (n > 1)
-		of = find_actor(st, word[1]);
+		of = find_mover(st, word[1]);
 	if (n > 1 && !strcasecmp(word[0], "why") && of < 0) {
 		kprintf("step: no thread \"%s\"; the threads are ", word[1]);
 		name_threads(st);
