@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from expected import PART_LEFT, PART_VERDICTS, VERDICTS, check_rows
+from expected import PART_LEFT, PART_VERDICTS, ROW_LEFT, VERDICTS, check_rows
 from gordian import boot, replay_all, verdicts, witnesses
 from output import counts, events_in_order, events_of, results
 
@@ -58,6 +58,9 @@ def test_every_verdict(table):
     assert {i: v["verdict"] for i, v in parts.items()} == PART_VERDICTS
     assert {i: v["left"] for i, v in parts.items()} == {
         i: PART_LEFT.get(i, "none") for i in PART_VERDICTS}
+    whole = set(VERDICTS) - {i.split("/")[0] for i in PART_VERDICTS}
+    assert {i: rows[i]["left"] for i in whole} == {
+        i: ROW_LEFT.get(i, "none") for i in whole}
     assert set(rows) == set(VERDICTS) | set(NOT_SEARCHED)
     for v in list(rows.values()) + list(parts.values()):
         assert v.ok, v.text

@@ -104,7 +104,7 @@ def test_wrong_words():
                 ("up", 'step: "up" is neither a thread (D, U, RCU) nor a command '
                        "(help lists them)"),
                 ("back", "step: this is the beginning"),
-                ("why:X", 'step: no thread "X"; the threads are D, U')):
+                ("why:X", 'step: no thread "X"; the threads are D, U, RCU')):
             text = c.cmd(f"step e2 up {word} quit")
             assert f"\n{answer}\n" in text and "\n(status 1)\n" in text, text
         assert c.cmd("ps").count("\n") > 5
