@@ -17,8 +17,8 @@
 enum left_out {
 	/* A wait of an actor ended by a timer that ran on the clock. */
 	LEFT_TIMERS = 1,
-	/* An actor queued an RCU callback. It ran late: only while an actor
-	 * waited for an event. */
+	/* Several RCU callbacks ran in one step; or one ran on the core that
+	 * comes or goes. */
 	LEFT_CALLBACKS = 2,
 	/* A step touched a second thing at a place where its thread cannot
 	 * stop, or which has no gate. No other thread was let in between. */
@@ -27,8 +27,8 @@ enum left_out {
 	 * actor that was not waiting for it in this step. Or an actor called
 	 * other cores while actors that mask IRQs may have been there. */
 	LEFT_INTERRUPTS = 8,
-	/* A grace period may have ended while an actor was held inside a
-	 * section that RCU takes for a reader. */
+	/* A grace period may have ended, or callbacks ran, while an actor was
+	 * held inside a section that RCU takes for a reader. */
 	LEFT_READERS = 16,
 	/* Two locks on the heap were used, which have one name; or two actors
 	 * accessed the same word there, and one of them wrote. */
