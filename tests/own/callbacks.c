@@ -1,0 +1,113 @@
+/*
+ * X7: an experiment for tests/test_callbacks.py, which copies it to demos/. When RCU's
+ * callbacks run.
+ *
+ *   X7/early   A queues a callback that reads what A writes after that: it is wrong if
+ *              the callback runs before A goes on
+ *   X7/late    A queues a callback and reads what the callback writes: it is wrong if
+ *              the callback runs after that
+ *   X7/waits   control: A calls rcu_barrier() before it reads
+ *   X7/two     A and B queue a callback each; it is wrong if B's runs first. If both run
+ *              in one step, their order is that of the cores: A's is first. (On fewer
+ *              cores A is not before B.)
+ *   X7/row     A queues two callbacks in a row: they run in one step
+ *
+ * Owns the objects of its actors.
+ */
+#include "lab/experiment.h"
+#include "kernel/explore/shared.h"
+#include "kernel/rcu/rcu.h"
+
+static struct rcu_head first, second;
+static int written, ran;
+static bool bad;
+
+static int setup(struct stage *st maybe_unused)
+{
+	written = ran = 0;
+	bad = false;
+	return 0;
+}
+
+/* No callback of this round may run in the next one. */
+static void teardown(struct stage *st maybe_unused)
+{
+	rcu_barrier();
+}
+
+static bool is_good(struct stage *st maybe_unused)
+{
+	return !bad;
+}
+
+static void callback_reads(struct rcu_head *head maybe_unused)
+{
+	bad = !shared_read(written);
+}
+
+static void actor_writes_after(struct stage *st maybe_unused)
+{
+	call_rcu(&first, callback_reads);
+	shared_write(written, 1);
+}
+
+static void callback_writes(struct rcu_head *head maybe_unused)
+{
+	shared_write(ran, 1);
+}
+
+static void actor_reads_after(struct stage *st maybe_unused)
+{
+	call_rcu(&first, callback_writes);
+	bad = !shared_read(ran);
+}
+
+static void actor_waits(struct stage *st maybe_unused)
+{
+	call_rcu(&first, callback_writes);
+	rcu_barrier();
+	bad = !shared_read(ran);
+}
+
+static void actor_queues(struct stage *st maybe_unused)
+{
+	call_rcu(&first, callback_writes);
+}
+
+static void callback_second(struct rcu_head *head maybe_unused)
+{
+	bad = !shared_read(ran);
+}
+
+static void actor_queues_second(struct stage *st maybe_unused)
+{
+	call_rcu(&second, callback_second);
+}
+
+static void actor_queues_both(struct stage *st maybe_unused)
+{
+	call_rcu(&first, callback_writes);
+	call_rcu(&second, callback_second);
+}
+
+#define PART(name, ...)                                                        \
+	.part = "X7/" name, .about = "see the head of tests/own/callbacks.c",  \
+	.forced.none = true, .actors = { __VA_ARGS__ }, .world.setup = setup,  \
+	.world.teardown = teardown, .said.check = is_good
+#define EITHER .said.outcome = COMPLETES | CORRUPT
+#define ALWAYS .said.outcome = COMPLETES
+
+static const struct scenario scenarios[] = {
+	{ PART("early", { "A", ON_D, actor_writes_after }), EITHER },
+	{ PART("late", { "A", ON_D, actor_reads_after }), EITHER },
+	{ PART("waits", { "A", ON_D, actor_waits }), ALWAYS },
+	{ PART("two", { "A", ON_D, actor_queues },
+	       { "B", ON_U, actor_queues_second }),
+	  EITHER, .cores = 3 },
+	{ PART("row", { "A", ON_D, actor_queues_both }), ALWAYS },
+};
+
+DEMO(99, x7, .id = "X7", .slug = "x7-callbacks",
+     .claim = "when RCU's callbacks run",
+     .tried = { "For the explorer alone.", "See tests/own/callbacks.c." },
+     .cores = 1, SCENARIOS(scenarios), .free_rounds = 1, .for_reader = true);

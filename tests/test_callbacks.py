@@ -1,0 +1,65 @@
+"""When RCU's callbacks run is a choice of the explorer: X7, in tests/own/callbacks.c."""
+import shutil
+
+import pytest
+
+import gordian
+from gordian import ROOT, boot, replay_all, verdicts, witnesses
+
+FOUND = {  # part: verdict, outcome, schedules, failing ones, left
+    "X7/early": ("MISSED", "corrupt", 2, 1, "none"),
+    "X7/late": ("MISSED", "corrupt", 2, 1, "none"),
+    # RCU's step before the barrier's look, before its count, before its sleep, or in it.
+    "X7/waits": ("CLEAN", "completes", 4, 0, "none"),
+    # One step of RCU after A B or B A, or one step for each: only B RCU A RCU is wrong.
+    "X7/two": ("MISSED", "corrupt", 4, 1, "callbacks"),
+    "X7/row": ("CLEAN-WITHIN", "completes", 1, 0, "callbacks"),
+}
+REPLAYS = {
+    "X7/early": "replay X7/early A:1 RCU:1 A:1",
+    "X7/late": "replay X7/late A:3 RCU:1",
+}
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    tree = gordian.copied(tmp_path_factory.mktemp("callbacks") / "tree")
+    shutil.copy(ROOT / "tests/own/callbacks.c", tree / "demos/x7.c")
+    return gordian.build(root=tree) / "gordian.img"
+
+
+@pytest.fixture(scope="module")
+def searched(image):
+    most = "; ".join(f"explore {part}" for part in FOUND if part != "X7/two")
+    return {smp: boot("explore X7" if smp >= 3 else most, smp=smp, image=image)
+            for smp in (1, 2, 4, 8)}
+
+
+@pytest.mark.parametrize("part", FOUND)
+def test_part(searched, part):
+    for smp, r in searched.items():
+        if part == "X7/two" and smp < 3:
+            continue
+        (v,) = [v for v in verdicts(r.text, "part") if v.id == part]
+        assert v.ok and (v["search"], v["redundant"]) == ("complete", "0")
+        assert (v["verdict"], v["outcome"], v.num("schedules"),
+                v.num("failing"), v["left"]) == FOUND[part]
+
+
+def test_the_callback_early_and_late(searched, image):
+    """The witness says when RCU took its step. It replays."""
+    for r in searched.values():
+        assert r.status == 0
+        found = {w[0]: w for w in witnesses(r.text)}
+        assert {part: found[part][3] for part in REPLAYS} == REPLAYS
+        assert all(w[1] == "corrupt" for w in found.values())
+    assert replay_all(list(found.values()), 3, image=image) == []
+
+
+def test_without_reduction(image):
+    r = boot("explore X7/early full; explore X7/late full; explore X7/two full",
+             image=image)
+    assert r.status == 0
+    for v in verdicts(r.text, "part"):
+        assert v["search"] == "complete" and v["verdict"] == "MISSED"
+        assert v.num("schedules") >= FOUND[v.id][2]
