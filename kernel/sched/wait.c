@@ -60,29 +60,6 @@ void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
-void finish_wait(struct wait_queue *q, struct wait_entry *e)
-{
-	uint32_t flags = spin_lock_irqsave(&q->lock);
-
-	list_del(&e->link);
-	spin_unlock_irqrestore(&q->lock, flags);
-	current->waits_in = e->outer;
-	wait_end();
-}
-
-void leave_wait_queues(void)
-{
-	struct wait_entry *e;
-
-	while ((e = current->waits_in)) {
-		/* Perhaps the BUG came while the thread held this lock. The
-		 * thread is gone, and others want to use the queue. */
-		if (READ_ONCE(e->queue->lock.holder) == current)
-			raw_spin_unlock(&e->queue->lock);
-		finish_wait(e->queue, e);
-	}
-}
-
 /* Wake the thread that has waited longest, or all threads. A woken thread is
  * unlinked, so that the next wake_up() reaches another thread. q->lock held. */
 static void wake_locked(struct wait_queue *q, bool all, uintptr_t caller)
@@ -94,6 +71,44 @@ static void wake_locked(struct wait_queue *q, bool all, uintptr_t caller)
 		wake_up_thread(e->thread, caller);
 		if (!all)
 			break;
+	}
+}
+
+/* passes_on: a wake-up that has come since the thread joined the queue goes to
+ * the next thread. */
+static void leave_queue(struct wait_queue *q, struct wait_entry *e,
+			bool passes_on, uintptr_t caller)
+{
+	uint32_t flags = spin_lock_irqsave(&q->lock);
+
+	if (passes_on && list_empty(&e->link))
+		wake_locked(q, false, caller);
+	list_del(&e->link);
+	spin_unlock_irqrestore(&q->lock, flags);
+	current->waits_in = e->outer;
+	wait_end();
+}
+
+void finish_wait(struct wait_queue *q, struct wait_entry *e)
+{
+	leave_queue(q, e, false, CALLER);
+}
+
+void finish_wait_early(struct wait_queue *q, struct wait_entry *e)
+{
+	leave_queue(q, e, true, CALLER);
+}
+
+void leave_wait_queues(void)
+{
+	struct wait_entry *e;
+
+	while ((e = current->waits_in)) {
+		/* Perhaps the BUG came while the thread held this lock. The
+		 * thread is gone, and others want to use the queue. */
+		if (READ_ONCE(e->queue->lock.holder) == current)
+			raw_spin_unlock(&e->queue->lock);
+		finish_wait_early(e->queue, e);
 	}
 }
 

@@ -41,7 +41,12 @@ void wait_queue_init(struct wait_queue *q, const char *name);
  * condition. */
 void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
 		     const struct wait_ops *ops, uintptr_t caller);
+/* The wait is over: the thread has slept and was woken. */
 void finish_wait(struct wait_queue *q, struct wait_entry *e);
+/* The wait is over before a sleep, or after the last one. If a wake-up has come
+ * since the last prepare_to_wait(), the thread does not need it: it goes to the
+ * next thread in the queue. */
+void finish_wait_early(struct wait_queue *q, struct wait_entry *e);
 /* Wake the thread that has waited longest, or all. */
 void wake_up(struct wait_queue *q);
 void wake_up_all(struct wait_queue *q);
@@ -57,7 +62,7 @@ void wake_up_all(struct wait_queue *q);
 				break;                                         \
 			sleep;                                                 \
 		}                                                              \
-		finish_wait((q), &_e);                                         \
+		finish_wait_early((q), &_e);                                   \
 	} while (0)
 
 #define wait_event_kind(q, ops, cond) __wait_event(q, ops, cond, schedule())

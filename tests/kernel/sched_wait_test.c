@@ -200,6 +200,26 @@ KTEST(sched, wait_queue_order)
 		thread_join(t[i]);
 }
 
+/* A thread that is about to leave the queue gets a wake-up that it does not need: the
+ * next one gets it instead. */
+KTEST(sched, wakeup_passed_on)
+{
+	struct wait_entry me = { .thread = NULL };
+	struct thread *t;
+
+	order_clear();
+	prepare_to_wait(&queue, &me, &queue_wait, CALLER);
+	t = ktest_thread("waiter", wait_once, (void *)1, CPUMASK_ALL);
+	EXPECT(EVENTUALLY(waiters(&queue) == 2));
+	wake_up(&queue);
+	EXPECT_EQ(waiters(&queue), 1);
+	finish_wait_early(&queue, &me);
+	EXPECT(EVENTUALLY(READ_ONCE(nr_order) == 1));
+	EXPECT_EQ(waiters(&queue), 0);
+	wake_up(&queue);
+	thread_join(t);
+}
+
 static bool condition_fails(bool locked)
 {
 	if (locked)
