@@ -18,6 +18,7 @@
 #include "kernel/arch/clock.h"
 #include "kernel/arch/mmu.h"
 #include "kernel/irq/irq.h"
+#include "kernel/lib/printf.h"
 
 /* From the local base; n is the core's number in the hardware. */
 #define CONTROL		 0x00
@@ -37,6 +38,7 @@
 #define SOURCE_MBOX0  0x10u
 #define SOURCE_MBOX1  0x20u
 #define SOURCE_GPU    0x100u
+#define IRQ_HANDLED   (SOURCE_TIMERS | SOURCE_MBOX0 | SOURCE_GPU)
 #define MBOX0_IRQ     0x01u
 #define MBOX1_FIQ     0x20u
 #define RATE_OF_CLOCK 0x80000000u /* the timer counts the crystal itself */
@@ -98,14 +100,33 @@ static void gpu_dispatch(void)
 	}
 }
 
+/* Turn off the sources without a handler: one that is on would interrupt for
+ * ever. */
+static void turn_others_off(void)
+{
+	mmio_write(local + PMU_OFF, 0xff);
+	mmio_write(local + AXI_IRQ, 0);
+	mmio_write(local + LOCAL_TIMER, 0);
+	mmio_arrived(local + LOCAL_TIMER);
+}
+
+/* Something has turned these sources on after bcm2836_init(). */
+static void drop(uint32_t sources)
+{
+	turn_others_off();
+	kprintf("irq: sources 0x%x have no handler, disabled\n", sources);
+}
+
 static void bcm_handle(struct regs *regs)
 {
 	unsigned int me = this_hw_core();
 	uint32_t source, ipis;
 
 	(void)regs;
-	while ((source = mmio_read(local + IRQ_SOURCE(me)) &
-			 (SOURCE_TIMERS | SOURCE_MBOX0 | SOURCE_GPU))) {
+	do {
+		source = mmio_read(local + IRQ_SOURCE(me));
+		if (unlikely(source & ~IRQ_HANDLED))
+			drop(source & ~IRQ_HANDLED);
 		if (source & SOURCE_MBOX0) {
 			ipis = mmio_read(local + MBOX_CLEAR(me, 0));
 			mmio_write(local + MBOX_CLEAR(me, 0), ipis);
@@ -119,14 +140,17 @@ static void bcm_handle(struct regs *regs)
 			irq_dispatch(timer_irq);
 		if (source & SOURCE_GPU)
 			gpu_dispatch();
-	}
+	} while (source & IRQ_HANDLED);
 }
 
 static bool bcm_fiq(void)
 {
 	unsigned int me = this_hw_core();
+	uint32_t source = mmio_read(local + FIQ_SOURCE(me));
 
-	if (!(mmio_read(local + FIQ_SOURCE(me)) & SOURCE_MBOX1))
+	if (unlikely(source & ~SOURCE_MBOX1))
+		drop(source & ~SOURCE_MBOX1);
+	if (!(source & SOURCE_MBOX1))
 		return false;
 	mmio_write(local + MBOX_CLEAR(me, 1), ~0u);
 	mmio_arrived(local + MBOX_CLEAR(me, 1));
@@ -209,11 +233,7 @@ void bcm2836_init(uintptr_t peripherals)
 	/* The firmware does not set these on every board. */
 	mmio_write(local + CONTROL, 0);
 	mmio_write(local + PRESCALER, RATE_OF_CLOCK);
-	/* Turn off the sources that bcm_handle() and bcm_fiq() do not look for:
-	 * a source that the firmware has left on would interrupt for ever. */
-	mmio_write(local + PMU_OFF, 0xff);
-	mmio_write(local + AXI_IRQ, 0);
-	mmio_write(local + LOCAL_TIMER, 0);
+	turn_others_off();
 	mmio_write(gpu + GPU_FIQ, 0);
 	for (unsigned int i = 0; i < 3; i++)
 		mmio_write(gpu + GPU_DISABLE(i), ~0u);

@@ -28,6 +28,7 @@ SAYS = {"raspi2b-raw": ("SVC", boards.RAW_AT),
 IN_AARCH32 = [n for n, m in boards.MACHINES.items() if m.start != "raw64"]
 PART = {"bcm2836": 0xc07, "bcm2837": 0xd03, "bcm2711": 0xd08}
 FDT, ATAG_CORE_SIZE = 0xedfe0dd0, 5
+LOCAL_ROUTE, LOCAL_TIMER = 0x40000024, 0x40000034
 
 
 @pytest.fixture(autouse=True)
@@ -255,6 +256,30 @@ def test_a_core_that_does_not_come(board):
     booted(run, board, cores=3)
     assert re.search(r"^ +3 +off\b", run.text, re.M)
     assert run.status == 0
+
+
+@pytest.mark.parametrize("board,mode", WAYS)
+def test_cores_that_come_late(board, mode):
+    """The kernel runs before the other cores have left the stub."""
+    run = boot("test boot; test cpu", board=board, mode=mode, late=True)
+    booted(run, board, mode)
+    assert run.status == 0
+    assert "no handler" not in run.text
+
+
+@pytest.mark.parametrize("how", ["IRQ", "FIQ"])
+def test_source_without_a_handler(how, tmp_path):
+    """The local timer is turned on behind the kernel's back. The kernel says so, turns it
+    off and goes on. Otherwise it would interrupt core 0 for ever."""
+    bus = boards.Bus(tmp_path / "gdb")
+    with gordian.Console(board="raspi2b-raw", extra=bus.extra) as c:
+        c.prompt()
+        bus.write(LOCAL_ROUTE, {"IRQ": 0, "FIQ": 4}[how])
+        bus.write(LOCAL_TIMER, 0x30000040)  # on, interrupts, every 1.7 us
+        c.expect("irq: sources 0x800 have no handler, disabled")
+        assert c.cmd("cpu").count("online") == 4
+        assert bus.read(LOCAL_TIMER) & 0x30000000 == 0
+        assert c.quit() == 0
 
 
 @pytest.mark.parametrize("times", [

@@ -196,18 +196,19 @@ def elf(image):
         return kept(Path(f"{d}/elf").read_bytes(), ".elf")
 
 
-def low_memory(m, mode, where, bootargs, seed, blob=None):
+def low_memory(m, mode, where, bootargs, seed, blob=None, late=False):
     """Memory from 0 to 0x7fff as a firmware leaves it: the stub's loop in page 0,
     tree or ATAGs, our set-up, and old bytes between them."""
     low = bytearray(random.Random(seed).randbytes(STUB_IMAGE_AT))
     junk = random.Random(seed + 1).randrange(1, 1 << 32)
     page0 = bytearray(assembled("handover", local=m.local, junk=junk))
     if m.stub == "hyp7":
-        setup = assembled("hyp7", mode=MODES[mode], junk=junk)
+        setup = assembled("hyp7", mode=MODES[mode], junk=junk, late=late)
         branch = 0xea000000 | (SETUP_AT - 8) >> 2
     else:
         setup = assembled("stub64", "aarch64-linux-gnu-", mode=MODES[mode],
-                          junk=junk, frequency=m.hz, gic=m.gic)
+                          junk=junk, frequency=m.hz, gic=m.gic,
+                          local=m.local, late=late)
         branch = 0x14000000 | SETUP_AT >> 2
     page0[0:4] = struct.pack("<I", branch)
     body = blob or (atags(bootargs) if where == "atags" else
@@ -284,14 +285,15 @@ class Bus:
 # ---- the line ----------------------------------------------------------------
 
 def line(name, cmds=None, image=None, append=None, junk=False, seed=0,
-         mode="HYP", where=None, cores=4, blob=None, extra=()):
+         mode="HYP", where=None, cores=4, blob=None, late=False, extra=()):
     """QEMU's command line for that machine, without serial port and display.
 
     append: the whole kernel command line, instead of commands. junk: puts random
     bytes behind the image, made from seed. cores: so many answer; the others are
     held in reset. The rest is for a start with a stub, which leaves random bytes,
     made from the same seed, in registers and low memory. mode: the mode at the
-    kernel's entry. where: one of TREES, the place of the tree. blob: another tree than
+    kernel's entry. where: one of TREES, the place of the tree. late: the other cores
+    run the stub when the kernel calls them, not at power-on. blob: another tree than
     the machine's own. A stub leaves it as it is; otherwise QEMU writes memory and
     command line into it.
     """
@@ -321,7 +323,7 @@ def line(name, cmds=None, image=None, append=None, junk=False, seed=0,
         append = FIRMWARE_WORDS + append
         assert len(append) <= ARGS_MAX, \
             f"{len(append)} characters of arguments, at most {ARGS_MAX}"
-        out += low_memory(m, mode, where or m.tree, append, seed, blob)
+        out += low_memory(m, mode, where or m.tree, append, seed, blob, late)
         out += loader(image, at)
     if junk:
         out += junk_behind(image, at, seed)

@@ -28,6 +28,8 @@
 #include "kernel/sched/internal.h"
 #include "kernel/sched/timer.h"
 
+#define MAX_TICKS 16 /* see after_tick() */
+
 struct runqueue {
 	struct spinlock lock;
 	/* lock guards: */
@@ -337,6 +339,21 @@ uint64_t sched_next_tick(void)
 	return runqueues[smp_processor_id()].next_tick;
 }
 
+/*
+ * When the next tick is due; this one was due at `due` and is over now. Its
+ * work may take longer than TICK_NS, on a core that an emulator gives little
+ * time. The core would then only tick. So the pause between two ticks is twice
+ * as long as the last tick took, but at most MAX_TICKS long, because a tick that
+ * was late once, after a long time with IRQs off, must not delay the next one
+ * for as long.
+ */
+static uint64_t after_tick(uint64_t due)
+{
+	uint64_t now = timer_now(), tick = timer_ticks(TICK_NS);
+
+	return now + min(max(2 * (now - due), tick), MAX_TICKS * tick);
+}
+
 void sched_tick_if_due(uint64_t now)
 {
 	unsigned int cpu = smp_processor_id();
@@ -346,7 +363,6 @@ void sched_tick_if_due(uint64_t now)
 
 	if (!rq->next_tick || now < rq->next_tick)
 		return;
-	rq->next_tick = now + timer_ticks(TICK_NS);
 	if (t->preempt_count == 0) /* the tick has interrupted no reader */
 		sched_hooks.quiescent(cpu);
 	raw_spin_lock(&rq->lock);
@@ -365,6 +381,7 @@ void sched_tick_if_due(uint64_t now)
 		WRITE_ONCE(rq->stuck, true);
 		migrate_one(rq, cpumask_andnot(cpu_online(), cpumask_of(cpu)));
 	}
+	rq->next_tick = after_tick(rq->next_tick);
 }
 
 void resched_cpu(unsigned int cpu)

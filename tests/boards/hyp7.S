@@ -7,6 +7,10 @@
  * All others get bad values. For SVC the registers of HYP are good, because SVC cannot
  * change them later, and an asynchronous abort is pending. The exception is CNTVOFF, which
  * a firmware may forget: then the kernel can use the physical counter.
+ *
+ * Nothing here waits for another core, so a core may be late: the kernel may run already.
+ * Therefore a core other than 0 changes only its own registers. --defsym late=1: these
+ * cores do everything here after the kernel has called them.
  */
 	.arch	armv7-a
 	.arch_extension virt
@@ -14,6 +18,18 @@
 	.arm
 	.text
 setup:
+	.if	late
+	mrc	p15, 0, r0, c0, c0, 5	/* MPIDR */
+	ands	r0, r0, #3
+	beq	1f
+	ldr	r1, =0x400000cc		/* mailbox 3; handover.S clears it */
+	add	r1, r1, r0, lsl #4
+2:	wfe
+	ldr	r0, [r1]
+	cmp	r0, #0
+	beq	2b
+1:
+	.endif
 	ldr	r0, =19200000
 	mcr	p15, 0, r0, c14, c0, 0	/* CNTFRQ: written in secure state only */
 	mrc	p15, 0, r0, c1, c0, 1	/* ACTLR: take part in coherency */
@@ -76,12 +92,14 @@ setup:
 	mov	r0, #0x120		/* HCR: VA, AMO: an abort is pending */
 	mcr	p15, 4, r0, c1, c1, 0
 	.endif
-	/* The local timer interrupts core 0 all the time. */
-	ldr	r0, =0x40000000
-	mov	r1, #0
-	str	r1, [r0, #0x24]
-	ldr	r1, =0x30000040
-	str	r1, [r0, #0x34]
+	/* The local timer interrupts core 0 all the time. Core 0 turns it on: another
+	 * core may come here when the kernel has turned it off already. */
+	cmp	r4, #0
+	ldreq	r0, =0x40000000
+	moveq	r1, #0
+	streq	r1, [r0, #0x24]
+	ldreq	r1, =0x30000040
+	streq	r1, [r0, #0x34]
 
 	movw	r0, #(0x1c0 | mode)	/* A, I, F masked */
 	movt	r0, #0xf800		/* N Z C V Q */

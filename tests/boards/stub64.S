@@ -4,11 +4,22 @@
  *
  * Runs at 0x7000 on every core. Goes to handover.S at 0x20 in HYP (--defsym mode=0x1a) or
  * non-secure SVC (mode=0x13). frequency: that of the counter. gic: base of the GIC-400's
- * distributor, or 0. Otherwise like hyp7.S.
+ * distributor, or 0. local: base of the ARM-local registers. Otherwise like hyp7.S.
  */
 	.arch	armv8-a
 	.text
 setup:
+	.if	late
+	mrs	x0, mpidr_el1
+	ands	x0, x0, #3
+	b.eq	1f
+	ldr	x1, =(local + 0xcc)	/* mailbox 3; handover.S clears it */
+	add	x1, x1, x0, lsl #4
+2:	wfe
+	ldr	w0, [x1]
+	cbz	w0, 2b
+1:
+	.endif
 	ldr	x0, =frequency
 	msr	cntfrq_el0, x0
 	mov	x0, #0x131		/* SCR: NS, HCE, AArch32 below */

@@ -88,13 +88,17 @@ void ktest_lockdep(unsigned int kinds);
 /*
  * When we give up waiting: after so much guest time AND so many looks, since with
  * -icount shift=10 an instruction takes a microsecond.
+ *
+ * A sleep that is shorter than the work of going to sleep does not give up the core, and
+ * then a thread of lower priority does not run there. So the sleep between two looks
+ * becomes longer: the last one takes 10 ms.
  */
 #define KTEST_PATIENCE_NS 20000000000ull
-#define KTEST_LOOKS	  100000
+#define KTEST_LOOKS	  4000
 #define KTEST_LOOK_NS	  50000ull
+#define KTEST_SLEEP_NS(n) (KTEST_LOOK_NS + 2500ull * (n))
 
-/* Look again and again, with short sleeps in between, until c holds; false: it never
- * did. */
+/* Look again and again, with sleeps in between, until c holds; false: it never did. */
 #define EVENTUALLY(c)                                                          \
 	({                                                                     \
 		uint64_t _end = timer_now() + timer_ticks(KTEST_PATIENCE_NS);  \
@@ -102,7 +106,7 @@ void ktest_lockdep(unsigned int kinds);
 		bool _yes;                                                     \
 		while (!(_yes = (c)) &&                                        \
 		       (_looks++ < KTEST_LOOKS || timer_now() < _end))         \
-			sleep_ns(KTEST_LOOK_NS);                               \
+			sleep_ns(KTEST_SLEEP_NS(_looks));                      \
 		_yes;                                                          \
 	})
 

@@ -6,7 +6,8 @@
 #include "kernel/lib/errno.h"
 #include "tests/kernel/threads.h"
 
-#define SLEEP_NS 20000
+#define SLEEP_NS   20000
+#define BUSY_LOOKS 100000
 
 /* ---- affinity ---------------------------------------------------------------- */
 
@@ -202,6 +203,46 @@ KTEST(sched, round_robin)
 	}
 }
 
+static void (*usual_quiescent)(unsigned int cpu);
+static unsigned int slow_core;
+static uint32_t slow_ticks;
+
+/* On slow_core each tick takes longer than the time between two ticks. */
+static void take_long(unsigned int cpu)
+{
+	uint64_t end = timer_now() + timer_ticks(2 * TICK_NS);
+
+	usual_quiescent(cpu);
+	if (cpu != slow_core || !current->irq_depth)
+		return;
+	while (timer_now() < end)
+		ktest_busy();
+	WRITE_ONCE(slow_ticks, slow_ticks + 1);
+}
+
+/* A thread gets on although each tick of its core takes longer than a tick's time. With
+ * -icount shift=10 this is so if QEMU gives the core little time. */
+KTEST(sched, slow_tick)
+{
+	uint32_t seen = 0;
+	struct spinner s;
+
+	NEED_CORES(2);
+	slow_ticks = 0;
+	slow_core = ktest_last_core();
+	ktest_run_on(ktest_first_core());
+	spinner_start(&s, cpumask_of(slow_core), 0);
+	usual_quiescent = sched_hooks.quiescent;
+	WRITE_ONCE(sched_hooks.quiescent, take_long);
+	for (int i = 0; i < 10; i++) {
+		seen = READ_ONCE(slow_ticks);
+		EXPECT(EVENTUALLY(READ_ONCE(slow_ticks) - seen >= 1));
+		EXPECT(spinner_advances(&s, 2));
+	}
+	WRITE_ONCE(sched_hooks.quiescent, usual_quiescent);
+	spinner_stop(&s);
+}
+
 /* ---- threads move to a core that is free -------------------------------------- */
 
 static bool ran_behind, may_stop;
@@ -248,7 +289,7 @@ static bool busy_until_ran(const uint32_t *ran)
 {
 	uint64_t end = timer_now() + timer_ticks(KTEST_PATIENCE_NS);
 
-	for (unsigned int n = 0; n < KTEST_LOOKS || timer_now() < end; n++) {
+	for (unsigned int n = 0; n < BUSY_LOOKS || timer_now() < end; n++) {
 		if (READ_ONCE(*ran))
 			return true;
 		ktest_busy();
