@@ -173,7 +173,9 @@ bool callbacks_can_run(void)
 /* May callbacks run now, which then belong to the step that is under way? */
 static bool callbacks_may_run(void)
 {
-	return (ex.runs_callbacks || !READ_ONCE(ex.due)) && waiting_callback();
+	return ((ex.runs_callbacks && READ_ONCE(ex.ran) < ex.to_run) ||
+		!READ_ONCE(ex.due)) &&
+	       waiting_callback();
 }
 
 /* Let one of them run, if there is one. Returns whether one runs. */
@@ -330,6 +332,7 @@ static void grant_callbacks(void)
 		ex.gate[i].granted = false;
 	ex.runs_callbacks = true;
 	ex.ran = 0;
+	ex.to_run = (unsigned int)READ_ONCE(ex.due);
 	/* A section under a spinlock is an RCU reader. */
 	if (any_spinlock_is_held())
 		left_out(LEFT_READERS);

@@ -115,8 +115,10 @@ struct engine {
 		due_written; /* this step depends on them; changed them */
 	bool open;	     /* some of them can run: THE_DUE is open */
 	bool runs_callbacks; /* this step is RCU's, */
-	unsigned int ran;    /* and has run so many that are no barrier's */
-	bool timer_armed;    /* by one of the threads */
+	/* and has run so many that are no barrier's, of those that were due when
+	 * it began */
+	unsigned int ran, to_run;
+	bool timer_armed; /* by one of the threads */
 	bool asleep; /* the leading thread waits for the environment; atomic */
 	bool over;   /* a step is over, and step_over() was not called yet */
 	bool stops;  /* there are no more steps */
