@@ -125,6 +125,38 @@ def test_deadlock_by_hand_and_a_way_out():
         assert c.quit() == 0
 
 
+def test_rcu_takes_steps():
+    """RCU runs D's callbacks as soon as D has queued them, by its number and by its
+    name; `replay` does so too, with stops between the steps of D and without."""
+    with gordian.Console() as c:
+        c.prompt()
+        p = Player(c, "step e2 up")
+        out = p.move("D", lambda row, out: "RCU" in p.rows(out))
+        queued = int(re.findall(r"^ *(\d+)\. D: call_rcu\(\)$", out, re.M)[-1])
+        assert p.rows(out)["RCU"] == DUE
+        assert p.type("why RCU") == \
+            "  RCU can go on: run the callbacks that are due\n"
+        for again in (True, False):
+            out = p.type("3" if again else "rcu")
+            assert f"{queued + 1}. RCU: run the callbacks that are due\n" in out
+            assert "RCU" not in p.rows(out)
+            if again:
+                assert p.rows(p.type("back"))["RCU"] == DUE
+        p.move("U", cannot_go_on)
+        out = p.move("D", cannot_go_on)
+        assert "no thread can go on: a deadlock\n" in out  # without another step of RCU
+        line = schedule(out)
+        assert re.fullmatch(rf"replay E2 up D:{queued} RCU:1 U:\d+ D:\d+", line)
+        p.leave()
+        for form in ("", " free"):
+            assert replayed(c, line + form) == ("deadlock", "ok")
+            assert replayed(c, line.replace("RCU", "rcu") + form) == \
+                ("deadlock", "ok")
+            assert "cannot be followed: RCU cannot take step 2 of its 2\n" in \
+                c.cmd(line.replace("RCU:1", "RCU:2") + form)
+        assert c.quit() == 0
+
+
 def test_several_steps_at_once_then_quit():
     with gordian.Console() as c:
         c.prompt()
@@ -217,6 +249,9 @@ def test_completion():
         p.c, p.text = c, c.expect(STEP)
         c.p.send("wh\tD\r")
         c.expect("  D can go on: begin")
+        c.expect(STEP)
+        c.p.send("RC\t\r")
+        c.expect("step: RCU cannot go on: it has no callbacks to run")
         c.expect(STEP)
         p.leave("qu\t")
         assert c.quit() == 0
