@@ -44,7 +44,7 @@ def test_interrupted():
     before."""
     with gordian.Console(smp=4, timeout=60) as c:
         c.prompt()
-        for stop in ("verdict: E0 ", "\nE4 (e4"):
+        for stop in ("verdict: E0 ", "\nE1b (e1b"):
             c.p.send("explore all\r")
             c.expect(stop)
             c.p.send("\x03")
