@@ -55,8 +55,9 @@ const struct scenario *find_searched(const char *command, const char *word,
 /* ---- a round under a director -------------------------------------------- */
 
 struct director {
-	/* Returns the actor that takes the next step. Negative: let all actors
-	 * go. *gates: how many gates the actor may pass without a stop; 1 if
+	/* Returns the actor that takes the next step, or nr_actors: RCU takes
+	 * it, and the callbacks that are due run. Negative: let all actors go.
+	 * *gates: how many gates the actor may pass without a stop; 1 if
 	 * choose() does not change it. */
 	int (*choose)(struct director *d, struct stage *st,
 		      unsigned int enabled, unsigned int *gates);
@@ -66,7 +67,7 @@ struct director {
 	/* These two do not sleep, and may be called in the thread of the actor
 	 * whose step is over. Else they are called in the runner's thread. */
 	bool anywhere;
-	/* Called when no actor can take a step, or choose() was negative, before
+	/* Called when nobody can take a step, or choose() was negative, before
 	 * the actors are let go. left: the actors that have not ended, a bit
 	 * each. May be NULL. */
 	void (*after_last_step)(struct director *d, struct stage *st,
@@ -91,13 +92,13 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 
 /* ---- a schedule in a line ------------------------------------------------- */
 
-/* A schedule in short: one actor takes some steps, then another (a leg
+/* A schedule in short: one actor, or RCU, takes some steps, then another (a leg
  * each). */
 #define LEGS 64
 struct witness {
 	unsigned int nr; /* legs; 0: none */
 	struct {
-		uint8_t actor;
+		uint8_t actor; /* nr_actors: RCU */
 		uint16_t steps;
 	} leg[LEGS];
 	unsigned int steps, switches;
