@@ -14,10 +14,12 @@ FOUND = {  # part: verdict, outcome, schedules, failing ones, left
     # One step of RCU after A B or B A, or one step for each: only B RCU A RCU is wrong.
     "X7/two": ("MISSED", "corrupt", 4, 1, "callbacks"),
     "X7/row": ("CLEAN-WITHIN", "completes", 1, 0, "callbacks"),
+    "X7/again": ("MISSED", "corrupt", 4, 1, "none"),
 }
 REPLAYS = {
     "X7/early": "replay X7/early A:1 RCU:1 A:1",
     "X7/late": "replay X7/late A:3 RCU:1",
+    "X7/again": "replay X7/again A:1 RCU:1 A:2 RCU:2",
 }
 
 

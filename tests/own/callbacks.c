@@ -11,12 +11,16 @@
  *              in one step, their order is that of the cores: A's is first. (On fewer
  *              cores A is not before B.)
  *   X7/row     A queues two callbacks in a row: they run in one step
+ *   X7/again   A queues a callback that queues itself again, twice. Each run is a step:
+ *              A sees that it has run once
  *
  * Owns the objects of its actors.
  */
 #include "lab/experiment.h"
 #include "kernel/explore/shared.h"
 #include "kernel/rcu/rcu.h"
+
+#define RUNS 3 /* of the callback that queues itself again */
 
 static struct rcu_head first, second;
 static int written, ran;
@@ -29,10 +33,11 @@ static int setup(struct stage *st maybe_unused)
 	return 0;
 }
 
-/* No callback of this round may run in the next one. */
+/* No callback of this round may run in the next one, even if it queues itself again. */
 static void teardown(struct stage *st maybe_unused)
 {
-	rcu_barrier();
+	for (int i = 0; i < RUNS; i++)
+		rcu_barrier();
 }
 
 static bool is_good(struct stage *st maybe_unused)
@@ -90,6 +95,21 @@ static void actor_queues_both(struct stage *st maybe_unused)
 	call_rcu(&second, callback_second);
 }
 
+static void callback_again(struct rcu_head *head)
+{
+	int n = shared_read(ran) + 1;
+
+	shared_write(ran, n);
+	if (n < RUNS)
+		call_rcu(head, callback_again);
+}
+
+static void actor_sees_one(struct stage *st maybe_unused)
+{
+	call_rcu(&first, callback_again);
+	bad = shared_read(ran) == 1;
+}
+
 #define PART(name, ...)                                                        \
 	.part = "X7/" name, .about = "see the head of tests/own/callbacks.c",  \
 	.forced.none = true, .actors = { __VA_ARGS__ }, .world.setup = setup,  \
@@ -105,6 +125,7 @@ static const struct scenario scenarios[] = {
 	       { "B", ON_U, actor_queues_second }),
 	  EITHER, .cores = 3 },
 	{ PART("row", { "A", ON_D, actor_queues_both }), ALWAYS },
+	{ PART("again", { "A", ON_D, actor_sees_one }), EITHER },
 };
 
 DEMO(99, x7, .id = "X7", .slug = "x7-callbacks",
