@@ -304,8 +304,9 @@ struct stage {
 	unsigned int toggled; /* the core that goes off or on */
 	bool up;	      /* U calls cpu_up(); else cpu_down() */
 	bool forced;
-	bool explored;	/* the explorer lets the actors go step by step */
-	bool leak_by_d; /* D itself makes the leak, before it destroys */
+	bool explored;	  /* the explorer lets the actors go step by step */
+	bool on_one_core; /* all actors */
+	bool leak_by_d;	  /* D itself makes the leak, before it destroys */
 	struct kmem_cache *cache;
 	void *object; /* of the cache, in use */
 	/* The experiment's own locks, named in the schedule. */

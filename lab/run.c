@@ -309,7 +309,7 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 
 	t.ok = lockdep_is_expected(0, 0, lockdep_since_mark(),
 				   " before this one began");
-	err = stage_open(d, sc);
+	err = stage_open(d, sc, false);
 	st->brief = brief && !sc->show.report;
 	lockdep_brief(st->brief);
 	if (!err && has_forced(sc, mode))

@@ -20,6 +20,7 @@
 
 #include <string.h>
 
+#include "lab/words.h"
 #include "kernel/arch/board.h"
 #include "kernel/arch/clock.h"
 #include "kernel/cpu/smp.h"
@@ -116,6 +117,8 @@ static unsigned int place_core(const struct stage *st, enum place place)
 	struct cpumask ok = cpumask_andnot(cpu_online(), goes);
 	unsigned int skip = nth_core(place, cpumask_weight(ok)), cpu;
 
+	if (st->on_one_core)
+		return cpumask_first(ok);
 	for_each_cpu (cpu, ok)
 		if (skip-- == 0)
 			return cpu;
@@ -145,7 +148,7 @@ bool actors_are_apart(const struct stage *st)
 	/* The core that comes and goes is nobody's place. */
 	unsigned int n = need > 1 ? need - st->sc->world.toggles : 1;
 
-	for (unsigned int i = 0; i < st->nr_actors; i++) {
+	for (unsigned int i = 0; i < nr_actors_of(st->sc); i++) {
 		unsigned int cpu = nth_core(st->sc->actors[i].place, n);
 
 		if (interrupted_actor(st, i) >= 0)
@@ -190,11 +193,14 @@ static int start_workers(struct stage *st, const struct scenario *sc)
 	return 0;
 }
 
-/* Keep the runner off cores that an actor may keep busy for ever. */
-static int move_runner_off(const struct stage *st)
+/* Keep the runner off cores that an actor may keep busy for ever; or let it join the
+ * actors. */
+static int move_runner(const struct stage *st)
 {
 	struct cpumask ok = runner_cores;
 
+	if (st->on_one_core)
+		ok = cpumask_of(st->worker[0].cpu);
 	for (unsigned int i = 0; st->sc->world.spins && i < st->nr_actors; i++)
 		ok = cpumask_andnot(ok, cpumask_of(st->worker[i].cpu));
 	return thread_set_affinity(current, ok);
@@ -484,7 +490,7 @@ static int check_cores(const struct demo *d, const struct scenario *sc)
 	return -ENODEV;
 }
 
-int stage_open(const struct demo *d, const struct scenario *sc)
+int stage_open(const struct demo *d, const struct scenario *sc, bool together)
 {
 	struct stage *st = &the_stage;
 	int err;
@@ -495,6 +501,7 @@ int stage_open(const struct demo *d, const struct scenario *sc)
 	wait_queue_init(&st->finished, "the end of the round");
 	all_cores_on();
 	st->toggled = cpumask_last(cpu_online());
+	st->on_one_core = together && !sc->world.spins && !actors_are_apart(st);
 	watchdog_mute(true);
 	lockdep_reset();
 	runner_cores = current->affinity;
@@ -506,7 +513,7 @@ int stage_open(const struct demo *d, const struct scenario *sc)
 	if (!err)
 		err = check_scripts(st);
 	if (!err)
-		err = move_runner_off(st);
+		err = move_runner(st);
 	if (!err)
 		err = world_exchange(sc);
 	if (!err && sc->world.begin)

@@ -6,10 +6,11 @@
 
 #include "lab/experiment.h"
 
-/* Start the workers, install what the scenario exchanges, and note the state. Returns
- * 0, or a negative errno. Call stage_close() in any case. Both sleep; demo_mutex held,
- * as for all functions here. */
-int stage_open(const struct demo *d, const struct scenario *sc);
+/* Start the workers, install what the scenario exchanges, and note the state. together:
+ * on one core, with the runner, if the experiment does not need several. That saves the
+ * time in which one core wakes another. Returns 0, or a negative errno. Call
+ * stage_close() in any case. Both sleep; demo_mutex held, as for all functions here. */
+int stage_open(const struct demo *d, const struct scenario *sc, bool together);
 void stage_close(struct stage *st);
 
 /* Turn off the cores that the user had turned off before stage_open() turned them

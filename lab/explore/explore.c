@@ -414,7 +414,7 @@ explore_scenario(const struct demo *d, const struct scenario *sc,
 	if (r.why)
 		return r;
 	memset(&x, 0, sizeof(x));
-	err = stage_open(d, sc);
+	err = stage_open(d, sc, true);
 	if (!err)
 		err = rq.iterate ? explore_iterated(&x, &rq) :
 				   explore_forms(&x, &rq);
@@ -423,6 +423,9 @@ explore_scenario(const struct demo *d, const struct scenario *sc,
 	if (err)
 		kprintf("%s: cannot go on, error %d\n", r.id, -err);
 	r.interrupted = x.interrupted;
+	/* The witnesses run where the actors have cores of their own. */
+	stage_close(&the_stage);
+	err = stage_open(d, sc, false);
 	r.ok = !err && !x.broken && !x.interrupted &&
 	       confirm_witnesses(&the_stage, &x, r.id, &rq) &&
 	       (sc->said.any_verdict || search_is_expected(&r));

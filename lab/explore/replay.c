@@ -103,7 +103,7 @@ static int replay_line(const struct demo *d, const struct scenario *sc,
 		       const struct witness *w, bool freely)
 {
 	struct played p = { .out = OUT_COMPLETES };
-	int err = stage_open(d, sc);
+	int err = stage_open(d, sc, false);
 
 	if (!err)
 		err = replay_witness(&the_stage, w, freely, true, &p);

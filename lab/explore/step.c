@@ -487,7 +487,7 @@ static void ask_at_the_end(struct director *d, struct stage *st,
 static int play_steps(struct stepper *s)
 {
 	struct played p = { .out = OUT_COMPLETES };
-	int err = stage_open(s->demo, s->sc);
+	int err = stage_open(s->demo, s->sc, false);
 
 	lockdep_brief(true);
 	do {
