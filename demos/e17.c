@@ -144,7 +144,7 @@ static void free_and_compute(const struct stage *st,
 	free_all(st->cache);
 	complete(&not_needed);
 	if (st->explored)
-		return; /* the explorer runs callbacks late in any case */
+		return; /* the explorer tries early and late callbacks */
 	while (passed < timer_ticks(st->forced ? LIMIT_NS : BUSY_NS) &&
 	       !(st->forced && is_enough(st))) {
 		uint64_t now = timer_now();

@@ -20,6 +20,7 @@
 #define LAST_WIDTH 24 /* what the last column needs */
 
 static struct trace_event events[EVENTS_MAX];
+static unsigned int nr_events;
 
 /* Is obj a lock of the experiment? A schedule leaves out all other locks. */
 static bool is_shown_lock(const struct stage *st, const void *obj)
@@ -57,6 +58,22 @@ static bool is_shown(const struct stage *st, const struct trace_event *e)
 	}
 }
 
+/* The name of the event's spinlock. The lock may have been freed since, so it is not
+ * read: an event that is near says the name. */
+static const char *spin_name(const struct trace_event *e)
+{
+	const char *name = NULL;
+
+	for (unsigned int i = 0; i < nr_events; i++) {
+		if (events[i].op != TR_SPIN_LOCK || events[i].obj != e->obj)
+			continue;
+		if (&events[i] > e && name)
+			break;
+		name = (const char *)events[i].arg;
+	}
+	return name ?: "a spinlock";
+}
+
 /* The event in words, for a column. */
 static void describe_event(const struct stage *st, const struct trace_event *e,
 			   char *out, size_t size)
@@ -76,8 +93,7 @@ static void describe_event(const struct stage *st, const struct trace_event *e,
 			  actor_name_of(st, e->arg));
 		break;
 	case OF_SPIN:
-		ksnprintf(out, size, format,
-			  ((const struct spinlock *)e->obj)->name,
+		ksnprintf(out, size, format, spin_name(e),
 			  actor_name_of(st, e->arg));
 		break;
 	case OF_RWSEM_WRITER:
@@ -148,7 +164,6 @@ static void print_head(const struct stage *st, unsigned int width)
 void show_schedule(const struct stage *st)
 {
 	unsigned int lost, shown = 0, hidden = 0;
-	unsigned int n = trace_snapshot(events, EVENTS_MAX, &lost);
 	unsigned int columns = st->nr_actors + st->sc->show.rcu;
 	unsigned int width =
 		columns < 3 ? (WIDTH - TIME_WIDTH) / 2 :
@@ -156,8 +171,9 @@ void show_schedule(const struct stage *st)
 	const char *last = NULL;
 	uint64_t start = 0;
 
+	nr_events = trace_snapshot(events, EVENTS_MAX, &lost);
 	print_head(st, width);
-	for (unsigned int i = 0; i < n; i++) {
+	for (unsigned int i = 0; i < nr_events; i++) {
 		const struct trace_event *e = &events[i];
 		int column = column_of(st, e);
 		char text[64];

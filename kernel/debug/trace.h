@@ -41,7 +41,7 @@ enum trace_op {
 	TR_HANDOVER,  /* did: given to a waiting thread; arg = that thread */
 	/* spinlocks, only those that experiments take: obj = the lock */
 	TR_IRQ_OFF,	  /* gate: about to mask IRQs, and then to lock */
-	TR_SPIN_LOCK,	  /* gate: about to lock; did: acquired */
+	TR_SPIN_LOCK,	  /* gate: about to lock; did: acquired; arg = name */
 	TR_SPIN_TURN,	  /* gate: would spin now, if it is held */
 	TR_SPIN_CONTEND,  /* did: it is held; arg = holder */
 	TR_SPIN_LOCKED,	  /* gate: has just got the lock */

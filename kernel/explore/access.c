@@ -29,7 +29,7 @@ static noinline void access_words(uintptr_t address, size_t size, bool write,
 			explore_access(a, write, caller);
 		else if (a < (uintptr_t)image_start ||
 			 a >= (uintptr_t)image_end)
-			explore_access_elsewhere(a, write);
+			explore_access_elsewhere(a, write, caller);
 	}
 }
 

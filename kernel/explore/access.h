@@ -3,14 +3,14 @@
  *
  * In the debug profile the compiler calls a function before each load and store
  * in demos/ (-fsanitize=thread; the library is not used). An access of an
- * explored thread to a variable of the experiments is a point like
- * shared_read() or shared_write(), and belongs to the footprint of the step. So
- * data that nobody declared is seen, too.
+ * explored thread to a variable of the experiments, or to an object on the heap
+ * (heap.h), is a point like shared_read() or shared_write(), and belongs to the
+ * footprint of the step. So data that nobody declared is seen, too.
  *
- * Not seen: the thread's own stack, constants, and data of the kernel. Objects
- * on the heap have no name that is the same in each run, so accesses to them are
- * no points; if two threads access the same word, and one writes, then that is
- * left out (LEFT_HEAP).
+ * Not seen: the thread's own stack, constants, and data of the kernel. Accesses
+ * to memory without a name, and to another thread's stack, are no points; if two
+ * threads access the same word, and one writes, then that is left out
+ * (LEFT_HEAP).
  *
  * Granularity: words. Two accesses to one word count as accesses to one thing.
  *
@@ -30,4 +30,4 @@ extern bool explore_accesses;
  * gates.c. */
 void explore_access(uintptr_t word, bool write, uintptr_t caller);
 /* The same, on the heap or on a stack. */
-void explore_access_elsewhere(uintptr_t word, bool write);
+void explore_access_elsewhere(uintptr_t word, bool write, uintptr_t caller);

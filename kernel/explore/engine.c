@@ -10,6 +10,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/explore/access.h"
 #include "kernel/explore/engine.h"
+#include "kernel/explore/heap.h"
 #include "kernel/explore/left.h"
 #include "kernel/explore/state.h"
 #include "kernel/hang/waitfor.h"
@@ -44,6 +45,7 @@ void explore_begin(const struct explored *subject)
 
 	ex.subject = *subject;
 	ex.runner = current;
+	current->next_label = 0;	       /* the set-up is over */
 	BUG_ON(subject->nr >= SEARCH_THREADS); /* one is RCU */
 	for (unsigned int i = 0; i <= subject->nr; i++)
 		gate_init(&ex.gate[i],
@@ -51,8 +53,10 @@ void explore_begin(const struct explored *subject)
 	for (unsigned int i = 0; i < subject->nr; i++) {
 		struct gate *g = &ex.gate[i];
 
-		if (!subject->interrupts[i])
+		if (!subject->interrupts[i]) {
+			g->thread->next_label = heap_first_label(i);
 			continue;
+		}
 		g->bound = &ex.gate[subject->interrupts[i] - 1];
 		g->bound->has_interrupts = true;
 		g->phase = STANDS;

@@ -29,7 +29,7 @@
 #define THE_CACHES ((uintptr_t)2) /* the list of all caches */
 #define COUNT_OF(rsp)                                                          \
 	((uintptr_t) & ((const struct rcu_state *)(rsp))->n_barrier_done)
-#define THE_HEAP    ((uintptr_t)4) /* all that was allocated */
+#define THE_HEAP    ((uintptr_t)4) /* all that has no name there */
 #define THE_DUE	    ((uintptr_t)5) /* open: RCU callbacks of the threads wait */
 #define WAKE_OF(i)  ((uintptr_t)16 + (uintptr_t)(i)) /* may it wake up? */
 #define AWAIT_OF(i) ((uintptr_t)32 + (uintptr_t)(i)) /* its condition */
@@ -162,8 +162,8 @@ uint32_t footprint_lock(void);
 void footprint_unlock(uint32_t flags);
 /* A name for a thing. The name is the same in each run. A thing on the stack
  * of one of the threads gets its name from its place on that stack. A cache has
- * the address of its name. All else that was allocated has one name together,
- * because it may be at another address in another run. */
+ * the address of its name. All that was allocated and has no name from heap.h has
+ * one name together, because it may be at another address in another run. */
 uintptr_t stable_name(uintptr_t thing);
 /* The object by which an operation's thing is known: a cache by its name. */
 const void *name_of(enum trace_op op, const void *obj);

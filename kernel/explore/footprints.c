@@ -12,6 +12,7 @@
 #include "kernel/debug/events.h"
 #include "kernel/explore/access.h"
 #include "kernel/explore/engine.h"
+#include "kernel/explore/heap.h"
 #include "kernel/explore/left.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/slab/slab.h"
@@ -147,9 +148,9 @@ uintptr_t stable_name(uintptr_t thing)
 		if (thing >= stack && thing < stack + STACK_SIZE)
 			return (i + 1) * STACK_SLOT + thing - stack;
 	}
-	if (thing >= LOWMEM_VA && (thing < KERNEL_VA || thing >= STACKS_VA))
-		return THE_HEAP;
-	return thing;
+	if (is_on_heap(thing))
+		return heap_name(thing) ?: THE_HEAP;
+	return thing < STACKS_VA ? thing : THE_HEAP;
 }
 
 const void *name_of(enum trace_op op, const void *obj)

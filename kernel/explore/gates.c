@@ -10,6 +10,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/explore/access.h"
 #include "kernel/explore/engine.h"
+#include "kernel/explore/heap.h"
 #include "kernel/explore/left.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/sync/mutex.h"
@@ -418,14 +419,19 @@ void explore_access(uintptr_t word, bool write, uintptr_t caller)
 	}
 }
 
-void explore_access_elsewhere(uintptr_t word, bool write)
+void explore_access_elsewhere(uintptr_t word, bool write, uintptr_t caller)
 {
-	const struct gate *g = explored_gate(current);
+	const struct gate *g = explored_gate(current), *t = gate_of(current);
 	uintptr_t name = stable_name(word);
 
-	if (g && current->gated && !in_other_interrupt() &&
-	    (name == THE_HEAP ||
-	     name / STACK_SLOT != (uintptr_t)(g - ex.gate) + 1))
+	if (current->gated && is_on_heap(word) &&
+	    was_freed(word, t ? (int)(t - ex.gate) : -1))
+		left_out(LEFT_HEAP);
+	if (is_on_heap(name))
+		explore_access(word, write, caller);
+	else if (g && current->gated && !in_other_interrupt() &&
+		 (name == THE_HEAP ||
+		  name / STACK_SLOT != (uintptr_t)(g - ex.gate) + 1))
 		left_access(g - ex.gate, word, write);
 }
 

@@ -30,8 +30,9 @@ enum left_out {
 	/* A grace period may have ended, or callbacks ran, while an actor was
 	 * held inside a section that RCU takes for a reader. */
 	LEFT_READERS = 16,
-	/* Two locks on the heap were used, which have one name; or two actors
-	 * accessed the same word there, and one of them wrote. */
+	/* Two locks on the heap without a name (heap.h) were used, which count as
+	 * one; or two actors accessed the same word without a name, and one of
+	 * them wrote; or an actor accessed memory that was freed. */
 	LEFT_HEAP = 32,
 	/* Operations on objects of a cache that were one step, and another actor
 	 * destroys or shrinks this cache. */
@@ -51,7 +52,7 @@ void left_clear(void);
 /* Thread i goes on with an operation on an object of the cache of that name,
  * without a stop; or it changes the cache. */
 void left_object(unsigned int i, uintptr_t cache, bool changes);
-/* A lock on the heap is taken or released. */
+/* A lock on the heap without a name is taken or released. */
 void left_heap_lock(const void *lock);
 /* A barrier of thread i looks at the callbacks of several cores, without a stop.
  * Thread i has called call_rcu(). */
@@ -61,7 +62,7 @@ void left_call(unsigned int i);
  * the exploration lets the one wait for the other. */
 void left_caller(unsigned int i, bool apart);
 void left_masked(unsigned int i, bool apart);
-/* Thread i accesses a word of the heap, or of another thread's stack. */
+/* Thread i accesses a word without a name, or of another thread's stack. */
 void left_access(unsigned int i, uintptr_t word, bool write);
 
 #define LEFT_WORDS 96 /* the longest list */

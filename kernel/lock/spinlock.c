@@ -284,7 +284,7 @@ static noinline void lock_in_sight(struct spinlock *l, unsigned int subclass,
 	take_lock(l, site);
 	if (!point)
 		return;
-	trace_event(TR_SPIN_LOCK, l, 0, site);
+	trace_event(TR_SPIN_LOCK, l, (uintptr_t)l->name, site);
 	trace_gate_slow(TR_SPIN_LOCKED, l, site);
 }
 
@@ -325,7 +325,7 @@ static noinline bool trylock_in_sight(struct spinlock *l, uintptr_t site)
 	WRITE_ONCE(l->site, site);
 	lock_acquire(&l->dep_map, 0, LOCK_TRY, NULL, site);
 	if (point) {
-		trace_event(TR_SPIN_LOCK, l, 0, site);
+		trace_event(TR_SPIN_LOCK, l, (uintptr_t)l->name, site);
 		trace_gate_slow(TR_SPIN_TRIED, l, site);
 	}
 	return true;

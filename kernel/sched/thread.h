@@ -137,6 +137,9 @@ struct thread {
 	 * another core an interrupt would run them, so for the explorer they are
 	 * as in an interrupt here too. */
 	unsigned int own_calls;
+	/* The label of the next slab object that it allocates: slab_origin(). 0:
+	 * its objects have none. */
+	uint32_t next_label;
 #endif
 
 	/* Fixed at creation: */

@@ -99,6 +99,8 @@ static inline unsigned int slab_index(const struct kmem_cache *s,
 	       s->stride;
 }
 
+extern struct kmem_cache cache_cache; /* the cache of caches */
+
 /* slab.c: the slow paths. IRQs are off; for cache_grow() they may also be
  * on. */
 void *cache_alloc_refill(struct kmem_cache *s, struct array_cache *ac);

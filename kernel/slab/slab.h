@@ -105,3 +105,23 @@ struct slab_stats {
 void slab_stats(struct slab_stats *st);
 /* Number of debug reports (poison, red zone, double free ...) since boot. */
 extern unsigned int slab_errors;
+
+#if GORDIAN_DEBUG
+/* A label: an era, bits for the client, and these. */
+#define LABEL_ERA_SHIFT 20
+#define LABEL_COUNT	0x1fffu /* the thread's labels before; at most these */
+#define LABEL_ALONE	0x2000u /* nobody uses what this thread frees */
+#define LABEL_FREED	0x4000u /* a thread that is not alone has freed it */
+#define LABEL_REUSED	0x8000u /* that was so before, in the same era */
+
+/* Of an address in the direct map: */
+struct slab_origin {
+	uint32_t label; /* `next_label` of the thread that allocated its object
+			 * last; 0: there is none, or no object */
+	size_t offset;	/* in the object */
+	bool is_free; /* it lies in no block and in no object that is in use */
+};
+/* A cache with SLAB_NO_DEBUG counts as one object in use, without a label. Any
+ * context but FIQ. */
+struct slab_origin slab_origin(const void *addr);
+#endif

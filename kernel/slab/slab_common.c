@@ -33,7 +33,7 @@
 
 DEFINE_MUTEX(slab_mutex);
 struct list_head slab_caches = LIST_HEAD_INIT(slab_caches);
-static struct kmem_cache cache_cache; /* the cache of caches */
+struct kmem_cache cache_cache;
 
 static DEFINE_SPINLOCK(report_lock);
 static struct list_head reported = LIST_HEAD_INIT(reported);

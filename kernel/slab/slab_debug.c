@@ -45,6 +45,7 @@ struct track {
 
 struct object_debug {
 	uintptr_t state;
+	uint32_t label; /* of the thread that allocated it last */
 	struct track alloc, free;
 	uint8_t red[RED_BYTES] aligned(8);
 };
@@ -106,6 +107,48 @@ static void track_print(const char *what, const struct track *t)
 		kprintf("  %s\n", what);
 		print_backtrace(t->pc, n);
 	}
+}
+
+/* The label of an object of s that the current thread allocates. was: the object's
+ * last one. An interrupt is no part of the thread, and a struct kmem_cache is no
+ * data of the thread's. */
+static uint32_t take_label(const struct kmem_cache *s, uint32_t was)
+{
+	uint32_t label = current->next_label;
+
+	if (!label || s == &cache_cache || in_undeclared_interrupt(current))
+		return 0;
+	if ((label & LABEL_COUNT) != LABEL_COUNT)
+		current->next_label++;
+	if (was & LABEL_FREED &&
+	    was >> LABEL_ERA_SHIFT == label >> LABEL_ERA_SHIFT)
+		label |= LABEL_REUSED;
+	return label;
+}
+
+struct slab_origin slab_origin(const void *addr)
+{
+	struct page *head = page_head(addr);
+	struct kmem_cache *s = head ? READ_ONCE(head->owner) : NULL;
+	struct slab_origin o = { .is_free = !head };
+	const struct slab *slab;
+	const char *obj;
+	unsigned int i;
+
+	if (!s || !is_checked(s))
+		return o;
+	o.is_free = true;
+	slab = page_to_virt(head);
+	i = slab_index(s, slab, addr);
+	if (i >= s->num)
+		return o;
+	obj = slab_object(s, slab, i);
+	o.offset = (size_t)((const char *)addr - obj);
+	if (o.offset >= s->size) /* or before the object */
+		return o;
+	o.label = READ_ONCE(debug_of(obj)->label);
+	o.is_free = READ_ONCE(debug_of(obj)->state) == STATE_FREE;
+	return o;
 }
 
 /* ---- reports ------------------------------------------------------------- */
@@ -224,6 +267,7 @@ void slab_debug_alloc(struct kmem_cache *s, void *obj, uintptr_t caller)
 		report_object(s->name, "handed out although it is not free",
 			      obj, caller, dbg);
 	track_set(&dbg->alloc, caller);
+	dbg->label = take_label(s, dbg->label);
 	if (is_poisoned(s))
 		memset(obj, POISON_FRESH, s->size);
 }
@@ -255,6 +299,8 @@ bool slab_debug_free(struct kmem_cache *s, void *obj, uintptr_t caller)
 	}
 	check_red_zones(s, obj, caller);
 	track_set(&dbg->free, caller);
+	if (!(current->next_label & LABEL_ALONE))
+		dbg->label |= LABEL_FREED;
 	poison(s, obj);
 	return true;
 }

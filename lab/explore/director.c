@@ -7,6 +7,7 @@
 
 #include "lab/round.h"
 #include "kernel/debug/panic.h"
+#include "kernel/explore/heap.h"
 #include "kernel/explore/state.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/printf.h"
@@ -195,6 +196,7 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	st->leak_by_d = !form.up;
 	st->forced = st->explored = true;
 	hush(d->quiet);
+	heap_begin();
 	err = play_round(&dr.round, st);
 	if (err) {
 		hush(false);

@@ -1,8 +1,8 @@
 /*
  * `step`: a person plays the scheduler.
  *
- *   step e2 up            asks at each point which thread takes the next step
- *   step e2 up D:7 U:6    takes the first commands from the line, ':' for a blank
+ *   step e2 up            asks at each point who takes the next step: a thread, or RCU
+ *   step e2 up D:8 U:5    takes the first commands from the line, ':' for a blank
  *
  * It is a director that asks (choose_by_asking()). A step cannot be undone. So
  * `back` ends the round, whose cut restores the state, and plays the schedule

@@ -1,0 +1,75 @@
+/*
+ * Names for things on the heap. See heap.h.
+ *
+ * Owns the number of the round. Only the thread that sets a round up changes it,
+ * while no explored thread runs.
+ */
+#include "kernel/explore/heap.h"
+
+#include "boot/boot.h"
+#include "kernel/sched/sched.h"
+#include "kernel/slab/slab.h"
+
+#if GORDIAN_DEBUG
+
+/* A label (slab.h) also says who. 0: the set-up. Its era is the round. If an object
+ * is still there so many rounds later, its label means another one. */
+#define ROUNDS	  4096u
+#define WHO_SHIFT 16
+#define WHO_MASK  15u
+
+/* A name: who, the count, and the word in the object. It is a number like the
+ * addresses in the heap. These are not used as names, so it is no other thing's
+ * name. */
+#define NAME_BITS 30
+#define WHO_BITS  4
+#define WORD_BITS 13 /* objects of up to 32 KiB */
+#define NTH_BITS  (NAME_BITS - WHO_BITS - WORD_BITS)
+_Static_assert(KERNEL_VA - LOWMEM_VA == 1u << NAME_BITS &&
+		       LABEL_COUNT < 1u << NTH_BITS,
+	       "room for the names");
+
+static uint32_t round; /* 0: there was none */
+
+void heap_begin(void)
+{
+	round = round % (ROUNDS - 1) + 1;
+	current->next_label = round << LABEL_ERA_SHIFT | LABEL_ALONE;
+}
+
+uint32_t heap_first_label(unsigned int i)
+{
+	return round << LABEL_ERA_SHIFT | (i + 1) << WHO_SHIFT;
+}
+
+static uint32_t who_has(uint32_t label)
+{
+	return label >> WHO_SHIFT & WHO_MASK;
+}
+
+uintptr_t heap_name(uintptr_t address)
+{
+	struct slab_origin o = slab_origin((const void *)address);
+	uint32_t nth = o.label & LABEL_COUNT;
+	size_t word = o.offset / 4;
+
+	if (!o.label || o.label >> LABEL_ERA_SHIFT != round ||
+	    nth == LABEL_COUNT || word >= 1u << WORD_BITS)
+		return 0;
+	return LOWMEM_VA + (who_has(o.label) << (NTH_BITS + WORD_BITS) |
+			    nth << WORD_BITS | word);
+}
+
+bool is_on_heap(uintptr_t x)
+{
+	return x >= LOWMEM_VA && x < KERNEL_VA;
+}
+
+bool was_freed(uintptr_t address, int i)
+{
+	struct slab_origin o = slab_origin((const void *)address);
+
+	return o.is_free || (o.label & LABEL_REUSED &&
+			     who_has(o.label) != (uint32_t)(i + 1));
+}
+#endif
