@@ -63,10 +63,11 @@ def test_exchanged(exchanged, name):
         assert v["verdict"] == verdict != was
         assert not v.ok and v["search"] == "complete"
         assert (v.num("failing") > 0) == (verdict in ("REAL", "MISSED"))
-        # The barrier is too early: in every schedule the callbacks are too late.
+        # The barrier is too early. For each order of D and U, RCU runs the callbacks
+        # before D frees the cache, or after that, which is too late.
         if name == "e2-barrier-first":
             assert v["outcome"] == "corrupt"
-            assert v["failing"] == v["schedules"]
+            assert 2 * v.num("failing") == v.num("schedules")
     said = re.findall(r"^unexpected: the verdict is (\S+), not (\S+)$",
                       run.text, re.M)
     assert said == [(w, {**VERDICTS, **PART_VERDICTS}[i]) for i, w in turned.items()]
