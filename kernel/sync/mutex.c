@@ -239,33 +239,18 @@ bool mutex_trylock(struct mutex *m)
 	return true;
 }
 
-/* Has t lent the mutex? Acquire: pairs with the releases in drop_lender(). */
-static bool has_lent(const struct mutex *m, const struct thread *t)
+/* The thread that has lent the mutex, or NULL. Acquire: pairs with the releases in
+ * hand_on(). */
+static struct thread *mutex_lender(const struct mutex *m)
 {
-	for (unsigned int i = 0; i < MUTEX_LENDERS; i++)
-		if (smp_load_acquire(&m->lenders[i]) == t)
-			return true;
-	return false;
-}
-
-/* The flag of an owner to whom it was lent, when so many lenders are gone. */
-static uintptr_t lent_flag(const struct mutex *m, unsigned int gone)
-{
-	return m->lenders[gone] ? MUTEX_LENT : 0;
-}
-
-/* Take lender i out. wait_lock held. */
-static void drop_lender(struct mutex *m, unsigned int i)
-{
-	for (; i + 1 < MUTEX_LENDERS; i++)
-		/* Release: pairs with the acquire in has_lent(). */
-		smp_store_release(&m->lenders[i], m->lenders[i + 1]);
-	smp_store_release(&m->lenders[i], NULL);
+	return (struct thread *)(smp_load_acquire(&m->lender) &
+				 ~(uintptr_t)MUTEX_AGAIN);
 }
 
 /*
  * The thread `by` releases the mutex. Hand it on to the next owner:
- *   (1) if the mutex was lent to `by`, the last lender owns it again;
+ *   (1) if the mutex was lent to `by`, the lender owns it again; or `by` itself
+ *       does, if `by` has borrowed it again;
  *   (2) if `by` has lent it, the borrower keeps it for good;
  *   (3) if a thread waits, the oldest waiter owns it;
  *   (4) if no thread waits, `by` still owns it, without a flag.
@@ -274,20 +259,25 @@ static void drop_lender(struct mutex *m, unsigned int i)
 static bool hand_on(struct mutex *m, struct thread *by, uintptr_t caller)
 {
 	uint32_t flags = spin_lock_irqsave(&m->wait_lock);
-	struct thread *lender = m->lenders[0];
+	struct thread *lender = mutex_lender(m), *owner = mutex_owner(m);
+	struct thread *next = m->lender & MUTEX_AGAIN ? owner : lender;
+	uintptr_t lent = m->lender & MUTEX_AGAIN ? MUTEX_LENT : 0;
 	struct mutex_waiter *w = NULL;
-	unsigned int i = 0;
 	bool done = true;
 
-	while (i < MUTEX_LENDERS && m->lenders[i] != by)
-		i++;
-	if (lender && mutex_owner(m) == by) {
-		set_owner(m, lender, MUTEX_WAITERS | lent_flag(m, 1));
-		drop_lender(m, 0);
-		trace_did(TR_HANDOVER, m, (uintptr_t)lender, caller);
-	} else if (i < MUTEX_LENDERS) {
-		drop_lender(m, i);
-		set_owner(m, mutex_owner(m), MUTEX_WAITERS | lent_flag(m, 0));
+	if (lender && owner == by) {
+		set_owner(m, next, MUTEX_WAITERS | lent);
+		/* Release: pairs with the acquire in mutex_lender(). */
+		smp_store_release(&m->lender, lent ? m->lender - 1 : 0);
+		trace_did(TR_HANDOVER, m, (uintptr_t)next, caller);
+	} else if (lender == by) {
+		/* Release: as above. */
+		smp_store_release(&m->lender,
+				  lent ? ((uintptr_t)owner |
+					  (m->lender & MUTEX_AGAIN)) -
+						  1 :
+					 0);
+		set_owner(m, owner, MUTEX_WAITERS | lent);
 	} else if (!list_empty(&m->waiters)) {
 		w = list_first(&m->waiters, struct mutex_waiter, link);
 		hand_over(m, w, 0, caller);
@@ -316,7 +306,7 @@ story void mutex_unlock(struct mutex *m)
 	/* A thread that neither owns nor lends the mutex leaves it unchanged.
 	 * A thread that no longer lends it sees that it is the owner. */
 	if (!lock_release(&m->dep_map, CALLER) ||
-	    WARN_ON(!has_lent(m, me) && mutex_owner(m) != me))
+	    WARN_ON(mutex_lender(m) != me && mutex_owner(m) != me))
 		return;
 	trace_did(TR_UNLOCK, m, 0, CALLER);
 	if (unlikely(!release_free(m, me)))
@@ -327,8 +317,8 @@ story void mutex_unlock(struct mutex *m)
  * it again. */
 static bool may_lend_to(const struct mutex *m, const struct thread *to)
 {
-	return !m->lenders[0] ||
-	       (mutex_owner(m) == to && !m->lenders[MUTEX_LENDERS - 1]);
+	return !m->lender || (mutex_owner(m) == to &&
+			      (m->lender & MUTEX_AGAIN) != MUTEX_AGAIN);
 }
 
 int mutex_lend(struct mutex *m, struct thread *to)
@@ -340,9 +330,8 @@ int mutex_lend(struct mutex *m, struct thread *to)
 		if (w->thread == to && may_lend_to(m, to))
 			found = w;
 	if (found) {
-		for (unsigned int i = MUTEX_LENDERS - 1; i > 0; i--)
-			WRITE_ONCE(m->lenders[i], m->lenders[i - 1]);
-		WRITE_ONCE(m->lenders[0], mutex_owner(m));
+		WRITE_ONCE(m->lender, m->lender ? m->lender + 1 :
+						  (uintptr_t)mutex_owner(m));
 		hand_over(m, found, MUTEX_LENT, CALLER);
 	}
 	unlock_and_wake(m, flags, found, CALLER);
@@ -379,6 +368,6 @@ const struct wait_ops mutex_wait = {
 
 void mutex_release_dead(struct mutex *m, struct thread *dead)
 {
-	if (mutex_owner(m) == dead || has_lent(m, dead))
+	if (mutex_owner(m) == dead || mutex_lender(m) == dead)
 		release_slow(m, dead, CALLER);
 }

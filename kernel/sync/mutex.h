@@ -32,8 +32,6 @@
 
 struct thread;
 
-#define MUTEX_LENDERS 4
-
 struct mutex {
 	uintptr_t owner; /* struct thread * | MUTEX_* flags, atomic */
 	const char *name;
@@ -41,8 +39,9 @@ struct mutex {
 	/* wait_lock guards: */
 	struct spinlock wait_lock;
 	struct list_head waiters; /* struct mutex_waiter, oldest first */
-	/* Those who lent it, the last one first; see mutex_lend(). */
-	struct thread *lenders[MUTEX_LENDERS];
+	/* struct thread * | how often its borrower has borrowed it again; 0: it is
+	 * not lent. See mutex_lend(). */
+	uintptr_t lender;
 	DEP_MAP
 };
 
@@ -58,6 +57,8 @@ extern const struct wait_ops mutex_wait; /* obj: the struct mutex */
 #define MUTEX_WAITERS 1u
 #define MUTEX_LENT    2u
 #define MUTEX_FLAGS   3u
+/* Of `lender`: a count, in the bits that are 0 in a pointer. */
+#define MUTEX_AGAIN 3u
 
 extern struct lock_class_key mutex_wait_key; /* of all wait_locks */
 

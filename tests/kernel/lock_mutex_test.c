@@ -393,7 +393,7 @@ KTEST(lock, mutex_lend_kept)
 	EXPECT_EQ(mutex_lend(&mutex, b), 0);
 	complete(&owner_go);
 	thread_join(a);
-	EXPECT(mutex_owner(&mutex) == b && !mutex.lenders[0]);
+	EXPECT(mutex_owner(&mutex) == b && !mutex.lender);
 	EXPECT_EQ(nr_waiters(), 1);
 	complete(&borrower_go);
 	thread_join(b);
