@@ -219,6 +219,52 @@ def test_inconsistent(name, was, now, who, by):
                                "lock(irq_lock);"]]
 
 
+@pytest.mark.parametrize("name, was, now, who, by", [
+    ("call", "TAKEN-IRQS-OFF", "HELD-IN-CALL", " calls other cores and holds:",
+     "take_masked"),
+    ("call_first", "HELD-IN-CALL", "TAKEN-IRQS-OFF", " takes:", "call_with")])
+def test_call(name, was, now, who, by):
+    text, _ = body(show(name), "inconsistent lock state")
+    assert text.startswith(f"inconsistent {{{was}}} -> {{{now}}} usage.\n")
+    assert lock_line(text, f"{who}\n")[0] == "plain_lock"
+    first = re.search(rf"\n\{{{was}\}} state was registered at:\n"
+                      r"((?:    .*\n)+)", text)
+    assert by in names(first[1])
+    assert scenario(text) == [
+        ["lock(plain_lock);", "smp_call_function_single(CPU1);"],
+        ["local_irq_disable();", "lock(plain_lock);"]]
+
+
+CALL_SCENARIO = [["lock(plain_lock);", "smp_call_function_single(CPU2);"],
+                 ["lock(irq_lock);", "lock(plain_lock);"],
+                 ["local_irq_disable();", "lock(irq_lock);"]]
+
+
+def test_call_order():
+    text, trace = body(show("call_order"),
+                       "TAKEN-IRQS-OFF -> HELD-IN-CALL lock order detected")
+    assert "but this connects a TAKEN-IRQS-OFF lock:\n" in text
+    assert "take_masked" in use(text, "irq_lock", "TAKEN-IRQS-OFF")
+    assert "to a HELD-IN-CALL lock:\n" in text
+    assert "call_with" in use(text, "plain_lock", "HELD-IN-CALL")
+    assert scenario(text) == CALL_SCENARIO
+    assert "irq_lock_then_plain_on" in trace
+
+
+@pytest.mark.parametrize("name, lock, said, other, how, by", [
+    ("call_inversion", "plain_lock", "HELD-IN-CALL, but it was taken by a "
+     "TAKEN-IRQS-OFF lock", "irq_lock", "TAKEN-IRQS-OFF", "take_masked"),
+    ("call_inversion_off", "irq_lock", "TAKEN-IRQS-OFF, but it took another, "
+     "HELD-IN-CALL lock", "plain_lock", "HELD-IN-CALL", "call_with")])
+def test_call_inversion(name, lock, said, other, how, by):
+    text, _ = body(show(name),
+                   "possible irq lock inversion dependency detected")
+    assert lock_line(text, "just changed the state of lock:\n")[0] == lock
+    assert f"\nit is now {said} in the past:\n" in text
+    assert by in use(text, other, how)
+    assert scenario(text) == CALL_SCENARIO
+
+
 @pytest.mark.parametrize("name, lock, why, at", [
     ("unbalanced", "lock_a", "there are no more locks to release!",
      "release_what_is_free"),

@@ -27,8 +27,7 @@ FOUND = {  # part: verdict, outcome, schedules, failing ones
     "X8/driver": ("CLEAN", "completes", 2, 0),
     "X8/waker": ("MISSED", "stuck", 3, 1),
     "X8/cross": ("REAL", "deadlock", 4, 1),
-    # Lockdep knows nothing of calls.
-    "X8/call": ("MISSED", "deadlock", 3, 1),
+    "X8/call": ("REAL", "deadlock", 3, 1),
     "X8/call-on": ("CLEAN", "completes", 2, 0),
 }
 TEXTS = {  # of programs: verdict, schedules, failing ones

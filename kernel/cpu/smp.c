@@ -18,6 +18,7 @@
 #include "kernel/lib/errno.h"
 #include "kernel/lib/list.h"
 #include "kernel/lock/busy.h"
+#include "kernel/lock/lockdep.h"
 #include "kernel/lock/spinlock.h"
 #include "kernel/sched/sched.h"
 
@@ -171,6 +172,8 @@ void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 	w = (struct call_wait){ .left = others, .cpu = me };
 	/* Two cores that call each other with IRQs off would wait for ever. */
 	BUG_ON(w.left.bits && irqs_disabled());
+	if (!cpumask_empty(others))
+		lockdep_call();
 	for_each_cpu (cpu, others) {
 		calls[cpu] = (struct call){ .fn = fn, .arg = arg, .wait = &w };
 		queue_call(cpu, &calls[cpu]);

@@ -1,8 +1,9 @@
 /*
  * Calling functions on other cores, in an interrupt there (IPI_CALL).
  *
- * fn runs with IRQs off and must not sleep. The caller has IRQs on, and, if it
- * waits, holds no lock that fn takes.
+ * fn runs with IRQs off and must not sleep. The caller has IRQs on. If it waits,
+ * it holds no lock that fn takes, and none that a core waits for with IRQs off,
+ * as such a core does not answer. Lockdep checks this.
  */
 #pragma once
 

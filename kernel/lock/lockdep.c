@@ -62,7 +62,9 @@ static uint64_t mix(uint64_t key, uint32_t value)
  * lockdep_graph_lock held. */
 static bool count_finding(enum lockdep_kind kind, uint64_t fingerprint)
 {
-	fingerprint = mix(fingerprint, kind + 1u);
+	/* Mixed first: the numbers of two classes may differ by as much as
+	 * those of two kinds. */
+	fingerprint = mix(mix(fingerprint, 0), kind + 1u);
 	for (unsigned int i = 0; i < lockdep_nr_findings; i++) {
 		if (fingerprints[i] == fingerprint) {
 			lockdep_again++;
@@ -289,6 +291,25 @@ static const uint8_t excluded[NR_USES] = {
 	[USED_IN_HARDIRQ_READ] = USE_BIT(ENABLED_HARDIRQ),
 	[ENABLED_HARDIRQ] = USE_IN,
 	[ENABLED_HARDIRQ_READ] = USE_BIT(USED_IN_HARDIRQ),
+	[TAKEN_IRQS_OFF] = USE_BIT(HELD_IN_CALL),
+	[HELD_IN_CALL] = USE_BIT(TAKEN_IRQS_OFF),
+};
+
+/*
+ * A lock that is safe must not lead to one that is unsafe. There are two rules:
+ *  - A lock that an interrupt takes, and one that is held with interrupts on:
+ *    the interrupt may come on top of its holder.
+ *  - A lock that a core waits for with interrupts off, and one that is held
+ *    while its holder waits for an answer of other cores: such a core does not
+ *    answer. Only spinlocks are waited for in this way, so readers do not
+ *    count. Nor do interrupts: the holder has interrupts on, so the first rule
+ *    is broken too.
+ */
+static const struct rule {
+	uint32_t safe, unsafe; /* uses */
+} rules[] = {
+	{ USE_IN, USE_ON },
+	{ USE_BIT(TAKEN_IRQS_OFF), USE_BIT(HELD_IN_CALL) },
 };
 
 static bool is_shared(unsigned int how)
@@ -317,12 +338,24 @@ static bool has_use(unsigned int node, bool weak, void *arg)
 	if (weak)
 		usage &= ~(USE_BIT(USED_IN_HARDIRQ_READ) |
 			   USE_BIT(ENABLED_HARDIRQ_READ));
+	/* If a class breaks the rule alone, this was found: check_use(). */
+	if ((usage & USE_CALL) == USE_CALL)
+		usage &= ~USE_CALL;
 	return node != m->except && (usage & m->mask);
 }
 
 static unsigned int lowest_use(uint32_t usage)
 {
 	return usage ? (unsigned int)__builtin_ctz(usage) : NR_USES;
+}
+
+/* Count a finding about f->safe and f->unsafe. */
+static bool count_uses(const struct finding *f)
+{
+	bool call = f->unsafe_use == HELD_IN_CALL;
+
+	return count_finding(f->kind,
+			     (uint64_t)call << 32 | f->safe << 16 | f->unsafe);
 }
 
 /* h's class has just got its first use of the sort `use`. Returns true if that
@@ -332,32 +365,33 @@ static bool check_use(struct finding *f, const struct held_lock *h,
 {
 	unsigned int class = h->class, other;
 	struct lock_class *c = &lockdep_classes[class];
-	bool in_irq = (USE_BIT(use) & USE_IN) != 0;
+	const struct rule *r = &rules[(USE_BIT(use) & USE_CALL) != 0];
+	bool safe = (USE_BIT(use) & r->safe) != 0;
 	/* m has the uses of readers too: with other locks between them, two
 	 * readers can wait for each other. */
-	struct use_match m = { in_irq ? USE_ON : USE_IN, class };
+	struct use_match m = { safe ? r->unsafe : r->safe, class };
 
 	f->safe = f->unsafe = class;
-	f->safe_use = f->unsafe_use = use;
+	f->safe_use = f->unsafe_use = f->new_use = use;
 	if (c->usage & excluded[use]) {
 		unsigned int was = lowest_use(c->usage & excluded[use]);
 
 		f->kind = LOCKDEP_INCONSISTENT;
-		*(in_irq ? &f->unsafe_use : &f->safe_use) = was;
-		return count_finding(f->kind, class);
+		*(safe ? &f->unsafe_use : &f->safe_use) = was;
+		return count_uses(f);
 	}
-	/* If the lock is used in interrupts (safe), look for an unsafe lock
-	 * that comes after it; else for a safe lock that comes before it. */
+	/* If the lock is now safe, look for an unsafe lock that comes after it;
+	 * else for a safe lock that comes before it. */
 	other = dep_search(&lockdep_graph, class,
-			   in_irq ? is_recursive(h->how) : is_shared(h->how),
-			   !in_irq, has_use, &m, &f->path);
+			   safe ? is_recursive(h->how) : is_shared(h->how),
+			   !safe, has_use, &m, &f->path);
 	if (!other)
 		return false;
 	f->kind = LOCKDEP_IRQ_INVERSION;
-	*(in_irq ? &f->unsafe : &f->safe) = other;
-	*(in_irq ? &f->unsafe_use : &f->safe_use) =
+	*(safe ? &f->unsafe : &f->safe) = other;
+	*(safe ? &f->unsafe_use : &f->safe_use) =
 		lowest_use(lockdep_classes[other].usage & m.mask);
-	return count_finding(f->kind, f->safe << 16 | f->unsafe);
+	return count_uses(f);
 }
 
 /* Note for h's class the uses (USE_BIT()s) that it did not have. Report each
@@ -401,7 +435,7 @@ static uint32_t uses_of(const struct held_lock *h)
 		       read		 ? USE_BIT(USED_IN_HARDIRQ_READ) :
 					   USE_BIT(USED_IN_HARDIRQ);
 	if (h->irqs_off)
-		return 0;
+		return read || h->how & LOCK_TRY ? 0 : USE_BIT(TAKEN_IRQS_OFF);
 	return USE_BIT(read ? ENABLED_HARDIRQ_READ : ENABLED_HARDIRQ);
 }
 
@@ -419,12 +453,13 @@ static void mark_held_with_irqs_on(struct lockdep_thread *t, const void *frame)
 	}
 }
 
-/* Does prev -> next connect a lock used in interrupts to a lock held with
- * interrupts enabled? lockdep_graph_lock held. */
-static bool check_irq_order(struct finding *f, const struct held_lock *prev,
+/* Does prev -> next connect a safe lock to an unsafe one? lockdep_graph_lock
+ * held. */
+static bool check_irq_order(struct finding *f, const struct rule *r,
+			    const struct held_lock *prev,
 			    const struct held_lock *next)
 {
-	struct use_match in = { .mask = USE_IN }, on = { .mask = USE_ON };
+	struct use_match in = { .mask = r->safe }, on = { .mask = r->unsafe };
 
 	f->safe = dep_search(&lockdep_graph, prev->class, is_shared(prev->how),
 			     true, has_use, &in, &f->path);
@@ -435,8 +470,8 @@ static bool check_irq_order(struct finding *f, const struct held_lock *prev,
 			       &f->forward);
 	if (!f->unsafe)
 		return false;
-	f->safe_use = lowest_use(lockdep_classes[f->safe].usage & USE_IN);
-	f->unsafe_use = lowest_use(lockdep_classes[f->unsafe].usage & USE_ON);
+	f->safe_use = lowest_use(lockdep_classes[f->safe].usage & in.mask);
+	f->unsafe_use = lowest_use(lockdep_classes[f->unsafe].usage & on.mask);
 	return true;
 }
 
@@ -489,7 +524,7 @@ static bool check_edge(const struct held_lock *prev,
 				  is_recursive(next->how)),
 		     i;
 	struct closing c = { prev->class, is_shared(prev->how) };
-	bool bad, irq, is_first = false, full;
+	bool bad, ok, irq, is_first = false, full;
 	struct dep_edge *e;
 	struct finding f;
 
@@ -522,14 +557,18 @@ static bool check_edge(const struct held_lock *prev,
 		lockdep_report(&f);
 
 	f.kind = LOCKDEP_IRQ_ORDER;
-	arch_spin_lock(&lockdep_graph_lock);
-	irq = check_irq_order(&f, prev, next);
-	e->bad |= irq;
-	is_first = irq && count_finding(f.kind, f.safe << 16 | f.unsafe);
-	arch_spin_unlock(&lockdep_graph_lock);
-	if (is_first)
-		lockdep_report(&f);
-	return !bad && !irq;
+	ok = !bad;
+	for (i = 0; i < ARRAY_SIZE(rules); i++) {
+		arch_spin_lock(&lockdep_graph_lock);
+		irq = check_irq_order(&f, &rules[i], prev, next);
+		e->bad |= irq;
+		is_first = irq && count_uses(&f);
+		arch_spin_unlock(&lockdep_graph_lock);
+		if (is_first)
+			lockdep_report(&f);
+		ok &= !irq;
+	}
+	return ok;
 }
 
 /* The last entry of m on the list; NULL if there is none. */
@@ -886,6 +925,23 @@ bool lock_release(struct lockdep_map *m, uintptr_t site)
 	}
 	local_irq_restore(flags);
 	return ok;
+}
+
+void lockdep_call(void)
+{
+	struct lockdep_thread *t = &current->lockdep;
+	const void *frame = __builtin_frame_address(0);
+	uint32_t flags = local_irq_save();
+
+	if (!t->recursion) {
+		t->recursion = 1;
+		for (unsigned int i = 0; i < t->depth; i++)
+			if (!is_shared(t->held[i].how))
+				mark_use(&t->held[i], USE_BIT(HELD_IN_CALL),
+					 frame);
+		t->recursion = 0;
+	}
+	local_irq_restore(flags);
 }
 
 bool lock_is_held(const struct lockdep_map *m)

@@ -8,8 +8,8 @@
  * far can deadlock, unless something that is not a lock prevents it. Lockdep
  * reports it even if the deadlock has not happened and is not about to happen.
  * Lockdep sees locks only. It does not see that a counter excludes a thread,
- * and it sees no wait for anything but a lock. The argument of October 2012 was
- * about this.
+ * and it sees no wait for anything but a lock, except the wait for an answer of
+ * other cores (lockdep_call()). The argument of October 2012 was about this.
  *
  * Readers. A recursive reader waits for a writer that is inside, but not for a
  * writer that waits. Any other reader waits for both. An edge records how its
@@ -47,7 +47,9 @@ enum lockdep_kind {
 	LOCKDEP_RECURSIVE,     /* a lock of that class is held already */
 	LOCKDEP_IRQ_ORDER,     /* irq-safe before irq-unsafe, by an edge */
 	LOCKDEP_IRQ_INVERSION, /* irq-safe before irq-unsafe, by a new use */
-	LOCKDEP_INCONSISTENT,  /* taken in interrupts and with them enabled */
+	LOCKDEP_INCONSISTENT,  /* one lock is both: taken in interrupts and with
+				* them enabled, or taken with interrupts off and
+				* held while other cores are called */
 	LOCKDEP_UNBALANCED,    /* released, but not held (here) */
 	LOCKDEP_HELD_AT_END,   /* a thread ends or idles and holds a lock */
 	LOCKDEP_HELD_FREED,    /* memory of a held lock freed or initialised */
@@ -173,6 +175,10 @@ void lock_acquired(struct lockdep_map *m);
  * hold m, this is reported, and false is returned. */
 bool lock_release(struct lockdep_map *m, uintptr_t site);
 
+/* The thread is about to wait until other cores have run a function. Interrupts
+ * are on. */
+void lockdep_call(void);
+
 /* Does the current thread, or an interrupt on top of it, hold m? */
 bool lock_is_held(const struct lockdep_map *m);
 /* The entry of t for m if t holds it, else NULL. A racy reading if t is another
@@ -248,6 +254,7 @@ void print_held_locks(const struct thread *t);
 #define lock_contended(m)		      ((void)0)
 #define lock_acquired(m)		      ((void)0)
 #define lock_release(m, site)		      ((void)(site), true)
+#define lockdep_call()			      ((void)0)
 #define lockdep_check(ok, kind, what)	      ((void)0)
 #define lockdep_assert_held(lock)	      ((void)(lock))
 #define lock_held_by(t, m)		      ((void)(t), (const struct held_lock *)NULL)

@@ -6,17 +6,22 @@
 #include "kernel/lock/lockdep_graph.h"
 #include "kernel/sched/sched.h"
 
-/* How a class has been used: in an interrupt, or with interrupts on. */
+/* How a class has been used: in an interrupt, or with interrupts on; waited for
+ * with interrupts off, or held by a thread that waited for an answer of other
+ * cores. */
 enum {
 	USED_IN_HARDIRQ,
 	USED_IN_HARDIRQ_READ,
 	ENABLED_HARDIRQ,
 	ENABLED_HARDIRQ_READ,
+	TAKEN_IRQS_OFF,
+	HELD_IN_CALL,
 	NR_USES
 };
 #define USE_BIT(u) (1u << (u))
 #define USE_IN	   (USE_BIT(USED_IN_HARDIRQ) | USE_BIT(USED_IN_HARDIRQ_READ))
 #define USE_ON	   (USE_BIT(ENABLED_HARDIRQ) | USE_BIT(ENABLED_HARDIRQ_READ))
+#define USE_CALL   (USE_BIT(TAKEN_IRQS_OFF) | USE_BIT(HELD_IN_CALL))
 
 struct lock_class {
 	const void *key;
@@ -51,8 +56,8 @@ struct finding {
 	struct held_copy prev;	 /* the lock held, if that matters */
 	struct dep_path path;	 /* circular: next to prev; irq: prev to safe */
 	struct dep_path forward; /* irq: next to unsafe */
-	/* irq: the two classes, and how each was used */
-	unsigned int safe, unsafe, safe_use, unsafe_use;
+	/* irq: the two classes, how each was used, and which use is new */
+	unsigned int safe, unsafe, safe_use, unsafe_use, new_use;
 	const char *what; /* lockdep_complain(): a few words */
 	uintptr_t site;
 	unsigned int nr_held;

@@ -169,6 +169,8 @@ static const char *irq_name(unsigned int use)
 		[USED_IN_HARDIRQ_READ] = "IN-HARDIRQ-R",
 		[ENABLED_HARDIRQ] = "HARDIRQ-ON-W",
 		[ENABLED_HARDIRQ_READ] = "HARDIRQ-ON-R",
+		[TAKEN_IRQS_OFF] = "TAKEN-IRQS-OFF",
+		[HELD_IN_CALL] = "HELD-IN-CALL",
 	};
 
 	return use < NR_USES ? names[use] : "?";
@@ -242,10 +244,9 @@ static void print_cell(unsigned int column, unsigned int width,
 		class_name(class, name));
 }
 
-static void print_scenario(const struct finding *f)
+/* Print the first lines of a scenario with n columns. */
+static void print_heads(unsigned int n, unsigned int width)
 {
-	unsigned int n = f->path.n + 1, width = column_width(f);
-
 	kprintf(" Possible unsafe locking scenario:\n\n");
 	for (unsigned int i = 0; i < n; i++)
 		kprintf("%*sCPU%u", (int)(i ? width - 4 : 7), "", i);
@@ -253,6 +254,13 @@ static void print_scenario(const struct finding *f)
 	for (unsigned int i = 0; i < n; i++)
 		kprintf("%*s----", (int)(i ? width - 4 : 7), "");
 	kprintf("\n");
+}
+
+static void print_scenario(const struct finding *f)
+{
+	unsigned int n = f->path.n + 1, width = column_width(f);
+
+	print_heads(n, width);
 	for (unsigned int i = 0; i < n; i++)
 		print_cell(i, width, side_of(f, i).held_as,
 			   side_of(f, i).holds);
@@ -330,12 +338,41 @@ static void print_edges(const struct dep_path *path)
 	}
 }
 
-/* CPU0 holds the unsafe lock, and its interrupt waits for the safe one. */
-static void print_irq_scenario(unsigned int safe, unsigned int unsafe,
-			       unsigned int middle)
+static bool is_about_calls(const struct finding *f)
 {
+	return f->unsafe_use == HELD_IN_CALL;
+}
+
+/* CPU0 holds the unsafe lock and calls the last CPU, which waits for the safe
+ * one with interrupts off. If these are two locks, CPU1 holds the safe one and
+ * waits for the middle one. */
+static void print_call_scenario(const struct finding *f, unsigned int middle)
+{
+	unsigned int last = f->safe == f->unsafe ? 1 : 2, width = MAX_COLUMN;
+
+	print_heads(last + 1, width);
+	print_cell(0, width, LOCK_WRITE, f->unsafe);
+	if (last > 1) {
+		print_cell(1, width, LOCK_WRITE, f->safe);
+		print_cell(1, width, LOCK_WRITE, middle);
+	}
+	kprintf("%*s  local_irq_disable();\n", (int)(last * width), "");
+	print_cell(last, width, LOCK_WRITE, f->safe);
+	kprintf("  smp_call_function_single(CPU%u);\n", last);
+	kprintf("\n *** DEADLOCK ***\n");
+}
+
+/* CPU0 holds the unsafe lock, and its interrupt waits for the safe one. */
+static void print_irq_scenario(const struct finding *f, unsigned int middle)
+{
+	unsigned int safe = f->safe, unsafe = f->unsafe;
 	char name[NAME_SIZE];
 
+	if (is_about_calls(f)) {
+		kprintf("\n");
+		print_call_scenario(f, middle);
+		return;
+	}
 	kprintf("\n Possible interrupt unsafe locking scenario:\n\n");
 	kprintf("       CPU0                 CPU1\n");
 	kprintf("       ----                 ----\n");
@@ -348,9 +385,21 @@ static void print_irq_scenario(unsigned int safe, unsigned int unsafe,
 	kprintf("\n *** DEADLOCK ***\n");
 }
 
+static const char *state_name(const struct finding *f, bool safe)
+{
+	if (is_about_calls(f))
+		return irq_name(safe ? TAKEN_IRQS_OFF : HELD_IN_CALL);
+	return safe ? "HARDIRQ-safe" : "HARDIRQ-unsafe";
+}
+
 static void print_irq_order(const struct finding *f)
 {
-	print_title(f, "HARDIRQ-safe -> HARDIRQ-unsafe lock order detected");
+	bool calls = is_about_calls(f);
+
+	print_title(
+		f,
+		calls ? "TAKEN-IRQS-OFF -> HELD-IN-CALL lock order detected" :
+			"HARDIRQ-safe -> HARDIRQ-unsafe lock order detected");
 	kprintf("%s/%u is trying to acquire:\n", f->comm, f->thread);
 	print_lock(&f->next, 0);
 	kprintf("\nand this task is already holding:\n");
@@ -359,9 +408,9 @@ static void print_irq_order(const struct finding *f)
 	print_class(f->prev.class);
 	kprintf(" -> ");
 	print_class(f->next.class);
-	kprintf("\n\nbut this connects a HARDIRQ-safe lock:\n ");
+	kprintf("\n\nbut this connects a %s lock:\n ", state_name(f, true));
 	print_use(f->safe, f->safe_use);
-	kprintf("\nto a HARDIRQ-unsafe lock:\n ");
+	kprintf("\nto a %s lock:\n ", state_name(f, false));
 	print_use(f->unsafe, f->unsafe_use);
 	if (f->path.n + f->forward.n) {
 		kprintf("\nthe dependencies between them and the new one:\n");
@@ -369,47 +418,53 @@ static void print_irq_order(const struct finding *f)
 		print_edges(&f->forward);
 	}
 	kprintf("\nother info that might help us debug this:\n");
-	print_irq_scenario(f->safe, f->unsafe, f->next.class);
+	print_irq_scenario(f, f->next.class);
 }
 
 static void print_irq_inversion(const struct finding *f)
 {
+	bool is_safe = f->next.class == f->safe;
+
 	print_title(f, "possible irq lock inversion dependency detected");
 	kprintf("%s/%u just changed the state of lock:\n", f->comm, f->thread);
 	print_lock(&f->next, 0);
-	kprintf("\nit is now HARDIRQ-%s, but it %s\n",
-		f->next.class == f->safe ? "safe" : "unsafe",
-		f->next.class == f->safe ?
-			"took another, HARDIRQ-unsafe lock in the past:" :
-			"was taken by a HARDIRQ-safe lock in the past:");
-	if (f->next.class == f->safe)
+	kprintf("\nit is now %s, but it %s %s lock in the past:\n",
+		state_name(f, is_safe),
+		is_safe ? "took another," : "was taken by a",
+		state_name(f, !is_safe));
+	if (is_safe)
 		print_use(f->unsafe, f->unsafe_use);
 	else
 		print_use(f->safe, f->safe_use);
 	kprintf("\nthe dependencies between them:\n");
 	print_edges(&f->path);
 	kprintf("\nother info that might help us debug this:\n");
-	print_irq_scenario(f->safe, f->unsafe, f->unsafe);
+	print_irq_scenario(f, f->unsafe);
 }
 
 static void print_inconsistent(const struct finding *f)
 {
-	uint32_t now = f->in_irq ? f->safe_use : f->unsafe_use;
-	uint32_t was = now == f->safe_use ? f->unsafe_use : f->safe_use;
+	unsigned int now = f->new_use;
+	unsigned int was = now == f->safe_use ? f->unsafe_use : f->safe_use;
 	char name[NAME_SIZE];
 
 	print_title(f, "inconsistent lock state");
 	kprintf("inconsistent {%s} -> {%s} usage.\n", irq_name(was),
 		irq_name(now));
-	kprintf("%s/%u%s takes:\n", f->comm, f->thread,
-		f->in_irq ? ", in an interrupt," : "");
+	kprintf("%s/%u%s:\n", f->comm, f->thread,
+		now == HELD_IN_CALL ? " calls other cores and holds" :
+		f->in_irq	    ? ", in an interrupt, takes" :
+				      " takes");
 	print_lock(&f->next, 0);
 	kprintf("\n{%s} state was registered at:\n", irq_name(was));
 	if (was < NR_USES)
 		print_trace(&lockdep_classes[f->safe].used[was]);
 	kprintf("\nother info that might help us debug this:\n");
-	kprintf(" Possible unsafe locking scenario:\n\n");
-	kprintf("       CPU0\n       ----\n");
+	if (is_about_calls(f)) {
+		print_call_scenario(f, f->safe);
+		return;
+	}
+	print_heads(1, MAX_COLUMN);
 	kprintf("  lock(%s);\n", class_name(f->safe, name));
 	kprintf("  <Interrupt>\n");
 	kprintf("    lock(%s);\n", name);

@@ -1,6 +1,7 @@
 /*
  * Suite lockdep: locks taken in interrupts and with interrupts on, by writers and
- * by readers. The interrupts are real.
+ * by readers; locks held while other cores are called. The interrupts and the calls
+ * are real.
  */
 #include "tests/kernel/lockdep_rows.h"
 
@@ -71,5 +72,41 @@ ROWS(readers_in_interrupts,
 	{ INVERSION,    X, "{Ra Ua} x La Lb Ub Ua o Rb Ub" },
 	{ SILENT,       X, "{Ra Ua} x La Rb Ub Ua o Rb Ub" },
 	{ SILENT,       X, "{Ra Ua} x Ra Lb Ub Ua o Rb Ub" })
+
+KTEST(lockdep, calls)
+{
+	static const struct row rows[] = {
+		{ INCONSISTENT, S|X, "La C Ua  x La Ua o" },
+		{ INCONSISTENT, S|X, "x La Ua o  La C Ua" },
+		{ INCONSISTENT, S|X, "x La Ua o  Ta C Ua" },
+		{ SILENT,       S|X, "La C Ua  x Ta Ua o" },
+		{ SILENT,       S|X, "x Ta Ua o  La C Ua" },
+		{ SILENT,       S|X, "La C Ua  La Ua" },
+		{ SILENT,       S|X, "La e Ua  x La Ua o" },
+		{ SILENT,       S|X, "La Ua C  x La Ua o" },
+		{ SILENT,       S|X, "La C Ua  x Lb Ub o" },
+		/* An interrupt has interrupts off: the older rule finds it. */
+		{ INCONSISTENT, S|X, "La C Ua {La Ua}" },
+		/* No lock that several readers can hold is a spinlock. */
+		{ SILENT,       X,   "Ra C Ua  x La Ua o" },
+		{ SILENT,       X,   "La C Ua  x Ra Ua o" },
+		/* Through another lock. */
+		{ INVERSION,    S|X, "La Lb Ub Ua  Lb C Ub  x La Ua o" },
+		{ INVERSION,    S|X, "La Lb Ub Ua  x La Ua o  Lb C Ub" },
+		{ IRQ_ORDER,    S|X, "x La Ua o  Lb C Ub  La Lb Ub Ua" },
+		{ IRQ_ORDER,    S|X, "x La Ua o  Lc C Uc  Lb Lc Uc Ub  "
+				     "La Lb Ub Ua" },
+		{ SILENT,       S|X, "Lb La Ua Ub  Lb C Ub  x La Ua o" },
+		/* One mistake, one finding. */
+		{ INCONSISTENT, S|X, "Lb C Ub  x La Lb Ub Ua o" },
+		{ INCONSISTENT, S|X, "x La Ua o  La Lb C Ub Ua" },
+		/* Two mistakes with one lock, one of each rule. */
+		{ INCONSISTENT|INVERSION, S|X,
+		  "La Lb Ub Ua  x La Ua o  Lb C Ub  {Lc Uc}  Lc Uc" },
+	};
+
+	NEED_CORES(2);
+	run_rows(rows, ARRAY_SIZE(rows));
+}
 /* clang-format on */
 #endif

@@ -185,6 +185,65 @@ SHOW(inconsistent_on, INCONSISTENT)
 	use_with_irqs_on(&irq_lock);
 }
 
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static noinline void call_with(struct spinlock *s)
+{
+	spin_lock(s);
+	on_each_cpu(nothing, NULL);
+	spin_unlock(s);
+}
+
+static noinline void take_masked(struct spinlock *s)
+{
+	uint32_t flags = spin_lock_irqsave(s);
+
+	spin_unlock_irqrestore(s, flags);
+}
+
+static noinline void irq_lock_then_plain_on(void)
+{
+	spin_lock(&irq_lock);
+	use_with_irqs_on(&plain_lock);
+	spin_unlock(&irq_lock);
+}
+
+SHOW(call, INCONSISTENT)
+{
+	take_masked(&plain_lock);
+	call_with(&plain_lock);
+}
+
+SHOW(call_first, INCONSISTENT)
+{
+	call_with(&plain_lock);
+	take_masked(&plain_lock);
+}
+
+SHOW(call_order, IRQ_ORDER)
+{
+	take_masked(&irq_lock);
+	call_with(&plain_lock);
+	irq_lock_then_plain_on();
+}
+
+SHOW(call_inversion, INVERSION)
+{
+	take_masked(&irq_lock);
+	irq_lock_then_plain_on();
+	call_with(&plain_lock);
+}
+
+SHOW(call_inversion_off, INVERSION)
+{
+	call_with(&plain_lock);
+	irq_lock_then_plain_on();
+	take_masked(&irq_lock);
+}
+
 static noinline void release_what_is_free(void)
 {
 	mutex_unlock(&lock_a);

@@ -226,6 +226,11 @@ noinline void sleep_perhaps(void)
 	might_sleep();
 }
 
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
 static void step_alone(char op)
 {
 	switch (op) {
@@ -264,6 +269,12 @@ static void step_alone(char op)
 		break;
 	case 'c':
 		assert_cpus_held();
+		break;
+	case 'C':
+		on_each_cpu(nothing, NULL);
+		break;
+	case 'e':
+		on_each_cpu_mask(cpumask_of(smp_processor_id()), nothing, NULL);
 		break;
 	default:
 		FAIL("no such step");

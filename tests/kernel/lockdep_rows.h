@@ -22,6 +22,7 @@
  *	s u a spinlock of another class         z   might_sleep()
  *	d   rcu_dereference p   ..._protected by a
  *	G P get, put_online_cpus                c   lockdep_assert_cpus_held
+ *	C   call all cores, and wait            e   call this core only
  *
  * Debug profile only. One case at a time runs rows: no lock guards this state.
  */

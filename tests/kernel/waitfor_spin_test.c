@@ -124,6 +124,7 @@ KTEST(waitfor, answer_of_a_core)
 {
 	NEED_CORES(3);
 	knot_begin();
+	ktest_lockdep(LOCKDEP_BIT(LOCKDEP_INCONSISTENT));
 	ktest_run_on(0);
 	knot.t[0] =
 		ktest_thread("caller", call_with_spinlock, NULL, cpumask_of(1));
