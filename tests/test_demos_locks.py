@@ -14,7 +14,7 @@ def test_a_knot_in_an_interrupt():
                   "WARNING: inconsistent lock state",
                   "inconsistent {HARDIRQ-ON-W} -> {IN-HARDIRQ-W} usage",
                   "WARNING: possible recursive locking detected",
-                  "lock irq_lock", "waits: irq_lock (A)",
+                  "lock irq_lock", "spins: irq_lock (A)",
                   "waits for irq_lock (spinlock)", "cycle: A -> irq_lock (A)",
                   "cut: A keeps irq_lock; A is let in once",
                   "state: as before")
