@@ -6,10 +6,10 @@
  * Each core has a list of callbacks, oldest first, and a count that falls only when a
  * callback has run. rcuc runs them while the core is online.
  *
- * Left out: grace periods. A callback may run at any time after it was queued, however
- * late. (For grace periods see e12.pml and e17.pml.) An adopted callback goes behind those
- * of its new core; in the kernel the ready ones go in front. Code that the kernel runs with
- * interrupts or preemption off, or under a spinlock, is one step.
+ * Left out: grace periods. A callback may run at any time after it was queued: at once, or
+ * however late. (For grace periods see e12.pml and e17.pml.) An adopted callback goes behind
+ * those of its new core; in the kernel the ready ones go in front. Code that the kernel runs
+ * with interrupts or preemption off, or under a spinlock, is one step.
  */
 #define rcu_kernel   0
 #define rcu_mckenney 1
@@ -30,7 +30,11 @@
 bool online[NR_CPUS];
 bool parked[NR_CPUS]; /* the rcuc of that core */
 
-/* Callbacks: a slab of the victim, a core's last callback, the barrier's own. */
+/* Callbacks: a slab of the victim, a core's last callback, the barrier's own. An
+ * experiment may have more. It then says what they do. */
+#ifndef own_callback
+#define own_callback(cb) assert(false)
+#endif
 mtype = { VICTIM, LAST_CALLBACK, BARRIER };
 chan cbs[NR_CPUS] = [5] of { mtype };
 byte cbs_len[NR_CPUS];
@@ -75,6 +79,7 @@ end:
 		:: cb == VICTIM -> assert(!cache_freed)
 		:: cb == LAST_CALLBACK -> last_ran = true
 		:: cb == BARRIER -> barrier_done()
+		:: else -> own_callback(cb)
 		fi;
 		d_step { cbs_len[cpu]--; invoking[cpu] = false; cb = 0 }
 	od
