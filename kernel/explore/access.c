@@ -82,7 +82,7 @@ void hook_write_range(const void *address, size_t size)
 	uint##bits##_t hook_load_##bits(const uint##bits##_t *p,               \
 					int order maybe_unused)                \
 	{                                                                      \
-		access(p, bits / 8, false, CALLER);                            \
+		access(p, (bits) / 8, false, CALLER);                          \
 		return __atomic_load_n(p, __ATOMIC_SEQ_CST);                   \
 	}
 #define ATOMIC_STORE(bits)                                                     \
@@ -91,7 +91,7 @@ void hook_write_range(const void *address, size_t size)
 	void hook_store_##bits(uint##bits##_t *p, uint##bits##_t v,            \
 			       int order maybe_unused)                         \
 	{                                                                      \
-		access(p, bits / 8, true, CALLER);                             \
+		access(p, (bits) / 8, true, CALLER);                           \
 		__atomic_store_n(p, v, __ATOMIC_SEQ_CST);                      \
 	}
 #define ATOMIC_CHANGE(bits, name, builtin)                                     \
@@ -101,7 +101,7 @@ void hook_write_range(const void *address, size_t size)
 	uint##bits##_t hook_##name##_##bits(                                   \
 		uint##bits##_t *p, uint##bits##_t v, int order maybe_unused)   \
 	{                                                                      \
-		access(p, bits / 8, true, CALLER);                             \
+		access(p, (bits) / 8, true, CALLER);                           \
 		return __atomic_##builtin(p, v, __ATOMIC_SEQ_CST);             \
 	}
 #define ATOMIC_COMPARE(bits, name)                                             \
@@ -112,7 +112,7 @@ void hook_write_range(const void *address, size_t size)
 				  uint##bits##_t v, int order maybe_unused,    \
 				  int fail maybe_unused)                       \
 	{                                                                      \
-		access(p, bits / 8, true, CALLER);                             \
+		access(p, (bits) / 8, true, CALLER);                           \
 		return __atomic_compare_exchange_n(                            \
 			p, was, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
 	}

@@ -370,9 +370,10 @@ void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 		return;
 	if (!g && (op == TR_RCU_CB || in_callback()))
 		g = callbacks_gate(current);
-	if (is_explored(g) && (op == TR_CORE_ON || op == TR_CORE_OFF))
+	if (g && is_explored(g) && (op == TR_CORE_ON || op == TR_CORE_OFF))
 		g->toggles = true;
-	if (is_explored(g) && (op == TR_SHARED_READ || op == TR_SHARED_WRITE))
+	if (g && is_explored(g) &&
+	    (op == TR_SHARED_READ || op == TR_SHARED_WRITE))
 		g->declared = WORD_OF(obj);
 	if (!g) {
 		if (!on_changing_core())

@@ -190,7 +190,7 @@ void set_masked(struct gate *by, struct gate *g, bool masked)
 	g->masked = masked;
 	if (masked)
 		left_masked(i, ex.subject.apart);
-	for (unsigned int k = 0; k <= g->has_interrupts; k++) {
+	for (unsigned int k = 0; k < (g->has_interrupts ? 2 : 1); k++) {
 		uintptr_t thing = k ? COMES_OF(i) : IRQS_OF(i);
 
 		if (masked)

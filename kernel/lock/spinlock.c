@@ -397,7 +397,7 @@ bool spin_trylock(struct spinlock *l)
 
 uint32_t spin_lock_irqsave(struct spinlock *l)
 {
-	uint32_t flags;
+	uint32_t flags = 0;
 
 	if (in_sight()) {
 		lock_in_sight(l, 0, &flags, CALLER);
