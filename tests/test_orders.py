@@ -50,6 +50,15 @@ def test_the_order_is_found(searched, part):
     assert failures(searched.text)[part] == FOUND[part]
 
 
+def test_a_mutex_is_handed_over(searched):
+    """Six orders if B never waits. If it waits for A, C is before A or after B; and the
+    same with A and C exchanged."""
+    (v,) = [v for v in verdicts(searched.text, "part") if v.id == "X5/handed"]
+    assert v.ok and (v["search"], v["redundant"], v["verdict"]) == (
+        "complete", "0", "CLEAN")
+    assert v.num("schedules") == 10
+
+
 def test_without_reduction(image, searched):
     """Every schedule, not one of each class: the same outcomes."""
     r = boot("; ".join(f"explore {p} full" for p in SMALL), image=image)

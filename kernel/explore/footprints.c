@@ -257,6 +257,14 @@ static bool is_known(const struct gate *g, enum trace_op op)
 	return g->op == op || (g->op == TR_RESUME && !looks_again(&g->wait));
 }
 
+/* Does the thread go on after a wait for this mutex? Then the mutex was handed over
+ * to it, and was never open. */
+static bool was_handed_over(const struct gate *g, const void *mutex)
+{
+	return g->op == TR_RESUME && g->wait.ops == &mutex_wait &&
+	       g->wait.obj == mutex;
+}
+
 bool is_spin(unsigned int op)
 {
 	return op >= TR_IRQ_OFF && op <= TR_SPIN_UNLOCKED;
@@ -423,7 +431,8 @@ void explore_event(const struct trace_event *e)
 		touch(by, THE_CORES, TOUCH_WRITE, false);
 	if (event_info(e->op)->touches & AND_CORES)
 		touch(by, THE_CORES, TOUCH_READ, false);
-	if (e->op == TR_LOCK && by && by->op != TR_LOCK)
+	if (e->op == TR_LOCK && by && by->op != TR_LOCK &&
+	    !was_handed_over(by, e->obj))
 		touch_and_shut(by, (uintptr_t)e->obj, TOUCH_WRITE);
 	if (by && (is_known(by, (enum trace_op)e->op) || is_spin(e->op)))
 		return; /* the gate has added it */

@@ -13,6 +13,7 @@
  *   X5/in-time, X5/too-late    a wait with a time ends by its event; by its time
  *   X5/sleeps    a sleep may be longer or shorter than what others do
  *   X5/interrupt, X5/gets-it   B interrupts A's wait for a mutex; B does so too late
+ *   X5/handed    B waits for a mutex, interruptibly, and it is handed over to B
  *   X5/heap      A waits with a mutex that B must take before it completes; the mutex
  *                was allocated
  *
@@ -227,6 +228,12 @@ static void gets_it(struct stage *st maybe_unused)
 	bad = !failed;
 }
 
+static void passes(struct stage *st maybe_unused)
+{
+	mutex_lock(&door);
+	mutex_unlock(&door);
+}
+
 static void interrupts(struct stage *st)
 {
 	mutex_lock(&door);
@@ -289,6 +296,13 @@ static const struct scenario scenarios[] = {
 	{ PART("sleeps", is_good), BOTH(sleeps, looks), EITHER },
 	{ PART("interrupt", is_good), BOTH(interruptible, interrupts), EITHER },
 	{ PART("gets-it", is_good), BOTH(gets_it, interrupts), EITHER },
+	{
+		PART("handed", is_good),
+		.actors = { { "A", ON_D, passes },
+			    { "B", ON_U, interruptible },
+			    { "C", ON_B, passes } },
+		.said.outcome = COMPLETES,
+	},
 	{ PART("heap", is_good), BOTH(waits_with_it, takes_it_first),
 	  .said.outcome = COMPLETES | STUCK, .cut.rescue = complete_it },
 };
