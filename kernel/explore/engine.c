@@ -321,8 +321,8 @@ static int next_step(void)
 /* From here on thread n has the lead, or (NO_ONE) the exploring thread. */
 static void pass_lead(int n)
 {
-	/* Release: pairs with the acquires in stop_at_resume() and in
-	 * explore_run(). */
+	/* Release: pairs with the acquires in stop_at_resume(), end_step() and
+	 * have_lead(). */
 	smp_store_release(&ex.lead, n);
 	if (n == NO_ONE)
 		wake_up(&ex.changed);
