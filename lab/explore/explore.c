@@ -272,6 +272,10 @@ static int explore_form(struct stage *st, struct exploration *x,
 		}
 	}
 	x->cut_short |= x->search->cut_short;
+	if (x->search->forgetful && x->redundant)
+		kprintf("explore: no memory for more than %u steps: "
+			"classes ran twice, none is lost\n",
+			x->search->nr_seen);
 	if (x->search->off_course) {
 		kprintf("explore: %u schedules did not go as planned\n",
 			x->search->off_course);
