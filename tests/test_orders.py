@@ -14,7 +14,9 @@ FOUND = {  # part: the outcomes of its failing schedules
     "X5/condition": {"corrupt"}, "X5/sections": {"corrupt"},
     "X5/no-time": {"corrupt"},
     "X5/in-time": {"corrupt"}, "X5/too-late": {"corrupt"},
-    "X5/sleeps": {"corrupt"}, "X5/interrupt": {"corrupt"},
+    "X5/sleeps": {"corrupt"}, "X5/naps": {"corrupt"},
+    "X5/long": {"corrupt"}, "X5/short": {"corrupt"},
+    "X5/told": {"corrupt"}, "X5/interrupt": {"corrupt"},
     "X5/gets-it": {"corrupt"}, "X5/heap": {"stuck"},
 }
 # These have few enough schedules to run them all.
@@ -57,6 +59,20 @@ def test_a_mutex_is_handed_over(searched):
     assert v.ok and (v["search"], v["redundant"], v["verdict"]) == (
         "complete", "0", "CLEAN")
     assert v.num("schedules") == 10
+
+
+def test_a_short_time_takes_no_choice_away(searched):
+    """The choices of a timed wait are the same however long its time is."""
+    rows = {v.id: v for v in verdicts(searched.text, "part")}
+    for key in ("schedules", "failing", "left"):
+        assert rows["X5/short"][key] == rows["X5/long"][key]
+
+
+def test_an_interrupt_of_a_thread_that_leaves_a_queue(searched):
+    """A wake-up reaches the thread there, although it does not sleep again."""
+    (v,) = [v for v in verdicts(searched.text, "part") if v.id == "X5/leaves"]
+    assert v.ok and (v["search"], v["redundant"], v["verdict"]) == (
+        "complete", "0", "CLEAN")
 
 
 def test_without_reduction(image, searched):

@@ -62,6 +62,7 @@ static const struct event_info table[] = {
 	[TR_COMES] = { .next = "interrupt its thread" },
 	[TR_RESUME] = { .next = "go on after its sleep" },
 	[TR_INTERRUPT] = { .next = "interrupt a thread's wait" },
+	[TR_INTERRUPTED] = { .next = "look whether it was interrupted" },
 	[TR_WAKE] = { .next = "wake a thread that waits for %s",
 		      .of = OF_QUEUE },
 	[TR_THREAD_END] = { "ends", .next = "end" },

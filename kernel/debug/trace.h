@@ -61,10 +61,11 @@ enum trace_op {
 	TR_CALL_CORE, /* gate: about to call core obj and to wait for it */
 	TR_COMES,     /* the explorer's: an interrupt may begin */
 	/* scheduling: obj = the thread */
-	TR_BLOCK,     /* gate: about to sleep, unless it was woken; did: stops
+	TR_BLOCK,	/* gate: about to sleep, unless it was woken; did: stops
 		      running, waits, obj = what for; arg = its wait_ops */
-	TR_RESUME,    /* gate: has slept and was woken */
-	TR_INTERRUPT, /* gate: about to interrupt that thread's wait */
+	TR_RESUME,	/* gate: has slept and was woken */
+	TR_INTERRUPT,	/* gate: about to interrupt that thread's wait */
+	TR_INTERRUPTED, /* gate: about to look whether it was interrupted */
 	TR_WAKE,   /* gate: obj = wait queue; did: made runnable, by current */
 	TR_SWITCH, /* did: obj = next thread */
 	TR_THREAD_END,

@@ -58,6 +58,8 @@ static void touch_upcoming(struct gate *g, enum trace_op op, const void *obj)
 		touch(g, (uintptr_t)obj, TOUCH_WRITE, false);
 	else if (op == TR_INTERRUPT)
 		touch_interrupted(g, obj);
+	else if (op == TR_INTERRUPTED && gate_of(obj))
+		touch(g, WAKE_OF(gate_of(obj) - ex.gate), TOUCH_READ, false);
 	else
 		touch_by(g, op, obj);
 	if (op == TR_LOCK_INTR && g) /* it may have been interrupted before */
@@ -67,7 +69,8 @@ static void touch_upcoming(struct gate *g, enum trace_op op, const void *obj)
 /* Does the operation touch anything? */
 static bool touches(enum trace_op op)
 {
-	return event_info(op)->touches || op == TR_WAKE || op == TR_INTERRUPT;
+	return event_info(op)->touches || op == TR_WAKE || op == TR_INTERRUPT ||
+	       op == TR_INTERRUPTED;
 }
 
 /*
@@ -163,15 +166,19 @@ static void stop_at_gate(struct gate *g, enum trace_op op, const void *obj,
 	g->obj = obj;
 	g->caller = caller;
 	g->wait = current->waiting;
-	/* A thread that leaves a queue does not sleep there again. */
+	/* A thread that leaves a queue does not sleep there again, but a wake-up
+	 * reaches it. If that comes from the environment, it is chance whether
+	 * it comes before this. */
 	g->announced = current->state != TASK_RUNNING && !g->bound &&
-		       op != TR_WAIT_DONE;
+		       (op != TR_WAIT_DONE || waits_for_a_thread(g));
 	g->phase = STANDS;
 	/* Release: pairs with the acquires of at_gate, for the slot. */
 	smp_store_release(&g->at_gate, true);
 	current->gated = false;
 	end_step(g);
 	wait_for_grant(g);
+	if (op == TR_WAIT_DONE)
+		g->woken_early = false; /* this wait is over */
 }
 
 /*

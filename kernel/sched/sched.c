@@ -486,6 +486,12 @@ void thread_interrupt(struct thread *t)
 
 bool thread_interrupted(void)
 {
+	trace_gate(TR_INTERRUPTED, current, CALLER);
+	return take_interruption();
+}
+
+bool take_interruption(void)
+{
 	/* Relaxed: a flag by itself, no other data depends on its order. */
 	return READ_ONCE(current->interrupted) &&
 	       __atomic_exchange_n(&current->interrupted, false,
@@ -624,13 +630,12 @@ void sleep_ns(uint64_t ns)
 	uint64_t end = timer_now() + timer_ticks(ns), now;
 
 	might_sleep();
-	while ((now = timer_now()) < end) {
+	do {
 		wait_begin(TASK_UNINTERRUPTIBLE, &sleep_wait, NULL, "time",
 			   CALLER);
-		if (!schedule_timeout(timer_ns(end - now)))
-			break; /* a timer is never early */
-	}
-	wait_end();
+		now = timeout_clock(end);
+	} while (now < end && schedule_timeout(timer_ns(end - now)));
+	wait_end(); /* a timer is never early */
 }
 
 int thread_set_affinity(struct thread *t, struct cpumask allowed)

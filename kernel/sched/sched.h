@@ -31,6 +31,7 @@
  */
 #pragma once
 
+#include "kernel/arch/clock.h"
 #include "kernel/sched/thread.h"
 
 /* Tick while something runs, in nanoseconds. Idle cores have none. */
@@ -96,6 +97,17 @@ static inline bool timeout_is_a_choice(void)
 	return false;
 }
 #endif
+/* The time (counter ticks) for a timed wait that ends at `end`. If the explorer
+ * chooses how it ends, the time is always before `end`, so that the thread begins
+ * to sleep however late it is; schedule_timeout() then says how it ended. (If the
+ * exploration ends just now, one tick is left.) end: not 0. Context: after
+ * wait_begin(). */
+static inline uint64_t timeout_clock(uint64_t end)
+{
+	uint64_t now = timer_now();
+
+	return now >= end && timeout_is_a_choice() ? end - 1 : now;
+}
 #define yield() schedule()
 void sleep_ns(uint64_t ns);
 

@@ -217,6 +217,8 @@ void thread_interrupt(struct thread *t);
 /* Was thread_interrupt() called for the current thread? Returns true once for
  * each such interruption. */
 bool thread_interrupted(void);
+/* The same, for a wait that has a trace point of its own (TR_LOCK_INTR). */
+bool take_interruption(void);
 
 /* Call fn for all threads, under threads_lock with IRQs off. */
 void threads_for_each(void (*fn)(struct thread *t, void *arg), void *arg);

@@ -72,12 +72,13 @@ void wake_up_all(struct wait_queue *q);
 #define wait_event_timeout(q, ops, cond, ns)                                   \
 	({                                                                     \
 		uint64_t _end = timer_now() + timer_ticks(ns), _now = 0;       \
-		bool _ok;                                                      \
+		bool _ok, _over = false;                                       \
 		/* The time is read once, so that _end - _now is positive. */  \
-		__wait_event(q, ops,                                           \
-			     (_ok = (cond)) || (_now = timer_now()) >= _end,   \
-			     if (!schedule_timeout(timer_ns(_end - _now)))     \
-				     _end = 0);                                \
+		__wait_event(                                                  \
+			q, ops,                                                \
+			(_ok = (cond)) || _over ||                             \
+				(_now = timeout_clock(_end)) >= _end,          \
+			_over = !schedule_timeout(timer_ns(_end - _now)));     \
 		/* Perhaps cond became true just after the time ran out. */    \
 		_ok || (cond);                                                 \
 	})

@@ -172,7 +172,7 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 	wait_begin(state, &mutex_wait, m, m->name, site);
 	/* Acquire: pairs with the release in unlock_and_wake(). */
 	while (smp_load_acquire(&w.granted) != GRANTED) {
-		if (state == TASK_INTERRUPTIBLE && thread_interrupted()) {
+		if (state == TASK_INTERRUPTIBLE && take_interruption()) {
 			if (leave_waiters(m, &w)) {
 				wait_end();
 				return -EINTR;

@@ -12,6 +12,11 @@
  *   X5/no-time   a wait for a completion without any time is a look
  *   X5/in-time, X5/too-late    a wait with a time ends by its event; by its time
  *   X5/sleeps    a sleep may be longer or shorter than what others do
+ *   X5/long, X5/short    A waits with a long time, and with a time that is over at
+ *                once; the explorer has the same choices
+ *   X5/naps      a sleep that is over at once, as X5/sleeps
+ *   X5/leaves    an interrupt of a thread that leaves a queue, where it may be woken
+ *   X5/told      an interrupt interrupts A, which has waited and looks whether it was
  *   X5/interrupt, X5/gets-it   B interrupts A's wait for a mutex; B does so too late
  *   X5/handed    B waits for a mutex, interruptibly, and it is handed over to B
  *   X5/heap      A waits with a mutex that B must take before it completes; the mutex
@@ -26,7 +31,8 @@
 #include "kernel/sync/mutex.h"
 #include "kernel/sync/rwsem.h"
 
-#define LONG_NS 1000000000u
+#define LONG_NS	 1000000000u
+#define SHORT_NS 0u
 
 static DEFINE_SPINLOCK(box);
 static DEFINE_MUTEX(door);
@@ -198,17 +204,85 @@ static void completes(struct stage *st maybe_unused)
 	complete(&comp);
 }
 
-static void sleeps(struct stage *st maybe_unused)
+static void sleeps_for(uint64_t ns)
 {
 	shared_write(num, 1);
-	sleep_ns(LONG_NS);
+	sleep_ns(ns);
 	shared_write(num, 2);
+}
+
+static void sleeps(struct stage *st maybe_unused)
+{
+	sleeps_for(LONG_NS);
+}
+
+static void naps(struct stage *st maybe_unused)
+{
+	sleeps_for(SHORT_NS);
 }
 
 /* It is wrong only if it comes during the sleep. */
 static void looks(struct stage *st maybe_unused)
 {
 	bad = shared_read(num) == 1;
+}
+
+static void waits_for_go(uint64_t ns)
+{
+	bad = wait_event_timeout(&queue, &queue_wait, go, ns);
+}
+
+static void waits_long(struct stage *st maybe_unused)
+{
+	waits_for_go(LONG_NS);
+}
+
+static void waits_shortly(struct stage *st maybe_unused)
+{
+	waits_for_go(SHORT_NS);
+}
+
+static void says_go(struct stage *st maybe_unused)
+{
+	num = 1;
+	go = 1;
+	wake_up(&queue);
+}
+
+/* ---- interrupts of a thread that waits ---------------------------------------------- */
+
+static void says_go_to_all(struct stage *st maybe_unused)
+{
+	go = 1;
+	wake_up_all(&queue);
+}
+
+static void waits(struct stage *st maybe_unused)
+{
+	wait_event(&queue, go);
+}
+
+static void waits_and_looks(struct stage *st)
+{
+	waits(st);
+	bad = thread_interrupted();
+}
+
+static void on_nothing(struct stage *st maybe_unused)
+{
+}
+
+static void on_interrupts(struct stage *st)
+{
+	thread_interrupt(st->worker[0].thread);
+}
+
+static bool let_them_go(struct stage *st maybe_unused,
+			bool quietly maybe_unused)
+{
+	go = 1;
+	wake_up_all(&queue);
+	return true;
 }
 
 /* ---- an interrupted wait ----------------------------------------------------------- */
@@ -294,6 +368,25 @@ static const struct scenario scenarios[] = {
 	  EITHER },
 	{ PART("too-late", is_good), BOTH(gives_up, completes), EITHER },
 	{ PART("sleeps", is_good), BOTH(sleeps, looks), EITHER },
+	{ PART("long", is_good), BOTH(waits_long, says_go), EITHER },
+	{ PART("short", is_good), BOTH(waits_shortly, says_go), EITHER },
+	{ PART("naps", is_good), BOTH(naps, looks), EITHER },
+	{
+		PART("leaves", is_good),
+		.actors = { { "A", ON_D, says_go_to_all },
+			    { "B", ON_U, waits },
+			    { "I", .fn = on_nothing, .interrupts = "B" } },
+		.said.outcome = COMPLETES,
+		.cut.rescue = let_them_go,
+	},
+	{
+		PART("told", is_good),
+		.actors = { { "A", ON_D, waits_and_looks },
+			    { "B", ON_U, says_go },
+			    { "I", .fn = on_interrupts, .interrupts = "A" } },
+		EITHER,
+		.cut.rescue = let_them_go,
+	},
 	{ PART("interrupt", is_good), BOTH(interruptible, interrupts), EITHER },
 	{ PART("gets-it", is_good), BOTH(gets_it, interrupts), EITHER },
 	{
