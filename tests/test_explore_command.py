@@ -66,3 +66,16 @@ def test_reduction_checks_itself(tmp_path):
                          fr"{end}, and no schedule before it did:( \w+(:\d+)?)* \.\.\.$",
                          run.text, re.M)
         assert "search=broken" in run.text
+
+
+def test_where_the_time_goes():
+    """Each step has one choice, after it. All shares together are the whole time."""
+    r = boot("explore e0 time", smp=2)
+    (v,) = verdicts(r.text)
+    rows = re.findall(r"^  (\S.*?) +(\d+) +(\d+) +(\d+) %$", r.text, re.M)
+    times = {what: int(n) for what, n, _, _ in rows}
+    assert r.status == 0 and len(rows) == 5
+    steps = sum(n for what, n in times.items() if what.startswith("steps "))
+    assert times["the search's choices"] == steps > v.num("schedules")
+    assert times["set-up, clean-up, replays"] >= v.num("schedules")
+    assert 95 <= sum(int(share) for *_, share in rows) <= 100

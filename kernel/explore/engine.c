@@ -359,7 +359,7 @@ static void grant(int n)
 	WRITE_ONCE(ex.no_step, false);
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
 		ex.gate[i].granted = &ex.gate[i] == g;
-	g->touched = g->announced = false;
+	g->touched = g->announced = g->leaves = false;
 	if (g->has_interrupts)
 		touch(NULL, RUNS_OF(n), TOUCH_READ, false);
 	if (g->bound && !g->begun) {

@@ -62,6 +62,7 @@ struct gate {
 	uintptr_t caller;
 	struct waiting wait; /* what it waits for, or is about to wait for */
 	bool announced; /* STANDS, and would sleep next: it has begun a wait */
+	bool leaves; /* STANDS, and leaves a queue; it will not sleep there */
 	bool woken_early;   /* it was woken then, and will not sleep */
 	bool toggles;	    /* it waits until the core has come or gone */
 	uintptr_t declared; /* the word of the last gate before an access */

@@ -333,6 +333,17 @@ static void touch_list(struct gate *by, const struct trace_event *e)
 		touch(by, list, TOUCH_READ, false);
 }
 
+/* A step wakes a thread that is about to leave its queue. The thread does not
+ * sleep there again, but it passes the wake-up on. (If the environment wakes it,
+ * it is chance whether that comes before the thread stands there.) */
+static void touch_leaving(struct gate *by, const struct trace_event *e)
+{
+	struct gate *g = e->op == TR_WAKE ? gate_of(e->obj) : NULL;
+
+	if (g && g->leaves)
+		touch(by, WAKE_OF(g - ex.gate), TOUCH_WRITE, false);
+}
+
 /* A grace period ends. RCU takes a thread with preemption disabled for a reader,
  * but not while it is held at a gate under its spinlock. */
 static void note_readers(void)
@@ -419,6 +430,7 @@ void explore_event(const struct trace_event *e)
 		return;
 	note_event(by, e);
 	touch_list(by, e);
+	touch_leaving(by, e);
 	if (e->op == TR_TIMER_ARM && by)
 		WRITE_ONCE(ex.timer_armed, true);
 	if (by && e->op == TR_COMPLETE)

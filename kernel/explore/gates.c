@@ -166,19 +166,15 @@ static void stop_at_gate(struct gate *g, enum trace_op op, const void *obj,
 	g->obj = obj;
 	g->caller = caller;
 	g->wait = current->waiting;
-	/* A thread that leaves a queue does not sleep there again, but a wake-up
-	 * reaches it. If that comes from the environment, it is chance whether
-	 * it comes before this. */
-	g->announced = current->state != TASK_RUNNING && !g->bound &&
-		       (op != TR_WAIT_DONE || waits_for_a_thread(g));
+	g->announced = current->state != TASK_RUNNING && !g->bound;
+	g->leaves = g->announced && op == TR_WAIT_DONE;
+	g->announced &= !g->leaves;
 	g->phase = STANDS;
 	/* Release: pairs with the acquires of at_gate, for the slot. */
 	smp_store_release(&g->at_gate, true);
 	current->gated = false;
 	end_step(g);
 	wait_for_grant(g);
-	if (op == TR_WAIT_DONE)
-		g->woken_early = false; /* this wait is over */
 }
 
 /*

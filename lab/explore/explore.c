@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lab/command.h"
+#include "lab/explore/spent.h"
 #include "lab/explore/verdict.h"
 #include "lab/judge.h"
 #include "lab/words.h"
@@ -81,10 +82,11 @@ static int choose_searched(struct director *d, struct stage *st,
 	struct exploration *x = container_of(d, struct exploration, director);
 	struct standing stands[SEARCH_THREADS];
 
-	(void)st;
 	(void)gates;
 	explore_standing(stands);
 	x->word = search_choose(x->search, enabled, stands);
+	if (x->word >= 0)
+		spent_on_step((unsigned int)x->word, st->nr_actors);
 	return x->word;
 }
 
@@ -94,6 +96,7 @@ static void note_step(struct director *d, struct stage *st,
 	struct exploration *x = container_of(d, struct exploration, director);
 
 	(void)st;
+	spent_from_now(SPENT_CHOICES);
 	search_step(x->search, f);
 }
 
@@ -113,12 +116,14 @@ static void note_last_state(struct director *d, struct stage *st,
 	struct exploration *x = container_of(d, struct exploration, director);
 	struct standing stands[SEARCH_THREADS];
 
+	spent_from_now(SPENT_CHOICES);
 	explore_standing(stands);
 	if (!went_wrong(x) && !d->broken) {
 		int end = search_end(x->search, stands);
 
 		x->word = end ? end : x->word;
 	}
+	spent_from_now(SPENT_BETWEEN);
 	if (went_wrong(x))
 		say_broken(x, d);
 	x->last_state = 14695981039346656037ull ^ x->form.up;

@@ -124,6 +124,7 @@ struct explore_request {
 	 * outcome and finding has been seen. */
 	bool until_found;
 	bool one_form; /* only the first form, if no schedule may fail */
+	bool time;     /* say where the time went */
 	bool iterate; /* bound 0, 1, 2 ... until all is found or nothing is cut */
 	enum search_mode mode;
 	unsigned int bound; /* preemptions */

@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "lab/command.h"
+#include "lab/explore/spent.h"
 #include "lab/words.h"
 #include "kernel/arch/clock.h"
 #include "kernel/debug/panic.h"
@@ -90,6 +91,8 @@ static int explore_all(const struct explore_request *rq)
 				print_table_row(part, true);
 	}
 	print_bounds();
+	if (rq->time)
+		spent_print(schedules);
 	kprintf("\n%u schedules in %u.%u s, %u per second\n", schedules,
 		(unsigned int)(ms / 1000), (unsigned int)(ms / 100 % 10),
 		(unsigned int)(schedules * 1000ull / (ms ? ms : 1)));
@@ -141,8 +144,8 @@ static bool parse_program(int argc, char **argv, struct explore_request *rq)
 	return program_parse((unsigned int)(argc - i), argv + i);
 }
 
-/* Read the words of `explore ID|all [full] [bound [N]] [max N]`. Returns false after a
- * line that says what is wrong. */
+/* Read the words of `explore ID|all [full|bound [N]] [max N] [time]`. Returns false
+ * after a line that says what is wrong. */
 static bool parse_explore(int argc, char **argv, struct explore_request *rq)
 {
 	*rq = (struct explore_request){ .mode = SEARCH_REDUCED };
@@ -180,9 +183,11 @@ static bool parse_explore(int argc, char **argv, struct explore_request *rq)
 			kprintf("explore: max takes a number of runs, from 1%s%s\n",
 				more ? ", not " : "", more ? argv[i] : "");
 			return false;
+		} else if (!strcasecmp(argv[i], "time") && !rq->time) {
+			rq->time = true;
 		} else {
 			kprintf("explore: \"%s\" is none of full|bound [N], "
-				"max N (each once)\n",
+				"max N, time (each once)\n",
 				argv[i]);
 			return false;
 		}
@@ -199,6 +204,8 @@ static int run_request(const struct explore_request *rq)
 	r = explore_demo(rq->demo, rq, NULL);
 	if (r.verdict)
 		print_bounds();
+	if (rq->time)
+		spent_print(r.schedules + r.redundant);
 	return r.interrupted ? -EINTR : r.ok ? 0 : 1;
 }
 
@@ -209,8 +216,10 @@ static int explore_cmd(int argc, char **argv)
 
 	if (!stage_claim("explore"))
 		return 1;
-	if (parse_explore(argc, argv, &rq) && allocate_search_memory())
+	if (parse_explore(argc, argv, &rq) && allocate_search_memory()) {
+		spent_begin();
 		status = run_request(&rq);
+	}
 	stage_release();
 	return status == -EINTR ? report_interrupt() : status;
 }
@@ -234,15 +243,16 @@ static int explore_cmd(int argc, char **argv)
 
 static const char *explore_complete(int arg, unsigned int i)
 {
-	static const char *const how[] = { "full", "bound", "max" };
+	static const char *const how[] = { "full", "bound", "max", "time" };
 
 	if (arg == 1)
 		return complete_demo(i);
 	return i < ARRAY_SIZE(how) ? how[i] : NULL;
 }
 
-SHELL_COMMAND(explore, .name = "explore",
-	      .usage = "explore ID|ID/PART|all [full|bound [N]] [max N], or\n"
-		       "       explore program [full] TEXT",
-	      .help = "run all schedules of an experiment: can it deadlock?",
-	      .fn = explore_cmd, .complete = explore_complete);
+SHELL_COMMAND(
+	explore, .name = "explore",
+	.usage = "explore ID|ID/PART|all [full|bound [N]] [max N] [time], or\n"
+		 "       explore program [full] TEXT",
+	.help = "run all schedules of an experiment: can it deadlock?",
+	.fn = explore_cmd, .complete = explore_complete);
