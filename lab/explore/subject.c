@@ -5,7 +5,10 @@
  */
 #include "lab/explore/explore.h"
 
+#include <strings.h>
+
 #include "lab/command.h"
+#include "lab/words.h"
 #include "kernel/lib/printf.h"
 
 #if GORDIAN_DEBUG
@@ -24,8 +27,19 @@ unsigned int forms_of(const struct scenario *sc, struct form *out)
 	return n;
 }
 
+/* Does an actor have the name by which schedules call RCU's steps? */
+static bool names_an_actor_rcu(const struct scenario *sc)
+{
+	for (unsigned int i = 0; i < nr_actors_of(sc); i++)
+		if (!strcasecmp(sc->actors[i].name, "RCU"))
+			return true;
+	return false;
+}
+
 const char *why_not_searched(const struct scenario *sc)
 {
+	if (names_an_actor_rcu(sc))
+		return "no actor may have the name RCU: it means RCU's steps";
 	if (sc->forced.in_turn && !sc->search.none)
 		return "its actors run in turn: one schedule";
 	return sc->search.none;
