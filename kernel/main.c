@@ -12,6 +12,7 @@
 #include "kernel/debug/trace.h"
 #include "kernel/hang/watchdog.h"
 #include "kernel/irq/irq.h"
+#include "kernel/lib/cmdline.h"
 #include "kernel/lib/printf.h"
 #include "kernel/mm/audit.h"
 #include "kernel/mm/page.h"
@@ -51,6 +52,20 @@ static void set_panic_hooks(void)
 	panic_hooks.bug_exit = thread_bug_exit;
 }
 
+/* No more cores than that are started: N if the command line says maxcpus=N. */
+static unsigned int max_cores(void)
+{
+	char value[12];
+	unsigned int n;
+
+	if (!cmdline_get(board.bootargs, "maxcpus", value, sizeof(value)))
+		return NR_CPUS;
+	if (parse_uint(value, &n))
+		return n;
+	kprintf("maxcpus=%s: this is no number, so all cores start\n", value);
+	return NR_CPUS;
+}
+
 noreturn void start_kernel(void)
 {
 	unsigned int cpu, map_findings;
@@ -79,7 +94,7 @@ noreturn void start_kernel(void)
 	slab_init();
 	stop_machine_init();
 	rcu_spawn();
-	smp_init(board_max_cores());
+	smp_init(max_cores());
 	watchdog_init();
 	banner();
 	map_findings = GORDIAN_DEBUG ? map_audit() : 0;

@@ -170,3 +170,10 @@ def test_sound_tree_there(tree, tmp_path):  # noqa: F811
     assert "board:" not in head and "4 of 4 cores, 128 MiB" in head
     cases = ktap(body)
     assert cases and all(c.ok for c in cases)
+
+
+def test_maxcpus_is_a_number():
+    run = gordian.boot(None, append='maxcpus=x run="cpu"', smp=2)
+    assert run.status == 0
+    assert "maxcpus=x: this is no number, so all cores start" in run.lines
+    assert ", 2 of 2 cores," in run.text

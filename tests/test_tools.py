@@ -196,3 +196,12 @@ def test_end_of_a_test_run(tmp_path, workers):
     assert lines[lines.index(again) + 1] == \
         "its machine: qemu-system-arm -second"
     assert re.match(r"1 failed, 1 passed, 5 skipped.* in ", lines[-1])
+
+
+@pytest.mark.parametrize("tool", ["size", "bench", "debug", "lint", "card",
+                                  "check_image.py", "diff", "boots"])
+def test_usage(tool):
+    """Without an argument: one line that says what would be right."""
+    p = run(ROOT / "tools" / tool)
+    assert p.returncode != 0
+    assert re.fullmatch(r"([a-z]+: )?usage: .*\n", p.stdout)

@@ -8,25 +8,12 @@
 
 #include <stddef.h>
 
-#include "kernel/lib/cmdline.h"
-
 struct board board = { .bootargs = "" };
 const struct irqchip_ops *irqchip;
 const struct core_ops *core_ops;
 const struct uart_ops *uart;
 const struct pin_ops *pins;
 const struct board_ops *board_ops;
-
-unsigned int board_max_cores(void)
-{
-	char value[12];
-	unsigned int n;
-
-	if (cmdline_get(board.bootargs, "maxcpus", value, sizeof(value)) &&
-	    parse_uint(value, &n))
-		return n;
-	return NR_CPUS;
-}
 
 unsigned int board_this_core(void)
 {

@@ -153,10 +153,6 @@ extern const struct board_ops *board_ops;
  */
 void board_init(void);
 
-/* Returns the N of maxcpus=N on the command line; NR_CPUS if that word is
- * not there. No more than N cores are started. */
-unsigned int board_max_cores(void);
-
 /* Logical number of the calling core, from its MPIDR. */
 unsigned int board_this_core(void);
 
