@@ -162,9 +162,10 @@ bool on_changing_core(void);
 uint32_t footprint_lock(void);
 void footprint_unlock(uint32_t flags);
 /* A name for a thing. The name is the same in each run. A thing on the stack
- * of one of the threads gets its name from its place on that stack. A cache has
- * the address of its name. All that was allocated and has no name from heap.h has
- * one name together, because it may be at another address in another run. */
+ * of one of the threads gets its name from its place on that stack. The
+ * stable name of a cache is the address of its name string. All that was
+ * allocated and has no name from heap.h has one name together, because it may be at
+ * another address in another run. */
 uintptr_t stable_name(uintptr_t thing);
 /* The object by which an operation's thing is known: a cache by its name. */
 const void *name_of(enum trace_op op, const void *obj);

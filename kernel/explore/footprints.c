@@ -344,8 +344,9 @@ static void touch_leaving(struct gate *by, const struct trace_event *e)
 		touch(by, WAKE_OF(g - ex.gate), TOUCH_WRITE, false);
 }
 
-/* A grace period ends. RCU takes a thread with preemption disabled for a reader,
- * but not while it is held at a gate under its spinlock. */
+/* A grace period ends. A thread with preemption disabled is a reader, and RCU waits
+ * for it. But RCU does not wait for one that is held at a gate under its spinlock,
+ * and that is left out. */
 static void note_readers(void)
 {
 	for (unsigned int i = 0; i < ex.subject.nr; i++)

@@ -24,9 +24,9 @@
  *
  * What the steps touch. All things that a step changes, and all things on which
  * it depends, are in its footprint (search.h), so that two steps with
- * independent footprints commute. Whether thread i may wake up is a thing as
- * well: the step that wakes it opens it, and the step at its resume gate takes
- * it.
+ * independent footprints commute. Each thread has a thing for its wake-up as
+ * well. The step that wakes the thread opens this thing (search.h). The step at
+ * the thread's resume gate takes it.
  *
  * RCU takes steps too. In explored.choose(), and in explore_standing(), it is
  * number `nr`, after the threads. It is enabled while a callback is due: a thread

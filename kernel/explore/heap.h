@@ -6,12 +6,14 @@
  * and how many objects that one had allocated before. Neither depends on the
  * order of the threads.
  *
- * What a declared interrupt allocates counts as its thread's. Their steps are in
- * one order in all schedules of a class.
+ * What an interrupt of the experiment allocates counts as allocated by the thread
+ * that it interrupts. The steps of these two are in the same order in all schedules
+ * of a class.
  *
  * The client's duties. (1) Call heap_begin() before each round is set up, in the
- * thread that does so. (2) Before the threads go on, take away that thread's
- * label, and give each of them its first one: `next_label` in struct thread.
+ * thread that does so. (2) Before the explored threads go on, set
+ * `next_label` of the thread that did the set-up to 0, and that of each explored
+ * thread to heap_first_label().
  *
  * The consequence. heap_name() knows the objects of slab caches that these
  * threads have allocated in this round, the first 8191 of each. It knows no

@@ -1,9 +1,8 @@
 /*
  * What an exploration has left out. See left.h.
  *
- * Owns the set of bits (atomic), and two small tables, of which only the thread
- * that leads the exploration writes the first, and any thread the second: a
- * lost update there can only add LEFT_HEAP once more.
+ * Owns the set of bits (atomic) and two small tables. Only the thread that leads
+ * the exploration (engine.h) uses the tables.
  */
 #include "kernel/explore/left.h"
 

@@ -1,10 +1,11 @@
 /*
  * What an exploration has left out: things that happened in its runs and that it
- * did not permute, one bit each. The verdict holds only within them.
+ * did not permute, one bit each. The verdict says nothing about other orders of
+ * these things.
  *
  * The bits say what happened, not what might have: an exploration in which no
  * interrupt touched anything has left out no interrupt. docs/explorer.md has
- * the list, with a section for each word.
+ * the list, with a row for each word.
  *
  * Debug profile only. Any context.
  */

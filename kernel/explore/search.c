@@ -15,21 +15,24 @@
  * not if e opened the thing that e' takes. If a thread takes a thing that was
  * closed and opened again, it races with the step that closed it
  * (find_closer()); so does a thread that still waits at its gate when the run
- * ends. It could have come first if its own step before does not happen after e.
+ * ends. Its step could have come first if the thread's last step does not happen
+ * after e.
  * All races of a run count, also those of the replayed steps: v contains steps
  * of the whole run. (With new races only, classes are lost.)
  *
- * Reversal. N: the steps after e that do not happen after e, to the end of the
- * run. v = N.e'. E.N is a schedule whose steps have the footprints they had in
- * the run, as the steps left out are independent of all of them. Then e' is
- * enabled: before e, all that enables it is as it was, except what e changed.
- * But e' itself may touch other things than it did after e. Let f be e' after
- * E.N. Only the footprint of f is not known, and f is the last step.
+ * Reversal. N: the steps that follow e in the run, but do not happen after e, to
+ * the end of the run. v = N.e'. E.N is a schedule whose steps have the footprints
+ * that they had in the run, as the steps left out are independent of all of them.
+ * Then e' is enabled after E.N: of the steps that are left out, only e could have
+ * enabled it, and then e and e' would not race. But e' itself may touch other
+ * things than it did after e. Let f be e' after E.N. Only the footprint of f is not
+ * known, and f is the last step.
  *
  * Sleep. Thread q sleeps at E if all schedules that begin with q's step have been
  * run, from E or from an earlier node with only steps independent of q's step
  * since. q's step is a weak initial of v (it could be first in v.w for some w) if
- * no step of v before q's own depends on it; if q has no step in v, no step of v.
+ * no step of v before q's own depends on it. If q has no step in v, then no step of
+ * v at all may depend on q's step.
  * If a sleeper is a weak initial of v, then v is not run.
  *
  * Why none is run twice. v is run only if each sleeper depends on some step of v.
@@ -48,22 +51,27 @@
  *
  * Why no class is lost. Suppose that all is done at E, and take E.w of which no
  * schedule was run. Of the threads that sleep at E, none is a weak initial of w.
- * Take the sleeper p with the longest beginning r of w that does not depend on p,
- * w = r.f.x; if there are more, the one with which f collides last (f touches one
- * thing after the other). E.p.r... was run, and in it p and the thread of f race,
- * or p closed what f takes. So there was a sequence v = N.e', where N has all steps
- * of r, perhaps with others that neither happen after p nor collide with f before
- * p does. v was run from E, or was not needed because of a sleeper. If p sleeps
- * since an earlier node E0, E = E0.u, then v began with u and went on to E with
- * the steps of u. In each case some thread y sleeps at E in the end that is a weak
- * initial of v. If its step is in r, it is a weak initial of w. Else it is
- * independent of r, and of f too or it collides with f later than p does.
- * Both contradict the choice of p.
+ * For each sleeper p, let r be the longest beginning of w that does not depend on
+ * p, and g the step after it: w = r.g.x. Take the sleeper p with the longest r. If
+ * several have the same r, take the one that conflicts with g last: g touches one
+ * thing after the other, and what counts is its first touch that conflicts with
+ * p's step.
  *
- * Off course. A pending step that is known (not unsure) must be what it was when
- * it is run. If it is not, or its thread is not enabled, a footprint was
- * incomplete, or a point not called vague. `off_course` counts that. The search
- * goes on with any other thread; what else is pending stays.
+ * E.p.r... was run. In it p and the thread of g race, or p closed what g takes. So
+ * there was a sequence v = N.e'. N has all steps of r. It may have others, but none
+ * of these happens after p, and none conflicts with g before p does. v was run from
+ * E, or was not needed because of a sleeper. (If p sleeps since an earlier node E0,
+ * E = E0.u, then v began with u, and went on to E with the steps of u.) In each case
+ * there is a thread y that sleeps at E when all is done, and y's step is a weak
+ * initial of v. If y's step is in r, it is a weak initial of w. Otherwise y's step
+ * is independent of r. Then either it is independent of g, or it conflicts with g
+ * later than p does. Each of these contradicts the choice of p.
+ *
+ * Off course. When a pending step is run, its footprint must be the one that was
+ * recorded, unless the step is marked `unsure`. If it is not, or if its thread is
+ * not enabled, then a footprint was incomplete, or a point was not called vague.
+ * `off_course` counts that. The search goes on with any other thread; what else is
+ * pending stays.
  *
  * Hashes have 64 bits. If two steps had one hash, a class could be lost. With a
  * million steps the chance is below one in ten million.

@@ -33,9 +33,10 @@
  *     exactly while it is open. The step that opens it says `gives`; the step
  *     that closes it takes it and writes it, or calls footprint_shuts().
  *     A thread may take a second thing, `also`: enabled only while both are
- *     open. It reads that one.
- *  4. `vague` is a property of the point, not of the state: true if the step
- *     may, in any state, touch more than `thing`, or touch it in another way.
+ *     open. The step touches `also` as a read.
+ *  4. `vague` is a property of the point, not of the present state. It is true if
+ *     there is a state in which the step touches more than `thing` (struct
+ *     standing), or touches it in another way.
  *
  * The consequence: when search_next() returns false, every class has been run
  * (reduced), or every schedule (full), or every schedule within the bound.

@@ -6,8 +6,8 @@
  * sections the thread stops at gates. It sleeps there although preemption is
  * disabled or IRQs are masked: both belong to the thread and come back with it.
  * No other explored thread sees the difference, because they move one at a time
- * anyway. RCU does: it takes the thread for no reader, and the search notes
- * LEFT_READERS.
+ * anyway. RCU does: it does not wait for the sleeping thread as it does for a
+ * reader. The search then notes LEFT_READERS.
  *
  * Owns nothing; the footprint's lock guards what a gate says of its sections.
  */

@@ -101,8 +101,9 @@ static void activate(struct runqueue *rq, unsigned int cpu, struct thread *t)
 		resched(rq, cpu);
 }
 
-/* The number of threads with which one more thread would share the core. It
- * is a guess, because no lock is held. */
+/* The number of threads with which one more thread would share the core. A thread
+ * that is stuck behind a reader counts as 1000, so that such a core comes last. It is
+ * a guess, because no lock is held. */
 static unsigned int load_of(unsigned int cpu)
 {
 	return sched_nr_running(cpu) + READ_ONCE(runqueues[cpu].stuck) * 1000;
@@ -578,7 +579,8 @@ enum thread_state sched_state_apart_from_gate(const struct thread *t)
 	if (smp_load_acquire(&t->held))
 		return READ_ONCE(t->state_after);
 	s = READ_ONCE(t->state);
-	return s == TASK_HELD ? READ_ONCE(t->state_after) : s; /* just now */
+	/* Perhaps it came to its gate after the first look. */
+	return s == TASK_HELD ? READ_ONCE(t->state_after) : s;
 }
 #endif
 
