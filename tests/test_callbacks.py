@@ -15,11 +15,25 @@ FOUND = {  # part: verdict, outcome, schedules, failing ones, left
     "X7/two": ("MISSED", "corrupt", 4, 1, "callbacks"),
     "X7/row": ("CLEAN-WITHIN", "completes", 1, 0, "callbacks"),
     "X7/again": ("MISSED", "corrupt", 4, 1, "none"),
+    # One step of RCU for both callbacks, or one for each. If B sees the write, it looks
+    # before RCU, after it, or between its two steps: 2 + 3. If not, B does not look: 2.
+    "X7/apart": ("MISSED", "corrupt", 7, 2, "callbacks"),
+    # B's barrier finds no callback: before A, 2 + 3 as above; after both, 2; between A's
+    # calls, when RCU has run the first, 2. Or it queues its own behind the second one,
+    # 2 * 3 as in X7/waits; or between the two, and RCU then takes one step, 3, or two,
+    # 3 * 2: B reads before the second or after it.
+    "X7/between": ("CLEAN-WITHIN", "completes", 24, 0, "callbacks"),
+    # RCU's second step comes at one of four times, as in X7/waits; its first one before
+    # the barrier's look or, if there still is time for both, after it: 4 + 3.
+    "X7/behind": ("CLEAN", "completes", 7, 0, "none"),
+    # B reads before A writes, or after.
+    "X7/readers": ("CLEAN-WITHIN", "completes", 2, 0, "readers"),
 }
 REPLAYS = {
     "X7/early": "replay X7/early A:1 RCU:1 A:1",
     "X7/late": "replay X7/late A:3 RCU:1",
     "X7/again": "replay X7/again A:1 RCU:1 A:2 RCU:2",
+    "X7/apart": "replay X7/apart A:3 B:3 RCU:1",
 }
 
 
