@@ -135,6 +135,16 @@ def test_explore_await_may_be_stuck(image):
             "wait queue)") in r.lines
 
 
+def test_explore_await_goes_on_in_time_or_not(image):
+    """A goes on while the flag is up, or it is stuck."""
+    r = boot("explore x2/for-a-while", image=image)
+    v = part(r.text)
+    assert r.status == 0 and v.ok
+    assert (v["search"], v["redundant"], v["left"], v["verdict"]) == (
+        "complete", "0", "none", "MISSED")
+    assert (v["schedules"], v["failing"], v["states"]) == ("2", "1", "1")
+
+
 @pytest.mark.parametrize("name", ["setup", "begin"])
 def test_an_error_is_no_complete_search(image, name):
     """And it does not print the counts of the search before."""
