@@ -1,5 +1,5 @@
 """Spinlocks, declared interrupts and calls of other cores in the explorer: X8, in
-tests/own/spins.c, and programs with them."""
+tests/own/spins.c, and programs with them and with rw-semaphores."""
 import shutil
 
 import pytest
@@ -17,6 +17,9 @@ FOUND = {  # part: verdict, outcome, schedules, failing ones
     "X8/try": ("MISSED", "corrupt", 4, 2),
     "X8/try-later": ("MISSED", "corrupt", 3, 1),
     "X8/twice": ("MISSED", "corrupt", 6, 4),
+    # The four orders of two n++; the updates that are lost are those in which both read
+    # first.
+    "X8/after-it": ("MISSED", "corrupt", 4, 2),
     "X8/rcu": ("REAL", "deadlock", 3, 1),
     "X8/irq": ("REAL", "deadlock", 5, 1),
     "X8/irqsave": ("CLEAN", "completes", 3, 0),
@@ -44,6 +47,11 @@ TEXTS = {  # of programs: verdict, schedules, failing ones
     "~A|~A|^A": ("CLEAN", 8, 0),    # the handler spins for another core
     "d a|a d d": ("REAL", 3, 3),
     "r r|w": ("REAL", 6, 1),
+    # Nobody waits, 4. W waits for both readers, 2 (either may be last), or for one: the
+    # other one has left, 1, or comes before W gets in, before W leaves or later, 3; twice
+    # because it is either of the two. W did not wait: a reader waits for it while the
+    # other one comes earlier, 2, or later, 2; or both wait, in either order, 2.
+    "w|r|r": ("CLEAN", 20, 0),
 }
 TIMES = 50
 
