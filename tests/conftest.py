@@ -4,9 +4,11 @@ The reason of a skipped test reads "need WHAT: HOW": what the test needs, and ho
 run it then. Equal reasons are counted together, so a reason names no test.
 """
 import collections
+import fcntl
 import os
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -93,6 +95,23 @@ def print_failed(reporter):
 def pytest_terminal_summary(terminalreporter):
     print_failed(terminalreporter)
     print_skipped(terminalreporter)
+
+
+@pytest.fixture(scope="session")
+def own_image(tmp_path_factory):
+    """An image with the experiments of tests/own/ beside the others. The workers share
+    it."""
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+    tree = place / "own"
+    with open(place / "own.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not tree.exists():
+            gordian.copied(tree)
+            for file in (gordian.ROOT / "tests/own").glob("*.c"):
+                shutil.copy(file, tree / "demos")
+        return gordian.build(root=tree) / "gordian.img"
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,8 @@
 """When RCU's callbacks run is a choice of the explorer: X7, in tests/own/callbacks.c."""
-import shutil
 
 import pytest
 
-import gordian
-from gordian import ROOT, boot, replay_all, verdicts, witnesses
+from gordian import boot, replay_all, verdicts, witnesses
 
 FOUND = {  # part: verdict, outcome, schedules, failing ones, left
     "X7/early": ("MISSED", "corrupt", 2, 1, "none"),
@@ -38,16 +36,9 @@ REPLAYS = {
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory):
-    tree = gordian.copied(tmp_path_factory.mktemp("callbacks") / "tree")
-    shutil.copy(ROOT / "tests/own/callbacks.c", tree / "demos/x7.c")
-    return gordian.build(root=tree) / "gordian.img"
-
-
-@pytest.fixture(scope="module")
-def searched(image):
+def searched(own_image):
     most = "; ".join(f"explore {part}" for part in FOUND if part != "X7/two")
-    return {smp: boot("explore X7" if smp >= 3 else most, smp=smp, image=image)
+    return {smp: boot("explore X7" if smp >= 3 else most, smp=smp, image=own_image)
             for smp in (1, 2, 4, 8)}
 
 
@@ -62,19 +53,19 @@ def test_part(searched, part):
                 v.num("failing"), v["left"]) == FOUND[part]
 
 
-def test_the_callback_early_and_late(searched, image):
+def test_the_callback_early_and_late(searched, own_image):
     """The witness says when RCU took its step. It replays."""
     for r in searched.values():
         assert r.status == 0
         found = {w[0]: w for w in witnesses(r.text)}
         assert {part: found[part][3] for part in REPLAYS} == REPLAYS
         assert all(w[1] == "corrupt" for w in found.values())
-    assert replay_all(list(found.values()), 3, image=image) == []
+    assert replay_all(list(found.values()), 3, image=own_image) == []
 
 
-def test_without_reduction(image):
+def test_without_reduction(own_image):
     r = boot("explore X7/early full; explore X7/late full; explore X7/two full",
-             image=image)
+             image=own_image)
     assert r.status == 0
     for v in verdicts(r.text, "part"):
         assert v["search"] == "complete" and v["verdict"] == "MISSED"

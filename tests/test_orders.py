@@ -1,12 +1,10 @@
 """Orders of steps that a search could easily leave out: hand-over to one of several
 threads, looks between the sleep state and the sleep, waits that end by time or by an
 interrupt. The experiment in tests/own/orders.c is for this alone."""
-import shutil
 
 import pytest
 
-import gordian
-from gordian import ROOT, boot, replay_all, verdicts, witnesses
+from gordian import boot, replay_all, verdicts, witnesses
 from output import counts
 
 FOUND = {  # part: the outcomes of its failing schedules
@@ -35,15 +33,8 @@ SMALL = [p for p in FOUND if p != "X5/readers"]
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory):
-    tree = gordian.copied(tmp_path_factory.mktemp("orders") / "tree")
-    shutil.copy(ROOT / "tests/own/orders.c", tree / "demos/x5.c")
-    return gordian.build(root=tree) / "gordian.img"
-
-
-@pytest.fixture(scope="module")
-def searched(image):
-    return boot("explore x5", image=image)
+def searched(own_image):
+    return boot("explore x5", image=own_image)
 
 
 def failures(text):
@@ -75,9 +66,9 @@ def test_a_mutex_is_handed_over(searched):
     assert v.num("schedules") == 10
 
 
-def test_without_reduction(image, searched):
+def test_without_reduction(own_image, searched):
     """Every schedule, not one of each class: the same outcomes."""
-    r = boot("; ".join(f"explore {p} full" for p in SMALL), image=image)
+    r = boot("; ".join(f"explore {p} full" for p in SMALL), image=own_image)
     assert r.status == 0
     all_of_them = {v.id: v for v in verdicts(r.text, "part")}
     for v in verdicts(searched.text, "part"):
@@ -90,12 +81,12 @@ def test_without_reduction(image, searched):
 
 
 @pytest.mark.parametrize("smp", [2, 8])
-def test_counts_reproduce(image, searched, smp):
-    r = boot("explore x5", image=image, smp=smp)
+def test_counts_reproduce(own_image, searched, smp):
+    r = boot("explore x5", image=own_image, smp=smp)
     assert r.status == 0
     assert counts(r.text) == counts(searched.text)
     assert witnesses(r.text) == witnesses(searched.text)
 
 
-def test_replay(image, searched):
-    assert replay_all(witnesses(searched.text), 3, image=image) == []
+def test_replay(own_image, searched):
+    assert replay_all(witnesses(searched.text), 3, image=own_image) == []

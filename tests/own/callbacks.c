@@ -1,5 +1,5 @@
 /*
- * X7: an experiment for tests/test_callbacks.py, which copies it to demos/. When RCU's
+ * X7: an experiment for tests/test_callbacks.py, whose image has it in demos/. When RCU's
  * callbacks run.
  *
  *   X7/early   A queues a callback that reads what A writes after that: it is wrong if

@@ -1,5 +1,5 @@
 /*
- * X2: an experiment for tests/test_ends.py, which copies it to demos/.
+ * X2: an experiment for tests/test_ends.py, whose image has it in demos/.
  *
  *   X2/keeps, X2/keeps-two    A ends with a mutex; one schedule, and two
  *   X2/errs     the same; and if B was first, A also releases a mutex that it does

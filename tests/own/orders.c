@@ -1,5 +1,5 @@
 /*
- * X5: an experiment for tests/test_orders.py, which copies it to demos/. Each part has
+ * X5: an experiment for tests/test_orders.py, whose image has it in demos/. Each part has
  * an order that a search could easily leave out. The order makes the part corrupt.
  *
  *   X5/readers   the last reader of a rw-semaphore lets the writer in, whichever of the

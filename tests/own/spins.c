@@ -1,5 +1,5 @@
 /*
- * X8: an experiment for tests/test_spins.py, which copies it to demos/. Spinlocks,
+ * X8: an experiment for tests/test_spins.py, whose image has it in demos/. Spinlocks,
  * interrupts that an actor declares, and calls of other cores.
  *
  *   X8/AB-BA	 two spinlocks in opposite orders
