@@ -45,8 +45,8 @@ def has_terminals():
 
 # These take longest. They come first, so that the workers end at about the same time.
 FIRST = ("test_suites", "test_mutants", "test_boards", "test_demos", "test_explore",
-         "test_host", "test_lockdep", "test_try", "test_bench", "test_wrong_fixes",
-         "test_points", "test_ends")
+         "test_host", "test_try", "test_wrong_fixes", "test_explore_exchanged",
+         "test_lockdep", "test_programs", "test_ends")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -20,8 +20,6 @@ FOUND = {  # part: the outcome of its failing schedules
 # The outcomes stay if an order of a destroy and a free is left out; the counts do not.
 SCHEDULES = {"X3/destroy": 3, "X3/shrink": 3, "X3/between": 6}
 PLACES = "#define STATES_MAX\t512\n"
-# The clock goes fast, so the kernel gives up after fewer turns of a loop.
-FAST = ("-icount", "shift=7,sleep=off")
 ON_THEIR_OWN = ("waiting for the threads to end on their own "
                 "(Ctrl-C: no longer)")
 
@@ -83,7 +81,7 @@ def test_actor_without_an_end(own_image, part, said):
     quotes the message."""
     quoted = re.search(r"more steps .*|did not reach a scheduling point", said)[0]
     assert quoted in (ROOT / "docs/your-own.md").read_text()
-    with gordian.Console(image=own_image, timeout=120, extra=FAST) as c:
+    with gordian.Console(image=own_image, timeout=120, extra=gordian.FAST) as c:
         c.prompt()
         c.p.send(f"explore {part}\r")
         assert c.expect(ON_THEIR_OWN).endswith(said)

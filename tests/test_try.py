@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from expected import check_rows
-from gordian import ROOT, boot, build, copied, verdicts
+from gordian import FAST, ROOT, boot, build, copied, verdicts
 
 UNLOCK = "\tmutex_unlock(&slab_mutex);\n\n\tif (unlikely"
 EARLY = "\tif (unlikely"
@@ -75,8 +75,6 @@ def trial(tree, change, extra=()):
 
 
 UNLINK = "\tkmem_cache_unlink(s);\n"
-# The clock goes fast, so the kernel gives up after fewer turns of the loop.
-FAST = ("-icount", "shift=7,sleep=off")
 
 
 @pytest.mark.parametrize("more, extra", [
