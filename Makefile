@@ -14,6 +14,8 @@ WITH_DEMOS ?= 1
 VARIANT    := $(PROFILE)$(if $(filter 0,$(WITH_TESTS)),-notests)$(if $(filter 0,$(WITH_DEMOS)),-nodemos)
 O          ?= build
 OUT        := $(O)/$(VARIANT)
+# An object is the same in each variant of a profile.
+OBJ        := $(O)/$(PROFILE)
 export O
 CROSS      ?= arm-none-eabi-
 LD         := $(CROSS)gcc
@@ -28,7 +30,7 @@ endif
 ifneq ($(WITH_DEMOS),0)
 SRCS += $(wildcard lab/*.c lab/*/*.c demos/*.c demos/*/*.c)
 endif
-OBJS := $(addprefix $(OUT)/,$(addsuffix .o,$(SRCS)))
+OBJS := $(addprefix $(OBJ)/,$(addsuffix .o,$(SRCS)))
 
 # Debug is ARM code with frame pointers, release is Thumb-2. The assembly files
 # select ARM code themselves.
@@ -243,35 +245,35 @@ clean:
 # Two makes may run in one tree. Each writes a file under its own name first, then
 # renames it: $$$$ is the shell's process id, $$PPID is make's. A make that is killed
 # leaves such files, and a later one removes those that are more than an hour old.
-# The object is renamed last: an object has its dependencies. These name $(OUT)
+# The object is renamed last: an object has its dependencies. These name $(OBJ)
 # itself, so they are right in a copy of the tree, too.
-PUT = -o $@.$$$$ -MF $@.d.$$$$ -MT '$$(OUT)/$<.o' -c $< && \
+PUT = -o $@.$$$$ -MF $@.d.$$$$ -MT '$$(OBJ)/$<.o' -c $< && \
 	mv $@.d.$$$$ $(@:.o=.d) && mv $@.$$$$ $@
 L   = $(OUT)/link.$$PPID
-OLD = find $(OUT) -regex '.*\.[0-9]+' -mmin +60 -prune -exec rm -rf {} +
+OLD = find $(sort $(OUT) $(OBJ)) -regex '.*\.[0-9]+' -mmin +60 -prune -exec rm -rf {} +
 
 # These files change when the compiler's options, a rule or the list of files changes.
 # The objects follow the first one. The image follows both.
 TEXT_settings := $(CC) $(BASE) | $(CHECK) | $(SEEN) $(SEE) | $(LDFLAGS)
 TEXT_sources  := $(SRCS)
-$(OUT)/settings $(OUT)/sources: Makefile FORCE
+$(OBJ)/settings $(OUT)/sources: Makefile FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(TEXT_$(@F))' > $@.$$PPID
 	@cmp -s $@.$$PPID $@ && [ $@ -nt Makefile ] && rm $@.$$PPID || mv $@.$$PPID $@
 .PHONY: FORCE
 FORCE:
 
-$(OUT)/%.c.o: %.c $(OUT)/settings
+$(OBJ)/%.c.o: %.c $(OBJ)/settings
 	@mkdir -p $(@D)
 	@$(CC) $(BASE) $(if $(filter $(PLAIN),$<),,$(CHECK)) $(if $(filter $(QUICK),$<),-O2) $(if $(filter $(SEEN),$<),$(SEE)) $(PUT)
 
-$(OUT)/%.S.o: %.S $(OUT)/settings
+$(OBJ)/%.S.o: %.S $(OBJ)/settings
 	@mkdir -p $(@D)
 	@$(CC) $(ARCH) $(CLANG) -I. -g -MMD -MP $(PUT)
 
 # There are two links. The second adds the symbol table at the end of rodata, so it
 # moves no text; the rule checks this.
-$(OUT)/gordian.elf: $(OBJS) linker.ld tools/mksyms $(OUT)/settings $(OUT)/sources
+$(OUT)/gordian.elf: $(OBJS) linker.ld tools/mksyms $(OBJ)/settings $(OUT)/sources
 	@$(OLD)
 	@mkdir -p $(L)
 	@: | sh tools/mksyms > $(L)/ksyms0.S

@@ -4,9 +4,11 @@ The reason of a skipped test reads "need WHAT: HOW": what the test needs, and ho
 run it then. Equal reasons are counted together, so a reason names no test.
 """
 import collections
+import fcntl
 import os
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -43,8 +45,8 @@ def has_terminals():
 
 # These take longest. They come first, so that the workers end at about the same time.
 FIRST = ("test_suites", "test_mutants", "test_boards", "test_demos", "test_explore",
-         "test_host", "test_lockdep", "test_try", "test_bench", "test_wrong_fixes",
-         "test_points", "test_ends")
+         "test_host", "test_try", "test_wrong_fixes", "test_explore_exchanged",
+         "test_lockdep", "test_programs", "test_ends")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -93,6 +95,23 @@ def print_failed(reporter):
 def pytest_terminal_summary(terminalreporter):
     print_failed(terminalreporter)
     print_skipped(terminalreporter)
+
+
+@pytest.fixture(scope="session")
+def own_image(tmp_path_factory):
+    """An image with the experiments of tests/own/ beside the others. The workers share
+    it."""
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+    tree = place / "own"
+    with open(place / "own.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not tree.exists():
+            gordian.copied(tree)
+            for file in (gordian.ROOT / "tests/own").glob("*.c"):
+                shutil.copy(file, tree / "demos")
+        return gordian.build(root=tree) / "gordian.img"
 
 
 @pytest.fixture(scope="session")

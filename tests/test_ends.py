@@ -1,23 +1,15 @@
 """The ways in which a schedule, or a search, can end. tests/own/ends.c is an experiment
 for this alone; it is built with the others."""
 import re
-import shutil
 
 import pytest
 
 import gordian
-from gordian import ROOT, boot, verdicts, witnesses
+from gordian import boot, verdicts, witnesses
 from test_points import ON_THEIR_OWN
 
 NOT_CUT = "this knot cannot be cut: the scenario needs a .cut.rescue"
 HELD = "own is released for A, which ended with it"
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory):
-    tree = gordian.copied(tmp_path_factory.mktemp("ends") / "tree")
-    shutil.copy(ROOT / "tests/own/ends.c", tree / "demos/x2.c")
-    return gordian.build(root=tree) / "gordian.img"
 
 
 def part(text):
@@ -27,9 +19,9 @@ def part(text):
 
 @pytest.mark.parametrize("name, schedules", [("keeps", 1), ("keeps-two", 2),
                                              ("slab", 2)])
-def test_a_kept_mutex_is_a_warning(image, name, schedules):
+def test_a_kept_mutex_is_a_warning(own_image, name, schedules):
     """Whichever mutex it is; and it is free again for the next schedule."""
-    r = boot(f"explore x2/{name}", image=image)
+    r = boot(f"explore x2/{name}", image=own_image)
     v = part(r.text)
     assert (v["search"], v["outcome"], v["lockdep"]) == (
         "complete", "warn", "held-at-end")
@@ -38,15 +30,15 @@ def test_a_kept_mutex_is_a_warning(image, name, schedules):
     assert f"cut: {mutex} is released for A, which ended with it" in r.lines
 
 
-def test_a_kept_mutex_excuses_nothing_later(image):
+def test_a_kept_mutex_excuses_nothing_later(own_image):
     """After the explorer has released it for A, A's own release is accepted once; other
     wrong releases are found."""
-    v = part(boot("explore x2/errs", image=image).text)
+    v = part(boot("explore x2/errs", image=own_image).text)
     assert set(v["lockdep"].split(",")) == {"held-at-end", "unbalanced"}
 
 
-def test_an_actor_that_wants_it_is_stuck(image):
-    r = boot("explore x2/wanted", image=image)
+def test_an_actor_that_wants_it_is_stuck(own_image):
+    r = boot("explore x2/wanted", image=own_image)
     v = part(r.text)
     assert (v["search"], v["failing"], v["schedules"], v["states"]) == (
         "complete", "2", "2", "1")
@@ -56,17 +48,17 @@ def test_an_actor_that_wants_it_is_stuck(image):
 
 @pytest.mark.parametrize("name, outcome", [("rwsem", "warn"),
                                            ("rwsem-wanted", "stuck")])
-def test_a_kept_semaphore_ends_the_search(image, name, outcome):
+def test_a_kept_semaphore_ends_the_search(own_image, name, outcome):
     """Only its owner can release a rw-semaphore. An actor that wants it is let past."""
-    r = boot(f"explore x2/{name}", image=image)
+    r = boot(f"explore x2/{name}", image=own_image)
     v = part(r.text)
     assert (v["search"], v["outcome"], v.ok) == ("broken", outcome, False)
     assert "an actor ended with a lock that nobody else can release" in r.lines
     assert "(own semaphore)" in r.text
 
 
-def test_semaphores_are_lent(image):
-    r = boot("explore x2/sems", image=image)
+def test_semaphores_are_lent(own_image):
+    r = boot("explore x2/sems", image=own_image)
     v = part(r.text)
     assert r.status == 0 and v.ok
     assert (v["search"], v["outcome"], v["states"]) == ("complete", "deadlock", "1")
@@ -74,9 +66,9 @@ def test_semaphores_are_lent(image):
                      r.text, re.M)
 
 
-def test_a_knot_that_cannot_be_cut(image):
+def test_a_knot_that_cannot_be_cut(own_image):
     """A message says so, and Ctrl-C leads to a prompt that works."""
-    with gordian.Console(image=image, timeout=120) as c:
+    with gordian.Console(image=own_image, timeout=120) as c:
         c.prompt()
         c.p.send("explore x2/lost\r")
         said = c.expect(ON_THEIR_OWN)
@@ -86,10 +78,10 @@ def test_a_knot_that_cannot_be_cut(image):
         assert "kmem_cache" in c.cmd("slabinfo")
 
 
-def test_a_cycle_that_cannot_be_cut(image):
+def test_a_cycle_that_cannot_be_cut(own_image):
     """The report shows the cycle. In a batch, where nobody can press Ctrl-C, the machine
     ends."""
-    with gordian.Console(image=image, timeout=120) as c:
+    with gordian.Console(image=own_image, timeout=120) as c:
         c.prompt()
         c.p.send("explore x2/knot\r")
         said = c.expect(ON_THEIR_OWN)
@@ -99,24 +91,24 @@ def test_a_cycle_that_cannot_be_cut(image):
         assert "left in the background\n(status 130)" in c.prompt()
         assert "kmem_cache" in c.cmd("slabinfo")
     for name in ("knot", "in-vain"):
-        r = boot(f"explore x2/{name}", image=image)
+        r = boot(f"explore x2/{name}", image=own_image)
         assert r.status not in (0, None)
         assert r.text.index(NOT_CUT) < r.text.index("panic: this knot cannot")
 
 
-def test_a_scenario_rescues(image):
+def test_a_scenario_rescues(own_image):
     """A .rescue works for a cycle, too, and the search goes on."""
-    r = boot("explore x2/rescued", image=image)
+    r = boot("explore x2/rescued", image=own_image)
     v = part(r.text)
     assert r.status == 0 and v.ok
     assert (v["search"], v["outcome"], v["failing"], v["states"]) == (
         "complete", "deadlock", "1", "1")
 
 
-def test_a_timer_is_waited_for(image):
+def test_a_timer_is_waited_for(own_image):
     """Both a search and a free round wait for the timer; the search sees the steps that
     follow."""
-    r = boot("explore x2/timer; demo x2/timer", image=image)
+    r = boot("explore x2/timer; demo x2/timer", image=own_image)
     searched, free = verdicts(r.text, "part")
     assert r.status == 0
     assert (searched["search"], searched["left"], searched["verdict"],
@@ -125,8 +117,8 @@ def test_a_timer_is_waited_for(image):
     assert free["outcome"] == "completes"
 
 
-def test_explore_await_may_be_stuck(image):
-    r = boot("explore x2/await", image=image)
+def test_explore_await_may_be_stuck(own_image):
+    r = boot("explore x2/await", image=own_image)
     v = part(r.text)
     assert r.status == 0 and v.ok
     assert (v["search"], v["verdict"], v["failing"], v["states"]) == (
@@ -135,28 +127,38 @@ def test_explore_await_may_be_stuck(image):
             "wait queue)") in r.lines
 
 
+def test_explore_await_goes_on_in_time_or_not(own_image):
+    """A goes on while the flag is up, or it is stuck."""
+    r = boot("explore x2/for-a-while", image=own_image)
+    v = part(r.text)
+    assert r.status == 0 and v.ok
+    assert (v["search"], v["redundant"], v["left"], v["verdict"]) == (
+        "complete", "0", "none", "MISSED")
+    assert (v["schedules"], v["failing"], v["states"]) == ("2", "1", "1")
+
+
 @pytest.mark.parametrize("name", ["setup", "begin"])
-def test_an_error_is_no_complete_search(image, name):
+def test_an_error_is_no_complete_search(own_image, name):
     """And it does not print the counts of the search before."""
-    r = boot(f"explore x2/await; explore x2/{name}", image=image)
+    r = boot(f"explore x2/await; explore x2/{name}", image=own_image)
     v = verdicts(r.text, "part")[1]
     assert f"X2/{name}: cannot go on, error 5" in r.lines
     assert (v["search"], v["verdict"], v["schedules"], v.ok) == (
         "broken", "NOT-FOUND", "0", False)
 
 
-def test_a_broken_search_does_not_go_on(image):
-    r = boot("explore x2/forms", image=image)
+def test_a_broken_search_does_not_go_on(own_image):
+    r = boot("explore x2/forms", image=own_image)
     assert part(r.text)["search"] == "broken"
     assert r.text.count("\nexplore: this schedule left a trace: ") == 1
 
 
 @pytest.mark.parametrize("name, said", [
     ("trace", "state: caches was "), ("ends", "state: as before ")])
-def test_a_witness_is_confirmed_in_all(image, name, said):
+def test_a_witness_is_confirmed_in_all(own_image, name, said):
     """The replay of a witness must have the same outcome and leave the state as
     before."""
-    r = boot(f"explore x2/{name}", image=image)
+    r = boot(f"explore x2/{name}", image=own_image)
     assert r.status == 1 and said in r.text
     assert ("unexpected: the replay does not end as corrupt with the state as "
             "before") in r.lines

@@ -257,7 +257,8 @@ def test_core_that_fails():
     another one outside coherency may not start, and one that a notifier refuses."""
     run = gordian.boot("test cpu.refused; test cpu.lost; cpu; cpu up 3; cpu up 2; "
                        "test cpu.not_coherent; cpu up 1; "
-                       "test cpu.odd_refusal; cpu up 1", smp=4)
+                       "test cpu.odd_refusal; cpu up 1", smp=4,
+                      extra=gordian.FAST)
     alone = "cpu 1: stays off: the SMP bit of core 0 is clear, so core 0 must run alone\n"
     assert run.text.count(alone) == 2
     assert "not ok" not in run.text

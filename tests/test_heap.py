@@ -1,11 +1,9 @@
 """Locks and data that are allocated: the explorer names an object by who has allocated it,
 and as which of its objects. The experiment is in tests/own/heap.c."""
-import shutil
 
 import pytest
 
-import gordian
-from gordian import ROOT, boot, replay_all, verdicts, witnesses
+from gordian import boot, replay_all, verdicts, witnesses
 
 FOUND = {  # part: verdict, outcome, schedules, failing ones, left out
     "X9/set-up": ("REAL", "deadlock", 3, 1, "none"),
@@ -31,15 +29,8 @@ FOUND = {  # part: verdict, outcome, schedules, failing ones, left out
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory):
-    tree = gordian.copied(tmp_path_factory.mktemp("heap") / "tree")
-    shutil.copy(ROOT / "tests/own/heap.c", tree / "demos/x9.c")
-    return gordian.build(root=tree) / "gordian.img"
-
-
-@pytest.fixture(scope="module")
-def searched(image):
-    return {smp: boot("explore x9", smp=smp, image=image) for smp in (2, 4, 8)}
+def searched(own_image):
+    return {smp: boot("explore x9", smp=smp, image=own_image) for smp in (2, 4, 8)}
 
 
 @pytest.mark.parametrize("part", FOUND)
@@ -59,8 +50,8 @@ def test_the_same_on_all_machines(searched):
     assert all(r.status == 0 for r in searched.values())
 
 
-def test_the_witnesses_replay(searched, image):
+def test_the_witnesses_replay(searched, own_image):
     found = witnesses(searched[4].text)
     assert [i for i, _, _, _ in found] == [
         part for part, (_, _, _, failing, _) in FOUND.items() if failing]
-    assert replay_all(found, 3, image=image) == []
+    assert replay_all(found, 3, image=own_image) == []

@@ -84,6 +84,20 @@ def test_objects_follow_the_flags(tree):
     assert all(fifth[p] > fourth[p] for p in (image, main, one, start))
 
 
+def test_variants_share_their_objects(tree):
+    """The image without demos is linked from the objects that are there already."""
+    (tree / "demos").mkdir()
+    (tree / "demos/one.c").write_text("extern int demo;\nint demo;\n")
+    assert make(tree, "image") == (0, "")
+    before = times(tree)
+    assert make(tree, "image", "WITH_DEMOS=0") == (0, "")
+    new = {tree / "build/debug-nodemos/gordian.img"}
+    assert times(tree).keys() - before.keys() == new
+    assert {p for p in before if times(tree)[p] > before[p]} == set()
+    sources = (tree / "build/debug-nodemos/sources").read_text()
+    assert "kernel/lib/one.c" in sources and "demos/one.c" not in sources
+
+
 def test_a_moved_build(tree):
     """Objects that were copied with the tree know their headers, also when O= put
     them elsewhere."""

@@ -19,26 +19,14 @@ FOUND = {  # part: the outcome of its failing schedules
 }
 # The outcomes stay if an order of a destroy and a free is left out; the counts do not.
 SCHEDULES = {"X3/destroy": 3, "X3/shrink": 3, "X3/between": 6}
-PLACES = "#define STATES_MAX\t512\n"  # in the image of these tests: eight
+PLACES = "#define STATES_MAX\t512\n"
 ON_THEIR_OWN = ("waiting for the threads to end on their own "
                 "(Ctrl-C: no longer)")
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory):
-    tree = gordian.copied(tmp_path_factory.mktemp("points") / "tree")
-    for name, ident in (("points", "x1"), ("objects", "x3"), ("endless", "x4")):
-        shutil.copy(ROOT / f"tests/own/{name}.c", tree / f"demos/{ident}.c")
-    explore = tree / "lab/explore/explore.c"
-    text = explore.read_text()
-    assert PLACES in text
-    explore.write_text(text.replace(PLACES, "#define STATES_MAX 8\n"))
-    return gordian.build(root=tree) / "gordian.img"
-
-
-@pytest.fixture(scope="module")
-def searched(image):
-    return boot("; ".join(f"explore {p}" for p in FOUND), image=image)
+def searched(own_image):
+    return boot("; ".join(f"explore {p}" for p in FOUND), image=own_image)
 
 
 @pytest.mark.parametrize("part", FOUND)
@@ -57,10 +45,23 @@ def test_both_ends_are_found(searched, part):
     assert end == FOUND[part]
 
 
-def test_more_than_there_is_room_for(image):
+@pytest.fixture
+def small_image(tmp_path):
+    """An image with few places."""
+    tree = gordian.copied(tmp_path / "tree")
+    for name in ("points", "endless"):
+        shutil.copy(ROOT / f"tests/own/{name}.c", tree / "demos")
+    explore = tree / "lab/explore/explore.c"
+    text = explore.read_text()
+    assert PLACES in text
+    explore.write_text(text.replace(PLACES, "#define STATES_MAX 8\n"))
+    return gordian.build(root=tree) / "gordian.img"
+
+
+def test_more_than_there_is_room_for(small_image):
     """Too many states to count, and too many steps to minimise: the witness then is the
     schedule that ran."""
-    r = boot("explore X1/places; explore X4/long", image=image)
+    r = boot("explore X1/places; explore X4/long", image=small_image)
     places, long = verdicts(r.text, "part")
     assert (places["states"], places["schedules"], places.ok) == (
         "8+", "11", True)
@@ -75,12 +76,12 @@ def test_more_than_there_is_room_for(image):
     ("X4/blind", "\nA did not reach a scheduling point; is it spinning or "
      "polling?\n  (explore_await() waits in a way that can be explored)\n"),
 ], ids=["gates", "polls", "blind"])
-def test_actor_without_an_end(image, part, said):
+def test_actor_without_an_end(own_image, part, said):
     """A message says so, and Ctrl-C leads to a prompt that works. docs/your-own.md
     quotes the message."""
     quoted = re.search(r"more steps .*|did not reach a scheduling point", said)[0]
     assert quoted in (ROOT / "docs/your-own.md").read_text()
-    with gordian.Console(image=image, timeout=120) as c:
+    with gordian.Console(image=own_image, timeout=120, extra=gordian.FAST) as c:
         c.prompt()
         c.p.send(f"explore {part}\r")
         assert c.expect(ON_THEIR_OWN).endswith(said)

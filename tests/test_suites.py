@@ -44,11 +44,16 @@ def check(run):
     assert (f"test: {len(cases) - skipped} passed, 0 failed, "
             f"{skipped} skipped") in run.lines, run.again
     assert run.status == 0, run.again
+    check_lockdep(run)
+    return cases
+
+
+def check_lockdep(run):
+    """All of its findings were provoked."""
     for found, _, provoked in re.findall(
             r"^lockdep: (\d+) findings(, (\d+) of them provoked)?$", run.text,
             re.M):
         assert found == (provoked or "0"), run.again
-    return cases
 
 
 @pytest.mark.parametrize("machine", [
@@ -63,16 +68,13 @@ def test_suites(machine):
         assert not [c.name for c in cases if c.skip]
 
 
-def test_without_the_demos():
-    """The kernel links and passes its suites with demos/ absent."""
+def test_again_in_one_boot_without_the_demos():
+    """All suites in another order, then all again in the same boot. The kernel links and
+    passes them with demos/ absent."""
     image = gordian.build("debug", "WITH_DEMOS=0") / "gordian.img"
-    check(gordian.boot("test", smp=4, image=image))
-
-
-def test_again_in_one_boot():
-    """All suites in another order, then all again in the same boot."""
     order = "; ".join("test " + s for s in reversed(SUITES))
-    run = gordian.boot(f"{order}; test")
+    run = gordian.boot(f"{order}; test", smp=4, image=image)
+    check_lockdep(run)
     closing = [x for x in run.lines if x.startswith("test: ")]
     assert len(closing) == len(SUITES) + 1
     assert all(re.fullmatch(r"test: \d+ passed, 0 failed, 0 skipped", x)

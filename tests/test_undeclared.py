@@ -1,25 +1,16 @@
 """Data that nobody declared: the explorer sees the plain accesses of an experiment to
 its variables. The experiment is in tests/own/undeclared.c."""
-import shutil
 
 import pytest
 
-import gordian
-from gordian import ROOT, boot, replay_all, verdicts, witnesses
+from gordian import boot, replay_all, verdicts, witnesses
 
 LOST = ("X6/plain", "X6/flag", "X6/spinlock", "X6/struct", "X6/array")
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory):
-    tree = gordian.copied(tmp_path_factory.mktemp("undeclared") / "tree")
-    shutil.copy(ROOT / "tests/own/undeclared.c", tree / "demos/x6.c")
-    return gordian.build(root=tree) / "gordian.img"
-
-
-@pytest.fixture(scope="module")
-def searched(image):
-    return boot("explore x6", image=image)
+def searched(own_image):
+    return boot("explore x6", image=own_image)
 
 
 @pytest.mark.parametrize("part", LOST)
@@ -38,7 +29,7 @@ def test_what_is_guarded_or_not_shared(searched):
         assert v.ok and (v["verdict"], v.num("schedules")) == ("CLEAN", schedules)
 
 
-def test_the_witnesses_replay(image, searched):
+def test_the_witnesses_replay(own_image, searched):
     found = witnesses(searched.text)
     assert [i for i, _, _, _ in found] == list(LOST)
-    assert replay_all(found, 3, image=image) == []
+    assert replay_all(found, 3, image=own_image) == []

@@ -1,5 +1,5 @@
 /*
- * X4: an experiment for tests/test_points.py, which copies it to demos/: more steps
+ * X4: an experiment for tests/test_points.py, whose image has it in demos/: more steps
  * than the explorer has room for.
  *
  *   X4/long     four actors, each with steps of its own; the check says no

@@ -1,5 +1,5 @@
 /*
- * X2: an experiment for tests/test_ends.py, which copies it to demos/.
+ * X2: an experiment for tests/test_ends.py, whose image has it in demos/.
  *
  *   X2/keeps, X2/keeps-two    A ends with a mutex; one schedule, and two
  *   X2/errs     the same; and if B was first, A also releases a mutex that it does
@@ -16,6 +16,7 @@
  *   X2/timer    A waits for a timer and then writes, as B does
  *   X2/await    A waits in explore_await() for a flag, which B does not raise if it
  *               looks too late
+ *   X2/for-a-while    A waits in explore_await() for a flag that B raises and lowers
  *   X2/setup, X2/begin    the hook returns an error, so there is no search
  *   X2/forms    the search breaks off in the first of two forms
  *   X2/trace, X2/ends    the second run, which is the replay, differs from the first
@@ -231,6 +232,17 @@ static void actor_raises(struct stage *st maybe_unused)
 		shared_write(flag, true);
 }
 
+static void actor_awaits_only(struct stage *st maybe_unused)
+{
+	(void)explore_await();
+}
+
+static void actor_raises_and_lowers(struct stage *st maybe_unused)
+{
+	shared_write(flag, true);
+	shared_write(flag, false);
+}
+
 /* ---- searches that break off --------------------------------------------------------- */
 
 static int cannot(struct stage *st maybe_unused)
@@ -316,6 +328,10 @@ static const struct scenario scenarios[] = {
 	{ PART("await", COMPLETES | STUCK),
 	  .actors = { { "A", ON_D, actor_awaits, .awaits = flag_is_up },
 		      { "B", ON_U, actor_raises } },
+	  .world.setup = setup_flag },
+	{ PART("for-a-while", COMPLETES | STUCK),
+	  .actors = { { "A", ON_D, actor_awaits_only, .awaits = flag_is_up },
+		      { "B", ON_U, actor_raises_and_lowers } },
 	  .world.setup = setup_flag },
 	{ PART("setup", COMPLETES), ALONE(actor_writes),
 	  .world.setup = cannot },

@@ -1,5 +1,5 @@
 /*
- * X9: an experiment for tests/test_heap.py, which copies it to demos/. Locks and data
+ * X9: an experiment for tests/test_heap.py, whose image has it in demos/. Locks and data
  * that are allocated.
  *
  *   X9/set-up	  two mutexes in opposite orders, allocated in the set-up

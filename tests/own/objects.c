@@ -1,5 +1,5 @@
 /*
- * X3: an experiment for tests/test_points.py, which copies it to demos/. In each part
+ * X3: an experiment for tests/test_points.py, whose image has it in demos/. In each part
  * it matters who comes first to an object of a cache, or to its callback.
  *
  *   X3/destroy  A frees its object, B destroys the cache, which complains if B comes

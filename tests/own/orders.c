@@ -1,5 +1,5 @@
 /*
- * X5: an experiment for tests/test_orders.py, which copies it to demos/. Each part has
+ * X5: an experiment for tests/test_orders.py, whose image has it in demos/. Each part has
  * an order that a search could easily leave out. The order makes the part corrupt.
  *
  *   X5/readers   the last reader of a rw-semaphore lets the writer in, whichever of the
@@ -19,6 +19,9 @@
  *   X5/told      an interrupt interrupts A, which has waited and looks whether it was
  *   X5/interrupt, X5/gets-it   B interrupts A's wait for a mutex; B does so too late
  *   X5/handed    B waits for a mutex, interruptibly, and it is handed over to B
+ *   X5/before    the same, and C writes before it takes the mutex what B reads under it
+ *   X5/woken     A is woken, perhaps before it sleeps. An interrupt comes wherever A
+ *                stands, also when it has been woken and has not gone on
  *   X5/heap      A waits with a mutex that B must take before it completes; the mutex
  *                was allocated
  *
@@ -315,6 +318,50 @@ static void interrupts(struct stage *st)
 	mutex_unlock(&door);
 }
 
+static void reads_under_it(struct stage *st maybe_unused)
+{
+	if (mutex_lock_interruptible(&door) == 0) {
+		bad = !shared_read(num);
+		mutex_unlock(&door);
+	}
+}
+
+static void writes_before_it(struct stage *st maybe_unused)
+{
+	shared_write(num, 1);
+	mutex_lock(&door);
+	mutex_unlock(&door);
+}
+
+/* ---- an early wake-up --------------------------------------------------------------- */
+
+static void sleeps_once(struct stage *st maybe_unused)
+{
+	struct wait_entry me = { .thread = NULL };
+
+	prepare_to_wait(&queue, &me, &queue_wait, CALLER);
+	shared_write(num, 1);
+	schedule();
+	finish_wait(&queue, &me);
+	bad = shared_read(num3);
+}
+
+static void wakes(struct stage *st maybe_unused)
+{
+	wake_up(&queue);
+}
+
+static void on_writes(struct stage *st maybe_unused)
+{
+	shared_write(num3, 1);
+}
+
+static bool wake_it(struct stage *st maybe_unused, bool quietly maybe_unused)
+{
+	wake_up_all(&queue);
+	return true;
+}
+
 /* ---- an allocated mutex ------------------------------------------------------------ */
 
 static void waits_with_it(struct stage *st maybe_unused)
@@ -395,6 +442,21 @@ static const struct scenario scenarios[] = {
 			    { "B", ON_U, interruptible },
 			    { "C", ON_B, passes } },
 		.said.outcome = COMPLETES,
+	},
+	{
+		PART("before", is_good),
+		.actors = { { "A", ON_D, passes },
+			    { "B", ON_U, reads_under_it },
+			    { "C", ON_B, writes_before_it } },
+		EITHER,
+	},
+	{
+		PART("woken", is_good),
+		.actors = { { "A", ON_D, sleeps_once },
+			    { "B", ON_U, wakes },
+			    { "I", .fn = on_writes, .interrupts = "A" } },
+		.said.outcome = COMPLETES | STUCK | CORRUPT,
+		.cut.rescue = wake_it,
 	},
 	{ PART("heap", is_good), BOTH(waits_with_it, takes_it_first),
 	  .said.outcome = COMPLETES | STUCK, .cut.rescue = complete_it },

@@ -1,5 +1,5 @@
 /*
- * X1: an experiment for tests/test_points.py, which copies it to demos/. In each part
+ * X1: an experiment for tests/test_points.py, whose image has it in demos/. In each part
  * it matters who comes first, at a point where the explorer must have a choice.
  *
  *   X1/waker    W wakes with a spinlock held. R looks at a flag, then queues up. If W

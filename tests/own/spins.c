@@ -1,5 +1,5 @@
 /*
- * X8: an experiment for tests/test_spins.py, which copies it to demos/. Spinlocks,
+ * X8: an experiment for tests/test_spins.py, whose image has it in demos/. Spinlocks,
  * interrupts that an actor declares, and calls of other cores.
  *
  *   X8/AB-BA	 two spinlocks in opposite orders
@@ -11,6 +11,7 @@
  *   X8/try	 A has first and tries for second, B has second and wants first
  *   X8/try-later  A touches something before it tries for first, so it stops there
  *   X8/twice	 a lost update between two sections of one actor
+ *   X8/after-it  A takes a spinlock with interrupts off, and adds later: a lost update
  *   X8/rcu	 a spinlock inside a section of an RCU reader, in opposite orders
  *   X8/irq	 an interrupt takes a spinlock that its actor holds with interrupts on
  *   X8/irqsave	 the same with spin_lock_irqsave()
@@ -142,6 +143,21 @@ static void actor_adds(struct stage *st maybe_unused)
 	spin_lock(&first);
 	n = was + 1;
 	spin_unlock(&first);
+}
+
+static void actor_adds_later(struct stage *st maybe_unused)
+{
+	uint32_t flags = local_irq_save();
+
+	spin_lock(&first);
+	spin_unlock(&first);
+	local_irq_restore(flags);
+	n++;
+}
+
+static void actor_adds_plainly(struct stage *st maybe_unused)
+{
+	n++;
 }
 
 static bool is_two(struct stage *st maybe_unused)
@@ -307,6 +323,10 @@ static const struct scenario scenarios[] = {
 	  .said.outcome = COMPLETES | CORRUPT, .said.check = got_it,
 	  .world.setup = setup },
 	{ PART("twice", { "A", ON_D, actor_adds }, { "B", ON_U, actor_adds }),
+	  .said.outcome = COMPLETES | CORRUPT, .said.check = is_two,
+	  .world.setup = setup },
+	{ PART("after-it", { "A", ON_D, actor_adds_later },
+	       { "B", ON_U, actor_adds_plainly }),
 	  .said.outcome = COMPLETES | CORRUPT, .said.check = is_two,
 	  .world.setup = setup },
 	{ PART("rcu", { "A", ON_D, actor_reads_12 },

@@ -1,6 +1,6 @@
 /*
- * X6: data that nobody declared, for tests/test_undeclared.py, which copies this file to
- * demos/.
+ * X6: data that nobody declared, for tests/test_undeclared.py, whose image has this file
+ * in demos/.
  *
  *   X6/plain    A and B do n++
  *   X6/flag     A sets a plain flag, B looks at it
