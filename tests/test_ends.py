@@ -163,3 +163,13 @@ def test_a_witness_is_confirmed_in_all(own_image, name, said):
     assert ("unexpected: the replay does not end as corrupt with the state as "
             "before") in r.lines
     assert not part(r.text).ok
+
+
+def test_no_actor_is_named_rcu(own_image):
+    """In a schedule, RCU is the name of RCU's steps."""
+    r = boot("explore x2/name; replay x2/name A:1", image=own_image)
+    assert "X2/name: no search: no actor may have the name RCU: it means RCU's steps" \
+        in r.lines
+    assert ("replay: x2/name is not explored: no actor may have the name RCU: it means "
+            "RCU's steps") in r.lines
+    assert "verdict=" not in r.text

@@ -17,6 +17,7 @@
  *   X2/await    A waits in explore_await() for a flag, which B does not raise if it
  *               looks too late
  *   X2/for-a-while    A waits in explore_await() for a flag that B raises and lowers
+ *   X2/name     an actor has the name RCU, so there is no search
  *   X2/setup, X2/begin    the hook returns an error, so there is no search
  *   X2/forms    the search breaks off in the first of two forms
  *   X2/trace, X2/ends    the second run, which is the replay, differs from the first
@@ -333,6 +334,9 @@ static const struct scenario scenarios[] = {
 	  .actors = { { "A", ON_D, actor_awaits_only, .awaits = flag_is_up },
 		      { "B", ON_U, actor_raises_and_lowers } },
 	  .world.setup = setup_flag },
+	{ PART("name", COMPLETES),
+	  .actors = { { "A", ON_D, actor_writes },
+		      { "rcu", ON_U, actor_writes } } },
 	{ PART("setup", COMPLETES), ALONE(actor_writes),
 	  .world.setup = cannot },
 	{ PART("begin", COMPLETES), ALONE(actor_writes),
