@@ -48,7 +48,7 @@ ROWS(interrupts,
 	 * at the next lock operation. */
 	{ INCONSISTENT, S|X, "{La Ua} x La o Ua" },
 	{ INCONSISTENT, S|X, "x La o Ua {La Ua}" },
-	{ INCONSISTENT|INVERSION, S|X, "{La Ua} x La Lb o Ub Ua" },
+	{ INCONSISTENT, S|X, "{La Ua} x La Lb o Ub Ua" },
 	/* After the interrupt the thread holds what it held before. */
 	{ CIRCULAR, ALL, "{s u} Lb Ub La {s u} Lb Ub Ua  Lb La Ua Ub" })
 

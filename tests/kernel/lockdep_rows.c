@@ -36,7 +36,7 @@ static void init_with_key(struct any_lock *l, const char *name,
 		__percpu_init_rwsem(&l->percpu, name, key);
 		break;
 	default:
-		lockdep_init_map(&l->map, name, key);
+		lockdep_init_map(&l->map, name, key, LOCK_WAITS_NONE);
 	}
 }
 
@@ -67,7 +67,8 @@ static struct lockdep_map *row_map(struct any_lock *l)
 
 static void set_class(struct any_lock *l, const struct lock_class_key *key)
 {
-	lockdep_init_map(row_map(l), row_map(l)->name, key);
+	lockdep_init_map(row_map(l), row_map(l)->name, key,
+			 (enum lock_wait)row_map(l)->wait);
 }
 
 noinline void row_assert_held(struct any_lock *l)
@@ -413,6 +414,7 @@ void row_check(const char *program, unsigned int kinds)
 		current->lockdep.depth = 0;
 		current->lockdep.chain = 0;
 	}
+	lockdep_forget_stray();
 	lockdep_reset();
 }
 
