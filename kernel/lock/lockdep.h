@@ -179,7 +179,8 @@ struct lockdep_thread {
 	uint8_t nr_stray;
 	bool blind;	/* stray[] was full once: unknown releases are right */
 	bool excused;	/* this context has released a lock of another one */
-	bool bad_sleep; /* reported: schedule() need not say it again */
+	/* `since` of the spinlock with which the thread sleeps: reported */
+	uint64_t bad_sleep;
 };
 
 /* What a context found when it began. */

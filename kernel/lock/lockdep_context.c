@@ -349,8 +349,9 @@ void lockdep_sleeps(bool allowed, const char *what, uintptr_t site)
 	struct lockdep_thread *t = &current->lockdep;
 	const struct held_lock *spins = held_spinlock(t);
 
-	t->bad_sleep = !allowed || spins;
-	if (t->bad_sleep)
+	if (spins)
+		t->bad_sleep = spins->since;
+	if (!allowed || spins)
 		report_sleep(what, spins, site, __builtin_frame_address(0));
 }
 
@@ -359,10 +360,10 @@ void lockdep_switches(uintptr_t site)
 	struct lockdep_thread *t = &current->lockdep;
 	const struct held_lock *spins = held_spinlock(t);
 
-	if (spins && !t->bad_sleep)
-		report_sleep("schedule", spins, site,
-			     __builtin_frame_address(0));
-	t->bad_sleep = false;
+	if (!spins || spins->since == t->bad_sleep)
+		return;
+	t->bad_sleep = spins->since;
+	report_sleep("schedule", spins, site, __builtin_frame_address(0));
 }
 
 void __might_lock(struct lockdep_map *m, unsigned int how, uintptr_t site)
