@@ -379,7 +379,7 @@ def test_a_cycle_that_is_too_long():
     assert [(n, lock) for n, lock, _ in links(text)] == \
         [(n, f"m{n}") for n in reversed(shown)]
     assert "\n-> (15 more)\n" in text
-    assert "m12 -->\n    (15 more) --> m27 -->" in re.sub(
+    assert "m11 -->\n    (15 more) --> m27 -->" in re.sub(
         r" *\n    (?=m)", " ", text)
     assert "  (15 more CPUs)\n" in text
     assert pairs(text) == [(0, 39, 0)] + [(i, i - 1, i) for i in shown[1:]]
@@ -419,7 +419,7 @@ def test_storm():
     and is about the locks of its own thread."""
     run = gordian.boot("test lockdep.storm", timeout=120)
     assert run.status == 0, run.again
-    reports = re.findall(rf"\n{BAR}\nWARNING: .*?\nstack backtrace:\n(?:    .*\n)+\n",
+    reports = re.findall(rf"\n{BAR}\nWARNING: .*?\nstack backtrace:\n(?:    [^\n]*\n)+\n",
                          run.text, re.S)
     assert len(reports) >= 1000
     assert run.text.count("WARNING") == len(reports)
@@ -430,7 +430,8 @@ def test_storm():
             {f"storm{me}_a", f"storm{me}_b"}, report
         assert [lock for _, lock, _ in links(text)] in (
             [f"storm{me}_{x}" for x in "ab"], [f"storm{me}_{x}" for x in "ba"])
-        assert all(f[0] == "storm_pair" for _, _, f in links(text))
+        # After a reset a lock may be learnt again in an interrupt of its holder.
+        assert all("storm_pair" in f for _, _, f in links(text))
 
 
 @pytest.mark.parametrize("name, what, where", [
