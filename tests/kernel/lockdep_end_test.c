@@ -83,9 +83,9 @@ KTEST(lockdep, thread_leaves)
 		int (*fn)(void *);
 		unsigned int kinds;
 	} way[] = {
-		{ end_well, SILENT },	      { end_with_spinlock, AT_END },
-		{ end_with_three, AT_END },   { end_in_reader, LEFT },
-		{ end_with_count, LEFT },     { end_with_irqs_off, LEFT },
+		{ end_well, SILENT },	    { end_with_spinlock, AT_END },
+		{ end_with_three, AT_END }, { end_in_reader, LEFT },
+		{ end_with_count, LEFT },   { end_with_irqs_off, LEFT },
 	};
 
 	lockdep_quiet(true);
@@ -99,7 +99,8 @@ KTEST(lockdep, thread_leaves)
 
 /* ---- callbacks -------------------------------------------------------------------------- */
 
-static int keep_mutex(struct notifier_block *nb, unsigned long event, void *data)
+static int keep_mutex(struct notifier_block *nb, unsigned long event,
+		      void *data)
 {
 	(void)nb, (void)event, (void)data;
 	mutex_lock(&end_mutex);
@@ -114,7 +115,8 @@ static int keep_irqs_off(struct notifier_block *nb, unsigned long event,
 	return NOTIFY_OK;
 }
 
-static int keep_reader(struct notifier_block *nb, unsigned long event, void *data)
+static int keep_reader(struct notifier_block *nb, unsigned long event,
+		       void *data)
 {
 	(void)nb, (void)event, (void)data;
 	rcu_read_lock();
@@ -396,8 +398,8 @@ static int keep_reference(void *go)
 KTEST(lockdep, cpus_held_by_another)
 {
 	bool go = false;
-	struct thread *t = ktest_thread("keeper", keep_reference, &go,
-					CPUMASK_ALL);
+	struct thread *t =
+		ktest_thread("keeper", keep_reference, &go, CPUMASK_ALL);
 
 	lockdep_quiet(true);
 	EXPECT(EVENTUALLY(READ_ONCE(cpu_hotplug.refcount) > 0));

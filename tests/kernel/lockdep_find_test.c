@@ -147,7 +147,6 @@ KTEST(lockdep, distinct_pairs)
 static struct lockdep_map many[MAX_HELD + MAX_STRAY + 4];
 static struct lockdep_map stranger = LOCKDEP_MAP_INIT("stranger");
 
-
 static void take_many(unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
