@@ -16,6 +16,8 @@ ROWS(interrupts,
 	{ INCONSISTENT, S|X, "{La Ua} x La Ua o La Ua" },
 	{ INCONSISTENT, S|X, "La Ua {La Ua}" },
 	{ INCONSISTENT|RECURSIVE, S|X, "La {LA UA} Ua" },
+	{ INCONSISTENT|RECURSIVE, S|X, "{La Ua} La {LA UA} Ua" },
+	{ INCONSISTENT, S|X, "Lb Ub {La Lb Ub Ua}" },
 	{ IRQ_ORDER,    S|X, "{La Ua} Lb Ub x La Lb Ub Ua o" },
 	{ IRQ_ORDER,    S|X, "{La Ua} Lc Uc x La Lb Ub Ua Lb Lc Uc Ub o" },
 	{ IRQ_ORDER,    S|X, "{La Ua} Lc Uc x Lb Lc Uc Ub La Lb Ub Ua o" },
@@ -24,6 +26,7 @@ ROWS(interrupts,
 	{ INVERSION,    S|X, "{La Ua} x La Lb Lc Uc Ub Ua o Lc Uc" },
 	{ SILENT,       S|X, "{La Ua} x Lb La Ua Ub o Lb Ub" },
 	{ SILENT,       S|X, "{La Ua} x La Lb Ub Ua o" },
+	{ IRQ_ORDER,    S|X, "Nb Ub {Ld Ud} Lb Ub x Ld Lb Ub Ud  Lb NB o x UB Ub o" },
 	/* The interrupted thread's locks make no order with the interrupt's. */
 	{ IRQ_ORDER,    S|X, "La {Lb Ub} Ua x Lb La Ua Ub o" },
 	{ SILENT,       S|X, "La {Lb Ub} Ua x La Lb Ub Ua o" },
@@ -44,15 +47,44 @@ ROWS(interrupts,
 	{ SILENT,       M|S|X, "La {Tb Ub} Ua" },
 	{ INCONSISTENT, S|X, "{La Ua} Ta Ua" },
 	{ SILENT,       S|X, "{La Ua} x Ta Ua o" },
-	/* Interrupts are enabled while the lock is held: lockdep notices this
-	 * at the next lock operation. */
+	/* Interrupts are enabled while the lock is held: lockdep is told. What
+	 * comes later does not matter. */
 	{ INCONSISTENT, S|X, "{La Ua} x La o Ua" },
+	{ INCONSISTENT, S|X, "{La Ua} x La o x Ua o" },
+	{ INCONSISTENT, S|X, "{La Ua} Lb x La o Ub x Ua o" },
+	{ INCONSISTENT, S|X, "{La Ua} x La o {Lb Ub} x Ua o" },
+	{ INCONSISTENT, S|X, "{La Ua} x La Lb o x Ub Ua o" },
+	{ INCONSISTENT, S|X, "{La Ua} x Lb La o x Ua Ub o" },
+	{ INCONSISTENT, S|X, "x La o x Ua o {La Ua}" },
+	{ INCONSISTENT, X,   "{La Ua} x Ra o x Ua o" },
+	{ SILENT,       X,   "{Ra Ua} x Ra o x Ua o" },
+	{ INVERSION,    S|X, "{La Ua} x La Lb Ub Ua o  x Lb o x Ub o" },
+	{ INVERSION,    S|X, "x Lb o x Ub o  x La Lb Ub Ua o  {La Ua}" },
+	{ IRQ_ORDER,    S|X, "{La Ua}  x Lb o x Ub o  x La Lb Ub Ua o" },
+	{ SILENT,       S|X, "{La Ua} x La Ua o x La Lb Ub Ua o" },
+	{ SILENT,       S|X, "{La Ua} Lb x La Ua o Ub" },
+	/* Enabled inside a handler. */
+	{ INCONSISTENT, S|X, "{La o x Ua}" },
+	{ INCONSISTENT, S|X, "{Ta o x Ua} {La Ua}" },
+	{ SILENT,       S|X, "{La Ua o x}" },
+	{ SILENT,       S|X, "{x o x}" },
+	/* The use that is wrong is no evidence: a stays safe, then unsafe. */
+	{ INCONSISTENT|IRQ_ORDER, S|X,
+	  "{La Ua} La Ua  Lb Ub  x La Lb Ub Ua o" },
+	{ INCONSISTENT|IRQ_ORDER, S|X,
+	  "La Ua {La Ua}  {Lb Ub}  x Lb La Ua Ub o" },
+	{ INCONSISTENT, S|X, "La Ua {La Ua}  Lb Ub  x La Lb Ub Ua o" },
 	{ INCONSISTENT, S|X, "x La o Ua {La Ua}" },
-	{ INCONSISTENT|INVERSION, S|X, "{La Ua} x La Lb o Ub Ua" },
+	{ INCONSISTENT, S|X, "{La Ua} x La Lb o Ub Ua" },
 	/* After the interrupt the thread holds what it held before. */
 	{ CIRCULAR, ALL, "{s u} Lb Ub La {s u} Lb Ub Ua  Lb La Ua Ub" })
 
 ROWS(readers_in_interrupts,
+	{ INCONSISTENT, X, "{Qa Ua} Qa Ua" },
+	{ INCONSISTENT, X, "{Qa Ua} Ra Ua" },
+	{ INCONSISTENT, X, "Ra Ua {Qa Ua}" },
+	{ SILENT,       X, "{Ra Ua} Qa Ua" },
+	{ INCONSISTENT, X, "x Rb o Ub {Rb Ub Qb Ub}" },
 	{ SILENT,       X, "{Ra Ua} Ra Ua" },
 	{ SILENT,       X, "Ra Ua {Ra Ua}" },
 	{ SILENT,       X, "Ra {Ra Ua} Ua" },
@@ -90,7 +122,11 @@ KTEST(lockdep, calls)
 		/* No lock that several readers can hold is a spinlock. */
 		{ SILENT,       X,   "Ra C Ua  x La Ua o" },
 		{ SILENT,       X,   "La C Ua  x Ra Ua o" },
-		/* Through another lock. */
+		{ INCONSISTENT|INVERSION, S|X, "x La o s C C u Ua" },
+	/* No path comes back to one of its ends. */
+	{ INVERSION,    S|X, "Lc C Uc  La Lc Uc Ua  x Nc La Ua Uc o" },
+	{ INVERSION|CIRCULAR, X, "Rb La C x Ub LB UB Ua o" },
+	/* Through another lock. */
 		{ INVERSION,    S|X, "La Lb Ub Ua  Lb C Ub  x La Ua o" },
 		{ INVERSION,    S|X, "La Lb Ub Ua  x La Ua o  Lb C Ub" },
 		{ IRQ_ORDER,    S|X, "x La Ua o  Lb C Ub  La Lb Ub Ua" },
