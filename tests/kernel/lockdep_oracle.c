@@ -1,0 +1,560 @@
+/*
+ * The oracle of suite lockdep, see lockdep_oracle.h.
+ *
+ * How a lock is taken decides for whom the taker waits: a writer, or a reader
+ * that is not recursive, waits for everybody; a recursive reader waits for a
+ * writer only. So a pair has two bits of information: was the first lock held by
+ * a writer, and does the second one's taker wait for everybody.
+ *
+ * A deadlock is a ring in which each one waits for the next. An interrupt adds
+ * a link to such a ring: the thread holds a lock with interrupts on, and the
+ * handler takes another. A call adds one, too: a core that waits for a lock with
+ * interrupts off does not answer, and the caller keeps its locks until then.
+ */
+#include "tests/kernel/lockdep_oracle.h"
+
+#if GORDIAN_DEBUG
+#include <string.h>
+
+/* Bits of `pair`: one for each (held by a writer, taker waits for all). */
+#define PAIR(write, all) (1u << ((write)*2 + (all)))
+/* Bits of `taken_in_irq` (takers that wait for all, for writers only) and of
+ * `held_irqs_on` (held by a writer, by a reader). */
+#define USE(yes) (1u << (yes))
+
+#define OUTER_LOCK (CLASSES * INSTANCES)
+#define OUTER_NODE (ORACLE_NODES - 1)
+
+void oracle_begin(struct oracle *o, enum lock_type type)
+{
+	memset(o, 0, sizeof(*o));
+	o->type = type;
+	o->irqs_on = true;
+}
+
+struct oracle_says oracle_found(struct oracle *o)
+{
+	struct oracle_says s = { o->kinds, o->may | o->kinds };
+
+	o->kinds = o->may = 0;
+	return s;
+}
+
+bool oracle_at_rest(const struct oracle *o)
+{
+	return !o->depth && !o->readers && !o->irq_readers && o->irqs_on &&
+	       !o->in_irq;
+}
+
+/* ---- all paths ------------------------------------------------------------------- */
+
+static bool waits(bool all, bool write)
+{
+	return all || write;
+}
+
+/* What two locks must be for a finding: taken and held in these ways. */
+struct rule {
+	const uint8_t *taken, *held; /* of each class */
+};
+
+struct goal {
+	const struct rule *rule; /* NULL: a ring */
+	unsigned int node;
+	bool write; /* a ring: how the lock at its end is held */
+	/* The path must go through this pair; from < 0: through any. */
+	int from, to;
+	unsigned int how;
+};
+
+static bool meet(unsigned int takers, unsigned int holders)
+{
+	return (takers && (holders & USE(true))) ||
+	       ((takers & USE(true)) && holders);
+}
+
+/* Is the path from its start to this node a finding by itself? */
+static bool ends_here(const struct goal *g, unsigned int node, bool all)
+{
+	return g->rule && meet(USE(all), g->rule->held[node]);
+}
+
+/* Is the path from this node to its end a finding by itself? */
+static bool begins_here(const struct goal *g, unsigned int node, bool write)
+{
+	return g->rule && meet(g->rule->taken[node], USE(write));
+}
+
+static bool at_goal(const struct goal *g, unsigned int node, bool all)
+{
+	return g->rule ? ends_here(g, node, all) : waits(all, g->write);
+}
+
+/*
+ * Is there a path from `node`, whose taker waits for all or not, to the goal?
+ * Each step of it: somebody holds the node in a way that the taker waits for,
+ * and takes the next one. seen: the nodes of the path before. via: the path has
+ * gone through the goal's pair. A path that contains a shorter finding is none.
+ */
+static bool path(const struct oracle *o, unsigned int node, bool all,
+		 const struct goal *g, unsigned int seen, bool via)
+{
+	if (node == g->node)
+		return via && at_goal(g, node, all);
+	if (seen && ends_here(g, node, all))
+		return false;
+	for (unsigned int next = 0; next < ORACLE_NODES; next++) {
+		if (next == node || (seen & (1u << next)))
+			continue;
+		for (unsigned int how = 0; how < 4; how++) {
+			bool here = (int)node == g->from &&
+				    (int)next == g->to && how == g->how;
+
+			if (!(o->pair[node][next] & (1u << how)) ||
+			    !waits(all, how >> 1) ||
+			    (seen && begins_here(g, node, how >> 1)))
+				continue;
+			if (path(o, next, how & 1, g, seen | (1u << node),
+				 via || here))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* A finding from a class to another one; from or to < 0: from or to any. */
+static bool finding(const struct oracle *o, const struct rule *r, int from,
+		    int to, struct goal g)
+{
+	g.rule = r;
+	for (unsigned int s = 0; s < ORACLE_NODES; s++)
+		for (unsigned int t = 0; t < ORACLE_NODES; t++) {
+			if (s == t || (from >= 0 && (int)s != from) ||
+			    (to >= 0 && (int)t != to) || !r->held[t])
+				continue;
+			g.node = t;
+			for (unsigned int all = 0; all < 2; all++)
+				if ((r->taken[s] & USE(all)) &&
+				    path(o, s, all, &g, 0, g.from < 0))
+					return true;
+		}
+	return false;
+}
+
+/* ---- uses and pairs ------------------------------------------------------------- */
+
+static void found(struct oracle *o, unsigned int kind, bool new)
+{
+	o->kinds |= new ? kind : 0;
+	o->may |= kind;
+}
+
+/* The two rules. A lock is taken in an interrupt, and held with interrupts on. Or
+ * it is taken with interrupts off, and held while other cores are called. */
+static struct rule irq_rule(const struct oracle *o)
+{
+	return (struct rule){ o->taken_in_irq, o->held_irqs_on };
+}
+
+static struct rule call_rule(const struct oracle *o)
+{
+	return (struct rule){ o->taken_irqs_off, o->held_in_call };
+}
+
+enum use_kind { NO_FINDING, BOTH_SIDES, BY_PATH };
+
+/* The class gets that use (its place in one of the two tables of the rule). A use
+ * that puts the class on both sides is not recorded. */
+static enum use_kind use(struct oracle *o, struct rule r, uint8_t *table,
+			 unsigned int node, bool how)
+{
+	const struct goal any = { .from = -1, .to = -1 };
+	bool takes = table == r.taken, known = table[node] & USE(how);
+	uint8_t others = takes ? r.held[node] : r.taken[node];
+	uint8_t all;
+
+	if (takes ? meet(USE(how), others) : meet(others, USE(how))) {
+		found(o, INCONSISTENT, true);
+		return BOTH_SIDES;
+	}
+	/* Paths that begin or end with this use alone. */
+	all = table[node] | (uint8_t)USE(how);
+	table[node] = USE(how);
+	if (finding(o, &r, takes ? (int)node : -1, takes ? -1 : (int)node,
+		    any)) {
+		found(o, INVERSION, !known);
+		table[node] = all;
+		return known ? NO_FINDING : BY_PATH;
+	}
+	table[node] = all;
+	return NO_FINDING;
+}
+
+static enum use_kind use_irqs_off(struct oracle *o, unsigned int node)
+{
+	return use(o, call_rule(o), o->taken_irqs_off, node, true);
+}
+
+/* A step about all held locks ends with its first finding. */
+static void call_others(struct oracle *o)
+{
+	for (unsigned int i = 0; i < o->depth; i++)
+		if (o->held[i].write && use(o, call_rule(o), o->held_in_call,
+					    o->held[i].node, true))
+			return;
+}
+
+static void irqs_come_on(struct oracle *o)
+{
+	o->irqs_on = true;
+	for (unsigned int i = 0; i < o->depth; i++) {
+		struct oracle_lock *h = &o->held[i];
+
+		if (h->irqs_on)
+			continue;
+		h->irqs_on = true;
+		if (use(o, irq_rule(o), o->held_irqs_on, h->node, h->write))
+			return;
+	}
+}
+
+static void add_pair(struct oracle *o, const struct oracle_lock *h,
+		     unsigned int node, bool all)
+{
+	const struct goal through = { .from = h->node,
+				      .to = (int)node,
+				      .how = h->write * 2u + all };
+	const struct goal back = {
+		.node = h->node, .write = h->write, .from = -1, .to = -1
+	};
+	struct rule irq = irq_rule(o), call = call_rule(o);
+
+	bool new = !(o->pair[h->node][node] & PAIR(h->write, all));
+
+	if (h->node == node)
+		return;
+	o->pair[h->node][node] |= (uint8_t)PAIR(h->write, all);
+	if (path(o, node, all, &back, 0, true))
+		found(o, CIRCULAR, new);
+	if (finding(o, &irq, -1, -1, through))
+		found(o, IRQ_ORDER, new);
+	if (!o->both_sides && finding(o, &call, -1, -1, through))
+		found(o, IRQ_ORDER, new);
+}
+
+/* ---- taking ----------------------------------------------------------------------- */
+
+static bool type_sleeps(const struct oracle *o, unsigned int lock)
+{
+	return lock != OUTER_LOCK && o->type != SPIN && o->type != MAP;
+}
+
+static bool is_spin(const struct oracle *o, unsigned int lock)
+{
+	return lock == OUTER_LOCK || o->type == SPIN;
+}
+
+/* Is preemption off, or are we in an interrupt, or are interrupts off? */
+static bool is_atomic(const struct oracle *o)
+{
+	if (o->in_irq || !o->irqs_on || o->readers)
+		return true;
+	for (unsigned int i = 0; i < o->depth; i++)
+		if (is_spin(o, o->held[i].lock))
+			return true;
+	return false;
+}
+
+static const struct oracle_lock *find_held(const struct oracle *o,
+					   unsigned int lock)
+{
+	for (unsigned int i = o->depth; i-- > 0;)
+		if (o->held[i].lock == lock)
+			return &o->held[i];
+	return NULL;
+}
+
+static void check_recursion(struct oracle *o, const struct oracle_lock *new,
+			    bool all, bool outer_held)
+{
+	for (unsigned int i = 0; i < o->depth; i++) {
+		const struct oracle_lock *h = &o->held[i];
+
+		if (h->node == new->node && waits(all, h->write) &&
+		    !(new->nested &&outer_held))
+			found(o, RECURSIVE, true);
+	}
+}
+
+/* A recursive reader of a lock that it reads already waits for nobody. */
+static bool reads_again(const struct oracle *o, unsigned int lock, bool all)
+{
+	const struct oracle_lock *h = find_held(o, lock);
+
+	return h && !h->write && !all;
+}
+
+/* outer_lock: the one that orders step O. */
+static void acquire(struct oracle *o, struct oracle_lock new, char op, bool all)
+{
+	const unsigned int outer_lock = 1 * INSTANCES;
+	bool try = op == 'T';
+
+	if (new.nested && !find_held(o, outer_lock))
+		found(o, NEST, true);
+	if (!try)
+		check_recursion(o, &new, all, find_held(o, outer_lock) != NULL);
+	new.irqs_on = o->irqs_on && !o->in_irq;
+	if (!try && o->in_irq)
+		use(o, irq_rule(o), o->taken_in_irq, new.node, all);
+	if (new.irqs_on)
+		use(o, irq_rule(o), o->held_irqs_on, new.node, new.write);
+	o->both_sides = !try && !o->irqs_on &&
+			new.write &&use_irqs_off(o, new.node) == BOTH_SIDES;
+	if (!try && !reads_again(o, new.lock, all))
+		for (unsigned int i = 0; i < o->depth; i++)
+			if (o->held[i].in_irq == o->in_irq)
+				add_pair(o, &o->held[i], new.node, all);
+	o->held[o->depth++] = new;
+}
+
+/* Which steps the engine has for which type. */
+static bool has_step(enum lock_type type, char op)
+{
+	switch (op) {
+	case 'L':
+		return true;
+	case 'T':
+		return type != PERCPU;
+	case 'Q':
+		return type == RWSEM || type == PERCPU || type == MAP;
+	case 'R':
+		return type == MAP;
+	case 'N':
+		return type != PERCPU;
+	case 'O':
+		return type == MUTEX || type == MAP;
+	default:
+		return false;
+	}
+}
+
+static bool must_wait(const struct oracle *o, const struct oracle_lock *new)
+{
+	int inside = o->inside[new->lock];
+
+	if (o->type == MAP && new->lock != OUTER_LOCK)
+		return false;
+	return new->write ? inside != 0 : inside < 0;
+}
+
+static bool step_take(struct oracle *o, char op, unsigned int lock)
+{
+	bool outer = lock == OUTER_LOCK;
+	struct oracle_lock new = {
+		.lock = (uint8_t)lock,
+		.node = (uint8_t)(outer ? OUTER_NODE :
+					  lock / INSTANCES * 2 + (op == 'N')),
+		.write = op != 'Q' && op != 'R' &&
+			 !(op == 'T' && o->type == RWSEM),
+		.in_irq = o->in_irq,
+		.nested = op == 'O',
+	};
+
+	if (!outer && !has_step(o->type, op))
+		return false;
+	if (o->depth == ORACLE_HELD || must_wait(o, &new))
+		return false;
+	if (type_sleeps(o, lock) && op != 'T' && is_atomic(o)) {
+		/* The writer of a percpu_rwsem really sleeps. */
+		if (o->type == PERCPU && op == 'L')
+			return false;
+		found(o, SLEEP, true);
+	}
+	acquire(o, new, op, op != 'R');
+	if (o->inside[lock] >= 0)
+		o->inside[lock] =
+			(int8_t)(new.write ? -1 : o->inside[lock] + 1);
+	return true;
+}
+
+/* ---- the other steps ---------------------------------------------------------------- */
+
+static void give_back(struct oracle *o, unsigned int lock)
+{
+	if (o->inside[lock] > 0)
+		o->inside[lock]--;
+	else
+		o->inside[lock] = 0;
+}
+
+/* What follows from a mistake that was found is no finding. */
+static void release_other(struct oracle *o, unsigned int lock)
+{
+	if (o->lost[lock]) {
+		o->lost[lock]--;
+		give_back(o, lock);
+	} else if (o->stolen[lock]) {
+		o->stolen[lock]--;
+	} else {
+		found(o, UNBALANCED, true);
+	}
+}
+
+static void step_release(struct oracle *o, unsigned int lock)
+{
+	const struct oracle_lock *h = find_held(o, lock);
+	unsigned int at;
+
+	if (!h) {
+		release_other(o, lock);
+		return;
+	}
+	if (h->in_irq != o->in_irq) {
+		found(o, UNBALANCED, true);
+		o->stolen[lock]++;
+	}
+	at = (unsigned int)(h - o->held);
+	o->depth--;
+	memmove(&o->held[at], &o->held[at + 1],
+		(o->depth - at) * sizeof(o->held[0]));
+	give_back(o, lock);
+}
+
+static void step_assert(struct oracle *o, unsigned int lock)
+{
+	if (!find_held(o, lock) && !o->lost[lock])
+		found(o, NOT_HELD, true);
+}
+
+static bool step_irq_begin(struct oracle *o)
+{
+	if (o->in_irq || !o->irqs_on)
+		return false;
+	o->in_irq = true;
+	return true;
+}
+
+/* What a handler leaves behind is named and taken off the list. */
+static bool step_irq_end(struct oracle *o)
+{
+	unsigned int kept = 0;
+
+	if (!o->in_irq)
+		return false;
+	for (unsigned int i = 0; i < o->depth; i++) {
+		if (o->held[i].in_irq) {
+			found(o, AT_END, true);
+			o->lost[o->held[i].lock]++;
+		} else {
+			o->held[kept++] = o->held[i];
+		}
+	}
+	o->depth = kept;
+	if (o->irq_readers)
+		found(o, LEFT, true);
+	o->lost_readers += o->irq_readers;
+	o->irq_readers = 0;
+	o->in_irq = false;
+	return true;
+}
+
+static void step_reader_end(struct oracle *o)
+{
+	unsigned int *readers = o->in_irq ? &o->irq_readers : &o->readers;
+
+	if (*readers)
+		--*readers;
+	else if (o->lost_readers)
+		o->lost_readers--;
+	else
+		found(o, UNBALANCED, true);
+}
+
+static bool step_call(struct oracle *o)
+{
+	if (o->in_irq || !o->irqs_on || (o->type != SPIN && o->type != MAP))
+		return false;
+	call_others(o);
+	return true;
+}
+
+bool oracle_step(struct oracle *o, char op, char name)
+{
+	unsigned int lock = name >= 'a' ?
+				    (unsigned int)(name - 'a') * INSTANCES :
+				    (unsigned int)(name - 'A') * INSTANCES + 1;
+
+	switch (op) {
+	case '{':
+		return step_irq_begin(o);
+	case '}':
+		return step_irq_end(o);
+	case 'x':
+		o->irqs_on &= o->in_irq;
+		return true;
+	case 'o':
+		if (!o->in_irq)
+			irqs_come_on(o);
+		return !o->in_irq;
+	case '[':
+		++*(o->in_irq ? &o->irq_readers : &o->readers);
+		return o->readers + o->irq_readers <= ORACLE_READERS;
+	case ']':
+		step_reader_end(o);
+		return true;
+	case 's':
+		return step_take(o, 'L', OUTER_LOCK);
+	case 'u':
+		step_release(o, OUTER_LOCK);
+		return true;
+	case 'z':
+		if (is_atomic(o))
+			found(o, SLEEP, true);
+		return true;
+	case 'd':
+		if (!is_atomic(o))
+			found(o, RCU, true);
+		return true;
+	case 'h':
+		step_assert(o, lock);
+		return true;
+	case 'C':
+		return step_call(o);
+	case 'U':
+		step_release(o, lock);
+		return true;
+	default:
+		return step_take(o, op, lock);
+	}
+}
+
+void oracle_end(struct oracle *o)
+{
+	if (o->depth)
+		found(o, AT_END, true);
+	if (o->readers || (!o->depth && !o->irqs_on))
+		found(o, LEFT, true);
+}
+
+bool oracle_row(const char *program, enum lock_type type, unsigned int *kinds)
+{
+	static struct oracle o;
+
+	oracle_begin(&o, type);
+	for (const char *p = program; *p; p++) {
+		char op = *p;
+
+		if (op == ' ')
+			continue;
+		if (!strchr("{}xo[]suzdCUhLTQRNO", op))
+			return false;
+		if (strchr("UhLTQRNO", op))
+			p++;
+		if (!oracle_step(&o, op, *p))
+			return false;
+	}
+	*kinds = oracle_found(&o).must;
+	return true;
+}
+#endif
