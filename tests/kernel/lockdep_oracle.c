@@ -16,8 +16,7 @@
 #if GORDIAN_DEBUG
 #include <string.h>
 
-/* Bits of `pair`: one for each (held by a writer, taker waits for all). */
-#define PAIR(write, all) (1u << ((write)*2 + (all)))
+/* `pair` has a bit for each (held by a writer) * 2 + (taker waits for all). */
 /* Bits of `taken_in_irq` (takers that wait for all, for writers only) and of
  * `held_irqs_on` (held by a writer, by a reader). */
 #define USE(yes) (1u << (yes))
@@ -34,10 +33,39 @@ void oracle_begin(struct oracle *o, enum lock_type type)
 
 struct oracle_says oracle_found(struct oracle *o)
 {
-	struct oracle_says s = { o->kinds, o->may | o->kinds };
+	struct oracle_says s = { o->kinds, o->may | o->kinds, o->rings };
 
 	o->kinds = o->may = 0;
+	o->rings = 0;
 	return s;
+}
+
+static unsigned int count_bits(const uint16_t *p, unsigned int n)
+{
+	unsigned int bits = 0;
+
+	while (n--)
+		bits += (unsigned int)__builtin_popcount(*p++);
+	return bits;
+}
+
+unsigned int oracle_least(const struct oracle *o, enum lockdep_kind kind)
+{
+	return o->at_least[kind];
+}
+
+unsigned int oracle_most(const struct oracle *o, enum lockdep_kind kind)
+{
+	switch (kind) {
+	case LOCKDEP_INCONSISTENT:
+		return count_bits(o->inconsistent, 2);
+	case LOCKDEP_IRQ_ORDER:
+		return count_bits(o->order[0], 2 * ORACLE_NODES);
+	case LOCKDEP_IRQ_INVERSION:
+		return count_bits(o->inversion[0], 2 * ORACLE_NODES);
+	default:
+		return ~0u;
+	}
 }
 
 bool oracle_at_rest(const struct oracle *o)
@@ -53,10 +81,24 @@ static bool waits(bool all, bool write)
 	return all || write;
 }
 
-/* What two locks must be for a finding: taken and held in these ways. */
+/*
+ * The two rules. A lock is taken in an interrupt, and held with interrupts on. Or
+ * it is taken with interrupts off, and held while other cores are called.
+ */
 struct rule {
-	const uint8_t *taken, *held; /* of each class */
+	unsigned int number;
+	uint8_t *taken, *held; /* of each class */
 };
+
+static struct rule irq_rule(struct oracle *o)
+{
+	return (struct rule){ 0, o->taken_in_irq, o->held_irqs_on };
+}
+
+static struct rule call_rule(struct oracle *o)
+{
+	return (struct rule){ 1, o->taken_irqs_off, o->held_in_call };
+}
 
 struct goal {
 	const struct rule *rule; /* NULL: a ring */
@@ -122,77 +164,107 @@ static bool path(const struct oracle *o, unsigned int node, bool all,
 	return false;
 }
 
-/* A finding from a class to another one; from or to < 0: from or to any. */
-static bool finding(const struct oracle *o, const struct rule *r, int from,
-		    int to, struct goal g)
-{
-	g.rule = r;
-	for (unsigned int s = 0; s < ORACLE_NODES; s++)
-		for (unsigned int t = 0; t < ORACLE_NODES; t++) {
-			if (s == t || (from >= 0 && (int)s != from) ||
-			    (to >= 0 && (int)t != to) || !r->held[t])
-				continue;
-			g.node = t;
-			for (unsigned int all = 0; all < 2; all++)
-				if ((r->taken[s] & USE(all)) &&
-				    path(o, s, all, &g, 0, g.from < 0))
-					return true;
-		}
-	return false;
-}
-
-/* ---- uses and pairs ------------------------------------------------------------- */
-
 static void found(struct oracle *o, unsigned int kind, bool new)
 {
 	o->kinds |= new ? kind : 0;
 	o->may |= kind;
 }
 
-/* The two rules. A lock is taken in an interrupt, and held with interrupts on. Or
- * it is taken with interrupts off, and held while other cores are called. */
-static struct rule irq_rule(const struct oracle *o)
+/* ---- uses and pairs ------------------------------------------------------------- */
+
+/* What is looked for: all findings from a class to another one. from or to < 0:
+ * from or to any. */
+struct search {
+	struct rule rule;
+	int from, to;
+	struct goal goal;
+	bool new; /* the use or the pair is new; else it makes no new finding */
+	bool one; /* only one finding is reported, nobody knows which */
+};
+
+static bool finding(const struct oracle *o, struct search *s, unsigned int from,
+		    unsigned int to)
 {
-	return (struct rule){ o->taken_in_irq, o->held_irqs_on };
+	s->goal.rule = &s->rule;
+	s->goal.node = to;
+	for (unsigned int all = 0; all < 2; all++)
+		if ((s->rule.taken[from] & USE(all)) &&
+		    path(o, from, all, &s->goal, 0, s->goal.from < 0))
+			return true;
+	return false;
 }
 
-static struct rule call_rule(const struct oracle *o)
+/* table: the findings so far; set: their kind. Returns whether there is one. */
+static bool findings(struct oracle *o, struct search *s, enum lockdep_kind kind,
+		     uint16_t table[2][ORACLE_NODES])
 {
-	return (struct rule){ o->taken_irqs_off, o->held_in_call };
+	unsigned int fresh = 0, stale = 0;
+
+	for (unsigned int a = 0; a < ORACLE_NODES; a++)
+		for (unsigned int b = 0; b < ORACLE_NODES; b++) {
+			uint16_t *said = &table[s->rule.number][a];
+
+			if (a == b || (s->from >= 0 && (int)a != s->from) ||
+			    (s->to >= 0 && (int)b != s->to) ||
+			    !finding(o, s, a, b))
+				continue;
+			if (*said & (1u << b))
+				stale++;
+			else
+				fresh++;
+			*said |= (uint16_t)(1u << b);
+		}
+	if (fresh + stale == 0)
+		return false;
+	found(o, LOCKDEP_BIT(kind), s->new);
+	if (s->new)
+		o->at_least[kind] += !s->one ? fresh : !stale;
+	return true;
 }
 
 enum use_kind { NO_FINDING, BOTH_SIDES, BY_PATH };
 
-/* The class gets that use (its place in one of the two tables of the rule). A use
- * that puts the class on both sides is not recorded. */
-static enum use_kind use(struct oracle *o, struct rule r, uint8_t *table,
-			 unsigned int node, bool how)
+static void both_sides(struct oracle *o, const struct rule *r,
+		       unsigned int node)
 {
-	const struct goal any = { .from = -1, .to = -1 };
-	bool takes = table == r.taken, known = table[node] & USE(how);
+	uint16_t *said = &o->inconsistent[r->number];
+
+	found(o, INCONSISTENT, true);
+	o->at_least[LOCKDEP_INCONSISTENT] += !(*said & (1u << node));
+	*said |= (uint16_t)(1u << node);
+}
+
+/* The class gets that use, in one of the two tables of the rule. A use that puts
+ * the class on both sides is not recorded. one: see struct search. */
+static enum use_kind use(struct oracle *o, struct rule r, uint8_t *table,
+			 unsigned int node, bool how, bool one)
+{
+	bool takes = table == r.taken, by_path;
 	uint8_t others = takes ? r.held[node] : r.taken[node];
-	uint8_t all;
+	uint8_t all = table[node] | (uint8_t)USE(how);
+	struct search s = {
+		.rule = r,
+		.from = takes ? (int)node : -1,
+		.to = takes ? -1 : (int)node,
+		.goal = { .from = -1, .to = -1 },
+		.new = !(table[node] & USE(how)),
+		.one = one,
+	};
 
 	if (takes ? meet(USE(how), others) : meet(others, USE(how))) {
-		found(o, INCONSISTENT, true);
+		both_sides(o, &r, node);
 		return BOTH_SIDES;
 	}
 	/* Paths that begin or end with this use alone. */
-	all = table[node] | (uint8_t)USE(how);
 	table[node] = USE(how);
-	if (finding(o, &r, takes ? (int)node : -1, takes ? -1 : (int)node,
-		    any)) {
-		found(o, INVERSION, !known);
-		table[node] = all;
-		return known ? NO_FINDING : BY_PATH;
-	}
+	by_path = findings(o, &s, LOCKDEP_IRQ_INVERSION, o->inversion);
 	table[node] = all;
-	return NO_FINDING;
+	return by_path && s.new ? BY_PATH : NO_FINDING;
 }
 
 static enum use_kind use_irqs_off(struct oracle *o, unsigned int node)
 {
-	return use(o, call_rule(o), o->taken_irqs_off, node, true);
+	return use(o, call_rule(o), o->taken_irqs_off, node, true, false);
 }
 
 /* A step about all held locks ends with its first finding. */
@@ -200,7 +272,7 @@ static void call_others(struct oracle *o)
 {
 	for (unsigned int i = 0; i < o->depth; i++)
 		if (o->held[i].write && use(o, call_rule(o), o->held_in_call,
-					    o->held[i].node, true))
+					    o->held[i].node, true, true))
 			return;
 }
 
@@ -213,7 +285,8 @@ static void irqs_come_on(struct oracle *o)
 		if (h->irqs_on)
 			continue;
 		h->irqs_on = true;
-		if (use(o, irq_rule(o), o->held_irqs_on, h->node, h->write))
+		if (use(o, irq_rule(o), o->held_irqs_on, h->node, h->write,
+			true))
 			return;
 	}
 }
@@ -221,25 +294,29 @@ static void irqs_come_on(struct oracle *o)
 static void add_pair(struct oracle *o, const struct oracle_lock *h,
 		     unsigned int node, bool all)
 {
-	const struct goal through = { .from = h->node,
-				      .to = (int)node,
-				      .how = h->write * 2u + all };
+	unsigned int how = h->write * 2u + all;
 	const struct goal back = {
 		.node = h->node, .write = h->write, .from = -1, .to = -1
 	};
-	struct rule irq = irq_rule(o), call = call_rule(o);
-
-	bool new = !(o->pair[h->node][node] & PAIR(h->write, all));
+	struct search s = {
+		.from = -1,
+		.to = -1,
+		.goal = { .from = h->node, .to = (int)node, .how = how },
+		.new = !(o->pair[h->node][node] & (1u << how)),
+	};
 
 	if (h->node == node)
 		return;
-	o->pair[h->node][node] |= (uint8_t)PAIR(h->write, all);
-	if (path(o, node, all, &back, 0, true))
-		found(o, CIRCULAR, new);
-	if (finding(o, &irq, -1, -1, through))
-		found(o, IRQ_ORDER, new);
-	if (!o->both_sides && finding(o, &call, -1, -1, through))
-		found(o, IRQ_ORDER, new);
+	o->pair[h->node][node] |= (uint8_t)(1u << how);
+	if (path(o, node, all, &back, 0, true)) {
+		found(o, CIRCULAR, s.new);
+		o->rings |= oracle_ring(node / 2, h->node / 2);
+	}
+	s.rule = irq_rule(o);
+	findings(o, &s, LOCKDEP_IRQ_ORDER, o->order);
+	s.rule = call_rule(o);
+	if (!o->both_sides)
+		findings(o, &s, LOCKDEP_IRQ_ORDER, o->order);
 }
 
 /* ---- taking ----------------------------------------------------------------------- */
@@ -286,12 +363,13 @@ static void check_recursion(struct oracle *o, const struct oracle_lock *new,
 	}
 }
 
-/* A recursive reader of a lock that it reads already waits for nobody. */
+/* A recursive reader of a lock that it reads already waits for nobody. What an
+ * interrupt finds below it is chance, and does not count. */
 static bool reads_again(const struct oracle *o, unsigned int lock, bool all)
 {
 	const struct oracle_lock *h = find_held(o, lock);
 
-	return h && !h->write && !all;
+	return h && h->in_irq == o->in_irq && !h->write && !all;
 }
 
 /* outer_lock: the one that orders step O. */
@@ -306,9 +384,10 @@ static void acquire(struct oracle *o, struct oracle_lock new, char op, bool all)
 		check_recursion(o, &new, all, find_held(o, outer_lock) != NULL);
 	new.irqs_on = o->irqs_on && !o->in_irq;
 	if (!try && o->in_irq)
-		use(o, irq_rule(o), o->taken_in_irq, new.node, all);
+		use(o, irq_rule(o), o->taken_in_irq, new.node, all, false);
 	if (new.irqs_on)
-		use(o, irq_rule(o), o->held_irqs_on, new.node, new.write);
+		use(o, irq_rule(o), o->held_irqs_on, new.node, new.write,
+		    false);
 	o->both_sides = !try && !o->irqs_on &&
 			new.write &&use_irqs_off(o, new.node) == BOTH_SIDES;
 	if (!try && !reads_again(o, new.lock, all))

@@ -57,6 +57,12 @@ struct oracle {
 	/* Kinds of this step: found for the first time, and those that are right
 	 * if lockdep has not said so before. */
 	unsigned int kinds, may;
+	uint32_t rings; /* oracle_ring() */
+	/* Since the beginning: so many findings there must be at least, and which
+	 * there may be: of a class and a rule, of two classes and a rule. */
+	unsigned int at_least[NR_LOCKDEP_KINDS];
+	uint16_t inconsistent[2];
+	uint16_t order[2][ORACLE_NODES], inversion[2][ORACLE_NODES];
 	bool both_sides; /* this acquisition: the lock, of the rule of calls */
 };
 
@@ -72,8 +78,21 @@ void oracle_end(struct oracle *o);
 /* What the steps since the last call must lead to, and what they may lead to. */
 struct oracle_says {
 	unsigned int must, may;
+	uint32_t rings; /* the locks that CIRCULAR is about: oracle_ring() */
 };
+/* A bit for a class that is wanted and one that is held: 0 to CLASSES - 1, or
+ * CLASSES for the class of steps s and u. */
+static inline uint32_t oracle_ring(unsigned int wanted, unsigned int held)
+{
+	return 1u << (wanted * (CLASSES + 1) + held);
+}
+
 struct oracle_says oracle_found(struct oracle *o);
+/* The number of findings of that kind since the beginning: at least, at most. Only
+ * for kinds that are about classes and nothing else: INCONSISTENT, IRQ_ORDER and
+ * INVERSION. */
+unsigned int oracle_least(const struct oracle *o, enum lockdep_kind kind);
+unsigned int oracle_most(const struct oracle *o, enum lockdep_kind kind);
 /* Does the thread hold nothing, with interrupts on and outside of readers? */
 bool oracle_at_rest(const struct oracle *o);
 /* All kinds that a row leads to. Returns false if it has a step that the oracle

@@ -185,12 +185,16 @@ struct word {
 	unsigned int n;
 	unsigned int kinds[MAX_STEPS + 1];
 	unsigned int may[MAX_STEPS + 1]; /* the oracle's: these too */
+	uint32_t rings[MAX_STEPS + 1];	 /* see oracle_ring() */
+	/* How many findings of each kind, at least and at most. */
+	unsigned int least[NR_LOCKDEP_KINDS], most[NR_LOCKDEP_KINDS];
 	bool rests; /* nothing is left of the row when it has ended */
 };
 
 static void add_word(struct word *w, struct oracle_says s)
 {
 	w->kinds[w->n] = s.must;
+	w->rings[w->n] = s.rings;
 	w->may[w->n++] = s.may;
 }
 
@@ -212,6 +216,10 @@ static bool ask_oracle(const struct program *p, struct word *w)
 	w->rests = oracle_at_rest(&o);
 	oracle_end(&o);
 	add_word(w, oracle_found(&o));
+	for (unsigned int k = 0; k < NR_LOCKDEP_KINDS; k++) {
+		w->least[k] = oracle_least(&o, (enum lockdep_kind)k);
+		w->most[k] = oracle_most(&o, (enum lockdep_kind)k);
+	}
 	return true;
 }
 
@@ -246,6 +254,21 @@ static unsigned int new_kinds(void)
 	return kinds;
 }
 
+static unsigned int class_named(const char *name)
+{
+	return name[1] ? CLASSES : (unsigned int)(name[0] - 'A');
+}
+
+/* The locks that the last report is about, if it is a new one of a ring. */
+static uint32_t last_ring(unsigned int kinds)
+{
+	const char *wanted, *held;
+
+	if (!(kinds & CIRCULAR) || !lockdep_last_pair(&wanted, &held))
+		return 0;
+	return oracle_ring(class_named(wanted), class_named(held));
+}
+
 struct run {
 	const struct program *p;
 	struct word *w;
@@ -261,7 +284,9 @@ static void run_program(const struct program *p, struct word *w)
 			while (p->step[next++].op != '}')
 				;
 		run_steps(text, write_steps(text, p, i, next));
-		w->kinds[w->n++] = new_kinds();
+		w->kinds[w->n] = new_kinds();
+		w->rings[w->n] = last_ring(w->kinds[w->n]);
+		w->n++;
 	}
 }
 
@@ -305,6 +330,7 @@ static void ask_lockdep(const struct program *p, struct word *w, bool rests)
 		in_thread(run_in_thread, &r);
 	w->rests = come_to_rest();
 	w->kinds[w->n++] = new_kinds();
+	memcpy(w->least, counts, sizeof(counts));
 	lockdep_reset();
 }
 
@@ -326,20 +352,28 @@ static int first(const struct word *w, unsigned int kind)
 }
 
 /*
- * Missed: found by lockdep later than by the oracle, or not at all. Wrong: found
- * in a step in which nothing of that kind is wrong.
+ * Missed: found by lockdep later than by the oracle, or not at all, or not often
+ * enough. Wrong: found too often, or in a step in which nothing of that kind is wrong, or a ring is blamed on locks
+ * that are not in it.
  */
 static void compare(struct difference *d)
 {
 	d->missed = d->wrong = 0;
-	for (unsigned int i = 0; i < d->got.n; i++)
+	for (unsigned int i = 0; i < d->got.n; i++) {
 		d->wrong |= d->got.kinds[i] & ~d->want.may[i];
+		if (d->got.rings[i] & ~d->want.rings[i])
+			d->wrong |= CIRCULAR;
+	}
 	for (unsigned int k = 0; k < NR_LOCKDEP_KINDS; k++) {
 		int want = first(&d->want, LOCKDEP_BIT(k));
 		int got = first(&d->got, LOCKDEP_BIT(k));
 
 		if (want >= 0 && (got < 0 || got > want))
 			d->missed |= LOCKDEP_BIT(k);
+		if (d->got.least[k] < d->want.least[k])
+			d->missed |= LOCKDEP_BIT(k);
+		if (d->got.least[k] > d->want.most[k])
+			d->wrong |= LOCKDEP_BIT(k);
 	}
 	d->rests = d->got.rests || !d->want.rests;
 }
@@ -421,6 +455,10 @@ static void print_word(const char *who, const struct word *w)
 		kprintf(" step %u:", i + 1);
 		row_print_kinds("", w->kinds[i]);
 	}
+	for (unsigned int k = 0; k < NR_LOCKDEP_KINDS; k++)
+		if (w->least[k] > 1)
+			kprintf(", %u %s", w->least[k],
+				lockdep_kind_name((enum lockdep_kind)k));
 	kprintf(all_kinds(w) ? "\n" : " nothing\n");
 }
 
