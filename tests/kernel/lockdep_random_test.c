@@ -2,8 +2,8 @@
  * Suite lockdep: random rows. Lockdep must find in each what the oracle finds
  * (tests/kernel/lockdep_oracle.h), in the same step.
  *
- * A row is drawn step by step; a step that could not run is drawn again. Some
- * rows have steps that are wrong: a lock is released that is not held, a handler
+ * A row is drawn step by step, or as short phrases ("x La Lb Ub Ua o") with
+ * steps in between; what could not run is drawn again. Some rows have steps that are wrong: a lock is released that is not held, a handler
  * leaves a lock behind, ... If lockdep and the oracle differ, the row is made as
  * short as possible and printed, with the seed of the run.
  *
@@ -17,7 +17,7 @@
 #include "kernel/lib/printf.h"
 #include "tests/kernel/lockdep_oracle.h"
 
-#define MAX_STEPS   48
+#define MAX_STEPS   64
 #define DIFFERENCES 5 /* that are printed */
 
 struct step {
@@ -49,18 +49,36 @@ struct flavour {
 	bool twins; /* both locks of each class */
 	bool irqs;  /* handlers, interrupts off and on */
 	bool calls, readers, wrong;
-	bool ends; /* the thread ends with what it holds */
+	unsigned int phrases; /* percent */
+	bool sides;	      /* handlers take the classes of `safe` only; with
+			       * interrupts on, the thread takes the others */
+	unsigned int safe;
+	unsigned int avoids; /* kinds that no step of the row may lead to */
+	bool ends;	     /* the thread ends with what it holds */
 };
 
+/* Kinds that a wrong step leads to, not an order of locks. */
+#define WRONG (UNBALANCED | AT_END | LEFT | NOT_HELD | SLEEP | RCU)
+
+/* One mistake hides others. So most rows avoid the mistakes that are easily made. */
 static void draw_flavour(struct flavour *f)
 {
+	static const unsigned int often[] = { RECURSIVE, NEST, INCONSISTENT,
+					      CIRCULAR };
+
 	f->classes = 1 + below(chance(70) ? 3 : CLASSES);
 	f->twins = chance(40);
-	f->irqs = chance(60);
+	f->irqs = chance(70);
 	f->calls = chance(25);
 	f->readers = chance(25);
-	f->wrong = chance(25);
+	f->wrong = chance(20);
+	f->phrases = chance(70) ? 60 : 0;
+	f->sides = f->irqs && chance(70);
+	f->safe = below(1u << CLASSES);
 	f->ends = chance(f->wrong ? 50 : 5);
+	f->avoids = f->wrong ? 0 : WRONG;
+	for (unsigned int i = 0; i < ARRAY_SIZE(often); i++)
+		f->avoids |= chance(70) ? often[i] : 0;
 }
 
 static char draw_lock(const struct flavour *f)
@@ -87,8 +105,13 @@ static struct step draw_release(const struct oracle *o)
 
 static struct step draw_take(const struct flavour *f)
 {
-	static const char ops[] = "LLLLLLQQQRRRTTNO";
-	char op = ops[below(sizeof(ops) - 1)];
+	static const char *const ops[] = {
+		[MUTEX] = "LLLLLLTNO",	[SPIN] = "LLLLLLTN",
+		[RWSEM] = "LLLLQQQTN",	[PERCPU] = "LLLQQ",
+		[MAP] = "LLLLQQRRRTNO",
+	};
+	const char *mine = ops[row_type];
+	char op = mine[below((unsigned int)strlen(mine))];
 
 	return (struct step){ op, draw_lock(f) };
 }
@@ -121,23 +144,67 @@ static struct step draw_step(const struct flavour *f, const struct oracle *o)
 	return chance(60) ? draw_take(f) : draw_other(f, o);
 }
 
-/* Kinds that only a wrong step of the thread leads to, not an order of locks. */
-#define WRONG (UNBALANCED | AT_END | LEFT | NOT_HELD | SLEEP | RCU)
+static bool keeps_sides(const struct flavour *f, const struct oracle *o,
+			struct step s)
+{
+	bool safe;
 
-/* Append the step if it can run, and if it may be wrong or is not. */
+	if (!f->sides || !strchr("LTQRNO", s.op))
+		return true;
+	safe = f->safe & (1u << (s.lock >= 'a' ? s.lock - 'a' : s.lock - 'A'));
+	return safe ? o->in_irq || !o->irqs_on : !o->in_irq;
+}
+
+/* Append the step if it can run and does not lead to what the row avoids. */
 static bool append(struct program *p, struct oracle *o, struct step s,
-		   bool wrong)
+		   unsigned int avoids)
 {
 	static struct oracle next;
 
 	next = *o;
 	if (p->n == MAX_STEPS || !oracle_step(&next, s.op, s.lock) ||
-	    (!wrong && (next.kinds & WRONG)))
+	    (next.kinds & avoids))
 		return false;
 	oracle_found(&next);
 	*o = next;
 	p->step[p->n++] = s;
 	return true;
+}
+
+/* A phrase takes (1, 2, 3) and releases (-, =, #) up to three locks. */
+static void append_phrase(struct program *p, struct oracle *o,
+			  const struct flavour *f)
+{
+	static const char *const phrases[] = {
+		"1-",	  "12=-",   "12-=",   "123#=-", "{1-}",
+		"{1-}",	  "{12=-}", "x1-o",   "x12=-o", "x123#=-o",
+		"1{2=}-", "x1o-",   "x12o=-", "1C-",	"12C=-",
+	};
+	static const char release[] = "-=#";
+	static struct oracle before;
+	const char *c = phrases[below(ARRAY_SIZE(phrases))];
+	unsigned int n = p->n;
+	struct step takes[3];
+
+	for (unsigned int i = 0; i < 3; i++)
+		takes[i] = draw_take(f);
+	before = *o;
+	for (; *c; c++) {
+		const char *r = strchr(release, *c);
+		struct step s = { *c, ' ' };
+
+		if (r)
+			s = (struct step){ 'U', takes[r - release].lock };
+		else if (*c >= '1' && *c <= '3')
+			s = takes[*c - '1'];
+		else if (*c == 'C' ? !f->calls : !f->irqs)
+			continue;
+		if (keeps_sides(f, o, s) && append(p, o, s, f->avoids))
+			continue;
+		*o = before;
+		p->n = n;
+		return;
+	}
 }
 
 /* A step that gives something back that the thread, or its handler, has. Returns
@@ -158,23 +225,26 @@ static void draw(struct program *p)
 	static struct oracle o;
 	struct flavour f;
 	struct step s;
-	unsigned int steps = 4 + below(24);
+	unsigned int steps = 4 + below(40);
 
 	draw_flavour(&f);
 	oracle_begin(&o, row_type);
 	p->n = 0;
 	for (unsigned int tries = 0; p->n < steps && tries < 200; tries++)
-		append(p, &o, draw_step(&f, &o), f.wrong);
+		if (!o.in_irq && chance(f.phrases))
+			append_phrase(p, &o, &f);
+		else if (keeps_sides(&f, &o, s = draw_step(&f, &o)))
+			append(p, &o, s, f.avoids);
 	while (o.in_irq && !f.wrong && draw_rest(&o, &s))
-		append(p, &o, s, false);
+		append(p, &o, s, WRONG);
 	if (o.in_irq)
-		append(p, &o, (struct step){ '}', ' ' }, true);
+		append(p, &o, (struct step){ '}', ' ' }, 0);
 	if (f.ends)
 		return;
 	while (draw_rest(&o, &s))
-		append(p, &o, s, true);
+		append(p, &o, s, 0);
 	if (!o.irqs_on)
-		append(p, &o, (struct step){ 'o', ' ' }, true);
+		append(p, &o, (struct step){ 'o', ' ' }, 0);
 }
 
 /* ---- the oracle's word and lockdep's -------------------------------------------------- */
@@ -528,10 +598,13 @@ RANDOM(rwsem, RWSEM)
 RANDOM(percpu, PERCPU)
 RANDOM(map, MAP)
 
-/* `test lockdep.random_long SEED`: see `make soak`. */
+/* `test lockdep.random_long SEED`: 10 000 rows. `make soak` runs it. */
 KTEST_MANUAL(lockdep, random_long)
 {
-	for (unsigned int type = 0; type < NR_TYPES; type++)
-		random_rows_of((enum lock_type)type, 2000);
+	random_rows_of(MUTEX, 1500);
+	random_rows_of(SPIN, 3000);
+	random_rows_of(RWSEM, 1500);
+	random_rows_of(PERCPU, 1000);
+	random_rows_of(MAP, 3000);
 }
 #endif
