@@ -377,10 +377,11 @@ static void acquire(struct oracle *o, struct oracle_lock new, char op, bool all)
 {
 	const unsigned int outer_lock = 1 * INSTANCES;
 	bool try = op == 'T';
+	bool waits_at_all = !try && !reads_again(o, new.lock, all);
 
 	if (new.nested && !find_held(o, outer_lock))
 		found(o, NEST, true);
-	if (!try)
+	if (waits_at_all)
 		check_recursion(o, &new, all, find_held(o, outer_lock) != NULL);
 	new.irqs_on = o->irqs_on && !o->in_irq;
 	if (!try && o->in_irq)
@@ -390,7 +391,7 @@ static void acquire(struct oracle *o, struct oracle_lock new, char op, bool all)
 		    false);
 	o->both_sides = !try && !o->irqs_on &&
 			new.write &&use_irqs_off(o, new.node) == BOTH_SIDES;
-	if (!try && !reads_again(o, new.lock, all))
+	if (waits_at_all)
 		for (unsigned int i = 0; i < o->depth; i++)
 			if (o->held[i].in_irq == o->in_irq)
 				add_pair(o, &o->held[i], new.node, all);

@@ -334,7 +334,8 @@ static uint32_t last_ring(unsigned int kinds)
 {
 	const char *wanted, *held;
 
-	if (!(kinds & CIRCULAR) || !lockdep_last_pair(&wanted, &held))
+	if (!(kinds & CIRCULAR) || !lockdep_last_pair(&wanted, &held) ||
+	    wanted == held) /* a recursion, or two levels of a class */
 		return 0;
 	return oracle_ring(class_named(wanted), class_named(held));
 }
