@@ -372,8 +372,10 @@ static bool reads_again(const struct oracle *o, unsigned int lock, bool all)
 	return h && h->in_irq == o->in_irq && !h->write && !all;
 }
 
-/* outer_lock: the one that orders step O. */
-static void acquire(struct oracle *o, struct oracle_lock new, char op, bool all)
+/* What comes from taking the lock, or from the announcement that it might be
+ * taken. outer_lock: the one that orders step O. */
+static void check_taking(struct oracle *o, struct oracle_lock new, char op,
+			 bool all)
 {
 	const unsigned int outer_lock = 1 * INSTANCES;
 	bool try = op == 'T';
@@ -383,7 +385,6 @@ static void acquire(struct oracle *o, struct oracle_lock new, char op, bool all)
 		found(o, NEST, true);
 	if (waits_at_all)
 		check_recursion(o, &new, all, find_held(o, outer_lock) != NULL);
-	new.irqs_on = o->irqs_on && !o->in_irq;
 	if (!try && o->in_irq)
 		use(o, irq_rule(o), o->taken_in_irq, new.node, all, false);
 	if (new.irqs_on)
@@ -395,7 +396,6 @@ static void acquire(struct oracle *o, struct oracle_lock new, char op, bool all)
 		for (unsigned int i = 0; i < o->depth; i++)
 			if (o->held[i].in_irq == o->in_irq)
 				add_pair(o, &o->held[i], new.node, all);
-	o->held[o->depth++] = new;
 }
 
 /* Which steps the engine has for which type. */
@@ -439,6 +439,7 @@ static bool step_take(struct oracle *o, char op, unsigned int lock)
 			 !(op == 'T' && o->type == RWSEM),
 		.in_irq = o->in_irq,
 		.nested = op == 'O',
+		.irqs_on = o->irqs_on && !o->in_irq,
 	};
 
 	if (!outer && !has_step(o->type, op))
@@ -451,11 +452,27 @@ static bool step_take(struct oracle *o, char op, unsigned int lock)
 			return false;
 		found(o, SLEEP, true);
 	}
-	acquire(o, new, op, op != 'R');
+	check_taking(o, new, op, op != 'R');
+	o->held[o->depth++] = new;
 	if (o->inside[lock] >= 0)
 		o->inside[lock] =
 			(int8_t)(new.write ? -1 : o->inside[lock] + 1);
 	return true;
+}
+
+static void step_might_take(struct oracle *o, unsigned int lock)
+{
+	struct oracle_lock new = {
+		.lock = (uint8_t)lock,
+		.node = (uint8_t)(lock / INSTANCES * 2),
+		.write = true,
+		.in_irq = o->in_irq,
+		.irqs_on = o->irqs_on && !o->in_irq,
+	};
+
+	if (type_sleeps(o, lock) && is_atomic(o))
+		found(o, SLEEP, true);
+	check_taking(o, new, 'L', true);
 }
 
 /* ---- the other steps ---------------------------------------------------------------- */
@@ -501,9 +518,22 @@ static void step_release(struct oracle *o, unsigned int lock)
 	give_back(o, lock);
 }
 
-static void step_assert(struct oracle *o, unsigned int lock)
+/* op: held (h), for writing (w), for reading (r), or not at all (f). A lock that
+ * was left behind is still held. */
+static void step_assert(struct oracle *o, char op, unsigned int lock)
 {
-	if (!find_held(o, lock) && !o->lost[lock])
+	bool right = op == 'f' || (op == 'h' && o->lost[lock]);
+
+	for (unsigned int i = 0; i < o->depth; i++) {
+		const struct oracle_lock *h = &o->held[i];
+
+		if (h->lock != lock)
+			continue;
+		right = op != 'f';
+		if (op != 'h' && op != 'f')
+			right = op == 'w' ? h->write : !h->write;
+	}
+	if (!right)
 		found(o, NOT_HELD, true);
 }
 
@@ -597,7 +627,13 @@ bool oracle_step(struct oracle *o, char op, char name)
 			found(o, RCU, true);
 		return true;
 	case 'h':
-		step_assert(o, lock);
+	case 'w':
+	case 'r':
+	case 'f':
+		step_assert(o, op, lock);
+		return true;
+	case 'm':
+		step_might_take(o, lock);
 		return true;
 	case 'C':
 		return step_call(o);
@@ -627,9 +663,9 @@ bool oracle_row(const char *program, enum lock_type type, unsigned int *kinds)
 
 		if (op == ' ')
 			continue;
-		if (!strchr("{}xo[]suzdCUhLTQRNO", op))
+		if (!strchr("{}xo[]suzdCUhwrfmLTQRNO", op))
 			return false;
-		if (strchr("UhLTQRNO", op))
+		if (strchr("UhwrfmLTQRNO", op))
 			p++;
 		if (!oracle_step(&o, op, *p))
 			return false;
