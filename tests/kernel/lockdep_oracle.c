@@ -455,8 +455,7 @@ static bool step_take(struct oracle *o, char op, unsigned int lock)
 	check_taking(o, new, op, op != 'R');
 	o->held[o->depth++] = new;
 	if (o->inside[lock] >= 0)
-		o->inside[lock] =
-			(int8_t)(new.write ? -1 : o->inside[lock] + 1);
+		o->inside[lock] = new.write ? -1 : o->inside[lock] + 1;
 	return true;
 }
 
@@ -589,12 +588,18 @@ static bool step_call(struct oracle *o)
 	return true;
 }
 
-bool oracle_step(struct oracle *o, char op, char name)
+/* The lock of that name, as its place in `inside`. */
+static unsigned int lock_named(char name)
 {
-	unsigned int lock = name >= 'a' ?
-				    (unsigned int)(name - 'a') * INSTANCES :
-				    (unsigned int)(name - 'A') * INSTANCES + 1;
+	unsigned int class =
+		(unsigned int)(name >= 'a' ? name - 'a' : name - 'A');
 
+	return class % CLASSES * INSTANCES + (name < 'a');
+}
+
+/* Steps without a lock. Returns false if the step cannot run, or is not one. */
+static bool step_alone(struct oracle *o, char op)
+{
 	switch (op) {
 	case '{':
 		return step_irq_begin(o);
@@ -626,23 +631,30 @@ bool oracle_step(struct oracle *o, char op, char name)
 		if (!is_atomic(o))
 			found(o, RCU, true);
 		return true;
-	case 'h':
-	case 'w':
-	case 'r':
-	case 'f':
-		step_assert(o, op, lock);
-		return true;
-	case 'm':
-		step_might_take(o, lock);
-		return true;
-	case 'C':
-		return step_call(o);
-	case 'U':
-		step_release(o, lock);
-		return true;
 	default:
-		return step_take(o, op, lock);
+		return op == 'C' && step_call(o);
 	}
+}
+
+/* Steps with a lock; the others of them take it. */
+#define OPS_ON	   "UhwrfmLTQRNO"
+#define OPS_ASSERT "hwrf"
+
+bool oracle_step(struct oracle *o, char op, char name)
+{
+	unsigned int lock = lock_named(name);
+
+	if (!strchr(OPS_ON, op))
+		return step_alone(o, op);
+	if (strchr(OPS_ASSERT, op))
+		step_assert(o, op, lock);
+	else if (op == 'U')
+		step_release(o, lock);
+	else if (op == 'm')
+		step_might_take(o, lock);
+	else
+		return step_take(o, op, lock);
+	return true;
 }
 
 void oracle_end(struct oracle *o)
@@ -663,9 +675,7 @@ bool oracle_row(const char *program, enum lock_type type, unsigned int *kinds)
 
 		if (op == ' ')
 			continue;
-		if (!strchr("{}xo[]suzdCUhwrfmLTQRNO", op))
-			return false;
-		if (strchr("UhwrfmLTQRNO", op))
+		if (strchr(OPS_ON, op))
 			p++;
 		if (!oracle_step(&o, op, *p))
 			return false;

@@ -46,7 +46,7 @@ struct oracle {
 	struct oracle_lock held[ORACLE_HELD];
 	/* Of each real lock: readers inside, or -1 for a writer. The last one is
 	 * that of steps s and u. */
-	int8_t inside[CLASSES * INSTANCES + 1];
+	int inside[CLASSES * INSTANCES + 1];
 	/* Left behind by a handler; released by a handler, not by the holder. */
 	uint8_t lost[CLASSES * INSTANCES + 1], stolen[CLASSES * INSTANCES + 1];
 	unsigned int lost_readers;

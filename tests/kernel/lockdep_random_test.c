@@ -151,7 +151,7 @@ static bool keeps_sides(const struct flavour *f, const struct oracle *o,
 
 	if (!f->sides || !strchr("LTQRNO", s.op))
 		return true;
-	safe = f->safe & (1u << (s.lock >= 'a' ? s.lock - 'a' : s.lock - 'A'));
+	safe = f->safe & (1u << (((unsigned int)s.lock - 'A') % ('a' - 'A')));
 	return safe ? o->in_irq || !o->irqs_on : !o->in_irq;
 }
 
