@@ -68,10 +68,24 @@ unsigned int oracle_most(const struct oracle *o, enum lockdep_kind kind)
 	}
 }
 
+/* Not a sleeping lock, nor a map: it turns preemption off. */
+static bool is_spin(const struct oracle *o, unsigned int lock)
+{
+	return lock == OUTER_LOCK || o->type == SPIN;
+}
+
+int oracle_late(const struct oracle *o)
+{
+	for (unsigned int l = 0; l <= OUTER_LOCK; l++)
+		if (o->stolen[l] && is_spin(o, l))
+			return (int)l;
+	return -1;
+}
+
 bool oracle_at_rest(const struct oracle *o)
 {
 	return !o->depth && !o->readers && !o->irq_readers && o->irqs_on &&
-	       !o->in_irq;
+	       !o->in_irq && oracle_late(o) < 0;
 }
 
 /* ---- all paths ------------------------------------------------------------------- */
@@ -326,15 +340,10 @@ static bool type_sleeps(const struct oracle *o, unsigned int lock)
 	return lock != OUTER_LOCK && o->type != SPIN && o->type != MAP;
 }
 
-static bool is_spin(const struct oracle *o, unsigned int lock)
-{
-	return lock == OUTER_LOCK || o->type == SPIN;
-}
-
 /* Is preemption off, or are we in an interrupt, or are interrupts off? */
 static bool is_atomic(const struct oracle *o)
 {
-	if (o->in_irq || !o->irqs_on || o->readers)
+	if (o->in_irq || !o->irqs_on || o->readers || oracle_late(o) >= 0)
 		return true;
 	for (unsigned int i = 0; i < o->depth; i++)
 		if (is_spin(o, o->held[i].lock))

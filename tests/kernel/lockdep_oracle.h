@@ -21,7 +21,7 @@
 #if GORDIAN_DEBUG
 
 #ifndef LEFT
-#define LEFT AT_END
+#define LEFT LOCKDEP_BIT(LOCKDEP_LEFT)
 #endif
 #define ORACLE_HELD    8 /* locks at once; a step with more is refused */
 #define ORACLE_READERS 3 /* open at once */
@@ -93,6 +93,9 @@ struct oracle_says oracle_found(struct oracle *o);
  * INVERSION. */
 unsigned int oracle_least(const struct oracle *o, enum lockdep_kind kind);
 unsigned int oracle_most(const struct oracle *o, enum lockdep_kind kind);
+/* A spinlock that a handler has released, so that the thread still has preemption
+ * off until it releases the lock, too; or -1. */
+int oracle_late(const struct oracle *o);
 /* Does the thread hold nothing, with interrupts on and outside of readers? */
 bool oracle_at_rest(const struct oracle *o);
 /* All kinds that a row leads to. Returns false if it has a step that the oracle

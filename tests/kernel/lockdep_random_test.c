@@ -87,20 +87,21 @@ static char draw_lock(const struct flavour *f)
 		      (char)below(f->classes));
 }
 
-static char name_of(const struct oracle_lock *h)
+static struct step release_of(unsigned int lock)
 {
-	return (char)((h->lock % INSTANCES ? 'A' : 'a') + h->lock / INSTANCES);
+	char name = (char)((lock % INSTANCES ? 'A' : 'a') + lock / INSTANCES);
+
+	if (lock == CLASSES * INSTANCES)
+		return (struct step){ 'u', ' ' };
+	return (struct step){ 'U', name };
 }
 
 /* The step that releases one of the locks that are held. */
 static struct step draw_release(const struct oracle *o)
 {
 	unsigned int i = chance(60) ? o->depth - 1 : below(o->depth);
-	const struct oracle_lock *h = &o->held[i];
 
-	if (h->lock == CLASSES * INSTANCES)
-		return (struct step){ 'u', ' ' };
-	return (struct step){ 'U', name_of(h) };
+	return release_of(o->held[i].lock);
 }
 
 static struct step draw_take(const struct flavour *f)
@@ -215,6 +216,8 @@ static bool draw_rest(const struct oracle *o, struct step *s)
 		*s = draw_release(o);
 	else if (o->in_irq ? o->irq_readers : o->readers)
 		*s = (struct step){ ']', ' ' };
+	else if (oracle_late(o) >= 0)
+		*s = release_of((unsigned int)oracle_late(o));
 	else
 		return false;
 	return true;
@@ -376,8 +379,7 @@ static bool come_to_rest(void)
 	bool rests = !t->lockdep.depth && !t->preempt_count &&
 		     !t->lockdep.readers && !irqs_disabled();
 
-	t->lockdep.depth = t->lockdep.lost = t->lockdep.readers = 0;
-	t->lockdep.chain = 0;
+	t->lockdep.depth = t->lockdep.readers = t->lockdep.chain = 0;
 	t->preempt_count = 0;
 	local_irq_enable();
 	return rests;
@@ -388,10 +390,7 @@ static void ask_lockdep(const struct program *p, struct word *w, bool rests)
 {
 	struct run r = { p, w };
 
-	memset(row_locks, 0, sizeof(row_locks));
-	for (unsigned int c = 0; c < CLASSES; c++)
-		for (unsigned int i = 0; i < INSTANCES; i++)
-			row_lock_init(c, i);
+	row_locks_init();
 	lockdep_reset();
 	memset(counts, 0, sizeof(counts));
 	w->n = 0;

@@ -111,6 +111,8 @@ void row_print_kinds(const char *what, unsigned int kinds);
 /* Count a case that has checked for itself. */
 void row_count(unsigned int kinds);
 
+/* All locks of a row, free, whatever happened to them before. */
+void row_locks_init(void);
 /* Steps for cases that are no rows; op: 'L', 'T', 'Q', 'R', 'N' or 'O'. */
 void row_lock_init(unsigned int class, unsigned int instance);
 void row_take(struct any_lock *l, char op);
