@@ -50,15 +50,6 @@ void row_lock_init(unsigned int class, unsigned int instance)
 		      &keys[row_type][class]);
 }
 
-void row_locks_init(void)
-{
-	memset(row_locks, 0, sizeof(row_locks));
-	for (unsigned int c = 0; c < CLASSES; c++)
-		for (unsigned int i = 0; i < INSTANCES; i++)
-			row_lock_init(c, i);
-	outer_spin = (struct spinlock)SPINLOCK_INIT("outer_spin");
-}
-
 static struct lockdep_map *row_map(struct any_lock *l)
 {
 	switch (row_type) {
@@ -441,6 +432,15 @@ static void check_oracle(const char *program, unsigned int kinds)
 	row_print_kinds(" says", says);
 	row_print_kinds(", should be", kinds);
 	kprintf("\n");
+}
+
+void row_locks_init(void)
+{
+	memset(row_locks, 0, sizeof(row_locks));
+	for (unsigned int c = 0; c < CLASSES; c++)
+		for (unsigned int i = 0; i < INSTANCES; i++)
+			row_lock_init(c, i);
+	outer_spin = (struct spinlock)SPINLOCK_INIT("outer_spin");
 }
 
 void run_row(const char *program, unsigned int kinds)
