@@ -79,7 +79,10 @@ static int worker_thread(void *arg)
 		if (w->quit)
 			return 0;
 #if GORDIAN_DEBUG
-		current->lockdep.lost = 0; /* the cut has released the locks */
+		/* The cut has released the locks, and a leak of a reference
+		 * belongs to its round. */
+		lockdep_forget_stray();
+		current->cpus_refs = 0;
 #endif
 		if (w->pause_ns)
 			pause_ns(w->pause_ns);

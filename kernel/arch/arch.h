@@ -11,7 +11,7 @@
  * (1) Name the partner of each barrier.
  * (2) In a loop that waits for another core, call cpu_relax() or wfi() each
  *     time.
- * (3) Restore what local_irq_save() returned; do not enable IRQs instead.
+ * (3) Restore what raw_local_irq_save() returned; do not enable IRQs instead.
  *
  * Consequences.
  * (a) The kernel masks IRQs and never FIQs, which carry the pseudo-NMI.
@@ -73,9 +73,13 @@ struct regs {
 /* Wake the cores that sleep in WFE. */
 #define sev() ARM("dsb sy\n\tsev")
 
-/* IRQs only: FIQs are the pseudo-NMI. */
-#define local_irq_disable() ARM("cpsid i")
-#define local_irq_enable()  ARM("cpsie i")
+/*
+ * IRQs only: FIQs are the pseudo-NMI. The raw_ forms are for the floors up to
+ * kernel/debug/, and for lockdep itself. All other code uses the forms of
+ * kernel/lock/irqflags.h, which tell lockdep.
+ */
+#define raw_local_irq_disable() ARM("cpsid i")
+#define raw_local_irq_enable()	ARM("cpsie i")
 /* Asynchronous aborts: unmasked on each core once it has its vectors. After that
  * only the handlers of aborts and FIQs run with them masked. */
 #define aborts_unmask() ARM("cpsie a\n\tisb sy")
@@ -89,7 +93,7 @@ static inline uint32_t arch_cpsr(void)
 }
 
 /* Mask IRQs; returns the old CPSR. */
-static inline uint32_t local_irq_save(void)
+static inline uint32_t raw_local_irq_save(void)
 {
 	uint32_t v;
 
@@ -97,7 +101,7 @@ static inline uint32_t local_irq_save(void)
 	return v;
 }
 
-static inline void local_irq_restore(uint32_t flags)
+static inline void raw_local_irq_restore(uint32_t flags)
 {
 	__asm__ volatile("msr cpsr_c, %0" ::"r"(flags) : "memory");
 }

@@ -40,7 +40,7 @@ unsigned int board_this_core(void)
 
 noreturn void machine_halt(void)
 {
-	local_irq_disable();
+	raw_local_irq_disable();
 	for (;;) {
 		wfi();
 		cpu_relax(); /* a masked FIQ that is pending ends each WFI */

@@ -60,7 +60,7 @@ enum smp_bit read_smp_bit(void)
 
 uint32_t translate_read(const void *p)
 {
-	uint32_t flags = local_irq_save(), par;
+	uint32_t flags = raw_local_irq_save(), par;
 
 	__asm__ volatile("mcr p15, 0, %1, c7, c8, 0\n" /* ATS1CPR */
 			 "isb\n"
@@ -68,7 +68,7 @@ uint32_t translate_read(const void *p)
 			 : "=r"(par)
 			 : "r"(p)
 			 : "memory");
-	local_irq_restore(flags);
+	raw_local_irq_restore(flags);
 	return par;
 }
 

@@ -79,9 +79,8 @@ struct hotplug_lock_ops {
 	void (*put)(void);
 	void (*begin)(void); /* cpu_hotplug_begin(), the writer; may sleep */
 	void (*done)(void);
-	/* For lockdep_assert_cpus_held(): does a reference, or the calling
-	 * writer, keep all cores as they are? (The counter does not know whose
-	 * references it counts, so the reference may be any thread's.) */
+	/* For lockdep_assert_cpus_held(): does a reference of the calling
+	 * thread, or that thread as the writer, keep all cores as they are? */
 	bool (*held)(void);
 	/* The rw-semaphore that the object is made of; NULL: there is none. */
 	struct percpu_rwsem *rwsem;

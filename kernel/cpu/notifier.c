@@ -49,10 +49,13 @@ static story int notifier_call_chain(struct raw_notifier_head *nh,
 	while (nb && nr_to_call) {
 		struct notifier_block *next = nb->next;
 		const void *fn = (const void *)nb->notifier_call;
+		struct lockdep_context context;
 
 		trace_gate(TR_NOTIFY, fn, event);
 		trace_did(TR_NOTIFY, fn, event, CALLER);
+		lockdep_enter(&context);
 		ret = nb->notifier_call(nb, event, data);
+		lockdep_leave(&context, "a notifier returns", fn);
 		if (nr_calls)
 			(*nr_calls)++;
 		if (ret & NOTIFY_STOP_MASK)

@@ -61,6 +61,16 @@ static void queue_call(unsigned int cpu, struct call *c)
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
+static void run_call(void (*fn)(void *), void *arg)
+{
+	struct lockdep_context context;
+
+	lockdep_enter(&context);
+	fn(arg);
+	lockdep_leave(&context, "a function called by a core returns",
+		      (const void *)fn);
+}
+
 void smp_flush_calls(void)
 {
 	unsigned int cpu = smp_processor_id();
@@ -87,10 +97,10 @@ void smp_flush_calls(void)
 			smp_store_release(&c->busy, false);
 			/* A core may wait for c in is_unused(). */
 			core_kick_mask(cpu_online());
-			fn(arg);
+			run_call(fn, arg);
 			continue;
 		}
-		fn(arg);
+		run_call(fn, arg);
 		/* Read now: when `left` is 0, w may be gone. */
 		unsigned int waiter = w->cpu;
 
@@ -148,7 +158,7 @@ static void run_own_call(void (*fn)(void *), void *arg)
 {
 #if GORDIAN_DEBUG
 	current->own_calls++;
-	fn(arg);
+	run_call(fn, arg);
 	current->own_calls--;
 #else
 	fn(arg);
@@ -214,6 +224,8 @@ int smp_call_function_single(unsigned int cpu, void (*fn)(void *), void *arg,
 	} else {
 		struct call *c = &pool[cpu];
 
+		/* It waits if an earlier call has not begun there. */
+		lockdep_call();
 		/* Acquire: pairs with the release in smp_flush_calls(). */
 		while (__atomic_exchange_n(&c->busy, true, __ATOMIC_ACQUIRE))
 			core_wait(is_unused, &c->busy);

@@ -127,6 +127,7 @@ int stop_machine(int (*fn)(void *), void *arg, unsigned int cpu)
 	init_completion(&d.done, "stop_machine");
 	d.done.by = stoppers[cpu].thread;
 	mutex_lock(&stop_mutex);
+	lockdep_call(); /* all cores must answer: their stoppers must run */
 	/* This thread must not be preempted here: this core's stopper would
 	 * run, and wait for the stoppers that are not woken yet. */
 	preempt_disable();

@@ -91,7 +91,7 @@ void console_release(void)
 
 void console_write(const char *s, size_t len)
 {
-	uint32_t flags = local_irq_save();
+	uint32_t flags = raw_local_irq_save();
 	bool taken = console_lock();
 
 	__atomic_fetch_add(&messages, 1, __ATOMIC_RELAXED);
@@ -100,12 +100,12 @@ void console_write(const char *s, size_t len)
 			uart->putc(s[i]);
 	if (taken)
 		console_unlock();
-	local_irq_restore(flags);
+	raw_local_irq_restore(flags);
 }
 
 uint32_t report_begin(void)
 {
-	uint32_t flags = local_irq_save() & 0xff; /* bit 31 is ours */
+	uint32_t flags = raw_local_irq_save() & 0xff; /* bit 31 is ours */
 
 	return console_lock() ? flags | 1u << 31 : flags;
 }
@@ -114,7 +114,7 @@ void report_end(uint32_t flags)
 {
 	if (flags & 1u << 31)
 		console_unlock();
-	local_irq_restore(flags & ~(1u << 31));
+	raw_local_irq_restore(flags & ~(1u << 31));
 }
 
 void kvprintf(const char *fmt, va_list ap)

@@ -85,7 +85,7 @@ static struct cpumask wait_for_answers(struct cpumask left,
  */
 static struct cpumask ask_others(enum ipi ipi)
 {
-	uint32_t flags = local_irq_save(); /* this core is not asked */
+	uint32_t flags = raw_local_irq_save(); /* this core is not asked */
 	struct cpumask left =
 		cpumask_andnot(cpu_online(), cpumask_of(smp_processor_id()));
 	uint32_t before[NR_CPUS];
@@ -93,7 +93,7 @@ static struct cpumask ask_others(enum ipi ipi)
 
 	for_each_cpu (cpu, left)
 		before[cpu] = __atomic_load_n(&answers[cpu], __ATOMIC_SEQ_CST);
-	local_irq_restore(flags);
+	raw_local_irq_restore(flags);
 	for (unsigned int i = 0; i < TRIES && !cpumask_empty(left); i++) {
 		irqchip->send_ipi(left, ipi);
 		left = wait_for_answers(left, before);
@@ -137,7 +137,7 @@ bool panic_enter(const char *what)
 {
 	unsigned int cpu;
 
-	local_irq_disable();
+	raw_local_irq_disable();
 	/* IRQs are off: the thread stays on this core */
 	cpu = smp_processor_id();
 	WRITE_ONCE(console_hushed, false);
@@ -196,7 +196,7 @@ void bug_at(const char *cond, const char *file, int line, uintptr_t caller)
 	t->bug_site = site;
 	t->bug_caller = caller;
 	WRITE_ONCE(t->bug, cond);
-	local_irq_disable();
+	raw_local_irq_disable();
 	console_release();
 	panic_hooks.bug_exit();
 }

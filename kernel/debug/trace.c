@@ -53,7 +53,7 @@ void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 {
 	/* IRQs off: an interrupt could start another trace after we have read
 	 * the mode, or switch to a thread that does. */
-	uint32_t head, flags = local_irq_save();
+	uint32_t head, flags = raw_local_irq_save();
 	/* Acquire: pairs with the release in trace_start(). */
 	unsigned int mode = smp_load_acquire(&trace_mode);
 	struct ring *r = &rings[smp_processor_id()];
@@ -86,7 +86,7 @@ void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 		if (listen)
 			listen(e);
 	}
-	local_irq_restore(flags);
+	raw_local_irq_restore(flags);
 }
 
 void trace_init(unsigned int cpu, void *memory)

@@ -53,7 +53,8 @@ enum trace_op {
 	TR_READ_LOCK,
 	TR_READ_CONTEND,
 	TR_READ_UNLOCK,
-	TR_READ_TRYLOCK, /* gate: about to try */
+	TR_READ_TRYLOCK,  /* gate: about to try */
+	TR_WRITE_TRYLOCK, /* gate: about to try */
 	TR_WRITE_LOCK,
 	TR_WRITE_CONTEND,
 	TR_WRITE_UNLOCK,

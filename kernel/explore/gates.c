@@ -248,11 +248,13 @@ static bool run_interrupt(struct gate *g)
 {
 	struct gate *in = g->in;
 	struct thread *t = current;
+	struct lockdep_context context;
 	uint32_t flags;
 
 	if (!in)
 		return false;
 	flags = local_irq_save();
+	lockdep_irq_enter(&context);
 	t->irq_depth++;
 	t->declared_irqs++;
 	in->preempt_count = t->preempt_count;
@@ -262,6 +264,7 @@ static bool run_interrupt(struct gate *g)
 	stop_at_gate(in, TR_NONE, NULL, CALLER);
 	ex.subject.handler(ex.subject.arg, (unsigned int)(in - ex.gate));
 	t->gated = false;
+	lockdep_irq_exit(&context);
 	t->declared_irqs--;
 	t->irq_depth--;
 	local_irq_restore(flags);

@@ -38,10 +38,13 @@ void irq_entry(struct regs *regs)
 	struct thread *t = current;
 	unsigned int cpu = smp_processor_id();
 	struct regs *outer = interrupted[cpu];
+	struct lockdep_context context;
 
 	interrupted[cpu] = regs;
+	lockdep_irq_enter(&context);
 	t->irq_depth++;
 	irqchip->handle(regs);
+	lockdep_irq_exit(&context);
 	t->irq_depth--;
 	interrupted[cpu] = outer;
 	if (t->irq_depth || t->preempt_count || t->is_idle)

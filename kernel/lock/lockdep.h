@@ -11,6 +11,19 @@
  * and it sees no wait for anything but a lock, except the wait for an answer of
  * other cores (lockdep_call()). The argument of October 2012 was about this.
  *
+ * Interrupts. Lockdep is told when interrupts go on (kernel/lock/irqflags.h),
+ * and when a handler begins and ends. It looks at the locks that are held then.
+ *
+ * Waiting. A lock has a wait type: a core that waits for a spinlock spins, a
+ * thread that waits for a mutex sleeps. Nobody may sleep in an interrupt, with
+ * interrupts or preemption off, or with a spinlock held. Whether a spinlock is
+ * held is read from the list of held locks, not from counts or flags.
+ *
+ * Contexts. An interrupt, a timer function, a function that another core calls,
+ * a notifier, an RCU callback and a thread begin and end. When one ends, it must
+ * leave things as it found them: locks, readers, preempt count, interrupt flag.
+ * What is left is reported there, and put back, so that nobody else is blamed.
+ *
  * Readers. A recursive reader waits for a writer that is inside, but not for a
  * writer that waits. Any other reader waits for both. An edge records how its
  * first lock was held and how its second was asked for, and only strong paths
@@ -22,16 +35,25 @@
  *     lock_release() when you give the lock back.
  *  2. If lock_release() returns false, leave the lock as it is.
  *  3. Give each lock a class: a key, a static place, or lockdep_no_validate.
+ *  4. Call might_sleep() first where a thread may sleep.
  *
  * The consequences:
- *  a. Each distinct finding is reported once, then only counted. The kinds:
- *     enum lockdep_kind.
+ *  a. Each distinct finding is reported once, then only counted. Two findings
+ *     are the same if they have the same kind and concern the same classes and
+ *     sites; lockdep_finding.c says which. One step about all held locks (turning
+ *     interrupts on, calling cores, the end of a context) makes one finding; the
+ *     rest is counted, and found again if it has a cause of its own.
  *  b. Lockdep goes on after a report. Nothing that it finds stops the system.
- *  c. If a table is full, one line names the number to raise.
- *  d. In release nothing of it is left.
+ *  c. If a table is full, one line names the number to raise. Nothing that
+ *     follows from a full table is reported: lockdep then sees less.
+ *  d. After a reset lockdep learns again what threads hold at that moment.
+ *  e. In release nothing of it is left.
  *
- * The mechanism: lockdep.c; its graph: lockdep_graph.h; the reports:
- * lockdep_report.c. Context: any but FIQ.
+ * The mechanism: lockdep.c (the list of held locks), lockdep_class.c,
+ * lockdep_chain.c, lockdep_order.c, lockdep_irq.c, lockdep_context.c,
+ * lockdep_finding.c; the graph: lockdep_graph.h; the reports: lockdep_report.c,
+ * lockdep_scenario.c. What Linux's lockdep sees that this one does not:
+ * docs/lockdep.md. Context: any but FIQ.
  * Source: Linux 6.1, kernel/locking/lockdep.c, for the findings.
  */
 #pragma once
@@ -41,6 +63,7 @@
 #include <stdint.h>
 
 #include "kernel/lib/compiler.h"
+#include "kernel/lock/irqflags.h"
 
 enum lockdep_kind {
 	LOCKDEP_CIRCULAR,      /* an edge closes a cycle */
@@ -51,12 +74,14 @@ enum lockdep_kind {
 				* them enabled, or taken with interrupts off and
 				* held while other cores are called */
 	LOCKDEP_UNBALANCED,    /* released, but not held (here) */
-	LOCKDEP_HELD_AT_END,   /* a thread ends or idles and holds a lock */
-	LOCKDEP_HELD_FREED,    /* memory of a held lock freed or initialised */
-	LOCKDEP_SLEEP,	       /* may sleep, but must not here */
-	LOCKDEP_RCU,	       /* rcu_dereference() outside a reader */
-	LOCKDEP_NOT_HELD,      /* lockdep_assert_held(), ..._cpus_held() */
-	LOCKDEP_NEST, /* outer lock of mutex_lock_nest_lock() not held */
+	LOCKDEP_HELD_AT_END, /* a context ends, or a core idles, with a lock */
+	LOCKDEP_HELD_FREED,  /* memory of a held lock freed or initialised */
+	LOCKDEP_SLEEP,	     /* may sleep, but must not here */
+	LOCKDEP_RCU,	     /* rcu_dereference() outside a reader */
+	LOCKDEP_NOT_HELD,    /* the lockdep_assert_...() macros */
+	LOCKDEP_NEST,	     /* outer lock of mutex_lock_nest_lock() not held */
+	LOCKDEP_LEFT, /* a context ends in a reader, or with another preempt
+		       * count or interrupt flag */
 	NR_LOCKDEP_KINDS
 };
 #define LOCKDEP_BIT(kind) (1u << (kind))
@@ -66,6 +91,10 @@ enum lockdep_kind {
 #define LOCK_READ	    1u
 #define LOCK_READ_RECURSIVE 2u
 #define LOCK_TRY	    4u
+
+/* What a thread does that waits for a lock. A lock of type NONE (a map) is
+ * never in the way of a sleep. */
+enum lock_wait { LOCK_WAITS_NONE, LOCK_WAITS_SPIN, LOCK_WAITS_SLEEP };
 
 /* Its address names a class. */
 struct lock_class_key {
@@ -82,19 +111,18 @@ struct held_lock {
 	uint64_t since; /* counter ticks: taken, or asked for */
 	union {
 		struct {
-			uint32_t below : 14;   /* the chain under it */
-			uint32_t how : 3;      /* LOCK_* */
-			uint32_t nested : 1;   /* ordered by an outer lock */
-			uint32_t in_irq : 1;   /* taken in an interrupt */
-			uint32_t irqs_off : 1; /* taken with interrupts off */
-			uint32_t checked : 1;  /* always 1: chain_intern() */
-			uint32_t class : 11;   /* last: quickest to store */
+			uint32_t below : 14;	/* the chain under it */
+			uint32_t how : 3;	/* LOCK_* */
+			uint32_t nested : 1;	/* ordered by an outer lock */
+			uint32_t in_irq : 1;	/* taken in an interrupt */
+			uint32_t irqs_off : 1;	/* interrupts not on since */
+			uint32_t unchecked : 1; /* 0 here: lockdep_chain.c */
+			uint32_t class : 11;	/* 0: it has none */
 		};
 		uint32_t link; /* all these bits: the chain that ends here */
 	};
-	uint16_t before; /* the thread's chain before it; differs from `below`
-			  * for the first lock that an interrupt takes */
-	bool waits;	 /* not acquired yet */
+	bool waits;   /* not acquired yet */
+	uint8_t more; /* so many more locks of its class, see compress() */
 };
 
 /* One word, as verdict lines have it: "circular". */
@@ -111,27 +139,66 @@ struct lockdep_map {
 	const char *name;
 	/* The class for each subclass; 0: not looked up yet. */
 	uint16_t class[LOCKDEP_SUBCLASSES];
+	uint8_t wait; /* enum lock_wait */
 };
 
-#define MAX_HELD 24
+#define MAX_HELD  24
+#define MAX_STRAY 24
+
+/* A lock that is not where it belongs: see lockdep_stray.c. */
+struct stray_lock {
+	const struct lockdep_map *map;
+	uint8_t how;	   /* LOCK_* */
+	bool spins;	   /* it is a spinlock */
+	bool gone;	   /* another context has released it */
+	bool owes_a_count; /* the preempt count was put back without it */
+};
 
 /* Part of struct thread. Only the thread itself uses it, and the interrupts
- * that come while it runs. */
+ * that come while it runs; but a reset, on any core, sets `stale`. */
 struct lockdep_thread {
-	unsigned int depth;	/* entries of held[] */
-	unsigned int lost;	/* locks taken while held[] was full */
-	unsigned int recursion; /* inside lockdep: its locks are not checked */
-	unsigned int readers;	/* rcu_read_lock() nesting */
-	uintptr_t reader_site;	/* where the outermost reader began */
-	uint64_t reader_since;	/* when it began */
-	unsigned int chain;	/* name of the chain that all entries make */
+	union {
+		struct {
+			uint16_t recursion; /* inside lockdep: its locks are
+					     * not checked */
+			uint16_t stale; /* a reset has forgotten what it holds */
+		};
+		uint32_t busy; /* both, for one look */
+	};
+	unsigned int depth;	   /* entries of held[] */
+	unsigned int base;	   /* the first entry of the running context */
+	unsigned int chain;	   /* name of the chain that all entries make */
+	uint32_t in_irq_link;	   /* the bit in_irq of a link, or 0 */
+	unsigned int readers;	   /* rcu_read_lock() nesting */
+	unsigned int reader_base;  /* of them, of contexts outside this one */
+	unsigned int left_readers; /* left behind by contexts that have ended */
+	uintptr_t reader_site;	   /* where the outermost reader began */
+	uint64_t reader_since;	   /* when it began */
 	struct held_lock held[MAX_HELD];
+	struct stray_lock stray[MAX_STRAY];
+	uint8_t nr_stray;
+	bool blind;	/* stray[] was full once: unknown releases are right */
+	bool excused;	/* this context has released a lock of another one */
+	/* `since` of the spinlock with which the thread sleeps: reported */
+	uint64_t bad_sleep;
 };
 
-#define DEP_MAP		  struct lockdep_map dep_map;
-#define DEP_MAP_AT(type)  offsetof(type, dep_map) /* 0: none */
-#define DEP_MAP_INIT(n)	  .dep_map = { .name = (n) },
-#define DEP_MAP_KEY(n, k) .dep_map = { .name = (n), .key = (k) },
+/* What a context found when it began. */
+struct lockdep_context {
+	uint16_t depth, base;
+	unsigned int chain;
+	uint32_t in_irq_link, irq_flag;
+	unsigned int readers, reader_base;
+	int preempt_count;
+	bool excused;
+};
+
+#define DEP_MAP		 struct lockdep_map dep_map;
+#define DEP_MAP_AT(type) offsetof(type, dep_map) /* 0: none */
+/* n: its name; k: its key; w: enum lock_wait. */
+#define DEP_MAP_KEY(n, k, w)                                                   \
+	.dep_map = { .name = (n), .key = (k), .wait = (w) },
+#define DEP_MAP_INIT(n, w) DEP_MAP_KEY(n, NULL, w)
 #define LOCKDEP_MAP_INIT(n)                                                    \
 	{                                                                      \
 		.name = (n)                                                    \
@@ -150,13 +217,23 @@ struct lockdep_thread {
 /* The key of locks that lockdep does not check. */
 extern struct lock_class_key lockdep_no_validate;
 
-void lockdep_init_map(struct lockdep_map *m, const char *name, const void *key);
+void lockdep_init_map(struct lockdep_map *m, const char *name, const void *key,
+		      enum lock_wait wait);
 /* Put the lock into another class than the locks initialised at the same
  * place. */
 #define lockdep_set_class(lock, k, n)                                          \
-	lockdep_init_map(&(lock)->dep_map, (n), (k))
+	lockdep_init_map(&(lock)->dep_map, (n), (k),                           \
+			 (enum lock_wait)(lock)->dep_map.wait)
 #define lockdep_set_novalidate_class(lock)                                     \
 	lockdep_set_class(lock, &lockdep_no_validate, (lock)->dep_map.name)
+/*
+ * A key in memory that will be freed: register it before a lock gets it.
+ * Unregister it before the memory is freed, and after the last lock that has it
+ * is gone; then its classes, their orders and their findings are forgotten.
+ * Thread context, or interrupt; not while a lock of the key is held.
+ */
+void lockdep_register_key(struct lock_class_key *key);
+void lockdep_unregister_key(struct lock_class_key *key);
 
 /*
  * The thread is about to take m: check that, report, and put m on the thread's
@@ -164,9 +241,23 @@ void lockdep_init_map(struct lockdep_map *m, const char *name, const void *key);
  * how: LOCK_*. nest: NULL, or an outer lock that orders all locks of this
  * class. site: the caller, for reports.
  */
-void lock_acquire(struct lockdep_map *m, unsigned int subclass,
-		  unsigned int how, const struct lockdep_map *nest,
-		  uintptr_t site);
+void lock_acquire_full(struct lockdep_map *m, unsigned int subclass,
+		       unsigned int how, const struct lockdep_map *nest,
+		       uintptr_t site);
+/* The usual case, which is quicker: no subclass, no outer lock. */
+void lock_acquire_plain(struct lockdep_map *m, unsigned int how,
+			uintptr_t site);
+static always_inline void lock_acquire(struct lockdep_map *m,
+				       unsigned int subclass, unsigned int how,
+				       const struct lockdep_map *nest,
+				       uintptr_t site)
+{
+	if (__builtin_constant_p(subclass) && subclass == 0 &&
+	    __builtin_constant_p(!nest) && !nest)
+		lock_acquire_plain(m, how, site);
+	else
+		lock_acquire_full(m, subclass, how, nest, site);
+}
 /* lock_contended(): the thread must wait for m. lock_acquired(): that wait has
  * ended, and the thread has m. */
 void lock_contended(struct lockdep_map *m);
@@ -175,12 +266,14 @@ void lock_acquired(struct lockdep_map *m);
  * hold m, this is reported, and false is returned. */
 bool lock_release(struct lockdep_map *m, uintptr_t site);
 
-/* The thread is about to wait until other cores have run a function. Interrupts
- * are on. */
+/* The thread is about to wait until other cores have run a function, or have
+ * begun to. Interrupts are on. */
 void lockdep_call(void);
 
 /* Does the current thread, or an interrupt on top of it, hold m? */
 bool lock_is_held(const struct lockdep_map *m);
+/* The same, but held for writing, or for reading. */
+bool lock_is_held_as(const struct lockdep_map *m, bool read);
 /* The entry of t for m if t holds it, else NULL. A racy reading if t is another
  * thread. */
 const struct held_lock *lock_held_by(const struct thread *t,
@@ -197,11 +290,54 @@ void lockdep_complain(enum lockdep_kind kind, const char *what, uintptr_t site);
 #define lockdep_assert_held(lock)                                              \
 	lockdep_check(lock_is_held(&(lock)->dep_map), LOCKDEP_NOT_HELD,        \
 		      (lock)->dep_map.name)
+#define lockdep_assert_held_write(lock)                                        \
+	lockdep_check(lock_is_held_as(&(lock)->dep_map, false),                \
+		      LOCKDEP_NOT_HELD, (lock)->dep_map.name)
+#define lockdep_assert_held_read(lock)                                         \
+	lockdep_check(lock_is_held_as(&(lock)->dep_map, true),                 \
+		      LOCKDEP_NOT_HELD, (lock)->dep_map.name)
+#define lockdep_assert_not_held(lock)                                          \
+	do {                                                                   \
+		if (unlikely(lock_is_on_list(&(lock)->dep_map)))               \
+			lockdep_unwanted(&(lock)->dep_map, CALLER);            \
+	} while (0)
+/* For the last one: lock_is_held(), but false if lockdep does not know. The
+ * second reports that m is held. */
+bool lock_is_on_list(const struct lockdep_map *m);
+void lockdep_unwanted(const struct lockdep_map *m, uintptr_t site);
 
+/* The function may take this lock, though not each time: check as if it did. (A
+ * lock that sleeps: also check that it may sleep here.) */
+#define might_lock(lock)      __might_lock(&(lock)->dep_map, LOCK_WRITE, CALLER)
+#define might_lock_read(lock) __might_lock(&(lock)->dep_map, LOCK_READ, CALLER)
+void __might_lock(struct lockdep_map *m, unsigned int how, uintptr_t site);
+
+/* The thread is about to sleep, or to call what may sleep. allowed: what the
+ * counts and flags say. Report it, unless it is right. what: the function. */
+void lockdep_sleeps(bool allowed, const char *what, uintptr_t site);
+/* The same in schedule(): but not again after a report. */
+void lockdep_switches(uintptr_t site);
+
+/*
+ * An interrupt handler begins and ends, on top of the current thread. Any other
+ * context begins and ends: `what` and fn name it in a report. Whatever the
+ * context has left behind is reported and put back.
+ */
+void lockdep_irq_enter(struct lockdep_context *c);
+void lockdep_irq_exit(const struct lockdep_context *c);
+void lockdep_enter(struct lockdep_context *c);
+void lockdep_leave(const struct lockdep_context *c, const char *what,
+		   const void *fn);
 /* lockdep_thread_end(): the thread is about to end. lockdep_idle(): the core is
- * about to idle. Report the locks that are still held. */
+ * about to idle. Report what is left, and put it back. */
 void lockdep_thread_end(void);
 void lockdep_idle(void);
+/* rcu_read_unlock() without a reader of this context: report it, unless an ended
+ * context has left a reader. */
+void lockdep_no_reader(uintptr_t site);
+/* The locks and readers that contexts of this thread have left behind are gone:
+ * somebody else has released them. */
+void lockdep_forget_stray(void);
 /* Memory is about to be freed, or a lock there to be initialised: report the
  * locks in it that the current thread holds. */
 void debug_check_no_locks_freed(const void *from, size_t len);
@@ -220,8 +356,11 @@ unsigned int lockdep_seen(void);
 void lockdep_mark(void);
 unsigned int lockdep_since_mark(void);
 /* Forget the edges, uses and findings. Classes and chains stay, but chains have
- * to be checked anew. */
+ * to be checked anew. Each thread tells at its next step what it holds. */
 void lockdep_reset(void);
+/* Calls fn for each thread. A reset needs it; kernel/sched/thread.c sets it. */
+extern void (*lockdep_for_each_thread)(void (*fn)(struct thread *t, void *arg),
+				       void *arg);
 /* on: from now on count findings but do not print them. Nests. */
 void lockdep_quiet(bool on);
 /* on: from now on print one line instead of each report: "lockdep: circular: D
@@ -240,10 +379,14 @@ void print_held_locks(const struct thread *t);
 
 #else /* release */
 
+struct lockdep_context {
+	char unused;
+};
+
 #define DEP_MAP
 #define DEP_MAP_AT(type) 0
-#define DEP_MAP_INIT(n)
-#define DEP_MAP_KEY(n, k)
+#define DEP_MAP_INIT(n, w)
+#define DEP_MAP_KEY(n, k, w)
 #define LOCK_KEY()			   NULL
 #define DEFINE_LOCK_KEY(k)		   extern struct lock_class_key k
 #define LOCK_KEY_OF(k)			   NULL
@@ -257,6 +400,18 @@ void print_held_locks(const struct thread *t);
 #define lockdep_call()			      ((void)0)
 #define lockdep_check(ok, kind, what)	      ((void)0)
 #define lockdep_assert_held(lock)	      ((void)(lock))
+#define lockdep_assert_held_write(lock)	      ((void)(lock))
+#define lockdep_assert_held_read(lock)	      ((void)(lock))
+#define lockdep_assert_not_held(lock)	      ((void)(lock))
+#define lockdep_register_key(key)	      ((void)(key))
+#define lockdep_unregister_key(key)	      ((void)(key))
+#define might_lock(lock)		      ((void)(lock))
+#define might_lock_read(lock)		      ((void)(lock))
+#define lockdep_irq_enter(c)		      ((void)(c))
+#define lockdep_irq_exit(c)		      ((void)(c))
+#define lockdep_enter(c)		      ((void)(c))
+#define lockdep_leave(c, what, fn)	      ((void)(c), (void)(fn))
+#define lockdep_forget_stray()		      ((void)0)
 #define lock_held_by(t, m)		      ((void)(t), (const struct held_lock *)NULL)
 #define lockdep_thread_end()		      ((void)0)
 #define lockdep_idle()			      ((void)0)

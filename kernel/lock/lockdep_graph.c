@@ -10,6 +10,8 @@ void dep_clear(struct dep_graph *g)
 	memset(g->out, 0, sizeof(g->out));
 	memset(g->in, 0, sizeof(g->in));
 	g->edges = 1;
+	g->in_use = 0;
+	g->free_edge = 0;
 }
 
 unsigned int dep_find(const struct dep_graph *g, unsigned int from,
@@ -37,10 +39,13 @@ int dep_add(struct dep_graph *g, unsigned int from, unsigned int to,
 
 	if (i)
 		return 0;
-	if (g->edges == DEP_EDGES)
+	if (g->in_use == DEP_EDGES - 1)
 		return -1;
-	i = g->edges++;
+	g->in_use++;
+	i = g->free_edge ? g->free_edge : g->edges++;
 	e = &g->edge[i];
+	if (g->free_edge)
+		g->free_edge = e->next_out;
 	e->from = (uint16_t)from;
 	e->to = (uint16_t)to;
 	e->dep = (uint8_t)dep;
@@ -51,6 +56,31 @@ int dep_add(struct dep_graph *g, unsigned int from, unsigned int to,
 	g->out[from] = (uint16_t)i;
 	g->in[to] = (uint16_t)i;
 	return (int)i;
+}
+
+/* Take edge i off the list that *p begins, of edges from a node or to one. */
+static void unlink_edge(struct dep_graph *g, uint16_t *p, unsigned int i,
+			bool out)
+{
+	while (*p != i)
+		p = out ? &g->edge[*p].next_out : &g->edge[*p].next_in;
+	*p = out ? g->edge[i].next_out : g->edge[i].next_in;
+}
+
+void dep_remove(struct dep_graph *g, unsigned int node)
+{
+	unsigned int i;
+
+	while ((i = g->out[node] ? g->out[node] : g->in[node])) {
+		struct dep_edge *e = &g->edge[i];
+
+		unlink_edge(g, &g->out[e->from], i, true);
+		unlink_edge(g, &g->in[e->to], i, false);
+		e->from = e->to = 0; /* not in use */
+		e->next_out = g->free_edge;
+		g->free_edge = (uint16_t)i;
+		g->in_use--;
+	}
 }
 
 /* Mark the node as visited in this way, weak or strong. Returns false if the
@@ -74,17 +104,21 @@ static void write_path(const struct dep_graph *g, unsigned int i,
 
 	for (unsigned int k = i; k; k = g->queue[k].parent)
 		n++;
-	path->cut = n > DEP_PATH;
-	path->n = path->cut ? DEP_PATH : n;
-	for (; i; i = g->queue[i].parent)
-		if (--n < DEP_PATH)
+	path->n = n > DEP_PATH ? DEP_PATH : n;
+	path->more = n - path->n;
+	for (; i; i = g->queue[i].parent) {
+		n--;
+		if (n >= DEP_PATH / 2 + path->more)
+			path->edge[n - path->more] = g->queue[i].edge;
+		else if (n < DEP_PATH / 2)
 			path->edge[n] = g->queue[i].edge;
+	}
 }
 
-unsigned int dep_search(struct dep_graph *g, unsigned int start, bool weak,
-			bool backward,
-			bool (*match)(unsigned int node, bool weak, void *arg),
-			void *arg, struct dep_path *path)
+unsigned int
+dep_search(struct dep_graph *g, unsigned int start, bool weak, bool backward,
+	   enum dep_match (*match)(unsigned int node, bool weak, void *arg),
+	   void *arg, struct dep_path *path)
 {
 	/* A weak node is left by strong_on edges only. An edge that is not in
 	 * strong_to leads to a weak node. */
@@ -101,11 +135,15 @@ unsigned int dep_search(struct dep_graph *g, unsigned int start, bool weak,
 		const struct dep_visit v = g->queue[head];
 		unsigned int e = backward ? g->in[v.node] : g->out[v.node];
 
+		enum dep_match is = match(v.node, v.weak, arg);
+
 		g->visits++;
-		if (match(v.node, v.weak, arg)) {
+		if (is == DEP_FOUND) {
 			write_path(g, head, path);
 			return v.node;
 		}
+		if (is == DEP_STOP)
+			continue;
 		while (e) {
 			const struct dep_edge *x = &g->edge[e];
 			unsigned int to = backward ? x->from : x->to;

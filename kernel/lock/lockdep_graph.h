@@ -23,7 +23,7 @@
  *
  * The client's duty: guard the graph; it belongs to the caller. The
  * consequence: an edge and its trace do not change once they are made, until
- * dep_clear(), so a reader needs no lock for them.
+ * dep_clear() or dep_remove().
  */
 #pragma once
 
@@ -33,7 +33,7 @@
 #define DEP_NODES  512	/* lock classes, 0 is none */
 #define DEP_EDGES  2048 /* 0 is none */
 #define DEP_FRAMES 16	/* of a stack that made an edge */
-#define DEP_PATH   24	/* edges of the longest path that is reported */
+#define DEP_PATH   24	/* edges of the longest path that is reported in full */
 
 #define DEP_EN 1u
 #define DEP_SN 2u
@@ -41,7 +41,8 @@
 #define DEP_SR 8u
 
 struct dep_trace {
-	uint32_t n;
+	uint16_t n;
+	bool cut; /* the stack has more frames */
 	uintptr_t pc[DEP_FRAMES];
 };
 
@@ -67,19 +68,27 @@ struct dep_visit {
 struct dep_graph {
 	uint16_t out[DEP_NODES], in[DEP_NODES]; /* lists of edges */
 	struct dep_edge edge[DEP_EDGES];
-	unsigned int edges; /* in use, and entry 0, which is not */
+	unsigned int edges; /* places used, and entry 0, which is not */
+	unsigned int in_use;
+	uint16_t free_edge; /* a list by next_out; 0 ends it */
 	/* For the search: */
 	uint32_t seen[2][DEP_NODES / 32];
 	struct dep_visit queue[2 * DEP_NODES];
 	unsigned int searches, visits; /* statistics */
 };
 
-/* The edges of a path, in the order of the search. */
+/* The edges of a path, in the order of the search. Of a path that is longer than
+ * DEP_PATH, the first and the last DEP_PATH / 2 edges. */
 struct dep_path {
-	unsigned int n;
-	bool cut; /* longer than DEP_PATH */
+	unsigned int n; /* edges here */
+	unsigned int
+		more; /* so many between edge[DEP_PATH / 2 - 1] and the next */
 	uint16_t edge[DEP_PATH];
 };
+
+/* What match() says about a node: go on from there; do not go on from there; it
+ * is found. */
+enum dep_match { DEP_GO, DEP_STOP, DEP_FOUND };
 
 void dep_clear(struct dep_graph *g);
 
@@ -96,14 +105,16 @@ unsigned int dep_find(const struct dep_graph *g, unsigned int from,
  * table is full. */
 int dep_add(struct dep_graph *g, unsigned int from, unsigned int to,
 	    unsigned int dep);
+/* Remove all edges from and to the node. */
+void dep_remove(struct dep_graph *g, unsigned int node);
 
 /*
- * Find the shortest strong path from `start` to a node for which match() is
- * true; start itself may match. backward: against the direction of the edges.
+ * Find the shortest strong path from `start` to a node that match() finds; start
+ * itself may be it. backward: against the direction of the edges.
  * weak: how start is reached (forward: by a recursive reader; backward: it is
  * held shared). Returns the node, with its path in *path; 0 if there is none.
  */
-unsigned int dep_search(struct dep_graph *g, unsigned int start, bool weak,
-			bool backward,
-			bool (*match)(unsigned int node, bool weak, void *arg),
-			void *arg, struct dep_path *path);
+unsigned int
+dep_search(struct dep_graph *g, unsigned int start, bool weak, bool backward,
+	   enum dep_match (*match)(unsigned int node, bool weak, void *arg),
+	   void *arg, struct dep_path *path);

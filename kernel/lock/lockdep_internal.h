@@ -1,10 +1,26 @@
 /*
- * Shared by the files of lockdep.
+ * Shared by the files of lockdep. The files, each of which uses those before it:
+ *
+ *	lockdep_full.c      one line for each full table
+ *	lockdep_class.c     the classes, the graph, the lock that guards both
+ *	lockdep_chain.c     the sequences of held locks that were checked
+ *	lockdep_scenario.c  parts of reports
+ *	lockdep_report.c    the reports
+ *	lockdep_finding.c   which findings are new; counts
+ *	lockdep_irq.c       uses of classes, interrupts
+ *	lockdep_order.c     order, recursion
+ *	lockdep_stray.c     locks that are not on the list, though they are held
+ *	lockdep.c           the list of held locks; the hooks of the locks
+ *	lockdep_context.c   what a context leaves behind; sleeping; assertions
+ *	lockdep_reset.c     reset, keys that are given back
+ *	lockdep_stats.c     what the command `lockdep` prints
  */
 #pragma once
 
 #include "kernel/lock/lockdep_graph.h"
 #include "kernel/sched/sched.h"
+
+#if GORDIAN_DEBUG
 
 /* How a class has been used: in an interrupt, or with interrupts on; waited for
  * with interrupts off, or held by a thread that waited for an answer of other
@@ -24,12 +40,15 @@ enum {
 #define USE_CALL   (USE_BIT(TAKEN_IRQS_OFF) | USE_BIT(HELD_IN_CALL))
 
 struct lock_class {
-	const void *key;
+	const void *key; /* NULL: not in use */
 	const char *name;
-	uint16_t next; /* in its hash bucket */
+	uint32_t serial; /* no other class has it, since boot */
+	uint16_t next;	 /* in its hash bucket */
 	uint8_t subclass;
-	uint16_t same;			/* older classes of that name */
-	uint32_t usage;			/* USE_BIT()s */
+	uint8_t wait;	/* enum lock_wait */
+	uint16_t same;	/* older classes of that name */
+	uint32_t usage; /* USE_BIT()s */
+	uint32_t wrong; /* of these: findings, and so no evidence for others */
 	struct dep_trace used[NR_USES]; /* the first use of each sort */
 };
 
@@ -41,11 +60,12 @@ struct held_copy {
 	uint8_t how;
 	bool waits;
 };
-#define HELD_COPIES 12
 
-/* All that a report needs, so that it can be printed again. */
+/* All that a report needs, so that it can be printed again. It also refers to
+ * classes and edges; these do not change before the next reset. */
 struct finding {
 	enum lockdep_kind kind;
+	uint32_t epoch; /* lockdep_resets when it was found */
 	/* The context in which it was found: */
 	uint32_t thread, core;
 	char comm[THREAD_NAME_LEN];
@@ -58,37 +78,210 @@ struct finding {
 	struct dep_path forward; /* irq: next to unsafe */
 	/* irq: the two classes, how each was used, and which use is new */
 	unsigned int safe, unsafe, safe_use, unsafe_use, new_use;
-	const char *what; /* lockdep_complain(): a few words */
+	const char *what; /* a few words */
 	uintptr_t site;
+	enum lockdep_left {
+		LEFT_NOTHING,
+		LEFT_READER,
+		LEFT_COUNT,
+		LEFT_IRQS_ON,
+		LEFT_IRQS_OFF
+	} left;
+	int was_count; /* the preempt count at the begin of the context */
 	unsigned int nr_held;
-	struct held_copy held[HELD_COPIES];
+	struct held_copy held[MAX_HELD];
 	struct dep_trace trace; /* of the acquisition */
 };
 
-/* lockdep.c */
+/* ---- lockdep_full.c: IRQs off, lockdep_graph_lock not held ---------------- */
+
+/* Print, once for each table, that it is full. number: the constant to raise;
+ * is: its value; then: what that means for what follows. */
+void lockdep_full(const char *table, const char *number, unsigned int is,
+		  const char *then);
+/* Print, once for each name, what is wrong with locks of that name. */
+void lockdep_bad_name(const char *what, const char *name);
+/* The table has room again: print it again when it is full. */
+void lockdep_has_room(const char *number);
+
+/* ---- lockdep_class.c ------------------------------------------------------ */
+
 extern struct spinlock lockdep_graph_lock;
 extern struct dep_graph lockdep_graph;
 extern struct lock_class lockdep_classes[DEP_NODES];
-extern unsigned int lockdep_nr_classes; /* with the unused 0 */
-extern unsigned int lockdep_nr_chains, lockdep_chain_misses, lockdep_max_depth;
-extern unsigned int lockdep_nr_findings, lockdep_again;
-extern unsigned int lockdep_distinct[NR_LOCKDEP_KINDS];
+extern unsigned int lockdep_nr_classes; /* places used, with the unused 0 */
+extern unsigned int lockdep_classes_in_use;
+extern uint32_t lockdep_resets; /* changes under lockdep_graph_lock, and while
+				 * no report is printed */
+
+/* A hash of key and value. The factor is 2^64 divided by the golden ratio. */
+static inline uint64_t lockdep_mix(uint64_t key, uint32_t value)
+{
+	key = (key ^ value) * 0x9e3779b97f4a7c15ull;
+	return key ^ key >> 29;
+}
+
+/* The class of m, which m keeps; 0: it cannot have one, and a line has said so.
+ * IRQs off, recursion set. */
+unsigned int lockdep_class_of(struct lockdep_map *m, unsigned int subclass);
+/* lockdep_graph_lock held: forget all uses; forget the classes of a key, whose
+ * numbers are set in gone[]. */
+void lockdep_forget_uses(void);
+bool lockdep_forget_key(const void *key, uint32_t gone[DEP_NODES / 32]);
+
+/* The uses that count as evidence for other findings. */
+static inline uint32_t lockdep_evidence(const struct lock_class *c)
+{
+	return c->usage & ~c->wrong;
+}
+
+/* ---- lockdep_chain.c ------------------------------------------------------ */
 
 /* Size of the table of chains, a power of two. */
 #define LOCKDEP_CHAIN_BITS 13
 #define LOCKDEP_CHAINS	   (1u << LOCKDEP_CHAIN_BITS)
-#define LOCKDEP_FINDINGS   256
 
-/* lockdep_report.c. IRQs off, the graph lock not held. */
+/* Names of chains that are in no table: of no locks, of no locks of an
+ * interrupt; a chain that lockdep does not know. */
+enum { CHAIN_EMPTY, CHAIN_EMPTY_IRQ, CHAIN_UNKNOWN, CHAIN_NAMES };
+
+extern uint32_t lockdep_chains[LOCKDEP_CHAINS]; /* links; 0: free */
+extern unsigned int lockdep_nr_chains, lockdep_chain_misses;
+
+/* Where the search for a link begins. The factor is 2^32 divided by the golden
+ * ratio. */
+static always_inline unsigned int chain_place(uint32_t link)
+{
+	return link * 0x9e3779b1u >> (32 - LOCKDEP_CHAIN_BITS);
+}
+
+static always_inline unsigned int chain_name(unsigned int place)
+{
+	return place + CHAIN_NAMES;
+}
+
+/* Find or add the chain that is h on top of h->below. Returns its name. *known:
+ * is it marked as checked? epoch: NULL, or lockdep_resets from before the check
+ * that the caller has just made; then mark it as checked, unless a reset came in
+ * between. */
+unsigned int chain_intern(const struct held_lock *h, const uint32_t *epoch,
+			  bool *known);
+/* lockdep_graph_lock held: no chain is checked any more; remove the chains with
+ * one of these classes. */
+void chains_uncheck(void);
+void chains_remove(const uint32_t gone[DEP_NODES / 32]);
+
+/* ---- lockdep_scenario.c, lockdep_report.c --------------------------------- */
+
+#define NAME_SIZE 48
+
+/* The name of a class: "slab_mutex", "lock#2", "lock/1". */
+const char *lockdep_class_name(unsigned int class, char buf[NAME_SIZE]);
+/* Linux's marks: '-' used in interrupts, '+' with interrupts enabled, '?' both,
+ * '.' neither. */
+char lockdep_use_char(uint32_t usage, unsigned int in, unsigned int on);
+void lockdep_print_cycle(const struct finding *f);
+unsigned int lockdep_link_number(const struct finding *f, unsigned int i,
+				 bool *gap);
+void lockdep_print_recursion(const struct finding *f);
+void lockdep_print_inconsistent_scenario(const struct finding *f);
+void lockdep_print_irq_scenario(const struct finding *f, unsigned int middle);
+void lockdep_print_call_scenario(const struct finding *f, unsigned int middle);
+bool lockdep_is_about_calls(const struct finding *f);
+
+/* IRQs off, the graph lock not held. */
 void lockdep_report(const struct finding *f);
-/* Print, once for each table, that it is full. number: the constant to raise;
- * is: its value. (is 0: `number` is the name of a lock that cannot have a
- * class.) */
-void lockdep_full(const char *table, const char *number, unsigned int is);
-/* A reset empties the edges and the findings: report again if these fill up. */
-void lockdep_forget_full_tables(void);
+/* No report refers to a class any more. */
+void lockdep_forget_last(void);
 
-/* For the command `lockdep`. */
+/* ---- lockdep_finding.c ---------------------------------------------------- */
+
+#define LOCKDEP_FINDINGS 256
+
+extern unsigned int lockdep_nr_findings, lockdep_again, lockdep_unsaid;
+extern unsigned int lockdep_distinct[NR_LOCKDEP_KINDS];
+
+void lockdep_trace_from(struct dep_trace *t, const void *frame);
+struct held_copy lockdep_copy(const struct held_lock *h);
+/* Fill in what every finding of the current thread has. frame: the frame from
+ * which its stack is recorded. */
+void lockdep_fill(struct finding *f, enum lockdep_kind kind, const void *frame);
+/* Count a finding. Returns whether it has to be reported: the first with this
+ * kind and key. lockdep_graph_lock held. */
+bool lockdep_note(struct finding *f, uint32_t a, uint32_t b, uint32_t c);
+/* Count it, and report it if it is the first; takes the lock for that. */
+void lockdep_found(struct finding *f, uint32_t a, uint32_t b, uint32_t c);
+/* So many things were found that follow from a finding. */
+void lockdep_count_again(unsigned int n);
+uint32_t lockdep_serial(unsigned int class);
+/* lockdep_graph_lock held. */
+void lockdep_forget_findings(void);
+
+/* ---- lockdep_irq.c -------------------------------------------------------- */
+
+static inline bool is_shared(unsigned int how)
+{
+	return (how & (LOCK_READ | LOCK_READ_RECURSIVE)) != 0;
+}
+
+static inline bool is_recursive(unsigned int how)
+{
+	return (how & LOCK_READ_RECURSIVE) != 0;
+}
+
+/* The uses (USE_BIT()s) of the lock that holding it, as h says, makes. */
+uint32_t lockdep_uses_of(const struct held_lock *h);
+/* Note for h's class the uses that it did not have, and report each one that is
+ * a finding. Returns false if there was one. */
+bool lockdep_mark_use(const struct held_lock *h, uint32_t uses,
+		      const void *frame);
+/* h is one of the locks that the current step concerns. Do the same, but after
+ * the step's first finding (*ok is false) note nothing. */
+void lockdep_mark_in_step(const struct held_lock *h, uint32_t uses, bool *ok,
+			  const void *frame);
+/* Does prev -> next, which is a new edge, connect a safe lock to an unsafe one?
+ * Reports each such pair. Returns false if there is one. */
+bool lockdep_check_irq_order(const struct held_lock *prev,
+			     const struct held_lock *next, struct dep_edge *e,
+			     const void *frame);
+
+/* ---- lockdep_order.c ------------------------------------------------------ */
+
+/* Check the order of next, which is being taken, and the first n locks of t's
+ * list. `ordered`: an outer lock orders those of its class. Returns false if
+ * there is a finding. */
+bool lockdep_check_order(const struct lockdep_thread *t, unsigned int n,
+			 const struct held_lock *next, bool ordered,
+			 const void *frame);
+
+/* ---- lockdep_stray.c ------------------------------------------------------ */
+
+struct stray_lock *stray_find(struct lockdep_thread *t,
+			      const struct lockdep_map *m);
+void stray_add(struct lockdep_thread *t, const struct held_lock *h, bool gone);
+/* A release of m, which is not on the list. Returns false if lockdep must report
+ * it. *ok: what lock_release() returns otherwise. */
+bool stray_release(struct lockdep_thread *t, const struct lockdep_map *m,
+		   bool *ok);
+/* The preempt count is put back by `by`: whose releases will know of it? */
+void stray_owe(struct lockdep_thread *t, int by);
+
+/* ---- lockdep.c ------------------------------------------------------------ */
+
+extern unsigned int lockdep_max_depth;
+
+/* The last entry of m on the list; NULL if there is none. */
+const struct held_lock *lockdep_entry(const struct lockdep_thread *t,
+				      const struct lockdep_map *m);
+/* The name of the chain of the first n entries, which another context than the
+ * running one has on top. */
+unsigned int lockdep_chain_of(const struct lockdep_thread *t, unsigned int n);
+/* A reset came since the last step of t: learn again what t holds. */
+void lockdep_relearn(struct lockdep_thread *t, const void *frame);
+
+/* ---- lockdep_stats.c: for the command `lockdep` --------------------------- */
+
 void lockdep_print_stats(void);
 void lockdep_print_classes(void);
 void lockdep_print_graph(bool dot);
+#endif

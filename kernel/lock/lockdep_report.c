@@ -34,6 +34,7 @@ const char *lockdep_kind_name(enum lockdep_kind kind)
 		[LOCKDEP_RCU] = "rcu-usage",
 		[LOCKDEP_NOT_HELD] = "not-held",
 		[LOCKDEP_NEST] = "nest",
+		[LOCKDEP_LEFT] = "left-behind",
 	};
 
 	return kind < NR_LOCKDEP_KINDS ? names[kind] : "?";
@@ -41,9 +42,7 @@ const char *lockdep_kind_name(enum lockdep_kind kind)
 
 #if GORDIAN_DEBUG
 
-#define COLUMNS	   80
-#define NAME_SIZE  48
-#define MAX_COLUMN 23 /* width of a CPU's column at most */
+#define COLUMNS 80
 
 static unsigned int quiet; /* atomic; not 0: reports are only counted */
 static bool brief;	   /* one line for a report */
@@ -51,8 +50,16 @@ static struct finding last;
 
 void lockdep_quiet(bool on)
 {
+	unsigned int n = READ_ONCE(quiet);
+
 	/* Relaxed: the threads concerned are started after it, or joined. */
-	__atomic_fetch_add(&quiet, on ? 1 : -1u, __ATOMIC_RELAXED);
+	while ((on || n) && !__atomic_compare_exchange_n(
+				    &quiet, &n, on ? n + 1 : n - 1, false,
+				    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	if (!on && !n)
+		kprintf("lockdep: lockdep_quiet(false) without "
+			"lockdep_quiet(true)\n");
 }
 
 void lockdep_brief(bool on)
@@ -62,37 +69,15 @@ void lockdep_brief(bool on)
 
 /* ---- pieces -------------------------------------------------------------- */
 
-/* The name of a class: "slab_mutex", "lock#2", "lock/1". */
-static const char *class_name(unsigned int class, char buf[NAME_SIZE])
-{
-	const struct lock_class *c = &lockdep_classes[class];
-	int n = ksnprintf(buf, NAME_SIZE, "%s", class ? c->name : "(no class)");
-
-	if (c->same && n < NAME_SIZE)
-		n += ksnprintf(buf + n, NAME_SIZE - (size_t)n, "#%u",
-			       c->same + 1u);
-	if (c->subclass && n < NAME_SIZE)
-		ksnprintf(buf + n, NAME_SIZE - (size_t)n, "/%u", c->subclass);
-	return buf;
-}
-
-/* Linux's marks: '-' used in interrupts, '+' with interrupts enabled, '?' both,
- * '.' neither. */
-static char use_char(uint32_t usage, unsigned int in, unsigned int on)
-{
-	bool i = usage & USE_BIT(in), o = usage & USE_BIT(on);
-
-	return i && o ? '?' : i ? '-' : o ? '+' : '.';
-}
-
 static void print_class(unsigned int class)
 {
 	uint32_t usage = lockdep_classes[class].usage;
 	char name[NAME_SIZE];
 
-	kprintf("(%s){%c%c}", class_name(class, name),
-		use_char(usage, USED_IN_HARDIRQ, ENABLED_HARDIRQ),
-		use_char(usage, USED_IN_HARDIRQ_READ, ENABLED_HARDIRQ_READ));
+	kprintf("(%s){%c%c}", lockdep_class_name(class, name),
+		lockdep_use_char(usage, USED_IN_HARDIRQ, ENABLED_HARDIRQ),
+		lockdep_use_char(usage, USED_IN_HARDIRQ_READ,
+				 ENABLED_HARDIRQ_READ));
 }
 
 /* Print a lock in one line, or in two if one would be too long. indent: how
@@ -103,7 +88,7 @@ static void print_lock(const struct held_copy *h, unsigned int indent)
 	int n = ksnprintf(at, sizeof(at), "at: %pS%s", (void *)h->site,
 			  h->waits ? ", waits" : "");
 
-	class_name(h->class, name);
+	lockdep_class_name(h->class, name);
 	kprintf("%08x ", (unsigned int)(uintptr_t)h->lock);
 	print_class(h->class);
 	/* "01234567 (name){..}, " */
@@ -116,6 +101,8 @@ static void print_lock(const struct held_copy *h, unsigned int indent)
 static void print_trace(const struct dep_trace *t)
 {
 	print_backtrace(t->pc, t->n);
+	if (t->cut)
+		kprintf("    (more frames, not recorded)\n");
 }
 
 static void print_bar(char c)
@@ -157,11 +144,6 @@ static void print_trying(const struct finding *f)
 	print_lock(&f->prev, 0);
 }
 
-static const char *verb(unsigned int how)
-{
-	return how & (LOCK_READ | LOCK_READ_RECURSIVE) ? "rlock" : "lock";
-}
-
 static const char *irq_name(unsigned int use)
 {
 	static const char *const names[] = {
@@ -176,99 +158,7 @@ static const char *irq_name(unsigned int use)
 	return use < NR_USES ? names[use] : "?";
 }
 
-/* ---- a cycle ------------------------------------------------------------- */
-
-/* The locks that thread i of the cycle holds and wants. Thread 0 is the thread
- * that found the cycle. */
-struct side {
-	unsigned int holds, wants, held_as, taken_as;
-};
-
-static struct side side_of(const struct finding *f, unsigned int i)
-{
-	const struct dep_edge *e;
-
-	if (i == 0)
-		return (struct side){ f->prev.class, f->next.class, f->prev.how,
-				      f->next.how };
-	e = &lockdep_graph.edge[f->path.edge[i - 1]];
-	return (struct side){ e->from, e->to, e->held_as, e->taken_as };
-}
-
-/* Print "a --> b --> c", on several lines if need be. */
-static void print_chain_exists(const struct finding *f)
-{
-	unsigned int n = f->path.n + 1, at = 0;
-	char name[NAME_SIZE];
-
-	kprintf("Chain exists of:\n ");
-	for (unsigned int i = 1; i <= n; i++) {
-		unsigned int class = i < n ? side_of(f, i).holds :
-					     f->prev.class;
-		unsigned int len =
-			(unsigned int)strlen(class_name(class, name));
-
-		if (i > 1)
-			kprintf(" -->");
-		if (at + len + 6 > COLUMNS) {
-			kprintf("\n   ");
-			at = 0;
-		}
-		kprintf(" %s", name);
-		at += len + 5;
-	}
-	kprintf("\n\n");
-}
-
-/* The widest column for which the longest entry fits into the last column. */
-static unsigned int column_width(const struct finding *f)
-{
-	unsigned int n = f->path.n + 1, longest = 0;
-	char name[NAME_SIZE];
-
-	for (unsigned int i = 0; i < n; i++)
-		longest = max(longest, (unsigned int)strlen(class_name(
-					       side_of(f, i).holds, name)));
-	longest = min(longest + 10, COLUMNS - 1u); /* "  rlock();" */
-	longest = (COLUMNS - longest) / max(n - 1, 1u);
-	return max(5u, min(longest, MAX_COLUMN + 0u));
-}
-
-/* Print a line of the scenario: what the thread of that column does. */
-static void print_cell(unsigned int column, unsigned int width,
-		       unsigned int how, unsigned int class)
-{
-	char name[NAME_SIZE];
-
-	kprintf("%*s  %s(%s);\n", (int)(column * width), "", verb(how),
-		class_name(class, name));
-}
-
-/* Print the first lines of a scenario with n columns. */
-static void print_heads(unsigned int n, unsigned int width)
-{
-	kprintf(" Possible unsafe locking scenario:\n\n");
-	for (unsigned int i = 0; i < n; i++)
-		kprintf("%*sCPU%u", (int)(i ? width - 4 : 7), "", i);
-	kprintf("\n");
-	for (unsigned int i = 0; i < n; i++)
-		kprintf("%*s----", (int)(i ? width - 4 : 7), "");
-	kprintf("\n");
-}
-
-static void print_scenario(const struct finding *f)
-{
-	unsigned int n = f->path.n + 1, width = column_width(f);
-
-	print_heads(n, width);
-	for (unsigned int i = 0; i < n; i++)
-		print_cell(i, width, side_of(f, i).held_as,
-			   side_of(f, i).holds);
-	for (unsigned int i = 0; i < n; i++)
-		print_cell(i, width, side_of(f, i).taken_as,
-			   side_of(f, i).wants);
-	kprintf("\n *** DEADLOCK ***\n");
-}
+/* ---- order --------------------------------------------------------------- */
 
 static void print_circular(const struct finding *f)
 {
@@ -279,8 +169,13 @@ static void print_circular(const struct finding *f)
 	for (unsigned int i = f->path.n; i > 0; i--) {
 		const struct dep_edge *e =
 			&lockdep_graph.edge[f->path.edge[i - 1]];
+		unsigned int number;
+		bool gap;
 
-		kprintf("\n-> #%u ", i);
+		number = lockdep_link_number(f, i, &gap);
+		if (gap)
+			kprintf("\n-> (%u more)\n", f->path.more);
+		kprintf("\n-> #%u ", number);
 		print_class(e->to);
 		kprintf(":\n");
 		print_trace(&e->trace);
@@ -290,29 +185,15 @@ static void print_circular(const struct finding *f)
 	kprintf(":\n");
 	print_trace(&f->trace);
 	kprintf("\nother info that might help us debug this:\n\n");
-	if (f->path.cut)
-		kprintf("(the cycle has more than %u locks; the rest is not shown)\n",
-			DEP_PATH);
-	if (f->path.n > 1)
-		print_chain_exists(f);
-	print_scenario(f);
+	lockdep_print_cycle(f);
 }
 
 static void print_recursive(const struct finding *f)
 {
-	char name[NAME_SIZE];
-
 	print_title(f, "possible recursive locking detected");
 	print_trying(f);
 	kprintf("\nother info that might help us debug this:\n");
-	kprintf(" Possible unsafe locking scenario:\n\n");
-	kprintf("       CPU0\n       ----\n");
-	kprintf("  %s(%s);\n", verb(f->prev.how),
-		class_name(f->prev.class, name));
-	kprintf("  %s(%s);\n", verb(f->next.how),
-		class_name(f->next.class, name));
-	kprintf("\n *** DEADLOCK ***\n\n");
-	kprintf(" May be due to missing lock nesting notation\n");
+	lockdep_print_recursion(f);
 }
 
 /* ---- interrupts ---------------------------------------------------------- */
@@ -338,63 +219,16 @@ static void print_edges(const struct dep_path *path)
 	}
 }
 
-static bool is_about_calls(const struct finding *f)
-{
-	return f->unsafe_use == HELD_IN_CALL;
-}
-
-/* CPU0 holds the unsafe lock and calls the last CPU, which waits for the safe
- * one with interrupts off. If these are two locks, CPU1 holds the safe one and
- * waits for the middle one. */
-static void print_call_scenario(const struct finding *f, unsigned int middle)
-{
-	unsigned int last = f->safe == f->unsafe ? 1 : 2, width = MAX_COLUMN;
-
-	print_heads(last + 1, width);
-	print_cell(0, width, LOCK_WRITE, f->unsafe);
-	if (last > 1) {
-		print_cell(1, width, LOCK_WRITE, f->safe);
-		print_cell(1, width, LOCK_WRITE, middle);
-	}
-	kprintf("%*s  local_irq_disable();\n", (int)(last * width), "");
-	print_cell(last, width, LOCK_WRITE, f->safe);
-	kprintf("  smp_call_function_single(CPU%u);\n", last);
-	kprintf("\n *** DEADLOCK ***\n");
-}
-
-/* CPU0 holds the unsafe lock, and its interrupt waits for the safe one. */
-static void print_irq_scenario(const struct finding *f, unsigned int middle)
-{
-	unsigned int safe = f->safe, unsafe = f->unsafe;
-	char name[NAME_SIZE];
-
-	if (is_about_calls(f)) {
-		kprintf("\n");
-		print_call_scenario(f, middle);
-		return;
-	}
-	kprintf("\n Possible interrupt unsafe locking scenario:\n\n");
-	kprintf("       CPU0                 CPU1\n");
-	kprintf("       ----                 ----\n");
-	kprintf("  lock(%s);\n", class_name(unsafe, name));
-	kprintf("                       local_irq_disable();\n");
-	kprintf("                       lock(%s);\n", class_name(safe, name));
-	kprintf("                       lock(%s);\n", class_name(middle, name));
-	kprintf("  <Interrupt>\n");
-	kprintf("    lock(%s);\n", class_name(safe, name));
-	kprintf("\n *** DEADLOCK ***\n");
-}
-
 static const char *state_name(const struct finding *f, bool safe)
 {
-	if (is_about_calls(f))
+	if (lockdep_is_about_calls(f))
 		return irq_name(safe ? TAKEN_IRQS_OFF : HELD_IN_CALL);
 	return safe ? "HARDIRQ-safe" : "HARDIRQ-unsafe";
 }
 
 static void print_irq_order(const struct finding *f)
 {
-	bool calls = is_about_calls(f);
+	bool calls = lockdep_is_about_calls(f);
 
 	print_title(
 		f,
@@ -418,7 +252,7 @@ static void print_irq_order(const struct finding *f)
 		print_edges(&f->forward);
 	}
 	kprintf("\nother info that might help us debug this:\n");
-	print_irq_scenario(f, f->next.class);
+	lockdep_print_irq_scenario(f, f->next.class);
 }
 
 static void print_irq_inversion(const struct finding *f)
@@ -439,14 +273,13 @@ static void print_irq_inversion(const struct finding *f)
 	kprintf("\nthe dependencies between them:\n");
 	print_edges(&f->path);
 	kprintf("\nother info that might help us debug this:\n");
-	print_irq_scenario(f, f->unsafe);
+	lockdep_print_irq_scenario(f, f->unsafe);
 }
 
 static void print_inconsistent(const struct finding *f)
 {
 	unsigned int now = f->new_use;
 	unsigned int was = now == f->safe_use ? f->unsafe_use : f->safe_use;
-	char name[NAME_SIZE];
 
 	print_title(f, "inconsistent lock state");
 	kprintf("inconsistent {%s} -> {%s} usage.\n", irq_name(was),
@@ -460,15 +293,11 @@ static void print_inconsistent(const struct finding *f)
 	if (was < NR_USES)
 		print_trace(&lockdep_classes[f->safe].used[was]);
 	kprintf("\nother info that might help us debug this:\n");
-	if (is_about_calls(f)) {
-		print_call_scenario(f, f->safe);
+	if (lockdep_is_about_calls(f)) {
+		lockdep_print_call_scenario(f, f->safe);
 		return;
 	}
-	print_heads(1, MAX_COLUMN);
-	kprintf("  lock(%s);\n", class_name(f->safe, name));
-	kprintf("  <Interrupt>\n");
-	kprintf("    lock(%s);\n", name);
-	kprintf("\n *** DEADLOCK ***\n");
+	lockdep_print_inconsistent_scenario(f);
 }
 
 /* ---- the others ---------------------------------------------------------- */
@@ -479,8 +308,13 @@ static void print_unbalanced(const struct finding *f)
 
 	print_title(f, "bad unlock balance detected!");
 	kprintf("%s/%u is trying to release lock (%s) at:\n", f->comm,
-		f->thread, class_name(f->next.class, name));
+		f->thread,
+		f->what ? f->what : lockdep_class_name(f->next.class, name));
 	print_trace(&f->trace);
+	if (f->what) {
+		kprintf("but no reader is open in this context\n");
+		return;
+	}
 	if (f->prev.lock)
 		kprintf("but it was taken %s an interrupt\n",
 			f->in_irq ? "outside of" : "in");
@@ -490,12 +324,36 @@ static void print_unbalanced(const struct finding *f)
 						 "release!");
 }
 
+/* Print what ends: "timer function f+0x0 returns". */
+static void print_what_ends(const struct finding *f)
+{
+	kprintf("%s/%u: %s", f->comm, f->thread, f->what);
+	if (f->site)
+		kprintf(" (%pS)", (void *)f->site);
+}
+
 static void print_held_at_end(const struct finding *f)
 {
 	print_title(f, "still has locks held!");
-	kprintf("%s/%u: %s with this lock held:\n", f->comm, f->thread,
-		f->what);
+	print_what_ends(f);
+	kprintf(" with this lock held:\n");
 	print_lock(&f->next, 0);
+}
+
+static void print_left(const struct finding *f)
+{
+	print_title(f, "context does not leave things as it found them!");
+	print_what_ends(f);
+	if (f->left == LEFT_READER)
+		kprintf("\nin an RCU reader that began at %pS\n",
+			(void *)f->reader);
+	else if (f->left == LEFT_COUNT)
+		kprintf("\nwith preempt_count %d; it was %d\n",
+			f->preempt_count, f->was_count);
+	else
+		kprintf("\nwith interrupts %s\n", f->left == LEFT_IRQS_ON ?
+							  "on; they were off" :
+							  "off; they were on");
 }
 
 static void print_held_freed(const struct finding *f)
@@ -521,6 +379,10 @@ static void print_sleep(const struct finding *f)
 	if (f->reader)
 		kprintf("in an RCU reader that began at %pS\n",
 			(void *)f->reader);
+	if (f->prev.lock) {
+		kprintf("with this spinlock held:\n");
+		print_lock(&f->prev, 0);
+	}
 }
 
 static void print_rcu(const struct finding *f)
@@ -536,11 +398,14 @@ static void print_rcu(const struct finding *f)
 
 static void print_not_held(const struct finding *f)
 {
-	print_title(f, "lock not held where it is required");
-	kprintf("%pS needs (%s) to be held,\n", (void *)f->trace.pc[0],
-		f->what);
-	kprintf("called from %pS,\nand %s/%u does not hold it\n",
-		(void *)f->site, f->comm, f->thread);
+	bool is_held = f->next.lock != NULL;
+
+	print_title(f, is_held ? "lock held where it must not be" :
+				 "lock not held where it is required");
+	kprintf("%pS needs (%s) %sto be held,\n", (void *)f->trace.pc[0],
+		f->what, is_held ? "not " : "");
+	kprintf("called from %pS,\nand %s/%u %s it\n", (void *)f->site, f->comm,
+		f->thread, is_held ? "holds" : "does not hold");
 }
 
 static void print_nest(const struct finding *f)
@@ -566,6 +431,7 @@ static void print_finding(const struct finding *f)
 		[LOCKDEP_RCU] = print_rcu,
 		[LOCKDEP_NOT_HELD] = print_not_held,
 		[LOCKDEP_NEST] = print_nest,
+		[LOCKDEP_LEFT] = print_left,
 	};
 
 	print[f->kind](f);
@@ -592,53 +458,30 @@ void lockdep_report(const struct finding *f)
 {
 	uint32_t flags = report_begin();
 
-	last = *f;
-	if (!READ_ONCE(quiet) && READ_ONCE(brief))
-		print_brief(f);
-	else if (!READ_ONCE(quiet))
-		print_finding(f);
-	report_end(flags);
-	if (READ_ONCE(lockdep_nr_findings) == LOCKDEP_FINDINGS)
-		lockdep_full("findings", "LOCKDEP_FINDINGS", LOCKDEP_FINDINGS);
-}
-
-/* What lockdep_full() has reported: full tables, and locks that cannot have a
- * class. Guarded by report_begin(), except in the reset. */
-static const char *full[8], *classless[16];
-
-void lockdep_forget_full_tables(void)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(full); i++)
-		if (full[i] && strcmp(full[i], "DEP_EDGES") != 0 &&
-		    strcmp(full[i], "LOCKDEP_FINDINGS") != 0)
-			full[n++] = full[i];
-	while (n < ARRAY_SIZE(full))
-		full[n++] = NULL;
-}
-
-void lockdep_full(const char *table, const char *number, unsigned int is)
-{
-	const char **said = is ? full : classless;
-	unsigned int n = is ? ARRAY_SIZE(full) : ARRAY_SIZE(classless), i = 0;
-	uint32_t flags = report_begin();
-
-	number = number ? number : "?";
-	while (i < n && said[i] && said[i] != number)
-		i++;
-	if (i < n && !said[i]) {
-		said[i] = number;
-		if (is)
-			kprintf("lockdep: table of %s full, raise %s (%u)\n",
-				table, number, is);
-		else
-			kprintf("lockdep: %s: %s\n", table, number);
+	/* After a reset its classes and edges are other ones. */
+	if (f->epoch == READ_ONCE(lockdep_resets)) {
+		last = *f;
+		if (!READ_ONCE(quiet) && READ_ONCE(brief))
+			print_brief(f);
+		else if (!READ_ONCE(quiet))
+			print_finding(f);
 	}
 	report_end(flags);
+	if (READ_ONCE(lockdep_nr_findings) == LOCKDEP_FINDINGS)
+		lockdep_full("findings", "LOCKDEP_FINDINGS", LOCKDEP_FINDINGS,
+			     "further ones are counted, not printed");
 }
 
-/* ---- commands ------------------------------------------------------------ */
+void lockdep_forget_last(void)
+{
+	last.epoch = lockdep_resets - 1;
+}
+
+/* Is there a report that can be printed again? */
+static bool have_last(void)
+{
+	return lockdep_nr_findings && last.epoch == lockdep_resets;
+}
 
 void print_held_locks(const struct thread *t)
 {
@@ -650,90 +493,15 @@ void print_held_locks(const struct thread *t)
 		const struct held_lock *h = &t->lockdep.held[i];
 
 		kprintf("  %s %s, %s at %pS\n", h->waits ? "wants" : "holds",
-			class_name(h->class % DEP_NODES, name),
+			lockdep_class_name(h->class % DEP_NODES, name),
 			h->waits ? "asked for" : "taken", (void *)h->site);
 	}
-}
-
-/* max: how many there is room for; 0: there is no such limit. */
-static void print_stat(const char *name, unsigned int n, unsigned int max)
-{
-	kprintf(max ? "%-24s %8u of %u\n" : "%-24s %8u\n", name, n, max);
-}
-
-void lockdep_print_stats(void)
-{
-	/* Class 0 and edge 0 mean "none", and are not counted. */
-	print_stat("lock classes:", lockdep_nr_classes - 1, DEP_NODES - 1);
-	print_stat("dependencies:", lockdep_graph.edges - 1, DEP_EDGES - 1);
-	print_stat("chains:", lockdep_nr_chains, LOCKDEP_CHAINS);
-	print_stat("chain misses:", lockdep_chain_misses, 0);
-	print_stat("searches:", lockdep_graph.searches, 0);
-	print_stat("classes visited:", lockdep_graph.visits, 0);
-	print_stat("most locks held:", lockdep_max_depth, MAX_HELD);
-	print_stat("findings:", lockdep_nr_findings, LOCKDEP_FINDINGS);
-	print_stat("found again:", lockdep_again, 0);
-	for (unsigned int k = 0; k < NR_LOCKDEP_KINDS; k++)
-		if (lockdep_distinct[k])
-			kprintf("  %-22s %8u\n",
-				lockdep_kind_name((enum lockdep_kind)k),
-				lockdep_distinct[k]);
-}
-
-void lockdep_print_classes(void)
-{
-	char name[NAME_SIZE];
-
-	kprintf("%-36s %-5s %5s %5s\n", "class", "irqs", "out", "in");
-	for (unsigned int i = 1; i < lockdep_nr_classes; i++) {
-		uint32_t usage = lockdep_classes[i].usage;
-		unsigned int out = 0, in = 0, e;
-
-		for (e = lockdep_graph.out[i]; e;
-		     e = lockdep_graph.edge[e].next_out)
-			out++;
-		for (e = lockdep_graph.in[i]; e;
-		     e = lockdep_graph.edge[e].next_in)
-			in++;
-		kprintf("%-36s %c%c    %5u %5u\n", class_name(i, name),
-			use_char(usage, USED_IN_HARDIRQ, ENABLED_HARDIRQ),
-			use_char(usage, USED_IN_HARDIRQ_READ,
-				 ENABLED_HARDIRQ_READ),
-			out, in);
-	}
-}
-
-void lockdep_print_graph(bool dot)
-{
-	char a[NAME_SIZE], b[NAME_SIZE];
-
-	if (dot)
-		kprintf("digraph lockdep {\n");
-	for (unsigned int i = 1; i < lockdep_graph.edges; i++) {
-		const struct dep_edge *e = &lockdep_graph.edge[i];
-		/* The sort of the edge (lockdep_graph.h); nothing for the
-		 * usual sort, DEP_EN. */
-		const char *sort = e->dep == DEP_EN ? "" :
-				   e->dep == DEP_SN ? ", SN" :
-				   e->dep == DEP_ER ? ", ER" :
-						      ", SR";
-		uint32_t off = 0;
-		const char *where = symbol_lookup(
-			e->trace.n > 1 ? e->trace.pc[1] : 0, &off);
-
-		kprintf(dot ? "  \"%s\" -> \"%s\" [label=\"%s%s\"];\n" :
-			      "%s -> %s (%s%s)\n",
-			class_name(e->from, a), class_name(e->to, b),
-			where ? where : "?", sort);
-	}
-	if (dot)
-		kprintf("}\n");
 }
 
 bool lockdep_print_last(void)
 {
 	uint32_t flags = report_begin();
-	bool any = lockdep_nr_findings != 0;
+	bool any = have_last();
 
 	if (any)
 		print_finding(&last);
@@ -744,7 +512,7 @@ bool lockdep_print_last(void)
 bool lockdep_last_pair(const char **wanted, const char **held)
 {
 	uint32_t flags = report_begin();
-	bool is = lockdep_nr_findings != 0 && about_two_locks(&last);
+	bool is = have_last() && about_two_locks(&last);
 
 	if (is) {
 		*wanted = lockdep_classes[last.next.class].name;

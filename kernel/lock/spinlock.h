@@ -19,7 +19,7 @@
  *  d. A core that waits long sleeps and is kicked when its turn comes
  *     (docs/design.md, "waiting").
  *
- * The mechanism: kernel/lock/ticket.h, and kernel/lock/spinlock.c for parking.
+ * The mechanism: kernel/lock/ticket.h, and kernel/lock/park.c for parking.
  */
 #pragma once
 
@@ -42,12 +42,12 @@ struct spinlock {
 
 #define SPINLOCK_INIT(n)                                                       \
 	{                                                                      \
-		DEP_MAP_INIT(n).name = (n)                                     \
+		DEP_MAP_INIT(n, LOCK_WAITS_SPIN).name = (n)                    \
 	}
 /* For locks that share a class: k is their struct lock_class_key. */
 #define SPINLOCK_INIT_KEY(n, k)                                                \
 	{                                                                      \
-		DEP_MAP_KEY(n, &(k)).name = (n)                                \
+		DEP_MAP_KEY(n, &(k), LOCK_WAITS_SPIN).name = (n)               \
 	}
 /* The class of an experiment's spinlocks that not only actors take, but also an
  * interrupt that no actor declares, or another thread. The explorer lets no
@@ -63,8 +63,12 @@ void spin_lock(struct spinlock *l);
  * 1 to 7. */
 void spin_lock_nested(struct spinlock *l, unsigned int subclass);
 void spin_unlock(struct spinlock *l);
+/* Takes a lock of a class that is held already, while `outer` is held, which
+ * orders all locks of the class. */
+void spin_lock_nest_lock(struct spinlock *l, const struct spinlock *outer);
 bool spin_trylock(struct spinlock *l);
 uint32_t spin_lock_irqsave(struct spinlock *l);
+uint32_t spin_lock_irqsave_nested(struct spinlock *l, unsigned int subclass);
 void spin_unlock_irqrestore(struct spinlock *l, uint32_t flags);
 /* For the scheduler, which hands its lock over across a switch. The caller
  * takes care of preemption and IRQs. */
@@ -93,7 +97,7 @@ static inline bool spin_is_locked(const struct spinlock *l)
  * Wait on this core until done(arg) is true: spin SPIN_LIMIT times with YIELD,
  * then sleep in WFI until kicked. The side that makes done() true calls
  * core_kick(cpu) or core_kick_mask() afterwards. Their barriers are in
- * kernel/lock/spinlock.c. Interrupts may be on or off. The caller must not hold
+ * kernel/lock/park.c. Interrupts may be on or off. The caller must not hold
  * a lock that the other side needs. Any context but FIQ.
  */
 void core_wait(bool (*done)(void *arg), void *arg);

@@ -20,7 +20,7 @@
  *  b. A waiting core only reads. The one write of a hand-over is by the holder,
  *     so `serving` needs no atomic addition.
  *  c. If the core whose turn it is does not run, no other core gets in. That
- *     happens when virtual cores outnumber host cores; there spinlock.c parks.
+ *     happens when virtual cores outnumber host cores; there park.c parks.
  *
  * The barriers. ticket_hand_over() releases; ticket_draw(), ticket_served() and
  * ticket_try() acquire. The core that sees its number on the display therefore

@@ -73,11 +73,16 @@ static void invoke_batch(struct rcu_state *rsp, struct rcu_data *rdp)
 	smp_mb(); /* the end of the grace period before the callbacks: pairs
 		   * with the lock in rcu_gp_end() */
 	while (h) {
+		void (*func)(struct rcu_head *) = h->func;
 		struct rcu_head *next = h->next;
+		struct lockdep_context context;
 
-		trace_point(TR_RCU_CB, rsp, (uintptr_t)h->func, CALLER);
+		trace_point(TR_RCU_CB, rsp, (uintptr_t)func, CALLER);
 		preempt_disable();
-		h->func(h);
+		lockdep_enter(&context);
+		func(h);
+		lockdep_leave(&context, "an RCU callback returns",
+			      (const void *)func);
 		preempt_enable();
 		h = next;
 	}

@@ -62,7 +62,7 @@ void rcu_read_lock(void)
 	struct thread *t = current;
 
 	preempt_disable();
-	if (!t->irq_depth && t->lockdep.readers++ == 0) {
+	if (t->lockdep.readers++ == 0) {
 		t->lockdep.reader_site = CALLER;
 		t->lockdep.reader_since = timer_about_now();
 	}
@@ -72,8 +72,11 @@ void rcu_read_unlock(void)
 {
 	struct thread *t = current;
 
-	if (!t->irq_depth)
-		t->lockdep.readers--;
+	if (unlikely(t->lockdep.readers <= t->lockdep.reader_base)) {
+		lockdep_no_reader(CALLER);
+		return;
+	}
+	t->lockdep.readers--;
 	preempt_enable();
 }
 #endif
@@ -287,6 +290,9 @@ static void exp_handler(void *arg)
 story void synchronize_rcu_expedited(void)
 {
 	struct rcu_state *rsp = &rcu_sched_state;
+	/* A caller that is in a reader itself must not return: it waits for its
+	 * own core, and schedule() stops that. */
+	bool in_reader = current->preempt_count != 0;
 	uint32_t flags;
 
 	might_sleep();
@@ -295,9 +301,10 @@ story void synchronize_rcu_expedited(void)
 		   * the lock in rcu_report_qs(): a reader that starts after
 		   * its core's report sees these writes */
 	flags = spin_lock_irqsave(&rsp->lock);
-	/* This thread is not in a reader, so this core owes nothing. */
+	/* This thread runs here, so no reader of another does. */
 	WRITE_ONCE(rsp->exp.owed.bits,
-		   rsp->online.bits & ~(1u << smp_processor_id()));
+		   rsp->online.bits &
+			   ~((uint32_t)!in_reader << smp_processor_id()));
 	spin_unlock_irqrestore(&rsp->lock, flags);
 	check_owing_cores(rsp, &rsp->exp, true);
 	on_each_cpu_mask(cpumask_load(&rsp->exp.owed), exp_handler, rsp);

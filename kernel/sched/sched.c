@@ -291,6 +291,10 @@ void schedule(void)
 	const struct wait_ops *waits maybe_unused = current->waiting.ops;
 	uint32_t flags;
 
+#if GORDIAN_DEBUG
+	if (unlikely(current->lockdep.depth))
+		lockdep_switches(CALLER);
+#endif
 	ASSERT(current->preempt_count == 0 && current->irq_depth == 0);
 #if GORDIAN_DEBUG
 	if (sched_hooks.blocks && current->state != TASK_RUNNING)

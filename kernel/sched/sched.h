@@ -70,8 +70,17 @@ static inline bool may_sleep(void)
 	       !irqs_disabled();
 }
 /* The first line of each function that may sleep: lockdep reports the call if
- * sleeping is not allowed there. */
-#define might_sleep() lockdep_check(may_sleep(), LOCKDEP_SLEEP, __func__)
+ * sleeping is not allowed there, or if a spinlock is held, whatever took it. */
+#if GORDIAN_DEBUG
+#define might_sleep()                                                          \
+	do {                                                                   \
+		bool _may = may_sleep();                                       \
+		if (unlikely(!_may || current->lockdep.depth))                 \
+			lockdep_sleeps(_may, __func__, CALLER);                \
+	} while (0)
+#else
+#define might_sleep() ((void)0)
+#endif
 
 static inline bool in_interrupt(void)
 {

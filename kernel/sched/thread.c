@@ -145,6 +145,9 @@ void sched_init(void)
 	struct thread *idle = idle_thread_prepare(0);
 
 	BUG_ON(!idle);
+#if GORDIAN_DEBUG
+	lockdep_for_each_thread = threads_for_each;
+#endif
 	idle->fn = boot_idle;
 	thread_register(&boot_thread);
 	sched_set_boot(idle, &boot_thread);

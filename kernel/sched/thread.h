@@ -120,6 +120,9 @@ struct thread {
 	uint64_t told; /* waiting.since of the wait the watchdog reported last */
 #if GORDIAN_DEBUG
 	struct lockdep_thread lockdep;
+	/* References of the hotplug lock that it took, without those that it
+	 * gave back. */
+	int cpus_refs;
 	struct waiting busy; /* kernel/lock/busy.h */
 	/* It is in sched_hold(), and goes on in this state. (A late
 	 * sched_release() for an earlier hold may make it run in this one, so

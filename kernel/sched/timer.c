@@ -185,10 +185,15 @@ static void timer_interrupt(unsigned int irq maybe_unused,
 	struct timer *t;
 
 	while ((t = first_timer(b)) && t->expires <= now) {
+		const void *fn = (const void *)t->fn;
+		struct lockdep_context context;
+
 		remove_timer(b, t);
 		b->running = t;
 		spin_unlock_irqrestore(&b->lock, flags);
+		lockdep_enter(&context);
 		t->fn(t);
+		lockdep_leave(&context, "a timer's function returns", fn);
 		flags = spin_lock_irqsave(&b->lock);
 		b->running = NULL;
 	}

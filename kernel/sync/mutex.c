@@ -16,7 +16,7 @@
  *       released (unlock_and_wake());
  *   (c) a new owner that is not told is left with MUTEX_WAITERS set. Its own
  *       release takes wait_lock then, and so comes after this one.
- * (The spinlock may still be read: drop_lock() in kernel/lock/spinlock.c.)
+ * (The spinlock may still be read: drop_lock() in kernel/lock/park.h.)
  *
  * wait_lock guards the list, the lender, and every change of the flags.
  * Context: thread, may sleep. mutex_trylock() and the functions that only read:

@@ -65,6 +65,7 @@ static void wake_granted(struct rwsem_waiter *w, uintptr_t caller)
 }
 
 DEFINE_LOCK_KEY(rwsem_wait_key);
+DEFINE_LOCK_KEY(percpu_wait_key);
 
 void __init_rwsem(struct rw_semaphore *s, const char *name,
 		  const void *key maybe_unused)
@@ -174,28 +175,45 @@ static always_inline void unlock_rwsem(struct rw_semaphore *s, bool write,
 	spin_unlock_irqrestore(&s->wait_lock, flags);
 }
 
+/* Come in if no thread has to wait for that. */
+static always_inline bool trylock_rwsem(struct rw_semaphore *s, bool write,
+					uintptr_t site)
+{
+	uint32_t flags = spin_lock_irqsave(&s->wait_lock);
+	bool ok = list_empty(&s->waiters) && has_room(s, write);
+
+	if (ok)
+		enter(s, current, write);
+	spin_unlock_irqrestore(&s->wait_lock, flags);
+	if (ok) {
+		lock_acquire(&s->dep_map, 0,
+			     LOCK_TRY | (write ? LOCK_WRITE : LOCK_READ), NULL,
+			     site);
+		trace_did(write ? TR_WRITE_LOCK : TR_READ_LOCK, s, 0, site);
+	}
+	return ok;
+}
+
 void down_read(struct rw_semaphore *s)
 {
 	lock_rwsem(s, false, 0, CALLER);
 }
 
+void down_read_nested(struct rw_semaphore *s, unsigned int subclass)
+{
+	lock_rwsem(s, false, subclass, CALLER);
+}
+
 bool down_read_trylock(struct rw_semaphore *s)
 {
-	uint32_t flags;
-	bool ok;
-
 	trace_gate(TR_READ_TRYLOCK, s, CALLER);
-	flags = spin_lock_irqsave(&s->wait_lock);
-	ok = list_empty(&s->waiters) && has_room(s, false);
-	if (ok)
-		enter(s, current, false);
-	spin_unlock_irqrestore(&s->wait_lock, flags);
-	if (ok) {
-		lock_acquire(&s->dep_map, 0, LOCK_READ | LOCK_TRY, NULL,
-			     CALLER);
-		trace_did(TR_READ_LOCK, s, 0, CALLER);
-	}
-	return ok;
+	return trylock_rwsem(s, false, CALLER);
+}
+
+bool down_write_trylock(struct rw_semaphore *s)
+{
+	trace_gate(TR_WRITE_TRYLOCK, s, CALLER);
+	return trylock_rwsem(s, true, CALLER);
 }
 
 void up_read(struct rw_semaphore *s)
@@ -246,13 +264,14 @@ void __percpu_init_rwsem(struct percpu_rwsem *s, const char *name,
 			 const void *key maybe_unused)
 {
 	debug_check_no_locks_freed(s, sizeof(*s));
-	*s = (struct percpu_rwsem){ .name = name };
+	*s = (struct percpu_rwsem){ DEP_MAP_INIT(name, LOCK_WAITS_SLEEP).name =
+					    name };
 	lockdep_set_class(s, key, name);
 	mutex_init(&s->writers, name);
 	/* Lockdep does not check s->writers: s->dep_map stands for it. */
 	lockdep_set_novalidate_class(&s->writers);
 	__spin_lock_init(&s->wait_lock, "percpu_rwsem.wait_lock",
-			 LOCK_KEY_OF(rwsem_wait_key));
+			 LOCK_KEY_OF(percpu_wait_key));
 	list_init(&s->waiters);
 }
 

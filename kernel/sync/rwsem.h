@@ -43,7 +43,8 @@ struct rw_semaphore {
 	DEP_MAP
 };
 
-extern struct lock_class_key rwsem_wait_key; /* of all wait_locks */
+extern struct lock_class_key rwsem_wait_key,
+	percpu_wait_key; /* of all wait_locks */
 
 /* obj: the struct rw_semaphore. */
 extern const struct wait_ops rwsem_read_wait, rwsem_write_wait;
@@ -52,10 +53,10 @@ extern const struct wait_ops percpu_read_wait, percpu_write_wait;
 
 #define RWSEM_INIT(s, n)                                                       \
 	{                                                                      \
-		DEP_MAP_INIT(n).name = (n),                                    \
-		.wait_lock =                                                   \
-			SPINLOCK_INIT_KEY("rwsem.wait_lock", rwsem_wait_key),  \
-		.waiters = LIST_HEAD_INIT((s).waiters)                         \
+		DEP_MAP_INIT(n, LOCK_WAITS_SLEEP).name = (n),                  \
+				.wait_lock = SPINLOCK_INIT_KEY(                \
+					"rwsem.wait_lock", rwsem_wait_key),    \
+				.waiters = LIST_HEAD_INIT((s).waiters)         \
 	}
 
 #define init_rwsem(s, n) __init_rwsem((s), (n), LOCK_KEY())
@@ -64,7 +65,9 @@ void down_read(struct rw_semaphore *s);
 /* For a semaphore of a class that is held already: a nesting level from 1 to
  * 7. */
 void down_write_nested(struct rw_semaphore *s, unsigned int subclass);
+void down_read_nested(struct rw_semaphore *s, unsigned int subclass);
 bool down_read_trylock(struct rw_semaphore *s);
+bool down_write_trylock(struct rw_semaphore *s);
 void up_read(struct rw_semaphore *s);
 void down_write(struct rw_semaphore *s);
 void up_write(struct rw_semaphore *s);

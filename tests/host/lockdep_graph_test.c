@@ -5,8 +5,9 @@
  * strong nodes, nor about edges that cover others.
  *
  * Checked, in both directions: a node is found if and only if a strong walk leads to a
- * match; the path is a shortest one, connected, and strong at each node. A full table
- * keeps its contents. A path longer than DEP_PATH is cut.
+ * match; the path is a shortest one, connected, and strong at each node, and does not
+ * go on behind a node that is closed. Nodes are removed in between. A full table keeps
+ * its contents. Of a path longer than DEP_PATH both ends are kept.
  */
 #include "kernel/lock/lockdep_graph.h"
 
@@ -30,12 +31,15 @@ static unsigned int nr_edges;
 /* The nodes that are searched for: reached in any way, or only strongly. */
 static struct {
 	bool any[NODES + 1], strong[NODES + 1];
+	bool closed[NODES + 1]; /* no path goes on from here */
 } wanted;
 
-static bool match(unsigned int node, bool weak, void *arg)
+static enum dep_match match(unsigned int node, bool weak, void *arg)
 {
 	CHECK(arg == &wanted);
-	return wanted.any[node] || (!weak && wanted.strong[node]);
+	if (wanted.any[node] || (!weak && wanted.strong[node]))
+		return DEP_FOUND;
+	return wanted.closed[node] ? DEP_STOP : DEP_GO;
 }
 
 /* A recursive reader does not wait for another reader. */
@@ -85,7 +89,7 @@ static unsigned int shortest(unsigned int start, bool weak, bool backward)
 	bool changed = true;
 
 	if (match(start, weak, &wanted))
-		return 0;
+		return match(start, weak, &wanted) == DEP_FOUND ? 0 : NEVER;
 	for (unsigned int i = 0; i < nr_edges; i++)
 		d[i] = begin_of(edges[i], backward) == start &&
 				       may_leave(weak, edges[i], backward) ?
@@ -98,6 +102,8 @@ static unsigned int shortest(unsigned int start, bool weak, bool backward)
 				if (d[i] + 1 < d[k] &&
 				    end_of(edges[i], backward) ==
 					    begin_of(edges[k], backward) &&
+				    !wanted.closed[begin_of(edges[k],
+							    backward)] &&
 				    may_leave(weak_end(edges[i], backward),
 					      edges[k], backward)) {
 					d[k] = d[i] + 1;
@@ -105,8 +111,9 @@ static unsigned int shortest(unsigned int start, bool weak, bool backward)
 				}
 	}
 	for (unsigned int i = 0; i < nr_edges; i++)
-		if (d[i] < best && match(end_of(edges[i], backward),
-					 weak_end(edges[i], backward), &wanted))
+		if (d[i] < best &&
+		    match(end_of(edges[i], backward),
+			  weak_end(edges[i], backward), &wanted) == DEP_FOUND)
 			best = d[i];
 	return best;
 }
@@ -114,17 +121,18 @@ static unsigned int shortest(unsigned int start, bool weak, bool backward)
 static void check_path(const struct dep_path *path, unsigned int start,
 		       bool weak, bool backward, unsigned int found)
 {
-	CHECK(!path->cut);
+	CHECK(!path->more);
 	for (unsigned int i = 0; i < path->n; i++) {
 		struct edge e = edge_of(path->edge[i]);
 
+		CHECK(!wanted.closed[start]);
 		CHECK(begin_of(e, backward) == start);
 		CHECK(may_leave(weak, e, backward));
 		start = end_of(e, backward);
 		weak = weak_end(e, backward);
 	}
 	CHECK(start == found);
-	CHECK(match(start, weak, &wanted));
+	CHECK(match(start, weak, &wanted) == DEP_FOUND);
 }
 
 static unsigned int dep_bits(struct edge e)
@@ -144,9 +152,23 @@ static void add(struct edge e)
 			   edges[k].recursive <= e.recursive;
 	CHECK(known == covered);
 	i = dep_add(&graph, e.from, e.to, dep);
-	CHECK(known ? i == 0 : i == (int)graph.edges - 1);
+	CHECK(known ? i == 0 : i > 0 && i < (int)graph.edges);
 	CHECK(dep_find(&graph, e.from, e.to, dep));
 	edges[nr_edges++] = e;
+}
+
+static void forget(unsigned int node)
+{
+	unsigned int n = 0;
+
+	dep_remove(&graph, node);
+	for (unsigned int i = 0; i < nr_edges; i++)
+		if (edges[i].from != node && edges[i].to != node)
+			edges[n++] = edges[i];
+	nr_edges = n;
+	CHECK(graph.in_use <= nr_edges);
+	for (unsigned int i = 1; i < graph.edges; i++)
+		CHECK(graph.edge[i].from != node && graph.edge[i].to != node);
 }
 
 static unsigned int nodes;
@@ -162,6 +184,10 @@ static void search(void)
 	(below(2) ? wanted.any : wanted.strong)[1 + below(nodes)] = true;
 	if (below(4) == 0)
 		wanted.strong[1 + below(nodes)] = true;
+	wanted.closed[1 + below(nodes)] = below(2);
+	for (unsigned int i = 1; i <= NODES; i++)
+		if (wanted.any[i] || wanted.strong[i])
+			wanted.closed[i] = false;
 	want = shortest(start, weak, backward);
 	node = dep_search(&graph, start, weak, backward, match, &wanted, &path);
 	CHECK((node != 0) == (want != NEVER));
@@ -191,15 +217,17 @@ static void random_graph(void)
 			add(e);
 		if (below(3) == 0)
 			search();
+		if (below(16) == 0)
+			forget(1 + below(nodes));
 	}
 	for (unsigned int i = 0; i < 8; i++)
 		search();
 }
 
-static bool is_node(unsigned int node, bool weak, void *arg)
+static enum dep_match is_node(unsigned int node, bool weak, void *arg)
 {
 	(void)weak;
-	return node == *(unsigned int *)arg;
+	return node == *(unsigned int *)arg ? DEP_FOUND : DEP_GO;
 }
 
 /* 1 -> 2 -> ... -> 40 */
@@ -213,12 +241,13 @@ static void long_path(void)
 		CHECK(dep_add(&graph, i, i + 1, DEP_EN) > 0);
 	CHECK(dep_search(&graph, 1, false, false, is_node, &last, &path) ==
 	      last);
-	CHECK(path.cut && path.n == DEP_PATH);
+	CHECK(path.more == last - 1 - DEP_PATH && path.n == DEP_PATH);
 	for (unsigned int i = 0; i < DEP_PATH; i++)
-		CHECK(graph.edge[path.edge[i]].from == i + 1);
+		CHECK(graph.edge[path.edge[i]].from ==
+		      i + 1 + (i < DEP_PATH / 2 ? 0 : path.more));
 	last = DEP_PATH + 1;
 	CHECK(dep_search(&graph, 1, false, false, is_node, &last, &path));
-	CHECK(!path.cut && path.n == DEP_PATH);
+	CHECK(!path.more && path.n == DEP_PATH);
 }
 
 static void full_table(void)
@@ -238,6 +267,11 @@ static void full_table(void)
 	CHECK(dep_search(&graph, 1, false, false, is_node, &last, &path) ==
 	      last);
 	CHECK(path.n == 1);
+	/* A node is removed: there is room again. */
+	dep_remove(&graph, 1);
+	CHECK(graph.in_use < DEP_EDGES - 1 && !graph.out[1] && !graph.in[1]);
+	CHECK(dep_add(&graph, from, to, DEP_EN) > 0);
+	CHECK(graph.edges == DEP_EDGES);
 }
 
 /* Every node is reached weakly and strongly: the longest queue of a search. */

@@ -44,11 +44,35 @@ ROWS(interrupts,
 	{ SILENT,       M|S|X, "La {Tb Ub} Ua" },
 	{ INCONSISTENT, S|X, "{La Ua} Ta Ua" },
 	{ SILENT,       S|X, "{La Ua} x Ta Ua o" },
-	/* Interrupts are enabled while the lock is held: lockdep notices this
-	 * at the next lock operation. */
+	/* Interrupts are enabled while the lock is held: lockdep is told. What
+	 * comes later does not matter. */
 	{ INCONSISTENT, S|X, "{La Ua} x La o Ua" },
+	{ INCONSISTENT, S|X, "{La Ua} x La o x Ua o" },
+	{ INCONSISTENT, S|X, "{La Ua} Lb x La o Ub x Ua o" },
+	{ INCONSISTENT, S|X, "{La Ua} x La o {Lb Ub} x Ua o" },
+	{ INCONSISTENT, S|X, "{La Ua} x La Lb o x Ub Ua o" },
+	{ INCONSISTENT, S|X, "{La Ua} x Lb La o x Ua Ub o" },
+	{ INCONSISTENT, S|X, "x La o x Ua o {La Ua}" },
+	{ INCONSISTENT, X,   "{La Ua} x Ra o x Ua o" },
+	{ SILENT,       X,   "{Ra Ua} x Ra o x Ua o" },
+	{ INVERSION,    S|X, "{La Ua} x La Lb Ub Ua o  x Lb o x Ub o" },
+	{ INVERSION,    S|X, "x Lb o x Ub o  x La Lb Ub Ua o  {La Ua}" },
+	{ IRQ_ORDER,    S|X, "{La Ua}  x Lb o x Ub o  x La Lb Ub Ua o" },
+	{ SILENT,       S|X, "{La Ua} x La Ua o x La Lb Ub Ua o" },
+	{ SILENT,       S|X, "{La Ua} Lb x La Ua o Ub" },
+	/* Enabled inside a handler. */
+	{ INCONSISTENT, S|X, "{La o x Ua}" },
+	{ INCONSISTENT, S|X, "{Ta o x Ua} {La Ua}" },
+	{ SILENT,       S|X, "{La Ua o x}" },
+	{ SILENT,       S|X, "{x o x}" },
+	/* The use that is wrong is no evidence: a stays safe, then unsafe. */
+	{ INCONSISTENT|IRQ_ORDER, S|X,
+	  "{La Ua} La Ua  Lb Ub  x La Lb Ub Ua o" },
+	{ INCONSISTENT|IRQ_ORDER, S|X,
+	  "La Ua {La Ua}  {Lb Ub}  x Lb La Ua Ub o" },
+	{ INCONSISTENT, S|X, "La Ua {La Ua}  Lb Ub  x La Lb Ub Ua o" },
 	{ INCONSISTENT, S|X, "x La o Ua {La Ua}" },
-	{ INCONSISTENT|INVERSION, S|X, "{La Ua} x La Lb o Ub Ua" },
+	{ INCONSISTENT, S|X, "{La Ua} x La Lb o Ub Ua" },
 	/* After the interrupt the thread holds what it held before. */
 	{ CIRCULAR, ALL, "{s u} Lb Ub La {s u} Lb Ub Ua  Lb La Ua Ub" })
 

@@ -20,9 +20,6 @@
 
 #if GORDIAN_DEBUG
 
-#ifndef LEFT
-#define LEFT LOCKDEP_BIT(LOCKDEP_LEFT)
-#endif
 #define ORACLE_HELD    8 /* locks at once; a step with more is refused */
 #define ORACLE_READERS 3 /* open at once */
 #define ORACLE_NODES                                                           \

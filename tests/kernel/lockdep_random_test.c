@@ -390,8 +390,7 @@ static void ask_lockdep(const struct program *p, struct word *w, bool rests)
 {
 	struct run r = { p, w };
 
-	row_locks_init();
-	lockdep_reset();
+	row_begin();
 	memset(counts, 0, sizeof(counts));
 	w->n = 0;
 	if (rests)
@@ -399,6 +398,7 @@ static void ask_lockdep(const struct program *p, struct word *w, bool rests)
 	else
 		in_thread(run_in_thread, &r);
 	w->rests = come_to_rest();
+	lockdep_forget_stray();
 	w->kinds[w->n++] = new_kinds();
 	memcpy(w->least, counts, sizeof(counts));
 	lockdep_reset();

@@ -37,7 +37,7 @@ static void init_with_key(struct any_lock *l, const char *name,
 		__percpu_init_rwsem(&l->percpu, name, key);
 		break;
 	default:
-		lockdep_init_map(&l->map, name, key);
+		lockdep_init_map(&l->map, name, key, LOCK_WAITS_NONE);
 	}
 }
 
@@ -50,7 +50,7 @@ void row_lock_init(unsigned int class, unsigned int instance)
 		      &keys[row_type][class]);
 }
 
-static struct lockdep_map *row_map(struct any_lock *l)
+struct lockdep_map *row_map(struct any_lock *l)
 {
 	switch (row_type) {
 	case MUTEX:
@@ -68,7 +68,8 @@ static struct lockdep_map *row_map(struct any_lock *l)
 
 static void set_class(struct any_lock *l, const struct lock_class_key *key)
 {
-	lockdep_init_map(row_map(l), row_map(l)->name, key);
+	lockdep_init_map(row_map(l), row_map(l)->name, key,
+			 (enum lock_wait)row_map(l)->wait);
 }
 
 noinline void row_assert_held(struct any_lock *l)
@@ -277,6 +278,9 @@ static void step_alone(char op)
 	case 'e':
 		on_each_cpu_mask(cpumask_of(smp_processor_id()), nothing, NULL);
 		break;
+	case '!':
+		lockdep_reset();
+		break;
 	default:
 		FAIL("no such step");
 	}
@@ -299,6 +303,18 @@ static void step_on(char op, unsigned int class, unsigned int instance)
 		break;
 	case 'i':
 		row_lock_init(class, instance);
+		break;
+	case 'm':
+		__might_lock(row_map(l), LOCK_WRITE, CALLER);
+		break;
+	case 'f':
+		if (lock_is_on_list(row_map(l)))
+			lockdep_unwanted(row_map(l), CALLER);
+		break;
+	case 'w':
+	case 'r':
+		if (!lock_is_held_as(row_map(l), op == 'r'))
+			lockdep_complain(LOCKDEP_NOT_HELD, "row", CALLER);
 		break;
 	case 'n':
 		set_class(l, &lockdep_no_validate);
@@ -357,7 +373,7 @@ void run_steps(const char *p, const char *end)
 
 			in_timer(part_in_interrupt, &part, &part.done);
 			p = part.to + 1;
-		} else if (strchr("LTUQRNOhinkD", op)) {
+		} else if (strchr("LTUQRNOhinkDmfwr", op)) {
 			bool second = name < 'a';
 
 			step_on(op, (unsigned int)(name - (second ? 'A' : 'a')),
@@ -414,6 +430,7 @@ void row_check(const char *program, unsigned int kinds)
 		current->lockdep.depth = 0;
 		current->lockdep.chain = 0;
 	}
+	lockdep_forget_stray();
 	lockdep_reset();
 }
 
@@ -434,19 +451,19 @@ static void check_oracle(const char *program, unsigned int kinds)
 	kprintf("\n");
 }
 
-void row_locks_init(void)
+void row_begin(void)
 {
 	memset(row_locks, 0, sizeof(row_locks));
 	for (unsigned int c = 0; c < CLASSES; c++)
 		for (unsigned int i = 0; i < INSTANCES; i++)
 			row_lock_init(c, i);
 	outer_spin = (struct spinlock)SPINLOCK_INIT("outer_spin");
+	lockdep_reset();
 }
 
 void run_row(const char *program, unsigned int kinds)
 {
-	row_locks_init();
-	lockdep_reset();
+	row_begin();
 	run_steps(program, program + strlen(program));
 	row_check(program, kinds);
 	check_oracle(program, kinds);

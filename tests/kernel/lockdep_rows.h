@@ -17,12 +17,15 @@
  *	Na  lock, nesting level 1               Oa  lock, ordered by an outer b
  *	ha  assert held     ia  initialise      na  do not validate
  *	ka  a class of its own                  Da  forget that it is held
+ *	ma  might_lock                          fa  assert not held
+ *	wa  assert held for writing             ra  assert held for reading
  *	a to d: four classes; A to D: another lock of the same class
  *	x o IRQs off, on    {}  in an interrupt []  in an RCU reader
  *	s u a spinlock of another class         z   might_sleep()
  *	d   rcu_dereference p   ..._protected by a
  *	G P get, put_online_cpus                c   lockdep_assert_cpus_held
  *	C   call all cores, and wait            e   call this core only
+ *	!   reset lockdep
  *
  * Debug profile only. One case at a time runs rows: no lock guards this state.
  */
@@ -51,6 +54,7 @@
 #define RCU	     LOCKDEP_BIT(LOCKDEP_RCU)
 #define NOT_HELD     LOCKDEP_BIT(LOCKDEP_NOT_HELD)
 #define NEST	     LOCKDEP_BIT(LOCKDEP_NEST)
+#define LEFT	     LOCKDEP_BIT(LOCKDEP_LEFT)
 #define SILENT	     0u
 
 /* The types of lock that a row is run for. */
@@ -97,11 +101,15 @@ struct row {
 	}
 
 void run_rows(const struct row *rows, unsigned int n);
+/* The map of a lock of row_type. */
+struct lockdep_map *row_map(struct any_lock *l);
 /* One row with locks of row_type, from fresh locks to row_check(). */
 void run_row(const char *program, unsigned int kinds);
 /* The steps from p up to end, without a check. */
 void run_steps(const char *p, const char *end);
 
+/* Fresh locks of row_type and a fresh outer spinlock, and a lockdep that has found nothing. */
+void row_begin(void);
 /* Since the last reset lockdep has found exactly these kinds, once each, and the
  * thread holds nothing. Counts a case, and resets lockdep. program: for the
  * message. */
@@ -111,8 +119,6 @@ void row_print_kinds(const char *what, unsigned int kinds);
 /* Count a case that has checked for itself. */
 void row_count(unsigned int kinds);
 
-/* All locks of a row, free, whatever happened to them before. */
-void row_locks_init(void);
 /* Steps for cases that are no rows; op: 'L', 'T', 'Q', 'R', 'N' or 'O'. */
 void row_lock_init(unsigned int class, unsigned int instance);
 void row_take(struct any_lock *l, char op);

@@ -21,12 +21,14 @@ extern __thread struct thread *host_current;
 /* Perhaps the other thread needs this host core. */
 #define cpu_relax() sched_yield()
 
-static inline uint32_t local_irq_save(void)
+#define PSR_I 0x80u
+
+static inline uint32_t raw_local_irq_save(void)
 {
 	return 0;
 }
 
-static inline void local_irq_restore(uint32_t flags)
+static inline void raw_local_irq_restore(uint32_t flags)
 {
 	(void)flags;
 }

@@ -1,0 +1,380 @@
+/*
+ * Lockdep: contexts, and what they leave behind; sleeping; assertions.
+ *
+ * When a context begins, its caller notes how things are (struct
+ * lockdep_context). When it ends, they must be the same: the locks held, the
+ * readers open, the preempt count, the interrupt flag. What differs is reported
+ * there, with the context's name, and put back: the lock becomes a stray
+ * (lockdep_stray.c), the counts and the flag get their old values. So the
+ * context that was interrupted, or the caller, is not blamed later.
+ *
+ * One end makes at most two findings. Locks that are left explain a preempt
+ * count and an interrupt flag; a reader explains a preempt count.
+ *
+ * Only the thread itself uses its part of these data, IRQs off. Context: any but
+ * FIQ. Built without sanitizers.
+ */
+#include "kernel/debug/panic.h"
+#include "kernel/lock/lockdep.h"
+#include "kernel/lock/lockdep_internal.h"
+#include "kernel/lock/spinlock.h"
+
+#if GORDIAN_DEBUG
+
+/* ---- begin and end ---------------------------------------------------------- */
+
+void lockdep_enter(struct lockdep_context *c)
+{
+	struct thread *me = current;
+	struct lockdep_thread *t = &me->lockdep;
+
+	*c = (struct lockdep_context){
+		.depth = (uint16_t)t->depth,
+		.base = (uint16_t)t->base,
+		.chain = t->chain,
+		.in_irq_link = t->in_irq_link,
+		.irq_flag = arch_cpsr() & PSR_I,
+		.readers = t->readers,
+		.reader_base = t->reader_base,
+		.preempt_count = me->preempt_count,
+		.excused = t->excused,
+	};
+	t->reader_base = t->readers;
+	t->excused = false;
+}
+
+void lockdep_irq_enter(struct lockdep_context *c)
+{
+	const struct held_lock in_irq = { .in_irq = 1 };
+	struct lockdep_thread *t = &current->lockdep;
+
+	lockdep_irqs_on(); /* they were: otherwise it would not have come */
+	lockdep_enter(c);
+	t->base = t->depth;
+	t->chain = CHAIN_EMPTY_IRQ;
+	t->in_irq_link = in_irq.link;
+}
+
+/* The entries from `first` on are left by a context that ends, as `what` and fn
+ * say. Report the oldest, and make all of them strays. */
+static void report_held(struct lockdep_thread *t, unsigned int first,
+			const char *what, const void *fn, const void *frame)
+{
+	const struct held_lock *h = &t->held[first];
+	struct finding f;
+
+	lockdep_fill(&f, LOCKDEP_HELD_AT_END, frame);
+	f.what = what;
+	f.site = (uintptr_t)fn;
+	f.next = lockdep_copy(h);
+	lockdep_found(&f, lockdep_serial(h->class), h->site, (uint32_t)what);
+	lockdep_count_again(t->depth - first - 1);
+	for (unsigned int i = first; i < t->depth; i++)
+		stray_add(t, &t->held[i], false);
+	t->chain = h->below;
+	t->depth = first;
+}
+
+static void report_left(const struct lockdep_context *c, enum lockdep_left left,
+			const char *what, const void *fn, const void *frame)
+{
+	struct finding f;
+
+	lockdep_fill(&f, LOCKDEP_LEFT, frame);
+	f.what = what;
+	f.site = (uintptr_t)fn;
+	f.left = left;
+	f.was_count = c->preempt_count;
+	lockdep_found(&f, left, (uint32_t)what, (uint32_t)fn);
+}
+
+/* What has the context left, apart from locks? locks: it has left some. */
+static enum lockdep_left what_is_left(const struct lockdep_context *c,
+				      bool locks)
+{
+	const struct thread *me = current;
+	uint32_t flag = arch_cpsr() & PSR_I;
+
+	if (me->lockdep.readers > c->readers)
+		return LEFT_READER;
+	if (locks || me->lockdep.excused)
+		return LEFT_NOTHING;
+	if (me->preempt_count != c->preempt_count)
+		return LEFT_COUNT;
+	if (flag != c->irq_flag)
+		return flag ? LEFT_IRQS_OFF : LEFT_IRQS_ON;
+	return LEFT_NOTHING;
+}
+
+static void put_back(const struct lockdep_context *c)
+{
+	struct thread *me = current;
+	struct lockdep_thread *t = &me->lockdep;
+
+	if (t->readers > c->readers)
+		t->left_readers += t->readers - c->readers;
+	/* A reader that is left owns one of the preempt count, too. */
+	stray_owe(t, me->preempt_count - c->preempt_count -
+			     (int)(t->readers - c->readers));
+	t->readers = c->readers;
+	WRITE_ONCE(me->preempt_count, c->preempt_count);
+}
+
+/* The context ends. IRQs are off; the caller sets the flag. */
+static void check_end(const struct lockdep_context *c, unsigned int first,
+		      enum lockdep_left left, const char *what, const void *fn,
+		      const void *frame)
+{
+	struct lockdep_thread *t = &current->lockdep;
+
+	if (t->recursion)
+		return;
+	t->recursion = 1;
+	if (t->depth > first)
+		report_held(t, first, what, fn, frame);
+	if (left)
+		report_left(c, left, what, fn, frame);
+	put_back(c);
+	t->recursion = 0;
+}
+
+static noinline void end_badly(const struct lockdep_context *c,
+			       unsigned int first, const char *what,
+			       const void *fn, const void *frame)
+{
+	const struct lockdep_thread *t = &current->lockdep;
+	enum lockdep_left left = what_is_left(c, t->depth > first);
+
+	raw_local_irq_disable();
+	check_end(c, first, left, what, fn, frame);
+	if (!c->irq_flag) {
+		lockdep_irqs_on();
+		raw_local_irq_enable();
+	}
+}
+
+/* Is everything as the context has found it? first: where its locks begin. */
+static always_inline bool ends_well(const struct lockdep_context *c,
+				    unsigned int first)
+{
+	const struct thread *me = current;
+
+	return likely(me->lockdep.depth <= first &&
+		      me->lockdep.readers == c->readers &&
+		      me->preempt_count == c->preempt_count &&
+		      (arch_cpsr() & PSR_I) == c->irq_flag);
+}
+
+void lockdep_leave(const struct lockdep_context *c, const char *what,
+		   const void *fn)
+{
+	struct lockdep_thread *t = &current->lockdep;
+
+	if (!ends_well(c, c->depth))
+		end_badly(c, c->depth, what, fn, __builtin_frame_address(0));
+	t->reader_base = c->reader_base;
+	t->excused |= c->excused;
+}
+
+void lockdep_irq_exit(const struct lockdep_context *c)
+{
+	struct lockdep_thread *t = &current->lockdep;
+	unsigned int base = t->base;
+
+	if (!ends_well(c, base))
+		end_badly(c, base, "an interrupt returns", NULL,
+			  __builtin_frame_address(0));
+	t->reader_base = c->reader_base;
+	t->excused = c->excused;
+	t->in_irq_link = c->in_irq_link;
+	t->base = min(c->base, base);
+	t->chain = c->chain;
+	if (unlikely(base != c->depth)) /* it has released a lock of another */
+		t->chain = base > t->base ? lockdep_chain_of(t, base) :
+			   t->in_irq_link ? CHAIN_EMPTY_IRQ :
+					    CHAIN_EMPTY;
+}
+
+void lockdep_thread_end(void)
+{
+	static const struct lockdep_context nothing;
+
+	/* If a BUG ends the thread, the BUG has printed the held locks, and
+	 * the thread's creator releases them (mutex_release_dead()). */
+	if (!current->bug && !ends_well(&nothing, 0))
+		end_badly(&nothing, 0, "the thread ends", NULL,
+			  __builtin_frame_address(0));
+}
+
+void lockdep_idle(void)
+{
+	static const struct lockdep_context idle = { .irq_flag = PSR_I };
+
+	if (!ends_well(&idle, 0))
+		end_badly(&idle, 0, "the core idles", NULL,
+			  __builtin_frame_address(0));
+}
+
+void lockdep_thread_died(void)
+{
+	current->lockdep.recursion = 0;
+	if (lockdep_graph_lock.holder == current)
+		arch_spin_unlock(&lockdep_graph_lock);
+}
+
+/* ---- violations found here and by others ------------------------------------ */
+
+/* Fill in *f for a violation of a rule that is not about the order of locks.
+ * Returns false if lockdep is busy. IRQs off. */
+static bool begin_violation(struct finding *f, enum lockdep_kind kind,
+			    const char *what, uintptr_t site, uint32_t flags,
+			    const void *frame)
+{
+	struct lockdep_thread *t = &current->lockdep;
+
+	if (t->recursion)
+		return false;
+	t->recursion = 1;
+	lockdep_fill(f, kind, frame);
+	f->what = what;
+	f->irqs_off = (flags & PSR_I) != 0;
+	f->site = site;
+	return true;
+}
+
+static void end_violation(void)
+{
+	current->lockdep.recursion = 0;
+}
+
+void lockdep_complain(enum lockdep_kind kind, const char *what, uintptr_t site)
+{
+	uint32_t flags = raw_local_irq_save();
+	struct finding f;
+
+	if (begin_violation(&f, kind, what, site, flags,
+			    __builtin_frame_address(0))) {
+		lockdep_found(&f, (uint32_t)what, site, 0);
+		end_violation();
+	}
+	raw_local_irq_restore(flags);
+}
+
+void lockdep_unwanted(const struct lockdep_map *m, uintptr_t site)
+{
+	uint32_t flags = raw_local_irq_save();
+	struct finding f;
+
+	if (begin_violation(&f, LOCKDEP_NOT_HELD, m->name, site, flags,
+			    __builtin_frame_address(0))) {
+		f.next.lock = m; /* this says that it is held */
+		lockdep_found(&f, (uint32_t)m->name, site, 1);
+		end_violation();
+	}
+	raw_local_irq_restore(flags);
+}
+
+void lockdep_no_reader(uintptr_t site)
+{
+	struct lockdep_thread *t = &current->lockdep;
+	uint32_t flags = raw_local_irq_save();
+	struct finding f;
+
+	if (t->left_readers) {
+		t->left_readers--;
+	} else if (begin_violation(&f, LOCKDEP_UNBALANCED, "rcu_read_lock",
+				   site, flags, __builtin_frame_address(0))) {
+		lockdep_found(&f, 0, site, 0);
+		end_violation();
+	}
+	raw_local_irq_restore(flags);
+}
+
+void debug_check_no_locks_freed(const void *from, size_t len)
+{
+	struct lockdep_thread *t = &current->lockdep;
+	uint32_t flags = raw_local_irq_save();
+	bool first = true;
+	struct finding f;
+
+	for (unsigned int i = 0; i < t->depth; i++) {
+		const struct held_lock *h = &t->held[i];
+
+		if (likely((uintptr_t)h->map - (uintptr_t)from >= len) ||
+		    t->recursion)
+			continue;
+		if (!first) {
+			lockdep_count_again(1);
+			continue;
+		}
+		first = false;
+		if (!begin_violation(&f, LOCKDEP_HELD_FREED, "", CALLER, flags,
+				     __builtin_frame_address(0)))
+			continue;
+		f.next = lockdep_copy(h);
+		lockdep_found(&f, lockdep_serial(h->class), CALLER, 0);
+		end_violation();
+	}
+	raw_local_irq_restore(flags);
+}
+
+/* ---- sleeping --------------------------------------------------------------- */
+
+/* The last spinlock of the list, whatever took it; NULL: there is none. */
+static const struct held_lock *held_spinlock(const struct lockdep_thread *t)
+{
+	for (unsigned int i = t->depth; i-- > 0;)
+		if (lockdep_classes[t->held[i].class].wait == LOCK_WAITS_SPIN)
+			return &t->held[i];
+	return NULL;
+}
+
+static void report_sleep(const char *what, const struct held_lock *spins,
+			 uintptr_t site, const void *frame)
+{
+	uint32_t flags = raw_local_irq_save();
+	struct finding f;
+
+	if (begin_violation(&f, LOCKDEP_SLEEP, what, site, flags, frame)) {
+		if (spins)
+			f.prev = lockdep_copy(spins);
+		lockdep_found(&f, (uint32_t)what, site, 0);
+		end_violation();
+	}
+	raw_local_irq_restore(flags);
+}
+
+void lockdep_sleeps(bool allowed, const char *what, uintptr_t site)
+{
+	struct lockdep_thread *t = &current->lockdep;
+	const struct held_lock *spins = held_spinlock(t);
+
+	if (spins)
+		t->bad_sleep = spins->since;
+	if (!allowed || spins)
+		report_sleep(what, spins, site, __builtin_frame_address(0));
+}
+
+void lockdep_switches(uintptr_t site)
+{
+	struct lockdep_thread *t = &current->lockdep;
+	const struct held_lock *spins = held_spinlock(t);
+
+	if (!spins || spins->since == t->bad_sleep)
+		return;
+	t->bad_sleep = spins->since;
+	report_sleep("schedule", spins, site, __builtin_frame_address(0));
+}
+
+void __might_lock(struct lockdep_map *m, unsigned int how, uintptr_t site)
+{
+	const struct thread *me = current;
+
+	if (m->wait == LOCK_WAITS_SLEEP)
+		lockdep_sleeps(may_sleep(), "might_lock", site);
+	if (me->lockdep.depth < MAX_HELD) {
+		lock_acquire(m, 0, how, NULL, site);
+		(void)lock_release(m, site);
+	}
+}
+#endif

@@ -1,0 +1,177 @@
+/*
+ * Lockdep's findings: which ones are new, and how many there are.
+ *
+ * Two findings are the same if their kind and their key are equal. A key has
+ * three words. They are compared in full, so two findings are never taken for
+ * one. The keys, by kind:
+ *
+ *	circular         the cycle: a sum over its edges, in their direction
+ *	recursive        class, site of the held lock, site of the new one
+ *	irq-order,
+ *	irq-inversion    the safe class, the unsafe class, the rule
+ *	inconsistent     class, rule
+ *	unbalanced       class, site of the release
+ *	held-at-end      class, site where it was taken, what ends
+ *	held-freed       class, site of the free
+ *	sleep, rcu,
+ *	not-held         the words, the site
+ *	nest             class, site
+ *	left-behind      what is left, what ends, its function
+ *
+ * Sites are not part of a cycle or a pair: its edges and uses keep the stacks
+ * of those that made them first, and these are printed.
+ *
+ * lockdep_graph_lock guards the keys and the counts. Context: any but FIQ. Built
+ * without sanitizers.
+ */
+#include <string.h>
+
+#include "kernel/debug/panic.h"
+#include "kernel/lock/lockdep.h"
+#include "kernel/lock/lockdep_internal.h"
+#include "kernel/lock/spinlock.h"
+
+#if GORDIAN_DEBUG
+
+struct key {
+	uint32_t kind, a, b, c;
+};
+
+unsigned int lockdep_nr_findings, lockdep_again, lockdep_unsaid;
+unsigned int lockdep_distinct[NR_LOCKDEP_KINDS];
+static struct key keys[LOCKDEP_FINDINGS];
+static unsigned int unsaid[NR_LOCKDEP_KINDS]; /* found when keys[] was full */
+static unsigned int marked[NR_LOCKDEP_KINDS]; /* at the last lockdep_mark() */
+
+bool lockdep_note(struct finding *f, uint32_t a, uint32_t b, uint32_t c)
+{
+	const struct key key = { f->kind, a, b, c };
+
+	f->epoch = lockdep_resets;
+	for (unsigned int i = 0; i < lockdep_nr_findings; i++) {
+		if (memcmp(&keys[i], &key, sizeof(key)) == 0) {
+			lockdep_again++;
+			return false;
+		}
+	}
+	if (lockdep_nr_findings == LOCKDEP_FINDINGS) {
+		lockdep_unsaid++;
+		unsaid[f->kind]++;
+		return false; /* that the table is full was printed */
+	}
+	keys[lockdep_nr_findings++] = key;
+	lockdep_distinct[f->kind]++;
+	return true;
+}
+
+void lockdep_found(struct finding *f, uint32_t a, uint32_t b, uint32_t c)
+{
+	bool first;
+
+	arch_spin_lock(&lockdep_graph_lock);
+	first = lockdep_note(f, a, b, c);
+	arch_spin_unlock(&lockdep_graph_lock);
+	if (first)
+		lockdep_report(f);
+}
+
+void lockdep_count_again(unsigned int n)
+{
+	arch_spin_lock(&lockdep_graph_lock);
+	lockdep_again += n;
+	arch_spin_unlock(&lockdep_graph_lock);
+}
+
+uint32_t lockdep_serial(unsigned int class)
+{
+	return lockdep_classes[class].serial;
+}
+
+/* ---- what a finding has --------------------------------------------------- */
+
+void lockdep_trace_from(struct dep_trace *t, const void *frame)
+{
+	uintptr_t pc[DEP_FRAMES + 1];
+	unsigned int n = backtrace_frame(frame, pc, DEP_FRAMES + 1);
+
+	t->cut = n > DEP_FRAMES;
+	t->n = (uint16_t)min(n, (unsigned int)DEP_FRAMES);
+	memcpy(t->pc, pc, t->n * sizeof(pc[0]));
+}
+
+struct held_copy lockdep_copy(const struct held_lock *h)
+{
+	return (struct held_copy){ h->map, h->site, h->class, h->how,
+				   h->waits };
+}
+
+void lockdep_fill(struct finding *f, enum lockdep_kind kind, const void *frame)
+{
+	const struct thread *t = current;
+
+	memset(f, 0, sizeof(*f));
+	f->kind = kind;
+	f->thread = t->id;
+	f->core = smp_processor_id();
+	memcpy(f->comm, t->name, sizeof(f->comm));
+	f->preempt_count = t->preempt_count;
+	f->in_irq = t->irq_depth != 0;
+	f->is_idle = t->is_idle;
+	f->reader = t->lockdep.readers ? t->lockdep.reader_site : 0;
+	f->nr_held = t->lockdep.depth;
+	for (unsigned int i = 0; i < f->nr_held; i++)
+		f->held[i] = lockdep_copy(&t->lockdep.held[i]);
+	lockdep_trace_from(&f->trace, frame);
+}
+
+/* ---- counts --------------------------------------------------------------- */
+
+static unsigned int found(unsigned int kind)
+{
+	return READ_ONCE(lockdep_distinct[kind]) + READ_ONCE(unsaid[kind]);
+}
+
+unsigned int lockdep_count(enum lockdep_kind kind)
+{
+	return READ_ONCE(lockdep_distinct[kind]);
+}
+
+unsigned int lockdep_total(void)
+{
+	return READ_ONCE(lockdep_nr_findings);
+}
+
+unsigned int lockdep_seen(void)
+{
+	unsigned int seen = 0;
+
+	for (unsigned int k = 0; k < NR_LOCKDEP_KINDS; k++)
+		if (found(k))
+			seen |= LOCKDEP_BIT(k);
+	return seen;
+}
+
+void lockdep_mark(void)
+{
+	for (unsigned int k = 0; k < NR_LOCKDEP_KINDS; k++)
+		marked[k] = found(k);
+}
+
+unsigned int lockdep_since_mark(void)
+{
+	unsigned int since = 0;
+
+	for (unsigned int k = 0; k < NR_LOCKDEP_KINDS; k++)
+		if (found(k) > marked[k])
+			since |= LOCKDEP_BIT(k);
+	return since;
+}
+
+void lockdep_forget_findings(void)
+{
+	memset(lockdep_distinct, 0, sizeof(lockdep_distinct));
+	memset(unsaid, 0, sizeof(unsaid));
+	memset(marked, 0, sizeof(marked));
+	lockdep_nr_findings = lockdep_again = lockdep_unsaid = 0;
+}
+#endif

@@ -1,0 +1,84 @@
+/*
+ * Lockdep: the reset, and keys that are given back.
+ *
+ * Both change what a report refers to. So they hold the console from
+ * report_begin() to report_end(), and no report is printed meanwhile. A finding
+ * that was made before, and not printed yet, is forgotten: lockdep_report()
+ * compares lockdep_resets. Locks: the console, then lockdep_graph_lock.
+ *
+ * Threads hold locks meanwhile. What they hold is known to themselves alone, so
+ * each is told to learn it again at its next step (lockdep_relearn()).
+ *
+ * Context: any but FIQ. Built without sanitizers.
+ */
+#include "kernel/debug/panic.h"
+#include "kernel/lock/lockdep.h"
+#include "kernel/lock/lockdep_internal.h"
+#include "kernel/lock/spinlock.h"
+
+#if GORDIAN_DEBUG
+
+static void no_threads_yet(void (*fn)(struct thread *t, void *arg), void *arg)
+{
+	fn(current, arg);
+}
+
+void (*lockdep_for_each_thread)(void (*fn)(struct thread *t, void *arg),
+				void *arg) = no_threads_yet;
+
+static void set_stale(struct thread *t, void *arg maybe_unused)
+{
+	WRITE_ONCE(t->lockdep.stale, 1);
+}
+
+void lockdep_reset(void)
+{
+	struct lockdep_thread *t = &current->lockdep;
+	uint32_t irqs = raw_local_irq_save(), flags = report_begin();
+
+	t->recursion = 1;
+	arch_spin_lock(&lockdep_graph_lock);
+	chains_uncheck();
+	lockdep_forget_uses();
+	dep_clear(&lockdep_graph);
+	lockdep_forget_findings();
+	WRITE_ONCE(lockdep_resets, lockdep_resets + 1);
+	lockdep_chain_misses = lockdep_max_depth = 0;
+	arch_spin_unlock(&lockdep_graph_lock);
+	lockdep_has_room("DEP_EDGES");
+	lockdep_has_room("LOCKDEP_FINDINGS");
+	report_end(flags);
+	/* Without the console: this takes a spinlock. */
+	lockdep_for_each_thread(set_stale, NULL);
+	lockdep_relearn(t, __builtin_frame_address(0));
+	t->recursion = 0;
+	raw_local_irq_restore(irqs);
+}
+
+void lockdep_unregister_key(struct lock_class_key *key)
+{
+	struct lockdep_thread *t = &current->lockdep;
+	uint32_t gone[DEP_NODES / 32] = { 0 };
+	uint32_t flags = report_begin();
+
+	t->recursion = 1;
+	arch_spin_lock(&lockdep_graph_lock);
+	if (lockdep_forget_key(key, gone)) {
+		for (unsigned int n = 1; n < lockdep_nr_classes; n++)
+			if (gone[n / 32] & 1u << n % 32)
+				dep_remove(&lockdep_graph, n);
+		chains_remove(gone);
+		/* Orders through this key's classes are gone: their ends may
+		 * have had no edge of their own. */
+		chains_uncheck();
+		WRITE_ONCE(lockdep_resets, lockdep_resets + 1);
+	}
+	arch_spin_unlock(&lockdep_graph_lock);
+	lockdep_forget_last();
+	lockdep_has_room("DEP_NODES");
+	lockdep_has_room("DEP_EDGES");
+	lockdep_has_room("LOCKDEP_CHAINS");
+	t->recursion = 0;
+	report_end(flags);
+}
+#endif

@@ -1,0 +1,91 @@
+/*
+ * Lockdep: locks that are not on the list of held locks, though somebody will
+ * release them, or that somebody has released already.
+ *
+ * A lock is a stray if
+ *  - a context has ended and left it behind: it is still held;
+ *  - it was taken when the list was full: it is held, but not checked;
+ *  - it is gone: an interrupt has released it, and its owner will, too.
+ * Each of these was reported. The strays make sure that what follows is judged
+ * by the facts and not reported: the late release of a lock, assertions, and the
+ * preempt count that belongs to it.
+ *
+ * If there is no room for a stray, the thread becomes blind: from then on each
+ * release of a lock that is not on its list counts as right, and each lock that
+ * is not on the list counts as held.
+ *
+ * Only the thread uses its strays, IRQs off. Built without sanitizers.
+ */
+#include "kernel/lock/lockdep.h"
+#include "kernel/lock/lockdep_internal.h"
+
+#if GORDIAN_DEBUG
+
+struct stray_lock *stray_find(struct lockdep_thread *t,
+			      const struct lockdep_map *m)
+{
+	for (unsigned int i = t->nr_stray; i-- > 0;)
+		if (t->stray[i].map == m)
+			return &t->stray[i];
+	return NULL;
+}
+
+void stray_add(struct lockdep_thread *t, const struct held_lock *h, bool gone)
+{
+	if (t->nr_stray == MAX_STRAY) {
+		t->blind = true;
+		return;
+	}
+	t->stray[t->nr_stray++] = (struct stray_lock){
+		.map = h->map,
+		.how = h->how,
+		.spins = h->map && h->map->wait == LOCK_WAITS_SPIN,
+		.gone = gone,
+	};
+}
+
+/* The preempt count is already right for what m's release does to it. */
+static void pay(const struct stray_lock *s)
+{
+	struct thread *me = current;
+
+	if (s->owes_a_count)
+		WRITE_ONCE(me->preempt_count,
+			   me->preempt_count + (s->gone ? -1 : 1));
+}
+
+bool stray_release(struct lockdep_thread *t, const struct lockdep_map *m,
+		   bool *ok)
+{
+	struct stray_lock *s = stray_find(t, m);
+
+	*ok = true;
+	if (!s)
+		return t->blind;
+	pay(s);
+	*ok = !s->gone;
+	*s = t->stray[--t->nr_stray];
+	return true;
+}
+
+void stray_owe(struct lockdep_thread *t, int by)
+{
+	for (unsigned int i = t->nr_stray; i-- > 0 && by;) {
+		struct stray_lock *s = &t->stray[i];
+
+		if (!s->spins || s->owes_a_count || s->gone != (by < 0))
+			continue;
+		s->owes_a_count = true;
+		by += by < 0 ? 1 : -1;
+	}
+}
+
+void lockdep_forget_stray(void)
+{
+	struct lockdep_thread *t = &current->lockdep;
+
+	t->nr_stray = 0;
+	t->left_readers = 0;
+	t->blind = false;
+}
+#endif
