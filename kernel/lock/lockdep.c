@@ -40,18 +40,23 @@ unsigned int lockdep_max_depth;
  * class. */
 static bool is_entry_of(const struct held_lock *h, const struct lockdep_map *m)
 {
-	const struct lockdep_map *map = READ_ONCE(h->map);
-
-	return map ? map == m : h->class && h->class == m->class[0];
+	return h->map ? h->map == m : h->class && h->class == m->class[0];
 }
 
 const struct held_lock *lockdep_entry(const struct lockdep_thread *t,
 				      const struct lockdep_map *m)
 {
-	for (unsigned int i = min(t->depth, (unsigned int)MAX_HELD); i-- > 0;)
-		if (is_entry_of(&t->held[i], m))
-			return &t->held[i];
-	return NULL;
+	const struct held_lock *shared = NULL;
+
+	for (unsigned int i = t->depth; i-- > 0;) {
+		const struct held_lock *h = &t->held[i];
+
+		if (h->map == m)
+			return h;
+		if (!shared && is_entry_of(h, m))
+			shared = h;
+	}
+	return shared;
 }
 
 unsigned int lockdep_chain_of(const struct lockdep_thread *t, unsigned int n)
@@ -339,8 +344,9 @@ static noinline bool release_slow(struct lockdep_thread *t,
 				  struct lockdep_map *m, uintptr_t site,
 				  const void *frame)
 {
-	unsigned int i = t->depth;
-	struct held_lock *h;
+	const struct held_lock *found;
+	struct held_lock *h = NULL;
+	unsigned int i = 0;
 	bool ok = true;
 
 	if (t->recursion || m->key == &lockdep_no_validate)
@@ -348,9 +354,11 @@ static noinline bool release_slow(struct lockdep_thread *t,
 	t->recursion = 1;
 	if (t->stale)
 		lockdep_relearn(t, frame);
-	while (i > 0 && !is_entry_of(&t->held[i - 1], m))
-		i--;
-	h = i ? &t->held[i - 1] : NULL;
+	found = lockdep_entry(t, m);
+	if (found) {
+		i = (unsigned int)(found - t->held);
+		h = &t->held[i];
+	}
 	if (!h && !stray_release(t, m, &ok)) {
 		report_unbalanced(m, site, NULL, frame);
 		ok = false;
@@ -358,12 +366,12 @@ static noinline bool release_slow(struct lockdep_thread *t,
 	if (h && h->more) {
 		h->more--;
 	} else if (h) {
-		if (i - 1 < t->base) { /* taken in another context */
+		if (i < t->base) { /* taken in another context */
 			report_unbalanced(m, site, h, frame);
 			stray_add(t, h, true);
 			t->excused = true;
 		}
-		remove_entry(t, i - 1);
+		remove_entry(t, i);
 	}
 	t->recursion = 0;
 	return ok;

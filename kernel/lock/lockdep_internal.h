@@ -189,6 +189,7 @@ void lockdep_print_irq_scenario(const struct finding *f, unsigned int middle);
 void lockdep_print_call_scenario(const struct finding *f, unsigned int middle);
 bool lockdep_is_about_calls(const struct finding *f);
 
+extern unsigned int lockdep_reports; /* printed since boot */
 /* IRQs off, the graph lock not held. */
 void lockdep_report(const struct finding *f);
 /* No report refers to a class any more. */

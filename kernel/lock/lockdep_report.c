@@ -47,6 +47,7 @@ const char *lockdep_kind_name(enum lockdep_kind kind)
 static unsigned int quiet; /* atomic; not 0: reports are only counted */
 static bool brief;	   /* one line for a report */
 static struct finding last;
+unsigned int lockdep_reports;
 
 void lockdep_quiet(bool on)
 {
@@ -461,6 +462,7 @@ void lockdep_report(const struct finding *f)
 	/* After a reset its classes and edges are other ones. */
 	if (f->epoch == READ_ONCE(lockdep_resets)) {
 		last = *f;
+		lockdep_reports += !READ_ONCE(quiet);
 		if (!READ_ONCE(quiet) && READ_ONCE(brief))
 			print_brief(f);
 		else if (!READ_ONCE(quiet))

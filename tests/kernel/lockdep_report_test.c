@@ -6,6 +6,7 @@
 
 #if GORDIAN_DEBUG
 #include "kernel/lib/printf.h"
+#include "kernel/lock/lockdep_internal.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/slab/slab.h"
 
@@ -366,6 +367,174 @@ SHOW(cpus_not_held, NOT_HELD)
 	assert_cpus_held();
 }
 
+static noinline void must_not_hold_a(void)
+{
+	lockdep_assert_not_held(&lock_a);
+}
+
+SHOW(held, NOT_HELD)
+{
+	mutex_lock(&lock_a);
+	must_not_hold_a();
+	mutex_unlock(&lock_a);
+}
+
+static noinline void sleep_with_a_spinlock(void)
+{
+	uint32_t flags = spin_lock_irqsave(&irq_lock);
+
+	local_irq_enable(); /* a wrong flag */
+	sleep_perhaps();
+	spin_unlock_irqrestore(&irq_lock, flags);
+}
+
+SHOW(sleep_with_spinlock, SLEEP)
+{
+	sleep_with_a_spinlock();
+}
+
+static noinline void end_a_reader(void)
+{
+	rcu_read_unlock();
+}
+
+SHOW(no_reader, UNBALANCED)
+{
+	end_a_reader();
+}
+
+static void stay_in_reader(struct timer *t)
+{
+	(void)t;
+	rcu_read_lock();
+	WRITE_ONCE(handled, true);
+}
+
+SHOW(left_reader, LEFT)
+{
+	handled = false;
+	in_timer(stay_in_reader, NULL, &handled);
+}
+
+static void leave_irqs_on(struct timer *t)
+{
+	(void)t;
+	local_irq_enable();
+	WRITE_ONCE(handled, true);
+}
+
+SHOW(left_irqs_on, LEFT)
+{
+	handled = false;
+	in_timer(leave_irqs_on, NULL, &handled);
+}
+
+static int end_with_preempt_count(void *arg)
+{
+	(void)arg;
+	preempt_disable();
+	return 0;
+}
+
+SHOW(left_count, LEFT)
+{
+	in_thread(end_with_preempt_count, NULL);
+}
+
+static void keep_in_timer(struct timer *t)
+{
+	(void)t;
+	spin_lock(&irq_lock);
+	WRITE_ONCE(handled, true);
+}
+
+SHOW(held_at_timer_end, AT_END)
+{
+	handled = false;
+	in_timer(keep_in_timer, NULL, &handled);
+	spin_unlock(&irq_lock);
+}
+
+static struct lockdep_map row_of_maps[40];
+
+static noinline void take_map(unsigned int i)
+{
+	lock_map_acquire(&row_of_maps[i]);
+}
+
+/* Many locks are held: the report names all, also the newest, which it is about. */
+SHOW(many_held, RECURSIVE)
+{
+	static struct lock_class_key key;
+
+	init_twins();
+	for (unsigned int i = 0; i < 20; i++) {
+		lockdep_init_map(&row_of_maps[i], "map", NULL, LOCK_WAITS_NONE);
+		take_map(i);
+	}
+	lockdep_init_map(&row_of_maps[20], "newest", &key, LOCK_WAITS_NONE);
+	lockdep_init_map(&row_of_maps[21], "newest", &key, LOCK_WAITS_NONE);
+	take_map(20);
+	take_map(21);
+	for (unsigned int i = 22; i-- > 0;)
+		lock_map_release(&row_of_maps[i]);
+}
+
+static noinline void take_pair(unsigned int i, unsigned int k)
+{
+	lock_map_acquire(&row_of_maps[i]);
+	lock_map_acquire(&row_of_maps[k]);
+	lock_map_release(&row_of_maps[k]);
+	lock_map_release(&row_of_maps[i]);
+}
+
+static void show_cycle_of(unsigned int n)
+{
+	static char names[40][8];
+
+	for (unsigned int i = 0; i < n; i++) {
+		ksnprintf(names[i], sizeof(names[i]), "m%u", i);
+		lockdep_init_map(&row_of_maps[i], names[i], NULL,
+				 LOCK_WAITS_NONE);
+	}
+	for (unsigned int i = 0; i < n; i++)
+		take_pair(i, (i + 1) % n);
+}
+
+/* Too long for columns; too long to be printed in full. */
+SHOW(cycle_of_20, CIRCULAR)
+{
+	show_cycle_of(20);
+}
+
+SHOW(cycle_of_40, CIRCULAR)
+{
+	show_cycle_of(40);
+}
+
+static noinline void take_deep(unsigned int depth)
+{
+	if (depth)
+		take_deep(depth - 1);
+	else
+		dereference();
+	__asm__ volatile("");
+}
+
+SHOW(deep_stack, RCU)
+{
+	take_deep(30);
+}
+
+/* One lockdep_quiet(false) too many: reports are still printed. */
+SHOW(quiet_once_too_often, RCU)
+{
+	lockdep_quiet(true);
+	lockdep_quiet(false);
+	lockdep_quiet(false);
+	dereference();
+}
+
 static noinline void take_without_the_outer(void)
 {
 	mutex_lock_nest_lock(&lock_b, &lock_a);
@@ -375,5 +544,71 @@ static noinline void take_without_the_outer(void)
 SHOW(nest, NEST)
 {
 	take_without_the_outer();
+}
+
+/* ---- reports of four cores at once, with resets ------------------------------------------------- */
+
+#define STORM 1000
+
+static struct lockdep_map storm_maps[4][2] = {
+	{ LOCKDEP_MAP_INIT("storm0_a"), LOCKDEP_MAP_INIT("storm0_b") },
+	{ LOCKDEP_MAP_INIT("storm1_a"), LOCKDEP_MAP_INIT("storm1_b") },
+	{ LOCKDEP_MAP_INIT("storm2_a"), LOCKDEP_MAP_INIT("storm2_b") },
+	{ LOCKDEP_MAP_INIT("storm3_a"), LOCKDEP_MAP_INIT("storm3_b") },
+};
+
+static noinline void storm_pair(struct lockdep_map *a, struct lockdep_map *b)
+{
+	lock_map_acquire(a);
+	lock_map_acquire(b);
+	lock_map_release(b);
+	lock_map_release(a);
+}
+
+static unsigned int storm_start;
+
+static bool storm_goes_on(void)
+{
+	return READ_ONCE(lockdep_reports) - storm_start < STORM;
+}
+
+static int storm(void *arg)
+{
+	struct lockdep_map *m = arg;
+
+	while (storm_goes_on()) {
+		storm_pair(&m[0], &m[1]);
+		storm_pair(&m[1], &m[0]);
+		yield();
+	}
+	return 0;
+}
+
+static int reset_in_a_loop(void *arg)
+{
+	(void)arg;
+	while (storm_goes_on()) {
+		lockdep_reset();
+		yield();
+	}
+	return 0;
+}
+
+KTEST_MANUAL(lockdep, storm)
+{
+	struct thread *t[5];
+
+	NEED_CORES(4);
+	storm_start = lockdep_reports;
+	for (unsigned int i = 0; i < 4; i++) {
+		char name[8];
+
+		ksnprintf(name, sizeof(name), "storm%u", i);
+		t[i] = ktest_thread(name, storm, storm_maps[i], cpumask_of(i));
+	}
+	t[4] = ktest_thread("reset", reset_in_a_loop, NULL, CPUMASK_ALL);
+	for (unsigned int i = 0; i < 5; i++)
+		thread_join(t[i]);
+	lockdep_reset();
 }
 #endif

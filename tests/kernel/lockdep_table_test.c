@@ -129,18 +129,23 @@ static void take_three(unsigned int i, unsigned int k, unsigned int l)
 	lock_map_release(&many[i]);
 }
 
-KTEST_MANUAL(lockdep, full_chains)
+static void fill_chains(void)
 {
 	name_many();
 	for (unsigned int i = 0; i < FILL; i++)
 		for (unsigned int k = i + 1; k < FILL; k++)
 			for (unsigned int l = k + 1; l < FILL; l++)
 				take_three(i, k, l);
+}
+
+KTEST_MANUAL(lockdep, full_chains)
+{
+	fill_chains();
 	EXPECT_EQ(lockdep_nr_chains, LOCKDEP_CHAINS);
 	check_it_goes_on();
 }
 
-KTEST_MANUAL(lockdep, full_edges)
+static void fill_edges(void)
 {
 	name_many();
 	for (unsigned int i = 0; i < 66; i++)
@@ -150,6 +155,11 @@ KTEST_MANUAL(lockdep, full_edges)
 			lock_map_release(&many[k]);
 			lock_map_release(&many[i]);
 		}
+}
+
+KTEST_MANUAL(lockdep, full_edges)
+{
+	fill_edges();
 	EXPECT_EQ(lockdep_graph.edges, DEP_EDGES);
 	check_it_goes_on();
 }
@@ -161,7 +171,7 @@ KTEST_MANUAL(lockdep, full_findings)
 		lockdep_complain(LOCKDEP_RCU, "made up", i);
 	lockdep_quiet(false);
 	EXPECT_EQ(lockdep_total(), LOCKDEP_FINDINGS);
-	EXPECT_EQ(lockdep_again, 44);
+	EXPECT_EQ(lockdep_unsaid, 44);
 	check_it_goes_on();
 }
 
@@ -172,9 +182,9 @@ KTEST_MANUAL(lockdep, full_levels)
 	memset(m, 0, sizeof(m));
 	m[0].name = "deep";
 	lock_acquire(&m[0], LOCKDEP_SUBCLASSES, LOCK_WRITE, NULL, CALLER);
-	EXPECT_EQ(current->lockdep.nr_stray, 1);
+	EXPECT(lock_is_held(&m[0]) && !lock_is_held(&m[1]));
 	lock_map_release(&m[0]);
-	EXPECT_EQ(current->lockdep.nr_stray, 0);
+	EXPECT(!lock_is_held(&m[0]));
 	EXPECT(!m[1].key && !m[1].name);
 	check_it_goes_on();
 }
@@ -190,6 +200,49 @@ KTEST_MANUAL(lockdep, no_class)
 	check_it_goes_on();
 }
 
+/* Each name is printed once; after 16 names a line says that there are more. */
+KTEST_MANUAL(lockdep, no_classes)
+{
+	static char names[20][8];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
+		struct lockdep_map m = LOCKDEP_MAP_INIT(names[i]);
+
+		ksnprintf(names[i], sizeof(names[i]), "lock%u", i);
+		lock_map_acquire(&m);
+		lock_map_release(&m);
+	}
+	check_it_goes_on();
+}
+
+/* A lock of an old class, with a new name. */
+KTEST_MANUAL(lockdep, renamed)
+{
+	static struct lock_class_key key;
+	struct lockdep_map m[2];
+
+	for (unsigned int i = 0; i < 2; i++) {
+		lockdep_init_map(&m[i], i ? "new_name" : "old_name", &key,
+				 LOCK_WAITS_NONE);
+		lock_map_acquire(&m[i]);
+		lock_map_release(&m[i]);
+	}
+	check_it_goes_on();
+}
+
+/* Two locks for which there is no class: still known as held or not held. */
+static void check_without_class(struct lockdep_map *a, struct lockdep_map *b)
+{
+	lockdep_quiet(true);
+	lock_map_acquire(a);
+	EXPECT(lock_is_held(a) && !lock_is_held(b));
+	EXPECT(!lock_map_release(b)); /* wrong, and said to be */
+	EXPECT_EQ(lockdep_seen(), UNBALANCED);
+	EXPECT(lock_map_release(a));
+	EXPECT_EQ(lockdep_total(), 1);
+	lockdep_quiet(false);
+}
+
 /* Classes are never given back: after this case new locks have no class. */
 KTEST_MANUAL(lockdep, full_classes)
 {
@@ -200,7 +253,45 @@ KTEST_MANUAL(lockdep, full_classes)
 		lock_map_release(&many[i]);
 	}
 	EXPECT_EQ(lockdep_nr_classes, DEP_NODES);
-	EXPECT_EQ(current->lockdep.nr_stray, 0);
+	check_without_class(&many[ARRAY_SIZE(many) - 2],
+			    &many[ARRAY_SIZE(many) - 1]);
+	check_it_goes_on();
+}
+
+/* ---- all tables are full at once --------------------------------------------------------------------- */
+
+static noinline void mistake(uintptr_t n)
+{
+	lockdep_complain(LOCKDEP_RCU, "a mistake", n);
+}
+
+KTEST_MANUAL(lockdep, full_all)
+{
+	static struct lockdep_map more[MAX_HELD + MAX_STRAY + 1];
+
+	lockdep_quiet(true);
+	fill_chains();
+	fill_edges();
+	for (uintptr_t i = 0; i < LOCKDEP_FINDINGS; i++)
+		lockdep_complain(LOCKDEP_NOT_HELD, "made up", i);
+	for (unsigned int i = 0; i < ARRAY_SIZE(many); i++) {
+		lock_map_acquire(&many[i]);
+		lock_map_release(&many[i]);
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(more); i++) {
+		more[i].name = "more";
+		lock_map_acquire(&more[i]);
+	}
+	lockdep_quiet(false);
+	EXPECT_EQ(lockdep_unsaid, 0);
+	for (uintptr_t i = 0; i < 5; i++)
+		mistake(i);
+	EXPECT_EQ(lockdep_unsaid, 5);
+	EXPECT(lockdep_seen() & RCU);
+	for (unsigned int i = ARRAY_SIZE(more); i-- > 0;)
+		lock_map_release(&more[i]);
+	EXPECT_EQ(lockdep_unsaid, 5); /* the releases are right */
+	EXPECT_EQ(current->lockdep.depth, 0);
 	check_it_goes_on();
 }
 

@@ -1,0 +1,254 @@
+/*
+ * Suite lockdep: the parts of the interface that the rows have no step for: nesting
+ * levels and outer locks of other locks, many locks in one entry, keys that are given
+ * back, names.
+ */
+#include "tests/kernel/lockdep_rows.h"
+
+#if GORDIAN_DEBUG
+#include <string.h>
+
+#include "kernel/lib/printf.h"
+#include "kernel/lock/lockdep_internal.h"
+#include "kernel/slab/slab.h"
+
+/* ---- nesting ------------------------------------------------------------------------------- */
+
+static struct rw_semaphore sems[2];
+static struct spinlock spins[2];
+static DEFINE_SPINLOCK(outer);
+
+static void init_pairs(void)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		init_rwsem(&sems[i], "api_sem");
+		spin_lock_init(&spins[i], "api_spin");
+	}
+}
+
+KTEST(lockdep, nested_forms)
+{
+	uint32_t flags, inner;
+
+	lockdep_quiet(true);
+	init_pairs();
+	down_read(&sems[0]);
+	down_read_nested(&sems[1], 1);
+	up_read(&sems[1]);
+	up_read(&sems[0]);
+	flags = spin_lock_irqsave(&spins[0]);
+	inner = spin_lock_irqsave_nested(&spins[1], 1);
+	spin_unlock_irqrestore(&spins[1], inner);
+	spin_unlock_irqrestore(&spins[0], flags);
+	row_check("levels", SILENT);
+	spin_lock(&outer);
+	spin_lock_nest_lock(&spins[0], &outer);
+	spin_lock_nest_lock(&spins[1], &outer);
+	spin_unlock(&spins[1]);
+	spin_unlock(&spins[0]);
+	spin_unlock(&outer);
+	row_check("an outer lock", SILENT);
+	down_read_nested(&sems[0], 1);
+	down_read_nested(&sems[1], 1);
+	up_read(&sems[1]);
+	up_read(&sems[0]);
+	row_check("one level twice", RECURSIVE);
+	spin_lock_nest_lock(&spins[0], &outer);
+	spin_unlock(&spins[0]);
+	row_check("without the outer lock", NEST);
+	flags = spin_lock_irqsave_nested(&spins[0], 2);
+	inner = spin_lock_irqsave_nested(&spins[1], 2);
+	spin_unlock_irqrestore(&spins[1], inner);
+	spin_unlock_irqrestore(&spins[0], flags);
+	row_check("one level of a spinlock twice", RECURSIVE);
+	lockdep_quiet(false);
+}
+
+KTEST(lockdep, write_trylock)
+{
+	lockdep_quiet(true);
+	init_pairs();
+	EXPECT(down_write_trylock(&sems[0]));
+	EXPECT(!down_write_trylock(&sems[0]));
+	EXPECT(!down_read_trylock(&sems[0]));
+	lockdep_assert_held_write(&sems[0]);
+	up_write(&sems[0]);
+	down_read(&sems[0]);
+	EXPECT(!down_write_trylock(&sems[0]));
+	lockdep_assert_held_read(&sems[0]);
+	up_read(&sems[0]);
+	lockdep_assert_not_held(&sems[0]);
+	row_check("trying to write", SILENT);
+	lockdep_quiet(false);
+}
+
+static noinline void assert_all_three(void)
+{
+	lockdep_assert_held_write(&sems[0]);
+	lockdep_assert_held_read(&sems[0]);
+	lockdep_assert_not_held(&sems[0]);
+}
+
+KTEST(lockdep, asserts_of_ways)
+{
+	lockdep_quiet(true);
+	init_pairs();
+	down_read(&sems[0]);
+	assert_all_three();
+	EXPECT_EQ(lockdep_count(LOCKDEP_NOT_HELD), 2);
+	up_read(&sems[0]);
+	lockdep_reset();
+	assert_all_three();
+	EXPECT_EQ(lockdep_count(LOCKDEP_NOT_HELD), 1);
+	row_check("not held at all", NOT_HELD);
+	lockdep_quiet(false);
+}
+
+KTEST(lockdep, might_lock)
+{
+	lockdep_quiet(true);
+	init_pairs();
+	spin_lock(&spins[0]);
+	spin_lock(&outer);
+	spin_unlock(&outer);
+	spin_unlock(&spins[0]);
+	spin_lock(&outer);
+	might_lock(&spins[0]);
+	spin_unlock(&outer);
+	row_check("might take it in the wrong order", CIRCULAR);
+	spin_lock(&outer);
+	might_lock_read(&sems[0]);
+	spin_unlock(&outer);
+	row_check("might sleep", SLEEP);
+	lockdep_quiet(false);
+}
+
+/* ---- many locks of one class ------------------------------------------------------------------ */
+
+#define CROWD 200
+static struct mutex crowd[CROWD];
+static DEFINE_MUTEX(crowd_outer);
+
+static void init_crowd(void)
+{
+	for (unsigned int i = 0; i < CROWD; i++)
+		mutex_init(&crowd[i], "crowd");
+}
+
+/* An outer lock orders them, so they share entries, and the list has room for all. */
+KTEST(lockdep, crowd)
+{
+	lockdep_quiet(true);
+	init_crowd();
+	mutex_lock(&crowd_outer);
+	for (unsigned int i = 0; i < CROWD; i++)
+		mutex_lock_nest_lock(&crowd[i], &crowd_outer);
+	EXPECT(current->lockdep.depth < MAX_HELD);
+	for (unsigned int i = 0; i < CROWD; i++)
+		lockdep_assert_held(&crowd[i]);
+	for (unsigned int i = 0; i < CROWD; i++)
+		mutex_unlock(&crowd[i * 7 % CROWD]); /* in another order */
+	EXPECT_EQ(current->lockdep.depth, 1);
+	mutex_unlock(&crowd_outer);
+	row_check("a crowd", SILENT);
+	mutex_lock(&crowd_outer);
+	for (unsigned int i = 0; i < CROWD; i++)
+		mutex_lock_nest_lock(&crowd[i], &crowd_outer);
+	for (unsigned int i = 0; i < CROWD; i++)
+		mutex_unlock(&crowd[i]);
+	EXPECT(!lock_release(&crowd[0].dep_map, CALLER)); /* once too often */
+	mutex_unlock(&crowd_outer);
+	row_check("a crowd, and one release too many", UNBALANCED);
+	lockdep_quiet(false);
+}
+
+/* ---- keys that are given back ------------------------------------------------------------------- */
+
+struct module {
+	struct lock_class_key key;
+	struct mutex lock;
+};
+
+static DEFINE_MUTEX(base_lock);
+
+static struct module *load(void)
+{
+	struct module *m = kmalloc(sizeof(*m));
+
+	EXPECT(m != NULL);
+	if (m) {
+		lockdep_register_key(&m->key);
+		__mutex_init(&m->lock, "module_lock", &m->key);
+	}
+	return m;
+}
+
+static void unload(struct module *m)
+{
+	lockdep_unregister_key(&m->key);
+	kfree(m);
+}
+
+static void take_both(struct mutex *a, struct mutex *b)
+{
+	mutex_lock(a);
+	mutex_lock(b);
+	mutex_unlock(b);
+	mutex_unlock(a);
+}
+
+KTEST(lockdep, dynamic_keys)
+{
+	unsigned int classes = 0, edges = 0, chains = 0;
+
+	lockdep_quiet(true);
+	lockdep_reset();
+	/* More often than there are classes, edges and chains. */
+	for (unsigned int i = 0; i < 3 * DEP_NODES; i++) {
+		struct module *m = load();
+
+		if (!m)
+			break;
+		if (i % 2)
+			take_both(&base_lock, &m->lock);
+		else
+			take_both(&m->lock, &base_lock);
+		EXPECT_EQ(lockdep_total(), 0); /* the orders are forgotten */
+		unload(m);
+		if (i == 2) {
+			classes = lockdep_classes_in_use;
+			edges = lockdep_graph.in_use;
+			chains = lockdep_nr_chains;
+		}
+	}
+	EXPECT_EQ(lockdep_classes_in_use, classes);
+	EXPECT(lockdep_graph.in_use <= edges + 8); /* others take locks, too */
+	EXPECT(lockdep_nr_chains <= chains + 16);
+	row_check("keys are given back", SILENT);
+	lockdep_quiet(false);
+}
+
+/* The orders of other locks, and findings about them, stay. */
+KTEST(lockdep, dynamic_key_among_others)
+{
+	struct module *m = load();
+
+	if (!m)
+		return;
+	lockdep_quiet(true);
+	init_pairs();
+	down_write(&sems[0]);
+	mutex_lock(&base_lock);
+	mutex_lock(&m->lock);
+	mutex_unlock(&m->lock);
+	mutex_unlock(&base_lock);
+	up_write(&sems[0]);
+	unload(m);
+	mutex_lock(&base_lock);
+	down_write(&sems[0]);
+	up_write(&sems[0]);
+	mutex_unlock(&base_lock);
+	row_check("the others' order is known", CIRCULAR);
+	lockdep_quiet(false);
+}
+#endif
