@@ -121,6 +121,7 @@ struct goal {
 	/* The path must go through this pair; from < 0: through any. */
 	int from, to;
 	unsigned int how;
+	bool shorter; /* a part of the path must be a finding by itself */
 };
 
 static bool meet(unsigned int takers, unsigned int holders)
@@ -150,28 +151,27 @@ static bool at_goal(const struct goal *g, unsigned int node, bool all)
  * Is there a path from `node`, whose taker waits for all or not, to the goal?
  * Each step of it: somebody holds the node in a way that the taker waits for,
  * and takes the next one. seen: the nodes of the path before. via: the path has
- * gone through the goal's pair. A path that contains a shorter finding is none.
+ * gone through the goal's pair. shorter: a part of it is a finding, too.
  */
 static bool path(const struct oracle *o, unsigned int node, bool all,
-		 const struct goal *g, unsigned int seen, bool via)
+		 const struct goal *g, unsigned int seen, bool via,
+		 bool shorter)
 {
 	if (node == g->node)
-		return via && at_goal(g, node, all);
-	if (seen && ends_here(g, node, all))
-		return false;
+		return via && (shorter || !g->shorter) && at_goal(g, node, all);
+	shorter |= seen && ends_here(g, node, all);
 	for (unsigned int next = 0; next < ORACLE_NODES; next++) {
 		if (next == node || (seen & (1u << next)))
 			continue;
 		for (unsigned int how = 0; how < 4; how++) {
 			bool here = (int)node == g->from &&
 				    (int)next == g->to && how == g->how;
+			bool begins = seen && begins_here(g, node, how >> 1);
 
-			if (!(o->pair[node][next] & (1u << how)) ||
-			    !waits(all, how >> 1) ||
-			    (seen && begins_here(g, node, how >> 1)))
-				continue;
-			if (path(o, next, how & 1, g, seen | (1u << node),
-				 via || here))
+			if ((o->pair[node][next] & (1u << how)) &&
+			    waits(all, how >> 1) &&
+			    path(o, next, how & 1, g, seen | (1u << node),
+				 via || here, shorter || begins))
 				return true;
 		}
 	}
@@ -196,23 +196,41 @@ struct search {
 	bool one; /* only one finding is reported, nobody knows which */
 };
 
-static bool finding(const struct oracle *o, struct search *s, unsigned int from,
-		    unsigned int to)
+static bool finding(const struct oracle *o, const struct search *s,
+		    struct goal goal, unsigned int from, unsigned int to)
 {
-	s->goal.rule = &s->rule;
-	s->goal.node = to;
+	goal.rule = &s->rule;
+	goal.node = to;
 	for (unsigned int all = 0; all < 2; all++)
 		if ((s->rule.taken[from] & USE(all)) &&
-		    path(o, from, all, &s->goal, 0, s->goal.from < 0))
+		    path(o, from, all, &goal, 0, goal.from < 0, false))
 			return true;
 	return false;
 }
 
-/* table: the findings so far; set: their kind. Returns whether there is one. */
-static bool findings(struct oracle *o, struct search *s, enum lockdep_kind kind,
-		     uint16_t table[2][ORACLE_NODES])
+/* Two classes make a finding of their own only if no third one lies between them
+ * and makes one with one of them. */
+static bool hidden(const struct oracle *o, const struct search *s,
+		   unsigned int from, unsigned int to)
+{
+	const struct goal shorter = { .from = -1, .to = -1, .shorter = true };
+
+	return finding(o, s, shorter, from, to);
+}
+
+static bool is_first(const struct oracle *o, unsigned int rule)
+{
+	return !count_bits(o->order[rule], ORACLE_NODES) &&
+	       !count_bits(o->inversion[rule], ORACLE_NODES);
+}
+
+/* table: the findings so far; set: their kind. Returns whether there is a new one.
+ */
+static bool findings(struct oracle *o, const struct search *s,
+		     enum lockdep_kind kind, uint16_t table[2][ORACLE_NODES])
 {
 	unsigned int fresh = 0, stale = 0;
+	bool any = false, first = is_first(o, s->rule.number);
 
 	for (unsigned int a = 0; a < ORACLE_NODES; a++)
 		for (unsigned int b = 0; b < ORACLE_NODES; b++) {
@@ -220,41 +238,51 @@ static bool findings(struct oracle *o, struct search *s, enum lockdep_kind kind,
 
 			if (a == b || (s->from >= 0 && (int)a != s->from) ||
 			    (s->to >= 0 && (int)b != s->to) ||
-			    !finding(o, s, a, b))
+			    !finding(o, s, s->goal, a, b))
 				continue;
-			if (*said & (1u << b))
+			if ((*said & (1u << b)) || !s->new)
 				stale++;
+			else if (hidden(o, s, a, b))
+				any = true;
 			else
 				fresh++;
 			*said |= (uint16_t)(1u << b);
+			found(o, LOCKDEP_BIT(kind), false);
 		}
-	if (fresh + stale == 0)
-		return false;
-	found(o, LOCKDEP_BIT(kind), s->new);
-	if (s->new)
-		o->at_least[kind] += !s->one ? fresh : !stale;
-	return true;
+	/* A new use may find two that hide each other: one of them is named. */
+	if (any && !fresh && first && s->goal.from < 0)
+		fresh = 1;
+	if (fresh)
+		found(o, LOCKDEP_BIT(kind), true);
+	o->at_least[kind] += !s->one ? fresh : fresh && !stale;
+	return fresh;
 }
-
-enum use_kind { NO_FINDING, BOTH_SIDES, BY_PATH };
 
 static void both_sides(struct oracle *o, const struct rule *r,
 		       unsigned int node)
 {
 	uint16_t *said = &o->inconsistent[r->number];
+	bool new = !(*said & (1u << node));
 
-	found(o, INCONSISTENT, true);
-	o->at_least[LOCKDEP_INCONSISTENT] += !(*said & (1u << node));
+	found(o, INCONSISTENT, new);
+	o->at_least[LOCKDEP_INCONSISTENT] += new;
 	*said |= (uint16_t)(1u << node);
 }
 
+static bool is_on_both_sides(struct rule r, const uint8_t *table,
+			     unsigned int node, bool how)
+{
+	return table == r.taken ? meet(USE(how), r.held[node]) :
+				  meet(r.taken[node], USE(how));
+}
+
 /* The class gets that use, in one of the two tables of the rule. A use that puts
- * the class on both sides is not recorded. one: see struct search. */
-static enum use_kind use(struct oracle *o, struct rule r, uint8_t *table,
-			 unsigned int node, bool how, bool one)
+ * the class on both sides is refused. one: see struct search. Returns whether the
+ * use is new and leads to a finding. */
+static bool use(struct oracle *o, struct rule r, uint8_t *table,
+		unsigned int node, bool how, bool one)
 {
 	bool takes = table == r.taken, by_path;
-	uint8_t others = takes ? r.held[node] : r.taken[node];
 	uint8_t all = table[node] | (uint8_t)USE(how);
 	struct search s = {
 		.rule = r,
@@ -265,20 +293,19 @@ static enum use_kind use(struct oracle *o, struct rule r, uint8_t *table,
 		.one = one,
 	};
 
-	if (takes ? meet(USE(how), others) : meet(others, USE(how))) {
+	if (is_on_both_sides(r, table, node, how)) {
+		uint8_t *refused = &o->refused[r.number][takes][node];
+		bool new = !(*refused & USE(how));
+
 		both_sides(o, &r, node);
-		return BOTH_SIDES;
+		*refused |= USE(how);
+		return new;
 	}
 	/* Paths that begin or end with this use alone. */
 	table[node] = USE(how);
 	by_path = findings(o, &s, LOCKDEP_IRQ_INVERSION, o->inversion);
 	table[node] = all;
-	return by_path && s.new ? BY_PATH : NO_FINDING;
-}
-
-static enum use_kind use_irqs_off(struct oracle *o, unsigned int node)
-{
-	return use(o, call_rule(o), o->taken_irqs_off, node, true, false);
+	return by_path;
 }
 
 /* A step about all held locks ends with its first finding. */
@@ -305,32 +332,54 @@ static void irqs_come_on(struct oracle *o)
 	}
 }
 
-static void add_pair(struct oracle *o, const struct oracle_lock *h,
+/* Each way to hold and to take, and those in which more would wait. */
+static const uint8_t stronger[4] = { 0xf, 0xa, 0xc, 0x8 };
+
+static unsigned int how_pair(const struct oracle_lock *h, bool all)
+{
+	return h->write * 2u + all;
+}
+
+/* Record the pair of a lock that is held and one that is taken. Returns whether
+ * it is new: not even known in a stronger way. */
+static bool add_pair(struct oracle *o, const struct oracle_lock *h,
 		     unsigned int node, bool all)
 {
-	unsigned int how = h->write * 2u + all;
+	unsigned int how = how_pair(h, all);
+	bool new = !(o->pair[h->node][node] & stronger[how]);
+
+	if (h->node != node)
+		o->pair[h->node][node] |= (uint8_t)(1u << how);
+	return new;
+}
+
+/* What the pair leads to. */
+static void judge_pair(struct oracle *o, const struct oracle_lock *h,
+		       unsigned int node, bool all, bool new)
+{
 	const struct goal back = {
 		.node = h->node, .write = h->write, .from = -1, .to = -1
 	};
 	struct search s = {
 		.from = -1,
 		.to = -1,
-		.goal = { .from = h->node, .to = (int)node, .how = how },
-		.new = !(o->pair[h->node][node] & (1u << how)),
+		.goal = { .from = h->node,
+			  .to = (int)node,
+			  .how = how_pair(h, all) },
+		.new = new,
 	};
 
 	if (h->node == node)
 		return;
-	o->pair[h->node][node] |= (uint8_t)(1u << how);
-	if (path(o, node, all, &back, 0, true)) {
-		found(o, CIRCULAR, s.new);
+	if (path(o, node, all, &back, 0, true, false)) {
+		found(o, CIRCULAR, new);
 		o->rings |= oracle_ring(node / 2, h->node / 2);
 	}
 	s.rule = irq_rule(o);
 	findings(o, &s, LOCKDEP_IRQ_ORDER, o->order);
 	s.rule = call_rule(o);
-	if (!o->both_sides)
-		findings(o, &s, LOCKDEP_IRQ_ORDER, o->order);
+	s.new &= !o->both_sides;
+	findings(o, &s, LOCKDEP_IRQ_ORDER, o->order);
 }
 
 /* ---- taking ----------------------------------------------------------------------- */
@@ -360,15 +409,17 @@ static const struct oracle_lock *find_held(const struct oracle *o,
 	return NULL;
 }
 
-static void check_recursion(struct oracle *o, const struct oracle_lock *new,
-			    bool all, bool outer_held)
+static void check_recursion(struct oracle *o, struct oracle_lock *new, bool all,
+			    bool outer_held)
 {
 	for (unsigned int i = 0; i < o->depth; i++) {
 		const struct oracle_lock *h = &o->held[i];
 
-		if (h->node == new->node && waits(all, h->write) &&
-		    !(new->nested &&outer_held))
-			found(o, RECURSIVE, true);
+		if (h->node != new->node || !waits(all, h->write) ||
+		    (new->nested &&outer_held))
+			continue;
+		found(o, RECURSIVE, true);
+		new->recursive = all;
 	}
 }
 
@@ -381,30 +432,66 @@ static bool reads_again(const struct oracle *o, unsigned int lock, bool all)
 	return h && h->in_irq == o->in_irq && !h->write && !all;
 }
 
+/* After a recursion only the last lock of that class counts for what is taken
+ * later: what the others would lead to follows from the recursion. (Not after a
+ * recursive reader.) */
+static bool shadowed(const struct oracle *o, unsigned int i)
+{
+	for (unsigned int k = i + 1; k < o->depth; k++)
+		if (o->held[k].node == o->held[i].node && o->held[k].recursive)
+			return true;
+	return false;
+}
+
+static void add_pairs(struct oracle *o, unsigned int node, bool all)
+{
+	bool new[ORACLE_HELD] = { false };
+
+	for (unsigned int pass = 0; pass < 2; pass++)
+		for (unsigned int i = 0; i < o->depth; i++) {
+			const struct oracle_lock *h = &o->held[i];
+
+			if (h->in_irq != o->in_irq || shadowed(o, i))
+				continue;
+			if (pass)
+				judge_pair(o, h, node, all, new[i]);
+			else
+				new[i] = add_pair(o, h, node, all);
+		}
+}
+
+/* Also a lock that a handler has left behind is still held. */
+static bool is_held(const struct oracle *o, unsigned int lock)
+{
+	return find_held(o, lock) || o->lost[lock];
+}
+
 /* What comes from taking the lock, or from the announcement that it might be
  * taken. outer_lock: the one that orders step O. */
-static void check_taking(struct oracle *o, struct oracle_lock new, char op,
+static void check_taking(struct oracle *o, struct oracle_lock *new, char op,
 			 bool all)
 {
 	const unsigned int outer_lock = 1 * INSTANCES;
 	bool try = op == 'T';
-	bool waits_at_all = !try && !reads_again(o, new.lock, all);
+	bool waits_at_all = !try && !reads_again(o, new->lock, all);
 
-	if (new.nested && !find_held(o, outer_lock))
+	o->both_sides = false;
+	if (new->nested && !is_held(o, outer_lock))
 		found(o, NEST, true);
 	if (waits_at_all)
-		check_recursion(o, &new, all, find_held(o, outer_lock) != NULL);
+		check_recursion(o, new, all, is_held(o, outer_lock));
 	if (!try && o->in_irq)
-		use(o, irq_rule(o), o->taken_in_irq, new.node, all, false);
-	if (new.irqs_on)
-		use(o, irq_rule(o), o->held_irqs_on, new.node, new.write,
+		use(o, irq_rule(o), o->taken_in_irq, new->node, all, false);
+	if (new->irqs_on)
+		use(o, irq_rule(o), o->held_irqs_on, new->node, new->write,
 		    false);
-	o->both_sides = !try && !o->irqs_on &&
-			new.write &&use_irqs_off(o, new.node) == BOTH_SIDES;
+	if (!try && !o->irqs_on && new->write) {
+		use(o, call_rule(o), o->taken_irqs_off, new->node, true, false);
+		o->both_sides = is_on_both_sides(
+			call_rule(o), o->taken_irqs_off, new->node, true);
+	}
 	if (waits_at_all)
-		for (unsigned int i = 0; i < o->depth; i++)
-			if (o->held[i].in_irq == o->in_irq)
-				add_pair(o, &o->held[i], new.node, all);
+		add_pairs(o, new->node, all);
 }
 
 /* Which steps the engine has for which type. */
@@ -461,7 +548,7 @@ static bool step_take(struct oracle *o, char op, unsigned int lock)
 			return false;
 		found(o, SLEEP, true);
 	}
-	check_taking(o, new, op, op != 'R');
+	check_taking(o, &new, op, op != 'R');
 	o->held[o->depth++] = new;
 	if (o->inside[lock] >= 0)
 		o->inside[lock] = new.write ? -1 : o->inside[lock] + 1;
@@ -480,7 +567,7 @@ static void step_might_take(struct oracle *o, unsigned int lock)
 
 	if (type_sleeps(o, lock) && is_atomic(o))
 		found(o, SLEEP, true);
-	check_taking(o, new, 'L', true);
+	check_taking(o, &new, 'L', true);
 }
 
 /* ---- the other steps ---------------------------------------------------------------- */
@@ -498,8 +585,9 @@ static void release_other(struct oracle *o, unsigned int lock)
 {
 	if (o->lost[lock]) {
 		o->lost[lock]--;
+		o->stolen[lock] -= o->stolen[lock] && !o->in_irq;
 		give_back(o, lock);
-	} else if (o->stolen[lock]) {
+	} else if (o->stolen[lock] && !o->in_irq) {
 		o->stolen[lock]--;
 	} else {
 		found(o, UNBALANCED, true);
@@ -670,7 +758,7 @@ void oracle_end(struct oracle *o)
 {
 	if (o->depth)
 		found(o, AT_END, true);
-	if (o->readers || (!o->depth && !o->irqs_on))
+	if (o->readers || (!o->depth && (!o->irqs_on || oracle_late(o) >= 0)))
 		found(o, LEFT, true);
 }
 

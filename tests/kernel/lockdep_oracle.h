@@ -30,7 +30,8 @@ struct oracle_lock {
 	uint8_t lock; /* its place in `inside` */
 	uint8_t node;
 	bool write, in_irq;
-	bool nested;  /* taken by step O */
+	bool nested;	/* taken by step O */
+	bool recursive; /* taking it was a recursion */
 	bool irqs_on; /* taken with interrupts on, or held when they came on */
 };
 
@@ -51,6 +52,7 @@ struct oracle {
 	uint8_t pair[ORACLE_NODES][ORACLE_NODES];
 	uint8_t taken_in_irq[ORACLE_NODES], held_irqs_on[ORACLE_NODES];
 	uint8_t taken_irqs_off[ORACLE_NODES], held_in_call[ORACLE_NODES];
+	uint8_t refused[2][2][ORACLE_NODES]; /* of a rule, of one side of it */
 	/* Kinds of this step: found for the first time, and those that are right
 	 * if lockdep has not said so before. */
 	unsigned int kinds, may;
