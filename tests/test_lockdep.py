@@ -312,6 +312,128 @@ def test_sleep_in_an_interrupt():
         r"preempt_count 1, interrupts off, in an interrupt\n", text)
 
 
+def test_sleep_with_a_spinlock():
+    """Interrupts are on, and so is preemption: only the list of locks says it."""
+    text, _ = body(show("sleep_with_spinlock"),
+                   "sleeping function called from invalid context")
+    assert "preempt_count 0, interrupts on\nwith this spinlock held:\n" in text
+    assert lock_line(text, "with this spinlock held:\n") == \
+        ("irq_lock", "sleep_with_a_spinlock")
+
+
+LEAVES = "context does not leave things as it found them!"
+
+
+@pytest.mark.parametrize("name, ends, how", [
+    ("left_reader", r"a timer's function returns:\nstay_in_reader\+0x0,\n",
+     r"in an RCU reader\nthat began at stay_in_reader\+0x\w+"),
+    ("left_irqs_on", r"a timer's function returns:\nleave_irqs_on\+0x0,\n",
+     "with interrupts on; they were off"),
+    ("left_count", "the thread ends ", "with preempt_count 1; it was 0")])
+def test_left_behind(name, ends, how):
+    text, _ = body(show(name), LEAVES)
+    assert re.fullmatch(rf"[^\n]+/\d+: {ends}{how}\n", text), text
+
+
+def test_held_at_the_end_of_a_timer():
+    text, trace = body(show("held_at_timer_end"), "still has locks held!")
+    assert "a timer's function returns:\nkeep_in_timer+0x0,\n" in text
+    assert lock_line(text, "with this lock held:\n") == \
+        ("irq_lock", "keep_in_timer")
+    assert trace[0] == "timer_interrupt"
+
+
+def test_no_reader():
+    text, trace = body(show("no_reader"), "bad unlock balance detected!")
+    assert " is trying to release lock (rcu_read_lock) at:\n" in text
+    assert text.endswith("but no reader is open in this context\n")
+    assert trace[:2] == ["rcu_read_unlock", "end_a_reader"]
+
+
+def test_held_where_it_must_not_be():
+    text, _ = body(show("held"), "lock held where it must not be")
+    assert re.match(r"must_not_hold_a\+0x\w+ needs \(lock_a\) not to be held,\n",
+                    text)
+
+
+# ---- long reports --------------------------------------------------------------------
+
+def test_all_held_locks_are_named():
+    """Also the newest, which the report is about."""
+    report = show("many_held")
+    held = re.findall(r"^ #(\d+): [0-9a-f]{8} \((\S+)\)", report, re.M)
+    assert [int(n) for n, _ in held] == list(range(21))
+    assert held[0][1] == "map" and held[-1][1] == "newest"
+
+
+def test_a_cycle_that_does_not_fit_into_columns():
+    text, _ = body(show("cycle_of_20"), CIRCULAR)
+    assert [n for n, _, _ in links(text)] == list(range(19, -1, -1))
+    assert pairs(text) == [(0, 19, 0)] + [(i, i - 1, i) for i in range(1, 20)]
+
+
+def test_a_cycle_that_is_too_long():
+    """The two ends are shown, and how many locks are left out."""
+    text, _ = body(show("cycle_of_40"), CIRCULAR)
+    shown = [*range(13), *range(28, 40)]
+    assert [(n, lock) for n, lock, _ in links(text)] == \
+        [(n, f"m{n}") for n in reversed(shown)]
+    assert "\n-> (15 more)\n" in text
+    assert "m11 -->\n    (15 more) --> m27 -->" in re.sub(
+        r" *\n    (?=m)", " ", text)
+    assert "  (15 more CPUs)\n" in text
+    assert pairs(text) == [(0, 39, 0)] + [(i, i - 1, i) for i in shown[1:]]
+
+
+def pairs(text):
+    """(CPU, the lock it holds, the lock it wants), from a scenario in rows."""
+    return [tuple(int(x) for x in row) for row in re.findall(
+        r"^  CPU(\d+) holds lock\(m(\d+)\);\n +wants lock\(m(\d+)\);$", text,
+        re.M)]
+
+
+def test_a_stack_that_is_cut_says_so():
+    report = show("deep_stack")
+    assert report.count("    take_deep+0x") == 15
+    assert report.endswith("    (more frames, not recorded)\n\n")
+
+
+def test_quiet_once_too_often():
+    """One line; the report after it is printed all the same."""
+    show("quiet_once_too_often")
+    run = gordian.boot("test lockdep.show_quiet_once_too_often")
+    assert run.lines.count("lockdep: lockdep_quiet(false) without "
+                           "lockdep_quiet(true)") == 1
+
+
+def test_a_grace_period_in_a_reader_does_not_return():
+    run = gordian.boot("test lockdep.expedited_in_reader")
+    assert ("synchronize_rcu_expedited() called from "
+            "ktest_lockdep_expedited_in_reader+0x" in run.text)
+    assert "the grace period has ended" not in run.text
+    assert run.status == 101
+
+
+def test_storm():
+    """Four cores report at once, and lockdep is reset meanwhile: each report is whole,
+    and is about the locks of its own thread."""
+    run = gordian.boot("test lockdep.storm", timeout=120)
+    assert run.status == 0, run.again
+    reports = re.findall(rf"\n{BAR}\nWARNING: .*?\nstack backtrace:\n(?:    [^\n]*\n)+\n",
+                         run.text, re.S)
+    assert len(reports) >= 1000
+    assert run.text.count("WARNING") == len(reports)
+    for report in reports:
+        text, _ = body(report, CIRCULAR)
+        me = re.match(r"storm(\d)/\d+ is trying to acquire lock:\n", text)[1]
+        assert set(re.findall(r"\((storm\w+)\)", report)) == \
+            {f"storm{me}_a", f"storm{me}_b"}, report
+        assert [lock for _, lock, _ in links(text)] in (
+            [f"storm{me}_{x}" for x in "ab"], [f"storm{me}_{x}" for x in "ba"])
+        # After a reset a lock may be learnt again in an interrupt of its holder.
+        assert all("storm_pair" in f for _, _, f in links(text))
+
+
 @pytest.mark.parametrize("name, what, where", [
     ("rcu", "rcu_dereference(shared_pointer)", "dereference"),
     ("rcu_protected", "rcu_dereference_protected(shared_pointer, "
@@ -441,12 +563,17 @@ def test_release_has_none():
 # ---- full tables, failures inside ---------------------------------------------------------
 
 FULL = {
-    "held": "table of held locks of a thread full, raise MAX_HELD (24)",
-    "chains": "table of lock chains full, raise LOCKDEP_CHAINS (8192)",
-    "edges": "table of lock dependencies full, raise DEP_EDGES (2048)",
-    "findings": "table of findings full, raise LOCKDEP_FINDINGS (256)",
+    "held": "table of held locks of a thread full, raise MAX_HELD (24): "
+            "further locks of the thread are not checked",
+    "chains": "table of lock chains full, raise LOCKDEP_CHAINS (8192): "
+              "acquisitions become slower",
+    "edges": "table of lock dependencies full, raise DEP_EDGES (2048): "
+             "new orders are not known",
+    "findings": "table of findings full, raise LOCKDEP_FINDINGS (256): "
+                "further ones are counted, not printed",
     "levels": "table of nesting levels full, raise LOCKDEP_SUBCLASSES (8)",
-    "classes": "table of lock classes full, raise DEP_NODES (512)",
+    "classes": "table of lock classes full, raise DEP_NODES (512): "
+               "new locks are not checked",
 }
 
 
@@ -465,6 +592,38 @@ def test_full_table(table):
     assert said(run) == ["lockdep: " + FULL[table]] * times
     assert "WARNING" not in run.text
     assert run.status == 0, run.again
+
+
+def test_all_tables_full():
+    """One line for each. The next five mistakes are counted; nobody is blamed."""
+    run = gordian.boot("test lockdep.full_all")
+    assert sorted(said(run)) == sorted("lockdep: " + FULL[table] for table in
+                                       FULL if table != "levels")
+    assert "WARNING" not in run.text
+    assert run.status == 0, run.again
+
+
+def test_overflow():
+    """What the list of held locks has no room for is known all the same."""
+    run = gordian.boot("test lockdep.overflow")
+    assert said(run) == ["lockdep: " + FULL["held"]]
+    assert run.status == 0, run.again
+
+
+def test_no_classes():
+    """Sixteen names, and a line that there are more."""
+    run = gordian.boot("test lockdep.no_classes")
+    line = "lockdep: a lock that is not static has no class: lock%u"
+    assert said(run) == [line % i for i in range(16)] + [
+        line % 16 + " and perhaps others, which are not named"]
+    assert run.status == 0
+
+
+def test_renamed():
+    run = gordian.boot("test lockdep.renamed")
+    assert said(run) == [
+        "lockdep: a lock of a class that has another name: new_name"]
+    assert run.status == 0
 
 
 def test_no_class():

@@ -325,19 +325,22 @@ static void print_unbalanced(const struct finding *f)
 						 "release!");
 }
 
-/* Print what ends: "timer function f+0x0 returns". */
+/* Print what ends: "keeper/17: the thread ends ", or, with the name of a
+ * function, "main/1: a timer's function returns: f+0x0,". */
 static void print_what_ends(const struct finding *f)
 {
 	kprintf("%s/%u: %s", f->comm, f->thread, f->what);
 	if (f->site)
-		kprintf(" (%pS)", (void *)f->site);
+		kprintf(":\n%pS,\n", (void *)f->site);
+	else
+		kprintf(" ");
 }
 
 static void print_held_at_end(const struct finding *f)
 {
 	print_title(f, "still has locks held!");
 	print_what_ends(f);
-	kprintf(" with this lock held:\n");
+	kprintf("with this lock held:\n");
 	print_lock(&f->next, 0);
 }
 
@@ -346,15 +349,15 @@ static void print_left(const struct finding *f)
 	print_title(f, "context does not leave things as it found them!");
 	print_what_ends(f);
 	if (f->left == LEFT_READER)
-		kprintf("\nin an RCU reader that began at %pS\n",
+		kprintf("in an RCU reader\nthat began at %pS\n",
 			(void *)f->reader);
 	else if (f->left == LEFT_COUNT)
-		kprintf("\nwith preempt_count %d; it was %d\n",
-			f->preempt_count, f->was_count);
+		kprintf("with preempt_count %d; it was %d\n", f->preempt_count,
+			f->was_count);
 	else
-		kprintf("\nwith interrupts %s\n", f->left == LEFT_IRQS_ON ?
-							  "on; they were off" :
-							  "off; they were on");
+		kprintf("with interrupts %s\n", f->left == LEFT_IRQS_ON ?
+							"on; they were off" :
+							"off; they were on");
 }
 
 static void print_held_freed(const struct finding *f)

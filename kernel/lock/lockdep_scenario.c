@@ -97,11 +97,11 @@ static void print_chain_exists(const struct finding *f)
 
 		if (is_behind_gap(f, i)) {
 			kprintf(" -->\n    %s", gap);
-			at = 4 + (unsigned int)strlen(gap);
+			at = 5 + (unsigned int)strlen(gap);
 		}
 		if (i > 1)
 			kprintf(" -->");
-		if (at + len + 6 > COLUMNS) {
+		if (at + len + 9 > COLUMNS) {
 			kprintf("\n   ");
 			at = 0;
 		}
