@@ -92,7 +92,8 @@ def scenario(text):
 # ---- the cases -------------------------------------------------------------------
 
 @pytest.mark.parametrize("smp, extra", [
-    (1, ()), (4, ()), (4, ("-icount", "shift=5,sleep=off"))])
+    (1, ()), (2, ()), (4, ()), (8, ()),
+    (4, ("-icount", "shift=5,sleep=off"))])
 def test_cases(smp, extra):
     run = gordian.boot("test lockdep", smp=smp, extra=extra)
     assert run.status == 0, run.again
@@ -100,6 +101,11 @@ def test_cases(smp, extra):
                      run.text, re.M)
     assert int(line[1]) >= 40 and int(line[2]) >= 20
     assert "WARNING" not in run.text  # findings of rows are not printed
+    score = re.search(r"^self-test: must complain: (\d+) of (\d+); "
+                      r"must stay silent: (\d+) of (\d+)$", run.text, re.M)
+    assert int(score[1]) == int(score[2]) >= 100
+    assert int(score[3]) == int(score[4]) >= 60
+    assert "self-test: 0 misses, 0 false alarms" in run.lines
 
 
 # ---- what the reports say ------------------------------------------------------------

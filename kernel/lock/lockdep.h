@@ -150,7 +150,9 @@ struct stray_lock {
 	const struct lockdep_map *map;
 	uint8_t how;	   /* LOCK_* */
 	bool spins;	   /* it is a spinlock */
+	bool in_irq;	   /* an interrupt has taken it */
 	bool gone;	   /* another context has released it */
+	bool fresh;	   /* since the running context began */
 	bool owes_a_count; /* the preempt count was put back without it */
 };
 
@@ -177,8 +179,8 @@ struct lockdep_thread {
 	struct held_lock held[MAX_HELD];
 	struct stray_lock stray[MAX_STRAY];
 	uint8_t nr_stray;
-	bool blind;	/* stray[] was full once: unknown releases are right */
-	bool excused;	/* this context has released a lock of another one */
+	bool blind;   /* stray[] was full once: unknown releases are right */
+	bool excused; /* this context has released a lock of another one */
 	/* `since` of the spinlock with which the thread sleeps: reported */
 	uint64_t bad_sleep;
 };

@@ -32,6 +32,10 @@ _Static_assert(DEP_NODES <= 1u << 11, "`class` is too small");
 uint32_t lockdep_chains[LOCKDEP_CHAINS];
 unsigned int lockdep_nr_chains, lockdep_chain_misses;
 static unsigned int furthest;
+/* The places of the chains that are checked, so that a reset costs no more than
+ * what happened since the last one. */
+static uint16_t checked[LOCKDEP_CHAINS];
+static unsigned int nr_checked;
 
 static struct held_lock as_held(uint32_t link)
 {
@@ -107,8 +111,10 @@ unsigned int chain_intern(const struct held_lock *h, const uint32_t *epoch,
 	*known = c && *c == h->link;
 	if (!c)
 		c = add(h->link);
-	if (c && epoch && *epoch == lockdep_resets)
+	if (c && epoch && *epoch == lockdep_resets && *c != h->link) {
 		WRITE_ONCE(*c, h->link);
+		checked[nr_checked++] = (uint16_t)(c - lockdep_chains);
+	}
 	arch_spin_unlock(&lockdep_graph_lock);
 	if (c)
 		return chain_name((unsigned int)(c - lockdep_chains));
@@ -119,10 +125,11 @@ unsigned int chain_intern(const struct held_lock *h, const uint32_t *epoch,
 
 void chains_uncheck(void)
 {
-	for (unsigned int i = 0; i < LOCKDEP_CHAINS; i++)
-		if (lockdep_chains[i])
-			WRITE_ONCE(lockdep_chains[i],
-				   unchecked(lockdep_chains[i]));
+	while (nr_checked) {
+		uint32_t *c = &lockdep_chains[checked[--nr_checked]];
+
+		WRITE_ONCE(*c, unchecked(*c));
+	}
 }
 
 void chains_remove(const uint32_t gone[DEP_NODES / 32])

@@ -30,6 +30,9 @@ DEFINE_SPINLOCK(lockdep_graph_lock);
 static uint16_t buckets[BUCKETS];
 static uint16_t free_class; /* a list by `next`; 0 ends it */
 static uint32_t next_serial;
+/* The classes that have uses, so that a reset looks at no others. */
+static uint16_t with_uses[DEP_NODES];
+static unsigned int nr_with_uses;
 
 static uint16_t *bucket_of(const void *key, unsigned int subclass)
 {
@@ -226,11 +229,28 @@ void lockdep_init_map(struct lockdep_map *m, const char *name, const void *key,
 	m->wait = (uint8_t)wait;
 }
 
+void lockdep_set_use(unsigned int class, unsigned int use, bool wrong)
+{
+	struct lock_class *c = &lockdep_classes[class];
+
+	if (!c->usage && nr_with_uses < DEP_NODES)
+		with_uses[nr_with_uses++] = (uint16_t) class;
+	if (wrong)
+		c->wrong |= USE_BIT(use);
+	WRITE_ONCE(c->usage, c->usage | USE_BIT(use));
+}
+
 void lockdep_forget_uses(void)
 {
-	for (unsigned int i = 1; i < lockdep_nr_classes; i++) {
-		WRITE_ONCE(lockdep_classes[i].usage, 0);
-		WRITE_ONCE(lockdep_classes[i].wrong, 0);
+	bool all = nr_with_uses == DEP_NODES; /* it may be full */
+	unsigned int n = all ? lockdep_nr_classes : nr_with_uses;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct lock_class *c = &lockdep_classes[all ? i : with_uses[i]];
+
+		c->wrong = 0;
+		WRITE_ONCE(c->usage, 0);
 	}
+	nr_with_uses = 0;
 }
 #endif

@@ -41,6 +41,8 @@ void lockdep_enter(struct lockdep_context *c)
 	};
 	t->reader_base = t->readers;
 	t->excused = false;
+	if (unlikely(t->nr_stray))
+		stray_begin(t);
 }
 
 void lockdep_irq_enter(struct lockdep_context *c)

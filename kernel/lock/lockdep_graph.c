@@ -7,8 +7,9 @@
 
 void dep_clear(struct dep_graph *g)
 {
-	memset(g->out, 0, sizeof(g->out));
-	memset(g->in, 0, sizeof(g->in));
+	/* Only these nodes have edges. */
+	for (unsigned int i = 1; i < g->edges; i++)
+		g->out[g->edge[i].from] = g->in[g->edge[i].to] = 0;
 	g->edges = 1;
 	g->in_use = 0;
 	g->free_edge = 0;
@@ -149,7 +150,7 @@ dep_search(struct dep_graph *g, unsigned int start, bool weak, bool backward,
 			unsigned int to = backward ? x->from : x->to;
 
 			weak = !(x->dep & strong_to);
-			if ((!v.weak || x->dep & strong_on) &&
+			if ((!v.weak || x->dep & strong_on) && to != start &&
 			    first_visit(g, to, weak))
 				g->queue[tail++] = (struct dep_visit){
 					.node = (uint16_t)to,

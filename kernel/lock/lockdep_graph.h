@@ -90,6 +90,7 @@ struct dep_path {
  * is found. */
 enum dep_match { DEP_GO, DEP_STOP, DEP_FOUND };
 
+/* Remove all edges. *g is 0, or was cleared before. */
 void dep_clear(struct dep_graph *g);
 
 static inline unsigned int dep_of(bool from_shared, bool to_recursive)
@@ -110,7 +111,7 @@ void dep_remove(struct dep_graph *g, unsigned int node);
 
 /*
  * Find the shortest strong path from `start` to a node that match() finds; start
- * itself may be it. backward: against the direction of the edges.
+ * itself may be it. No path comes back to start. backward: against the direction of the edges.
  * weak: how start is reached (forward: by a recursive reader; backward: it is
  * held shared). Returns the node, with its path in *path; 0 if there is none.
  */

@@ -124,8 +124,9 @@ static inline uint64_t lockdep_mix(uint64_t key, uint32_t value)
 /* The class of m, which m keeps; 0: it cannot have one, and a line has said so.
  * IRQs off, recursion set. */
 unsigned int lockdep_class_of(struct lockdep_map *m, unsigned int subclass);
-/* lockdep_graph_lock held: forget all uses; forget the classes of a key, whose
+/* lockdep_graph_lock held: note a use; forget all uses; forget the classes of a key, whose
  * numbers are set in gone[]. */
+void lockdep_set_use(unsigned int class, unsigned int use, bool wrong);
 void lockdep_forget_uses(void);
 bool lockdep_forget_key(const void *key, uint32_t gone[DEP_NODES / 32]);
 
@@ -264,7 +265,10 @@ void stray_add(struct lockdep_thread *t, const struct held_lock *h, bool gone);
  * it. *ok: what lock_release() returns otherwise. */
 bool stray_release(struct lockdep_thread *t, const struct lockdep_map *m,
 		   bool *ok);
-/* The preempt count is put back by `by`: whose releases will know of it? */
+/* A context begins: the strays of now are not its own. */
+void stray_begin(struct lockdep_thread *t);
+/* A context ends, and the preempt count is put back, by `by`: whose releases will
+ * know of it? */
 void stray_owe(struct lockdep_thread *t, int by);
 
 /* ---- lockdep.c ------------------------------------------------------------ */

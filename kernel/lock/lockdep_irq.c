@@ -59,8 +59,11 @@ uint32_t lockdep_uses_of(const struct held_lock *h)
 	bool waits = !(h->how & LOCK_TRY);
 	uint32_t uses = 0;
 
+	/* A reader that is not recursive waits for a waiting writer, and so for
+	 * the readers that this one waits for: it counts as a writer here. */
 	if (h->in_irq && waits)
-		uses = USE_BIT(read ? USED_IN_HARDIRQ_READ : USED_IN_HARDIRQ);
+		uses = USE_BIT(is_recursive(h->how) ? USED_IN_HARDIRQ_READ :
+						      USED_IN_HARDIRQ);
 	if (!h->irqs_off)
 		uses |= USE_BIT(read ? ENABLED_HARDIRQ_READ : ENABLED_HARDIRQ);
 	else if (!h->in_irq && !read && waits)
@@ -71,16 +74,17 @@ uint32_t lockdep_uses_of(const struct held_lock *h)
 /* ---- searches ------------------------------------------------------------- */
 
 struct use_match {
-	uint32_t mask;
-	unsigned int except;	       /* a node that does not count */
-	uint32_t said[DEP_NODES / 32]; /* found already: nothing beyond */
+	uint32_t mask, other;	       /* the uses of that side, of the other */
+	unsigned int start;	       /* a node that does not count */
+	unsigned int avoid;	       /* no path goes through this node */
+	uint32_t said[DEP_NODES / 32]; /* found already */
 };
 
 /*
  * For dep_search(): has the class `node` one of the uses in arg->mask? weak: the
  * path comes to it by recursive readers only. They do not wait for readers, so
- * then uses by readers do not count. A path ends at the first class that has
- * one: what lies beyond follows from it.
+ * then uses by readers do not count. A path ends at the first class that is safe
+ * or unsafe: what lies beyond follows from it.
  */
 static enum dep_match has_use(unsigned int node, bool weak, void *arg)
 {
@@ -95,9 +99,13 @@ static enum dep_match has_use(unsigned int node, bool weak, void *arg)
 	if (weak)
 		usage &= ~(USE_BIT(USED_IN_HARDIRQ_READ) |
 			   USE_BIT(ENABLED_HARDIRQ_READ));
-	if (node == m->except || !(usage & m->mask))
+	if (node == m->start)
 		return DEP_GO;
-	return m->said[node / 32] & 1u << node % 32 ? DEP_STOP : DEP_FOUND;
+	if (node == m->avoid || m->said[node / 32] & 1u << node % 32)
+		return DEP_STOP;
+	if (usage & m->mask)
+		return DEP_FOUND;
+	return usage & m->other ? DEP_STOP : DEP_GO;
 }
 
 static void set_said(struct use_match *m, unsigned int node)
@@ -135,7 +143,8 @@ static bool check_paths(struct finding *f, const struct held_lock *h,
 	/* m has the uses of readers too: with other locks between them, two
 	 * readers can wait for each other. */
 	struct use_match m = { .mask = safe ? r->unsafe : r->safe,
-			       .except = h->class };
+			       .other = safe ? r->safe : r->unsafe,
+			       .start = h->class };
 	unsigned int other;
 
 	f->kind = LOCKDEP_IRQ_INVERSION;
@@ -183,9 +192,7 @@ static noinline bool mark_one(const struct held_lock *h, unsigned int use,
 	if (!known) {
 		conflict = lockdep_evidence(c) & excluded[use];
 		c->used[use] = f.trace;
-		if (conflict)
-			c->wrong |= USE_BIT(use);
-		WRITE_ONCE(c->usage, c->usage | USE_BIT(use));
+		lockdep_set_use(h->class, use, conflict);
 	}
 	if (conflict) {
 		*(safe ? &f.unsafe_use : &f.safe_use) = lowest_use(conflict);
@@ -236,7 +243,9 @@ void lockdep_mark_in_step(const struct held_lock *h, uint32_t uses, bool *ok,
 static bool report_unsafe(struct finding *f, unsigned int rule,
 			  const struct held_lock *next, struct dep_edge *e)
 {
-	struct use_match on = { .mask = rules[rule].unsafe };
+	struct use_match on = { .mask = rules[rule].unsafe,
+				.other = rules[rule].safe,
+				.avoid = f->prev.class };
 	uint32_t epoch = lockdep_resets;
 	bool ok = true;
 
@@ -271,7 +280,9 @@ bool lockdep_check_irq_order(const struct held_lock *prev,
 	f.next = lockdep_copy(next);
 	arch_spin_lock(&lockdep_graph_lock);
 	for (unsigned int rule = 0; rule < ARRAY_SIZE(rules); rule++) {
-		struct use_match in = { .mask = rules[rule].safe };
+		struct use_match in = { .mask = rules[rule].safe,
+					.other = rules[rule].unsafe,
+					.avoid = next->class };
 		uint32_t epoch = lockdep_resets;
 
 		while (lockdep_resets == epoch) {

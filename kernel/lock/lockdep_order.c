@@ -18,12 +18,15 @@ struct closing {
 	bool shared;
 };
 
-/* Does the path that has reached this node close a strong cycle? */
+/* Does the path that has reached this node close a strong cycle? (A cycle that
+ * goes through its end in another way has a shorter one in it.) */
 static enum dep_match closes_cycle(unsigned int node, bool weak, void *arg)
 {
 	const struct closing *c = arg;
 
-	return node == c->class && !(weak && c->shared) ? DEP_FOUND : DEP_GO;
+	if (node != c->class)
+		return DEP_GO;
+	return weak && c->shared ? DEP_STOP : DEP_FOUND;
 }
 
 static uint64_t edge_fingerprint(unsigned int from, unsigned int to)

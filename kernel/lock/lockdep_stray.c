@@ -21,12 +21,19 @@
 
 #if GORDIAN_DEBUG
 
+/* A lock that is gone is so only for the context that took it: for others it is
+ * not held. */
 struct stray_lock *stray_find(struct lockdep_thread *t,
 			      const struct lockdep_map *m)
 {
-	for (unsigned int i = t->nr_stray; i-- > 0;)
-		if (t->stray[i].map == m)
-			return &t->stray[i];
+	bool in_irq = t->in_irq_link != 0;
+
+	for (unsigned int i = t->nr_stray; i-- > 0;) {
+		struct stray_lock *s = &t->stray[i];
+
+		if (s->map == m && (!s->gone || s->in_irq == in_irq))
+			return s;
+	}
 	return NULL;
 }
 
@@ -40,7 +47,9 @@ void stray_add(struct lockdep_thread *t, const struct held_lock *h, bool gone)
 		.map = h->map,
 		.how = h->how,
 		.spins = h->map && h->map->wait == LOCK_WAITS_SPIN,
+		.in_irq = h->in_irq,
 		.gone = gone,
+		.fresh = true,
 	};
 }
 
@@ -68,16 +77,36 @@ bool stray_release(struct lockdep_thread *t, const struct lockdep_map *m,
 	return true;
 }
 
+void stray_begin(struct lockdep_thread *t)
+{
+	for (unsigned int i = 0; i < t->nr_stray; i++)
+		t->stray[i].fresh = false;
+}
+
+/*
+ * Which strays of the context that ends have changed the preempt count, by `by`
+ * in all? A spinlock that is left has added one, one that is gone has taken one
+ * away, unless interrupts were turned off instead. If all together make `by`, all
+ * have; otherwise the last ones have.
+ */
 void stray_owe(struct lockdep_thread *t, int by)
 {
-	for (unsigned int i = t->nr_stray; i-- > 0 && by;) {
-		struct stray_lock *s = &t->stray[i];
+	int all = 0;
 
-		if (!s->spins || s->owes_a_count || s->gone != (by < 0))
+	for (unsigned int i = 0; i < t->nr_stray; i++)
+		if (t->stray[i].fresh && t->stray[i].spins)
+			all += t->stray[i].gone ? -1 : 1;
+	for (unsigned int i = t->nr_stray; i-- > 0;) {
+		struct stray_lock *s = &t->stray[i];
+		int one = s->gone ? -1 : 1;
+
+		if (!s->fresh || !s->spins || (all != by && by * one <= 0))
 			continue;
 		s->owes_a_count = true;
-		by += by < 0 ? 1 : -1;
+		if (all != by)
+			by -= one;
 	}
+	stray_begin(t);
 }
 
 void lockdep_forget_stray(void)

@@ -92,6 +92,7 @@ static unsigned int shortest(unsigned int start, bool weak, bool backward)
 		return match(start, weak, &wanted) == DEP_FOUND ? 0 : NEVER;
 	for (unsigned int i = 0; i < nr_edges; i++)
 		d[i] = begin_of(edges[i], backward) == start &&
+				       end_of(edges[i], backward) != start &&
 				       may_leave(weak, edges[i], backward) ?
 			       1 :
 			       NEVER;
@@ -102,6 +103,7 @@ static unsigned int shortest(unsigned int start, bool weak, bool backward)
 				if (d[i] + 1 < d[k] &&
 				    end_of(edges[i], backward) ==
 					    begin_of(edges[k], backward) &&
+				    end_of(edges[k], backward) != start &&
 				    !wanted.closed[begin_of(edges[k],
 							    backward)] &&
 				    may_leave(weak_end(edges[i], backward),

@@ -24,6 +24,7 @@ ROWS(interrupts,
 	{ INVERSION,    S|X, "{La Ua} x La Lb Lc Uc Ub Ua o Lc Uc" },
 	{ SILENT,       S|X, "{La Ua} x Lb La Ua Ub o Lb Ub" },
 	{ SILENT,       S|X, "{La Ua} x La Lb Ub Ua o" },
+	{ IRQ_ORDER,    S|X, "Nb Ub {Ld Ud} Lb Ub x Ld Lb Ub Ud  Lb NB o x UB Ub o" },
 	/* The interrupted thread's locks make no order with the interrupt's. */
 	{ IRQ_ORDER,    S|X, "La {Lb Ub} Ua x Lb La Ua Ub o" },
 	{ SILENT,       S|X, "La {Lb Ub} Ua x La Lb Ub Ua o" },
@@ -77,6 +78,11 @@ ROWS(interrupts,
 	{ CIRCULAR, ALL, "{s u} Lb Ub La {s u} Lb Ub Ua  Lb La Ua Ub" })
 
 ROWS(readers_in_interrupts,
+	{ INCONSISTENT, X, "{Qa Ua} Qa Ua" },
+	{ INCONSISTENT, X, "{Qa Ua} Ra Ua" },
+	{ INCONSISTENT, X, "Ra Ua {Qa Ua}" },
+	{ SILENT,       X, "{Ra Ua} Qa Ua" },
+	{ INCONSISTENT, X, "x Rb o Ub {Rb Ub Qb Ub}" },
 	{ SILENT,       X, "{Ra Ua} Ra Ua" },
 	{ SILENT,       X, "Ra Ua {Ra Ua}" },
 	{ SILENT,       X, "Ra {Ra Ua} Ua" },
@@ -114,7 +120,10 @@ KTEST(lockdep, calls)
 		/* No lock that several readers can hold is a spinlock. */
 		{ SILENT,       X,   "Ra C Ua  x La Ua o" },
 		{ SILENT,       X,   "La C Ua  x Ra Ua o" },
-		/* Through another lock. */
+		/* No path comes back to one of its ends. */
+	{ INVERSION,    S|X, "Lc C Uc  La Lc Uc Ua  x Nc La Ua Uc o" },
+	{ INVERSION|CIRCULAR, X, "Rb La C x Ub LB UB Ua o" },
+	/* Through another lock. */
 		{ INVERSION,    S|X, "La Lb Ub Ua  Lb C Ub  x La Ua o" },
 		{ INVERSION,    S|X, "La Lb Ub Ua  x La Ua o  Lb C Ub" },
 		{ IRQ_ORDER,    S|X, "x La Ua o  Lb C Ub  La Lb Ub Ua" },
