@@ -122,6 +122,7 @@ struct goal {
 	int from, to;
 	unsigned int how;
 	bool shorter; /* a part of the path must be a finding by itself */
+	bool again;   /* the path may visit a class twice, if in another way */
 };
 
 static bool meet(unsigned int takers, unsigned int holders)
@@ -150,28 +151,31 @@ static bool at_goal(const struct goal *g, unsigned int node, bool all)
 /*
  * Is there a path from `node`, whose taker waits for all or not, to the goal?
  * Each step of it: somebody holds the node in a way that the taker waits for,
- * and takes the next one. seen: the nodes of the path before. via: the path has
+ * and takes the next one. seen: the nodes of the path before, two bits each. via: the path has
  * gone through the goal's pair. shorter: a part of it is a finding, too.
  */
 static bool path(const struct oracle *o, unsigned int node, bool all,
 		 const struct goal *g, unsigned int seen, bool via,
 		 bool shorter)
 {
+	bool start = !seen;
+
 	if (node == g->node)
 		return via && (shorter || !g->shorter) && at_goal(g, node, all);
-	shorter |= seen && ends_here(g, node, all);
+	shorter |= !start && ends_here(g, node, all);
+	/* The path never comes back to its start. */
+	seen |= (seen && g->again ? 1u << all : 3u) << (2 * node);
 	for (unsigned int next = 0; next < ORACLE_NODES; next++) {
-		if (next == node || (seen & (1u << next)))
-			continue;
 		for (unsigned int how = 0; how < 4; how++) {
 			bool here = (int)node == g->from &&
 				    (int)next == g->to && how == g->how;
-			bool begins = seen && begins_here(g, node, how >> 1);
+			bool begins = !start && begins_here(g, node, how >> 1);
 
 			if ((o->pair[node][next] & (1u << how)) &&
+			    !(seen & (1u << (2 * next + (how & 1)))) &&
 			    waits(all, how >> 1) &&
-			    path(o, next, how & 1, g, seen | (1u << node),
-				 via || here, shorter || begins))
+			    path(o, next, how & 1, g, seen, via || here,
+				 shorter || begins))
 				return true;
 		}
 	}
@@ -229,25 +233,27 @@ static bool is_first(const struct oracle *o, unsigned int rule)
 static bool findings(struct oracle *o, const struct search *s,
 		     enum lockdep_kind kind, uint16_t table[2][ORACLE_NODES])
 {
+	struct goal once = s->goal, again = s->goal;
 	unsigned int fresh = 0, stale = 0;
 	bool any = false, first = is_first(o, s->rule.number);
 
+	again.again = true;
 	for (unsigned int a = 0; a < ORACLE_NODES; a++)
 		for (unsigned int b = 0; b < ORACLE_NODES; b++) {
 			uint16_t *said = &table[s->rule.number][a];
 
 			if (a == b || (s->from >= 0 && (int)a != s->from) ||
 			    (s->to >= 0 && (int)b != s->to) ||
-			    !finding(o, s, s->goal, a, b))
+			    !finding(o, s, again, a, b))
 				continue;
+			found(o, LOCKDEP_BIT(kind), false);
 			if ((*said & (1u << b)) || !s->new)
 				stale++;
 			else if (hidden(o, s, a, b))
 				any = true;
 			else
-				fresh++;
+				fresh += finding(o, s, once, a, b);
 			*said |= (uint16_t)(1u << b);
-			found(o, LOCKDEP_BIT(kind), false);
 		}
 	/* A new use may find two that hide each other: one of them is named. */
 	if (any && !fresh && first && s->goal.from < 0)
@@ -357,7 +363,7 @@ static bool add_pair(struct oracle *o, const struct oracle_lock *h,
 static void judge_pair(struct oracle *o, const struct oracle_lock *h,
 		       unsigned int node, bool all, bool new)
 {
-	const struct goal back = {
+	struct goal back = {
 		.node = h->node, .write = h->write, .from = -1, .to = -1
 	};
 	struct search s = {
@@ -371,8 +377,11 @@ static void judge_pair(struct oracle *o, const struct oracle_lock *h,
 
 	if (h->node == node)
 		return;
-	if (path(o, node, all, &back, 0, true, false)) {
+	if (path(o, node, all, &back, 0, true, false))
 		found(o, CIRCULAR, new);
+	back.again = true;
+	if (path(o, node, all, &back, 0, true, false)) {
+		found(o, CIRCULAR, false);
 		o->rings |= oracle_ring(node / 2, h->node / 2);
 	}
 	s.rule = irq_rule(o);
@@ -585,7 +594,6 @@ static void release_other(struct oracle *o, unsigned int lock)
 {
 	if (o->lost[lock]) {
 		o->lost[lock]--;
-		o->stolen[lock] -= o->stolen[lock] && !o->in_irq;
 		give_back(o, lock);
 	} else if (o->stolen[lock] && !o->in_irq) {
 		o->stolen[lock]--;
