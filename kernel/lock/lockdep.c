@@ -127,10 +127,13 @@ static noinline unsigned int check_chain(struct lockdep_thread *t,
 {
 	struct held_lock *h = &t->held[t->depth];
 	uint32_t epoch = READ_ONCE(lockdep_resets);
-	bool known, ok, ordered = nest && holds_outer(t, nest);
+	bool known, ok = true, ordered = nest && holds_outer(t, nest);
+	const struct lock_class *c = &lockdep_classes[h->class];
 	unsigned int name;
+	uint32_t wrong;
 
 	t->recursion = 1;
+	h->unchecked = 0; /* lockdep_irq_enter() */
 	note_depth(t->depth + 1);
 	if (nest && !ordered && h->class)
 		report_nest(h, frame);
@@ -138,13 +141,21 @@ static noinline unsigned int check_chain(struct lockdep_thread *t,
 	if (!known) {
 		/* Relaxed: a count by itself. */
 		__atomic_fetch_add(&lockdep_chain_misses, 1, __ATOMIC_RELAXED);
+		wrong = c->wrong;
 		lockdep_mark_use(h, lockdep_uses_of(h), frame);
-		/* A chain with a finding stays unchecked, so that each
+		/* If this use makes the class inconsistent, that it is unsafe
+		 * or safe in an order, too, follows from that.
+		 *
+		 * A chain with a finding stays unchecked, so that each
 		 * acquisition that makes the chain is counted. A chain whose
 		 * edges a reset has removed also stays unchecked. */
-		ok = lockdep_check_order(t, t->depth, h, ordered, frame);
+		ok = lockdep_check_order(t, t->depth, h, ordered,
+					 c->wrong == wrong, frame);
 		name = chain_intern(h, ok ? &epoch : NULL, &known);
 	}
+	/* The locks of the interrupted context are not part of the chain. */
+	if (t->base && h->class && !ordered && !(h->how & LOCK_TRY))
+		lockdep_check_recursion(t, 0, t->base, h, frame);
 	t->recursion = 0;
 	return name;
 }
@@ -156,7 +167,7 @@ void lockdep_relearn(struct lockdep_thread *t, const void *frame)
 		const struct held_lock *h = &t->held[i];
 
 		lockdep_mark_use(h, lockdep_uses_of(h), frame);
-		lockdep_check_order(t, i, h, h->nested, frame);
+		lockdep_check_order(t, i, h, h->nested, true, frame);
 	}
 }
 

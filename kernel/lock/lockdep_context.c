@@ -47,7 +47,12 @@ void lockdep_enter(struct lockdep_context *c)
 
 void lockdep_irq_enter(struct lockdep_context *c)
 {
-	const struct held_lock in_irq = { .in_irq = 1 };
+	/* If the interrupted context holds locks, each acquisition is looked at:
+	 * no link with this bit is in the table. */
+	const struct held_lock in_irq = {
+		.in_irq = 1,
+		.unchecked = current->lockdep.depth != 0,
+	};
 	struct lockdep_thread *t = &current->lockdep;
 
 	lockdep_irqs_on(); /* they were: otherwise it would not have come */

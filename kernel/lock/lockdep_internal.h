@@ -249,11 +249,16 @@ bool lockdep_check_irq_order(const struct held_lock *prev,
 
 /* ---- lockdep_order.c ------------------------------------------------------ */
 
+/* Is one of the entries from `first` to n - 1 of the class of next, and must not
+ * be? Reports it. Returns false if there is one. */
+bool lockdep_check_recursion(const struct lockdep_thread *t, unsigned int first,
+			     unsigned int n, const struct held_lock *next,
+			     const void *frame);
 /* Check the order of next, which is being taken, and the first n locks of t's
- * list. `ordered`: an outer lock orders those of its class. Returns false if
- * there is a finding. */
+ * list. `ordered`: an outer lock orders those of its class. judge: look for safe
+ * and unsafe locks, too. Returns false if there is a finding. */
 bool lockdep_check_order(const struct lockdep_thread *t, unsigned int n,
-			 const struct held_lock *next, bool ordered,
+			 const struct held_lock *next, bool ordered, bool judge,
 			 const void *frame);
 
 /* ---- lockdep_stray.c ------------------------------------------------------ */

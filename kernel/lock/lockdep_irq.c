@@ -92,10 +92,6 @@ static enum dep_match has_use(unsigned int node, bool weak, void *arg)
 	const struct lock_class *c = &lockdep_classes[node];
 	uint32_t usage = lockdep_evidence(c);
 
-	/* A lock that breaks the second rule alone breaks it with every lock
-	 * before and after it. */
-	if (c->wrong & USE_CALL)
-		usage &= ~USE_CALL;
 	if (weak)
 		usage &= ~(USE_BIT(USED_IN_HARDIRQ_READ) |
 			   USE_BIT(ENABLED_HARDIRQ_READ));

@@ -67,11 +67,12 @@ static struct dep_edge *add_edge(const struct held_lock *prev,
 
 /*
  * prev is held, next is being taken. Returns false if that is a finding.
- * *cycle: has this acquisition closed a cycle already? Then another cycle
- * follows from the same step: it is only counted, and its edge is not noted.
+ * judge: look for safe and unsafe locks. *cycle: has this acquisition closed a
+ * cycle already? Then another cycle follows from the same step: it is only
+ * counted, and its edge is not noted.
  */
 static bool check_edge(const struct held_lock *prev,
-		       const struct held_lock *next, bool *cycle,
+		       const struct held_lock *next, bool judge, bool *cycle,
 		       const void *frame)
 {
 	unsigned int dep = dep_of(is_shared(prev->how),
@@ -118,15 +119,16 @@ static bool check_edge(const struct held_lock *prev,
 			     "new orders are not known");
 	if (is_first)
 		lockdep_report(&f);
-	return lockdep_check_irq_order(prev, next, e, frame) && !bad;
+	if (judge && !lockdep_check_irq_order(prev, next, e, frame))
+		bad = true;
+	return !bad;
 }
 
-/* Returns false if one of the first n locks of the list is of the class of next
- * and must not be. */
-static bool check_recursion(const struct lockdep_thread *t, unsigned int n,
-			    const struct held_lock *next, const void *frame)
+bool lockdep_check_recursion(const struct lockdep_thread *t, unsigned int first,
+			     unsigned int n, const struct held_lock *next,
+			     const void *frame)
 {
-	for (unsigned int i = 0; i < n; i++) {
+	for (unsigned int i = first; i < n; i++) {
 		const struct held_lock *prev = &t->held[i];
 		struct finding f;
 
@@ -144,7 +146,7 @@ static bool check_recursion(const struct lockdep_thread *t, unsigned int n,
 }
 
 bool lockdep_check_order(const struct lockdep_thread *t, unsigned int n,
-			 const struct held_lock *next, bool ordered,
+			 const struct held_lock *next, bool ordered, bool judge,
 			 const void *frame)
 {
 	bool waits = !(next->how & LOCK_TRY); /* a trylock does not wait */
@@ -153,7 +155,8 @@ bool lockdep_check_order(const struct lockdep_thread *t, unsigned int n,
 
 	if (!next->class)
 		return true;
-	ok = !waits || ordered || check_recursion(t, n, next, frame);
+	ok = !waits || ordered ||
+	     lockdep_check_recursion(t, bottom, n, next, frame);
 	/*
 	 * Go from the top down. Locks of the interrupted context are left out:
 	 * lockdep_mark_use() judges them by their uses.
@@ -165,7 +168,7 @@ bool lockdep_check_order(const struct lockdep_thread *t, unsigned int n,
 			break;
 		if (prev->class == next->class || !prev->class)
 			continue;
-		ok &= check_edge(prev, next, &cycle, frame);
+		ok &= check_edge(prev, next, judge, &cycle, frame);
 		/* Stop below prev if the graph already has the edges from all
 		 * locks below prev to prev: paths through prev stand for their
 		 * edges to next. If prev was taken by a trylock, it has no such

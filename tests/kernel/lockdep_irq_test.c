@@ -16,6 +16,8 @@ ROWS(interrupts,
 	{ INCONSISTENT, S|X, "{La Ua} x La Ua o La Ua" },
 	{ INCONSISTENT, S|X, "La Ua {La Ua}" },
 	{ INCONSISTENT|RECURSIVE, S|X, "La {LA UA} Ua" },
+	{ INCONSISTENT|RECURSIVE, S|X, "{La Ua} La {LA UA} Ua" },
+	{ INCONSISTENT, S|X, "Lb Ub {La Lb Ub Ua}" },
 	{ IRQ_ORDER,    S|X, "{La Ua} Lb Ub x La Lb Ub Ua o" },
 	{ IRQ_ORDER,    S|X, "{La Ua} Lc Uc x La Lb Ub Ua Lb Lc Uc Ub o" },
 	{ IRQ_ORDER,    S|X, "{La Ua} Lc Uc x Lb Lc Uc Ub La Lb Ub Ua o" },
@@ -120,7 +122,8 @@ KTEST(lockdep, calls)
 		/* No lock that several readers can hold is a spinlock. */
 		{ SILENT,       X,   "Ra C Ua  x La Ua o" },
 		{ SILENT,       X,   "La C Ua  x Ra Ua o" },
-		/* No path comes back to one of its ends. */
+		{ INCONSISTENT|INVERSION, S|X, "x La o s C C u Ua" },
+	/* No path comes back to one of its ends. */
 	{ INVERSION,    S|X, "Lc C Uc  La Lc Uc Ua  x Nc La Ua Uc o" },
 	{ INVERSION|CIRCULAR, X, "Rb La C x Ub LB UB Ua o" },
 	/* Through another lock. */
