@@ -325,16 +325,16 @@ static void call_others(struct oracle *o)
 
 static void irqs_come_on(struct oracle *o)
 {
+	bool ends = o->irqs_on;
+
 	o->irqs_on = true;
 	for (unsigned int i = 0; i < o->depth; i++) {
 		struct oracle_lock *h = &o->held[i];
 
-		if (h->irqs_on)
-			continue;
+		ends |= !h->irqs_on && !ends &&
+			use(o, irq_rule(o), o->held_irqs_on, h->node, h->write,
+			    true);
 		h->irqs_on = true;
-		if (use(o, irq_rule(o), o->held_irqs_on, h->node, h->write,
-			true))
-			return;
 	}
 }
 
@@ -602,14 +602,16 @@ static void release_other(struct oracle *o, unsigned int lock)
 	}
 }
 
-static void step_release(struct oracle *o, unsigned int lock)
+/* A lock that a handler has left behind is not released by one: nobody could say
+ * which of the two a later release is about. */
+static bool step_release(struct oracle *o, unsigned int lock)
 {
 	const struct oracle_lock *h = find_held(o, lock);
 	unsigned int at;
 
 	if (!h) {
 		release_other(o, lock);
-		return;
+		return true;
 	}
 	if (h->in_irq != o->in_irq) {
 		found(o, UNBALANCED, true);
@@ -620,6 +622,7 @@ static void step_release(struct oracle *o, unsigned int lock)
 	memmove(&o->held[at], &o->held[at + 1],
 		(o->depth - at) * sizeof(o->held[0]));
 	give_back(o, lock);
+	return !(o->stolen[lock] && o->lost[lock]);
 }
 
 /* op: held (h), for writing (w), for reading (r), or not at all (f). A lock that
@@ -653,6 +656,7 @@ static bool step_irq_begin(struct oracle *o)
 static bool step_irq_end(struct oracle *o)
 {
 	unsigned int kept = 0;
+	bool clear = true; /* see step_release() */
 
 	if (!o->in_irq)
 		return false;
@@ -660,6 +664,7 @@ static bool step_irq_end(struct oracle *o)
 		if (o->held[i].in_irq) {
 			found(o, AT_END, true);
 			o->lost[o->held[i].lock]++;
+			clear &= !o->stolen[o->held[i].lock];
 		} else {
 			o->held[kept++] = o->held[i];
 		}
@@ -670,7 +675,7 @@ static bool step_irq_end(struct oracle *o)
 	o->lost_readers += o->irq_readers;
 	o->irq_readers = 0;
 	o->in_irq = false;
-	return true;
+	return clear;
 }
 
 static void step_reader_end(struct oracle *o)
@@ -726,8 +731,7 @@ static bool step_alone(struct oracle *o, char op)
 	case 's':
 		return step_take(o, 'L', OUTER_LOCK);
 	case 'u':
-		step_release(o, OUTER_LOCK);
-		return true;
+		return step_release(o, OUTER_LOCK);
 	case 'z':
 		if (is_atomic(o))
 			found(o, SLEEP, true);
@@ -754,7 +758,7 @@ bool oracle_step(struct oracle *o, char op, char name)
 	if (strchr(OPS_ASSERT, op))
 		step_assert(o, op, lock);
 	else if (op == 'U')
-		step_release(o, lock);
+		return step_release(o, lock);
 	else if (op == 'm')
 		step_might_take(o, lock);
 	else
