@@ -198,10 +198,12 @@ struct lockdep_context {
 
 #define DEP_MAP		 struct lockdep_map dep_map;
 #define DEP_MAP_AT(type) offsetof(type, dep_map) /* 0: none */
-/* n: its name; k: its key; w: enum lock_wait. */
-#define DEP_MAP_KEY(n, k, w)                                                   \
-	.dep_map = { .name = (n), .key = (k), .wait = (w) },
-#define DEP_MAP_INIT(n, w) DEP_MAP_KEY(n, NULL, w)
+/* n: its name; k: its key. */
+#define DEP_MAP_OF(n, k, w)	 .dep_map = { .name = (n), .key = (k), .wait = (w) },
+#define DEP_MAP_SPINS(n)	 DEP_MAP_OF(n, NULL, LOCK_WAITS_SPIN)
+#define DEP_MAP_SPINS_KEY(n, k)	 DEP_MAP_OF(n, k, LOCK_WAITS_SPIN)
+#define DEP_MAP_SLEEPS(n)	 DEP_MAP_OF(n, NULL, LOCK_WAITS_SLEEP)
+#define DEP_MAP_SLEEPS_KEY(n, k) DEP_MAP_OF(n, k, LOCK_WAITS_SLEEP)
 #define LOCKDEP_MAP_INIT(n)                                                    \
 	{                                                                      \
 		.name = (n)                                                    \
@@ -388,8 +390,10 @@ struct lockdep_context {
 
 #define DEP_MAP
 #define DEP_MAP_AT(type) 0
-#define DEP_MAP_INIT(n, w)
-#define DEP_MAP_KEY(n, k, w)
+#define DEP_MAP_SPINS(n)
+#define DEP_MAP_SPINS_KEY(n, k)
+#define DEP_MAP_SLEEPS(n)
+#define DEP_MAP_SLEEPS_KEY(n, k)
 #define LOCK_KEY()			   NULL
 #define DEFINE_LOCK_KEY(k)		   extern struct lock_class_key k
 #define LOCK_KEY_OF(k)			   NULL
