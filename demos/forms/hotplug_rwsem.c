@@ -15,11 +15,10 @@
 #include "demos/forms/forms.h"
 
 struct percpu_rwsem cpu_hotplug_lock = {
-	DEP_MAP_INIT("cpu_hotplug_lock", LOCK_WAITS_SLEEP).name =
-		"cpu_hotplug_lock",
+	DEP_MAP_SLEEPS("cpu_hotplug_lock").name = "cpu_hotplug_lock",
 	/* Lockdep does not check this mutex: the map of the semaphore stands for it. */
-	.writers = { DEP_MAP_KEY("cpu_hotplug_lock.writers",
-				 &lockdep_no_validate, LOCK_WAITS_SLEEP)
+	.writers = { DEP_MAP_SLEEPS_KEY("cpu_hotplug_lock.writers",
+					&lockdep_no_validate)
 			     .name = "cpu_hotplug_lock.writers",
 		     .wait_lock = SPINLOCK_INIT_KEY("mutex.wait_lock",
 						    mutex_wait_key),

@@ -167,12 +167,13 @@ struct lockdep_thread {
 		};
 		uint32_t busy; /* both, for one look */
 	};
-	unsigned int depth;	   /* entries of held[] */
-	unsigned int base;	   /* the first entry of the running context */
-	unsigned int chain;	   /* name of the chain that all entries make */
-	uint32_t in_irq_link;	   /* the bit in_irq of a link, or 0 */
-	unsigned int readers;	   /* rcu_read_lock() nesting */
-	unsigned int reader_base;  /* of them, of contexts outside this one */
+	unsigned int depth;	  /* entries of held[] */
+	unsigned int base;	  /* the first entry of the running interrupt */
+	unsigned int mark;	  /* the first one of the running context */
+	unsigned int chain;	  /* name of the chain that all entries make */
+	uint32_t in_irq_link;	  /* the bit in_irq of a link, or 0 */
+	unsigned int readers;	  /* rcu_read_lock() nesting */
+	unsigned int reader_base; /* of them, of contexts outside this one */
 	unsigned int left_readers; /* left behind by contexts that have ended */
 	uintptr_t reader_site;	   /* where the outermost reader began */
 	uint64_t reader_since;	   /* when it began */
@@ -187,7 +188,7 @@ struct lockdep_thread {
 
 /* What a context found when it began. */
 struct lockdep_context {
-	uint16_t depth, base;
+	uint16_t depth, base, mark;
 	unsigned int chain;
 	uint32_t in_irq_link, irq_flag;
 	unsigned int readers, reader_base;
@@ -197,10 +198,12 @@ struct lockdep_context {
 
 #define DEP_MAP		 struct lockdep_map dep_map;
 #define DEP_MAP_AT(type) offsetof(type, dep_map) /* 0: none */
-/* n: its name; k: its key; w: enum lock_wait. */
-#define DEP_MAP_KEY(n, k, w)                                                   \
-	.dep_map = { .name = (n), .key = (k), .wait = (w) },
-#define DEP_MAP_INIT(n, w) DEP_MAP_KEY(n, NULL, w)
+/* n: its name; k: its key. */
+#define DEP_MAP_OF(n, k, w)	 .dep_map = { .name = (n), .key = (k), .wait = (w) },
+#define DEP_MAP_SPINS(n)	 DEP_MAP_OF(n, NULL, LOCK_WAITS_SPIN)
+#define DEP_MAP_SPINS_KEY(n, k)	 DEP_MAP_OF(n, k, LOCK_WAITS_SPIN)
+#define DEP_MAP_SLEEPS(n)	 DEP_MAP_OF(n, NULL, LOCK_WAITS_SLEEP)
+#define DEP_MAP_SLEEPS_KEY(n, k) DEP_MAP_OF(n, k, LOCK_WAITS_SLEEP)
 #define LOCKDEP_MAP_INIT(n)                                                    \
 	{                                                                      \
 		.name = (n)                                                    \
@@ -387,8 +390,10 @@ struct lockdep_context {
 
 #define DEP_MAP
 #define DEP_MAP_AT(type) 0
-#define DEP_MAP_INIT(n, w)
-#define DEP_MAP_KEY(n, k, w)
+#define DEP_MAP_SPINS(n)
+#define DEP_MAP_SPINS_KEY(n, k)
+#define DEP_MAP_SLEEPS(n)
+#define DEP_MAP_SLEEPS_KEY(n, k)
 #define LOCK_KEY()			   NULL
 #define DEFINE_LOCK_KEY(k)		   extern struct lock_class_key k
 #define LOCK_KEY_OF(k)			   NULL

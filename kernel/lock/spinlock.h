@@ -42,12 +42,12 @@ struct spinlock {
 
 #define SPINLOCK_INIT(n)                                                       \
 	{                                                                      \
-		DEP_MAP_INIT(n, LOCK_WAITS_SPIN).name = (n)                    \
+		DEP_MAP_SPINS(n).name = (n)                                    \
 	}
 /* For locks that share a class: k is their struct lock_class_key. */
 #define SPINLOCK_INIT_KEY(n, k)                                                \
 	{                                                                      \
-		DEP_MAP_KEY(n, &(k), LOCK_WAITS_SPIN).name = (n)               \
+		DEP_MAP_SPINS_KEY(n, &(k)).name = (n)                          \
 	}
 /* The class of an experiment's spinlocks that not only actors take, but also an
  * interrupt that no actor declares, or another thread. The explorer lets no

@@ -64,10 +64,10 @@ extern struct lock_class_key mutex_wait_key; /* of all wait_locks */
 
 #define MUTEX_INIT(m, n)                                                       \
 	{                                                                      \
-		DEP_MAP_INIT(n, LOCK_WAITS_SLEEP).name = (n),                  \
-				.wait_lock = SPINLOCK_INIT_KEY(                \
-					"mutex.wait_lock", mutex_wait_key),    \
-				.waiters = LIST_HEAD_INIT((m).waiters)         \
+		DEP_MAP_SLEEPS(n).name = (n),                                  \
+		.wait_lock =                                                   \
+			SPINLOCK_INIT_KEY("mutex.wait_lock", mutex_wait_key),  \
+		.waiters = LIST_HEAD_INIT((m).waiters)                         \
 	}
 #define DEFINE_MUTEX(m) struct mutex m = MUTEX_INIT(m, #m)
 

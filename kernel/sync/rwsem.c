@@ -264,8 +264,7 @@ void __percpu_init_rwsem(struct percpu_rwsem *s, const char *name,
 			 const void *key maybe_unused)
 {
 	debug_check_no_locks_freed(s, sizeof(*s));
-	*s = (struct percpu_rwsem){ DEP_MAP_INIT(name, LOCK_WAITS_SLEEP).name =
-					    name };
+	*s = (struct percpu_rwsem){ DEP_MAP_SLEEPS(name).name = name };
 	lockdep_set_class(s, key, name);
 	mutex_init(&s->writers, name);
 	/* Lockdep does not check s->writers: s->dep_map stands for it. */

@@ -43,8 +43,8 @@ struct rw_semaphore {
 	DEP_MAP
 };
 
-extern struct lock_class_key rwsem_wait_key,
-	percpu_wait_key; /* of all wait_locks */
+/* Of all wait_locks. */
+extern struct lock_class_key rwsem_wait_key, percpu_wait_key;
 
 /* obj: the struct rw_semaphore. */
 extern const struct wait_ops rwsem_read_wait, rwsem_write_wait;
@@ -53,10 +53,10 @@ extern const struct wait_ops percpu_read_wait, percpu_write_wait;
 
 #define RWSEM_INIT(s, n)                                                       \
 	{                                                                      \
-		DEP_MAP_INIT(n, LOCK_WAITS_SLEEP).name = (n),                  \
-				.wait_lock = SPINLOCK_INIT_KEY(                \
-					"rwsem.wait_lock", rwsem_wait_key),    \
-				.waiters = LIST_HEAD_INIT((s).waiters)         \
+		DEP_MAP_SLEEPS(n).name = (n),                                  \
+		.wait_lock =                                                   \
+			SPINLOCK_INIT_KEY("rwsem.wait_lock", rwsem_wait_key),  \
+		.waiters = LIST_HEAD_INIT((s).waiters)                         \
 	}
 
 #define init_rwsem(s, n) __init_rwsem((s), (n), LOCK_KEY())
