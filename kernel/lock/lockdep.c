@@ -80,6 +80,7 @@ static void remove_entry(struct lockdep_thread *t, unsigned int i)
 
 	t->depth--;
 	t->base -= i < t->base;
+	t->mark -= i < t->mark;
 	for (; i < t->depth; i++) {
 		struct held_lock *h = &t->held[i];
 
@@ -106,7 +107,9 @@ static void note_depth(unsigned int depth)
 static bool holds_outer(struct lockdep_thread *t,
 			const struct lockdep_map *nest)
 {
-	return lockdep_entry(t, nest) || stray_find(t, nest) || t->blind;
+	const struct stray_lock *s = stray_find(t, nest);
+
+	return lockdep_entry(t, nest) || (s && !s->gone) || t->blind;
 }
 
 static void report_nest(const struct held_lock *h, const void *frame)

@@ -167,12 +167,13 @@ struct lockdep_thread {
 		};
 		uint32_t busy; /* both, for one look */
 	};
-	unsigned int depth;	   /* entries of held[] */
-	unsigned int base;	   /* the first entry of the running context */
-	unsigned int chain;	   /* name of the chain that all entries make */
-	uint32_t in_irq_link;	   /* the bit in_irq of a link, or 0 */
-	unsigned int readers;	   /* rcu_read_lock() nesting */
-	unsigned int reader_base;  /* of them, of contexts outside this one */
+	unsigned int depth;	  /* entries of held[] */
+	unsigned int base;	  /* the first entry of the running interrupt */
+	unsigned int mark;	  /* the first one of the running context */
+	unsigned int chain;	  /* name of the chain that all entries make */
+	uint32_t in_irq_link;	  /* the bit in_irq of a link, or 0 */
+	unsigned int readers;	  /* rcu_read_lock() nesting */
+	unsigned int reader_base; /* of them, of contexts outside this one */
 	unsigned int left_readers; /* left behind by contexts that have ended */
 	uintptr_t reader_site;	   /* where the outermost reader began */
 	uint64_t reader_since;	   /* when it began */
@@ -187,7 +188,7 @@ struct lockdep_thread {
 
 /* What a context found when it began. */
 struct lockdep_context {
-	uint16_t depth, base;
+	uint16_t depth, base, mark;
 	unsigned int chain;
 	uint32_t in_irq_link, irq_flag;
 	unsigned int readers, reader_base;

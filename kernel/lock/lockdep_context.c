@@ -31,6 +31,7 @@ void lockdep_enter(struct lockdep_context *c)
 	*c = (struct lockdep_context){
 		.depth = (uint16_t)t->depth,
 		.base = (uint16_t)t->base,
+		.mark = (uint16_t)t->mark,
 		.chain = t->chain,
 		.in_irq_link = t->in_irq_link,
 		.irq_flag = arch_cpsr() & PSR_I,
@@ -39,6 +40,7 @@ void lockdep_enter(struct lockdep_context *c)
 		.preempt_count = me->preempt_count,
 		.excused = t->excused,
 	};
+	t->mark = t->depth;
 	t->reader_base = t->readers;
 	t->excused = false;
 	if (unlikely(t->nr_stray))
@@ -177,8 +179,10 @@ void lockdep_leave(const struct lockdep_context *c, const char *what,
 {
 	struct lockdep_thread *t = &current->lockdep;
 
-	if (!ends_well(c, c->depth))
-		end_badly(c, c->depth, what, fn, __builtin_frame_address(0));
+	/* Not c->depth: it may have released locks of another context. */
+	if (!ends_well(c, t->mark))
+		end_badly(c, t->mark, what, fn, __builtin_frame_address(0));
+	t->mark = min(c->mark, t->mark);
 	t->reader_base = c->reader_base;
 	t->excused |= c->excused;
 }
@@ -195,6 +199,7 @@ void lockdep_irq_exit(const struct lockdep_context *c)
 	t->excused = c->excused;
 	t->in_irq_link = c->in_irq_link;
 	t->base = min(c->base, base);
+	t->mark = min(c->mark, base);
 	t->chain = c->chain;
 	if (unlikely(base != c->depth)) /* it has released a lock of another */
 		t->chain = base > t->base ? lockdep_chain_of(t, base) :
