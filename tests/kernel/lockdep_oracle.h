@@ -62,7 +62,7 @@ struct oracle {
 	unsigned int at_least[NR_LOCKDEP_KINDS];
 	uint16_t inconsistent[2];
 	uint16_t order[2][ORACLE_NODES], inversion[2][ORACLE_NODES];
-	bool both_sides; /* this acquisition: the lock, of the rule of calls */
+	bool both_sides[2]; /* this acquisition: the lock, of a rule */
 };
 
 void oracle_begin(struct oracle *o, enum lock_type type);
