@@ -701,7 +701,8 @@ static bool step_call(struct oracle *o)
 {
 	if (o->in_irq || !o->irqs_on || (o->type != SPIN && o->type != MAP))
 		return false;
-	call_others(o);
+	if (ktest_cores() > 1)
+		call_others(o);
 	return true;
 }
 

@@ -589,7 +589,7 @@ static void random_rows_of(enum lock_type type, unsigned int n)
 }
 
 #define RANDOM(name, type)                                                     \
-	KTEST_MANUAL(lockdep, random_##name)                                   \
+	KTEST(lockdep, random_##name)                                          \
 	{                                                                      \
 		random_rows_of(type, 300);                                     \
 	}
