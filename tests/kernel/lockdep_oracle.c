@@ -384,10 +384,13 @@ static void judge_pair(struct oracle *o, const struct oracle_lock *h,
 		found(o, CIRCULAR, false);
 		o->rings |= oracle_ring(node / 2, h->node / 2);
 	}
+	/* A lock that is on both sides is one mistake. That others come before it
+	 * need not be said, too. */
 	s.rule = irq_rule(o);
+	s.new = new && !o->both_sides[0];
 	findings(o, &s, LOCKDEP_IRQ_ORDER, o->order);
 	s.rule = call_rule(o);
-	s.new &= !o->both_sides;
+	s.new = new && !o->both_sides[1];
 	findings(o, &s, LOCKDEP_IRQ_ORDER, o->order);
 }
 
@@ -475,6 +478,14 @@ static bool is_held(const struct oracle *o, unsigned int lock)
 	return find_held(o, lock) || o->lost[lock];
 }
 
+/* A use by the lock that is taken now. */
+static void use_now(struct oracle *o, struct rule r, uint8_t *table,
+		    unsigned int node, bool how)
+{
+	o->both_sides[r.number] |= is_on_both_sides(r, table, node, how);
+	use(o, r, table, node, how, false);
+}
+
 /* What comes from taking the lock, or from the announcement that it might be
  * taken. outer_lock: the one that orders step O. */
 static void check_taking(struct oracle *o, struct oracle_lock *new, char op,
@@ -484,21 +495,17 @@ static void check_taking(struct oracle *o, struct oracle_lock *new, char op,
 	bool try = op == 'T';
 	bool waits_at_all = !try && !reads_again(o, new->lock, all);
 
-	o->both_sides = false;
+	o->both_sides[0] = o->both_sides[1] = false;
 	if (new->nested && !is_held(o, outer_lock))
 		found(o, NEST, true);
 	if (waits_at_all)
 		check_recursion(o, new, all, is_held(o, outer_lock));
 	if (!try && o->in_irq)
-		use(o, irq_rule(o), o->taken_in_irq, new->node, all, false);
+		use_now(o, irq_rule(o), o->taken_in_irq, new->node, all);
 	if (new->irqs_on)
-		use(o, irq_rule(o), o->held_irqs_on, new->node, new->write,
-		    false);
-	if (!try && !o->irqs_on && new->write) {
-		use(o, call_rule(o), o->taken_irqs_off, new->node, true, false);
-		o->both_sides = is_on_both_sides(
-			call_rule(o), o->taken_irqs_off, new->node, true);
-	}
+		use_now(o, irq_rule(o), o->held_irqs_on, new->node, new->write);
+	if (!try && !o->irqs_on && new->write)
+		use_now(o, call_rule(o), o->taken_irqs_off, new->node, true);
 	if (waits_at_all)
 		add_pairs(o, new->node, all);
 }
@@ -694,7 +701,8 @@ static bool step_call(struct oracle *o)
 {
 	if (o->in_irq || !o->irqs_on || (o->type != SPIN && o->type != MAP))
 		return false;
-	call_others(o);
+	if (ktest_cores() > 1)
+		call_others(o);
 	return true;
 }
 

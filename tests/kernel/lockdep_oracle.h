@@ -10,7 +10,9 @@
  * list of what was reported. Only rows that can really run are of use: a step
  * that would wait for ever is refused.
  *
- * One finding of a kind in a step is enough: the oracle does not count them.
+ * For each step it says which kinds must be found, and which may be: what follows
+ * from a mistake that was found need not be said. Findings about classes alone are
+ * counted, too.
  *
  * Debug profile only. Owns no data; any context.
  */
@@ -22,9 +24,8 @@
 
 #define ORACLE_HELD    8 /* locks at once; a step with more is refused */
 #define ORACLE_READERS 3 /* open at once */
-#define ORACLE_NODES                                                           \
-	(CLASSES * 2 + 1) /* classes, each with nesting levels 0 and
-					* 1, and the class of steps s and u */
+/* The classes, each with nesting levels 0 and 1, and the class of s and u. */
+#define ORACLE_NODES (CLASSES * 2 + 1)
 
 struct oracle_lock {
 	uint8_t lock; /* its place in `inside` */
@@ -62,7 +63,7 @@ struct oracle {
 	unsigned int at_least[NR_LOCKDEP_KINDS];
 	uint16_t inconsistent[2];
 	uint16_t order[2][ORACLE_NODES], inversion[2][ORACLE_NODES];
-	bool both_sides; /* this acquisition: the lock, of the rule of calls */
+	bool both_sides[2]; /* this acquisition: the lock, of a rule */
 };
 
 void oracle_begin(struct oracle *o, enum lock_type type);
