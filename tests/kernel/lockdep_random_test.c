@@ -3,8 +3,9 @@
  * (tests/kernel/lockdep_oracle.h), in the same step.
  *
  * A row is drawn step by step, or as short phrases ("x La Lb Ub Ua o") with
- * steps in between; what could not run is drawn again. Some rows have steps that are wrong: a lock is released that is not held, a handler
- * leaves a lock behind, ... If lockdep and the oracle differ, the row is made as
+ * steps in between; what could not run is drawn again. Some rows have steps that are
+ * wrong: a lock is released that is not held, a handler leaves a lock behind, ... If
+ * lockdep and the oracle differ, the row is made as
  * short as possible and printed, with the seed of the run.
  *
  * Debug profile only. One case at a time uses this state: no lock guards it.
