@@ -131,7 +131,7 @@ def test_slab_torture():
     ("nope", 'test: no suite "nope", see `test list`'),
     ("lib.nope", 'test: no case "lib.nope", see `test list`'),
     ("fault", "test: the cases of fault run only when named, see `test list`"),
-    ("a b", "usage: test [list|SUITE|SUITE.CASE]"),
+    ("a b", "usage: test [list|SUITE|SUITE.CASE [SEED]]"),
 ])
 def test_bad_names(words, line):
     run = gordian.boot("test " + words, smp=1)

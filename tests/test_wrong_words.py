@@ -28,7 +28,7 @@ WRONG = {
     "lockdep last last": "usage: lockdep [classes|graph [dot]|last|reset]",
     "lockdep graph dot dot": "usage: lockdep [classes|graph [dot]|last|reset]",
     "test x": 'test: no suite "x", see `test list`',
-    "test list list": "usage: test [list|SUITE|SUITE.CASE]",
+    "test list list": "usage: test [list|SUITE|SUITE.CASE [SEED]]",
     "test sched.x": 'test: no case "sched.x", see `test list`',
     "torture x": 'torture: no suite "x"; torture alone lists them',
     "torture rcu -1": "usage: torture [NAME|all] [SECONDS] [SEED]",

@@ -43,6 +43,8 @@ static struct {
 		provoked; /* of lockdep: all, and those announced */
 } total;
 
+static unsigned int seed; /* of the running command */
+
 /* ---- what cases call ------------------------------------------------------- */
 
 void ktest_fail(const char *file, int line, const char *what, long long got,
@@ -146,6 +148,11 @@ void ktest_give_stacks(uint32_t chain)
 void ktest_changes_state(void)
 {
 	now.changes_state = true;
+}
+
+uint32_t ktest_seed(void)
+{
+	return seed ? seed : 1;
 }
 
 /* ---- before and after a case ------------------------------------------------ */
@@ -363,11 +370,12 @@ static int test_command(int argc, char **argv)
 {
 	char word[48], *name = NULL, *suite = NULL;
 
-	if (argc > 2) {
-		kprintf("usage: test [list|SUITE|SUITE.CASE]\n");
+	seed = 1;
+	if (argc > 3 || (argc == 3 && !parse_uint(argv[2], &seed))) {
+		kprintf("usage: test [list|SUITE|SUITE.CASE [SEED]]\n");
 		return 1;
 	}
-	if (argc == 2) {
+	if (argc > 1) {
 		if (strcmp(argv[1], "list") == 0)
 			return list();
 		ksnprintf(word, sizeof(word), "%s", argv[1]);
@@ -410,6 +418,6 @@ static const char *complete_suite(int arg, unsigned int i)
 }
 
 SHELL_COMMAND(
-	test, .name = "test", .usage = "test [list|SUITE|SUITE.CASE]",
+	test, .name = "test", .usage = "test [list|SUITE|SUITE.CASE [SEED]]",
 	.help = "run one test suite of the kernel; without a name, run all",
 	.fn = test_command, .complete = complete_suite);

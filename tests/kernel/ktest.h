@@ -7,7 +7,8 @@
  *		EXPECT_EQ(count, 3);
  *	}
  *
- * `test` runs every suite, `test SUITE` one suite, `test SUITE.CASE` one case. A case
+ * `test` runs every suite, `test SUITE` one suite, `test SUITE.CASE` one case. A number
+ * after that is the seed of cases that draw random numbers: ktest_seed(). A case
  * runs in the thread of the shell's command and may sleep. If an EXPECT fails, it
  * prints `# file:line: condition` and marks the case `not ok`; the case goes on.
  * EXPECT may stand in any thread or interrupt of the case. A suite may be spread over
@@ -170,6 +171,9 @@ uint32_t ktest_take_stacks(void);
 void ktest_give_stacks(uint32_t chain);
 /* The case leaves the machine in another state on purpose: do not compare. */
 void ktest_changes_state(void);
+
+/* The seed that the command was given, else 1. Never 0. */
+uint32_t ktest_seed(void);
 
 /* A small random generator (xorshift32). */
 static inline uint32_t ktest_random(uint32_t *state)

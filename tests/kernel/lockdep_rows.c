@@ -9,11 +9,12 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/lib/printf.h"
 #include "kernel/rcu/rcu.h"
+#include "tests/kernel/lockdep_oracle.h"
 
 /* ---- locks of a row --------------------------------------------------------------- */
 
-static const char *const type_name[] = { "mutex", "spinlock", "rw_semaphore",
-					 "percpu_rwsem", "map" };
+const char *const row_type_name[] = { "mutex", "spinlock", "rw_semaphore",
+				      "percpu_rwsem", "map" };
 
 struct any_lock row_locks[CLASSES][INSTANCES];
 enum lock_type row_type;
@@ -386,7 +387,7 @@ void run_steps(const char *p, const char *end)
 
 /* ---- rows --------------------------------------------------------------------------- */
 
-unsigned int rows_complaining, rows_silent;
+unsigned int rows_complaining, rows_silent, rows_foretold;
 
 void row_count(unsigned int kinds)
 {
@@ -401,7 +402,7 @@ static unsigned int bits(unsigned int kinds)
 	return (unsigned int)__builtin_popcount(kinds);
 }
 
-static void print_kinds(const char *what, unsigned int kinds)
+void row_print_kinds(const char *what, unsigned int kinds)
 {
 	kprintf("%s", what);
 	for (unsigned int k = 0; k < NR_LOCKDEP_KINDS; k++)
@@ -417,14 +418,14 @@ void row_check(const char *program, unsigned int kinds)
 	row_count(kinds);
 	if (found != kinds || n != bits(kinds)) {
 		FAIL("lockdep has not found exactly what it should");
-		kprintf("    # %s: %s:", type_name[row_type], program);
-		print_kinds(" found", found);
-		print_kinds(", should be", kinds);
+		kprintf("    # %s: %s:", row_type_name[row_type], program);
+		row_print_kinds(" found", found);
+		row_print_kinds(", should be", kinds);
 		kprintf(" (%u findings)\n", n);
 	}
 	if (current->lockdep.depth) {
 		kprintf("    # %s: %s: leaves locks held\n",
-			type_name[row_type], program);
+			row_type_name[row_type], program);
 		FAIL("a lock is still held after the row");
 		current->lockdep.depth = 0;
 		current->lockdep.chain = 0;
@@ -433,12 +434,30 @@ void row_check(const char *program, unsigned int kinds)
 	lockdep_reset();
 }
 
+/* The oracle must say what the row says. */
+static void check_oracle(const char *program, unsigned int kinds)
+{
+	unsigned int says;
+
+	if (!oracle_row(program, row_type, &says))
+		return;
+	rows_foretold++;
+	if (says == kinds)
+		return;
+	FAIL("the oracle does not say what the row says");
+	kprintf("    # %s: %s:", row_type_name[row_type], program);
+	row_print_kinds(" says", says);
+	row_print_kinds(", should be", kinds);
+	kprintf("\n");
+}
+
 void row_begin(void)
 {
 	memset(row_locks, 0, sizeof(row_locks));
 	for (unsigned int c = 0; c < CLASSES; c++)
 		for (unsigned int i = 0; i < INSTANCES; i++)
 			row_lock_init(c, i);
+	outer_spin = (struct spinlock)SPINLOCK_INIT("outer_spin");
 	lockdep_reset();
 }
 
@@ -447,6 +466,7 @@ void run_row(const char *program, unsigned int kinds)
 	row_begin();
 	run_steps(program, program + strlen(program));
 	row_check(program, kinds);
+	check_oracle(program, kinds);
 }
 
 void run_rows(const struct row *rows, unsigned int n)

@@ -82,8 +82,10 @@ struct any_lock {
 };
 
 extern struct any_lock row_locks[CLASSES][INSTANCES];
-extern enum lock_type row_type;			   /* of all of them */
-extern unsigned int rows_complaining, rows_silent; /* cases run so far */
+extern enum lock_type row_type; /* of all of them */
+extern const char *const row_type_name[];
+/* Cases run so far; and those of them that the oracle was asked about, too. */
+extern unsigned int rows_complaining, rows_silent, rows_foretold;
 
 struct row {
 	unsigned int kinds, types;
@@ -106,12 +108,14 @@ void run_row(const char *program, unsigned int kinds);
 /* The steps from p up to end, without a check. */
 void run_steps(const char *p, const char *end);
 
-/* Fresh locks of row_type, and a lockdep that has found nothing. */
+/* Fresh locks of row_type and a fresh outer spinlock, and a lockdep that has found nothing. */
 void row_begin(void);
 /* Since the last reset lockdep has found exactly these kinds, once each, and the
  * thread holds nothing. Counts a case, and resets lockdep. program: for the
  * message. */
 void row_check(const char *program, unsigned int kinds);
+/* The words, then each kind, without end of line. */
+void row_print_kinds(const char *what, unsigned int kinds);
 /* Count a case that has checked for itself. */
 void row_count(unsigned int kinds);
 
