@@ -98,7 +98,9 @@ static bool check_edge(const struct held_lock *prev,
 			 false, closes_cycle, &c, &f.path);
 	if (bad && *cycle) {
 		lockdep_again++;
+		e = &lockdep_graph.edge[0]; /* in no list */
 		arch_spin_unlock(&lockdep_graph_lock);
+		lockdep_check_irq_order(prev, next, e, wrong, frame);
 		return false;
 	}
 	if (bad) {
