@@ -146,14 +146,14 @@ static noinline unsigned int check_chain(struct lockdep_thread *t,
 		__atomic_fetch_add(&lockdep_chain_misses, 1, __ATOMIC_RELAXED);
 		wrong = c->wrong;
 		lockdep_mark_use(h, lockdep_uses_of(h), frame);
-		/* If this use makes the class inconsistent, that it is unsafe
-		 * or safe in an order, too, follows from that.
+		/* If a use makes the class inconsistent, that the class is
+		 * unsafe or safe in an order by the same rule follows.
 		 *
 		 * A chain with a finding stays unchecked, so that each
 		 * acquisition that makes the chain is counted. A chain whose
 		 * edges a reset has removed also stays unchecked. */
 		ok = lockdep_check_order(t, t->depth, h, ordered,
-					 c->wrong == wrong, frame);
+					 c->wrong & ~wrong, frame);
 		name = chain_intern(h, ok ? &epoch : NULL, &known);
 	}
 	/* The locks of the interrupted context are not part of the chain. */
@@ -170,7 +170,7 @@ void lockdep_relearn(struct lockdep_thread *t, const void *frame)
 		const struct held_lock *h = &t->held[i];
 
 		lockdep_mark_use(h, lockdep_uses_of(h), frame);
-		lockdep_check_order(t, i, h, h->nested, true, frame);
+		lockdep_check_order(t, i, h, h->nested, 0, frame);
 	}
 }
 

@@ -242,10 +242,11 @@ bool lockdep_mark_use(const struct held_lock *h, uint32_t uses,
 void lockdep_mark_in_step(const struct held_lock *h, uint32_t uses, bool *ok,
 			  const void *frame);
 /* Does prev -> next, which is a new edge, connect a safe lock to an unsafe one?
- * Reports each such pair. Returns false if there is one. */
+ * Reports each such pair, but not by a rule that the uses `wrong` have broken
+ * already. Returns false if there is one. */
 bool lockdep_check_irq_order(const struct held_lock *prev,
 			     const struct held_lock *next, struct dep_edge *e,
-			     const void *frame);
+			     uint32_t wrong, const void *frame);
 
 /* ---- lockdep_order.c ------------------------------------------------------ */
 
@@ -255,11 +256,12 @@ bool lockdep_check_recursion(const struct lockdep_thread *t, unsigned int first,
 			     unsigned int n, const struct held_lock *next,
 			     const void *frame);
 /* Check the order of next, which is being taken, and the first n locks of t's
- * list. `ordered`: an outer lock orders those of its class. judge: look for safe
- * and unsafe locks, too. Returns false if there is a finding. */
+ * list. `ordered`: an outer lock orders those of its class. wrong: the uses of
+ * next's class that this acquisition has made, and that are findings. Returns
+ * false if there is a finding. */
 bool lockdep_check_order(const struct lockdep_thread *t, unsigned int n,
-			 const struct held_lock *next, bool ordered, bool judge,
-			 const void *frame);
+			 const struct held_lock *next, bool ordered,
+			 uint32_t wrong, const void *frame);
 
 /* ---- lockdep_stray.c ------------------------------------------------------ */
 

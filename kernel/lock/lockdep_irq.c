@@ -266,7 +266,7 @@ static bool report_unsafe(struct finding *f, unsigned int rule,
 
 bool lockdep_check_irq_order(const struct held_lock *prev,
 			     const struct held_lock *next, struct dep_edge *e,
-			     const void *frame)
+			     uint32_t wrong, const void *frame)
 {
 	struct finding f;
 	bool ok = true;
@@ -281,6 +281,8 @@ bool lockdep_check_irq_order(const struct held_lock *prev,
 					.avoid = next->class };
 		uint32_t epoch = lockdep_resets;
 
+		if (wrong & (rules[rule].safe | rules[rule].unsafe))
+			continue; /* it would follow from that */
 		while (lockdep_resets == epoch) {
 			f.safe = dep_search(&lockdep_graph, prev->class,
 					    is_shared(prev->how), true, has_use,

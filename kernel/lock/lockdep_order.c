@@ -67,13 +67,13 @@ static struct dep_edge *add_edge(const struct held_lock *prev,
 
 /*
  * prev is held, next is being taken. Returns false if that is a finding.
- * judge: look for safe and unsafe locks. *cycle: has this acquisition closed a
+ * wrong: see lockdep_check_order(). *cycle: has this acquisition closed a
  * cycle already? Then another cycle follows from the same step: it is only
  * counted, and its edge is not noted.
  */
 static bool check_edge(const struct held_lock *prev,
-		       const struct held_lock *next, bool judge, bool *cycle,
-		       const void *frame)
+		       const struct held_lock *next, uint32_t wrong,
+		       bool *cycle, const void *frame)
 {
 	unsigned int dep = dep_of(is_shared(prev->how),
 				  is_recursive(next->how)),
@@ -98,7 +98,9 @@ static bool check_edge(const struct held_lock *prev,
 			 false, closes_cycle, &c, &f.path);
 	if (bad && *cycle) {
 		lockdep_again++;
+		e = &lockdep_graph.edge[0]; /* in no list */
 		arch_spin_unlock(&lockdep_graph_lock);
+		lockdep_check_irq_order(prev, next, e, wrong, frame);
 		return false;
 	}
 	if (bad) {
@@ -119,9 +121,7 @@ static bool check_edge(const struct held_lock *prev,
 			     "new orders are not known");
 	if (is_first)
 		lockdep_report(&f);
-	if (judge && !lockdep_check_irq_order(prev, next, e, frame))
-		bad = true;
-	return !bad;
+	return lockdep_check_irq_order(prev, next, e, wrong, frame) && !bad;
 }
 
 bool lockdep_check_recursion(const struct lockdep_thread *t, unsigned int first,
@@ -146,8 +146,8 @@ bool lockdep_check_recursion(const struct lockdep_thread *t, unsigned int first,
 }
 
 bool lockdep_check_order(const struct lockdep_thread *t, unsigned int n,
-			 const struct held_lock *next, bool ordered, bool judge,
-			 const void *frame)
+			 const struct held_lock *next, bool ordered,
+			 uint32_t wrong, const void *frame)
 {
 	bool waits = !(next->how & LOCK_TRY); /* a trylock does not wait */
 	unsigned int bottom = n >= t->base ? t->base : 0;
@@ -168,7 +168,7 @@ bool lockdep_check_order(const struct lockdep_thread *t, unsigned int n,
 			break;
 		if (prev->class == next->class || !prev->class)
 			continue;
-		ok &= check_edge(prev, next, judge, &cycle, frame);
+		ok &= check_edge(prev, next, wrong, &cycle, frame);
 		/* Stop below prev if the graph already has the edges from all
 		 * locks below prev to prev: paths through prev stand for their
 		 * edges to next. If prev was taken by a trylock, it has no such

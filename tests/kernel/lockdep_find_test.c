@@ -142,6 +142,20 @@ KTEST(lockdep, distinct_pairs)
 	lockdep_quiet(false);
 }
 
+/* The second cycle that an acquisition closes is counted only. But its edge is judged
+ * by the rules about interrupts. */
+KTEST(lockdep, cycles_and_pairs)
+{
+	lockdep_quiet(true);
+	row_type = MAP;
+	row_begin();
+	run("QA QC UC {Lc RB UB Uc} UA  OB Rc QA UA Uc UB");
+	EXPECT_EQ(lockdep_count(LOCKDEP_CIRCULAR), 2);
+	EXPECT_EQ(lockdep_count(LOCKDEP_IRQ_ORDER), 1);
+	lockdep_quiet(false);
+	lockdep_reset();
+}
+
 /* ---- one wrong step among many held locks ----------------------------------------------------- */
 
 static struct lockdep_map many[MAX_HELD + MAX_STRAY + 4];

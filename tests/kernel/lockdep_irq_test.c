@@ -123,6 +123,8 @@ KTEST(lockdep, calls)
 		{ SILENT,       X,   "Ra C Ua  x La Ua o" },
 		{ SILENT,       X,   "La C Ua  x Ra Ua o" },
 		{ INCONSISTENT|INVERSION, S|X, "x La o s C C u Ua" },
+	/* An acquisition breaks one rule alone, and the other in an order. */
+	{ INCONSISTENT|IRQ_ORDER, S|X, "Ld C Ud {Lc Uc} x Lc Ld Ud Uc o" },
 	/* No path comes back to one of its ends. */
 	{ INVERSION,    S|X, "Lc C Uc  La Lc Uc Ua  x Nc La Ua Uc o" },
 	{ INVERSION|CIRCULAR, X, "Rb La C x Ub LB UB Ua o" },
