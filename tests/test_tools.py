@@ -92,7 +92,10 @@ def test_debug_without_a_machine():
     (("diff", "ID=it's \"e1\""), "no experiment \"it's \"e1\"\""),
     (("try", "PATCH=it's"), "no file "),
     (("card", "FIRMWARE=it's"), "FIRMWARE=it's: no such directory"),
+    (("mutants", "RUNS=0"), "0 is not a number from 1 on"),
+    (("mutants", "SECONDS=x"), "x is not a number from 1 on"),
     (("boots", "N=0"), "usage: make boots"),
+    (("boots", "N=00"), "usage: make boots"),
     (("boots", "N=x"), "usage: make boots")])
 def test_odd_words_to_make(line, said):
     p = run("make", *line)
