@@ -147,7 +147,7 @@ diff:
 debug:
 	@tools/need demo debug
 	@$(MAKE) --no-print-directory -j$(JOBS) image
-	@SMP='$(SMP)' tools/debug $(OUT)
+	@SMP='$(SMP)' MACHINE='$(MACHINE)' tools/debug $(OUT)
 
 #: make card [FIRMWARE=DIR] [RUN=]    write the image of an SD card for a
 #:                             Raspberry Pi
