@@ -147,7 +147,7 @@ diff:
 debug:
 	@tools/need demo debug
 	@$(MAKE) --no-print-directory -j$(JOBS) image
-	@SMP='$(SMP)' tools/debug $(OUT)
+	@SMP='$(SMP)' MACHINE='$(MACHINE)' tools/debug $(OUT)
 
 #: make card [FIRMWARE=DIR] [RUN=]    write the image of an SD card for a
 #:                             Raspberry Pi
@@ -243,12 +243,14 @@ clean:
 # ---- the image ------------------------------------------------------------------
 
 # Two makes may run in one tree. Each writes a file under its own name first, then
-# renames it: $$$$ is the shell's process id, $$PPID is make's. A make that is killed
-# leaves such files, and a later one removes those that are more than an hour old.
+# renames it: $$$$ is the shell's process id, $$PPID is make's. A command that fails
+# removes its files. A make that is killed leaves them, and a later one removes those
+# that are more than an hour old.
 # The object is renamed last: an object has its dependencies. These name $(OBJ)
 # itself, so they are right in a copy of the tree, too.
 PUT = -o $@.$$$$ -MF $@.d.$$$$ -MT '$$(OBJ)/$<.o' -c $< && \
-	mv $@.d.$$$$ $(@:.o=.d) && mv $@.$$$$ $@
+	mv $@.d.$$$$ $(@:.o=.d) && mv $@.$$$$ $@ || \
+	{ rm -f $@.$$$$ $@.d.$$$$; false; }
 L   = $(OUT)/link.$$PPID
 OLD = find $(sort $(OUT) $(OBJ)) -regex '.*\.[0-9]+' -mmin +60 -prune -exec rm -rf {} +
 
@@ -276,20 +278,20 @@ $(OBJ)/%.S.o: %.S $(OBJ)/settings
 $(OUT)/gordian.elf: $(OBJS) linker.ld tools/mksyms $(OBJ)/settings $(OUT)/sources
 	@$(OLD)
 	@mkdir -p $(L)
-	@: | sh tools/mksyms > $(L)/ksyms0.S
-	@$(LD) $(ARCH) -c $(L)/ksyms0.S -o $(L)/ksyms0.o
-	@$(LD) $(LDFLAGS) $(OBJS) $(L)/ksyms0.o $(LIBS) -o $(L)/stage1.elf
-	@$(CROSS)nm -n $(L)/stage1.elf | sh tools/mksyms > $(L)/ksyms.S
-	@$(LD) $(ARCH) -c $(L)/ksyms.S -o $(L)/ksyms.o
-	@$(LD) $(LDFLAGS) -Wl,-Map=$(L)/gordian.map $(OBJS) $(L)/ksyms.o $(LIBS) \
-		-o $(L)/gordian.elf
-	@$(CROSS)nm -n $(L)/stage1.elf | grep -i ' t ' > $(L)/text1
-	@$(CROSS)nm -n $(L)/gordian.elf | grep -i ' t ' | cmp -s - $(L)/text1 || \
-		{ echo "error: the symbol table has moved the text"; exit 1; }
-	@mv $(L)/gordian.map $(L)/gordian.elf $(OUT)
+	@{ : | sh tools/mksyms > $(L)/ksyms0.S && \
+	$(LD) $(ARCH) -c $(L)/ksyms0.S -o $(L)/ksyms0.o && \
+	$(LD) $(LDFLAGS) $(OBJS) $(L)/ksyms0.o $(LIBS) -o $(L)/stage1.elf && \
+	$(CROSS)nm -n $(L)/stage1.elf | sh tools/mksyms > $(L)/ksyms.S && \
+	$(LD) $(ARCH) -c $(L)/ksyms.S -o $(L)/ksyms.o && \
+	$(LD) $(LDFLAGS) -Wl,-Map=$(L)/gordian.map $(OBJS) $(L)/ksyms.o $(LIBS) \
+		-o $(L)/gordian.elf && \
+	$(CROSS)nm -n $(L)/stage1.elf | grep -i ' t ' > $(L)/text1 && \
+	{ $(CROSS)nm -n $(L)/gordian.elf | grep -i ' t ' | cmp -s - $(L)/text1 || \
+		{ echo "error: the symbol table has moved the text"; false; }; } && \
+	mv $(L)/gordian.map $(L)/gordian.elf $(OUT); } || { rm -r $(L); false; }
 	@rm -r $(L)
 
 $(OUT)/gordian.img: $(OUT)/gordian.elf
-	@$(CROSS)objcopy -O binary $< $@.$$$$ && mv $@.$$$$ $@
+	@$(CROSS)objcopy -O binary $< $@.$$$$ && mv $@.$$$$ $@ || { rm -f $@.$$$$; false; }
 
 -include $(OBJS:.o=.d)

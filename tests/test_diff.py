@@ -45,6 +45,7 @@ def test_the_fix_of_e1():
     ("E3B", (HOTPLUG + "put_online_cpus__counter",
              "demos/forms/hotplug_3_6.c:put_online_cpus__bhat_b")),
     ("e2-kosina", (DESTROY, "demos/e2.c:kmem_cache_destroy__noref")),
+    ("e6/E2", (DESTROY, "demos/e2.c:kmem_cache_destroy__slub")),  # a part
     ("yours", (DESTROY, "demos/yours.c:kmem_cache_destroy__yours")),
 ])
 def test_what_is_compared(ident, pair):

@@ -95,3 +95,14 @@ def test_cores_that_the_user_took_off():
         assert "state: cores were 0xf, are 0xd\n" in c.cmd("cut")
         assert off(c.cmd("cpu")) == [1]
         assert c.quit() == 0
+
+
+@pytest.mark.parametrize("cmd", ["torture rcu 1", "torture slab 1", "test cpu.call_function"])
+def test_tests_turn_cores_on(cmd):
+    """The tests run on all cores, and leave off those that were off. (RCU torture counts
+    the objects that are left, and a core that is on has some.)"""
+    r = boot(f"cpu down 1; cpu down 3; {cmd}; cpu")
+    assert r.status == 0 and off(r.text) == [1, 3]
+    for cpu in (1, 3):
+        assert r.text.count(f"core {cpu} was off: it is on until the test has ended") == 1
+        assert r.text.count(f"core {cpu} is off again") == 1

@@ -138,13 +138,13 @@ def test_two_makes_in_one_tree(tree):
 
 
 KILLED = """#!/bin/sh
-# The compiler, killed while it writes the dependencies.
+# The compiler. The shell that runs it is killed while it writes the dependencies.
 {real} "$@"
 while [ $# -gt 0 ]; do
     [ "$1" = -MF ] && printf 'build/debug/ker' >"$2"
     shift
 done
-exit 1
+kill -KILL $PPID
 """
 
 
@@ -172,6 +172,18 @@ def test_a_make_that_was_killed(tree, tmp_path):
             os.utime(p, (0, 0))
     assert make(tree, "image") == (0, "")
     assert unfinished(tree) == {new.name}
+
+
+@pytest.mark.parametrize("old, new", [
+    ("ONE;", "+;"),             # it does not compile
+    ("ONE;", "two();")])        # it does not link
+def test_a_make_that_failed(tree, old, new):
+    """It leaves nothing behind."""
+    assert make(tree, "image") == (0, "")
+    one = tree / "kernel/lib/one.c"
+    one.write_text("int two(void);\n" + SOURCES["kernel/lib/one.c"].replace(old, new))
+    assert make(tree, "image")[0] == 2
+    assert unfinished(tree) == set()
 
 
 def files(tree):

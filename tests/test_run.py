@@ -61,3 +61,25 @@ def test_status_without_semihosting(cmd, status):
     assert r.returncode == status
     assert r.stdout.endswith('\nthe machine ends, status %d\n' % status)
     assert boot(cmd, extra=off).status == status
+
+
+def test_nobody_reads():
+    """When the reader has left, the machine does not go on to the end of its commands."""
+    p = subprocess.Popen([RUN, 'RUN=demo all'], stdin=subprocess.DEVNULL, text=True,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert 'Gordian' in p.stdout.readline()
+    p.stdout.close()
+    said = p.stderr.read()
+    p.stderr.close()
+    assert 'terminating on signal 15' in said
+    assert p.wait(timeout=NET) == 141
+
+
+@pytest.mark.parametrize('cmd, status', [('cpu', 2), ('quit 7', 7)])
+def test_output_that_is_lost(cmd, status):
+    """A run whose output has no room is not a good one."""
+    with open('/dev/full', 'w') as full:
+        r = subprocess.run([RUN, 'RUN=' + cmd], stdin=subprocess.DEVNULL, text=True,
+                           stdout=full, stderr=subprocess.PIPE, timeout=NET)
+    assert r.returncode == status
+    assert ('not all output could be written' in r.stderr) == (status == 2)

@@ -83,8 +83,17 @@ def test_debug():
 
 def test_debug_without_a_machine():
     """QEMU's own line is the only one."""
-    p = run("tools/debug", gordian.build(), env={**os.environ, "SMP": "99"})
-    assert p.returncode == 1 and len(p.stdout.splitlines()) == 1
+    p = run("tools/debug", gordian.build(), env={**os.environ, "QEMU": "false"})
+    assert p.returncode == 1 and p.stdout == ""
+
+
+@pytest.mark.parametrize("setting", ["SMP=0", "SMP=9", "SMP=x", "MACHINE=raspi3b",
+                                     'RUN=help "x"'])
+def test_debug_refuses(setting):
+    """What it would not pass on, it does not accept."""
+    p = run("make", "debug", setting, text_in="quit\n")
+    name = setting.split("=")[0]
+    assert p.returncode == 2 and f"tools/debug: {name}" in p.stdout
 
 
 @pytest.mark.parametrize("line, said", [
@@ -92,7 +101,10 @@ def test_debug_without_a_machine():
     (("diff", "ID=it's \"e1\""), "no experiment \"it's \"e1\"\""),
     (("try", "PATCH=it's"), "no file "),
     (("card", "FIRMWARE=it's"), "FIRMWARE=it's: no such directory"),
+    (("mutants", "RUNS=0"), "0 is not a number from 1 on"),
+    (("mutants", "SECONDS=x"), "x is not a number from 1 on"),
     (("boots", "N=0"), "usage: make boots"),
+    (("boots", "N=00"), "usage: make boots"),
     (("boots", "N=x"), "usage: make boots")])
 def test_odd_words_to_make(line, said):
     p = run("make", *line)

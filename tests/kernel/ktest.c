@@ -366,9 +366,19 @@ static bool is_suite(const char *suite)
 	return false;
 }
 
+/* A manual case takes the cores as they are. */
+static bool needs_all_cores(const char *suite, const char *name)
+{
+	for (const struct ktest *t = ktests_start; t < ktests_end; t++)
+		if (wanted(t, suite, name) && !t->manual)
+			return true;
+	return false;
+}
+
 static int test_command(int argc, char **argv)
 {
 	char word[48], *name = NULL, *suite = NULL;
+	struct cpumask were_off = CPUMASK_NONE;
 
 	seed = 1;
 	if (argc > 3 || (argc == 3 && !parse_uint(argv[2], &seed))) {
@@ -396,12 +406,15 @@ static int test_command(int argc, char **argv)
 		}
 	}
 	memset(&total, 0, sizeof(total));
+	if (needs_all_cores(suite, name))
+		were_off = cores_on_for_test();
 	run(suite, name);
 	if (GORDIAN_DEBUG)
 		kprintf("lockdep: %u findings, %u of them provoked\n",
 			total.findings, total.provoked);
 	kprintf("test: %u passed, %u failed, %u skipped\n", total.passed,
 		total.failed, total.skipped);
+	cores_off_again(were_off);
 	return total.failed || !total.passed;
 }
 

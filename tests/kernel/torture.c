@@ -10,11 +10,13 @@
 #include "kernel/lib/printf.h"
 #include "kernel/lock/lockdep.h"
 #include "kernel/shell/shell.h"
+#include "tests/kernel/ktest.h"
 
 #define SECONDS 10 /* default */
 
 static int run(const struct torture *t, unsigned int seconds, unsigned int seed)
 {
+	struct cpumask were_off = cores_on_for_test();
 	unsigned int findings = lockdep_total();
 	int status;
 
@@ -25,6 +27,7 @@ static int run(const struct torture *t, unsigned int seconds, unsigned int seed)
 	if (GORDIAN_DEBUG)
 		kprintf("lockdep: %u findings\n", lockdep_total() - findings);
 	kprintf("torture: %s %s\n", t->name, status ? "FAIL" : "ok");
+	cores_off_again(were_off);
 	return status;
 }
 
