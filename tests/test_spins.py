@@ -29,6 +29,9 @@ FOUND = {  # part: verdict, outcome, schedules, failing ones
     "X8/driver": ("CLEAN", "completes", 2, 0),
     "X8/waker": ("MISSED", "stuck", 3, 1),
     "X8/cross": ("REAL", "deadlock", 4, 1),
+    # The interrupt takes the lock before B does or has to wait for B, and comes at one of
+    # three places; or it does not come.
+    "X8/stuck": ("REAL", "deadlock", 7, 7),
     "X8/call": ("REAL", "deadlock", 3, 1),
     "X8/call-on": ("CLEAN", "completes", 2, 0),
 }

@@ -20,6 +20,9 @@
  *   X8/driver	 the actor sleeps until the interrupt completes a completion
  *   X8/waker	 the interrupt comes between the look and the sleep of its actor
  *   X8/cross	 an interrupt and another actor: opposite orders
+ *   X8/stuck	 B keeps a spinlock for ever; the interrupt waits for it, so A does not
+ *		 go on; the interrupt may come before, between or after A's writes
+ *   X8/stuck-both  the same, and A wants the spinlock, too
  *   X8/call	 A holds a spinlock and calls B's core; B wants the spinlock with
  *		 interrupts off
  *   X8/call-on	 the same, but B waits with interrupts on
@@ -277,6 +280,14 @@ static void actor_nothing(struct stage *st maybe_unused)
 {
 }
 
+static void actor_first_between(struct stage *st maybe_unused)
+{
+	n = 1;
+	spin_lock(&first);
+	spin_unlock(&first);
+	n = 2;
+}
+
 /* ---- calls --------------------------------------------------------------------- */
 
 static void answer(void *arg maybe_unused)
@@ -354,6 +365,14 @@ static const struct scenario scenarios[] = {
 	  .said.outcome = DEADLOCK | COMPLETES,
 	  .said.lockdep = CIRCULAR | INCONSISTENT |
 			  LOCKDEP_BIT(LOCKDEP_IRQ_ORDER) },
+	{ PART("stuck", { "B", ON_U, actor_11 },
+	       { "I", .fn = on_first, .interrupts = "A" },
+	       { "A", ON_D, actor_writes_twice }),
+	  .said.outcome = DEADLOCK, .said.lockdep = RECURSIVE | INCONSISTENT },
+	{ PART("stuck-both", { "B", ON_U, actor_11 },
+	       { "I", .fn = on_first, .interrupts = "A" },
+	       { "A", ON_D, actor_first_between }),
+	  .said.outcome = DEADLOCK, .said.lockdep = RECURSIVE | INCONSISTENT },
 	{ PART("call", { "A", ON_D, actor_calls },
 	       { "B", ON_U, actor_first_alone }),
 	  .said.outcome = COMPLETES | DEADLOCK, .said.lockdep = INCONSISTENT,
