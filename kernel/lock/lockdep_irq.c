@@ -93,15 +93,16 @@ static enum dep_match has_use(unsigned int node, bool weak, void *arg)
 	uint32_t usage = lockdep_evidence(c);
 
 	if (weak)
-		usage &= ~(USE_BIT(USED_IN_HARDIRQ_READ) |
-			   USE_BIT(ENABLED_HARDIRQ_READ));
+		usage &= ~USE_READ;
 	if (node == m->start)
 		return DEP_GO;
 	if (node == m->avoid || m->said[node / 32] & 1u << node % 32)
 		return DEP_STOP;
 	if (usage & m->mask)
 		return DEP_FOUND;
-	return usage & m->other ? DEP_STOP : DEP_GO;
+	/* A use by readers does not count here: whether it does depends on how
+	 * the path goes on. */
+	return usage & m->other & ~USE_READ ? DEP_STOP : DEP_GO;
 }
 
 static void set_said(struct use_match *m, unsigned int node)
