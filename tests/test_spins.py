@@ -32,6 +32,10 @@ FOUND = {  # part: verdict, outcome, schedules, failing ones
     # The interrupt takes the lock before B does or has to wait for B, and comes at one of
     # three places; or it does not come.
     "X8/stuck": ("REAL", "deadlock", 7, 7),
+    # B is first: the interrupt comes before or after A's first write, 2. A, then B: it
+    # comes inside A's section, 1, or before or after the second write, or not at all, 3.
+    # The interrupt, then B, 2. Both, then B: 2 in each order.
+    "X8/stuck-both": ("REAL", "deadlock", 12, 12),
     "X8/call": ("REAL", "deadlock", 3, 1),
     "X8/call-on": ("CLEAN", "completes", 2, 0),
 }
