@@ -199,6 +199,7 @@ def test_piped_script():
     (BACKSPACE + LEFT + DELETE + CTRL_W + CTRL_K + 'abc' + RIGHT + DELETE,
      'abc'),
     ('\x1b[5~\x1b[20~\x1b[1;5Pabc', 'abc'),
+    ('ab' + ''.join(map(chr, range(0x80, 0x100))) + 'c', 'abc'),
 ])
 def test_editing(shell, keys, line):
     # Ctrl-A is the escape character of QEMU's console: two send one.

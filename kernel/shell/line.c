@@ -80,13 +80,13 @@ static void insert_char(char c)
 
 /*
  * The string in this function has pairs of keys: Ctrl-A and U, E and K, B and
- * H, F and D; Ctrl-W has no first key. The first key of a pair moves the cursor
- * to a place. The second key deletes the text between the cursor and that
- * place. Other keys do nothing.
+ * H, F and D; Ctrl-W has no first key, because no byte gives an x. The first
+ * key of a pair moves the cursor to a place. The second key deletes the text
+ * between the cursor and that place. Other keys do nothing.
  */
 static void move_or_delete(char c)
 {
-	unsigned int key = strcspn("AUEKBHFD.W", (char[]){ c + '@', 0 });
+	unsigned int key = strcspn("AUEKBHFDxW", (char[]){ c + '@', 0 });
 	unsigned int to, high, word = pos;
 
 	while (word && (word == pos || line[word - 1] != ' '))
