@@ -162,6 +162,65 @@ KTEST(lockdep, crowd)
 	lockdep_quiet(false);
 }
 
+static struct lock_class_key crowd_key;
+static struct lockdep_map crowd_map[MAX_HELD],
+	outer_map = LOCKDEP_MAP_INIT("o");
+
+static void join_crowd(unsigned int i)
+{
+	lock_acquire(&crowd_map[i], 0, LOCK_WRITE, &outer_map, CALLER);
+}
+
+static void join_crowd_in_irq(struct timer *t)
+{
+	join_crowd(MAX_HELD - 1);
+	lock_map_release(&crowd_map[MAX_HELD - 1]);
+	WRITE_ONCE(*(bool *)t->arg, true);
+}
+
+/* A lock of an interrupt does not share an entry of the interrupted thread. */
+KTEST(lockdep, crowd_interrupted)
+{
+	bool done = false;
+
+	lockdep_quiet(true);
+	for (unsigned int i = 0; i < MAX_HELD; i++)
+		lockdep_init_map(&crowd_map[i], "crowd_map", &crowd_key,
+				 LOCK_WAITS_NONE);
+	lock_map_acquire(&outer_map);
+	for (unsigned int i = 0; i < MAX_HELD - 1; i++)
+		join_crowd(i);
+	EXPECT(current->lockdep.depth < MAX_HELD - 1);
+	in_timer(join_crowd_in_irq, &done, &done);
+	for (unsigned int i = 0; i < MAX_HELD - 1; i++)
+		lock_map_release(&crowd_map[i]);
+	lock_map_release(&outer_map);
+	row_check("an interrupt of a crowd", INCONSISTENT);
+	lockdep_quiet(false);
+}
+
+/* ---- names ------------------------------------------------------------------------------------- */
+
+/* The second class of a name has a number; a level of the first class has none. */
+KTEST(lockdep, name_of_a_level)
+{
+	static struct lock_class_key keys[2];
+	static struct lockdep_map m[2];
+	char name[NAME_SIZE];
+
+	for (unsigned int i = 0; i < 2; i++) {
+		lockdep_init_map(&m[i], "twin_name", &keys[i], LOCK_WAITS_NONE);
+		lock_map_acquire(&m[i]);
+		lock_map_release(&m[i]);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		lock_acquire(&m[i], 1, LOCK_WRITE, NULL, CALLER);
+		lock_map_release(&m[i]);
+		EXPECT(strcmp(lockdep_class_name(m[i].class[1], name),
+			      i ? "twin_name#2/1" : "twin_name/1") == 0);
+	}
+}
+
 /* ---- keys that are given back ------------------------------------------------------------------- */
 
 struct module {

@@ -149,6 +149,31 @@ KTEST(lockdep, notifier_leaves)
 	lockdep_quiet(false);
 }
 
+static uint32_t kept_flags;
+
+static int keep_reader_and_spinlock(struct notifier_block *nb,
+				    unsigned long event, void *data)
+{
+	(void)nb, (void)event, (void)data;
+	rcu_read_lock();
+	kept_flags = spin_lock_irqsave(&end_spin);
+	return NOTIFY_OK;
+}
+
+/* With interrupts off a spinlock owns none of the preempt count, so the one that
+ * is too many is the reader's. */
+KTEST(lockdep, notifier_leaves_both)
+{
+	lockdep_quiet(true);
+	notify(keep_reader_and_spinlock);
+	EXPECT_EQ(current->preempt_count, 0);
+	spin_unlock_irqrestore(&end_spin, kept_flags); /* late, but right */
+	rcu_read_unlock();
+	EXPECT_EQ(current->preempt_count, 0);
+	row_check("a notifier keeps a reader and a spinlock", AT_END | LEFT);
+	lockdep_quiet(false);
+}
+
 static void callback_in_reader(struct rcu_head *head)
 {
 	(void)head;
@@ -372,6 +397,27 @@ KTEST(lockdep, found_at_the_step)
 	EXPECT_EQ(lockdep_seen(), SILENT);
 	run("{La Ua}");
 	row_check("an interrupt takes it later", INCONSISTENT);
+	lockdep_quiet(false);
+}
+
+static int robbed(void *arg)
+{
+	(void)arg;
+	run("La {Ua} Lb Ub Ua");
+	return 0;
+}
+
+/* After the interrupt has released a, the thread holds b alone: that says nothing
+ * about a and b, so their order is still to be checked. */
+KTEST(lockdep, robbed_by_interrupt)
+{
+	lockdep_quiet(true);
+	row_type = MAP;
+	row_begin();
+	in_thread(robbed, NULL);
+	EXPECT_EQ(lockdep_seen(), UNBALANCED);
+	run("La Lb Ub Ua  Lb La Ua Ub");
+	row_check("the order after that", UNBALANCED | CIRCULAR);
 	lockdep_quiet(false);
 }
 

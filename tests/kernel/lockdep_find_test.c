@@ -142,6 +142,16 @@ KTEST(lockdep, distinct_pairs)
 	lockdep_quiet(false);
 }
 
+/* One pair breaks both rules, about interrupts and about calls: two findings. */
+KTEST(lockdep, distinct_rules)
+{
+	NEED_CORES(2);
+	lockdep_quiet(true);
+	expect(MAP, "{La Ua}  x La Ua o  Lb C Ub  x La Qb Ub Ua o",
+	       LOCKDEP_IRQ_ORDER, 2);
+	lockdep_quiet(false);
+}
+
 /* The second cycle that an acquisition closes is counted only. But its edge is judged
  * by the rules about interrupts. */
 KTEST(lockdep, cycles_and_pairs)
@@ -325,6 +335,38 @@ KTEST(lockdep, reset_knows_others)
 	thread_join(t);
 	run("Lb La Ua Ub");
 	row_check("another thread's order", CIRCULAR);
+	lockdep_quiet(false);
+}
+
+static int hold_two_irqs_off(void *arg)
+{
+	(void)arg;
+	run("x La Lb");
+	WRITE_ONCE(other.holds, true);
+	while (!READ_ONCE(other.go))
+		ktest_busy();
+	run("Ub Ua  Lb La Ua Ub o");
+	return 0;
+}
+
+/* The other thread's first step after the reset is a release. */
+KTEST(lockdep, reset_before_a_release)
+{
+	struct thread *t;
+
+	NEED_CORES(2);
+	ktest_run_on(ktest_first_core());
+	lockdep_quiet(true);
+	row_type = MAP;
+	row_begin();
+	other.holds = other.go = false;
+	t = ktest_thread("holder", hold_two_irqs_off, NULL,
+			 cpumask_of(ktest_last_core()));
+	EXPECT(EVENTUALLY(READ_ONCE(other.holds)));
+	lockdep_reset();
+	WRITE_ONCE(other.go, true);
+	thread_join(t);
+	row_check("an order that ends after the reset", CIRCULAR);
 	lockdep_quiet(false);
 }
 #endif

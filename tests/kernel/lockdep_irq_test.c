@@ -6,6 +6,10 @@
 #include "tests/kernel/lockdep_rows.h"
 
 #if GORDIAN_DEBUG
+#include <string.h>
+
+#include "kernel/cpu/smp.h"
+
 /* clang-format off */
 ROWS(interrupts,
 	{ SILENT,       S|X, "x La Ua o {La Ua}" },
@@ -58,6 +62,7 @@ ROWS(interrupts,
 	{ INCONSISTENT, S|X, "x La o x Ua o {La Ua}" },
 	{ INCONSISTENT, X,   "{La Ua} x Ra o x Ua o" },
 	{ SILENT,       X,   "{Ra Ua} x Ra o x Ua o" },
+	{ SILENT,       X,   "{Ra Ua} x Qa o x Ua o" },
 	{ INVERSION,    S|X, "{La Ua} x La Lb Ub Ua o  x Lb o x Ub o" },
 	{ INVERSION,    S|X, "x Lb o x Ub o  x La Lb Ub Ua o  {La Ua}" },
 	{ IRQ_ORDER,    S|X, "{La Ua}  x Lb o x Ub o  x La Lb Ub Ua o" },
@@ -89,6 +94,8 @@ ROWS(readers_in_interrupts,
 	{ SILENT,       X, "{Ra Ua} Ra Ua" },
 	{ SILENT,       X, "Ra Ua {Ra Ua}" },
 	{ SILENT,       X, "Ra {Ra Ua} Ua" },
+	/* An interrupt's reader is a use, though the thread reads already. */
+	{ INCONSISTENT, X, "Ra {Ra Ua} Ua  La Ua" },
 	{ INCONSISTENT, X, "{Ra Ua} La Ua" },
 	{ INCONSISTENT, X, "{La Ua} Ra Ua" },
 	{ INCONSISTENT, X, "Ra Ua {La Ua}" },
@@ -148,4 +155,57 @@ KTEST(lockdep, calls)
 	run_rows(rows, ARRAY_SIZE(rows));
 }
 /* clang-format on */
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void run(const char *steps)
+{
+	run_steps(steps, steps + strlen(steps));
+}
+
+/* A call that need not be answered waits for an earlier one. Here is none, but
+ * there might be. */
+KTEST(lockdep, call_without_waiting)
+{
+	NEED_CORES(2);
+	ktest_run_on(ktest_first_core());
+	lockdep_quiet(true);
+	row_type = SPIN;
+	row_begin();
+	run("x La Ua o  La");
+	smp_call_function_single(ktest_last_core(), nothing, NULL, false);
+	run("Ua");
+	row_check("a call without waiting", INCONSISTENT);
+	lockdep_quiet(false);
+}
+
+/* The outer interrupt holds nothing, but the thread does. These two interrupts are
+ * not real: no handler of ours is interrupted for certain. */
+KTEST(lockdep, interrupt_of_interrupt)
+{
+	struct lockdep_context interrupt[2];
+
+	lockdep_quiet(true);
+	row_type = MAP;
+	row_begin();
+	run("{La Ua} La");
+	for (unsigned int i = 0; i < 2; i++) {
+		raw_local_irq_disable();
+		lockdep_irq_enter(&interrupt[i]);
+		if (i == 0)
+			raw_local_irq_enable();
+	}
+	run("La Ua");
+	for (unsigned int i = 2; i-- > 0;) {
+		raw_local_irq_disable();
+		lockdep_irq_exit(&interrupt[i]);
+		raw_local_irq_enable();
+	}
+	run("Ua");
+	row_check("an interrupt of an interrupt", RECURSIVE | INCONSISTENT);
+	lockdep_quiet(false);
+}
 #endif

@@ -52,6 +52,8 @@ ROWS(nesting,
 	{ SILENT,    M|X,     "Lb Oa OA UA Ua Ub  Lb OA Oa Ua UA Ub" },
 	{ NEST|RECURSIVE, M|X, "Lb Oa Ub OA UA Ua" },
 	{ RECURSIVE, M|X,     "Lb Oa OA UA Ua Ub  Lb La LA UA Ua Ub" },
+	/* Below a lock of the same class, the others still come first. */
+	{ CIRCULAR,  M|X,     "Lb Lc Ta OA UA Ua Uc Ub  La Lc Uc Ua" },
 	{ NEST,      M|X,     "Oa Ua" },
 	{ NEST,      M|X,     "Lb Oa Ua Ub  Oa Ua" },
 	/* The same classes, but another outer lock. */

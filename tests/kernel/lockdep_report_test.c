@@ -279,6 +279,7 @@ SHOW(out_of_context, UNBALANCED)
 static int end_with_lock(void *arg)
 {
 	mutex_lock(&lock_a);
+	mutex_lock(&lock_b); /* the report names the one taken first */
 	(void)arg;
 	return 0;
 }
@@ -289,6 +290,7 @@ SHOW(held_at_end, AT_END)
 		ktest_thread("keeper", end_with_lock, NULL, CPUMASK_ALL);
 
 	thread_join(t);
+	mutex_release_dead(&lock_b, t);
 	mutex_release_dead(&lock_a, t);
 }
 

@@ -172,6 +172,10 @@ KTEST_MANUAL(lockdep, full_findings)
 	lockdep_quiet(false);
 	EXPECT_EQ(lockdep_total(), LOCKDEP_FINDINGS);
 	EXPECT_EQ(lockdep_unsaid, 44);
+	lockdep_mark();
+	lockdep_complain(LOCKDEP_RCU, "made up", 0); /* a known one */
+	EXPECT_EQ(lockdep_unsaid, 44);
+	EXPECT_EQ(lockdep_since_mark(), 0);
 	check_it_goes_on();
 }
 
