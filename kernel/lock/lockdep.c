@@ -353,7 +353,7 @@ static void report_unbalanced(struct lockdep_map *m, uintptr_t site,
 }
 
 /* A release that needs more than lock_release(): of a lock that was not the last
- * one taken, or that is a finding. */
+ * one taken, or that the running context has not taken, or that is a finding. */
 static noinline bool release_slow(struct lockdep_thread *t,
 				  struct lockdep_map *m, uintptr_t site,
 				  const void *frame)
@@ -399,7 +399,9 @@ bool lock_release(struct lockdep_map *m, uintptr_t site)
 	const struct held_lock *h = &t->held[depth - 1];
 	bool ok = true;
 
-	if (likely(depth > t->base && h->map == m && !t->busy)) {
+	/* A lock that the caller of the context holds, or the interrupted thread,
+	 * lies below `mark`: then `mark` moves. Never is mark < base. */
+	if (likely(depth > t->mark && h->map == m && !t->busy)) {
 		t->chain = h->below;
 		t->depth = depth - 1;
 	} else {

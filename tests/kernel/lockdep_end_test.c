@@ -160,6 +160,31 @@ static int keep_reader_and_spinlock(struct notifier_block *nb,
 	return NOTIFY_OK;
 }
 
+static struct lockdep_map callers_map = LOCKDEP_MAP_INIT("callers_map");
+static struct lockdep_map kept_map = LOCKDEP_MAP_INIT("kept_map");
+
+static int exchange_locks(struct notifier_block *nb, unsigned long event,
+			  void *data)
+{
+	(void)nb, (void)event, (void)data;
+	lock_map_release(&callers_map);
+	lock_map_acquire(&kept_map);
+	return NOTIFY_OK;
+}
+
+/* It releases the caller's lock, which is right, and keeps one of its own: as many
+ * locks are held as before. */
+KTEST(lockdep, notifier_exchanges)
+{
+	lockdep_quiet(true);
+	lock_map_acquire(&callers_map);
+	notify(exchange_locks);
+	EXPECT_EQ(lockdep_seen(), AT_END);
+	lock_map_release(&kept_map); /* late, but right */
+	row_check("a notifier exchanges locks", AT_END);
+	lockdep_quiet(false);
+}
+
 /* With interrupts off a spinlock owns none of the preempt count, so the one that
  * is too many is the reader's. */
 KTEST(lockdep, notifier_leaves_both)
