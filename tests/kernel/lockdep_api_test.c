@@ -345,6 +345,31 @@ KTEST(lockdep, dynamic_key_between_held)
 	lockdep_quiet(false);
 }
 
+/* A key is given back while its lock is held. The next class, which has its place,
+ * knows nothing of what is held. */
+KTEST(lockdep, dynamic_key_of_held)
+{
+	struct module *m = load(), *next = load();
+
+	if (!m || !next)
+		return;
+	lockdep_quiet(true);
+	row_type = MAP;
+	row_begin();
+	run("La");
+	mutex_lock(&m->lock);
+	lockdep_unregister_key(&m->key);
+	mutex_unlock(&m->lock);
+	run("Ua");
+	mutex_lock(&next->lock);
+	run("La Ua");
+	mutex_unlock(&next->lock);
+	row_check("a class in the place of another", SILENT);
+	lockdep_quiet(false);
+	kfree(m);
+	unload(next);
+}
+
 static struct {
 	struct module *between;
 	bool holds, go;
