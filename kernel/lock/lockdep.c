@@ -167,8 +167,12 @@ void lockdep_relearn(struct lockdep_thread *t, const void *frame)
 {
 	t->stale = 0;
 	for (unsigned int i = 0; i < t->depth; i++) {
-		const struct held_lock *h = &t->held[i];
+		struct held_lock *h = &t->held[i];
 
+		/* Its key was unregistered: an edge to its class would be one of
+		 * the next class there. */
+		if (!lockdep_classes[h->class].key)
+			h->class = 0;
 		lockdep_mark_use(h, lockdep_uses_of(h), frame);
 		lockdep_check_order(t, i, h, h->nested, 0, frame);
 	}

@@ -157,13 +157,14 @@ struct stray_lock {
 };
 
 /* Part of struct thread. Only the thread itself uses it, and the interrupts
- * that come while it runs; but a reset, on any core, sets `stale`. */
+ * that come while it runs; but a reset, or the end of a key, on any
+ * core, sets `stale`. */
 struct lockdep_thread {
 	union {
 		struct {
 			uint16_t recursion; /* inside lockdep: its locks are
 					     * not checked */
-			uint16_t stale; /* a reset has forgotten what it holds */
+			uint16_t stale; /* orders of what it holds are forgotten */
 		};
 		uint32_t busy; /* both, for one look */
 	};

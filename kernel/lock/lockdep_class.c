@@ -148,13 +148,17 @@ void lockdep_register_key(struct lock_class_key *key)
 	raw_local_irq_restore(flags);
 }
 
-bool lockdep_forget_key(const void *key, uint32_t gone[DEP_NODES / 32])
+bool lockdep_forget_key(const void *key, uint32_t gone[DEP_NODES / 32],
+			bool *registered)
 {
 	bool any = false;
 
+	*registered = false;
 	for (unsigned int i = 0; i < KEYS; i++)
-		if (keys[i] == key)
+		if (keys[i] == key) {
 			keys[i] = NULL;
+			*registered = true;
+		}
 	for (unsigned int n = 1; n < lockdep_nr_classes; n++) {
 		struct lock_class *c = &lockdep_classes[n];
 		uint16_t *p;

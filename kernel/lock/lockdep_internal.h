@@ -129,7 +129,8 @@ unsigned int lockdep_class_of(struct lockdep_map *m, unsigned int subclass);
  * numbers are set in gone[]. */
 void lockdep_set_use(unsigned int class, unsigned int use, bool wrong);
 void lockdep_forget_uses(void);
-bool lockdep_forget_key(const void *key, uint32_t gone[DEP_NODES / 32]);
+bool lockdep_forget_key(const void *key, uint32_t gone[DEP_NODES / 32],
+			bool *registered);
 
 /* The uses that count as evidence for other findings. */
 static inline uint32_t lockdep_evidence(const struct lock_class *c)
@@ -289,7 +290,8 @@ const struct held_lock *lockdep_entry(const struct lockdep_thread *t,
 /* The name of the chain of the first n entries, which another context than the
  * running one has on top. */
 unsigned int lockdep_chain_of(const struct lockdep_thread *t, unsigned int n);
-/* A reset came since the last step of t: learn again what t holds. */
+/* A reset came since the last step of t, or a key was unregistered: learn again
+ * what t holds. */
 void lockdep_relearn(struct lockdep_thread *t, const void *frame);
 
 /* ---- lockdep_stats.c: for the command `lockdep` --------------------------- */

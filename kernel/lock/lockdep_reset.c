@@ -59,26 +59,35 @@ void lockdep_unregister_key(struct lock_class_key *key)
 {
 	struct lockdep_thread *t = &current->lockdep;
 	uint32_t gone[DEP_NODES / 32] = { 0 };
-	uint32_t flags = report_begin();
+	uint32_t irqs = raw_local_irq_save(), flags = report_begin();
+	bool registered, any;
 
 	t->recursion = 1;
 	arch_spin_lock(&lockdep_graph_lock);
-	if (lockdep_forget_key(key, gone)) {
+	any = lockdep_forget_key(key, gone, &registered);
+	if (any) {
 		for (unsigned int n = 1; n < lockdep_nr_classes; n++)
 			if (gone[n / 32] & 1u << n % 32)
 				dep_remove(&lockdep_graph, n);
 		chains_remove(gone);
 		/* Orders through this key's classes are gone: their ends may
-		 * have had no edge of their own. */
+		 * have had no edge of their own. So this is like a reset for
+		 * threads that hold both ends. */
 		chains_uncheck();
 		WRITE_ONCE(lockdep_resets, lockdep_resets + 1);
 	}
 	arch_spin_unlock(&lockdep_graph_lock);
 	lockdep_forget_last();
+	if (registered)
+		lockdep_has_room("KEYS");
 	lockdep_has_room("DEP_NODES");
 	lockdep_has_room("DEP_EDGES");
 	lockdep_has_room("LOCKDEP_CHAINS");
-	t->recursion = 0;
 	report_end(flags);
+	/* Without the console: this takes a spinlock. */
+	if (any)
+		lockdep_for_each_thread(set_stale, NULL);
+	t->recursion = 0;
+	raw_local_irq_restore(irqs);
 }
 #endif

@@ -310,4 +310,102 @@ KTEST(lockdep, dynamic_key_among_others)
 	row_check("the others' order is known", CIRCULAR);
 	lockdep_quiet(false);
 }
+
+static void run(const char *steps)
+{
+	run_steps(steps, steps + strlen(steps));
+}
+
+/* Hold a and c. That a comes first is known through m's lock alone. */
+static void hold_around(struct module *m)
+{
+	run("La");
+	mutex_lock(&m->lock);
+	run("Lc");
+	mutex_unlock(&m->lock);
+}
+
+static const char then_take_d[] = "Ld Ud Uc Ua", d_first[] = "Ld La Ua Ud";
+
+/* What is held meanwhile keeps its order, too. */
+KTEST(lockdep, dynamic_key_between_held)
+{
+	struct module *m = load();
+
+	if (!m)
+		return;
+	lockdep_quiet(true);
+	row_type = MAP;
+	row_begin();
+	hold_around(m);
+	unload(m);
+	run(then_take_d);
+	run(d_first);
+	row_check("an order of held locks", CIRCULAR);
+	lockdep_quiet(false);
+}
+
+/* A key is given back while its lock is held. The next class, which has its place,
+ * knows nothing of what is held. */
+KTEST(lockdep, dynamic_key_of_held)
+{
+	struct module *m = load(), *next = load();
+
+	if (!m || !next)
+		return;
+	lockdep_quiet(true);
+	row_type = MAP;
+	row_begin();
+	run("La");
+	mutex_lock(&m->lock);
+	lockdep_unregister_key(&m->key);
+	mutex_unlock(&m->lock);
+	run("Ua");
+	mutex_lock(&next->lock);
+	run("La Ua");
+	mutex_unlock(&next->lock);
+	row_check("a class in the place of another", SILENT);
+	lockdep_quiet(false);
+	kfree(m);
+	unload(next);
+}
+
+static struct {
+	struct module *between;
+	bool holds, go;
+} key_case;
+
+static int hold_without_key(void *arg)
+{
+	(void)arg;
+	hold_around(key_case.between);
+	WRITE_ONCE(key_case.holds, true);
+	while (!READ_ONCE(key_case.go))
+		sleep_ns(KTEST_LOOK_NS);
+	run(then_take_d);
+	return 0;
+}
+
+/* Another thread holds them. */
+KTEST(lockdep, dynamic_key_between_others)
+{
+	struct module *m = load();
+	struct thread *t;
+
+	if (!m)
+		return;
+	lockdep_quiet(true);
+	row_type = MAP;
+	row_begin();
+	key_case.between = m;
+	key_case.holds = key_case.go = false;
+	t = ktest_thread("holder", hold_without_key, NULL, CPUMASK_ALL);
+	EXPECT(EVENTUALLY(READ_ONCE(key_case.holds)));
+	unload(m);
+	WRITE_ONCE(key_case.go, true);
+	thread_join(t);
+	run(d_first);
+	row_check("an order of another thread's locks", CIRCULAR);
+	lockdep_quiet(false);
+}
 #endif

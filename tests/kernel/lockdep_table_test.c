@@ -193,6 +193,21 @@ KTEST_MANUAL(lockdep, full_levels)
 	check_it_goes_on();
 }
 
+/* Giving back a key that had no place makes no room. */
+KTEST_MANUAL(lockdep, full_keys)
+{
+	static struct lock_class_key keys[100];
+	const unsigned int last = ARRAY_SIZE(keys) - 1;
+
+	for (unsigned int i = 0; i <= last; i++)
+		lockdep_register_key(&keys[i]);
+	lockdep_unregister_key(&keys[last]);
+	lockdep_register_key(&keys[last]);
+	for (unsigned int i = 0; i <= last; i++)
+		lockdep_unregister_key(&keys[i]);
+	check_it_goes_on();
+}
+
 /* A lock on the stack that was not initialised at run time has no class. */
 KTEST_MANUAL(lockdep, no_class)
 {
