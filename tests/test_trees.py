@@ -185,7 +185,7 @@ def test_too_little_memory(virt, kib):
 
 def test_enough_memory(virt):
     """A machine with little more than the kernel asks for."""
-    works(virt(memory("0 0x40000000 0 0x780000")))
+    works(virt(memory("0 0x40000000 0 0x800000")))
 
 
 def test_pi_without_memory(tmp_path, monkeypatch):
