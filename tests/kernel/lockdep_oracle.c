@@ -151,8 +151,8 @@ static bool at_goal(const struct goal *g, unsigned int node, bool all)
 /*
  * Is there a path from `node`, whose taker waits for all or not, to the goal?
  * Each step of it: somebody holds the node in a way that the taker waits for,
- * and takes the next one. seen: the nodes of the path before, two bits each. via: the path has
- * gone through the goal's pair. shorter: a part of it is a finding, too.
+ * and takes the next one. seen: the nodes of the path before, two bits each. via: the
+ * path has gone through the goal's pair. shorter: a part of it is a finding, too.
  */
 static bool path(const struct oracle *o, unsigned int node, bool all,
 		 const struct goal *g, unsigned int seen, bool via,
@@ -160,6 +160,7 @@ static bool path(const struct oracle *o, unsigned int node, bool all,
 {
 	bool start = !seen;
 
+	BUG_ON(node >= ORACLE_NODES);
 	if (node == g->node)
 		return via && (shorter || !g->shorter) && at_goal(g, node, all);
 	shorter |= !start && ends_here(g, node, all);
@@ -375,6 +376,7 @@ static void judge_pair(struct oracle *o, const struct oracle_lock *h,
 		.new = new,
 	};
 
+	BUG_ON(node >= ORACLE_NODES || h->node >= ORACLE_NODES);
 	if (h->node == node)
 		return;
 	if (path(o, node, all, &back, 0, true, false))
