@@ -163,11 +163,19 @@ static noinline unsigned int check_chain(struct lockdep_thread *t,
 	return name;
 }
 
-void lockdep_relearn(struct lockdep_thread *t, const void *frame)
+void lockdep_relearn(struct lockdep_thread *t)
 {
-	t->stale = 0;
+	WRITE_ONCE(t->stale, 0);
+	/* Pairs with the barriers between lockdep_reset(), or
+	 * lockdep_unregister_key(), and its set_stale(): if the looks below still
+	 * see what they forget, `stale` stays set. */
+	smp_mb();
 	for (unsigned int i = 0; i < t->depth; i++) {
 		struct held_lock *h = &t->held[i];
+		/* A frame that returns to where h was taken: the stack of this
+		 * step has nothing to do with h. */
+		const uint32_t taken_at[] = { LOCKDEP_NO_OLDER_FRAME, h->site };
+		const void *frame = &taken_at[1];
 
 		/* Its key was unregistered: an edge to its class would be one of
 		 * the next class there. */
@@ -256,8 +264,8 @@ static noinline void acquire_slow(struct lockdep_map *m, unsigned int subclass,
 	if (t->recursion || m->key == &lockdep_no_validate)
 		return;
 	t->recursion = 1;
-	if (t->stale)
-		lockdep_relearn(t, frame);
+	if (READ_ONCE(t->stale))
+		lockdep_relearn(t);
 	class = subclass < LOCKDEP_SUBCLASSES ? READ_ONCE(m->class[subclass]) :
 						0;
 	if (!class)
@@ -370,8 +378,8 @@ static noinline bool release_slow(struct lockdep_thread *t,
 	if (t->recursion || m->key == &lockdep_no_validate)
 		return true;
 	t->recursion = 1;
-	if (t->stale)
-		lockdep_relearn(t, frame);
+	if (READ_ONCE(t->stale))
+		lockdep_relearn(t);
 	found = lockdep_entry(t, m);
 	if (found) {
 		i = (unsigned int)(found - t->held);

@@ -94,7 +94,8 @@ void lockdep_trace_from(struct dep_trace *t, const void *frame)
 	uintptr_t pc[DEP_FRAMES + 1];
 	unsigned int n = backtrace_frame(frame, pc, DEP_FRAMES + 1);
 
-	t->cut = n > DEP_FRAMES;
+	t->cut = n > DEP_FRAMES ||
+		 ((const uint32_t *)frame)[-1] == LOCKDEP_NO_OLDER_FRAME;
 	t->n = (uint16_t)min(n, (unsigned int)DEP_FRAMES);
 	memcpy(t->pc, pc, t->n * sizeof(pc[0]));
 }

@@ -205,6 +205,9 @@ void lockdep_forget_last(void);
 extern unsigned int lockdep_nr_findings, lockdep_again, lockdep_unsaid;
 extern unsigned int lockdep_distinct[NR_LOCKDEP_KINDS];
 
+/* Record the stack from that frame on. If the frame's saved fp is
+ * LOCKDEP_NO_OLDER_FRAME, the older frames are not known: the stack is cut. */
+#define LOCKDEP_NO_OLDER_FRAME 1u
 void lockdep_trace_from(struct dep_trace *t, const void *frame);
 struct held_copy lockdep_copy(const struct held_lock *h);
 /* Fill in what every finding of the current thread has. frame: the frame from
@@ -292,7 +295,7 @@ const struct held_lock *lockdep_entry(const struct lockdep_thread *t,
 unsigned int lockdep_chain_of(const struct lockdep_thread *t, unsigned int n);
 /* A reset came since the last step of t, or a key was unregistered: learn again
  * what t holds. */
-void lockdep_relearn(struct lockdep_thread *t, const void *frame);
+void lockdep_relearn(struct lockdep_thread *t);
 
 /* ---- lockdep_stats.c: for the command `lockdep` --------------------------- */
 

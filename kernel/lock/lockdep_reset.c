@@ -26,6 +26,8 @@ static void no_threads_yet(void (*fn)(struct thread *t, void *arg), void *arg)
 void (*lockdep_for_each_thread)(void (*fn)(struct thread *t, void *arg),
 				void *arg) = no_threads_yet;
 
+/* After the graph lock: its release, and the lock of the list of threads, have
+ * the barriers that pair with lockdep_relearn(). */
 static void set_stale(struct thread *t, void *arg maybe_unused)
 {
 	WRITE_ONCE(t->lockdep.stale, 1);
@@ -50,7 +52,7 @@ void lockdep_reset(void)
 	report_end(flags);
 	/* Without the console: this takes a spinlock. */
 	lockdep_for_each_thread(set_stale, NULL);
-	lockdep_relearn(t, __builtin_frame_address(0));
+	lockdep_relearn(t);
 	t->recursion = 0;
 	raw_local_irq_restore(irqs);
 }
