@@ -20,6 +20,7 @@
 
 #include <string.h>
 
+#include "lab/off_cores.h"
 #include "lab/words.h"
 #include "kernel/arch/board.h"
 #include "kernel/arch/clock.h"
@@ -43,7 +44,7 @@
 struct stage the_stage;
 static struct state_summary state_before;
 static struct cpumask runner_cores; /* the runner's before stage_open() */
-static struct cpumask was_off; /* cores that all_cores_on() has turned on */
+static struct cpumask was_off; /* cores that are on for the experiment alone */
 
 void hush(bool on)
 {
@@ -450,33 +451,9 @@ bool state_is_as_before(bool quietly)
 	return true;
 }
 
-/* Turn all cores on, because every experiment starts so. stage_restore_cores() turns
- * off again the cores that were off. */
-static void all_cores_on(void)
-{
-	unsigned int cpu;
-
-	for_each_possible_cpu (cpu) {
-		if (cpu_is_online(cpu) || cpu_up(cpu) != 0)
-			continue;
-		kprintf("core %u was off: it is on until the experiment has ended\n",
-			cpu);
-		was_off.bits |= cpumask_of(cpu).bits;
-	}
-}
-
 void stage_restore_cores(void)
 {
-	unsigned int cpu;
-
-	for_each_cpu (cpu, was_off) {
-		int err = cpu_is_online(cpu) ? cpu_down(cpu) : 0;
-
-		if (err)
-			kprintf("core %u stays on (error %d)\n", cpu, -err);
-		else
-			kprintf("core %u is off again\n", cpu);
-	}
+	cores_off_again(was_off);
 	was_off = CPUMASK_NONE;
 }
 
@@ -502,7 +479,7 @@ int stage_open(const struct demo *d, const struct scenario *sc, bool together)
 	st->sc = sc;
 	st->demo = d;
 	wait_queue_init(&st->finished, "the end of the round");
-	all_cores_on();
+	was_off.bits |= cores_on_for("experiment").bits;
 	st->toggled = cpumask_last(cpu_online());
 	st->on_one_core = together && !sc->world.spins && !actors_are_apart(st);
 	watchdog_mute(true);
