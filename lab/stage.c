@@ -197,16 +197,22 @@ static int start_workers(struct stage *st, const struct scenario *sc)
 	return 0;
 }
 
-/* Keep the runner off cores that an actor may keep busy for ever; or let it join the
- * actors. */
+/* Keep the runner off the actors' cores: an actor may keep its core busy for ever, even
+ * with interrupts off, and the runner sees that and says so. If the actors have all
+ * cores, the runner shares one with an actor that does not spin on purpose. If all actors
+ * are on one core, the runner joins them. */
 static int move_runner(const struct stage *st)
 {
-	struct cpumask ok = runner_cores;
+	struct cpumask ok = runner_cores, alone;
 
 	if (st->on_one_core)
-		ok = cpumask_of(st->worker[0].cpu);
-	for (unsigned int i = 0; st->sc->world.spins && i < st->nr_actors; i++)
+		return thread_set_affinity(current,
+					   cpumask_of(st->worker[0].cpu));
+	for (unsigned int i = 0; i < st->nr_actors; i++)
 		ok = cpumask_andnot(ok, cpumask_of(st->worker[i].cpu));
+	alone = cpumask_and(ok, cpu_online());
+	if (!alone.bits && !st->sc->world.spins)
+		ok = runner_cores;
 	return thread_set_affinity(current, ok);
 }
 
