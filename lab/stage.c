@@ -36,9 +36,9 @@
 #include "kernel/shell/shell.h"
 
 #define LOOK_NS 1000000ull /* between two looks at a round */
-/* More than 30 s of guest time. The limit is a number of looks: the host may stand
+/* More than 10 s of guest time. The limit is a number of looks: the host may stand
  * still while the clock goes on. */
-#define LOOKS_MAX    30000
+#define LOOKS_MAX    10000
 #define PAUSE_MAX_NS 400000u /* random pause before an actor starts */
 
 struct stage the_stage;

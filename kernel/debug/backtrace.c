@@ -61,13 +61,14 @@ static unsigned int follow_frames(uint32_t fp, uint32_t lr, bool leaf_possible,
 	uint32_t end = stack_end(fp);
 	unsigned int n = 0;
 
-	while (n < max && end && fp >= 4 && stack_end(fp) == end) {
+	if (!end || stack_end(fp - 4) != end)
+		return 0;
+	/* Each frame is higher than the one before: fp - 4 lies in the stack. */
+	while (n < max && fp < end && !(fp & 3)) {
 		uint32_t word = *(const uint32_t *)fp, next;
 
 		if (is_text(word)) {
 			pc[n++] = word;
-			if (stack_end(fp - 4) != end)
-				break;
 			next = *(const uint32_t *)(fp - 4);
 		} else {
 			if (!leaf_possible || !is_text(lr))

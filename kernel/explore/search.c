@@ -231,8 +231,8 @@ static uint16_t number_of(struct search *s, const struct footprint *f)
 	return (uint16_t)(s->prints - 1);
 }
 
-/* Are two steps dependent? By the numbers of their footprints. */
-static bool dependent(const struct search *s, unsigned int a, unsigned int b)
+static bool prints_conflict(const struct search *s, unsigned int a,
+			    unsigned int b)
 {
 	const struct print *p = &s->print[a], *q = &s->print[b];
 	const uint32_t *x = p->mask, *y = q->mask;
@@ -248,6 +248,18 @@ static bool dependent(const struct search *s, unsigned int a, unsigned int b)
 		return false;
 	return have_conflict(&s->touch[p->from], p->n, &s->touch[q->from],
 			     q->n);
+}
+
+/* Are two steps dependent? By the numbers of their footprints. The same few pairs
+ * are asked about again and again, so the last answers are kept. */
+static bool dependent(struct search *s, unsigned int a, unsigned int b)
+{
+	uint32_t pair = a * SEARCH_PRINTS + b;
+	uint32_t *answer = &s->answer[(a * 61 + b) % SEARCH_ANSWERS];
+
+	if (*answer >> 1 != pair + 1)
+		*answer = (pair + 1) << 1 | prints_conflict(s, a, b);
+	return *answer & 1;
 }
 
 static const struct touch *find_touch(const struct search *s,
@@ -428,7 +440,7 @@ static void remember(struct search *s, unsigned int t, uint64_t before,
 
 /* Returns the sum for a step `step`, after the first k steps of the run and then
  * nr of the sequence from w, whose ids are in s->ids[]. */
-static uint64_t sum_of(const struct search *s, unsigned int k, uint32_t w,
+static uint64_t sum_of(struct search *s, unsigned int k, uint32_t w,
 		       unsigned int nr, unsigned int step)
 {
 	uint64_t sum = 0;
@@ -484,8 +496,8 @@ enum answer { NO, YES, UNSURE };
 
 /* Is the step of thread t a weak initial of the sequence: could it come first,
  * be it in the sequence or not? */
-static enum answer is_weak_initial(const struct search *s, uint32_t w,
-				   unsigned int t, unsigned int step)
+static enum answer is_weak_initial(struct search *s, uint32_t w, unsigned int t,
+				   unsigned int step)
 {
 	for (; w; w = s->wake[w].next) {
 		if (s->wake[w].thread == t)
@@ -499,7 +511,7 @@ static enum answer is_weak_initial(const struct search *s, uint32_t w,
 }
 
 /* Those of the set whose next step depends on this one. */
-static unsigned int awakened(const struct search *s, const struct node *n,
+static unsigned int awakened(struct search *s, const struct node *n,
 			     unsigned int set, unsigned int step)
 {
 	unsigned int woken = 0;
@@ -539,6 +551,7 @@ void search_init(struct search *s, unsigned int threads, enum search_mode mode,
 	for (unsigned int i = 0; i <= SEARCH_STEPS; i++)
 		s->node[i].pending = 0;
 	memset(s->print_at, 0, sizeof(s->print_at));
+	memset(s->answer, 0, sizeof(s->answer));
 	memset(s->seen, 0, sizeof(s->seen));
 	s->threads = threads;
 	s->mode = mode;
@@ -674,7 +687,7 @@ static void keep_standing(const struct search *s, struct spot *kept,
 /* Set n->asleep: the threads that need no run from this node. Each of them has
  * had a run from an earlier node, and no step since that node is dependent with
  * the thread's step. */
-static void set_asleep(const struct search *s, struct node *n)
+static void set_asleep(struct search *s, struct node *n)
 {
 	const struct node *prev = n - 1;
 

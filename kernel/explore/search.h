@@ -119,8 +119,9 @@ struct node {
 	struct spot stands[SEARCH_THREADS];
 };
 
-#define SEARCH_PRINTS	 2048	      /* different footprints */
-#define SEARCH_TOUCHES	 (1u << 13)   /* of all of them together */
+#define SEARCH_PRINTS	 2048	    /* different footprints */
+#define SEARCH_TOUCHES	 (1u << 13) /* of all of them together */
+#define SEARCH_ANSWERS	 4096 /* pairs of them that are dependent or not */
 #define SEARCH_SEQUENCES (1u << 13)   /* pending at one time */
 #define SEARCH_EVENTS	 (48u * 1024) /* of all pending sequences */
 #define SEARCH_SEEN	 (1u << 16)   /* steps remembered */
@@ -187,6 +188,8 @@ struct search {
 	struct node node[SEARCH_STEPS + 1];
 	struct print print[SEARCH_PRINTS];
 	uint16_t print_at[SEARCH_PRINTS * 2]; /* by hash; plus one */
+	/* A pair of prints, plus one, and in bit 0 whether they are dependent. */
+	uint32_t answer[SEARCH_ANSWERS];
 	struct touch touch[SEARCH_TOUCHES];
 	struct sequence sequence[SEARCH_SEQUENCES];
 	struct wake wake[SEARCH_EVENTS];
