@@ -6,7 +6,8 @@
  *
  * The client's duties.
  * (1) Put trace_gate() before an operation, with no internal spinlock held and
- *     IRQs on: a script may block the thread there.
+ *     IRQs on: a script may hold the thread there. (Exception: the gates of an
+ *     experiment's own spinlocks. Only the explorer holds threads there.)
  * (2) Put trace_did() where the operation has happened; any context.
  * (3) Read the stream with trace_snapshot() after the threads that matter have
  *     come to rest.

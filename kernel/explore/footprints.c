@@ -344,9 +344,10 @@ static void touch_leaving(struct gate *by, const struct trace_event *e)
 		touch(by, WAKE_OF(g - ex.gate), TOUCH_WRITE, false);
 }
 
-/* A grace period ends. A thread with preemption disabled is a reader, and RCU waits
- * for it. But RCU does not wait for one that is held at a gate under its spinlock,
- * and that is left out. */
+/* A grace period ends. RCU waits for a thread with preemption disabled, because it
+ * is a reader. But RCU does not wait for a thread that the explorer holds at a gate
+ * inside the thread's own spinlock section. The search does not try the order in
+ * which RCU waits for it: note that. */
 static void note_readers(void)
 {
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
