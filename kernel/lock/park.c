@@ -23,8 +23,8 @@
  * second WFI on only a kick ends the WFI, if the interrupt controller can do that
  * (sleep_in_wfi() and end_sleep_in_wfi(); `wfis` counts).
  *
- * Locks: no lock is taken while a core waits here. Context: any but FIQ. Built
- * without sanitizers (docs/design.md, "bare code").
+ * Locks: these functions take no other lock. Context: any but FIQ. Built without
+ * sanitizers (docs/design.md, "bare code").
  */
 #include "kernel/lock/park.h"
 

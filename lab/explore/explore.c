@@ -1,6 +1,6 @@
 /*
- * The search: run all schedules of an experiment's actors, keep the simplest
- * failing one of each outcome, and play that once more.
+ * The search: run all schedules of an experiment's actors. For each way to fail,
+ * keep the simplest schedule, and play it once more.
  *
  * Owns the search's memory, guarded by demo_mutex. In the runner's thread.
  */
