@@ -4,18 +4,18 @@
  *   footprints.c  what a step touches
  *   turns.c       spinlocks, masked IRQs and calls of other cores
  *   gates.c       where a thread stops
- *   engine.c      who takes the next step, and when a step is over
+ *   engine.c      which thread takes the next step, and when a step is over
  *
  * One thread at a time has the lead: the exploring thread, or the explored
- * thread that was granted a step. `lead` names it. It is passed on with a
- * release and taken with an acquire, so whoever has the lead sees all that was
- * done before. `ex` and the gates belong to the thread that has the lead. These
- * are exceptions: at_gate and go (a thread may come to its resume gate while
- * another has the lead), and the footprint, which has a lock of its own, because
- * events come from every core and from any place with a trace point.
+ * thread that was granted a step. `lead` names it. The lead is passed on with a
+ * release and taken with an acquire, so the thread that has it sees everything
+ * that was done before. `ex` and the gates belong to the thread that has the lead.
+ * There are two exceptions. at_gate and go: a thread may come to its resume gate
+ * while another thread has the lead. And the footprint: it has a lock of its own,
+ * because events come from every core and from any place with a trace point.
  *
- * Debug profile only. Where nothing else is said: in the thread that has the
- * lead.
+ * Debug profile only. Unless a comment says otherwise, the functions run in the
+ * thread that has the lead.
  */
 #pragma once
 

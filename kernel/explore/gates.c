@@ -1,7 +1,7 @@
 /*
- * The explorer's engine: where a thread stops. What it is for: gates.h.
+ * The explorer's engine: where a thread stops. What the engine is for: gates.h.
  *
- * Owns nothing. In the explored threads.
+ * Owns nothing. Runs in the explored threads.
  */
 
 #include "boot/boot.h"

@@ -1,5 +1,5 @@
 /*
- * The state of the machine in numbers. What it is for: state.h. Owns no data;
+ * The state of the machine in numbers. What this is for: state.h. Owns no data;
  * thread context.
  */
 #include "kernel/explore/state.h"
