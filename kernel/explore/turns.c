@@ -23,7 +23,8 @@
 
 #if GORDIAN_DEBUG
 
-/* Does thread t have the spinlock, or will it have it next? NULL: any thread. */
+/* Does thread t have the spinlock, or will t have it next? t = NULL: does any
+ * thread? */
 static bool has_spinlock(const struct thread *t, const void *lock)
 {
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
@@ -50,7 +51,8 @@ static bool has_awaited(const struct waiting *w, const struct thread *t)
 	return has_spinlock(t, w->obj);
 }
 
-/* Let t go on, which sleeps for the object. Returns false if none does. */
+/* If t sleeps for the object, let it go on. Returns false if t does not sleep for
+ * it. */
 static bool let_pass(const void *obj, struct thread *t)
 {
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
@@ -92,7 +94,7 @@ static int pass_masked(void *obj, struct thread *t)
 	return let_pass(obj, t) ? 0 : -EINVAL;
 }
 
-/* The wait for the answer of the core of a thread that masks IRQs. */
+/* The wait for a core that does not answer, because its thread masks IRQs. */
 static const struct wait_ops answer_wait = {
 	.name = "other cores",
 	.relation = "where runs",
