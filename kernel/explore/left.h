@@ -21,8 +21,9 @@ enum left_out {
 	/* Several RCU callbacks ran in one step; or one ran on the core that
 	 * comes or goes. */
 	LEFT_CALLBACKS = 2,
-	/* A step touched a second thing at a place where its thread cannot
-	 * stop, or which has no gate. No other thread was let in between. */
+	/* A step touched two things, and its thread could not stop between them,
+	 * or there is no gate. Or rcu_barrier() looked at several cores in one
+	 * step, and two other threads called call_rcu(). */
 	LEFT_SECTIONS = 4,
 	/* An interrupt touched declared data, completed something, or woke an
 	 * actor that was not in the middle of a step. Or one actor called other

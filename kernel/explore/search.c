@@ -499,7 +499,7 @@ static enum answer is_weak_initial(const struct search *s, uint32_t w,
 	return YES;
 }
 
-/* Those of the set whose next step depends on this one. */
+/* Returns the threads of the set whose next step depends on this step. */
 static unsigned int awakened(const struct search *s, const struct node *n,
 			     unsigned int set, unsigned int step)
 {
