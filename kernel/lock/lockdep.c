@@ -3,23 +3,23 @@
  * What lockdep is for: lockdep.h. Its other files: lockdep_internal.h.
  *
  * Each thread has a list of the locks that it holds, in the order in which it
- * took them. Only the thread uses it, with IRQs off; interrupts that come on top
- * of the thread use the same list, and put their locks behind those of the
- * thread. `base` is where the list of the running context begins.
+ * took them. Only the thread uses its list, with IRQs off. An interrupt uses the
+ * list of the interrupted thread, and puts its locks behind those of the thread.
+ * `base` is where the list of the running context begins.
  *
  * What always holds:
  *  (1) `chain` is the name of the chain that the entries from `base` on make
  *      (lockdep_chain.c).
- *  (2) Entries that were taken with IRQs off, and since then IRQs have not been
- *      on, are the last ones of the list. (The entries of an interrupted context
- *      come before them, but there IRQs were on.)
+ *  (2) If an entry was taken with IRQs off, and IRQs have stayed off since, only
+ *      entries of the same kind follow it. (The entries of an interrupted
+ *      context come before it, but they were there when IRQs were on.)
  *  (3) An entry without a class is held, but not checked.
  *
- * If nothing is special, an acquisition writes an entry and finds its chain in
- * the table of checked chains. A release takes the last entry off.
+ * In the usual case an acquisition writes an entry, and finds its chain in the
+ * table of checked chains. A release takes the last entry off.
  *
- * A thread sets its `recursion` inside lockdep: locks that it takes here are not
- * checked. Context: any but FIQ. Built without sanitizers.
+ * Inside lockdep a thread sets its `recursion`: lockdep does not check the locks
+ * that the thread takes then. Context: any but FIQ. Built without sanitizers.
  */
 #include "kernel/lock/lockdep.h"
 

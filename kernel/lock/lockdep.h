@@ -9,7 +9,7 @@
  * reports it even if the deadlock has not happened and is not about to happen.
  * Lockdep sees locks only. It does not see that a counter excludes a thread,
  * and it sees no wait for anything but a lock, except the wait for an answer of
- * other cores (lockdep_call()). The argument of October 2012 was about this.
+ * other cores (lockdep_call()). The mails of October 2012 argued about this.
  *
  * Interrupts. Lockdep is told when interrupts go on (kernel/lock/irqflags.h),
  * and when a handler begins and ends. It looks at the locks that are held then.
@@ -22,32 +22,35 @@
  * Contexts. An interrupt, a timer function, a function that another core calls,
  * a notifier, an RCU callback and a thread begin and end. When one ends, it must
  * leave things as it found them: locks, readers, preempt count, interrupt flag.
- * What is left is reported there, and put back, so that nobody else is blamed.
+ * If it does not, lockdep reports this there and restores the old state, so that
+ * it does not blame other code.
  *
  * Readers. A recursive reader waits for a writer that is inside, but not for a
  * writer that waits. Any other reader waits for both. An edge records how its
- * first lock was held and how its second was asked for, and only strong paths
- * count (kernel/lock/lockdep_graph.h; Linux since 5.10).
+ * first lock was held and how its second was asked for. Lockdep looks for strong
+ * paths only: those whose threads can all wait for each other
+ * (kernel/lock/lockdep_graph.h; Linux since 5.10).
  *
  * The duties of a client, which is the code of a lock:
  *  1. Call lock_acquire() before you try to take the lock, lock_contended()
- *     before you wait for it, lock_acquired() when that wait has ended,
- *     lock_release() when you give the lock back.
+ *     before you wait for it, lock_acquired() when this wait has ended, and
+ *     lock_release() when you release the lock.
  *  2. If lock_release() returns false, leave the lock as it is.
  *  3. Give each lock a class: a key, a static place, or lockdep_no_validate.
  *  4. Call might_sleep() first where a thread may sleep.
  *
  * The consequences:
- *  a. Each distinct finding is reported once, then only counted. Two findings
+ *  a. Lockdep reports each finding once, and then only counts it. Two findings
  *     are the same if they have the same kind and concern the same classes and
- *     sites; lockdep_finding.c says which. One step about all held locks (turning
- *     interrupts on, calling cores, the end of a context) makes one finding; the
- *     rest is counted, and found again if it has a cause of its own.
+ *     sites; lockdep_finding.c says which. Some steps check all held locks at
+ *     once (turning interrupts on, calling cores, the end of a context). If
+ *     several locks are wrong there, lockdep reports one and counts the others;
+ *     if another lock has a mistake of its own, a later step can show it.
  *  b. Lockdep goes on after a report. Nothing that it finds stops the system.
- *  c. If a table is full, one line names the number to raise. Nothing that
- *     follows from a full table is reported: lockdep then sees less.
- *  d. After a reset lockdep learns again what threads hold at that moment.
- *  e. In release nothing of it is left.
+ *  c. If a table is full, one line names the constant to raise. Then lockdep sees
+ *     less, but a full table never causes a false report.
+ *  d. After a reset lockdep relearns which locks the threads hold.
+ *  e. A release build contains no part of lockdep.
  *
  * The mechanism: lockdep.c (the list of held locks), lockdep_class.c,
  * lockdep_chain.c, lockdep_order.c, lockdep_irq.c, lockdep_context.c,
@@ -70,9 +73,9 @@ enum lockdep_kind {
 	LOCKDEP_RECURSIVE,     /* a lock of that class is held already */
 	LOCKDEP_IRQ_ORDER,     /* irq-safe before irq-unsafe, by an edge */
 	LOCKDEP_IRQ_INVERSION, /* irq-safe before irq-unsafe, by a new use */
-	LOCKDEP_INCONSISTENT,  /* one lock is both: taken in interrupts and with
-				* them enabled, or taken with interrupts off and
-				* held while other cores are called */
+	LOCKDEP_INCONSISTENT,  /* a class is taken in interrupts, and is held
+				* with interrupts on; or is waited for with them
+				* off, and is held while other cores are called */
 	LOCKDEP_UNBALANCED,    /* released, but not held (here) */
 	LOCKDEP_HELD_AT_END, /* a context ends, or a core idles, with a lock */
 	LOCKDEP_HELD_FREED,  /* memory of a held lock freed or initialised */

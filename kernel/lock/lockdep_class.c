@@ -1,11 +1,12 @@
 /*
  * Lockdep's classes: which class a lock belongs to, and how the class was used.
  *
- * lockdep_graph_lock (a spinlock that lockdep does not check, IRQs off) guards
- * the classes, the graph, the chains and the findings. Classes, uses and edges
- * do not change once they are made, until a reset or until their key is
- * unregistered. Both of these hold the console for as long as they take
- * (report_begin()), so a report reads classes and edges without this lock.
+ * lockdep_graph_lock guards the classes, the graph, the chains and the findings.
+ * It is a spinlock that lockdep does not check; IRQs are off. Classes, uses and
+ * edges do not change once they are made, until a reset, or until their key is
+ * unregistered. A reset and the unregistering of a key hold the console while
+ * they run (report_begin()), so a report reads classes and edges without
+ * lockdep_graph_lock.
  *
  * Context: any but FIQ. Built without sanitizers.
  */

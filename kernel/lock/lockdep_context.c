@@ -1,17 +1,18 @@
 /*
  * Lockdep: contexts, and what they leave behind; sleeping; assertions.
  *
- * When a context begins, its caller notes how things are (struct
- * lockdep_context). When it ends, they must be the same: the locks held, the
- * readers open, the preempt count, the interrupt flag. What differs is reported
- * there, with the context's name, and put back: the lock becomes a stray
- * (lockdep_stray.c), the counts and the flag get their old values. So the
- * context that was interrupted, or the caller, is not blamed later.
+ * When a context begins, its caller notes the locks held, the readers open, the
+ * preempt count and the interrupt flag (struct lockdep_context). When the context
+ * ends, all of these must be the same. If one is not, lockdep reports this there,
+ * with the context's name. Then it restores the old state: the lock becomes a
+ * stray (lockdep_stray.c), the counts and the flag get their old values. So
+ * lockdep does not blame the interrupted context, or the caller, later.
  *
- * One end makes at most two findings. Locks that are left explain a preempt
- * count and an interrupt flag; a reader explains a preempt count.
+ * One end makes at most two findings. If a lock was left, lockdep reports no
+ * change of the preempt count or the interrupt flag, because the lock explains
+ * it. If a reader was left, the reader explains the preempt count.
  *
- * Only the thread itself uses its part of these data, IRQs off. Context: any but
+ * Only the thread itself uses its part of this data, IRQs off. Context: any but
  * FIQ. Built without sanitizers.
  */
 #include "kernel/debug/panic.h"

@@ -13,13 +13,14 @@
  *	unbalanced       class, site of the release
  *	held-at-end      class, site where it was taken, what ends
  *	held-freed       class, site of the free
- *	sleep, rcu,
+ *	sleep, rcu-usage,
  *	not-held         the words, the site
  *	nest             class, site
  *	left-behind      what is left, what ends, its function
  *
- * Sites are not part of a cycle or a pair: its edges and uses keep the stacks
- * of those that made them first, and these are printed.
+ * The key of a cycle, or of a pair of classes, contains no sites. Each edge and
+ * each use keeps the stack of the thread that made it first, and the report
+ * prints these stacks.
  *
  * lockdep_graph_lock guards the keys and the counts. Context: any but FIQ. Built
  * without sanitizers.

@@ -1,5 +1,5 @@
 /*
- * Shared by the files of lockdep. The files, each of which uses those before it:
+ * Shared by the files of lockdep. Each of these files uses the files above it:
  *
  *	lockdep_full.c      one line for each full table
  *	lockdep_class.c     the classes, the graph, the lock that guards both
@@ -9,10 +9,10 @@
  *	lockdep_finding.c   which findings are new; counts
  *	lockdep_irq.c       uses of classes, interrupts
  *	lockdep_order.c     order, recursion
- *	lockdep_stray.c     locks that are not on the list, though they are held
+ *	lockdep_stray.c     locks whose state is not what the list says
  *	lockdep.c           the list of held locks; the hooks of the locks
  *	lockdep_context.c   what a context leaves behind; sleeping; assertions
- *	lockdep_reset.c     reset, keys that are given back
+ *	lockdep_reset.c     reset, unregistering of keys
  *	lockdep_stats.c     what the command `lockdep` prints
  */
 #pragma once

@@ -1,13 +1,11 @@
 /*
- * Lockdep's output: the reports, in the shape that people know, and the output
- * of the command `lockdep`.
+ * Lockdep's reports, in the shape that people know from Linux.
  *
  * A report is printed from a struct finding on the stack of the thread that
- * found it, and from classes and edges, which do not change; so
- * lockdep_graph_lock is not needed. It is printed inside report_begin() and
- * report_end() (kernel/debug/console.c), which also guard `last`. Linux shows
- * every cycle in two columns. Here a cycle of n locks has n columns: each
- * thread holds one lock and wants the next.
+ * found it, and from classes and edges. These do not change, so the report needs
+ * no lockdep_graph_lock. It is printed inside report_begin() and
+ * report_end() (kernel/debug/console.c), which also guard `last`.
+ * lockdep_scenario.c prints the cycles.
  *
  * Context: any but FIQ. Built without sanitizers. Source: Linux 6.1,
  * kernel/locking/lockdep.c, for the sections and their order.

@@ -1,13 +1,14 @@
 /*
- * Lockdep: the reset, and keys that are given back.
+ * Lockdep: the reset, and the unregistering of keys.
  *
- * Both change what a report refers to. So they hold the console from
- * report_begin() to report_end(), and no report is printed meanwhile. A finding
- * that was made before, and not printed yet, is forgotten: lockdep_report()
- * compares lockdep_resets. Locks: the console, then lockdep_graph_lock.
+ * Both change the classes and edges that a report refers to. So they hold the
+ * console from report_begin() to report_end(), and no report is printed
+ * meanwhile. If a finding was made before, and is not printed yet, it is
+ * forgotten: lockdep_report() compares lockdep_resets. Locks: the console, then
+ * lockdep_graph_lock.
  *
- * Threads hold locks meanwhile. What they hold is known to themselves alone, so
- * each is told to learn it again at its next step (lockdep_relearn()).
+ * Threads may hold locks meanwhile. Only a thread itself knows which, so each
+ * thread tells lockdep at its next lock operation (lockdep_relearn()).
  *
  * Context: any but FIQ. Built without sanitizers.
  */

@@ -1,18 +1,18 @@
 /*
- * Lockdep: locks that are not on the list of held locks, though somebody will
- * release them, or that somebody has released already.
+ * Lockdep's strays: locks whose real state is not what the list of held locks says.
  *
  * A lock is a stray if
- *  - a context has ended and left it behind: it is still held;
- *  - it was taken when the list was full: it is held, but not checked;
- *  - it is gone: an interrupt has released it, and its owner will, too.
- * Each of these was reported. The strays make sure that what follows is judged
- * by the facts and not reported: the late release of a lock, assertions, and the
- * preempt count that belongs to it.
+ *  - a context has ended and left it behind: it is held, but not on the list;
+ *  - it was taken when the list was full: it is held, but not on the list;
+ *  - it is gone: an interrupt has released it, and its owner will release it
+ *    again.
+ * Lockdep has printed a line or a report about each of these. With the strays it
+ * does not report the consequences too: the owner's late release, an assertion
+ * about the lock, the change of the preempt count that belongs to the lock.
  *
- * If there is no room for a stray, the thread becomes blind: from then on each
- * release of a lock that is not on its list counts as right, and each lock that
- * is not on the list counts as held.
+ * If there is no room for a stray, the thread becomes blind. From then on lockdep
+ * accepts each release of a lock that is not on the thread's list, and takes each
+ * lock that is not on the list for held.
  *
  * Only the thread uses its strays, IRQs off. Built without sanitizers.
  */
