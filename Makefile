@@ -11,6 +11,9 @@
 PROFILE    ?= debug
 WITH_TESTS ?= 1
 WITH_DEMOS ?= 1
+ifneq ($(filter-out 0 1,$(WITH_TESTS) $(WITH_DEMOS)),)
+$(error WITH_TESTS and WITH_DEMOS are 0 or 1)
+endif
 VARIANT    := $(PROFILE)$(if $(filter 0,$(WITH_TESTS)),-notests)$(if $(filter 0,$(WITH_DEMOS)),-nodemos)
 O          ?= build
 OUT        := $(O)/$(VARIANT)

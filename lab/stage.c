@@ -317,6 +317,24 @@ bool is_knot(enum outcome out)
 	return out == OUT_DEADLOCK || out == OUT_STUCK;
 }
 
+/* Say which actors do not end. An actor that waits for another one is not named, unless
+ * waiting: all of them wait. Returns whether there was one. */
+static bool say_no_end(const struct stage *st, bool waiting)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		const struct worker *w = &st->worker[i];
+
+		if (worker_ended(w) || (!waiting && waits_for_event(w->thread)))
+			continue;
+		kprintf("%s does not end; is it spinning or polling?\n",
+			w->actor->name);
+		any = true;
+	}
+	return any;
+}
+
 /* The round is looked at once more. If it seems to have no end, say which actors are
  * not at theirs. In a batch run nobody can press Ctrl-C, so there it is a panic. */
 static void count_look(struct stage *st)
@@ -324,10 +342,8 @@ static void count_look(struct stage *st)
 	if (++st->looks != LOOKS_MAX)
 		return;
 	hush(false);
-	for (unsigned int i = 0; i < st->nr_actors; i++)
-		if (!worker_ended(&st->worker[i]))
-			kprintf("%s does not end; is it spinning or polling?\n",
-				st->worker[i].actor->name);
+	if (!say_no_end(st, false))
+		say_no_end(st, true);
 	if (console_taken)
 		panic("the round does not end");
 	say_threads_end_alone();
