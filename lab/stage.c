@@ -44,6 +44,7 @@
 struct stage the_stage;
 static struct state_summary state_before;
 static struct cpumask runner_cores; /* the runner's before stage_open() */
+static struct cpumask rcu_cores;    /* those of RCU's thread */
 static struct cpumask was_off; /* cores that are on for the experiment alone */
 
 void hush(bool on)
@@ -205,9 +206,14 @@ static int move_runner(const struct stage *st)
 {
 	struct cpumask ok = runner_cores, alone;
 
-	if (st->on_one_core)
-		return thread_set_affinity(current,
-					   cpumask_of(st->worker[0].cpu));
+	if (st->on_one_core) {
+		struct cpumask theirs = cpumask_of(st->worker[0].cpu);
+		/* RCU's thread joins them, too: a grace period then waits for no
+		 * other core, for these are idle. */
+		int err = thread_set_affinity(rcu_sched_state.thread, theirs);
+
+		return err ?: thread_set_affinity(current, theirs);
+	}
 	for (unsigned int i = 0; i < st->nr_actors; i++)
 		ok = cpumask_andnot(ok, cpumask_of(st->worker[i].cpu));
 	alone = cpumask_and(ok, cpu_online());
@@ -507,6 +513,7 @@ int stage_open(const struct demo *d, const struct scenario *sc, bool together)
 	watchdog_mute(true);
 	lockdep_reset();
 	runner_cores = current->affinity;
+	rcu_cores = rcu_sched_state.thread->affinity;
 	err = check_cores(d, sc);
 	if (!err)
 		err = hotplug_lock_install(sc->world.hotplug);
@@ -531,6 +538,7 @@ void stage_close(struct stage *st)
 	world_restore(st->sc);
 	stop_workers(st);
 	thread_set_affinity(current, runner_cores);
+	thread_set_affinity(rcu_sched_state.thread, rcu_cores);
 	hotplug_lock_install(NULL);
 	if (st->sc->world.toggles && !cpu_is_online(st->toggled))
 		cpu_up(st->toggled);
