@@ -179,8 +179,10 @@ struct lockdep_thread {
 	unsigned int readers;	  /* rcu_read_lock() nesting */
 	unsigned int reader_base; /* of them, of contexts outside this one */
 	unsigned int left_readers; /* left behind by contexts that have ended */
-	uintptr_t reader_site;	   /* where the outermost reader began */
-	uint64_t reader_since;	   /* when it began */
+	/* Where and when the outermost reader of the running context began; if
+	 * that has none, of the context outside. */
+	uintptr_t reader_site;
+	uint64_t reader_since;
 	struct held_lock held[MAX_HELD];
 	struct stray_lock stray[MAX_STRAY];
 	uint8_t nr_stray;
@@ -196,6 +198,8 @@ struct lockdep_context {
 	unsigned int chain;
 	uint32_t in_irq_link, irq_flag;
 	unsigned int readers, reader_base;
+	uintptr_t reader_site;
+	uint64_t reader_since;
 	int preempt_count;
 	bool excused;
 };
@@ -347,11 +351,14 @@ void lockdep_no_reader(uintptr_t site);
 /* The locks and readers that contexts of this thread have left behind are gone:
  * somebody else has released them. */
 void lockdep_forget_stray(void);
-/* Memory is about to be freed, or a lock there to be initialised: report the
- * locks in it that the current thread holds. */
-void debug_check_no_locks_freed(const void *from, size_t len);
+/* Memory is about to be freed, or (the second) a lock there to be initialised:
+ * report the locks in it that the current thread holds, and do not check them
+ * any more. A new lock is held by nobody: the late release of the old one leaves
+ * it as it is. site: the caller of the function that does that. */
+void debug_check_no_locks_freed(const void *from, size_t len, uintptr_t site);
+void debug_check_new_lock(const void *from, size_t len, uintptr_t site);
 /* A BUG has ended the current thread, perhaps inside lockdep: release lockdep's
- * lock for the other threads. */
+ * lock for the other threads, and check this one no more. */
 void lockdep_thread_died(void);
 
 /* Since the last reset: lockdep_count() is the number of distinct findings of
@@ -426,7 +433,8 @@ struct lockdep_context {
 #define lock_held_by(t, m)		      ((void)(t), (const struct held_lock *)NULL)
 #define lockdep_thread_end()		      ((void)0)
 #define lockdep_idle()			      ((void)0)
-#define debug_check_no_locks_freed(from, len) ((void)0)
+#define debug_check_no_locks_freed(at, n, by) ((void)0)
+#define debug_check_new_lock(at, n, by)	      ((void)0)
 #define lockdep_thread_died()		      ((void)0)
 #define print_held_locks(t)		      ((void)(t))
 #define lockdep_count(kind)		      0u

@@ -275,6 +275,16 @@ static void print_irq_inversion(const struct finding *f)
 	lockdep_print_irq_scenario(f, f->unsafe);
 }
 
+/* Is the lock that the finding is about held already? */
+static bool holds_next(const struct finding *f)
+{
+	for (unsigned int i = 0; i < f->nr_held; i++)
+		if (f->held[i].lock == f->next.lock &&
+		    f->held[i].site == f->next.site)
+			return true;
+	return false;
+}
+
 static void print_inconsistent(const struct finding *f)
 {
 	unsigned int now = f->new_use;
@@ -283,9 +293,10 @@ static void print_inconsistent(const struct finding *f)
 	print_title(f, "inconsistent lock state");
 	kprintf("inconsistent {%s} -> {%s} usage.\n", irq_name(was),
 		irq_name(now));
-	kprintf("%s/%u%s:\n", f->comm, f->thread,
+	kprintf("%s/%u%s%s:\n", f->comm, f->thread,
+		f->in_irq ? ", in an interrupt," : "",
 		now == HELD_IN_CALL ? " calls other cores and holds" :
-		f->in_irq	    ? ", in an interrupt, takes" :
+		holds_next(f)	    ? " turns interrupts on and holds" :
 				      " takes");
 	print_lock(&f->next, 0);
 	kprintf("\n{%s} state was registered at:\n", irq_name(was));
@@ -311,7 +322,9 @@ static void print_unbalanced(const struct finding *f)
 		f->what ? f->what : lockdep_class_name(f->next.class, name));
 	print_trace(&f->trace);
 	if (f->what) {
-		kprintf("but no reader is open in this context\n");
+		kprintf(strcmp(f->what, "preempt_disable") == 0 ?
+				"but preemption is on\n" :
+				"but no reader is open in this context\n");
 		return;
 	}
 	if (f->prev.lock)
@@ -459,10 +472,18 @@ static void print_brief(const struct finding *f)
 void lockdep_report(const struct finding *f)
 {
 	uint32_t flags = report_begin();
+	uint32_t removals = READ_ONCE(lockdep_removals) - f->removals;
+	bool is_reset = READ_ONCE(lockdep_resets) - f->epoch != removals;
 
-	/* After a reset its classes and edges are other ones. */
-	if (f->epoch == READ_ONCE(lockdep_resets)) {
+	/* After a reset its classes and edges are other ones. If a key was given
+	 * back, most findings are not about its classes. */
+	if (!is_reset && removals && lockdep_named(f) != f->named) {
+		if (!READ_ONCE(quiet))
+			kprintf("lockdep: %s: %s, about a key that is gone\n",
+				lockdep_kind_name(f->kind), f->comm);
+	} else if (!is_reset) {
 		last = *f;
+		last.epoch = READ_ONCE(lockdep_resets);
 		lockdep_reports += !READ_ONCE(quiet);
 		if (!READ_ONCE(quiet) && READ_ONCE(brief))
 			print_brief(f);

@@ -3,8 +3,10 @@
  *
  * Both change the classes and edges that a report refers to. So they hold the
  * console from report_begin() to report_end(), and no report is printed
- * meanwhile. If a finding was made before, and is not printed yet, it is
- * forgotten: lockdep_report() compares lockdep_resets. Locks: the console, then
+ * meanwhile. If a finding was made before, and is not printed yet, a reset
+ * forgets it. The unregistering of a key does not, unless the finding is about
+ * the key's classes; then it is printed in one line. lockdep_report() compares
+ * lockdep_resets and lockdep_removals. Locks: the console, then
  * lockdep_graph_lock.
  *
  * Threads may hold locks meanwhile. Only a thread itself knows which, so each
@@ -78,6 +80,7 @@ void lockdep_unregister_key(struct lock_class_key *key)
 		 * threads that hold both ends. */
 		chains_uncheck();
 		WRITE_ONCE(lockdep_resets, lockdep_resets + 1);
+		WRITE_ONCE(lockdep_removals, lockdep_removals + 1);
 	}
 	arch_spin_unlock(&lockdep_graph_lock);
 	lockdep_forget_last();

@@ -4,8 +4,9 @@
  * A lock is a stray if
  *  - a context has ended and left it behind: it is held, but not on the list;
  *  - it was taken when the list was full: it is held, but not on the list;
- *  - it is gone: an interrupt has released it, and its owner will release it
- *    again.
+ *  - its memory was freed while it was held: it may still be released;
+ *  - it is gone: an interrupt has released it, or it was initialised while it was
+ *    held. Its owner will release it again.
  * Lockdep has printed a line or a report about each of these. With the strays it
  * does not report the consequences too: the owner's late release, an assertion
  * about the lock, the change of the preempt count that belongs to the lock.
@@ -37,13 +38,20 @@ struct stray_lock *stray_find(struct lockdep_thread *t,
 	return NULL;
 }
 
-void stray_add(struct lockdep_thread *t, const struct held_lock *h, bool gone)
+struct stray_lock *stray_add(struct lockdep_thread *t,
+			     const struct held_lock *h, bool gone)
 {
+	struct stray_lock *s = &t->stray[t->nr_stray];
+
 	if (t->nr_stray == MAX_STRAY) {
 		t->blind = true;
-		return;
+		lockdep_full("locks off a thread's list", "MAX_STRAY",
+			     MAX_STRAY,
+			     "no release by the thread is wrong any more");
+		return NULL;
 	}
-	t->stray[t->nr_stray++] = (struct stray_lock){
+	t->nr_stray++;
+	*s = (struct stray_lock){
 		.map = h->map,
 		.how = h->how,
 		.spins = h->map && h->map->wait == LOCK_WAITS_SPIN,
@@ -51,6 +59,15 @@ void stray_add(struct lockdep_thread *t, const struct held_lock *h, bool gone)
 		.gone = gone,
 		.fresh = true,
 	};
+	return s;
+}
+
+void stray_renewed(struct lockdep_thread *t, const void *from, size_t len)
+{
+	for (unsigned int i = t->nr_stray; i-- > 0;)
+		if (!t->stray[i].gone &&
+		    (uintptr_t)t->stray[i].map - (uintptr_t)from < len)
+			t->stray[i] = t->stray[--t->nr_stray];
 }
 
 /* The preempt count is already right for what m's release does to it. */
@@ -58,7 +75,7 @@ static void pay(const struct stray_lock *s)
 {
 	struct thread *me = current;
 
-	if (s->owes_a_count)
+	if (s->owes_a_count && s->spins)
 		WRITE_ONCE(me->preempt_count,
 			   me->preempt_count + (s->gone ? -1 : 1));
 }

@@ -51,14 +51,25 @@ static always_inline void preempt_disable(void)
 }
 
 void preempt_schedule(void);
+#if GORDIAN_DEBUG
+/* preempt_enable() without preempt_disable(): report it. */
+void preempt_count_below_0(void);
+#endif
 
 static always_inline void preempt_enable(void)
 {
 	struct thread *t = current;
+	int n = t->preempt_count - 1;
 
 	__asm__ volatile("" ::: "memory");
-	WRITE_ONCE(t->preempt_count, t->preempt_count - 1);
-	if (unlikely(READ_ONCE(t->need_resched)) && t->preempt_count == 0)
+#if GORDIAN_DEBUG
+	if (unlikely(n < 0)) {
+		preempt_count_below_0();
+		return;
+	}
+#endif
+	WRITE_ONCE(t->preempt_count, n);
+	if (unlikely(READ_ONCE(t->need_resched)) && n == 0)
 		preempt_schedule();
 }
 

@@ -8,6 +8,8 @@
 #if GORDIAN_DEBUG
 #include <string.h>
 
+#include "kernel/cpu/notifier.h"
+#include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
 #include "kernel/lock/lockdep_internal.h"
 #include "kernel/slab/slab.h"
@@ -199,6 +201,65 @@ KTEST(lockdep, crowd_interrupted)
 	lockdep_quiet(false);
 }
 
+static void release_crowd_in_irq(struct timer *t)
+{
+	lock_map_release(&crowd_map[MAX_HELD - 2]);
+	WRITE_ONCE(*(bool *)t->arg, true);
+}
+
+/* An interrupt releases one of the locks that share an entry of the thread. */
+KTEST(lockdep, crowd_robbed)
+{
+	bool done = false;
+
+	lockdep_quiet(true);
+	for (unsigned int i = 0; i < MAX_HELD; i++)
+		lockdep_init_map(&crowd_map[i], "crowd_map", &crowd_key,
+				 LOCK_WAITS_NONE);
+	lock_map_acquire(&outer_map);
+	for (unsigned int i = 0; i < MAX_HELD - 1; i++)
+		join_crowd(i);
+	in_timer(release_crowd_in_irq, &done, &done);
+	EXPECT_EQ(lockdep_seen(), UNBALANCED);
+	for (unsigned int i = 0; i < MAX_HELD - 1; i++)
+		lock_map_release(&crowd_map[i]); /* the last one: late */
+	lock_map_release(&outer_map);
+	EXPECT_EQ(current->lockdep.nr_stray, 0);
+	row_check("an interrupt robs a crowd", UNBALANCED);
+	lockdep_quiet(false);
+}
+
+static int join_crowd_and_stay(struct notifier_block *nb, unsigned long event,
+			       void *data)
+{
+	(void)nb, (void)event, (void)data;
+	join_crowd(MAX_HELD - 1);
+	return NOTIFY_OK;
+}
+
+/* A callback's lock does not share an entry of its caller, so it is found. */
+KTEST(lockdep, crowd_in_callback)
+{
+	struct notifier_block nb = { .notifier_call = join_crowd_and_stay };
+	struct raw_notifier_head head = { NULL };
+
+	lockdep_quiet(true);
+	for (unsigned int i = 0; i < MAX_HELD; i++)
+		lockdep_init_map(&crowd_map[i], "crowd_map", &crowd_key,
+				 LOCK_WAITS_NONE);
+	raw_notifier_chain_register(&head, &nb);
+	lock_map_acquire(&outer_map);
+	for (unsigned int i = 0; i < MAX_HELD - 1; i++)
+		join_crowd(i);
+	__raw_notifier_call_chain(&head, 0, NULL, -1, NULL);
+	EXPECT_EQ(lockdep_seen(), AT_END);
+	for (unsigned int i = 0; i < MAX_HELD; i++)
+		lock_map_release(&crowd_map[i]);
+	lock_map_release(&outer_map);
+	row_check("a callback in a crowd", AT_END);
+	lockdep_quiet(false);
+}
+
 /* ---- names ------------------------------------------------------------------------------------- */
 
 /* The second class of a name has a number; a level of the first class has none. */
@@ -368,6 +429,50 @@ KTEST(lockdep, dynamic_key_of_held)
 	lockdep_quiet(false);
 	kfree(m);
 	unload(next);
+}
+
+static bool noted(void)
+{
+	return lockdep_total() != 0;
+}
+
+static int find_something(void *arg)
+{
+	(void)arg;
+	run("La Lb Ub Ua  Lb La Ua Ub");
+	return 0;
+}
+
+/* A finding was made, and waits for the console to be printed. Meanwhile a key is given
+ * back that it is not about: it is printed all the same. */
+KTEST(lockdep, dynamic_key_before_a_report)
+{
+	const char *wanted, *held;
+	struct thread *t;
+	struct module *m;
+	uint32_t flags;
+
+	NEED_CORES(2);
+	m = load();
+	if (!m)
+		return;
+	ktest_run_on(ktest_first_core());
+	lockdep_quiet(true);
+	row_type = MAP;
+	row_begin();
+	take_both(&base_lock, &m->lock);
+	flags = report_begin();
+	t = ktest_thread("finder", find_something, NULL,
+			 cpumask_of(ktest_last_core()));
+	while (!noted())
+		ktest_busy();
+	lockdep_unregister_key(&m->key);
+	report_end(flags);
+	thread_join(t);
+	EXPECT(lockdep_last_pair(&wanted, &held));
+	row_check("a finding that was not printed yet", CIRCULAR);
+	lockdep_quiet(false);
+	kfree(m);
 }
 
 static struct {

@@ -9,6 +9,7 @@
 #if GORDIAN_DEBUG
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
+#include "kernel/cpu/stop_machine.h"
 #include "kernel/debug/panic.h"
 #include "kernel/rcu/rcu.h"
 
@@ -250,6 +251,21 @@ KTEST(lockdep, call_leaves)
 		row_check("a call leaves interrupts on", LEFT);
 	}
 	EXPECT_EQ(current->preempt_count, 0);
+	lockdep_quiet(false);
+}
+
+static int stop_with_count(void *arg)
+{
+	(void)arg;
+	preempt_disable();
+	return 0;
+}
+
+KTEST(lockdep, stop_leaves)
+{
+	lockdep_quiet(true);
+	stop_machine(stop_with_count, NULL, ktest_first_core());
+	row_check("a function of stop_machine() leaves another count", LEFT);
 	lockdep_quiet(false);
 }
 

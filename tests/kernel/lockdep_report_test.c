@@ -186,6 +186,20 @@ SHOW(inconsistent_on, INCONSISTENT)
 	use_with_irqs_on(&irq_lock);
 }
 
+static noinline void turn_irqs_on_with(struct spinlock *s)
+{
+	uint32_t flags = spin_lock_irqsave(s);
+
+	local_irq_enable(); /* wrong */
+	spin_unlock_irqrestore(s, flags);
+}
+
+SHOW(inconsistent_later, INCONSISTENT)
+{
+	use_in_interrupt();
+	turn_irqs_on_with(&irq_lock);
+}
+
 static void nothing(void *arg)
 {
 	(void)arg;
@@ -400,6 +414,17 @@ static noinline void end_a_reader(void)
 	rcu_read_unlock();
 }
 
+static noinline void enable_once_too_often(void)
+{
+	preempt_enable();
+}
+
+SHOW(no_preempt_disable, UNBALANCED)
+{
+	enable_once_too_often();
+	sleep_perhaps();
+}
+
 SHOW(no_reader, UNBALANCED)
 {
 	end_a_reader();
@@ -418,11 +443,38 @@ SHOW(left_reader, LEFT)
 	in_timer(stay_in_reader, NULL, &handled);
 }
 
+static void read_in_timer(struct timer *t)
+{
+	(void)t;
+	rcu_read_lock();
+	rcu_read_unlock();
+	WRITE_ONCE(handled, true);
+}
+
 static void leave_irqs_on(struct timer *t)
 {
 	(void)t;
 	local_irq_enable();
 	WRITE_ONCE(handled, true);
+}
+
+/* The thread is in a reader of its own, which is right. */
+SHOW(left_inner_reader, LEFT)
+{
+	handled = false;
+	rcu_read_lock();
+	in_timer(stay_in_reader, NULL, &handled);
+	rcu_read_unlock();
+}
+
+/* The timer's reader is over; the thread's is not. */
+SHOW(left_outer_reader, SLEEP)
+{
+	handled = false;
+	rcu_read_lock();
+	in_timer(read_in_timer, NULL, &handled);
+	sleep_perhaps();
+	rcu_read_unlock();
 }
 
 SHOW(left_irqs_on, LEFT)
