@@ -320,15 +320,15 @@ void lockdep_no_reader(uintptr_t site)
 }
 
 /* The locks from `from` on are no more. renewed: they are new ones. */
-static void check_memory(const void *from, size_t len, bool renewed,
-			 uintptr_t site, const void *frame)
+static noinline void check_memory(const void *from, size_t len, bool renewed,
+				  uintptr_t site, const void *frame)
 {
 	struct lockdep_thread *t = &current->lockdep;
 	uint32_t flags = raw_local_irq_save();
 	bool first = true;
 	struct finding f;
 
-	if (renewed && unlikely(t->nr_stray))
+	if (renewed)
 		stray_renewed(t, from, len);
 	for (unsigned int i = 0; i < t->depth && !t->recursion;) {
 		const struct held_lock *h = &t->held[i];
@@ -352,12 +352,15 @@ static void check_memory(const void *from, size_t len, bool renewed,
 
 void debug_check_no_locks_freed(const void *from, size_t len, uintptr_t site)
 {
-	check_memory(from, len, false, site, __builtin_frame_address(0));
+	if (unlikely(current->lockdep.depth))
+		check_memory(from, len, false, site,
+			     __builtin_frame_address(0));
 }
 
 void debug_check_new_lock(const void *from, size_t len, uintptr_t site)
 {
-	check_memory(from, len, true, site, __builtin_frame_address(0));
+	if (unlikely(current->lockdep.depth || current->lockdep.nr_stray))
+		check_memory(from, len, true, site, __builtin_frame_address(0));
 }
 
 /* ---- sleeping --------------------------------------------------------------- */

@@ -59,17 +59,16 @@ void preempt_count_below_0(void);
 static always_inline void preempt_enable(void)
 {
 	struct thread *t = current;
-	int n = t->preempt_count - 1;
 
 	__asm__ volatile("" ::: "memory");
 #if GORDIAN_DEBUG
-	if (unlikely(n < 0)) {
+	if (unlikely(t->preempt_count <= 0)) {
 		preempt_count_below_0();
 		return;
 	}
 #endif
-	WRITE_ONCE(t->preempt_count, n);
-	if (unlikely(READ_ONCE(t->need_resched)) && n == 0)
+	WRITE_ONCE(t->preempt_count, t->preempt_count - 1);
+	if (unlikely(READ_ONCE(t->need_resched)) && t->preempt_count == 0)
 		preempt_schedule();
 }
 
