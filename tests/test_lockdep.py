@@ -491,6 +491,16 @@ def test_not_held(name, what, where):
     assert trace[0] == where
 
 
+@pytest.mark.parametrize("how, by, said", [
+    ("writing", "must_write", "holds it, but not in this way"),
+    ("reading", "must_read", "does not hold it")])
+def test_not_held_in_the_right_way(how, by, said):
+    text, _ = body(show(f"not_held_for_{how}"),
+                   "lock not held where it is required")
+    assert re.match(rf"{by}\+0x\w+ needs \(read_sem\) to be held for {how},\n", text)
+    assert text.endswith(f" {said}\n")
+
+
 def test_nest():
     text, _ = body(show("nest"), "Nested lock was not taken")
     assert lock_line(text, "is trying to lock:\n") == \

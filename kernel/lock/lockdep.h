@@ -78,7 +78,8 @@ enum lockdep_kind {
 				* off, and is held while other cores are called */
 	LOCKDEP_UNBALANCED,    /* released, but not held (here) */
 	LOCKDEP_HELD_AT_END, /* a context ends, or a core idles, with a lock */
-	LOCKDEP_HELD_FREED,  /* memory of a held lock freed or initialised */
+	LOCKDEP_HELD_FREED,  /* memory of a held lock freed or initialised, or
+			      * its key unregistered */
 	LOCKDEP_SLEEP,	     /* may sleep, but must not here */
 	LOCKDEP_RCU,	     /* rcu_dereference() outside a reader */
 	LOCKDEP_NOT_HELD,    /* the lockdep_assert_...() macros */
@@ -150,7 +151,9 @@ struct lockdep_map {
 
 /* A lock that is not where it belongs: see lockdep_stray.c. */
 struct stray_lock {
-	const struct lockdep_map *map;
+	const struct lockdep_map *map; /* NULL: `more` + 1 locks of `class` */
+	uint16_t class;
+	uint8_t more;
 	uint8_t how;	   /* LOCK_* */
 	bool spins;	   /* it is a spinlock */
 	bool in_irq;	   /* an interrupt has taken it */
@@ -242,8 +245,9 @@ void lockdep_init_map(struct lockdep_map *m, const char *name, const void *key,
 /*
  * A key in memory that will be freed: register it before a lock gets it.
  * Unregister it before the memory is freed, and after the last lock that has it
- * is gone; then its classes, their orders and their findings are forgotten.
- * Thread context, or interrupt; not while a lock of the key is held.
+ * is gone; then its classes and their orders are forgotten. (What was found
+ * about them stays counted.) Thread context, or interrupt; not while a lock of
+ * the key is held. If the calling thread holds one, that is reported.
  */
 void lockdep_register_key(struct lock_class_key *key);
 void lockdep_unregister_key(struct lock_class_key *key);
@@ -303,12 +307,14 @@ void lockdep_complain(enum lockdep_kind kind, const char *what, uintptr_t site);
 #define lockdep_assert_held(lock)                                              \
 	lockdep_check(lock_is_held(&(lock)->dep_map), LOCKDEP_NOT_HELD,        \
 		      (lock)->dep_map.name)
-#define lockdep_assert_held_write(lock)                                        \
-	lockdep_check(lock_is_held_as(&(lock)->dep_map, false),                \
-		      LOCKDEP_NOT_HELD, (lock)->dep_map.name)
-#define lockdep_assert_held_read(lock)                                         \
-	lockdep_check(lock_is_held_as(&(lock)->dep_map, true),                 \
-		      LOCKDEP_NOT_HELD, (lock)->dep_map.name)
+#define lockdep_assert_held_write(lock) lockdep_assert_held_as(lock, false)
+#define lockdep_assert_held_read(lock)	lockdep_assert_held_as(lock, true)
+#define lockdep_assert_held_as(lock, read)                                     \
+	do {                                                                   \
+		if (unlikely(!lock_is_held_as(&(lock)->dep_map, (read))))      \
+			lockdep_held_otherwise(&(lock)->dep_map, (read),       \
+					       CALLER);                        \
+	} while (0)
 #define lockdep_assert_not_held(lock)                                          \
 	do {                                                                   \
 		if (unlikely(lock_is_on_list(&(lock)->dep_map)))               \
@@ -318,6 +324,9 @@ void lockdep_complain(enum lockdep_kind kind, const char *what, uintptr_t site);
  * second reports that m is held. */
 bool lock_is_on_list(const struct lockdep_map *m);
 void lockdep_unwanted(const struct lockdep_map *m, uintptr_t site);
+/* For the two before it: m is not held for reading (read), or for writing. */
+void lockdep_held_otherwise(const struct lockdep_map *m, bool read,
+			    uintptr_t site);
 
 /* The function may take this lock, though not each time: check as if it did. (A
  * lock that sleeps: also check that it may sleep here.) */

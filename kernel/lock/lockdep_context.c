@@ -53,7 +53,7 @@ void lockdep_enter(struct lockdep_context *c)
 void lockdep_irq_enter(struct lockdep_context *c)
 {
 	/* If the interrupted context holds locks, each acquisition is looked at:
-	 * no link with this bit is in the table. */
+	 * a link with this bit has another place than the chain's. */
 	const struct held_lock in_irq = {
 		.in_irq = 1,
 		.unchecked = current->lockdep.depth != 0,
@@ -303,6 +303,22 @@ void lockdep_unwanted(const struct lockdep_map *m, uintptr_t site)
 	raw_local_irq_restore(flags);
 }
 
+void lockdep_held_otherwise(const struct lockdep_map *m, bool read,
+			    uintptr_t site)
+{
+	uint32_t flags = raw_local_irq_save();
+	struct finding f;
+
+	if (begin_violation(&f, LOCKDEP_NOT_HELD, m->name, site, flags,
+			    __builtin_frame_address(0))) {
+		f.held_how = read ? HELD_FOR_READING : HELD_FOR_WRITING;
+		f.prev.lock = lock_is_on_list(m) ? m : NULL;
+		lockdep_found(&f, (uint32_t)m->name, site, 0);
+		end_violation();
+	}
+	raw_local_irq_restore(flags);
+}
+
 void lockdep_no_reader(uintptr_t site)
 {
 	struct lockdep_thread *t = &current->lockdep;
@@ -324,6 +340,7 @@ static noinline void check_memory(const void *from, size_t len, bool renewed,
 				  uintptr_t site, const void *frame)
 {
 	struct lockdep_thread *t = &current->lockdep;
+	const char *what = "frees or initialises memory with a held lock in it";
 	uint32_t flags = raw_local_irq_save();
 	bool first = true;
 	struct finding f;
@@ -337,7 +354,8 @@ static noinline void check_memory(const void *from, size_t len, bool renewed,
 			i++;
 			continue;
 		}
-		begin_violation(&f, LOCKDEP_HELD_FREED, "", site, flags, frame);
+		begin_violation(&f, LOCKDEP_HELD_FREED, what, site, flags,
+				frame);
 		f.next = lockdep_copy(h);
 		if (first)
 			lockdep_found(&f, lockdep_serial(h->class), site, 0);

@@ -2,8 +2,8 @@
  * Lockdep's findings: which ones are new, and how many there are.
  *
  * Two findings are the same if their kind and their key are equal. A key has
- * three words. They are compared in full, so two findings are never taken for
- * one. The keys, by kind:
+ * three words. They are compared in full, so two findings are not taken for one.
+ * (Of a cycle they are a hash of 64 bits.) The keys, by kind:
  *
  *	circular         the cycle: a sum over its edges, in their direction
  *	recursive        class, site of the held lock, site of the new one

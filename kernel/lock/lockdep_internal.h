@@ -91,6 +91,12 @@ struct finding {
 		LEFT_IRQS_ON,
 		LEFT_IRQS_OFF
 	} left;
+	/* How the lock should be held. */
+	enum lockdep_held_how {
+		HELD_ANYHOW,
+		HELD_FOR_READING,
+		HELD_FOR_WRITING
+	} held_how;
 	int was_count; /* the preempt count at the begin of the context */
 	unsigned int nr_held;
 	struct held_copy held[MAX_HELD];

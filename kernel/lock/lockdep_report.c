@@ -374,8 +374,7 @@ static void print_left(const struct finding *f)
 static void print_held_freed(const struct finding *f)
 {
 	print_title(f, "held lock freed!");
-	kprintf("%s/%u frees or initialises memory with a held lock in it:\n",
-		f->comm, f->thread);
+	kprintf("%s/%u %s:\n", f->comm, f->thread, f->what);
 	print_lock(&f->next, 0);
 }
 
@@ -415,12 +414,21 @@ static void print_not_held(const struct finding *f)
 {
 	bool is_held = f->next.lock != NULL;
 
+	static const char *const how[] = {
+		[HELD_ANYHOW] = "",
+		[HELD_FOR_READING] = " for reading",
+		[HELD_FOR_WRITING] = " for writing",
+	};
+
 	print_title(f, is_held ? "lock held where it must not be" :
 				 "lock not held where it is required");
-	kprintf("%pS needs (%s) %sto be held,\n", (void *)f->trace.pc[0],
-		f->what, is_held ? "not " : "");
-	kprintf("called from %pS,\nand %s/%u %s it\n", (void *)f->site, f->comm,
-		f->thread, is_held ? "holds" : "does not hold");
+	kprintf("%pS needs (%s) %sto be held%s,\n", (void *)f->trace.pc[0],
+		f->what, is_held ? "not " : "", how[f->held_how]);
+	kprintf("called from %pS,\nand %s/%u %s\n", (void *)f->site, f->comm,
+		f->thread,
+		is_held	     ? "holds it" :
+		f->prev.lock ? "holds it, but not in this way" :
+			       "does not hold it");
 }
 
 static void print_nest(const struct finding *f)

@@ -60,14 +60,37 @@ void lockdep_reset(void)
 	raw_local_irq_restore(irqs);
 }
 
+/* Report that t holds locks of the key, and check these no more. The next key
+ * gets the places of their classes and chains. */
+static void retire_locks_of(struct lockdep_thread *t, const void *key,
+			    uintptr_t site, const void *frame)
+{
+	for (unsigned int i = 0; i < t->depth;) {
+		const struct held_lock *h = &t->held[i];
+		struct finding f;
+
+		if (!h->class || lockdep_classes[h->class].key != key) {
+			i++;
+			continue;
+		}
+		lockdep_fill(&f, LOCKDEP_HELD_FREED, frame);
+		f.what = "gives back the key of a held lock";
+		f.next = lockdep_copy(h);
+		lockdep_found(&f, lockdep_serial(h->class), site, 1);
+		lockdep_retire(t, i, false);
+	}
+}
+
 void lockdep_unregister_key(struct lock_class_key *key)
 {
 	struct lockdep_thread *t = &current->lockdep;
 	uint32_t gone[DEP_NODES / 32] = { 0 };
-	uint32_t irqs = raw_local_irq_save(), flags = report_begin();
+	uint32_t irqs = raw_local_irq_save(), flags;
 	bool registered, any;
 
 	t->recursion = 1;
+	retire_locks_of(t, key, CALLER, __builtin_frame_address(0));
+	flags = report_begin();
 	arch_spin_lock(&lockdep_graph_lock);
 	any = lockdep_forget_key(key, gone, &registered);
 	if (any) {

@@ -24,18 +24,27 @@
 
 /* A lock that is gone is so only for the context that took it: for others it is
  * not held. */
+static bool is_known(const struct lockdep_thread *t, const struct stray_lock *s)
+{
+	return !s->gone || s->in_irq == (t->in_irq_link != 0);
+}
+
 struct stray_lock *stray_find(struct lockdep_thread *t,
 			      const struct lockdep_map *m)
 {
-	bool in_irq = t->in_irq_link != 0;
+	struct stray_lock *shared = NULL;
 
 	for (unsigned int i = t->nr_stray; i-- > 0;) {
 		struct stray_lock *s = &t->stray[i];
 
-		if (s->map == m && (!s->gone || s->in_irq == in_irq))
+		if (!is_known(t, s))
+			continue;
+		if (s->map == m)
 			return s;
+		if (s->class && s->class == m->class[0])
+			shared = s;
 	}
-	return NULL;
+	return shared;
 }
 
 struct stray_lock *stray_add(struct lockdep_thread *t,
@@ -53,6 +62,8 @@ struct stray_lock *stray_add(struct lockdep_thread *t,
 	t->nr_stray++;
 	*s = (struct stray_lock){
 		.map = h->map,
+		.class = h->map ? 0 : h->class,
+		.more = h->more,
 		.how = h->how,
 		.spins = h->map && h->map->wait == LOCK_WAITS_SPIN,
 		.in_irq = h->in_irq,
@@ -90,7 +101,10 @@ bool stray_release(struct lockdep_thread *t, const struct lockdep_map *m,
 		return t->blind;
 	pay(s);
 	*ok = !s->gone;
-	*s = t->stray[--t->nr_stray];
+	if (s->more)
+		s->more--;
+	else
+		*s = t->stray[--t->nr_stray];
 	return true;
 }
 

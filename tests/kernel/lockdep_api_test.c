@@ -260,6 +260,38 @@ KTEST(lockdep, crowd_in_callback)
 	lockdep_quiet(false);
 }
 
+static int keep_crowd(struct notifier_block *nb, unsigned long event,
+		      void *data)
+{
+	(void)nb, (void)event, (void)data;
+	for (unsigned int i = 0; i < MAX_HELD; i++)
+		join_crowd(i);
+	return NOTIFY_OK;
+}
+
+/* A callback keeps many locks, in few entries. Each of them is released late. */
+KTEST(lockdep, crowd_left)
+{
+	struct notifier_block nb = { .notifier_call = keep_crowd };
+	struct raw_notifier_head head = { NULL };
+
+	lockdep_quiet(true);
+	for (unsigned int i = 0; i < MAX_HELD; i++)
+		lockdep_init_map(&crowd_map[i], "crowd_map", &crowd_key,
+				 LOCK_WAITS_NONE);
+	raw_notifier_chain_register(&head, &nb);
+	lock_map_acquire(&outer_map);
+	__raw_notifier_call_chain(&head, 0, NULL, -1, NULL);
+	for (unsigned int i = 0; i < MAX_HELD; i++)
+		EXPECT(lock_is_held(&crowd_map[i]));
+	for (unsigned int i = 0; i < MAX_HELD; i++)
+		EXPECT(lock_release(&crowd_map[i], CALLER));
+	EXPECT_EQ(current->lockdep.nr_stray, 0);
+	lock_map_release(&outer_map);
+	row_check("a callback keeps a crowd", AT_END);
+	lockdep_quiet(false);
+}
+
 /* ---- names ------------------------------------------------------------------------------------- */
 
 /* The second class of a name has a number; a level of the first class has none. */
@@ -406,8 +438,8 @@ KTEST(lockdep, dynamic_key_between_held)
 	lockdep_quiet(false);
 }
 
-/* A key is given back while its lock is held. The next class, which has its place,
- * knows nothing of what is held. */
+/* A key is given back while its lock is held: that is reported. The next class, which
+ * has its place, knows nothing of what is held; its own orders are all checked. */
 KTEST(lockdep, dynamic_key_of_held)
 {
 	struct module *m = load(), *next = load();
@@ -425,7 +457,27 @@ KTEST(lockdep, dynamic_key_of_held)
 	mutex_lock(&next->lock);
 	run("La Ua");
 	mutex_unlock(&next->lock);
-	row_check("a class in the place of another", SILENT);
+	row_check("a class in the place of another", FREED);
+	kfree(m);
+	unload(next);
+	m = load();
+	if (!m)
+		return;
+	mutex_lock(&m->lock);
+	lockdep_unregister_key(&m->key);
+	run("La Ua");
+	mutex_unlock(&m->lock);
+	next = load();
+	if (!next)
+		return;
+	mutex_lock(&next->lock);
+	run("La Ua");
+	mutex_unlock(&next->lock);
+	run("La");
+	mutex_lock(&next->lock);
+	mutex_unlock(&next->lock);
+	run("Ua");
+	row_check("a chain in the place of another", FREED | CIRCULAR);
 	lockdep_quiet(false);
 	kfree(m);
 	unload(next);

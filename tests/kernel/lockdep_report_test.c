@@ -383,6 +383,32 @@ SHOW(cpus_not_held, NOT_HELD)
 	assert_cpus_held();
 }
 
+static struct rw_semaphore read_sem;
+
+static noinline void must_write(void)
+{
+	lockdep_assert_held_write(&read_sem);
+}
+
+SHOW(not_held_for_writing, NOT_HELD)
+{
+	init_rwsem(&read_sem, "read_sem");
+	down_read(&read_sem);
+	must_write();
+	up_read(&read_sem);
+}
+
+static noinline void must_read(void)
+{
+	lockdep_assert_held_read(&read_sem);
+}
+
+SHOW(not_held_for_reading, NOT_HELD)
+{
+	init_rwsem(&read_sem, "read_sem");
+	must_read();
+}
+
 static noinline void must_not_hold_a(void)
 {
 	lockdep_assert_not_held(&lock_a);
