@@ -399,6 +399,14 @@ def test_all_held_locks_are_named():
     assert held[0][1] == "map" and held[-1][1] == "newest"
 
 
+def test_locks_that_share_an_entry_are_counted():
+    report = show("crowd")
+    assert "\n41 locks held by " in report
+    assert report.count(" (crowd){") == 12
+    assert re.search(r"\n #12: 29 locks \(crowd\)\{..\}, at: "
+                     r"ktest_lockdep_show_crowd\+0x\w+\n", report)
+
+
 def test_a_cycle_that_does_not_fit_into_columns():
     text, _ = body(show("cycle_of_20"), CIRCULAR)
     assert [n for n, _, _ in links(text)] == list(range(19, -1, -1))

@@ -372,7 +372,7 @@ static void report_unbalanced(struct lockdep_map *m, uintptr_t site,
 	struct finding f;
 
 	lockdep_fill(&f, LOCKDEP_UNBALANCED, frame);
-	f.next = (struct held_copy){ m, site, (uint16_t) class, 0, false };
+	f.next = (struct held_copy){ m, site, (uint16_t) class, 0, false, 0 };
 	if (h)
 		f.next = f.prev = lockdep_copy(h);
 	lockdep_found(&f, lockdep_serial(f.next.class), site, 0);

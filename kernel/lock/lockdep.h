@@ -19,11 +19,12 @@
  * interrupts or preemption off, or with a spinlock held. Whether a spinlock is
  * held is read from the list of held locks, not from counts or flags.
  *
- * Contexts. An interrupt, a timer function, a function that another core calls,
- * a notifier, an RCU callback and a thread begin and end. When one ends, it must
- * leave things as it found them: locks, readers, preempt count, interrupt flag.
- * If it does not, lockdep reports this there and restores the old state, so that
- * it does not blame other code.
+ * Contexts. An interrupt and its handler, a timer function, a function that
+ * another core calls or that runs in stop_machine(), a notifier, an RCU callback
+ * and a thread begin and end. When one ends, it must leave things as it found
+ * them: locks, readers, preempt count, interrupt flag. If it does not, lockdep
+ * reports this there and restores the old state, so that it does not blame other
+ * code.
  *
  * Readers. A recursive reader waits for a writer that is inside, but not for a
  * writer that waits. Any other reader waits for both. An edge records how its

@@ -130,8 +130,8 @@ void lockdep_trace_from(struct dep_trace *t, const void *frame)
 
 struct held_copy lockdep_copy(const struct held_lock *h)
 {
-	return (struct held_copy){ h->map, h->site, h->class, h->how,
-				   h->waits };
+	return (struct held_copy){ h->map, h->site,  h->class,
+				   h->how, h->waits, h->more };
 }
 
 void lockdep_fill(struct finding *f, enum lockdep_kind kind, const void *frame)

@@ -60,6 +60,7 @@ struct held_copy {
 	uint16_t class;
 	uint8_t how;
 	bool waits;
+	uint8_t more; /* as in struct held_lock */
 };
 
 /* All that a report needs, so that it can be printed again. It also refers to

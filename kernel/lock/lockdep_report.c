@@ -88,7 +88,10 @@ static void print_lock(const struct held_copy *h, unsigned int indent)
 			  h->waits ? ", waits" : "");
 
 	lockdep_class_name(h->class, name);
-	kprintf("%08x ", (unsigned int)(uintptr_t)h->lock);
+	if (!h->lock) /* locks that share an entry */
+		kprintf("%u lock%s ", h->more + 1u, h->more ? "s" : "");
+	else
+		kprintf("%08x ", (unsigned int)(uintptr_t)h->lock);
 	print_class(h->class);
 	/* "01234567 (name){..}, " */
 	kprintf(indent + 17 + strlen(name) + (unsigned int)n > COLUMNS ?
@@ -124,8 +127,12 @@ static void print_title(const struct finding *f, const char *title)
 
 static void print_tail(const struct finding *f)
 {
-	kprintf("\n%u lock%s held by %s/%u:\n", f->nr_held,
-		f->nr_held == 1 ? "" : "s", f->comm, f->thread);
+	unsigned int n = f->nr_held;
+
+	for (unsigned int i = 0; i < f->nr_held; i++)
+		n += f->held[i].more;
+	kprintf("\n%u lock%s held by %s/%u:\n", n, n == 1 ? "" : "s", f->comm,
+		f->thread);
 	for (unsigned int i = 0; i < f->nr_held; i++) {
 		kprintf(" #%u: ", i);
 		print_lock(&f->held[i], 5);

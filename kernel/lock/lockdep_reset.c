@@ -65,6 +65,8 @@ void lockdep_reset(void)
 static void retire_locks_of(struct lockdep_thread *t, const void *key,
 			    uintptr_t site, const void *frame)
 {
+	bool first = true;
+
 	for (unsigned int i = 0; i < t->depth;) {
 		const struct held_lock *h = &t->held[i];
 		struct finding f;
@@ -76,7 +78,11 @@ static void retire_locks_of(struct lockdep_thread *t, const void *key,
 		lockdep_fill(&f, LOCKDEP_HELD_FREED, frame);
 		f.what = "gives back the key of a held lock";
 		f.next = lockdep_copy(h);
-		lockdep_found(&f, lockdep_serial(h->class), site, 1);
+		if (first)
+			lockdep_found(&f, lockdep_serial(h->class), site, 1);
+		else
+			lockdep_count_again(1);
+		first = false;
 		lockdep_retire(t, i, false);
 	}
 }

@@ -560,6 +560,22 @@ SHOW(many_held, RECURSIVE)
 		lock_map_release(&row_of_maps[i]);
 }
 
+static struct mutex crowd[40];
+
+/* Many locks that share entries. */
+SHOW(crowd, RCU)
+{
+	mutex_lock(&lock_a);
+	for (unsigned int i = 0; i < ARRAY_SIZE(crowd); i++) {
+		mutex_init(&crowd[i], "crowd");
+		mutex_lock_nest_lock(&crowd[i], &lock_a);
+	}
+	dereference();
+	for (unsigned int i = ARRAY_SIZE(crowd); i-- > 0;)
+		mutex_unlock(&crowd[i]);
+	mutex_unlock(&lock_a);
+}
+
 static noinline void take_pair(unsigned int i, unsigned int k)
 {
 	lock_map_acquire(&row_of_maps[i]);
