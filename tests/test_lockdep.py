@@ -233,6 +233,13 @@ def test_inconsistent_later():
     assert trace[0] == "turn_irqs_on_with"
 
 
+def test_inconsistent_learnt():
+    """The report is about the place where the lock was taken, not about the step, in an
+    interrupt, at which it is learnt."""
+    text = show("inconsistent_learnt")
+    assert re.search(r"\nholder/\d+ takes:\n[0-9a-f]{8} \(learnt_map\)", text)
+
+
 @pytest.mark.parametrize("name, was, now, who, by", [
     ("call", "TAKEN-IRQS-OFF", "HELD-IN-CALL", " calls other cores and holds:",
      "take_masked"),

@@ -282,10 +282,12 @@ static void print_irq_inversion(const struct finding *f)
 	lockdep_print_irq_scenario(f, f->unsafe);
 }
 
-/* Is the lock that the finding is about held already? */
+/* Was the lock that the finding is about taken by an earlier step? (What is learnt
+ * after a reset has the place where it was taken as its stack.) */
 static bool holds_next(const struct finding *f)
 {
-	for (unsigned int i = 0; i < f->nr_held; i++)
+	for (unsigned int i = 0;
+	     i < f->nr_held && f->trace.pc[0] != f->next.site; i++)
 		if (f->held[i].lock == f->next.lock &&
 		    f->held[i].site == f->next.site)
 			return true;

@@ -200,6 +200,49 @@ SHOW(inconsistent_later, INCONSISTENT)
 	turn_irqs_on_with(&irq_lock);
 }
 
+static struct {
+	struct lockdep_map map;
+	bool holds, go;
+} learnt = { .map = LOCKDEP_MAP_INIT("learnt_map") };
+
+static int hold_learnt(void *arg)
+{
+	(void)arg;
+	lock_map_acquire(&learnt.map);
+	local_irq_disable(); /* so no interrupt tells for this thread */
+	WRITE_ONCE(learnt.holds, true);
+	while (!READ_ONCE(learnt.go))
+		ktest_busy();
+	local_irq_enable();
+	lock_map_release(&learnt.map);
+	return 0;
+}
+
+static void take_learnt(struct timer *t)
+{
+	(void)t;
+	lock_map_acquire(&learnt.map);
+	lock_map_release(&learnt.map);
+	WRITE_ONCE(handled, true);
+}
+
+/* The thread tells after a reset what it holds. */
+SHOW(inconsistent_learnt, INCONSISTENT)
+{
+	struct thread *t;
+
+	NEED_CORES(2);
+	ktest_run_on(ktest_first_core());
+	t = ktest_thread("holder", hold_learnt, NULL,
+			 cpumask_of(ktest_last_core()));
+	EXPECT(EVENTUALLY(READ_ONCE(learnt.holds)));
+	lockdep_reset();
+	handled = false;
+	in_timer(take_learnt, NULL, &handled);
+	WRITE_ONCE(learnt.go, true);
+	thread_join(t);
+}
+
 static void nothing(void *arg)
 {
 	(void)arg;
