@@ -373,8 +373,10 @@ static void report_unbalanced(struct lockdep_map *m, uintptr_t site,
 
 	lockdep_fill(&f, LOCKDEP_UNBALANCED, frame);
 	f.next = (struct held_copy){ m, site, (uint16_t) class, 0, false, 0 };
-	if (h)
+	if (h) {
 		f.next = f.prev = lockdep_copy(h);
+		f.next.lock = f.prev.lock = m; /* h may stand for many */
+	}
 	lockdep_found(&f, lockdep_serial(f.next.class), site, 0);
 }
 

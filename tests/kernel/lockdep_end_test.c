@@ -186,6 +186,35 @@ KTEST(lockdep, notifier_exchanges)
 	lockdep_quiet(false);
 }
 
+static int release_callers(struct notifier_block *nb, unsigned long event,
+			   void *data)
+{
+	(void)nb, (void)event, (void)data;
+	lock_map_release(&callers_map);
+	return NOTIFY_OK;
+}
+
+static int exchange_in_two(struct notifier_block *nb, unsigned long event,
+			   void *data)
+{
+	(void)nb, (void)event, (void)data;
+	notify(release_callers);
+	lock_map_acquire(&kept_map);
+	return NOTIFY_OK;
+}
+
+/* The same, but a notifier that the notifier calls releases it. */
+KTEST(lockdep, notifier_in_notifier_exchanges)
+{
+	lockdep_quiet(true);
+	lock_map_acquire(&callers_map);
+	notify(exchange_in_two);
+	EXPECT_EQ(lockdep_seen(), AT_END);
+	lock_map_release(&kept_map); /* late, but right */
+	row_check("two notifiers exchange locks", AT_END);
+	lockdep_quiet(false);
+}
+
 /* With interrupts off a spinlock owns none of the preempt count, so the one that
  * is too many is the reader's. */
 KTEST(lockdep, notifier_leaves_both)
