@@ -99,7 +99,8 @@ void lockdep_retire(struct lockdep_thread *t, unsigned int i, bool renewed)
 	struct stray_lock *s = stray_add(t, h, renewed);
 
 	if (s) {
-		s->fresh = i >= t->mark && !renewed;
+		if (i < t->mark || renewed)
+			s->level = 0;
 		/* If it was taken with IRQs on, it owns one of the preempt count,
 		 * which its late release gives back. */
 		s->owes_a_count = renewed && !h->irqs_off;

@@ -159,7 +159,8 @@ struct stray_lock {
 	bool spins;	   /* it is a spinlock */
 	bool in_irq;	   /* an interrupt has taken it */
 	bool gone;	   /* another context has released it */
-	bool fresh;	   /* since the running context began */
+	uint8_t level;	   /* contexts open when it became one, plus 1; 0: the
+			    * preempt count is right for it */
 	bool owes_a_count; /* the preempt count was put back without it */
 };
 
@@ -190,8 +191,9 @@ struct lockdep_thread {
 	struct held_lock held[MAX_HELD];
 	struct stray_lock stray[MAX_STRAY];
 	uint8_t nr_stray;
-	bool blind;   /* stray[] was full once: unknown releases are right */
-	bool excused; /* this context has released a lock of another one */
+	uint8_t level; /* contexts that are open around the running code */
+	bool blind;    /* stray[] was full once: unknown releases are right */
+	bool excused;  /* this context has released a lock of another one */
 	/* `since` of the spinlock with which the thread sleeps: reported */
 	uint64_t bad_sleep;
 };

@@ -46,8 +46,7 @@ void lockdep_enter(struct lockdep_context *c)
 	t->mark = t->depth;
 	t->reader_base = t->readers;
 	t->excused = false;
-	if (unlikely(t->nr_stray))
-		stray_begin(t);
+	t->level++;
 }
 
 void lockdep_irq_enter(struct lockdep_context *c)
@@ -197,6 +196,7 @@ void lockdep_leave(const struct lockdep_context *c, const char *what,
 	/* Not c->depth: it may have released locks of another context. */
 	if (!ends_well(c, t->mark))
 		end_badly(c, t->mark, what, fn, __builtin_frame_address(0));
+	t->level--;
 	t->mark = min(c->mark, t->mark);
 	outer_readers(t, c);
 	t->excused |= c->excused;
@@ -210,6 +210,7 @@ void lockdep_irq_exit(const struct lockdep_context *c)
 	if (!ends_well(c, base))
 		end_badly(c, base, "an interrupt returns", NULL,
 			  __builtin_frame_address(0));
+	t->level--;
 	outer_readers(t, c);
 	t->excused = c->excused;
 	t->in_irq_link = c->in_irq_link;

@@ -297,8 +297,6 @@ void stray_renewed(struct lockdep_thread *t, const void *from, size_t len);
  * it. *ok: what lock_release() returns otherwise. */
 bool stray_release(struct lockdep_thread *t, const struct lockdep_map *m,
 		   bool *ok);
-/* A context begins: the strays of now are not its own. */
-void stray_begin(struct lockdep_thread *t);
 /* A context ends, and the preempt count is put back, by `by`: whose releases will
  * know of it? */
 void stray_owe(struct lockdep_thread *t, int by);

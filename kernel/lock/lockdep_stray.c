@@ -68,7 +68,7 @@ struct stray_lock *stray_add(struct lockdep_thread *t,
 		.spins = h->map && h->map->wait == LOCK_WAITS_SPIN,
 		.in_irq = h->in_irq,
 		.gone = gone,
-		.fresh = true,
+		.level = t->level + 1u,
 	};
 	return s;
 }
@@ -108,10 +108,10 @@ bool stray_release(struct lockdep_thread *t, const struct lockdep_map *m,
 	return true;
 }
 
-void stray_begin(struct lockdep_thread *t)
+/* Has s become a stray in the running context? */
+static bool is_own(const struct lockdep_thread *t, const struct stray_lock *s)
 {
-	for (unsigned int i = 0; i < t->nr_stray; i++)
-		t->stray[i].fresh = false;
+	return s->level > t->level;
 }
 
 /*
@@ -125,19 +125,21 @@ void stray_owe(struct lockdep_thread *t, int by)
 	int all = 0;
 
 	for (unsigned int i = 0; i < t->nr_stray; i++)
-		if (t->stray[i].fresh && t->stray[i].spins)
+		if (is_own(t, &t->stray[i]) && t->stray[i].spins)
 			all += t->stray[i].gone ? -1 : 1;
 	for (unsigned int i = t->nr_stray; i-- > 0;) {
 		struct stray_lock *s = &t->stray[i];
 		int one = s->gone ? -1 : 1;
 
-		if (!s->fresh || !s->spins || (all != by && by * one <= 0))
+		if (!is_own(t, s))
+			continue;
+		s->level = 0;
+		if (!s->spins || (all != by && by * one <= 0))
 			continue;
 		s->owes_a_count = true;
 		if (all != by)
 			by -= one;
 	}
-	stray_begin(t);
 }
 
 void lockdep_forget_stray(void)

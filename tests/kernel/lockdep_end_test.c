@@ -215,6 +215,35 @@ KTEST(lockdep, notifier_in_notifier_exchanges)
 	lockdep_quiet(false);
 }
 
+static int do_nothing(struct notifier_block *nb, unsigned long event,
+		      void *data)
+{
+	(void)nb, (void)event, (void)data;
+	return NOTIFY_OK;
+}
+
+static void rob_and_notify(struct timer *t)
+{
+	spin_unlock(&end_spin);
+	notify(do_nothing);
+	WRITE_ONCE(*(bool *)t->arg, true);
+}
+
+/* The preempt count that the interrupt returns with is explained by the lock that it
+ * has released, also if it calls a notifier afterwards. */
+KTEST(lockdep, robbed_by_two_contexts)
+{
+	bool done = false;
+
+	lockdep_quiet(true);
+	spin_lock(&end_spin);
+	in_timer(rob_and_notify, &done, &done);
+	spin_unlock(&end_spin); /* late, but right */
+	EXPECT_EQ(current->preempt_count, 0);
+	row_check("an interrupt releases, and notifies", UNBALANCED);
+	lockdep_quiet(false);
+}
+
 /* With interrupts off a spinlock owns none of the preempt count, so the one that
  * is too many is the reader's. */
 KTEST(lockdep, notifier_leaves_both)
