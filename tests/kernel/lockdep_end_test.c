@@ -215,6 +215,28 @@ KTEST(lockdep, notifier_in_notifier_exchanges)
 	lockdep_quiet(false);
 }
 
+static int keep_two(struct notifier_block *nb, unsigned long event, void *data)
+{
+	(void)nb, (void)event, (void)data;
+	kept_flags = spin_lock_irqsave(&end_spin);
+	spin_lock(&end_other);
+	return NOTIFY_OK;
+}
+
+/* Only the second of its spinlocks owns one of the preempt count. */
+KTEST(lockdep, notifier_leaves_two)
+{
+	lockdep_quiet(true);
+	notify(keep_two);
+	spin_unlock_irqrestore(&end_spin,
+			       kept_flags); /* both late, but right */
+	EXPECT_EQ(current->preempt_count, 0);
+	spin_unlock(&end_other);
+	EXPECT_EQ(current->preempt_count, 0);
+	row_check("a notifier keeps two spinlocks", AT_END);
+	lockdep_quiet(false);
+}
+
 static int do_nothing(struct notifier_block *nb, unsigned long event,
 		      void *data)
 {
