@@ -678,6 +678,14 @@ def test_overflow():
     assert run.status == 0, run.again
 
 
+def test_a_finding_about_a_key_that_is_gone():
+    run = gordian.boot("test lockdep.dynamic_key_of_a_report")
+    assert said(run) == [
+        "lockdep: circular: finder, about a key that is gone"]
+    assert "WARNING" not in run.text
+    assert run.status == 0, run.again
+
+
 def test_no_classes():
     """Sixteen names, and a line that there are more."""
     run = gordian.boot("test lockdep.no_classes")

@@ -495,14 +495,27 @@ static int find_something(void *arg)
 	return 0;
 }
 
-/* A finding was made, and waits for the console to be printed. Meanwhile a key is given
- * back that it is not about: it is printed all the same. */
+/* fn, in a thread, makes a finding, which waits for the console to be printed. Meanwhile
+ * m's key is given back. */
+static void unregister_before_report(struct module *m, int (*fn)(void *))
+{
+	uint32_t flags = report_begin();
+	struct thread *t =
+		ktest_thread("finder", fn, NULL, cpumask_of(ktest_last_core()));
+
+	while (!noted())
+		ktest_busy();
+	lockdep_unregister_key(&m->key);
+	report_end(flags);
+	thread_join(t);
+	kfree(m);
+}
+
+/* The finding is not about that key: it is printed all the same. */
 KTEST(lockdep, dynamic_key_before_a_report)
 {
 	const char *wanted, *held;
-	struct thread *t;
 	struct module *m;
-	uint32_t flags;
 
 	NEED_CORES(2);
 	m = load();
@@ -513,18 +526,42 @@ KTEST(lockdep, dynamic_key_before_a_report)
 	row_type = MAP;
 	row_begin();
 	take_both(&base_lock, &m->lock);
-	flags = report_begin();
-	t = ktest_thread("finder", find_something, NULL,
-			 cpumask_of(ktest_last_core()));
-	while (!noted())
-		ktest_busy();
-	lockdep_unregister_key(&m->key);
-	report_end(flags);
-	thread_join(t);
+	unregister_before_report(m, find_something);
 	EXPECT(lockdep_last_pair(&wanted, &held));
 	row_check("a finding that was not printed yet", CIRCULAR);
 	lockdep_quiet(false);
-	kfree(m);
+}
+
+static int close_cycle(void *arg)
+{
+	(void)arg;
+	run("Lb La Ua Ub");
+	return 0;
+}
+
+/* It is: a line says so, because the report would show other classes. */
+KTEST_MANUAL(lockdep, dynamic_key_of_a_report)
+{
+	const char *wanted, *held;
+	struct module *m;
+
+	NEED_CORES(2);
+	m = load();
+	if (!m)
+		return;
+	ktest_run_on(ktest_first_core());
+	row_type = MAP;
+	row_begin();
+	run("La");
+	mutex_lock(&m->lock);
+	mutex_unlock(&m->lock);
+	run("Ua");
+	mutex_lock(&m->lock);
+	run("Lb Ub");
+	mutex_unlock(&m->lock);
+	unregister_before_report(m, close_cycle);
+	EXPECT(!lockdep_last_pair(&wanted, &held));
+	row_check("a finding about a key that is gone", CIRCULAR);
 }
 
 static struct {
