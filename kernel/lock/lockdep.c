@@ -93,6 +93,21 @@ static void remove_entry(struct lockdep_thread *t, unsigned int i)
 	t->chain = t->depth > t->base ? chain : empty_chain(t);
 }
 
+void lockdep_retire(struct lockdep_thread *t, unsigned int i, bool renewed)
+{
+	const struct held_lock *h = &t->held[i];
+	struct stray_lock *s = stray_add(t, h, renewed);
+
+	if (s) {
+		if (i < t->mark || renewed)
+			s->level = 0;
+		/* If it was taken with IRQs on, it owns one of the preempt count,
+		 * which its late release gives back. */
+		s->owes_a_count = renewed && !h->irqs_off;
+	}
+	remove_entry(t, i);
+}
+
 /* Note the greatest depth, for the command `lockdep`. If two cores do this at
  * once, the greater depth may be lost. */
 static void note_depth(unsigned int depth)
@@ -233,15 +248,15 @@ static bool reads_already(const struct lockdep_thread *t,
 
 /*
  * Many locks of one class, which one outer lock orders: from COMPRESS_FROM on
- * they share an entry, which then stands for no lock alone. Returns whether the
- * last entry has taken in one more.
+ * they share an entry, which then stands for no lock alone. Locks of different
+ * contexts share none. Returns whether the last entry has taken in one more.
  */
 static bool compress(struct lockdep_thread *t, unsigned int class,
 		     unsigned int how, const struct lockdep_map *nest)
 {
 	struct held_lock *h = &t->held[t->depth - 1];
 
-	if (t->depth <= max(t->base, COMPRESS_FROM + 0u) || !h->nested ||
+	if (t->depth <= max(t->mark, COMPRESS_FROM + 0u) || !h->nested ||
 	    h->class != class || h->how != how || h->more == UINT8_MAX ||
 	    !holds_outer(t, nest))
 		return false;
@@ -358,9 +373,11 @@ static void report_unbalanced(struct lockdep_map *m, uintptr_t site,
 	struct finding f;
 
 	lockdep_fill(&f, LOCKDEP_UNBALANCED, frame);
-	f.next = (struct held_copy){ m, site, (uint16_t) class, 0, false };
-	if (h)
+	f.next = (struct held_copy){ m, site, (uint16_t) class, 0, false, 0 };
+	if (h) {
 		f.next = f.prev = lockdep_copy(h);
+		f.next.lock = f.prev.lock = m; /* h may stand for many */
+	}
 	lockdep_found(&f, lockdep_serial(f.next.class), site, 0);
 }
 
@@ -389,16 +406,19 @@ static noinline bool release_slow(struct lockdep_thread *t,
 		report_unbalanced(m, site, NULL, frame);
 		ok = false;
 	}
-	if (h && h->more) {
-		h->more--;
-	} else if (h) {
-		if (i < t->base) { /* taken in another context */
-			report_unbalanced(m, site, h, frame);
-			stray_add(t, h, true);
-			t->excused = true;
-		}
-		remove_entry(t, i);
+	if (h && i < t->base) { /* taken in another context */
+		const struct held_lock gone = { .map = m,
+						.how = h->how,
+						.in_irq = h->in_irq };
+
+		report_unbalanced(m, site, h, frame);
+		stray_add(t, &gone, true);
+		t->excused = true;
 	}
+	if (h && h->more)
+		h->more--;
+	else if (h)
+		remove_entry(t, i);
 	t->recursion = 0;
 	return ok;
 }

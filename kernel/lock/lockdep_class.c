@@ -25,7 +25,7 @@ struct lock_class_key lockdep_no_validate;
 struct dep_graph lockdep_graph;
 struct lock_class lockdep_classes[DEP_NODES];
 unsigned int lockdep_nr_classes = 1, lockdep_classes_in_use;
-uint32_t lockdep_resets;
+uint32_t lockdep_resets, lockdep_removals;
 
 DEFINE_SPINLOCK(lockdep_graph_lock);
 static uint16_t buckets[BUCKETS];
@@ -171,6 +171,7 @@ bool lockdep_forget_key(const void *key, uint32_t gone[DEP_NODES / 32],
 		*p = c->next;
 		c->key = NULL;
 		c->name = "(unregistered)";
+		c->serial = 0;
 		c->usage = c->wrong = 0;
 		c->next = free_class;
 		free_class = (uint16_t)n;

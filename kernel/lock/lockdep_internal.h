@@ -60,13 +60,17 @@ struct held_copy {
 	uint16_t class;
 	uint8_t how;
 	bool waits;
+	uint8_t more; /* as in struct held_lock */
 };
 
 /* All that a report needs, so that it can be printed again. It also refers to
  * classes and edges; these do not change before the next reset. */
 struct finding {
 	enum lockdep_kind kind;
-	uint32_t epoch; /* lockdep_resets when it was found */
+	/* When it was found: lockdep_resets and lockdep_removals, and a sum over
+	 * all classes and edges to which it refers. */
+	uint32_t epoch, removals;
+	uint64_t named;
 	/* The context in which it was found: */
 	uint32_t thread, core;
 	char comm[THREAD_NAME_LEN];
@@ -88,6 +92,12 @@ struct finding {
 		LEFT_IRQS_ON,
 		LEFT_IRQS_OFF
 	} left;
+	/* How the lock should be held. */
+	enum lockdep_held_how {
+		HELD_ANYHOW,
+		HELD_FOR_READING,
+		HELD_FOR_WRITING
+	} held_how;
 	int was_count; /* the preempt count at the begin of the context */
 	unsigned int nr_held;
 	struct held_copy held[MAX_HELD];
@@ -112,8 +122,10 @@ extern struct dep_graph lockdep_graph;
 extern struct lock_class lockdep_classes[DEP_NODES];
 extern unsigned int lockdep_nr_classes; /* places used, with the unused 0 */
 extern unsigned int lockdep_classes_in_use;
-extern uint32_t lockdep_resets; /* changes under lockdep_graph_lock, and while
-				 * no report is printed */
+/* How often something was forgotten, and how often of these it was a key's
+ * classes alone. They change under lockdep_graph_lock, and while no report is
+ * printed. */
+extern uint32_t lockdep_resets, lockdep_removals;
 
 /* A hash of key and value. The factor is 2^64 divided by the golden ratio. */
 static inline uint64_t lockdep_mix(uint64_t key, uint32_t value)
@@ -213,6 +225,9 @@ struct held_copy lockdep_copy(const struct held_lock *h);
 /* Fill in what every finding of the current thread has. frame: the frame from
  * which its stack is recorded. */
 void lockdep_fill(struct finding *f, enum lockdep_kind kind, const void *frame);
+/* A sum over the classes and edges to which f refers. It is another one if one of
+ * them has gone, or is in use for something else. */
+uint64_t lockdep_named(const struct finding *f);
 /* Count a finding. Returns whether it has to be reported: the first with this
  * kind and key. lockdep_graph_lock held. */
 bool lockdep_note(struct finding *f, uint32_t a, uint32_t b, uint32_t c);
@@ -272,13 +287,16 @@ bool lockdep_check_order(const struct lockdep_thread *t, unsigned int n,
 
 struct stray_lock *stray_find(struct lockdep_thread *t,
 			      const struct lockdep_map *m);
-void stray_add(struct lockdep_thread *t, const struct held_lock *h, bool gone);
+/* Returns the stray; NULL: there is no room, and the thread is blind now. */
+struct stray_lock *stray_add(struct lockdep_thread *t,
+			     const struct held_lock *h, bool gone);
+/* A lock there is initialised: forget those before it that were left behind or
+ * freed. */
+void stray_renewed(struct lockdep_thread *t, const void *from, size_t len);
 /* A release of m, which is not on the list. Returns false if lockdep must report
  * it. *ok: what lock_release() returns otherwise. */
 bool stray_release(struct lockdep_thread *t, const struct lockdep_map *m,
 		   bool *ok);
-/* A context begins: the strays of now are not its own. */
-void stray_begin(struct lockdep_thread *t);
 /* A context ends, and the preempt count is put back, by `by`: whose releases will
  * know of it? */
 void stray_owe(struct lockdep_thread *t, int by);
@@ -290,6 +308,9 @@ extern unsigned int lockdep_max_depth;
 /* The last entry of m on the list; NULL if there is none. */
 const struct held_lock *lockdep_entry(const struct lockdep_thread *t,
 				      const struct lockdep_map *m);
+/* The lock of entry i is no more: make it a stray. renewed: another lock, which
+ * is free, is in its place. */
+void lockdep_retire(struct lockdep_thread *t, unsigned int i, bool renewed);
 /* The name of the chain of the first n entries, which another context than the
  * running one has on top. */
 unsigned int lockdep_chain_of(const struct lockdep_thread *t, unsigned int n);

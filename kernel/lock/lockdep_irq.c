@@ -181,6 +181,7 @@ static noinline bool mark_one(const struct held_lock *h, unsigned int use,
 	struct finding f;
 
 	lockdep_fill(&f, LOCKDEP_INCONSISTENT, frame);
+	f.in_irq = h->in_irq; /* it may be learnt in another context */
 	f.next = lockdep_copy(h);
 	f.safe = f.unsafe = h->class;
 	f.safe_use = f.unsafe_use = f.new_use = use;

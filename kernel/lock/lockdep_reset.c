@@ -3,8 +3,10 @@
  *
  * Both change the classes and edges that a report refers to. So they hold the
  * console from report_begin() to report_end(), and no report is printed
- * meanwhile. If a finding was made before, and is not printed yet, it is
- * forgotten: lockdep_report() compares lockdep_resets. Locks: the console, then
+ * meanwhile. If a finding was made before, and is not printed yet, a reset
+ * forgets it. The unregistering of a key does not, unless the finding is about
+ * the key's classes; then it is printed in one line. lockdep_report() compares
+ * lockdep_resets and lockdep_removals. Locks: the console, then
  * lockdep_graph_lock.
  *
  * Threads may hold locks meanwhile. Only a thread itself knows which, so each
@@ -58,14 +60,43 @@ void lockdep_reset(void)
 	raw_local_irq_restore(irqs);
 }
 
+/* Report that t holds locks of the key, and check these no more. The next key
+ * gets the places of their classes and chains. */
+static void retire_locks_of(struct lockdep_thread *t, const void *key,
+			    uintptr_t site, const void *frame)
+{
+	bool first = true;
+
+	for (unsigned int i = 0; i < t->depth;) {
+		const struct held_lock *h = &t->held[i];
+		struct finding f;
+
+		if (!h->class || lockdep_classes[h->class].key != key) {
+			i++;
+			continue;
+		}
+		lockdep_fill(&f, LOCKDEP_HELD_FREED, frame);
+		f.what = "gives back the key of a held lock";
+		f.next = lockdep_copy(h);
+		if (first)
+			lockdep_found(&f, lockdep_serial(h->class), site, 1);
+		else
+			lockdep_count_again(1);
+		first = false;
+		lockdep_retire(t, i, false);
+	}
+}
+
 void lockdep_unregister_key(struct lock_class_key *key)
 {
 	struct lockdep_thread *t = &current->lockdep;
 	uint32_t gone[DEP_NODES / 32] = { 0 };
-	uint32_t irqs = raw_local_irq_save(), flags = report_begin();
+	uint32_t irqs = raw_local_irq_save(), flags;
 	bool registered, any;
 
 	t->recursion = 1;
+	retire_locks_of(t, key, CALLER, __builtin_frame_address(0));
+	flags = report_begin();
 	arch_spin_lock(&lockdep_graph_lock);
 	any = lockdep_forget_key(key, gone, &registered);
 	if (any) {
@@ -78,6 +109,7 @@ void lockdep_unregister_key(struct lock_class_key *key)
 		 * threads that hold both ends. */
 		chains_uncheck();
 		WRITE_ONCE(lockdep_resets, lockdep_resets + 1);
+		WRITE_ONCE(lockdep_removals, lockdep_removals + 1);
 	}
 	arch_spin_unlock(&lockdep_graph_lock);
 	lockdep_forget_last();

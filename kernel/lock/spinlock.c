@@ -19,7 +19,7 @@
 void __spin_lock_init(struct spinlock *l, const char *name,
 		      const void *key maybe_unused)
 {
-	debug_check_no_locks_freed(l, sizeof(*l));
+	debug_check_new_lock(l, sizeof(*l), CALLER);
 	*l = (struct spinlock)SPINLOCK_INIT(name);
 	lockdep_set_class(l, key, name);
 }

@@ -51,12 +51,22 @@ static always_inline void preempt_disable(void)
 }
 
 void preempt_schedule(void);
+#if GORDIAN_DEBUG
+/* preempt_enable() without preempt_disable(): report it. */
+void preempt_count_below_0(void);
+#endif
 
 static always_inline void preempt_enable(void)
 {
 	struct thread *t = current;
 
 	__asm__ volatile("" ::: "memory");
+#if GORDIAN_DEBUG
+	if (unlikely(t->preempt_count <= 0)) {
+		preempt_count_below_0();
+		return;
+	}
+#endif
 	WRITE_ONCE(t->preempt_count, t->preempt_count - 1);
 	if (unlikely(READ_ONCE(t->need_resched)) && t->preempt_count == 0)
 		preempt_schedule();

@@ -282,7 +282,7 @@ bool slab_debug_free(struct kmem_cache *s, void *obj, uintptr_t caller)
 		report_object(s->name, what, obj, caller, NULL);
 		return false;
 	}
-	debug_check_no_locks_freed(obj, s->size);
+	debug_check_no_locks_freed(obj, s->size, caller);
 	if (!is_checked(s))
 		return true;
 	dbg = debug_of(obj);
