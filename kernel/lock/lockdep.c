@@ -72,25 +72,34 @@ static unsigned int empty_chain(const struct lockdep_thread *t)
 	return t->in_irq_link ? CHAIN_EMPTY_IRQ : CHAIN_EMPTY;
 }
 
-/* Remove entry i. The entries above it move down, onto another chain. */
-static void remove_entry(struct lockdep_thread *t, unsigned int i)
+/* The entries from i on are now on top of this chain. */
+static void rechain(struct lockdep_thread *t, unsigned int i,
+		    unsigned int chain)
 {
-	unsigned int chain = t->held[i].below;
 	bool known;
 
-	t->depth--;
-	t->base -= i < t->base;
-	t->mark -= i < t->mark;
 	for (; i < t->depth; i++) {
 		struct held_lock *h = &t->held[i];
 
-		*h = h[1];
 		if (h->in_irq && (i == 0 || i == t->base || !h[-1].in_irq))
 			chain = CHAIN_EMPTY_IRQ;
 		h->below = chain;
 		chain = chain_intern(h, NULL, &known);
 	}
 	t->chain = t->depth > t->base ? chain : empty_chain(t);
+}
+
+/* Remove entry i. The entries above it move down, onto another chain. */
+static void remove_entry(struct lockdep_thread *t, unsigned int i)
+{
+	unsigned int chain = t->held[i].below;
+
+	t->depth--;
+	t->base -= i < t->base;
+	t->mark -= i < t->mark;
+	for (unsigned int k = i; k < t->depth; k++)
+		t->held[k] = t->held[k + 1];
+	rechain(t, i, chain);
 }
 
 void lockdep_retire(struct lockdep_thread *t, unsigned int i, bool renewed)
@@ -180,11 +189,26 @@ static noinline unsigned int check_chain(struct lockdep_thread *t,
 
 void lockdep_relearn(struct lockdep_thread *t)
 {
+	bool outer = false;
+
 	WRITE_ONCE(t->stale, 0);
 	/* Pairs with the barriers between lockdep_reset(), or
 	 * lockdep_unregister_key(), and its set_stale(): if the looks below still
 	 * see what they forget, `stale` stays set. */
 	smp_mb();
+	/* The chains of a key that was unregistered are gone, and their names may
+	 * be in use for others. */
+	for (unsigned int i = 0; i < t->depth; i++) {
+		struct held_lock *h = &t->held[i];
+
+		/* An edge to its class would be one of the next class there. */
+		if (!lockdep_classes[h->class].key)
+			h->class = 0;
+		outer |= !h->class && i < t->base;
+	}
+	rechain(t, 0, CHAIN_EMPTY);
+	if (outer) /* the end of the interrupt brings back an old name */
+		WRITE_ONCE(t->stale, 1);
 	for (unsigned int i = 0; i < t->depth; i++) {
 		struct held_lock *h = &t->held[i];
 		/* A frame that returns to where h was taken: the stack of this
@@ -192,10 +216,6 @@ void lockdep_relearn(struct lockdep_thread *t)
 		const uint32_t taken_at[] = { LOCKDEP_NO_OLDER_FRAME, h->site };
 		const void *frame = &taken_at[1];
 
-		/* Its key was unregistered: an edge to its class would be one of
-		 * the next class there. */
-		if (!lockdep_classes[h->class].key)
-			h->class = 0;
 		lockdep_mark_use(h, lockdep_uses_of(h), frame);
 		lockdep_check_order(t, i, h, h->nested, 0, frame);
 	}

@@ -483,6 +483,64 @@ KTEST(lockdep, dynamic_key_of_held)
 	unload(next);
 }
 
+static struct {
+	struct module *m;
+	bool holds, go;
+} owner_case;
+
+static int hold_of_key(void *arg)
+{
+	(void)arg;
+	mutex_lock(&owner_case.m->lock);
+	WRITE_ONCE(owner_case.holds, true);
+	while (!READ_ONCE(owner_case.go))
+		sleep_ns(KTEST_LOOK_NS);
+	run("La Ua");
+	mutex_unlock(&owner_case.m->lock);
+	return 0;
+}
+
+static void lose_key_of_another(void)
+{
+	struct module *m = load(), *next;
+	struct thread *t;
+
+	if (!m)
+		return;
+	row_begin();
+	owner_case.m = m;
+	owner_case.holds = owner_case.go = false;
+	t = ktest_thread("owner", hold_of_key, NULL, CPUMASK_ALL);
+	EXPECT(EVENTUALLY(READ_ONCE(owner_case.holds)));
+	lockdep_unregister_key(&m->key);
+	WRITE_ONCE(owner_case.go, true);
+	thread_join(t);
+	kfree(m);
+	next = load();
+	if (!next)
+		return;
+	mutex_lock(&next->lock);
+	run("La Ua");
+	mutex_unlock(&next->lock);
+	run("La");
+	mutex_lock(&next->lock);
+	mutex_unlock(&next->lock);
+	run("Ua");
+	row_check("a chain in the place of another thread's", CIRCULAR);
+	unload(next);
+}
+
+/* Another thread holds it: no chain of that thread is taken for one of the next class.
+ * (In the first round another new class may get the place.) */
+KTEST(lockdep, dynamic_key_of_another)
+{
+	lockdep_quiet(true);
+	row_type = MAP;
+	for (unsigned int i = 0; i < 3; i++)
+		lose_key_of_another();
+	lockdep_quiet(false);
+}
+
 static bool noted(void)
 {
 	return lockdep_total() != 0;
