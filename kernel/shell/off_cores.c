@@ -4,7 +4,7 @@
  *
  * Owns nothing. Context: see off_cores.h.
  */
-#include "lab/off_cores.h"
+#include "kernel/shell/off_cores.h"
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
