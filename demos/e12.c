@@ -104,7 +104,6 @@ static const struct scenario e12[] = {
 		.world.rcu = &rcu_hotplug,
 		.said.outcome = DEADLOCK,
 		.free.rounds = 10,
-		.show.waits = true,
 	},
 	{
 		.part = "E12/onoff",

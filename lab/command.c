@@ -76,11 +76,6 @@ static bool parse_demo(int argc, char **argv, struct demo_request *rq)
 			"forced or hold\n");
 		return false;
 	}
-	if (rq->verbose && !rq->all) {
-		kprintf("demo: verbose goes with all (one experiment prints "
-			"everything)\n");
-		return false;
-	}
 	if (rq->search && !(rq->all && GORDIAN_DEBUG)) {
 		kprintf("demo: search needs all, and the debug profile (for one "
 			"experiment use explore)\n");
@@ -100,6 +95,7 @@ static int cut_cmd(int argc, char **argv)
 
 static int demo_cmd(int argc, char **argv)
 {
+	static struct tally parts[PARTS_MAX]; /* demo_mutex */
 	struct demo_request rq;
 	struct tally t;
 	int status;
@@ -122,7 +118,7 @@ static int demo_cmd(int argc, char **argv)
 		return 1;
 	if (rq.all)
 		status = experiment_run_all(&rq);
-	else if (experiment_run(rq.demo, &rq, &t, NULL))
+	else if (experiment_run(rq.demo, &rq, &t, parts))
 		status = 0;
 	else
 		status = !knot_is_held() && t.interrupted ? report_interrupt() :
@@ -138,7 +134,8 @@ static int demo_cmd(int argc, char **argv)
 
 static const char *demo_complete(int arg, unsigned int i)
 {
-	static const char *const forms[] = { "forced", "free", "hold" };
+	static const char *const forms[] = { "forced", "free", "hold",
+					     "verbose" };
 
 	if (arg == 1)
 		return complete_demo(i);
@@ -147,7 +144,7 @@ static const char *demo_complete(int arg, unsigned int i)
 
 SHELL_COMMAND(
 	demo, .name = "demo",
-	.usage = "demo [ID|ID/PART] [forced|free|hold] [ROUNDS], or\n"
+	.usage = "demo [ID|ID/PART] [forced|free|hold] [ROUNDS] [verbose], or\n"
 		 "       demo all [forced|free] [ROUNDS] [verbose] [search]",
 	.help = "run an experiment; without an argument, list all",
 	.fn = demo_cmd, .complete = demo_complete);

@@ -371,6 +371,7 @@ void reset_round(struct stage *st)
 {
 	st->d_inside = st->u_inside = st->together = st->waited = 0;
 	memset(&st->refusal, 0, sizeof(st->refusal));
+	memset(&st->let_in, 0, sizeof(st->let_in));
 	memset(st->refs, 0, sizeof(st->refs));
 	st->script_pos = 0;
 	st->script_open = st->explored; /* the explorer has no script */

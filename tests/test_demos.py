@@ -15,12 +15,12 @@ FREE = 60       # rounds; tools/soak runs many more
 @pytest.fixture(scope="module")
 def demo_run():
     """The whole run of `make demo`. Several tests read it."""
-    return boot("demo all search", timeout=600)
+    return boot("demo all verbose search", timeout=600)
 
 
 @pytest.mark.parametrize("smp", [2, 3, 4, 8])
 def test_all(smp):
-    run = boot("demo all forced", smp=smp)
+    run = boot("demo all forced verbose", smp=smp)
     check(run)
     check_lines(run)
     for ident, last in check_table(run).items():
@@ -121,8 +121,8 @@ def check_table(run):
                          ids=["2", "8", "single"])
 def test_free_on_other_machines(smp, extra):
     ids = ["E1", "E1b", "E2s", "E6", "E3", "E2"]
-    cmds = [f"demo {i} free {FREE}" for i in ids[:4]]
-    cmds += [f"demo {i} free" for i in ids[4:]]  # until it is found
+    cmds = [f"demo {i} free {FREE} verbose" for i in ids[:4]]
+    cmds += [f"demo {i} free verbose" for i in ids[4:]]  # until it is found
     got = check(boot("; ".join(cmds), smp=smp, extra=extra), ids)
     for i in ids[:3]:
         assert got[i].num("rounds") == FREE
@@ -169,16 +169,25 @@ def test_one_core():
 
 @pytest.mark.parametrize("ident", OUTCOMES)
 def test_by_itself(ident):
-    """Each experiment alone, by its id in small letters."""
+    """Each experiment alone, by its id in small letters: the point on one screen."""
     run = boot(f"demo {ident.lower()} forced")
     check(run, [ident])
+    check_lines(run)
+    told = run.lines[run.lines.index("") + 1:]
+    assert told[0].startswith(f"{ident} (")
+    end = next(i for i, x in enumerate(told) if x.startswith("verdict: "))
+    assert end < 30
+    assert not re.search(r"\+0x[0-9a-f]", run.text)
+    v = verdicts(run.text)[0]
+    assert ("waitfor" in v and v["waitfor"] == "cycle" and
+            v["outcome"] == "deadlock") == ("\ncycle: " in run.text)
 
 
 def test_again_in_one_boot():
     """Again in the same boot: no experiment leaves anything behind. tools/soak does it
     ten times, with the free rounds."""
     times = 3
-    run = boot("; ".join(["demo all forced"] * times), smp=4)
+    run = boot("; ".join(["demo all forced verbose"] * times), smp=4)
     got = verdicts(run.text)
     n = len(OUTCOMES)
     assert [v.id for v in got] == [v.id for v in got[:n]] * times

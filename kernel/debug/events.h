@@ -52,6 +52,7 @@ struct event_info {
 	const char *next; /* a thread at this gate is about to; NULL: no gate */
 	enum event_of of;
 	uint8_t touches;
+	bool is_wait; /* the thread cannot go on, and waits for obj */
 };
 
 /* The row of an operation. Any context. */

@@ -294,9 +294,11 @@ static unsigned int nr_failing(const struct exploration *x)
 	return x->schedules - x->count[OUT_COMPLETES];
 }
 
-/* Play each kept schedule once more, and check that it ends as it did before. */
+/* Play each kept schedule once more, and check that it ends as it did before. Show it,
+ * or, in brief, the first one of a row. */
 static bool confirm_witnesses(struct stage *st, struct exploration *x,
-			      const char *id, const struct explore_request *rq)
+			      const char *id, const struct explore_request *rq,
+			      bool *shown)
 {
 	bool ok = true;
 
@@ -318,9 +320,12 @@ static bool confirm_witnesses(struct stage *st, struct exploration *x,
 			print_witness(st->sc, w);
 			kprintf("\n");
 		}
-		if (replay_witness(st, w, false, !rq->all, &p) == 0 &&
-		    p.out == (enum outcome)o && p.clean)
+		if (replay_witness(st, w, false, !rq->all && !*shown, &p) ==
+			    0 &&
+		    p.out == (enum outcome)o && p.clean) {
+			*shown |= !rq->verbose;
 			continue;
+		}
 		kprintf("unexpected: the replay does not end as %s with the "
 			"state as before\n",
 			outcome_name((enum outcome)o));
@@ -411,7 +416,7 @@ static int explore_iterated(struct exploration *x, struct explore_request *rq)
 
 static struct explored_row
 explore_scenario(const struct demo *d, const struct scenario *sc,
-		 const struct explore_request *request)
+		 const struct explore_request *request, bool *shown)
 {
 	static struct exploration x; /* demo_mutex */
 	struct explore_request rq = *request;
@@ -435,8 +440,9 @@ explore_scenario(const struct demo *d, const struct scenario *sc,
 	/* The witnesses run where the actors have cores of their own. */
 	stage_close(&the_stage);
 	err = stage_open(d, sc, false);
+	the_stage.brief = !rq.verbose;
 	r.ok = !err && !x.broken && !x.interrupted &&
-	       confirm_witnesses(&the_stage, &x, r.id, &rq) &&
+	       confirm_witnesses(&the_stage, &x, r.id, &rq, shown) &&
 	       (sc->said.any_verdict || search_is_expected(&r));
 	stage_close(&the_stage);
 	lockdep_mark(); /* what it found is in the verdict */
@@ -448,6 +454,7 @@ struct explored_row explore_demo(const struct demo *d,
 				 struct explored_row *parts)
 {
 	struct explored_row all = { .id = d->id, .ok = true };
+	bool shown = false;
 
 	all.why = why_none_can_run(d, rq->part);
 	if (all.why) {
@@ -464,9 +471,9 @@ struct explored_row explore_demo(const struct demo *d,
 
 		if (rq->part && sc != rq->part)
 			continue;
-		if (sc->part && !rq->all)
+		if (sc->part && !rq->all && rq->verbose)
 			kprintf("\n%s: %s\n", sc->part, sc->about);
-		r = explore_scenario(d, sc, rq);
+		r = explore_scenario(d, sc, rq, &shown);
 		if (parts)
 			parts[i] = r;
 		if (rq->brief)
@@ -480,6 +487,8 @@ struct explored_row explore_demo(const struct demo *d,
 		all.why = all.why ? all.why : r.why;
 		add_explored_part(&all, &r);
 	}
+	if (!all.interrupted && !rq->all)
+		tell_search(&all);
 	if (!all.interrupted && !rq->brief)
 		print_explored_row("verdict", &all);
 	return all;

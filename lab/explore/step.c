@@ -489,6 +489,7 @@ static int play_steps(struct stepper *s)
 	struct played p = { .out = OUT_COMPLETES };
 	int err = stage_open(s->demo, s->sc, false);
 
+	the_stage.brief = true;
 	lockdep_brief(true);
 	do {
 		s->keep = s->again ? s->n - 1 : 0;
@@ -502,7 +503,6 @@ static int play_steps(struct stepper *s)
 			err = play_directed(&the_stage, &s->director, s->form,
 					    true, &p);
 	} while (!err && s->again && p.clean);
-	lockdep_quiet(false);
 	lockdep_brief(false);
 	stage_close(&the_stage);
 	lockdep_mark();
