@@ -408,9 +408,12 @@ void start_actors(struct stage *st, uint32_t *seed)
 
 bool end_round(struct stage *st, enum outcome out, bool quietly)
 {
-	bool clean;
+	bool clean, hushed = READ_ONCE(console_hushed);
 
+	/* On their way to the end the actors may still meet a BUG. */
+	hush(hushed || (quietly && st->brief));
 	cut_and_finish(st, out, quietly);
+	hush(hushed);
 	clean = !st->left_held;
 	observe_end();
 	trace_stop();
