@@ -122,12 +122,20 @@ static void print_part(const struct scenario *sc, const struct tally *t)
 static void print_parts_briefly(const struct demo *d, const struct tally *parts,
 				const struct scenario *only)
 {
-	unsigned int n = 0;
+	unsigned int n = 0, ran = 0;
+	bool same = true;
 
 	for (unsigned int i = 0; i < d->nr_scenarios; i++)
 		if (parts[i].of && (only || !parts[i].ok || parts[i].skipped))
 			print_part(&d->scenarios[i], &parts[i]);
-	for (unsigned int i = 0; i < d->nr_scenarios && !only; i++) {
+	for (unsigned int i = 0; i < d->nr_scenarios; i++) {
+		ran += parts[i].ran;
+		same &= parts[i].ran && parts[i].outcome == parts[0].outcome;
+	}
+	if (same && ran > 1)
+		kprintf("all %u parts: %s\n", ran,
+			outcome_name(parts[0].outcome));
+	for (unsigned int i = 0; i < d->nr_scenarios && !only && !same; i++) {
 		if (!d->scenarios[i].part || !parts[i].ran)
 			continue;
 		say("%s%s~%s", n++ ? ", " : "parts: ", d->scenarios[i].part,

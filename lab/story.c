@@ -154,8 +154,8 @@ static void say_refusal(const struct stage *st)
 {
 	const char *u = st->sc->actors[st->refusal.actor].name;
 
-	say("Refused: in the drawing %s gets past cpu_hotplug_begin() there. Here "
-	    "it waits until the reference count is 0; the count is %d",
+	say("Refused: in the drawing %s gets past cpu_hotplug_begin() here, but "
+	    "it waits for reference count 0, and the count is %d",
 	    u, (int)st->refusal.value);
 	if (st->refusal.holders) {
 		say(", held by ");

@@ -14,28 +14,49 @@
 
 /* ---- the short table ------------------------------------------------------ */
 
-/* Print "E2    e2-kosina      circular                        deadlock   REAL   ok". */
-static void print_short_row(const struct demo *d, const struct tally *t)
+/* Two experiments in a line: "e2-kosina      deadlock  REAL". */
+static void print_short_cell(const struct demo *d, const struct tally *t,
+			     bool last)
 {
-	char lockdep[80], expected[40];
+	char expected[40];
 
-	lockdep_words(lockdep, sizeof(lockdep), t->lockdep);
 	outcome_words(expected, sizeof(expected),
 		      t->of ? t->of->said.outcome :
 			      d->scenarios[0].said.outcome);
-	kprintf("%-5s %-14s %-31s %-9s %-14s %4s\n", d->id, d->slug,
-		t->ran ? lockdep : "-", t->ran ? outcome_name(t->outcome) : "-",
-		t->verdict ? t->verdict : expected,
-		t->ok ? t->ran ? "ok" : "-" : "FAIL");
+	kprintf("%-14s %-9s %-*s%s", d->slug,
+		t->ran ? outcome_name(t->outcome) : "-", last ? 0 : 14,
+		!t->ok	   ? "FAIL" :
+		t->verdict ? t->verdict :
+			     expected,
+		last ? "\n" : "  ");
 }
 
+/* The table on one screen: the first half of the rows on the left. */
 static void print_short_table(const struct tally *results, bool searched)
 {
-	kprintf("\n%-5s %-14s %-31s %-9s %s\n", "id", "", "lockdep", "outcome",
-		searched ? "all schedules" : "expected");
+	const struct demo *row[2][48];
+	unsigned int n[2] = { 0 }, all = 0;
+	const char *third = searched ? "all schedules" : "expected";
+
 	for (const struct demo *d = demos_start; d < demos_end; d++)
-		if (in_table(d))
-			print_short_row(d, &results[d - demos_start]);
+		all += in_table(d);
+	for (const struct demo *d = demos_start; d < demos_end; d++)
+		if (in_table(d)) {
+			bool right = n[0] == (all + 1) / 2;
+
+			row[right][n[right]++] = d;
+		}
+	kprintf("\n");
+	kprintf("%-14s %-9s %-14s  %-14s %-9s %s\n", "id", "outcome", third,
+		"id", "outcome", third);
+	for (unsigned int i = 0; i < n[0]; i++) {
+		print_short_cell(row[0][i], &results[row[0][i] - demos_start],
+				 i >= n[1]);
+		if (i < n[1])
+			print_short_cell(row[1][i],
+					 &results[row[1][i] - demos_start],
+					 true);
+	}
 }
 
 /* ---- the long table ------------------------------------------------------- */
@@ -131,10 +152,13 @@ int experiment_run_all(const struct demo_request *rq)
 {
 	static struct tally results[96], parts[256]; /* demo_mutex */
 	struct tally *part = parts;
-	unsigned int bad = 0;
+	unsigned int bad = 0, n = 0;
 
 	BUG_ON(demos_end - demos_start > (int)ARRAY_SIZE(results));
 	memset(parts, 0, sizeof(parts));
+	for (const struct demo *d = demos_start; d < demos_end; d++)
+		n += in_table(d);
+	kprintf("%u experiments\n", n);
 	for (const struct demo *d = demos_start; d < demos_end; d++)
 		if (in_table(d)) {
 			struct tally *t = &results[d - demos_start];
@@ -154,8 +178,7 @@ int experiment_run_all(const struct demo_request *rq)
 		}
 	if (rq->verbose)
 		print_table(results, parts, rq->search);
-	else
-		print_short_table(results, rq->search);
+	print_short_table(results, rq->search);
 	kprintf("\n");
 	print_row_names("not run: ", results, true);
 	print_row_names("unexpected: ", results, false);

@@ -56,11 +56,11 @@ def test_the_refusal():
     assert re.search(r"^ +\.\.\. \(\d+ lines more, until all have ended\)$", run.text,
                      re.M)
     text = told(run.text)
-    assert "it waits until the reference count is 0; the count is 1, held by D." \
+    assert "it waits for reference count 0, and the count is 1, held by D." \
         in text
     assert ("lockdep reports circular (slab_mutex wanted, cpu_hotplug.lock held), but "
             "D and U ran to their ends.") in text
-    assert "parts: E1/B-U-D completes, " in text
+    assert "all 4 parts: completes" in text
 
 
 @pytest.mark.parametrize("ident, sentence", [

@@ -1,8 +1,12 @@
 """The experiments on every kind of machine: every verdict is as expected."""
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
+import gordian
 from expected import (DEBUG_ONLY, OUTCOMES, PART_LOCKDEP, ROW_LOCKDEP, VERDICTS,
                       check)
 from gordian import ROOT, boot, verdicts
@@ -12,10 +16,60 @@ SINGLE = ["-accel", "tcg,thread=single"]
 FREE = 60       # rounds; tools/soak runs many more
 
 
+class Demo:
+    """A run of `make demo`: the screen, and the log as a Run has it."""
+
+    def __init__(self, screen, status, log):
+        # Before this stands QEMU's line.
+        log = log[log.index("Gordian, "):]
+        self.screen, self.status, self.text = screen, status, log
+        self.lines = log.split("\n")
+
+
 @pytest.fixture(scope="module")
-def demo_run():
+def demo_run(tmp_path_factory):
     """The whole run of `make demo`. Several tests read it."""
-    return boot("demo all verbose search", timeout=600)
+    out = tmp_path_factory.mktemp("demo")
+    image = gordian.build() / "gordian.img"
+    env = dict(os.environ, O=str(out), IMAGE=str(image))
+    p = subprocess.run([sys.executable, ROOT / "tools/demo"], env=env, text=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, timeout=600)
+    print(p.stdout)
+    return Demo(p.stdout, p.returncode, (out / "demo.log").read_text())
+
+
+def test_the_screen(demo_run):
+    """`make demo` prints under 100 lines, with the knot of E2 in the first 60, and each
+    experiment with its result in a table that fits on one screen. make adds a few."""
+    makefile = (ROOT / "Makefile").read_text()
+    lines = demo_run.screen.rstrip("\n").split("\n")
+    assert len(lines) + makefile.count("\n#> ") < 100
+    assert [x for x in lines if len(x) > 80 and x[0] != "/"] == []
+    knot = lines.index("cycle: D -> cpu_hotplug.lock (U) -> slab_mutex (D)")
+    assert knot < 60 and "U core 2" in "".join(lines[knot - 12:knot])
+    heads = [x.split()[0] for x in lines if re.match(r"\w+ \([\w-]+\): ", x)]
+    assert heads == ["E0", "E1", "E2", "E6"]
+    assert [v.id for v in verdicts(demo_run.screen)] == heads
+    assert all(v.ok for v in verdicts(demo_run.screen))
+    for head, sentence in (("E1", "held by D. lockdep"), ("E6", "lockdep is silent.")):
+        block = demo_run.screen[demo_run.screen.index(f"\n{head} ("):]
+        assert sentence in " ".join(block[:block.index("\nverdict: ")].split())
+    table = lines[next(i for i, x in enumerate(lines) if x.startswith("id ")) + 1:]
+    assert len(table) <= 23
+    cells = {x[at:at + 39].split()[0]: x[at:at + 39].split()[1:]
+             for x in table for at in (0, 41) if x[at:at + 39].strip()}
+    explored = dict(re.findall(r"^explored: (\w+) .* verdict=(\S+) ok$", demo_run.text,
+                               re.M))
+    rows = verdicts(demo_run.text)
+    assert len(cells) == len(rows)
+    for v in rows:
+        (cell,) = [c for i, c in cells.items() if i.split("-")[0] == v.id.lower()]
+        assert cell[0] == v["outcome"] and v.id not in explored or \
+            cell == [v["outcome"], explored[v.id]]
+    progress = re.findall(r"^\[ ?(\d+)/36\] (\w+) +\S+.* \d+:\d\d$", demo_run.screen,
+                          re.M)
+    assert [n for n, _ in progress] == ["12", "24", "36"]
 
 
 @pytest.mark.parametrize("smp", [2, 3, 4, 8])
