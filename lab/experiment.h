@@ -277,7 +277,6 @@ extern const struct demo demos_start[], demos_end[];
 
 /* ---- the stage ---------------------------------------------------------------------- */
 
-#define SHOWN_LOCKS 3 /* an experiment's own, named in its schedules */
 #define HELD_MAX    8 /* mutexes that are noted of one actor */
 
 struct worker { /* the thread that plays an actor */
@@ -307,8 +306,6 @@ struct stage {
 	bool leak_by_d;	  /* D itself makes the leak, before it destroys */
 	struct kmem_cache *cache;
 	void *object; /* of the cache, in use */
-	/* The experiment's own locks, named in the schedule. */
-	const struct mutex *m[SHOWN_LOCKS];
 	struct thread *l; /* the thread that made the leak, if a BUG ended it */
 	int passed; /* the refcount that the cut let a writer past, or 0 */
 

@@ -133,7 +133,7 @@ static void print_parts_briefly(const struct demo *d, const struct tally *parts,
 		same &= parts[i].ran && parts[i].outcome == parts[0].outcome;
 	}
 	if (same && ran > 1)
-		kprintf("all %u parts: %s\n", ran,
+		kprintf("%s parts: %s\n", ran == 2 ? "both" : "all",
 			outcome_name(parts[0].outcome));
 	for (unsigned int i = 0; i < d->nr_scenarios && !only && !same; i++) {
 		if (!d->scenarios[i].part || !parts[i].ran)

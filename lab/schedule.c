@@ -9,6 +9,7 @@
 
 #include "lab/stage.h"
 #include "lab/words.h"
+#include "boot/boot.h"
 #include "kernel/arch/clock.h"
 #include "kernel/debug/events.h"
 #include "kernel/lib/printf.h"
@@ -33,14 +34,56 @@ static struct line {
 } lines[EVENTS_MAX];
 static unsigned int nr_lines;
 
-/* Is obj a lock of the experiment? A schedule leaves out all other locks. */
-static bool is_shown_lock(const struct stage *st, const void *obj)
+/* Is it one of the locks of the 2012 deadlock? */
+static bool is_lock_of_2012(const void *obj)
 {
-	for (unsigned int i = 0; i < SHOWN_LOCKS; i++)
-		if (obj == st->m[i])
-			return true;
 	return obj == &slab_mutex || obj == &cpu_hotplug.lock ||
 	       obj == &rcu_sched_state.barrier_mutex;
+}
+
+static bool lies_in(const void *obj, const char *start, const char *end)
+{
+	return (const char *)obj >= start && (const char *)obj < end;
+}
+
+/* Is it a variable of the experiments? */
+static bool is_variable(const void *obj)
+{
+	return lies_in(obj, experiments_data_start, experiments_data_end) ||
+	       lies_in(obj, experiments_bss_start, experiments_bss_end);
+}
+
+/* Did a thread wait for it? */
+static bool was_waited_for(const void *obj)
+{
+	for (unsigned int i = 0; i < nr_events; i++)
+		if (event_info(events[i].op)->is_wait && events[i].obj == obj)
+			return true;
+	return false;
+}
+
+/* A schedule shows all locks of the experiment. Of the kernel's other locks it shows
+ * those that a thread waited for. */
+static bool is_shown_lock(const void *obj)
+{
+	bool in_image = lies_in(obj, image_start, bss_end);
+
+	return is_lock_of_2012(obj) || is_variable(obj) || !in_image ||
+	       was_waited_for(obj);
+}
+
+/* Is it the experiment that sleeps there, or that wakes threads there? (The kernel does
+ * so on its behalf, too.) A lock and the count have a line already. */
+static bool is_shown_queue(const struct trace_event *e)
+{
+	const struct wait_ops *ops = (const void *)e->arg;
+
+	if (e->op == TR_BLOCK && (!ops || !ops->event || ops->lend ||
+				  ops == &refcount_wait || ops == &gate_wait))
+		return false;
+	return is_variable(e->obj) ||
+	       lies_in((const void *)e->caller, experiments_text_start,
+		       experiments_text_end);
 }
 
 /* Has the event a line in the schedule? */
@@ -53,10 +96,13 @@ static bool is_shown(const struct stage *st, const struct trace_event *e)
 	switch (info->of) {
 	case OF_MUTEX:
 	case OF_MUTEX_OWNER:
-		return is_shown_lock(st, e->obj);
 	case OF_RWSEM:
 	case OF_RWSEM_WRITER:
-		return is_hotplug_rwsem(e->obj);
+		return is_shown_lock(e->obj);
+	case OF_QUEUE:
+	case OF_WAKE_UP:
+	case OF_NAMED:
+		return is_shown_queue(e);
 	case OF_CPU_EVENT: /* not those on the core that comes or goes */
 		return e->arg != CPU_DYING && e->arg != CPU_STARTING;
 	case OF_GP: /* gp_seq: odd while a grace period runs */
@@ -69,20 +115,11 @@ static bool is_shown(const struct stage *st, const struct trace_event *e)
 	}
 }
 
-/* The name of the event's spinlock. The lock may have been freed since, so it is not
- * read: an event that is near says the name. */
-static const char *spin_name(const struct trace_event *e)
+/* The name of the event's object. Of a lock of the 2012 deadlock: as the thread calls
+ * it. */
+static const char *name_of(const struct trace_event *e)
 {
-	const char *name = NULL;
-
-	for (unsigned int i = 0; i < nr_events; i++) {
-		if (events[i].op != TR_SPIN_LOCK || events[i].obj != e->obj)
-			continue;
-		if (&events[i] > e && name)
-			break;
-		name = (const char *)events[i].arg;
-	}
-	return name ?: "a spinlock";
+	return is_lock_of_2012(e->obj) ? lock_name(e->obj) : e->name ?: "?";
 }
 
 /* The event in words, for a column. */
@@ -100,15 +137,26 @@ static void describe_event(const struct stage *st, const struct trace_event *e,
 	switch (info->of) {
 	case OF_MUTEX:
 	case OF_MUTEX_OWNER:
-		ksnprintf(out, size, format, lock_name(e->obj),
-			  actor_name_of(st, e->arg));
-		break;
 	case OF_SPIN:
-		ksnprintf(out, size, format, spin_name(e),
+		ksnprintf(out, size, format, name_of(e),
 			  actor_name_of(st, e->arg));
 		break;
+	case OF_RWSEM:
 	case OF_RWSEM_WRITER:
-		ksnprintf(out, size, format, actor_name_of(st, e->arg));
+		if (is_hotplug_rwsem(e->obj))
+			ksnprintf(out, size, format, actor_name_of(st, e->arg));
+		else
+			ksnprintf(out, size, info->other, name_of(e),
+				  e->arg ? actor_name_of(st, e->arg) :
+					   "readers");
+		break;
+	case OF_WAKE_UP:
+		ksnprintf(out, size, format, name_of(e),
+			  e->arg ? actor_name_of(st, e->arg) : "nobody there");
+		break;
+	case OF_QUEUE:
+	case OF_NAMED:
+		ksnprintf(out, size, format, name_of(e));
 		break;
 	case OF_COUNT:
 	case OF_CORE:
