@@ -11,6 +11,9 @@
 PROFILE    ?= debug
 WITH_TESTS ?= 1
 WITH_DEMOS ?= 1
+ifneq ($(filter-out 0 1,$(WITH_TESTS) $(WITH_DEMOS)),)
+$(error WITH_TESTS and WITH_DEMOS are 0 or 1)
+endif
 VARIANT    := $(PROFILE)$(if $(filter 0,$(WITH_TESTS)),-notests)$(if $(filter 0,$(WITH_DEMOS)),-nodemos)
 O          ?= build
 OUT        := $(O)/$(VARIANT)
@@ -65,14 +68,17 @@ else
 $(error PROFILE=$(PROFILE): there are debug and release)
 endif
 # These are built without the checks: a check is a call, and these files run with
-# the MMU off or while a lock is taken.
-PLAIN := boot/% kernel/lock/spinlock.c kernel/lock/park.c kernel/lock/lockdep%
+# the MMU off, while a lock is taken, for each lock that lockdep sees (a backtrace), or
+# for each step (the search, which the tests on the host check).
+PLAIN := boot/% kernel/lock/spinlock.c kernel/lock/park.c kernel/lock/lockdep% \
+	 kernel/debug/backtrace.c kernel/explore/search.c
 # In the debug profile the explorer sees each access of these to shared memory
 # (kernel/explore/access.h). clang has no such option for this target.
 SEEN  := $(if $(CLANG),,$(if $(filter debug,$(PROFILE)),demos/%))
 SEE   := -fsanitize=thread --param tsan-instrument-func-entry-exit=0
 # These are optimized in debug too: most of the time is spent in them.
-QUICK := kernel/lock/lockdep% kernel/lock/spinlock.c kernel/lock/park.c
+QUICK := kernel/lock/lockdep% kernel/lock/spinlock.c kernel/lock/park.c \
+	 kernel/explore/% kernel/debug/backtrace.c kernel/debug/trace.c
 LDFLAGS := $(ARCH) -nostartfiles -Wl,--gc-sections -Wl,--build-id=none \
 	   -Wl,--no-warn-rwx-segments -T linker.ld
 ifdef CLANG # its objects name this function, whose code nothing here calls

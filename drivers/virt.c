@@ -182,8 +182,8 @@ static const struct facts virt_facts = {
 	.core_bits = 0xffffff,
 };
 
-/* The tree describes no usable memory: use as much as every machine has. cores:
- * words for the line that says so. */
+/* The tree describes no usable memory. Assume SAFE_RAM, which every machine has.
+ * cores: text about the cores for the printed line, or an empty string. */
 static void assume_memory(const char *cores)
 {
 	kprintf("board: %s; assuming %s%u MiB\n", board.fdt_trouble, cores,

@@ -22,9 +22,9 @@
  *	~A to ~F		spin_lock_irqsave()
  *
  * While a spinlock is held, only spinlocks, V, ! and x are allowed. A thread that
- * begins with ^ is an interrupt of the thread before it. It comes once or not at
- * all, wherever that thread has interrupts on, and has the same operations as a
- * thread that holds a spinlock:
+ * begins with ^ is an interrupt of the thread before it. It comes once, at any
+ * point at which that thread has interrupts on, or not at all. It has the same
+ * operations as a thread that holds a spinlock:
  *
  *	A -A | ^ A		a deadlock: the interrupt waits for its own thread
  *	~A -A | ^ A		right
@@ -34,9 +34,9 @@
  * waits for a mutex and one just before it have the same pc.) A model of
  * programs in Python must reach the same states (tests/program_states.py).
  *
- * Two waits cannot be cut (lab/cut.c): for a percpu_rwsem as its second writer,
- * and for cpu_add_remove_lock. If a text could end in a deadlock of such waits
- * alone, it is refused: see closes_a_ring().
+ * Two kinds of wait cannot be ended (lab/cut.c): the wait of a second writer for a
+ * percpu_rwsem, and the wait for cpu_add_remove_lock. If a text could end in a
+ * deadlock of such waits alone, it is refused: see closes_a_ring().
  *
  * The text and its locks are guarded by demo_mutex. Each pc is written by its
  * thread, and read by others while that thread stands still.

@@ -20,6 +20,7 @@
 
 #include <string.h>
 
+#include "lab/off_cores.h"
 #include "lab/words.h"
 #include "kernel/arch/board.h"
 #include "kernel/arch/clock.h"
@@ -35,15 +36,16 @@
 #include "kernel/shell/shell.h"
 
 #define LOOK_NS 1000000ull /* between two looks at a round */
-/* More than 30 s of guest time. The limit is a number of looks: the host may stand
+/* More than 10 s of guest time. The limit is a number of looks: the host may stand
  * still while the clock goes on. */
-#define LOOKS_MAX    30000
+#define LOOKS_MAX    10000
 #define PAUSE_MAX_NS 400000u /* random pause before an actor starts */
 
 struct stage the_stage;
 static struct state_summary state_before;
 static struct cpumask runner_cores; /* the runner's before stage_open() */
-static struct cpumask was_off; /* cores that all_cores_on() has turned on */
+static struct cpumask rcu_cores;    /* those of RCU's thread */
+static struct cpumask was_off; /* cores that are on for the experiment alone */
 
 void hush(bool on)
 {
@@ -196,16 +198,27 @@ static int start_workers(struct stage *st, const struct scenario *sc)
 	return 0;
 }
 
-/* Keep the runner off cores that an actor may keep busy for ever; or let it join the
- * actors. */
+/* Keep the runner off the actors' cores: an actor may keep its core busy for ever, even
+ * with interrupts off, and the runner sees that and says so. If the actors have all
+ * cores, the runner shares one with an actor that does not spin on purpose. If all actors
+ * are on one core, the runner joins them. */
 static int move_runner(const struct stage *st)
 {
-	struct cpumask ok = runner_cores;
+	struct cpumask ok = runner_cores, alone;
 
-	if (st->on_one_core)
-		ok = cpumask_of(st->worker[0].cpu);
-	for (unsigned int i = 0; st->sc->world.spins && i < st->nr_actors; i++)
+	if (st->on_one_core) {
+		struct cpumask theirs = cpumask_of(st->worker[0].cpu);
+		/* RCU's thread joins them, too: a grace period then waits for no
+		 * other core, for these are idle. */
+		int err = thread_set_affinity(rcu_sched_state.thread, theirs);
+
+		return err ?: thread_set_affinity(current, theirs);
+	}
+	for (unsigned int i = 0; i < st->nr_actors; i++)
 		ok = cpumask_andnot(ok, cpumask_of(st->worker[i].cpu));
+	alone = cpumask_and(ok, cpu_online());
+	if (!alone.bits && !st->sc->world.spins)
+		ok = runner_cores;
 	return thread_set_affinity(current, ok);
 }
 
@@ -310,6 +323,24 @@ bool is_knot(enum outcome out)
 	return out == OUT_DEADLOCK || out == OUT_STUCK;
 }
 
+/* Say which actors do not end. An actor that waits for another one is not named, unless
+ * waiting: all of them wait. Returns whether there was one. */
+static bool say_no_end(const struct stage *st, bool waiting)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < st->nr_actors; i++) {
+		const struct worker *w = &st->worker[i];
+
+		if (worker_ended(w) || (!waiting && waits_for_event(w->thread)))
+			continue;
+		kprintf("%s does not end; is it spinning or polling?\n",
+			w->actor->name);
+		any = true;
+	}
+	return any;
+}
+
 /* The round is looked at once more. If it seems to have no end, say which actors are
  * not at theirs. In a batch run nobody can press Ctrl-C, so there it is a panic. */
 static void count_look(struct stage *st)
@@ -317,10 +348,8 @@ static void count_look(struct stage *st)
 	if (++st->looks != LOOKS_MAX)
 		return;
 	hush(false);
-	for (unsigned int i = 0; i < st->nr_actors; i++)
-		if (!worker_ended(&st->worker[i]))
-			kprintf("%s does not end; is it spinning or polling?\n",
-				st->worker[i].actor->name);
+	if (!say_no_end(st, false))
+		say_no_end(st, true);
 	if (console_taken)
 		panic("the round does not end");
 	say_threads_end_alone();
@@ -454,33 +483,9 @@ bool state_is_as_before(bool quietly)
 	return true;
 }
 
-/* Turn all cores on, because every experiment starts so. stage_restore_cores() turns
- * off again the cores that were off. */
-static void all_cores_on(void)
-{
-	unsigned int cpu;
-
-	for_each_possible_cpu (cpu) {
-		if (cpu_is_online(cpu) || cpu_up(cpu) != 0)
-			continue;
-		kprintf("core %u was off: it is on until the experiment has ended\n",
-			cpu);
-		was_off.bits |= cpumask_of(cpu).bits;
-	}
-}
-
 void stage_restore_cores(void)
 {
-	unsigned int cpu;
-
-	for_each_cpu (cpu, was_off) {
-		int err = cpu_is_online(cpu) ? cpu_down(cpu) : 0;
-
-		if (err)
-			kprintf("core %u stays on (error %d)\n", cpu, -err);
-		else
-			kprintf("core %u is off again\n", cpu);
-	}
+	cores_off_again(was_off);
 	was_off = CPUMASK_NONE;
 }
 
@@ -506,12 +511,13 @@ int stage_open(const struct demo *d, const struct scenario *sc, bool together)
 	st->sc = sc;
 	st->demo = d;
 	wait_queue_init(&st->finished, "the end of the round");
-	all_cores_on();
+	was_off.bits |= cores_on_for("experiment").bits;
 	st->toggled = cpumask_last(cpu_online());
 	st->on_one_core = together && !sc->world.spins && !actors_are_apart(st);
 	watchdog_mute(true);
 	lockdep_reset();
 	runner_cores = current->affinity;
+	rcu_cores = rcu_sched_state.thread->affinity;
 	err = check_cores(d, sc);
 	if (!err)
 		err = hotplug_lock_install(sc->world.hotplug);
@@ -536,6 +542,7 @@ void stage_close(struct stage *st)
 	world_restore(st->sc);
 	stop_workers(st);
 	thread_set_affinity(current, runner_cores);
+	thread_set_affinity(rcu_sched_state.thread, rcu_cores);
 	hotplug_lock_install(NULL);
 	if (st->sc->world.toggles && !cpu_is_online(st->toggled))
 		cpu_up(st->toggled);

@@ -17,10 +17,10 @@ const char *lock_name(const void *obj);
 /* "CPU_ONLINE"; "?": no event of that number. */
 const char *cpu_event_name(unsigned long event);
 unsigned int nr_actors_of(const struct scenario *sc);
-/* The name of one that takes steps: an actor, or "RCU", which comes after the
- * actors. */
+/* The name of actor i. If i is the number of actors: "RCU", which takes steps too. */
 const char *mover_name(const struct scenario *sc, unsigned int i);
-/* The number of the one with that name, or -1. Upper and lower case are the same. */
+/* The number of the actor (or RCU) with that name, or -1. Upper and lower case are the
+ * same. */
 int mover_by_name(const struct scenario *sc, const char *name, size_t len);
 /* The actor's name, "L" for the thread that leaked a reference, or "?". */
 const char *actor_name_of(const struct stage *st, uintptr_t thread);

@@ -68,6 +68,12 @@ EXCEPTIONS = [
      r"  at read_through_null\+\S+, called from fault_in_an_interrupt\+\S+",
      ["read_through_null", "fault_in_an_interrupt", "timer_interrupt",
       "irq_dispatch", "gic2_handle", "irq_entry", "vec_irq"]),
+    ("interrupt_of_a_leaf",
+     r"exception: read of 0x00000008: nothing is mapped there",
+     r"  at read_through_null\+\S+, called from fault_in_an_interrupt\+\S+",
+     ["read_through_null", "fault_in_an_interrupt", "timer_interrupt",
+      "irq_dispatch", "gic2_handle", "irq_entry", "vec_irq",
+      "count_for_ever", "ktest_fault_interrupt_of_a_leaf"]),
 ]
 
 

@@ -98,6 +98,16 @@ def test_variants_share_their_objects(tree):
     assert "kernel/lib/one.c" in sources and "demos/one.c" not in sources
 
 
+@pytest.mark.parametrize("option, said", [
+    ("WITH_TESTS=2", "WITH_TESTS and WITH_DEMOS are 0 or 1"),
+    ("WITH_DEMOS=no", "WITH_TESTS and WITH_DEMOS are 0 or 1"),
+    ("PROFILE=fast", "PROFILE=fast: there are debug and release"),
+])
+def test_unknown_values(tree, option, said):
+    status, text = make(tree, "image", option)
+    assert status and said in text and not times(tree)
+
+
 def test_a_moved_build(tree):
     """Objects that were copied with the tree know their headers, also when O= put
     them elsewhere."""

@@ -53,6 +53,8 @@ vec_irq:
 	mov	r4, sp
 	bic	sp, sp, #7
 	bl	irq_entry
+	.global	irq_return		/* backtrace.c: struct regs lies here */
+irq_return:
 	mov	sp, r4
 	clrex
 	ldr	lr, [sp, #REGS_LR]

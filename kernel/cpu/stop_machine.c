@@ -66,6 +66,19 @@ static void arrive(struct stop_data *d)
 	core_kick_mask(d->mask);
 }
 
+/* Run the function. */
+static int run_stopped(const struct stop_data *d)
+{
+	struct lockdep_context context;
+	int ret;
+
+	lockdep_enter(&context);
+	ret = d->fn(d->arg);
+	lockdep_leave(&context, "a function of stop_machine() returns",
+		      (const void *)d->fn);
+	return ret;
+}
+
 /* Take this core through all states. */
 static void stop_core(struct stop_data *d)
 {
@@ -76,7 +89,7 @@ static void stop_core(struct stop_data *d)
 		if (s.seen == STOP_DISABLE_IRQ)
 			local_irq_disable();
 		else if (s.seen == STOP_RUN && cpu == d->cpu)
-			d->ret = d->fn(d->arg);
+			d->ret = run_stopped(d);
 		else if (s.seen == STOP_EXIT)
 			break;
 		arrive(d);

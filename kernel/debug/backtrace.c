@@ -32,24 +32,43 @@ static uint32_t stack_end(uint32_t a)
 }
 
 #if GORDIAN_DEBUG
+extern const char irq_return[]; /* vectors.S: where irq_entry() returns to */
+
+/* What vectors.S has saved before it called irq_entry(), whose frame is fp. sp
+ * was aligned for the call, so there are two places. NULL if none has it. */
+static const struct regs *interrupted_regs(uint32_t fp)
+{
+	for (uint32_t a = fp + 4; a <= fp + 8; a += 4) {
+		const struct regs *regs = (const struct regs *)a;
+
+		if (stack_end(a + sizeof(*regs) - 4) == stack_end(fp) &&
+		    regs->sp == (uint32_t)(regs + 1) && is_text(regs->pc))
+			return regs;
+	}
+	return NULL;
+}
+
 /*
  * Follow the frames from fp on. In GCC's ARM frames fp points at the saved lr,
  * and the saved fp lies below it. A leaf function saves no lr: its fp points at
- * the saved fp, and the return address is still in lr.
+ * the saved fp, and the return address is still in lr. So an interrupted
+ * function is in no frame: its address comes from the saved registers.
  */
 static unsigned int follow_frames(uint32_t fp, uint32_t lr, bool leaf_possible,
 				  uintptr_t *pc, unsigned int max)
 {
+	const struct regs *regs;
 	uint32_t end = stack_end(fp);
 	unsigned int n = 0;
 
-	while (n < max && end && fp >= 4 && stack_end(fp) == end) {
+	if (!end || stack_end(fp - 4) != end)
+		return 0;
+	/* Each frame is higher than the one before: fp - 4 lies in the stack. */
+	while (n < max && fp < end && !(fp & 3)) {
 		uint32_t word = *(const uint32_t *)fp, next;
 
 		if (is_text(word)) {
 			pc[n++] = word;
-			if (stack_end(fp - 4) != end)
-				break;
 			next = *(const uint32_t *)(fp - 4);
 		} else {
 			if (!leaf_possible || !is_text(lr))
@@ -58,6 +77,15 @@ static unsigned int follow_frames(uint32_t fp, uint32_t lr, bool leaf_possible,
 			next = word;
 		}
 		leaf_possible = false;
+		regs = word == (uint32_t)irq_return ? interrupted_regs(fp) :
+						      NULL;
+		if (regs && n < max) {
+			/* + 2: print_backtrace() looks for the function in front
+			 * of a return address, and this is none. */
+			pc[n++] = regs->pc + 2;
+			lr = regs->lr;
+			leaf_possible = true;
+		}
 		if (next <= fp) /* the caller's frame is higher */
 			break;
 		fp = next;

@@ -6,7 +6,8 @@
  *
  * The client's duties.
  * (1) Put trace_gate() before an operation, with no internal spinlock held and
- *     IRQs on: a script may block the thread there.
+ *     IRQs on: a script may hold the thread there. (Exception: the gates of an
+ *     experiment's own spinlocks. Only the explorer holds threads there.)
  * (2) Put trace_did() where the operation has happened; any context.
  * (3) Read the stream with trace_snapshot() after the threads that matter have
  *     come to rest.
@@ -132,7 +133,7 @@ struct trace_event {
 	const char *name;
 };
 
-/* Whose events are recorded: every thread's, or only those of threads with
+/* Which events are recorded: those of every thread, or only those of threads with
  * `traced` set. 0: nothing is recorded. */
 enum { TRACE_ALL = 1, TRACE_MARKED = 2 };
 extern unsigned int trace_mode;
@@ -161,8 +162,9 @@ static always_inline void trace_did_to(enum trace_op op, const void *obj,
 #if GORDIAN_DEBUG
 /*
  * Called at each gate of a thread with `gated` set. It may hold the thread
- * there if may_sleep() is true; under a spinlock or with IRQs off the thread
- * goes on at once. Installed and removed only while no such thread runs.
+ * there if may_sleep() is true. Under a spinlock or with IRQs off the thread goes
+ * on at once; only the explorer holds it, inside an experiment's own spinlocks.
+ * Installed and removed only while no such thread runs.
  */
 typedef void (*trace_gate_fn)(enum trace_op op, const void *obj,
 			      uintptr_t caller);

@@ -2,15 +2,15 @@
  * The plain accesses of experiments to shared memory.
  *
  * In the debug profile the compiler calls a function before each load and store
- * in demos/ (-fsanitize=thread; the library is not used). An access of an
- * explored thread to a variable of the experiments, or to an object on the heap
- * (heap.h), is a point like shared_read() or shared_write(), and belongs to the
- * footprint of the step. So data that nobody declared is seen, too.
+ * in demos/ (-fsanitize=thread; the library is not used). The explorer treats an
+ * access to a variable of the experiments, or to an object on the heap (heap.h),
+ * like shared_read() or shared_write(): it is a point, and belongs to the
+ * footprint of the step. So the search also sees data that nobody declared.
  *
- * Not seen: the thread's own stack, constants, and data of the kernel. Accesses
- * to memory without a name, and to another thread's stack, are no points; if two
- * threads access the same word, and one writes, then that is left out
- * (LEFT_HEAP).
+ * The explorer does not see the thread's own stack, constants, and data of the
+ * kernel. Accesses to memory without a name, and to another thread's stack, are no
+ * points. If two threads access the same such word, and one of them writes, the
+ * search notes LEFT_HEAP.
  *
  * Granularity: words. Two accesses to one word count as accesses to one thing.
  *

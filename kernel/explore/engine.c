@@ -1,5 +1,5 @@
 /*
- * The explorer's engine: who takes the next step, and when a step is over.
+ * The explorer's engine: which thread takes the next step, and when a step is over.
  *
  * Owns `ex` (engine.h says who may use it).
  */

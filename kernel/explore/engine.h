@@ -4,18 +4,18 @@
  *   footprints.c  what a step touches
  *   turns.c       spinlocks, masked IRQs and calls of other cores
  *   gates.c       where a thread stops
- *   engine.c      who takes the next step, and when a step is over
+ *   engine.c      which thread takes the next step, and when a step is over
  *
  * One thread at a time has the lead: the exploring thread, or the explored
- * thread that was granted a step. `lead` names it. It is passed on with a
- * release and taken with an acquire, so whoever has the lead sees all that was
- * done before. `ex` and the gates belong to the thread that has the lead. These
- * are exceptions: at_gate and go (a thread may come to its resume gate while
- * another has the lead), and the footprint, which has a lock of its own, because
- * events come from every core and from any place with a trace point.
+ * thread that was granted a step. `lead` names it. The lead is passed on with a
+ * release and taken with an acquire, so the thread that has it sees everything
+ * that was done before. `ex` and the gates belong to the thread that has the lead.
+ * There are two exceptions. at_gate and go: a thread may come to its resume gate
+ * while another thread has the lead. And the footprint: it has a lock of its own,
+ * because events come from every core and from any place with a trace point.
  *
- * Debug profile only. Where nothing else is said: in the thread that has the
- * lead.
+ * Debug profile only. Unless a comment says otherwise, the functions run in the
+ * thread that has the lead.
  */
 #pragma once
 
@@ -161,13 +161,13 @@ bool on_changing_core(void);
  * pair with each other, for the footprint. */
 uint32_t footprint_lock(void);
 void footprint_unlock(uint32_t flags);
-/* A name for a thing. The name is the same in each run. A thing on the stack
- * of one of the threads gets its name from its place on that stack. The
- * stable name of a cache is the address of its name string. All that was
- * allocated and has no name from heap.h has one name together, because it may be at
- * another address in another run. */
+/* A name for a thing, which is the same in each run. If the thing is on the stack
+ * of one of the threads, its place on that stack gives the name. The name of a
+ * cache is the address of its name string. All allocated things that have no name
+ * from heap.h share one name, because they may have other addresses in another
+ * run. */
 uintptr_t stable_name(uintptr_t thing);
-/* The object by which an operation's thing is known: a cache by its name. */
+/* The object that names the operation's thing. For a cache it is the cache's name. */
 const void *name_of(enum trace_op op, const void *obj);
 /* Add a thing to the step's footprint. by: the thread that touched it, or
  * NULL. gives: the thing was closed before (search.h). */
@@ -176,8 +176,9 @@ void touch(struct gate *by, uintptr_t thing, enum touch_how how, bool gives);
 void touch_and_shut(struct gate *by, uintptr_t thing, enum touch_how how);
 /* The thread falls asleep. */
 void touch_sleep(struct gate *g);
-/* Does the step touch a second thing here, while its thread cannot stop? by:
- * the thread of the step, or NULL: a thread that acts for it. */
+/* The thread cannot stop here. If the step has touched another thing before, note
+ * LEFT_SECTIONS. by: the gate of the step's thread; NULL: another thread acts for
+ * it. */
 void note_second_touch(const struct gate *by);
 /* Add what the operation touches to the step's footprint. */
 void touch_by(struct gate *by, enum trace_op op, const void *obj);
@@ -201,23 +202,24 @@ bool may_time_out(const struct gate *g);
 
 /* Does an explored thread hold a spinlock of the experiment? */
 bool any_spinlock_is_held(void);
-/* The thread will have the lock next. Returns false if it is another's: then it
- * is woken when that changes. */
+/* The thread will have the lock next. Returns false if another thread has the lock;
+ * then the thread is woken when the lock is free. */
 bool take_turn(struct gate *g, const struct spinlock *l);
-/* After explore_let_go() it sleeps instead of spinning: the holder may need this
- * core. */
+/* After explore_let_go(): take the lock's turn. The thread sleeps for it and does not
+ * spin, because the holder may need this core. */
 void await_turn(struct gate *g, const struct spinlock *l, uintptr_t caller);
 /* After explore_let_go(): sleep until the thread unmasks IRQs. */
 void await_answer(struct gate *g, struct gate *to, uintptr_t caller);
-/* After explore_let_go(): wake those who sleep for the object. */
+/* After explore_let_go(): wake the threads that sleep for the object. */
 void wake_wanting(const void *obj);
 /* The thread has just released the lock. */
 void give_turn(struct gate *g, const void *lock);
 /* May the thread stop here? */
 bool may_stop(const struct gate *g);
-/* Interrupts come, or come no more, to the thread of g. by: who causes that. */
+/* The thread of g has masked or unmasked IRQs. by: the gate of the thread or
+ * interrupt that caused this. */
 void set_masked(struct gate *by, struct gate *g, bool masked);
-/* Have IRQs been masked or unmasked since the thread's last stop? */
+/* Touch what changes if IRQs were masked or unmasked since the thread's last stop. */
 void note_masked(struct gate *g);
 
 /* ---- gates.c ---- */

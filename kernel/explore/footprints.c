@@ -270,8 +270,8 @@ bool is_spin(unsigned int op)
 	return op >= TR_IRQ_OFF && op <= TR_SPIN_UNLOCKED;
 }
 
-/* Note what is left out if this event is in an interrupt. The barrier's
- * callbacks do not count: the barrier waits for the interrupt. */
+/* This event is in an interrupt: note what is left out. The callbacks of
+ * rcu_barrier() do not count, because rcu_barrier() waits for the interrupt. */
 static void note_interrupt(const struct trace_event *e)
 {
 	const struct gate *g;
@@ -297,8 +297,8 @@ static void note_interrupt(const struct trace_event *e)
 		left_out(LEFT_INTERRUPTS);
 }
 
-/* Note what is left out if this event is in a thread that belongs to no step.
- * The stopper threads do: the step waits for them. */
+/* This event is in a thread that belongs to no step: note what is left out. The
+ * stopper threads belong to a step, because it waits for them. */
 static void note_stranger(const struct trace_event *e)
 {
 	if (event_info(e->op)->touches && !current->pinned && !in_callback() &&
@@ -306,8 +306,8 @@ static void note_stranger(const struct trace_event *e)
 		left_out(LEFT_THREADS);
 }
 
-/* Note what is left out if this event belongs to a step. by: its thread, or
- * NULL. */
+/* This event belongs to a step: note what is left out. by: the gate of the step's
+ * thread, or NULL. */
 static void note_event(struct gate *by, const struct trace_event *e)
 {
 	const struct event_info *info = event_info(e->op);
@@ -320,8 +320,8 @@ static void note_event(struct gate *by, const struct trace_event *e)
 		note_second_touch(by);
 }
 
-/* Callbacks are queued in a list of each core. The list of the core that comes
- * and goes is one thing, the others together are another. */
+/* Each core has a list of callbacks. The list of the core that comes and goes is one
+ * thing; the lists of all other cores together are another thing. */
 static void touch_list(struct gate *by, const struct trace_event *e)
 {
 	unsigned int cpu = e->op == TR_CALL_RCU ? e->cpu : e->arg;
@@ -333,9 +333,10 @@ static void touch_list(struct gate *by, const struct trace_event *e)
 		touch(by, list, TOUCH_READ, false);
 }
 
-/* A step wakes a thread that is about to leave its queue. The thread does not
- * sleep there again, but it passes the wake-up on. (If the environment wakes it,
- * it is chance whether that comes before the thread stands there.) */
+/* If a step wakes a thread that is about to leave its queue, it touches the thread's
+ * wake-up: the thread does not sleep there again, but it passes the wake-up on. (If
+ * the environment wakes the thread, it is chance whether the thread stands there
+ * already.) */
 static void touch_leaving(struct gate *by, const struct trace_event *e)
 {
 	struct gate *g = e->op == TR_WAKE ? gate_of(e->obj) : NULL;
@@ -344,9 +345,10 @@ static void touch_leaving(struct gate *by, const struct trace_event *e)
 		touch(by, WAKE_OF(g - ex.gate), TOUCH_WRITE, false);
 }
 
-/* A grace period ends. A thread with preemption disabled is a reader, and RCU waits
- * for it. But RCU does not wait for one that is held at a gate under its spinlock,
- * and that is left out. */
+/* A grace period ends. RCU waits for a thread with preemption disabled, because it
+ * is a reader. But RCU does not wait for a thread that the explorer holds at a gate
+ * inside the thread's own spinlock section. The search does not try the order in
+ * which RCU waits for it: note that. */
 static void note_readers(void)
 {
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
@@ -355,10 +357,10 @@ static void note_readers(void)
 }
 
 /*
- * The callbacks that are due are those that RCU's own steps run: all but the
- * barrier's. The barrier's run at once if no others are due. (Others may be in
- * front of them, and the barrier waits for those.) On the core that comes or
- * goes the environment runs them.
+ * Count the callbacks that RCU's own steps run: all but those of rcu_barrier(). The
+ * callbacks of rcu_barrier() run at once if no others are due. (Others may be in
+ * front of them in the list; then rcu_barrier() waits for these.) On the core that
+ * comes or goes the environment runs all callbacks.
  */
 static void note_due(const struct trace_event *e)
 {

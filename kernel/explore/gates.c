@@ -1,7 +1,7 @@
 /*
- * The explorer's engine: where a thread stops. What it is for: gates.h.
+ * The explorer's engine: where a thread stops. What the engine is for: gates.h.
  *
- * Owns nothing. In the explored threads.
+ * Owns nothing. Runs in the explored threads.
  */
 
 #include "boot/boot.h"
@@ -28,8 +28,8 @@ static struct gate *callbacks_gate(const struct thread *t)
 	return NULL;
 }
 
-/* RCU's threads belong to the environment: whether one must be woken depends on
- * time. */
+/* Is it a wait queue of RCU's threads? They belong to the environment: whether such
+ * a thread must be woken depends on time. */
 static bool is_rcu_queue(const void *queue)
 {
 	uintptr_t rsp = (uintptr_t)&rcu_sched_state;
@@ -37,8 +37,8 @@ static bool is_rcu_queue(const void *queue)
 	return (uintptr_t)queue - rsp < sizeof(rcu_sched_state);
 }
 
-/* Thread t is about to be interrupted. That wakes it up if it sleeps in a wait
- * that can be interrupted. */
+/* Another thread is about to interrupt the wait of thread t. This wakes t if its wait
+ * can be interrupted. */
 static void touch_interrupted(struct gate *g, const struct thread *t)
 {
 	struct gate *to = gate_of(t);
@@ -74,11 +74,12 @@ static bool touches(enum trace_op op)
 }
 
 /*
- * Does a barrier only go on with its look at the cores' callbacks? The looks at
- * the cores that stay are one step, so that the number of schedules does not
- * depend on the number of cores. A call_rcu() on one core in the middle of it can
- * come before or after all of it. Only if several threads call call_rcu(), on
- * several cores, and in an order that they have agreed on, something is lost.
+ * Does rcu_barrier() look at the callbacks of one more core that stays on? All its
+ * looks at these cores are one step, so that the number of schedules does not
+ * depend on the number of cores. If another thread calls call_rcu() on one of the
+ * cores, both orders are still tried: the call comes before all looks, or after
+ * them. Orders are lost only if several threads call call_rcu() on several cores,
+ * in an order that they have agreed on.
  */
 static bool goes_on_looking(struct gate *g, enum trace_op op, const void *obj)
 {
@@ -95,8 +96,8 @@ static bool goes_on_looking(struct gate *g, enum trace_op op, const void *obj)
 /*
  * Does the step end at this gate? Not if the step has touched nothing yet: then
  * no other thread can notice where in the order the step came. But a step always
- * ends before a mutex_lock(), because the thread may have to wait there. The
- * answer must not depend on other threads.
+ * ends before mutex_lock(), and before a spinlock of the experiment, because the
+ * thread may have to wait there. The answer must not depend on other threads.
  */
 static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 {
@@ -107,10 +108,10 @@ static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 		return false;
 	g->calls = op == TR_CALL_RCU;
 	if (called && g->calls)
-		/* Several in a row are one step, and then RCU runs several
-		 * callbacks in one step, which is left out. (How many slabs of
-		 * an RCU cache are given back in a row depends on the number of
-		 * cores.) */
+		/* Several calls in a row are one step. Then RCU runs several
+		 * callbacks in one step, and LEFT_CALLBACKS says so. (How many
+		 * slabs of an RCU cache are freed in a row depends on the number
+		 * of cores.) */
 		return false;
 	g->objects = op == TR_CACHE_OBJECT ? obj : NULL;
 	if (op == TR_CACHE_OBJECT && obj == before) {
@@ -180,10 +181,10 @@ static void stop_at_gate(struct gate *g, enum trace_op op, const void *obj,
 /*
  * The thread is about to sleep, or was woken before it could.
  *
- * If it waits for the environment, it keeps the lead. The environment may be
- * done before the thread sleeps, or a while later, so that is one step. Only if
- * the environment comes to rest and the thread still sleeps, then its step is
- * over: settle().
+ * If it waits for the environment, it keeps the lead. The environment may wake it
+ * before it sleeps, or a while later; so the wait is a part of the step. If the
+ * environment comes to rest and the thread still sleeps, the step is over:
+ * settle() ends it.
  */
 static void note_block(struct gate *g, uintptr_t caller)
 {
@@ -243,9 +244,10 @@ static void stop_at_resume(struct gate *g)
 }
 
 /*
- * A declared interrupt. It runs on its thread's stack, where that is held at a
- * gate: so `current` is the thread, as in any interrupt. Its begin is a step of
- * its own.
+ * Run the declared interrupt that has begun on g's thread. Returns false if none
+ * has. It runs on the stack of that thread, which is held at a gate; so `current` is
+ * that thread, as in any interrupt. The begin of the interrupt is a step of its
+ * own.
  */
 static bool run_interrupt(struct gate *g)
 {
@@ -297,14 +299,15 @@ static void gate_of_callback(struct gate *g, enum trace_op op, const void *obj,
 static void gate_of_thread(struct gate *g, enum trace_op op, const void *obj,
 			   uintptr_t caller)
 {
-	/* A lock of the experiment's own may have to be waited for, wherever
-	 * that is. */
+	/* The thread may have to wait for a spinlock of the experiment, whatever
+	 * it holds. */
 	if (op == TR_SPIN_LOCK || may_stop(g)) {
 		if (ends_step(g, op, obj))
 			stop_at_gate(g, op, obj, caller);
 	} else {
-		/* Under a spinlock of the kernel it does not stop. A call_rcu()
-		 * there frees an object in a row of objects. */
+		/* Under a spinlock of the kernel the thread does not stop. If it
+		 * calls call_rcu() there, it frees one of several objects in a
+		 * row. */
 		if (op != TR_CACHE_OBJECT && op != TR_CALL_RCU)
 			g->objects = NULL;
 		if (touches(op))
@@ -314,9 +317,9 @@ static void gate_of_thread(struct gate *g, enum trace_op op, const void *obj,
 }
 
 /* The thread will wait until core `cpu` has run a function in an interrupt. So
- * it stands here until each thread there has unmasked IRQs. If several threads
- * may share a core, then which of them are there depends on the machine, and
- * that is left out. */
+ * it stands here until each explored thread of that core has IRQs on. If threads
+ * may share a core, it depends on the machine which threads are there. Then the
+ * thread does not stand here, and the search may note LEFT_INTERRUPTS. */
 static void gate_of_call(struct gate *g, uintptr_t cpu, uintptr_t caller)
 {
 	left_caller(g - ex.gate, ex.subject.apart);
@@ -335,7 +338,8 @@ static void gate_of_call(struct gate *g, uintptr_t cpu, uintptr_t caller)
 	}
 }
 
-/* The parts of a spinlock operation that are no points, or more than that. */
+/* A gate of a spinlock operation: note what the thread holds, and stop if the gate
+ * is a point. */
 static void gate_of_spinlock(struct gate *g, enum trace_op op, const void *obj,
 			     uintptr_t caller)
 {
@@ -401,8 +405,8 @@ void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 	}
 }
 
-/* Has the thread just passed the gate of the word that it accesses now? Once:
- * the next access is another one. */
+/* Has the thread just passed the gate of the word that it accesses now? Returns
+ * true once for each gate: the next access to the word needs another gate. */
 static bool was_declared(struct gate *g, uintptr_t word)
 {
 	bool was = g && g->declared == word;

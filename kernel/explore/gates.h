@@ -1,58 +1,62 @@
 /*
  * The explorer's engine: it moves a few threads one step at a time.
  *
- * The idea. Each of the threads stops at gates (kernel/debug/trace.h), but only
- * at those that end a step (ends_step() in gates.c). One thread at a time is
- * let go, and its step lasts until its next gate, until it sleeps, or until it
+ * The idea. Each thread stops at gates (kernel/debug/trace.h), but only at those
+ * that end a step (ends_step() in gates.c). The explorer lets one thread run at a
+ * time. The thread's step lasts until its next gate, until it sleeps, or until it
  * ends. So a step is the work of one thread.
  *
- * A thread that a step wakes does nothing in that step: it stops right after
- * its sleep, at its resume gate, before it looks at anything. So an operation
- * that blocks is two steps: to begin it, and to go on.
+ * If a step wakes a thread, this thread does nothing in the step. It stops right
+ * after its sleep, at its resume gate, before it looks at anything. So an
+ * operation that blocks is two steps: the first begins it, and the second goes on
+ * after the sleep.
  *
- * A thread can take a step (is "enabled") if it is at a gate, with two
- * exceptions:
- *   - before mutex_lock(): only while the mutex is free. A thread at that gate
- *     has not come to the lock yet, and it may come as late as the explorer
- *     likes. (To queue up for a held mutex changes nothing for the others but
- *     who gets it next; and the explorer chooses that anyway.)
+ * A thread is "enabled" if it can take a step. A thread at a gate is enabled, with
+ * these exceptions:
+ *   - before mutex_lock(), and before a spinlock of the experiment: it is enabled
+ *     only while the lock is free. The thread has not come to the lock yet, and it
+ *     may come as late as the explorer likes. (If it queued up for a held lock, it
+ *     would only change who gets the lock next. The explorer chooses that anyway.)
+ *   - before a call of another core: only while the thread there has IRQs on.
  *   - before explore_await(): only while the condition is true.
  * All other waits are real: a thread really blocks in a rw-semaphore, the
- * reference count, a completion, a wait queue, mutex_lock_interruptible(). A
- * wait that also ends by time arms no timer. While its thread sleeps, the
- * thread is enabled too; a step then ends its wait as if the time had run out.
+ * reference count, a completion, a wait queue, mutex_lock_interruptible(). A wait
+ * with a timeout arms no timer. While its thread sleeps, the thread is enabled
+ * too: a step then ends the wait as if the time had run out.
  *
- * What the steps touch. All things that a step changes, and all things on which
- * it depends, are in its footprint (search.h), so that two steps with
- * independent footprints commute. Each thread has a thing for its wake-up as
- * well. The step that wakes the thread opens this thing (search.h). The step at
- * the thread's resume gate takes it.
+ * What the steps touch. A step's footprint (search.h) has all things that the step
+ * changes, and all things on which it depends. So two steps with independent
+ * footprints commute. Each thread has a thing for its wake-up as well. The step
+ * that wakes the thread opens this thing, and the step at the thread's resume gate
+ * takes it (search.h).
  *
- * RCU takes steps too. In explored.choose(), and in explore_standing(), it is
- * number `nr`, after the threads. It is enabled while a callback is due: a thread
- * has queued it, and its grace period is over. In its step all callbacks that are
- * due run, in the order of the cores. A barrier's own callbacks are not due in
- * this sense: they run at once if no others are, and else in RCU's step.
+ * RCU takes steps too. In explored.choose() and explore_standing() RCU is number
+ * `nr`, after the threads. A callback is due if a thread has queued it and its
+ * grace period is over. RCU is enabled while a callback is due; its step runs all
+ * callbacks that are due, in the order of the cores. The callbacks that
+ * rcu_barrier() itself queues never count as due: they run at once if no other
+ * callback is due, else in RCU's step.
  *
- * The environment is waited for and not permuted: the grace-period thread,
- * armed timers, the stopper threads, interrupts, and callbacks on the core that
- * comes or goes.
+ * The explorer waits for the environment, and does not permute it: the
+ * grace-period thread, armed timers, the stopper threads, interrupts, and
+ * callbacks on the core that comes or goes.
  *
- * Who chooses. If the environment is at rest and choose() may be called
- * anywhere, then the thread whose step is over calls it, and lets the next
- * thread go. Otherwise the exploring thread does so.
+ * Which thread calls choose(). If the environment is at rest, and choose() may be
+ * called anywhere, the thread whose step is over calls it, and lets the next
+ * thread go. Otherwise the exploring thread does both.
  *
  * The client's duties:
- *  1. Mark the threads `gated` before they start. Each calls explore_start()
- *     first, and explore_thread_ends() when ended() is true of it.
+ *  1. Mark the threads `gated` before they start. Each thread calls
+ *     explore_start() first, and explore_thread_ends() once ended() is true for
+ *     it.
  *  2. Call explore_begin(), explore_run(), then explore_let_go() if threads are
  *     left, and explore_end().
  *  3. Say in the subject which core comes or goes.
  *
  * The consequences:
  *  a. Only the granted thread runs until its step is over.
- *  b. The same grants give the same run. explore_touched_at_rest() says when
- *     that may not be true.
+ *  b. If the choices are the same, the run is the same. If this may not be so,
+ *     explore_touched_at_rest() returns true.
  *
  * Debug profile only.
  */
@@ -80,12 +84,11 @@ struct explored {
 	/* Has each thread a core of its own, on every machine? */
 	bool apart;
 	unsigned int toggled; /* the core that comes and goes; NR_CPUS: none */
-	/* Choose the thread, or RCU, that takes the next step, of the set
-	 * `enabled`.
-	 * Negative: let there be no more steps. *gates: it may pass so many
-	 * gates without a stop; 1 if it is not changed. anywhere: it does not
-	 * sleep, and may be called in the thread whose step is over; else only
-	 * in the exploring thread. */
+	/* Returns the thread, or RCU, that takes the next step: one of the set
+	 * `enabled`. Negative: there are no more steps. *gates: how many gates
+	 * the chosen thread may pass without a stop; 1 if choose() does not
+	 * change it. anywhere: choose() does not sleep, and may be called in the
+	 * thread whose step is over; else only in the exploring thread. */
 	int (*choose)(void *arg, unsigned int enabled, unsigned int *gates);
 	bool anywhere;
 	/* Called before choose(), in the same thread: a step is over. May be
@@ -96,9 +99,9 @@ struct explored {
 /* One exploration at a time. Thread context, may sleep. */
 void explore_begin(const struct explored *subject);
 #define EXPLORE_STRAY (1u << 31)
-/* Let the threads take steps, until none can, or choose() ends it. Returns the
- * threads that have not ended, as bits; or EXPLORE_STRAY: a thread neither comes
- * to a gate nor sleeps. explore_stray() returns that thread. */
+/* Let the threads take steps until none can, or until choose() is negative.
+ * Returns the threads that have not ended, as bits; or EXPLORE_STRAY: a thread
+ * neither comes to a gate nor sleeps. explore_stray() returns that thread. */
 unsigned int explore_run(void);
 const struct thread *explore_stray(void);
 /* From here on the threads run on their own, and callbacks too. */
@@ -122,9 +125,9 @@ bool explore_pending(unsigned int i, enum trace_op *op, const void **obj,
 		     uintptr_t *caller);
 
 #if GORDIAN_DEBUG
-/* The caller installs them as trace_gate_hook, and in its listener. The first
- * holds the current thread at a gate that ends its step; the second adds an event
- * to the footprint. */
+/* The caller installs the first as trace_gate_hook, and calls the second in its
+ * listener. explore_gate() holds the current thread at a gate that ends its step;
+ * explore_event() adds an event to the footprint. */
 void explore_gate(enum trace_op op, const void *obj, uintptr_t caller);
 void explore_event(const struct trace_event *e);
 

@@ -12,15 +12,16 @@
 
 #if GORDIAN_DEBUG
 
-/* A label (slab.h) also says who. 0: the set-up. Its era is the round. If an object
- * is still there so many rounds later, its label means another one. */
+/* A label (slab.h) also says which thread has allocated the object (0: the set-up),
+ * and has the number of the round. If an object is still there so many rounds later,
+ * its label means another round. */
 #define ROUNDS	  4096u
 #define WHO_SHIFT 16
 #define WHO_MASK  15u
 
-/* A name: who, the count, and the word in the object. It is a number like the
- * addresses in the heap. These are not used as names, so it is no other thing's
- * name. */
+/* A name has the thread, the count, and the word in the object. It is a number in
+ * the range of the heap's addresses. These addresses are not used as names, so no
+ * other thing has this name. */
 #define NAME_BITS 30
 #define WHO_BITS  4
 #define WORD_BITS 13 /* objects of up to 32 KiB */

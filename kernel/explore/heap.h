@@ -1,24 +1,24 @@
 /*
  * Names for things on the heap.
  *
- * What it is for. An object may have another address in another run. So its name
- * says who has allocated it in this round (the set-up, or which explored thread),
- * and how many objects that one had allocated before. Neither depends on the
- * order of the threads.
+ * What it is for. An object may have another address in another run, so its
+ * address cannot be its name. Instead, the name says who has allocated the object
+ * in this round (the set-up, or which explored thread), and how many objects this
+ * allocator had allocated before. Neither depends on the order of the threads.
  *
- * What an interrupt of the experiment allocates counts as allocated by the thread
- * that it interrupts. The steps of these two are in the same order in all schedules
- * of a class.
+ * If an interrupt of the experiment allocates an object, the name says that the
+ * interrupted thread has allocated it. The steps of these two are in the same
+ * order in all schedules of a class.
  *
  * The client's duties. (1) Call heap_begin() before each round is set up, in the
  * thread that does so. (2) Before the explored threads go on, set
  * `next_label` of the thread that did the set-up to 0, and that of each explored
  * thread to heap_first_label().
  *
- * The consequence. heap_name() knows the objects of slab caches that these
- * threads have allocated in this round, the first 8191 of each. It knows no
- * others, no struct kmem_cache, no block of pages (kmalloc() of more than a
- * page), and no object without debug words.
+ * The consequence. heap_name() has names for the objects of slab caches that
+ * these threads have allocated in this round: the first 8191 of each thread. These
+ * have no name: all other objects, a struct kmem_cache, a block of pages
+ * (kmalloc() of more than a page), and an object without debug words.
  *
  * The mechanism: the label in an object's debug words (slab_origin()).
  *

@@ -1,8 +1,8 @@
 /*
  * What an exploration has left out. See left.h.
  *
- * Owns the set of bits (atomic) and two small tables. Only the thread that leads
- * the exploration (engine.h) uses the tables.
+ * Owns the set of bits (atomic) and two small tables. Only the thread that has the
+ * lead (engine.h) uses the tables.
  */
 #include "kernel/explore/left.h"
 

@@ -1,11 +1,11 @@
 /*
- * What an exploration has left out: things that happened in its runs and that it
- * did not permute, one bit each. The verdict says nothing about other orders of
+ * What an exploration has left out: things that happened in its runs, and that it
+ * did not permute. Each is a bit. The verdict says nothing about other orders of
  * these things.
  *
- * The bits say what happened, not what might have: an exploration in which no
- * interrupt touched anything has left out no interrupt. docs/explorer.md has
- * the list, with a row for each word.
+ * A bit says that the thing happened, not that it might have: if no interrupt
+ * touched anything, LEFT_INTERRUPTS is not set. docs/explorer.md has the list, with
+ * a row for each word.
  *
  * Debug profile only. Any context.
  */
@@ -21,12 +21,13 @@ enum left_out {
 	/* Several RCU callbacks ran in one step; or one ran on the core that
 	 * comes or goes. */
 	LEFT_CALLBACKS = 2,
-	/* A step touched a second thing at a place where its thread cannot
-	 * stop, or which has no gate. No other thread was let in between. */
+	/* A step touched two things, and its thread could not stop between them,
+	 * or there is no gate. Or rcu_barrier() looked at several cores in one
+	 * step, and two other threads called call_rcu(). */
 	LEFT_SECTIONS = 4,
 	/* An interrupt touched declared data, completed something, or woke an
-	 * actor that was not waiting for it in this step. Or an actor called
-	 * other cores while actors that mask IRQs may have been there. */
+	 * actor that was not in the middle of a step. Or one actor called other
+	 * cores, another masked IRQs, and they may share a core. */
 	LEFT_INTERRUPTS = 8,
 	/* A grace period may have ended, or callbacks ran, while an actor was
 	 * held inside a section that RCU takes for a reader. */

@@ -4,27 +4,28 @@
  *
  * How it works. E.w is a schedule that begins with E and goes on with w. Each
  * prefix E of the current run is a node. After each run, each race of the run
- * gives a sequence v that is to be run from an earlier node. It waits in the
- * node's list `pending`. (The wake-up tree of the paper is these lists: when a
- * step is taken, the sequences that could begin with it go on to the next node.)
- * When all schedules that begin with the step chosen at a node have been run, the
- * step's thread sleeps there, and a sequence of the list is next.
+ * gives a sequence v that is to be run from an earlier node. v waits in the node's
+ * list `pending`. (These lists are the wake-up tree of the paper: when a step is
+ * taken, the sequences that could begin with it move to the next node.) When all
+ * schedules that begin with the step chosen at a node have been run, the step's
+ * thread sleeps at this node, and the next sequence of the list is run.
  *
  * Race. Step e and a later step e' of another thread race if e' happens after e,
- * nothing lies between them in that order, and e' could have come first. It could
- * not if e opened the thing that e' takes. If a thread takes a thing that was
- * closed and opened again, it races with the step that closed it
- * (find_closer()); so does a thread that still waits at its gate when the run
- * ends. Its step could have come first if the thread's last step does not happen
- * after e.
- * All races of a run count, also those of the replayed steps: v contains steps
- * of the whole run. (With new races only, classes are lost.)
+ * no step lies between them in that order, and e' could have come first. If e
+ * opened the thing that e' takes, e' could not have come first. If a thread takes a
+ * thing that was closed and opened again, its step races with the step that closed
+ * the thing (find_closer()). If a thread still waits at its gate when the run ends,
+ * the step that it would take races with the step that closed the thing, too. In
+ * both cases the step could have come first if the thread's step before it does not
+ * happen after e.
+ * All races of a run count, also those of the replayed steps: v contains steps of
+ * the whole run. (If only new races counted, classes would be lost.)
  *
  * Reversal. N: the steps that follow e in the run, but do not happen after e, to
- * the end of the run. v = N.e'. E.N is a schedule whose steps have the footprints
- * that they had in the run, as the steps left out are independent of all of them.
- * Then e' is enabled after E.N: of the steps that are left out, only e could have
- * enabled it, and then e and e' would not race. But e' itself may touch other
+ * the end of the run. v = N.e'. In the schedule E.N the steps have the footprints
+ * that they had in the run, because the steps that were left out are independent of
+ * all of them. Then e' is enabled after E.N: of the steps that were left out, only
+ * e could have enabled it, and then e and e' would not race. But e' may touch other
  * things than it did after e. Let f be e' after E.N. Only the footprint of f is not
  * known, and f is the last step.
  *
@@ -35,13 +36,13 @@
  * v at all may depend on q's step.
  * If a sleeper is a weak initial of v, then v is not run.
  *
- * Why none is run twice. v is run only if each sleeper depends on some step of v.
- * So no thread sleeps after E.v, and no run has to be given up. And two runs from
- * E that begin in different ways have an order of dependent steps that differs.
+ * Why no class is run twice. v is run only if each sleeper depends on some step of
+ * v. So no thread sleeps after E.v, and no run has to be given up. And if two runs
+ * from E begin in different ways, the order of some dependent steps differs.
  *
- * The footprint of f. A step, with what it touches, is determined by the steps
- * that happen before it. So it has an id, a hash of these. Of each vague step
- * that was ever run the id is remembered. Let q be a sleeper that depends on no
+ * The footprint of f. The steps that happen before a step determine the step, and
+ * what it touches. So a hash of these steps is the step's id. The search remembers
+ * the id of each vague step that was ever run. Let q be a sleeper that depends on no
  * step of N. Then E.q.N was run, and e' after it. If e' is independent of q
  * there, it was f, and look_up() finds it. If f is not found, then f depends on
  * q. So the answer is exact, unless memory is full (`forgetful`): then f counts as
@@ -68,10 +69,10 @@
  * later than p does. Each of these contradicts the choice of p.
  *
  * Off course. When a pending step is run, its footprint must be the one that was
- * recorded, unless the step is marked `unsure`. If it is not, or if its thread is
- * not enabled, then a footprint was incomplete, or a point was not called vague.
- * `off_course` counts that. The search goes on with any other thread; what else is
- * pending stays.
+ * recorded, unless the step is marked `unsure`. If the footprint is another one, or
+ * if the step's thread is not enabled, then a footprint was incomplete, or a vague
+ * point was not called vague. `off_course` counts these cases. The search goes on
+ * with any other thread, and the other pending sequences stay.
  *
  * Hashes have 64 bits. If two steps had one hash, a class could be lost. With a
  * million steps the chance is below one in ten million.
@@ -231,8 +232,8 @@ static uint16_t number_of(struct search *s, const struct footprint *f)
 	return (uint16_t)(s->prints - 1);
 }
 
-/* Are two steps dependent? By the numbers of their footprints. */
-static bool dependent(const struct search *s, unsigned int a, unsigned int b)
+static bool prints_conflict(const struct search *s, unsigned int a,
+			    unsigned int b)
 {
 	const struct print *p = &s->print[a], *q = &s->print[b];
 	const uint32_t *x = p->mask, *y = q->mask;
@@ -248,6 +249,18 @@ static bool dependent(const struct search *s, unsigned int a, unsigned int b)
 		return false;
 	return have_conflict(&s->touch[p->from], p->n, &s->touch[q->from],
 			     q->n);
+}
+
+/* Are two steps dependent? By the numbers of their footprints. The same few pairs
+ * are asked about again and again, so the last answers are kept. */
+static bool dependent(struct search *s, unsigned int a, unsigned int b)
+{
+	uint32_t pair = a * SEARCH_PRINTS + b;
+	uint32_t *answer = &s->answer[(a * 61 + b) % SEARCH_ANSWERS];
+
+	if (*answer >> 1 != pair + 1)
+		*answer = (pair + 1) << 1 | prints_conflict(s, a, b);
+	return *answer & 1;
 }
 
 static const struct touch *find_touch(const struct search *s,
@@ -428,7 +441,7 @@ static void remember(struct search *s, unsigned int t, uint64_t before,
 
 /* Returns the sum for a step `step`, after the first k steps of the run and then
  * nr of the sequence from w, whose ids are in s->ids[]. */
-static uint64_t sum_of(const struct search *s, unsigned int k, uint32_t w,
+static uint64_t sum_of(struct search *s, unsigned int k, uint32_t w,
 		       unsigned int nr, unsigned int step)
 {
 	uint64_t sum = 0;
@@ -484,8 +497,8 @@ enum answer { NO, YES, UNSURE };
 
 /* Is the step of thread t a weak initial of the sequence: could it come first,
  * be it in the sequence or not? */
-static enum answer is_weak_initial(const struct search *s, uint32_t w,
-				   unsigned int t, unsigned int step)
+static enum answer is_weak_initial(struct search *s, uint32_t w, unsigned int t,
+				   unsigned int step)
 {
 	for (; w; w = s->wake[w].next) {
 		if (s->wake[w].thread == t)
@@ -498,8 +511,8 @@ static enum answer is_weak_initial(const struct search *s, uint32_t w,
 	return YES;
 }
 
-/* Those of the set whose next step depends on this one. */
-static unsigned int awakened(const struct search *s, const struct node *n,
+/* Returns the threads of the set whose next step depends on this step. */
+static unsigned int awakened(struct search *s, const struct node *n,
 			     unsigned int set, unsigned int step)
 {
 	unsigned int woken = 0;
@@ -539,6 +552,7 @@ void search_init(struct search *s, unsigned int threads, enum search_mode mode,
 	for (unsigned int i = 0; i <= SEARCH_STEPS; i++)
 		s->node[i].pending = 0;
 	memset(s->print_at, 0, sizeof(s->print_at));
+	memset(s->answer, 0, sizeof(s->answer));
 	memset(s->seen, 0, sizeof(s->seen));
 	s->threads = threads;
 	s->mode = mode;
@@ -674,7 +688,7 @@ static void keep_standing(const struct search *s, struct spot *kept,
 /* Set n->asleep: the threads that need no run from this node. Each of them has
  * had a run from an earlier node, and no step since that node is dependent with
  * the thread's step. */
-static void set_asleep(const struct search *s, struct node *n)
+static void set_asleep(struct search *s, struct node *n)
 {
 	const struct node *prev = n - 1;
 

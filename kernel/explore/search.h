@@ -1,19 +1,20 @@
 /*
- * The search: which schedules of a few threads are worth running.
+ * The search: it decides which schedules of a few threads are run.
  *
  * What a step is. A schedule is a sequence of steps. In a step one thread goes
- * from one point to its next, or to its end, or to a wait. All that it touches,
- * and all that its behaviour depends on, is the step's footprint: a list of
- * things, and how the step touched each. Two touches of one thing commute if
- * both only read it, or both add to it (INC), or both take from it (DEC). Two
- * steps of different threads are independent if all their touches commute.
- * Because a footprint has the reads too, an independent step of another thread
- * changes neither whether a step is enabled nor its footprint, even if the
- * step's effect depends on a condition. So two neighbours in a schedule that
- * are independent can change places: the same steps, the same state after them.
- * Schedules that differ only in such changes form a class (a Mazurkiewicz
- * trace). A step happens before a later one if it comes first in all schedules
- * of the class.
+ * from one point to its next, or to its end, or to a wait. The step's footprint is
+ * a list of all things that it touches, and of all things that its behaviour
+ * depends on, with how it touched each. Two touches of one thing commute if both
+ * only read it, or both add to it (INC), or both take from it (DEC). Two steps of
+ * different threads are independent if all their touches commute.
+ *
+ * A footprint has the reads too. So an independent step of another thread changes
+ * neither whether a step is enabled nor its footprint, even if the step's effect
+ * depends on a condition. Therefore two neighbours in a schedule that are
+ * independent can change places: the steps are the same, and so is the state
+ * after them. Schedules that differ only in such changes form a class (a
+ * Mazurkiewicz trace). A step happens before a later one if it comes first in all
+ * schedules of the class.
  *
  *   reduced   Optimal DPOR: Abdulla, Aronis, Jonsson, Sagonas, "Source sets: a
  *             foundation for optimal dynamic partial order reduction", JACM
@@ -24,9 +25,9 @@
  *             from a thread that could go on.
  *
  * The client's duties:
- *  1. For each run: search_next(); then for each step search_choose(), run the
- *     chosen thread, search_step(); then search_end(). Or stop at a negative
- *     answer of search_choose().
+ *  1. For each run call search_next(). Then for each step call search_choose(),
+ *     run the chosen thread, and call search_step(). At the end of the run call
+ *     search_end(). If search_choose() returns a negative number, stop.
  *  2. Begin each run in the same state. Call one thing by the same name in each
  *     run. Report all that a step touches or depends on.
  *  3. A thing that a thread `takes` is open or closed; the thread is enabled
@@ -119,8 +120,9 @@ struct node {
 	struct spot stands[SEARCH_THREADS];
 };
 
-#define SEARCH_PRINTS	 2048	      /* different footprints */
-#define SEARCH_TOUCHES	 (1u << 13)   /* of all of them together */
+#define SEARCH_PRINTS	 2048	    /* different footprints */
+#define SEARCH_TOUCHES	 (1u << 13) /* of all of them together */
+#define SEARCH_ANSWERS	 4096 /* pairs of them that are dependent or not */
 #define SEARCH_SEQUENCES (1u << 13)   /* pending at one time */
 #define SEARCH_EVENTS	 (48u * 1024) /* of all pending sequences */
 #define SEARCH_SEEN	 (1u << 16)   /* steps remembered */
@@ -187,6 +189,8 @@ struct search {
 	struct node node[SEARCH_STEPS + 1];
 	struct print print[SEARCH_PRINTS];
 	uint16_t print_at[SEARCH_PRINTS * 2]; /* by hash; plus one */
+	/* A pair of prints, plus one, and in bit 0 whether they are dependent. */
+	uint32_t answer[SEARCH_ANSWERS];
 	struct touch touch[SEARCH_TOUCHES];
 	struct sequence sequence[SEARCH_SEQUENCES];
 	struct wake wake[SEARCH_EVENTS];

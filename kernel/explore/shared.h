@@ -2,10 +2,10 @@
  * Shared data of an experiment, declared to the explorer. Each access is a
  * point at which another thread may come first.
  *
- * In some places the thread cannot stop: under a spinlock, with interrupts off,
- * in an RCU callback, in a notifier on the core that comes or goes. There the
- * access belongs to the step. Declare it there too: else the explorer does not
- * try both orders.
+ * In some places the thread cannot stop: under a spinlock of the kernel, with
+ * interrupts off, in an RCU callback, in a notifier on the core that comes or goes.
+ * There the access belongs to the step. Declare it there too: otherwise the
+ * explorer does not try both orders.
  *
  * Thread context. Without the explorer these are READ_ONCE() and WRITE_ONCE().
  */
@@ -14,8 +14,9 @@
 #include "kernel/debug/trace.h"
 #include "kernel/lib/compiler.h"
 
-/* A function whose plain accesses the explorer does not see: it computes to let
- * time pass, or it notes what is only looked at after the round. */
+/* The explorer ignores the plain accesses of such a function. Use it for a function
+ * that only computes to let time pass, or that only writes notes which are read
+ * after the round. */
 #define unseen __attribute__((no_sanitize("thread"))) noinline
 
 #define shared_read(x)                                                         \

@@ -1,5 +1,5 @@
 /*
- * The state of the machine in numbers. What it is for: state.h. Owns no data;
+ * The state of the machine in numbers. What this is for: state.h. Owns no data;
  * thread context.
  */
 #include "kernel/explore/state.h"
@@ -30,9 +30,8 @@ bool cores_idle(void)
 }
 
 /* rcu_idle_count() orders the reads, and pairs with the idle loop. A core
- * counts as awake from CPU_STARTING until it is off. A thread that waits for
- * a core to start or stop waits for a time too, so it is not taken for
- * blocked. */
+ * counts as awake from CPU_STARTING until it is off. If a thread waits for a core
+ * to start or stop, it waits for a time too, so it does not count as blocked. */
 bool other_cores_sleep(uint32_t *sum)
 {
 	unsigned int cpu, awake = 0;

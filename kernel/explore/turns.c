@@ -1,15 +1,16 @@
 /*
  * The explorer's engine: spinlocks, masked IRQs and calls of other cores.
  *
- * A spinlock of the experiment is a lock like the others: a thread stands before
- * it, and can take a step while the lock is free. So nobody spins. In its own
- * sections the thread stops at gates. It sleeps there although preemption is
- * disabled or IRQs are masked: both belong to the thread and come back with it.
- * No other explored thread sees the difference, because they move one at a time
- * anyway. RCU does: it does not wait for the sleeping thread as it does for a
- * reader. The search then notes LEFT_READERS.
+ * The explorer handles a spinlock of the experiment like a mutex: a thread stands
+ * before it, and can take a step while the lock is free. So no thread spins. The
+ * thread also stops at gates inside its own sections. It sleeps there although
+ * preemption is disabled or IRQs are masked: both belong to the thread and come
+ * back with it. The other explored threads do not see the difference, because one
+ * thread runs at a time anyway. RCU does: without the explorer it would wait for
+ * the section as for a reader, but it does not wait for the sleeping thread. The
+ * search then notes LEFT_READERS.
  *
- * Owns nothing; the footprint's lock guards what a gate says of its sections.
+ * Owns nothing; the footprint's lock guards the list of held spinlocks of a gate.
  */
 #include <string.h>
 
@@ -22,7 +23,8 @@
 
 #if GORDIAN_DEBUG
 
-/* Does thread t have the spinlock, or will it have it next? NULL: any thread. */
+/* Does thread t have the spinlock, or will t have it next? t = NULL: does any
+ * thread? */
 static bool has_spinlock(const struct thread *t, const void *lock)
 {
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
@@ -49,7 +51,8 @@ static bool has_awaited(const struct waiting *w, const struct thread *t)
 	return has_spinlock(t, w->obj);
 }
 
-/* Let t go on, which sleeps for the object. Returns false if none does. */
+/* If t sleeps for the object, let it go on. Returns false if t does not sleep for
+ * it. */
 static bool let_pass(const void *obj, struct thread *t)
 {
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
@@ -91,7 +94,7 @@ static int pass_masked(void *obj, struct thread *t)
 	return let_pass(obj, t) ? 0 : -EINVAL;
 }
 
-/* The wait for the answer of the core of a thread that masks IRQs. */
+/* The wait for a core that does not answer, because its thread masks IRQs. */
 static const struct wait_ops answer_wait = {
 	.name = "other cores",
 	.relation = "where runs",

@@ -99,7 +99,12 @@ void irq_register(unsigned int irq, irq_handler fn, void *arg)
 void irq_dispatch(unsigned int irq)
 {
 	if (irq < NR_IRQS && irqs[irq].fn) {
-		irqs[irq].fn(irq, irqs[irq].arg);
+		irq_handler fn = irqs[irq].fn;
+		struct lockdep_context context;
+
+		lockdep_enter(&context);
+		fn(irq, irqs[irq].arg);
+		lockdep_leave(&context, "a handler returns", (const void *)fn);
 		return;
 	}
 	kprintf("irq %u: no handler, disabled\n", irq);

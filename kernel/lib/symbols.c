@@ -6,17 +6,10 @@
 
 #include <stddef.h>
 
-#include "boot/boot.h"
-
 extern const uint32_t ksyms_count;
 extern const uint32_t ksyms_addr[];	/* ascending */
 extern const uint32_t ksyms_name_off[]; /* into ksyms_names */
 extern const char ksyms_names[];
-
-bool is_text(uintptr_t addr)
-{
-	return addr >= (uintptr_t)text_start && addr < (uintptr_t)text_end;
-}
 
 const char *symbol_lookup(uintptr_t addr, uint32_t *off)
 {

@@ -1,5 +1,5 @@
 /*
- * Notes of the waits of a thread that spins. See busy.h.
+ * What a spinning thread waits for. See busy.h.
  */
 #include "kernel/lock/busy.h"
 

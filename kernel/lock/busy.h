@@ -1,9 +1,9 @@
 /*
- * Notes of the waits of a thread that spins, for reports (debug builds).
+ * What a spinning thread waits for, for reports (debug builds).
  *
- * A thread that sleeps notes its wait in wait_begin(). A thread that spins
- * notes it here. The notes nest, also in interrupts: busy_begin() returns the
- * outer note, and busy_set() puts that back. Only the thread itself writes its
+ * Before a thread sleeps, wait_begin() notes what it waits for. If a thread spins,
+ * busy_begin() does so. The notes nest, also in interrupts: busy_begin() returns
+ * the outer note, and busy_set() restores it. Only the thread itself writes its
  * note; other threads read it as copy_waiting() in kernel/hang/waitfor.c does.
  * Any context but FIQ.
  */

@@ -1,10 +1,10 @@
 /*
- * Turning IRQs off and on. In debug builds lockdep is told before IRQs go on:
- * it looks at the locks that the thread holds at that moment. Nothing has to be
- * told when they go off: a lock that is taken then notes that they are.
+ * Turning IRQs off and on. In debug builds these functions tell lockdep before
+ * IRQs go on, and lockdep looks at the locks that the thread holds. They need not
+ * tell lockdep that IRQs go off: lockdep reads the IRQ flag when a lock is taken.
  *
- * The floors below kernel/lock/ use the raw_ forms of kernel/arch/arch.h; they
- * take no lock that lockdep sees. Owns no data. Any context but FIQ.
+ * The floors below kernel/lock/ use the raw_ forms of kernel/arch/arch.h. These
+ * floors take no lock that lockdep sees. Owns no data. Any context but FIQ.
  */
 #pragma once
 

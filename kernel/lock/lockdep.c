@@ -3,23 +3,23 @@
  * What lockdep is for: lockdep.h. Its other files: lockdep_internal.h.
  *
  * Each thread has a list of the locks that it holds, in the order in which it
- * took them. Only the thread uses it, with IRQs off; interrupts that come on top
- * of the thread use the same list, and put their locks behind those of the
- * thread. `base` is where the list of the running context begins.
+ * took them. Only the thread uses its list, with IRQs off. An interrupt uses the
+ * list of the interrupted thread, and puts its locks behind those of the thread.
+ * `base` is where the list of the running context begins.
  *
  * What always holds:
  *  (1) `chain` is the name of the chain that the entries from `base` on make
  *      (lockdep_chain.c).
- *  (2) Entries that were taken with IRQs off, and since then IRQs have not been
- *      on, are the last ones of the list. (The entries of an interrupted context
- *      come before them, but there IRQs were on.)
+ *  (2) If an entry was taken with IRQs off, and IRQs have stayed off since, only
+ *      entries of the same kind follow it. (The entries of an interrupted
+ *      context come before it, but they were there when IRQs were on.)
  *  (3) An entry without a class is held, but not checked.
  *
- * If nothing is special, an acquisition writes an entry and finds its chain in
- * the table of checked chains. A release takes the last entry off.
+ * In the usual case an acquisition writes an entry, and finds its chain in the
+ * table of checked chains. A release takes the last entry off.
  *
- * A thread sets its `recursion` inside lockdep: locks that it takes here are not
- * checked. Context: any but FIQ. Built without sanitizers.
+ * Inside lockdep a thread sets its `recursion`: lockdep does not check the locks
+ * that the thread takes then. Context: any but FIQ. Built without sanitizers.
  */
 #include "kernel/lock/lockdep.h"
 
@@ -72,25 +72,49 @@ static unsigned int empty_chain(const struct lockdep_thread *t)
 	return t->in_irq_link ? CHAIN_EMPTY_IRQ : CHAIN_EMPTY;
 }
 
-/* Remove entry i. The entries above it move down, onto another chain. */
-static void remove_entry(struct lockdep_thread *t, unsigned int i)
+/* The entries from i on are now on top of this chain. */
+static void rechain(struct lockdep_thread *t, unsigned int i,
+		    unsigned int chain)
 {
-	unsigned int chain = t->held[i].below;
 	bool known;
 
-	t->depth--;
-	t->base -= i < t->base;
-	t->mark -= i < t->mark;
 	for (; i < t->depth; i++) {
 		struct held_lock *h = &t->held[i];
 
-		*h = h[1];
 		if (h->in_irq && (i == 0 || i == t->base || !h[-1].in_irq))
 			chain = CHAIN_EMPTY_IRQ;
 		h->below = chain;
 		chain = chain_intern(h, NULL, &known);
 	}
 	t->chain = t->depth > t->base ? chain : empty_chain(t);
+}
+
+/* Remove entry i. The entries above it move down, onto another chain. */
+static void remove_entry(struct lockdep_thread *t, unsigned int i)
+{
+	unsigned int chain = t->held[i].below;
+
+	t->depth--;
+	t->base -= i < t->base;
+	t->mark -= i < t->mark;
+	for (unsigned int k = i; k < t->depth; k++)
+		t->held[k] = t->held[k + 1];
+	rechain(t, i, chain);
+}
+
+void lockdep_retire(struct lockdep_thread *t, unsigned int i, bool renewed)
+{
+	const struct held_lock *h = &t->held[i];
+	struct stray_lock *s = stray_add(t, h, renewed);
+
+	if (s) {
+		if (i < t->mark || renewed)
+			s->level = 0;
+		/* If it was taken with IRQs on, it owns one of the preempt count,
+		 * which its late release gives back. */
+		s->owes_a_count = renewed && !h->irqs_off;
+	}
+	remove_entry(t, i);
 }
 
 /* Note the greatest depth, for the command `lockdep`. If two cores do this at
@@ -163,16 +187,35 @@ static noinline unsigned int check_chain(struct lockdep_thread *t,
 	return name;
 }
 
-void lockdep_relearn(struct lockdep_thread *t, const void *frame)
+void lockdep_relearn(struct lockdep_thread *t)
 {
-	t->stale = 0;
+	bool outer = false;
+
+	WRITE_ONCE(t->stale, 0);
+	/* Pairs with the barriers between lockdep_reset(), or
+	 * lockdep_unregister_key(), and its set_stale(): if the looks below still
+	 * see what they forget, `stale` stays set. */
+	smp_mb();
+	/* The chains of a key that was unregistered are gone, and their names may
+	 * be in use for others. */
 	for (unsigned int i = 0; i < t->depth; i++) {
 		struct held_lock *h = &t->held[i];
 
-		/* Its key was unregistered: an edge to its class would be one of
-		 * the next class there. */
+		/* An edge to its class would be one of the next class there. */
 		if (!lockdep_classes[h->class].key)
 			h->class = 0;
+		outer |= !h->class && i < t->base;
+	}
+	rechain(t, 0, CHAIN_EMPTY);
+	if (outer) /* the end of the interrupt brings back an old name */
+		WRITE_ONCE(t->stale, 1);
+	for (unsigned int i = 0; i < t->depth; i++) {
+		struct held_lock *h = &t->held[i];
+		/* A frame that returns to where h was taken: the stack of this
+		 * step has nothing to do with h. */
+		const uint32_t taken_at[] = { LOCKDEP_NO_OLDER_FRAME, h->site };
+		const void *frame = &taken_at[1];
+
 		lockdep_mark_use(h, lockdep_uses_of(h), frame);
 		lockdep_check_order(t, i, h, h->nested, 0, frame);
 	}
@@ -225,15 +268,15 @@ static bool reads_already(const struct lockdep_thread *t,
 
 /*
  * Many locks of one class, which one outer lock orders: from COMPRESS_FROM on
- * they share an entry, which then stands for no lock alone. Returns whether the
- * last entry has taken in one more.
+ * they share an entry, which then stands for no lock alone. Locks of different
+ * contexts share none. Returns whether the last entry has taken in one more.
  */
 static bool compress(struct lockdep_thread *t, unsigned int class,
 		     unsigned int how, const struct lockdep_map *nest)
 {
 	struct held_lock *h = &t->held[t->depth - 1];
 
-	if (t->depth <= max(t->base, COMPRESS_FROM + 0u) || !h->nested ||
+	if (t->depth <= max(t->mark, COMPRESS_FROM + 0u) || !h->nested ||
 	    h->class != class || h->how != how || h->more == UINT8_MAX ||
 	    !holds_outer(t, nest))
 		return false;
@@ -256,8 +299,8 @@ static noinline void acquire_slow(struct lockdep_map *m, unsigned int subclass,
 	if (t->recursion || m->key == &lockdep_no_validate)
 		return;
 	t->recursion = 1;
-	if (t->stale)
-		lockdep_relearn(t, frame);
+	if (READ_ONCE(t->stale))
+		lockdep_relearn(t);
 	class = subclass < LOCKDEP_SUBCLASSES ? READ_ONCE(m->class[subclass]) :
 						0;
 	if (!class)
@@ -350,9 +393,11 @@ static void report_unbalanced(struct lockdep_map *m, uintptr_t site,
 	struct finding f;
 
 	lockdep_fill(&f, LOCKDEP_UNBALANCED, frame);
-	f.next = (struct held_copy){ m, site, (uint16_t) class, 0, false };
-	if (h)
+	f.next = (struct held_copy){ m, site, (uint16_t) class, 0, false, 0 };
+	if (h) {
 		f.next = f.prev = lockdep_copy(h);
+		f.next.lock = f.prev.lock = m; /* h may stand for many */
+	}
 	lockdep_found(&f, lockdep_serial(f.next.class), site, 0);
 }
 
@@ -370,8 +415,8 @@ static noinline bool release_slow(struct lockdep_thread *t,
 	if (t->recursion || m->key == &lockdep_no_validate)
 		return true;
 	t->recursion = 1;
-	if (t->stale)
-		lockdep_relearn(t, frame);
+	if (READ_ONCE(t->stale))
+		lockdep_relearn(t);
 	found = lockdep_entry(t, m);
 	if (found) {
 		i = (unsigned int)(found - t->held);
@@ -381,16 +426,19 @@ static noinline bool release_slow(struct lockdep_thread *t,
 		report_unbalanced(m, site, NULL, frame);
 		ok = false;
 	}
-	if (h && h->more) {
-		h->more--;
-	} else if (h) {
-		if (i < t->base) { /* taken in another context */
-			report_unbalanced(m, site, h, frame);
-			stray_add(t, h, true);
-			t->excused = true;
-		}
-		remove_entry(t, i);
+	if (h && i < t->base) { /* taken in another context */
+		const struct held_lock gone = { .map = m,
+						.how = h->how,
+						.in_irq = h->in_irq };
+
+		report_unbalanced(m, site, h, frame);
+		stray_add(t, &gone, true);
+		t->excused = true;
 	}
+	if (h && h->more)
+		h->more--;
+	else if (h)
+		remove_entry(t, i);
 	t->recursion = 0;
 	return ok;
 }

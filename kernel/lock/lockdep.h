@@ -9,7 +9,7 @@
  * reports it even if the deadlock has not happened and is not about to happen.
  * Lockdep sees locks only. It does not see that a counter excludes a thread,
  * and it sees no wait for anything but a lock, except the wait for an answer of
- * other cores (lockdep_call()). The argument of October 2012 was about this.
+ * other cores (lockdep_call()). The mails of October 2012 argued about this.
  *
  * Interrupts. Lockdep is told when interrupts go on (kernel/lock/irqflags.h),
  * and when a handler begins and ends. It looks at the locks that are held then.
@@ -19,35 +19,39 @@
  * interrupts or preemption off, or with a spinlock held. Whether a spinlock is
  * held is read from the list of held locks, not from counts or flags.
  *
- * Contexts. An interrupt, a timer function, a function that another core calls,
- * a notifier, an RCU callback and a thread begin and end. When one ends, it must
- * leave things as it found them: locks, readers, preempt count, interrupt flag.
- * What is left is reported there, and put back, so that nobody else is blamed.
+ * Contexts. An interrupt and its handler, a timer function, a function that
+ * another core calls or that runs in stop_machine(), a notifier, an RCU callback
+ * and a thread begin and end. When one ends, it must leave things as it found
+ * them: locks, readers, preempt count, interrupt flag. If it does not, lockdep
+ * reports this there and restores the old state, so that it does not blame other
+ * code.
  *
  * Readers. A recursive reader waits for a writer that is inside, but not for a
  * writer that waits. Any other reader waits for both. An edge records how its
- * first lock was held and how its second was asked for, and only strong paths
- * count (kernel/lock/lockdep_graph.h; Linux since 5.10).
+ * first lock was held and how its second was asked for. Lockdep looks for strong
+ * paths only: those whose threads can all wait for each other
+ * (kernel/lock/lockdep_graph.h; Linux since 5.10).
  *
  * The duties of a client, which is the code of a lock:
  *  1. Call lock_acquire() before you try to take the lock, lock_contended()
- *     before you wait for it, lock_acquired() when that wait has ended,
- *     lock_release() when you give the lock back.
+ *     before you wait for it, lock_acquired() when this wait has ended, and
+ *     lock_release() when you release the lock.
  *  2. If lock_release() returns false, leave the lock as it is.
  *  3. Give each lock a class: a key, a static place, or lockdep_no_validate.
  *  4. Call might_sleep() first where a thread may sleep.
  *
  * The consequences:
- *  a. Each distinct finding is reported once, then only counted. Two findings
+ *  a. Lockdep reports each finding once, and then only counts it. Two findings
  *     are the same if they have the same kind and concern the same classes and
- *     sites; lockdep_finding.c says which. One step about all held locks (turning
- *     interrupts on, calling cores, the end of a context) makes one finding; the
- *     rest is counted, and found again if it has a cause of its own.
+ *     sites; lockdep_finding.c says which. Some steps check all held locks at
+ *     once (turning interrupts on, calling cores, the end of a context). If
+ *     several locks are wrong there, lockdep reports one and counts the others;
+ *     if another lock has a mistake of its own, a later step can show it.
  *  b. Lockdep goes on after a report. Nothing that it finds stops the system.
- *  c. If a table is full, one line names the number to raise. Nothing that
- *     follows from a full table is reported: lockdep then sees less.
- *  d. After a reset lockdep learns again what threads hold at that moment.
- *  e. In release nothing of it is left.
+ *  c. If a table is full, one line names the constant to raise. Then lockdep sees
+ *     less, but a full table never causes a false report.
+ *  d. After a reset lockdep relearns which locks the threads hold.
+ *  e. A release build contains no part of lockdep.
  *
  * The mechanism: lockdep.c (the list of held locks), lockdep_class.c,
  * lockdep_chain.c, lockdep_order.c, lockdep_irq.c, lockdep_context.c,
@@ -70,12 +74,13 @@ enum lockdep_kind {
 	LOCKDEP_RECURSIVE,     /* a lock of that class is held already */
 	LOCKDEP_IRQ_ORDER,     /* irq-safe before irq-unsafe, by an edge */
 	LOCKDEP_IRQ_INVERSION, /* irq-safe before irq-unsafe, by a new use */
-	LOCKDEP_INCONSISTENT,  /* one lock is both: taken in interrupts and with
-				* them enabled, or taken with interrupts off and
-				* held while other cores are called */
+	LOCKDEP_INCONSISTENT,  /* a class is taken in interrupts, and is held
+				* with interrupts on; or is waited for with them
+				* off, and is held while other cores are called */
 	LOCKDEP_UNBALANCED,    /* released, but not held (here) */
 	LOCKDEP_HELD_AT_END, /* a context ends, or a core idles, with a lock */
-	LOCKDEP_HELD_FREED,  /* memory of a held lock freed or initialised */
+	LOCKDEP_HELD_FREED,  /* memory of a held lock freed or initialised, or
+			      * its key unregistered */
 	LOCKDEP_SLEEP,	     /* may sleep, but must not here */
 	LOCKDEP_RCU,	     /* rcu_dereference() outside a reader */
 	LOCKDEP_NOT_HELD,    /* the lockdep_assert_...() macros */
@@ -147,12 +152,15 @@ struct lockdep_map {
 
 /* A lock that is not where it belongs: see lockdep_stray.c. */
 struct stray_lock {
-	const struct lockdep_map *map;
+	const struct lockdep_map *map; /* NULL: `more` + 1 locks of `class` */
+	uint16_t class;
+	uint8_t more;
 	uint8_t how;	   /* LOCK_* */
 	bool spins;	   /* it is a spinlock */
 	bool in_irq;	   /* an interrupt has taken it */
 	bool gone;	   /* another context has released it */
-	bool fresh;	   /* since the running context began */
+	uint8_t level;	   /* contexts open when it became one, plus 1; 0: the
+			    * preempt count is right for it */
 	bool owes_a_count; /* the preempt count was put back without it */
 };
 
@@ -176,13 +184,16 @@ struct lockdep_thread {
 	unsigned int readers;	  /* rcu_read_lock() nesting */
 	unsigned int reader_base; /* of them, of contexts outside this one */
 	unsigned int left_readers; /* left behind by contexts that have ended */
-	uintptr_t reader_site;	   /* where the outermost reader began */
-	uint64_t reader_since;	   /* when it began */
+	/* Where and when the outermost reader of the running context began; if
+	 * that has none, of the context outside. */
+	uintptr_t reader_site;
+	uint64_t reader_since;
 	struct held_lock held[MAX_HELD];
 	struct stray_lock stray[MAX_STRAY];
 	uint8_t nr_stray;
-	bool blind;   /* stray[] was full once: unknown releases are right */
-	bool excused; /* this context has released a lock of another one */
+	uint8_t level; /* contexts that are open around the running code */
+	bool blind;    /* stray[] was full once: unknown releases are right */
+	bool excused;  /* this context has released a lock of another one */
 	/* `since` of the spinlock with which the thread sleeps: reported */
 	uint64_t bad_sleep;
 };
@@ -193,6 +204,8 @@ struct lockdep_context {
 	unsigned int chain;
 	uint32_t in_irq_link, irq_flag;
 	unsigned int readers, reader_base;
+	uintptr_t reader_site;
+	uint64_t reader_since;
 	int preempt_count;
 	bool excused;
 };
@@ -235,8 +248,9 @@ void lockdep_init_map(struct lockdep_map *m, const char *name, const void *key,
 /*
  * A key in memory that will be freed: register it before a lock gets it.
  * Unregister it before the memory is freed, and after the last lock that has it
- * is gone; then its classes, their orders and their findings are forgotten.
- * Thread context, or interrupt; not while a lock of the key is held.
+ * is gone; then its classes and their orders are forgotten. (What was found
+ * about them stays counted.) Thread context, or interrupt; not while a lock of
+ * the key is held. If the calling thread holds one, that is reported.
  */
 void lockdep_register_key(struct lock_class_key *key);
 void lockdep_unregister_key(struct lock_class_key *key);
@@ -296,12 +310,14 @@ void lockdep_complain(enum lockdep_kind kind, const char *what, uintptr_t site);
 #define lockdep_assert_held(lock)                                              \
 	lockdep_check(lock_is_held(&(lock)->dep_map), LOCKDEP_NOT_HELD,        \
 		      (lock)->dep_map.name)
-#define lockdep_assert_held_write(lock)                                        \
-	lockdep_check(lock_is_held_as(&(lock)->dep_map, false),                \
-		      LOCKDEP_NOT_HELD, (lock)->dep_map.name)
-#define lockdep_assert_held_read(lock)                                         \
-	lockdep_check(lock_is_held_as(&(lock)->dep_map, true),                 \
-		      LOCKDEP_NOT_HELD, (lock)->dep_map.name)
+#define lockdep_assert_held_write(lock) lockdep_assert_held_as(lock, false)
+#define lockdep_assert_held_read(lock)	lockdep_assert_held_as(lock, true)
+#define lockdep_assert_held_as(lock, read)                                     \
+	do {                                                                   \
+		if (unlikely(!lock_is_held_as(&(lock)->dep_map, (read))))      \
+			lockdep_held_otherwise(&(lock)->dep_map, (read),       \
+					       CALLER);                        \
+	} while (0)
 #define lockdep_assert_not_held(lock)                                          \
 	do {                                                                   \
 		if (unlikely(lock_is_on_list(&(lock)->dep_map)))               \
@@ -311,6 +327,9 @@ void lockdep_complain(enum lockdep_kind kind, const char *what, uintptr_t site);
  * second reports that m is held. */
 bool lock_is_on_list(const struct lockdep_map *m);
 void lockdep_unwanted(const struct lockdep_map *m, uintptr_t site);
+/* For the two before it: m is not held for reading (read), or for writing. */
+void lockdep_held_otherwise(const struct lockdep_map *m, bool read,
+			    uintptr_t site);
 
 /* The function may take this lock, though not each time: check as if it did. (A
  * lock that sleeps: also check that it may sleep here.) */
@@ -344,11 +363,14 @@ void lockdep_no_reader(uintptr_t site);
 /* The locks and readers that contexts of this thread have left behind are gone:
  * somebody else has released them. */
 void lockdep_forget_stray(void);
-/* Memory is about to be freed, or a lock there to be initialised: report the
- * locks in it that the current thread holds. */
-void debug_check_no_locks_freed(const void *from, size_t len);
+/* Memory is about to be freed, or (the second) a lock there to be initialised:
+ * report the locks in it that the current thread holds, and do not check them
+ * any more. A new lock is held by nobody: the late release of the old one leaves
+ * it as it is. site: the caller of the function that does that. */
+void debug_check_no_locks_freed(const void *from, size_t len, uintptr_t site);
+void debug_check_new_lock(const void *from, size_t len, uintptr_t site);
 /* A BUG has ended the current thread, perhaps inside lockdep: release lockdep's
- * lock for the other threads. */
+ * lock for the other threads, and check this one no more. */
 void lockdep_thread_died(void);
 
 /* Since the last reset: lockdep_count() is the number of distinct findings of
@@ -423,7 +445,8 @@ struct lockdep_context {
 #define lock_held_by(t, m)		      ((void)(t), (const struct held_lock *)NULL)
 #define lockdep_thread_end()		      ((void)0)
 #define lockdep_idle()			      ((void)0)
-#define debug_check_no_locks_freed(from, len) ((void)0)
+#define debug_check_no_locks_freed(at, n, by) ((void)0)
+#define debug_check_new_lock(at, n, by)	      ((void)0)
 #define lockdep_thread_died()		      ((void)0)
 #define print_held_locks(t)		      ((void)(t))
 #define lockdep_count(kind)		      0u

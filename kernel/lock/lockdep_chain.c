@@ -3,18 +3,19 @@
  *
  * A chain is a sequence of held locks, with how each was taken and whether
  * interrupts were off. The findings of an acquisition depend only on the chain
- * that it makes. So if a chain was checked before, nothing else is looked at,
- * and an acquisition usually costs one hash and one look-up.
+ * that it makes. So lockdep checks each chain once, and an acquisition usually
+ * costs one hash and one look-up.
  *
- * Chains form a tree in a hash table. An entry is a link: the lock on top, with
- * how it was taken, and the name of the chain below it. A chain's name is its
- * place in the table, or one of the names of lockdep_internal.h. Different
- * chains have different names, so no chain is taken for a checked one by
- * mistake. The bit `unchecked` of an entry says that the chain has yet to be
- * checked. A reset sets it everywhere and keeps the names, as locks may be held.
+ * Chains form a tree in a hash table. An entry is a link: the last lock of the
+ * chain, with how it was taken, and the name of the chain below it. A chain's
+ * name is its place in the table, or one of the names of lockdep_internal.h.
+ * Different chains have different names, so lockdep never takes one chain for
+ * another. The bit `unchecked` of an entry says that the chain has yet to be
+ * checked. A reset sets this bit in all entries. It keeps the names, because
+ * threads may hold locks.
  *
- * An entry lies at its place or behind it, at most `furthest` places away. So a
- * search ends there, also in a full table.
+ * An entry is in its hash slot, or in one of the next `furthest` slots. So a
+ * search looks at no other slots, even if the table is full.
  *
  * lockdep_graph_lock guards the table; lock_acquire_plain() looks at one entry
  * without it. Context: any but FIQ. Built without sanitizers.

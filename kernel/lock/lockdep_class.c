@@ -1,11 +1,12 @@
 /*
  * Lockdep's classes: which class a lock belongs to, and how the class was used.
  *
- * lockdep_graph_lock (a spinlock that lockdep does not check, IRQs off) guards
- * the classes, the graph, the chains and the findings. Classes, uses and edges
- * do not change once they are made, until a reset or until their key is
- * unregistered. Both of these hold the console for as long as they take
- * (report_begin()), so a report reads classes and edges without this lock.
+ * lockdep_graph_lock guards the classes, the graph, the chains and the findings.
+ * It is a spinlock that lockdep does not check; IRQs are off. Classes, uses and
+ * edges do not change once they are made, until a reset, or until their key is
+ * unregistered. A reset and the unregistering of a key hold the console while
+ * they run (report_begin()), so a report reads classes and edges without
+ * lockdep_graph_lock.
  *
  * Context: any but FIQ. Built without sanitizers.
  */
@@ -24,7 +25,7 @@ struct lock_class_key lockdep_no_validate;
 struct dep_graph lockdep_graph;
 struct lock_class lockdep_classes[DEP_NODES];
 unsigned int lockdep_nr_classes = 1, lockdep_classes_in_use;
-uint32_t lockdep_resets;
+uint32_t lockdep_resets, lockdep_removals;
 
 DEFINE_SPINLOCK(lockdep_graph_lock);
 static uint16_t buckets[BUCKETS];
@@ -170,6 +171,7 @@ bool lockdep_forget_key(const void *key, uint32_t gone[DEP_NODES / 32],
 		*p = c->next;
 		c->key = NULL;
 		c->name = "(unregistered)";
+		c->serial = 0;
 		c->usage = c->wrong = 0;
 		c->next = free_class;
 		free_class = (uint16_t)n;

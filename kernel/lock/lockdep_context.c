@@ -1,17 +1,18 @@
 /*
  * Lockdep: contexts, and what they leave behind; sleeping; assertions.
  *
- * When a context begins, its caller notes how things are (struct
- * lockdep_context). When it ends, they must be the same: the locks held, the
- * readers open, the preempt count, the interrupt flag. What differs is reported
- * there, with the context's name, and put back: the lock becomes a stray
- * (lockdep_stray.c), the counts and the flag get their old values. So the
- * context that was interrupted, or the caller, is not blamed later.
+ * When a context begins, its caller notes the locks held, the readers open, the
+ * preempt count and the interrupt flag (struct lockdep_context). When the context
+ * ends, all of these must be the same. If one is not, lockdep reports this there,
+ * with the context's name. Then it restores the old state: the lock becomes a
+ * stray (lockdep_stray.c), the counts and the flag get their old values. So
+ * lockdep does not blame the interrupted context, or the caller, later.
  *
- * One end makes at most two findings. Locks that are left explain a preempt
- * count and an interrupt flag; a reader explains a preempt count.
+ * One end makes at most two findings. If a lock was left, lockdep reports no
+ * change of the preempt count or the interrupt flag, because the lock explains
+ * it. If a reader was left, the reader explains the preempt count.
  *
- * Only the thread itself uses its part of these data, IRQs off. Context: any but
+ * Only the thread itself uses its part of this data, IRQs off. Context: any but
  * FIQ. Built without sanitizers.
  */
 #include "kernel/debug/panic.h"
@@ -37,20 +38,21 @@ void lockdep_enter(struct lockdep_context *c)
 		.irq_flag = arch_cpsr() & PSR_I,
 		.readers = t->readers,
 		.reader_base = t->reader_base,
+		.reader_site = t->reader_site,
+		.reader_since = t->reader_since,
 		.preempt_count = me->preempt_count,
 		.excused = t->excused,
 	};
 	t->mark = t->depth;
 	t->reader_base = t->readers;
 	t->excused = false;
-	if (unlikely(t->nr_stray))
-		stray_begin(t);
+	t->level++;
 }
 
 void lockdep_irq_enter(struct lockdep_context *c)
 {
 	/* If the interrupted context holds locks, each acquisition is looked at:
-	 * no link with this bit is in the table. */
+	 * a link with this bit has another place than the chain's. */
 	const struct held_lock in_irq = {
 		.in_irq = 1,
 		.unchecked = current->lockdep.depth != 0,
@@ -94,7 +96,10 @@ static void report_left(const struct lockdep_context *c, enum lockdep_left left,
 	f.site = (uintptr_t)fn;
 	f.left = left;
 	f.was_count = c->preempt_count;
-	lockdep_found(&f, left, (uint32_t)what, (uint32_t)fn);
+	if (!fn && !f.in_irq) /* the thread itself ends */
+		fn = (const void *)current->fn;
+	lockdep_found(&f, left == LEFT_READER ? f.reader : left, (uint32_t)what,
+		      (uint32_t)fn);
 }
 
 /* What has the context left, apart from locks? locks: it has left some. */
@@ -174,6 +179,15 @@ static always_inline bool ends_well(const struct lockdep_context *c,
 		      (arch_cpsr() & PSR_I) == c->irq_flag);
 }
 
+/* The context has ended: its readers are over, those around it are not. */
+static always_inline void outer_readers(struct lockdep_thread *t,
+					const struct lockdep_context *c)
+{
+	t->reader_base = c->reader_base;
+	t->reader_site = c->reader_site;
+	t->reader_since = c->reader_since;
+}
+
 void lockdep_leave(const struct lockdep_context *c, const char *what,
 		   const void *fn)
 {
@@ -182,8 +196,9 @@ void lockdep_leave(const struct lockdep_context *c, const char *what,
 	/* Not c->depth: it may have released locks of another context. */
 	if (!ends_well(c, t->mark))
 		end_badly(c, t->mark, what, fn, __builtin_frame_address(0));
+	t->level--;
 	t->mark = min(c->mark, t->mark);
-	t->reader_base = c->reader_base;
+	outer_readers(t, c);
 	t->excused |= c->excused;
 }
 
@@ -195,7 +210,8 @@ void lockdep_irq_exit(const struct lockdep_context *c)
 	if (!ends_well(c, base))
 		end_badly(c, base, "an interrupt returns", NULL,
 			  __builtin_frame_address(0));
-	t->reader_base = c->reader_base;
+	t->level--;
+	outer_readers(t, c);
 	t->excused = c->excused;
 	t->in_irq_link = c->in_irq_link;
 	t->base = min(c->base, base);
@@ -229,7 +245,9 @@ void lockdep_idle(void)
 
 void lockdep_thread_died(void)
 {
-	current->lockdep.recursion = 0;
+	/* For good: whatever the thread does on its way out follows from the
+	 * BUG. */
+	current->lockdep.recursion = 1;
 	if (lockdep_graph_lock.holder == current)
 		arch_spin_unlock(&lockdep_graph_lock);
 }
@@ -286,6 +304,22 @@ void lockdep_unwanted(const struct lockdep_map *m, uintptr_t site)
 	raw_local_irq_restore(flags);
 }
 
+void lockdep_held_otherwise(const struct lockdep_map *m, bool read,
+			    uintptr_t site)
+{
+	uint32_t flags = raw_local_irq_save();
+	struct finding f;
+
+	if (begin_violation(&f, LOCKDEP_NOT_HELD, m->name, site, flags,
+			    __builtin_frame_address(0))) {
+		f.held_how = read ? HELD_FOR_READING : HELD_FOR_WRITING;
+		f.prev.lock = lock_is_on_list(m) ? m : NULL;
+		lockdep_found(&f, (uint32_t)m->name, site, 0);
+		end_violation();
+	}
+	raw_local_irq_restore(flags);
+}
+
 void lockdep_no_reader(uintptr_t site)
 {
 	struct lockdep_thread *t = &current->lockdep;
@@ -302,32 +336,50 @@ void lockdep_no_reader(uintptr_t site)
 	raw_local_irq_restore(flags);
 }
 
-void debug_check_no_locks_freed(const void *from, size_t len)
+/* The locks from `from` on are no more. renewed: they are new ones. */
+static noinline void check_memory(const void *from, size_t len, bool renewed,
+				  uintptr_t site, const void *frame)
 {
 	struct lockdep_thread *t = &current->lockdep;
+	const char *what = "frees or initialises memory with a held lock in it";
 	uint32_t flags = raw_local_irq_save();
 	bool first = true;
 	struct finding f;
 
-	for (unsigned int i = 0; i < t->depth; i++) {
+	if (renewed)
+		stray_renewed(t, from, len);
+	for (unsigned int i = 0; i < t->depth && !t->recursion;) {
 		const struct held_lock *h = &t->held[i];
 
-		if (likely((uintptr_t)h->map - (uintptr_t)from >= len) ||
-		    t->recursion)
-			continue;
-		if (!first) {
-			lockdep_count_again(1);
+		if (likely((uintptr_t)h->map - (uintptr_t)from >= len)) {
+			i++;
 			continue;
 		}
-		first = false;
-		if (!begin_violation(&f, LOCKDEP_HELD_FREED, "", CALLER, flags,
-				     __builtin_frame_address(0)))
-			continue;
+		begin_violation(&f, LOCKDEP_HELD_FREED, what, site, flags,
+				frame);
 		f.next = lockdep_copy(h);
-		lockdep_found(&f, lockdep_serial(h->class), CALLER, 0);
+		if (first)
+			lockdep_found(&f, lockdep_serial(h->class), site, 0);
+		else
+			lockdep_count_again(1);
+		first = false;
+		lockdep_retire(t, i, renewed);
 		end_violation();
 	}
 	raw_local_irq_restore(flags);
+}
+
+void debug_check_no_locks_freed(const void *from, size_t len, uintptr_t site)
+{
+	if (unlikely(current->lockdep.depth))
+		check_memory(from, len, false, site,
+			     __builtin_frame_address(0));
+}
+
+void debug_check_new_lock(const void *from, size_t len, uintptr_t site)
+{
+	if (unlikely(current->lockdep.depth || current->lockdep.nr_stray))
+		check_memory(from, len, true, site, __builtin_frame_address(0));
 }
 
 /* ---- sleeping --------------------------------------------------------------- */

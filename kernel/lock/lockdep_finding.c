@@ -2,8 +2,8 @@
  * Lockdep's findings: which ones are new, and how many there are.
  *
  * Two findings are the same if their kind and their key are equal. A key has
- * three words. They are compared in full, so two findings are never taken for
- * one. The keys, by kind:
+ * three words. They are compared in full, so two findings are not taken for one.
+ * (Of a cycle they are a hash of 64 bits.) The keys, by kind:
  *
  *	circular         the cycle: a sum over its edges, in their direction
  *	recursive        class, site of the held lock, site of the new one
@@ -13,13 +13,15 @@
  *	unbalanced       class, site of the release
  *	held-at-end      class, site where it was taken, what ends
  *	held-freed       class, site of the free
- *	sleep, rcu,
+ *	sleep, rcu-usage,
  *	not-held         the words, the site
  *	nest             class, site
- *	left-behind      what is left, what ends, its function
+ *	left-behind      what is left (a reader: where it began), what ends,
+ *			 its function
  *
- * Sites are not part of a cycle or a pair: its edges and uses keep the stacks
- * of those that made them first, and these are printed.
+ * The key of a cycle, or of a pair of classes, contains no sites. Each edge and
+ * each use keeps the stack of the thread that made it first, and the report
+ * prints these stacks.
  *
  * lockdep_graph_lock guards the keys and the counts. Context: any but FIQ. Built
  * without sanitizers.
@@ -43,11 +45,36 @@ static struct key keys[LOCKDEP_FINDINGS];
 static unsigned int unsaid[NR_LOCKDEP_KINDS]; /* found when keys[] was full */
 static unsigned int marked[NR_LOCKDEP_KINDS]; /* at the last lockdep_mark() */
 
+static uint64_t named_path(const struct dep_path *path)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < path->n; i++) {
+		const struct dep_edge *e = &lockdep_graph.edge[path->edge[i]];
+
+		sum += lockdep_mix(lockdep_mix(0, lockdep_serial(e->from)),
+				   lockdep_serial(e->to));
+	}
+	return sum;
+}
+
+uint64_t lockdep_named(const struct finding *f)
+{
+	uint64_t sum = named_path(&f->path) + named_path(&f->forward);
+
+	sum += lockdep_serial(f->next.class) + lockdep_serial(f->prev.class);
+	sum += lockdep_serial(f->safe) + lockdep_serial(f->unsafe);
+	for (unsigned int i = 0; i < f->nr_held; i++)
+		sum += lockdep_serial(f->held[i].class);
+	return sum;
+}
+
 bool lockdep_note(struct finding *f, uint32_t a, uint32_t b, uint32_t c)
 {
 	const struct key key = { f->kind, a, b, c };
 
 	f->epoch = lockdep_resets;
+	f->removals = lockdep_removals;
 	for (unsigned int i = 0; i < lockdep_nr_findings; i++) {
 		if (memcmp(&keys[i], &key, sizeof(key)) == 0) {
 			lockdep_again++;
@@ -59,6 +86,7 @@ bool lockdep_note(struct finding *f, uint32_t a, uint32_t b, uint32_t c)
 		unsaid[f->kind]++;
 		return false; /* that the table is full was printed */
 	}
+	f->named = lockdep_named(f);
 	keys[lockdep_nr_findings++] = key;
 	lockdep_distinct[f->kind]++;
 	return true;
@@ -94,15 +122,16 @@ void lockdep_trace_from(struct dep_trace *t, const void *frame)
 	uintptr_t pc[DEP_FRAMES + 1];
 	unsigned int n = backtrace_frame(frame, pc, DEP_FRAMES + 1);
 
-	t->cut = n > DEP_FRAMES;
+	t->cut = n > DEP_FRAMES ||
+		 ((const uint32_t *)frame)[-1] == LOCKDEP_NO_OLDER_FRAME;
 	t->n = (uint16_t)min(n, (unsigned int)DEP_FRAMES);
 	memcpy(t->pc, pc, t->n * sizeof(pc[0]));
 }
 
 struct held_copy lockdep_copy(const struct held_lock *h)
 {
-	return (struct held_copy){ h->map, h->site, h->class, h->how,
-				   h->waits };
+	return (struct held_copy){ h->map, h->site,  h->class,
+				   h->how, h->waits, h->more };
 }
 
 void lockdep_fill(struct finding *f, enum lockdep_kind kind, const void *frame)

@@ -1,9 +1,9 @@
 /*
- * Lockdep's limits: one line when a table is full, and one for each name of a
- * lock that cannot have a class.
+ * Lockdep's limits. Prints one line when a table becomes full, and one line for
+ * each name of a lock that cannot have a class.
  *
- * report_begin() guards what was said. Context: any but FIQ, and without
- * lockdep_graph_lock.
+ * report_begin() guards the record of the lines that were printed. Context: any
+ * but FIQ, and without lockdep_graph_lock.
  */
 #include <string.h>
 

@@ -10,20 +10,20 @@
  *     exclusively  as a recursive reader       DEP_ER
  *     shared       as a recursive reader       DEP_SR
  *
- * Two classes can have an edge of each sort between them, each with the stack
- * that made it. No edge is added if a stronger one is there: EN covers all four
- * sorts, SN and ER cover SR.
+ * Two classes can have an edge of each sort between them. Each edge has the stack
+ * of the thread that made it. No edge is added if a stronger one is there: EN is
+ * stronger than the other three sorts, SN and ER are stronger than SR.
  *
  * A path is strong if its threads can all wait for each other. A recursive
  * reader does not wait for a reader, so a path is not strong if an ..R edge is
- * followed by an S.. edge: a node reached by an ..R edge is left by E.. edges
- * only. The search therefore visits a node up to twice, once for each way to
- * reach it, and finds the shortest strong path. (Linux keeps one mark for each
- * class.)
+ * followed by an S.. edge. If the search has reached a node by an ..R edge, it
+ * goes on by E.. edges only. So it visits a node up to twice, once for each way to
+ * reach it, and finds the shortest strong path. (Linux's search visits each class
+ * once.)
  *
- * The client's duty: guard the graph; it belongs to the caller. The
- * consequence: an edge and its trace do not change once they are made, until
- * dep_clear() or dep_remove().
+ * The client's duty: own the graph, and guard it with a lock. The consequence: an
+ * edge and its trace do not change once they are made, until dep_clear() or
+ * dep_remove().
  */
 #pragma once
 

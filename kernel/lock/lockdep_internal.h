@@ -1,5 +1,5 @@
 /*
- * Shared by the files of lockdep. The files, each of which uses those before it:
+ * Shared by the files of lockdep. Each of these files uses the files above it:
  *
  *	lockdep_full.c      one line for each full table
  *	lockdep_class.c     the classes, the graph, the lock that guards both
@@ -9,10 +9,10 @@
  *	lockdep_finding.c   which findings are new; counts
  *	lockdep_irq.c       uses of classes, interrupts
  *	lockdep_order.c     order, recursion
- *	lockdep_stray.c     locks that are not on the list, though they are held
+ *	lockdep_stray.c     locks whose state is not what the list says
  *	lockdep.c           the list of held locks; the hooks of the locks
  *	lockdep_context.c   what a context leaves behind; sleeping; assertions
- *	lockdep_reset.c     reset, keys that are given back
+ *	lockdep_reset.c     reset, unregistering of keys
  *	lockdep_stats.c     what the command `lockdep` prints
  */
 #pragma once
@@ -60,13 +60,17 @@ struct held_copy {
 	uint16_t class;
 	uint8_t how;
 	bool waits;
+	uint8_t more; /* as in struct held_lock */
 };
 
 /* All that a report needs, so that it can be printed again. It also refers to
  * classes and edges; these do not change before the next reset. */
 struct finding {
 	enum lockdep_kind kind;
-	uint32_t epoch; /* lockdep_resets when it was found */
+	/* When it was found: lockdep_resets and lockdep_removals, and a sum over
+	 * all classes and edges to which it refers. */
+	uint32_t epoch, removals;
+	uint64_t named;
 	/* The context in which it was found: */
 	uint32_t thread, core;
 	char comm[THREAD_NAME_LEN];
@@ -88,6 +92,12 @@ struct finding {
 		LEFT_IRQS_ON,
 		LEFT_IRQS_OFF
 	} left;
+	/* How the lock should be held. */
+	enum lockdep_held_how {
+		HELD_ANYHOW,
+		HELD_FOR_READING,
+		HELD_FOR_WRITING
+	} held_how;
 	int was_count; /* the preempt count at the begin of the context */
 	unsigned int nr_held;
 	struct held_copy held[MAX_HELD];
@@ -112,8 +122,10 @@ extern struct dep_graph lockdep_graph;
 extern struct lock_class lockdep_classes[DEP_NODES];
 extern unsigned int lockdep_nr_classes; /* places used, with the unused 0 */
 extern unsigned int lockdep_classes_in_use;
-extern uint32_t lockdep_resets; /* changes under lockdep_graph_lock, and while
-				 * no report is printed */
+/* How often something was forgotten, and how often of these it was a key's
+ * classes alone. They change under lockdep_graph_lock, and while no report is
+ * printed. */
+extern uint32_t lockdep_resets, lockdep_removals;
 
 /* A hash of key and value. The factor is 2^64 divided by the golden ratio. */
 static inline uint64_t lockdep_mix(uint64_t key, uint32_t value)
@@ -205,11 +217,17 @@ void lockdep_forget_last(void);
 extern unsigned int lockdep_nr_findings, lockdep_again, lockdep_unsaid;
 extern unsigned int lockdep_distinct[NR_LOCKDEP_KINDS];
 
+/* Record the stack from that frame on. If the frame's saved fp is
+ * LOCKDEP_NO_OLDER_FRAME, the older frames are not known: the stack is cut. */
+#define LOCKDEP_NO_OLDER_FRAME 1u
 void lockdep_trace_from(struct dep_trace *t, const void *frame);
 struct held_copy lockdep_copy(const struct held_lock *h);
 /* Fill in what every finding of the current thread has. frame: the frame from
  * which its stack is recorded. */
 void lockdep_fill(struct finding *f, enum lockdep_kind kind, const void *frame);
+/* A sum over the classes and edges to which f refers. It is another one if one of
+ * them has gone, or is in use for something else. */
+uint64_t lockdep_named(const struct finding *f);
 /* Count a finding. Returns whether it has to be reported: the first with this
  * kind and key. lockdep_graph_lock held. */
 bool lockdep_note(struct finding *f, uint32_t a, uint32_t b, uint32_t c);
@@ -269,13 +287,16 @@ bool lockdep_check_order(const struct lockdep_thread *t, unsigned int n,
 
 struct stray_lock *stray_find(struct lockdep_thread *t,
 			      const struct lockdep_map *m);
-void stray_add(struct lockdep_thread *t, const struct held_lock *h, bool gone);
+/* Returns the stray; NULL: there is no room, and the thread is blind now. */
+struct stray_lock *stray_add(struct lockdep_thread *t,
+			     const struct held_lock *h, bool gone);
+/* A lock there is initialised: forget those before it that were left behind or
+ * freed. */
+void stray_renewed(struct lockdep_thread *t, const void *from, size_t len);
 /* A release of m, which is not on the list. Returns false if lockdep must report
  * it. *ok: what lock_release() returns otherwise. */
 bool stray_release(struct lockdep_thread *t, const struct lockdep_map *m,
 		   bool *ok);
-/* A context begins: the strays of now are not its own. */
-void stray_begin(struct lockdep_thread *t);
 /* A context ends, and the preempt count is put back, by `by`: whose releases will
  * know of it? */
 void stray_owe(struct lockdep_thread *t, int by);
@@ -287,12 +308,15 @@ extern unsigned int lockdep_max_depth;
 /* The last entry of m on the list; NULL if there is none. */
 const struct held_lock *lockdep_entry(const struct lockdep_thread *t,
 				      const struct lockdep_map *m);
+/* The lock of entry i is no more: make it a stray. renewed: another lock, which
+ * is free, is in its place. */
+void lockdep_retire(struct lockdep_thread *t, unsigned int i, bool renewed);
 /* The name of the chain of the first n entries, which another context than the
  * running one has on top. */
 unsigned int lockdep_chain_of(const struct lockdep_thread *t, unsigned int n);
 /* A reset came since the last step of t, or a key was unregistered: learn again
  * what t holds. */
-void lockdep_relearn(struct lockdep_thread *t, const void *frame);
+void lockdep_relearn(struct lockdep_thread *t);
 
 /* ---- lockdep_stats.c: for the command `lockdep` --------------------------- */
 

@@ -1,11 +1,11 @@
 /*
- * Lockdep: how classes are used, and what interrupts make of that.
+ * Lockdep: how locks of a class are used, and which uses exclude each other.
  *
  * A class gets a use when a lock of it is taken, when interrupts go on while it
- * is held, and when its holder calls other cores. A use that contradicts one
- * that the class has already is a finding. Such a use is noted, so that it is
- * not found again; but it is no evidence for other findings, because they would
- * follow from the first one.
+ * is held, and when its holder calls other cores. If a new use contradicts an old
+ * use of the class, that is a finding. Lockdep notes the new use, so that it does
+ * not find it again. But it derives no other findings from this use, because they
+ * would have the same cause.
  *
  * lockdep_graph_lock guards the uses. Context: any but FIQ, IRQs off. Built
  * without sanitizers. Source: Linux 6.1, kernel/locking/lockdep.c, for the rule
@@ -181,6 +181,7 @@ static noinline bool mark_one(const struct held_lock *h, unsigned int use,
 	struct finding f;
 
 	lockdep_fill(&f, LOCKDEP_INCONSISTENT, frame);
+	f.in_irq = h->in_irq; /* it may be learnt in another context */
 	f.next = lockdep_copy(h);
 	f.safe = f.unsafe = h->class;
 	f.safe_use = f.unsafe_use = f.new_use = use;

@@ -1,8 +1,8 @@
 /*
  * Lockdep: the order of the held locks and of the one that is being taken.
  *
- * Holding A, a thread takes B: the graph gets the edge A -> B. If the graph has
- * a strong path from B to A, that is a cycle.
+ * If a thread holds A and takes B, the graph gets the edge A -> B. If the graph
+ * has a strong path from B to A (lockdep_graph.h), the edge closes a cycle.
  *
  * lockdep_graph_lock guards the graph. Context: any but FIQ, IRQs off. Built
  * without sanitizers.

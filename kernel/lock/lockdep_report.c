@@ -1,13 +1,11 @@
 /*
- * Lockdep's output: the reports, in the shape that people know, and the output
- * of the command `lockdep`.
+ * Lockdep's reports, in the shape that people know from Linux.
  *
  * A report is printed from a struct finding on the stack of the thread that
- * found it, and from classes and edges, which do not change; so
- * lockdep_graph_lock is not needed. It is printed inside report_begin() and
- * report_end() (kernel/debug/console.c), which also guard `last`. Linux shows
- * every cycle in two columns. Here a cycle of n locks has n columns: each
- * thread holds one lock and wants the next.
+ * found it, and from classes and edges. These do not change, so the report needs
+ * no lockdep_graph_lock. It is printed inside report_begin() and
+ * report_end() (kernel/debug/console.c), which also guard `last`.
+ * lockdep_scenario.c prints the cycles.
  *
  * Context: any but FIQ. Built without sanitizers. Source: Linux 6.1,
  * kernel/locking/lockdep.c, for the sections and their order.
@@ -90,7 +88,10 @@ static void print_lock(const struct held_copy *h, unsigned int indent)
 			  h->waits ? ", waits" : "");
 
 	lockdep_class_name(h->class, name);
-	kprintf("%08x ", (unsigned int)(uintptr_t)h->lock);
+	if (!h->lock) /* locks that share an entry */
+		kprintf("%u lock%s ", h->more + 1u, h->more ? "s" : "");
+	else
+		kprintf("%08x ", (unsigned int)(uintptr_t)h->lock);
 	print_class(h->class);
 	/* "01234567 (name){..}, " */
 	kprintf(indent + 17 + strlen(name) + (unsigned int)n > COLUMNS ?
@@ -126,8 +127,12 @@ static void print_title(const struct finding *f, const char *title)
 
 static void print_tail(const struct finding *f)
 {
-	kprintf("\n%u lock%s held by %s/%u:\n", f->nr_held,
-		f->nr_held == 1 ? "" : "s", f->comm, f->thread);
+	unsigned int n = f->nr_held;
+
+	for (unsigned int i = 0; i < f->nr_held; i++)
+		n += f->held[i].more;
+	kprintf("\n%u lock%s held by %s/%u:\n", n, n == 1 ? "" : "s", f->comm,
+		f->thread);
 	for (unsigned int i = 0; i < f->nr_held; i++) {
 		kprintf(" #%u: ", i);
 		print_lock(&f->held[i], 5);
@@ -277,6 +282,18 @@ static void print_irq_inversion(const struct finding *f)
 	lockdep_print_irq_scenario(f, f->unsafe);
 }
 
+/* Was the lock that the finding is about taken by an earlier step? (What is learnt
+ * after a reset has the place where it was taken as its stack.) */
+static bool holds_next(const struct finding *f)
+{
+	for (unsigned int i = 0;
+	     i < f->nr_held && f->trace.pc[0] != f->next.site; i++)
+		if (f->held[i].lock == f->next.lock &&
+		    f->held[i].site == f->next.site)
+			return true;
+	return false;
+}
+
 static void print_inconsistent(const struct finding *f)
 {
 	unsigned int now = f->new_use;
@@ -285,9 +302,10 @@ static void print_inconsistent(const struct finding *f)
 	print_title(f, "inconsistent lock state");
 	kprintf("inconsistent {%s} -> {%s} usage.\n", irq_name(was),
 		irq_name(now));
-	kprintf("%s/%u%s:\n", f->comm, f->thread,
+	kprintf("%s/%u%s%s:\n", f->comm, f->thread,
+		f->in_irq ? ", in an interrupt," : "",
 		now == HELD_IN_CALL ? " calls other cores and holds" :
-		f->in_irq	    ? ", in an interrupt, takes" :
+		holds_next(f)	    ? " turns interrupts on and holds" :
 				      " takes");
 	print_lock(&f->next, 0);
 	kprintf("\n{%s} state was registered at:\n", irq_name(was));
@@ -313,7 +331,9 @@ static void print_unbalanced(const struct finding *f)
 		f->what ? f->what : lockdep_class_name(f->next.class, name));
 	print_trace(&f->trace);
 	if (f->what) {
-		kprintf("but no reader is open in this context\n");
+		kprintf(strcmp(f->what, "preempt_disable") == 0 ?
+				"but preemption is on\n" :
+				"but no reader is open in this context\n");
 		return;
 	}
 	if (f->prev.lock)
@@ -363,8 +383,7 @@ static void print_left(const struct finding *f)
 static void print_held_freed(const struct finding *f)
 {
 	print_title(f, "held lock freed!");
-	kprintf("%s/%u frees or initialises memory with a held lock in it:\n",
-		f->comm, f->thread);
+	kprintf("%s/%u %s:\n", f->comm, f->thread, f->what);
 	print_lock(&f->next, 0);
 }
 
@@ -404,12 +423,21 @@ static void print_not_held(const struct finding *f)
 {
 	bool is_held = f->next.lock != NULL;
 
+	static const char *const how[] = {
+		[HELD_ANYHOW] = "",
+		[HELD_FOR_READING] = " for reading",
+		[HELD_FOR_WRITING] = " for writing",
+	};
+
 	print_title(f, is_held ? "lock held where it must not be" :
 				 "lock not held where it is required");
-	kprintf("%pS needs (%s) %sto be held,\n", (void *)f->trace.pc[0],
-		f->what, is_held ? "not " : "");
-	kprintf("called from %pS,\nand %s/%u %s it\n", (void *)f->site, f->comm,
-		f->thread, is_held ? "holds" : "does not hold");
+	kprintf("%pS needs (%s) %sto be held%s,\n", (void *)f->trace.pc[0],
+		f->what, is_held ? "not " : "", how[f->held_how]);
+	kprintf("called from %pS,\nand %s/%u %s\n", (void *)f->site, f->comm,
+		f->thread,
+		is_held	     ? "holds it" :
+		f->prev.lock ? "holds it, but not in this way" :
+			       "does not hold it");
 }
 
 static void print_nest(const struct finding *f)
@@ -461,10 +489,18 @@ static void print_brief(const struct finding *f)
 void lockdep_report(const struct finding *f)
 {
 	uint32_t flags = report_begin();
+	uint32_t removals = READ_ONCE(lockdep_removals) - f->removals;
+	bool is_reset = READ_ONCE(lockdep_resets) - f->epoch != removals;
 
-	/* After a reset its classes and edges are other ones. */
-	if (f->epoch == READ_ONCE(lockdep_resets)) {
+	/* After a reset its classes and edges are other ones. If a key was given
+	 * back, most findings are not about its classes. */
+	if (!is_reset && removals && lockdep_named(f) != f->named) {
+		if (!READ_ONCE(quiet))
+			kprintf("lockdep: %s: %s, about a key that is gone\n",
+				lockdep_kind_name(f->kind), f->comm);
+	} else if (!is_reset) {
 		last = *f;
+		last.epoch = READ_ONCE(lockdep_resets);
 		lockdep_reports += !READ_ONCE(quiet);
 		if (!READ_ONCE(quiet) && READ_ONCE(brief))
 			print_brief(f);

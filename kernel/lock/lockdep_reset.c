@@ -1,13 +1,16 @@
 /*
- * Lockdep: the reset, and keys that are given back.
+ * Lockdep: the reset, and the unregistering of keys.
  *
- * Both change what a report refers to. So they hold the console from
- * report_begin() to report_end(), and no report is printed meanwhile. A finding
- * that was made before, and not printed yet, is forgotten: lockdep_report()
- * compares lockdep_resets. Locks: the console, then lockdep_graph_lock.
+ * Both change the classes and edges that a report refers to. So they hold the
+ * console from report_begin() to report_end(), and no report is printed
+ * meanwhile. If a finding was made before, and is not printed yet, a reset
+ * forgets it. The unregistering of a key does not, unless the finding is about
+ * the key's classes; then it is printed in one line. lockdep_report() compares
+ * lockdep_resets and lockdep_removals. Locks: the console, then
+ * lockdep_graph_lock.
  *
- * Threads hold locks meanwhile. What they hold is known to themselves alone, so
- * each is told to learn it again at its next step (lockdep_relearn()).
+ * Threads may hold locks meanwhile. Only a thread itself knows which, so each
+ * thread tells lockdep at its next lock operation (lockdep_relearn()).
  *
  * Context: any but FIQ. Built without sanitizers.
  */
@@ -26,6 +29,8 @@ static void no_threads_yet(void (*fn)(struct thread *t, void *arg), void *arg)
 void (*lockdep_for_each_thread)(void (*fn)(struct thread *t, void *arg),
 				void *arg) = no_threads_yet;
 
+/* After the graph lock: its release, and the lock of the list of threads, have
+ * the barriers that pair with lockdep_relearn(). */
 static void set_stale(struct thread *t, void *arg maybe_unused)
 {
 	WRITE_ONCE(t->lockdep.stale, 1);
@@ -50,19 +55,48 @@ void lockdep_reset(void)
 	report_end(flags);
 	/* Without the console: this takes a spinlock. */
 	lockdep_for_each_thread(set_stale, NULL);
-	lockdep_relearn(t, __builtin_frame_address(0));
+	lockdep_relearn(t);
 	t->recursion = 0;
 	raw_local_irq_restore(irqs);
+}
+
+/* Report that t holds locks of the key, and check these no more. The next key
+ * gets the places of their classes and chains. */
+static void retire_locks_of(struct lockdep_thread *t, const void *key,
+			    uintptr_t site, const void *frame)
+{
+	bool first = true;
+
+	for (unsigned int i = 0; i < t->depth;) {
+		const struct held_lock *h = &t->held[i];
+		struct finding f;
+
+		if (!h->class || lockdep_classes[h->class].key != key) {
+			i++;
+			continue;
+		}
+		lockdep_fill(&f, LOCKDEP_HELD_FREED, frame);
+		f.what = "gives back the key of a held lock";
+		f.next = lockdep_copy(h);
+		if (first)
+			lockdep_found(&f, lockdep_serial(h->class), site, 1);
+		else
+			lockdep_count_again(1);
+		first = false;
+		lockdep_retire(t, i, false);
+	}
 }
 
 void lockdep_unregister_key(struct lock_class_key *key)
 {
 	struct lockdep_thread *t = &current->lockdep;
 	uint32_t gone[DEP_NODES / 32] = { 0 };
-	uint32_t irqs = raw_local_irq_save(), flags = report_begin();
+	uint32_t irqs = raw_local_irq_save(), flags;
 	bool registered, any;
 
 	t->recursion = 1;
+	retire_locks_of(t, key, CALLER, __builtin_frame_address(0));
+	flags = report_begin();
 	arch_spin_lock(&lockdep_graph_lock);
 	any = lockdep_forget_key(key, gone, &registered);
 	if (any) {
@@ -75,6 +109,7 @@ void lockdep_unregister_key(struct lock_class_key *key)
 		 * threads that hold both ends. */
 		chains_uncheck();
 		WRITE_ONCE(lockdep_resets, lockdep_resets + 1);
+		WRITE_ONCE(lockdep_removals, lockdep_removals + 1);
 	}
 	arch_spin_unlock(&lockdep_graph_lock);
 	lockdep_forget_last();

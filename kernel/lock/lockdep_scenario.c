@@ -1,10 +1,11 @@
 /*
- * Parts of lockdep's reports: names of classes, and the scenarios, which show who
- * holds what and wants what when the deadlock happens.
+ * Parts of lockdep's reports: names of classes, and the scenarios. A scenario
+ * shows which lock each thread holds, and which one it wants, when the deadlock
+ * happens.
  *
- * Linux shows every cycle in two columns. Here a cycle of n locks has n columns:
- * each thread holds one lock and wants the next. If the columns do not fit into
- * a line, each thread has a line.
+ * Linux shows every cycle in two columns. Here a cycle of n locks has n columns,
+ * one for each thread. If the columns do not fit into a line, the cycle has a row
+ * for each thread instead.
  *
  * Owns no data. For reports, inside report_begin() and report_end(). Built
  * without sanitizers. Source: Linux 6.1, kernel/locking/lockdep.c, for the

@@ -2,7 +2,7 @@
  * What the command `lockdep` prints: counts, classes, the graph.
  *
  * Owns no data. The counts are read without lockdep_graph_lock, so they may not
- * fit together while others take locks. Thread context. Built without
+ * fit together while other threads take locks. Thread context. Built without
  * sanitizers.
  */
 #include "kernel/lib/symbols.h"

@@ -1,18 +1,19 @@
 /*
- * Lockdep: locks that are not on the list of held locks, though somebody will
- * release them, or that somebody has released already.
+ * Lockdep's strays: locks whose real state is not what the list of held locks says.
  *
  * A lock is a stray if
- *  - a context has ended and left it behind: it is still held;
- *  - it was taken when the list was full: it is held, but not checked;
- *  - it is gone: an interrupt has released it, and its owner will, too.
- * Each of these was reported. The strays make sure that what follows is judged
- * by the facts and not reported: the late release of a lock, assertions, and the
- * preempt count that belongs to it.
+ *  - a context has ended and left it behind: it is held, but not on the list;
+ *  - it was taken when the list was full: it is held, but not on the list;
+ *  - its memory was freed while it was held: it may still be released;
+ *  - it is gone: an interrupt has released it, or it was initialised while it was
+ *    held. Its owner will release it again.
+ * Lockdep has printed a line or a report about each of these. With the strays it
+ * does not report the consequences too: the owner's late release, an assertion
+ * about the lock, the change of the preempt count that belongs to the lock.
  *
- * If there is no room for a stray, the thread becomes blind: from then on each
- * release of a lock that is not on its list counts as right, and each lock that
- * is not on the list counts as held.
+ * If there is no room for a stray, the thread becomes blind. From then on lockdep
+ * accepts each release of a lock that is not on the thread's list, and takes each
+ * lock that is not on the list for held.
  *
  * Only the thread uses its strays, IRQs off. Built without sanitizers.
  */
@@ -23,34 +24,61 @@
 
 /* A lock that is gone is so only for the context that took it: for others it is
  * not held. */
+static bool is_known(const struct lockdep_thread *t, const struct stray_lock *s)
+{
+	return !s->gone || s->in_irq == (t->in_irq_link != 0);
+}
+
 struct stray_lock *stray_find(struct lockdep_thread *t,
 			      const struct lockdep_map *m)
 {
-	bool in_irq = t->in_irq_link != 0;
+	struct stray_lock *shared = NULL;
 
 	for (unsigned int i = t->nr_stray; i-- > 0;) {
 		struct stray_lock *s = &t->stray[i];
 
-		if (s->map == m && (!s->gone || s->in_irq == in_irq))
+		if (!is_known(t, s))
+			continue;
+		if (s->map == m)
 			return s;
+		if (s->class && s->class == m->class[0])
+			shared = s;
 	}
-	return NULL;
+	return shared;
 }
 
-void stray_add(struct lockdep_thread *t, const struct held_lock *h, bool gone)
+struct stray_lock *stray_add(struct lockdep_thread *t,
+			     const struct held_lock *h, bool gone)
 {
+	struct stray_lock *s = &t->stray[t->nr_stray];
+
 	if (t->nr_stray == MAX_STRAY) {
 		t->blind = true;
-		return;
+		lockdep_full("locks off a thread's list", "MAX_STRAY",
+			     MAX_STRAY,
+			     "no release by the thread is wrong any more");
+		return NULL;
 	}
-	t->stray[t->nr_stray++] = (struct stray_lock){
+	t->nr_stray++;
+	*s = (struct stray_lock){
 		.map = h->map,
+		.class = h->map ? 0 : h->class,
+		.more = h->more,
 		.how = h->how,
 		.spins = h->map && h->map->wait == LOCK_WAITS_SPIN,
 		.in_irq = h->in_irq,
 		.gone = gone,
-		.fresh = true,
+		.level = t->level + 1u,
 	};
+	return s;
+}
+
+void stray_renewed(struct lockdep_thread *t, const void *from, size_t len)
+{
+	for (unsigned int i = t->nr_stray; i-- > 0;)
+		if (!t->stray[i].gone &&
+		    (uintptr_t)t->stray[i].map - (uintptr_t)from < len)
+			t->stray[i] = t->stray[--t->nr_stray];
 }
 
 /* The preempt count is already right for what m's release does to it. */
@@ -58,7 +86,7 @@ static void pay(const struct stray_lock *s)
 {
 	struct thread *me = current;
 
-	if (s->owes_a_count)
+	if (s->owes_a_count && s->spins)
 		WRITE_ONCE(me->preempt_count,
 			   me->preempt_count + (s->gone ? -1 : 1));
 }
@@ -73,14 +101,17 @@ bool stray_release(struct lockdep_thread *t, const struct lockdep_map *m,
 		return t->blind;
 	pay(s);
 	*ok = !s->gone;
-	*s = t->stray[--t->nr_stray];
+	if (s->more)
+		s->more--;
+	else
+		*s = t->stray[--t->nr_stray];
 	return true;
 }
 
-void stray_begin(struct lockdep_thread *t)
+/* Has s become a stray in the running context? */
+static bool is_own(const struct lockdep_thread *t, const struct stray_lock *s)
 {
-	for (unsigned int i = 0; i < t->nr_stray; i++)
-		t->stray[i].fresh = false;
+	return s->level > t->level;
 }
 
 /*
@@ -94,19 +125,21 @@ void stray_owe(struct lockdep_thread *t, int by)
 	int all = 0;
 
 	for (unsigned int i = 0; i < t->nr_stray; i++)
-		if (t->stray[i].fresh && t->stray[i].spins)
+		if (is_own(t, &t->stray[i]) && t->stray[i].spins)
 			all += t->stray[i].gone ? -1 : 1;
 	for (unsigned int i = t->nr_stray; i-- > 0;) {
 		struct stray_lock *s = &t->stray[i];
 		int one = s->gone ? -1 : 1;
 
-		if (!s->fresh || !s->spins || (all != by && by * one <= 0))
+		if (!is_own(t, s))
+			continue;
+		s->level = 0;
+		if (!s->spins || (all != by && by * one <= 0))
 			continue;
 		s->owes_a_count = true;
 		if (all != by)
 			by -= one;
 	}
-	stray_begin(t);
 }
 
 void lockdep_forget_stray(void)

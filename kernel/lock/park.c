@@ -3,11 +3,11 @@
  * The functions that only lockdep calls are here, too. See park.h.
  *
  * Parking. A waiter spins SPIN_LIMIT times. Then it writes into its core's slot
- * which ticket of which lock it waits for, and sleeps in WFI. The releaser
- * looks for the core that waits for the ticket now served and kicks that core
- * alone. With more virtual cores than host cores, a hand-over then takes
- * microseconds. Without parking it takes milliseconds, because the host runs
- * the spinning cores while the next one in line waits for a host core.
+ * which ticket of which lock it waits for, and sleeps in WFI. The releaser looks
+ * for the core that waits for the ticket now served, and sends an interrupt to
+ * that core alone (a kick). With more virtual cores than host cores, a hand-over
+ * then takes microseconds. Without parking it takes milliseconds, because the host
+ * runs the spinning cores while the next one in line waits for a host core.
  *
  * Why no kick is lost. The waiter stores its slot, then reads `serving`. The
  * releaser stores `serving`, then reads the slots. A full barrier stands
@@ -16,15 +16,15 @@
  * WFI, it stays pending, because interrupts are masked; and a pending interrupt
  * ends WFI even if it is masked.
  *
- * A waiter with IRQs off. An interrupt that is pending ends each WFI of such a
- * core at once, and cannot be taken. Then the core would spin after all. On a
- * host with fewer cores this goes on for ever: hand-overs take so long that the
- * next tick is pending before a core has its turn. So from the second WFI on
- * only a kick ends the WFI (sleep_in_wfi() and end_sleep_in_wfi(); `wfis`
- * counts).
+ * A waiter with IRQs off. A pending interrupt ends each WFI of such a core at
+ * once, and the core cannot take the interrupt. So the core would spin after all.
+ * On a host with fewer cores this would go on for ever: hand-overs take so long
+ * that the next tick is pending before the core gets the lock. Therefore from the
+ * second WFI on only a kick ends the WFI, if the interrupt controller can do that
+ * (sleep_in_wfi() and end_sleep_in_wfi(); `wfis` counts).
  *
- * Locks: none is below this one. Context: any but FIQ. Built without sanitizers
- * (docs/design.md, "bare code").
+ * Locks: these functions take no other lock. Context: any but FIQ. Built without
+ * sanitizers (docs/design.md, "bare code").
  */
 #include "kernel/lock/park.h"
 

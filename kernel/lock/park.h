@@ -1,6 +1,6 @@
 /*
- * Of the spinlock: waiting for a turn, and passing the lock on. For
- * kernel/lock/ only. The mechanism: park.c.
+ * How a core waits until it may take a spinlock, and how it passes the lock on.
+ * For kernel/lock/ only. The mechanism: park.c.
  */
 #pragma once
 

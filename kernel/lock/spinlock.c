@@ -19,7 +19,7 @@
 void __spin_lock_init(struct spinlock *l, const char *name,
 		      const void *key maybe_unused)
 {
-	debug_check_no_locks_freed(l, sizeof(*l));
+	debug_check_new_lock(l, sizeof(*l), CALLER);
 	*l = (struct spinlock)SPINLOCK_INIT(name);
 	lockdep_set_class(l, key, name);
 }
@@ -53,10 +53,11 @@ static always_inline void acquire(struct spinlock *l, unsigned int subclass,
 
 #if GORDIAN_DEBUG
 /*
- * In sight: somebody reads the stream of events, and the lock may be one that an
- * experiment takes. A lock is an experiment's if lockdep's class of it is, and
- * only what the experiment itself does with it is a point. What the kernel does
- * on its behalf (wake_up() takes the queue's lock) is not.
+ * In sight: a trace or the explorer reads the stream of events, and the lock may be
+ * a lock of an experiment. It is one if the experiment has lockdep's class of the
+ * lock. Only operations that the experiment's own code calls are points. If the
+ * kernel takes the lock for the experiment, as wake_up() takes the lock of a queue,
+ * this is no point.
  */
 struct lock_class_key out_of_sight;
 

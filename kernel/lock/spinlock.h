@@ -49,9 +49,10 @@ struct spinlock {
 	{                                                                      \
 		DEP_MAP_SPINS_KEY(n, &(k)).name = (n)                          \
 	}
-/* The class of an experiment's spinlocks that not only actors take, but also an
- * interrupt that no actor declares, or another thread. The explorer lets no
- * actor stop while it holds one, because then the other would spin for ever. */
+/* Give this class to a spinlock of an experiment if it is also taken by an interrupt
+ * that is not an actor, or by a thread that is not one. While an actor holds the
+ * lock, the explorer does not stop it: otherwise the interrupt or the thread would
+ * spin for ever. */
 extern struct lock_class_key out_of_sight;
 #define DEFINE_SPINLOCK(l) struct spinlock l = SPINLOCK_INIT(#l)
 
@@ -82,9 +83,8 @@ extern const struct wait_ops spin_wait; /* debug builds; obj: the lock */
 /*
  * Cut a knot (docs/design.md, "lending"): let thread t in (NULL: the next
  * waiter) although the lock is held, because the holder cannot release it
- * before that thread is done. Each of the two then unlocks, and the tickets come
- * out even. One rescue at a time; no thread but t must wait for the lock by
- * spinning.
+ * before that thread is done. Then both unlock it, so each ticket is served once.
+ * One rescue at a time; no thread but t must wait for the lock by spinning.
  */
 void spin_lock_rescue(struct spinlock *l, const struct thread *t);
 

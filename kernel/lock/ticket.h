@@ -15,12 +15,13 @@
  *  3. Fewer than 65 536 cores wait at a time.
  *
  * The consequences:
- *  a. No core starves: each waits for those that drew before it, and for no
- *     others.
- *  b. A waiting core only reads. The one write of a hand-over is by the holder,
- *     so `serving` needs no atomic addition.
- *  c. If the core whose turn it is does not run, no other core gets in. That
- *     happens when virtual cores outnumber host cores; there park.c parks.
+ *  a. No core starves: each waits only for the cores that drew a ticket before
+ *     it.
+ *  b. A waiting core only reads. Only the holder writes `serving`, so `serving`
+ *     needs no atomic addition.
+ *  c. If the core whose ticket is served does not run, no other core gets in.
+ *     This happens if there are more virtual cores than host cores. Therefore
+ *     waiting cores sleep (park.c).
  *
  * The barriers. ticket_hand_over() releases; ticket_draw(), ticket_served() and
  * ticket_try() acquire. The core that sees its number on the display therefore

@@ -151,7 +151,7 @@ void pages_free(void *va, unsigned int order)
 	uint32_t flags;
 
 	BUG_ON(!p || p->state != PAGE_USED || p->order != order);
-	debug_check_no_locks_freed(va, PAGE_SIZE << order);
+	debug_check_no_locks_freed(va, PAGE_SIZE << order, CALLER);
 	flags = spin_lock_irqsave(&page_lock);
 	free_block(p, order);
 	spin_unlock_irqrestore(&page_lock, flags);

@@ -62,7 +62,7 @@ void rcu_read_lock(void)
 	struct thread *t = current;
 
 	preempt_disable();
-	if (t->lockdep.readers++ == 0) {
+	if (t->lockdep.readers++ == t->lockdep.reader_base) {
 		t->lockdep.reader_site = CALLER;
 		t->lockdep.reader_since = timer_about_now();
 	}

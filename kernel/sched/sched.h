@@ -51,12 +51,22 @@ static always_inline void preempt_disable(void)
 }
 
 void preempt_schedule(void);
+#if GORDIAN_DEBUG
+/* preempt_enable() without preempt_disable(): report it. */
+void preempt_count_below_0(void);
+#endif
 
 static always_inline void preempt_enable(void)
 {
 	struct thread *t = current;
 
 	__asm__ volatile("" ::: "memory");
+#if GORDIAN_DEBUG
+	if (unlikely(t->preempt_count <= 0)) {
+		preempt_count_below_0();
+		return;
+	}
+#endif
 	WRITE_ONCE(t->preempt_count, t->preempt_count - 1);
 	if (unlikely(READ_ONCE(t->need_resched)) && t->preempt_count == 0)
 		preempt_schedule();
@@ -106,11 +116,11 @@ static inline bool timeout_is_a_choice(void)
 	return false;
 }
 #endif
-/* The time (counter ticks) for a timed wait that ends at `end`. If the explorer
- * chooses how it ends, the time is always before `end`, so that the thread begins
- * to sleep however late it is; schedule_timeout() then says how it ended. (If the
- * exploration ends just now, one tick is left.) end: not 0. Context: after
- * wait_begin(). */
+/* Returns the time (counter ticks) that a timed wait compares with its `end`. If the
+ * explorer chooses how the wait ends, this time is always before `end`. So the
+ * thread sleeps, however late it is, and schedule_timeout() returns how the wait
+ * ended. (If the exploration ends just now, one tick is left.) end: not 0. Context:
+ * after wait_begin(). */
 static inline uint64_t timeout_clock(uint64_t end)
 {
 	uint64_t now = timer_now();
@@ -141,10 +151,10 @@ extern const struct wait_ops gate_wait;	 /* a thread held at a trace point */
  * may_sleep() is true.
  */
 void sched_hold(const bool *go);
-/* Set *go, and let go on the thread t that is held, or will be, until then. Any
- * context but FIQ. */
+/* Set *go, and end the sched_hold(go) of thread t. If t calls it only later, it does
+ * not stop. Any context but FIQ. */
 void sched_release(struct thread *t, bool *go);
-/* The state of t, as if it were at no gate. */
+/* The state that t would have if it were not held at a gate. */
 enum thread_state sched_state_apart_from_gate(const struct thread *t);
 #endif
 

@@ -13,6 +13,7 @@
 void uart_listen(bool (*arrived)(char c));
 /* Read the next byte. Returns false if there is none. */
 bool uart_read(char *c);
-/* How many bytes were lost at this place of the input, because UART_RING others
- * were waiting. Not 0: all before them are read, and none comes after them. */
+/* How many bytes of the input were lost, because UART_RING bytes were waiting. If it
+ * is not 0, all bytes before the lost ones have been read, and no byte comes after
+ * them. */
 unsigned int uart_lost(void);

@@ -72,10 +72,13 @@ void kfree(void *obj)
 		return;
 	if (!slab_debug_kfree(head, obj, CALLER))
 		return;
-	if (head->owner)
+	if (head->owner) {
 		cache_free(head->owner, obj, CALLER);
-	else
-		pages_free(obj, head->order);
+		return;
+	}
+	/* Here, so that a report names the caller. */
+	debug_check_no_locks_freed(obj, PAGE_SIZE << head->order, CALLER);
+	pages_free(obj, head->order);
 }
 
 /* The start of the object that addr lies in. */

@@ -108,12 +108,12 @@ extern unsigned int slab_errors;
 extern const char *slab_last_error; /* the last one's finding; NULL: none */
 
 #if GORDIAN_DEBUG
-/* A label: an era, bits for the client, and these. */
+/* A label has an era (the upper bits), bits for the client, and these bits: */
 #define LABEL_ERA_SHIFT 20
-#define LABEL_COUNT	0x1fffu /* the thread's labels before; at most these */
+#define LABEL_COUNT	0x1fffu /* how many labels the thread had, up to this */
 #define LABEL_ALONE	0x2000u /* nobody uses what this thread frees */
 #define LABEL_FREED	0x4000u /* a thread that is not alone has freed it */
-#define LABEL_REUSED	0x8000u /* that was so before, in the same era */
+#define LABEL_REUSED	0x8000u /* LABEL_FREED was set before, in the same era */
 
 /* Of an address in the direct map: */
 struct slab_origin {

@@ -110,8 +110,8 @@ static void track_print(const char *what, const struct track *t)
 }
 
 /* The label of an object of s that the current thread allocates. was: the object's
- * last one. An interrupt is no part of the thread, and a struct kmem_cache is no
- * data of the thread's. */
+ * last label. If an interrupt allocates the object, or if it is a struct kmem_cache,
+ * it has no label: returns 0. */
 static uint32_t take_label(const struct kmem_cache *s, uint32_t was)
 {
 	uint32_t label = current->next_label;
@@ -283,7 +283,7 @@ bool slab_debug_free(struct kmem_cache *s, void *obj, uintptr_t caller)
 		report_object(s->name, what, obj, caller, NULL);
 		return false;
 	}
-	debug_check_no_locks_freed(obj, s->size);
+	debug_check_no_locks_freed(obj, s->size, caller);
 	if (!is_checked(s))
 		return true;
 	dbg = debug_of(obj);

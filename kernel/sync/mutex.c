@@ -41,7 +41,7 @@ DEFINE_LOCK_KEY(mutex_wait_key);
 void __mutex_init(struct mutex *m, const char *name,
 		  const void *key maybe_unused)
 {
-	debug_check_no_locks_freed(m, sizeof(*m));
+	debug_check_new_lock(m, sizeof(*m), CALLER);
 	*m = (struct mutex)MUTEX_INIT(*m, name);
 	lockdep_set_class(m, key, name);
 }

@@ -70,7 +70,7 @@ DEFINE_LOCK_KEY(percpu_wait_key);
 void __init_rwsem(struct rw_semaphore *s, const char *name,
 		  const void *key maybe_unused)
 {
-	debug_check_no_locks_freed(s, sizeof(*s));
+	debug_check_new_lock(s, sizeof(*s), CALLER);
 	*s = (struct rw_semaphore)RWSEM_INIT(*s, name);
 	lockdep_set_class(s, key, name);
 }
@@ -265,7 +265,7 @@ int rwsem_lend(struct rw_semaphore *s, struct thread *t)
 void __percpu_init_rwsem(struct percpu_rwsem *s, const char *name,
 			 const void *key maybe_unused)
 {
-	debug_check_no_locks_freed(s, sizeof(*s));
+	debug_check_new_lock(s, sizeof(*s), CALLER);
 	*s = (struct percpu_rwsem){ DEP_MAP_SLEEPS(name).name = name };
 	lockdep_set_class(s, key, name);
 	mutex_init(&s->writers, name);

@@ -1,7 +1,8 @@
 /*
- * One round under a director, which chooses the actor that takes the next step.
+ * Plays one round under a director: the director chooses the actor that takes the
+ * next step (explore.h).
  *
- * Owns no data. On the_stage, guarded by demo_mutex; in the runner's thread.
+ * Owns no data. Works on the_stage, which demo_mutex guards; in the runner's thread.
  */
 #include "lab/explore/explore.h"
 

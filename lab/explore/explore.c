@@ -1,6 +1,6 @@
 /*
- * The search: run all schedules of an experiment's actors, keep the simplest
- * failing one of each outcome, and play that once more.
+ * The search: run all schedules of an experiment's actors. For each way to fail,
+ * keep the simplest schedule, and play it once more.
  *
  * Owns the search's memory, guarded by demo_mutex. In the runner's thread.
  */
@@ -21,8 +21,9 @@
 #if GORDIAN_DEBUG
 
 #define SCHEDULES_MAX 20000 /* unless the user gives a number */
-/* If the search is right, no run is redundant. If one is, its end is reached in so
- * many orders, and each must be an end that is known. */
+/* If the search is right, no run is redundant. If a run is redundant all the same, it
+ * goes on so many times, each time in another order. Each of these runs must end as
+ * some other run has ended. */
 #define CHECK_ORDERS	4
 #define ROOM_ORDER	7 /* pages for search_straighten() */
 #define STATES_MAX	512

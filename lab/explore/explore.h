@@ -5,16 +5,19 @@
  * happen. `replay` runs one schedule again. In `step` a person chooses.
  *
  * The experiment's duties, beside those in lab/README.md.
- * (1) Declare data that actors share and no mutex or semaphore guards
- *     (kernel/explore/shared.h).
- * (2) Wait by sleeping. A loop that polls never comes to a point where another
- *     actor could be chosen; use explore_await().
+ * (1) Declare data of the kernel that actors share and that no mutex or semaphore
+ *     guards (kernel/explore/shared.h). With clang, declare the experiment's own
+ *     data too.
+ * (2) Wait by sleeping in a wait queue, or call explore_await(). If a loop spins,
+ *     it never comes to a point where another actor could be chosen. If a loop
+ *     polls with a sleep, a schedule has no bounded length.
  * (3) Behave in the same way in each round: a schedule must be repeatable.
  *
  * Consequences. (a) One actor moves at a time, so memory is sequentially
- * consistent. (b) What is not permuted is listed in docs/explorer.md and
- * printed with each verdict. (c) A schedule that deadlocks is cut like any
- * other round; the state afterwards must be the state before.
+ * consistent. (b) docs/explorer.md lists what is not permuted, and each verdict
+ * prints which of these things happened. (c) If a schedule deadlocks, the deadlock
+ * is ended as in any other round (lab/cut.c). The state afterwards must be the
+ * state before.
  *
  * The mechanism. A director (struct director) chooses which actor takes the next step.
  * play_directed() in director.c plays one round under a director: it lets an
@@ -93,8 +96,7 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 
 /* ---- a schedule in a line ------------------------------------------------- */
 
-/* A schedule in short: one actor, or RCU, takes some steps, then another (a leg
- * each). */
+/* A schedule in a short form. In each leg one actor, or RCU, takes some steps. */
 #define LEGS 64
 struct witness {
 	unsigned int nr; /* legs; 0: none */
@@ -107,7 +109,7 @@ struct witness {
 	struct form form;
 };
 
-/* lab/explore/witness.c. Prints " up D:6 U:4". */
+/* lab/explore/witness.c. Prints " up D:8 U:5 RCU:1". */
 void print_witness(const struct scenario *sc, const struct witness *w);
 /* Play the witness again. freely: an actor does not stop within a leg. show: print the
  * round, briefly if st->brief is set. Returns 0, a negative errno, or 1: the witness

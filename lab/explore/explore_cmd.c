@@ -1,5 +1,5 @@
 /*
- * The command `explore`, its table, and the column that it adds to `demo all
+ * The command `explore`, its table, and the explorer's column of `demo all
  * search`.
  *
  * Owns the results of all rows and parts, guarded by demo_mutex. In the

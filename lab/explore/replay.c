@@ -1,11 +1,11 @@
 /*
  * `replay`: play a schedule again that is written in a line.
  *
- *   replay e2 up D:6 U:4          one step after another
- *   replay e2 up D:6 U:4 free     D takes its six steps without a stop, then U
- *   replay e2 up D:6 U:4 verbose  with lockdep's report, and stacks
+ *   replay e2 up D:8 U:5 RCU:1       one step after another
+ *   replay e2 up D:8 U:5 RCU:1 free  D takes its eight steps without a stop, then U
+ *   replay e2 up D:8 U:5 verbose     with lockdep\'s report, and stacks
  *
- * "up" or "down" says what U does, if a core is toggled. After the last step
+ * If a core goes off or on, "up" or "down" says what U does. After the last step
  * the actors are let go. (At the end of a schedule that fails no actor can go
  * on.)
  *

@@ -1,8 +1,8 @@
 /*
  * Where the guest time of a search goes. What it is for: spent.h.
  *
- * Owns the sums, guarded by demo_mutex. Who adds to them has the explorer's lead
- * (kernel/explore/engine.h).
+ * Owns the sums, guarded by demo_mutex. Only the thread that leads the explorer
+ * (kernel/explore/engine.h) adds to them.
  */
 #include "lab/explore/spent.h"
 

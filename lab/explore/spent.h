@@ -1,8 +1,9 @@
 /*
  * Where the guest time of a search goes, for `explore ID time`.
  *
- * The search says at each turn what the time from now on is spent on. Context: the
- * thread that chooses the next step; one search at a time (demo_mutex).
+ * Whenever the search begins another kind of work, it says so. The time after that
+ * counts for this kind. Context: the thread that chooses the next step; one search
+ * at a time (demo_mutex).
  */
 #pragma once
 
@@ -17,9 +18,10 @@ enum spent_on {
 
 /* Forget all, and begin with SPENT_BETWEEN. */
 void spent_begin(void);
-/* From now on the time is spent on that. */
+/* From now on the time counts for this kind of work. */
 void spent_from_now(enum spent_on on);
-/* From now on it is spent on this thread's step. thread: as explore_pending() has it. */
+/* From now on the time counts for a step of this thread, whose number is that of
+ * explore_pending(). */
 void spent_on_step(unsigned int thread, unsigned int nr_actors);
 /* Print the sums. schedules: how many were run. */
 void spent_print(unsigned int schedules);

@@ -4,10 +4,10 @@
  *   step e2 up            asks at each point who takes the next step: a thread, or RCU
  *   step e2 up D:8 U:5    takes the first commands from the line, ':' for a blank
  *
- * It is a director that asks (choose_by_asking()). A step cannot be undone. So
- * `back` ends the round, whose cut restores the state, and plays the schedule
- * again without its last step. What a thread waits for is read while all of
- * them stand still.
+ * The command is a director that asks (choose_by_asking()). A step cannot be
+ * undone. So `back` ends the round, which restores the state, and plays the
+ * schedule again without its last step. While the waits of the threads are read,
+ * all threads stand still.
  *
  * Owns the_stepper, guarded by demo_mutex. In the runner's thread.
  */

@@ -2,13 +2,13 @@
  * The verdict of a search, and whether it is the expected one.
  *
  *   REAL            lockdep (or a BUG or WARN) reports, and a schedule fails
- *   FALSE-POSITIVE  lockdep reports; the search was complete, and none fails
+ *   FALSE-POSITIVE  lockdep reports; all schedules ran, and none fails
  *   MISSED          lockdep is silent, and a schedule fails
- *   CLEAN           lockdep is silent; the search was complete, and none fails
- *   NOT-FOUND       none fails within the bounds
+ *   CLEAN           lockdep is silent; all schedules ran, and none fails
+ *   NOT-FOUND       not all schedules ran, and none of those that ran fails
  *
- * If the search was complete, but left out something (kernel/explore/left.h), then the
- * word is FALSE-POSITIVE-WITHIN or CLEAN-WITHIN.
+ * If all schedules ran, but the search left out something (kernel/explore/left.h),
+ * the word is FALSE-POSITIVE-WITHIN or CLEAN-WITHIN.
  *
  * A schedule fails if its outcome is anything but `completes`.
  *

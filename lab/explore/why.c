@@ -1,14 +1,14 @@
 /*
- * The next operation of each thread of an explored round, or the reason why it
- * cannot go on: for the person who plays the scheduler (step.c).
+ * Prints the next operation of each thread of an explored round, or the reason why
+ * the thread cannot go on, for the person who plays the scheduler (step.c).
  *
  * The chains are those of the wait-for graph (kernel/hang/waitfor.h), with one
- * difference. A thread that is held at the gate before a mutex does not wait
- * for that mutex yet; but as long as the mutex is taken it could not get it, so
- * here it counts as if it waited.
+ * difference. If a thread is held at the gate before a mutex that is taken, it does
+ * not wait for the mutex yet. Here it counts as if it did, because it could not get
+ * the mutex.
  *
- * Owns the walk that is printed, guarded by demo_mutex. In the runner's thread,
- * while all threads stand still; on the_stage.
+ * Owns the chain that is printed, guarded by demo_mutex. In the runner's thread,
+ * while all threads of the_stage stand still.
  */
 #include "lab/explore/why.h"
 

@@ -1,6 +1,6 @@
 /*
- * A witness: a schedule in short. As a line, and as a director that plays it
- * again.
+ * A witness is a schedule in a short form. This file prints it as a line, and has
+ * the director that plays it again.
  *
  * Owns no data. On the_stage, guarded by demo_mutex; in the runner's thread.
  */

@@ -46,9 +46,9 @@ void __spin_lock_init(struct spinlock *l, const char *name, const void *key)
 
 #if GORDIAN_DEBUG
 /* Here no object contains a lock. */
-void debug_check_no_locks_freed(const void *from, size_t len)
+void debug_check_no_locks_freed(const void *from, size_t len, uintptr_t site)
 {
-	(void)from, (void)len;
+	(void)from, (void)len, (void)site;
 }
 
 void lockdep_complain(enum lockdep_kind kind, const char *what, uintptr_t site)

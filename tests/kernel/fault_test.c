@@ -171,6 +171,22 @@ KTEST_MANUAL(fault, interrupt)
 	sleep_ns(1000000000);
 }
 
+/* A leaf function: it has no return address on the stack. */
+static noinline void count_for_ever(void)
+{
+	for (;;)
+		sink++;
+}
+
+KTEST_MANUAL(fault, interrupt_of_a_leaf)
+{
+	struct timer t;
+
+	timer_setup(&t, fault_in_an_interrupt, NULL);
+	timer_arm(&t, timer_now() + 1000000);
+	count_for_ever();
+}
+
 /* tests/boards/hyp7.S answers this call: it makes an asynchronous abort pending. */
 static noinline void abort_later(void)
 {

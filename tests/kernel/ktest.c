@@ -20,6 +20,7 @@
 #include "kernel/mm/stack.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/shell/shell.h"
+#include "lab/off_cores.h"
 
 #define MAX_FAILURES 8	/* printed for each case */
 #define SETTLES	     10 /* a host may keep a core from running for seconds */
@@ -407,7 +408,7 @@ static int test_command(int argc, char **argv)
 	}
 	memset(&total, 0, sizeof(total));
 	if (needs_all_cores(suite, name))
-		were_off = cores_on_for_test();
+		were_off = cores_on_for("test");
 	run(suite, name);
 	if (GORDIAN_DEBUG)
 		kprintf("lockdep: %u findings, %u of them provoked\n",

@@ -185,8 +185,3 @@ static inline uint32_t ktest_random(uint32_t *state)
 	x ^= x << 5;
 	return *state = x;
 }
-
-/* off_cores.c. cores_on_for_test(): turn on the cores that are off, say so, and return
- * them. cores_off_again(): turn these off. May sleep. */
-struct cpumask cores_on_for_test(void);
-void cores_off_again(struct cpumask were_off);

@@ -8,6 +8,8 @@
 #if GORDIAN_DEBUG
 #include <string.h>
 
+#include "kernel/cpu/notifier.h"
+#include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
 #include "kernel/lock/lockdep_internal.h"
 #include "kernel/slab/slab.h"
@@ -199,6 +201,97 @@ KTEST(lockdep, crowd_interrupted)
 	lockdep_quiet(false);
 }
 
+static void release_crowd_in_irq(struct timer *t)
+{
+	lock_map_release(&crowd_map[MAX_HELD - 2]);
+	WRITE_ONCE(*(bool *)t->arg, true);
+}
+
+/* An interrupt releases one of the locks that share an entry of the thread. */
+KTEST(lockdep, crowd_robbed)
+{
+	bool done = false;
+
+	lockdep_quiet(true);
+	for (unsigned int i = 0; i < MAX_HELD; i++)
+		lockdep_init_map(&crowd_map[i], "crowd_map", &crowd_key,
+				 LOCK_WAITS_NONE);
+	lock_map_acquire(&outer_map);
+	for (unsigned int i = 0; i < MAX_HELD - 1; i++)
+		join_crowd(i);
+	in_timer(release_crowd_in_irq, &done, &done);
+	EXPECT_EQ(lockdep_seen(), UNBALANCED);
+	for (unsigned int i = 0; i < MAX_HELD - 1; i++)
+		lock_map_release(&crowd_map[i]); /* the last one: late */
+	lock_map_release(&outer_map);
+	EXPECT_EQ(current->lockdep.nr_stray, 0);
+	row_check("an interrupt robs a crowd", UNBALANCED);
+	lockdep_quiet(false);
+}
+
+static int join_crowd_and_stay(struct notifier_block *nb, unsigned long event,
+			       void *data)
+{
+	(void)nb, (void)event, (void)data;
+	join_crowd(MAX_HELD - 1);
+	return NOTIFY_OK;
+}
+
+/* A callback's lock does not share an entry of its caller, so it is found. */
+KTEST(lockdep, crowd_in_callback)
+{
+	struct notifier_block nb = { .notifier_call = join_crowd_and_stay };
+	struct raw_notifier_head head = { NULL };
+
+	lockdep_quiet(true);
+	for (unsigned int i = 0; i < MAX_HELD; i++)
+		lockdep_init_map(&crowd_map[i], "crowd_map", &crowd_key,
+				 LOCK_WAITS_NONE);
+	raw_notifier_chain_register(&head, &nb);
+	lock_map_acquire(&outer_map);
+	for (unsigned int i = 0; i < MAX_HELD - 1; i++)
+		join_crowd(i);
+	__raw_notifier_call_chain(&head, 0, NULL, -1, NULL);
+	EXPECT_EQ(lockdep_seen(), AT_END);
+	for (unsigned int i = 0; i < MAX_HELD; i++)
+		lock_map_release(&crowd_map[i]);
+	lock_map_release(&outer_map);
+	row_check("a callback in a crowd", AT_END);
+	lockdep_quiet(false);
+}
+
+static int keep_crowd(struct notifier_block *nb, unsigned long event,
+		      void *data)
+{
+	(void)nb, (void)event, (void)data;
+	for (unsigned int i = 0; i < MAX_HELD; i++)
+		join_crowd(i);
+	return NOTIFY_OK;
+}
+
+/* A callback keeps many locks, in few entries. Each of them is released late. */
+KTEST(lockdep, crowd_left)
+{
+	struct notifier_block nb = { .notifier_call = keep_crowd };
+	struct raw_notifier_head head = { NULL };
+
+	lockdep_quiet(true);
+	for (unsigned int i = 0; i < MAX_HELD; i++)
+		lockdep_init_map(&crowd_map[i], "crowd_map", &crowd_key,
+				 LOCK_WAITS_NONE);
+	raw_notifier_chain_register(&head, &nb);
+	lock_map_acquire(&outer_map);
+	__raw_notifier_call_chain(&head, 0, NULL, -1, NULL);
+	for (unsigned int i = 0; i < MAX_HELD; i++)
+		EXPECT(lock_is_held(&crowd_map[i]));
+	for (unsigned int i = 0; i < MAX_HELD; i++)
+		EXPECT(lock_release(&crowd_map[i], CALLER));
+	EXPECT_EQ(current->lockdep.nr_stray, 0);
+	lock_map_release(&outer_map);
+	row_check("a callback keeps a crowd", AT_END);
+	lockdep_quiet(false);
+}
+
 /* ---- names ------------------------------------------------------------------------------------- */
 
 /* The second class of a name has a number; a level of the first class has none. */
@@ -345,8 +438,8 @@ KTEST(lockdep, dynamic_key_between_held)
 	lockdep_quiet(false);
 }
 
-/* A key is given back while its lock is held. The next class, which has its place,
- * knows nothing of what is held. */
+/* A key is given back while its lock is held: that is reported. The next class, which
+ * has its place, knows nothing of what is held; its own orders are all checked. */
 KTEST(lockdep, dynamic_key_of_held)
 {
 	struct module *m = load(), *next = load();
@@ -364,10 +457,169 @@ KTEST(lockdep, dynamic_key_of_held)
 	mutex_lock(&next->lock);
 	run("La Ua");
 	mutex_unlock(&next->lock);
-	row_check("a class in the place of another", SILENT);
+	row_check("a class in the place of another", FREED);
+	kfree(m);
+	unload(next);
+	m = load();
+	if (!m)
+		return;
+	mutex_lock(&m->lock);
+	lockdep_unregister_key(&m->key);
+	run("La Ua");
+	mutex_unlock(&m->lock);
+	next = load();
+	if (!next)
+		return;
+	mutex_lock(&next->lock);
+	run("La Ua");
+	mutex_unlock(&next->lock);
+	run("La");
+	mutex_lock(&next->lock);
+	mutex_unlock(&next->lock);
+	run("Ua");
+	row_check("a chain in the place of another", FREED | CIRCULAR);
 	lockdep_quiet(false);
 	kfree(m);
 	unload(next);
+}
+
+static struct {
+	struct module *m;
+	bool holds, go;
+} owner_case;
+
+static int hold_of_key(void *arg)
+{
+	(void)arg;
+	mutex_lock(&owner_case.m->lock);
+	WRITE_ONCE(owner_case.holds, true);
+	while (!READ_ONCE(owner_case.go))
+		sleep_ns(KTEST_LOOK_NS);
+	run("La Ua");
+	mutex_unlock(&owner_case.m->lock);
+	return 0;
+}
+
+static void lose_key_of_another(void)
+{
+	struct module *m = load(), *next;
+	struct thread *t;
+
+	if (!m)
+		return;
+	row_begin();
+	owner_case.m = m;
+	owner_case.holds = owner_case.go = false;
+	t = ktest_thread("owner", hold_of_key, NULL, CPUMASK_ALL);
+	EXPECT(EVENTUALLY(READ_ONCE(owner_case.holds)));
+	lockdep_unregister_key(&m->key);
+	WRITE_ONCE(owner_case.go, true);
+	thread_join(t);
+	kfree(m);
+	next = load();
+	if (!next)
+		return;
+	mutex_lock(&next->lock);
+	run("La Ua");
+	mutex_unlock(&next->lock);
+	run("La");
+	mutex_lock(&next->lock);
+	mutex_unlock(&next->lock);
+	run("Ua");
+	row_check("a chain in the place of another thread's", CIRCULAR);
+	unload(next);
+}
+
+/* Another thread holds it: no chain of that thread is taken for one of the next class.
+ * (In the first round another new class may get the place.) */
+KTEST(lockdep, dynamic_key_of_another)
+{
+	lockdep_quiet(true);
+	row_type = MAP;
+	for (unsigned int i = 0; i < 3; i++)
+		lose_key_of_another();
+	lockdep_quiet(false);
+}
+
+static bool noted(void)
+{
+	return lockdep_total() != 0;
+}
+
+static int find_something(void *arg)
+{
+	(void)arg;
+	run("La Lb Ub Ua  Lb La Ua Ub");
+	return 0;
+}
+
+/* fn, in a thread, makes a finding, which waits for the console to be printed. Meanwhile
+ * m's key is given back. */
+static void unregister_before_report(struct module *m, int (*fn)(void *))
+{
+	uint32_t flags = report_begin();
+	struct thread *t =
+		ktest_thread("finder", fn, NULL, cpumask_of(ktest_last_core()));
+
+	while (!noted())
+		ktest_busy();
+	lockdep_unregister_key(&m->key);
+	report_end(flags);
+	thread_join(t);
+	kfree(m);
+}
+
+/* The finding is not about that key: it is printed all the same. */
+KTEST(lockdep, dynamic_key_before_a_report)
+{
+	const char *wanted, *held;
+	struct module *m;
+
+	NEED_CORES(2);
+	m = load();
+	if (!m)
+		return;
+	ktest_run_on(ktest_first_core());
+	lockdep_quiet(true);
+	row_type = MAP;
+	row_begin();
+	take_both(&base_lock, &m->lock);
+	unregister_before_report(m, find_something);
+	EXPECT(lockdep_last_pair(&wanted, &held));
+	row_check("a finding that was not printed yet", CIRCULAR);
+	lockdep_quiet(false);
+}
+
+static int close_cycle(void *arg)
+{
+	(void)arg;
+	run("Lb La Ua Ub");
+	return 0;
+}
+
+/* It is: a line says so, because the report would show other classes. */
+KTEST_MANUAL(lockdep, dynamic_key_of_a_report)
+{
+	const char *wanted, *held;
+	struct module *m;
+
+	NEED_CORES(2);
+	m = load();
+	if (!m)
+		return;
+	ktest_run_on(ktest_first_core());
+	row_type = MAP;
+	row_begin();
+	run("La");
+	mutex_lock(&m->lock);
+	mutex_unlock(&m->lock);
+	run("Ua");
+	mutex_lock(&m->lock);
+	run("Lb Ub");
+	mutex_unlock(&m->lock);
+	unregister_before_report(m, close_cycle);
+	EXPECT(!lockdep_last_pair(&wanted, &held));
+	row_check("a finding about a key that is gone", CIRCULAR);
 }
 
 static struct {

@@ -9,6 +9,7 @@
 #if GORDIAN_DEBUG
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
+#include "kernel/cpu/stop_machine.h"
 #include "kernel/debug/panic.h"
 #include "kernel/rcu/rcu.h"
 
@@ -185,6 +186,86 @@ KTEST(lockdep, notifier_exchanges)
 	lockdep_quiet(false);
 }
 
+static int release_callers(struct notifier_block *nb, unsigned long event,
+			   void *data)
+{
+	(void)nb, (void)event, (void)data;
+	lock_map_release(&callers_map);
+	return NOTIFY_OK;
+}
+
+static int exchange_in_two(struct notifier_block *nb, unsigned long event,
+			   void *data)
+{
+	(void)nb, (void)event, (void)data;
+	notify(release_callers);
+	lock_map_acquire(&kept_map);
+	return NOTIFY_OK;
+}
+
+/* The same, but a notifier that the notifier calls releases it. */
+KTEST(lockdep, notifier_in_notifier_exchanges)
+{
+	lockdep_quiet(true);
+	lock_map_acquire(&callers_map);
+	notify(exchange_in_two);
+	EXPECT_EQ(lockdep_seen(), AT_END);
+	lock_map_release(&kept_map); /* late, but right */
+	row_check("two notifiers exchange locks", AT_END);
+	lockdep_quiet(false);
+}
+
+static int keep_two(struct notifier_block *nb, unsigned long event, void *data)
+{
+	(void)nb, (void)event, (void)data;
+	kept_flags = spin_lock_irqsave(&end_spin);
+	spin_lock(&end_other);
+	return NOTIFY_OK;
+}
+
+/* Only the second of its spinlocks owns one of the preempt count. */
+KTEST(lockdep, notifier_leaves_two)
+{
+	lockdep_quiet(true);
+	notify(keep_two);
+	spin_unlock_irqrestore(&end_spin,
+			       kept_flags); /* both late, but right */
+	EXPECT_EQ(current->preempt_count, 0);
+	spin_unlock(&end_other);
+	EXPECT_EQ(current->preempt_count, 0);
+	row_check("a notifier keeps two spinlocks", AT_END);
+	lockdep_quiet(false);
+}
+
+static int do_nothing(struct notifier_block *nb, unsigned long event,
+		      void *data)
+{
+	(void)nb, (void)event, (void)data;
+	return NOTIFY_OK;
+}
+
+static void rob_and_notify(struct timer *t)
+{
+	spin_unlock(&end_spin);
+	notify(do_nothing);
+	WRITE_ONCE(*(bool *)t->arg, true);
+}
+
+/* The preempt count that the interrupt returns with is explained by the lock that it
+ * has released, also if it calls a notifier afterwards. */
+KTEST(lockdep, robbed_by_two_contexts)
+{
+	bool done = false;
+
+	lockdep_quiet(true);
+	spin_lock(&end_spin);
+	in_timer(rob_and_notify, &done, &done);
+	spin_unlock(&end_spin); /* late, but right */
+	EXPECT_EQ(current->preempt_count, 0);
+	row_check("an interrupt releases, and notifies", UNBALANCED);
+	lockdep_quiet(false);
+}
+
 /* With interrupts off a spinlock owns none of the preempt count, so the one that
  * is too many is the reader's. */
 KTEST(lockdep, notifier_leaves_both)
@@ -250,6 +331,21 @@ KTEST(lockdep, call_leaves)
 		row_check("a call leaves interrupts on", LEFT);
 	}
 	EXPECT_EQ(current->preempt_count, 0);
+	lockdep_quiet(false);
+}
+
+static int stop_with_count(void *arg)
+{
+	(void)arg;
+	preempt_disable();
+	return 0;
+}
+
+KTEST(lockdep, stop_leaves)
+{
+	lockdep_quiet(true);
+	stop_machine(stop_with_count, NULL, ktest_first_core());
+	row_check("a function of stop_machine() leaves another count", LEFT);
 	lockdep_quiet(false);
 }
 

@@ -7,8 +7,12 @@
 #if GORDIAN_DEBUG
 #include <string.h>
 
+#include "kernel/irq/irq.h"
 #include "kernel/lib/printf.h"
 #include "kernel/lock/lockdep_internal.h"
+#include "kernel/mm/page.h"
+#include "kernel/rcu/rcu.h"
+#include "kernel/slab/slab.h"
 
 static void run(const char *steps)
 {
@@ -152,6 +156,131 @@ KTEST(lockdep, distinct_rules)
 	lockdep_quiet(false);
 }
 
+static int leave_count(void *arg)
+{
+	(void)arg;
+	preempt_disable();
+	return 0;
+}
+
+static int leave_count_too(void *arg)
+{
+	preempt_disable();
+	return arg ? 1 : 0;
+}
+
+static int leave_reader(void *arg)
+{
+	(void)arg;
+	rcu_read_lock();
+	return 0;
+}
+
+static int leave_reader_too(void *arg)
+{
+	rcu_read_lock();
+	return arg ? 1 : 0;
+}
+
+/* Two functions of threads that leave the same thing behind. */
+KTEST(lockdep, distinct_ends)
+{
+	lockdep_quiet(true);
+	for (unsigned int i = 0; i < 2; i++) {
+		in_thread(leave_count, NULL);
+		in_thread(leave_count_too, NULL);
+		EXPECT_EQ(lockdep_count(LOCKDEP_LEFT), 2);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		in_thread(leave_reader, NULL);
+		in_thread(leave_reader_too, NULL);
+		EXPECT_EQ(lockdep_count(LOCKDEP_LEFT), 4);
+	}
+	lockdep_quiet(false);
+	lockdep_reset();
+}
+
+#define SOME_IRQ 20 /* a core's own; no device here has it */
+
+static bool dispatched;
+
+static void leave_in_handler(unsigned int irq, void *arg)
+{
+	(void)irq, (void)arg;
+	preempt_disable();
+}
+
+static void leave_in_another(unsigned int irq, void *arg)
+{
+	(void)irq;
+	preempt_disable();
+	WRITE_ONCE(*(bool *)arg, false);
+}
+
+static void dispatch(struct timer *t)
+{
+	(void)t;
+	irq_dispatch(SOME_IRQ);
+	WRITE_ONCE(dispatched, true);
+}
+
+static void interrupt(irq_handler fn)
+{
+	static bool unused;
+
+	irq_register(SOME_IRQ, fn, &unused);
+	dispatched = false;
+	in_timer(dispatch, NULL, &dispatched);
+}
+
+/* So have two handlers of interrupts. Each is named. */
+KTEST(lockdep, distinct_handlers)
+{
+	lockdep_quiet(true);
+	for (unsigned int i = 0; i < 2; i++) {
+		interrupt(leave_in_handler);
+		interrupt(leave_in_another);
+		EXPECT_EQ(lockdep_count(LOCKDEP_LEFT), 2);
+	}
+	lockdep_quiet(false);
+	lockdep_reset();
+}
+
+static struct mutex *held_mutex(size_t size)
+{
+	struct mutex *m = kmalloc(size);
+
+	EXPECT(m != NULL);
+	if (!m)
+		return NULL;
+	mutex_init(m, "freed");
+	mutex_lock(m);
+	return m;
+}
+
+/* Each place that frees a held lock is a finding. What is gone is held by nobody: the
+ * thread may take the next lock of the class. */
+KTEST(lockdep, distinct_frees)
+{
+	static const size_t sizes[] = { sizeof(struct mutex), 4 * PAGE_SIZE };
+
+	lockdep_quiet(true);
+	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
+		for (unsigned int k = 0; k < 2 * MAX_STRAY; k++) {
+			kfree(held_mutex(sizes[i]));
+			kfree(held_mutex(sizes[i]));
+		}
+		EXPECT_EQ(lockdep_count(LOCKDEP_HELD_FREED), 2);
+		EXPECT_EQ(lockdep_total(), 2);
+		EXPECT_EQ(current->lockdep.depth, 0);
+		EXPECT(!lock_is_held(&left_out));
+		current->lockdep.depth = current->lockdep.chain = 0;
+		lockdep_forget_stray();
+		lockdep_reset();
+	}
+	lockdep_quiet(false);
+}
+
 /* The second cycle that an acquisition closes is counted only. But its edge is judged
  * by the rules about interrupts. */
 KTEST(lockdep, cycles_and_pairs)
@@ -247,7 +376,7 @@ KTEST(lockdep, one_wrong_end)
 	EXPECT_EQ(lockdep_again, N - 1);
 	lockdep_reset();
 	take_many(N);
-	debug_check_no_locks_freed(many, sizeof(many));
+	debug_check_no_locks_freed(many, sizeof(many), CALLER);
 	release_many(N);
 	EXPECT_EQ(lockdep_seen(), FREED);
 	EXPECT_EQ(lockdep_total(), 1);

@@ -186,6 +186,63 @@ SHOW(inconsistent_on, INCONSISTENT)
 	use_with_irqs_on(&irq_lock);
 }
 
+static noinline void turn_irqs_on_with(struct spinlock *s)
+{
+	uint32_t flags = spin_lock_irqsave(s);
+
+	local_irq_enable(); /* wrong */
+	spin_unlock_irqrestore(s, flags);
+}
+
+SHOW(inconsistent_later, INCONSISTENT)
+{
+	use_in_interrupt();
+	turn_irqs_on_with(&irq_lock);
+}
+
+static struct {
+	struct lockdep_map map;
+	bool holds, go;
+} learnt = { .map = LOCKDEP_MAP_INIT("learnt_map") };
+
+static int hold_learnt(void *arg)
+{
+	(void)arg;
+	lock_map_acquire(&learnt.map);
+	local_irq_disable(); /* so no interrupt tells for this thread */
+	WRITE_ONCE(learnt.holds, true);
+	while (!READ_ONCE(learnt.go))
+		ktest_busy();
+	local_irq_enable();
+	lock_map_release(&learnt.map);
+	return 0;
+}
+
+static void take_learnt(struct timer *t)
+{
+	(void)t;
+	lock_map_acquire(&learnt.map);
+	lock_map_release(&learnt.map);
+	WRITE_ONCE(handled, true);
+}
+
+/* The thread tells after a reset what it holds. */
+SHOW(inconsistent_learnt, INCONSISTENT)
+{
+	struct thread *t;
+
+	NEED_CORES(2);
+	ktest_run_on(ktest_first_core());
+	t = ktest_thread("holder", hold_learnt, NULL,
+			 cpumask_of(ktest_last_core()));
+	EXPECT(EVENTUALLY(READ_ONCE(learnt.holds)));
+	lockdep_reset();
+	handled = false;
+	in_timer(take_learnt, NULL, &handled);
+	WRITE_ONCE(learnt.go, true);
+	thread_join(t);
+}
+
 static void nothing(void *arg)
 {
 	(void)arg;
@@ -369,6 +426,32 @@ SHOW(cpus_not_held, NOT_HELD)
 	assert_cpus_held();
 }
 
+static struct rw_semaphore read_sem;
+
+static noinline void must_write(void)
+{
+	lockdep_assert_held_write(&read_sem);
+}
+
+SHOW(not_held_for_writing, NOT_HELD)
+{
+	init_rwsem(&read_sem, "read_sem");
+	down_read(&read_sem);
+	must_write();
+	up_read(&read_sem);
+}
+
+static noinline void must_read(void)
+{
+	lockdep_assert_held_read(&read_sem);
+}
+
+SHOW(not_held_for_reading, NOT_HELD)
+{
+	init_rwsem(&read_sem, "read_sem");
+	must_read();
+}
+
 static noinline void must_not_hold_a(void)
 {
 	lockdep_assert_not_held(&lock_a);
@@ -400,6 +483,17 @@ static noinline void end_a_reader(void)
 	rcu_read_unlock();
 }
 
+static noinline void enable_once_too_often(void)
+{
+	preempt_enable();
+}
+
+SHOW(no_preempt_disable, UNBALANCED)
+{
+	enable_once_too_often();
+	sleep_perhaps();
+}
+
 SHOW(no_reader, UNBALANCED)
 {
 	end_a_reader();
@@ -418,11 +512,38 @@ SHOW(left_reader, LEFT)
 	in_timer(stay_in_reader, NULL, &handled);
 }
 
+static void read_in_timer(struct timer *t)
+{
+	(void)t;
+	rcu_read_lock();
+	rcu_read_unlock();
+	WRITE_ONCE(handled, true);
+}
+
 static void leave_irqs_on(struct timer *t)
 {
 	(void)t;
 	local_irq_enable();
 	WRITE_ONCE(handled, true);
+}
+
+/* The thread is in a reader of its own, which is right. */
+SHOW(left_inner_reader, LEFT)
+{
+	handled = false;
+	rcu_read_lock();
+	in_timer(stay_in_reader, NULL, &handled);
+	rcu_read_unlock();
+}
+
+/* The timer's reader is over; the thread's is not. */
+SHOW(left_outer_reader, SLEEP)
+{
+	handled = false;
+	rcu_read_lock();
+	in_timer(read_in_timer, NULL, &handled);
+	sleep_perhaps();
+	rcu_read_unlock();
 }
 
 SHOW(left_irqs_on, LEFT)
@@ -480,6 +601,22 @@ SHOW(many_held, RECURSIVE)
 	take_map(21);
 	for (unsigned int i = 22; i-- > 0;)
 		lock_map_release(&row_of_maps[i]);
+}
+
+static struct mutex crowd[40];
+
+/* Many locks that share entries. */
+SHOW(crowd, RCU)
+{
+	mutex_lock(&lock_a);
+	for (unsigned int i = 0; i < ARRAY_SIZE(crowd); i++) {
+		mutex_init(&crowd[i], "crowd");
+		mutex_lock_nest_lock(&crowd[i], &lock_a);
+	}
+	dereference();
+	for (unsigned int i = ARRAY_SIZE(crowd); i-- > 0;)
+		mutex_unlock(&crowd[i]);
+	mutex_unlock(&lock_a);
 }
 
 static noinline void take_pair(unsigned int i, unsigned int k)

@@ -197,14 +197,6 @@ void row_release(struct any_lock *l)
 	}
 }
 
-/* Step D: lockdep takes the lock off the thread's list, but nobody releases it. */
-static void forget(struct any_lock *l)
-{
-	lock_release(row_map(l), CALLER);
-	if (row_type == SPIN)
-		preempt_enable();
-}
-
 int *shared_pointer;
 
 noinline int *dereference(void)
@@ -295,9 +287,6 @@ static void step_on(char op, unsigned int class, unsigned int instance)
 	case 'U':
 		row_release(l);
 		break;
-	case 'D':
-		forget(l);
-		break;
 	case 'h':
 		row_assert_held(l);
 		break;
@@ -373,7 +362,7 @@ void run_steps(const char *p, const char *end)
 
 			in_timer(part_in_interrupt, &part, &part.done);
 			p = part.to + 1;
-		} else if (strchr("LTUQRNOhinkDmfwr", op)) {
+		} else if (strchr("LTUQRNOhinkmfwr", op)) {
 			bool second = name < 'a';
 
 			step_on(op, (unsigned int)(name - (second ? 'A' : 'a')),

@@ -16,7 +16,7 @@
  *	Qa  read lock       Ra  read lock, recursive (maps)
  *	Na  lock, nesting level 1               Oa  lock, ordered by an outer b
  *	ha  assert held     ia  initialise      na  do not validate
- *	ka  a class of its own                  Da  forget that it is held
+ *	ka  a class of its own
  *	ma  might_lock                          fa  assert not held
  *	wa  assert held for writing             ra  assert held for reading
  *	a to d: four classes; A to D: another lock of the same class

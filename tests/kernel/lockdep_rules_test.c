@@ -43,8 +43,8 @@ ROWS(balance,
 	{ RECURSIVE,  M|S|X, "La Tb Ua LA UA Ub  La Tb LA UA Ub Ua" })
 
 ROWS(memory,
-	{ FREED,  M|S|W|P, "La ia Da" },
-	{ FREED,  W|P,     "Qa ia Da" },
+	{ FREED,  M|S|W|P, "La ia Ua La Ua" },
+	{ FREED,  W|P,     "Qa ia Ua La Ua" },
 	{ SILENT, ALL, "La Ua ia La Ua" },
 	{ SILENT, ALL, "La iA ib Ua" })
 

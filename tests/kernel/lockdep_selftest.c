@@ -68,7 +68,7 @@ static const struct family {
 	{ "initialize held",
 	  SPINS | SLEEPERS,
 	  SPINS | SLEEPERS,
-	  { "*a ia Da" } },
+	  { "*a ia Ua" } },
 	{ "recursive read-lock", RLOCK | RSEM, RSEM, { "*a *a Ua Ua" } },
 	{ "recursive read-lock #2", RLOCK | RSEM, RSEM, { "*a *A UA Ua" } },
 	{ "mixed read-write-lock",

@@ -335,6 +335,40 @@ KTEST_MANUAL(lockdep, bug_inside)
 	check_it_goes_on();
 }
 
+static DEFINE_SPINLOCK(dead_spin);
+static struct lockdep_map dead_map = LOCKDEP_MAP_INIT("dead_map");
+
+static void take_dead(struct timer *t)
+{
+	lock_map_acquire(&dead_map);
+	lock_map_release(&dead_map);
+	WRITE_ONCE(*(bool *)t->arg, true);
+}
+
+static int die_with_locks(void *arg)
+{
+	bool done = false;
+
+	(void)arg;
+	in_timer(take_dead, &done, &done);
+	current->bug_ends_me = true;
+	local_irq_disable();
+	lock_map_acquire(&dead_map);
+	spin_lock(&dead_spin);
+	BUG_ON(current->bug_ends_me);
+	return 0;
+}
+
+/* The BUG was reported. That the thread turns interrupts on and switches, and that
+ * its lock is held for ever, follows from it. */
+KTEST_MANUAL(lockdep, bug_with_locks)
+{
+	in_thread(die_with_locks, NULL);
+	spin_lock_init(&dead_spin, "dead_spin");
+	EXPECT_EQ(lockdep_total(), 0);
+	check_it_goes_on();
+}
+
 /* The report contains a name that cannot be read, so printing it faults. */
 KTEST_MANUAL(lockdep, oops_in_report)
 {

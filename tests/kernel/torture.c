@@ -10,13 +10,14 @@
 #include "kernel/lib/printf.h"
 #include "kernel/lock/lockdep.h"
 #include "kernel/shell/shell.h"
+#include "lab/off_cores.h"
 #include "tests/kernel/ktest.h"
 
 #define SECONDS 10 /* default */
 
 static int run(const struct torture *t, unsigned int seconds, unsigned int seed)
 {
-	struct cpumask were_off = cores_on_for_test();
+	struct cpumask were_off = cores_on_for("test");
 	unsigned int findings = lockdep_total();
 	int status;
 

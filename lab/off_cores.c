@@ -1,17 +1,16 @@
 /*
- * The cores that the user has turned off. The tests need all cores, because what they
- * count depends on the cores that are on. So the commands `test` and `torture` turn them
- * on first, and off again at the end.
+ * The cores that the user has turned off. Experiments and tests need all cores, because
+ * what they show or count depends on the cores that are on.
  *
- * Owns nothing. Runs in the command's thread.
+ * Owns nothing. Context: see off_cores.h.
  */
-#include "tests/kernel/ktest.h"
+#include "lab/off_cores.h"
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/lib/printf.h"
 
-struct cpumask cores_on_for_test(void)
+struct cpumask cores_on_for(const char *what)
 {
 	struct cpumask were_off = CPUMASK_NONE;
 	unsigned int cpu;
@@ -19,8 +18,8 @@ struct cpumask cores_on_for_test(void)
 	for_each_possible_cpu (cpu) {
 		if (cpu_is_online(cpu) || cpu_up(cpu) != 0)
 			continue;
-		kprintf("core %u was off: it is on until the test has ended\n",
-			cpu);
+		kprintf("core %u was off: it is on until the %s has ended\n",
+			cpu, what);
 		were_off.bits |= cpumask_of(cpu).bits;
 	}
 	return were_off;
