@@ -115,8 +115,8 @@ BUILD    = if [ -t 1 ]; then $(MAKE) --no-print-directory -j$(JOBS) SAY=replace 
 		printf '\r\033[K'; \
 	   else $(MAKE) --no-print-directory -j$(JOBS) SAY=nothing image; fi
 
-#: make demo [ID=e2|all]       run all experiments on 4 cores, and compare the result
-#:                             of each with the expected one; or run one, or print all
+#: make demo [ID=e2|all]       run all experiments on 4 cores: is each result as
+#:                             expected? Or run one, or print all in full
 .PHONY: demo
 demo:
 	@$(READY)
@@ -128,15 +128,15 @@ demo:
 #>   make run RUN='demo e2 hold; waits'   keep the deadlock, show the waiting threads
 #>   make try                             your own kmem_cache_destroy(), judged
 
-#: make run [SMP=n] [RUN='cmd; cmd'] [MACHINE=raspi2b|raspi3b|raspi4b]
-#:                             start the shell or run commands, on QEMU's virt
-#:                             machine or on a model of a Raspberry Pi
+#: make run [SMP=n] [RUN='cmd; cmd'] [THEN=shell] [MACHINE=raspi2b|raspi3b|raspi4b]
+#:                             start the shell; or run commands and end, or start
+#:                             the shell; on QEMU's virt machine or a model of a Pi
 .PHONY: run
 run:
 	@$(READY)
 	@RUN="$$RUN" $(RUNNER)
 # The shell reads these from its environment: they may have quotes.
-export RUN ID PATCH FIRMWARE
+export RUN THEN ID PATCH FIRMWARE
 
 #: make try [PATCH=file]       judge demos/yours.c, or run all experiments with and
 #:                             without a patch
@@ -197,15 +197,15 @@ qemu10:
 lint:
 	@tools/need demo lint
 	@$(BUILD)
-	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=release image
+	@$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=release image
 	@tools/lint $(O)
 
 #: make size                   compare bytes and lines with their budgets
 .PHONY: size
 size:
 	@tools/need demo size
-	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=debug image
-	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=release WITH_TESTS=0 \
+	@$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=debug image
+	@$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=release WITH_TESTS=0 \
 		WITH_DEMOS=0 image
 	@$(PYTHON) tools/size $(O)
 
@@ -213,8 +213,8 @@ size:
 .PHONY: bench
 bench:
 	@tools/need demo size
-	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=debug image
-	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=release image
+	@$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=debug image
+	@$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=release image
 	@$(PYTHON) tools/bench $(O)
 
 #: make boots [N=25]           boot N times with 1 core, and as often with 2, 4, 8

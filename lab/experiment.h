@@ -277,7 +277,7 @@ extern const struct demo demos_start[], demos_end[];
 
 /* ---- the stage ---------------------------------------------------------------------- */
 
-#define HELD_MAX    8 /* mutexes that are noted of one actor */
+#define HELD_MAX 8 /* mutexes that are noted of one actor */
 
 struct worker { /* the thread that plays an actor */
 	struct thread *thread;
@@ -305,7 +305,7 @@ struct stage {
 	bool on_one_core; /* all actors */
 	bool leak_by_d;	  /* D itself makes the leak, before it destroys */
 	struct kmem_cache *cache;
-	void *object; /* of the cache, in use */
+	void *object;	  /* of the cache, in use */
 	struct thread *l; /* the thread that made the leak, if a BUG ended it */
 	int passed; /* the refcount that the cut let a writer past, or 0 */
 

@@ -261,9 +261,24 @@ static const char *explore_complete(int arg, unsigned int i)
 	return i < ARRAY_SIZE(how) ? how[i] : NULL;
 }
 
-SHELL_COMMAND(explore, .name = "explore",
-	      .usage = "explore ID|ID/PART|all [full|bound [N]] [max N] [time] "
-		       "[verbose], or\n"
-		       "       explore program [full] [verbose] TEXT",
-	      .help = "run all schedules of an experiment: can it deadlock?",
-	      .fn = explore_cmd, .complete = explore_complete);
+SHELL_COMMAND(
+	explore, .name = "explore",
+	.usage = "explore ID|ID/PART|all [full|bound [N]] [max N] [time] "
+		 "[verbose], or\n"
+		 "       explore program [full] [verbose] TEXT",
+	.help = "run all schedules of an experiment: can it deadlock?",
+	.words = "  ID        E2, or a slug: e2-kosina; ID/PART: one part; all: each of them\n"
+		 "  full      every order of the steps, also those that "
+		 "must end alike\n"
+		 "  bound N   at most N preemptions; without N: 0, 1, 2 "
+		 "... until all is found\n"
+		 "  max N     stop after N schedules\n"
+		 "  time      say where the time went\n"
+		 "  verbose   show every witness, with lockdep's report "
+		 "and stacks\n"
+		 "  TEXT      the threads: bars separate them, "
+		 "blanks the operations:\n"
+		 "            a to f, -a to -f: lock, unlock a mutex; ? !: "
+		 "sleep, wake\n",
+	.example = "explore program a b | b a", .page = "docs/explorer.md",
+	.fn = explore_cmd, .complete = explore_complete);

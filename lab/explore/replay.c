@@ -3,7 +3,7 @@
  *
  *   replay e2 up D:8 U:5 RCU:1       one step after another
  *   replay e2 up D:8 U:5 RCU:1 free  D takes its eight steps without a stop, then U
- *   replay e2 up D:8 U:5 verbose     with lockdep\'s report, and stacks
+ *   replay e2 up D:8 U:5 verbose     with lockdep's report, and stacks
  *
  * If a core goes off or on, "up" or "down" says what U does. After the last step
  * the actors are let go. (At the end of a schedule that fails no actor can go
@@ -162,5 +162,11 @@ static int replay_cmd(int argc, char **argv)
 SHELL_COMMAND(
 	replay, .name = "replay",
 	.usage = "replay ID|ID/PART [up|down] ACTOR:STEPS... [free] [verbose]",
+	.words = "  up, down     what U does, if a core goes off or on\n"
+		 "  ACTOR:STEPS  the thread (or RCU) takes so many steps\n"
+		 "  free         a thread does not stop between its steps\n"
+		 "  verbose      also lockdep's report, and stacks\n",
+	.example = "replay E2 up D:8 U:5 RCU:1",
+	.page = "docs/explorer.md, \"The witness\"",
 	.help = "run one schedule again; copy its words from explore's line `witness:`",
 	.fn = replay_cmd);
