@@ -151,6 +151,12 @@ diff:
 	@tools/need diff
 	@$(PYTHON) tools/diff "$$ID"
 
+#: make pictures               draw recorded runs of E1 and E2 for the README
+.PHONY: pictures
+pictures:
+	@$(READY)
+	@$(PYTHON) tools/pictures
+
 #: make debug [SMP=n] [RUN=]   start QEMU and gdb; the kernel waits at its first
 #:                             instruction
 .PHONY: debug

@@ -1,4 +1,5 @@
 """What the documents say exists: targets, files, experiments, a path to read."""
+import html
 import re
 import runpy
 import textwrap
@@ -105,6 +106,35 @@ def test_the_readmes_report_and_refusal_are_real():
         want = want.replace(r"\.\.\.", ".*")
         assert any(re.fullmatch(want, re.sub(r"D/\d+", "D/#", x).rstrip())
                    for x in printed), line
+
+
+@pytest.mark.parametrize("ident", ["E1", "E2"])
+def test_the_readmes_pictures_are_real(ident):
+    """A run has the events of the picture, in each thread's order, its cycle and its
+    sentence; `make pictures` draws them anew."""
+    pictures = runpy.run_path(str(ROOT / "tools/pictures"))
+    file = ROOT / f"docs/pictures/{ident.lower()}.svg"
+    svg = file.read_text()
+    drawn = re.findall(r'<text class="event" data-thread="(\w+)"[^>]*>([^<]*)</text>', svg)
+    said = " ".join(re.findall(r'<text class="said"[^>]*>([^<]*)</text>', svg))
+    cycle = html.unescape(re.search(r"<desc>(.*)</desc>", svg)[1])
+    readme = (ROOT / "README.md").read_text()
+    assert f"docs/pictures/{file.name}" in readme[:readme.index("\n## ")]
+    assert "\ncycle" not in svg and (cycle != "") == (ident == "E2")
+
+    def by_thread(events):
+        return {t: [w for x, w in events if x == t] for t in "DU"}
+
+    seen = []
+    for _ in range(20):         # what D and U do side by side differs from run to run
+        picture = pictures["record"](ident)
+        events = [(picture.actors[lane], words) for lane, words in picture.events]
+        now = (by_thread(events), picture.sentence, " ".join(picture.cycle))
+        if now == (by_thread([(t, html.unescape(w)) for t, w in drawn]),
+                   html.unescape(said), cycle):
+            return
+        seen.append(now)
+    raise AssertionError(seen[:3])
 
 
 def test_the_readmes_verdicts_are_real():
