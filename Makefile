@@ -108,31 +108,35 @@ SMP     ?= 4
 MACHINE ?= virt
 RUNNER  := SMP='$(SMP)' MACHINE='$(MACHINE)' PROFILE='$(PROFILE)' \
 	   IMAGE='$(OUT)/gordian.img' tools/run
-READY    = tools/need demo $(if $(filter raspi%,$(MACHINE)),boards) && $(MAKE) --no-print-directory -j$(JOBS) image
+READY    = tools/need demo $(if $(filter raspi%,$(MACHINE)),boards) && $(BUILD)
+# Build before something else. On a terminal the name of a file replaces the one before;
+# elsewhere nothing is printed.
+BUILD    = if [ -t 1 ]; then $(MAKE) --no-print-directory -j$(JOBS) SAY=replace image && \
+		printf '\r\033[K'; \
+	   else $(MAKE) --no-print-directory -j$(JOBS) SAY=nothing image; fi
 
-#: make demo [ID=e2]           run all experiments, or one, on 4 cores: compare the
-#:                             result of each with the expected one
+#: make demo [ID=e2|all]       run all experiments on 4 cores: is each result as
+#:                             expected? Or run one, or print all in full
 .PHONY: demo
-demo: TABLE = all$(if $(filter debug,$(PROFILE)), search)
 demo:
 	@$(READY)
-	@RUN="demo $${ID:-$(TABLE)}" $(RUNNER)
+	@SMP='$(SMP)' MACHINE='$(MACHINE)' PROFILE='$(PROFILE)' \
+		IMAGE='$(OUT)/gordian.img' $(PYTHON) tools/demo $${ID:+"$$ID"}
 	@sed -n 's/^#> //p' Makefile
 #> Try next:
-#>   make demo ID=e2                      one experiment: the 2012 deadlock
+#>   make run RUN='step e2' THEN=shell    choose each step yourself until it hangs
 #>   make run RUN='demo e2 hold; waits'   keep the deadlock, show the waiting threads
-#>   make diff ID=e2                      the code of E2, compared with the kernel's
-#>   make run                             the shell: help, ps, cpu down 2, demo
+#>   make try                             your own kmem_cache_destroy(), judged
 
-#: make run [SMP=n] [RUN='cmd; cmd'] [MACHINE=raspi2b|raspi3b|raspi4b]
-#:                             start the shell or run commands, on QEMU's virt
-#:                             machine or on a model of a Raspberry Pi
+#: make run [SMP=n] [RUN='cmd; cmd'] [THEN=shell] [MACHINE=raspi2b|raspi3b|raspi4b]
+#:                             start the shell; or run commands and end, or start
+#:                             the shell; on QEMU's virt machine or a model of a Pi
 .PHONY: run
 run:
 	@$(READY)
 	@RUN="$$RUN" $(RUNNER)
 # The shell reads these from its environment: they may have quotes.
-export RUN ID PATCH FIRMWARE
+export RUN THEN ID PATCH FIRMWARE
 
 #: make try [PATCH=file]       judge demos/yours.c, or run all experiments with and
 #:                             without a patch
@@ -147,12 +151,18 @@ diff:
 	@tools/need diff
 	@$(PYTHON) tools/diff "$$ID"
 
+#: make pictures               draw recorded runs of E1 and E2 for the README
+.PHONY: pictures
+pictures:
+	@$(READY)
+	@$(PYTHON) tools/pictures
+
 #: make debug [SMP=n] [RUN=]   start QEMU and gdb; the kernel waits at its first
 #:                             instruction
 .PHONY: debug
 debug:
 	@tools/need demo debug
-	@$(MAKE) --no-print-directory -j$(JOBS) image
+	@$(BUILD)
 	@SMP='$(SMP)' MACHINE='$(MACHINE)' tools/debug $(OUT)
 
 #: make card [FIRMWARE=DIR] [RUN=]    write the image of an SD card for a
@@ -160,7 +170,7 @@ debug:
 .PHONY: card
 card:
 	@tools/need card
-	@$(MAKE) --no-print-directory -j$(JOBS) image
+	@$(BUILD)
 	@tools/card $(OUT)/gordian.img $(O)/gordian-card.img
 
 # ---- test it --------------------------------------------------------------------
@@ -169,21 +179,21 @@ card:
 .PHONY: check
 check:
 	@tools/need demo test
-	@$(MAKE) --no-print-directory -j$(JOBS) image
+	@$(BUILD)
 	@$(PYTHON) -m pytest -q -p no:cacheprovider -n 2 -m check --tb=short tests $(T)
 
 #: make test [T='-k boot']     run all tests, in under 15 minutes
 .PHONY: test
 test:
 	@tools/need demo test
-	@$(MAKE) --no-print-directory -j$(JOBS) image
+	@$(BUILD)
 	@$(PYTHON) -m pytest -q -p no:cacheprovider -n 2 --dist loadfile tests $(T)
 
 #: make qemu10 [T='-k boot']   get QEMU 10 into build/ and run all tests with it
 .PHONY: qemu10
 qemu10:
 	@tools/need demo test
-	@$(MAKE) --no-print-directory -j$(JOBS) image
+	@$(BUILD)
 	@tools/qemu10 $(O)/qemu10
 	@QEMU='$(abspath $(O))/qemu10/qemu-system-arm' \
 		$(PYTHON) -m pytest -q -p no:cacheprovider -n 2 --dist loadfile tests $(T)
@@ -192,16 +202,16 @@ qemu10:
 .PHONY: lint
 lint:
 	@tools/need demo lint
-	@$(MAKE) --no-print-directory -j$(JOBS) image
-	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=release image
+	@$(BUILD)
+	@$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=release image
 	@tools/lint $(O)
 
 #: make size                   compare bytes and lines with their budgets
 .PHONY: size
 size:
 	@tools/need demo size
-	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=debug image
-	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=release WITH_TESTS=0 \
+	@$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=debug image
+	@$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=release WITH_TESTS=0 \
 		WITH_DEMOS=0 image
 	@$(PYTHON) tools/size $(O)
 
@@ -209,8 +219,8 @@ size:
 .PHONY: bench
 bench:
 	@tools/need demo size
-	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=debug image
-	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=release image
+	@$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=debug image
+	@$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=release image
 	@$(PYTHON) tools/bench $(O)
 
 #: make boots [N=25]           boot N times with 1 core, and as often with 2, 4, 8
@@ -224,7 +234,7 @@ boots:
 .PHONY: model
 model:
 	@tools/need demo model
-	@$(MAKE) --no-print-directory -j$(JOBS) image
+	@$(BUILD)
 	@$(PYTHON) tools/model
 
 #: make mutants [RUNS=10] [SECONDS=60]
@@ -254,6 +264,12 @@ clean:
 # that are more than an hour old.
 # The object is renamed last: an object has its dependencies. These name $(OBJ)
 # itself, so they are right in a copy of the tree, too.
+# SAY: a line for each file that is compiled; or see BUILD; with -s, nothing.
+SAY ?= lines
+SAYS = $(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,$(SAY_$(SAY)))
+SAY_lines   := printf '  %s\n'
+SAY_replace := printf '\r\033[K  %s'
+SAY_nothing := :
 PUT = -o $@.$$$$ -MF $@.d.$$$$ -MT '$$(OBJ)/$<.o' -c $< && \
 	mv $@.d.$$$$ $(@:.o=.d) && mv $@.$$$$ $@ || \
 	{ rm -f $@.$$$$ $@.d.$$$$; false; }
@@ -272,18 +288,18 @@ $(OBJ)/settings $(OUT)/sources: Makefile FORCE
 FORCE:
 
 $(OBJ)/%.c.o: %.c $(OBJ)/settings
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) && $(SAYS) $<
 	@$(CC) $(BASE) $(if $(filter $(PLAIN),$<),,$(CHECK)) $(if $(filter $(QUICK),$<),-O2) $(if $(filter $(SEEN),$<),$(SEE)) $(PUT)
 
 $(OBJ)/%.S.o: %.S $(OBJ)/settings
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) && $(SAYS) $<
 	@$(CC) $(ARCH) $(CLANG) -I. -g -MMD -MP $(PUT)
 
 # There are two links. The second adds the symbol table at the end of rodata, so it
 # moves no text; the rule checks this.
 $(OUT)/gordian.elf: $(OBJS) linker.ld tools/mksyms $(OBJ)/settings $(OUT)/sources
 	@$(OLD)
-	@mkdir -p $(L)
+	@mkdir -p $(L) && $(SAYS) $@
 	@{ : | sh tools/mksyms > $(L)/ksyms0.S && \
 	$(LD) $(ARCH) -c $(L)/ksyms0.S -o $(L)/ksyms0.o && \
 	$(LD) $(LDFLAGS) $(OBJS) $(L)/ksyms0.o $(LIBS) -o $(L)/stage1.elf && \

@@ -79,14 +79,6 @@ static void actor_AA(struct stage *st maybe_unused)
 	take_both(&lock_a, &lock_a, 1);
 }
 
-int setup_locks(struct stage *st)
-{
-	st->m[0] = &lock_a;
-	st->m[1] = &lock_b;
-	st->m[2] = &lock_c;
-	return 0;
-}
-
 /* ---- in an interrupt ----------------------------------------------------------- */
 
 /* The handler, on A's core: takes the lock that A may hold. */
@@ -129,7 +121,6 @@ static const struct scenario e0[] = {
 		.part = "E0/AB-BA",
 		.about = "A locks lock_a, lock_b; B locks lock_b, lock_a",
 		.actors = { { "A", ON_D, actor_AB }, { "B", ON_U, actor_BA } },
-		.world.setup = setup_locks,
 		.forced.order = STEPS(A(LOCK, &lock_a), B(LOCK, &lock_b),
 				      A(CONTEND, &lock_b), B(CONTEND, &lock_a)),
 		.said.outcome = DEADLOCK,
@@ -140,7 +131,6 @@ static const struct scenario e0[] = {
 		.part = "E0/A-A",
 		.about = "A locks lock_a, and lock_a again",
 		.actors = { { "A", ON_D, actor_AA } },
-		.world.setup = setup_locks,
 		.forced.order = STEPS(A(LOCK, &lock_a), A(CONTEND, &lock_a)),
 		.said.outcome = DEADLOCK,
 		.said.lockdep = RECURSIVE,
@@ -154,7 +144,6 @@ static const struct scenario e0[] = {
 		.needs_lockdep = true, /* only then is it known who spins */
 		.actors = { { "A", ON_D, actor_irq },
 			    { "I", .fn = irq_wants_lock, .interrupts = "A" } },
-		.world.setup = setup_locks,
 		.world.spins = true,
 		.forced.order = STEPS(A(SPIN_LOCK, &irq_lock),
 				      A(SPIN_CONTEND, &irq_lock)),
@@ -171,7 +160,6 @@ static const struct scenario e0[] = {
 		.actors = { { "A", ON_D, actor_AB_long },
 			    { "B", ON_U, actor_BC },
 			    { "C", ON_B, actor_CA } },
-		.world.setup = setup_locks,
 		.forced.order = STEPS(A(LOCK, &lock_a), B(LOCK, &lock_b),
 				      C(LOCK, &lock_c), A(CONTEND, &lock_b),
 				      B(CONTEND, &lock_c), C(CONTEND, &lock_a)),
@@ -184,7 +172,6 @@ static const struct scenario e0[] = {
 		.part = "E0/one-order",
 		.about = "control: both lock lock_a, then lock_b",
 		.actors = { { "A", ON_D, actor_AB }, { "B", ON_U, actor_AB } },
-		.world.setup = setup_locks,
 		.forced.order = STEPS(A(LOCK, &lock_a), B(CONTEND, &lock_a),
 				      A(LOCK, &lock_b)),
 		.said.outcome = COMPLETES,

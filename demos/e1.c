@@ -76,7 +76,6 @@ static const struct scenario e1[] = {
 		IN_TURN,
 		.said.wants = "rcu_sched_state.barrier_mutex",
 		.said.holds = "slab_mutex",
-		.show.report = true,
 	},
 	{
 		.part = "E1/B-D-U",

@@ -84,7 +84,6 @@ static int setup_without_grace_period(struct stage *st)
 	int err = setup_last_callback(st);
 
 	synchronize_rcu();
-	st->m[0] = &onoff_mutex;
 	seen_begin(st->sc); /* do not count the functions that the set-up ran */
 	return err;
 }
@@ -104,7 +103,6 @@ static const struct scenario e12[] = {
 		.world.rcu = &rcu_hotplug,
 		.said.outcome = DEADLOCK,
 		.free.rounds = 10,
-		.show.waits = true,
 	},
 	{
 		.part = "E12/onoff",

@@ -48,7 +48,6 @@ static void actor_R2(struct stage *st maybe_unused)
 
 static int setup_readers(struct stage *st)
 {
-	st->m[0] = &kn_active;
 	return st->sc->world.toggles ? setup_core(st) : 0;
 }
 

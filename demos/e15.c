@@ -14,12 +14,6 @@
 #include "demos/forms/forms.h"
 #include "kernel/lib/printf.h"
 
-static int setup_both(struct stage *st)
-{
-	setup_locks(st);
-	return setup_victim(st);
-}
-
 /* Two distinct cycles. Without lockdep there is nothing to check. */
 static bool both_are_found(struct stage *st maybe_unused)
 {
@@ -42,7 +36,7 @@ static const struct scenario e15[] = {
 			    { "BA", ON_U, actor_BA } },
 		.world.toggles = true,
 		.world.destroy = kmem_cache_destroy__3_6,
-		.world.setup = setup_both,
+		.world.setup = setup_victim,
 		.forced.in_turn = true,
 		.said.outcome = COMPLETES,
 		.said.lockdep = CIRCULAR,

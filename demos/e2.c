@@ -71,7 +71,6 @@ static const struct scenario e2[] = {
 		.said.outcome = DEADLOCK,
 		.said.lockdep = CIRCULAR,
 		.free.until_found = true,
-		.show.waits = true,
 	},
 };
 

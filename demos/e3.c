@@ -68,7 +68,6 @@ static const struct scenario e3u[] = {
 		.forced.order = STEPS(U(HP_WAIT, &cpu_hotplug)),
 		.said.outcome = STUCK,
 		.free.apart = true,
-		.show.waits = true,
 	},
 };
 

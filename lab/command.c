@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lab/words.h"
 #include "kernel/lib/printf.h"
 #include "kernel/shell/shell.h"
 
@@ -21,6 +22,22 @@ static void list_demos(void)
 	kprintf("%-5s %-*s %s\n", "id", width, "slug", "claim");
 	for (const struct demo *d = demos_start; d < demos_end; d++)
 		kprintf("%-5s %-*s %s\n", d->id, width, d->slug, d->claim);
+	kprintf("demo ID runs one; demo ID parts lists its parts; help demo\n");
+}
+
+/* Print the parts of an experiment: what each tries, and how it must end. */
+static void list_parts(const struct demo *d)
+{
+	kprintf("%s (%s): %s\n  %s\n  %s\n", d->id, d->slug, d->claim,
+		d->tried[0], d->tried[1]);
+	for (unsigned int i = 0; i < d->nr_scenarios; i++) {
+		const struct scenario *sc = &d->scenarios[i];
+		char expected[40];
+
+		outcome_words(expected, sizeof(expected), sc->said.outcome);
+		kprintf("%-14s %s\n%-14s   expected: %s\n",
+			sc->part ? sc->part : d->id, sc->about, "", expected);
+	}
 }
 
 /* Read a word after the ID. Returns false if no such word is known, or if a word of its
@@ -76,11 +93,6 @@ static bool parse_demo(int argc, char **argv, struct demo_request *rq)
 			"forced or hold\n");
 		return false;
 	}
-	if (rq->verbose && !rq->all) {
-		kprintf("demo: verbose goes with all (one experiment prints "
-			"everything)\n");
-		return false;
-	}
 	if (rq->search && !(rq->all && GORDIAN_DEBUG)) {
 		kprintf("demo: search needs all, and the debug profile (for one "
 			"experiment use explore)\n");
@@ -100,6 +112,7 @@ static int cut_cmd(int argc, char **argv)
 
 static int demo_cmd(int argc, char **argv)
 {
+	static struct tally parts[PARTS_MAX]; /* demo_mutex */
 	struct demo_request rq;
 	struct tally t;
 	int status;
@@ -110,6 +123,10 @@ static int demo_cmd(int argc, char **argv)
 	}
 	if (!strcasecmp(argv[1], "cut"))
 		return cut_cmd(argc - 1, argv + 1);
+	if (argc == 3 && !strcasecmp(argv[2], "parts") && find_demo(argv[1])) {
+		list_parts(find_demo(argv[1]));
+		return 0;
+	}
 	if (!parse_demo(argc, argv, &rq))
 		return 1;
 	if (!GORDIAN_DEBUG && (rq.mode == RUN_FORCED || rq.mode == RUN_HOLD)) {
@@ -122,7 +139,7 @@ static int demo_cmd(int argc, char **argv)
 		return 1;
 	if (rq.all)
 		status = experiment_run_all(&rq);
-	else if (experiment_run(rq.demo, &rq, &t, NULL))
+	else if (experiment_run(rq.demo, &rq, &t, parts))
 		status = 0;
 	else
 		status = !knot_is_held() && t.interrupted ? report_interrupt() :
@@ -138,7 +155,8 @@ static int demo_cmd(int argc, char **argv)
 
 static const char *demo_complete(int arg, unsigned int i)
 {
-	static const char *const forms[] = { "forced", "free", "hold" };
+	static const char *const forms[] = { "forced", "free", "hold", "parts",
+					     "verbose" };
 
 	if (arg == 1)
 		return complete_demo(i);
@@ -147,12 +165,27 @@ static const char *demo_complete(int arg, unsigned int i)
 
 SHELL_COMMAND(
 	demo, .name = "demo",
-	.usage = "demo [ID|ID/PART] [forced|free|hold] [ROUNDS], or\n"
-		 "       demo all [forced|free] [ROUNDS] [verbose] [search]",
+	.usage = "demo [ID|ID/PART] [parts|forced|free|hold] [ROUNDS] [verbose],\n"
+		 "       or "
+		 "demo all [forced|free] [ROUNDS] [verbose] [search]",
 	.help = "run an experiment; without an argument, list all",
+	.words =
+		"  ID       E2, or a slug: e2-kosina; ID/PART: one part of it\n"
+		"  parts    list the parts of the experiment, and run nothing\n"
+		"  forced   only the rounds whose order a script forces\n"
+		"  free     only rounds in which no thread is held\n"
+		"  hold     stop at the first knot, and leave it tied: then "
+		"try ps, locks,\n"
+		"           waits; cut ends it\n"
+		"  ROUNDS   the number of free rounds\n"
+		"  verbose  also lockdep's reports, stacks, all rounds and "
+		"parts\n"
+		"  search   with all: also the verdict of all schedules\n",
+	.example = "demo e2", .page = "README.md, docs/reading.md",
 	.fn = demo_cmd, .complete = demo_complete);
 
 SHELL_COMMAND(
 	cut, .name = "cut", .usage = "cut",
 	.help = "cut the knot (end the deadlock) that `demo ID hold` has left",
-	.fn = cut_cmd);
+	.example = "demo e2 hold; waits; cut",
+	.page = "docs/design.md, \"lending\"", .fn = cut_cmd);

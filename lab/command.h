@@ -47,9 +47,10 @@ struct demo_request {
 	unsigned int rounds; /* 0: as many as the experiment says */
 };
 
+#define PARTS_MAX 64 /* scenarios of an experiment */
 /* lab/row.c. Run an experiment, or a part of it, and print its verdict. parts:
- * NULL, or room for the tally of each scenario. Returns whether all was as expected.
- * demo_mutex held; sleeps. */
+ * room for the tally of each scenario; that of a scenario that did not run is
+ * empty. Returns whether all was as expected. demo_mutex held; sleeps. */
 bool experiment_run(const struct demo *d, const struct demo_request *rq,
 		    struct tally *result, struct tally *parts);
 

@@ -31,8 +31,9 @@ static bool release_if_held_by(struct mutex *m, struct thread *t)
 {
 	if (mutex_owner(m) != t)
 		return false;
-	kprintf("cut: %s is released for %s, which %s with it\n", m->name,
-		t->name, t->bug ? "died" : "ended");
+	if (!the_stage.brief)
+		kprintf("cut: %s is released for %s, which %s with it\n",
+			m->name, t->name, t->bug ? "died" : "ended");
 	mutex_release_dead(m, t);
 	return true;
 }

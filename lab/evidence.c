@@ -41,47 +41,49 @@ static void show_completed(const struct stage *st)
 				    " ran to its end.\n");
 }
 
-/* Print a chain of waits without the stacks: the cycle, or only the first link. */
-static void show_waits_briefly(const struct waitfor *w)
-{
-	const struct waitfor_link *first = &w->link[0];
-
-	if (w->cycle)
-		waitfor_print_cycle(w);
-	else if (first->waiting.ops)
-		kprintf("%s waits for %s (%s)\n", first->name,
-			first->waiting.name, first->waiting.ops->name);
-}
-
 static void show_waits(struct stage *st, enum outcome out)
 {
-	void (*show)(const struct waitfor *w) =
-		st->brief && !st->sc->show.waits ? show_waits_briefly :
-						   waitfor_report;
-
 	if (out == OUT_DEADLOCK) {
-		show(&st->waits);
+		waitfor_report(&st->waits);
 		return;
 	}
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		if (worker_ended(&st->worker[i]))
 			continue;
 		waitfor_walk(st->worker[i].thread, &st->waits);
-		show(&st->waits);
+		waitfor_report(&st->waits);
 	}
+}
+
+void show_evidence(struct stage *st)
+{
+	if (st->sc->show.evidence)
+		st->sc->show.evidence(st);
+}
+
+/* The drawing, the cycle, and what happened. */
+static void show_briefly(struct stage *st, enum outcome out)
+{
+	show_short_schedule(st, out == OUT_COMPLETES);
+	if (out == OUT_DEADLOCK)
+		waitfor_print_cycle(&st->waits);
+	show_evidence(st);
+	tell_round(st, out);
 }
 
 void show_round(struct stage *st, enum outcome out)
 {
 	trace_stop();
-	if (st->forced || !st->brief)
-		show_schedule(st);
+	if (st->brief) {
+		show_briefly(st, out);
+		return;
+	}
+	show_schedule(st);
 	if (st->refusal.happened)
 		show_refusal(st);
 	if (!all_done(st) || out == OUT_DEADLOCK)
 		show_waits(st, out);
-	if (st->sc->show.evidence)
-		st->sc->show.evidence(st);
+	show_evidence(st);
 	if (out == OUT_COMPLETES &&
 	    lockdep_seen() & LOCKDEP_BIT(LOCKDEP_CIRCULAR))
 		show_completed(st);

@@ -229,9 +229,7 @@ struct scenario {
 
 	/* Printed beside the schedule. */
 	struct {
-		bool rcu;    /* a column for grace periods and callbacks */
-		bool report; /* print lockdep's report also in `demo all` */
-		bool waits;  /* print waiting threads' stacks also there */
+		bool rcu; /* a column for grace periods and callbacks */
 		void (*evidence)(struct stage *st); /* prints other evidence */
 	} show;
 
@@ -279,8 +277,7 @@ extern const struct demo demos_start[], demos_end[];
 
 /* ---- the stage ---------------------------------------------------------------------- */
 
-#define SHOWN_LOCKS 3 /* an experiment's own, named in its schedules */
-#define HELD_MAX    8 /* mutexes that are noted of one actor */
+#define HELD_MAX 8 /* mutexes that are noted of one actor */
 
 struct worker { /* the thread that plays an actor */
 	struct thread *thread;
@@ -308,9 +305,7 @@ struct stage {
 	bool on_one_core; /* all actors */
 	bool leak_by_d;	  /* D itself makes the leak, before it destroys */
 	struct kmem_cache *cache;
-	void *object; /* of the cache, in use */
-	/* The experiment's own locks, named in the schedule. */
-	const struct mutex *m[SHOWN_LOCKS];
+	void *object;	  /* of the cache, in use */
 	struct thread *l; /* the thread that made the leak, if a BUG ended it */
 	int passed; /* the refcount that the cut let a writer past, or 0 */
 
@@ -324,12 +319,20 @@ struct stage {
 		intptr_t value;	  /* the refcount it saw */
 		uint32_t holders; /* actors with references, a bit each */
 	} refusal;
-	uint32_t script_pos; /* steps done */
-	bool script_open;    /* the script is over: all gates are open */
-	bool left_held;	     /* an actor ended with a lock held */
-	unsigned int timers; /* armed before the actors started */
-	bool hushed;	     /* lockdep's reports are not printed */
-	bool brief;	     /* short output: no full reports, no stacks */
+	struct {
+		bool happened;
+		int actor; /* got past cpu_hotplug_begin() while D was inside */
+		int refs;  /* the references that D had then */
+	} let_in;
+	unsigned int warnings; /* WARN_ON reports */
+	bool slab_differs;     /* slab reports: more or fewer than expected */
+	uint32_t script_pos;   /* steps done */
+	bool script_open;      /* the script is over: all gates are open */
+	bool left_held;	       /* an actor ended with a lock held */
+	unsigned int timers;   /* armed before the actors started */
+	bool hushed;	       /* lockdep's reports are not printed */
+	bool brief;	       /* short output: no reports, no stacks */
+	bool tells;	       /* its next round is to be shown */
 	const struct demo *demo;
 	bool missed;	      /* this free round is another experiment's case */
 	unsigned int looks;   /* at this round so far */

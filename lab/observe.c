@@ -210,6 +210,17 @@ static void note_held(struct worker *w, const struct trace_event *e)
 		w->held[i] = w->held[--w->nr_held];
 }
 
+/* The actor has got past cpu_hotplug_begin(). Is D inside its operation? */
+static void note_let_in(struct stage *st, int actor)
+{
+	if (st->let_in.happened || !READ_ONCE(st->d_inside) ||
+	    READ_ONCE(hotplug_ops)->rwsem)
+		return;
+	st->let_in.actor = actor;
+	st->let_in.refs = READ_ONCE(st->refs[D_ACTOR]);
+	st->let_in.happened = true;
+}
+
 /* Called for each event: note what the runner, the cut and the output need. */
 static void listen(const struct trace_event *e)
 {
@@ -242,6 +253,7 @@ static void listen(const struct trace_event *e)
 			WRITE_ONCE(st->d_inside, 0);
 		break;
 	case TR_HP_BEGIN:
+		note_let_in(st, actor);
 		set_inside(&st->u_inside, &st->d_inside, st);
 		break;
 	case TR_HP_DONE:

@@ -223,8 +223,11 @@ static void look_and_sleep(struct text *t, unsigned int i)
 
 	(void)t;
 	(void)i;
-	if (shared_read(flag))
+	if (shared_read(flag)) {
+		note("sees the flag");
 		return;
+	}
+	note("sees no flag");
 	prepare_to_wait(&queue, &e, &queue_wait, CALLER);
 	schedule();
 	finish_wait(&queue, &e);
@@ -235,6 +238,7 @@ static void set_and_wake(struct text *t, unsigned int i)
 	(void)t;
 	(void)i;
 	shared_write(flag, 1);
+	note("sets the flag");
 	wake_up_all(&queue);
 }
 
@@ -260,19 +264,18 @@ struct verb {
 	void (*take)(struct text *t, unsigned int i);
 	void (*give)(struct text *t, unsigned int i); /* NULL: no -word */
 	unsigned int i;
-	enum unlendable lock;	 /* that the verb takes */
-	bool passes;		 /* the cut can let the waiting thread in */
-	unsigned int deep;	 /* how often one thread may hold it */
-	const char *took, *gave; /* in a schedule; NULL: other events show it */
-	bool spin;		 /* a spinlock */
-	bool atomic;		 /* may be done while a spinlock is held */
+	enum unlendable lock; /* that the verb takes */
+	bool passes;	      /* the cut can let the waiting thread in */
+	unsigned int deep;    /* how often one thread may hold it */
+	const char *said;     /* in a schedule; NULL: other events show it */
+	bool spin;	      /* a spinlock */
+	bool atomic;	      /* may be done while a spinlock is held */
 };
 
 #define A_MUTEX(w, n)                                                          \
 	{                                                                      \
 		.word = (w), .take = take_mutex, .give = give_mutex, .i = (n), \
-		.lock = LENDABLE, .deep = 2, .took = "lock " w,                \
-		.gave = "unlock " w                                            \
+		.lock = LENDABLE, .deep = 2                                    \
 	}
 
 #define A_SPIN(w, n)                                                           \
@@ -297,32 +300,25 @@ static const struct verb verbs[] = {
 	A_MUTEX("e", 4),
 	A_MUTEX("f", 5),
 	[REFERENCE] = { "g", take_reference, give_reference, 0, LENDABLE, true,
-			MAX_OPS, NULL, NULL },
+			MAX_OPS, NULL },
 	[CORES] = { "h", take_cores, give_cores, 0, ADD_REMOVE, false, 1,
-		    "cpu_hotplug_begin", "cpu_hotplug_done" },
+		    NULL },
 	A_SPIN("A", 0),
 	A_SPIN("B", 1),
 	A_SPIN("C", 2),
 	A_SPIN("D", 3),
 	A_SPIN("E", 4),
 	A_SPIN("F", 5),
-	{ "r", take_rwsem, give_rwsem, 0, LENDABLE, true, 2, "down_read",
-	  "up_read" },
-	{ "w", take_rwsem, give_rwsem, 1, LENDABLE, true, 1, "down_write",
-	  "up_write" },
-	{ "pr", take_percpu, give_percpu, 0, LENDABLE, true, MAX_OPS,
-	  "percpu_down_read", "percpu_up_read" },
-	{ "pw", take_percpu, give_percpu, 1, PERCPU_WRITER, false, 1,
-	  "percpu_down_write", "percpu_up_write" },
-	{ "P", wait_for_the_completion, NULL, 0, LENDABLE, true, 0, "completed",
-	  NULL },
-	{ "V", complete_it, NULL, 0, LENDABLE, true, 0, "complete", NULL,
-	  .atomic = true },
-	{ "?", look_and_sleep, NULL, 0, LENDABLE, true, 0, "saw it, or woke",
-	  NULL },
-	{ "!", set_and_wake, NULL, 0, LENDABLE, true, 0, "set it, woke all",
-	  NULL, .atomic = true },
-	{ "x", add_one, NULL, 0, LENDABLE, true, 0, "added 1", NULL,
+	{ "r", take_rwsem, give_rwsem, 0, LENDABLE, true, 2, NULL },
+	{ "w", take_rwsem, give_rwsem, 1, LENDABLE, true, 1, NULL },
+	{ "pr", take_percpu, give_percpu, 0, LENDABLE, true, MAX_OPS, NULL },
+	{ "pw", take_percpu, give_percpu, 1, PERCPU_WRITER, false, 1, NULL },
+	{ "P", wait_for_the_completion, NULL, 0, LENDABLE, true, 0,
+	  "has waited" },
+	{ "V", complete_it, NULL, 0, LENDABLE, true, 0, NULL, .atomic = true },
+	{ "?", look_and_sleep, NULL, 0, LENDABLE, true, 0, "goes on" },
+	{ "!", set_and_wake, NULL, 0, LENDABLE, true, 0, NULL, .atomic = true },
+	{ "x", add_one, NULL, 0, LENDABLE, true, 0, "has added 1",
 	  .atomic = true },
 };
 #define NR_VERBS ARRAY_SIZE(verbs)
@@ -544,11 +540,10 @@ static void run_text(struct text *t)
 	while (t->pc < t->n) {
 		const struct op *o = &t->op[t->pc];
 		const struct verb *v = o->verb;
-		const char *said = o->give ? v->gave : v->took;
 
 		(o->give ? v->give : v->take)(t, v->i);
-		if (said)
-			note(said);
+		if (v->said)
+			note(v->said);
 		WRITE_ONCE(t->pc, t->pc + 1);
 	}
 }

@@ -32,7 +32,7 @@ int play_round(struct round *r, struct stage *st)
 	if (r->lead)
 		r->lead(r, st);
 	r->outcome = watch_round(st, warnings);
-	r->warnings = warn_count - warnings;
+	st->warnings = r->warnings = warn_count - warnings;
 	if (r->is_over)
 		r->is_over(r, st);
 	if (r->outcome == OUT_COMPLETES) {
@@ -41,7 +41,7 @@ int play_round(struct round *r, struct stage *st)
 	}
 	if (check && sc->said.check && !sc->said.check(st))
 		r->outcome = OUT_CORRUPT;
-	r->slab_differs = slab_errors != slab;
+	st->slab_differs = r->slab_differs = slab_errors != slab;
 	if (check && r->slab_differs)
 		r->outcome = OUT_CORRUPT;
 	return 0;

@@ -7,7 +7,9 @@
 #include "lab/command.h"
 
 #include "lab/judge.h"
+#include "lab/say.h"
 #include "lab/words.h"
+#include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
 
 /* Print "outcome=deadlock expected=deadlock lockdep=circular". */
@@ -77,14 +79,96 @@ static void add_to_row(struct tally *row, const struct tally *part)
 	row->lockdep |= part->lockdep;
 }
 
-/* parts: NULL, or room for the result of each part. */
+/* ---- the part that tells the story ---------------------------------------- */
+
+/* A brief output shows one round of one part. How well does this part tell what the
+ * experiment claims? The part must fail, or is one with a script. */
+static unsigned int tells_how_well(const struct demo *d,
+				   const struct scenario *sc)
+{
+	if (why_cannot_run(d, sc))
+		return 0;
+	return !(sc->said.outcome & COMPLETES) ? 3 : sc->forced.order ? 2 : 1;
+}
+
+static const struct scenario *part_that_tells(const struct demo *d,
+					      const struct scenario *only)
+{
+	const struct scenario *best = NULL;
+
+	for (unsigned int i = 0; i < d->nr_scenarios && !only; i++)
+		if (!best || tells_how_well(d, &d->scenarios[i]) >
+				     tells_how_well(d, best))
+			best = &d->scenarios[i];
+	return only ?: best;
+}
+
+/* ---- the row --------------------------------------------------------------- */
+
+static void print_part(const struct scenario *sc, const struct tally *t)
+{
+	if (sc->part && !t->skipped) {
+		kprintf("part: %s", sc->part);
+		print_outcome(t);
+		print_counts(t, sc->world.toggles, must_overlap(sc));
+		kprintf(" %s\n", t->ok ? "ok" : "FAIL");
+	}
+	if (t->ran && is_objected_to(sc, OUT_BIT(t->outcome), t->lockdep))
+		kprintf("objection: %s\n", sc->said.objection);
+}
+
+/* In brief: print the outcome of each part in a word. The part that was asked for, and
+ * one that is unexpected, has its whole line. */
+static void print_parts_briefly(const struct demo *d, const struct tally *parts,
+				const struct scenario *only)
+{
+	unsigned int n = 0, ran = 0;
+	bool same = true;
+
+	for (unsigned int i = 0; i < d->nr_scenarios; i++)
+		if (parts[i].of && (only || !parts[i].ok || parts[i].skipped))
+			print_part(&d->scenarios[i], &parts[i]);
+	for (unsigned int i = 0; i < d->nr_scenarios; i++) {
+		ran += parts[i].ran;
+		same &= parts[i].ran && parts[i].outcome == parts[0].outcome;
+	}
+	if (same && ran > 1)
+		kprintf("%s parts: %s\n", ran == 2 ? "both" : "all",
+			outcome_name(parts[0].outcome));
+	for (unsigned int i = 0; i < d->nr_scenarios && !only && !same; i++) {
+		if (!d->scenarios[i].part || !parts[i].ran)
+			continue;
+		say("%s%s~%s", n++ ? ", " : "parts: ", d->scenarios[i].part,
+		    outcome_name(parts[i].outcome));
+	}
+	say_it();
+}
+
+static void print_row(const struct demo *d, const struct tally *row,
+		      unsigned int skipped, bool brief)
+{
+	bool toggles = false, met = false;
+
+	for (unsigned int i = 0; i < d->nr_scenarios; i++) {
+		toggles |= d->scenarios[i].world.toggles;
+		met |= must_overlap(&d->scenarios[i]);
+	}
+	kprintf("%sverdict: %s", brief ? "" : "\n", d->id);
+	print_outcome(row);
+	print_counts(row, toggles, met);
+	if (skipped)
+		kprintf(" skipped=%u", skipped);
+	kprintf(" %s\n", row->ok ? "ok" : "FAIL");
+}
+
 bool experiment_run(const struct demo *d, const struct demo_request *rq,
 		    struct tally *result, struct tally *parts)
 {
+	const struct scenario *tells = part_that_tells(d, rq->part);
 	const char *why = why_none_can_run(d, rq->part);
 	unsigned int skipped = 0;
-	bool toggles = false, met = false;
 
+	BUG_ON(d->nr_scenarios > PARTS_MAX);
 	*result = (struct tally){ .ran = false };
 	result->ok = true;
 	if (why) {
@@ -95,45 +179,33 @@ bool experiment_run(const struct demo *d, const struct demo_request *rq,
 		d->tried[0], d->tried[1]);
 	for (unsigned int i = 0; i < d->nr_scenarios; i++) {
 		const struct scenario *sc = &d->scenarios[i];
-		struct tally t;
+		bool shown = rq->verbose || sc == tells;
 
+		parts[i] = (struct tally){ .of = NULL };
 		if (rq->part && sc != rq->part)
 			continue;
 		why = why_cannot_run(d, sc);
-		if (sc->part)
+		if (sc->part && (rq->verbose || why))
 			kprintf("\n%s: %s\n", sc->part, sc->about);
 		if (why) {
 			kprintf("not run: it %s\n", why);
 			skipped++;
 			continue;
 		}
-		t = scenario_run(d, sc, rq->mode, rq->rounds,
-				 rq->all && !rq->verbose);
-		if (parts)
-			parts[i] = t;
+		parts[i] = scenario_run(d, sc, rq->mode, rq->rounds,
+					!rq->verbose, shown);
 		if (knot_is_held())
-			return t.ok;
-		result->interrupted = t.interrupted;
-		if (t.interrupted)
+			return parts[i].ok;
+		result->interrupted = parts[i].interrupted;
+		if (result->interrupted)
 			return false;
-		skipped += t.skipped;
-		if (sc->part && !t.skipped) {
-			kprintf("part: %s", sc->part);
-			print_outcome(&t);
-			print_counts(&t, sc->world.toggles, must_overlap(sc));
-			kprintf(" %s\n", t.ok ? "ok" : "FAIL");
-		}
-		if (t.ran && is_objected_to(sc, OUT_BIT(t.outcome), t.lockdep))
-			kprintf("objection: %s\n", sc->said.objection);
-		toggles |= sc->world.toggles;
-		met |= must_overlap(sc);
-		add_to_row(result, &t);
+		skipped += parts[i].skipped;
+		if (rq->verbose)
+			print_part(sc, &parts[i]);
+		add_to_row(result, &parts[i]);
 	}
-	kprintf("\nverdict: %s", d->id);
-	print_outcome(result);
-	print_counts(result, toggles, met);
-	if (skipped)
-		kprintf(" skipped=%u", skipped);
-	kprintf(" %s\n", result->ok ? "ok" : "FAIL");
+	if (!rq->verbose)
+		print_parts_briefly(d, parts, rq->part);
+	print_row(d, result, skipped, !rq->verbose);
 	return result->ok;
 }

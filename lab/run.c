@@ -35,9 +35,7 @@ static void note_lockdep(struct stage *st, struct tally *t)
 {
 	unsigned int more = lockdep_seen() & ~t->lockdep;
 
-	if (more && st->brief)
-		kprintf("  (demo %s shows the report)\n", st->demo->id);
-	else if (more && st->hushed)
+	if (more && st->hushed && !st->brief)
 		lockdep_print_last();
 	t->lockdep |= more;
 }
@@ -106,12 +104,46 @@ static int play_and_tally(struct player *p, struct stage *st, enum outcome *out)
 	int err;
 
 	note_lockdep(st, p->tally);
+	hush(st->brief);
 	err = play_round(&p->round, st);
+	hush(false);
 	*out = p->round.slab_differs ? OUT_CORRUPT : p->round.outcome;
 	return err;
 }
 
+/* Print what the round has to show. In brief, only the round that tells the story is
+ * shown; and one with an unexpected result, in full, because it may never come
+ * again. */
+static void show_if_wanted(struct stage *st, enum outcome out, bool fine)
+{
+	st->brief &= fine;
+	if (st->brief && !st->tells) {
+		/* It may call saw(). */
+		hush(true);
+		show_evidence(st);
+		hush(false);
+		return;
+	}
+	st->tells = false;
+	show_round(st, out);
+}
+
 /* ---- the forced form ----------------------------------------------------- */
+
+/* Print "forced, U takes core 3 up:". */
+static void print_form(const struct stage *st)
+{
+	kprintf("\n");
+	if (st->brief && st->sc->part)
+		kprintf("%s, ", st->sc->part);
+	kprintf("%s", st->sc->forced.in_turn ? "in turn" :
+		      stage_script(st)	     ? "forced" :
+					       "once");
+	if (st->sc->world.toggles)
+		kprintf(", U takes core %u %s", st->toggled,
+			st->up ? "up" : "down");
+	kprintf(":\n");
+}
 
 /* Play and judge one round that is forced, in turn, or "once". hold: keep a knot.
  * Returns 0 or a negative errno. */
@@ -122,38 +154,44 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 						   sc->said.outcome;
 	struct player p = player(t, 1);
 	enum outcome out;
+	bool fine, tells = st->tells;
 	int err;
 
 	st->forced = true;
+	if (!st->brief || tells)
+		print_form(st);
 	err = play_and_tally(&p, st, &out);
 	if (err)
 		return err;
 	t->forced++;
-	show_round(st, out);
+	show_if_wanted(st, out, true);
 	t->outcome = out;
-	if (!outcome_is_expected(st, expect, out)) {
+	fine = outcome_is_expected(st, expect, out);
+	if (!fine)
 		kprintf("unexpected: the forced round's outcome is %s\n",
 			outcome_name(out));
-		t->ok = false;
+	fine &= order_is_expected(st);
+	fine &= seen_all();
+	fine &= lock_pair_is_expected(sc);
+	if (st->brief && !fine) {
+		print_form(st);
+		show_if_wanted(st, out, false);
 	}
-	t->ok &= order_is_expected(st);
-	t->ok &= seen_all();
-	t->ok &= lock_pair_is_expected(sc);
+	t->ok &= fine;
 	if (hold && is_knot(out)) {
 		hold_knot();
 		return 0;
 	}
-	if (out == OUT_CORRUPT)
+	if (out == OUT_CORRUPT && !st->brief)
 		kprintf("corrupt: a check of the slab or of the round\n");
-	t->ok &= end_round(st, out, false);
+	t->ok &= end_round(st, out, st->brief);
 	replace_dead_workers(st);
-	t->ok &= state_is_as_before(false);
+	t->ok &= state_is_as_before(st->brief);
 	return 0;
 }
 
 static int run_forced(struct stage *st, bool hold, struct tally *t)
 {
-	const char *form[] = { "down", "up" };
 	unsigned int forms = st->sc->world.toggles ? 2 : 1;
 
 	for (unsigned int f = 0; f < forms; f++) {
@@ -165,13 +203,6 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 			continue;
 		if (thread_interrupted())
 			return -EINTR;
-		kprintf("\n%s", st->sc->forced.in_turn ? "in turn" :
-				stage_script(st)       ? "forced" :
-							 "once");
-		if (st->sc->world.toggles)
-			kprintf(", U takes core %u %s", st->toggled,
-				form[st->up]);
-		kprintf(":\n");
 		err = forced_once(st, hold, t);
 		if (err || knot_is_held())
 			return err;
@@ -225,7 +256,8 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		return 0;
 	}
 	st->forced = false;
-	kprintf("\nfree, up to %u rounds:\n", rounds);
+	if (!st->brief)
+		kprintf("\nfree, up to %u rounds:\n", rounds);
 	t->outcome = OUT_COMPLETES;
 	while (t->rounds < max_rounds(sc, own, rounds, t) && !last && clean) {
 		enum outcome out;
@@ -251,13 +283,13 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		last = is_last_round(sc, out, fine, found);
 		t->ok &= fine || (sc->free.until_found && !last);
 		if (last) {
-			/* An unexpected result may never come again: show
-			 * it. */
-			st->brief &= fine;
-			kprintf("round %u: %s\n", t->rounds, outcome_name(out));
-			show_round(st, out);
+			if (!st->brief || st->tells || !fine)
+				kprintf("%sround %u: %s\n",
+					st->brief ? "free, " : "", t->rounds,
+					outcome_name(out));
+			show_if_wanted(st, out, fine);
 		}
-		clean = end_round(st, out, !last);
+		clean = end_round(st, out, !last || st->brief);
 		replace_dead_workers(st);
 	}
 	if (!err && sc->free.until_found && t->outcome != outcome_to_find(sc))
@@ -269,7 +301,10 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 	t->ok &= clean;
 	/* The rounds before the last one were not compared one by one. */
 	if (!err)
-		t->ok &= state_is_as_before(false);
+		t->ok &= state_is_as_before(st->brief);
+	if (!err && st->brief && st->tells)
+		kprintf("free: %u rounds, and the worst outcome is %s\n",
+			t->rounds, outcome_name(t->outcome));
 	t->cycles = (cpu_offs - offs + cpu_ons - ons) / 2;
 	return err;
 }
@@ -301,7 +336,8 @@ static struct tally judge_held(struct tally t)
 }
 
 struct tally scenario_run(const struct demo *d, const struct scenario *sc,
-			  enum run_mode mode, unsigned int rounds, bool brief)
+			  enum run_mode mode, unsigned int rounds, bool brief,
+			  bool tells)
 {
 	struct stage *st = &the_stage;
 	struct tally t = { .of = sc, .outcome = OUT_COMPLETES };
@@ -310,12 +346,17 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	t.ok = lockdep_is_expected(0, 0, lockdep_since_mark(),
 				   " before this one began");
 	err = stage_open(d, sc, false);
-	st->brief = brief && !sc->show.report;
-	lockdep_brief(st->brief);
+	st->brief = brief;
+	st->tells = tells;
+	if (brief)
+		lockdep_quiet(true);
 	if (!err && has_forced(sc, mode))
 		err = run_forced(st, mode == RUN_HOLD, &t);
-	if (knot_is_held())
+	if (knot_is_held()) {
+		if (brief)
+			lockdep_quiet(false);
 		return judge_held(t);
+	}
 	if (!err && has_free(sc, mode))
 		err = run_free(st, !rounds,
 			       rounds	       ? rounds :
@@ -328,7 +369,8 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	stage_close(st);
 	note_lockdep(st, &t);
 	hush_lockdep(st, false);
-	lockdep_brief(false);
+	if (brief)
+		lockdep_quiet(false);
 	t.ran = t.forced + t.rounds != 0;
 	if (t.ran && !t.interrupted)
 		t.ok &= lockdep_is_expected(

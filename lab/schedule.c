@@ -9,27 +9,81 @@
 
 #include "lab/stage.h"
 #include "lab/words.h"
+#include "boot/boot.h"
 #include "kernel/arch/clock.h"
 #include "kernel/debug/events.h"
 #include "kernel/lib/printf.h"
 
 #define EVENTS_MAX 2000
 #define LINES_MAX  48
-#define WIDTH	   80
-#define TIME_WIDTH 10 /* "12345.6 us" and a blank */
-#define LAST_WIDTH 24 /* what the last column needs */
+/* Lines of a short drawing; of one that has other evidence beside it. */
+#define SHORT_MAX    13
+#define SHORT_BESIDE 10
+#define WIDTH	     80
+#define TIME_WIDTH   10 /* "12345.6 us" and a blank */
+#define LAST_WIDTH   24 /* what the last column needs */
 
 static struct trace_event events[EVENTS_MAX];
 static unsigned int nr_events;
 
-/* Is obj a lock of the experiment? A schedule leaves out all other locks. */
-static bool is_shown_lock(const struct stage *st, const void *obj)
+/* The lines of the drawing, in order. */
+static struct line {
+	const struct trace_event *e;
+	unsigned int column;
+	bool left_out;
+} lines[EVENTS_MAX];
+static unsigned int nr_lines;
+
+/* Is it one of the locks of the 2012 deadlock? */
+static bool is_lock_of_2012(const void *obj)
 {
-	for (unsigned int i = 0; i < SHOWN_LOCKS; i++)
-		if (obj == st->m[i])
-			return true;
 	return obj == &slab_mutex || obj == &cpu_hotplug.lock ||
 	       obj == &rcu_sched_state.barrier_mutex;
+}
+
+static bool lies_in(const void *obj, const char *start, const char *end)
+{
+	return (const char *)obj >= start && (const char *)obj < end;
+}
+
+/* Is it a variable of the experiments? */
+static bool is_variable(const void *obj)
+{
+	return lies_in(obj, experiments_data_start, experiments_data_end) ||
+	       lies_in(obj, experiments_bss_start, experiments_bss_end);
+}
+
+/* Did a thread wait for it? */
+static bool was_waited_for(const void *obj)
+{
+	for (unsigned int i = 0; i < nr_events; i++)
+		if (event_info(events[i].op)->is_wait && events[i].obj == obj)
+			return true;
+	return false;
+}
+
+/* A schedule shows all locks of the experiment. Of the kernel's other locks it shows
+ * those that a thread waited for. */
+static bool is_shown_lock(const void *obj)
+{
+	bool in_image = lies_in(obj, image_start, bss_end);
+
+	return is_lock_of_2012(obj) || is_variable(obj) || !in_image ||
+	       was_waited_for(obj);
+}
+
+/* Is it the experiment that sleeps there, or that wakes threads there? (The kernel does
+ * so on its behalf, too.) A lock and the count have a line already. */
+static bool is_shown_queue(const struct trace_event *e)
+{
+	const struct wait_ops *ops = (const void *)e->arg;
+
+	if (e->op == TR_BLOCK && (!ops || !ops->event || ops->lend ||
+				  ops == &refcount_wait || ops == &gate_wait))
+		return false;
+	return is_variable(e->obj) ||
+	       lies_in((const void *)e->caller, experiments_text_start,
+		       experiments_text_end);
 }
 
 /* Has the event a line in the schedule? */
@@ -42,10 +96,13 @@ static bool is_shown(const struct stage *st, const struct trace_event *e)
 	switch (info->of) {
 	case OF_MUTEX:
 	case OF_MUTEX_OWNER:
-		return is_shown_lock(st, e->obj);
 	case OF_RWSEM:
 	case OF_RWSEM_WRITER:
-		return is_hotplug_rwsem(e->obj);
+		return is_shown_lock(e->obj);
+	case OF_QUEUE:
+	case OF_WAKE_UP:
+	case OF_NAMED:
+		return is_shown_queue(e);
 	case OF_CPU_EVENT: /* not those on the core that comes or goes */
 		return e->arg != CPU_DYING && e->arg != CPU_STARTING;
 	case OF_GP: /* gp_seq: odd while a grace period runs */
@@ -58,20 +115,11 @@ static bool is_shown(const struct stage *st, const struct trace_event *e)
 	}
 }
 
-/* The name of the event's spinlock. The lock may have been freed since, so it is not
- * read: an event that is near says the name. */
-static const char *spin_name(const struct trace_event *e)
+/* The name of the event's object. Of a lock of the 2012 deadlock: as the thread calls
+ * it. */
+static const char *name_of(const struct trace_event *e)
 {
-	const char *name = NULL;
-
-	for (unsigned int i = 0; i < nr_events; i++) {
-		if (events[i].op != TR_SPIN_LOCK || events[i].obj != e->obj)
-			continue;
-		if (&events[i] > e && name)
-			break;
-		name = (const char *)events[i].arg;
-	}
-	return name ?: "a spinlock";
+	return is_lock_of_2012(e->obj) ? lock_name(e->obj) : e->name ?: "?";
 }
 
 /* The event in words, for a column. */
@@ -89,15 +137,26 @@ static void describe_event(const struct stage *st, const struct trace_event *e,
 	switch (info->of) {
 	case OF_MUTEX:
 	case OF_MUTEX_OWNER:
-		ksnprintf(out, size, format, lock_name(e->obj),
-			  actor_name_of(st, e->arg));
-		break;
 	case OF_SPIN:
-		ksnprintf(out, size, format, spin_name(e),
+		ksnprintf(out, size, format, name_of(e),
 			  actor_name_of(st, e->arg));
 		break;
+	case OF_RWSEM:
 	case OF_RWSEM_WRITER:
-		ksnprintf(out, size, format, actor_name_of(st, e->arg));
+		if (is_hotplug_rwsem(e->obj))
+			ksnprintf(out, size, format, actor_name_of(st, e->arg));
+		else
+			ksnprintf(out, size, info->other, name_of(e),
+				  e->arg ? actor_name_of(st, e->arg) :
+					   "readers");
+		break;
+	case OF_WAKE_UP:
+		ksnprintf(out, size, format, name_of(e),
+			  e->arg ? actor_name_of(st, e->arg) : "nobody there");
+		break;
+	case OF_QUEUE:
+	case OF_NAMED:
+		ksnprintf(out, size, format, name_of(e));
 		break;
 	case OF_COUNT:
 	case OF_CORE:
@@ -134,15 +193,136 @@ static int column_of(const struct stage *st, const struct trace_event *e)
 						      actor;
 }
 
-static void print_line(const struct trace_event *e, uint64_t start,
-		       unsigned int column, unsigned int width,
-		       const char *text)
+/* Find the events that have a line. */
+static void collect_lines(const struct stage *st)
 {
-	unsigned int ns = (unsigned int)timer_ns(e->time - start);
+	const char *last = NULL;
 
-	kprintf("%6u.%u  %*s%.*s\n", ns / 1000, ns / 100 % 10,
-		(int)(column * width), "",
-		WIDTH - TIME_WIDTH - (int)(column * width), text);
+	nr_lines = 0;
+	for (unsigned int i = 0; i < nr_events; i++) {
+		const struct trace_event *e = &events[i];
+		int column = column_of(st, e);
+
+		if (column < 0 || !is_shown(st, e))
+			continue;
+		/* One line for each event of the notifier chain, not one for each
+		 * callback. */
+		if (e->op == TR_NOTIFY) {
+			if (last == cpu_event_name(e->arg))
+				continue;
+			last = cpu_event_name(e->arg);
+		}
+		lines[nr_lines++] =
+			(struct line){ e, (unsigned int)column, false };
+	}
+}
+
+/* ---- a short drawing ----------------------------------------------------- */
+
+/* The number of the next line of that column after line i, or nr_lines. */
+static unsigned int next_in_column(unsigned int i)
+{
+	unsigned int column = lines[i].column;
+
+	while (++i < nr_lines && lines[i].column != column)
+		;
+	return i;
+}
+
+static bool waits_at(const struct line *l)
+{
+	return event_info(l->e->op)->is_wait;
+}
+
+/* get_online_cpus() and its kin hold cpu_hotplug.lock while they look at the count.
+ * Leave out the two lines of the lock, unless a thread waits for it meanwhile: the
+ * line about the count says enough. */
+static void leave_out_locks_of_counts(void)
+{
+	for (unsigned int i = 0; i < nr_lines; i++) {
+		unsigned int count = next_in_column(i), end = count;
+		const void *lock = lines[i].e->obj;
+		bool waited = false;
+
+		if (lines[i].e->op == TR_LOCK && count < nr_lines &&
+		    event_info(lines[count].e->op)->of == OF_COUNT)
+			end = next_in_column(count);
+		if (end == count || end == nr_lines ||
+		    lines[end].e->op != TR_UNLOCK || lines[end].e->obj != lock)
+			continue;
+		for (unsigned int k = i; k < end; k++)
+			waited |= waits_at(&lines[k]) &&
+				  lines[k].e->obj == lock;
+		lines[i].left_out = lines[end].left_out = !waited;
+	}
+}
+
+/* A reference beside another one does not change whether the count is 0. */
+static void leave_out_more_references(void)
+{
+	for (unsigned int i = 0; i < nr_lines; i++) {
+		const struct trace_event *e = lines[i].e;
+		int count = (int)e->arg;
+
+		lines[i].left_out |= (e->op == TR_GET_ONLINE && count > 1) ||
+				     (e->op == TR_PUT_ONLINE && count > 0);
+	}
+}
+
+/* The number of the line at which a wait of that column is over that began at line
+ * i: its next line; for a wait for the count, the line at which the writer is past it. */
+static unsigned int end_of_wait(unsigned int i)
+{
+	unsigned int end = next_in_column(i);
+
+	while (lines[i].e->op == TR_HP_WAIT && end < nr_lines &&
+	       lines[end].e->op != TR_HP_BEGIN)
+		end = next_in_column(end);
+	return end;
+}
+
+/* All threads have ended. After the last wait is over, nothing that follows bears on
+ * whether they do. Returns the number of the first line of that rest. */
+static unsigned int first_after_waits(void)
+{
+	unsigned int first = 0;
+
+	for (unsigned int i = 0; i < nr_lines; i++)
+		if (waits_at(&lines[i]))
+			first = max(first, end_of_wait(i) + 1);
+	return first && first < nr_lines ? first : nr_lines;
+}
+
+/* If more than `most` lines are left, leave out those in the middle (but not a single
+ * one: a line says so). Returns how many. */
+static unsigned int leave_out_middle(unsigned int most)
+{
+	unsigned int left = 0, kept = 0, out = 0;
+
+	for (unsigned int i = 0; i < nr_lines; i++)
+		left += !lines[i].left_out;
+	if (left <= most + 1)
+		return 0;
+	for (unsigned int i = 0; left - out > most; i++)
+		if (!lines[i].left_out && kept++ >= most / 2) {
+			lines[i].left_out = true;
+			out++;
+		}
+	return out;
+}
+
+/* ---- print it ------------------------------------------------------------ */
+
+static void print_line(const struct stage *st, const struct line *l,
+		       uint64_t start, unsigned int width)
+{
+	unsigned int ns = (unsigned int)timer_ns(l->e->time - start);
+	unsigned int indent = l->column * width;
+	char text[64];
+
+	describe_event(st, l->e, text, sizeof(text));
+	kprintf("%6u.%u  %*s%.*s\n", ns / 1000, ns / 100 % 10, (int)indent, "",
+		WIDTH - TIME_WIDTH - (int)indent, text);
 }
 
 static void print_head(const struct stage *st, unsigned int width)
@@ -161,43 +341,65 @@ static void print_head(const struct stage *st, unsigned int width)
 	kprintf("%s\n", st->sc->show.rcu ? "RCU" : "");
 }
 
-void show_schedule(const struct stage *st)
+static unsigned int column_width(const struct stage *st)
 {
-	unsigned int lost, shown = 0, hidden = 0;
 	unsigned int columns = st->nr_actors + st->sc->show.rcu;
-	unsigned int width =
-		columns < 3 ? (WIDTH - TIME_WIDTH) / 2 :
-			      (WIDTH - TIME_WIDTH - LAST_WIDTH) / (columns - 1);
-	const char *last = NULL;
-	uint64_t start = 0;
+
+	return columns < 3 ? (WIDTH - TIME_WIDTH) / 2 :
+			     (WIDTH - TIME_WIDTH - LAST_WIDTH) / (columns - 1);
+}
+
+static unsigned int take_events(const struct stage *st)
+{
+	unsigned int lost;
 
 	nr_events = trace_snapshot(events, EVENTS_MAX, &lost);
-	print_head(st, width);
-	for (unsigned int i = 0; i < nr_events; i++) {
-		const struct trace_event *e = &events[i];
-		int column = column_of(st, e);
-		char text[64];
+	collect_lines(st);
+	return lost;
+}
 
-		if (column < 0 || !is_shown(st, e))
-			continue;
-		describe_event(st, e, text, sizeof(text));
-		/* Print one line for each event of the notifier chain, not one for
-		 * each callback. */
-		if (e->op == TR_NOTIFY) {
-			if (last == cpu_event_name(e->arg))
-				continue;
-			last = cpu_event_name(e->arg);
-		}
-		if (!start)
-			start = e->time;
-		if (shown == LINES_MAX) {
-			hidden++;
-			continue;
-		}
-		print_line(e, start, (unsigned int)column, width, text);
-		shown++;
+void show_schedule(const struct stage *st)
+{
+	unsigned int lost = take_events(st), width = column_width(st);
+
+	print_head(st, width);
+	for (unsigned int i = 0; i < min(nr_lines, (unsigned int)LINES_MAX);
+	     i++)
+		print_line(st, &lines[i], lines[0].e->time, width);
+	if (nr_lines > LINES_MAX || lost)
+		kprintf("          (%u more lines, %u events lost)\n",
+			nr_lines > LINES_MAX ? nr_lines - LINES_MAX : 0, lost);
+}
+
+void show_short_schedule(const struct stage *st, bool ended)
+{
+	unsigned int lost = take_events(st), width = column_width(st);
+	unsigned int end = nr_lines, out, rest = 0;
+	unsigned int most = st->sc->show.evidence ? SHORT_BESIDE : SHORT_MAX;
+	uint64_t start = 0;
+
+	leave_out_locks_of_counts();
+	leave_out_more_references();
+	if (ended)
+		end = first_after_waits();
+	for (unsigned int i = end; i < nr_lines; i++) {
+		rest += !lines[i].left_out;
+		lines[i].left_out = true;
 	}
-	if (hidden || lost)
-		kprintf("          (%u more lines, %u events lost)\n", hidden,
-			lost);
+	out = leave_out_middle(most);
+	print_head(st, width);
+	for (unsigned int i = 0, kept = 0; i < nr_lines; i++) {
+		if (lines[i].left_out)
+			continue;
+		if (out && kept++ == most / 2)
+			kprintf("          ... (%u lines)\n", out);
+		if (!start)
+			start = lines[i].e->time;
+		print_line(st, &lines[i], start, width);
+	}
+	if (rest)
+		kprintf("          ... (%u lines more, until all have ended)\n",
+			rest);
+	if (lost)
+		kprintf("          (%u events lost)\n", lost);
 }

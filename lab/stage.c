@@ -399,6 +399,7 @@ void reset_round(struct stage *st)
 {
 	st->d_inside = st->u_inside = st->together = st->waited = 0;
 	memset(&st->refusal, 0, sizeof(st->refusal));
+	memset(&st->let_in, 0, sizeof(st->let_in));
 	memset(st->refs, 0, sizeof(st->refs));
 	st->script_pos = 0;
 	st->script_open = st->explored; /* the explorer has no script */
@@ -435,9 +436,12 @@ void start_actors(struct stage *st, uint32_t *seed)
 
 bool end_round(struct stage *st, enum outcome out, bool quietly)
 {
-	bool clean;
+	bool clean, hushed = READ_ONCE(console_hushed);
 
+	/* On their way to the end the actors may still meet a BUG. */
+	hush(hushed || (quietly && st->brief));
 	cut_and_finish(st, out, quietly);
+	hush(hushed);
 	clean = !st->left_held;
 	observe_end();
 	trace_stop();

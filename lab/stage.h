@@ -55,10 +55,17 @@ const struct thread *thread_with_bug(const struct stage *st);
 void observe_begin(struct stage *st);
 void observe_end(void);
 
-/* lab/schedule.c: print the actions of the actors, in columns. */
+/* lab/schedule.c: print the actions of the actors, in columns. The short form leaves
+ * out lines that do not bear on the outcome. ended: all actors have ended. */
 void show_schedule(const struct stage *st);
-/* lab/evidence.c: print all that a round has to show. Called before a knot is cut. */
+void show_short_schedule(const struct stage *st, bool ended);
+/* lab/story.c: print in a sentence or two what happened in the round, and why. */
+void tell_round(struct stage *st, enum outcome out);
+/* lab/evidence.c: print all that a round has to show. Called before a knot is cut.
+ * Short if st->brief is set. */
 void show_round(struct stage *st, enum outcome out);
+/* Print the scenario's own evidence. */
+void show_evidence(struct stage *st);
 
 /* Is obj the rw-semaphore that the installed hotplug lock is made of? */
 static inline bool is_hotplug_rwsem(const void *obj)

@@ -12,6 +12,55 @@
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
 
+/* ---- the short table ------------------------------------------------------ */
+
+/* Two experiments in a line: "e2-kosina      deadlock  REAL". */
+static void print_short_cell(const struct demo *d, const struct tally *t,
+			     bool last)
+{
+	char expected[40];
+
+	outcome_words(expected, sizeof(expected),
+		      t->of ? t->of->said.outcome :
+			      d->scenarios[0].said.outcome);
+	kprintf("%-14s %-9s %-*s%s", d->slug,
+		t->ran ? outcome_name(t->outcome) : "-", last ? 0 : 14,
+		!t->ok	   ? "FAIL" :
+		t->verdict ? t->verdict :
+			     expected,
+		last ? "\n" : "  ");
+}
+
+/* The table on one screen: the first half of the rows on the left. */
+static void print_short_table(const struct tally *results, bool searched)
+{
+	const struct demo *row[2][48];
+	unsigned int n[2] = { 0 }, all = 0;
+	const char *third = searched ? "all schedules" : "expected";
+
+	for (const struct demo *d = demos_start; d < demos_end; d++)
+		all += in_table(d);
+	for (const struct demo *d = demos_start; d < demos_end; d++)
+		if (in_table(d)) {
+			bool right = n[0] == (all + 1) / 2;
+
+			row[right][n[right]++] = d;
+		}
+	kprintf("\n");
+	kprintf("%-14s %-9s %-14s  %-14s %-9s %s\n", "id", "outcome", third,
+		"id", "outcome", third);
+	for (unsigned int i = 0; i < n[0]; i++) {
+		print_short_cell(row[0][i], &results[row[0][i] - demos_start],
+				 i >= n[1]);
+		if (i < n[1])
+			print_short_cell(row[1][i],
+					 &results[row[1][i] - demos_start],
+					 true);
+	}
+}
+
+/* ---- the long table ------------------------------------------------------- */
+
 /*
  * Print two lines of the table. The first line has the claim and the result. The second
  * has lockdep's findings, the outcome with the number of rounds, and the
@@ -60,6 +109,28 @@ static void print_table_part(const struct scenario *sc, const struct tally *t)
 			  "FAIL");
 }
 
+static void print_table(const struct tally *results, const struct tally *part,
+			bool searched)
+{
+	kprintf("\n%-5s %-66s %7s\n", "id", "claim", "result");
+	kprintf("%-5s %-28s %-23s %s\n", "", "lockdep", "outcome, rounds",
+		searched ? "explored" : "expected");
+	for (const struct demo *d = demos_start; d < demos_end; d++) {
+		if (!in_table(d))
+			continue;
+		print_table_row(d, &results[d - demos_start]);
+		for (unsigned int i = 0; i < d->nr_scenarios; i++, part++)
+			if (d->scenarios[i].part)
+				print_table_part(&d->scenarios[i], part);
+	}
+	if (searched)
+		kprintf("\nexplored: if schedules are expected to fail, until "
+			"every expected outcome had\n"
+			"  been seen; else all schedules, but U only takes the "
+			"core up (`explore all`:\n"
+			"  all schedules, up and down)\n");
+}
+
 /* Print the rows whose result is unexpected, "unexpected: E7, E9"; or, if ok is true, the
  * other rows that did not run. Prints nothing if there is no such row. */
 static void print_row_names(const char *what, const struct tally *results,
@@ -81,15 +152,13 @@ int experiment_run_all(const struct demo_request *rq)
 {
 	static struct tally results[96], parts[256]; /* demo_mutex */
 	struct tally *part = parts;
-	unsigned int bad = 0;
+	unsigned int bad = 0, n = 0;
 
 	BUG_ON(demos_end - demos_start > (int)ARRAY_SIZE(results));
 	memset(parts, 0, sizeof(parts));
-	if (!rq->verbose)
-		kprintf("Short form: most stacks, lockdep's reports and the "
-			"schedules of free rounds\n"
-			"  are left out. `demo ID` prints them for one row, "
-			"`demo all verbose` for all.\n");
+	for (const struct demo *d = demos_start; d < demos_end; d++)
+		n += in_table(d);
+	kprintf("%u experiments\n", n);
 	for (const struct demo *d = demos_start; d < demos_end; d++)
 		if (in_table(d)) {
 			struct tally *t = &results[d - demos_start];
@@ -107,24 +176,9 @@ int experiment_run_all(const struct demo_request *rq)
 			if (t->interrupted)
 				return report_interrupt();
 		}
-	kprintf("\n%-5s %-66s %7s\n", "id", "claim", "result");
-	kprintf("%-5s %-28s %-23s %s\n", "", "lockdep", "outcome, rounds",
-		rq->search ? "explored" : "expected");
-	part = parts;
-	for (const struct demo *d = demos_start; d < demos_end; d++) {
-		if (!in_table(d))
-			continue;
-		print_table_row(d, &results[d - demos_start]);
-		for (unsigned int i = 0; i < d->nr_scenarios; i++, part++)
-			if (d->scenarios[i].part)
-				print_table_part(&d->scenarios[i], part);
-	}
-	if (rq->search)
-		kprintf("\nexplored: if schedules are expected to fail, until "
-			"every expected outcome had\n"
-			"  been seen; else all schedules, but U only takes the "
-			"core up (`explore all`:\n"
-			"  all schedules, up and down)\n");
+	if (rq->verbose)
+		print_table(results, parts, rq->search);
+	print_short_table(results, rq->search);
 	kprintf("\n");
 	print_row_names("not run: ", results, true);
 	print_row_names("unexpected: ", results, false);

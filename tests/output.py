@@ -32,6 +32,8 @@ def events_of(text, heading):
              for m in re.finditer(r"\S+ core \d+|RCU", lines[at])}
     events = []
     for x in lines[at + 1:]:
+        if x.startswith(" " * 10 + "... "):     # some are left out
+            continue
         if not re.match(r" *\d+\.\d  ", x):
             break
         what = x[10:].lstrip()

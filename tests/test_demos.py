@@ -1,8 +1,12 @@
 """The experiments on every kind of machine: every verdict is as expected."""
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
+import gordian
 from expected import (DEBUG_ONLY, OUTCOMES, PART_LOCKDEP, ROW_LOCKDEP, VERDICTS,
                       check)
 from gordian import ROOT, boot, verdicts
@@ -12,15 +16,65 @@ SINGLE = ["-accel", "tcg,thread=single"]
 FREE = 60       # rounds; tools/soak runs many more
 
 
+class Demo:
+    """A run of `make demo`: the screen, and the log as a Run has it."""
+
+    def __init__(self, screen, status, log):
+        # Before this stands QEMU's line.
+        log = log[log.index("Gordian, "):]
+        self.screen, self.status, self.text = screen, status, log
+        self.lines = log.split("\n")
+
+
 @pytest.fixture(scope="module")
-def demo_run():
+def demo_run(tmp_path_factory):
     """The whole run of `make demo`. Several tests read it."""
-    return boot("demo all search", timeout=600)
+    out = tmp_path_factory.mktemp("demo")
+    image = gordian.build() / "gordian.img"
+    env = dict(os.environ, O=str(out), IMAGE=str(image))
+    p = subprocess.run([sys.executable, ROOT / "tools/demo"], env=env, text=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, timeout=600)
+    print(p.stdout)
+    return Demo(p.stdout, p.returncode, (out / "demo.log").read_text())
+
+
+def test_the_screen(demo_run):
+    """`make demo` prints under 100 lines, with the knot of E2 in the first 60, and each
+    experiment with its result in a table that fits on one screen. make adds a few."""
+    makefile = (ROOT / "Makefile").read_text()
+    lines = demo_run.screen.rstrip("\n").split("\n")
+    assert len(lines) + makefile.count("\n#> ") < 100
+    assert [x for x in lines if len(x) > 80 and x[0] != "/"] == []
+    knot = lines.index("cycle: D -> cpu_hotplug.lock (U) -> slab_mutex (D)")
+    assert knot < 60 and "U core 2" in "".join(lines[knot - 12:knot])
+    heads = [x.split()[0] for x in lines if re.match(r"\w+ \([\w-]+\): ", x)]
+    assert heads == ["E0", "E1", "E2", "E6"]
+    assert [v.id for v in verdicts(demo_run.screen)] == heads
+    assert all(v.ok for v in verdicts(demo_run.screen))
+    for head, sentence in (("E1", "held by D. lockdep"), ("E6", "lockdep is silent.")):
+        block = demo_run.screen[demo_run.screen.index(f"\n{head} ("):]
+        assert sentence in " ".join(block[:block.index("\nverdict: ")].split())
+    table = lines[next(i for i, x in enumerate(lines) if x.startswith("id ")) + 1:]
+    assert len(table) <= 23
+    cells = {x[at:at + 39].split()[0]: x[at:at + 39].split()[1:]
+             for x in table for at in (0, 41) if x[at:at + 39].strip()}
+    explored = dict(re.findall(r"^explored: (\w+) .* verdict=(\S+) ok$", demo_run.text,
+                               re.M))
+    rows = verdicts(demo_run.text)
+    assert len(cells) == len(rows)
+    for v in rows:
+        (cell,) = [c for i, c in cells.items() if i.split("-")[0] == v.id.lower()]
+        assert cell[0] == v["outcome"] and v.id not in explored or \
+            cell == [v["outcome"], explored[v.id]]
+    progress = re.findall(r"^\[ ?(\d+)/36\] (\w+) +\S+.* \d+:\d\d$", demo_run.screen,
+                          re.M)
+    assert [n for n, _ in progress] == ["12", "24", "36"]
 
 
 @pytest.mark.parametrize("smp", [2, 3, 4, 8])
 def test_all(smp):
-    run = boot("demo all forced", smp=smp)
+    run = boot("demo all forced verbose", smp=smp)
     check(run)
     check_lines(run)
     for ident, last in check_table(run).items():
@@ -40,18 +94,17 @@ def test_all_and_free(demo_run):
     for ident, said in ROW_LOCKDEP.items():
         assert rows[ident]["lockdep"] == said, rows[ident].text
     check_table(run)
-    # Only E1 shows lockdep's full report; all others a line for each finding.
-    titles = re.findall(r"^WARNING: possible .*", run.text, re.M)
-    assert len(titles) == 2     # up and down
-    lines = re.findall(r"^lockdep: ([a-z-]+): \w+.*\n(?:lockdep: .*\n)*"
-                       r"  \(demo \w+ shows the report\)$", run.text, re.M)
-    assert len(lines) >= 20
-    # Only three experiments show the stacks of the threads that wait.
-    stacks = re.findall(r"^verdict: (\w+)|^    waits for ", run.text, re.M)
-    shown = {stacks[i + stacks[i:].index(next(filter(None, stacks[i:])))]
-             for i, x in enumerate(stacks) if not x}
-    assert shown == {"E2", "E3u", "E12"}
-    assert len(run.lines) < 5000
+    # Each experiment has its reports and stacks.
+    reports, stacks = set(), set()
+    for text in re.findall(r"^\w+ \([\w-]+\): (?:.*\n)+?verdict: .*", run.text, re.M):
+        ident = text[:text.index(" ")]
+        if re.search(r"^WARNING: possible |is trying to release", text, re.M):
+            reports.add(ident)
+        if "\n    waits for " in text:
+            stacks.add(ident)
+    assert reports >= {i for i, v in rows.items() if "circular" in v["lockdep"]}
+    assert stacks >= {i for i, v in rows.items() if "waitfor" in v}
+    assert len(run.lines) < 12000
 
 
 def test_the_readmes_table_is_real(demo_run):
@@ -121,8 +174,8 @@ def check_table(run):
                          ids=["2", "8", "single"])
 def test_free_on_other_machines(smp, extra):
     ids = ["E1", "E1b", "E2s", "E6", "E3", "E2"]
-    cmds = [f"demo {i} free {FREE}" for i in ids[:4]]
-    cmds += [f"demo {i} free" for i in ids[4:]]  # until it is found
+    cmds = [f"demo {i} free {FREE} verbose" for i in ids[:4]]
+    cmds += [f"demo {i} free verbose" for i in ids[4:]]  # until it is found
     got = check(boot("; ".join(cmds), smp=smp, extra=extra), ids)
     for i in ids[:3]:
         assert got[i].num("rounds") == FREE
@@ -169,16 +222,25 @@ def test_one_core():
 
 @pytest.mark.parametrize("ident", OUTCOMES)
 def test_by_itself(ident):
-    """Each experiment alone, by its id in small letters."""
+    """Each experiment alone, by its id in small letters: the point on one screen."""
     run = boot(f"demo {ident.lower()} forced")
     check(run, [ident])
+    check_lines(run)
+    told = run.lines[run.lines.index("") + 1:]
+    assert told[0].startswith(f"{ident} (")
+    end = next(i for i, x in enumerate(told) if x.startswith("verdict: "))
+    assert end < 30
+    assert not re.search(r"\+0x[0-9a-f]", run.text)
+    v = verdicts(run.text)[0]
+    assert ("waitfor" in v and v["waitfor"] == "cycle" and
+            v["outcome"] == "deadlock") == ("\ncycle: " in run.text)
 
 
 def test_again_in_one_boot():
     """Again in the same boot: no experiment leaves anything behind. tools/soak does it
     ten times, with the free rounds."""
     times = 3
-    run = boot("; ".join(["demo all forced"] * times), smp=4)
+    run = boot("; ".join(["demo all forced verbose"] * times), smp=4)
     got = verdicts(run.text)
     n = len(OUTCOMES)
     assert [v.id for v in got] == [v.id for v in got[:n]] * times

@@ -25,21 +25,22 @@ def test_list():
 
 def test_one_part():
     """One part alone, by its name; its knot can be held."""
-    run = boot("demo e0/irq forced")
+    run = boot("demo e0/irq forced verbose")
     assert run.status == 0 and "\nforced:\n" in run.text
     assert [p.id for p in verdicts(run.text, "part")] == ["E0/irq"]
     assert verdicts(run.text)[0]["lockdep"] == "recursive,inconsistent"
     run = boot("demo e14/writer hold; locks; cut")
     assert run.status == 0 and "the knot is held" in run.text
     assert "\nE14/readers: " not in run.text
-    run = boot("demo r2/at-once forced; demo e0/nothing")
+    run = boot("demo r2/at-once forced verbose; demo e0/nothing")
     assert run.status == 1 and verdicts(run.text)[0].ok
     assert "\nonce:\n" in run.text and "\nforced" not in run.text
 
 
 def test_two_in_one_boot():
     """After a knot has been cut, the next one is tied in the same boot."""
-    run = boot("demo e2 forced; demo e2-kosina forced; demo e0 forced; cpu")
+    run = boot("demo e2 forced verbose; demo e2-kosina forced verbose; "
+               "demo e0 forced verbose; cpu")
     assert run.status == 0
     assert [v.id for v in verdicts(run.text)] == ["E2", "E2", "E0"]
     # Eight knots, each with one or two cuts: E2 in two forms, twice; four of E0.
@@ -53,7 +54,8 @@ def test_two_in_one_boot():
 def test_lockdep_sees_the_actors_alone():
     """Lockdep reports only orders of the round: every stack in a report comes from a
     thread of the round, and none from the code that prepares it."""
-    text = boot("demo e2; demo e3; demo e1; demo e12; demo e9 forced").text
+    text = boot("demo e2 verbose; demo e3 verbose; demo e1 verbose; "
+                "demo e12 verbose; demo e9 forced verbose").text
     reports = re.findall(r"\nWARNING: possible (?:.*\n)+?stack backtrace:\n",
                          text)
     assert len(reports) >= 8
@@ -83,8 +85,8 @@ def test_nothing_ran(ident):
     assert run.text.count("\nnot run: ") == len(verdicts(run.text, "part"))
 
 
-@pytest.mark.parametrize("profile, cmd", [("debug", "demo e4 free"),
-                                          ("release", "demo all")])
+@pytest.mark.parametrize("profile, cmd", [("debug", "demo e4 free verbose"),
+                                          ("release", "demo all verbose")])
 def test_parts_this_machine_cannot_run(profile, cmd):
     """With two cores U cannot run between D's get and its barrier: E4's first two
     parts are left out, and give no result."""
@@ -104,7 +106,7 @@ def test_parts_this_machine_cannot_run(profile, cmd):
 def test_end_of_the_wait_for_graph(ident, part, end):
     """The field waitfor= says cycle, or which event is missing; also for a part that
     does not decide the experiment's outcome."""
-    text = boot(f"demo {ident} forced").text
+    text = boot(f"demo {ident} forced verbose").text
     assert check_rows(text) == 1
     row = verdicts(text)[0]
     (p,) = [p for p in verdicts(text, "part") if p.id == part] or [row]
@@ -119,7 +121,7 @@ def test_interrupted():
     with gordian.Console() as c:
         c.prompt()
         for stop in ("verdict: E0 ", "free, up to 100"):
-            c.p.send("demo all\r")
+            c.p.send("demo all verbose\r")
             c.expect(stop)
             c.p.send("\x03")
             text = c.prompt()
@@ -142,7 +144,7 @@ def changed(tmp_path, path, old, new):
 
 def test_a_step_names_an_actor(tmp_path):
     """A script that names nobody of the scenario is an error, and says which."""
-    run = boot("demo e9 forced", image=changed(
+    run = boot("demo e9 forced verbose", image=changed(
         tmp_path, "demos/e9.c", "D(READ_CONTEND", 'BY("X", READ_CONTEND'))
     assert run.status == 1
     assert ('E9: a step names "X", which is no actor of this scenario'
@@ -153,7 +155,7 @@ def test_a_step_names_an_actor(tmp_path):
 def test_an_exchanged_table_must_run(tmp_path):
     """A round in which the functions of the exchanged table did not run is no
     evidence, even if it ends as expected."""
-    run = boot("demo e5/e1 forced", image=changed(
+    run = boot("demo e5/e1 forced verbose", image=changed(
         tmp_path, "demos/forms/barrier.c", 'name = "_rcu_barrier__mck"',
         'name = "another barrier"'))
     assert run.status == 1
@@ -175,9 +177,9 @@ def test_held_with_an_unexpected_finding(tmp_path):
 def test_another_report_of_e1(tmp_path):
     """In each order of E1 one edge closes the ring; a report of another is
     unexpected."""
-    run = boot("demo e1 forced")
+    run = boot("demo e1 forced verbose")
     assert run.status == 0
-    run = boot("demo e1 forced", image=changed(
+    run = boot("demo e1 forced verbose", image=changed(
         tmp_path, "demos/e1.c", '.said.holds = "cpu_hotplug.lock"',
         '.said.holds = "cpu_add_remove_lock"'))
     parts = {p.id: p.ok for p in verdicts(run.text, "part")}
@@ -218,7 +220,7 @@ def test_an_unexpected_verdict_names_its_row(tmp_path):
         path.unlink()
     (tree / "demos/m1.c").write_text(text)
     gordian.build.cache_clear()
-    run = boot("demo all search",
+    run = boot("demo all search verbose",
                image=gordian.build(root=tree) / "gordian.img")
     assert run.status == 1
     assert re.search(r"^explored: M1 .* FAIL$", run.text, re.M)

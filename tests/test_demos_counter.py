@@ -19,7 +19,7 @@ def blamed(text):
 def test_leak_alone():
     """E3u: no lock, no cycle, no finding of lockdep. The report of the wait names the
     count and the function that made it wrong."""
-    run = boot("demo e3u forced")
+    run = boot("demo e3u forced verbose")
     v = verdicts(run.text)[0]
     assert (v["lockdep"], v["waitfor"]) == ("silent", "refcount")
     assert run.lines.count("    refcount is -1 and must become 0") == 2
@@ -30,7 +30,7 @@ def test_leak_alone():
 
 def test_patch_a_catches_the_victim():
     """E3a: D hits the BUG in its own get, holding the lock, and U waits for it."""
-    run = boot("demo e3a forced")
+    run = boot("demo e3a forced verbose")
     assert blamed(run.text) == [("BUG", "get_online_cpus__bhat_a",
                                  "kmem_cache_destroy__3_6", "D")] * 2
     assert len(re.findall(r"    held by D \(thread \d+\)", run.text)) == 2
@@ -43,7 +43,7 @@ def test_patch_a_catches_the_victim():
 def test_patch_b_catches_the_culprit():
     """E3b: the thread with the extra put hits the BUG: L in one form, D in the
     other."""
-    text = boot("demo e3b forced").text
+    text = boot("demo e3b forced verbose").text
     assert blamed(text) == [
         ("BUG", "put_online_cpus__bhat_b", "leak_a_reference", "L"),
         ("BUG", "put_online_cpus__bhat_b", "leak_a_reference", "D")]
@@ -52,7 +52,7 @@ def test_patch_b_catches_the_culprit():
 
 def test_sketch_says_nothing():
     """E3c: the same deadlock as E3, and no report of the sketched check."""
-    text = boot("demo e3c").text
+    text = boot("demo e3c verbose").text
     v = verdicts(text)[0]
     assert v.ok and v["outcome"] == "deadlock"
     assert "warnings" not in v and not blamed(text)
@@ -61,7 +61,7 @@ def test_sketch_says_nothing():
 
 def test_final_form_warns_once():
     """E3d: one warning in each round, at the leak; and U is refused, as in E1."""
-    run = boot("demo e3d forced")
+    run = boot("demo e3d forced verbose")
     assert blamed(run.text) == [
         ("WARNING", "put_online_cpus__counter", "leak_a_reference", "L"),
         ("WARNING", "put_online_cpus__counter", "leak_a_reference", "D")]
@@ -78,7 +78,7 @@ def test_final_form_warns_once():
 def test_put_that_makes_it_0(part, what, speaker):
     """E4: the check reports nothing before the deadlock. If U is late, the check
     blames D, although D's reference was taken away."""
-    text = boot("demo e4 forced").text
+    text = boot("demo e4 forced verbose").text
     early = part_of(text, "E4/patch-b" if part == "b" else "E4/final")
     forms = early.split("\nforced, ")[1:]
     assert len(forms) == 2
@@ -97,7 +97,7 @@ def test_put_that_makes_it_0(part, what, speaker):
 
 def test_counted_per_thread():
     """E4x: L is named at once; the count stays right, and U is refused."""
-    run = boot("demo e4x")
+    run = boot("demo e4x verbose")
     assert not blamed(run.text)
     report = run.text[run.text.index("bad unlock balance detected!"):]
     report = report[:report.index("stack backtrace:")]
@@ -113,7 +113,7 @@ def test_counted_per_thread():
 def test_reference_kept_for_ever():
     """E4g: the counter knows only how many references there are; a count for each
     thread knows whose they are."""
-    text = boot("demo e4g").text
+    text = boot("demo e4g verbose").text
     plain, counted = part_of(text, "E4g/counter"), part_of(text, "E4g/counted")
     back = part_of(text, "E4g/given-back")
     assert back.count("waits: refcount is 1") == 2
@@ -132,7 +132,7 @@ def test_reference_kept_for_ever():
 def test_starved_and_served(smp):
     """E16: how many gets of the readers come while U waits, with a counter and with
     a rw-semaphore."""
-    text = boot("demo e16", smp=smp).text
+    text = boot("demo e16 verbose", smp=smp).text
     said = {name: re.findall(r"^U takes core \d+ (down|up): looked (\d+) times?, "
                              r"waited (\d+) reader gets, \d+\.\d{6} s$",
                              part_of(text, name), re.M)

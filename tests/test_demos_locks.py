@@ -9,7 +9,7 @@ from output import part_of, text_in_order
 
 def test_a_knot_in_an_interrupt():
     """E0/irq: the interrupt spins for a lock that the interrupted thread holds."""
-    text = boot("demo e0 forced").text
+    text = boot("demo e0 forced verbose").text
     text_in_order(part_of(text, "E0/irq"),
                   "WARNING: inconsistent lock state",
                   "inconsistent {HARDIRQ-ON-W} -> {IN-HARDIRQ-W} usage",
@@ -24,13 +24,13 @@ def test_a_knot_in_an_interrupt():
 
 def test_refused_while_a_barrier_runs():
     """E1b: U is refused while B holds barrier_mutex."""
-    text_in_order(boot("demo e1b forced").text, " lock barrier_mutex",
+    text_in_order(boot("demo e1b forced verbose").text, " lock barrier_mutex",
                   "waits: refcount is", "unlock barrier_mutex")
 
 
 def test_from_schedule_to_verdict():
     """E2: the schedule in two columns, the cycle, the cut, the state, the verdict."""
-    text_in_order(boot("demo e2 forced").text,
+    text_in_order(boot("demo e2 forced verbose").text,
                   "D core 1                           U core 2",
                   "lock slab_mutex", "waits: slab_mutex (D)", "cycle: ",
                   "cut: ", " releases it", "state: as before",
@@ -48,7 +48,7 @@ def test_e2_in_every_boot():
 def test_e6_is_mckenneys_listing():
     """E6: kmem_cache_destroy() takes and releases its locks as McKenney's mail of 3
     October 2012 lists them. Read from D's column of the first forced round."""
-    run = boot("demo e6 forced")
+    run = boot("demo e6 forced verbose")
     start = next(i for i, x in enumerate(run.lines) if "D core" in x)
     column = run.lines[start].index("D core")
     width = run.lines[start].index("U core") - column
@@ -79,7 +79,7 @@ def test_e6_is_mckenneys_listing():
 
 def test_merged_fix_is_silent():
     """E6: with the merged fix lockdep finds nothing in all four parts."""
-    parts = {p.id: p for p in verdicts(boot("demo e6 forced").text, "part")}
+    parts = {p.id: p for p in verdicts(boot("demo e6 forced verbose").text, "part")}
     assert list(parts) == ["E6/E1", "E6/E1b", "E6/E2", "E6/E3"]
     assert all(p["lockdep"] == "silent" for p in parts.values())
     assert [p["outcome"] for p in parts.values()] == ["completes"] * 3 + [
@@ -88,7 +88,7 @@ def test_merged_fix_is_silent():
 
 def test_what_the_fix_does_not_cure():
     """E6/E3: with the count at -1 U waits for ever, until the cut."""
-    text = boot("demo e6 forced").text
+    text = boot("demo e6 forced verbose").text
     part = part_of(text, "E6/E3")
     assert "L gave back one reference too many: refcount is -1" in part
     assert "waits: refcount is -1" in part

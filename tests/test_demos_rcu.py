@@ -11,7 +11,7 @@ from output import check_lines, part_of, text_in_order
 
 def test_rcu_names_the_reader():
     """R1: while R reads, `rcu` names R; the grace period ends after R."""
-    text = boot("demo r1 forced").text
+    text = boot("demo r1 forced verbose").text
     said = text[text.index("meanwhile the command `rcu` prints:"):]
     assert re.search(r"^  core 1 owes a quiescent state: runs thread \d+ "
                      r"\(R\),\n    preempt_count 1, .*\n"
@@ -28,7 +28,7 @@ def test_rcu_names_the_reader():
 def test_reader_of_freed_memory():
     """R2: three reads in each part. The first one sees the item; the later ones see
     poison, other data, or the item again."""
-    text = boot("demo r2 forced").text
+    text = boot("demo r2 forced verbose").text
     got = re.findall(r"^R read (0x[0-9a-f]{8}) ", text, re.M)
     assert got == ["0x20121003", "0x6b6b6b6b", "0x0badda7a",
                    *["0x20121003"] * 6]
@@ -36,7 +36,7 @@ def test_reader_of_freed_memory():
 
 def test_work_of_a_dying_core():
     """H1: there was work of each kind on the core, and then there is none."""
-    text = boot("demo h1 forced").text
+    text = boot("demo h1 forced verbose").text
     rows = re.findall(r"^  ([a-z][a-z, ]*[a-z]) +(\d+) +(\d+)  \S", text, re.M)
     assert [x for x, _, _ in rows] == [
         "threads that run", "threads asleep", "its own threads", "timers",
@@ -71,7 +71,7 @@ BARRIER_ROWS = sorted({name.split("/")[0] for name in BARRIER})
 @pytest.mark.parametrize("row", BARRIER_ROWS)
 def test_barrier_parts(row):
     """The outcome and lockdep= of each part, forced and free."""
-    run = boot(f"demo {row}")
+    run = boot(f"demo {row} verbose")
     check(run, [row])
     check_lines(run)
     lines = verdicts(run.text, "part") or verdicts(run.text)
@@ -85,7 +85,7 @@ def test_barrier_returns_too_early():
     for row, bad, good in (
             ("e8d", "E8d/kernel", ["E8d/3.6", "E8d/after"]),
             ("e18", "E18/without", ["E18/kernel", "E18/3.6", "E18/5.18"])):
-        text = boot(f"demo {row} forced").text
+        text = boot(f"demo {row} forced verbose").text
         part = part_of(text, bad)
         part = part[part.index("should have waited"):]
         said = re.findall(r"^ *(\d+\.\d)  (core 3 queues it|rcu_barrier\(\) is "
@@ -105,7 +105,7 @@ def test_barrier_returns_too_early():
 def test_barrier_polls_for_ever():
     """E8d before Linux commit 1331e7a1bbe1: rcu_barrier() waits for callbacks that
     only its caller, U, could adopt."""
-    part = part_of(boot("demo e8d forced").text, "E8d/3.6")
+    part = part_of(boot("demo e8d forced verbose").text, "E8d/3.6")
     text_in_order(part, "CPU_DEAD", "lock barrier_mutex",
                   "waits for a dead core's callbacks to be moved",
                   "_rcu_barrier__3_6+", "barrier_notify+", "_cpu_down+",
@@ -116,19 +116,19 @@ def test_barrier_polls_for_ever():
 
 def test_notifier_against_bare_barrier():
     """E8b: B and U take barrier_mutex and the hotplug lock in opposite orders."""
-    text = boot("demo e8b forced").text
+    text = boot("demo e8b forced verbose").text
     for name in ("E8b/kernel", "E8b/mckenney"):
         text_in_order(part_of(text, name), "lock barrier_mutex",
                       "cpu_hotplug_begin done", "waits: cpu_hotplug.lock (U)",
                       "cycle: B -> cpu_hotplug.lock (U) -> "
                       "rcu_sched_state.barrier_mutex (B)")
     # If B takes its reference first, U is refused, as in E1.
-    assert boot("demo e8c forced").text.count("refcount is 1, held by B") == 2
+    assert boot("demo e8c forced verbose").text.count("refcount is 1, held by B") == 2
 
 
 def test_grace_period_edge():
     """E12: the cycle through a grace period, with both stacks."""
-    part = part_of(boot("demo e12 forced").text, "E12/3.6")
+    part = part_of(boot("demo e12 forced verbose").text, "E12/3.6")
     text_in_order(part, "synchronize_rcu()\n", "waits for a grace period",
                   "sync_notify+", "up to rcu_gp", "_cpu_up+",
                   "waits for cpu_hotplug.lock (mutex)",
@@ -148,7 +148,7 @@ def test_grace_period_edge():
 def test_grace_period_fixed():
     """E12's control: RCU takes a lock of its own, and releases it before it waits for
     anything."""
-    part = part_of(boot("demo e12 forced").text, "E12/onoff")
+    part = part_of(boot("demo e12 forced verbose").text, "E12/onoff")
     for form in part.split("\nforced, ")[1:]:
         text_in_order(form[form.index("cpu_hotplug_begin done"):],
                       "lock onoff_mutex", "unlock onoff_mutex", " ends\n",
@@ -158,7 +158,7 @@ def test_grace_period_fixed():
 def test_before_the_hotplug_lock_was_in_the_barrier():
     """E11: with the reference U is refused. Without it U waits for slab_mutex, but
     D's barrier does not wait for U."""
-    text = boot("demo e11 forced").text
+    text = boot("demo e11 forced verbose").text
     assert part_of(text, "E11/E1").count("refcount is 1, held by D") == 2
     part = part_of(text, "E11/E2")
     assert "refused: " not in part
@@ -170,8 +170,8 @@ def test_before_the_hotplug_lock_was_in_the_barrier():
 def test_nothing_stays_exchanged():
     """After an experiment the kernel's own parameters and notifiers are back."""
     rows = ["E18", "E12", "E11", "E10", "E8d", "E5"]
-    cmds = [f"demo {x.lower()} forced" for x in rows]
-    run = boot("; ".join(cmds + ["demo e1 forced", "demo e8d forced", "test rcu",
+    cmds = [f"demo {x.lower()} forced verbose" for x in rows]
+    run = boot("; ".join(cmds + ["demo e1 forced verbose", "demo e8d forced verbose", "test rcu",
                                  "torture rcu 2"]))
     assert run.status == 0
     assert [v.ok for v in verdicts(run.text)] == [True] * (len(rows) + 2)

@@ -15,7 +15,7 @@ def forms(text):
 
 
 def test_e9_second_read_waits_behind_the_writer():
-    text = boot("demo e9 forced").text
+    text = boot("demo e9 forced verbose").text
     for form in forms(text):
         events_in_order(events_of(form, "core"),
                         ("D", "cpus_read_lock"), ("D", "lock slab_mutex"),
@@ -33,14 +33,14 @@ def test_e9_second_read_waits_behind_the_writer():
 
 def test_e9_against_e1():
     """Only the lock is exchanged: E1 is refused and completes."""
-    text = boot("demo e1 forced; demo e9 forced").text
+    text = boot("demo e1 forced verbose; demo e9 forced verbose").text
     got = {v.id: v["outcome"] for v in verdicts(text)}
     assert got == {"E1": "completes", "E9": "deadlock"}
     assert text.index("refused: ") < text.index("verdict: E1")
 
 
 def test_e9n_waits_for_itself():
-    text = boot("demo e9n forced").text
+    text = boot("demo e9n forced verbose").text
     for form, event in zip(forms(text), ("CPU_UP_PREPARE",
                                          "CPU_DOWN_PREPARE")):
         events_in_order(events_of(form, "core"),
@@ -51,7 +51,7 @@ def test_e9n_waits_for_itself():
 
 
 def test_e13_both_orders():
-    text = boot("demo e13 forced").text
+    text = boot("demo e13 forced verbose").text
     bad, good = text.split("\nE13/one-order: ")
     for form in forms(bad):
         events_in_order(events_of(form, "core"),
@@ -73,7 +73,7 @@ def test_e13_both_orders():
 
 
 def test_e14_needs_a_writer():
-    text = boot("demo e14 forced").text
+    text = boot("demo e14 forced verbose").text
     two, three = text.split("\nE14/writer: ")
     events_in_order(events_of(two, "\nforced:"),
                     ("R1", "cpus_read_lock"), ("R2", "lock kn_active"),
@@ -99,6 +99,6 @@ def test_e14_needs_a_writer():
 @pytest.mark.parametrize("ident", ["e9", "e13", "e14"])
 def test_found_by_itself(ident):
     """The free rounds find the deadlock."""
-    run = boot(f"demo {ident} free", smp=4)
+    run = boot(f"demo {ident} free verbose", smp=4)
     assert run.status == 0
     assert "\ncycle: " in run.text

@@ -9,7 +9,7 @@ from output import events_in_order, events_of, lockdep_of
 
 
 def test_e7_an_entry_is_lost():
-    text = boot("demo e7 forced; demo e7 forced").text
+    text = boot("demo e7 forced verbose; demo e7 forced verbose").text
     v3, v4 = text.split("\nE7/v4: ")[:2]
     events_in_order(events_of(v3, "\nforced:"),
                     ("D", "unlock slab_mutex"), ("D", "list_add(): reads the head"),
@@ -31,14 +31,14 @@ def test_e7_an_entry_is_lost():
 
 def test_e7_the_boot_goes_on():
     """The list is repaired: caches and cores come and go as before."""
-    run = boot("demo e7; slabinfo; demo e7 free; demo e1 forced; "
+    run = boot("demo e7 verbose; slabinfo; demo e7 free verbose; demo e1 forced verbose; "
                "test slabdbg; test cpu; slabinfo", smp=4)
     assert run.status == 0
     assert "other" not in run.text[run.text.rindex("cache   "):]
 
 
 def test_e17_callbacks_after_the_cache():
-    text = boot("demo e17 forced; demo e17s forced").text
+    text = boot("demo e17 forced verbose; demo e17s forced verbose").text
     out, rest = text.split("\nE17/barrier: ")
     kept, sync = rest.split("\nE17s (")
     gone = "slab error: RCU callback after the cache was destroyed"

@@ -80,7 +80,7 @@ def test_cores_that_the_user_took_off():
                 assert text.count(f"core {cpu} was off: it is on until") == turned, cmd
                 assert text.count(f"core {cpu} is off again") == turned, cmd
             assert off(c.cmd("cpu")) == [0, 2], cmd
-        for cmd, stop in (("demo all", "free, up to"), ("explore all", "verdict: E0 ")):
+        for cmd, stop in (("demo all verbose", "free, up to"), ("explore all", "verdict: E0 ")):
             c.p.send(cmd + "\r")
             c.expect(stop)
             c.p.send("\x03")

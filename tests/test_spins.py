@@ -95,7 +95,7 @@ def test_witnesses_replay(searched, own_image):
 
 
 def test_a_knot_of_spinlocks_is_shown(own_image):
-    r = boot("explore X8/AB-BA; explore X8/irq; explore X8/call", image=own_image)
+    r = boot("explore X8/AB-BA verbose; explore X8/irq verbose; explore X8/call verbose", image=own_image)
     for line in ("cycle: A -> second (B) -> first (A)", "cycle: A -> first (A)",
                  "cycle: A -> an answer (B) -> first (A)",
                  "    waits for second (spinlock)", "    held by B (thread ",

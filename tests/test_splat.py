@@ -91,7 +91,7 @@ def reports(text):
 
 @functools.lru_cache(maxsize=None)
 def e1():
-    run = boot("demo e1")
+    run = boot("demo e1 verbose")
     assert run.status == 0
     return run
 
@@ -183,7 +183,7 @@ def test_a_leak_looks_the_same():
     """E3 can deadlock and E1 cannot, but their reports are the same: lock for lock, link
     for link, call for call. Lockdep does not see the reference, which makes the
     difference."""
-    run = boot("demo e3 forced")
+    run = boot("demo e3 forced verbose")
     assert run.status == 0
     (leak,) = reports(run.text)
     text = e1().text
@@ -209,7 +209,7 @@ def test_all_have_ended():
 
 def test_not_the_last_report():
     """E15: after E1's report lockdep also reports an inversion of two mutexes."""
-    run = boot("demo e15")
+    run = boot("demo e15 verbose")
     assert run.status == 0
     found = reports(run.text)
     assert len(found) == 4  # two forms
@@ -222,7 +222,7 @@ def test_not_the_last_report():
 
 def test_fixed_is_silent():
     """E6, the merged fix, in the same boot: no report."""
-    run = boot("demo e1 forced; demo e6 forced")
+    run = boot("demo e1 forced verbose; demo e6 forced verbose")
     at = run.text.index("E6 (e6-merged)")
     assert run.status == 0
     assert reports(run.text[:at]) and not reports(run.text[at:])

@@ -6,7 +6,7 @@ from gordian import Console
 
 ALONE = ("board", "cut", "locks", "poweroff", "ps", "rcu", "reboot", "slabinfo", "waits")
 DEMO = "is none of forced|free|hold, ROUNDS, verbose, search (each once)"
-FULL = "is none of full|bound [N], max N, time (each once)"
+FULL = "is none of full|bound [N], max N, time, verbose (each once)"
 LEG = "expected ACTOR:STEPS; ACTOR is D, U or RCU, STEPS is 1 to 960"
 HUGE = "4294967297"
 WRONG = {
@@ -42,7 +42,7 @@ WRONG = {
         "verbose verbose", "x" * 20)},
     "demo e2 forced 5": "demo: ROUNDS counts free rounds; leave it out with forced or hold",
     "demo e2 5 hold": "demo: ROUNDS counts free rounds; leave it out with forced or hold",
-    "demo e2 verbose": "demo: verbose goes with all (one experiment prints everything)",
+    "demo e2 verbose verbose": f'demo: "verbose" {DEMO}',
     "demo e2 search": "demo: search needs all, and the debug profile (for one "
                       "experiment use explore)",
     "demo all hold": "demo: hold needs one experiment, not all",
@@ -69,7 +69,9 @@ WRONG = {
                       "report, not schedules",
     "replay e8d/kernel up U:1": "replay: say first what U does, up or down (here: "
                                 "down)",
-    "replay e2 up free D:1": f'replay: "free": {LEG}',
+    "replay e2 up free D:1": 'replay: "D:1": steps come before free and verbose (each once)',
+    "replay e2 up D:1 verbose D:1": 'replay: "D:1": steps come before free and verbose '
+                                    '(each once)',
     "replay e2": "replay: say first what U does, up or down",
     "replay e2 D:1": "replay: say first what U does, up or down",
     "replay e2 up": "replay: no steps are given (explore prints such lines: D:6 U:4)",
@@ -78,7 +80,8 @@ WRONG = {
     **{f"replay e2 up {w}": f'replay: "{w.split()[-1]}": {LEG}' for w in (
         "D:999", "D:961", "D:0", "D:-1", "D:", ":1", "D", f"D:{HUGE}", "X:1", "D:1 down",
         "D:1x")},
-    "replay e2 up D:1 free free": f'replay: "free": {LEG}',
+    "replay e2 up D:1 free free": 'replay: "free": steps come before free and verbose '
+                                  '(each once)',
     "replay e0/a-a up A:1": 'replay: "up": expected ACTOR:STEPS; ACTOR is A or RCU, STEPS is 1 to 960',
     "step": "step: which experiment? (demo lists them)",
     "step x": 'step: no experiment "x" (demo alone lists them)',

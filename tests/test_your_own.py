@@ -126,7 +126,7 @@ def test_kept_lock_fails_the_schedule(tree):
     """An actor that ends with a lock: the outcome of its schedules is warn."""
     wait = "wait_event(&readers, shared_read(full));"
     bad = EXAMPLE.read_text().replace(wait, wait + "mutex_lock(&slab_mutex);")
-    r = boot("explore m1/queued", image=image_with(tree, bad))
+    r = boot("explore m1/queued verbose", image=image_with(tree, bad))
     assert r.status == 1
     assert "slab_mutex is released for R, which ended with it" in r.text
     part, = verdicts(r.text, "part")

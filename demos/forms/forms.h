@@ -109,7 +109,6 @@ void actor_B_often(struct stage *st);
 /* demos/e0.c: two mutexes in one order, and in the other. */
 void actor_AB(struct stage *st);
 void actor_BA(struct stage *st);
-int setup_locks(struct stage *st);
 
 /* demos/e1.c, demos/e2.c */
 void kmem_cache_destroy__3_6(struct kmem_cache *s);

@@ -13,12 +13,14 @@
 /* The operation's object: the arguments of the row's formats, in order. */
 enum event_of {
 	OF_NOTHING,
-	OF_MUTEX,	 /* %s: its name */
-	OF_MUTEX_OWNER,	 /* %s, %s: its name, the owner */
-	OF_SPIN,	 /* %s, perhaps %s: its name, the holder */
-	OF_RWSEM,	 /* `next`: the function's name alone */
-	OF_RWSEM_WRITER, /* %s: the writer */
+	OF_MUTEX,	/* %s: its name */
+	OF_MUTEX_OWNER, /* %s, %s: its name, the owner */
+	OF_SPIN,	/* %s, perhaps %s: its name, the holder */
+	OF_RWSEM, /* `next`: the function's name alone; `other`: its name */
+	OF_RWSEM_WRITER, /* %s: the writer; `other`: its name, the writer */
 	OF_QUEUE,	 /* %s: its name */
+	OF_WAKE_UP,	 /* %s, %s: its name, who is there */
+	OF_NAMED,	 /* %s: the event's name */
 	OF_DATA,	 /* declared by shared_read(), shared_write() */
 	OF_COUNT,	 /* %d: arg */
 	OF_CORE,	 /* %u: arg */
@@ -49,9 +51,11 @@ enum {
 struct event_info {
 	const char *done;   /* in a schedule; NULL: not shown */
 	const char *narrow; /* the words for a narrow column; NULL: `done` */
+	const char *other;  /* rw-semaphores: if it is not the hotplug lock */
 	const char *next; /* a thread at this gate is about to; NULL: no gate */
 	enum event_of of;
 	uint8_t touches;
+	bool is_wait; /* the thread cannot go on, and waits for obj */
 };
 
 /* The row of an operation. Any context. */

@@ -5,7 +5,7 @@
  * counts the events since trace_start(). It is stored (release) after the
  * event, so a reader that sees the count sees the event. trace_mode is stored
  * (release) after the empty rings, so an event that sees the new mode is not
- * added to an old ring, and does not get an old number. One thread at a time
+ * added to an old ring. One thread at a time
  * calls trace_start() and trace_stop(): the thread that reads the stream.
  */
 #include "kernel/debug/trace.h"
@@ -24,7 +24,7 @@ static struct ring {
 
 unsigned int trace_mode;
 trace_listener trace_listen;
-static uint32_t next_seq;
+static uint64_t last_time; /* of all events; atomic */
 
 #if GORDIAN_DEBUG
 trace_gate_fn trace_gate_hook;
@@ -48,8 +48,29 @@ static bool concerns_marked(enum trace_op op, const void *obj, uintptr_t arg)
 	       ((op == TR_WAKE || op == TR_HANDOVER) && to->traced);
 }
 
+/*
+ * The time of an event, which is its place among the events of all cores, too. A
+ * core may stand still between two instructions, as the host runs another one. If it
+ * read the clock first and took a place afterwards, its time could be older than
+ * that of the event before it.
+ */
+static uint64_t take_time(void)
+{
+	/* Relaxed: the exchange checks it. */
+	uint64_t last = __atomic_load_n(&last_time, __ATOMIC_RELAXED), now;
+
+	do
+		now = max(timer_now(), last + 1);
+	while (!__atomic_compare_exchange_n(&last_time, &last, now, false,
+					    /* Seq_cst: one order for all cores,
+					     * which is printed. */
+					    __ATOMIC_SEQ_CST,
+					    __ATOMIC_RELAXED));
+	return now;
+}
+
 void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
-		 uintptr_t caller)
+		 uintptr_t caller, const char *name)
 {
 	/* IRQs off: an interrupt could start another trace after we have read
 	 * the mode, or switch to a thread that does. */
@@ -65,15 +86,14 @@ void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 		head = READ_ONCE(r->head);
 		struct trace_event *e = &r->events[head % RING_ENTRIES];
 
-		e->time = timer_now();
+		e->time = take_time();
 		e->obj = obj;
 		e->arg = arg;
 		e->caller = caller;
 		e->op = (uint16_t)op;
 		e->cpu = (uint16_t)smp_processor_id();
 		e->thread = current->id;
-		/* Seq_cst: one order for all cores, which is printed. */
-		e->seq = __atomic_fetch_add(&next_seq, 1, __ATOMIC_SEQ_CST);
+		e->name = name;
 		/*
 		 * Release: pairs with the acquire in trace_snapshot(). The
 		 * exchange fails if trace_start() has emptied the ring in the
@@ -101,7 +121,6 @@ void trace_start(unsigned int mode)
 	WRITE_ONCE(trace_mode, 0);
 	for_each_possible_cpu (cpu)
 		WRITE_ONCE(rings[cpu].head, 0);
-	WRITE_ONCE(next_seq, 0);
 	/* Release: pairs with the acquire in trace_event(). */
 	smp_store_release(&trace_mode, mode);
 }
@@ -135,7 +154,7 @@ unsigned int trace_snapshot(struct trace_event *out, unsigned int max,
 			if (pos[cpu] == head[cpu])
 				continue;
 			e = &rings[cpu].events[pos[cpu] % RING_ENTRIES];
-			if (!best || e->seq < best->seq) {
+			if (!best || e->time < best->time) {
 				best = e;
 				from = cpu;
 			}

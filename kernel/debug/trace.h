@@ -17,8 +17,9 @@
  * trace_gate() leaves no instruction. (b) A full ring overwrites its oldest
  * events; the snapshot says how many are lost.
  *
- * The mechanism. Each core has a ring that it alone writes, with IRQs off. All
- * events draw a number from one counter, which orders them across the cores.
+ * The mechanism. Each core has a ring that it alone writes, with IRQs off. An
+ * event takes its time and its place among the events of all cores in one step, so
+ * the times are in the order of the events.
  */
 #pragma once
 
@@ -42,7 +43,7 @@ enum trace_op {
 	TR_HANDOVER,  /* did: given to a waiting thread; arg = that thread */
 	/* spinlocks, only those that experiments take: obj = the lock */
 	TR_IRQ_OFF,	  /* gate: about to mask IRQs, and then to lock */
-	TR_SPIN_LOCK,	  /* gate: about to lock; did: acquired; arg = name */
+	TR_SPIN_LOCK,	  /* gate: about to lock; did: acquired */
 	TR_SPIN_TURN,	  /* gate: would spin now, if it is held */
 	TR_SPIN_CONTEND,  /* did: it is held; arg = holder */
 	TR_SPIN_LOCKED,	  /* gate: has just got the lock */
@@ -68,8 +69,10 @@ enum trace_op {
 	TR_RESUME,	/* gate: has slept and was woken */
 	TR_INTERRUPT,	/* gate: about to interrupt that thread's wait */
 	TR_INTERRUPTED, /* gate: about to look whether it was interrupted */
-	TR_WAKE,   /* gate: obj = wait queue; did: made runnable, by current */
-	TR_SWITCH, /* did: obj = next thread */
+	TR_WAKE,    /* gate: obj = wait queue; did: made runnable, by current */
+	TR_WAKE_UP, /* did: about to wake threads in obj, a wait queue; arg = the
+		       first of them, or 0: nobody is there */
+	TR_SWITCH,  /* did: obj = next thread */
 	TR_THREAD_END,
 	/* hotplug: obj = the hotplug lock */
 	TR_GET_ONLINE, /* did: refcount after in arg */
@@ -118,14 +121,16 @@ enum trace_op {
 };
 
 struct trace_event {
-	uint64_t time; /* counter ticks */
+	uint64_t time; /* counter ticks; no two events have the same */
 	const void *obj;
 	uintptr_t caller; /* text address, for %pS */
 	uintptr_t arg;
 	uint16_t op; /* enum trace_op */
 	uint16_t cpu;
 	uint32_t thread; /* thread id */
-	uint32_t seq;	 /* order of arrival, one counter for all cores */
+	/* obj's, for locks and what threads wait for; else NULL. obj may be gone
+	 * when the event is read; its name is not. */
+	const char *name;
 };
 
 /* Which events are recorded: those of every thread, or only those of threads with
@@ -135,14 +140,23 @@ extern unsigned int trace_mode;
 
 /* The slow part of trace_did(). */
 void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
-		 uintptr_t caller);
+		 uintptr_t caller, const char *name);
 
 /* Record that the operation has happened. Any context. */
 static always_inline void trace_did(enum trace_op op, const void *obj,
 				    uintptr_t arg, uintptr_t caller)
 {
 	if (unlikely(READ_ONCE(trace_mode)))
-		trace_event(op, obj, arg, caller);
+		trace_event(op, obj, arg, caller, NULL);
+}
+
+/* The same, with the name of obj. */
+static always_inline void trace_did_to(enum trace_op op, const void *obj,
+				       const char *name, uintptr_t arg,
+				       uintptr_t caller)
+{
+	if (unlikely(READ_ONCE(trace_mode)))
+		trace_event(op, obj, arg, caller, name);
 }
 
 #if GORDIAN_DEBUG
@@ -189,7 +203,7 @@ void trace_init(unsigned int cpu, void *memory);
 void trace_start(unsigned int mode); /* empties the rings */
 void trace_stop(void);
 /*
- * Copy the events since trace_start() to out, in order of seq, at most max;
+ * Copy the events since trace_start() to out, in order of time, at most max;
  * returns how many. *lost: how many the rings have overwritten. Tracing may go
  * on; events that are written in the meantime are left out.
  */

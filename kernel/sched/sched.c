@@ -248,8 +248,11 @@ static void reschedule(bool preempt)
 		 * Release: when others see prev blocked, they see no holder. */
 		WRITE_ONCE(rq->lock.holder, NULL);
 		smp_store_release(&prev->on_rq, false);
-		trace_did(TR_BLOCK, prev->waiting.obj,
-			  (uintptr_t)prev->waiting.ops, prev->waiting.caller);
+		if (prev->state != TASK_HELD)
+			trace_did_to(TR_BLOCK, prev->waiting.obj,
+				     prev->waiting.name,
+				     (uintptr_t)prev->waiting.ops,
+				     prev->waiting.caller);
 	} else if (unlikely(!prev->pinned &&
 			    !cpumask_test(prev->affinity, cpu) &&
 			    !cpumask_empty(cpumask_and(prev->affinity,

@@ -20,7 +20,7 @@
 #include "kernel/shell/internal.h"
 
 /* A command without arguments. */
-#define PLAIN_COMMAND(id, help, call)                                          \
+#define PLAIN_COMMAND(id, help_, call)                                         \
 	static int id##_command(int argc, char **argv)                         \
 	{                                                                      \
 		if (!shell_has_no_arguments(argc, argv))                       \
@@ -28,7 +28,19 @@
 		call;                                                          \
 		return 0;                                                      \
 	}                                                                      \
-	SHELL_COMMAND(id, #id, #id, help, id##_command, NULL)
+	SHELL_COMMAND(id, .name = #id, .usage = #id, .help = help_,            \
+		      .fn = id##_command)
+
+static void print_help(const struct shell_command *c)
+{
+	kprintf("usage: %s\n%s\n", c->usage, c->help);
+	if (c->words)
+		kprintf("%s", c->words);
+	if (c->example)
+		kprintf("example: %s\n", c->example);
+	if (c->page)
+		kprintf("read on: %s\n", c->page);
+}
 
 static int help_command(int argc, char **argv)
 {
@@ -39,7 +51,7 @@ static int help_command(int argc, char **argv)
 		return 1;
 	}
 	if (c)
-		kprintf("usage: %s\n%s\n", c->usage, c->help);
+		print_help(c);
 	else if (argc > 1)
 		kprintf("help: no command \"%s\"; help alone lists them\n",
 			argv[1]);
@@ -48,9 +60,9 @@ static int help_command(int argc, char **argv)
 			kprintf("%-9s %s\n", c->name, c->help);
 	return !c;
 }
-SHELL_COMMAND(help, "help", "help [COMMAND]",
-	      "list the commands, or show how one is used", help_command,
-	      shell_name);
+SHELL_COMMAND(help, .name = "help", .usage = "help [COMMAND]",
+	      .help = "list the commands, or show how one is used",
+	      .fn = help_command, .complete = shell_name);
 
 static int quit_command(int argc, char **argv)
 {
@@ -62,9 +74,9 @@ static int quit_command(int argc, char **argv)
 	kprintf("usage: quit [STATUS], a number from 0 to 255\n");
 	return 1;
 }
-SHELL_COMMAND(quit, "quit", "quit [STATUS]",
-	      "stop the machine with an exit status (0 to 255)", quit_command,
-	      NULL);
+SHELL_COMMAND(quit, .name = "quit", .usage = "quit [STATUS]",
+	      .help = "stop the machine with an exit status (0 to 255)",
+	      .fn = quit_command);
 
 PLAIN_COMMAND(poweroff, "stop the machine", machine_exit(0));
 PLAIN_COMMAND(reboot, "start the machine again", machine_reboot());
@@ -143,9 +155,12 @@ static const char *cpu_complete(int arg, unsigned int i)
 {
 	return arg == 1 && i < 2 ? i ? "down" : "up" : NULL;
 }
-SHELL_COMMAND(cpu, "cpu", "cpu [up|down N]",
-	      "list the cores, or turn one on or off", cpu_command,
-	      cpu_complete);
+SHELL_COMMAND(cpu, .name = "cpu", .usage = "cpu [up|down N]",
+	      .help = "list the cores, or turn one on or off",
+	      .words = "  up N    turn core N on, as CPU hotplug does\n"
+		       "  down N  turn it off\n",
+	      .example = "cpu down 2", .page = "kernel/cpu/cpu.c",
+	      .fn = cpu_command, .complete = cpu_complete);
 
 /* ---- threads, locks, memory --------------------------------------------- */
 
@@ -199,6 +214,7 @@ PLAIN_COMMAND(ps, "list the threads", ps_print());
 
 static void waits_print(void)
 {
+	unsigned int waiting = 0;
 	struct thread *t;
 	struct waitfor w;
 
@@ -209,6 +225,7 @@ static void waits_print(void)
 
 		if (!now.ops)
 			continue;
+		waiting++;
 		describe_wait(t, &w, what, sizeof(what));
 		kprintf("%s (thread %u) %s, for %u ms\n", t->name, t->id, what,
 			waited_ms(&now));
@@ -219,6 +236,8 @@ static void waits_print(void)
 		if (leads)
 			waitfor_print_cycle(&w);
 	}
+	if (!waiting)
+		kprintf("no thread waits for a lock or for another thread\n");
 }
 PLAIN_COMMAND(waits, "show each waiting thread, and each cycle of waits",
 	      waits_print());

@@ -43,9 +43,16 @@ static const char *lockdep_complete(int arg, unsigned int i)
 }
 
 SHELL_COMMAND(
-	lockdep, "lockdep", "lockdep [classes|graph [dot]|last|reset]",
-	"the lock validator: its counts, classes, graph, last report; reset it",
-	lockdep_command, lockdep_complete);
+	lockdep, .name = "lockdep",
+	.usage = "lockdep [classes|graph [dot]|last|reset]",
+	.help = "the lock validator: its counts, classes, graph, last report; reset it",
+	.words = "  classes    the classes of locks that it knows\n"
+		 "  graph      which lock was taken while which was held\n"
+		 "  graph dot  the same, for Graphviz\n"
+		 "  last       the last report again\n"
+		 "  reset      forget all of it\n",
+	.example = "demo e1 forced; lockdep last", .page = "docs/lockdep.md",
+	.fn = lockdep_command, .complete = lockdep_complete);
 #else
 static int refuse_in_release(int argc maybe_unused, char **argv maybe_unused)
 {
@@ -55,6 +62,6 @@ static int refuse_in_release(int argc maybe_unused, char **argv maybe_unused)
 
 /* No symbol here is named after lockdep, because a test looks for such symbols
  * in release images. */
-SHELL_COMMAND(locking, "lockdep", "lockdep", "needs the debug profile",
-	      refuse_in_release, NULL);
+SHELL_COMMAND(locking, .name = "lockdep", .usage = "lockdep",
+	      .help = "needs the debug profile", .fn = refuse_in_release);
 #endif

@@ -166,14 +166,27 @@ static int run_line(char *line)
 	return shell_status;
 }
 
+bool console_is_watched(void)
+{
+	char word[8];
+
+	return !READ_ONCE(console_taken) ||
+	       cmdline_get(board.bootargs, "watched", word, sizeof(word));
+}
+
 noreturn void shell_main(void)
 {
-	char run[LINE_SIZE];
+	bool runs;
+	char run[LINE_SIZE], then[8];
 
-	if (cmdline_get(board.bootargs, "run", run, sizeof(run)))
+	runs = cmdline_get(board.bootargs, "run", run, sizeof(run));
+	if (runs && !(cmdline_get(board.bootargs, "then", then, sizeof(then)) &&
+		      strcmp(then, "shell") == 0))
 		machine_exit(run_line(run));
 	WRITE_ONCE(console_taken, false);
 	uart_listen(line_byte_arrived);
+	if (runs)
+		run_line(run);
 	for (;;) {
 		int status = run_line(line_read("gordian> ", shell_name));
 

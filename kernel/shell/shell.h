@@ -33,6 +33,9 @@ struct shell_command {
 	const char *name;
 	const char *usage; /* "cpu [up|down N]" */
 	const char *help;  /* one line */
+	/* For `help NAME`; each may be NULL. A line for each word of usage; an
+	 * example; the page that says more. */
+	const char *words, *example, *page;
 	/* argv[0] is the name. Returns the status, 0 to 255, 0 for success. */
 	int (*fn)(int argc, char **argv);
 	/* For completion: the i-th possible word for argument arg (1, 2, ...),
@@ -48,7 +51,7 @@ struct shell_command {
 extern const struct shell_command shell_commands_start[], shell_commands_end[];
 
 /* Run the commands of run= on the kernel command line and stop the machine with
- * their status. Without run=: read lines for ever. */
+ * their status. Without run=, or after it with then=shell: read lines for ever. */
 noreturn void shell_main(void);
 
 /* For a command that takes no arguments: returns true if there are none.
@@ -62,3 +65,5 @@ bool shell_has_no_arguments(int argc, char **argv);
 char *shell_ask(const char *prompt, const char *(*words)(int, unsigned int));
 /* Is the console taken, by a batch run or by a command that asks? */
 extern bool console_taken;
+/* Does a person look at the console? Then a command may show how far it is. */
+bool console_is_watched(void);

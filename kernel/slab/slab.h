@@ -105,6 +105,7 @@ struct slab_stats {
 void slab_stats(struct slab_stats *st);
 /* Number of debug reports (poison, red zone, double free ...) since boot. */
 extern unsigned int slab_errors;
+extern const char *slab_last_error; /* the last one's finding; NULL: none */
 
 #if GORDIAN_DEBUG
 /* A label has an era (the upper bits), bits for the client, and these bits: */

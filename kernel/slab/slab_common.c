@@ -38,6 +38,7 @@ struct kmem_cache cache_cache;
 static DEFINE_SPINLOCK(report_lock);
 static struct list_head reported = LIST_HEAD_INIT(reported);
 unsigned int slab_errors;
+const char *slab_last_error;
 
 /* ---- reports: no sleeping lock ------------------------------------------- */
 
@@ -127,6 +128,7 @@ void slab_error(struct kmem_cache *s, const char *what)
 
 	/* Relaxed: a count. */
 	__atomic_fetch_add(&slab_errors, 1, __ATOMIC_RELAXED);
+	WRITE_ONCE(slab_last_error, what);
 	kprintf("slab error: cache %s: %s\n", s->name, what);
 	slab_debug_leaks(s);
 	dump_stack();

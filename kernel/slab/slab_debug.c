@@ -162,6 +162,7 @@ static void report_object(const char *cache, const char *what, const void *obj,
 
 	/* Relaxed: a count. */
 	__atomic_fetch_add(&slab_errors, 1, __ATOMIC_RELAXED);
+	WRITE_ONCE(slab_last_error, what);
 	kprintf("slab error: %s: object %p%s%s\n", what, obj,
 		*cache ? " of cache " : "", cache);
 	if (caller)

@@ -196,7 +196,7 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	st->up = form.up;
 	st->leak_by_d = !form.up;
 	st->forced = st->explored = true;
-	hush(d->quiet);
+	hush(d->quiet || d->mute);
 	heap_begin();
 	err = play_round(&dr.round, st);
 	if (err) {
@@ -206,9 +206,12 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	}
 	p->out = dr.round.outcome;
 	p->lockdep = dr.lockdep;
-	if (show && !d->hide)
+	if (show && !d->hide) {
+		hush(false);
 		show_round(st, p->out);
-	gave_back = end_round(st, p->out, d->quiet);
+		hush(d->quiet || d->mute);
+	}
+	gave_back = end_round(st, p->out, d->quiet || d->mute);
 	broken = p->lockdep & RULES_BROKEN &
 		 ~(sc->said.lockdep | sc->said.lockdep_may);
 	kept = gave_back && broken & LOCKDEP_BIT(LOCKDEP_HELD_AT_END);
@@ -222,7 +225,7 @@ int play_directed(struct stage *st, struct director *d, struct form form,
 	if (kept)
 		kprintf("an actor ended with a lock that nobody else can "
 			"release\n");
-	p->clean = state_is_as_before(d->quiet) && !kept;
+	p->clean = state_is_as_before(d->quiet || d->mute) && !kept;
 	st->explored = st->forced = false;
 	return 0;
 }

@@ -13,10 +13,12 @@
 #include "lab/explore/verdict.h"
 #include "lab/judge.h"
 #include "lab/words.h"
+#include "kernel/arch/clock.h"
 #include "kernel/explore/left.h"
 #include "kernel/lib/printf.h"
 #include "kernel/mm/page.h"
 #include "kernel/sched/sched.h"
+#include "kernel/shell/shell.h"
 
 #if GORDIAN_DEBUG
 
@@ -33,6 +35,29 @@ _Static_assert(sizeof(struct search) <= PAGE_SIZE << ORDER_OF_SEARCH,
 
 static struct search *search_memory;
 static uint8_t *room_memory;
+
+/* ---- progress ------------------------------------------------------------- */
+
+/* A line that is overwritten, for a person who looks at the console. */
+static struct {
+	bool on, shown;
+	uint64_t begun, last; /* counter ticks */
+} progress;
+
+static void progress_begin(bool on)
+{
+	progress.on = on;
+	progress.shown = false;
+	progress.begun = progress.last = timer_now();
+}
+
+/* Remove the line. Call it before anything else is printed. */
+static void progress_clear(void)
+{
+	if (progress.shown)
+		kprintf("\r\033[K");
+	progress.shown = false;
+}
 
 /* ---- the search ---------------------------------------------------------- */
 
@@ -67,6 +92,7 @@ static bool went_wrong(const struct exploration *x)
 static void say_broken(struct exploration *x, struct director *d)
 {
 	hush(false);
+	progress_clear();
 	kprintf("explore: %s\n",
 		x->word == SEARCH_DIVERGED ?
 			"a replayed schedule went another way" :
@@ -175,6 +201,13 @@ static void note_witness(struct exploration *x, enum outcome out)
 {
 	struct witness *best = &x->best[out], w = this_schedule(x);
 
+	if (!best->nr && progress.on) {
+		progress_clear();
+		kprintf("a schedule ends as %s, after %u schedules:",
+			outcome_name(out), x->schedules);
+		print_witness(the_stage.sc, &w);
+		kprintf("\n");
+	}
 	if (!best->nr || w.switches < best->switches ||
 	    (w.switches == best->switches && w.steps < best->steps))
 		*best = w;
@@ -193,6 +226,7 @@ static void print_broken_schedule(struct exploration *x)
 static void note_schedule(struct exploration *x, const struct played *p)
 {
 	if (!p->clean) {
+		progress_clear();
 		kprintf("explore: this schedule left a trace:");
 		print_broken_schedule(x);
 	}
@@ -201,6 +235,7 @@ static void note_schedule(struct exploration *x, const struct played *p)
 		 * same end. If there was none, the search has lost a class. */
 		x->redundant++;
 		if (!(x->ends & OUT_BIT(p->out))) {
+			progress_clear();
 			kprintf("explore: a redundant schedule ends as %s, and "
 				"no schedule before it did:",
 				outcome_name(p->out));
@@ -242,6 +277,43 @@ static bool all_failures_seen(const struct scenario *sc,
 	       !(sc->said.lockdep & ~x->lockdep);
 }
 
+static unsigned int nr_failing(const struct exploration *x)
+{
+	return x->schedules - x->count[OUT_COMPLETES];
+}
+
+/* Once a second: print how far the search is. */
+static void show_progress(const struct exploration *x, const char *id)
+{
+	uint64_t now = timer_now(), ms;
+
+	if (!progress.on || now - progress.last < timer_ticks(1000000000ull))
+		return;
+	progress.last = now;
+	ms = timer_ns(now - progress.begun) / 1000000;
+	kprintf("\r\033[K%s: %u schedules, %u a second, %u steps deep, %u fail",
+		id, x->schedules,
+		(unsigned int)(x->schedules * 1000ull / (ms ?: 1)),
+		x->search->steps, nr_failing(x));
+	progress.shown = true;
+}
+
+/* Ctrl-C: print what is known so far. */
+static void show_interrupted(const struct exploration *x, const char *id)
+{
+	progress_clear();
+	kprintf("%s: interrupted after %u schedules; %u of them fail\n", id,
+		x->schedules, nr_failing(x));
+	for (unsigned int o = 0; o < NR_OUTCOMES; o++) {
+		if (!x->best[o].nr)
+			continue;
+		kprintf("so far: %s: replay %s", outcome_name((enum outcome)o),
+			id);
+		print_witness(the_stage.sc, &x->best[o]);
+		kprintf("\n");
+	}
+}
+
 /* Run all schedules of one form. Returns 0 or a negative errno. */
 static int explore_form(struct stage *st, struct exploration *x,
 			const struct explore_request *rq)
@@ -272,6 +344,7 @@ static int explore_form(struct stage *st, struct exploration *x,
 		note_schedule(x, &p);
 		if (x->broken)
 			return 0;
+		show_progress(x, st->sc->part ?: st->demo->id);
 		if (rq->until_found && all_failures_seen(st->sc, x)) {
 			x->found = true;
 			return 0;
@@ -290,14 +363,11 @@ static int explore_form(struct stage *st, struct exploration *x,
 	return 0;
 }
 
-static unsigned int nr_failing(const struct exploration *x)
-{
-	return x->schedules - x->count[OUT_COMPLETES];
-}
-
-/* Play each kept schedule once more, and check that it ends as it did before. */
+/* Play each kept schedule once more, and check that it ends as it did before. Show it,
+ * or, in brief, the first one of a row. */
 static bool confirm_witnesses(struct stage *st, struct exploration *x,
-			      const char *id, const struct explore_request *rq)
+			      const char *id, const struct explore_request *rq,
+			      bool *shown)
 {
 	bool ok = true;
 
@@ -319,9 +389,12 @@ static bool confirm_witnesses(struct stage *st, struct exploration *x,
 			print_witness(st->sc, w);
 			kprintf("\n");
 		}
-		if (replay_witness(st, w, false, !rq->all, &p) == 0 &&
-		    p.out == (enum outcome)o && p.clean)
+		if (replay_witness(st, w, false, !rq->all && !*shown, &p) ==
+			    0 &&
+		    p.out == (enum outcome)o && p.clean) {
+			*shown |= !rq->verbose;
 			continue;
+		}
 		kprintf("unexpected: the replay does not end as %s with the "
 			"state as before\n",
 			outcome_name((enum outcome)o));
@@ -412,7 +485,7 @@ static int explore_iterated(struct exploration *x, struct explore_request *rq)
 
 static struct explored_row
 explore_scenario(const struct demo *d, const struct scenario *sc,
-		 const struct explore_request *request)
+		 const struct explore_request *request, bool *shown)
 {
 	static struct exploration x; /* demo_mutex */
 	struct explore_request rq = *request;
@@ -425,10 +498,14 @@ explore_scenario(const struct demo *d, const struct scenario *sc,
 		return r;
 	memset(&x, 0, sizeof(x));
 	err = stage_open(d, sc, true);
+	progress_begin(console_is_watched() && !rq.brief);
 	if (!err)
 		err = rq.iterate ? explore_iterated(&x, &rq) :
 				   explore_forms(&x, &rq);
 	x.broken |= err != 0;
+	progress_clear();
+	if (x.interrupted && !rq.brief)
+		show_interrupted(&x, r.id);
 	sum_up(&r, &x, &rq);
 	if (err)
 		kprintf("%s: cannot go on, error %d\n", r.id, -err);
@@ -436,8 +513,9 @@ explore_scenario(const struct demo *d, const struct scenario *sc,
 	/* The witnesses run where the actors have cores of their own. */
 	stage_close(&the_stage);
 	err = stage_open(d, sc, false);
+	the_stage.brief = !rq.verbose;
 	r.ok = !err && !x.broken && !x.interrupted &&
-	       confirm_witnesses(&the_stage, &x, r.id, &rq) &&
+	       confirm_witnesses(&the_stage, &x, r.id, &rq, shown) &&
 	       (sc->said.any_verdict || search_is_expected(&r));
 	stage_close(&the_stage);
 	lockdep_mark(); /* what it found is in the verdict */
@@ -449,6 +527,7 @@ struct explored_row explore_demo(const struct demo *d,
 				 struct explored_row *parts)
 {
 	struct explored_row all = { .id = d->id, .ok = true };
+	bool shown = false;
 
 	all.why = why_none_can_run(d, rq->part);
 	if (all.why) {
@@ -465,9 +544,9 @@ struct explored_row explore_demo(const struct demo *d,
 
 		if (rq->part && sc != rq->part)
 			continue;
-		if (sc->part && !rq->all)
+		if (sc->part && !rq->all && rq->verbose)
 			kprintf("\n%s: %s\n", sc->part, sc->about);
-		r = explore_scenario(d, sc, rq);
+		r = explore_scenario(d, sc, rq, &shown);
 		if (parts)
 			parts[i] = r;
 		if (rq->brief)
@@ -481,6 +560,8 @@ struct explored_row explore_demo(const struct demo *d,
 		all.why = all.why ? all.why : r.why;
 		add_explored_part(&all, &r);
 	}
+	if (!all.interrupted && !rq->all)
+		tell_search(&all);
 	if (!all.interrupted && !rq->brief)
 		print_explored_row("verdict", &all);
 	return all;

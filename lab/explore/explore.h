@@ -76,6 +76,7 @@ struct director {
 	void (*after_last_step)(struct director *d, struct stage *st,
 				unsigned int left);
 	bool quiet;  /* nothing is printed meanwhile */
+	bool mute;   /* nothing but what show_round() prints */
 	bool hide;   /* after_last_step() may set it: do not print this round */
 	bool broken; /* out: the round is no schedule; a line says why */
 	bool may_spin; /* choose() may set it: the actors may never end */
@@ -110,8 +111,9 @@ struct witness {
 
 /* lab/explore/witness.c. Prints " up D:8 U:5 RCU:1". */
 void print_witness(const struct scenario *sc, const struct witness *w);
-/* Play the witness again. freely: an actor does not stop within a leg. Returns 0, a
- * negative errno, or 1: the witness could not be followed, and a line says so. */
+/* Play the witness again. freely: an actor does not stop within a leg. show: print the
+ * round, briefly if st->brief is set. Returns 0, a negative errno, or 1: the witness
+ * could not be followed, and a line says so. */
 int replay_witness(struct stage *st, const struct witness *w, bool freely,
 		   bool show, struct played *p);
 
@@ -126,6 +128,7 @@ struct explore_request {
 	 * outcome and finding has been seen. */
 	bool until_found;
 	bool one_form; /* only the first form, if no schedule may fail */
+	bool verbose;  /* show every witness, with reports and stacks */
 	bool time;     /* say where the time went */
 	bool iterate; /* bound 0, 1, 2 ... until all is found or nothing is cut */
 	enum search_mode mode;

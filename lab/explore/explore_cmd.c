@@ -24,8 +24,13 @@
 
 /* Print the bounds within which every verdict holds. What else a search left out is in
  * its line. */
-static void print_bounds(void)
+static void print_bounds(bool verbose)
 {
+	if (!verbose) {
+		kprintf("memory is sequentially consistent; what is permuted: "
+			"docs/explorer.md\n");
+		return;
+	}
 	kprintf("\na step is the work of one thread, from a point to the next one; a "
 		"woken thread\n"
 		"  stops before it goes on; releases are points; a timed wait "
@@ -90,7 +95,7 @@ static int explore_all(const struct explore_request *rq)
 			if (d->scenarios[i].part && part->verdict)
 				print_table_row(part, true);
 	}
-	print_bounds();
+	print_bounds(true);
 	if (rq->time)
 		spent_print(schedules);
 	kprintf("\n%u schedules in %u.%u s, %u per second\n", schedules,
@@ -125,16 +130,19 @@ bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
 
 /* ---- the command --------------------------------------------------------- */
 
-/* Read the words of `explore program [full] TEXT` or `explore "TEXT"`. Returns false
+/* Read the words of `explore program [full] [verbose] TEXT` or `explore "TEXT"`. Returns false
  * after a line that says what is wrong. */
 static bool parse_program(int argc, char **argv, struct explore_request *rq)
 {
 	int i = *argv[1] == '"' ? 1 : 2;
 
-	if (i < argc && !strcasecmp(argv[i], "full")) {
-		rq->mode = SEARCH_FULL;
-		i++;
-	}
+	for (; i < argc; i++)
+		if (!strcasecmp(argv[i], "full"))
+			rq->mode = SEARCH_FULL;
+		else if (!strcasecmp(argv[i], "verbose"))
+			rq->verbose = true;
+		else
+			break;
 	if (i == argc) {
 		kprintf("explore: program takes the threads as text: explore "
 			"program a b | b a\n");
@@ -144,7 +152,7 @@ static bool parse_program(int argc, char **argv, struct explore_request *rq)
 	return program_parse((unsigned int)(argc - i), argv + i);
 }
 
-/* Read the words of `explore ID|all [full|bound [N]] [max N] [time]`. Returns false
+/* Read the words of `explore ID|all [full|bound [N]] [max N] [time] [verbose]`. Returns false
  * after a line that says what is wrong. */
 static bool parse_explore(int argc, char **argv, struct explore_request *rq)
 {
@@ -185,9 +193,11 @@ static bool parse_explore(int argc, char **argv, struct explore_request *rq)
 			return false;
 		} else if (!strcasecmp(argv[i], "time") && !rq->time) {
 			rq->time = true;
+		} else if (!strcasecmp(argv[i], "verbose") && !rq->verbose) {
+			rq->verbose = true;
 		} else {
 			kprintf("explore: \"%s\" is none of full|bound [N], "
-				"max N, time (each once)\n",
+				"max N, time, verbose (each once)\n",
 				argv[i]);
 			return false;
 		}
@@ -203,7 +213,7 @@ static int run_request(const struct explore_request *rq)
 		return explore_all(rq);
 	r = explore_demo(rq->demo, rq, NULL);
 	if (r.verdict)
-		print_bounds();
+		print_bounds(rq->verbose);
 	if (rq->time)
 		spent_print(r.schedules + r.redundant);
 	return r.interrupted ? -EINTR : r.ok ? 0 : 1;
@@ -243,7 +253,8 @@ static int explore_cmd(int argc, char **argv)
 
 static const char *explore_complete(int arg, unsigned int i)
 {
-	static const char *const how[] = { "full", "bound", "max", "time" };
+	static const char *const how[] = { "full", "bound", "max", "time",
+					   "verbose" };
 
 	if (arg == 1)
 		return complete_demo(i);
@@ -252,7 +263,22 @@ static const char *explore_complete(int arg, unsigned int i)
 
 SHELL_COMMAND(
 	explore, .name = "explore",
-	.usage = "explore ID|ID/PART|all [full|bound [N]] [max N] [time], or\n"
-		 "       explore program [full] TEXT",
+	.usage = "explore ID|ID/PART|all [full|bound [N]] [max N] [time] "
+		 "[verbose], or\n"
+		 "       explore program [full] [verbose] TEXT",
 	.help = "run all schedules of an experiment: can it deadlock?",
+	.words = "  ID        E2, or a slug: e2-kosina; ID/PART: one part; all: each of them\n"
+		 "  full      every order of the steps, also those that "
+		 "must end alike\n"
+		 "  bound N   at most N preemptions; without N: 0, 1, 2 "
+		 "... until all is found\n"
+		 "  max N     stop after N schedules\n"
+		 "  time      say where the time went\n"
+		 "  verbose   show every witness, with lockdep's report "
+		 "and stacks\n"
+		 "  TEXT      the threads: bars separate them, "
+		 "blanks the operations:\n"
+		 "            a to f, -a to -f: lock, unlock a mutex; ? !: "
+		 "sleep, wake\n",
+	.example = "explore program a b | b a", .page = "docs/explorer.md",
 	.fn = explore_cmd, .complete = explore_complete);

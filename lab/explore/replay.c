@@ -3,6 +3,7 @@
  *
  *   replay e2 up D:8 U:5 RCU:1       one step after another
  *   replay e2 up D:8 U:5 RCU:1 free  D takes its eight steps without a stop, then U
+ *   replay e2 up D:8 U:5 verbose     with lockdep's report, and stacks
  *
  * If a core goes off or on, "up" or "down" says what U does. After the last step
  * the actors are let go. (At the end of a schedule that fails no actor can go
@@ -44,8 +45,14 @@ static bool parse_leg(const struct scenario *sc, const char *word,
 
 /* Print a line which says that the word is no leg, and how a leg is written. */
 static void refuse_leg(const struct scenario *sc, const char *word,
-		       bool too_many)
+		       bool too_many, bool late)
 {
+	if (late) {
+		kprintf("replay: \"%s\": steps come before free and verbose (each "
+			"once)\n",
+			word);
+		return;
+	}
 	if (too_many) {
 		kprintf("replay: more than %u words of steps\n", LEGS);
 		return;
@@ -61,14 +68,14 @@ static void refuse_leg(const struct scenario *sc, const char *word,
 }
 
 static bool parse_replay(const struct scenario *sc, int argc, char **argv,
-			 struct witness *w, bool *freely)
+			 struct witness *w, bool *freely, bool *verbose)
 {
 	struct form form[FORMS_MAX];
 	unsigned int forms = forms_of(sc, form);
 	int i = 2;
 
 	memset(w, 0, sizeof(*w));
-	*freely = false;
+	*freely = *verbose = false;
 	w->form = form[0];
 	if (*form[0].name) {
 		unsigned int f = 0;
@@ -85,10 +92,13 @@ static bool parse_replay(const struct scenario *sc, int argc, char **argv,
 		i++;
 	}
 	for (; i < argc; i++) {
-		if (i == argc - 1 && !strcasecmp(argv[i], "free")) {
+		if (!*freely && !strcasecmp(argv[i], "free")) {
 			*freely = true;
-		} else if (!parse_leg(sc, argv[i], w)) {
-			refuse_leg(sc, argv[i], w->nr == LEGS);
+		} else if (!*verbose && !strcasecmp(argv[i], "verbose")) {
+			*verbose = true;
+		} else if (*freely || *verbose || !parse_leg(sc, argv[i], w)) {
+			refuse_leg(sc, argv[i], w->nr == LEGS,
+				   *freely || *verbose);
 			return false;
 		}
 	}
@@ -100,11 +110,12 @@ static bool parse_replay(const struct scenario *sc, int argc, char **argv,
 }
 
 static int replay_line(const struct demo *d, const struct scenario *sc,
-		       const struct witness *w, bool freely)
+		       const struct witness *w, bool freely, bool verbose)
 {
 	struct played p = { .out = OUT_COMPLETES };
 	int err = stage_open(d, sc, false);
 
+	the_stage.brief = !verbose;
 	if (!err)
 		err = replay_witness(&the_stage, w, freely, true, &p);
 	stage_close(&the_stage);
@@ -126,15 +137,15 @@ static int replay_cmd(int argc, char **argv)
 	const struct scenario *sc =
 		find_searched("replay", argc > 1 ? argv[1] : NULL, &d);
 	struct witness w;
-	bool freely;
+	bool freely, verbose;
 	int status;
 
 	if (!sc)
 		return 1;
-	if (!parse_replay(sc, argc, argv, &w, &freely) ||
+	if (!parse_replay(sc, argc, argv, &w, &freely, &verbose) ||
 	    !stage_claim("replay"))
 		return 1;
-	status = replay_line(d, sc, &w, freely);
+	status = replay_line(d, sc, &w, freely, verbose);
 	stage_release();
 	return status;
 }
@@ -150,6 +161,12 @@ static int replay_cmd(int argc, char **argv)
 
 SHELL_COMMAND(
 	replay, .name = "replay",
-	.usage = "replay ID|ID/PART [up|down] ACTOR:STEPS... [free]",
+	.usage = "replay ID|ID/PART [up|down] ACTOR:STEPS... [free] [verbose]",
+	.words = "  up, down     what U does, if a core goes off or on\n"
+		 "  ACTOR:STEPS  the thread (or RCU) takes so many steps\n"
+		 "  free         a thread does not stop between its steps\n"
+		 "  verbose      also lockdep's report, and stacks\n",
+	.example = "replay E2 up D:8 U:5 RCU:1",
+	.page = "docs/explorer.md, \"The witness\"",
 	.help = "run one schedule again; copy its words from explore's line `witness:`",
 	.fn = replay_cmd);

@@ -489,6 +489,7 @@ static int play_steps(struct stepper *s)
 	struct played p = { .out = OUT_COMPLETES };
 	int err = stage_open(s->demo, s->sc, false);
 
+	the_stage.brief = true;
 	lockdep_brief(true);
 	do {
 		s->keep = s->again ? s->n - 1 : 0;
@@ -502,7 +503,6 @@ static int play_steps(struct stepper *s)
 			err = play_directed(&the_stage, &s->director, s->form,
 					    true, &p);
 	} while (!err && s->again && p.clean);
-	lockdep_quiet(false);
 	lockdep_brief(false);
 	stage_close(&the_stage);
 	lockdep_mark();
@@ -593,4 +593,8 @@ static const char *step_complete(int arg, unsigned int i)
 SHELL_COMMAND(
 	step, .name = "step", .usage = "step ID|ID/PART [up|down] [COMMAND...]",
 	.help = "run an experiment step by step; `help` at its prompt lists the commands",
-	.fn = step_cmd, .complete = step_complete);
+	.words = "  up, down  what U does, if a core goes off or on\n"
+		 "  COMMAND   the first commands, ':' for a blank: D:8, why, "
+		 "auto\n",
+	.example = "step e2", .page = "docs/explorer.md", .fn = step_cmd,
+	.complete = step_complete);

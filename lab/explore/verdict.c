@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "lab/judge.h"
+#include "lab/say.h"
 #include "lab/words.h"
 #include "kernel/explore/left.h"
 #include "kernel/lib/printf.h"
@@ -173,6 +174,35 @@ void add_explored_part(struct explored_row *row,
 	row->failing += part->failing;
 	row->states += part->states;
 	row->more_states |= part->more_states;
+}
+
+void tell_search(const struct explored_row *r)
+{
+	char lockdep[80], left[LEFT_WORDS];
+
+	if (!r->verdict)
+		return;
+	lockdep_words(lockdep, sizeof(lockdep), r->lockdep);
+	left_words(left, sizeof(left), r->left);
+	if (r->failing)
+		say("%u of %u schedules fail%s", r->failing, r->schedules,
+		    r->failing == 1 ? "s" : "");
+	else
+		say("None of the %u schedules%s fails", r->schedules,
+		    strcmp(r->verdict, "NOT-FOUND") ? "" : " that ran");
+	if (!strcmp(r->verdict, "MISSED") || !strncmp(r->verdict, "CLEAN", 5))
+		say(", and lockdep is silent");
+	else if (!strcmp(r->verdict, "NOT-FOUND"))
+		say(", but the search is not complete (%s)", r->search);
+	else if (r->lockdep)
+		say(", so what lockdep reports (%s) is %s", lockdep,
+		    r->failing ? "real" : "a false positive");
+	else
+		say(", and a BUG or a warning reports it");
+	if (r->left)
+		say(" (not permuted: %s)", left);
+	say(".");
+	say_it();
 }
 
 void print_explored_row(const char *what, const struct explored_row *r)

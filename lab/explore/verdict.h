@@ -20,5 +20,7 @@ bool search_is_expected(const struct explored_row *r);
  * are added up. */
 void add_explored_part(struct explored_row *row,
 		       const struct explored_row *part);
+/* Print in a sentence what the search has found, and what it says about lockdep. */
+void tell_search(const struct explored_row *r);
 /* what: "part" or "verdict", the first word of the line. */
 void print_explored_row(const char *what, const struct explored_row *r);

@@ -274,12 +274,13 @@ const char *symbol_lookup(uintptr_t addr, uint32_t *off)
 }
 
 void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
-		 uintptr_t caller)
+		 uintptr_t caller, const char *name)
 {
 	(void)op;
 	(void)obj;
 	(void)arg;
 	(void)caller;
+	(void)name;
 }
 
 #if GORDIAN_DEBUG

@@ -153,4 +153,4 @@ static int bench_command(int argc, char **argv)
 SHELL_COMMAND(
 	bench, .name = "bench", .usage = "bench",
 	.help = "measure lock, RCU and slab operations (-icount: in instructions)",
-	.fn = bench_command);
+	.page = "docs/cost.md", .fn = bench_command);

@@ -433,4 +433,8 @@ static const char *complete_suite(int arg, unsigned int i)
 SHELL_COMMAND(
 	test, .name = "test", .usage = "test [list|SUITE|SUITE.CASE [SEED]]",
 	.help = "run one test suite of the kernel; without a name, run all",
+	.words = "  list        list the suites\n"
+		 "  SUITE.CASE  one case\n"
+		 "  SEED        of the case's random numbers\n",
+	.example = "test lock", .page = "tests/kernel/ktest.h",
 	.fn = test_command, .complete = complete_suite);

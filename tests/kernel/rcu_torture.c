@@ -156,20 +156,24 @@ static void quiet_phase(uint32_t *rnd, unsigned int stalls)
 	watch(stalls);
 }
 
-static void direct(uint32_t end, uint32_t rnd)
+/* Returns whether Ctrl-C has ended it early. */
+static bool direct(uint32_t end, uint32_t rnd)
 {
+	bool stopped = false;
 	unsigned int stalls = rcu_stalls;
 
-	while (now_ms() < end && !READ_ONCE(rt.stop)) {
+	while (now_ms() < end && !READ_ONCE(rt.stop) && !stopped) {
 		uint32_t phase = now_ms() + 50 + random_below(&rnd, 300);
 
 		WRITE_ONCE(rt.pace, DENSE + random_below(&rnd, 3));
 		while (now_ms() < min(phase, end) && watch(stalls))
 			sleep_ns(10000 * US);
-		if (!READ_ONCE(rt.stop))
+		stopped = thread_interrupted();
+		if (!READ_ONCE(rt.stop) && !stopped)
 			quiet_phase(&rnd, stalls);
 	}
 	WRITE_ONCE(rt.stop, true);
+	return stopped;
 }
 
 static int work(void *arg)
@@ -246,7 +250,7 @@ static int rcu_torture(unsigned int seconds, unsigned int seed)
 {
 	uint32_t rnd = seed, seq = READ_ONCE(rcu_sched_state.gp_seq), gps;
 	struct slab_stats before, after;
-	bool bad, little;
+	bool bad, little, stopped;
 
 	if (spoiled) {
 		kprintf("rcu torture: an earlier run has left threads behind\n");
@@ -272,10 +276,10 @@ static int rcu_torture(unsigned int seconds, unsigned int seed)
 		start_worker("toggler", toggler, &rnd);
 	for (unsigned int i = 0; i < min(board.nr_cores + 1, MAX_READERS); i++)
 		start_worker("reader", reader, &rnd);
-	direct(seconds * 1000, ktest_random(&rnd));
+	stopped = direct(seconds * 1000, ktest_random(&rnd));
 	join_workers();
 	gps = (READ_ONCE(rcu_sched_state.gp_seq) - seq) / 2;
-	little = starved(seconds, gps);
+	little = !stopped && starved(seconds, gps);
 	bad = rt.n.reclaimed || rt.n.lost || rt.n.doubled || rt.n.stalled ||
 	      rt.n.refused;
 	if (!bad) {

@@ -90,6 +90,7 @@ static struct kind kinds[] = {
 static struct object *mailbox[NR_BOXES]; /* atomic */
 static struct object *board_rcu[8];	 /* readers look here; atomic */
 static uint64_t end;			 /* counter ticks */
+static bool stopped;			 /* by Ctrl-C; atomic */
 
 static struct {
 	uint32_t allocs, frees, passed, looks, nomem;
@@ -104,7 +105,7 @@ static void count(uint32_t *c)
 
 static bool time_is_up(void)
 {
-	return timer_now() >= end;
+	return timer_now() >= end || READ_ONCE(stopped);
 }
 
 /* ---- stamps ---------------------------------------------------------------------- */
@@ -455,6 +456,10 @@ static void run_threads(uint32_t seed)
 		else
 			count(&n.lost); /* without the thread the run proves nothing */
 	}
+	while (!time_is_up()) {
+		sleep_ns(10000000);
+		WRITE_ONCE(stopped, thread_interrupted());
+	}
 	while (started)
 		thread_join(t[--started]);
 }
@@ -466,6 +471,7 @@ static int slab_torture(unsigned int seconds, unsigned int seed)
 	bool bad;
 
 	memset(&n, 0, sizeof(n));
+	stopped = false;
 	all_cores_on();
 	rcu_barrier();
 	slab_stats(&before);

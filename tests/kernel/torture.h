@@ -5,7 +5,8 @@
  *	TORTURE(my, "one line for the list", my_torture);
  *
  * fn runs in the command's thread and may sleep. It takes about `seconds` of guest time
- * and prints its counts. It returns 0, or another value if anything was wrong.
+ * and prints its counts; it ends early if thread_interrupted() is true (Ctrl-C). It
+ * returns 0, or another value if anything was wrong.
  */
 #pragma once
 

@@ -1,0 +1,14 @@
+/*
+ * Sentences that are composed piece by piece and printed in lines of 80 columns.
+ * demo_mutex held.
+ */
+#pragma once
+
+#include "kernel/lib/compiler.h"
+
+/* Add to the text. A '~' becomes a blank at which no line ends. */
+printf_like(1, 2) void say(const char *format, ...);
+/* Print the text, and forget it. */
+void say_it(void);
+/* The separator before item i of n: "A, B and C". */
+const char *say_separator(unsigned int i, unsigned int n);
