@@ -106,7 +106,6 @@ def test_ctrl_c_behind_much_input():
         c.prompt()
         c.p.send('torture rcu 3600\r' + 'x' * 30000 + CTRL_C)
         assert '(status 130)' in c.prompt()
-        # The threads of the torture test end in the background: a core may be off.
         assert 'core  state' in c.cmd('cpu')
         assert c.quit() == 0
 

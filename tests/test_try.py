@@ -106,8 +106,8 @@ def test_large_frame(tree):
 
 
 def test_the_merged_fix_passes():
-    r = boot("demo yours")
-    assert r.status == 0
+    r = boot("demo yours verbose")
+    assert r.status == 0 and verdicts(r.text, "part")
     assert all(v.ok for v in verdicts(r.text, "part"))
     assert [v.ok for v in verdicts(r.text)] == [True]
     assert check_rows(r.text) == 1
@@ -156,9 +156,9 @@ def test_progress(tmp_path, monkeypatch, capsys):
     loader.exec_module(tool)
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(tool, "OUT", tmp_path)
-    monkeypatch.setattr(tool, "EVERYTHING", "demo e0/a-a forced; explore e0/a-a; "
-                        "explore e16; explore yours/e17s")
-    rows = tool.run_table(build() / "gordian.img", "before", 4)
+    rows = tool.run_table(build() / "gordian.img", "before", 4,
+                          "demo e0/a-a forced; explore e0/a-a; "
+                          "explore e16; explore yours/e17s")
     assert str(rows["E0/A-A"]) == "deadlock REAL ok"
     said = [x.split() for x in capsys.readouterr().out.split("\n")[1:-1]]
     assert said == [["before:", *x.split()] for x in (
@@ -166,6 +166,44 @@ def test_progress(tmp_path, monkeypatch, capsys):
         "explore E0/A-A REAL ok", "explore E0 REAL ok",
         "explore E16 not searched ok",
         "explore yours/E17s CLEAN-WITHIN ok", "explore yours CLEAN-WITHIN ok")]
+
+
+def tried(tree, *args):
+    p = subprocess.run([tree / "tools/try", *args], cwd=tree, text=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, timeout=170)
+    print(p.stdout)
+    return p
+
+
+def test_the_end_of_make_try(tree):
+    """A table of the failed parts, each with a line that plays its failure again."""
+    (tree / "demos/yours.c").write_text(linux_3_6(
+        (ROOT / "demos/yours.c").read_text()))
+    build.cache_clear()
+    p = tried(tree)
+    assert p.returncode == 1
+    table = p.stdout[p.stdout.index("\nfailed part "):].strip().split("\n")
+    assert len(table) == 3
+    m = re.fullmatch(r"yours/E3 +deadlock +(\d+) of (\d+) fail", table[1])
+    assert m and 0 < int(m[1]) < int(m[2])
+    replay = re.fullmatch(r"  make run RUN='(replay yours/E3 .+)'", table[2])[1]
+    assert "outcome=deadlock ok" in boot(
+        replay, image=build(root=tree) / "gordian.img").text
+    assert max(len(x) for x in p.stdout.split("\n") if not x.startswith(
+        ("verdict: ", "part: ", "witness: ", "qemu"))) <= 80
+
+
+def test_a_patch_of_yours_runs_what_it_can_change(tree):
+    """It is not tried in the experiments that do not call the function."""
+    (tree / "demos/yours.c").write_text((ROOT / "demos/yours.c").read_text())
+    build.cache_clear()
+    p = tried(tree, f"PATCH={ROOT}/demos/patches/yours-early-unlock.patch")
+    assert p.returncode == 0
+    ids = {x.split()[0] for x in
+           p.stdout[p.stdout.index("\nid "):].strip().split("\n")[1:-2]}
+    assert "yours" in ids and all(i.startswith("yours") for i in ids)
+    assert re.search(r"^yours/E7 .* changed$", p.stdout, re.M)
 
 
 @pytest.mark.soak  # two trees, each with both tables

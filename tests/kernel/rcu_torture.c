@@ -309,7 +309,7 @@ static int rcu_torture(unsigned int seconds, unsigned int seed)
 		bad    ? "FAIL" :
 		little ? "starved FAIL" :
 			 "ok");
-	return bad || little;
+	return bad || little ? 1 : stopped ? TORTURE_STOPPED : 0;
 }
 
 TORTURE(rcu, "readers, writers, callbacks, barriers; cores come and go",

@@ -506,7 +506,7 @@ static int slab_torture(unsigned int seconds, unsigned int seed)
 		"refused=%u %s\n",
 		n.lost, n.doubled, n.corrupted, slab_errors - errors, n.refused,
 		bad ? "FAIL" : "ok");
-	return bad;
+	return bad ? 1 : stopped ? TORTURE_STOPPED : 0;
 }
 
 TORTURE(slab, "allocate, pass on, free; caches and cores come and go",

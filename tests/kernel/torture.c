@@ -27,7 +27,10 @@ static int run(const struct torture *t, unsigned int seconds, unsigned int seed)
 		status = 1;
 	if (GORDIAN_DEBUG)
 		kprintf("lockdep: %u findings\n", lockdep_total() - findings);
-	kprintf("torture: %s %s\n", t->name, status ? "FAIL" : "ok");
+	kprintf("torture: %s %s\n", t->name,
+		status == TORTURE_STOPPED ? "stopped" :
+		status			  ? "FAIL" :
+					    "ok");
 	cores_off_again(were_off);
 	return status;
 }
@@ -57,7 +60,11 @@ static int torture_command(int argc, char **argv)
 		if (!all && strcmp(argv[1], t->name) != 0)
 			continue;
 		found = true;
-		if (run(t, seconds, seed ? seed : 1))
+		int one = run(t, seconds, seed ? seed : 1);
+
+		if (one == TORTURE_STOPPED)
+			return one;
+		if (one)
 			status = 1;
 	}
 	if (!found) {

@@ -6,9 +6,11 @@
  *
  * fn runs in the command's thread and may sleep. It takes about `seconds` of guest time
  * and prints its counts; it ends early if thread_interrupted() is true (Ctrl-C). It
- * returns 0, or another value if anything was wrong.
+ * returns 0, TORTURE_STOPPED, or another value if anything was wrong.
  */
 #pragma once
+
+#define TORTURE_STOPPED 130 /* the command's status, as on Unix after Ctrl-C */
 
 struct torture {
 	const char *name;
