@@ -110,8 +110,8 @@ RUNNER  := SMP='$(SMP)' MACHINE='$(MACHINE)' PROFILE='$(PROFILE)' \
 	   IMAGE='$(OUT)/gordian.img' tools/run
 READY    = tools/need demo $(if $(filter raspi%,$(MACHINE)),boards) && $(MAKE) --no-print-directory -j$(JOBS) image
 
-#: make demo [ID=e2]           run all experiments, or one, on 4 cores: compare the
-#:                             result of each with the expected one
+#: make demo [ID=e2]           run all experiments, or one, on 4 cores, and compare the
+#:                             results with the expected results
 .PHONY: demo
 demo: TABLE = all$(if $(filter debug,$(PROFILE)), search)
 demo:
@@ -125,8 +125,8 @@ demo:
 #>   make run                             the shell: help, ps, cpu down 2, demo
 
 #: make run [SMP=n] [RUN='cmd; cmd'] [MACHINE=raspi2b|raspi3b|raspi4b]
-#:                             start the shell or run commands, on QEMU's virt
-#:                             machine or on a model of a Raspberry Pi
+#:                             start the shell, or run commands; QEMU's machine is
+#:                             `virt`, or a model of a Raspberry Pi
 .PHONY: run
 run:
 	@$(READY)
@@ -134,8 +134,8 @@ run:
 # The shell reads these from its environment: they may have quotes.
 export RUN ID PATCH FIRMWARE
 
-#: make try [PATCH=file]       judge demos/yours.c, or run all experiments with and
-#:                             without a patch
+#: make try [PATCH=file]       judge demos/yours.c; with PATCH=, run all experiments
+#:                             with the patch and without it
 .PHONY: try
 try:
 	@tools/need demo try
@@ -213,7 +213,7 @@ bench:
 	@$(MAKE) --no-print-directory -j$(JOBS) PROFILE=release image
 	@$(PYTHON) tools/bench $(O)
 
-#: make boots [N=25]           boot N times with 1 core, and as often with 2, 4, 8
+#: make boots [N=25]           boot N times each with 1, 2, 4 and 8 cores
 .PHONY: boots
 boots:
 	@tools/need demo test
@@ -229,19 +229,19 @@ model:
 
 #: make mutants [RUNS=10] [SECONDS=60]
 #:                             run kernels with a broken RCU: the torture test must
-#:                             fail on each
+#:                             fail on each kernel
 .PHONY: mutants
 mutants:
 	@tools/need demo test
 	@tools/mutants $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS))
 
-#: make soak                   run the long tests (hours); prints one line for each
+#: make soak                   run the long tests (hours)
 .PHONY: soak
 soak:
 	@tools/need demo test
 	@$(PYTHON) tools/soak
 
-#: make clean                  remove build/, with everything in it
+#: make clean                  remove build/
 .PHONY: clean
 clean:
 	rm -rf $(O)

@@ -41,7 +41,7 @@ static int help_command(int argc, char **argv)
 	if (c)
 		kprintf("usage: %s\n%s\n", c->usage, c->help);
 	else if (argc > 1)
-		kprintf("help: no command \"%s\"; help alone lists them\n",
+		kprintf("help: no command \"%s\" (`help` lists them)\n",
 			argv[1]);
 	else
 		for (c = shell_commands_start; c < shell_commands_end; c++)
@@ -49,7 +49,7 @@ static int help_command(int argc, char **argv)
 	return !c;
 }
 SHELL_COMMAND(help, "help", "help [COMMAND]",
-	      "list the commands, or show how one is used", help_command,
+	      "list the commands, or explain one command", help_command,
 	      shell_name);
 
 static int quit_command(int argc, char **argv)
@@ -144,7 +144,7 @@ static const char *cpu_complete(int arg, unsigned int i)
 	return arg == 1 && i < 2 ? i ? "down" : "up" : NULL;
 }
 SHELL_COMMAND(cpu, "cpu", "cpu [up|down N]",
-	      "list the cores, or turn one on or off", cpu_command,
+	      "list the cores, or turn a core on or off", cpu_command,
 	      cpu_complete);
 
 /* ---- threads, locks, memory --------------------------------------------- */

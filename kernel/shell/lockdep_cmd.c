@@ -44,7 +44,7 @@ static const char *lockdep_complete(int arg, unsigned int i)
 
 SHELL_COMMAND(
 	lockdep, "lockdep", "lockdep [classes|graph [dot]|last|reset]",
-	"the lock validator: its counts, classes, graph, last report; reset it",
+	"show or reset the lock validator: counts, classes, graph, last report",
 	lockdep_command, lockdep_complete);
 #else
 static int refuse_in_release(int argc maybe_unused, char **argv maybe_unused)
@@ -55,6 +55,7 @@ static int refuse_in_release(int argc maybe_unused, char **argv maybe_unused)
 
 /* No symbol here is named after lockdep, because a test looks for such symbols
  * in release images. */
-SHELL_COMMAND(locking, "lockdep", "lockdep", "needs the debug profile",
+SHELL_COMMAND(locking, "lockdep", "lockdep",
+	      "show the lock validator (needs the debug profile)",
 	      refuse_in_release, NULL);
 #endif
