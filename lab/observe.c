@@ -123,8 +123,8 @@ static int step_at(const struct stage *st, int actor, enum trace_op op,
 	return -1;
 }
 
-/* The gate of forced rounds: hold the current actor until its step's turn comes, or
- * until the script is open. */
+/* The gate of forced rounds: hold the current actor until it is the turn of its step,
+ * or until the script is over (script_open). */
 static void hold_for_script(enum trace_op op, const void *obj, uintptr_t caller)
 {
 	struct stage *st = READ_ONCE(running);

@@ -769,7 +769,8 @@ static int new_choice(struct search *s, struct node *n)
 	able = n->enabled & ~n->asleep;
 	if (s->path_ends) {
 		s->path_ends = false;
-		/* The sequence should have awakened all that sleep. */
+		/* By the end of the wakeup sequence, no thread of the sleep
+		 * set should be asleep. */
 		if (n->asleep)
 			return give_up(s, n->enabled);
 		drop_pending(s, n);

@@ -82,9 +82,9 @@ struct use_match {
 
 /*
  * For dep_search(): has the class `node` one of the uses in arg->mask? weak: the
- * path comes to it by recursive readers only. They do not wait for readers, so
- * then uses by readers do not count. A path ends at the first class that is safe
- * or unsafe: what lies beyond follows from it.
+ * path reaches the class by recursive readers only. They do not wait for other
+ * readers, so in this case a use by readers does not count. A path ends at the
+ * first safe or unsafe class: lockdep has already checked what lies beyond it.
  */
 static enum dep_match has_use(unsigned int node, bool weak, void *arg)
 {
@@ -100,8 +100,8 @@ static enum dep_match has_use(unsigned int node, bool weak, void *arg)
 		return DEP_STOP;
 	if (usage & m->mask)
 		return DEP_FOUND;
-	/* A use by readers does not count here: whether it does depends on how
-	 * the path goes on. */
+	/* A use by readers does not end the path: whether it counts depends on
+	 * how the path goes on. */
 	return usage & m->other & ~USE_READ ? DEP_STOP : DEP_GO;
 }
 

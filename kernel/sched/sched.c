@@ -101,9 +101,9 @@ static void activate(struct runqueue *rq, unsigned int cpu, struct thread *t)
 		resched(rq, cpu);
 }
 
-/* The number of threads with which one more thread would share the core. A thread
- * that is stuck behind a reader counts as 1000, so that such a core comes last. It is
- * a guess, because no lock is held. */
+/* The number of threads with which one more thread would share the core. A core
+ * that is stuck behind an RCU reader gets 1000 more, so that it comes last. The
+ * number may be out of date, because no lock is held. */
 static unsigned int load_of(unsigned int cpu)
 {
 	return sched_nr_running(cpu) + READ_ONCE(runqueues[cpu].stuck) * 1000;
@@ -111,9 +111,9 @@ static unsigned int load_of(unsigned int cpu)
 
 /*
  * The core where t should run: the core with the least load, or t's last core
- * if no other has less load. A core that is stuck behind a reader is taken only
- * if there is no other. A thread whose cores have all gone may run anywhere.
- * IRQs off, so no core can go away meanwhile.
+ * if no other has less load. A core that is stuck behind an RCU reader is taken
+ * only if there is no other. If all cores of the thread are off, any core is
+ * taken. IRQs off, so no core can go away meanwhile.
  */
 static unsigned int select_cpu(const struct thread *t)
 {
