@@ -23,8 +23,8 @@ static void list_demos(void)
 		kprintf("%-5s %-*s %s\n", d->id, width, d->slug, d->claim);
 }
 
-/* Read a word after the ID. Returns false if no such word is known, or if a word of its
- * kind came before. */
+/* Read a word after the ID. Returns false if the word is not known, or if a
+ * word of the same kind came before. */
 static bool parse_word(const char *word, struct demo_request *rq)
 {
 	static const char *const modes[] = {

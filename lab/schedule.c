@@ -58,8 +58,8 @@ static bool is_shown(const struct stage *st, const struct trace_event *e)
 	}
 }
 
-/* The name of the event's spinlock. The lock may have been freed since, so it is not
- * read: an event that is near says the name. */
+/* The name of the event's spinlock. The lock may have been freed since, so its
+ * memory is not read: a nearby event has the name. */
 static const char *spin_name(const struct trace_event *e)
 {
 	const char *name = NULL;
@@ -120,9 +120,9 @@ static void describe_event(const struct stage *st, const struct trace_event *e,
 	}
 }
 
-/* The column of the event: an actor's, or the column for RCU; -1: none. The RCU
- * column also shows the locks of the grace-period thread, because that thread may wait
- * for an actor. */
+/* The column of the event: the actor's column, the column for RCU, or -1
+ * (none). The RCU column also shows the locks of the grace-period thread,
+ * because this thread may wait for an actor. */
 static int column_of(const struct stage *st, const struct trace_event *e)
 {
 	int actor = stage_actor_of(st, e->thread);

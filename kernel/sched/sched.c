@@ -139,8 +139,8 @@ static unsigned int select_cpu(const struct thread *t)
 	return best;
 }
 
-/* Lock the run queue that t belongs to. IRQs off. The core that moved t here
- * did so under the lock of another queue, so this lock alone does not show what
+/* Lock the run queue that t belongs to. IRQs off. The core that moved t to this
+ * queue did so under the lock of another queue, so this lock does not show what
  * that core has written. */
 static struct runqueue *lock_rq_of(struct thread *t)
 {
@@ -157,9 +157,9 @@ static struct runqueue *lock_rq_of(struct thread *t)
 }
 
 /*
- * Queue t, which is TASK_WAKING, off its stack and on no queue, on the core
- * that select_cpu() names. t changes cores under the lock of its old run queue.
- * Its affinity may change before the lock of the new run queue is taken, so
+ * Queue t on the core that select_cpu() names. t is TASK_WAKING, off its stack
+ * and on no queue. t changes cores under the lock of its old run queue. Its
+ * affinity may change before the lock of the new run queue is taken, so
  * select_cpu() is called again.
  */
 static void queue_on_best_core(struct thread *t)
@@ -181,8 +181,8 @@ static void queue_on_best_core(struct thread *t)
 	} while (!here);
 }
 
-/* Move one queued thread, which may run on one of `cores`, from rq to the best
- * core; false if there is none. IRQs off. */
+/* Move one queued thread from rq to the best core. The thread must be allowed
+ * to run on one of `cores`. Returns false if there is none. IRQs off. */
 static bool migrate_one(struct runqueue *rq, struct cpumask cores)
 {
 	struct thread *t;
@@ -385,11 +385,12 @@ void sched_tick_if_due(uint64_t now)
 		resched(rq, cpu);
 	raw_spin_unlock(&rq->lock);
 	/*
-	 * The thread was asked a tick ago and has not switched: it has
-	 * preemption disabled (an RCU reader), perhaps for long. The threads
-	 * queued here would wait for its end, even those of a higher priority.
-	 * Idle cores pull them, but there may be no idle core, or it has looked
-	 * already. So this core pushes one thread a tick.
+	 * A tick ago the thread was asked to switch, and it has not switched:
+	 * it has preemption disabled (an RCU reader), perhaps for long. The
+	 * threads queued here would wait for it, even threads with a higher
+	 * priority. Idle cores pull queued threads, but there may be no idle
+	 * core, or it has looked already. So this core pushes one thread a
+	 * tick.
 	 */
 	if (unlikely(asked_before && t->preempt_count)) {
 		WRITE_ONCE(rq->stuck, true);
@@ -442,8 +443,8 @@ void wait_end(void)
 
 #define STATE_BIT(state) (1u << (state))
 
-/* Wake t if its state is one of `states`, a set of STATE_BIT()s; returns
- * whether it was. */
+/* Wake t if its state is one of `states`, a set of STATE_BIT()s. Returns
+ * whether t was woken. */
 static bool wake_if(struct thread *t, unsigned int states, uintptr_t caller)
 {
 	uint32_t flags = local_irq_save();
@@ -729,8 +730,8 @@ void sched_migrate_dying(unsigned int cpu)
 
 /*
  * Called before this core idles. Takes over a thread that is queued on another
- * core, where it may wait behind a thread that cannot be preempted. Returns
- * true if there was one. IRQs off.
+ * core, where it might wait behind a thread that cannot be preempted. Returns
+ * true if there was such a thread. IRQs off.
  */
 static bool pull_one(unsigned int me)
 {

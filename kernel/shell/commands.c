@@ -92,7 +92,7 @@ static int cpu_table(void)
 	return 0;
 }
 
-/* NULL: an error that has no words here. */
+/* Returns NULL if there are no words for the error. */
 static const char *cpu_error(int err, unsigned int cpu, bool up)
 {
 	if (cpu_is_lost(cpu))
