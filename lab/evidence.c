@@ -41,7 +41,8 @@ static void show_completed(const struct stage *st)
 				    " ran to its end.\n");
 }
 
-/* Print a chain of waits without the stacks: the cycle, or only the first link. */
+/* Print a chain of waits without the stacks. If the chain has no cycle, print
+ * its first link. */
 static void show_waits_briefly(const struct waitfor *w)
 {
 	const struct waitfor_link *first = &w->link[0];

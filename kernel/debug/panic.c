@@ -149,7 +149,7 @@ bool panic_enter(const char *what)
 	if (depth[cpu] == 2)
 		kprintf("(core %u failed again while reporting: %s)\n", cpu,
 			what);
-	/* From the third failure on nothing is printed: perhaps the console
+	/* From the third failure on, print nothing: perhaps the console
 	 * fails. */
 	if (depth[cpu] > DEPTH_MAX)
 		machine_halt(); /* the end of the machine fails, too */

@@ -66,7 +66,7 @@ unsigned int lockdep_chain_of(const struct lockdep_thread *t, unsigned int n)
 	return n ? chain_intern(&t->held[n - 1], NULL, &known) : CHAIN_EMPTY;
 }
 
-/* The chain of no locks of the running context. */
+/* The empty chain of the running context. */
 static unsigned int empty_chain(const struct lockdep_thread *t)
 {
 	return t->in_irq_link ? CHAIN_EMPTY_IRQ : CHAIN_EMPTY;

@@ -95,8 +95,8 @@ static void activate(struct runqueue *rq, unsigned int cpu, struct thread *t)
 	WRITE_ONCE(t->state, TASK_RUNNING);
 	WRITE_ONCE(t->on_rq, true);
 	enqueue(rq, t);
-	/* The idle thread gives way to every thread, also to one of its own
-	 * priority. */
+	/* The idle thread gives way to every thread, even to a thread of the
+	 * same priority. */
 	if (t->prio < rq->curr->prio || rq->curr->is_idle)
 		resched(rq, cpu);
 }
@@ -737,8 +737,8 @@ static bool pull_one(unsigned int me)
 {
 	unsigned int cpu;
 
-	/* Leave a core alone that has a single thread: it runs the thread, or
-	 * idles and runs the thread next. */
+	/* If a core has a single thread, leave the thread there: the core runs
+	 * the thread, or will run it next. */
 	for_each_online_cpu (cpu)
 		if (sched_nr_running(cpu) > 1 &&
 		    migrate_one(&runqueues[cpu], cpumask_of(me)))
