@@ -20,7 +20,6 @@
 
 #include <string.h>
 
-#include "lab/off_cores.h"
 #include "lab/words.h"
 #include "kernel/arch/board.h"
 #include "kernel/arch/clock.h"

@@ -111,13 +111,13 @@ def test_all_forms(exclusives, tmp_path):
     listing = subprocess.run(["arm-none-eabi-objdump", "-d", obj], text=True,
                              check=True, stdout=subprocess.PIPE).stdout
     there = re.findall(r"^\s*([0-9a-f]+):\t.*\t(?:ld|st)rex", listing, re.M)
-    assert len(there) == 22
+    assert len(there) == 24
     run = gordian.boot(None, append="", smp=1, image=image,
                        extra=exclusives(1))
     at = [int(address, 16) for _, address in findings(run)]
     assert [a - min(at) for a in at] == \
         [int(a, 16) - int(there[0], 16) for a in there]
-    assert run.status == FAILED and counted(run) == {0: (22, 0)}
+    assert run.status == FAILED and counted(run) == {0: (24, 0)}
     assert "0 after: broken, none seen" in run.text
 
 

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernel/lib/cpumask.h"
+
 struct state_summary {
 	unsigned int caches;  /* slab caches */
 	unsigned int objects; /* slab objects in use */
@@ -48,3 +50,13 @@ bool state_settles(const struct state_summary *want, struct state_summary *now);
 void state_print_same(const struct state_summary *s);
 void state_print_difference(const struct state_summary *a,
 			    const struct state_summary *b);
+
+/* An experiment or a test needs all cores, because what it shows depends on the cores that
+ * are on. Afterwards the cores are as the user had them. */
+
+/* Turn on the cores that are off, and say so: "... until the `what` has ended". Returns
+ * the cores that were off and are on now. A core that does not come stays off. May
+ * sleep. */
+struct cpumask cores_on_for(const char *what);
+/* Turn these cores off, those that are on. Says for each what happened. May sleep. */
+void cores_off_again(struct cpumask were_off);

@@ -359,6 +359,9 @@ void lockdep_idle(void);
 /* rcu_read_unlock() without a reader of this context: report it, unless an ended
  * context has left a reader. */
 void lockdep_no_reader(uintptr_t site);
+/* preempt_enable() without preempt_disable(): report it. The count stays as it is.
+ * Otherwise the next function that may sleep would be blamed. */
+void lockdep_not_disabled(void);
 /* The locks and readers that contexts of this thread have left behind are gone:
  * somebody else has released them. */
 void lockdep_forget_stray(void);

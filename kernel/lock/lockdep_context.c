@@ -324,6 +324,11 @@ void lockdep_held_otherwise(const struct lockdep_map *m, bool read,
 	raw_local_irq_restore(flags);
 }
 
+noinline void lockdep_not_disabled(void)
+{
+	lockdep_complain(LOCKDEP_UNBALANCED, "preempt_disable", CALLER);
+}
+
 void lockdep_no_reader(uintptr_t site)
 {
 	struct lockdep_thread *t = &current->lockdep;

@@ -330,15 +330,6 @@ void preempt_schedule(void)
 	local_irq_restore(flags);
 }
 
-#if GORDIAN_DEBUG
-/* The count stays as it is. Otherwise the next function that may sleep would be
- * blamed. */
-noinline void preempt_count_below_0(void)
-{
-	lockdep_complain(LOCKDEP_UNBALANCED, "preempt_disable", CALLER);
-}
-#endif
-
 /* ---- interrupts --------------------------------------------------------- */
 
 /* For irq_preempt: the outermost interrupt ends. IRQs off. */

@@ -51,10 +51,6 @@ static always_inline void preempt_disable(void)
 }
 
 void preempt_schedule(void);
-#if GORDIAN_DEBUG
-/* preempt_enable() without preempt_disable(): report it. */
-void preempt_count_below_0(void);
-#endif
 
 static always_inline void preempt_enable(void)
 {
@@ -63,7 +59,7 @@ static always_inline void preempt_enable(void)
 	__asm__ volatile("" ::: "memory");
 #if GORDIAN_DEBUG
 	if (unlikely(t->preempt_count <= 0)) {
-		preempt_count_below_0();
+		lockdep_not_disabled();
 		return;
 	}
 #endif

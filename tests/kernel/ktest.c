@@ -20,7 +20,6 @@
 #include "kernel/mm/stack.h"
 #include "kernel/rcu/rcu.h"
 #include "kernel/shell/shell.h"
-#include "lab/off_cores.h"
 
 #define MAX_FAILURES 8	/* printed for each case */
 #define SETTLES	     10 /* a host may keep a core from running for seconds */

@@ -10,7 +10,7 @@
 #include "kernel/lib/printf.h"
 #include "kernel/lock/lockdep.h"
 #include "kernel/shell/shell.h"
-#include "lab/off_cores.h"
+#include "kernel/explore/state.h"
 #include "tests/kernel/ktest.h"
 
 #define SECONDS 10 /* default */

@@ -96,8 +96,10 @@ static atomic_bool compared, broken;
 
 enum kind { OTHER, LOAD, STORE, SCTLR };
 
-/* Four bytes of ARM or Thumb code: no exclusive access of one is one of the other. */
-static enum kind kind_of(uint32_t arm)
+/* Four bytes of ARM or Thumb code. No exclusive access of one is one of the other, but some
+ * ARM branches look like the Thumb instruction STREX. thumb_code: it is Thumb code for
+ * certain. */
+static enum kind kind_of(uint32_t arm, bool thumb_code)
 {
 	uint32_t thumb = arm << 16 | arm >> 16;
 
@@ -108,6 +110,8 @@ static enum kind kind_of(uint32_t arm)
 	/* LDREX, STREX; B, H, D; the acquire and release forms */
 	if (arm >> 28 != 15 && (arm & 0x0f800ef0) == 0x01800e90)
 		return arm & 1u << 20 ? LOAD : STORE;
+	if (!thumb_code && arm >> 28 != 15 && (arm & 0x0e000000) == 0x0a000000)
+		return OTHER; /* B, BL */
 	if ((thumb & 0xffe00000) == 0xe8400000 ||
 	    (thumb & 0xffe00040) == 0xe8c00040)
 		return thumb & 1u << 20 ? LOAD : STORE;
@@ -206,8 +210,23 @@ static void sctlr_written(unsigned int core, void *arg)
 		cores[core].on = false;
 }
 
+/* Only Thumb code has instructions of two bytes. A block has one kind of code. */
+static bool is_thumb(const struct qemu_plugin_tb *tb)
+{
+	for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++) {
+		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+
+		if (qemu_plugin_insn_size(insn) == 2 ||
+		    qemu_plugin_insn_vaddr(insn) & 2)
+			return true;
+	}
+	return false;
+}
+
 static void translated(uint64_t id, struct qemu_plugin_tb *tb)
 {
+	bool thumb_code = is_thumb(tb);
+
 	(void)id;
 	for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
@@ -215,7 +234,7 @@ static void translated(uint64_t id, struct qemu_plugin_tb *tb)
 		enum kind kind = OTHER;
 
 		if (qemu_plugin_insn_size(insn) == sizeof(uint32_t))
-			kind = kind_of(code_of(insn));
+			kind = kind_of(code_of(insn), thumb_code);
 		if (!compared)
 			qemu_plugin_register_vcpu_mem_cb(insn, first_access,
 							 CB_NO_REGS,

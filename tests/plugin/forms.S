@@ -14,6 +14,7 @@
 	strexb	r3, r2, [r1]
 	ldrexh	r2, [r1]
 	strexh	r3, r2, [r1]
+	strex	r11, r2, [r1]		/* in Thumb, the code of an ARM branch */
 	ldrexd	r2, r3, [r1]
 	strexd	r0, r2, r3, [r1]
 	ldrex	lr, [r1]
@@ -37,6 +38,8 @@
 _start:
 	adr	r1, words
 	each
+	cmp	r1, #0
+	.word	0x0bffe8c0		/* bleq: in Thumb, the code of a STREX */
 	adr	r0, thumb
 	add	r0, r0, #1
 	bx	r0
