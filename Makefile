@@ -115,8 +115,8 @@ BUILD    = if [ -t 1 ]; then $(MAKE) --no-print-directory -j$(JOBS) SAY=replace 
 		printf '\r\033[K'; \
 	   else $(MAKE) --no-print-directory -j$(JOBS) SAY=nothing image; fi
 
-#: make demo [ID=e2|all]       run all experiments on 4 cores: is each result as
-#:                             expected? Or run one, or print all in full
+#: make demo [ID=e2|all]       run all experiments, or one, on 4 cores, and compare the
+#:                             results with the expected results; ID=all prints all
 .PHONY: demo
 demo:
 	@$(READY)
@@ -138,8 +138,8 @@ run:
 # The shell reads these from its environment: they may have quotes.
 export RUN THEN ID PATCH FIRMWARE
 
-#: make try [PATCH=file]       judge demos/yours.c, or run all experiments with and
-#:                             without a patch
+#: make try [PATCH=file]       judge demos/yours.c; with PATCH=, run all experiments
+#:                             with the patch and without it
 .PHONY: try
 try:
 	@tools/need demo try
@@ -223,7 +223,7 @@ bench:
 	@$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=release image
 	@$(PYTHON) tools/bench $(O)
 
-#: make boots [N=25]           boot N times with 1 core, and as often with 2, 4, 8
+#: make boots [N=25]           boot N times each with 1, 2, 4 and 8 cores
 .PHONY: boots
 boots:
 	@tools/need demo test
@@ -239,19 +239,19 @@ model:
 
 #: make mutants [RUNS=10] [SECONDS=60]
 #:                             run kernels with a broken RCU: the torture test must
-#:                             fail on each
+#:                             fail on each kernel
 .PHONY: mutants
 mutants:
 	@tools/need demo test
 	@tools/mutants $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS))
 
-#: make soak                   run the long tests (hours); prints one line for each
+#: make soak                   run the long tests (hours)
 .PHONY: soak
 soak:
 	@tools/need demo test
 	@$(PYTHON) tools/soak
 
-#: make clean                  remove build/, with everything in it
+#: make clean                  remove build/
 .PHONY: clean
 clean:
 	rm -rf $(O)

@@ -25,8 +25,8 @@ static struct mutex lock_c = MUTEX_INIT(lock_c, "lock_c");
 static DEFINE_SPINLOCK(irq_lock);
 
 static uint32_t table[2048]; /* read while a lock is held, to take some time */
-/* How often the table is read: so often that on one core each of the three actors is
- * preempted while it holds a lock. */
+/* How often the table is read: so often that, on one core, each of the three
+ * actors is preempted while it holds a lock. */
 #define RING_READS 50
 
 static unseen void read_table(void)
@@ -88,7 +88,7 @@ static noinline void irq_wants_lock(struct stage *st maybe_unused)
 	spin_unlock(&irq_lock);
 }
 
-/* In rounds that are not explored, a timer's interrupt calls it. */
+/* Called by a timer's interrupt, in rounds that are not explored. */
 static void timer_expires(struct timer *t)
 {
 	irq_wants_lock(&the_stage);
@@ -148,9 +148,9 @@ static const struct scenario e0[] = {
 		.forced.order = STEPS(A(SPIN_LOCK, &irq_lock),
 				      A(SPIN_CONTEND, &irq_lock)),
 		.said.outcome = DEADLOCK,
-		/* INCONSISTENT: the uses of the lock alone show the mistake.
-		 * RECURSIVE: when the interrupt comes, one thread takes the lock
-		 * twice. */
+		/* INCONSISTENT: the mistake shows in how the lock is used, even
+		 * if no interrupt comes. RECURSIVE: when the interrupt comes,
+		 * one thread takes the lock twice. */
 		.said.lockdep = INCONSISTENT | RECURSIVE,
 		.free.until_found = true,
 	},

@@ -32,8 +32,9 @@ static struct spinlock barrier_lock =
 static uint32_t entrained[NR_CPUS];
 
 /*
- * Queue a callback of the barrier in progress behind all callbacks of core cpu, once.
- * barrier_lock held, interrupts off; called on that core, or after the core has gone.
+ * Queue a callback of the current barrier behind all callbacks of core cpu.
+ * Does this once for each core and barrier. barrier_lock held, interrupts off.
+ * Called on core cpu, or after core cpu has gone.
  */
 static void rcu_barrier_entrain__5_18(struct rcu_state *rsp, unsigned int cpu)
 {
@@ -57,8 +58,8 @@ static void rcu_barrier_handler(void *arg)
 	spin_unlock_irqrestore(&barrier_lock, flags);
 }
 
-/* If core `cpu` is off or has no callbacks, entrain its callback from this core. Returns
- * false if core `cpu` must be called instead. */
+/* If core `cpu` is off or has no callbacks, do the work for it from this core.
+ * Returns false if core `cpu` must be called instead. */
 static bool entrained_from_here(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&barrier_lock);
@@ -93,7 +94,7 @@ static story void _rcu_barrier__5_18(struct rcu_state *rsp)
 		rcu_barrier_begin(rsp);
 		spin_unlock_irqrestore(&barrier_lock, flags);
 		for_each_possible_cpu (cpu)
-			/* Repeat if the call found that the core has just gone. */
+			/* Repeat if the core has just gone. */
 			while (!entrained_from_here(rsp, cpu))
 				smp_call_function_single(
 					cpu, rcu_barrier_handler, rsp, true);
@@ -152,7 +153,7 @@ static const struct scenario e10[] = {
 		.world.destroy = kmem_cache_destroy__6_12,
 		.world.setup = setup_victim,
 		/* D is inside rcu_barrier() while U has the hotplug lock, and
-		 * still both get the locks that they want. */
+		 * both get all the locks that they want. */
 		.forced.order = STEPS(D(LOCK, &slab_mutex),
 				      D(BARRIER, &rcu_sched_state),
 				      U(WRITE_LOCK, &cpu_hotplug_lock),

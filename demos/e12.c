@@ -58,10 +58,11 @@ static const struct rcu_parameters rcu_onoff = {
 	.adopt = rcu_adopt__onoff,
 };
 
-/* The notifier of a subsystem that waits for its readers, as padata's did (at other
- * events). It waits only in an actor's thread (it has `traced`; U is the only one that
- * calls notifiers), because the runner takes the core off and on between rounds and must
- * not deadlock. The core that goes leaves a callback, which another core must adopt. */
+/* The notifier of a subsystem that waits for its readers. (The notifier of
+ * padata did this, at other events.) It waits in U's thread, the only actor's
+ * thread that calls notifiers. It does not wait in the runner's thread: the
+ * runner takes the core off and on between rounds, and must not deadlock. The
+ * core that goes leaves a callback, which another core must adopt. */
 static story int sync_notify(struct notifier_block *nb maybe_unused,
 			     unsigned long action, void *hcpu maybe_unused)
 {
@@ -78,7 +79,8 @@ static struct notifier_block after_rcu = {
 	.name = "synchronize_rcu",
 };
 
-/* No grace period runs when U begins, unless somebody else asks for one. */
+/* When U begins, no grace period is running, unless another thread has asked
+ * for one. */
 static int setup_without_grace_period(struct stage *st)
 {
 	int err = setup_last_callback(st);

@@ -57,14 +57,15 @@ static bool readers_must_stop(void)
 	       (looked && gets_so_far() - looked >= BOUND);
 }
 
-/* The writer's arrival wakes no reader, so a reader looks again after a while. */
+/* A reader looks again after a while, because the writer's arrival wakes no
+ * reader. */
 #define wait_until(cond)                                                       \
 	while (!wait_event_timeout(&relay.turn, &queue_wait,                   \
 				   (cond) || readers_must_stop(), 1000000))    \
 		;
 
-/* Read whenever n gets have been made, then n + 2, and so on. Stay inside until the
- * other reader is inside or queued. */
+/* Read whenever n gets have been made, then n + 2, and so on. Stay inside until
+ * the other reader is inside or queued. */
 static void read_in_turn(const struct thread *other, uint32_t n)
 {
 	for (;; n += 2) {

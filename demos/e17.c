@@ -23,8 +23,8 @@
 #include "kernel/lib/errno.h"
 #include "kernel/mm/page.h"
 
-/* So many that they fill more slabs than a cache keeps: some slabs are given back when
- * W frees the objects. */
+/* Enough objects to fill more slabs than a cache keeps: when W frees the
+ * objects, some slabs are given back. */
 #define OBJECTS	   1000
 #define BUSY_NS	   20000000ull	 /* W computes so long in free rounds */
 #define LIMIT_NS   1000000000ull /* W computes at most so long in forced rounds */
@@ -91,8 +91,8 @@ static story void kmem_cache_destroy__sync(struct kmem_cache *s)
 
 /* ---- the actors ---------------------------------------------------------- */
 
-/* Are there still pages that name the cache as their owner? Then their callbacks have
- * not run yet. */
+/* Are there still pages that name the cache as their owner? If so, the
+ * callbacks of these pages have not run yet. */
 static unseen bool owns_pages(const struct kmem_cache *s)
 {
 	for (unsigned int i = 0; i < OBJECTS; i++) {
@@ -120,8 +120,8 @@ static bool destroy_has_returned(const struct stage *st maybe_unused)
 	return READ_ONCE(destroy_returned);
 }
 
-/* Is the script at its end? In the control this is enough, because D waits for W's
- * callbacks. */
+/* Is the script at its end? In the control this is enough, because D waits for
+ * W's callbacks. */
 static bool script_is_done(const struct stage *st)
 {
 	return READ_ONCE(st->script_pos) >= script_length(stage_script(st));
@@ -166,7 +166,8 @@ static void actor_W_control(struct stage *st)
 	free_and_compute(st, script_is_done);
 }
 
-/* Small objects without debug words: few slabs hold them, so there are few reports. */
+/* Small objects without debug words: a few slabs hold all objects, so there are
+ * few reports. */
 int setup_objects(struct stage *st)
 {
 	init_completion(&not_needed, "W to need the cache no more");
@@ -183,8 +184,9 @@ int setup_objects(struct stage *st)
 	return 0;
 }
 
-/* Let the callbacks run. The slab's checks see if one uses a freed cache. Release
- * builds have no such checks; there the pages that D has seen decide. */
+/* Let the callbacks run. The slab's checks find a callback that uses a freed
+ * cache. Release builds have no such checks, so there the pages that D has seen
+ * decide. */
 bool check_callbacks(struct stage *st maybe_unused)
 {
 	rcu_barrier();

@@ -63,8 +63,8 @@ static void actor_B_watches(struct stage *st)
 	while (!st->forced && !worker_ended(&st->worker[U_ACTOR]));
 }
 
-/* U has taken the core off and is about to call the notifiers: B comes then, and does not
- * return before U has called RCU's notifier. */
+/* U has taken the core off and is about to call the notifiers. Then B comes,
+ * and does not return before U has called RCU's notifier. */
 #define CARED_FOR                                                              \
 	.forced.order = STEPS(U(CORE_OFF, &cpu_hotplug),                       \
 			      B(LOCK, &rcu_sched_state.barrier_mutex),         \

@@ -84,11 +84,11 @@ static const struct scenario e3a[] = {
 		.about = "debug patch A: BUG_ON(refcount < 0) in the get",
 		AFTER_A_LEAK(kmem_cache_destroy__3_6),
 		.world.hotplug = &hotplug_bhat_a_ops,
-		/* D dies in its get; U wants the lock that D held. */
+		/* D dies in its get. U wants the lock that D held. */
 		.forced.order = STEPS(D(LOCK, &cpu_hotplug.lock),
 				      U(CONTEND, &cpu_hotplug.lock)),
-		/* In this form D makes the leak: it takes the lock once more,
-		 * before its get. */
+		/* In this form D makes the leak: before its get, D gives back a
+		 * reference that it has not taken. */
 		.forced.down = STEPS(D(PUT_ONLINE, &cpu_hotplug),
 				     D(LOCK, &cpu_hotplug.lock),
 				     U(CONTEND, &cpu_hotplug.lock)),

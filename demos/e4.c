@@ -62,9 +62,9 @@ static void actor_L(struct stage *st)
 }
 
 /*
- * Note if L leaks too late, after D has given its reference back. Then the round is one
- * of E3, and the check is right to blame L. While L holds cpu_hotplug.lock the count
- * does not change.
+ * Note if L leaks too late, after D has given its reference back. Such a round
+ * is a round of E3, and the check is right to blame L. The count does not
+ * change while L holds cpu_hotplug.lock.
  */
 static void listen_for_l(struct stage *st, int actor,
 			 const struct trace_event *e)
@@ -74,7 +74,8 @@ static void listen_for_l(struct stage *st, int actor,
 		WRITE_ONCE(st->missed, true);
 }
 
-/* U comes while D holds a reference. U waits until L gives that reference back. */
+/* U comes while D holds a reference. U waits until L has given this reference
+ * back. */
 static void actor_U_soon(struct stage *st)
 {
 	wait_for_d(st);
@@ -90,7 +91,7 @@ static void actor_U_late(struct stage *st)
 	actor_U(st);
 }
 
-/* If D died, it died in its last put, and had freed the cache before. */
+/* D may have died in its last put. Before this put, D has freed the cache. */
 static void teardown_e4(struct stage *st)
 {
 	if (st->worker[D_ACTOR].thread->bug)
@@ -240,7 +241,7 @@ static const struct hotplug_lock_ops hotplug_counted_ops = {
 #define COUNTED_OPS NULL /* needs_lockdep */
 #endif
 
-/* L leaks whether D still holds a reference or not: L itself has none. */
+/* L leaks whether or not D still holds a reference. (L itself has none.) */
 static void actor_L_anyway(struct stage *st)
 {
 	wait_for_d(st);
@@ -337,7 +338,7 @@ static void actor_G_gives_back(struct stage *st)
 	.world.toggles = true, .world.setup = setup_core,                      \
 	.world.teardown = teardown_refs, .free.apart = true
 
-/* In a free round in which U comes first, the round completes. On one core the two
+/* If U comes first in a free round, the round completes. On one core U and G
  * rarely meet. */
 #define KEPT                                                                   \
 	.world.leaks = true, .said.outcome = STUCK, .free.until_found = true,  \

@@ -153,11 +153,11 @@ static bool is_cache_of_round(const struct stage *st, const struct list_head *l)
 }
 
 /*
- * Make the list whole again. A list_add() wrote only these links: the forward link of the
- * head, both links of the cache that it added, and the backward link of the cache that was
- * first before. So it changed no forward link of a cache that is not of this round. Walk
- * to the first such cache: from there on all forward links are right. It becomes the
- * first one again, and the caches of this round are added anew.
+ * Make the list whole again. A list_add() writes these links: the forward link
+ * of the head, both links of the new cache, and the backward link of the cache
+ * that was first before. So the forward links of all caches that are not of
+ * this round are right. Walk to the first of these caches, link it as the first
+ * one, and then add the caches of this round again.
  */
 static void repair_list(struct stage *st)
 {

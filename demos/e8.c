@@ -53,9 +53,9 @@ static const struct rcu_parameters rcu_reffirst = {
 };
 
 /*
- * A subsystem that frees by call_rcu(), and waits for that when a core comes and when
- * one has gone. The core that goes queues its last callback at CPU_DYING, while all
- * cores stand still.
+ * A subsystem that frees with call_rcu(). Its notifier calls rcu_barrier() when
+ * a core comes, and when a core has gone. The core that goes queues its last
+ * callback at CPU_DYING, while all cores stand still.
  */
 static story int barrier_notify(struct notifier_block *nb maybe_unused,
 				unsigned long action, void *hcpu maybe_unused)
@@ -162,7 +162,7 @@ DEMO(08c, e8c, .id = "E8c", .slug = "e8c-reference",
 		"one order everywhere." },
      .cores = 2, SCENARIOS(e8c), .free_rounds = 40);
 
-/* RCU's notifier would have done this next, if it had been called. */
+/* If RCU's notifier had been called, it would have done this next. */
 static bool adopt_by_hand(struct stage *st, bool quietly)
 {
 	struct rcu_state *rsp = &rcu_sched_state;

@@ -100,8 +100,8 @@ static void timer_fires(struct timer *t maybe_unused)
 {
 }
 
-/* The runner ends once it has run on another core. If it ran for ever, no core would
- * be idle, and the engine could not see that no thread moves. */
+/* The runner ends once it has run on another core. (If the runner ran for ever,
+ * no core would be idle, and the engine could not see that no thread moves.) */
 static int run_until_core_is_gone(void *arg maybe_unused)
 {
 	/* Acquire: pairs with the release in teardown_h1(). */
@@ -123,8 +123,8 @@ static int sleep_until_woken(void *arg maybe_unused)
 	return 0;
 }
 
-/* Runs in a thread of its own on that core. Arms a timer, and leaves free objects in
- * the core's array. */
+/* Arms a timer, and leaves free objects in the core's array. Runs in a thread
+ * of its own on that core. */
 static int leaves_timer_and_objects(void *arg maybe_unused)
 {
 	void *obj[OBJECTS];
@@ -247,8 +247,8 @@ static void wake_sleeper(void)
 	wait_for_completion(&h1.woken);
 }
 
-/* If the runner is still on the dead core's queue, it will never go on. Then U does not
- * wait for it, and the check fails. */
+/* If the runner is still on the dead core's queue, the runner never ends. Then
+ * U does not wait for the runner, and the check fails. */
 static void wait_for_runner(void)
 {
 	if (READ_ONCE(h1.runner->cpu) != h1.core)

@@ -77,8 +77,9 @@ static bool gp_waits_for_r_alone(const struct stage *st)
 	       rcu_owed(&rcu_sched_state).bits == reader.bits;
 }
 
-/* S acts like a user at the shell: it runs `rcu` while the grace period waits for R
- * alone. If W has returned without waiting, S lets R go, and the check fails. */
+/* S acts like a user at the shell: while R is the only reader that the grace
+ * period waits for, S runs the command `rcu`. If W has returned without
+ * waiting, S lets R go, and the check fails. */
 static void actor_S(struct stage *st)
 {
 	if (!st->forced)

@@ -69,7 +69,8 @@ static void free_item(struct rcu_head *head)
 	complete(&freed);
 }
 
-/* Others allocate memory of the item's size, and write to it. */
+/* Allocate memory of the item's size, and write to it, as other users of the
+ * allocator would. */
 static void others_allocate(void)
 {
 	uint32_t *other[NEW_OWNERS];
@@ -129,8 +130,8 @@ static void actor_W_synchronize(struct stage *st maybe_unused)
 	note("kfree()");
 }
 
-/* Read the item three times: when it is found, when it has been unlinked, and when
- * next() says so or W has ended. */
+/* Read the item three times: when R has found it, when W has unlinked it, and
+ * when next() returns true or W has ended. */
 static void read_three_times(struct stage *st, bool (*next)(void))
 {
 	struct item *p;

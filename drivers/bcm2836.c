@@ -43,8 +43,8 @@
 #define MBOX1_FIQ     0x20u
 #define RATE_OF_CLOCK 0x80000000u /* the timer counts the crystal itself */
 
-/* From the peripherals' base: two words with 32 interrupts each. A third word
- * has the interrupts of the graphics processor. */
+/* From the peripherals' base. Each of the two words has the bits of 32
+ * interrupts. A third word has the interrupts of the graphics processor. */
 #define GPU	       0xb200
 #define GPU_FIQ	       (GPU + 0x0c)
 #define GPU_PENDING(i) (GPU + 0x04 + 4 * (i))
@@ -57,7 +57,7 @@
 
 static uintptr_t local, gpu;
 
-/* The hardware's number of core cpu, and of the calling one. */
+/* The hardware's numbers of core cpu and of the calling core. */
 static unsigned int hw_core(unsigned int cpu)
 {
 	return board.mpidr[cpu] & 3;
@@ -72,8 +72,8 @@ static void bcm_init_core(unsigned int cpu)
 {
 	unsigned int me = hw_core(cpu);
 
-	/* Drop the IPIs that were sent to this core before, also the IPI that
-	 * woke it. */
+	/* Drop the IPIs that were sent to this core before it started, and the
+	 * IPI that woke it. */
 	for (unsigned int m = 0; m < 4; m++)
 		mmio_write(local + MBOX_CLEAR(me, m), ~0u);
 	mmio_arrived(local + MBOX_CLEAR(me, 3));
@@ -100,8 +100,8 @@ static void gpu_dispatch(void)
 	}
 }
 
-/* Turn off the sources without a handler: one that is on would interrupt for
- * ever. */
+/* Turn off the sources without a handler: a source that is on would interrupt
+ * for ever. */
 static void turn_others_off(void)
 {
 	mmio_write(local + PMU_OFF, 0xff);
@@ -130,8 +130,8 @@ static void bcm_handle(struct regs *regs)
 		if (source & SOURCE_MBOX0) {
 			ipis = mmio_read(local + MBOX_CLEAR(me, 0));
 			mmio_write(local + MBOX_CLEAR(me, 0), ipis);
-			/* The bits are cleared: an IPI that is sent from here
-			 * on sets its bit anew. */
+			/* The bits are cleared: an IPI that is sent after this
+			 * sets its bit again. */
 			mmio_arrived(local + MBOX_CLEAR(me, 0));
 			for (; ipis; ipis &= ipis - 1)
 				ipi_arrived((enum ipi)__builtin_ctz(ipis));

@@ -84,8 +84,8 @@ static uint32_t image_last(void)
 	return boot_info.image_pa + (uint32_t)(image_end - image_start) - 1;
 }
 
-/* Use the bank of memory that the kernel was loaded into, and no other: one
- * bank is enough. */
+/* Use the bank of memory that the kernel was loaded into, because one bank is
+ * enough. */
 static void find_memory(const struct fdt *fdt, const struct facts *known)
 {
 	fdt_node n = fdt_child(fdt, fdt_root(fdt));
@@ -141,9 +141,8 @@ static bool core_is_known(uint32_t mpidr)
 
 /*
  * Number the cores of the tree. The boot core is number 0, wherever it is in
- * the tree. Of the MPIDRs in the tree only known->core_bits count: the
- * trees of some boards leave out the other bits, which are the same for all
- * cores.
+ * the tree. Only the bits known->core_bits of an MPIDR are compared: the trees
+ * of some boards leave out the other bits, which are the same for all cores.
  */
 static void find_cores(const struct fdt *fdt, const struct facts *known)
 {

@@ -33,8 +33,8 @@ void report_core_up(unsigned int cpu)
 	core[cpu].smp = read_smp_bit();
 }
 
-/* Print the line of a core that has not started. If the firmware had let the
- * core out of its loop, the core would have read its mailbox. */
+/* Print the line of a core that has not started. (If the firmware had let the
+ * core out of its loop, the core would have read the mailbox.) */
 static void print_missing(unsigned int cpu,
 			  bool (*waits_in_firmware)(unsigned int cpu))
 {

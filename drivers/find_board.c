@@ -13,8 +13,8 @@
 
 static struct fdt fdt;
 
-/* Open the device tree. It is where r2 says, or else at the start of memory,
- * where QEMU puts it. If there is no sound tree, returns NULL, and
+/* Open the device tree, at the address in r2, or at the start of memory, where
+ * QEMU puts the tree. If there is no sound tree, returns NULL, and
  * board.fdt_trouble says why. */
 static const struct fdt *open_tree(void)
 {
@@ -29,8 +29,8 @@ static const struct fdt *open_tree(void)
 	blob = (uintptr_t)map_early(pa, FDT_BOUND);
 	if (!probe_read(blob, &word) || word != FDT_MAGIC_BE)
 		return NULL;
-	/* Memory may end behind the tree, or in the middle of it: look at each
-	 * page. */
+	/* Memory may end behind the tree, or in the middle of the tree: look at
+	 * each page. */
 	while (there < FDT_BOUND && probe_read(blob + there, &word))
 		there = ((pa + there) | (PAGE_SIZE - 1u)) + 1 - pa;
 	there = min(there, FDT_BOUND);

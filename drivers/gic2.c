@@ -96,8 +96,8 @@ static void gic2_init_core(unsigned int cpu)
 	mmio_write(dist + GICD_ISENABLER, 0xffff);
 	reset_priorities();
 	mmio_write(cpuif + GICC_PMR, MASK_NONE);
-	/* Enable group 0 and group 1, AckCtl and FIQEn; without groups only the
-	 * enable bit. */
+	/* Enable group 0 and group 1, AckCtl and FIQEn. Without groups the
+	 * register has just the enable bit. */
 	mmio_write(cpuif + GICC_CTLR, gic2_ops.has_nmi ? 0xf : 0x1);
 	/* Now interrupts come, also those still pending after CPU_ON. */
 	mmio_write(dist + GICD_CTLR, gic2_ops.has_nmi ? 3 : 1);

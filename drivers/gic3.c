@@ -59,10 +59,11 @@ static void set_ctlr(uint32_t v)
 }
 
 /*
- * As reset_priorities() in gic2.c, and the control register: an end of interrupt
- * also deactivates it, each group has its own binary point. There is one
- * register of active priorities for each group, and more if the controller has
- * more than 5 bits of priority. IHI 0069 12.2.
+ * As reset_priorities() in gic2.c. This function also sets the control
+ * register: an end of interrupt also deactivates the interrupt, and each group
+ * has its own binary point. There is one register of active priorities for each
+ * group, and more if the controller has more than 5 bits of priority. IHI 0069
+ * 12.2.
  */
 static void reset_priorities(void)
 {
@@ -94,7 +95,8 @@ static void gic3_init_core(unsigned int cpu)
 
 	v = mmio_read(redist[cpu] + GICR_WAKER);
 	mmio_write(redist[cpu] + GICR_WAKER, v & ~2u);
-	/* No emulator's redistributor stays asleep, so no test has this. */
+	/* No emulator's redistributor stays asleep, so no test runs this
+	 * line. */
 	for (unsigned int i = 0; mmio_read(redist[cpu] + GICR_WAKER) & 4u; i++)
 		if (i == BUSY_TRIES) {
 			kprintf("GICv3: the redistributor of core %u stays "

@@ -44,8 +44,8 @@ static int pen_on(unsigned int cpu)
 	return 0;
 }
 
-/* Park this core. When it is wanted again, it goes on as a core that has just
- * started. */
+/* Park this core. When it is wanted again, it continues like a core that has
+ * just started. */
 static void pen_die(unsigned int cpu)
 {
 	irqchip->quiesce();

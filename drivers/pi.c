@@ -64,8 +64,8 @@ static bool led_is_on;
 #define SYSTEM_TIMER 0x3004    /* its low word */
 #define SYSTEM_TRIES 10000000u /* then it stands still */
 
-/* Wait for at least us microseconds, if the timer runs; returns how many it
- * took. */
+/* Wait for at least us microseconds, if the timer runs. Returns how many
+ * microseconds have passed. */
 static uint32_t pause_us(uint32_t us)
 {
 	uint32_t start = mmio_read(regs + SYSTEM_TIMER), took = 0;
@@ -98,8 +98,8 @@ static uint32_t pause_us(uint32_t us)
 
 static uint32_t vc[16] aligned(64);
 
-/* Write vc[] to memory and drop it from the caches: the firmware sees what the
- * core has written, and the core then reads what the firmware has written. */
+/* Write vc[] to memory and drop it from the caches. The firmware then sees what
+ * the core has written, and the core what the firmware has written. */
 static void vc_flush(void)
 {
 	dsb(); /* the stores to vc[] come first */
@@ -205,9 +205,9 @@ static const struct pin_ops pi_pins = {
 	.is_high = pin_is_high,
 };
 
-/* Find the pin of the LED. Boards with the same chip have it on different pins,
- * so the type of the board decides. The firmware tells the type; 0: it does
- * not. */
+/* Find the pin of the LED. Boards with the same chip have the LED on different
+ * pins, so the type of the board decides. type: from the firmware, or 0 if the
+ * firmware does not tell it. */
 static void led_init(void)
 {
 	uint32_t revision[WORDS] = { 0 };
@@ -245,8 +245,8 @@ static void set_led(bool on)
 		led = NO_LED;
 }
 
-/* Connect the PL011 to the header's pins. The firmware may have connected it to
- * the Bluetooth chip, by pins 32 and 33. */
+/* Connect the PL011 to the header's pins. The firmware may have connected the
+ * PL011 to the Bluetooth chip, by pins 32 and 33. */
 static void console_init(void)
 {
 	uint32_t clock[WORDS] = { CLOCK_UART, UART_HZ, 1 };
@@ -275,7 +275,7 @@ static void console_init(void)
 #define HALTED	 0x555u /* partition 63: the firmware does not start again */
 #define TICKS	 10u	/* of about 15 us */
 
-/* Power off or reset; it takes effect some microseconds later. */
+/* Power off or reset. The effect comes some microseconds later. */
 static void power_off_or_reset(bool off)
 {
 	pl011_drain(); /* send the last line */
@@ -288,7 +288,8 @@ static void power_off_or_reset(bool off)
 			   RSTC_ALL);
 }
 
-/* The firmware may have left it running; it would reset the machine. */
+/* The firmware may have left the watchdog running, which would reset the
+ * machine. */
 static void stop_hardware_watchdog(void)
 {
 	mmio_write(regs + PM_RSTC,
@@ -301,9 +302,9 @@ static void stop_hardware_watchdog(void)
 #define LOOKS	   16u
 #define OFF_BY	   50u /* a difference of 1/50 is too much */
 
-/* Read both clocks at one moment; returns the system timer's microseconds. An
- * emulator may stop for a while between the two: of LOOKS readings the one that
- * took the least time counts. */
+/* Read both clocks at one moment. Returns the microseconds of the system timer.
+ * An emulator may stop for a while between the two reads, so the function reads
+ * LOOKS times and takes the fastest reading. */
 static uint32_t read_both_clocks(uint64_t *counter)
 {
 	uint64_t least = ~0ull;
@@ -323,8 +324,8 @@ static uint32_t read_both_clocks(uint64_t *counter)
 	return best;
 }
 
-/* The counter's rate by the 1 MHz system timer, in Hz; 0 if that timer stands
- * still. Takes 5 ms. */
+/* The counter's rate in Hz, measured with the 1 MHz system timer. 0 if the
+ * system timer stands still. Takes 5 ms. */
 static uint32_t measure_counter(void)
 {
 	uint64_t from, to;
@@ -354,9 +355,9 @@ static void clock_init(void)
 }
 
 /*
- * The firmware has two ways to start a Pi 4 in 32-bit mode. In one of them, the
- * Pi 3's, all interrupts belong to the secure state, and the kernel cannot
- * change that.
+ * The firmware has two ways to start a Pi 4 in 32-bit mode. With the way of the
+ * Pi 3, all interrupts belong to the secure state, and the kernel cannot change
+ * this.
  */
 static noreturn void no_gic(void)
 {
@@ -366,8 +367,8 @@ static noreturn void no_gic(void)
 	machine_exit(1);
 }
 
-/* A Pi 4 on which the counter has the rate of a Pi 3 was started in the Pi 3's
- * way. */
+/* If the counter of a Pi 4 has the rate of a Pi 3, the Pi 4 was started in the
+ * Pi 3's way. */
 static void check_stub(void)
 {
 	if (pi->gicd && timer_cntfrq() == PI3_HZ)
@@ -403,8 +404,8 @@ static void read_tags(void)
 	}
 }
 
-/* Without tags, and without a tree that describes the memory, the firmware is
- * asked. */
+/* Ask the firmware for the memory, if there are no tags and no tree that
+ * describes the memory. */
 static void ask_for_memory(void)
 {
 	uint32_t memory[WORDS] = { 0 };
@@ -497,10 +498,11 @@ static bool tree_names(const struct fdt *fdt, const struct pi *p)
 }
 
 /*
- * Which Pi is this machine? NULL: it is none. The processor tells which chip
- * the machine has. (A tree for another chip cannot be right.) The machine is a
- * Pi if the load address is low, as on no other machine with such a processor.
- * A Pi 4 can also be loaded above RAM_MAX: then its tree must name it.
+ * Which Pi is this machine? NULL: no Pi. The processor tells which chip the
+ * machine has. (A tree for another chip must be wrong.) A low load address
+ * shows that the machine is a Pi, because no other machine with such a
+ * processor has one. A Pi 4 can also be loaded above RAM_MAX; then the tree
+ * must name the Pi 4.
  */
 static const struct pi *find_pi(const struct fdt *fdt)
 {
@@ -514,7 +516,7 @@ static const struct pi *find_pi(const struct fdt *fdt)
 	return p;
 }
 
-/* A tree of another board is used too, as far as it fits. A line says so. */
+/* The tree of another board is used as far as it fits. A line says so. */
 static void report_foreign_tree(const struct fdt *fdt)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(pis); i++)

@@ -51,7 +51,7 @@ static void pl011_putc(char c)
 
 	while ((rd(FR) & FR_TXFF) && --tries)
 		cpu_relax();
-	/* Once the UART is stuck, each character has one try, until there is
+	/* Once the UART is stuck, each character is tried once, until there is
 	 * room again. */
 	if (READ_ONCE(stuck) != !tries)
 		WRITE_ONCE(stuck, !tries);

@@ -50,8 +50,8 @@ static bool present, use_smc;
 static uint32_t fn_on, fn_off;
 static int32_t last_on; /* result of the last CPU_ON; cpu_add_remove_lock */
 
-/* The registers are bound right in front of the instruction: with any other
- * code in between, the compiler may use them for it. */
+/* The registers are bound directly before the instruction, because the compiler
+ * may use these registers for code in between. */
 #define CALL(instruction, fn, a1, a2, a3)                                      \
 	({                                                                     \
 		register uint32_t r0 __asm__("r0") = (fn);                     \
@@ -156,7 +156,8 @@ bool psci_init(bool smc, uint32_t cpu_on, uint32_t cpu_off)
 	 * that has none. */
 	if (!(smc ? probe_smc : probe_hvc)(PSCI_VERSION, &version))
 		return false;
-	/* From 0.2 on the numbers are fixed; before, the tree has them. */
+	/* Since version 0.2 the numbers are fixed. Before, the tree has
+	 * them. */
 	old = version >> 31 || version < 2;
 	use_smc = smc;
 	fn_on = old && cpu_on ? cpu_on : PSCI_CPU_ON;

@@ -74,8 +74,9 @@ static uint32_t tree_base(const struct fdt *fdt, fdt_node n, unsigned int i,
 	return (uint32_t)base;
 }
 
-/* Use the UART that /chosen names, or the first PL011. Returns false if that
- * UART is the one that every virt machine has, or if it is not there. */
+/* Use the UART that /chosen names, or the first PL011. Returns false if this
+ * UART is at the address that every virt machine has, or if nothing is
+ * there. */
 static bool find_uart(const struct fdt *fdt)
 {
 	const char *path =
@@ -97,14 +98,14 @@ static bool find_uart(const struct fdt *fdt)
 }
 
 /*
- * May PSCI be called in this way, although nothing may answer? A call that no
- * level above takes is an undefined instruction, and the probe survives it. But
- * a level from which we came has no vectors: an HVC goes there after an entry
- * at EL2 (HYP mode), and an SMC after an entry at EL3. An entry in SVC mode may
- * be one in the secure state, where an SMC goes to a Monitor mode without
- * vectors. So an SMC is tried only if the tree names it, or after an entry at
- * EL2, which is in the non-secure state.
- * Source: ARM DDI 0406C, the instructions HVC and SMC.
+ * May PSCI be called in this way, although perhaps nothing answers? If no
+ * higher level takes the call, it is an undefined instruction, and the probe
+ * survives that. If the kernel was entered at EL2 (HYP mode), an HVC goes to
+ * EL2, which has no vectors. In the same way an SMC fails after an entry at
+ * EL3. After an entry in SVC mode the core may be in the secure state, where an
+ * SMC goes to a Monitor mode without vectors. So an SMC is tried if the tree
+ * names it, or after an entry at EL2, which is in the non-secure state. Source:
+ * ARM DDI 0406C, the instructions HVC and SMC.
  */
 static bool call_is_safe(bool smc, bool tree_names_smc)
 {
@@ -116,10 +117,10 @@ static bool call_is_safe(bool smc, bool tree_names_smc)
 	return smc ? hyp || tree_names_smc : !hyp;
 }
 
-/* Find the kind of call that PSCI answers, HVC or SMC. First try the one that
+/* Find the kind of call that PSCI answers, HVC or SMC. First try the kind that
  * the tree names, or HVC if there is no tree (tree is NULL). Then try the other
- * one. Only safe calls are tried. If there is a tree but it has no PSCI, or if
- * nothing answers, the kernel uses one core. */
+ * kind. Unsafe calls are not tried. If nothing answers, or the tree has no
+ * PSCI, the kernel uses one core. */
 static void find_core_ops(const struct fdt *tree)
 {
 	fdt_node n = tree ? fdt_path(tree, "/psci") : -1;
@@ -153,7 +154,7 @@ static noreturn void not_virt(const char *missing)
 	machine_exit(1);
 }
 
-/* The controller that the tree has, or else one at QEMU's addresses. */
+/* The controller that the tree has, or a controller at QEMU's addresses. */
 static void find_irqchip(const struct fdt *fdt)
 {
 	fdt_node v3 = fdt_compatible(fdt, -1, "arm,gic-v3");
@@ -207,10 +208,10 @@ void virt_init(const struct fdt *tree)
 
 	board.name = "QEMU virt";
 	board_ops = &virt_ops;
-	/* First the UART that every virt has: then all problems of the tree can
-	 * be printed. It is safe to try, because an address where nothing is
-	 * makes an external abort, which pl011_init() survives, and nothing is
-	 * written before the device has said that it is a PL011. */
+	/* First use the UART that every virt machine has: then all problems of
+	 * the tree can be printed. This is safe. If nothing is at the address,
+	 * there is an external abort, which pl011_init() survives. If something
+	 * else is there, pl011_init() writes nothing to it. */
 	found = pl011_init(VIRT_UART, VIRT_UART_IRQ, 0);
 	if (!(tree && find_uart(tree)) && !found)
 		not_virt("PL011");

@@ -51,8 +51,8 @@ void note(const char *text)
 	trace_did(TR_NOTE, text, 0, CALLER);
 }
 
-/* Give back a reference that was never taken. A report must name this function as the
- * culprit. */
+/* Give back a reference that was never taken. A report must name this function
+ * as the culprit. */
 noinline void leak_a_reference(void)
 {
 	put_online_cpus();
@@ -67,9 +67,10 @@ void actor_D_leaks(struct stage *st)
 }
 
 /*
- * Allocate and free on D's core, so that the free objects are in that core's array and in
- * no other. A destroy that holds no hotplug reference (E2, E2s) cannot get the objects of
- * a core that is just going, and would find the cache in use.
+ * Allocate and free on D's core, so that the free objects are in the array of
+ * this core and in no other array. If a destroy holds no hotplug reference (E2,
+ * E2s), it cannot get the objects of a core that is just going, and would find
+ * the cache in use.
  */
 static void use_cache(struct stage *st)
 {
@@ -92,7 +93,8 @@ struct kmem_cache *create_victim(struct stage *st)
 	return st->cache;
 }
 
-/* Bring the core to the state that the round begins with: off if U takes it up. */
+/* Bring the core to the state in which the round begins: off, if U takes it up;
+ * on, if U takes it down. */
 int setup_core(struct stage *st)
 {
 	if (st->sc->world.toggles && st->up && cpu_is_online(st->toggled))
@@ -103,8 +105,9 @@ int setup_core(struct stage *st)
 }
 
 /*
- * Make an RCU cache and use it. Afterwards its slabs are empty, so shrinking it hands
- * their pages to call_rcu(), and rcu_barrier() waits for these callbacks.
+ * Make an RCU cache and use it. Then its slabs are empty. So shrinking the
+ * cache hands their pages to call_rcu(), and rcu_barrier() waits for these
+ * callbacks.
  */
 int setup_victim(struct stage *st)
 {

@@ -40,8 +40,8 @@ static void list_parts(const struct demo *d)
 	}
 }
 
-/* Read a word after the ID. Returns false if no such word is known, or if a word of its
- * kind came before. */
+/* Read a word after the ID. Returns false if the word is not known, or if a
+ * word of the same kind came before. */
 static bool parse_word(const char *word, struct demo_request *rq)
 {
 	static const char *const modes[] = {
@@ -77,7 +77,7 @@ static bool parse_demo(int argc, char **argv, struct demo_request *rq)
 	rq->demo = rq->all ? NULL : find_demo(argv[1]);
 	rq->part = rq->all || rq->demo ? NULL : find_part(argv[1], &rq->demo);
 	if (!rq->all && !rq->demo) {
-		kprintf("demo: no experiment \"%s\" (demo alone lists them)\n",
+		kprintf("demo: no experiment \"%s\" (`demo` lists them)\n",
 			argv[1]);
 		return false;
 	}

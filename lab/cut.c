@@ -26,7 +26,7 @@
 
 #define RESCUES_MAX 8 /* calls of `.cut.rescue` in one cut, at most */
 
-/* Release the mutex if t holds it. Returns whether it did. */
+/* Release the mutex if t holds it. Returns whether t held it. */
 static bool release_if_held_by(struct mutex *m, struct thread *t)
 {
 	if (mutex_owner(m) != t)
@@ -38,8 +38,8 @@ static bool release_if_held_by(struct mutex *m, struct thread *t)
 	return true;
 }
 
-/* Release for t the kernel's mutexes, which every experiment may take. Returns how
- * many t held. */
+/* Release for t the kernel's mutexes, which every experiment may take. Returns
+ * the number of mutexes that t held. */
 static unsigned int release_kernel_mutexes(struct thread *t)
 {
 	struct mutex *const locks[] = { &slab_mutex, &cpu_hotplug.lock,
@@ -52,9 +52,9 @@ static unsigned int release_kernel_mutexes(struct thread *t)
 	return n;
 }
 
-/* Release for t the mutexes that any actor of this round was seen to take. (A mutex
- * that the cut has lent is in the list of the actor that took it first.) Returns how
- * many t held. */
+/* Release for t the mutexes that any actor has taken in this round, as far as
+ * it was seen. (A mutex that the cut has lent is in the list of the actor that
+ * took it first.) Returns the number of mutexes that t held. */
 static unsigned int release_mutexes_of_round(const struct stage *st,
 					     struct thread *t)
 {
@@ -92,9 +92,10 @@ static bool may_lend(const struct stage *st, const struct waiting *w)
 	       !(st->sc->cut.keeps && st->sc->cut.keeps(w->obj));
 }
 
-/* Lend one lock of the cycle, whose threads stand still. If several locks can be lent,
- * take one of the kind with the lowest rank; of several of that kind, the last one in
- * the cycle. Returns whether a lock was lent. */
+/* Lend one lock of the cycle, whose threads stand still. If several locks can
+ * be lent, choose a lock of the kind with the lowest rank. If several locks are
+ * of this kind, choose the last one in the cycle. Returns whether a lock was
+ * lent. */
 static bool cut_cycle(const struct stage *st, bool quietly)
 {
 	const struct waitfor *w = &st->waits;
@@ -120,7 +121,8 @@ static bool cut_cycle(const struct stage *st, bool quietly)
 	return false;
 }
 
-/* If an actor waits for the reference count, let it pass. Returns whether one did. */
+/* If an actor waits for the reference count, let this actor pass. Returns
+ * whether an actor did. */
 static bool pass_refcount(struct stage *st, bool quietly)
 {
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
@@ -140,10 +142,10 @@ static bool pass_refcount(struct stage *st, bool quietly)
 	return false;
 }
 
-/* Let an actor past a semaphore. Either the wait is part of a cycle that release
- * builds do not see, or a thread that has ended holds the semaphore. An actor that
- * spins (`busy`) is left alone: spin_lock_rescue() lets in the next in line, and
- * that need not be this actor. */
+/* Let an actor past a semaphore. Either the wait is part of a cycle that
+ * release builds do not see, or a thread that has ended holds the semaphore.
+ * Actors that spin (`busy`) are skipped: spin_lock_rescue() lets in the next in
+ * line, which may be another thread. */
 static bool pass_semaphore(const struct stage *st, bool quietly)
 {
 	for (unsigned int rank = 1; rank < LEND_RANKS; rank++) {
@@ -184,8 +186,9 @@ static bool call_rescue(struct stage *st, bool quietly, unsigned int *times)
 	       st->sc->cut.rescue(st, quietly);
 }
 
-/* Nothing can cut the knot: wait until the actors end or the user presses Ctrl-C. In a
- * batch run nobody can press Ctrl-C, so there it is a panic. */
+/* Nothing can cut the knot: wait until the actors end or the user presses
+ * Ctrl-C. In a batch run nobody can press Ctrl-C, so a batch run panics
+ * here. */
 static void wait_for_the_end(struct stage *st, enum outcome out)
 {
 	hush(false);

@@ -115,8 +115,8 @@ bool is_objected_to(const struct scenario *sc, unsigned int outcomes,
 
 bool is_worse(bool ok, enum outcome out, bool than_ok, enum outcome than)
 {
-	/* From harmless to bad. CORRUPT is the worst: wrong data may be
-	 * noticed by nothing but this check. */
+	/* From harmless to bad. CORRUPT is the worst: perhaps no other check
+	 * notices the wrong data. */
 	static const uint8_t rank[] = {
 		[OUT_COMPLETES] = 0, [OUT_WARN] = 1,	 [OUT_BUG] = 2,
 		[OUT_STUCK] = 3,     [OUT_DEADLOCK] = 4, [OUT_CORRUPT] = 5,

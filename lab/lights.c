@@ -43,7 +43,7 @@ static void count_beat(void *arg)
 	WRITE_ONCE(*n, *n + 1);
 }
 
-/* The cores on which the threads of a cycle ran last, a bit each. */
+/* The cores on which the threads of a cycle ran last, as bits. */
 static uint32_t cores_of_cycles(void)
 {
 	static struct waitfor w; /* large; used by the watcher alone */
@@ -59,8 +59,8 @@ static uint32_t cores_of_cycles(void)
 	return cores;
 }
 
-/* Set the lamp of the core, and ask the core to count once more. stuck: the cores of
- * the threads of a cycle, a bit each. */
+/* Set the lamp of the core, and ask the core to count once more. stuck: the
+ * cores of the threads of a cycle, as bits. */
 static void set_lamp(unsigned int cpu, uint32_t stuck)
 {
 	if (!cpu_is_online(cpu)) {
@@ -90,8 +90,8 @@ static int button_thread(void *arg maybe_unused)
 	return cut_held_knot();
 }
 
-/* Cut the knot in a new thread. The command `cut` also runs in a thread of its
- * own, so in both cases the comparison of the state finds one thread more. The
+/* Cut the knot in a new thread. (The command `cut` also runs in a new thread.
+ * So in both cases the comparison of the state finds one thread more.) The
  * lamps do not change until the new thread has ended. */
 static void run_cut(void)
 {

@@ -84,7 +84,7 @@ int stage_actor_of(const struct stage *st, uint32_t thread_id)
 /* ---- the gate: forced order ---------------------------------------------- */
 
 #if GORDIAN_DEBUG
-/* The gate before which an actor is held for a step of this sort. */
+/* The gate at which an actor is held before a step of this kind. */
 static enum trace_op gate_before(enum trace_op op)
 {
 	switch (op) {
@@ -105,8 +105,8 @@ static const void *gate_object(const struct step *s, const struct stage *st)
 	return s->op == TR_HP_BEGIN ? &cpu_hotplug.lock : object_of(s, st);
 }
 
-/* Returns the number of the actor's next step in the script if this is the point of that
- * step; else -1. */
+/* If this is the place of the actor's next step in the script, returns the
+ * number of this step. Otherwise returns -1. */
 static int step_at(const struct stage *st, int actor, enum trace_op op,
 		   const void *obj)
 {
@@ -123,8 +123,8 @@ static int step_at(const struct stage *st, int actor, enum trace_op op,
 	return -1;
 }
 
-/* The gate of forced rounds: hold the current actor until its step's turn comes, or
- * until the script is open. */
+/* The gate of forced rounds: hold the current actor until it is the turn of its step,
+ * or until the script is over (script_open). */
 static void hold_for_script(enum trace_op op, const void *obj, uintptr_t caller)
 {
 	struct stage *st = READ_ONCE(running);
@@ -178,8 +178,8 @@ static void follow_script(struct stage *st, int actor,
 	}
 }
 
-/* From here on D (or U) is inside its operation. If the other of the two is inside too,
- * their operations overlap. */
+/* Afterwards D (or U) is inside its operation. If U (or D) is inside too, the
+ * two operations overlap. */
 static void set_inside(uint32_t *mine, const uint32_t *other, struct stage *st)
 {
 	/* Seq_cst, in D's event and in U's: at least one of the two sees that the
@@ -276,7 +276,7 @@ static void listen(const struct trace_event *e)
 		if (is_hotplug_rwsem(e->obj))
 			st->refs[actor] += e->op == TR_READ_LOCK ? 1 : -1;
 		break;
-	/* If D or U waits for the other one there, their operations overlap. */
+	/* If D waits for U there, or U for D, their operations overlap. */
 	case TR_READ_CONTEND:
 	case TR_WRITE_CONTEND:
 		if (is_hotplug_rwsem(e->obj) &&

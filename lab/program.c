@@ -187,8 +187,8 @@ static void take_cores(struct text *t, unsigned int i)
 	hotplug_ops->begin();
 	if (!st->passed)
 		return;
-	/* The cut has let this thread past references that are still to be
-	 * given back: restore the count, as cpu_hotplug.lock is held now. */
+	/* The cut has let this thread past references that have not been given
+	 * back. Restore their count, because cpu_hotplug.lock is held now. */
 	WRITE_ONCE(cpu_hotplug.refcount, st->passed);
 	st->passed = 0;
 }
@@ -215,8 +215,8 @@ static void complete_it(struct text *t, unsigned int i)
 	complete(&completion);
 }
 
-/* Read the flag before joining the queue, and not again. So a wake-up in between is
- * lost. The operation is there to show that. */
+/* Read the flag before joining the queue, and not again. So a wake-up in
+ * between is lost, which is what this operation shows. */
 static void look_and_sleep(struct text *t, unsigned int i)
 {
 	struct wait_entry e = { .thread = NULL };
@@ -354,8 +354,8 @@ static bool refuse(const char *word, const char *why)
 	return false;
 }
 
-/* Could threads wait for each other in a cycle of unlendable locks alone? Nothing
- * could cut such a cycle. */
+/* Can threads wait for each other in a cycle of unlendable locks? Nothing could
+ * cut such a cycle. */
 static bool closes_a_ring(void)
 {
 	unsigned int reach[NR_UNLENDABLE];
@@ -371,7 +371,7 @@ static bool closes_a_ring(void)
 	return false;
 }
 
-/* May the thread that is being read take this now? If not, a line says why. */
+/* May the thread of the text take this now? If not, a line says why. */
 static bool may_take(const struct verb *v)
 {
 	if (v->give && rd.held[held_as(v)] == v->deep)
@@ -393,10 +393,10 @@ static bool may_take(const struct verb *v)
 	return true;
 }
 
-/* May the thread that is being read give this back now? If not, a line says why.
- * References that the writer takes are not counted (active_writer). So a reference
- * that was taken before h must be given back after -h, and one that was taken between
- * h and -h must be given back there. */
+/* May the thread of the text give this back now? If not, a line says why.
+ * References that the writer takes are not counted (active_writer). So a
+ * reference that was taken before h must be given back after -h. A reference
+ * that was taken between h and -h must be given back between h and -h. */
 static bool may_give(const struct verb *v)
 {
 	bool inside = rd.held[CORES] != 0;
@@ -491,7 +491,8 @@ static bool end_thread(void)
 	return true;
 }
 
-/* ^: the thread that is being read is an interrupt of the thread before it. */
+/* The word ^: this thread of the text is an interrupt of the thread before
+ * it. */
 static bool begin_interrupt(void)
 {
 	unsigned int of = rd.nr_threads - 1;
@@ -548,7 +549,8 @@ static void run_text(struct text *t)
 	}
 }
 
-/* A function for each thread: an interrupt runs as the thread that it interrupts. */
+/* The actor function of each thread. An interrupt runs as the thread that it
+ * interrupts. */
 #define ACTOR_TEXT(i)                                                          \
 	static void actor_text_##i(struct stage *st)                           \
 	{                                                                      \
@@ -573,8 +575,8 @@ static bool all_locks_are_free(void)
 	       !percpu.writer && !percpu.block;
 }
 
-/* The locks are not initialised again: the last round must have left all of them
- * free. */
+/* The locks are not initialised again, because the last round must have left
+ * all of them free. */
 static int setup_program(struct stage *st)
 {
 	if (!percpu.name)

@@ -57,8 +57,8 @@ static int hush_if_all_found(struct round *r, struct stage *st)
 	return 0;
 }
 
-/* The words for the end of the chains of waits: "cycle", or the kind of the missing
- * event. st->waits is of use if the round ended in a cycle. */
+/* The words for the end of the chains of waits: "cycle", or the kind of the
+ * missing event. st->waits is valid if the round ended in a cycle. */
 static const char *describe_end_of_waits(struct stage *st, enum outcome out)
 {
 	struct waitfor *w = &st->waits;
@@ -212,16 +212,17 @@ static int run_forced(struct stage *st, bool hold, struct tally *t)
 
 /* ---- the free form ------------------------------------------------------- */
 
-/* The outcome at which an `until_found` scenario stops: of several expected ones, the
- * first in enum outcome. */
+/* The outcome at which a scenario with `until_found` stops. If several outcomes
+ * are expected, this is the first in enum outcome. */
 static enum outcome outcome_to_find(const struct scenario *sc)
 {
 	return (enum outcome)__builtin_ctz(sc->said.outcome);
 }
 
-/* Was this the last round? fine: the round's result was expected. found: its outcome is
- * the one that is looked for. An unexpected result ends the rounds. With until_found the
- * outcome that is looked for ends them too, and an unexpected `completes` does not. */
+/* Was this the last round? fine: the round's result was expected. found: the
+ * round had the outcome that is looked for. An unexpected result ends the
+ * rounds. With until_found, the outcome that is looked for also ends them, but
+ * an unexpected `completes` does not. */
 static bool is_last_round(const struct scenario *sc, enum outcome out,
 			  bool fine, bool found)
 {
@@ -230,9 +231,9 @@ static bool is_last_round(const struct scenario *sc, enum outcome out,
 	return !fine;
 }
 
-/* The number of rounds after which to stop: `rounds`. But if the user gave no number
- * (`own` is true) and D and U must overlap, there are up to 5 times as many rounds until
- * they have overlapped once. */
+/* The number of rounds after which to stop: `rounds`. But if the user gave no
+ * number (`own` is true), and D and U must overlap and have not, the number is
+ * five times as large. */
 static unsigned int max_rounds(const struct scenario *sc, bool own,
 			       unsigned int rounds, const struct tally *t)
 {
@@ -275,8 +276,9 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		fine = st->missed ||
 		       outcome_is_expected(st, sc->said.outcome, out);
 		found = !st->missed && out == outcome_to_find(sc);
-		/* An unexpected outcome ends the rounds and stays, and so does the
-		 * outcome that is looked for. Otherwise the worst one stays. */
+		/* If the outcome is unexpected, or is the one that is looked
+		 * for, the rounds end with it. Otherwise the worst outcome
+		 * counts. */
 		if (!fine || (sc->free.until_found && found) ||
 		    (!st->missed && is_worse(true, out, true, t->outcome)))
 			t->outcome = out;
@@ -316,8 +318,8 @@ static bool has_forced(const struct scenario *sc, enum run_mode mode)
 	return sc->forced.in_turn || (mode != RUN_FREE && !sc->forced.none);
 }
 
-/* A scenario that has no forced round runs its free rounds even if only the
- * forced one was asked for. */
+/* A scenario without a forced round runs its free rounds even if the user asked
+ * for the forced round. */
 static bool has_free(const struct scenario *sc, enum run_mode mode)
 {
 	return !sc->forced.in_turn && mode != RUN_HOLD &&

@@ -179,9 +179,9 @@ static void describe_event(const struct stage *st, const struct trace_event *e,
 	}
 }
 
-/* The column of the event: an actor's, or the column for RCU; -1: none. The RCU
- * column also shows the locks of the grace-period thread, because that thread may wait
- * for an actor. */
+/* The column of the event: the actor's column, the column for RCU, or -1
+ * (none). The RCU column also shows the locks of the grace-period thread,
+ * because this thread may wait for an actor. */
 static int column_of(const struct stage *st, const struct trace_event *e)
 {
 	int actor = stage_actor_of(st, e->thread);

@@ -80,8 +80,8 @@ static int worker_thread(void *arg)
 		if (w->quit)
 			return 0;
 #if GORDIAN_DEBUG
-		/* The cut has released the locks, and a leak of a reference
-		 * belongs to its round. */
+		/* The cut has released the locks. A leaked reference belongs to
+		 * the round that leaked it. */
 		lockdep_forget_stray();
 		current->cpus_refs = 0;
 #endif
@@ -103,7 +103,7 @@ static int worker_thread(void *arg)
 	}
 }
 
-/* On n cores, which of them has that place? */
+/* Which of n cores has this place? */
 static unsigned int nth_core(enum place place, unsigned int n)
 {
 	static const unsigned int want[] = {
@@ -113,7 +113,7 @@ static unsigned int nth_core(enum place place, unsigned int n)
 	return want[place] % n;
 }
 
-/* The number of the core for that place. */
+/* The number of the core for this place. */
 static unsigned int place_core(const struct stage *st, enum place place)
 {
 	struct cpumask goes = st->sc->world.toggles ? cpumask_of(st->toggled) :
@@ -149,7 +149,7 @@ static unsigned int cores_needed(const struct demo *d,
 bool actors_are_apart(const struct stage *st)
 {
 	unsigned int need = cores_needed(st->demo, st->sc), taken = 0;
-	/* The core that comes and goes is nobody's place. */
+	/* The core that comes and goes is no actor's place. */
 	unsigned int n = need > 1 ? need - st->sc->world.toggles : 1;
 
 	for (unsigned int i = 0; i < nr_actors_of(st->sc); i++) {
@@ -164,7 +164,8 @@ bool actors_are_apart(const struct stage *st)
 	return true;
 }
 
-/* The worker of an interrupt never runs: its actor's does. */
+/* An interrupt's worker never runs: the worker of the interrupted actor runs
+ * the interrupt. */
 static int start_worker(struct stage *st, unsigned int i)
 {
 	int of = interrupted_actor(st, i);
@@ -197,10 +198,11 @@ static int start_workers(struct stage *st, const struct scenario *sc)
 	return 0;
 }
 
-/* Keep the runner off the actors' cores: an actor may keep its core busy for ever, even
- * with interrupts off, and the runner sees that and says so. If the actors have all
- * cores, the runner shares one with an actor that does not spin on purpose. If all actors
- * are on one core, the runner joins them. */
+/* Keep the runner off the actors' cores. An actor may keep its core busy for
+ * ever, even with interrupts off; then the runner must notice this and say so.
+ * If the actors have all cores, the runner shares a core with an actor that
+ * does not spin on purpose. If all actors are on one core, the runner joins
+ * them. */
 static int move_runner(const struct stage *st)
 {
 	struct cpumask ok = runner_cores, alone;
@@ -250,7 +252,8 @@ bool all_done(const struct stage *st)
 	return true;
 }
 
-/* Search from each actor in turn. *from: the actor from which a cycle was found. */
+/* Search from each actor, one after another. *from: the actor from which a
+ * cycle was found. */
 static bool find_cycle_once(struct stage *st, unsigned int *from)
 {
 	for (*from = 0; *from < st->nr_actors; ++*from)
@@ -260,8 +263,9 @@ static bool find_cycle_once(struct stage *st, unsigned int *from)
 	return false;
 }
 
-/* Search for a cycle, from its first actor. If the cycle closed in the middle of a search,
- * a later actor may have found it. Then search once more, to begin at the first one. */
+/* Search for a cycle, from its first actor. A cycle that closed in the middle
+ * of a search may have been found from a later actor. So after a find, search
+ * once more, to begin at the first actor. */
 static bool find_cycle(struct stage *st)
 {
 	unsigned int from;
@@ -271,9 +275,10 @@ static bool find_cycle(struct stage *st)
 }
 
 /*
- * One look at condition (c) of the first comment. It does not check that the cores
- * sleep in their idle loops. switches: the workers' counts at the last look,
- * updated here. A worker that the script holds at a gate waits as well.
+ * One look at condition (c) of the first comment. It does not check that the
+ * cores sleep in their idle loops. switches: the workers' counts at the last
+ * look, updated here. A worker that the script holds at a gate counts as
+ * waiting.
  */
 static bool no_actor_moves(struct stage *st, uint64_t *switches)
 {
@@ -322,8 +327,9 @@ bool is_knot(enum outcome out)
 	return out == OUT_DEADLOCK || out == OUT_STUCK;
 }
 
-/* Say which actors do not end. An actor that waits for another one is not named, unless
- * waiting: all of them wait. Returns whether there was one. */
+/* Say which actors do not end. An actor that waits for another actor is not
+ * named, unless `waiting` says that all actors wait. Returns whether an actor
+ * was named. */
 static bool say_no_end(const struct stage *st, bool waiting)
 {
 	bool any = false;
@@ -340,8 +346,9 @@ static bool say_no_end(const struct stage *st, bool waiting)
 	return any;
 }
 
-/* The round is looked at once more. If it seems to have no end, say which actors are
- * not at theirs. In a batch run nobody can press Ctrl-C, so there it is a panic. */
+/* Count one more look at the round. If the round seems to have no end, say
+ * which actors do not end. In a batch run nobody can press Ctrl-C, so a batch
+ * run then panics. */
 static void count_look(struct stage *st)
 {
 	if (++st->looks != LOOKS_MAX)
@@ -366,8 +373,8 @@ enum outcome watch_round(struct stage *st, unsigned int warns)
 		count_look(st);
 		if (find_cycle(st))
 			return OUT_DEADLOCK;
-		/* Go on to the end only if two looks in a row find the same, and
-		 * no core woke up between them. */
+		/* Go to the end if two looks in a row have the same result, and
+		 * no core woke up between the looks. */
 		if (!no_actor_moves(st, switches) || !other_cores_sleep(&sum) ||
 		    !no_actor_moves(st, switches) ||
 		    !other_cores_sleep(&again) || sum != again)

@@ -62,9 +62,9 @@ static void print_short_table(const struct tally *results, bool searched)
 /* ---- the long table ------------------------------------------------------- */
 
 /*
- * Print two lines of the table. The first line has the claim and the result. The second
- * has lockdep's findings, the outcome with the number of rounds, and the
- * expected outcome (with `search`: the explorer's verdict).
+ * Print two lines of the table. The first line has the claim and the result.
+ * The second line has lockdep's findings, the outcome with the number of
+ * rounds, and the expected outcome (with `search`: the explorer's verdict).
  */
 static void print_table_row(const struct demo *d, const struct tally *t)
 {
@@ -131,8 +131,9 @@ static void print_table(const struct tally *results, const struct tally *part,
 			"  all schedules, up and down)\n");
 }
 
-/* Print the rows whose result is unexpected, "unexpected: E7, E9"; or, if ok is true, the
- * other rows that did not run. Prints nothing if there is no such row. */
+/* If ok is false, print the rows whose result is unexpected, "unexpected: E7,
+ * E9". If ok is true, print the other rows that did not run. Prints nothing if
+ * there is no such row. */
 static void print_row_names(const char *what, const struct tally *results,
 			    bool ok)
 {

@@ -6,8 +6,8 @@
  */
 #include "lab/stage.h"
 
-/* While the two mutexes are held, no barrier runs, and no core comes or goes. A NULL
- * in p stands for the kernel's own function. */
+/* While the two mutexes are held, no barrier runs, and no core comes or goes.
+ * If a field of p is NULL, the kernel's own function is used. */
 static void exchange_rcu(const struct rcu_parameters *p)
 {
 	struct rcu_state *rsp = &rcu_sched_state;

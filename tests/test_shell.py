@@ -292,7 +292,7 @@ def test_a_slow_terminal_gets_all(shell):
 
 @pytest.mark.parametrize('line,answer', [
     ('nonsense', 'unknown command "nonsense": help lists them'),
-    ('help nonsense', 'help: no command "nonsense"; help alone lists them'),
+    ('help nonsense', 'help: no command "nonsense" (`help` lists them)'),
     ('cpu ' * 65, 'cpu: more than 64 words'),
     ('cpu sideways', 'usage: cpu [up|down N]'),
     ('cpu up', 'usage: cpu [up|down N]'),

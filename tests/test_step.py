@@ -230,7 +230,7 @@ def test_what_is_wrong_is_said_in_one_line():
 
         for line, answer in [
             ("step", "which experiment? (demo lists them)"),
-            ("step e99", 'no experiment "e99" (demo alone lists them)'),
+            ("step e99", 'no experiment "e99" (`demo` lists them)'),
             ("step e14", "e14 has parts: name one (demo e14 prints them)"),
             ("step e0/ab-ba up", "no core goes off or on here: leave out up and down"),
         ]:

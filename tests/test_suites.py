@@ -132,7 +132,7 @@ def test_slab_torture():
 @pytest.mark.parametrize("words, line", [
     ("nope", 'test: no suite "nope", see `test list`'),
     ("lib.nope", 'test: no case "lib.nope", see `test list`'),
-    ("fault", "test: the cases of fault run only when named, see `test list`"),
+    ("fault", "test: name a case of fault, see `test list`"),
     ("a b", "usage: test [list|SUITE|SUITE.CASE [SEED]]"),
 ])
 def test_bad_names(words, line):

@@ -13,7 +13,7 @@ WRONG = {
     **{f"{c} x": f"usage: {c} (no other word)" for c in ALONE},
     "demo cut x": "usage: cut (no other word)",
     "bench x": "usage: bench",
-    "help x": 'help: no command "x"; help alone lists them',
+    "help x": 'help: no command "x" (`help` lists them)',
     "help ps ps": "usage: help [COMMAND]",
     "quit -1": "usage: quit [STATUS], a number from 0 to 255",
     "quit 1 2": "usage: quit [STATUS], a number from 0 to 255",
@@ -30,13 +30,13 @@ WRONG = {
     "test x": 'test: no suite "x", see `test list`',
     "test list list": "usage: test [list|SUITE|SUITE.CASE [SEED]]",
     "test sched.x": 'test: no case "sched.x", see `test list`',
-    "torture x": 'torture: no suite "x"; torture alone lists them',
+    "torture x": 'torture: no suite "x" (`torture` lists them)',
     "torture rcu -1": "usage: torture [NAME|all] [SECONDS] [SEED]",
     f"torture rcu {HUGE}": "usage: torture [NAME|all] [SECONDS] [SEED]",
     "torture rcu 1 x": "usage: torture [NAME|all] [SECONDS] [SEED]",
     "torture rcu 1 1 1": "usage: torture [NAME|all] [SECONDS] [SEED]",
-    "demo x": 'demo: no experiment "x" (demo alone lists them)',
-    "demo e2/x": 'demo: no experiment "e2/x" (demo alone lists them)',
+    "demo x": 'demo: no experiment "x" (`demo` lists them)',
+    "demo e2/x": 'demo: no experiment "e2/x" (`demo` lists them)',
     **{f"demo e2 {w}": f'demo: "{w.split()[-1]}" {DEMO}' for w in (
         "foo", "0", "-1", HUGE, "forced free", "free free", "hold forced", "free 5 6",
         "verbose verbose", "x" * 20)},
@@ -47,7 +47,7 @@ WRONG = {
                       "experiment use explore)",
     "demo all hold": "demo: hold needs one experiment, not all",
     "explore": "explore: name an experiment (demo lists them) or say all",
-    "explore x": 'explore: no experiment "x" (demo alone lists them)',
+    "explore x": 'explore: no experiment "x" (`demo` lists them)',
     **{f"explore e2 {w}": f'explore: "{w.split()[0]}" {FULL}' for w in (
         "x", "5", "-1", "forced")},
     "explore e2 full full": f'explore: "full" {FULL}',
@@ -63,7 +63,7 @@ WRONG = {
     "explore program a b | b a max 5": 'program: "max" is none of a-f A-F r w pr pw g h, '
                                        "with - too, ~A-~F P V ? ! x ^",
     "replay": "replay: which experiment? (demo lists them)",
-    "replay x D:1": 'replay: no experiment "x" (demo alone lists them)',
+    "replay x D:1": 'replay: no experiment "x" (`demo` lists them)',
     "replay e0 A:1": "replay: e0 has parts: name one (demo e0 prints them)",
     "replay e15 D:1": "replay: e15 is not explored: it tests lockdep's second "
                       "report, not schedules",
@@ -84,7 +84,7 @@ WRONG = {
                                   '(each once)',
     "replay e0/a-a up A:1": 'replay: "up": expected ACTOR:STEPS; ACTOR is A or RCU, STEPS is 1 to 960',
     "step": "step: which experiment? (demo lists them)",
-    "step x": 'step: no experiment "x" (demo alone lists them)',
+    "step x": 'step: no experiment "x" (`demo` lists them)',
     "step e0/a-a up": "step: no core goes off or on here: leave out up and down",
     "step e8d/kernel up": "step: here U only takes a core down",
 }

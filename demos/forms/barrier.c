@@ -46,9 +46,10 @@ const struct rcu_parameters rcu_mckenney = {
 /* ---- before commit 1331e7a1bbe1: Linux 3.6 ---------------------------------- */
 
 /*
- * The barrier takes no hotplug lock. A dead core's callbacks become orphans. The core
- * that cleans up adopts them, unless a barrier is in progress: then only the thread of
- * that barrier adopts them, and queues one more callback behind them.
+ * In this form the barrier takes no hotplug lock. A dead core's callbacks
+ * become orphans. If no barrier is in progress, the core that cleans up adopts
+ * the orphans. During a barrier, the thread of the barrier adopts the orphans
+ * and queues one more callback behind them.
  */
 static struct cblist orphans;		       /* rsp->lock */
 static struct thread *rcu_barrier_in_progress; /* rsp->lock */
@@ -84,7 +85,7 @@ static void rcu_adopt__3_6(struct rcu_state *rsp, unsigned int dead)
 	wake_up_all(&adopted);
 }
 
-/* Is the core online, or is nothing left on it? */
+/* Is the core online, or have its callbacks been moved? */
 static bool callbacks_are_moved(struct rcu_state *rsp, unsigned int cpu)
 {
 	trace_point(TR_BARRIER_LOOK, &rsp->data[cpu], cpu, CALLER);

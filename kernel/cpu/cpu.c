@@ -58,10 +58,10 @@ static struct cpumask lost; /* written under cpu_add_remove_lock */
 
 /*
  * A core that was told to start reports twice: when it reaches C code (WANTED
- * to ALIVE), and when it is set up (ALIVE to ON). Before each report the core
- * may have been given up. Each side moves the word by one compare-and-swap, so
- * either the core's report or the giving up happens. A core that comes too late
- * sees that, and leaves.
+ * to ALIVE), and when it is set up (ALIVE to ON). Before each report, the core
+ * that waits may have given up. Each side changes the word by one
+ * compare-and-swap, so either the report or the giving up happens. A core that
+ * reports too late sees this, and leaves.
  */
 enum { BOOT_NEVER, BOOT_WANTED, BOOT_ALIVE, BOOT_ON, BOOT_GIVEN_UP };
 static uint32_t boot_word[NR_CPUS];
@@ -154,7 +154,7 @@ static void cpu_play_dead(unsigned int cpu)
 }
 
 /*
- * The core has left the kernel, or has hung on its way into it, and may still
+ * The core has left the kernel, or has hung while it came in, and may still
  * run. Memory that the core may use is never freed, and the core is never told
  * to start again.
  */
@@ -306,7 +306,7 @@ static int await_core(unsigned int cpu)
 		core_failed(cpu, "does not start"); /* not lost: see cpu.h, b */
 		return -EIO;
 	}
-	/* The core has come to C code. There it has died, or hangs, or is
+	/* The core has reached C code. Since then it has died, or hangs, or is
 	 * slow. */
 	if (!core_ops->is_off(cpu) && core_has_come())
 		return 0;
@@ -335,8 +335,8 @@ static int __cpu_up(unsigned int cpu)
 	/* Release: pairs with the core's own compare-and-swap. */
 	smp_store_release(&boot_word[cpu], BOOT_WANTED);
 	err = tell_to_start(cpu);
-	/* The core may have come although on() failed: perhaps an earlier
-	 * cpu_up() told it to start, and it was late. */
+	/* The core may have come although on() failed: an earlier cpu_up() may
+	 * have told the core to start, and the core was late. */
 	if (err && boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP)) {
 		core_failed(cpu, "does not start");
 		if (core_ops->explain)

@@ -60,7 +60,8 @@ story void put_online_cpus__counter(void)
 	mutex_unlock(&cpu_hotplug.lock);
 }
 
-/* Print the count, and the thread that changed it last, if that is known. */
+/* Print the count. If the thread that changed the count last is known, print
+ * this thread. */
 static void print_refcount(const void *obj)
 {
 	const struct cpu_hotplug *hp = obj;
@@ -108,8 +109,8 @@ story void cpu_hotplug_done__counter(void)
 	mutex_unlock(&cpu_hotplug.lock);
 }
 
-/* The counter does not know whose references it counts, so a debug build counts
- * those of each thread, too. */
+/* The counter does not record whose references it counts. So a debug build also
+ * counts the references of each thread. */
 bool held__counter(void)
 {
 #if GORDIAN_DEBUG
@@ -182,7 +183,8 @@ int hotplug_lock_install(const struct hotplug_lock_ops *ops)
 {
 	int err = -EBUSY;
 
-	/* No writer can come while we hold this; readers must be out too. */
+	/* No writer can come while this thread holds the lock. Readers must be
+	 * out, too. */
 	mutex_lock(&cpu_add_remove_lock);
 	if (!mutex_is_locked(&cpu_hotplug.lock) &&
 	    READ_ONCE(cpu_hotplug.refcount) == 0) {

@@ -127,8 +127,7 @@ static bool is_unused(void *arg)
 }
 
 #if GORDIAN_DEBUG
-/* t runs. Can its core be expected to answer soon? It can if t spins with
- * interrupts on. */
+/* t runs. Will its core answer soon? It will if t spins with interrupts on. */
 static bool will_answer(const struct thread *t)
 {
 	unsigned int n = READ_ONCE(t->lockdep.depth);
@@ -224,7 +223,7 @@ int smp_call_function_single(unsigned int cpu, void (*fn)(void *), void *arg,
 	} else {
 		struct call *c = &pool[cpu];
 
-		/* It waits if an earlier call has not begun there. */
+		/* This waits if an earlier call has not begun there. */
 		lockdep_call();
 		/* Acquire: pairs with the release in smp_flush_calls(). */
 		while (__atomic_exchange_n(&c->busy, true, __ATOMIC_ACQUIRE))

@@ -51,8 +51,8 @@ static bool next_state_is_open(void *arg)
 	return smp_load_acquire(&s->data->state) != s->seen;
 }
 
-/* This core has done its part of the state. The last core to arrive opens the
- * next state. */
+/* This core has finished the state. The last core to finish opens the next
+ * state. */
 static void arrive(struct stop_data *d)
 {
 	uint32_t state = READ_ONCE(d->state);

@@ -13,7 +13,7 @@
 
 #define MAX_FRAMES 24
 
-/* The end of the stack that address a lies in; 0 if it lies in none. */
+/* The end of the stack in which the address a is. 0 if a is in no stack. */
 static uint32_t stack_end(uint32_t a)
 {
 	uint32_t slot = (a - STACKS_VA) % STACK_SLOT;
@@ -34,8 +34,9 @@ static uint32_t stack_end(uint32_t a)
 #if GORDIAN_DEBUG
 extern const char irq_return[]; /* vectors.S: where irq_entry() returns to */
 
-/* What vectors.S has saved before it called irq_entry(), whose frame is fp. sp
- * was aligned for the call, so there are two places. NULL if none has it. */
+/* The registers that vectors.S saved before it called irq_entry(). fp is the
+ * frame of irq_entry(). The registers can be at two places, because vectors.S
+ * aligns sp before the call. NULL if they are at neither place. */
 static const struct regs *interrupted_regs(uint32_t fp)
 {
 	for (uint32_t a = fp + 4; a <= fp + 8; a += 4) {
@@ -50,9 +51,10 @@ static const struct regs *interrupted_regs(uint32_t fp)
 
 /*
  * Follow the frames from fp on. In GCC's ARM frames fp points at the saved lr,
- * and the saved fp lies below it. A leaf function saves no lr: its fp points at
- * the saved fp, and the return address is still in lr. So an interrupted
- * function is in no frame: its address comes from the saved registers.
+ * and the saved fp is below. A leaf function saves no lr: its fp points at the
+ * saved fp, and the return address is still in lr. So the frames do not have
+ * the address of an interrupted function. This address comes from the saved
+ * registers.
  */
 static unsigned int follow_frames(uint32_t fp, uint32_t lr, bool leaf_possible,
 				  uintptr_t *pc, unsigned int max)
@@ -103,8 +105,8 @@ unsigned int backtrace_here(uintptr_t *pc, unsigned int max)
 	return backtrace_frame(__builtin_frame_address(0), pc, max);
 }
 #else
-/* Could the word be a return address? It is one if the instruction before it
- * is a call. */
+/* Could the word be a return address? It can if the instruction before that
+ * address is a call. */
 static bool is_behind_a_call(uint32_t word)
 {
 	uint32_t insn;
@@ -142,8 +144,8 @@ unsigned int backtrace_here(uintptr_t *pc, unsigned int max)
 	uint32_t sp = (uint32_t)__builtin_frame_address(0);
 	uint32_t end = (uint32_t)(pc + max);
 
-	/* If pc[] lies in this stack, begin above pc[]: the scan would find the
-	 * addresses that it stores there. */
+	/* If pc[] is in this stack, begin above pc[]. Otherwise the scan would
+	 * find the addresses that it stores in pc[]. */
 	return scan_stack(stack_end(sp) == stack_end(end - 4) ? end : sp, pc,
 			  max);
 }
@@ -165,8 +167,8 @@ static unsigned int backtrace_regs(const struct regs *regs, uintptr_t *pc,
 #endif
 }
 
-/* The backtrace of a thread that does not run. It may start to run in the
- * meantime, so the data on its stack are checked. */
+/* The backtrace of a thread that does not run. The thread may start to run in
+ * the meantime, so the data on its stack is checked. */
 static unsigned int backtrace_thread(const struct thread *t, uintptr_t *pc,
 				     unsigned int max)
 {
@@ -183,8 +185,9 @@ static unsigned int backtrace_thread(const struct thread *t, uintptr_t *pc,
 }
 
 /*
- * To find the function of a return address, look up the call in front of it. If the called
- * function never returns, the address itself may belong to the next function.
+ * To find the function of a return address, look up the call before that
+ * address. (If the called function never returns, the address itself may belong
+ * to the next function.)
  */
 void print_backtrace(const uintptr_t *pc, unsigned int n)
 {

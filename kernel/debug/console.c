@@ -26,7 +26,8 @@ static uint32_t owner;	       /* core + 1; 0: free; atomic */
 static uint32_t messages;      /* begun so far; atomic, relaxed: a count */
 static bool deferred[NR_CPUS]; /* a pseudo-NMI waits; each core's own */
 
-/* True if this call took the lock: then the caller must release it. */
+/* Returns true if this call took the lock: then the caller must release the
+ * lock. */
 static bool console_lock(void)
 {
 	uint32_t me = smp_processor_id() + 1, expected = 0;
@@ -58,7 +59,7 @@ static void console_unlock(void)
 	uint32_t me = smp_processor_id() + 1;
 
 	/* Release: pairs with console_lock(). If another core has taken the
-	 * lock away, it stays that core's. */
+	 * lock away, that core keeps it. */
 	__atomic_compare_exchange_n(&owner, &me, 0, false, __ATOMIC_RELEASE,
 				    __ATOMIC_RELAXED);
 	if (unlikely(READ_ONCE(*wanted))) {
@@ -76,7 +77,7 @@ bool console_defers(void)
 {
 	unsigned int cpu = smp_processor_id();
 
-	/* If a report is deferred already, the message does not end. */
+	/* If a report is deferred already, the message goes on. */
 	if (READ_ONCE(owner) != cpu + 1 || READ_ONCE(deferred[cpu]))
 		return false;
 	WRITE_ONCE(deferred[cpu], true);

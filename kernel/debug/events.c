@@ -12,8 +12,8 @@ static const struct event_info table[] = {
 
 	[TR_LOCK] = { "lock %s", .next = "lock %s", .of = OF_MUTEX,
 		      .touches = WRITES },
-	/* After the lock is taken. It ends the step, so that the step of a
-	 * thread before a lock touches the lock alone. */
+	/* After the lock is taken. This operation ends the step, so that the
+	 * step of a thread before a lock touches the lock and nothing else. */
 	[TR_LOCKED] = { .next = "go on, with %s held", .of = OF_MUTEX },
 	[TR_LOCK_INTR] = { .next = "lock %s, or be interrupted",
 			   .of = OF_MUTEX,

@@ -32,7 +32,7 @@ static uint32_t fault_status(uint32_t fsr)
 	return (fsr & 0xf) | (fsr >> 6 & 0x10);
 }
 
-/* Was it caused by an earlier access, at an unknown address? */
+/* Was the abort caused by an earlier access, at an unknown address? */
 static bool is_asynchronous(uint32_t fsr)
 {
 	return fault_status(fsr) == FS_ASYNC ||

@@ -78,10 +78,10 @@ static struct cpumask wait_for_answers(struct cpumask left,
 }
 
 /*
- * Make all other cores print where they are; returns those that did not. A core
- * without an answer is asked again, in case a message of its own hangs
- * (console_defers()). Each core counts its answers, so two cores that ask at
- * the same time do not disturb each other.
+ * Make all other cores print where they are. Returns the cores that did not. A
+ * core without an answer is asked again, in case a message of its own hangs
+ * (console_defers()). Each core counts its answers, so two cores can ask at the
+ * same time.
  */
 static struct cpumask ask_others(enum ipi ipi)
 {
@@ -101,8 +101,8 @@ static struct cpumask ask_others(enum ipi ipi)
 	return left;
 }
 
-/* After its report each failing core comes here. One of them ends the machine,
- * after the others have finished their reports; the others halt. */
+/* Each failing core comes here after its report. One of these cores ends the
+ * machine, after the others have finished their reports. The others halt. */
 noreturn void panic_end(void)
 {
 	uint32_t me = smp_processor_id() + 1, winner = 0;
@@ -149,7 +149,7 @@ bool panic_enter(const char *what)
 	if (depth[cpu] == 2)
 		kprintf("(core %u failed again while reporting: %s)\n", cpu,
 			what);
-	/* From the third failure on nothing is printed: perhaps the console
+	/* From the third failure on, print nothing: perhaps the console
 	 * fails. */
 	if (depth[cpu] > DEPTH_MAX)
 		machine_halt(); /* the end of the machine fails, too */

@@ -38,8 +38,8 @@ void trace_gate_slow(enum trace_op op, const void *obj, uintptr_t caller)
 }
 #endif
 
-/* Is a marked thread concerned? It causes the event, is woken by the event, or
- * gets a lock by it. */
+/* Is a marked thread concerned? The thread may cause the event, be woken by the
+ * event, or get a lock by the event. */
 static bool concerns_marked(enum trace_op op, const void *obj, uintptr_t arg)
 {
 	const struct thread *to = op == TR_HANDOVER ? (const void *)arg : obj;
@@ -98,7 +98,8 @@ void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 		 * Release: pairs with the acquire in trace_snapshot(). The
 		 * exchange fails if trace_start() has emptied the ring in the
 		 * meantime. If another core starts a trace while this ring is
-		 * empty, an event of the old trace may be the new one's first.
+		 * empty, an event of the old trace may become the first event
+		 * of the new trace.
 		 */
 		__atomic_compare_exchange_n(&r->head, &head, head + 1, false,
 					    __ATOMIC_RELEASE, __ATOMIC_RELAXED);

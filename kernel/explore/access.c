@@ -40,8 +40,8 @@ static always_inline void access(const void *address, size_t size, bool write,
 		access_words((uintptr_t)address, size, write, caller);
 }
 
-/* Functions by the names that the compiler uses. It has types of its own for
- * these names, so they are not the names in C. */
+/* Define functions with the names that the compiler calls. The compiler has
+ * types of its own for these names, so the functions have other names in C. */
 #define NAMED(name) __asm__("__tsan_" name)
 #define HOOK(name, size, write)                                                \
 	void hook_##name(const void *address) NAMED(#name);                    \
@@ -73,8 +73,8 @@ void hook_write_range(const void *address, size_t size)
 }
 
 /*
- * The compiler replaces atomic operations by these. The order is the strongest
- * in every case.
+ * The compiler calls these functions instead of atomic operations. The order is
+ * the strongest in every case.
  */
 #define ATOMIC_LOAD(bits)                                                      \
 	uint##bits##_t hook_load_##bits(const uint##bits##_t *p, int order)    \

@@ -21,14 +21,14 @@
 #define LOOK_NS	    60000ull   /* between two looks if a thread is blocked */
 #define LEAD_NS	    1000000ull /* between two looks while a thread leads */
 #define AWAKE_LOOKS 64	       /* before the first LOOK_NS */
-/* A step that lasts longer does not end by itself. It must also last that many
+/* A step that lasts longer is taken as endless, if it also lasts this many
  * looks: a host may stop while the guest's clock goes on. */
 #define STEP_NS	   10000000000ull
 #define STEP_LOOKS 20000
 
 struct engine ex = {
-	/* Not in explore_begin(): a thread of the round before may hold its
-	 * lock still. */
+	/* Not in explore_begin(): a thread of the last round may still hold its
+	 * lock. */
 	.changed = WAIT_QUEUE_INIT(ex.changed, "a thread at a gate"),
 };
 static void gate_init(struct gate *g, struct thread *t)
@@ -68,7 +68,7 @@ void explore_begin(const struct explored *subject)
 		struct thread *t = rcu_sched_state.data[cpu].thread;
 
 		gate_init(&ex.callbacks[cpu], t);
-		/* Write `gated` even if it is to be false: in the last round
+		/* Write `gated` even if it is to be false. In the last round
 		 * the thread may have left wait_for_grant(), which sets
 		 * `gated`, after explore_let_go() had cleared it. */
 		if (t)
@@ -123,8 +123,8 @@ void explore_end(void)
 	WRITE_ONCE(ex.on, false);
 }
 
-/* Is each callback that is ready at its gate? Not those of a core that is off,
- * or whose callback thread is parked because the core goes. */
+/* Is each callback that is ready at its gate? Callbacks do not count on a core
+ * that is off, or whose callback thread is parked because the core goes. */
 static bool callbacks_rest(void)
 {
 	unsigned int cpu;
@@ -150,8 +150,8 @@ static bool environment_is_apart(void)
 	return READ_ONCE(rcu_sched_state.grace_period) == rcu_grace_period;
 }
 
-/* Do the grace periods rest? They do if none runs and none is requested, or if
- * the grace-period thread waits for an event, and not for time. */
+/* Do the grace periods rest? They rest if none runs and none is requested, or
+ * if the grace-period thread waits for an event, and not for time. */
 static bool grace_periods_rest(void)
 {
 	return rcu_gp_is_quiet() || waits_for_event(rcu_sched_state.thread);
@@ -174,7 +174,7 @@ bool callbacks_can_run(void)
 	return READ_ONCE(ex.due) && waiting_callback();
 }
 
-/* May callbacks run now, which then belong to the step that is under way? */
+/* May callbacks run now? (They then belong to the current step.) */
 static bool callbacks_may_run(void)
 {
 	return ((ex.runs_callbacks && READ_ONCE(ex.ran) < ex.to_run) ||
@@ -182,7 +182,7 @@ static bool callbacks_may_run(void)
 	       waiting_callback();
 }
 
-/* Let one of them run, if there is one. Returns whether one runs. */
+/* Let one callback run, if one waits. Returns whether one runs. */
 static bool let_callback_run(void)
 {
 	struct gate *g = callbacks_may_run() ? waiting_callback() : NULL;
@@ -215,16 +215,16 @@ static bool all_rest(bool arrived)
 		    !smp_load_acquire(&g->at_gate))
 			return false;
 	}
-	/* A grace period for callbacks of the threads must have ended: later
-	 * steps may look at these callbacks. A timer of theirs may expire: then
-	 * only settle() can tell. */
+	/* If callbacks of the threads are left, their grace period must have
+	 * ended: later steps may look at these callbacks. If a thread has a
+	 * timer, the timer may expire: only settle() can tell. */
 	return !READ_ONCE(ex.timer_armed) && callbacks_rest() &&
 	       environment_is_apart() &&
 	       (!READ_ONCE(ex.callbacks_left) || grace_periods_rest()) &&
 	       !callbacks_may_run();
 }
 
-/* Has the thread stopped for good, as far as one look can tell? */
+/* Has the thread stopped until its next step, as far as one look can tell? */
 static bool at_rest(const struct gate *g, unsigned int i)
 {
 	return has_ended(i) || smp_load_acquire(&g->at_gate) ||
@@ -253,7 +253,7 @@ static bool nothing_runs(uint64_t *switches)
 	return still;
 }
 
-/* May the interrupt begin? It runs where its thread is held. */
+/* May the interrupt begin? It runs at the place where its thread is held. */
 static bool may_begin(const struct gate *g)
 {
 	const struct gate *b = g->bound;
@@ -291,8 +291,8 @@ static unsigned int enabled_threads(void)
 	return able;
 }
 
-/* The step is over, if one was under way: say so, and choose the next one.
- * Returns the thread, or NO_ONE: there is no next step. */
+/* If a step was under way, it is over: say so. Then choose the next step.
+ * Returns the thread, or NO_ONE if there is no next step. */
 static int next_step(void)
 {
 	struct footprint f;
@@ -318,7 +318,7 @@ static int next_step(void)
 	return n < 0 ? NO_ONE : n;
 }
 
-/* From here on thread n has the lead, or (NO_ONE) the exploring thread. */
+/* Pass the lead to thread n, or (NO_ONE) to the exploring thread. */
 static void pass_lead(int n)
 {
 	/* Release: pairs with the acquires in stop_at_resume(), end_step() and
@@ -328,7 +328,7 @@ static void pass_lead(int n)
 		wake_up(&ex.changed);
 }
 
-/* Let RCU take a step: the callbacks that are due run. */
+/* Let RCU take a step: run the callbacks that are due. */
 static void grant_callbacks(void)
 {
 	WRITE_ONCE(ex.no_step, false);

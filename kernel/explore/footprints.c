@@ -46,7 +46,7 @@ bool is_explored(const struct gate *g)
 	return g >= ex.gate && g < ex.gate + SEARCH_THREADS;
 }
 
-/* Does a thread wait for the object, or will it unless it is woken? */
+/* Does a thread wait for the object, or will it wait if nothing wakes it? */
 static bool somebody_waits_for(const void *obj)
 {
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
@@ -73,8 +73,8 @@ bool touched_thing(enum trace_op op, const void *obj, uintptr_t *thing,
 	       touches & COUNTS_DOWN ? TOUCH_DEC :
 	       touches & READS	     ? TOUCH_READ :
 				       TOUCH_WRITE;
-	/* A release may then hand over or wake. Which of several releases does
-	 * it depends on their order. */
+	/* A release may then hand over or wake. The order of several releases
+	 * decides which of them does this. */
 	if (*how != TOUCH_WRITE && somebody_waits_for(obj))
 		*how = TOUCH_WRITE;
 	return touches & (READS | WRITES | COUNTS_UP | COUNTS_DOWN);
@@ -93,19 +93,20 @@ bool on_changing_core(void)
 	       !in_interrupt();
 }
 
-/* Is the event the end of stop_machine()? Which stopper causes it is chance. */
+/* Is the event the end of stop_machine()? It is chance which stopper causes
+ * this event. */
 static bool ends_stop_machine(const struct trace_event *e)
 {
 	return e->op == TR_COMPLETE &&
 	       ((const struct completion *)e->obj)->by == current;
 }
 
-/* Does the event belong to the step? Yes if one of the threads caused it (*by),
- * or something that acts for one: a callback, or the core that comes or goes.
- * Events in an interrupt do not, because it is chance which thread it
- * interrupts. But the callbacks that an interrupt queues, and the declared data
- * that it touches, do belong to the step: the step may have sent the interrupt
- * and waits for it. */
+/* Does the event belong to the step? It does if one of the threads caused it
+ * (*by), or if a callback or the core that comes or goes caused it. Other
+ * events in an interrupt do not belong to the step, because it is chance which
+ * thread is interrupted. But callbacks that an interrupt queues, and declared
+ * data that it touches, do belong to the step: the step may have sent the
+ * interrupt and waits for it. */
 static bool belongs_to_step(const struct trace_event *e, struct gate **by)
 {
 	bool callback = e->op == TR_RCU_CB;
@@ -248,8 +249,9 @@ bool looks_again(const struct waiting *w)
 	       w->ops != &rwsem_write_wait;
 }
 
-/* Is the lock that was taken in the footprint already? The gate before the
- * operation has added it; or it was handed over in another thread's step. */
+/* Is the lock that was taken in the footprint already? Either the gate before
+ * the operation has added it, or the lock was handed over in another thread's
+ * step. */
 static bool is_known(const struct gate *g, enum trace_op op)
 {
 	if (op != TR_LOCK && op != TR_READ_LOCK && op != TR_WRITE_LOCK)
@@ -333,10 +335,10 @@ static void touch_list(struct gate *by, const struct trace_event *e)
 		touch(by, list, TOUCH_READ, false);
 }
 
-/* If a step wakes a thread that is about to leave its queue, it touches the thread's
- * wake-up: the thread does not sleep there again, but it passes the wake-up on. (If
- * the environment wakes the thread, it is chance whether the thread stands there
- * already.) */
+/* A step that wakes a thread which is about to leave its queue touches the
+ * thread's wake-up: the thread does not sleep there again, but passes the
+ * wake-up on. (If the environment wakes the thread, it is chance whether the
+ * thread is there already.) */
 static void touch_leaving(struct gate *by, const struct trace_event *e)
 {
 	struct gate *g = e->op == TR_WAKE ? gate_of(e->obj) : NULL;
@@ -345,10 +347,10 @@ static void touch_leaving(struct gate *by, const struct trace_event *e)
 		touch(by, WAKE_OF(g - ex.gate), TOUCH_WRITE, false);
 }
 
-/* A grace period ends. RCU waits for a thread with preemption disabled, because it
- * is a reader. But RCU does not wait for a thread that the explorer holds at a gate
- * inside the thread's own spinlock section. The search does not try the order in
- * which RCU waits for it: note that. */
+/* A grace period ends. RCU waits for a thread with preemption disabled, because
+ * the thread is a reader. But RCU does not wait for a thread that the explorer
+ * holds at a gate while the thread has a spinlock of the experiment. The search
+ * does not try the order in which RCU waits for such a thread: note this. */
 static void note_readers(void)
 {
 	for (unsigned int i = 0; i < ex.subject.nr; i++)
@@ -357,10 +359,11 @@ static void note_readers(void)
 }
 
 /*
- * Count the callbacks that RCU's own steps run: all but those of rcu_barrier(). The
- * callbacks of rcu_barrier() run at once if no others are due. (Others may be in
- * front of them in the list; then rcu_barrier() waits for these.) On the core that
- * comes or goes the environment runs all callbacks.
+ * Count the callbacks that RCU's own steps run: all but those of rcu_barrier().
+ * The callbacks of rcu_barrier() run at once if no other callback is due. (If
+ * other callbacks are in front of them in the list, rcu_barrier() waits for
+ * these others.) On the core that comes or goes the environment runs all
+ * callbacks.
  */
 static void note_due(const struct trace_event *e)
 {
@@ -534,10 +537,11 @@ bool waits_for_a_thread(const struct gate *g)
 		return true;
 	if (w == &barrier_wait && READ_ONCE(ex.due))
 		return true; /* RCU takes steps too */
-	/* The environment completes nothing for a thread that takes no core on
-	 * or off, while no callbacks of a barrier are left and the threads have
-	 * armed no timer. (The answer must depend on what the threads have done,
-	 * not on what the environment does just now.) */
+	/* The environment completes nothing for a thread under these
+	 * conditions: the thread takes no core on or off, no callbacks of a
+	 * barrier are left, and the threads have armed no timer. (The answer
+	 * must depend on what the threads have done, not on what the
+	 * environment does just now.) */
 	return (w == &queue_wait || w == &completion_wait) &&
 	       mutex_owner(&cpu_add_remove_lock) != g->thread &&
 	       READ_ONCE(ex.callbacks_left) == READ_ONCE(ex.due) &&

@@ -28,8 +28,8 @@ static struct gate *callbacks_gate(const struct thread *t)
 	return NULL;
 }
 
-/* Is it a wait queue of RCU's threads? They belong to the environment: whether such
- * a thread must be woken depends on time. */
+/* Is this a wait queue of RCU's threads? They belong to the environment: it
+ * depends on time whether such a thread must be woken. */
 static bool is_rcu_queue(const void *queue)
 {
 	uintptr_t rsp = (uintptr_t)&rcu_sched_state;
@@ -50,8 +50,8 @@ static void touch_interrupted(struct gate *g, const struct thread *t)
 	g->objects = NULL; /* the interrupted thread may use objects too */
 }
 
-/* The thread is about to do this operation: add the thing that it will touch
- * to the step's footprint. */
+/* The thread is about to do this operation. Add the thing that the operation
+ * touches to the step's footprint. */
 static void touch_upcoming(struct gate *g, enum trace_op op, const void *obj)
 {
 	if (op == TR_WAKE)
@@ -74,12 +74,12 @@ static bool touches(enum trace_op op)
 }
 
 /*
- * Does rcu_barrier() look at the callbacks of one more core that stays on? All its
- * looks at these cores are one step, so that the number of schedules does not
- * depend on the number of cores. If another thread calls call_rcu() on one of the
- * cores, both orders are still tried: the call comes before all looks, or after
- * them. Orders are lost only if several threads call call_rcu() on several cores,
- * in an order that they have agreed on.
+ * Does rcu_barrier() look at the callbacks of one more core that is never
+ * turned off? All these looks are one step, so that the number of schedules
+ * does not depend on the number of cores. If another thread calls call_rcu() on
+ * one of the cores, two orders are tried: the call comes before all looks, or
+ * after them. Orders are lost if several threads call call_rcu() on several
+ * cores, in an order that they have agreed on.
  */
 static bool goes_on_looking(struct gate *g, enum trace_op op, const void *obj)
 {
@@ -94,10 +94,11 @@ static bool goes_on_looking(struct gate *g, enum trace_op op, const void *obj)
 }
 
 /*
- * Does the step end at this gate? Not if the step has touched nothing yet: then
- * no other thread can notice where in the order the step came. But a step always
- * ends before mutex_lock(), and before a spinlock of the experiment, because the
- * thread may have to wait there. The answer must not depend on other threads.
+ * Does the step end at this gate? It does not if the step has touched nothing:
+ * then no other thread can notice where in the order the step came. But a step
+ * always ends before mutex_lock(), and before a spinlock of the experiment,
+ * because the thread may have to wait there. The answer must not depend on
+ * other threads.
  */
 static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 {
@@ -132,8 +133,8 @@ bool would_wait(enum trace_op op, const void *obj)
 
 static bool run_interrupt(struct gate *g);
 
-/* Wait until the thread is granted its next step, or may go on its own. Its
- * declared interrupts run here. */
+/* Wait until the thread is granted its next step, or may go on without the
+ * explorer. The thread's declared interrupts run here. */
 static void wait_for_grant(struct gate *g)
 {
 	struct waiting outer = current->waiting;
@@ -152,7 +153,7 @@ static void wait_for_grant(struct gate *g)
 	WRITE_ONCE(g->at_gate, false);
 }
 
-/* Stop at a gate that ends the thread's step, if it has one. */
+/* If this gate ends the thread's step, stop here. */
 static void stop_at_gate(struct gate *g, enum trace_op op, const void *obj,
 			 uintptr_t caller)
 {
@@ -179,12 +180,11 @@ static void stop_at_gate(struct gate *g, enum trace_op op, const void *obj,
 }
 
 /*
- * The thread is about to sleep, or was woken before it could.
+ * The thread is about to sleep, or was woken before it could sleep.
  *
- * If it waits for the environment, it keeps the lead. The environment may wake it
- * before it sleeps, or a while later; so the wait is a part of the step. If the
- * environment comes to rest and the thread still sleeps, the step is over:
- * settle() ends it.
+ * If it waits for the environment, it keeps the lead. The environment may wake
+ * it before it sleeps, or later; so the wait is a part of the step. If the
+ * environment comes to rest while the thread sleeps, settle() ends the step.
  */
 static void note_block(struct gate *g, uintptr_t caller)
 {
@@ -244,10 +244,10 @@ static void stop_at_resume(struct gate *g)
 }
 
 /*
- * Run the declared interrupt that has begun on g's thread. Returns false if none
- * has. It runs on the stack of that thread, which is held at a gate; so `current` is
- * that thread, as in any interrupt. The begin of the interrupt is a step of its
- * own.
+ * Run the declared interrupt that has begun on g's thread. Returns false if
+ * none has begun. The interrupt runs on the stack of this thread, which is held
+ * at a gate, so `current` is this thread, as in any interrupt. The begin of the
+ * interrupt is a step of its own.
  */
 static bool run_interrupt(struct gate *g)
 {
@@ -316,10 +316,11 @@ static void gate_of_thread(struct gate *g, enum trace_op op, const void *obj,
 	touch_upcoming(g, op, obj);
 }
 
-/* The thread will wait until core `cpu` has run a function in an interrupt. So
- * it stands here until each explored thread of that core has IRQs on. If threads
- * may share a core, it depends on the machine which threads are there. Then the
- * thread does not stand here, and the search may note LEFT_INTERRUPTS. */
+/* The thread is about to wait until core `cpu` has run a function in an
+ * interrupt. Hold it here until each explored thread of that core has IRQs on.
+ * But if threads may share a core, it depends on the machine which threads run
+ * there. Then the thread is not held here, and the search may note
+ * LEFT_INTERRUPTS. */
 static void gate_of_call(struct gate *g, uintptr_t cpu, uintptr_t caller)
 {
 	left_caller(g - ex.gate, ex.subject.apart);
@@ -338,8 +339,8 @@ static void gate_of_call(struct gate *g, uintptr_t cpu, uintptr_t caller)
 	}
 }
 
-/* A gate of a spinlock operation: note what the thread holds, and stop if the gate
- * is a point. */
+/* A gate of a spinlock operation: note which spinlocks the thread holds, and
+ * stop if the gate is a point. */
 static void gate_of_spinlock(struct gate *g, enum trace_op op, const void *obj,
 			     uintptr_t caller)
 {
@@ -406,7 +407,8 @@ void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 }
 
 /* Has the thread just passed the gate of the word that it accesses now? Returns
- * true once for each gate: the next access to the word needs another gate. */
+ * true once for each gate, because the next access to the word needs another
+ * gate. */
 static bool was_declared(struct gate *g, uintptr_t word)
 {
 	bool was = g && g->declared == word;
@@ -487,9 +489,8 @@ void explore_thread_ends(void)
 	end_step(g);
 }
 
-/* Wait for the condition after explore_let_go(). The thread waits as for any
- * event, so a round in which the condition cannot become true is seen to be
- * stuck. */
+/* Wait for the condition after explore_let_go(). The thread waits for an event.
+ * So if the condition can never become true, the round is seen to be stuck. */
 static void await_alone(struct gate *g, bool (*holds)(void *arg))
 {
 	if (holds(ex.subject.arg))

@@ -12,9 +12,9 @@
 
 #if GORDIAN_DEBUG
 
-/* A label (slab.h) also says which thread has allocated the object (0: the set-up),
- * and has the number of the round. If an object is still there so many rounds later,
- * its label means another round. */
+/* A label (slab.h) also says which thread has allocated the object (0: the
+ * set-up), and in which round. The number of the round is reused after so many
+ * rounds, so the label of an older object is wrong. */
 #define ROUNDS	  4096u
 #define WHO_SHIFT 16
 #define WHO_MASK  15u

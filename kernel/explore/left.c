@@ -19,8 +19,8 @@
 
 static struct {
 	unsigned int bits;
-	/* Words of the heap, by hash. Two words may share an entry: then a bit
-	 * is set that need not be. */
+	/* Words of the heap, by hash. If two words share an entry, a bit may be
+	 * set without need. */
 	struct {
 		uint8_t read, written; /* by these threads, as bits */
 	} word[WORDS];
@@ -65,7 +65,8 @@ void left_object(unsigned int i, uintptr_t cache, bool changes)
 									 << i;
 	in_a_row = left.cache[k].in_a_row;
 	changed = left.cache[k].changed;
-	/* Some thread has done the one, and another thread the other. */
+	/* Has one thread done the first thing, and another thread the
+	 * second? */
 	if (in_a_row && changed &&
 	    (in_a_row != changed || changed & (changed - 1)))
 		left_out(LEFT_OBJECTS);
@@ -78,8 +79,8 @@ void left_heap_lock(const void *lock)
 	left.heap_lock = lock;
 }
 
-/* Has a thread looked at several lists in one step, while two others could queue
- * callbacks in two of them? */
+/* Has a thread looked at several lists in one step, while two other threads
+ * could queue callbacks in two of these lists? */
 static void note_looks(void)
 {
 	for (unsigned int i = 0; i < 8 * sizeof(left.looks); i++) {
@@ -102,7 +103,8 @@ void left_call(unsigned int i)
 	note_looks();
 }
 
-/* Has a thread called other cores while another one may have masked IRQs there? */
+/* Has a thread called other cores while another thread may have masked IRQs
+ * there? */
 static void note_callers(bool apart)
 {
 	unsigned int both = left.callers | left.masked;

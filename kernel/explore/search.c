@@ -251,8 +251,9 @@ static bool prints_conflict(const struct search *s, unsigned int a,
 			     q->n);
 }
 
-/* Are two steps dependent? By the numbers of their footprints. The same few pairs
- * are asked about again and again, so the last answers are kept. */
+/* Are two steps dependent? a, b: the numbers of their footprints. The search
+ * asks about the same few pairs again and again, so the last answers are
+ * kept. */
 static bool dependent(struct search *s, unsigned int a, unsigned int b)
 {
 	uint32_t pair = a * SEARCH_PRINTS + b;
@@ -456,9 +457,9 @@ static uint64_t sum_of(struct search *s, unsigned int k, uint32_t w,
 }
 
 /*
- * The last step of a sequence is unsure. Has this very step been seen in some
- * run: the same thread, with the same steps happening before it? The sequence
- * begins after the first k steps of the run. If so, its footprint is known.
+ * The last step of a sequence is unsure. Has this step been seen in some run: a
+ * step of the same thread, after the same earlier steps? The sequence begins
+ * after the first k steps of the run. If so, its footprint is known.
  */
 static bool look_up(struct search *s, unsigned int k, uint32_t first)
 {
@@ -495,8 +496,8 @@ static bool look_up(struct search *s, unsigned int k, uint32_t first)
 
 enum answer { NO, YES, UNSURE };
 
-/* Is the step of thread t a weak initial of the sequence: could it come first,
- * be it in the sequence or not? */
+/* Is the step of thread t a weak initial of the sequence? It is one if it could
+ * come first, whether or not the sequence contains it. */
 static enum answer is_weak_initial(struct search *s, uint32_t w, unsigned int t,
 				   unsigned int step)
 {
@@ -600,7 +601,7 @@ static bool choose_sequence(struct search *s, unsigned int k)
 	return false;
 }
 
-/* Full and bounded: the choice that comes next at this node. */
+/* For the full and the bounded search: the next choice at this node. */
 static bool choose_open(struct node *n)
 {
 	unsigned int open = n->todo & ~n->done;
@@ -685,9 +686,9 @@ static void keep_standing(const struct search *s, struct spot *kept,
 					 .vague = stands[t].vague };
 }
 
-/* Set n->asleep: the threads that need no run from this node. Each of them has
- * had a run from an earlier node, and no step since that node is dependent with
- * the thread's step. */
+/* Set n->asleep: the threads that need no run from this node. Each of these
+ * threads has had a run from an earlier node, and no step since that node is
+ * dependent on the thread's step. */
 static void set_asleep(struct search *s, struct node *n)
 {
 	const struct node *prev = n - 1;
@@ -709,7 +710,8 @@ static unsigned int preempts(const struct search *s, unsigned int k,
 	return t != last && s->node[k].enabled & BIT(last);
 }
 
-/* Full and bounded: which threads get a run from this node. */
+/* For the full and the bounded search: note which threads get a run from this
+ * node. */
 static void note_choices(struct search *s, struct node *n)
 {
 	unsigned int k = s->steps;
@@ -731,7 +733,7 @@ static void note_choices(struct search *s, struct node *n)
 	}
 }
 
-/* Go on with a redundant run: the threads in one order or another. */
+/* Continue a redundant run: take the threads in one order or another. */
 static int choose_redundant(struct search *s, unsigned int enabled)
 {
 	unsigned int turn = s->order;
@@ -769,7 +771,8 @@ static int new_choice(struct search *s, struct node *n)
 	able = n->enabled & ~n->asleep;
 	if (s->path_ends) {
 		s->path_ends = false;
-		/* The sequence should have awakened all that sleep. */
+		/* By the end of the wakeup sequence, no thread of the sleep
+		 * set should be asleep. */
 		if (n->asleep)
 			return give_up(s, n->enabled);
 		drop_pending(s, n);
@@ -821,8 +824,8 @@ int search_choose(struct search *s, unsigned int enabled,
 	return n->chosen;
 }
 
-/* Sequences that are pending at a node, and could begin with the step that was
- * taken there, go on to the next node. */
+/* Move on the sequences that are pending at a node and could begin with the
+ * step that was taken there: they are now pending at the next node. */
 static void move_pending(struct search *s, struct node *n)
 {
 	uint16_t all = n->pending;
@@ -887,7 +890,7 @@ static bool is_vague(const struct search *s, const struct node *n)
 	       t->thing != at->thing || t->how != at->how;
 }
 
-/* Compute clock, id and so on of step k from those before it. */
+/* Compute clock, id and so on of step k from the steps before it. */
 static void order_step(struct search *s, unsigned int k)
 {
 	struct node *n = &s->node[k];
@@ -913,8 +916,9 @@ static void order_step(struct search *s, unsigned int k)
 		remember(s, t, before, n->step, n->id);
 }
 
-/* Is the thing closed after the steps before place i, and then those that do
- * not happen after step i? *by: the place of the step that closed it. */
+/* Is the thing closed at this moment: after all steps before place i, and after
+ * the later steps that do not happen after step i? *by: the place of the step
+ * that closed it. */
 static bool is_closed_before(const struct search *s, unsigned int i,
 			     uintptr_t thing, unsigned int *by)
 {
@@ -939,11 +943,12 @@ static bool is_closed_before(const struct search *s, unsigned int i,
 }
 
 /*
- * Step i and a step of thread t race. So the steps after i that do not happen
- * after it, and then t's step, are a sequence to be run from node i.
- * step: t's footprint, if it is not unsure. other: if not 0, a thing that t takes
- * too: the step that closes it, and all that happen after that, are left out. If
- * it was closed before, t's step could not come here.
+ * Step i and a step of thread t race. So this is a sequence to run from node i:
+ * the steps after i that do not happen after i, and then t's step. step: t's
+ * footprint, if it is not unsure. other: if not 0, a thing that t takes too.
+ * Then the step that closes this thing, and all steps that happen after that
+ * step, are left out. (If the thing was closed before, t's step could not come
+ * here.)
  */
 static void reverse(struct search *s, unsigned int i, unsigned int t,
 		    unsigned int step, bool unsure, uintptr_t other)
@@ -1005,10 +1010,10 @@ static void reverse(struct search *s, unsigned int i, unsigned int t,
 }
 
 /*
- * Thread t takes the thing at place k, or (k is the end) would take it if it were
- * open. Another thread closed it, perhaps opened it again since; t could have
- * taken it before it was closed. Find the step that closed it.
- * prior: the clock of t's step before.
+ * Find the step that closed the thing which thread t takes at place k. (k may
+ * be the end: then t would take the thing if it were open.) Another thread
+ * closed the thing, and may have opened it again; t could have taken the thing
+ * before. prior: the clock of t's step before.
  */
 static void find_closer(struct search *s, unsigned int k, unsigned int t,
 			const uint16_t *prior, uintptr_t thing,
@@ -1049,9 +1054,9 @@ static void find_closer(struct search *s, unsigned int k, unsigned int t,
 		if (takes)
 			break;
 	}
-	/* Nobody says who closed it: take all that may have. But a thread that
-	 * only reads the thing waits to be woken, and it was its own step that
-	 * closed it. */
+	/* No record says who closed the thing, so take all steps that may have
+	 * closed it. But a thread that only reads the thing waits to be woken;
+	 * then its own step closed the thing. */
 	for (j++; j < from; j++) {
 		const struct node *n = &s->node[j];
 
@@ -1268,9 +1273,9 @@ unsigned int search_straighten(const struct search *s, uint8_t *order,
 		extend_orders(&l, at, cost, from);
 	at = l.size - 1;
 	for (unsigned int t = 1; t < s->threads; t++)
-		/* Of orders that are equally good, take the one whose last steps
-		 * are a later thread's: an earlier thread begins it. (See also
-		 * extend_orders().) */
+		/* Of equally good orders, take the one whose last steps belong
+		 * to the thread with the highest number. Then a thread with a
+		 * low number begins. (See also extend_orders().) */
 		if (cost[at * SEARCH_THREADS + t] <=
 		    cost[at * SEARCH_THREADS + best])
 			best = t;

@@ -30,8 +30,9 @@ bool cores_idle(void)
 }
 
 /* rcu_idle_count() orders the reads, and pairs with the idle loop. A core
- * counts as awake from CPU_STARTING until it is off. If a thread waits for a core
- * to start or stop, it waits for a time too, so it does not count as blocked. */
+ * counts as awake from CPU_STARTING until it is off. (A thread that waits
+ * for a core to start or stop also waits for time, so it does not count as
+ * blocked.) */
 bool other_cores_sleep(uint32_t *sum)
 {
 	unsigned int cpu, awake = 0;
@@ -41,7 +42,7 @@ bool other_cores_sleep(uint32_t *sum)
 	for_each_possible_cpu (cpu) {
 		seen = rcu_idle_count(cpu);
 		awake += seen & 1;
-		/* Only sleeping cores: not the caller's own. */
+		/* Sleeping cores, except the caller's. */
 		*sum += seen & 1 ? 0 : seen;
 	}
 	return awake <= 1;

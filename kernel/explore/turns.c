@@ -23,7 +23,7 @@
 
 #if GORDIAN_DEBUG
 
-/* Does thread t have the spinlock, or will t have it next? t = NULL: does any
+/* Does thread t have the spinlock, or get it next? t = NULL: does any
  * thread? */
 static bool has_spinlock(const struct thread *t, const void *lock)
 {
@@ -67,7 +67,8 @@ static bool let_pass(const void *obj, struct thread *t)
 	return false;
 }
 
-/* Let t, which sleeps before the spinlock, take it although it is held. */
+/* Let t take the spinlock, although it is held. t sleeps before the
+ * spinlock. */
 static int lend_turn(void *obj, struct thread *t)
 {
 	spin_lock_rescue(obj, t);

@@ -30,7 +30,8 @@ bool waits_for_event(const struct thread *t)
 	enum thread_state state = READ_ONCE(t->state);
 
 #if GORDIAN_DEBUG
-	/* It sleeps where it would spin: kernel/explore/turns.c. */
+	/* In a search, the thread sleeps where it would spin:
+	 * kernel/explore/turns.c. */
 	if (state == TASK_HELD)
 		return READ_ONCE(t->busy.ops) != NULL;
 #endif
@@ -38,7 +39,7 @@ bool waits_for_event(const struct thread *t)
 	       ops && ops->event && !READ_ONCE(t->waiting.timed);
 }
 
-/* The fields as they are now; they may belong to two waits. */
+/* Read the fields as they are now. They may belong to two waits. */
 static struct waiting read_waiting(const struct waiting *from)
 {
 	/* Acquire: pairs with the release in wait_begin(), busy_set(). */
@@ -55,10 +56,10 @@ static struct waiting read_waiting(const struct waiting *from)
 }
 
 /*
- * A copy that belongs to one wait as a whole; or its ops is NULL. A thread
- * that begins a wait stores ops = NULL before the fields, and ops after them.
- * If the first reading has a field of a later wait, the second reading sees at
- * least the NULL; and if it sees the new ops, it sees all new fields, so the
+ * Copy the fields of one wait, or set ops to NULL. A thread that begins a wait
+ * stores ops = NULL before the fields, and ops after the fields. If the first
+ * reading has a field of a later wait, the second reading sees at least the
+ * NULL. If the second reading sees the new ops, it sees all new fields, so the
  * two readings differ.
  */
 static struct waiting copy_waiting(const struct waiting *from)
@@ -128,8 +129,8 @@ bool waitfor_suspicious(const struct thread *t)
 	if (!waits_for_event(t))
 		return false;
 	owner = wait_owner(w);
-	/* For a wait for callbacks no owner is known. The callbacks run unless
-	 * the grace-period thread stands still. */
+	/* The owner of a wait for callbacks is not known. The callbacks run
+	 * unless the grace-period thread stands still. */
 	if (!owner && w->ops == &barrier_wait)
 		owner = rcu_sched_state.thread;
 	/* No owner is known: suspicious if this kind of wait can have one. */
@@ -163,8 +164,8 @@ static void note_owner(struct waitfor_link *l, const struct thread *owner)
 	l->owner_site = h ? h->site : ops->site ? ops->site(l->waiting.obj) : 0;
 }
 
-/* How a chain ends: in a thread that can run; in a wait for no known thread, or
- * in a thread that a BUG ended; in a cycle. */
+/* How a chain ends: in a thread that can run; in a wait for an unknown thread,
+ * or in a thread that a BUG ended; in a cycle. */
 enum chain_end { ENDS_RUNNING, ENDS_STUCK, ENDS_IN_CYCLE };
 
 struct walk {
@@ -184,10 +185,9 @@ static bool was_seen(const struct walk *k, uint32_t id)
 	return k->nr_seen == WAITFOR_SEEN;
 }
 
-/* Called for each thread t in the order of ids, under threads_lock, so that
- * t is not freed meanwhile. If the chain's last link has an edge to t, and t
- * was not seen yet or closes a cycle, t becomes the next link. The first
- * such t counts. */
+/* Called for each thread t in the order of ids, under threads_lock, so that t
+ * is not freed. If the chain's last link has an edge to t, and t is new or
+ * closes a cycle, t becomes the next link. The first such t counts. */
 static void follow_edge(struct thread *t, void *arg)
 {
 	struct walk *k = arg;
@@ -201,9 +201,9 @@ static void follow_edge(struct thread *t, void *arg)
 		return;
 	fill_link(to, t, k->waits);
 #if GORDIAN_DEBUG
-	/* t holds a spinlock, or runs on the core that is awaited. So it is
-	 * not asleep, and its note of a wait in which it will sleep does not
-	 * stop it. Only a wait in which it spins does. */
+	/* t holds a spinlock, or runs on the core that is awaited. So t is not
+	 * asleep. If t has noted a wait in which it will sleep, this wait does
+	 * not stop t. A wait in which t spins does. */
 	if (!READ_ONCE(t->busy.ops) && l->waiting.ops->busy)
 		to->waiting.ops = NULL;
 #endif
@@ -216,8 +216,8 @@ static void follow_edge(struct thread *t, void *arg)
 		note_owner(l, t);
 }
 
-/* Search depth first, until a chain ends in the way `least`, or in a way that
- * stands later in the enum. Returns false if no chain does. */
+/* Search depth first, until a chain ends in the way `least`, or in a way
+ * further down in the enum. Returns false if no chain does. */
 static bool walk_to(enum chain_end least, struct thread *t, struct waitfor *w,
 		    waits_fn waits)
 {

@@ -25,9 +25,9 @@ static uint32_t suspects[8];
 static struct wait_queue wake = WAIT_QUEUE_INIT(wake, "a suspicion");
 
 /* Does the chain end in a wait that is too long, or in a thread that a BUG
- * ended? Otherwise the last thread of the chain runs and will end the wait. One
- * chain whose last thread runs counts as a hang too: a reader that keeps a
- * grace period waiting too long. */
+ * ended? Otherwise the last thread of the chain runs and will end the wait. A
+ * running last thread counts as a hang in one case: it is a reader, and a grace
+ * period has waited for it too long. */
 static bool ends_in_hang(const struct waitfor *w)
 {
 	const struct waitfor_link *l = &w->link[w->n - 1];
@@ -39,8 +39,8 @@ static bool ends_in_hang(const struct waitfor *w)
 		timer_ns(timer_now() - l->waiting.since) > watchdog_hung_ns);
 }
 
-/* Report t if it is in a cycle, or has waited too long. A wait that is shorter
- * than least_ns is not looked at. */
+/* Report t if it is in a cycle or has waited too long. Waits shorter than
+ * least_ns are ignored. */
 static void report_if_hung(struct thread *t, uint64_t least_ns)
 {
 	/* Static: large, and only this thread comes here. */
@@ -113,9 +113,9 @@ static int watchdog_thread(void *arg maybe_unused)
 }
 
 #if GORDIAN_DEBUG
-/* Called when current is about to block. If that may close a cycle, note the
- * thread and wake the watchdog. If there is no room for the note, the next
- * regular look finds the cycle. */
+/* Called when current is about to block. If this wait may close a cycle, note
+ * the thread and wake the watchdog. (If there is no room for the note, the next
+ * regular look finds the cycle.) */
 static void watchdog_suspect(void)
 {
 	if (READ_ONCE(muted) || !waitfor_suspicious(current))

@@ -36,8 +36,8 @@ unsigned int lockdep_max_depth;
 
 /* ---- the list ------------------------------------------------------------- */
 
-/* Is this the entry of m? An entry of several locks stands for all of its
- * class. */
+/* Is this the entry of m? An entry of several locks counts as the entry of each
+ * lock of its class. */
 static bool is_entry_of(const struct held_lock *h, const struct lockdep_map *m)
 {
 	return h->map ? h->map == m : h->class && h->class == m->class[0];
@@ -66,13 +66,13 @@ unsigned int lockdep_chain_of(const struct lockdep_thread *t, unsigned int n)
 	return n ? chain_intern(&t->held[n - 1], NULL, &known) : CHAIN_EMPTY;
 }
 
-/* The chain of no locks of the running context. */
+/* The empty chain of the running context. */
 static unsigned int empty_chain(const struct lockdep_thread *t)
 {
 	return t->in_irq_link ? CHAIN_EMPTY_IRQ : CHAIN_EMPTY;
 }
 
-/* The entries from i on are now on top of this chain. */
+/* From entry i on, the entries are now on top of this chain. */
 static void rechain(struct lockdep_thread *t, unsigned int i,
 		    unsigned int chain)
 {
@@ -110,8 +110,8 @@ void lockdep_retire(struct lockdep_thread *t, unsigned int i, bool renewed)
 	if (s) {
 		if (i < t->mark || renewed)
 			s->level = 0;
-		/* If it was taken with IRQs on, it owns one of the preempt count,
-		 * which its late release gives back. */
+		/* If the lock was taken with IRQs on, its late release will
+		 * decrement the preempt count. */
 		s->owes_a_count = renewed && !h->irqs_off;
 	}
 	remove_entry(t, i);
@@ -145,8 +145,8 @@ static void report_nest(const struct held_lock *h, const void *frame)
 	lockdep_found(&f, lockdep_serial(h->class), h->site, 0);
 }
 
-/* The new entry, t->held[t->depth], makes a chain that is not marked as checked
- * at its first place. Find the chain, and check it if it is unchecked. Returns
+/* With the new entry, t->held[t->depth], the chain may be unchecked, or checked
+ * at another place. Find the chain, and check it if it is unchecked. Returns
  * the chain's name. */
 static noinline unsigned int check_chain(struct lockdep_thread *t,
 					 const struct lockdep_map *nest,
@@ -192,16 +192,17 @@ void lockdep_relearn(struct lockdep_thread *t)
 	bool outer = false;
 
 	WRITE_ONCE(t->stale, 0);
-	/* Pairs with the barriers between lockdep_reset(), or
-	 * lockdep_unregister_key(), and its set_stale(): if the looks below still
-	 * see what they forget, `stale` stays set. */
+	/* Pairs with the barriers between set_stale() and the rest of
+	 * lockdep_reset() or lockdep_unregister_key(). If the looks below still
+	 * see what those functions forget, `stale` stays set. */
 	smp_mb();
-	/* The chains of a key that was unregistered are gone, and their names may
-	 * be in use for others. */
+	/* When a key is unregistered, its chains go, and their names may be
+	 * used for other chains. */
 	for (unsigned int i = 0; i < t->depth; i++) {
 		struct held_lock *h = &t->held[i];
 
-		/* An edge to its class would be one of the next class there. */
+		/* An edge to its class would be an edge to the next class at
+		 * this place. */
 		if (!lockdep_classes[h->class].key)
 			h->class = 0;
 		outer |= !h->class && i < t->base;
@@ -212,7 +213,7 @@ void lockdep_relearn(struct lockdep_thread *t)
 	for (unsigned int i = 0; i < t->depth; i++) {
 		struct held_lock *h = &t->held[i];
 		/* A frame that returns to where h was taken: the stack of this
-		 * step has nothing to do with h. */
+		 * step does not show how h was taken. */
 		const uint32_t taken_at[] = { LOCKDEP_NO_OLDER_FRAME, h->site };
 		const void *frame = &taken_at[1];
 
@@ -267,9 +268,10 @@ static bool reads_already(const struct lockdep_thread *t,
 }
 
 /*
- * Many locks of one class, which one outer lock orders: from COMPRESS_FROM on
- * they share an entry, which then stands for no lock alone. Locks of different
- * contexts share none. Returns whether the last entry has taken in one more.
+ * Many locks of one class, which one outer lock orders, share an entry from
+ * COMPRESS_FROM on. This entry stands for no single lock. Locks of different
+ * contexts do not share an entry. Returns whether the last entry has taken in
+ * one more lock.
  */
 static bool compress(struct lockdep_thread *t, unsigned int class,
 		     unsigned int how, const struct lockdep_map *nest)
@@ -384,7 +386,7 @@ void lock_acquired(struct lockdep_map *m)
 
 /* ---- releasing -------------------------------------------------------------- */
 
-/* Report a release of m that is wrong. h: its entry, which another context has
+/* Report a wrong release of m. h: the entry of m, which another context has
  * made; NULL: m is not held. */
 static void report_unbalanced(struct lockdep_map *m, uintptr_t site,
 			      const struct held_lock *h, const void *frame)
@@ -401,8 +403,8 @@ static void report_unbalanced(struct lockdep_map *m, uintptr_t site,
 	lockdep_found(&f, lockdep_serial(f.next.class), site, 0);
 }
 
-/* A release that needs more than lock_release(): of a lock that was not the last
- * one taken, or that the running context has not taken, or that is a finding. */
+/* A release that lock_release() does not do itself: the lock was not the last
+ * one taken, or another context took it, or the release is a finding. */
 static noinline bool release_slow(struct lockdep_thread *t,
 				  struct lockdep_map *m, uintptr_t site,
 				  const void *frame)

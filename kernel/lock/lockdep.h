@@ -41,12 +41,11 @@
  *  4. Call might_sleep() first where a thread may sleep.
  *
  * The consequences:
- *  a. Lockdep reports each finding once, and then only counts it. Two findings
- *     are the same if they have the same kind and concern the same classes and
- *     sites; lockdep_finding.c says which. Some steps check all held locks at
- *     once (turning interrupts on, calling cores, the end of a context). If
- *     several locks are wrong there, lockdep reports one and counts the others;
- *     if another lock has a mistake of its own, a later step can show it.
+ *  a. Lockdep reports each finding once, and then counts it. lockdep_finding.c
+ *     says which findings are the same. Some steps check all held locks: turning
+ *     interrupts on, calling cores, the end of a context. If several locks break
+ *     the rule there, lockdep reports the first lock and counts the others. A
+ *     later step can report another of these locks.
  *  b. Lockdep goes on after a report. Nothing that it finds stops the system.
  *  c. If a table is full, one line names the constant to raise. Then lockdep sees
  *     less, but a full table never causes a false report.

@@ -51,7 +51,8 @@ static unsigned int find_class(const void *key, unsigned int subclass)
 	return i;
 }
 
-/* A place for a new class; 0: the table is full. lockdep_graph_lock held. */
+/* Returns a place for a new class, or 0 if the table is full.
+ * lockdep_graph_lock held. */
 static unsigned int new_place(void)
 {
 	unsigned int i = free_class;
@@ -79,8 +80,8 @@ static unsigned int new_class(const void *key, const struct lockdep_map *m,
 	if (!n)
 		return 0;
 	memset(c, 0, sizeof(*c));
-	/* The second class of a name is printed "lock#2", so are its
-	 * subclasses. */
+	/* The second class of a name is printed as "lock#2". The same holds for
+	 * its subclasses. */
 	for (unsigned int i = 1; i < lockdep_nr_classes; i++) {
 		const struct lock_class *o = &lockdep_classes[i];
 

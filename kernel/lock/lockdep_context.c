@@ -51,8 +51,8 @@ void lockdep_enter(struct lockdep_context *c)
 
 void lockdep_irq_enter(struct lockdep_context *c)
 {
-	/* If the interrupted context holds locks, each acquisition is looked at:
-	 * a link with this bit has another place than the chain's. */
+	/* If the interrupted context holds locks, each acquisition is checked:
+	 * a link with this bit has another place than the chain's place. */
 	const struct held_lock in_irq = {
 		.in_irq = 1,
 		.unchecked = current->lockdep.depth != 0,
@@ -66,8 +66,9 @@ void lockdep_irq_enter(struct lockdep_context *c)
 	t->in_irq_link = in_irq.link;
 }
 
-/* The entries from `first` on are left by a context that ends, as `what` and fn
- * say. Report the oldest, and make all of them strays. */
+/* A context that ends has left the entries from `first` on. what and fn
+ * describe the context. Report the oldest entry, and make all of them
+ * strays. */
 static void report_held(struct lockdep_thread *t, unsigned int first,
 			const char *what, const void *fn, const void *frame)
 {
@@ -102,7 +103,7 @@ static void report_left(const struct lockdep_context *c, enum lockdep_left left,
 		      (uint32_t)fn);
 }
 
-/* What has the context left, apart from locks? locks: it has left some. */
+/* What has the context left, apart from locks? locks: has it left some? */
 static enum lockdep_left what_is_left(const struct lockdep_context *c,
 				      bool locks)
 {
@@ -127,7 +128,7 @@ static void put_back(const struct lockdep_context *c)
 
 	if (t->readers > c->readers)
 		t->left_readers += t->readers - c->readers;
-	/* A reader that is left owns one of the preempt count, too. */
+	/* A reader that is left has incremented the preempt count, too. */
 	stray_owe(t, me->preempt_count - c->preempt_count -
 			     (int)(t->readers - c->readers));
 	t->readers = c->readers;
@@ -167,7 +168,8 @@ static noinline void end_badly(const struct lockdep_context *c,
 	}
 }
 
-/* Is everything as the context has found it? first: where its locks begin. */
+/* Is everything as the context has found it? first: the place of the context's
+ * first lock. */
 static always_inline bool ends_well(const struct lockdep_context *c,
 				    unsigned int first)
 {
@@ -179,7 +181,8 @@ static always_inline bool ends_well(const struct lockdep_context *c,
 		      (arch_cpsr() & PSR_I) == c->irq_flag);
 }
 
-/* The context has ended: its readers are over, those around it are not. */
+/* The context has ended, and so have its readers. The readers around it go
+ * on. */
 static always_inline void outer_readers(struct lockdep_thread *t,
 					const struct lockdep_context *c)
 {
@@ -193,7 +196,8 @@ void lockdep_leave(const struct lockdep_context *c, const char *what,
 {
 	struct lockdep_thread *t = &current->lockdep;
 
-	/* Not c->depth: it may have released locks of another context. */
+	/* Not c->depth: the context may have released locks of another
+	 * context. */
 	if (!ends_well(c, t->mark))
 		end_badly(c, t->mark, what, fn, __builtin_frame_address(0));
 	t->level--;
@@ -245,8 +249,8 @@ void lockdep_idle(void)
 
 void lockdep_thread_died(void)
 {
-	/* For good: whatever the thread does on its way out follows from the
-	 * BUG. */
+	/* Never cleared: whatever the thread does on its way out follows from
+	 * the BUG. */
 	current->lockdep.recursion = 1;
 	if (lockdep_graph_lock.holder == current)
 		arch_spin_unlock(&lockdep_graph_lock);
@@ -254,8 +258,8 @@ void lockdep_thread_died(void)
 
 /* ---- violations found here and by others ------------------------------------ */
 
-/* Fill in *f for a violation of a rule that is not about the order of locks.
- * Returns false if lockdep is busy. IRQs off. */
+/* Fill in *f for a finding that is not about the order of locks. Returns false
+ * if lockdep is busy. IRQs off. */
 static bool begin_violation(struct finding *f, enum lockdep_kind kind,
 			    const char *what, uintptr_t site, uint32_t flags,
 			    const void *frame)
@@ -341,7 +345,8 @@ void lockdep_no_reader(uintptr_t site)
 	raw_local_irq_restore(flags);
 }
 
-/* The locks from `from` on are no more. renewed: they are new ones. */
+/* The memory of the locks from `from` on is gone. renewed: it was initialised
+ * again. */
 static noinline void check_memory(const void *from, size_t len, bool renewed,
 				  uintptr_t site, const void *frame)
 {
@@ -389,7 +394,8 @@ void debug_check_new_lock(const void *from, size_t len, uintptr_t site)
 
 /* ---- sleeping --------------------------------------------------------------- */
 
-/* The last spinlock of the list, whatever took it; NULL: there is none. */
+/* The last spinlock of the list, in whatever context it was taken. NULL if
+ * there is none. */
 static const struct held_lock *held_spinlock(const struct lockdep_thread *t)
 {
 	for (unsigned int i = t->depth; i-- > 0;)

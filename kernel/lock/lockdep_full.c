@@ -19,7 +19,7 @@
 
 static const char *full[TABLES], *bad_names[NAMES + 1];
 
-/* Note that s is said. Returns false if it was. */
+/* Note that s has been said. Returns false if it had been said before. */
 static bool say(const char **said, unsigned int n, const char *s)
 {
 	for (unsigned int i = 0; i < n; i++) {

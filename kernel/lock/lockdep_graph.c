@@ -59,7 +59,8 @@ int dep_add(struct dep_graph *g, unsigned int from, unsigned int to,
 	return (int)i;
 }
 
-/* Take edge i off the list that *p begins, of edges from a node or to one. */
+/* Remove edge i from the list that *p begins: the edges from a node, or the
+ * edges to a node. */
 static void unlink_edge(struct dep_graph *g, uint16_t *p, unsigned int i,
 			bool out)
 {
@@ -121,7 +122,7 @@ dep_search(struct dep_graph *g, unsigned int start, bool weak, bool backward,
 	   enum dep_match (*match)(unsigned int node, bool weak, void *arg),
 	   void *arg, struct dep_path *path)
 {
-	/* A weak node is left by strong_on edges only. An edge that is not in
+	/* Only strong_on edges leave a weak node. An edge that is not in
 	 * strong_to leads to a weak node. */
 	unsigned int strong_on = backward ? DEP_EN | DEP_SN : DEP_EN | DEP_ER;
 	unsigned int strong_to = backward ? DEP_EN | DEP_ER : DEP_EN | DEP_SN;

@@ -19,7 +19,8 @@
 
 #if GORDIAN_DEBUG
 
-/* The uses that a use must not be mixed with. Two readers may be mixed. */
+/* The uses that must not be mixed with a use. (The uses of two readers may be
+ * mixed.) */
 static const uint8_t excluded[NR_USES] = {
 	[USED_IN_HARDIRQ] = USE_ON,
 	[USED_IN_HARDIRQ_READ] = USE_BIT(ENABLED_HARDIRQ),
@@ -60,7 +61,8 @@ uint32_t lockdep_uses_of(const struct held_lock *h)
 	uint32_t uses = 0;
 
 	/* A reader that is not recursive waits for a waiting writer, and so for
-	 * the readers that this one waits for: it counts as a writer here. */
+	 * the readers for which this writer waits. So the reader counts as a
+	 * writer here. */
 	if (h->in_irq && waits)
 		uses = USE_BIT(is_recursive(h->how) ? USED_IN_HARDIRQ_READ :
 						      USED_IN_HARDIRQ);
@@ -82,9 +84,9 @@ struct use_match {
 
 /*
  * For dep_search(): has the class `node` one of the uses in arg->mask? weak: the
- * path comes to it by recursive readers only. They do not wait for readers, so
- * then uses by readers do not count. A path ends at the first class that is safe
- * or unsafe: what lies beyond follows from it.
+ * path reaches the class by recursive readers only. They do not wait for other
+ * readers, so in this case a use by readers does not count. A path ends at the
+ * first safe or unsafe class: lockdep has already checked what lies beyond it.
  */
 static enum dep_match has_use(unsigned int node, bool weak, void *arg)
 {
@@ -100,8 +102,8 @@ static enum dep_match has_use(unsigned int node, bool weak, void *arg)
 		return DEP_STOP;
 	if (usage & m->mask)
 		return DEP_FOUND;
-	/* A use by readers does not count here: whether it does depends on how
-	 * the path goes on. */
+	/* A use by readers does not end the path: whether it counts depends on
+	 * how the path goes on. */
 	return usage & m->other & ~USE_READ ? DEP_STOP : DEP_GO;
 }
 
@@ -120,7 +122,7 @@ static unsigned int evidence_of(unsigned int class, uint32_t mask)
 	return lowest_use(lockdep_evidence(&lockdep_classes[class]) & mask);
 }
 
-/* Count a finding about f->safe and f->unsafe, which break that rule. */
+/* Count a finding: the order of f->safe and f->unsafe breaks this rule. */
 static bool note_pair(struct finding *f, unsigned int rule)
 {
 	return lockdep_note(f, lockdep_serial(f->safe),
@@ -129,9 +131,9 @@ static bool note_pair(struct finding *f, unsigned int rule)
 
 /* ---- a new use ------------------------------------------------------------ */
 
-/* h's class is now used in this way. If it is now safe, report the unsafe locks
- * that come after it, else the safe ones that come before it. Returns false if
- * there are any. */
+/* h's class is now used in this way. If this makes the class safe, report the
+ * unsafe locks that come after it. If it makes the class unsafe, report the
+ * safe locks that come before it. Returns false if there are any. */
 static bool check_paths(struct finding *f, const struct held_lock *h,
 			unsigned int use)
 {
@@ -169,7 +171,7 @@ static bool check_paths(struct finding *f, const struct held_lock *h,
 	}
 }
 
-/* Note that h's class is used in this way. Returns false if that is a
+/* Note that h's class is used in this way. Returns false if this is a
  * finding. */
 static noinline bool mark_one(const struct held_lock *h, unsigned int use,
 			      const void *frame)
@@ -235,9 +237,9 @@ void lockdep_mark_in_step(const struct held_lock *h, uint32_t uses, bool *ok,
 
 /* ---- a new edge ------------------------------------------------------------- */
 
-/* The unsafe locks that come after `next`: report each with f->safe. Returns
- * false if there are any. lockdep_graph_lock held; it is released for the
- * reports. */
+/* Find the unsafe locks that come after `next`, and report each with f->safe.
+ * Returns false if there are any. lockdep_graph_lock held; it is released for
+ * the reports. */
 static bool report_unsafe(struct finding *f, unsigned int rule,
 			  const struct held_lock *next, struct dep_edge *e)
 {
@@ -305,9 +307,9 @@ bool lockdep_check_irq_order(const struct held_lock *prev,
 /* ---- the hooks -------------------------------------------------------------- */
 
 /*
- * Locks that were taken with IRQs off are the last ones of the list: when IRQs go
- * on, all of them count as held with IRQs on. So a look at the last one is
- * enough, and nothing happens if IRQs are on already.
+ * The locks that were taken with IRQs off are the last ones of the list. When
+ * IRQs go on, all of them count as held with IRQs on. So if the last lock was
+ * taken with IRQs on, there is nothing to do.
  */
 void lockdep_irqs_on(void)
 {

@@ -18,8 +18,8 @@ struct closing {
 	bool shared;
 };
 
-/* Does the path that has reached this node close a strong cycle? (A cycle that
- * goes through its end in another way has a shorter one in it.) */
+/* Does the path to this node close a strong cycle? (If a cycle reaches its end
+ * in another way too, it contains a shorter cycle.) */
 static enum dep_match closes_cycle(unsigned int node, bool weak, void *arg)
 {
 	const struct closing *c = arg;
@@ -35,8 +35,8 @@ static uint64_t edge_fingerprint(unsigned int from, unsigned int to)
 			   lockdep_serial(to));
 }
 
-/* A cycle has the same fingerprint, whichever of its edges came last: the sum
- * over its edges. The edge from -> to closes it. */
+/* The fingerprint of a cycle is the sum over its edges, so it does not depend
+ * on which edge came last. The edge from -> to closes the cycle. */
 static uint64_t cycle_fingerprint(unsigned int from, unsigned int to,
 				  const struct dep_path *path)
 {
@@ -50,7 +50,8 @@ static uint64_t cycle_fingerprint(unsigned int from, unsigned int to,
 	return sum + path->more;
 }
 
-/* Returns the edge; if the table is full, entry 0, which no search visits. */
+/* Returns the edge. If the table is full, returns entry 0, which no search
+ * visits. */
 static struct dep_edge *add_edge(const struct held_lock *prev,
 				 const struct held_lock *next, unsigned int dep,
 				 const struct dep_trace *trace, bool *full)
@@ -66,10 +67,10 @@ static struct dep_edge *add_edge(const struct held_lock *prev,
 }
 
 /*
- * prev is held, next is being taken. Returns false if that is a finding.
- * wrong: see lockdep_check_order(). *cycle: has this acquisition closed a
- * cycle already? Then another cycle follows from the same step: it is only
- * counted, and its edge is not noted.
+ * prev is held, next is being taken. Returns false if this is a finding. wrong:
+ * see lockdep_check_order(). *cycle: has this acquisition closed a cycle
+ * already? Then a second cycle follows from the same step: it is counted, and
+ * its edge is not noted.
  */
 static bool check_edge(const struct held_lock *prev,
 		       const struct held_lock *next, uint32_t wrong,

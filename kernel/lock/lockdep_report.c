@@ -79,8 +79,8 @@ static void print_class(unsigned int class)
 				 ENABLED_HARDIRQ_READ));
 }
 
-/* Print a lock in one line, or in two if one would be too long. indent: how
- * many columns of the line are printed already. */
+/* Print a lock in one line, or in two if the line would be too long. indent:
+ * the number of columns that are printed already. */
 static void print_lock(const struct held_copy *h, unsigned int indent)
 {
 	char name[NAME_SIZE], at[COLUMNS];
@@ -282,8 +282,8 @@ static void print_irq_inversion(const struct finding *f)
 	lockdep_print_irq_scenario(f, f->unsafe);
 }
 
-/* Was the lock that the finding is about taken by an earlier step? (What is learnt
- * after a reset has the place where it was taken as its stack.) */
+/* Was the lock of the finding taken by an earlier step? (After a reset, the
+ * stack of a relearnt lock is the place where it was taken.) */
 static bool holds_next(const struct finding *f)
 {
 	for (unsigned int i = 0;
@@ -470,7 +470,7 @@ static void print_finding(const struct finding *f)
 	print_tail(f);
 }
 
-/* Is the finding about a lock that is held and one that is wanted? */
+/* Is the finding about two locks, one that is held and one that is wanted? */
 static bool about_two_locks(const struct finding *f)
 {
 	return f->kind == LOCKDEP_CIRCULAR || f->kind == LOCKDEP_RECURSIVE;
@@ -492,8 +492,8 @@ void lockdep_report(const struct finding *f)
 	uint32_t removals = READ_ONCE(lockdep_removals) - f->removals;
 	bool is_reset = READ_ONCE(lockdep_resets) - f->epoch != removals;
 
-	/* After a reset its classes and edges are other ones. If a key was given
-	 * back, most findings are not about its classes. */
+	/* After a reset, the numbers of classes and edges mean other ones. If a
+	 * key was unregistered, most findings are not about its classes. */
 	if (!is_reset && removals && lockdep_named(f) != f->named) {
 		if (!READ_ONCE(quiet))
 			kprintf("lockdep: %s: %s, about a key that is gone\n",

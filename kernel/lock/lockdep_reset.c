@@ -60,8 +60,8 @@ void lockdep_reset(void)
 	raw_local_irq_restore(irqs);
 }
 
-/* Report that t holds locks of the key, and check these no more. The next key
- * gets the places of their classes and chains. */
+/* Report that t holds locks of the key, and no longer check these locks. The
+ * next key gets the places of their classes and chains. */
 static void retire_locks_of(struct lockdep_thread *t, const void *key,
 			    uintptr_t site, const void *frame)
 {
@@ -104,9 +104,9 @@ void lockdep_unregister_key(struct lock_class_key *key)
 			if (gone[n / 32] & 1u << n % 32)
 				dep_remove(&lockdep_graph, n);
 		chains_remove(gone);
-		/* Orders through this key's classes are gone: their ends may
-		 * have had no edge of their own. So this is like a reset for
-		 * threads that hold both ends. */
+		/* Orders through this key's classes are gone, perhaps between
+		 * two classes without an edge of their own. For a thread that
+		 * holds both, this is like a reset. */
 		chains_uncheck();
 		WRITE_ONCE(lockdep_resets, lockdep_resets + 1);
 		WRITE_ONCE(lockdep_removals, lockdep_removals + 1);

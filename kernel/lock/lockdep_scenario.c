@@ -53,8 +53,8 @@ static const char *verb(unsigned int how)
 
 /* ---- a cycle ------------------------------------------------------------- */
 
-/* The locks that thread i of the cycle holds and wants. Thread 0 is the thread
- * that found the cycle. */
+/* The locks that thread i of the cycle holds and wants. Thread 0 has found the
+ * cycle. */
 struct side {
 	unsigned int holds, wants, held_as, taken_as;
 };
@@ -70,13 +70,13 @@ static struct side side_of(const struct finding *f, unsigned int i)
 	return (struct side){ e->from, e->to, e->held_as, e->taken_as };
 }
 
-/* Is thread i the first one behind those that the path leaves out? */
+/* Is thread i the first thread after the gap in the path? */
 static bool is_behind_gap(const struct finding *f, unsigned int i)
 {
 	return f->path.more && i == DEP_PATH / 2 + 1;
 }
 
-/* The number of thread i, if those left out are counted, too. */
+/* The number of thread i, if the threads in the gap are counted, too. */
 static unsigned int number_of(const struct finding *f, unsigned int i)
 {
 	return i + (i > DEP_PATH / 2 ? f->path.more : 0);
@@ -129,7 +129,7 @@ static unsigned int column_width(const struct finding *f)
 	return min(longest, MAX_COLUMN + 0u);
 }
 
-/* Print a line of the scenario: what the thread of that column does. */
+/* Print a line of the scenario: what the thread of column i does. */
 static void print_cell(unsigned int column, unsigned int width,
 		       unsigned int how, unsigned int class)
 {
@@ -195,8 +195,8 @@ void lockdep_print_cycle(const struct finding *f)
 	kprintf("\n *** DEADLOCK ***\n");
 }
 
-/* The number in the report of the edge that is i-th in the path; whether edges
- * are left out just before it, in the order of printing. */
+/* The number in the report of the i-th edge of the path. *gap: are edges left
+ * out just before it, in the order of printing? */
 unsigned int lockdep_link_number(const struct finding *f, unsigned int i,
 				 bool *gap)
 {
@@ -220,7 +220,7 @@ void lockdep_print_recursion(const struct finding *f)
 	kprintf(" May be due to missing lock nesting notation\n");
 }
 
-/* An interrupt comes on top of the holder of the lock, and wants it. */
+/* An interrupt comes while the lock is held, and wants the same lock. */
 void lockdep_print_inconsistent_scenario(const struct finding *f)
 {
 	char name[NAME_SIZE];
@@ -238,8 +238,8 @@ bool lockdep_is_about_calls(const struct finding *f)
 }
 
 /* CPU0 holds the unsafe lock and calls the last CPU, which waits for the safe
- * one with interrupts off. If these are two locks, CPU1 holds the safe one and
- * waits for the middle one. */
+ * lock with interrupts off. If the two locks are different, CPU1 holds the safe
+ * lock and waits for the middle one. */
 void lockdep_print_call_scenario(const struct finding *f, unsigned int middle)
 {
 	unsigned int last = f->safe == f->unsafe ? 1 : 2, width = MAX_COLUMN;
@@ -256,7 +256,7 @@ void lockdep_print_call_scenario(const struct finding *f, unsigned int middle)
 	kprintf("\n *** DEADLOCK ***\n");
 }
 
-/* CPU0 holds the unsafe lock, and its interrupt waits for the safe one. */
+/* CPU0 holds the unsafe lock. An interrupt on CPU0 waits for the safe lock. */
 void lockdep_print_irq_scenario(const struct finding *f, unsigned int middle)
 {
 	unsigned int safe = f->safe, unsafe = f->unsafe;

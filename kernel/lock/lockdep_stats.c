@@ -12,7 +12,7 @@
 
 #if GORDIAN_DEBUG
 
-/* max: how many there is room for; 0: there is no such limit. */
+/* max: the size of the table; 0: there is no limit. */
 static void print_stat(const char *name, unsigned int n, unsigned int max)
 {
 	kprintf(max ? "%-24s %8u of %u\n" : "%-24s %8u\n", name, n, max);
@@ -73,8 +73,8 @@ void lockdep_print_graph(bool dot)
 		kprintf("digraph lockdep {\n");
 	for (unsigned int i = 1; i < lockdep_graph.edges; i++) {
 		const struct dep_edge *e = &lockdep_graph.edge[i];
-		/* The sort of the edge (lockdep_graph.h); nothing for the
-		 * usual sort, DEP_EN. */
+		/* The kind of the edge (lockdep_graph.h). Nothing for the usual
+		 * kind, DEP_EN. */
 		const char *sort = e->dep == DEP_EN ? "" :
 				   e->dep == DEP_SN ? ", SN" :
 				   e->dep == DEP_ER ? ", ER" :

@@ -22,8 +22,8 @@
 
 #if GORDIAN_DEBUG
 
-/* A lock that is gone is so only for the context that took it: for others it is
- * not held. */
+/* Is m a stray of this context? A lock that is gone is a stray of the context
+ * that took it; for all other contexts the lock is not held. */
 static bool is_known(const struct lockdep_thread *t, const struct stray_lock *s)
 {
 	return !s->gone || s->in_irq == (t->in_irq_link != 0);
@@ -81,7 +81,7 @@ void stray_renewed(struct lockdep_thread *t, const void *from, size_t len)
 			t->stray[i] = t->stray[--t->nr_stray];
 }
 
-/* The preempt count is already right for what m's release does to it. */
+/* Prepare the preempt count for what the release of m does to it. */
 static void pay(const struct stray_lock *s)
 {
 	struct thread *me = current;

@@ -87,9 +87,9 @@ const struct wait_ops spin_wait = {
 };
 #endif
 
-/* Must this WFI be one that only a kick ends? It must from the second one
- * on, if IRQs were off before (flags: from the caller's local_irq_save())
- * and if the controller can do it. */
+/* Must this WFI be one that only a kick ends? From the second WFI on it must,
+ * if IRQs were off before (flags: from the caller's local_irq_save()) and if
+ * the controller supports it. */
 static bool hears_kicks_only(uint32_t flags, unsigned int wfis)
 {
 	/* A core waits only if other cores run, and irqchip is set before they
@@ -101,7 +101,8 @@ void sleep_in_wfi(uint32_t flags, unsigned int *wfis)
 {
 	++*wfis;
 	/* Turn kicks_only() on before each WFI: done() of core_wait() may
-	 * itself wait for a spinlock, and the end of that wait turns it off. */
+	 * itself wait for a spinlock. The end of that wait turns kicks_only()
+	 * off. */
 	if (hears_kicks_only(flags, *wfis))
 		irqchip->kicks_only(true);
 	wfi();

@@ -44,7 +44,7 @@ static always_inline void acquire(struct spinlock *l, unsigned int subclass,
 	take_lock(l, site);
 }
 
-/* The lock that orders the locks that are taken inside it, for lockdep. */
+/* For lockdep: the outer lock that orders the locks taken inside it. */
 #if GORDIAN_DEBUG
 #define MAP_OF(outer) ((outer) ? &(outer)->dep_map : NULL)
 #else
@@ -53,11 +53,11 @@ static always_inline void acquire(struct spinlock *l, unsigned int subclass,
 
 #if GORDIAN_DEBUG
 /*
- * In sight: a trace or the explorer reads the stream of events, and the lock may be
- * a lock of an experiment. It is one if the experiment has lockdep's class of the
- * lock. Only operations that the experiment's own code calls are points. If the
- * kernel takes the lock for the experiment, as wake_up() takes the lock of a queue,
- * this is no point.
+ * In sight: a trace or the explorer reads the stream of events, and the lock
+ * may be a lock of an experiment. A lock is one if its lockdep class is in the
+ * experiment's data. An operation on such a lock is a point if the experiment's
+ * own code calls the operation. If the kernel takes the lock for the
+ * experiment, as wake_up() takes the lock of a queue, this is no point.
  */
 struct lock_class_key out_of_sight;
 

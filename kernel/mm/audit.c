@@ -44,7 +44,7 @@ struct mapping {
 
 static unsigned int findings;
 
-/* If a rule is not kept, count that, and print m and the words `broken`. */
+/* If the rule is broken, count this, and print m and the words `broken`. */
 static void check_rule(bool kept, const struct mapping *m, const char *broken)
 {
 	if (kept)

@@ -28,8 +28,8 @@ static struct page *pages;
 static size_t nr_pages, nr_free, nr_managed;
 static uint32_t ram_base; /* physical address of pages[0] */
 
-/* Fault injection, in the allocations of fail_thread alone: the fail_after-th
- * one from now fails (0: none does), and those after it, fail_count in all.
+/* Fault injection, in the allocations of fail_thread: fail_count allocations
+ * fail, beginning with the fail_after-th one from now (0: none fails).
  * page_lock guards these words. */
 static struct thread *fail_thread;
 static unsigned int fail_after, fail_count;
@@ -85,7 +85,7 @@ static void mark_free(struct page *p, unsigned int order)
 }
 
 /* The block of p is no longer free. The caller makes p the head of a block, or
- * leaves it inside a larger one. */
+ * leaves p inside a larger block. */
 static void remove_from_list(struct page *p)
 {
 	list_del(&p->link);
@@ -232,8 +232,8 @@ static unsigned int list_taken_ranges(struct range *r)
 	return n;
 }
 
-/* Map RAM from a to end, but not what must not be mapped. Returns the end, which
- * is lower if no memory answers there. */
+/* Map RAM from a to end, except what must not be mapped. Returns the end, or a
+ * lower address if no memory answers at the end. */
 static uint32_t map_ram(uint32_t a, uint32_t end)
 {
 	while (a < end) {
@@ -262,7 +262,8 @@ static uint32_t map_ram(uint32_t a, uint32_t end)
 	return end;
 }
 
-/* The first address from a on where size bytes overlap none of the n ranges. */
+/* The first address, from a on, where size bytes overlap none of the n
+ * ranges. */
 static uint32_t find_room(uint32_t a, uint32_t size, const struct range *r,
 			  unsigned int n)
 {
@@ -275,8 +276,8 @@ static uint32_t find_room(uint32_t a, uint32_t size, const struct range *r,
 	return a;
 }
 
-/* End the machine here, with a clear line, and not later in the middle of
- * the start. */
+/* Stop the machine here with a clear message. Otherwise the start would fail
+ * later without one. */
 static noreturn void too_small(void)
 {
 	kprintf("memory: %u KiB of %u are free, the kernel needs %u\n",

@@ -114,8 +114,8 @@ static int rcuc_thread(void *arg)
 
 /* ---- rcu_barrier --------------------------------------------------------- */
 
-/* One of the barrier's callbacks, or the initial count, is done. The last one
- * ends the barrier's wait. */
+/* One of the barrier's callbacks has run, or the initial count is given back.
+ * The last one ends the barrier's wait. */
 static void barrier_done(struct rcu_state *rsp)
 {
 	trace_did(TR_DONE, &rsp->barrier_count, 0, CALLER);

@@ -82,7 +82,7 @@ void cblist_adopt(struct cblist *to, struct cblist *from, uint32_t snap)
 		struct rcu_head **end = from->tail[CB_DONE];
 
 		/* Put the ready callbacks of `from` behind the ready callbacks
-		 * of `to`, before the waiting ones. */
+		 * of `to`, and before the waiting callbacks of `to`. */
 		*end = *to->tail[CB_DONE];
 		*to->tail[CB_DONE] = done;
 		for (int i = CB_SEGMENTS - 1; i >= 0; i--)

@@ -93,7 +93,7 @@ static void clear_owed(struct rcu_debt *d, unsigned int cpu)
 		wake_up(&d->wake);
 }
 
-/* The core is in a quiescent state. Note that for both sorts of grace period,
+/* The core is in a quiescent state. Note this for both kinds of grace period,
  * normal and expedited. */
 void rcu_report_qs(struct rcu_state *rsp, unsigned int cpu)
 {
@@ -114,9 +114,9 @@ static void note_qs(unsigned int cpu)
 			rcu_report_qs(rsp, cpu);
 }
 
-/* The core goes into idle or comes out. Seq_cst, pairs with rcu_idle_count():
- * a thread that reads "idle" sees the effects of the readers that ran here
- * before. If it reads "busy", the readers that start here later see the
+/* The core goes into idle or comes out. Seq_cst, pairs with rcu_idle_count(): a
+ * thread that reads "idle" sees the effects of the readers that ran here
+ * before. If the thread reads "busy", later readers on this core see the
  * thread's writes. */
 static void count_idle(unsigned int cpu)
 {
@@ -139,8 +139,9 @@ uint32_t rcu_idle_count(unsigned int cpu)
 /*
  * Check the cores that owe. If a core is idle, or has been idle since the first
  * check, this grace period no longer waits for it. A grace period of the other
- * sort still waits: it may have begun later, when the core was in a reader
- * again. Cores that still owe are asked to switch, but not at the first check.
+ * kind still waits for the core, because it may have begun later, when the core
+ * was in a reader again. From the second check on, cores that still owe are
+ * asked to switch.
  */
 static void check_owing_cores(struct rcu_state *rsp, struct rcu_debt *d,
 			      bool first)

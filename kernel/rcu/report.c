@@ -26,8 +26,8 @@ static struct rcu_state *rcu_of(const void *obj)
 	return rsp;
 }
 
-/* Is t a reader that the grace period waits for? A reader cannot be preempted;
- * the grace-period thread itself is not one. */
+/* Is t a reader that the grace period waits for? A reader cannot be preempted.
+ * The grace-period thread itself is no reader. */
 static bool is_awaited_reader(const struct waiting *w, const struct thread *t)
 {
 	struct rcu_state *rsp = rcu_of(w->obj);
@@ -130,8 +130,8 @@ const struct wait_ops readers_wait = {
 	.print = print_awaited,
 };
 
-/* Called by the grace-period thread. So that thread runs, and a core is the
- * cause. */
+/* Called by the grace-period thread. So this thread runs, and a core is the
+ * cause of the stall. */
 void rcu_report_stall(struct rcu_state *rsp)
 {
 	uint64_t ms = timer_ns(timer_now() - rsp->gp_start) / 1000000;

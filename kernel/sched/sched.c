@@ -95,15 +95,15 @@ static void activate(struct runqueue *rq, unsigned int cpu, struct thread *t)
 	WRITE_ONCE(t->state, TASK_RUNNING);
 	WRITE_ONCE(t->on_rq, true);
 	enqueue(rq, t);
-	/* The idle thread gives way to every thread, also to one of its own
-	 * priority. */
+	/* The idle thread gives way to every thread, even to a thread of the
+	 * same priority. */
 	if (t->prio < rq->curr->prio || rq->curr->is_idle)
 		resched(rq, cpu);
 }
 
-/* The number of threads with which one more thread would share the core. A thread
- * that is stuck behind a reader counts as 1000, so that such a core comes last. It is
- * a guess, because no lock is held. */
+/* The number of threads with which one more thread would share the core. A core
+ * that is stuck behind an RCU reader gets 1000 more, so that it comes last. The
+ * number may be out of date, because no lock is held. */
 static unsigned int load_of(unsigned int cpu)
 {
 	return sched_nr_running(cpu) + READ_ONCE(runqueues[cpu].stuck) * 1000;
@@ -111,9 +111,9 @@ static unsigned int load_of(unsigned int cpu)
 
 /*
  * The core where t should run: the core with the least load, or t's last core
- * if no other has less load. A core that is stuck behind a reader is taken only
- * if there is no other. A thread whose cores have all gone may run anywhere.
- * IRQs off, so no core can go away meanwhile.
+ * if no other has less load. A core that is stuck behind an RCU reader is taken
+ * only if there is no other. If all cores of the thread are off, any core is
+ * taken. IRQs off, so no core can go away meanwhile.
  */
 static unsigned int select_cpu(const struct thread *t)
 {
@@ -139,8 +139,8 @@ static unsigned int select_cpu(const struct thread *t)
 	return best;
 }
 
-/* Lock the run queue that t belongs to. IRQs off. The core that moved t here
- * did so under the lock of another queue, so this lock alone does not show what
+/* Lock the run queue that t belongs to. IRQs off. The core that moved t to this
+ * queue did so under the lock of another queue, so this lock does not show what
  * that core has written. */
 static struct runqueue *lock_rq_of(struct thread *t)
 {
@@ -157,9 +157,9 @@ static struct runqueue *lock_rq_of(struct thread *t)
 }
 
 /*
- * Queue t, which is TASK_WAKING, off its stack and on no queue, on the core
- * that select_cpu() names. t changes cores under the lock of its old run queue.
- * Its affinity may change before the lock of the new run queue is taken, so
+ * Queue t on the core that select_cpu() names. t is TASK_WAKING, off its stack
+ * and on no queue. t changes cores under the lock of its old run queue. Its
+ * affinity may change before the lock of the new run queue is taken, so
  * select_cpu() is called again.
  */
 static void queue_on_best_core(struct thread *t)
@@ -181,8 +181,8 @@ static void queue_on_best_core(struct thread *t)
 	} while (!here);
 }
 
-/* Move one queued thread, which may run on one of `cores`, from rq to the best
- * core; false if there is none. IRQs off. */
+/* Move one queued thread from rq to the best core. The thread must be allowed
+ * to run on one of `cores`. Returns false if there is none. IRQs off. */
 static bool migrate_one(struct runqueue *rq, struct cpumask cores)
 {
 	struct thread *t;
@@ -379,11 +379,12 @@ void sched_tick_if_due(uint64_t now)
 		resched(rq, cpu);
 	raw_spin_unlock(&rq->lock);
 	/*
-	 * The thread was asked a tick ago and has not switched: it has
-	 * preemption disabled (an RCU reader), perhaps for long. The threads
-	 * queued here would wait for its end, even those of a higher priority.
-	 * Idle cores pull them, but there may be no idle core, or it has looked
-	 * already. So this core pushes one thread a tick.
+	 * A tick ago the thread was asked to switch, and it has not switched:
+	 * it has preemption disabled (an RCU reader), perhaps for long. The
+	 * threads queued here would wait for it, even threads with a higher
+	 * priority. Idle cores pull queued threads, but there may be no idle
+	 * core, or it has looked already. So this core pushes one thread a
+	 * tick.
 	 */
 	if (unlikely(asked_before && t->preempt_count)) {
 		WRITE_ONCE(rq->stuck, true);
@@ -436,8 +437,8 @@ void wait_end(void)
 
 #define STATE_BIT(state) (1u << (state))
 
-/* Wake t if its state is one of `states`, a set of STATE_BIT()s; returns
- * whether it was. */
+/* Wake t if its state is one of `states`, a set of STATE_BIT()s. Returns
+ * whether t was woken. */
 static bool wake_if(struct thread *t, unsigned int states, uintptr_t caller)
 {
 	uint32_t flags = local_irq_save();
@@ -723,15 +724,15 @@ void sched_migrate_dying(unsigned int cpu)
 
 /*
  * Called before this core idles. Takes over a thread that is queued on another
- * core, where it may wait behind a thread that cannot be preempted. Returns
- * true if there was one. IRQs off.
+ * core, where it might wait behind a thread that cannot be preempted. Returns
+ * true if there was such a thread. IRQs off.
  */
 static bool pull_one(unsigned int me)
 {
 	unsigned int cpu;
 
-	/* Leave a core alone that has a single thread: it runs the thread, or
-	 * idles and runs the thread next. */
+	/* If a core has a single thread, leave the thread there: the core runs
+	 * the thread, or will run it next. */
 	for_each_online_cpu (cpu)
 		if (sched_nr_running(cpu) > 1 &&
 		    migrate_one(&runqueues[cpu], cpumask_of(me)))

@@ -49,9 +49,9 @@ static struct timer *first_timer(struct timer_base *b)
 }
 
 /*
- * Lock the base of t. t->cpu may change until the lock is ours. The core that
- * moved t to this base did so under the lock of another base, so this lock
- * alone does not show what that core has written.
+ * Lock the base of t. t->cpu may change until this core has the lock. The core
+ * that moved t to this base did so under the lock of another base, so this lock
+ * does not show what that core has written.
  */
 static struct timer_base *lock_timer(struct timer *t, uint32_t *flags)
 {
@@ -66,7 +66,7 @@ static struct timer_base *lock_timer(struct timer *t, uint32_t *flags)
 	}
 }
 
-/* Let t belong to core cpu: from here on the lock of cpu's base guards t. The
+/* Let t belong to core cpu. Afterwards the lock of cpu's base guards t. The
  * caller has taken t off its list, and holds the lock of the old base. */
 static void set_base(struct timer *t, unsigned int cpu)
 {
@@ -126,7 +126,7 @@ void timer_arm(struct timer *t, uint64_t deadline)
 	local_irq_restore(outer);
 }
 
-/* Disarm t, and do not wait for its function. Returns whether t was armed.
+/* Disarm t without waiting for its function. Returns whether t was armed.
  * *runs: is t's function being called now? */
 static bool disarm(struct timer *t, bool *runs)
 {

@@ -176,8 +176,9 @@ void complete_all(struct completion *c)
 	complete_n(c, true, CALLER);
 }
 
-/* Take one unit. Returns false if there is none. c may be freed once this
- * returns true: the lock is free only when complete() no longer uses c. */
+/* Take one unit of the completion. Returns false if there is none. When this
+ * returns true, c may be freed: the lock is released only after complete() has
+ * finished with c. */
 static bool take_done(struct completion *c)
 {
 	uint32_t flags = spin_lock_irqsave(&c->wait.lock);

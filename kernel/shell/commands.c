@@ -53,7 +53,7 @@ static int help_command(int argc, char **argv)
 	if (c)
 		print_help(c);
 	else if (argc > 1)
-		kprintf("help: no command \"%s\"; help alone lists them\n",
+		kprintf("help: no command \"%s\" (`help` lists them)\n",
 			argv[1]);
 	else
 		for (c = shell_commands_start; c < shell_commands_end; c++)
@@ -61,7 +61,7 @@ static int help_command(int argc, char **argv)
 	return !c;
 }
 SHELL_COMMAND(help, .name = "help", .usage = "help [COMMAND]",
-	      .help = "list the commands, or show how one is used",
+	      .help = "list the commands, or explain one command",
 	      .fn = help_command, .complete = shell_name);
 
 static int quit_command(int argc, char **argv)
@@ -104,7 +104,7 @@ static int cpu_table(void)
 	return 0;
 }
 
-/* NULL: an error that has no words here. */
+/* Returns NULL if there are no words for the error. */
 static const char *cpu_error(int err, unsigned int cpu, bool up)
 {
 	if (cpu_is_lost(cpu))
@@ -156,7 +156,7 @@ static const char *cpu_complete(int arg, unsigned int i)
 	return arg == 1 && i < 2 ? i ? "down" : "up" : NULL;
 }
 SHELL_COMMAND(cpu, .name = "cpu", .usage = "cpu [up|down N]",
-	      .help = "list the cores, or turn one on or off",
+	      .help = "list the cores, or turn a core on or off",
 	      .words = "  up N    turn core N on, as CPU hotplug does\n"
 		       "  down N  turn it off\n",
 	      .example = "cpu down 2", .page = "kernel/cpu/cpu.c",

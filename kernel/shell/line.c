@@ -54,7 +54,7 @@ static char next_byte(void)
 			READ_ONCE(ctrl_c) || uart_read(&c) ||
 				(lost = uart_lost()));
 	if (lost) {
-		/* The rest of a script without its middle must not run. */
+		/* The middle of a script is missing: the rest must not run. */
 		kprintf("\ninput: %u characters are lost, as only %u can wait: "
 			"the machine ends\n",
 			lost, UART_RING);

@@ -45,7 +45,7 @@ static const char *lockdep_complete(int arg, unsigned int i)
 SHELL_COMMAND(
 	lockdep, .name = "lockdep",
 	.usage = "lockdep [classes|graph [dot]|last|reset]",
-	.help = "the lock validator: its counts, classes, graph, last report; reset it",
+	.help = "show or reset the lock validator: counts, classes, graph, last report",
 	.words = "  classes    the classes of locks that it knows\n"
 		 "  graph      which lock was taken while which was held\n"
 		 "  graph dot  the same, for Graphviz\n"
@@ -63,5 +63,5 @@ static int refuse_in_release(int argc maybe_unused, char **argv maybe_unused)
 /* No symbol here is named after lockdep, because a test looks for such symbols
  * in release images. */
 SHELL_COMMAND(locking, .name = "lockdep", .usage = "lockdep",
-	      .help = "needs the debug profile", .fn = refuse_in_release);
+	      .help = "show the lock validator (needs the debug profile)", .fn = refuse_in_release);
 #endif

@@ -109,8 +109,8 @@ static int reap_job(struct job *job)
 	return status;
 }
 
-/* Run the command in a thread of its own, and wait until it ends or the user
- * gives it up by Ctrl-C. Returns its status, or INTERRUPTED. */
+/* Run the command in a thread of its own. Wait until the command ends, or the
+ * user gives it up with Ctrl-C. Returns its status, or INTERRUPTED. */
 static int run_as_job(const char *command)
 {
 	static struct waitfor w; /* large; only the shell's thread comes here */

@@ -121,8 +121,8 @@ bool cache_grow(struct kmem_cache *s)
 	return true;
 }
 
-/* The RCU callback of a slab: give its pages back. As in 2012, it reads the
- * cache. */
+/* The RCU callback of a slab: give back the pages of the slab. As in 2012, the
+ * callback reads the cache. */
 static void kmem_rcu_free(struct rcu_head *head)
 {
 	struct slab *slab = container_of(head, struct slab, rcu);

@@ -59,8 +59,8 @@ struct cache_reading {
 	unsigned int size, num, pages, active, total, slabs;
 };
 
-/* The figures of a cache, approximate while cores allocate. report_lock
- * held. */
+/* Read the figures of a cache. They are approximate while cores allocate.
+ * report_lock held. */
 static void cache_read(struct kmem_cache *s, struct cache_reading *r)
 {
 	uint32_t flags = spin_lock_irqsave(&s->list_lock);
@@ -79,7 +79,8 @@ static void cache_read(struct kmem_cache *s, struct cache_reading *r)
 	spin_unlock_irqrestore(&s->list_lock, flags);
 }
 
-/* The figures of the i-th cache. Returns false if there are fewer. */
+/* Read the figures of the i-th cache. Returns false if there are fewer
+ * caches. */
 static bool cache_read_nth(unsigned int i, struct cache_reading *r)
 {
 	uint32_t flags = spin_lock_irqsave(&report_lock);
@@ -244,7 +245,7 @@ void cache_destroy_enter(struct kmem_cache *s, uintptr_t caller)
 	trace_point(TR_CACHE_DESTROY, s, 0, caller);
 }
 
-/* The cache may have been freed: s is not read, it only names the cache in the
+/* The cache may have been freed: s is not read, and only names the cache in the
  * event. */
 void cache_destroy_leave(struct kmem_cache *s, uintptr_t caller)
 {

@@ -83,8 +83,8 @@ unsigned int slab_debug_after(unsigned int flags)
 /* ---- where allocated and freed ------------------------------------------- */
 
 /* Note the stack from `caller` outwards. The first addresses of the backtrace
- * are in the allocator, and are left out. If `caller` is not among the
- * addresses that fit into pc[], it is the only one that is noted. */
+ * are in the allocator, and are left out. If pc[] is too short to contain
+ * `caller`, note `caller` and nothing else. */
 static void track_set(struct track *t, uintptr_t caller)
 {
 	uintptr_t pc[TRACK_DEPTH + ALLOCATOR_DEPTH];
@@ -109,9 +109,9 @@ static void track_print(const char *what, const struct track *t)
 	}
 }
 
-/* The label of an object of s that the current thread allocates. was: the object's
- * last label. If an interrupt allocates the object, or if it is a struct kmem_cache,
- * it has no label: returns 0. */
+/* The label of an object of s that the current thread allocates. was: the
+ * object's last label. An object has no label (0) if an interrupt allocates it,
+ * or if it is a struct kmem_cache. */
 static uint32_t take_label(const struct kmem_cache *s, uint32_t was)
 {
 	uint32_t label = current->next_label;
@@ -219,8 +219,8 @@ static void check_poison(struct kmem_cache *s, void *obj, uintptr_t caller)
 	poison(s, obj);
 }
 
-/* Returns NULL if obj is an object of s, else the words of a report that say
- * why it is none. */
+/* Returns NULL if obj is an object of s. Otherwise returns words for a report
+ * that say why it is none. */
 static const char *why_misplaced(const struct kmem_cache *s, const void *obj)
 {
 	struct page *head = page_head(obj);

@@ -94,10 +94,10 @@ static void hand_over(struct mutex *m, struct mutex_waiter *w, uintptr_t flags,
 	trace_did(TR_HANDOVER, m, (uintptr_t)w->thread, caller);
 }
 
-/* Release wait_lock. Then tell w (NULL: none) that it is the owner. Once w is
- * told, m may be gone, and so may w, which is on its thread's stack. IRQs stay
- * off in between: otherwise w's thread would also wait for the interrupts and
- * threads that run on this core first. */
+/* Release wait_lock. Then tell w (NULL: none) that it is the owner. After that
+ * m may be freed, and so may w, which is on its thread's stack. IRQs stay off
+ * in between: otherwise w's thread would also have to wait for interrupts and
+ * other threads on this core. */
 static void unlock_and_wake(struct mutex *m, uint32_t flags,
 			    struct mutex_waiter *w, uintptr_t caller)
 {
@@ -113,8 +113,8 @@ static void unlock_and_wake(struct mutex *m, uint32_t flags,
 }
 
 /*
- * Join the waiters, unless the mutex has become free: then take it. Returns
- * whether the thread has to wait. wait_lock held.
+ * Join the waiters. But if the mutex has become free, take it. Returns whether
+ * the thread has to wait. wait_lock held.
  */
 static bool join_waiters(struct mutex *m, struct mutex_waiter *w)
 {
@@ -135,7 +135,7 @@ static bool join_waiters(struct mutex *m, struct mutex_waiter *w)
 }
 
 /* The wait of w was interrupted: leave the waiters. Returns false if the mutex
- * was handed over to w meanwhile. */
+ * has been handed over to w. */
 static bool leave_waiters(struct mutex *m, struct mutex_waiter *w)
 {
 	uint32_t flags = spin_lock_irqsave(&m->wait_lock);
@@ -303,8 +303,9 @@ story void mutex_unlock(struct mutex *m)
 	struct thread *me = current;
 
 	trace_gate(TR_UNLOCK, m, CALLER);
-	/* A thread that neither owns nor lends the mutex leaves it unchanged.
-	 * A thread that no longer lends it sees that it is the owner. */
+	/* If the thread neither owns nor lends the mutex, the mutex stays as it
+	 * is. If the thread no longer lends it, the thread sees that it is the
+	 * owner. */
 	if (!lock_release(&m->dep_map, CALLER) ||
 	    WARN_ON(mutex_lender(m) != me && mutex_owner(m) != me))
 		return;

@@ -27,8 +27,8 @@ struct rwsem_waiter {
 	uint32_t granted; /* enum grant; written under wait_lock */
 };
 
-/* Queue up and announce the wait. Both happen under wait_lock, because reports
- * tell by the `since` of the waits which thread came first. */
+/* Queue up and announce the wait, both under wait_lock: reports compare the
+ * `since` of the waits to tell which thread came first. */
 static void queue_up(struct rwsem_waiter *w, struct list_head *waiters,
 		     const struct wait_ops *ops, const void *sem,
 		     const char *name, uintptr_t site)
@@ -75,8 +75,8 @@ void __init_rwsem(struct rw_semaphore *s, const char *name,
 	lockdep_set_class(s, key, name);
 }
 
-/* May one more thread come in, beside those inside? wait_lock held, as in
- * enter() and admit(). */
+/* Is there room for one more thread beside the threads inside? wait_lock held,
+ * as in enter() and admit(). */
 static bool has_room(const struct rw_semaphore *s, bool write)
 {
 	return !s->writer && !(write && s->readers);
@@ -138,10 +138,10 @@ static always_inline void lock_rwsem(struct rw_semaphore *s, bool write,
 }
 
 /*
- * current, a writer, leaves. wait_lock held. As in hand_on() of mutex.c:
- *   (1) if the semaphore was lent to current, the lender is the writer again;
- *   (2) if current had lent it, the borrower stays the writer, for good;
- *   (3) else no writer is inside.
+ * current, a writer, leaves. wait_lock held. As in hand_on() of mutex.c: (1) if
+ * the semaphore was lent to current, the lender is the writer again; (2) if
+ * current had lent it, the borrower stays the writer, for good; (3) otherwise
+ * no writer is inside.
  */
 static void writer_leaves(struct rw_semaphore *s)
 {
@@ -176,7 +176,7 @@ static always_inline void unlock_rwsem(struct rw_semaphore *s, bool write,
 	spin_unlock_irqrestore(&s->wait_lock, flags);
 }
 
-/* Come in if no thread has to wait for that. */
+/* Come in if this is possible without waiting. */
 static always_inline bool trylock_rwsem(struct rw_semaphore *s, bool write,
 					uintptr_t site)
 {
@@ -294,8 +294,8 @@ static void count_reader(struct percpu_rwsem *s, int32_t by)
 	WRITE_ONCE(*n, *n + by);
 }
 
-/* A reader has left, or has not got in: wake the writer that waits for the
- * readers, if there is one. */
+/* A reader has left, or has failed to get in. If a writer waits for the
+ * readers, wake it. */
 static noinline void wake_writer(struct percpu_rwsem *s, uintptr_t caller)
 {
 	uint32_t flags = spin_lock_irqsave(&s->wait_lock);
@@ -459,7 +459,7 @@ int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *t)
 
 /* ---- for reports and for the cut ----------------------------------------- */
 
-/* Is t inside as a reader? Only debug builds know that. */
+/* Is t inside as a reader? A release build does not know. */
 static bool is_reader(const struct waiting *w, const struct thread *t)
 {
 	const struct held_lock *h = wait_held_by(w, t);
@@ -474,7 +474,7 @@ static const struct thread *rwsem_writer(const void *obj)
 	return READ_ONCE(s->writer);
 }
 
-/* A reader waits behind a writer that queued up before it. */
+/* A reader waits behind a writer that queued up earlier. */
 static bool is_writer_in_front(const struct waiting *w, const struct thread *t)
 {
 	return READ_ONCE(t->waiting.ops) == &rwsem_write_wait &&

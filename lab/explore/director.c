@@ -17,8 +17,9 @@
 
 #if GORDIAN_DEBUG
 
-/* Callbacks that take more than 30 s of guest time will not end. The limit is a
- * number of looks: the host may stand still while the clock goes on. */
+/* Callbacks that take more than 30 s of guest time are taken as endless. The
+ * limit is a number of looks, because the host may stand still while the clock
+ * goes on. */
 #define CALLBACKS_NS	200000ull /* between two looks */
 #define CALLBACKS_LOOKS 150000
 
@@ -39,7 +40,7 @@ static void say_stray(const struct thread *t)
 		t ? t->name : "a thread");
 }
 
-/* Let the actors take steps until none of them can, or until the director stops. */
+/* Let the actors take steps until no actor can, or until the director stops. */
 static void take_steps(struct stage *st, struct director *d)
 {
 	unsigned int left = explore_run();
@@ -56,9 +57,9 @@ static void take_steps(struct stage *st, struct director *d)
 	}
 }
 
-/* Wait until RCU's callbacks have run. Returns false if they do not end. Callbacks that
- * the actors have queued belong to the schedule: a callback that runs late may use freed
- * memory. */
+/* Wait until RCU's callbacks have run. Returns false if they do not end.
+ * (Callbacks that the actors have queued belong to the schedule: a late
+ * callback may use freed memory.) */
 static bool await_callbacks(void)
 {
 	for (unsigned int looks = 0; !rcu_is_quiet(); looks++) {
@@ -73,16 +74,16 @@ static bool await_callbacks(void)
 	return true;
 }
 
-/* The findings of lockdep that predict no deadlock, but say that a rule has been
- * broken. */
+/* The findings of lockdep that predict no deadlock. They say that a rule has
+ * been broken. */
 #define RULES_BROKEN                                                           \
 	(LOCKDEP_BIT(LOCKDEP_UNBALANCED) | LOCKDEP_BIT(LOCKDEP_HELD_AT_END) |  \
 	 LOCKDEP_BIT(LOCKDEP_HELD_FREED) | LOCKDEP_BIT(LOCKDEP_SLEEP) |        \
 	 LOCKDEP_BIT(LOCKDEP_RCU) | LOCKDEP_BIT(LOCKDEP_NOT_HELD) |            \
 	 LOCKDEP_BIT(LOCKDEP_NEST))
 
-/* Have all actors ended, although a rule was broken that the scenario does not expect to
- * be broken, or an actor kept a lock or a reference? */
+/* Have all actors ended, although an actor broke a rule (and the scenario does
+ * not expect this), or kept a lock or a reference? */
 static bool wrongly_completes(const struct played *p, unsigned int broken,
 			      bool gave_back)
 {
@@ -167,8 +168,8 @@ static void note_findings(struct round *r, struct stage *st)
 	directed_of(r)->lockdep = lockdep_seen();
 }
 
-/* Have all callbacks run, so that the checks may run? While a callback waits, a check
- * might wait for ever. */
+/* Have all callbacks run, so that the checks may run? (If a callback waits, a
+ * check might wait for ever.) */
 static bool callbacks_have_run(struct round *r, struct stage *st)
 {
 	bool quiet = await_callbacks();

@@ -23,9 +23,9 @@
 #if GORDIAN_DEBUG
 
 #define SCHEDULES_MAX 20000 /* unless the user gives a number */
-/* If the search is right, no run is redundant. If a run is redundant all the same, it
- * goes on so many times, each time in another order. Each of these runs must end as
- * some other run has ended. */
+/* If the search is right, no run is redundant. A redundant run goes on all the
+ * same, this number of times, each time in another order. Each of these runs
+ * must end as some other run has ended. */
 #define CHECK_ORDERS	4
 #define ROOM_ORDER	7 /* pages for search_straighten() */
 #define STATES_MAX	512
@@ -167,7 +167,7 @@ static void note_last_state(struct director *d, struct stage *st,
 	}
 }
 
-/* Count the state in which no actor could go on, if it is a new one. */
+/* Count the state in which no actor could go on, if the state is new. */
 static void note_state(struct exploration *x)
 {
 	for (unsigned int i = 0; i < x->states; i++)
@@ -178,8 +178,9 @@ static void note_state(struct exploration *x)
 		x->state[x->states++] = x->last_state;
 }
 
-/* The schedule that has just run, rearranged so that it has as few switches as any
- * schedule of its class. If it has too many switches, the witness has no legs. */
+/* The schedule that has just run, rearranged so that it has the fewest switches
+ * of all schedules of its class. If it has too many switches, the witness has
+ * no legs. */
 static struct witness this_schedule(struct exploration *x)
 {
 	static uint8_t order[SEARCH_STEPS]; /* demo_mutex */
@@ -231,8 +232,9 @@ static void note_schedule(struct exploration *x, const struct played *p)
 		print_broken_schedule(x);
 	}
 	if (x->search->redundant_run) {
-		/* A schedule of the same class must have been run before, with the
-		 * same end. If there was none, the search has lost a class. */
+		/* A schedule of the same class must have run before, and have
+		 * ended in the same way. If there was none, the search has lost
+		 * a class. */
 		x->redundant++;
 		if (!(x->ends & OUT_BIT(p->out))) {
 			progress_clear();

@@ -43,7 +43,8 @@ static bool parse_leg(const struct scenario *sc, const char *word,
 	return true;
 }
 
-/* Print a line which says that the word is no leg, and how a leg is written. */
+/* Print a line which says that the word is no leg, and shows the form of a
+ * leg. */
 static void refuse_leg(const struct scenario *sc, const char *word,
 		       bool too_many, bool late)
 {

@@ -38,7 +38,7 @@ void spent_from_now(enum spent_on on)
 	spent.on = on;
 }
 
-/* What does this operation wait for, apart from other actors? */
+/* What does this operation wait for, if not for another actor? */
 static enum spent_on waits_for(enum trace_op op)
 {
 	switch (op) {

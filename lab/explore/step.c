@@ -36,8 +36,8 @@ static struct stepper {
 	char **word; /* commands from the command line that are still to come */
 	int words;
 	char last[LINE]; /* the last command, for Enter */
-	/* The schedule: n steps are taken. After `back` the first `keep` of
-	 * them must go as they went before. */
+	/* The schedule: n steps have been taken. After `back`, the first `keep`
+	 * of these steps must go as they went before. */
 	unsigned int n, keep;
 	struct {
 		uint8_t actor;
@@ -59,8 +59,8 @@ static const char *id_of(const struct stepper *s)
 	return s->sc->part ? s->sc->part : s->demo->id;
 }
 
-/* Print "E2 up D:7 U:6". If there are more legs than replay has room for, print the
- * first ones and the number of steps that are left. */
+/* Print "E2 up D:7 U:6". If there are more legs than `replay` has room for,
+ * print the first legs and the number of the other steps. */
 static void print_schedule(const struct stepper *s)
 {
 	static struct witness w; /* demo_mutex */
@@ -136,7 +136,8 @@ static void print_help(void)
 		"A star marks the threads that can take a step.\n");
 }
 
-/* The next command, from the command line or from the user; NULL: there is none. */
+/* The next command, from the command line or from the user. NULL if there is
+ * none. */
 static char *next_command(struct stepper *s)
 {
 	char *line;
@@ -178,15 +179,15 @@ static void name_threads(const struct stage *st)
 		kprintf("%s%s", i ? ", " : "", mover_name(st->sc, i));
 }
 
-/* A command was wrong, and a message has been printed: note it if the command came
- * from the command line. Returns false. */
+/* A command was wrong, and a message has been printed. If the command came from
+ * the command line, note this. Returns false. */
 static bool refuse_command(struct stepper *s, bool from_words)
 {
 	s->bad |= from_words;
 	return false;
 }
 
-/* Carry out "D 5". Returns false after a line that says why that cannot be done. */
+/* Carry out "D 5". If this cannot be done, print why, and return false. */
 static bool order_steps(struct stepper *s, const struct stage *st, int actor,
 			const char *count, unsigned int enabled)
 {
@@ -240,7 +241,8 @@ static void show_why(const struct stage *st, int actor, unsigned int enabled)
 		kprintf("no thread is blocked\n");
 }
 
-/* Carry out the command. Returns true if it decides how the round goes on. */
+/* Carry out the command. Returns true if the command decides how the round goes
+ * on. */
 static bool obey_command(struct stepper *s, const struct stage *st, char *line,
 			 unsigned int enabled, bool from_words)
 {
@@ -361,7 +363,7 @@ static enum trace_op pending_op(unsigned int actor)
 	return op;
 }
 
-/* Can the next of the kept steps be taken again, as it was taken before `back`? */
+/* Can the next of the kept steps be taken in the same way as before `back`? */
 static bool can_repeat(const struct stepper *s, unsigned int enabled)
 {
 	unsigned int actor = s->taken[s->n].actor;

@@ -45,8 +45,9 @@ const char *why_not_searched(const struct scenario *sc)
 	return sc->search.none;
 }
 
-/* The only part that is searched; NULL if several are. If none is searched, returns any
- * part: the caller then prints why that part is not searched. */
+/* The part, if exactly one part is searched; NULL if several parts are. If none
+ * is searched, returns any part: the caller then prints why this part is not
+ * searched. */
 static const struct scenario *only_part(const struct demo *d)
 {
 	const struct scenario *sc = NULL;
@@ -75,7 +76,7 @@ const struct scenario *find_searched(const char *command, const char *word,
 	if (!word)
 		kprintf("%s: which experiment? (demo lists them)\n", command);
 	else if (!*of)
-		kprintf("%s: no experiment \"%s\" (demo alone lists them)\n",
+		kprintf("%s: no experiment \"%s\" (`demo` lists them)\n",
 			command, word);
 	else if (!sc)
 		kprintf("%s: %s has parts: name one (demo %s prints them)\n",

@@ -61,8 +61,9 @@ void set_verdict(struct explored_row *r, bool complete)
 				  r->failing, complete, r->left);
 }
 
-/* The verdict that follows from the scenario's expected outcomes and findings. If
- * lockdep may make a finding, it counts only if lockdep has made it. */
+/* The verdict that follows from the expected outcomes and findings of the
+ * scenario. If a finding of lockdep is allowed but not required, it counts if
+ * lockdep has made it. */
 static const char *expected_verdict(const struct scenario *sc,
 				    unsigned int lockdep, bool left)
 {
@@ -97,8 +98,8 @@ bool search_is_expected(const struct explored_row *r)
 					r->lockdep, "");
 }
 
-/* Returns the place of the list's entry with which the word begins. If two entries fit,
- * the later one counts. */
+/* Returns the place of the list's entry with which the word begins. If two
+ * entries fit, the later entry counts. */
 static unsigned int place_of(const char *word, const char *const *list,
 			     unsigned int n)
 {

@@ -86,8 +86,8 @@ static int actor_number_of(const struct stage *st, const struct thread *t)
 	return -1;
 }
 
-/* As waits_for(), but an actor at the gate before a taken mutex counts as
- * waiting for that mutex. */
+/* As waits_for(). But if an actor is at the gate before a taken mutex, it
+ * counts as waiting for this mutex. */
 static struct waiting wait_now_or_next(struct thread *t)
 {
 	const struct stage *st = &the_stage;
@@ -292,8 +292,8 @@ void show_standstill(const struct stage *st)
 			continue;
 		waitfor_walk_with(st->worker[i].thread, &the_walk,
 				  wait_now_or_next);
-		/* Chains of several threads mostly end in the same one, so only
-		 * the first of them is printed. */
+		/* Chains of several threads mostly end in the same thread, so
+		 * print the end of the first chain. */
 		if (the_walk.n == 1 || first)
 			waitfor_print_end(&the_walk);
 		first = false;

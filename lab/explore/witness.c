@@ -28,8 +28,9 @@ struct replay {
 	bool lost;		/* the line cannot be followed */
 };
 
-/* In a free replay: has the leg that was just played ended before all its steps were
- * taken? If so, notes in r->lost that the line cannot be followed, and returns true. */
+/* In a free replay: did the leg that was just played end before all its steps
+ * were taken? If so, note in r->lost that the line cannot be followed, and
+ * return true. */
 static bool note_if_cut_short(struct replay *r)
 {
 	unsigned int left;

@@ -152,5 +152,5 @@ static int bench_command(int argc, char **argv)
 
 SHELL_COMMAND(
 	bench, .name = "bench", .usage = "bench",
-	.help = "measure lock, RCU and slab operations (-icount: in instructions)",
+	.help = "measure lock, RCU and slab operations",
 	.page = "docs/cost.md", .fn = bench_command);

@@ -399,8 +399,7 @@ static int test_command(int argc, char **argv)
 			return 1;
 		}
 		if (!count_wanted(suite, name)) {
-			kprintf("test: the cases of %s run only when named, "
-				"see `test list`\n",
+			kprintf("test: name a case of %s, see `test list`\n",
 				suite);
 			return 1;
 		}

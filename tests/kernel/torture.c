@@ -68,7 +68,7 @@ static int torture_command(int argc, char **argv)
 			status = 1;
 	}
 	if (!found) {
-		kprintf("torture: no suite \"%s\"; torture alone lists them\n",
+		kprintf("torture: no suite \"%s\" (`torture` lists them)\n",
 			argv[1]);
 		return 1;
 	}
@@ -84,7 +84,7 @@ static const char *complete(int arg, unsigned int i)
 
 SHELL_COMMAND(torture, .name = "torture",
 	      .usage = "torture [NAME|all] [SECONDS] [SEED]",
-	      .help = "run a long random test; without a name, list these tests",
+	      .help = "run a long random test; without a name, list the tests",
 	      .words = "  NAME     one of the list; all: each of them\n"
 		       "  SECONDS  of guest time; Ctrl-C ends it early\n"
 		       "  SEED     of the random numbers, to repeat a run\n",
