@@ -63,5 +63,6 @@ static int refuse_in_release(int argc maybe_unused, char **argv maybe_unused)
 /* No symbol here is named after lockdep, because a test looks for such symbols
  * in release images. */
 SHELL_COMMAND(locking, .name = "lockdep", .usage = "lockdep",
-	      .help = "show the lock validator (needs the debug profile)", .fn = refuse_in_release);
+	      .help = "show the lock validator (needs the debug profile)",
+	      .fn = refuse_in_release);
 #endif

@@ -150,7 +150,6 @@ static int bench_command(int argc, char **argv)
 	return ok ? 0 : 1;
 }
 
-SHELL_COMMAND(
-	bench, .name = "bench", .usage = "bench",
-	.help = "measure lock, RCU and slab operations",
-	.page = "docs/cost.md", .fn = bench_command);
+SHELL_COMMAND(bench, .name = "bench", .usage = "bench",
+	      .help = "measure lock, RCU and slab operations",
+	      .page = "docs/cost.md", .fn = bench_command);
