@@ -31,6 +31,7 @@ static struct line {
 	const struct trace_event *e;
 	unsigned int column;
 	bool left_out;
+	bool in_gap; /* left out, and a line says how many are */
 } lines[EVENTS_MAX];
 static unsigned int nr_lines;
 
@@ -213,7 +214,7 @@ static void collect_lines(const struct stage *st)
 			last = cpu_event_name(e->arg);
 		}
 		lines[nr_lines++] =
-			(struct line){ e, (unsigned int)column, false };
+			(struct line){ .e = e, .column = (unsigned int)column };
 	}
 }
 
@@ -293,22 +294,23 @@ static unsigned int first_after_waits(void)
 	return first && first < nr_lines ? first : nr_lines;
 }
 
-/* If more than `most` lines are left, leave out those in the middle (but not a single
- * one: a line says so). Returns how many. */
-static unsigned int leave_out_middle(unsigned int most)
+/* If more than `most` lines are left, leave out those in the middle, but no wait (and
+ * not a single one: a line says so). */
+static void leave_out_middle(unsigned int most)
 {
-	unsigned int left = 0, kept = 0, out = 0;
+	unsigned int left = 0, kept = 0;
 
 	for (unsigned int i = 0; i < nr_lines; i++)
 		left += !lines[i].left_out;
 	if (left <= most + 1)
-		return 0;
-	for (unsigned int i = 0; left - out > most; i++)
-		if (!lines[i].left_out && kept++ >= most / 2) {
-			lines[i].left_out = true;
-			out++;
-		}
-	return out;
+		return;
+	for (unsigned int i = 0; left > most && i < nr_lines; i++) {
+		if (lines[i].left_out || kept++ < most / 2 ||
+		    waits_at(&lines[i]))
+			continue;
+		lines[i].left_out = lines[i].in_gap = true;
+		left--;
+	}
 }
 
 /* ---- print it ------------------------------------------------------------ */
@@ -374,7 +376,7 @@ void show_schedule(const struct stage *st)
 void show_short_schedule(const struct stage *st, bool ended)
 {
 	unsigned int lost = take_events(st), width = column_width(st);
-	unsigned int end = nr_lines, out, rest = 0;
+	unsigned int end = nr_lines, gap = 0, rest = 0;
 	unsigned int most = st->sc->show.evidence ? SHORT_BESIDE : SHORT_MAX;
 	uint64_t start = 0;
 
@@ -386,13 +388,16 @@ void show_short_schedule(const struct stage *st, bool ended)
 		rest += !lines[i].left_out;
 		lines[i].left_out = true;
 	}
-	out = leave_out_middle(most);
+	leave_out_middle(most);
 	print_head(st, width);
-	for (unsigned int i = 0, kept = 0; i < nr_lines; i++) {
+	for (unsigned int i = 0; i < nr_lines; i++) {
+		gap += lines[i].in_gap;
 		if (lines[i].left_out)
 			continue;
-		if (out && kept++ == most / 2)
-			kprintf("          ... (%u lines)\n", out);
+		if (gap)
+			kprintf("          ... (%u line%s)\n", gap,
+				gap == 1 ? "" : "s");
+		gap = 0;
 		if (!start)
 			start = lines[i].e->time;
 		print_line(st, &lines[i], start, width);

@@ -50,6 +50,7 @@ def test_the_screen(demo_run):
     assert knot < 60 and "U core 2" in "".join(lines[knot - 12:knot])
     heads = [x.split()[0] for x in lines if re.match(r"\w+ \([\w-]+\): ", x)]
     assert heads == ["E0", "E1", "E2", "E6"]
+    assert len(re.findall(r"waits: refcount is 1$", demo_run.screen, re.M)) == 2
     assert [v.id for v in verdicts(demo_run.screen)] == heads
     assert all(v.ok for v in verdicts(demo_run.screen))
     for head, sentence in (("E1", "held by D. lockdep"), ("E6", "lockdep is silent.")):
