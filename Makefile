@@ -129,8 +129,9 @@ demo:
 #>   make try                             your own kmem_cache_destroy(), judged
 
 #: make run [SMP=n] [RUN='cmd; cmd'] [THEN=shell] [MACHINE=raspi2b|raspi3b|raspi4b]
-#:                             start the shell; or run commands and end, or start
-#:                             the shell; on QEMU's virt machine or a model of a Pi
+#:                             start the shell, on QEMU's virt machine or a model of
+#:                             a Pi; RUN= runs the commands and ends; THEN=shell
+#:                             starts the shell after the commands
 .PHONY: run
 run:
 	@$(READY)
@@ -138,8 +139,8 @@ run:
 # The shell reads these from its environment: they may have quotes.
 export RUN THEN ID PATCH FIRMWARE
 
-#: make try [PATCH=file]       judge demos/yours.c; with PATCH=, run all experiments
-#:                             with the patch and without it
+#: make try [PATCH=file]       judge demos/yours.c; with PATCH=, run the experiments
+#:                             that it can change, with the patch and without it
 .PHONY: try
 try:
 	@tools/need demo try

@@ -51,7 +51,8 @@ void lockdep_quiet(bool on)
 {
 	unsigned int n = READ_ONCE(quiet);
 
-	/* Relaxed: the threads concerned are started after it, or joined. */
+	/* Relaxed: the threads concerned start after lockdep_quiet(true), or have
+	 * ended before lockdep_quiet(false). */
 	while ((on || n) && !__atomic_compare_exchange_n(
 				    &quiet, &n, on ? n + 1 : n - 1, false,
 				    __ATOMIC_RELAXED, __ATOMIC_RELAXED))

@@ -272,7 +272,7 @@ SHELL_COMMAND(
 		 "must end alike\n"
 		 "  bound N   at most N preemptions; without N: 0, 1, 2 "
 		 "... until all is found\n"
-		 "  max N     stop after N schedules\n"
+		 "  max N     stop after N runs\n"
 		 "  time      say where the time went\n"
 		 "  verbose   show every witness, with lockdep's report "
 		 "and stacks\n"
