@@ -269,7 +269,7 @@ SHELL_COMMAND(
 	.help = "run all schedules of an experiment: can it deadlock?",
 	.words = "  ID        E2, or a slug: e2-kosina; ID/PART: one part; all: each of them\n"
 		 "  full      every order of the steps, also those that "
-		 "must end alike\n"
+		 "are sure to end alike\n"
 		 "  bound N   at most N preemptions; without N: 0, 1, 2 "
 		 "... until all is found\n"
 		 "  max N     stop after N runs\n"
