@@ -288,6 +288,9 @@ struct worker { /* the thread that plays an actor */
 	struct completion go;
 	uint32_t pause_ns;   /* before it starts, in free rounds */
 	unsigned int awaits; /* the step of the script before which it is held */
+	/* The actor's thread is held there, or another thread that plays the actor
+	 * (one that it waits for). Atomic. */
+	bool gated;
 	/* Mutexes that it holds. Written by the thread itself. */
 	struct mutex *held[HELD_MAX];
 	unsigned int nr_held;

@@ -137,6 +137,7 @@ static void hold_for_script(enum trace_op op, const void *obj, uintptr_t caller)
 	if (i < 0)
 		return;
 	WRITE_ONCE(st->worker[actor].awaits, (unsigned int)i);
+	WRITE_ONCE(st->worker[actor].gated, true);
 	while ((int)READ_ONCE(st->script_pos) < i &&
 	       !READ_ONCE(st->script_open)) {
 		wait_begin(TASK_UNINTERRUPTIBLE, &gate_wait, obj, "the script",
@@ -144,6 +145,7 @@ static void hold_for_script(enum trace_op op, const void *obj, uintptr_t caller)
 		schedule_timeout(GATE_POLL_NS);
 	}
 	wait_end();
+	WRITE_ONCE(st->worker[actor].gated, false);
 }
 #endif
 

@@ -291,14 +291,14 @@ static bool no_actor_moves(struct stage *st, uint64_t *switches)
 
 		if (worker_ended(w))
 			continue;
-		if (READ_ONCE(w->thread->waiting.ops) == &gate_wait) {
-			/* This worker polls, so its count says nothing. It can
-			 * still move if the script lets it go on. */
-			if (READ_ONCE(st->script_open) ||
-			    READ_ONCE(st->script_pos) >= READ_ONCE(w->awaits))
-				still = false;
+		/* It can still move if the script lets it go on. */
+		if (READ_ONCE(w->gated) &&
+		    (READ_ONCE(st->script_open) ||
+		     READ_ONCE(st->script_pos) >= READ_ONCE(w->awaits)))
+			still = false;
+		/* A thread at its gate polls, so its count says nothing. */
+		if (READ_ONCE(w->thread->waiting.ops) == &gate_wait)
 			continue;
-		}
 		if (!waits_for_event(w->thread) || switches[i] != n)
 			still = false;
 		switches[i] = n;
@@ -309,7 +309,8 @@ static bool no_actor_moves(struct stage *st, uint64_t *switches)
 static bool any_is_gated(const struct stage *st)
 {
 	for (unsigned int i = 0; i < st->nr_actors; i++)
-		if (READ_ONCE(st->worker[i].thread->waiting.ops) == &gate_wait)
+		if (READ_ONCE(st->worker[i].gated) ||
+		    READ_ONCE(st->worker[i].thread->waiting.ops) == &gate_wait)
 			return true;
 	return false;
 }
@@ -422,6 +423,7 @@ void start_actors(struct stage *st, uint32_t *seed)
 		WRITE_ONCE(st->worker[i].done,
 			   st->sc->actors[i].interrupts != NULL);
 		st->worker[i].nr_held = 0;
+		WRITE_ONCE(st->worker[i].gated, false);
 		/* Perhaps another actor interrupted it after its last wait. */
 		WRITE_ONCE(st->worker[i].thread->interrupted, false);
 	}
