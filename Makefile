@@ -128,7 +128,8 @@ demo:
 #>   make run RUN='demo e2 hold; waits'   keep the deadlock, show the waiting threads
 #>   make try                             your own kmem_cache_destroy(), judged
 
-#: make run [SMP=n] [RUN='cmd; cmd'] [THEN=shell] [MACHINE=raspi2b|raspi3b|raspi4b]
+#: make run [SMP=n] [RUN='cmd; cmd'] [THEN=shell]
+#:          [MACHINE=raspi2b|raspi3b|raspi4b]
 #:                             start the shell, on QEMU's virt machine or a model of
 #:                             a Pi; RUN= runs the commands and ends; THEN=shell
 #:                             starts the shell after the commands

@@ -105,7 +105,7 @@ int setup_core(struct stage *st)
 }
 
 /*
- * Make an RCU cache and use it. Then its slabs are empty. So shrinking the
+ * Make an RCU cache, allocate objects and free them. So it has empty slabs. Shrinking the
  * cache hands their pages to call_rcu(), and rcu_barrier() waits for these
  * callbacks.
  */

@@ -180,7 +180,7 @@ SHELL_COMMAND(
 		"  ROUNDS   the number of free rounds\n"
 		"  verbose  also lockdep's reports, stacks, all rounds and "
 		"parts\n"
-		"  search   after all: also search all schedules\n",
+		"  search   with `all` only: also search all schedules\n",
 	.example = "demo e2", .page = "README.md, docs/reading.md",
 	.fn = demo_cmd, .complete = demo_complete);
 

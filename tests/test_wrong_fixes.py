@@ -66,7 +66,7 @@ def test_wrong_fix_is_found(tmp_path, name):
     lockdep, verdict, ends, fails, also, evidence, objection = WRONG[name]
     image = gordian.patched(ROOT / f"demos/patches/yours-{name}.patch",
                             tmp_path / "tree")
-    r = boot("explore yours" + FEW * (name in FAIL_SOON), image=image)
+    r = boot("explore yours verbose" + FEW * (name in FAIL_SOON), image=image)
     assert r.status == 1
     parts = {i.removeprefix("yours/"): p for i, p in explored(r.text).items()}
     assert {i: (p["outcome"], p["lockdep"], p["verdict"])

@@ -596,7 +596,7 @@ SHELL_COMMAND(
 	step, .name = "step", .usage = "step ID|ID/PART [up|down] [COMMAND...]",
 	.help = "run an experiment step by step; `help` at its prompt lists the commands",
 	.words = "  up, down  what U does, if a core goes off or on\n"
-		 "  COMMAND   the first command of step; write ':' for a blank: "
+		 "  COMMAND   what you would type first, with ':' for a blank: "
 		 "D:8\n",
 	.example = "step e2", .page = "docs/explorer.md", .fn = step_cmd,
 	.complete = step_complete);
