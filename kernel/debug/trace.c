@@ -69,8 +69,8 @@ static uint64_t take_time(void)
 	return now;
 }
 
-void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
-		 uintptr_t caller, const char *name)
+void trace_record(enum trace_op op, const void *obj, const char *name,
+		  uintptr_t arg, uintptr_t caller)
 {
 	/* IRQs off: an interrupt could start another trace after we have read
 	 * the mode, or switch to a thread that does. */
@@ -110,6 +110,18 @@ void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 	raw_local_irq_restore(flags);
 }
 
+void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
+		 uintptr_t caller)
+{
+	trace_record(op, obj, NULL, arg, caller);
+}
+
+void trace_event_to(enum trace_op op, const void *obj, const char *name,
+		    uintptr_t caller)
+{
+	trace_record(op, obj, name, 0, caller);
+}
+
 void trace_init(unsigned int cpu, void *memory)
 {
 	rings[cpu].events = memory;
@@ -122,7 +134,7 @@ void trace_start(unsigned int mode)
 	WRITE_ONCE(trace_mode, 0);
 	for_each_possible_cpu (cpu)
 		WRITE_ONCE(rings[cpu].head, 0);
-	/* Release: pairs with the acquire in trace_event(). */
+	/* Release: pairs with the acquire in trace_record(). */
 	smp_store_release(&trace_mode, mode);
 }
 
@@ -139,7 +151,7 @@ unsigned int trace_snapshot(struct trace_event *out, unsigned int max,
 
 	*lost = 0;
 	for_each_possible_cpu (cpu) {
-		/* Acquire: pairs with the release in trace_event(). */
+		/* Acquire: pairs with the release in trace_record(). */
 		head[cpu] = smp_load_acquire(&rings[cpu].head);
 		pos[cpu] = head[cpu] > RING_ENTRIES ? head[cpu] - RING_ENTRIES :
 						      0;

@@ -138,25 +138,41 @@ struct trace_event {
 enum { TRACE_ALL = 1, TRACE_MARKED = 2 };
 extern unsigned int trace_mode;
 
-/* The slow part of trace_did(). */
+/* The slow parts of trace_did() and trace_did_to(), and the event in full. With
+ * four arguments none is on the stack: a lock that is not traced pays nothing
+ * for the name. */
 void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
-		 uintptr_t caller, const char *name);
+		 uintptr_t caller);
+void trace_event_to(enum trace_op op, const void *obj, const char *name,
+		    uintptr_t caller);
+void trace_record(enum trace_op op, const void *obj, const char *name,
+		  uintptr_t arg, uintptr_t caller);
 
 /* Record that the operation has happened. Any context. */
 static always_inline void trace_did(enum trace_op op, const void *obj,
 				    uintptr_t arg, uintptr_t caller)
 {
 	if (unlikely(READ_ONCE(trace_mode)))
-		trace_event(op, obj, arg, caller, NULL);
+		trace_event(op, obj, arg, caller);
 }
 
-/* The same, with the name of obj. */
+/* The same with *name, the name of obj, and arg = 0. The name is read only if
+ * the event is recorded. */
 static always_inline void trace_did_to(enum trace_op op, const void *obj,
-				       const char *name, uintptr_t arg,
+				       const char *const *name,
 				       uintptr_t caller)
 {
 	if (unlikely(READ_ONCE(trace_mode)))
-		trace_event(op, obj, arg, caller, name);
+		trace_event_to(op, obj, *name, caller);
+}
+
+/* The same with a name and arg. */
+static always_inline void trace_did_all(enum trace_op op, const void *obj,
+					const char *name, uintptr_t arg,
+					uintptr_t caller)
+{
+	if (unlikely(READ_ONCE(trace_mode)))
+		trace_record(op, obj, name, arg, caller);
 }
 
 #if GORDIAN_DEBUG

@@ -98,14 +98,14 @@ static noinline void lock_in_sight(struct spinlock *l, unsigned int subclass,
 		preempt_disable();
 	lock_acquire(&l->dep_map, subclass, LOCK_WRITE, MAP_OF(outer), site);
 	if (point && spin_is_locked(l))
-		trace_event(TR_SPIN_CONTEND, l, (uintptr_t)READ_ONCE(l->holder),
-			    site, l->name);
+		trace_record(TR_SPIN_CONTEND, l, l->name,
+			     (uintptr_t)READ_ONCE(l->holder), site);
 	if (point)
 		trace_gate_slow(TR_SPIN_TURN, l, site);
 	take_lock(l, site);
 	if (!point)
 		return;
-	trace_event(TR_SPIN_LOCK, l, 0, site, l->name);
+	trace_event_to(TR_SPIN_LOCK, l, l->name, site);
 	trace_gate_slow(TR_SPIN_LOCKED, l, site);
 }
 
@@ -118,7 +118,7 @@ static noinline void unlock_in_sight(struct spinlock *l, const uint32_t *flags,
 
 	if (point) {
 		trace_gate_slow(TR_SPIN_UNLOCK, l, site);
-		trace_event(TR_SPIN_UNLOCK, l, 0, site, l->name);
+		trace_event_to(TR_SPIN_UNLOCK, l, l->name, site);
 	}
 	held = lock_release(&l->dep_map, site);
 	if (held)
@@ -146,7 +146,7 @@ static noinline bool trylock_in_sight(struct spinlock *l, uintptr_t site)
 	WRITE_ONCE(l->site, site);
 	lock_acquire(&l->dep_map, 0, LOCK_TRY, NULL, site);
 	if (point) {
-		trace_event(TR_SPIN_LOCK, l, 0, site, l->name);
+		trace_event_to(TR_SPIN_LOCK, l, l->name, site);
 		trace_gate_slow(TR_SPIN_TRIED, l, site);
 	}
 	return true;

@@ -249,10 +249,10 @@ static void reschedule(bool preempt)
 		WRITE_ONCE(rq->lock.holder, NULL);
 		smp_store_release(&prev->on_rq, false);
 		if (prev->state != TASK_HELD)
-			trace_did_to(TR_BLOCK, prev->waiting.obj,
-				     prev->waiting.name,
-				     (uintptr_t)prev->waiting.ops,
-				     prev->waiting.caller);
+			trace_did_all(TR_BLOCK, prev->waiting.obj,
+				      prev->waiting.name,
+				      (uintptr_t)prev->waiting.ops,
+				      prev->waiting.caller);
 	} else if (unlikely(!prev->pinned &&
 			    !cpumask_test(prev->affinity, cpu) &&
 			    !cpumask_empty(cpumask_and(prev->affinity,

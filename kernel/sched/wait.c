@@ -130,8 +130,8 @@ static void take_lock_and_wake(struct wait_queue *q, bool all, uintptr_t caller)
 
 	trace_gate(TR_WAKE, q, caller);
 	flags = spin_lock_irqsave(&q->lock);
-	trace_did_to(TR_WAKE_UP, q, q->name, (uintptr_t)first_waiter(q),
-		     caller);
+	trace_did_all(TR_WAKE_UP, q, q->name, (uintptr_t)first_waiter(q),
+		      caller);
 	wake_locked(q, all, caller);
 	spin_unlock_irqrestore(&q->lock, flags);
 }
@@ -160,7 +160,7 @@ static void complete_n(struct completion *c, bool all, uintptr_t caller)
 	trace_gate(TR_COMPLETE, c, caller);
 	flags = spin_lock_irqsave(&c->wait.lock);
 	c->done = all ? ~0u / 2 : c->done + 1;
-	trace_did_to(TR_COMPLETE, c, c->wait.name, 0, caller);
+	trace_did_to(TR_COMPLETE, c, &c->wait.name, caller);
 	trace_did(TR_DONE, &c->done, 0, caller);
 	wake_locked(&c->wait, all, caller);
 	spin_unlock_irqrestore(&c->wait.lock, flags);

@@ -163,7 +163,7 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 		spin_unlock_irqrestore(&m->wait_lock, flags);
 		return 0;
 	}
-	trace_did_to(TR_CONTEND, m, m->name, (uintptr_t)mutex_owner(m), site);
+	trace_did_all(TR_CONTEND, m, m->name, (uintptr_t)mutex_owner(m), site);
 	spin_unlock_irqrestore(&m->wait_lock, flags);
 	/* Here, because lockdep's top entry must be m, not wait_lock. */
 	lock_contended(&m->dep_map);
@@ -207,7 +207,7 @@ static always_inline int lock_mutex(struct mutex *m, enum thread_state state,
 		lock_acquired(&m->dep_map);
 	}
 	WRITE_ONCE(m->site, site);
-	trace_did_to(TR_LOCK, m, m->name, 0, site);
+	trace_did_to(TR_LOCK, m, &m->name, site);
 	trace_gate(TR_LOCKED, m, site);
 	return 0;
 }
@@ -235,7 +235,7 @@ bool mutex_trylock(struct mutex *m)
 		return false;
 	lock_acquire(&m->dep_map, 0, LOCK_TRY, NULL, CALLER);
 	WRITE_ONCE(m->site, CALLER);
-	trace_did_to(TR_LOCK, m, m->name, 0, CALLER);
+	trace_did_to(TR_LOCK, m, &m->name, CALLER);
 	return true;
 }
 
@@ -309,7 +309,7 @@ story void mutex_unlock(struct mutex *m)
 	if (!lock_release(&m->dep_map, CALLER) ||
 	    WARN_ON(mutex_lender(m) != me && mutex_owner(m) != me))
 		return;
-	trace_did_to(TR_UNLOCK, m, m->name, 0, CALLER);
+	trace_did_to(TR_UNLOCK, m, &m->name, CALLER);
 	if (unlikely(!release_free(m, me)))
 		release_slow(m, me, CALLER);
 }

@@ -126,15 +126,15 @@ static always_inline void lock_rwsem(struct rw_semaphore *s, bool write,
 		queue_up(&w, &s->waiters,
 			 write ? &rwsem_write_wait : &rwsem_read_wait, s,
 			 s->name, site);
-		trace_did_to(write ? TR_WRITE_CONTEND : TR_READ_CONTEND, s,
-			     s->name, (uintptr_t)s->writer, site);
+		trace_did_all(write ? TR_WRITE_CONTEND : TR_READ_CONTEND, s,
+			      s->name, (uintptr_t)s->writer, site);
 		spin_unlock_irqrestore(&s->wait_lock, flags);
 		lock_contended(&s->dep_map);
 		wait_granted(&w, write ? &rwsem_write_wait : &rwsem_read_wait,
 			     s, s->name, site);
 		lock_acquired(&s->dep_map);
 	}
-	trace_did_to(write ? TR_WRITE_LOCK : TR_READ_LOCK, s, s->name, 0, site);
+	trace_did_to(write ? TR_WRITE_LOCK : TR_READ_LOCK, s, &s->name, site);
 }
 
 /*
@@ -163,7 +163,7 @@ static always_inline void unlock_rwsem(struct rw_semaphore *s, bool write,
 	trace_gate(write ? TR_WRITE_UNLOCK : TR_READ_UNLOCK, s, caller);
 	if (!lock_release(&s->dep_map, caller))
 		return;
-	trace_did_to(write ? TR_WRITE_UNLOCK : TR_READ_UNLOCK, s, s->name, 0,
+	trace_did_to(write ? TR_WRITE_UNLOCK : TR_READ_UNLOCK, s, &s->name,
 		     caller);
 	flags = spin_lock_irqsave(&s->wait_lock);
 	if (write) {
@@ -190,8 +190,8 @@ static always_inline bool trylock_rwsem(struct rw_semaphore *s, bool write,
 		lock_acquire(&s->dep_map, 0,
 			     LOCK_TRY | (write ? LOCK_WRITE : LOCK_READ), NULL,
 			     site);
-		trace_did_to(write ? TR_WRITE_LOCK : TR_READ_LOCK, s, s->name,
-			     0, site);
+		trace_did_to(write ? TR_WRITE_LOCK : TR_READ_LOCK, s, &s->name,
+			     site);
 	}
 	return ok;
 }
@@ -334,8 +334,8 @@ static noinline void down_read_slow(struct percpu_rwsem *s, uintptr_t site)
 		if (s->block) {
 			queue_up(&w, &s->waiters, &percpu_read_wait, s, s->name,
 				 site);
-			trace_did_to(TR_READ_CONTEND, s, s->name,
-				     (uintptr_t)s->writer, site);
+			trace_did_all(TR_READ_CONTEND, s, s->name,
+				      (uintptr_t)s->writer, site);
 			spin_unlock_irqrestore(&s->wait_lock, flags);
 			wait_granted(&w, &percpu_read_wait, s, s->name, site);
 		} else {
@@ -354,7 +354,7 @@ void percpu_down_read(struct percpu_rwsem *s)
 		down_read_slow(s, CALLER);
 		lock_acquired(&s->dep_map);
 	}
-	trace_did_to(TR_READ_LOCK, s, s->name, 0, CALLER);
+	trace_did_to(TR_READ_LOCK, s, &s->name, CALLER);
 }
 
 void percpu_up_read(struct percpu_rwsem *s)
@@ -362,7 +362,7 @@ void percpu_up_read(struct percpu_rwsem *s)
 	trace_gate(TR_READ_UNLOCK, s, CALLER);
 	if (!lock_release(&s->dep_map, CALLER))
 		return;
-	trace_did_to(TR_READ_UNLOCK, s, s->name, 0, CALLER);
+	trace_did_to(TR_READ_UNLOCK, s, &s->name, CALLER);
 	preempt_disable();
 	smp_mb(); /* the reader's section before the count; pairs with P2 */
 	count_reader(s, -1);
@@ -392,7 +392,7 @@ void percpu_down_write(struct percpu_rwsem *s)
 
 	wait_begin(TASK_UNINTERRUPTIBLE, &percpu_write_wait, s, s->name, site);
 	while (readers_inside(s) != 0 && !READ_ONCE(s->past_readers)) {
-		trace_did_to(TR_WRITE_CONTEND, s, s->name, 0, site);
+		trace_did_to(TR_WRITE_CONTEND, s, &s->name, site);
 		schedule();
 		wait_begin(TASK_UNINTERRUPTIBLE, &percpu_write_wait, s, s->name,
 			   site);
@@ -405,7 +405,7 @@ void percpu_down_write(struct percpu_rwsem *s)
 	s->past_readers = false;
 	spin_unlock_irqrestore(&s->wait_lock, flags);
 	lock_acquired(&s->dep_map);
-	trace_did_to(TR_WRITE_LOCK, s, s->name, 0, site);
+	trace_did_to(TR_WRITE_LOCK, s, &s->name, site);
 }
 
 void percpu_up_write(struct percpu_rwsem *s)
@@ -415,7 +415,7 @@ void percpu_up_write(struct percpu_rwsem *s)
 	trace_gate(TR_WRITE_UNLOCK, s, CALLER);
 	if (!lock_release(&s->dep_map, CALLER))
 		return;
-	trace_did_to(TR_WRITE_UNLOCK, s, s->name, 0, CALLER);
+	trace_did_to(TR_WRITE_UNLOCK, s, &s->name, CALLER);
 	flags = spin_lock_irqsave(&s->wait_lock);
 	BUG_ON(s->writer != current);
 	WRITE_ONCE(s->writer, NULL);

@@ -273,14 +273,20 @@ const char *symbol_lookup(uintptr_t addr, uint32_t *off)
 	return NULL;
 }
 
-void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
-		 uintptr_t caller, const char *name)
+void trace_event_to(enum trace_op op, const void *obj, const char *name,
+		    uintptr_t caller)
 {
 	(void)op;
 	(void)obj;
-	(void)arg;
-	(void)caller;
 	(void)name;
+	(void)caller;
+}
+
+void trace_record(enum trace_op op, const void *obj, const char *name,
+		  uintptr_t arg, uintptr_t caller)
+{
+	trace_event_to(op, obj, name, caller);
+	(void)arg;
 }
 
 #if GORDIAN_DEBUG

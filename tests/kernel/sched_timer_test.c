@@ -255,7 +255,7 @@ static bool has_my_event(void)
 	return false;
 }
 
-/* It may come at any instruction of trace_event(). No event of the old trace, which has
+/* It may come at any instruction of trace_record(). No event of the old trace, which has
  * those of all threads, gets into the new one. */
 KTEST(sched, timer_starts_trace)
 {
