@@ -115,8 +115,9 @@ BUILD    = if [ -t 1 ]; then $(MAKE) --no-print-directory -j$(JOBS) SAY=replace 
 		printf '\r\033[K'; \
 	   else $(MAKE) --no-print-directory -j$(JOBS) SAY=nothing image; fi
 
-#: make demo [ID=e2|all]       run all experiments, or one, on 4 cores, and compare the
-#:                             results with the expected results; ID=all prints all
+#: make demo [ID=e2|all]       run all experiments, or one, on 4 cores, and
+#:                             compare the results with the expected results;
+#:                             ID=all prints all
 .PHONY: demo
 demo:
 	@$(READY)
@@ -130,9 +131,9 @@ demo:
 
 #: make run [SMP=n] [RUN='cmd; cmd'] [THEN=shell]
 #:          [MACHINE=raspi2b|raspi3b|raspi4b]
-#:                             start the shell, on QEMU's virt machine or a model of
-#:                             a Pi; RUN= runs the commands and ends; THEN=shell
-#:                             starts the shell after the commands
+#:                             start the shell, on QEMU's virt machine or a model
+#:                             of a Pi; RUN= runs the commands and ends;
+#:                             THEN=shell starts the shell after the commands
 .PHONY: run
 run:
 	@$(READY)
@@ -140,8 +141,9 @@ run:
 # The shell reads these from its environment: they may have quotes.
 export RUN THEN ID PATCH FIRMWARE
 
-#: make try [PATCH=file]       judge demos/yours.c; with PATCH=, run the experiments
-#:                             that it can change, with the patch and without it
+#: make try [PATCH=file]       judge demos/yours.c; with PATCH=, run the
+#:                             experiments that the patch can change, with it and
+#:                             without it
 .PHONY: try
 try:
 	@tools/need demo try

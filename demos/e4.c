@@ -1,5 +1,5 @@
 /*
- * E4, E4x, E4g: leaks that the merged check does not see.
+ * E4, E4x, E4g: wrong counts that the merged check does not see.
  *
  * Bhat's debug patch B (3 October 2012, 04:24 EST) and the merged form (his mail of
  * 4 October 2012, 11:46 +0530) test whether the count is 0 when a reference is
@@ -13,8 +13,8 @@
  * added such a map in 2014, a19423b98704, so that lockdep sees the lock at all).
  * L's put has no get: lockdep reports the put at once, and the count stays as it is.
  *
- * E4g is the opposite leak: G takes a reference and ends. The counter does not know
- * which thread took it. Counted per thread, the leak is found when G ends.
+ * E4g is the opposite of a leak: G takes a reference and ends without giving it back. The counter does not know
+ * which thread took it. Counted per thread, the reference is found when G ends.
  *
  * Controls: E1 (no leak), E3d (L leaks while nobody holds a reference, and the check
  * names it), E4x for E4, and E4g/given-back for E4g.

@@ -105,9 +105,9 @@ int setup_core(struct stage *st)
 }
 
 /*
- * Make an RCU cache, allocate objects and free them. So it has empty slabs. Shrinking the
- * cache hands their pages to call_rcu(), and rcu_barrier() waits for these
- * callbacks.
+ * Make an RCU cache, allocate objects from it and free them all. Then it has slabs, and
+ * they are empty. Shrinking the cache hands their pages to call_rcu(), and
+ * rcu_barrier() waits for these callbacks.
  */
 int setup_victim(struct stage *st)
 {

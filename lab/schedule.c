@@ -116,8 +116,8 @@ static bool is_shown(const struct stage *st, const struct trace_event *e)
 	}
 }
 
-/* The name of the event's object. Of a lock of the 2012 deadlock: as the thread calls
- * it. */
+/* The name of the event's object. A lock of the 2012 deadlock has the name that the
+ * mail thread uses. */
 static const char *name_of(const struct trace_event *e)
 {
 	return is_lock_of_2012(e->obj) ? lock_name(e->obj) : e->name ?: "?";

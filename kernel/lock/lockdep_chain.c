@@ -52,7 +52,8 @@ static uint32_t unchecked(uint32_t link)
 	return h.link;
 }
 
-/* A place whose chain was removed. No chain has a link without a class. */
+/* Was the chain of this place removed? Then the place has a link without a
+ * class, which no chain has. */
 static bool is_removed(uint32_t link)
 {
 	return link && !as_held(link).class;
