@@ -42,10 +42,11 @@ void trace_gate_slow(enum trace_op op, const void *obj, uintptr_t caller)
  * event, or get a lock by the event. */
 static bool concerns_marked(enum trace_op op, const void *obj, uintptr_t arg)
 {
-	const struct thread *to = op == TR_HANDOVER ? (const void *)arg : obj;
+	const struct thread *to = op == TR_WAKE	    ? obj :
+				  op == TR_HANDOVER ? (const void *)arg :
+						      NULL;
 
-	return current->traced ||
-	       ((op == TR_WAKE || op == TR_HANDOVER) && to->traced);
+	return current->traced || (to && to->traced);
 }
 
 /*
