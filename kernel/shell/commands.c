@@ -28,7 +28,7 @@
 		call;                                                          \
 		return 0;                                                      \
 	}                                                                      \
-	SHELL_COMMAND(id, .name = #id, .usage = #id, .help = help_,            \
+	SHELL_COMMAND(id, .name = #id, .usage = #id, .help = (help_),          \
 		      .fn = id##_command)
 
 static void print_help(const struct shell_command *c)
