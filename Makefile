@@ -126,7 +126,7 @@ demo:
 	@sed -n 's/^#> //p' Makefile
 #> Try next:
 #>   make run RUN='step e2' THEN=shell    choose each step yourself until it hangs
-#>   make run RUN='demo e2 hold; waits'   keep the deadlock, show the waiting threads
+#>   make run RUN='demo e2 hold; waits'   keep the deadlock and show the waits
 #>   make try                             your own kmem_cache_destroy(), judged
 
 #: make run [SMP=n] [RUN='cmd; cmd'] [THEN=shell]

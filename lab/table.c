@@ -57,6 +57,13 @@ static void print_short_table(const struct tally *results, bool searched)
 					 &results[row[1][i] - demos_start],
 					 true);
 	}
+	if (searched)
+		kprintf("all schedules, the worst part of each experiment: "
+			"REAL: lockdep reports,\n"
+			"  and a schedule fails; MISSED: a schedule fails, "
+			"and lockdep is silent;\n"
+			"  FALSE-POSITIVE: lockdep reports, and none fails; "
+			"CLEAN: silent, none fails\n");
 }
 
 /* ---- the long table ------------------------------------------------------- */
