@@ -68,8 +68,8 @@ bool lock_pair_is_expected(const struct scenario *sc)
 	    strcmp(wanted, sc->said.wants) == 0 &&
 	    strcmp(held, sc->said.holds) == 0)
 		return true;
-	kprintf("unexpected: lockdep found %s wanted and %s held,\n"
-		"  instead of %s wanted and %s held\n",
+	kprintf("unexpected: lockdep found that %s was wanted, %s held,\n"
+		"  instead of %s wanted, %s held\n",
 		wanted, held, sc->said.wants, sc->said.holds);
 	return false;
 }

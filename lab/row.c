@@ -12,8 +12,8 @@
 #include "kernel/debug/panic.h"
 #include "kernel/lib/printf.h"
 
-/* Print "outcome=deadlock expected=deadlock lockdep=circular". */
-static void print_outcome(const struct tally *t)
+/* Add "outcome=deadlock expected=deadlock lockdep=circular". */
+static void add_outcome(const struct tally *t)
 {
 	char lockdep[80], expected[40];
 
@@ -21,40 +21,40 @@ static void print_outcome(const struct tally *t)
 	outcome_words(expected, sizeof(expected),
 		      t->of ? t->of->said.outcome : 0);
 	if (!t->ran) {
-		kprintf(" expected=%s ran=0", expected);
+		say(" expected=%s ran=0", expected);
 		return;
 	}
-	kprintf(" outcome=%s expected=%s lockdep=%s", outcome_name(t->outcome),
-		expected, lockdep);
+	say(" outcome=%s expected=%s lockdep=%s", outcome_name(t->outcome),
+	    expected, lockdep);
 }
 
-/* Print the kind of a wait as one word: "rwsem (read)" becomes rwsem-read. */
-static void print_as_word(const char *name)
+/* Add the kind of a wait as one word: "rwsem (read)" becomes rwsem-read. */
+static void add_as_word(const char *name)
 {
 	for (; *name; name++)
 		if (*name == ' ')
-			kprintf("-");
+			say("-");
 		else if (*name != '(' && *name != ')')
-			kprintf("%c", *name);
+			say("%c", *name);
 }
 
-static void print_counts(const struct tally *t, bool toggles, bool met)
+static void add_counts(const struct tally *t, bool toggles, bool met)
 {
 	if (t->waitfor) {
-		kprintf(" waitfor=");
-		print_as_word(t->waitfor);
+		say(" waitfor=");
+		add_as_word(t->waitfor);
 	}
 	if (t->warnings)
-		kprintf(" warnings=%u", t->warnings);
+		say(" warnings=%u", t->warnings);
 	if (!t->rounds)
 		return;
-	kprintf(" rounds=%u", t->rounds);
+	say(" rounds=%u", t->rounds);
 	if (met)
-		kprintf(" overlap=%u", t->overlap);
+		say(" overlap=%u", t->overlap);
 	if (toggles)
-		kprintf(" cycles=%u", t->cycles);
+		say(" cycles=%u", t->cycles);
 	if (t->stuck)
-		kprintf(" stuck=%u", t->stuck);
+		say(" stuck=%u", t->stuck);
 }
 
 /* Add a part's result to the row's. The row has the result of its worst part (see
@@ -105,13 +105,15 @@ static const struct scenario *part_that_tells(const struct demo *d,
 
 /* ---- the row --------------------------------------------------------------- */
 
-static void print_part(const struct scenario *sc, const struct tally *t)
+static void print_part(const struct scenario *sc, const struct tally *t,
+		       bool brief)
 {
 	if (sc->part && !t->skipped) {
-		kprintf("part: %s", sc->part);
-		print_outcome(t);
-		print_counts(t, sc->world.toggles, must_overlap(sc));
-		kprintf(" %s\n", t->ok ? "ok" : "FAIL");
+		say("part: %s", sc->part);
+		add_outcome(t);
+		add_counts(t, sc->world.toggles, must_overlap(sc));
+		say("~%s", t->ok ? "ok" : "FAIL");
+		say_fields(brief);
 	}
 	if (t->ran && is_objected_to(sc, OUT_BIT(t->outcome), t->lockdep))
 		kprintf("objection: %s\n", sc->said.objection);
@@ -127,7 +129,7 @@ static void print_parts_briefly(const struct demo *d, const struct tally *parts,
 
 	for (unsigned int i = 0; i < d->nr_scenarios; i++)
 		if (parts[i].of && (only || !parts[i].ok || parts[i].skipped))
-			print_part(&d->scenarios[i], &parts[i]);
+			print_part(&d->scenarios[i], &parts[i], true);
 	for (unsigned int i = 0; i < d->nr_scenarios; i++) {
 		ran += parts[i].ran;
 		same &= parts[i].ran && parts[i].outcome == parts[0].outcome;
@@ -153,12 +155,15 @@ static void print_row(const struct demo *d, const struct tally *row,
 		toggles |= d->scenarios[i].world.toggles;
 		met |= must_overlap(&d->scenarios[i]);
 	}
-	kprintf("%sverdict: %s", brief ? "" : "\n", d->id);
-	print_outcome(row);
-	print_counts(row, toggles, met);
+	if (!brief)
+		kprintf("\n");
+	say("verdict: %s", d->id);
+	add_outcome(row);
+	add_counts(row, toggles, met);
 	if (skipped)
-		kprintf(" skipped=%u", skipped);
-	kprintf(" %s\n", row->ok ? "ok" : "FAIL");
+		say(" skipped=%u", skipped);
+	say("~%s", row->ok ? "ok" : "FAIL");
+	say_fields(brief);
 }
 
 bool experiment_run(const struct demo *d, const struct demo_request *rq,
@@ -201,7 +206,7 @@ bool experiment_run(const struct demo *d, const struct demo_request *rq,
 			return false;
 		skipped += parts[i].skipped;
 		if (rq->verbose)
-			print_part(sc, &parts[i]);
+			print_part(sc, &parts[i], false);
 		add_to_row(result, &parts[i]);
 	}
 	if (!rq->verbose)

@@ -5,6 +5,7 @@
  */
 #include "lab/say.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "kernel/lib/printf.h"
@@ -23,7 +24,9 @@ void say(const char *format, ...)
 	va_end(ap);
 }
 
-void say_it(void)
+/* Print the text in lines of at most width columns, and forget it. Each line but the
+ * first begins with indent. */
+static void print_text(const char *indent, unsigned int width)
 {
 	unsigned int column = 0;
 
@@ -33,9 +36,10 @@ void say_it(void)
 		for (char *p = word; *p; p++)
 			if (*p == '~')
 				*p = ' ';
-		if (column && column + 1 + n > WIDTH) {
-			kprintf("\n");
-			column = 0;
+		if (column && column + 1 + n > width) {
+			kprintf("\n%s%s", indent, word);
+			column = (unsigned int)strlen(indent) + n;
+			continue;
 		}
 		kprintf("%s%s", column ? " " : "", word);
 		column += (column != 0) + n;
@@ -43,6 +47,16 @@ void say_it(void)
 	if (column)
 		kprintf("\n");
 	text[0] = 0;
+}
+
+void say_it(void)
+{
+	print_text("", WIDTH);
+}
+
+void say_fields(bool in_lines)
+{
+	print_text("  ", in_lines ? WIDTH : UINT_MAX);
 }
 
 const char *say_separator(unsigned int i, unsigned int n)

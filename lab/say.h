@@ -4,11 +4,16 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "kernel/lib/compiler.h"
 
 /* Add to the text. A '~' becomes a blank at which no line ends. */
 printf_like(1, 2) void say(const char *format, ...);
 /* Print the text, and forget it. */
 void say_it(void);
+/* Print the text, fields of a line like "verdict: E2 outcome=...", and forget it. In
+ * lines of 80 columns, of which all but the first are indented; or in one line. */
+void say_fields(bool in_lines);
 /* The separator before item i of n: "A, B and C". */
 const char *say_separator(unsigned int i, unsigned int n);

@@ -77,7 +77,7 @@ def test_the_screen(demo_run):
 def test_all(smp):
     run = boot("demo all forced verbose", smp=smp)
     check(run)
-    check_lines(run)
+    check_lines(run, verbose=True)
     for ident, last in check_table(run).items():
         assert last.split("|")[0] in OUTCOMES[ident]
 
@@ -86,7 +86,7 @@ def test_all_and_free(demo_run):
     """The whole run of `make demo`."""
     run = demo_run
     check(run)
-    check_lines(run)
+    check_lines(run, verbose=True)
     parts = {p.id: p for p in verdicts(run.text, "part")}
     assert set(parts) == set(PART_LOCKDEP)
     for ident, p in parts.items():

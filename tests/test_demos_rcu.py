@@ -73,7 +73,7 @@ def test_barrier_parts(row):
     """The outcome and lockdep= of each part, forced and free."""
     run = boot(f"demo {row} verbose")
     check(run, [row])
-    check_lines(run)
+    check_lines(run, verbose=True)
     lines = verdicts(run.text, "part") or verdicts(run.text)
     assert {v.id: (v["outcome"], v["lockdep"]) for v in lines} == \
         {k: v for k, v in BARRIER.items() if k.split("/")[0] == row}

@@ -81,7 +81,8 @@ def test_the_readmes_schedule_is_real():
     readme = (ROOT / "README.md").read_text()
     start = readme.index("    E2 (e2-kosina)")
     text = readme[start:readme.index("The kernel composes", start)].rstrip()
-    quoted = [plain(x) for x in textwrap.dedent(text).split("\n")]
+    text = gordian.with_whole_fields(textwrap.dedent(text))
+    quoted = [plain(x) for x in text.split("\n")]
     assert quoted[-1].startswith("verdict: E2 ") and len(quoted) > 20
 
     # What D and U do side by side comes in either order.
@@ -139,7 +140,7 @@ def test_the_readmes_pictures_are_real(ident):
 
 def test_the_readmes_verdicts_are_real():
     """What the README quotes of two searches is printed by them, all of it."""
-    readme = (ROOT / "README.md").read_text()
+    readme = gordian.with_whole_fields((ROOT / "README.md").read_text())
     quoted = re.findall(r"^    ((?:witness|verdict): .*(?:verdict|replay).*)$",
                         readme, re.M)
     assert len(quoted) == 3
@@ -162,9 +163,9 @@ def test_the_readmes_change_of_yours(tmp_path):
     gordian.build.cache_clear()
     r = boot("explore yours/E3", image=gordian.build(root=tree) / "gordian.img")
     assert r.status == 1
-    quoted = re.search(r"^    (part: .*\n    objection: .*\n(?:      .*\n)+)",
-                       section, re.M)[1]
-    for line in textwrap.dedent("    " + quoted).splitlines():
+    section = gordian.with_whole_fields(re.sub("^    ", "", section, flags=re.M))
+    quoted = re.search(r"^part: .*\nobjection: .*\n(?:  .*\n)+", section, re.M)[0]
+    for line in quoted.splitlines():
         assert line in r.lines
 
 

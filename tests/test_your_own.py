@@ -11,7 +11,7 @@ import gordian
 from expected import VERDICTS
 from gordian import ROOT, boot, verdicts
 
-DOC = (ROOT / "docs/your-own.md").read_text()
+DOC = gordian.with_whole_fields((ROOT / "docs/your-own.md").read_text())
 EXAMPLE = ROOT / "docs/example/m1.c"
 POLLING = "while (!shared_read(full)) sleep_ns(1000);"
 
@@ -78,7 +78,7 @@ def test_the_page_from_the_first_to_the_last_line(tree):
             assert (tree / "demos/m1.c").read_text() == example
     assert not (tree / "demos/m1.c").exists()
     assert "\nM1 " not in p.stdout and "\nE18 " in p.stdout
-    printed = {plain(x) for x in run.split("\n")}
+    printed = {plain(x) for x in gordian.with_whole_fields(run).split("\n")}
     said = [x for b in quoted(DOC) if not b[0].startswith(COMMANDS) for x in b
             if not x.startswith("  explore: ")]
     assert len(said) > 15

@@ -130,12 +130,20 @@ class Hang(AssertionError):
     """The machine made no progress and did not end."""
 
 
+def with_whole_fields(text):
+    """The text, with each "verdict:" and each "part:" in one line. (The text may be a
+    page that quotes them, indented.)"""
+    return re.sub(r"^( *)(?:verdict|part): .*(?:\n\1  \w+=.*)+",
+                  lambda m: m[0].replace(f"\n{m[1]}  ", " "), text, flags=re.M)
+
+
 class Run:
     """The result of one boot: status, text, lines, and the line that repeats it."""
 
     def __init__(self, line, status, text):
-        self.line, self.status, self.text = line, status, text
-        self.lines = text.split("\n")
+        self.line, self.status = line, status
+        self.as_printed, self.text = text, with_whole_fields(text)
+        self.lines = self.text.split("\n")
         self.again = shlex.join(line)
 
     def __repr__(self):
@@ -197,7 +205,7 @@ class Console:
             raise Hang(f"{what!r} did not come; again with: "
                        f"{shlex.join(self.line)}") from None
         self.say(self.p.before, end="")
-        return self.p.before.replace("\r\n", "\n")
+        return with_whole_fields(self.p.before.replace("\r\n", "\n"))
 
     def prompt(self):
         return self.expect(PROMPT)

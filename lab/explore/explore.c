@@ -529,7 +529,7 @@ struct explored_row explore_demo(const struct demo *d,
 				 struct explored_row *parts)
 {
 	struct explored_row all = { .id = d->id, .ok = true };
-	bool shown = false;
+	bool in_lines = !rq->verbose && !rq->all, shown = false;
 
 	all.why = why_none_can_run(d, rq->part);
 	if (all.why) {
@@ -556,7 +556,7 @@ struct explored_row explore_demo(const struct demo *d,
 		else if (r.why)
 			kprintf("%s: no search: %s\n", r.id, r.why);
 		else if (sc->part && !r.interrupted)
-			print_explored_row("part", &r);
+			print_explored_row("part", &r, in_lines);
 		if (is_objected_to(sc, r.outcomes, r.lockdep))
 			kprintf("objection: %s\n", sc->said.objection);
 		all.why = all.why ? all.why : r.why;
@@ -565,7 +565,7 @@ struct explored_row explore_demo(const struct demo *d,
 	if (!all.interrupted && !rq->all)
 		tell_search(&all);
 	if (!all.interrupted && !rq->brief)
-		print_explored_row("verdict", &all);
+		print_explored_row("verdict", &all, in_lines);
 	return all;
 }
 

@@ -168,8 +168,8 @@ static bool parse_explore(int argc, char **argv, struct explore_request *rq)
 			kprintf("explore: name an experiment (demo lists them) "
 				"or say all\n");
 		else
-			kprintf("explore: no experiment \"%s\" (demo alone "
-				"lists them)\n",
+			kprintf("explore: no experiment \"%s\" (`demo` lists "
+				"them)\n",
 				argv[1]);
 		return false;
 	}

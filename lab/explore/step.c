@@ -594,9 +594,10 @@ static const char *step_complete(int arg, unsigned int i)
 
 SHELL_COMMAND(
 	step, .name = "step", .usage = "step ID|ID/PART [up|down] [COMMAND...]",
-	.help = "run an experiment step by step; `help` at its prompt lists the commands",
+	.help = "choose each step of an experiment yourself",
 	.words = "  up, down  what U does, if a core goes off or on\n"
 		 "  COMMAND   what you would type first, with ':' for a blank: "
-		 "D:8\n",
+		 "D:8\n"
+		 "  At its prompt, help lists the commands.\n",
 	.example = "step e2", .page = "docs/explorer.md", .fn = step_cmd,
 	.complete = step_complete);

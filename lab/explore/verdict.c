@@ -206,23 +206,26 @@ void tell_search(const struct explored_row *r)
 	say_it();
 }
 
-void print_explored_row(const char *what, const struct explored_row *r)
+void print_explored_row(const char *what, const struct explored_row *r,
+			bool in_lines)
 {
 	char lockdep[80], expected[40], left[LEFT_WORDS];
 
-	kprintf("%s: %s", what, r->id);
+	say("%s: %s", what, r->id);
 	if (!r->verdict) {
-		kprintf(" search=none %s\n", r->ok ? "ok" : "FAIL");
+		say(" search=none~%s", r->ok ? "ok" : "FAIL");
+		say_fields(in_lines);
 		return;
 	}
 	lockdep_words(lockdep, sizeof(lockdep), r->lockdep);
 	outcome_words(expected, sizeof(expected), r->of->said.outcome);
 	left_words(left, sizeof(left), r->left);
-	kprintf(" outcome=%s expected=%s lockdep=%s schedules=%u failing=%u "
-		"states=%u%s redundant=%u search=%s memory=sc left=%s "
-		"verdict=%s %s\n",
-		outcome_name(r->outcome), expected, lockdep, r->schedules,
-		r->failing, r->states, r->more_states ? "+" : "", r->redundant,
-		r->search, left, r->verdict, r->ok ? "ok" : "FAIL");
+	say(" outcome=%s expected=%s lockdep=%s schedules=%u failing=%u "
+	    "states=%u%s redundant=%u search=%s memory=sc left=%s "
+	    "verdict=%s~%s",
+	    outcome_name(r->outcome), expected, lockdep, r->schedules,
+	    r->failing, r->states, r->more_states ? "+" : "", r->redundant,
+	    r->search, left, r->verdict, r->ok ? "ok" : "FAIL");
+	say_fields(in_lines);
 }
 #endif

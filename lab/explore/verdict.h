@@ -22,5 +22,7 @@ void add_explored_part(struct explored_row *row,
 		       const struct explored_row *part);
 /* Print in a sentence what the search has found, and what it says about lockdep. */
 void tell_search(const struct explored_row *r);
-/* what: "part" or "verdict", the first word of the line. */
-void print_explored_row(const char *what, const struct explored_row *r);
+/* what: "part" or "verdict", the first word of the line. in_lines: as for
+ * say_fields(). */
+void print_explored_row(const char *what, const struct explored_row *r,
+			bool in_lines);
