@@ -137,8 +137,8 @@ static void find_core_ops(const struct fdt *tree)
 		    !psci_init(smc, on, off))
 			continue;
 		if (tree && strcmp(method, call) != 0)
-			kprintf("board: PSCI by %s, not by %s as the tree has "
-				"it\n",
+			kprintf("board: PSCI by %s, not by \"%s\" as the tree "
+				"has it\n",
 				call, method);
 		return;
 	}

@@ -100,6 +100,7 @@ def test_debug_refuses(setting):
     (("demo", "ID=it's"), "no experiment \"it's\""),
     (("diff", "ID=it's \"e1\""), "no experiment \"it's \"e1\"\""),
     (("try", "PATCH=it's"), "no file "),
+    (("try", "PATCH=tools"), "/tools is not a file"),
     (("card", "FIRMWARE=it's"), "FIRMWARE=it's: no such directory"),
     (("mutants", "RUNS=0"), "0 is not a number from 1 on"),
     (("mutants", "SECONDS=x"), "x is not a number from 1 on"),

@@ -281,10 +281,11 @@ def test_tree_that_memory_ends_in(tree, tmp_path):  # noqa: F811
 
 
 @pytest.mark.parametrize("method,machine,cores,said", [
-    ("smc", "", 4, "board: PSCI by hvc, not by smc as the tree has it"),
+    ("smc", "", 4, 'board: PSCI by hvc, not by "smc" as the tree has it'),
     ("hvc", ",virtualization=on", 4,
-     "board: PSCI by smc, not by hvc as the tree has it"),
-    pytest.param("foo", "", 4, "board: PSCI by hvc, not by foo as the tree has it",
+     'board: PSCI by smc, not by "hvc" as the tree has it'),
+    ("", "", 4, 'board: PSCI by hvc, not by "" as the tree has it'),
+    pytest.param("foo", "", 4, 'board: PSCI by hvc, not by "foo" as the tree has it',
                  marks=soak)])
 def test_psci_by_the_other_call(virt, method, machine, cores, said):
     r = virt(f"/ {{ psci {{ method = \"{method}\"; cpu_off = <1>; }}; }};",
@@ -307,7 +308,7 @@ def test_psci_after_an_entry_at_el2(tree, tmp_path, monkeypatch):  # noqa: F811
             "addr=0x41000000,force-raw=on",
             "-device", f"loader,file={hvc},addr=0x43000000,force-raw=on"]) as c:
         said = c.prompt()
-        assert "board: PSCI by smc, not by hvc as the tree has it" in said
+        assert 'board: PSCI by smc, not by "hvc" as the tree has it' in said
         assert "entered in AArch64 EL2" in said
         assert c.quit(3) == 3
 
