@@ -8,8 +8,9 @@ def check_lines(run, verbose=False):
     """No line is longer than 80 columns, apart from those for machines, and each
     ends in LF alone."""
     assert "\r" not in run.text
-    assert not [x for x in run.as_printed.split("\n") if len(x) > 80 and
-                not (verbose and x.startswith(("verdict: ", "part: ", "explored: ")))]
+    wide = [x for x in run.as_printed.split("\n") if len(x) > 80 and
+            not (verbose and x.startswith(("verdict: ", "part: ", "explored: ")))]
+    assert not wide, wide
 
 
 def part_of(text, name):

@@ -19,7 +19,8 @@
 #include "kernel/lib/printf.h"
 #include "kernel/sched/sched.h"
 
-#define WAIT_LIMIT_NS 500000000ull
+/* Long, because a busy host may stop the holder's core for a while. */
+#define WAIT_LIMIT_NS 5000000000ull
 
 bool console_hushed;
 static uint32_t owner;	       /* core + 1; 0: free; atomic */
