@@ -90,14 +90,14 @@ def test_barrier_returns_too_early():
         part = part[part.index("should have waited"):]
         said = re.findall(r"^ *(\d+\.\d)  (core 3 queues it|rcu_barrier\(\) is "
                           r"called|rcu_barrier\(\) returns before the callback runs "
-                          r"\(callbacks on core 3: [01]\)|it runs, on core \d)$",
+                          r"\(waiting on core 3: [01]\)|it runs, on core \d)$",
                           part, re.M)
         assert [x.split(" ")[0] for _, x in said] == [
             "core", "rcu_barrier()", "rcu_barrier()", "it"]
         times = [float(t) for t, _ in said]
         assert times == sorted(times) and times[0] == 0
         # In E18 U goes on, so another core may have adopted it by then.
-        assert row == "e18" or "callbacks on core 3: 1" in said[2][1]
+        assert row == "e18" or "waiting on core 3: 1" in said[2][1]
         for name in good:
             assert "should have waited" not in part_of(text, name)
 

@@ -122,7 +122,7 @@ void show_last_callback(struct stage *st maybe_unused)
 	print_moment(last.called, "rcu_barrier() is called\n", 0, 0);
 	print_moment(last.returned,
 		     "rcu_barrier() returns before the callback runs "
-		     "(callbacks on core %u: %u)\n",
+		     "(waiting on core %u: %u)\n",
 		     last.cpu, last.left);
 	print_moment(last.ran_at, "it runs, on core %u\n", last.ran_on, 0);
 }
