@@ -289,6 +289,12 @@ void trace_record(enum trace_op op, const void *obj, const char *name,
 	(void)arg;
 }
 
+void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
+		 uintptr_t caller)
+{
+	trace_record(op, obj, NULL, arg, caller);
+}
+
 #if GORDIAN_DEBUG
 trace_gate_fn trace_gate_hook;
 
