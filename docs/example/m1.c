@@ -1,8 +1,9 @@
 /*
  * M1: the experiment of docs/your-own.md.
  *
- *   M1/crossed   A moves money from one account to the other, B back: each
- *                holds the lock of one and wants the other's
+ *   M1/crossed   A moves money from one account to the other, B moves it
+ *                back: each holds one account's lock and wants the other
+ *                one's
  *   M1/ordered   the cure: the lower address first
  *   M1/lost      R looks into the letter box, finds it empty and goes to sleep;
  *                W may put its letter in, and wake R, in between

@@ -271,7 +271,7 @@ SHELL_COMMAND(
 		 "  full      every order of the steps, also those that "
 		 "are sure to end alike\n"
 		 "  bound N   at most N preemptions; without N: 0, 1, 2 "
-		 "... until all is found\n"
+		 "... until one fails\n"
 		 "  max N     stop after N runs\n"
 		 "  time      say where the time went\n"
 		 "  verbose   show every witness, with lockdep's report "

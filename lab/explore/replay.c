@@ -163,7 +163,7 @@ static int replay_cmd(int argc, char **argv)
 SHELL_COMMAND(
 	replay, .name = "replay",
 	.usage = "replay ID|ID/PART [up|down] ACTOR:STEPS... [free] [verbose]",
-	.words = "  up, down     what U does, if a core goes off or on\n"
+	.words = "  up, down     does U take the core up or down? (if there is a U)\n"
 		 "  ACTOR:STEPS  the thread (or RCU) takes so many steps\n"
 		 "  free         a thread does not stop between its steps\n"
 		 "  verbose      also lockdep's report, and stacks\n",

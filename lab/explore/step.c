@@ -595,7 +595,7 @@ static const char *step_complete(int arg, unsigned int i)
 SHELL_COMMAND(
 	step, .name = "step", .usage = "step ID|ID/PART [up|down] [COMMAND...]",
 	.help = "choose each step of an experiment yourself",
-	.words = "  up, down  what U does, if a core goes off or on\n"
+	.words = "  up, down  does U take the core up or down? (if there is a U)\n"
 		 "  COMMAND   what you would type first, with ':' for a blank: "
 		 "D:8\n"
 		 "  At its prompt, help lists the commands.\n",
