@@ -7,7 +7,8 @@
 
 /* ---- sched.c ------------------------------------------------------------- */
 
-/* The second half of a switch, on the next thread's stack; prev ran before. */
+/* The second half of a switch, on the next thread's stack. prev: the thread
+ * that ran before. */
 void finish_switch(struct thread *prev);
 /* Queue a new thread for the first time. */
 void sched_start(struct thread *t);
@@ -15,7 +16,7 @@ void sched_start(struct thread *t);
 void sched_unpark(struct thread *t);
 /* Is t parked and off its stack? */
 bool sched_is_parked(struct thread *t);
-/* Give core cpu, which is off or boots, its idle thread. */
+/* Set the idle thread of core cpu, which is off or is the booting core. */
 void sched_set_idle(unsigned int cpu, struct thread *idle);
 /* The boot core: its idle thread, and the thread that runs now. */
 void sched_set_boot(struct thread *idle, struct thread *boot);
@@ -28,14 +29,15 @@ void sched_tick_if_due(uint64_t now);
 
 /* ---- thread.c ------------------------------------------------------------ */
 
-/* A thread has parked; from finish_switch(), IRQs off, no lock held. */
+/* finish_switch() calls this when a thread has parked. IRQs off, no lock
+ * held. */
 void thread_parked(void);
 /* The first C function of a thread, on its own stack; switch.S jumps there. */
 noreturn void thread_start(struct thread *prev);
 
 /* ---- wait.c -------------------------------------------------------------- */
 
-/* The current thread ends in the middle of its waits: unlink its entries, and
- * release those queues' locks that it holds. IRQs off, since a handler may want
- * such a lock. */
+/* Called when the current thread ends and is still on wait queues. Unlink its
+ * entries. If it holds the lock of such a queue, release the lock. IRQs off,
+ * because an interrupt handler may want this lock. */
 void leave_wait_queues(void);

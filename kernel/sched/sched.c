@@ -1,19 +1,20 @@
 /*
- * The scheduler's mechanism. sched.h has its purpose and the duties.
+ * The scheduler's mechanism. sched.h has its purpose and the client's duties.
  *
- * rq->lock (taken with IRQs off) guards the queue and the run state of every
- * thread that belongs to it (thread->cpu). It is held across a context switch,
- * and the thread that runs next releases it. So a thread that is found asleep
- * under this lock has really left its stack.
+ * rq->lock (taken with IRQs off) guards the run queue of a core, and the run
+ * state of every thread whose `cpu` is this core. The lock is held across a
+ * context switch: the thread that runs next releases it. So while the lock is
+ * held, a thread of this core that sleeps has really left its stack.
  *
  * A thread changes cores only while it is on no queue (TASK_WAKING), so two
  * run-queue locks are never held at once.
  *
  * Reports, the explorer and select_cpu() read some of these data without the
- * lock: rq->nr, rq->curr, and a thread's cpu, state, on_rq and switches. These
- * are stored with WRITE_ONCE() for such readers, which use a value by itself:
- * no other data depends on its order. A thread also stores its own state without
- * the lock (wait_begin()); that store pairs with wake_if().
+ * lock: rq->nr, rq->curr, and a thread's cpu, state, on_rq and switches. For
+ * these readers the values are stored with WRITE_ONCE(). A reader uses each
+ * value by itself, and relies on no order between it and other data, unless a
+ * comment says so. A thread also stores its own state without the lock, in
+ * wait_begin(). The barrier after this store pairs with the one in wake_if().
  */
 #include "kernel/sched/sched.h"
 
@@ -39,8 +40,9 @@ struct runqueue {
 	struct thread *curr;
 	struct thread *idle;
 	uint64_t next_tick; /* counter ticks; 0: no tick while idle */
-	/* curr is an RCU reader and has not switched for a whole tick, so
-	 * threads go to other cores. Written by this core, IRQs off. */
+	/* The last tick found that curr should switch but has preemption
+	 * disabled. So new threads go to other cores. Written by this core,
+	 * IRQs off. */
 	bool stuck;
 } cache_aligned;
 
@@ -76,11 +78,12 @@ static void resched(struct runqueue *rq, unsigned int cpu)
 		return;
 	WRITE_ONCE(rq->curr->need_resched, 1);
 	/*
-	 * This core looks at need_resched when an interrupt ends, in
-	 * preempt_enable(), and in the idle loop. If it is in an interrupt, has
-	 * preemption off or idles, one of these comes soon. Otherwise IRQs are
-	 * off, and enabling them does not look at need_resched. So the core
-	 * then interrupts itself (docs/design.md, "waiting").
+	 * A core looks at need_resched when an interrupt ends, in
+	 * preempt_enable(), and in the idle loop. Another core gets an
+	 * interrupt, so that it looks. If this core is in an interrupt, has
+	 * preemption off or idles, it looks soon. Otherwise only its IRQs are
+	 * off, and code that turns them on does not look. Then the core
+	 * interrupts itself (docs/design.md, "waiting").
 	 */
 	if (cpu != smp_processor_id() ||
 	    (!current->irq_depth && !current->preempt_count &&
@@ -88,8 +91,8 @@ static void resched(struct runqueue *rq, unsigned int cpu)
 		irqchip->send_ipi(cpumask_of(cpu), IPI_RESCHEDULE);
 }
 
-/* Queue t, and let the core look at its queue if t is more urgent than the
- * thread that runs. rq->lock held. */
+/* Queue t on rq, the run queue of core cpu. If t should run before the thread
+ * that runs there, make the core look at its queue. rq->lock held. */
 static void activate(struct runqueue *rq, unsigned int cpu, struct thread *t)
 {
 	WRITE_ONCE(t->state, TASK_RUNNING);
@@ -101,8 +104,8 @@ static void activate(struct runqueue *rq, unsigned int cpu, struct thread *t)
 		resched(rq, cpu);
 }
 
-/* The number of threads with which one more thread would share the core. A core
- * that is stuck behind an RCU reader gets 1000 more, so that it comes last. The
+/* The number of threads that core cpu has already. If the core is stuck behind
+ * an RCU reader, 1000 is added, so that select_cpu() takes this core last. The
  * number may be out of date, because no lock is held. */
 static unsigned int load_of(unsigned int cpu)
 {
@@ -110,10 +113,12 @@ static unsigned int load_of(unsigned int cpu)
 }
 
 /*
- * The core where t should run: the core with the least load, or t's last core
- * if no other has less load. A core that is stuck behind an RCU reader is taken
- * only if there is no other. If all cores of the thread are off, any core is
- * taken. IRQs off, so no core can go away meanwhile.
+ * The core where t should run. A pinned thread stays on its core. Any other
+ * thread gets the core with the least load, or its last core if no core has
+ * less. A core that is stuck behind an RCU reader is taken only if there is no
+ * other. If all cores in t->affinity are off, every online core is allowed.
+ * IRQs off: a core goes off only while all cores are stopped, so none goes off
+ * meanwhile.
  */
 static unsigned int select_cpu(const struct thread *t)
 {
@@ -139,9 +144,9 @@ static unsigned int select_cpu(const struct thread *t)
 	return best;
 }
 
-/* Lock the run queue that t belongs to. IRQs off. The core that moved t to this
- * queue did so under the lock of another queue, so this lock does not show what
- * that core has written. */
+/* Lock the run queue that t belongs to. IRQs off. The core that set t->cpu held
+ * the lock of t's old queue, not this one. So taking this lock does not order
+ * us after that core's writes; the acquire does. */
 static struct runqueue *lock_rq_of(struct thread *t)
 {
 	for (;;) {
@@ -158,9 +163,9 @@ static struct runqueue *lock_rq_of(struct thread *t)
 
 /*
  * Queue t on the core that select_cpu() names. t is TASK_WAKING, off its stack
- * and on no queue. t changes cores under the lock of its old run queue. Its
- * affinity may change before the lock of the new run queue is taken, so
- * select_cpu() is called again.
+ * and on no queue. The lock of its old run queue guards the store of t->cpu.
+ * t->affinity may change before the lock of the new run queue is taken. So
+ * select_cpu() is called again under the new lock.
  */
 static void queue_on_best_core(struct thread *t)
 {
@@ -174,15 +179,17 @@ static void queue_on_best_core(struct thread *t)
 		if (here)
 			activate(rq, cpu, t);
 		else
-			/* Release: t is TASK_WAKING and off its queue; pairs
-			 * with the acquire in lock_rq_of(). */
+			/* Release: pairs with the acquire in lock_rq_of(),
+			 * which then sees that t is TASK_WAKING and on no
+			 * queue. */
 			smp_store_release(&t->cpu, cpu);
 		raw_spin_unlock(&rq->lock);
 	} while (!here);
 }
 
-/* Move one queued thread from rq to the best core. The thread must be allowed
- * to run on one of `cores`. Returns false if there is none. IRQs off. */
+/* Take one thread that may run on one of `cores` off rq, and queue it on the
+ * core that select_cpu() names. Returns false if rq has no such thread. IRQs
+ * off. */
 static bool migrate_one(struct runqueue *rq, struct cpumask cores)
 {
 	struct thread *t;
@@ -195,8 +202,8 @@ static bool migrate_one(struct runqueue *rq, struct cpumask cores)
 				continue;
 			dequeue(rq, t);
 			WRITE_ONCE(t->on_rq, false);
-			/* If t was about to sleep, it looks at its condition
-			 * again. */
+			/* If t was preempted on its way to sleep, this store
+			 * wakes it: t looks at its condition again. */
 			WRITE_ONCE(t->state, TASK_WAKING);
 			raw_spin_unlock(&rq->lock);
 			queue_on_best_core(t);
@@ -210,7 +217,7 @@ static bool migrate_one(struct runqueue *rq, struct cpumask cores)
 /* ---- switching ---------------------------------------------------------- */
 
 /* Runs on the next thread's stack, IRQs off. The run queue's lock is still
- * held: prev has taken it. */
+ * held: prev took it in reschedule(). */
 void finish_switch(struct thread *prev)
 {
 	struct runqueue *rq = &runqueues[smp_processor_id()];
@@ -218,7 +225,8 @@ void finish_switch(struct thread *prev)
 	 * says. */
 	enum thread_state state = prev->on_rq ? TASK_RUNNING : prev->state;
 
-	/* Tell lockdep that this thread has the lock: it releases it now. */
+	/* prev took the lock, and this thread releases it. So tell lockdep that
+	 * this thread has the lock. */
 	lock_acquire(&rq->lock.dep_map, 0, LOCK_WRITE, NULL, CALLER);
 	raw_spin_unlock(&rq->lock);
 	if (unlikely(state == TASK_WAKING))
@@ -229,8 +237,8 @@ void finish_switch(struct thread *prev)
 		thread_parked();
 }
 
-/* Switch to the next thread. IRQs off. preempt: the current thread stays on the
- * queue, whatever its state says. */
+/* Switch to the next thread. IRQs off. preempt: the current thread stays
+ * runnable, whatever its state says. */
 static void reschedule(bool preempt)
 {
 	unsigned int cpu = smp_processor_id();
@@ -245,7 +253,9 @@ static void reschedule(bool preempt)
 		;
 	} else if (!preempt && prev->state != TASK_RUNNING) {
 		/* The next thread releases the lock, so nobody holds it now.
-		 * Release: when others see prev blocked, they see no holder. */
+		 * Release: pairs with the smp_rmb() in copy_waiting(). If one
+		 * snapshot of the wait-for graph sees prev blocked, the next
+		 * snapshot sees no holder. */
 		WRITE_ONCE(rq->lock.holder, NULL);
 		smp_store_release(&prev->on_rq, false);
 		if (prev->state != TASK_HELD)
@@ -258,9 +268,10 @@ static void reschedule(bool preempt)
 			    !cpumask_empty(cpumask_and(prev->affinity,
 						       cpu_online())))) {
 		/*
-		 * prev may no longer run here. finish_switch() queues it on
-		 * another core once it is off its stack. If prev was about to
-		 * sleep, this wakes it, and it looks at its condition again.
+		 * prev is not allowed to run here any longer. When prev is off
+		 * its stack, finish_switch() queues it on another core. If prev
+		 * was preempted on its way to sleep, TASK_WAKING wakes it: prev
+		 * looks at its condition again.
 		 */
 		WRITE_ONCE(prev->on_rq, false);
 		WRITE_ONCE(prev->state, TASK_WAKING);
@@ -348,12 +359,13 @@ uint64_t sched_next_tick(void)
 }
 
 /*
- * When the next tick is due; this one was due at `due` and is over now. Its
- * work may take longer than TICK_NS, on a core that an emulator gives little
- * time. The core would then only tick. So the pause between two ticks is twice
- * as long as the last tick took, but at most MAX_TICKS long, because a tick that
- * was late once, after a long time with IRQs off, must not delay the next one
- * for as long.
+ * When the next tick is due. The last tick was due at `due` and is over now. On
+ * a core that an emulator gives little time, the work of a tick may take longer
+ * than TICK_NS, and the core would then do nothing but tick. So the pause
+ * before the next tick is TICK_NS, or twice the time since `due` if this is
+ * longer. But the pause is at most MAX_TICKS * TICK_NS: a single tick that was
+ * late, because IRQs were off for long, must not delay the next one for as
+ * long.
  */
 static uint64_t after_tick(uint64_t due)
 {
@@ -379,12 +391,12 @@ void sched_tick_if_due(uint64_t now)
 		resched(rq, cpu);
 	raw_spin_unlock(&rq->lock);
 	/*
-	 * A tick ago the thread was asked to switch, and it has not switched:
-	 * it has preemption disabled (an RCU reader), perhaps for long. The
-	 * threads queued here would wait for it, even threads with a higher
-	 * priority. Idle cores pull queued threads, but there may be no idle
-	 * core, or it has looked already. So this core pushes one thread a
-	 * tick.
+	 * Before this tick the thread was asked to switch, and it has not
+	 * switched: it has preemption disabled (an RCU reader), perhaps for
+	 * long. The threads queued here would wait for it, even threads with a
+	 * higher priority. A core that becomes idle pulls a queued thread, but
+	 * perhaps no core becomes idle. So this core moves one thread away at
+	 * each tick.
 	 */
 	if (unlikely(asked_before && t->preempt_count)) {
 		WRITE_ONCE(rq->stuck, true);
@@ -425,7 +437,7 @@ void wait_begin(enum thread_state state, const struct wait_ops *ops,
 		smp_store_release(&t->waiting.ops, ops);
 	}
 	WRITE_ONCE(t->state, state);
-	smp_mb(); /* state before condition; pairs with wake_up_thread() */
+	smp_mb(); /* store state, read condition: pairs with wake_if() */
 }
 
 void wait_end(void)
@@ -445,12 +457,14 @@ static bool wake_if(struct thread *t, unsigned int states, uintptr_t caller)
 	struct runqueue *rq;
 	bool woken, move = false;
 
-	smp_mb(); /* condition before state; pairs with wait_begin() */
+	smp_mb(); /* the caller's store to the condition (or *go), then the read
+		   * of t->state: pairs with wait_begin() and sched_hold() */
 	rq = lock_rq_of(t);
 	woken = (states & STATE_BIT(READ_ONCE(t->state))) != 0;
 #if GORDIAN_DEBUG
 	if (t->held && states & STATE_BIT(t->state_after)) {
-		/* It is held between wait_begin() and its sleep. */
+		/* A gate holds t between wait_begin() and its sleep. After the
+		 * gate, t does not sleep. */
 		t->state_after = TASK_RUNNING;
 		trace_did(TR_WAKE, t, t->id, caller);
 		raw_spin_unlock(&rq->lock);
@@ -462,7 +476,7 @@ static bool wake_if(struct thread *t, unsigned int states, uintptr_t caller)
 		if (states != STATE_BIT(TASK_HELD))
 			trace_did(TR_WAKE, t, t->id, caller);
 		if (t->on_rq) {
-			/* running, or preempted on its way to schedule() */
+			/* t runs, or was preempted on its way to schedule(). */
 			WRITE_ONCE(t->state, TASK_RUNNING);
 		} else if (select_cpu(t) == t->cpu) {
 			activate(rq, t->cpu, t);
@@ -501,7 +515,7 @@ bool thread_interrupted(void)
 
 bool take_interruption(void)
 {
-	/* Relaxed: a flag by itself, no other data depends on its order. */
+	/* Relaxed: no other data depends on the order of this flag. */
 	return READ_ONCE(current->interrupted) &&
 	       __atomic_exchange_n(&current->interrupted, false,
 				   __ATOMIC_RELAXED);
@@ -525,7 +539,7 @@ bool sched_is_parked(struct thread *t)
 {
 	uint32_t flags = local_irq_save();
 	struct runqueue *rq = lock_rq_of(t);
-	/* t may be running and storing its state. */
+	/* READ_ONCE: t may run, and store its state without the lock. */
 	bool parked = READ_ONCE(t->state) == TASK_PARKED && !t->on_rq &&
 		      rq->curr != t;
 
@@ -535,8 +549,9 @@ bool sched_is_parked(struct thread *t)
 }
 
 #if GORDIAN_DEBUG
-/* Exchange the current thread's state under the lock that wake_if() takes, so
- * that no wake-up is lost between reading and writing it. */
+/* If `to` is TASK_HELD, save the current thread's state in state_after, and set
+ * the state to TASK_HELD. Otherwise set the state to state_after. wake_if()
+ * takes the same lock, so no wake-up is lost between the read and the write. */
 static enum thread_state exchange_state(enum thread_state to)
 {
 	uint32_t flags = local_irq_save();
@@ -548,8 +563,8 @@ static enum thread_state exchange_state(enum thread_state to)
 	else
 		to = current->state_after;
 	WRITE_ONCE(current->state, to);
-	/* Release: pairs with the acquire in sched_state_apart_from_gate(), for
-	 * both states. */
+	/* Release: pairs with the acquire in sched_state_apart_from_gate(),
+	 * which then sees `state` and `state_after`. */
 	smp_store_release(&current->held, to == TASK_HELD);
 	raw_spin_unlock(&rq->lock);
 	local_irq_restore(flags);
@@ -559,15 +574,15 @@ static enum thread_state exchange_state(enum thread_state to)
 void sched_hold(const bool *go)
 {
 	exchange_state(TASK_HELD);
-	/* Acquire: pairs with the release in sched_release(), for all that its
-	 * caller has done. */
+	/* Acquire: pairs with the release in sched_release(). This thread then
+	 * sees all that the caller of sched_release() has done. */
 	while (!smp_load_acquire(go)) {
 		uint32_t flags = local_irq_save();
 
 		reschedule(false);
 		local_irq_restore(flags);
 		WRITE_ONCE(current->state, TASK_HELD);
-		smp_mb(); /* state before *go; pairs with wake_if() */
+		smp_mb(); /* store state, read *go: pairs with wake_if() */
 	}
 	exchange_state(TASK_RUNNING);
 }
@@ -587,7 +602,7 @@ enum thread_state sched_state_apart_from_gate(const struct thread *t)
 	if (smp_load_acquire(&t->held))
 		return READ_ONCE(t->state_after);
 	s = READ_ONCE(t->state);
-	/* Perhaps it came to its gate after the first look. */
+	/* t may have come to its gate after `held` was read. */
 	return s == TASK_HELD ? READ_ONCE(t->state_after) : s;
 }
 #endif
@@ -723,8 +738,9 @@ void sched_migrate_dying(unsigned int cpu)
 }
 
 /*
- * Called before this core idles. Takes over a thread that is queued on another
- * core, where it might wait behind a thread that cannot be preempted. Returns
+ * Called before this core (`me`) idles. Takes a thread off the queue of another
+ * core, where it might wait behind a thread that cannot be preempted. (If
+ * several cores are idle, select_cpu() may name another one than this.) Returns
  * true if there was such a thread. IRQs off.
  */
 static bool pull_one(unsigned int me)
@@ -752,7 +768,7 @@ noreturn void cpu_idle_loop(void)
 			sched_hooks.play_dead(cpu);
 		if (!READ_ONCE(t->need_resched) && !pull_one(cpu)) {
 			sched_hooks.idle_enter(cpu);
-			wfi(); /* a masked interrupt ends it too */
+			wfi(); /* a masked interrupt ends this wait, too */
 			sched_hooks.idle_exit(cpu);
 		}
 		local_irq_enable();

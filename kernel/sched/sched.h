@@ -76,8 +76,9 @@ static inline bool may_sleep(void)
 	return !t->preempt_count && !t->irq_depth && !t->is_idle &&
 	       !irqs_disabled();
 }
-/* The first line of each function that may sleep: lockdep reports the call if
- * sleeping is not allowed there, or if a spinlock is held, whatever took it. */
+/* The first line of each function that may sleep. Lockdep reports the call if
+ * sleeping is not allowed there, or if the current thread holds a spinlock (of
+ * any kind). */
 #if GORDIAN_DEBUG
 #define might_sleep()                                                          \
 	do {                                                                   \
@@ -95,8 +96,8 @@ static inline bool in_interrupt(void)
 }
 
 /*
- * Give up the core. If the current thread's state is not TASK_RUNNING, it
- * leaves the run queue until it is woken. Context: may_sleep().
+ * Give up the core. If the current thread's state is not TASK_RUNNING, the
+ * thread leaves the run queue until it is woken. Context: may_sleep().
  */
 void schedule(void);
 /* As schedule(), for at most ns nanoseconds. Returns false if the time ran
@@ -112,11 +113,12 @@ static inline bool timeout_is_a_choice(void)
 	return false;
 }
 #endif
-/* Returns the time (counter ticks) that a timed wait compares with its `end`. If the
- * explorer chooses how the wait ends, this time is always before `end`. So the
- * thread sleeps, however late it is, and schedule_timeout() returns how the wait
- * ended. (If the exploration ends just now, one tick is left.) end: not 0. Context:
- * after wait_begin(). */
+/* Returns the time (counter ticks) that a timed wait compares with its `end`.
+ * If the explorer chooses how the wait ends, this time is always before `end`.
+ * So the thread sleeps even if `end` has passed, and schedule_timeout() returns
+ * how the wait ended. (If the exploration ends before the thread sleeps, the
+ * thread sleeps for at least one tick.) end: not 0. Context: after
+ * wait_begin(). */
 static inline uint64_t timeout_clock(uint64_t end)
 {
 	uint64_t now = timer_now();
@@ -127,9 +129,10 @@ static inline uint64_t timeout_clock(uint64_t end)
 void sleep_ns(uint64_t ns);
 
 /*
- * Begin and end a wait of the current thread: note what it waits for, for
- * reports, and set its state (the client's duty 2). Setting the state is
- * followed by a full barrier; it pairs with the one in wake_up_thread().
+ * wait_begin() begins a wait of the current thread, and wait_end() ends it (the
+ * client's duty 2). They set the thread's state and, for reports, note what the
+ * thread waits for. In wait_begin() a full barrier follows the store of the
+ * state. It pairs with the barrier in wake_up_thread().
  */
 void wait_begin(enum thread_state state, const struct wait_ops *ops,
 		const void *obj, const char *name, uintptr_t caller);
@@ -141,22 +144,22 @@ extern const struct wait_ops gate_wait;	 /* a thread held at a trace point */
 #if GORDIAN_DEBUG
 /*
  * Hold the current thread at a trace gate until *go is true. Only
- * sched_release() wakes it. Its state may be a sleep state: it has announced a
- * wait and has not called schedule() yet. A wake-up that comes meanwhile is not
- * lost: the thread goes on as TASK_RUNNING then. Thread context, where
- * may_sleep() is true.
+ * sched_release() ends the hold. The thread may have called wait_begin(), and
+ * not schedule() yet. If a wake-up for this wait comes during the hold, it is
+ * not lost: the thread's state is TASK_RUNNING after the hold. Thread context,
+ * where may_sleep() is true.
  */
 void sched_hold(const bool *go);
-/* Set *go, and end the sched_hold(go) of thread t. If t calls it only later, it does
- * not stop. Any context but FIQ. */
+/* Set *go, and end the sched_hold(go) of thread t. If t calls sched_hold(go)
+ * only later, t is not held. Any context but FIQ. */
 void sched_release(struct thread *t, bool *go);
 /* The state that t would have if it were not held at a gate. */
 enum thread_state sched_state_apart_from_gate(const struct thread *t);
 #endif
 
 /*
- * Wake t if it waits, interruptible or not; returns whether it did. The event
- * stream names caller. Any context but FIQ.
+ * Wake t if its state is TASK_UNINTERRUPTIBLE or TASK_INTERRUPTIBLE. Returns
+ * whether t was woken. The trace event names `caller`. Any context but FIQ.
  */
 bool wake_up_thread(struct thread *t, uintptr_t caller);
 #define wake_up_process(t) wake_up_thread((t), CALLER)
@@ -166,8 +169,9 @@ void sched_init_early(void);
 /* At boot, after pages_init(): the running code becomes thread "main", and the
  * boot core gets an idle thread. */
 void sched_init(void);
-/* The idle thread of core cpu, made or reused, before the core is started; NULL
- * when memory is out. */
+/* Prepare the idle thread of core cpu, before the core is started. The first
+ * call makes the thread, later calls reuse it. Returns NULL when memory is
+ * out. */
 struct thread *idle_thread_prepare(unsigned int cpu);
 /* The idle loop of the calling core. If the core has left the online mask, the
  * loop ends in sched_hooks.play_dead(). */
@@ -198,12 +202,12 @@ struct sched_hooks {
 };
 extern struct sched_hooks sched_hooks;
 
-/* For reports; the answers may be out of date at once. sched_nr_running(): how
- * many threads of core cpu run or could run, without its idle thread.
- * sched_running(): the thread that runs. */
+/* No lock is taken, so the answers may be out of date at once.
+ * sched_nr_running(): how many threads of core cpu run or could run, without
+ * its idle thread. sched_running(): the thread that runs. */
 unsigned int sched_nr_running(unsigned int cpu);
 struct thread *sched_running(unsigned int cpu);
-/* Is t on its core, and not just about to leave it? */
+/* Does t run on its core? False if t has begun to leave the core to sleep. */
 bool thread_is_on_core(const struct thread *t);
 /* The idle thread of core cpu; NULL if the core never had one. */
 struct thread *sched_idle_thread(unsigned int cpu);

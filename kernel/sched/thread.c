@@ -1,11 +1,11 @@
 /*
  * The life of a thread: create, run, join, free; parking. See thread.h.
  *
- * A struct thread lives at the top of its own stack (the guard page is at the
- * other end), so a thread costs one allocation. That memory is type-stable: a
- * freed stack only ever becomes another thread's. So code that reads a thread
- * which has just ended still reads a thread, and a late wake-up is a spurious
- * one.
+ * A struct thread lies at the top of its own stack (the guard page is at the
+ * other end), so a thread needs one allocation. This memory is type-stable: a
+ * freed stack is reused only as the stack of another thread. So a pointer to a
+ * thread that has ended still points to a struct thread, and a late wake-up
+ * through this pointer is only a spurious wake-up.
  *
  * threads_lock (spinlock, IRQs off) guards the list of all threads, the handles
  * (refs), exited and the joiners. Lock order: threads_lock, then a run queue's
@@ -191,8 +191,9 @@ noreturn void thread_exit(int status)
 		wake_up_process(w->thread);
 	}
 	spin_unlock_irqrestore(&threads_lock, flags);
-	/* IRQs off: if this thread were preempted now, it would be queued
-	 * and run on. */
+	/* IRQs off: if this thread were preempted now, it could be moved to
+	 * another core. This makes it TASK_RUNNING again, and it would run
+	 * on. */
 	local_irq_disable();
 	WRITE_ONCE(t->state, TASK_DEAD);
 	schedule();
@@ -201,7 +202,7 @@ noreturn void thread_exit(int status)
 
 noreturn void thread_bug_exit(void)
 {
-	current->gated = false; /* it passes no more gates */
+	current->gated = false; /* no gate holds this thread any more */
 	lockdep_thread_died();
 	current->preempt_count = 0;
 	leave_wait_queues();

@@ -173,8 +173,9 @@ static inline const struct held_lock *wait_held_by(const struct waiting *w,
 }
 
 #if GORDIAN_DEBUG
-/* Is t interrupted by an interrupt that nobody has declared, or does it run a
- * function as if it were? Such code does nothing on behalf of t. */
+/* Does code run on t's stack that does nothing on behalf of t? This is an
+ * interrupt that no experiment has declared, or a function that t's core was
+ * called to run (own_calls). */
 static inline bool in_undeclared_interrupt(const struct thread *t)
 {
 	return t->irq_depth != t->declared_irqs || t->own_calls;
@@ -190,18 +191,18 @@ struct thread *thread_create(const char *name, int (*fn)(void *), void *arg,
 			     enum thread_prio prio, struct cpumask allowed);
 /*
  * Create a core's own service thread: it is pinned to `cpu`, which may be off,
- * and stays parked until kthread_unpark(). A %u in the name is the core.
+ * and stays parked until kthread_unpark(). The core replaces a %u in the name.
  * Otherwise as thread_create().
  */
 struct thread *thread_create_on_cpu(const char *name, int (*fn)(void *),
 				    void *arg, enum thread_prio prio,
 				    unsigned int cpu);
-/* Wait for the end of t, give up the handle, return the exit status. May sleep.
- * */
+/* Wait for the end of t, give up the handle, and return the exit status. May
+ * sleep. */
 int thread_join(struct thread *t);
-/* As thread_join(), but wait for at most ns nanoseconds. Returns 0, and then
- * *status is the exit status (unless status is NULL); or -ETIMEDOUT, and then
- * the caller keeps the handle. */
+/* As thread_join(), but wait for at most ns nanoseconds. Returns 0 if t has
+ * ended; then *status is the exit status (unless status is NULL). Otherwise
+ * returns -ETIMEDOUT, and the caller keeps the handle. */
 int thread_join_timeout(struct thread *t, uint64_t ns, int *status);
 extern const struct wait_ops join_wait; /* obj: the struct thread */
 /* thread_get() takes one more handle, thread_put() gives one up. Any context
@@ -212,8 +213,9 @@ noreturn void thread_exit(int status);
 /* The end of a thread whose BUG ends it: its locks are released for it first.
  * panic_hooks.bug_exit. */
 noreturn void thread_bug_exit(void);
-/* t may use these cores from now on; it moves there. 0, or -EINVAL if none of
- * them is online or t is pinned. */
+/* From now on t may run only on the cores `allowed`. If t runs or is queued on
+ * another core, t moves. Returns 0, or -EINVAL if t is pinned or none of these
+ * cores is online. */
 int thread_set_affinity(struct thread *t, struct cpumask allowed);
 /* End an interruptible wait of t. Any context. */
 void thread_interrupt(struct thread *t);
@@ -230,8 +232,8 @@ struct thread *thread_find(uint32_t id);
 /* The thread with the lowest id above `id`, with a handle for the caller; or
  * NULL. */
 struct thread *thread_after(uint32_t id);
-/* Visit each thread; the body has a handle on it and must not leave by break.
- * */
+/* Visit each thread. The body has a handle on the thread, and must not leave
+ * the loop. */
 #define for_each_thread(t)                                                     \
 	for (uint32_t _id = 0; ((t) = thread_after(_id)) && (_id = (t)->id);   \
 	     thread_put(t))

@@ -5,9 +5,9 @@
  * (taken with IRQs off). The comparator is set for the first timer or for the
  * scheduler's tick, whichever comes first. An idle core has no tick.
  *
- * While its function runs on a core, a timer belongs to that core, also if
- * another core arms it: it cannot run on two cores at once, and
- * timer_cancel_sync() knows where to look.
+ * While a timer's function runs on a core, the timer belongs to that core, even
+ * if another core arms it. So the function cannot run on two cores at once, and
+ * timer_cancel_sync() knows on which core it may run.
  */
 #include "kernel/sched/timer.h"
 
@@ -50,8 +50,8 @@ static struct timer *first_timer(struct timer_base *b)
 
 /*
  * Lock the base of t. t->cpu may change until this core has the lock. The core
- * that moved t to this base did so under the lock of another base, so this lock
- * does not show what that core has written.
+ * that set t->cpu held the lock of t's old base. So taking this lock does not
+ * order us after that core's writes; the acquire does.
  */
 static struct timer_base *lock_timer(struct timer *t, uint32_t *flags)
 {
@@ -70,8 +70,8 @@ static struct timer_base *lock_timer(struct timer *t, uint32_t *flags)
  * caller has taken t off its list, and holds the lock of the old base. */
 static void set_base(struct timer *t, unsigned int cpu)
 {
-	/* Release: publishes t as it is now; pairs with the acquire in
-	 * lock_timer(). */
+	/* Release: pairs with the acquire in lock_timer(), which then sees that
+	 * t is on no list. */
 	smp_store_release(&t->cpu, cpu);
 }
 
@@ -107,9 +107,10 @@ void timer_arm(struct timer *t, uint64_t deadline)
 
 	if (!t->timeout)
 		trace_did(TR_TIMER_ARM, t, 0, CALLER);
-	/* Repeat until t belongs to this core, because other threads may arm t
-	 * at the same time. If t's function runs on another core, t stays
-	 * there: that core sets its comparator after the function. */
+	/* Other threads may arm t at the same time, so repeat until t belongs
+	 * to this core. But if t's function runs on another core, t stays
+	 * there: when the function has returned, that core sets its
+	 * comparator. */
 	for (;;) {
 		b = lock_timer(t, &flags);
 		if (t->armed)

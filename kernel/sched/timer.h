@@ -33,7 +33,7 @@ void timers_start_core(unsigned int cpu);
 void timer_setup(struct timer *t, void (*fn)(struct timer *), void *arg);
 /* Arm t, or arm it anew. deadline: absolute, in counter ticks. */
 void timer_arm(struct timer *t, uint64_t deadline);
-/* Returns whether t was armed. Its function may still be running on a core. */
+/* Disarm t. Returns whether t was armed. Its function may still be running. */
 bool timer_cancel(struct timer *t);
 /* As timer_cancel(), and wait until the function has returned. If the function
  * has armed t again, t is disarmed again. The function itself must not call

@@ -7,9 +7,9 @@
  * condition before it looks at the queue. So one of the two sees the other.
  * (The barriers stand in wait_begin() and wake_up_thread().)
  *
- * A condition may wait itself, so a thread can have several entries. They lie
- * on the thread's stack. The thread has a list of its entries, the innermost
- * first, so that a BUG that ends the thread leaves none of them linked.
+ * The condition of a wait may wait, too, so a thread can have several entries.
+ * They lie on the thread's stack. The thread has a list of its entries, the
+ * innermost first. If a BUG ends the thread, leave_wait_queues() unlinks them.
  */
 #include "kernel/sched/wait.h"
 
@@ -76,8 +76,8 @@ static void wake_locked(struct wait_queue *q, bool all, uintptr_t caller)
 	}
 }
 
-/* passes_on: a wake-up that has come since the thread joined the queue goes to
- * the next thread. */
+/* passes_on: if a wake-up has come since the thread joined the queue, the next
+ * thread gets this wake-up. */
 static void leave_queue(struct wait_queue *q, struct wait_entry *e,
 			bool passes_on, uintptr_t caller)
 {
@@ -108,8 +108,8 @@ void leave_wait_queues(void)
 	struct wait_entry *e;
 
 	while ((e = current->waits_in)) {
-		/* Perhaps the BUG came while the thread held this lock. The
-		 * thread is gone, and others want to use the queue. */
+		/* The BUG may have come while the thread held this lock. Other
+		 * threads still need the queue. */
 		if (READ_ONCE(e->queue->lock.holder) == current)
 			raw_spin_unlock(&e->queue->lock);
 		finish_wait_early(e->queue, e);
@@ -177,8 +177,8 @@ void complete_all(struct completion *c)
 }
 
 /* Take one unit of the completion. Returns false if there is none. When this
- * returns true, c may be freed: the lock is released only after complete() has
- * finished with c. */
+ * function has returned true, the caller may free c: complete() uses c only
+ * under the lock, which this function has taken after it. */
 static bool take_done(struct completion *c)
 {
 	uint32_t flags = spin_lock_irqsave(&c->wait.lock);
@@ -215,5 +215,5 @@ bool wait_for_completion_timeout(struct completion *c, uint64_t ns, int n)
 		if (!schedule_timeout(ns) && timeout_is_a_choice())
 			n = 0;
 	});
-	return ok || take_done(c); /* a unit may have come at the very end */
+	return ok || take_done(c); /* `ok` may be out of date */
 }

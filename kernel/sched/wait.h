@@ -37,15 +37,15 @@ struct wait_entry {
 };
 
 void wait_queue_init(struct wait_queue *q, const char *name);
-/* Join the queue and begin the wait. Call it again before each look at the
+/* Join the queue and begin the wait. To be called before each look at the
  * condition. */
 void prepare_to_wait(struct wait_queue *q, struct wait_entry *e,
 		     const struct wait_ops *ops, uintptr_t caller);
 /* The wait is over: the thread has slept and was woken. */
 void finish_wait(struct wait_queue *q, struct wait_entry *e);
-/* The wait is over before a sleep, or after the last one. If a wake-up has come
- * since the last prepare_to_wait(), the thread does not need it: it goes to the
- * next thread in the queue. */
+/* The wait is over, and the thread has not slept since the last
+ * prepare_to_wait(). If a wake-up has come since then, the thread does not need
+ * it, so the next thread in the queue gets this wake-up. */
 void finish_wait_early(struct wait_queue *q, struct wait_entry *e);
 /* Wake the thread that has waited longest, or all. */
 void wake_up(struct wait_queue *q);
@@ -103,7 +103,7 @@ void wait_for_completion(struct completion *c);
 /* As wait_for_completion(), but reports show the wait by ops, not by
  * completion_wait. */
 void wait_for_completion_kind(struct completion *c, const struct wait_ops *ops);
-/* Returns true if c was completed within n waits of ns nanoseconds each. (It
- * does not wait once for n * ns: a host may stop for a while although its clock
- * goes on, and then no core has had that time.) */
+/* Returns true if c was completed within n waits of ns nanoseconds each. (One
+ * wait for n * ns would be wrong: an emulator's host may stop for a while
+ * although the clock goes on, and in this while no core runs.) */
 bool wait_for_completion_timeout(struct completion *c, uint64_t ns, int n);
