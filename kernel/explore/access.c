@@ -40,8 +40,9 @@ static always_inline void access(const void *address, size_t size, bool write,
 		access_words((uintptr_t)address, size, write, caller);
 }
 
-/* Define functions with the names that the compiler calls. The compiler has
- * types of its own for these names, so the functions have other names in C. */
+/* The compiler calls functions whose names begin with __tsan_. It has its own
+ * declarations of these names, so the C names of the functions differ from the
+ * names that the linker sees. */
 #define NAMED(name) __asm__("__tsan_" name)
 #define HOOK(name, size, write)                                                \
 	void hook_##name(const void *address) NAMED(#name);                    \
@@ -73,8 +74,9 @@ void hook_write_range(const void *address, size_t size)
 }
 
 /*
- * The compiler calls these functions instead of atomic operations. The order is
- * the strongest in every case.
+ * The compiler calls these functions instead of atomic operations. Each
+ * function does the operation with the strongest memory order, whatever order
+ * is asked for.
  */
 #define ATOMIC_LOAD(bits)                                                      \
 	uint##bits##_t hook_load_##bits(const uint##bits##_t *p, int order)    \

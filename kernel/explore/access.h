@@ -21,7 +21,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Are accesses looked at? From explore_begin() to explore_let_go(). */
+/* Does the explorer look at accesses? It does from explore_begin() to
+ * explore_let_go(). */
 extern bool explore_accesses;
 
 #define WORD_OF(address) ((uintptr_t)(address) & ~(uintptr_t)3)
@@ -29,5 +30,6 @@ extern bool explore_accesses;
 /* The current thread is about to access one word of an experiment's variable. In
  * gates.c. */
 void explore_access(uintptr_t word, bool write, uintptr_t caller);
-/* The same, on the heap or on a stack. */
+/* The current thread is about to access one word outside the image: on the heap
+ * or on a stack. */
 void explore_access_elsewhere(uintptr_t word, bool write, uintptr_t caller);

@@ -18,17 +18,20 @@
 
 #if GORDIAN_DEBUG
 
-#define LOOK_NS	    60000ull   /* between two looks if a thread is blocked */
-#define LEAD_NS	    1000000ull /* between two looks while a thread leads */
-#define AWAKE_LOOKS 64	       /* before the first LOOK_NS */
-/* A step that lasts longer is taken as endless, if it also lasts this many
- * looks: a host may stop while the guest's clock goes on. */
+/* Between two looks of settle(): LOOK_NS if the exploring thread has the lead,
+ * LEAD_NS if an explored thread has it. */
+#define LOOK_NS	    60000ull
+#define LEAD_NS	    1000000ull
+#define AWAKE_LOOKS 64 /* before the first LOOK_NS */
+/* A step counts as endless if it lasts longer than STEP_NS and also longer than
+ * STEP_LOOKS looks. The time alone says too little: a host may stop the guest
+ * while the guest's clock goes on. */
 #define STEP_NS	   10000000000ull
 #define STEP_LOOKS 20000
 
 struct engine ex = {
-	/* Not in explore_begin(): a thread of the last round may still hold its
-	 * lock. */
+	/* explore_begin() does not initialise the queue: a thread of the last
+	 * round may still hold the queue's lock. */
 	.changed = WAIT_QUEUE_INIT(ex.changed, "a thread at a gate"),
 };
 static void gate_init(struct gate *g, struct thread *t)
@@ -46,7 +49,7 @@ void explore_begin(const struct explored *subject)
 	ex.subject = *subject;
 	ex.runner = current;
 	current->next_label = 0;	       /* the set-up is over */
-	BUG_ON(subject->nr >= SEARCH_THREADS); /* one is RCU */
+	BUG_ON(subject->nr >= SEARCH_THREADS); /* one number is RCU's */
 	for (unsigned int i = 0; i <= subject->nr; i++)
 		gate_init(&ex.gate[i],
 			  i < subject->nr ? subject->thread[i] : NULL);
@@ -99,7 +102,8 @@ void explore_let_go(void)
 
 	WRITE_ONCE(explore_accesses, false);
 	WRITE_ONCE(ex.no_step, false);
-	WRITE_ONCE(ex.gates_open, true); /* the condition before the wake-ups */
+	WRITE_ONCE(ex.gates_open, true); /* before the wake-ups: the woken
+					  * threads look at it */
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
 		struct gate *g = &ex.gate[i];
 		bool sleeps = g->phase == SLEEPS && may_time_out(g);
@@ -123,8 +127,9 @@ void explore_end(void)
 	WRITE_ONCE(ex.on, false);
 }
 
-/* Is each callback that is ready at its gate? Callbacks do not count on a core
- * that is off, or whose callback thread is parked because the core goes. */
+/* On each core with callbacks, is the callback thread held at its gate? A core
+ * does not count if it is off, or if its callback thread is parked because the
+ * core goes. */
 static bool callbacks_rest(void)
 {
 	unsigned int cpu;
@@ -144,7 +149,8 @@ static bool callbacks_rest(void)
 	return true;
 }
 
-/* Does the environment touch nothing that the threads read? */
+/* Does the environment touch nothing that the threads read? It may touch such
+ * things if an experiment has replaced the grace period. */
 static bool environment_is_apart(void)
 {
 	return READ_ONCE(rcu_sched_state.grace_period) == rcu_grace_period;
@@ -157,7 +163,8 @@ static bool grace_periods_rest(void)
 	return rcu_gp_is_quiet() || waits_for_event(rcu_sched_state.thread);
 }
 
-/* The first callback thread that is held before a callback, or NULL. */
+/* The gate of the first callback thread that is held before a callback, or
+ * NULL. */
 static struct gate *waiting_callback(void)
 {
 	unsigned int cpu;
@@ -174,7 +181,9 @@ bool callbacks_can_run(void)
 	return READ_ONCE(ex.due) && waiting_callback();
 }
 
-/* May callbacks run now? (They then belong to the current step.) */
+/* May a callback run now, as a part of the current step? In RCU's step the
+ * callbacks may run that were due when the step began. In any step a callback
+ * may run if none is due: the callback is then one of rcu_barrier(). */
 static bool callbacks_may_run(void)
 {
 	return ((ex.runs_callbacks && READ_ONCE(ex.ran) < ex.to_run) ||
@@ -208,23 +217,25 @@ static bool all_rest(bool arrived)
 		if (g->phase == SLEEPS && !was_woken(g) &&
 		    (may_time_out(g) || waits_for_a_thread(g)))
 			continue;
-		/* Acquire: pairs with the release in stop_at_resume(). */
 		if (g->phase == SLEEPS && !was_woken(g))
 			return false;
+		/* Acquire: pairs with the release in stop_at_resume(). */
 		if (arrived && !g->sleeps_here &&
 		    !smp_load_acquire(&g->at_gate))
 			return false;
 	}
 	/* If callbacks of the threads are left, their grace period must have
-	 * ended: later steps may look at these callbacks. If a thread has a
-	 * timer, the timer may expire: only settle() can tell. */
+	 * ended: later steps may look at these callbacks. If a thread has armed
+	 * a timer, one look cannot tell whether the timer will expire: settle()
+	 * looks more than once. */
 	return !READ_ONCE(ex.timer_armed) && callbacks_rest() &&
 	       environment_is_apart() &&
 	       (!READ_ONCE(ex.callbacks_left) || grace_periods_rest()) &&
 	       !callbacks_may_run();
 }
 
-/* Has the thread stopped until its next step, as far as one look can tell? */
+/* Has thread i, with gate g, stopped until its next step, as far as one look
+ * can tell? */
 static bool at_rest(const struct gate *g, unsigned int i)
 {
 	return has_ended(i) || smp_load_acquire(&g->at_gate) ||
@@ -253,7 +264,9 @@ static bool nothing_runs(uint64_t *switches)
 	return still;
 }
 
-/* May the interrupt begin? It runs at the place where its thread is held. */
+/* g is the gate of a declared interrupt, b the gate of the thread that it
+ * interrupts. May the interrupt begin? It runs at the place where the thread is
+ * held. */
 static bool may_begin(const struct gate *g)
 {
 	const struct gate *b = g->bound;
@@ -291,8 +304,9 @@ static unsigned int enabled_threads(void)
 	return able;
 }
 
-/* If a step was under way, it is over: say so. Then choose the next step.
- * Returns the thread, or NO_ONE if there is no next step. */
+/* If a step was under way, it is over: tell the client (step_over()). Then
+ * choose the next step. Returns its thread, or NO_ONE if there is no next
+ * step. */
 static int next_step(void)
 {
 	struct footprint f;
@@ -337,7 +351,8 @@ static void grant_callbacks(void)
 	ex.runs_callbacks = true;
 	ex.ran = 0;
 	ex.to_run = (unsigned int)READ_ONCE(ex.due);
-	/* A section under a spinlock is an RCU reader. */
+	/* A thread that holds a spinlock is an RCU reader. Without the explorer
+	 * the callbacks might have to wait for this reader. */
 	if (any_spinlock_is_held())
 		left_out(LEFT_READERS);
 	ex.grants++;
@@ -345,7 +360,7 @@ static void grant_callbacks(void)
 	pass_lead(NO_ONE);
 }
 
-/* Let thread n, which is enabled, take a step. */
+/* Let number n, an enabled thread or RCU, take a step. */
 static void grant(int n)
 {
 	struct gate *g = &ex.gate[n];
@@ -406,8 +421,8 @@ const struct thread *explore_stray(void)
 	return NULL;
 }
 
-/* Does the exploring thread have the lead? It takes the lead back from a thread
- * that a BUG has ended. */
+/* Does the exploring thread have the lead? If a BUG has ended the thread that
+ * had the lead, the exploring thread takes the lead back. */
 static bool have_lead(void)
 {
 	/* Acquire: pairs with the release in pass_lead(). */
@@ -415,8 +430,9 @@ static bool have_lead(void)
 
 	if (n == NO_ONE)
 		return true;
-	/* Another thread may have taken the place of the one that has died, and
-	 * may be passing the lead on. Acquire: as above. */
+	/* Another thread may have taken the dead thread's place
+	 * (explore_become()), and may be passing the lead on just now. So
+	 * compare and exchange. Acquire: as above. */
 	return READ_ONCE(ex.gate[n].thread->exited) &&
 	       __atomic_compare_exchange_n(&ex.lead, &n, NO_ONE, false,
 					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
@@ -429,14 +445,15 @@ static void end_step_of_sleeper(void)
 	struct gate *g = &ex.gate[ex.lead];
 
 	touch_sleep(g);
-	if (g->has_interrupts) /* it is not held, so none can run on it */
+	if (g->has_interrupts) /* g is not held at a gate, so no interrupt can
+				* run on its thread */
 		set_masked(g, g, true);
 	WRITE_ONCE(ex.asleep, false);
 	WRITE_ONCE(ex.lead, NO_ONE);
 }
 
 /* Wait until no explored thread has the lead and nothing happens without
- * another step. Returns false if that does not come. */
+ * another step. Returns false if the present step seems endless (STEP_NS). */
 static bool settle(void)
 {
 	uint64_t switches[SEARCH_THREADS] = { 0 };

@@ -138,99 +138,110 @@ extern struct engine ex;
 
 /* The gate of t, if t is one of the explored threads; else NULL. */
 struct gate *gate_of(const struct thread *t);
-/* The same; but if a declared interrupt runs on t, that one's gate. */
+/* The gate of the declared interrupt that runs on t. If none runs:
+ * gate_of(t). */
 struct gate *explored_gate(const struct thread *t);
-/* Is the current thread interrupted by an interrupt that nobody has declared? */
+/* Does an interrupt that nobody has declared run on the current thread? */
 bool in_other_interrupt(void);
-/* Is g the gate of an explored thread or of an interrupt, and not of one that
- * runs callbacks? */
+/* Is g the gate of an explored thread or of a declared interrupt? (A thread
+ * that runs callbacks has a gate too, but is not explored.) */
 bool is_explored(const struct gate *g);
-/* What the operation touches, and how. Returns false if no other thread could
- * notice it. */
+/* Store which thing the operation touches, and how. Returns false if no other
+ * thread could notice the operation. */
 bool touched_thing(enum trace_op op, const void *obj, uintptr_t *thing,
 		   enum touch_how *how);
-/* Does the current thread, a callback thread, run a callback? Only then it has
- * preemption disabled. */
+/* Does the current thread run a callback? The answer is exact in a callback
+ * thread: such a thread has preemption disabled only while it runs a
+ * callback. */
 bool in_callback(void);
-/* Is this the core that comes or goes, while it is neither on nor off? Only its
- * stopper or idle thread runs there. What it does (CPU_DYING, CPU_STARTING)
- * belongs to the step of the thread that takes the core off or on. */
+/* Is this the core that comes or goes, while it is neither on nor off? Then
+ * only the core's stopper or idle thread runs here. What this thread does
+ * (CPU_DYING, CPU_STARTING) belongs to the step of the thread that takes the
+ * core off or on. */
 bool on_changing_core(void);
-/* The footprint's lock. It is no struct spinlock, because events come while
- * spinlocks are held, and lockdep must not see it. The acquire and the release
- * pair with each other, for the footprint. */
+/* Take and release the footprint's lock. It is no struct spinlock, because
+ * events come while spinlocks are held, and lockdep must not see the
+ * footprint's lock. The release pairs with the next acquire, for the
+ * footprint. */
 uint32_t footprint_lock(void);
 void footprint_unlock(uint32_t flags);
-/* A name for a thing, which is the same in each run. If the thing is on the stack
- * of one of the threads, its place on that stack gives the name. The name of a
- * cache is the address of its name string. All allocated things that have no name
- * from heap.h share one name, because they may have other addresses in another
- * run. */
+/* A name for the thing. The name is the same in each run. If the thing is on
+ * the stack of one of the threads, its place on that stack gives the name. All
+ * allocated things that have no name from heap.h share one name, because their
+ * addresses may differ between runs. */
 uintptr_t stable_name(uintptr_t thing);
-/* The object that names the operation's thing. For a cache it is the cache's name. */
+/* The object that names the operation's thing. A cache is named by its name
+ * string, because the cache's address may differ between runs. The looks of
+ * rcu_barrier() at all cores are named by RCU's state. */
 const void *name_of(enum trace_op op, const void *obj);
-/* Add a thing to the step's footprint. by: the thread that touched it, or
- * NULL. gives: the thing was closed before (search.h). */
+/* Add a thing to the step's footprint. by: the gate of the thread that touched
+ * the thing, or NULL. gives: this touch opens the thing, which was closed
+ * before (search.h). */
 void touch(struct gate *by, uintptr_t thing, enum touch_how how, bool gives);
-/* The same; and the step closes the thing, which was open. */
+/* The same, for a thing that was open and that the step closes. */
 void touch_and_shut(struct gate *by, uintptr_t thing, enum touch_how how);
-/* The thread falls asleep. */
+/* The thread of g falls asleep: its wake-up is now closed. */
 void touch_sleep(struct gate *g);
-/* The thread cannot stop here. If the step has touched another thing before, note
- * LEFT_SECTIONS. by: the gate of the step's thread; NULL: another thread acts for
- * it. */
+/* The current thread touches a thing and cannot stop before it. If the step has
+ * touched anything before, note LEFT_SECTIONS. by: the gate of the step's
+ * thread, or NULL if another thread acts for the step. */
 void note_second_touch(const struct gate *by);
 /* Add what the operation touches to the step's footprint. */
 void touch_by(struct gate *by, enum trace_op op, const void *obj);
-/* Does the thread look at the object again after its sleep? Not if a lock was
- * handed over to it. */
+/* After a sleep in this wait, does the thread look at the object again? It does
+ * not if the object is a rw-semaphore: the release has handed it to the
+ * thread. */
 bool looks_again(const struct waiting *w);
-/* Is it an operation of a spinlock, or on masked IRQs? */
+/* Is op an operation of a spinlock? (Masking IRQs for a spinlock is one.) */
 bool is_spin(unsigned int op);
 /* Has this thread been woken since it blocked, or since it announced a wait? */
 bool was_woken(const struct gate *g);
-/* Has thread i ended, or has the interrupt returned? */
+/* Has thread i ended? If i is a declared interrupt: has it returned? */
 bool has_ended(unsigned int i);
-/* What the step has touched. */
+/* The step is over: copy to *f what it has touched, and empty the footprint. */
 void take_footprint(struct footprint *f);
 /* Can nothing but another explored thread, or a callback, end this wait? */
 bool waits_for_a_thread(const struct gate *g);
-/* Does the thread sleep until its event or until the explorer ends its wait? */
+/* May the explorer end the thread's wait, as if the time had run out? */
 bool may_time_out(const struct gate *g);
 
 /* ---- turns.c ---- */
 
 /* Does an explored thread hold a spinlock of the experiment? */
 bool any_spinlock_is_held(void);
-/* The thread will have the lock next. Returns false if another thread has the lock;
- * then the thread is woken when the lock is free. */
+/* Let the thread have the lock next. Returns false if another thread has the
+ * lock. Then the caller sleeps, and is woken when the lock is free. */
 bool take_turn(struct gate *g, const struct spinlock *l);
-/* After explore_let_go(): take the lock's turn. The thread sleeps for it and does not
- * spin, because the holder may need this core. */
+/* After explore_let_go(): wait until the thread has the lock next. The thread
+ * sleeps and does not spin, because the holder may need this core. */
 void await_turn(struct gate *g, const struct spinlock *l, uintptr_t caller);
-/* After explore_let_go(): sleep until the thread unmasks IRQs. */
+/* After explore_let_go(): the thread of g sleeps until the thread of `to`
+ * unmasks IRQs. */
 void await_answer(struct gate *g, struct gate *to, uintptr_t caller);
 /* After explore_let_go(): wake the threads that sleep for the object. */
 void wake_wanting(const void *obj);
 /* The thread has just released the lock. */
 void give_turn(struct gate *g, const void *lock);
-/* May the thread stop here? */
+/* May the current thread stop here? g: its gate. */
 bool may_stop(const struct gate *g);
 /* The thread of g has masked or unmasked IRQs. by: the gate of the thread or
  * interrupt that caused this. */
 void set_masked(struct gate *by, struct gate *g, bool masked);
-/* Touch what changes if IRQs were masked or unmasked since the thread's last stop. */
+/* If IRQs were masked or unmasked since the thread's last stop, add this to the
+ * step's footprint. */
 void note_masked(struct gate *g);
 
 /* ---- gates.c ---- */
 
-/* Is the thread before a lock that is held, or would it wait for a core whose
- * thread masks IRQs? */
+/* Would a thread that is about to do this operation wait? It would if the
+ * operation takes a lock that is held, or calls a core whose thread masks
+ * IRQs. */
 bool would_wait(enum trace_op op, const void *obj);
 
 /* ---- engine.c ---- */
 
-/* Can callbacks run that are due? For the thread that has the lead, at rest. */
+/* Is a callback due, and is a callback thread held before a callback? For the
+ * thread that has the lead, while all threads rest. */
 bool callbacks_can_run(void);
 
 /* The current thread's step is over. If it has the lead, pass it on. */

@@ -46,7 +46,8 @@ bool is_explored(const struct gate *g)
 	return g >= ex.gate && g < ex.gate + SEARCH_THREADS;
 }
 
-/* Does a thread wait for the object, or will it wait if nothing wakes it? */
+/* Does a thread sleep until the object changes? A thread that is about to
+ * sleep, and will do so if nothing wakes it before, counts too. */
 static bool somebody_waits_for(const void *obj)
 {
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
@@ -73,8 +74,9 @@ bool touched_thing(enum trace_op op, const void *obj, uintptr_t *thing,
 	       touches & COUNTS_DOWN ? TOUCH_DEC :
 	       touches & READS	     ? TOUCH_READ :
 				       TOUCH_WRITE;
-	/* A release may then hand over or wake. The order of several releases
-	 * decides which of them does this. */
+	/* If a thread waits for the object, a release may hand the object over
+	 * or wake the thread. The order of several releases decides which of
+	 * them does this, so they do not commute. */
 	if (*how != TOUCH_WRITE && somebody_waits_for(obj))
 		*how = TOUCH_WRITE;
 	return touches & (READS | WRITES | COUNTS_UP | COUNTS_DOWN);
@@ -101,12 +103,13 @@ static bool ends_stop_machine(const struct trace_event *e)
 	       ((const struct completion *)e->obj)->by == current;
 }
 
-/* Does the event belong to the step? It does if one of the threads caused it
- * (*by), or if a callback or the core that comes or goes caused it. Other
- * events in an interrupt do not belong to the step, because it is chance which
- * thread is interrupted. But callbacks that an interrupt queues, and declared
- * data that it touches, do belong to the step: the step may have sent the
- * interrupt and waits for it. */
+/* Does the event belong to the step? It does if an explored thread caused it
+ * (*by: the thread's gate), or if a callback or the core that comes or goes
+ * caused it. A call of a CPU notifier and a call_rcu() belong to the step
+ * whichever thread causes them. In an interrupt that is not an actor, only
+ * queued callbacks and accesses to declared data belong to the step: the step
+ * may have sent the interrupt and waits for it. Anything else there does not,
+ * because it is chance which thread is interrupted. */
 static bool belongs_to_step(const struct trace_event *e, struct gate **by)
 {
 	bool callback = e->op == TR_RCU_CB;
@@ -205,7 +208,8 @@ void note_second_touch(const struct gate *by)
 		left_out(LEFT_SECTIONS);
 }
 
-/* Note what is left out if this operation happens here. */
+/* The search may leave something out if the operation is on a lock without a
+ * name, or if it destroys, shrinks or frees a cache. Note this. */
 static void note_names(const struct gate *by, enum trace_op op, const void *obj)
 {
 	switch (op) {
@@ -249,9 +253,9 @@ bool looks_again(const struct waiting *w)
 	       w->ops != &rwsem_write_wait;
 }
 
-/* Is the lock that was taken in the footprint already? Either the gate before
- * the operation has added it, or the lock was handed over in another thread's
- * step. */
+/* The thread has done op. If op takes a lock, is the lock in a footprint
+ * already? It is if the gate before the operation has added the lock, or if
+ * another thread's step has handed the lock over. */
 static bool is_known(const struct gate *g, enum trace_op op)
 {
 	if (op != TR_LOCK && op != TR_READ_LOCK && op != TR_WRITE_LOCK)
@@ -259,8 +263,8 @@ static bool is_known(const struct gate *g, enum trace_op op)
 	return g->op == op || (g->op == TR_RESUME && !looks_again(&g->wait));
 }
 
-/* Does the thread go on after a wait for this mutex? Then the mutex was handed over
- * to it, and was never open. */
+/* Does the thread go on after a wait for this mutex? Then the mutex was handed
+ * over to the thread, and was not open meanwhile. */
 static bool was_handed_over(const struct gate *g, const void *mutex)
 {
 	return g->op == TR_RESUME && g->wait.ops == &mutex_wait &&
@@ -272,8 +276,9 @@ bool is_spin(unsigned int op)
 	return op >= TR_IRQ_OFF && op <= TR_SPIN_UNLOCKED;
 }
 
-/* This event is in an interrupt: note what is left out. The callbacks of
- * rcu_barrier() do not count, because rcu_barrier() waits for the interrupt. */
+/* This event is in an interrupt that nobody has declared: note what is left
+ * out. The callbacks of rcu_barrier() do not count, because rcu_barrier() waits
+ * for the interrupt. */
 static void note_interrupt(const struct trace_event *e)
 {
 	const struct gate *g;
@@ -291,7 +296,7 @@ static void note_interrupt(const struct trace_event *e)
 	g = gate_of(woken);
 	if (!g)
 		return;
-	timer = !e->caller; /* sched.c: a timer has no caller */
+	timer = !e->caller; /* a timer wakes without a caller (sched.c) */
 	ops = READ_ONCE(woken->waiting.ops);
 	if (timer && ops && ops->event && !READ_ONCE(g->toggles))
 		left_out(LEFT_TIMERS);
@@ -300,7 +305,7 @@ static void note_interrupt(const struct trace_event *e)
 }
 
 /* This event is in a thread that belongs to no step: note what is left out. The
- * stopper threads belong to a step, because it waits for them. */
+ * stopper threads belong to a step, because the step waits for them. */
 static void note_stranger(const struct trace_event *e)
 {
 	if (event_info(e->op)->touches && !current->pinned && !in_callback() &&
@@ -316,7 +321,10 @@ static void note_event(struct gate *by, const struct trace_event *e)
 
 	if (e->op == TR_CALL_RCU && !is_barrier_callback(e->arg))
 		left_call(by ? by - ex.gate : SEARCH_THREADS);
-	/* The gate of a barrier's callbacks is TR_BARRIER_QUEUE. */
+	/* The thread could not stop before an operation that has no gate (no
+	 * `next`). So this operation may be a second touch of the step. Parts
+	 * of another operation do not count, nor does a spinlock's operation,
+	 * which has a gate. */
 	if (by && !is_spin(e->op) && info->touches && !info->next &&
 	    !(info->touches & PART_OF_IT))
 		note_second_touch(by);
@@ -335,10 +343,10 @@ static void touch_list(struct gate *by, const struct trace_event *e)
 		touch(by, list, TOUCH_READ, false);
 }
 
-/* A step that wakes a thread which is about to leave its queue touches the
- * thread's wake-up: the thread does not sleep there again, but passes the
- * wake-up on. (If the environment wakes the thread, it is chance whether the
- * thread is there already.) */
+/* A thread that is about to leave a queue does not sleep in it again. If such a
+ * thread is woken, it passes the wake-up on. So a step that wakes the thread
+ * touches the thread's wake-up. (A wake-up by the environment does not count:
+ * it is chance whether the thread is about to leave by then.) */
 static void touch_leaving(struct gate *by, const struct trace_event *e)
 {
 	struct gate *g = e->op == TR_WAKE ? gate_of(e->obj) : NULL;
@@ -360,10 +368,10 @@ static void note_readers(void)
 
 /*
  * Count the callbacks that RCU's own steps run: all but those of rcu_barrier().
- * The callbacks of rcu_barrier() run at once if no other callback is due. (If
- * other callbacks are in front of them in the list, rcu_barrier() waits for
- * these others.) On the core that comes or goes the environment runs all
- * callbacks.
+ * The callbacks of rcu_barrier() never count as due. They run at once if no
+ * callback is due. (If callbacks that are due are in front of them in the list,
+ * rcu_barrier() waits for RCU's step.) On the core that comes or goes the
+ * environment runs all callbacks.
  */
 static void note_due(const struct trace_event *e)
 {
@@ -386,7 +394,8 @@ static void note_due(const struct trace_event *e)
 		left_out(LEFT_CALLBACKS);
 }
 
-/* Note what the step has done to THE_DUE. */
+/* Add to the footprint what the step has done to the callbacks that are due
+ * (THE_DUE). */
 static void touch_due(void)
 {
 	bool open = callbacks_can_run();
@@ -409,7 +418,8 @@ void explore_event(const struct trace_event *e)
 
 	if (!READ_ONCE(ex.on) || READ_ONCE(ex.gates_open))
 		return;
-	/* A writer of the hotplug lock polls hardware, against the clock. */
+	/* While a thread is the writer of the hotplug lock, its timeouts run on
+	 * the clock, because it polls hardware. */
 	if ((e->op == TR_HP_BEGIN || e->op == TR_HP_DONE) &&
 	    explored_gate(current))
 		WRITE_ONCE(current->timeless, e->op == TR_HP_DONE);
@@ -427,7 +437,7 @@ void explore_event(const struct trace_event *e)
 		note_readers();
 	mine = belongs_to_step(e, &by);
 	if (!mine && e->op == TR_DONE)
-		return; /* there is a TR_COMPLETE too */
+		return; /* the TR_COMPLETE that goes with it counts */
 	if (in_other_interrupt())
 		note_interrupt(e);
 	else if (!mine)
@@ -442,7 +452,8 @@ void explore_event(const struct trace_event *e)
 	if (by && e->op == TR_COMPLETE)
 		by->objects = NULL; /* the woken thread may use objects too */
 	if (e->op == TR_CACHE_FREE)
-		/* The RCU callbacks of the cache's slabs read the cache. */
+		/* The RCU callbacks that free the cache's slabs read the cache,
+		 * so freeing it depends on RCU. */
 		touch(by, (uintptr_t)&rcu_sched_state, TOUCH_READ, false);
 	if (e->op == TR_NOTIFY &&
 	    (e->arg == CPU_DYING || e->arg == CPU_STARTING))
@@ -453,15 +464,15 @@ void explore_event(const struct trace_event *e)
 	    !was_handed_over(by, e->obj))
 		touch_and_shut(by, (uintptr_t)e->obj, TOUCH_WRITE);
 	if (by && (is_known(by, (enum trace_op)e->op) || is_spin(e->op)))
-		return; /* the gate has added it */
+		return; /* it is in a footprint already */
 	touch_by(by, (enum trace_op)e->op, e->obj);
 }
 
 bool was_woken(const struct gate *g)
 {
-	/* The order matters: a thread that comes to its resume gate sets at_gate
-	 * before it is TASK_HELD. Acquire: pairs with the release in
-	 * stop_at_resume(). */
+	/* Read the state before at_gate: a thread that comes to its resume gate
+	 * sets at_gate first, and is TASK_HELD later. Acquire: pairs with the
+	 * release in stop_at_resume(). */
 	enum thread_state s = sched_state_apart_from_gate(g->thread);
 
 	if (g->awaits)
@@ -478,7 +489,8 @@ bool has_ended(unsigned int i)
 				  ex.subject.ended(ex.subject.arg, i);
 }
 
-/* Note which threads the step has woken, and which have ended. */
+/* Note which threads the step has woken, which have ended, and which conditions
+ * of explore_await() have changed. */
 static void note_changes(void)
 {
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
@@ -487,7 +499,8 @@ static void note_changes(void)
 		if (!g->ended && has_ended(i)) {
 			g->ended = true;
 		} else if (!g->ended && was_woken(g)) {
-			/* A thread that slept could not move before. */
+			/* A thread that slept could take no step before. So the
+			 * step opens the thing of the thread's wake-up. */
 			touch(NULL, WAKE_OF(i), TOUCH_WRITE,
 			      g->phase == SLEEPS);
 			if (g->phase == SLEEPS)
@@ -536,7 +549,7 @@ bool waits_for_a_thread(const struct gate *g)
 	    w == &percpu_write_wait || w == &refcount_wait)
 		return true;
 	if (w == &barrier_wait && READ_ONCE(ex.due))
-		return true; /* RCU takes steps too */
+		return true; /* a step of RCU ends the wait */
 	/* The environment completes nothing for a thread under these
 	 * conditions: the thread takes no core on or off, no callbacks of a
 	 * barrier are left, and the threads have armed no timer. (The answer

@@ -28,8 +28,8 @@ static struct gate *callbacks_gate(const struct thread *t)
 	return NULL;
 }
 
-/* Is this a wait queue of RCU's threads? They belong to the environment: it
- * depends on time whether such a thread must be woken. */
+/* Is this a wait queue of RCU's threads? RCU's threads belong to the
+ * environment: it depends on time whether such a thread must be woken. */
 static bool is_rcu_queue(const void *queue)
 {
 	uintptr_t rsp = (uintptr_t)&rcu_sched_state;
@@ -37,8 +37,8 @@ static bool is_rcu_queue(const void *queue)
 	return (uintptr_t)queue - rsp < sizeof(rcu_sched_state);
 }
 
-/* Another thread is about to interrupt the wait of thread t. This wakes t if its wait
- * can be interrupted. */
+/* The thread of g is about to interrupt the wait of thread t. If t's wait can
+ * be interrupted, t wakes up. */
 static void touch_interrupted(struct gate *g, const struct thread *t)
 {
 	struct gate *to = gate_of(t);
@@ -62,7 +62,8 @@ static void touch_upcoming(struct gate *g, enum trace_op op, const void *obj)
 		touch(g, WAKE_OF(gate_of(obj) - ex.gate), TOUCH_READ, false);
 	else
 		touch_by(g, op, obj);
-	if (op == TR_LOCK_INTR && g) /* it may have been interrupted before */
+	if (op == TR_LOCK_INTR && g) /* the lock call looks whether the thread
+				      * was interrupted before */
 		touch(g, WAKE_OF(g - ex.gate), TOUCH_READ, false);
 }
 
@@ -74,12 +75,14 @@ static bool touches(enum trace_op op)
 }
 
 /*
- * Does rcu_barrier() look at the callbacks of one more core that is never
- * turned off? All these looks are one step, so that the number of schedules
- * does not depend on the number of cores. If another thread calls call_rcu() on
- * one of the cores, two orders are tried: the call comes before all looks, or
- * after them. Orders are lost if several threads call call_rcu() on several
- * cores, in an order that they have agreed on.
+ * rcu_barrier() looks at the callbacks of each core. Does it go on from one
+ * core that is never turned off to another such core? All looks at such cores
+ * are one step, so that the number of schedules does not depend on the number
+ * of cores. If another thread calls call_rcu() on one of these cores, two
+ * orders are tried: the call comes before all looks, or after all of them. If
+ * two other threads call call_rcu() on two of these cores, some orders are not
+ * tried: the later call comes before the look at its core, and the earlier call
+ * comes after the look at its own. The search then notes LEFT_SECTIONS.
  */
 static bool goes_on_looking(struct gate *g, enum trace_op op, const void *obj)
 {
@@ -94,11 +97,11 @@ static bool goes_on_looking(struct gate *g, enum trace_op op, const void *obj)
 }
 
 /*
- * Does the step end at this gate? It does not if the step has touched nothing:
- * then no other thread can notice where in the order the step came. But a step
- * always ends before mutex_lock(), and before a spinlock of the experiment,
- * because the thread may have to wait there. The answer must not depend on
- * other threads.
+ * Does the step end at this gate? If the step has touched nothing, it does not
+ * end: no other thread could notice where in the order the step came. But a
+ * step always ends before mutex_lock(), and before a spinlock of the
+ * experiment, because the thread may have to wait there. The answer must not
+ * depend on what other threads do.
  */
 static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 {
@@ -109,15 +112,16 @@ static bool ends_step(struct gate *g, enum trace_op op, const void *obj)
 		return false;
 	g->calls = op == TR_CALL_RCU;
 	if (called && g->calls)
-		/* Several calls in a row are one step. Then RCU runs several
-		 * callbacks in one step, and LEFT_CALLBACKS says so. (How many
-		 * slabs of an RCU cache are freed in a row depends on the number
-		 * of cores.) */
+		/* Several calls of call_rcu() in a row are one step, because
+		 * their number may depend on the number of cores: so many slabs
+		 * of an RCU cache are freed in a row. RCU then runs several
+		 * callbacks in one step, and LEFT_CALLBACKS says so. */
 		return false;
 	g->objects = op == TR_CACHE_OBJECT ? obj : NULL;
 	if (op == TR_CACHE_OBJECT && obj == before) {
 		left_object(g - ex.gate, (uintptr_t)name_of(op, obj), false);
-		return false; /* several in a row are one step */
+		return false; /* several operations on objects of one cache in a
+			       * row are one step */
 	}
 	return !g->granted || g->touched || op == TR_NONE || op == TR_LOCK ||
 	       op == TR_SPIN_LOCK;
@@ -153,7 +157,7 @@ static void wait_for_grant(struct gate *g)
 	WRITE_ONCE(g->at_gate, false);
 }
 
-/* If this gate ends the thread's step, stop here. */
+/* Stop at this gate, unless the thread may pass it without a grant. */
 static void stop_at_gate(struct gate *g, enum trace_op op, const void *obj,
 			 uintptr_t caller)
 {
@@ -172,7 +176,7 @@ static void stop_at_gate(struct gate *g, enum trace_op op, const void *obj,
 	g->leaves = g->announced && op == TR_WAIT_DONE;
 	g->announced &= !g->leaves;
 	g->phase = STANDS;
-	/* Release: pairs with the acquires of at_gate, for the slot. */
+	/* Release: pairs with the acquires of at_gate, for *g. */
 	smp_store_release(&g->at_gate, true);
 	current->gated = false;
 	end_step(g);
@@ -199,7 +203,7 @@ static void note_block(struct gate *g, uintptr_t caller)
 	current->gated = false;
 	if (early && READ_ONCE(current->state) == TASK_RUNNING) {
 		touch(g, WAKE_OF(g - ex.gate), TOUCH_READ, false);
-		g->phase = WOKEN; /* the step goes on to the resume gate */
+		g->phase = WOKEN; /* the step lasts until the resume gate */
 	} else if (!waits_for_a_thread(g) && !may_time_out(g)) {
 		g->phase = SLEEPS;
 		/* Release: pairs with the acquire in settle(). */
@@ -216,8 +220,7 @@ static void note_block(struct gate *g, uintptr_t caller)
 	current->gated = true;
 }
 
-/* The thread has slept, and was woken; or it did not sleep, because it was woken
- * before. */
+/* The thread has slept and was woken, or it was woken before it could sleep. */
 static void stop_at_resume(struct gate *g)
 {
 	/* Acquire: pairs with the release in pass_lead(). */
@@ -226,14 +229,15 @@ static void stop_at_resume(struct gate *g)
 	if (leads && g->phase == SLEEPS) {
 		WRITE_ONCE(ex.asleep, false);
 		g->phase = MOVES;
-		return; /* the environment has woken it: the step goes on */
+		return; /* the environment has woken the thread: its step goes
+			 * on */
 	}
 	if (!g->sleeps_here) {
-		/* Release: pairs with the acquires of at_gate, for the slot. */
+		/* Release: pairs with the acquires of at_gate, for *g. */
 		smp_store_release(&g->at_gate, true);
 		if (leads && g->phase == WOKEN) {
 			current->gated = false;
-			end_step(g); /* it did not sleep */
+			end_step(g); /* the thread was woken before it slept */
 		}
 		wait_for_grant(g);
 	}
@@ -299,15 +303,16 @@ static void gate_of_callback(struct gate *g, enum trace_op op, const void *obj,
 static void gate_of_thread(struct gate *g, enum trace_op op, const void *obj,
 			   uintptr_t caller)
 {
-	/* The thread may have to wait for a spinlock of the experiment, whatever
-	 * it holds. */
+	/* Before a spinlock of the experiment the thread stops even if
+	 * preemption or IRQs are off for another reason, because it may have to
+	 * wait there. */
 	if (op == TR_SPIN_LOCK || may_stop(g)) {
 		if (ends_step(g, op, obj))
 			stop_at_gate(g, op, obj, caller);
 	} else {
-		/* Under a spinlock of the kernel the thread does not stop. If it
-		 * calls call_rcu() there, it frees one of several objects in a
-		 * row. */
+		/* The thread cannot stop here, for example under a spinlock of
+		 * the kernel. A call_rcu() here is a part of freeing an object,
+		 * so it does not end a row of operations on objects. */
 		if (op != TR_CACHE_OBJECT && op != TR_CALL_RCU)
 			g->objects = NULL;
 		if (touches(op))
@@ -317,9 +322,9 @@ static void gate_of_thread(struct gate *g, enum trace_op op, const void *obj,
 }
 
 /* The thread is about to wait until core `cpu` has run a function in an
- * interrupt. Hold it here until each explored thread of that core has IRQs on.
- * But if threads may share a core, it depends on the machine which threads run
- * there. Then the thread is not held here, and the search may note
+ * interrupt. Hold the thread here until each explored thread of that core has
+ * IRQs on. But if threads may share a core, the machine decides which threads
+ * run on core `cpu`. Then the thread is not held here, and the search may note
  * LEFT_INTERRUPTS. */
 static void gate_of_call(struct gate *g, uintptr_t cpu, uintptr_t caller)
 {
@@ -389,7 +394,10 @@ void explore_gate(enum trace_op op, const void *obj, uintptr_t caller)
 	if (!g) {
 		if (!on_changing_core())
 			return;
-		/* While a core goes, no other thread can run at all. */
+		/* While the core comes, its idle thread runs here, and other
+		 * threads run elsewhere: note a second touch. While the core
+		 * goes, its stopper runs here, and no other thread can run at
+		 * all. */
 		if (current->is_idle && touches(op))
 			note_second_touch(NULL);
 		touch_upcoming(NULL, op, obj);
@@ -483,14 +491,15 @@ void explore_thread_ends(void)
 		return;
 	}
 	note_masked(g);
-	if (g->has_interrupts) /* none comes any more */
+	if (g->has_interrupts) /* no interrupt comes any more */
 		touch_and_shut(g, COMES_OF(g - ex.gate), TOUCH_WRITE);
 	WRITE_ONCE(g->takes_part, false);
 	end_step(g);
 }
 
-/* Wait for the condition after explore_let_go(). The thread waits for an event.
- * So if the condition can never become true, the round is seen to be stuck. */
+/* Wait for the condition after explore_let_go(). To the wait-for graph this is
+ * a wait for an event. So if the condition never becomes true, the round is
+ * reported as stuck. */
 static void await_alone(struct gate *g, bool (*holds)(void *arg))
 {
 	if (holds(ex.subject.arg))
@@ -500,8 +509,8 @@ static void await_alone(struct gate *g, bool (*holds)(void *arg))
 	wait_event(&g->condition, !READ_ONCE(g->alone));
 }
 
-/* The explored thread's step is over. It can take its next step exactly while
- * the condition is true. */
+/* The explored thread's step is over. The thread can take its next step exactly
+ * while its condition is true. */
 static void sleep_until(struct gate *g)
 {
 	g->wait.ops = NULL;
@@ -510,7 +519,7 @@ static void sleep_until(struct gate *g)
 	g->caller = CALLER;
 	g->awaits = true;
 	g->phase = SLEEPS;
-	/* Release: pairs with the acquires of at_gate, for the slot. */
+	/* Release: pairs with the acquires of at_gate, for *g. */
 	smp_store_release(&g->at_gate, true);
 	current->gated = false;
 	end_step(g);
@@ -544,7 +553,7 @@ bool explore_await(void)
 	if (!current->gated || !READ_ONCE(ex.on))
 		return false;
 	g = explored_gate(current);
-	BUG_ON(!ex.subject.awaits[g - ex.gate]); /* the duty in gates.h */
+	BUG_ON(!ex.subject.awaits[g - ex.gate]); /* see `awaits` in gates.h */
 	if (!READ_ONCE(ex.gates_open))
 		sleep_until(g);
 	if (READ_ONCE(ex.gates_open))

@@ -71,14 +71,16 @@ struct thread;
 struct explored {
 	unsigned int nr;
 	struct thread *thread[SEARCH_THREADS];
-	/* Has thread i ended? Any context. */
+	/* Has thread i ended? Called in any context. */
 	bool (*ended)(void *arg, unsigned int i);
 	void *arg;
-	/* What thread i waits for in explore_await(); NULL: it does not call
-	 * it. It depends only on what the threads do. Any context. */
+	/* The condition for which thread i waits in explore_await(). NULL:
+	 * thread i must not call explore_await(). The condition depends only on
+	 * what the threads do. Called in any context. */
 	bool (*awaits[SEARCH_THREADS])(void *arg);
-	/* Not 0: thread i is an interrupt of thread interrupts[i] - 1, thread[i]
-	 * is that thread too, and handler() runs it. */
+	/* If interrupts[i] is not 0, number i is a declared interrupt of thread
+	 * interrupts[i] - 1. thread[i] is then this thread, and handler() is
+	 * the interrupt's handler. */
 	uint8_t interrupts[SEARCH_THREADS];
 	void (*handler)(void *arg, unsigned int i);
 	/* Has each thread a core of its own, on every machine? */
@@ -99,25 +101,26 @@ struct explored {
 /* One exploration at a time. Thread context, may sleep. */
 void explore_begin(const struct explored *subject);
 #define EXPLORE_STRAY (1u << 31)
-/* Let the threads take steps until none can, or until choose() is negative.
- * Returns the threads that have not ended, as bits; or EXPLORE_STRAY: a thread
- * neither comes to a gate nor sleeps. explore_stray() returns that thread. */
+/* Let the threads take steps until none can, or until choose() returns a
+ * negative number. Returns the threads that have not ended, as bits. If a
+ * thread neither comes to a gate nor sleeps, returns EXPLORE_STRAY;
+ * explore_stray() then returns this thread. */
 unsigned int explore_run(void);
 const struct thread *explore_stray(void);
 /* From here on the threads run on their own, and callbacks too. */
 void explore_let_go(void);
 void explore_end(void);
 
-/* How many of the granted gates thread i has not come to, because it waits or
- * has ended. For choose(). */
+/* How many of the gates that choose() has granted to thread i are left, because
+ * the thread waits or has ended before it came to them. For choose(). */
 unsigned int explore_gates_left(unsigned int i);
 /* Where each thread and RCU is now, into out[nr + 1]. For choose(), and after
  * explore_run(). */
 void explore_standing(struct standing *out);
 /* Was anything touched while no step was under way? That must not happen. */
 bool explore_touched_at_rest(void);
-/* The wait of a thread before a spinlock that another explored thread has. After
- * explore_let_go() it sleeps there. */
+/* After explore_let_go(): the wait of a thread that sleeps before a spinlock
+ * which another explored thread has. */
 extern const struct wait_ops turn_wait;
 /* What thread i is about to do, for printing. Returns false if it is at no
  * gate. */
@@ -125,9 +128,9 @@ bool explore_pending(unsigned int i, enum trace_op *op, const void **obj,
 		     uintptr_t *caller);
 
 #if GORDIAN_DEBUG
-/* The caller installs the first as trace_gate_hook, and calls the second in its
- * listener. explore_gate() holds the current thread at a gate that ends its step;
- * explore_event() adds an event to the footprint. */
+/* The client installs explore_gate() as trace_gate_hook, and calls
+ * explore_event() in its listener. explore_gate() holds the current thread at a
+ * gate that ends its step. explore_event() adds an event to the footprint. */
 void explore_gate(enum trace_op op, const void *obj, uintptr_t caller);
 void explore_event(const struct trace_event *e);
 
@@ -137,15 +140,16 @@ void explore_event(const struct trace_event *e);
  * its own way.
  */
 bool explore_await(void);
-/* Call it after explore_let_go(), while no thread runs. Let threads in
- * explore_await() go on: the threads whose condition is true, or (all) every
- * one. Returns whether there was such a thread. */
+/* Call it after explore_let_go(), while no thread runs. Let the threads in
+ * explore_await() go on whose condition is true; if `all`, let every thread in
+ * explore_await() go on. Returns whether there was such a thread. */
 bool explore_release_waiting(bool all);
 /* The calling thread takes the place of thread i. */
 void explore_become(unsigned int i);
 /* The first gate of an explored thread. Does nothing in other threads. */
 void explore_start(void);
-/* The current thread has nothing more to do: a last gate, for its interrupts. */
+/* The current thread has nothing more to do. If it has declared interrupts, it
+ * stops at a last gate, where they can still begin. */
 void explore_thread_returns(void);
 /* The current thread takes no more steps. Does nothing in other threads. */
 void explore_thread_ends(void);

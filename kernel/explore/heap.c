@@ -13,15 +13,15 @@
 #if GORDIAN_DEBUG
 
 /* A label (slab.h) also says which thread has allocated the object (0: the
- * set-up), and in which round. The number of the round is reused after so many
- * rounds, so the label of an older object is wrong. */
+ * set-up), and in which round. A round's number is used again ROUNDS - 1 rounds
+ * later. So the label of an object that lives that long is wrong. */
 #define ROUNDS	  4096u
 #define WHO_SHIFT 16
 #define WHO_MASK  15u
 
-/* A name has the thread, the count, and the word in the object. It is a number in
- * the range of the heap's addresses. These addresses are not used as names, so no
- * other thing has this name. */
+/* A name is made of the thread, the count, and the word in the object. It is a
+ * number in the range of the heap's addresses. No address of the heap is used
+ * as a name, so no other thing has this name. */
 #define NAME_BITS 30
 #define WHO_BITS  4
 #define WORD_BITS 13 /* objects of up to 32 KiB */

@@ -39,6 +39,7 @@ uint32_t heap_first_label(unsigned int i);
 uintptr_t heap_name(uintptr_t address);
 /* Is it an address on the heap, or a name from heap_name()? */
 bool is_on_heap(uintptr_t x);
-/* Has the memory at that address, which is on the heap, been freed in this round?
- * Not if explored thread i has allocated it since. Any context but FIQ. */
+/* Has the memory at that address, which is on the heap, been freed in this
+ * round? Returns false if explored thread i has allocated the memory again
+ * since. Any context but FIQ. */
 bool was_freed(uintptr_t address, int i);

@@ -35,7 +35,8 @@ static struct {
 
 void left_out(unsigned int bits)
 {
-	/* Relaxed: a set by itself, read after the round is over. */
+	/* Relaxed: no other data depends on this set, and it is read after the
+	 * round is over. */
 	if (bits & ~READ_ONCE(left.bits))
 		__atomic_fetch_or(&left.bits, bits, __ATOMIC_RELAXED);
 }
@@ -65,8 +66,8 @@ void left_object(unsigned int i, uintptr_t cache, bool changes)
 									 << i;
 	in_a_row = left.cache[k].in_a_row;
 	changed = left.cache[k].changed;
-	/* Has one thread done the first thing, and another thread the
-	 * second? */
+	/* Has one thread gone on without a stop, and has another thread changed
+	 * the cache? */
 	if (in_a_row && changed &&
 	    (in_a_row != changed || changed & (changed - 1)))
 		left_out(LEFT_OBJECTS);

@@ -45,26 +45,30 @@ enum left_out {
 	LEFT_ALL = 256,
 };
 
-/* Add some of them to the set. */
+/* Add these bits to the set of what was left out. */
 void left_out(unsigned int bits);
-/* The set since left_clear(). */
+/* Returns the bits that were added since left_clear(). */
 unsigned int left_seen(void);
 void left_clear(void);
 
-/* Thread i goes on with an operation on an object of the cache of that name,
- * without a stop; or it changes the cache. */
+/* `cache` is the name of a cache. If `changes`, thread i destroys, shrinks or
+ * frees the cache. Otherwise it goes on, without a stop, with an operation on
+ * an object of the cache. */
 void left_object(unsigned int i, uintptr_t cache, bool changes);
 /* A lock on the heap without a name is taken or released. */
 void left_heap_lock(const void *lock);
-/* A barrier of thread i looks at the callbacks of several cores, without a stop.
- * Thread i has called call_rcu(). */
+/* left_looks(): an rcu_barrier() of thread i looks at a core's callbacks,
+ * perhaps without a stop. left_call(): thread i has called call_rcu();
+ * SEARCH_THREADS: a thread that is not explored has called it. */
 void left_looks(unsigned int i);
 void left_call(unsigned int i);
-/* Thread i waits until another core has run a function; or it masks IRQs. apart:
- * the exploration lets the one wait for the other. */
+/* left_caller(): thread i waits until another core has run a function.
+ * left_masked(): thread i masks IRQs. apart: the explorer holds the caller
+ * while the other core's thread masks IRQs, so no order is left out. */
 void left_caller(unsigned int i, bool apart);
 void left_masked(unsigned int i, bool apart);
-/* Thread i accesses a word without a name, or of another thread's stack. */
+/* Thread i accesses a word that has no name, or a word on another thread's
+ * stack. */
 void left_access(unsigned int i, uintptr_t word, bool write);
 
 #define LEFT_WORDS 96 /* the longest list */

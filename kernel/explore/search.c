@@ -10,45 +10,47 @@
  * schedules that begin with the step chosen at a node have been run, the step's
  * thread sleeps at this node, and the next sequence of the list is run.
  *
- * Race. Step e and a later step e' of another thread race if e' happens after e,
- * no step lies between them in that order, and e' could have come first. If e
- * opened the thing that e' takes, e' could not have come first. If a thread takes a
- * thing that was closed and opened again, its step races with the step that closed
- * the thing (find_closer()). If a thread still waits at its gate when the run ends,
- * the step that it would take races with the step that closed the thing, too. In
- * both cases the step could have come first if the thread's step before it does not
- * happen after e.
- * All races of a run count, also those of the replayed steps: v contains steps of
+ * Race. Step e and a later step e' of another thread race if e' happens after
+ * e, no step lies between them in that order, and e' could have come first. If
+ * e opened the thing that e' takes, e' could not have come first. If a thread
+ * takes a thing that was closed and opened again, its step races with the step
+ * that closed the thing (find_closer()). If a thread still waits at its gate
+ * when the run ends, the step that it would take races with the step that
+ * closed the thing, too. In both cases the thread's step could have come before
+ * the closing step e if the thread's previous step does not happen after e. All
+ * races of a run count, also those of the replayed steps: v contains steps of
  * the whole run. (If only new races counted, classes would be lost.)
  *
- * Reversal. N: the steps that follow e in the run, but do not happen after e, to
- * the end of the run. v = N.e'. In the schedule E.N the steps have the footprints
- * that they had in the run, because the steps that were left out are independent of
- * all of them. Then e' is enabled after E.N: of the steps that were left out, only
- * e could have enabled it, and then e and e' would not race. But e' may touch other
- * things than it did after e. Let f be e' after E.N. Only the footprint of f is not
- * known, and f is the last step.
+ * Reversal. N is the sequence of all later steps of the run that do not happen
+ * after e. v = N.e'. In the schedule E.N the steps have the footprints that
+ * they had in the run, because the steps that were left out are independent of
+ * all of them. Then e' is enabled after E.N: of the steps that were left out,
+ * only e could have enabled it, and then e and e' would not race. But e' may
+ * touch other things than it did after e. Let f be e' after E.N. Only the
+ * footprint of f is not known, and f is the last step.
  *
- * Sleep. Thread q sleeps at E if all schedules that begin with q's step have been
- * run, from E or from an earlier node with only steps independent of q's step
- * since. q's step is a weak initial of v (it could be first in v.w for some w) if
- * no step of v before q's own depends on it. If q has no step in v, then no step of
- * v at all may depend on q's step.
- * If a sleeper is a weak initial of v, then v is not run.
+ * Sleep. Thread q sleeps at E if all schedules that begin with q's step have
+ * been run from E. q also sleeps at E if they have been run from an earlier
+ * node, and all steps since that node are independent of q's step. q's step is
+ * a weak initial of v (it could be first in v.w for some w) if no step of v
+ * before q's own depends on it. If q has no step in v, then no step of v at all
+ * may depend on q's step. If a sleeper is a weak initial of v, then v is not
+ * run.
  *
  * Why no class is run twice. v is run only if each sleeper depends on some step of
  * v. So no thread sleeps after E.v, and no run has to be given up. And if two runs
  * from E begin in different ways, the order of some dependent steps differs.
  *
- * The footprint of f. The steps that happen before a step determine the step, and
- * what it touches. So a hash of these steps is the step's id. The search remembers
- * the id of each vague step that was ever run. Let q be a sleeper that depends on no
- * step of N. Then E.q.N was run, and e' after it. If e' is independent of q
- * there, it was f, and look_up() finds it. If f is not found, then f depends on
- * q. So the answer is exact, unless memory is full (`forgetful`): then f counts as
- * dependent. That may be wrong, and then a sleeper is left after E.v: the run is
- * given up as redundant. No class is lost then, because the sequences that are
- * pending at that node stay there.
+ * The footprint of f. The steps that happen before a step determine the step,
+ * and what it touches. So a hash of these steps is the step's id. The search
+ * remembers the id of each vague step that was ever run. Let q be a sleeper
+ * that depends on no step of N. Then E.q.N was run, and e' after it. If e' was
+ * independent of q in that run, e' was f there, and look_up() finds f. If f is
+ * not found, then f depends on q. So the answer is exact unless memory is full
+ * (`forgetful`). In that case f counts as dependent, perhaps wrongly. If this
+ * is wrong, a sleeper is left after E.v, and the run is given up as redundant.
+ * No class is lost even then, because the sequences that are pending at that
+ * node stay there.
  *
  * Why no class is lost. Suppose that all is done at E, and take E.w of which no
  * schedule was run. Of the threads that sleep at E, none is a weak initial of w.
@@ -132,7 +134,8 @@ void footprint_shuts(struct footprint *f, uintptr_t thing)
 		f->touch[i].shuts = true;
 }
 
-/* Both lists are in the order of the things' names. */
+/* Do two touches conflict, one of each list? Both lists are in the order of the
+ * things' names. */
 static bool have_conflict(const struct touch *a, unsigned int nr_a,
 			  const struct touch *b, unsigned int nr_b)
 {
@@ -186,7 +189,8 @@ static uint32_t hash_of(const struct footprint *f)
 	return (h * 2654435761u) >> 8;
 }
 
-/* A footprint that is `all` has no list. */
+/* Is the kept footprint p the same as *f? A footprint that is `all` has no list
+ * to compare. */
 static bool same_footprint(const struct search *s, const struct print *p,
 			   const struct footprint *f)
 {
@@ -205,7 +209,8 @@ static bool same_footprint(const struct search *s, const struct print *p,
 	return true;
 }
 
-/* Returns the number of the footprint, which is kept if it is a new one. */
+/* Returns the number of the footprint. A new footprint is put into the table
+ * first. */
 static uint16_t number_of(struct search *s, const struct footprint *f)
 {
 	unsigned int i = hash_of(f) % ARRAY_SIZE(s->print_at);
@@ -381,7 +386,8 @@ static bool same_touches(const struct search *s, unsigned int a, unsigned int b)
 	return true;
 }
 
-/* Take thread t's first step out of the sequence. step: what it really was. */
+/* Take thread t's first step out of the sequence, because t has taken this
+ * step. step: the number of the footprint that the step really had. */
 static void take_out(struct search *s, uint16_t q, unsigned int t,
 		     unsigned int step)
 {
@@ -406,9 +412,10 @@ static void take_out(struct search *s, uint16_t q, unsigned int t,
 /* ---- steps that have been seen ------------------------------------------- */
 
 /*
- * The id of a step is a hash of the step and of all that happens before it:
- * before: the id of the thread's step before (its number, for the first one);
- * sum: the ids of the earlier steps it depends on, mixed and added up.
+ * The id of a step is a hash of the step and of all that happens before the
+ * step. before: the id of the thread's previous step; 0 for its first step.
+ * sum: the ids of the earlier steps on which the step depends, mixed and added
+ * up.
  */
 static uint64_t id_of(unsigned int t, uint64_t before, unsigned int step,
 		      uint64_t sum)
@@ -440,8 +447,9 @@ static void remember(struct search *s, unsigned int t, uint64_t before,
 	s->seen[i] = (struct seen){ id, key, (uint16_t)step };
 }
 
-/* Returns the sum for a step `step`, after the first k steps of the run and then
- * nr of the sequence from w, whose ids are in s->ids[]. */
+/* Returns `sum` (id_of()) for a step with the footprint `step`. Before it come
+ * the first k steps of the run, and then nr steps of a sequence, from w on. The
+ * ids of these nr steps are in s->ids[]. */
 static uint64_t sum_of(struct search *s, unsigned int k, uint32_t w,
 		       unsigned int nr, unsigned int step)
 {
@@ -458,8 +466,9 @@ static uint64_t sum_of(struct search *s, unsigned int k, uint32_t w,
 
 /*
  * The last step of a sequence is unsure. Has this step been seen in some run: a
- * step of the same thread, after the same earlier steps? The sequence begins
- * after the first k steps of the run. If so, its footprint is known.
+ * step of the same thread, after the same earlier steps? If so, take the
+ * footprint that was seen. The sequence begins after the first k steps of the
+ * run.
  */
 static bool look_up(struct search *s, unsigned int k, uint32_t first)
 {
@@ -524,8 +533,8 @@ static unsigned int awakened(struct search *s, const struct node *n,
 	return woken;
 }
 
-/* Is a thread that sleeps at node k a weak initial of the sequence? Then each
- * schedule that begins with it has been run. */
+/* Is the step of a thread that sleeps at node k a weak initial of the sequence?
+ * Then no schedule that begins with the sequence needs to be run. */
 static bool is_covered(struct search *s, unsigned int k, uint32_t first)
 {
 	const struct node *n = &s->node[k];
@@ -575,7 +584,7 @@ static uint8_t follow_path(struct search *s)
 }
 
 /* All schedules that begin with the step chosen at node k have been run. Choose
- * another one. */
+ * the next pending sequence. Returns false if there is none. */
 static bool choose_sequence(struct search *s, unsigned int k)
 {
 	struct node *n = &s->node[k];
@@ -601,7 +610,8 @@ static bool choose_sequence(struct search *s, unsigned int k)
 	return false;
 }
 
-/* For the full and the bounded search: the next choice at this node. */
+/* For the full and the bounded search: choose the next thread at this node.
+ * Returns false if there is none. */
 static bool choose_open(struct node *n)
 {
 	unsigned int open = n->todo & ~n->done;
@@ -630,14 +640,15 @@ bool search_next(struct search *s)
 
 	if (!s->begun || s->no_room) {
 		s->begun = true;
-		return true; /* search_choose() says that there is no room */
+		return true; /* if there is no room, search_choose() says so */
 	}
 	if (s->redundant_run && ++s->order < s->check_orders)
 		return begin_run(s, k, k);
 	s->order = 0;
 	wakes_free(s, s->path);
 	s->path = 0;
-	/* No step was chosen where the run was given up. */
+	/* No step was chosen at the node where the run was given up: another
+	 * sequence may begin there. */
 	if (s->redundant && choose_sequence(s, k))
 		return begin_run(s, k + 1, k);
 	for (; k > 0; k--) {
@@ -701,7 +712,8 @@ static void set_asleep(struct search *s, struct node *n)
 	memcpy(n->first, prev->first, sizeof(n->first));
 }
 
-/* 1 if thread t, chosen at place k, preempts the thread of the step before. */
+/* Returns 1 if thread t, chosen at place k, preempts the thread of the step
+ * before, else 0. */
 static unsigned int preempts(const struct search *s, unsigned int k,
 			     unsigned int t)
 {
@@ -733,7 +745,9 @@ static void note_choices(struct search *s, struct node *n)
 	}
 }
 
-/* Continue a redundant run: take the threads in one order or another. */
+/* Continue a redundant run in the order number s->order. Order 0 takes the
+ * enabled thread with the lowest number, 1 the one with the highest, 2 takes
+ * the threads in turn, and each other order mixes them in a way of its own. */
 static int choose_redundant(struct search *s, unsigned int enabled)
 {
 	unsigned int turn = s->order;
@@ -741,7 +755,7 @@ static int choose_redundant(struct search *s, unsigned int enabled)
 	if (s->steps + s->beyond == SEARCH_STEPS)
 		return SEARCH_TOO_LONG;
 	s->beyond++;
-	if (s->order > 2) /* neither upwards nor downwards: mixed */
+	if (s->order > 2) /* a mixed order */
 		turn = (unsigned int)mix(s->order * SEARCH_STEPS + s->beyond);
 	else if (s->order == 1)
 		return 31 - __builtin_clz(enabled);
@@ -771,8 +785,8 @@ static int new_choice(struct search *s, struct node *n)
 	able = n->enabled & ~n->asleep;
 	if (s->path_ends) {
 		s->path_ends = false;
-		/* By the end of the wakeup sequence, no thread of the sleep
-		 * set should be asleep. */
+		/* After the last step of a sequence no thread should sleep. If
+		 * one does, this run is redundant. */
 		if (n->asleep)
 			return give_up(s, n->enabled);
 		drop_pending(s, n);
@@ -824,8 +838,8 @@ int search_choose(struct search *s, unsigned int enabled,
 	return n->chosen;
 }
 
-/* Move on the sequences that are pending at a node and could begin with the
- * step that was taken there: they are now pending at the next node. */
+/* A step was taken at this node. Move the pending sequences that could begin
+ * with this step to the next node, without the step. */
 static void move_pending(struct search *s, struct node *n)
 {
 	uint16_t all = n->pending;
@@ -890,7 +904,7 @@ static bool is_vague(const struct search *s, const struct node *n)
 	       t->thing != at->thing || t->how != at->how;
 }
 
-/* Compute clock, id and so on of step k from the steps before it. */
+/* Compute the members prev, clock and id of step k from the steps before it. */
 static void order_step(struct search *s, unsigned int k)
 {
 	struct node *n = &s->node[k];
@@ -916,9 +930,9 @@ static void order_step(struct search *s, unsigned int k)
 		remember(s, t, before, n->step, n->id);
 }
 
-/* Is the thing closed at this moment: after all steps before place i, and after
- * the later steps that do not happen after step i? *by: the place of the step
- * that closed it. */
+/* Suppose that only these steps were run: all steps before place i, and the
+ * later steps that do not happen after step i. Is the thing closed then? *by:
+ * the place of the step that closed the thing. */
 static bool is_closed_before(const struct search *s, unsigned int i,
 			     uintptr_t thing, unsigned int *by)
 {
@@ -944,11 +958,11 @@ static bool is_closed_before(const struct search *s, unsigned int i,
 
 /*
  * Step i and a step of thread t race. So this is a sequence to run from node i:
- * the steps after i that do not happen after i, and then t's step. step: t's
- * footprint, if it is not unsure. other: if not 0, a thing that t takes too.
- * Then the step that closes this thing, and all steps that happen after that
- * step, are left out. (If the thing was closed before, t's step could not come
- * here.)
+ * the steps behind i that do not happen after i, and then t's step. step: the
+ * number of the footprint of t's step; unsure: the step may have another
+ * footprint here. other: if not 0, a thing that t takes too. Then the step that
+ * closes this thing, and all steps that happen after that step, are left out.
+ * (If the thing was closed before place i, t's step could not come here.)
  */
 static void reverse(struct search *s, unsigned int i, unsigned int t,
 		    unsigned int step, bool unsure, uintptr_t other)
@@ -961,7 +975,8 @@ static void reverse(struct search *s, unsigned int i, unsigned int t,
 
 	if (other && is_closed_before(s, i, other, &out) && out < i)
 		return;
-	/* Sleepers that are weak initials of it? */
+	/* If the step of a sleeper is a weak initial of the sequence, the
+	 * sequence is not needed. */
 	for (unsigned int j = i + 1; j < s->steps; j++) {
 		const struct node *m = &s->node[j];
 
@@ -1010,10 +1025,11 @@ static void reverse(struct search *s, unsigned int i, unsigned int t,
 }
 
 /*
- * Find the step that closed the thing which thread t takes at place k. (k may
- * be the end: then t would take the thing if it were open.) Another thread
- * closed the thing, and may have opened it again; t could have taken the thing
- * before. prior: the clock of t's step before.
+ * Thread t takes the thing at place k. (If not `taken`, the run has ended and t
+ * waits: t would take the thing if it were open.) Another thread may have
+ * closed the thing before, and may have opened it again. Find the step that
+ * closed the thing: t could have taken the thing before this step, so call
+ * reverse(). prior: the clock of t's previous step.
  */
 static void find_closer(struct search *s, unsigned int k, unsigned int t,
 			const uint16_t *prior, uintptr_t thing,
@@ -1042,7 +1058,8 @@ static void find_closer(struct search *s, unsigned int k, unsigned int t,
 		if (!touch)
 			continue;
 		if (touch->gives && touch->shuts)
-			continue; /* closed before it and after it */
+			continue; /* the thing was closed before this step and
+				   * after it */
 		if (touch->gives)
 			break;
 		takes = at->takes && at->thing == thing;
@@ -1054,9 +1071,8 @@ static void find_closer(struct search *s, unsigned int k, unsigned int t,
 		if (takes)
 			break;
 	}
-	/* No record says who closed the thing, so take all steps that may have
-	 * closed it. But a thread that only reads the thing waits to be woken;
-	 * then its own step closed the thing. */
+	/* No record says which step closed the thing, so take all steps that
+	 * may have closed it. */
 	for (j++; j < from; j++) {
 		const struct node *n = &s->node[j];
 
@@ -1064,7 +1080,10 @@ static void find_closer(struct search *s, unsigned int k, unsigned int t,
 		if (!touch || touch->how == TOUCH_READ || n->chosen == t ||
 		    happens_before(s, j, prior))
 			continue;
-		/* Was t there already? Then it is known if it could go on. */
+		/* If t came to this point before step j, `enabled` says whether
+		 * t could go on. If t came later, step j may have closed the
+		 * thing. But if t only reads the thing, t waits to be woken:
+		 * t's own step has closed the thing. */
 		if (prior[t] > j ? how == TOUCH_WRITE : n->enabled & BIT(t))
 			reverse(s, j, t, step, unsure, other);
 	}
@@ -1079,7 +1098,7 @@ static bool gives(const struct search *s, const struct node *n, uintptr_t thing)
 	return touch && touch->gives;
 }
 
-/* Find the steps that race with step k. */
+/* Find the steps that race with step k, and call reverse() for each. */
 static void find_races(struct search *s, unsigned int k)
 {
 	const struct node *n = &s->node[k];
@@ -1109,8 +1128,8 @@ static void find_races(struct search *s, unsigned int k)
 			    n->step, unsure, at->takes ? at->thing : 0);
 }
 
-/* Find the steps that race with the step that thread t would take if the thing
- * at its gate were open. */
+/* Thread t waits at its gate. Find the steps that race with the step that t
+ * would take if the thing were open. */
 static void find_races_of_waiting(struct search *s, unsigned int t,
 				  const struct standing *stand)
 {
@@ -1185,7 +1204,7 @@ static unsigned int steps_taken(const struct lattice *l, unsigned int at,
 }
 
 /* Can thread t take a step in state `at`? It can if all steps that happen
- * before t's next step have been taken. */
+ * before its next step have been taken. */
 static bool may_step(const struct lattice *l, unsigned int at, unsigned int t)
 {
 	unsigned int n = steps_taken(l, at, t), i;
@@ -1275,7 +1294,8 @@ unsigned int search_straighten(const struct search *s, uint8_t *order,
 	for (unsigned int t = 1; t < s->threads; t++)
 		/* Of equally good orders, take the one whose last steps belong
 		 * to the thread with the highest number. Then a thread with a
-		 * low number begins. (See also extend_orders().) */
+		 * low number begins. (extend_orders() chooses in the same
+		 * way.) */
 		if (cost[at * SEARCH_THREADS + t] <=
 		    cost[at * SEARCH_THREADS + best])
 			best = t;

@@ -213,10 +213,11 @@ bool search_next(struct search *s);
 /*
  * Choose the thread that takes the next step. enabled: the threads that can, as
  * bits; not 0. Returns the thread, or a negative number:
- * SEARCH_REDUNDANT: a schedule of this class has been run; there is no
- * search_step() for the rest of the run. With check_orders = n, this answer is
- * not given: the run goes on, s->redundant_run is true, and its prefix is run n
- * times, each time with another order after it.
+ * SEARCH_REDUNDANT: a schedule of this class has been run. Do not call
+ * search_step() in the rest of the run. If check_orders is n > 0, the answer is
+ * a thread instead: s->redundant_run is true, and the run goes on. The steps up
+ * to here are run n times, each time with another order of the steps that
+ * follow.
  * SEARCH_DIVERGED: the replayed prefix went another way. SEARCH_TOO_LONG: too
  * many steps. SEARCH_NO_ROOM: a table is full. After these three the search is
  * over, and not complete.
@@ -237,8 +238,8 @@ int search_end(struct search *s, const struct standing *stands);
  * Find the schedule with the fewest switches between threads in the class of
  * the last run. order[i], for s->steps steps: the thread that takes step i.
  * Returns the number of switches. room: room_size bytes of memory to work with.
- * If that is too little, or the run broke off, *as_ran is true and the order is
- * that of the run.
+ * If the room is too small, or the run broke off, *as_ran is true, and the
+ * order is that of the run.
  */
 unsigned int search_straighten(const struct search *s, uint8_t *order,
 			       uint8_t *room, size_t room_size, bool *as_ran);

@@ -24,15 +24,15 @@ bool cores_idle(void)
 {
 	unsigned int cpu, busy = 0;
 
-	for_each_possible_cpu (cpu) /* also a core that is going off */
+	for_each_possible_cpu (cpu) /* a core that is going off counts, too */
 		busy += sched_nr_running(cpu);
 	return busy <= 1; /* the caller itself */
 }
 
-/* rcu_idle_count() orders the reads, and pairs with the idle loop. A core
- * counts as awake from CPU_STARTING until it is off. (A thread that waits
- * for a core to start or stop also waits for time, so it does not count as
- * blocked.) */
+/* The barriers in rcu_idle_count() order the reads, and pair with those of the
+ * idle loop. A core counts as awake from CPU_STARTING until it is off. (A
+ * thread that waits for a core to start or stop also waits for time, so the
+ * thread does not count as blocked.) */
 bool other_cores_sleep(uint32_t *sum)
 {
 	unsigned int cpu, awake = 0;
@@ -42,7 +42,8 @@ bool other_cores_sleep(uint32_t *sum)
 	for_each_possible_cpu (cpu) {
 		seen = rcu_idle_count(cpu);
 		awake += seen & 1;
-		/* Sleeping cores, except the caller's. */
+		/* Add up the counts of the sleeping cores. The caller's core is
+		 * awake. */
 		*sum += seen & 1 ? 0 : seen;
 	}
 	return awake <= 1;

@@ -26,9 +26,9 @@ struct state_summary {
 bool cores_idle(void);
 /*
  * Are all cores but the caller's asleep in their idle loops? (A core with
- * nothing to run may still be about to wake a thread.) *sum: if two looks give
- * the same number, and the caller has not slept in between, no core has woken
- * in between.
+ * nothing to run may still be about to wake a thread.) *sum: if two calls give
+ * the same number, and the caller has not slept between them, no core has woken
+ * between them.
  */
 bool other_cores_sleep(uint32_t *sum);
 /* Does no grace period run, and is none requested? */
@@ -40,11 +40,13 @@ bool rcu_is_quiet(void);
 unsigned int timers_armed_all(void);
 
 void state_take(struct state_summary *s);
-/* Wait until there are no callbacks and two looks are the same. May sleep. */
+/* Take the state when there are no callbacks and two looks in a row are the
+ * same, or when a time limit is over. May sleep. */
 void state_take_settled(struct state_summary *s);
 /*
  * Wait until the state equals `want`; callbacks and ending threads take some
- * time. Returns false if it does not come to that. May sleep.
+ * time. Returns false if the state still differs when a time limit is over. May
+ * sleep.
  */
 bool state_settles(const struct state_summary *want, struct state_summary *now);
 void state_print_same(const struct state_summary *s);
@@ -54,9 +56,10 @@ void state_print_difference(const struct state_summary *a,
 /* An experiment or a test needs all cores, because what it shows depends on the cores that
  * are on. Afterwards the cores are as the user had them. */
 
-/* Turn on the cores that are off, and say so: "... until the `what` has ended". Returns
- * the cores that were off and are on now. A core that does not come stays off. May
- * sleep. */
+/* Turn on the cores that are off, and print for each: "... until the `what` has
+ * ended". Returns the cores that were off and are on now. A core that cannot be
+ * turned on stays off. May sleep. */
 struct cpumask cores_on_for(const char *what);
-/* Turn these cores off, those that are on. Says for each what happened. May sleep. */
+/* Turn off each of these cores that is on. Prints for each core what happened.
+ * May sleep. */
 void cores_off_again(struct cpumask were_off);

@@ -1,14 +1,14 @@
 /*
  * The explorer's engine: spinlocks, masked IRQs and calls of other cores.
  *
- * The explorer handles a spinlock of the experiment like a mutex: a thread stands
- * before it, and can take a step while the lock is free. So no thread spins. The
- * thread also stops at gates inside its own sections. It sleeps there although
- * preemption is disabled or IRQs are masked: both belong to the thread and come
- * back with it. The other explored threads do not see the difference, because one
- * thread runs at a time anyway. RCU does: without the explorer it would wait for
- * the section as for a reader, but it does not wait for the sleeping thread. The
- * search then notes LEFT_READERS.
+ * The explorer handles a spinlock of the experiment like a mutex: a thread
+ * stands before it, and can take a step while the lock is free. So no thread
+ * spins. The thread also stops at gates inside its own sections. It sleeps
+ * there although preemption is disabled or IRQs are masked: both belong to the
+ * thread and come back with it. The other explored threads do not see the
+ * difference, because one thread runs at a time anyway. RCU sees a difference:
+ * without the explorer RCU would wait for the section as for a reader, but RCU
+ * does not wait for a thread that sleeps. The search then notes LEFT_READERS.
  *
  * Owns nothing; the footprint's lock guards the list of held spinlocks of a gate.
  */
@@ -51,8 +51,8 @@ static bool has_awaited(const struct waiting *w, const struct thread *t)
 	return has_spinlock(t, w->obj);
 }
 
-/* If t sleeps for the object, let it go on. Returns false if t does not sleep for
- * it. */
+/* If t sleeps for the object, let t go on. Returns false if t does not sleep
+ * for the object. */
 static bool let_pass(const void *obj, struct thread *t)
 {
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
@@ -67,8 +67,7 @@ static bool let_pass(const void *obj, struct thread *t)
 	return false;
 }
 
-/* Let t take the spinlock, although it is held. t sleeps before the
- * spinlock. */
+/* t sleeps before a spinlock that is held. Let t take the spinlock. */
 static int lend_turn(void *obj, struct thread *t)
 {
 	spin_lock_rescue(obj, t);
