@@ -23,9 +23,9 @@
 #if GORDIAN_DEBUG
 
 #define SCHEDULES_MAX 20000 /* unless the user gives a number */
-/* If the search is right, no run is redundant. A redundant run goes on all the
- * same, this number of times, each time in another order. Each of these runs
- * must end as some other run has ended. */
+/* If the search is right, no run is redundant. As a check, a redundant run is not
+ * given up: its schedule is run to the end this number of times, each time in
+ * another order. Each of these runs must end as an earlier run has ended. */
 #define CHECK_ORDERS	4
 #define ROOM_ORDER	7 /* pages for search_straighten() */
 #define STATES_MAX	512
@@ -51,7 +51,7 @@ static void progress_begin(bool on)
 	progress.begun = progress.last = timer_now();
 }
 
-/* Remove the line. Call it before anything else is printed. */
+/* Remove the line. Called before anything else is printed. */
 static void progress_clear(void)
 {
 	if (progress.shown)
@@ -232,9 +232,9 @@ static void note_schedule(struct exploration *x, const struct played *p)
 		print_broken_schedule(x);
 	}
 	if (x->search->redundant_run) {
-		/* A schedule of the same class must have run before, and have
-		 * ended in the same way. If there was none, the search has lost
-		 * a class. */
+		/* A schedule of the same class must have run before, and must
+		 * have ended in the same way. If no schedule has ended in this
+		 * way, the search has lost a class. */
 		x->redundant++;
 		if (!(x->ends & OUT_BIT(p->out))) {
 			progress_clear();
@@ -365,8 +365,8 @@ static int explore_form(struct stage *st, struct exploration *x,
 	return 0;
 }
 
-/* Play each kept schedule once more, and check that it ends as it did before. Show it,
- * or, in brief, the first one of a row. */
+/* Play each kept schedule once more, and check that it ends as it did before. Show the
+ * first one of a row. (verbose: show each; all: show none.) */
 static bool confirm_witnesses(struct stage *st, struct exploration *x,
 			      const char *id, const struct explore_request *rq,
 			      bool *shown)
@@ -512,7 +512,7 @@ explore_scenario(const struct demo *d, const struct scenario *sc,
 	if (err)
 		kprintf("%s: cannot go on, error %d\n", r.id, -err);
 	r.interrupted = x.interrupted;
-	/* The witnesses run where the actors have cores of their own. */
+	/* Unlike the search, the witnesses run with the actors on several cores. */
 	stage_close(&the_stage);
 	err = stage_open(d, sc, false);
 	the_stage.brief = !rq.verbose;
@@ -520,7 +520,7 @@ explore_scenario(const struct demo *d, const struct scenario *sc,
 	       confirm_witnesses(&the_stage, &x, r.id, &rq, shown) &&
 	       (sc->said.any_verdict || search_is_expected(&r));
 	stage_close(&the_stage);
-	lockdep_mark(); /* what it found is in the verdict */
+	lockdep_mark(); /* what lockdep found is in the verdict */
 	return r;
 }
 
@@ -552,7 +552,7 @@ struct explored_row explore_demo(const struct demo *d,
 		if (parts)
 			parts[i] = r;
 		if (rq->brief)
-			; /* the caller has a line for the row */
+			; /* the caller prints a line for the row */
 		else if (r.why)
 			kprintf("%s: no search: %s\n", r.id, r.why);
 		else if (sc->part && !r.interrupted)
@@ -569,8 +569,8 @@ struct explored_row explore_demo(const struct demo *d,
 	return all;
 }
 
-/* Allocate the search's memory once, and keep it. It is a megabyte, which a
- * boot without a search does not need. */
+/* Allocate the search's memory once, and keep it. A boot without a search does
+ * not need these two megabytes and a half. */
 bool allocate_search_memory(void)
 {
 	if (!search_memory)

@@ -49,9 +49,8 @@ struct form {
 unsigned int forms_of(const struct scenario *sc, struct form *out);
 /* Why there is no search of the scenario; NULL: there is one. */
 const char *why_not_searched(const struct scenario *sc);
-/* The scenario of that name, if it is searched; else NULL, and a line says why. An id
- * alone is enough if only one part is searched. command: the word that begins the
- * line. */
+/* The scenario of that name, if it is searched. Otherwise NULL, and a line that begins
+ * with `command` says why. An id alone is enough if only one part is searched. */
 const struct scenario *find_searched(const char *command, const char *word,
 				     const struct demo **of);
 
@@ -150,8 +149,8 @@ struct explored_row {
 	bool more_states, interrupted, ok;
 };
 
-/* lab/explore/explore.c. Allocate the search's memory. Returns false if there is none,
- * and then a line says so. */
+/* lab/explore/explore.c. Allocate the search's memory. If there is not enough, prints a
+ * line that says so, and returns false. */
 bool allocate_search_memory(void);
 /* Search all parts of a row, or the part that was asked for, and print the results.
  * parts: NULL, or where the result of each scenario goes. */

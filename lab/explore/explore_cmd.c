@@ -22,8 +22,8 @@
 
 #if GORDIAN_DEBUG
 
-/* Print the bounds within which every verdict holds. What else a search left out is in
- * its line. */
+/* Print the bounds within which every verdict holds. (The line of each search says what
+ * else this search left out.) */
 static void print_bounds(bool verbose)
 {
 	if (!verbose) {
@@ -130,8 +130,8 @@ bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
 
 /* ---- the command --------------------------------------------------------- */
 
-/* Read the words of `explore program [full] [verbose] TEXT` or `explore "TEXT"`. Returns false
- * after a line that says what is wrong. */
+/* Read the words of `explore program [full] [verbose] TEXT` or `explore "TEXT"`. If a
+ * word is wrong, prints a line that says so, and returns false. */
 static bool parse_program(int argc, char **argv, struct explore_request *rq)
 {
 	int i = *argv[1] == '"' ? 1 : 2;
@@ -152,8 +152,8 @@ static bool parse_program(int argc, char **argv, struct explore_request *rq)
 	return program_parse((unsigned int)(argc - i), argv + i);
 }
 
-/* Read the words of `explore ID|all [full|bound [N]] [max N] [time] [verbose]`. Returns false
- * after a line that says what is wrong. */
+/* Read the words of `explore ID|all [full|bound [N]] [max N] [time] [verbose]`. If a
+ * word is wrong, prints a line that says so, and returns false. */
 static bool parse_explore(int argc, char **argv, struct explore_request *rq)
 {
 	*rq = (struct explore_request){ .mode = SEARCH_REDUCED };

@@ -1,5 +1,5 @@
 /*
- * `replay`: play a schedule again that is written in a line.
+ * `replay`: play a schedule again. The command line has the schedule.
  *
  *   replay e2 up D:8 U:5 RCU:1       one step after another
  *   replay e2 up D:8 U:5 RCU:1 free  D takes its eight steps without a stop, then U
@@ -43,8 +43,9 @@ static bool parse_leg(const struct scenario *sc, const char *word,
 	return true;
 }
 
-/* Print a line which says that the word is no leg, and shows the form of a
- * leg. */
+/* Print a line which says why the word is not accepted. late: it comes after
+ * `free` or `verbose`. too_many: there are too many legs. Otherwise the word is no
+ * leg, and the line shows the form of a leg. */
 static void refuse_leg(const struct scenario *sc, const char *word,
 		       bool too_many, bool late)
 {

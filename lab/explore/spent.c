@@ -38,7 +38,7 @@ void spent_from_now(enum spent_on on)
 	spent.on = on;
 }
 
-/* What does this operation wait for, if not for another actor? */
+/* For which kind of work does the time of a step with this operation count? */
 static enum spent_on waits_for(enum trace_op op)
 {
 	switch (op) {
@@ -66,7 +66,7 @@ void spent_on_step(unsigned int thread, unsigned int nr_actors)
 	uintptr_t caller;
 
 	if (thread < nr_actors && !explore_pending(thread, &op, &obj, &caller))
-		op = TR_BLOCK; /* its time is over */
+		op = TR_BLOCK; /* the end of a timed wait */
 	spent_from_now(waits_for(op));
 }
 

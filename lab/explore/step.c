@@ -60,7 +60,7 @@ static const char *id_of(const struct stepper *s)
 }
 
 /* Print "E2 up D:7 U:6". If there are more legs than `replay` has room for,
- * print the first legs and the number of the other steps. */
+ * print the first legs and the number of the remaining steps. */
 static void print_schedule(const struct stepper *s)
 {
 	static struct witness w; /* demo_mutex */

@@ -27,7 +27,7 @@ unsigned int forms_of(const struct scenario *sc, struct form *out)
 	return n;
 }
 
-/* Does an actor have the name by which schedules call RCU's steps? */
+/* Is an actor called RCU? In a schedule this name stands for RCU's steps. */
 static bool names_an_actor_rcu(const struct scenario *sc)
 {
 	for (unsigned int i = 0; i < nr_actors_of(sc); i++)

@@ -117,8 +117,8 @@ static unsigned int place_of(const char *word, const char *const *list,
 	return at;
 }
 
-/* Is verdict a worse than b? MISSED is the worst: lockdep gave no warning of the
- * failure. */
+/* Is verdict `a` worse than verdict `b`? MISSED is the worst: lockdep gave no warning
+ * of the failure. */
 static bool is_worse_verdict(const char *a, const char *b)
 {
 	static const char *const words[] = {
@@ -132,8 +132,8 @@ static bool is_worse_verdict(const char *a, const char *b)
 	       place_of(b, words, ARRAY_SIZE(words));
 }
 
-/* Does search a leave out more than b? "complete:up" leaves out more than "complete",
- * and so on. */
+/* Does search `a` leave out more than search `b`? "complete:up" leaves out more than
+ * "complete", and so on. */
 static bool is_weaker_search(const char *a, const char *b)
 {
 	static const char *const words[] = {
@@ -173,7 +173,7 @@ void add_explored_part(struct explored_row *row,
 		memcpy(row->search, part->search, sizeof(row->search));
 	row->lockdep |= part->lockdep;
 	row->left |= part->left;
-	/* Another part may have left out something. */
+	/* A part with a better verdict may have left out something. */
 	if (row->left && strcmp(row->verdict, "FALSE-POSITIVE") == 0)
 		row->verdict = "FALSE-POSITIVE-WITHIN";
 	row->schedules += part->schedules;

@@ -3,9 +3,9 @@
  * the thread cannot go on, for the person who plays the scheduler (step.c).
  *
  * The chains are those of the wait-for graph (kernel/hang/waitfor.h), with one
- * difference. If a thread is held at the gate before a mutex that is taken, it does
- * not wait for the mutex yet. Here it counts as if it did, because it could not get
- * the mutex.
+ * difference. If a thread is held at the gate before a mutex or a spinlock that is
+ * taken, the thread does not wait for the lock yet. Here it counts as waiting, because
+ * it could not get the lock.
  *
  * Owns the chain that is printed, guarded by demo_mutex. In the runner's thread,
  * while all threads of the_stage stand still.
@@ -86,8 +86,8 @@ static int actor_number_of(const struct stage *st, const struct thread *t)
 	return -1;
 }
 
-/* As waits_for(). But if an actor is at the gate before a taken mutex, it
- * counts as waiting for this mutex. */
+/* As waits_for(). But if an actor is at the gate before a mutex or a spinlock
+ * that is taken, the actor counts as waiting for this lock. */
 static struct waiting wait_now_or_next(struct thread *t)
 {
 	const struct stage *st = &the_stage;
@@ -292,8 +292,8 @@ void show_standstill(const struct stage *st)
 			continue;
 		waitfor_walk_with(st->worker[i].thread, &the_walk,
 				  wait_now_or_next);
-		/* Chains of several threads mostly end in the same thread, so
-		 * print the end of the first chain. */
+		/* Print the end of the first chain, and of each chain of one
+		 * thread. The other chains mostly end as the first one does. */
 		if (the_walk.n == 1 || first)
 			waitfor_print_end(&the_walk);
 		first = false;

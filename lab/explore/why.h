@@ -13,7 +13,7 @@
  * for, or "ended". able: the actor can go on. */
 void describe_actor(const struct stage *st, unsigned int i, bool able,
 		    char *out);
-/* The longest of the actors' names, in characters. */
+/* The length of the longest name of an actor, in characters. */
 int actor_width(const struct stage *st);
 /* Print a line for each actor: "* 1 D  core 1  lock slab_mutex, in
  * kmem_cache_destroy". */
