@@ -2,8 +2,8 @@
  * The usual actors: D destroys a cache, U takes a core up or down, B calls
  * rcu_barrier(), L gives back a hotplug reference that it never took.
  *
- * Owns no data. Set-up and teardown run in the engine's thread between rounds, each
- * actor in a thread of its own.
+ * Owns no data. Set-up and teardown run in the engine's thread between rounds. Each
+ * actor runs in a thread of its own.
  */
 #include "lab/experiment.h"
 #include "kernel/cpu/smp.h"
@@ -67,10 +67,10 @@ void actor_D_leaks(struct stage *st)
 }
 
 /*
- * Allocate and free on D's core, so that the free objects are in the array of
- * this core and in no other array. If a destroy holds no hotplug reference (E2,
- * E2s), it cannot get the objects of a core that is just going, and would find
- * the cache in use.
+ * Allocate and free on the first actor's core, which stays on, so that the free
+ * objects are in the array of this core and in no other array. A destroy
+ * without a hotplug reference (E2, E2s) cannot get the objects of a core that
+ * is just going off. It would then find the cache in use.
  */
 static void use_cache(struct stage *st)
 {
@@ -105,9 +105,9 @@ int setup_core(struct stage *st)
 }
 
 /*
- * Make an RCU cache, allocate objects from it and free them all. Then it has slabs, and
- * they are empty. Shrinking the cache hands their pages to call_rcu(), and
- * rcu_barrier() waits for these callbacks.
+ * Make an RCU cache, allocate objects from it and free them all. Then all slabs of the
+ * cache are empty. The function that shrinks the cache hands the pages of these slabs to
+ * call_rcu(), and rcu_barrier() waits for the callbacks.
  */
 int setup_victim(struct stage *st)
 {
@@ -136,7 +136,7 @@ int run_leaker(struct stage *st)
 	l = thread_create("L", leaker, NULL, PRIO_NORMAL, CPUMASK_ALL);
 	if (!l)
 		return -ENOMEM;
-	thread_get(l); /* if a BUG ends it, it still owns its locks */
+	thread_get(l); /* if a BUG ends L, L still owns its locks */
 	thread_join(l);
 	if (l->bug)
 		st->l = l;

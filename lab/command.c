@@ -67,7 +67,7 @@ static bool parse_word(const char *word, struct demo_request *rq)
 }
 
 /* Read the words of `demo ID|all [forced|free|hold] [ROUNDS] [verbose] [search]`.
- * Returns false after a line that says what is wrong. */
+ * If a word is wrong, prints a line that says so, and returns false. */
 static bool parse_demo(int argc, char **argv, struct demo_request *rq)
 {
 	rq->mode = RUN_BOTH;

@@ -22,11 +22,11 @@ const char *why_none_can_run(const struct demo *d, const struct scenario *part);
 bool in_table(const struct demo *d);
 /* For the Tab key: the i-th slug, or NULL. */
 const char *complete_demo(unsigned int i);
-/* Call it after Ctrl-C: print a message. Returns the command's status. */
+/* Print that Ctrl-C has interrupted the command. Returns the command's status. */
 int report_interrupt(void);
 
-/* lab/hold.c. Take demo_mutex for that command. Returns false if a knot is held or
- * Ctrl-C came first; a line says which. Sleeps. */
+/* lab/hold.c. Take demo_mutex for that command. Returns false if Ctrl-C came first, or
+ * if a knot is held. In the second case a line says so. Sleeps. */
 bool stage_claim(const char *command);
 void stage_release(void);
 /* Keep the knot of the round that ran last, until it is cut. demo_mutex held. */
@@ -49,8 +49,8 @@ struct demo_request {
 
 #define PARTS_MAX 64 /* scenarios of an experiment */
 /* lab/row.c. Run an experiment, or a part of it, and print its verdict. parts:
- * room for the tally of each scenario; that of a scenario that did not run is
- * empty. Returns whether all was as expected. demo_mutex held; sleeps. */
+ * room for the tally of each scenario; the tally of a scenario that did not run
+ * is empty. Returns whether all was as expected. demo_mutex held; sleeps. */
 bool experiment_run(const struct demo *d, const struct demo_request *rq,
 		    struct tally *result, struct tally *parts);
 

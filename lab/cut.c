@@ -38,8 +38,8 @@ static bool release_if_held_by(struct mutex *m, struct thread *t)
 	return true;
 }
 
-/* Release for t the kernel's mutexes, which every experiment may take. Returns
- * the number of mutexes that t held. */
+/* Release those of the kernel's mutexes that t holds. (Every experiment may take
+ * these mutexes.) Returns the number of mutexes that t held. */
 static unsigned int release_kernel_mutexes(struct thread *t)
 {
 	struct mutex *const locks[] = { &slab_mutex, &cpu_hotplug.lock,
@@ -52,9 +52,10 @@ static unsigned int release_kernel_mutexes(struct thread *t)
 	return n;
 }
 
-/* Release for t the mutexes that any actor has taken in this round, as far as
- * it was seen. (A mutex that the cut has lent is in the list of the actor that
- * took it first.) Returns the number of mutexes that t held. */
+/* The listener has noted the mutexes that the actors took in this round. Release
+ * those of them that t holds. (Search the lists of all actors: a mutex that the
+ * cut has lent is in the list of the actor that took it first.) Returns the
+ * number of mutexes that t held. */
 static unsigned int release_mutexes_of_round(const struct stage *st,
 					     struct thread *t)
 {
@@ -122,7 +123,7 @@ static bool cut_cycle(const struct stage *st, bool quietly)
 }
 
 /* If an actor waits for the reference count, let this actor pass. Returns
- * whether an actor did. */
+ * whether there was such an actor. */
 static bool pass_refcount(struct stage *st, bool quietly)
 {
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
@@ -144,8 +145,8 @@ static bool pass_refcount(struct stage *st, bool quietly)
 
 /* Let an actor past a semaphore. Either the wait is part of a cycle that
  * release builds do not see, or a thread that has ended holds the semaphore.
- * Actors that spin (`busy`) are skipped: spin_lock_rescue() lets in the next in
- * line, which may be another thread. */
+ * Actors that spin (`busy`) are skipped: spin_lock_rescue() lets in the thread
+ * that is next in line, and this may be a thread other than the actor. */
 static bool pass_semaphore(const struct stage *st, bool quietly)
 {
 	for (unsigned int rank = 1; rank < LEND_RANKS; rank++) {
@@ -186,9 +187,9 @@ static bool call_rescue(struct stage *st, bool quietly, unsigned int *times)
 	       st->sc->cut.rescue(st, quietly);
 }
 
-/* Nothing can cut the knot: wait until the actors end or the user presses
- * Ctrl-C. In a batch run nobody can press Ctrl-C, so a batch run panics
- * here. */
+/* Nothing can cut the knot: wait until the actors end. (The user can give up the
+ * command with Ctrl-C. In a batch run nobody can press Ctrl-C, so a batch run
+ * panics here.) */
 static void wait_for_the_end(struct stage *st, enum outcome out)
 {
 	hush(false);

@@ -23,7 +23,7 @@ static void show_refusal(const struct stage *st)
 	kprintf("\n");
 }
 
-/* Print what to say after a round in which lockdep found something and every thread
+/* Print a sentence about a round in which lockdep found something, but every thread
  * ended. */
 static void show_completed(const struct stage *st)
 {
@@ -61,7 +61,7 @@ void show_evidence(struct stage *st)
 		st->sc->show.evidence(st);
 }
 
-/* The drawing, the cycle, and what happened. */
+/* Print the drawing, the cycle, and what happened. */
 static void show_briefly(struct stage *st, enum outcome out)
 {
 	show_short_schedule(st, out == OUT_COMPLETES);

@@ -265,7 +265,7 @@ struct demo {
 };
 
 /* Register an experiment. order: its place in the list, two digits and perhaps a
- * letter. */
+ * suffix (01, 01b, 20r1). */
 #define DEMO(order, name, ...)                                                 \
 	static const struct demo demo_##name                                   \
 		__attribute__((__used__, __section__(".demos." #order),        \
@@ -365,8 +365,8 @@ int stage_actor_of(const struct stage *st, uint32_t thread_id);
 void seen_begin(const struct scenario *sc); /* before the set-up of a round */
 /* Note that the thing `what` has happened in the round. Any context. */
 void saw(const char *what);
-/* Has each thing that the round must see been seen? Prints each thing that has not.
- * Called when no actor moves. */
+/* Has the round seen each thing that it must see? Prints a line about each thing that it
+ * has not seen. Called when no actor moves. */
 bool seen_all(void);
 
 /* lab/cast.c: the usual actors and objects. */
@@ -381,11 +381,13 @@ int setup_core(struct stage *st); /* the core is off if U takes it up */
 /* setup_core(), and an RCU cache that will have callbacks. */
 int setup_victim(struct stage *st);
 int run_leaker(struct stage *st); /* run a thread L that leaks, until it ends */
-/* setup_victim(), and a put_online_cpus() too many, by L or (in the round) by D. */
+/* setup_victim(); then L makes the leak, unless D makes it in the round (leak_by_d). */
 int setup_leak(struct stage *st);
-void actor_D_leaks(struct stage *st);	/* D, which may make the leak first */
-void teardown_victim(struct stage *st); /* the cache, if D did not destroy it */
-void teardown_refs(struct stage *st);	/* that, and set the count to 0 */
+/* If st->leak_by_d is set, D makes the leak first. Then actor_D(). */
+void actor_D_leaks(struct stage *st);
+void teardown_victim(struct stage *st); /* destroy the cache, if D did not */
+/* Set the count to 0; then teardown_victim(). */
+void teardown_refs(struct stage *st);
 /* Add a line to the schedule, in the column of the calling actor. */
 void note(const char *text);
 void leak_a_reference(void);

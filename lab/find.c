@@ -36,8 +36,8 @@ const struct scenario *find_part(const char *word, const struct demo **of)
 
 const char *why_cannot_run(const struct demo *d, const struct scenario *sc)
 {
-	/* The text for a number of cores is always the same, so this needs no
-	 * lock. */
+	/* The text for a given number of cores is always the same, so the texts
+	 * need no lock. */
 	static char texts[NR_CPUS + 1][48];
 	unsigned int need = sc->cores ? sc->cores : d->cores;
 	char *why = texts[min(need, (unsigned int)NR_CPUS)];

@@ -1,5 +1,5 @@
 /*
- * The right to the stage, and a knot that is kept on it until it is cut.
+ * The right to use the stage, and a knot that stays there until it is cut.
  *
  * demo_mutex: one experiment at a time; it guards the stage and everything that
  * the runner and the explorer own. `held`, also guarded by demo_mutex, says that
@@ -51,13 +51,13 @@ static bool cut_and_close(void)
 
 	held = false;
 	lockdep_quiet(
-		true); /* the knot's report has been printed, or not wanted */
+		true); /* the knot's report has been printed, or is not wanted */
 	clean = end_round(st, watch_round(st, warn_count), false);
 	lockdep_quiet(false);
 	replace_dead_workers(st);
 	clean &= state_is_as_before(false);
 	stage_close(st);
-	lockdep_mark(); /* its findings stay for the command `lockdep` */
+	lockdep_mark(); /* the findings stay for the command `lockdep` */
 	stage_restore_cores();
 	return clean;
 }

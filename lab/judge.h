@@ -18,7 +18,7 @@ bool lockdep_is_expected(unsigned int must, unsigned int may,
 bool lock_pair_is_expected(const struct scenario *sc);
 /* Is the number of warnings before a knot the expected one? */
 bool warnings_are_expected(const struct scenario *sc, unsigned int warnings);
-/* Did the forced order happen? Or was it refused, if that is expected? */
+/* Did the forced order happen? If a refusal is expected: was a step refused? */
 bool order_is_expected(const struct stage *st);
 
 /* Must D and U overlap in at least one free round, for the scenario to test

@@ -4,14 +4,15 @@
  *
  *   dark      the core is off
  *   blinking  the core answers
- *   steady    it does not, or a thread of a deadlock ran there last
+ *   steady    the core does not answer, or a thread of a deadlock ran there last
  *
- * The button cuts the knot that `demo ID hold` left. A thread looks a few times
- * a second. It asks each core by an interrupt to count; the lamp shows whether
- * the count is even. The thread takes no lock that a deadlock could hold.
+ * The button cuts the knot that `demo ID hold` left. A thread, the watcher, looks
+ * a few times a second. It sends each core an interrupt that makes the core count;
+ * the core's lamp is on while the count is odd. The watcher takes no lock that a
+ * thread of a deadlock could hold.
  *
  * lights_mutex guards `watcher`. beat[i] is written by core i, asked[i] by the
- * thread.
+ * watcher.
  */
 #include <string.h>
 
@@ -91,7 +92,7 @@ static int button_thread(void *arg maybe_unused)
 }
 
 /* Cut the knot in a new thread. (The command `cut` also runs in a new thread.
- * So in both cases the comparison of the state finds one thread more.) The
+ * So in both cases the comparison of the state finds one more thread.) The
  * lamps do not change until the new thread has ended. */
 static void run_cut(void)
 {

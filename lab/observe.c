@@ -105,8 +105,8 @@ static const void *gate_object(const struct step *s, const struct stage *st)
 	return s->op == TR_HP_BEGIN ? &cpu_hotplug.lock : object_of(s, st);
 }
 
-/* If this is the place of the actor's next step in the script, returns the
- * number of this step. Otherwise returns -1. */
+/* Is this gate (op, obj) the one before the actor's next step of the script? If so,
+ * returns the number of this step. Otherwise returns -1. */
 static int step_at(const struct stage *st, int actor, enum trace_op op,
 		   const void *obj)
 {
@@ -151,7 +151,7 @@ static void hold_for_script(enum trace_op op, const void *obj, uintptr_t caller)
 
 /* ---- the listener -------------------------------------------------------- */
 
-/* If the next step of the script has just happened, or has been refused, note that. */
+/* If this event is the next step of the script, or the refusal of that step, note it. */
 static void follow_script(struct stage *st, int actor,
 			  const struct trace_event *e)
 {
@@ -180,8 +180,8 @@ static void follow_script(struct stage *st, int actor,
 	}
 }
 
-/* Afterwards D (or U) is inside its operation. If U (or D) is inside too, the
- * two operations overlap. */
+/* Note that D is inside its operation now (*mine). If U is inside its operation
+ * too (*other), the two operations overlap. Also called with D and U exchanged. */
 static void set_inside(uint32_t *mine, const uint32_t *other, struct stage *st)
 {
 	/* Seq_cst, in D's event and in U's: at least one of the two sees that the
@@ -212,7 +212,8 @@ static void note_held(struct worker *w, const struct trace_event *e)
 		w->held[i] = w->held[--w->nr_held];
 }
 
-/* The actor has got past cpu_hotplug_begin(). Is D inside its operation? */
+/* The actor has got past cpu_hotplug_begin(). If D was inside its operation, and the
+ * hotplug lock is a counter, note this. */
 static void note_let_in(struct stage *st, int actor)
 {
 	if (st->let_in.happened || !READ_ONCE(st->d_inside) ||
@@ -245,7 +246,7 @@ static void listen(const struct trace_event *e)
 	case TR_CACHE_DESTROY_END:
 		WRITE_ONCE(st->d_inside, 0);
 		break;
-	/* If nothing is destroyed, D is inside while it is in its barrier. */
+	/* If the scenario destroys no cache, D's operation is its barrier. */
 	case TR_BARRIER:
 		if (!st->sc->world.destroy && actor == D_ACTOR)
 			set_inside(&st->d_inside, &st->u_inside, st);
@@ -278,7 +279,8 @@ static void listen(const struct trace_event *e)
 		if (is_hotplug_rwsem(e->obj))
 			st->refs[actor] += e->op == TR_READ_LOCK ? 1 : -1;
 		break;
-	/* If D waits for U there, or U for D, their operations overlap. */
+	/* If D waits for U at the hotplug lock, or U waits for D there, their
+	 * operations overlap. */
 	case TR_READ_CONTEND:
 	case TR_WRITE_CONTEND:
 		if (is_hotplug_rwsem(e->obj) &&

@@ -5,8 +5,8 @@
  *	a g -g -a | h a -a -h	a mutex and the hotplug lock of 2012
  *
  * A bar separates threads; blanks or commas separate operations. If a thread
- * ends with something held, it gives that back, the latest first; these
- * operations belong to the text as if they had been written.
+ * holds something after its last operation, it gives this back, the latest thing
+ * first; these operations belong to the text as if they had been written.
  *
  *	a to f	-a to -f	mutex_lock(), mutex_unlock()
  *	r w	-r -w		a rw_semaphore, first come first served
@@ -22,21 +22,21 @@
  *	~A to ~F		spin_lock_irqsave()
  *
  * While a spinlock is held, only spinlocks, V, ! and x are allowed. A thread that
- * begins with ^ is an interrupt of the thread before it. It comes once, at any
- * point at which that thread has interrupts on, or not at all. It has the same
- * operations as a thread that holds a spinlock:
+ * begins with ^ is an interrupt of the thread before it. The interrupt comes
+ * once, at any point at which that thread has interrupts on, or not at all. It
+ * may use the same operations as a thread that holds a spinlock:
  *
  *	A -A | ^ A		a deadlock: the interrupt waits for its own thread
  *	~A -A | ^ A		right
  *
  * A thread's pc is the number of operations that it has finished. A state of a
- * search is the pcs of all threads. (The machine knows more: a thread that
- * waits for a mutex and one just before it have the same pc.) A model of
- * programs in Python must reach the same states (tests/program_states.py).
+ * search is the pcs of all threads. (These do not tell all: a thread that waits
+ * for a mutex has the same pc as a thread that has not asked for it yet.) A model
+ * of programs in Python must reach the same states (tests/program_states.py).
  *
  * Two kinds of wait cannot be ended (lab/cut.c): the wait of a second writer for a
  * percpu_rwsem, and the wait for cpu_add_remove_lock. If a text could end in a
- * deadlock of such waits alone, it is refused: see closes_a_ring().
+ * deadlock of such waits alone, the text is refused: see closes_a_ring().
  *
  * The text and its locks are guarded by demo_mutex. Each pc is written by its
  * thread, and read by others while that thread stands still.
@@ -81,8 +81,8 @@ static struct text {
 	struct op op[MAX_OPS];
 	unsigned int n;
 	unsigned int pc;
-	unsigned int interrupts; /* a thread, plus one; 0: it is none */
-	/* Its spinlocks: how often it has each, and how it took it. */
+	unsigned int interrupts; /* which thread, plus 1; 0: it is none */
+	/* The thread's spinlocks: how often it holds each, and how it took it. */
 	unsigned int spins[NR_SPINS];
 	struct {
 		bool irqsave;
@@ -188,7 +188,8 @@ static void take_cores(struct text *t, unsigned int i)
 	if (!st->passed)
 		return;
 	/* The cut has let this thread past references that have not been given
-	 * back. Restore their count, because cpu_hotplug.lock is held now. */
+	 * back, and has set the count to 0. Restore the count, which
+	 * cpu_hotplug.lock guards: the lock is held now. */
 	WRITE_ONCE(cpu_hotplug.refcount, st->passed);
 	st->passed = 0;
 }
@@ -215,8 +216,8 @@ static void complete_it(struct text *t, unsigned int i)
 	complete(&completion);
 }
 
-/* Read the flag before joining the queue, and not again. So a wake-up in
- * between is lost, which is what this operation shows. */
+/* Read the flag before joining the queue, and not again. So a wake-up in between
+ * is lost. This operation is there to show that. */
 static void look_and_sleep(struct text *t, unsigned int i)
 {
 	struct wait_entry e = { .thread = NULL };
@@ -330,8 +331,8 @@ static struct reading {
 	unsigned int nr_threads;
 	struct text *text;	     /* the thread that is being read */
 	unsigned int held[NR_VERBS]; /* how often taken and not given back */
-	unsigned int outer_refs;     /* references that it took before h */
-	unsigned int spins;	     /* spinlocks that it holds */
+	unsigned int outer_refs;     /* references that were taken before h */
+	unsigned int spins;	     /* spinlocks that the thread holds */
 	/* then[k]: the unlendable locks that some thread takes while it holds
 	 * lock k, a bit each. */
 	unsigned int then[NR_UNLENDABLE];
@@ -371,7 +372,8 @@ static bool closes_a_ring(void)
 	return false;
 }
 
-/* May the thread of the text take this now? If not, a line says why. */
+/* May the thread that is being read do this operation now? If not, a line says
+ * why. Also notes in rd.then which unlendable locks the thread holds meanwhile. */
 static bool may_take(const struct verb *v)
 {
 	if (v->give && rd.held[held_as(v)] == v->deep)
@@ -393,10 +395,11 @@ static bool may_take(const struct verb *v)
 	return true;
 }
 
-/* May the thread of the text give this back now? If not, a line says why.
- * References that the writer takes are not counted (active_writer). So a
- * reference that was taken before h must be given back after -h. A reference
- * that was taken between h and -h must be given back between h and -h. */
+/* May the thread that is being read give this back now? If not, a line says why.
+ * From h to -h the thread is the writer, and the references that a writer takes
+ * are not counted (active_writer). So a reference that was taken before h must be
+ * given back after -h. A reference that was taken between h and -h must be given
+ * back between h and -h. */
 static bool may_give(const struct verb *v)
 {
 	bool inside = rd.held[CORES] != 0;
@@ -491,8 +494,8 @@ static bool end_thread(void)
 	return true;
 }
 
-/* The word ^: this thread of the text is an interrupt of the thread before
- * it. */
+/* The word ^: this thread of the text is an interrupt of the last thread before
+ * it that is no interrupt. */
 static bool begin_interrupt(void)
 {
 	unsigned int of = rd.nr_threads - 1;
@@ -507,7 +510,7 @@ static bool begin_interrupt(void)
 	return true;
 }
 
-/* One word of the command line: operations and bars. */
+/* Read one word of the command line. It may have several operations and bars. */
 static bool read_word(const char *p)
 {
 	char word[WORD_MAX];
@@ -597,7 +600,8 @@ static bool is_never_lent(const void *mutex)
 	return mutex == &percpu.writers || mutex == &cpu_add_remove_lock;
 }
 
-/* End a wait for a completion or a wake-up that no thread will bring. */
+/* No thread will end the wait of an actor for the completion or for the queue:
+ * end it here. */
 static bool rescue_program(struct stage *st, bool quietly)
 {
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
@@ -621,7 +625,7 @@ static bool rescue_program(struct stage *st, bool quietly)
 
 static struct scenario scenario = {
 	.about = "threads given as text",
-	/* Any outcome is right: the user wants to know which. */
+	/* Any outcome is right: the user wants to know which one comes. */
 	.said.outcome = OUT_BIT(OUT_COMPLETES) | OUT_BIT(OUT_DEADLOCK) |
 			OUT_BIT(OUT_STUCK),
 	.forced.none = true,

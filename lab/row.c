@@ -81,8 +81,9 @@ static void add_to_row(struct tally *row, const struct tally *part)
 
 /* ---- the part that tells the story ---------------------------------------- */
 
-/* A brief output shows one round of one part. How well does this part tell what the
- * experiment claims? The part must fail, or is one with a script. */
+/* A brief output shows one round of one part. How well does this part show what the
+ * experiment claims? Best is a part that must fail, then one with a script. 0: the part
+ * cannot run. */
 static unsigned int tells_how_well(const struct demo *d,
 				   const struct scenario *sc)
 {
@@ -119,8 +120,8 @@ static void print_part(const struct scenario *sc, const struct tally *t,
 		kprintf("objection: %s\n", sc->said.objection);
 }
 
-/* In brief: print the outcome of each part in a word. The part that was asked for, and
- * one that is unexpected, has its whole line. */
+/* In brief output: print the outcome of each part in a word. A part that was asked for,
+ * or whose result is unexpected, has a whole line. */
 static void print_parts_briefly(const struct demo *d, const struct tally *parts,
 				const struct scenario *only)
 {

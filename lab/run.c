@@ -16,7 +16,7 @@
 #include "kernel/lib/printf.h"
 #include "kernel/sched/sched.h"
 
-/* The rounds of one scenario; each adds to the tally. */
+/* The rounds of one scenario. Each round adds to the tally. */
 struct player {
 	struct round round;
 	struct tally *tally;
@@ -111,14 +111,14 @@ static int play_and_tally(struct player *p, struct stage *st, enum outcome *out)
 	return err;
 }
 
-/* Print what the round has to show. In brief, only the round that tells the story is
- * shown; and one with an unexpected result, in full, because it may never come
- * again. */
+/* Print what the round has to show. In brief output only one round is shown: the one
+ * that tells the story. But a round with an unexpected result (not `fine`) is shown in
+ * full, because such a round may never come again. */
 static void show_if_wanted(struct stage *st, enum outcome out, bool fine)
 {
 	st->brief &= fine;
 	if (st->brief && !st->tells) {
-		/* It may call saw(). */
+		/* The evidence function may call saw(). */
 		hush(true);
 		show_evidence(st);
 		hush(false);
@@ -232,8 +232,8 @@ static bool is_last_round(const struct scenario *sc, enum outcome out,
 }
 
 /* The number of rounds after which to stop: `rounds`. But if the user gave no
- * number (`own` is true), and D and U must overlap and have not, the number is
- * five times as large. */
+ * number (`own` is true), and D and U must overlap and have not yet done so, the
+ * number is five times as large. */
 static unsigned int max_rounds(const struct scenario *sc, bool own,
 			       unsigned int rounds, const struct tally *t)
 {
@@ -276,9 +276,8 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		fine = st->missed ||
 		       outcome_is_expected(st, sc->said.outcome, out);
 		found = !st->missed && out == outcome_to_find(sc);
-		/* If the outcome is unexpected, or is the one that is looked
-		 * for, the rounds end with it. Otherwise the worst outcome
-		 * counts. */
+		/* An unexpected outcome counts at once, and so does the outcome
+		 * that is looked for. Of other outcomes the worst counts. */
 		if (!fine || (sc->free.until_found && found) ||
 		    (!st->missed && is_worse(true, out, true, t->outcome)))
 			t->outcome = out;
@@ -295,13 +294,13 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		replace_dead_workers(st);
 	}
 	if (!err && sc->free.until_found && t->outcome != outcome_to_find(sc))
-		t->ok = false; /* the outcome looked for was not found */
+		t->ok = false; /* the outcome that is looked for has not come */
 	if (!err && own && t->ok && must_overlap(sc) && !t->overlap) {
 		kprintf("unexpected: no round in which D and U overlapped\n");
 		t->ok = false;
 	}
 	t->ok &= clean;
-	/* The rounds before the last one were not compared one by one. */
+	/* The state was not compared after each round. */
 	if (!err)
 		t->ok &= state_is_as_before(st->brief);
 	if (!err && st->brief && st->tells)
@@ -380,6 +379,6 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 	else if (!err && !t.skipped)
 		kprintf("not run: no order is forced here, nothing to hold\n");
 	t.ok &= !err && (t.ran || t.skipped);
-	lockdep_mark(); /* left for the command `lockdep` */
+	lockdep_mark(); /* the findings stay for the command `lockdep` */
 	return t;
 }

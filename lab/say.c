@@ -24,8 +24,8 @@ void say(const char *format, ...)
 	va_end(ap);
 }
 
-/* Print the text in lines of at most width columns, and forget it. Each line but the
- * first begins with indent. */
+/* Print the text in lines of at most `width` columns, and forget it. Each line but the
+ * first begins with `indent`. */
 static void print_text(const char *indent, unsigned int width)
 {
 	unsigned int column = 0;

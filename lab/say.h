@@ -12,8 +12,9 @@
 printf_like(1, 2) void say(const char *format, ...);
 /* Print the text, and forget it. */
 void say_it(void);
-/* Print the text, fields of a line like "verdict: E2 outcome=...", and forget it. In
- * lines of 80 columns, of which all but the first are indented; or in one line. */
+/* Print the text, which is a list of fields like "verdict: E2 outcome=...", and forget
+ * it. in_lines: print lines of 80 columns, and indent all but the first; else print one
+ * line. */
 void say_fields(bool in_lines);
 /* The separator before item i of n: "A, B and C". */
 const char *say_separator(unsigned int i, unsigned int n);

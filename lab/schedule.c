@@ -16,7 +16,7 @@
 
 #define EVENTS_MAX 2000
 #define LINES_MAX  48
-/* Lines of a short drawing; of one that has other evidence beside it. */
+/* The most lines of a short drawing, without and with other evidence beside it. */
 #define SHORT_MAX    13
 #define SHORT_BESIDE 10
 #define WIDTH	     80
@@ -63,8 +63,8 @@ static bool was_waited_for(const void *obj)
 	return false;
 }
 
-/* A schedule shows all locks of the experiment. Of the kernel's other locks it shows
- * those that a thread waited for. */
+/* A schedule shows the locks of the 2012 deadlock, of the experiment, and in allocated
+ * memory. Of the kernel's other locks it shows those that a thread waited for. */
 static bool is_shown_lock(const void *obj)
 {
 	bool in_image = lies_in(obj, image_start, bss_end);
@@ -73,8 +73,9 @@ static bool is_shown_lock(const void *obj)
 	       was_waited_for(obj);
 }
 
-/* Is it the experiment that sleeps there, or that wakes threads there? (The kernel does
- * so on its behalf, too.) A lock and the count have a line already. */
+/* Is the wait queue, or the code that sleeps or wakes threads there, part of the
+ * experiment? (The kernel also has such events.) A wait for a lock or for the count has a
+ * line of its own already. */
 static bool is_shown_queue(const struct trace_event *e)
 {
 	const struct wait_ops *ops = (const void *)e->arg;
@@ -104,7 +105,7 @@ static bool is_shown(const struct stage *st, const struct trace_event *e)
 	case OF_WAKE_UP:
 	case OF_NAMED:
 		return is_shown_queue(e);
-	case OF_CPU_EVENT: /* not those on the core that comes or goes */
+	case OF_CPU_EVENT: /* no events on the core that comes or goes */
 		return e->arg != CPU_DYING && e->arg != CPU_STARTING;
 	case OF_GP: /* gp_seq: odd while a grace period runs */
 	case OF_CALLBACK:
@@ -220,7 +221,7 @@ static void collect_lines(const struct stage *st)
 
 /* ---- a short drawing ----------------------------------------------------- */
 
-/* The number of the next line of that column after line i, or nr_lines. */
+/* The number of the next line after line i in the same column, or nr_lines. */
 static unsigned int next_in_column(unsigned int i)
 {
 	unsigned int column = lines[i].column;
@@ -235,9 +236,9 @@ static bool waits_at(const struct line *l)
 	return event_info(l->e->op)->is_wait;
 }
 
-/* get_online_cpus() and its kin hold cpu_hotplug.lock while they look at the count.
- * Leave out the two lines of the lock, unless a thread waits for it meanwhile: the
- * line about the count says enough. */
+/* get_online_cpus() and put_online_cpus() hold cpu_hotplug.lock while they change the
+ * count. Leave out the two lines of the lock, because the line about the count says
+ * enough. But keep them if a thread waits for the lock meanwhile. */
 static void leave_out_locks_of_counts(void)
 {
 	for (unsigned int i = 0; i < nr_lines; i++) {
@@ -258,7 +259,8 @@ static void leave_out_locks_of_counts(void)
 	}
 }
 
-/* A reference beside another one does not change whether the count is 0. */
+/* Leave out a get that finds other references, and a put that leaves other references:
+ * they do not change whether the count is 0. */
 static void leave_out_more_references(void)
 {
 	for (unsigned int i = 0; i < nr_lines; i++) {
@@ -270,8 +272,9 @@ static void leave_out_more_references(void)
 	}
 }
 
-/* The number of the line at which a wait of that column is over that began at line
- * i: its next line; for a wait for the count, the line at which the writer is past it. */
+/* A wait begins at line i. Returns the number of the line at which the wait is over: the
+ * next line of the same column or, in a wait for the count, the line at which the writer
+ * has got past cpu_hotplug_begin(). */
 static unsigned int end_of_wait(unsigned int i)
 {
 	unsigned int end = next_in_column(i);
@@ -282,8 +285,9 @@ static unsigned int end_of_wait(unsigned int i)
 	return end;
 }
 
-/* All threads have ended. After the last wait is over, nothing that follows bears on
- * whether they do. Returns the number of the first line of that rest. */
+/* For a round in which all threads have ended. The lines after the end of the last wait
+ * do not help to explain that. Returns the number of the first of these lines, or
+ * nr_lines if there are none. */
 static unsigned int first_after_waits(void)
 {
 	unsigned int first = 0;
@@ -294,8 +298,8 @@ static unsigned int first_after_waits(void)
 	return first && first < nr_lines ? first : nr_lines;
 }
 
-/* If more than `most` lines are left, leave out those in the middle, but no wait (and
- * not a single one: a line says so). */
+/* If more than `most` lines are left, leave out lines in the middle, but no waits. One
+ * line too many stays: the line that tells of the gap would take its place. */
 static void leave_out_middle(unsigned int most)
 {
 	unsigned int left = 0, kept = 0;

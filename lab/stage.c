@@ -8,12 +8,12 @@
  * No clock decides how a round ends. It is over when
  *   (a) every worker has finished;                        completes, warn, bug
  *   (b) the wait-for graph has a cycle;                   deadlock
- *   (c) nothing can happen any more: every other worker waits for an event and
- *       not for time; no callback or grace period is under way; no more timers
- *       are armed than when they started; all cores sleep in their idle loops;
- *       and a second look finds the same, with no worker switched in and no
- *       core awake in between;                            stuck
- * A worker that runs for ever is none of these. After many looks a line says
+ *   (c) nothing can happen any more: every worker that has not finished waits
+ *       for an event and not for time; no callback or grace period is under way;
+ *       no more timers are armed than when the actors started; all cores sleep in
+ *       their idle loops; and a second look finds the same, with no worker
+ *       switched in and no core awake in between;         stuck
+ * If a worker runs for ever, none of these happens. After many looks a line says
  * so, and a batch run panics.
  */
 #include "lab/stage.h"
@@ -80,8 +80,9 @@ static int worker_thread(void *arg)
 		if (w->quit)
 			return 0;
 #if GORDIAN_DEBUG
-		/* The cut has released the locks. A leaked reference belongs to
-		 * the round that leaked it. */
+		/* Begin with no lock and no reference. The cut has released the
+		 * locks of the last round. A reference that was leaked there
+		 * must not be blamed on this round. */
 		lockdep_forget_stray();
 		current->cpus_refs = 0;
 #endif
@@ -200,17 +201,17 @@ static int start_workers(struct stage *st, const struct scenario *sc)
 
 /* Keep the runner off the actors' cores. An actor may keep its core busy for
  * ever, even with interrupts off; then the runner must notice this and say so.
- * If the actors have all cores, the runner shares a core with an actor that
- * does not spin on purpose. If all actors are on one core, the runner joins
- * them. */
+ * If the actors have all cores, the runner shares a core with an actor, unless
+ * an actor may spin on purpose (`.world.spins`). If all actors are on one core,
+ * the runner joins them. */
 static int move_runner(const struct stage *st)
 {
 	struct cpumask ok = runner_cores, alone;
 
 	if (st->on_one_core) {
 		struct cpumask theirs = cpumask_of(st->worker[0].cpu);
-		/* RCU's thread joins them, too: a grace period then waits for no
-		 * other core, for these are idle. */
+		/* RCU's thread joins them, too. Then a grace period does not wait
+		 * for the other cores, because they are idle. */
 		int err = thread_set_affinity(rcu_sched_state.thread, theirs);
 
 		return err ?: thread_set_affinity(current, theirs);
@@ -263,9 +264,9 @@ static bool find_cycle_once(struct stage *st, unsigned int *from)
 	return false;
 }
 
-/* Search for a cycle, from its first actor. A cycle that closed in the middle
- * of a search may have been found from a later actor. So after a find, search
- * once more, to begin at the first actor. */
+/* Search for a cycle. st->waits must begin at the first actor that leads to it.
+ * If the cycle closes during the search, it may be found from a later actor. Then
+ * search once more. */
 static bool find_cycle(struct stage *st)
 {
 	unsigned int from;
@@ -276,9 +277,9 @@ static bool find_cycle(struct stage *st)
 
 /*
  * One look at condition (c) of the first comment. It does not check that the
- * cores sleep in their idle loops. switches: the workers' counts at the last
- * look, updated here. A worker that the script holds at a gate counts as
- * waiting.
+ * cores sleep in their idle loops. switches: how often each worker had been
+ * switched in at the last look; updated here. A worker that the script holds at
+ * a gate counts as waiting.
  */
 static bool no_actor_moves(struct stage *st, uint64_t *switches)
 {
@@ -291,7 +292,7 @@ static bool no_actor_moves(struct stage *st, uint64_t *switches)
 
 		if (worker_ended(w))
 			continue;
-		/* It can still move if the script lets it go on. */
+		/* A held worker can still move if the script lets it go on. */
 		if (READ_ONCE(w->gated) &&
 		    (READ_ONCE(st->script_open) ||
 		     READ_ONCE(st->script_pos) >= READ_ONCE(w->awaits)))
@@ -328,9 +329,9 @@ bool is_knot(enum outcome out)
 	return out == OUT_DEADLOCK || out == OUT_STUCK;
 }
 
-/* Say which actors do not end. An actor that waits for another actor is not
- * named, unless `waiting` says that all actors wait. Returns whether an actor
- * was named. */
+/* Say which actors do not end. If `waiting` is false, an actor that waits for an
+ * event is not named, because another actor may be the cause. Returns whether an
+ * actor was named. */
 static bool say_no_end(const struct stage *st, bool waiting)
 {
 	bool any = false;
@@ -374,8 +375,9 @@ enum outcome watch_round(struct stage *st, unsigned int warns)
 		count_look(st);
 		if (find_cycle(st))
 			return OUT_DEADLOCK;
-		/* Go to the end if two looks in a row have the same result, and
-		 * no core woke up between the looks. */
+		/* Go on below only if two looks in a row find that no actor moves
+		 * and the other cores sleep, and if no core woke up between the
+		 * looks. */
 		if (!no_actor_moves(st, switches) || !other_cores_sleep(&sum) ||
 		    !no_actor_moves(st, switches) ||
 		    !other_cores_sleep(&again) || sum != again)
@@ -386,7 +388,8 @@ enum outcome watch_round(struct stage *st, unsigned int warns)
 			break;
 		if (find_cycle(st))
 			return OUT_DEADLOCK;
-		/* The condition of an explore_await() may be true now. */
+		/* If the condition of an explore_await() is true now, its thread
+		 * goes on. */
 		if (explore_release_waiting(false))
 			continue;
 		if (!any_is_gated(st))
@@ -424,7 +427,8 @@ void start_actors(struct stage *st, uint32_t *seed)
 			   st->sc->actors[i].interrupts != NULL);
 		st->worker[i].nr_held = 0;
 		WRITE_ONCE(st->worker[i].gated, false);
-		/* Perhaps another actor interrupted it after its last wait. */
+		/* Forget a thread_interrupt() that came after the thread's last
+		 * wait. */
 		WRITE_ONCE(st->worker[i].thread->interrupted, false);
 	}
 	for (unsigned int i = 0; i < st->nr_actors; i++) {

@@ -7,9 +7,10 @@
 #include "lab/experiment.h"
 
 /* Start the workers, install what the scenario exchanges, and note the state. together:
- * on one core, with the runner, if the experiment does not need several. That saves the
- * time in which one core wakes another. Returns 0, or a negative errno. Call
- * stage_close() in any case. Both sleep; demo_mutex held, as for all functions here. */
+ * put the workers and the runner on one core, unless the experiment needs several cores.
+ * This saves the time in which one core wakes another. Returns 0, or a negative errno.
+ * Call stage_close() in any case. Both sleep; demo_mutex held, as for all functions
+ * here. */
 int stage_open(const struct demo *d, const struct scenario *sc, bool together);
 void stage_close(struct stage *st);
 
@@ -19,7 +20,7 @@ void stage_restore_cores(void);
 
 /* Forget the last round. */
 void reset_round(struct stage *st);
-/* Let the actors go. seed: of the random pauses before them, in free rounds. */
+/* Let the actors go. seed: in free rounds, of the random pauses before they start. */
 void start_actors(struct stage *st, uint32_t *seed);
 /* Wait until it is known how the round ends. If it ends in a knot, the knot is not
  * cut yet, and st->waits has its cycle. warns: warn_count when the round began. */
@@ -27,7 +28,7 @@ enum outcome watch_round(struct stage *st, unsigned int warns);
 /* Cut the knot, if there is one, and tear down. quietly: print errors only. Returns
  * false if an actor ended with a lock or a reference held. */
 bool end_round(struct stage *st, enum outcome out, bool quietly);
-/* A worker that a BUG has ended gets a new thread. */
+/* Give a new thread to each worker that a BUG has ended. */
 void replace_dead_workers(struct stage *st);
 /* Is the state as it was when the stage was opened? Prints the state, or how it
  * differs; quietly: prints only how it differs. */
@@ -43,7 +44,7 @@ bool all_done(const struct stage *st);
 /* Has each actor a core of its own, on every machine with enough cores for the
  * experiment? */
 bool actors_are_apart(const struct stage *st);
-/* The number of the actor that this one interrupts, or -1. */
+/* If actor i is an interrupt: the number of the actor that it interrupts. Else -1. */
 int interrupted_actor(const struct stage *st, unsigned int i);
 /* Is the outcome a knot: deadlock or stuck? */
 bool is_knot(enum outcome out);
@@ -73,8 +74,8 @@ static inline bool is_hotplug_rwsem(const void *obj)
 	return obj && obj == READ_ONCE(hotplug_ops)->rwsem;
 }
 
-/* lab/observe.c: does each step of the scenario name one of its actors? 0, or
- * -EINVAL, and a line says which step does not. */
+/* lab/observe.c: does each step of the scripts name an actor of the scenario? Returns 0;
+ * or -EINVAL, and then a line says which step does not. */
 int check_scripts(const struct stage *st);
 
 /* lab/world.c: install everything that the scenario exchanges in the kernel, except
@@ -84,8 +85,8 @@ int world_exchange(const struct scenario *sc);
 void world_restore(const struct scenario *sc);
 
 /* lab/cut.c */
-/* Release the locks of actors that have ended, and note that in st->left_held.
- * Returns the number of locks released. */
+/* Release the locks of actors that have ended. If an actor that ended without a BUG held
+ * a lock, set st->left_held. Returns the number of locks released. */
 unsigned int release_ended(struct stage *st);
 /* End every wait that keeps the round from its end, and wait until all actors have
  * ended. */

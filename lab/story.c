@@ -17,7 +17,7 @@ static unsigned int count_bits(uint32_t set)
 	return (unsigned int)__builtin_popcount(set);
 }
 
-/* Say the names of these actors, a bit each. */
+/* Say the names of the actors in `set`, a bit each. */
 static void say_actors(const struct stage *st, uint32_t set)
 {
 	unsigned int n = 0, all = count_bits(set);
@@ -69,7 +69,7 @@ static void say_wait(const struct stage *st, const struct waitfor *w,
 	}
 }
 
-/* How U got past cpu_hotplug_begin() while D was in its operation. */
+/* Say how U got past cpu_hotplug_begin() while D was in its operation. */
 static void say_why_let_in(const struct stage *st)
 {
 	if (!st->let_in.happened)

@@ -14,7 +14,7 @@
 
 /* ---- the short table ------------------------------------------------------ */
 
-/* Two experiments in a line: "e2-kosina      deadlock  REAL". */
+/* Print one experiment, "e2-kosina      deadlock  REAL". A line has two of them. */
 static void print_short_cell(const struct demo *d, const struct tally *t,
 			     bool last)
 {
@@ -31,7 +31,7 @@ static void print_short_cell(const struct demo *d, const struct tally *t,
 		last ? "\n" : "  ");
 }
 
-/* The table on one screen: the first half of the rows on the left. */
+/* Print the table on one screen, with the first half of the rows on the left. */
 static void print_short_table(const struct tally *results, bool searched)
 {
 	const struct demo *row[2][48];
@@ -138,9 +138,9 @@ static void print_table(const struct tally *results, const struct tally *part,
 			"  all schedules, up and down)\n");
 }
 
-/* If ok is false, print the rows whose result is unexpected, "unexpected: E7,
- * E9". If ok is true, print the other rows that did not run. Prints nothing if
- * there is no such row. */
+/* If `ok` is false, print the rows whose result is unexpected: "unexpected: E7,
+ * E9". If `ok` is true, print the other rows that did not run. If there is no
+ * such row, print nothing. */
 static void print_row_names(const char *what, const struct tally *results,
 			    bool ok)
 {

@@ -1,6 +1,6 @@
 /*
  * The words for outcomes, findings, locks and events in every line that lab/
- * prints. Any context; sc, st and t are read only.
+ * prints. Any context; sc and st are only read.
  */
 #pragma once
 
@@ -12,7 +12,7 @@ void outcome_words(char *out, size_t size, unsigned int set);
 /* LOCKDEP_BIT()s: "circular,recursive"; "silent": none; "off": this image has
  * no lockdep. */
 void lockdep_words(char *out, size_t size, unsigned int found);
-/* A mutex, as the 2012 thread calls it. */
+/* The name of a mutex, as in the 2012 thread. */
 const char *lock_name(const void *obj);
 /* "CPU_ONLINE"; "?": no event of that number. */
 const char *cpu_event_name(unsigned long event);
