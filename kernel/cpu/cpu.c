@@ -1,9 +1,10 @@
 /*
  * cpu_up() and cpu_down(): start and stop a core, and tell all notifiers.
  *
- * cpu_add_remove_lock serialises the two and guards the notifier chain. Under
- * it, _cpu_up() and _cpu_down() hold the hotplug lock as writer, during all
- * callbacks but CPU_POST_DEAD. The events, where the callbacks run, and the
+ * cpu_add_remove_lock serialises the two and guards the notifier chain. With it
+ * held, _cpu_up() and _cpu_down() take the hotplug lock as writer, and keep it
+ * during all callbacks but those of CPU_POST_DEAD.
+ * The events, where the callbacks run, and the
  * consequence if a callback refuses:
  *
  *   CPU_UP_PREPARE    here, core still off      refusal: CPU_UP_CANCELED to
@@ -59,9 +60,9 @@ static struct cpumask lost; /* written under cpu_add_remove_lock */
 /*
  * A core that was told to start reports twice: when it reaches C code (WANTED
  * to ALIVE), and when it is set up (ALIVE to ON). Before each report, the core
- * that waits may have given up. Each side changes the word by one
- * compare-and-swap, so either the report or the giving up happens. A core that
- * reports too late sees this, and leaves.
+ * that waits may give up. Both cores change the boot word by a
+ * compare-and-swap, so only one of the two takes place: the report, or the
+ * giving up. If a core reports too late, it sees this, and leaves.
  */
 enum { BOOT_NEVER, BOOT_WANTED, BOOT_ALIVE, BOOT_ON, BOOT_GIVEN_UP };
 static uint32_t boot_word[NR_CPUS];
@@ -154,9 +155,9 @@ static void cpu_play_dead(unsigned int cpu)
 }
 
 /*
- * The core has left the kernel, or has hung while it came in, and may still
- * run. Memory that the core may use is never freed, and the core is never told
- * to start again.
+ * Called if a core that has left the kernel, or has begun to start and does not
+ * go on, may still run. Memory that the core may use is never freed, and the
+ * core is never told to start again.
  */
 static void core_lost(unsigned int cpu)
 {
@@ -251,11 +252,12 @@ story int cpu_down(unsigned int cpu)
 
 /* ---- up ------------------------------------------------------------------ */
 
-/* Move the boot word of the core from `from` to `to`. Returns false if it was
- * not `from`. */
+/* Change the boot word of the core from `from` to `to`. Returns false if the
+ * word is not `from`. */
 static bool boot_word_move(unsigned int cpu, uint32_t from, uint32_t to)
 {
-	/* Acq_rel: pairs with the other side's compare-and-swap. */
+	/* Acq_rel: pairs with the other core's compare-and-swap here, and with
+	 * the release in __cpu_up(). */
 	return __atomic_compare_exchange_n(&boot_word[cpu], &from, to, false,
 					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
@@ -303,7 +305,8 @@ static int await_core(unsigned int cpu)
 	if (core_has_come())
 		return 0;
 	if (boot_word_move(cpu, BOOT_WANTED, BOOT_GIVEN_UP)) {
-		core_failed(cpu, "does not start"); /* not lost: see cpu.h, b */
+		/* The core is not lost: see cpu.h, consequence b. */
+		core_failed(cpu, "does not start");
 		return -EIO;
 	}
 	/* The core has reached C code. Since then it has died, or hangs, or is
@@ -332,7 +335,7 @@ static int __cpu_up(unsigned int cpu)
 	secondary_boot[cpu].thread = (uint32_t)idle;
 	init_completion(&cpu_running, "cpu_running");
 	cpu_running.by = idle;
-	/* Release: pairs with the core's own compare-and-swap. */
+	/* Release: pairs with boot_word_move() on the core that starts. */
 	smp_store_release(&boot_word[cpu], BOOT_WANTED);
 	err = tell_to_start(cpu);
 	/* The core may have come although on() failed: an earlier cpu_up() may

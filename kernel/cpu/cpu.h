@@ -119,9 +119,10 @@ bool held__counter(void);
 extern const struct hotplug_lock_ops *hotplug_ops;
 
 /*
- * Take and give back a reference: the set of online cores stays as it is. May
- * sleep; nests. For the thread that is starting or stopping a core they do
- * nothing. (Inlined, so that backtraces show the object's own function, such as
+ * Take and give back a reference. While any thread has a reference, the set of
+ * online cores stays as it is. May sleep; a thread may take several references.
+ * In the thread that is starting or stopping a core both functions do nothing.
+ * (Inlined, so that backtraces show the object's own function, such as
  * get_online_cpus__counter().)
  */
 static always_inline void get_online_cpus(void)
@@ -139,16 +140,17 @@ static always_inline void put_online_cpus(void)
 /* A writer's wait for the count; obj: the struct cpu_hotplug. */
 extern const struct wait_ops refcount_wait;
 
-/* The steps of which get, put and begin, and their variants, are built.
- * cpu_hotplug_count() adds `by` to the count and returns the sum;
- * cpu_hotplug.lock held. cpu_hotplug_wake_writer() wakes the writer if it
- * waits. The event stream names caller. */
+/* Parts of get and put, and of their variants. cpu_hotplug_count() adds `by` to
+ * the count and returns the sum; cpu_hotplug.lock held.
+ * cpu_hotplug_wake_writer() wakes the writer if it waits. The trace events name
+ * `caller`. */
 int cpu_hotplug_count(int by, uintptr_t caller);
 void cpu_hotplug_wake_writer(uintptr_t caller);
 
 /* For the cut of a knot (docs/design.md, "lending"): set the count to 0 and
- * wake the waiting writer. Returns the count before. Readers inside are no
- * longer counted, so only a caller that knows them may use it. May sleep. */
+ * wake the waiting writer. Returns the old count. References that threads still
+ * have are no longer counted, so the caller must know these threads. May
+ * sleep. */
 int cpu_hotplug_rescue(void);
 
 /* Install another object; NULL: hotplug_counter_ops. 0, or -EBUSY while a

@@ -3,16 +3,16 @@
  *
  * A reader (get_online_cpus()) holds the mutex only while it changes the count.
  * The writer (cpu_hotplug_begin()) waits until the count is exactly 0 and goes
- * on with the mutex held, so that readers block on it until cpu_hotplug_done().
- * The writer itself may call get and put: they do nothing for it.
+ * on with the mutex held, so that readers wait for the mutex until
+ * cpu_hotplug_done(). The writer itself may call get and put: they do nothing.
  *
  * Consequences.
- * (a) The count excludes the writer, not the mutex. A validator that only knows
- *     mutexes cannot see that.
- * (b) Readers are preferred, and a steady stream of them starves the writer
- *     (Linux says so too).
- * (c) A wrong count breaks the exclusion. put_online_cpus() warns and repairs
- *     it (Linux 075663d19885).
+ * (a) Readers keep the writer out by the count, not by the mutex. A validator
+ *     that knows only mutexes cannot see this.
+ * (b) Readers are preferred, and a steady stream of readers starves the writer
+ *     (a comment in Linux says so, too).
+ * (c) A wrong count breaks the exclusion. If the count is 0 already,
+ *     put_online_cpus() warns and keeps it at 0 (Linux 075663d19885).
  *
  * cpu_hotplug.lock guards refcount. The writer sets active_writer before it
  * takes the lock; there is one writer at a time (cpu_add_remove_lock). Context:
@@ -60,8 +60,8 @@ story void put_online_cpus__counter(void)
 	mutex_unlock(&cpu_hotplug.lock);
 }
 
-/* Print the count. If the thread that changed the count last is known, print
- * this thread. */
+/* Print the count. If it is above 0, print the last get, if known. If it is
+ * below 0, print the put that took it there. */
 static void print_refcount(const void *obj)
 {
 	const struct cpu_hotplug *hp = obj;
@@ -110,7 +110,8 @@ story void cpu_hotplug_done__counter(void)
 }
 
 /* The counter does not record whose references it counts. So a debug build also
- * counts the references of each thread. */
+ * counts the references of each thread. A release build can only tell whether
+ * any thread has a reference. */
 bool held__counter(void)
 {
 #if GORDIAN_DEBUG
@@ -183,8 +184,8 @@ int hotplug_lock_install(const struct hotplug_lock_ops *ops)
 {
 	int err = -EBUSY;
 
-	/* No writer can come while this thread holds the lock. Readers must be
-	 * out, too. */
+	/* While this thread holds cpu_add_remove_lock, there is no writer.
+	 * There must be no reader, either. */
 	mutex_lock(&cpu_add_remove_lock);
 	if (!mutex_is_locked(&cpu_hotplug.lock) &&
 	    READ_ONCE(cpu_hotplug.refcount) == 0) {

@@ -37,8 +37,8 @@ int raw_notifier_chain_unregister(struct raw_notifier_head *nh,
 	return -ENOENT;
 }
 
-/* As in Linux 3.6, kernel/notifier.c. The lockdep report of 2012 has this
- * frame. */
+/* As in Linux 3.6, kernel/notifier.c. The backtrace in the lockdep report of
+ * 2012 names this function. */
 static story int notifier_call_chain(struct raw_notifier_head *nh,
 				     unsigned long event, void *data,
 				     int nr_to_call, int *nr_calls)

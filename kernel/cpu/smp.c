@@ -3,10 +3,10 @@
  *
  * Each core has a queue of calls and a lock that guards it (taken with IRQs
  * off). The calling thread disables preemption before it reads cpu_online_mask,
- * until its calls have run, or are queued if it does not wait. So
- * stop_machine(), and with it the end of a core, cannot happen in between.
- * Calls that nobody waits for may still be queued when their core goes;
- * smp_flush_calls() runs them first.
+ * and enables it when its calls have run (or are queued, if it does not wait).
+ * So stop_machine() cannot run in between, and no core can go off. Calls that
+ * nobody waits for may still be queued when their core goes off. Before it
+ * goes, take_cpu_down() runs them with smp_flush_calls().
  */
 #include "kernel/cpu/smp.h"
 
@@ -92,8 +92,9 @@ void smp_flush_calls(void)
 		void *arg = c->arg;
 
 		if (!w) {
-			/* Release: c may be filled anew; pairs with the
-			 * acquire in smp_call_function_single(). */
+			/* Release: from now on c may be used again; pairs with
+			 * the acquires in smp_call_function_single() and
+			 * is_unused(). */
 			smp_store_release(&c->busy, false);
 			/* A core may wait for c in is_unused(). */
 			core_kick_mask(cpu_online());
@@ -101,7 +102,7 @@ void smp_flush_calls(void)
 			continue;
 		}
 		run_call(fn, arg);
-		/* Read now: when `left` is 0, w may be gone. */
+		/* Read w->cpu now: as soon as `left` is 0, w may be gone. */
 		unsigned int waiter = w->cpu;
 
 		/* Acq_rel: the waiting core sees what fn did; pairs with the
@@ -127,7 +128,8 @@ static bool is_unused(void *arg)
 }
 
 #if GORDIAN_DEBUG
-/* t runs. Will its core answer soon? It will if t spins with interrupts on. */
+/* t runs. Will its core answer the call soon? It will if t spins with IRQs
+ * on. */
 static bool will_answer(const struct thread *t)
 {
 	unsigned int n = READ_ONCE(t->lockdep.depth);
@@ -152,7 +154,7 @@ const struct wait_ops cores_wait = {
 };
 #endif
 
-/* IRQs off. */
+/* Run a function that this core has called on itself. IRQs off. */
 static void run_own_call(void (*fn)(void *), void *arg)
 {
 #if GORDIAN_DEBUG
@@ -223,7 +225,8 @@ int smp_call_function_single(unsigned int cpu, void (*fn)(void *), void *arg,
 	} else {
 		struct call *c = &pool[cpu];
 
-		/* This waits if an earlier call has not begun there. */
+		/* The loop below waits while an earlier call on that core has
+		 * not begun. */
 		lockdep_call();
 		/* Acquire: pairs with the release in smp_flush_calls(). */
 		while (__atomic_exchange_n(&c->busy, true, __ATOMIC_ACQUIRE))

@@ -2,10 +2,10 @@
  * stop_machine(). See stop_machine.h.
  *
  * Each core has a stopper thread of the highest priority. The stoppers go
- * through the states together: the last one to arrive in a state opens the
- * next. They wait with core_wait(), in WFI, and are kicked at each step. (With
- * more virtual cores than host cores, spinning here would take milliseconds a
- * step.)
+ * through the states together: the last one to finish a state opens the next
+ * state. The others wait in core_wait(), in WFI, and are kicked when it opens.
+ * (With more virtual cores than host cores, each state would take milliseconds
+ * if the stoppers spun.)
  *
  * stop_mutex lets one caller in at a time.
  * Source: kernel/stop_machine.c of Linux 3.6, for the states.
@@ -51,14 +51,15 @@ static bool next_state_is_open(void *arg)
 	return smp_load_acquire(&s->data->state) != s->seen;
 }
 
-/* This core has finished the state. The last core to finish opens the next
- * state. */
+/* Called when this core has finished the state. The last core to finish opens
+ * the next state. */
 static void arrive(struct stop_data *d)
 {
 	uint32_t state = READ_ONCE(d->state);
 
-	/* Acq_rel: in the next state each core sees what the others did in this
-	 * state. */
+	/* Acq_rel: pairs with the same operation on the other cores. The
+	 * release below pairs with next_state_is_open(). So in the next state
+	 * each core sees what the others did in this state. */
 	if (__atomic_sub_fetch(&d->to_ack, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
 	WRITE_ONCE(d->to_ack, cpumask_weight(d->mask));
@@ -97,8 +98,9 @@ static void stop_core(struct stop_data *d)
 		s.seen++;
 	}
 	local_irq_enable();
-	/* Acq_rel: the last core completes `done` after all others have made
-	 * their last access to *d. Then d is gone. */
+	/* Acq_rel: pairs with the same operation on the other cores. So the
+	 * last core completes `done` after the last access of the others to *d.
+	 * When `done` is completed, *d may be gone. */
 	if (__atomic_sub_fetch(&d->to_ack, 1, __ATOMIC_ACQ_REL) == 0)
 		complete(&d->done);
 }

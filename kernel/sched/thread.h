@@ -210,8 +210,8 @@ extern const struct wait_ops join_wait; /* obj: the struct thread */
 void thread_get(struct thread *t);
 void thread_put(struct thread *t);
 noreturn void thread_exit(int status);
-/* The end of a thread whose BUG ends it: its locks are released for it first.
- * panic_hooks.bug_exit. */
+/* End the current thread after its BUG (panic_hooks.bug_exit). The thread
+ * leaves its wait queues. Other locks that it holds stay held. */
 noreturn void thread_bug_exit(void);
 /* From now on t may run only on the cores `allowed`. If t runs or is queued on
  * another core, t moves. Returns 0, or -EINVAL if t is pinned or none of these
