@@ -2,14 +2,14 @@
  * Callbacks: call_rcu(), the threads that invoke callbacks, rcu_barrier(), and
  * the adoption of a dead core's callbacks.
  *
- * Only its own core uses a list, with IRQs off. The list of a dead core belongs
- * to the core that runs CPU_DEAD. The thread rcuc/N invokes core N's callbacks,
- * oldest first, with preemption disabled, so they must not sleep. The thread is
- * parked before its core goes; callbacks that are left are adopted by another
- * core.
+ * Each core has a list of callbacks. Only this core uses the list, with IRQs
+ * off. The list of a dead core belongs to the core that runs CPU_DEAD. The
+ * thread rcuc/N invokes core N's callbacks, oldest first, with preemption
+ * disabled, so a callback must not sleep. The thread is parked before its core
+ * goes off. Then another core adopts the callbacks that are left.
  *
- * rcu_barrier() has the form of commit 1331e7a1bbe1: it holds the hotplug lock
- * while it queues a callback on each core, so no core can go meanwhile.
+ * rcu_barrier() has the form of commit 1331e7a1bbe1: it has a hotplug reference
+ * while it queues a callback on each core, so no core can go off meanwhile.
  * barrier_mutex lets in one barrier at a time.
  */
 #include "kernel/cpu/cpu.h"
@@ -70,8 +70,8 @@ static void invoke_batch(struct rcu_state *rsp, struct rcu_data *rdp)
 	struct rcu_head *h = cblist_extract(&rdp->cbs, BATCH, &n);
 
 	local_irq_restore(flags);
-	smp_mb(); /* the end of the grace period before the callbacks: pairs
-		   * with the lock in rcu_gp_end() */
+	smp_mb(); /* the grace period ends before the callbacks run: pairs with
+		   * the lock in rcu_gp_end() */
 	while (h) {
 		void (*func)(struct rcu_head *) = h->func;
 		struct rcu_head *next = h->next;
@@ -86,10 +86,10 @@ static void invoke_batch(struct rcu_state *rsp, struct rcu_data *rdp)
 		preempt_enable();
 		h = next;
 	}
-	/* The callbacks stay in `len` until they have run, so that
-	 * rcu_barrier() does not skip them. Release: pairs with the barrier
-	 * in rcu_barrier_wait(). A thread that sees `len` 0 sees the effects
-	 * of these callbacks. */
+	/* The callbacks count in `len` until they have run, so that
+	 * rcu_barrier() does not skip this core. Release: pairs with the
+	 * smp_mb() in rcu_barrier_wait(). So if rcu_barrier() reads `len` as 0,
+	 * its caller sees the effects of these callbacks. */
 	flags = local_irq_save();
 	smp_store_release(&rdp->cbs.len, rdp->cbs.len - n);
 	local_irq_restore(flags);
@@ -114,12 +114,13 @@ static int rcuc_thread(void *arg)
 
 /* ---- rcu_barrier --------------------------------------------------------- */
 
-/* One of the barrier's callbacks has run, or the initial count is given back.
- * The last one ends the barrier's wait. */
+/* Called when one of the barrier's callbacks runs, and when the initial count
+ * is given back. The last call ends the barrier's wait. */
 static void barrier_done(struct rcu_state *rsp)
 {
 	trace_did(TR_DONE, &rsp->barrier_count, 0, CALLER);
-	/* Acq_rel: the waiter sees the effects of all callbacks counted. */
+	/* Acq_rel: pairs with the same operation on the other cores. So the
+	 * waiting thread sees the effects of all callbacks before. */
 	if (__atomic_sub_fetch(&rsp->barrier_count, 1, __ATOMIC_ACQ_REL) == 0)
 		complete(&rsp->barrier_completion);
 }
@@ -157,9 +158,9 @@ uint32_t rcu_barrier_enter(struct rcu_state *rsp, uintptr_t caller)
 	uint32_t snap;
 
 	trace_gate(TR_BARRIER, rsp, caller);
-	smp_mb(); /* the caller's callbacks before the snapshot: a barrier that
-		   * makes the count odd later finds them; pairs with the
-		   * smp_mb() in rcu_barrier_begin() */
+	smp_mb(); /* the caller has queued its callbacks before the snapshot, so
+		   * a barrier that makes the count odd later finds them: pairs
+		   * with the smp_mb() in rcu_barrier_begin() */
 	snap = READ_ONCE(rsp->n_barrier_done);
 	trace_did(TR_BARRIER, rsp, snap, caller);
 	return snap;
@@ -167,8 +168,8 @@ uint32_t rcu_barrier_enter(struct rcu_state *rsp, uintptr_t caller)
 
 bool rcu_barrier_gone_by(struct rcu_state *rsp, uint32_t snap)
 {
-	smp_mb(); /* the snapshot before this read; pairs with the smp_mb()s in
-		   * rcu_barrier_begin() and rcu_barrier_wait() */
+	smp_mb(); /* take the snapshot, then read the count: pairs with the
+		   * smp_mb()s in rcu_barrier_begin() and rcu_barrier_wait() */
 	return (int32_t)(READ_ONCE(rsp->n_barrier_done) -
 			 (((snap + 1) & ~1u) + 2)) >= 0;
 }
@@ -178,7 +179,7 @@ void rcu_barrier_begin(struct rcu_state *rsp)
 	trace_gate(TR_BARRIER_COUNT, rsp, CALLER);
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
 	trace_did(TR_BARRIER_COUNT, rsp, 0, CALLER);
-	smp_mb(); /* the odd count before the look at the callbacks; pairs with
+	smp_mb(); /* make the count odd, then look at the callbacks: pairs with
 		   * the smp_mb() in rcu_barrier_enter() */
 	init_completion(&rsp->barrier_completion, "rcu callbacks");
 	WRITE_ONCE(rsp->barrier_count, 1);
@@ -197,11 +198,11 @@ void rcu_barrier_wait(struct rcu_state *rsp)
 {
 	barrier_done(rsp);
 	trace_gate(TR_BARRIER_COUNT, rsp, CALLER);
-	smp_mb(); /* the callbacks are queued before the count is even; pairs
-		   * with rcu_barrier_gone_by(). And if a core had no
-		   * callbacks left, the caller sees the effects of the
-		   * callbacks that ran there before; pairs with the release
-		   * in invoke_batch() */
+	smp_mb(); /* queue the callbacks, then make the count even: pairs with
+		   * the smp_mb() in rcu_barrier_gone_by(). And if a core had no
+		   * callbacks left, the caller sees the effects of those that
+		   * ran there before: pairs with the release in
+		   * invoke_batch() */
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
 	trace_did(TR_BARRIER_COUNT, rsp, 0, CALLER);
 	wait_for_completion_kind(&rsp->barrier_completion, &barrier_wait);
@@ -248,8 +249,10 @@ static void rcu_cpu_starting(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&rsp->lock);
 
-	/* A core that is lost meanwhile stays out: rsp->lock orders this look
-	 * with rcu_cleanup_dead_cpu(), which runs after the core is lost. */
+	/* If the core is lost meanwhile, it must stay out.
+	 * rcu_cleanup_dead_cpu() takes rsp->lock after the core is marked as
+	 * lost. If it takes the lock first, this core sees the mark. If not, it
+	 * clears the bit. */
 	if (!cpu_is_lost(cpu))
 		WRITE_ONCE(rsp->online.bits, rsp->online.bits | 1u << cpu);
 	spin_unlock_irqrestore(&rsp->lock, flags);
@@ -311,8 +314,8 @@ static story int rcu_cpu_notify(struct notifier_block *nb maybe_unused,
 }
 
 /*
- * The callback threads run from CPU_ONLINE on. They are parked last before the
- * core goes, because other callbacks of CPU_DOWN_PREPARE may call
+ * The rcuc thread of a core runs from CPU_ONLINE on. At CPU_DOWN_PREPARE it is
+ * parked after all other notifiers have run, because they may call
  * rcu_barrier().
  */
 static int rcuc_cpu_notify(struct notifier_block *nb, unsigned long action,

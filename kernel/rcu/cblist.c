@@ -1,8 +1,9 @@
 /*
  * Segmented callback lists. See cblist.h. Portable, tested on the host.
  *
- * Reports read len and tail[CB_DONE] of another core's list, each by itself. So
- * these two members are stored with WRITE_ONCE().
+ * Reports read len and tail[CB_DONE] of another core's list, and rcu_barrier()
+ * reads len. Each value is used by itself. So these two members are stored with
+ * WRITE_ONCE().
  */
 #include "kernel/rcu/cblist.h"
 
@@ -51,7 +52,7 @@ void cblist_enqueue(struct cblist *l, struct rcu_head *h, uint32_t snap)
 	for (int i = seg; i < CB_SEGMENTS; i++)
 		WRITE_ONCE(l->tail[i], &h->next);
 	l->seq[seg] = snap;
-	WRITE_ONCE(l->len, l->len + 1); /* rcu_barrier() reads it elsewhere */
+	WRITE_ONCE(l->len, l->len + 1);
 }
 
 struct rcu_head *cblist_extract(struct cblist *l, unsigned int max,

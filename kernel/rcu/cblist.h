@@ -39,7 +39,8 @@ struct cblist {
  * end: odd while one runs. Compared modulo 2^32.
  */
 
-/* The number at which a full grace period has passed, counted from `now`. */
+/* The number at which a full grace period has passed that starts after
+ * `now`. */
 static inline uint32_t rcu_seq_snap(uint32_t now)
 {
 	return (now + 3) & ~1u;
@@ -53,7 +54,7 @@ static inline bool rcu_seq_done(uint32_t now, uint32_t snap)
 void cblist_init(struct cblist *l);
 /* Move the callbacks that are ready at grace-period number `now` to CB_DONE. */
 void cblist_advance(struct cblist *l, uint32_t now);
-/* Add a callback that must wait for snap. */
+/* Add a callback that is ready at grace-period number `snap`. */
 void cblist_enqueue(struct cblist *l, struct rcu_head *h, uint32_t snap);
 /* Unlink up to max ready callbacks; *n: how many. The caller subtracts *n from
  * len when they have run. */
@@ -61,11 +62,11 @@ struct rcu_head *cblist_extract(struct cblist *l, unsigned int max,
 				unsigned int *n);
 /*
  * Move all callbacks of `from` to the end of `to`. Ready callbacks stay ready.
- * The others wait for snap, as the two lists' numbers cannot be compared.
+ * All others wait for `snap`, so that the segments of `to` stay in order.
  */
 void cblist_adopt(struct cblist *to, struct cblist *from, uint32_t snap);
-/* Is any callback ready? If another core asks, for reports, the answer is a
- * guess. */
+/* Is any callback ready? If another core asks, for a report, the answer may be
+ * out of date. */
 static inline bool cblist_ready(const struct cblist *l)
 {
 	return READ_ONCE(l->tail[CB_DONE]) != &l->head;

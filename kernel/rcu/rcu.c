@@ -1,25 +1,25 @@
 /*
- * Grace periods. What RCU is for, and the duties: rcu.h.
+ * Grace periods. rcu.h says what RCU is for, and has the client's duties.
  *
  * How it works. The grace-period thread makes gp_seq odd and notes the cores
- * that owe a quiescent state, both under the lock. A core in a quiescent state
- * (a switch, or a tick or IPI that interrupted no reader) that finds its bit
- * set clears it under the lock. Idle cores are not disturbed: each core counts
- * its ways into and out of idle, and the thread reads the count. When no core
- * owes any more, gp_seq becomes even, and the waiting threads and the callback
- * threads are woken.
+ * that owe a quiescent state, both under the lock. If a core in a quiescent
+ * state (a switch, or a tick or IPI that interrupted no reader) finds its bit
+ * set, it clears the bit under the lock. Idle cores are not disturbed: each
+ * core counts how often it goes into idle and comes out, and the grace-period
+ * thread reads this count. When no core owes any more, gp_seq becomes even, and
+ * the waiting threads and the callback threads are woken.
  *
  * Why it is right:
  *   (a) A reader that began before the grace period runs with preemption off on
  *       a core that owes, because a core is added to `online` before it can run
  *       a reader. The core clears its bit after the reader has ended and then
- *       releases the lock. A thread that sees the grace period end has taken
- *       the lock later. For idle cores the fully ordered idle count has the
+ *       releases the lock. The grace-period thread takes the lock later, to end
+ *       the grace period. For idle cores the fully ordered idle count has the
  *       role of the lock.
  *   (b) An updater's writes come before its snapshot of gp_seq (full barrier in
- *       rcu_snap()). A grace period that starts later takes the lock later. A
- *       reader that starts after its core has cleared its bit takes the lock
- *       later still.
+ *       rcu_snap()). A grace period that starts after the snapshot takes the
+ *       lock after it. A core that clears its bit takes the lock later still.
+ *       So a reader that starts there afterwards sees the writes.
  *   (c) A core first looks at `owed` without the lock. If it wrongly sees "not
  *       owed", the bit is cleared at its next quiescent state. If it wrongly
  *       sees "owed", it looks again under the lock.
@@ -38,7 +38,7 @@
 #include "kernel/lib/printf.h"
 #include "kernel/rcu/internal.h"
 
-#define FORCE_NS 1000000ull /* between two looks at cores that owe, at first */
+#define FORCE_NS 1000000ull /* between the first checks of cores that owe */
 
 struct rcu_state rcu_sched_state = {
 	.name = "rcu_sched",
@@ -114,10 +114,10 @@ static void note_qs(unsigned int cpu)
 			rcu_report_qs(rsp, cpu);
 }
 
-/* The core goes into idle or comes out. Seq_cst, pairs with rcu_idle_count(): a
- * thread that reads "idle" sees the effects of the readers that ran here
- * before. If the thread reads "busy", later readers on this core see the
- * thread's writes. */
+/* The core goes into idle or comes out. Seq_cst: pairs with rcu_idle_count(). A
+ * thread that reads the new count sees the effects of the readers that ran here
+ * before. If a thread reads the old count, readers that run here afterwards see
+ * what the thread wrote before. */
 static void count_idle(unsigned int cpu)
 {
 	__atomic_fetch_add(&idle_count[cpu].count, 1, __ATOMIC_SEQ_CST);
@@ -131,17 +131,17 @@ void rcu_idle_start(unsigned int cpu)
 
 uint32_t rcu_idle_count(unsigned int cpu)
 {
-	smp_mb(); /* the grace period's start before the look: pairs with the
-		   * full ordering of count_idle() at the idle exit */
+	smp_mb(); /* the grace period starts before the count is read: pairs
+		   * with the seq_cst add in count_idle() */
 	return __atomic_load_n(&idle_count[cpu].count, __ATOMIC_SEQ_CST);
 }
 
 /*
  * Check the cores that owe. If a core is idle, or has been idle since the first
- * check, this grace period no longer waits for it. A grace period of the other
- * kind still waits for the core, because it may have begun later, when the core
- * was in a reader again. From the second check on, cores that still owe are
- * asked to switch.
+ * check, this grace period no longer waits for the core. A grace period of the
+ * other kind (normal or expedited) may have begun later, when the core was in a
+ * reader again. So it still waits for the core. From the second check on, cores
+ * that still owe are asked to switch.
  */
 static void check_owing_cores(struct rcu_state *rsp, struct rcu_debt *d,
 			      bool first)
@@ -175,7 +175,7 @@ void rcu_gp_begin(struct rcu_state *rsp)
 	WRITE_ONCE(rsp->gp_start, timer_now()); /* read by reports alone */
 	trace_did(TR_GP_START, rsp, rsp->gp_seq, CALLER);
 	check_owing_cores(rsp, &rsp->gp, true);
-	/* This thread runs here, outside any reader: a quiescent state. */
+	/* This thread is in no reader, so its core is in a quiescent state. */
 	preempt_disable();
 	rcu_report_qs(rsp, smp_processor_id());
 	preempt_enable();
@@ -185,11 +185,11 @@ void rcu_gp_await(struct rcu_state *rsp)
 {
 	unsigned int reports = 0, looks = 0;
 
-	/* The time between two looks doubles until it is 16 FORCE_NS. If it did
-	 * not grow, this thread would never sleep where a look takes longer
-	 * than FORCE_NS (with -icount, if an instruction takes 1 us). A stall
-	 * is reported only after more than 8 looks, because a host may stop
-	 * while the guest's clock goes on. */
+	/* The time between two looks doubles until it is 16 FORCE_NS. If a look
+	 * takes longer than FORCE_NS (with -icount, if an instruction takes
+	 * 1 us), this thread would never sleep if that time did not grow. A
+	 * stall is reported only after more than 8 looks, because an emulator's
+	 * host may stop while the guest's clock goes on. */
 	while (!wait_event_timeout(&rsp->gp.wake, &idle_wait,
 				   !READ_ONCE(rsp->gp.owed.bits),
 				   FORCE_NS << min(looks, 4u))) {
@@ -239,7 +239,7 @@ int rcu_gp_thread(void *arg)
 
 uint32_t rcu_snap(struct rcu_state *rsp)
 {
-	smp_mb(); /* the caller's writes before the look at gp_seq: pairs with
+	smp_mb(); /* the caller's writes come before gp_seq is read: pairs with
 		   * the lock in rcu_gp_begin() */
 	return rcu_seq_snap(READ_ONCE(rsp->gp_seq));
 }
@@ -266,7 +266,7 @@ story void synchronize_rcu(void)
 	trace_point(TR_GP_WAIT, rsp, 0, CALLER);
 	snap = rcu_snap(rsp);
 	rcu_request(rsp, snap);
-	/* Only the grace-period thread moves gp_seq. */
+	/* Only the grace-period thread changes gp_seq. */
 	WRITE_ONCE(current->waiting.by, rsp->thread);
 	wait_event_kind(&rsp->gp_end, &gp_wait,
 			rcu_seq_done(READ_ONCE(rsp->gp_seq), snap));
@@ -276,8 +276,9 @@ story void synchronize_rcu(void)
 
 /* ---- expedited ----------------------------------------------------------- */
 
-/* Runs on a core that owes a quiescent state: report one now, or ask the core
- * to switch as soon as it can. */
+/* Runs on a core that owes a quiescent state. If this call has interrupted no
+ * reader, report a quiescent state now. Otherwise ask the core to switch as
+ * soon as it can. */
 static void exp_handler(void *arg)
 {
 	unsigned int cpu = smp_processor_id();
@@ -291,8 +292,8 @@ static void exp_handler(void *arg)
 story void synchronize_rcu_expedited(void)
 {
 	struct rcu_state *rsp = &rcu_sched_state;
-	/* A caller that is in a reader itself must not return: it waits for its
-	 * own core, and schedule() stops that. */
+	/* If the caller itself is in a reader, its own core owes, too. Then
+	 * this function never returns: schedule() does not allow the wait. */
 	bool in_reader = current->preempt_count != 0;
 	uint32_t flags;
 
@@ -302,7 +303,8 @@ story void synchronize_rcu_expedited(void)
 		   * the lock in rcu_report_qs(): a reader that starts after
 		   * its core's report sees these writes */
 	flags = spin_lock_irqsave(&rsp->lock);
-	/* This thread runs here, so no reader of another does. */
+	/* This thread runs on this core, so no other thread is in a reader
+	 * here. */
 	WRITE_ONCE(rsp->exp.owed.bits,
 		   rsp->online.bits &
 			   ~((uint32_t)!in_reader << smp_processor_id()));

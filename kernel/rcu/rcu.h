@@ -89,7 +89,7 @@ extern uint64_t rcu_stall_ns;
 extern unsigned int rcu_stalls; /* reports since boot */
 
 #if GORDIAN_DEBUG
-/* Readers are noted, so that reports can name them. */
+/* They note the place and the time of the reader, for reports. */
 void rcu_read_lock(void);
 void rcu_read_unlock(void);
 #else
@@ -144,12 +144,13 @@ void _rcu_barrier(struct rcu_state *rsp);
  * The steps of a barrier:
  *  1. rcu_barrier_enter() takes a snapshot. The barrier waits for the callbacks
  *     that were queued before it.
- *  2. With barrier_mutex held, rcu_barrier_gone_by() says whether a whole other
- *     barrier has passed since then. If so, nothing is left to do.
+ *  2. With barrier_mutex held, rcu_barrier_gone_by() says whether another
+ *     barrier has run as a whole since the snapshot. If so, nothing is left to
+ *     do.
  *  3. rcu_barrier_begin(), then rcu_barrier_entrain() for each online core.
  *     rcu_barrier_entrain() calls rcu_barrier_queue() on that core, with IRQs
- *     off. rcu_barrier_queue() counts rdp->barrier_head and puts it behind all
- *     callbacks of l.
+ *     off. rcu_barrier_queue() counts rdp->barrier_head in barrier_count, and
+ *     puts it behind all callbacks of the list l.
  *  4. rcu_barrier_wait() waits until each of these barrier_heads has run.
  */
 void rcu_gp_begin(struct rcu_state *rsp);
@@ -160,12 +161,12 @@ bool rcu_barrier_gone_by(struct rcu_state *rsp, uint32_t snap);
 void rcu_barrier_begin(struct rcu_state *rsp);
 void rcu_barrier_entrain(struct rcu_state *rsp, unsigned int cpu);
 void rcu_barrier_queue(struct rcu_data *rdp, struct cblist *l);
-/* Is this the address of the function of those callbacks? Any context. */
+/* Is func the function of the barrier's callbacks? Any context. */
 bool is_barrier_callback(uintptr_t func);
 void rcu_barrier_wait(struct rcu_state *rsp);
-/* rcu_snap() returns the gp_seq at which a full grace period from now has
- * passed. rcu_request() requests grace periods until gp_seq is `snap`. Any
- * context but FIQ. */
+/* rcu_snap() returns the gp_seq at which a full grace period that starts after
+ * this call has passed. rcu_request() requests grace periods until gp_seq is
+ * `snap`. Any context but FIQ. */
 uint32_t rcu_snap(struct rcu_state *rsp);
 void rcu_request(struct rcu_state *rsp, uint32_t snap);
 
@@ -174,7 +175,7 @@ void rcu_init(void);
 /* Boot: start RCU's threads, once threads can be created. */
 void rcu_spawn(void);
 
-/* Callbacks queued on that core, in all segments. A racy reading. */
+/* Callbacks queued on that core, in all segments. May be out of date. */
 unsigned int rcu_nr_callbacks(unsigned int cpu);
 /* The core's idle count. Even: the core idles or is off. If the count has
  * changed between two looks, the core has gone into idle or come out of it in

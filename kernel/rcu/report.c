@@ -15,8 +15,8 @@ unsigned int rcu_nr_callbacks(unsigned int cpu)
 	return READ_ONCE(rcu_sched_state.data[cpu].cbs.len);
 }
 
-/* The instance to which obj belongs: a struct rcu_state, or the completion of
- * its barrier. */
+/* obj is a struct rcu_state, or the completion of its barrier: return the
+ * struct rcu_state. NULL if obj is neither. */
 static struct rcu_state *rcu_of(const void *obj)
 {
 	struct rcu_state *rsp = rcu_states;
@@ -81,8 +81,8 @@ static void print_reader(const struct thread *t maybe_unused)
 #endif
 }
 
-/* obj, a struct rcu_state: print the cores that owe a quiescent state. obj, the
- * completion of a barrier: print the cores that have callbacks. */
+/* If obj is a struct rcu_state, print the cores that owe a quiescent state. If
+ * obj is the completion of a barrier, print the cores that have callbacks. */
 static void print_awaited(const void *obj)
 {
 	struct rcu_state *rsp = rcu_of(obj);
