@@ -1,9 +1,9 @@
 /*
- * Mutexes. Their purpose and the duties: mutex.h.
+ * Mutexes. mutex.h has their purpose and the client's duties.
  *
- * The owner word is 0 if the mutex is free, else a thread and two flags. While
- * a thread waits, MUTEX_WAITERS is set and the owner word is never 0: a release
- * makes the oldest waiter the owner. So:
+ * The owner word is 0 if the mutex is free, otherwise a thread and two flags.
+ * While a thread waits, MUTEX_WAITERS is set and the owner word is never 0: a
+ * release makes the oldest waiter the owner. So:
  *   (1) no thread overtakes a waiter;
  *   (2) a woken waiter owns the mutex already, and does not try again.
  *
@@ -14,9 +14,10 @@
  *       release_slow();
  *   (b) a waiter is told that it owns the mutex only after wait_lock has been
  *       released (unlock_and_wake());
- *   (c) a new owner that is not told is left with MUTEX_WAITERS set. Its own
- *       release takes wait_lock then, and so comes after this one.
- * (The spinlock may still be read: drop_lock() in kernel/lock/park.h.)
+ *   (c) if the new owner does not wait (it is a lender or a borrower),
+ *       MUTEX_WAITERS is set. So its own release takes wait_lock, and comes
+ *       after this release.
+ * (wait_lock may still be read: drop_lock() in kernel/lock/park.h.)
  *
  * wait_lock guards the list, the lender, and every change of the flags.
  * Context: thread, may sleep. mutex_trylock() and the functions that only read:
@@ -57,9 +58,9 @@ static always_inline bool take_free(struct mutex *m)
 					   __ATOMIC_RELAXED);
 }
 
-/* Free the mutex, whose owner is `by`. Returns false if a flag is set, and then
- * changes nothing. If it returns true, the caller must not access the mutex any
- * more, because the memory may be freed. */
+/* If `by` owns the mutex and no flag is set, free the mutex and return true.
+ * Then the caller must not access the mutex any more, because its memory may be
+ * freed. Otherwise change nothing and return false. */
 static always_inline bool release_free(struct mutex *m, struct thread *by)
 {
 	uintptr_t o = (uintptr_t)by;
@@ -77,8 +78,8 @@ static uintptr_t waiters_flag(const struct mutex *m)
 /* Make `to` the owner. wait_lock held. */
 static void set_owner(struct mutex *m, struct thread *to, uintptr_t flags)
 {
-	/* Release: pairs with the acquire in mutex_unlock(), for a lender that
-	 * owns the mutex again. */
+	/* Release: pairs with the smp_rmb() in copy_waiting(). A report that
+	 * sees a waiter as the owner also sees that it is GRANTING. */
 	smp_store_release(&m->owner, (uintptr_t)to | flags | waiters_flag(m));
 }
 
@@ -94,10 +95,10 @@ static void hand_over(struct mutex *m, struct mutex_waiter *w, uintptr_t flags,
 	trace_did(TR_HANDOVER, m, (uintptr_t)w->thread, caller);
 }
 
-/* Release wait_lock. Then tell w (NULL: none) that it is the owner. After that
- * m may be freed, and so may w, which is on its thread's stack. IRQs stay off
- * in between: otherwise w's thread would also have to wait for interrupts and
- * other threads on this core. */
+/* Release wait_lock. Then tell the waiter w, if it is not NULL, that it is the
+ * owner. After that m and w may be gone (w is on its thread's stack). IRQs stay
+ * off between the two steps: otherwise an interrupt, or another thread on this
+ * core, could delay w's thread. */
 static void unlock_and_wake(struct mutex *m, uint32_t flags,
 			    struct mutex_waiter *w, uintptr_t caller)
 {
@@ -165,7 +166,7 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 	}
 	trace_did_all(TR_CONTEND, m, m->name, (uintptr_t)mutex_owner(m), site);
 	spin_unlock_irqrestore(&m->wait_lock, flags);
-	/* Here, because lockdep's top entry must be m, not wait_lock. */
+	/* Only now, because lockdep's top entry must be m, not wait_lock. */
 	lock_contended(&m->dep_map);
 
 	WRITE_ONCE(current->waiting.granted, &w.granted);
@@ -185,7 +186,7 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 	}
 	wait_end();
 	if (interrupted)
-		thread_interrupt(current); /* end its next wait instead */
+		thread_interrupt(current); /* end the next wait instead */
 	return 0;
 }
 
@@ -239,8 +240,8 @@ bool mutex_trylock(struct mutex *m)
 	return true;
 }
 
-/* The thread that has lent the mutex, or NULL. Acquire: pairs with the releases in
- * hand_on(). */
+/* The thread that has lent the mutex, or NULL. Acquire: pairs with the releases
+ * in hand_on(). */
 static struct thread *mutex_lender(const struct mutex *m)
 {
 	return (struct thread *)(smp_load_acquire(&m->lender) &
@@ -249,12 +250,13 @@ static struct thread *mutex_lender(const struct mutex *m)
 
 /*
  * The thread `by` releases the mutex. Hand it on to the next owner:
- *   (1) if the mutex was lent to `by`, the lender owns it again; or `by` itself
- *       does, if `by` has borrowed it again;
- *   (2) if `by` has lent it, the borrower keeps it for good;
+ *   (1) if the mutex was lent to `by`, the lender owns it again. But if `by`
+ *       has borrowed it more than once, `by` still owns it;
+ *   (2) if `by` has lent it, the borrower stays the owner, and later releases
+ *       it as any owner does;
  *   (3) if a thread waits, the oldest waiter owns it;
  *   (4) if no thread waits, `by` still owns it, without a flag.
- * Returns false in case (4).
+ * Returns false in case (4): the mutex is still to be released.
  */
 static bool hand_on(struct mutex *m, struct thread *by, uintptr_t caller)
 {
@@ -267,11 +269,12 @@ static bool hand_on(struct mutex *m, struct thread *by, uintptr_t caller)
 
 	if (lender && owner == by) {
 		set_owner(m, next, MUTEX_WAITERS | lent);
-		/* Release: pairs with the acquire in mutex_lender(). */
+		/* Release: pairs with the acquire in mutex_lender(). A lender
+		 * that lends no longer then sees that it is the owner. */
 		smp_store_release(&m->lender, lent ? m->lender - 1 : 0);
 		trace_did(TR_HANDOVER, m, (uintptr_t)next, caller);
 	} else if (lender == by) {
-		/* Release: as above. */
+		/* Release: pairs with the acquire in mutex_lender(). */
 		smp_store_release(&m->lender,
 				  lent ? ((uintptr_t)owner |
 					  (m->lender & MUTEX_AGAIN)) -
@@ -304,8 +307,8 @@ story void mutex_unlock(struct mutex *m)
 
 	trace_gate(TR_UNLOCK, m, CALLER);
 	/* If the thread neither owns nor lends the mutex, the mutex stays as it
-	 * is. If the thread no longer lends it, the thread sees that it is the
-	 * owner. */
+	 * is. The lender is read first: if this thread lends no longer, it then
+	 * sees that it is the owner. */
 	if (!lock_release(&m->dep_map, CALLER) ||
 	    WARN_ON(mutex_lender(m) != me && mutex_owner(m) != me))
 		return;
@@ -314,8 +317,8 @@ story void mutex_unlock(struct mutex *m)
 		release_slow(m, me, CALLER);
 }
 
-/* A mutex that is lent may be lent once more only to its borrower, which locks
- * it again. */
+/* A mutex that is lent may be lent again only to its borrower, if the borrower
+ * locks it again, and at most MUTEX_AGAIN times. */
 static bool may_lend_to(const struct mutex *m, const struct thread *to)
 {
 	return !m->lender || (mutex_owner(m) == to &&

@@ -75,8 +75,8 @@ extern struct lock_class_key mutex_wait_key; /* of all wait_locks */
 #define mutex_init(m, n) __mutex_init((m), (n), LOCK_KEY())
 void __mutex_init(struct mutex *m, const char *name, const void *key);
 void mutex_lock(struct mutex *m);
-/* For a mutex of a class that is held already: with a nesting level from 1 to
- * 7; or while `outer` is held, which orders all mutexes of the class. */
+/* For a mutex of a class that is held already. Give a nesting level from 1 to
+ * 7, or a mutex `outer` that is held and orders all mutexes of the class. */
 #define mutex_lock_nested(m, subclass)                                         \
 	__mutex_lock_nested((m), (subclass), NULL)
 #define mutex_lock_nest_lock(m, outer) __mutex_lock_nested((m), 0, (outer))
@@ -106,5 +106,6 @@ static inline bool mutex_is_locked(const struct mutex *m)
  */
 int mutex_lend(struct mutex *m, struct thread *to);
 
-/* Release m for an owner that has died. Called when a knot is cut. */
+/* If a thread has died as the owner or the lender of m, release m for it.
+ * Called when a knot is cut. */
 void mutex_release_dead(struct mutex *m, struct thread *dead);

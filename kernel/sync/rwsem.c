@@ -1,5 +1,5 @@
 /*
- * rw-semaphores. Their purpose and the duties: rwsem.h.
+ * rw-semaphores. rwsem.h has their purpose and the client's duties.
  *
  * struct rw_semaphore: a reader that finds a thread waiting queues up behind
  * it. A release hands over to the oldest waiter; if that is a reader, also to
@@ -86,7 +86,8 @@ static bool has_room(const struct rw_semaphore *s, bool write)
 static void enter(struct rw_semaphore *s, struct thread *t, bool write)
 {
 	if (write)
-		/* Release: a report that sees t as the writer sees GRANTING. */
+		/* Release: pairs with the smp_rmb() in copy_waiting(). A report
+		 * that sees t as the writer also sees that t is GRANTING. */
 		smp_store_release(&s->writer, t);
 	else
 		s->readers++;
@@ -100,7 +101,7 @@ static void admit(struct rw_semaphore *s, uintptr_t caller)
 	list_for_each_safe (w, next, &s->waiters, link) {
 		if (!has_room(s, w->write))
 			break;
-		/* Before enter(): reports that see the owner see GRANTING. */
+		/* Before the release in enter(). */
 		WRITE_ONCE(w->granted, GRANTING);
 		enter(s, w->thread, w->write);
 		wake_granted(w, caller);
@@ -140,8 +141,8 @@ static always_inline void lock_rwsem(struct rw_semaphore *s, bool write,
 /*
  * current, a writer, leaves. wait_lock held. As in hand_on() of mutex.c: (1) if
  * the semaphore was lent to current, the lender is the writer again; (2) if
- * current had lent it, the borrower stays the writer, for good; (3) otherwise
- * no writer is inside.
+ * current has lent it, the borrower stays the writer, and later leaves as any
+ * writer does; (3) otherwise no writer is inside.
  */
 static void writer_leaves(struct rw_semaphore *s)
 {
@@ -176,7 +177,7 @@ static always_inline void unlock_rwsem(struct rw_semaphore *s, bool write,
 	spin_unlock_irqrestore(&s->wait_lock, flags);
 }
 
-/* Come in if this is possible without waiting. */
+/* Come in if this is possible without waiting. Returns whether it was. */
 static always_inline bool trylock_rwsem(struct rw_semaphore *s, bool write,
 					uintptr_t site)
 {
@@ -249,7 +250,7 @@ int rwsem_lend(struct rw_semaphore *s, struct thread *t)
 			continue;
 		if (w->write)
 			s->lender = s->writer;
-		/* Before enter(): reports that see the owner see GRANTING. */
+		/* Before the release in enter(). */
 		WRITE_ONCE(w->granted, GRANTING);
 		enter(s, t, w->write);
 		wake_granted(w, CALLER);
@@ -311,12 +312,13 @@ static bool try_read(struct percpu_rwsem *s)
 
 	preempt_disable();
 	count_reader(s, 1);
-	smp_mb(); /* P1: count before block; pairs with P2 */
+	smp_mb(); /* P1: store the count, then read `block`; pairs with P2 */
 	/* Acquire: pairs with the release in percpu_up_write(). */
 	blocked = smp_load_acquire(&s->block);
 	if (unlikely(blocked)) {
 		count_reader(s, -1);
-		smp_mb(); /* count before wake_writer() looks for a writer */
+		smp_mb(); /* store the count, then look for a writer in
+			   * wake_writer(); pairs with P2 */
 	}
 	preempt_enable();
 	return !blocked;
@@ -364,9 +366,10 @@ void percpu_up_read(struct percpu_rwsem *s)
 		return;
 	trace_did_to(TR_READ_UNLOCK, s, &s->name, CALLER);
 	preempt_disable();
-	smp_mb(); /* the reader's section before the count; pairs with P2 */
+	smp_mb(); /* end the reader's section, then store the count; pairs with
+		   * the last barrier in percpu_down_write() */
 	count_reader(s, -1);
-	smp_mb(); /* count before block; pairs with P2 */
+	smp_mb(); /* store the count, then read `block`; pairs with P2 */
 	if (unlikely(READ_ONCE(s->block)))
 		wake_writer(s, CALLER);
 	preempt_enable();
@@ -387,8 +390,9 @@ void percpu_down_write(struct percpu_rwsem *s)
 	s->draining = current;
 	WRITE_ONCE(s->block, 1);
 	spin_unlock_irqrestore(&s->wait_lock, flags);
-	smp_mb(); /* P2: block before the sum; pairs with P1 and with the two
-		   * barriers in percpu_up_read() */
+	smp_mb(); /* P2: store `block`, then read the counts; pairs with P1, and
+		   * with the last barriers in try_read() and
+		   * percpu_up_read() */
 
 	wait_begin(TASK_UNINTERRUPTIBLE, &percpu_write_wait, s, s->name, site);
 	while (readers_inside(s) != 0 && !READ_ONCE(s->past_readers)) {
@@ -398,8 +402,8 @@ void percpu_down_write(struct percpu_rwsem *s)
 			   site);
 	}
 	wait_end();
-	smp_mb(); /* the sum before the writer's section; pairs with the first
-		   * barrier in percpu_up_read() */
+	smp_mb(); /* read the counts, then begin the writer's section; pairs
+		   * with the first barrier in percpu_up_read() */
 	flags = spin_lock_irqsave(&s->wait_lock);
 	s->draining = NULL;
 	s->past_readers = false;
@@ -436,8 +440,9 @@ int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *t)
 	int err = -EINVAL;
 
 	if (s->draining == t && !s->past_readers) {
-		/* Set this before the wake-up, so that the writer sees it when
-		 * it looks again; pairs with the barrier in wait_begin(). */
+		/* Before the wake-up, so that the writer sees it when it looks
+		 * again. The barrier in wake_up_thread() pairs with the one in
+		 * wait_begin(). */
 		WRITE_ONCE(s->past_readers, true);
 		wake_up_thread(t, CALLER);
 		err = 0;
@@ -445,8 +450,8 @@ int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *t)
 	list_for_each (w, &s->waiters, link) {
 		if (w->thread != t)
 			continue;
-		/* Count the reader here, before the wake-up, so that the writer
-		 * waits for it. */
+		/* Count the reader before the wake-up. So if the writer waits
+		 * for readers, it waits for this one, too. */
 		count_reader(s, 1);
 		w->counted = true;
 		wake_granted(w, CALLER);
@@ -474,7 +479,7 @@ static const struct thread *rwsem_writer(const void *obj)
 	return READ_ONCE(s->writer);
 }
 
-/* A reader waits behind a writer that queued up earlier. */
+/* Is t a writer that queued up before the reader whose wait is w? */
 static bool is_writer_in_front(const struct waiting *w, const struct thread *t)
 {
 	return READ_ONCE(t->waiting.ops) == &rwsem_write_wait &&

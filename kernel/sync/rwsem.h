@@ -62,8 +62,8 @@ extern const struct wait_ops percpu_read_wait, percpu_write_wait;
 #define init_rwsem(s, n) __init_rwsem((s), (n), LOCK_KEY())
 void __init_rwsem(struct rw_semaphore *s, const char *name, const void *key);
 void down_read(struct rw_semaphore *s);
-/* For a semaphore of a class that is held already: a nesting level from 1 to
- * 7. */
+/* For a semaphore of a class that is held already. subclass: a nesting level
+ * from 1 to 7. */
 void down_write_nested(struct rw_semaphore *s, unsigned int subclass);
 void down_read_nested(struct rw_semaphore *s, unsigned int subclass);
 bool down_read_trylock(struct rw_semaphore *s);
@@ -75,8 +75,8 @@ void up_write(struct rw_semaphore *s);
 /*
  * Cut a knot (docs/design.md, "lending"): let the waiting thread t in although
  * readers or a writer are inside. If t writes, the writer that is inside now is
- * the writer again after t. Returns 0, or -EINVAL: t does not wait, or a writer
- * has lent the semaphore already.
+ * the writer again after t. Returns 0; or -EINVAL if t does not wait, or if t
+ * writes and a writer has lent the semaphore already.
  */
 int rwsem_lend(struct rw_semaphore *s, struct thread *t);
 
@@ -107,8 +107,8 @@ void percpu_down_write(struct percpu_rwsem *s);
 void percpu_up_write(struct percpu_rwsem *s);
 
 /*
- * Cut a knot (docs/design.md, "lending"): if t is a waiting reader, let it in
- * although a blocked writer waits or is inside; if t is the waiting writer, let
- * it in although readers are inside. Returns 0, or -EINVAL if t is neither.
+ * Cut a knot (docs/design.md, "lending"). If t is a waiting reader, let t in
+ * although a blocked writer waits or is inside. If t is the waiting writer, let
+ * t in although readers are inside. Returns 0; or -EINVAL if t is neither.
  */
 int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *t);
