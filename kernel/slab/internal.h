@@ -91,7 +91,8 @@ static inline void *slab_object(const struct kmem_cache *s,
 	return slab->mem + i * s->stride + s->before;
 }
 
-/* The number of the object that addr lies in; num or more: it lies in none. */
+/* The number of the object that addr lies in. If addr lies in none, the result
+ * is s->num or more. */
 static inline unsigned int slab_index(const struct kmem_cache *s,
 				      const struct slab *slab, const void *addr)
 {
@@ -132,7 +133,7 @@ void slab_debug_alloc(struct kmem_cache *s, void *obj, uintptr_t caller);
  * unchanged. */
 bool slab_debug_free(struct kmem_cache *s, void *obj, uintptr_t caller);
 /* May obj be freed by kfree()? If not, this is reported, and the caller leaves
- * obj unchanged. head: the first page of obj's block; NULL: it is in none. */
+ * obj unchanged. head: the first page of obj's block; NULL: obj is in none. */
 bool slab_debug_kfree(struct page *head, void *obj, uintptr_t caller);
 /* Check all objects of a slab whose pages are about to be given back. */
 void slab_debug_slab_end(struct kmem_cache *s, struct slab *slab);

@@ -24,7 +24,8 @@ static const struct {
 
 static struct kmem_cache *caches[ARRAY_SIZE(sizes)];
 
-/* A large object: a block of pages of its own. NULL if there is none. */
+/* Allocate a large object, which is a block of pages of its own. Returns NULL
+ * if memory is out. */
 static void *alloc_pages(size_t size)
 {
 	unsigned int order = 0;
@@ -76,7 +77,7 @@ void kfree(void *obj)
 		cache_free(head->owner, obj, CALLER);
 		return;
 	}
-	/* Here, so that a report names the caller. */
+	/* pages_free() checks this, too. Here the report names our caller. */
 	debug_check_no_locks_freed(obj, PAGE_SIZE << head->order, CALLER);
 	pages_free(obj, head->order);
 }

@@ -1,15 +1,17 @@
 /*
- * Slabs and arrays. What the allocator is for, duties and consequences: slab.h.
+ * Slabs and arrays. slab.h has the purpose of the allocator, the client's
+ * duties and the consequences.
  *
- * The slabs of a cache are on one of three lists: all objects in use, some,
- * none. A core's array is filled from the lists and emptied to them in batches.
+ * Each slab of a cache is on one of three lists: full (all objects are in use),
+ * partial (some are), free (none is). Objects move between these lists and a
+ * core's array in batches.
  *
  *   slab_mutex   slab_caches, and which core has an array (kmem_cache->array).
  *                Taken by create, shrink and destroy; and by the CPU notifier
  *                (slab_common.c) at CPU_UP_PREPARE, CPU_UP_CANCELED and
- *                CPU_DEAD, which is inside the hotplug lock. on_each_cpu() is
- *                called inside it. Allocation takes neither slab_mutex nor the
- *                hotplug lock.
+ *                CPU_DEAD, with the hotplug lock held. on_each_cpu() is called
+ *                with slab_mutex held. Allocation takes neither slab_mutex nor
+ *                the hotplug lock.
  *   list_lock    a cache's slab lists (spinlock, IRQs off). No lock is taken
  *                inside it: pages_free() and call_rcu() come after its release.
  *   IRQs off     a core's own array.
@@ -30,7 +32,7 @@
 
 /* ---- slab lists: list_lock held ------------------------------------------ */
 
-/* Take up to n objects, first from slabs that are in use. Returns how many. */
+/* Take up to n objects, first from partial slabs. Returns how many. */
 static unsigned int slabs_take(struct kmem_cache *s, void **out, unsigned int n)
 {
 	unsigned int got = 0;
@@ -64,9 +66,10 @@ static void slab_remove(struct kmem_cache *s, struct slab *slab,
 	s->nr_slabs--;
 }
 
-/* Give n objects back to the lists. Unused slabs above the limit go to `dead`;
- * the caller hands `dead` to slabs_free() after it has released the lock. dead
- * NULL: keep all slabs. */
+/* Give n objects back to the lists. While more than free_limit objects are
+ * free, a slab that becomes unused goes to `dead`. The caller gives `dead` to
+ * slabs_free() after it has released the lock. If `dead` is NULL, all slabs are
+ * kept. */
 static void slabs_give(struct kmem_cache *s, void *const *objs, unsigned int n,
 		       struct list_head *dead)
 {
@@ -122,7 +125,8 @@ bool cache_grow(struct kmem_cache *s)
 }
 
 /* The RCU callback of a slab: give back the pages of the slab. As in 2012, the
- * callback reads the cache. */
+ * callback reads the cache. If a debug build finds that the cache is gone, it
+ * reads the struct page instead. */
 static void kmem_rcu_free(struct rcu_head *head)
 {
 	struct slab *slab = container_of(head, struct slab, rcu);
@@ -185,8 +189,8 @@ noinline void *cache_alloc_refill(struct kmem_cache *s, struct array_cache *ac)
 	return obj;
 }
 
-/* Free obj when the array is full or missing. A full array gives its oldest
- * objects to the lists. */
+/* Free obj when this core's array is full or missing. A full array first gives
+ * its oldest objects to the lists. */
 noinline void cache_flusharray(struct kmem_cache *s, struct array_cache *ac,
 			       void *obj)
 {
@@ -277,8 +281,9 @@ static unsigned int objects_in_slab(struct kmem_cache *s, unsigned int order,
 	return num;
 }
 
-/* Choose the smallest order that wastes at most an eighth of a slab, else the
- * largest order that is allowed. Then set all that depends on the order. */
+/* Choose the smallest order that wastes at most an eighth of a slab. If there
+ * is none, choose the largest order that is allowed. Then set all that depends
+ * on the order. Returns false if no object fits into a slab. */
 bool cache_layout(struct kmem_cache *s, unsigned int align)
 {
 	unsigned int left;
@@ -320,7 +325,7 @@ void kmem_cache_free(struct kmem_cache *s, void *obj)
 	cache_free(s, obj, CALLER);
 }
 
-/* slab_mutex held. */
+/* Give back all unused slabs. slab_mutex held. */
 story int __cache_shrink(struct kmem_cache *s)
 {
 	uint32_t flags;

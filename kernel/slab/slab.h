@@ -61,7 +61,7 @@ extern struct list_head slab_caches; /* slab_mutex guards */
 struct kmem_cache *kmem_cache_create(const char *name, size_t size,
 				     size_t align, unsigned int flags,
 				     void (*ctor)(void *obj));
-/* The name that it was created with. Any context. */
+/* The name with which s was created. Any context. */
 const char *kmem_cache_name(const struct kmem_cache *s);
 /* Returns an object or NULL. Any context but FIQ; does not sleep. */
 void *kmem_cache_alloc(struct kmem_cache *s);

@@ -2,17 +2,18 @@
  * The debug checks of the slab allocator. Debug profile; not for caches with
  * SLAB_NO_DEBUG.
  *
- * Before each payload is a struct object_debug: is the object allocated or
- * free, where was it allocated and freed last, and a red zone. Behind the
- * payload is another red zone. A free payload is filled with POISON_FREE and
- * ends in POISON_END. This is checked when the object is handed out and when
- * its slab is given back, so a write after free is found. A payload that was
- * just allocated is filled with POISON_FRESH. Not poisoned: objects with a
- * constructor, which keep their state while free; and objects of
- * SLAB_TYPESAFE_BY_RCU caches, which readers may look at.
+ * Before each payload is a struct object_debug. It says whether the object is
+ * allocated or free, and where it was allocated and freed last. It ends in a
+ * red zone. Behind the payload is another red zone. A free payload is filled
+ * with POISON_FREE and ends in POISON_END. This poison is checked when the
+ * object is handed out and when its slab is given back, so a write after free
+ * is found. A payload that was just allocated is filled with POISON_FRESH. Two
+ * kinds of objects are not poisoned: those with a constructor, because they
+ * keep their state while they are free; and those of SLAB_TYPESAFE_BY_RCU
+ * caches, because readers may still look at them.
  *
- * A finding is reported in one block, counted in slab_errors, and survived: a
- * wrong free does nothing, damage is repaired.
+ * A finding is reported in one block and counted in slab_errors. Then the
+ * kernel goes on: a wrong free does nothing, and damage is repaired.
  *
  * No lock: an object's debug words belong to the owner of the object. `state`
  * changes by an atomic exchange, so if two threads free an object at the same
@@ -109,9 +110,9 @@ static void track_print(const char *what, const struct track *t)
 	}
 }
 
-/* The label of an object of s that the current thread allocates. was: the
- * object's last label. An object has no label (0) if an interrupt allocates it,
- * or if it is a struct kmem_cache. */
+/* The label of an object of s that the current thread allocates. was: the last
+ * label of the same object. An object gets no label (0) if the thread has none,
+ * if an undeclared interrupt allocates it, or if it is a struct kmem_cache. */
 static uint32_t take_label(const struct kmem_cache *s, uint32_t was)
 {
 	uint32_t label = current->next_label;
@@ -144,7 +145,7 @@ struct slab_origin slab_origin(const void *addr)
 		return o;
 	obj = slab_object(s, slab, i);
 	o.offset = (size_t)((const char *)addr - obj);
-	if (o.offset >= s->size) /* or before the object */
+	if (o.offset >= s->size) /* also if addr is before the object */
 		return o;
 	o.label = READ_ONCE(debug_of(obj)->label);
 	o.is_free = READ_ONCE(debug_of(obj)->state) == STATE_FREE;
@@ -287,8 +288,8 @@ bool slab_debug_free(struct kmem_cache *s, void *obj, uintptr_t caller)
 	if (!is_checked(s))
 		return true;
 	dbg = debug_of(obj);
-	/* Relaxed: of two frees at the same time only one finds the object
-	 * allocated. */
+	/* Relaxed: no other data depends on the order. Atomic: of two frees at
+	 * the same time only one finds the object allocated. */
 	was = __atomic_exchange_n(&dbg->state, STATE_FREE, __ATOMIC_RELAXED);
 	if (was != STATE_ALLOCATED) {
 		report_object(s->name,
