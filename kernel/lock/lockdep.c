@@ -29,15 +29,16 @@
 
 #if GORDIAN_DEBUG
 
-/* From here on, locks that one outer lock orders share an entry. */
+/* If a list has more entries than this, further locks that one outer lock
+ * orders share an entry. */
 #define COMPRESS_FROM (MAX_HELD / 2)
 
 unsigned int lockdep_max_depth;
 
 /* ---- the list ------------------------------------------------------------- */
 
-/* Is this the entry of m? An entry of several locks counts as the entry of each
- * lock of its class. */
+/* Is this the entry of m? An entry of several locks counts as the entry of
+ * every lock of the entry's class. */
 static bool is_entry_of(const struct held_lock *h, const struct lockdep_map *m)
 {
 	return h->map ? h->map == m : h->class && h->class == m->class[0];
@@ -72,7 +73,8 @@ static unsigned int empty_chain(const struct lockdep_thread *t)
 	return t->in_irq_link ? CHAIN_EMPTY_IRQ : CHAIN_EMPTY;
 }
 
-/* From entry i on, the entries are now on top of this chain. */
+/* The entries from i on now lie on top of `chain`: set the names of their
+ * chains. */
 static void rechain(struct lockdep_thread *t, unsigned int i,
 		    unsigned int chain)
 {
@@ -110,15 +112,17 @@ void lockdep_retire(struct lockdep_thread *t, unsigned int i, bool renewed)
 	if (s) {
 		if (i < t->mark || renewed)
 			s->level = 0;
-		/* If the lock was taken with IRQs on, its late release will
-		 * decrement the preempt count. */
+		/* The late release of a renewed lock returns false, so the
+		 * releaser does not decrement the preempt count. If taking the
+		 * lock has incremented the count (IRQs were on), pay() has to
+		 * decrement it. */
 		s->owes_a_count = renewed && !h->irqs_off;
 	}
 	remove_entry(t, i);
 }
 
-/* Note the greatest depth, for the command `lockdep`. If two cores do this at
- * once, the greater depth may be lost. */
+/* Note the greatest depth, for the command `lockdep`. If two cores note a depth
+ * at once, the greater one may be lost. */
 static void note_depth(unsigned int depth)
 {
 	if (depth > READ_ONCE(lockdep_max_depth))
@@ -145,9 +149,9 @@ static void report_nest(const struct held_lock *h, const void *frame)
 	lockdep_found(&f, lockdep_serial(h->class), h->site, 0);
 }
 
-/* With the new entry, t->held[t->depth], the chain may be unchecked, or checked
- * at another place. Find the chain, and check it if it is unchecked. Returns
- * the chain's name. */
+/* t->held[t->depth] is the new entry. The chain that ends with it may be
+ * unchecked, or may be at another place of the table than its hash says. Find
+ * the chain, and check it if it is unchecked. Returns the chain's name. */
 static noinline unsigned int check_chain(struct lockdep_thread *t,
 					 const struct lockdep_map *nest,
 					 const void *frame)
@@ -160,27 +164,26 @@ static noinline unsigned int check_chain(struct lockdep_thread *t,
 	uint32_t wrong;
 
 	t->recursion = 1;
-	h->unchecked = 0; /* lockdep_irq_enter() */
+	h->unchecked = 0; /* lockdep_irq_enter() may have set it */
 	note_depth(t->depth + 1);
 	if (nest && !ordered && h->class)
 		report_nest(h, frame);
 	name = chain_intern(h, NULL, &known);
 	if (!known) {
-		/* Relaxed: a count by itself. */
+		/* Relaxed: nothing depends on the count. */
 		__atomic_fetch_add(&lockdep_chain_misses, 1, __ATOMIC_RELAXED);
 		wrong = c->wrong;
 		lockdep_mark_use(h, lockdep_uses_of(h), frame);
-		/* If a use makes the class inconsistent, that the class is
-		 * unsafe or safe in an order by the same rule follows.
-		 *
-		 * A chain with a finding stays unchecked, so that each
-		 * acquisition that makes the chain is counted. A chain whose
-		 * edges a reset has removed also stays unchecked. */
+		/* If a new use makes the class inconsistent, it also makes
+		 * orders of the class break the same rule. These findings
+		 * follow from the first: lockdep_check_order() leaves them
+		 * out. */
 		ok = lockdep_check_order(t, t->depth, h, ordered,
 					 c->wrong & ~wrong, frame);
 		name = chain_intern(h, ok ? &epoch : NULL, &known);
 	}
-	/* The locks of the interrupted context are not part of the chain. */
+	/* The locks of the interrupted context are not part of the chain. So
+	 * look for recursion with them here, at each acquisition. */
 	if (t->base && h->class && !ordered && !(h->how & LOCK_TRY))
 		lockdep_check_recursion(t, 0, t->base, h, frame);
 	t->recursion = 0;
@@ -196,24 +199,26 @@ void lockdep_relearn(struct lockdep_thread *t)
 	 * lockdep_reset() or lockdep_unregister_key(). If the looks below still
 	 * see what those functions forget, `stale` stays set. */
 	smp_mb();
-	/* When a key is unregistered, its chains go, and their names may be
-	 * used for other chains. */
+	/* When a key is unregistered, the chains with its classes go. The names
+	 * of these chains may be used for other chains. */
 	for (unsigned int i = 0; i < t->depth; i++) {
 		struct held_lock *h = &t->held[i];
 
-		/* An edge to its class would be an edge to the next class at
-		 * this place. */
+		/* The class is gone. An edge to it would become an edge to the
+		 * class that gets its place next. */
 		if (!lockdep_classes[h->class].key)
 			h->class = 0;
 		outer |= !h->class && i < t->base;
 	}
 	rechain(t, 0, CHAIN_EMPTY);
-	if (outer) /* the end of the interrupt brings back an old name */
+	if (outer) /* the end of the interrupt restores the old name of a chain:
+		    * learn again then */
 		WRITE_ONCE(t->stale, 1);
 	for (unsigned int i = 0; i < t->depth; i++) {
 		struct held_lock *h = &t->held[i];
-		/* A frame that returns to where h was taken: the stack of this
-		 * step does not show how h was taken. */
+		/* A made-up frame, which returns to the place where h was
+		 * taken. The real stack shows the present step, not how h was
+		 * taken. */
 		const uint32_t taken_at[] = { LOCKDEP_NO_OLDER_FRAME, h->site };
 		const void *frame = &taken_at[1];
 
@@ -241,15 +246,16 @@ static always_inline void push(struct lockdep_thread *t, struct lockdep_map *m,
 	h->since = timer_about_now();
 	h->waits = false;
 	h->more = 0;
-	/* The fields of the link, by hand: below, nested, in_irq, how, irqs_off,
-	 * class. */
+	/* Compose the link by hand from its fields: below, nested, in_irq, how,
+	 * irqs_off, class. */
 	link = t->chain | bits.link | t->in_irq_link;
 	link |= how << 14;
 	link |= (flags & PSR_I) * (off.link / PSR_I);
 	link |= class << 21;
 	h->link = link;
 	place = chain_place(link);
-	/* Relaxed: the word is only compared; nothing is read through it. */
+	/* Relaxed: the link is only compared, and nothing is read through
+	 * it. */
 	if (likely(READ_ONCE(lockdep_chains[place]) == link) && !nest)
 		t->chain = chain_name(place);
 	else
@@ -257,8 +263,8 @@ static always_inline void push(struct lockdep_thread *t, struct lockdep_map *m,
 	t->depth = depth + 1;
 }
 
-/* Is m held shared in this context? Then a recursive reader does not wait, like
- * a trylock. */
+/* Is m held shared in this context? Then a recursive reader of m never waits,
+ * so it counts as a trylock. */
 static bool reads_already(const struct lockdep_thread *t,
 			  const struct lockdep_map *m)
 {
@@ -453,8 +459,9 @@ bool lock_release(struct lockdep_map *m, uintptr_t site)
 	const struct held_lock *h = &t->held[depth - 1];
 	bool ok = true;
 
-	/* A lock that the caller of the context holds, or the interrupted thread,
-	 * lies below `mark`: then `mark` moves. Never is mark < base. */
+	/* Entries below `mark` are the locks of the context around this one. If
+	 * one of these is released, `mark` moves, which release_slow() does.
+	 * mark is never less than base. */
 	if (likely(depth > t->mark && h->map == m && !t->busy)) {
 		t->chain = h->below;
 		t->depth = depth - 1;

@@ -291,10 +291,11 @@ void lockdep_call(void);
 
 /* Does the current thread, or an interrupt on top of it, hold m? */
 bool lock_is_held(const struct lockdep_map *m);
-/* The same, but held for writing, or for reading. */
+/* Does the current thread, or an interrupt on top of it, hold m for reading
+ * (read), or for writing (!read)? */
 bool lock_is_held_as(const struct lockdep_map *m, bool read);
-/* The entry of t for m if t holds it, else NULL. A racy reading if t is another
- * thread. */
+/* If t holds m: t's entry for m; else NULL. If t is another thread, the answer
+ * may be out of date. */
 const struct held_lock *lock_held_by(const struct thread *t,
 				     const struct lockdep_map *m);
 
@@ -322,30 +323,36 @@ void lockdep_complain(enum lockdep_kind kind, const char *what, uintptr_t site);
 		if (unlikely(lock_is_on_list(&(lock)->dep_map)))               \
 			lockdep_unwanted(&(lock)->dep_map, CALLER);            \
 	} while (0)
-/* For the last one: lock_is_held(), but false if lockdep does not know. The
- * second reports that m is held. */
+/* For lockdep_assert_not_held(). lock_is_on_list(): as lock_is_held(), but
+ * false if lockdep does not know. lockdep_unwanted(): report that m is held. */
 bool lock_is_on_list(const struct lockdep_map *m);
 void lockdep_unwanted(const struct lockdep_map *m, uintptr_t site);
-/* For the two before it: m is not held for reading (read), or for writing. */
+/* For lockdep_assert_held_read() and lockdep_assert_held_write(): report that m
+ * is not held for reading (read), or not for writing (!read). */
 void lockdep_held_otherwise(const struct lockdep_map *m, bool read,
 			    uintptr_t site);
 
-/* The function may take this lock, though not each time: check as if it did. (A
- * lock that sleeps: also check that it may sleep here.) */
+/* The calling function may take this lock, though not at each call: check as if
+ * it took the lock now. If a thread sleeps to wait for this lock, also check
+ * that the function may sleep here. */
 #define might_lock(lock)      __might_lock(&(lock)->dep_map, LOCK_WRITE, CALLER)
 #define might_lock_read(lock) __might_lock(&(lock)->dep_map, LOCK_READ, CALLER)
 void __might_lock(struct lockdep_map *m, unsigned int how, uintptr_t site);
 
-/* The thread is about to sleep, or to call what may sleep. allowed: what the
- * counts and flags say. Report it, unless it is right. what: the function. */
+/* The thread is about to sleep, or to call a function that may sleep. Report
+ * this if the counts and flags do not allow it (!allowed), or if the thread
+ * holds a spinlock. what: the name of the function. */
 void lockdep_sleeps(bool allowed, const char *what, uintptr_t site);
-/* The same in schedule(): but not again after a report. */
+/* For schedule(): report a spinlock that the thread holds, unless
+ * lockdep_sleeps() has seen this spinlock. */
 void lockdep_switches(uintptr_t site);
 
 /*
- * An interrupt handler begins and ends, on top of the current thread. Any other
- * context begins and ends: `what` and fn name it in a report. Whatever the
- * context has left behind is reported and put back.
+ * lockdep_irq_enter() and lockdep_irq_exit(): an interrupt handler begins and
+ * ends, on top of the current thread. lockdep_enter() and lockdep_leave(): any
+ * other context begins and ends; `what` and fn name it in a report. When a
+ * context ends, lockdep reports what it has left behind, and restores the old
+ * state.
  */
 void lockdep_irq_enter(struct lockdep_context *c);
 void lockdep_irq_exit(const struct lockdep_context *c);
@@ -353,7 +360,7 @@ void lockdep_enter(struct lockdep_context *c);
 void lockdep_leave(const struct lockdep_context *c, const char *what,
 		   const void *fn);
 /* lockdep_thread_end(): the thread is about to end. lockdep_idle(): the core is
- * about to idle. Report what is left, and put it back. */
+ * about to idle. Both report what is left, and restore the state without it. */
 void lockdep_thread_end(void);
 void lockdep_idle(void);
 /* rcu_read_unlock() without a reader of this context: report it, unless an ended
@@ -365,14 +372,16 @@ void lockdep_not_disabled(void);
 /* The locks and readers that contexts of this thread have left behind are gone:
  * somebody else has released them. */
 void lockdep_forget_stray(void);
-/* Memory is about to be freed, or (the second) a lock there to be initialised:
- * report the locks in it that the current thread holds, and do not check them
- * any more. A new lock is held by nobody: the late release of the old one leaves
- * it as it is. site: the caller of the function that does that. */
+/* debug_check_no_locks_freed(): this memory is about to be freed.
+ * debug_check_new_lock(): a lock in this memory is about to be initialised.
+ * Both report the locks in the memory that the current thread holds, and no
+ * longer check these locks. Nobody holds a new lock, so a late release of the
+ * old lock leaves the new one as it is. site: the caller of the function that
+ * frees or initialises. */
 void debug_check_no_locks_freed(const void *from, size_t len, uintptr_t site);
 void debug_check_new_lock(const void *from, size_t len, uintptr_t site);
 /* A BUG has ended the current thread, perhaps inside lockdep: release lockdep's
- * lock for the other threads, and check this one no more. */
+ * lock for the other threads, and no longer check the thread that has ended. */
 void lockdep_thread_died(void);
 
 /* Since the last reset: lockdep_count() is the number of distinct findings of
@@ -385,8 +394,9 @@ unsigned int lockdep_seen(void);
  * new findings since the mark, as LOCKDEP_BIT()s. A reset removes the mark. */
 void lockdep_mark(void);
 unsigned int lockdep_since_mark(void);
-/* Forget the edges, uses and findings. Classes and chains stay, but chains have
- * to be checked anew. Each thread tells at its next step what it holds. */
+/* Forget the edges, uses and findings. Classes and chains stay, but each chain
+ * has to be checked again. Each thread tells lockdep at its next lock operation
+ * what it holds. */
 void lockdep_reset(void);
 /* Calls fn for each thread. A reset needs it; kernel/sched/thread.c sets it. */
 extern void (*lockdep_for_each_thread)(void (*fn)(struct thread *t, void *arg),

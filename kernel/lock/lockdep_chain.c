@@ -33,8 +33,8 @@ _Static_assert(DEP_NODES <= 1u << 11, "`class` is too small");
 uint32_t lockdep_chains[LOCKDEP_CHAINS];
 unsigned int lockdep_nr_chains, lockdep_chain_misses;
 static unsigned int furthest;
-/* The places of the chains that are checked, so that a reset costs no more than
- * what happened since the last one. */
+/* The places of the chains that are checked, so that a reset looks only at what
+ * was checked since the last reset. */
 static uint16_t checked[LOCKDEP_CHAINS];
 static unsigned int nr_checked;
 
@@ -80,8 +80,8 @@ static uint32_t *find(uint32_t link)
 	return NULL;
 }
 
-/* Add the chain, which is not there. NULL if the table is full.
- * lockdep_graph_lock held. */
+/* Add the chain, which is not in the table yet. Returns NULL if the table is
+ * full. lockdep_graph_lock held. */
 static uint32_t *add(uint32_t link)
 {
 	unsigned int place = chain_place(link);
@@ -142,7 +142,8 @@ void chains_remove(const uint32_t gone[DEP_NODES / 32])
 
 	for (unsigned int i = 0; i < LOCKDEP_CHAINS / 32; i++)
 		removed[i] = 0;
-	/* A chain is also removed if the chain below it is. */
+	/* A chain is also removed if the chain below it was removed. So repeat
+	 * this until no further chain goes. */
 	while (more) {
 		more = false;
 		for (unsigned int i = 0; i < LOCKDEP_CHAINS; i++) {

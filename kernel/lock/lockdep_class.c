@@ -80,8 +80,8 @@ static unsigned int new_class(const void *key, const struct lockdep_map *m,
 	if (!n)
 		return 0;
 	memset(c, 0, sizeof(*c));
-	/* The second class of a name is printed as "lock#2". The same holds for
-	 * its subclasses. */
+	/* The second class with the name "lock" is printed as "lock#2". All
+	 * subclasses of one key have the same number. */
 	for (unsigned int i = 1; i < lockdep_nr_classes; i++) {
 		const struct lock_class *o = &lockdep_classes[i];
 
@@ -220,9 +220,9 @@ noinline unsigned int lockdep_class_of(struct lockdep_map *m,
 		lockdep_bad_name("a lock of a class that has another name",
 				 name);
 	/* Relaxed: two cores may store the same number here. A core that reads
-	 * the number then reads the class under lockdep_graph_lock, under which
-	 * the class was made before this store. Only the class's uses are read
-	 * without the lock: see lockdep_mark_use(). */
+	 * the number reads the class under lockdep_graph_lock, and the class
+	 * was made under this lock before the store. Only the class's uses are
+	 * read without the lock: see lockdep_mark_use(). */
 	WRITE_ONCE(m->class[subclass], (uint16_t) class);
 	return class;
 }
@@ -249,7 +249,8 @@ void lockdep_set_use(unsigned int class, unsigned int use, bool wrong)
 
 void lockdep_forget_uses(void)
 {
-	bool all = nr_with_uses == DEP_NODES; /* it may be full */
+	bool all = nr_with_uses == DEP_NODES; /* with_uses[] is full, and may
+					       * lack some */
 	unsigned int n = all ? lockdep_nr_classes : nr_with_uses;
 
 	for (unsigned int i = 0; i < n; i++) {

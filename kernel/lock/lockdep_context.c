@@ -2,18 +2,19 @@
  * Lockdep: contexts, and what they leave behind; sleeping; assertions.
  *
  * When a context begins, its caller notes the locks held, the readers open, the
- * preempt count and the interrupt flag (struct lockdep_context). When the context
- * ends, all of these must be the same. If one is not, lockdep reports this there,
- * with the context's name. Then it restores the old state: the lock becomes a
- * stray (lockdep_stray.c), the counts and the flag get their old values. So
- * lockdep does not blame the interrupted context, or the caller, later.
+ * preempt count and the interrupt flag (struct lockdep_context). When the
+ * context ends, all of these must be the same. If one of them is not, lockdep
+ * reports this at the end, with the context's name. Then it restores the old
+ * state: the lock becomes a stray (lockdep_stray.c), the counts and the flag
+ * get their old values. So lockdep does not blame the interrupted context, or
+ * the caller, later.
  *
  * One end makes at most two findings. If a lock was left, lockdep reports no
  * change of the preempt count or the interrupt flag, because the lock explains
  * it. If a reader was left, the reader explains the preempt count.
  *
- * Only the thread itself uses its part of this data, IRQs off. Context: any but
- * FIQ. Built without sanitizers.
+ * Only the thread itself uses its struct lockdep_thread, with IRQs off.
+ * Context: any but FIQ. Built without sanitizers.
  */
 #include "kernel/debug/panic.h"
 #include "kernel/lock/lockdep.h"
@@ -51,15 +52,17 @@ void lockdep_enter(struct lockdep_context *c)
 
 void lockdep_irq_enter(struct lockdep_context *c)
 {
-	/* If the interrupted context holds locks, each acquisition is checked:
-	 * a link with this bit has another place than the chain's place. */
+	/* If the interrupted context holds locks, each acquisition of the
+	 * interrupt has to be checked. So set `unchecked` in the interrupt's
+	 * links: a link with this bit has another place in the table than its
+	 * chain, and push() does not find the chain. */
 	const struct held_lock in_irq = {
 		.in_irq = 1,
 		.unchecked = current->lockdep.depth != 0,
 	};
 	struct lockdep_thread *t = &current->lockdep;
 
-	lockdep_irqs_on(); /* they were: otherwise it would not have come */
+	lockdep_irqs_on(); /* IRQs were on: otherwise no interrupt would come */
 	lockdep_enter(c);
 	t->base = t->depth;
 	t->chain = CHAIN_EMPTY_IRQ;
@@ -103,7 +106,8 @@ static void report_left(const struct lockdep_context *c, enum lockdep_left left,
 		      (uint32_t)fn);
 }
 
-/* What has the context left, apart from locks? locks: has it left some? */
+/* What has the context left, apart from locks? locks: has it left locks? If so,
+ * they explain a change of the count or the flag. */
 static enum lockdep_left what_is_left(const struct lockdep_context *c,
 				      bool locks)
 {
@@ -128,14 +132,15 @@ static void put_back(const struct lockdep_context *c)
 
 	if (t->readers > c->readers)
 		t->left_readers += t->readers - c->readers;
-	/* A reader that is left has incremented the preempt count, too. */
+	/* A reader that is left has incremented the preempt count, too. No
+	 * stray has to explain that part of the difference. */
 	stray_owe(t, me->preempt_count - c->preempt_count -
 			     (int)(t->readers - c->readers));
 	t->readers = c->readers;
 	WRITE_ONCE(me->preempt_count, c->preempt_count);
 }
 
-/* The context ends. IRQs are off; the caller sets the flag. */
+/* The context ends. IRQs are off; the caller restores the interrupt flag. */
 static void check_end(const struct lockdep_context *c, unsigned int first,
 		      enum lockdep_left left, const char *what, const void *fn,
 		      const void *frame)
@@ -196,8 +201,8 @@ void lockdep_leave(const struct lockdep_context *c, const char *what,
 {
 	struct lockdep_thread *t = &current->lockdep;
 
-	/* Not c->depth: the context may have released locks of another
-	 * context. */
+	/* Compare with t->mark, not with c->depth: the context may have
+	 * released locks of another context. */
 	if (!ends_well(c, t->mark))
 		end_badly(c, t->mark, what, fn, __builtin_frame_address(0));
 	t->level--;
@@ -221,7 +226,8 @@ void lockdep_irq_exit(const struct lockdep_context *c)
 	t->base = min(c->base, base);
 	t->mark = min(c->mark, base);
 	t->chain = c->chain;
-	if (unlikely(base != c->depth)) /* it has released a lock of another */
+	if (unlikely(base != c->depth)) /* the interrupt has released a lock of
+					 * another context */
 		t->chain = base > t->base ? lockdep_chain_of(t, base) :
 			   t->in_irq_link ? CHAIN_EMPTY_IRQ :
 					    CHAIN_EMPTY;
@@ -249,8 +255,8 @@ void lockdep_idle(void)
 
 void lockdep_thread_died(void)
 {
-	/* Never cleared: whatever the thread does on its way out follows from
-	 * the BUG. */
+	/* `recursion` is never cleared: whatever the thread does on its way out
+	 * follows from the BUG. */
 	current->lockdep.recursion = 1;
 	if (lockdep_graph_lock.holder == current)
 		arch_spin_unlock(&lockdep_graph_lock);
@@ -301,7 +307,7 @@ void lockdep_unwanted(const struct lockdep_map *m, uintptr_t site)
 
 	if (begin_violation(&f, LOCKDEP_NOT_HELD, m->name, site, flags,
 			    __builtin_frame_address(0))) {
-		f.next.lock = m; /* this says that it is held */
+		f.next.lock = m; /* so the report says that m is held */
 		lockdep_found(&f, (uint32_t)m->name, site, 1);
 		end_violation();
 	}
@@ -345,8 +351,8 @@ void lockdep_no_reader(uintptr_t site)
 	raw_local_irq_restore(flags);
 }
 
-/* The memory of the locks from `from` on is gone. renewed: it was initialised
- * again. */
+/* The memory from `from` on is about to be freed, or (renewed) a lock in it is
+ * about to be initialised. Report and retire the held locks in this memory. */
 static noinline void check_memory(const void *from, size_t len, bool renewed,
 				  uintptr_t site, const void *frame)
 {

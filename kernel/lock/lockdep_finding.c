@@ -2,8 +2,9 @@
  * Lockdep's findings: which ones are new, and how many there are.
  *
  * Two findings are the same if their kind and their key are equal. A key has
- * three words. They are compared in full, so two findings are not taken for one.
- * (Of a cycle they are a hash of 64 bits.) The keys, by kind:
+ * three words. The words are compared in full, so two different findings are
+ * not taken for one. (For a cycle, the words are a hash of 64 bits.) The keys,
+ * by kind:
  *
  *	circular         the cycle: a sum over its edges, in their direction
  *	recursive        class, site of the held lock, site of the new one
@@ -84,7 +85,8 @@ bool lockdep_note(struct finding *f, uint32_t a, uint32_t b, uint32_t c)
 	if (lockdep_nr_findings == LOCKDEP_FINDINGS) {
 		lockdep_unsaid++;
 		unsaid[f->kind]++;
-		return false; /* that the table is full was printed */
+		return false; /* lockdep_report() has said that the table is
+			       * full */
 	}
 	f->named = lockdep_named(f);
 	keys[lockdep_nr_findings++] = key;

@@ -19,7 +19,8 @@
 
 static const char *full[TABLES], *bad_names[NAMES + 1];
 
-/* Note that s has been said. Returns false if it had been said before. */
+/* Note that the line about s is printed. Returns false if it was printed
+ * before, or if there is no room for the note. */
 static bool say(const char **said, unsigned int n, const char *s)
 {
 	for (unsigned int i = 0; i < n; i++) {

@@ -7,7 +7,7 @@
 
 void dep_clear(struct dep_graph *g)
 {
-	/* Only these nodes have edges. */
+	/* Only the nodes of these edges have lists that are not empty. */
 	for (unsigned int i = 1; i < g->edges; i++)
 		g->out[g->edge[i].from] = g->in[g->edge[i].to] = 0;
 	g->edges = 1;
@@ -59,8 +59,8 @@ int dep_add(struct dep_graph *g, unsigned int from, unsigned int to,
 	return (int)i;
 }
 
-/* Remove edge i from the list that *p begins: the edges from a node, or the
- * edges to a node. */
+/* Remove edge i from the list that begins at *p: the edges from a node (out),
+ * or the edges to a node. */
 static void unlink_edge(struct dep_graph *g, uint16_t *p, unsigned int i,
 			bool out)
 {
@@ -122,8 +122,9 @@ dep_search(struct dep_graph *g, unsigned int start, bool weak, bool backward,
 	   enum dep_match (*match)(unsigned int node, bool weak, void *arg),
 	   void *arg, struct dep_path *path)
 {
-	/* Only strong_on edges leave a weak node. An edge that is not in
-	 * strong_to leads to a weak node. */
+	/* The search leaves a weak node only by edges of a sort in strong_on. A
+	 * node is weak if the search reaches it by an edge of a sort that is
+	 * not in strong_to. */
 	unsigned int strong_on = backward ? DEP_EN | DEP_SN : DEP_EN | DEP_ER;
 	unsigned int strong_to = backward ? DEP_EN | DEP_ER : DEP_EN | DEP_SN;
 	unsigned int head = 0, tail = 0;

@@ -102,18 +102,19 @@ static inline unsigned int dep_of(bool from_shared, bool to_recursive)
  * there is none. */
 unsigned int dep_find(const struct dep_graph *g, unsigned int from,
 		      unsigned int to, unsigned int dep);
-/* Add an edge. Returns it if it is new, 0 if dep_find() finds one, -1 if the
- * table is full. */
+/* Add an edge. Returns its number. Returns 0 if dep_find() finds an edge
+ * already, and -1 if the table is full. */
 int dep_add(struct dep_graph *g, unsigned int from, unsigned int to,
 	    unsigned int dep);
 /* Remove all edges from and to the node. */
 void dep_remove(struct dep_graph *g, unsigned int node);
 
 /*
- * Find the shortest strong path from `start` to a node that match() finds; start
- * itself may be it. No path comes back to start. backward: against the direction of the edges.
- * weak: how start is reached (forward: by a recursive reader; backward: it is
- * held shared). Returns the node, with its path in *path; 0 if there is none.
+ * Find the shortest strong path from `start` to a node for which match()
+ * returns DEP_FOUND; this node may be start itself. No path comes back to
+ * start. backward: against the direction of the edges. weak: how start is
+ * reached (forward: by a recursive reader; backward: it is held shared).
+ * Returns the node, with its path in *path; 0 if there is none.
  */
 unsigned int
 dep_search(struct dep_graph *g, unsigned int start, bool weak, bool backward,

@@ -112,7 +112,7 @@ void lockdep_full(const char *table, const char *number, unsigned int is,
 		  const char *then);
 /* Print, once for each name, what is wrong with locks of that name. */
 void lockdep_bad_name(const char *what, const char *name);
-/* The table has room again: print it again when it is full. */
+/* The table has room again. When it is full again, print this again. */
 void lockdep_has_room(const char *number);
 
 /* ---- lockdep_class.c ------------------------------------------------------ */
@@ -134,11 +134,13 @@ static inline uint64_t lockdep_mix(uint64_t key, uint32_t value)
 	return key ^ key >> 29;
 }
 
-/* The class of m, which m keeps; 0: it cannot have one, and a line has said so.
- * IRQs off, recursion set. */
+/* Returns the class of m, and stores it in m. 0: m cannot have a class, and a
+ * line about this has been printed. IRQs off, recursion set. */
 unsigned int lockdep_class_of(struct lockdep_map *m, unsigned int subclass);
-/* lockdep_graph_lock held: note a use; forget all uses; forget the classes of a key, whose
- * numbers are set in gone[]. */
+/* lockdep_set_use(): note a use; wrong: the use is a finding.
+ * lockdep_forget_uses(): forget all uses. lockdep_forget_key(): forget the
+ * classes of a key, and set their bits in gone[]; returns whether there was
+ * one. *registered: was the key registered? lockdep_graph_lock held. */
 void lockdep_set_use(unsigned int class, unsigned int use, bool wrong);
 void lockdep_forget_uses(void);
 bool lockdep_forget_key(const void *key, uint32_t gone[DEP_NODES / 32],
@@ -175,14 +177,14 @@ static always_inline unsigned int chain_name(unsigned int place)
 	return place + CHAIN_NAMES;
 }
 
-/* Find or add the chain that is h on top of h->below. Returns its name. *known:
- * is it marked as checked? epoch: NULL, or lockdep_resets from before the check
- * that the caller has just made; then mark it as checked, unless a reset came in
- * between. */
+/* Find or add the chain that is h on top of h->below. Returns the chain's name.
+ * *known: was the chain marked as checked? epoch: NULL, or the value of
+ * lockdep_resets before the check that the caller has just made. If
+ * lockdep_resets still has this value, mark the chain as checked. */
 unsigned int chain_intern(const struct held_lock *h, const uint32_t *epoch,
 			  bool *known);
-/* lockdep_graph_lock held: no chain is checked any more; remove the chains with
- * one of these classes. */
+/* chains_uncheck(): no chain is checked any more. chains_remove(): remove the
+ * chains that contain one of these classes. lockdep_graph_lock held. */
 void chains_uncheck(void);
 void chains_remove(const uint32_t gone[DEP_NODES / 32]);
 
@@ -207,7 +209,7 @@ bool lockdep_is_about_calls(const struct finding *f);
 extern unsigned int lockdep_reports; /* printed since boot */
 /* IRQs off, the graph lock not held. */
 void lockdep_report(const struct finding *f);
-/* No report refers to a class any more. */
+/* The last report cannot be printed again, because its classes may be gone. */
 void lockdep_forget_last(void);
 
 /* ---- lockdep_finding.c ---------------------------------------------------- */
@@ -225,15 +227,16 @@ struct held_copy lockdep_copy(const struct held_lock *h);
 /* Fill in what every finding of the current thread has. frame: the frame from
  * which its stack is recorded. */
 void lockdep_fill(struct finding *f, enum lockdep_kind kind, const void *frame);
-/* A sum over the classes and edges to which f refers. It is another one if one of
- * them has gone, or is in use for something else. */
+/* A sum over the classes and edges to which f refers. The sum changes if one of
+ * them goes, or if its place is used for another one. */
 uint64_t lockdep_named(const struct finding *f);
 /* Count a finding. Returns whether it has to be reported: the first with this
  * kind and key. lockdep_graph_lock held. */
 bool lockdep_note(struct finding *f, uint32_t a, uint32_t b, uint32_t c);
-/* Count it, and report it if it is the first; takes the lock for that. */
+/* Count a finding, and report it if it is the first. Takes
+ * lockdep_graph_lock. */
 void lockdep_found(struct finding *f, uint32_t a, uint32_t b, uint32_t c);
-/* So many things were found that follow from a finding. */
+/* n further things were found that follow from a finding. Count them. */
 void lockdep_count_again(unsigned int n);
 uint32_t lockdep_serial(unsigned int class);
 /* lockdep_graph_lock held. */
@@ -251,14 +254,16 @@ static inline bool is_recursive(unsigned int how)
 	return (how & LOCK_READ_RECURSIVE) != 0;
 }
 
-/* The uses (USE_BIT()s) of the lock that holding it, as h says, makes. */
+/* The uses (USE_BIT()s) that the class of h gets because a thread holds the
+ * lock as h says. */
 uint32_t lockdep_uses_of(const struct held_lock *h);
 /* Note for h's class the uses that it did not have, and report each one that is
  * a finding. Returns false if there was one. */
 bool lockdep_mark_use(const struct held_lock *h, uint32_t uses,
 		      const void *frame);
-/* h is one of the locks that the current step concerns. Do the same, but after
- * the step's first finding (*ok is false) note nothing. */
+/* h is one of several locks that the current step concerns. As
+ * lockdep_mark_use(), but after the step's first finding (*ok is false) note
+ * nothing, and only count further findings. */
 void lockdep_mark_in_step(const struct held_lock *h, uint32_t uses, bool *ok,
 			  const void *frame);
 /* Does prev -> next, which is a new edge, connect a safe lock to an unsafe one?
@@ -270,15 +275,15 @@ bool lockdep_check_irq_order(const struct held_lock *prev,
 
 /* ---- lockdep_order.c ------------------------------------------------------ */
 
-/* Is one of the entries from `first` to n - 1 of the class of next, and must not
- * be? Reports it. Returns false if there is one. */
+/* Report an entry from `first` to n - 1 that has the class of next and must not
+ * have it. Returns false if there is one. */
 bool lockdep_check_recursion(const struct lockdep_thread *t, unsigned int first,
 			     unsigned int n, const struct held_lock *next,
 			     const void *frame);
 /* Check the order of next, which is being taken, and the first n locks of t's
- * list. `ordered`: an outer lock orders those of its class. wrong: the uses of
- * next's class that this acquisition has made, and that are findings. Returns
- * false if there is a finding. */
+ * list. `ordered`: an outer lock orders the locks of next's class. wrong: the
+ * uses of next's class that this acquisition has made, and that are findings.
+ * Returns false if there is a finding. */
 bool lockdep_check_order(const struct lockdep_thread *t, unsigned int n,
 			 const struct held_lock *next, bool ordered,
 			 uint32_t wrong, const void *frame);
@@ -290,15 +295,15 @@ struct stray_lock *stray_find(struct lockdep_thread *t,
 /* Returns the stray; NULL: there is no room, and the thread is blind now. */
 struct stray_lock *stray_add(struct lockdep_thread *t,
 			     const struct held_lock *h, bool gone);
-/* A lock there is initialised: forget those before it that were left behind or
- * freed. */
+/* A lock in this memory is initialised: forget the strays there that were left
+ * behind or freed. */
 void stray_renewed(struct lockdep_thread *t, const void *from, size_t len);
-/* A release of m, which is not on the list. Returns false if lockdep must report
- * it. *ok: what lock_release() returns otherwise. */
+/* The thread releases m, which is not on its list. Returns false if lockdep
+ * must report this. If it need not, *ok is what lock_release() returns. */
 bool stray_release(struct lockdep_thread *t, const struct lockdep_map *m,
 		   bool *ok);
-/* A context ends, and the preempt count is put back, by `by`: whose releases will
- * know of it? */
+/* A context ends, and lockdep restores the preempt count. by: how much too high
+ * the count was. Note which strays made this difference (owes_a_count). */
 void stray_owe(struct lockdep_thread *t, int by);
 
 /* ---- lockdep.c ------------------------------------------------------------ */
@@ -308,11 +313,10 @@ extern unsigned int lockdep_max_depth;
 /* The last entry of m on the list; NULL if there is none. */
 const struct held_lock *lockdep_entry(const struct lockdep_thread *t,
 				      const struct lockdep_map *m);
-/* The lock of entry i is no more: make it a stray. renewed: another lock, which
- * is free, is in its place. */
+/* The lock of entry i no longer exists, or has lost its class: make it a stray.
+ * renewed: another lock, which is free, is in its place. */
 void lockdep_retire(struct lockdep_thread *t, unsigned int i, bool renewed);
-/* The name of the chain of the first n entries, which another context than the
- * running one has on top. */
+/* The name of the chain that entry n - 1 ends. If n is 0: CHAIN_EMPTY. */
 unsigned int lockdep_chain_of(const struct lockdep_thread *t, unsigned int n);
 /* A reset came since the last step of t, or a key was unregistered: learn again
  * what t holds. */

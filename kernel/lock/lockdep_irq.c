@@ -19,8 +19,8 @@
 
 #if GORDIAN_DEBUG
 
-/* The uses that must not be mixed with a use. (The uses of two readers may be
- * mixed.) */
+/* For each use: the uses that a class must not have besides it. (A class may
+ * have both uses of readers.) */
 static const uint8_t excluded[NR_USES] = {
 	[USED_IN_HARDIRQ] = USE_ON,
 	[USED_IN_HARDIRQ_READ] = USE_BIT(ENABLED_HARDIRQ),
@@ -31,14 +31,15 @@ static const uint8_t excluded[NR_USES] = {
 };
 
 /*
- * A lock that is safe must not lead to one that is unsafe. There are two rules:
- *  - A lock that an interrupt takes, and one that is held with interrupts on:
- *    the interrupt may come on top of its holder.
- *  - A lock that a core waits for with interrupts off, and one that is held
- *    while its holder waits for an answer of other cores: such a core does not
- *    answer. Only spinlocks are waited for in this way, so readers do not
- *    count. Nor do interrupts: the holder has interrupts on, so the first rule
- *    is broken too.
+ * A safe lock must not lead to an unsafe one. There are two rules:
+ *  - Safe: an interrupt takes the lock. Unsafe: the lock is held with
+ *    interrupts on. The interrupt may come on top of a holder of the unsafe
+ *    lock.
+ *  - Safe: a core waits for the lock with interrupts off. Unsafe: a thread that
+ *    holds the lock waits for an answer of other cores. A core with interrupts
+ *    off does not answer. Only spinlocks are waited for in this way, so readers
+ *    do not count. Waits in an interrupt do not count either: the holder of the
+ *    unsafe lock has interrupts on, so the first rule is broken too.
  */
 static const struct rule {
 	uint32_t safe, unsafe; /* uses */
@@ -83,10 +84,11 @@ struct use_match {
 };
 
 /*
- * For dep_search(): has the class `node` one of the uses in arg->mask? weak: the
- * path reaches the class by recursive readers only. They do not wait for other
- * readers, so in this case a use by readers does not count. A path ends at the
- * first safe or unsafe class: lockdep has already checked what lies beyond it.
+ * For dep_search(): has the class `node` one of the uses in arg->mask? weak:
+ * the path reaches the class by recursive readers only. Recursive readers do
+ * not wait for other readers, so in this case a use by readers does not count.
+ * A path ends at the first safe or unsafe class: lockdep has already checked
+ * what lies beyond it.
  */
 static enum dep_match has_use(unsigned int node, bool weak, void *arg)
 {
@@ -131,9 +133,10 @@ static bool note_pair(struct finding *f, unsigned int rule)
 
 /* ---- a new use ------------------------------------------------------------ */
 
-/* h's class is now used in this way. If this makes the class safe, report the
- * unsafe locks that come after it. If it makes the class unsafe, report the
- * safe locks that come before it. Returns false if there are any. */
+/* h's class is now used in this way. If this use makes the class safe, report
+ * the unsafe classes that come after it. If this use makes the class unsafe,
+ * report the safe classes that come before it. Returns false if there are
+ * any. */
 static bool check_paths(struct finding *f, const struct held_lock *h,
 			unsigned int use)
 {
@@ -183,7 +186,7 @@ static noinline bool mark_one(const struct held_lock *h, unsigned int use,
 	struct finding f;
 
 	lockdep_fill(&f, LOCKDEP_INCONSISTENT, frame);
-	f.in_irq = h->in_irq; /* it may be learnt in another context */
+	f.in_irq = h->in_irq; /* lockdep_relearn() may run in another one */
 	f.next = lockdep_copy(h);
 	f.safe = f.unsafe = h->class;
 	f.safe_use = f.unsafe_use = f.new_use = use;
@@ -286,7 +289,8 @@ bool lockdep_check_irq_order(const struct held_lock *prev,
 		uint32_t epoch = lockdep_resets;
 
 		if (wrong & (rules[rule].safe | rules[rule].unsafe))
-			continue; /* it would follow from that */
+			continue; /* a finding would follow from the wrong
+				   * use */
 		while (lockdep_resets == epoch) {
 			f.safe = dep_search(&lockdep_graph, prev->class,
 					    is_shared(prev->how), true, has_use,
@@ -296,7 +300,7 @@ bool lockdep_check_irq_order(const struct held_lock *prev,
 			f.safe_use = evidence_of(f.safe, in.mask);
 			set_said(&in, f.safe);
 			if (report_unsafe(&f, rule, next, e))
-				break; /* nothing unsafe comes after it */
+				break; /* no unsafe lock comes after `next` */
 			ok = false;
 		}
 	}

@@ -18,8 +18,9 @@ struct closing {
 	bool shared;
 };
 
-/* Does the path to this node close a strong cycle? (If a cycle reaches its end
- * in another way too, it contains a shorter cycle.) */
+/* Does the path to this node close a strong cycle? If the path has come to the
+ * node c->class but closes no strong cycle, the search need not go on from this
+ * node: a cycle that contains the node twice contains a shorter cycle. */
 static enum dep_match closes_cycle(unsigned int node, bool weak, void *arg)
 {
 	const struct closing *c = arg;
@@ -50,8 +51,8 @@ static uint64_t cycle_fingerprint(unsigned int from, unsigned int to,
 	return sum + path->more;
 }
 
-/* Returns the edge. If the table is full, returns entry 0, which no search
- * visits. */
+/* Add an edge and return it. If the table is full, return entry 0, which no
+ * search visits. */
 static struct dep_edge *add_edge(const struct held_lock *prev,
 				 const struct held_lock *next, unsigned int dep,
 				 const struct dep_trace *trace, bool *full)
@@ -69,8 +70,8 @@ static struct dep_edge *add_edge(const struct held_lock *prev,
 /*
  * prev is held, next is being taken. Returns false if this is a finding. wrong:
  * see lockdep_check_order(). *cycle: has this acquisition closed a cycle
- * already? Then a second cycle follows from the same step: it is counted, and
- * its edge is not noted.
+ * already? Then a second cycle follows from the same step: count it, and do not
+ * add its edge.
  */
 static bool check_edge(const struct held_lock *prev,
 		       const struct held_lock *next, uint32_t wrong,
@@ -112,8 +113,9 @@ static bool check_edge(const struct held_lock *prev,
 			lockdep_note(&f, (uint32_t)id, (uint32_t)(id >> 32), 0);
 		*cycle = true;
 	}
-	/* Still under the lock: if two edges close a cycle, the second search
-	 * sees the first edge. */
+	/* Add the edge under the lock under which the search was made: if two
+	 * cores add the edges of a cycle at once, the second search sees the
+	 * first edge. */
 	e = add_edge(prev, next, dep, &f.trace, &full);
 	e->bad = bad;
 	arch_spin_unlock(&lockdep_graph_lock);
@@ -170,11 +172,11 @@ bool lockdep_check_order(const struct lockdep_thread *t, unsigned int n,
 		if (prev->class == next->class || !prev->class)
 			continue;
 		ok &= check_edge(prev, next, wrong, &cycle, frame);
-		/* Stop below prev if the graph already has the edges from all
-		 * locks below prev to prev: paths through prev stand for their
-		 * edges to next. If prev was taken by a trylock, it has no such
-		 * edges. If prev is a recursive reader, no strong path leads
-		 * through it. */
+		/* In most cases stop below prev: the graph already has the
+		 * edges from the locks below prev to prev, and paths through
+		 * prev stand for edges from these locks to next. But a trylock
+		 * of prev makes no such edges, and no strong path leads through
+		 * a recursive reader. In these two cases go on. */
 		if (!(prev->how & (LOCK_TRY | LOCK_READ_RECURSIVE)))
 			break;
 	}

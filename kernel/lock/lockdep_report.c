@@ -493,8 +493,10 @@ void lockdep_report(const struct finding *f)
 	uint32_t removals = READ_ONCE(lockdep_removals) - f->removals;
 	bool is_reset = READ_ONCE(lockdep_resets) - f->epoch != removals;
 
-	/* After a reset, the numbers of classes and edges mean other ones. If a
-	 * key was unregistered, most findings are not about its classes. */
+	/* After a reset, the finding's numbers of classes and edges name other
+	 * classes and edges: do not print the finding. If only keys were
+	 * unregistered, print the finding unless it is about their classes,
+	 * which lockdep_named() shows. */
 	if (!is_reset && removals && lockdep_named(f) != f->named) {
 		if (!READ_ONCE(quiet))
 			kprintf("lockdep: %s: %s, about a key that is gone\n",

@@ -4,10 +4,10 @@
  * Both change the classes and edges that a report refers to. So they hold the
  * console from report_begin() to report_end(), and no report is printed
  * meanwhile. If a finding was made before, and is not printed yet, a reset
- * forgets it. The unregistering of a key does not, unless the finding is about
- * the key's classes; then it is printed in one line. lockdep_report() compares
- * lockdep_resets and lockdep_removals. Locks: the console, then
- * lockdep_graph_lock.
+ * forgets the finding. The unregistering of a key does not forget it. But if
+ * the finding is about the key's classes, it is printed in one line only.
+ * lockdep_report() compares lockdep_resets and lockdep_removals. Locks: the
+ * console, then lockdep_graph_lock.
  *
  * Threads may hold locks meanwhile. Only a thread itself knows which, so each
  * thread tells lockdep at its next lock operation (lockdep_relearn()).
@@ -29,8 +29,8 @@ static void no_threads_yet(void (*fn)(struct thread *t, void *arg), void *arg)
 void (*lockdep_for_each_thread)(void (*fn)(struct thread *t, void *arg),
 				void *arg) = no_threads_yet;
 
-/* After the graph lock: its release, and the lock of the list of threads, have
- * the barriers that pair with lockdep_relearn(). */
+/* Called after lockdep_graph_lock was released. This release, and the lock of
+ * the list of threads, have the barriers that pair with lockdep_relearn(). */
 static void set_stale(struct thread *t, void *arg maybe_unused)
 {
 	WRITE_ONCE(t->lockdep.stale, 1);
@@ -53,15 +53,16 @@ void lockdep_reset(void)
 	lockdep_has_room("DEP_EDGES");
 	lockdep_has_room("LOCKDEP_FINDINGS");
 	report_end(flags);
-	/* Without the console: this takes a spinlock. */
+	/* After report_end(), because this takes a spinlock. */
 	lockdep_for_each_thread(set_stale, NULL);
 	lockdep_relearn(t);
 	t->recursion = 0;
 	raw_local_irq_restore(irqs);
 }
 
-/* Report that t holds locks of the key, and no longer check these locks. The
- * next key gets the places of their classes and chains. */
+/* Report that t holds locks of the key, and no longer check these locks. Their
+ * classes and chains will go, and other classes and chains may get the
+ * places. */
 static void retire_locks_of(struct lockdep_thread *t, const void *key,
 			    uintptr_t site, const void *frame)
 {
@@ -104,9 +105,9 @@ void lockdep_unregister_key(struct lock_class_key *key)
 			if (gone[n / 32] & 1u << n % 32)
 				dep_remove(&lockdep_graph, n);
 		chains_remove(gone);
-		/* Orders through this key's classes are gone, perhaps between
-		 * two classes without an edge of their own. For a thread that
-		 * holds both, this is like a reset. */
+		/* Orders that led through this key's classes are gone, and two
+		 * other classes may have had no other order. For a thread that
+		 * holds locks of both, this is like a reset. */
 		chains_uncheck();
 		WRITE_ONCE(lockdep_resets, lockdep_resets + 1);
 		WRITE_ONCE(lockdep_removals, lockdep_removals + 1);
@@ -119,7 +120,7 @@ void lockdep_unregister_key(struct lock_class_key *key)
 	lockdep_has_room("DEP_EDGES");
 	lockdep_has_room("LOCKDEP_CHAINS");
 	report_end(flags);
-	/* Without the console: this takes a spinlock. */
+	/* After report_end(), because this takes a spinlock. */
 	if (any)
 		lockdep_for_each_thread(set_stale, NULL);
 	t->recursion = 0;

@@ -195,8 +195,9 @@ void lockdep_print_cycle(const struct finding *f)
 	kprintf("\n *** DEADLOCK ***\n");
 }
 
-/* The number in the report of the i-th edge of the path. *gap: are edges left
- * out just before it, in the order of printing? */
+/* Returns the number that the report prints for the i-th edge of the path.
+ * *gap: are edges left out that the report would print just before this
+ * edge? */
 unsigned int lockdep_link_number(const struct finding *f, unsigned int i,
 				 bool *gap)
 {
@@ -256,7 +257,8 @@ void lockdep_print_call_scenario(const struct finding *f, unsigned int middle)
 	kprintf("\n *** DEADLOCK ***\n");
 }
 
-/* CPU0 holds the unsafe lock. An interrupt on CPU0 waits for the safe lock. */
+/* CPU0 holds the unsafe lock. An interrupt on CPU0 waits for the safe lock.
+ * CPU1 holds the safe lock and waits for the middle one. */
 void lockdep_print_irq_scenario(const struct finding *f, unsigned int middle)
 {
 	unsigned int safe = f->safe, unsafe = f->unsafe;

@@ -73,8 +73,8 @@ void lockdep_print_graph(bool dot)
 		kprintf("digraph lockdep {\n");
 	for (unsigned int i = 1; i < lockdep_graph.edges; i++) {
 		const struct dep_edge *e = &lockdep_graph.edge[i];
-		/* The kind of the edge (lockdep_graph.h). Nothing for the usual
-		 * kind, DEP_EN. */
+		/* The kind of the edge (lockdep_graph.h). For the usual kind,
+		 * DEP_EN, nothing is printed. */
 		const char *sort = e->dep == DEP_EN ? "" :
 				   e->dep == DEP_SN ? ", SN" :
 				   e->dep == DEP_ER ? ", ER" :

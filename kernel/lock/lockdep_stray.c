@@ -1,13 +1,12 @@
 /*
  * Lockdep's strays: locks whose real state is not what the list of held locks says.
  *
- * A lock is a stray if
- *  - a context has ended and left it behind: it is held, but not on the list;
- *  - it was taken when the list was full: it is held, but not on the list;
- *  - its memory was freed while it was held: it may still be released;
- *  - it is gone: an interrupt has released it, or it was initialised while it was
- *    held. Its owner will release it again.
- * Lockdep has printed a line or a report about each of these. With the strays it
+ * A lock is a stray if - a context has ended and left it behind: it is held,
+ * but not on the list; - it was taken when the list was full: it is held, but
+ * not on the list; - its memory was freed while it was held: it may still be
+ * released; - it is gone: an interrupt has released it, or it was initialised
+ * while it was held. Its owner will release it again. Lockdep has printed a
+ * line or a report about each of these. Because it knows the strays, lockdep
  * does not report the consequences too: the owner's late release, an assertion
  * about the lock, the change of the preempt count that belongs to the lock.
  *
@@ -22,8 +21,8 @@
 
 #if GORDIAN_DEBUG
 
-/* Is m a stray of this context? A lock that is gone is a stray of the context
- * that took it; for all other contexts the lock is not held. */
+/* Does stray s count in the running context? A lock that is gone is a stray of
+ * the context that took it; for all other contexts the lock is not held. */
 static bool is_known(const struct lockdep_thread *t, const struct stray_lock *s)
 {
 	return !s->gone || s->in_irq == (t->in_irq_link != 0);
@@ -81,7 +80,8 @@ void stray_renewed(struct lockdep_thread *t, const void *from, size_t len)
 			t->stray[i] = t->stray[--t->nr_stray];
 }
 
-/* Prepare the preempt count for what the release of m does to it. */
+/* The stray s is released. If lockdep has restored the preempt count without
+ * this lock, change the count now, so that it is right after the release. */
 static void pay(const struct stray_lock *s)
 {
 	struct thread *me = current;
@@ -115,10 +115,11 @@ static bool is_own(const struct lockdep_thread *t, const struct stray_lock *s)
 }
 
 /*
- * Which strays of the context that ends have changed the preempt count, by `by`
- * in all? A spinlock that is left has added one, one that is gone has taken one
- * away, unless interrupts were turned off instead. If all together make `by`, all
- * have; otherwise the last ones have.
+ * The context that ends has changed the preempt count by `by`. Which of its
+ * strays have done this? A spinlock that was left has added one, and a spinlock
+ * that is gone has taken one away, unless interrupts were turned off instead of
+ * preemption. If all strays of the context together make `by`, all have changed
+ * the count. Otherwise the last ones have.
  */
 void stray_owe(struct lockdep_thread *t, int by)
 {

@@ -70,7 +70,7 @@ static const struct thread *spin_holder(const void *obj)
 
 static int spin_lend(void *obj, struct thread *t)
 {
-	(void)t; /* not needed: only the next in line can be let in */
+	(void)t; /* not needed: a rescue for NULL lets the next waiter in */
 	spin_lock_rescue(obj, NULL);
 	return 0;
 }
@@ -114,7 +114,8 @@ void end_sleep_in_wfi(uint32_t flags, unsigned int wfis)
 		irqchip->kicks_only(false);
 }
 
-/* Spin, then sleep, until the ticket is served or a rescue lets us in. */
+/* Spin, then sleep, until the ticket is served or a rescue lets this core
+ * in. */
 noinline void wait_turn(struct spinlock *l, unsigned int ticket,
 			uintptr_t site maybe_unused)
 {
@@ -134,7 +135,8 @@ noinline void wait_turn(struct spinlock *l, unsigned int ticket,
 		park[cpu].ticket = ticket;
 		/* Release: a releaser that sees the lock sees the ticket. */
 		smp_store_release(&park[cpu].lock, l);
-		dsb(); /* W1: slot before `serving`; pairs with R1 */
+		dsb(); /* W1: store the slot before reading `serving`; pairs
+			* with R1 */
 		if (!ticket_served(&l->tickets, ticket) &&
 		    READ_ONCE(rescued) != l)
 			sleep_in_wfi(flags, &wfis);
@@ -165,7 +167,7 @@ void spin_lock_rescue(struct spinlock *l, const struct thread *t)
 	WRITE_ONCE(rescued_for, t);
 	/* Release: pairs with the acquire in take_rescue(). */
 	smp_store_release(&rescued, l);
-	smp_mb(); /* `rescued` before the slots; pairs with W1 */
+	smp_mb(); /* store `rescued` before reading the slots; pairs with W1 */
 	kick_next(l, (uint16_t)(READ_ONCE(l->tickets.serving) + 1));
 }
 
@@ -186,7 +188,8 @@ void arch_spin_unlock(struct spinlock *l)
 
 void core_kick(unsigned int cpu)
 {
-	dsb(); /* condition before kick; pairs with core_wait(), wait_turn() */
+	dsb(); /* the waiter's condition before the kick; pairs with
+		* core_wait(), wait_turn() */
 	irqchip->send_ipi(cpumask_of(cpu), IPI_KICK);
 }
 

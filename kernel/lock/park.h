@@ -8,13 +8,15 @@
 
 #define SPIN_LIMIT 200 /* looks before a core sleeps */
 
-/* Spin, then sleep, until the ticket is served or a rescue lets us in. */
+/* Spin, then sleep, until the ticket is served or a rescue lets this core
+ * in. */
 void wait_turn(struct spinlock *l, unsigned int ticket, uintptr_t site);
 /* Kick the core that waits for this ticket in WFI, if there is one. */
 void kick_next(const struct spinlock *l, unsigned int ticket);
 
-/* Sleep in WFI once, and count that in *wfis. From the second WFI of a wait on,
- * only a kick ends it (hears_kicks_only()). IRQs off. */
+/* Sleep in WFI once, and add one to *wfis. From the second WFI of a wait on,
+ * only a kick ends the WFI (hears_kicks_only()). flags: of the caller's
+ * local_irq_save(). IRQs off. */
 void sleep_in_wfi(uint32_t flags, unsigned int *wfis);
 /* The wait is over: let every interrupt end a WFI again. */
 void end_sleep_in_wfi(uint32_t flags, unsigned int wfis);
@@ -32,7 +34,8 @@ static always_inline void drop_lock(struct spinlock *l)
 	 * slots that finds nothing, or a kick too many. It never means a kick
 	 * too few, because a lock with a waiter is not freed.
 	 */
-	smp_mb(); /* R1: `serving` before the slots; pairs with W1 */
+	smp_mb(); /* R1: store `serving` before reading the slots; pairs with
+		   * W1 */
 	if (unlikely(READ_ONCE(l->tickets.next) != now))
 		kick_next(l, now);
 }

@@ -53,11 +53,12 @@ static always_inline void acquire(struct spinlock *l, unsigned int subclass,
 
 #if GORDIAN_DEBUG
 /*
- * In sight: a trace or the explorer reads the stream of events, and the lock
- * may be a lock of an experiment. A lock is one if its lockdep class is in the
- * experiment's data. An operation on such a lock is a point if the experiment's
- * own code calls the operation. If the kernel takes the lock for the
- * experiment, as wake_up() takes the lock of a queue, this is no point.
+ * In sight: a trace or the explorer reads the stream of events. Then an
+ * operation on a lock of an experiment is a point if the experiment's own code
+ * calls the operation. A lock belongs to an experiment if the key of its
+ * lockdep class lies in the experiments' data. If the kernel takes such a lock
+ * for the experiment, as wake_up() takes the lock of a queue, this operation is
+ * no point.
  */
 struct lock_class_key out_of_sight;
 
@@ -81,7 +82,8 @@ static bool is_experiments_code(uintptr_t site)
 	       site < (uintptr_t)experiments_text_end;
 }
 
-/* flags: NULL: disable preemption; else mask IRQs. */
+/* If flags is NULL, disable preemption. Otherwise mask IRQs, and store the old
+ * flags in *flags. */
 static noinline void lock_in_sight(struct spinlock *l, unsigned int subclass,
 				   const struct spinlock *outer,
 				   uint32_t *flags, uintptr_t site)
@@ -278,8 +280,8 @@ void core_wait(bool (*done)(void *arg), void *arg)
 			continue;
 		flags = raw_local_irq_save();
 		irqchip->clear_kick();
-		dsb(); /* an old kick is cleared before done() looks; pairs
-			* with the barrier in core_kick() */
+		dsb(); /* clear an old kick before done() looks; pairs with the
+			* barrier in core_kick() */
 		if (!done(arg))
 			sleep_in_wfi(flags, &wfis);
 		raw_local_irq_restore(flags);

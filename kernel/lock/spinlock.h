@@ -49,10 +49,10 @@ struct spinlock {
 	{                                                                      \
 		DEP_MAP_SPINS_KEY(n, &(k)).name = (n)                          \
 	}
-/* Give this class to a spinlock of an experiment if it is also taken by an interrupt
- * that is not an actor, or by a thread that is not one. While an actor holds the
- * lock, the explorer does not stop it: otherwise the interrupt or the thread would
- * spin for ever. */
+/* Give this class to a spinlock of an experiment if it is also taken by an
+ * interrupt that is not an actor, or by a thread that is not one. The explorer
+ * does not stop an actor that holds such a lock: otherwise the interrupt or the
+ * thread would spin for ever. */
 extern struct lock_class_key out_of_sight;
 #define DEFINE_SPINLOCK(l) struct spinlock l = SPINLOCK_INIT(#l)
 
@@ -64,8 +64,8 @@ void spin_lock(struct spinlock *l);
  * 1 to 7. */
 void spin_lock_nested(struct spinlock *l, unsigned int subclass);
 void spin_unlock(struct spinlock *l);
-/* Takes a lock of a class that is held already, while `outer` is held, which
- * orders all locks of the class. */
+/* Takes a lock of a class that is held already. `outer` is held too, and orders
+ * all locks of this class. */
 void spin_lock_nest_lock(struct spinlock *l, const struct spinlock *outer);
 bool spin_trylock(struct spinlock *l);
 uint32_t spin_lock_irqsave(struct spinlock *l);
@@ -81,10 +81,11 @@ void arch_spin_unlock(struct spinlock *l);
 
 extern const struct wait_ops spin_wait; /* debug builds; obj: the lock */
 /*
- * Cut a knot (docs/design.md, "lending"): let thread t in (NULL: the next
- * waiter) although the lock is held, because the holder cannot release it
- * before that thread is done. Then both unlock it, so each ticket is served once.
- * One rescue at a time; no thread but t must wait for the lock by spinning.
+ * Cut a knot (docs/design.md, "lending"): let thread t in although the lock is
+ * held, because the holder cannot release the lock before t is done. If t is
+ * NULL, let the next waiter in. Then both threads release the lock, so each
+ * ticket is served once. One rescue at a time. Until t is in, no thread but t
+ * may spin for the lock.
  */
 void spin_lock_rescue(struct spinlock *l, const struct thread *t);
 

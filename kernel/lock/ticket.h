@@ -57,8 +57,8 @@ struct ticket_lock {
 };
 #define ONE_TICKET (1u << 16)
 
-/* Returns the lock as it was: .next is the ticket drawn, and the lock is this
- * core's at once if .serving is equal to it. */
+/* Returns the lock as it was: .next is the ticket that this core has drawn. If
+ * .serving is equal to .next, this core has the lock at once. */
 static always_inline struct ticket_lock ticket_draw(struct ticket_lock *l)
 {
 	/* Acquire: pairs with the release in ticket_hand_over(). */
@@ -68,7 +68,7 @@ static always_inline struct ticket_lock ticket_draw(struct ticket_lock *l)
 	return (struct ticket_lock){ .both = both };
 }
 
-/* Is it that ticket's turn? Then the lock is this core's. */
+/* Is the ticket served? Then the core that drew the ticket has the lock. */
 static always_inline bool ticket_served(const struct ticket_lock *l,
 					unsigned int ticket)
 {
@@ -76,8 +76,8 @@ static always_inline bool ticket_served(const struct ticket_lock *l,
 	return smp_load_acquire(&l->serving) == ticket;
 }
 
-/* Wait for that ticket's turn; give up after so many looks. Returns whether the
- * turn came. */
+/* Wait until the ticket is served, for at most `looks` looks. Returns whether
+ * it is served. */
 static always_inline bool ticket_wait(const struct ticket_lock *l,
 				      unsigned int ticket, unsigned int looks)
 {
@@ -114,7 +114,7 @@ static always_inline bool ticket_try(struct ticket_lock *l)
 					   __ATOMIC_RELAXED);
 }
 
-/* Is it held? The answer may be out of date when it is returned. */
+/* Is the lock held? The answer may be out of date when it is returned. */
 static always_inline bool ticket_is_taken(const struct ticket_lock *l)
 {
 	const struct ticket_lock now = { .both = READ_ONCE(l->both) };
