@@ -11,8 +11,8 @@
  *   one-order  control: two threads lock two mutexes in the same order
  *
  * No mail of the 2012 thread is about these. They are a control for lockdep and
- * for the wait-for graph: lockdep finds each of them by the order alone, before
- * any deadlock, and the forced rounds show that the deadlock is real.
+ * for the wait-for graph: lockdep reports each deadlock before it happens, from
+ * the use of the locks alone, and the forced rounds show that the deadlock is real.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
@@ -81,7 +81,7 @@ static void actor_AA(struct stage *st maybe_unused)
 
 /* ---- in an interrupt ----------------------------------------------------------- */
 
-/* The handler, on A's core: takes the lock that A may hold. */
+/* The interrupt's handler, on A's core. It takes the lock that A may hold. */
 static noinline void irq_wants_lock(struct stage *st maybe_unused)
 {
 	spin_lock(&irq_lock);
@@ -108,7 +108,7 @@ static void actor_irq(struct stage *st)
 		timer_arm(&t, timer_now());
 	read_table(); /* the interrupt comes here */
 	spin_unlock(&irq_lock);
-	/* Acquire: pairs with the release in irq_wants_lock(). */
+	/* Acquire: pairs with the release in timer_expires(). */
 	while (!smp_load_acquire(&arrived))
 		cpu_relax();
 	timer_cancel_sync(&t);
@@ -140,17 +140,17 @@ static const struct scenario e0[] = {
 		.part = "E0/irq",
 		.about =
 			"A holds a spinlock, interrupts on; an interrupt takes it",
-		.cores = 2, /* A's core stops; the runner needs another one */
-		.needs_lockdep = true, /* only then is it known who spins */
+		.cores = 2, /* A's core stops; the runner needs another core */
+		.needs_lockdep = true, /* only debug builds know who spins */
 		.actors = { { "A", ON_D, actor_irq },
 			    { "I", .fn = irq_wants_lock, .interrupts = "A" } },
 		.world.spins = true,
 		.forced.order = STEPS(A(SPIN_LOCK, &irq_lock),
 				      A(SPIN_CONTEND, &irq_lock)),
 		.said.outcome = DEADLOCK,
-		/* INCONSISTENT: the mistake shows in how the lock is used, even
-		 * if no interrupt comes. RECURSIVE: when the interrupt comes,
-		 * one thread takes the lock twice. */
+		/* INCONSISTENT: an interrupt takes the lock, and A holds it with
+		 * interrupts on, perhaps at another time. RECURSIVE: if the
+		 * interrupt comes meanwhile, A's thread takes the lock twice. */
 		.said.lockdep = INCONSISTENT | RECURSIVE,
 		.free.until_found = true,
 	},

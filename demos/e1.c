@@ -16,7 +16,7 @@
  *   U, D     D holds barrier_mutex and locks cpu_hotplug.lock
  *
  * E1/drawing then forces Kosina's drawing, and the step that U needs is refused.
- * Lockdep reports a cycle in all four parts, and no thread ever waits for ever: a
+ * Lockdep reports a cycle in all four parts, but no thread waits for ever: a
  * false positive. E1b adds B in a bare rcu_barrier(). In the report of 2012, a
  * thread that unmounted a file system called it.
  *

@@ -24,7 +24,7 @@
 
 /* ---- rcu_barrier() since 2021 ------------------------------------------------ */
 
-/* The interrupt of a call from another core takes it too. */
+/* Taken in an interrupt, too: by the handler of a call from another core. */
 static struct spinlock barrier_lock =
 	SPINLOCK_INIT_KEY("barrier_lock", out_of_sight);
 /* For each core the number of the last barrier that was entrained on it.

@@ -1,7 +1,7 @@
 /*
  * E12: the other deadlock of that month.
  *
- * No mail has it; it is the one that Linux a4fbe35a1245 cures, and it was real. RCU's
+ * No mail is about this deadlock. It was real, and Linux a4fbe35a1245 cures it. RCU's
  * grace-period thread took the hotplug lock while it wrote down which cores it has to
  * wait for. A CPU notifier (padata's) waited in synchronize_rcu() with the hotplug lock
  * held, for a grace period that waited for the hotplug lock. A machine hung at poweroff.
@@ -9,8 +9,8 @@
  * Lockdep is silent, because one of the two edges is a wait for a grace period, which is
  * not a lock. The wait-for graph knows which thread a grace period depends on.
  *
- * Control: the fix (a4fbe35a1245), a mutex of RCU's own, which only RCU's notifier takes
- * and which is released before any wait.
+ * Control: the fix (a4fbe35a1245), a mutex of RCU's own. Only the grace-period thread and
+ * RCU's notifier take this mutex, and both release it before they wait for anything else.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"

@@ -38,8 +38,8 @@ static void actor_F(struct stage *st)
 	kmem_cache_shrink(st->cache);
 }
 
-/* Make a cache. It is no RCU cache, whose destroy would call rcu_barrier(): that is E9's
- * deadlock. */
+/* Make a cache that is no RCU cache: the destroy of an RCU cache calls rcu_barrier(),
+ * and would take the hotplug lock twice, as in E9. */
 static int setup_cache(struct stage *st)
 {
 	int err = setup_core(st);

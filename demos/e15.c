@@ -14,7 +14,7 @@
 #include "demos/forms/forms.h"
 #include "kernel/lib/printf.h"
 
-/* Two distinct cycles. Without lockdep there is nothing to check. */
+/* Has lockdep found two distinct cycles? Without lockdep there is nothing to check. */
 static bool both_are_found(struct stage *st maybe_unused)
 {
 	return !GORDIAN_DEBUG || lockdep_count(LOCKDEP_CIRCULAR) == 2;

@@ -4,12 +4,12 @@
  * No mail has this. Linux's own comment on cpu_hotplug_begin() does: the writer waits
  * until the count is 0, and readers that keep coming can keep it waiting. The comment
  * calls that a livelock and thinks it unlikely. Here two readers take turns, so that one
- * is always inside before the other leaves. The count goes 1, 2, 1, 2. U looks at it,
- * sleeps until a put makes it 0, and no put does.
+ * is always inside before the other leaves. The count goes 1, 2, 1, 2. U looks at the
+ * count and sleeps until a put makes it 0, but no put does.
  *
  * Control: a rw-semaphore that prefers writers (Linux since 2017). A reader that comes
- * after U queues behind it, and the one inside leaves. A reader leaves when the other one
- * is inside, or when the other one has been queued.
+ * after U queues behind U, and the reader inside leaves. (A reader leaves when the other
+ * one is inside, or when the other one has been queued.)
  *
  * The readers go on for BOUND gets after U's first look, and then stop, so U gets in and
  * every function runs to its end. Nothing here depends on how much time a thread gets: a
@@ -19,7 +19,7 @@
 #include "demos/forms/forms.h"
 #include "kernel/lib/printf.h"
 
-#define BOUND 10000u /* if so many gets come while a writer waits, it starves */
+#define BOUND 10000u /* if a writer waits for so many gets, it starves */
 #define FEW   2u /* gets that are under way when U looks: one of each reader */
 
 #define R1_ACTOR 0
@@ -64,8 +64,8 @@ static bool readers_must_stop(void)
 				   (cond) || readers_must_stop(), 1000000))    \
 		;
 
-/* Read whenever n gets have been made, then n + 2, and so on. Stay inside until
- * the other reader is inside or queued. */
+/* Get in when n gets have been made, then when n + 2 have been made, and so on.
+ * Stay inside until the other reader is inside or queued. */
 static void read_in_turn(const struct thread *other, uint32_t n)
 {
 	for (;; n += 2) {

@@ -8,11 +8,11 @@
  * callbacks read the cache. In E17 the cache is freed without any wait: its callbacks run
  * later and find it gone.
  *
- * E17s has synchronize_rcu() instead, the most common wrong fix. When it returns a grace
- * period has passed, so the callbacks may run; but a thread invokes them, core by core,
- * when it gets to run. W keeps that thread from running: on its core W frees its objects
- * of the cache, tells D that it no longer needs the cache, and then computes, more urgent
- * than callbacks.
+ * E17s has synchronize_rcu() instead, the most common wrong fix. When it returns, a grace
+ * period has passed, so the callbacks may run. But each core has a thread that invokes
+ * them, and they run only when this thread gets to run. W keeps the thread of its core
+ * from running: W frees its objects of the cache, tells D that it no longer needs the
+ * cache, and then computes with a higher priority than this thread has.
  *
  * The slab's checks report the use after free (debug profile). Control: the kernel's own
  * kmem_cache_destroy(), which waits until W's core has run the callbacks.
@@ -28,7 +28,7 @@
 #define OBJECTS	   1000
 #define BUSY_NS	   20000000ull	 /* W computes so long in free rounds */
 #define LIMIT_NS   1000000000ull /* W computes at most so long in forced rounds */
-#define AT_ONCE_NS 100000ull	 /* the most that counts between two looks */
+#define AT_ONCE_NS 100000ull	 /* at most so much counts per look */
 
 /* Of the round that runs: */
 static void *object[OBJECTS];
@@ -185,8 +185,8 @@ int setup_objects(struct stage *st)
 }
 
 /* Let the callbacks run. The slab's checks find a callback that uses a freed
- * cache. Release builds have no such checks, so there the pages that D has seen
- * decide. */
+ * cache. Release builds have no such checks. There it counts whether D, after its
+ * destroy, found pages that still belonged to the cache. */
 bool check_callbacks(struct stage *st maybe_unused)
 {
 	rcu_barrier();

@@ -8,9 +8,9 @@
  * while a callback that was queued before it has not run. If the caller then frees the
  * data of that callback, the callback uses freed memory, as in E17. Lockdep is silent.
  *
- * Controls: the kernel's own rcu_barrier(), which waits for U; and the two forms that need
- * no lock because they care for dead cores, the one before 1331e7a1bbe1 (E11) and the one
- * since 2021 (E10).
+ * Controls: the kernel's own rcu_barrier(), which waits for U; and the two forms that
+ * need no lock because they care for dead cores. These are the form before 1331e7a1bbe1
+ * (E11) and the form since 2021 (E10).
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"

@@ -40,7 +40,7 @@ story void kmem_cache_destroy__noref(struct kmem_cache *s)
 	cache_destroy_leave(s, CALLER);
 }
 
-/* Without the reference, and slab_mutex is released before rcu_barrier(). */
+/* SLUB's order: no reference, and slab_mutex is released before rcu_barrier(). */
 story void kmem_cache_destroy__slub(struct kmem_cache *s)
 {
 	BUG_ON(!s || in_interrupt());

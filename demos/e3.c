@@ -4,19 +4,19 @@
  * Bhat, 3 October 2012, 11:38 +0530: the drawing could happen after one
  * put_online_cpus() too many, perhaps by "the task that was about to invoke
  * kmem_cache_destroy()". The count is then -1, D's own reference makes it 0, and
- * the writer, which waits for exactly 0, walks in. When the core goes up, L, a
- * thread of its own, makes the leak; when it goes down, D itself does.
+ * the writer, which waits for exactly 0, gets in. If a forced round takes the core
+ * up, L, a thread of its own, makes the leak; if it takes the core down, D does.
  *
  *   E3   put_online_cpus() of Linux 3.6, which does not notice
  *   E3u  the same leak, and U alone: the count never becomes 0 again. No lock is
  *        held, so there is no cycle and nothing for lockdep to find. No mail
  *        mentions this.
  *   E3a  Bhat's debug patch A (the same mail), BUG_ON(refcount < 0) in
- *        get_online_cpus(): it hits D, the victim, which dies with
+ *        get_online_cpus(): the BUG hits D, the victim, which dies with
  *        cpu_hotplug.lock held
  *   E3b  his debug patch B (Bhat, 3 October 2012, 04:24 EST), BUG_ON(refcount == 0)
- *        in put_online_cpus(), "at the right moment": it hits L, the culprit,
- *        which dies with the lock held too
+ *        in put_online_cpus(), "at the right moment": the BUG hits L, the
+ *        culprit, which dies with the lock held too
  *   E3c  Morton, 3 October 2012, 14:13 -0700: BUG() is "a bit harsh"; warn, and
  *        repair the count. His sketch tests for -1 after `if (!--refcount)`,
  *        where the count is 0, so it never warns.
@@ -84,7 +84,7 @@ static const struct scenario e3a[] = {
 		.about = "debug patch A: BUG_ON(refcount < 0) in the get",
 		AFTER_A_LEAK(kmem_cache_destroy__3_6),
 		.world.hotplug = &hotplug_bhat_a_ops,
-		/* D dies in its get. U wants the lock that D held. */
+		/* D dies in its get. U wants the lock that the dead D holds. */
 		.forced.order = STEPS(D(LOCK, &cpu_hotplug.lock),
 				      U(CONTEND, &cpu_hotplug.lock)),
 		/* In this form D makes the leak: before its get, D gives back a
@@ -131,7 +131,7 @@ static const struct scenario e3b[] = {
 		.said.outcome = BUG,
 		.said.culprit = "leak_a_reference",
 		.said.must_see = FOR_THE_DEAD,
-		/* If L died, D and U go on once its lock has been released. */
+		/* If L died, D and U go on once L's lock has been released. */
 		.said.lockdep_may = CIRCULAR,
 		.free.apart = true,
 		.show.evidence = note_wait_for_dead_owner,

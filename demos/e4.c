@@ -6,15 +6,16 @@
  * given back. Suppose that L gives back a reference that it never took, while D
  * holds its own: the count goes from 1 to 0, the check finds nothing wrong, and U
  * gets in while D is inside. That is E3's deadlock, without any warning. If U comes
- * late instead, the check reports D when D gives back its own reference, although D is
+ * late instead, D gives back its own reference, and the check reports D, although D is
  * innocent. No mail says this; it follows from the code.
  *
  * E4x counts references per thread, with a lockdep map beside the counter (Linux
  * added such a map in 2014, a19423b98704, so that lockdep sees the lock at all).
  * L's put has no get: lockdep reports the put at once, and the count stays as it is.
  *
- * E4g is the opposite of a leak: G takes a reference and ends without giving it back. The counter does not know
- * which thread took it. Counted per thread, the reference is found when G ends.
+ * E4g is the opposite of a leak: G takes a reference and ends without giving it back.
+ * The counter does not know which thread took the reference. If references are counted
+ * per thread, lockdep finds this reference when G ends.
  *
  * Controls: E1 (no leak), E3d (L leaks while nobody holds a reference, and the check
  * names it), E4x for E4, and E4g/given-back for E4g.
@@ -24,7 +25,7 @@
 #include "kernel/explore/gates.h"
 
 #define L_ACTOR 2
-#define LOOK_NS 100000ull /* between two looks whether D has ended */
+#define LOOK_NS 100000ull /* between two looks at whether D has ended */
 
 static bool d_has_ended(void *arg)
 {
@@ -43,7 +44,7 @@ static bool d_holds_a_reference_or_has_ended(void *arg)
 	return d_holds_a_reference(arg) || d_has_ended(arg);
 }
 
-/* Wait until D holds its reference. Returns false if D has ended before. */
+/* Wait until D holds its reference or has ended. Returns whether D holds it. */
 static bool wait_for_d(struct stage *st)
 {
 	if (!explore_await())
@@ -63,8 +64,8 @@ static void actor_L(struct stage *st)
 
 /*
  * Note if L leaks too late, after D has given its reference back. Such a round
- * is a round of E3, and the check is right to blame L. The count does not
- * change while L holds cpu_hotplug.lock.
+ * is a round of E3, and the check is right to blame L. What is noted here stays
+ * true, because the count does not change while L holds cpu_hotplug.lock.
  */
 static void listen_for_l(struct stage *st, int actor,
 			 const struct trace_event *e)
@@ -74,8 +75,8 @@ static void listen_for_l(struct stage *st, int actor,
 		WRITE_ONCE(st->missed, true);
 }
 
-/* U comes while D holds a reference. U waits until L has given this reference
- * back. */
+/* U comes while D holds a reference. Then U waits for the count 0, until L has
+ * given this reference back. */
 static void actor_U_soon(struct stage *st)
 {
 	wait_for_d(st);
@@ -91,7 +92,7 @@ static void actor_U_late(struct stage *st)
 	actor_U(st);
 }
 
-/* D may have died in its last put. Before this put, D has freed the cache. */
+/* If a BUG ended D, D was in its last put, and had freed the cache before. */
 static void teardown_e4(struct stage *st)
 {
 	if (st->worker[D_ACTOR].thread->bug)
@@ -119,8 +120,8 @@ static void teardown_e4(struct stage *st)
 	.said.lockdep = CIRCULAR,                                              \
 	.said.culprit = "kmem_cache_destroy__3_6" /* D, which is innocent */
 
-/* U comes between L and D's barrier; the rest is Kosina's drawing. Free rounds need
- * three cores: with two, U cannot run between D's get and its barrier. */
+/* U comes after L's leak and before D's barrier; the rest is Kosina's drawing. Free
+ * rounds need three cores: with two, U cannot run between D's get and D's barrier. */
 #define U_SOON                                                                 \
 	.world.leaks = true, .free.cores = 3, .forced.outcome = DEADLOCK,      \
 	.forced.order = STEPS(D_THEN_L, U(HP_BEGIN, &cpu_hotplug),             \
@@ -202,7 +203,7 @@ static story void put_online_cpus__counted(void)
 	if (READ_ONCE(cpu_hotplug.active_writer) == current)
 		return;
 	if (!lock_map_release(&cpu_hotplug_map))
-		return; /* this thread holds none: lockdep has reported it */
+		return; /* no reference to give back: lockdep has reported it */
 	mutex_lock(&cpu_hotplug.lock);
 	if (WARN_ON(cpu_hotplug.refcount == 0))
 		cpu_hotplug_count(1, CALLER);
@@ -277,8 +278,8 @@ DEMO(04x, e4x, .id = "E4x", .slug = "e4x-counted",
 
 #define G_ACTOR 0
 
-/* Take a reference in the thread that plays G and then ends. Its steps are shown in G's
- * column. */
+/* Called by the thread that plays G and then ends: take a reference. The steps of this
+ * thread are shown in G's column. */
 static void take_as_g(struct stage *st)
 {
 	WRITE_ONCE(st->worker[G_ACTOR].id, current->id);
@@ -338,8 +339,8 @@ static void actor_G_gives_back(struct stage *st)
 	.world.toggles = true, .world.setup = setup_core,                      \
 	.world.teardown = teardown_refs, .free.apart = true
 
-/* If U comes first in a free round, the round completes. On one core U and G
- * rarely meet. */
+/* If U comes before G in a free round, the round completes. On one core U and G
+ * rarely meet, so free rounds need three cores. */
 #define KEPT                                                                   \
 	.world.leaks = true, .said.outcome = STUCK, .free.until_found = true,  \
 	.free.cores = 3, .forced.order = STEPS(U_WAITS_FOR_G),                 \

@@ -3,7 +3,7 @@
  *
  * McKenney, 2 October 2012, 23:31 UTC: let rcu_barrier() take the hotplug lock only
  * when it is not called from a hotplug notifier. Kosina, 3 October 2012, 01:48
- * +0200: no path of the report calls it from a notifier. kmem_cache_destroy() is
+ * +0200: no path of the report has this call in a notifier. kmem_cache_destroy() is
  * not a notifier, and the slab's notifier only takes slab_mutex. So both lock
  * orders remain. McKenney agreed (3 October 2012, 00:15 UTC).
  *

@@ -3,16 +3,16 @@
  *
  * Kosina, 3 October 2012, 20:04 +0530 as quoted: v3 releases slab_mutex as soon as
  * the cache is off the list. Bhat, 3 October 2012, 20:30 +0530, has two objections:
- * the shutdown (__cache_shrink() here) expects slab_mutex; and when it fails because
- * objects are still in use, the cache goes back on the list without the lock. v4
- * mends both, and was merged.
+ * the shutdown (__cache_shrink() here) expects slab_mutex; and if the shutdown fails
+ * because objects are still in use, the cache goes back on the list without the lock.
+ * v4 mends both, and was merged.
  *
  * Here D destroys a cache that has an object in use, while C creates another cache.
- * Two list_add() run at a time, one of them without the lock, and an entry is lost.
- * lockdep_assert_held() reports it before anything has happened.
+ * Two list_add() run at the same time, one of them without the lock, and an entry is
+ * lost. lockdep_assert_held() reports the missing lock before any harm is done.
  *
  * In free rounds D sleeps between the two halves of its list_add(), as if it had been
- * preempted there: otherwise the window is a few instructions.
+ * preempted there. Without the sleep the window would be a few instructions long.
  *
  * Control: version 4, the kernel's own kmem_cache_destroy().
  */
@@ -23,7 +23,7 @@
 #include "kernel/slab/internal.h" /* a cache's link, which is written here */
 
 #define MADE_MAX  100	     /* caches that C creates at most */
-#define EACH_NS	  4000000ull /* between two of them in free rounds */
+#define EACH_NS	  4000000ull /* between two of C's caches, in free rounds */
 #define WINDOW_NS 8000000ull /* D sleeps so long inside its list_add() */
 
 /* Of the round that runs: */
@@ -155,9 +155,9 @@ static bool is_cache_of_round(const struct stage *st, const struct list_head *l)
 /*
  * Make the list whole again. A list_add() writes these links: the forward link
  * of the head, both links of the new cache, and the backward link of the cache
- * that was first before. So the forward links of all caches that are not of
- * this round are right. Walk to the first of these caches, link it as the first
- * one, and then add the caches of this round again.
+ * that was first before. So the forward links of all older caches, which are not
+ * of this round, are right. Walk to the first older cache, link it to the head,
+ * and then add the caches of this round again.
  */
 static void repair_list(struct stage *st)
 {
@@ -204,7 +204,7 @@ static const struct scenario e7[] = {
 		.part = "E7/v4",
 		.about = "control: version 4, the kernel's own",
 		IN_USE(kmem_cache_destroy),
-		/* C has to wait until D has linked its cache. */
+		/* C has to wait until D has put its cache back on the list. */
 		.forced.order = STEPS(
 			D(LOCK, &slab_mutex), C(CONTEND, &slab_mutex),
 			D(CACHE_RELINK, THE_CACHE), C(UNLOCK, &slab_mutex)),

@@ -6,19 +6,20 @@
  * latency", he says, but it works if rcu_barrier() excludes hotplug or is called from
  * a notifier: "either way, the CPU cannot go away while rcu_barrier() is executing".
  *
- * E8 shows that he is right. The writer could wait for its own lock in rcu_barrier(),
- * but get_online_cpus() lets active_writer pass. (E9n is the same without that rule.)
+ * E8 shows that he is right. In rcu_barrier() the writer does not wait for its own
+ * lock, because get_online_cpus() lets active_writer pass. (E9n has no such rule.)
  *
  * No mail has the rest. rcu_barrier() holds barrier_mutex when it wants the hotplug
  * lock; the notifier holds the hotplug lock when it wants barrier_mutex. So one bare
- * barrier beside it is enough for a deadlock (E8b). McKenney's proposal does not help,
- * because that barrier is not in a notifier. The cure is the other order, the hotplug
- * reference first (E8c).
+ * barrier beside the notifier is enough for a deadlock (E8b). McKenney's proposal does
+ * not help, because the bare barrier is not in a notifier. The cure is the other order,
+ * the hotplug reference first (E8c).
  *
- * E8d: at CPU_DEAD the core is already off. If the notifier runs before RCU's own,
- * nobody has the dead core's callbacks yet. The barrier of 1331e7a1bbe1 asks online
- * cores only, and returns too early. The barrier before that commit waits until the
- * callbacks are adopted, and they never are: only the waiting thread would do it.
+ * E8d: at CPU_DEAD the core is already off. If the notifier runs before RCU's own
+ * notifier, no online core has the dead core's callbacks yet. The barrier of
+ * 1331e7a1bbe1 asks online cores only, and returns too early. The barrier before that
+ * commit waits until the callbacks have been adopted. It waits for ever, because the
+ * waiting thread itself would have to call RCU's notifier, which adopts them.
  *
  * Controls: E8 for E8b (no B); E8b for E8c; for E8d the same notifier after RCU's own.
  */
@@ -54,8 +55,9 @@ static const struct rcu_parameters rcu_reffirst = {
 
 /*
  * A subsystem that frees with call_rcu(). Its notifier calls rcu_barrier() when
- * a core comes, and when a core has gone. The core that goes queues its last
- * callback at CPU_DYING, while all cores stand still.
+ * a core comes, and when a core has gone. When a core comes, U's core queues the
+ * callback. When a core goes, that core queues its last callback at CPU_DYING,
+ * while all cores stand still.
  */
 static story int barrier_notify(struct notifier_block *nb maybe_unused,
 				unsigned long action, void *hcpu maybe_unused)
@@ -99,8 +101,8 @@ DEMO(08, e8, .id = "E8", .slug = "e8-notifier",
      .cores = 2, SCENARIOS(e8), .free_rounds = 40);
 
 /* B holds barrier_mutex, U holds the hotplug lock; each wants the other's lock. The cut
- * lends the hotplug lock: with barrier_mutex lent, a barrier would begin inside
- * another one. */
+ * lends the hotplug lock. (If it lent barrier_mutex, a barrier would begin inside
+ * another one.) */
 #define CROSSED                                                                \
 	.world.notifier = &barrier_after_rcu, .cut.lend = &cpu_hotplug.lock,   \
 	.said.outcome = DEADLOCK, .said.lockdep = CIRCULAR,                    \
@@ -162,7 +164,7 @@ DEMO(08c, e8c, .id = "E8c", .slug = "e8c-reference",
 		"one order everywhere." },
      .cores = 2, SCENARIOS(e8c), .free_rounds = 40);
 
-/* If RCU's notifier had been called, it would have done this next. */
+/* End U's wait: adopt the callbacks, as RCU's notifier would have done next. */
 static bool adopt_by_hand(struct stage *st, bool quietly)
 {
 	struct rcu_state *rsp = &rcu_sched_state;

@@ -1,11 +1,11 @@
 /*
  * E9, E9n: with a rw-semaphore the false positive becomes a deadlock.
  *
- * No mail has these; they test later code. E9 is E1, and only the hotplug lock is
- * exchanged: a rw-semaphore that prefers writers, as in Linux since 2017
- * (fc8dffd379ca, "no more (known) nested calls"). D reads it in kmem_cache_destroy(),
- * and once more in rcu_barrier(). With the counter the second get only counts. With
- * the rw-semaphore it queues behind a writer that waits for the first get. So Bhat's
+ * No mail has these; they test later code. E9 is E1 with another hotplug lock: a
+ * rw-semaphore that prefers writers, as in Linux since 2017 (fc8dffd379ca, "no more
+ * (known) nested calls"). D takes this lock as a reader in kmem_cache_destroy(), and
+ * once more in rcu_barrier(). With the counter the second get only counts. With the
+ * rw-semaphore the second get queues behind a writer that waits for D. So Bhat's
  * argument (3 October 2012, 09:20 +0530) holds for the counter alone.
  *
  * E9n is E8 with the rw-semaphore: a notifier calls rcu_barrier() at the same events.

@@ -5,9 +5,9 @@
  * everything that a core can have, and is then taken down: a thread that runs there, a
  * thread that sleeps there, an armed timer, free objects in its array of a cache, the
  * shared interrupts; and at the last moment (CPU_DYING, on the core itself) RCU
- * callbacks. The experiment lists all of it before and after, and where each went.
+ * callbacks. The experiment lists all of them before and after, and says where they went.
  * stop_machine moves the run queue and the interrupts; the timers, RCU and the slab move
- * theirs at CPU_DEAD. The core's own threads park and wait for it.
+ * theirs at CPU_DEAD. The core's own threads park until the core comes back.
  *
  * Control: the check fails if anything is lost. The thread must still run, the sleeper
  * must wake up, the callbacks must run, the timer must stay armed, and the objects must be
@@ -27,12 +27,12 @@
 #define OBJECTS	  10
 #define CALLBACKS 3
 #define FAR_NS	  60000000000ull /* so far away that the timer does not fire */
-#define LOOK_NS	  100000ull /* between two looks whether the threads are there */
-#define SPARE_IRQ 101	    /* an interrupt that no device has */
+#define LOOK_NS	  100000ull	 /* between two looks at the threads */
+#define SPARE_IRQ 101		 /* an interrupt that no device has */
 
 /* How many things of each sort a core has. */
 struct core_work {
-	unsigned int ready, asleep; /* threads; asleep: where they ran last */
+	unsigned int ready, asleep; /* threads; asleep: by their last core */
 	unsigned int own;	    /* threads pinned to it */
 	unsigned int timers, callbacks, objects, interrupts;
 };
@@ -100,8 +100,9 @@ static void timer_fires(struct timer *t maybe_unused)
 {
 }
 
-/* The runner ends once it has run on another core. (If the runner ran for ever,
- * no core would be idle, and the engine could not see that no thread moves.) */
+/* The runner ends once the core is off. By then it runs on another core. (If the
+ * runner ran for ever, one core would never be idle, and the engine could not see
+ * that no thread moves.) */
 static int run_until_core_is_gone(void *arg maybe_unused)
 {
 	/* Acquire: pairs with the release in teardown_h1(). */
@@ -247,8 +248,8 @@ static void wake_sleeper(void)
 	wait_for_completion(&h1.woken);
 }
 
-/* If the runner is still on the dead core's queue, the runner never ends. Then
- * U does not wait for the runner, and the check fails. */
+/* U waits for the runner to end. But if the runner is still on the dead core's
+ * queue, it never ends: then U does not wait, and the check fails. */
 static void wait_for_runner(void)
 {
 	if (READ_ONCE(h1.runner->cpu) != h1.core)

@@ -2,13 +2,13 @@
  * R1: a reader delays a grace period.
  *
  * No mail is about this. The experiment shows one mechanism by itself; others build on
- * it. W waits in synchronize_rcu() while R reads. A grace period ends when every core has
- * passed through a quiescent state, and R's core has none while R reads. The command
- * `rcu` names the core that the grace period waits for, and the reader on it. When R
- * ends, the wait ends.
+ * this mechanism. W waits in synchronize_rcu() while R reads. A grace period ends when
+ * every core has passed through a quiescent state, and R's core has none while R reads.
+ * The command `rcu` names the core that the grace period waits for, and the reader on it.
+ * When R ends, the wait ends.
  *
- * The check, in forced and free rounds: a reader that began before W called has ended when
- * W returns. Control: R2, which does not wait.
+ * The check, in forced and free rounds: if a reader began before W's call, it has ended
+ * when the call returns. Control: R2, in which W does not wait.
  *
  * r1: each flag and each time has one writer, named beside it.
  */

@@ -6,8 +6,8 @@
  * allocator's poison (debug profile), and later the bytes that the next owner of the
  * memory writes there.
  *
- * Controls: the same with call_rcu() and with synchronize_rcu(). R keeps the item that it
- * found until it has ended.
+ * Controls: the same with call_rcu() and with synchronize_rcu(). There the item that R
+ * found stays as it is until R has ended.
  *
  * In all three parts R reads again only when W has gone as far as it can while R reads.
  * `shared` is changed by W alone; each member of r2 has one writer.
@@ -32,7 +32,7 @@ static struct completion freed; /* completed by the callback */
 
 static struct {
 	bool found; /* R: has found the item and read it */
-	bool gone; /* W: has unlinked it, and has freed or queued it or waits */
+	bool gone; /* W: has unlinked it, and has freed or queued it or will wait */
 	bool read_gone;	     /* R: has read it after that */
 	bool read_again;     /* R: has read it for the last time */
 	bool reused;	     /* W: its memory, if free, has a new owner */
@@ -159,8 +159,8 @@ static bool memory_has_new_owner(void)
 	return smp_load_acquire(&r2.reused);
 }
 
-/* A grace period waits for this core. So the grace period that W asked for cannot
- * end before this reader does. */
+/* Does a grace period wait for this core? If so, the grace period that W asked for
+ * cannot end before this reader does. */
 static bool gp_waits_for_me(void)
 {
 	return cpumask_test(rcu_owed(&rcu_sched_state), smp_processor_id());
@@ -182,7 +182,7 @@ static bool still_reads_the_item(struct stage *st maybe_unused)
 	       r2.reading[2] == VALUE;
 }
 
-/* End W's wait for the callback if the callback does not come. */
+/* The callback does not come: end W's wait for it. */
 static bool complete_by_hand(struct stage *st maybe_unused, bool quietly)
 {
 	if (!quietly)

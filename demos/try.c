@@ -1,6 +1,6 @@
 /*
- * The experiments that demos/yours.c must pass. If it fails one, the objection from the
- * 2012 thread is printed.
+ * The experiments that demos/yours.c must pass. If it fails in one of them, the objection
+ * from the 2012 thread is printed.
  *
  * Owns no data. `make try` runs `demo yours` and `explore yours`. Neither is a row of the
  * table.
@@ -8,7 +8,7 @@
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
 
-/* Let the last callbacks run: the slab's checks report one that uses a freed cache. */
+/* Let the last callbacks run. If one uses a freed cache, the slab's checks report it. */
 static bool run_last_callbacks(struct stage *st maybe_unused)
 {
 	rcu_barrier();

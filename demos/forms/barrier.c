@@ -2,8 +2,9 @@
  * Forms of rcu_barrier() that several experiments use. Read them beside
  * _rcu_barrier() in kernel/rcu/callback.c.
  *
- * The engine installs one of these tables as parameters of rcu_sched_state while an
- * experiment runs (lab/world.c): no barrier runs then, and no core comes or goes.
+ * While an experiment runs, one of these tables is installed as the parameters of
+ * rcu_sched_state (lab/world.c). At the exchange no barrier runs, and no core comes or
+ * goes.
  *
  * Owns the orphaned callbacks of the form of Linux 3.6, guarded by rsp->lock.
  */
@@ -53,8 +54,8 @@ const struct rcu_parameters rcu_mckenney = {
  */
 static struct cblist orphans;		       /* rsp->lock */
 static struct thread *rcu_barrier_in_progress; /* rsp->lock */
-/* A barrier waits here for a dead core's callbacks to be moved. (Linux looked again
- * every jiffy. With a wait queue reports show the wait.) */
+/* A barrier waits here for a dead core's callbacks to be moved. (Linux had no wait queue,
+ * and looked again every jiffy. With a wait queue the reports show the wait.) */
 static struct wait_queue adopted =
 	WAIT_QUEUE_INIT(adopted, "a dead core's callbacks to be moved");
 
@@ -127,7 +128,8 @@ static story void _rcu_barrier__3_6(struct rcu_state *rsp)
 		rcu_barrier_in_progress = current;
 		spin_unlock_irqrestore(&rsp->lock, flags);
 		for_each_possible_cpu (cpu) {
-			/* The core cannot go between the test and the call. */
+			/* So that the core cannot go between the test and the
+			 * call. */
 			preempt_disable();
 			if (cpu_is_online(cpu)) {
 				rcu_barrier_entrain(rsp, cpu);

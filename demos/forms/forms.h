@@ -1,7 +1,7 @@
 /*
  * Code that several experiments use: historical forms of the hotplug lock and of
- * rcu_barrier() (in this folder), and functions of one experiment that another one
- * uses (in the first one's own file).
+ * rcu_barrier() (in this folder), and functions that are in one experiment's file and
+ * that another experiment uses.
  */
 #pragma once
 
@@ -70,8 +70,8 @@ void cpus_read_lock(void);
 void cpus_read_unlock(void);
 void cpus_write_lock(void);
 void cpus_write_unlock(void);
-/* The outcome of a deadlock in which the writer waits for readers: the release
- * profile keeps no list of readers, so no walk can close the cycle in that profile. */
+/* The outcome of a deadlock in which the writer waits for readers. The release profile
+ * keeps no list of readers, so in that profile no walk can close the cycle. */
 #define READERS_DEADLOCK (GORDIAN_DEBUG ? DEADLOCK : STUCK)
 
 /* ---- demos/forms/barrier.c: forms of rcu_barrier() ---------------------------- */
@@ -106,7 +106,7 @@ void actor_B_often(struct stage *st);
 
 /* ---- of single experiments ---------------------------------------------------- */
 
-/* demos/e0.c: two mutexes in one order, and in the other. */
+/* demos/e0.c: two mutexes in one order, and in the opposite order. */
 void actor_AB(struct stage *st);
 void actor_BA(struct stage *st);
 
@@ -129,11 +129,11 @@ void show_list(struct stage *st);
 void teardown_list(struct stage *st);
 void kmem_cache_relink__halves(struct kmem_cache *s);
 
-/* demos/e8.c: a notifier that calls rcu_barrier(), after RCU's own. */
+/* demos/e8.c: calls rcu_barrier(), and runs after RCU's own notifier. */
 extern struct notifier_block barrier_after_rcu;
 
 /* demos/e17.c: W frees objects of the cache that D destroys, and keeps callbacks from
- * running on its core. */
+ * running on W's core. */
 #define D_AFTER_W(destroy_fn, w)                                               \
 	.actors = { { "D", ON_D, actor_D_after_W },                            \
 		    { "W", ON_U, (w), .urgent = true } },                      \

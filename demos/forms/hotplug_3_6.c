@@ -2,11 +2,11 @@
  * The hotplug counter of Linux 3.6, without the merged check (075663d19885), and with
  * each check that the 2012 thread proposed.
  *
- * The functions work on the kernel's own cpu_hotplug, by the kernel's own steps. Each table
- * differs from the kernel's in one function, and has that function's name. Read them beside
- * kernel/cpu/hotplug_lock.c, whose put_online_cpus() is the merged form. The engine
- * installs a table by hotplug_lock_install() while nobody holds the lock. Context: thread,
- * may sleep.
+ * The functions work on the kernel's own cpu_hotplug, by the kernel's own steps. Read
+ * them beside kernel/cpu/hotplug_lock.c, whose put_online_cpus() is the merged form. No
+ * table here has that form. A table has the name of the one function that it is about.
+ * The engine installs a table by hotplug_lock_install() while nobody holds the lock.
+ * Context: thread, may sleep.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"
@@ -50,8 +50,8 @@ static story void put_online_cpus__bhat_b(void)
 	mutex_unlock(&cpu_hotplug.lock);
 }
 
-/* Morton, 3 October 2012, 14:13 -0700, a sketch: warn, and repair the count. It tests for
- * -1 where the count is 0, so it never warns. */
+/* Morton, 3 October 2012, 14:13 -0700, a sketch: warn, and repair the count. The sketch
+ * tests for -1 where the count is 0, so it never warns. */
 static story void put_online_cpus__morton(void)
 {
 	saw(__func__);

@@ -2,14 +2,15 @@
  * The hotplug lock as in Linux since 2017 (fc8dffd379ca, v4.13): a per-core rw-semaphore
  * that prefers writers, with the names of that time.
  *
- * Read it beside kernel/cpu/hotplug_lock.c. It differs for callers in two points. A reader
- * that comes while a writer waits queues behind that writer, so a reader that takes the
- * lock again may wait for a writer that waits for it. And the thread that is the writer
- * may not take it as a reader. In return lockdep sees all of it (of the counter it sees
- * only a mutex that is held for an instant), and readers cannot starve the writer.
+ * Read it beside kernel/cpu/hotplug_lock.c. For callers this lock differs from the
+ * counter in two points. A reader that comes while a writer waits queues behind that
+ * writer. So if a reader takes the lock again, it may wait for a writer that waits for
+ * this reader. And the thread that is the writer may not take the lock as a reader. In
+ * return lockdep sees the whole lock (of the counter it sees only a mutex that is held
+ * for an instant), and readers cannot starve the writer.
  *
- * Owns cpu_hotplug_lock, which guards the set of cores while hotplug_rwsem_ops is installed
- * (hotplug_lock_install()). Context: thread, may sleep.
+ * Owns cpu_hotplug_lock, which guards the set of cores while hotplug_rwsem_ops is
+ * installed (hotplug_lock_install()). Context: thread, may sleep.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"

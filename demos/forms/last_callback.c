@@ -13,7 +13,7 @@
 /* Times are counter ticks. */
 static struct {
 	struct rcu_head head;
-	bool queued, ran; /* stored by a release, after cpu ... ran_at */
+	bool queued, ran; /* set by a release, after the times and cores */
 	bool watched;	  /* a watched barrier began after `queued` */
 	unsigned int cpu, ran_on;
 	uint64_t queued_at, ran_at;
