@@ -491,8 +491,9 @@ static bool settle(void)
 		if (looks > STEP_LOOKS &&
 		    timer_ns(timer_now() - begun) > STEP_NS)
 			return false;
-		/* First only yield, in case the step needs this core: most
-		 * steps end before this core could sleep and be woken. */
+		/* At first only yield, in case the step needs this core. Do not
+		 * sleep yet: most steps end in less time than a sleep and a
+		 * wake-up take. */
 		if (!lead || looks++ >= AWAKE_LOOKS)
 			looks++, (void)wait_event_timeout(
 					 &ex.changed, &gate_wait,

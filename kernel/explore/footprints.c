@@ -430,7 +430,7 @@ void explore_event(const struct trace_event *e)
 	if (e->cpu == ex.subject.toggled &&
 	    (current->is_idle || current->pinned))
 		/* Let explore_gate() see this thread's gates too: a wake-up
-		 * that wakes no thread passes a gate, but there is no event. */
+		 * that wakes no thread passes a gate, but causes no event. */
 		current->gated = on_changing_core();
 	note_due(e);
 	if (e->op == TR_GP_END)
@@ -450,7 +450,8 @@ void explore_event(const struct trace_event *e)
 	if (e->op == TR_TIMER_ARM && by)
 		WRITE_ONCE(ex.timer_armed, true);
 	if (by && e->op == TR_COMPLETE)
-		by->objects = NULL; /* the woken thread may use objects too */
+		by->objects = NULL; /* the row of operations on objects ends:
+				     * the woken thread may use objects too */
 	if (e->op == TR_CACHE_FREE)
 		/* The RCU callbacks that free the cache's slabs read the cache,
 		 * so freeing it depends on RCU. */

@@ -47,7 +47,8 @@ static void touch_interrupted(struct gate *g, const struct thread *t)
 	      to->phase == SLEEPS &&
 		      (was_woken(to) || /* in this step */
 		       sched_state_apart_from_gate(t) == TASK_INTERRUPTIBLE));
-	g->objects = NULL; /* the interrupted thread may use objects too */
+	g->objects = NULL; /* the row of operations on objects ends: the
+			    * interrupted thread may use objects too */
 }
 
 /* The thread is about to do this operation. Add the thing that the operation
@@ -144,7 +145,8 @@ static void wait_for_grant(struct gate *g)
 	struct waiting outer = current->waiting;
 
 	do {
-		current->gated = false; /* wake_up() has a gate too */
+		current->gated = false; /* no gate counts here, for example that
+					 * of wake_up() */
 		/* Acquire: pairs with the release in sched_release(). */
 		if (!smp_load_acquire(&g->go)) {
 			WRITE_ONCE(current->waiting.ops, &gate_wait);

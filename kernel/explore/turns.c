@@ -23,7 +23,7 @@
 
 #if GORDIAN_DEBUG
 
-/* Does thread t have the spinlock, or get it next? t = NULL: does any
+/* Does thread t have the spinlock, or get it next? If t is NULL: does any
  * thread? */
 static bool has_spinlock(const struct thread *t, const void *lock)
 {

@@ -77,7 +77,7 @@ uint32_t lockdep_uses_of(const struct held_lock *h)
 /* ---- searches ------------------------------------------------------------- */
 
 struct use_match {
-	uint32_t mask, other;	       /* the uses of that side, of the other */
+	uint32_t mask, other;	       /* uses: to find, of the other side */
 	unsigned int start;	       /* a node that does not count */
 	unsigned int avoid;	       /* no path goes through this node */
 	uint32_t said[DEP_NODES / 32]; /* found already */
@@ -88,7 +88,7 @@ struct use_match {
  * the path reaches the class by recursive readers only. Recursive readers do
  * not wait for other readers, so in this case a use by readers does not count.
  * A path ends at the first safe or unsafe class: lockdep has already checked
- * what lies beyond it.
+ * what lies beyond this class.
  */
 static enum dep_match has_use(unsigned int node, bool weak, void *arg)
 {
@@ -104,8 +104,8 @@ static enum dep_match has_use(unsigned int node, bool weak, void *arg)
 		return DEP_STOP;
 	if (usage & m->mask)
 		return DEP_FOUND;
-	/* A use by readers does not end the path: whether it counts depends on
-	 * how the path goes on. */
+	/* A use by readers does not end the path, because it depends on the
+	 * rest of the path whether this use counts. */
 	return usage & m->other & ~USE_READ ? DEP_STOP : DEP_GO;
 }
 
