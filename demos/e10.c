@@ -32,9 +32,9 @@ static struct spinlock barrier_lock =
 static uint32_t entrained[NR_CPUS];
 
 /*
- * Queue a callback of the current barrier behind all callbacks of core cpu.
+ * Queue a callback of the current barrier behind all callbacks of core `cpu`.
  * Does this once for each core and barrier. barrier_lock held, interrupts off.
- * Called on core cpu, or after core cpu has gone.
+ * Called on core `cpu`, or when core `cpu` is off or has no callbacks.
  */
 static void rcu_barrier_entrain__5_18(struct rcu_state *rsp, unsigned int cpu)
 {
@@ -58,8 +58,8 @@ static void rcu_barrier_handler(void *arg)
 	spin_unlock_irqrestore(&barrier_lock, flags);
 }
 
-/* If core `cpu` is off or has no callbacks, do the work for it from this core.
- * Returns false if core `cpu` must be called instead. */
+/* If core `cpu` is off or has no callbacks, entrain the barrier for it from this
+ * core. Returns false if core `cpu` must be called instead. */
 static bool entrained_from_here(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&barrier_lock);

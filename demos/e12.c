@@ -1,5 +1,5 @@
 /*
- * E12: the other deadlock of that month.
+ * E12: another deadlock of October 2012.
  *
  * No mail is about this deadlock. It was real, and Linux a4fbe35a1245 cures it. RCU's
  * grace-period thread took the hotplug lock while it wrote down which cores it has to
@@ -59,10 +59,10 @@ static const struct rcu_parameters rcu_onoff = {
 };
 
 /* The notifier of a subsystem that waits for its readers. (The notifier of
- * padata did this, at other events.) It waits in U's thread, the only actor's
- * thread that calls notifiers. It does not wait in the runner's thread: the
- * runner takes the core off and on between rounds, and must not deadlock. The
- * core that goes leaves a callback, which another core must adopt. */
+ * padata did this, at other events.) The notifier waits in U's thread, but not in
+ * the runner's thread: the runner takes the core off and on between rounds, and
+ * must not deadlock. The core that goes leaves a callback, which another core
+ * must adopt. */
 static story int sync_notify(struct notifier_block *nb maybe_unused,
 			     unsigned long action, void *hcpu maybe_unused)
 {

@@ -54,7 +54,8 @@ static struct notifier_block before_rcu = {
 	.name = "leaves a callback",
 };
 
-/* B begins when the callback is queued. In free rounds it repeats until U has ended. */
+/* B begins when the callback is queued. In free rounds B repeats its barrier until U has
+ * ended. */
 static void actor_B_watches(struct stage *st)
 {
 	wait_until_last_callback_is_queued();

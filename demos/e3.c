@@ -87,8 +87,8 @@ static const struct scenario e3a[] = {
 		/* D dies in its get. U wants the lock that the dead D holds. */
 		.forced.order = STEPS(D(LOCK, &cpu_hotplug.lock),
 				      U(CONTEND, &cpu_hotplug.lock)),
-		/* In this form D makes the leak: before its get, D gives back a
-		 * reference that it has not taken. */
+		/* If the core goes down, D makes the leak: before its get, D
+		 * gives back a reference that it has not taken. */
 		.forced.down = STEPS(D(PUT_ONLINE, &cpu_hotplug),
 				     D(LOCK, &cpu_hotplug.lock),
 				     U(CONTEND, &cpu_hotplug.lock)),
@@ -125,7 +125,8 @@ static const struct scenario e3b[] = {
 		.about = "debug patch B: BUG_ON(refcount == 0) in the put",
 		AFTER_A_LEAK(kmem_cache_destroy__3_6),
 		.world.hotplug = &hotplug_bhat_b_ops,
-		/* In this form D makes the leak, and must die before U comes. */
+		/* If the core goes down, D makes the leak: D must die before U
+		 * comes. */
 		.forced.down = STEPS(D(LOCK, &cpu_hotplug.lock),
 				     U(CONTEND, &cpu_hotplug.lock)),
 		.said.outcome = BUG,

@@ -191,7 +191,7 @@ static const struct scenario e7[] = {
 		.part = "E7/v3",
 		.about = "slab_mutex is released right after the unlinking",
 		IN_USE(kmem_cache_destroy__v3),
-		/* D reads where to link its cache, C links another one there,
+		/* D reads where to link its cache, C links another cache there,
 		 * and D goes on. */
 		.forced.order = STEPS(
 			D(CACHE_RELINK, &slab_caches), C(LOCK, &slab_mutex),

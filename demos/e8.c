@@ -27,8 +27,8 @@
 #include "demos/forms/forms.h"
 #include "kernel/lib/printf.h"
 
-/* The hotplug reference is taken before barrier_mutex and given back after it, because
- * put_online_cpus() takes cpu_hotplug.lock too. */
+/* The hotplug reference is taken before barrier_mutex. It is given back after the mutex
+ * is released, because put_online_cpus() takes cpu_hotplug.lock, too. */
 static story void _rcu_barrier__reffirst(struct rcu_state *rsp)
 {
 	uint32_t snap = rcu_barrier_enter(rsp, CALLER);

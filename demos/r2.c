@@ -18,7 +18,7 @@
 
 #define VALUE	   0x20121003u /* in the item */
 #define NEW_DATA   0x0badda7au /* written by the next owner of the memory */
-#define POISON	   0x6b6b6b6bu /* written by the slab when it is freed */
+#define POISON	   0x6b6b6b6bu /* written by the slab at kfree() */
 #define NEW_OWNERS 4
 #define W_ACTOR	   1
 

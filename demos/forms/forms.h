@@ -13,7 +13,7 @@
  * The steps of the drawing: D holds slab_mutex; U holds the hotplug lock; D wants the
  * hotplug lock; U wants slab_mutex. When the core comes up, U wants slab_mutex at
  * CPU_UP_PREPARE, while the core is still off. When the core goes down, U wants
- * slab_mutex at CPU_DEAD. U passes no gate in between, so D is held until the core is
+ * slab_mutex at CPU_DEAD, so the script has one more step: D is held until the core is
  * off.
  */
 #define AS_DRAWN                                                               \
