@@ -27,8 +27,9 @@ struct tally {
 enum run_mode { RUN_BOTH, RUN_FORCED, RUN_FREE, RUN_HOLD };
 
 /* Run one scenario and print as it goes. rounds: the number of free rounds; 0: the
- * number that the scenario or d gives. brief: print no reports and stacks, and no
- * rounds; tells: print one round, in short. Sleeps; demo_mutex held. */
+ * number that the scenario or d gives. brief: print no reports, no stacks and no
+ * rounds. But if `tells` is true, print one round, in short. Sleeps; demo_mutex
+ * held. */
 struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 			  enum run_mode mode, unsigned int rounds, bool brief,
 			  bool tells);

@@ -277,7 +277,7 @@ static bool find_cycle(struct stage *st)
 
 /*
  * One look at condition (c) of the first comment. It does not check that the
- * cores sleep in their idle loops. switches: how often each worker had been
+ * cores sleep (other_cores_sleep() does). switches: how often each worker had been
  * switched in at the last look; updated here. A worker that the script holds at
  * a gate counts as waiting.
  */

@@ -22,8 +22,8 @@ void stage_restore_cores(void);
 void reset_round(struct stage *st);
 /* Let the actors go. seed: in free rounds, of the random pauses before they start. */
 void start_actors(struct stage *st, uint32_t *seed);
-/* Wait until it is known how the round ends. If it ends in a knot, the knot is not
- * cut yet, and st->waits has its cycle. warns: warn_count when the round began. */
+/* Wait until it is known how the round ends. A knot is not cut yet. After a deadlock
+ * st->waits has the cycle. warns: warn_count when the round began. */
 enum outcome watch_round(struct stage *st, unsigned int warns);
 /* Cut the knot, if there is one, and tear down. quietly: print errors only. Returns
  * false if an actor ended with a lock or a reference held. */

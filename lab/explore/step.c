@@ -100,7 +100,7 @@ static void print_replay_line(const struct stepper *s)
 static const char *const commands[] = { "why",	"back", "auto",
 					"line", "quit", "help" };
 
-/* For completion: the threads and RCU, then the commands. */
+/* The i-th word for the Tab key: the threads and RCU come first, then the commands. */
 static const char *first_word(int arg, unsigned int i)
 {
 	const struct stage *st = &the_stage;

@@ -33,7 +33,7 @@ static const char *function_at(uintptr_t address, char *out)
 	return out;
 }
 
-/* Write the next operation of a thread at this gate to out, in words. */
+/* Write to `out`, in words, the next operation of a thread at this gate. */
 static void describe_gate(enum trace_op op, const void *obj, uintptr_t caller,
 			  char *out)
 {

@@ -9,7 +9,7 @@
 #define WHY_WIDTH 80
 #define WHY_TEXT  96 /* of what a thread does; printed as far as it fits */
 
-/* Write to out, which has WHY_TEXT bytes, what actor i would do next, or what it waits
+/* Write to `out`, which has WHY_TEXT bytes, what actor i would do next, or what it waits
  * for, or "ended". able: the actor can go on. */
 void describe_actor(const struct stage *st, unsigned int i, bool able,
 		    char *out);

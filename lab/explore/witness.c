@@ -24,7 +24,7 @@ struct replay {
 	struct director director;
 	const struct witness *w;
 	bool freely;
-	unsigned int leg, step; /* the next leg; its steps that are taken */
+	unsigned int leg, step; /* the next leg; its steps so far */
 	bool lost;		/* the line cannot be followed */
 };
 
