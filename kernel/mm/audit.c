@@ -1,9 +1,9 @@
 /*
  * The page-table auditor: are all entries of the tables as they should be?
  *
- * It reads the tables as the MMU does, from TTBR0 on. It has its own
- * definitions of the bits, so that a wrong definition in boot/map.h, with which
- * the tables are written, is found. The rules:
+ * The auditor reads the tables as the MMU does, from TTBR0 on. The tables are
+ * written with the definitions of bits in boot/map.h. The auditor has
+ * definitions of its own, so that it finds a wrong one. The rules:
  *
  *	(1) RAM is Normal memory, write-back, write-allocate and shareable; all
  *	    else is Device memory, shareable. So a page that is mapped twice has

@@ -2,9 +2,9 @@
  * The buddy allocator. See page.h.
  *
  * There is a free list for each order. The buddy of a block is the block of the
- * same order whose address differs in one bit. When a block is freed, it is
- * joined with its buddy if that is free as a whole, and so on with the larger
- * block. Allocation splits the smallest block that is large enough.
+ * same order whose address differs in one bit. When a block is freed and its
+ * buddy is free as a whole, the two are joined. Then the same is done with the
+ * larger block. Allocation splits the smallest block that is large enough.
  *
  * page_lock (spinlock, IRQs off) guards the free lists and every struct page.
  * Source: Knuth, The Art of Computer Programming, 2.5.
@@ -84,8 +84,8 @@ static void mark_free(struct page *p, unsigned int order)
 	nr_free += 1u << order;
 }
 
-/* The block of p is no longer free. The caller makes p the head of a block, or
- * leaves p inside a larger block. */
+/* Take the free block of p off its list. The caller then makes p the head of a
+ * block, or leaves p inside a larger block. */
 static void remove_from_list(struct page *p)
 {
 	list_del(&p->link);
@@ -207,8 +207,8 @@ struct range {
 	uint32_t start, end; /* physical, page aligned */
 };
 
-/* A region that must not be mapped costs whole megabytes: the direct map
- * consists of sections. */
+/* The reserved region i. If it must not be mapped, it is extended to whole
+ * megabytes, because the direct map consists of sections. */
 static struct range reserved_range(unsigned int i)
 {
 	uint32_t mib = 1u << 20, start = board.reserved[i].start;
@@ -232,8 +232,8 @@ static unsigned int list_taken_ranges(struct range *r)
 	return n;
 }
 
-/* Map RAM from a to end, except what must not be mapped. Returns the end, or a
- * lower address if no memory answers at the end. */
+/* Map RAM from a to end, except what must not be mapped. Returns `end`, or the
+ * first address at which no memory answers. */
 static uint32_t map_ram(uint32_t a, uint32_t end)
 {
 	while (a < end) {

@@ -42,8 +42,7 @@ enum page_state { PAGE_RESERVED, PAGE_FREE, PAGE_USED, PAGE_TAIL };
 void *pages_alloc(unsigned int order);
 void pages_free(void *va, unsigned int order);
 struct page *virt_to_page(const void *va); /* NULL outside the direct map */
-/* The first page of the allocated block that va lies in; NULL if there is none.
- * */
+/* The first page of the allocated block that va lies in, or NULL. */
 struct page *page_head(const void *va);
 void *page_to_virt(const struct page *p);
 uint32_t virt_to_phys(const void *va); /* va: in the direct map or the image */

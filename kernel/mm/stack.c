@@ -105,7 +105,7 @@ int exception_stacks_prepare(unsigned int cpu)
 		void *pages = pages_alloc(1); /* two pages: EXC_STACK bytes */
 
 		if (!pages)
-			return -ENOMEM; /* those that are made are kept */
+			return -ENOMEM; /* the stacks made so far are kept */
 		map_pages(exc_stack(cpu, i), virt_to_phys(pages), EXC_STACK,
 			  MAP_RW);
 		exc_ready[cpu]++;
