@@ -1,14 +1,15 @@
 /*
  * The wait-for graph: search it, print it. waitfor.h defines its edges.
  *
- * Why a reported cycle is a deadlock. Both snapshots find each thread of the
- * cycle off its core (or spinning in the same wait), in the same wait, and not
- * switched in between the two. So none of them did anything in between but wait.
- * (The grace-period thread may have been switched in: it looks at the cores
- * again and again, and waits on.) What a thread holds at the second snapshot it
- * held at the first. The event that it waits for
- * had not happened by then, because the code that causes it first sets `granted`
- * or wakes the thread, or is itself run by a thread of the cycle.
+ * Why a reported cycle is a deadlock. In both snapshots each thread of the
+ * cycle is in the same wait, and is off its core or spins. No thread of the
+ * cycle was switched in between the two snapshots. So each did nothing but
+ * wait. (The grace-period thread may have been switched in: it looks at the
+ * cores again and again, and waits on.) What a thread holds at the second
+ * snapshot, it held at the first. At the second snapshot the event that a
+ * thread waits for has not happened: the code that causes the event first sets
+ * `granted` or wakes the thread, or a thread of the cycle would have to run
+ * this code.
  */
 #include "kernel/hang/waitfor.h"
 
@@ -30,8 +31,8 @@ bool waits_for_event(const struct thread *t)
 	enum thread_state state = READ_ONCE(t->state);
 
 #if GORDIAN_DEBUG
-	/* In a search, the thread sleeps where it would spin:
-	 * kernel/explore/turns.c. */
+	/* While the explorer searches, a thread is held where it would spin
+	 * otherwise: kernel/explore/turns.c. */
 	if (state == TASK_HELD)
 		return READ_ONCE(t->busy.ops) != NULL;
 #endif
@@ -201,9 +202,10 @@ static void follow_edge(struct thread *t, void *arg)
 		return;
 	fill_link(to, t, k->waits);
 #if GORDIAN_DEBUG
-	/* t holds a spinlock, or runs on the core that is awaited. So t is not
-	 * asleep. If t has noted a wait in which it will sleep, this wait does
-	 * not stop t. A wait in which t spins does. */
+	/* If l is a wait that spins, t holds a spinlock or runs on the core
+	 * that is awaited. So t is not asleep. If t has noted a wait in which
+	 * it will sleep, this wait does not stop t. A wait in which t spins
+	 * does. */
 	if (!READ_ONCE(t->busy.ops) && l->waiting.ops->busy)
 		to->waiting.ops = NULL;
 #endif
@@ -293,8 +295,8 @@ bool waitfor_walk_with(struct thread *t, struct waitfor *w, waits_fn waits)
 		return true;
 	if (!walk_to(ENDS_STUCK, t, w, waits))
 		walk_to(ENDS_RUNNING, t, w, waits);
-	/* These walks may have met a cycle. It does not count, because two
-	 * looks have not confirmed it. */
+	/* These walks may have met a cycle. It does not count, because no
+	 * second snapshot has confirmed it. */
 	return w->cycle = false;
 }
 

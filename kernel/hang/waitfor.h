@@ -84,9 +84,9 @@ bool waitfor_cycle(struct thread *t, struct waitfor *w);
  * w->cycle is false): if possible, a chain that ends in a wait for an event. */
 bool waitfor_walk(struct thread *t, struct waitfor *w);
 /* As waitfor_walk(), for a caller that knows the waits of some threads better.
- * The caller's function waits() returns the wait of a thread; for a thread that
- * the caller does not know, it calls waits_for(). It is called with
- * threads_lock held. */
+ * waits() returns the wait of a thread. For a thread that the caller does not
+ * know, waits() calls waits_for(). threads_lock is held when waits() is
+ * called. */
 bool waitfor_walk_with(struct thread *t, struct waitfor *w,
 		       struct waiting (*waits)(struct thread *t));
 
@@ -126,7 +126,7 @@ struct waiting waits_for(struct thread *t);
 /* Is t blocked in a wait that only an event can end? (A wait for time or for
  * new work is no such wait.) */
 bool waits_for_event(const struct thread *t);
-/* t is about to block: could that close a cycle? (Costs a few loads.) Sometimes
- * it returns true without need. It never returns false for the last edge of a
- * cycle of sleeping threads. */
+/* t is about to block: could this close a cycle? (The check costs a few loads.)
+ * The answer may be true although there is no cycle. It is never false for the
+ * last edge of a cycle of sleeping threads. */
 bool waitfor_suspicious(const struct thread *t);

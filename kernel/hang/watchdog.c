@@ -1,8 +1,9 @@
 /*
- * The watchdog thread. What it is for: watchdog.h.
+ * The watchdog thread. watchdog.h says what it is for.
  *
- * Each thread keeps in `told` which of its waits was reported, so each wait is
- * reported once. The watchdog thread alone writes `told`; `muted` is atomic.
+ * `told` of a thread says which of its waits was reported last, so that each
+ * wait is reported once. The watchdog thread alone writes `told`. `muted` is
+ * atomic.
  */
 #include "kernel/hang/watchdog.h"
 
@@ -43,7 +44,7 @@ static bool ends_in_hang(const struct waitfor *w)
  * least_ns are ignored. */
 static void report_if_hung(struct thread *t, uint64_t least_ns)
 {
-	/* Static: large, and only this thread comes here. */
+	/* Static, because it is large. Only the watchdog thread comes here. */
 	static struct waitfor w;
 	struct waiting now = waits_for(t);
 	uint64_t ns = timer_ns(timer_now() - now.since);
@@ -78,8 +79,8 @@ static bool any_suspect(void)
 static void check_suspects(void)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(suspects); i++) {
-		/* Relaxed: the slot is free before the look, so that the thread
-		 * can be noted again. */
+		/* Free the slot before the look, so that the thread can be
+		 * noted again. Relaxed: the id is used by itself. */
 		uint32_t id =
 			__atomic_exchange_n(&suspects[i], 0, __ATOMIC_RELAXED);
 		struct thread *t = id ? thread_find(id) : NULL;
@@ -105,7 +106,8 @@ static int watchdog_thread(void *arg maybe_unused)
 			board_ops->heartbeat();
 		} else if (wait_event_timeout(&wake, &idle_wait, any_suspect(),
 					      timer_ns(next - now))) {
-			sleep_ns(SETTLE_NS); /* the suspect leaves its core */
+			/* Until then the suspect has left its core. */
+			sleep_ns(SETTLE_NS);
 			check_suspects();
 		}
 	}

@@ -29,7 +29,7 @@ extern uint64_t watchdog_hung_ns;
 extern unsigned int watchdog_reports;
 
 /*
- * on: the caller finds hangs and reports them itself; the watchdog is silent
- * until the matching call with off. Nests.
+ * After watchdog_mute(true) the watchdog is silent until the matching
+ * watchdog_mute(false): the caller itself finds hangs and reports them. Nests.
  */
 void watchdog_mute(bool on);
