@@ -65,7 +65,8 @@ static unsigned int follow_frames(uint32_t fp, uint32_t lr, bool leaf_possible,
 
 	if (!end || stack_end(fp - 4) != end)
 		return 0;
-	/* Each frame is higher than the one before: fp - 4 lies in the stack. */
+	/* Each frame is higher than the one before, so fp - 4 is in the
+	 * stack. */
 	while (n < max && fp < end && !(fp & 3)) {
 		uint32_t word = *(const uint32_t *)fp, next;
 
@@ -82,8 +83,8 @@ static unsigned int follow_frames(uint32_t fp, uint32_t lr, bool leaf_possible,
 		regs = word == (uint32_t)irq_return ? interrupted_regs(fp) :
 						      NULL;
 		if (regs && n < max) {
-			/* + 2: print_backtrace() looks for the function in front
-			 * of a return address, and this is none. */
+			/* This is no return address, but print_backtrace()
+			 * subtracts 2 as from a return address. So add 2. */
 			pc[n++] = regs->pc + 2;
 			lr = regs->lr;
 			leaf_possible = true;
@@ -144,8 +145,8 @@ unsigned int backtrace_here(uintptr_t *pc, unsigned int max)
 	uint32_t sp = (uint32_t)__builtin_frame_address(0);
 	uint32_t end = (uint32_t)(pc + max);
 
-	/* If pc[] is in this stack, begin above pc[]. Otherwise the scan would
-	 * find the addresses that it stores in pc[]. */
+	/* If pc[] is in this stack, begin above pc[]: the scan must not find
+	 * the addresses that it has stored in pc[]. */
 	return scan_stack(stack_end(sp) == stack_end(end - 4) ? end : sp, pc,
 			  max);
 }

@@ -1,12 +1,13 @@
 /*
  * The console: whole messages, one core at a time, and never a hang.
  *
- * The lock is a word: the core that holds it, plus one. If that core prints
- * again (a fault in the middle of a message), it writes at once. A pseudo-NMI
- * in the middle of a message waits for its end (console_defers()). A core waits
- * for the lock as long as other cores still print. If one core holds the lock
- * for WAIT_LIMIT_NS and no message comes out, it loses the lock: a report about
- * a hang must not hang itself, and only one core waits for that time.
+ * The lock is a word: the number of the core that holds it, plus one. If this
+ * core prints again (a fault in the middle of a message), it writes at once. If
+ * a pseudo-NMI comes in the middle of a message, its report waits for the end
+ * of the message (console_defers()). A core waits for the lock as long as other
+ * cores still print. If one core holds the lock for WAIT_LIMIT_NS and no
+ * message comes out, a waiting core takes the lock away, because a report about
+ * a hang must not hang itself.
  *
  * Any context, also FIQ and before the interrupt controller is up.
  */
@@ -78,7 +79,8 @@ bool console_defers(void)
 {
 	unsigned int cpu = smp_processor_id();
 
-	/* If a report is deferred already, the message goes on. */
+	/* If a report is deferred already, the message has hung. So print the
+	 * new report at once. */
 	if (READ_ONCE(owner) != cpu + 1 || READ_ONCE(deferred[cpu]))
 		return false;
 	WRITE_ONCE(deferred[cpu], true);
@@ -107,7 +109,8 @@ void console_write(const char *s, size_t len)
 
 uint32_t report_begin(void)
 {
-	uint32_t flags = raw_local_irq_save() & 0xff; /* bit 31 is ours */
+	/* Bit 31 of the result says whether this call has taken the lock. */
+	uint32_t flags = raw_local_irq_save() & 0xff;
 
 	return console_lock() ? flags | 1u << 31 : flags;
 }

@@ -12,8 +12,8 @@ static const struct event_info table[] = {
 
 	[TR_LOCK] = { "lock %s", .next = "lock %s", .of = OF_MUTEX,
 		      .touches = WRITES },
-	/* After the lock is taken. This operation ends the step, so that the
-	 * step of a thread before a lock touches the lock and nothing else. */
+	/* This gate is behind the lock and ends the step. So a step that takes
+	 * a lock touches this lock and nothing else. */
 	[TR_LOCKED] = { .next = "go on, with %s held", .of = OF_MUTEX },
 	[TR_LOCK_INTR] = { .next = "lock %s, or be interrupted",
 			   .of = OF_MUTEX,
@@ -118,7 +118,7 @@ static const struct event_info table[] = {
 			      .touches = WRITES | THE_LIST },
 	[TR_CACHE_DESTROY] = { "kmem_cache_destroy()",
 			       .next = "kmem_cache_destroy()",
-			       /* It looks whether objects are left. */
+			       /* The thread looks whether objects are left. */
 			       .touches = WRITES },
 	[TR_CACHE_UNLINK] = { "unlink the cache", .next = "unlink the cache",
 			      .touches = WRITES | THE_LIST },

@@ -97,7 +97,7 @@ static void describe(const struct regs *regs, enum exception kind)
 					    "unexpected vector");
 }
 
-/* Did a probe fault? Then let the probe's function return false. */
+/* Did a probe cause the fault? If so, let the probe's function return false. */
 static bool ends_probe(struct regs *regs)
 {
 	if (regs->pc < (uint32_t)probe_start ||
@@ -107,8 +107,8 @@ static bool ends_probe(struct regs *regs)
 	return true;
 }
 
-/* Was the abort pending when this core unmasked aborts for the first time? Then
- * the kernel prints a line and goes on. */
+/* Was the abort pending when this core unmasked aborts for the first time? If
+ * so, print a line; then the kernel goes on. */
 static bool is_inherited(enum exception kind)
 {
 	bool *first = &unmasking[smp_processor_id()];

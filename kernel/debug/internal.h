@@ -17,11 +17,12 @@ noreturn void panic_end(void);
 void print_where(void);
 /* Called from FIQ. Returns true if this core is in the middle of a message;
  * then fiq_report(NULL) is called at the end of the message. Returns false if
- * it is in no message. It also returns false if an earlier report still waits
- * for the end of the same message: such a message has hung. */
+ * this core is in no message. Also returns false if an earlier report still
+ * waits for the end of the same message, because such a message has hung. */
 bool console_defers(void);
-/* Call it if this core will never go back to what it was doing. If it was in the
- * middle of a message, it still holds the console; this releases it. IRQs off. */
+/* To be called if this core will never go back to what it was doing. If it was
+ * in the middle of a message, it still holds the console's lock: release the
+ * lock. IRQs off. */
 void console_release(void);
 /* How many messages all cores together have begun. */
 uint32_t console_messages(void);

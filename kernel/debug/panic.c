@@ -2,8 +2,8 @@
  * Panic, BUG_ON, WARN_ON, and the report that each core gives on request. See
  * panic.h.
  *
- * `depth` is each core's own: it counts failures inside a failure's report. The
- * other words are atomic.
+ * `depth` is each core's own. It counts the core's failures: the second failure
+ * comes inside the report of the first. The other words are atomic.
  */
 #include "kernel/debug/panic.h"
 
@@ -109,8 +109,9 @@ noreturn void panic_end(void)
 	uint64_t end = timer_now() + timer_ticks(REPORTS_NS);
 	unsigned int cpu;
 
-	console_release(); /* the report that this failure may have cut short */
-	/* Seq_cst: the core that stores its number first ends the machine. */
+	console_release(); /* this failure may have interrupted a message */
+	/* Seq_cst: pairs with the same operation on other failing cores. The
+	 * core that stores its number first ends the machine. */
 	if (!__atomic_compare_exchange_n(&panicking, &winner, me, false,
 					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
 		if (winner == me) /* it failed again while ending the machine */
@@ -246,7 +247,7 @@ noreturn void panic_stop_core(const struct regs *regs)
 
 void fiq_report(struct regs *regs)
 {
-	if (depth[smp_processor_id()]) { /* it is reporting a failure */
+	if (depth[smp_processor_id()]) { /* this core reports a failure */
 		note_answer();
 		return;
 	}

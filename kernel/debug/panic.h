@@ -43,8 +43,8 @@ struct thread;
 /* Report and end the machine. */
 noreturn void panic(const char *fmt, ...) printf_like(1, 2);
 
-/* Another core panics: this one prints where it is and halts. regs: of the code
- * that IPI_STOP has interrupted. */
+/* Called by IPI_STOP, when another core panics: print where this core is, and
+ * halt. regs: the registers of the interrupted code. */
 noreturn void panic_stop_core(const struct regs *regs);
 
 /*
@@ -74,7 +74,7 @@ void warn_at(const char *cond, const char *file, int line, uintptr_t caller);
 			bug_at(#c, __FILE__, __LINE__, CALLER);                \
 	} while (0)
 
-/* Report if c is true, and go on. Its value is the condition. */
+/* Report if c is true, and go on. The value of WARN_ON(c) is c. */
 #define WARN_ON(c)                                                             \
 	({                                                                     \
 		bool _warn = (c);                                              \
@@ -111,25 +111,26 @@ unsigned int backtrace_frame(const void *frame, uintptr_t *pc,
 void print_backtrace(const uintptr_t *pc, unsigned int n);
 void print_backtrace_regs(const struct regs *regs);
 void dump_stack(void);
-/* Print such lines for a thread that sleeps or is queued. running: it is the
- * current thread of its core; then only that is printed. */
+/* Print such lines for a thread that sleeps or is queued. If `running` is true,
+ * t is the current thread of its core, and only this is printed. */
 void dump_thread_stack(const struct thread *t, bool running);
 void print_regs(const struct regs *regs);
 
 /* From the vectors (kernel/arch/vectors.S has the same numbers). */
 enum exception { EXC_UNDEF, EXC_SVC, EXC_PREFETCH, EXC_DATA, EXC_HYP };
 void exception_entry(struct regs *regs, enum exception kind);
-/* Call it when the vectors of this core and the console are set. From then on the
- * calling core takes asynchronous aborts. One that is pending already comes from
- * the firmware, or from the search for devices. It is printed, and is not a
- * failure. */
+/* To be called when the vectors of this core and the console are set. From then
+ * on the core takes asynchronous aborts. If an abort is pending already, it
+ * comes from the firmware, or from the search for devices. It is printed, and
+ * is not a failure. */
 void aborts_init_core(unsigned int cpu);
 void fiq_entry(struct regs *regs);
 /* The pseudo-NMI has come and is acknowledged: print where this core is. regs:
  * NULL if it came a while ago, while this core was printing. */
 void fiq_report(struct regs *regs);
 
-/* Print the backtraces of all other cores, also of those with IRQs off. */
+/* Print the backtraces of all other cores, also of those with IRQs off. If the
+ * interrupt controller has no pseudo-NMI, print only this fact. */
 void backtrace_all_cores(void);
 
 /* Between report_begin() and report_end() only this core prints. IRQs are off

@@ -3,10 +3,10 @@
  *
  * Each core has a ring, which that core alone writes, with IRQs off. `head`
  * counts the events since trace_start(). It is stored (release) after the
- * event, so a reader that sees the count sees the event. trace_mode is stored
- * (release) after the empty rings, so an event that sees the new mode is not
- * added to an old ring. One thread at a time
- * calls trace_start() and trace_stop(): the thread that reads the stream.
+ * event, so a reader that sees the count sees the event. trace_start() empties
+ * the rings and then stores trace_mode (release). So a core that sees the new
+ * mode adds its event to an empty ring, not to an old one. Only one thread at a
+ * time calls trace_start() and trace_stop(): the thread that reads the stream.
  */
 #include "kernel/debug/trace.h"
 
@@ -50,10 +50,11 @@ static bool concerns_marked(enum trace_op op, const void *obj, uintptr_t arg)
 }
 
 /*
- * The time of an event, which is its place among the events of all cores, too. A
- * core may stand still between two instructions, as the host runs another one. If it
- * read the clock first and took a place afterwards, its time could be older than
- * that of the event before it.
+ * The time of an event. It is also the place of the event among the events of
+ * all cores, so both are taken in one step. With two steps (read the clock,
+ * take a place) the core might stand still in between, because the host runs
+ * another core. Then the event's time could be older than that of the event
+ * before it.
  */
 static uint64_t take_time(void)
 {
@@ -63,8 +64,9 @@ static uint64_t take_time(void)
 	do
 		now = max(timer_now(), last + 1);
 	while (!__atomic_compare_exchange_n(&last_time, &last, now, false,
-					    /* Seq_cst: one order for all cores,
-					     * which is printed. */
+					    /* Seq_cst: pairs with itself. The
+					     * events of all cores are printed
+					     * in this order. */
 					    __ATOMIC_SEQ_CST,
 					    __ATOMIC_RELAXED));
 	return now;

@@ -138,9 +138,9 @@ struct trace_event {
 enum { TRACE_ALL = 1, TRACE_MARKED = 2 };
 extern unsigned int trace_mode;
 
-/* The slow parts of trace_did() and trace_did_to(), and the event in full. With
- * four arguments none is on the stack: a lock that is not traced pays nothing
- * for the name. */
+/* The slow parts of trace_did() and trace_did_to(); trace_record() takes all
+ * arguments. The first two have only four, which are passed in registers. So a
+ * lock that is not traced pays nothing for the name. */
 void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 		 uintptr_t caller);
 void trace_event_to(enum trace_op op, const void *obj, const char *name,
@@ -156,8 +156,8 @@ static always_inline void trace_did(enum trace_op op, const void *obj,
 		trace_event(op, obj, arg, caller);
 }
 
-/* The same with *name, the name of obj, and arg = 0. The name is read only if
- * the event is recorded. */
+/* As trace_did(), with *name, the name of obj, and arg = 0. The name is read
+ * only if the event is recorded. */
 static always_inline void trace_did_to(enum trace_op op, const void *obj,
 				       const char *const *name,
 				       uintptr_t caller)
@@ -166,7 +166,7 @@ static always_inline void trace_did_to(enum trace_op op, const void *obj,
 		trace_event_to(op, obj, *name, caller);
 }
 
-/* The same with a name and arg. */
+/* As trace_did(), with a name. */
 static always_inline void trace_did_all(enum trace_op op, const void *obj,
 					const char *name, uintptr_t arg,
 					uintptr_t caller)
@@ -177,10 +177,11 @@ static always_inline void trace_did_all(enum trace_op op, const void *obj,
 
 #if GORDIAN_DEBUG
 /*
- * Called at each gate of a thread with `gated` set. It may hold the thread
- * there if may_sleep() is true. Under a spinlock or with IRQs off the thread goes
- * on at once; only the explorer holds it, inside an experiment's own spinlocks.
- * Installed and removed only while no such thread runs.
+ * Called at each gate of a thread with `gated` set. The function may hold the
+ * thread there if may_sleep() is true. Under a spinlock or with IRQs off it
+ * must let the thread go on at once. (Exception: inside an experiment's own
+ * spinlocks the explorer holds threads.) The function is installed and removed
+ * only while no thread with `gated` set runs.
  */
 typedef void (*trace_gate_fn)(enum trace_op op, const void *obj,
 			      uintptr_t caller);
@@ -206,15 +207,16 @@ static inline void trace_gate(enum trace_op op, const void *obj,
 	(trace_gate(op, obj, caller), trace_did(op, obj, arg, caller))
 
 /*
- * A second reader beside the rings: called for each recorded event, in the
- * context of the trace point, perhaps under a spinlock. It may only look and
- * count.
+ * A second reader beside the rings. This function is called for each recorded
+ * event, in the context of the trace point, perhaps under a spinlock. It may
+ * only look and count.
  */
 typedef void (*trace_listener)(const struct trace_event *e);
 extern trace_listener trace_listen;
 
 #define TRACE_RING_SIZE (64u << 10)
-/* Give core cpu its ring: TRACE_RING_SIZE bytes. NULL: it records nothing. */
+/* Give core cpu its ring: TRACE_RING_SIZE bytes. NULL: the core records
+ * nothing. */
 void trace_init(unsigned int cpu, void *memory);
 void trace_start(unsigned int mode); /* empties the rings */
 void trace_stop(void);

@@ -1,8 +1,8 @@
 /*
  * The functions that the compiler's checks call in debug builds, if they find
- * undefined behaviour or a stack canary that was overwritten. Each is a bug of the
- * kernel, so each is a panic. The names and the data layouts are GCC's
- * (-fsanitize=undefined).
+ * undefined behaviour or a stack canary that was overwritten. Each finding is a
+ * bug of the kernel, so each causes a panic. The names and the data layouts are
+ * GCC's (-fsanitize=undefined).
  */
 #include "kernel/debug/panic.h"
 
