@@ -170,8 +170,8 @@ int cpu_down(unsigned int cpu);
 /* Is the core lost (consequence b)? A lost core stays lost. Any context. */
 bool cpu_is_lost(unsigned int cpu);
 
-/* How many times, since boot, the platform has confirmed that a core is off, and
- * a core has come on. Guarded by cpu_add_remove_lock. */
+/* How many times, since boot, the platform has confirmed that a core is off,
+ * and a core has come on. Guarded by cpu_add_remove_lock. */
 extern unsigned int cpu_offs, cpu_ons;
 
 /* At boot: start cores until max are online. */
