@@ -76,8 +76,8 @@ struct waitfor {
 
 /*
  * Search from t, depth first, for a cycle. Two snapshots must agree: the same
- * threads and objects, and no thread has left its wait in between. Returns false
- * if there is no cycle, and then w is of no use.
+ * threads and objects, and no thread has left its wait in between. Returns
+ * false if there is no cycle, and then w is of no use.
  */
 bool waitfor_cycle(struct thread *t, struct waitfor *w);
 /* As waitfor_cycle(), but if there is no cycle, w is a chain from t (and
