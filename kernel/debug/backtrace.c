@@ -128,7 +128,8 @@ static bool is_behind_a_call(uint32_t word)
 	       (insn & 0x0ffffff0u) == 0x012fff30u;   /* blx reg */
 }
 
-/* Store all words that could be return addresses, from sp to the stack's end. */
+/* Store all words that could be return addresses, from sp to the stack's
+ * end. */
 static unsigned int scan_stack(uint32_t sp, uintptr_t *pc, unsigned int max)
 {
 	uint32_t end = stack_end(sp);

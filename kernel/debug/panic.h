@@ -105,9 +105,9 @@ unsigned int backtrace_here(uintptr_t *pc, unsigned int max);
  * not returned yet. Debug builds only: release builds have no frames. */
 unsigned int backtrace_frame(const void *frame, uintptr_t *pc,
 			     unsigned int max);
-/* Each of the three prints a line " symbol+0xoffset" for each function of a call
- * chain: print_backtrace() from stored return addresses, print_backtrace_regs()
- * for interrupted code, dump_stack() for its caller. */
+/* Each of the three prints a line " symbol+0xoffset" for each function of a
+ * call chain: print_backtrace() from stored return addresses,
+ * print_backtrace_regs() for interrupted code, dump_stack() for its caller. */
 void print_backtrace(const uintptr_t *pc, unsigned int n);
 void print_backtrace_regs(const struct regs *regs);
 void dump_stack(void);
