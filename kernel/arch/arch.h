@@ -116,7 +116,7 @@ static inline struct thread *get_current(void)
 {
 	struct thread *t;
 
-	/* Not volatile: a thread never becomes another one. */
+	/* Not volatile: a thread always reads the same value. */
 	__asm__("mrc p15, 0, %0, c13, c0, 4" : "=r"(t));
 	return t;
 }

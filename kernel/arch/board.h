@@ -156,8 +156,7 @@ void board_init(void);
 /* Logical number of the calling core, from its MPIDR. */
 unsigned int board_this_core(void);
 
-/* End the machine with that status: by semihosting, by PSCI, or by the board.
- * */
+/* End the machine with that status, by semihosting, by PSCI or by the board. */
 noreturn void machine_exit(int status);
 /* End the machine with that status after a panic. A board that stays powered
  * shows by its LED that it has failed. */

@@ -1,29 +1,32 @@
 /*
  * Does this core take part in cache coherency? Owns nothing.
  *
- * A Cortex-A7, A53 or A72 does so only while its SMP bit is set: bit 6 of ACTLR,
- * on the A53 and A72 of CPUECTLR, where it is called SMPEN. If the bit is clear,
- * the core does not see what others have in their caches, they do not see what
- * it has in its own, and exclusive accesses exclude nobody. Then no lock and no
- * barrier of this kernel means anything between two cores. So such a core must
- * run alone: cpu_up() refuses to start another one.
+ * A Cortex-A7, A53 or A72 takes part only while its SMP bit is set. This is bit
+ * 6 of ACTLR on the A7, and bit 6 of CPUECTLR, called SMPEN, on the A53 and
+ * A72. If the bit is clear, the core does not see what other cores have in
+ * their caches, they do not see what it has in its own, and exclusive accesses
+ * exclude nobody. Then no lock and no barrier of this kernel means anything
+ * between two cores. So such a core must run alone: cpu_up() refuses to start
+ * another one.
  *
- * Who sets the bit. boot/start.S does on the A7. On the A53 and A72 the firmware
- * must. We do not write it there: a write from a mode that ACTLR_EL2 and
- * ACTLR_EL3 do not permit is undefined, and neither can be read from here.
+ * Who sets the bit. boot/start.S sets it on the A7. On the A53 and A72 the
+ * firmware must set it. The kernel does not: if ACTLR_EL2 and ACTLR_EL3 do not
+ * permit the write, the instruction is undefined, and the kernel cannot read
+ * these two registers.
  *
  * Who may read it. ACTLR: everybody; a hypervisor that traps it (HCR.TAC)
- * returns a value. CPUECTLR is implementation defined. A hypervisor may trap all
- * such registers (HCR.TIDCP), and KVM then makes the access an undefined
- * instruction. So it is read only if the core was entered in HYP mode: nobody is
- * above but the firmware, which cannot trap it, and boot/start.S has cleared
- * HCR. This is how each Raspberry Pi with these cores starts. If the core was
- * entered in SVC mode, the firmware is trusted to have set the bit.
+ * returns a value. CPUECTLR is implementation defined. A hypervisor may trap
+ * all such registers (HCR.TIDCP), and KVM then makes the access an undefined
+ * instruction. So CPUECTLR is read only if the core was entered in HYP mode.
+ * Then only the firmware is above the kernel and cannot trap the access, and
+ * boot/start.S has cleared HCR. This is how each Raspberry Pi with these cores
+ * starts. If the core was entered in SVC mode, the firmware is trusted to have
+ * set the bit.
  *
- * Emulators have no caches, and their bit reads as zero. The PAR shows that
- * this is an emulator: after an address translation it has no memory
- * attributes. These cores always put the attributes there. They take them from
- * the page table, so the SMP bit does not matter for that.
+ * Emulators have no caches, and their bit reads as zero. The PAR tells an
+ * emulator from a real core. After an address translation a real core always
+ * puts the memory attributes into the PAR; an emulator does not. The core takes
+ * the attributes from the page table, so the SMP bit does not matter for them.
  *
  * Sources: Cortex-A7 TRM (DDI 0464), ACTLR; Cortex-A53 TRM (DDI 0500) and
  * Cortex-A72 TRM (ARM 100095), CPU Extended Control Register; ARM DDI 0406C,
@@ -77,7 +80,7 @@ bool smp_bit_suffices(enum smp_bit bit, uint32_t par)
 	return bit != SMP_CLEAR || !(par & PAR_MEMORY);
 }
 
-/* Of this core; the kernel's core_is_coherent. */
+/* Does the bit of this core suffice? The value of core_is_coherent. */
 static bool bit_suffices_here(void)
 {
 	return smp_bit_suffices(read_smp_bit(), translate_read(&boot_info));

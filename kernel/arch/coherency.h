@@ -22,11 +22,11 @@ uint32_t translate_read(const void *p);
 #define PAR_MEMORY 0xfcu
 #define PAR_NORMAL 0xd4u
 
-/* The rule alone, as a test calls it: may a core with this bit, and this PAR for
- * a word of the kernel's data, run beside others? */
+/* The rule alone, as a test calls it: may a core with this bit, and this PAR
+ * for a word of the kernel's data, run beside others? */
 bool smp_bit_suffices(enum smp_bit bit, uint32_t par);
 
-/* May this core start others? Call it in a thread, which may be preempted. It is
- * a variable because no emulator has a core outside coherency: a test puts
+/* May this core start others? Call it in a thread, which may be preempted. It
+ * is a variable because no emulator has a core outside coherency: a test puts
  * another function here. */
 extern bool (*core_is_coherent)(void);

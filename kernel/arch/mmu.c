@@ -25,13 +25,12 @@ static void flush_tlb(uint32_t va)
 {
 	dsb(); /* the new entry is in memory */
 	__asm__ volatile("mcr p15, 0, %0, c8, c3, 3" ::"r"(va)); /* MVAAIS */
-	dsb(); /* all cores have dropped the old one */
+	dsb(); /* all cores have dropped the old entry */
 	isb();
 }
 
-/* The second-level table for va. If va has none, it gets a spare one. Returns
- * NULL if none is left, or if a section maps va.
- * */
+/* The second-level table for va. If there is none yet, take a spare table.
+ * Returns NULL if no spare table is left, or if a section maps va. */
 static uint32_t *l2_of(uint32_t va)
 {
 	uint32_t *e = &l1_table()[va >> 20];
