@@ -43,7 +43,7 @@ static inline unsigned int cpumask_weight(struct cpumask m)
 	return (unsigned int)__builtin_popcount(m.bits);
 }
 
-/* The first core of the set, NR_CPUS if it is empty. */
+/* The first core of the set; NR_CPUS if the set is empty. */
 static inline unsigned int cpumask_first(struct cpumask m)
 {
 	return m.bits ? (unsigned int)__builtin_ctz(m.bits) : NR_CPUS;
@@ -70,8 +70,9 @@ static inline struct cpumask cpumask_load(const struct cpumask *m)
 	return (struct cpumask){ __atomic_load_n(&m->bits, __ATOMIC_RELAXED) };
 }
 
-/* Seq_cst: everything that was set up before comes before the bit. (The load in
- * cpumask_load() is relaxed: a reader must order its own accesses after it.) */
+/* Seq_cst: whatever the core has set up before comes before the bit. (The load
+ * in cpumask_load() is relaxed: a reader that sees the bit must itself order
+ * its accesses after the load.) */
 static inline void cpumask_set_atomic(struct cpumask *m, unsigned int cpu)
 {
 	__atomic_fetch_or(&m->bits, 1u << cpu, __ATOMIC_SEQ_CST);

@@ -155,8 +155,8 @@ static bool is_usable(const struct fdt *f, fdt_node n)
 }
 
 /*
- * The next usable BEGIN_NODE from off on, `depth` levels further out (0: a
- * sibling at this level); -1 if the enclosing node ends first.
+ * The first usable node from off on, at this level (depth 0) or one level
+ * further out (depth 1). Returns -1 if the enclosing node ends first.
  */
 static fdt_node find_begin(const struct fdt *f, uint32_t off, int depth)
 {
@@ -316,7 +316,7 @@ static fdt_node parent_of(const struct fdt *f, fdt_node n)
 
 	while (at >= 0 && at < n) {
 		next = fdt_sibling(f, at);
-		if (next < 0 || next > n) { /* n lies in the node at */
+		if (next < 0 || next > n) { /* n lies in the node `at` */
 			up = at;
 			next = fdt_child(f, at);
 		}

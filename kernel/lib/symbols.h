@@ -14,7 +14,8 @@
  */
 const char *symbol_lookup(uintptr_t addr, uint32_t *off);
 
-/* Does addr lie in the text? Inline: a backtrace asks for each frame. Any context. */
+/* Does addr lie in the text? Inline, because a backtrace calls it for each
+ * frame. Any context. */
 static inline bool is_text(uintptr_t addr)
 {
 	return addr >= (uintptr_t)text_start && addr < (uintptr_t)text_end;
