@@ -1,8 +1,8 @@
 /*
  * The kernel's own commands. Higher floors register theirs.
  *
- * Owns nothing. A command that only reports takes no sleeping lock. What it
- * prints may have changed meanwhile. It may read a thread without a handle,
+ * Owns nothing. A command that only reports takes no sleeping lock, so what it
+ * prints may be out of date. Such a command may read a thread without a handle,
  * because the memory of threads is type-stable.
  */
 #include <string.h>

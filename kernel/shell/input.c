@@ -3,9 +3,9 @@
  *
  * rx_lock (spinlock, IRQs off) guards the ring and the UART's receive side. The
  * interrupt always takes all bytes out of the UART, because Ctrl-C may be among
- * them. So the ring is larger than any script that is pasted or piped in: a pipe
- * is faster than the shell. When it is full, the next byte is lost, and so are
- * all bytes after it: nobody must read on as if nothing were missing.
+ * them. A pipe is faster than the shell. So the ring is larger than any script
+ * that is pasted or piped in. When the ring is full, the next byte is lost, and
+ * so are all bytes after it: nobody must read on as if nothing were missing.
  */
 #include "kernel/shell/input.h"
 
@@ -43,7 +43,8 @@ static void rx_interrupt(unsigned int irq, void *arg)
 
 	(void)irq;
 	(void)arg;
-	uart->rx_ack(); /* first: a byte that comes later interrupts again */
+	/* Before the fetch: a byte that comes later interrupts again. */
+	uart->rx_ack();
 	fetch_bytes();
 	spin_unlock_irqrestore(&rx_lock, flags);
 }

@@ -13,7 +13,7 @@
 void uart_listen(bool (*arrived)(char c));
 /* Read the next byte. Returns false if there is none. */
 bool uart_read(char *c);
-/* How many bytes of the input were lost, because UART_RING bytes were waiting. If it
- * is not 0, all bytes before the lost ones have been read, and no byte comes after
- * them. */
+/* How many bytes of the input were lost, because UART_RING bytes were waiting.
+ * Returns 0 until all bytes before the lost ones have been read. No byte comes
+ * after the lost ones. */
 unsigned int uart_lost(void);

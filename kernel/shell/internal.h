@@ -24,6 +24,6 @@ const struct shell_command *shell_find(const char *name);
 const char *shell_name(int arg, unsigned int i);
 extern int shell_status;
 
-/* commands.c. Write "waits for X (mutex), held by U (thread 17)" to buf. w:
- * where the walk from t goes. */
+/* commands.c. Write "waits for X (mutex), held by U (thread 17)" to buf. The
+ * walk from t is stored in *w. */
 void describe_wait(struct thread *t, struct waitfor *w, char *buf, size_t size);

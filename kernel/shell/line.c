@@ -44,7 +44,7 @@ static void redraw(void)
 		strlen(prompt) + pos - first);
 }
 
-/* Wait for the next byte; Ctrl-C if Ctrl-C was typed. */
+/* Wait for the next byte. Returns Ctrl-C if Ctrl-C was typed. */
 static char next_byte(void)
 {
 	unsigned int lost = 0;
@@ -79,10 +79,10 @@ static void insert_char(char c)
 }
 
 /*
- * The string in this function has pairs of keys: Ctrl-A and U, E and K, B and
- * H, F and D; Ctrl-W has no first key, because no byte gives an x. The first
- * key of a pair moves the cursor to a place. The second key deletes the text
- * between the cursor and that place. Other keys do nothing.
+ * The string in this function has pairs of control keys. The first key of a
+ * pair moves the cursor to a place. The second key deletes the text between the
+ * cursor and that place. The pairs are A and U, E and K, B and H, F and D. W
+ * has no first key: no byte gives the x. Other keys do nothing.
  */
 static void move_or_delete(char c)
 {

@@ -2,10 +2,11 @@
  * Commands: find one, run it, run a line of them, run the batch.
  *
  * Each command is a job with a thread of its own. jobs[] belongs to the shell's
- * thread; a command's last act is to set `done`. Ctrl-C interrupts the command.
- * If it does not end within CTRL_C_NS, it stays in the background, and the
- * shell releases its job and its thread when it has ended. While a command
- * waits for an answer from the user, Ctrl-C is passed to it as that answer.
+ * thread. When a command has ended, its thread sets `done`. Ctrl-C interrupts
+ * the command. If the command does not end within CTRL_C_NS, it stays in the
+ * background; when it has ended, the shell releases its job and its thread.
+ * While a command waits for an answer from the user, Ctrl-C is passed to it as
+ * that answer.
  */
 #include <string.h>
 
@@ -89,13 +90,14 @@ static int job_main(void *arg)
 
 char *shell_ask(const char *prompt, const char *(*words)(int, unsigned int))
 {
-	/* If this command was interrupted, it may be in the background, and
-	 * then the console is not its own. */
+	/* If this command was interrupted, it may be in the background. Then
+	 * the console belongs to the shell. */
 	if (READ_ONCE(console_taken) || thread_interrupted())
 		return NULL;
 	WRITE_ONCE(console_taken, true);
 	char *answer = line_read(prompt, words);
-	/* Release: ctrl_c has been handled; pairs with run_as_job(). */
+	/* Release: pairs with the acquire in run_as_job(), which then sees that
+	 * ctrl_c has been handled. */
 	smp_store_release(&console_taken, false);
 	return answer;
 }
@@ -109,8 +111,9 @@ static int reap_job(struct job *job)
 	return status;
 }
 
-/* Run the command in a thread of its own. Wait until the command ends, or the
- * user gives it up with Ctrl-C. Returns its status, or INTERRUPTED. */
+/* Run the command in a thread of its own. Wait until the command ends, or until
+ * the user presses Ctrl-C and the command does not end in time. Returns its
+ * status, or INTERRUPTED. */
 static int run_as_job(const char *command)
 {
 	static struct waitfor w; /* large; only the shell's thread comes here */
@@ -147,8 +150,8 @@ static int run_as_job(const char *command)
 	return INTERRUPTED;
 }
 
-/* Run "cmd; cmd"; a line end is like a semicolon. Returns the status of the first
- * command that failed, or 0. Changes line. */
+/* Run "cmd; cmd"; a line end is like a semicolon. Returns the status of the
+ * first command that failed, or 0. Changes line. */
 static int run_line(char *line)
 {
 	int status = 0;
