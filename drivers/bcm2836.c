@@ -1,9 +1,9 @@
 /*
- * The two interrupt controllers of BCM2836 and BCM2837. The local one belongs
- * to the cores; it also has the mailboxes that wake a core and carry IPIs. The
- * other one collects the shared interrupts of the peripherals and hands them to
- * the local one. Source: Broadcom QA7 rev 3.4; BCM2835 ARM Peripherals, chapter
- * 7.
+ * The two interrupt controllers of BCM2836 and BCM2837. The local controller
+ * belongs to the cores. It also has the mailboxes that wake a core and carry
+ * IPIs. The second controller collects the shared interrupts of the peripherals
+ * and passes them to the local controller. Source: Broadcom QA7 rev 3.4;
+ * BCM2835 ARM Peripherals, chapter 7.
  *
  * Interrupts have the numbers that they would have with a GIC: 27, 29 and 30
  * are the timer's, and from 32 on the peripherals' 0 to 63. An IPI is a bit of
@@ -110,7 +110,8 @@ static void turn_others_off(void)
 	mmio_arrived(local + LOCAL_TIMER);
 }
 
-/* Something has turned these sources on after bcm2836_init(). */
+/* Called if sources without a handler are on, because something has turned them
+ * on after bcm2836_init(). */
 static void drop(uint32_t sources)
 {
 	turn_others_off();
@@ -130,8 +131,8 @@ static void bcm_handle(struct regs *regs)
 		if (source & SOURCE_MBOX0) {
 			ipis = mmio_read(local + MBOX_CLEAR(me, 0));
 			mmio_write(local + MBOX_CLEAR(me, 0), ipis);
-			/* The bits are cleared: an IPI that is sent after this
-			 * sets its bit again. */
+			/* Now the bits are cleared: an IPI that is sent from
+			 * now on sets its bit again. */
 			mmio_arrived(local + MBOX_CLEAR(me, 0));
 			for (; ipis; ipis &= ipis - 1)
 				ipi_arrived((enum ipi)__builtin_ctz(ipis));

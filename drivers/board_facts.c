@@ -1,6 +1,6 @@
 /*
- * The facts about the board: fills `board` and the clock's rate, mostly from the
- * device tree.
+ * The facts about the board: fills `board` and the clock's rate, mostly from
+ * the device tree.
  *
  * Owns the copy of the command line. Boot core, during start.
  */

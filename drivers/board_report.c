@@ -3,8 +3,8 @@
  * entered, what was found, and the checks that can fail only on a real board.
  * The command `board` prints it again.
  *
- * Owns some registers of each core; the core itself stores them as it comes up.
- * Any context.
+ * Owns a copy of some registers of each core. The core itself stores them when
+ * it comes up. Any context.
  */
 #include "boot/boot.h"
 #include "drivers/devices.h"

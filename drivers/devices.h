@@ -19,7 +19,8 @@
 
 /* ---- boards -------------------------------------------------------------- */
 
-/* Is this a Raspberry Pi? Then set it up. tree: NULL if there is none. */
+/* If this is a Raspberry Pi, set it up and return true. tree: NULL if there is
+ * none. */
 bool pi_init(const struct fdt *tree);
 /* Set up QEMU's virt, the default if no other board is recognised. */
 void virt_init(const struct fdt *tree);
@@ -32,17 +33,18 @@ struct facts {
 	uint32_t core_bits;	     /* of MPIDR: they tell the cores apart */
 };
 
-/* Command line, memory, reserved memory and cores from the tree. If it describes
- * no memory that covers the kernel, board.ram_size is 0, and
- * board.fdt_trouble has the reason. */
+/* Take the command line, the memory, the reserved memory and the cores from the
+ * tree. If the tree describes no memory that covers the kernel, board.ram_size
+ * is 0, and board.fdt_trouble has the reason. */
 void board_from_tree(const struct fdt *tree, const struct facts *known);
 /* Use the memory [start, end), or the part of it that the direct map can hold.
  * by: the source of these addresses, for the report. */
 void board_memory(uint64_t start, uint64_t end, const char *by);
-/* The command line: at most size bytes of args; cut if it is too long. */
+/* Set the command line: at most size bytes of args. It is cut if it is too
+ * long. */
 void board_args(const char *args, size_t size);
-/* Memory that must not be allocated, and must not be mapped if no_map is
- * true. Ends the machine if there are too many regions. */
+/* Add memory that must not be allocated and, if no_map is true, must not be
+ * mapped. Ends the machine if there are too many regions. */
 void board_reserve(uint64_t base, uint64_t size, bool no_map);
 /* Set the comparator's interrupt and the counter's rate. hz 0: the rate that
  * CNTFRQ has. */
@@ -50,23 +52,25 @@ void board_clock(unsigned int irq, uint32_t hz);
 
 /* ---- board_report.c ------------------------------------------------------ */
 
-/* The calling core's registers, for the report: a board_ops.core_up. */
+/* Store the calling core's registers, for the report. For board_ops.core_up. */
 void report_core_up(unsigned int cpu);
-/* How the machine was entered and what was found. measured_hz: the counter's
- * rate by another clock, 0 if there is none. */
+/* Print how the machine was entered and what was found. measured_hz: the
+ * counter's rate by another clock; 0 if there is none. */
 void report_start(uint32_t measured_hz);
-/* Each core, the locks' memory and the page tables. waits_in_firmware: is core
- * cpu still in the firmware's loop? NULL if the board has no such loop. */
+/* Print the findings on each core, on the memory of the locks and on the page
+ * tables. waits_in_firmware: is core cpu still in the firmware's loop? NULL if
+ * the board has no such loop. */
 void report_cores(bool (*waits_in_firmware)(unsigned int cpu),
 		  unsigned int map_findings);
 
 /* ---- devices ------------------------------------------------------------- */
 
-/* These functions return false, and touch nothing else, if the registers that
- * say what a device is do not say so. */
+/* pl011_init(), gic2_init() and gic3_init() first read the registers that
+ * identify the device. If these name another device, the function returns false
+ * and touches nothing else. */
 
-/* clock: the UART's input clock in Hz. 0: the baud rate is left as it is, and the
- * registers are checked. */
+/* clock: the UART's input clock in Hz. 0: the baud rate is left as it is, and
+ * the registers are checked. */
 bool pl011_init(uint32_t pa, unsigned int irq, uint32_t clock);
 /* Wait until all has been sent, for some milliseconds at most. */
 void pl011_drain(void);
@@ -92,7 +96,8 @@ bool bcm2836_unread(unsigned int cpu);
 /* Does a debugger or an emulator answer semihosting calls? The first call, on
  * the boot core, finds it out. */
 bool semihosting_present(void);
-/* Until a UART is known, the console is the debugger's or emulator's. */
+/* Use the console of the debugger or emulator, if there is one, until a UART is
+ * known. */
 void semihosting_console(void);
 /* End the machine with that status by semihosting. Without semihosting: print a
  * line with the status, and end the machine by PSCI. Returns if there is no
@@ -114,8 +119,8 @@ static inline void mmio_write(uintptr_t a, uint32_t v)
  * Wait until the earlier writes to a device have reached it; only then come the
  * later accesses. a: any register of the device that may be read.
  * A DSB alone does not wait so long: a write to Device memory may complete
- * before it reaches the device. A read of the same device cannot overtake it,
- * and completes with its value (ARM DDI 0406C, A3.5).
+ * before it reaches the device. A read of the same device cannot overtake the
+ * write, and completes only when its value has come (ARM DDI 0406C, A3.5).
  */
 static inline void mmio_arrived(uintptr_t a)
 {

@@ -5,10 +5,10 @@
  * comes as FIQ. In non-secure state the groups cannot be set: then there is no
  * pseudo-NMI.
  *
- * IPI_KICK has a higher priority than all other IRQs. A core that waits for a
- * spinlock in a handler still has that handler's interrupt active. The
- * controller would not signal another one of the same priority, so the WFI
- * would not end.
+ * IPI_KICK has a higher priority than all other IRQs. While a core waits for a
+ * spinlock in a handler, that handler's interrupt is still active. If IPI_KICK
+ * had the same priority, the controller would not signal it, and the WFI of the
+ * core would not end.
  */
 #include "drivers/devices.h"
 #include "kernel/arch/mmu.h"
@@ -54,8 +54,8 @@ static struct irqchip_ops gic2_ops;
 
 /*
  * Set the binary points so that all bits of a priority decide whether one
- * interrupt preempts another: 0, which selects the least value that the
- * controller has. With a large value IPI_KICK would not preempt any interrupt.
+ * interrupt preempts another. A 0 selects the least value that the controller
+ * has. With a large value IPI_KICK would not preempt any interrupt.
  *
  * Clear the active priorities: an interrupt that the firmware has acknowledged
  * and not ended would mask its own priority and all lower ones for ever. A
@@ -114,7 +114,7 @@ static void gic2_handle(struct regs *regs)
 		if (id >= NO_IRQ)
 			return;
 		dsb(); /* acknowledged before the handler looks at its data */
-		if (id == IPI_NMI) /* AckCtl lets IAR return it here too */
+		if (id == IPI_NMI) /* with AckCtl, IAR returns this too */
 			fiq_report(regs);
 		else if (id < NR_IPIS)
 			ipi_arrived((enum ipi)id);

@@ -1,11 +1,12 @@
 /*
  * Cores without PSCI: they start out of a pen, and stop in a loop.
  *
- * The pen is a loop in boot/start.S. A core that was entered beside the first
- * one waits there, MMU off, on its word in the image. A core that the firmware
- * holds in a loop of its own is let out by the board's release() and then comes
- * to the pen too. A core that stops later stays in pen_die(), in WFI, with its
- * MMU and caches on. The kernel treats it as off, although it has power.
+ * The pen is a loop in boot/start.S. A core that was entered together with the
+ * first one waits there, with its MMU off, until its word in the image is set.
+ * If the firmware holds a core in a loop of its own, the board's release() lets
+ * the core out, and then it comes to the pen, too. A core that stops later
+ * stays in pen_die(), in WFI, with its MMU and caches on. The kernel treats it
+ * as off, although it has power.
  *
  * `wanted` and `parked` are atomic. pen_on() runs under cpu_add_remove_lock.
  */
@@ -27,7 +28,8 @@ static int pen_on(unsigned int cpu)
 	if (!started[cpu]) {
 		uint32_t *word = &pen_words[board.mpidr[cpu] & 31];
 
-		/* The core reads the word with its caches off. */
+		/* The core reads the word with its caches off, so the word must
+		 * be in memory. */
 		WRITE_ONCE(*word, cpu + 1);
 		clean_to_memory(word);
 		started[cpu] = true;

@@ -1,6 +1,6 @@
 /*
- * The Raspberry Pi boards: a table of the differences, and the set-up that is the
- * same on all of them.
+ * The Raspberry Pi boards: a table of the differences, and the set-up that is
+ * the same on all of them.
  *
  * A board is recognised by its device tree or, as there may be none, by its
  * processor and by the load address. Device addresses come from the table here,
@@ -341,7 +341,8 @@ static void clock_init(void)
 {
 	uint32_t said = timer_cntfrq(), hz;
 
-	/* From SVC the offset of the virtual counter cannot be cleared. */
+	/* If the kernel was entered in SVC mode, it could not clear the offset
+	 * of the virtual counter. So it uses the physical one. */
 	timer_physical = (boot_info.entry_cpsr & PSR_MODE_MASK) != PSR_MODE_HYP;
 	hz = measure_counter();
 	if (hz && (hz > said ? hz - said : said - hz) > hz / OFF_BY)
@@ -355,9 +356,9 @@ static void clock_init(void)
 }
 
 /*
- * The firmware has two ways to start a Pi 4 in 32-bit mode. With the way of the
- * Pi 3, all interrupts belong to the secure state, and the kernel cannot change
- * this.
+ * The firmware can start a Pi 4 in 32-bit mode in two ways. If it takes the way
+ * of the Pi 3, all interrupts belong to the secure state, and the kernel cannot
+ * change this. So the machine ends.
  */
 static noreturn void no_gic(void)
 {
@@ -394,7 +395,7 @@ static void read_tags(void)
 	end = tag + TAGS_BOUND / 4;
 	if (tag[1] != ATAG_CORE)
 		return;
-	/* Each begins with its length in words and its type. */
+	/* Each tag begins with its length in words and its type. */
 	for (; tag + 4 <= end && tag[0] >= 2 && tag[0] <= (size_t)(end - tag);
 	     tag += tag[0]) {
 		if (tag[1] == ATAG_MEM && tag[0] >= 4 && tag[3] == 0)
@@ -557,7 +558,8 @@ bool pi_init(const struct fdt *tree)
 		pi_without_tree();
 	if (!board.ram_size)
 		ask_for_memory();
-	/* Print it now, in case the other cores hang the machine. */
+	/* Print the first half of the boot report now, because the other cores
+	 * may hang the machine. */
 	report_start(measure_counter());
 	return true;
 }

@@ -116,8 +116,8 @@ bool pl011_init(uint32_t pa, unsigned int irq, uint32_t clock)
 	wr(IMSC, 0);
 	wr(DMACR, 0); /* no DMA takes received bytes away */
 	/* Set 8 bits and FIFOs before the UART is enabled: otherwise QEMU 10
-	 * loses input. Turning the FIFO on drops the bytes received so far, so if
-	 * there are any, the FIFO stays as it is. */
+	 * loses input. Turning the FIFO on drops the bytes received so far, so
+	 * if there are any, the FIFO stays as it is. */
 	if (clock)
 		program_uart(clock);
 	else if (rd(FR) & FR_RXFE)

@@ -3,8 +3,8 @@
  *
  * Owns the kind of call (HVC or SMC) and the function numbers, fixed at boot.
  * psci_on() runs under cpu_add_remove_lock, so one core starts at a time. QEMU
- * needs that: it has no ON_PENDING, and of two CPU_ONs close together both
- * succeed and one has no effect.
+ * needs this, because it has no ON_PENDING: if two CPU_ONs come close together,
+ * both succeed, but one has no effect.
  */
 #include "drivers/devices.h"
 #include "kernel/arch/mmu.h"
@@ -94,7 +94,7 @@ static int psci_on(unsigned int cpu)
 	last_on = psci_call(fn_on, board.mpidr[cpu], entry, cpu);
 	switch (-last_on) {
 	case 0:
-	case ON_PENDING: /* an earlier call is still under way: it will come */
+	case ON_PENDING: /* the core comes by an earlier call */
 		return 0;
 	case ALREADY_ON: /* also a core that is on its way off */
 		return -EAGAIN;
@@ -152,12 +152,12 @@ bool psci_init(bool smc, uint32_t cpu_on, uint32_t cpu_off)
 	uint32_t version;
 	bool old;
 
-	/* The call is undefined on a machine whose PSCI wants the other kind, or
-	 * that has none. */
+	/* The instruction may be undefined: this machine may have no PSCI, or a
+	 * PSCI that wants the other kind of call. */
 	if (!(smc ? probe_smc : probe_hvc)(PSCI_VERSION, &version))
 		return false;
-	/* Since version 0.2 the numbers are fixed. Before, the tree has
-	 * them. */
+	/* Since version 0.2 the function numbers are fixed. For an earlier
+	 * version the tree has them. */
 	old = version >> 31 || version < 2;
 	use_smc = smc;
 	fn_on = old && cpu_on ? cpu_on : PSCI_CPU_ON;

@@ -183,8 +183,8 @@ static const struct facts virt_facts = {
 	.core_bits = 0xffffff,
 };
 
-/* The tree describes no usable memory. Assume SAFE_RAM, which every machine has.
- * cores: text about the cores for the printed line, or an empty string. */
+/* The tree describes no usable memory. Assume SAFE_RAM, which every machine
+ * has. cores: text about the cores for the printed line, or an empty string. */
 static void assume_memory(const char *cores)
 {
 	kprintf("board: %s; assuming %s%u MiB\n", board.fdt_trouble, cores,
