@@ -308,7 +308,7 @@ static void note_interrupt(const struct trace_event *e)
  * stopper threads belong to a step, because the step waits for them. */
 static void note_stranger(const struct trace_event *e)
 {
-	if (event_info(e->op)->touches && !current->pinned && !in_callback() &&
+	if (event_info(e->op)->touches && !current->pinned &&
 	    current != ex.runner)
 		left_out(LEFT_THREADS);
 }
