@@ -1,11 +1,10 @@
 /*
  * cpu_up() and cpu_down(): start and stop a core, and tell all notifiers.
  *
- * cpu_add_remove_lock serialises the two and guards the notifier chain. With it
- * held, _cpu_up() and _cpu_down() take the hotplug lock as writer, and keep it
- * during all callbacks but those of CPU_POST_DEAD.
- * The events, where the callbacks run, and the
- * consequence if a callback refuses:
+ * cpu_add_remove_lock serialises the two and guards the notifier chain. With
+ * this lock held, _cpu_up() and _cpu_down() take the hotplug lock as writer,
+ * and keep it during all callbacks but those of CPU_POST_DEAD. The events,
+ * where the callbacks run, and the consequence if a callback refuses:
  *
  *   CPU_UP_PREPARE    here, core still off      refusal: CPU_UP_CANCELED to
  *                                               those called before
@@ -319,7 +318,8 @@ static int await_core(unsigned int cpu)
 			core_lost(cpu);
 		return -EIO;
 	}
-	wait_for_completion(&cpu_running); /* it is ON: complete() follows */
+	/* The boot word is BOOT_ON, so complete() follows. */
+	wait_for_completion(&cpu_running);
 	return 0;
 }
 

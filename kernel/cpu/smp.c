@@ -31,7 +31,7 @@ struct call {
 };
 
 struct call_wait {
-	struct cpumask left; /* cores that have not run it yet; atomic */
+	struct cpumask left; /* cores that have not run fn yet; atomic */
 	unsigned int cpu;    /* of the waiting thread */
 };
 
