@@ -3,14 +3,15 @@
  * notifier, and the data for reports.
  *
  * slab_mutex guards slab_caches, and which core has an array in which cache.
- * The functions of the 2012 thread take it inside the hotplug lock. Create,
- * shrink and destroy are readers of the hotplug lock (get_online_cpus()); the
- * notifier runs inside its writer.
+ * Create, shrink and destroy take slab_mutex while they have a reference of the
+ * hotplug lock (get_online_cpus()). The notifier takes slab_mutex while the
+ * hotplug lock is held by its writer.
  *
- * Reports (slabinfo, the watchdog, comparisons of state) must work while
- * slab_mutex is stuck. So they read a second list, guarded by report_lock
- * (spinlock, IRQs off; a cache's list_lock is taken inside it). A cache is on
- * that list from the end of create until just before its memory is freed.
+ * Reports (slabinfo, the watchdog, comparisons of state) must work even if a
+ * thread never releases slab_mutex. So they read a second list, guarded by
+ * report_lock (spinlock, IRQs off; a cache's list_lock is taken inside it). A
+ * cache is on that list from the end of create until just before its memory is
+ * freed.
  *
  * Context: thread, may sleep, unless a comment says otherwise. Source: the
  * order of locks and steps is that of Linux's mm/slab.c at 210ed9defffc,
