@@ -56,15 +56,15 @@ struct regs {
 #define smp_wmb() ARM("dmb ishst")
 #define smp_rmb() smp_mb()
 
-/* For devices and for WFI: all earlier accesses are done; all earlier changes
- * of the processor's state hold. */
+/* For devices and for WFI. After dsb() all earlier accesses are done. After
+ * isb() all earlier changes of the processor's state have taken effect. */
 #define dsb() ARM("dsb sy")
 #define isb() ARM("isb sy")
 
 /*
- * A hint in every loop that waits for another core. When QEMU runs all cores in
- * one thread (as with -icount), it goes on to the next core here; otherwise
- * this does nothing.
+ * A hint in every loop that waits for another core. If QEMU runs all cores in
+ * one thread (as with -icount), QEMU goes on to the next core here. Otherwise
+ * cpu_relax() does nothing.
  */
 #define cpu_relax() ARM("yield")
 

@@ -29,8 +29,8 @@ extern uint32_t timer_hz; /* ticks a second; clock_set_rate() writes it */
 
 /* The counter's rate as the firmware has noted it, right or wrong. */
 uint32_t timer_cntfrq(void);
-/* The counter runs at hz. False if that cannot be (it is below 4 MHz or above
- * 1 GHz); then nothing changes. Boot core, during start. */
+/* Set the counter's rate. If hz is below 4 MHz or above 1 GHz, change nothing
+ * and return false. Boot core, during start. */
 bool clock_set_rate(uint32_t hz);
 
 /* Now, in ticks; not read before the instructions in front of it are done. */

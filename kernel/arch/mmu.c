@@ -1,5 +1,5 @@
 /*
- * Changes of the page tables at run time. mmu.h says from where to call it.
+ * Changes of the page tables at run time. mmu.h says from which context.
  *
  * Source: ARM DDI 0406C, B3.5 (descriptors), B3.10 (TLB maintenance).
  */
