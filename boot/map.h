@@ -38,8 +38,9 @@
 extern uint32_t l1_room[(2 * L1_SIZE + L1_SLACK) / 4];
 extern uint32_t l2_spare[SPARE_L2][256];
 
-/* Where in l1_room the kernel's table begins, if that is at physical address
- * pa. The other table, for the moment the MMU comes on, follows it. */
+/* The offset of the kernel's table in l1_room, if l1_room is at physical
+ * address pa. The other table, for the moment the MMU comes on, follows this
+ * table. */
 static always_inline uint32_t l1_offset(uint32_t pa)
 {
 	return -pa & (L1_SIZE - 1);
