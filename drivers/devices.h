@@ -80,7 +80,7 @@ bool gic3_init(uint32_t dist_pa, uint32_t redist_pa, uint32_t redist_size);
 /* cpu_on, cpu_off: function numbers for a PSCI before 0.2. Returns false if no
  * PSCI answers this kind of call. */
 bool psci_init(bool smc, uint32_t cpu_on, uint32_t cpu_off);
-/* PSCI's SYSTEM_OFF or SYSTEM_RESET, if there is a PSCI; returns otherwise. */
+/* Call PSCI's SYSTEM_OFF or SYSTEM_RESET. Return if there is no PSCI. */
 void psci_system_off(void);
 void psci_system_reset(void);
 /* let_out: lets core cpu out of the firmware's loop, into boot/start.S; NULL if
