@@ -249,10 +249,10 @@ static void rcu_cpu_starting(struct rcu_state *rsp, unsigned int cpu)
 {
 	uint32_t flags = spin_lock_irqsave(&rsp->lock);
 
-	/* If the core is lost meanwhile, it must stay out.
-	 * rcu_cleanup_dead_cpu() takes rsp->lock after the core is marked as
-	 * lost. If it takes the lock first, this core sees the mark. If not, it
-	 * clears the bit. */
+	/* If this core is lost meanwhile, its bit must not stay set. Another
+	 * core marks this core as lost and then takes rsp->lock in
+	 * rcu_cleanup_dead_cpu(). If the other core has the lock first, this
+	 * core sees the mark. Otherwise the other core clears the bit. */
 	if (!cpu_is_lost(cpu))
 		WRITE_ONCE(rsp->online.bits, rsp->online.bits | 1u << cpu);
 	spin_unlock_irqrestore(&rsp->lock, flags);

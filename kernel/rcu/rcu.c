@@ -123,7 +123,8 @@ static void count_idle(unsigned int cpu)
 	__atomic_fetch_add(&idle_count[cpu].count, 1, __ATOMIC_SEQ_CST);
 }
 
-/* A core starts: it is busy from here on. Seq_cst, as in count_idle(). */
+/* A core starts: it is busy from here on. Seq_cst: pairs with rcu_idle_count(),
+ * as in count_idle(). */
 void rcu_idle_start(unsigned int cpu)
 {
 	__atomic_fetch_or(&idle_count[cpu].count, 1, __ATOMIC_SEQ_CST);
@@ -185,9 +186,9 @@ void rcu_gp_await(struct rcu_state *rsp)
 {
 	unsigned int reports = 0, looks = 0;
 
-	/* The time between two looks doubles until it is 16 FORCE_NS. If a look
-	 * takes longer than FORCE_NS (with -icount, if an instruction takes
-	 * 1 us), this thread would never sleep if that time did not grow. A
+	/* The time between two looks doubles until it is 16 FORCE_NS. With
+	 * FORCE_NS alone this thread would never sleep when a look takes longer
+	 * than FORCE_NS (with -icount, if an instruction takes 1 us). A
 	 * stall is reported only after more than 8 looks, because an emulator's
 	 * host may stop while the guest's clock goes on. */
 	while (!wait_event_timeout(&rsp->gp.wake, &idle_wait,
