@@ -10,7 +10,8 @@
  *
  *	ESC ] 2012 ; NUMBER ; LENGTH ; CRC ; LINE | LINE ... ESC \
  *
- * NUMBER counts frames, LENGTH is that of the lines, CRC is the CRC-32 of the lines.
+ * NUMBER counts frames, LENGTH is that of the lines, CRC is the CRC-32 of the text
+ * "NUMBER;LENGTH;" and the lines.
  * The console's lock keeps other output out of a frame. A line has printable characters
  * only, and no '|'.
  */
@@ -81,13 +82,17 @@ static uint32_t crc32(uint32_t crc, const void *data, size_t size)
 
 static void send_frame(void)
 {
+	static const char begin[] = "\033]2012;";
 	char frame[FRAME_SIZE + RECORD_LINE + 48];
-	int n = ksnprintf(frame, sizeof(frame), "\033]2012;%u;%zu;%08x;",
-			  rec.frames++, rec.used, crc32(0, out, rec.used));
+	size_t head = sizeof(begin) - 1;
+	size_t n = (size_t)ksnprintf(frame, sizeof(frame), "%s%u;%zu;", begin,
+				     rec.frames++, rec.used);
+	uint32_t crc = crc32(crc32(0, frame + head, n - head), out, rec.used);
 
+	n += (size_t)ksnprintf(frame + n, sizeof(frame) - n, "%08x;", crc);
 	memcpy(frame + n, out, rec.used);
 	memcpy(frame + n + rec.used, "\033\\", 2);
-	console_write(frame, (size_t)n + rec.used + 2);
+	console_write(frame, n + rec.used + 2);
 }
 
 static void flush(void)

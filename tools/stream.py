@@ -63,7 +63,7 @@ class Frames:
         head = HEAD.match(body)
         lines = body[head.end():] if head else b""
         if not (head and closed and len(lines) == int(head[2]) and
-                zlib.crc32(lines) == int(head[3], 16)):
+                zlib.crc32(b"%s;%s;%s" % (head[1], head[2], lines)) == int(head[3], 16)):
             self.damaged += 1
             return []
         number = int(head[1])
