@@ -82,7 +82,7 @@ static uint32_t crc32(uint32_t crc, const void *data, size_t size)
 
 static void send_frame(void)
 {
-	static const char begin[] = "\033]2012;";
+	static const char begin[] = "\033]2012;", end[] = { '\033', '\\' };
 	char frame[FRAME_SIZE + RECORD_LINE + 48];
 	size_t head = sizeof(begin) - 1;
 	size_t n = (size_t)ksnprintf(frame, sizeof(frame), "%s%u;%zu;", begin,
@@ -91,8 +91,8 @@ static void send_frame(void)
 
 	n += (size_t)ksnprintf(frame + n, sizeof(frame) - n, "%08x;", crc);
 	memcpy(frame + n, out, rec.used);
-	memcpy(frame + n + rec.used, "\033\\", 2);
-	console_write(frame, n + rec.used + 2);
+	memcpy(frame + n + rec.used, end, sizeof(end));
+	console_write(frame, n + rec.used + sizeof(end));
 }
 
 static void flush(void)

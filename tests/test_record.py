@@ -426,7 +426,7 @@ def test_pictures(e2, tmp_path):
     for name in ("e2.svg", "e2-locks.svg", "e2-waits.svg"):
         ElementTree.parse(tmp_path / name)
     texts = [(t.get("data-thread"), t.text) for t in
-             ElementTree.parse(tmp_path / "e2.svg").iter("{http://www.w3.org/2000/svg}text")
+             ElementTree.parse(tmp_path / "e2.svg").iter("{*}text")
              if t.get("class") == "event"]
     printed = [(actor, words) for _, actor, words in printed_schedules(run.text)[0]]
     assert {("D", "waits: cpu_hotplug.lock (U)"), ("U", "waits: slab_mutex (D)"),
