@@ -161,6 +161,29 @@ def test_actors_only(tmp_path):
     assert sum(c["left-out"] for c in s.cores.values()) > 100
 
 
+@pytest.mark.parametrize("profile, smp, demo", [
+    ("release", 4, "e1"), ("debug", 1, "e0/ab-ba"), ("debug", 12, "e2")])
+def test_other_machines(tmp_path, profile, smp, demo):
+    run = record(tmp_path / "x", f"demo {demo}", profile=profile, smp=smp,
+                 machine=",gic-version=3" if smp > 8 else "")
+    assert run.status == 0
+    s = stream.read(tmp_path / "x")
+    assert s.count_check() == [] and len(s.cores) >= smp and s.rounds
+    assert trace(tmp_path / "x", "json", tmp_path / "x.json").returncode == 0
+    assert broken_rules((tmp_path / "x.json").read_text()) == []
+
+
+def test_a_knot_that_is_held(tmp_path):
+    """The recording goes on while the knot is looked at and cut."""
+    run = record(tmp_path / "x", "demo e2 hold; waits; cut")
+    assert run.status == 0
+    s = stream.read(tmp_path / "x")
+    assert s.count_check() == [] and len(s.rounds) == 1
+    u = next(t for t, (name, _) in s.rounds[0].actors.items() if name == "U")
+    after = [e.op for e in s.events if e.time > s.rounds[0].end and e.thread == u]
+    assert "HP_DONE" in after       # U ran to its end
+
+
 # ---- many events ----------------------------------------------------------------------
 
 def check_notes(s):
@@ -426,7 +449,7 @@ def test_pictures(e2, tmp_path):
     for name in ("e2.svg", "e2-locks.svg", "e2-waits.svg"):
         ElementTree.parse(tmp_path / name)
     texts = [(t.get("data-thread"), t.text) for t in
-             ElementTree.parse(tmp_path / "e2.svg").iter("{*}text")
+             ElementTree.parse(tmp_path / "e2.svg").findall(".//{*}text")
              if t.get("class") == "event"]
     printed = [(actor, words) for _, actor, words in printed_schedules(run.text)[0]]
     assert {("D", "waits: cpu_hotplug.lock (U)"), ("U", "waits: slab_mutex (D)"),
