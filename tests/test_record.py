@@ -386,6 +386,91 @@ def test_json(e2, tmp_path):
     assert len([e for e in events if e["ph"] == "s"]) > 10
 
 
+def holds_in(s):
+    """The times for which threads held locks, from the events alone: (thread, begin, end),
+    sorted; end is None if the lock was held at the end."""
+    held, found = {}, []
+    for e in s.events:
+        key = (e.thread, e.obj)
+        if e.op in ("LOCK", "SPIN_LOCK", "READ_LOCK", "WRITE_LOCK"):
+            held.setdefault(key, []).append(e.time)
+        elif e.op in ("UNLOCK", "SPIN_UNLOCK", "READ_UNLOCK", "WRITE_UNLOCK", "HANDOVER",
+                      ) and held.get(key):
+            found.append((e.thread, held[key].pop(), e.time))
+    left = [(key[0], t, None) for key, times in held.items() for t in times]
+    return found, left
+
+
+def holds_drawn(text):
+    """The slices on the tracks of locks: (thread, begin, end), in microseconds."""
+    events = json.loads(text)["traceEvents"]
+    tracks = {(e["pid"], e["tid"]): int(re.search(r"/(\d+) holds", e["args"]["name"])[1])
+              for e in events if e["name"] == "thread_name" and
+              e["args"]["name"].endswith(" holds")}
+    return [(tracks[e["pid"], e["tid"]], e["ts"], e["ts"] + e["dur"],
+             "unfinished" in e["args"]) for e in events
+            if e["ph"] == "X" and (e["pid"], e["tid"]) in tracks]
+
+
+def check_holds(s, text):
+    found, left = holds_in(s)
+    drawn = holds_drawn(text)
+    assert len(drawn) == len(found) + len(left) >= 20
+
+    def rounded(slices):
+        return sorted((thread, round(begin, 2), round(end, 2))
+                      for thread, begin, end in slices)
+    assert rounded((t, s.us(b), s.us(e)) for t, b, e in found) == \
+        rounded((t, b, e) for t, b, e, unfinished in drawn if not unfinished)
+
+
+def test_locks_are_drawn_for_as_long_as_they_were_held(e2, tmp_path):
+    trace(e2[0], "json", tmp_path / "x.json")
+    check_holds(e2[1], (tmp_path / "x.json").read_text())
+
+
+@pytest.mark.parametrize("order", ["abcABC", "abcCBA", "abcBAC", "abAcBC", "abABcdCD",
+                                   "abcdefABCDEF", "abBbAB"])
+def test_locks_in_any_order(e2, tmp_path, order):
+    """A small letter takes a lock, a large one releases it; ten times."""
+    lines = [x for x in e2[0].read_text().split("\n") if x.startswith(
+        ("gordian-stream ", "clock ", "image ", "machine ", "op ", "thread "))]
+    time = e2[1].start + 1000
+    for letter in order * 10:
+        op = "LOCK" if letter.islower() else "UNLOCK"
+        lines.append(f"e {time:x} 1 9 {op} 0 {ord(letter.lower()):x} 0 {letter.lower()}")
+        time += 625
+    file = tmp_path / "x"
+    file.write_text("\n".join([*lines, f"core 1 written={len(order) * 10} "
+                               f"read={len(order) * 10} lost=0 left-out=0",
+                               f"end {time:x}", ""]))
+    p = trace(file, "json", tmp_path / "x.json")
+    assert (p.returncode, p.stderr) == (0, "")
+    text = (tmp_path / "x.json").read_text()
+    assert broken_rules(text) == []
+    check_holds(stream.read(file), text)
+
+
+def test_a_sleep_whose_end_was_lost(e2, tmp_path):
+    """A thread that does something does not sleep."""
+    text = re.sub(r"\n[eo] [^\n]* (WAKE|SWITCH) [^\n]*", "", e2[0].read_text())
+    (tmp_path / "x").write_text(text)
+    assert trace(tmp_path / "x", "json", tmp_path / "x.json").returncode == 0
+    text = (tmp_path / "x.json").read_text()
+    assert broken_rules(text) == []
+    by_track = collections.defaultdict(list)
+    for e in json.loads(text)["traceEvents"]:
+        if e["ph"] in "Xi":
+            by_track[e["pid"], e["tid"]].append(e)
+    sleeps = 0
+    for track in by_track.values():
+        for sleep in (e for e in track if e["name"].startswith("sleeps: ")):
+            sleeps += 1
+            assert not [e["name"] for e in track
+                        if sleep["ts"] < e["ts"] < sleep["ts"] + sleep["dur"] - 1e-6]
+    assert sleeps > 10
+
+
 def test_json_of_other_runs(tmp_path):
     """Rules that only a lot of cases can break: locks that are not released in order,
     threads that end, interrupts, losses."""
@@ -394,7 +479,9 @@ def test_json_of_other_runs(tmp_path):
     assert run.text.count("\nverdict: ") >= 3
     p = trace(tmp_path / "x", "json", tmp_path / "x.json")
     assert p.returncode == 0, p.stderr
-    assert broken_rules((tmp_path / "x.json").read_text()) == []
+    text = (tmp_path / "x.json").read_text()
+    assert broken_rules(text) == []
+    check_holds(stream.read(tmp_path / "x"), text)
 
 
 @pytest.mark.parametrize("change, said", [
