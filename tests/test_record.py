@@ -43,8 +43,8 @@ def e2(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def serial():
-    """The same over the serial line: what came over it."""
-    run = boot("record serial; demo e2 forced verbose; record stop")
+    """The same over the serial line, in short: what came over it."""
+    run = boot("record serial; demo e2 forced; record stop")
     assert run.status == 0
     return run.as_printed.encode()
 
@@ -449,6 +449,21 @@ def test_locks_in_any_order(e2, tmp_path, order):
     text = (tmp_path / "x.json").read_text()
     assert broken_rules(text) == []
     check_holds(stream.read(file), text)
+
+
+def test_an_address_that_is_used_again(e2):
+    """A thread that begins where another one lived is not taken for it."""
+    s = stream.Stream()
+    for line in e2[0].read_text().split("\n"):
+        if line.startswith(("gordian-stream ", "clock ", "op ")):
+            s.feed(line)
+    # The lines of several cores are not in order.
+    for line in ("e 300 1 9 WAKE 0 77 6 -", "e 400 1 9 CONTEND 0 1 77 lock",
+                 "e 100 2 9 WAKE 0 77 5 -", "e 200 2 9 CONTEND 0 1 77 lock"):
+        s.feed(line)
+    s.threads = {5: "old", 6: "new"}
+    assert [s.words(e) for e in s.events if e.op == "CONTEND"] == [
+        "waits: lock (new)", "waits: lock (old)"]
 
 
 def test_a_sleep_whose_end_was_lost(e2, tmp_path):

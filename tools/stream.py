@@ -4,8 +4,10 @@ format.
 
 tools/trace uses it. Nothing here waits, so it can also read a stream that still grows.
 """
+import bisect
 import re
 import subprocess
+import sys
 import zlib
 from collections import namedtuple
 from pathlib import Path
@@ -200,7 +202,15 @@ class Stream:
     def _thread(self, words):
         f = fields(words[1:])
         self.threads[int(words[0])] = f["name"]
-        self.pointers[int(f["at"], 16)] = int(words[0])
+        self._lives_at(int(f["at"], 16), self.start, int(words[0]))
+
+    def _lives_at(self, pointer, time, number):
+        """From that time on the thread lives at that address. When a thread has ended,
+        another one may live there."""
+        lives = self.pointers.setdefault(pointer, [])
+        n = bisect.bisect(lives, (time, number))
+        if not n or lives[n - 1][1] != number:
+            lives.insert(n, (time, number))
 
     def _event(self, words, traced):
         time, core, thread, op, caller, obj, arg, name = words
@@ -210,7 +220,7 @@ class Stream:
         if op == "THREAD_BEGIN":
             self.threads[e.thread] = e.name
         elif op in ("WAKE", "SWITCH"):
-            self.pointers[e.obj] = e.arg
+            self._lives_at(e.obj, e.time, e.arg)
         self.events.append(e)
 
     def _e(self, words):
@@ -276,10 +286,13 @@ class Stream:
     def thread(self, number):
         return self.threads.get(number) or f"thread {number}"
 
-    def owner(self, pointer):
-        """The name of the thread at that address, or None."""
-        number = self.pointers.get(pointer)
-        return None if number is None else self.thread(number)
+    def owner(self, e):
+        """The name of the thread whose address is e.arg, or None."""
+        lives = self.pointers.get(e.arg)
+        if not lives:
+            return None
+        n = bisect.bisect(lives, (e.time, sys.maxsize))
+        return self.thread(lives[max(n - 1, 0)][1])
 
     def is_wait(self, op):
         return self.ops.get(op, {}).get("wait") == "1"
@@ -293,10 +306,10 @@ class Stream:
         name = short(e.name) or "?"
         if of.startswith("rwsem") and op["other"] != "-":
             form = op["other"]
-        args = {"mutex-owner": lambda: (name, self.owner(e.arg) or "?"),
-                "spin": lambda: (name, self.owner(e.arg) or "?"),
-                "rwsem-writer": lambda: (name, self.owner(e.arg) or "readers"),
-                "wake-up": lambda: (name, (self.owner(e.arg) or "?") if e.arg else
+        args = {"mutex-owner": lambda: (name, self.owner(e) or "?"),
+                "spin": lambda: (name, self.owner(e) or "?"),
+                "rwsem-writer": lambda: (name, self.owner(e) or "readers"),
+                "wake-up": lambda: (name, (self.owner(e) or "?") if e.arg else
                                     "nobody there"),
                 "count": lambda: (signed(e.arg),), "core": lambda: (e.arg,),
                 "gp": lambda: ((e.arg + 1) >> 1,), "callback": lambda: (e.core,),
