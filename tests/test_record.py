@@ -109,6 +109,14 @@ def test_threads_have_names(e2):
     assert all(s.threads[t] == name for t, name in begun.items())
 
 
+def test_the_recorder_leaves_itself_out(e2):
+    """Else there would be something new to write for ever."""
+    s = e2[1]
+    assert "recorder" not in s.threads.values()
+    assert sum(c["left-out"] for c in s.cores.values()) > 20
+    assert all(e.arg in s.threads for e in s.events if e.op in ("WAKE", "SWITCH"))
+
+
 def test_every_operation_is_explained(e2):
     """The stream names each operation of kernel/debug/trace.h."""
     text = (ROOT / "kernel/debug/trace.h").read_text()
