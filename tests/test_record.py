@@ -67,6 +67,7 @@ def printed_schedules(text):
     return found
 
 
+@pytest.mark.check
 def test_the_events_are_those_of_the_printed_schedule(e2):
     """Each line of a printed schedule is an event of the stream, with its time."""
     _, s, run = e2
@@ -190,6 +191,13 @@ def test_a_knot_that_is_held(tmp_path):
     u = next(t for t, (name, _) in s.rounds[0].actors.items() if name == "U")
     after = [e.op for e in s.events if e.time > s.rounds[0].end and e.thread == u]
     assert "HP_DONE" in after       # U ran to its end
+
+
+def test_the_recorder_keeps_off_the_actors_cores(tmp_path):
+    """D is on core 1, U on core 2."""
+    run = record(tmp_path / "x", "; ".join(["demo e2 hold; ps; cut"] * 4))
+    cores = re.findall(r"^ *\d+ recorder +(\d+) ", run.text, re.M)
+    assert len(cores) == 4 and set(cores) <= {"0", "3"}
 
 
 # ---- many events ----------------------------------------------------------------------
@@ -369,6 +377,7 @@ def test_a_full_disk(tmp_path):
 
 # ---- what tools/trace makes of it -----------------------------------------------------
 
+@pytest.mark.check
 def test_json(e2, tmp_path):
     file, s, _ = e2
     assert trace(file, "json", tmp_path / "x.json").returncode == 0
