@@ -161,6 +161,15 @@ pictures:
 	@$(READY)
 	@$(PYTHON) tools/pictures
 
+#: make trace ID=e2            record an experiment: build/trace/e2.json for
+#:                             ui.perfetto.dev, its schedule and graphs as
+#:                             pictures
+.PHONY: trace
+trace:
+	@tools/need demo trace
+	@$(BUILD)
+	@$(PYTHON) tools/trace run "$${ID:?make trace ID=e2}"
+
 #: make debug [SMP=n] [RUN=]   start QEMU and gdb; the kernel waits at its first
 #:                             instruction
 .PHONY: debug

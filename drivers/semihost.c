@@ -1,6 +1,7 @@
 /*
  * Semihosting: a call to the debugger or emulator that runs this machine. It
- * can end the machine with a status, and print until a UART is known.
+ * can end the machine with a status, print until a UART is known, and write
+ * files.
  *
  * At boot, one harmless call finds out whether an emulator or debugger answers.
  * If not, the call traps to the kernel's own vector, which answers with a
@@ -8,11 +9,17 @@
  */
 #include "drivers/devices.h"
 
+#include <string.h>
+
 #include "kernel/lib/printf.h"
 
+#define SYS_OPEN	  0x01u
+#define SYS_CLOSE	  0x02u
 #define SYS_WRITEC	  0x03u
+#define SYS_WRITE	  0x05u
 #define SYS_ERRNO	  0x13u
 #define SYS_EXIT_EXTENDED 0x20u
+#define OPEN_WB		  5u /* create or empty it, as C's "wb" */
 #define STOPPED_EXIT	  0x20026u
 #define NO_ANSWER	  0x5e41u /* kernel/arch/vectors.S, vec_svc */
 
@@ -61,10 +68,37 @@ static const struct uart_ops semihost_ops = {
 	.rx_ack = semihost_nothing,
 };
 
+static int semihost_create(const char *name)
+{
+	uint32_t block[] = { (uint32_t)name, OPEN_WB, strlen(name) };
+
+	return (int)semihost_call(SYS_OPEN, block);
+}
+
+static bool semihost_write(int file, const void *data, size_t size)
+{
+	uint32_t block[] = { (uint32_t)file, (uint32_t)data, size };
+
+	return semihost_call(SYS_WRITE, block) == 0; /* bytes not written */
+}
+
+static void semihost_close(int file)
+{
+	semihost_call(SYS_CLOSE, &file);
+}
+
+static const struct host_ops semihost_files = {
+	.create = semihost_create,
+	.write = semihost_write,
+	.close = semihost_close,
+};
+
 void semihosting_console(void)
 {
-	if (semihosting_present())
-		uart = &semihost_ops;
+	if (!semihosting_present())
+		return;
+	uart = &semihost_ops;
+	host_files = &semihost_files;
 }
 
 void leave_machine(int status)

@@ -7,6 +7,7 @@
  */
 #include "lab/round.h"
 
+#include "lab/record.h"
 #include "kernel/debug/panic.h"
 
 int play_round(struct round *r, struct stage *st)
@@ -28,10 +29,12 @@ int play_round(struct round *r, struct stage *st)
 	slab = slab_errors + sc->said.slab_reports;
 	trace_start(r->trace);
 	observe_begin(st);
+	record_round_begin(st);
 	start_actors(st, &r->seed);
 	if (r->lead)
 		r->lead(r, st);
 	r->outcome = watch_round(st, warnings);
+	record_round_end(st, r->outcome);
 	st->warnings = r->warnings = warn_count - warnings;
 	if (r->is_over)
 		r->is_over(r, st);

@@ -20,6 +20,7 @@
 
 #include <string.h>
 
+#include "lab/record.h"
 #include "lab/words.h"
 #include "kernel/arch/board.h"
 #include "kernel/arch/clock.h"
@@ -214,6 +215,7 @@ static int move_runner(const struct stage *st)
 		 * for the other cores, because they are idle. */
 		int err = thread_set_affinity(rcu_sched_state.thread, theirs);
 
+		record_run_on(theirs);
 		return err ?: thread_set_affinity(current, theirs);
 	}
 	for (unsigned int i = 0; i < st->nr_actors; i++)
@@ -221,6 +223,7 @@ static int move_runner(const struct stage *st)
 	alone = cpumask_and(ok, cpu_online());
 	if (!alone.bits && !st->sc->world.spins)
 		ok = runner_cores;
+	record_run_on(ok);
 	return thread_set_affinity(current, ok);
 }
 
@@ -554,6 +557,7 @@ void stage_close(struct stage *st)
 	world_restore(st->sc);
 	stop_workers(st);
 	thread_set_affinity(current, runner_cores);
+	record_run_on(CPUMASK_ALL);
 	thread_set_affinity(rcu_sched_state.thread, rcu_cores);
 	hotplug_lock_install(NULL);
 	if (st->sc->world.toggles && !cpu_is_online(st->toggled))

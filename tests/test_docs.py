@@ -32,7 +32,7 @@ def test_commands_exist():
     for doc in DOCS:
         for line in re.findall(r"`((?:demo|torture|cpu|cut|ps|locks|waits|"
                                r"lockdep|bench|board|lights|reboot|poweroff|"
-                               r"quit)\b[^`]*)`", doc.read_text()):
+                               r"quit|record)\b[^`]*)`", doc.read_text()):
             assert re.search(rf"^ *{line.split()[0]}\b", known, re.M), line
 
 

@@ -6,13 +6,12 @@
  */
 #include "kernel/arch/board.h"
 
-#include <stddef.h>
-
 struct board board = { .bootargs = "" };
 const struct irqchip_ops *irqchip;
 const struct core_ops *core_ops;
 const struct uart_ops *uart;
 const struct pin_ops *pins;
+const struct host_ops *host_files;
 const struct board_ops *board_ops;
 
 unsigned int board_this_core(void)

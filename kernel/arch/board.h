@@ -12,6 +12,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "kernel/arch/arch.h"
@@ -102,6 +103,17 @@ struct pin_ops {
 	bool (*is_high)(unsigned int pin);
 };
 extern const struct pin_ops *pins; /* NULL: the board has none */
+
+/* Files of the machine on which an emulator or a debugger runs this one. In
+ * threads. */
+struct host_ops {
+	/* Create the file, or empty it. Returns its number, or -1. */
+	int (*create)(const char *name);
+	/* Returns whether all of it was written. */
+	bool (*write)(int file, const void *data, size_t size);
+	void (*close)(int file);
+};
+extern const struct host_ops *host_files; /* NULL: nobody has such files */
 
 /* ---- the board itself ---------------------------------------------------- */
 

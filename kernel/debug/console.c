@@ -99,7 +99,7 @@ void console_write(const char *s, size_t len)
 	bool taken = console_lock();
 
 	__atomic_fetch_add(&messages, 1, __ATOMIC_RELAXED);
-	if (uart && !READ_ONCE(console_hushed))
+	if (uart)
 		for (size_t i = 0; i < len; i++)
 			uart->putc(s[i]);
 	if (taken)
@@ -127,7 +127,8 @@ void kvprintf(const char *fmt, va_list ap)
 	char buf[512];
 	int n = kvsnprintf(buf, sizeof(buf), fmt, ap);
 
-	console_write(buf, min((size_t)n, sizeof(buf) - 1));
+	if (!READ_ONCE(console_hushed))
+		console_write(buf, min((size_t)n, sizeof(buf) - 1));
 }
 
 void kprintf(const char *fmt, ...)

@@ -77,6 +77,7 @@ static const struct event_info table[] = {
 		      .of = OF_QUEUE },
 	[TR_BLOCK] = { "sleeps on %s", .of = OF_NAMED, .is_wait = true },
 	[TR_WAKE_UP] = { "wakes %s: %s", .of = OF_WAKE_UP },
+	[TR_THREAD_BEGIN] = { .done = NULL },
 	[TR_THREAD_END] = { "ends", .next = "end" },
 
 	[TR_GET_ONLINE] = { "get_online_cpus: %d", .of = OF_COUNT,

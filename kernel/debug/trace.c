@@ -1,14 +1,21 @@
 /*
- * The stream of events: gate, rings, snapshot. See trace.h.
+ * The stream of events: gate, rings, snapshot, follower. See trace.h.
  *
  * Each core has a ring, which that core alone writes, with IRQs off. `head`
- * counts the events since trace_start(). It is stored (release) after the
- * event, so a reader that sees the count sees the event. trace_start() empties
- * the rings and then stores trace_mode (release). So a core that sees the new
- * mode adds its event to an empty ring, not to an old one. Only one thread at a
- * time calls trace_start() and trace_stop(): the thread that reads the stream.
+ * counts the events that the core has ever written. It is stored (release) after
+ * the event, so a reader that sees the count sees the event. Its next event
+ * overwrites the oldest one, number head - RING_ENTRIES. So a reader that finds
+ * the count `head` after its copy has whole copies of the events from number
+ * head - RING_ENTRIES + 1 on. (The counts wrap; RING_ENTRIES is a power of two.)
+ *
+ * Two readers, each with a place of its own in each ring. A trace begins at
+ * `start`; one thread at a time calls trace_start(), trace_stop() and
+ * trace_snapshot(). The follower has read up to `tail`; one thread at a time
+ * calls trace_follow() and trace_read().
  */
 #include "kernel/debug/trace.h"
+
+#include <string.h>
 
 #include "kernel/arch/clock.h"
 #include "kernel/lib/list.h"
@@ -17,10 +24,15 @@
 #define RING_ENTRIES                                                           \
 	((unsigned int)(TRACE_RING_SIZE / sizeof(struct trace_event)))
 
+_Static_assert((RING_ENTRIES & (RING_ENTRIES - 1)) == 0, "its counts wrap");
+
 static struct ring {
 	struct trace_event *events; /* RING_ENTRIES of them; NULL: no memory */
-	uint32_t head;		    /* events written since trace_start() */
+	uint32_t head;		    /* events written; atomic */
+	uint32_t start;		    /* head when the trace began */
+	uint32_t tail; /* the follower has read up to here; atomic */
 } cache_aligned rings[NR_CPUS];
+static uint64_t started; /* when the trace began */
 
 unsigned int trace_mode;
 trace_listener trace_listen;
@@ -77,37 +89,35 @@ void trace_record(enum trace_op op, const void *obj, const char *name,
 {
 	/* IRQs off: an interrupt could start another trace after we have read
 	 * the mode, or switch to a thread that does. */
-	uint32_t head, flags = raw_local_irq_save();
+	uint32_t flags = raw_local_irq_save();
 	/* Acquire: pairs with the release in trace_start(). */
 	unsigned int mode = smp_load_acquire(&trace_mode);
 	struct ring *r = &rings[smp_processor_id()];
 	trace_listener listen;
+	bool traced = mode & TRACE_ALL ||
+		      (mode & TRACE_MARKED && concerns_marked(op, obj, arg));
 
-	if (r->events &&
-	    (mode == TRACE_ALL ||
-	     (mode == TRACE_MARKED && concerns_marked(op, obj, arg)))) {
-		head = READ_ONCE(r->head);
+	if (r->events && (traced || mode & TRACE_FOLLOWED)) {
+		uint32_t head = READ_ONCE(r->head);
 		struct trace_event *e = &r->events[head % RING_ENTRIES];
 
+		/* The count of the events before this one comes before it.
+		 * Pairs with the smp_rmb() in oldest_whole(). */
+		smp_wmb();
 		e->time = take_time();
 		e->obj = obj;
 		e->arg = arg;
 		e->caller = caller;
 		e->op = (uint16_t)op;
-		e->cpu = (uint16_t)smp_processor_id();
+		e->cpu = (uint8_t)smp_processor_id();
+		e->traced = traced;
 		e->thread = current->id;
 		e->name = name;
-		/*
-		 * Release: pairs with the acquire in trace_snapshot(). The
-		 * exchange fails if trace_start() has emptied the ring in the
-		 * meantime. If another core starts a trace while this ring is
-		 * empty, an event of the old trace may become the first event
-		 * of the new trace.
-		 */
-		__atomic_compare_exchange_n(&r->head, &head, head + 1, false,
-					    __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+		/* Release: pairs with the acquire in trace_snapshot() and in
+		 * trace_read(). */
+		smp_store_release(&r->head, head + 1);
 		listen = READ_ONCE(trace_listen); /* it may become NULL */
-		if (listen)
+		if (traced && listen)
 			listen(e);
 	}
 	raw_local_irq_restore(flags);
@@ -134,16 +144,33 @@ void trace_start(unsigned int mode)
 {
 	unsigned int cpu;
 
-	WRITE_ONCE(trace_mode, 0);
+	trace_stop();
 	for_each_possible_cpu (cpu)
-		WRITE_ONCE(rings[cpu].head, 0);
+		rings[cpu].start = READ_ONCE(rings[cpu].head);
+	/* An event of the old trace that is being written has an older time, or
+	 * has happened after this. */
+	started = take_time();
 	/* Release: pairs with the acquire in trace_record(). */
-	smp_store_release(&trace_mode, mode);
+	__atomic_fetch_or(&trace_mode, mode, __ATOMIC_RELEASE);
 }
 
 void trace_stop(void)
 {
-	WRITE_ONCE(trace_mode, 0);
+	/* Relaxed: a late event does no harm. */
+	__atomic_fetch_and(&trace_mode, TRACE_FOLLOWED, __ATOMIC_RELAXED);
+}
+
+/* Go on to the first event of the snapshot from *pos on. NULL: there is none. */
+static const struct trace_event *next_traced(const struct ring *r,
+					     uint32_t *pos, uint32_t head)
+{
+	for (; *pos != head; ++*pos) {
+		const struct trace_event *e = &r->events[*pos % RING_ENTRIES];
+
+		if (e->traced && e->time > started)
+			return e;
+	}
+	return NULL;
 }
 
 unsigned int trace_snapshot(struct trace_event *out, unsigned int max,
@@ -156,21 +183,20 @@ unsigned int trace_snapshot(struct trace_event *out, unsigned int max,
 	for_each_possible_cpu (cpu) {
 		/* Acquire: pairs with the release in trace_record(). */
 		head[cpu] = smp_load_acquire(&rings[cpu].head);
-		pos[cpu] = head[cpu] > RING_ENTRIES ? head[cpu] - RING_ENTRIES :
-						      0;
-		*lost += pos[cpu];
+		pos[cpu] = rings[cpu].start;
+		if (head[cpu] - pos[cpu] > RING_ENTRIES)
+			pos[cpu] = head[cpu] - RING_ENTRIES;
+		*lost += pos[cpu] - rings[cpu].start;
 	}
 	while (n < max) {
 		const struct trace_event *best = NULL;
 		unsigned int from = 0;
 
 		for_each_possible_cpu (cpu) {
-			const struct trace_event *e;
+			const struct trace_event *e =
+				next_traced(&rings[cpu], &pos[cpu], head[cpu]);
 
-			if (pos[cpu] == head[cpu])
-				continue;
-			e = &rings[cpu].events[pos[cpu] % RING_ENTRIES];
-			if (!best || e->time < best->time) {
+			if (e && (!best || e->time < best->time)) {
 				best = e;
 				from = cpu;
 			}
@@ -181,4 +207,66 @@ unsigned int trace_snapshot(struct trace_event *out, unsigned int max,
 		pos[from]++;
 	}
 	return n;
+}
+
+/* ---- the follower -------------------------------------------------------- */
+
+void trace_follow(bool on)
+{
+	unsigned int cpu;
+
+	if (!on) {
+		/* Relaxed: a late event stays in its ring, unread. */
+		__atomic_fetch_and(&trace_mode, ~(unsigned int)TRACE_FOLLOWED,
+				   __ATOMIC_RELAXED);
+		return;
+	}
+	for_each_possible_cpu (cpu)
+		WRITE_ONCE(rings[cpu].tail, READ_ONCE(rings[cpu].head));
+	/* Relaxed: an event before this one is read, too. */
+	__atomic_fetch_or(&trace_mode, TRACE_FOLLOWED, __ATOMIC_RELAXED);
+}
+
+uint32_t trace_written(unsigned int cpu)
+{
+	return READ_ONCE(rings[cpu].head);
+}
+
+unsigned int trace_unread(unsigned int cpu)
+{
+	return READ_ONCE(rings[cpu].head) - READ_ONCE(rings[cpu].tail);
+}
+
+/* The number of the oldest event after `tail` that the core has not begun to
+ * overwrite. */
+static uint32_t oldest_whole(const struct ring *r)
+{
+	uint32_t head;
+
+	/* The copies come before the count. Pairs with the smp_wmb() in
+	 * trace_record(). */
+	smp_rmb();
+	head = READ_ONCE(r->head);
+	return head - r->tail < RING_ENTRIES ? r->tail :
+					       head - RING_ENTRIES + 1;
+}
+
+unsigned int trace_read(unsigned int cpu, struct trace_event *out,
+			unsigned int max, unsigned int *lost)
+{
+	struct ring *r = &rings[cpu];
+	uint32_t first = oldest_whole(r);
+	/* Acquire: pairs with the release in trace_record(). Not before `first`
+	 * was found. */
+	unsigned int n = min(smp_load_acquire(&r->head) - first, max), gone;
+
+	*lost = first - r->tail;
+	WRITE_ONCE(r->tail, first);
+	for (unsigned int i = 0; i < n; i++)
+		out[i] = r->events[(first + i) % RING_ENTRIES];
+	gone = min(oldest_whole(r) - first, n);
+	*lost += gone;
+	memmove(out, out + gone, (n - gone) * sizeof(*out));
+	WRITE_ONCE(r->tail, first + n);
+	return n - gone;
 }

@@ -12,10 +12,14 @@
  * (3) Read the stream with trace_snapshot() after the threads that matter have
  *     come to rest.
  *
+ * (4) Or follow the stream with trace_read() while the threads run.
+ *
  * Consequences. (a) While nobody reads, trace_did() costs one load and a
  * branch, and so does trace_gate() in debug builds; in release builds
  * trace_gate() leaves no instruction. (b) A full ring overwrites its oldest
- * events; the snapshot says how many are lost.
+ * events; the snapshot says how many are lost, and so does trace_read(): events
+ * read + events lost = events written, for each core. (c) A reader never gets an
+ * event that is half overwritten.
  *
  * The mechanism. Each core has a ring that it alone writes, with IRQs off. An
  * event takes its time and its place among the events of all cores in one step, so
@@ -73,6 +77,7 @@ enum trace_op {
 	TR_WAKE_UP, /* did: about to wake threads in obj, a wait queue; arg = the
 		       first of them, or 0: nobody is there */
 	TR_SWITCH,  /* did: obj = next thread */
+	TR_THREAD_BEGIN, /* did: its name in place of the operands */
 	TR_THREAD_END,
 	/* hotplug: obj = the hotplug lock */
 	TR_GET_ONLINE, /* did: refcount after in arg */
@@ -121,22 +126,30 @@ enum trace_op {
 };
 
 struct trace_event {
-	uint64_t time; /* counter ticks; no two events have the same */
-	const void *obj;
-	uintptr_t caller; /* text address, for %pS */
-	uintptr_t arg;
-	uint16_t op; /* enum trace_op */
-	uint16_t cpu;
+	uint64_t time;	 /* counter ticks; no two events have the same */
 	uint32_t thread; /* thread id */
-	/* obj's, for locks and what threads wait for; else NULL. obj may be gone
-	 * when the event is read; its name is not. */
-	const char *name;
+	uint16_t op;	 /* enum trace_op */
+	uint8_t cpu;
+	bool traced; /* the trace that ran wanted it, not only the follower */
+	union {
+		struct {
+			const void *obj;
+			uintptr_t caller; /* text address, for %pS */
+			uintptr_t arg;
+			/* obj's, for locks and what threads wait for; else
+			 * NULL. obj may be gone when the event is read; its
+			 * name is not. */
+			const char *name;
+		};
+		char text[16]; /* TR_THREAD_BEGIN: the thread's name */
+	};
 };
 
 /* Which events are recorded: those of every thread, or only those of threads with
- * `traced` set. 0: nothing is recorded. */
-enum { TRACE_ALL = 1, TRACE_MARKED = 2 };
-extern unsigned int trace_mode;
+ * `traced` set. TRACE_FOLLOWED, besides: those of every thread, for trace_read().
+ * 0: nothing is recorded. */
+enum { TRACE_ALL = 1, TRACE_MARKED = 2, TRACE_FOLLOWED = 4 };
+extern unsigned int trace_mode; /* atomic */
 
 /* The slow parts of trace_did() and trace_did_to(); trace_record() takes all
  * arguments. The first two have only four, which are passed in registers. So a
@@ -218,7 +231,8 @@ extern trace_listener trace_listen;
 /* Give core cpu its ring: TRACE_RING_SIZE bytes. NULL: the core records
  * nothing. */
 void trace_init(unsigned int cpu, void *memory);
-void trace_start(unsigned int mode); /* empties the rings */
+/* A new trace begins: TRACE_ALL or TRACE_MARKED. The old one ends. */
+void trace_start(unsigned int mode);
 void trace_stop(void);
 /*
  * Copy the events since trace_start() to out, in order of time, at most max;
@@ -227,3 +241,17 @@ void trace_stop(void);
  */
 unsigned int trace_snapshot(struct trace_event *out, unsigned int max,
 			    unsigned int *lost);
+
+/*
+ * Follow the stream: from trace_follow(true) to trace_follow(false) every event is
+ * recorded, and trace_read() copies those of core cpu which it has not copied
+ * yet, in order, at most max; returns how many. *lost: how many it has found
+ * overwritten. One thread at a time follows and reads. Traces may start and stop
+ * meanwhile. trace_unread(): how many are left; trace_written(): the number of
+ * events that the core has ever written, which wraps. Any context.
+ */
+void trace_follow(bool on);
+unsigned int trace_read(unsigned int cpu, struct trace_event *out,
+			unsigned int max, unsigned int *lost);
+unsigned int trace_unread(unsigned int cpu);
+uint32_t trace_written(unsigned int cpu);

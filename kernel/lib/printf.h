@@ -25,5 +25,6 @@ int kvsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 void kprintf(const char *fmt, ...) printf_like(1, 2);
 void kvprintf(const char *fmt, va_list ap);
 
-/* Raw bytes to the console, whole, under its lock. Any context. */
+/* Raw bytes to the console, whole, under its lock; also if it is hushed. Any
+ * context. */
 void console_write(const char *s, size_t len);

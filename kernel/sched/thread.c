@@ -100,11 +100,23 @@ struct thread *thread_create_on_cpu(const char *name, int (*fn)(void *),
 	return t;
 }
 
+static void trace_begin(void)
+{
+	struct trace_event e;
+
+	_Static_assert(sizeof(e.text) == THREAD_NAME_LEN, "a name fits");
+	if (likely(!READ_ONCE(trace_mode)))
+		return;
+	memcpy(e.text, current->name, sizeof(e.text));
+	trace_record(TR_THREAD_BEGIN, e.obj, e.name, e.arg, e.caller);
+}
+
 /* Called with IRQs off. */
 noreturn void thread_start(struct thread *prev)
 {
 	finish_switch(prev);
 	local_irq_enable();
+	trace_begin();
 	thread_exit(current->fn(current->arg));
 }
 

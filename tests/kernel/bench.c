@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "kernel/arch/clock.h"
+#include "kernel/debug/trace.h"
 #include "kernel/lib/printf.h"
 #include "kernel/sync/mutex.h"
 #include "kernel/sync/rwsem.h"
@@ -52,6 +53,8 @@ BATCH(slab_pair, kmem_cache_free(cache, kmem_cache_alloc(cache)))
 BATCH(plain_slab_pair,
       kmem_cache_free(plain_cache, kmem_cache_alloc(plain_cache)))
 
+BATCH(event, trace_did(TR_NOTE, NULL, i, CALLER))
+
 static const struct bench {
 	const char *name, *what;
 	void (*batch)(void);
@@ -64,7 +67,10 @@ static const struct bench {
 	{ "rcu-read", "rcu_read_lock, rcu_read_unlock", rcu_pair },
 	{ "slab", "kmem_cache_alloc, kmem_cache_free", slab_pair },
 	{ "slab-plain", "the same, cache with SLAB_NO_DEBUG", plain_slab_pair },
+	{ "event-off", "a trace point, while nobody reads", event },
 };
+static const struct bench event_on = { "event-on", "a trace point that records",
+				       event };
 
 static uint64_t shortest(void (*batch)(void))
 {
@@ -79,6 +85,16 @@ static uint64_t shortest(void (*batch)(void))
 			best = took;
 	}
 	return timer_ns(best);
+}
+
+/* empty: the time of an empty loop. */
+static void print_cost(const struct bench *b, uint64_t empty)
+{
+	uint64_t took = shortest(b->batch);
+
+	took = took > empty ? took - empty : 0;
+	kprintf("  %-12s %6u  %s\n", b->name,
+		(unsigned int)((took + OPS / 2) / OPS), b->what);
 }
 
 /* Does an instruction take a nanosecond? Then each of these loops takes 2 n, apart
@@ -135,14 +151,11 @@ static int bench_command(int argc, char **argv)
 			clock_counts() ?
 				"instructions per operation" :
 				"ns per operation; not counted, see -icount");
-		for (unsigned int i = 0; i < ARRAY_SIZE(benches); i++) {
-			uint64_t took = shortest(benches[i].batch);
-
-			took = took > empty ? took - empty : 0;
-			kprintf("  %-12s %6u  %s\n", benches[i].name,
-				(unsigned int)((took + OPS / 2) / OPS),
-				benches[i].what);
-		}
+		for (unsigned int i = 0; i < ARRAY_SIZE(benches); i++)
+			print_cost(&benches[i], empty);
+		trace_start(TRACE_ALL);
+		print_cost(&event_on, empty);
+		trace_stop();
 	} else {
 		kprintf("bench: out of memory\n");
 	}

@@ -1,0 +1,64 @@
+/*
+ * The recorder: it follows the event stream and writes it to a file of the host, or
+ * to the serial line.
+ *
+ * What it is for. tools/trace makes traces for Perfetto, graphs and pictures of what it
+ * writes; a page can follow it live. docs/trace.md has the format.
+ *
+ * The client's duties.
+ * (1) Call record_round_begin() and record_round_end() around each round, in the
+ *     runner's thread, where it may sleep. The actors have not started then, or they
+ *     stand still or have ended.
+ * (2) Call record_run_on() when the runner moves to other cores.
+ *
+ * Consequences. (a) For each core, events read + events lost = events written, and events
+ * in the stream + events left out = events read. All counts are in the stream. (b) The recorder leaves out its own
+ * events. Otherwise each time that it writes there would be something new to write. (c)
+ * Lockdep does not see its lock, so its work adds nothing to lockdep's graph.
+ *
+ * The mechanism: record.c (thread, lines, file and frames), record_round.c (what the
+ * runner adds), record_ops.c (the names of the operations), record_cmd.c.
+ */
+#pragma once
+
+#include "lab/experiment.h"
+
+#define RECORD_LINE 320 /* longest line, with its NUL */
+
+/* ---- record.c ---------------------------------------------------------------- */
+
+struct record_counts {
+	uint64_t read, lost, left_out; /* left_out: of those that were read */
+};
+
+/* Begin. file: a file of the host, of host_files->create(); -1: the serial line.
+ * actors: leave out the events that no trace of an experiment wants. Returns 0 or
+ * -ENOMEM. record_end(): write the rest, and the counts; close the file. Returns
+ * false if not all of it could be written. Both sleep; record_mutex held. */
+int record_begin(int file, bool actors);
+bool record_end(void);
+/* Of all cores together, since record_begin(). Racy while it records. */
+struct record_counts record_counted(void);
+/* Does it record? Any context. */
+bool record_is_on(void);
+/* Add a line to the stream: words with single blanks between them. Waits for room. In
+ * threads. */
+void record_line(const char *fmt, ...) printf_like(1, 2);
+/* A word of a line: each blank and each other character with a meaning is written as
+ * %XX. Returns out. */
+const char *record_word(char *out, size_t size, const char *text);
+/* The recorder uses these cores from now on. In threads. */
+void record_run_on(struct cpumask cores);
+
+/* ---- record_round.c ---------------------------------------------------------- */
+
+void record_round_begin(const struct stage *st);
+void record_round_end(struct stage *st, enum outcome out);
+
+/* ---- record_ops.c ------------------------------------------------------------ */
+
+/* The name of an operation, "LOCK". Any context. */
+const char *record_op_name(unsigned int op);
+/* The line that explains the events of an operation. Returns false if there is no such
+ * operation. */
+bool record_op_line(unsigned int op, char *line, size_t size);

@@ -1,0 +1,395 @@
+"""Reads a recorded stream of the kernel's events: a file that `record FILE` has written,
+or the log of a serial line with the frames of `record serial`. docs/trace.md has the
+format.
+
+tools/trace uses it. Nothing here waits, so it can also read a stream that still grows.
+"""
+import bisect
+import re
+import subprocess
+import sys
+import zlib
+from collections import namedtuple
+from pathlib import Path
+from urllib.parse import unquote
+
+FIRST = "gordian-stream "
+VERSION = "1"
+FRAME = b"\x1b]2012;"
+HEAD = re.compile(rb"(\d+);(\d+);([0-9a-f]{8});")
+
+Event = namedtuple("Event", "time core thread op caller obj arg name traced")
+Order = namedtuple("Order", "sort bad at held wanted")      # held -> wanted
+Wait = namedtuple("Wait", "thread name core obj on to words at cycle kind")
+
+
+class Frames:
+    """Takes the frames out of what came over a serial line. Feed it bytes as they come;
+    it returns the lines. `text` is what is left: the other output."""
+
+    def __init__(self):
+        self.rest = b""
+        self.text = b""
+        self.good = self.damaged = self.missing = 0
+        self.next = 0
+
+    def feed(self, data, last=False):
+        """Returns the lines of the frames that are complete. last: nothing follows."""
+        self.rest += data
+        lines = []
+        while True:
+            at = self.rest.find(FRAME)
+            if at < 0:
+                keep = 0 if last else self._begun()
+                cut = len(self.rest) - keep
+                self.text += self.rest[:cut]
+                self.rest = self.rest[cut:]
+                return lines
+            self.text += self.rest[:at]
+            self.rest = self.rest[at:]
+            end = self.rest.find(b"\x1b", 1)
+            if end < 0 or end + 1 == len(self.rest):
+                if not last:
+                    return lines
+                end = len(self.rest)
+            body, closed = self.rest[len(FRAME):end], self.rest[end:end + 2] == b"\x1b\\"
+            self.rest = self.rest[end + (2 if closed else 0):]
+            lines += self._take(body, closed)
+
+    def _begun(self):
+        """How many bytes at the end may be the begin of a frame."""
+        return next((n for n in range(len(FRAME) - 1, 0, -1)
+                     if self.rest.endswith(FRAME[:n])), 0)
+
+    def _take(self, body, closed):
+        head = HEAD.match(body)
+        lines = body[head.end():] if head else b""
+        if not (head and closed and len(lines) == int(head[2]) and
+                zlib.crc32(b"%s;%s;%s" % (head[1], head[2], lines)) == int(head[3], 16)):
+            self.damaged += 1
+            return []
+        number = int(head[1])
+        if number < self.next:      # another recording begins
+            self.next = 0
+        # A frame that was damaged is missing in the numbers, too.
+        self.missing += number - self.next
+        self.next = number + 1
+        self.good += 1
+        return lines.decode("ascii", "replace").split("|")
+
+
+class Symbols:
+    """The functions of an image, and the file and line of an address."""
+
+    def __init__(self, elf, cross="arm-none-eabi-"):
+        self.elf, self.cross = Path(elf), cross
+        out = self._run("nm", "-n")
+        self.functions = [(int(w[0], 16), w[2]) for w in map(str.split, out)
+                          if len(w) == 3 and w[1] in "TtWw"]
+        self.places = {}
+
+    def _run(self, tool, *options):
+        return subprocess.run([self.cross + tool, *options, self.elf], check=True,
+                              text=True, stdout=subprocess.PIPE).stdout.splitlines()
+
+    def crc(self, start, end):
+        """The CRC-32 of the image's text."""
+        for line in self._run("objdump", "-h", "-j", ".text"):
+            words = line.split()
+            if len(words) > 5 and words[1] == ".text":
+                size, at = int(words[2], 16), int(words[5], 16)
+                with open(self.elf, "rb") as f:
+                    f.seek(at)
+                    return zlib.crc32(f.read(size).ljust(end - start, b"\0"))
+        return None
+
+    def function(self, address):
+        """ "mutex_lock", or None."""
+        low, high = 0, len(self.functions)
+        while low < high:
+            middle = (low + high) // 2
+            if self.functions[middle][0] <= address:
+                low = middle + 1
+            else:
+                high = middle
+        return self.functions[low - 1][1] if low else None
+
+    def find(self, addresses):
+        """Looks up the file and line of these return addresses, for place()."""
+        new = sorted(set(addresses) - self.places.keys() - {0})
+        if not new:
+            return
+        out = subprocess.run([self.cross + "addr2line", "-e", self.elf],
+                             input="\n".join(f"{a - 1:#x}" for a in new), check=True,
+                             text=True, stdout=subprocess.PIPE).stdout.splitlines()
+        for address, line in zip(new, out):
+            file, _, number = line.split(" (")[0].rpartition(":")
+            self.places[address] = f"{file}:{number}" if number.isdigit() else None
+
+    def place(self, address):
+        """ "kernel/sync/mutex.c:187", or None: it was not found."""
+        return self.places.get(address)
+
+
+class Round:
+    def __init__(self, number):
+        self.number = number
+        self.begin = self.end = None        # ticks
+        self.fields = {}                    # id, part, kind, dir, core, outcome, lockdep
+        self.actors = {}                    # thread: (name, core)
+        self.waits, self.orders = [], []
+        self.finding = None                 # (wanted, held)
+
+    def __getattr__(self, name):
+        try:
+            return self.__dict__["fields"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @property
+    def title(self):
+        f = self.fields
+        words = [f.get("part", "?"), f.get("kind", "?")]
+        if f.get("dir", "-") != "-":
+            words.append(f"core {f['core']} {f['dir']}")
+        return ", ".join(words)
+
+
+class Stream:
+    """One recording. Feed it lines, or use read()."""
+
+    def __init__(self):
+        self.version = None
+        self.hz = self.start = None
+        self.image, self.machine = {}, {}
+        self.ops, self.threads, self.pointers = {}, {}, {}
+        self.events, self.rounds, self.counts, self.losses = [], [], [], []
+        self.cores = {}                     # core: {written, read, lost, left-out}
+        self.end = None
+        self.unknown = 0                    # lines that make no sense
+        self.frames = None
+        self.more = 0                       # recordings before this one, in one log
+        self.symbols = None
+
+    # ---- reading -------------------------------------------------------------
+
+    def feed(self, line):
+        words = line.split(" ")
+        try:
+            getattr(self, "_" + words[0].replace("-", "_"), self._unknown)(words[1:])
+        except (ValueError, IndexError, KeyError):
+            self.unknown += 1
+
+    def _unknown(self, _):
+        raise ValueError
+
+    def _gordian_stream(self, words):
+        self.version = words[0]
+
+    def _clock(self, words):
+        f = fields(words)
+        self.hz, self.start = int(f["hz"]), int(f["now"], 16)
+
+    def _image(self, words):
+        self.image = fields(words)
+
+    def _machine(self, words):
+        self.machine = fields(words)
+
+    def _op(self, words):
+        self.ops[words[0]] = fields(words[1:])
+
+    def _thread(self, words):
+        f = fields(words[1:])
+        self.threads[int(words[0])] = f["name"]
+        self._lives_at(int(f["at"], 16), self.start, int(words[0]))
+
+    def _lives_at(self, pointer, time, number):
+        """From that time on the thread lives at that address. When a thread has ended,
+        another one may live there."""
+        lives = self.pointers.setdefault(pointer, [])
+        n = bisect.bisect(lives, (time, number))
+        if not n or lives[n - 1][1] != number:
+            lives.insert(n, (time, number))
+
+    def _event(self, words, traced):
+        time, core, thread, op, caller, obj, arg, name = words
+        e = Event(int(time, 16), int(core), int(thread), op, int(caller, 16),
+                  int(obj, 16), int(arg, 16), None if name == "-" else unquote(name),
+                  traced)
+        if op == "THREAD_BEGIN":
+            self.threads[e.thread] = e.name
+        elif op in ("WAKE", "SWITCH"):
+            self._lives_at(e.obj, e.time, e.arg)
+        self.events.append(e)
+
+    def _e(self, words):
+        self._event(words, True)
+
+    def _o(self, words):
+        self._event(words, False)
+
+    def _lost(self, words):
+        f = fields(words[1:])
+        self.losses.append((int(words[0], 16), int(f["core"]), int(f["events"])))
+
+    def _count(self, words):
+        self.counts.append((int(words[0], 16),
+                            {k: int(v) for k, v in fields(words[1:]).items()}))
+
+    def _core(self, words):
+        self.cores[int(words[0])] = {k: int(v) for k, v in fields(words[1:]).items()}
+
+    def _end(self, words):
+        self.end = int(words[0], 16)
+
+    def _of_round(self, f):
+        number = int(f["round"])
+        if not self.rounds or self.rounds[-1].number != number:
+            self.rounds.append(Round(number))
+        return self.rounds[-1]
+
+    def _actor(self, words):
+        f = fields(words)
+        self._of_round(f).actors[int(f["thread"])] = (f["name"], int(f["core"]))
+        self.threads[int(f["thread"])] = f["name"]
+
+    def _round(self, words):
+        f = fields(words[2:])
+        r = self._of_round(f)
+        setattr(r, words[1], int(words[0], 16))
+        r.fields.update(f)
+
+    def _order(self, words):
+        f = fields(words)
+        self._of_round(f).orders.append(
+            Order(f["sort"], f["bad"] == "1", int(f["at"], 16), f["from"], f["to"]))
+
+    def _finding(self, words):
+        f = fields(words)
+        self._of_round(f).finding = (f["wanted"], f["held"])
+
+    def _wait(self, words):
+        f = fields(words)
+        r, thread = self._of_round(f), int(f["thread"])
+        if all(w.thread != thread for w in r.waits):
+            r.waits.append(Wait(thread, f["name"], int(f["core"]), int(f["obj"], 16),
+                                f["on"], int(f["to"]) or None, f["words"],
+                                int(f["at"], 16), f["cycle"] == "1", f["kind"]))
+
+    # ---- what it says --------------------------------------------------------
+
+    def us(self, time):
+        """Microseconds since the recording began."""
+        return (time - self.start) * 1e6 / self.hz
+
+    def thread(self, number):
+        return self.threads.get(number) or f"thread {number}"
+
+    def owner(self, e):
+        """The name of the thread whose address is e.arg, or None."""
+        lives = self.pointers.get(e.arg)
+        if not lives:
+            return None
+        n = bisect.bisect(lives, (e.time, sys.maxsize))
+        return self.thread(lives[max(n - 1, 0)][1])
+
+    def is_wait(self, op):
+        return self.ops.get(op, {}).get("wait") == "1"
+
+    def words(self, e):
+        """The event in words, as a printed schedule has them, or None: it has none."""
+        op = self.ops.get(e.op)
+        if not op or op["done"] == "-":
+            return None
+        of, form = op["of"], op["done"]
+        name = short(e.name) or "?"
+        if of.startswith("rwsem") and op["other"] != "-":
+            form = op["other"]
+        args = {"mutex-owner": lambda: (name, self.owner(e) or "?"),
+                "spin": lambda: (name, self.owner(e) or "?"),
+                "rwsem-writer": lambda: (name, self.owner(e) or "readers"),
+                "wake-up": lambda: (name, (self.owner(e) or "?") if e.arg else
+                                    "nobody there"),
+                "count": lambda: (signed(e.arg),), "core": lambda: (e.arg,),
+                "gp": lambda: ((e.arg + 1) >> 1,), "callback": lambda: (e.core,),
+                }.get(of, lambda: (name,))()
+        return fill(form, args)
+
+    def count_check(self):
+        """What does not fit together, a sentence each. Empty: read + lost = written on
+        each core, and all events that were read have arrived."""
+        wrong = []
+        arrived = {}
+        for e in self.events:
+            arrived[e.core] = arrived.get(e.core, 0) + 1
+        if self.end is None:
+            return ["the stream has no end: nobody has said `record stop`"]
+        for core, c in sorted(self.cores.items()):
+            if c["read"] + c["lost"] != c["written"]:
+                wrong.append(f"core {core}: {c['read']} events read + {c['lost']} lost "
+                             f"is not {c['written']} written")
+            got = arrived.get(core, 0)
+            if got + c["left-out"] != c["read"]:
+                wrong.append(f"core {core}: {c['read']} events read, and only "
+                             f"{got} of {c['read'] - c['left-out']} are here")
+        return wrong
+
+    def use_image(self, elf):
+        """Take names of functions from this ELF file. Returns a sentence if it is not the
+        image that was recorded, or None."""
+        symbols = Symbols(elf)
+        start, end = (int(x, 16) for x in self.image["text"].split("-"))
+        if symbols.crc(start, end) != int(self.image["crc"], 16):
+            return f"{elf} is not the image that was recorded: addresses have no names"
+        self.symbols = symbols
+        return None
+
+
+def fields(words):
+    return {k: unquote(v) for k, v in (w.split("=", 1) for w in words)}
+
+
+def signed(n):
+    return n - (1 << 32) if n >> 31 else n
+
+
+def short(name):
+    """As the mails of 2012 call it."""
+    return name.removeprefix("rcu_sched_state.") if name else name
+
+
+def fill(form, args):
+    args = iter(args)
+    return re.sub(r"%[sdu]", lambda m: str(next(args, "?")), form)
+
+
+def recordings(data):
+    """Each recording in a file or in the log of a serial line, in order."""
+    if data.startswith(FIRST.encode()):
+        frames, lines = None, data.decode("ascii", "replace").splitlines()
+    else:
+        frames = Frames()
+        lines = frames.feed(data, last=True)
+    found = []
+    for line in lines:
+        if line.startswith(FIRST) or not found:
+            found.append(Stream())
+            found[-1].frames = frames
+        found[-1].feed(line)
+    return found
+
+
+def read(path):
+    """The last recording in this file."""
+    found = recordings(Path(path).read_bytes())
+    if not found:
+        raise ValueError(f"{path}: there is no recording in it")
+    s = found[-1]
+    s.more = len(found) - 1
+    if s.version != VERSION and s.version is not None:
+        raise ValueError(f"{path}: version {s.version} of the format, not {VERSION}")
+    if s.hz is None or not s.ops:
+        raise ValueError(f"{path}: the begin of the recording is missing")
+    s.events.sort(key=lambda e: e.time)
+    return s
