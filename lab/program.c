@@ -81,7 +81,7 @@ static struct text {
 	struct op op[MAX_OPS];
 	unsigned int n;
 	unsigned int pc;
-	unsigned int interrupts; /* which thread, plus 1; 0: it is none */
+	unsigned int interrupts; /* 1 + the thread it interrupts; 0: none */
 	/* The thread's spinlocks: how often it holds each, and how it took it. */
 	unsigned int spins[NR_SPINS];
 	struct {

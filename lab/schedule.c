@@ -63,8 +63,9 @@ static bool was_waited_for(const void *obj)
 	return false;
 }
 
-/* A schedule shows the locks of the 2012 deadlock, of the experiment, and in allocated
- * memory. Of the kernel's other locks it shows those that a thread waited for. */
+/* A schedule shows the locks of the 2012 deadlock, the locks of the experiment, and locks
+ * in allocated memory. Of the kernel's other locks it shows those that a thread waited
+ * for. */
 static bool is_shown_lock(const void *obj)
 {
 	bool in_image = lies_in(obj, image_start, bss_end);
@@ -74,8 +75,8 @@ static bool is_shown_lock(const void *obj)
 }
 
 /* Is the wait queue, or the code that sleeps or wakes threads there, part of the
- * experiment? (The kernel also has such events.) A wait for a lock or for the count has a
- * line of its own already. */
+ * experiment? (The kernel's own sleeps and wake-ups are not shown.) A wait for a lock or
+ * for the count has a line of its own already. */
 static bool is_shown_queue(const struct trace_event *e)
 {
 	const struct wait_ops *ops = (const void *)e->arg;
