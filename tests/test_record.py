@@ -517,18 +517,21 @@ def test_json_of_other_runs(tmp_path):
 
 
 @pytest.mark.parametrize("change, said", [
-    (lambda e: e.update(dur=-1), "its dur"),
-    (lambda e: e.update(ts=-1), "its ts"),
-    (lambda e: e.update(ph="Z"), "its ph"),
-    (lambda e: e.pop("name"), "no name"),
-    (lambda e: e.update(tid="x"), "its tid"),
-    (lambda e: e.update(dur=e["dur"] + 5e6), "reaches out of")])
+    (lambda e, _: e.update(dur=-1), "its dur"),
+    (lambda e, _: e.update(ts=-1), "its ts"),
+    (lambda e, _: e.update(ph="Z"), "its ph"),
+    (lambda e, _: e.pop("name"), "no name"),
+    (lambda e, _: e.update(tid="x"), "its tid"),
+    # It ends in the middle of the next slice of its track.
+    (lambda e, n: e.update(dur=n["ts"] + n["dur"] / 2 - e["ts"]), "reaches out of")])
 def test_the_rules_can_be_broken(e2, tmp_path, change, said):
     trace(e2[0], "json", tmp_path / "x.json")
     t = json.loads((tmp_path / "x.json").read_text())
-    slices = [e for e in t["traceEvents"] if e["ph"] == "X" and e["dur"] > 0 and
-              e["name"].startswith("runs")]
-    change(slices[len(slices) // 2])
+    slices = sorted((e for e in t["traceEvents"] if e["ph"] == "X" and
+                     e["name"].startswith("runs")),
+                    key=lambda e: (e["pid"], e["tid"], e["ts"]))
+    change(*next((e, n) for e, n in zip(slices, slices[1:])
+                 if (e["pid"], e["tid"]) == (n["pid"], n["tid"]) and n["dur"] > 1))
     assert any(said in x for x in broken_rules(json.dumps(t)))
 
 
