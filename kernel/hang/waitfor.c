@@ -202,10 +202,10 @@ static void follow_edge(struct thread *t, void *arg)
 		return;
 	fill_link(to, t, k->waits);
 #if GORDIAN_DEBUG
-	/* If l is a wait that spins, t holds a spinlock or runs on the core
-	 * that is awaited. So t is not asleep. If t has noted a wait in which
-	 * it will sleep, this wait does not stop t. A wait in which t spins
-	 * does. */
+	/* If the thread of l spins, t holds the spinlock or runs on the core
+	 * that is awaited, so t is running. t may have announced a sleep
+	 * (wait_begin()), but it does not sleep yet: ignore that wait. If t
+	 * spins, too, its wait counts. */
 	if (!READ_ONCE(t->busy.ops) && l->waiting.ops->busy)
 		to->waiting.ops = NULL;
 #endif

@@ -277,9 +277,10 @@ story void synchronize_rcu(void)
 
 /* ---- expedited ----------------------------------------------------------- */
 
-/* Runs on a core that owes a quiescent state. If this call has interrupted no
- * reader, report a quiescent state now. Otherwise ask the core to switch as
- * soon as it can. */
+/* Runs on a core that owes a quiescent state. If this is an interrupt, and it
+ * has interrupted no reader, report a quiescent state now. Otherwise ask the
+ * core to switch as soon as it can. (If this is a local call, the caller may be
+ * a reader itself.) */
 static void exp_handler(void *arg)
 {
 	unsigned int cpu = smp_processor_id();

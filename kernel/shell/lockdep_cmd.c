@@ -50,7 +50,7 @@ SHELL_COMMAND(
 		 "  graph      which lock was taken while another one was held\n"
 		 "  graph dot  the same, for Graphviz\n"
 		 "  last       the last report again\n"
-		 "  reset      forget all of it\n",
+		 "  reset      forget the orders, the uses and the findings\n",
 	.example = "demo e1 forced; lockdep last", .page = "docs/lockdep.md",
 	.fn = lockdep_command, .complete = lockdep_complete);
 #else

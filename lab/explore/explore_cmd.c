@@ -267,18 +267,19 @@ SHELL_COMMAND(
 		 "[verbose], or\n"
 		 "       explore program [full] [verbose] TEXT",
 	.help = "run all schedules of an experiment: can it deadlock?",
-	.words = "  ID        E2, or a slug: e2-kosina; ID/PART: one part; all: each of them\n"
-		 "  full      every order of the steps, also those that "
-		 "are sure to end alike\n"
-		 "  bound N   at most N preemptions; without N: 0, 1, 2 "
-		 "... until one fails\n"
-		 "  max N     stop after N runs\n"
-		 "  time      say where the time went\n"
-		 "  verbose   show every witness, with lockdep's report "
-		 "and stacks\n"
-		 "  TEXT      the threads: bars separate them, "
-		 "blanks the operations:\n"
-		 "            a to f, -a to -f: lock, unlock a mutex; ? !: "
-		 "sleep, wake\n",
+	.words =
+		"  ID        E2, or a slug: e2-kosina; ID/PART: one part; all: each of them\n"
+		"  full      every order of the steps, also those that "
+		"are sure to end alike\n"
+		"  bound N   at most N preemptions; without N: first 0, then 1, 2 "
+		"... until every\n            expected outcome has been seen\n"
+		"  max N     stop after N runs\n"
+		"  time      say where the time went\n"
+		"  verbose   show every witness, with lockdep's report "
+		"and stacks\n"
+		"  TEXT      the threads: bars separate them, "
+		"blanks the operations:\n"
+		"            a to f, -a to -f: lock, unlock a mutex; ? !: "
+		"sleep, wake\n",
 	.example = "explore program a b | b a", .page = "docs/explorer.md",
 	.fn = explore_cmd, .complete = explore_complete);

@@ -595,9 +595,10 @@ static const char *step_complete(int arg, unsigned int i)
 SHELL_COMMAND(
 	step, .name = "step", .usage = "step ID|ID/PART [up|down] [COMMAND...]",
 	.help = "choose each step of an experiment yourself",
-	.words = "  up, down  does U take the core up or down? (if there is a U)\n"
-		 "  COMMAND   what you would type first, with ':' for a blank: "
-		 "D:8\n"
-		 "  At its prompt, help lists the commands.\n",
+	.words =
+		"  up, down  does U take the core up or down? (if there is a U)\n"
+		"  COMMAND   the first commands at the prompt of step; write D:8 "
+		"for `D 8`\n"
+		"  Type help at that prompt for its commands.\n",
 	.example = "step e2", .page = "docs/explorer.md", .fn = step_cmd,
 	.complete = step_complete);
