@@ -147,8 +147,9 @@ void trace_start(unsigned int mode)
 	trace_stop();
 	for_each_possible_cpu (cpu)
 		rings[cpu].start = READ_ONCE(rings[cpu].head);
-	/* An event of the old trace that is being written has an older time, or
-	 * has happened after this. */
+	/* Another core may still be writing an event of the old trace. If its
+	 * time is older than `started`, next_traced() leaves it out. Otherwise
+	 * it happens after this line, and may be in the new trace. */
 	started = take_time();
 	/* Release: pairs with the acquire in trace_record(). */
 	__atomic_fetch_or(&trace_mode, mode, __ATOMIC_RELEASE);
