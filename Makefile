@@ -115,9 +115,10 @@ BUILD    = if [ -t 1 ]; then $(MAKE) --no-print-directory -j$(JOBS) SAY=replace 
 		printf '\r\033[K'; \
 	   else $(MAKE) --no-print-directory -j$(JOBS) SAY=nothing image; fi
 
-#: make demo [ID=e2|all]       run all experiments, or one, on 4 cores, and
-#:                             compare the results with the expected results;
-#:                             ID=all prints all
+#: make demo [ID=e2|all]       run all experiments on 4 cores, and compare the
+#:                             results with the expected results; print four of
+#:                             them, and a table; ID=all prints all experiments,
+#:                             ID=e2 runs and prints one
 .PHONY: demo
 demo:
 	@$(READY)

@@ -29,7 +29,7 @@ static const struct fdt *open_tree(void)
 	blob = (uintptr_t)map_early(pa, FDT_BOUND);
 	if (!probe_read(blob, &word) || word != FDT_MAGIC_BE)
 		return NULL;
-	/* Memory may end behind the tree, or in the middle of the tree: look at
+	/* Memory may end after the tree, or in the middle of the tree: look at
 	 * each page. */
 	while (there < FDT_BOUND && probe_read(blob + there, &word))
 		there = ((pa + there) | (PAGE_SIZE - 1u)) + 1 - pa;

@@ -187,9 +187,9 @@ static bool call_rescue(struct stage *st, bool quietly, unsigned int *times)
 	       st->sc->cut.rescue(st, quietly);
 }
 
-/* Nothing can cut the knot: wait until the actors end. (The user can give up the
- * command with Ctrl-C. In a batch run nobody can press Ctrl-C, so a batch run
- * panics here.) */
+/* The scenario has no way to cut the knot. Wait in case the actors end by
+ * themselves. (The user can give up the command with Ctrl-C. In a batch run nobody
+ * can press Ctrl-C, so a batch run panics here.) */
 static void wait_for_the_end(struct stage *st, enum outcome out)
 {
 	hush(false);

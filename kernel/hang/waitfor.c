@@ -274,7 +274,7 @@ static bool stood_still(const struct waitfor *a, const struct waitfor *b)
 	return true;
 }
 
-/* waitfor_cycle(), with the caller's waits(). */
+/* As waitfor_cycle(), but waits() says which waits count. */
 static bool find_cycle_with(struct thread *t, struct waitfor *w, waits_fn waits)
 {
 	struct waitfor again;

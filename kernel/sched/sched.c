@@ -104,9 +104,9 @@ static void activate(struct runqueue *rq, unsigned int cpu, struct thread *t)
 		resched(rq, cpu);
 }
 
-/* The number of threads that core cpu has already. If the core is stuck behind
- * an RCU reader, 1000 is added, so that select_cpu() takes this core last. The
- * number may be out of date, because no lock is held. */
+/* The number of threads that core cpu has already. If a thread with preemption
+ * disabled keeps the core from switching, 1000 is added, so that select_cpu() takes
+ * this core last. The number may be out of date, because no lock is held. */
 static unsigned int load_of(unsigned int cpu)
 {
 	return sched_nr_running(cpu) + READ_ONCE(runqueues[cpu].stuck) * 1000;
@@ -115,8 +115,8 @@ static unsigned int load_of(unsigned int cpu)
 /*
  * The core where t should run. A pinned thread stays on its core. Any other
  * thread gets the core with the least load, or its last core if no core has
- * less. A core that is stuck behind an RCU reader is taken only if there is no
- * other. If all cores in t->affinity are off, every online core is allowed.
+ * less. A core that cannot switch now is taken only if there is no other. If
+ * all cores in t->affinity are off, every online core is allowed.
  * IRQs off: a core goes off only while all cores are stopped, so none goes off
  * meanwhile.
  */

@@ -157,7 +157,7 @@ static const char *cpu_complete(int arg, unsigned int i)
 }
 SHELL_COMMAND(cpu, .name = "cpu", .usage = "cpu [up|down N]",
 	      .help = "list the cores, or turn a core on or off",
-	      .words = "  up N    turn core N on, as CPU hotplug does\n"
+	      .words = "  up N    turn core N on (CPU hotplug)\n"
 		       "  down N  turn it off\n",
 	      .example = "cpu down 2", .page = "kernel/cpu/cpu.c",
 	      .fn = cpu_command, .complete = cpu_complete);

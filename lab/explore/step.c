@@ -597,8 +597,7 @@ SHELL_COMMAND(
 	.help = "choose each step of an experiment yourself",
 	.words =
 		"  up, down  does U take the core up or down? (if there is a U)\n"
-		"  COMMAND   the first commands at the prompt of step; write D:8 "
-		"for `D 8`\n"
+		"  COMMAND   run this before the first prompt; write D:8 for `D 8`\n"
 		"  Type help at that prompt for its commands.\n",
 	.example = "step e2", .page = "docs/explorer.md", .fn = step_cmd,
 	.complete = step_complete);
