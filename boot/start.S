@@ -78,6 +78,20 @@ from_aarch64:
 	b	secondary_entry
 2:
 
+	/* Is there memory for the whole image? If not, the access is an exception, or
+	 * the word does not keep its value. BSS ends with the image. */
+	adr	r0, no_memory_vectors
+	mcr	p15, 0, r0, c12, c0, 0	/* VBAR */
+	isb
+	ldr	r1, =bss_end - KERNEL_VA - 4
+	add	r1, r1, r4
+	mvn	r0, r1
+	str	r0, [r1]
+	dsb
+	ldr	r2, [r1]
+	cmp	r0, r2
+	bne	no_memory
+
 	/* Clear BSS: it may hold anything. */
 	ldr	r0, =bss_start - KERNEL_VA
 	ldr	r1, =bss_end - KERNEL_VA
@@ -147,6 +161,21 @@ too_old:
 5:	.rept	8
 	b	.			/* for ever: nothing is awaited */
 	.endr
+
+/* There is not enough memory to run C: one line by semihosting, and the end. */
+	.balign	32
+no_memory_vectors:
+	.rept	8
+	b	no_memory
+	.endr
+no_memory:
+	adr	r0, 5b
+	mcr	p15, 0, r0, c12, c0, 0	/* VBAR: if nobody answers, stay there */
+	isb
+	adr	r1, 1f
+	b	2b
+1:	.asciz	"memory: there is less memory than the kernel's image has; 8 MiB are enough\n"
+	.balign	4
 
 /*
  * Another core starts, by PSCI or out of a pen. r0 = its logical number.

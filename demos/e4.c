@@ -75,8 +75,8 @@ static void listen_for_l(struct stage *st, int actor,
 		WRITE_ONCE(st->missed, true);
 }
 
-/* U comes while D holds a reference. Then U waits for the count 0, until L has
- * given this reference back. */
+/* U comes while D holds a reference. U waits until the count is 0, which happens when
+ * L gives this reference back. */
 static void actor_U_soon(struct stage *st)
 {
 	wait_for_d(st);

@@ -9,7 +9,7 @@
  * `make try` runs the function in the six parts of one experiment (demos/try.c). Each part
  * is an experiment of the 2012 thread with your function in it. The parts run first in
  * rounds and then in all schedules. `make try` says which parts fail, and quotes the
- * objection of the thread.
+ * objection of the 2012 thread.
  *
  * Two changes to begin with. Each is a version that was discussed:
  *

@@ -83,8 +83,8 @@ static bool parse_demo(int argc, char **argv, struct demo_request *rq)
 	}
 	for (int i = 2; i < argc; i++)
 		if (!parse_word(argv[i], rq)) {
-			kprintf("demo: \"%s\" is none of parts|forced|free|"
-				"hold, ROUNDS, verbose, search, once\n",
+			kprintf("demo: \"%s\" is none of forced|free|hold, ROUNDS, "
+				"verbose, search (each once), parts\n",
 				argv[i]);
 			return false;
 		}

@@ -129,7 +129,7 @@ static void print_parts_briefly(const struct demo *d, const struct tally *parts,
 	bool same = true;
 
 	for (unsigned int i = 0; i < d->nr_scenarios; i++)
-		if (parts[i].of && (only || !parts[i].ok || parts[i].skipped))
+		if (parts[i].of && (only || !parts[i].ok))
 			print_part(&d->scenarios[i], &parts[i], true);
 	for (unsigned int i = 0; i < d->nr_scenarios; i++) {
 		ran += parts[i].ran;

@@ -97,7 +97,7 @@ def test_the_readmes_schedule_is_real():
 def test_the_readmes_report_and_refusal_are_real():
     """What it quotes of E1, in that order; `...` stands for anything."""
     readme = (ROOT / "README.md").read_text()
-    start = readme.index("And this is E1")
+    start = readme.index("E1 runs the code of")
     quoted = re.findall(r"^    (.+)$",
                         readme[start:readme.index("One run of an")], re.M)
     assert len(quoted) == 8

@@ -192,6 +192,15 @@ def test_too_little_memory(virt, more):
                         r"\d+\n", r.text)
 
 
+def test_less_memory_than_the_image():
+    """Then no C code can run: one line by semihosting, and the end."""
+    for mib in 2, image_kib() // 1024:
+        r = boot("quit 3", smp=1, mem=mib)
+        assert (r.status, r.text) == (
+            1, "memory: there is less memory than the kernel's image has; "
+            "8 MiB are enough\n"), mib
+
+
 def test_enough_memory(virt):
     """A machine with little more than the kernel asks for."""
     works(virt(memory("0 0x40000000 0 0x800000")))

@@ -154,10 +154,10 @@ struct stray_lock {
 	const struct lockdep_map *map; /* NULL: `more` + 1 locks of `class` */
 	uint16_t class;
 	uint8_t more;
-	uint8_t how;	   /* LOCK_* */
-	bool spins;	   /* it is a spinlock */
-	bool in_irq;	   /* an interrupt has taken it */
-	bool gone;	   /* another context has released it */
+	uint8_t how; /* LOCK_* */
+	bool spins;  /* it is a spinlock */
+	bool in_irq; /* an interrupt has taken it */
+	bool gone; /* released by another context, or initialised while held */
 	uint8_t level;	   /* contexts open when it became one, plus 1; 0: the
 			    * preempt count is right for it */
 	bool owes_a_count; /* the preempt count was put back without it */
