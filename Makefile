@@ -116,9 +116,9 @@ BUILD    = if [ -t 1 ]; then $(MAKE) --no-print-directory -j$(JOBS) SAY=replace 
 	   else $(MAKE) --no-print-directory -j$(JOBS) SAY=nothing image; fi
 
 #: make demo [ID=e2|all]       run all experiments on 4 cores, and compare the
-#:                             results with the expected results; print four of
-#:                             them, and a table; ID=all prints all experiments,
-#:                             ID=e2 runs and prints one
+#:                             results with the expected results; print four
+#:                             experiments and a table of all; ID=all: print all
+#:                             experiments; ID=e2: run and print this one
 .PHONY: demo
 demo:
 	@$(READY)
@@ -142,15 +142,16 @@ run:
 # The shell reads these from its environment: they may have quotes.
 export RUN THEN ID PATCH FIRMWARE
 
-#: make try [PATCH=file]       judge demos/yours.c; with PATCH=, run the
-#:                             experiments that the patch can change, with it and
-#:                             without it
+#: make try [PATCH=file]       judge demos/yours.c; PATCH=file: run experiments
+#:                             with and without the patch, and show which
+#:                             verdicts the patch changes
 .PHONY: try
 try:
 	@tools/need demo try
 	@tools/try
 
-#: make diff ID=e1             compare an experiment's functions with the kernel's
+#: make diff ID=e1             show how the functions of an experiment differ
+#:                             from the kernel's own functions
 .PHONY: diff
 diff:
 	@tools/need diff
@@ -162,9 +163,9 @@ pictures:
 	@$(READY)
 	@$(PYTHON) tools/pictures
 
-#: make trace ID=e2            record an experiment: build/trace/e2.json for
-#:                             ui.perfetto.dev, its schedule and graphs as
-#:                             pictures
+#: make trace ID=e2            record an experiment; write build/trace/e2.json
+#:                             for ui.perfetto.dev, and pictures of the
+#:                             schedule, the order of locks and the waits
 .PHONY: trace
 trace:
 	@tools/need demo trace
@@ -237,7 +238,8 @@ bench:
 	@$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=release image
 	@$(PYTHON) tools/bench $(O)
 
-#: make boots [N=25]           boot N times each with 1, 2, 4 and 8 cores
+#: make boots [N=25]           boot N times with 1 core, and as often with 2, 4
+#:                             and 8 cores
 .PHONY: boots
 boots:
 	@tools/need demo test

@@ -52,7 +52,8 @@ story void kmem_cache_destroy__3_6(struct kmem_cache *s)
 	cache_destroy_leave(s, CALLER);
 }
 
-/* Run a bare barrier before the round, as the unmount in the report of 2012 did. */
+/* Call rcu_barrier() before the round, with no lock held. In the report of 2012 an
+ * unmount had called it in this way. */
 static int setup_after_barrier(struct stage *st)
 {
 	rcu_barrier();

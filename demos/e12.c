@@ -79,8 +79,8 @@ static struct notifier_block after_rcu = {
 	.name = "synchronize_rcu",
 };
 
-/* When U begins, no grace period is running, unless another thread has asked
- * for one. */
+/* Wait for a grace period, so that none is running when U begins. (But another
+ * thread may ask for a new one.) */
 static int setup_without_grace_period(struct stage *st)
 {
 	int err = setup_last_callback(st);

@@ -91,7 +91,7 @@ static void actor_R2(struct stage *st)
 	read_in_turn(st->worker[R1_ACTOR].thread, 1);
 }
 
-/* U comes when both readers have had two turns. */
+/* U starts when the two readers have taken four references, two each. */
 static void actor_U_among_readers(struct stage *st)
 {
 	wait_event(&relay.turn, gets_so_far() >= 4);

@@ -303,8 +303,8 @@ static int take_and_give_back(void *arg)
 	return 0;
 }
 
-/* Called by G's worker: run fn() in a new thread, which is the actor G until it has
- * ended. Then the worker is G again. */
+/* Called by G's worker: run fn() in a new thread. While the new thread runs, it is the
+ * actor G. After it has ended, the worker is G again. */
 static void run_as_g(struct stage *st, int (*fn)(void *))
 {
 	struct thread *t = thread_create("G", fn, st, PRIO_NORMAL,

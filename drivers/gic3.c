@@ -49,7 +49,7 @@ static uintptr_t dist, redist[NR_CPUS];
 
 static struct irqchip_ops gic3_ops;
 
-/* Write the distributor's CTLR; the write is effective afterwards. */
+/* Write the distributor's CTLR, and wait until the write has taken effect. */
 static void set_ctlr(uint32_t v)
 {
 	mmio_write(dist + GICD_CTLR, v);

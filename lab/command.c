@@ -170,16 +170,16 @@ SHELL_COMMAND(
 		 "demo all [forced|free] [ROUNDS] [verbose] [search]",
 	.help = "run an experiment; without an argument, list all",
 	.words =
-		"  ID       E2, or a slug: e2-kosina; ID/PART: one part of it\n"
+		"  ID       for example E2, or its slug e2-kosina; ID/PART: one part\n"
 		"  parts    list the parts of the experiment, and run nothing\n"
 		"  forced   only the rounds whose order a script forces\n"
 		"  free     only rounds in which no thread is held\n"
-		"  hold     stop at the first deadlock or endless wait, and leave it:\n"
-		"           then try ps, locks, waits; cut ends it\n"
+		"  hold     stop at the first deadlock or endless wait, and keep it:\n"
+		"           try ps, locks and waits; end it with cut\n"
 		"  ROUNDS   the number of free rounds\n"
-		"  verbose  also lockdep's reports, stacks, all rounds and "
-		"parts\n"
-		"  search   with `all` only: also search all schedules\n",
+		"  verbose  print lockdep's reports, the stacks, all rounds and all "
+		"parts, too\n"
+		"  search   (only with `all`) also search the schedules\n",
 	.example = "demo e2", .page = "README.md, docs/reading.md",
 	.fn = demo_cmd, .complete = demo_complete);
 

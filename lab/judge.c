@@ -78,8 +78,9 @@ bool warnings_are_expected(const struct scenario *sc, unsigned int warnings)
 {
 	if (warnings == sc->said.warnings)
 		return true;
-	kprintf("unexpected: %u warnings before the knot, not %u\n", warnings,
-		sc->said.warnings);
+	kprintf("unexpected: %u warnings before the deadlock or endless wait; "
+		"%u are expected\n",
+		warnings, sc->said.warnings);
 	return false;
 }
 

@@ -174,6 +174,6 @@ static const char *lights_complete(int arg, unsigned int i)
 
 SHELL_COMMAND(
 	lights, .name = "lights", .usage = "lights on|off",
-	.help = "show each core on an LED; a button cuts the knot (the deadlock)",
+	.help = "show the state of each core on an LED; a button ends the deadlock",
 	.example = "demo e2 hold; lights on", .page = "docs/raspberry-pi.md",
 	.fn = lights_command, .complete = lights_complete);

@@ -106,7 +106,7 @@ static void flush(void)
 	rec.used = 0;
 }
 
-/* Write lines; each ends in a line end. */
+/* Write these lines. Each of them ends with '\n'. */
 static void put_lines(const char *lines, size_t size)
 {
 	while (size) {

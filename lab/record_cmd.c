@@ -27,7 +27,8 @@ static int show_status(void)
 {
 	if (record_is_on())
 		return tell("it writes, so far");
-	kprintf("record: it is off; record FILE or record serial begins\n");
+	kprintf("record: nothing is recorded now; to begin, type record FILE "
+		"or record serial\n");
 	return 0;
 }
 
@@ -122,9 +123,9 @@ SHELL_COMMAND(
 	.words = "  FILE    write to this file of the host, by semihosting\n"
 		 "  serial  write to the serial line, in strings that terminals "
 		 "ignore\n"
-		 "  actors  only the events of an experiment's threads, for a "
-		 "slow line\n"
-		 "  stop    write the rest and the counts, and end\n"
+		 "  actors  write only the events of an experiment's threads "
+		 "(for a slow line)\n"
+		 "  stop    write the last events and the counts; then end\n"
 		 "  Without a word: print the counts so far.\n",
 	.example = "record e2.stream; demo e2; record stop",
 	.page = "docs/trace.md", .fn = record_command,

@@ -48,7 +48,7 @@ void record_round_begin(const struct stage *st)
 		st->toggled);
 }
 
-/* The waits of a walk, in order: each thread waits for the next one. */
+/* Record the waits of a walk. In a walk, each thread waits for the next thread. */
 static void record_walk(const struct waitfor *w)
 {
 	char name[64], on[64], words[64], kind[64];

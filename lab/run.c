@@ -377,7 +377,7 @@ struct tally scenario_run(const struct demo *d, const struct scenario *sc,
 		t.ok &= lockdep_is_expected(
 			sc->said.lockdep, sc->said.lockdep_may, t.lockdep, "");
 	else if (!err && !t.skipped)
-		kprintf("not run: no order is forced here, nothing to hold\n");
+		kprintf("not run: it has no rounds of this kind\n");
 	t.ok &= !err && (t.ran || t.skipped);
 	lockdep_mark(); /* the findings stay for the command `lockdep` */
 	return t;

@@ -64,8 +64,8 @@ static bool was_waited_for(const void *obj)
 }
 
 /* A schedule shows the locks of the 2012 deadlock, the locks of the experiment, and locks
- * in allocated memory. Of the kernel's other locks it shows those that a thread waited
- * for. */
+ * in allocated memory. It shows another lock of the kernel only if a thread has waited
+ * for this lock. */
 static bool is_shown_lock(const void *obj)
 {
 	bool in_image = lies_in(obj, image_start, bss_end);
@@ -239,7 +239,7 @@ static bool waits_at(const struct line *l)
 
 /* get_online_cpus() and put_online_cpus() hold cpu_hotplug.lock while they change the
  * count. Leave out the two lines of the lock, because the line about the count says
- * enough. But keep them if a thread waits for the lock meanwhile. */
+ * enough. But keep the two lines if another thread waits for the lock meanwhile. */
 static void leave_out_locks_of_counts(void)
 {
 	for (unsigned int i = 0; i < nr_lines; i++) {

@@ -454,7 +454,7 @@ bool end_round(struct stage *st, enum outcome out, bool quietly)
 {
 	bool clean, hushed = READ_ONCE(console_hushed);
 
-	/* On their way to the end the actors may still meet a BUG. */
+	/* The actors may still hit a BUG_ON(), which prints. */
 	hush(hushed || (quietly && st->brief));
 	cut_and_finish(st, out, quietly);
 	hush(hushed);

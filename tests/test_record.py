@@ -359,7 +359,7 @@ def test_what_it_refuses(tmp_path):
                f"record; record stop; record stop; record {'x' * 128}")
     said = [x for x in run.lines if x.startswith("record: ")]
     assert said[0] == f"record: the host cannot create {tmp_path}/no/x"
-    assert said[1] == "record: it is off; record FILE or record serial begins"
+    assert said[1] == "record: nothing is recorded now; to begin, type record FILE or record serial"
     assert said[2] == f"record: it writes to {tmp_path}/x already; record stop ends that"
     assert said[3].startswith("record: it writes, so far ")
     assert said[4].startswith("record: wrote ")

@@ -279,8 +279,8 @@ noreturn void secondary_start(unsigned int cpu)
 	cpu_idle_loop();
 }
 
-/* Tell the core to start. A core that has just stopped may still count as on
- * for a moment, so repeat on -EAGAIN. */
+/* Tell the core to start. For a moment after a core has stopped, core_ops->on()
+ * may return -EAGAIN. Then try again. */
 static int tell_to_start(unsigned int cpu)
 {
 	int err = core_ops->on(cpu);

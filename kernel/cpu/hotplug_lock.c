@@ -60,8 +60,9 @@ story void put_online_cpus__counter(void)
 	mutex_unlock(&cpu_hotplug.lock);
 }
 
-/* Print the count. If it is above 0, print the last get, if known. If it is
- * below 0, print the put that took it there. */
+/* Print the count. If the count is above 0, also print the last
+ * get_online_cpus(), if it is known. If the count is below 0, print the
+ * put_online_cpus() that made it negative. */
 static void print_refcount(const void *obj)
 {
 	const struct cpu_hotplug *hp = obj;

@@ -93,7 +93,8 @@ _Static_assert(SEARCH_EVENTS < 1u << 24 && SEARCH_SEQUENCES <= 1u << 16,
 
 /* ---- footprints ---------------------------------------------------------- */
 
-/* Returns where the thing is in the footprint, or where it would be. */
+/* Returns the index of the thing in the footprint. If the footprint does not
+ * have the thing, returns the index at which to insert it. */
 static unsigned int place_of(const struct footprint *f, uintptr_t thing)
 {
 	unsigned int i = f->n;

@@ -61,8 +61,9 @@ static void report_if_hung(struct thread *t, uint64_t least_ns)
 	}
 	kprintf("watchdog: %s hangs\n", w.link[0].name);
 	waitfor_report(&w);
-	/* If a thread of the walk has ended in the meantime, its memory may
-	 * belong to another thread, which is then marked. This does no harm. */
+	/* Mark the threads of the walk. If one of them has ended meanwhile, its
+	 * memory may belong to a new thread. Then the new thread is marked,
+	 * which does no harm. */
 	for (unsigned int i = 0; i < w.n; i++)
 		w.link[i].thread->told = w.link[i].waiting.since;
 	watchdog_reports++;

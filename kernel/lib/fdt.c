@@ -204,7 +204,8 @@ const char *fdt_name(const struct fdt *f, fdt_node n)
 	return begin_token(f, n, &t) ? t.name : "";
 }
 
-/* Does the name (perhaps with a unit address) match this path component? */
+/* Does the name match this path component? The name may have a unit address
+ * that the component does not have. */
 static bool name_matches(const char *name, const char *want, size_t len)
 {
 	if (strncmp(name, want, len) != 0)
@@ -309,7 +310,7 @@ fdt_node fdt_compatible(const struct fdt *f, fdt_node from, const char *compat)
 	return -1;
 }
 
-/* The parent of n; for the root the root itself. */
+/* Returns the parent of n. For the root, returns the root itself. */
 static fdt_node parent_of(const struct fdt *f, fdt_node n)
 {
 	fdt_node up = fdt_root(f), at = up, next;

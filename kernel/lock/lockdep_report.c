@@ -493,10 +493,10 @@ void lockdep_report(const struct finding *f)
 	uint32_t removals = READ_ONCE(lockdep_removals) - f->removals;
 	bool is_reset = READ_ONCE(lockdep_resets) - f->epoch != removals;
 
-	/* After a reset, the finding's numbers of classes and edges name other
-	 * classes and edges: do not print the finding. If only keys were
-	 * unregistered, print the finding unless it is about their classes,
-	 * which lockdep_named() shows. */
+	/* A finding names its classes and edges by number. After a reset these
+	 * numbers belong to other classes and edges, so the finding is not
+	 * printed. If only keys were unregistered, the finding is printed,
+	 * unless lockdep_named() differs: then one of its classes is gone. */
 	if (!is_reset && removals && lockdep_named(f) != f->named) {
 		if (!READ_ONCE(quiet))
 			kprintf("lockdep: %s: %s, about a key that is gone\n",

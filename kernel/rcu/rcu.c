@@ -186,11 +186,12 @@ void rcu_gp_await(struct rcu_state *rsp)
 {
 	unsigned int reports = 0, looks = 0;
 
-	/* The time between two looks doubles until it is 16 FORCE_NS. With
-	 * FORCE_NS alone this thread would never sleep when a look takes longer
-	 * than FORCE_NS (with -icount, if an instruction takes 1 us). A
-	 * stall is reported only after more than 8 looks, because an emulator's
-	 * host may stop while the guest's clock goes on. */
+	/* The time between two looks doubles until it is 16 FORCE_NS. If it
+	 * stayed FORCE_NS, and a look took longer than that, this thread
+	 * would never sleep. (A look takes longer with -icount, if an
+	 * instruction takes 1 us.) The host of an emulator may stop while the
+	 * guest's clock goes on, so report a stall only after more than 8
+	 * looks. */
 	while (!wait_event_timeout(&rsp->gp.wake, &idle_wait,
 				   !READ_ONCE(rsp->gp.owed.bits),
 				   FORCE_NS << min(looks, 4u))) {

@@ -117,8 +117,8 @@ static unsigned int load_of(unsigned int cpu)
  * thread gets the core with the least load, or its last core if no core has
  * less. A core that cannot switch now is taken only if there is no other. If
  * all cores in t->affinity are off, every online core is allowed.
- * IRQs off: a core goes off only while all cores are stopped, so none goes off
- * meanwhile.
+ * Called with IRQs off. So no core goes off meanwhile, because a core goes off
+ * only after all cores have been stopped.
  */
 static unsigned int select_cpu(const struct thread *t)
 {
@@ -738,10 +738,11 @@ void sched_migrate_dying(unsigned int cpu)
 }
 
 /*
- * Called before this core (`me`) idles. Takes a thread off the queue of another
- * core, where it might wait behind a thread that cannot be preempted. (If
- * several cores are idle, select_cpu() may name another one than this.) Returns
- * true if there was such a thread. IRQs off.
+ * Called before this core (`me`) idles. Looks for a thread that waits in the
+ * queue of another core and may run on this core, and moves this thread away:
+ * there it might wait behind a thread that cannot be preempted. The thread goes
+ * to the core that select_cpu() names: this core, or another idle core. Returns
+ * false if there is no such thread. IRQs off.
  */
 static bool pull_one(unsigned int me)
 {

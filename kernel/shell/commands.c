@@ -34,8 +34,8 @@
 static void print_help(const struct shell_command *c)
 {
 	kprintf("usage: %s\n%s\n", c->usage, c->help);
-	if (c->words)
-		kprintf("%s", c->words);
+	if (c->words) /* it may be longer than what kprintf() prints */
+		console_write(c->words, strlen(c->words));
 	if (c->example)
 		kprintf("example: %s\n", c->example);
 	if (c->page)

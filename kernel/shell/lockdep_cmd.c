@@ -47,7 +47,7 @@ SHELL_COMMAND(
 	.usage = "lockdep [classes|graph [dot]|last|reset]",
 	.help = "show or reset the lock validator: counts, classes, graph, last report",
 	.words = "  classes    the classes of locks that it knows\n"
-		 "  graph      which lock was taken while another one was held\n"
+		 "  graph      the locks that were taken while a lock was held\n"
 		 "  graph dot  the same, for Graphviz\n"
 		 "  last       the last report again\n"
 		 "  reset      forget the orders, the uses and the findings\n",

@@ -262,8 +262,8 @@ void slab_debug_alloc(struct kmem_cache *s, void *obj, uintptr_t caller)
 		return;
 	check_red_zones(s, obj, caller);
 	check_poison(s, obj, caller);
-	/* Relaxed: the object has one owner. Atomic: a double free may come at
-	 * the same time. */
+	/* Relaxed, because the object has one owner. Atomic, because another
+	 * core may wrongly free the object at the same time. */
 	if (__atomic_exchange_n(&dbg->state, STATE_ALLOCATED,
 				__ATOMIC_RELAXED) != STATE_FREE)
 		report_object(s->name, "handed out although it is not free",

@@ -268,13 +268,13 @@ SHELL_COMMAND(
 		 "       explore program [full] [verbose] TEXT",
 	.help = "run all schedules of an experiment: can it deadlock?",
 	.words =
-		"  ID        E2, or a slug: e2-kosina; ID/PART: one part; all: each of them\n"
+		"  ID        E2, or its slug e2-kosina; ID/PART: one part; all: every one\n"
 		"  full      every order of the steps, also those that "
 		"are sure to end alike\n"
 		"  bound N   at most N preemptions; without N: first 0, then 1, 2 "
 		"... until every\n            expected outcome has been seen\n"
 		"  max N     stop after N runs\n"
-		"  time      say where the time went\n"
+		"  time      print how the search has spent its time\n"
 		"  verbose   show every witness, with lockdep's report "
 		"and stacks\n"
 		"  TEXT      the threads: bars separate them, "

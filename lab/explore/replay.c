@@ -167,7 +167,7 @@ SHELL_COMMAND(
 	.words = "  up, down     does U take the core up or down? (if there is a U)\n"
 		 "  ACTOR:STEPS  the thread (or RCU) takes so many steps\n"
 		 "  free         a thread does not stop between its steps\n"
-		 "  verbose      also lockdep's report, and stacks\n",
+		 "  verbose      print lockdep's report and the stacks, too\n",
 	.example = "replay E2 up D:8 U:5 RCU:1",
 	.page = "docs/explorer.md, \"The witness\"",
 	.help = "run one schedule again; copy its words from explore's line `witness:`",

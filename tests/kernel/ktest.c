@@ -434,6 +434,6 @@ SHELL_COMMAND(
 	.help = "run one test suite of the kernel; without a name, run all",
 	.words = "  list        list the suites\n"
 		 "  SUITE.CASE  one case\n"
-		 "  SEED        of the case's random numbers\n",
+		 "  SEED        the seed, to repeat a run\n",
 	.example = "test lock", .page = "tests/kernel/ktest.h",
 	.fn = test_command, .complete = complete_suite);

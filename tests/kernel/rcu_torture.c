@@ -156,22 +156,55 @@ static void quiet_phase(uint32_t *rnd, unsigned int stalls)
 	watch(stalls);
 }
 
-/* Returns whether Ctrl-C has ended it early. */
-static bool direct(uint32_t end, uint32_t rnd)
+/* Has the run done less than this for each second that was asked for? Then it proves too
+ * little. */
+static bool starved(unsigned int seconds, uint32_t gps)
+{
+	bool cores = board.nr_cores > 1;
+
+	return gps < 10 * seconds || READ_ONCE(rt.n.reads) < 100 * seconds ||
+	       READ_ONCE(rt.n.irq_reads) < 10 * seconds ||
+	       READ_ONCE(rt.n.ran) < 50 * seconds ||
+	       READ_ONCE(rt.n.updates[BY_EXPEDITED]) < seconds ||
+	       READ_ONCE(rt.n.barriers) < seconds ||
+	       READ_ONCE(rt.n.silences) == 0 ||
+	       (cores &&
+		(READ_ONCE(rt.n.offs) < seconds || !READ_ONCE(rt.n.ons))) ||
+	       (cores && READ_ONCE(rt.n.seen[1]) < seconds);
+}
+
+static uint32_t gps_since(uint32_t seq)
+{
+	return (READ_ONCE(rcu_sched_state.gp_seq) - seq) / 2;
+}
+
+/* Run phases for so many seconds. If they have done too little, because the host gives
+ * the cores little time, go on, for at most MOST_TIMES as long. Returns whether Ctrl-C
+ * has ended it early. */
+static bool direct(unsigned int seconds, uint32_t seq, uint32_t rnd)
 {
 	bool stopped = false;
 	unsigned int stalls = rcu_stalls;
+	uint32_t end = seconds * 1000, now;
 
-	while (now_ms() < end && !READ_ONCE(rt.stop) && !stopped) {
-		uint32_t phase = now_ms() + 50 + random_below(&rnd, 300);
+	while (!READ_ONCE(rt.stop) && !stopped &&
+	       ((now = now_ms()) < end ||
+		(now < end * MOST_TIMES && starved(seconds, gps_since(seq))))) {
+		uint32_t phase = now + 50 + random_below(&rnd, 300);
 
+		if (now < end)
+			phase = min(phase, end);
 		WRITE_ONCE(rt.pace, DENSE + random_below(&rnd, 3));
-		while (now_ms() < min(phase, end) && watch(stalls))
+		while (now_ms() < phase && watch(stalls))
 			sleep_ns(10000 * US);
 		stopped = thread_interrupted();
 		if (!READ_ONCE(rt.stop) && !stopped)
 			quiet_phase(&rnd, stalls);
 	}
+	now = now_ms();
+	if (now > 2 * end)
+		kprintf("rcu torture: %u s instead of %u, to do enough\n",
+			now / 1000, seconds);
 	WRITE_ONCE(rt.stop, true);
 	return stopped;
 }
@@ -216,19 +249,6 @@ static void join_workers(void)
 				 w->name, w->doing ? w->doing : "nothing");
 	}
 	nr_workers = 0;
-}
-
-/* Has the run done too little in each second of its clock to prove anything? */
-static bool starved(unsigned int seconds, uint32_t gps)
-{
-	bool cores = board.nr_cores > 1;
-
-	return gps < 10 * seconds || rt.n.reads < 100 * seconds ||
-	       rt.n.irq_reads < 10 * seconds || rt.n.ran < 50 * seconds ||
-	       rt.n.updates[BY_EXPEDITED] < seconds ||
-	       rt.n.barriers < seconds || rt.n.silences == 0 ||
-	       (cores && (rt.n.offs < seconds || !rt.n.ons)) ||
-	       (cores && rt.n.seen[1] < seconds);
 }
 
 static void print_counts(uint32_t gps)
@@ -276,9 +296,9 @@ static int rcu_torture(unsigned int seconds, unsigned int seed)
 		start_worker("toggler", toggler, &rnd);
 	for (unsigned int i = 0; i < min(board.nr_cores + 1, MAX_READERS); i++)
 		start_worker("reader", reader, &rnd);
-	stopped = direct(seconds * 1000, ktest_random(&rnd));
+	stopped = direct(seconds, seq, ktest_random(&rnd));
 	join_workers();
-	gps = (READ_ONCE(rcu_sched_state.gp_seq) - seq) / 2;
+	gps = gps_since(seq);
 	little = !stopped && starved(seconds, gps);
 	bad = rt.n.reclaimed || rt.n.lost || rt.n.doubled || rt.n.stalled ||
 	      rt.n.refused;

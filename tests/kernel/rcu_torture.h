@@ -15,7 +15,8 @@
  *              run when rcu_barrier() returned
  *   doubled    a callback ran twice
  *   stalled    a grace period does not end, or a wait for one does not return
- *   starved    the run has done too little to prove anything
+ *   starved    the run has done too little to prove anything, although it went on for
+ *              MOST_TIMES as long as it should
  *
  * The command's thread is the director. It runs a busy phase at one of three paces,
  * then a quiet one, in which every callback must run. It watches the workers all the
@@ -39,6 +40,7 @@
 #define MAX_READERS 10u
 #define MAX_WORKERS (MAX_READERS + NR_TESTERS + 8)
 #define LATE_NS	    4000000000ull /* no wait may be longer */
+#define MOST_TIMES  20 /* so many times longer a run may take on a slow host */
 #define US	    1000ull
 
 #define LIVE	  0x11fe11feu

@@ -85,8 +85,8 @@ static const char *complete(int arg, unsigned int i)
 SHELL_COMMAND(torture, .name = "torture",
 	      .usage = "torture [NAME|all] [SECONDS] [SEED]",
 	      .help = "run a long random test; without a name, list the tests",
-	      .words = "  NAME     one of the list; all: each of them\n"
-		       "  SECONDS  of guest time; Ctrl-C ends it early\n"
-		       "  SEED     of the random numbers, to repeat a run\n",
+	      .words = "  NAME     the name of a test; all: all tests\n"
+		       "  SECONDS  guest time of a test; Ctrl-C ends it early\n"
+		       "  SEED     the seed, to repeat a run\n",
 	      .example = "torture rcu 60 7", .page = "tests/kernel/torture.h",
 	      .fn = torture_command, .complete = complete);
