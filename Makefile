@@ -238,8 +238,7 @@ bench:
 	@$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=release image
 	@$(PYTHON) tools/bench $(O)
 
-#: make boots [N=25]           boot N times with 1 core, and as often with 2, 4
-#:                             and 8 cores
+#: make boots [N=25]           boot N times each with 1, 2, 4 and 8 cores
 .PHONY: boots
 boots:
 	@tools/need demo test

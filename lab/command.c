@@ -172,7 +172,7 @@ SHELL_COMMAND(
 	.words =
 		"  ID       for example E2, or its slug e2-kosina; ID/PART: one part\n"
 		"  parts    list the parts of the experiment, and run nothing\n"
-		"  forced   only the rounds whose order a script forces\n"
+		"  forced   no free rounds (if a part has no other rounds, it runs them)\n"
 		"  free     only rounds in which no thread is held\n"
 		"  hold     stop at the first deadlock or endless wait, and keep it:\n"
 		"           try ps, locks and waits; end it with cut\n"

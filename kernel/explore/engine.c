@@ -304,8 +304,8 @@ static unsigned int enabled_threads(void)
 	return able;
 }
 
-/* If a step was under way, it is over: tell the client (step_over()). Then
- * choose the next step. Returns its thread, or NO_ONE if there is no next
+/* A step has ended, unless this is the first call: tell the client (step_over()).
+ * Then choose the next step. Returns its thread, or NO_ONE if there is no next
  * step. */
 static int next_step(void)
 {

@@ -168,8 +168,8 @@ static void note_findings(struct round *r, struct stage *st)
 	directed_of(r)->lockdep = lockdep_seen();
 }
 
-/* Have all callbacks run, so that the checks may run? (If a callback waits, a
- * check might wait for ever.) */
+/* Wait for RCU's callbacks. Returns whether all have run: only then may the checks
+ * run, because a check might wait for a callback for ever. */
 static bool callbacks_have_run(struct round *r, struct stage *st)
 {
 	bool quiet = await_callbacks();
