@@ -16,7 +16,7 @@ MACHINES = (
     [("4-cores-gicv3", dict(smp=4, machine=",gic-version=3"))] +
     [(f"{n}-cores-release", dict(smp=n, profile="release")) for n in (1, 4)])
 MARKS = {"4-cores": pytest.mark.check,
-         **{f"4-cores-icount-{n}": pytest.mark.soak for n in (0, 1, 7)}}
+         **{f"4-cores-icount-{n}": pytest.mark.soak for n in (0, 1, 3, 7)}}
 SUITES = "boot cpu hang input lib lock lockdep mm rcu sched slabdbg waitfor".split()
 
 
@@ -68,15 +68,17 @@ def test_suites(machine):
         assert not [c.name for c in cases if c.skip]
 
 
-def test_again_in_one_boot_without_the_demos():
-    """All suites in another order, then all again in the same boot. The kernel links and
-    passes them with demos/ absent."""
+@pytest.mark.parametrize("again", [
+    0, pytest.param(1, marks=pytest.mark.soak)], ids=["once", "again"])
+def test_another_order_without_the_demos(again):
+    """All suites in another order, then perhaps all again in the same boot. The kernel
+    links and passes them with demos/ absent."""
     image = gordian.build("debug", "WITH_DEMOS=0") / "gordian.img"
     order = "; ".join("test " + s for s in reversed(SUITES))
-    run = gordian.boot(f"{order}; test", smp=4, image=image)
+    run = gordian.boot(order + "; test" * again, smp=4, image=image)
     check_lockdep(run)
     closing = [x for x in run.lines if x.startswith("test: ")]
-    assert len(closing) == len(SUITES) + 1
+    assert len(closing) == len(SUITES) + again
     assert all(re.fullmatch(r"test: \d+ passed, 0 failed, 0 skipped", x)
                for x in closing), "\n".join(failures(run.text))
     assert run.status == 0
