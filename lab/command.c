@@ -172,8 +172,8 @@ SHELL_COMMAND(
 	.words =
 		"  ID       for example E2, or its slug e2-kosina; ID/PART: one part\n"
 		"  parts    list the parts of the experiment, and run nothing\n"
-		"  forced   no free rounds (if a part has no other rounds, it runs them)\n"
-		"  free     only rounds in which no thread is held\n"
+		"  forced   leave out the free rounds, if there are others\n"
+		"  free     only the free rounds (no thread is held), if there are any\n"
 		"  hold     stop at the first deadlock or endless wait, and keep it:\n"
 		"           try ps, locks and waits; end it with cut\n"
 		"  ROUNDS   the number of free rounds\n"

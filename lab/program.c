@@ -372,8 +372,8 @@ static bool closes_a_ring(void)
 	return false;
 }
 
-/* May the thread that is being read do this operation now? If not, a line says
- * why. Also notes in rd.then which unlendable locks the thread holds meanwhile. */
+/* The parser reads the text of a thread. May the thread do this operation next? If not,
+ * a line says why. Also notes in rd.then which unlendable locks the thread holds meanwhile. */
 static bool may_take(const struct verb *v)
 {
 	if (v->give && rd.held[held_as(v)] == v->deep)
@@ -395,7 +395,7 @@ static bool may_take(const struct verb *v)
 	return true;
 }
 
-/* May the thread that is being read give this back now? If not, a line says why.
+/* The same for an operation that gives something back.
  * From h to -h the thread is the writer, and the references that a writer takes
  * are not counted (active_writer). So a reference that was taken before h must be
  * given back after -h. A reference that was taken between h and -h must be given

@@ -57,8 +57,8 @@ static int hush_if_all_found(struct round *r, struct stage *st)
 	return 0;
 }
 
-/* The words for the end of the chains of waits: "cycle", or the kind of the
- * missing event. st->waits is valid if the round ended in a cycle. */
+/* Follow the waits of each thread that has not ended. Returns "cycle", or the kind of
+ * the last wait, which nobody ends. st->waits is valid if the round ended in a cycle. */
 static const char *describe_end_of_waits(struct stage *st, enum outcome out)
 {
 	struct waitfor *w = &st->waits;

@@ -551,7 +551,7 @@ bool waits_for_a_thread(const struct gate *g)
 		return true;
 	if (w == &barrier_wait && READ_ONCE(ex.due))
 		return true; /* a step of RCU ends the wait */
-	/* The environment completes nothing for a thread under these
+	/* The environment (gates.h) completes nothing for a thread under these
 	 * conditions: the thread takes no core on or off, no callbacks of a
 	 * barrier are left, and the threads have armed no timer. (The answer
 	 * must depend on what the threads have done, not on what the

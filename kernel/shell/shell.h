@@ -51,8 +51,8 @@ struct shell_command {
 extern const struct shell_command shell_commands_start[], shell_commands_end[];
 
 /* Run the commands of run= on the kernel command line and stop the machine with
- * their status. Without run=, or after it with then=shell: read lines for
- * ever. */
+ * their status. If there is no run=, or if there is then=shell, too, read lines for
+ * ever (after the commands of run=). */
 noreturn void shell_main(void);
 
 /* For a command that takes no arguments: returns true if there are none.

@@ -135,8 +135,8 @@ static bool join_waiters(struct mutex *m, struct mutex_waiter *w)
 	return true;
 }
 
-/* The wait of w was interrupted: leave the waiters. Returns false if the mutex
- * has been handed over to w. */
+/* The wait of w was interrupted: take w off the list of waiters. Returns false if
+ * the mutex has been handed over to w. */
 static bool leave_waiters(struct mutex *m, struct mutex_waiter *w)
 {
 	uint32_t flags = spin_lock_irqsave(&m->wait_lock);

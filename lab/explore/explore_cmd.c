@@ -277,8 +277,8 @@ SHELL_COMMAND(
 		"  time      print how the search has spent its time\n"
 		"  verbose   show every witness, with lockdep's report "
 		"and stacks\n"
-		"  TEXT      the threads: bars separate them, "
-		"blanks the operations:\n"
+		"  TEXT      the threads: bars separate threads, "
+		"blanks separate operations:\n"
 		"            a to f, -a to -f: lock, unlock a mutex; ? !: "
 		"sleep, wake\n",
 	.example = "explore program a b | b a", .page = "docs/explorer.md",

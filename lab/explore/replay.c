@@ -164,10 +164,11 @@ static int replay_cmd(int argc, char **argv)
 SHELL_COMMAND(
 	replay, .name = "replay",
 	.usage = "replay ID|ID/PART [up|down] ACTOR:STEPS... [free] [verbose]",
-	.words = "  up, down     does U take the core up or down? (if there is a U)\n"
-		 "  ACTOR:STEPS  the thread (or RCU) takes so many steps\n"
-		 "  free         a thread does not stop between its steps\n"
-		 "  verbose      print lockdep's report and the stacks, too\n",
+	.words =
+		"  up, down     does U take the core up or down? (if there is a U)\n"
+		"  ACTOR:STEPS  the thread (or RCU) takes this number of steps\n"
+		"  free         a thread does not stop between its steps\n"
+		"  verbose      print lockdep's report and the stacks, too\n",
 	.example = "replay E2 up D:8 U:5 RCU:1",
 	.page = "docs/explorer.md, \"The witness\"",
 	.help = "run one schedule again; copy its words from explore's line `witness:`",
