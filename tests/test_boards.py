@@ -57,7 +57,7 @@ def probe(board, **start):
     """The state in which each core arrives, printed by tests/boards/probe.S, which runs
     instead of the kernel."""
     image = boards.kept(boards.assembled("probe"), ".img")
-    run = boot(None, board=board, image=image, timeout=30, **start)
+    run = boot(None, board=board, image=image, **start)
     assert run.status == 0
     cores = [{k: int(v, 16) for k, v in re.findall(r"(\w+)=(\w+)", x)}
              for x in run.lines if " core=" in x]

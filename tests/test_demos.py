@@ -35,7 +35,7 @@ def demo_run(tmp_path_factory):
     env = dict(os.environ, O=str(out), IMAGE=str(image))
     p = subprocess.run([sys.executable, ROOT / "tools/demo"], env=env, text=True,
                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                       stderr=subprocess.STDOUT, timeout=600)
+                       stderr=subprocess.STDOUT, timeout=gordian.TIMEOUT)
     print(p.stdout)
     return Demo(p.stdout, p.returncode, (out / "demo.log").read_text())
 

@@ -68,7 +68,7 @@ def test_semaphores_are_lent(own_image):
 
 def test_a_knot_that_cannot_be_cut(own_image):
     """A message says so, and Ctrl-C leads to a prompt that works."""
-    with gordian.Console(image=own_image, timeout=120) as c:
+    with gordian.Console(image=own_image) as c:
         c.prompt()
         c.p.send("explore x2/lost\r")
         said = c.expect(ON_THEIR_OWN)
@@ -81,7 +81,7 @@ def test_a_knot_that_cannot_be_cut(own_image):
 def test_a_cycle_that_cannot_be_cut(own_image):
     """The report shows the cycle. In a batch, where nobody can press Ctrl-C, the machine
     ends."""
-    with gordian.Console(image=own_image, timeout=120) as c:
+    with gordian.Console(image=own_image) as c:
         c.prompt()
         c.p.send("explore x2/knot\r")
         said = c.expect(ON_THEIR_OWN)

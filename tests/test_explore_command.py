@@ -42,7 +42,7 @@ def test_nothing_found_within_bounds():
 def test_interrupted():
     """Ctrl-C during `explore all` leads to the prompt, and the machine works as
     before."""
-    with gordian.Console(smp=4, timeout=60) as c:
+    with gordian.Console(smp=4) as c:
         c.prompt()
         for stop in ("verdict: E0 ", "\nE1b (e1b"):
             c.p.send("explore all\r")

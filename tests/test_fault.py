@@ -160,7 +160,7 @@ def test_panic_while_others_talk():
 
 def test_dead_console():
     """A console that fails cannot report it, but the machine ends with the status."""
-    run = gordian.boot("test fault.dead_console", timeout=60)
+    run = gordian.boot("test fault.dead_console")
     assert run.status == PANICKED
 
 

@@ -63,7 +63,7 @@ def off(text):
 def test_cores_that_the_user_took_off():
     """An experiment turns all cores on and says so. It turns those off again that were
     off: at its end, after a refusal, after Ctrl-C, and when its knot has been cut."""
-    with Console(smp=4, timeout=60) as c:
+    with Console(smp=4) as c:
         c.prompt()
         c.cmd("cpu down 2; cpu down 0")
         idle = [x.split() for x in c.cmd("ps").split("\n") if " idle/" in x]

@@ -465,7 +465,7 @@ def test_a_grace_period_in_a_reader_does_not_return():
 def test_storm():
     """Four cores report at once, and lockdep is reset meanwhile: each report is whole,
     and is about the locks of its own thread."""
-    run = gordian.boot("test lockdep.storm", timeout=120)
+    run = gordian.boot("test lockdep.storm")
     assert run.status == 0, run.again
     reports = re.findall(rf"\n{BAR}\nWARNING: .*?\nstack backtrace:\n(?:    [^\n]*\n)+\n",
                          run.text, re.S)
@@ -726,7 +726,7 @@ def test_bug_inside():
 
 @pytest.mark.parametrize("case", ["oops_in_report", "oops_in_lockdep"])
 def test_oops_inside(case):
-    run = gordian.boot("test lockdep." + case, timeout=60)
+    run = gordian.boot("test lockdep." + case)
     assert run.text.count("\nexception: read of 0x00000008: ") == 1
     assert f"    ktest_lockdep_{case}+0x" in run.text
     # The report that was cut short held the console. The others print all the same.

@@ -26,7 +26,7 @@ def test_patch_applies(patch):
 def judge(name, seconds):
     p = subprocess.run([gordian.ROOT / "tools/mutants", "--runs", "1",
                         "--seconds", str(seconds), "--no-suites", name],
-                       timeout=900)
+                       timeout=gordian.TIMEOUT)
     assert p.returncode == 0, f"again with: tools/mutants --runs 1 {name}"
 
 

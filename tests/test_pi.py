@@ -39,7 +39,7 @@ def run(line):
     """The status and the output."""
     p = subprocess.run(line, stdin=subprocess.DEVNULL, text=True,
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                       timeout=60)
+                       timeout=gordian.TIMEOUT)
     print(p.stdout[-4000:])
     return p.returncode, p.stdout
 
@@ -84,7 +84,7 @@ def test_led_after_a_panic(tmp_path):
     """After a panic the LED blinks, for people without a cable."""
     bus = boards.Bus(tmp_path / "gdb")
     line = without_semihosting("test fault.null_call", extra=bus.extra)
-    with gordian.Console(line=line, timeout=60) as c:
+    with gordian.Console(line=line) as c:
         c.expect("the machine stops here")
         assert blinks(bus)
 
@@ -107,7 +107,7 @@ def test_reboot():
     """The machine starts again."""
     line = without_semihosting(None)
     line.remove("-no-reboot")
-    with gordian.Console(line=line, timeout=60) as c:
+    with gordian.Console(line=line) as c:
         c.prompt()
         assert "Gordian, debug profile: Raspberry Pi 2" in c.cmd("reboot")
         assert "3  online" in c.cmd("cpu")

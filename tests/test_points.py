@@ -81,7 +81,7 @@ def test_actor_without_an_end(own_image, part, said):
     quotes the message."""
     quoted = re.search(r"more steps .*|did not reach a scheduling point", said)[0]
     assert quoted in (ROOT / "docs/your-own.md").read_text()
-    with gordian.Console(image=own_image, timeout=120, extra=gordian.FAST) as c:
+    with gordian.Console(image=own_image, extra=gordian.FAST) as c:
         c.prompt()
         c.p.send(f"explore {part}\r")
         assert c.expect(ON_THEIR_OWN).endswith(said)

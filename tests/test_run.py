@@ -6,10 +6,11 @@ import subprocess
 
 import pytest
 
+import gordian
 from gordian import ROOT, boot
 
 RUN = ROOT / 'tools/run'
-NET = 180  # seconds of the host, for the case that nothing happens
+NET = gordian.TIMEOUT
 
 
 @pytest.mark.parametrize('setting,word', [

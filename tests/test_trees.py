@@ -42,7 +42,7 @@ def virt(tree, tmp_path_factory):  # noqa: F811
         file = place / "tree.dtb"
         file.write_bytes(compiled(f"/dts-v1/;\n{first}\n" +
                                   source.replace("/dts-v1/;", "") + fragment + args))
-        return boot(None, image=elf, timeout=60, extra=[
+        return boot(None, image=elf, extra=[
             "-device", f"loader,file={file},addr={VIRT_RAM:#x},force-raw=on"], **kw)
 
     return run
@@ -85,7 +85,7 @@ def pi2(source, cmds, tmp_path):
     boards.check("raspi2b-raw")
     file = tmp_path / "pi.dtb"
     file.write_bytes(compiled(source))
-    return boot(cmds, board="raspi2b-raw", extra=["-dtb", str(file)], timeout=60)
+    return boot(cmds, board="raspi2b-raw", extra=["-dtb", str(file)])
 
 
 def test_cores_numbered_without_the_cluster(tmp_path):
@@ -321,7 +321,7 @@ def test_psci_after_an_entry_at_el2(tree, tmp_path, monkeypatch):  # noqa: F811
     hvc.write_bytes(tree.read_bytes())
     subprocess.run(["fdtput", hvc, "/psci", "method", "-ts", "hvc"], check=True)
     with gordian.Console(image=stub, machine=",virtualization=on", cpu="cortex-a53",
-                         smp=1, timeout=60, extra=[
+                         smp=1, extra=[
             "-device", f"loader,file={gordian.build() / 'gordian.img'},"
             "addr=0x41000000,force-raw=on",
             "-device", f"loader,file={hvc},addr=0x43000000,force-raw=on"]) as c:
@@ -338,7 +338,7 @@ def test_no_psci(virt):
 
 def test_no_tree_after_an_entry_in_hyp(tmp_path):
     """PSCI is called by SMC: an HVC would go to vectors that nobody has set."""
-    with gordian.Console(image=low_elf(tmp_path), timeout=60,
+    with gordian.Console(image=low_elf(tmp_path),
                          machine=",virtualization=on") as c:
         assert "board: no device tree; assuming QEMU virt, 1 core, 64 MiB" in \
             c.prompt()
@@ -347,7 +347,7 @@ def test_no_tree_after_an_entry_in_hyp(tmp_path):
 
 def test_no_tree_in_the_secure_state(tmp_path):
     """PSCI is not called by SMC: that would go to a Monitor mode without vectors."""
-    with gordian.Console(image=low_elf(tmp_path), timeout=60,
+    with gordian.Console(image=low_elf(tmp_path),
                          machine=",secure=on") as c:
         assert "board: no PSCI answers: 1 core" in c.prompt()
         assert c.quit(3) == 3
@@ -377,7 +377,7 @@ def changed(way, blob, tmp_path, monkeypatch):
         start["image"] = low_elf(tmp_path)
         start["extra"] = ["-device", f"loader,file={tmp_path / 'tree'},"
                           f"addr={VIRT_RAM:#x},force-raw=on"]
-    with gordian.Console(timeout=60, **start) as c:
+    with gordian.Console(**start) as c:
         ends = c.p.expect_exact([c.end, gordian.PROMPT, c.late])
         text = c.p.before
         print(text)

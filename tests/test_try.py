@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+import gordian
 from expected import check_rows
 from gordian import ROOT, boot, build, copied, verdicts
 
@@ -171,7 +172,7 @@ def test_progress(tmp_path, monkeypatch, capsys):
 def tried(tree, *args):
     p = subprocess.run([tree / "tools/try", *args], cwd=tree, text=True,
                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                       stderr=subprocess.STDOUT, timeout=170)
+                       stderr=subprocess.STDOUT, timeout=gordian.TIMEOUT)
     print(p.stdout)
     return p
 

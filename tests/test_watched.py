@@ -107,7 +107,7 @@ def test_nobody_waits():
 def tools_run(*settings, stdin=""):
     gordian.build()
     return subprocess.run([ROOT / "tools/run", *settings], input=stdin, text=True,
-                          capture_output=True, timeout=180,
+                          capture_output=True, timeout=gordian.TIMEOUT,
                           env=dict(os.environ, O=str(gordian.OUT)))
 
 

@@ -95,7 +95,7 @@ WRONG = {
 
 @pytest.mark.check
 def test_wrong_words():
-    with Console(smp=2, timeout=60) as c:
+    with Console(smp=2) as c:
         c.prompt()
         wrong = {}
         for line, answer in WRONG.items():

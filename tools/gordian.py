@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 OUT = boards.OUT        # where builds of ROOT are; a copy of it has its own build/
 QEMU = os.environ.get("QEMU", "qemu-system-arm")
 PROMPT = "gordian> "
-TIMEOUT = 300
+# Seconds of the host. If a machine hangs, it is ended then. Long enough for a host that is
+# busy with many other programs, because no test may fail for that.
+TIMEOUT = 1200
 # For boot(extra=...): the clock is ahead of the work, so a wait in vain ends soon.
 FAST = ("-icount", "shift=7,sleep=off")
 
