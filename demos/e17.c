@@ -185,8 +185,8 @@ int setup_objects(struct stage *st)
 }
 
 /* Let the callbacks run. The slab's checks find a callback that uses a freed
- * cache. Release builds have no such checks. There it counts whether D, after its
- * destroy, found pages that still belonged to the cache. */
+ * cache. Release builds have no such checks. There this check fails if D, after its
+ * destroy, has found pages that still belonged to the cache. */
 bool check_callbacks(struct stage *st maybe_unused)
 {
 	rcu_barrier();

@@ -9,7 +9,8 @@
  * Controls: the same with call_rcu() and with synchronize_rcu(). There the item that R
  * found stays as it is until R has ended.
  *
- * In all three parts R reads again only when W has gone as far as it can while R reads.
+ * R reads three times. In all three parts R reads for the third time only when W has gone
+ * as far as it can before R ends.
  * `shared` is changed by W alone; each member of r2 has one writer.
  */
 #include "lab/experiment.h"

@@ -6,9 +6,9 @@
  * BCM2835 ARM Peripherals, chapter 7.
  *
  * Interrupts have the numbers that they would have with a GIC: 27, 29 and 30
- * are the timer's, and from 32 on the peripherals' 0 to 63. An IPI is a bit of
- * mailbox 0, but IPI_NMI is in mailbox 1, which comes as FIQ. A mailbox bit
- * stays set until it is cleared, so no IPI is lost.
+ * are the timer's. 32 to 95 are the interrupts 0 to 63 of the peripherals. An IPI
+ * is a bit of mailbox 0, but IPI_NMI is in mailbox 1, which comes as FIQ. A mailbox
+ * bit stays set until it is cleared, so no IPI is lost.
  *
  * Owns the registers. Contexts: as board.h says of irqchip_ops. BCM2711 has the
  * local block too, and uses bcm2836_release().

@@ -2,8 +2,8 @@
  * The stage on which an experiment is played: its workers, the start and the
  * end of a round, and the comparison with the state before.
  *
- * Owns the_stage, guarded by demo_mutex (lab/hold.c). A worker touches it only
- * between its `go` and its `done`.
+ * Owns the_stage, guarded by demo_mutex (lab/hold.c). A worker (the
+ * thread that plays an actor) touches it only between its `go` and its `done`.
  *
  * No clock decides how a round ends. It is over when
  *   (a) every worker has finished;                        completes, warn, bug

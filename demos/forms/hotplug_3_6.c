@@ -3,10 +3,10 @@
  * each check that the 2012 thread proposed.
  *
  * The functions work on the kernel's own cpu_hotplug, by the kernel's own steps. Read
- * them beside kernel/cpu/hotplug_lock.c, whose put_online_cpus() is the merged form. No
- * table here has that form. A table has the name of the one function that it is about.
- * The engine installs a table by hotplug_lock_install() while nobody holds the lock.
- * Context: thread, may sleep.
+ * them beside kernel/cpu/hotplug_lock.c, whose put_online_cpus() is the merged form. Each
+ * table of functions below (struct hotplug_lock_ops) is about one function of this file,
+ * and has its name. No table here has the merged form. The engine installs a table by
+ * hotplug_lock_install() while nobody holds the lock. Context: thread, may sleep.
  */
 #include "lab/experiment.h"
 #include "demos/forms/forms.h"

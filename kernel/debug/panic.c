@@ -3,7 +3,8 @@
  * panic.h.
  *
  * `depth` is each core's own. It counts the core's failures: the second failure
- * comes inside the report of the first. The other words are atomic.
+ * comes inside the report of the first. `warn_caller` is that of
+ * one of the last warnings. The other variables are atomic.
  */
 #include "kernel/debug/panic.h"
 

@@ -4,9 +4,10 @@
  * Each core has a ring, which that core alone writes, with IRQs off. `head`
  * counts the events that the core has ever written. It is stored (release) after
  * the event, so a reader that sees the count sees the event. Its next event
- * overwrites the oldest one, number head - RING_ENTRIES. So a reader that finds
- * the count `head` after its copy has whole copies of the events from number
- * head - RING_ENTRIES + 1 on. (The counts wrap; RING_ENTRIES is a power of two.)
+ * overwrites the oldest one, number head - RING_ENTRIES. So a reader first
+ * copies the events, and then reads `head`. Its copies of the events from number
+ * head - RING_ENTRIES + 1 on are whole. (The counts wrap; RING_ENTRIES is a power
+ * of two.)
  *
  * Two readers, each with a place of its own in each ring. A trace begins at
  * `start`; one thread at a time calls trace_start(), trace_stop() and
@@ -238,7 +239,7 @@ unsigned int trace_unread(unsigned int cpu)
 	return READ_ONCE(rings[cpu].head) - READ_ONCE(rings[cpu].tail);
 }
 
-/* The number of the oldest event after `tail` that the core has not begun to
+/* The number of the oldest event from number `tail` on that the core has not begun to
  * overwrite. */
 static uint32_t oldest_whole(const struct ring *r)
 {

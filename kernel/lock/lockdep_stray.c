@@ -1,18 +1,20 @@
 /*
  * Lockdep's strays: locks whose real state is not what the list of held locks says.
  *
- * A lock is a stray if - a context has ended and left it behind: it is held,
- * but not on the list; - it was taken when the list was full: it is held, but
- * not on the list; - its memory was freed while it was held: it may still be
- * released; - it is gone: an interrupt has released it, or it was initialised
- * while it was held. Its owner will release it again. Lockdep has printed a
- * line or a report about each of these. Because it knows the strays, lockdep
- * does not report the consequences too: the owner's late release, an assertion
- * about the lock, the change of the preempt count that belongs to the lock.
+ * A lock is a stray in each of these cases:
+ * (1) A context has ended and left it behind: it is held, but not on the list.
+ * (2) It was taken when the list was full: it is held, but not on the list.
+ * (3) Its memory was freed while it was held: it may still be released.
+ * (4) It is gone: an interrupt has released it, or it was initialised while it was
+ *     held. Its owner will release it again.
+ *
+ * Lockdep has printed a line or a report about each of these. Because it knows the
+ * strays, lockdep does not report the consequences too: the owner's late release, an
+ * assertion about the lock, the change of the preempt count that belongs to the lock.
  *
  * If there is no room for a stray, the thread becomes blind. From then on lockdep
- * accepts each release of a lock that is not on the thread's list, and takes each
- * lock that is not on the list for held.
+ * accepts each release of a lock that is not on the thread's list, and treats each
+ * lock that is not on the list as held.
  *
  * Only the thread uses its strays, IRQs off. Built without sanitizers.
  */

@@ -50,9 +50,9 @@ struct shell_command {
 
 extern const struct shell_command shell_commands_start[], shell_commands_end[];
 
-/* Run the commands of run= on the kernel command line and stop the machine with
- * their status. If there is no run=, or if there is then=shell, too, read lines for
- * ever (after the commands of run=). */
+/* Run the commands of run= on the kernel command line. Then stop the machine with
+ * their status. But if the command line has `then=shell`, or no run=, read lines for
+ * ever instead. */
 noreturn void shell_main(void);
 
 /* For a command that takes no arguments: returns true if there are none.

@@ -1,8 +1,8 @@
 /*
  * rw-semaphores. rwsem.h has their purpose and the client's duties.
  *
- * struct rw_semaphore: a reader that finds a thread waiting queues up behind
- * it. A release hands over to the oldest waiter; if that is a reader, also to
+ * struct rw_semaphore: if a thread is waiting already, a new reader queues up
+ * behind it. A release hands over to the oldest waiter; if that is a reader, also to
  * all readers directly behind it. A woken thread owns the semaphore already.
  *
  * struct percpu_rwsem: a reader counts itself on its core, then looks whether a

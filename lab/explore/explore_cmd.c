@@ -268,7 +268,7 @@ SHELL_COMMAND(
 		 "       explore program [full] [verbose] TEXT",
 	.help = "run all schedules of an experiment: can it deadlock?",
 	.words =
-		"  ID        E2, or its slug e2-kosina; ID/PART: one part; all: every one\n"
+		"  ID        E2, or its slug e2-kosina; ID/PART: one part; all: all of them\n"
 		"  full      every order of the steps, also those that "
 		"are sure to end alike\n"
 		"  bound N   at most N preemptions; without N: first 0, then 1, 2 "

@@ -597,7 +597,7 @@ SHELL_COMMAND(
 	.help = "choose each step of an experiment yourself",
 	.words =
 		"  up, down  does U take the core up or down? (if there is a U)\n"
-		"  COMMAND   run this before the first prompt; write D:8 for `D 8`\n"
+		"  COMMAND   a command of step, to run first; D:8 means: D takes 8 steps\n"
 		"  Type help at that prompt for its commands.\n",
 	.example = "step e2", .page = "docs/explorer.md", .fn = step_cmd,
 	.complete = step_complete);
