@@ -44,7 +44,7 @@ static story void kmem_cache_destroy__nobarrier(struct kmem_cache *s)
 	cache_destroy_enter(s, CALLER);
 	get_online_cpus();
 	mutex_lock(&slab_mutex);
-	/* From here on nobody finds the cache. */
+	/* Notifiers no longer meet the cache. */
 	kmem_cache_unlink(s);
 	if (__cache_shrink(s)) {
 		slab_error(s, "Can't free all objects");
@@ -69,7 +69,7 @@ static story void kmem_cache_destroy__sync(struct kmem_cache *s)
 	cache_destroy_enter(s, CALLER);
 	get_online_cpus();
 	mutex_lock(&slab_mutex);
-	/* From here on nobody finds the cache. */
+	/* Notifiers no longer meet the cache. */
 	kmem_cache_unlink(s);
 	if (__cache_shrink(s)) {
 		slab_error(s, "Can't free all objects");

@@ -55,7 +55,7 @@ static story void kmem_cache_destroy__v3(struct kmem_cache *s)
 	cache_destroy_enter(s, CALLER);
 	get_online_cpus();
 	mutex_lock(&slab_mutex);
-	/* From here on nobody finds the cache. */
+	/* Notifiers no longer meet the cache. */
 	kmem_cache_unlink(s);
 	mutex_unlock(&slab_mutex);
 	if (__cache_shrink(s)) {
