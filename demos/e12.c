@@ -59,8 +59,8 @@ static const struct rcu_parameters rcu_onoff = {
 };
 
 /* The notifier of a subsystem that waits for its readers. (The notifier of
- * padata did this, at other events.) The notifier waits in U's thread, but not in
- * the runner's thread: the runner takes the core off and on between rounds, and
+ * padata did this, at other events.) The notifier waits in U's thread alone. The
+ * thread that runs the rounds takes the core off and on, too, between rounds; it
  * must not deadlock. The core that goes leaves a callback, which another core
  * must adopt. */
 static story int sync_notify(struct notifier_block *nb maybe_unused,

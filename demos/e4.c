@@ -375,7 +375,7 @@ static const struct scenario e4g[] = {
 };
 
 DEMO(04g, e4g, .id = "E4g", .slug = "e4g-kept",
-     .claim = "a reference kept by a thread that ends stops U for ever",
+     .claim = "a thread ends and keeps its reference: U waits for ever",
      .tried = { "G takes a hotplug reference and ends. If U begins after that, it",
 		"waits for ever. Only a count per thread knows the thread." },
      .cores = 2, SCENARIOS(e4g), .free_rounds = 1000);

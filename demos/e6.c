@@ -7,9 +7,9 @@
  * tested it)". His v4 (20:35 +0530 as quoted) was merged as 210ed9defffc. It is the
  * kernel's own kmem_cache_destroy() here.
  *
- * With the fix E1 and E1b complete. So does E2: if its function releases slab_mutex
- * early, it is SLUB's, kmem_cache_destroy__slub(). There is no cycle left, and lockdep is
- * silent. E3 loses its deadlock, but not its leak: with the count at -1 U may still
+ * With the fix E1 and E1b complete. So does E2: with an early release its function is
+ * the same as SLUB's, kmem_cache_destroy__slub(). There is no cycle left, and lockdep
+ * is silent. E3 loses its deadlock, but not its leak: with the count at -1 U may still
  * wait for a 0 that never comes (as in E3u).
  *
  * Controls: E1, E1b, E2 and E3 themselves.

@@ -214,7 +214,7 @@ static const struct scenario e7[] = {
 };
 
 DEMO(07, e7, .id = "E7", .slug = "e7-v3",
-     .claim = "version 3 of the fix puts a cache back without slab_mutex",
+     .claim = "version 3 of the fix links a cache again without slab_mutex",
      .tried = { "D destroys a cache in use with version 3 of the patch, C creates one.",
 		"(In free rounds D sleeps between the halves of its list_add().)" },
      .cores = 2, SCENARIOS(e7), .free_rounds = 50);

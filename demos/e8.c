@@ -133,8 +133,8 @@ static const struct scenario e8b[] = {
 };
 
 DEMO(08b, e8b, .id = "E8b", .slug = "e8b-bare",
-     .claim = "rcu_barrier() in a notifier deadlocks with a bare one",
-     .tried = { "E8 with B, a bare rcu_barrier(): it holds barrier_mutex and wants",
+     .claim = "rcu_barrier() in a notifier deadlocks with one outside",
+     .tried = { "E8 with B, rcu_barrier() alone: it holds barrier_mutex and wants",
 		"the hotplug lock; U's notifier holds that and wants the mutex." },
      .cores = 2, SCENARIOS(e8b), .free_rounds = 20000);
 

@@ -45,8 +45,8 @@ DEMO(09, e9, .id = "E9", .slug = "e9-rwsem",
      .cores = 2, SCENARIOS(e9), .free_rounds = 20000);
 
 /* Calls rcu_barrier() at the same events as the notifier of E8, but only in the
- * thread U. If the runner called rcu_barrier() while it restores the core's
- * state, the runner would wait for itself. */
+ * thread U. The thread that runs the rounds also turns the core off and on, to
+ * restore its state. If it called rcu_barrier() there, it would wait for itself. */
 static int barrier_callback(struct notifier_block *nb maybe_unused,
 			    unsigned long event, void *data maybe_unused)
 {

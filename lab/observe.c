@@ -224,7 +224,7 @@ static void note_let_in(struct stage *st, int actor)
 	st->let_in.happened = true;
 }
 
-/* Called for each event: note what the runner, the cut and the output need. */
+/* Called for each event: note what run.c, cut.c and the printed schedule need. */
 static void listen(const struct trace_event *e)
 {
 	struct stage *st = READ_ONCE(running);
