@@ -10,6 +10,8 @@
  *     runner's thread, where it may sleep. The actors have not started then, or they
  *     stand still or have ended.
  * (2) Call record_run_on() when the runner moves to other cores.
+ * (3) Call record_movers(), record_point() and record_step() in an explored round only
+ *     in the runner's thread, while all actors stand still.
  *
  * Consequences. (a) For each core, events read + events lost = events written, and events
  * in the stream + events left out = events read. All counts are in the stream. (b) The recorder leaves out its own
@@ -17,13 +19,14 @@
  * Lockdep does not see its lock, so its work adds nothing to lockdep's graph.
  *
  * The mechanism: record.c (thread, lines, file and frames), record_round.c (what the
- * runner adds), record_ops.c (the names of the operations), record_cmd.c.
+ * runner adds), record_steps.c (what the explorer adds), record_ops.c (the names of the
+ * operations), record_cmd.c.
  */
 #pragma once
 
 #include "lab/experiment.h"
 
-#define RECORD_LINE 320 /* longest line, with its NUL */
+#define RECORD_LINE 384 /* longest line, with its NUL */
 
 /* ---- record.c ---------------------------------------------------------------- */
 
@@ -54,6 +57,20 @@ void record_run_on(struct cpumask cores);
 
 void record_round_begin(const struct stage *st);
 void record_round_end(struct stage *st, enum outcome out);
+/* The number of the round that is recorded. */
+unsigned int record_round(void);
+
+/* ---- record_steps.c (debug profile) ------------------------------------------ */
+
+/* Once a round: who takes steps. */
+void record_movers(const struct stage *st);
+/* A point of choice, after so many steps. enabled: the movers that can go on, a bit each.
+ * node: the name of the state, or NULL. told: where the movers stand in this state is in
+ * the stream already. */
+void record_point(const struct stage *st, unsigned int steps,
+		  unsigned int enabled, const uint64_t *node, bool told);
+/* The mover takes step number `step`, from 1. */
+void record_step(unsigned int step, unsigned int mover);
 
 /* ---- record_ops.c ------------------------------------------------------------ */
 

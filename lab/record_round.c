@@ -16,6 +16,11 @@
 
 static unsigned int rounds; /* recorded since boot */
 
+unsigned int record_round(void)
+{
+	return rounds;
+}
+
 static const char *kind_of(const struct stage *st)
 {
 	return st->explored	      ? "explored" :

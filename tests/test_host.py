@@ -136,7 +136,7 @@ def test_search(host, seeds):
 
 
 def test_search_random(host, seeds):
-    run = host("search_random", ["kernel/explore/search.c"])
+    run = host("search_random", ["kernel/explore/search.c", "lab/explore/graph.c"])
     for seed in seeds:
         run(seed, 150)
 

@@ -162,6 +162,54 @@ def test_recording_changes_no_verdict(tmp_path):
     assert s.count_check() == []
 
 
+def test_the_points_of_a_schedule(tmp_path):
+    """`step` and `replay` record each point before the choice, and the end before the cut;
+    `replay free`, which does not stop, and a search record none."""
+    line = "e2 up D:7 U:5 D:1 RCU:1"
+    run = record(tmp_path / "x", f"step {line} quit; replay {line}; replay {line} free; "
+                 "explore e0/a-a")
+    s = stream.read(tmp_path / "x")
+    assert s.unknown == 0 and s.count_check() == []
+    step, replay, free, search, witness = s.rounds
+    assert not free.points and not free.movers and not search.points
+    assert [x.mover for x in witness.steps] == [0] * 3
+    for r in step, replay:
+        assert [(m.name, m.core) for m in r.movers.values()] == [
+            ("D", 1), ("U", 2), ("RCU", None)]
+        assert r.movers.keys() == {0, 1, 2} and not r.movers[2].thread
+        assert [r.actors[m.thread][0] for m in list(r.movers.values())[:2]] == ["D", "U"]
+        assert [x.mover for x in r.steps] == [0] * 7 + [1] * 5 + [0, 2]
+        assert [p.step for p in r.points] == list(range(15))
+        times = [t for p, x in zip(r.points, r.steps) for t in (p.time, x.time)]
+        assert times == sorted(times) and r.begin < times[0]
+        assert times[-1] < r.points[-1].time < r.end
+        # `step` has printed the words of each step.
+        assert re.findall(r"^ *\d+\. (\w+): (.*)$", run.text, re.M)[:12] == [
+            (r.movers[x.mover].name, p.at[x.mover].words)
+            for p, x in zip(r.points[:12], r.steps)]
+        before, end = r.points[12], r.points[-1]
+        assert before.enabled == [0, 2] and end.enabled == [] == r.points[13].enabled[1:]
+        assert before.at[0][1:5] == (True, "LOCKED", before.at[0].obj, "barrier_mutex")
+        assert [(w.mover, w.on, w.to, w.words, w.cycle) for w in before.waits] == [
+            (1, "slab_mutex", r.movers[0].thread, "held by", False)]
+        assert {(w.mover, w.on, w.to, w.words, w.kind, w.cycle) for w in end.waits} == {
+            (0, "cpu_hotplug.lock", r.movers[1].thread, "held by", "mutex", True),
+            (1, "slab_mutex", r.movers[0].thread, "held by", "mutex", True)}
+        # They are the waits of the knot.
+        assert {(w.thread, w.obj, w.to, w.caller) for w in end.waits} == {
+            (w.thread, w.obj, w.to, w.at) for w in r.waits}
+
+
+def test_an_interrupt_takes_steps(tmp_path):
+    """It has a number of its own, and the thread of the actor that it interrupts."""
+    record(tmp_path / "x", "replay e0/irq A:2 I:2")
+    (r,) = stream.read(tmp_path / "x").rounds
+    a, i, rcu = r.movers.values()
+    assert (a.name, i.name, rcu.name) == ("A", "I", "RCU") and a.thread == i.thread
+    assert [x.mover for x in r.steps] == [0, 0, 1, 1]
+    assert not r.points[-1].at[1].able
+
+
 def test_actors_only(tmp_path):
     run = boot(f"record {tmp_path}/x actors; demo e2 forced; record stop")
     assert run.status == 0

@@ -6,7 +6,7 @@ from gordian import Console
 
 ALONE = ("board", "cut", "locks", "poweroff", "ps", "rcu", "reboot", "slabinfo", "waits")
 DEMO = "is none of forced|free|hold, ROUNDS, verbose, search (each once), parts"
-FULL = "is none of full|bound [N], max N, time, verbose (each once)"
+FULL = "is none of graph, full|bound [N], max N, time, verbose (each once)"
 LEG = "expected ACTOR:STEPS; ACTOR is D, U or RCU, STEPS is 1 to 960"
 HUGE = "4294967297"
 WRONG = {
@@ -58,6 +58,10 @@ WRONG = {
     "explore e2 bound full": f'explore: "full" {FULL}',
     "explore e2 bound 1 2": f'explore: "2" {FULL}',
     "explore e2 max 3 max 3": f'explore: "max" {FULL}',
+    **{f"explore {w}": "explore: graph takes one experiment and no other word" for w in (
+        "e2 graph full", "e2 bound 1 graph", "e2 max 5 graph", "e2 graph time",
+        "e2 verbose graph", "all graph", "program full graph a b | b a")},
+    "explore e2 graph graph": f'explore: "graph" {FULL}',
     "explore e2 max": "explore: max takes a number of runs, from 1",
     **{f"explore e2 max {w}": f"explore: max takes a number of runs, from 1, not {w}"
        for w in ("0", "-1", "x", HUGE)},

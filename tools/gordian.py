@@ -133,9 +133,9 @@ class Hang(AssertionError):
 
 
 def with_whole_fields(text):
-    """The text, with each "verdict:" and each "part:" in one line. (The text may be a
+    """The text, with each "verdict:", "part:" and "graph:" in one line. (The text may be a
     page that quotes them, indented.)"""
-    return re.sub(r"^( *)(?:verdict|part): .*(?:\n\1  \w+=.*)+",
+    return re.sub(r"^( *)(?:verdict|part|graph): .*(?:\n\1  \w+=.*)+",
                   lambda m: m[0].replace(f"\n{m[1]}  ", " "), text, flags=re.M)
 
 

@@ -21,6 +21,11 @@ HEAD = re.compile(rb"(\d+);(\d+);([0-9a-f]{8});")
 Event = namedtuple("Event", "time core thread op caller obj arg name traced")
 Order = namedtuple("Order", "sort bad at held wanted")      # held -> wanted
 Wait = namedtuple("Wait", "thread name core obj on to words at cycle kind")
+Mover = namedtuple("Mover", "number thread core name")      # RCU has no thread, no core
+At = namedtuple("At", "mover able op obj on caller words")
+# mover: None if the thread is no mover. to: the thread that must act, or None.
+Link = namedtuple("Link", "mover thread name obj on kind to words caller cycle")
+Step = namedtuple("Step", "time number mover")
 
 
 class Frames:
@@ -131,6 +136,30 @@ class Symbols:
         return self.places.get(address)
 
 
+class Point:
+    """A point of choice: `step` steps have been taken, and the round stands still.
+    enabled: the numbers of the movers that can go on. node: the name of the state, or
+    None. at: where each mover stands, by its number. waits: what those wait for that
+    cannot go on, and the threads that they wait for."""
+
+    def __init__(self, time, step, node, enabled):
+        self.time, self.step, self.node, self.enabled = time, step, node, enabled
+        self.at, self.waits = {}, []
+        self.told = True        # at and waits belong to this point alone
+
+
+class Graph:
+    """All states of a part in one form ("up", "down" or None), as `explore ID graph` has
+    found them. Nodes are the names of the states."""
+
+    def __init__(self, part, form):
+        self.part, self.form = part, form
+        self.root = self.schedules = self.failing = None
+        self.switches = None    # the fewest of a failing schedule, or None
+        self.edges = {}         # node: {mover: node}
+        self.leaves = {}        # node: outcome
+
+
 class Round:
     def __init__(self, number):
         self.number = number
@@ -139,6 +168,8 @@ class Round:
         self.actors = {}                    # thread: (name, core)
         self.waits, self.orders = [], []
         self.finding = None                 # (wanted, held)
+        self.movers = {}                    # number: Mover
+        self.points, self.steps = [], []
 
     def __getattr__(self, name):
         try:
@@ -170,6 +201,8 @@ class Stream:
         self.frames = None
         self.more = 0                       # recordings before this one, in one log
         self.symbols = None
+        self.states = {}                    # node: the first Point there
+        self.graphs = {}                    # (part, form): Graph
 
     # ---- reading -------------------------------------------------------------
 
@@ -276,6 +309,81 @@ class Stream:
             r.waits.append(Wait(thread, f["name"], int(f["core"]), int(f["obj"], 16),
                                 f["on"], int(f["to"]) or None, f["words"],
                                 int(f["at"], 16), f["cycle"] == "1", f["kind"]))
+
+    def _mover(self, words):
+        f = fields(words)
+        n, core = int(f["n"]), f["core"]
+        self._of_round(f).movers[n] = Mover(n, int(f["thread"]) or None,
+                                            None if core == "-" else int(core), f["name"])
+
+    def _point(self, words):
+        f = fields(words[1:])
+        r, mask = self._of_round(f), int(f["enabled"])
+        node = None if f["node"] == "-" else f["node"]
+        p = Point(int(words[0], 16), int(f["step"]), node,
+                  [n for n in range(mask.bit_length()) if mask >> n & 1])
+        # `explore ID graph` tells once where the movers stand in a state.
+        if node in self.states:
+            p.at, p.waits = self.states[node].at, self.states[node].waits
+            p.told = False
+        elif node:
+            self.states[node] = p
+        r.points.append(p)
+
+    def _of_point(self, f):
+        p = self._of_round(f).points[-1]
+        if p.step != int(f["step"]):
+            raise ValueError
+        if not p.told:          # a second `explore ID graph` in this recording
+            p.at, p.waits, p.told = {}, [], True
+            self.states[p.node] = p
+        return p
+
+    def _at(self, words):
+        f = fields(words)
+        n = int(f["mover"])
+        self._of_point(f).at[n] = At(
+            n, f["able"] == "1", None if f["op"] == "-" else f["op"], int(f["obj"], 16),
+            None if f["on"] == "-" else f["on"], int(f["caller"], 16), f["words"])
+
+    def _waits(self, words):
+        f = fields(words)
+        r, n = self._of_round(f), None if f["mover"] == "-" else int(f["mover"])
+        thread = int(f["thread"]) if n is None else r.movers[n].thread
+        name = f["name"] if n is None else r.movers[n].name
+        self._of_point(f).waits.append(
+            Link(n, thread, name, int(f["obj"], 16), f["on"], f["kind"],
+                 int(f["to"]) or None, f["words"], int(f["caller"], 16),
+                 f["cycle"] == "1"))
+
+    def _step(self, words):
+        f = fields(words[1:])
+        self._of_round(f).steps.append(
+            Step(int(words[0], 16), int(f["step"]), int(f["mover"])))
+
+    def _of_graph(self, f):
+        key = f["part"], None if f["form"] == "-" else f["form"]
+        if key not in self.graphs or self.graphs[key].root:
+            self.graphs[key] = Graph(*key)
+        return self.graphs[key]
+
+    def _edge(self, words):
+        f = fields(words)
+        self._of_graph(f).edges.setdefault(f["from"], {})[int(f["mover"])] = f["to"]
+
+    def _leaf(self, words):
+        f = fields(words)
+        self._of_graph(f).leaves[f["node"]] = f["outcome"]
+
+    def _graph(self, words):
+        f = fields(words)
+        g = self._of_graph(f)
+        g.root = f["root"]
+        if (int(f["nodes"]), int(f["edges"])) != (
+                len(g.edges) + len(g.leaves), sum(map(len, g.edges.values()))):
+            raise ValueError
+        g.schedules, g.failing = int(f["schedules"].strip("+")), int(f["failing"].strip("+"))
+        g.switches = None if f["switches"] == "-" else int(f["switches"])
 
     # ---- what it says --------------------------------------------------------
 

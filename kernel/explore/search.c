@@ -1152,6 +1152,26 @@ static void find_races_of_waiting(struct search *s, unsigned int t,
 			    stand->takes ? stand->thing : 0);
 }
 
+/* Compute the ids of the steps of this run. */
+static void order_steps(struct search *s)
+{
+	memset(s->last, 0, sizeof(s->last));
+	for (unsigned int k = 0; k < s->ordered; k++)
+		s->last[s->node[k].chosen] = (uint16_t)(k + 1);
+	for (; s->ordered < s->steps; s->ordered++)
+		order_step(s, s->ordered);
+}
+
+uint64_t search_state(struct search *s)
+{
+	uint64_t sum = 0;
+
+	order_steps(s);
+	for (unsigned int k = 0; k < s->steps; k++)
+		sum += mix(s->node[k].id);
+	return sum;
+}
+
 int search_end(struct search *s, const struct standing *stands)
 {
 	if (s->diverged || (s->steps < s->prefix && !s->no_room))
@@ -1165,11 +1185,7 @@ int search_end(struct search *s, const struct standing *stands)
 	s->path_ends = false;
 	s->off_course += s->path != 0 ||
 			 (!s->redundant && s->node[s->steps].pending);
-	memset(s->last, 0, sizeof(s->last));
-	for (unsigned int k = 0; k < s->ordered; k++)
-		s->last[s->node[k].chosen] = (uint16_t)(k + 1);
-	for (; s->ordered < s->steps; s->ordered++)
-		order_step(s, s->ordered);
+	order_steps(s);
 	if (s->mode != SEARCH_REDUCED)
 		return 0;
 	for (unsigned int k = 1; k < s->steps; k++)

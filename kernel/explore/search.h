@@ -233,6 +233,14 @@ void search_step(struct search *s, const struct footprint *step);
  * ended within the replayed prefix, or left it); or SEARCH_NO_ROOM.
  */
 int search_end(struct search *s, const struct standing *stands);
+/*
+ * Between two steps: a name for the state that the steps of this run have led to. Two
+ * names are equal if the same steps were taken and each dependent pair came in the same
+ * order: then the states are equal. In a full search the client may end a run where it
+ * knows all that follows; it calls neither search_choose() nor search_step() in the rest
+ * of the run.
+ */
+uint64_t search_state(struct search *s);
 
 /*
  * Find the schedule with the fewest switches between threads in the class of

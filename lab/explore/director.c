@@ -6,6 +6,7 @@
  */
 #include "lab/explore/explore.h"
 
+#include "lab/record.h"
 #include "lab/round.h"
 #include "kernel/debug/panic.h"
 #include "kernel/explore/heap.h"
@@ -40,14 +41,50 @@ static void say_stray(const struct thread *t)
 		t ? t->name : "a thread");
 }
 
+/* For the engine: the director of the round on the_stage, */
+static struct director *playing;
+/* and, for its points: how many steps have been taken, and whether the actors stand at a
+ * point that the director knows of. */
+static unsigned int taken;
+static bool at_point;
+
+/* Is the choice made in the runner's thread, which may sleep? */
+static bool is_recorded(const struct director *d)
+{
+	return record_is_on() && !d->anywhere;
+}
+
+/* The actors stand at a point, and no more than `enabled` can go on. */
+static void arrive(struct stage *st, unsigned int enabled)
+{
+	struct director *d = playing;
+	uint64_t node;
+	bool known;
+
+	if (at_point)
+		return;
+	at_point = true;
+	known = d->arrive && d->arrive(d, st, enabled, &node);
+	if (is_recorded(d))
+		record_point(st, taken, enabled, d->arrive ? &node : NULL,
+			     known);
+}
+
 /* Let the actors take steps until no actor can, or until the director stops. */
 static void take_steps(struct stage *st, struct director *d)
 {
-	unsigned int left = explore_run();
+	unsigned int left;
 
+	taken = 0;
+	at_point = false;
+	if (is_recorded(d))
+		record_movers(st);
+	left = explore_run();
 	d->broken |= left == EXPLORE_STRAY;
 	if (left == EXPLORE_STRAY)
 		say_stray(explore_stray());
+	else
+		arrive(st, 0);
 	if (d->after_last_step)
 		d->after_last_step(d, st, left);
 	if (explore_touched_at_rest()) {
@@ -101,12 +138,19 @@ static struct directed *directed_of(struct round *r)
 	return container_of(r, struct directed, round);
 }
 
-/* For the engine: the director of the round on the_stage. */
-static struct director *playing;
-
 static int choose_actor(void *arg, unsigned int enabled, unsigned int *gates)
 {
-	return playing->choose(playing, arg, enabled, gates);
+	int n;
+
+	arrive(arg, enabled);
+	n = playing->choose(playing, arg, enabled, gates);
+	if (n < 0)
+		return n;
+	at_point = false;
+	taken++;
+	if (is_recorded(playing))
+		record_step(taken, (unsigned int)n);
+	return n;
 }
 
 static void step_is_over(void *arg, const struct footprint *f)

@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "lab/command.h"
+#include "lab/explore/progress.h"
 #include "lab/explore/spent.h"
 #include "lab/explore/verdict.h"
 #include "lab/judge.h"
 #include "lab/words.h"
-#include "kernel/arch/clock.h"
 #include "kernel/explore/left.h"
 #include "kernel/lib/printf.h"
 #include "kernel/mm/page.h"
@@ -35,29 +35,6 @@ _Static_assert(sizeof(struct search) <= PAGE_SIZE << ORDER_OF_SEARCH,
 
 static struct search *search_memory;
 static uint8_t *room_memory;
-
-/* ---- progress ------------------------------------------------------------- */
-
-/* A line that is overwritten, for a person who looks at the console. */
-static struct {
-	bool on, shown;
-	uint64_t begun, last; /* counter ticks */
-} progress;
-
-static void progress_begin(bool on)
-{
-	progress.on = on;
-	progress.shown = false;
-	progress.begun = progress.last = timer_now();
-}
-
-/* Remove the line. Called before anything else is printed. */
-static void progress_clear(void)
-{
-	if (progress.shown)
-		kprintf("\r\033[K");
-	progress.shown = false;
-}
 
 /* ---- the search ---------------------------------------------------------- */
 
@@ -202,7 +179,7 @@ static void note_witness(struct exploration *x, enum outcome out)
 {
 	struct witness *best = &x->best[out], w = this_schedule(x);
 
-	if (!best->nr && progress.on) {
+	if (!best->nr && progress_is_on()) {
 		progress_clear();
 		kprintf("a schedule ends as %s, after %u schedules:",
 			outcome_name(out), x->schedules);
@@ -287,17 +264,13 @@ static unsigned int nr_failing(const struct exploration *x)
 /* Once a second: print how far the search is. */
 static void show_progress(const struct exploration *x, const char *id)
 {
-	uint64_t now = timer_now(), ms;
+	uint64_t ms;
 
-	if (!progress.on || now - progress.last < timer_ticks(1000000000ull))
-		return;
-	progress.last = now;
-	ms = timer_ns(now - progress.begun) / 1000000;
-	kprintf("\r\033[K%s: %u schedules, %u a second, %u steps deep, %u fail",
-		id, x->schedules,
-		(unsigned int)(x->schedules * 1000ull / (ms ?: 1)),
-		x->search->steps, nr_failing(x));
-	progress.shown = true;
+	if (progress_is_due(&ms))
+		kprintf("%s: %u schedules, %u a second, %u steps deep, %u fail",
+			id, x->schedules,
+			(unsigned int)(x->schedules * 1000ull / (ms ?: 1)),
+			x->search->steps, nr_failing(x));
 }
 
 /* Ctrl-C: print what is known so far. */
@@ -500,7 +473,7 @@ explore_scenario(const struct demo *d, const struct scenario *sc,
 		return r;
 	memset(&x, 0, sizeof(x));
 	err = stage_open(d, sc, true);
-	progress_begin(console_is_watched() && !rq.brief);
+	progress_begin(!rq.brief);
 	if (!err)
 		err = rq.iterate ? explore_iterated(&x, &rq) :
 				   explore_forms(&x, &rq);
@@ -581,5 +554,10 @@ bool allocate_search_memory(void)
 		return true;
 	kprintf("explore: out of memory\n");
 	return false;
+}
+
+struct search *the_search(void)
+{
+	return search_memory;
 }
 #endif

@@ -57,6 +57,12 @@ const struct scenario *find_searched(const char *command, const char *word,
 /* ---- a round under a director -------------------------------------------- */
 
 struct director {
+	/* Called at each point, before choose(), and at the last one, before
+	 * after_last_step(); enabled is 0 there. *node: the name of the state,
+	 * for the recorder. Returns whether an earlier call had the same name.
+	 * May be NULL: states have no names. */
+	bool (*arrive)(struct director *d, struct stage *st,
+		       unsigned int enabled, uint64_t *node);
 	/* Returns the actor that takes the next step, or nr_actors: RCU takes
 	 * it, and the callbacks that are due run. Negative: let all actors go.
 	 * *gates: how many gates the actor may pass without a stop; 1 if
@@ -66,8 +72,9 @@ struct director {
 	/* Called when a step is over, with what it has touched. May be NULL. */
 	void (*after_step)(struct director *d, struct stage *st,
 			   const struct footprint *f);
-	/* These two do not sleep, and may be called in the thread of the actor
-	 * whose step is over. Else they are called in the runner's thread. */
+	/* These three do not sleep, and may be called in the thread of the actor
+	 * whose step is over. Else they are called in the runner's thread, and
+	 * the recorder writes the points and the steps. */
 	bool anywhere;
 	/* Called when nobody can take a step, or choose() was negative, before
 	 * the actors are let go. left: the actors that have not ended, a bit
@@ -127,6 +134,7 @@ struct explore_request {
 	 * outcome and finding has been seen. */
 	bool until_found;
 	bool one_form; /* only the first form, if no schedule may fail */
+	bool graph;    /* explore_graph(), and nothing else */
 	bool verbose;  /* show every witness, with reports and stacks */
 	bool time;     /* say where the time went */
 	bool iterate; /* bound 0, 1, 2 ... until all is found or nothing is cut */
@@ -152,8 +160,14 @@ struct explored_row {
 /* lab/explore/explore.c. Allocate the search's memory. If there is not enough, prints a
  * line that says so, and returns false. */
 bool allocate_search_memory(void);
+struct search *the_search(void);
 /* Search all parts of a row, or the part that was asked for, and print the results.
  * parts: NULL, or where the result of each scenario goes. */
 struct explored_row explore_demo(const struct demo *d,
 				 const struct explore_request *rq,
 				 struct explored_row *parts);
+
+/* lab/explore/graph.c. Run every choice at every state once, in each part of the
+ * experiment, or in `part`; print how many schedules that makes, and how many fail.
+ * Returns the command's status, or -EINTR after Ctrl-C. */
+int explore_graph(const struct demo *d, const struct scenario *part);

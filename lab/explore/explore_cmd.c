@@ -130,14 +130,26 @@ bool explore_row(const struct demo *d, const char **verdict, bool *interrupted)
 
 /* ---- the command --------------------------------------------------------- */
 
-/* Read the words of `explore program [full] [verbose] TEXT` or `explore "TEXT"`. If a
- * word is wrong, prints a line that says so, and returns false. */
+/* `graph` takes no other word. Returns false if there is one; a line says so. */
+static bool graph_is_alone(const struct explore_request *rq)
+{
+	if (!rq->graph || (rq->mode == SEARCH_REDUCED && !rq->max &&
+			   !rq->time && !rq->verbose && !rq->all))
+		return true;
+	kprintf("explore: graph takes one experiment and no other word\n");
+	return false;
+}
+
+/* Read the words of `explore program [full|graph] [verbose] TEXT` or `explore "TEXT"`. If
+ * a word is wrong, prints a line that says so, and returns false. */
 static bool parse_program(int argc, char **argv, struct explore_request *rq)
 {
 	int i = *argv[1] == '"' ? 1 : 2;
 
 	for (; i < argc; i++)
-		if (!strcasecmp(argv[i], "full"))
+		if (!strcasecmp(argv[i], "graph"))
+			rq->graph = true;
+		else if (!strcasecmp(argv[i], "full"))
 			rq->mode = SEARCH_FULL;
 		else if (!strcasecmp(argv[i], "verbose"))
 			rq->verbose = true;
@@ -149,10 +161,11 @@ static bool parse_program(int argc, char **argv, struct explore_request *rq)
 		return false;
 	}
 	rq->demo = program_demo();
-	return program_parse((unsigned int)(argc - i), argv + i);
+	return graph_is_alone(rq) &&
+	       program_parse((unsigned int)(argc - i), argv + i);
 }
 
-/* Read the words of `explore ID|all [full|bound [N]] [max N] [time] [verbose]`. If a
+/* Read the words of `explore ID|all [graph|full|bound [N]] [max N] [time] [verbose]`. If a
  * word is wrong, prints a line that says so, and returns false. */
 static bool parse_explore(int argc, char **argv, struct explore_request *rq)
 {
@@ -176,7 +189,9 @@ static bool parse_explore(int argc, char **argv, struct explore_request *rq)
 	for (int i = 2; i < argc; i++) {
 		bool more = i + 1 < argc, first = rq->mode == SEARCH_REDUCED;
 
-		if (!strcasecmp(argv[i], "full") && first) {
+		if (!strcasecmp(argv[i], "graph") && !rq->graph) {
+			rq->graph = true;
+		} else if (!strcasecmp(argv[i], "full") && first) {
 			rq->mode = SEARCH_FULL;
 		} else if (!strcasecmp(argv[i], "bound") && first) {
 			rq->mode = SEARCH_BOUNDED;
@@ -196,19 +211,21 @@ static bool parse_explore(int argc, char **argv, struct explore_request *rq)
 		} else if (!strcasecmp(argv[i], "verbose") && !rq->verbose) {
 			rq->verbose = true;
 		} else {
-			kprintf("explore: \"%s\" is none of full|bound [N], "
-				"max N, time, verbose (each once)\n",
+			kprintf("explore: \"%s\" is none of graph, full|bound "
+				"[N], max N, time, verbose (each once)\n",
 				argv[i]);
 			return false;
 		}
 	}
-	return true;
+	return graph_is_alone(rq);
 }
 
 static int run_request(const struct explore_request *rq)
 {
 	struct explored_row r;
 
+	if (rq->graph)
+		return explore_graph(rq->demo, rq->part);
 	if (rq->all)
 		return explore_all(rq);
 	r = explore_demo(rq->demo, rq, NULL);
@@ -253,8 +270,8 @@ static int explore_cmd(int argc, char **argv)
 
 static const char *explore_complete(int arg, unsigned int i)
 {
-	static const char *const how[] = { "full", "bound", "max", "time",
-					   "verbose" };
+	static const char *const how[] = { "full", "bound",   "max",
+					   "time", "verbose", "graph" };
 
 	if (arg == 1)
 		return complete_demo(i);
@@ -265,7 +282,8 @@ SHELL_COMMAND(
 	explore, .name = "explore",
 	.usage = "explore ID|ID/PART|all [full|bound [N]] [max N] [time] "
 		 "[verbose], or\n"
-		 "       explore program [full] [verbose] TEXT",
+		 "       explore ID|ID/PART graph, or\n"
+		 "       explore program [full|graph] [verbose] TEXT",
 	.help = "run all schedules of an experiment: can it deadlock?",
 	.words =
 		"  ID        E2, or its slug e2-kosina; ID/PART: one part; all: all of them\n"
@@ -275,6 +293,8 @@ SHELL_COMMAND(
 		"... until every\n            expected outcome has been seen\n"
 		"  max N     stop after N runs\n"
 		"  time      print how the search has spent its time\n"
+		"  graph     every choice at every state once; print how many "
+		"schedules there are\n"
 		"  verbose   show every witness, with lockdep's report "
 		"and stacks\n"
 		"  TEXT      the threads: bars separate threads, "

@@ -1,6 +1,7 @@
 /*
  * Prints the next operation of each thread of an explored round, or the reason why
- * the thread cannot go on, for the person who plays the scheduler (step.c).
+ * the thread cannot go on, for the person who plays the scheduler (step.c). The recorder
+ * takes the same words (lab/record_steps.c).
  *
  * The chains are those of the wait-for graph (kernel/hang/waitfor.h), with one
  * difference. If a thread is held at the gate before a mutex or a spinlock that is
@@ -33,33 +34,42 @@ static const char *function_at(uintptr_t address, char *out)
 	return out;
 }
 
+const char *gate_object_name(enum trace_op op, const void *obj)
+{
+	switch (event_info(op)->of) {
+	case OF_MUTEX:
+		return lock_name(obj);
+	case OF_SPIN:
+		return ((const struct spinlock *)obj)->name;
+	case OF_RWSEM:
+		return ((const struct rw_semaphore *)obj)->name;
+	case OF_QUEUE:
+		return ((const struct wait_queue *)obj)->name;
+	default:
+		return NULL;
+	}
+}
+
 /* Write to `out`, in words, the next operation of a thread at this gate. */
 static void describe_gate(enum trace_op op, const void *obj, uintptr_t caller,
 			  char *out)
 {
 	const struct event_info *info = event_info(op);
 	const char *next = info->next ? info->next : "go on";
-	const struct rw_semaphore *rwsem = obj;
-	const struct wait_queue *queue = obj;
 	char fn[SYMBOL];
 	int n;
 
 	switch (info->of) {
 	case OF_MUTEX:
-		n = ksnprintf(out, WHY_TEXT, next, lock_name(obj));
-		break;
 	case OF_SPIN:
-		n = ksnprintf(out, WHY_TEXT, next,
-			      ((const struct spinlock *)obj)->name);
+	case OF_QUEUE:
+		n = ksnprintf(out, WHY_TEXT, next, gate_object_name(op, obj));
 		break;
 	case OF_RWSEM:
 		n = is_hotplug_rwsem(obj) ?
 			    ksnprintf(out, WHY_TEXT, "cpus_%s", next) :
 			    ksnprintf(out, WHY_TEXT, "%s %s", next,
-				      rwsem->name);
-		break;
-	case OF_QUEUE:
-		n = ksnprintf(out, WHY_TEXT, next, queue->name);
+				      gate_object_name(op, obj));
 		break;
 	case OF_DATA:
 		n = ksnprintf(out, WHY_TEXT, "%s", next);
@@ -112,6 +122,11 @@ static struct waiting wait_now_or_next(struct thread *t)
 	return w;
 }
 
+bool waits_of_actor(const struct stage *st, unsigned int i, struct waitfor *w)
+{
+	return waitfor_walk_with(st->worker[i].thread, w, wait_now_or_next);
+}
+
 static void describe_wait_of(const struct waitfor *w, char *out)
 {
 	const struct waiting *now = &w->link[0].waiting;
@@ -159,7 +174,7 @@ void describe_actor(const struct stage *st, unsigned int i, bool able,
 			  bug ? bug : "");
 		return;
 	}
-	waitfor_walk_with(worker->thread, &w, wait_now_or_next);
+	waits_of_actor(st, i, &w);
 	if (w.link[0].waiting.ops)
 		describe_wait_of(&w, out);
 	else if (!explore_pending(i, &op, &obj, &caller))
@@ -265,8 +280,7 @@ static void print_wait_of(const struct stage *st, unsigned int link,
 bool show_waits_of(const struct stage *st, unsigned int actor,
 		   unsigned int enabled)
 {
-	waitfor_walk_with(st->worker[actor].thread, &the_walk,
-			  wait_now_or_next);
+	waits_of_actor(st, actor, &the_walk);
 	for (unsigned int i = 0; i < the_walk.n; i++)
 		print_wait_of(st, i, enabled);
 	waitfor_print_end(&the_walk);
@@ -279,8 +293,7 @@ void show_standstill(const struct stage *st)
 
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		if (worker_ended(&st->worker[i]) ||
-		    !waitfor_walk_with(st->worker[i].thread, &the_walk,
-				       wait_now_or_next))
+		    !waits_of_actor(st, i, &the_walk))
 			continue;
 		kprintf("no thread can go on: a deadlock\n");
 		waitfor_print_end(&the_walk);
@@ -290,8 +303,7 @@ void show_standstill(const struct stage *st)
 	for (unsigned int i = 0; i < st->nr_actors; i++) {
 		if (worker_ended(&st->worker[i]))
 			continue;
-		waitfor_walk_with(st->worker[i].thread, &the_walk,
-				  wait_now_or_next);
+		waits_of_actor(st, i, &the_walk);
 		/* Print the end of the first chain, and of each chain of one
 		 * thread. The other chains mostly end as the first one does. */
 		if (the_walk.n == 1 || first)

@@ -6,6 +6,7 @@
  */
 #include "lab/explore/explore.h"
 
+#include "lab/record.h"
 #include "lab/words.h"
 #include "kernel/lib/printf.h"
 
@@ -85,7 +86,9 @@ int replay_witness(struct stage *st, const struct witness *w, bool freely,
 	struct replay r = {
 		.director = { .choose = choose_as_written,
 			      .after_last_step = check_last_leg,
-			      .anywhere = true,
+			      /* The recorder writes the points, unless an
+			       * actor does not stop there. */
+			      .anywhere = freely || !record_is_on(),
 			      .quiet = !show,
 			      .mute = st->brief },
 		.w = w,

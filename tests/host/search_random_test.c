@@ -6,7 +6,9 @@
  * A step may have to wait until a lock is open; it may open or close locks.
  *
  * Checked: each class runs once, none twice; nothing is off course. A search whose
- * memory is full makes redundant runs, but loses no class.
+ * memory is full makes redundant runs, but loses no class. The graph of states
+ * (lab/explore/graph.h) has a leaf for each class, counts the schedules and those that
+ * fail, and finds the fewest switches of one that fails.
  * argv: seed, number of random machines.
  */
 #include "kernel/explore/search.h"
@@ -14,6 +16,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "lab/explore/graph.h"
 #include "tests/host/host.h"
 
 enum {
@@ -155,6 +158,8 @@ static struct run run;
 static uint64_t table[TABLE];
 static bool seen[TABLE];
 static size_t runs, classes, redundant;
+static size_t failing;	    /* schedules in which a thread waits for ever */
+static unsigned int fewest; /* switches of one of them */
 
 static uint64_t mix(uint64_t x)
 {
@@ -192,6 +197,26 @@ static void go(unsigned int t)
 	run.thread[run.n++] = (uint8_t)t;
 }
 
+/* Does a thread wait for ever? */
+static bool fails(void)
+{
+	for (unsigned int t = 0; t < machine.threads; t++)
+		if (now.pc[t] < machine.nr[t])
+			return true;
+	return false;
+}
+
+static void note_failure(void)
+{
+	unsigned int switches = 0;
+
+	failing++;
+	for (unsigned int i = 1; i < run.n; i++)
+		switches += run.thread[i] != run.thread[i - 1];
+	if (switches < fewest)
+		fewest = switches;
+}
+
 static bool walk(void)
 {
 	unsigned int able = enabled(), n = run.n;
@@ -212,6 +237,8 @@ static bool walk(void)
 	if (able)
 		return true;
 	class_of();
+	if (fails())
+		note_failure();
 	return ++runs < MOST_RUNS && classes < MOST_CLASSES;
 }
 
@@ -306,6 +333,110 @@ static void check_search(uint32_t seed)
 	check(seed, found == all, "a class is lost");
 }
 
+/* ---- the graph of states -------------------------------------------------- */
+
+static struct graph graph;
+static __typeof__(now) state_of[GRAPH_NODES];
+
+/* The machine has come to a state by this thread's step, which was not taken in state
+ * `from` before. Returns the state's node. */
+static unsigned int arrive(uint32_t seed, unsigned int from, unsigned int t)
+{
+	uint64_t id = search_state(&search);
+	unsigned int node = graph_find(&graph, id);
+
+	if (node == GRAPH_NONE) {
+		node = graph_add(&graph, id, search.steps, enabled());
+		state_of[node] = now;
+		graph.node[node].fails = !enabled() && fails();
+	}
+	check(seed, memcmp(&state_of[node], &now, sizeof(now)) == 0,
+	      "two states with one name");
+	check(seed, from == GRAPH_NONE || graph_join(&graph, from, t, node),
+	      "no room");
+	return node;
+}
+
+/* Run up to a state that is known. */
+static void run_new_steps(uint32_t seed)
+{
+	struct standing stands[SEARCH_THREADS];
+	unsigned int at = GRAPH_NONE, t = 0;
+	int who;
+
+	memset(&now, 0, sizeof(now));
+	run.n = 0;
+	for (;;) {
+		unsigned int nodes = graph.nodes;
+
+		standing_of(stands);
+		if (search.steps < search.prefix) {
+			at = graph_find(&graph, search_state(&search));
+			check(seed, at != GRAPH_NONE, "a state is unknown");
+		} else {
+			at = arrive(seed, at, t);
+			if (graph.nodes == nodes)
+				break;
+		}
+		if (!enabled())
+			break;
+		who = search_choose(&search, enabled(), stands);
+		check(seed, who >= 0, "a negative answer");
+		t = (unsigned int)who;
+		go(t);
+		search_step(&search, &run.step[run.n - 1]);
+	}
+	check(seed, search_end(&search, stands) == 0, "diverged");
+}
+
+static void check_graph(uint32_t seed)
+{
+	const struct graph_edge *edge;
+	unsigned int leaves = 0, switches, left, at = 0;
+
+	graph_clear(&graph);
+	search_init(&search, machine.threads, SEARCH_FULL, 0);
+	while (search_next(&search))
+		run_new_steps(seed);
+	graph_count(&graph);
+	for (unsigned int i = 0; i < graph.nodes; i++)
+		leaves += !graph.node[i].first;
+	check(seed, leaves == classes, "leaves are classes");
+	check(seed, graph.node[0].schedules == runs, "schedules");
+	check(seed, graph.node[0].failing == failing, "failing");
+	edge = graph_best(&graph, 0, SEARCH_THREADS, &switches);
+	check(seed, !edge == !failing, "a failing path");
+	check(seed, !edge || switches - 1 == fewest, "switches");
+	for (; edge; edge = graph_best(&graph, at, edge->mover, &left)) {
+		check(seed, graph_next(&graph, at, edge->mover) == edge->to,
+		      "the edges of a node");
+		at = edge->to;
+	}
+	check(seed, !failing || graph.node[at].fails, "the path's end");
+}
+
+/* More nodes and edges than there is room for; more schedules than can be counted. */
+static void check_limits(void)
+{
+	graph_clear(&graph);
+	for (unsigned int i = 0; i < GRAPH_NODES; i++)
+		CHECK(graph_add(&graph, 77 * i, i / 2, 0) == i);
+	CHECK(graph_add(&graph, 1, 0, 0) == GRAPH_NONE);
+	CHECK(graph_find(&graph, 77 * 5) == 5);
+	CHECK(graph_find(&graph, 1) == GRAPH_NONE);
+	/* Two nodes at each depth, with two edges each to the next depth. */
+	for (unsigned int i = 0; i + 2 < 200; i++)
+		for (unsigned int t = 0; t < 2; t++)
+			CHECK(graph_join(&graph, i, t, i / 2 * 2 + 2 + t));
+	graph_count(&graph);
+	CHECK(graph.node[200 - 2 - 2 * 63].schedules == 1ull << 63);
+	CHECK(graph.node[0].schedules == UINT64_MAX);
+	CHECK(graph.node[0].failing == 0);
+	while (graph_join(&graph, 0, 0, 1))
+		;
+	CHECK(graph.edges == GRAPH_EDGES);
+}
+
 /* ---- random machines ----------------------------------------------------- */
 
 static void make(void)
@@ -361,14 +492,17 @@ int main(int argc, char **argv)
 			make();
 			memset(table, 0, sizeof(table));
 			memset(&now, 0, sizeof(now));
-			runs = classes = 0;
+			runs = classes = failing = 0;
+			fewest = ~0u;
 			run.n = 0;
 		} while (!walk());
 		all_runs += runs;
 		all_classes += classes;
 		check_search(seed);
+		check_graph(seed);
 		check_forgetful(seed, below(4));
 	}
+	check_limits();
 	printf("search: machines=%lu interleavings=%zu classes=%zu "
 	       "redundant=%zu without memory\n",
 	       rounds, all_runs, all_classes, redundant);
