@@ -16,7 +16,7 @@ import pytest
 
 import boards
 import gordian
-from gordian import ROOT, boot
+from gordian import ROOT, TURNS, boot
 from expected import check as check_demos
 from test_suites import check as check_suites
 
@@ -224,18 +224,10 @@ def test_boot(board):
     assert re.search(r"^test: \d+ passed, 0 failed, 0 skipped$", run.text, re.M)
 
 
-@every_board
-def test_prompt(board):
-    with gordian.Console(board=board) as c:
-        c.prompt()
-        assert "3  online" in c.cmd("cpu")
-        assert c.quit(3) == 3
-
-
 @pytest.mark.parametrize("where", boards.TREES)
 @pytest.mark.parametrize("board,mode", WAYS)
 def test_every_way_to_start(board, mode, where):
-    run = boot("test boot", board=board, mode=mode, where=where)
+    run = boot("test boot", board=board, mode=mode, where=where, extra=TURNS)
     booted(run, board, mode)
     assert run.status == 0
 
@@ -244,7 +236,8 @@ def test_every_way_to_start(board, mode, where):
 def test_one_time_for_all_cores(board):
     """The virtual counter of each core has another offset, which SVC cannot clear. Time
     still goes on for threads that move from core to core."""
-    run = boot("board; test sched.time_conversion; test cpu", board=board, mode="SVC")
+    run = boot("board; test sched.time_conversion; test cpu", board=board, mode="SVC",
+               extra=TURNS)
     booted(run, board, "SVC")
     assert run.status == 0 and ", physical counter" in run.text
 
@@ -252,7 +245,7 @@ def test_one_time_for_all_cores(board):
 @every_board
 def test_a_core_that_does_not_come(board):
     """A core that is held in reset makes a smaller machine, not a hang."""
-    run = boot("cpu", board=board, cores=3)
+    run = boot("cpu", board=board, cores=3, extra=TURNS)
     booted(run, board, cores=3)
     assert re.search(r"^ +3 +off\b", run.text, re.M)
     assert run.status == 0
@@ -261,7 +254,8 @@ def test_a_core_that_does_not_come(board):
 @pytest.mark.parametrize("board,mode", WAYS)
 def test_cores_that_come_late(board, mode):
     """The kernel runs before the other cores have left the stub."""
-    run = boot("test boot; test cpu", board=board, mode=mode, late=True)
+    run = boot("test boot; test cpu", board=board, mode=mode, late=True,
+               extra=TURNS)
     booted(run, board, mode)
     assert run.status == 0
     assert "no handler" not in run.text
@@ -272,7 +266,7 @@ def test_source_without_a_handler(how, tmp_path):
     """The local timer is turned on behind the kernel's back. The kernel says so, turns it
     off and goes on. Otherwise it would interrupt core 0 for ever."""
     bus = boards.Bus(tmp_path / "gdb")
-    with gordian.Console(board="raspi2b-raw", extra=bus.extra) as c:
+    with gordian.Console(board="raspi2b-raw", extra=[*bus.extra, *TURNS]) as c:
         c.prompt()
         bus.write(LOCAL_ROUTE, {"IRQ": 0, "FIQ": 4}[how])
         bus.write(LOCAL_TIMER, 0x30000040)  # on, interrupts, every 1.7 us
@@ -292,7 +286,7 @@ def test_boots_on_junk(board, times):
     for seed in range(times):
         mode = modes[seed % len(modes)]
         start = dict(mode=mode) if mode else {}
-        run = boot("test boot", board=board, junk=True, seed=seed, **start)
+        run = boot("test boot", board=board, junk=True, seed=seed, extra=TURNS, **start)
         boards.forget_junk()
         booted(run, board, **start)
         assert run.status == 0
@@ -300,20 +294,23 @@ def test_boots_on_junk(board, times):
 
 @pytest.mark.parametrize("what", [
     "all forced", pytest.param("all", marks=pytest.mark.soak)])
-@every_board
+@each_chip
 def test_demos(board, what):
     run = boot(f"demo {what}", board=board, timeout=1200)
     booted(run, board)
     check_demos(run)
 
 
-@pytest.mark.parametrize("suite", [
-    "cpu", "mm", "rcu", "sched.time_conversion",   # each board has its own clock
-    pytest.param("", marks=pytest.mark.soak, id="all")])
+SOME = ("cpu", "mm", "rcu", "sched.time_conversion")   # each board has its own clock
+
+
+@pytest.mark.parametrize("suites", [
+    SOME, pytest.param(("",), marks=pytest.mark.soak)], ids=["some", "all"])
 @each_chip
-def test_suites(board, suite):
-    run = boot(f"test {suite}", board=board)
+def test_suites(board, suites):
+    run = boot("; ".join(f"test {x}" for x in suites), board=board)
     booted(run, board)
+    assert len(re.findall("^test: ", run.text, re.M)) == len(suites)
     skipped = {c.name for c in check_suites(run) if c.skip}
     # A board has no free interrupt; the BCM2836 cannot let in kicks alone.
     assert skipped <= {"interrupts_migrate", "spin_waits_for_kicks_only",
@@ -339,7 +336,7 @@ BATCH = 2       # rounds in one command line, which must fit the screen
     4, pytest.param(200, marks=pytest.mark.soak)])
 @every_board
 def test_cores_off_and_on(board, rounds):
-    """Each core but the first goes off and on many times."""
+    """At the prompt, each core but the first goes off and on many times."""
     with gordian.Console(board=board) as c:
         c.prompt()
         for cpu in (1, 2, 3):
@@ -349,7 +346,7 @@ def test_cores_off_and_on(board, rounds):
                 assert re.findall(rf"^core {cpu} is (off|on)\b", said,
                                   re.M) == ["off", "on"] * BATCH, said
         assert c.cmd("cpu").count("online") == 4
-        assert c.quit() == 0
+        assert c.quit(3) == 3
 
 
 # ---- tools/run, tools/qemu10 -------------------------------------------------

@@ -227,7 +227,7 @@ def taken_from(card, tmp_path):
     return {"image": kernel,
             "append": read(card, "cmdline.txt").decode().strip(),
             "extra": ["-drive",
-                      f"if=sd,format=raw,snapshot=on,file={card}"]}
+                      f"if=sd,format=raw,snapshot=on,file={card}", *gordian.TURNS]}
 
 
 @every_start

@@ -78,7 +78,8 @@ def test_the_screen(demo_run):
     assert [n for n, _ in progress] == ["12", "24", "36"]
 
 
-@pytest.mark.parametrize("smp", [2, 3, 4, 8])
+# Four cores: test_again_in_one_boot.
+@pytest.mark.parametrize("smp", [2, pytest.param(3, marks=pytest.mark.soak), 8])
 def test_all(smp):
     run = boot("demo all forced verbose", smp=smp)
     check(run)
@@ -144,13 +145,6 @@ def test_demo_all_has_the_explorers_verdicts(demo_run):
         assert column[ident] == verdict, ident
 
 
-def test_verbose():
-    """All reports of lockdep in full."""
-    text = boot("demo all forced verbose").text
-    assert "shows the report" not in text
-    assert text.count("\nWARNING: possible ") > 20
-
-
 def check_table(run):
     """Check the table at the end: two lines for each experiment, one for each part,
     with the same results as before, and no experiment named after the table as
@@ -188,13 +182,13 @@ def test_free_on_other_machines(smp, extra):
         assert got[i].num("cycles") == FREE // 2
 
 
-@pytest.mark.parametrize("smp", [2, 4])
+@pytest.mark.parametrize("smp", [pytest.param(2, marks=pytest.mark.soak), 4])
 def test_one_host_thread(smp):
     """On cores that take turns the forced orders are the same."""
     check(boot("demo all forced", smp=smp, extra=SINGLE))
 
 
-@pytest.mark.parametrize("shift", [0, 5])
+@pytest.mark.parametrize("shift", [pytest.param(0, marks=pytest.mark.soak), 5])
 def test_counted_clock(shift):
     check(boot("demo all forced", smp=4,
                extra=["-icount", f"shift={shift},sleep=off"]))
@@ -226,10 +220,21 @@ def test_one_core():
         assert said == [f"{ident}: needs 2 cores, this machine has 1"]
 
 
+@pytest.fixture(scope="module")
+def machine():
+    with gordian.Console() as c:
+        c.prompt()
+        yield c
+
+
 @pytest.mark.parametrize("ident", OUTCOMES)
-def test_by_itself(ident):
+def test_by_itself(machine, ident):
     """Each experiment alone, by its id in small letters: the point on one screen."""
-    run = boot(f"demo {ident.lower()} forced")
+    command = f"demo {ident.lower()} forced"
+    machine.cmd(command)
+    echo, told = machine.p.before.replace("\r\n", "\n").split("\n", 1)
+    assert echo == command and "(status" not in told
+    run = gordian.Run(machine.line, 0, told)
     check(run, [ident])
     check_lines(run)
     told = run.lines[run.lines.index("") + 1:]
@@ -247,6 +252,16 @@ def test_again_in_one_boot():
     ten times, with the free rounds."""
     times = 3
     run = boot("; ".join(["demo all forced verbose"] * times), smp=4)
+    each = re.split(r"^(?=E0 \()", run.as_printed, flags=re.M)[1:]
+    assert len(each) == times
+    for one in (gordian.Run(run.line, run.status, x) for x in each):
+        check(one)
+        check_lines(one, verbose=True)
+        for ident, last in check_table(one).items():
+            assert last.split("|")[0] in OUTCOMES[ident]
+        # All reports of lockdep are in full.
+        assert "shows the report" not in one.text
+        assert one.text.count("\nWARNING: possible ") > 20
     got = verdicts(run.text)
     n = len(OUTCOMES)
     assert [v.id for v in got] == [v.id for v in got[:n]] * times

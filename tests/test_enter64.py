@@ -72,7 +72,7 @@ def test_first_words_are_code_in_both_states(build):
 def test_from_el2_all_cores_come(board):
     need(board)
     run = boot("test boot; board; cpu down 2; cpu up 2; quit 7",
-               board=board)
+               board=board, extra=gordian.TURNS)
     assert run.status == 7
     assert re.search(r"^Gordian, .*: Raspberry Pi [34], 4 of 4 cores, 960 MiB$",
                      run.text, re.M)
@@ -99,7 +99,8 @@ def test_psci_starts_cores_in_aarch64(monkeypatch, gic):
 def test_from_el3():
     """As a loader that sets nothing up: all cores at once."""
     image = gordian.build("debug") / "gordian.img"
-    line = boards.line("raspi3b-raw", extra=["-display", "none", "-serial", "stdio"])
+    line = boards.line("raspi3b-raw", extra=["-display", "none", "-serial", "stdio",
+                                               *gordian.TURNS])
     at = line.index("-kernel")
     line[at:at + 4] = boards.loader(image, boards.RAW64_AT) + [
         x for n in range(4) for x in

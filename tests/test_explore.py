@@ -129,8 +129,10 @@ def test_each_end_has_its_witness(table):
 
 
 @pytest.mark.parametrize("machine", [
-    dict(smp=2), dict(smp=4), dict(smp=8), dict(smp=4, extra=SINGLE)],
-    ids=["2", "4-again", "8", "4-in-turn"])
+    pytest.param(dict(smp=2), marks=pytest.mark.soak, id="2"),
+    pytest.param(dict(smp=4), marks=pytest.mark.soak, id="4-again"),
+    pytest.param(dict(smp=8), id="8"),
+    pytest.param(dict(smp=4, extra=SINGLE), id="4-in-turn")])
 def test_counts_reproduce(table, machine):
     run = boot("; ".join(f"explore {i}" for i in SOME), **machine)
     assert run.status == 0

@@ -192,7 +192,8 @@ def test_two_askers():
 def test_late_abort():
     """An asynchronous abort that is pending at the start is printed, and one that comes
     later is a failure. Both come from the stub."""
-    run = gordian.boot("test fault.late_abort", board="raspi2b-hyp", mode="SVC")
+    run = gordian.boot("test fault.late_abort", board="raspi2b-hyp", mode="SVC",
+                       extra=gordian.TURNS)
     for core in range(4):
         assert re.search(rf"^core {core}: an asynchronous abort \(status 0x\w+\) was "
                          r"pending at the start; it is dropped$", run.text, re.M)

@@ -17,7 +17,7 @@ def machine(tmp_path):
     """A console, and access to the machine's memory over the bus."""
     boards.check(BOARD)
     bus = boards.Bus(tmp_path / "gdb")
-    with gordian.Console(board=BOARD, extra=bus.extra) as c:
+    with gordian.Console(board=BOARD, extra=[*bus.extra, *gordian.TURNS]) as c:
         c.prompt()
         yield c, bus
 

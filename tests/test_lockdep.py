@@ -746,7 +746,7 @@ def findings(text):
     return [int(n) - int(provoked or 0) for n, provoked in rows]
 
 
-WORK = ("torture rcu 3", "torture slab 3", "test")
+WORK = ("torture rcu 3", "torture slab 3", "test cpu")
 
 
 # tests/test_suites.py has the suites.
@@ -764,7 +764,7 @@ def planted(tmp_path_factory):
                            tree)
 
 
-@pytest.mark.parametrize("work", WORK)
+@pytest.mark.parametrize("work", [*WORK, pytest.param("test", marks=pytest.mark.soak)])
 def test_planted_inversion(planted, work):
     """An inversion in the kernel: exactly one finding, one report, and the run fails."""
     run = gordian.boot(work, image=planted)

@@ -30,7 +30,8 @@ def there():
 
 def without_semihosting(cmds=None, board=BOARD, extra=(), **start):
     """QEMU's line without semihosting: only the board's own ways to end are left."""
-    line = gordian.qemu_line(cmds, board=board, extra=extra, **start)
+    line = gordian.qemu_line(cmds, board=board, extra=[*extra, *gordian.TURNS],
+                             **start)
     assert line.count("-semihosting") == 1
     return [x for x in line if x != "-semihosting"]
 
@@ -50,7 +51,7 @@ def test_pins_and_console(tmp_path):
     """The PL011 is on the pins of the header, not on those of Bluetooth. Its rate is
     115200 with the clock that QEMU's firmware reports."""
     bus = boards.Bus(tmp_path / "gdb")
-    with gordian.Console(board=BOARD, extra=[*bus.extra, "-S"]) as c:
+    with gordian.Console(board=BOARD, extra=[*bus.extra, "-S", *gordian.TURNS]) as c:
         while not (tmp_path / "gdb").exists():
             time.sleep(0.1)
         bus.write(GPFSEL3, 7 << 6 | 7 << 9)     # as Bluetooth needs them; and go
@@ -75,7 +76,7 @@ def blinks(bus):
 
 def test_heartbeat(tmp_path):
     bus = boards.Bus(tmp_path / "gdb")
-    with gordian.Console(board=BOARD, extra=bus.extra) as c:
+    with gordian.Console(board=BOARD, extra=[*bus.extra, *gordian.TURNS]) as c:
         c.prompt()
         assert blinks(bus)
 
@@ -118,7 +119,7 @@ def test_reboot():
 def test_boot_report():
     """Printed at the boot: first the facts that are known early, then the rest; and
     again by `board`."""
-    r = gordian.boot("board", board=BOARD)
+    r = gordian.boot("board", board=BOARD, extra=gordian.TURNS)
     assert r.status == 0
     first = [r"board    Raspberry Pi 2, MIDR 0x410fc07\d",
              r"start    CPSR 0x1d3, image at 0x10000, r0 0x0, r1 0xc42, "
@@ -138,7 +139,7 @@ def test_boot_report():
 def test_a_core_that_does_not_come():
     """A core whose firmware has not read its mailbox is reported, with the number of
     the mailbox."""
-    r = gordian.boot("board", board="raspi2b-hyp", cores=3)
+    r = gordian.boot("board", board="raspi2b-hyp", cores=3, extra=gordian.TURNS)
     assert "core 3   0x000f03  not started, mailbox 3 not read" in r.lines
 
 
@@ -155,7 +156,7 @@ def test_a_tree_of_another_name(board, monkeypatch):
         return tree.replace(name, b"brcm,bcm2799\0")
 
     monkeypatch.setattr(boards, "tree", renamed)
-    r = gordian.boot("quit 3", board=board, where="low")
+    r = gordian.boot("quit 3", board=board, where="low", extra=gordian.TURNS)
     assert r.status == 3
     assert re.search(r"^Gordian, .*: Raspberry Pi \d, 4 of 4 cores", r.text, re.M)
 

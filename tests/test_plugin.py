@@ -88,14 +88,15 @@ def test_boards(exclusives, planted, board):
     """The same on the models of boards, however they start. A core that comes through
     the pen is set up twice."""
     try:
-        run = gordian.boot(EACH_CORE, board=board, extra=exclusives(4))
+        run = gordian.boot(EACH_CORE, board=board,
+                           extra=[*exclusives(4), *gordian.TURNS])
     except boards.Missing as e:
         pytest.skip(e.need)
     assert run.status == 0 and "\nexclusives: ok\n" in run.text
     assert [early for early, _ in counted(run).values()] == [0, 0, 0, 0]
     assert all(late > 0 for _, late in counted(run).values())
     run = gordian.boot(EACH_CORE, board=board, image=planted,
-                       extra=exclusives(4))
+                       extra=[*exclusives(4), *gordian.TURNS])
     assert run.status == FAILED
     assert [early for early, _ in counted(run).values()] == [3, 6, 6, 6]
 

@@ -9,13 +9,12 @@ import os
 
 import pytest
 
-from gordian import boot, verdicts
+from gordian import PROMPT, Console, verdicts
 from known_programs import build, has_same_steps, known, random_known
 from program_states import deadlocks
 from programs import NAMED, parse
 from random_programs import random_program
 
-LINE = 470          # length of the kernel's command line, less a margin
 FULL = 5            # operations in programs that are searched without reduction
 RANDOM = 5
 KNOWN = 300         # random programs from the host, so many in a test
@@ -69,31 +68,27 @@ SEEDS = seeds()
 NAMED_TEXTS = list(dict.fromkeys(text for text, _ in NAMED.values()))
 
 
-def batches(texts, how=""):
-    """Lists of (text, command), as many for each boot as its command line takes."""
-    batch = []
-    for text in texts:
-        short = text.replace(" | ", "|").replace(" ", ",")
-        command = f"explore program {how}{short}"
-        if sum(len(c) + 2 for _, c in batch) + len(command) > LINE:
-            yield batch
-            batch = []
-        batch.append((text, command))
-    if batch:
-        yield batch
+def command(text, how=""):
+    return f"explore program {how}" + text.replace(" | ", "|").replace(" ", ",")
+
+
+def answer(console, line):
+    """What the kernel prints. A long line is redrawn, with the prompt, as it is typed."""
+    console.p.send(line + "\r")
+    return console.expect("\n" + PROMPT)
 
 
 def explore(texts, how=""):
-    """{text: its verdict} by the kernel's search."""
+    """{text: its verdict} by the kernel's search, all in one boot."""
     found = {}
-    for batch in batches(texts, how):
-        r = boot("; ".join(c for _, c in batch))
-        v = verdicts(r.text)
-        assert len(v) == len(batch), "a program has no verdict"
-        for (text, _), one in zip(batch, v):
-            assert one.id == "program" and one.ok, one.text
-            found[text] = one
-        assert r.status == 0
+    with Console(quiet=True) as c:
+        c.prompt()
+        for text in texts:
+            said = answer(c, command(text, how))
+            (found[text],) = verdicts(said)
+            assert found[text].id == "program" and found[text].ok, said
+            assert "(status" not in said, said
+        assert c.quit() == 0
     return found
 
 
@@ -190,12 +185,13 @@ def test_random_against_the_oracle(host, part):
 
 def test_bad_text():
     """One line says what is wrong; parse() refuses the same texts."""
-    for batch in batches(REFUSED):
-        r = boot("; ".join(c for _, c in batch))
-        said = [x for x in r.lines if x.startswith("program: ")]
-        assert len(said) == len(batch)
-        for (text, _), line in zip(batch, said):
-            assert REFUSED[text] in line and len(line) <= 80
+    with Console() as c:
+        c.prompt()
+        for text, why in REFUSED.items():
+            said = answer(c, command(text)).split("\n")
+            (line,) = [x for x in said if x.startswith("program: ")]
+            assert why in line and len(line) <= 80
+            assert "(status 1)" in said and not verdicts("\n".join(said))
             with pytest.raises(ValueError):
                 parse(text)
-        assert r.status == 1 and not verdicts(r.text)
+        assert c.quit() == 0

@@ -11,7 +11,7 @@ import pytest
 
 import boards
 import gordian
-from gordian import ROOT, boot
+from gordian import ROOT, TURNS, boot
 
 HERE = ROOT / "tests/trees"
 # The boards' trees, and the machine on which each is tried first.
@@ -68,7 +68,7 @@ def runs_the_demo(board, **start):
         boards.check(board)
     except boards.Missing as e:
         pytest.skip(e.need)
-    run = boot("demo e2", board=board, **start)
+    run = boot("demo e2", board=board, extra=TURNS, **start)
     assert re.search(r"^Gordian, .*: Raspberry Pi .*, 4 of 4 cores, \d+ MiB$", run.text,
                      re.M), run.again
     verdict, = gordian.verdicts(run.text)

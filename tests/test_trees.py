@@ -85,7 +85,8 @@ def pi2(source, cmds, tmp_path):
     boards.check("raspi2b-raw")
     file = tmp_path / "pi.dtb"
     file.write_bytes(compiled(source))
-    return boot(cmds, board="raspi2b-raw", extra=["-dtb", str(file)])
+    return boot(cmds, board="raspi2b-raw",
+                extra=["-dtb", str(file), *gordian.TURNS])
 
 
 def test_cores_numbered_without_the_cluster(tmp_path):
@@ -218,7 +219,8 @@ def test_pi_without_memory(tmp_path, monkeypatch):
         return blob.replace(bytes.fromhex("000000003b400000"), bytes(8))
 
     monkeypatch.setattr(boards, "tree", without)
-    r = boot("board; quit 3", board="raspi2b-hyp", where="low")
+    r = boot("board; quit 3", board="raspi2b-hyp", where="low",
+             extra=gordian.TURNS)
     assert r.status == 3
     assert "board: no memory node covers the kernel; memory by the firmware" \
         in r.lines
@@ -233,7 +235,8 @@ def test_tree_of_another_pi(tmp_path, monkeypatch):
     sound = boards.tree
     monkeypatch.setattr(boards, "tree", lambda soc, args=None: sound(soc, args).
                         replace(b"brcm,bcm2836\0", b"brcm,bcm2711\0"))
-    r = boot("test boot", board="raspi2b-hyp", where="low")
+    r = boot("test boot", board="raspi2b-hyp", where="low",
+             extra=gordian.TURNS)
     works(r, "board: the tree is for brcm,bcm2711, the processor is that of a "
              "Raspberry Pi 2")
 
@@ -362,7 +365,7 @@ def test_deep_tree(virt):
 
 WAYS = {"virt": {}, "gic3": {"machine": ",gic-version=3"},
         "hyp": {"machine": ",virtualization=on"},
-        "pi": {"board": "raspi2b-hyp", "where": "high"}}
+        "pi": {"board": "raspi2b-hyp", "where": "high", "extra": gordian.TURNS}}
 
 
 def changed(way, blob, tmp_path, monkeypatch):

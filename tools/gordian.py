@@ -26,6 +26,9 @@ PROMPT = "gordian> "
 TIMEOUT = 1200
 # For boot(extra=...): the clock is ahead of the work, so a wait in vain ends soon.
 FAST = ("-icount", "shift=7,sleep=off")
+# For boot(extra=...): the cores take turns on one thread of the host. QEMU's boards have
+# cores that spin until the kernel starts them; these then take no time from the others.
+TURNS = ("-accel", "tcg,thread=single")
 
 
 @contextlib.contextmanager
