@@ -269,13 +269,33 @@ void record_line(const char *fmt, ...)
 	}
 }
 
+static void put_thread(const struct thread *t)
+{
+	char word[64];
+
+	put_line("thread %u at=%x name=%s", t->id, (unsigned int)t,
+		 record_word(word, sizeof(word), t->name));
+}
+
 /* ---- the thread -------------------------------------------------------------- */
 
-/* Is it an event of the recorder itself? */
+/* Is it an event of the recorder itself? The events of an interrupt on its stack are
+ * not. */
 static bool is_own(const struct trace_event *e)
 {
-	return e->thread == current->id ||
-	       ((e->op == TR_SWITCH || e->op == TR_WAKE) && e->obj == current);
+	switch (e->op) {
+	case TR_SWITCH:
+	case TR_WAKE:
+		if (e->obj == current)
+			return true;
+		return e->op == TR_SWITCH && e->thread == current->id;
+	case TR_BLOCK:
+	case TR_TIMER_ARM:
+	case TR_THREAD_BEGIN:
+		return e->thread == current->id;
+	default:
+		return false;
+	}
 }
 
 /* Write the core's events. Returns how many there were. */
@@ -360,6 +380,7 @@ static int recorder_thread(void *arg maybe_unused)
 {
 	struct cpumask here = CPUMASK_ALL;
 
+	put_thread(current);
 	while (!READ_ONCE(stop)) {
 		struct cpumask there = { .bits = READ_ONCE(wanted.bits) };
 
@@ -386,11 +407,9 @@ bool record_is_on(void)
 static void put_threads(void)
 {
 	struct thread *t;
-	char word[64];
 
 	for_each_thread (t)
-		put_line("thread %u at=%x name=%s", t->id, (unsigned int)t,
-			 record_word(word, sizeof(word), t->name));
+		put_thread(t);
 }
 
 static void put_head(void)

@@ -34,9 +34,9 @@ WHAT THEY DO NOT TELL. Here a state has UNKNOWN, or says less:
       the reference count in a cut has no event either. But only there a thread takes
       cpu_hotplug.lock, and releases it without an event about the count: then the count
       is 0. Model.gaps counts these cases.
-  (c) The recorder leaves out the switches to and from itself, and all that happens in an
-      interrupt while it runs. So a thread that `runs` may be ready, while the recorder
-      runs there; and a thread may have been woken or switched in without an event.
+  (c) The recorder leaves out the switches to and from itself. So a thread that `runs` may
+      be ready, while the recorder runs there; and a thread may have been switched in
+      without an event.
   (d) While the explorer holds a thread at a gate, it has no event: the thread seems to be
       ready.
   (e) Which thread must act is certain for locks, ends of threads and grace periods. For
