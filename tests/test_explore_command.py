@@ -68,6 +68,16 @@ def test_reduction_checks_itself(tmp_path):
         assert "search=broken" in run.text
 
 
+def test_preempted_on_the_way_to_sleep(tmp_path):
+    """G's worker starts a thread that is G from then on, and sleeps until it has ended. If
+    the worker is preempted just before it sleeps, the new G goes on first."""
+    image = patched(ROOT / "tests/planted/preempted.patch", tmp_path / "tree")
+    run = boot("explore e4g/given-back; explore e4g/given-back full", image=image)
+    assert run.status == 0
+    assert [(v["search"], v.num("schedules")) for v in verdicts(run.text)] == [
+        ("complete", 6), ("complete", 571)]
+
+
 def test_where_the_time_goes():
     """Each step has one choice, after it. All shares together are the whole time."""
     r = boot("explore e0 time", smp=2)

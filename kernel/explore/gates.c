@@ -565,6 +565,11 @@ bool explore_await(void)
 
 void explore_become(unsigned int i)
 {
+	/* The thread before may have been preempted in note_block(), on its way
+	 * to sleep. What it does there must come first. Acquire: pairs with the
+	 * release in reschedule(). */
+	while (smp_load_acquire(&ex.gate[i].thread->on_rq))
+		yield();
 	WRITE_ONCE(ex.gate[i].id, current->id);
 	WRITE_ONCE(ex.gate[i].thread, current);
 }

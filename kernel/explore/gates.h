@@ -144,7 +144,8 @@ bool explore_await(void);
  * explore_await() go on whose condition is true; if `all`, let every thread in
  * explore_await() go on. Returns whether there was such a thread. */
 bool explore_release_waiting(bool all);
-/* The calling thread takes the place of thread i. */
+/* The calling thread takes the place of thread i, which sleeps or has ended, or is
+ * about to. */
 void explore_become(unsigned int i);
 /* The first gate of an explored thread. Does nothing in other threads. */
 void explore_start(void);

@@ -36,6 +36,11 @@
 _Static_assert(sizeof(struct graph) <= PAGE_SIZE << ORDER_OF_GRAPH,
 	       "no room for the graph");
 
+#define WENT_ASTRAY "a repeated schedule went another way"
+#define UNSEEN                                                                 \
+	"two schedules lead to one state and go on differently;\n"             \
+	"  a step depends on data that the explorer does not see"
+
 static struct graph *graph_memory;
 
 static struct walk {
@@ -109,7 +114,7 @@ static bool arrive(struct director *d, struct stage *st, unsigned int enabled,
 		arrive_by_new_step(w, name_of_state(w, st), enabled);
 	if (!w->wrong && (w->here == GRAPH_NONE ||
 			  w->graph->node[w->here].enabled != enabled))
-		w->wrong = "a repeated schedule went another way";
+		w->wrong = w->known ? UNSEEN : WENT_ASTRAY;
 	if (w->wrong)
 		return true;
 	*node = w->graph->node[w->here].id;
@@ -142,7 +147,7 @@ static int choose_in_graph(struct director *d, struct stage *st,
 			   mover == SEARCH_NO_ROOM ?
 				   "more different steps than there is room "
 				   "for" :
-				   "a repeated schedule went another way";
+				   WENT_ASTRAY;
 	d->may_spin = mover == SEARCH_TOO_LONG;
 	return mover;
 }
@@ -166,7 +171,7 @@ static void end_run(struct director *d, struct stage *st, unsigned int left)
 	(void)left;
 	explore_standing(stands);
 	if (!w->wrong && !d->broken && search_end(w->search, stands))
-		w->wrong = "a repeated schedule went another way";
+		w->wrong = WENT_ASTRAY;
 }
 
 /* The run has come to a leaf, and has ended in this way. */
@@ -177,8 +182,7 @@ static void note_end(struct walk *w, const struct played *p)
 	if (!p->clean)
 		w->wrong = "a schedule left a trace";
 	else if (w->known && leaf->outcome != p->out)
-		w->wrong = "two schedules lead to one state and do not end "
-			   "alike";
+		w->wrong = UNSEEN;
 	leaf->outcome = (uint8_t)p->out & 0x7f;
 	leaf->fails = p->out != OUT_COMPLETES;
 }
