@@ -44,9 +44,9 @@ def has_terminals():
 
 
 # These take longest. They come first, so that the workers end at about the same time.
-FIRST = ("test_suites", "test_mutants", "test_boards", "test_demos", "test_explore",
-         "test_host", "test_try", "test_wrong_fixes", "test_explore_exchanged",
-         "test_lockdep", "test_programs", "test_ends")
+FIRST = ("test_boards", "test_explore", "test_demos", "test_suites", "test_try",
+         "test_lockdep", "test_host", "test_mutants", "test_wrong_fixes",
+         "test_explore_exchanged", "test_make", "test_programs", "test_ends")
 
 
 def pytest_collection_modifyitems(config, items):

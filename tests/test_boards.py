@@ -254,7 +254,7 @@ def test_a_core_that_does_not_come(board):
 @pytest.mark.parametrize("board,mode", WAYS)
 def test_cores_that_come_late(board, mode):
     """The kernel runs before the other cores have left the stub."""
-    run = boot("test boot; test cpu", board=board, mode=mode, late=True,
+    run = boot("test boot; test cpu.call_function", board=board, mode=mode, late=True,
                extra=TURNS)
     booted(run, board, mode)
     assert run.status == 0

@@ -1,7 +1,8 @@
 """The portable parts of the kernel, built for this host with sanitizers.
 
-Each runs with several random seeds, in `make check` with one.
+Each runs with one random seed, with --soak with three.
 """
+import functools
 import os
 import struct
 import subprocess
@@ -28,28 +29,28 @@ SEARCH = ["kernel/explore/search.c", "tests/host/search_model.c",
 
 pytestmark = pytest.mark.check
 
-
-@pytest.fixture
-def seeds(request):
-    return (1,) if is_short(request) else (1, 2, 3)
-
-
-def is_short(request):
-    return request.config.getoption("-m") == "check"
+# One kind of work, so one seed is enough in each run.
+every_seed = pytest.mark.parametrize("seed", [
+    1, *(pytest.param(n, marks=pytest.mark.soak) for n in (2, 3))])
 
 
 @pytest.fixture(scope="session")
 def host(tmp_path_factory):
-    """host(name, sources, flags): builds tests/host/NAME_test.c, returns a
+    """host(name, sources, flags): builds tests/host/NAME_test.c once, returns a
     function that runs it with its arguments."""
     place = tmp_path_factory.mktemp("host")
 
-    def make(name, sources=(), flags=MEMORY, debug=1):
+    @functools.lru_cache(maxsize=None)
+    def program(name, sources, flags, debug):
         exe = place / f"{name}-{debug}-{len(os.listdir(place))}"
         line = ["gcc", *WARN, *flags, f"-DGORDIAN_DEBUG={debug}", "-I.",
                 "-pthread", f"tests/host/{name}_test.c", *sources, "-o",
                 str(exe)]
         subprocess.run(line, cwd=gordian.ROOT, check=True)
+        return exe
+
+    def make(name, sources=(), flags=MEMORY, debug=1):
+        exe = program(name, tuple(sources), tuple(flags), debug)
 
         def run(*args):
             cmd = [str(exe), *map(str, args)]
@@ -105,22 +106,19 @@ def pack(blob):
     return blob[:4] + struct.pack(">I", end) + blob[8:end]
 
 
-def test_list(host, seeds):
-    run = host("list")
-    for seed in seeds:
-        run(seed, 200000)
+@every_seed
+def test_list(host, seed):
+    host("list")(seed, 200000)
 
 
-def test_callback_lists(host, seeds):
-    run = host("cblist", ["kernel/rcu/cblist.c"])
-    for seed in seeds:
-        run(seed, 200000)
+@every_seed
+def test_callback_lists(host, seed):
+    host("cblist", ["kernel/rcu/cblist.c"])(seed, 200000)
 
 
-def test_lockdep_graph(host, seeds):
-    run = host("lockdep_graph", ["kernel/lock/lockdep_graph.c"])
-    for seed in seeds:
-        run(seed, 20000)
+@every_seed
+def test_lockdep_graph(host, seed):
+    host("lockdep_graph", ["kernel/lock/lockdep_graph.c"])(seed, 20000)
 
 
 def test_ticket_lock(host):
@@ -129,48 +127,44 @@ def test_ticket_lock(host):
         run(first, 40000)
 
 
-def test_search(host, seeds):
-    run = host("search", [*ORACLE, *SEARCH])
-    for seed in seeds:
-        run(seed, 100)
+@every_seed
+def test_search(host, seed):
+    host("search", [*ORACLE, *SEARCH])(seed, 100)
 
 
-def test_search_random(host, seeds):
-    run = host("search_random", ["kernel/explore/search.c", "lab/explore/graph.c"])
-    for seed in seeds:
-        run(seed, 150)
+@every_seed
+def test_search_random(host, seed):
+    host("search_random", ["kernel/explore/search.c", "lab/explore/graph.c"])(
+        seed, 150)
 
 
-def test_search_steps(host, seeds):
-    run = host("search_step", ["kernel/explore/search.c"])
-    for seed in seeds:
-        run(seed, 2000)
+@every_seed
+def test_search_steps(host, seed):
+    host("search_step", ["kernel/explore/search.c"])(seed, 2000)
 
 
-def test_oracle(host, seeds):
+@every_seed
+def test_oracle(host, seed):
     """The oracle of the search, alone: known programs, and properties of random
     ones."""
-    run = host("oracle", ORACLE)
-    for seed in seeds:
-        run(seed, 50)
+    host("oracle", ORACLE)(seed, 50)
 
 
-def test_search_against_oracle(host, request):
+@pytest.mark.parametrize("seed, programs", [
+    (1, 150), pytest.param(2, 500, marks=pytest.mark.soak)])
+def test_search_against_oracle(host, seed, programs):
     """Random programs: outcomes, deadlock states, classes, redundant runs."""
-    run = host("search_oracle", [*ORACLE, *SEARCH])
-    run(*((1, 50) if is_short(request) else (2, 500)))
+    host("search_oracle", [*ORACLE, *SEARCH])(seed, programs)
 
 
-def test_cmdline(host, seeds):
-    run = host("cmdline", ["kernel/lib/cmdline.c"])
-    for seed in seeds:
-        run(seed, 100000)
+@every_seed
+def test_cmdline(host, seed):
+    host("cmdline", ["kernel/lib/cmdline.c"])(seed, 100000)
 
 
-def test_printf(host, seeds):
-    run = host("printf", ["kernel/lib/printf.c"])
-    for seed in seeds:
-        run(seed, 100000)
+@every_seed
+def test_printf(host, seed):
+    host("printf", ["kernel/lib/printf.c"])(seed, 100000)
 
 
 @pytest.mark.parametrize("flags", [MEMORY, RACES], ids=["memory", "races"])
@@ -178,22 +172,20 @@ def test_cpumask(host, flags):
     host("cpumask", flags=flags)(1, 100000)
 
 
+@every_seed
 @pytest.mark.parametrize("rounds", [
     1000, pytest.param(4000, marks=pytest.mark.soak)])
-def test_device_tree(host, tree, seeds, rounds):
-    run = host("fdt", ["kernel/lib/fdt.c"])
-    for seed in seeds:
-        run(seed, rounds, tree)
+def test_device_tree(host, tree, seed, rounds):
+    host("fdt", ["kernel/lib/fdt.c"])(seed, rounds, tree)
 
 
+@every_seed
 @pytest.mark.parametrize("debug", [1, 0], ids=["debug", "release"])
-def test_slab(host, debug, seeds):
-    run = host("slab", SLAB, [*MEMORY, *LOW, "-Wl,--wrap=pages_free"], debug)
-    for seed in seeds:
-        run(seed, 200000)
+def test_slab(host, debug, seed):
+    host("slab", SLAB, [*MEMORY, *LOW, "-Wl,--wrap=pages_free"], debug)(seed, 200000)
 
 
+@pytest.mark.parametrize("rounds", [50, pytest.param(200, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("debug", [1, 0], ids=["debug", "release"])
-def test_slab_threads(host, debug, request):
-    rounds = 50 if is_short(request) else 200
+def test_slab_threads(host, debug, rounds):
     host("slab_threads", SLAB, [*RACES, *LOW], debug)(1, rounds)

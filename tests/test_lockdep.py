@@ -92,7 +92,8 @@ def scenario(text):
 # ---- the cases -------------------------------------------------------------------
 
 @pytest.mark.parametrize("smp, extra", [
-    (1, ()), (2, ()), (4, ()), (8, ()),
+    (1, ()), pytest.param(2, (), marks=pytest.mark.soak), (4, ()),
+    pytest.param(8, (), marks=pytest.mark.soak),
     (4, ("-icount", "shift=5,sleep=off"))])
 def test_cases(smp, extra):
     run = gordian.boot("test lockdep", smp=smp, extra=extra)

@@ -14,9 +14,9 @@ MACHINES = (
       dict(smp=4, extra=("-icount", f"shift={n},sleep=off")))
      for n in SHIFTS] +
     [(f"{n}-cores-release", dict(smp=n, profile="release")) for n in (1, 4)])
-# One clock that is counted, and one machine of each other kind. The rest is more of the
-# same.
-SOAK = ("2-cores", "1-cores-release",
+# One clock that is counted (the cores then take turns, too), and one machine of each other
+# kind. The rest is more of the same.
+SOAK = ("2-cores", "4-cores-one-thread", "1-cores-release",
         *(f"4-cores-icount-{n}" for n in SHIFTS if n != 5))
 MARKS = {"4-cores": pytest.mark.check, **dict.fromkeys(SOAK, pytest.mark.soak)}
 SUITES = "boot cpu hang input lib lock lockdep mm rcu sched slabdbg waitfor".split()
