@@ -183,6 +183,7 @@ def test_the_points_of_a_schedule(tmp_path):
         assert r.movers.keys() == {0, 1, 2} and not r.movers[2].thread
         assert [r.actors[m.thread][0] for m in list(r.movers.values())[:2]] == ["D", "U"]
         assert [x.mover for x in r.steps] == [0] * 7 + [1] * 5 + [0, 2]
+        assert [x.number for x in r.steps] == list(range(1, 15))
         assert [p.step for p in r.points] == list(range(15))
         times = [t for p, x in zip(r.points, r.steps) for t in (p.time, x.time)]
         assert times == sorted(times) and r.begin < times[0]

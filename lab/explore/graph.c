@@ -114,8 +114,8 @@ const struct graph_edge *graph_best(const struct graph *g, unsigned int node,
 		unsigned int n = edge->switches + (edge->mover != last);
 
 		if (!g->node[edge->to].failing ||
-		    (best && (n > *switches || (n == *switches &&
-						edge->mover > best->mover))))
+		    (best && (n > *switches ||
+			      (n == *switches && edge->mover > best->mover))))
 			continue;
 		best = edge;
 		*switches = n;
