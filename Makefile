@@ -172,6 +172,17 @@ trace:
 	@$(BUILD)
 	@$(PYTHON) tools/trace run "$${ID:?make trace ID=e2}"
 
+#: make show [PORT=/dev/ttyUSB0] [HTTP=8000]
+#:                             show a running kernel in a browser: the shell, the
+#:                             cores, the locks and the waits; PORT= shows a board
+#:                             on a serial line
+.PHONY: show
+show:
+	@tools/need show $(if $(PORT),,demo)
+	@$(if $(PORT),:,$(BUILD))
+	@SMP='$(SMP)' MACHINE='$(MACHINE)' IMAGE='$(OUT)/gordian.img' $(PYTHON) tools/show
+export PORT HTTP
+
 #: make debug [SMP=n] [RUN=]   start QEMU and gdb; the kernel waits at its first
 #:                             instruction
 .PHONY: debug

@@ -4,7 +4,7 @@
  *
  * `rec` belongs to the thread while it runs, and to the holder of record_mutex
  * (record_cmd.c) before and after. notes_lock (a spinlock) guards the lines that other
- * threads add. `on`, `stop` and `wanted` are atomic.
+ * threads add. `on`, `stop`, `what` and `wanted` are atomic.
  *
  * A frame is an escape string that terminals ignore (docs/trace.md says which):
  *
@@ -30,25 +30,27 @@
 #include "kernel/rcu/rcu.h"
 #include "kernel/slab/slab.h"
 
-#define LOOK_NS	   1000000ull /* between two looks at the rings */
-#define BATCH	   64u	      /* events that are copied at once */
-#define AT_ONCE	   4096u      /* of one core, before the next core's turn */
-#define FILE_SIZE  16384u     /* bytes that are written at once */
-#define FRAME_SIZE 400u	      /* lines in a frame; a terminal's limit is 768 */
-#define NOTES_SIZE 16384u
+#define LOOK_NS	    1000000ull	/* between two looks at the rings */
+#define LIVE_NAP_NS 10000000ull /* the same, if states are recorded */
+#define BATCH	    64u		/* events that are copied at once */
+#define AT_ONCE	    4096u	/* of one core, before the next core's turn */
+#define FILE_SIZE   16384u	/* bytes that are written at once */
+#define FRAME_SIZE  400u /* lines in a frame; a terminal's limit is 768 */
+#define NOTES_SIZE  16384u
 
 static struct recorder {
 	struct thread *thread;
 	int file; /* -1: the serial line */
-	bool actors, failed;
+	bool failed;
 	uint32_t frames;
 	struct record_counts core[NR_CPUS];
 	uint32_t begin[NR_CPUS]; /* trace_written() at the begin */
 	uint64_t counts[5];	 /* the counters at the last look */
 	size_t used;		 /* of out[] */
 } rec;
-static char out[FILE_SIZE]; /* of rec */
-static bool on, stop;	    /* atomic */
+static char out[FILE_SIZE];   /* of rec */
+static bool on, stop;	      /* atomic */
+static enum record_what what; /* as the last record_begin() said. Atomic. */
 /* Where the thread shall run. Atomic. */
 static struct cpumask wanted = { .bits = ~0u };
 
@@ -264,6 +266,9 @@ void record_line(const char *fmt, ...)
 			notes_used += n;
 		}
 		spin_unlock(&notes_lock);
+		/* Nobody who plays a round waits for a live page. */
+		if (!done && record_is_live())
+			return;
 		if (!done)
 			sleep_ns(LOOK_NS);
 	}
@@ -315,7 +320,7 @@ static unsigned int drain_core(unsigned int cpu)
 				 (unsigned long long)timer_now(), cpu, lost);
 		for (unsigned int i = 0; i < n; i++) {
 			if (is_own(&batch[i]) ||
-			    (rec.actors && !batch[i].traced))
+			    (what == RECORD_ACTORS && !batch[i].traced))
 				c->left_out++;
 			else
 				put_event(&batch[i]);
@@ -376,23 +381,48 @@ static bool drain(void)
 	return most >= BATCH;
 }
 
+/* Go to the cores where the recorder shall run. here: where it may run now. */
+static void follow_wanted(struct cpumask *here)
+{
+	struct cpumask there = { .bits = READ_ONCE(wanted.bits) };
+
+	if (there.bits != here->bits && !thread_set_affinity(current, there))
+		*here = there;
+}
+
+/* Write states until it is told to stop. */
+static void follow_states(struct cpumask *here)
+{
+	uint64_t next = 0, begin = 0;
+
+	while (!READ_ONCE(stop)) {
+		follow_wanted(here);
+		put_notes();
+		if (timer_ns(timer_now() - begin) >= next) {
+			next = live_look(put_lines);
+			begin = timer_now();
+		}
+		flush();
+		sleep_ns(LIVE_NAP_NS);
+	}
+	live_look(put_lines);
+}
+
 static int recorder_thread(void *arg maybe_unused)
 {
 	struct cpumask here = CPUMASK_ALL;
 
 	put_thread(current);
+	if (record_is_live())
+		follow_states(&here);
 	while (!READ_ONCE(stop)) {
-		struct cpumask there = { .bits = READ_ONCE(wanted.bits) };
-
-		if (there.bits != here.bits &&
-		    !thread_set_affinity(current, there))
-			here = there;
+		follow_wanted(&here);
 		if (!drain())
 			sleep_ns(LOOK_NS);
 	}
 	trace_follow(false);
 	/* A core that was far ahead has more than one call writes. */
-	while (drain())
+	while (!record_is_live() && drain())
 		;
 	return 0;
 }
@@ -404,6 +434,11 @@ bool record_is_on(void)
 	return READ_ONCE(on);
 }
 
+bool record_is_live(void)
+{
+	return READ_ONCE(what) == RECORD_LIVE;
+}
+
 static void put_threads(void)
 {
 	struct thread *t;
@@ -411,6 +446,10 @@ static void put_threads(void)
 	for_each_thread (t)
 		put_thread(t);
 }
+
+static const char *const whats[] = {
+	[RECORD_ALL] = "all", [RECORD_ACTORS] = "actors", [RECORD_LIVE] = "live"
+};
 
 static void put_head(void)
 {
@@ -424,23 +463,25 @@ static void put_head(void)
 		 crc32(0, text_start, (size_t)(text_end - text_start)),
 		 GORDIAN_DEBUG ? "debug" : "release");
 	put_line("machine cores=%u board=%s events=%s", board.nr_cores,
-		 record_word(word, sizeof(word), board.name),
-		 rec.actors ? "actors" : "all");
+		 record_word(word, sizeof(word), board.name), whats[what]);
+	if (record_is_live())
+		return; /* what follows explains events */
 	for (unsigned int op = 0; record_op_line(op, line, sizeof(line)); op++)
 		put_line("%s", line);
 	put_threads();
 }
 
-int record_begin(int file, bool actors)
+int record_begin(int file, enum record_what of)
 {
 	unsigned int cpu;
 
 	memset(&rec, 0, sizeof(rec));
 	rec.file = file;
-	rec.actors = actors;
+	WRITE_ONCE(what, of);
+	live_begin();
 	rec.counts[0] = ~0ull; /* the first look writes them */
 	put_head();
-	trace_follow(true);
+	trace_follow(!record_is_live());
 	for_each_possible_cpu (cpu)
 		rec.begin[cpu] = trace_written(cpu) - trace_unread(cpu);
 	WRITE_ONCE(stop, false);
@@ -491,7 +532,8 @@ bool record_end(void)
 	thread_join(rec.thread);
 	WRITE_ONCE(on, false);
 	put_notes();
-	put_core_counts();
+	if (!record_is_live())
+		put_core_counts();
 	put_line("end %llx", (unsigned long long)timer_now());
 	flush();
 	if (rec.file >= 0)

@@ -19,8 +19,8 @@
  * Lockdep does not see its lock, so its work adds nothing to lockdep's graph.
  *
  * The mechanism: record.c (thread, lines, file and frames), record_round.c (what the
- * runner adds), record_steps.c (what the explorer adds), record_ops.c (the names of the
- * operations), record_cmd.c.
+ * runner adds), record_steps.c (what the explorer adds), record_live.c (states instead of
+ * events), record_ops.c (the names of the operations), record_cmd.c.
  */
 #pragma once
 
@@ -34,18 +34,23 @@ struct record_counts {
 	uint64_t read, lost, left_out; /* left_out: of those that were read */
 };
 
+/* What is recorded: all events; only those that a trace of an experiment wants; or states
+ * instead of events. */
+enum record_what { RECORD_ALL, RECORD_ACTORS, RECORD_LIVE };
+
 /* Begin. file: a file of the host, of host_files->create(); -1: the serial line.
- * actors: leave out the events that no trace of an experiment wants. Returns 0 or
- * -ENOMEM. record_end(): write the rest, and the counts; close the file. Returns
+ * Returns 0 or -ENOMEM. record_end(): write the rest, and the counts; close the file. Returns
  * false if not all of it could be written. Both sleep; record_mutex held. */
-int record_begin(int file, bool actors);
+int record_begin(int file, enum record_what what);
 bool record_end(void);
 /* Of all cores together, since record_begin(). Racy while it records. */
 struct record_counts record_counted(void);
+/* Are, or were, states recorded? Any context. */
+bool record_is_live(void);
 /* Does it record? Any context. */
 bool record_is_on(void);
-/* Add a line to the stream: words with single blanks between them. Waits for room. In
- * threads. */
+/* Add a line to the stream: words with single blanks between them. Waits for room; but if
+ * states are recorded, it drops the line instead. In threads. */
 void record_line(const char *fmt, ...) printf_like(1, 2);
 /* A word of a line: each blank and each other character with a meaning is written as
  * %XX. Returns out. */
@@ -71,6 +76,24 @@ void record_point(const struct stage *st, unsigned int steps,
 		  unsigned int enabled, const uint64_t *node, bool told);
 /* The mover takes step number `step`, from 1. */
 void record_step(unsigned int step, unsigned int mover);
+
+/* ---- record_live.c ----------------------------------------------------------- */
+
+#define LIVE_SIZE 8192 /* the lines of a state */
+
+/* The recorder begins; it has not looked yet. */
+void live_begin(void);
+/* Look at the machine, and call put() with the lines of a state if there is something to
+ * tell. Returns the time until the next look. In the recorder's thread. */
+uint64_t live_look(void (*put)(const char *lines, size_t size));
+/* States written since live_begin(). Any context. */
+unsigned int live_states(void);
+/* A round begins, its outcome is known, it is over: the knot is cut, too. The texts stay
+ * as they are until then. In threads. */
+void live_round_begin(const char *id, const char *part, const char *kind,
+		      const char *dir, unsigned int core);
+void live_round_outcome(const char *outcome);
+void live_round_over(void);
 
 /* ---- record_ops.c ------------------------------------------------------------ */
 

@@ -17,6 +17,11 @@ static int tell(const char *verb)
 {
 	struct record_counts c = record_counted();
 
+	if (record_is_live()) {
+		kprintf("record: %s %u states to %s\n", verb, live_states(),
+			where);
+		return 0;
+	}
 	kprintf("record: %s %llu events to %s; %llu left out, %llu lost\n",
 		verb, (unsigned long long)(c.read - c.left_out), where,
 		(unsigned long long)c.left_out, (unsigned long long)c.lost);
@@ -61,7 +66,7 @@ static int create_file(const char *name)
 	return file;
 }
 
-static int start_recording(const char *name, bool actors)
+static int start_recording(const char *name, enum record_what what)
 {
 	bool serial = !strcmp(name, "serial");
 	int file = -1;
@@ -80,7 +85,7 @@ static int start_recording(const char *name, bool actors)
 	if (!serial && (file = create_file(name)) < 0)
 		return 1;
 	strcpy(where, name);
-	if (!record_begin(file, actors))
+	if (!record_begin(file, what))
 		return 0;
 	kprintf("record: no memory for its thread\n");
 	if (!serial)
@@ -91,18 +96,22 @@ static int start_recording(const char *name, bool actors)
 static int record_command(int argc, char **argv)
 {
 	bool stops = argc > 1 && !strcmp(argv[1], "stop");
-	bool actors = argc == 3 && !stops && !strcmp(argv[2], "actors");
+	enum record_what what = argc < 3		   ? RECORD_ALL :
+				!strcmp(argv[2], "actors") ? RECORD_ACTORS :
+							     RECORD_LIVE;
 	int status;
 
-	if (argc > 3 || (argc == 3 && !actors)) {
-		kprintf("usage: record [FILE|serial [actors] | stop]\n");
+	if (argc > 3 ||
+	    (argc == 3 && (stops || (what == RECORD_LIVE &&
+				     strcmp(argv[2], "live") != 0)))) {
+		kprintf("usage: record [FILE|serial [actors|live] | stop]\n");
 		return 1;
 	}
 	if (mutex_lock_interruptible(&record_mutex))
 		return 1;
 	status = argc == 1 ? show_status() :
 		 stops	   ? stop_recording() :
-			     start_recording(argv[1], actors);
+			     start_recording(argv[1], what);
 	mutex_unlock(&record_mutex);
 	return status;
 }
@@ -110,23 +119,27 @@ static int record_command(int argc, char **argv)
 static const char *record_complete(int arg, unsigned int i)
 {
 	static const char *const words[] = { "serial", "stop" };
+	static const char *const kinds[] = { "actors", "live" };
 
 	if (arg == 1)
 		return i < ARRAY_SIZE(words) ? words[i] : NULL;
-	return arg == 2 && i == 0 ? "actors" : NULL;
+	return arg == 2 && i < ARRAY_SIZE(kinds) ? kinds[i] : NULL;
 }
 
 SHELL_COMMAND(
 	record, .name = "record",
-	.usage = "record [FILE|serial [actors] | stop]",
+	.usage = "record [FILE|serial [actors|live] | stop]",
 	.help = "record the kernel's events, for tools/trace",
-	.words = "  FILE    write to this file of the host, by semihosting\n"
-		 "  serial  write to the serial line, in strings that terminals "
-		 "ignore\n"
-		 "  actors  write only the events of an experiment's threads "
-		 "(for a slow line)\n"
-		 "  stop    write the last events and the counts; then end\n"
-		 "  Without a word: print the counts so far.\n",
+	.words =
+		"  FILE    write to this file of the host, by semihosting\n"
+		"  serial  write to the serial line, in strings that terminals "
+		"ignore\n"
+		"  actors  write only the events of an experiment's threads "
+		"(for a slow line)\n"
+		"  live    write states instead of events, when they change (for "
+		"`make show`)\n"
+		"  stop    write the last events and the counts; then end\n"
+		"  Without a word: print the counts so far.\n",
 	.example = "record e2.stream; demo e2; record stop",
 	.page = "docs/trace.md", .fn = record_command,
 	.complete = record_complete);

@@ -32,8 +32,11 @@ static const char *kind_of(const struct stage *st)
 
 void record_round_begin(const struct stage *st)
 {
+	const char *part = st->sc->part ?: st->demo->id;
+	const char *dir = !st->sc->world.toggles ? "-" : st->up ? "up" : "down";
 	char word[64];
 
+	live_round_begin(st->demo->id, part, kind_of(st), dir, st->toggled);
 	if (!record_is_on())
 		return;
 	rounds++;
@@ -45,11 +48,7 @@ void record_round_begin(const struct stage *st)
 	record_line(
 		"round %llx begin round=%u id=%s part=%s kind=%s dir=%s core=%u",
 		(unsigned long long)timer_now(), rounds, st->demo->id,
-		record_word(word, sizeof(word), st->sc->part ?: st->demo->id),
-		kind_of(st),
-		!st->sc->world.toggles ? "-" :
-		st->up		       ? "up" :
-					 "down",
+		record_word(word, sizeof(word), part), kind_of(st), dir,
 		st->toggled);
 }
 
@@ -133,10 +132,13 @@ void record_round_end(struct stage *st, enum outcome out)
 {
 	char found[80], word[100];
 
+	live_round_outcome(outcome_name(out));
 	if (!record_is_on())
 		return;
-	record_waits(st, out);
-	record_orders();
+	if (!record_is_live()) {
+		record_waits(st, out);
+		record_orders();
+	}
 	lockdep_words(found, sizeof(found), lockdep_seen());
 	record_line("round %llx end round=%u outcome=%s lockdep=%s",
 		    (unsigned long long)timer_now(), rounds, outcome_name(out),

@@ -468,6 +468,7 @@ bool end_round(struct stage *st, enum outcome out, bool quietly)
 	}
 	if (st->sc->world.teardown)
 		st->sc->world.teardown(st);
+	live_round_over();
 	return clean;
 }
 

@@ -158,7 +158,10 @@ def test_recording_changes_no_verdict(tmp_path):
     """The explorer finds the same while it is recorded."""
     run = record(tmp_path / "x", "explore e2; explore e1")
     plain = boot("explore e2; explore e1")
+    watched = boot("record serial live; explore e2; explore e1; record stop")
     assert [v.text for v in gordian.verdicts(run.text)] == \
+        [v.text for v in gordian.verdicts(plain.text)]
+    assert verdicts_beside_frames(watched) == \
         [v.text for v in gordian.verdicts(plain.text)]
     s = stream.read(tmp_path / "x")
     schedules = sum(v.num("schedules") for v in gordian.verdicts(run.text))
@@ -396,6 +399,133 @@ def test_the_crc_is_zlibs(serial):
     _, number, size, crc, lines = serial[start + 2:end - 2].split(b";", 4)
     assert (int(number), int(size)) == (0, len(lines))
     assert int(crc, 16) == zlib.crc32(b"0;%s;%s" % (size, lines))
+
+
+# ---- states instead of events ---------------------------------------------------------
+
+def verdicts_beside_frames(run):
+    frames = stream.Frames()
+    frames.feed(run.as_printed.encode(), last=True)
+    assert frames.damaged == frames.missing == 0
+    text = gordian.with_whole_fields(frames.text.decode().replace("\r", ""))
+    return [v.text for v in gordian.verdicts(text)]
+
+
+def states_of(text, frames=None):
+    """All states of a recording, and the stream."""
+    s, found = stream.Stream(), []
+    for line in (frames or stream.Frames()).feed(text.encode(), last=True):
+        s.feed(line)
+        if s.live.state not in found[-1:] and s.live.state:
+            found.append(s.live.state)
+    assert s.unknown == 0
+    return found, s
+
+
+def printed_owners(text):
+    return {m[1]: m[2] or "-" for m in re.finditer(
+        r"^(\S+): (?:held by (\S+) \(thread \d+\), \d+ wait|free)$", text, re.M)}
+
+
+def test_a_state_says_what_the_commands_print(tmp_path):
+    """Owners and waits are those of `locks` and `waits`, in a knot."""
+    run = boot("record serial live; demo e2 hold; locks; record stop")
+    frames = stream.Frames()
+    states, s = states_of(run.as_printed, frames)
+    last, text = states[-1], frames.text.decode().replace("\r", "")
+    assert {x["name"]: x["by"] for x in last["lock"]} == printed_owners(text)
+    assert {(x["name"], x["lock"]) for x in last["held"] if x["name"] in "DU"} == {
+        ("D", "slab_mutex"), ("D", "rcu_sched_state.barrier_mutex"),
+        ("U", "cpu_add_remove_lock"), ("U", "cpu_hotplug.lock")}
+    assert {(x["name"], x["on"], x["to-name"], x["words"], x["cycle"])
+            for x in last["waiting"]} == {
+        ("D", "cpu_hotplug.lock", "U", "held by", 1), ("U", "slab_mutex", "D", "held by", 1)}
+    assert [x["state"] for x in last["run"]] == ["online"] * 3 + ["off"]
+    assert last["refcount"] == {"value": 0, "lock": "counter", "by": "U",
+                                "writer": s.live.state["refcount"]["writer"]}
+    assert last["stage"] == {"id": "E2", "part": "E2", "kind": "forced", "dir": "up",
+                             "core": 3, "outcome": "deadlock"}
+    assert s.live.broken == 0 and last["left_out"] == 0
+
+
+def test_the_stage_is_empty_after_the_cut():
+    run = boot("record serial live; demo e2 hold; cut; record stop")
+    states, _ = states_of(run.as_printed)
+    assert states[-1]["stage"] is None and states[-1]["waiting"] == []
+    assert all(x["owner"] == 0 for x in states[-1]["lock"])
+
+
+def test_states_of_a_release_image():
+    run = boot("record serial live; cpu down 1; record stop", profile="release", smp=2)
+    last = states_of(run.as_printed)[0][-1]
+    assert [x["state"] for x in last["run"]] == ["online", "off"] and last["held"] == []
+
+
+def test_states_fit_the_line():
+    """A state is read 100 ms after the one before at the earliest, and later if that was
+    long: 260 us for each byte. At rest there is one in a second. By the kernel's clock."""
+    with gordian.Console(smp=4) as c:
+        c.prompt()
+        text = c.cmd("record serial live") + c.cmd("demo e2 10")
+        text += c.expect("state-end n=12")
+        c.p.send("record stop\r")
+        text += "state-end n=12" + c.expect("record: wrote ")
+    states, s = states_of(text)
+    assert [x["n"] for x in states] == list(range(len(states))) and len(states) > 12
+    sizes = {}
+    for line in stream.Frames().feed(text.encode(), last=True):
+        if line.startswith("state "):
+            n = int(stream.fields(line.split(" ")[2:])["n"])
+            sizes[n] = 0
+        elif not line.startswith(("round", "actor", "clock", "image", "machine", "gordian",
+                                  "end", "state-end")):
+            sizes[n] += len(line) + 1
+    gaps = [(b["time"] - a["time"]) * 1000000 // s.hz for a, b in zip(states, states[1:-1])]
+    assert all(gap >= max(100000, 260 * size) for gap, size in zip(gaps, sizes.values()))
+
+
+def test_states_at_rest():
+    """One in a second, and all alike: what comes late sees the state, and that the kernel
+    is alive."""
+    with gordian.Console(smp=1) as c:
+        c.prompt()
+        text = c.cmd("record serial live") + c.expect("state-end n=4") + "state-end n=4" + \
+            c.expect("\\")
+    states, s = states_of(text.replace("gordian> ", "") + "\\")
+    alike = [(a, b) for a, b in zip(states, states[1:])
+             if {**a, "time": 0, "n": 0} == {**b, "time": 0, "n": 0}]
+    assert len(alike) > 1
+    assert all(b["time"] - a["time"] >= s.hz for a, b in alike)
+
+
+@pytest.mark.parametrize("change", [
+    lambda x: x[:5] + x[6:], lambda x: x[:-1], lambda x: x[1:],
+    lambda x: x[:5] + [x[5]] + x[5:], lambda x: x[:-1] + ["state-end n=1"]])
+def test_a_state_with_a_missing_line(change):
+    """It is not taken. The one before stays."""
+    run = boot("record serial live; record stop", smp=1)
+    lines = stream.Frames().feed(run.as_printed.encode(), last=True)
+    state = lines[lines.index("state-end n=0") - 10:lines.index("state-end n=0") + 1]
+    while not state[0].startswith("state "):
+        state.pop(0)
+    whole, broken = stream.Live(), stream.Live()
+    for line in state:
+        whole.feed(line.split(" "))
+    assert whole.state and whole.broken == 0
+    for line in [*state, *change(state), "state 1 n=2 lines=0 left-out=0"]:
+        broken.feed(line.split(" "))
+    assert broken.state == whole.state
+    assert broken.broken == 1
+
+
+def test_states_are_no_events(tmp_path):
+    run = record(tmp_path / "x", "demo e1/drawing forced")
+    assert run.status == 0 and trace(tmp_path / "x", "counts").returncode == 0
+    run = boot(f"record {tmp_path}/y live; record; record stop")
+    assert re.search(r"^record: it writes, so far \d+ states to ", run.text, re.M)
+    assert re.search(r"^record: wrote \d+ states to ", run.text, re.M)
+    p = trace(tmp_path / "y", "counts")
+    assert p.returncode == 1 and "states, not events; record without `live`" in p.stderr
 
 
 # ---- the command ----------------------------------------------------------------------

@@ -28,8 +28,9 @@ WRONG = {
     "lockdep last last": "usage: lockdep [classes|graph [dot]|last|reset]",
     "lockdep graph dot dot": "usage: lockdep [classes|graph [dot]|last|reset]",
     "record stop": "record: it is off already",
-    **{f"record {w}": "usage: record [FILE|serial [actors] | stop]" for w in (
-        "stop stop", "x y", "serial x", "x actors actors", "serial actors x")},
+    **{f"record {w}": "usage: record [FILE|serial [actors|live] | stop]" for w in (
+        "stop stop", "x y", "serial x", "x actors actors", "serial actors x",
+        "serial live x", "stop live")},
     "test x": 'test: no suite "x", see `test list`',
     "test list list": "usage: test [list|SUITE|SUITE.CASE [SEED]]",
     "test sched.x": 'test: no case "sched.x", see `test list`',

@@ -160,6 +160,55 @@ class Graph:
         self.leaves = {}        # node: outcome
 
 
+class Live:
+    """The states that `record serial live` writes. `state`: the last whole one, or None.
+    It has the fields of its lines: a dict or None for `stage` and `refcount`, a list of
+    dicts for the other lines."""
+
+    ONE, MANY = ("stage", "refcount"), ("run", "lock", "held", "waiting")
+    NUMBERS = {"core", "thread", "owner", "value", "writer", "to", "cycle"}
+    HEX = {"obj", "at", "since"}
+
+    def __init__(self):
+        self.state = None
+        self.open = None            # the state whose lines come now
+        self.broken = 0             # states of which lines are missing
+
+    def feed(self, words):
+        """Returns whether the line is one of a state."""
+        if words[0] == "state":
+            self._end()
+            f = fields(words[2:])
+            self.open = {"time": int(words[1], 16), "n": int(f["n"]),
+                         "lines": int(f["lines"]), "left_out": int(f["left-out"]),
+                         **{k: None for k in self.ONE}, **{k: [] for k in self.MANY}}
+        elif words[0] == "state-end":
+            self._end(int(fields(words[1:])["n"]))
+        elif words[0] in self.ONE + self.MANY:
+            if self.open:
+                self._line(words[0], fields(words[1:]))
+        else:
+            return False
+        return True
+
+    def _line(self, what, f):
+        f = {k: int(v) if k in self.NUMBERS else int(v, 16) if k in self.HEX else v
+             for k, v in f.items()}
+        self.open["lines"] -= 1
+        if what in self.ONE:
+            self.open[what] = f
+        else:
+            self.open[what].append(f)
+
+    def _end(self, n=None):
+        """n: the number of the state that ends. None: another one begins."""
+        state, self.open = self.open, None
+        if state and state["n"] == n and state.pop("lines") == 0:
+            self.state = state
+        elif state or n is not None:
+            self.broken += 1
+
+
 class Round:
     def __init__(self, number):
         self.number = number
@@ -202,6 +251,7 @@ class Stream:
         self.more = 0                       # recordings before this one, in one log
         self.symbols = None
         self.states = {}                    # node: the first Point there
+        self.live = Live()
         self.graphs = {}                    # (part, form): Graph
 
     # ---- reading -------------------------------------------------------------
@@ -209,6 +259,8 @@ class Stream:
     def feed(self, line):
         words = line.split(" ")
         try:
+            if self.live.feed(words):
+                return
             getattr(self, "_" + words[0].replace("-", "_"), self._unknown)(words[1:])
         except (ValueError, IndexError, KeyError):
             self.unknown += 1
@@ -497,6 +549,8 @@ def read(path):
     s.more = len(found) - 1
     if s.version != VERSION and s.version is not None:
         raise ValueError(f"{path}: version {s.version} of the format, not {VERSION}")
+    if s.machine.get("events") == "live":
+        raise ValueError(f"{path}: it has states, not events; record without `live`")
     if s.hz is None or not s.ops:
         raise ValueError(f"{path}: the begin of the recording is missing")
     s.events.sort(key=lambda e: e.time)

@@ -1,0 +1,661 @@
+"""make show: the page that a running kernel feeds, and its server."""
+import asyncio
+import contextlib
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+import gordian
+import live
+import stream
+from conftest import has_terminals
+from gordian import ROOT, boot
+
+SHOW = [sys.executable, str(ROOT / "tools/show")]
+TOKEN = "the-token"
+terminals = pytest.mark.skipif(not has_terminals(), reason="need pseudo-terminals: "
+                               "mount devpts on /dev/pts")
+
+
+@pytest.fixture(scope="module")
+def console():
+    """What a kernel with a knot sends: the bytes of its console."""
+    run = boot("record serial live; demo e2 hold; record stop")
+    assert run.status == 0
+    return run.as_printed.encode()
+
+
+class Fed:
+    """A source that the test feeds."""
+
+    name, board = "a test", False
+
+    def __init__(self):
+        self.got, self.stuck = b"", 0
+
+    async def start(self, arrived, ended):
+        pass
+
+    def write(self, data):
+        self.got += data
+
+    def unsent(self):
+        return self.stuck
+
+    async def close(self):
+        pass
+
+
+class Page:
+    """A page, without a browser."""
+
+    def __init__(self, ws):
+        self.ws = ws
+
+    async def of(self, kind, right=lambda m: True):
+        """The next message of that kind for which right() is true."""
+        while True:
+            m = await self.ws.receive_json(timeout=gordian.TIMEOUT)
+            if m["type"] == kind and right(m):
+                return m
+
+    async def keys(self, text):
+        await self.ws.send_json({"type": "keys", "data": text})
+
+
+@contextlib.asynccontextmanager
+async def server(source=None):
+    show = live.Show(source or Fed())
+    runner, address = await live.listen(show, TOKEN, 0)
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield show, session, address
+    finally:
+        await show.close()
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def page(session, address):
+    origin = "/".join(address.split("/")[:3])
+    async with session.ws_connect(address + "ws", headers={"Origin": origin}) as ws:
+        yield Page(ws)
+
+
+async def until(is_true):
+    begin = time.monotonic()
+    while not is_true():
+        assert time.monotonic() - begin < gordian.TIMEOUT
+        await asyncio.sleep(0.01)
+
+
+# ---- who may come in ------------------------------------------------------------------
+
+FOREIGN = {"Origin": "http://evil.example"}
+
+
+@pytest.mark.parametrize("path, headers, status", [
+    ("{t}/", {}, 200), ("{t}/show.js", {}, 200), ("{t}/xterm.js", {}, 200),
+    ("{t}/ws", {"Origin": "{o}"}, 400),        # it is let in, but it is no WebSocket
+    ("{t}/nothing", {}, 404), ("{t}/..%2flive.py", {}, 404),
+    ("", {}, 403), ("ws", {"Origin": "{o}"}, 403), ("show.js", {}, 403),
+    ("wrong/", {}, 403), ("wrong/ws", {"Origin": "{o}"}, 403), ("{t}x/", {}, 403),
+    ("{t}/", FOREIGN, 403), ("{t}/ws", FOREIGN, 403), ("{t}/ws", {}, 403),
+    ("{t}/ws", {"Origin": "null"}, 403), ("{t}/ws", {"Origin": "{o}0"}, 403),
+    ("{t}/", {"Host": "evil.example"}, 403), ("{t}/", {"Host": "127.0.0.1"}, 403),
+    ("{t}/ws", {"Host": "evil.example", "Origin": "http://evil.example"}, 403)])
+def test_who_may_come_in(path, headers, status):
+    """The token, the Origin and the Host have to be right (the Host, because a name of
+    another server may come to mean this machine)."""
+    async def ask():
+        async with server() as (_, session, address):
+            origin = "/".join(address.split("/")[:3])
+            url = f"{origin}/{path}".format(t=TOKEN)
+            sent = {k: v.format(o=origin) for k, v in headers.items()}
+            async with session.get(url, headers=sent) as r:
+                text = await r.text()
+                assert (r.status, text[:3] == "403") == (status, status == 403)
+                return dict(r.headers)
+
+    got = asyncio.run(ask())
+    if status == 200:
+        policy = got["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; ")
+        assert not re.search(r"https?:|\*", policy)
+
+
+def test_the_page_takes_only_its_own_files():
+    given = live.files()
+    html = given[""][1].decode()
+    names = re.findall(r'(?:src|href)="([^"]*)"', html)
+    assert set(names) == set(given) - {""}
+    for name, (_, body) in given.items():
+        assert not re.search(rb"https?://(?!www\.w3\.org/)[a-z]", body) or \
+            name.startswith("xterm")        # in its comments
+    assert " on" not in re.sub(r">[^<]*<", "><", html) and "<style" not in html
+
+
+# ---- one controls, the others watch -----------------------------------------------------
+
+def test_one_controls():
+    """The first page. The next one may take over when that is closed."""
+    async def play():
+        async with server() as (show, session, address), \
+                page(session, address) as one:
+            assert (await one.of("role"))["controls"]
+            async with page(session, address) as two:
+                role = await two.of("role")
+                assert not role["controls"] and not role["free"]
+                await one.keys("abc")
+                await two.keys("no")
+                assert "only watches" in (await two.of("refused"))["words"]
+                await two.ws.send_json({"type": "take"})
+                assert "another page controls" in (await two.of("refused"))["words"]
+                await until(lambda: show.source.got == b"abc")
+                await one.ws.close()
+                await two.of("role", lambda m: m["free"])
+                await two.keys("no")
+                assert "only watches" in (await two.of("refused"))["words"]
+                await two.ws.send_json({"type": "take"})
+                await two.of("role", lambda m: m["controls"])
+                await two.keys("yes")
+                await until(lambda: show.source.got == b"abcyes")
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("sent, why", [
+    ("{", "makes no sense"), ("7", "makes no sense"), ('{"type": "x"}', "makes no sense"),
+    ('{"type": "keys", "data": 7}', "makes no sense"),
+    ('{"type": "keys", "data": "x"}', "the kernel does not read")])
+def test_what_a_page_may_not_send(sent, why):
+    async def play():
+        async with server() as (show, session, address):
+            show.source.stuck = live.UNSENT
+            async with page(session, address) as one:
+                await one.ws.send_str(sent)
+                assert why in (await one.of("refused"))["words"]
+                assert show.source.got == b""
+
+    asyncio.run(play())
+
+
+def test_a_message_that_is_too_long():
+    async def play():
+        async with server() as (show, session, address):
+            async with page(session, address) as one:
+                await one.keys("x" * (live.TYPED + 1))
+                while (m := await one.ws.receive(gordian.TIMEOUT)).type == aiohttp.WSMsgType.TEXT:
+                    pass
+                assert one.ws.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+                assert show.source.got == b"" and m.type != aiohttp.WSMsgType.TEXT
+
+    asyncio.run(play())
+
+
+def test_a_slow_page_holds_nobody_up(console):
+    """It does not read. All goes on, its queue stays short, and when it reads on, it gets
+    the whole picture."""
+    async def play():
+        async with server() as (show, session, address):
+            async with page(session, address) as slow, page(session, address) as quick:
+                await quick.of("role")
+                client = show.clients[0]
+                await until(lambda: not client.queue)
+                text = b"x" * 9999 + b"\n"
+                for n in range(20000):
+                    show.arrived(text)
+                    assert client.size <= live.QUEUE
+                    if client.AGAIN in client.queue:
+                        break           # its queue was full
+                    await quick.of("text")
+                assert client.AGAIN in client.queue
+                show.arrived(console)
+                await until(lambda: show.svg)
+                await quick.of("graph", lambda m: m["cycle"])
+                await slow.of("text", lambda m: m["data"] == show.kept)
+                assert (await slow.of("state"))["state"] == show.stream.live.state
+                await slow.of("graph", lambda m: m["cycle"])
+
+    asyncio.run(play())
+
+
+# ---- what the pages are told ------------------------------------------------------------
+
+def test_states_and_output(console):
+    """In pieces of any size: the frames become states, the rest is the shell's output."""
+    async def play():
+        async with server() as (show, session, address):
+            async with page(session, address) as one:
+                for i in range(0, len(console), 13):
+                    show.arrived(console[i:i + 13])
+                graph = await one.of("graph", lambda m: m["cycle"])
+                async with page(session, address) as late:
+                    text = (await late.of("text"))["data"]
+                    state = await late.of("state")
+                    assert await late.of("graph") == graph
+                return text, state, graph
+
+    text, m, graph = asyncio.run(play())
+    assert "the knot is held" in text and "\x1b" not in text and "2012;" not in text
+    assert {w["name"]: (w["on"], w["to_name"], w["cycle"]) for w in m["waits"]} == {
+        "D": ("cpu_hotplug.lock", "U", True), "U": ("slab_mutex", "D", True)}
+    assert graph["words"] == ("deadlock: D waits for cpu_hotplug.lock, held by U; "
+                              "U waits for slab_mutex, held by D")
+    assert graph["svg"].count('class="edge') == 2 and "cpu_hotplug.lock" in graph["svg"]
+    assert m["state"]["stage"]["outcome"] == "deadlock"
+
+
+def test_a_frame_without_an_end():
+    """A line that was cut does not swallow the output for ever."""
+    async def play():
+        async with server() as (show, session, address):
+            async with page(session, address) as one:
+                show.arrived(stream.FRAME + b"1;2;3")
+                show.arrived(b"x" * live.FRAME)
+                show.arrived(b"hello")
+                await one.of("text", lambda m: "hello" in m["data"])
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("output, prompt, typed", [
+    ("gordian> ", "shell", False), ("x\r\ngordian> ", "shell", False),
+    ("gordian> de", "shell", True), ("a\nstep> ", "step", False),
+    ("\rgordian> dem\x1b[K\r\x1b[12C\rgordian> \x1b[K\r\x1b[9C", "shell", False),
+    ("no gordian> ", None, False), ("gordian>\n", None, False)])
+def test_the_prompt(output, prompt, typed):
+    async def play():
+        async with server() as (show, _, _):
+            for c in output:
+                show.arrived(c.encode())
+            at = show.prompt, show.typed
+            show._send("ps\r")
+            return at, show.prompt
+
+    assert asyncio.run(play()) == ((prompt, typed), None)
+
+
+def test_only_shapes_of_an_svg():
+    svg = live.clean_svg(
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:l="http://www.w3.org/1999/xlink" '
+        'onload="x()"><script>x()</script><a l:href="javascript:x()"><text>a</text></a>'
+        '<g class="node" style="x" id="1"><title>t &lt;b&gt;</title><text x="1">D</text>'
+        '<image href="http://x/"/><foreignObject/></g></svg>')
+    assert svg == ('<svg xmlns="http://www.w3.org/2000/svg"><g class="node"><title>t '
+                   '&lt;b&gt;</title><text x="1">D</text></g></svg>')
+    for bad in ("<html/>", '<!DOCTYPE x [<!ENTITY a "b">]><html>&a;</html>'):
+        with pytest.raises(ValueError):
+            live.clean_svg(bad)
+
+
+def test_odd_names_in_a_graph():
+    """Graphviz takes them as texts."""
+    odd = 'a"] b; \\N <x> \\'
+    wait = {"thread": 1, "name": odd, "core": 0, "on": odd, "kind": "mutex", "to": 2,
+            "to_name": odd, "words": "held by", "cycle": False}
+
+    async def draw():
+        return await live.Pictures().draw(live.graph([wait, dict(wait, thread=3, to=0)]))
+
+    svg = asyncio.run(draw())
+    assert svg.count('class="node') == 4 and svg.count("&lt;x&gt;") >= 5
+
+
+# ---- how a kernel ends --------------------------------------------------------------------
+
+@pytest.mark.parametrize("script, words", [
+    ("exit 3", "QEMU has ended, status 3"),
+    ("echo 'the machine ends, status 7'", "QEMU has ended, status 7"),
+    ("kill -KILL $$", "QEMU was ended by signal 9 (SIGKILL)")])
+def test_how_qemu_ends(script, words):
+    async def play():
+        source = live.Qemu(["sh", "-c", script], "a shell")
+        async with server(source) as (show, session, address):
+            async with page(session, address) as one:
+                await source.start(show.arrived, show.ended)
+                end = await one.of("end")
+                await one.keys("x")
+                refused = await one.of("refused")
+                async with page(session, address) as late:
+                    assert await late.of("end") == end
+                return end["words"], refused["words"]
+
+    assert asyncio.run(play()) == (words, words)
+
+
+def show_command(*args, **how):
+    return subprocess.Popen([*SHOW, *args], text=True, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **how)
+
+
+def address_of(p):
+    """Reads what tools/show prints, up to its last line. Returns the address."""
+    said = [p.stdout.readline() for _ in range(3)]
+    assert said[2] == "Ctrl-C ends it\n", said
+    assert re.fullmatch(r"  http://127\.0\.0\.1:\d+/[\w-]{20,}/\n", said[1])
+    return said[1].strip()
+
+
+def children(pid):
+    return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_gone(pid):
+    """A process that has ended, and that nobody has waited for, is gone, too."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@pytest.mark.parametrize("sent, status, said", [
+    (signal.SIGINT, 0, "\nshow: the end\n"), (signal.SIGTERM, 0, "\nshow: the end\n"),
+    (signal.SIGKILL, -signal.SIGKILL, "")])
+def test_no_orphans(sent, status, said):
+    image = gordian.build() / "gordian.img"
+    p = show_command(f"IMAGE={image}")
+    try:
+        address_of(p)
+        [qemu] = children(p.pid)
+        p.send_signal(sent)
+        assert p.stdout.read() == said and p.wait() == status
+        begin = time.monotonic()
+        while not is_gone(qemu):
+            assert time.monotonic() - begin < gordian.TIMEOUT
+            time.sleep(0.05)
+    finally:
+        p.kill()
+        p.wait()
+
+
+# ---- a board on a serial line -----------------------------------------------------------
+
+@terminals
+def test_a_board(console):
+    """The server turns on the states at the first prompt, once, and what is typed goes to
+    the board."""
+    async def play():
+        board, line = pty.openpty()
+        name = os.ttyname(line)
+        source = live.SerialLine(name)
+        source.open()
+        os.close(line)
+
+        async def read(what):
+            got = b""
+            while what not in got:
+                await until(lambda: select.select([board], [], [], 0)[0])
+                got += os.read(board, 4096)
+            return got
+
+        async with server(source) as (show, session, address):
+            async with page(session, address) as one:
+                await source.start(show.arrived, show.ended)
+                assert await read(b"\r") == b"\r"
+                os.write(board, b"\r\ngordian> ")
+                assert await read(b"\r") == f"{live.LIVE}\r".encode()
+                for i in range(0, len(console), 1000):
+                    await until(lambda: select.select([], [board], [], 0)[1])
+                    os.write(board, console[i:i + 1000])
+                await one.of("graph", lambda m: m["cycle"])
+                os.write(board, b"\r\ngordian> ")
+                await one.of("prompt", lambda m: m["prompt"] == "shell")
+                await one.keys("cut\r")
+                assert await read(b"cut\r") == b"cut\r"
+                os.close(board)
+                end = (await one.of("end"))["words"]
+                assert end == f"the serial line {name} has closed"
+
+    asyncio.run(play())
+
+
+@terminals
+def test_the_line_is_as_before():
+    """It is raw and has 115200 baud meanwhile."""
+    board, line = pty.openpty()
+    before = termios.tcgetattr(line)
+
+    async def play():
+        source = live.SerialLine(os.ttyname(line))
+        source.open()
+        mode = termios.tcgetattr(line)
+        async with server(source) as (show, _, _):
+            await source.start(show.arrived, show.ended)
+        return mode
+
+    mode = asyncio.run(play())
+    assert mode[4] == mode[5] == termios.B115200
+    assert not mode[3] & (termios.ECHO | termios.ICANON | termios.ISIG)
+    assert termios.tcgetattr(line) == before
+    os.close(board)
+    os.close(line)
+
+
+def refused(*args):
+    p = show_command(*args)
+    out, _ = p.communicate(timeout=gordian.TIMEOUT)
+    assert p.returncode == 2 and out.count("\n") == 1, out
+    return out.rstrip("\n")
+
+
+@terminals
+def test_a_line_that_another_program_uses():
+    board, line = pty.openpty()
+    source = live.SerialLine(os.ttyname(line))
+    source.open()
+    assert refused(f"PORT={os.ttyname(line)}") == \
+        f"show: PORT={os.ttyname(line)}: another program uses it"
+    for fd in (board, line, source.fd):
+        os.close(fd)
+
+
+def test_a_line_that_one_may_not_use(monkeypatch):
+    def no(*_):
+        raise PermissionError(13, "Permission denied")
+    monkeypatch.setattr(os, "open", no)
+    with pytest.raises(live.Refused, match="the group dialout may"):
+        live.SerialLine("/dev/ttyUSB0").open()
+
+
+@pytest.mark.parametrize("args, said", [
+    (["PORT=/dev/no-such-tty"], "PORT=/dev/no-such-tty: no such device; is the adapter "
+     "plugged in? (ls /dev/ttyUSB* /dev/ttyACM*)"),
+    (["PORT=/dev/null"], "PORT=/dev/null: it is no serial line"),
+    (["PORT=/etc/passwd"], "PORT=/etc/passwd: it is no serial line"),
+    (["HTTP=x"], "HTTP=x: not a number from 1 to 65535"),
+    (["HTTP=0"], "HTTP=0: not a number from 1 to 65535"),
+    (["SMP=33"], "SMP=33: not a number from 1 to 32"),
+    (["MACHINE=raspi3b"], "MACHINE=raspi3b: show runs QEMU's machine virt, or a board "
+     "(PORT=)"),
+    (["IMAGE=/no"], "/no: no such image (make builds it)"),
+    (["QEMU=/no/qemu", "IMAGE=/etc/passwd"],
+     "/no/qemu: not found (Debian: apt install qemu-system-arm)"),
+    (["x"], "x: not one of PORT= HTTP= SMP= IMAGE= PROFILE= MACHINE= QEMU= EXTRA=")])
+def test_what_it_refuses(args, said):
+    assert refused(*args) == f"show: {said}"
+
+
+@terminals
+def test_a_port_that_is_taken():
+    board, line = pty.openpty()
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        port = s.getsockname()[1]
+        assert refused(f"PORT={os.ttyname(line)}", f"HTTP={port}") == (
+            f"show: HTTP={port}: another program uses this port; leave HTTP out, or choose "
+            "another one")
+    os.close(board)
+    os.close(line)
+
+
+# ---- in a browser ---------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def browser():
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-proxy-server",
+                 "--disable-dev-shm-usage", "--hide-scrollbars"):
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def open_page(driver, address):
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+        "width": 1280, "height": 720, "deviceScaleFactor": 1, "mobile": False})
+    driver.get(address)
+    return Seen(driver)
+
+
+class Seen:
+    """A page in the browser."""
+
+    def __init__(self, driver):
+        self.driver = driver
+
+    def get(self, name):
+        return self.driver.find_element(By.ID, name)
+
+    def wait(self, is_true):
+        return WebDriverWait(self.driver, gordian.TIMEOUT, 0.1).until(lambda _: is_true())
+
+    def can(self, button):
+        return self.get(button).get_attribute("aria-disabled") == "false"
+
+    def press(self, button):
+        self.wait(lambda: self.can(button))
+        self.get(button).click()
+
+    def type(self, text):
+        self.driver.find_element(By.CSS_SELECTOR, ".xterm-helper-textarea").send_keys(text)
+
+    def data(self, name, key):
+        return float(self.get(name).get_attribute(f"data-{key}"))
+
+    def has_cycle(self):
+        return self.get("graph").get_attribute("data-cycle") == "1"
+
+    def text(self):
+        return self.driver.find_element(By.CSS_SELECTOR, ".xterm-rows").text
+
+
+def test_in_a_browser():
+    """The clock of this QEMU counts instructions, so the kernel's time does not run ahead
+    of its work on a busy host. All times here are the kernel's own."""
+    image = gordian.build() / "gordian.img"
+    p = show_command(f"IMAGE={image}", "EXTRA=-icount shift=4")
+    try:
+        address = address_of(p)
+        with browser() as driver:
+            see_the_knot(open_page(driver, address))
+            see_two_pages(driver, address)
+            see_the_steps(Seen(driver))
+            see_the_end(Seen(driver), p)
+            wrong = [x for x in driver.get_log("browser") if x["level"] == "SEVERE"]
+            assert wrong == []
+        p.send_signal(signal.SIGINT)
+        assert p.wait(timeout=gordian.TIMEOUT) == 0
+    finally:
+        p.kill()
+        p.wait()
+
+
+def see_the_knot(s):
+    s.wait(lambda: s.can("hold"))
+    assert not s.can("cut") and "no knot" in s.get("cut").get_attribute("title")
+    # All of it is on the screen.
+    assert s.driver.execute_script(
+        "return [document.documentElement.scrollWidth,"
+        " document.documentElement.scrollHeight]") == [1280, 720]
+    before = float(s.driver.execute_script("return document.body.dataset.time"))
+    s.type("demo e2 hold\n")
+    s.wait(s.has_cycle)
+    began = float(s.driver.execute_script("return document.body.dataset.roundBegan"))
+    assert before < began < s.data("graph", "time") < began + 2
+    assert "slab_mutex" in s.get("graph").text
+    rows = s.driver.execute_script(
+        "return Object.fromEntries(Array.from(document.querySelectorAll('#locks tr'),"
+        " (r) => [r.dataset.lock, r.innerText]))")
+    assert "held by D" in rows["slab_mutex"] and "wanted by U" in rows["slab_mutex"]
+    assert "held by U" in rows["cpu_hotplug.lock"]
+    assert "E2, forced, core 3 up: deadlock" == s.get("stage").text
+    assert "demo e2 hold" in s.text()
+    s.press("cut")
+    s.wait(lambda: not s.has_cycle() and s.get("graph").text == "no thread waits")
+    s.wait(lambda: not s.get("stage").text)
+    s.press("off")
+    s.wait(lambda: s.driver.find_elements(By.CSS_SELECTOR, "#cores .off"))
+    s.press("on")
+    s.wait(lambda: not s.driver.find_elements(By.CSS_SELECTOR, "#cores .off"))
+
+
+def see_two_pages(driver, address):
+    """The second page only watches. It may take over when the first one is closed."""
+    first = driver.current_window_handle
+    driver.switch_to.new_window("window")
+    s = open_page(driver, address)
+    s.wait(lambda: s.get("role").text == "you watch")
+    s.type("ps\n")
+    assert "only watches" in s.get("said").text and not s.can("hold")
+    assert not s.get("take").is_displayed() and "gordian> ps" not in s.text()
+    second = driver.current_window_handle
+    driver.switch_to.window(first)
+    driver.close()
+    driver.switch_to.window(second)
+    s.wait(lambda: s.get("take").is_displayed())
+    s.get("take").click()
+    s.wait(lambda: s.get("role").text == "you control")
+    s.wait(lambda: s.can("hold"))
+
+
+def see_the_steps(s):
+    """The drawing, step by step. `dem` stands at the prompt: the button removes it."""
+    s.type("dem")
+    s.press("step")
+    for button, steps in (("D", 8), ("U", 5)):
+        for _ in range(steps):
+            s.press(button)
+            # The next prompt comes when the step is over.
+            s.wait(lambda: s.can("why"))
+    s.wait(s.has_cycle)
+    s.wait(lambda: not s.can("D") and not s.can("U"))
+    assert "it waits for slab_mutex, held by D" in s.get("U").get_attribute("title")
+    s.press("back")
+    s.wait(lambda: not s.has_cycle())
+    s.wait(lambda: s.can("U"))
+    s.press("leave")
+    s.wait(lambda: s.can("hold"))
+
+
+def see_the_end(s, p):
+    """Somebody kills QEMU. The page says so and keeps the last state."""
+    s.press("hold")
+    s.wait(s.has_cycle)
+    [qemu] = children(p.pid)
+    os.kill(qemu, signal.SIGKILL)
+    s.wait(lambda: s.get("banner").is_displayed())
+    assert s.get("banner").text.startswith("QEMU was ended by signal 9 (SIGKILL). What you "
+                                           "see is the last state, at ")
+    assert s.has_cycle() and not s.can("cut")
+    assert p.stdout.readline().startswith("show: QEMU was ended by signal 9 (SIGKILL); ")
