@@ -242,12 +242,25 @@ size:
 	@$(PYTHON) tools/size $(O)
 
 #: make bench                  count instructions per operation, release and debug
-.PHONY: bench
+#: make bench-check            compare these counts with docs/cost.json
+#: make bench-docs             write them to docs/cost.json and docs/cost.md
+#: make bench-latency [N=100]  measure in guest time, on 2 and 4 cores, how long
+#:                             operations take; N samples of each
+#: make bench-scale            count with 1 to 32 cores, and draw the curves
+#: make bench-linux PEER=DIR   compare with a Linux, which DIR/measure.py measures
+.PHONY: bench bench-check bench-docs bench-latency bench-scale bench-linux
+BENCH = tools/need demo size && \
+	$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=debug image && \
+	$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=release image && \
+	$(PYTHON) tools/bench
 bench:
-	@tools/need demo size
-	@$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=debug image
-	@$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=release image
-	@$(PYTHON) tools/bench $(O)
+	@$(BENCH) $(O) bench
+bench-check bench-docs bench-latency:
+	@$(BENCH) $(O) $(@:bench-%=%) $(if $(filter %latency,$@),$(N))
+bench-scale:
+	@$(BENCH)_scale $(O)
+bench-linux:
+	@$(BENCH)_linux $(O) '$(PEER)'
 
 #: make boots [N=25]           boot N times each with 1, 2, 4 and 8 cores
 .PHONY: boots

@@ -1,6 +1,10 @@
 """The cost of operations; and release has no trace of the checks."""
+import json
+import math
 import re
+import runpy
 import subprocess
+import types
 
 import pytest
 
@@ -15,8 +19,13 @@ LOCKDEP = re.compile(r"lockdep|lock_acquire|lock_release|held_lock|lock_class|"
 OF_THE_LAB = ("ktest_", "lockdep_words", "lockdep_is_expected")
 
 
-def run_bench(**env):
-    p = subprocess.run(["make", "-s", "bench"], cwd=ROOT, text=True,
+bench = types.SimpleNamespace(**runpy.run_path(str(ROOT / "tools/bench")))
+
+scale = types.SimpleNamespace(**runpy.run_path(str(ROOT / "tools/bench_scale")))
+
+
+def run_bench(target="bench", **env):
+    p = subprocess.run(["make", "-s", target], cwd=ROOT, text=True,
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                        env={**gordian.os.environ, **env},
                        timeout=gordian.TIMEOUT)
@@ -24,57 +33,181 @@ def run_bench(**env):
     return p
 
 
-def figures(text):
-    return {name: (int(release), int(debug), float(ratio))
-            for name, release, debug, ratio in re.findall(
-                r"^(\S+) +(\d+) +(\d+) +([\d.]+)  ", text, re.M)}
-
-
 @pytest.fixture(scope="module")
-def printed():
+def made():
+    """What `make bench` prints, and the counts in the file that it writes."""
     p = run_bench()
     assert p.returncode == 0
-    assert all(len(x) < 80 for x in p.stdout.split("\n"))
-    return figures(p.stdout)
+    return p.stdout, json.loads((gordian.OUT / "bench.json").read_text())
 
 
-def test_figures(printed):
-    assert {"spin", "irqsave", "mutex", "slab"} <= printed.keys()
-    for name, (release, debug, ratio) in printed.items():
-        assert 0 < release <= debug, name
-        assert abs(ratio - debug / release) < 0.06, name
+def test_the_table_has_the_counts_of_the_file(made):
+    text, costs = made
+    assert all(len(x) < 80 for x in text.split("\n"))
+    one, four = text.split("on 4 cores")
+    for part, suffix in ((one, ""), (four, "_4")):
+        for name, release, debug, ratio in re.findall(
+                r"^(\S+) +(\d+) +(\d+) +([\d.]+)  ", part, re.M):
+            row = costs["rows"][name]
+            assert (row["release" + suffix], row["debug" + suffix]) == \
+                (int(release), int(debug))
+            assert abs(float(ratio) - int(debug) / int(release)) < 0.06, name
+    rows = {name for name, row in costs["rows"].items() if "release" in row}
+    assert {"spin", "irqsave", "mutex", "slab", "thread", "call-rcu"} <= rows
+    assert set(re.findall(r"^(\S+) +\d", one, re.M)) == rows
+    assert {"barrier", "stop-machine"} <= set(re.findall(r"^(\S+) +\d", four, re.M))
+    assert costs["rows"].keys() - rows == {"chain-known", "chain-new"}
+    assert not bench.impossible(costs["rows"])
 
 
-def test_the_docs_figures(printed):
-    text = (ROOT / "docs/cost.md").read_text()
-    stated = {name: (int(release), int(debug), float(ratio))
-              for name, release, debug, ratio in re.findall(
-                  r"^\| `(\S+)` \|.*\| (\d+) \| (\d+) \| ([\d.]+) \|$", text,
-                  re.M)}
-    assert stated.keys() == printed.keys()
-    gcc = subprocess.run(["arm-none-eabi-gcc", "-dumpfullversion"], check=True,
-                         text=True, stdout=subprocess.PIPE).stdout.strip()
-    if f"gcc {gcc}" in text:
-        assert stated == printed
-    for name in stated:
-        for said, is_now in zip(stated[name], printed[name]):
-            assert abs(said - is_now) <= TOLERANCE * is_now, name
+def test_the_docs_counts(made):
+    """docs/cost.json has the counts, exactly if the compiler is the one it names."""
+    _, costs = made
+    stated = json.loads(bench.STATED.read_text())
+    assert stated["rows"].keys() == costs["rows"].keys()
+    for name, row in stated["rows"].items():
+        for column, said in row.items():
+            if column != "what":
+                is_now = costs["rows"][name][column]
+                assert abs(said - is_now) <= TOLERANCE * is_now, (name, column)
+    if stated["compiler"] == costs["compiler"]:
+        assert stated == costs
 
 
-def test_the_designs_figures(printed):
+def test_the_page_is_made_from_the_counts():
+    text = bench.PAGE.read_text()
+    assert bench.page(text, json.loads(bench.STATED.read_text())) == text
+    assert text.count("\n| `") > 20
+
+
+def test_the_designs_figures(made):
     """docs/design.md has the smallest and the largest ratio, rounded. A trace point has no
     checks, so it is not among them."""
     text = (ROOT / "docs/design.md").read_text()
     least, most = re.search(r"\b(\d+) to (\d+) times as many instructions",
                             text).groups()
-    ratios = [ratio for name, (_, _, ratio) in printed.items()
-              if not name.startswith("event-")]
+    ratios = [row["debug"] / row["release"] for name, row in made[1]["rows"].items()
+              if not name.startswith(("event-", "chain-"))]
     assert int(least) == round(min(ratios))
     assert int(most) == round(max(ratios), -1)
 
 
-def test_same_again(printed):
-    assert figures(run_bench().stdout) == printed
+def test_check(made):
+    """`make bench-check` measures again, and gets the same counts."""
+    p = run_bench("bench-check")
+    assert json.loads((gordian.OUT / "bench.json").read_text()) == made[1]
+    same = json.loads(bench.STATED.read_text()) == made[1]
+    assert (p.returncode == 0) == same
+    assert ("all counts are those of cost.json" in p.stdout) == same
+
+
+def test_check_prints_each_difference():
+    """A count that differs, a new row, a row that is gone."""
+    stated = {"rows": {"spin": {"release": 45, "debug": 162, "release_4": 45,
+                                "debug_4": 162},
+                       "old": {"debug": 7}}}
+    now = {"rows": {"spin": {"release": 45, "debug": 163, "release_4": 46,
+                             "debug_4": 162},
+                    "new": {"debug_4": 8}}}
+    assert bench.differences(stated, stated) == []
+    assert bench.differences(stated, now) == [
+        "spin, debug, 1 core: 162 in cost.json, 163 now",
+        "spin, release, 4 cores: 45 in cost.json, 46 now",
+        "old, debug, 1 core: 7 in cost.json, no row now",
+        "new, debug, 4 cores: no row in cost.json, 8 now"]
+
+
+def test_latency():
+    """Each row is there, with as many samples as asked for; no figure is judged."""
+    p = run_bench("bench-latency", N="10")
+    assert p.returncode == 0 and all(len(x) < 80 for x in p.stdout.split("\n"))
+    found = json.loads((gordian.OUT / "latency.json").read_text())
+    assert found.keys() == {"2 cores", "4 cores"}
+    for rows in found.values():
+        assert rows.keys() == {
+            "sync-idle", "sync-loaded", "barrier-0", "barrier-1000", "cpu-down", "cpu-up",
+            "wake-up", "ipi", "stop-machine", "spin-pass", "mutex-pass", "seed",
+            "seed-cycle"}
+        for name, row in rows.items():
+            assert row["samples"] == 10 and 0 < row["median"] <= row["p99"], name
+            assert ("most" in row) == (name in ("spin-pass", "mutex-pass"))
+            assert row.get("most", 100) >= row.get("fewest", 100) >= 100, name
+            assert re.search(rf"^{name} +[\d.]+ +[\d.]+  ", p.stdout, re.M)
+
+
+def test_latency_needs_two_cores():
+    run = boot("bench latency", smp=1, profile="release")
+    assert run.status == 1
+    assert "bench latency: needs two online cores" in run.lines
+
+
+PEER = """
+import sys
+assert "--load" in sys.argv
+print("| figure | ns/op, median of runs | best |")
+print("|---|---:|---:|")
+if "icount" in sys.argv:
+    print("| empty_loop | 3.00 | 3.00 |\\n| spin_lock_unlock | 93.00 | 93.00 |")
+    print("| kmem_cache_create | 5000.00 | 1 |\\n| kmem_cache_destroy | 3000.00 | 1 |")
+else:
+    print("| cpu_offline | 80000000.00 | 1 |")
+"""
+
+
+def test_linux_beside_ours(tmp_path):
+    """With a peer that prints known figures: the loop is subtracted, two figures are
+    added, and the ratio is that of the two columns."""
+    (tmp_path / "measure.py").write_text(PEER)
+    p = run_bench("bench-linux", PEER=str(tmp_path))
+    assert p.returncode == 0
+    rows = {name: (int(ours), linux, ratio) for name, ours, linux, ratio in re.findall(
+        r"^(\S+) +(\d+) +(-|\d+) +(-|[\d.]+)$", p.stdout, re.M)}
+    for name, linux in (("spin", 90), ("cache", 8000), ("cpu-down", 80000000)):
+        ours, other, ratio = rows[name]
+        assert int(other) == linux and abs(float(ratio) - ours / linux) < 0.001, name
+    assert rows["mutex"][1:] == rows["cpu-up"][1:] == ("-", "-")
+
+
+def test_linux_says_what_it_needs(tmp_path):
+    for peer in ("", str(tmp_path)):
+        p = run_bench("bench-linux", PEER=peer)
+        assert p.returncode != 0 and "a program measure.py" in " ".join(p.stdout.split())
+    (tmp_path / "measure.py").write_text("print('no kernel')")
+    p = run_bench("bench-linux", PEER=str(tmp_path))
+    assert p.returncode != 0 and "the peer gave no figures" in p.stdout
+    assert "no kernel" in p.stdout
+
+
+def test_scale():
+    """The picture of the docs has the figures beside it, and these are the figures of
+    docs/cost.json where both have them. (`make bench-docs bench-scale` writes all.)"""
+    found = json.loads(scale.DATA.read_text())
+    assert scale.PICTURE.read_text() == scale.svg(found)
+    assert list(found) == list(scale.ROWS)
+    stated = json.loads(bench.STATED.read_text())["rows"]
+    for row, counts in found.items():
+        assert list(counts) == [str(c) for c in scale.CORES]
+        assert (counts["1"], counts["4"]) == \
+            (stated[row]["release"], stated[row]["release_4"]), row
+
+
+def test_the_picture_of_the_scale():
+    """A cost that is 10 times higher is one step up, and twice the cores are one step to
+    the right; the exponent of a cost that is the square of the cores is 2."""
+    square = {str(c): 100 * c * c for c in scale.CORES}
+    assert abs(scale.exponent(square) - 2) < 1e-9
+    points = re.search(r'data-row="x" points="([^"]+)"', scale.svg({"x": square}))[1]
+    x, y = zip(*(map(float, p.split(",")) for p in points.split()))
+    assert len(x) == 6 and {b - a for a, b in zip(x, x[1:])} == {scale.PER_DOUBLING}
+    assert abs(y[0] - scale.BOTTOM) < 0.1
+    assert abs(y[0] - y[-1] - scale.PER_TEN * 2 * math.log10(32)) < 0.1
+
+
+def test_impossible_counts():
+    row = {"release": 5, "debug": 6, "release_4": 5, "debug_4": 6}
+    assert bench.impossible({"right": row, "of lockdep": {"debug": 6, "debug_4": 6}}) == []
+    for column, wrong in (("release", 0), ("debug", 4), ("release_4", 7), ("debug_4", 0)):
+        assert bench.impossible({"x": {**row, column: wrong}}) == ["x"]
 
 
 def test_says_when_it_is_not_counted():
