@@ -79,6 +79,11 @@ SEE   := -fsanitize=thread --param tsan-instrument-func-entry-exit=0
 # These are optimized in debug too: most of the time is spent in them.
 QUICK := kernel/lock/lockdep% kernel/lock/spinlock.c kernel/lock/park.c \
 	 kernel/explore/% kernel/debug/backtrace.c kernel/debug/trace.c
+# These are optimized for speed in release: locks, switches, callbacks, objects.
+ifeq ($(PROFILE),release)
+QUICK += kernel/sched/% kernel/sync/% kernel/rcu/callback.c kernel/rcu/cblist.c \
+	 kernel/rcu/rcu.c kernel/slab/slab.c kernel/slab/kmalloc.c
+endif
 LDFLAGS := $(ARCH) -nostartfiles -Wl,--gc-sections -Wl,--build-id=none \
 	   -Wl,--no-warn-rwx-segments -T linker.ld
 ifdef CLANG # its objects name this function, whose code nothing here calls

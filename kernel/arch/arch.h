@@ -128,6 +128,33 @@ static inline void set_current(struct thread *t)
 
 #define current get_current()
 
+/* Store the words a and b at p + offset, which is aligned to 4 bytes. Another core
+ * sees each word whole, but perhaps one before the other. */
+static always_inline void arch_store_two(void *p, const unsigned int offset,
+					 uint32_t a, uint32_t b)
+{
+#ifdef __thumb__
+	__asm__ volatile("strd %1, %2, [%0, %3]" ::"r"(p), "r"(a), "r"(b),
+			 "i"(offset)
+			 : "memory");
+#else /* in ARM code the registers would have to be neighbours */
+	volatile uint32_t *to = (void *)((char *)p + offset);
+
+	to[0] = a;
+	to[1] = b;
+#endif
+}
+
+/* An address in the function that is running. */
+static always_inline uintptr_t arch_here(void)
+{
+	uintptr_t pc;
+
+	/* Not volatile: each place in the function is right. */
+	__asm__("mov %0, pc" : "=r"(pc));
+	return pc;
+}
+
 static inline uint32_t read_mpidr(void)
 {
 	uint32_t v;

@@ -175,10 +175,9 @@ void arch_spin_lock(struct spinlock *l)
 {
 	const struct ticket_lock was = ticket_draw(&l->tickets);
 
-	if (unlikely(was.next != was.serving))
+	if (unlikely(ticket_taken_in(was)))
 		wait_turn(l, was.next, CALLER);
-	WRITE_ONCE(l->holder, current);
-	WRITE_ONCE(l->site, CALLER);
+	note_holder(l, CALLER);
 }
 
 void arch_spin_unlock(struct spinlock *l)

@@ -1,6 +1,7 @@
 /*
- * Spinlocks: the ticket lock (kernel/lock/ticket.h) with parking
- * (kernel/lock/park.h), an owner and lockdep around it. The duties of a client:
+ * Spinlocks: the ticket lock (kernel/lock/ticket.h) with parking and an owner
+ * (kernel/lock/spinlock_fast.h). In debug builds lockdep and the gates of the explorer
+ * are around it. In release builds the functions are inline. The duties of a client:
  * kernel/lock/spinlock.h.
  *
  * core_wait() is here, too: it disables preemption.
@@ -24,19 +25,29 @@ void __spin_lock_init(struct spinlock *l, const char *name,
 	lockdep_set_class(l, key, name);
 }
 
-static always_inline void take_lock(struct spinlock *l, uintptr_t site)
+void core_wait(bool (*done)(void *arg), void *arg)
 {
-	const struct ticket_lock was = ticket_draw(&l->tickets);
+	unsigned int wfis = 0;
+	uint32_t flags = 0;
 
-	if (unlikely(was.next != was.serving)) {
-		lock_contended(&l->dep_map);
-		wait_turn(l, was.next, site);
-		lock_acquired(&l->dep_map);
+	preempt_disable();
+	for (unsigned int i = 0; !done(arg); i++) {
+		cpu_relax();
+		if (i < SPIN_LIMIT)
+			continue;
+		flags = raw_local_irq_save();
+		irqchip->clear_kick();
+		dsb(); /* clear an old kick before done() looks; pairs with the
+			* barrier in core_kick() */
+		if (!done(arg))
+			sleep_in_wfi(flags, &wfis);
+		raw_local_irq_restore(flags);
 	}
-	WRITE_ONCE(l->holder, current);
-	WRITE_ONCE(l->site, site);
+	end_sleep_in_wfi(flags, wfis);
+	preempt_enable();
 }
 
+#if GORDIAN_DEBUG
 static always_inline void acquire(struct spinlock *l, unsigned int subclass,
 				  uintptr_t site)
 {
@@ -45,13 +56,8 @@ static always_inline void acquire(struct spinlock *l, unsigned int subclass,
 }
 
 /* For lockdep: the outer lock that orders the locks taken inside it. */
-#if GORDIAN_DEBUG
 #define MAP_OF(outer) ((outer) ? &(outer)->dep_map : NULL)
-#else
-#define MAP_OF(outer) NULL
-#endif
 
-#if GORDIAN_DEBUG
 /*
  * In sight: a trace or the explorer reads the stream of events. Then an
  * operation on a lock of an experiment is a point if the experiment's own code
@@ -144,8 +150,7 @@ static noinline bool trylock_in_sight(struct spinlock *l, uintptr_t site)
 		preempt_enable();
 		return false;
 	}
-	WRITE_ONCE(l->holder, current);
-	WRITE_ONCE(l->site, site);
+	note_holder(l, site);
 	lock_acquire(&l->dep_map, 0, LOCK_TRY, NULL, site);
 	if (point) {
 		trace_event_to(TR_SPIN_LOCK, l, l->name, site);
@@ -153,12 +158,6 @@ static noinline bool trylock_in_sight(struct spinlock *l, uintptr_t site)
 	}
 	return true;
 }
-#else
-#define in_sight()				       false
-#define lock_in_sight(l, subclass, outer, flags, site) ((void)0)
-#define unlock_in_sight(l, flags, site)		       ((void)0)
-#define trylock_in_sight(l, site)		       false
-#endif
 
 void raw_spin_lock(struct spinlock *l)
 {
@@ -181,7 +180,7 @@ void spin_lock(struct spinlock *l)
 	acquire(l, 0, CALLER);
 }
 
-void spin_lock_nested(struct spinlock *l, unsigned int subclass maybe_unused)
+void spin_lock_nested(struct spinlock *l, unsigned int subclass)
 {
 	if (in_sight()) {
 		lock_in_sight(l, subclass, NULL, NULL, CALLER);
@@ -209,8 +208,7 @@ bool spin_trylock(struct spinlock *l)
 		return trylock_in_sight(l, CALLER);
 	preempt_disable();
 	if (ticket_try(&l->tickets)) {
-		WRITE_ONCE(l->holder, current);
-		WRITE_ONCE(l->site, CALLER);
+		note_holder(l, CALLER);
 		lock_acquire(&l->dep_map, 0, LOCK_TRY, NULL, CALLER);
 		return true;
 	}
@@ -218,8 +216,7 @@ bool spin_trylock(struct spinlock *l)
 	return false;
 }
 
-void spin_lock_nest_lock(struct spinlock *l,
-			 const struct spinlock *outer maybe_unused)
+void spin_lock_nest_lock(struct spinlock *l, const struct spinlock *outer)
 {
 	if (in_sight()) {
 		lock_in_sight(l, 0, outer, NULL, CALLER);
@@ -243,8 +240,7 @@ uint32_t spin_lock_irqsave(struct spinlock *l)
 	return flags;
 }
 
-uint32_t spin_lock_irqsave_nested(struct spinlock *l,
-				  unsigned int subclass maybe_unused)
+uint32_t spin_lock_irqsave_nested(struct spinlock *l, unsigned int subclass)
 {
 	uint32_t flags = 0;
 
@@ -267,25 +263,4 @@ void spin_unlock_irqrestore(struct spinlock *l, uint32_t flags)
 		drop_lock(l);
 	local_irq_restore(flags);
 }
-
-void core_wait(bool (*done)(void *arg), void *arg)
-{
-	unsigned int wfis = 0;
-	uint32_t flags = 0;
-
-	preempt_disable();
-	for (unsigned int i = 0; !done(arg); i++) {
-		cpu_relax();
-		if (i < SPIN_LIMIT)
-			continue;
-		flags = raw_local_irq_save();
-		irqchip->clear_kick();
-		dsb(); /* clear an old kick before done() looks; pairs with the
-			* barrier in core_kick() */
-		if (!done(arg))
-			sleep_in_wfi(flags, &wfis);
-		raw_local_irq_restore(flags);
-	}
-	end_sleep_in_wfi(flags, wfis);
-	preempt_enable();
-}
+#endif

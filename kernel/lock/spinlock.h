@@ -19,7 +19,8 @@
  *  d. A core that waits long sleeps and is kicked when its turn comes
  *     (docs/design.md, "waiting").
  *
- * The mechanism: kernel/lock/ticket.h, and kernel/lock/park.c for parking.
+ * The mechanism: kernel/lock/ticket.h, and kernel/lock/park.c for parking. In
+ * release builds the functions are inline (kernel/lock/spinlock_fast.h).
  */
 #pragma once
 
@@ -59,6 +60,7 @@ extern struct lock_class_key out_of_sight;
 /* All locks initialised by one line of source are of one class. */
 #define spin_lock_init(l, n) __spin_lock_init((l), (n), LOCK_KEY())
 void __spin_lock_init(struct spinlock *l, const char *name, const void *key);
+#if GORDIAN_DEBUG
 void spin_lock(struct spinlock *l);
 /* Takes a lock of a class that is held already. subclass: a nesting level,
  * 1 to 7. */
@@ -75,6 +77,7 @@ void spin_unlock_irqrestore(struct spinlock *l, uint32_t flags);
  * takes care of preemption and IRQs. */
 void raw_spin_lock(struct spinlock *l);
 void raw_spin_unlock(struct spinlock *l);
+#endif
 /* For lockdep's own lock: not checked by lockdep. IRQs off. */
 void arch_spin_lock(struct spinlock *l);
 void arch_spin_unlock(struct spinlock *l);
@@ -105,3 +108,5 @@ void core_wait(bool (*done)(void *arg), void *arg);
 void core_kick(unsigned int cpu);
 /* Kick all these cores, but not the calling one. */
 void core_kick_mask(struct cpumask cores);
+
+#include "kernel/lock/spinlock_fast.h"

@@ -19,17 +19,10 @@ void cblist_init(struct cblist *l)
 	WRITE_ONCE(l->len, 0);
 }
 
-static bool empty_segment(const struct cblist *l, int i)
+void cblist_advance_ready(struct cblist *l, uint32_t now)
 {
-	return l->tail[i] == l->tail[i - 1];
-}
-
-void cblist_advance(struct cblist *l, uint32_t now)
-{
-	if (!empty_segment(l, CB_WAIT) && !rcu_seq_done(now, l->seq[CB_WAIT]))
-		return;
 	WRITE_ONCE(l->tail[CB_DONE], l->tail[CB_WAIT]);
-	if (empty_segment(l, CB_NEXT))
+	if (cblist_is_empty(l, CB_NEXT))
 		return;
 	if (rcu_seq_done(now, l->seq[CB_NEXT])) {
 		l->tail[CB_WAIT] = l->tail[CB_NEXT];
@@ -38,21 +31,6 @@ void cblist_advance(struct cblist *l, uint32_t now)
 		l->tail[CB_WAIT] = l->tail[CB_NEXT];
 		l->seq[CB_WAIT] = l->seq[CB_NEXT];
 	}
-}
-
-void cblist_enqueue(struct cblist *l, struct rcu_head *h, uint32_t snap)
-{
-	int seg = CB_NEXT;
-
-	if (empty_segment(l, CB_NEXT) &&
-	    (empty_segment(l, CB_WAIT) || l->seq[CB_WAIT] == snap))
-		seg = CB_WAIT;
-	h->next = NULL;
-	*l->tail[CB_NEXT] = h;
-	for (int i = seg; i < CB_SEGMENTS; i++)
-		WRITE_ONCE(l->tail[i], &h->next);
-	l->seq[seg] = snap;
-	WRITE_ONCE(l->len, l->len + 1);
 }
 
 struct rcu_head *cblist_extract(struct cblist *l, unsigned int max,

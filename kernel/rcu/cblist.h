@@ -52,10 +52,40 @@ static inline bool rcu_seq_done(uint32_t now, uint32_t snap)
 }
 
 void cblist_init(struct cblist *l);
+/* i: CB_WAIT or CB_NEXT */
+static always_inline bool cblist_is_empty(const struct cblist *l, int i)
+{
+	return l->tail[i] == l->tail[i - 1];
+}
+
+/* The second half of cblist_advance(): CB_WAIT is empty or ready. */
+void cblist_advance_ready(struct cblist *l, uint32_t now);
 /* Move the callbacks that are ready at grace-period number `now` to CB_DONE. */
-void cblist_advance(struct cblist *l, uint32_t now);
+static always_inline void cblist_advance(struct cblist *l, uint32_t now)
+{
+	if (cblist_is_empty(l, CB_WAIT) || rcu_seq_done(now, l->seq[CB_WAIT]))
+		cblist_advance_ready(l, now);
+}
+
 /* Add a callback that is ready at grace-period number `snap`. */
-void cblist_enqueue(struct cblist *l, struct rcu_head *h, uint32_t snap);
+static always_inline void cblist_enqueue(struct cblist *l, struct rcu_head *h,
+					 uint32_t snap)
+{
+	struct rcu_head **end = &h->next;
+	int seg = CB_NEXT;
+
+	h->next = NULL;
+	*l->tail[CB_NEXT] = h;
+	if (cblist_is_empty(l, CB_NEXT) &&
+	    (cblist_is_empty(l, CB_WAIT) || l->seq[CB_WAIT] == snap)) {
+		seg = CB_WAIT;
+		WRITE_ONCE(l->tail[CB_WAIT], end);
+	}
+	WRITE_ONCE(l->tail[CB_NEXT], end);
+	l->seq[seg] = snap;
+	WRITE_ONCE(l->len, l->len + 1);
+}
+
 /* Unlink up to max ready callbacks; *n: how many. The caller subtracts *n from
  * len when they have run. */
 struct rcu_head *cblist_extract(struct cblist *l, unsigned int max,

@@ -239,13 +239,6 @@ int rcu_gp_thread(void *arg)
 	return 0;
 }
 
-uint32_t rcu_snap(struct rcu_state *rsp)
-{
-	smp_mb(); /* the caller's writes come before gp_seq is read: pairs with
-		   * the lock in rcu_gp_begin() */
-	return rcu_seq_snap(READ_ONCE(rsp->gp_seq));
-}
-
 void rcu_request(struct rcu_state *rsp, uint32_t snap)
 {
 	uint32_t flags;

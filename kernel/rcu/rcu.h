@@ -167,7 +167,13 @@ void rcu_barrier_wait(struct rcu_state *rsp);
 /* rcu_snap() returns the gp_seq at which a full grace period that starts after
  * this call has passed. rcu_request() requests grace periods until gp_seq is
  * `snap`. Any context but FIQ. */
-uint32_t rcu_snap(struct rcu_state *rsp);
+static always_inline uint32_t rcu_snap(struct rcu_state *rsp)
+{
+	smp_mb(); /* the caller's writes come before gp_seq is read: pairs with
+		   * the lock in rcu_gp_begin() */
+	return rcu_seq_snap(READ_ONCE(rsp->gp_seq));
+}
+
 void rcu_request(struct rcu_state *rsp, uint32_t snap);
 
 /* Boot: registers scheduler hooks and the CPU notifier (before slab's). */

@@ -102,9 +102,9 @@ static inline unsigned int slab_index(const struct kmem_cache *s,
 
 extern struct kmem_cache cache_cache; /* the cache of caches */
 
-/* slab.c: the slow paths. IRQs are off; for cache_grow() they may also be
- * on. */
-void *cache_alloc_refill(struct kmem_cache *s, struct array_cache *ac);
+/* slab.c: the slow paths. cache_flusharray() is called with IRQs off, the others
+ * with IRQs on or off. */
+void *cache_alloc_slow(struct kmem_cache *s);
 void cache_flusharray(struct kmem_cache *s, struct array_cache *ac, void *obj);
 bool cache_grow(struct kmem_cache *s);
 /* slab_mutex held, or the cache not known yet: */
@@ -153,27 +153,29 @@ void slab_debug_leaks(struct kmem_cache *s);
 #define slab_debug_leaks(s)		    ((void)0)
 #endif
 
+/* Take the newest object of a core's array. Returns NULL if there is none. On that
+ * core, IRQs off. */
+static always_inline void *array_take(struct array_cache *ac)
+{
+	unsigned int top;
+
+	if (unlikely(!ac || !ac->avail))
+		return NULL;
+	top = ac->avail - 1;
+	WRITE_ONCE(ac->avail, top);
+	ac->touched = true;
+	return ac->entry[top];
+}
+
 /* The fast path. Any context but FIQ. */
 static always_inline void *cache_alloc(struct kmem_cache *s, uintptr_t caller)
 {
-	void *obj;
+	uint32_t flags = local_irq_save();
+	void *obj = array_take(READ_ONCE(s->array[smp_processor_id()]));
 
-	do {
-		uint32_t flags = local_irq_save();
-		struct array_cache *ac =
-			READ_ONCE(s->array[smp_processor_id()]);
-
-		if (likely(ac && ac->avail)) {
-			unsigned int top = ac->avail - 1;
-
-			WRITE_ONCE(ac->avail, top);
-			ac->touched = true;
-			obj = ac->entry[top];
-		} else {
-			obj = cache_alloc_refill(s, ac);
-		}
-		local_irq_restore(flags);
-	} while (unlikely(!obj) && cache_grow(s));
+	local_irq_restore(flags);
+	if (unlikely(!obj))
+		obj = cache_alloc_slow(s);
 	if (likely(obj))
 		slab_debug_alloc(s, obj, caller);
 	return obj;

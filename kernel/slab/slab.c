@@ -167,7 +167,7 @@ void drain_freelist(struct kmem_cache *s)
 /* ---- arrays: their core, IRQs off ---------------------------------------- */
 
 /* Take an object from the lists, and a batch for the array if there is one. */
-noinline void *cache_alloc_refill(struct kmem_cache *s, struct array_cache *ac)
+static void *cache_alloc_refill(struct kmem_cache *s, struct array_cache *ac)
 {
 	uint32_t flags = spin_lock_irqsave(&s->list_lock);
 	void *obj = NULL;
@@ -186,6 +186,23 @@ noinline void *cache_alloc_refill(struct kmem_cache *s, struct array_cache *ac)
 		ac->touched = true;
 	}
 	spin_unlock_irqrestore(&s->list_lock, flags);
+	return obj;
+}
+
+/* This core's array was empty or missing. The array may have got objects
+ * meanwhile, from an interrupt or because the thread has changed cores. */
+noinline void *cache_alloc_slow(struct kmem_cache *s)
+{
+	void *obj;
+
+	do {
+		uint32_t flags = local_irq_save();
+		struct array_cache *ac =
+			READ_ONCE(s->array[smp_processor_id()]);
+
+		obj = array_take(ac) ?: cache_alloc_refill(s, ac);
+		local_irq_restore(flags);
+	} while (!obj && cache_grow(s));
 	return obj;
 }
 

@@ -10,14 +10,16 @@
  * The next owner may free the memory of the mutex as soon as its own unlock has
  * returned. So a release does not use the mutex any more once the next owner
  * can get that far:
- *   (a) a release without waiters ends with its compare-and-swap, also in
- *       release_slow();
+ *   (a) a release without waiters ends with its compare-and-swap, in
+ *       unlock_mutex() and in release_slow();
  *   (b) a waiter is told that it owns the mutex only after wait_lock has been
  *       released (unlock_and_wake());
  *   (c) if the new owner does not wait (it is a lender or a borrower),
  *       MUTEX_WAITERS is set. So its own release takes wait_lock, and comes
  *       after this release.
- * (wait_lock may still be read: drop_lock() in kernel/lock/park.h.)
+ * (wait_lock may still be read: drop_lock() in kernel/lock/spinlock_fast.h.)
+ *
+ * The fast paths are in mutex_fast.h. In release builds they are inline.
  *
  * wait_lock guards the list, the lender, and every change of the flags.
  * Context: thread, may sleep. mutex_trylock() and the functions that only read:
@@ -45,29 +47,6 @@ void __mutex_init(struct mutex *m, const char *name,
 	debug_check_new_lock(m, sizeof(*m), CALLER);
 	*m = (struct mutex)MUTEX_INIT(*m, name);
 	lockdep_set_class(m, key, name);
-}
-
-/* If the mutex is free, make current the owner. Returns whether it was free. */
-static always_inline bool take_free(struct mutex *m)
-{
-	uintptr_t free = 0;
-
-	/* Acquire: pairs with the release in release_free(). */
-	return __atomic_compare_exchange_n(&m->owner, &free, (uintptr_t)current,
-					   false, __ATOMIC_ACQUIRE,
-					   __ATOMIC_RELAXED);
-}
-
-/* If `by` owns the mutex and no flag is set, free the mutex and return true.
- * Then the caller must not access the mutex any more, because its memory may be
- * freed. Otherwise change nothing and return false. */
-static always_inline bool release_free(struct mutex *m, struct thread *by)
-{
-	uintptr_t o = (uintptr_t)by;
-
-	/* Release: pairs with the acquire in take_free(). */
-	return __atomic_compare_exchange_n(&m->owner, &o, 0, false,
-					   __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
 static uintptr_t waiters_flag(const struct mutex *m)
@@ -106,7 +85,7 @@ static void unlock_and_wake(struct mutex *m, uint32_t flags,
 	if (w) {
 		struct thread *t = w->thread;
 
-		/* Release: pairs with the acquire in lock_slow(). */
+		/* Release: pairs with the acquire in mutex_lock_slow(). */
 		smp_store_release(&w->granted, GRANTED);
 		wake_up_thread(t, caller);
 	}
@@ -125,7 +104,7 @@ static bool join_waiters(struct mutex *m, struct mutex_waiter *w)
 		o = READ_ONCE(m->owner);
 		/* Do not set a flag while the owner word is 0: the flag would
 		 * lock the mutex for ever. */
-		if (o == 0 && take_free(m))
+		if (o == 0 && mutex_take_free(m, false))
 			return false;
 		/* Relaxed: this sets a flag and does not take the mutex. */
 	} while (o == 0 || !__atomic_compare_exchange_n(
@@ -153,8 +132,8 @@ static bool leave_waiters(struct mutex *m, struct mutex_waiter *w)
 	return waits;
 }
 
-static noinline int lock_slow(struct mutex *m, enum thread_state state,
-			      uintptr_t site)
+noinline int mutex_lock_slow(struct mutex *m, enum thread_state state,
+			     uintptr_t site)
 {
 	struct mutex_waiter w = { .thread = current, .site = site };
 	uint32_t flags = spin_lock_irqsave(&m->wait_lock);
@@ -190,33 +169,17 @@ static noinline int lock_slow(struct mutex *m, enum thread_state state,
 	return 0;
 }
 
-static always_inline int lock_mutex(struct mutex *m, enum thread_state state,
-				    unsigned int subclass maybe_unused,
-				    struct mutex *outer maybe_unused,
-				    uintptr_t site)
-{
-	might_sleep();
-	trace_gate(state == TASK_INTERRUPTIBLE ? TR_LOCK_INTR : TR_LOCK, m,
-		   site);
-	lock_acquire(&m->dep_map, subclass, LOCK_WRITE,
-		     outer ? &outer->dep_map : NULL, site);
-	if (unlikely(!take_free(m))) {
-		if (lock_slow(m, state, site)) {
-			(void)lock_release(&m->dep_map, site);
-			return -EINTR;
-		}
-		lock_acquired(&m->dep_map);
-	}
-	WRITE_ONCE(m->site, site);
-	trace_did_to(TR_LOCK, m, &m->name, site);
-	trace_gate(TR_LOCKED, m, site);
-	return 0;
-}
-
+#if GORDIAN_DEBUG
 story void mutex_lock(struct mutex *m)
 {
 	lock_mutex(m, TASK_UNINTERRUPTIBLE, 0, NULL, CALLER);
 }
+
+story void mutex_unlock(struct mutex *m)
+{
+	unlock_mutex(m, CALLER);
+}
+#endif
 
 void __mutex_lock_nested(struct mutex *m, unsigned int subclass,
 			 struct mutex *outer)
@@ -232,7 +195,7 @@ int mutex_lock_interruptible(struct mutex *m)
 bool mutex_trylock(struct mutex *m)
 {
 	trace_gate(TR_TRYLOCK, m, CALLER);
-	if (!take_free(m))
+	if (!mutex_take_free(m, false))
 		return false;
 	lock_acquire(&m->dep_map, 0, LOCK_TRY, NULL, CALLER);
 	WRITE_ONCE(m->site, CALLER);
@@ -295,26 +258,24 @@ static bool hand_on(struct mutex *m, struct thread *by, uintptr_t caller)
 static noinline void release_slow(struct mutex *m, struct thread *by,
 				  uintptr_t caller)
 {
-	/* Between hand_on() and release_free() another thread may have come to
+	/* Between hand_on() and mutex_release_free() another thread may have come to
 	 * wait. */
-	while (!hand_on(m, by, caller) && !release_free(m, by))
+	while (!hand_on(m, by, caller) && !mutex_release_free(m, by))
 		;
 }
 
-story void mutex_unlock(struct mutex *m)
+noinline void mutex_unlock_slow(struct mutex *m, uintptr_t caller)
 {
 	struct thread *me = current;
 
-	trace_gate(TR_UNLOCK, m, CALLER);
 	/* If the thread neither owns nor lends the mutex, the mutex stays as it
 	 * is. The lender is read first: if this thread lends no longer, it then
 	 * sees that it is the owner. */
-	if (!lock_release(&m->dep_map, CALLER) ||
-	    WARN_ON(mutex_lender(m) != me && mutex_owner(m) != me))
+	if (WARN_ON(mutex_lender(m) != me && mutex_owner(m) != me))
 		return;
-	trace_did_to(TR_UNLOCK, m, &m->name, CALLER);
-	if (unlikely(!release_free(m, me)))
-		release_slow(m, me, CALLER);
+	trace_did_to(TR_UNLOCK, m, &m->name, caller);
+	if (!mutex_release_free(m, me))
+		release_slow(m, me, caller);
 }
 
 /* A mutex that is lent may be lent again only to its borrower, if the borrower

@@ -19,7 +19,8 @@
  *     user of an object may free it, also if the mutex in it guards the count
  *     of its users.
  *
- * The mechanism: kernel/sync/mutex.c.
+ * The mechanism: kernel/sync/mutex.c, and kernel/sync/mutex_fast.h without
+ * contention.
  */
 #pragma once
 
@@ -74,7 +75,10 @@ extern struct lock_class_key mutex_wait_key; /* of all wait_locks */
 /* All mutexes initialised by one line of source are of one class. */
 #define mutex_init(m, n) __mutex_init((m), (n), LOCK_KEY())
 void __mutex_init(struct mutex *m, const char *name, const void *key);
+#if GORDIAN_DEBUG
 void mutex_lock(struct mutex *m);
+void mutex_unlock(struct mutex *m);
+#endif
 /* For a mutex of a class that is held already. Give a nesting level from 1 to
  * 7, or a mutex `outer` that is held and orders all mutexes of the class. */
 #define mutex_lock_nested(m, subclass)                                         \
@@ -86,7 +90,6 @@ bool mutex_trylock(struct mutex *m);
 /* As mutex_lock(), but thread_interrupt() ends the wait. Returns 0 or
  * -EINTR. */
 int mutex_lock_interruptible(struct mutex *m);
-void mutex_unlock(struct mutex *m);
 
 static always_inline struct thread *mutex_owner(const struct mutex *m)
 {
@@ -109,3 +112,5 @@ int mutex_lend(struct mutex *m, struct thread *to);
 /* If a thread has died as the owner or the lender of m, release m for it.
  * Called when a knot is cut. */
 void mutex_release_dead(struct mutex *m, struct thread *dead);
+
+#include "kernel/sync/mutex_fast.h"

@@ -7,7 +7,7 @@
  *
  * struct percpu_rwsem: a reader counts itself on its core, then looks whether a
  * writer blocks it. The writer sets the block, then adds up the counters.
- * Barriers P1 (try_read()) and P2 (percpu_down_write()) make sure that at least
+ * Barriers P1 (percpu_try_read()) and P2 (percpu_down_write()) make sure that at least
  * one of the two sees the other.
  *
  * wait_lock of each object guards its list. Context: thread, may sleep.
@@ -288,16 +288,9 @@ static int32_t readers_inside(struct percpu_rwsem *s)
 	return sum;
 }
 
-static void count_reader(struct percpu_rwsem *s, int32_t by)
-{
-	int32_t *n = &s->count[smp_processor_id()].n;
-
-	WRITE_ONCE(*n, *n + by);
-}
-
 /* A reader has left, or has failed to get in. If a writer waits for the
  * readers, wake it. */
-static noinline void wake_writer(struct percpu_rwsem *s, uintptr_t caller)
+noinline void percpu_wake_writer(struct percpu_rwsem *s, uintptr_t caller)
 {
 	uint32_t flags = spin_lock_irqsave(&s->wait_lock);
 
@@ -306,32 +299,14 @@ static noinline void wake_writer(struct percpu_rwsem *s, uintptr_t caller)
 	spin_unlock_irqrestore(&s->wait_lock, flags);
 }
 
-static bool try_read(struct percpu_rwsem *s)
-{
-	bool blocked;
-
-	preempt_disable();
-	count_reader(s, 1);
-	smp_mb(); /* P1: store the count, then read `block`; pairs with P2 */
-	/* Acquire: pairs with the release in percpu_up_write(). */
-	blocked = smp_load_acquire(&s->block);
-	if (unlikely(blocked)) {
-		count_reader(s, -1);
-		smp_mb(); /* store the count, then look for a writer in
-			   * wake_writer(); pairs with P2 */
-	}
-	preempt_enable();
-	return !blocked;
-}
-
-static noinline void down_read_slow(struct percpu_rwsem *s, uintptr_t site)
+noinline void percpu_read_slow(struct percpu_rwsem *s, uintptr_t site)
 {
 	struct rwsem_waiter w = { .thread = current };
 
 	do {
 		uint32_t flags;
 
-		wake_writer(s, site);
+		percpu_wake_writer(s, site);
 		flags = spin_lock_irqsave(&s->wait_lock);
 		if (s->block) {
 			queue_up(&w, &s->waiters, &percpu_read_wait, s, s->name,
@@ -343,37 +318,21 @@ static noinline void down_read_slow(struct percpu_rwsem *s, uintptr_t site)
 		} else {
 			spin_unlock_irqrestore(&s->wait_lock, flags);
 		}
-	} while (!w.counted && !try_read(s));
+	} while (!w.counted && !percpu_try_read(s));
 }
 
+#if GORDIAN_DEBUG
 void percpu_down_read(struct percpu_rwsem *s)
 {
 	might_sleep();
-	trace_gate(TR_READ_LOCK, s, CALLER);
-	lock_acquire(&s->dep_map, 0, LOCK_READ, NULL, CALLER);
-	if (unlikely(!try_read(s))) {
-		lock_contended(&s->dep_map);
-		down_read_slow(s, CALLER);
-		lock_acquired(&s->dep_map);
-	}
-	trace_did_to(TR_READ_LOCK, s, &s->name, CALLER);
+	percpu_read(s, CALLER);
 }
 
 void percpu_up_read(struct percpu_rwsem *s)
 {
-	trace_gate(TR_READ_UNLOCK, s, CALLER);
-	if (!lock_release(&s->dep_map, CALLER))
-		return;
-	trace_did_to(TR_READ_UNLOCK, s, &s->name, CALLER);
-	preempt_disable();
-	smp_mb(); /* end the reader's section, then store the count; pairs with
-		   * the last barrier in percpu_down_write() */
-	count_reader(s, -1);
-	smp_mb(); /* store the count, then read `block`; pairs with P2 */
-	if (unlikely(READ_ONCE(s->block)))
-		wake_writer(s, CALLER);
-	preempt_enable();
+	percpu_unread(s, CALLER);
 }
+#endif
 
 void percpu_down_write(struct percpu_rwsem *s)
 {
@@ -391,8 +350,8 @@ void percpu_down_write(struct percpu_rwsem *s)
 	WRITE_ONCE(s->block, 1);
 	spin_unlock_irqrestore(&s->wait_lock, flags);
 	smp_mb(); /* P2: store `block`, then read the counts; pairs with P1, and
-		   * with the last barriers in try_read() and
-		   * percpu_up_read() */
+		   * with the last barriers in percpu_try_read() and
+		   * percpu_unread() */
 
 	wait_begin(TASK_UNINTERRUPTIBLE, &percpu_write_wait, s, s->name, site);
 	while (readers_inside(s) != 0 && !READ_ONCE(s->past_readers)) {
@@ -403,7 +362,7 @@ void percpu_down_write(struct percpu_rwsem *s)
 	}
 	wait_end();
 	smp_mb(); /* read the counts, then begin the writer's section; pairs
-		   * with the first barrier in percpu_up_read() */
+		   * with the first barrier in percpu_unread() */
 	flags = spin_lock_irqsave(&s->wait_lock);
 	s->draining = NULL;
 	s->past_readers = false;
@@ -423,7 +382,7 @@ void percpu_up_write(struct percpu_rwsem *s)
 	flags = spin_lock_irqsave(&s->wait_lock);
 	BUG_ON(s->writer != current);
 	WRITE_ONCE(s->writer, NULL);
-	/* Release: pairs with the acquire in try_read(). A reader that sees no
+	/* Release: pairs with the acquire in percpu_try_read(). A reader that sees no
 	 * block sees the writer's effects. */
 	smp_store_release(&s->block, 0);
 	while (!list_empty(&s->waiters))
@@ -452,7 +411,7 @@ int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *t)
 			continue;
 		/* Count the reader before the wake-up. So if the writer waits
 		 * for readers, it waits for this one, too. */
-		count_reader(s, 1);
+		percpu_count(percpu_counter(s), 1);
 		w->counted = true;
 		wake_granted(w, CALLER);
 		err = 0;

@@ -20,7 +20,8 @@
  *     mutex. A percpu_rwsem may not: its memory must stay until no thread is
  *     inside one of its functions.
  *
- * The mechanism: kernel/sync/rwsem.c.
+ * The mechanism: kernel/sync/rwsem.c, and kernel/sync/rwsem_fast.h for the
+ * readers of a percpu_rwsem.
  */
 #pragma once
 
@@ -81,14 +82,15 @@ void up_write(struct rw_semaphore *s);
 int rwsem_lend(struct rw_semaphore *s, struct thread *t);
 
 struct percpu_rwsem {
-	const char *name;
-	uint32_t block;	   /* a writer is inside or waits; atomic */
-	bool past_readers; /* `draining` is let past them; wait_lock guards it */
 	/* Readers that came in on a core, less those that left on it. Only the
-	 * sum counts. Written by its own core, preemption off. */
+	 * sum counts. Atomic. First: so a reader finds its counter with one
+	 * addition. */
 	struct {
 		int32_t n;
 	} cache_aligned count[NR_CPUS];
+	const char *name;
+	uint32_t block;	   /* a writer is inside or waits; atomic */
+	bool past_readers; /* `draining` is let past them; wait_lock guards it */
 	struct mutex writers; /* one writer at a time */
 	struct thread *writer;
 	/* wait_lock guards: */
@@ -101,8 +103,10 @@ struct percpu_rwsem {
 #define percpu_init_rwsem(s, n) __percpu_init_rwsem((s), (n), LOCK_KEY())
 void __percpu_init_rwsem(struct percpu_rwsem *s, const char *name,
 			 const void *key);
+#if GORDIAN_DEBUG
 void percpu_down_read(struct percpu_rwsem *s);
 void percpu_up_read(struct percpu_rwsem *s);
+#endif
 void percpu_down_write(struct percpu_rwsem *s);
 void percpu_up_write(struct percpu_rwsem *s);
 
@@ -112,3 +116,5 @@ void percpu_up_write(struct percpu_rwsem *s);
  * t in although readers are inside. Returns 0; or -EINVAL if t is neither.
  */
 int percpu_rwsem_let_pass(struct percpu_rwsem *s, struct thread *t);
+
+#include "kernel/sync/rwsem_fast.h"

@@ -95,7 +95,7 @@ noinline void row_assert_held(struct any_lock *l)
 
 /* ---- the steps of a row ------------------------------------------------------------- */
 
-static void lock_mutex(struct mutex *m, char op)
+static void use_mutex(struct mutex *m, char op)
 {
 	switch (op) {
 	case 'L':
@@ -153,7 +153,7 @@ void row_take(struct any_lock *l, char op)
 {
 	switch (row_type) {
 	case MUTEX:
-		lock_mutex(&l->mutex, op);
+		use_mutex(&l->mutex, op);
 		break;
 	case SPIN:
 		lock_spin(&l->spin, op);

@@ -21,6 +21,8 @@ extern __thread struct thread *host_current;
 /* Perhaps the other thread needs this host core. */
 #define cpu_relax() sched_yield()
 
+#define smp_mb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+
 #define PSR_I 0x80u
 
 static inline uint32_t raw_local_irq_save(void)
