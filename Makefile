@@ -188,6 +188,16 @@ show:
 	@SMP='$(SMP)' MACHINE='$(MACHINE)' IMAGE='$(OUT)/gordian.img' $(PYTHON) tools/show
 export PORT HTTP
 
+#: make report [ID=e1,e2]      record all experiments (or these), and write
+#:                             build/report/index.html: one page without network,
+#:                             in which you step through each recorded round, and
+#:                             play the scheduler
+.PHONY: report
+report:
+	@tools/need demo report
+	@$(BUILD)
+	@$(PYTHON) tools/report $${ID:+"only=$$ID"}
+
 #: make debug [SMP=n] [RUN=]   start QEMU and gdb; the kernel waits at its first
 #:                             instruction
 .PHONY: debug

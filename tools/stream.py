@@ -16,6 +16,7 @@ from urllib.parse import unquote
 FIRST = "gordian-stream "
 VERSION = "1"
 FRAME = b"\x1b]2012;"
+HOTPLUG_RWSEM = "cpu_hotplug_lock"      # it has Linux's words: cpus_read_lock
 HEAD = re.compile(rb"(\d+);(\d+);([0-9a-f]{8});")
 
 Event = namedtuple("Event", "time core thread op caller obj arg name traced")
@@ -107,6 +108,11 @@ class Symbols:
                     f.seek(at)
                     return zlib.crc32(f.read(size).ljust(end - start, b"\0"))
         return None
+
+    def addresses(self):
+        """The address of each name of the image."""
+        return {w[2]: int(w[0], 16) for w in map(str.split, self._run("nm"))
+                if len(w) == 3}
 
     def function(self, address):
         """ "mutex_lock", or None."""
@@ -244,6 +250,7 @@ class Stream:
         self.image, self.machine = {}, {}
         self.ops, self.threads, self.pointers = {}, {}, {}
         self.events, self.rounds, self.counts, self.losses = [], [], [], []
+        self.last, self.gaps = {}, []       # core: time of its last event; gaps begin there
         self.cores = {}                     # core: {written, read, lost, left-out}
         self.end = None
         self.unknown = 0                    # lines that make no sense
@@ -307,6 +314,7 @@ class Stream:
         elif op in ("WAKE", "SWITCH"):
             self._lives_at(e.obj, e.time, e.arg)
         self.events.append(e)
+        self.last[e.core] = e.time
 
     def _e(self, words):
         self._event(words, True)
@@ -317,6 +325,7 @@ class Stream:
     def _lost(self, words):
         f = fields(words[1:])
         self.losses.append((int(words[0], 16), int(f["core"]), int(f["events"])))
+        self.gaps.append(self.last.get(int(f["core"]), self.start))
 
     def _count(self, words):
         self.counts.append((int(words[0], 16),
@@ -446,13 +455,18 @@ class Stream:
     def thread(self, number):
         return self.threads.get(number) or f"thread {number}"
 
-    def owner(self, e):
-        """The name of the thread whose address is e.arg, or None."""
-        lives = self.pointers.get(e.arg)
+    def thread_at(self, pointer, time):
+        """The number of the thread that lives at this address at that time, or None."""
+        lives = self.pointers.get(pointer)
         if not lives:
             return None
-        n = bisect.bisect(lives, (e.time, sys.maxsize))
-        return self.thread(lives[max(n - 1, 0)][1])
+        n = bisect.bisect(lives, (time, sys.maxsize))
+        return lives[max(n - 1, 0)][1]
+
+    def owner(self, e):
+        """The name of the thread whose address is e.arg, or None."""
+        number = self.thread_at(e.arg, e.time)
+        return None if number is None else self.thread(number)
 
     def is_wait(self, op):
         return self.ops.get(op, {}).get("wait") == "1"
@@ -464,16 +478,19 @@ class Stream:
             return None
         of, form = op["of"], op["done"]
         name = short(e.name) or "?"
-        if of.startswith("rwsem") and op["other"] != "-":
+        if of.startswith("rwsem") and op["other"] != "-" and e.name != HOTPLUG_RWSEM:
             form = op["other"]
         args = {"mutex-owner": lambda: (name, self.owner(e) or "?"),
                 "spin": lambda: (name, self.owner(e) or "?"),
+                "rwsem": lambda: (name, self.owner(e) or "readers"),
                 "rwsem-writer": lambda: (name, self.owner(e) or "readers"),
                 "wake-up": lambda: (name, (self.owner(e) or "?") if e.arg else
                                     "nobody there"),
                 "count": lambda: (signed(e.arg),), "core": lambda: (e.arg,),
                 "gp": lambda: ((e.arg + 1) >> 1,), "callback": lambda: (e.core,),
                 }.get(of, lambda: (name,))()
+        if of == "rwsem-writer" and e.name == HOTPLUG_RWSEM:
+            args = args[1:]
         return fill(form, args)
 
     def count_check(self):

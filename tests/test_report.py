@@ -1,0 +1,355 @@
+"""The page of `make report`, in a browser, by keyboard. What it shows is compared with
+what tests/page_states.py computes from the recording, and with what `step` prints."""
+import json
+import random
+import re
+import subprocess
+import sys
+
+import pytest
+
+import gordian
+import page_states
+import stream
+from gordian import ROOT
+from test_step import ROW
+
+KEYS = {"right": "\ue014", "left": "\ue012", "home": "\ue011", "end": "\ue010"}
+# What the screen shows of a state. `now` is left out where the oracle has other words.
+STATE = """
+const root = document.querySelector(".experiment:not([hidden]) " + arguments[0]);
+const all = (what, f) => [...root.querySelectorAll(what)].map(f);
+return {
+  locks: Object.fromEntries(all(".locks tbody tr", r => [r.dataset.lock,
+    [r.dataset.owner, r.cells[1].textContent, r.cells[2].textContent]])),
+  threads: Object.fromEntries(all(".threads li", l => [l.dataset.thread, l.textContent])),
+  cores: all(".cores li", l => l.textContent),
+  edges: all(".edge", e => [e.dataset.edge, e.classList.contains("cycle")]),
+  places: all(".pane", p => [p.dataset.at, p.querySelector("[aria-current]")?.dataset.n]),
+  movers: all(".mover", m => [m.dataset.able, m.querySelector(".words").textContent]),
+  now: root.querySelector("[data-part=now]")?.textContent,
+  tell: root.querySelector("[data-part=tell]")?.textContent,
+  say: document.querySelector(".experiment:not([hidden]) " + arguments[0] +
+                              " [data-part=say]").textContent,
+  time: root.closest("[data-time]")?.dataset.time, step: root.dataset.step,
+  outcome: root.dataset.outcome, steps: root.dataset.steps};
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, request):
+    """The page of three experiments, and the recordings."""
+    place = tmp_path_factory.mktemp("report")
+    games = "e0,e1,e2" if request.config.getoption("--soak") else "e0"
+    p = subprocess.run([sys.executable, ROOT / "tools/report", place / "out",
+                        "only=e0,e1,e2", f"games={games}", f"keep={place}"], text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       timeout=gordian.TIMEOUT)
+    assert p.returncode == 0, p.stdout
+    return place
+
+
+@pytest.fixture(scope="module")
+def browser(made):
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+    options = webdriver.ChromeOptions()
+    for word in ("headless=new", "no-sandbox", "disable-gpu", "window-size=1280,900",
+                 "disable-dev-shm-usage"):
+        options.add_argument("--" + word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    b = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+    b.set_page_load_timeout(gordian.TIMEOUT)
+    b.set_script_timeout(gordian.TIMEOUT)
+    yield b
+    b.quit()
+
+
+class Page:
+    def __init__(self, browser, made):
+        self.b, self.url = browser, (made / "out/index.html").as_uri()
+
+    def open(self, name):
+        self.b.get("about:blank")
+        self.b.get(f"{self.url}#{name}")
+        self.b.execute_async_script("""
+            const done = arguments[0];
+            const look = () => document.documentElement.dataset.ready ? done() :
+              setTimeout(look, 20);
+            look();""")
+        self.part = ".game" if name.endswith("/play") else ".player"
+
+    def keys(self, *names):
+        from selenium.webdriver.common.action_chains import ActionChains
+        a = ActionChains(self.b, duration=0)
+        for name in names:
+            a.send_keys(KEYS.get(name, name))
+        a.perform()
+
+    def state(self):
+        return self.b.execute_script(STATE, self.part)
+
+
+@pytest.fixture
+def page(browser, made):
+    return Page(browser, made)
+
+
+def shown_round(page):
+    """The number of the round that the page shows."""
+    return page.b.execute_script(
+        "const s = document.querySelector('.experiment:not([hidden]) "
+        "[data-part=round]'); return s.selectedIndex") + 1
+
+
+# ---- recorded rounds -----------------------------------------------------------------
+
+def check_state(shown, oracle, actors):
+    """The page's state is the oracle's."""
+    def name(t):
+        return oracle.threads[t].name if t in oracle.threads else "?"
+
+    locks = {x.name.removeprefix("rcu_sched_state."): x for x in oracle.locks.values()}
+    for lock, (owner, _, waiting) in shown["locks"].items():
+        if lock == "refcount":
+            assert int(owner) == oracle.refcount
+            continue
+        x = locks.get(lock)
+        if x is None:           # it has had no event yet
+            assert (owner, waiting) == ("", "–")
+            continue
+        if x.owner != page_states.UNKNOWN:
+            assert owner == ("" if x.owner is None else name(x.owner)), lock
+        waiters = ", ".join(name(w[0] if isinstance(w, tuple) else w) for w in x.waiters)
+        assert waiting == (waiters or "–"), lock
+    for core, text in enumerate(shown["cores"]):
+        if oracle.online.get(core) == "off":
+            assert text == f"core {core} off"
+        on = [t for t, x in oracle.threads.items() if x.core == core and
+              x.status == "runs"]
+        if len(on) == 1 and on[0] in actors and "off" not in text:
+            assert text == f"core {core} {name(on[0])}"
+
+
+def walk(page, made, ident, number):
+    """Steps through the round to its end; checks each state. Returns them."""
+    file = made / f"{ident}.stream"
+    elf = gordian.build() / "gordian.elf"
+    oracle = {x.time: x for x in page_states.states(file, number, str(elf))}
+    r = next(r for r in stream.read(file).rounds if r.number == number)
+    page.keys("home")
+    seen = [page.state()]
+    total = int(re.search(r"of (\d+)\.", seen[0]["say"])[1])
+    while len(seen) < total:
+        page.keys("right")
+        seen.append(page.state())
+    assert [int(x["step"]) for x in seen] == list(range(1, total + 1))
+    for x in seen:
+        check_state(x, oracle[int(x["time"], 16)], r.actors)
+        for at, line in x["places"]:
+            assert at.rpartition(":")[2] == (line or "")
+    return seen
+
+
+def test_e2_to_the_deadlock_and_back(page, made):
+    """By keyboard. At the end the arrows close the cycle that the oracle finds."""
+    page.open("e2")
+    seen = walk(page, made, "e2", shown_round(page))
+    red = [e for e, cycle in seen[-1]["edges"] if cycle]
+    assert len(red) == 4 and {e.split(">")[0] for e in red} == \
+        {e.split(">")[1] for e in red}
+    assert not any(cycle for x in seen[:-1] for _, cycle in x["edges"])
+    assert "Deadlock: D waits for cpu_hotplug.lock, held by U; U waits for slab_mutex, " \
+        "held by D." in seen[-1]["now"]
+    assert "cycle" in seen[-1]["say"]
+    page.keys("right")
+    assert page.state() == seen[-1]
+    for x in seen[-2::-1]:
+        page.keys("left")
+        assert page.state() == x
+    page.keys("left", "end")
+    assert page.state() == seen[-1]
+
+
+def test_e1_to_its_end(page, made):
+    """The step that the drawing wants next is refused, and the page says why."""
+    page.open("e1")
+    seen = walk(page, made, "e1", shown_round(page))
+    refused = [x for x in seen if "Refused: " in x["now"]]
+    assert len(refused) == 1 and "refcount is 1, held by D" in refused[0]["now"]
+    assert refused[0]["locks"]["refcount"][1:] == ["1 D", "U"]
+    assert seen[-1]["now"].endswith("The round ends: completes.")
+    assert not any(cycle for x in seen for _, cycle in x["edges"])
+
+
+def test_all_threads_have_a_line_of_their_source(page):
+    page.open("e2")
+    page.keys("end")
+    places = page.state()["places"]
+    assert len(places) == 2
+    for at, line in places:
+        file, _, number = at.rpartition(":")
+        marked = page.b.execute_script(
+            "return [...document.querySelectorAll('.experiment:not([hidden]) .player "
+            ".line[aria-current]')].map(l => l.textContent)")
+        text = (ROOT / file).read_text().split("\n")[int(number) - 1]
+        assert number == line and text in marked
+
+
+# ---- the page ------------------------------------------------------------------------
+
+def test_nothing_is_loaded(page):
+    page.b.get_log("performance")
+    page.open("e1")
+    page.keys("right", "end", "home")
+    page.open("e0/play")
+    urls = {m["params"]["request"]["url"].split("#")[0] for m in
+            (json.loads(x["message"])["message"] for x in page.b.get_log("performance"))
+            if m["method"] == "Network.requestWillBeSent"}
+    assert {u for u in urls if not u.startswith(("data:", "blob:", "about:"))} == \
+        {page.url}
+    assert page.b.get_log("browser") == []
+
+
+def test_the_page_is_one_file(made):
+    html = (made / "out/index.html").read_text()
+    assert len(html.encode()) < 3_000_000
+    assert not re.search(r"<(?:script|img|link|iframe)[^>]* (?:src|href)=\"(?!data:)", html)
+    assert not re.search(r"@import|url\((?!#)", html.split("</style>")[0])
+    assert "default-src 'none'" in html
+
+
+def test_the_screens_fit(page):
+    """At 1280x720 the table shows the verdicts, and an experiment its stage."""
+    page.b.set_window_size(1280, 720 + page.b.execute_script(
+        "return window.outerHeight - window.innerHeight"))
+    for name in ("e1", "e2", "e0/play"):
+        page.open(name)
+        low, wide = page.b.execute_script(
+            "const s = document.querySelector('.experiment:not([hidden]) "
+            f"{page.part} .stage').getBoundingClientRect();"
+            "return [s.bottom, document.documentElement.scrollWidth]")
+        assert low <= 720 and wide <= 1280, name
+
+
+def test_a_screen_reader_and_the_keyboard(page):
+    """Each button has a name; the heading has the focus; a step is announced."""
+    page.open("e2")
+    assert page.b.execute_script("return document.activeElement.tagName") == "H1"
+    unnamed = page.b.execute_script(
+        "return [...document.querySelectorAll('.experiment:not([hidden]) button')].filter("
+        "b => !(b.textContent.trim() || b.getAttribute('aria-label'))).length")
+    assert unnamed == 0
+    page.keys("right")
+    said = page.state()["say"]
+    assert said.startswith("Step 2 of ") and "slab_mutex: D" in said
+
+
+# ---- the game ------------------------------------------------------------------------
+
+WITNESS = {"e0": ("1" * 3 + "2" * 3, 1), "e2": ("1" * 8 + "2" * 5 + "3", 2)}
+
+
+def played(request):
+    return ["e0"] + (["e1", "e2"] if request.config.getoption("--soak") else [])
+
+
+@pytest.mark.parametrize("ident", ["e0", pytest.param("e2", marks=pytest.mark.soak)])
+def test_play_to_the_deadlock_and_back(page, ident):
+    """The witness of the search, by keyboard. Then a refused step, and all the way back."""
+    page.open(f"{ident}/play")
+    keys, switches = WITNESS[ident]
+    seen = [page.state()]
+    for key in keys:
+        page.keys(key)
+        seen.append(page.state())
+    end = seen[-1]
+    assert end["outcome"] == "deadlock" and "You made it fail: deadlock." in end["tell"]
+    needs = re.search(r"([\d\u2009]+) schedules, ([\d\u2009]+) fail; the shortest "
+                      r"failing one needs (\d+) switch", end["tell"])
+    assert int(needs[3]) == switches
+    assert len([1 for _, cycle in end["edges"] if cycle]) == 4
+    for x in seen[-2::-1]:
+        page.keys("b")
+        assert page.state() == x
+
+
+def test_a_refused_step_says_why(page):
+    page.open("e0/play")
+    page.keys(*"111", *"22")        # A wants lock_b, which B holds
+    x = page.state()
+    assert x["movers"][0][0] == "false"
+    page.keys("a")
+    assert page.state()["tell"] == "Refused: A waits for lock_b, held by B."
+    assert page.state()["steps"] == x["steps"]
+    page.keys("h")
+    assert page.state()["tell"].startswith("Hint: B takes the next step.")
+
+
+WALK = """
+const [pick, part] = arguments;
+const root = document.querySelector(".experiment:not([hidden]) " + part), out = [];
+const look = () => [...root.querySelectorAll(".mover")].map(m =>
+  [m.querySelector("b").textContent, m.dataset.able === "true",
+   m.querySelector(".words").textContent]);
+root.querySelector("[data-part=again]").click();
+for (const r of pick) {
+  const now = look(), able = now.flatMap((m, i) => m[1] ? [i] : []);
+  out.push([now, null]);
+  if (!able.length) break;
+  const i = able[Math.floor(r * able.length)];
+  out.at(-1)[1] = now[i][0];
+  root.querySelectorAll(".mover")[i].click();
+}
+out.push([look(), null]);
+return [out, root.dataset.outcome];
+"""
+
+
+def test_random_walks_are_those_of_step(page, request):
+    """Each state of a random walk on the page is what `step` in the kernel shows."""
+    seed = random.randrange(1 << 32)
+    print("seed:", seed)
+    rng = random.Random(seed)
+    soak = request.config.getoption("--soak")
+    parts = {"e0": "e0/ab-ba", "e1": "e1/drawing up", "e2": "e2 up"}
+    walks = []
+    for ident in played(request):
+        page.open(f"{ident}/play")
+        form = page.b.execute_script(
+            "const s = document.querySelector('.experiment:not([hidden]) .game select');"
+            "const n = [...s.options].findIndex(o => !o.text.endsWith(' down'));"
+            "s.value = n; s.dispatchEvent(new Event('change')); return n;")
+        assert form >= 0
+        for _ in range(200 if soak else 10):
+            walks.append((parts[ident], *page.b.execute_script(
+                WALK, [rng.random() for _ in range(400)], page.part)))
+    with gordian.Console(smp=4, quiet=True) as c:
+        c.prompt()
+        for part, points, outcome in walks:
+            moves = [m for _, m in points if m]
+            # The last point of a walk to the end: `step` asks nothing there.
+            text = c.cmd(f"step {part} {' '.join(moves)} quit")
+            blocks = re.split(r"^step> .*$", text, flags=re.M)
+            for (rows, _), block in zip(points, blocks):
+                kernel = {m[3]: (m[1] == "*", m[5].strip()) for m in ROW.finditer(block)}
+                for name, able, words in rows:
+                    if name in kernel:
+                        assert kernel[name] == (able, words) or not able, (part, moves)
+                        assert kernel[name][0] == able, (part, moves)
+            assert f"outcome={outcome}" in text or not outcome
+        assert c.quit() == 0
+
+
+@pytest.mark.soak
+def test_no_choice_of_e1_hangs(page):
+    """All states of E1 that the game offers: from each of them a thread can go on, or all
+    have ended."""
+    page.open("e1/play")
+    ends = page.b.execute_async_script("""
+      const done = arguments[0], text = document.getElementById("game-e1").textContent;
+      const bytes = Uint8Array.from(atob(text.trim()), c => c.charCodeAt(0));
+      new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")))
+        .json().then(g => done(g.forms.map(f => f.nodes.filter(n => !n[3].length)
+          .map(n => g.words[n[1]]))));""")
+    assert len(ends) == 2 and {o for form in ends for o in form} == {"completes"}

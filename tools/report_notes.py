@@ -1,0 +1,76 @@
+"""lockdep's report, taken apart, with a note in the margin for each section.
+
+tools/report uses it. The notes say what a section means in every report; the facts are in
+the report itself.
+"""
+import re
+
+TITLES = {
+    "circular": "The orders in which locks have been taken form a cycle. \"possible\": "
+                "lockdep has seen the orders, perhaps in different rounds of work. It has "
+                "not seen a deadlock.",
+    "recursive": "A thread takes a lock of a class of which it holds a lock already.",
+    "inconsistent": "An interrupt takes a lock of this class, and elsewhere a thread holds "
+                    "such a lock with interrupts on. The interrupt could wait for the "
+                    "thread that it has interrupted.",
+    "bad unlock": "A thread gives back what it has not taken.",
+    "still has locks": "A thread ends, and holds something still.",
+    "RCU": "An RCU pointer is used outside a reader.",
+    "": "The kind of the mistake, and the core on which it was found.",
+}
+# How a section begins, and its note. {0}, {1}: what the pattern has found.
+SECTIONS = (
+    (r"=+$", None),
+    (r"\S+ is trying to acquire lock:",
+     "The thread (name/number), the lock that it wants now, and the place. The letters in "
+     "braces say how locks of this class have been used in interrupts."),
+    (r"but task is already holding lock:",
+     "The lock that it holds. With the line above this is a new order: this lock first, "
+     "then the wanted one."),
+    (r"which lock already depends on",
+     "The other direction is known: lockdep has seen a way from the wanted lock back to the "
+     "held one. Both ways together are a cycle."),
+    (r"the existing dependency chain",
+     "Each order that makes this way, the newest last. A lock was taken at the stack below "
+     "it while the lock of the next smaller number was held."),
+    (r"-> #0 \((.*)\)\{",
+     "The step that lockdep judges now: this thread takes {0}, and closes the cycle."),
+    (r"-> #(\d+) \((.*)\)\{",
+     "Here a thread took {1} while it held the lock of the number before. It need not be "
+     "the thread of the report."),
+    (r"inconsistent \{",
+     "The two uses that exclude each other: the earlier one, then the new one."),
+    (r"\S+, in an interrupt, takes:", "The new use, and its place."),
+    (r"\{.*\} state was registered at:", "The stack of the earlier use."),
+    (r"\S+ is trying to release", "The thread, what it gives back, and the place."),
+    (r".*the thread ends with this lock held:", "What it holds, and since where."),
+    (r"other info that might help", "What follows repeats this in other words."),
+    (r"Chain exists of:",
+     "The cycle in one line. With the lock left of an arrow held, the lock right of it was "
+     "taken. The last one leads back to the first."),
+    (r" Possible (?:interrupt )?unsafe locking scenario:",
+     "An order of steps that would deadlock if nothing else kept these threads apart. "
+     "lockdep has made it up from the chain; nobody has run it. lockdep does not see waits "
+     "for a reference count."),
+    (r"\d+ locks? held by ", "All locks that the thread holds now, and where it took them."),
+    (r"stack backtrace:", "Where the thread is now, the innermost function first."),
+)
+
+
+def title_note(text):
+    return next(note for word, note in TITLES.items() if word in text)
+
+
+def sections_of(report):
+    """[(text, note)] of a report."""
+    found = []
+    for line in report.split("\n"):
+        begins = next(((note, m) for pattern, note in SECTIONS
+                       if (m := re.match(pattern, line))), None)
+        if begins and not (line.startswith("=") and found):
+            note, m = begins
+            found.append([[], note.format(*m.groups()) if note else title_note(report)])
+        if not found:
+            found.append([[], ""])
+        found[-1][0].append(line)
+    return [("\n".join(lines).strip("\n"), note) for lines, note in found]
