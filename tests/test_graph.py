@@ -255,11 +255,10 @@ def test_interrupted():
         assert g.schedules == 58
 
 
-def test_data_that_the_explorer_does_not_see():
-    """In E18/without the callback writes last.ran, which B reads; the callback is marked
-    `unseen`, so the two steps seem independent."""
-    run = boot("explore e18/without graph")
+def test_data_that_the_explorer_does_not_see(own_image):
+    """In X10 the step of A changes what B does, and both are hidden from the explorer."""
+    run = boot("explore x10 graph", image=own_image)
     assert run.status == 1 and not graphs(run.text)
-    at = run.lines.index("explore: E18/without down: two schedules lead to one state and go on "
+    at = run.lines.index("explore: X10: two schedules lead to one state and go on "
                          "differently;")
     assert run.lines[at + 1] == "  a step depends on data that the explorer does not see"

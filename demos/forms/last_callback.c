@@ -25,7 +25,7 @@ static struct {
 static struct wait_queue last_changed =
 	WAIT_QUEUE_INIT(last_changed, "a callback to be queued or run");
 
-static unseen void last_callback(struct rcu_head *head maybe_unused)
+static void last_callback(struct rcu_head *head maybe_unused)
 {
 	last.ran_at = timer_now();
 	last.ran_on = smp_processor_id();

@@ -9,8 +9,12 @@
  *   X6/array    A and B add to one element of an array
  *   X6/guarded  A and B do n++ under a mutex: nothing is lost
  *   X6/alone    A and B do n++ on numbers of their own
+ *
+ * X10: A sets a flag, and B looks at it, in functions that hide this from the explorer.
+ * For tests/test_graph.py.
  */
 #include "lab/experiment.h"
+#include "kernel/explore/shared.h"
 
 static int n, own_n[2];
 static bool flag, seen_flag;
@@ -138,3 +142,50 @@ DEMO(99f, x6, .id = "X6", .slug = "x6-undeclared",
      .claim = "data that nobody declared",
      .tried = { "For the explorer alone.", "See tests/own/undeclared.c." },
      .cores = 1, SCENARIOS(scenarios), .free_rounds = 1, .for_reader = true);
+
+/* ---- X10 ----------------------------------------------------------------------------- */
+
+static bool hidden_flag;
+
+static unseen void hide_set(void)
+{
+	WRITE_ONCE(hidden_flag, true);
+}
+
+static unseen bool hide_look(void)
+{
+	return READ_ONCE(hidden_flag);
+}
+
+static int hide_setup(struct stage *st maybe_unused)
+{
+	hidden_flag = false;
+	return 0;
+}
+
+static void sets_hidden(struct stage *st maybe_unused)
+{
+	hide_set();
+}
+
+static void looks_at_hidden(struct stage *st maybe_unused)
+{
+	if (!hide_look())
+		return;
+	mutex_lock(&guard);
+	mutex_unlock(&guard);
+}
+
+static const struct scenario hidden_scenarios[] = {
+	{ .actors = { { "A", ON_D, sets_hidden },
+		      { "B", ON_U, looks_at_hidden } },
+	  .forced.none = true,
+	  .world.setup = hide_setup,
+	  .said.outcome = COMPLETES,
+	  .said.any_verdict = true },
+};
+
+DEMO(99g, x10, .id = "X10", .slug = "x10-hidden", .claim = "hidden data",
+     .tried = { "For the explorer alone.", "See tests/own/undeclared.c." },
+     .cores = 1, SCENARIOS(hidden_scenarios), .free_rounds = 1,
+     .for_reader = true);
