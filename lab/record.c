@@ -412,9 +412,10 @@ static int recorder_thread(void *arg maybe_unused)
 {
 	struct cpumask here = CPUMASK_ALL;
 
-	put_thread(current);
 	if (record_is_live())
 		follow_states(&here);
+	else
+		put_thread(current);
 	while (!READ_ONCE(stop)) {
 		follow_wanted(&here);
 		if (!drain())

@@ -246,7 +246,7 @@ def test_hang():
             rf"    asked for at {takes[who]}\+0x\w+\n"
             rf"    held by {owner} \(thread \d+\) for ([\d.]+) s\n"
             rf"    taken at {takes[owner]}\+0x\w+\n"
-            rf"(    .*\n)*    lock_slow\+.*\n"
+            rf"(    .*\n)*    mutex_lock_slow\+.*\n"
             rf"    mutex_lock\+.*\n    {takes[who]}\+.*\n    hang\+", text,
             re.M)
         assert found, who
