@@ -297,7 +297,7 @@ def test_only_shapes_of_an_svg():
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:l="http://www.w3.org/1999/xlink" '
         'onload="x()"><script>x()</script><a l:href="javascript:x()"><text>a</text></a>'
         '<g class="node" style="x" id="1"><title>t &lt;b&gt;</title><text x="1">D</text>'
-        '<image href="http://x/"/><foreignObject/></g></svg>')
+        '<image href="http://evil.example/"/><foreignObject/></g></svg>')
     assert svg == ('<svg xmlns="http://www.w3.org/2000/svg"><g class="node"><title>t '
                    '&lt;b&gt;</title><text x="1">D</text></g></svg>')
     for bad in ("<html/>", '<!DOCTYPE x [<!ENTITY a "b">]><html>&a;</html>'):
