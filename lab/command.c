@@ -84,8 +84,8 @@ static bool parse_demo(int argc, char **argv, struct demo_request *rq)
 	for (int i = 2; i < argc; i++)
 		if (!parse_word(argv[i], rq)) {
 			kprintf("demo: \"%s\" is none of forced|free|hold, ROUNDS, "
-				"verbose, search (each once), parts\n",
-				argv[i]);
+				"verbose, %s (each once)\n",
+				argv[i], rq->all ? "search" : "parts");
 			return false;
 		}
 	if (rq->rounds && (rq->mode == RUN_FORCED || rq->mode == RUN_HOLD)) {

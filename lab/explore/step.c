@@ -116,7 +116,8 @@ static const char *first_word(int arg, unsigned int i)
 static void print_help(void)
 {
 	kprintf("D or 1      thread D, or thread 1, takes a step, to its next "
-		"point; D 5: five steps\n"
+		"point;\n"
+		"            D 5: five steps\n"
 		"RCU         the RCU callbacks that are due run: they are queued, "
 		"and their grace\n"
 		"            period is over\n"
