@@ -484,14 +484,25 @@ void replace_dead_workers(struct stage *st)
 	}
 }
 
+/* The state before the round as it has to be now: the recorder may have begun or ended
+ * since then. */
+static struct state_summary state_wanted(void)
+{
+	struct state_summary s = state_before;
+
+	s.threads += record_is_on();
+	return s;
+}
+
 bool state_is_as_before(bool quietly)
 {
-	struct state_summary now;
+	struct state_summary want, now;
 
 	if (the_stage.sc->world.toggles && !cpu_is_online(the_stage.toggled))
 		cpu_up(the_stage.toggled);
-	if (!state_settles(&state_before, &now)) {
-		state_print_difference(&state_before, &now);
+	want = state_wanted();
+	if (!state_settles(&want, &now)) {
+		state_print_difference(&want, &now);
 		return false;
 	}
 	if (!quietly)
@@ -548,6 +559,7 @@ int stage_open(const struct demo *d, const struct scenario *sc, bool together)
 	if (!err && sc->world.begin)
 		err = sc->world.begin(st);
 	state_take_settled(&state_before);
+	state_before.threads -= record_is_on();
 	return err;
 }
 

@@ -249,6 +249,15 @@ def test_a_knot_that_is_held(tmp_path):
     assert "HP_DONE" in after       # U ran to its end
 
 
+@pytest.mark.parametrize("commands", [
+    "record {}; demo e2 hold; record stop; cut", "demo e2 hold; record {}; cut; record stop"])
+def test_a_recorder_that_begins_or_ends_while_a_knot_is_held(tmp_path, commands):
+    """Its thread is not one that the experiment has left behind."""
+    text = boot(commands.format(tmp_path / "x")).text
+    assert re.search(r"^cut: .*\n(?:.*\n)*?state: as before \(", text, re.M), text
+    assert "threads was" not in text
+
+
 def test_the_recorder_keeps_off_the_actors_cores(tmp_path):
     """D is on core 1, U on core 2."""
     run = record(tmp_path / "x", "; ".join(["demo e2 hold; ps; cut"] * 4))
