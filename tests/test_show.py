@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 import time
+import zlib
 from pathlib import Path
 
 import aiohttp
@@ -182,6 +183,7 @@ def test_one_controls():
 
 @pytest.mark.parametrize("sent, why", [
     ("{", "makes no sense"), ("7", "makes no sense"), ('{"type": "x"}', "makes no sense"),
+    pytest.param("[" * (live.TYPED - 1), "makes no sense", id="deep"),
     ('{"type": "keys", "data": 7}', "makes no sense"),
     ('{"type": "keys", "data": "x"}', "the kernel does not read")])
 def test_what_a_page_may_not_send(sent, why):
@@ -260,6 +262,40 @@ def test_states_and_output(console):
                               "U waits for slab_mutex, held by D")
     assert graph["svg"].count('class="edge') == 2 and "cpu_hotplug.lock" in graph["svg"]
     assert m["state"]["stage"]["outcome"] == "deadlock"
+
+
+def frame(lines):
+    head = b"0;%d;" % len(lines)
+    return stream.FRAME + head + b"%08x;" % zlib.crc32(head + lines) + lines + b"\x1b\\"
+
+
+@pytest.mark.parametrize("line", ["", "x", "_init__ 1", "lives-at 1", "event 1",
+                                  "of-round round=1", "state", "at round=1", "waiting x"])
+def test_a_line_that_makes_no_sense(console, line):
+    """It is counted, and the states go on."""
+    async def play():
+        async with server() as (show, session, address):
+            async with page(session, address) as one:
+                show.arrived(frame(line.encode()))
+                assert not show.frames.damaged
+                show.arrived(console)
+                await one.of("graph", lambda m: m["cycle"])
+
+    asyncio.run(play())
+
+
+def test_another_recording_begins(console):
+    """Until its first state there is nothing to draw."""
+    async def play():
+        async with server() as (show, session, address):
+            async with page(session, address) as one:
+                show.arrived(console)
+                await one.of("graph", lambda m: m["cycle"])
+                show.arrived(frame(f"{stream.FIRST}{stream.VERSION}".encode()))
+                assert (await one.of("state", lambda m: not m["state"]))["state"] is None
+                assert (await one.of("graph", lambda m: not m["cycle"]))["svg"] == ""
+
+    asyncio.run(play())
 
 
 def test_a_frame_without_an_end():

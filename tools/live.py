@@ -428,12 +428,12 @@ class Show:
     async def _draw_last(self):
         """Draws the last state, and again if another one has come meanwhile."""
         while True:
-            waits, time = waits_of(self.stream), self.stream.live.state["time"]
+            waits, state = waits_of(self.stream), self.stream.live.state
             dot = graph(waits)
             if dot == self.dot:
                 return
             svg = await self.pictures.draw(dot)
-            self.dot, self.svg, self.drawn = dot, svg, (waits, time)
+            self.dot, self.svg, self.drawn = dot, svg, (waits, state and state["time"])
             self.tell_all(self.picture_of_waits())
 
     # -- to the pages
@@ -510,7 +510,7 @@ class Show:
         try:
             message = json.loads(text)
             kind, data = message["type"], message.get("data", "")
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return "this message makes no sense"
         if kind == "take":
             if self.controller not in (None, client):

@@ -269,7 +269,7 @@ class Stream:
             if self.live.feed(words):
                 return
             getattr(self, "_" + words[0].replace("-", "_"), self._unknown)(words[1:])
-        except (ValueError, IndexError, KeyError):
+        except (ValueError, IndexError, KeyError, TypeError):
             self.unknown += 1
 
     def _unknown(self, _):
