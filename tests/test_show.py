@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -421,6 +422,18 @@ def test_no_orphans(sent, status, said):
         p.wait()
 
 
+def test_ctrl_c_while_it_starts(tmp_path):
+    """It ends without a traceback."""
+    (tmp_path / "aiohttp.py").write_text("import os\nos.kill(os.getpid(), 2)\n")
+    p = show_command("IMAGE=/etc/passwd", env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    out, _ = p.communicate(timeout=gordian.TIMEOUT)
+    assert (p.returncode, out) == (-signal.SIGINT, "")
+
+
+def test_the_port_that_a_browser_leaves_out():
+    assert "127.0.0.1" in live.names_of(80) and "127.0.0.1" not in live.names_of(8000)
+
+
 # ---- a board on a serial line -----------------------------------------------------------
 
 @terminals
@@ -617,6 +630,24 @@ def test_in_a_browser():
         p.wait()
 
 
+def test_without_graphviz(tmp_path):
+    """The page has no picture then, and says in words who waits."""
+    for tool in ("setpriv", gordian.QEMU):
+        (tmp_path / Path(tool).name).symlink_to(shutil.which(tool))
+    p = show_command(f"IMAGE={gordian.build() / 'gordian.img'}",
+                     env={**os.environ, "PATH": str(tmp_path)})
+    try:
+        address = address_of(p)
+        with browser() as driver:
+            s = open_page(driver, address)
+            s.press("hold")
+            s.wait(s.has_cycle)
+            assert s.get("graph").text.startswith("deadlock: D waits for")
+    finally:
+        p.kill()
+        p.wait()
+
+
 def see_the_knot(s):
     s.wait(lambda: s.can("hold"))
     assert not s.can("cut") and "no knot" in s.get("cut").get_attribute("title")
@@ -638,7 +669,8 @@ def see_the_knot(s):
     assert "E2, forced, core 3 up: deadlock" == s.get("stage").text
     assert "demo e2 hold" in s.text()
     s.press("cut")
-    s.wait(lambda: not s.has_cycle() and s.get("graph").text == "no thread waits")
+    s.wait(lambda: not s.has_cycle() and s.get("graph").text ==
+           live.in_words([]))
     s.wait(lambda: not s.get("stage").text)
     s.press("off")
     s.wait(lambda: s.driver.find_elements(By.CSS_SELECTOR, "#cores .off"))

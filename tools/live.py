@@ -634,6 +634,12 @@ def application(show, token, own):
     return app
 
 
+def names_of(port):
+    """How a browser names the server. It leaves out the port 80."""
+    hosts = {"127.0.0.1", "localhost"}
+    return {f"{h}:{port}" for h in hosts} | (hosts if port == 80 else set())
+
+
 async def listen(show, token, port):
     """Begins to serve on 127.0.0.1. port: 0 for any free one. Returns the runner and the
     address of the page."""
@@ -652,5 +658,5 @@ async def listen(show, token, port):
             if e.errno == errno.EADDRINUSE else
             "only root may use this port; choose one from 1024 to 65535")) from None
     port = runner.addresses[0][1]
-    names |= {f"127.0.0.1:{port}", f"localhost:{port}"}
+    names |= names_of(port)
     return runner, f"http://127.0.0.1:{port}/{token}/"

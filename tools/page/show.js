@@ -272,7 +272,7 @@ function onGraph(m) {
     svg.setAttribute("aria-label", m.words);
     place.replaceChildren(document.importNode(svg, true));
   } else {
-    place.replaceChildren(element("span", "none", "no thread waits"));
+    place.replaceChildren(element("span", "none", m.words));
   }
   $("waits").textContent = m.svg ? m.words : "";
 }
