@@ -165,8 +165,9 @@ static int forced_once(struct stage *st, bool hold, struct tally *t)
 		return err;
 	t->forced++;
 	show_if_wanted(st, out, true);
-	t->outcome = out;
 	fine = outcome_is_expected(st, expect, out);
+	if (is_worse(fine, out, t->ok, t->outcome))
+		t->outcome = out;
 	if (!fine)
 		kprintf("unexpected: the forced round's outcome is %s\n",
 			outcome_name(out));
@@ -245,8 +246,9 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 {
 	const struct scenario *sc = st->sc;
 	unsigned int offs = cpu_offs, ons = cpu_ons;
+	enum outcome word = OUT_COMPLETES; /* of the free rounds */
 	struct player p = player(t, 2012);
-	bool last = false, clean = true;
+	bool last = false, clean = true, forced_ok = t->ok, all_fine = true;
 	int err = 0;
 
 	if (board.nr_cores < sc->free.cores) {
@@ -259,7 +261,6 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 	st->forced = false;
 	if (!st->brief)
 		kprintf("\nfree, up to %u rounds:\n", rounds);
-	t->outcome = OUT_COMPLETES;
 	while (t->rounds < max_rounds(sc, own, rounds, t) && !last && clean) {
 		enum outcome out;
 		bool fine, found;
@@ -279,8 +280,9 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		/* An unexpected outcome counts at once, and so does the outcome
 		 * that is looked for. Of other outcomes the worst counts. */
 		if (!fine || (sc->free.until_found && found) ||
-		    (!st->missed && is_worse(true, out, true, t->outcome)))
-			t->outcome = out;
+		    (!st->missed && is_worse(true, out, true, word)))
+			word = out;
+		all_fine &= fine;
 		last = is_last_round(sc, out, fine, found);
 		t->ok &= fine || (sc->free.until_found && !last);
 		if (last) {
@@ -293,7 +295,11 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		clean = end_round(st, out, !last || st->brief);
 		replace_dead_workers(st);
 	}
-	if (!err && sc->free.until_found && t->outcome != outcome_to_find(sc))
+	/* If the free rounds look for an outcome, they decide alone. */
+	if (sc->free.until_found ||
+	    is_worse(all_fine, word, forced_ok, t->outcome))
+		t->outcome = word;
+	if (!err && sc->free.until_found && word != outcome_to_find(sc))
 		t->ok = false; /* the outcome that is looked for has not come */
 	if (!err && own && t->ok && must_overlap(sc) && !t->overlap) {
 		kprintf("unexpected: no round in which D and U overlapped\n");
@@ -305,7 +311,7 @@ static int run_free(struct stage *st, bool own, unsigned int rounds,
 		t->ok &= state_is_as_before(st->brief);
 	if (!err && st->brief && st->tells)
 		kprintf("free: %u rounds, and the worst outcome is %s\n",
-			t->rounds, outcome_name(t->outcome));
+			t->rounds, outcome_name(word));
 	t->cycles = (cpu_offs - offs + cpu_ons - ons) / 2;
 	return err;
 }

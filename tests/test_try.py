@@ -189,11 +189,12 @@ def test_the_end_of_make_try(tree):
     assert parts["yours/E3"]["outcome"] == "deadlock"
     assert check_rows(rounds) == 1
     assert "objection: Bhat, 3 October 2012" in rounds
-    table = p.stdout[p.stdout.index("\nfailed part "):].strip().split("\n")
-    assert len(table) == 3
+    table = p.stdout[p.stdout.index("\nfailed  "):].strip().split("\n")
+    assert len(table) == 4
     m = re.fullmatch(r"yours/E3 +deadlock +(\d+) of (\d+) fail", table[1])
     assert m and 0 < int(m[1]) < int(m[2])
-    replay = re.fullmatch(r"  make run RUN='(replay yours/E3 .+)'", table[2])[1]
+    assert table[2].startswith("  unexpected: ")
+    replay = re.fullmatch(r"  make run RUN='(replay yours/E3 .+)'", table[3])[1]
     assert "outcome=deadlock ok" in boot(
         replay, image=build(root=tree) / "gordian.img").text
     assert max(len(x) for x in p.stdout.split("\n") if not x.startswith(

@@ -5,7 +5,7 @@ import pytest
 from gordian import Console
 
 ALONE = ("board", "cut", "locks", "poweroff", "ps", "rcu", "reboot", "slabinfo", "waits")
-DEMO = "is none of forced|free|hold, ROUNDS, verbose, parts (each once)"
+DEMO = "does not fit: one of forced|free|hold, ROUNDS, verbose, parts (each once)"
 FULL = "is none of graph, full|bound [N], max N, time, verbose (each once)"
 LEG = "expected ACTOR:STEPS; ACTOR is D, U or RCU, STEPS is 1 to 960"
 HUGE = "4294967297"

@@ -212,6 +212,18 @@ static void ps_print(void)
 }
 PLAIN_COMMAND(ps, "list the threads", ps_print());
 
+/* Print the cycle that thread t is in. Each cycle is printed once: for the thread with
+ * the lowest id. w: room for the walk. */
+static void print_cycle_once(struct thread *t, struct waitfor *w)
+{
+	bool leads = waitfor_walk(t, w) && w->first == 0;
+
+	for (unsigned int i = 1; i < w->n; i++)
+		leads &= w->link[i].id > t->id;
+	if (leads)
+		waitfor_print_cycle(w);
+}
+
 static void waits_print(void)
 {
 	unsigned int waiting = 0;
@@ -221,7 +233,6 @@ static void waits_print(void)
 	for_each_thread (t) {
 		struct waiting now = waits_for(t);
 		char what[128];
-		bool leads;
 
 		if (!now.ops)
 			continue;
@@ -229,13 +240,9 @@ static void waits_print(void)
 		describe_wait(t, &w, what, sizeof(what));
 		kprintf("%s (thread %u) %s, for %u ms\n", t->name, t->id, what,
 			waited_ms(&now));
-		/* Print each cycle once: from the thread with the lowest id. */
-		leads = w.cycle && w.first == 0;
-		for (unsigned int i = 1; i < w.n; i++)
-			leads &= w.link[i].id > t->id;
-		if (leads)
-			waitfor_print_cycle(&w);
 	}
+	for_each_thread (t)
+		print_cycle_once(t, &w);
 	if (!waiting)
 		kprintf("no thread waits for a lock or for another thread\n");
 }

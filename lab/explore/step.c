@@ -221,8 +221,10 @@ static void show_why(const struct stage *st, int actor, unsigned int enabled)
 		char text[WHY_TEXT];
 
 		describe_actor(st, st->nr_actors, false, text);
-		kprintf("  %s%s %s\n", mover_name(st->sc, st->nr_actors),
-			enabled & 1u << actor ? " can go on:" : "", text);
+		kprintf("  %s%s%s\n", mover_name(st->sc, st->nr_actors),
+			enabled & 1u << actor ? " can take a step:\n    " :
+						" ",
+			text);
 		return;
 	}
 	if (actor >= 0) {
@@ -387,11 +389,9 @@ static int take_step(struct stepper *s, const struct stage *st,
 {
 	char text[WHY_TEXT];
 
-	if (!s->to_end) {
-		describe_actor(st, actor, true, text);
-		kprintf("%4u. %s: %.*s\n", s->n + 1, mover_name(st->sc, actor),
-			WHY_WIDTH - 8 - actor_width(st), text);
-	}
+	describe_actor(st, actor, true, text);
+	kprintf("%4u. %s: %.*s\n", s->n + 1, mover_name(st->sc, actor),
+		WHY_WIDTH - 8 - actor_width(st), text);
 	s->taken[s->n].actor = (uint8_t)actor;
 	s->taken[s->n++].op = (uint16_t)pending_op(actor);
 	return (int)actor;

@@ -198,6 +198,7 @@ static bool direct(unsigned int seconds, uint32_t seq, uint32_t rnd)
 		while (now_ms() < phase && watch(stalls))
 			sleep_ns(10000 * US);
 		stopped = thread_interrupted();
+		torture_print_progress();
 		if (!READ_ONCE(rt.stop) && !stopped)
 			quiet_phase(&rnd, stalls);
 	}

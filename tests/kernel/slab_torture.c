@@ -459,6 +459,7 @@ static void run_threads(uint32_t seed)
 	while (!time_is_up()) {
 		sleep_ns(10000000);
 		WRITE_ONCE(stopped, thread_interrupted());
+		torture_print_progress();
 	}
 	while (started)
 		thread_join(t[--started]);

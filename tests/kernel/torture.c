@@ -1,19 +1,41 @@
 /*
  * The shell's `torture` command: runs the suites that TORTURE() registered.
  *
- * Owns nothing. Runs in the command's thread.
+ * Owns the state of the progress lines. All of it runs in the command's thread, and only
+ * one command runs at a time.
  */
 #include "tests/kernel/torture.h"
 
 #include <string.h>
 
+#include "kernel/arch/clock.h"
 #include "kernel/lib/printf.h"
 #include "kernel/lock/lockdep.h"
 #include "kernel/shell/shell.h"
 #include "kernel/explore/state.h"
 #include "tests/kernel/ktest.h"
 
-#define SECONDS 10 /* default */
+#define SECONDS		10 /* default */
+#define SECONDS_A_LINE	5
+
+static struct {
+	const char *name;
+	unsigned int seconds; /* of the whole run */
+	unsigned int said;    /* the last line's */
+	uint64_t begun;	      /* ns */
+} progress;
+
+void torture_print_progress(void)
+{
+	uint64_t ns = timer_now_ns() - progress.begun;
+	unsigned int now = (unsigned int)(ns / 1000000000);
+
+	if (now < progress.said + SECONDS_A_LINE || now >= progress.seconds)
+		return;
+	progress.said = now;
+	kprintf("torture %s: %u of %u s\n", progress.name, now,
+		progress.seconds);
+}
 
 static int run(const struct torture *t, unsigned int seconds, unsigned int seed)
 {
@@ -22,6 +44,10 @@ static int run(const struct torture *t, unsigned int seconds, unsigned int seed)
 	int status;
 
 	kprintf("torture %s: %u s, seed %u\n", t->name, seconds, seed);
+	progress.name = t->name;
+	progress.seconds = seconds;
+	progress.said = 0;
+	progress.begun = timer_now_ns();
 	status = t->fn(seconds, seed);
 	if (lockdep_total() != findings)
 		status = 1;

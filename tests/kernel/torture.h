@@ -18,6 +18,10 @@ struct torture {
 	int (*fn)(unsigned int seconds, unsigned int seed);
 };
 
+/* Print how much of the time is over, every five seconds. A suite calls this at least
+ * once a second from the thread of its fn. */
+void torture_print_progress(void);
+
 #define TORTURE(id, h, f)                                                      \
 	static const struct torture torture_entry_##id                         \
 		__attribute__((__used__, __section__(".tortures"),             \
