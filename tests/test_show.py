@@ -46,7 +46,7 @@ def console():
 class Fed:
     """A source that the test feeds."""
 
-    name, board = "a test", False
+    name, board, elf = "a test", False, None
 
     def __init__(self):
         self.got, self.stuck = b"", 0
@@ -114,6 +114,7 @@ FOREIGN = {"Origin": "http://evil.example"}
 
 @pytest.mark.parametrize("path, headers, status", [
     ("{t}/", {}, 200), ("{t}/show.js", {}, 200), ("{t}/xterm.js", {}, 200),
+    ("{t}", {}, 200),                          # the slash is added
     ("{t}/ws", {"Origin": "{o}"}, 400),        # it is let in, but it is no WebSocket
     ("{t}/nothing", {}, 404), ("{t}/..%2flive.py", {}, 404),
     ("", {}, 403), ("ws", {"Origin": "{o}"}, 403), ("show.js", {}, 403),
@@ -271,7 +272,9 @@ def frame(lines):
 
 
 @pytest.mark.parametrize("line", ["", "x", "_init__ 1", "lives-at 1", "event 1",
-                                  "of-round round=1", "state", "at round=1", "waiting x"])
+                                  "of-round round=1", "state", "at round=1", "waiting x",
+                                  "state 1 n=0 lines=1 left-out=0\nwaiting thread=1 name=D "
+                                  "core=0\nstate-end n=0"])
 def test_a_line_that_makes_no_sense(console, line):
     """It is counted, and the states go on."""
     async def play():
@@ -283,6 +286,18 @@ def test_a_line_that_makes_no_sense(console, line):
                 await one.of("graph", lambda m: m["cycle"])
 
     asyncio.run(play())
+
+
+def test_places_in_the_code():
+    """Beside a place stand its file and line, however the output comes in pieces."""
+    elf = gordian.build() / "gordian.elf"
+    line = b"    asked for at cpu_up+0x10"
+    for pieces in ([line + b"\r\nx"], [line[:20], line[20:] + b"\n", b"x"],
+                   [line[:-4], line[-4:], b"\r\nx"]):
+        adder = live.Adder(elf)
+        lines = b"".join(map(adder.feed, pieces)).replace(b"\r", b"").split(b"\n")
+        assert re.fullmatch(rb"    asked for at cpu_up\+0x10 {12}kernel/cpu/\w+\.c:\d+",
+                            lines[0]) and lines[1:] == [b"x"]
 
 
 def test_another_recording_begins(console):
@@ -363,7 +378,7 @@ def test_odd_names_in_a_graph():
     ("kill -KILL $$", "QEMU was ended by signal 9 (SIGKILL)")])
 def test_how_qemu_ends(script, words):
     async def play():
-        source = live.Qemu(["sh", "-c", script], "a shell")
+        source = live.Qemu(["sh", "-c", script], "a shell", None)
         async with server(source) as (show, session, address):
             async with page(session, address) as one:
                 await source.start(show.arrived, show.ended)
@@ -655,6 +670,9 @@ def see_the_knot(s):
     assert s.driver.execute_script(
         "return [document.documentElement.scrollWidth,"
         " document.documentElement.scrollHeight]") == [1280, 720]
+    # What a terminal would answer to never comes to the terminal of the page.
+    assert s.driver.execute_script(
+        r"return '\x1b[c\x1b[6n\x1b[0mA\x05\x1bZ'.replace(QUERIES, '')") == "\x1b[0mA"
     before = float(s.driver.execute_script("return document.body.dataset.time"))
     s.type("demo e2 hold\n")
     s.wait(s.has_cycle)

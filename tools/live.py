@@ -28,6 +28,7 @@ from aiohttp import WSMsgType, web
 
 import gordian
 import stream
+from places import Adder
 
 PAGE = Path(__file__).resolve().parent / "page"
 XTERM = Path("/usr/share/nodejs/xterm/lib")     # Debian: node-xterm
@@ -49,12 +50,12 @@ class Refused(Exception):
 # ---- where the bytes come from -------------------------------------------------------
 
 class Qemu:
-    """A QEMU of our own. line: its command line."""
+    """A QEMU of our own. line: its command line. elf: the image with its line table."""
 
     board = False
 
-    def __init__(self, line, name):
-        self.line, self.name, self.process = line, name, None
+    def __init__(self, line, name, elf):
+        self.line, self.name, self.elf, self.process = line, name, elf, None
         self.tail = ""
 
     async def start(self, arrived, ended):
@@ -94,7 +95,7 @@ class Qemu:
 class SerialLine:
     """A board on a serial line."""
 
-    board = True
+    board, elf = True, None     # which image a board runs is not known
 
     def __init__(self, path):
         self.path = self.name = path
@@ -355,6 +356,8 @@ class Show:
     def __init__(self, source):
         self.source = source
         self.frames, self.stream = stream.Frames(), stream.Stream()
+        # Beside each place in the code: the file and the line.
+        self.places = Adder(source.elf) if source.elf else None
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.kept = ""              # the last output
         self.prompt = None          # "shell", "step", or None: a command runs
@@ -375,6 +378,8 @@ class Show:
         if len(self.frames.rest) > FRAME:
             lines += self.frames.feed(b"", last=True)
         text, self.frames.text = self.frames.text, b""
+        if self.places:
+            text = self.places.feed(text)
         for line in lines:
             self._line(line)
         if text:
@@ -622,12 +627,17 @@ def application(show, token, own):
             show.leave(client)
         return ws
 
+    async def add_slash(request):
+        check(request)
+        raise web.HTTPFound(f"/{token}/")
+
     async def refuse(request):
         check(request)
         raise web.HTTPNotFound(text="404: there is no such file\n")
 
     app = web.Application()
     app.router.add_get("/{token}/ws", talk)
+    app.router.add_get("/{token}", add_slash)
     app.router.add_get("/{token}/", give)
     app.router.add_get("/{token}/{name}", give)
     app.router.add_route("*", "/{token:.*}", refuse)

@@ -174,6 +174,13 @@ class Live:
     ONE, MANY = ("stage", "refcount"), ("run", "lock", "held", "waiting")
     NUMBERS = {"core", "thread", "owner", "value", "writer", "to", "cycle"}
     HEX = {"obj", "at", "since"}
+    FIELDS = {"stage": {"id", "part", "kind", "dir", "core", "outcome"},
+              "refcount": {"value", "lock", "writer", "by"},
+              "run": {"core", "state", "thread", "name"},
+              "lock": {"obj", "name", "owner", "by", "at"},
+              "held": {"thread", "name", "lock", "at"},
+              "waiting": {"thread", "name", "core", "obj", "on", "kind", "to", "to-name",
+                          "words", "at", "cycle", "since"}}
 
     def __init__(self):
         self.state = None
@@ -198,6 +205,10 @@ class Live:
         return True
 
     def _line(self, what, f):
+        """A line without a field that it must have raises a KeyError; its state is
+        broken then."""
+        if missing := self.FIELDS[what] - f.keys():
+            raise KeyError(missing)
         f = {k: int(v) if k in self.NUMBERS else int(v, 16) if k in self.HEX else v
              for k, v in f.items()}
         self.open["lines"] -= 1

@@ -113,7 +113,7 @@ class Game {
     this.lanes = new Lanes(this.part("lanes"), lanes, k => {
       while (this.path.length > k) this.at = this.path.pop().from;
       this.show();
-    }, "step");
+    }, "step", g.movers.at(-1).core === null);
     this.lanes.fill(this.path.map(p => ({by: p.mover,
                                          title: g.nodes[p.from].at[p.mover].words,
                                          words: brief(g.nodes[p.from].at[p.mover].words)})));
@@ -129,7 +129,9 @@ class Game {
     this.root.dataset.steps = this.path.length;
     this.root.dataset.outcome = node.outcome || "";
     const here = this.numbers.get(this.at).all;
-    this.tell(over ? this.result(node) : "Choose who takes the next step. " +
+    this.tell(over ? this.result(node) : (this.scene.cycle(node.state) ?
+      "These threads wait for each other for ever. The round ends when nobody can take " +
+      "a step. " : "Choose who takes the next step. ") +
       (here === 1n ? "1 schedule goes on from here." :
        `${big(here)} schedules go on from here.`));
     this.part("say").textContent = `${this.part("tell").textContent} ` +

@@ -7,6 +7,8 @@ const COLS = 80;
 const AT_ONCE = 1000;        // characters in a message to the server
 const SILENT_MS = 5000;      // after that the page says that no state has come
 const CLEAR = "\x05\x15";    // Ctrl-E Ctrl-U: removes what stands at the prompt
+// What makes a terminal answer: the answer would be typed into the shell.
+const QUERIES = /\x05|\x1bZ|\x1b\[[?>=]?[\d;]*[cnx]/g;
 const OWN_LOCKS = ["demo_mutex", "record_mutex"];    // of the shell's commands
 const SHORT = { "rcu_sched_state.barrier_mutex": "barrier_mutex" };
 const KIND = { explored: "step by step", "in-turn": "in turn" };
@@ -311,7 +313,7 @@ const ON = {
     term.reset();
     $("source").textContent = m.source;
   },
-  text(m) { term.write(m.data); },
+  text(m) { term.write(m.data.replace(QUERIES, "")); },
   state: onState,
   graph: onGraph,
   prompt(m) { now.prompt = m.prompt; now.typed = m.typed; },

@@ -75,12 +75,15 @@ class Scene {
 // ---- the lanes -----------------------------------------------------------------------
 
 class Lanes {
-  // lanes: [title]; choose(k): step k was clicked; first: the title of the first column.
-  constructor(place, lanes, choose, first = "µs") {
+  // lanes: [title]; choose(k): step k was clicked; first: the title of the first column;
+  // narrow: the last lane needs little room.
+  constructor(place, lanes, choose, first = "µs", narrow = false) {
     this.place = place;
     this.count = lanes.length;
     this.choose = choose;
     place.style.setProperty("--lanes", lanes.length);
+    place.style.setProperty("--columns", lanes.map((t, i) =>
+      narrow && i === lanes.length - 1 ? "84px" : "1fr").join(" "));
     this.head = make("div", {class: "lanes-head"}, make("span", {class: "us"}, first),
                      lanes.map(t => make("span", {}, t)));
     this.body = make("ol", {class: "steps"});

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""tools/places ELF: copies its input to its output, and adds the file and the line to
+"""tools/places.py ELF: copies its input to its output, and adds the file and the line to
 each line that names a place in the kernel's code.
 
     mutex_lock+0x204
@@ -59,11 +59,40 @@ def addition(places, line):
         return b""
     symbol, offset = found[-1]
     place = places.find(symbol.decode(), int(offset, 16))
-    width = len(line.rstrip(b"\r"))
-    gap = max(40 - width, 2)
-    if not place or width + gap + len(place) > WIDTH:
+    gap = max(40 - len(line), 2)
+    if not place or len(line) + gap + len(place) > WIDTH:
         return b""
     return b" " * gap + place.encode()
+
+
+class Adder:
+    """Adds them to output that comes piece by piece."""
+
+    def __init__(self, elf):
+        self.elf, self.places = elf, None
+        self.line = b""     # the part of the last line that has been passed on
+
+    def feed(self, data):
+        """The same output, with what belongs at the ends of its lines."""
+        out = b""
+        for part in data.splitlines(keepends=True):
+            text = part.rstrip(b"\r\n")
+            self.line += text
+            out += text
+            if part.endswith(b"\n"):
+                out += self._addition() + part[len(text):]
+                self.line = b""
+            elif part.endswith(b"\r"):     # its line end may come with the next piece
+                self.line += b"\r"
+                out += b"\r"
+        return out
+
+    def _addition(self):
+        if self.line.endswith(b"\r"):      # too late
+            return b""
+        if self.places is None and PLACE.search(self.line):
+            self.places = Places(self.elf)
+        return addition(self.places, self.line) if self.places else b""
 
 
 def write(data):
@@ -72,25 +101,14 @@ def write(data):
 
 
 def main(elf):
-    places = None
-    line = b""          # the part of the last line that has been written
+    adder = Adder(elf)
     while chunk := os.read(0, 65536):
-        out = b""
-        for part in chunk.splitlines(keepends=True):
-            line += part.rstrip(b"\n")
-            if part.endswith(b"\n"):
-                if places is None and PLACE.search(line):
-                    places = Places(elf)
-                out += part[:-1] + (addition(places, line) if places else b"") + b"\n"
-                line = b""
-            else:
-                out += part
-        write(out)
+        write(adder.feed(chunk))
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: tools/places ELF")
+        sys.exit("usage: tools/places.py ELF")
     try:
         main(sys.argv[1])
     except BrokenPipeError:
