@@ -6,9 +6,10 @@
  * writes; a page can follow it live. docs/trace.md has the format.
  *
  * The client's duties.
- * (1) Call record_round_begin() and record_round_end() around each round, in the
- *     runner's thread, where it may sleep. The actors have not started then, or they
- *     stand still or have ended.
+ * (1) For each round, call record_round_begin() before the actors start,
+ *     record_standstill() when each of them stands still or has ended, and
+ *     record_round_end() when the outcome is known. All in the runner's thread, where it
+ *     may sleep.
  * (2) Call record_run_on() when the runner moves to other cores.
  * (3) Call record_movers(), record_point() and record_step() in an explored round only
  *     in the runner's thread, while all actors stand still.
@@ -61,7 +62,9 @@ void record_run_on(struct cpumask cores);
 /* ---- record_round.c ---------------------------------------------------------- */
 
 void record_round_begin(const struct stage *st);
-void record_round_end(struct stage *st, enum outcome out);
+/* out: the outcome, if no check finds damage. The round's time ends here. */
+void record_standstill(struct stage *st, enum outcome out);
+void record_round_end(enum outcome out);
 /* The number of the round that is recorded. */
 unsigned int record_round(void);
 

@@ -2,7 +2,8 @@
  * What the runner adds to a recorded stream: where a round begins and ends, the
  * waits that a knot is made of, and the orders of locks that lockdep has seen.
  *
- * Owns the number of rounds. In the runner's thread; demo_mutex held.
+ * Owns the number of rounds, and the time at which the last one ended. In the runner's
+ * thread; demo_mutex held.
  */
 #include "lab/record.h"
 
@@ -15,6 +16,7 @@
 #endif
 
 static unsigned int rounds; /* recorded since boot */
+static uint64_t ended;	    /* when the last round ended, in ticks */
 
 unsigned int record_round(void)
 {
@@ -128,19 +130,25 @@ static void record_orders(void)
 #define record_orders() ((void)0)
 #endif
 
-void record_round_end(struct stage *st, enum outcome out)
+void record_standstill(struct stage *st, enum outcome out)
+{
+	ended = timer_now();
+	live_round_outcome(outcome_name(out));
+	if (!record_is_on() || record_is_live())
+		return;
+	record_waits(st, out);
+	record_orders();
+}
+
+void record_round_end(enum outcome out)
 {
 	char found[80], word[100];
 
 	live_round_outcome(outcome_name(out));
 	if (!record_is_on())
 		return;
-	if (!record_is_live()) {
-		record_waits(st, out);
-		record_orders();
-	}
 	lockdep_words(found, sizeof(found), lockdep_seen());
 	record_line("round %llx end round=%u outcome=%s lockdep=%s",
-		    (unsigned long long)timer_now(), rounds, outcome_name(out),
+		    (unsigned long long)ended, rounds, outcome_name(out),
 		    record_word(word, sizeof(word), found));
 }

@@ -34,7 +34,7 @@ int play_round(struct round *r, struct stage *st)
 	if (r->lead)
 		r->lead(r, st);
 	r->outcome = watch_round(st, warnings);
-	record_round_end(st, r->outcome);
+	record_standstill(st, r->outcome);
 	st->warnings = r->warnings = warn_count - warnings;
 	if (r->is_over)
 		r->is_over(r, st);
@@ -45,7 +45,8 @@ int play_round(struct round *r, struct stage *st)
 	if (check && sc->said.check && !sc->said.check(st))
 		r->outcome = OUT_CORRUPT;
 	st->slab_differs = r->slab_differs = slab_errors != slab;
-	if (check && r->slab_differs)
+	if (r->slab_differs && (check || !r->may_check))
 		r->outcome = OUT_CORRUPT;
+	record_round_end(r->outcome);
 	return 0;
 }

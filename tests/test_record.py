@@ -238,6 +238,19 @@ def test_other_machines(tmp_path, profile, smp, demo):
     assert broken_rules((tmp_path / "x.json").read_text()) == []
 
 
+@pytest.mark.parametrize("demo", ["e7", "e17"])
+def test_damage_is_an_outcome(tmp_path, demo):
+    """What a check finds after a round is in the recorded outcome, too."""
+    run = record(tmp_path / "x", f"demo {demo} verbose")
+    recorded = {}
+    for r in stream.read(tmp_path / "x").rounds:
+        recorded.setdefault(r.part, set()).add(r.outcome)
+    printed = {v.id: v["outcome"] for v in gordian.verdicts(run.text, "part")}
+    assert {i for i, out in printed.items() if out == "corrupt"}
+    assert {i: out in recorded[i] and (out == "corrupt") == ("corrupt" in recorded[i])
+            for i, out in printed.items()} == dict.fromkeys(printed, True)
+
+
 def test_a_knot_that_is_held(tmp_path):
     """The recording goes on while the knot is looked at and cut."""
     run = record(tmp_path / "x", "demo e2 hold; waits; cut")

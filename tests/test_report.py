@@ -129,6 +129,40 @@ def check_state(shown, oracle, actors):
               x.status == "runs"]
         if len(on) == 1 and on[0] in actors and "off" not in text:
             assert text == f"core {core} {name(on[0])}"
+    check_waits(shown, oracle, locks, name)
+
+
+def check_waits(shown, oracle, locks, name):
+    """The graph's arrows, the sentences and the references are those of the oracle."""
+    lock_names, threads = list(shown["locks"]), list(shown["threads"])
+    waits, owners, known = set(), {}, set()
+    for n, lock in enumerate(lock_names):
+        if lock == "refcount":
+            # (Who has the references is in "held by": "1 D".)
+            refs = {name(t): x.refs for t, x in oracle.threads.items() if x.refs > 0}
+            said = dict(re.findall(r" (\w+)(?: ×(\d+))?", shown["locks"][lock][1]))
+            assert {who: int(k or 1) for who, k in said.items()} == \
+                {who: k for who, k in refs.items() if who in threads}
+            waits |= {f"t{threads.index(w)}>ref" for w in
+                      shown["locks"][lock][2].split(", ") if w in threads}
+            continue
+        x = locks.get(lock)
+        if x is None or x.owner == page_states.UNKNOWN:
+            continue
+        known.add(f"l{n}")
+        for w in x.waiters:
+            waiter = name(w[0] if isinstance(w, tuple) else w)
+            waits.add(f"t{threads.index(waiter)}>l{n}")
+            assert f"waits for {lock}" in shown["threads"][waiter]
+        if x.owner is not None and name(x.owner) in threads:
+            owners[f"l{n}"] = f"t{threads.index(name(x.owner))}"
+    edges = {e for e, _ in shown["edges"]}
+    assert {e for e in edges if re.match(r"t\d+>(?:l|ref)", e)} == waits
+    holds = {e for e in edges if e.split(">")[0] in known}
+    assert holds <= {f"{lock}>{t}" for lock, t in owners.items()}
+    # A lock that somebody waits for is in the graph, and so is its owner.
+    wanted = {e.split(">")[1] for e in waits} & owners.keys()
+    assert {f"{lock}>{owners[lock]}" for lock in wanted} <= holds
 
 
 def walk(page, made, ident, number):

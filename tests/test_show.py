@@ -300,6 +300,16 @@ def test_places_in_the_code():
                             lines[0]) and lines[1:] == [b"x"]
 
 
+def test_another_version_of_the_format():
+    async def play():
+        async with server() as (show, session, address):
+            async with page(session, address) as one:
+                show.arrived(frame(f"{stream.FIRST}99".encode()))
+                assert "version 99 of the format" in (await one.of("refused"))["words"]
+
+    asyncio.run(play())
+
+
 def test_another_recording_begins(console):
     """Until its first state there is nothing to draw."""
     async def play():
@@ -368,6 +378,20 @@ def test_odd_names_in_a_graph():
 
     svg = asyncio.run(draw())
     assert svg.count('class="node') == 4 and svg.count("&lt;x&gt;") >= 5
+
+
+def test_a_fault_of_the_server():
+    """The page says so, and keeps what it has."""
+    async def play():
+        source = live.Qemu(["sh", "-c", "echo x; exec sleep 1000"], "a shell", None)
+        async with server(source) as (show, session, address):
+            async with page(session, address) as one:
+                show._line = show._text = None
+                await source.start(show.arrived, show.ended)
+                assert (await one.of("end"))["words"].startswith("make show has failed: ")
+                assert await source.process.wait() == -signal.SIGKILL
+
+    asyncio.run(play())
 
 
 # ---- how a kernel ends --------------------------------------------------------------------
@@ -635,6 +659,7 @@ def test_in_a_browser():
             see_the_knot(open_page(driver, address))
             see_two_pages(driver, address)
             see_the_steps(Seen(driver))
+            see_the_silence(Seen(driver))
             see_the_end(Seen(driver), p)
             wrong = [x for x in driver.get_log("browser") if x["level"] == "SEVERE"]
             assert wrong == []
@@ -732,6 +757,17 @@ def see_the_steps(s):
     s.wait(lambda: s.can("U"))
     s.press("leave")
     s.wait(lambda: s.can("hold"))
+
+
+def see_the_silence(s):
+    """The recorder is off. The page says so, and its button *live* turns it on again."""
+    s.type("record stop\n")
+    s.wait(lambda: "sends no states" in s.get("said").text)
+    # The page cannot write files of the host.
+    s.type("record /tmp/x\n")
+    s.wait(lambda: "no emulator or debugger writes files" in s.text())
+    s.press("live")
+    s.wait(lambda: not s.get("live").is_displayed() and not s.get("said").text)
 
 
 def see_the_end(s, p):

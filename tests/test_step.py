@@ -135,7 +135,7 @@ def test_rcu_takes_steps():
         queued = int(re.findall(r"^ *(\d+)\. D: call_rcu\(\)$", out, re.M)[-1])
         assert p.rows(out)["RCU"] == DUE
         assert p.type("why RCU") == \
-            "  RCU can go on: run the callbacks that are due\n"
+            "  RCU can take a step:\n    run the callbacks that are due\n"
         for again in (True, False):
             out = p.type("3" if again else "rcu")
             assert f"{queued + 1}. RCU: run the callbacks that are due\n" in out
@@ -223,7 +223,7 @@ def test_what_is_wrong_is_said_in_one_line():
             assert p.type(line) == f"step: {answer}\n"
         assert p.type("line") == "no step has been taken yet\n"
         assert p.type("why") == "no thread is blocked\n"
-        assert p.type("why D") == "  D can go on: begin\n"
+        assert p.type("why D") == "  D can take a step:\n    begin\n"
         assert p.type("why RCU") == "  RCU has no callbacks to run\n"
         assert len(p.type("help").split("\n")) > 8
         p.leave()
@@ -248,7 +248,7 @@ def test_completion():
         p = Player.__new__(Player)
         p.c, p.text = c, c.expect(STEP)
         c.p.send("wh\tD\r")
-        c.expect("  D can go on: begin")
+        c.expect("  D can take a step:")
         c.expect(STEP)
         c.p.send("RC\t\r")
         c.expect("step: RCU cannot go on: it has no callbacks to run")

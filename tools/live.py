@@ -20,6 +20,7 @@ import re
 import signal
 import stat
 import termios
+import traceback
 import tty
 from pathlib import Path
 from xml.etree import ElementTree
@@ -70,9 +71,16 @@ class Qemu:
         self.follower = asyncio.create_task(self._follow(arrived, ended))
 
     async def _follow(self, arrived, ended):
-        while data := await self.process.stdout.read(16384):
-            self.tail = (self.tail + data.decode("ascii", "replace"))[-200:]
-            arrived(data)
+        try:
+            while data := await self.process.stdout.read(16384):
+                self.tail = (self.tail + data.decode("ascii", "replace"))[-200:]
+                arrived(data)
+        except Exception as e:
+            # A fault of this program. QEMU must not wait for a reader that has gone.
+            traceback.print_exc()
+            self.process.kill()
+            ended(f"make show has failed: {e!r}")
+            return
         status = await self.process.wait()
         if status < 0:
             ended(f"QEMU was ended by signal {-status} ({signal.Signals(-status).name})")
@@ -392,6 +400,12 @@ class Show:
     def _line(self, line):
         if line.startswith(stream.FIRST):
             self.stream = stream.Stream()
+            version = line[len(stream.FIRST):].strip()
+            if version != stream.VERSION:
+                self.tell_all(json.dumps({"type": "refused", "words":
+                    f"The kernel writes version {version} of the format, and this page "
+                    f"reads version {stream.VERSION}: use the kernel and the page of one "
+                    "tree."}))
         self.stream.feed(line)
         rounds = self.stream.rounds
         if len(rounds) > 1:             # nobody asks for the older ones

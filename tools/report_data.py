@@ -41,9 +41,14 @@ def run(ident, place):
 
 
 def run_graph(part, place):
-    """Records all states of a part. Returns the recording."""
-    return recorded("states-" + part.lower().replace("/", "-"), place,
-                    "record {} actors; " f"explore {part} graph; record stop")[1]
+    """Records all states of a part. Returns the recording, in which nothing may be lost:
+    each state of the game is computed from the events before it."""
+    s = recorded("states-" + part.lower().replace("/", "-"), place,
+                 "record {} actors; " f"explore {part} graph; record stop")[1]
+    if s.losses:
+        sys.exit(f"report: events were lost while {part} was recorded; try again, if "
+                 "possible with less work beside it")
+    return s
 
 
 def recorded(name, place, commands):
@@ -536,8 +541,11 @@ def idents(text):
 # ---- an experiment -------------------------------------------------------------------
 
 def diff_of(ident):
-    return subprocess.run([sys.executable, str(ROOT / "tools/diff"), ident], text=True,
-                          stdout=subprocess.PIPE).stdout.rstrip("\n").split("\n")
+    p = subprocess.run([sys.executable, str(ROOT / "tools/diff"), ident], text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if p.returncode:
+        sys.exit(f"report: tools/diff {ident}: {p.stderr.strip()}")
+    return p.stdout.rstrip("\n").split("\n")
 
 
 def experiment(row, text, s, sources, mails):
@@ -546,6 +554,9 @@ def experiment(row, text, s, sources, mails):
     texts = console.rounds()
     whole = [r for r in s.rounds if r.begin is not None]
     if len(texts) != len(whole):        # E16 prints no rounds
+        if texts:
+            print(f"report: {ident}: {len(whole)} rounds were recorded, and {len(texts)} "
+                  "printed; the page leaves out what was printed", file=sys.stderr)
         texts = [[""]] * len(whole)
     demo, search = console.verdict(console.brief), console.verdict(console.search)
     if search is not None and "schedules" not in search:

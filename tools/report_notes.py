@@ -7,9 +7,12 @@ import re
 
 TITLES = {
     "circular": "The orders in which locks have been taken form a cycle. \"possible\": "
-                "lockdep has seen the orders, perhaps in different rounds of work. It has "
-                "not seen a deadlock.",
+                "lockdep has seen the orders, perhaps at different times. It has not seen a "
+                "deadlock.",
     "recursive": "A thread takes a lock of a class of which it holds a lock already.",
+    "HELD-IN-CALL": "A thread holds a lock of this class while it calls another core and "
+                    "waits for the answer. Elsewhere such a lock is taken with interrupts "
+                    "off. A core that waits for the lock with interrupts off cannot answer.",
     "inconsistent": "An interrupt takes a lock of this class, and elsewhere a thread holds "
                     "such a lock with interrupts on. The interrupt could wait for the "
                     "thread that it has interrupted.",
@@ -25,8 +28,10 @@ SECTIONS = (
      "The thread (name/number), the lock that it wants now, and the place. The letters in "
      "braces say how locks of this class have been used in interrupts."),
     (r"but task is already holding lock:",
-     "The lock that it holds. With the line above this is a new order: this lock first, "
-     "then the wanted one."),
+     {"recursive": "The lock that it holds already. lockdep takes both for the same lock, "
+                   "because they are of one class.",
+      "": "The lock that it holds. With the line above this is a new order: this lock first, "
+          "then the wanted one."}),
     (r"which lock already depends on",
      "The other direction is known: lockdep has seen a way from the wanted lock back to the "
      "held one. Both ways together are a cycle."),
@@ -36,11 +41,12 @@ SECTIONS = (
     (r"-> #0 \((.*)\)\{",
      "The step that lockdep judges now: this thread takes {0}, and closes the cycle."),
     (r"-> #(\d+) \((.*)\)\{",
-     "Here a thread took {1} while it held the lock of the number before. It need not be "
-     "the thread of the report."),
+     "Here a thread took {1} while it held the lock with the next smaller number. It need "
+     "not be the thread of the report."),
     (r"inconsistent \{",
      "The two uses that exclude each other: the earlier one, then the new one."),
-    (r"\S+, in an interrupt, takes:", "The new use, and its place."),
+    (r"\S+(?:, in an interrupt,)? (?:takes|turns interrupts on and holds|calls other cores "
+     r"and holds):", "The new use: the thread, the lock, and the place where it took it."),
     (r"\{.*\} state was registered at:", "The stack of the earlier use."),
     (r"\S+ is trying to release", "The thread, what it gives back, and the place."),
     (r".*the thread ends with this lock held:", "What it holds, and since where."),
@@ -49,16 +55,21 @@ SECTIONS = (
      "The cycle in one line. With the lock left of an arrow held, the lock right of it was "
      "taken. The last one leads back to the first."),
     (r" Possible (?:interrupt )?unsafe locking scenario:",
-     "An order of steps that would deadlock if nothing else kept these threads apart. "
-     "lockdep has made it up from the chain; nobody has run it. lockdep does not see waits "
-     "for a reference count."),
+     {"circular": "An order of steps that would deadlock if nothing else kept these threads "
+                  "apart. lockdep has made it up from the chain; nobody has run it. lockdep "
+                  "does not see waits for a reference count.",
+      "recursive": "How it would deadlock, if both are the same lock, or if another thread "
+                   "takes them in the other order. Nobody has run it.",
+      "": "An order of steps that would deadlock. lockdep has made it up from the two uses; "
+          "nobody has run it."}),
     (r"\d+ locks? held by ", "All locks that the thread holds now, and where it took them."),
     (r"stack backtrace:", "Where the thread is now, the innermost function first."),
 )
 
 
-def title_note(text):
-    return next(note for word, note in TITLES.items() if word in text)
+def of_kind(notes, report):
+    """The first note whose word is in the report."""
+    return next(note for word, note in notes.items() if word in report)
 
 
 def sections_of(report):
@@ -69,7 +80,9 @@ def sections_of(report):
                        if (m := re.match(pattern, line))), None)
         if begins and not (line.startswith("=") and found):
             note, m = begins
-            found.append([[], note.format(*m.groups()) if note else title_note(report)])
+            if not isinstance(note, str):
+                note = of_kind(note or TITLES, report)
+            found.append([[], note.format(*m.groups())])
         if not found:
             found.append([[], ""])
         found[-1][0].append(line)

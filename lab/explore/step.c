@@ -222,8 +222,7 @@ static void show_why(const struct stage *st, int actor, unsigned int enabled)
 
 		describe_actor(st, st->nr_actors, false, text);
 		kprintf("  %s%s%s\n", mover_name(st->sc, st->nr_actors),
-			enabled & 1u << actor ? " can take a step:\n    " :
-						" ",
+			enabled & 1u << actor ? " can take a step:\n    " : " ",
 			text);
 		return;
 	}

@@ -245,8 +245,8 @@ static void print_unblocked(const struct stage *st,
 
 	if (i >= 0)
 		describe_actor(st, (unsigned int)i, able, text);
-	kprintf("  %s%s%.*s\n", l->name,
-		able ? " can take a step:\n    " : " ", WHY_WIDTH - 5, text);
+	kprintf("  %s%s%.*s\n", l->name, able ? " can take a step:\n    " : " ",
+		WHY_WIDTH - 5, text);
 }
 
 static void print_wait_of(const struct stage *st, unsigned int link,

@@ -15,8 +15,8 @@
 #include "kernel/explore/state.h"
 #include "tests/kernel/ktest.h"
 
-#define SECONDS		10 /* default */
-#define SECONDS_A_LINE	5
+#define SECONDS	       10 /* default */
+#define SECONDS_A_LINE 5
 
 static struct {
 	const char *name;

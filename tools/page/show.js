@@ -17,6 +17,7 @@ const COLOUR = { slab_mutex: "slab", "cpu_hotplug.lock": "hotplug",
 
 const now = { state: null, waits: [], stands: [], steps: 0, prompt: null, typed: false,
               controls: false, free: false, watch: 0, end: null, open: true, hz: 1,
+              silent: false,
               at: Date.now() };
 let socket, term;
 
@@ -165,7 +166,7 @@ function showButtons() {
     b.title = why || `types: ${command}`;
   }
   $("cut").classList.toggle("primary", !whyNot("cut"));
-  $("live").hidden = Boolean(now.state);
+  $("live").hidden = Boolean(now.state) && !now.silent;
 }
 
 // ---- the state ---------------------------------------------------------------------
@@ -283,8 +284,11 @@ function showAge() {
   const age = Date.now() - now.at, silent = age > SILENT_MS && !now.end && now.open;
   $("time").textContent = now.time === undefined ? "" : `${now.time.toFixed(1)} s` +
     (silent ? `, no state for ${Math.floor(age / 1000)} s` : "");
-  if (!now.state && silent)
-    say("The kernel sends no states. At the prompt of the shell, press live.");
+  if (silent === now.silent) return;
+  now.silent = silent;
+  say(silent ? "The kernel sends no states. At the prompt of the shell, press live. " +
+      "(If no prompt comes, the kernel may hang.)" : "");
+  showButtons();
 }
 
 // ---- the server --------------------------------------------------------------------
