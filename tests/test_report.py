@@ -10,6 +10,7 @@ import pytest
 
 import gordian
 import page_states
+import report_data
 import stream
 from gordian import ROOT
 from test_step import Player
@@ -23,6 +24,8 @@ return {
   locks: Object.fromEntries(all(".locks tbody tr", r => [r.dataset.lock,
     [r.dataset.owner, r.cells[1].textContent, r.cells[2].textContent]])),
   threads: Object.fromEntries(all(".threads li", l => [l.dataset.thread, l.textContent])),
+  order: [all(".locks tbody tr", r => r.dataset.lock),
+          all(".threads li", l => l.dataset.thread)],
   cores: all(".cores li", l => l.textContent),
   edges: all(".edge", e => [e.dataset.edge, e.classList.contains("cycle")]),
   places: all(".pane", p => [p.dataset.at, p.querySelector("[aria-current]")?.dataset.n]),
@@ -38,14 +41,15 @@ return {
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, request):
-    """The page of three experiments, and the recordings."""
+    """The page of three experiments with one game, and the recordings; with --soak the
+    whole page."""
     place = tmp_path_factory.mktemp("report")
-    games = "e0,e1,e2" if request.config.getoption("--soak") else "e0"
-    p = subprocess.run([sys.executable, ROOT / "tools/report", place / "out",
-                        "only=e0,e1,e2", f"games={games}", f"keep={place}"], text=True,
+    some = [] if request.config.getoption("--soak") else ["only=e0,e1,e2", "games=e0"]
+    p = subprocess.run([sys.executable, ROOT / "tools/report", place / "out", *some,
+                        f"keep={place}"], text=True,
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                       timeout=gordian.TIMEOUT)
-    assert p.returncode == 0, p.stdout
+                       timeout=10 * gordian.TIMEOUT)
+    assert p.returncode == 0 and "unexpected" not in p.stdout, p.stdout
     return place
 
 
@@ -109,6 +113,7 @@ def check_state(shown, oracle, actors):
     def name(t):
         return oracle.threads[t].name if t in oracle.threads else "?"
 
+    assert {name(t) for t in actors} <= shown["threads"].keys() and shown["locks"]
     locks = {x.name.removeprefix("rcu_sched_state."): x for x in oracle.locks.values()}
     for lock, (owner, _, waiting) in shown["locks"].items():
         if lock == "refcount":
@@ -123,8 +128,8 @@ def check_state(shown, oracle, actors):
         waiters = ", ".join(name(w[0] if isinstance(w, tuple) else w) for w in x.waiters)
         assert waiting == (waiters or "–"), lock
     for core, text in enumerate(shown["cores"]):
-        if oracle.online.get(core) == "off":
-            assert text == f"core {core} off"
+        if oracle.online.get(core) in ("on", "off"):
+            assert (text == f"core {core} off") == (oracle.online[core] == "off")
         on = [t for t, x in oracle.threads.items() if x.core == core and
               x.status == "runs"]
         if len(on) == 1 and on[0] in actors and "off" not in text:
@@ -134,7 +139,7 @@ def check_state(shown, oracle, actors):
 
 def check_waits(shown, oracle, locks, name):
     """The graph's arrows, the sentences and the references are those of the oracle."""
-    lock_names, threads = list(shown["locks"]), list(shown["threads"])
+    lock_names, threads = shown["order"]
     waits, owners, known = set(), {}, set()
     for n, lock in enumerate(lock_names):
         if lock == "refcount":
@@ -285,7 +290,11 @@ WITNESS = {"e0": ("1" * 3 + "2" * 3, 1), "e2": ("1" * 8 + "2" * 5 + "3", 2)}
 
 
 def played(request):
-    return ["e0"] + (["e1", "e2"] if request.config.getoption("--soak") else [])
+    """ID: the part, and how many walks."""
+    if not request.config.getoption("--soak"):
+        return {"e0": ("e0/ab-ba", 10)}
+    return {"e0": ("e0/ab-ba", 200), "e1": ("e1/drawing", 200), "e2": ("e2", 200),
+            "e3": ("e3", 20), "e6": ("e6/e1", 20), "e12": ("e12/3.6", 20)}
 
 
 @pytest.mark.parametrize("ident", ["e0", pytest.param("e2", marks=pytest.mark.soak)])
@@ -345,18 +354,16 @@ def test_random_walks_are_those_of_step(page, request):
     seed = random.randrange(1 << 32)
     print("seed:", seed)
     rng = random.Random(seed)
-    soak = request.config.getoption("--soak")
-    parts = {"e0": "e0/ab-ba", "e1": "e1/drawing up", "e2": "e2 up"}
     walks = []
-    for ident in played(request):
+    for ident, (part, times) in played(request).items():
         page.open(f"{ident}/play")
         form = page.b.execute_script(
             "const s = document.querySelector('.experiment:not([hidden]) .game select');"
             "const n = [...s.options].findIndex(o => !o.text.endsWith(' down'));"
-            "s.value = n; s.dispatchEvent(new Event('change')); return n;")
-        assert form >= 0
-        for _ in range(200 if soak else 10):
-            walks.append((parts[ident], *page.b.execute_script(
+            "s.value = n; s.dispatchEvent(new Event('change')); return s.options[n].text;")
+        part += " up" * form.endswith(" up")
+        for _ in range(times):
+            walks.append((part, *page.b.execute_script(
                 WALK, [rng.random() for _ in range(400)], page.part)))
     with gordian.Console(smp=4, quiet=True) as c:
         c.prompt()
@@ -384,15 +391,86 @@ def check_walk(player, points, outcome):
     assert not outcome or f" outcome={outcome}" in out, moves
 
 
+EVERY = """
+const done = arguments[0];
+const root = document.querySelector(".experiment:not([hidden]) .game"), seen = new Map();
+const at = () => root.dataset.node;
+const able = () => [...root.querySelectorAll(".mover")].flatMap((m, i) =>
+  m.dataset.able === "true" ? [i] : []);
+const press = i => root.querySelectorAll(".mover")[i].click();
+const back = root.querySelector("[data-part=back]");
+const look = () => seen.set(at(), {able: able(), todo: able(), next: {},
+                                   outcome: root.dataset.outcome});
+const forms = [], select = root.querySelector("select");
+let form = -1;
+function begin() {
+  if (++form === select.options.length) return done(forms);
+  select.value = form;
+  select.dispatchEvent(new Event("change"));
+  seen.clear();
+  look();
+  go();
+}
+function go() {          // so many steps, and then the browser's turn
+  for (let n = 0; n < 200; n++) {
+    const from = at(), node = seen.get(from), i = node.todo.shift();
+    if (i === undefined) {
+      if (root.dataset.steps === "0") {
+        forms.push(Object.fromEntries(seen));
+        return begin();
+      }
+      back.click();
+      continue;
+    }
+    press(i);
+    node.next[i] = at();
+    if (seen.has(at())) back.click(); else look();
+  }
+  setTimeout(go, 0);
+}
+begin();
+"""
+
+
 @pytest.mark.soak
-def test_no_choice_of_e1_hangs(page):
-    """All states of E1 that the game offers: from each of them a thread can go on, or all
-    have ended."""
+def test_no_choice_of_e1_hangs(page, made):
+    """Every choice that the game offers is taken, on the page. Each leads where the
+    recording says, some thread can always go on, and the end is always `completes`."""
     page.open("e1/play")
-    ends = page.b.execute_async_script("""
-      const done = arguments[0], text = document.getElementById("game-e1").textContent;
-      const bytes = Uint8Array.from(atob(text.trim()), c => c.charCodeAt(0));
-      new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")))
-        .json().then(g => done(g.forms.map(f => f.nodes.filter(n => !n[3].length)
-          .map(n => g.words[n[1]]))));""")
-    assert len(ends) == 2 and {o for form in ends for o in form} == {"completes"}
+    forms = page.b.execute_async_script(EVERY)
+    s = stream.read(made / "states-e1-drawing.stream")
+    graphs = [g for (part, _), g in s.graphs.items() if part == "E1/drawing"]
+    assert len(forms) == len(graphs) == 2
+    for nodes, g in zip(forms, graphs):
+        assert nodes.keys() == {*g.edges, *g.leaves}
+        for name, node in nodes.items():
+            assert {int(m): to for m, to in node["next"].items()} == g.edges.get(name, {})
+            assert node["able"] == sorted(g.edges.get(name, {}))
+            assert (node["outcome"] == "completes") == (not node["able"])
+
+
+@pytest.mark.soak
+def test_the_whole_page(page, made):
+    """Each experiment has its rounds, and its screen fits. A deadlock, or damage, that the
+    table shows is that of a recorded round. E1 has a refused step."""
+    known = [r[0] for r in report_data.rows()]
+    page.open("")
+    shown = page.b.execute_script(
+        "return [...document.querySelectorAll('#home tbody tr')].map(r => [r.cells[0]"
+        ".textContent, r.cells[3].textContent.trim(), r.cells[4].textContent.trim()])")
+    assert sorted(x[0] for x in shown) == sorted(known)
+    page.b.set_window_size(1280, 720 + page.b.execute_script(
+        "return window.outerHeight - window.innerHeight"))
+    for ident, outcome, _ in shown:
+        page.open(ident.lower())
+        rounds, refused, low, wide = page.b.execute_script("""
+            const e = document.querySelector(".experiment:not([hidden])");
+            return [[...e.querySelectorAll(".player select option")].map(o => o.text),
+                    Boolean(e.querySelector("[data-name=refused]")),
+                    e.querySelector(".player .stage").getBoundingClientRect().bottom,
+                    document.documentElement.scrollWidth];""")
+        assert rounds and low <= 720 and wide <= 1280, ident
+        assert ident != "E1" or refused
+        if outcome in ("deadlock", "corrupt"):
+            assert any(r.endswith(": " + outcome) for r in rounds), (ident, rounds)
+    assert page.b.get_log("browser") == []

@@ -72,10 +72,14 @@ class Page:
 
     async def of(self, kind, right=lambda m: True):
         """The next message of that kind for which right() is true."""
-        while True:
-            m = await self.ws.receive_json(timeout=gordian.TIMEOUT)
-            if m["type"] == kind and right(m):
-                return m
+        async def look():
+            while True:
+                m = await self.ws.receive_json()
+                if m["type"] == kind and right(m):
+                    return m
+
+        # (The timeout of receive_json() begins again with each ping of the server.)
+        return await asyncio.wait_for(look(), gordian.TIMEOUT)
 
     async def keys(self, text):
         await self.ws.send_json({"type": "keys", "data": text})
@@ -451,7 +455,8 @@ def test_no_orphans(sent, status, said):
         address_of(p)
         [qemu] = children(p.pid)
         p.send_signal(sent)
-        assert p.stdout.read() == said and p.wait() == status
+        assert p.communicate(timeout=gordian.TIMEOUT)[0] == said
+        assert p.returncode == status
         begin = time.monotonic()
         while not is_gone(qemu):
             assert time.monotonic() - begin < gordian.TIMEOUT

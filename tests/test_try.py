@@ -235,14 +235,21 @@ def test_the_merged_fix_passes_in_all_schedules(merged_fix):
     assert "objection" not in search
 
 
-def test_a_patch_of_yours_runs_what_it_can_change(patch_of_yours):
+def test_a_patch_of_yours_runs_what_it_can_change(tree, patch_of_yours):
     """It is not tried in the experiments that do not call the function."""
     p = patch_of_yours
     assert p.returncode == 0
-    ids = {x.split()[0] for x in
-           p.stdout[p.stdout.index("\nid "):].strip().split("\n")[1:-2]}
+    table = p.stdout[p.stdout.index("\nid "):p.stdout.index(" verdicts changed\n")]
+    ids = {x.split()[0] for x in table.strip().split("\n")[1:-1]}
     assert "yours" in ids and all(i.startswith("yours") for i in ids)
     assert re.search(r"^yours/E7 .* changed$", p.stdout, re.M)
+    # What fails, why, and a line that plays it again with the patch.
+    failed = p.stdout[p.stdout.index("\nfailed "):]
+    assert re.search(r"^yours/E7 .*\n  unexpected: .*\n", failed, re.M)
+    again = re.search(r"^  (tools/run IMAGE=\S+ RUN='replay yours/E7 .+')$", failed, re.M)
+    said = subprocess.run(again[1], shell=True, cwd=tree, text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE).stdout
+    assert re.search(r"^replay: yours/E7 .* outcome=corrupt ", said, re.M)
 
 
 @pytest.mark.soak  # two trees, each with both tables

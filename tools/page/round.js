@@ -14,9 +14,10 @@ class RoundView {
     this.part("play").addEventListener("click", () => this.play());
     this.select = this.part("round");
     this.select.addEventListener("change", () => this.choose(Number(this.select.value)));
-    // The first that ends in a knot says most; else the first that was forced.
+    // The first in which memory was damaged, or that ends in a knot, says most; else the
+    // first with a refused step, or that was forced.
     const rounds = experiment.rounds;
-    let n = rounds.findIndex(r => ["deadlock", "stuck"].includes(r.outcome));
+    let n = rounds.findIndex(r => ["corrupt", "deadlock", "stuck"].includes(r.outcome));
     if (n < 0) n = rounds.findIndex(r => r.refused);
     if (n < 0) n = rounds.findIndex(r => r.kind === "forced");
     this.choose(Math.max(n, 0));
