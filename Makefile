@@ -258,7 +258,7 @@ size:
 
 #: make bench                  count instructions per operation, release and debug
 #: make bench-check            compare these counts with docs/cost.json
-#: make bench-docs             write them to docs/cost.json and docs/cost.md
+#: make bench-docs             write the counts to docs/cost.json and docs/cost.md
 #: make bench-latency [N=100]  measure in guest time, on 2 and 4 cores, how long
 #:                             operations take; N samples of each
 #: make bench-scale            count with 1 to 32 cores, and draw the curves

@@ -22,7 +22,8 @@ static void list_demos(void)
 	kprintf("%-5s %-*s %s\n", "id", width, "slug", "claim");
 	for (const struct demo *d = demos_start; d < demos_end; d++)
 		kprintf("%-5s %-*s %s\n", d->id, width, d->slug, d->claim);
-	kprintf("demo ID runs one; demo ID parts lists its parts; help demo\n");
+	kprintf("demo ID runs one; demo ID parts lists its parts; help demo "
+		"explains all words\n");
 }
 
 /* Print the parts of an experiment: what each tries, and how it must end. */
@@ -173,7 +174,7 @@ SHELL_COMMAND(
 	.words =
 		"  ID       for example E2, or its slug e2-kosina; ID/PART: one part\n"
 		"  parts    list the parts of the experiment, and run nothing\n"
-		"  forced   leave out the free rounds (if a part has no others, they run)\n"
+		"  forced   leave out the free rounds (not in a part that has no other rounds)\n"
 		"  free     only the free rounds (no thread is held), if there are any\n"
 		"  hold     stop at the first deadlock or endless wait, and keep it:\n"
 		"           try ps, locks and waits; end it with cut\n"

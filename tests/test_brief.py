@@ -22,7 +22,7 @@ def test_the_knot():
     check_lines(run)
     assert len(run.lines) - run.lines.index("") < 30
     events_in_order(events_of(run.text, "forced"), ("D", "lock slab_mutex"),
-                    ("U", "cpu_hotplug_begin done"),
+                    ("U", "past cpu_hotplug_begin()"),
                     ("D", "waits: cpu_hotplug.lock (U)"))
     assert ("U", "waits: slab_mutex (D)") in events_of(run.text, "forced")
     assert run.text.count("\ncycle: ") == 1
@@ -50,7 +50,7 @@ def test_the_refusal():
     events = events_of(run.text, "forced")
     events_in_order(events, ("D", "get_online_cpus: 1"),
                     ("U", "waits: refcount is 1"))
-    assert events[-1] == ("U", "cpu_hotplug_begin done")
+    assert events[-1] == ("U", "past cpu_hotplug_begin()")
     assert not {("D", "get_online_cpus: 2"), ("D", "put_online_cpus: 1")} & \
         set(events)
     assert re.search(r"^ +\.\.\. \(\d+ lines more, until all have ended\)$", run.text,

@@ -119,7 +119,7 @@ def test_notifier_against_bare_barrier():
     text = boot("demo e8b forced verbose").text
     for name in ("E8b/kernel", "E8b/mckenney"):
         text_in_order(part_of(text, name), "lock barrier_mutex",
-                      "cpu_hotplug_begin done", "waits: cpu_hotplug.lock (U)",
+                      "past cpu_hotplug_begin()", "waits: cpu_hotplug.lock (U)",
                       "cycle: B -> cpu_hotplug.lock (U) -> "
                       "rcu_sched_state.barrier_mutex (B)")
     # If B takes its reference first, U is refused, as in E1.
@@ -150,7 +150,7 @@ def test_grace_period_fixed():
     anything."""
     part = part_of(boot("demo e12 forced verbose").text, "E12/onoff")
     for form in part.split("\nforced, ")[1:]:
-        text_in_order(form[form.index("cpu_hotplug_begin done"):],
+        text_in_order(form[form.index("past cpu_hotplug_begin()"):],
                       "lock onoff_mutex", "unlock onoff_mutex", " ends\n",
                       "cpu_hotplug_done")
 
@@ -163,7 +163,7 @@ def test_before_the_hotplug_lock_was_in_the_barrier():
     part = part_of(text, "E11/E2")
     assert "refused: " not in part
     for form in part.split("\nforced, ")[1:]:
-        text_in_order(form, "cpu_hotplug_begin done", "waits: slab_mutex (D)",
+        text_in_order(form, "past cpu_hotplug_begin()", "waits: slab_mutex (D)",
                       "unlock barrier_mutex", "free the cache", "cpu_hotplug_done")
 
 

@@ -172,9 +172,9 @@ def test_e2_is_the_drawing():
     events_in_order(events,
                     ("D", "kmem_cache_destroy()"), ("D", "lock slab_mutex"),
                     ("D", "rcu_barrier()"), ("D", "lock barrier_mutex"),
-                    ("U", "lock cpu_hotplug.lock"), ("U", "cpu_hotplug_begin done"),
+                    ("U", "lock cpu_hotplug.lock"), ("U", "past cpu_hotplug_begin()"),
                     ("U", "CPU_UP_PREPARE"))
-    begun = events.index(("U", "cpu_hotplug_begin done"))
+    begun = events.index(("U", "past cpu_hotplug_begin()"))
     both = {("D", "waits: cpu_hotplug.lock (U)"), ("U", "waits: slab_mutex (D)")}
     assert set(events[-2:]) == both
     # Once U has the lock, D only waits.

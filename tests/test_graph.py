@@ -1,5 +1,5 @@
-"""`explore ID graph`: every choice at every state once. The numbers are compared with those
-of the full and of the reduced search, and the recorded graph with `step`."""
+"""`explore ID graph`: each possible step in each state once. The numbers are compared with
+those of the full and of the reduced search, and the recorded graph with `step`."""
 import random
 import re
 from collections import namedtuple
@@ -86,7 +86,7 @@ def follow(console, line, outcome):
 
 
 def simplest(text):
-    return re.findall(r"^the failing one with the fewest switches \((\w+)\): (replay .*)$",
+    return re.findall(r"^failing schedule, fewest switches \((\w+)\): (replay .*)$",
                       text, re.M)
 
 

@@ -19,7 +19,7 @@ OPS = {"LOCK": ("mutex", "lock%20%s"), "UNLOCK": ("mutex", "unlock%20%s"),
        "GET_ONLINE": ("count", "get_online_cpus:%20%d"),
        "PUT_ONLINE": ("count", "put_online_cpus:%20%d"),
        "HP_WAIT": ("count", "waits:%20refcount%20is%20%d"),
-       "HP_BEGIN": ("nothing", "cpu_hotplug_begin%20done"),
+       "HP_BEGIN": ("nothing", "past%20cpu_hotplug_begin()"),
        "BLOCK": ("named", "sleeps%20on%20%s"), "SWITCH": ("nothing", "-"),
        "WRITE_CONTEND": ("rwsem", "waits:%20cpus_write_lock%20(readers)"),
        "READ_LOCK": ("rwsem", "cpus_read_lock")}

@@ -1,8 +1,9 @@
 """The server of `make show`: a page that a running kernel feeds (docs/show.md).
 
 A source (a QEMU, or a board on a serial line) gives the bytes of the kernel's console. The
-server takes the frames out of them (stream.py), keeps the last state, and tells both to
-all pages. One page controls: what is typed there goes to the kernel. The others watch.
+server separates the shell's output from the frames (stream.py). It keeps the last output
+and the last state, and sends both to all pages. One page controls: what is typed there
+goes to the kernel. The others watch.
 
 The kernel never waits for a page. Each page has a queue; if a page does not read, its
 queue is thrown away, and it gets the whole picture again when it reads on.

@@ -37,7 +37,7 @@ SECTIONS = (
      "held one. Both ways together are a cycle."),
     (r"the existing dependency chain",
      "Each order that makes this way, the newest last. A lock was taken at the stack below "
-     "it while the lock of the next smaller number was held."),
+     "it while the lock with the next smaller number was held."),
     (r"-> #0 \((.*)\)\{",
      "The step that lockdep judges now: this thread takes {0}, and closes the cycle."),
     (r"-> #(\d+) \((.*)\)\{",

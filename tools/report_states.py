@@ -1,5 +1,5 @@
 """What a recorded round looked like after each of its steps: who owns which lock, who
-waits, the reference count, who runs on each core, and the line of C where each thread is.
+waits, the reference count, who runs on each core, and the source line where each thread is.
 
 It replays the events of a recording (tools/stream.py) in the order of their times.
 tools/report_data.py uses it.

@@ -2,7 +2,8 @@
 or the log of a serial line with the frames of `record serial`. docs/trace.md has the
 format.
 
-tools/trace uses it. Nothing here waits, so it can also read a stream that still grows.
+tools/trace, tools/report and tools/show use it. Nothing here waits, so it can also read
+a stream that still grows.
 """
 import bisect
 import re

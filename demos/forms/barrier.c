@@ -2,9 +2,9 @@
  * Forms of rcu_barrier() that several experiments use. Read them beside
  * _rcu_barrier() in kernel/rcu/callback.c.
  *
- * While an experiment runs, one of these tables is installed as the parameters of
- * rcu_sched_state (lab/world.c). At the exchange no barrier runs, and no core comes or
- * goes.
+ * While an experiment runs, one of the tables of this file (struct rcu_parameters) is
+ * installed as the parameters of rcu_sched_state (lab/world.c). At the exchange no barrier
+ * runs, and no core comes or goes.
  *
  * Owns the orphaned callbacks of the form of Linux 3.6, guarded by rsp->lock.
  */

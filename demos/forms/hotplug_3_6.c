@@ -4,8 +4,9 @@
  *
  * The functions work on the kernel's own cpu_hotplug, by the kernel's own steps. Read
  * them beside kernel/cpu/hotplug_lock.c, whose put_online_cpus() is the merged form. Each
- * table of functions below (struct hotplug_lock_ops) is about one function of this file,
- * and has its name. No table here has the merged form. The engine installs a table by
+ * table below (struct hotplug_lock_ops) is named after a function of this file. Its other
+ * functions are the kernel's, but no table has the merged put_online_cpus(): the table of
+ * debug patch A has that of Linux 3.6. The engine installs a table by
  * hotplug_lock_install() while nobody holds the lock. Context: thread, may sleep.
  */
 #include "lab/experiment.h"

@@ -80,7 +80,7 @@ bool smp_bit_suffices(enum smp_bit bit, uint32_t par)
 	return bit != SMP_CLEAR || !(par & PAR_MEMORY);
 }
 
-/* Does the bit of this core suffice? The value of core_is_coherent. */
+/* Is this core coherent, as far as its SMP bit tells? core_is_coherent points here. */
 static bool bit_suffices_here(void)
 {
 	return smp_bit_suffices(read_smp_bit(), translate_read(&boot_info));

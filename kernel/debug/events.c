@@ -84,7 +84,7 @@ static const struct event_info table[] = {
 			    .touches = COUNTS_UP | PART_OF_IT },
 	[TR_PUT_ONLINE] = { "put_online_cpus: %d", .of = OF_COUNT,
 			    .touches = COUNTS_DOWN | PART_OF_IT },
-	[TR_HP_BEGIN] = { "cpu_hotplug_begin done" },
+	[TR_HP_BEGIN] = { "past cpu_hotplug_begin()" },
 	[TR_HP_WAIT] = { "waits: refcount is %d", .of = OF_COUNT,
 			 .touches = WRITES | PART_OF_IT, .is_wait = true },
 	[TR_HP_DONE] = { "cpu_hotplug_done" },

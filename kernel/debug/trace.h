@@ -8,13 +8,12 @@
  * (1) Put trace_gate() before an operation, with no internal spinlock held and
  *     IRQs on: a script may hold the thread there. (Exception: the gates of an
  *     experiment's own spinlocks. Only the explorer holds threads there.)
- * (2) Put trace_did() where the operation has happened; any context.
- * (3) Read the stream with trace_snapshot() after the threads that matter have
- *     come to rest.
+ * (2) Put trace_did() where the operation has happened; any context. (For a release
+ *     and a few others: just before it. enum trace_op says "about to".)
+ * (3) Read the stream in one of two ways: with trace_snapshot() after the threads
+ *     that matter have come to rest, or with trace_read() while the threads run.
  *
- * (4) Or follow the stream with trace_read() while the threads run.
- *
- * Consequences. (a) While nobody reads, trace_did() costs one load and a
+ * Consequences. (a) While nothing is recorded, trace_did() costs one load and a
  * branch, and so does trace_gate() in debug builds; in release builds
  * trace_gate() leaves no instruction. (b) A full ring overwrites its oldest
  * events; the snapshot says how many are lost, and so does trace_read(): events
@@ -42,7 +41,7 @@ enum trace_op {
 	TR_LOCKED,    /* gate: has just got the mutex */
 	TR_LOCK_INTR, /* gate: about to lock, interruptibly */
 	TR_CONTEND,   /* did: it is held, going to wait; arg = owner thread */
-	TR_UNLOCK,    /* gate; did: released */
+	TR_UNLOCK,    /* gate; did: about to release */
 	TR_TRYLOCK,   /* gate: about to try */
 	TR_HANDOVER,  /* did: given to a waiting thread; arg = that thread */
 	/* spinlocks, only those that experiments take: obj = the lock */
@@ -58,12 +57,12 @@ enum trace_op {
 	/* rw-semaphores, per-core too: obj = the semaphore */
 	TR_READ_LOCK,
 	TR_READ_CONTEND,
-	TR_READ_UNLOCK,
+	TR_READ_UNLOCK,	  /* gate; did: about to release */
 	TR_READ_TRYLOCK,  /* gate: about to try */
 	TR_WRITE_TRYLOCK, /* gate: about to try */
 	TR_WRITE_LOCK,
 	TR_WRITE_CONTEND,
-	TR_WRITE_UNLOCK,
+	TR_WRITE_UNLOCK, /* gate; did: about to release */
 	/* interrupts */
 	TR_CALL_CORE, /* gate: about to call core obj and to wait for it */
 	TR_COMES,     /* the explorer's: an interrupt may begin */
@@ -161,7 +160,7 @@ void trace_event_to(enum trace_op op, const void *obj, const char *name,
 void trace_record(enum trace_op op, const void *obj, const char *name,
 		  uintptr_t arg, uintptr_t caller);
 
-/* Record that the operation has happened. Any context. */
+/* Record that the operation has happened (or see duty (2)). Any context. */
 static always_inline void trace_did(enum trace_op op, const void *obj,
 				    uintptr_t arg, uintptr_t caller)
 {

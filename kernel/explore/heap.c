@@ -43,7 +43,7 @@ uint32_t heap_first_label(unsigned int i)
 	return round << LABEL_ERA_SHIFT | (i + 1) << WHO_SHIFT;
 }
 
-static uint32_t who_has(uint32_t label)
+static uint32_t allocated_by(uint32_t label)
 {
 	return label >> WHO_SHIFT & WHO_MASK;
 }
@@ -57,7 +57,7 @@ uintptr_t heap_name(uintptr_t address)
 	if (!o.label || o.label >> LABEL_ERA_SHIFT != round ||
 	    nth == LABEL_COUNT || word >= 1u << WORD_BITS)
 		return 0;
-	return LOWMEM_VA + (who_has(o.label) << (NTH_BITS + WORD_BITS) |
+	return LOWMEM_VA + (allocated_by(o.label) << (NTH_BITS + WORD_BITS) |
 			    nth << WORD_BITS | word);
 }
 
@@ -71,6 +71,6 @@ bool was_freed(uintptr_t address, int i)
 	struct slab_origin o = slab_origin((const void *)address);
 
 	return o.is_free || (o.label & LABEL_REUSED &&
-			     who_has(o.label) != (uint32_t)(i + 1));
+			     allocated_by(o.label) != (uint32_t)(i + 1));
 }
 #endif

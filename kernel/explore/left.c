@@ -104,8 +104,8 @@ void left_call(unsigned int i)
 	note_looks();
 }
 
-/* Has a thread called other cores while another thread may have masked IRQs
- * there? */
+/* Has one thread called other cores, and has another thread masked IRQs? If so, an order
+ * is left out, unless `apart` (see left.h). */
 static void note_callers(bool apart)
 {
 	unsigned int both = left.callers | left.masked;

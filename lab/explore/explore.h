@@ -21,9 +21,10 @@
  *
  * The mechanism. A director (struct director) chooses which actor takes the next step.
  * play_directed() in director.c plays one round under a director: it lets an
- * actor go from one gate to its next (kernel/explore/gates.h). There are three
- * directors: the search (explore.c, on top of kernel/explore/search.h), a
- * witness (witness.c) and a person (step.c).
+ * actor go from one gate to its next (kernel/explore/gates.h). There are four
+ * directors: the search (explore.c, on top of kernel/explore/search.h), the search
+ * of the graph (graph_cmd.c, on the same search), a witness (witness.c) and a person
+ * (step.c).
  *
  * The commands are in explore_cmd.c (with its table), replay.c and step.c.
  * subject.c says what can be explored, verdict.c judges a search, why.c prints
@@ -72,9 +73,9 @@ struct director {
 	/* Called when a step is over, with what it has touched. May be NULL. */
 	void (*after_step)(struct director *d, struct stage *st,
 			   const struct footprint *f);
-	/* These three do not sleep, and may be called in the thread of the actor
-	 * whose step is over. Else they are called in the runner's thread, and
-	 * the recorder writes the points and the steps. */
+	/* True: the three functions above do not sleep, so they may be called in
+	 * the thread of the actor whose step is over. False: they are called in
+	 * the runner's thread, and the recorder writes the points and the steps. */
 	bool anywhere;
 	/* Called when nobody can take a step, or choose() was negative, before
 	 * the actors are let go. left: the actors that have not ended, a bit
@@ -167,7 +168,7 @@ struct explored_row explore_demo(const struct demo *d,
 				 const struct explore_request *rq,
 				 struct explored_row *parts);
 
-/* lab/explore/graph.c. Run every choice at every state once, in each part of the
- * experiment, or in `part`; print how many schedules that makes, and how many fail.
+/* lab/explore/graph_cmd.c. Take each possible step in each state once, in each part of
+ * the experiment, or in `part`; print how many schedules there are, and how many fail.
  * Returns the command's status, or -EINTR after Ctrl-C. */
 int explore_graph(const struct demo *d, const struct scenario *part);

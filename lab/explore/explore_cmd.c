@@ -287,19 +287,22 @@ SHELL_COMMAND(
 	.help = "run all schedules of an experiment: can it deadlock?",
 	.words =
 		"  ID        E2, or its slug e2-kosina; ID/PART: one part; all: all of them\n"
-		"  full      every order of the steps, also those that "
-		"are sure to end alike\n"
-		"  bound N   at most N preemptions; without N: first 0, then 1, 2 "
-		"... until every\n            expected outcome has been seen\n"
+		"  full      run every order, also orders that must have the same "
+		"outcome\n"
+		"  bound N   at most N switches away from a thread that could go "
+		"on; without N:\n"
+		"            first 0, then 1, 2 ... until every expected outcome "
+		"has been seen\n"
 		"  max N     stop after N runs\n"
 		"  time      print how the search has spent its time\n"
-		"  graph     every choice at every state once; print how many "
-		"schedules there are\n"
+		"  graph     take each possible step in each state once; count all "
+		"schedules\n"
 		"  verbose   show every witness, with lockdep's report "
 		"and stacks\n"
 		"  TEXT      the threads: bars separate threads, "
 		"blanks separate operations:\n"
 		"            a to f, -a to -f: lock, unlock a mutex; ? !: "
-		"sleep, wake\n",
+		"sleep, wake;\n"
+		"            docs/explorer.md lists all operations\n",
 	.example = "explore program a b | b a", .page = "docs/explorer.md",
 	.fn = explore_cmd, .complete = explore_complete);

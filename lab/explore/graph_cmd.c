@@ -1,5 +1,5 @@
 /*
- * `explore ID graph`: run every choice at every state of an experiment once.
+ * `explore ID graph`: take each possible step in each state of an experiment once.
  *
  * The full search (kernel/explore/search.h) runs every schedule. This one ends a schedule
  * where it comes to a state that it knows: all that follows has been run from there. So
@@ -9,7 +9,7 @@
  *
  * During a recording, the choices are made in the runner's thread, and the actors stand on
  * the cores on which `step` puts them: so the recorder can write where they stand at each
- * state. Else all actors share a core, as in a search.
+ * state. Without a recording all actors share a core, as in a search.
  *
  * Owns the graph's memory, guarded by demo_mutex. In the runner's thread.
  */
@@ -328,8 +328,7 @@ static void print_graph(const struct stage *st, const struct walk *w)
 	    switches);
 	say_fields(true);
 	if (g->node[0].failing && line.switches < LEGS) {
-		kprintf("the failing one with the fewest switches (%s): replay "
-			"%s",
+		kprintf("failing schedule, fewest switches (%s): replay %s",
 			outcome_name(out), id_of(st));
 		print_witness(st->sc, &line);
 		kprintf("\n");

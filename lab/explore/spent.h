@@ -8,7 +8,7 @@
 #pragma once
 
 enum spent_on {
-	SPENT_STEPS, /* steps of actors that wait for nothing else */
+	SPENT_STEPS, /* steps of actors, but those of the next two kinds */
 	SPENT_CORES, /* steps in which a core comes or goes, or is told of it */
 	SPENT_RCU,   /* steps that wait for grace periods, and RCU's own */
 	SPENT_CHOICES, /* the search: what a step touched, and what comes next */

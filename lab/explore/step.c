@@ -115,9 +115,8 @@ static const char *first_word(int arg, unsigned int i)
 
 static void print_help(void)
 {
-	kprintf("D or 1      thread D, or thread 1, takes a step, to its next "
-		"point;\n"
-		"            D 5: five steps\n"
+	kprintf("D or 1      thread D, or thread 1, takes one step; D 5: five "
+		"steps\n"
 		"RCU         the RCU callbacks that are due run: they are queued, "
 		"and their grace\n"
 		"            period is over\n"
@@ -598,6 +597,6 @@ SHELL_COMMAND(
 	.words =
 		"  up, down  does U take the core up or down? (if there is a U)\n"
 		"  COMMAND   a command of step, to run first; D:8 means: D takes 8 steps\n"
-		"  Type help at that prompt for its commands.\n",
+		"  At the prompt step>, help lists the commands of step.\n",
 	.example = "step e2", .page = "docs/explorer.md", .fn = step_cmd,
 	.complete = step_complete);

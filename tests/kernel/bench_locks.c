@@ -62,7 +62,8 @@ static void record_all(void)
 }
 
 static const struct bench trace_rows[] = {
-	ROW("event-off", "a trace point, while nobody reads", event, TIMES),
+	ROW("event-off", "a trace point, while no events are recorded", event,
+	    TIMES),
 	ROW("event-on", "a trace point that records", event, TIMES,
 	    .before = record_all, .after = trace_stop),
 };
@@ -111,8 +112,8 @@ static void known_chains(void)
 static const struct bench lockdep_rows[] = {
 	ROW("chain-known", "lock_acquire, lock_release", acquire, NEW,
 	    .before = known_chains, .after = no_classes),
-	ROW("chain-new", "lock_acquire, lock_release; new", acquire, NEW,
-	    .before = new_classes, .after = no_classes),
+	ROW("chain-new", "the same; lockdep has not seen the chain", acquire,
+	    NEW, .before = new_classes, .after = no_classes),
 };
 
 const struct bench_group bench_lockdep = { lockdep_rows,

@@ -155,7 +155,7 @@ class Game {
     const end = node.outcome === "completes" ? "Every thread has run to its end." :
       `You made it fail: ${node.outcome}.`;
     const all = `${big(BigInt(g.schedules))} schedules, ` + (g.failing === "0" ?
-      "none fails." : `${big(BigInt(g.failing))} fail; the shortest failing one needs ` +
+      "none fails." : `${big(BigInt(g.failing))} fail; each needs at least ` +
       `${count(g.switches, "switch", "switches")}.`);
     return `${end} Your schedule: ${count(this.path.length, "step")}, ` +
       `${count(mine, "switch", "switches")}. In all: ${all}`;
