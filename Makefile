@@ -68,17 +68,19 @@ else
 $(error PROFILE=$(PROFILE): there are debug and release)
 endif
 # These are built without the checks: a check is a call, and these files run with
-# the MMU off, while a lock is taken, for each lock that lockdep sees (a backtrace), or
-# for each step (the search, which the tests on the host check).
+# the MMU off, while a lock is taken or a reader begins, for each lock that lockdep sees
+# (a backtrace), or for each step (the search, which the tests on the host check).
 PLAIN := boot/% kernel/lock/spinlock.c kernel/lock/park.c kernel/lock/lockdep% \
-	 kernel/debug/backtrace.c kernel/explore/search.c
+	 kernel/sync/fast.c kernel/rcu/read.c kernel/debug/backtrace.c \
+	 kernel/explore/search.c
 # In the debug profile the explorer sees each access of these to shared memory
 # (kernel/explore/access.h). clang has no such option for this target.
 SEEN  := $(if $(CLANG),,$(if $(filter debug,$(PROFILE)),demos/%))
 SEE   := -fsanitize=thread --param tsan-instrument-func-entry-exit=0
 # These are optimized in debug too: most of the time is spent in them.
 QUICK := kernel/lock/lockdep% kernel/lock/spinlock.c kernel/lock/park.c \
-	 kernel/explore/% kernel/debug/backtrace.c kernel/debug/trace.c
+	 kernel/sync/fast.c kernel/rcu/read.c kernel/explore/% \
+	 kernel/debug/backtrace.c kernel/debug/trace.c
 # These are optimized for speed in release: locks, switches, callbacks, objects.
 ifeq ($(PROFILE),release)
 QUICK += kernel/sched/% kernel/sync/% kernel/rcu/callback.c kernel/rcu/cblist.c \

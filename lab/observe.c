@@ -320,16 +320,16 @@ void observe_begin(struct stage *st)
 	WRITE_ONCE(running, st);
 	WRITE_ONCE(trace_listen, listen);
 #if GORDIAN_DEBUG
-	WRITE_ONCE(trace_gate_hook, st->explored ? explore_gate :
-				    st->forced	 ? hold_for_script :
-						   NULL);
+	trace_set_gate(st->explored ? explore_gate :
+		       st->forced   ? hold_for_script :
+				      NULL);
 #endif
 }
 
 void observe_end(void)
 {
 #if GORDIAN_DEBUG
-	WRITE_ONCE(trace_gate_hook, NULL);
+	trace_set_gate(NULL);
 #endif
 	WRITE_ONCE(trace_listen, NULL);
 	if (running)

@@ -40,11 +40,23 @@ trace_listener trace_listen;
 static uint64_t last_time; /* of all events; atomic */
 
 #if GORDIAN_DEBUG
-trace_gate_fn trace_gate_hook;
+static trace_gate_fn gate;
+
+void trace_set_gate(trace_gate_fn fn)
+{
+	WRITE_ONCE(gate, fn);
+	/* Relaxed: no thread that may be held at a gate runs now, and
+	 * trace_gate_slow() looks whether there is a function. */
+	if (fn)
+		__atomic_fetch_or(&trace_mode, TRACE_GATED, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_and(&trace_mode, ~(unsigned int)TRACE_GATED,
+				   __ATOMIC_RELAXED);
+}
 
 void trace_gate_slow(enum trace_op op, const void *obj, uintptr_t caller)
 {
-	trace_gate_fn fn = READ_ONCE(trace_gate_hook);
+	trace_gate_fn fn = READ_ONCE(gate);
 
 	if (fn && current->gated && !in_undeclared_interrupt(current))
 		fn(op, obj, caller);
@@ -159,7 +171,9 @@ void trace_start(unsigned int mode)
 void trace_stop(void)
 {
 	/* Relaxed: a late event does no harm. */
-	__atomic_fetch_and(&trace_mode, TRACE_FOLLOWED, __ATOMIC_RELAXED);
+	__atomic_fetch_and(&trace_mode,
+			   ~(unsigned int)(TRACE_ALL | TRACE_MARKED),
+			   __ATOMIC_RELAXED);
 }
 
 /* Go on to the first event of the snapshot from *pos on. NULL: there is none. */

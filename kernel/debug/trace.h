@@ -146,9 +146,17 @@ struct trace_event {
 
 /* Which events are recorded: those of every thread, or only those of threads with
  * `traced` set. TRACE_FOLLOWED, besides: those of every thread, for trace_read().
- * 0: nothing is recorded. */
-enum { TRACE_ALL = 1, TRACE_MARKED = 2, TRACE_FOLLOWED = 4 };
+ * TRACE_GATED: the gates have a function (trace_set_gate()); this alone records
+ * nothing. All flags are in one word, so that one look tells whether anybody
+ * watches. */
+enum { TRACE_ALL = 1, TRACE_MARKED = 2, TRACE_FOLLOWED = 4, TRACE_GATED = 8 };
 extern unsigned int trace_mode; /* atomic */
+
+/* Does anybody watch? If not, trace points and gates have nothing to do. */
+static always_inline bool trace_watched(void)
+{
+	return unlikely(READ_ONCE(trace_mode) != 0);
+}
 
 /* The slow parts of trace_did() and trace_did_to(); trace_record() takes all
  * arguments. The first two have only four, which are passed in registers. So a
@@ -197,7 +205,8 @@ static always_inline void trace_did_all(enum trace_op op, const void *obj,
  */
 typedef void (*trace_gate_fn)(enum trace_op op, const void *obj,
 			      uintptr_t caller);
-extern trace_gate_fn trace_gate_hook;
+/* Install the function; NULL: remove it. */
+void trace_set_gate(trace_gate_fn fn);
 /* The slow part of trace_gate(). */
 void trace_gate_slow(enum trace_op op, const void *obj, uintptr_t caller);
 
@@ -206,7 +215,7 @@ void trace_gate_slow(enum trace_op op, const void *obj, uintptr_t caller);
 static inline void trace_gate(enum trace_op op, const void *obj,
 			      uintptr_t caller)
 {
-	if (unlikely(READ_ONCE(trace_gate_hook) != NULL))
+	if (unlikely(READ_ONCE(trace_mode) & TRACE_GATED))
 		trace_gate_slow(op, obj, caller);
 }
 #else

@@ -128,7 +128,7 @@ bool explore_pending(unsigned int i, enum trace_op *op, const void **obj,
 		     uintptr_t *caller);
 
 #if GORDIAN_DEBUG
-/* The client installs explore_gate() as trace_gate_hook, and calls
+/* The client installs explore_gate() with trace_set_gate(), and calls
  * explore_event() in its listener. explore_gate() holds the current thread at a
  * gate that ends its step. explore_event() adds an event to the footprint. */
 void explore_gate(enum trace_op op, const void *obj, uintptr_t caller);

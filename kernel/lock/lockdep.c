@@ -15,8 +15,8 @@
  *      context come before it, but they were there when IRQs were on.)
  *  (3) An entry without a class is held, but not checked.
  *
- * In the usual case an acquisition writes an entry, and finds its chain in the
- * table of checked chains. A release takes the last entry off.
+ * In the usual case (lockdep_fast.h) an acquisition writes an entry, and finds its
+ * chain in the table of checked chains. A release takes the last entry off.
  *
  * Inside lockdep a thread sets its `recursion`: lockdep does not check the locks
  * that the thread takes then. Context: any but FIQ. Built without sanitizers.
@@ -25,6 +25,7 @@
 
 #include "kernel/arch/clock.h"
 #include "kernel/debug/panic.h"
+#include "kernel/lock/lockdep_fast.h"
 #include "kernel/lock/lockdep_internal.h"
 
 #if GORDIAN_DEBUG
@@ -229,38 +230,19 @@ void lockdep_relearn(struct lockdep_thread *t)
 
 /* Add m to the locks that the thread holds, t->held[]. flags: the CPSR of the
  * caller. */
-static always_inline void push(struct lockdep_thread *t, struct lockdep_map *m,
-			       unsigned int class, unsigned int how,
-			       const struct lockdep_map *nest, uintptr_t site,
-			       uint32_t flags, const void *frame)
+static void push(struct lockdep_thread *t, struct lockdep_map *m,
+		 unsigned int class, unsigned int how,
+		 const struct lockdep_map *nest, uintptr_t site, uint32_t flags,
+		 const void *frame)
 {
-	const struct held_lock off = { .irqs_off = 1 };
-	unsigned int depth = t->depth, place;
-	struct held_lock *h = &t->held[depth];
-	struct held_lock bits = { .nested = nest != NULL };
-	uint32_t link;
+	uint32_t link = lockdep_write(t, &t->held[t->depth], m, class, how,
+				      nest, site, flags);
 
-	_Static_assert(PSR_I == 1u << 7, "irqs_off");
-	h->map = m;
-	h->site = site;
-	h->since = timer_about_now();
-	h->waits = false;
-	h->more = 0;
-	/* Compose the link by hand from its fields: below, nested, in_irq, how,
-	 * irqs_off, class. */
-	link = t->chain | bits.link | t->in_irq_link;
-	link |= how << 14;
-	link |= (flags & PSR_I) * (off.link / PSR_I);
-	link |= class << 21;
-	h->link = link;
-	place = chain_place(link);
-	/* Relaxed: the link is only compared, and nothing is read through
-	 * it. */
-	if (likely(READ_ONCE(lockdep_chains[place]) == link) && !nest)
-		t->chain = chain_name(place);
+	if (likely(chain_is_known(link)) && !nest)
+		t->chain = chain_name(chain_place(link));
 	else
 		t->chain = check_chain(t, nest, frame);
-	t->depth = depth + 1;
+	t->depth++;
 }
 
 /* Is m held shared in this context? Then a recursive reader of m never waits,
@@ -293,12 +275,11 @@ static bool compress(struct lockdep_thread *t, unsigned int class,
 	return true;
 }
 
-/* An acquisition that is not checked, or that needs more than push(). */
-static noinline void acquire_slow(struct lockdep_map *m, unsigned int subclass,
-				  unsigned int how,
-				  const struct lockdep_map *nest,
-				  uintptr_t site, uint32_t flags,
-				  const void *frame)
+/* Any acquisition. lockdep_push() does the usual one in fewer steps. flags: the CPSR of
+ * the caller. IRQs off. */
+static noinline void acquire(struct lockdep_map *m, unsigned int subclass,
+			     unsigned int how, const struct lockdep_map *nest,
+			     uintptr_t site, uint32_t flags, const void *frame)
 {
 	struct lockdep_thread *t = &current->lockdep;
 	unsigned int class;
@@ -343,33 +324,41 @@ static noinline void acquire_slow(struct lockdep_map *m, unsigned int subclass,
 	t->chain = CHAIN_UNKNOWN;
 }
 
-void lock_acquire_plain(struct lockdep_map *m, unsigned int how, uintptr_t site)
-{
-	struct lockdep_thread *t = &current->lockdep;
-	uint32_t flags = raw_local_irq_save();
-	/* A plain load, to save instructions here: it is one aligned load, and a
-	 * number that lockdep_class_of() has stored does not change any more. */
-	unsigned int class = m->class[0];
-
-	if (unlikely(t->busy | (how & LOCK_READ_RECURSIVE)) ||
-	    unlikely(!class) || unlikely(t->depth == MAX_HELD))
-		acquire_slow(m, 0, how, NULL, site, flags,
-			     __builtin_frame_address(0));
-	else
-		push(t, m, class, how, NULL, site, flags,
-		     __builtin_frame_address(0));
-	raw_local_irq_restore(flags);
-}
-
 void lock_acquire_full(struct lockdep_map *m, unsigned int subclass,
 		       unsigned int how, const struct lockdep_map *nest,
 		       uintptr_t site)
 {
 	uint32_t flags = raw_local_irq_save();
 
-	acquire_slow(m, subclass, how, nest, site, flags,
-		     __builtin_frame_address(0));
+	acquire(m, subclass, how, nest, site, flags,
+		__builtin_frame_address(0));
 	raw_local_irq_restore(flags);
+}
+
+/* So few arguments are passed in registers: the caller needs no room for them on its
+ * stack. */
+static noinline void acquire_slow(struct lockdep_map *m, unsigned int how,
+				  uintptr_t site, const void *frame)
+{
+	uint32_t flags = raw_local_irq_save();
+
+	acquire(m, 0, how, NULL, site, flags, frame);
+	raw_local_irq_restore(flags);
+}
+
+void lock_acquire_slow(struct lockdep_map *m, unsigned int how, uintptr_t site)
+{
+	acquire_slow(m, how, site, __builtin_frame_address(0));
+}
+
+void lock_acquire_plain(struct lockdep_map *m, unsigned int how, uintptr_t site)
+{
+	uint32_t flags = raw_local_irq_save();
+	bool done = lockdep_push(m, how, site, flags);
+
+	raw_local_irq_restore(flags);
+	if (unlikely(!done))
+		acquire_slow(m, how, site, __builtin_frame_address(0));
 }
 
 void lock_contended(struct lockdep_map *m)
@@ -409,12 +398,12 @@ static void report_unbalanced(struct lockdep_map *m, uintptr_t site,
 	lockdep_found(&f, lockdep_serial(f.next.class), site, 0);
 }
 
-/* A release that lock_release() does not do itself: the lock was not the last
- * one taken, or another context took it, or the release is a finding. */
-static noinline bool release_slow(struct lockdep_thread *t,
-				  struct lockdep_map *m, uintptr_t site,
-				  const void *frame)
+/* Any release. lockdep_pop() does the usual one in fewer steps; otherwise the lock was
+ * not the last one taken, or another context took it, or the release is a finding. IRQs
+ * off. */
+static bool release(struct lockdep_map *m, uintptr_t site, const void *frame)
 {
+	struct lockdep_thread *t = &current->lockdep;
 	const struct held_lock *found;
 	struct held_lock *h = NULL;
 	unsigned int i = 0;
@@ -451,24 +440,24 @@ static noinline bool release_slow(struct lockdep_thread *t,
 	return ok;
 }
 
+static noinline bool release_slow(struct lockdep_map *m, uintptr_t site,
+				  const void *frame)
+{
+	uint32_t flags = raw_local_irq_save();
+	bool ok = release(m, site, frame);
+
+	raw_local_irq_restore(flags);
+	return ok;
+}
+
 bool lock_release(struct lockdep_map *m, uintptr_t site)
 {
-	struct lockdep_thread *t = &current->lockdep;
 	uint32_t flags = raw_local_irq_save();
-	unsigned int depth = t->depth;
-	const struct held_lock *h = &t->held[depth - 1];
-	bool ok = true;
+	bool ok = lockdep_pop(m);
 
-	/* Entries below `mark` are the locks of the context around this one. If
-	 * one of these is released, `mark` moves, which release_slow() does.
-	 * mark is never less than base. */
-	if (likely(depth > t->mark && h->map == m && !t->busy)) {
-		t->chain = h->below;
-		t->depth = depth - 1;
-	} else {
-		ok = release_slow(t, m, site, __builtin_frame_address(0));
-	}
 	raw_local_irq_restore(flags);
+	if (unlikely(!ok))
+		ok = release_slow(m, site, __builtin_frame_address(0));
 	return ok;
 }
 

@@ -52,10 +52,10 @@
  *  d. After a reset lockdep relearns which locks the threads hold.
  *  e. A release build contains no part of lockdep.
  *
- * The mechanism: lockdep.c (the list of held locks), lockdep_class.c,
- * lockdep_chain.c, lockdep_order.c, lockdep_irq.c, lockdep_context.c,
- * lockdep_finding.c; the graph: lockdep_graph.h; the reports: lockdep_report.c,
- * lockdep_scenario.c. What Linux's lockdep sees that this one does not:
+ * The mechanism: lockdep.c (the list of held locks; the usual case of its hooks:
+ * lockdep_fast.h), lockdep_class.c, lockdep_chain.c, lockdep_order.c, lockdep_irq.c,
+ * lockdep_context.c, lockdep_finding.c; the graph: lockdep_graph.h; the reports:
+ * lockdep_report.c, lockdep_scenario.c. What Linux's lockdep sees that this one does not:
  * docs/lockdep.md. Context: any but FIQ.
  * Source: Linux 6.1, kernel/locking/lockdep.c, for the findings.
  */
@@ -169,13 +169,15 @@ struct stray_lock {
 struct lockdep_thread {
 	union {
 		struct {
-			uint16_t recursion; /* inside lockdep: its locks are
-					     * not checked */
+			uint8_t depth;	   /* entries of held[] */
+			uint8_t recursion; /* inside lockdep: its locks are
+					    * not checked */
 			uint16_t stale; /* orders of what it holds are forgotten */
 		};
-		uint32_t busy; /* both, for one look */
+		/* All three, for one look: below MAX_HELD if there is room for an
+		 * entry, and the other two are 0. (The byte order is little-endian.) */
+		uint32_t state;
 	};
-	unsigned int depth;	  /* entries of held[] */
 	unsigned int base;	  /* the first entry of the running interrupt */
 	unsigned int mark;	  /* the first one of the running context */
 	unsigned int chain;	  /* name of the chain that all entries make */
@@ -263,7 +265,8 @@ void lockdep_unregister_key(struct lock_class_key *key);
 void lock_acquire_full(struct lockdep_map *m, unsigned int subclass,
 		       unsigned int how, const struct lockdep_map *nest,
 		       uintptr_t site);
-/* The usual case, which is quicker: no subclass, no outer lock. */
+/* The usual case, which is quicker: no subclass, no recursive reader, no outer
+ * lock. */
 void lock_acquire_plain(struct lockdep_map *m, unsigned int how,
 			uintptr_t site);
 static always_inline void lock_acquire(struct lockdep_map *m,
@@ -272,11 +275,14 @@ static always_inline void lock_acquire(struct lockdep_map *m,
 				       uintptr_t site)
 {
 	if (__builtin_constant_p(subclass) && subclass == 0 &&
+	    __builtin_constant_p(how) && !(how & LOCK_READ_RECURSIVE) &&
 	    __builtin_constant_p(!nest) && !nest)
 		lock_acquire_plain(m, how, site);
 	else
 		lock_acquire_full(m, subclass, how, nest, site);
 }
+/* As lock_acquire_plain(), after the attempt of kernel/lock/lockdep_fast.h. */
+void lock_acquire_slow(struct lockdep_map *m, unsigned int how, uintptr_t site);
 /* lock_contended(): the thread must wait for m. lock_acquired(): that wait has
  * ended, and the thread has m. */
 void lock_contended(struct lockdep_map *m);

@@ -17,7 +17,7 @@
  * An entry is in its hash slot, or in one of the next `furthest` slots. So a
  * search looks at no other slots, even if the table is full.
  *
- * lockdep_graph_lock guards the table; lock_acquire_plain() looks at one entry
+ * lockdep_graph_lock guards the table; chain_is_known() looks at one entry
  * without it. Context: any but FIQ. Built without sanitizers.
  */
 #include "kernel/lock/lockdep.h"

@@ -55,7 +55,7 @@ void lockdep_irq_enter(struct lockdep_context *c)
 	/* If the interrupted context holds locks, each acquisition of the
 	 * interrupt has to be checked. So set `unchecked` in the interrupt's
 	 * links: a link with this bit has another place in the table than its
-	 * chain, and push() does not find the chain. */
+	 * chain, and chain_is_known() does not find it. */
 	const struct held_lock in_irq = {
 		.in_irq = 1,
 		.unchecked = current->lockdep.depth != 0,

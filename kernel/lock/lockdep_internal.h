@@ -11,12 +11,14 @@
  *	lockdep_order.c     order, recursion
  *	lockdep_stray.c     locks whose state is not what the list says
  *	lockdep.c           the list of held locks; the hooks of the locks
+ *	lockdep_fast.h      their usual case; also in the spinlocks
  *	lockdep_context.c   what a context leaves behind; sleeping; assertions
  *	lockdep_reset.c     reset, unregistering of keys
  *	lockdep_stats.c     what the command `lockdep` prints
  */
 #pragma once
 
+#include "kernel/lock/lockdep_fast.h"
 #include "kernel/lock/lockdep_graph.h"
 #include "kernel/sched/sched.h"
 
@@ -154,28 +156,7 @@ static inline uint32_t lockdep_evidence(const struct lock_class *c)
 
 /* ---- lockdep_chain.c ------------------------------------------------------ */
 
-/* Size of the table of chains, a power of two. */
-#define LOCKDEP_CHAIN_BITS 13
-#define LOCKDEP_CHAINS	   (1u << LOCKDEP_CHAIN_BITS)
-
-/* Names of chains that are in no table: of no locks, of no locks of an
- * interrupt; a chain that lockdep does not know. */
-enum { CHAIN_EMPTY, CHAIN_EMPTY_IRQ, CHAIN_UNKNOWN, CHAIN_NAMES };
-
-extern uint32_t lockdep_chains[LOCKDEP_CHAINS]; /* links; 0: free */
 extern unsigned int lockdep_nr_chains, lockdep_chain_misses;
-
-/* Where the search for a link begins. The factor is 2^32 divided by the golden
- * ratio. */
-static always_inline unsigned int chain_place(uint32_t link)
-{
-	return link * 0x9e3779b1u >> (32 - LOCKDEP_CHAIN_BITS);
-}
-
-static always_inline unsigned int chain_name(unsigned int place)
-{
-	return place + CHAIN_NAMES;
-}
 
 /* Find or add the chain that is h on top of h->below. Returns the chain's name.
  * *known: was the chain marked as checked? epoch: NULL, or the value of

@@ -310,18 +310,13 @@ bool lockdep_check_irq_order(const struct held_lock *prev,
 
 /* ---- the hooks -------------------------------------------------------------- */
 
-/*
- * The locks that were taken with IRQs off are the last ones of the list. When
- * IRQs go on, all of them count as held with IRQs on. So if the last lock was
- * taken with IRQs on, there is nothing to do.
- */
-void lockdep_irqs_on(void)
+/* IRQs go on, and the last lock was taken with IRQs off. */
+static noinline void held_with_irqs_on(struct lockdep_thread *t,
+				       const void *frame)
 {
-	struct lockdep_thread *t = &current->lockdep;
 	bool ok = true;
 
-	if (likely(!t->depth || !t->held[t->depth - 1].irqs_off) ||
-	    t->recursion)
+	if (t->recursion)
 		return;
 	t->recursion = 1;
 	for (unsigned int i = 0; i < t->depth; i++) {
@@ -334,9 +329,22 @@ void lockdep_irqs_on(void)
 				     USE_BIT(is_shared(h->how) ?
 						     ENABLED_HARDIRQ_READ :
 						     ENABLED_HARDIRQ),
-				     &ok, __builtin_frame_address(0));
+				     &ok, frame);
 	}
 	t->recursion = 0;
+}
+
+/*
+ * The locks that were taken with IRQs off are the last ones of the list. When
+ * IRQs go on, all of them count as held with IRQs on. So if the last lock was
+ * taken with IRQs on, there is nothing to do.
+ */
+void lockdep_irqs_on(void)
+{
+	struct lockdep_thread *t = &current->lockdep;
+
+	if (unlikely(t->depth && t->held[t->depth - 1].irqs_off))
+		held_with_irqs_on(t, __builtin_frame_address(0));
 }
 
 void lockdep_call(void)

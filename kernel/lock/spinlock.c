@@ -1,8 +1,8 @@
 /*
  * Spinlocks: the ticket lock (kernel/lock/ticket.h) with parking and an owner
- * (kernel/lock/spinlock_fast.h). In debug builds lockdep and the gates of the explorer
- * are around it. In release builds the functions are inline. The duties of a client:
- * kernel/lock/spinlock.h.
+ * (kernel/lock/spinlock_fast.h). In debug builds lockdep (its usual case inline:
+ * kernel/lock/lockdep_fast.h) and the gates of the explorer are around it. In release
+ * builds the functions are inline. The duties of a client: kernel/lock/spinlock.h.
  *
  * core_wait() is here, too: it disables preemption.
  *
@@ -14,6 +14,7 @@
 #include "boot/boot.h"
 #include "kernel/arch/board.h"
 #include "kernel/debug/trace.h"
+#include "kernel/lock/lockdep_fast.h"
 #include "kernel/lock/park.h"
 #include "kernel/sched/sched.h"
 
@@ -48,10 +49,11 @@ void core_wait(bool (*done)(void *arg), void *arg)
 }
 
 #if GORDIAN_DEBUG
-static always_inline void acquire(struct spinlock *l, unsigned int subclass,
-				  uintptr_t site)
+/* irqs_off: as for lock_acquire_inline(). */
+static always_inline void acquire(struct spinlock *l, uintptr_t site,
+				  bool irqs_off)
 {
-	lock_acquire(&l->dep_map, subclass, LOCK_WRITE, NULL, site);
+	lock_acquire_inline(&l->dep_map, LOCK_WRITE, site, irqs_off);
 	take_lock(l, site);
 }
 
@@ -59,7 +61,7 @@ static always_inline void acquire(struct spinlock *l, unsigned int subclass,
 #define MAP_OF(outer) ((outer) ? &(outer)->dep_map : NULL)
 
 /*
- * In sight: a trace or the explorer reads the stream of events. Then an
+ * In sight: a trace or the explorer watches (trace_watched()). Then an
  * operation on a lock of an experiment is a point if the experiment's own code
  * calls the operation. A lock belongs to an experiment if the key of its
  * lockdep class lies in the experiments' data. If the kernel takes such a lock
@@ -67,12 +69,6 @@ static always_inline void acquire(struct spinlock *l, unsigned int subclass,
  * no point.
  */
 struct lock_class_key out_of_sight;
-
-static bool in_sight(void)
-{
-	return unlikely((READ_ONCE(trace_mode) |
-			 (uintptr_t)READ_ONCE(trace_gate_hook)) != 0);
-}
 
 static bool is_experiments_lock(const struct spinlock *l)
 {
@@ -88,23 +84,32 @@ static bool is_experiments_code(uintptr_t site)
 	       site < (uintptr_t)experiments_text_end;
 }
 
-/* If flags is NULL, disable preemption. Otherwise mask IRQs, and store the old
- * flags in *flags. */
-static noinline void lock_in_sight(struct spinlock *l, unsigned int subclass,
-				   const struct spinlock *outer,
-				   uint32_t *flags, uintptr_t site)
+/* Why a lock may be taken although a lock of its class is held: see
+ * lock_acquire(). */
+struct nesting {
+	unsigned int subclass;
+	const struct spinlock *outer;
+};
+
+/* n may be NULL. irqs: mask IRQs, and return the old flags. Otherwise disable
+ * preemption. */
+static noinline uint32_t lock_in_sight(struct spinlock *l,
+				       const struct nesting *n, bool irqs,
+				       uintptr_t site)
 {
 	bool point = is_experiments_code(site) && is_experiments_lock(l);
+	uint32_t flags = 0;
 
-	if (point && flags)
+	if (point && irqs)
 		trace_gate_slow(TR_IRQ_OFF, l, site);
-	if (flags)
-		*flags = local_irq_save();
+	if (irqs)
+		flags = local_irq_save();
 	if (point)
 		trace_gate_slow(TR_SPIN_LOCK, l, site);
-	if (!flags)
+	if (!irqs)
 		preempt_disable();
-	lock_acquire(&l->dep_map, subclass, LOCK_WRITE, MAP_OF(outer), site);
+	lock_acquire(&l->dep_map, n ? n->subclass : 0, LOCK_WRITE,
+		     n ? MAP_OF(n->outer) : NULL, site);
 	if (point && spin_is_locked(l))
 		trace_record(TR_SPIN_CONTEND, l, l->name,
 			     (uintptr_t)READ_ONCE(l->holder), site);
@@ -112,14 +117,15 @@ static noinline void lock_in_sight(struct spinlock *l, unsigned int subclass,
 		trace_gate_slow(TR_SPIN_TURN, l, site);
 	take_lock(l, site);
 	if (!point)
-		return;
+		return flags;
 	trace_event_to(TR_SPIN_LOCK, l, l->name, site);
 	trace_gate_slow(TR_SPIN_LOCKED, l, site);
+	return flags;
 }
 
-/* flags: as for lock_in_sight(). */
-static noinline void unlock_in_sight(struct spinlock *l, const uint32_t *flags,
-				     uintptr_t site)
+/* irqs: restore the flags. Otherwise enable preemption. */
+static noinline void unlock_in_sight(struct spinlock *l, bool irqs,
+				     uint32_t flags, uintptr_t site)
 {
 	bool point = is_experiments_code(site) && is_experiments_lock(l);
 	bool held;
@@ -131,8 +137,8 @@ static noinline void unlock_in_sight(struct spinlock *l, const uint32_t *flags,
 	held = lock_release(&l->dep_map, site);
 	if (held)
 		drop_lock(l);
-	if (flags)
-		local_irq_restore(*flags);
+	if (irqs)
+		local_irq_restore(flags);
 	else if (held)
 		preempt_enable();
 	if (point)
@@ -161,42 +167,44 @@ static noinline bool trylock_in_sight(struct spinlock *l, uintptr_t site)
 
 void raw_spin_lock(struct spinlock *l)
 {
-	acquire(l, 0, CALLER);
+	acquire(l, CALLER, false);
 }
 
 void raw_spin_unlock(struct spinlock *l)
 {
-	if (lock_release(&l->dep_map, CALLER))
+	if (lock_release_inline(&l->dep_map, CALLER))
 		drop_lock(l);
 }
 
 void spin_lock(struct spinlock *l)
 {
-	if (in_sight()) {
-		lock_in_sight(l, 0, NULL, NULL, CALLER);
+	if (trace_watched()) {
+		lock_in_sight(l, NULL, false, CALLER);
 		return;
 	}
 	preempt_disable();
-	acquire(l, 0, CALLER);
+	acquire(l, CALLER, false);
 }
 
 void spin_lock_nested(struct spinlock *l, unsigned int subclass)
 {
-	if (in_sight()) {
-		lock_in_sight(l, subclass, NULL, NULL, CALLER);
+	if (trace_watched()) {
+		lock_in_sight(l, &(struct nesting){ .subclass = subclass },
+			      false, CALLER);
 		return;
 	}
 	preempt_disable();
-	acquire(l, subclass, CALLER);
+	lock_acquire(&l->dep_map, subclass, LOCK_WRITE, NULL, CALLER);
+	take_lock(l, CALLER);
 }
 
 void spin_unlock(struct spinlock *l)
 {
-	if (in_sight()) {
-		unlock_in_sight(l, NULL, CALLER);
+	if (trace_watched()) {
+		unlock_in_sight(l, false, 0, CALLER);
 		return;
 	}
-	if (!lock_release(&l->dep_map, CALLER))
+	if (!lock_release_inline(&l->dep_map, CALLER))
 		return;
 	drop_lock(l);
 	preempt_enable();
@@ -204,12 +212,12 @@ void spin_unlock(struct spinlock *l)
 
 bool spin_trylock(struct spinlock *l)
 {
-	if (in_sight())
+	if (trace_watched())
 		return trylock_in_sight(l, CALLER);
 	preempt_disable();
 	if (ticket_try(&l->tickets)) {
 		note_holder(l, CALLER);
-		lock_acquire(&l->dep_map, 0, LOCK_TRY, NULL, CALLER);
+		lock_acquire_inline(&l->dep_map, LOCK_TRY, CALLER, false);
 		return true;
 	}
 	preempt_enable();
@@ -218,8 +226,9 @@ bool spin_trylock(struct spinlock *l)
 
 void spin_lock_nest_lock(struct spinlock *l, const struct spinlock *outer)
 {
-	if (in_sight()) {
-		lock_in_sight(l, 0, outer, NULL, CALLER);
+	if (trace_watched()) {
+		lock_in_sight(l, &(struct nesting){ .outer = outer }, false,
+			      CALLER);
 		return;
 	}
 	preempt_disable();
@@ -229,37 +238,36 @@ void spin_lock_nest_lock(struct spinlock *l, const struct spinlock *outer)
 
 uint32_t spin_lock_irqsave(struct spinlock *l)
 {
-	uint32_t flags = 0;
+	uint32_t flags;
 
-	if (in_sight()) {
-		lock_in_sight(l, 0, NULL, &flags, CALLER);
-		return flags;
-	}
+	if (trace_watched())
+		return lock_in_sight(l, NULL, true, CALLER);
 	flags = local_irq_save();
-	acquire(l, 0, CALLER);
+	acquire(l, CALLER, true);
 	return flags;
 }
 
 uint32_t spin_lock_irqsave_nested(struct spinlock *l, unsigned int subclass)
 {
-	uint32_t flags = 0;
+	uint32_t flags;
 
-	if (in_sight()) {
-		lock_in_sight(l, subclass, NULL, &flags, CALLER);
-		return flags;
-	}
+	if (trace_watched())
+		return lock_in_sight(l,
+				     &(struct nesting){ .subclass = subclass },
+				     true, CALLER);
 	flags = local_irq_save();
-	acquire(l, subclass, CALLER);
+	lock_acquire(&l->dep_map, subclass, LOCK_WRITE, NULL, CALLER);
+	take_lock(l, CALLER);
 	return flags;
 }
 
 void spin_unlock_irqrestore(struct spinlock *l, uint32_t flags)
 {
-	if (in_sight()) {
-		unlock_in_sight(l, &flags, CALLER);
+	if (trace_watched()) {
+		unlock_in_sight(l, true, flags, CALLER);
 		return;
 	}
-	if (lock_release(&l->dep_map, CALLER))
+	if (lock_release_inline(&l->dep_map, CALLER))
 		drop_lock(l);
 	local_irq_restore(flags);
 }

@@ -56,31 +56,6 @@ static struct {
 	uint32_t count;
 } cache_aligned idle_count[NR_CPUS];
 
-#if GORDIAN_DEBUG
-void rcu_read_lock(void)
-{
-	struct thread *t = current;
-
-	preempt_disable();
-	if (t->lockdep.readers++ == t->lockdep.reader_base) {
-		t->lockdep.reader_site = CALLER;
-		t->lockdep.reader_since = timer_about_now();
-	}
-}
-
-void rcu_read_unlock(void)
-{
-	struct thread *t = current;
-
-	if (unlikely(t->lockdep.readers <= t->lockdep.reader_base)) {
-		lockdep_no_reader(CALLER);
-		return;
-	}
-	t->lockdep.readers--;
-	preempt_enable();
-}
-#endif
-
 /* ---- quiescent states ---------------------------------------------------- */
 
 /* The grace period no longer waits for the core. rsp->lock held. */

@@ -19,7 +19,8 @@
  *       after this release.
  * (wait_lock may still be read: drop_lock() in kernel/lock/spinlock_fast.h.)
  *
- * The fast paths are in mutex_fast.h. In release builds they are inline.
+ * The fast paths are in mutex_fast.h. In release builds they are inline, in debug
+ * builds they are in fast.c.
  *
  * wait_lock guards the list, the lender, and every change of the flags.
  * Context: thread, may sleep. mutex_trylock() and the functions that only read:
@@ -168,18 +169,6 @@ noinline int mutex_lock_slow(struct mutex *m, enum thread_state state,
 		thread_interrupt(current); /* end the next wait instead */
 	return 0;
 }
-
-#if GORDIAN_DEBUG
-story void mutex_lock(struct mutex *m)
-{
-	lock_mutex(m, TASK_UNINTERRUPTIBLE, 0, NULL, CALLER);
-}
-
-story void mutex_unlock(struct mutex *m)
-{
-	unlock_mutex(m, CALLER);
-}
-#endif
 
 void __mutex_lock_nested(struct mutex *m, unsigned int subclass,
 			 struct mutex *outer)

@@ -65,8 +65,10 @@ static always_inline int lock_mutex(struct mutex *m, enum thread_state state,
 		lock_acquired(&m->dep_map);
 	}
 	WRITE_ONCE(m->site, site);
-	trace_did_to(TR_LOCK, m, &m->name, site);
-	trace_gate(TR_LOCKED, m, site);
+	if (trace_watched()) {
+		trace_did_to(TR_LOCK, m, &m->name, site);
+		trace_gate(TR_LOCKED, m, site);
+	}
 	return 0;
 }
 

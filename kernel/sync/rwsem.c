@@ -321,19 +321,6 @@ noinline void percpu_read_slow(struct percpu_rwsem *s, uintptr_t site)
 	} while (!w.counted && !percpu_try_read(s));
 }
 
-#if GORDIAN_DEBUG
-void percpu_down_read(struct percpu_rwsem *s)
-{
-	might_sleep();
-	percpu_read(s, CALLER);
-}
-
-void percpu_up_read(struct percpu_rwsem *s)
-{
-	percpu_unread(s, CALLER);
-}
-#endif
-
 void percpu_down_write(struct percpu_rwsem *s)
 {
 	uintptr_t site = CALLER;

@@ -296,11 +296,9 @@ void trace_event(enum trace_op op, const void *obj, uintptr_t arg,
 }
 
 #if GORDIAN_DEBUG
-trace_gate_fn trace_gate_hook;
-
 void trace_gate_slow(enum trace_op op, const void *obj, uintptr_t caller)
 {
-	trace_gate_hook(op, obj, caller);
+	trace_event(op, obj, 0, caller);
 }
 #endif
 

@@ -315,6 +315,43 @@ KTEST_MANUAL(lockdep, full_all)
 	check_it_goes_on();
 }
 
+/* ---- known chains ------------------------------------------------------------------------------ */
+
+static DEFINE_SPINLOCK(known_spin);
+
+/* The depth of the list while known_spin is held. */
+static unsigned int depth_with_it(void)
+{
+	unsigned int depth;
+
+	spin_lock(&known_spin);
+	depth = current->lockdep.depth;
+	spin_unlock(&known_spin);
+	return depth;
+}
+
+/* Even if a chain is known: inside lockdep no lock comes on the list, a thread that
+ * has to learn again does so, and the entry tells whether IRQs are off. */
+KTEST(lockdep, known_chain)
+{
+	unsigned int depth = depth_with_it();
+	uint32_t flags;
+
+	EXPECT_EQ(depth, 1);
+	current->lockdep.recursion = 1;
+	depth = depth_with_it();
+	current->lockdep.recursion = 0;
+	EXPECT_EQ(depth, 0);
+	WRITE_ONCE(current->lockdep.stale, 1);
+	spin_lock(&known_spin);
+	EXPECT_EQ(READ_ONCE(current->lockdep.stale), 0);
+	EXPECT(!current->lockdep.held[0].irqs_off);
+	spin_unlock(&known_spin);
+	flags = spin_lock_irqsave(&known_spin);
+	EXPECT(current->lockdep.held[0].irqs_off);
+	spin_unlock_irqrestore(&known_spin, flags);
+}
+
 /* ---- failures inside lockdep ------------------------------------------------------------------- */
 
 static int die_inside(void *arg)

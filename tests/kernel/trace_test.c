@@ -49,6 +49,48 @@ KTEST(lib, trace_times)
 	EXPECT_EQ(lost_all, 0);
 }
 
+/* ---- gates ------------------------------------------------------------------------------ */
+
+#if GORDIAN_DEBUG
+static unsigned int notes_seen;
+
+static void count_notes(enum trace_op op, const void *obj maybe_unused,
+			uintptr_t caller maybe_unused)
+{
+	notes_seen += op == TR_NOTE;
+}
+
+static void note_gate(void)
+{
+	trace_gate(TR_NOTE, NULL, CALLER);
+}
+
+/* A trace that begins or ends takes no gate away, and a gate records nothing. */
+KTEST(lib, trace_gates)
+{
+	struct trace_event e[1];
+	unsigned int lost;
+
+	notes_seen = 0;
+	trace_start(TRACE_MARKED);
+	trace_stop();
+	note_gate();
+	current->gated = true;
+	trace_set_gate(count_notes);
+	note_gate();
+	trace_did(TR_NOTE, NULL, 0, CALLER);
+	EXPECT_EQ(trace_snapshot(e, ARRAY_SIZE(e), &lost), 0);
+	trace_start(TRACE_MARKED);
+	note_gate();
+	trace_stop();
+	note_gate();
+	trace_set_gate(NULL);
+	note_gate();
+	current->gated = false;
+	EXPECT_EQ(notes_seen, 3);
+}
+#endif
+
 /* ---- a reader that follows ------------------------------------------------------------ */
 
 #define RING  (unsigned int)(TRACE_RING_SIZE / sizeof(struct trace_event))
