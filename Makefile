@@ -83,8 +83,9 @@ QUICK := kernel/lock/lockdep% kernel/lock/spinlock.c kernel/lock/park.c \
 	 kernel/debug/backtrace.c kernel/debug/trace.c
 # These are optimized for speed in release: locks, switches, callbacks, objects.
 ifeq ($(PROFILE),release)
-QUICK += kernel/sched/% kernel/sync/% kernel/rcu/callback.c kernel/rcu/cblist.c \
-	 kernel/rcu/rcu.c kernel/slab/slab.c kernel/slab/kmalloc.c
+QUICK += kernel/sched/% kernel/sync/% kernel/cpu/hotplug_lock.c \
+	 kernel/rcu/callback.c kernel/rcu/cblist.c kernel/rcu/rcu.c \
+	 kernel/slab/slab.c kernel/slab/kmalloc.c
 endif
 LDFLAGS := $(ARCH) -nostartfiles -Wl,--gc-sections -Wl,--build-id=none \
 	   -Wl,--no-warn-rwx-segments -T linker.ld

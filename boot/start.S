@@ -92,22 +92,30 @@ from_aarch64:
 	cmp	r0, r2
 	bne	no_memory
 
-	/* Clear BSS: it may hold anything. */
-	ldr	r0, =bss_start - KERNEL_VA
-	ldr	r1, =bss_end - KERNEL_VA
-	add	r0, r0, r4
-	add	r1, r1, r4
-	mov	r2, #0
-1:	cmp	r0, r1
-	strlo	r2, [r0], #4
-	blo	1b
-
 	ldr	r6, =boot_info - KERNEL_VA
 	add	r6, r6, r4
 	stmia	r6, {r8, r9, r10, r11}	/* r0, r1, r2, entry_cpsr */
 	str	r5, [r6, #16]		/* entry_mpidr */
 	str	r4, [r6, #20]		/* image_pa */
 	str	r7, [r6, #32]		/* entry_el */
+
+	/* Clear BSS, which may hold anything: 32 bytes at a time, its size is a
+	 * multiple of that. */
+	ldr	r0, =bss_start - KERNEL_VA
+	ldr	r1, =bss_end - KERNEL_VA
+	add	r0, r0, r4
+	add	r1, r1, r4
+	mov	r2, #0
+	mov	r3, #0
+	mov	r5, #0
+	mov	r6, #0
+	mov	r7, #0
+	mov	r8, #0
+	mov	r9, #0
+	mov	r10, #0
+1:	cmp	r0, r1
+	stmlo	r0!, {r2, r3, r5, r6, r7, r8, r9, r10}
+	blo	1b
 
 	ldr	sp, =boot_stack_top - KERNEL_VA
 	add	sp, sp, r4

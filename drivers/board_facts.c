@@ -88,7 +88,7 @@ static uint32_t image_last(void)
  * enough. */
 static void find_memory(const struct fdt *fdt, const struct facts *known)
 {
-	fdt_node n = fdt_child(fdt, fdt_root(fdt));
+	fdt_node root = fdt_root(fdt), n = fdt_child(fdt, root);
 	uint64_t start, end, size, all = 0;
 
 	for (; n >= 0; n = fdt_sibling(fdt, n)) {
@@ -96,8 +96,8 @@ static void find_memory(const struct fdt *fdt, const struct facts *known)
 
 		if (!type || strcmp(type, "memory") != 0)
 			continue;
-		for (unsigned int i = 0; !fdt_reg(fdt, n, i, &start, &size);
-		     i++) {
+		for (unsigned int i = 0;
+		     !fdt_child_reg(fdt, root, n, i, &start, &size); i++) {
 			end = size > ~start ? ~0ull : start + size;
 			start = max(start, known->ram_start);
 			end = min(end, known->ram_end);
@@ -121,12 +121,13 @@ static void find_reserved(const struct fdt *fdt)
 {
 	uint64_t base, size;
 	uint32_t len;
-	fdt_node n = fdt_path(fdt, "/reserved-memory");
+	fdt_node up = fdt_path(fdt, "/reserved-memory");
 
 	for (unsigned int i = 0; fdt_reserved(fdt, i, &base, &size); i++)
 		board_reserve(base, size, false);
-	for (n = n < 0 ? n : fdt_child(fdt, n); n >= 0; n = fdt_sibling(fdt, n))
-		for (unsigned int i = 0; !fdt_reg(fdt, n, i, &base, &size); i++)
+	for (fdt_node n = fdt_child(fdt, up); n >= 0; n = fdt_sibling(fdt, n))
+		for (unsigned int i = 0;
+		     !fdt_child_reg(fdt, up, n, i, &base, &size); i++)
 			board_reserve(base, size,
 				      fdt_prop(fdt, n, "no-map", &len));
 }
@@ -146,20 +147,20 @@ static bool core_is_known(uint32_t mpidr)
  */
 static void find_cores(const struct fdt *fdt, const struct facts *known)
 {
-	fdt_node n = fdt_path(fdt, "/cpus");
+	fdt_node cpus = fdt_path(fdt, "/cpus");
 	uint32_t bits = known->core_bits, boot = board.mpidr[0];
 	unsigned int over = 0;
 	bool listed = false;
 
 	board.nr_cores = 1;
-	for (n = n < 0 ? n : fdt_child(fdt, n); n >= 0;
+	for (fdt_node n = fdt_child(fdt, cpus); n >= 0;
 	     n = fdt_sibling(fdt, n)) {
 		const char *type = fdt_prop_str(fdt, n, "device_type");
 		uint64_t reg, none;
 		uint32_t mpidr;
 
 		if (!type || strcmp(type, "cpu") != 0 ||
-		    fdt_reg(fdt, n, 0, &reg, &none))
+		    fdt_child_reg(fdt, cpus, n, 0, &reg, &none))
 			continue;
 		mpidr = (boot & ~bits) | ((uint32_t)reg & bits);
 		listed |= mpidr == boot;

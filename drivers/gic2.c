@@ -52,6 +52,15 @@ static uint8_t iface[NR_CPUS]; /* core number to CPU interface bit */
 
 static struct irqchip_ops gic2_ops;
 
+/* Clear these bits of a register of the distributor in which a 1 clears a bit. The
+ * register is read first: an emulator looks at all interrupts of all cores at each
+ * write. */
+static void clear_bits(uint32_t offset, uint32_t bits)
+{
+	if (mmio_read(dist + offset) & bits)
+		mmio_write(dist + offset, bits);
+}
+
 /*
  * Set the binary points so that all bits of a priority decide whether one
  * interrupt preempts another. A 0 selects the least value that the controller
@@ -78,9 +87,9 @@ static void gic2_init_core(unsigned int cpu)
 	iface[cpu] = (uint8_t)mmio_read(dist + GICD_ITARGETSR);
 	if (!iface[cpu])
 		iface[cpu] = 1; /* with one core the register reads as 0 */
-	mmio_write(dist + GICD_ICENABLER, 0xffff0000);
-	mmio_write(dist + GICD_ICPENDR, ~0u);
-	mmio_write(dist + GICD_ICACTIVER, ~0u);
+	clear_bits(GICD_ICENABLER, 0xffff0000);
+	clear_bits(GICD_ICPENDR, ~0u);
+	clear_bits(GICD_ICACTIVER, ~0u);
 	mmio_write(dist + GICD_ICFGR + 4, 0); /* its timers: by level */
 	mmio_write(dist + GICD_IGROUPR, GROUP1);
 	if (cpu == 0)
@@ -92,7 +101,7 @@ static void gic2_init_core(unsigned int cpu)
 					PRIO_ALL;
 	/* Drop the IPIs that were sent to this core before it went off. */
 	for (unsigned int i = 0; i < 16; i += 4)
-		mmio_write(dist + GICD_CPENDSGIR + i, ~0u);
+		clear_bits(GICD_CPENDSGIR + i, ~0u);
 	mmio_write(dist + GICD_ISENABLER, 0xffff);
 	reset_priorities();
 	mmio_write(cpuif + GICC_PMR, MASK_NONE);
@@ -137,6 +146,8 @@ static bool gic2_fiq(void)
 static void gic2_enable(unsigned int irq, unsigned int cpu)
 {
 	(void)cpu;
+	if (irq >= 32) /* gic2_init_core() has set those of the core's own */
+		*(volatile uint8_t *)(dist + GICD_IPRIORITYR + irq) = PRIO_ALL;
 	mmio_write(dist + GICD_ISENABLER + irq / 32 * 4, 1u << (irq % 32));
 }
 
@@ -214,13 +225,10 @@ bool gic2_init(uint32_t dist_pa, uint32_t cpu_pa)
 		return false;
 	mmio_write(dist + GICD_CTLR, 0);
 	lines = 32 * ((mmio_read(dist + GICD_TYPER) & 31) + 1);
-	for (unsigned int i = 32; i < lines; i += 4) {
-		mmio_write(dist + GICD_IPRIORITYR + i, PRIO_ALL * 0x01010101u);
-		if (i % 32)
-			continue;
-		mmio_write(dist + GICD_ICENABLER + i / 8, ~0u);
-		mmio_write(dist + GICD_ICPENDR + i / 8, ~0u);
-		mmio_write(dist + GICD_ICACTIVER + i / 8, ~0u);
+	for (unsigned int i = 32; i < lines; i += 32) {
+		clear_bits(GICD_ICENABLER + i / 8, ~0u);
+		clear_bits(GICD_ICPENDR + i / 8, ~0u);
+		clear_bits(GICD_ICACTIVER + i / 8, ~0u);
 		mmio_write(dist + GICD_IGROUPR + i / 8, ~0u);
 		/* By level; two bits each. */
 		mmio_write(dist + GICD_ICFGR + i / 4, 0);

@@ -306,7 +306,7 @@ REPORTS = {
         r"first_mutex \(holder\)\n",
     "rcu_barrier":
         r"    waits for rcu callbacks \(completion\) for [\d.]+ s\n"
-        r"    asked for at rcu_barrier_wait\+\w+\n"
+        r"    asked for at rcu_barrier_wait_slow\+\w+\n"
         r"    up to rcu_gp \(thread \d+\)\n"
         r"(?:    core \d: \d+ callbacks queued\n)+",
     "grace_period_behind_a_reader":

@@ -14,18 +14,28 @@
 static unsigned int spare_used; /* tables of l2_spare */
 static uint32_t next_device = DEVICES_VA;
 
-/* The kernel's first-level table. */
-static uint32_t *l1_table(void)
+/* The entry of the kernel's first-level table for va. */
+static uint32_t *l1_entry(uint32_t va)
 {
-	return l1_room + l1_offset(image_phys(l1_room)) / 4;
+	return l1_room + l1_offset(image_phys(l1_room)) / 4 + (va >> 20);
 }
 
-/* Afterwards no core uses an old entry for va. */
-static void flush_tlb(uint32_t va)
+/*
+ * Change the entry *e, which maps va or is to map va. Afterwards no core uses the
+ * old entry. A TLB never holds an entry that is not valid (B3.10.1). So if the old
+ * entry was not valid, the new one has only to be in memory before it is used.
+ */
+static void set_entry(uint32_t *e, uint32_t new, uint32_t va)
 {
+	uint32_t old = *e;
+
+	WRITE_ONCE(*e, new);
 	dsb(); /* the new entry is in memory */
-	__asm__ volatile("mcr p15, 0, %0, c8, c3, 3" ::"r"(va)); /* MVAAIS */
-	dsb(); /* all cores have dropped the old entry */
+	if (old & 3) {
+		/* TLBIMVAAIS */
+		__asm__ volatile("mcr p15, 0, %0, c8, c3, 3" ::"r"(va));
+		dsb(); /* all cores have dropped the old entry */
+	}
 	isb();
 }
 
@@ -33,7 +43,7 @@ static void flush_tlb(uint32_t va)
  * Returns NULL if no spare table is left, or if a section maps va. */
 static uint32_t *l2_of(uint32_t va)
 {
-	uint32_t *e = &l1_table()[va >> 20];
+	uint32_t *e = l1_entry(va);
 
 	if ((*e & 3) == L1_COARSE)
 		return (uint32_t *)((*e & ~1023u) - boot_info.image_pa +
@@ -58,8 +68,8 @@ void map_pages(uint32_t va, uint32_t pa, uint32_t size, enum map_prot prot)
 
 		if (!l2)
 			return; /* a later access faults, and is reported */
-		l2[(va >> 12) & 255] = prot == MAP_NONE ? 0 : pa | bits[prot];
-		flush_tlb(va);
+		set_entry(&l2[(va >> 12) & 255],
+			  prot == MAP_NONE ? 0 : pa | bits[prot], va);
 	}
 }
 
@@ -70,10 +80,8 @@ uint32_t map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size)
 	uint32_t image_size = (uint32_t)image_end - KERNEL_VA;
 	uint32_t end = pa + size;
 
-	for (uint32_t va = EARLY_VA; va < EARLY_VA + EARLY_MAX; va += MIB) {
-		l1_table()[va >> 20] = 0;
-		flush_tlb(va);
-	}
+	for (uint32_t va = EARLY_VA; va < EARLY_VA + EARLY_MAX; va += MIB)
+		set_entry(l1_entry(va), 0, va);
 	while (pa < end) {
 		uint32_t va = pa - ram_base + LOWMEM_VA;
 		uint32_t mib = pa & ~(MIB - 1);
@@ -81,12 +89,11 @@ uint32_t map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size)
 
 		if (whole &&
 		    (image >= mib + MIB || image + image_size <= mib)) {
-			l1_table()[va >> 20] = pa | SECTION_NORMAL |
-					       SECTION_XN | L1_SECTION;
-			flush_tlb(va);
+			set_entry(l1_entry(va),
+				  pa | SECTION_NORMAL | SECTION_XN | L1_SECTION,
+				  va);
 			if (!probe_read(va, &word)) {
-				l1_table()[va >> 20] = 0;
-				flush_tlb(va);
+				set_entry(l1_entry(va), 0, va);
 				break;
 			}
 			pa += MIB;
@@ -140,9 +147,10 @@ const void *map_early(uint32_t pa, uint32_t size)
 	for (uint32_t off = 0; off < pa - base + size; off += MIB) {
 		uint32_t va = EARLY_VA + off;
 
-		l1_table()[va >> 20] = (base + off) | SECTION_NORMAL |
-				       SECTION_RO | SECTION_XN | L1_SECTION;
-		flush_tlb(va);
+		set_entry(l1_entry(va),
+			  (base + off) | SECTION_NORMAL | SECTION_RO |
+				  SECTION_XN | L1_SECTION,
+			  va);
 	}
 	return (const void *)(EARLY_VA + pa - base);
 }

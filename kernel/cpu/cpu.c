@@ -40,10 +40,14 @@
 #include "kernel/sched/timer.h"
 #include "kernel/sched/wait.h"
 
-/* How long a core may take to start or to stop: CORE_LOOKS looks, CORE_NS
- * apart. (A look may be a PSCI call, which delays other cores.) */
-#define CORE_NS	   50000ull
-#define CORE_LOOKS 20000
+/* How long a core may take to stop: STOP_LOOKS looks, STOP_NS apart. (A look may be
+ * a PSCI call, which delays other cores.) A core that starts wakes the thread that
+ * waits for it, so this thread looks by itself only every START_NS, START_LOOKS
+ * times. */
+#define STOP_NS	    50000ull
+#define STOP_LOOKS  20000
+#define START_NS    1000000ull
+#define START_LOOKS 1000
 /* While the platform answers -EAGAIN, the core is told again to start: at
  * most ON_TRIES times, with ON_POLL_NS nanoseconds between two tries. */
 #define ON_TRIES   1000
@@ -175,12 +179,12 @@ bool cpu_is_lost(unsigned int cpu)
 static int __cpu_die(unsigned int cpu)
 {
 	for (unsigned int looks = 0; !core_ops->is_off(cpu); looks++) {
-		if (looks == CORE_LOOKS) {
+		if (looks == STOP_LOOKS) {
 			core_failed(cpu, "does not stop");
 			core_lost(cpu);
 			return -EIO;
 		}
-		sleep_ns(CORE_NS);
+		sleep_ns(STOP_NS);
 	}
 	cpu_offs++;
 	trace_did(TR_CORE_OFF, &cpu_hotplug, cpu, CALLER);
@@ -295,7 +299,7 @@ static int tell_to_start(unsigned int cpu)
 /* Wait for the core's last report. Returns false if none comes in time. */
 static bool core_has_come(void)
 {
-	return wait_for_completion_timeout(&cpu_running, CORE_NS, CORE_LOOKS);
+	return wait_for_completion_timeout(&cpu_running, START_NS, START_LOOKS);
 }
 
 /* Wait for a core that was told to start. */

@@ -34,9 +34,58 @@ struct cpu_hotplug cpu_hotplug = {
 
 const struct hotplug_lock_ops *hotplug_ops = &hotplug_counter_ops;
 
-static bool i_am_writer(void)
+/* ---- the steps of which the operations are built ------------------------- */
+
+static always_inline bool i_am_writer(void)
 {
 	return READ_ONCE(cpu_hotplug.active_writer) == current;
+}
+
+static always_inline void note_change(struct hotplug_change *c,
+				      uintptr_t caller)
+{
+	c->id = current->id;
+	/* The names are aligned, so that gcc copies words. */
+	memcpy(__builtin_assume_aligned(c->name, 4),
+	       __builtin_assume_aligned(current->name, 4), sizeof(c->name));
+	WRITE_ONCE(c->caller, caller);
+}
+
+/* cpu_hotplug_count(), inline in the kernel's own get and put. */
+static always_inline int count(int by, uintptr_t caller)
+{
+	int n = cpu_hotplug.refcount + by;
+
+	if (by > 0)
+		note_change(&cpu_hotplug.last_get, caller);
+	else if (unlikely(n < 0) && !cpu_hotplug.below_0.caller)
+		note_change(&cpu_hotplug.below_0, caller);
+
+	WRITE_ONCE(cpu_hotplug.refcount, n);
+#if GORDIAN_DEBUG
+	current->cpus_refs += by;
+#endif
+	trace_did(by > 0 ? TR_GET_ONLINE : TR_PUT_ONLINE, &cpu_hotplug,
+		  (uintptr_t)n, caller);
+	return n;
+}
+
+int cpu_hotplug_count(int by, uintptr_t caller)
+{
+	return count(by, caller);
+}
+
+static always_inline void wake_writer(uintptr_t caller)
+{
+	struct thread *writer = READ_ONCE(cpu_hotplug.active_writer);
+
+	if (unlikely(writer))
+		wake_up_thread(writer, caller);
+}
+
+void cpu_hotplug_wake_writer(uintptr_t caller)
+{
+	wake_writer(caller);
 }
 
 story void get_online_cpus__counter(void)
@@ -44,7 +93,7 @@ story void get_online_cpus__counter(void)
 	if (i_am_writer())
 		return;
 	mutex_lock(&cpu_hotplug.lock);
-	cpu_hotplug_count(1, CALLER);
+	count(1, CALLER);
 	mutex_unlock(&cpu_hotplug.lock);
 }
 
@@ -54,9 +103,9 @@ story void put_online_cpus__counter(void)
 		return;
 	mutex_lock(&cpu_hotplug.lock);
 	if (WARN_ON(cpu_hotplug.refcount == 0))
-		cpu_hotplug_count(1, CALLER); /* repair the count */
-	if (cpu_hotplug_count(-1, CALLER) == 0)
-		cpu_hotplug_wake_writer(CALLER);
+		count(1, CALLER); /* repair the count */
+	if (count(-1, CALLER) == 0)
+		wake_writer(CALLER);
 	mutex_unlock(&cpu_hotplug.lock);
 }
 
@@ -131,41 +180,6 @@ const struct hotplug_lock_ops hotplug_counter_ops = {
 	.held = held__counter,
 };
 
-/* ---- the steps of which the operations are built ------------------------- */
-
-static void note_change(struct hotplug_change *c, uintptr_t caller)
-{
-	c->id = current->id;
-	memcpy(c->name, current->name, sizeof(c->name));
-	WRITE_ONCE(c->caller, caller);
-}
-
-int cpu_hotplug_count(int by, uintptr_t caller)
-{
-	int n = cpu_hotplug.refcount + by;
-
-	if (by > 0)
-		note_change(&cpu_hotplug.last_get, caller);
-	else if (n < 0 && !cpu_hotplug.below_0.caller)
-		note_change(&cpu_hotplug.below_0, caller);
-
-	WRITE_ONCE(cpu_hotplug.refcount, n);
-#if GORDIAN_DEBUG
-	current->cpus_refs += by;
-#endif
-	trace_did(by > 0 ? TR_GET_ONLINE : TR_PUT_ONLINE, &cpu_hotplug,
-		  (uintptr_t)n, caller);
-	return n;
-}
-
-void cpu_hotplug_wake_writer(uintptr_t caller)
-{
-	struct thread *writer = READ_ONCE(cpu_hotplug.active_writer);
-
-	if (unlikely(writer))
-		wake_up_thread(writer, caller);
-}
-
 int cpu_hotplug_rescue(void)
 {
 	int found;
@@ -174,7 +188,7 @@ int cpu_hotplug_rescue(void)
 	found = cpu_hotplug.refcount;
 	WRITE_ONCE(cpu_hotplug.refcount, 0);
 	WRITE_ONCE(cpu_hotplug.below_0.caller, 0); /* repaired */
-	cpu_hotplug_wake_writer(CALLER);
+	wake_writer(CALLER);
 	mutex_unlock(&cpu_hotplug.lock);
 	return found;
 }

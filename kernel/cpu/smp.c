@@ -174,8 +174,10 @@ void on_each_cpu_mask(struct cpumask mask, void (*fn)(void *), void *arg)
 	struct cpumask others;
 	unsigned int cpu, me;
 
-	for_each_cpu (cpu, mask)
-		trace_gate(TR_CALL_CORE, (void *)(uintptr_t)cpu, CALLER);
+	if (GORDIAN_DEBUG) /* without gates gcc would keep the empty loop */
+		for_each_cpu (cpu, mask)
+			trace_gate(TR_CALL_CORE, (void *)(uintptr_t)cpu,
+				   CALLER);
 	preempt_disable();
 	me = smp_processor_id();
 	mask = cpumask_and(mask, cpu_online());

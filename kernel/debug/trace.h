@@ -168,32 +168,27 @@ void trace_event_to(enum trace_op op, const void *obj, const char *name,
 void trace_record(enum trace_op op, const void *obj, const char *name,
 		  uintptr_t arg, uintptr_t caller);
 
-/* Record that the operation has happened (or see duty (2)). Any context. */
-static always_inline void trace_did(enum trace_op op, const void *obj,
-				    uintptr_t arg, uintptr_t caller)
-{
-	if (unlikely(READ_ONCE(trace_mode)))
-		trace_event(op, obj, arg, caller);
-}
+/* Record that the operation has happened (or see duty (2)). Any context. These are
+ * macros: what they need is read only if the event is recorded. */
+#define trace_did(op, obj, arg, caller)                                        \
+	({                                                                     \
+		if (unlikely(READ_ONCE(trace_mode)))                           \
+			trace_event(op, obj, arg, caller);                     \
+	})
 
-/* As trace_did(), with *name, the name of obj, and arg = 0. The name is read
- * only if the event is recorded. */
-static always_inline void trace_did_to(enum trace_op op, const void *obj,
-				       const char *const *name,
-				       uintptr_t caller)
-{
-	if (unlikely(READ_ONCE(trace_mode)))
-		trace_event_to(op, obj, *name, caller);
-}
+/* As trace_did(), with the name of obj, and arg = 0. */
+#define trace_did_to(op, obj, name, caller)                                    \
+	({                                                                     \
+		if (unlikely(READ_ONCE(trace_mode)))                           \
+			trace_event_to(op, obj, name, caller);                 \
+	})
 
 /* As trace_did(), with a name. */
-static always_inline void trace_did_all(enum trace_op op, const void *obj,
-					const char *name, uintptr_t arg,
-					uintptr_t caller)
-{
-	if (unlikely(READ_ONCE(trace_mode)))
-		trace_record(op, obj, name, arg, caller);
-}
+#define trace_did_all(op, obj, name, arg, caller)                              \
+	({                                                                     \
+		if (unlikely(READ_ONCE(trace_mode)))                           \
+			trace_record(op, obj, name, arg, caller);              \
+	})
 
 #if GORDIAN_DEBUG
 /*

@@ -245,14 +245,14 @@ static bool at_rest(const struct gate *g, unsigned int i)
 /* Is nothing running or about to run, and was none of the threads switched in
  * since the last look? switches: the threads' counts at the last look, updated
  * here. */
-static bool nothing_runs(uint64_t *switches)
+static bool nothing_runs(uint32_t *switches)
 {
 	bool still = cores_idle() && grace_periods_rest() &&
 		     timers_armed_all() <= ex.timers;
 
 	for (unsigned int i = 0; i < ex.subject.nr; i++) {
 		const struct thread *t = READ_ONCE(ex.gate[i].thread);
-		uint64_t n;
+		uint32_t n;
 
 		if (at_rest(&ex.gate[i], i))
 			continue;
@@ -456,7 +456,7 @@ static void end_step_of_sleeper(void)
  * another step. Returns false if the present step seems endless (STEP_NS). */
 static bool settle(void)
 {
-	uint64_t switches[SEARCH_THREADS] = { 0 };
+	uint32_t switches[SEARCH_THREADS] = { 0 };
 	uint64_t begun = timer_now();
 	unsigned int looks = 0, grants = ex.grants;
 	uint32_t sum, last = 0;

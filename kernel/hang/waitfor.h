@@ -62,7 +62,7 @@ struct waitfor_link {
 	uintptr_t owner_site;	/* where the owner took it; 0: not known */
 	uint64_t owner_since;	/* since when, in counter ticks */
 	unsigned int owners;	/* edges; 0: no thread is known */
-	uint64_t switches;
+	uint32_t switches;
 	const char *bug; /* the condition of the BUG that ended it */
 };
 

@@ -25,6 +25,9 @@
 #define printf_like(f, a) __attribute__((__format__(__printf__, f, a)))
 #define maybe_unused	  __attribute__((__unused__))
 
+/* Memory that holds anything at boot: nobody reads it before it is written. */
+#define not_cleared __attribute__((__section__(".bss.not_cleared")))
+
 /* The address this function returns to: the caller that a report names. */
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 

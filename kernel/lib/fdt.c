@@ -4,8 +4,9 @@
  * fdt_open() walks the whole structure block once, with the next_token() that
  * all later steps use. So a tree that it accepts has balanced nodes, terminated
  * names, and properties that lie inside their blocks. Later steps still check
- * each token again, because that costs little. Source: Devicetree Specification
- * v0.3, chapter 5.
+ * each token again, because that costs little, but they do not search for the end
+ * of a name: the tree does not change. Source: Devicetree Specification v0.3,
+ * chapter 5.
  */
 #include "kernel/lib/fdt.h"
 
@@ -30,7 +31,7 @@ struct token {
 	uint32_t next; /* offset behind it, in the structure block */
 };
 
-static uint32_t be32(const uint8_t *p)
+static always_inline uint32_t be32(const uint8_t *p)
 {
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
 	       (uint32_t)p[2] << 8 | p[3];
@@ -55,7 +56,7 @@ static bool next_token(const struct fdt *f, uint32_t off, struct token *t)
 	off += 4;
 	switch (t->type) {
 	case BEGIN_NODE:
-		if (!has_nul(base + off, size - off))
+		if (!f->checked && !has_nul(base + off, size - off))
 			return false;
 		t->name = (const char *)base + off;
 		t->next = off + ALIGN_UP((uint32_t)strlen(t->name) + 1, 4u);
@@ -68,9 +69,10 @@ static bool next_token(const struct fdt *f, uint32_t off, struct token *t)
 		t->len = be32(base + off);
 		name = be32(base + off + 4);
 		off += 8;
-		if (t->len > size - off || name >= f->strings_size ||
-		    !has_nul(f->blob + f->strings + name,
-			     f->strings_size - name))
+		if (t->len > size - off || name >= f->strings_size)
+			return false;
+		if (!f->checked && !has_nul(f->blob + f->strings + name,
+					    f->strings_size - name))
 			return false;
 		t->name = (const char *)f->blob + f->strings + name;
 		t->data = base + off;
@@ -135,9 +137,11 @@ static const char *check_structs(const struct fdt *f)
 
 int fdt_open(struct fdt *f, const void *blob, size_t bound, const char **why)
 {
+	f->checked = false;
 	*why = check_header(f, blob, bound);
 	if (!*why)
 		*why = check_structs(f);
+	f->checked = !*why;
 	return *why ? -EINVAL : 0;
 }
 
@@ -335,10 +339,9 @@ static uint64_t read_cells(const uint8_t *p, uint32_t n)
 	return v;
 }
 
-int fdt_reg(const struct fdt *f, fdt_node n, unsigned int i, uint64_t *addr,
-	    uint64_t *size)
+int fdt_child_reg(const struct fdt *f, fdt_node up, fdt_node n, unsigned int i,
+		  uint64_t *addr, uint64_t *size)
 {
-	fdt_node up = parent_of(f, n);
 	uint32_t ac = fdt_prop_u32(f, up, "#address-cells", 0, 2);
 	uint32_t sc = fdt_prop_u32(f, up, "#size-cells", 0, 1);
 	uint32_t len, entry = (ac + sc) * 4;
@@ -349,6 +352,12 @@ int fdt_reg(const struct fdt *f, fdt_node n, unsigned int i, uint64_t *addr,
 	*addr = read_cells(p + i * entry, ac);
 	*size = read_cells(p + i * entry + ac * 4, sc);
 	return 0;
+}
+
+int fdt_reg(const struct fdt *f, fdt_node n, unsigned int i, uint64_t *addr,
+	    uint64_t *size)
+{
+	return fdt_child_reg(f, parent_of(f, n), n, i, addr, size);
 }
 
 bool fdt_reserved(const struct fdt *f, unsigned int i, uint64_t *addr,

@@ -17,6 +17,7 @@ struct fdt {
 	uint32_t structs, structs_size; /* offset and length of each block */
 	uint32_t strings, strings_size;
 	uint32_t rsvmap;
+	bool checked; /* fdt_open() has seen that each name ends in its block */
 };
 
 /* A node is the offset of its FDT_BEGIN_NODE token; negative: none. */
@@ -59,6 +60,9 @@ const char *fdt_prop_str(const struct fdt *f, fdt_node n, const char *name);
  * be 2 at most. Returns 0 or -EINVAL. */
 int fdt_reg(const struct fdt *f, fdt_node n, unsigned int i, uint64_t *addr,
 	    uint64_t *size);
+/* The same for a child of node up: nothing has to search for the parent. */
+int fdt_child_reg(const struct fdt *f, fdt_node up, fdt_node n, unsigned int i,
+		  uint64_t *addr, uint64_t *size);
 /* Entry i of the memory reservation block. Returns false at the block's end. */
 bool fdt_reserved(const struct fdt *f, unsigned int i, uint64_t *addr,
 		  uint64_t *size);

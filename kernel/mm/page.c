@@ -276,6 +276,37 @@ static uint32_t find_room(uint32_t a, uint32_t size, const struct range *r,
 	return a;
 }
 
+/* The start of the first range behind address a, at most `end`. */
+static uint32_t next_taken(uint32_t a, uint32_t end, const struct range *r,
+			   unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (r[i].start > a && r[i].start < end)
+			end = r[i].start;
+	return end;
+}
+
+/* Free the pages from a to end, which are reserved so far, in blocks that are as
+ * large as possible. */
+static void free_range(uint32_t a, uint32_t end)
+{
+	size_t i = (a - ram_base) >> PAGE_SHIFT;
+	size_t last = (end - ram_base) >> PAGE_SHIFT;
+
+	nr_managed += last - i;
+	for (struct page *p = &pages[i], *stop = &pages[last]; p < stop; p++)
+		p->state = PAGE_TAIL;
+	while (i < last) {
+		unsigned int order = 0;
+
+		while (order < MAX_ORDER && !(i & ((2u << order) - 1)) &&
+		       last - i >= 2u << order)
+			order++;
+		free_block(&pages[i], order);
+		i += 1u << order;
+	}
+}
+
 /* Stop the machine here with a clear message. Otherwise the start would fail
  * later without one. */
 static noreturn void too_small(void)
@@ -311,15 +342,11 @@ void pages_init(void)
 	taken[n++] = (struct range){ array, array + bytes };
 	for (unsigned int o = 0; o <= MAX_ORDER; o++)
 		list_init(&free_lists[o]);
-	for (uint32_t a = base; a < end; a += PAGE_SIZE) {
-		struct page *p = virt_to_page(phys_to_virt(a));
-
-		list_init(&p->link);
-		if (find_room(a, PAGE_SIZE, taken, n) != a)
-			continue; /* reserved */
-		p->state = PAGE_TAIL;
-		nr_managed++;
-		free_block(p, 0);
+	for (uint32_t a = base, stop; a < end; a = stop) {
+		a = find_room(a, PAGE_SIZE, taken, n);
+		stop = next_taken(a, end, taken, n);
+		if (a < end)
+			free_range(a, stop);
 	}
 	if (nr_managed < LEAST / PAGE_SIZE)
 		too_small();

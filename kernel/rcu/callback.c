@@ -22,31 +22,69 @@
 
 #define BATCH 32 /* callbacks between two looks at the list */
 
+/* Core cpu's part. Without the empty instruction gcc computes the address of each
+ * member anew. */
+static always_inline struct rcu_data *data_of(struct rcu_state *rsp,
+					      unsigned int cpu)
+{
+	struct rcu_data *first = rsp->data;
+
+	__asm__("" : "+r"(first));
+	return first + cpu;
+}
+
 /* Queue a callback at the end of l. IRQs off. Called on the core of the list,
  * or when that core is dead. */
-static always_inline void queue_callback(struct rcu_state *rsp,
-					 struct cblist *l,
-					 struct rcu_head *head,
-					 void (*func)(struct rcu_head *))
+static always_inline void
+queue_callback(struct rcu_state *rsp, struct cblist *l, struct rcu_head *head,
+	       void (*func)(struct rcu_head *), uintptr_t caller)
 {
 	uint32_t snap = rcu_snap(rsp);
 
 	head->func = func;
 	cblist_advance(l, READ_ONCE(rsp->gp_seq));
 	cblist_enqueue(l, head, snap);
-	trace_did(TR_CALL_RCU, rsp, (uintptr_t)func, CALLER);
+	trace_did(TR_CALL_RCU, rsp, (uintptr_t)func, caller);
 	rcu_request(rsp, snap);
 }
 
-void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *))
+static noinline void call_rcu_slow(struct rcu_head *head,
+				   void (*func)(struct rcu_head *),
+				   uintptr_t caller)
 {
 	struct rcu_state *rsp = &rcu_sched_state;
 	uint32_t flags;
 
-	trace_gate(TR_CALL_RCU, rsp, CALLER);
+	/* The request may wake the grace-period thread on this core. With IRQs
+	 * off and preemption on, the core would have to interrupt itself to
+	 * switch to it. */
+	preempt_disable();
 	flags = local_irq_save();
-	queue_callback(rsp, &rsp->data[smp_processor_id()].cbs, head, func);
+	queue_callback(rsp, &rsp->data[smp_processor_id()].cbs, head, func,
+		       caller);
 	local_irq_restore(flags);
+	preempt_enable();
+}
+
+/*
+ * If the newest callback of this core waits for the same grace period, its
+ * call_rcu() has requested this grace period, so head only joins the list.
+ */
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *))
+{
+	struct rcu_data *rdp;
+	uint32_t flags;
+	bool joined;
+
+	trace_gate(TR_CALL_RCU, &rcu_sched_state, CALLER);
+	flags = local_irq_save();
+	rdp = data_of(&rcu_sched_state, smp_processor_id());
+	head->func = func;
+	joined = !READ_ONCE(trace_mode) &&
+		 cblist_append(&rdp->cbs, head, rcu_snap(rdp->rsp));
+	local_irq_restore(flags);
+	if (unlikely(!joined))
+		call_rcu_slow(head, func, CALLER);
 }
 
 /* ---- invoking ------------------------------------------------------------ */
@@ -114,13 +152,14 @@ static int rcuc_thread(void *arg)
 
 /* ---- rcu_barrier --------------------------------------------------------- */
 
-/* Called when one of the barrier's callbacks runs, and when the initial count
- * is given back. The last call ends the barrier's wait. */
+/* One of the barrier's callbacks has run, or the initial count is given back.
+ * The last call ends the barrier's wait. */
 static void barrier_done(struct rcu_state *rsp)
 {
 	trace_did(TR_DONE, &rsp->barrier_count, 0, CALLER);
-	/* Acq_rel: pairs with the same operation on the other cores. So the
-	 * waiting thread sees the effects of all callbacks before. */
+	/* Acq_rel: pairs with the same operation on the other cores, and with
+	 * the acquire in rcu_barrier_wait(). So the waiting thread sees the
+	 * effects of all callbacks before. */
 	if (__atomic_sub_fetch(&rsp->barrier_count, 1, __ATOMIC_ACQ_REL) == 0)
 		complete(&rsp->barrier_completion);
 }
@@ -141,14 +180,15 @@ void rcu_barrier_queue(struct rcu_data *rdp, struct cblist *l)
 	 * rcu_barrier_wait(). */
 	__atomic_fetch_add(&rdp->rsp->barrier_count, 1, __ATOMIC_RELAXED);
 	WRITE_ONCE(rdp->rsp->barrier_snap, rcu_snap(rdp->rsp));
-	queue_callback(rdp->rsp, l, &rdp->barrier_head, rcu_barrier_callback);
+	queue_callback(rdp->rsp, l, &rdp->barrier_head, rcu_barrier_callback,
+		       CALLER);
 }
 
 /* Queue the barrier's callback on this core. IRQs off. */
 static void rcu_barrier_func(void *arg)
 {
 	struct rcu_state *rsp = arg;
-	struct rcu_data *rdp = &rsp->data[smp_processor_id()];
+	struct rcu_data *rdp = data_of(rsp, smp_processor_id());
 
 	rcu_barrier_queue(rdp, &rdp->cbs);
 }
@@ -174,38 +214,69 @@ bool rcu_barrier_gone_by(struct rcu_state *rsp, uint32_t snap)
 			 (((snap + 1) & ~1u) + 2)) >= 0;
 }
 
-void rcu_barrier_begin(struct rcu_state *rsp)
+/* The steps of a barrier are inline in _rcu_barrier(). Experiments call them, too,
+ * so they also exist as functions of their own: rcu.h declares them. */
+always_inline void rcu_barrier_begin(struct rcu_state *rsp)
 {
-	trace_gate(TR_BARRIER_COUNT, rsp, CALLER);
+	trace_gate(TR_BARRIER_COUNT, rsp, arch_here());
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
-	trace_did(TR_BARRIER_COUNT, rsp, 0, CALLER);
+	trace_did(TR_BARRIER_COUNT, rsp, 0, arch_here());
 	smp_mb(); /* make the count odd, then look at the callbacks: pairs with
 		   * the smp_mb() in rcu_barrier_enter() */
-	init_completion(&rsp->barrier_completion, "rcu callbacks");
 	WRITE_ONCE(rsp->barrier_count, 1);
 }
 
-void rcu_barrier_entrain(struct rcu_state *rsp, unsigned int cpu)
+static noinline void queue_on_core(struct rcu_data *rdp, unsigned int cpu)
 {
-	trace_point(TR_BARRIER_LOOK, &rsp->data[cpu], cpu, CALLER);
-	if (!READ_ONCE(rsp->data[cpu].cbs.len))
-		return;
-	trace_point(TR_BARRIER_QUEUE, &rsp->data[cpu], cpu, CALLER);
-	smp_call_function_single(cpu, rcu_barrier_func, rsp, true);
+	trace_point(TR_BARRIER_QUEUE, rdp, cpu, CALLER);
+	smp_call_function_single(cpu, rcu_barrier_func, rdp->rsp, true);
 }
 
-void rcu_barrier_wait(struct rcu_state *rsp)
+always_inline void rcu_barrier_entrain(struct rcu_state *rsp, unsigned int cpu)
 {
-	barrier_done(rsp);
-	trace_gate(TR_BARRIER_COUNT, rsp, CALLER);
+	struct rcu_data *rdp = data_of(rsp, cpu);
+
+	trace_point(TR_BARRIER_LOOK, rdp, cpu, arch_here());
+	if (unlikely(READ_ONCE(rdp->cbs.len)))
+		queue_on_core(rdp, cpu);
+}
+
+/* The barrier has queued its callbacks on all cores. */
+static always_inline void count_barrier(struct rcu_state *rsp)
+{
+	trace_gate(TR_BARRIER_COUNT, rsp, arch_here());
 	smp_mb(); /* queue the callbacks, then make the count even: pairs with
 		   * the smp_mb() in rcu_barrier_gone_by(). And if a core had no
 		   * callbacks left, the caller sees the effects of those that
 		   * ran there before: pairs with the release in
 		   * invoke_batch() */
 	WRITE_ONCE(rsp->n_barrier_done, rsp->n_barrier_done + 1);
-	trace_did(TR_BARRIER_COUNT, rsp, 0, CALLER);
+	trace_did(TR_BARRIER_COUNT, rsp, 0, arch_here());
+}
+
+static noinline void rcu_barrier_wait_slow(struct rcu_state *rsp)
+{
+	/* Nobody completes it before the initial count is given back. */
+	init_completion(&rsp->barrier_completion, "rcu callbacks");
+	barrier_done(rsp);
+	count_barrier(rsp);
 	wait_for_completion_kind(&rsp->barrier_completion, &barrier_wait);
+}
+
+/*
+ * From here on only the barrier's callbacks change barrier_count, and each takes
+ * one away. So if it is 1, the initial count, they all have run, or there were
+ * none: no thread will use the completion, and there is nothing to wait for.
+ * While events are recorded the barrier goes the long way, which records them.
+ */
+always_inline void rcu_barrier_wait(struct rcu_state *rsp)
+{
+	/* Acquire: pairs with the release in barrier_done(). */
+	if (likely(!READ_ONCE(trace_mode)) &&
+	    likely(smp_load_acquire(&rsp->barrier_count) == 1))
+		count_barrier(rsp);
+	else
+		rcu_barrier_wait_slow(rsp);
 }
 
 story void _rcu_barrier(struct rcu_state *rsp)

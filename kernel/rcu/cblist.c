@@ -16,17 +16,19 @@ void cblist_init(struct cblist *l)
 		WRITE_ONCE(l->tail[i], &l->head);
 		l->seq[i] = 0;
 	}
+	l->newest = CB_NONE;
 	WRITE_ONCE(l->len, 0);
 }
 
 void cblist_advance_ready(struct cblist *l, uint32_t now)
 {
 	WRITE_ONCE(l->tail[CB_DONE], l->tail[CB_WAIT]);
-	if (cblist_is_empty(l, CB_NEXT))
-		return;
-	if (rcu_seq_done(now, l->seq[CB_NEXT])) {
+	if (cblist_is_empty(l, CB_NEXT)) {
+		l->newest = CB_NONE;
+	} else if (rcu_seq_done(now, l->seq[CB_NEXT])) {
 		l->tail[CB_WAIT] = l->tail[CB_NEXT];
 		WRITE_ONCE(l->tail[CB_DONE], l->tail[CB_NEXT]);
+		l->newest = CB_NONE;
 	} else {
 		l->tail[CB_WAIT] = l->tail[CB_NEXT];
 		l->seq[CB_WAIT] = l->seq[CB_NEXT];

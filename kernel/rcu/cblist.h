@@ -25,12 +25,15 @@ struct rcu_head {
 };
 
 enum { CB_DONE, CB_WAIT, CB_NEXT, CB_SEGMENTS };
+#define CB_NONE 1u /* odd, so no callback waits for it */
 
 struct cblist {
 	struct rcu_head *head;
 	/* tail[i]: the link from segment i to the next one. */
 	struct rcu_head **tail[CB_SEGMENTS];
 	uint32_t seq[CB_SEGMENTS];
+	/* The seq of the newest callback that waits, or CB_NONE. */
+	uint32_t newest;
 	unsigned int len; /* also counts callbacks extracted, not invoked */
 };
 
@@ -72,18 +75,35 @@ static always_inline void cblist_enqueue(struct cblist *l, struct rcu_head *h,
 					 uint32_t snap)
 {
 	struct rcu_head **end = &h->next;
-	int seg = CB_NEXT;
 
 	h->next = NULL;
 	*l->tail[CB_NEXT] = h;
 	if (cblist_is_empty(l, CB_NEXT) &&
 	    (cblist_is_empty(l, CB_WAIT) || l->seq[CB_WAIT] == snap)) {
-		seg = CB_WAIT;
 		WRITE_ONCE(l->tail[CB_WAIT], end);
+		l->seq[CB_WAIT] = snap;
+	} else {
+		l->seq[CB_NEXT] = snap;
 	}
+	l->newest = snap;
 	WRITE_ONCE(l->tail[CB_NEXT], end);
-	l->seq[seg] = snap;
 	WRITE_ONCE(l->len, l->len + 1);
+}
+
+/* The short form of cblist_advance() and cblist_enqueue(): if the newest
+ * callback is ready at `snap`, add h behind it. Returns false if it is not. */
+static always_inline bool cblist_append(struct cblist *l, struct rcu_head *h,
+					uint32_t snap)
+{
+	if (l->newest != snap)
+		return false;
+	h->next = NULL;
+	*l->tail[CB_NEXT] = h;
+	if (cblist_is_empty(l, CB_NEXT))
+		WRITE_ONCE(l->tail[CB_WAIT], &h->next);
+	WRITE_ONCE(l->tail[CB_NEXT], &h->next);
+	WRITE_ONCE(l->len, l->len + 1);
+	return true;
 }
 
 /* Unlink up to max ready callbacks; *n: how many. The caller subtracts *n from

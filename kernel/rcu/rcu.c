@@ -146,21 +146,22 @@ void rcu_gp_begin(struct rcu_state *rsp)
 	uint32_t flags = spin_lock_irqsave(&rsp->lock);
 
 	WRITE_ONCE(rsp->gp_seq, rsp->gp_seq + 1);
-	WRITE_ONCE(rsp->gp.owed.bits, rsp->online.bits);
+	/* This thread runs on this core and is in no reader, so no thread is in
+	 * a reader here. */
+	WRITE_ONCE(rsp->gp.owed.bits,
+		   rsp->online.bits & ~(1u << smp_processor_id()));
 	spin_unlock_irqrestore(&rsp->lock, flags);
 	WRITE_ONCE(rsp->gp_start, timer_now()); /* read by reports alone */
 	trace_did(TR_GP_START, rsp, rsp->gp_seq, CALLER);
 	check_owing_cores(rsp, &rsp->gp, true);
-	/* This thread is in no reader, so its core is in a quiescent state. */
-	preempt_disable();
-	rcu_report_qs(rsp, smp_processor_id());
-	preempt_enable();
 }
 
 void rcu_gp_await(struct rcu_state *rsp)
 {
 	unsigned int reports = 0, looks = 0;
 
+	if (!READ_ONCE(rsp->gp.owed.bits))
+		return; /* all cores were idle */
 	/* The time between two looks doubles until it is 16 FORCE_NS. If it
 	 * stayed FORCE_NS, and a look took longer than that, this thread
 	 * would never sleep. (A look takes longer with -icount, if an
@@ -190,7 +191,10 @@ void rcu_gp_end(struct rcu_state *rsp)
 	WRITE_ONCE(rsp->gp_seq, rsp->gp_seq + 1);
 	spin_unlock_irqrestore(&rsp->lock, flags);
 	trace_did(TR_GP_END, rsp, rsp->gp_seq, CALLER);
-	wake_up_all(&rsp->gp_end);
+	smp_mb(); /* store gp_seq, then look for threads that wait: pairs with
+		   * wait_begin() in synchronize_rcu() */
+	if (!list_empty(&rsp->gp_end.waiters))
+		wake_up_all(&rsp->gp_end);
 	for_each_possible_cpu (cpu)
 		if (READ_ONCE(rsp->data[cpu].cbs.len))
 			wake_up(&rsp->data[cpu].wake);
@@ -214,13 +218,10 @@ int rcu_gp_thread(void *arg)
 	return 0;
 }
 
-void rcu_request(struct rcu_state *rsp, uint32_t snap)
+noinline void rcu_request_slow(struct rcu_state *rsp, uint32_t snap)
 {
-	uint32_t flags;
+	uint32_t flags = spin_lock_irqsave(&rsp->lock);
 
-	if (rcu_seq_done(READ_ONCE(rsp->request), snap))
-		return; /* already requested */
-	flags = spin_lock_irqsave(&rsp->lock);
 	if (!rcu_seq_done(rsp->request, snap))
 		WRITE_ONCE(rsp->request, snap);
 	wake_up(&rsp->gp.wake);

@@ -174,7 +174,14 @@ static always_inline uint32_t rcu_snap(struct rcu_state *rsp)
 	return rcu_seq_snap(READ_ONCE(rsp->gp_seq));
 }
 
-void rcu_request(struct rcu_state *rsp, uint32_t snap);
+/* The slow part: wake the grace-period thread. */
+void rcu_request_slow(struct rcu_state *rsp, uint32_t snap);
+
+static always_inline void rcu_request(struct rcu_state *rsp, uint32_t snap)
+{
+	if (!rcu_seq_done(READ_ONCE(rsp->request), snap))
+		rcu_request_slow(rsp, snap);
+}
 
 /* Boot: registers scheduler hooks and the CPU notifier (before slab's). */
 void rcu_init(void);

@@ -12,6 +12,8 @@
 void finish_switch(struct thread *prev);
 /* Queue a new thread for the first time. */
 void sched_start(struct thread *t);
+/* As wake_up_thread(), with IRQs off. */
+void wake_waiter(struct thread *t, uintptr_t caller);
 /* Wake a parked thread. */
 void sched_unpark(struct thread *t);
 /* Is t parked and off its stack? */
@@ -26,6 +28,39 @@ void sched_boot_tick(void);
 uint64_t sched_next_tick(void);
 /* From the timer interrupt: the tick, if its time has come. IRQs off. */
 void sched_tick_if_due(uint64_t now);
+
+/* wait_begin() and wait_end() of sched.h. */
+static always_inline void wait_begin_inline(enum thread_state state,
+					    const struct wait_ops *ops,
+					    const void *obj, const char *name,
+					    uintptr_t caller)
+{
+	struct thread *t = current;
+
+	if (t->waiting.ops != ops || t->waiting.obj != obj) {
+		WRITE_ONCE(t->waiting.ops, NULL);
+		smp_wmb(); /* before the fields: pairs with copy_waiting() */
+		WRITE_ONCE(t->waiting.obj, obj);
+		WRITE_ONCE(t->waiting.name, name);
+		WRITE_ONCE(t->waiting.caller, caller);
+		/* A reader that sees one half of it sees NULL in `ops` next:
+		 * copy_waiting(). */
+		t->waiting.since = timer_about_now();
+		/* Release: pairs with the acquire in copy_waiting(). */
+		smp_store_release(&t->waiting.ops, ops);
+	}
+	WRITE_ONCE(t->state, state);
+	smp_mb(); /* store state, read condition: pairs with wake_if() */
+}
+
+static always_inline void wait_end_inline(void)
+{
+	struct thread *t = current;
+
+	WRITE_ONCE(t->state, TASK_RUNNING);
+	WRITE_ONCE(t->waiting.ops, NULL);
+	WRITE_ONCE(t->waiting.by, NULL);
+}
 
 /* ---- thread.c ------------------------------------------------------------ */
 

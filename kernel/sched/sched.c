@@ -48,6 +48,16 @@ struct runqueue {
 
 static struct runqueue runqueues[NR_CPUS];
 
+/* The run queue of core cpu. The compiler is not told that it is an element of
+ * runqueues: otherwise it computes the address of each member anew. */
+static always_inline struct runqueue *rq_of(unsigned int cpu)
+{
+	struct runqueue *rq = &runqueues[cpu];
+
+	__asm__("" : "+r"(rq));
+	return rq;
+}
+
 static void no_hook(unsigned int cpu maybe_unused)
 {
 }
@@ -56,7 +66,7 @@ struct sched_hooks sched_hooks = { no_hook, no_hook, no_hook, NULL, NULL };
 
 /* ---- queue, lock held --------------------------------------------------- */
 
-static void enqueue(struct runqueue *rq, struct thread *t)
+static always_inline void enqueue(struct runqueue *rq, struct thread *t)
 {
 	list_add_tail(&t->rq_link, &rq->queue[t->prio]);
 	rq->ready |= 1u << t->prio;
@@ -69,6 +79,24 @@ static void dequeue(struct runqueue *rq, struct thread *t)
 	if (list_empty(&rq->queue[t->prio]))
 		rq->ready &= ~(1u << t->prio);
 	WRITE_ONCE(rq->nr, rq->nr - 1);
+}
+
+/* Take the thread that should run next off its queue. Returns the idle thread if
+ * all queues are empty. */
+static always_inline struct thread *dequeue_next(struct runqueue *rq)
+{
+	struct list_head *queue;
+	struct thread *t;
+
+	if (!rq->ready)
+		return rq->idle;
+	queue = &rq->queue[__builtin_ctz(rq->ready)];
+	t = list_first(queue, struct thread, rq_link);
+	list_del(&t->rq_link);
+	if (list_empty(queue))
+		rq->ready &= rq->ready - 1; /* clear the lowest bit */
+	WRITE_ONCE(rq->nr, rq->nr - 1);
+	return t;
 }
 
 /* Make core cpu look at its queue. rq->lock held, IRQs off. */
@@ -93,7 +121,8 @@ static void resched(struct runqueue *rq, unsigned int cpu)
 
 /* Queue t on rq, the run queue of core cpu. If t should run before the thread
  * that runs there, make the core look at its queue. rq->lock held. */
-static void activate(struct runqueue *rq, unsigned int cpu, struct thread *t)
+static always_inline void activate(struct runqueue *rq, unsigned int cpu,
+				   struct thread *t)
 {
 	WRITE_ONCE(t->state, TASK_RUNNING);
 	WRITE_ONCE(t->on_rq, true);
@@ -112,27 +141,15 @@ static unsigned int load_of(unsigned int cpu)
 	return sched_nr_running(cpu) + READ_ONCE(runqueues[cpu].stuck) * 1000;
 }
 
-/*
- * The core where t should run. A pinned thread stays on its core. Any other
- * thread gets the core with the least load, or its last core if no core has
- * less. A core that cannot switch now is taken only if there is no other. If
- * all cores in t->affinity are off, every online core is allowed.
- * Called with IRQs off. So no core goes off meanwhile, because a core goes off
- * only after all cores have been stopped.
- */
-static unsigned int select_cpu(const struct thread *t)
+/* The core of the set `ok` with the least load; t's last core if it is in the set
+ * and no core has less. */
+static noinline unsigned int least_loaded(const struct thread *t,
+					  struct cpumask ok)
 {
-	struct cpumask ok = cpumask_and(t->affinity, cpu_online());
 	unsigned int best = t->cpu, load = ~0u, cpu;
 
-	if (t->pinned)
-		return t->cpu;
-	if (cpumask_empty(ok))
-		ok = cpu_online();
-	if (cpumask_test(ok, t->cpu)) {
-		best = t->cpu;
+	if (cpumask_test(ok, t->cpu))
 		load = load_of(best);
-	}
 	for_each_cpu (cpu, ok) {
 		unsigned int n = load_of(cpu);
 
@@ -144,14 +161,31 @@ static unsigned int select_cpu(const struct thread *t)
 	return best;
 }
 
+/*
+ * The core where t should run. A pinned thread stays on its core. Any other
+ * thread gets the core with the least load, or its last core if no core has
+ * less. A core that cannot switch now is taken only if there is no other. If
+ * all cores in t->affinity are off, every online core is allowed.
+ * Called with IRQs off. So no core goes off meanwhile, because a core goes off
+ * only after all cores have been stopped.
+ */
+static always_inline unsigned int select_cpu(const struct thread *t)
+{
+	struct cpumask ok = cpumask_and(t->affinity, cpu_online());
+
+	if (t->pinned || ok.bits == cpumask_of(t->cpu).bits)
+		return t->cpu; /* there is no choice */
+	return least_loaded(t, cpumask_empty(ok) ? cpu_online() : ok);
+}
+
 /* Lock the run queue that t belongs to. IRQs off. The core that set t->cpu held
  * the lock of t's old queue, not this one. So taking this lock does not order
  * us after that core's writes; the acquire does. */
-static struct runqueue *lock_rq_of(struct thread *t)
+static always_inline struct runqueue *lock_rq_of(struct thread *t)
 {
 	for (;;) {
 		unsigned int cpu = READ_ONCE(t->cpu);
-		struct runqueue *rq = &runqueues[cpu];
+		struct runqueue *rq = rq_of(cpu);
 
 		raw_spin_lock(&rq->lock);
 		/* Acquire: pairs with the release in queue_on_best_core(). */
@@ -216,11 +250,23 @@ static bool migrate_one(struct runqueue *rq, struct cpumask cores)
 
 /* ---- switching ---------------------------------------------------------- */
 
-/* Runs on the next thread's stack, IRQs off. The run queue's lock is still
- * held: prev took it in reschedule(). */
-void finish_switch(struct thread *prev)
+/* After the switch, something remains to be done for prev, whose state was
+ * `state`. */
+static noinline void switched_from(struct thread *prev, enum thread_state state)
 {
-	struct runqueue *rq = &runqueues[smp_processor_id()];
+	if (state == TASK_WAKING)
+		queue_on_best_core(prev);
+	else if (state == TASK_DEAD)
+		thread_put(prev); /* its own handle */
+	else if (state == TASK_PARKED)
+		thread_parked();
+}
+
+/* The second half of a switch. Runs on the next thread's stack, IRQs off. The run
+ * queue's lock is still held: prev took it in reschedule(). */
+static always_inline void release_switch(struct thread *prev)
+{
+	struct runqueue *rq = rq_of(smp_processor_id());
 	/* A thread that was preempted is still on a queue, whatever its state
 	 * says. */
 	enum thread_state state = prev->on_rq ? TASK_RUNNING : prev->state;
@@ -229,27 +275,43 @@ void finish_switch(struct thread *prev)
 	 * this thread has the lock. */
 	lock_acquire(&rq->lock.dep_map, 0, LOCK_WRITE, NULL, CALLER);
 	raw_spin_unlock(&rq->lock);
-	if (unlikely(state == TASK_WAKING))
-		queue_on_best_core(prev);
-	else if (unlikely(state == TASK_DEAD))
-		thread_put(prev); /* its own handle */
-	else if (unlikely(state == TASK_PARKED))
-		thread_parked();
+	if (unlikely(state > TASK_INTERRUPTIBLE))
+		switched_from(prev, state);
+}
+
+void finish_switch(struct thread *prev)
+{
+	release_switch(prev);
+}
+
+static noinline void trace_block(const struct waiting *w)
+{
+	trace_record(TR_BLOCK, w->obj, w->name, (uintptr_t)w->ops, w->caller);
+}
+
+/* Is t about to be held at a trace gate? */
+static always_inline bool will_be_held(const struct thread *t maybe_unused)
+{
+#if GORDIAN_DEBUG
+	return t->state == TASK_HELD;
+#else
+	return false;
+#endif
 }
 
 /* Switch to the next thread. IRQs off. preempt: the current thread stays
- * runnable, whatever its state says. */
-static void reschedule(bool preempt)
+ * runnable, whatever its state says. was_idle: it is its core's idle thread. */
+static always_inline void switch_threads(bool preempt, const bool was_idle)
 {
 	unsigned int cpu = smp_processor_id();
-	struct runqueue *rq = &runqueues[cpu];
+	struct runqueue *rq = rq_of(cpu);
 	struct thread *prev = current, *next;
 
 	sched_hooks.quiescent(cpu);
 	raw_spin_lock(&rq->lock);
 	WRITE_ONCE(prev->need_resched, 0);
 	WRITE_ONCE(rq->stuck, false);
-	if (prev->is_idle) {
+	if (was_idle) {
 		;
 	} else if (!preempt && prev->state != TASK_RUNNING) {
 		/* The next thread releases the lock, so nobody holds it now.
@@ -258,11 +320,8 @@ static void reschedule(bool preempt)
 		 * snapshot sees no holder. */
 		WRITE_ONCE(rq->lock.holder, NULL);
 		smp_store_release(&prev->on_rq, false);
-		if (prev->state != TASK_HELD)
-			trace_did_all(TR_BLOCK, prev->waiting.obj,
-				      prev->waiting.name,
-				      (uintptr_t)prev->waiting.ops,
-				      prev->waiting.caller);
+		if (unlikely(READ_ONCE(trace_mode)) && !will_be_held(prev))
+			trace_block(&prev->waiting);
 	} else if (unlikely(!prev->pinned &&
 			    !cpumask_test(prev->affinity, cpu) &&
 			    !cpumask_empty(cpumask_and(prev->affinity,
@@ -278,27 +337,27 @@ static void reschedule(bool preempt)
 	} else {
 		enqueue(rq, prev);
 	}
-	next = rq->idle;
-	if (rq->ready) {
-		unsigned int p = (unsigned int)__builtin_ctz(rq->ready);
-
-		next = list_first(&rq->queue[p], struct thread, rq_link);
-		dequeue(rq, next);
-	}
+	next = dequeue_next(rq);
 	if (next == prev) {
 		raw_spin_unlock(&rq->lock);
 		return;
 	}
 	WRITE_ONCE(rq->curr, next);
 	WRITE_ONCE(next->switches, next->switches + 1);
-	if (prev->is_idle || next->is_idle) {
+	if (was_idle || next->is_idle) {
 		rq->next_tick =
 			next->is_idle ? 0 : timer_now() + timer_ticks(TICK_NS);
 		timer_program();
 	}
 	trace_did(TR_SWITCH, next, next->id, 0);
-	(void)lock_release(&rq->lock.dep_map, CALLER); /* see finish_switch() */
-	finish_switch(arch_switch_to(prev, next));
+	/* see release_switch() */
+	(void)lock_release(&rq->lock.dep_map, CALLER);
+	release_switch(arch_switch_to(prev, next));
+}
+
+static noinline void reschedule(bool preempt)
+{
+	switch_threads(preempt, current->is_idle);
 }
 
 void schedule(void)
@@ -310,7 +369,8 @@ void schedule(void)
 	if (unlikely(current->lockdep.depth))
 		lockdep_switches(CALLER);
 #endif
-	ASSERT(current->preempt_count == 0 && current->irq_depth == 0);
+	ASSERT(current->preempt_count == 0 && current->irq_depth == 0 &&
+	       !current->is_idle);
 #if GORDIAN_DEBUG
 	if (sched_hooks.blocks && current->state != TASK_RUNNING)
 		sched_hooks.blocks();
@@ -318,7 +378,7 @@ void schedule(void)
 		trace_gate(TR_BLOCK, current, CALLER);
 #endif
 	flags = local_irq_save();
-	reschedule(false);
+	switch_threads(false, false);
 	local_irq_restore(flags);
 #if GORDIAN_DEBUG
 	if (waits)
@@ -424,38 +484,23 @@ const struct wait_ops gate_wait = { .name = "trace gate" };
 void wait_begin(enum thread_state state, const struct wait_ops *ops,
 		const void *obj, const char *name, uintptr_t caller)
 {
-	struct thread *t = current;
-
-	if (t->waiting.ops != ops || t->waiting.obj != obj) {
-		WRITE_ONCE(t->waiting.ops, NULL);
-		smp_wmb(); /* before the fields: pairs with copy_waiting() */
-		WRITE_ONCE(t->waiting.obj, obj);
-		WRITE_ONCE(t->waiting.name, name);
-		WRITE_ONCE(t->waiting.caller, caller);
-		WRITE_ONCE(t->waiting.since, timer_now());
-		/* Release: pairs with the acquire in copy_waiting(). */
-		smp_store_release(&t->waiting.ops, ops);
-	}
-	WRITE_ONCE(t->state, state);
-	smp_mb(); /* store state, read condition: pairs with wake_if() */
+	wait_begin_inline(state, ops, obj, name, caller);
 }
 
 void wait_end(void)
 {
-	WRITE_ONCE(current->state, TASK_RUNNING);
-	WRITE_ONCE(current->waiting.ops, NULL);
-	WRITE_ONCE(current->waiting.by, NULL);
+	wait_end_inline();
 }
 
 #define STATE_BIT(state) (1u << (state))
 
 /* Wake t if its state is one of `states`, a set of STATE_BIT()s. Returns
- * whether t was woken. */
-static bool wake_if(struct thread *t, unsigned int states, uintptr_t caller)
+ * whether t was woken. IRQs off. */
+static always_inline bool wake_if(struct thread *t, unsigned int states,
+				  uintptr_t caller)
 {
-	uint32_t flags = local_irq_save();
 	struct runqueue *rq;
-	bool woken, move = false;
+	bool woken;
 
 	smp_mb(); /* the caller's store to the condition (or *go), then the read
 		   * of t->state: pairs with wait_begin() and sched_hold() */
@@ -468,7 +513,6 @@ static bool wake_if(struct thread *t, unsigned int states, uintptr_t caller)
 		t->state_after = TASK_RUNNING;
 		trace_did(TR_WAKE, t, t->id, caller);
 		raw_spin_unlock(&rq->lock);
-		local_irq_restore(flags);
 		return true;
 	}
 #endif
@@ -482,29 +526,43 @@ static bool wake_if(struct thread *t, unsigned int states, uintptr_t caller)
 			activate(rq, t->cpu, t);
 		} else {
 			WRITE_ONCE(t->state, TASK_WAKING);
-			move = true;
+			raw_spin_unlock(&rq->lock);
+			queue_on_best_core(t);
+			return true;
 		}
 	}
 	raw_spin_unlock(&rq->lock);
-	if (move)
-		queue_on_best_core(t);
+	return woken;
+}
+
+/* The same, IRQs on or off. */
+static bool wake_if_irqsave(struct thread *t, unsigned int states,
+			    uintptr_t caller)
+{
+	uint32_t flags = local_irq_save();
+	bool woken = wake_if(t, states, caller);
+
 	local_irq_restore(flags);
 	return woken;
 }
 
+#define SLEEPS (STATE_BIT(TASK_UNINTERRUPTIBLE) | STATE_BIT(TASK_INTERRUPTIBLE))
+
+void wake_waiter(struct thread *t, uintptr_t caller)
+{
+	wake_if(t, SLEEPS, caller);
+}
+
 bool wake_up_thread(struct thread *t, uintptr_t caller)
 {
-	return wake_if(t,
-		       STATE_BIT(TASK_UNINTERRUPTIBLE) |
-			       STATE_BIT(TASK_INTERRUPTIBLE),
-		       caller);
+	return wake_if_irqsave(t, SLEEPS, caller);
 }
 
 void thread_interrupt(struct thread *t)
 {
 	trace_gate(TR_INTERRUPT, t, CALLER);
 	WRITE_ONCE(t->interrupted, true);
-	wake_if(t, STATE_BIT(TASK_INTERRUPTIBLE), CALLER);
+	wake_if_irqsave(t, STATE_BIT(TASK_INTERRUPTIBLE), CALLER);
 }
 
 bool thread_interrupted(void)
@@ -523,7 +581,7 @@ bool take_interruption(void)
 
 void sched_unpark(struct thread *t)
 {
-	wake_if(t, STATE_BIT(TASK_PARKED), CALLER);
+	wake_if_irqsave(t, STATE_BIT(TASK_PARKED), CALLER);
 }
 
 void sched_start(struct thread *t)
@@ -591,7 +649,7 @@ void sched_release(struct thread *t, bool *go)
 {
 	/* Release: pairs with the acquire in sched_hold(). */
 	smp_store_release(go, true);
-	wake_if(t, STATE_BIT(TASK_HELD), CALLER);
+	wake_if_irqsave(t, STATE_BIT(TASK_HELD), CALLER);
 }
 
 enum thread_state sched_state_apart_from_gate(const struct thread *t)

@@ -22,9 +22,10 @@ enum thread_state {
 	TASK_RUNNING,	      /* running or runnable */
 	TASK_UNINTERRUPTIBLE, /* waits; only its event wakes it */
 	TASK_INTERRUPTIBLE,   /* waits; thread_interrupt() wakes it too */
-	TASK_PARKED,	      /* a core's own thread, while the core is off */
-	TASK_WAKING,	      /* on its way to a run queue */
-	TASK_HELD,	      /* held at a trace gate: sched_hold() */
+	/* A switch away from a thread in one of these may have more to do. */
+	TASK_PARKED, /* a core's own thread, while the core is off */
+	TASK_WAKING, /* on its way to a run queue */
+	TASK_HELD,   /* held at a trace gate: sched_hold() */
 	TASK_DEAD,
 };
 
@@ -104,7 +105,7 @@ struct thread {
 	struct cpumask affinity; /* cores it may run on */
 	bool pinned;		 /* it never runs on another core */
 	enum thread_prio prio;
-	uint64_t switches; /* times it was switched in */
+	uint32_t switches; /* times it was switched in; wraps */
 
 	/* Written by the thread itself: */
 	struct waiting waiting;

@@ -192,8 +192,12 @@ void describe_wait(struct thread *t, struct waitfor *w, char *buf, size_t size)
 static void ps_print(void)
 {
 	static const char *const prios[] = { "stop", "high", "norm", "idle" };
-	static const char *const states[] = { "ready", "wait", "sleep",
-					      "park",  "wake", "dead" };
+	static const char *const states[] = {
+		[TASK_RUNNING] = "ready",	[TASK_UNINTERRUPTIBLE] = "wait",
+		[TASK_INTERRUPTIBLE] = "sleep", [TASK_PARKED] = "park",
+		[TASK_WAKING] = "wake",		[TASK_HELD] = "held",
+		[TASK_DEAD] = "dead",
+	};
 	struct thread *t;
 
 	kprintf("%4s %-15s core prio state switches preempt waits for, ms\n",
@@ -201,8 +205,8 @@ static void ps_print(void)
 	for_each_thread (t) {
 		struct waiting w = t->waiting;
 
-		kprintf("%4u %-15s %4u %s %-5s %8llu %7d %s %u\n", t->id,
-			t->name, t->cpu, prios[t->prio],
+		kprintf("%4u %-15s %4u %s %-5s %8u %7d %s %u\n", t->id, t->name,
+			t->cpu, prios[t->prio],
 			sched_running(t->cpu) != t ? states[t->state] :
 			cpu_is_online(t->cpu)	   ? "run" :
 						     "off",

@@ -15,7 +15,7 @@
 
 static DEFINE_SPINLOCK(rx_lock);
 /* rx_lock guards: */
-static char ring[UART_RING];
+static char ring[UART_RING] not_cleared;
 static unsigned int ring_in, ring_out; /* bytes since the start */
 static unsigned int lost;	       /* bytes behind those of the ring */
 static bool (*arrived)(char c);

@@ -30,8 +30,8 @@
 struct array_cache {
 	unsigned int avail;
 	unsigned int limit;	 /* entries it can hold */
-	unsigned int batchcount; /* objects moved at a time */
-	bool touched;		 /* allocated from since the last flush */
+	unsigned int batchcount; /* objects that a full array gives back */
+	bool cold;		 /* new or drained, and not refilled since */
 	void *entry[];
 };
 
@@ -64,6 +64,8 @@ struct kmem_cache {
 	struct list_head partial, full, free;
 	unsigned int free_objects; /* of the slabs in partial and free */
 	unsigned int nr_slabs;	   /* on the three lists */
+
+	/* No lock: if two cores read the same colour, two slabs have it. */
 	unsigned int colour_next;
 };
 
@@ -75,9 +77,14 @@ struct slab {
 	char *mem; /* the first stride */
 	/* The cache's list_lock guards: */
 	uint16_t inuse; /* objects in use or in arrays */
-	uint16_t free;	/* first free object */
+	/* The first free object k. next[k] is the next one, and so on.
+	 * SLAB_FRESH | k: no object from k on has been used yet. They are all
+	 * free, and their next[] is not set. */
+	uint16_t free;
 	uint16_t next[];
 };
+
+#define SLAB_FRESH 0x8000u
 
 static inline struct slab *slab_of(const struct kmem_cache *s, const void *obj)
 {
@@ -102,10 +109,9 @@ static inline unsigned int slab_index(const struct kmem_cache *s,
 
 extern struct kmem_cache cache_cache; /* the cache of caches */
 
-/* slab.c: the slow paths. cache_flusharray() is called with IRQs off, the others
- * with IRQs on or off. */
+/* slab.c: the slow paths. IRQs on or off. */
 void *cache_alloc_slow(struct kmem_cache *s);
-void cache_flusharray(struct kmem_cache *s, struct array_cache *ac, void *obj);
+void cache_free_slow(struct kmem_cache *s, void *obj);
 bool cache_grow(struct kmem_cache *s);
 /* slab_mutex held, or the cache not known yet: */
 bool cache_layout(struct kmem_cache *s, unsigned int align);
@@ -113,7 +119,7 @@ struct array_cache *alloc_arraycache(const struct kmem_cache *s);
 void array_attach(struct kmem_cache *s, unsigned int cpu,
 		  struct array_cache *ac);
 struct array_cache *array_detach(struct kmem_cache *s, unsigned int cpu);
-void drain_freelist(struct kmem_cache *s); /* any context but FIQ */
+bool drain_freelist(struct kmem_cache *s); /* any context but FIQ */
 
 /* slab_common.c: make a cache without arrays, during slab_init(). */
 struct kmem_cache *kmem_cache_boot(const char *name, size_t size);
@@ -153,31 +159,57 @@ void slab_debug_leaks(struct kmem_cache *s);
 #define slab_debug_leaks(s)		    ((void)0)
 #endif
 
-/* Take the newest object of a core's array. Returns NULL if there is none. On that
- * core, IRQs off. */
+/* Does the array have an object? May it get one? ac may be NULL: the answer is
+ * false then. On the array's core, IRQs off, as the next two. */
+static always_inline bool array_has_object(const struct array_cache *ac)
+{
+	return ac && ac->avail;
+}
+
+static always_inline bool array_has_room(const struct array_cache *ac)
+{
+	return ac && ac->avail < ac->limit;
+}
+
+/* Take the newest object of the array, which has one. */
 static always_inline void *array_take(struct array_cache *ac)
 {
-	unsigned int top;
+	unsigned int top = ac->avail - 1;
 
-	if (unlikely(!ac || !ac->avail))
-		return NULL;
-	top = ac->avail - 1;
 	WRITE_ONCE(ac->avail, top);
-	ac->touched = true;
 	return ac->entry[top];
 }
 
-/* The fast path. Any context but FIQ. */
+/* Put obj into the array, which has room. */
+static always_inline void array_put(struct array_cache *ac, void *obj)
+{
+	unsigned int top = ac->avail;
+
+	ac->entry[top] = obj;
+	WRITE_ONCE(ac->avail, top + 1);
+}
+
+/*
+ * The fast paths. Any context but FIQ. A slow path looks at the array again: in the
+ * meantime an interrupt may have used the array, or the thread may have changed
+ * cores.
+ */
 static always_inline void *cache_alloc(struct kmem_cache *s, uintptr_t caller)
 {
 	uint32_t flags = local_irq_save();
-	void *obj = array_take(READ_ONCE(s->array[smp_processor_id()]));
+	struct array_cache *ac = READ_ONCE(s->array[smp_processor_id()]);
+	void *obj;
 
-	local_irq_restore(flags);
-	if (unlikely(!obj))
+	if (likely(array_has_object(ac))) {
+		obj = array_take(ac);
+		local_irq_restore(flags);
+	} else {
+		local_irq_restore(flags);
 		obj = cache_alloc_slow(s);
-	if (likely(obj))
-		slab_debug_alloc(s, obj, caller);
+		if (!obj)
+			return NULL;
+	}
+	slab_debug_alloc(s, obj, caller);
 	return obj;
 }
 
@@ -191,11 +223,11 @@ static always_inline void cache_free(struct kmem_cache *s, void *obj,
 		return;
 	flags = local_irq_save();
 	ac = READ_ONCE(s->array[smp_processor_id()]);
-	if (likely(ac && ac->avail < ac->limit)) {
-		ac->entry[ac->avail] = obj;
-		WRITE_ONCE(ac->avail, ac->avail + 1);
+	if (likely(array_has_room(ac))) {
+		array_put(ac, obj);
+		local_irq_restore(flags);
 	} else {
-		cache_flusharray(s, ac, obj);
+		local_irq_restore(flags);
+		cache_free_slow(s, obj);
 	}
-	local_irq_restore(flags);
 }

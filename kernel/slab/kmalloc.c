@@ -24,6 +24,11 @@ static const struct {
 
 static struct kmem_cache *caches[ARRAY_SIZE(sizes)];
 
+/* The caches of the sizes up to SMALL, each of which is a multiple of 8: small[i]
+ * is the cache for up to 8 i bytes. */
+#define SMALL 192u
+static struct kmem_cache *small[SMALL / 8 + 1];
+
 /* Allocate a large object, which is a block of pages of its own. Returns NULL
  * if memory is out. */
 static void *alloc_pages(size_t size)
@@ -42,6 +47,8 @@ static void *alloc_pages(size_t size)
 
 static always_inline void *alloc(size_t size, uintptr_t caller)
 {
+	if (likely(size <= SMALL))
+		return cache_alloc(small[(size + 7) / 8], caller);
 	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++)
 		if (size <= sizes[i].size)
 			return cache_alloc(caches[i], caller);
@@ -104,6 +111,11 @@ void __kfree_rcu(struct rcu_head *head)
 
 void kmalloc_init(void)
 {
-	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++)
+	unsigned int k = 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
 		caches[i] = kmem_cache_boot(sizes[i].name, sizes[i].size);
+		while (k < ARRAY_SIZE(small) && k * 8 <= sizes[i].size)
+			small[k++] = caches[i];
+	}
 }

@@ -28,7 +28,7 @@
 #include "kernel/slab/internal.h"
 
 #define CACHE_LINE 64 /* unit of colours */
-#define BATCH_COLD 16 /* refill of an array that was flushed last */
+#define BATCH_COLD 16 /* at most: refill of an array that is `cold` */
 
 /* ---- slab lists: list_lock held ------------------------------------------ */
 
@@ -41,14 +41,16 @@ static unsigned int slabs_take(struct kmem_cache *s, void **out, unsigned int n)
 		struct list_head *from = list_empty(&s->partial) ? &s->free :
 								   &s->partial;
 		struct slab *slab = list_first_or_null(from, struct slab, list);
+		unsigned int end, k;
 
 		if (!slab)
 			break;
-		while (got < n && slab->inuse < s->num) {
-			out[got++] = slab_object(s, slab, slab->free);
-			slab->free = slab->next[slab->free];
-			slab->inuse++;
-		}
+		end = min(n, got + s->num - slab->inuse);
+		slab->inuse += end - got;
+		for (k = slab->free; got < end;
+		     k = k & SLAB_FRESH ? k + 1 : slab->next[k])
+			out[got++] = slab_object(s, slab, k & ~SLAB_FRESH);
+		slab->free = (uint16_t)k;
 		list_del(&slab->list);
 		list_add(&slab->list,
 			 slab->inuse == s->num ? &s->full : &s->partial);
@@ -66,6 +68,26 @@ static void slab_remove(struct kmem_cache *s, struct slab *slab,
 	s->nr_slabs--;
 }
 
+/* Give back the first object, and the objects behind it that are of the same slab.
+ * Returns this slab; *n is lowered by the number of these objects. */
+static struct slab *slab_give(const struct kmem_cache *s, void *const *objs,
+			      unsigned int *n)
+{
+	struct slab *slab = slab_of(s, objs[0]);
+	unsigned int free = slab->free, i = 0;
+
+	do {
+		unsigned int k = slab_index(s, slab, objs[i]);
+
+		slab->next[k] = (uint16_t)free;
+		free = k;
+	} while (++i < *n && slab_of(s, objs[i]) == slab);
+	slab->free = (uint16_t)free;
+	slab->inuse -= i;
+	*n -= i;
+	return slab;
+}
+
 /* Give n objects back to the lists. While more than free_limit objects are
  * free, a slab that becomes unused goes to `dead`. The caller gives `dead` to
  * slabs_free() after it has released the lock. If `dead` is NULL, all slabs are
@@ -73,14 +95,12 @@ static void slab_remove(struct kmem_cache *s, struct slab *slab,
 static void slabs_give(struct kmem_cache *s, void *const *objs, unsigned int n,
 		       struct list_head *dead)
 {
-	s->free_objects += n;
-	for (unsigned int i = 0; i < n; i++) {
-		struct slab *slab = slab_of(s, objs[i]);
-		unsigned int k = slab_index(s, slab, objs[i]);
+	void *const *end = objs + n;
 
-		slab->next[k] = slab->free;
-		slab->free = (uint16_t)k;
-		slab->inuse--;
+	s->free_objects += n;
+	while (n) {
+		struct slab *slab = slab_give(s, end - n, &n);
+
 		list_move_tail(&slab->list,
 			       slab->inuse ? &s->partial : &s->free);
 		if (!slab->inuse && dead && s->free_objects > s->free_limit)
@@ -90,32 +110,36 @@ static void slabs_give(struct kmem_cache *s, void *const *objs, unsigned int n,
 
 /* ---- slabs come and go --------------------------------------------------- */
 
-/* Add a slab to the cache. Returns false when memory is out. */
-bool cache_grow(struct kmem_cache *s)
+static void prepare_objects(struct kmem_cache *s, struct slab *slab)
 {
-	struct slab *slab = pages_alloc(s->order);
-	uint32_t flags;
-
-	if (!slab)
-		return false;
-	flags = spin_lock_irqsave(&s->list_lock);
-	slab->mem = (char *)slab + s->first + s->colour_next * s->colour_unit;
-	s->colour_next = (s->colour_next + 1) % s->colours;
-	spin_unlock_irqrestore(&s->list_lock, flags);
-
-	virt_to_page(slab)->owner = s;
-	slab->cache = s;
-	slab->cache_id = s->id;
-	slab->inuse = 0;
-	slab->free = 0;
 	for (unsigned int i = 0; i < s->num; i++) {
 		void *obj = slab_object(s, slab, i);
 
-		slab->next[i] = (uint16_t)(i + 1);
 		slab_debug_new(s, obj);
 		if (s->ctor)
 			s->ctor(obj);
 	}
+}
+
+/* Add a slab to the cache. Returns false when memory is out. */
+bool cache_grow(struct kmem_cache *s)
+{
+	struct slab *slab = pages_alloc(s->order);
+	unsigned int colour;
+	uint32_t flags;
+
+	if (!slab)
+		return false;
+	colour = READ_ONCE(s->colour_next);
+	WRITE_ONCE(s->colour_next, colour + 1 < s->colours ? colour + 1 : 0);
+	slab->mem = (char *)slab + s->first + colour * s->colour_unit;
+	virt_to_page(slab)->owner = s;
+	slab->cache = s;
+	slab->cache_id = s->id;
+	slab->inuse = 0;
+	slab->free = SLAB_FRESH;
+	if (GORDIAN_DEBUG || s->ctor)
+		prepare_objects(s, slab);
 	flags = spin_lock_irqsave(&s->list_lock);
 	list_add_tail(&slab->list, &s->free);
 	s->free_objects += s->num;
@@ -151,22 +175,30 @@ static void slabs_free(struct kmem_cache *s, struct list_head *dead)
 	}
 }
 
-/* Give back all unused slabs. */
-void drain_freelist(struct kmem_cache *s)
+/* Give back all unused slabs. Returns whether the cache has others. */
+bool drain_freelist(struct kmem_cache *s)
 {
 	struct list_head dead = LIST_HEAD_INIT(dead);
 	struct slab *slab, *next;
 	uint32_t flags = spin_lock_irqsave(&s->list_lock);
+	bool in_use;
 
 	list_for_each_safe (slab, next, &s->free, list)
 		slab_remove(s, slab, &dead);
+	in_use = s->nr_slabs != 0;
 	spin_unlock_irqrestore(&s->list_lock, flags);
 	slabs_free(s, &dead);
+	return in_use;
 }
 
 /* ---- arrays: their core, IRQs off ---------------------------------------- */
 
-/* Take an object from the lists, and a batch for the array if there is one. */
+/*
+ * Take an object from the lists, and more for the array if there is one. A refill
+ * takes half as many objects as a full array gives back. So a core that allocates
+ * and frees up to three quarters of `limit` objects, again and again, soon neither
+ * empties nor fills its array.
+ */
 static void *cache_alloc_refill(struct kmem_cache *s, struct array_cache *ac)
 {
 	uint32_t flags = spin_lock_irqsave(&s->list_lock);
@@ -175,22 +207,22 @@ static void *cache_alloc_refill(struct kmem_cache *s, struct array_cache *ac)
 	if (!ac) {
 		slabs_take(s, &obj, 1);
 	} else {
-		unsigned int batch =
-			ac->touched ? ac->batchcount :
-				      min(ac->batchcount, BATCH_COLD + 0u);
-		unsigned int n = slabs_take(s, ac->entry, batch);
+		unsigned int batch = ac->batchcount / 2, n;
 
-		if (n)
+		if (ac->cold)
+			batch = min(batch, BATCH_COLD + 0u);
+		n = slabs_take(s, ac->entry, batch);
+		if (n) {
 			obj = ac->entry[--n];
+			ac->cold = false;
+		}
 		WRITE_ONCE(ac->avail, n);
-		ac->touched = true;
 	}
 	spin_unlock_irqrestore(&s->list_lock, flags);
 	return obj;
 }
 
-/* This core's array was empty or missing. The array may have got objects
- * meanwhile, from an interrupt or because the thread has changed cores. */
+/* This core's array was empty or missing. */
 noinline void *cache_alloc_slow(struct kmem_cache *s)
 {
 	void *obj;
@@ -200,16 +232,17 @@ noinline void *cache_alloc_slow(struct kmem_cache *s)
 		struct array_cache *ac =
 			READ_ONCE(s->array[smp_processor_id()]);
 
-		obj = array_take(ac) ?: cache_alloc_refill(s, ac);
+		obj = array_has_object(ac) ? array_take(ac) :
+					     cache_alloc_refill(s, ac);
 		local_irq_restore(flags);
 	} while (!obj && cache_grow(s));
 	return obj;
 }
 
-/* Free obj when this core's array is full or missing. A full array first gives
- * its oldest objects to the lists. */
-noinline void cache_flusharray(struct kmem_cache *s, struct array_cache *ac,
-			       void *obj)
+/* Free obj while this core's array is full or missing. A full array first gives
+ * its oldest objects to the lists. IRQs off. */
+static void cache_flusharray(struct kmem_cache *s, struct array_cache *ac,
+			     void *obj)
 {
 	struct list_head dead = LIST_HEAD_INIT(dead);
 	uint32_t flags = spin_lock_irqsave(&s->list_lock);
@@ -224,10 +257,22 @@ noinline void cache_flusharray(struct kmem_cache *s, struct array_cache *ac,
 			left * sizeof(void *));
 		ac->entry[left] = obj;
 		WRITE_ONCE(ac->avail, left + 1);
-		ac->touched = false;
 	}
 	spin_unlock_irqrestore(&s->list_lock, flags);
 	slabs_free(s, &dead);
+}
+
+/* This core's array was full or missing. */
+noinline void cache_free_slow(struct kmem_cache *s, void *obj)
+{
+	uint32_t flags = local_irq_save();
+	struct array_cache *ac = READ_ONCE(s->array[smp_processor_id()]);
+
+	if (array_has_room(ac))
+		array_put(ac, obj);
+	else
+		cache_flusharray(s, ac, obj);
+	local_irq_restore(flags);
 }
 
 /* Give the objects of this core's array back to the lists. IRQs off. */
@@ -242,6 +287,7 @@ static void do_drain(void *arg)
 	flags = spin_lock_irqsave(&s->list_lock);
 	slabs_give(s, ac->entry, ac->avail, NULL);
 	WRITE_ONCE(ac->avail, 0);
+	ac->cold = true;
 	spin_unlock_irqrestore(&s->list_lock, flags);
 }
 
@@ -252,7 +298,8 @@ struct array_cache *alloc_arraycache(const struct kmem_cache *s)
 
 	if (ac)
 		*ac = (struct array_cache){ .limit = s->limit,
-					    .batchcount = s->batchcount };
+					    .batchcount = s->batchcount,
+					    .cold = true };
 	return ac;
 }
 
@@ -345,15 +392,8 @@ void kmem_cache_free(struct kmem_cache *s, void *obj)
 /* Give back all unused slabs. slab_mutex held. */
 story int __cache_shrink(struct kmem_cache *s)
 {
-	uint32_t flags;
-	int in_use;
-
 	lockdep_assert_held(&slab_mutex);
 	trace_point(TR_CACHE_SHRINK, s, 0, CALLER);
 	on_each_cpu(do_drain, s);
-	drain_freelist(s);
-	flags = spin_lock_irqsave(&s->list_lock);
-	in_use = !list_empty(&s->full) || !list_empty(&s->partial);
-	spin_unlock_irqrestore(&s->list_lock, flags);
-	return in_use;
+	return drain_freelist(s);
 }

@@ -172,8 +172,11 @@ static bool cache_setup(struct kmem_cache *s, const char *name, size_t size,
 
 static void free_arrays(struct kmem_cache *s)
 {
-	for (unsigned int cpu = 0; cpu < NR_CPUS; cpu++)
-		if (!cpu_is_lost(cpu)) /* a lost core keeps its arrays */
+	unsigned int cpu;
+
+	for_each_possible_cpu (cpu)
+		/* A lost core keeps its array. */
+		if (s->array[cpu] && !cpu_is_lost(cpu))
 			kfree(s->array[cpu]);
 }
 

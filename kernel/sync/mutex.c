@@ -188,7 +188,7 @@ bool mutex_trylock(struct mutex *m)
 		return false;
 	lock_acquire(&m->dep_map, 0, LOCK_TRY, NULL, CALLER);
 	WRITE_ONCE(m->site, CALLER);
-	trace_did_to(TR_LOCK, m, &m->name, CALLER);
+	trace_did_to(TR_LOCK, m, m->name, CALLER);
 	return true;
 }
 
@@ -262,7 +262,7 @@ noinline void mutex_unlock_slow(struct mutex *m, uintptr_t caller)
 	 * sees that it is the owner. */
 	if (WARN_ON(mutex_lender(m) != me && mutex_owner(m) != me))
 		return;
-	trace_did_to(TR_UNLOCK, m, &m->name, caller);
+	trace_did_to(TR_UNLOCK, m, m->name, caller);
 	if (!mutex_release_free(m, me))
 		release_slow(m, me, caller);
 }

@@ -66,7 +66,7 @@ static always_inline int lock_mutex(struct mutex *m, enum thread_state state,
 	}
 	WRITE_ONCE(m->site, site);
 	if (trace_watched()) {
-		trace_did_to(TR_LOCK, m, &m->name, site);
+		trace_did_to(TR_LOCK, m, m->name, site);
 		trace_gate(TR_LOCKED, m, site);
 	}
 	return 0;

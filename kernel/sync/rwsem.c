@@ -135,7 +135,7 @@ static always_inline void lock_rwsem(struct rw_semaphore *s, bool write,
 			     s, s->name, site);
 		lock_acquired(&s->dep_map);
 	}
-	trace_did_to(write ? TR_WRITE_LOCK : TR_READ_LOCK, s, &s->name, site);
+	trace_did_to(write ? TR_WRITE_LOCK : TR_READ_LOCK, s, s->name, site);
 }
 
 /*
@@ -164,7 +164,7 @@ static always_inline void unlock_rwsem(struct rw_semaphore *s, bool write,
 	trace_gate(write ? TR_WRITE_UNLOCK : TR_READ_UNLOCK, s, caller);
 	if (!lock_release(&s->dep_map, caller))
 		return;
-	trace_did_to(write ? TR_WRITE_UNLOCK : TR_READ_UNLOCK, s, &s->name,
+	trace_did_to(write ? TR_WRITE_UNLOCK : TR_READ_UNLOCK, s, s->name,
 		     caller);
 	flags = spin_lock_irqsave(&s->wait_lock);
 	if (write) {
@@ -191,7 +191,7 @@ static always_inline bool trylock_rwsem(struct rw_semaphore *s, bool write,
 		lock_acquire(&s->dep_map, 0,
 			     LOCK_TRY | (write ? LOCK_WRITE : LOCK_READ), NULL,
 			     site);
-		trace_did_to(write ? TR_WRITE_LOCK : TR_READ_LOCK, s, &s->name,
+		trace_did_to(write ? TR_WRITE_LOCK : TR_READ_LOCK, s, s->name,
 			     site);
 	}
 	return ok;
@@ -342,7 +342,7 @@ void percpu_down_write(struct percpu_rwsem *s)
 
 	wait_begin(TASK_UNINTERRUPTIBLE, &percpu_write_wait, s, s->name, site);
 	while (readers_inside(s) != 0 && !READ_ONCE(s->past_readers)) {
-		trace_did_to(TR_WRITE_CONTEND, s, &s->name, site);
+		trace_did_to(TR_WRITE_CONTEND, s, s->name, site);
 		schedule();
 		wait_begin(TASK_UNINTERRUPTIBLE, &percpu_write_wait, s, s->name,
 			   site);
@@ -355,7 +355,7 @@ void percpu_down_write(struct percpu_rwsem *s)
 	s->past_readers = false;
 	spin_unlock_irqrestore(&s->wait_lock, flags);
 	lock_acquired(&s->dep_map);
-	trace_did_to(TR_WRITE_LOCK, s, &s->name, site);
+	trace_did_to(TR_WRITE_LOCK, s, s->name, site);
 }
 
 void percpu_up_write(struct percpu_rwsem *s)
@@ -365,7 +365,7 @@ void percpu_up_write(struct percpu_rwsem *s)
 	trace_gate(TR_WRITE_UNLOCK, s, CALLER);
 	if (!lock_release(&s->dep_map, CALLER))
 		return;
-	trace_did_to(TR_WRITE_UNLOCK, s, &s->name, CALLER);
+	trace_did_to(TR_WRITE_UNLOCK, s, s->name, CALLER);
 	flags = spin_lock_irqsave(&s->wait_lock);
 	BUG_ON(s->writer != current);
 	WRITE_ONCE(s->writer, NULL);

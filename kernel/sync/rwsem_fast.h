@@ -50,16 +50,23 @@ static always_inline bool percpu_try_read(struct percpu_rwsem *s)
 	return false;
 }
 
+/* The place that reports name: site; or, if site is 0, this place. So it costs
+ * nothing while no report needs it. */
+static always_inline uintptr_t percpu_site(uintptr_t site)
+{
+	return site ? site : arch_here();
+}
+
 static always_inline void percpu_read(struct percpu_rwsem *s, uintptr_t site)
 {
 	trace_gate(TR_READ_LOCK, s, site);
 	lock_acquire(&s->dep_map, 0, LOCK_READ, NULL, site);
 	if (unlikely(!percpu_try_read(s))) {
 		lock_contended(&s->dep_map);
-		percpu_read_slow(s, site);
+		percpu_read_slow(s, percpu_site(site));
 		lock_acquired(&s->dep_map);
 	}
-	trace_did_to(TR_READ_LOCK, s, &s->name, site);
+	trace_did_to(TR_READ_LOCK, s, s->name, percpu_site(site));
 }
 
 static always_inline void percpu_unread(struct percpu_rwsem *s,
@@ -68,23 +75,23 @@ static always_inline void percpu_unread(struct percpu_rwsem *s,
 	trace_gate(TR_READ_UNLOCK, s, caller);
 	if (!lock_release(&s->dep_map, caller))
 		return;
-	trace_did_to(TR_READ_UNLOCK, s, &s->name, caller);
+	trace_did_to(TR_READ_UNLOCK, s, s->name, percpu_site(caller));
 	smp_mb(); /* end the reader's section, then store the count; pairs with
 		   * the last barrier in percpu_down_write() */
 	percpu_count(percpu_counter(s), -1);
 	smp_mb(); /* store the count, then read `block`; pairs with P2 */
 	if (unlikely(READ_ONCE(s->block)))
-		percpu_wake_writer(s, caller);
+		percpu_wake_writer(s, percpu_site(caller));
 }
 
 #if !GORDIAN_DEBUG
 static always_inline void percpu_down_read(struct percpu_rwsem *s)
 {
-	percpu_read(s, arch_here());
+	percpu_read(s, 0);
 }
 
 static always_inline void percpu_up_read(struct percpu_rwsem *s)
 {
-	percpu_unread(s, arch_here());
+	percpu_unread(s, 0);
 }
 #endif

@@ -1,6 +1,6 @@
 /*
  * kernel/rcu/cblist.c against a plain array that says for each callback which
- * grace-period number it needs. Random enqueue, advance, extract and adopt on two
+ * grace-period number it needs. Random enqueue, append, advance, extract and adopt on two
  * lists, while the grace-period number grows, also across 2^32.
  *
  * Checked: no callback comes out before its number, none is lost or comes twice, those
@@ -27,6 +27,7 @@ struct cb {
 static struct cb cbs[CALLBACKS];
 static struct cblist lists[LISTS];
 static uint32_t now, next_order;
+static unsigned long appended; /* by cblist_append() */
 
 static unsigned int count(int l, bool ready)
 {
@@ -80,10 +81,15 @@ static void advance(int l)
 	} else {
 		CHECK(!cblist_count(c, CB_NEXT));
 	}
+	uint32_t newest = CB_NONE;
+
 	/* After at most two more grace periods all are ready. */
 	for (unsigned int s = CB_WAIT; s < CB_SEGMENTS; s++)
-		if (cblist_count(c, s))
+		if (cblist_count(c, s)) {
 			CHECK((int32_t)(c->seq[s] - now) <= 4);
+			newest = c->seq[s];
+		}
+	CHECK(c->newest == newest);
 }
 
 static void enqueue(int l)
@@ -93,12 +99,16 @@ static void enqueue(int l)
 
 		if (cb->where >= 0)
 			continue;
-		advance(l);
+		cb->snap = rcu_seq_snap(now);
+		if (below(2) && cblist_append(&lists[l], &cb->head, cb->snap)) {
+			appended++;
+		} else {
+			advance(l);
+			cblist_enqueue(&lists[l], &cb->head, cb->snap);
+		}
 		cb->where = l;
 		cb->ready = false;
-		cb->snap = rcu_seq_snap(now);
 		cb->order = ++next_order;
-		cblist_enqueue(&lists[l], &cb->head, cb->snap);
 		return;
 	}
 }
@@ -189,5 +199,6 @@ int main(int argc, char **argv)
 		cblist_advance(&lists[l], now);
 		CHECK(cblist_count(&lists[l], CB_DONE) == lists[l].len);
 	}
+	CHECK(appended);
 	return 0;
 }

@@ -10,24 +10,32 @@
 
 #define TIMES 256u
 #define SIZE  64
-#define MANY  64u /* more than a core's array has */
+#define MANY  64u
+#define MORE  256u /* more than a core's array has */
 #define LIVES 32u
 
 /* Blocks of pages of these orders are kept ready. */
 #define ORDERS 3u
-#define BLOCKS 16u
+#define BLOCKS 64u
 
 static struct kmem_cache *cache, *cache_256, *plain_cache;
-static void *objects[MANY];
+static void *objects[MORE];
 
 BATCH(pair, kmem_cache_free(cache, kmem_cache_alloc(cache)))
 BATCH(pair_256, kmem_cache_free(cache_256, kmem_cache_alloc(cache_256)))
 BATCH(plain_pair, kmem_cache_free(plain_cache, kmem_cache_alloc(plain_cache)))
 BATCH(kmalloc_pair, kfree(kmalloc(SIZE)))
-BATCH(many_pairs, for (unsigned int k = 0; k < MANY; k++)
-			  objects[k] = kmem_cache_alloc(cache);
-      for (unsigned int k = 0; k < MANY; k++)
-	      kmem_cache_free(cache, objects[k]))
+
+static always_inline void pairs(unsigned int n)
+{
+	for (unsigned int k = 0; k < n; k++)
+		objects[k] = kmem_cache_alloc(cache);
+	for (unsigned int k = 0; k < n; k++)
+		kmem_cache_free(cache, objects[k]);
+}
+
+BATCH(many_pairs, pairs(MANY))
+BATCH(more_pairs, pairs(MORE))
 
 /* A cache with one object comes and goes. */
 static void live(unsigned int flags)
@@ -54,6 +62,8 @@ static const struct bench rows[] = {
 	ROW("slab-256", "as slab, with objects of 256 bytes", pair_256, TIMES),
 	ROW("slab-64x64", "one of 64 allocations, one of 64 frees", many_pairs,
 	    4, .each = MANY),
+	ROW("slab-256x256", "256 of each, which the array does not hold",
+	    more_pairs, 1, .each = MORE),
 	ROW("kmalloc", "kmalloc, kfree", kmalloc_pair, TIMES),
 	ROW("cache", "kmem_cache_create, an object, _destroy", life, LIVES),
 	ROW("cache-rcu", "the same, SLAB_TYPESAFE_BY_RCU", rcu_life, LIVES),
