@@ -1,6 +1,7 @@
 """make diff: each variant in demos/ is compared with the kernel's own function."""
 import os
 import pty
+import re
 import subprocess
 
 import pytest
@@ -50,6 +51,25 @@ def test_the_fix_of_e1():
 ])
 def test_what_is_compared(ident, pair):
     assert pair in pairs(diff(ident).stdout)
+
+
+def variants(text):
+    """The variants that are shown, each with the line before it that names its parts."""
+    return {new: by or None for by, new in re.findall(
+        r"^(?:used by (.*):\n)?--- .*\n\+\+\+ \S+:(\w+)$", text, re.M)}
+
+
+def test_only_what_the_experiment_uses():
+    """Its file has more. What only some parts use has their names."""
+    destroy = "kmem_cache_destroy__3_6"
+    assert variants(diff("e3b").stdout) == {destroy: None, "put_online_cpus__bhat_b": None}
+    assert variants(diff("e3d").stdout) == {destroy: None}
+    assert variants(diff("e4").stdout) == {
+        destroy: None, "put_online_cpus__bhat_b": "E4/patch-b, E4/late-b"}
+    assert variants(diff("e12").stdout) == {
+        "rcu_grace_period__3_6": "E12/3.6", "rcu_grace_period__onoff": "E12/onoff",
+        "rcu_adopt__onoff": "E12/onoff"}
+    assert diff("e8").stdout.startswith("e8 has no variants: ")
 
 
 def test_every_experiment_has_an_answer():

@@ -11,11 +11,13 @@ import pytest
 import gordian
 import page_states
 import report_data
+import report_notes
 import stream
 from gordian import ROOT
 from test_step import Player
 
-KEYS = {"right": "\ue014", "left": "\ue012", "home": "\ue011", "end": "\ue010"}
+KEYS = {"right": "\ue014", "left": "\ue012", "home": "\ue011", "end": "\ue010",
+        "up": "\ue013", "down": "\ue015", "enter": "\ue007"}
 # What the screen shows of a state. `now` is left out where the oracle has other words.
 STATE = """
 const root = document.querySelector(".experiment:not([hidden]) " + arguments[0]);
@@ -41,10 +43,10 @@ return {
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, request):
-    """The page of three experiments with one game, and the recordings; with --soak the
+    """The page of five experiments with three games, and the recordings; with --soak the
     whole page."""
     place = tmp_path_factory.mktemp("report")
-    some = [] if request.config.getoption("--soak") else ["only=e0,e1,e2", "games=e0"]
+    some = [] if request.config.getoption("--soak") else ["only=e0,e1,e2,e9,e12", "games=e0,e1,e12"]
     p = subprocess.run([sys.executable, ROOT / "tools/report", place / "out", *some,
                         f"keep={place}"], text=True,
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -221,6 +223,23 @@ def test_e1_to_its_end(page, made):
     assert not any(cycle for x in seen for _, cycle in x["edges"])
 
 
+def test_arrows_up_and_down_scroll(page):
+    """They take no step: one may read the diff below, and come back to the same step."""
+    page.open("e2")
+    page.keys("right", "right")
+    before = page.state()["step"]
+    page.keys("down", "down", "down", "up")
+    assert page.state()["step"] == before == "3"
+
+
+def test_an_actor_that_has_ended_keeps_its_own_place(page):
+    """It is in the code of the stage then. The page shows where it was in its own."""
+    page.open("e1")
+    page.keys("end")
+    places = [at for at, _ in page.state()["places"]]
+    assert places[0] and not any(at.startswith("lab/stage.c") for at in places)
+
+
 def test_all_threads_have_a_line_of_their_source(page):
     page.open("e2")
     page.keys("end")
@@ -250,6 +269,25 @@ def test_nothing_is_loaded(page):
     assert page.b.get_log("browser") == []
 
 
+def test_the_notes_fit_the_reports(made):
+    """Each section of each report of the run has a note. A report of one lock, or of two
+    uses of a lock, is not explained as a cycle of several orders."""
+    kinds = set()
+    for log in made.glob("*.txt"):
+        for report in report_data.report_of(log.read_text()):
+            title = re.search("^WARNING: (.*)", report, re.M)[1]
+            sections = report_notes.sections_of(report)
+            assert all(note for _, note in sections), report
+            kinds.add(title)
+            if "nesting notation" in report:
+                assert any(t.startswith(" May be due") for t, _ in sections)
+            if "circular" not in title:
+                said = " ".join(note for _, note in sections)
+                assert not re.search("these threads|chain|new order|cycle", said), said
+    assert {"possible circular locking dependency detected", "inconsistent lock state",
+            "possible recursive locking detected"} <= kinds
+
+
 def test_the_page_is_one_file(made):
     html = (made / "out/index.html").read_text()
     assert len(html.encode()) < 3_000_000
@@ -258,11 +296,110 @@ def test_the_page_is_one_file(made):
     assert "default-src 'none'" in html
 
 
-def test_the_screens_fit(page):
-    """At 1280x720 the table shows the verdicts, and an experiment its stage."""
+# What of the shown round or game is cut, at its step, and which nodes of its graph
+# overlap or do not hold their names. And the arrows of the cycle.
+LOOK = """
+const root = document.querySelector(".experiment:not([hidden]) " + arguments[0]);
+const box = e => e.getBoundingClientRect(), wrong = [];
+const look = () => {
+  const say = (why, e) => wrong.push([root.dataset.step || root.dataset.node, why,
+                                      e.textContent.slice(0, 80)].join(" | "));
+  root.querySelectorAll(".locks th, .locks td, .step-words, .step-more, " +
+                        ".lanes-head span, .mover .words, .cores li, .state, .now, .tell, " +
+                        ".pane .panel-head").forEach(e => {
+    if (e.scrollWidth > e.clientWidth + 1) say("is cut", e);
+    if (e.scrollHeight > e.clientHeight + 1 && !e.matches(".words, .panel-head"))
+      say("is too high", e);
+  });
+  const nodes = [...root.querySelectorAll(".graph [data-node] rect")];
+  nodes.forEach((a, i) => {
+    const p = box(a), words = box(a.nextSibling), all = box(a.ownerSVGElement);
+    if (words.left < p.left || words.right > p.right) say("is wider than its node",
+                                                          a.parentNode);
+    if (p.left < all.left || p.right > all.right || p.top < all.top ||
+        p.bottom > all.bottom) say("leaves the graph", a.parentNode);
+    nodes.slice(i + 1).forEach(b => {
+      const q = box(b);
+      if (p.left < q.right && q.left < p.right && p.top < q.bottom && q.top < p.bottom)
+        say("covers " + b.parentNode.textContent, a.parentNode);
+    });
+  });
+};
+const lookAtLanes = () => {
+  const {left, right} = box(root.querySelector(".lanes"));
+  root.querySelectorAll(".step .text").forEach(e => {
+    if (box(e).left < left || box(e).right > right)
+      wrong.push(e.textContent + " leaves the lanes");
+  });
+};
+"""
+EACH_STEP = LOOK + """
+const select = root.querySelector("[data-part=round]"), rings = [];
+for (const o of select.options) {
+  select.value = o.value;
+  select.dispatchEvent(new Event("change"));
+  const slider = root.querySelector("[data-part=slider]");
+  for (let k = 1; k <= slider.max; k++) {
+    slider.value = k;
+    slider.dispatchEvent(new Event("input"));
+    look();
+  }
+  lookAtLanes();
+  rings.push([o.text, root.querySelector("[data-part=now]").textContent,
+              [...root.querySelectorAll(".edge.cycle")].map(e => e.dataset.edge),
+              [...root.querySelectorAll(".threads li")].map(l => l.dataset.thread),
+              [...root.querySelectorAll(".pane")].map(p => p.dataset.at)]);
+}
+return [[...new Set(wrong)], rings];
+"""
+
+
+def fit_window(page):
     page.b.set_window_size(1280, 720 + page.b.execute_script(
         "return window.outerHeight - window.innerHeight"))
-    for name in ("e1", "e2", "e0/play"):
+
+
+def check_rounds(page, ident):
+    """At each step of each round no name is cut. If the page says "Deadlock", the red
+    arrows form a ring through all threads that it names, and each of these has a line of
+    source. Returns how many rounds end so."""
+    fit_window(page)
+    page.open(ident)
+    wrong, rings = page.b.execute_script(EACH_STEP, page.part)
+    assert wrong == [], ident
+    knots = 0
+    for title, now, red, threads, places in rings:
+        said = re.search(r"Deadlock: (.*)\.$", now)
+        if not said:
+            assert red == [], (ident, title)
+            continue
+        knots += 1
+        after = dict(e.split(">") for e in red)
+        ring = [red[0].split(">")[0]]
+        while after[ring[-1]] != ring[0]:
+            ring.append(after[ring[-1]])
+            assert len(ring) <= len(red), (ident, title, red)
+        assert sorted(ring) == sorted(after) and len(after) == len(red), (ident, red)
+        named = {x.split(" waits for ")[0] for x in said[1].split("; ")}
+        in_ring = [int(n[1:]) for n in ring if n[0] == "t"]
+        assert {threads[n] for n in in_ring} == named, (ident, title, red)
+        assert all(places[n] for n in in_ring), (ident, title, places)
+    return knots
+
+
+@pytest.mark.parametrize("ident, knots", [("e0", 4), ("e1", 0), ("e2", 2), ("e9", 2),
+                                          ("e12", 2)])
+def test_names_are_whole_and_cycles_close(page, ident, knots):
+    assert check_rounds(page, ident) == knots
+
+
+def test_the_screens_fit(page):
+    """At 1280x720 an experiment's stage and its game are on the screen, and the table is
+    as wide as the screen."""
+    fit_window(page)
+    page.open("")
+    assert page.b.execute_script("return document.documentElement.scrollWidth") <= 1280
+    for name in ("e1", "e2", "e0/play", "e12/play"):
         page.open(name)
         low, wide = page.b.execute_script(
             "const s = document.querySelector('.experiment:not([hidden]) "
@@ -284,6 +421,119 @@ def test_a_screen_reader_and_the_keyboard(page):
     assert said.startswith("Step 2 of ") and "slab_mutex: D" in said
 
 
+def test_a_step_has_an_address(page):
+    """A lecturer can link to a step, and load it again. A wrong one is not obeyed."""
+    page.open("e2/2:4")
+    assert shown_round(page) == 2 and page.state()["step"] == "4"
+    page.keys("right")
+    assert page.b.execute_async_script("""
+        const done = arguments[0];
+        const look = () => location.hash === "#e2/2:5" ? done(true) : setTimeout(look, 50);
+        look();""")
+    page.open("e2/9:99")
+    assert shown_round(page) == 1 and page.state()["step"] == page.b.execute_script(
+        "return document.querySelector('.experiment:not([hidden]) [type=range]').max")
+
+
+def test_an_address_of_nothing(page):
+    page.open("e99")
+    assert page.b.execute_script(
+        "return document.getElementById('trouble').innerText") == \
+        'This page has no experiment "e99".'
+    page.open("e1")
+    page.b.execute_script("document.querySelector('.experiment:not([hidden]) .head a')"
+                          ".click()")
+    assert page.b.execute_async_script("""
+        const done = arguments[0];
+        const look = () => document.activeElement.tagName === "H1" ?
+          done(document.activeElement.textContent) : setTimeout(look, 20);
+        setTimeout(look, 20);""") == "Gordian"
+    assert page.b.execute_script("return document.getElementById('trouble').hidden")
+
+
+def test_a_browser_that_cannot_unpack_says_so(page):
+    script = page.b.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument",
+                                    {"source": "delete window.DecompressionStream;"})
+    try:
+        page.b.get("about:blank")
+        page.b.get(page.url)
+        assert page.b.execute_async_script("""
+            const done = arguments[0], place = document.getElementById("trouble");
+            const look = () => place.innerText ? done(place.innerText) :
+              setTimeout(look, 20);
+            look();""").startswith("This browser cannot unpack ")
+    finally:
+        page.b.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+        page.b.get_log("browser")
+
+
+CONTRAST = """
+const root = document.querySelector(".experiment:not([hidden])");
+const parse = c => (c.match(/[\\d.]+/g) || []).map(Number);
+const light = c => c.slice(0, 3).map(x => x / 255).map(x =>
+  x <= .04045 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4)
+  .reduce((a, x, i) => a + x * [.2126, .7152, .0722][i], 0);
+const under = e => {
+  for (; e; e = e.parentElement) {
+    const c = parse(getComputedStyle(e).backgroundColor);
+    if (c.length === 3 || c[3] === 1) return c;
+  }
+  return [255, 255, 255];
+};
+const wrong = [], walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+for (let t; t = walker.nextNode();) {
+  const e = t.parentElement;
+  if (!t.data.trim() || !e.checkVisibility() || e.closest("svg, option, .only-reader"))
+    continue;
+  const style = getComputedStyle(e);
+  const [a, b] = [light(parse(style.color)), light(under(e))].sort((x, y) => y - x);
+  const ratio = (a + .05) / (b + .05) * Number(style.opacity);
+  if (ratio < 4.5) wrong.push([t.data.trim().slice(0, 30), e.className, ratio.toFixed(2)]);
+}
+const size = s => parseFloat(getComputedStyle(root.querySelector(s)).fontSize);
+return [wrong, ["light", "dark"].filter(s => matchMedia(`(prefers-color-scheme: ${s})`)
+  .matches), size(".pane pre"), size(".report pre")];
+"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_letters_can_be_read(page, theme):
+    """Each text has a contrast of 4.5, also that of steps not taken yet, and C source has
+    letters of 13 pixels."""
+    page.b.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [
+        {"name": "prefers-color-scheme", "value": theme}]})
+    try:
+        for name in ("e1/7:14", "e2/1:3", "e2/1:99"):
+            page.open(name)
+            wrong, shown, source, report = page.b.execute_script(CONTRAST)
+            assert shown == [theme] and not wrong, (name, wrong)
+            assert source >= 13 and report >= 13
+    finally:
+        page.b.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_the_print(page):
+    """On paper, a line says which round and step it is; all steps have their bars; and
+    colours are printed though a browser leaves backgrounds out."""
+    page.open("e2/2:3")
+    page.b.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        sheet, clip, adjust, low, high, opened = page.b.execute_script("""
+            const e = document.querySelector(".experiment:not([hidden])");
+            const style = s => getComputedStyle(e.querySelector(s));
+            const box = s => [...e.querySelectorAll(s)].at(-1).getBoundingClientRect();
+            window.dispatchEvent(new Event("beforeprint"));
+            return [e.querySelector(".player .sheet").innerText, style(".bars").clipPath,
+                    style(".bar").printColorAdjust, box(".player .step").bottom,
+                    box(".player .lanes").bottom,
+                    [...e.querySelectorAll("details")].every(d => d.open)];""")
+        assert sheet == "E2, forced, core 3 down: deadlock. Step 3 of " + \
+            page.state()["say"].split(" of ")[1].split(".")[0] + "."
+        assert (clip, adjust) == ("none", "exact") and low <= high and opened
+    finally:
+        page.b.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 # ---- the game ------------------------------------------------------------------------
 
 WITNESS = {"e0": ("1" * 3 + "2" * 3, 1), "e2": ("1" * 8 + "2" * 5 + "3", 2)}
@@ -292,7 +542,7 @@ WITNESS = {"e0": ("1" * 3 + "2" * 3, 1), "e2": ("1" * 8 + "2" * 5 + "3", 2)}
 def played(request):
     """ID: the part, and how many walks."""
     if not request.config.getoption("--soak"):
-        return {"e0": ("e0/ab-ba", 10)}
+        return {"e0": ("e0/ab-ba", 10), "e1": ("e1/drawing", 2)}
     return {"e0": ("e0/ab-ba", 200), "e1": ("e1/drawing", 200), "e2": ("e2", 200),
             "e3": ("e3", 20), "e6": ("e6/e1", 20), "e12": ("e12/3.6", 20)}
 
@@ -327,6 +577,45 @@ def test_a_refused_step_says_why(page):
     assert page.state()["steps"] == x["steps"]
     page.keys("h")
     assert page.state()["tell"].startswith("Hint: B takes the next step.")
+
+
+def test_e1_refuses_with_the_count_and_who_holds_it(page):
+    """This is what E1 teaches: the reference count keeps U out while D has a reference."""
+    page.open("e1/play")
+    page.keys(*"dddd", *"uuuuuu")
+    x = page.state()
+    assert x["movers"][1] == ["false", "waits for cpu_hotplug.refcount 0: it is 1, "
+                              "held by D"]
+    names = x["order"][1]
+    assert {f"t{names.index('U')}>ref", f"ref>t{names.index('D')}"} <= \
+        {e for e, _ in x["edges"]}
+    assert x["locks"]["refcount"] == ["1", "1 D", "U"]
+    page.keys("u")
+    assert page.state()["tell"] == \
+        "Refused: U waits for cpu_hotplug.refcount 0: it is 1, held by D."
+    page.keys("3")
+    assert page.state()["tell"] == "Refused: RCU has no callbacks to run."
+
+
+def test_the_numbers_of_a_game_with_one_schedule(page):
+    page.open("e12/play")
+    for _ in range(100):
+        able = [n for n, (able, _) in enumerate(page.state()["movers"], 1)
+                if able == "true"]
+        if not able:
+            break
+        page.keys(str(able[0]))
+    assert "In all: 1 schedule, 1 fails; it needs at least " in page.state()["tell"]
+
+
+def test_a_mover_keeps_the_focus(page):
+    """Who plays with Tab and Enter takes several steps in a row."""
+    page.open("e0/play")
+    page.b.execute_script("document.querySelector('.experiment:not([hidden]) .mover')"
+                          ".focus()")
+    page.keys("enter", "enter")
+    assert page.state()["steps"] == "2"
+    assert page.b.execute_script("return document.activeElement.className") == "mover"
 
 
 WALK = """
@@ -382,8 +671,14 @@ def check_walk(player, points, outcome):
         for name, able, words in rows:
             if name in kernel:
                 assert kernel[name][0] == able, moves[:n]
-                if able or ", held by " in kernel[name][1]:
-                    assert kernel[name][1].strip() == words, moves[:n]
+                said = kernel[name][1].strip()
+                if "refcount 0: it is " in said:    # `why` knows who has references
+                    said += ", held by " + " and ".join(re.search(
+                        r"^    held by (.*)$", player.type(f"why {name}"),
+                        re.M)[1].strip().split(", "))
+                assert said == words, moves[:n]
+            else:                       # `step` shows RCU only if it can go on
+                assert (name, able, words) == ("RCU", False, "has no callbacks to run")
         if n == len(moves):
             break
         out = player.type(move)
@@ -459,8 +754,7 @@ def test_the_whole_page(page, made):
         "return [...document.querySelectorAll('#home tbody tr')].map(r => [r.cells[0]"
         ".textContent, r.cells[3].textContent.trim(), r.cells[4].textContent.trim()])")
     assert sorted(x[0] for x in shown) == sorted(known)
-    page.b.set_window_size(1280, 720 + page.b.execute_script(
-        "return window.outerHeight - window.innerHeight"))
+    fit_window(page)
     for ident, outcome, _ in shown:
         page.open(ident.lower())
         rounds, refused, low, wide = page.b.execute_script("""
@@ -471,6 +765,7 @@ def test_the_whole_page(page, made):
                     document.documentElement.scrollWidth];""")
         assert rounds and low <= 720 and wide <= 1280, ident
         assert ident != "E1" or refused
+        check_rounds(page, ident.lower())
         if outcome in ("deadlock", "corrupt"):
             assert any(r.endswith(": " + outcome) for r in rounds), (ident, rounds)
     assert page.b.get_log("browser") == []

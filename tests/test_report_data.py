@@ -22,6 +22,7 @@ OPS = {"LOCK": ("mutex", "lock%20%s"), "UNLOCK": ("mutex", "unlock%20%s"),
        "HP_BEGIN": ("nothing", "past%20cpu_hotplug_begin()"),
        "BLOCK": ("named", "sleeps%20on%20%s"), "SWITCH": ("nothing", "-"),
        "WRITE_CONTEND": ("rwsem", "waits:%20cpus_write_lock%20(readers)"),
+       "READ_CONTEND": ("rwsem", "waits:%20cpus_read_lock%20(readers)"),
        "READ_LOCK": ("rwsem", "cpus_read_lock")}
 
 
@@ -84,6 +85,22 @@ def test_the_writer_waits_for_those_with_references():
     assert x.refcount == 0 and x.waits_for(U) == []
     x = after(get, wait, (D, "PUT_ONLINE", HOTPLUG, 0, "-"), (U, "HP_BEGIN", HOTPLUG, 0, "-"))
     assert x.writer == U and x.threads[U].wait is None
+
+
+def test_a_reader_waits_behind_a_writer():
+    """It waits for the writer, and not for the readers that hold the lock."""
+    sem = 0x3000
+    x = after((D, "READ_LOCK", sem, 0, "sem"), (U, "WRITE_CONTEND", sem, 0, "sem"),
+              (D, "READ_CONTEND", sem, 0, "sem"))
+    assert x.waits_for(U) == [D] and not x.is_behind(U)
+    assert x.waits_for(D) == [U] and x.is_behind(D)
+
+
+def test_an_ended_actor_keeps_its_place():
+    s = recorded(LOCK_D, (D, "BLOCK", 7, 0, report_states.AT_REST.replace(" ", "%20")))
+    s.events = [e._replace(caller=0x50 + n) for n, e in enumerate(s.events)]
+    x = report_states.replay(s, s.rounds, [s.events[-1].time])[0]
+    assert x.threads[D].ended and x.threads[D].caller == 0x50
 
 
 def test_a_round_begins_with_the_count_that_was_read():
@@ -159,6 +176,28 @@ def test_each_section_of_a_report_has_a_note():
     assert "slab_mutex" in notes["-> #0 (slab_mutex){+.}:"]
 
 
+def titles():
+    """All titles of lockdep's reports, from its source."""
+    text = (ROOT / "kernel/lock/lockdep_report.c").read_text()
+    calls = re.findall(r"print_title\(\s*f,(.*?)\);", text, re.S)
+    return [t for call in calls for t in re.findall(r'"(.*?)"', call)]
+
+
+def test_each_kind_of_report_has_a_note_of_its_own():
+    notes = {t: report_notes.of_kind(report_notes.TITLES, f"WARNING: {t}\n")
+             for t in titles()}
+    assert len(notes) == 15 and len(set(notes.values())) == len(notes)
+
+
+def test_a_name_does_not_make_the_kind():
+    """Only the title does: a lock may be called circular, too."""
+    report = ROUND[ROUND.index("====="):].replace("slab_mutex", "circular_mutex").replace(
+        "possible circular", "possible recursive")
+    notes = dict(report_notes.sections_of(report_data.report_of(report)[0]))
+    title = next(n for t, n in notes.items() if "WARNING" in t)
+    assert title == report_notes.TITLES["recursive"]
+
+
 # ---- the rest ------------------------------------------------------------------------
 
 def test_each_experiment_has_a_mail_or_a_reason():
@@ -190,6 +229,21 @@ def test_the_graph_has_what_was_waited_for():
              "threads": [{"wait": None}, {"wait": wait}]}
     nodes, edges = report_data.graph_of([state], ["lock_a", "lock_b", "lock_c"])
     assert nodes == ["l1", "t0", "t1"] and edges == [("l1", "t0"), ("l1", "t1")]
+
+
+def test_no_node_of_a_graph_covers_another():
+    """However long the names are, and though Graphviz puts threads close together."""
+    cast = [{"name": n} for n in ("D", "rcu_gp", "L")]
+    locks = ["slab_mutex", "cpu_hotplug.lock", "barrier_mutex"]
+    wide = report_data.widths(["l0", "l1", "l2", "ref", "t0", "t1", "t2"], cast, locks)
+    at = report_data.apart({n: [170, 118] for n in wide}, wide)
+    boxes = [(x - w / 2, x + w / 2, y - report_data.TALL[n[0]] / 2,
+              y + report_data.TALL[n[0]] / 2) for n, (x, y, w) in at.items()]
+    for n, (left, right, top, bottom) in enumerate(boxes):
+        assert 0 <= left and right <= report_data.PICTURE[0]
+        assert 0 <= top and bottom <= report_data.PICTURE[1]
+        assert all(right < a or b < left or bottom < c or d < top
+                   for a, b, c, d in boxes[:n])
 
 
 @pytest.mark.parametrize("args, says", [

@@ -16,6 +16,8 @@ import stream
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST = 500          # steps of a round on the page
+PICTURE = 340, 236  # the size of the graph of waits; tools/page/view.js has it, too
+TALL = {"t": 38, "l": 24, "r": 24}      # its nodes: threads, locks, the reference count
 ROW = re.compile(r"^([A-Z]\d+\w*) +(\S+) +(\S.*)$", re.M)
 HEAD = re.compile(r"^(\w+) \([\w-]+\): ", re.M)
 ROUND = re.compile(r"^(?:\S+, )?(?:forced|in turn|once)(?:, U takes core \d (?:up|down))?:$"
@@ -252,11 +254,11 @@ class Scene:
             if t.wait:
                 wait = {"on": numbers.get(t.wait[0], short(t.wait[1])),
                         "for": [self.index(n) for n in x.waits_for(number)]}
+                if x.is_behind(number):
+                    wait["how"] = "behind"
             w = cycle.get(number)
             if w:
-                to = [self.index(w.to)] if w.to else []
-                wait = {"on": numbers.get(w.obj, wait["on"] if wait else short(w.on)),
-                        "for": to, "how": w.words, "cycle": int(w.cycle)}
+                wait = self.wait_of(w, x, numbers.get(w.obj, wait and wait["on"]))
             out["threads"].append({
                 "now": t.now, "core": t.core, "wait": wait,
                 "at": self.sources.find(self.s.symbols.place(t.caller))})
@@ -269,19 +271,32 @@ class Scene:
         out["off"] = sorted(x.off)
         return out
 
+    def wait_of(self, w, x, on):
+        """A wait that the kernel has found. on: what for, if the events tell it. (A reader
+        that waits behind the writer of this lock holds it none the less.)"""
+        if w.on == report_states.REFCOUNT_NAME:
+            return {"on": report_states.REFCOUNT, "cycle": int(w.cycle), "how": "held by",
+                    "for": [self.index(n) for n in x.holders()]}
+        lock = x.locks.get(w.obj)
+        holds = lock and w.to in [lock.owner, *lock.readers]
+        return {"on": short(w.on) if on is None else on, "cycle": int(w.cycle),
+                "for": [self.index(w.to)] if w.to else [],
+                "how": "held by" if holds else w.words}
+
     def cores(self):
         return int(self.s.machine.get("cores", 4))
 
 
 def positions(graphs):
-    """Where Graphviz puts the nodes of each graph: from 0 to 1. graphs: (nodes, edges)."""
+    """Where Graphviz puts the nodes of each graph, in the picture of tools/page/view.js.
+    graphs: ({node: its width}, edges)."""
     if not graphs:
         return []
     lines = []
-    for nodes, edges in graphs:
-        lines += ["graph g {", "node [shape=box, width=1.5, height=0.5, fixedsize=true];"]
-        lines += [n + (" [shape=circle, width=0.6];" if n[0] == "t" else ";")
-                  for n in nodes]
+    for wide, edges in graphs:
+        lines += ["graph g {", "node [shape=box, fixedsize=true];"]
+        lines += [f"{n} [width={w / 72}, height={TALL[n[0]] / 72}];"
+                  for n, w in wide.items()]
         lines += [f"{a} -- {b};" for a, b in edges]
         lines.append("}")
     out = subprocess.run(["circo", "-Tplain"], input="\n".join(lines), check=True,
@@ -292,33 +307,52 @@ def positions(graphs):
         if words[0] == "graph":
             found.append({})
         elif words[0] == "node":
-            found[-1][words[1]] = float(words[2]), float(words[3])
-    return [spread(x) for x in found]
+            found[-1][words[1]] = float(words[2]), -float(words[3])
+    return [apart(spread(at, wide), wide) for at, (wide, _) in zip(found, graphs)]
 
 
-def spread(at):
-    """The same places, so that they fill the square from 0 to 1."""
+def spread(at, wide):
+    """The same places, so that they fill the picture."""
+    low, high = ([f(p[axis] for p in at.values()) for axis in (0, 1)] for f in (min, max))
     out = {}
-    for axis in (0, 1):
-        low, high = min(p[axis] for p in at.values()), max(p[axis] for p in at.values())
-        for n, p in at.items():
-            place = (p[axis] - low) / (high - low) if high > low else 0.5
-            out.setdefault(n, []).append(round(place if axis == 0 else 1 - place, 3))
-    for n in sorted(out):
-        if n[0] != "t":
-            out[n][1] = free_height(out, n)
+    for n, p in at.items():
+        room = wide[n] / 2 + 3, TALL[n[0]] / 2 + 3
+        share = [(p[i] - low[i]) / (high[i] - low[i]) if high[i] > low[i] else 0.5
+                 for i in (0, 1)]
+        out[n] = [round(room[i] + share[i] * (PICTURE[i] - 2 * room[i])) for i in (0, 1)]
     return out
 
 
-def free_height(at, n):
-    """A height for this lock at which it covers no other node (the page draws nodes in
-    about a third of the width, and a seventh of the height)."""
-    def covers(y):
-        return any(m != n and abs(at[m][0] - at[n][0]) < 0.46 and abs(at[m][1] - y) < 0.2
-                   for m in at)
+def apart(at, wide):
+    """{node: [x, y, width]}. A node that covers an earlier one goes to the nearest free
+    place. The threads come first."""
+    def is_free(n, x, y):
+        return all(abs(x - a) > (wide[n] + wide[m]) / 2 + 8 or
+                   abs(y - b) > (TALL[n[0]] + TALL[m[0]]) / 2 + 8
+                   for m, (a, b, _) in out.items())
 
-    heights = [at[n][1]] + [round(at[n][1] + d, 3) for d in (.25, -.25, .4, -.4, .5, -.5)]
-    return next((y for y in heights if 0 <= y <= 1 and not covers(y)), at[n][1])
+    out = {}
+    for n in sorted(at, key=lambda n: (n[0] != "t", n)):
+        w, h = wide[n] // 2 + 3, TALL[n[0]] // 2 + 3
+        x, y = at[n]
+        places = [(x, y)] + sorted(
+            ((a, b) for a in range(w, PICTURE[0] - w + 1, 6)
+             for b in range(h, PICTURE[1] - h + 1, 6)),
+            key=lambda p: (p[0] - x) ** 2 + (p[1] - y) ** 2)
+        x, y = next((p for p in places if is_free(n, *p)), (x, y))
+        out[n] = [x, y, wide[n]]
+    return out
+
+
+def widths(nodes, cast, locks):
+    """{node: how wide the page draws it}. The letters of threads are bold."""
+    out = {}
+    for n in nodes:
+        name = "references: 10" if n == "ref" else \
+            cast[int(n[1:])]["name"] if n[0] == "t" else locks[int(n[1:])]
+        letter, least = (10.5, TALL["t"]) if n[0] == "t" else (7.2, 60)
+        out[n] = max(least, round(len(name) * letter) + 14)
+    return out
 
 
 def graph_of(states, names):
@@ -338,7 +372,7 @@ def graph_of(states, names):
                 if node:
                     waited.add(node)
                     edges.add((node, f"t{n}"))
-                else:
+                if not node or t["wait"].get("how") == "behind":
                     edges |= {(f"t{n}", f"t{m}") for m in t["wait"]["for"]
                               if isinstance(m, int)}
     known = {short(n) for n in report_states.THE_2012}
@@ -350,7 +384,10 @@ def graph_of(states, names):
 
 def lay_out(scenes):
     """Gives each of these (rounds, or games) its `pos`."""
-    graphs = [graph_of(x.pop("_states"), x["locks"]) for x in scenes]
+    graphs = []
+    for x in scenes:
+        nodes, edges = graph_of(x.pop("_states"), x["locks"])
+        graphs.append((widths(nodes, x["cast"], x["locks"]), edges))
     some = sorted({repr(g): g for g in graphs if g[0]}.items())
     places = dict(zip((key for key, _ in some), positions([g for _, g in some])))
     for x, g in zip(scenes, graphs):

@@ -16,10 +16,20 @@ TITLES = {
     "inconsistent": "An interrupt takes a lock of this class, and elsewhere a thread holds "
                     "such a lock with interrupts on. The interrupt could wait for the "
                     "thread that it has interrupted.",
+    "HARDIRQ-safe": "With a lock held that an interrupt takes, a thread takes a lock that is "
+                    "held elsewhere with interrupts on.",
+    "lock inversion": "A lock is used in a new way. Because of the known orders, an interrupt "
+                      "could now wait for a thread that it has interrupted.",
     "bad unlock": "A thread gives back what it has not taken.",
     "still has locks": "A thread ends, and holds something still.",
-    "RCU": "An RCU pointer is used outside a reader.",
-    "": "The kind of the mistake, and the core on which it was found.",
+    "as it found them": "A thread, an interrupt or a callback ends, and has not undone what "
+                        "it did.",
+    "lock freed": "Memory is freed or used anew while a lock in it is held.",
+    "sleeping function": "Code that must not sleep calls a function that may sleep.",
+    "RCU usage": "An RCU pointer is used outside a reader.",
+    "not held where": "A function needs a lock, and its caller does not hold it.",
+    "must not be": "A function is called with a lock held that it must not find held.",
+    "Nested lock": "A thread says that an outer lock orders its locks, and does not hold it.",
 }
 # How a section begins, and its note. {0}, {1}: what the pattern has found.
 SECTIONS = (
@@ -62,14 +72,22 @@ SECTIONS = (
                    "takes them in the other order. Nobody has run it.",
       "": "An order of steps that would deadlock. lockdep has made it up from the two uses; "
           "nobody has run it."}),
+    (r" \*\*\* DEADLOCK \*\*\*",
+     "How this order of steps would end. It does not say that a thread hangs now."),
+    (r" May be due to missing lock nesting notation",
+     "Perhaps these are two locks of one class, always taken in one order. Then "
+     "mutex_lock_nested() or spin_lock_nested() tells lockdep so. If it is one lock, no "
+     "notation helps."),
     (r"\d+ locks? held by ", "All locks that the thread holds now, and where it took them."),
     (r"stack backtrace:", "Where the thread is now, the innermost function first."),
 )
 
 
 def of_kind(notes, report):
-    """The first note whose word is in the report."""
-    return next(note for word, note in notes.items() if word in report)
+    """The first note whose word is in the report's title, or in the line that names two
+    uses. Other words of a report are names."""
+    head = "\n".join(re.findall(r"^(?:WARNING: |inconsistent \{).*", report, re.M))
+    return next(note for word, note in notes.items() if word in head)
 
 
 def sections_of(report):

@@ -12,13 +12,16 @@ import stream
 THE_2012 = ("slab_mutex", "cpu_hotplug.lock", "rcu_sched_state.barrier_mutex")
 HELD_AT_GATE = "the script"         # and a director holds actors there, too
 AT_REST = "its next round"
+# In these waits and wake-ups an actor is in the code of the stage, not in its own.
+NOT_ITS_OWN = {AT_REST, "the end of the round"}
 TAKES = {"LOCK": "lock", "SPIN_LOCK": "lock", "WRITE_LOCK": "lock", "READ_LOCK": "read"}
 GIVES = {"UNLOCK", "SPIN_UNLOCK", "WRITE_UNLOCK", "READ_UNLOCK"}
 WAITS = {"CONTEND", "SPIN_CONTEND", "READ_CONTEND", "WRITE_CONTEND"}
 LOCKS = {"mutex", "mutex-owner", "spin", "rwsem", "rwsem-writer"}
 QUEUES = {"queue", "wake-up", "named"}
 REFCOUNT = "refcount"
-NO_LINE = {HELD_AT_GATE, AT_REST, "cpu_hotplug.refcount"}
+REFCOUNT_NAME = "cpu_hotplug.refcount"      # as the kernel calls it
+NO_LINE = {HELD_AT_GATE, AT_REST, REFCOUNT_NAME}
 
 
 @dataclass
@@ -68,7 +71,8 @@ class Replay:
     def feed(self, e):
         t = self.thread(e.thread)
         if e.op not in ("WAKE", "SWITCH"):
-            if e.caller and (self.s.words(e) or e.op == "BLOCK"):
+            if e.caller and e.name not in NOT_ITS_OWN and \
+                    (self.s.words(e) or e.op == "BLOCK"):
                 t.caller = e.caller
             t.now, t.core = "runs", e.core
             self.runs[e.core] = e.thread
@@ -188,12 +192,28 @@ class Replay:
         if not wait:
             return []
         if wait[0] == REFCOUNT:
-            return [n for n, refs in self.refs.items() if refs > 0]
+            return self.holders()
         lock = self.locks.get(wait[0])
         if not lock:
             return []
+        if self.is_behind(number):
+            return self.writers(lock)
         return ([lock.owner] if lock.owner is not None else []) + \
             (lock.readers if wait[2] else [])
+
+    def holders(self):
+        """The threads that have references."""
+        return [n for n, refs in self.refs.items() if refs > 0]
+
+    def writers(self, lock):
+        """Those that wait to write."""
+        return [n for n in lock.waiters if self.thread(n).wait and self.thread(n).wait[2]]
+
+    def is_behind(self, number):
+        """Does it wait behind a writer, and not for the owner? A reader does."""
+        wait = self.thread(number).wait
+        lock = self.locks.get(wait[0])
+        return bool(lock and lock.owner is None and not wait[2] and self.writers(lock))
 
     def copy(self):
         """The state as it is now; `s` stays the same."""

@@ -68,13 +68,22 @@ class Game {
     return true;
   }
 
-  // Why this mover cannot go on, from the recorded waits.
+  // The words of `step`. A thread that waits for the reference count: who has references.
+  words(mover) {
+    const {refs} = this.node.state, at = this.node.at[mover];
+    const wait = this.node.state.threads[this.thread(mover)]?.wait;
+    const who = at.able || wait?.on !== "refcount" ? [] :
+      refs.filter(([, k]) => k > 0).map(([t]) => this.scene.name(t));
+    return at.words + (who.length ? `, held by ${list(who)}` : "");
+  }
+
+  // The number in the cast of this mover; -1 for RCU, which is no thread.
+  thread(mover) {
+    return this.g.cast.findIndex(c => c.actor && c.name === this.g.movers[mover].name);
+  }
+
   why(mover) {
-    const name = this.g.movers[mover].name, w = this.node.waits.find(x => x.m === mover);
-    if (!w) return `${name} cannot go on: ${this.node.at[mover].words}`;
-    const holds = w.to === null ? "" : w.how && w.how !== "-" ?
-      `, ${w.how} ${w.to}` : `: ${w.to} must act`;
-    return `${name} waits for ${w.on}${holds}`;
+    return `${this.g.movers[mover].name} ${this.words(mover).replace(/^ended/, "has ended")}`;
   }
 
   back() {
@@ -123,7 +132,7 @@ class Game {
     this.source = this.source?.cast === g ? this.source :
       Object.assign(new Source(this.part("source"), g.cast, this.functions), {cast: g});
     this.source.show(node.state, g.cast);
-    this.movers(node, over);
+    this.movers(node);
     this.part("back").setAttribute("aria-disabled", !this.path.length);
     this.root.dataset.node = node.name;
     this.root.dataset.steps = this.path.length;
@@ -136,26 +145,37 @@ class Game {
        `${big(here)} schedules go on from here.`));
     this.part("say").textContent = `${this.part("tell").textContent} ` +
       this.scene.say(node.state);
+    this.part("sheet").textContent = `${g.title}, after ` +
+      count(this.path.length, "step");
     this.part("tell").classList.toggle("knot", over && node.outcome !== "completes");
   }
 
-  movers(node, over) {
-    this.part("movers").replaceChildren(...this.g.movers.map((m, i) => {
-      const can = i in node.next, at = node.at[i];
-      return make("button", {class: "mover", "data-mover": i, "data-able": can,
-                             "aria-disabled": !can, on: {click: () => this.take(i)}},
-        make("kbd", {}, String(i + 1)), make("b", {}, m.name),
-        make("span", {class: "words"}, can || over ? at.words : this.why(i)
-          .replace(m.name + " ", "")));
-    }));
+  // The buttons stay, so that the one that was pressed keeps the focus.
+  movers(node) {
+    const place = this.part("movers");
+    if (this.made !== this.g) {
+      place.replaceChildren(...this.g.movers.map((m, i) =>
+        make("button", {class: "mover", "data-mover": i, "aria-keyshortcuts": i + 1,
+                        on: {click: () => this.take(i)}},
+          make("kbd", {}, String(i + 1)), make("b", {}, m.name),
+          make("span", {class: "words"}))));
+      this.made = this.g;
+    }
+    [...place.children].forEach((b, i) => {
+      b.dataset.able = i in node.next;
+      b.setAttribute("aria-disabled", !(i in node.next));
+      b.querySelector(".words").textContent = b.title = this.words(i);
+    });
   }
 
   result(node) {
     const g = this.g, mine = this.switches();
     const end = node.outcome === "completes" ? "Every thread has run to its end." :
       `You made it fail: ${node.outcome}.`;
-    const all = `${big(BigInt(g.schedules))} schedules, ` + (g.failing === "0" ?
-      "none fails." : `${big(BigInt(g.failing))} fail; each needs at least ` +
+    const one = g.failing === "1";
+    const all = `${big(BigInt(g.schedules))} schedule${g.schedules === "1" ? "" : "s"}, ` +
+      (g.failing === "0" ? "none fails." : `${big(BigInt(g.failing))} ` +
+      `${one ? "fails; it" : "fail; each"} needs at least ` +
       `${count(g.switches, "switch", "switches")}.`);
     return `${end} Your schedule: ${count(this.path.length, "step")}, ` +
       `${count(mine, "switch", "switches")}. In all: ${all}`;

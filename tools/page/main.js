@@ -1,5 +1,5 @@
 // Reads the data of the page, and shows the experiment that the address names: #e2,
-// #e2/play for the game. Without a name: the table.
+// #e2/1:7 for step 7 of round 1, #e2/play for the game. Without a name: the table.
 
 async function unpack(id) {
   const text = document.getElementById(id).textContent.trim();
@@ -8,7 +8,16 @@ async function unpack(id) {
   return JSON.parse(await new Response(stream).text());
 }
 
-const data = await unpack("data");
+function trouble(text) {
+  const place = document.getElementById("trouble");
+  place.textContent = text;
+  place.hidden = !text;
+}
+
+const data = await unpack("data").catch(e => {
+  trouble("This browser cannot unpack the data of this page. Take one from 2023 or later.");
+  throw e;
+});
 const games = {};                       // unpacked when they are first played
 const views = {};
 const home = document.getElementById("home");
@@ -19,6 +28,9 @@ function view(x) {
   const v = views[x.id] ||= {root, round: null, game: null};
   if (!v.round && x.rounds.length) {
     v.round = new RoundView(root.querySelector(".player"), x, data.functions);
+    v.round.moved = (round, step) => {
+      if (shown === v.round) address(`#${root.id}/${round}:${step}`);
+    };
   }
   return v;
 }
@@ -41,15 +53,27 @@ function unpackGame(g) {
   return g;
 }
 
+// The address of what is shown, a moment later: a browser limits how often it may change.
+let later = 0;
+function address(hash) {
+  clearTimeout(later);
+  later = setTimeout(() => history.replaceState(null, "", hash), 300);
+}
+
 async function route() {
+  clearTimeout(later);
   const [id, mode] = location.hash.slice(1).toLowerCase().split("/");
   const x = data.rows.find(r => r.id.toLowerCase() === id);
   home.hidden = Boolean(x);
   document.querySelectorAll(".experiment").forEach(s => { s.hidden = s.id !== id; });
   shown?.stop?.();
   shown = null;
+  trouble(id && !x ? `This page has no experiment "${id}".` : "");
   document.title = x ? `${x.id}: ${x.claim}` : "Gordian: the experiments";
-  if (!x) return;
+  if (!x) {
+    if (document.documentElement.dataset.ready) home.querySelector("h1").focus();
+    return;
+  }
   const v = view(x);
   const g = mode === "play" ? await game(x, v) : null;
   v.root.querySelector(".player")?.toggleAttribute("hidden", Boolean(g));
@@ -58,7 +82,11 @@ async function route() {
     a.setAttribute("aria-current", (a.dataset.mode === "play") === Boolean(g)));
   shown = g || v.round;
   if (g) g.show();
-  else if (v.round) v.round.go(v.round.k);
+  else if (v.round) {
+    const at = /^(\d+):(\d+)$/.exec(mode || "");
+    if (at && x.rounds[at[1] - 1]) v.round.choose(at[1] - 1);
+    v.round.go(at ? Number(at[2]) : v.round.k);
+  }
   window.scrollTo(0, 0);
   v.root.querySelector("h1").focus({preventScroll: true});
 }
@@ -68,7 +96,6 @@ document.addEventListener("keydown", e => {
   const tag = e.target.tagName;
   if (tag === "SELECT" || (e.key === " " || e.key === "Enter") &&
       ["BUTTON", "A", "SUMMARY"].includes(tag)) return;
-  if (e.target.closest("pre, .steps-scroll") && /^Arrow(Up|Down)$/.test(e.key)) return;
   if (shown.key(e.key)) e.preventDefault();
 });
 
@@ -78,6 +105,8 @@ document.querySelectorAll("[data-jump]").forEach(b => b.addEventListener("click"
   to.focus({preventScroll: true});
 }));
 
+window.addEventListener("beforeprint", () => document.querySelectorAll(
+  ".experiment:not([hidden]) details").forEach(d => { d.open = true; }));
 window.addEventListener("hashchange", route);
 await route();
 document.documentElement.dataset.ready = "yes";

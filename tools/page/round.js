@@ -1,6 +1,7 @@
 // A recorded round: step forward and back. Its view has the parts of view.js.
 
 class RoundView {
+  // moved(round, step) is called after each step, if it is set. The first round is 1.
   constructor(root, experiment, functions) {
     this.root = root;
     this.x = experiment;
@@ -63,6 +64,8 @@ class RoundView {
     this.root.dataset.step = k;
     this.root.dataset.time = step.time;
     this.now(step, k, n);
+    this.part("sheet").textContent = `${r.title}: ${r.outcome}. Step ${k} of ${n}.`;
+    this.moved?.(Number(this.select.value) + 1, k);
   }
 
   now(step, k, n) {
@@ -106,8 +109,8 @@ class RoundView {
 
   // Returns whether it was a key of this view.
   key(name) {
-    const to = {ArrowRight: this.k + 1, ArrowDown: this.k + 1, ArrowLeft: this.k - 1,
-                ArrowUp: this.k - 1, Home: 1, End: this.r.steps.length}[name];
+    const to = {ArrowRight: this.k + 1, ArrowLeft: this.k - 1, Home: 1,
+                End: this.r.steps.length}[name];
     if (to === undefined && name !== " ") return false;
     if (name === " ") this.play();
     else this.stop(), this.go(to);

@@ -26,6 +26,8 @@ function make(tag, attributes = {}, ...children) {
 const colour = name => COLOURS[name] || "other";
 const list = (words) => words.length < 2 ? words.join("") :
   words.slice(0, -1).join(", ") + " and " + words.at(-1);
+// The name of a lock, which may be broken after a dot or an underscore.
+const breakable = name => name.split(/(?<=[._])/).flatMap(x => [make("wbr"), x]);
 const count = (n, one, many = one + "s") => `${n} ${n == 1 ? one : many}`;
 
 // The scene: cast [{name, core}], locks [name], pos {node: [x, y]}.
@@ -76,14 +78,16 @@ class Scene {
 
 class Lanes {
   // lanes: [title]; choose(k): step k was clicked; first: the title of the first column;
-  // narrow: the last lane needs little room.
+  // narrow: the last lane gets less room. Words may go on over the lanes to their right.
+  // If they are too long for that, they stand to the left of their lane.
   constructor(place, lanes, choose, first = "µs", narrow = false) {
     this.place = place;
     this.count = lanes.length;
     this.choose = choose;
-    place.style.setProperty("--lanes", lanes.length);
-    place.style.setProperty("--columns", lanes.map((t, i) =>
-      narrow && i === lanes.length - 1 ? "84px" : "1fr").join(" "));
+    const last = narrow ? "84px" : `minmax(0, ${this.count > 2 ? 1.5 : 1}fr)`;
+    place.style.setProperty("--lanes", lanes.length + (lanes.length > 2 ? .5 : 0));
+    place.style.setProperty("--columns", [...lanes.slice(1).map(() => "minmax(0, 1fr)"),
+                                          last].join(" "));
     this.head = make("div", {class: "lanes-head"}, make("span", {class: "us"}, first),
                      lanes.map(t => make("span", {}, t)));
     this.body = make("ol", {class: "steps"});
@@ -101,11 +105,22 @@ class Lanes {
                       on: {click: () => this.choose(k + 1)}},
            make("span", {class: "us"}, s.us === undefined ? String(k + 1) :
                 s.us.toFixed(1)),
-           make("span", {class: "words", title: s.title || s.words}, s.words,
-                s.refused ? make("b", {class: "refused", title: "refused"}, "✗",
-                                 make("span", {class: "only-reader"}, " refused")) :
-                  null)))));
+           make("span", {class: "words", title: s.title || s.words},
+                make("span", {class: "text"}, s.words,
+                     s.refused ? make("b", {class: "refused", title: "refused"}, "✗",
+                                      make("span", {class: "only-reader"}, " refused")) :
+                       null))))));
     this.items = [...this.body.querySelectorAll("button")];
+    this.placed = false;
+  }
+
+  // Only what is on the screen has a width.
+  place_words() {
+    if (this.placed || !this.scroll.clientWidth) return;
+    const words = [...this.body.querySelectorAll(".words")];
+    const wide = words.map(w => w.scrollWidth > w.clientWidth);
+    words.forEach((w, i) => w.classList.toggle("left", wide[i]));
+    this.placed = true;
   }
 
   // held: [{lane, lock, from, to, depth}], in numbers of steps
@@ -117,6 +132,7 @@ class Lanes {
   }
 
   show(k) {
+    this.place_words();
     this.items.forEach((b, i) => {
       b.classList.toggle("later", i >= k);
       if (i === k - 1) b.setAttribute("aria-current", "step");
@@ -160,7 +176,7 @@ function showState(place, scene, state) {
       readers.length ? list(readers.map(r => scene.name(r))) + " (read)" : "–";
     return make("tr", {"data-lock": name, "data-owner": owner === null ? "" :
                        scene.name(owner)},
-      make("th", {scope: "row"}, make("i", {class: "dot " + colour(name)}), " ", name),
+      make("th", {scope: "row"}, make("i", {class: "dot " + colour(name)}), " ", breakable(name)),
       make("td", {class: has === "–" ? "faint" : ""}, has),
       make("td", {class: waiters.length ? "bad-ink" : "faint"},
            waiters.map(w => scene.name(w)).join(", ") || "–"));
@@ -185,7 +201,9 @@ function showState(place, scene, state) {
   const cores = state.cores ? make("ul", {class: "cores", "aria-label": "who runs"},
     state.cores.map((who, c) => make("li", {class: state.off.includes(c) ? "off" : ""},
       make("span", {class: "faint"}, `core ${c}`), " ",
-      state.off.includes(c) ? "off" : who || "–"))) : null;
+      state.off.includes(c) ? "off" : make("span", {title: who}, who.split(" ")[0] ||
+                                           "–")))) : null;
+  place.classList.toggle("many", rows.length + threads.length > 7);
   place.replaceChildren(
     make("table", {class: "locks"}, make("thead", {}, make("tr", {},
       ["lock", "held by", "waiting"].map(h => make("th", {scope: "col"}, h)))),
@@ -195,33 +213,37 @@ function showState(place, scene, state) {
 
 // ---- the graph -----------------------------------------------------------------------
 
-const WIDTH = 340, HEIGHT = 236, X = 58, Y = 26;
+const WIDTH = 340, HEIGHT = 236;     // tools/report_data.py puts the nodes there
+const TALL = {t: 38, l: 24, r: 24};  // t0 is a thread, l0 a lock, ref the count
 let graphs = 0;                      // a number for the arrows of each graph
 
-function showGraph(place, scene, state) {
-  const at = {};
-  for (const [n, [x, y]] of Object.entries(scene.pos))
-    at[n] = [X + x * (WIDTH - 2 * X), Y + y * (HEIGHT - 2 * Y)];
-  const cyclic = new Set(), edges = [];
-  const inCycle = i => state.threads[i]?.wait?.cycle;
+// The edges of a state: [from, to, kind, in the cycle?, words]. A thread that waits behind
+// another one, and not for the holder of the lock, has an edge to that thread, too.
+function edgesOf(state) {
+  const edges = [], red = new Set();
+  const holders = node => node === "ref" ? (state.refs || []).filter(([, k]) => k > 0)
+    .map(([t]) => t) : [state.locks[node.slice(1)][0], ...state.locks[node.slice(1)][1]];
   state.threads.forEach((t, i) => {
     if (!t.wait) return;
-    const on = t.wait.on, node = typeof on === "number" ? `l${on}` :
-      on === "refcount" ? "ref" : null;
-    if (t.wait.cycle) cyclic.add(`t${i}`), node && cyclic.add(node);
-    if (node) edges.push([`t${i}`, node, "wait", !!t.wait.cycle]);
-    else t.wait.for.forEach(m => edges.push([`t${i}`, `t${m}`, "wait", !!t.wait.cycle]));
+    const {on, cycle} = t.wait;
+    const node = typeof on === "number" ? `l${on}` : on === "refcount" ? "ref" : null;
+    const held = node ? t.wait.for.filter(m => holders(node).includes(m)) : [];
+    const next = held.filter(m => state.threads[m]?.wait?.cycle);
+    if (cycle) next.forEach(m => red.add(`${node}>t${m}`));
+    if (node) edges.push([`t${i}`, node, "wait", Boolean(cycle && next.length)]);
+    t.wait.for.filter(m => !held.includes(m)).forEach(m => edges.push(
+      [`t${i}`, `t${m}`, "wait", Boolean(cycle), node ? t.wait.how || "behind" : ""]));
   });
-  const closes = (node, i) => cyclic.has(node) && inCycle(i) && state.threads.some(t =>
-    t.wait?.cycle && (typeof t.wait.on === "number" ? `l${t.wait.on}` : "ref") === node &&
-    t.wait.for.includes(i));
-  state.locks.forEach(([owner, readers], n) => [owner, ...readers].forEach(t => {
-    if (typeof t === "number") edges.push([`l${n}`, `t${t}`, "hold", closes(`l${n}`, t)]);
-  }));
-  (state.refs || []).forEach(([t, k]) => {
-    if (k > 0 && typeof t === "number") edges.push(["ref", `t${t}`, "hold",
-                                                    closes("ref", t)]);
-  });
+  const hold = (node, t) => typeof t === "number" &&
+    edges.push([node, `t${t}`, "hold", red.has(`${node}>t${t}`)]);
+  state.locks.forEach((_, n) => holders(`l${n}`).forEach(t => hold(`l${n}`, t)));
+  holders("ref").forEach(t => hold("ref", t));
+  return edges;
+}
+
+function showGraph(place, scene, state) {
+  const at = scene.pos, edges = edgesOf(state).filter(([a, b]) => at[a] && at[b]);
+  const cyclic = new Set(edges.filter(e => e[3]).flatMap(([a, b]) => [a, b]));
   const id = `arrow${graphs++}`;
   const svg = make("svg", {viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img",
                            "aria-label": graphWords(scene, state)},
@@ -229,9 +251,8 @@ function showGraph(place, scene, state) {
       id: `${id}-${k}`, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7,
       markerHeight: 7, markerUnits: "userSpaceOnUse", orient: "auto",
       class: "arrow " + k}, make("path", {d: "M0 0 L8 4 L0 8 z"})))));
-  for (const [a, b, kind, red] of edges)
-    if (at[a] && at[b]) svg.append(edge(at[a], at[b], a, b, kind, red, id));
-  for (const [n, p] of Object.entries(at)) svg.append(node(n, p, scene, state, cyclic));
+  for (const e of edges) svg.append(edge(at, id, ...e));
+  for (const n of Object.keys(at)) svg.append(node(n, at[n], scene, state, cyclic));
   place.replaceChildren(svg, make("p", {class: "legend"},
     make("span", {class: "line wait"}), " waits for ",
     make("span", {class: "line hold"}), " is held by",
@@ -244,44 +265,47 @@ function graphWords(scene, state) {
     (scene.cycle(state) ? "; a cycle" : "");
 }
 
-function edge([x1, y1], [x2, y2], a, b, kind, red, id) {
+function edge(at, id, a, b, kind, red, words) {
   if (a === b) return make("g");
+  const [x1, y1] = at[a], [x2, y2] = at[b];
   const d = Math.hypot(x2 - x1, y2 - y1), ux = (x2 - x1) / d, uy = (y2 - y1) / d;
   const bend = 14, mx = (x1 + x2) / 2 - uy * bend, my = (y1 + y2) / 2 + ux * bend;
-  const border = (n, x, y, tx, ty) => {        // where the line leaves the node
-    const l = Math.hypot(tx - x, ty - y), vx = (tx - x) / l, vy = (ty - y) / l;
-    if (n[0] === "t") return [x + vx * 21, y + vy * 21];
-    const k = Math.min(54 / Math.abs(vx || 1e-9), 14 / Math.abs(vy || 1e-9));
+  const border = (n, tx, ty) => {              // where the line leaves the node
+    const [x, y, wide] = at[n], l = Math.hypot(tx - x, ty - y);
+    const vx = (tx - x) / l, vy = (ty - y) / l;
+    const k = n[0] === "t" && wide <= TALL.t ? TALL.t / 2 + 2 :
+      Math.min((wide / 2 + 2) / Math.abs(vx || 1e-9),
+               (TALL[n[0]] / 2 + 2) / Math.abs(vy || 1e-9));
     return [x + vx * k, y + vy * k];
   };
-  const [sx, sy] = border(a, x1, y1, mx, my), [ex, ey] = border(b, x2, y2, mx, my);
-  return make("path", {class: `edge ${kind}${red ? " cycle" : ""}`,
-    d: `M${sx} ${sy} Q${mx} ${my} ${ex} ${ey}`, "data-edge": `${a}>${b}`,
-    "marker-end": `url(#${id}-${red ? "cycle" : kind})`});
+  const [sx, sy] = border(a, mx, my), [ex, ey] = border(b, mx, my);
+  return make("g", {}, make("path", {class: `edge ${kind}${red ? " cycle" : ""}`,
+      d: `M${sx} ${sy} Q${mx} ${my} ${ex} ${ey}`, "data-edge": `${a}>${b}`,
+      "marker-end": `url(#${id}-${red ? "cycle" : kind})`}),
+    words ? make("text", {class: "behind", "text-anchor": "middle", dy: ".35em",
+      x: (sx + 2 * mx + ex) / 4, y: (sy + 2 * my + ey) / 4}, words) : null);
 }
 
-function node(n, [x, y], scene, state, cyclic) {
-  const i = Number(n.slice(1)), red = cyclic.has(n) ? " cycle" : "";
-  if (n[0] === "t")
-    return make("g", {class: "thread" + red, transform: `translate(${x} ${y})`},
-      make("circle", {r: 19}), make("text", {"text-anchor": "middle", dy: ".35em"},
-                                    scene.cast[i].name));
-  const name = n === "ref" ? "reference count" : scene.locks[i];
-  return make("g", {class: "lock " + (n === "ref" ? "ref" : colour(name)) + red,
+function node(n, [x, y, wide], scene, state, cyclic) {
+  const thread = n[0] === "t", i = Number(n.slice(1)), tall = TALL[n[0]];
+  const name = thread ? scene.cast[i].name : n === "ref" ? `references: ${state.ref}` :
+    scene.locks[i];
+  return make("g", {class: (thread ? "thread" : "lock " + (n === "ref" ? "ref" :
+                    colour(name))) + (cyclic.has(n) ? " cycle" : ""), "data-node": n,
                     transform: `translate(${x} ${y})`},
-    make("rect", {x: -52, y: -12, width: 104, height: 24, rx: 5}),
-    make("text", {"text-anchor": "middle", dy: ".35em"},
-         n === "ref" ? `references: ${state.ref}` : name));
+    make("rect", {x: -wide / 2, y: -tall / 2, width: wide, height: tall,
+                  rx: thread ? tall / 2 : 5}),
+    make("text", {"text-anchor": "middle", dy: ".35em"}, name));
 }
 
 // ---- the source ----------------------------------------------------------------------
 
-// One pane for each actor: the function it is in, its line marked.
+// One pane for each thread: the function it is in, its line marked.
 class Source {
   constructor(place, cast, functions) {
     this.functions = functions;
     this.shown = [];
-    this.panes = cast.filter(c => c.actor !== false && c.core !== null).map(c => {
+    this.panes = cast.map(c => {
       const title = make("h3", {class: "panel-head"}, c.name);
       const code = make("pre", {tabindex: 0, role: "region",
                                 "aria-label": `the source of ${c.name}`});
@@ -303,7 +327,8 @@ class Source {
       }
       const f = this.functions[at[0]];
       p.title.replaceChildren(`${cast[i].name}: `, make("b", {}, f.name + "()"),
-                              make("span", {class: "where"}, ` ${f.file}:${at[1]}`));
+                              make("span", {class: "where", title: f.file},
+                                   ` ${f.file.split("/").at(-1)}:${at[1]}`));
       if (this.shown[i] !== at[0])
         p.code.replaceChildren(...f.lines.map((line, n) => make("span", {class: "line",
           "data-n": f.first + n}, line || " ")));
