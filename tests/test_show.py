@@ -1,7 +1,6 @@
 """make show: the page that a running kernel feeds, and its server."""
 import asyncio
 import contextlib
-import json
 import os
 import pty
 import re
@@ -21,6 +20,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 import gordian
@@ -161,7 +161,8 @@ def test_the_page_takes_only_its_own_files():
 # ---- one controls, the others watch -----------------------------------------------------
 
 def test_one_controls():
-    """The first page. The next one may take over when that is closed."""
+    """The first page. When that is closed, each other page may take over; one that is
+    opened then does not control before it asks."""
     async def play():
         async with server() as (show, session, address), \
                 page(session, address) as one:
@@ -179,6 +180,9 @@ def test_one_controls():
                 await two.of("role", lambda m: m["free"])
                 await two.keys("no")
                 assert "only watches" in (await two.of("refused"))["words"]
+                async with page(session, address) as three:
+                    role = await three.of("role")
+                    assert not role["controls"] and role["free"]
                 await two.ws.send_json({"type": "take"})
                 await two.of("role", lambda m: m["controls"])
                 await two.keys("yes")
@@ -190,6 +194,7 @@ def test_one_controls():
 @pytest.mark.parametrize("sent, why", [
     ("{", "makes no sense"), ("7", "makes no sense"), ('{"type": "x"}', "makes no sense"),
     pytest.param("[" * (live.TYPED - 1), "makes no sense", id="deep"),
+    pytest.param("x" * (live.TYPED + 1), "this was too long", id="long"),
     ('{"type": "keys", "data": 7}', "makes no sense"),
     ('{"type": "keys", "data": "x"}', "the kernel does not read")])
 def test_what_a_page_may_not_send(sent, why):
@@ -204,11 +209,11 @@ def test_what_a_page_may_not_send(sent, why):
     asyncio.run(play())
 
 
-def test_a_message_that_is_too_long():
+def test_a_message_that_is_much_too_long():
     async def play():
         async with server() as (show, session, address):
             async with page(session, address) as one:
-                await one.keys("x" * (live.TYPED + 1))
+                await one.keys("x" * live.MESSAGE)
                 while (m := await one.ws.receive(gordian.TIMEOUT)).type == aiohttp.WSMsgType.TEXT:
                     pass
                 assert one.ws.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
@@ -277,8 +282,8 @@ def frame(lines):
 
 @pytest.mark.parametrize("line", ["", "x", "_init__ 1", "lives-at 1", "event 1",
                                   "of-round round=1", "state", "at round=1", "waiting x",
-                                  "state 1 n=0 lines=1 left-out=0\nwaiting thread=1 name=D "
-                                  "core=0\nstate-end n=0"])
+                                  "state 1 n=0 lines=1 left-out=0|waiting thread=1 name=D "
+                                  "core=0|state-end n=0"])
 def test_a_line_that_makes_no_sense(console, line):
     """It is counted, and the states go on."""
     async def play():
@@ -326,6 +331,104 @@ def test_another_recording_begins(console):
                 assert (await one.of("graph", lambda m: not m["cycle"]))["svg"] == ""
 
     asyncio.run(play())
+
+
+def test_the_server_ends():
+    """The code of the socket tells the page so."""
+    async def play():
+        async with server() as (show, session, address):
+            async with page(session, address) as one:
+                await one.of("role")
+                end = asyncio.create_task(show.close())
+                while (await one.ws.receive(gordian.TIMEOUT)).type == aiohttp.WSMsgType.TEXT:
+                    pass
+                await end
+                return one.ws.close_code
+
+    assert asyncio.run(play()) == aiohttp.WSCloseCode.GOING_AWAY
+
+
+def test_what_is_lost(console):
+    """The pages are told how much was damaged, also a page that is opened later."""
+    async def play():
+        async with server() as (show, session, address):
+            async with page(session, address) as one:
+                assert (await one.of("lost")) == {"type": "lost", "damaged": 0, "broken": 0}
+                show.arrived(stream.FRAME + b"1;2;3\x1b\\")
+                assert (await one.of("lost"))["damaged"] == 1
+                show.arrived(frame(f"{stream.FIRST}{stream.VERSION}".encode()))
+                show.arrived(frame(b"state-end n=3"))
+                assert (await one.of("lost"))["broken"] == 1
+                async with page(session, address) as late:
+                    assert (await late.of("lost")) == {"type": "lost", "damaged": 1,
+                                                       "broken": 1}
+
+    asyncio.run(play())
+
+
+BOOTS = ("Gordian, debug profile: a board, 4 of 4 cores, 128 MiB\r\nentered in SVC at "
+         "0x8000, cores by a spin table, interrupts by GICv2\r\n")
+
+
+@pytest.mark.parametrize("cut", [b"", stream.FRAME + b"7;90;012345"])
+@pytest.mark.parametrize("size", [10000, 7])
+def test_a_board_that_is_reset(console, cut, size):
+    """Perhaps in the middle of a frame. The page forgets the old states, and the server
+    turns them on again at the next prompt."""
+    async def play():
+        source = Fed()
+        source.board = True
+        async with server(source) as (show, session, address):
+            async with page(session, address) as one:
+                show.arrived(b"gordian> ")
+                assert source.got == f"{live.LIVE}\r".encode()
+                show.arrived(console)
+                await one.of("graph", lambda m: m["cycle"])
+                sent = cut + BOOTS.encode() + b"gordian> "
+                for i in range(0, len(sent), size):
+                    show.arrived(sent[i:i + size])
+                assert source.got == f"{live.LIVE}\r".encode() * 2
+                await one.of("state", lambda m: not m["state"])
+                assert (await one.of("graph", lambda m: not m["cycle"]))["svg"] == ""
+                show.arrived(b"record: states\r\ngordian> " + console)
+                await one.of("graph", lambda m: m["cycle"])
+                assert source.got == f"{live.LIVE}\r".encode() * 2
+
+    asyncio.run(play())
+
+
+def test_what_others_have_typed():
+    """Nothing is typed behind it."""
+    async def play():
+        source = Fed()
+        source.board = True
+        async with server(source) as (show, session, address):
+            show.arrived(b"gordian> dem")
+            assert source.got == b""
+            show.arrived(b"\r\x1b[Kgordian> ")
+            return source.got
+
+    assert asyncio.run(play()) == f"{live.LIVE}\r".encode()
+
+
+def test_the_recording_ends(console):
+    """The page is told at once. The server does not turn on again what a user has turned
+    off."""
+    async def play():
+        source = Fed()
+        source.board = True
+        async with server(source) as (show, session, address):
+            async with page(session, address) as one:
+                show.arrived(b"gordian> ")
+                show.arrived(console)
+                await one.of("state", lambda m: m["state"])
+                await one.of("stopped")
+                show.arrived(b"\r\ngordian> ")
+                async with page(session, address) as late:
+                    await late.of("stopped")
+                return source.got
+
+    assert asyncio.run(play()) == f"{live.LIVE}\r".encode()
 
 
 def test_a_frame_without_an_end():
@@ -501,8 +604,8 @@ def test_a_board(console):
         async with server(source) as (show, session, address):
             async with page(session, address) as one:
                 await source.start(show.arrived, show.ended)
-                assert await read(b"\r") == b"\r"
-                os.write(board, b"\r\ngordian> ")
+                assert await read(live.CLEAR.encode()) == live.CLEAR.encode()
+                os.write(board, b"\r\x1b[Kgordian> \r\x1b[9C")
                 assert await read(b"\r") == f"{live.LIVE}\r".encode()
                 for i in range(0, len(console), 1000):
                     await until(lambda: select.select([], [board], [], 0)[1])
@@ -585,6 +688,18 @@ def test_what_it_refuses(args, said):
     assert refused(*args) == f"show: {said}"
 
 
+def test_without_the_terminal_of_the_page():
+    p = subprocess.run(
+        [sys.executable, "-c", "import pathlib, runpy, sys, live\n"
+         "live.XTERM = pathlib.Path('/no/xterm')\n"
+         "sys.argv = ['show', 'IMAGE=/etc/passwd']\n"
+         f"runpy.run_path('{ROOT}/tools/show', run_name='__main__')"],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tools")}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert (p.returncode, p.stdout) == (
+        2, "show: node-xterm: not found (tools/need show installs it)\n")
+
+
 @terminals
 def test_a_port_that_is_taken():
     board, line = pty.openpty()
@@ -664,7 +779,8 @@ def test_in_a_browser():
             see_the_knot(open_page(driver, address))
             see_two_pages(driver, address)
             see_the_steps(Seen(driver))
-            see_the_silence(Seen(driver))
+            see_the_keys(Seen(driver))
+            see_the_silence(Seen(driver), children(p.pid)[0])
             see_the_end(Seen(driver), p)
             wrong = [x for x in driver.get_log("browser") if x["level"] == "SEVERE"]
             assert wrong == []
@@ -688,6 +804,14 @@ def test_without_graphviz(tmp_path):
             s.press("hold")
             s.wait(s.has_cycle)
             assert s.get("graph").text.startswith("deadlock: D waits for")
+            # Why the page has lost its server, by the code of the socket.
+            for code, words in ((1006, "This page has lost its server. Reload the page"),
+                                (1009, "The server has closed this page, because a")):
+                s.driver.execute_script(f"socket.onclose({{ code: {code} }})")
+                assert s.get("banner").text.startswith(words)
+            p.send_signal(signal.SIGINT)
+            s.wait(lambda: s.get("banner").text.startswith("The server of this page has "
+                                                           "ended. What you see is"))
     finally:
         p.kill()
         p.wait()
@@ -764,10 +888,56 @@ def see_the_steps(s):
     s.wait(lambda: s.can("hold"))
 
 
-def see_the_silence(s):
-    """The recorder is off. The page says so, and its button *live* turns it on again."""
+def focus(s):
+    return s.driver.execute_script("return document.activeElement.id || "
+                                   "document.activeElement.className")
+
+
+def see_the_keys(s):
+    """The shell takes Tab; F6 leaves the shell and comes back. A table has headings. A
+    long text is sent in pieces."""
+    s.type("hel\t")
+    s.wait(lambda: "gordian> help" in s.text())
+    assert "xterm" in focus(s)
+    s.type(Keys.F6)
+    assert focus(s) == "run"
+    s.driver.switch_to.active_element.send_keys(Keys.TAB)
+    assert focus(s) == "hold"
+    s.driver.switch_to.active_element.send_keys(Keys.F6)
+    assert "xterm" in focus(s)
+    s.type(Keys.CONTROL + "u" + Keys.NULL)
+    assert s.driver.find_element(By.CSS_SELECTOR, ".hint").text == "F6 leaves the shell"
+    head, *rows = s.driver.find_elements(By.CSS_SELECTOR, "#locks tr")
+    assert [x.text for x in head.find_elements(By.CSS_SELECTOR, "th[scope=col]")] == [
+        "lock", "owner", "who waits"]
+    assert rows and all(r.find_elements(By.CSS_SELECTOR, "th[scope=row]") for r in rows)
+    assert s.driver.find_elements(By.CSS_SELECTOR, ".xterm-accessibility")
+    s.driver.execute_script(r"type('\x1b'.repeat(700)); type('cpu')")
+    s.wait(lambda: "gordian> cpu" in s.text())
+    assert not s.get("said").text
+    s.type(Keys.CONTROL + "u" + Keys.NULL)
+    s.wait(lambda: "gordian> cpu" not in s.text())
+
+
+def see_the_silence(s, qemu):
+    """The recorder is off. The page says so, and its button *live* turns it on again. Or
+    the machine stands still, and shows no prompt: the page says it in large letters."""
+    assert not s.get("lost").is_displayed()
+    s.driver.execute_script("ON.lost({ damaged: 2, broken: 1 })")
+    assert s.get("lost").text == "2 damaged frames, 1 incomplete state"
+    s.driver.execute_script("ON.lost({ damaged: 0, broken: 0 })")
+    assert not s.get("lost").is_displayed()
+    os.kill(qemu, signal.SIGSTOP)
+    try:
+        s.type("\n")
+        s.wait(lambda: s.get("banner").is_displayed())
+        assert s.get("banner").text.startswith("The kernel sends no states, and it shows no "
+                                               "prompt. Press Ctrl-C in the shell.")
+    finally:
+        os.kill(qemu, signal.SIGCONT)
+    s.wait(lambda: not s.get("banner").is_displayed() and not s.get("said").text)
     s.type("record stop\n")
-    s.wait(lambda: "sends no states" in s.get("said").text)
+    s.wait(lambda: "The recording has ended" in s.get("said").text)
     # The page cannot write files of the host.
     s.type("record /tmp/x\n")
     s.wait(lambda: "no emulator or debugger writes files" in s.text())

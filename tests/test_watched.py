@@ -60,12 +60,12 @@ def test_torture_can_be_stopped(suite):
 
 
 def test_help_of_each_command():
-    """Each command has its usage; those with words explain each of them, and name a page
-    that exists. An example can be run."""
+    """Each command has its usage, an example that can be run, and a page that exists and
+    names it; those with words explain each of them."""
     names = [x.split()[0] for x in boot("help").lines[2:] if x]
     assert len(names) > 18
     text = boot("; ".join(f"help {n}" for n in names)).text
-    blocks = re.findall(r"^usage: (\S+)(.*(?:\n       \S.*)?)\n(.*)\n((?:  .*\n)*)"
+    blocks = re.findall(r"^usage: (\S+)(.*(?:\n       \S.*)*)\n(.*)\n((?:  .*\n)*)"
                         r"(?:example: (.*)\n)?(?:read on: (.*)\n)?", text, re.M)
     assert [b[0] for b in blocks] == names
     for name, usage, about, words, example, page in blocks:
@@ -76,15 +76,18 @@ def test_help_of_each_command():
             if words and word not in ("or", name, "all", "program", "ID", "ID/PART") and \
                     not re.search(rf"\b{word}\b", said + " " + words):
                 raise AssertionError((name, word, explained))
-        if page:
-            for file in re.findall(r"[\w/-]+\.\w+", page):
-                assert (ROOT / file).exists(), page
+        assert name in re.findall(r"\w+", example), name
+        files = re.findall(r"[\w/-]+\.\w+", page)
+        assert files and all((ROOT / f).exists() for f in files), (name, page)
+        for heading in re.findall('"(.*)"', page):
+            assert heading in (ROOT / files[0]).read_text(), (name, page)
     assert max(map(len, text.split("\n"))) <= 80
-    examples = [b[4] for b in blocks if b[4] and b[0] not in (
-        "torture", "test", "step", "lights")]
-    assert len(examples) >= 6
-    run = boot("; ".join(examples), image=gordian.build() / "gordian.img")
-    assert run.status == 0
+    examples = [b[4] for b in blocks if b[0] not in (
+        "torture", "test", "step", "lights", "quit", "poweroff", "reboot")]
+    ends = [b[4] for b in blocks if b[0] in ("quit", "poweroff", "reboot")]
+    for line in ["; ".join(examples), *ends]:
+        run = boot(line, image=gordian.build() / "gordian.img")
+        assert run.status == 0 and "no command" not in run.text
 
 
 def test_parts():

@@ -13,6 +13,7 @@ import shlex
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import boards
@@ -129,6 +130,19 @@ def status_of(qemu, text):
     in its last line."""
     last = LAST_LINE.search(text.replace("\r", "")[-200:])
     return int(last[1]) if last and qemu == 0 else qemu
+
+
+def run_command(main, *args):
+    """The last line of a command: ends it with the status that main(*args) returns. After
+    Ctrl-C: with one line, and the status 130."""
+    try:
+        status = main(*args)
+    except KeyboardInterrupt:
+        # On a terminal, ^C and a line of progress stand there.
+        print(f"{chr(10) * sys.stderr.isatty()}{Path(sys.argv[0]).name}: interrupted",
+              file=sys.stderr)
+        status = 130
+    sys.exit(status)
 
 
 class Hang(AssertionError):

@@ -26,7 +26,7 @@ import tty
 from pathlib import Path
 from xml.etree import ElementTree
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 import gordian
 import stream
@@ -37,10 +37,13 @@ XTERM = Path("/usr/share/nodejs/xterm/lib")     # Debian: node-xterm
 LIVE = "record serial live"
 KEPT = 64 << 10         # characters of output that a page gets when it begins
 QUEUE = 256 << 10       # characters that wait for a page
-TYPED = 4096            # bytes in a message of a page; more is refused
+TYPED = 4096            # characters in a message of a page; more is refused
+MESSAGE = 1 << 20       # bytes in it; after more the page is closed
 UNSENT = 16 << 10       # bytes that wait for the kernel
 FRAME = 4096            # no frame is longer; what is longer has lost its end
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+BOOT = re.compile(r"^entered in .* at 0x[0-9a-f]+, cores by .*\n", re.M)
+CLEAR = "\x05\x15"      # Ctrl-E Ctrl-U: removes what stands at the prompt, and prints it
 PROMPTS = {"gordian> ": "shell", "step> ": "step"}
 BAUD = 115200
 
@@ -148,7 +151,9 @@ class SerialLine:
         self.loop = asyncio.get_running_loop()
         self.arrived, self.ended = arrived, ended
         self.loop.add_reader(self.fd, self._read)
-        self.write(b"\r")       # a board that is at its prompt prints it again
+        # A board that is at its prompt prints it again. (At `step>` an empty line would
+        # take a step.)
+        self.write(CLEAR.encode())
 
     def _read(self):
         try:
@@ -372,6 +377,7 @@ class Show:
         self.prompt = None          # "shell", "step", or None: a command runs
         self.typed = False          # is there text behind the prompt?
         self.asked = not source.board       # has the kernel been asked for states?
+        self.lost = (0, 0)          # what the pages know of losses()
         self.states = 0
         self.svg, self.drawn, self.dot = "", None, None
         self.end = None             # how the kernel has ended
@@ -382,6 +388,7 @@ class Show:
     # -- from the kernel
 
     def arrived(self, data):
+        recording, end = self.stream, self.stream.end
         before = self.stream.live.state, point_of(self.stream)
         lines = self.frames.feed(data)
         if len(self.frames.rest) > FRAME:
@@ -392,11 +399,19 @@ class Show:
         for line in lines:
             self._line(line)
         if text:
-            self._text(self.decoder.decode(text))
+            begun, text = self.kept.rpartition("\n")[2], self.decoder.decode(text)
+            if self.stream is recording and BOOT.search(begun + text):
+                self._booted()
+            self._text(text)
+        if self.losses() != self.lost:
+            self.lost = self.losses()
+            self.tell_all(self.told_losses())
         if (self.stream.live.state, point_of(self.stream)) != before:
             self.states += 1
             self.tell_all(self.state())
             self._draw()
+        if self.stream.end not in (None, end):      # after the last state
+            self.tell_all(self.stopped())
 
     def _line(self, line):
         if line.startswith(stream.FIRST):
@@ -413,6 +428,13 @@ class Show:
             del rounds[:-1]
             self.stream.states.clear()
 
+    def _booted(self):
+        """The kernel has begun anew: what is known of it is over. A board has to be asked
+        for states again."""
+        self.stream = stream.Stream()
+        self.asked = not self.source.board
+        self._set_prompt(None)
+
     def _text(self, text):
         self.kept = (self.kept + text)[-KEPT:]
         self.tell_all(self.text(text))
@@ -426,7 +448,7 @@ class Show:
         if (prompt, typed) != (self.prompt, self.typed):
             self.prompt, self.typed = prompt, typed
             self.tell_all(self.at_prompt())
-        if prompt == "shell" and not self.asked:
+        if prompt == "shell" and not typed and not self.asked:
             self.asked = True
             if not self.stream.live.state:
                 self._send(f"{LIVE}\r")
@@ -473,8 +495,18 @@ class Show:
         return json.dumps({"type": "state", "state": state, "hz": s.hz or 1,
                            "waits": waits_of(s), "stands": stands,
                            "steps": point.step if point else 0,
-                           "round_began": r.begin if r else None,
-                           "broken": s.live.broken + self.frames.damaged})
+                           "round_began": r.begin if r else None})
+
+    def losses(self):
+        """(damaged frames, states of which lines were missing)"""
+        return self.frames.damaged, self.stream.live.broken
+
+    def told_losses(self):
+        damaged, broken = self.lost
+        return json.dumps({"type": "lost", "damaged": damaged, "broken": broken})
+
+    def stopped(self):
+        return json.dumps({"type": "stopped"})
 
     def picture_of_waits(self):
         waits, time = self.drawn or ([], None)
@@ -497,6 +529,9 @@ class Show:
         yield json.dumps({"type": "begin", "source": self.source.name})
         yield self.text(self.kept)
         yield self.state()
+        yield self.told_losses()
+        if self.stream.end is not None:
+            yield self.stopped()
         yield self.picture_of_waits()
         yield self.at_prompt()
         yield self.role_of(client)
@@ -510,9 +545,10 @@ class Show:
     # -- from the pages
 
     def enter(self, client):
-        self.clients.append(client)
-        if not self.controller:
+        """A page controls from its begin if it is the only one."""
+        if not self.clients:
             self.controller = client
+        self.clients.append(client)
         self.tell_roles()
 
     def leave(self, client):
@@ -527,6 +563,8 @@ class Show:
 
     def obey(self, client, text):
         """A message of a page. Returns why it is refused, or None."""
+        if len(text) > TYPED:
+            return "this was too long, and was not sent"
         try:
             message = json.loads(text)
             kind, data = message["type"], message.get("data", "")
@@ -557,7 +595,7 @@ class Show:
     async def close(self):
         self.closing = True
         for c in list(self.clients):
-            await c.ws.close(message=b"the server ends")
+            await c.ws.close(code=WSCloseCode.GOING_AWAY, message=b"the server ends")
         await self.source.close()
 
 
@@ -628,7 +666,7 @@ def application(show, token, own):
         check(request)
         if "Origin" not in request.headers:
             raise web.HTTPForbidden(text="403: only the page of this server may do this\n")
-        ws = web.WebSocketResponse(heartbeat=20, max_msg_size=TYPED)
+        ws = web.WebSocketResponse(heartbeat=20, max_msg_size=MESSAGE)
         await ws.prepare(request)
         client = Client(show, ws)
         show.enter(client)
@@ -640,6 +678,8 @@ def application(show, token, own):
         finally:
             client.writer.cancel()
             show.leave(client)
+            if show.closing:        # close() has ended the loop; this is quicker than it
+                await ws.close(code=WSCloseCode.GOING_AWAY)
         return ws
 
     async def add_slash(request):

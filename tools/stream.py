@@ -18,6 +18,7 @@ FIRST = "gordian-stream "
 VERSION = "1"
 FRAME = b"\x1b]2012;"
 HOTPLUG_RWSEM = "cpu_hotplug_lock"      # it has Linux's words: cpus_read_lock
+CONTROL = re.compile(rb"[\0-\x1f]")
 HEAD = re.compile(rb"(\d+);(\d+);([0-9a-f]{8});")
 
 Event = namedtuple("Event", "time core thread op caller obj arg name traced")
@@ -54,11 +55,11 @@ class Frames:
                 return lines
             self.text += self.rest[:at]
             self.rest = self.rest[at:]
-            end = self.rest.find(b"\x1b", 1)
-            if end < 0 or end + 1 == len(self.rest):
-                if not last:
-                    return lines
-                end = len(self.rest)
+            # A frame has no control characters. Another one than its end: it was cut.
+            found = CONTROL.search(self.rest, 1)
+            end = found.start() if found else len(self.rest)
+            if not last and (not found or self.rest[end:] == b"\x1b"):
+                return lines
             body, closed = self.rest[len(FRAME):end], self.rest[end:end + 2] == b"\x1b\\"
             self.rest = self.rest[end + (2 if closed else 0):]
             lines += self._take(body, closed)

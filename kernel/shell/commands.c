@@ -19,8 +19,8 @@
 #include "kernel/slab/slab.h"
 #include "kernel/shell/internal.h"
 
-/* A command without arguments. */
-#define PLAIN_COMMAND(id, help_, call)                                         \
+/* A command without arguments. The rest: more fields of the struct shell_command. */
+#define PLAIN_COMMAND(id, help_, call, ...)                                    \
 	static int id##_command(int argc, char **argv)                         \
 	{                                                                      \
 		if (!shell_has_no_arguments(argc, argv))                       \
@@ -29,7 +29,7 @@
 		return 0;                                                      \
 	}                                                                      \
 	SHELL_COMMAND(id, .name = #id, .usage = #id, .help = (help_),          \
-		      .fn = id##_command)
+		      .fn = id##_command, __VA_ARGS__)
 
 static void print_help(const struct shell_command *c)
 {
@@ -60,9 +60,13 @@ static int help_command(int argc, char **argv)
 			kprintf("%-9s %s\n", c->name, c->help);
 	return !c;
 }
-SHELL_COMMAND(help, .name = "help", .usage = "help [COMMAND]",
-	      .help = "list the commands, or explain one command",
-	      .fn = help_command, .complete = shell_name);
+SHELL_COMMAND(
+	help, .name = "help", .usage = "help [COMMAND]",
+	.help = "list the commands, or explain one command",
+	.words =
+		"  COMMAND  what it does, its words, an example, where to read on\n",
+	.example = "help demo", .page = "README.md, \"The shell\"",
+	.fn = help_command, .complete = shell_name);
 
 static int quit_command(int argc, char **argv)
 {
@@ -74,14 +78,22 @@ static int quit_command(int argc, char **argv)
 	kprintf("usage: quit [STATUS], a number from 0 to 255\n");
 	return 1;
 }
-SHELL_COMMAND(quit, .name = "quit", .usage = "quit [STATUS]",
-	      .help = "stop the machine with an exit status (0 to 255)",
-	      .fn = quit_command);
+SHELL_COMMAND(
+	quit, .name = "quit", .usage = "quit [STATUS]",
+	.help = "stop the machine with an exit status (0 to 255)",
+	.words =
+		"  STATUS  without it: that of the commands before, in this line\n",
+	.example = "demo e1 forced; quit", .page = "docs/raspberry-pi.md",
+	.fn = quit_command);
 
-PLAIN_COMMAND(poweroff, "stop the machine", machine_exit(0));
-PLAIN_COMMAND(reboot, "start the machine again", machine_reboot());
+PLAIN_COMMAND(poweroff, "stop the machine", machine_exit(0),
+	      .example = "cpu down 3; poweroff",
+	      .page = "docs/raspberry-pi.md");
+PLAIN_COMMAND(reboot, "start the machine again", machine_reboot(),
+	      .example = "reboot", .page = "docs/raspberry-pi.md");
 PLAIN_COMMAND(board, "print the boot report: the hardware, and its checks",
-	      board_ops->print(GORDIAN_DEBUG ? map_audit() : 0));
+	      board_ops->print(GORDIAN_DEBUG ? map_audit() : 0),
+	      .example = "board", .page = "docs/raspberry-pi.md");
 
 /* ---- cores -------------------------------------------------------------- */
 
@@ -214,7 +226,9 @@ static void ps_print(void)
 			waited_ms(&w));
 	}
 }
-PLAIN_COMMAND(ps, "list the threads", ps_print());
+PLAIN_COMMAND(ps, "list the threads", ps_print(),
+	      .example = "demo e2 hold; ps; cut",
+	      .page = "README.md, \"The shell\"");
 
 /* Print the cycle that thread t is in. Each cycle is printed once: for the thread with
  * the lowest id. w: room for the walk. */
@@ -251,7 +265,8 @@ static void waits_print(void)
 		kprintf("no thread waits for a lock or for another thread\n");
 }
 PLAIN_COMMAND(waits, "show each waiting thread, and each cycle of waits",
-	      waits_print());
+	      waits_print(), .example = "demo e2 hold; waits; cut",
+	      .page = "docs/caveats.md");
 
 static bool waits_for_mutex(const struct thread *t, const struct mutex *m)
 {
@@ -303,7 +318,8 @@ static void locks_print(void)
 #endif
 }
 PLAIN_COMMAND(locks, "show the locks of the 2012 deadlock, and all held locks",
-	      locks_print());
+	      locks_print(), .example = "demo e2 hold; locks; cut",
+	      .page = "docs/locking.md");
 
 static void slabinfo_print(void)
 {
@@ -312,6 +328,8 @@ static void slabinfo_print(void)
 		(unsigned int)pages_total());
 }
 PLAIN_COMMAND(slabinfo, "list the slab caches, and count the free pages",
-	      slabinfo_print());
+	      slabinfo_print(), .example = "demo e1 forced; slabinfo",
+	      .page = "kernel/slab/slab.h");
 
-PLAIN_COMMAND(rcu, "show grace periods and callbacks", rcu_print());
+PLAIN_COMMAND(rcu, "show grace periods and callbacks", rcu_print(),
+	      .example = "demo e2 hold; rcu; cut", .page = "kernel/rcu/rcu.h");

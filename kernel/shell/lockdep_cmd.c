@@ -64,5 +64,5 @@ static int refuse_in_release(int argc maybe_unused, char **argv maybe_unused)
  * in release images. */
 SHELL_COMMAND(locking, .name = "lockdep", .usage = "lockdep",
 	      .help = "show the lock validator (needs the debug profile)",
-	      .fn = refuse_in_release);
+	      .page = "docs/lockdep.md", .fn = refuse_in_release);
 #endif

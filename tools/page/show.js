@@ -4,7 +4,7 @@
 
 const $ = (id) => document.getElementById(id);
 const COLS = 80;
-const AT_ONCE = 1000;        // characters in a message to the server
+const AT_ONCE = 600;         // characters in a message to the server (4096, escaped)
 const SILENT_MS = 5000;      // after that the page says that no state has come
 const CLEAR = "\x05\x15";    // Ctrl-E Ctrl-U: removes what stands at the prompt
 // What makes a terminal answer: the answer would be typed into the shell.
@@ -17,7 +17,7 @@ const COLOUR = { slab_mutex: "slab", "cpu_hotplug.lock": "hotplug",
 
 const now = { state: null, waits: [], stands: [], steps: 0, prompt: null, typed: false,
               controls: false, free: false, watch: 0, end: null, open: true, hz: 1,
-              silent: false,
+              silence: null, stopped: false, lost: { damaged: 0, broken: 0 },
               at: Date.now() };
 let socket, term;
 
@@ -59,13 +59,23 @@ function fit() {
 function openShell() {
   term = new Terminal({ cols: COLS, rows: 24, fontFamily: css("--mono"), fontSize: 14,
                         rendererType: "dom", scrollback: 5000, convertEol: true, cursorBlink: false,
-                        theme: theme() });
+                        screenReaderMode: true, theme: theme() });
   term.open($("shell"));
+  term.textarea.setAttribute("aria-label", "the kernel's shell; F6 leaves it");
   fit();
   term.on("data", type);
   addEventListener("resize", fit);
   matchMedia("(prefers-color-scheme: dark)").addEventListener(
     "change", () => term.setOption("theme", theme()));
+}
+
+// The shell takes Tab and Esc. F6 leaves it, and comes back.
+function leaveShell(event) {
+  if (event.key !== "F6" || event.ctrlKey || event.altKey || event.metaKey) return;
+  event.preventDefault();
+  event.stopPropagation();
+  if (document.activeElement === term.textarea) $("run").focus();
+  else term.focus();
 }
 
 function send(message) {
@@ -166,7 +176,7 @@ function showButtons() {
     b.title = why || `types: ${command}`;
   }
   $("cut").classList.toggle("primary", !whyNot("cut"));
-  $("live").hidden = Boolean(now.state) && !now.silent;
+  $("live").hidden = Boolean(now.state) && !now.silence;
 }
 
 // ---- the state ---------------------------------------------------------------------
@@ -187,9 +197,15 @@ function showCores() {
   }));
 }
 
+function rowHead(cls) {
+  const cell = element("th", cls);
+  cell.scope = "row";
+  return cell;
+}
+
 function lockRow(name, owner) {
   const row = element("tr", owner ? "" : "free");
-  const cell = element("td", `name ${COLOUR[name] || ""}`);
+  const cell = rowHead(`name ${COLOUR[name] || ""}`);
   cell.append(element("span", `dot ${COLOUR[name] || ""}`), SHORT[name] || name);
   const waiters = now.waits.filter((w) => w.on === name).map((w) => w.name);
   const state = element("td", "owner", owner ? `held by ${owner}` : "free");
@@ -204,7 +220,7 @@ function showLocks() {
   if (s) {
     for (const l of s.lock) rows.push(lockRow(l.name, l.owner ? l.by : null));
     const r = s.refcount, row = element("tr", r.value ? "" : "free");
-    const name = element("td", "name hotplug");
+    const name = rowHead("name hotplug");
     name.append(element("span", "dot hotplug"), "refcount");
     const waiters = now.waits.filter((w) => w.on === "cpu_hotplug.refcount");
     row.append(name, element("td", "owner", String(r.value)),
@@ -243,6 +259,7 @@ function showStage() {
 function onState(m) {
   now.state = m.state;
   now.at = Date.now();
+  now.stopped = false;
   if (!m.state) return;
   now.waits = m.waits;
   now.stands = m.stands;
@@ -252,6 +269,7 @@ function onState(m) {
   document.body.dataset.time = now.time;
   document.body.dataset.roundBegan = m.round_began === null ? "" : m.round_began / m.hz;
   showAge();
+  showLosses();
   const { time, n, ...rest } = m.state;
   const same = JSON.stringify([rest, m.waits, m.stands]);
   if (same === now.shown) return;
@@ -280,15 +298,40 @@ function onGraph(m) {
   $("waits").textContent = m.svg ? m.words : "";
 }
 
+const SILENCE = {
+  stopped: "The recording has ended, so the kernel sends no states. Press live.",
+  prompt: "The kernel sends no states. At the prompt of the shell, press live.",
+  hangs: "The kernel sends no states, and it shows no prompt. Press Ctrl-C in the shell. " +
+    "If no prompt comes, the kernel hangs, or the line is cut.",
+};
+
+function silenceNow(age) {
+  if (now.end || !now.open) return null;
+  if (now.stopped) return "stopped";
+  return age <= SILENT_MS ? null : now.prompt ? "prompt" : "hangs";
+}
+
 function showAge() {
-  const age = Date.now() - now.at, silent = age > SILENT_MS && !now.end && now.open;
+  const age = Date.now() - now.at, silence = silenceNow(age), before = now.silence;
   $("time").textContent = now.time === undefined ? "" : `${now.time.toFixed(1)} s` +
-    (silent ? `, no state for ${Math.floor(age / 1000)} s` : "");
-  if (silent === now.silent) return;
-  now.silent = silent;
-  say(silent ? "The kernel sends no states. At the prompt of the shell, press live. " +
-      "(If no prompt comes, the kernel may hang.)" : "");
+    (silence ? `, no state for ${Math.floor(age / 1000)} s` : "");
+  if (silence === before) return;
+  now.silence = silence;
+  say(silence ? SILENCE[silence] : "");
+  if (silence === "hangs") banner(SILENCE.hangs + lastState());
+  else if (before === "hangs") hideBanner();
   showButtons();
+}
+
+// What is missing in the picture, if anything is.
+function showLosses() {
+  const count = (n, one, many) => n ? [`${n} ${n === 1 ? one : many}`] : [];
+  const left = now.state ? now.state.left_out : 0;
+  const words = [...count(now.lost.damaged, "damaged frame", "damaged frames"),
+                 ...count(now.lost.broken, "incomplete state", "incomplete states"),
+                 ...count(left, "line left out", "lines left out")];
+  $("lost").textContent = words.join(", ");
+  $("lost").hidden = !words.length;
 }
 
 // ---- the server --------------------------------------------------------------------
@@ -296,6 +339,11 @@ function showAge() {
 function banner(text) {
   $("banner").textContent = text;
   $("banner").hidden = false;
+  fit();
+}
+
+function hideBanner() {
+  $("banner").hidden = true;
   fit();
 }
 
@@ -320,7 +368,19 @@ const ON = {
   text(m) { term.write(m.data.replace(QUERIES, "")); },
   state: onState,
   graph: onGraph,
-  prompt(m) { now.prompt = m.prompt; now.typed = m.typed; },
+  lost(m) {
+    now.lost = m;
+    showLosses();
+  },
+  stopped() {
+    now.stopped = true;
+    showAge();
+  },
+  prompt(m) {
+    now.prompt = m.prompt;
+    now.typed = m.typed;
+    showAge();
+  },
   role(m) {
     now.controls = m.controls;
     now.free = m.free;
@@ -335,6 +395,14 @@ const ON = {
   },
 };
 
+// Why the server has closed the connection, by its code.
+const CLOSED = {
+  1001: "The server of this page has ended.",
+  1009: "The server has closed this page, because a message was too long. Reload the page.",
+};
+const LOST = "This page has lost its server. Reload the page; if that fails, make show has " +
+  "ended.";
+
 function connect() {
   const here = new URL("ws", location.href);
   here.protocol = "ws:";
@@ -344,15 +412,17 @@ function connect() {
     ON[m.type](m);
     showButtons();
   };
-  socket.onclose = () => {
+  socket.onclose = (event) => {
     now.open = now.controls = now.free = false;
     showRole();
+    showAge();
     showButtons();
-    if (!now.end) banner(`The server of this page has ended.${lastState()}`);
+    if (!now.end) banner(`${CLOSED[event.code] || LOST}${lastState()}`);
   };
 }
 
 openShell();
+addEventListener("keydown", leaveShell, true);
 for (const id of Object.keys(BUTTONS)) $(id).addEventListener("click", () => press(id));
 $("take").addEventListener("click", () => send({ type: "take" }));
 showButtons();
