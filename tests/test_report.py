@@ -330,6 +330,8 @@ const lookAtLanes = () => {
   root.querySelectorAll(".step .text").forEach(e => {
     if (box(e).left < left || box(e).right > right)
       wrong.push(e.textContent + " leaves the lanes");
+    if (e.closest(".left") && box(e).right > box(e.closest(".left")).right)
+      wrong.push(e.textContent + " covers the point of its step");
   });
 };
 """

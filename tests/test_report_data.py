@@ -71,6 +71,7 @@ def test_a_mutex_with_waiters_is_handed_over():
     assert after(LOCK_D, WAIT_U, FREE_D).locks[SLAB].owner == D
     x = after(LOCK_D, WAIT_U, FREE_D, (D, "HANDOVER", SLAB, U << 8, "-"))
     assert x.locks[SLAB].owner == U and x.locks[SLAB].waiters == []
+    assert x.threads[U].wait is None and x.threads[U].now == "ready"
     x = after(LOCK_D, WAIT_U, FREE_D, (D, "HANDOVER", SLAB, U << 8, "-"),
               (U, "LOCK", SLAB, 0, "slab_mutex"))
     assert x.locks[SLAB].owner == U and x.threads[U].wait is None

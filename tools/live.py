@@ -11,6 +11,7 @@ queue is thrown away, and it gets the whole picture again when it reads on.
 import asyncio
 import codecs
 import collections
+import ctypes
 import errno
 import fcntl
 import functools
@@ -54,6 +55,17 @@ class Refused(Exception):
 
 # ---- where the bytes come from -------------------------------------------------------
 
+PRCTL = ctypes.CDLL(None).prctl
+PR_SET_PDEATHSIG = 1
+
+
+def die_with(parent):
+    """In a new process: let the kernel kill it when its parent dies."""
+    PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:      # it has died before
+        os._exit(1)
+
+
 class Qemu:
     """A QEMU of our own. line: its command line. elf: the image with its line table."""
 
@@ -67,7 +79,8 @@ class Qemu:
         try:
             # QEMU must not outlive us, and Ctrl-C is for us alone.
             self.process = await asyncio.create_subprocess_exec(
-                "setpriv", "--pdeathsig", "KILL", *self.line, start_new_session=True,
+                *self.line, start_new_session=True,
+                preexec_fn=functools.partial(die_with, os.getpid()),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT)
         except OSError as e:

@@ -124,7 +124,8 @@ class Replay:
         if e.obj in self.locks and to is not None:
             lock = self.locks[e.obj]
             lock.owner = to
-            lock.waiters = [w for w in lock.waiters if w != to]
+            self.waits_no_more(to, self.thread(to))
+            self.thread(to).now = "ready"
 
     def on_block(self, e, t):
         if e.name == HELD_AT_GATE:

@@ -33,8 +33,11 @@ class RoundView {
     if (r.rcu) lanes.push("RCU");
     this.scene = new Scene(r.cast, r.locks, r.pos);
     this.lanes = new Lanes(this.part("lanes"), lanes, k => this.go(k));
-    this.lanes.fill(r.steps.map((s, k) => ({...s, by: s.by !== null && s.by < this.actors ?
-      s.by : null, refused: r.refused && r.refused.step === k})));
+    // (The words above the state are whole.)
+    this.lanes.fill(r.steps.map((s, k) => ({...s, title: s.words,
+      words: s.words.length > 40 ? s.words.replace(": nobody there", "") : s.words,
+      by: s.by !== null && s.by < this.actors ? s.by : null,
+      refused: r.refused && r.refused.step === k})));
     this.lanes.hold(bars(r.steps.map(s => s.state), this.actors, r.locks));
     this.source = new Source(this.part("source"), r.cast, this.functions);
     this.slider.max = r.steps.length;

@@ -79,15 +79,17 @@ class Scene {
 class Lanes {
   // lanes: [title]; choose(k): step k was clicked; first: the title of the first column;
   // narrow: the last lane gets less room. Words may go on over the lanes to their right.
-  // If they are too long for that, they stand to the left of their lane.
+  // If they are too long for that, they get smaller letters, or stand to the left of
+  // their lane.
   constructor(place, lanes, choose, first = "µs", narrow = false) {
     this.place = place;
     this.count = lanes.length;
     this.choose = choose;
-    const last = narrow ? "84px" : `minmax(0, ${this.count > 2 ? 1.5 : 1}fr)`;
-    place.style.setProperty("--lanes", lanes.length + (lanes.length > 2 ? .5 : 0));
+    // The last one needs more, because nothing is to its right. --lanes: all, in parts.
+    const last = this.count > 1 ? 1.6 : 1;
+    place.style.setProperty("--lanes", this.count - 1 + last);
     place.style.setProperty("--columns", [...lanes.slice(1).map(() => "minmax(0, 1fr)"),
-                                          last].join(" "));
+                                          narrow ? "84px" : `minmax(0, ${last}fr)`].join(" "));
     this.head = make("div", {class: "lanes-head"}, make("span", {class: "us"}, first),
                      lanes.map(t => make("span", {}, t)));
     this.body = make("ol", {class: "steps"});
@@ -118,8 +120,10 @@ class Lanes {
   place_words() {
     if (this.placed || !this.scroll.clientWidth) return;
     const words = [...this.body.querySelectorAll(".words")];
-    const wide = words.map(w => w.scrollWidth > w.clientWidth);
-    words.forEach((w, i) => w.classList.toggle("left", wide[i]));
+    for (const way of ["narrow", "left"]) {
+      const wide = words.map(w => w.scrollWidth > w.clientWidth);
+      words.forEach((w, i) => w.classList.toggle(way, wide[i]));
+    }
     this.placed = true;
   }
 
