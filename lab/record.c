@@ -37,6 +37,7 @@
 #define FILE_SIZE   16384u	/* bytes that are written at once */
 #define FRAME_SIZE  400u /* lines in a frame; a terminal's limit is 768 */
 #define NOTES_SIZE  16384u
+#define LAG	    256u /* events of a core that may be unread at a point */
 
 static struct recorder {
 	struct thread *thread;
@@ -272,6 +273,16 @@ void record_line(const char *fmt, ...)
 		if (!done)
 			sleep_ns(LOOK_NS);
 	}
+}
+
+void record_catch_up(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu (cpu)
+		while (record_is_on() && !record_is_live() &&
+		       trace_unread(cpu) > LAG)
+			sleep_ns(LOOK_NS);
 }
 
 static void put_thread(const struct thread *t)

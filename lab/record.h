@@ -53,6 +53,9 @@ bool record_is_on(void);
 /* Add a line to the stream: words with single blanks between them. Waits for room; but if
  * states are recorded, it drops the line instead. In threads. */
 void record_line(const char *fmt, ...) printf_like(1, 2);
+/* Wait until the recorder has read nearly all events. So nothing is lost between two
+ * points, however busy the host is. Not if states are recorded. In threads. */
+void record_catch_up(void);
 /* A word of a line: each blank and each other character with a meaning is written as
  * %XX. Returns out. */
 const char *record_word(char *out, size_t size, const char *text);

@@ -139,6 +139,7 @@ void record_point(const struct stage *st, unsigned int steps,
 {
 	char name[17] = "-";
 
+	record_catch_up();
 	if (node)
 		ksnprintf(name, sizeof(name), "%016llx",
 			  (unsigned long long)*node);
