@@ -40,7 +40,8 @@ def start(tmp_path):
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
             preexec_fn=as_in_a_shell, cwd=tmp_path,
             env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}",
-                 "QEMU": str(tmp_path / "qemu"), "TMPDIR": str(tmp_path)})
+                 "QEMU": str(tmp_path / "qemu"), "TMPDIR": str(tmp_path),
+                 "O": str(gordian.OUT)})     # make's own may be relative
         begun.append(p)
         begin = time.monotonic()
         while not (tmp_path / "pid").exists():
