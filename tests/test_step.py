@@ -125,6 +125,32 @@ def test_deadlock_by_hand_and_a_way_out():
         assert c.quit() == 0
 
 
+SLOW_TO_LEAVE = """
+		for (uint64_t from = timer_now(); timer_ns(timer_now() - from) < 20000000;)
+			;
+"""
+
+
+def test_a_thread_that_is_slow_to_leave_its_core(tmp_path):
+    """A thread that begins to wait passes the lead on before it leaves its core. The next
+    rows must not come before that: only then they can say what it waits for."""
+    tree = gordian.copied(tmp_path / "tree")
+    gates = tree / "kernel/explore/gates.c"
+    text, end = gates.read_text(), "\t\tend_step(g);\n\t\tif (g->sleeps_here)\n"
+    assert text.count(end) == 1
+    gates.write_text(text.replace(end, end.replace(";\n", ";" + SLOW_TO_LEAVE, 1)).replace(
+        "#include", '#include "kernel/arch/clock.h"\n#include', 1))
+    with gordian.Console(image=gordian.build(root=tree) / "gordian.img") as c:
+        c.prompt()
+        p = Player(c, "step e4g/given-back up")
+        p.move("G", lambda row, out: row[1].endswith("put_online_cpus__counter"))
+        out = p.move("U", cannot_go_on)
+        assert p.rows(out)["U"] == (False, "waits for cpu_hotplug.refcount 0: it is 1")
+        assert "is under way" not in p.text
+        p.type("auto")
+        assert " outcome=completes ok\n" in p.leave()
+
+
 def test_rcu_takes_steps():
     """RCU runs D's callbacks as soon as D has queued them, by its number and by its
     name; `replay` does so too, with stops between the steps of D and without."""

@@ -212,12 +212,14 @@ static bool all_rest(bool arrived)
 
 		if (has_ended(i) || g->phase == STANDS)
 			continue;
-		if (g->phase == MOVES)
-			return false;
+		/* A thread that falls asleep passes the lead on before it leaves
+		 * its core, and counts as waiting only then (waits_for()).
+		 * Acquire: pairs with the release in reschedule(). */
 		if (g->phase == SLEEPS && !was_woken(g) &&
-		    (may_time_out(g) || waits_for_a_thread(g)))
+		    (may_time_out(g) || waits_for_a_thread(g)) &&
+		    (g->sleeps_here || !smp_load_acquire(&g->thread->on_rq)))
 			continue;
-		if (g->phase == SLEEPS && !was_woken(g))
+		if (g->phase == MOVES || (g->phase == SLEEPS && !was_woken(g)))
 			return false;
 		/* Acquire: pairs with the release in stop_at_resume(). */
 		if (arrived && !g->sleeps_here &&
