@@ -354,6 +354,18 @@ def test_serial(serial):
     assert [r.outcome for r in s.rounds] == ["deadlock", "deadlock"]
 
 
+def test_a_raspberry_pi(tmp_path):
+    """On its model the stream goes to a file and over the serial line as on `virt`. (A
+    board without semihosting has the serial line only.)"""
+    run = boot(f"record {tmp_path}/x; demo e2 forced; record stop; "
+               "record serial; demo e1 forced; record stop", board="raspi2b-raw")
+    for s, outcomes in (stream.read(tmp_path / "x"), {"deadlock"}), \
+            (only(run.as_printed.encode()), {"completes"}):
+        assert s.count_check() == [] and s.unknown == 0
+        assert s.machine["board"] == "Raspberry Pi 2"
+        assert {r.outcome for r in s.rounds} == outcomes
+
+
 def frames_of(data):
     return [m.span() for m in re.finditer(rb"\x1b\]2012;[^\x1b]*\x1b\\", data)]
 

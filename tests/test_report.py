@@ -423,6 +423,25 @@ def test_a_screen_reader_and_the_keyboard(page):
     assert said.startswith("Step 2 of ") and "slab_mutex: D" in said
 
 
+def test_the_mouse(page):
+    """A step of the lanes is a button. The slider leads to each step."""
+    from selenium.webdriver.common.action_chains import ActionChains
+    page.open("e2")
+    page.keys("right", "right", "right")
+    fourth = page.state()
+    page.keys("home")
+    root = page.b.find_element("css selector", ".experiment:not([hidden]) .player")
+    root.find_elements("css selector", ".step")[3].click()
+    assert page.state() == fourth and fourth["step"] == "4"
+    page.keys("end")
+    last = page.state()
+    page.keys("home")
+    slider = root.find_element("css selector", "[data-part=slider]")
+    a = ActionChains(page.b, duration=0)
+    a.move_to_element_with_offset(slider, slider.size["width"] // 2 - 2, 0).click().perform()
+    assert page.state() == last and int(last["step"]) > 10
+
+
 def test_a_step_has_an_address(page):
     """A lecturer can link to a step, and load it again. A wrong one is not obeyed."""
     page.open("e2/2:4")

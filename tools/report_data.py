@@ -210,15 +210,17 @@ def short(name):
     return stream.short(name) if name else "?"
 
 
+def with_others(actors, waits):
+    """The actors, then the other threads of these waits."""
+    return actors + sorted({t for w in waits for t in (w.thread, w.to) if t} - set(actors))
+
+
 class Scene:
     """The threads and locks that the states of a round show, each with a number."""
 
     def __init__(self, s, r, steps, sources):
         self.s, self.r, self.sources = s, r, sources
-        self.threads = list(r.actors)
-        self.threads += sorted({w.thread for w in r.waits} | {w.to for w in r.waits
-                               if w.to} - {None} - set(r.actors))
-        self.threads = list(dict.fromkeys(self.threads))
+        self.threads = with_others(list(r.actors), r.waits)
         self.locks = {}
         for e in steps:
             if s.ops[e.op]["of"] in report_states.LOCKS:
@@ -453,10 +455,9 @@ class GameScene(Scene):
     def __init__(self, s, movers, points, sources):
         links = [w for p in points for w in p.waits]
         self.s, self.sources, self.movers = s, sources, movers
-        self.threads = [m.thread for m in movers if m.thread]
-        self.actors = len(self.threads)
-        self.threads += sorted({t for w in links for t in (w.thread, w.to) if t} -
-                               set(self.threads))
+        actors = [m.thread for m in movers if m.thread]
+        self.actors = len(actors)
+        self.threads = with_others(actors, links)
         self.locks = {w.obj: w.on for w in links if "mutex" in w.kind or "lock" in w.kind}
         self.locks |= {e.obj: e.name for e in s.events
                        if e.name in report_states.THE_2012 and e.op == "LOCK"}
@@ -551,6 +552,7 @@ class Mails:
         self.sections = dict(re.findall(r"^## (.*)\n\n((?:(?!^## ).*\n)+)", text, re.M))
         self.mails = [m for m in re.split(r"\n\n", self.sections["The mails"])
                       if re.match(r"\*\*\d", m)]
+        self.padata = self.sections["The other deadlock of that month"]
         self.tables = [x for name in ("What the mails do not say", "What came later")
                        for x in re.findall(r"^\| .* \|$", self.sections[name], re.M)]
 
@@ -558,8 +560,8 @@ class Mails:
         """HTML, a paragraph each."""
         found = [html_of(m) for m in self.mails
                  if ident in idents(m.partition("*Tested by*")[2])]
-        if ident == "E12":
-            found.append(html_of(self.sections["The other deadlock of that month"]))
+        if ident in idents(self.padata):
+            found.append(html_of(self.padata))
         for line in self.tables:
             cells = [c.strip() for c in line.strip("|").split(" | ")]
             if ident in idents(cells[0]):

@@ -118,14 +118,8 @@ class Symbols:
 
     def function(self, address):
         """ "mutex_lock", or None."""
-        low, high = 0, len(self.functions)
-        while low < high:
-            middle = (low + high) // 2
-            if self.functions[middle][0] <= address:
-                low = middle + 1
-            else:
-                high = middle
-        return self.functions[low - 1][1] if low else None
+        n = bisect.bisect_right(self.functions, address, key=lambda f: f[0])
+        return self.functions[n - 1][1] if n else None
 
     def find(self, addresses):
         """Looks up the file and line of these return addresses, for place()."""
