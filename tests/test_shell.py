@@ -114,6 +114,12 @@ def test_ctrl_c_behind_much_input():
         assert c.quit() == 0
 
 
+def test_torture_tells_how_far_it_is():
+    run = gordian.boot("torture slab 6 7")
+    assert [x for x in run.lines if x.startswith("torture slab: ")] == [
+        "torture slab: 6 s, seed 7", "torture slab: 5 of 6 s"]
+
+
 @pytest.mark.soak
 def test_piped_script_runs_as_written():
     """A pipe is faster than the shell. Cheap: the suite `input`."""
