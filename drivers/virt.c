@@ -1,7 +1,7 @@
 /*
  * QEMU's virt machine. Its devices are where the device tree says. Without a
  * valid tree the kernel takes the addresses that QEMU has always used, one
- * core, and as much memory as every machine has.
+ * core, and the least memory that a machine has.
  *
  * Owns nothing. Boot core, during start.
  */

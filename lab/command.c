@@ -174,7 +174,7 @@ SHELL_COMMAND(
 	.words =
 		"  ID       for example E2, or its slug e2-kosina; ID/PART: one part\n"
 		"  parts    list the parts of the experiment, and run nothing\n"
-		"  forced   leave out the free rounds (not in a part that has no other rounds)\n"
+		"  forced   leave out the free rounds; if a part has no others, it runs them\n"
 		"  free     only the free rounds (no thread is held), if there are any\n"
 		"  hold     stop at the first deadlock or endless wait, and keep it:\n"
 		"           try ps, locks and waits; end it with cut\n"

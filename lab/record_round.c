@@ -80,8 +80,8 @@ static void record_walk(const struct waitfor *w)
 	}
 }
 
-/* Each wait once, though several walks go through it. A reader of the stream keeps
- * the first line of a thread. */
+/* Each walk is written, so a wait may be written several times. A reader of the stream
+ * keeps the first line of a thread. */
 static void record_waits(struct stage *st, enum outcome out)
 {
 	if (out == OUT_DEADLOCK)

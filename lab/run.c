@@ -29,8 +29,8 @@ static void hush_lockdep(struct stage *st, bool on)
 	st->hushed = on;
 }
 
-/* Add lockdep's findings to the tally. A report of a kind that was not seen before is
- * shown, even if lockdep is hushed. */
+/* Add lockdep's findings to the tally. Unless the output is brief, a report of a kind
+ * that was not seen before is shown, even if lockdep is hushed. */
 static void note_lockdep(struct stage *st, struct tally *t)
 {
 	unsigned int more = lockdep_seen() & ~t->lockdep;

@@ -893,7 +893,7 @@ def focus(s):
 
 
 def see_the_keys(s):
-    """The shell takes Tab; F6 leaves the shell and comes back. A table has headings. A
+    """The shell takes Tab; F6 moves out of the shell and back. A table has headings. A
     long text is sent in pieces."""
     s.type("hel\t")
     s.wait(lambda: "gordian> help" in s.text())
@@ -905,7 +905,7 @@ def see_the_keys(s):
     s.driver.switch_to.active_element.send_keys(Keys.F6)
     assert "xterm" in focus(s)
     s.type(Keys.CONTROL + "u" + Keys.NULL)
-    assert s.driver.find_element(By.CSS_SELECTOR, ".hint").text == "F6 leaves the shell"
+    assert s.driver.find_element(By.CSS_SELECTOR, ".hint").text == "F6: out of the shell, and back"
     head, *rows = s.driver.find_elements(By.CSS_SELECTOR, "#locks tr")
     assert [x.text for x in head.find_elements(By.CSS_SELECTOR, "th[scope=col]")] == [
         "lock", "owner", "who waits"]

@@ -51,6 +51,8 @@ enum phase {
 	WOKEN, /* it was woken, and is at its resume gate or on the way to it */
 };
 
+/* What the engine knows of one thread or declared interrupt, and of the gate before
+ * which it stands. */
 struct gate {
 	struct thread *thread; /* the thread that stops here */
 	uint32_t id;	       /* of the thread: valid after its end */
@@ -224,8 +226,8 @@ void wake_wanting(const void *obj);
 void give_turn(struct gate *g, const void *lock);
 /* May the current thread stop here? g: its gate. */
 bool may_stop(const struct gate *g);
-/* The thread of g has masked or unmasked IRQs. by: the gate of the thread or
- * interrupt that caused this. */
+/* The thread of g has masked or unmasked IRQs. by: the struct gate of the
+ * thread or interrupt that caused this. */
 void set_masked(struct gate *by, struct gate *g, bool masked);
 /* If IRQs were masked or unmasked since the thread's last stop, add this to the
  * step's footprint. */

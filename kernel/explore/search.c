@@ -1072,7 +1072,7 @@ static void find_closer(struct search *s, unsigned int k, unsigned int t,
 		if (takes)
 			break;
 	}
-	/* No record says which step closed the thing, so take all steps that
+	/* No record says which step closed the thing, so reverse each step that
 	 * may have closed it. */
 	for (j++; j < from; j++) {
 		const struct node *n = &s->node[j];
@@ -1081,10 +1081,10 @@ static void find_closer(struct search *s, unsigned int k, unsigned int t,
 		if (!touch || touch->how == TOUCH_READ || n->chosen == t ||
 		    happens_before(s, j, prior))
 			continue;
-		/* If t came to this point before step j, `enabled` says whether
-		 * t could go on. If t came later, step j may have closed the
-		 * thing. But if t only reads the thing, t waits to be woken:
-		 * t's own step has closed the thing. */
+		/* If t came to this point after step j, and takes the thing by
+		 * writing, step j may have closed it. (If t only reads it, t
+		 * waits to be woken: t's own step has closed it.) If t came
+		 * before step j, `enabled` says whether t could go on. */
 		if (prior[t] > j ? how == TOUCH_WRITE : n->enabled & BIT(t))
 			reverse(s, j, t, step, unsure, other);
 	}

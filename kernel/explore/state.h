@@ -33,7 +33,7 @@ bool cores_idle(void);
 bool other_cores_sleep(uint32_t *sum);
 /* Does no grace period run, and is none requested? */
 bool rcu_gp_is_quiet(void);
-/* Is rcu_gp_is_quiet() true, and has no online core callbacks? */
+/* Is rcu_gp_is_quiet() true, and are there no callbacks on any online core? */
 bool rcu_is_quiet(void);
 
 /* The number of armed timers on all cores, without those that end a sleep. */

@@ -3,11 +3,11 @@
  *
  * The explorer handles a spinlock of the experiment like a mutex: a thread
  * stands before it, and can take a step while the lock is free. So no thread
- * spins. The thread also stops at gates inside its own sections. It may sleep
- * there although it has disabled preemption or masked IRQs: when it runs again,
- * both are as before. The other explored threads do not see the
+ * spins. The thread also stops at gates while it holds a spinlock or has masked
+ * IRQs. It may sleep there although preemption is disabled: when it runs again,
+ * all is as before. The other explored threads do not see the
  * difference, because one thread runs at a time anyway. RCU sees a difference:
- * without the explorer RCU would wait for the section as for a reader, but RCU
+ * without the explorer RCU would wait for such a thread as for a reader, but RCU
  * does not wait for a thread that sleeps. The search then notes LEFT_READERS.
  *
  * Owns nothing; the footprint's lock guards the list of held spinlocks of a gate.

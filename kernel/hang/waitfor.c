@@ -2,14 +2,15 @@
  * The wait-for graph: search it, print it. waitfor.h defines its edges.
  *
  * Why a reported cycle is a deadlock. In both snapshots each thread of the
- * cycle is in the same wait, and is off its core or spins. No thread of the
- * cycle was switched in between the two snapshots. So each did nothing but
+ * cycle is in the same wait, and is off its core or spins. Between the two
+ * snapshots no thread of the cycle was switched in. So each did nothing but
  * wait. (The grace-period thread may have been switched in: it looks at the
  * cores again and again, and waits on.) What a thread holds at the second
  * snapshot, it held at the first. At the second snapshot the event that a
- * thread waits for has not happened: the code that causes the event first sets
- * `granted` or wakes the thread, or a thread of the cycle would have to run
- * this code.
+ * thread waits for has not happened. For most waits, the code that causes the
+ * event first sets `granted` or wakes the thread, and the snapshot would show
+ * this. For the others, only a thread of the cycle can run this code, and none
+ * has run.
  */
 #include "kernel/hang/waitfor.h"
 

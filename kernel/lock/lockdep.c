@@ -197,8 +197,8 @@ void lockdep_relearn(struct lockdep_thread *t)
 
 	WRITE_ONCE(t->stale, 0);
 	/* Pairs with the barriers between set_stale() and the rest of
-	 * lockdep_reset() or lockdep_unregister_key(). If the looks below still
-	 * see what those functions forget, `stale` stays set. */
+	 * lockdep_reset() or lockdep_unregister_key(). If the code below still
+	 * reads what those functions forget, they set `stale` after us. */
 	smp_mb();
 	/* When a key is unregistered, the chains with its classes go. The names
 	 * of these chains may be used for other chains. */
@@ -212,8 +212,8 @@ void lockdep_relearn(struct lockdep_thread *t)
 		outer |= !h->class && i < t->base;
 	}
 	rechain(t, 0, CHAIN_EMPTY);
-	if (outer) /* the end of the interrupt restores the old name of a chain:
-		    * learn again then */
+	if (outer) /* this is an interrupt, and its end restores the old name of
+		    * the thread's chain: learn again then */
 		WRITE_ONCE(t->stale, 1);
 	for (unsigned int i = 0; i < t->depth; i++) {
 		struct held_lock *h = &t->held[i];

@@ -1,8 +1,8 @@
 /*
  * Lockdep: how locks of a class are used, and which uses exclude each other.
  *
- * A class gets a use when a lock of it is taken, when interrupts go on while it
- * is held, and when its holder calls other cores. If a new use contradicts an old
+ * A class gets a use when a lock of it is taken, when interrupts are enabled
+ * while it is held, and when its holder calls other cores. If a new use contradicts an old
  * use of the class, that is a finding. Lockdep notes the new use, so that it does
  * not find it again. But it derives no other findings from this use, because they
  * would have the same cause.

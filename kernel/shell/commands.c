@@ -82,7 +82,7 @@ SHELL_COMMAND(
 	quit, .name = "quit", .usage = "quit [STATUS]",
 	.help = "stop the machine with an exit status (0 to 255)",
 	.words =
-		"  STATUS  without it: that of the commands before, in this line\n",
+		"  STATUS  without it: that of the first command in this line that failed\n",
 	.example = "demo e1 forced; quit", .page = "docs/raspberry-pi.md",
 	.fn = quit_command);
 

@@ -117,9 +117,8 @@ static void print_help(void)
 {
 	kprintf("D or 1      thread D, or thread 1, takes one step; D 5: five "
 		"steps\n"
-		"RCU         the RCU callbacks that are due run: they are queued, "
-		"and their grace\n"
-		"            period is over\n"
+		"RCU         run the RCU callbacks that are due: those whose grace "
+		"period is over\n"
 		"(Enter)     repeat the last command\n"
 		"why [D]     show what blocks D: the lock, its owner, the place "
 		"where the owner\n"

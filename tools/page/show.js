@@ -61,7 +61,7 @@ function openShell() {
                         rendererType: "dom", scrollback: 5000, convertEol: true, cursorBlink: false,
                         screenReaderMode: true, theme: theme() });
   term.open($("shell"));
-  term.textarea.setAttribute("aria-label", "the kernel's shell; F6 leaves it");
+  term.textarea.setAttribute("aria-label", "the kernel's shell; F6 moves out of it");
   fit();
   term.on("data", type);
   addEventListener("resize", fit);
@@ -69,7 +69,7 @@ function openShell() {
     "change", () => term.setOption("theme", theme()));
 }
 
-// The shell takes Tab and Esc. F6 leaves it, and comes back.
+// The shell takes Tab and Esc. F6 moves the focus out of it, and back.
 function leaveShell(event) {
   if (event.key !== "F6" || event.ctrlKey || event.altKey || event.metaKey) return;
   event.preventDefault();
