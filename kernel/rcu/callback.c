@@ -268,6 +268,7 @@ static noinline void rcu_barrier_wait_slow(struct rcu_state *rsp)
  * one away. So if it is 1, the initial count, they all have run, or there were
  * none: no thread will use the completion, and there is nothing to wait for.
  * While events are recorded the barrier goes the long way, which records them.
+ * Only then may an experiment call rcu_barrier_queue() after this.
  */
 always_inline void rcu_barrier_wait(struct rcu_state *rsp)
 {
