@@ -11,8 +11,8 @@
  * wait for the line. So a state is a look at a machine that may be moving: its lines may
  * belong to slightly different times. A cycle is reported only if it lasts (waitfor.h).
  *
- * `now` and `written` belong to the recorder's thread, and before it begins to the
- * holder of record_mutex. round_lock (a spinlock) guards `shown`.
+ * Only the recorder's thread uses `now` and `written`. Before this thread begins, the
+ * holder of record_mutex sets them. round_lock (a spinlock) guards `shown`.
  */
 #include "lab/record.h"
 
@@ -166,7 +166,7 @@ static void add_held_locks(const struct thread *t)
 /* What the thread waits for, if it waits for an event. */
 static void add_wait(struct thread *t)
 {
-	static struct waitfor w; /* the recorder's thread */
+	static struct waitfor w; /* only the recorder's thread uses it */
 	const struct waitfor_link *l = &w.link[0], *to;
 	char name[64], on[64], words[64], whom[64], kind[64];
 
@@ -177,7 +177,7 @@ static void add_wait(struct thread *t)
 		return;
 	to = waitfor_owner(&w, 0);
 	if (to && to->thread == current)
-		return; /* it stops the recording */
+		return; /* t waits for the recorder's end (`record stop`) */
 	add_line("waiting thread=%u name=%s core=%u obj=%x on=%s kind=%s to=%u "
 		 "to-name=%s words=%s at=%x cycle=%d since=%llx",
 		 t->id, record_word(name, sizeof(name), l->name), l->cpu,

@@ -287,7 +287,7 @@ static unsigned int end_of_wait(unsigned int i)
 }
 
 /* For a round in which all threads have ended. The lines after the end of the last wait
- * do not help to explain that. Returns the number of the first of these lines, or
+ * do not help to explain why they have. Returns the number of the first of these lines, or
  * nr_lines if there are none. */
 static unsigned int first_after_waits(void)
 {

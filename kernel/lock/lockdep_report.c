@@ -283,8 +283,8 @@ static void print_irq_inversion(const struct finding *f)
 	lockdep_print_irq_scenario(f, f->unsafe);
 }
 
-/* Was the lock of the finding taken by an earlier step? (After a reset, the
- * stack of a relearnt lock is the place where it was taken.) */
+/* Did the thread hold the finding's lock before this step? (No, if lockdep learns
+ * the lock again after a reset. Then the stack begins where it was taken.) */
 static bool holds_next(const struct finding *f)
 {
 	for (unsigned int i = 0;

@@ -50,8 +50,8 @@ static always_inline bool percpu_try_read(struct percpu_rwsem *s)
 	return false;
 }
 
-/* The place that reports name: site; or, if site is 0, this place. So it costs
- * nothing while no report needs it. */
+/* The place to print in reports: site; or, if site is 0, this place. While no
+ * report needs the place, it costs nothing to find it. */
 static always_inline uintptr_t percpu_site(uintptr_t site)
 {
 	return site ? site : arch_here();
