@@ -212,8 +212,8 @@ static bool all_rest(bool arrived)
 
 		if (has_ended(i) || g->phase == STANDS)
 			continue;
-		/* A thread that falls asleep passes the lead on before it leaves
-		 * its core, and counts as waiting only then (waits_for()).
+		/* A thread that falls asleep first passes the lead on, and then
+		 * leaves its core. waits_for() counts it only afterwards.
 		 * Acquire: pairs with the release in reschedule(). */
 		if (g->phase == SLEEPS && !was_woken(g) &&
 		    (may_time_out(g) || waits_for_a_thread(g)) &&
