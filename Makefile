@@ -136,7 +136,7 @@ demo:
 #> Try next:
 #>   make run RUN='step e2' THEN=shell    choose each step yourself until it hangs
 #>   make run RUN='demo e2 hold; waits'   keep the deadlock and show the waits
-#>   make try                             your own kmem_cache_destroy(), judged
+#>   edit demos/yours.c, then make try    your own kmem_cache_destroy(), judged
 
 #: make run [SMP=n] [RUN='cmd; cmd'] [THEN=shell]
 #:          [MACHINE=raspi2b|raspi3b|raspi4b]

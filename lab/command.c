@@ -84,9 +84,8 @@ static bool parse_demo(int argc, char **argv, struct demo_request *rq)
 	}
 	for (int i = 2; i < argc; i++)
 		if (!parse_word(argv[i], rq)) {
-			kprintf("demo: \"%s\" does not fit: one of "
-				"forced|free|hold, ROUNDS, verbose, %s (each "
-				"once)\n",
+			kprintf("demo: \"%s\": use forced|free|hold, ROUNDS, "
+				"verbose, %s, each once\n",
 				argv[i], rq->all ? "search" : "parts");
 			return false;
 		}

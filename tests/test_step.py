@@ -151,6 +151,16 @@ def test_a_thread_that_is_slow_to_leave_its_core(tmp_path):
         assert " outcome=completes ok\n" in p.leave()
 
 
+def test_steps_as_in_a_line_for_replay():
+    with gordian.Console() as c:
+        c.prompt()
+        p = Player(c, "step e2 up")
+        p.type("D:2")
+        p.type("U:1")
+        assert schedule(p.type("line")) == "replay E2 up D:2 U:1"
+        p.leave()
+
+
 def test_rcu_takes_steps():
     """RCU runs D's callbacks as soon as D has queued them, by its number and by its
     name; `replay` does so too, with stops between the steps of D and without."""
@@ -247,6 +257,8 @@ def test_what_is_wrong_is_said_in_one_line():
             ("3", "RCU cannot go on: it has no callbacks to run"),
         ]:
             assert p.type(line) == f"step: {answer}\n"
+            assert p.type("") == "step: a thread (D, U, RCU) or a command (help lists " \
+                "them)\n"       # Enter does not repeat what was wrong
         assert p.type("line") == "no step has been taken yet\n"
         assert p.type("why") == "no thread is blocked\n"
         assert p.type("why D") == "  D can take a step:\n    begin\n"

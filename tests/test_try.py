@@ -8,7 +8,9 @@ import importlib.util
 import os
 import re
 import subprocess
+import sys
 
+import pexpect
 import pytest
 
 import gordian
@@ -138,13 +140,18 @@ def test_wrong_forms(tree, change, part, outcome, objection):
         assert found[part]["lockdep"] == "not-held"
 
 
-def test_progress(tmp_path, monkeypatch, capsys):
-    """A table takes minutes, so each part and row is told when it has come."""
-    build()
+def the_tool():
     loader = importlib.machinery.SourceFileLoader("try_", str(ROOT / "tools/try"))
     tool = importlib.util.module_from_spec(
         importlib.util.spec_from_loader("try_", loader))
     loader.exec_module(tool)
+    return tool
+
+
+def test_progress(tmp_path, monkeypatch, capsys):
+    """A table takes minutes, so each part and row is told when it has come."""
+    build()
+    tool = the_tool()
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(tool, "OUT", tmp_path)
     rows = tool.run_table(build() / "gordian.img", "before", 4,
@@ -201,6 +208,47 @@ def test_the_end_of_make_try(tree):
         ("witness: ", "qemu"))) <= 80
 
 
+def test_a_search_that_was_stopped(capsys):
+    """No schedule failed, but not all were tried: the table says how to try more."""
+    run = boot("explore yours/E17 max 2")
+    capsys.readouterr()
+    the_tool().print_failed(run.text, "make run")
+    assert capsys.readouterr().out.strip().split("\n")[1:] == [
+        "yours/E17      -            0 of 2 fail",
+        "  unexpected: the search is not complete, so CLEAN is not confirmed",
+        "  make run RUN='explore yours/E17 max 20'"]
+
+
+def test_a_function_that_loops_without_waiting(tree):
+    """It cannot be searched."""
+    (tree / "demos/yours.c").write_text((ROOT / "demos/yours.c").read_text().replace(
+        "\tmutex_lock(&slab_mutex);", "\twhile (!mutex_trylock(&slab_mutex))\n\t\t;", 1))
+    p = tried(tree)
+    table = p.stdout[p.stdout.index("\nfailed  "):].strip().split("\n")
+    at = table.index("  explore: more steps than there is room for")
+    assert table[at - 1].startswith("yours/")
+    assert table[at + 1] == "  (a function that loops without waiting cannot be searched)"
+    assert p.returncode == 1
+
+
+def test_a_function_that_ends_the_kernel(tree):
+    (tree / "demos/yours.c").write_text((ROOT / "demos/yours.c").read_text().replace(
+        "\tmutex_lock(&slab_mutex);", "\t*(volatile int *)0 = 1;", 1))
+    p = tried(tree)
+    assert p.returncode == 101 and "\npanic: " in p.stdout
+    assert p.stdout.endswith("\nthe kernel did not get to the end (status 101): see its "
+                             "last lines above\n")
+
+
+def test_a_clock_fills_silence():
+    """On a terminal `make try` shows that it is alive; the next line replaces the clock."""
+    script = ("import runpy, time; C = runpy.run_path('tools/try')['Clock']; C.SILENCE = 0\n"
+              "with C() as c:\n time.sleep(2); c.print('next\\n')")
+    p = pexpect.spawn(sys.executable, ["-c", script], cwd=str(ROOT), timeout=gordian.TIMEOUT)
+    p.expect(pexpect.EOF)
+    assert re.fullmatch(rb"(\r\(\d+ s\) )+\r\x1b\[Knext\r\n", p.before)
+
+
 @pytest.fixture(scope="module")
 def patch_of_yours(tree):
     (tree / "demos/yours.c").write_text((ROOT / "demos/yours.c").read_text())
@@ -220,6 +268,14 @@ def test_the_merged_fix_passes(merged_fix):
     assert all(v.ok for v in verdicts(rounds, "part"))
     assert [v.ok for v in verdicts(rounds)] == [True]
     assert check_rows(rounds) == 1
+
+
+def test_what_is_said_of_the_merged_fix(merged_fix, capsys):
+    the_tool().print_failed("".join(merged_fix), "make run")
+    lines = capsys.readouterr().out.strip().split("\n")
+    assert lines[0] == "no part failed" and len(lines) == 2
+    assert re.fullmatch(r"\([1-9]\d* of \d+ schedules of yours/E3 fail, as expected there\)",
+                        lines[1])
 
 
 def test_the_merged_fix_passes_in_all_schedules(merged_fix):

@@ -5,7 +5,7 @@ import pytest
 from gordian import Console
 
 ALONE = ("board", "cut", "locks", "poweroff", "ps", "rcu", "reboot", "slabinfo", "waits")
-DEMO = "does not fit: one of forced|free|hold, ROUNDS, verbose, parts (each once)"
+DEMO = "use forced|free|hold, ROUNDS, verbose, parts, each once"
 FULL = "is none of graph, full|bound [N], max N, time, verbose (each once)"
 LEG = "expected ACTOR:STEPS; ACTOR is D, U or RCU, STEPS is 1 to 960"
 HUGE = "4294967297"
@@ -45,12 +45,12 @@ WRONG = {
     "torture rcu 1 1 1": "usage: torture [NAME|all] [SECONDS] [SEED]",
     "demo x": 'demo: no experiment "x" (`demo` lists them)',
     "demo e2/x": 'demo: no experiment "e2/x" (`demo` lists them)',
-    **{f"demo e2 {w}": f'demo: "{w.split()[-1]}" {DEMO}' for w in (
+    **{f"demo e2 {w}": f'demo: "{w.split()[-1]}": {DEMO}' for w in (
         "foo", "0", "-1", HUGE, "forced free", "free free", "hold forced", "free 5 6",
         "verbose verbose", "x" * 20)},
     "demo e2 forced 5": "demo: ROUNDS counts free rounds; leave it out with forced or hold",
     "demo e2 5 hold": "demo: ROUNDS counts free rounds; leave it out with forced or hold",
-    "demo e2 verbose verbose": f'demo: "verbose" {DEMO}',
+    "demo e2 verbose verbose": f'demo: "verbose": {DEMO}',
     "demo e2 search": "demo: search needs all, and the debug profile (for one "
                       "experiment use explore)",
     "demo all hold": "demo: hold needs one experiment, not all",

@@ -264,11 +264,10 @@ static noinline void rcu_barrier_wait_slow(struct rcu_state *rsp)
 }
 
 /*
- * From here on only the barrier's callbacks change barrier_count, and each takes
- * one away. So if it is 1, the initial count, they all have run, or there were
- * none: no thread will use the completion, and there is nothing to wait for.
- * While events are recorded the barrier goes the long way, which records them.
- * Only then may an experiment call rcu_barrier_queue() after this.
+ * From here on only the barrier's callbacks change barrier_count: each takes one
+ * away. So if it is 1, the initial count, all have run, or there were none: no
+ * thread will use the completion, so there is nothing to wait for. While events
+ * are recorded, which an experiment needs to queue more now, go the long way.
  */
 always_inline void rcu_barrier_wait(struct rcu_state *rsp)
 {

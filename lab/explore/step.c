@@ -116,7 +116,7 @@ static const char *first_word(int arg, unsigned int i)
 static void print_help(void)
 {
 	kprintf("D or 1      thread D, or thread 1, takes one step; D 5: five "
-		"steps\n"
+		"steps (D:5, too)\n"
 		"RCU         run the RCU callbacks that are due: those whose grace "
 		"period is over\n"
 		"(Enter)     repeat the last command\n"
@@ -178,10 +178,11 @@ static void name_threads(const struct stage *st)
 		kprintf("%s%s", i ? ", " : "", mover_name(st->sc, i));
 }
 
-/* A command was wrong, and a message has been printed. If the command came from
- * the command line, note this. Returns false. */
+/* A command was wrong, and a message has been printed. Enter does not repeat it. If
+ * the command came from the command line, note this. Returns false. */
 static bool refuse_command(struct stepper *s, bool from_words)
 {
+	s->last[0] = 0;
 	s->bad |= from_words;
 	return false;
 }
@@ -250,9 +251,10 @@ static bool obey_command(struct stepper *s, const struct stage *st, char *line,
 	unsigned int n = 0;
 	int actor, of = -1;
 
-	while (n < ARRAY_SIZE(word) && *(p += strspn(p, " "))) {
+	/* Also "D:5", as in a line for `replay`. */
+	while (n < ARRAY_SIZE(word) && *(p += strspn(p, " :"))) {
 		word[n++] = p;
-		p += strcspn(p, " ");
+		p += strcspn(p, " :");
 		if (*p)
 			*p++ = 0;
 	}
