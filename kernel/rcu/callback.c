@@ -267,7 +267,7 @@ static noinline void rcu_barrier_wait_slow(struct rcu_state *rsp)
  * From here on only the barrier's callbacks change barrier_count: each takes one
  * away. So if it is 1, the initial count, all have run, or there were none: no
  * thread will use the completion, so there is nothing to wait for. While events
- * are recorded, which an experiment needs to queue more now, go the long way.
+ * are recorded, experiments may queue more callbacks: then go the long way.
  */
 always_inline void rcu_barrier_wait(struct rcu_state *rsp)
 {
