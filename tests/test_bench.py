@@ -178,29 +178,103 @@ def test_linux_says_what_it_needs(tmp_path):
     assert "no kernel" in p.stdout
 
 
-def test_scale():
-    """The picture of the docs has the figures beside it, and these are the figures of
-    docs/cost.json where both have them. (`make bench-docs bench-scale` writes all.)"""
-    found = json.loads(scale.DATA.read_text())
-    assert scale.PICTURE.read_text() == scale.svg(found)
-    assert list(found) == list(scale.ROWS)
+@pytest.fixture(scope="module")
+def scaled():
+    """What `make bench-scale` measures."""
+    for profile in ("release", "debug"):
+        gordian.build(profile)
+    return scale.measure_cores(gordian.OUT), scale.measure_growth(gordian.OUT)
+
+
+def test_the_docs_have_the_figures_of_a_run(scaled):
+    """docs/scale.json and docs/growth.json: exactly, if the compiler is the one that
+    docs/cost.json names. (`make bench-docs bench-scale` writes all.)"""
+    found, growth = scaled
+    stated, stated_growth = scale.read(scale.SCALE), scale.read(scale.GROWTH)
+
+    def pairs(a, b):
+        assert a.keys() == b.keys()
+        for key, value in a.items():
+            if isinstance(value, dict):
+                yield from pairs(value, b[key])
+            elif key != "what":
+                yield value, b[key], key
+
+    for said, is_now, key in (*pairs(stated, found), *pairs(stated_growth, growth)):
+        assert abs(said - is_now) <= TOLERANCE * is_now, key
+    if json.loads(bench.STATED.read_text())["compiler"] == bench.compiler():
+        assert (stated, stated_growth) == (found, growth)
+
+
+def test_the_docs_of_the_scale():
+    """The pictures and the tables have the figures beside them, and these are the figures
+    of docs/cost.json where both have them."""
+    found, growth = scale.read(scale.SCALE), scale.read(scale.GROWTH)
+    for name, picture in scale.pictures(found, growth).items():
+        assert (scale.PICTURES / name).read_text() == picture, name
+    text = bench.PAGE.read_text()
+    assert scale.page(text, found, growth) == text
+    for name in scale.pictures(found, growth):
+        assert f"](pictures/{name})" in text
+    assert tuple(found) == scale.ROWS
     stated = json.loads(bench.STATED.read_text())["rows"]
     for row, counts in found.items():
-        assert list(counts) == [str(c) for c in scale.CORES]
-        assert (counts["1"], counts["4"]) == \
-            (stated[row]["release"], stated[row]["release_4"]), row
+        assert list(counts) == [c for c in scale.CORES if c > 1 or row not in scale.HOTPLUG]
+        if row in scale.CALLS:
+            assert (counts[1], counts[4]) == \
+                (stated[row]["release"], stated[row]["release_4"]), row
 
 
-def test_the_picture_of_the_scale():
-    """A cost that is 10 times higher is one step up, and twice the cores are one step to
-    the right; the exponent of a cost that is the square of the cores is 2."""
-    square = {str(c): 100 * c * c for c in scale.CORES}
-    assert abs(scale.exponent(square) - 2) < 1e-9
-    points = re.search(r'data-row="x" points="([^"]+)"', scale.svg({"x": square}))[1]
+@pytest.mark.parametrize("row", ["slab", "slab-256x256", "slab-fill", "call-rcu", "rcu-run",
+                                 "lock-known"])
+def test_growth(scaled, row):
+    """An operation costs no more if the kernel keeps more: the exponent is under 0.1, from
+    10 to 100 times as many and from once to 100 times."""
+    for profile in ("debug",) if row == "lock-known" else ("release", "debug"):
+        counts = scaled[1][profile][row]["counts"]
+        assert scale.curves.exponent(counts, 10) < 0.1, profile
+        assert scale.curves.exponent(counts, 1) < 0.1, profile
+
+
+def test_growth_of_a_search(scaled):
+    """Lockdep's search visits each class once."""
+    counts = scaled[1]["debug"]["lock-new"]["counts"]
+    assert 0.5 < scale.curves.exponent(counts, 10) <= 1
+
+
+@pytest.mark.parametrize("row, most", [
+    ("grace-period", 1), ("expedited", 1), ("barrier", 1), ("core-off", 1), ("core-on", 1),
+    ("slab-all", 0), ("rcu-read-all", 0), ("spin-all", 1), ("mutex-all", 1)])
+def test_growth_with_cores(scaled, row, most):
+    """At most linear. What only a core's own data are used for costs the same."""
+    assert scale.curves.exponent(scaled[0][row], 8) <= most
+
+
+def test_the_picture_of_a_square():
+    """Three decades of the cost are three steps up, and equal factors of x are equal steps
+    to the right; the exponent of a cost that is the square of x is 2."""
+    square = {x: 100 * x * x for x in (1, 2, 4, 8, 16, 32)}
+    assert abs(scale.curves.exponent(square, 8) - 2) < 1e-9
+    picture = scale.curves.svg("", {"x": square, "other": {2: 7, 32: 8}}, "cores")
+    points = re.search(r'data-row="x" points="([^"]+)"', picture)[1]
     x, y = zip(*(map(float, p.split(",")) for p in points.split()))
-    assert len(x) == 6 and {b - a for a, b in zip(x, x[1:])} == {scale.PER_DOUBLING}
-    assert abs(y[0] - scale.BOTTOM) < 0.1
-    assert abs(y[0] - y[-1] - scale.PER_TEN * 2 * math.log10(32)) < 0.1
+    assert len({b - a for a, b in zip(x, x[1:])}) == 1
+    assert (x[0], x[-1]) == (scale.curves.LEFT, scale.curves.RIGHT)
+    assert abs(y[0] - y[-1] - scale.curves.PER_TEN * 2 * math.log10(32)) < 0.1
+    second = re.search(r'data-row="other" points="([^" ,]+),', picture)[1]
+    assert float(second) == x[1]
+
+
+def test_the_exponent_as_text():
+    assert scale.slope({10: 1000, 100: 999}, 10) == "0.00"
+    assert scale.slope({10: 1000, 100: 500}, 10) == "-0.30"
+
+
+def test_no_room_for_classes():
+    run = boot("test lockdep.full_classes; bench growth", smp=1)
+    assert run.status == 1
+    assert "bench growth: lockdep has no room for 4 more classes" in run.lines
+    assert not any("lock-known" in line for line in run.lines)
 
 
 def test_impossible_counts():
@@ -213,8 +287,9 @@ def test_impossible_counts():
 def test_says_when_it_is_not_counted():
     """With the clock of the host, or with one eight times as fast, the output says that
     the figures are not counts."""
-    for extra in ((), ("-icount", "shift=3,sleep=off")):
-        run = boot("bench", smp=1, extra=extra)
+    for extra, what in ((), "bench"), ((), "bench cores"), ((), "bench growth"), \
+            (("-icount", "shift=3,sleep=off"), "bench"):
+        run = boot(what, smp=2 if what == "bench cores" else 1, extra=extra)
         assert "bench: ns per operation; not counted, see -icount" in run.lines
         assert run.status == 0
     run = boot("bench", smp=1, extra=COUNTED)

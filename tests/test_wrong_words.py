@@ -13,8 +13,9 @@ WRONG = {
     **{f"{c} x": f"usage: {c} (no other word)" for c in ALONE},
     "demo cut x": "usage: cut (no other word)",
     "bench x": 'bench: no row "x" (`bench` prints all)',
-    "bench slab slab": "usage: bench [ROW | latency [SAMPLES]]",
-    "bench latency 1 1": "usage: bench [ROW | latency [SAMPLES]]",
+    "bench slab slab": "usage: bench [ROW | cores | growth | latency [SAMPLES]]",
+    "bench growth 1": "usage: bench [ROW | cores | growth | latency [SAMPLES]]",
+    "bench latency 1 1": "usage: bench [ROW | cores | growth | latency [SAMPLES]]",
     **{f"bench latency {w}": f'bench latency: "{w}" is no number of samples from 1 to 1000'
        for w in ("x", "0", "-1", "1001", HUGE)},
     "help x": 'help: no command "x" (`help` lists them)',

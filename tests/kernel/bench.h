@@ -2,7 +2,7 @@
  * The rows of the shell's `bench` command, and what the files that have them share.
  *
  * A row is an operation whose cost is measured. A group is a few rows with data in
- * common. bench.c has the list of the groups. Everything here runs in the command's
+ * common. bench_cmd.c has the list of the groups. Everything here runs in the command's
  * thread, which stays on one core, unless a comment says otherwise.
  */
 #pragma once
@@ -63,8 +63,15 @@ struct thread *bench_thread(int (*fn)(void *), void *arg, unsigned int cpu);
 extern bool bench_no_memory;
 /* Sort n numbers, the smallest first. */
 void bench_sort(uint32_t *a, unsigned int n);
+/* What an operation of b costs: the median of several batches, without the loop. */
+unsigned int bench_cost(const struct bench *b);
+/* Print whether the figures that follow are instructions. */
+void bench_print_unit(void);
 #define BENCH_INTERRUPTED                                                      \
 	130 /* the command's status, as on Unix after Ctrl-C */
 
+/* `bench cores`, `bench growth`. Return the status. */
+int bench_cores(void);
+int bench_growth(void);
 /* `bench latency [SAMPLES]`; samples: the word, or NULL. Returns the status. */
 int bench_latency(const char *samples);
