@@ -264,8 +264,8 @@ size:
 #: make bench-docs             write the counts to docs/cost.json and docs/cost.md
 #: make bench-latency [N=100]  measure in guest time, on 2 and 4 cores, how long
 #:                             operations take; N samples of each
-#: make bench-scale            count with 1 to 32 cores, and with 1, 10 and 100 times as
-#:                             many objects; draw the curves
+#: make bench-scale            count with 1 to 32 cores, and with 1, 10 and 100
+#:                             times as many objects; draw the curves
 #: make bench-linux PEER=DIR   compare with a Linux, which DIR/measure.py measures
 .PHONY: bench bench-check bench-docs bench-latency bench-scale bench-linux
 BENCH = tools/need demo size && \
