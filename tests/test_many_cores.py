@@ -16,6 +16,14 @@ def test_all_experiments(smp):
     check(gordian.boot("demo all", smp=smp, machine=",gic-version=3"))
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("smp", [16, 32])
+def test_all_suites(smp):
+    run = gordian.boot("test", smp=smp, machine=",gic-version=3")
+    assert re.search(r"^test: \d+ passed, 0 failed, 0 skipped$", run.text, re.M)
+    assert run.status == 0
+
+
 @pytest.mark.parametrize("smp, times", [
     (32, 2), *(pytest.param(smp, 100, marks=pytest.mark.soak) for smp in (16, 32))])
 def test_each_core_off_and_on(smp, times):

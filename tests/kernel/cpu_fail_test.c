@@ -385,7 +385,7 @@ KTEST_MANUAL(cpu, lost)
 
 /* ---- out of memory ------------------------------------------------------------------------ */
 
-#define MANY_CACHES 80
+#define MANY_CACHES 240
 
 /* Fail each page allocation of cpu_up() in turn: an error, and all as before. */
 KTEST(cpu, no_memory)

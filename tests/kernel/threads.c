@@ -51,7 +51,7 @@ static int work_from_start(void *arg)
 
 void run_in_threads(unsigned int n, int (*fn)(void *))
 {
-	struct thread *t[2 * NR_CPUS];
+	struct thread *t[MOST_WORKERS];
 	unsigned int cpu = NR_CPUS;
 
 	work = fn;

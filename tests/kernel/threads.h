@@ -26,7 +26,8 @@ bool spinner_advances(struct spinner *s, uint32_t n);
 
 /* Run fn((void *)i) in n threads, i from 0, on the online cores in turn, and wait
  * for them. They start when all exist: otherwise the first ones would be done
- * before the last one exists. */
+ * before the last one exists. n: at most MOST_WORKERS. */
+#define MOST_WORKERS (2 * NR_CPUS + 1)
 void run_in_threads(unsigned int n, int (*fn)(void *));
 
 /* ---- a gate: a completion that threads wait for ---------------------------- */

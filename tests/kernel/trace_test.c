@@ -10,6 +10,7 @@
 #include "tests/kernel/threads.h"
 
 #define EVENTS 200u /* of each thread */
+#define OTHERS 40u  /* at most, on average: of a thread's life, of a core */
 #define ROUNDS 50u
 
 static int note_events(void *arg)
@@ -21,7 +22,7 @@ static int note_events(void *arg)
 
 KTEST(lib, trace_times)
 {
-	static struct trace_event e[NR_CPUS * (EVENTS + 8)];
+	static struct trace_event e[NR_CPUS * (EVENTS + OTHERS)];
 	unsigned int backward = 0, lost_all = 0, missing = 0;
 	unsigned int cores = cpumask_weight(cpu_online());
 
