@@ -330,8 +330,7 @@ static unsigned int drain_core(unsigned int cpu)
 			put_line("lost %llx core=%u events=%u",
 				 (unsigned long long)timer_now(), cpu, lost);
 		for (unsigned int i = 0; i < n; i++) {
-			if (is_own(&batch[i]) ||
-			    (what == RECORD_ACTORS && !batch[i].traced))
+			if (is_own(&batch[i]))
 				c->left_out++;
 			else
 				put_event(&batch[i]);
@@ -432,7 +431,7 @@ static int recorder_thread(void *arg maybe_unused)
 		if (!drain())
 			sleep_ns(LOOK_NS);
 	}
-	trace_follow(false);
+	trace_follow(false, false);
 	/* A core that was far ahead has more than one call writes. */
 	while (!record_is_live() && drain())
 		;
@@ -493,7 +492,7 @@ int record_begin(int file, enum record_what of)
 	live_begin();
 	rec.counts[0] = ~0ull; /* the first look writes them */
 	put_head();
-	trace_follow(!record_is_live());
+	trace_follow(!record_is_live(), what == RECORD_ALL);
 	for_each_possible_cpu (cpu)
 		rec.begin[cpu] = trace_written(cpu) - trace_unread(cpu);
 	WRITE_ONCE(stop, false);
@@ -503,7 +502,7 @@ int record_begin(int file, enum record_what of)
 	if (rec.thread)
 		return 0;
 	WRITE_ONCE(on, false);
-	trace_follow(false);
+	trace_follow(false, false);
 	return -ENOMEM;
 }
 

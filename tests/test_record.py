@@ -223,7 +223,8 @@ def test_actors_only(tmp_path):
     assert run.status == 0
     s = stream.read(tmp_path / "x")
     assert s.count_check() == [] and s.events and all(e.traced for e in s.events)
-    assert sum(c["left-out"] for c in s.cores.values()) > 100
+    # The others do not fill the rings. (A switch from an actor to the recorder is left out.)
+    assert sum(c["left-out"] for c in s.cores.values()) < len(s.events) / 4
 
 
 @pytest.mark.parametrize("profile, smp, demo", [

@@ -227,7 +227,7 @@ unsigned int trace_snapshot(struct trace_event *out, unsigned int max,
 
 /* ---- the follower -------------------------------------------------------- */
 
-void trace_follow(bool on)
+void trace_follow(bool on, bool all)
 {
 	unsigned int cpu;
 
@@ -240,7 +240,8 @@ void trace_follow(bool on)
 	for_each_possible_cpu (cpu)
 		WRITE_ONCE(rings[cpu].tail, READ_ONCE(rings[cpu].head));
 	/* Relaxed: an event before this one is read, too. */
-	__atomic_fetch_or(&trace_mode, TRACE_FOLLOWED, __ATOMIC_RELAXED);
+	__atomic_fetch_or(&trace_mode, all ? TRACE_FOLLOWED : 0,
+			  __ATOMIC_RELAXED);
 }
 
 uint32_t trace_written(unsigned int cpu)

@@ -246,14 +246,15 @@ unsigned int trace_snapshot(struct trace_event *out, unsigned int max,
 			    unsigned int *lost);
 
 /*
- * Follow the stream: from trace_follow(true) to trace_follow(false) every event is
- * recorded, and trace_read() copies those of core cpu which it has not copied
- * yet, in order, at most max; returns how many. *lost: how many it has found
- * overwritten. One thread at a time follows and reads. Traces may start and stop
- * meanwhile. trace_unread(): how many are left; trace_written(): the number of
- * events that the core has ever written, which wraps. Any context.
+ * Follow the stream: from trace_follow(true) to trace_follow(false) trace_read()
+ * copies the events of core cpu which it has not copied yet, in order, at most
+ * max; returns how many. all: every event is recorded; if not, only those of
+ * traces. *lost: how many it has found overwritten. One thread at a time follows
+ * and reads. Traces may start and stop meanwhile. trace_unread(): how many are
+ * left; trace_written(): the number of events that the core has ever written,
+ * which wraps. Any context.
  */
-void trace_follow(bool on);
+void trace_follow(bool on, bool all);
 unsigned int trace_read(unsigned int cpu, struct trace_event *out,
 			unsigned int max, unsigned int *lost);
 unsigned int trace_unread(unsigned int cpu);

@@ -189,7 +189,7 @@ static void follow_flood(uint32_t events, bool paced, bool held)
 	flood.events = events;
 	flood.paced = paced;
 	flood.ended = 0;
-	trace_follow(true);
+	trace_follow(true, true);
 	for_each_possible_cpu (cpu)
 		before[cpu] = trace_written(cpu) - trace_unread(cpu);
 	for_each_online_cpu (cpu)
@@ -198,7 +198,7 @@ static void follow_flood(uint32_t events, bool paced, bool held)
 	for (bool ended = false; !ended;) {
 		ended = READ_ONCE(flood.ended) == cores;
 		if (ended)
-			trace_follow(false);
+			trace_follow(false, false);
 		for_each_possible_cpu (cpu) {
 			uint32_t was = found.read + found.lost;
 
@@ -303,7 +303,7 @@ KTEST(lib, trace_interrupted)
 
 	ktest_run_on(ktest_first_core());
 	burst.next = 1;
-	trace_follow(true);
+	trace_follow(true, true);
 	before = trace_written(smp_processor_id());
 	for (unsigned int i = 0; i < 500; i++) {
 		struct timer t;
@@ -320,7 +320,7 @@ KTEST(lib, trace_interrupted)
 		timer_cancel_sync(&t);
 		unsound += !read_is_sound(&all, &next);
 	}
-	trace_follow(false);
+	trace_follow(false, false);
 	read_is_sound(&all, &next);
 	written = trace_written(smp_processor_id()) - before;
 	EXPECT_EQ(unsound, 0);
