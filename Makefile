@@ -266,8 +266,12 @@ size:
 #:                             operations take; N samples of each
 #: make bench-scale            count with 1 to 32 cores, and with 1, 10 and 100
 #:                             times as many objects; draw the curves
+#: make bench-start [N=10] [LONG=1]
+#:                             measure what a start costs the host, over an empty
+#:                             image; N pairs of runs; LONG=1: also what make demo
+#:                             and `explore all` cost
 #: make bench-linux PEER=DIR   compare with a Linux, which DIR/measure.py measures
-.PHONY: bench bench-check bench-docs bench-latency bench-scale bench-linux
+.PHONY: bench bench-check bench-docs bench-latency bench-scale bench-start bench-linux
 BENCH = tools/need demo size && \
 	$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=debug image && \
 	$(MAKE) --no-print-directory -j$(JOBS) SAY=nothing PROFILE=release image && \
@@ -278,6 +282,8 @@ bench-check bench-docs bench-latency:
 	@$(BENCH) $(O) $(@:bench-%=%) $(if $(filter %latency,$@),$(N))
 bench-scale:
 	@$(BENCH)_scale $(O)
+bench-start:
+	@$(BENCH)_start $(O) $(or $(N),10) $(if $(LONG),long)
 bench-linux:
 	@$(BENCH)_linux $(O) '$(PEER)'
 

@@ -70,6 +70,15 @@ def test_memory(mem):
     assert f"cores, {mem} MiB\n" in run.text
 
 
+def test_a_start_leaves_memory_alone():
+    """The kernel looks at the end of memory, and not at each MiB: whatever it touches, the
+    host must clear."""
+    with gordian.Console(mem=1024) as c:
+        assert "1024 MiB" in c.prompt()
+        status = open(f"/proc/{c.p.proc.pid}/status", encoding="ascii").read()
+    assert int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) < 512 * 1024
+
+
 def test_elf_start():
     """An ELF file: it runs at its own address, without a tree in r2; the tree is at the
     start of memory."""

@@ -73,12 +73,48 @@ void map_pages(uint32_t va, uint32_t pa, uint32_t size, enum map_prot prot)
 	}
 }
 
+const void *map_early(uint32_t pa, uint32_t size)
+{
+	uint32_t base = pa & ~(MIB - 1);
+
+	for (uint32_t off = 0; off < pa - base + size; off += MIB) {
+		uint32_t va = EARLY_VA + off;
+
+		set_entry(l1_entry(va),
+			  (base + off) | SECTION_NORMAL | SECTION_RO |
+				  SECTION_XN | L1_SECTION,
+			  va);
+	}
+	return (const void *)(EARLY_VA + pa - base);
+}
+
+/* Does memory answer at pa? */
+static bool memory_answers(uint32_t pa)
+{
+	uint32_t word;
+
+	return probe_read((uintptr_t)map_early(pa, sizeof(word)), &word);
+}
+
+/* The first page, from pa on, where no memory answers; end, if there is none. The
+ * memory below answers as a whole: if the last page does, one look is enough. On an
+ * emulator each look costs the host a page, which it clears. */
+static uint32_t memory_end(uint32_t pa, uint32_t end)
+{
+	for (uint32_t at = end - PAGE_SIZE; pa < end;
+	     at = pa + (end - pa) / 2 / PAGE_SIZE * PAGE_SIZE)
+		if (memory_answers(at))
+			pa = at + PAGE_SIZE;
+		else
+			end = at;
+	return end;
+}
+
 uint32_t map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size)
 {
-	uint32_t start = pa, word;
+	uint32_t start = pa, end = memory_end(pa, pa + size);
 	uint32_t image = boot_info.image_pa;
 	uint32_t image_size = (uint32_t)image_end - KERNEL_VA;
-	uint32_t end = pa + size;
 
 	for (uint32_t va = EARLY_VA; va < EARLY_VA + EARLY_MAX; va += MIB)
 		set_entry(l1_entry(va), 0, va);
@@ -92,25 +128,16 @@ uint32_t map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size)
 			set_entry(l1_entry(va),
 				  pa | SECTION_NORMAL | SECTION_XN | L1_SECTION,
 				  va);
-			if (!probe_read(va, &word)) {
-				set_entry(l1_entry(va), 0, va);
-				break;
-			}
 			pa += MIB;
 			continue;
 		}
 		/* The pages of the image stay out of the direct map: they have
 		 * a mapping of their own. */
-		if (pa < image || pa >= image + image_size) {
+		if (pa < image || pa >= image + image_size)
 			map_pages(va, pa, PAGE_SIZE, MAP_RW);
-			if (!probe_read(va, &word)) {
-				map_pages(va, 0, PAGE_SIZE, MAP_NONE);
-				break;
-			}
-		}
 		pa += PAGE_SIZE;
 	}
-	return pa - start;
+	return end - start;
 }
 
 uintptr_t map_device(uint32_t pa, uint32_t size)
@@ -138,21 +165,6 @@ uintptr_t map_checked(uint32_t pa, uint32_t size, uint32_t id, uint32_t mask,
 	map_pages(va, 0, next_device - va, MAP_NONE);
 	next_device = va;
 	return 0;
-}
-
-const void *map_early(uint32_t pa, uint32_t size)
-{
-	uint32_t base = pa & ~(MIB - 1);
-
-	for (uint32_t off = 0; off < pa - base + size; off += MIB) {
-		uint32_t va = EARLY_VA + off;
-
-		set_entry(l1_entry(va),
-			  (base + off) | SECTION_NORMAL | SECTION_RO |
-				  SECTION_XN | L1_SECTION,
-			  va);
-	}
-	return (const void *)(EARLY_VA + pa - base);
 }
 
 bool is_guard_page(uint32_t va)

@@ -19,8 +19,9 @@ enum map_prot { MAP_RW, MAP_RO, MAP_RX, MAP_DEVICE, MAP_NONE };
 void map_pages(uint32_t va, uint32_t pa, uint32_t size, enum map_prot prot);
 /* Make the direct map of [pa, pa + size), page granular, without the image's
  * pages. ram_base: the physical address that LOWMEM_VA maps, a multiple of 1
- * MiB. Stops at the first address at which no memory answers. Returns the
- * number of bytes from pa up to there. Removes the mappings of map_early(). */
+ * MiB. If no memory answers at the last page, the map ends at the first page
+ * where none answers. Returns the number of bytes from pa up to there. Removes
+ * the mappings of map_early(). */
 uint32_t map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size);
 /* Map device registers. Returns their address; 0: the window is full. */
 uintptr_t map_device(uint32_t pa, uint32_t size);
