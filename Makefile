@@ -69,10 +69,11 @@ $(error PROFILE=$(PROFILE): there are debug and release)
 endif
 # These are built without the checks: a check is a call, and these files run with
 # the MMU off, while a lock is taken or a reader begins, for each lock that lockdep sees
-# (a backtrace), or for each step (the search, which the tests on the host check).
+# (a backtrace), for each step (the search), or for each word of the device tree. (The
+# tests on the host check the last two.)
 PLAIN := boot/% kernel/lock/spinlock.c kernel/lock/park.c kernel/lock/lockdep% \
 	 kernel/sync/fast.c kernel/rcu/read.c kernel/debug/backtrace.c \
-	 kernel/explore/search.c
+	 kernel/explore/search.c kernel/lib/fdt.c
 # In the debug profile the explorer sees each access of these to shared memory
 # (kernel/explore/access.h). clang has no such option for this target.
 SEEN  := $(if $(CLANG),,$(if $(filter debug,$(PROFILE)),demos/%))

@@ -157,16 +157,16 @@ static noreturn void not_virt(const char *missing)
 /* The controller that the tree has, or a controller at QEMU's addresses. */
 static void find_irqchip(const struct fdt *fdt)
 {
-	fdt_node v3 = fdt_compatible(fdt, -1, "arm,gic-v3");
-	fdt_node v2 = fdt_compatible(fdt, -1, "arm,cortex-a15-gic");
+	fdt_node v2 = fdt_compatible(fdt, -1, "arm,cortex-a15-gic"), v3;
 	uint64_t base, size;
 
+	if (v2 >= 0 && gic2_init(tree_base(fdt, v2, 0, VIRT_GICD),
+				 tree_base(fdt, v2, 1, VIRT_GICC)))
+		return;
+	v3 = fdt_compatible(fdt, -1, "arm,gic-v3");
 	if (v3 >= 0 && !fdt_reg(fdt, v3, 1, &base, &size) &&
 	    gic3_init(tree_base(fdt, v3, 0, VIRT_GICD), (uint32_t)base,
 		      (uint32_t)min(size, 0xffffffffull)))
-		return;
-	if (v2 >= 0 && gic2_init(tree_base(fdt, v2, 0, VIRT_GICD),
-				 tree_base(fdt, v2, 1, VIRT_GICC)))
 		return;
 	kprintf("board: no GIC where the tree has it; looking at QEMU's "
 		"addresses\n");

@@ -159,26 +159,20 @@ static bool is_usable(const struct fdt *f, fdt_node n)
 }
 
 /*
- * The first usable node from off on, at this level (depth 0) or one level
- * further out (depth 1). Returns -1 if the enclosing node ends first.
+ * The first node from off on, usable or not, at this level (depth 0) or one
+ * level further out (depth 1). Returns -1 if the enclosing node ends first.
  */
 static fdt_node find_begin(const struct fdt *f, uint32_t off, int depth)
 {
 	struct token t;
 
 	for (; next_token(f, off, &t) && t.type != END; off = t.next) {
-		if (t.type == BEGIN_NODE && depth++ == 0 &&
-		    is_usable(f, (fdt_node)off))
+		if (t.type == BEGIN_NODE && depth++ == 0)
 			return (fdt_node)off;
 		if (t.type == END_NODE && --depth < 0)
 			break;
 	}
 	return -1;
-}
-
-fdt_node fdt_root(const struct fdt *f)
-{
-	return find_begin(f, 0, 0);
 }
 
 /* Decode the FDT_BEGIN_NODE token of node n. Returns false if n is no node. */
@@ -187,18 +181,35 @@ static bool begin_token(const struct fdt *f, fdt_node n, struct token *t)
 	return n >= 0 && next_token(f, (uint32_t)n, t) && t->type == BEGIN_NODE;
 }
 
-fdt_node fdt_child(const struct fdt *f, fdt_node n)
+/* The first child (depth 0) or the next sibling (depth 1), usable or not. */
+static fdt_node next_node(const struct fdt *f, fdt_node n, int depth)
 {
 	struct token t;
 
-	return begin_token(f, n, &t) ? find_begin(f, t.next, 0) : -1;
+	return begin_token(f, n, &t) ? find_begin(f, t.next, depth) : -1;
+}
+
+/* n, or the first usable sibling behind it. */
+static fdt_node usable_from(const struct fdt *f, fdt_node n)
+{
+	while (n >= 0 && !is_usable(f, n))
+		n = next_node(f, n, 1);
+	return n;
+}
+
+fdt_node fdt_root(const struct fdt *f)
+{
+	return usable_from(f, find_begin(f, 0, 0));
+}
+
+fdt_node fdt_child(const struct fdt *f, fdt_node n)
+{
+	return usable_from(f, next_node(f, n, 0));
 }
 
 fdt_node fdt_sibling(const struct fdt *f, fdt_node n)
 {
-	struct token t;
-
-	return begin_token(f, n, &t) ? find_begin(f, t.next, 1) : -1;
+	return usable_from(f, next_node(f, n, 1));
 }
 
 const char *fdt_name(const struct fdt *f, fdt_node n)
@@ -230,8 +241,10 @@ fdt_node fdt_path(const struct fdt *f, const char *path)
 		len = strcspn(path, "/:");
 		if (!len)
 			break;
-		for (n = fdt_child(f, n); n >= 0; n = fdt_sibling(f, n))
-			if (name_matches(fdt_name(f, n), path, len))
+		/* The name first: most nodes have another one. */
+		for (n = next_node(f, n, 0); n >= 0; n = next_node(f, n, 1))
+			if (name_matches(fdt_name(f, n), path, len) &&
+			    is_usable(f, n))
 				break;
 		path += len;
 		if (*path == ':')
@@ -317,13 +330,13 @@ fdt_node fdt_compatible(const struct fdt *f, fdt_node from, const char *compat)
 /* Returns the parent of n. For the root, returns the root itself. */
 static fdt_node parent_of(const struct fdt *f, fdt_node n)
 {
-	fdt_node up = fdt_root(f), at = up, next;
+	fdt_node up = find_begin(f, 0, 0), at = up, next;
 
 	while (at >= 0 && at < n) {
-		next = fdt_sibling(f, at);
+		next = next_node(f, at, 1);
 		if (next < 0 || next > n) { /* n lies in the node `at` */
 			up = at;
-			next = fdt_child(f, at);
+			next = next_node(f, at, 0);
 		}
 		at = next;
 	}
