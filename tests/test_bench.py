@@ -21,6 +21,8 @@ OF_THE_LAB = ("ktest_", "lockdep_words", "lockdep_is_expected")
 
 bench = types.SimpleNamespace(**runpy.run_path(str(ROOT / "tools/bench")))
 
+start = types.SimpleNamespace(**runpy.run_path(str(ROOT / "tools/bench_start")))
+
 scale = types.SimpleNamespace(**runpy.run_path(str(ROOT / "tools/bench_scale")))
 
 
@@ -139,6 +141,52 @@ def test_latency_needs_two_cores():
     run = boot("bench latency", smp=1, profile="release")
     assert run.status == 1
     assert "bench latency: needs two online cores" in run.lines
+
+
+def test_start():
+    """Each row is there, with as many pairs as asked for; no figure is judged."""
+    p = run_bench("bench-start", N="2")
+    assert p.returncode == 0 and all(len(x) < 80 for x in p.stdout.split("\n"))
+    found = json.loads((gordian.OUT / "start.json").read_text())
+    assert found["pairs"] == 2 and found.keys() == {"pairs", "over_empty_ms"}
+    assert list(found["over_empty_ms"]) == ["1", "2", "4", "8"]
+    for cores, row in found["over_empty_ms"].items():
+        assert row.keys() == {"empty", "release", "debug"}
+        kinds = ["quit", "prompt"] + (["verdict"] if cores != "1" else [])
+        for profile in ("release", "debug"):
+            assert list(row[profile]) == kinds
+            for kind, clocks in row[profile].items():
+                assert list(clocks) == ["wall", "cpu"][:1 + (kind != "prompt")]
+                assert all(len(ms) == 2 for ms in clocks.values()), (cores, profile, kind)
+            assert re.search(rf"^ +{cores} {profile}( +(-?[\d.]+|-)){{5}}$", p.stdout, re.M)
+        for clock in ("wall", "cpu"):
+            none = row["empty"][clock]
+            assert len(none) == 2 * 2 * len(kinds) and min(none) > 0
+        assert re.search(rf"^ +{cores} empty( +[\d.]+){{2}}$", p.stdout, re.M)
+
+
+def test_the_empty_image_ends_itself(tmp_path):
+    """Its last word is the status with which the machine ends."""
+    image = start.assemble_empty(tmp_path)
+    run = boot("quit", image=image)
+    assert (run.status, run.text) == (0, "")
+    image.write_bytes(image.read_bytes()[:-4] + bytes([7, 0, 0, 0]))
+    assert boot("quit", image=image).status == 7
+
+
+@pytest.mark.parametrize("said,wrong", [("no verdict", "status 0"), ("", "status 7")])
+def test_a_start_that_fails_has_no_figure(tmp_path, said, wrong):
+    image = start.assemble_empty(tmp_path)
+    image.write_bytes(image.read_bytes()[:-4] + bytes([0 if said else 7, 0, 0, 0]))
+    with pytest.raises(SystemExit) as end:
+        start.whole_run(image, 1, "quit", said)
+    assert f"bench: {wrong}; again with: " in end.value.code
+
+
+def test_long_runs_count_all_their_processes(tmp_path):
+    loop = "i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done"
+    used = start.long_run(tmp_path, ["sh", "-c", f"sh -c '{loop}'; true"], {})
+    assert used["cpu"] > 0 and used["wall"] > 0
 
 
 PEER = """

@@ -211,7 +211,8 @@ def test_end_of_a_test_run(tmp_path, workers):
     assert re.match(r"1 failed, 1 passed, 5 skipped.* in ", lines[-1])
 
 
-@pytest.mark.parametrize("tool", ["size", "bench", "bench_linux", "bench_scale", "debug", "lint", "card",
+@pytest.mark.parametrize("tool", ["size", "bench", "bench_linux", "bench_scale",
+                                  "bench_start", "debug", "lint", "card",
                                   "check_image.py", "diff", "boots"])
 def test_usage(tool):
     """Without an argument: one line that says what would be right."""
