@@ -88,22 +88,16 @@ const void *map_early(uint32_t pa, uint32_t size)
 	return (const void *)(EARLY_VA + pa - base);
 }
 
-/* Does memory answer at pa? */
-static bool memory_answers(uint32_t pa)
-{
-	uint32_t word;
-
-	return probe_read((uintptr_t)map_early(pa, sizeof(word)), &word);
-}
-
 /* The first page, from pa on, where no memory answers; end, if there is none. The
  * memory below answers as a whole: if the last page does, one look is enough. On an
  * emulator each look costs the host a page, which it clears. */
 static uint32_t memory_end(uint32_t pa, uint32_t end)
 {
+	uint32_t word;
+
 	for (uint32_t at = end - PAGE_SIZE; pa < end;
 	     at = pa + (end - pa) / 2 / PAGE_SIZE * PAGE_SIZE)
-		if (memory_answers(at))
+		if (probe_read((uintptr_t)map_early(at, PAGE_SIZE), &word))
 			pa = at + PAGE_SIZE;
 		else
 			end = at;
@@ -118,24 +112,20 @@ uint32_t map_lowmem(uint32_t ram_base, uint32_t pa, uint32_t size)
 
 	for (uint32_t va = EARLY_VA; va < EARLY_VA + EARLY_MAX; va += MIB)
 		set_entry(l1_entry(va), 0, va);
-	while (pa < end) {
+	for (uint32_t step; pa < end; pa += step) {
 		uint32_t va = pa - ram_base + LOWMEM_VA;
-		uint32_t mib = pa & ~(MIB - 1);
 		bool whole = !((pa | va) & (MIB - 1)) && end - pa >= MIB;
+		bool clear = image >= pa + MIB || image + image_size <= pa;
 
-		if (whole &&
-		    (image >= mib + MIB || image + image_size <= mib)) {
+		step = whole && clear ? MIB : PAGE_SIZE;
+		/* The pages of the image stay out of the direct map: they have
+		 * a mapping of their own. */
+		if (step == MIB)
 			set_entry(l1_entry(va),
 				  pa | SECTION_NORMAL | SECTION_XN | L1_SECTION,
 				  va);
-			pa += MIB;
-			continue;
-		}
-		/* The pages of the image stay out of the direct map: they have
-		 * a mapping of their own. */
-		if (pa < image || pa >= image + image_size)
+		else if (pa < image || pa >= image + image_size)
 			map_pages(va, pa, PAGE_SIZE, MAP_RW);
-		pa += PAGE_SIZE;
 	}
 	return end - start;
 }

@@ -189,29 +189,6 @@ static fdt_node next_node(const struct fdt *f, fdt_node n, int depth)
 	return begin_token(f, n, &t) ? find_begin(f, t.next, depth) : -1;
 }
 
-/* n, or the first usable sibling behind it. */
-static fdt_node usable_from(const struct fdt *f, fdt_node n)
-{
-	while (n >= 0 && !is_usable(f, n))
-		n = next_node(f, n, 1);
-	return n;
-}
-
-fdt_node fdt_root(const struct fdt *f)
-{
-	return usable_from(f, find_begin(f, 0, 0));
-}
-
-fdt_node fdt_child(const struct fdt *f, fdt_node n)
-{
-	return usable_from(f, next_node(f, n, 0));
-}
-
-fdt_node fdt_sibling(const struct fdt *f, fdt_node n)
-{
-	return usable_from(f, next_node(f, n, 1));
-}
-
 const char *fdt_name(const struct fdt *f, fdt_node n)
 {
 	struct token t;
@@ -219,36 +196,54 @@ const char *fdt_name(const struct fdt *f, fdt_node n)
 	return begin_token(f, n, &t) ? t.name : "";
 }
 
-/* Does the name match this path component? The name may have a unit address
- * that the component does not have. */
+/* Does the name match this path component, or is the component empty? The name
+ * may have a unit address that the component does not have. */
 static bool name_matches(const char *name, const char *want, size_t len)
 {
-	if (strncmp(name, want, len) != 0)
-		return false;
-	return name[len] == '\0' ||
-	       (name[len] == '@' && !memchr(want, '@', len));
+	return !strncmp(name, want, len) &&
+	       (!len || !name[len] ||
+		(name[len] == '@' && !memchr(want, '@', len)));
+}
+
+/* The first usable node with that name among n and the siblings behind it. (The
+ * name is looked at first, because most nodes have another one.) */
+static fdt_node find_named(const struct fdt *f, fdt_node n, const char *want,
+			   size_t len)
+{
+	while (n >= 0 &&
+	       !(name_matches(fdt_name(f, n), want, len) && is_usable(f, n)))
+		n = next_node(f, n, 1);
+	return n;
+}
+
+fdt_node fdt_root(const struct fdt *f)
+{
+	return find_named(f, find_begin(f, 0, 0), "", 0);
+}
+
+fdt_node fdt_child(const struct fdt *f, fdt_node n)
+{
+	return find_named(f, next_node(f, n, 0), "", 0);
+}
+
+fdt_node fdt_sibling(const struct fdt *f, fdt_node n)
+{
+	return find_named(f, next_node(f, n, 1), "", 0);
 }
 
 fdt_node fdt_path(const struct fdt *f, const char *path)
 {
 	fdt_node n = fdt_root(f);
 
-	while (n >= 0 && *path) {
+	while (n >= 0 && *path && *path != ':') {
 		size_t len;
 
-		while (*path == '/')
-			path++;
+		path += strspn(path, "/");
 		len = strcspn(path, "/:");
 		if (!len)
 			break;
-		/* The name first: most nodes have another one. */
-		for (n = next_node(f, n, 0); n >= 0; n = next_node(f, n, 1))
-			if (name_matches(fdt_name(f, n), path, len) &&
-			    is_usable(f, n))
-				break;
+		n = find_named(f, next_node(f, n, 0), path, len);
 		path += len;
-		if (*path == ':')
-			break;
 	}
 	return n;
 }
