@@ -35,7 +35,7 @@
 #define BATCH	    64u		/* events that are copied at once */
 #define AT_ONCE	    4096u	/* of one core, before the next core's turn */
 #define FILE_SIZE   16384u	/* bytes that are written at once */
-#define FRAME_SIZE  400u /* lines in a frame; a terminal's limit is 768 */
+#define FRAME_SIZE  400u /* bytes of lines in a frame; terminals take 768 */
 #define NOTES_SIZE  16384u
 #define LAG	    256u /* events of a core that may be unread at a point */
 
@@ -432,7 +432,7 @@ static int recorder_thread(void *arg maybe_unused)
 			sleep_ns(LOOK_NS);
 	}
 	trace_follow(false, false);
-	/* A core that was far ahead has more than one call writes. */
+	/* If a core was far ahead, one drain() does not write all its events. */
 	while (!record_is_live() && drain())
 		;
 	return 0;

@@ -4,7 +4,7 @@ import math
 
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f",
            "#17becf")
-# The curves are between these; a power of ten is so much higher than the one below.
+# LEFT, RIGHT and TOP bound the curves. PER_TEN is the height of a power of ten.
 LEFT, RIGHT, TOP, PER_TEN = 60, 360, 40, 60
 FOR_NAMES = 130     # to the right of the curves
 

@@ -88,9 +88,9 @@ const void *map_early(uint32_t pa, uint32_t size)
 	return (const void *)(EARLY_VA + pa - base);
 }
 
-/* The first page, from pa on, where no memory answers; end, if there is none. The
- * memory below answers as a whole: if the last page does, one look is enough. On an
- * emulator each look costs the host a page, which it clears. */
+/* The first page, from pa on, where no memory answers; end, if there is none. We
+ * assume that all pages before it answer. So if the last page does, one look is
+ * enough. On an emulator each look costs the host a page, which it clears. */
 static uint32_t memory_end(uint32_t pa, uint32_t end)
 {
 	uint32_t word;

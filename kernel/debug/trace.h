@@ -21,8 +21,8 @@
  * event that is half overwritten.
  *
  * The mechanism. Each core has a ring that it alone writes, with IRQs off. An
- * event takes its time and its place among the events of all cores in one step, so
- * the times are in the order of the events.
+ * event gets its time stamp and its place among the events of all cores in one
+ * atomic step, so the times are in the order of the events.
  */
 #pragma once
 
@@ -84,7 +84,7 @@ enum trace_op {
 	TR_HP_BEGIN,   /* did: the writer has it */
 	TR_HP_WAIT,    /* did: the writer sees refcount arg, waits */
 	TR_HP_DONE,    /* did */
-	TR_NOTIFY,     /* gate (its caller: the event); did: about to call;
+	TR_NOTIFY,     /* gate (`caller` is the event); did: about to call;
 			  obj = notifier_block's function, arg = event */
 	TR_CORE_ON,    /* gate; did: arg = core */
 	TR_CORE_OFF,   /* gate; did: the platform says off; arg = core */
@@ -129,7 +129,7 @@ struct trace_event {
 	uint32_t thread; /* thread id */
 	uint16_t op;	 /* enum trace_op */
 	uint8_t cpu;
-	bool traced; /* the trace that ran wanted it, not only the follower */
+	bool traced; /* wanted by trace_start(), not only by trace_follow() */
 	union {
 		struct {
 			const void *obj;

@@ -4,8 +4,8 @@
  * fdt_open() walks the whole structure block once, with the next_token() that
  * all later steps use. So a tree that it accepts has balanced nodes, terminated
  * names, and properties that lie inside their blocks. Later steps still check
- * each token again, because that costs little, but they do not search for the end
- * of a name: the tree does not change. Source: Devicetree Specification v0.3,
+ * each token again, because that costs little, but not whether a name ends inside
+ * its block: the tree does not change. Source: Devicetree Specification v0.3,
  * chapter 5.
  */
 #include "kernel/lib/fdt.h"

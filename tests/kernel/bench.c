@@ -4,8 +4,8 @@
  * A batch of operations is timed, and an empty loop of the same length subtracted. The
  * median of several batches counts, because an interrupt may lengthen one. With
  * `-icount shift=0` the guest's clock counts instructions, and the figures repeat
- * exactly. QEMU does not tell the guest, but it shows: loops of a known number of
- * instructions take exactly that many nanoseconds. Otherwise the figures are
+ * exactly. QEMU does not tell the guest that it counts. So the guest looks: then loops
+ * of a known number of instructions take exactly that many nanoseconds. Otherwise the figures are
  * nanoseconds of this host, and the output says so.
  *
  * The instructions of every core advance that clock, and so does a time in which all

@@ -21,7 +21,7 @@ struct growth {
 	struct bench bench;
 	unsigned int base;
 	/* Make `size` of what the row is about. Returns false if there is no room;
-	 * clean_up() is called in this case too. May be NULL. */
+	 * clean_up() is called in this case too. */
 	bool (*prepare)(void);
 	void (*clean_up)(void);
 };

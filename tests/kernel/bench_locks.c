@@ -84,7 +84,7 @@ static struct lock_class_key keys[NEW];
 BATCH(acquire, lock_map_acquire(&taken[i % NEW]);
       lock_map_release(&taken[i % NEW]))
 
-/* The chains of one lock are known, but those with `held` below are new. */
+/* The chains of one lock are known. Those in which `held` was taken first are new. */
 static void new_classes(void)
 {
 	for (unsigned int i = 0; i < NEW; i++) {

@@ -2,8 +2,8 @@
  * Rows of `bench`: threads, RCU's updaters, and what calls all cores.
  *
  * Owns the partner: a thread on the command's core that an operation needs. It shares
- * the counts below with the command's thread; both run on one core. Context: see
- * bench.h.
+ * partner_stops, ping and pong with the command's thread; both run on one core. Context:
+ * see bench.h.
  */
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/stop_machine.h"
