@@ -694,9 +694,9 @@ def check_walk(player, points, outcome):
                 assert kernel[name][0] == able, moves[:n]
                 said = kernel[name][1].strip()
                 if "refcount 0: it is " in said:    # `why` knows who has references
-                    said += ", held by " + " and ".join(re.search(
-                        r"^    held by (.*)$", player.type(f"why {name}"),
-                        re.M)[1].strip().split(", "))
+                    held = re.search(r"^    held by (.*)$", player.type(f"why {name}"), re.M)
+                    if held:                        # nobody has, if the count is wrong
+                        said += ", held by " + " and ".join(held[1].strip().split(", "))
                 assert said == words, moves[:n]
             else:                       # `step` shows RCU only if it can go on
                 assert (name, able, words) == ("RCU", False, "has no callbacks to run")

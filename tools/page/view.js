@@ -177,7 +177,7 @@ function showState(place, scene, state) {
   const rows = scene.locks.map((name, n) => {
     const [owner, readers, waiters] = state.locks[n];
     const has = owner !== null ? scene.name(owner) :
-      readers.length ? list(readers.map(r => scene.name(r))) + " (read)" : "–";
+      readers.length ? readers.map(r => scene.name(r)).join(", ") + " (read)" : "–";
     return make("tr", {"data-lock": name, "data-owner": owner === null ? "" :
                        scene.name(owner)},
       make("th", {scope: "row"}, make("i", {class: "dot " + colour(name)}), " ", breakable(name)),
@@ -207,7 +207,7 @@ function showState(place, scene, state) {
       make("span", {class: "faint"}, `core ${c}`), " ",
       state.off.includes(c) ? "off" : make("span", {title: who}, who.split(" ")[0] ||
                                            "–")))) : null;
-  place.classList.toggle("many", rows.length + threads.length > 7);
+  place.classList.toggle("many", rows.length + threads.length > 6);
   place.replaceChildren(
     make("table", {class: "locks"}, make("thead", {}, make("tr", {},
       ["lock", "held by", "waiting"].map(h => make("th", {scope: "col"}, h)))),
