@@ -45,7 +45,7 @@ static struct recorder {
 	bool failed;
 	uint32_t frames;
 	struct record_counts core[NR_CPUS];
-	uint32_t begin[NR_CPUS]; /* trace_written() at the begin */
+	uint32_t begin[NR_CPUS]; /* trace_taken() at the begin */
 	uint64_t counts[5];	 /* the counters at the last look */
 	size_t used;		 /* of out[] */
 } rec;
@@ -494,7 +494,7 @@ int record_begin(int file, enum record_what of)
 	put_head();
 	trace_follow(!record_is_live(), what == RECORD_ALL);
 	for_each_possible_cpu (cpu)
-		rec.begin[cpu] = trace_written(cpu) - trace_unread(cpu);
+		rec.begin[cpu] = trace_taken(cpu);
 	WRITE_ONCE(stop, false);
 	WRITE_ONCE(on, true);
 	rec.thread = thread_create("recorder", recorder_thread, NULL, PRIO_HIGH,
@@ -527,8 +527,7 @@ static void put_core_counts(void)
 
 	for_each_possible_cpu (cpu) {
 		const struct record_counts *c = &rec.core[cpu];
-		uint32_t written =
-			trace_written(cpu) - trace_unread(cpu) - rec.begin[cpu];
+		uint32_t written = trace_taken(cpu) - rec.begin[cpu];
 
 		put_line("core %u written=%u read=%llu lost=%llu left-out=%llu",
 			 cpu, written, (unsigned long long)c->read,

@@ -81,13 +81,15 @@ def trial(tree, change, extra=()):
 UNLINK = "\tkmem_cache_unlink(s);\n"
 
 
-@pytest.mark.parametrize("more", ["", '\tasm volatile("cpsid i");\n'],
-                         ids=["runs", "masked"])
-def test_endless_loop(tree, more):
+# Not with -icount if the core masks its interrupts for ever: QEMU 7.2 may then run no core
+# at all, though two of its threads are busy. QEMU 10 runs them.
+@pytest.mark.parametrize("more, extra", [
+    ("", gordian.FAST), ('\tasm volatile("cpsid i");\n', ())], ids=["runs", "masked"])
+def test_endless_loop(tree, more, extra):
     """The machine ends all the same, and says where the loop is. docs/your-own.md quotes
     the message."""
     r, _ = trial(tree, lambda s: s.replace(
-        UNLINK, more + '\tfor (;;)\n\t\tasm volatile("");\n', 1), gordian.FAST)
+        UNLINK, more + '\tfor (;;)\n\t\tasm volatile("");\n', 1), extra)
     assert r.status == 101
     # U waits for D, so it is not to blame.
     assert [x for x in r.lines if "does not end;" in x] == [

@@ -244,9 +244,9 @@ void trace_follow(bool on, bool all)
 			  __ATOMIC_RELAXED);
 }
 
-uint32_t trace_written(unsigned int cpu)
+uint32_t trace_taken(unsigned int cpu)
 {
-	return READ_ONCE(rings[cpu].head);
+	return READ_ONCE(rings[cpu].tail);
 }
 
 unsigned int trace_unread(unsigned int cpu)

@@ -251,11 +251,11 @@ unsigned int trace_snapshot(struct trace_event *out, unsigned int max,
  * max; returns how many. all: every event is recorded; if not, only those of
  * traces. *lost: how many it has found overwritten. One thread at a time follows
  * and reads. Traces may start and stop meanwhile. trace_unread(): how many are
- * left; trace_written(): the number of events that the core has ever written,
- * which wraps. Any context.
+ * left. trace_taken(): how many of the core's events, from its first one on, are
+ * read, overwritten, or from before the begin; it wraps. Any context.
  */
 void trace_follow(bool on, bool all);
 unsigned int trace_read(unsigned int cpu, struct trace_event *out,
 			unsigned int max, unsigned int *lost);
 unsigned int trace_unread(unsigned int cpu);
-uint32_t trace_written(unsigned int cpu);
+uint32_t trace_taken(unsigned int cpu);

@@ -152,7 +152,7 @@ noinline void kick_next(const struct spinlock *l, unsigned int ticket)
 {
 	unsigned int cpu;
 
-	for_each_cpu (cpu, CPUMASK_ALL) {
+	for_each_possible_cpu (cpu) {
 		/* Acquire: pairs with the release in wait_turn(). */
 		if (smp_load_acquire(&park[cpu].lock) == l &&
 		    READ_ONCE(park[cpu].ticket) == ticket) {
