@@ -11,6 +11,7 @@ queue is thrown away, and it gets the whole picture again when it reads on.
 import asyncio
 import codecs
 import collections
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -115,6 +116,11 @@ class Qemu:
             self.process.kill()
         if self.process:
             await self.follower
+            # asyncio closes a pipe a little later. Wait for it, or it complains when the
+            # loop has ended first.
+            self.process.stdin.close()
+            with contextlib.suppress(OSError):      # nobody reads the pipe any longer
+                await self.process.stdin.wait_closed()
 
 
 class SerialLine:
