@@ -395,6 +395,26 @@ def test_names_are_whole_and_cycles_close(page, ident, knots):
     assert check_rounds(page, ident) == knots
 
 
+def test_long_words_fit(page):
+    """Words that are longer than those of these rounds, in each lane, stay in the lanes:
+    they are cut, and the title has all of them."""
+    fit_window(page)
+    for ident in ("e0", "e2", "e9"):
+        page.open(ident)
+        page.b.execute_script("""
+            const s = document.createElement("style");
+            s.id = "long"; s.textContent = ".step .text { letter-spacing: .5em; }";
+            document.head.append(s);""")
+        wrong, _ = page.b.execute_script(EACH_STEP, page.part)
+        cut, whole = page.b.execute_script("""
+            const cut = [...document.querySelectorAll(
+                ".experiment:not([hidden]) .step .cut .text")];
+            document.getElementById("long").remove();
+            return [cut.length, cut.every(e => e.parentNode.title === e.textContent)];""")
+        assert [w for w in wrong if "lanes" in w or "covers the point" in w] == [], ident
+        assert (cut or ident != "e2") and whole, ident
+
+
 def test_the_screens_fit(page):
     """At 1280x720 an experiment's stage and its game are on the screen, and the table is
     as wide as the screen."""

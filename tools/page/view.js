@@ -79,8 +79,9 @@ class Scene {
 class Lanes {
   // lanes: [title]; choose(k): step k was clicked; first: the title of the first column;
   // narrow: the last lane gets less room. Words may go on over the lanes to their right.
-  // If they are too long for that, they get smaller letters, or stand to the left of
-  // their lane.
+  // If they are too long for that, they get smaller letters, then they stand to the left
+  // of their lane, and at last they are cut, on the side that has more room. All words of
+  // the current step stand above the lanes.
   constructor(place, lanes, choose, first = "µs", narrow = false) {
     this.place = place;
     this.count = lanes.length;
@@ -120,10 +121,15 @@ class Lanes {
   place_words() {
     if (this.placed || !this.scroll.clientWidth) return;
     const words = [...this.body.querySelectorAll(".words")];
-    for (const way of ["narrow", "left"]) {
-      const wide = words.map(w => w.scrollWidth > w.clientWidth);
+    for (const way of ["narrow", "left", "cut"]) {
+      const wide = words.map(w => {
+        const all = w.getBoundingClientRect(), text = w.firstChild.getBoundingClientRect();
+        return text.left < all.left || text.right > all.right;
+      });
       words.forEach((w, i) => w.classList.toggle(way, wide[i]));
     }
+    this.body.querySelectorAll(".cut").forEach(w => w.classList.toggle("left",
+      2 * w.parentNode.style.getPropertyValue("--lane") >= this.count - 1));
     this.placed = true;
   }
 
