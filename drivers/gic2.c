@@ -11,6 +11,7 @@
  * core would not end.
  */
 #include "drivers/devices.h"
+#include "drivers/gic.h"
 #include "kernel/arch/mmu.h"
 #include "kernel/debug/panic.h"
 #include "kernel/irq/irq.h"
@@ -38,14 +39,6 @@
 #define GICC_APR	0xd0
 #define GICC_NSAPR	0xe0
 #define GICC_IIDR	0xfc
-
-#define NO_IRQ	  1020
-#define GROUP1	  (~(1u << IPI_NMI))
-#define PRIO_ALL  0xa0
-#define PRIO_KICK 0x80
-#define MASK_NONE 0xff /* the PMR lets in only interrupts of lower values */
-#define MASK_ALL  0x90 /* lets in only IPI_KICK and IPI_NMI */
-#define PRIO_NMI  0x00
 
 static uintptr_t dist, cpuif;
 static uint8_t iface[NR_CPUS]; /* core number to CPU interface bit */
@@ -94,11 +87,7 @@ static void gic2_init_core(unsigned int cpu)
 	mmio_write(dist + GICD_IGROUPR, GROUP1);
 	if (cpu == 0)
 		gic2_ops.has_nmi = mmio_read(dist + GICD_IGROUPR) == GROUP1;
-	for (unsigned int i = 0; i < 32; i++)
-		*(volatile uint8_t *)(dist + GICD_IPRIORITYR + i) =
-			i == IPI_NMI  ? PRIO_NMI :
-			i == IPI_KICK ? PRIO_KICK :
-					PRIO_ALL;
+	gic_set_own_priorities(dist + GICD_IPRIORITYR);
 	/* Drop the IPIs that were sent to this core before it went off. */
 	for (unsigned int i = 0; i < 16; i += 4)
 		clear_bits(GICD_CPENDSGIR + i, ~0u);
@@ -114,23 +103,23 @@ static void gic2_init_core(unsigned int cpu)
 		__asm__ volatile("cpsie f" ::: "memory");
 }
 
+/* One interrupt. If another one is pending, the core takes it when this one has
+ * returned. To look for it here would cost each interrupt an access more. */
 static void gic2_handle(struct regs *regs)
 {
-	for (;;) {
-		uint32_t iar = mmio_read(cpuif + GICC_IAR);
-		uint32_t id = iar & 0x3ff;
+	uint32_t iar = mmio_read(cpuif + GICC_IAR);
+	uint32_t id = iar & 0x3ff;
 
-		if (id >= NO_IRQ)
-			return;
-		dsb(); /* acknowledged before the handler looks at its data */
-		if (id == IPI_NMI) /* with AckCtl, IAR returns this too */
-			fiq_report(regs);
-		else if (id < NR_IPIS)
-			ipi_arrived((enum ipi)id);
-		else
-			irq_dispatch(id);
-		mmio_write(cpuif + GICC_EOIR, iar);
-	}
+	if (id >= NO_IRQ)
+		return;
+	dsb(); /* acknowledged before the handler looks at its data */
+	if (id == IPI_NMI) /* with AckCtl, IAR returns this too */
+		fiq_report(regs);
+	else if (id < NR_IPIS)
+		ipi_arrived((enum ipi)id);
+	else
+		irq_dispatch(id);
+	mmio_write(cpuif + GICC_EOIR, iar);
 }
 
 static bool gic2_fiq(void)

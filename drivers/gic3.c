@@ -3,6 +3,7 @@
  * Priorities and groups are as in gic2.c. Source: ARM IHI 0069.
  */
 #include "drivers/devices.h"
+#include "drivers/gic.h"
 #include "kernel/arch/mmu.h"
 #include "kernel/debug/panic.h"
 #include "kernel/irq/irq.h"
@@ -29,14 +30,6 @@
 #define GICR_STRIDE	0x20000
 #define GIC_PIDR2	0xffe8			     /* version, in both */
 #define REDIST_MAX	(0u + NR_CPUS * GICR_STRIDE) /* so much is looked at */
-
-#define NO_IRQ	  1020
-#define GROUP1	  (~(1u << IPI_NMI))
-#define PRIO_ALL  0xa0
-#define PRIO_KICK 0x80
-#define MASK_NONE 0xff /* the PMR lets in only interrupts of lower values */
-#define MASK_ALL  0x90 /* lets in only IPI_KICK and IPI_NMI */
-#define PRIO_NMI  0x00
 
 #define ICC_WRITE(v, ...)                                                      \
 	__asm__ volatile("mcr p15, 0, %0, " __VA_ARGS__ ::"r"(v) : "memory")
@@ -112,11 +105,7 @@ static void gic3_init_core(unsigned int cpu)
 	mmio_write(sgi + GICD_IGROUPR, GROUP1);
 	if (cpu == 0)
 		gic3_ops.has_nmi = mmio_read(sgi + GICD_IGROUPR) == GROUP1;
-	for (unsigned int i = 0; i < 32; i++)
-		*(volatile uint8_t *)(sgi + GICD_IPRIORITYR + i) =
-			i == IPI_NMI  ? PRIO_NMI :
-			i == IPI_KICK ? PRIO_KICK :
-					PRIO_ALL;
+	gic_set_own_priorities(sgi + GICD_IPRIORITYR);
 	mmio_write(sgi + GICD_ISENABLER, 0xffff);
 	ICC_WRITE(7, "c12, c12, 5"); /* SRE */
 	isb();
@@ -134,23 +123,22 @@ static void gic3_init_core(unsigned int cpu)
 		__asm__ volatile("cpsie f" ::: "memory");
 }
 
+/* One interrupt, as in gic2.c. */
 static void gic3_handle(struct regs *regs)
 {
-	(void)regs;
-	for (;;) {
-		uint32_t id;
+	uint32_t id;
 
-		ICC_READ(id, "c12, c12, 0"); /* IAR1 */
-		dsb(); /* acknowledged before the handler looks at its data */
-		id &= 0xffffff;
-		if (id >= NO_IRQ)
-			return;
-		if (id < NR_IPIS)
-			ipi_arrived((enum ipi)id);
-		else
-			irq_dispatch(id);
-		ICC_WRITE(id, "c12, c12, 1"); /* EOIR1 */
-	}
+	(void)regs;
+	ICC_READ(id, "c12, c12, 0"); /* IAR1 */
+	dsb(); /* acknowledged before the handler looks at its data */
+	id &= 0xffffff;
+	if (id >= NO_IRQ)
+		return;
+	if (id < NR_IPIS)
+		ipi_arrived((enum ipi)id);
+	else
+		irq_dispatch(id);
+	ICC_WRITE(id, "c12, c12, 1"); /* EOIR1 */
 }
 
 static bool gic3_fiq(void)
