@@ -3,7 +3,11 @@
  *
  * Each core has a list of timers, sorted by deadline, and a lock that guards it
  * (taken with IRQs off). The comparator is set for the first timer or for the
- * scheduler's tick, whichever comes first. An idle core has no tick.
+ * scheduler's tick, whichever comes first. It may be set for an earlier time, if
+ * that timer or tick is gone: then one interrupt finds nothing due, and sets it
+ * again. So a thread that wakes up and soon sleeps again need not touch it. Under
+ * an emulator each access to it takes a lock of all cores. An idle core has no
+ * tick, but perhaps one such interrupt.
  *
  * While a timer's function runs on a core, the timer belongs to that core, even
  * if another core arms it. So the function cannot run on two cores at once, and
@@ -18,12 +22,15 @@
 #include "kernel/lock/spinlock.h"
 #include "kernel/sched/internal.h"
 
+#define NEVER UINT64_MAX
+
 static struct timer_base {
 	struct spinlock lock;
 	/* lock guards: */
 	struct list_head timers; /* earliest first */
 	struct timer *running;	 /* its function is being called now */
 	unsigned int armed;	 /* without timers that end a sleep */
+	uint64_t comparator;	 /* its deadline; NEVER: it is off */
 } cache_aligned bases[NR_CPUS];
 
 static void timer_interrupt(unsigned int irq, void *arg);
@@ -40,6 +47,7 @@ void timers_init(void)
 void timers_start_core(unsigned int cpu)
 {
 	timer_stop();
+	bases[cpu].comparator = NEVER;
 	irqchip->enable(timer_irq, cpu);
 }
 
@@ -161,20 +169,29 @@ bool timer_cancel_sync(struct timer *t)
 	return was;
 }
 
-void timer_program(void)
+/* Set the comparator; if it is set for an earlier time, only if `later`. */
+static void program(bool later)
 {
 	struct timer_base *b = &bases[smp_processor_id()];
 	uint32_t flags = spin_lock_irqsave(&b->lock);
 	struct timer *first = first_timer(b);
-	uint64_t next = sched_next_tick();
+	uint64_t tick = sched_next_tick(), next = tick ? tick : NEVER;
 
-	if (first && (!next || first->expires < next))
-		next = first->expires;
-	if (next)
-		timer_set(next);
-	else
-		timer_stop();
+	if (first)
+		next = min(next, first->expires);
+	if (later || next < b->comparator) {
+		b->comparator = next;
+		if (next == NEVER)
+			timer_stop();
+		else
+			timer_set(next);
+	}
 	spin_unlock_irqrestore(&b->lock, flags);
+}
+
+void timer_program(void)
+{
+	program(false);
 }
 
 static void timer_interrupt(unsigned int irq maybe_unused,
@@ -200,7 +217,7 @@ static void timer_interrupt(unsigned int irq maybe_unused,
 	}
 	spin_unlock_irqrestore(&b->lock, flags);
 	sched_tick_if_due(timer_now());
-	timer_program();
+	program(true);
 }
 
 void timers_migrate(unsigned int dead)
