@@ -5,7 +5,9 @@
  * through the states together: the last one to finish a state opens the next
  * state. The others wait in core_wait(), in WFI, and are kicked when it opens.
  * (With more virtual cores than host cores, each state would take milliseconds
- * if the stoppers spun.)
+ * if the stoppers spun.) In STOP_RUN only the core that runs the function has
+ * something to do, so only that core is kicked then; the others sleep on until
+ * STOP_EXIT.
  *
  * stop_mutex lets one caller in at a time.
  * Source: kernel/stop_machine.c of Linux 3.6, for the states.
@@ -48,7 +50,7 @@ static bool next_state_is_open(void *arg)
 	const struct stop_step *s = arg;
 
 	/* Acquire: pairs with the release in arrive(). */
-	return smp_load_acquire(&s->data->state) != s->seen;
+	return smp_load_acquire(&s->data->state) > s->seen;
 }
 
 /* Called when this core has finished the state. The last core to finish opens
@@ -56,15 +58,17 @@ static bool next_state_is_open(void *arg)
 static void arrive(struct stop_data *d)
 {
 	uint32_t state = READ_ONCE(d->state);
+	struct cpumask next = state + 1 == STOP_RUN ? cpumask_of(d->cpu) :
+						      d->mask;
 
 	/* Acq_rel: pairs with the same operation on the other cores. The
 	 * release below pairs with next_state_is_open(). So in the next state
 	 * each core sees what the others did in this state. */
 	if (__atomic_sub_fetch(&d->to_ack, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
-	WRITE_ONCE(d->to_ack, cpumask_weight(d->mask));
+	WRITE_ONCE(d->to_ack, cpumask_weight(next));
 	smp_store_release(&d->state, state + 1);
-	core_kick_mask(d->mask);
+	core_kick_mask(next);
 }
 
 /* Run the function. */
@@ -89,11 +93,13 @@ static void stop_core(struct stop_data *d)
 	for (;;) {
 		if (s.seen == STOP_DISABLE_IRQ)
 			local_irq_disable();
-		else if (s.seen == STOP_RUN && cpu == d->cpu)
+		else if (s.seen == STOP_RUN)
 			d->ret = run_stopped(d);
 		else if (s.seen == STOP_EXIT)
 			break;
 		arrive(d);
+		if (s.seen == STOP_DISABLE_IRQ && cpu != d->cpu)
+			s.seen = STOP_RUN;
 		core_wait(next_state_is_open, &s);
 		s.seen++;
 	}
