@@ -3,10 +3,10 @@
  *
  * fdt_open() walks the whole structure block once, with the next_token() that
  * all later steps use. So a tree that it accepts has balanced nodes, terminated
- * names, and properties that lie inside their blocks. Later steps still check
- * each token again, because that costs little, but not whether a name ends inside
- * its block: the tree does not change. Source: Devicetree Specification v0.3,
- * chapter 5.
+ * names, and properties that lie inside their blocks. find_begin(), which skips
+ * whole nodes, checks nothing again: the tree does not change. Other steps check
+ * each token, but not whether a name ends inside its block. Source: Devicetree
+ * Specification v0.3, chapter 5.
  */
 #include "kernel/lib/fdt.h"
 
@@ -33,8 +33,10 @@ struct token {
 
 static always_inline uint32_t be32(const uint8_t *p)
 {
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-	       (uint32_t)p[2] << 8 | p[3];
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return __builtin_bswap32(v);
 }
 
 /* Is there a NUL in [p, p + max)? */
@@ -164,15 +166,33 @@ static bool is_usable(const struct fdt *f, fdt_node n)
  */
 static fdt_node find_begin(const struct fdt *f, uint32_t off, int depth)
 {
-	struct token t;
+	const uint8_t *base = f->blob + f->structs;
+	uint32_t word;
 
-	for (; next_token(f, off, &t) && t.type != END; off = t.next) {
-		if (t.type == BEGIN_NODE && depth++ == 0)
-			return (fdt_node)off;
-		if (t.type == END_NODE && --depth < 0)
+	for (;;) {
+		switch (be32(base + off)) {
+		case BEGIN_NODE:
+			if (depth++ == 0)
+				return (fdt_node)off;
+			do { /* The last word of the name has a NUL byte. */
+				off += 4;
+				word = be32(base + off);
+			} while (!((word - 0x01010101u) & ~word & 0x80808080u));
 			break;
+		case END_NODE:
+			if (--depth < 0)
+				return -1;
+			break;
+		case PROP:
+			off += 8 + ALIGN_UP(be32(base + off + 4), 4u);
+			break;
+		case NOP:
+			break;
+		default:
+			return -1;
+		}
+		off += 4;
 	}
-	return -1;
 }
 
 /* Decode the FDT_BEGIN_NODE token of node n. Returns false if n is no node. */
@@ -285,41 +305,23 @@ const char *fdt_prop_str(const struct fdt *f, fdt_node n, const char *name)
 	return p && len && has_nul((const uint8_t *)p, len) ? p : NULL;
 }
 
-bool fdt_is_compatible(const struct fdt *f, fdt_node n, const char *compat)
+/* Is the string in the list of len bytes, in which a NUL ends each string? */
+static bool is_listed(const char *list, uint32_t len, const char *string)
 {
-	uint32_t len;
-	const char *p = fdt_prop(f, n, "compatible", &len);
-
-	if (!p || !len || p[len - 1])
+	if (!list || !len || list[len - 1])
 		return false;
-	for (const char *s = p; s < p + len; s += strlen(s) + 1)
-		if (strcmp(s, compat) == 0)
+	for (const char *s = list; s < list + len; s += strlen(s) + 1)
+		if (strcmp(s, string) == 0)
 			return true;
 	return false;
 }
 
-fdt_node fdt_compatible(const struct fdt *f, fdt_node from, const char *compat)
+bool fdt_is_compatible(const struct fdt *f, fdt_node n, const char *compat)
 {
-	uint32_t off = 0;
-	int hidden = 0; /* depth in a node that may not be used */
-	struct token t;
+	uint32_t len;
+	const char *list = fdt_prop(f, n, "compatible", &len);
 
-	if (from >= 0) {
-		if (!begin_token(f, from, &t))
-			return -1;
-		off = t.next;
-	}
-	for (; next_token(f, off, &t) && t.type != END; off = t.next) {
-		if (t.type == END_NODE && hidden)
-			hidden--;
-		if (t.type != BEGIN_NODE)
-			continue;
-		if (hidden || !is_usable(f, (fdt_node)off))
-			hidden++;
-		else if (fdt_is_compatible(f, (fdt_node)off, compat))
-			return (fdt_node)off;
-	}
-	return -1;
+	return is_listed(list, len, compat);
 }
 
 /* Returns the parent of n. For the root, returns the root itself. */
@@ -336,6 +338,47 @@ static fdt_node parent_of(const struct fdt *f, fdt_node n)
 		at = next;
 	}
 	return at == n ? up : -1;
+}
+
+/* May the node and all nodes around it be used? */
+static bool is_reachable(const struct fdt *f, fdt_node n)
+{
+	while (n >= 0 && is_usable(f, n)) {
+		fdt_node up = parent_of(f, n);
+
+		if (up == n)
+			return true; /* the root */
+		n = up;
+	}
+	return false;
+}
+
+/* (The list is looked at first, because few nodes are compatible.) */
+fdt_node fdt_compatible(const struct fdt *f, fdt_node from, const char *compat)
+{
+	uint32_t off = 0;
+	fdt_node n = -1; /* the tokens are properties of this node */
+	struct token t;
+
+	if (from >= 0) {
+		if (!begin_token(f, from, &t))
+			return -1;
+		off = t.next;
+	}
+	for (; next_token(f, off, &t) && t.type != END; off = t.next) {
+		if (t.type == BEGIN_NODE)
+			n = (fdt_node)off;
+		else if (t.type == END_NODE)
+			n = -1; /* properties stand before children */
+		else if (t.type == PROP && n >= 0 &&
+			 !strcmp(t.name, "compatible")) {
+			if (is_listed((const char *)t.data, t.len, compat) &&
+			    is_reachable(f, n))
+				return n;
+			n = -1;
+		}
+	}
+	return -1;
 }
 
 static uint64_t read_cells(const uint8_t *p, uint32_t n)
