@@ -6,6 +6,11 @@
  * buddy is free as a whole, the two are joined. Then the same is done with the
  * larger block. Allocation splits the smallest block that is large enough.
  *
+ * At boot each range of 2^MAX_ORDER pages that is free as a whole has only its
+ * first struct page. The others are written when the block is allocated or split
+ * for the first time; until then `user` of the first one is UNWRITTEN. So the
+ * kernel starts at once, however large the memory is.
+ *
  * page_lock (spinlock, IRQs off) guards the free lists and every struct page.
  * Source: Knuth, The Art of Computer Programming, 2.5.
  */
@@ -19,7 +24,9 @@
 #include "kernel/lib/printf.h"
 #include "kernel/lock/spinlock.h"
 
-#define LOW_RESERVED 0x8000u	/* physical: the firmware's, on some boards */
+#define LOW_RESERVED 0x8000u /* physical: the firmware's, on some boards */
+#define LARGEST	     ((size_t)1 << MAX_ORDER) /* pages of the largest block */
+#define UNWRITTEN    1
 #define LEAST	     (4u << 20) /* bytes to allocate: a kernel with 4 cores */
 
 static DEFINE_SPINLOCK(page_lock);
@@ -47,6 +54,10 @@ struct page *page_head(const void *va)
 	struct page *p = virt_to_page(va), *head;
 
 	if (!p)
+		return NULL;
+	/* If that block is free, this struct page may be unwritten. */
+	head = &pages[(size_t)(p - pages) & ~(LARGEST - 1)];
+	if (head->state == PAGE_FREE && head->order == MAX_ORDER)
 		return NULL;
 	head = &pages[(size_t)(p - pages) & ~(((size_t)1 << p->order) - 1)];
 	/* If the page is not in use, its `order` may be an old one. */
@@ -79,9 +90,17 @@ static void mark_free(struct page *p, unsigned int order)
 {
 	p->state = PAGE_FREE;
 	p->order = (uint8_t)order;
+	p->user = 0;
 	p->owner = NULL;
 	list_add(&p->link, &free_lists[order]);
 	nr_free += 1u << order;
+}
+
+/* Write the struct pages [p, end): none of them is the head of a block. */
+static void write_tails(struct page *p, const struct page *end)
+{
+	while (p < end)
+		*p++ = (struct page){ .state = PAGE_TAIL };
 }
 
 /* Take the free block of p off its list. The caller then makes p the head of a
@@ -89,6 +108,8 @@ static void mark_free(struct page *p, unsigned int order)
 static void remove_from_list(struct page *p)
 {
 	list_del(&p->link);
+	if (p->user == UNWRITTEN)
+		write_tails(p + 1, p + LARGEST);
 	p->state = PAGE_TAIL;
 	nr_free -= 1u << p->order;
 }
@@ -191,7 +212,7 @@ bool pages_check(void)
 
 			ok &= p->state == PAGE_FREE && p->order == o &&
 			      (i & ((1u << o) - 1)) == 0;
-			for (size_t k = 1; k < 1u << o; k++)
+			for (size_t k = 1; k < 1u << o && !p->user; k++)
 				ok &= pages[i + k].state == PAGE_TAIL;
 			seen += 1u << o;
 		}
@@ -286,6 +307,19 @@ static uint32_t next_taken(uint32_t a, uint32_t end, const struct range *r,
 	return end;
 }
 
+/* Write the struct pages of the largest block from page i on: they are all
+ * reserved so far. Not if all of [base, end) in it is free. */
+static void write_largest(size_t i, uint32_t base, uint32_t end,
+			  const struct range *r, unsigned int n)
+{
+	uint32_t a = ram_base + ((uint32_t)i << PAGE_SHIFT);
+	uint32_t size = (uint32_t)LARGEST << PAGE_SHIFT;
+
+	if (a < base || end - a < size || find_room(a, size, r, n) != a)
+		memset(&pages[i], 0,
+		       min(LARGEST, nr_pages - i) * sizeof(*pages));
+}
+
 /* Free the pages from a to end, which are reserved so far, in blocks that are as
  * large as possible. */
 static void free_range(uint32_t a, uint32_t end)
@@ -294,15 +328,17 @@ static void free_range(uint32_t a, uint32_t end)
 	size_t last = (end - ram_base) >> PAGE_SHIFT;
 
 	nr_managed += last - i;
-	for (struct page *p = &pages[i], *stop = &pages[last]; p < stop; p++)
-		p->state = PAGE_TAIL;
 	while (i < last) {
 		unsigned int order = 0;
 
 		while (order < MAX_ORDER && !(i & ((2u << order) - 1)) &&
 		       last - i >= 2u << order)
 			order++;
+		if (order < MAX_ORDER)
+			write_tails(&pages[i], &pages[i + (1u << order)]);
 		free_block(&pages[i], order);
+		if (order == MAX_ORDER)
+			pages[i].user = UNWRITTEN;
 		i += 1u << order;
 	}
 }
@@ -338,8 +374,9 @@ void pages_init(void)
 	if (array >= end || end - array < bytes)
 		too_small();
 	pages = phys_to_virt(array);
-	memset(pages, 0, bytes);
 	taken[n++] = (struct range){ array, array + bytes };
+	for (size_t i = 0; i < nr_pages; i += LARGEST)
+		write_largest(i, base, end, taken, n);
 	for (unsigned int o = 0; o <= MAX_ORDER; o++)
 		list_init(&free_lists[o]);
 	for (uint32_t a = base, stop; a < end; a = stop) {

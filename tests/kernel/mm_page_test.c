@@ -37,6 +37,49 @@ static void give_all(struct block **chain, unsigned int order)
 
 /* ---- pages ------------------------------------------------------------------------ */
 
+#define LARGEST (1u << MAX_ORDER) /* pages of the largest block */
+
+/* A block that was never used: only its first struct page is written. */
+static struct page *find_untouched(void)
+{
+	uintptr_t va = LOWMEM_VA;
+	struct page *p;
+
+	for (; (p = virt_to_page((void *)va)); va += LARGEST * PAGE_SIZE)
+		if (p->state == PAGE_FREE && p->order == MAX_ORDER && p->user)
+			return p;
+	return NULL;
+}
+
+/* What the memory held before the start does not matter. (First in this file: the other
+ * tests use all blocks.) */
+KTEST(mm, pages_unwritten)
+{
+	struct page *head = find_untouched();
+	char *last = head ? (char *)page_to_virt(head + LARGEST - 1) : NULL;
+	size_t before = pages_free_count();
+	struct block *all = NULL;
+	unsigned int wrong = 0;
+
+	if (!head) {
+		ktest_skip("needs 4 MiB that nobody has used");
+		return;
+	}
+	memset(head + 1, 0xff, (LARGEST - 1) * sizeof(*head));
+	EXPECT(page_head(last) == NULL);
+	memset(head + 1, PAGE_USED, (LARGEST - 1) * sizeof(*head));
+	EXPECT(page_head(last) == NULL);
+	EXPECT(pages_check());
+	take_all(&all, MAX_ORDER);
+	EXPECT(page_head(last) == head);
+	for (unsigned int i = 1; i < LARGEST; i++)
+		wrong += head[i].state != PAGE_TAIL || head[i].owner;
+	EXPECT_EQ(wrong, 0);
+	give_all(&all, MAX_ORDER);
+	EXPECT_EQ(pages_free_count(), before);
+	EXPECT(pages_check());
+}
+
 KTEST(mm, pages_align)
 {
 	size_t before = pages_free_count();
