@@ -23,7 +23,7 @@
 #define TIME_WIDTH   10 /* "12345.6 us" and a blank */
 #define LAST_WIDTH   24 /* what the last column needs */
 
-static struct trace_event events[EVENTS_MAX];
+static struct trace_event events[EVENTS_MAX] not_cleared;
 static unsigned int nr_events;
 
 /* The lines of the drawing, in order. */

@@ -22,7 +22,7 @@ static int note_events(void *arg)
 
 KTEST(lib, trace_times)
 {
-	static struct trace_event e[NR_CPUS * (EVENTS + OTHERS)];
+	static struct trace_event e[NR_CPUS * (EVENTS + OTHERS)] not_cleared;
 	unsigned int backward = 0, lost_all = 0, missing = 0;
 	unsigned int cores = cpumask_weight(cpu_online());
 
@@ -159,7 +159,7 @@ static int flood_thread(void *arg maybe_unused)
 /* Read what there is of that core. last: the last note of each core. */
 static void follow_core(unsigned int cpu, uint32_t *last)
 {
-	static struct trace_event e[BATCH];
+	static struct trace_event e[BATCH] not_cleared;
 	unsigned int n, lost;
 
 	do {
@@ -276,7 +276,7 @@ static void write_burst(struct timer *t maybe_unused)
 /* Read once. Returns whether each note is whole, and the notes follow each other. */
 static bool read_is_sound(uint32_t *all, uint32_t *next)
 {
-	static struct trace_event e[RING];
+	static struct trace_event e[RING] not_cleared;
 	unsigned int lost, n = trace_read(smp_processor_id(), e, RING, &lost);
 	bool sound = true, first = true;
 
