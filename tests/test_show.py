@@ -548,6 +548,26 @@ def is_gone(pid):
         return True
 
 
+def test_a_picture_that_nobody_waits_for(tmp_path, monkeypatch):
+    """If a page closes while Graphviz draws for it, Graphviz is ended."""
+    pid = tmp_path / "pid"
+    dot = tmp_path / "dot"
+    dot.write_text(f"#!/bin/sh\necho $$ > {pid}.new\nmv {pid}.new {pid}\nexec sleep 1000\n")
+    dot.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    async def play():
+        task = asyncio.create_task(live.Pictures().draw("digraph {}"))
+        while not pid.exists():
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(play())
+    assert is_gone(int(pid.read_text()))
+
+
 @pytest.mark.parametrize("sent, status, said", [
     (signal.SIGINT, 0, "\nshow: the end\n"), (signal.SIGTERM, 0, "\nshow: the end\n"),
     (signal.SIGKILL, -signal.SIGKILL, "")])

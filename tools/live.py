@@ -337,7 +337,12 @@ class Pictures:
             p = await asyncio.create_subprocess_exec(
                 "dot", "-Tsvg", stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL)
-            out, _ = await p.communicate(dot.encode())
+            try:
+                out, _ = await p.communicate(dot.encode())
+            finally:
+                if p.returncode is None:    # nobody waits for the picture any longer
+                    p.kill()
+                    await p.communicate()
             return clean_svg(out)
         except (OSError, ValueError, ElementTree.ParseError):
             return ""
