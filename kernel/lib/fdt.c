@@ -151,13 +151,18 @@ int fdt_open(struct fdt *f, const void *blob, size_t bound, const char **why)
 
 /* A node may be used if it has no status, or the status "okay" or "ok". All
  * other values forbid it: "disabled", "reserved", "fail", "fail-sss". */
-static bool is_usable(const struct fdt *f, fdt_node n)
+static bool means_usable(const char *status, uint32_t len)
 {
-	uint32_t len;
-	const char *status = fdt_prop(f, n, "status", &len);
-
 	return !status || (len == 5 && !memcmp(status, "okay", 5)) ||
 	       (len == 3 && !memcmp(status, "ok", 3));
+}
+
+static bool is_usable(const struct fdt *f, fdt_node n)
+{
+	uint32_t len = 0;
+	const char *status = fdt_prop(f, n, "status", &len);
+
+	return means_usable(status, len);
 }
 
 /*
@@ -340,24 +345,15 @@ static fdt_node parent_of(const struct fdt *f, fdt_node n)
 	return at == n ? up : -1;
 }
 
-/* May the node and all nodes around it be used? */
-static bool is_reachable(const struct fdt *f, fdt_node n)
-{
-	while (n >= 0 && is_usable(f, n)) {
-		fdt_node up = parent_of(f, n);
-
-		if (up == n)
-			return true; /* the root */
-		n = up;
-	}
-	return false;
-}
-
-/* (The list is looked at first, because few nodes are compatible.) */
+/* (One walk: the two properties are taken as they come, and the node is judged when
+ * its properties end.) */
 fdt_node fdt_compatible(const struct fdt *f, fdt_node from, const char *compat)
 {
 	uint32_t off = 0;
-	fdt_node n = -1; /* the tokens are properties of this node */
+	int hidden = 0;	   /* depth in a node that may not be used */
+	fdt_node n = -1;   /* the tokens are properties of this node */
+	bool fits = false; /* n is compatible */
+	bool has_list = false, has_status = false;
 	struct token t;
 
 	if (from >= 0) {
@@ -366,16 +362,24 @@ fdt_node fdt_compatible(const struct fdt *f, fdt_node from, const char *compat)
 		off = t.next;
 	}
 	for (; next_token(f, off, &t) && t.type != END; off = t.next) {
-		if (t.type == BEGIN_NODE)
-			n = (fdt_node)off;
-		else if (t.type == END_NODE)
-			n = -1; /* properties stand before children */
-		else if (t.type == PROP && n >= 0 &&
-			 !strcmp(t.name, "compatible")) {
-			if (is_listed((const char *)t.data, t.len, compat) &&
-			    is_reachable(f, n))
+		if (t.type == PROP && n >= 0) {
+			if (!has_list && !strcmp(t.name, "compatible")) {
+				has_list = true;
+				fits = is_listed((const char *)t.data, t.len,
+						 compat);
+			} else if (!has_status && !strcmp(t.name, "status")) {
+				has_status = true;
+				if (!means_usable((const char *)t.data, t.len))
+					hidden = 1;
+			}
+		} else if (t.type == BEGIN_NODE || t.type == END_NODE) {
+			if (n >= 0 && fits && !hidden)
 				return n;
-			n = -1;
+			fits = has_list = has_status = false;
+			if (hidden)
+				hidden += t.type == BEGIN_NODE ? 1 : -1;
+			n = t.type == BEGIN_NODE && !hidden ? (fdt_node)off :
+							      -1;
 		}
 	}
 	return -1;

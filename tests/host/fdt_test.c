@@ -3,7 +3,8 @@
  * short, mutated and shifted at random. Each blob is in a buffer of exactly its size, so
  * the address sanitizer finds every read beyond it.
  *
- * Checked: no crash, every walk ends, and the good tree has its known contents.
+ * Checked: no crash, every walk ends, the good tree has its known contents, and of each
+ * tree that is accepted the reader finds the nodes that a list of all nodes has.
  */
 #include "kernel/lib/fdt.h"
 
@@ -61,6 +62,115 @@ static void visit(const struct fdt *f, fdt_node n, int depth)
 		visit(f, n, depth + 1);
 }
 
+/* ---- all nodes in a list, to compare with ---------------------------------------- */
+
+#define NODES 4096
+
+static struct listed {
+	fdt_node off;
+	int parent;  /* its place in the list; -1: the root */
+	bool usable; /* by its own status */
+	bool fits;   /* compatible with "virtio,mmio" */
+	bool has_status, has_list;
+} list[NODES];
+
+static bool list_has(const char *strings, uint32_t len, const char *want)
+{
+	bool found = false;
+
+	if (!len || strings[len - 1])
+		return false;
+	for (uint32_t i = 0; i < len; i += (uint32_t)strlen(strings + i) + 1)
+		found |= !strcmp(strings + i, want);
+	return found;
+}
+
+static void list_property(struct listed *n, const char *name, const uint8_t *p,
+			  uint32_t len)
+{
+	if (!strcmp(name, "status") && !n->has_status) {
+		n->has_status = true;
+		n->usable = (len == 5 && !memcmp(p, "okay", 5)) ||
+			    (len == 3 && !memcmp(p, "ok", 3));
+	}
+	if (!strcmp(name, "compatible") && !n->has_list) {
+		n->has_list = true;
+		n->fits = list_has((const char *)p, len, "virtio,mmio");
+	}
+}
+
+/* Of a tree that fdt_open() has accepted. Returns how many there are; 0: too many. */
+static int list_nodes(const uint8_t *blob)
+{
+	const uint8_t *base = blob + get32(blob + 8), *p = base;
+	const char *strings = (const char *)blob + get32(blob + 12);
+	int n = 0, in = -1;
+	bool properties = false;
+
+	for (uint32_t word; (word = get32(p)) != 9;) {
+		p += 4;
+		if (word == 1) {
+			if (n == NODES)
+				return 0;
+			list[n] = (struct listed){ (fdt_node)(p - 4 - base),
+						   in,
+						   true,
+						   false,
+						   false,
+						   false };
+			in = n++;
+			properties = true;
+			p += (strlen((const char *)p) + 4) & ~3u;
+		} else if (word == 2) {
+			in = list[in].parent;
+			properties = false;
+		} else if (word == 3) {
+			uint32_t len = get32(p);
+
+			if (properties)
+				list_property(&list[in], strings + get32(p + 4),
+					      p + 8, len);
+			p += 8 + ((len + 3) & ~3u);
+		}
+	}
+	return n;
+}
+
+/* The first usable node from place i on that has this parent. */
+static fdt_node usable_from(int i, int nodes, int parent)
+{
+	for (; i < nodes; i++)
+		if (list[i].parent == parent && list[i].usable)
+			return list[i].off;
+	return -1;
+}
+
+static bool reachable(int i)
+{
+	for (; i >= 0; i = list[i].parent)
+		if (!list[i].usable)
+			return false;
+	return true;
+}
+
+static void compare(const struct fdt *f, const uint8_t *blob)
+{
+	int nodes = list_nodes(blob);
+	fdt_node found = -1;
+
+	for (int i = 0; i < nodes; i++) {
+		CHECK(fdt_child(f, list[i].off) ==
+		      usable_from(i + 1, nodes, i));
+		CHECK(fdt_sibling(f, list[i].off) ==
+		      usable_from(i + 1, nodes, list[i].parent));
+		if (list[i].fits && reachable(i)) {
+			found = fdt_compatible(f, found, "virtio,mmio");
+			CHECK(found == list[i].off);
+		}
+	}
+	CHECK(!nodes || fdt_compatible(f, found, "virtio,mmio") < 0);
+}
+
 static bool exercise(const uint8_t *blob, size_t bound)
 {
 	static const char *const paths[] = { "/",
@@ -81,6 +191,7 @@ static bool exercise(const uint8_t *blob, size_t bound)
 		CHECK(why && *why);
 		return false;
 	}
+	compare(&f, blob);
 	if (fdt_root(&f) >= 0)
 		visit(&f, fdt_root(&f), 0);
 	for (unsigned int i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
@@ -138,6 +249,55 @@ static void cut_name(uint8_t *blob, size_t size)
 	memset(blob + size - 4, 'n', 4);
 }
 
+/* The offset of a string in the strings block; 0 if it is not there. */
+static uint32_t string_at(const uint8_t *blob, size_t size, const char *want)
+{
+	uint32_t at = get32(blob + 12), len = get32(blob + 32);
+	size_t n = strlen(want) + 1;
+
+	if (at > size || len > size - at)
+		return 0;
+	for (uint32_t i = 0; i + n <= len; i++)
+		if (!memcmp(blob + at + i, want, n))
+			return i;
+	return 0;
+}
+
+/* Change one property so that the tree mostly stays good: it becomes NOPs, or an empty
+ * node, or a status, or it gets another name. */
+static void change_property(uint8_t *blob, size_t size)
+{
+	size_t at = below((uint32_t)size) & ~3u, words;
+
+	while (at + 12 <= size && get32(blob + at) != 3)
+		at += 4;
+	if (size < 40 || at + 12 > size)
+		return;
+	words = 3 + ((size_t)get32(blob + at + 4) + 3) / 4;
+	if (words > (size - at) / 4)
+		return;
+	switch (below(4)) {
+	case 0:
+		put32(blob + at + 8, below(400));
+		return;
+	case 1: /* for the property of 9 to 12 bytes */
+		if (words != 6)
+			return;
+		put32(blob + at + 4, 9);
+		put32(blob + at + 8, string_at(blob, size, "status"));
+		memcpy(blob + at + 12, "disabled", 9);
+		return;
+	default:
+		for (size_t i = 0; i < words; i++)
+			put32(blob + at + 4 * i, 4);
+		if (below(2)) { /* a node without a name, and its end */
+			put32(blob + at, 1);
+			put32(blob + at + 4, 0);
+			put32(blob + at + 8, 2);
+		}
+	}
+}
+
 /* Change a few words or bytes; words mostly to values with a meaning. */
 static void mutate(uint8_t *blob, size_t size)
 {
@@ -147,6 +307,8 @@ static void mutate(uint8_t *blob, size_t size)
 
 	if (below(50) == 0)
 		cut_name(blob, size);
+	while (below(3) == 0)
+		change_property(blob, size);
 	for (unsigned int n = 1 + below(4); n; n--) {
 		/* Half of them in the header or the first nodes. */
 		size_t range = below(2) ? 256 : size;
@@ -169,12 +331,12 @@ static void mutate(uint8_t *blob, size_t size)
 	}
 }
 
-/* The same tree with its structure block at the end of the blob. */
+/* The same tree with its structure block at the end of the blob, and one name more. */
 static size_t structs_last(const uint8_t *from, uint8_t *to)
 {
 	uint32_t structs = get32(from + 8), strings = get32(from + 12);
 	uint32_t strings_size = get32(from + 32), size = get32(from + 36);
-	uint32_t at = 56 + ((strings_size + 3) & ~3u);
+	uint32_t at = 56 + ((strings_size + sizeof("status") + 3) & ~3u);
 
 	memset(to, 0, at);
 	memcpy(to, from, 40);
@@ -182,7 +344,9 @@ static size_t structs_last(const uint8_t *from, uint8_t *to)
 	put32(to + 8, at);
 	put32(to + 12, 56);
 	put32(to + 16, 40);
+	put32(to + 32, strings_size + sizeof("status"));
 	memcpy(to + 56, from + strings, strings_size);
+	memcpy(to + 56 + strings_size, "status", sizeof("status"));
 	memcpy(to + at, from + structs, size);
 	return at + size;
 }
