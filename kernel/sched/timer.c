@@ -3,11 +3,13 @@
  *
  * Each core has a list of timers, sorted by deadline, and a lock that guards it
  * (taken with IRQs off). The comparator is set for the first timer or for the
- * scheduler's tick, whichever comes first. It may be set for an earlier time, if
- * that timer or tick is gone: then one interrupt finds nothing due, and sets it
- * again. So a thread that wakes up and soon sleeps again need not touch it. Under
- * an emulator each access to it takes a lock of all cores. An idle core has no
- * tick, but perhaps one such interrupt.
+ * scheduler's tick, whichever comes first. A switch to or from the idle thread
+ * leaves it, if it is set for an earlier time: then one interrupt finds nothing
+ * due, and sets it again. So a thread that wakes up and soon sleeps again does
+ * not touch it. Under an emulator each access to it takes a lock of all cores,
+ * and the interrupt of a comparator that has just expired may be late. Therefore
+ * timer_arm() always sets it. An idle core has no tick, but perhaps one such
+ * interrupt.
  *
  * While a timer's function runs on a core, the timer belongs to that core, even
  * if another core arms it. So the function cannot run on two cores at once, and
@@ -107,6 +109,26 @@ static void remove_timer(struct timer_base *b, struct timer *t)
 	b->armed -= !t->timeout;
 }
 
+/* Set the comparator; if it is set for an earlier time, only if `later`. */
+static void program(bool later)
+{
+	struct timer_base *b = &bases[smp_processor_id()];
+	uint32_t flags = spin_lock_irqsave(&b->lock);
+	struct timer *first = first_timer(b);
+	uint64_t tick = sched_next_tick(), next = tick ? tick : NEVER;
+
+	if (first)
+		next = min(next, first->expires);
+	if (later || next < b->comparator) {
+		b->comparator = next;
+		if (next == NEVER)
+			timer_stop();
+		else
+			timer_set(next);
+	}
+	spin_unlock_irqrestore(&b->lock, flags);
+}
+
 void timer_arm(struct timer *t, uint64_t deadline)
 {
 	uint32_t outer = local_irq_save(), flags;
@@ -131,7 +153,7 @@ void timer_arm(struct timer *t, uint64_t deadline)
 	t->expires = deadline;
 	insert(b, t);
 	spin_unlock_irqrestore(&b->lock, flags);
-	timer_program();
+	program(true);
 	local_irq_restore(outer);
 }
 
@@ -167,26 +189,6 @@ bool timer_cancel_sync(struct timer *t)
 		was |= disarm(t, &runs);
 	}
 	return was;
-}
-
-/* Set the comparator; if it is set for an earlier time, only if `later`. */
-static void program(bool later)
-{
-	struct timer_base *b = &bases[smp_processor_id()];
-	uint32_t flags = spin_lock_irqsave(&b->lock);
-	struct timer *first = first_timer(b);
-	uint64_t tick = sched_next_tick(), next = tick ? tick : NEVER;
-
-	if (first)
-		next = min(next, first->expires);
-	if (later || next < b->comparator) {
-		b->comparator = next;
-		if (next == NEVER)
-			timer_stop();
-		else
-			timer_set(next);
-	}
-	spin_unlock_irqrestore(&b->lock, flags);
 }
 
 void timer_program(void)

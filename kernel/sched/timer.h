@@ -40,7 +40,8 @@ bool timer_cancel(struct timer *t);
  * this. */
 bool timer_cancel_sync(struct timer *t);
 
-/* Set the comparator for the next event of this core. IRQs off. */
+/* Set the comparator for the next event of this core, if it is set for a later
+ * time. IRQs off. */
 void timer_program(void);
 /* Move the timers of a core that is off to the calling core. */
 void timers_migrate(unsigned int dead);
